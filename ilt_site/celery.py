@@ -1,0 +1,42 @@
+"""The Celery application; its settings and the schedule are in `ilt_site.settings`."""
+
+import ctypes
+import os
+import signal
+from typing import Any
+
+from celery import Celery
+from celery.signals import beat_init, setup_logging, worker_init, worker_process_init
+from django.core.exceptions import ImproperlyConfigured
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ilt_site.settings")
+
+PR_SET_PDEATHSIG = 1
+
+app = Celery("ilt")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+
+
+@worker_init.connect
+@beat_init.connect
+def refuse_unsafe_start(**_: Any) -> None:
+    """Stop before the first task when the configuration is unsafe."""
+    from ilt_site import startup
+
+    try:
+        startup.refuse_unsafe_start()
+        startup.refuse_foreign_parts()
+    except ImproperlyConfigured as refusal:
+        raise SystemExit(str(refusal)) from None  # an ordinary exception of a receiver would only be logged
+
+
+@worker_process_init.connect
+def end_with_the_worker(**_: Any) -> None:
+    """Let a pool process die with its worker: a killed worker must not leave a step running beside its repeat."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+@setup_logging.connect
+def keep_our_logging(**_: Any) -> None:
+    """Leave logging as Django's settings made it: Celery's own would pass the redactor by."""

@@ -1,0 +1,140 @@
+"""`./test`: pytest on throw-away servers that leave nothing behind, even when this process is killed."""
+
+import contextlib
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from ilt_site.launcher import Problem, binaries
+from ilt_site.launcher.servers import Servers, dying_with, free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _remove_when_we_are_gone(folder: Path) -> None:
+    """Fork a watcher that removes the folder once this process has ended, by whatever means.
+
+    It holds the reading end of a pipe whose writing end is ours alone: our death is its end of file.
+    """
+    reader, writer = os.pipe()
+    os.set_inheritable(writer, False)
+    if os.fork():
+        os.close(reader)
+        return
+    os.setsid()
+    os.close(writer)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(null, stream)  # a pipe reading our output must not wait for the watcher
+    os.read(reader, 1)
+    for _ in range(100):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            break
+        time.sleep(0.1)  # a dying server may still write
+    os._exit(0)
+
+
+def _base() -> Path:
+    """Return a folder for temporary ones that the servers' account can enter."""
+    wanted = Path(tempfile.gettempdir())
+    for folder in (wanted, Path("/tmp"), Path("/var/tmp")):  # noqa: S108  mkdtemp makes the name
+        if folder.is_dir() and os.access(folder, os.W_OK) and binaries.can_enter(binaries.account(), folder):
+            return folder
+    raise Problem("There is no temporary folder that the account `nobody` can enter: set TMPDIR.")
+
+
+@contextlib.contextmanager
+def servers(**options: str) -> Iterator[Servers]:
+    """Yield running throw-away servers: no fsync, free ports, a folder of their own that ends with this process.
+
+    ILT_TEST_SERVERS=debian takes Debian's PostgreSQL and Redis instead of those from the wheels.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="ilt-test-", dir=_base()))
+    _remove_when_we_are_gone(folder)
+    folder.chmod(0o711)  # the servers' account must pass through; its own folders inside are 0700
+    if os.environ.get("ILT_TEST_SERVERS") == "debian":
+        programs = binaries.debian()
+    else:
+        programs = binaries.embedded(lambda: folder)
+    made = Servers(
+        folder=folder,
+        binaries=programs,
+        who=binaries.account(),
+        password=secrets.token_urlsafe(24),
+        broker_password=secrets.token_urlsafe(24),
+        logs=folder,
+        options=options,
+        throw_away=True,
+        postgres_port=free_port(),
+        valkey_port=free_port(),
+    )
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def environment(made: Servers) -> dict[str, str]:
+    """Return the variables under which the tests run: the superuser's URLs, keys of their own, no mail."""
+    state = made.folder / "state"
+    (state / "static").mkdir(mode=0o700, parents=True, exist_ok=True)
+    return {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "ilt_site.settings",
+        "DATABASE_URL": made.database_url("postgres", made.password, "ilt"),
+        "KEYSTORE_DATABASE_URL": made.database_url("postgres", made.password, "ilt_keystore"),
+        "REDIS_URL": made.broker_url,
+        "SECRET_KEY": secrets.token_urlsafe(48),
+        "KEY_RING": key_ring(),
+        "DEMO": "true",
+        "STATE_DIR": str(state),
+        "ILT_TEST_FOLDER": str(made.folder),
+        "ILT_TEST_POSTGRES_BIN": str(made.binaries.postgres),
+    }
+
+
+def key_ring() -> str:
+    """Return a new key ring in the form of the variable KEY_RING."""
+    from privacy.vault import ring
+
+    return ring.new().as_json()
+
+
+def main(arguments: list[str]) -> int:
+    """Run pytest with the arguments given; returns its exit code."""
+    interrupted: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, lambda received, _: interrupted.append(received))
+    with servers() as made:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pytest", *arguments],
+            cwd=ROOT,
+            env=environment(made),
+            preexec_fn=dying_with(signal.SIGKILL),
+        )
+        while (code := process.poll()) is None:
+            if interrupted:
+                process.send_signal(signal.SIGINT if interrupted[0] == signal.SIGINT else signal.SIGTERM)
+                interrupted.clear()
+            time.sleep(0.05)
+    return code if code >= 0 else 128 - code
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except Problem as problem:
+        print(f"test: {problem}", file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,50 @@
+"""Give the application roles exactly the rights they need on the tables; run by the owner after each migration."""
+
+from typing import Any
+
+import environ
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connections, transaction
+from psycopg2 import sql
+
+ROLES = {"default": "DATABASE_URL", "keystore": "KEYSTORE_DATABASE_URL"}
+
+
+class Command(BaseCommand):
+    """Grant select, insert, update and delete; on append-only tables select and insert alone."""
+
+    help = "Grant the roles of DATABASE_URL and KEYSTORE_DATABASE_URL their rights (run with ILT_DB_ROLE=owner)."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        env = environ.Env()
+        for alias, variable in ROLES.items():
+            role = env.db_url(variable).get("USER", "")
+            owner = settings.DATABASES[alias].get("USER", "")
+            if role == owner:
+                self.stderr.write(f"{variable} is the owner's own role: nothing to grant on {alias}.")
+                continue
+            grant(alias, role)
+            self.stdout.write(f"Granted the application role its rights on {alias}.")
+
+
+def grant(alias: str, role: str) -> None:
+    """Grant `role` its rights on every table of the database, in one transaction."""
+    append_only = settings.APPEND_ONLY_TABLES.get(alias, [])
+    name = sql.Identifier(role)
+    with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
+        tables = set(connections[alias].introspection.table_names(cursor))
+        statements = [
+            "GRANT USAGE ON SCHEMA public TO {role}",
+            "REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {role}",
+            "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}",
+            "GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {role}",
+            "REVOKE INSERT, UPDATE, DELETE ON django_migrations FROM {role}",
+        ]
+        for statement in statements:
+            cursor.execute(sql.SQL(statement).format(role=name))
+        if missing := sorted(set(append_only) - tables):
+            raise CommandError(f"APPEND_ONLY_TABLES names tables that do not exist: {', '.join(missing)}.")
+        for table in append_only:
+            revoke = sql.SQL("REVOKE UPDATE, DELETE, TRUNCATE ON {} FROM {}")
+            cursor.execute(revoke.format(sql.Identifier(table), name))

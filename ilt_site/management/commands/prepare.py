@@ -1,0 +1,19 @@
+"""Bring an installation up to date: migrate, grant, collect static files. Run as the owner: ILT_DB_ROLE=owner."""
+
+from typing import Any
+
+from django.core.management import call_command
+from django.core.management.base import BaseCommand
+from django.db import DEFAULT_DB_ALIAS
+
+
+class Command(BaseCommand):
+    """Migrate the key store and the main database, give the roles their rights, collect the static files."""
+
+    help = "Migrate both databases, grant the roles their rights, collect static files (run with ILT_DB_ROLE=owner)."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        for alias in ("keystore", DEFAULT_DB_ALIAS):
+            call_command("migrate", database=alias, verbosity=0, interactive=False)
+        call_command("grant_roles")
+        call_command("collectstatic", verbosity=0, interactive=False)

@@ -1,0 +1,86 @@
+"""What every test gets: both databases, an empty cache, and a flush that passes the append-only triggers."""
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.db.backends.postgresql.operations import DatabaseOperations
+
+DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "client", "admin_client"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Draw pages without collected static files, and hash passwords fast."""
+    from django.conf import settings
+
+    # Passwords of tests are no secrets: Argon2 would be most of the suite's time. It stays second, so that it is known.
+    settings.PASSWORD_HASHERS.insert(0, "django.contrib.auth.hashers.MD5PasswordHasher")
+    settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give every test that uses a database both of them (a customer's keys live in the second), and the mark `debian`."""
+    for item in items:
+        marker = item.get_closest_marker("django_db")
+        fixtures = DATABASE_FIXTURES.intersection(getattr(item, "fixturenames", ()))
+        if marker is None and not fixtures - {"client"}:
+            continue
+        options: dict[str, Any] = {"databases": "__all__", **(marker.kwargs if marker else {})}
+        if fixtures & {"transactional_db", "live_server"}:
+            options["transaction"] = True
+        item.add_marker(pytest.mark.django_db(**options), append=False)
+        if item.get_closest_marker("browser") is None:
+            item.add_marker(pytest.mark.debian)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail when a test was skipped where nothing may be: in CI everything a test needs has been installed."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") == "true" and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _flush_past_append_only_triggers() -> Iterator[None]:
+    """Let the flush after a transactional test empty tables whose triggers refuse TRUNCATE.
+
+    The test connection is a superuser's; in the `replica` role ordinary triggers do not fire. The triggers are in
+    force during the tests themselves.
+    """
+    original = DatabaseOperations.execute_sql_flush
+
+    def execute(self: DatabaseOperations, sql_list: Sequence[str]) -> None:
+        original(self, ["SET session_replication_role = replica", *sql_list, "RESET session_replication_role"])
+
+    DatabaseOperations.execute_sql_flush = execute  # type: ignore[method-assign]
+    yield
+    DatabaseOperations.execute_sql_flush = original  # type: ignore[method-assign]
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache(request: pytest.FixtureRequest) -> None:
+    """Start each test that uses the databases with an empty cache, so that limits count from zero."""
+    if request.node.get_closest_marker("django_db"):
+        from django.core.cache import cache
+
+        cache.clear()
+
+
+@pytest.fixture
+def now() -> datetime:
+    """The fixed present of the tests."""
+    return datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of Chromium; without one the browser tests skip, which CI does not accept."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        pytest.skip("chromium is not installed")
+    return path

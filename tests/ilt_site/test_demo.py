@@ -1,0 +1,142 @@
+"""The demo company: invented, plausible, loaded once, on the launcher's own servers only."""
+
+import json
+import re
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import connections
+
+from accounts.models import Communication, Company, Customer, TaxIdentifier, User
+from ilt_site import demo
+from orders.models import Order
+from privacy import gate, registers
+from privacy.gate.system import system
+from rma.models import RMA, Certificate, Ownership
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("_quick_passwords")]
+NOW = datetime(2026, 11, 22, 15, tzinfo=UTC)
+
+
+@pytest.fixture
+def _quick_passwords(settings: Any) -> None:
+    """Hash in microseconds: six logins in each of these tests, and none of them tests the hash."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def loaded(settings: Any) -> demo.Loaded:
+    settings.DEMO = True
+    with system("demo", kind="operator"):
+        return demo.load(actor=gate.current(), now=NOW)
+
+
+def counts() -> dict[str, int]:
+    models = (User, Customer, Company, Order, RMA, Certificate, Communication, Ownership)
+    return {model.__name__: model.objects.count() for model in models}
+
+
+def test_people_orders_and_returns_are_there(loaded: demo.Loaded) -> None:
+    assert loaded.created
+    assert counts() == {
+        "User": 6, "Customer": 12, "Company": 5, "Order": 17, "RMA": 8, "Certificate": 3, "Communication": 5,
+        "Ownership": 8,
+    }  # fmt: skip
+    assert Counter(RMA.objects.values_list("state", flat=True)) == {
+        "closed": 3, "in_service": 1, "requested": 1, "quoted": 1, "on_hold": 1, "cancelled": 1,
+    }  # fmt: skip
+    assert {order.placed_on.year for order in Order.objects.all()} >= {2017, 2019, 2024, 2026}
+    assert (Order.objects.open().count(), Order.objects.unpaid().count()) == (2, 1)
+    assert set(Communication.objects.values_list("department", flat=True)) == set(Communication.Department.values)
+    assert set(Order.objects.values_list("channel", flat=True)) == {
+        "web", "phone", "fax", "email", "mail", "in_person",
+    }  # fmt: skip
+
+
+def test_alice_and_bob_have_orders_and_returns_of_their_own(loaded: demo.Loaded) -> None:
+    alice, bob = (User.objects.named(name).get() for name in ("alice", "bob"))
+    assert Order.objects.for_subject(alice.subject_id).count() == 3
+    assert Order.objects.for_subject(bob.subject_id).unpaid().count() == 1
+    assert RMA.objects.for_subject(alice.subject_id).open().count() == 1
+
+
+def test_a_colleague_shares_the_mailbox_and_somebody_has_a_phone_only(loaded: demo.Loaded) -> None:
+    assert Customer.objects.find("customer.email", "info@harboroptics.example").count() == 2
+    with system("demo"):
+        assert [one.reference for one in Customer.objects.order_by("reference") if one.phone and not one.email] == [
+            "DEMO-05",
+            "DEMO-10",
+        ]
+        assert TaxIdentifier.objects.get(kind="ssn").used_as_tax_id
+
+
+def test_each_password_opens_its_login_once_and_is_stored_nowhere(loaded: demo.Loaded) -> None:
+    assert [(one.role, one.username) for one in loaded.logins] == [
+        ("customer", "alice"), ("customer", "bob"), ("sales", "carol"), ("service", "dan"), ("accounting", "erin"),
+        ("privacy", "pat"),
+    ]  # fmt: skip
+    assert len({one.password for one in loaded.logins}) == 6
+    for one in loaded.logins:
+        user = User.objects.named(one.username).get()
+        assert user.check_password(one.password)
+        assert user.must_change_password
+        assert user.roles == {one.role}
+        if user.is_staff:
+            assert registers.current(user.subject_id, today=NOW.date())
+    for alias in ("default", "keystore"):
+        for table in connections[alias].introspection.table_names():
+            with connections[alias].cursor() as cursor:
+                cursor.execute(f'SELECT t::text FROM "{table}" t')
+                text = repr(cursor.fetchall())
+            assert not any(one.password in text for one in loaded.logins)
+
+
+def test_a_second_run_creates_nothing_and_renews_unused_passwords_only(loaded: demo.Loaded) -> None:
+    before = counts()
+    carol = User.objects.named("carol").get()
+    carol.must_change_password = False
+    carol.save(update_fields=["must_change_password"])
+    with system("demo", kind="operator"):
+        again = demo.load(actor=gate.current(), now=NOW)
+    assert not again.created
+    assert counts() == before
+    assert "carol" not in {one.username for one in again.logins}
+    assert len(again.logins) == 5
+    alice = next(one for one in again.logins if one.username == "alice")
+    assert User.objects.named("alice").get().check_password(alice.password)
+
+
+def test_it_is_refused_where_no_demo_is_wanted(settings: Any, capsys: Any) -> None:
+    settings.DEMO = False
+    with pytest.raises(SystemExit) as ended:
+        call_command("demo_data")
+    assert ended.value.code == 3
+    assert "DEMO" in capsys.readouterr().err
+    assert Customer.objects.count() == 0
+
+
+def test_the_command_prints_the_logins(settings: Any, capsys: Any) -> None:
+    settings.DEMO = True
+    call_command("demo_data", json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert told["created"] is True
+    assert {one["username"] for one in told["logins"]} == {"alice", "bob", "carol", "dan", "erin", "pat"}
+    call_command("demo_data")
+    assert re.search(r"customer +alice +\S+-\S+", capsys.readouterr().out)
+
+
+def test_the_instrument_went_on_without_its_first_owner(loaded: demo.Loaded) -> None:
+    alice = User.objects.named("alice").get()
+    sold = Ownership.objects.filter(instrument__serial="ILT2400-1042")
+    assert sold.count() == 2
+    assert Certificate.objects.filter(instrument__serial="ILT2400-1042").count() == 1
+    assert not Certificate.objects.for_subject(alice.subject_id).filter(instrument__serial="ILT2400-1042").exists()
+
+
+def test_everything_is_invented(loaded: demo.Loaded) -> None:
+    with system("demo"):
+        for customer in Customer.objects.all():
+            assert not customer.email or customer.email.endswith(".example")

@@ -1,0 +1,417 @@
+"""`./run` as a person at a terminal meets it: the real launcher, real servers, a data folder of its own."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+
+from ilt_site.launcher import roles, throwaway
+
+ROOT = Path(__file__).resolve().parents[2]
+START_SECONDS = 180
+OURS = ("DATABASE", "KEYSTORE", "REDIS_URL", "KEY_RING", "SECRET_KEY", "STATE_DIR", "DEMO", "DJANGO_", "METRICS", "CI")
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """Return the environment without what `./test` put there."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+    return {**kept, "PYTHONPATH": str(ROOT), **extra}
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "ilt_site.launcher", *arguments]
+
+
+def run(*arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
+    """Run the launcher to its end."""
+    return subprocess.run(
+        command(*arguments), env=environment(**extra), cwd="/", capture_output=True, text=True, check=False, timeout=300
+    )
+
+
+def wait_for(condition: Callable[[], Any], seconds: float) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := condition()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def processes_of(folder: Path) -> list[int]:
+    """Return the processes that were started for the folder, by their command line or environment."""
+    names = {str(folder).encode(), str((folder / "servers").resolve()).encode()}
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                told = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
+            except OSError:
+                continue
+            if any(name in told for name in names):
+                found.append(int(entry.name))
+    return found
+
+
+@dataclass
+class Running:
+    """A site that somebody started with ./run."""
+
+    folder: Path
+    port: int
+    process: subprocess.Popen[str]
+    output: str = ""
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        content: dict[str, str] = json.loads((self.folder / "secrets").read_text())
+        return content
+
+    @property
+    def ports(self) -> dict[str, int]:
+        content: dict[str, int] = json.loads((self.folder / "ports").read_text())
+        return content
+
+    @property
+    def key_ring(self) -> Path:
+        return self.folder.with_name(f"{self.folder.name}.keyring")
+
+    def connect(self, role: str, password: str, database: str) -> Any:
+        connection = psycopg2.connect(
+            host="127.0.0.1", port=self.ports["postgres"], user=role, password=self.secrets[password], dbname=database
+        )
+        connection.autocommit = True
+        return connection
+
+    def get(self, path: str, **headers: str) -> tuple[int, str]:
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=20) as response:
+                return response.status, response.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+
+def start(folder: Path, port: int, *, until: str = "One-time passwords", **extra: str) -> Running:
+    """Start the site and wait until it has printed its address and what comes after it."""
+    process = subprocess.Popen(
+        command("--data", str(folder), "--port", str(port)),
+        env=environment(**extra),
+        cwd="/",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    site = Running(folder, port, process)
+    assert process.stdout is not None
+    timer = time.monotonic() + START_SECONDS
+    for line in process.stdout:
+        site.output += line
+        if until in line or time.monotonic() > timer:
+            return site
+    pytest.fail(f"the site did not start: {site.output}")
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Running]:
+    # Not pytest's own folder: this one the servers' account can enter, as in an ordinary checkout.
+    with tempfile.TemporaryDirectory(prefix="ilt-run-") as made:
+        Path(made).chmod(0o711)
+        running = start(Path(made) / "data", free_port())
+        yield running
+        if running.process.poll() is None:
+            running.process.terminate()
+            running.process.wait(60)
+        run("reset", "--yes", "--data", str(running.folder))
+
+
+# --- What is wrong is said in one sentence ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "arguments", [["bogus"], ["manage"], ["--port", "0"], ["--port", "x"], ["--data"], ["stop", "x"]]
+)
+def test_wrong_arguments_print_the_usage_and_exit_2(arguments: list[str]) -> None:
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert done.stderr.startswith("usage: run")
+
+
+def test_help_names_every_command(tmp_path: Path) -> None:
+    done = run("--help")
+    assert done.returncode == 0
+    assert all(word in done.stdout for word in ("--data", "--port", "stop", "status", "reset", "manage"))
+
+
+def one_sentence(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("run: ")
+    assert line.endswith(".")
+    return line
+
+
+def test_some_of_the_three_addresses_are_refused(tmp_path: Path) -> None:
+    said = one_sentence(run("--data", str(tmp_path / "x"), REDIS_URL="redis://127.0.0.1:1/0"))
+    assert "DATABASE_URL, KEYSTORE_DATABASE_URL is missing" in said
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_named() -> None:
+    assert "/proc/nothing/here cannot be used" in one_sentence(run("--data", "/proc/nothing/here"))
+
+
+def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("dear")
+    assert "holds other files" in one_sentence(run("--data", str(tmp_path)))
+    assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
+
+
+def test_nothing_running_is_no_error_to_stop_and_3_to_status(tmp_path: Path) -> None:
+    assert run("stop", "--data", str(tmp_path)).returncode == 0
+    assert run("status", "--data", str(tmp_path)).returncode == 3
+    assert run("reset", "--yes", "--data", str(tmp_path)).stdout.startswith("There is nothing to reset")
+
+
+# --- A running site --------------------------------------------------------------------------------------------
+
+
+def test_it_says_demo_first_and_prints_address_and_logins(site: Running) -> None:
+    assert site.output.startswith("Demo mode: ")
+    assert f"Ready: http://127.0.0.1:{site.port}/" in site.output
+
+
+def test_the_health_page_tells_a_stranger_nothing_but_ok(site: Running) -> None:
+    assert wait_for(lambda: site.get("/health/") == (200, "ok\n"), 20)
+    assert site.get("/health/live/") == (200, "ok\n")
+
+
+def test_metrics_want_the_token(site: Running) -> None:
+    assert site.get("/metrics/")[0] == 404
+    assert site.get("/metrics/", Authorization="Bearer wrong")[0] == 404
+    status, body = site.get("/metrics/", Authorization=f"Bearer {site.secrets['metrics_token']}")
+    assert status == 200
+    assert "ilt_requests_overdue 0.0" in body
+
+
+def test_a_second_launcher_is_refused(site: Running) -> None:
+    said = one_sentence(run("--data", str(site.folder)))
+    assert f"is running already (process {site.process.pid})" in said
+
+
+def test_a_taken_port_is_named(site: Running, tmp_path: Path) -> None:
+    folder = tmp_path / "other"
+    said = one_sentence(run("--data", str(folder), "--port", str(site.port)))
+    assert f"Port {site.port} is taken" in said
+    assert not processes_of(folder)
+    run("reset", "--yes", "--data", str(folder))
+
+
+def test_status_tells_the_address(site: Running) -> None:
+    done = run("status", "--data", str(site.folder))
+    assert (done.returncode, done.stdout) == (
+        0,
+        f"Running: http://127.0.0.1:{site.port} (process {site.process.pid})\n",
+    )
+
+
+def test_manage_uses_the_servers_of_the_running_site(site: Running) -> None:
+    code = "from django.db import connection as c; c.ensure_connection(); print(c.settings_dict['PORT'])"
+    done = run("--data", str(site.folder), "manage", "shell", "--no-imports", "-c", code)
+    assert (done.returncode, done.stdout.strip()) == (0, str(site.ports["postgres"]))
+
+
+def test_manage_hands_on_the_exit_code(site: Running) -> None:
+    done = run("--data", str(site.folder), "manage", "shell", "--no-imports", "-c", "raise SystemExit(3)")
+    assert done.returncode == 3
+
+
+def test_reset_refuses_while_the_site_runs(site: Running) -> None:
+    assert "`./run stop` first" in one_sentence(run("reset", "--yes", "--data", str(site.folder)))
+
+
+@pytest.mark.parametrize(
+    ("role", "password", "database"),
+    [("ilt_app", "app", "ilt_keystore"), ("ilt_keystore", "keystore", "ilt"), ("ilt_app", "app", "postgres")],
+)
+def test_no_role_can_connect_to_the_other_side(site: Running, role: str, password: str, database: str) -> None:
+    with pytest.raises(psycopg2.OperationalError, match="permission denied for database"):
+        site.connect(role, password, database)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE privacy_auditevent SET action = 'x'",
+        "DELETE FROM privacy_auditevent",
+        "TRUNCATE privacy_auditlink",
+        "DELETE FROM privacy_requestevent",
+        "ALTER TABLE privacy_auditevent DISABLE TRIGGER ALL",
+        "CREATE TABLE mine (id int)",
+        "SET session_replication_role = replica",
+    ],
+)
+def test_the_application_role_cannot_touch_what_is_append_only(site: Running, statement: str) -> None:
+    cursor = site.connect("ilt_app", "app", "ilt").cursor()
+    with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+        cursor.execute(statement)
+
+
+def test_the_application_roles_are_no_superusers(site: Running) -> None:
+    with site.connect("postgres", "superuser", "postgres") as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT rolname FROM pg_roles WHERE rolsuper OR rolcreaterole OR rolcreatedb OR rolbypassrls")
+        assert cursor.fetchall() == [("postgres",)]
+
+
+def test_the_servers_listen_on_this_machine_only(site: Running) -> None:
+    listening = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    wanted = {f"{port:04X}" for port in site.ports.values()}
+    found = {tuple(row[1].split(":")) for row in listening if row[3] == "0A" and row[1].split(":")[1] in wanted}
+    assert found == {("0100007F", port) for port in wanted}
+
+
+def test_passwords_are_in_one_0600_file_and_on_no_command_line(site: Running) -> None:
+    for path in (site.folder / "secrets", site.folder / "lock", site.key_ring, *(site.folder / "logs").iterdir()):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+    lines = b"".join((Path("/proc") / str(pid) / "cmdline").read_bytes() for pid in processes_of(site.folder))
+    assert not [name for name, secret in site.secrets.items() if secret.encode() in lines]
+
+
+def test_the_log_of_postgresql_holds_no_value_of_a_failing_statement(site: Running) -> None:
+    statements = (
+        "SELECT 'canary-cast'::uuid",
+        "INSERT INTO django_session_canary VALUES ('canary-table')",
+        "SELECT pg_sleep(0) FROM privacy_subject WHERE id = 'canary-where'",
+        "DO $$ BEGIN RAISE EXCEPTION 'canary-raise'; END $$",
+        "DO $$ BEGIN RAISE WARNING 'canary-warning'; END $$",
+    )
+    with site.connect("ilt_app", "app", "ilt") as connection, connection.cursor() as cursor:
+        for statement in statements:
+            with contextlib.suppress(psycopg2.Error):
+                cursor.execute(statement)
+        with pytest.raises(psycopg2.Error):
+            cursor.execute("INSERT INTO privacy_subject (id) VALUES (%s)", ("canary-parameter",))
+    log = (site.folder / "logs" / "postgres.log").read_text()
+    assert "database system is ready" in log
+    assert "canary" not in log
+
+
+def test_a_dead_worker_is_started_again(site: Running) -> None:
+    def workers() -> set[int]:
+        found = set()
+        for pid in processes_of(site.folder):
+            line = (Path("/proc") / str(pid) / "cmdline").read_bytes()
+            if b"\0worker\0" in line:
+                found.add(pid)
+        return found
+
+    before = workers()
+    assert before
+    os.kill(min(before), signal.SIGKILL)
+    assert wait_for(lambda: workers() - before, 30), "no new worker came"
+    assert wait_for(lambda: not workers() & before, 10), "the killed worker's children stayed"
+
+
+def test_kill_9_leaves_nothing_and_the_data_is_there_afterwards(site: Running) -> None:
+    code = "from privacy.subjects import Subject; print(Subject.objects.count())"
+    shell = ("--data", str(site.folder), "manage", "shell", "--no-imports", "-c", code)
+    before = run(*shell).stdout
+    assert int(before) > 0
+    site.process.kill()
+    site.process.wait()
+    assert wait_for(lambda: not processes_of(site.folder), 15), "processes outlived the launcher"
+    again = run(*shell)  # starts the servers for itself, since the site is not up
+    assert (again.returncode, again.stdout) == (0, before)
+    assert wait_for(lambda: not processes_of(site.folder), 5)
+
+
+def test_stop_ends_a_restarted_site_and_reset_removes_it(site: Running) -> None:
+    running = start(site.folder, site.port)
+    assert wait_for(lambda: running.get("/health/") == (200, "ok\n"), 20)
+    done = run("stop", "--data", str(site.folder))
+    assert (done.returncode, done.stdout) == (0, "Stopped.\n")
+    assert running.process.wait(10) == 0
+    assert not processes_of(site.folder)
+    run("reset", "--yes", "--data", str(site.folder))
+    assert not site.folder.exists()
+    assert not site.key_ring.exists()
+
+
+# --- As root from a closed checkout ----------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has a folder that the servers' account cannot enter")
+def test_root_s_closed_folder_works_and_stays_closed(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    data = closed / "data"
+    done = run("--data", str(data), "manage", "shell", "--no-imports", "-c", "print('reached')")
+    assert (done.returncode, done.stdout.strip()) == (0, "reached"), done.stderr
+    assert stat.S_IMODE(closed.stat().st_mode) == 0o700
+    outpost = (data / "servers").resolve()
+    assert outpost.parent.name == "ilt-privacy"
+    run("reset", "--yes", "--data", str(data))
+    assert not outpost.exists()
+
+
+# --- With servers of one's own ---
+
+
+def test_given_servers_are_used_and_none_is_started(tmp_path: Path) -> None:
+    passwords = {"owner": "owner-password", "app": "app-password", "keystore": "keystore-password"}
+    with throwaway.servers() as own:
+        roles.make(own, passwords)
+        given = {**roles.urls(own, passwords), **roles.owner_urls(own, passwords)}
+        folder = tmp_path / "data"
+        site = start(folder, free_port(), until="create_staff", **given)
+        try:
+            assert wait_for(lambda: site.get("/health/") == (200, "ok\n"), 20)
+            assert "Demo" not in site.output
+            assert not (folder / "servers").exists()
+            assert not (folder / "demo").exists()
+            lines = [(Path("/proc") / str(pid) / "cmdline").read_bytes() for pid in processes_of(folder)]
+            assert not [line for line in lines if b"bin/postgres" in line or b"valkey" in line]
+            with own.connect("ilt") as connection, connection.cursor() as cursor:
+                cursor.execute("SELECT count(*) FROM privacy_subject")
+                assert cursor.fetchone() == (0,)
+        finally:
+            site.process.terminate()
+            site.process.wait(60)
+
+
+# --- ./test ----------------------------------------------------------------------------------------------------
+
+
+def test_throw_away_servers_leave_nothing_when_killed() -> None:
+    code = (
+        "import time; from ilt_site.launcher import throwaway\n"
+        "with throwaway.servers() as made: print(made.folder, flush=True); time.sleep(60)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], env=environment(), cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    folder = Path(process.stdout.readline().strip())
+    assert folder.is_dir()
+    process.kill()
+    process.wait()
+    assert wait_for(lambda: not folder.exists() and not processes_of(folder), 15)

@@ -1,0 +1,52 @@
+"""The front page and the pages for what went wrong."""
+
+import re
+
+import pytest
+from django.test import Client, RequestFactory
+
+from ilt_site import views
+
+
+def test_the_front_page_is_public_and_leads_to_privacy_and_sign_in(client: Client, db: None) -> None:
+    page = client.get("/")
+    assert page.status_code == 200
+    for path in ("/privacy/", "/privacy/ask/", "/privacy/outcome/", "/accounts/login/", "/accounts/signup/"):
+        assert f'href="{path}"' in page.text
+
+
+def test_a_page_has_no_script_no_inline_style_and_nothing_from_elsewhere(client: Client, db: None) -> None:
+    text = client.get("/").text
+    assert "<script" not in text and "<style" not in text
+    assert not re.search(r"\s(style|on[a-z]+)=", text)
+    assert not re.search(r'(src|href)="(https?:)?//', text)
+
+
+@pytest.mark.parametrize(
+    ("view", "status"),
+    [
+        (views.bad_request, 400),
+        (views.permission_denied, 403),
+        (views.page_not_found, 404),
+        (views.server_error, 500),
+        (views.csrf_failure, 403),
+    ],
+)
+def test_an_error_page_needs_neither_database_nor_user(view, status: int) -> None:
+    # No database fixture here: a query would fail the test.
+    answer = view(RequestFactory().get("/"))
+    assert answer.status_code == status
+    assert answer["Cache-Control"] == "no-store"
+    assert "International Light Technologies" in answer.text and "<h1>" in answer.text
+
+
+def test_each_error_page_has_a_title_of_its_own() -> None:
+    pages = [view(RequestFactory().get("/")).text for view in (views.bad_request, views.permission_denied, views.page_not_found, views.server_error, views.csrf_failure)]
+    titles = [re.search(r"<title>(.*?)</title>", page, re.S)[1] for page in pages]
+    assert len(set(titles)) == len(titles)
+
+
+def test_a_form_that_did_not_come_from_this_site_has_no_effect(db: None) -> None:
+    page = Client(enforce_csrf_checks=True).post("/accounts/login/", {"login": "alice", "password": "x"})
+    assert page.status_code == 403
+    assert "out of date" in page.text
