@@ -1,0 +1,73 @@
+"""Blocks: an erased or suppressed person is not created again by an import or a form.
+
+A block is a keyed hash in the key store with an end date; it confirms a value that somebody already has
+and tells nothing else (P-clauses on erasure: listed in the plan with its end).
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterable
+from datetime import date, datetime
+
+from django.db import transaction
+
+from privacy.vault import ring as rings
+from privacy.vault.index import NORMALISERS, normalise
+from privacy.vault.sql import KEYSTORE, array, cursor
+
+_NORMALISED_AS = {"email": "email", "phone": "phone", "username": "username"}
+
+
+def _token(kind: str, value: str) -> bytes:
+    normaliser = _NORMALISED_AS.get(kind, "reference")
+    text = normalise(normaliser, value)
+    key = rings.current().derive(f"block:{kind}:{normaliser}.{NORMALISERS[normaliser][0]}")
+    return hmac.digest(key, text.encode(), "sha256")[:16]
+
+
+def add(kind: str, value: str, *, until: date | None, now: datetime) -> None:
+    """Block a value until the end of a day, or for good; the later of two ends counts."""
+    with transaction.atomic(using=KEYSTORE), cursor() as cur:
+        cur.execute(
+            """INSERT INTO vault_block AS b (kind, value, until, created_at) VALUES (%s, %s, %s, %s)
+               ON CONFLICT (kind, value) DO UPDATE SET until =
+                   CASE WHEN b.until IS NULL OR EXCLUDED.until IS NULL THEN NULL
+                        ELSE greatest(b.until, EXCLUDED.until) END""",
+            [kind, _token(kind, value), until, now],
+        )
+
+
+def is_blocked(kind: str, value: str) -> bool:
+    """Tell whether a value is blocked today, by the key store's clock."""
+    return bool(are_blocked(kind, [value]))
+
+
+def are_blocked(kind: str, values: Iterable[str]) -> set[str]:
+    """Return those of the values that are blocked today, with one query."""
+    tokens = {value: _token(kind, value) for value in set(values)}
+    if not tokens:
+        return set()
+    with cursor() as cur:
+        cur.execute(
+            """SELECT t.hex FROM unnest(%s::text[]) AS t(hex)
+               JOIN vault_block b ON b.kind = %s AND b.value = decode(t.hex, 'hex')
+               WHERE b.until IS NULL OR b.until >= current_date""",
+            [array({token.hex() for token in tokens.values()}), kind],
+        )
+        found = {row[0] for row in cur.fetchall()}
+    return {value for value, token in tokens.items() if token.hex() in found}
+
+
+def remove(kind: str, value: str) -> bool:
+    """Lift a block, because the person asked to come back; tell whether there was one."""
+    with transaction.atomic(using=KEYSTORE), cursor() as cur:
+        cur.execute("DELETE FROM vault_block WHERE kind = %s AND value = %s", [kind, _token(kind, value)])
+        return bool(cur.rowcount)
+
+
+def expire() -> int:
+    """Delete the blocks whose day is over; return how many."""
+    with transaction.atomic(using=KEYSTORE), cursor() as cur:
+        cur.execute("DELETE FROM vault_block WHERE until < current_date")
+        return int(cur.rowcount)

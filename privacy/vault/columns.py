@@ -1,0 +1,68 @@
+"""The columns of a sealed record: its id, and one column for each envelope that holds sealed bytes or nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+from django.db.models import F, Func, IntegerField, Value
+from django.db.models import lookups as sql
+
+from privacy.vault import envelope as sealed_form
+
+
+class HeaderCheck(models.CheckConstraint):
+    """Let the database refuse anything in a sealed column that has not the sealed form."""
+
+    def __init__(self, *, name: str, condition: Any, **kwargs: Any) -> None:
+        super().__init__(condition=condition, name=name, **kwargs)
+
+    @classmethod
+    def on(cls, model: type[models.Model], column: str) -> HeaderCheck:
+        length = Func(F(column), function="octet_length", output_field=IntegerField())
+        first = Func(F(column), Value(0), function="get_byte", output_field=IntegerField())
+        condition = models.Q(sql.GreaterThanOrEqual(length, sealed_form.OVERHEAD + 2)) & models.Q(
+            sql.Exact(first, sealed_form.VERSION)
+        )
+        return cls(name=f"{model._meta.app_label}_{model._meta.model_name}_{column}"[:60], condition=condition)
+
+    def validate(self, *args: Any, **kwargs: Any) -> None:
+        """Do nothing: what `full_clean` would send to the database is checked there anyway."""
+
+    def deconstruct(self) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
+        _, args, kwargs = super().deconstruct()
+        return "django.db.models.CheckConstraint", tuple(args), kwargs  # migrations import nothing of ours
+
+
+class SealedColumn(models.BinaryField):
+    """The column of one envelope. Holds sealed bytes or NULL, and refuses everything else."""
+
+    def __init__(self, envelope: str = "", **kwargs: Any) -> None:
+        self.envelope = envelope
+        kwargs.update(null=True, blank=True, editable=False)
+        super().__init__(**kwargs)
+
+    def contribute_to_class(self, cls: type[models.Model], name: str, private_only: bool = False) -> None:
+        super().contribute_to_class(cls, name, private_only=private_only)
+        if not cls._meta.abstract:
+            options = cls._meta
+            options.constraints = [*options.constraints, HeaderCheck.on(cls, name)]
+            options.original_attrs["constraints"] = options.constraints
+
+    def deconstruct(self) -> tuple[str, str, list[Any], dict[str, Any]]:
+        name, _, args, kwargs = super().deconstruct()
+        return name, "django.db.models.BinaryField", list(args), kwargs
+
+    def get_db_prep_save(self, value: Any, connection: Any) -> Any:
+        if value is not None and not sealed_form.is_sealed(value) and not hasattr(value, "as_sql"):
+            raise ValueError(f"{self.model._meta.label}.{self.name} takes sealed bytes only.")
+        return super().get_db_prep_save(value, connection)
+
+
+class RecordIdField(models.UUIDField):
+    """The id of a sealed record, drawn before the INSERT because the sealed bytes are bound to it."""
+
+    def deconstruct(self) -> tuple[str, str, list[Any], dict[str, Any]]:
+        name, _, args, kwargs = super().deconstruct()
+        kwargs.pop("default", None)  # our function: old migrations must not import it
+        return name, "django.db.models.UUIDField", list(args), kwargs

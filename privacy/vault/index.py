@@ -1,0 +1,139 @@
+"""Blind indexes: find a record by an encrypted value without opening anything.
+
+A token is a keyed hash (HMAC-SHA256, one key per field and normaliser version, derived from the ring).
+Tokens live in the key store and go with the data key, so a backup of the main database confirms no
+guess. What they give away to a holder of key store and ring: equality, and the first letters of names.
+There is none on the SSN.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import phonenumbers
+
+from privacy.vault import ring as rings
+
+SHORTEST_PREFIX, LONGEST_PREFIX = 3, 6
+HOME_REGION = "US"  # a number without country code was dialled from here
+
+
+def _folded(value: str) -> str:
+    return unicodedata.normalize("NFKC", value).strip().casefold()
+
+
+def _alphanumeric(value: str) -> str:
+    return "".join(c for c in _folded(value) if c.isalnum())
+
+
+def _phone(value: str) -> str:
+    text = unicodedata.normalize("NFKC", value).strip()
+    try:
+        number = phonenumbers.parse(text, HOME_REGION)
+        if phonenumbers.is_possible_number(number):
+            # the extension is left out: the same line is found with and without it
+            number.extension = None
+            return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    except phonenumbers.NumberParseException:
+        pass
+    return "".join(str(unicodedata.digit(c)) for c in text if c.isdigit())
+
+
+# name -> (version, function); a changed function needs a new version, and a re-seal of the records
+NORMALISERS: dict[str, tuple[int, Callable[[str], str]]] = {
+    "email": (1, _folded),
+    "username": (1, _folded),
+    "phone": (1, _phone),
+    "identifier": (1, _alphanumeric),
+    "reference": (1, _alphanumeric),
+}
+
+_WORD = re.compile(r"[^\W_]+")
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a name, folded, without accents, in order and without repeats."""
+    decomposed = unicodedata.normalize("NFKD", _folded(text))
+    bare = "".join(c for c in decomposed if not unicodedata.combining(c))
+    return list(dict.fromkeys(_WORD.findall(bare)))
+
+
+def normalise(normaliser: str, value: str) -> str:
+    """Return what two spellings of the same value have in common; "" when nothing is left of it."""
+    return NORMALISERS[normaliser][1](value)
+
+
+class Entry(NamedTuple):
+    """One token to be placed."""
+
+    field: str
+    value: bytes
+    is_unique: bool
+
+
+def token(field: str, scheme: str, text: str) -> bytes:
+    """Return the 128-bit token of an already normalised text."""
+    key = rings.current().derive(f"index:{field}:{scheme}")
+    return hmac.digest(key, text.encode(), "sha256")[:16]
+
+
+@dataclass(frozen=True)
+class Exact:
+    """Index a whole normalised value under the name `field`; `unique` lets one record only hold it."""
+
+    field: str
+    normaliser: str = "identifier"
+    unique: bool = False
+
+    @property
+    def scheme(self) -> str:
+        return f"{self.normaliser}.{NORMALISERS[self.normaliser][0]}"
+
+    def entries(self, value: str) -> Iterator[Entry]:
+        """Yield the token of a value, if anything is left of it after normalising."""
+        text = normalise(self.normaliser, value)
+        if text:
+            yield Entry(self.field, token(self.field, self.scheme, text), self.unique)
+
+    def looked_up(self, value: str) -> list[list[bytes]]:
+        """Return the tokens that a searched value must match, as an AND of ORs; empty means no search."""
+        return [[entry.value] for entry in self.entries(value)]
+
+
+@dataclass(frozen=True)
+class Words:
+    """Index a name by word: each whole word and its prefixes of 3 to 6 letters."""
+
+    field: str
+    scheme = "words.1"
+
+    def entries(self, value: str) -> Iterator[Entry]:
+        """Yield one token per word and prefix."""
+        texts: dict[str, None] = {}
+        for word in words(value):
+            texts[f"={word}"] = None
+            for length in range(SHORTEST_PREFIX, min(len(word), LONGEST_PREFIX) + 1):
+                texts[word[:length]] = None
+        for text in texts:
+            yield Entry(self.field, token(self.field, self.scheme, text), False)
+
+    def looked_up(self, value: str) -> list[list[bytes]]:
+        """Return the tokens each searched word must match: 3 to 6 letters begin a word, others are one."""
+        found = []
+        for word in words(value):
+            is_prefix = SHORTEST_PREFIX <= len(word) <= LONGEST_PREFIX
+            found.append([token(self.field, self.scheme, word if is_prefix else f"={word}")])
+        return found
+
+
+Blind = Exact | Words
+
+
+def entries(blinds: Iterable[tuple[Blind, str]]) -> list[Entry]:
+    """Return the tokens of several values without repeats (two fields may feed one index)."""
+    return list(dict.fromkeys(entry for blind, value in blinds for entry in blind.entries(value)))

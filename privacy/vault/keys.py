@@ -1,0 +1,170 @@
+"""Data keys: made, loaded, superseded, destroyed, handed over.
+
+Must never happen: a data row whose key was never committed (so keys commit first, in a transaction of
+their own), a key destroyed while a row still needs it (so a superseded key goes only after the row that
+names its successor has committed), or a new key for an erased pair (the unique index in `models` holds
+the place of the destroyed one). What a crash leaves half-done the key collector finishes; a destroyed key
+cannot be undone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from privacy.vault import ring as rings
+from privacy.vault.making import CHUNK, NOBODY, OpenKey, Owner, Pair, Wanted, bound, load, lock, make
+from privacy.vault.sql import KEYSTORE, array, cursor
+
+__all__ = [
+    "NOBODY",
+    "OpenKey",
+    "Owner",
+    "Pair",
+    "Wanted",
+    "destroy",
+    "destroyed",
+    "finish",
+    "hand_over",
+    "is_destroyed",
+    "load",
+    "make",
+    "reowner",
+]
+
+
+def finish(numbers: Sequence[int], records: Sequence[UUID]) -> int:
+    """Destroy what the committed keys `numbers` superseded and move the tokens on; return how many went.
+
+    Called after the data that names `numbers` has committed; the collector calls it for those a crash left.
+    """
+    with transaction.atomic(using=KEYSTORE, durable=True), cursor() as cur:
+        cur.execute(
+            """SELECT id FROM vault_datakey WHERE record = ANY(%s::uuid[]) AND superseded_by = ANY(%s::bigint[])
+               AND destroyed_at IS NULL ORDER BY id FOR UPDATE""",
+            [array(records), array(numbers)],
+        )
+        cur.execute(
+            "UPDATE vault_token SET key = next_key, next_key = NULL "
+            "WHERE record = ANY(%s::uuid[]) AND next_key = ANY(%s::bigint[])",
+            [array(records), array(numbers)],
+        )
+        cur.execute(
+            """UPDATE vault_datakey SET wrapped = NULL, destroyed_at = now(), owner_kind = 'none', owner_id = NULL
+               WHERE record = ANY(%s::uuid[]) AND superseded_by = ANY(%s::bigint[]) AND destroyed_at IS NULL
+               RETURNING id""",
+            [array(records), array(numbers)],
+        )
+        gone = [row[0] for row in cur.fetchall()]
+        if gone:
+            cur.execute(
+                "DELETE FROM vault_token WHERE record = ANY(%s::uuid[]) AND key = ANY(%s::bigint[])",
+                [array(records), array(gone)],
+            )
+    return len(gone)
+
+
+_DESTROY = """
+UPDATE vault_datakey SET wrapped = NULL, destroyed_at = %s, owner_kind = 'none', owner_id = NULL
+WHERE id = ANY(%s::bigint[]) AND destroyed_at IS NULL
+"""
+_MARK = """
+INSERT INTO vault_datakey (id, record, envelope, label, owner_kind, kek, commitment, destroyed_at)
+SELECT t.id, t.record, t.envelope, '', 'none', 0, '', %s
+FROM unnest(%s::bigint[], %s::uuid[], %s::text[]) AS t(id, record, envelope)
+ON CONFLICT DO NOTHING
+"""
+
+
+def destroy(pairs: Iterable[Pair], *, now: datetime) -> int:
+    """Destroy the keys and tokens of (record, envelope) pairs for good; return how many keys went (Art. 17).
+
+    Twice is once. A pair that never had a key is marked as well, so that it never gets one.
+    """
+    listed = sorted(set(pairs))
+    return sum(_destroy(listed[start : start + CHUNK], now) for start in range(0, len(listed), CHUNK))
+
+
+def _destroy(pairs: list[Pair], now: datetime) -> int:
+    arrays = [array(record for record, _ in pairs), array(envelope for _, envelope in pairs)]
+    gone = 0
+    with transaction.atomic(using=KEYSTORE, durable=True), cursor() as cur:
+        while True:
+            # a correction may commit a new key while we wait for the old one's lock, unseen by this
+            # statement: look again until no live key is left
+            live = lock(cur, *arrays)
+            if live:
+                cur.execute(_DESTROY, [now, array(live)])
+                gone += cur.rowcount
+            ids = [int.from_bytes(os.urandom(8), "big", signed=True) for _ in pairs]
+            cur.execute(_MARK, [now, array(ids), *arrays])
+            if not live and not cur.rowcount:
+                break
+        cur.execute(
+            """DELETE FROM vault_token t USING vault_datakey d
+               WHERE t.record = ANY(%s::uuid[]) AND d.id = t.key AND d.destroyed_at IS NOT NULL""",
+            arrays[:1],
+        )
+    return gone
+
+
+def is_destroyed(record: UUID, envelope: str) -> bool:
+    """Tell whether the pair was erased; a key that a correction replaced does not count."""
+    return bool(destroyed([(record, envelope)]))
+
+
+def destroyed(pairs: Sequence[Pair]) -> set[Pair]:
+    """Return those of the pairs that were erased."""
+    with cursor() as cur:
+        cur.execute(
+            """SELECT d.record, d.envelope FROM vault_datakey d
+               JOIN unnest(%s::uuid[], %s::text[]) AS n(record, envelope) USING (record, envelope)
+               WHERE d.superseded_by IS NULL AND d.destroyed_at IS NOT NULL""",
+            [array(record for record, _ in pairs), array(envelope for _, envelope in pairs)],
+        )
+        return {(record, envelope) for record, envelope in cur.fetchall()}
+
+
+def reowner(old: Owner, new: Owner) -> int:
+    """Hand all keys of one owner to another by re-wrapping them; data stays as it is. Return how many."""
+    return _hand_over("owner_kind = %s AND owner_id = %s::uuid", [old[0], str(old[1])], new)
+
+
+def hand_over(records: Iterable[UUID], new: Owner) -> int:
+    """Give the keys of these records to a new owner (a contact claims its account). Return how many."""
+    return _hand_over("record = ANY(%s::uuid[])", [array(records)], new)
+
+
+def _hand_over(where: str, parameters: Sequence[Any], new: Owner) -> int:
+    ring = rings.current()
+    with transaction.atomic(using=KEYSTORE, durable=True), cursor() as cur:
+        cur.execute(
+            f"""SELECT id, record, envelope, owner_kind, owner_id, kek, encode(wrapped, 'hex') FROM vault_datakey
+                WHERE {where} AND wrapped IS NOT NULL ORDER BY id FOR UPDATE""",  # noqa: S608 (constants above)
+            parameters,
+        )
+        rows = cur.fetchall()
+        rewrapped = []
+        kek = ring.current
+        for number, record, envelope, kind, owner_id, version, wrapped in rows:
+            data_key = ring.unwrap(version, bytes.fromhex(wrapped), bound(number, record, envelope, (kind, owner_id)))
+            kek, fresh = ring.wrap(data_key, bound(number, record, envelope, new))
+            rewrapped.append((number, fresh))
+        cur.execute(
+            """UPDATE vault_datakey d SET owner_kind = %s, owner_id = %s::uuid, kek = %s,
+                      wrapped = substring(%s::bytea from (n.i::int - 1) * 60 + 1 for 60)
+               FROM unnest(%s::bigint[]) WITH ORDINALITY AS n(id, i) WHERE d.id = n.id""",
+            [
+                new[0],
+                str(new[1]) if new[1] else None,
+                kek,
+                b"".join(fresh for _, fresh in rewrapped),
+                array(number for number, _ in rewrapped),
+            ],
+        )
+    return len(rows)

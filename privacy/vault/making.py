@@ -1,0 +1,261 @@
+"""The making and loading of data keys: committed before any data, unwrapped for one unit of work.
+
+Must never happen: a data row whose key was never committed, or a key that opens for a record, an envelope or
+an owner that it was not wrapped for. So keys commit first, in a transaction of their own, and all of these
+are bound into the wrapping.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from hmac import compare_digest
+from uuid import UUID
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from django.db import transaction
+from django.db.backends.utils import CursorWrapper
+
+from privacy.vault import index, tokens
+from privacy.vault import ring as rings
+from privacy.vault.envelope import prefixed
+from privacy.vault.ids import from_int
+from privacy.vault.results import ERASED, FOREIGN, RecordErased, Unreadable
+from privacy.vault.sql import KEYSTORE, array, cursor
+
+Owner = tuple[str, UUID | None]
+Pair = tuple[UUID, str]
+NOBODY: Owner = ("none", None)
+CHUNK = 5_000
+_KEY_CONTEXT = b"ilt-key-1"
+_NO_ID = bytes(16)
+
+
+class OpenKey:
+    """A data key in use. Plain slots: thousands of these are made for one page of an export."""
+
+    __slots__ = ("cipher", "number", "owner_id", "owner_kind")
+
+    def __init__(self, number: int, cipher: AESGCM, owner_kind: str, owner_id: UUID | None) -> None:
+        self.number = number
+        self.cipher = cipher
+        self.owner_kind = owner_kind
+        self.owner_id = owner_id
+
+
+class Wanted:
+    """A key to be made for one envelope of one record, with the tokens that go with it."""
+
+    __slots__ = (
+        "cipher",
+        "commitment",
+        "entries",
+        "envelope",
+        "label",
+        "number",
+        "owner",
+        "record",
+        "replaces",
+        "wrapped",
+    )
+
+    def __init__(
+        self,
+        record: UUID,
+        envelope: str,
+        label: str,
+        owner: Owner = NOBODY,
+        *,
+        replaces: bool = False,
+        entries: Sequence[index.Entry] = (),
+    ) -> None:
+        self.record = record
+        self.envelope = envelope
+        self.label = label
+        self.owner = owner
+        self.replaces = replaces
+        self.entries = entries
+        self.number = 0
+        self.wrapped = self.commitment = b""
+        self.cipher: AESGCM
+
+    @property
+    def pair(self) -> Pair:
+        return self.record, self.envelope
+
+
+def bound(number: int, record: UUID, envelope: str, owner: Owner) -> bytes:
+    """Return what the wrapping of a key is bound to; the ring adds its version."""
+    return b"".join((_KEY_CONTEXT, number.to_bytes(8, "big", signed=True), record.bytes, _tail(envelope, *owner)))
+
+
+def _tail(envelope: str, kind: str, owner_id: UUID | None) -> bytes:
+    return prefixed(envelope) + prefixed(kind) + (owner_id.bytes if owner_id else _NO_ID)
+
+
+def commitment(data_key: bytes) -> bytes:
+    """Return 16 bytes that only this key has: AES-GCM alone does not commit to its key."""
+    return hashlib.blake2b(b"commit", key=data_key, digest_size=16).digest()
+
+
+_INSERT = """
+INSERT INTO vault_datakey (id, record, envelope, label, owner_kind, owner_id, wrapped, kek, commitment)
+SELECT t.id, t.record, t.envelope, t.label, t.kind, t.owner,
+       substring(%s::bytea from (t.n::int - 1) * 60 + 1 for 60), %s,
+       substring(%s::bytea from (t.n::int - 1) * 16 + 1 for 16)
+FROM unnest(%s::bigint[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::uuid[])
+     WITH ORDINALITY AS t(id, record, envelope, label, kind, owner, n)
+ON CONFLICT DO NOTHING RETURNING id
+"""
+_LOCK = """
+SELECT d.id FROM vault_datakey d JOIN unnest(%s::uuid[], %s::text[]) AS n(record, envelope) USING (record, envelope)
+WHERE d.destroyed_at IS NULL ORDER BY d.id FOR UPDATE OF d
+"""
+_SUPERSEDE = """
+UPDATE vault_datakey d SET superseded_by = n.id
+FROM unnest(%s::bigint[], %s::uuid[], %s::text[]) AS n(id, record, envelope)
+WHERE d.record = n.record AND d.envelope = n.envelope AND d.destroyed_at IS NULL
+"""
+
+
+def make(wanted: Sequence[Wanted]) -> None:
+    """Commit a key and its tokens for each of `wanted`, before any data names them.
+
+    A key left over by a crash before the data was written is used again. Raises RecordErased when a pair
+    was destroyed, ValueTaken when another record holds a unique value; then none of them was made.
+    """
+    for start in range(0, len(wanted), CHUNK):
+        _make(wanted[start : start + CHUNK])
+
+
+def _make(wanted: Sequence[Wanted]) -> None:
+    kek = _draw(wanted)
+    with transaction.atomic(using=KEYSTORE, durable=True), cursor() as cur:
+        replacing = [w for w in wanted if w.replaces]
+        if replacing:
+            numbers, records, envelopes = _pairs(replacing)
+            lock(cur, records, envelopes)
+            cur.execute(_SUPERSEDE, [numbers, records, envelopes])
+        cur.execute(
+            _INSERT,
+            [
+                b"".join([w.wrapped for w in wanted]),
+                kek,
+                b"".join([w.commitment for w in wanted]),
+                *_pairs(wanted),
+                array([w.label for w in wanted]),
+                array([w.owner[0] for w in wanted]),
+                array([w.owner[1].hex if w.owner[1] else None for w in wanted]),
+            ],
+        )
+        if cur.rowcount != len(wanted):
+            inserted = {row[0] for row in cur.fetchall()}
+            _adopt(cur, [w for w in wanted if w.number not in inserted])
+        tokens.place(cur, wanted)
+
+
+def lock(cur: CursorWrapper, records: str, envelopes: str) -> list[int]:
+    """Lock the live keys of pairs, in one order for everybody (no deadlock), and return their ids."""
+    cur.execute(_LOCK, [records, envelopes])
+    return [row[0] for row in cur.fetchall()]
+
+
+def _pairs(wanted: Sequence[Wanted]) -> list[str]:
+    return [
+        array([w.number for w in wanted]),
+        array([w.record.hex for w in wanted]),
+        array([w.envelope for w in wanted]),
+    ]
+
+
+def _draw(wanted: Sequence[Wanted]) -> int:
+    ring = rings.current()
+    random = os.urandom(40 * len(wanted))
+    kek = ring.current
+    tails: dict[tuple[str, Owner], bytes] = {}
+    for i, w in enumerate(wanted):
+        at = i * 40
+        header, data_key = random[at : at + 8], random[at + 8 : at + 40]
+        tail = tails.get((w.envelope, w.owner))
+        if tail is None:
+            tail = tails[w.envelope, w.owner] = _tail(w.envelope, *w.owner)
+        w.number = int.from_bytes(header, "big", signed=True)
+        w.cipher = AESGCM(data_key)
+        w.commitment = commitment(data_key)
+        kek, w.wrapped = ring.wrap(data_key, _KEY_CONTEXT + header + w.record.bytes + tail)
+    return kek
+
+
+def _adopt(cur: CursorWrapper, lost: Sequence[Wanted]) -> None:
+    """Take over the live key that a crash left behind. A destroyed one in its place ends the save."""
+    cur.execute(
+        """SELECT d.record, d.envelope, d.id FROM vault_datakey d
+           JOIN unnest(%s::uuid[], %s::text[]) AS n(record, envelope) USING (record, envelope)
+           WHERE d.superseded_by IS NULL AND d.destroyed_at IS NULL FOR UPDATE OF d""",
+        [array(w.record for w in lost), array(w.envelope for w in lost)],
+    )
+    winners = {(record, envelope): number for record, envelope, number in cur.fetchall()}
+    for w in lost:
+        if w.pair not in winners or w.replaces:
+            raise RecordErased(f"{w.label}/{w.envelope} of this record was erased; it takes no data again.")
+    found = load([(winners[w.pair], w.record, w.envelope) for w in lost])
+    for w in lost:
+        key = found.get(winners[w.pair])
+        if not isinstance(key, OpenKey):
+            raise RecordErased(f"{w.label}/{w.envelope} of this record has a key that does not open.")
+        w.number, w.cipher = key.number, key.cipher
+    # what the interrupted attempt wanted to be found by is not what this one says
+    cur.execute(
+        "DELETE FROM vault_token WHERE record = ANY(%s::uuid[]) AND key = ANY(%s::bigint[])",
+        [array(w.record for w in lost), array(w.number for w in lost)],
+    )
+
+
+_LOAD = """
+SELECT id, kek, owner_kind, encode(coalesce(uuid_send(owner_id), %s) || wrapped || commitment, 'hex')
+FROM vault_datakey WHERE id = ANY(%s::bigint[])
+"""
+
+
+def load(asked: Sequence[tuple[int, UUID, str]]) -> dict[int, OpenKey | Unreadable]:
+    """Return what is known of each (key id, record, envelope), with one query. Absent: no such key.
+
+    The record and the envelope are those of the row that names the key: a key of another record does not
+    unwrap and comes back as Foreign, a destroyed one as Erased. Raises DatabaseError when the key store
+    is down.
+    """
+    found: dict[int, OpenKey | Unreadable] = {}
+    if not asked:
+        return found
+    with cursor() as cur:
+        cur.execute(_LOAD, [_NO_ID, array([number for number, _, _ in asked])])
+        rows = {row[0]: row for row in cur.fetchall()}
+    unwrap, to_int, committed = rings.current().unwrap, int.from_bytes, commitment  # looked up once
+    heads: dict[tuple[str, str], bytes] = {}
+    for number, record, envelope in asked:
+        row = rows.get(number)
+        if row is None:
+            continue
+        _, kek, kind, text = row
+        if text is None:
+            found[number] = ERASED
+            continue
+        secret = bytes.fromhex(text)  # owner 16 | wrapped 60 | commitment 16
+        head = heads.get((envelope, kind))
+        if head is None:
+            head = heads[envelope, kind] = prefixed(envelope) + prefixed(kind)
+        owner = secret[:16]
+        context = _KEY_CONTEXT + number.to_bytes(8, "big", signed=True) + record.bytes + head + owner
+        try:
+            data_key = unwrap(kek, secret[16:76], context)
+        except (rings.WrapBroken, rings.VersionUnknown):
+            # a version that was retired too early is an alarm of its own (`keyring status`), not an erasure
+            found.setdefault(number, FOREIGN)
+            continue
+        if compare_digest(committed(data_key), secret[76:]):
+            owner_id = from_int(to_int(owner, "big")) if owner != _NO_ID else None
+            found[number] = OpenKey(number, AESGCM(data_key), kind, owner_id)
+        else:
+            found[number] = FOREIGN
+    return found

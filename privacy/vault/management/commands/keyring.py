@@ -1,0 +1,83 @@
+"""Make, extend, look at and shorten the ring of key-encryption keys."""
+
+from __future__ import annotations
+
+import json
+from argparse import RawDescriptionHelpFormatter
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
+
+from privacy.vault import identity, rotate
+from privacy.vault import ring as rings
+
+BAD_DATA, USAGE, REFUSED = 1, 2, 3
+
+
+class Command(BaseCommand):
+    help = (
+        "init: write a new ring to a file of mode 0600 (never overwrites). add: add a version, which new data keys "
+        "use from then on (the file changes, no data). status: show versions and how many data keys hang on each "
+        "(changes nothing). retire N: take version N out of the file, refused while a data key needs it."
+    )
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.formatter_class = RawDescriptionHelpFormatter
+        parser.add_argument("action", choices=["init", "add", "status", "retire"])
+        parser.add_argument("version", nargs="?", type=int, help="the version to retire")
+        parser.add_argument("--file", help="the ring's file; KEY_RING_FILE when left out")
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        name = options["file"] or settings.KEY_RING_FILE
+        if not name:
+            raise CommandError("Name the ring's file with --file or KEY_RING_FILE.", returncode=USAGE)
+        if (options["action"] == "retire") != (options["version"] is not None):
+            raise CommandError("retire needs a version; the other actions take none.", returncode=USAGE)
+        try:
+            result = getattr(self, options["action"])(Path(name), options["version"])
+        except rings.RingRefused as error:
+            raise CommandError(str(error), returncode=REFUSED) from None
+        except OSError as error:
+            raise CommandError(f"The file cannot be written: {error.strerror}.", returncode=BAD_DATA) from None
+        except DatabaseError:
+            raise CommandError("The key store cannot be reached, or was not migrated.", returncode=BAD_DATA) from None
+        if options["json"]:
+            self.stdout.write(json.dumps(result))
+        else:
+            self.stdout.write("\n".join(f"{key}: {value}" for key, value in result.items()))
+
+    def init(self, path: Path, version: None) -> dict[str, Any]:
+        ring = rings.new()
+        rings.write(path, ring, new_file=True)
+        return {"installation": str(ring.installation), "current": ring.current, "versions": list(ring.versions)}
+
+    def add(self, path: Path, version: None) -> dict[str, Any]:
+        ring = rings.read(path).added()
+        rings.write(path, ring)
+        return {"current": ring.current, "versions": list(ring.versions), "next": "rotate_keys, then keyring retire"}
+
+    def status(self, path: Path, version: None) -> dict[str, Any]:
+        ring = rings.read(path)
+        keys = rotate.waiting()
+        return {
+            "installation": str(ring.installation),
+            "current": ring.current,
+            "versions": list(ring.versions),
+            "keys": {str(kek): count for kek, count in keys.items()},
+            "missing": sorted(set(keys) - set(ring.versions)),
+            "problems": identity.verify(),
+        }
+
+    def retire(self, path: Path, version: int) -> dict[str, Any]:
+        ring = rings.read(path)
+        left = rotate.waiting().get(version, 0)
+        if left:
+            raise CommandError(f"{left} keys hang on version {version}: run rotate_keys first.", returncode=REFUSED)
+        shorter = ring.without(version)
+        rings.write(path, shorter)
+        return {"current": shorter.current, "versions": list(shorter.versions), "retired": version}

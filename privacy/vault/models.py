@@ -1,0 +1,123 @@
+"""The tables of the key store, a database of its own (alias `keystore`).
+
+Must never happen: a plaintext here. The main database without this one is noise, and this one without
+the ring of key-encryption keys is noise as well. Rows are read and written with plain SQL in `keys`,
+`index` and `blocks`, because a key query stands behind every page; these classes give the schema.
+"""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+
+class DataKey(models.Model):
+    """Open one envelope of one record; the newest row of a pair is the one nothing supersedes.
+
+    The unique index counts a destroyed row that nothing superseded as well: an erased pair can never
+    get a new key, whatever races.
+    """
+
+    id = models.BigIntegerField(primary_key=True)  # eight random bytes, never used again
+    record = models.UUIDField()
+    envelope = models.CharField(max_length=40)
+    label = models.CharField(max_length=80)
+    owner_kind = models.CharField(max_length=20, default="none")
+    owner_id = models.UUIDField(null=True)
+    wrapped = models.BinaryField(null=True)
+    kek = models.IntegerField()
+    commitment = models.BinaryField()
+    superseded_by = models.BigIntegerField(null=True)
+    doubted_at = models.DateTimeField(null=True)  # the collector's first look
+    created_at = models.DateTimeField(db_default=Now())
+    destroyed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["record", "envelope"], condition=Q(superseded_by=None), name="vault_key_one_per_envelope"
+            ),
+            models.CheckConstraint(
+                condition=Q(wrapped=None, destroyed_at__isnull=False) | Q(wrapped__isnull=False, destroyed_at=None),
+                name="vault_key_wrapped_until_destroyed",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["record", "id"], name="vault_key_record"),
+            models.Index(fields=["owner_id"], condition=Q(owner_id__isnull=False), name="vault_key_owner"),
+        ]
+
+    def __str__(self) -> str:
+        return f"key of {self.label}/{self.envelope}"
+
+
+class Token(models.Model):
+    """Find a record by a keyed hash of one of its values; it goes with its data key.
+
+    While a correction is on its way `next_key` names the key that takes the token over on commit.
+    """
+
+    field = models.CharField(max_length=80)
+    value = models.BinaryField()
+    record = models.UUIDField()
+    key = models.BigIntegerField()
+    next_key = models.BigIntegerField(null=True)
+    is_unique = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["field", "value"], condition=Q(is_unique=True), name="vault_token_unique")
+        ]
+        indexes = [
+            models.Index(fields=["field", "value"], name="vault_token_value"),
+            models.Index(fields=["record"], name="vault_token_record"),
+        ]
+
+    def __str__(self) -> str:
+        return f"token of {self.field}"
+
+
+class Block(models.Model):
+    """Keep an erased or suppressed person from being created again: a keyed hash and an end date."""
+
+    kind = models.CharField(max_length=40)
+    value = models.BinaryField()
+    until = models.DateField(null=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["kind", "value"], name="vault_block_once")]
+
+    def __str__(self) -> str:
+        return f"block of {self.kind}"
+
+
+class Tombstone(models.Model):
+    """Prove an erasure without personal data: reference, time, counts by label. Append-only by trigger."""
+
+    seq = models.BigAutoField(primary_key=True)
+    reference = models.CharField(max_length=60, unique=True)
+    at = models.DateTimeField()
+    counts = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ["seq"]
+
+    def __str__(self) -> str:
+        return self.reference
+
+
+class KeystoreIdentity(models.Model):
+    """Say which installation this key store belongs to; `proof` opens only under that ring."""
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    installation = models.UUIDField()
+    proof = models.BinaryField()
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="vault_one_identity")]
+
+    def __str__(self) -> str:
+        return str(self.installation)

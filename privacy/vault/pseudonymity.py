@@ -1,0 +1,59 @@
+"""A name for a person that means nothing once the person is erased.
+
+The audit log needs one word for one subject; the key behind it is destroyed with the subject, and the
+word cannot be worked out again from the id (P-clauses on erasure; Art. 4(5)).
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from uuid import UUID
+
+from privacy.vault import keys
+from privacy.vault.results import RecordErased
+from privacy.vault.sql import array, cursor
+
+ENVELOPE = "pseudonym"
+LABEL = "vault.pseudonym"
+
+
+def pseudonym(subject: UUID) -> str:
+    """Return the subject's pseudonym, making its key when there is none. Raises RecordErased after the erasure."""
+    found = pseudonyms([subject])
+    if subject not in found:
+        raise RecordErased("The subject was erased; it has no pseudonym any more.")
+    return found[subject]
+
+
+def pseudonyms(subjects: Iterable[UUID]) -> dict[UUID, str]:
+    """Return the pseudonyms of many subjects; those erased are left out."""
+    wanted = set(subjects)
+    named = _named(wanted)
+    missing = wanted - named.keys()
+    if missing:
+        new = missing - {record for record, _ in keys.destroyed([(subject, ENVELOPE) for subject in missing])}
+        made = [keys.Wanted(subject, ENVELOPE, LABEL, ("subject", subject)) for subject in sorted(new)]
+        keys.make(made)
+        named.update({want.record: want.number for want in made})
+    loaded = keys.load([(number, subject, ENVELOPE) for subject, number in named.items()])
+    return {
+        subject: _word(key) for subject, number in named.items() if isinstance(key := loaded.get(number), keys.OpenKey)
+    }
+
+
+def _named(subjects: set[UUID]) -> dict[UUID, int]:
+    with cursor() as cur:
+        cur.execute(
+            "SELECT record, id FROM vault_datakey WHERE record = ANY(%s::uuid[]) AND envelope = %s "
+            "AND superseded_by IS NULL AND destroyed_at IS NULL",
+            [array(subjects), ENVELOPE],
+        )
+        return dict(cur.fetchall())
+
+
+def _word(key: keys.OpenKey) -> str:
+    # the cipher object is all that is kept of the key: a fixed nonce makes its keystream a keyed constant;
+    # this key seals nothing else, so the nonce is used for this one message only
+    mark = key.cipher.encrypt(bytes(12), bytes(16), b"pseudonym")
+    return "p" + base64.b32encode(mark[:10]).decode().lower()

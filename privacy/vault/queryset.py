@@ -1,0 +1,225 @@
+"""The queryset of sealed models: keys of a whole result set in one query, SQL on encrypted fields refused."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from django.core.exceptions import FieldDoesNotExist, FieldError
+from django.db import models, transaction
+from django.db.models import BinaryField, F, Func
+from django.db.models.constants import LOOKUP_SEP
+from django.db.models.query import ModelIterable
+
+from privacy.vault import saving, tokens
+from privacy.vault.envelope import key_bytes
+from privacy.vault.fields import EncryptedField, refusal
+from privacy.vault.index import Exact, Words
+from privacy.vault.plan import Plan, plans
+
+if TYPE_CHECKING:
+    pass
+
+
+class Batch:
+    """The rows of one result set: when one envelope is touched, the keys of all are loaded together."""
+
+    __slots__ = ("rows",)
+
+    def __init__(self, rows: list[Any]) -> None:
+        self.rows = rows
+
+    def asked(self, plan: Plan) -> list[tuple[int, Any, str]]:
+        """Return what to ask the key store for, for one envelope of all rows."""
+        column, envelope, pk, number = plan.column, plan.envelope, plan.pk, int.from_bytes
+        return [
+            (number(sealed[1:9], "big", signed=True), data[pk], envelope)
+            for row in self.rows
+            if (sealed := (data := row.__dict__).get(column)) is not None
+        ]
+
+
+def attach(rows: list[Any], related: bool) -> None:
+    """Give the rows of a result set, and the rows joined to them, one batch per model."""
+    from privacy.vault.sealed import SealedModel
+
+    if rows and isinstance(rows[0], SealedModel):
+        batch = Batch(rows)
+        for row in rows:
+            row._vault_batch = batch
+    if related:
+        joined: dict[type, dict[int, Any]] = {}
+        for row in rows:
+            _gather(row, joined)
+        for found in joined.values():
+            attach(list(found.values()), related=False)
+
+
+def _gather(row: Any, joined: dict[type, dict[int, Any]]) -> None:
+    from privacy.vault.sealed import SealedModel
+
+    for other in row._state.fields_cache.values():
+        if isinstance(other, models.Model):
+            if isinstance(other, SealedModel):
+                if "_vault_batch" in other.__dict__ or id(other) in joined.get(type(other), ()):
+                    continue
+                joined.setdefault(type(other), {})[id(other)] = other
+            if other._state.fields_cache:
+                _gather(other, joined)
+
+
+class SealedIterable(ModelIterable):
+    """Model rows with their batch attached; nothing is opened here."""
+
+    def __iter__(self) -> Iterator[Any]:
+        related = bool(self.queryset.query.select_related)
+        rows = super().__iter__()
+        if not self.chunked_fetch:
+            whole = list(rows)
+            attach(whole, related)
+            yield from whole
+            return
+        while chunk := list(islice(rows, self.chunk_size)):
+            attach(chunk, related)
+            yield from chunk
+
+
+class SealedQuerySet(models.QuerySet):
+    """Base of every queryset of a sealed model (and of models that join one)."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._iterable_class = SealedIterable
+
+    # --- finding -------------------------------------------------------------------------------
+
+    def find(self, field: str, value: str) -> Any:
+        """Return the records whose whole value matches, at most 200. Raises FieldError for an unknown index."""
+        return self._found(field, value, Exact)
+
+    def find_words(self, field: str, text: str) -> Any:
+        """Return the records whose name has all these words; 3 to 6 letters are the beginning of one."""
+        return self._found(field, text, Words)
+
+    def _found(self, name: str, value: str, kind: type[Exact] | type[Words]) -> Any:
+        for plan in plans(self.model).values():
+            for field in plan.fields:
+                for blind in field.blind:
+                    if blind.field == name and isinstance(blind, kind):
+                        records, numbers = tokens.find(blind, value)
+                        # a token of a write that was rolled back names a key that no row names
+                        named = Func(
+                            F(plan.column),
+                            template="substring(%(expressions)s from 2 for 8)",
+                            output_field=BinaryField(),
+                        )
+                        return self.alias(_vault_key=named).filter(
+                            pk__in=records, _vault_key__in=[key_bytes(number) for number in numbers]
+                        )
+        raise FieldError(f"{self.model._meta.label} has no {kind.__name__} index {name!r}.")
+
+    # --- writing -------------------------------------------------------------------------------
+
+    def bulk_create(self, objs: Iterable[Any], *args: Any, **kwargs: Any) -> list[Any]:
+        """Seal and insert, keys for all in one INSERT. Refuses update_conflicts: the other row keeps its id."""
+        if kwargs.get("update_conflicts") or (len(args) > 2 and args[2]):
+            raise FieldError("bulk_create(update_conflicts=True) would write sealed bytes into another record.")
+        listed = list(objs)
+        if not plans_of(self.model):
+            return super().bulk_create(listed, *args, **kwargs)
+        self._for_write = True
+        for obj in listed:
+            saving.settle_id(obj)
+        with transaction.atomic(using=self.db):
+            saving.seal_new(listed, self.db)
+            return super().bulk_create(listed, *args, **kwargs)
+
+    def bulk_update(self, objs: Iterable[Any], fields: Iterable[str], batch_size: int | None = None) -> int:
+        """Update plain and encrypted fields; concurrent changes of other labels in an envelope survive."""
+        listed, fields = list(objs), list(fields)
+        sealed = {name: plan for plan in plans_of(self.model).values() for name in plan.names}
+        names = frozenset(fields)
+        if names.isdisjoint(sealed):
+            return super().bulk_update(listed, fields, batch_size)
+        plain = [name for name in fields if name not in sealed]
+        self._for_write = True
+        written = 0
+        with transaction.atomic(using=self.db):
+            drafts, lost = saving.merged(listed, names, self.db)
+            saving.write(drafts, self.db)
+            by_column: dict[str, list[Any]] = {}
+            for draft in drafts:
+                by_column.setdefault(draft.plan.column, []).append(draft.obj)
+            for column, changed in by_column.items():
+                written = max(written, super().bulk_update(changed, [column], batch_size))
+            if plain:
+                return super().bulk_update(listed, plain, batch_size)
+        return len(listed) - len(lost) if listed else written
+
+    def update(self, **kwargs: Any) -> int:
+        """Refuse encrypted fields: each record has its own key. NULL may be written to a sealed column."""
+        for name in kwargs:
+            field = virtual(self.model, name)
+            if field is not None:
+                raise FieldError(
+                    f"{self.model._meta.label}.{name} is encrypted: update() cannot write it. Save the objects."
+                )
+        return super().update(**kwargs)
+
+    # --- columns for fields --------------------------------------------------------------------
+
+    def only(self, *fields: Any) -> Any:
+        return super().only(*columns(self.model, fields))
+
+    def defer(self, *fields: Any) -> Any:
+        return super().defer(
+            *[f for f in columns(self.model, fields) if f is not None] if fields != (None,) else fields
+        )
+
+    def _values(self, *fields: Any, **expressions: Any) -> Any:
+        for name in fields:
+            if isinstance(name, str):
+                field = virtual(self.model, name)
+                if field is not None:
+                    raise FieldError(refusal(field))
+        return super()._values(*fields, **expressions)  # type: ignore[misc]
+
+
+def plans_of(model: type[models.Model]) -> dict[str, Plan]:
+    """Return the envelopes of a model, none for one that is not sealed."""
+    from privacy.vault.sealed import SealedModel
+
+    return plans(model) if issubclass(model, SealedModel) else {}
+
+
+def virtual(model: type[models.Model], path: str) -> EncryptedField | None:
+    """Return the encrypted field at the end of a path such as `order__ship_name`, if it is one."""
+    options = model._meta
+    for part in path.split(LOOKUP_SEP):
+        try:
+            field = options.get_field(part)
+        except FieldDoesNotExist:
+            return None
+        if isinstance(field, EncryptedField):
+            return field
+        related = getattr(field, "related_model", None)
+        if not isinstance(related, type) or not issubclass(related, models.Model):
+            return None
+        options = related._meta
+    return None
+
+
+def columns(model: type[models.Model], names: Collection[Any]) -> list[Any]:
+    """Return the names with each encrypted field replaced by the column of its envelope."""
+    mapped = []
+    for name in names:
+        field = virtual(model, name) if isinstance(name, str) else None
+        if field is not None:
+            head, found, _ = name.rpartition(LOOKUP_SEP)
+            name = f"{head}{found}{field.sealed_column}"
+        mapped.append(name)
+    return list(dict.fromkeys(mapped))
+
+
+SealedRow = "SealedModel"

@@ -1,0 +1,236 @@
+"""`SealedModel`: a model whose personal data is sealed, envelope by envelope."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterable
+from contextlib import nullcontext
+from typing import Any, ClassVar
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+from django.core.exceptions import ValidationError
+from django.db import connections, models, router, transaction
+
+from privacy.vault import saving
+from privacy.vault import unit as units
+from privacy.vault.columns import RecordIdField, SealedColumn
+from privacy.vault.envelope import key_id, unpack, unseal
+from privacy.vault.fields import EncryptedField
+from privacy.vault.guard import Opening, ask
+from privacy.vault.ids import uuid7
+from privacy.vault.keys import NOBODY, OpenKey
+from privacy.vault.plan import Plan, plans
+from privacy.vault.queryset import Batch, SealedQuerySet, columns
+from privacy.vault.results import FOREIGN, MASKED, KeyMissing, Unreadable, UnsealedPlaintext
+from privacy.vault.saving import Snap
+
+log = logging.getLogger("privacy.vault")
+_ABSENT = object()
+
+
+class State:
+    """What an object knows of its envelopes beyond the bytes. Never pickled."""
+
+    __slots__ = ("refused", "snaps", "writing")
+
+    def __init__(self) -> None:
+        self.snaps: dict[str, Snap] = {}
+        self.refused: tuple[units.Unit, dict[str, Unreadable]] | None = None
+        self.writing: Collection[str] = ()
+
+
+class SealedModel(models.Model):
+    """Base of every model with encrypted fields. Reading opens lazily; saving seals what changed."""
+
+    vault_label: ClassVar[str] = ""  # stable: never the class name, which may change
+
+    id = RecordIdField(primary_key=True, default=uuid7, editable=False)
+
+    objects = SealedQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+        base_manager_name = "objects"
+
+    def vault_owner(self) -> tuple[str, UUID | None]:
+        """Return whose data this is: ("subject", id), ("company", id) or ("none", None)."""
+        return NOBODY
+
+    @classmethod
+    def envelopes(cls) -> dict[str, tuple[str, ...]]:
+        """Return the field names of each envelope."""
+        return {name: tuple(field.name for field in plan.fields) for name, plan in plans(cls).items()}
+
+    # --- reading -------------------------------------------------------------------------------
+
+    def _read_sealed(self, field: EncryptedField, plan: Plan) -> Any:
+        data = self.__dict__
+        sealed = data.get(plan.column, _ABSENT)
+        if sealed is _ABSENT:
+            sealed = getattr(self, plan.column)
+        if sealed is None:
+            value = field.get_default()
+            if isinstance(value, dict | list):
+                data[field.attname] = value  # so that a change in place is seen
+            return value
+        unit = units.current()
+        if unit is None:
+            return MASKED
+        payload = self._open(unit, plan, sealed)
+        if isinstance(payload, Unreadable):
+            return payload
+        plan.pour(payload, data)
+        return data[field.attname]
+
+    def _open(self, unit: units.Unit, plan: Plan, sealed: Any) -> dict[str, Any] | Unreadable:
+        data = self.__dict__
+        state: State | None = data.get("_vault")
+        if state is None:
+            state = data["_vault"] = State()
+        elif state.refused is not None and state.refused[0] is unit and plan.envelope in state.refused[1]:
+            return state.refused[1][plan.envelope]
+        record = data[plan.pk]
+        number = key_id(sealed)
+        key = unit.keys.get(number)
+        if key is None or key is FOREIGN:
+            batch: Batch | None = data.get("_vault_batch")
+            key = unit.key((number, record, plan.envelope), batch.asked(plan) if batch else [])
+        found: dict[str, Any] | Unreadable
+        if not isinstance(key, OpenKey):
+            found = key
+        elif not unit.free and not ask(Opening(plan.label, plan.envelope, record, key.owner_kind, key.owner_id)):
+            found = MASKED
+        else:
+            try:
+                found = unpack(unseal(key.cipher, bytes(sealed), plan.bound, record))
+            except InvalidTag:
+                log.error("sealed bytes altered or moved", extra={"label": plan.label, "envelope": plan.envelope})
+                found = FOREIGN
+        if isinstance(found, Unreadable):
+            if state.refused is None or state.refused[0] is not unit:
+                state.refused = (unit, {})
+            state.refused[1][plan.envelope] = found
+        else:
+            state.snaps[plan.envelope] = Snap(found, record, sealed)
+            unit.remember(self)
+        return found
+
+    def forget(self, envelopes: Collection[str] | None = None) -> None:
+        """Take opened values out of this object; what was assigned and not saved stays."""
+        state: State | None = self.__dict__.get("_vault")
+        if state is None:
+            return
+        for plan in plans(type(self)).values():
+            snap = state.snaps.get(plan.envelope)
+            if snap is not None and (envelopes is None or plan.envelope in envelopes):
+                for field in plan.fields:
+                    if field.attname in self.__dict__ and not self._is_unsaved(field, snap):
+                        del self.__dict__[field.attname]
+                del state.snaps[plan.envelope]
+        state.refused = None
+
+    def _is_unsaved(self, field: EncryptedField, snap: Snap) -> bool:
+        try:
+            packed = field.pack(self.__dict__[field.attname])
+        except (ValueError, ValidationError):
+            return True  # was assigned and cannot be saved: it did not come out of the envelope
+        return bool(packed != snap.payload.get(str(field.label), field.empty()))
+
+    def _vault_state(self) -> State:
+        state: State | None = self.__dict__.get("_vault")
+        if state is None:
+            state = self.__dict__["_vault"] = State()
+        return state
+
+    def _snap(self, plan: Plan) -> Snap | None:
+        """Return what is known of an envelope's content, if the column still holds those bytes."""
+        state: State | None = self.__dict__.get("_vault")
+        snap = state.snaps.get(plan.envelope) if state else None
+        return snap if snap is not None and self.__dict__.get(plan.column) is snap.sealed else None
+
+    def _took(self, plan: Plan, snap: Snap) -> None:
+        """Remember what was sealed, or found to stand in the row already."""
+        self.__dict__[plan.column] = snap.sealed
+        self._vault_state().snaps[plan.envelope] = snap
+        plan.pour(snap.payload, self.__dict__)
+
+    # --- writing -------------------------------------------------------------------------------
+
+    def save(  # noqa: DJ012 (the order here is that of a record's life)
+        self,
+        *,
+        force_insert: Any = False,
+        force_update: bool = False,
+        using: str | None = None,
+        update_fields: Iterable[str] | None = None,
+    ) -> None:
+        """Seal what changed and save. Raises RecordErased, KeyMissing, ForeignEnvelope, CopyRefused, ValueTaken."""
+        alias = using or router.db_for_write(type(self), instance=self)
+        # inside somebody's transaction no block of our own: a refused save must not condemn it
+        inside = connections[alias].in_atomic_block
+        with nullcontext() if inside else transaction.atomic(using=alias):
+            mapped = saving.save(self, alias, update_fields)
+            super().save(force_insert=force_insert, force_update=force_update, using=alias, update_fields=mapped)
+
+    def _do_update(self, base_qs: Any, using: Any, pk_val: Any, values: Any, *rest: Any) -> Any:
+        # An envelope that this save did not seal is not written: the bytes in memory may be old, and the
+        # key that old bytes name is destroyed.
+        if not self._state.adding:
+            writing = self._vault_state().writing
+            values = [v for v in values if not isinstance(v[0], SealedColumn) or v[0].name in writing]
+        return super()._do_update(base_qs, using, pk_val, values, *rest)
+
+    def _do_insert(self, manager: Any, using: Any, fields: Any, returning_fields: Any, raw: bool) -> Any:
+        if not raw and not self._state.adding:
+            saving.check_insert(self)
+        return super()._do_insert(manager, using, fields, returning_fields, raw)  # type: ignore[misc]
+
+    def refresh_from_db(
+        self, using: str | None = None, fields: Iterable[str] | None = None, from_queryset: Any = None
+    ) -> None:
+        """Load the columns again; opened values and unsaved changes of what was loaded before are dropped."""
+        loaded = {plan.envelope for plan in plans(type(self)).values() if plan.column in self.__dict__}
+        mapped = None if fields is None else columns(type(self), list(fields))
+        super().refresh_from_db(using=using, fields=mapped, from_queryset=from_queryset)
+        state = self._vault_state()
+        for plan in plans(type(self)).values():
+            if plan.envelope in loaded and (mapped is None or plan.column in mapped):
+                state.snaps.pop(plan.envelope, None)
+                for field in plan.fields:
+                    self.__dict__.pop(field.attname, None)
+        state.refused = None
+
+    def clean_fields(self, exclude: Collection[str] | None = None) -> None:
+        super().clean_fields(exclude=exclude)
+        for plan in plans(type(self)).values():
+            for field in plan.fields:
+                if isinstance(self.__dict__.get(field.attname), Unreadable):
+                    del self.__dict__[field.attname]  # Django sets what it cleaned; a mask must not stick
+
+    # --- copying -------------------------------------------------------------------------------
+
+    def duplicate(self) -> SealedModel:
+        """Return an unsaved copy with an id of its own. Raises KeyMissing when an envelope cannot be opened."""
+        copied = type(self)()
+        for field in self._meta.concrete_fields:
+            if not field.primary_key and not isinstance(field, SealedColumn):
+                setattr(copied, field.attname, getattr(self, field.attname))
+        for plan in plans(type(self)).values():
+            for sealed_field in plan.fields:
+                value = getattr(self, sealed_field.attname)
+                if isinstance(value, Unreadable):
+                    raise KeyMissing(f"{plan.label}/{plan.envelope} cannot be opened here, so it cannot be copied.")
+                setattr(copied, sealed_field.attname, value)
+        return copied
+
+    def __getstate__(self) -> dict[str, Any]:  # noqa: DJ012
+        state: dict[str, Any] = super().__getstate__()
+        for plan in plans(type(self)).values():
+            if saving.changes(self, plan):
+                raise UnsealedPlaintext(f"{plan.label}/{plan.envelope} has unsaved data; save it first.")
+            for field in plan.fields:
+                state.pop(field.attname, None)
+        state.pop("_vault", None)
+        state.pop("_vault_batch", None)
+        return state

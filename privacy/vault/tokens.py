@@ -1,0 +1,130 @@
+"""Tokens in the key store: placed with a key, moved on with its successor, looked up.
+
+A unique token that no living row stands behind (a crash between the two commits) would block its value
+for ever; it is taken over by compare-and-swap once it is older than the grace period.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from django.db.backends.utils import CursorWrapper
+
+from privacy.vault import living
+from privacy.vault.index import Blind, Entry
+from privacy.vault.results import ValueTaken
+from privacy.vault.sql import array, cursor
+
+if TYPE_CHECKING:
+    from privacy.vault.making import Wanted
+
+MOST_FOUND = 200
+
+_ROWS = """unnest(%s::text[], %s::uuid[], %s::bigint[], %s::boolean[])
+     WITH ORDINALITY AS u(field, record, key, is_unique, i)"""
+_VALUE = "substring(%s::bytea from (u.i::int - 1) * 16 + 1 for 16)"
+
+Place = tuple[Entry, UUID, int]
+
+
+def _parameters(places: Sequence[Place]) -> list[Any]:
+    return [
+        array(entry.field for entry, _, _ in places),
+        array(record for _, record, _ in places),
+        array(key for _, _, key in places),
+        array(entry.is_unique for entry, _, _ in places),
+    ]
+
+
+def _values(places: Sequence[Place]) -> bytes:
+    return b"".join([entry.value for entry, _, _ in places])
+
+
+def place(cur: CursorWrapper, wanted: Sequence[Wanted]) -> None:
+    """Place the tokens of new keys in the transaction that makes the keys. Raises ValueTaken."""
+    kept = [(entry, w.record, w.number) for w in wanted if w.replaces for entry in w.entries]
+    new = [(entry, w.record, w.number) for w in wanted if not w.replaces for entry in w.entries]
+    if kept:
+        cur.execute(
+            f"""WITH n AS (SELECT u.*, {_VALUE} AS value FROM {_ROWS})
+                UPDATE vault_token t SET next_key = n.key FROM n
+                WHERE t.record = n.record AND t.field = n.field AND t.value = n.value RETURNING n.i""",  # noqa: S608
+            [_values(kept), *_parameters(kept)],
+        )
+        carried = {row[0] for row in cur.fetchall()}
+        new += [kept[i - 1] for i in range(1, len(kept) + 1) if i not in carried]
+    if not new:
+        return
+    for start in range(0, len(new), 20_000):
+        _insert(cur, new[start : start + 20_000])
+
+
+def _insert(cur: CursorWrapper, new: Sequence[Place]) -> None:
+    cur.execute(
+        f"""INSERT INTO vault_token (field, value, record, key, is_unique)
+            SELECT u.field, {_VALUE}, u.record, u.key, u.is_unique FROM {_ROWS}
+            ON CONFLICT (field, value) WHERE is_unique DO NOTHING RETURNING key, field, value""",  # noqa: S608
+        [_values(new), *_parameters(new)],
+    )
+    if cur.rowcount != len(new):
+        placed = {(key, field, bytes(value)) for key, field, value in cur.fetchall()}
+        for entry, record, key in new:
+            if (key, entry.field, entry.value) not in placed:
+                _take_over(cur, entry, record, key)
+
+
+def _take_over(cur: CursorWrapper, entry: Entry, record: UUID, key: int) -> None:
+    cur.execute(
+        """SELECT t.id, t.record, t.key, t.next_key, d.label, d.envelope,
+                  d.created_at < now() - %s::interval AS is_old
+           FROM vault_token t LEFT JOIN vault_datakey d ON d.id = t.key
+           WHERE t.field = %s AND t.value = %s AND t.is_unique""",
+        [f"{living.GRACE.total_seconds()} seconds", entry.field, entry.value],
+    )
+    row = cur.fetchone()
+    if row is not None:
+        token, dead, old, following, label, envelope, is_old = row
+        if label is None or (is_old and not _is_alive(label, envelope, dead, (old, following))):
+            cur.execute(
+                "UPDATE vault_token SET record = %s, key = %s, next_key = NULL "
+                "WHERE id = %s AND record = %s AND key = %s",
+                [str(record), key, token, str(dead), old],
+            )
+            if cur.rowcount:
+                return
+    raise ValueTaken(f"Another record holds this value of {entry.field}.")
+
+
+def _is_alive(label: str, envelope: str, record: UUID, numbers: tuple[int, int | None]) -> bool:
+    named = living.named(label, envelope, [record])
+    number = named.get(record) if named is not None else numbers[0]
+    return number is not None and number in numbers
+
+
+def find(blind: Blind, value: str, most: int = MOST_FOUND) -> tuple[set[UUID], set[int]]:
+    """Return the ids of at most `most` records whose tokens match, and the keys those tokens belong to."""
+    groups = blind.looked_up(value)
+    if not groups:
+        return set(), set()
+    # one word of several may be common: intersect in the key store, before the cap
+    parts = " INTERSECT ".join(
+        [
+            "SELECT record, k FROM vault_token, unnest(ARRAY[key, next_key]) k "
+            "WHERE field = %s AND value = ANY(%s) AND k IS NOT NULL"
+        ]
+        * len(groups)
+    )
+    parameters: list[Any] = []
+    for group in groups:
+        parameters += [blind.field, list(group)]
+    with cursor() as cur:
+        cur.execute(f"SELECT record, k FROM ({parts}) m ORDER BY record DESC LIMIT %s", [*parameters, 2 * most])  # noqa: S608
+        records: set[UUID] = set()
+        numbers: set[int] = set()
+        for record, number in cur.fetchall():
+            if record in records or len(records) < most:
+                records.add(record)
+                numbers.add(number)
+    return records, numbers

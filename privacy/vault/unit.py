@@ -1,0 +1,136 @@
+"""One unit of work: the keys and the plaintext it may hold, and for how long.
+
+Must never happen: plaintext or keys that outlive the request, task or command that was allowed to open
+them. Outside a unit every read is Masked; a unit that has ended stays ended, in whatever thread,
+generator or copied context a reference to it turns up.
+"""
+
+from __future__ import annotations
+
+import logging
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar, Token
+from typing import TYPE_CHECKING, Any
+
+from django.db import DatabaseError
+
+from privacy.vault import keys
+from privacy.vault.results import FOREIGN, KEY_UNAVAILABLE, Unreadable
+
+if TYPE_CHECKING:
+    from privacy.vault.sealed import SealedModel
+
+log = logging.getLogger("privacy.vault")
+MOST_KEYS = 10_000  # about 25 MB; a long export starts over
+
+Asked = tuple[int, Any, str]
+
+
+class Unit:
+    """Hold the keys and remember the opened records of one unit of work. `free` asks nobody (sealing)."""
+
+    def __init__(self, *, free: bool = False) -> None:
+        self.free = free
+        self.ended = False
+        self.keys: dict[int, keys.OpenKey | Unreadable] = {}
+        self._opened: list[weakref.ref[SealedModel]] = []
+        self._prune_at = 1_000
+        self._token: Token[Unit | None] | None = None
+
+    def key(self, mine: Asked, others: list[Asked]) -> keys.OpenKey | Unreadable:
+        """Return the key asked for, loading those of its whole result set in one query on first need."""
+        number = mine[0]
+        known = self.keys.get(number)
+        if known is None:
+            self.load(others)
+            known = self.keys.get(number)
+        if known is None or known is FOREIGN:  # in no result set, or foreign to another record only
+            self.load([mine])
+            known = self.keys[number]
+        return known
+
+    def load(self, asked: list[Asked]) -> None:
+        """Load keys with one query; what cannot be had is noted as well."""
+        if not asked:
+            return
+        if len(self.keys) + len(asked) > MOST_KEYS:
+            self.keys.clear()
+        try:
+            loaded = keys.load(asked)
+        except DatabaseError:
+            log.error("key store unavailable", extra={"keys": len(asked)})
+            loaded = {}
+        else:
+            if [key for key in loaded.values() if key is FOREIGN]:
+                log.error("data keys do not belong to the records that name them")
+            if len(loaded) < len(asked) and any(number not in loaded for number, _, _ in asked):
+                # no key and no mark of its destruction: the key store is behind the data
+                log.error("data keys missing from the key store")
+        self.keys.update(loaded)
+        if len(loaded) < len(asked):
+            for number, _, _ in asked:
+                self.keys.setdefault(number, KEY_UNAVAILABLE)
+
+    def remember(self, record: SealedModel) -> None:
+        """Note a record that holds plaintext, so that `end` can take it out again."""
+        self._opened.append(weakref.ref(record))
+        if len(self._opened) > self._prune_at:
+            self._opened = [ref for ref in self._opened if ref() is not None]
+            self._prune_at = max(1_000, 2 * len(self._opened))
+
+    def close(self) -> None:
+        """Forget keys and take the opened values out of the records."""
+        self.ended = True
+        self.keys.clear()
+        for ref in self._opened:
+            record = ref()
+            if record is not None:
+                record.forget()
+        self._opened.clear()
+
+
+_current: ContextVar[Unit | None] = ContextVar("vault_unit", default=None)
+
+
+def current() -> Unit | None:
+    """Return the unit of work of this context, if one is open."""
+    unit = _current.get()
+    return None if unit is None or unit.ended else unit
+
+
+def begin() -> Unit:
+    """Open a unit of work; the caller ends it."""
+    return _enter(Unit())
+
+
+def _enter(unit: Unit) -> Unit:
+    unit._token = _current.set(unit)
+    return unit
+
+
+def end(unit: Unit) -> None:
+    """End a unit of work: its keys and the values opened in it are gone. Twice is once."""
+    unit.close()
+    token, unit._token = unit._token, None
+    if token is not None:
+        try:
+            _current.reset(token)
+        except ValueError:
+            # a generator closed in another context than it began in: the unit is ended all the same
+            if _current.get() is unit:
+                _current.set(None)
+
+
+@contextmanager
+def internal() -> Iterator[Unit]:
+    """Open envelopes without asking and without a record of it, for code that shows nobody anything.
+
+    Sealing, indexing and erasing need it. What was opened is taken out again at the end.
+    """
+    unit = _enter(Unit(free=True))
+    try:
+        yield unit
+    finally:
+        end(unit)

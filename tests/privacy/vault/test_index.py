@@ -1,0 +1,62 @@
+"""Blind indexes: what is found under what, before any database."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from privacy.vault import index
+from privacy.vault.index import Exact, Words
+
+
+@pytest.mark.parametrize(
+    ("normaliser", "one", "other"),
+    [
+        ("email", " Alice@X.Example ", "alice@x.example"),
+        ("email", "ａlice@x.example", "alice@x.example"),
+        ("username", "ALICE", "alice"),
+        ("phone", "(978) 555-0100", "+1 978 555 0100"),
+        ("phone", "001 978 555 0100 ", "0019785550100"),
+        ("phone", "+44 20 7946 0018", "+442079460018"),
+        ("phone", "978-555-0100 ext. 7", "978 555 0100"),
+        ("phone", "12-34", "1 2 3 4"),
+        ("identifier", "de 123.456-789", "DE123456789"),
+        ("reference", "aw-0001", "AW0001"),
+    ],
+)
+def test_two_spellings_of_one_value_are_found_alike(normaliser: str, one: str, other: str) -> None:
+    blind = Exact("x", normaliser)
+    assert list(blind.entries(one)) == list(blind.entries(other)) != []
+
+
+@pytest.mark.parametrize("value", ["", "  ", "---"])
+def test_nothing_is_found_under_nothing(value: str) -> None:
+    assert list(Exact("x", "identifier").entries(value)) == []
+    assert list(Words("x").entries(value)) == []
+    assert Words("x").looked_up(value) == []
+
+
+@given(st.text(max_size=40))
+def test_normalising_twice_is_normalising_once(value: str) -> None:
+    for name in ("email", "identifier", "phone", "reference", "username"):
+        once = index.normalise(name, value)
+        assert index.normalise(name, once) == once or name == "phone"
+
+
+def test_a_token_says_nothing_without_the_key_and_differs_by_field() -> None:
+    one, other = next(Exact("a", "email").entries("a@b.c")), next(Exact("b", "email").entries("a@b.c"))
+    assert len(one.value) == 16
+    assert one.value != other.value
+
+
+def test_a_name_is_indexed_by_whole_words_and_prefixes_of_three_to_six_letters() -> None:
+    assert index.words("José  O'Neil-Smith José") == ["jose", "o", "neil", "smith"]
+    tokens = {entry.value for entry in Words("x").entries("Christopher Li")}
+    assert len(tokens) == 6  # chr chri chris christ =christopher =li
+
+    def found(text: str) -> bool:
+        return all(set(group) & tokens for group in Words("x").looked_up(text))
+
+    assert [found(text) for text in ("chr", "christ", "christopher", "li", "LI Chris")] == [True] * 5
+    assert [found(text) for text in ("ch", "l", "christo", "hris", "li anna")] == [False] * 5
