@@ -1,0 +1,21 @@
+"""The ground floor: who data is about, what is held, who may open it, how long it is kept."""
+
+from django.apps import AppConfig
+
+
+class PrivacyConfig(AppConfig):
+    name = "privacy"
+    default_auto_field = "django.db.models.BigAutoField"
+    verbose_name = "Privacy"
+
+    def ready(self) -> None:
+        from privacy import (
+            checks,  # noqa: F401  (registers the system checks)
+            datamap,
+        )
+        from privacy.gate import guard, worker
+        from privacy.vault.guard import set_guard
+
+        datamap.autodiscover()
+        set_guard(guard.decide)
+        worker.connect()

@@ -1,0 +1,29 @@
+"""What was done, by whom, to whom: append-only, pseudonymous, sealed in a chain, verifiable (Art. 5(2), P40).
+
+    audit.record("order.corrected", actor=actor, now=now, subject=subject, record=("orders.order", order.pk),
+                 fields=("ship_name",))
+
+What must never happen: a value of anybody's data in an event, an event that can be changed without being named by
+`verify`, an event written outside the transaction it tells of. An event cannot be taken back; a wrong one is answered
+by another.
+"""
+
+from privacy.audit.events import Happened, history, record, record_many
+from privacy.audit.models import AuditEvent, AuditLink
+from privacy.audit.seals import checkpoint, end, seal
+from privacy.audit.verification import Finding, Report, verify
+
+__all__ = [
+    "AuditEvent",
+    "AuditLink",
+    "Finding",
+    "Happened",
+    "Report",
+    "checkpoint",
+    "end",
+    "history",
+    "record",
+    "record_many",
+    "seal",
+    "verify",
+]

@@ -1,0 +1,103 @@
+"""Writing events, in the transaction they tell of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db import models
+
+from privacy import cards, vault
+from privacy.audit import encoding
+from privacy.audit.models import AuditEvent
+from privacy.gate.actor import Actor
+
+Record = tuple[str, UUID | str | int]
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """One event to be written by `record_many`."""
+
+    action: str
+    subject: UUID | None = None
+    record: Record | None = None
+    fields: Sequence[str] = ()
+    reason: str = ""
+    reference: str = ""
+
+
+def record(
+    action: str,
+    *,
+    actor: Actor | None,
+    now: datetime,
+    subject: UUID | None = None,
+    record: Record | None = None,
+    fields: Sequence[str] = (),
+    reason: str = "",
+    reference: str = "",
+) -> None:
+    """Write one event in the caller's transaction: names of fields, never values (Art. 5(2), P40).
+
+    `subject` and `record` are stored as pseudonyms. What looks like a card number, an SSN, an e-mail address or a
+    telephone number in `reason` is blotted out.
+    """
+    record_many([Happened(action, subject, record, fields, reason, reference)], actor=actor, now=now)
+
+
+def record_many(events: Iterable[Happened], *, actor: Actor | None, now: datetime) -> int:
+    """Write events in one statement and return how many (imports and sweeps)."""
+    events = list(events)
+    subjects = {event.subject for event in events if event.subject is not None}
+    if actor is not None and actor.kind == "customer" and actor.subject is not None:
+        subjects.add(actor.subject)
+    names = vault.pseudonyms(sorted(subjects)) if subjects else {}
+    rows = [_row(event, actor, now, names) for event in events]
+    AuditEvent.objects.bulk_create(rows, batch_size=1000)
+    return len(rows)
+
+
+def history(
+    *, subject: UUID | None = None, record: Record | None = None, reference: str = ""
+) -> models.QuerySet[AuditEvent]:
+    """Return the events about a subject, a record or a request, oldest first. An erased subject's cannot be found."""
+    events = AuditEvent.objects.order_by("id")
+    if subject is not None:
+        name = vault.pseudonyms([subject]).get(subject)
+        events = events.filter(subject=name) if name else events.none()
+    if record is not None:
+        events = events.filter(label=record[0], record=encoding.record_hash(*record))
+    if reference:
+        events = events.filter(reference=reference)
+    return events
+
+
+def _row(event: Happened, actor: Actor | None, now: datetime, names: dict[UUID, str]) -> AuditEvent:
+    row = AuditEvent(
+        at=now,
+        action=event.action,
+        actor_kind=actor.kind if actor else "",
+        actor=_who(actor, names),
+        role=actor.role if actor else "",
+        purpose=actor.purpose if actor else "",
+        subject=names.get(event.subject, "") if event.subject is not None else "",  # "" of an erased one
+        label=event.record[0] if event.record else "",
+        record=encoding.record_hash(*event.record) if event.record else "",
+        fields=list(event.fields),
+        reason=cards.blot(event.reason)[:200],
+        reference=event.reference,
+        encoding=encoding.VERSION,
+    )
+    row.mac = encoding.mac(row)
+    return row
+
+
+def _who(actor: Actor | None, names: dict[UUID, str]) -> str:
+    if actor is None:
+        return ""
+    if actor.kind == "customer":
+        return names.get(actor.subject, "") if actor.subject else ""
+    return actor.id or ""

@@ -1,0 +1,242 @@
+"""System checks: what is undeclared, personal and in clear, or readable by nobody stops `manage.py` itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from django.apps import apps
+from django.core.checks import CheckMessage, Error, register
+from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
+from django.db import models
+
+from privacy import datamap
+from privacy.datamap import Declaration
+from privacy.gate import matrix
+
+
+@register("privacy")
+def check_data_map(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
+    """Every field of every installed model is declared, and every declaration is true (P18, E001-E009)."""
+    found: list[CheckMessage] = []
+    for model in datamap.installed_models():
+        try:
+            declaration = datamap.for_model(model)
+        except KeyError:
+            found.append(
+                Error(
+                    f"{model._meta.label} is not in the data map.",
+                    hint="Declare it in its app's personal_data.py; a third-party model in ilt_site/personal_data.py.",
+                    obj=model,
+                    id="privacy.E001",
+                )
+            )
+            continue
+        for check in _OF_A_DECLARATION:
+            found.extend(check(declaration))
+    return found
+
+
+def _undeclared(declaration: Declaration) -> Iterator[CheckMessage]:
+    named = {*declaration.data, *declaration.impersonal}
+    for one in datamap.fields_to_declare(declaration.model):
+        if one.name not in named:
+            yield _error(
+                declaration,
+                f"{_label(declaration)}.{one.name} is not in the data map.",
+                "Declare it as a Datum, or as impersonal with a reason.",
+                "E002",
+            )
+    for name in sorted(set(declaration.data) & set(declaration.impersonal)):
+        yield _error(
+            declaration, f"{_label(declaration)}.{name} is declared both personal and impersonal.", None, "E002"
+        )
+
+
+def _unknown(declaration: Declaration) -> Iterator[CheckMessage]:
+    for name in (*declaration.data, *declaration.impersonal):
+        if _field(declaration, name) is None:
+            yield _error(
+                declaration, f"The data map names {_label(declaration)}.{name}, which does not exist.", None, "E003"
+            )
+
+
+def _unsealed(declaration: Declaration) -> Iterator[CheckMessage]:
+    for name, datum in declaration.data.items():
+        one = _field(declaration, name)
+        if one is None:
+            continue
+        sealed = datamap.sealed_in(one)
+        if sealed is None and not datum.plain.strip():
+            yield _error(
+                declaration,
+                f"{_label(declaration)}.{name} is personal and not sealed.",
+                'Make it an encrypted field, or say in Datum(plain="…") why it may stand in clear.',
+                "E004",
+            )
+        if sealed is not None and datum.plain:
+            yield _error(declaration, f"{_label(declaration)}.{name} is sealed; `plain` does not apply.", None, "E004")
+        # A row that is not sealed ends with a class of the schedule (the access log's); E007 knows whether it exists.
+        own = _envelopes(declaration.model)
+        if datum.envelope and own and datum.envelope not in own:
+            yield _error(
+                declaration,
+                f"{_label(declaration)}.{name} ends with the envelope {datum.envelope!r}, which the record has not.",
+                None,
+                "E004",
+            )
+        if not datum.purposes or not all(datum.purposes):
+            yield _error(
+                declaration,
+                f"{_label(declaration)}.{name} names no purpose.",
+                "P29: each datum names at least one.",
+                "E004",
+            )
+    for name, reason in declaration.impersonal.items():
+        one = _field(declaration, name)
+        if one is not None and datamap.sealed_in(one) is not None:
+            yield _error(declaration, f"{_label(declaration)}.{name} is sealed but declared impersonal.", None, "E004")
+        if not reason.strip():
+            yield _error(
+                declaration, f"{_label(declaration)}.{name} is declared impersonal without a reason.", None, "E004"
+            )
+
+
+def _paths(declaration: Declaration) -> Iterator[CheckMessage]:
+    path = declaration.subject_path
+    if path is not None and not datamap.path_resolves(declaration.model, path):
+        yield _error(
+            declaration, f"{_label(declaration)}: the way to the subject, {path!r}, leads nowhere.", None, "E005"
+        )
+    for path in declaration.related:
+        if not datamap.path_resolves(declaration.model, path):
+            yield _error(
+                declaration, f"{_label(declaration)}: the related record {path!r} does not exist.", None, "E005"
+            )
+    for name in declaration.links:
+        one = _field(declaration, name)
+        if one is None or not one.is_relation or not one.null:
+            yield _error(
+                declaration,
+                f"{_label(declaration)}.{name} is no link that can be cut: it must be a nullable foreign key.",
+                None,
+                "E005",
+            )
+    if declaration.reference is not None and _field(declaration, declaration.reference) is None:
+        yield _error(
+            declaration,
+            f"{_label(declaration)}.{declaration.reference} does not exist, so nobody can call the record by it.",
+            None,
+            "E005",
+        )
+    if declaration.follows:
+        one = _field(declaration, declaration.follows)
+        if one is None or not one.is_relation:
+            yield _error(
+                declaration,
+                f"{_label(declaration)} follows {declaration.follows!r}, which is no link of it.",
+                None,
+                "E005",
+            )
+
+
+def _fate(declaration: Declaration) -> Iterator[CheckMessage]:
+    if declaration.is_personal and declaration.subject_path and declaration.facts is None and not declaration.follows:
+        yield _error(
+            declaration,
+            f"{_label(declaration)} holds personal data and nothing says when it ends.",
+            "Give it `facts` for the assessment, or name in `follows` the record it ends with.",
+            "E006",
+        )
+
+
+_OF_A_DECLARATION: tuple[Callable[[Declaration], Iterable[CheckMessage]], ...] = (
+    _undeclared,
+    _unknown,
+    _unsealed,
+    _paths,
+    _fate,
+)
+
+
+@register("privacy")
+def check_retention_classes(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
+    """Every envelope, and every class the data map names, is a class of the retention schedule (E007)."""
+    from privacy.retention import rules
+
+    envelopes = {envelope for _, envelope in matrix.known_pairs()}
+    for declaration in datamap.declarations():
+        envelopes.update(datum.envelope for datum in declaration.data.values() if datum.envelope)
+    return [
+        Error(problem, hint="See privacy/retention/schedule.toml.", id="privacy.E007")
+        for problem in rules.problems(envelopes)
+    ]
+
+
+@register("privacy")
+def check_access_matrix(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
+    """Every envelope is readable by some role, each line of the matrix names what exists (P40, E008-E009)."""
+    try:
+        page = matrix.matrix()
+    except (ImproperlyConfigured, OSError) as error:
+        return [Error(str(error), id="privacy.E008")]
+    pairs = matrix.known_pairs()
+    found: list[CheckMessage] = [
+        Error(f"The access matrix gives {rule.role!r} {rule.pattern!r}, which no sealed model has.", id="privacy.E008")
+        for rule in page.rules
+        if not any(rule.matches(pair) for pair in pairs)
+    ]
+    # A line that ends in "/*" (the erasure's, the demo's) is no decision about an envelope.
+    readable = {
+        pair
+        for rule in page.rules
+        if rule.read and not rule.pattern.endswith("/*")
+        for pair in pairs
+        if rule.matches(pair)
+    }
+    found += [
+        Error(f"No role may read {label}/{envelope}: name it in the access matrix.", id="privacy.E009")
+        for label, envelope in sorted(pairs - readable)
+    ]
+    return found
+
+
+@register("privacy")
+def check_labels(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
+    """No two sealed models share a label: it is bound into every sealed record (E010)."""
+    seen: dict[str, type[models.Model]] = {}
+    found: list[CheckMessage] = []
+    for model in apps.get_models():
+        label = getattr(model, "vault_label", None)
+        if not label or model._meta.proxy:
+            continue
+        if label in seen:
+            found.append(
+                Error(
+                    f"{model._meta.label} and {seen[label]._meta.label} share the vault label {label!r}.",
+                    obj=model,
+                    id="privacy.E010",
+                )
+            )
+        seen[label] = model
+    return found
+
+
+def _envelopes(model: type[models.Model]) -> tuple[str, ...]:
+    found = getattr(model, "envelopes", None)
+    return tuple(found()) if callable(found) else ()
+
+
+def _field(declaration: Declaration, name: str) -> Any:
+    try:
+        return datamap.field_named(declaration.model, name)
+    except FieldDoesNotExist:
+        return None
+
+
+def _label(declaration: Declaration) -> str:
+    return declaration.model._meta.label
+
+
+def _error(declaration: Declaration, message: str, hint: str | None, code: str) -> Error:
+    return Error(message, hint=hint, obj=declaration.model, id=f"privacy.{code}")

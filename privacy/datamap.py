@@ -1,0 +1,362 @@
+"""The data map: what is held about people, why, where it came from, who gets it. Each app declares its own models.
+
+Export, erasure, masking, the Art. 30 record, the published list of what is collected and the residue scan
+read this registry; no second list exists (P11, P18). `privacy.checks` refuses to start with an undeclared field.
+
+    datamap.register(
+        Declaration(
+            model=FreightAccount,
+            title="Freight account",
+            subject_path="customer__subject",
+            data={
+                "customer": Datum("Whose account it is", "link", ("orders",), "the person", plain="a random number"),
+                "number": Datum("Account number with the carrier", "identifier", ("delivery",), "the person"),
+            },
+            impersonal={"carrier": "the name of a carrier"},
+            facts=facts.freight_account,
+        )
+    )
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING, Any, Literal
+from uuid import UUID
+
+from django.apps import apps
+from django.core.exceptions import FieldDoesNotExist
+from django.db import models
+from django.utils.module_loading import autodiscover_modules
+
+if TYPE_CHECKING:
+    from privacy.retention.facts import Facts
+
+MODULE = "personal_data"
+
+
+@dataclass(frozen=True, slots=True)
+class Datum:
+    """One declared field: what it is, why it is held, where it came from, who gets it (Art. 30(1), P11).
+
+    `plain` says why a column may stand unsealed; `envelope` of such a column names the envelope whose end it
+    shares (it is blanked then). Of an encrypted field both come from the field itself. `export` says how much
+    of the value a copy shows.
+    """
+
+    title: str
+    category: str
+    purposes: tuple[str, ...]
+    source: str
+    recipients: tuple[str, ...] = ()
+    plain: str = ""
+    envelope: str | None = None
+    export: Literal["full", "last4", "no"] = "full"
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What one model holds about people.
+
+    `subject_path` leads from a row to its subject ("customer__subject"), None when the row is about nobody in
+    particular. `facts` gives the assessment what it needs to know of a row; a row that simply ends with another
+    record (a session with its user) names the link to it in `follows` instead. `end` says what becomes of the row when
+    its last envelope ended: it is deleted, or stays for statistics with the foreign keys in `links` set to NULL.
+    `warnings(subject, today)` gives sentences to show before an erasure. `block_keys(row)` gives the (kind, value)
+    pairs by which an import must recognise an erased person ("email", "customer_ref"); asked while they can be read.
+    `reference` names the plain unique column by which people call the record (an order number). `candidates(day)`
+    gives the rows that may have outlived their reason on that day, found by an index
+    (`retention.rules.cutoff(envelope, day)` tells how old their events are); without it the sweep walks the whole
+    table. `related` names the links that `facts` follows, so that a person's rows are read in one query.
+    """
+
+    model: type[models.Model]
+    title: str
+    subject_path: str | None = None
+    data: Mapping[str, Datum] = field(default_factory=dict)
+    impersonal: Mapping[str, str] = field(default_factory=dict)
+    facts: Callable[[Any], Facts] | None = None
+    end: Literal["delete", "blank"] = "delete"
+    links: tuple[str, ...] = ()
+    warnings: Callable[[UUID, date], list[str]] | None = None
+    follows: str = ""
+    reference: str | None = None
+    candidates: Callable[[date], models.QuerySet[Any]] | None = None
+    related: tuple[str, ...] = ()
+    block_keys: Callable[[Any], list[tuple[str, str]]] | None = None
+
+    @property
+    def label(self) -> str:
+        """The stable label of the model: its vault label, or "app.model" when nothing of it is sealed."""
+        return getattr(self.model, "vault_label", "") or self.model._meta.label_lower
+
+    @property
+    def is_personal(self) -> bool:
+        """Whether the model holds anything about people."""
+        return bool(self.data)
+
+    def envelope_of(self, name: str) -> str | None:
+        """Return the envelope that the field `name` is sealed in or ends with, or None."""
+        return sealed_in(field_named(self.model, name)) or self.data[name].envelope
+
+    def envelopes(self) -> dict[str, tuple[str, ...]]:
+        """Return envelope -> declared field names, sealed ones and those that share its end."""
+        found: dict[str, list[str]] = {}
+        for name in self.data:
+            if envelope := self.envelope_of(name):
+                found.setdefault(envelope, []).append(name)
+        return {envelope: tuple(names) for envelope, names in sorted(found.items())}
+
+    def rows_of(self, subject: UUID) -> models.QuerySet[Any]:
+        """Return the rows about `subject` (none when the model leads to no subject)."""
+        if self.subject_path is None:
+            return self.model._default_manager.none()
+        rows = self.model._default_manager.filter(**{self.subject_path: subject}).order_by("pk")
+        return rows.select_related(*self.related) if self.related else rows
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A place outside the tables that holds personal data: files, logs, broker, mail, backups, caches."""
+
+    name: str
+    holds: str
+    where: str
+    until: str
+    erased_by: str
+
+
+class DataMapError(Exception):
+    """A declaration that cannot be registered: the same model or store twice."""
+
+
+Flags = Callable[[Collection[UUID]], Mapping[UUID, frozenset[str]]]
+
+_declarations: dict[type[models.Model], Declaration] = {}
+_stores: dict[str, Store] = {}
+_flags: list[Flags] = []
+
+
+def register(*found: Declaration) -> None:
+    """Add declarations to the map. Raises DataMapError when a model is declared twice."""
+    for declaration in found:
+        model = declaration.model._meta.concrete_model or declaration.model
+        if model in _declarations:
+            raise DataMapError(f"{model._meta.label} is declared twice in the data map.")
+        _declarations[model] = declaration
+
+
+def store(*found: Store) -> None:
+    """Add stores that are no tables. Raises DataMapError when a name is taken."""
+    for one in found:
+        if one.name in _stores:
+            raise DataMapError(f"The store {one.name!r} is declared twice in the data map.")
+        _stores[one.name] = one
+
+
+def contribute_flags(found: Flags) -> None:
+    """Add a function that tells which flags an app's records give their people's accounts ("open_order", "open_rma").
+
+    So `accounts` knows that an account is still needed without importing the apps above it.
+    """
+    if found not in _flags:
+        _flags.append(found)
+
+
+def flags_of(subjects: Collection[UUID]) -> dict[UUID, frozenset[str]]:
+    """Return, for each of `subjects`, the flags that all apps together give; a constant number of queries."""
+    flags: dict[UUID, frozenset[str]] = dict.fromkeys(subjects, frozenset())
+    for contribution in _flags:
+        for subject, found in contribution(subjects).items():
+            flags[subject] |= found
+    return flags
+
+
+def autodiscover() -> None:
+    """Import `personal_data` of every installed app, like the admin imports `admin`."""
+    autodiscover_modules(MODULE)
+
+
+def declarations() -> list[Declaration]:
+    """Return all declarations, sorted by label."""
+    return sorted(_declarations.values(), key=lambda declaration: declaration.label)
+
+
+def stores() -> list[Store]:
+    """Return all stores that are no tables, sorted by name."""
+    return [_stores[name] for name in sorted(_stores)]
+
+
+def for_model(model: type[models.Model]) -> Declaration:
+    """Return the declaration of `model`. Raises KeyError when there is none."""
+    return _declarations[model._meta.concrete_model or model]
+
+
+def for_label(label: str) -> Declaration:
+    """Return the declaration with the stable `label` ("orders.order"). Raises KeyError when there is none."""
+    for declaration in _declarations.values():
+        if declaration.label == label:
+            return declaration
+    raise KeyError(label)
+
+
+def records_of(subject: UUID) -> Iterator[tuple[Declaration, models.QuerySet[Any]]]:
+    """Yield each declaration that leads to a subject, with its rows about `subject` (Art. 15, 17)."""
+    for declaration in declarations():
+        if declaration.is_personal and declaration.subject_path is not None:
+            yield declaration, declaration.rows_of(subject)
+
+
+# Reading models ------------------------------------------------------------------------------------------------------
+
+
+def installed_models() -> list[type[models.Model]]:
+    """Return every model that has a table of its own, third-party ones included, sorted by label."""
+    found = [m for m in apps.get_models() if m._meta.managed and not m._meta.proxy]
+    return sorted(found, key=lambda model: model._meta.label_lower)
+
+
+def sealed_in(one: Any) -> str | None:
+    """Return the envelope an encrypted field is sealed in; None for any other field."""
+    return None if one.concrete else getattr(one, "envelope", None)
+
+
+def is_sealed_column(one: Any) -> bool:
+    """Whether the field is the one column that holds an envelope (its contents are declared, not itself)."""
+    return bool(one.concrete) and getattr(one, "envelope", None) is not None
+
+
+def field_named(model: type[models.Model], name: str) -> Any:
+    """Return the field `name` of `model`, encrypted ones included. Raises FieldDoesNotExist."""
+    return model._meta.get_field(name)
+
+
+def is_surrogate_key(one: Any) -> bool:
+    """Whether the field is a primary key drawn at random or counted: a number that says nothing by itself."""
+    return bool(one.primary_key) and not one.is_relation and isinstance(one, models.AutoField | models.UUIDField)
+
+
+def fields_to_declare(model: type[models.Model]) -> list[Any]:
+    """Return the fields of `model` that its declaration must name: columns, encrypted fields and many-to-many links."""
+    columns = [
+        one for one in model._meta.local_concrete_fields if not is_sealed_column(one) and not is_surrogate_key(one)
+    ]
+    encrypted = [one for one in model._meta.private_fields if sealed_in(one)]
+    return [*columns, *encrypted, *model._meta.local_many_to_many]
+
+
+def path_resolves(model: type[models.Model], path: str) -> bool:
+    """Whether a query on `model` may follow `path` ("customer__subject", "subject_id")."""
+    here: type[models.Model] | None = model
+    for step in path.split("__"):
+        if here is None:
+            return False
+        try:
+            one = here._meta.get_field(step)
+        except FieldDoesNotExist:
+            if not any(column.attname == step for column in here._meta.concrete_fields):
+                return False
+            here = None
+            continue
+        here = one.related_model if one.is_relation else None
+    return True
+
+
+# Writing the map down ------------------------------------------------------------------------------------------------
+
+
+def as_json() -> dict[str, Any]:
+    """Return the whole map as plain data in a fixed order (Art. 30(1), the published list of P11)."""
+    return {
+        "format": 1,
+        "records": [_record_as_json(declaration) for declaration in declarations()],
+        "stores": [
+            {"name": s.name, "holds": s.holds, "where": s.where, "until": s.until, "erased_by": s.erased_by}
+            for s in stores()
+        ],
+    }
+
+
+def _record_as_json(declaration: Declaration) -> dict[str, Any]:
+    data = []
+    for name, datum in sorted(declaration.data.items()):
+        data.append(
+            {
+                "name": name,
+                "title": datum.title,
+                "category": datum.category,
+                "purposes": list(datum.purposes),
+                "source": datum.source,
+                "recipients": list(datum.recipients),
+                "sealed": sealed_in(field_named(declaration.model, name)) is not None,
+                "plain": datum.plain,
+                "envelope": declaration.envelope_of(name),
+                "export": datum.export,
+            }
+        )
+    return {
+        "label": declaration.label,
+        "title": declaration.title,
+        "table": declaration.model._meta.db_table,
+        "subject": declaration.subject_path,
+        "end": declaration.end,
+        "follows": declaration.follows,
+        "data": data,
+        "impersonal": [{"name": name, "reason": reason} for name, reason in sorted(declaration.impersonal.items())],
+    }
+
+
+def as_markdown() -> str:
+    """Return the whole map as a page for people, in a fixed order, ending with a newline."""
+    whole = as_json()
+    lines = [
+        "# Data map",
+        "",
+        "What is held about people, why, where it came from and who gets it. Written by `data_map --format md`.",
+        "",
+    ]
+    personal = [record for record in whole["records"] if record["data"]]
+    for record in personal:
+        lines += [f"## {record['title']}", "", f"Record `{record['label']}`. {_ending(record)}", ""]
+        lines += [
+            "| Datum | Category | Purposes | Source | Recipients | Kept as | In a copy |",
+            "| --- | --- | --- | --- | --- | --- | --- |",
+        ]
+        for datum in record["data"]:
+            kept = f"sealed, envelope `{datum['envelope']}`" if datum["sealed"] else f"readable: {datum['plain']}"
+            if not datum["sealed"] and datum["envelope"]:
+                kept += f"; ends with envelope `{datum['envelope']}`"
+            shown = {"full": "in full", "last4": "last four characters", "no": "not shown"}[datum["export"]]
+            cells = [datum["title"], datum["category"], ", ".join(datum["purposes"]), datum["source"]]
+            cells += [", ".join(datum["recipients"]) or "nobody", kept, shown]
+            lines.append("| " + " | ".join(_cell(text) for text in cells) + " |")
+        lines.append("")
+    lines += ["## Fields that say nothing about people", "", "| Record | Field | Why |", "| --- | --- | --- |"]
+    for record in whole["records"]:
+        lines += [f"| `{record['label']}` | {one['name']} | {_cell(one['reason'])} |" for one in record["impersonal"]]
+    lines += [
+        "",
+        "## Stores that are no tables",
+        "",
+        "| Store | Holds | Where | Until | Erased by |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for one in whole["stores"]:
+        lines.append(
+            "| " + " | ".join(_cell(one[key]) for key in ("name", "holds", "where", "until", "erased_by")) + " |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _ending(record: Mapping[str, Any]) -> str:
+    if record["follows"]:
+        return f"It ends with its `{record['follows']}`."
+    if record["end"] == "blank":
+        return "At its end the row stays for statistics, unreadable and without its links to a person."
+    return "At its end the row is deleted."
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

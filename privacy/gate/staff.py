@@ -1,0 +1,32 @@
+"""Staff as actors: roles count only under a current confidentiality acknowledgement (P41)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+from uuid import UUID
+
+from django.utils import timezone
+
+from privacy.gate.actor import STAFF_ROLES, Actor
+
+
+def staff_actor(
+    *,
+    id: UUID | str,
+    subject: UUID | None,
+    roles: Iterable[str],
+    purpose: str = "admin",
+    reason: str = "",
+    today: date | None = None,
+) -> Actor:
+    """Return a member of staff as an actor; without a current acknowledgement, an actor without roles (P41).
+
+    `roles` are names of groups; those the product does not know count for nothing.
+    """
+    from privacy import registers  # the register records who signed, so it needs the gate's Actor first
+
+    known = STAFF_ROLES.intersection(roles)
+    if known and registers.current(subject, today=today or timezone.localdate()) is None:
+        known = frozenset()
+    return Actor(kind="staff", id=str(id), subject=subject, roles=known, purpose=purpose, reason=reason)

@@ -1,0 +1,27 @@
+"""The tables of this app, each defined beside the code that keeps its promise."""
+
+from privacy.audit.models import AuditEvent, AuditLink
+from privacy.gate.log import AccessEntry
+from privacy.installation import Installation
+from privacy.registers import Acknowledgement
+from privacy.requests.models import Decision, Export, Letter, OneTimeLink, Request, RequestEvent
+from privacy.retention.models import EndNotice, Hold, SweepState
+from privacy.subjects import Subject
+
+__all__ = [
+    "AccessEntry",
+    "Acknowledgement",
+    "AuditEvent",
+    "AuditLink",
+    "Decision",
+    "EndNotice",
+    "Export",
+    "Hold",
+    "Installation",
+    "Letter",
+    "OneTimeLink",
+    "Request",
+    "RequestEvent",
+    "Subject",
+    "SweepState",
+]

@@ -1,0 +1,100 @@
+"""What people signed: confidentiality (P41) and training (P46), each with a version and an end.
+
+What must never happen: staff opening personal data without a current signature. The gate asks
+`current` each time it builds a staff actor; an expired signature takes the roles away by itself.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import date, datetime
+from uuid import UUID
+
+from django.db import models, transaction
+
+from privacy import audit
+from privacy.gate.actor import Actor
+from privacy.subjects import Subject
+
+VALID_YEARS = 1
+
+
+class Acknowledgement(models.Model):
+    """One signature of one member of staff under one version of a text."""
+
+    class Kind(models.TextChoices):
+        CONFIDENTIALITY = "confidentiality", "Confidentiality undertaking"
+        TRAINING = "training", "Data protection training"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    subject = models.ForeignKey(Subject, on_delete=models.CASCADE, related_name="acknowledgements")
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    version = models.CharField(max_length=40)
+    signed_on = models.DateField()
+    expires_on = models.DateField(help_text="The last day on which it counts.")
+
+    class Meta:
+        app_label = "privacy"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["subject", "kind", "version", "signed_on"], name="acknowledgement_once_a_day"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(expires_on__gte=models.F("signed_on")), name="acknowledgement_ends_after_it_began"
+            ),
+        ]
+        indexes = [models.Index(fields=["subject", "kind", "expires_on"], name="acknowledgement_current")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.version}, until {self.expires_on}"
+
+
+def sign(
+    *,
+    subject: UUID,
+    kind: str,
+    version: str,
+    actor: Actor | None,
+    now: datetime,
+    signed_on: date,
+    expires_on: date | None = None,
+) -> Acknowledgement:
+    """Record that `subject` signed `version`; it counts for a year unless `expires_on` says otherwise (P41, P46).
+
+    Raises ValueError for an unknown kind, an empty version or an end before the beginning.
+    """
+    if kind not in Acknowledgement.Kind.values:
+        raise ValueError(f"There is no acknowledgement of the kind {kind!r}.")
+    if not version:
+        raise ValueError("An acknowledgement names the version of the text that was signed.")
+    expires_on = expires_on or _years_later(signed_on, VALID_YEARS)
+    if expires_on < signed_on:
+        raise ValueError("An acknowledgement cannot end before it was signed.")
+    with transaction.atomic():
+        signature, created = Acknowledgement.objects.get_or_create(
+            subject_id=subject, kind=kind, version=version, signed_on=signed_on, defaults={"expires_on": expires_on}
+        )
+        if created:
+            audit.record(
+                "acknowledgement.signed", actor=actor, now=now, subject=subject, fields=("kind", "version"), reason=kind
+            )
+    return signature
+
+
+def current(
+    subject: UUID | None, kind: str = Acknowledgement.Kind.CONFIDENTIALITY, *, today: date
+) -> Acknowledgement | None:
+    """Return the signature of `subject` that counts today and lasts longest, or None."""
+    if subject is None:
+        return None
+    signatures = Acknowledgement.objects.filter(
+        subject_id=subject, kind=kind, signed_on__lte=today, expires_on__gte=today
+    )
+    return signatures.order_by("-expires_on").first()
+
+
+def _years_later(day: date, years: int) -> date:
+    try:
+        return day.replace(year=day.year + years)
+    except ValueError:  # 29 February
+        return day.replace(year=day.year + years, day=28)

@@ -1,0 +1,389 @@
+"""Events cannot be changed, hold no values, and whatever a superuser does to them is named."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from io import StringIO
+from uuid import uuid4
+
+import pytest
+from django.core.management import call_command
+from django.db import DatabaseError, connection, transaction
+from django.utils import timezone
+
+from privacy import audit, vault
+from privacy.audit import AuditEvent, AuditLink, events, seals
+from privacy.audit.events import Happened
+from privacy.gate import Actor
+from tests import factories
+
+NOW = factories.NOW
+LATER = NOW + timedelta(seconds=10)
+COLUMNS = (
+    "at, action, actor_kind, actor, role, purpose, subject, label, record, fields, reason, reference, encoding, mac"
+)
+CAROL = Actor("staff", str(uuid4()), None, frozenset({"sales"}), "admin")
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def checkpoint_folder(settings, tmp_path):
+    settings.CHECKPOINT_DIR = tmp_path / "checkpoints"
+
+
+def happen(count=10):
+    for number in range(count):
+        audit.record("order.corrected", actor=CAROL, now=NOW, fields=[f"field_{number}"])
+
+
+def sealed(count=10):
+    happen(count)
+    assert audit.seal(now=NOW) == count
+    assert audit.checkpoint(now=NOW)
+    assert audit.verify(now=LATER).is_intact
+    return list(AuditEvent.objects.order_by("pk").values_list("pk", flat=True))
+
+
+def as_superuser(*statements):
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        for statement in statements:
+            cursor.execute(statement)
+
+
+def findings(now=LATER):
+    return {(finding.code, finding.seq) for finding in audit.verify(now=now).findings}
+
+
+# Writing --------------------------------------------------------------------------------------------------------------
+
+
+def test_an_event_names_fields_and_no_values_and_people_by_pseudonym():
+    alice = factories.customer()
+    actor = factories.acting_as(alice)
+    audit.record(
+        "customer.corrected", actor=actor, now=NOW, subject=alice.subject_id, record=("accounts.customer", alice.pk),
+        fields=("first_name",), reason="asked by alice@example.com", reference="PR-2026-000123",
+    )  # fmt: skip
+    event = AuditEvent.objects.get()
+
+    assert event.fields == ["first_name"]
+    assert event.reason == "asked by [e-mail]"
+    assert event.subject == event.actor == vault.pseudonym(alice.subject_id)
+    row = json.dumps(AuditEvent.objects.values().get(), default=str)
+    for secret in (str(alice.subject_id), alice.subject_id.hex, str(alice.pk), alice.pk.hex, "Alice", "alice"):
+        assert secret not in row
+
+
+def test_staff_stand_in_an_event_by_number():
+    audit.record("hold.placed", actor=CAROL, now=NOW)
+
+    event = AuditEvent.objects.get()
+    assert (event.actor_kind, event.actor, event.role) == ("staff", CAROL.id, "sales")
+
+
+def test_history_finds_by_subject_record_and_reference():
+    alice, bob = factories.customer(), factories.customer("Bob", email="bob@example.com")
+    audit.record(
+        "a", actor=None, now=NOW, subject=alice.subject_id, record=("accounts.customer", alice.pk), reference="R1"
+    )
+    audit.record("b", actor=None, now=NOW, subject=bob.subject_id, record=("accounts.customer", bob.pk), reference="R2")
+
+    assert [e.action for e in audit.history(subject=alice.subject_id)] == ["a"]
+    assert [e.action for e in audit.history(record=("accounts.customer", bob.pk))] == ["b"]
+    assert [e.action for e in audit.history(reference="R2")] == ["b"]
+
+
+def test_an_event_goes_with_the_transaction_it_tells_of():
+    with transaction.atomic():
+        happen(1)
+        assert AuditEvent.objects.count() == 1
+        transaction.set_rollback(True)
+
+    assert not AuditEvent.objects.exists()
+
+
+def test_many_events_cost_as_many_statements_as_one(django_assert_num_queries):
+    people = [factories.customer(email=f"a{number}@example.com").subject_id for number in range(30)]
+    audit.record_many([Happened("warm", subject=one) for one in people], actor=None, now=NOW)  # their pseudonyms exist
+    for count in (1, 30):
+        with transaction.atomic(), django_assert_num_queries(1):
+            assert (
+                audit.record_many([Happened("x", subject=one) for one in people[:count]], actor=None, now=NOW) == count
+            )
+
+
+@pytest.mark.parametrize("model", [AuditEvent, AuditLink])
+def test_nothing_can_be_changed_deleted_or_emptied(model):
+    sealed(1)
+    table = model._meta.db_table
+    column = "action" if model is AuditEvent else "row_hash"
+    for statement in (f"UPDATE {table} SET {column} = 'x'", f"DELETE FROM {table}", f"TRUNCATE {table}"):
+        with pytest.raises(DatabaseError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(statement)
+    assert model.objects.count() == 1
+
+
+# Sealing --------------------------------------------------------------------------------------------------------------
+
+
+def test_sealing_twice_is_sealing_once():
+    happen(3)
+
+    assert [audit.seal(now=NOW), audit.seal(now=NOW)] == [3, 0]
+    assert list(AuditLink.objects.order_by("position").values_list("position", flat=True)) == [1, 2, 3]
+
+
+def test_an_event_whose_transaction_still_runs_is_sealed_afterwards():
+    early = connection.copy()
+    try:
+        with early.cursor() as cursor:
+            cursor.execute("BEGIN")
+            cursor.execute("SELECT pg_current_xact_id()")  # a transaction that may still write
+        happen(2)
+        assert audit.seal(now=NOW) == 0
+        early.close()
+        assert audit.seal(now=NOW) == 2
+    finally:
+        early.close()
+    assert audit.verify(now=LATER).is_intact
+
+
+def test_events_of_a_restored_dump_are_sealed_too():
+    happen(2)
+    as_superuser("UPDATE privacy_auditevent SET xid = '4611686018427387904'")
+
+    assert audit.seal(now=NOW) == 2
+    happen(1)
+    assert audit.seal(now=NOW) == 1
+    assert audit.verify(now=LATER).is_intact
+
+
+def test_a_large_backlog_is_sealed_in_batches(monkeypatch):
+    monkeypatch.setattr(seals, "BATCH", 4)
+    happen(10)
+
+    assert audit.seal(now=NOW) == 10
+    assert audit.verify(now=LATER).is_intact
+
+
+def test_a_checkpoint_is_written_once_for_each_head():
+    assert audit.checkpoint(now=NOW) is None
+    happen(1)
+    audit.seal(now=NOW)
+
+    assert audit.checkpoint(now=NOW)["position"] == 1
+    assert audit.checkpoint(now=LATER) is None
+    assert seals.file().stat().st_mode & 0o777 == 0o600
+
+
+# Tampering ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["action = 'other'", "at = at + interval '1 hour'", "actor = 'x'", "subject = 'x'", "fields = '[\"y\"]'",
+     "reason = 'x'",
+     "role = ''", "reference = 'x'", "mac = repeat('0', 64)", "encoding = 2", "xid = '5'"],
+)  # fmt: skip
+def test_an_edited_row_is_named(change):
+    numbers = sealed()
+    as_superuser(f"UPDATE privacy_auditevent SET {change} WHERE id = {numbers[4]}")
+
+    report = audit.verify(now=LATER)
+    assert report.first_bad == numbers[4]
+    assert {finding.code for finding in report.findings} <= {"edited", "changed_after_seal"}
+
+
+@pytest.mark.parametrize("place", [0, 4, 9])
+def test_a_deleted_row_is_named(place):
+    numbers = sealed()
+    as_superuser(f"DELETE FROM privacy_auditevent WHERE id = {numbers[place]}")
+
+    assert findings() == {("missing", numbers[place])}
+
+
+def test_two_swapped_rows_are_named():
+    numbers = sealed()
+    one, other = numbers[2], numbers[6]
+    as_superuser(
+        f"UPDATE privacy_auditevent SET id = -1 WHERE id = {one}",
+        f"UPDATE privacy_auditevent SET id = {one} WHERE id = {other}",
+        f"UPDATE privacy_auditevent SET id = {other} WHERE id = -1",
+    )
+
+    assert findings() == {("changed_after_seal", one), ("changed_after_seal", other)}
+
+
+def test_a_tail_cut_off_with_its_links_is_named_by_the_checkpoint():
+    numbers = sealed()
+    as_superuser(
+        f"DELETE FROM privacy_auditevent WHERE id > {numbers[6]}",
+        f"DELETE FROM privacy_auditlink WHERE event_id > {numbers[6]}",
+    )
+
+    assert findings() == {("checkpoint", numbers[9])}
+
+
+def test_a_row_deleted_with_its_link_is_a_gap():
+    numbers = sealed()
+    as_superuser(
+        f"DELETE FROM privacy_auditevent WHERE id = {numbers[4]}",
+        f"DELETE FROM privacy_auditlink WHERE event_id = {numbers[4]}",
+    )
+
+    report = audit.verify(now=LATER)
+    assert ("gap", 5) in {(finding.code, finding.position) for finding in report.findings}
+    assert ("chain", numbers[5]) in findings()
+
+
+def test_an_inserted_row_is_named_before_and_after_it_is_sealed():
+    sealed()
+    columns = COLUMNS
+    as_superuser(
+        f"INSERT INTO privacy_auditevent (event, {columns})"
+        f" SELECT gen_random_uuid(), {columns} FROM privacy_auditevent LIMIT 1"
+    )
+    forged = AuditEvent.objects.latest("pk").pk
+
+    assert findings() == {("inserted", forged)}
+    audit.seal(now=LATER)
+    assert findings() == {("inserted", forged)}
+
+
+def test_a_copied_row_is_named():
+    sealed()
+    columns = f"event, {COLUMNS}"
+    as_superuser(
+        "ALTER TABLE privacy_auditevent DROP CONSTRAINT audit_event_once",
+        f"INSERT INTO privacy_auditevent ({columns}) SELECT {columns} FROM privacy_auditevent ORDER BY id LIMIT 1",
+    )
+    try:
+        copied = AuditEvent.objects.latest("pk").pk
+        audit.seal(now=LATER)
+        assert findings() == {("duplicate", copied)}
+    finally:
+        as_superuser(f"DELETE FROM privacy_auditevent WHERE id = {copied}")
+        as_superuser("ALTER TABLE privacy_auditevent ADD CONSTRAINT audit_event_once UNIQUE (event)")
+
+
+def test_a_chain_made_anew_without_the_key_is_named():
+    numbers = sealed()
+    as_superuser(
+        f"DELETE FROM privacy_auditevent WHERE id = {numbers[0]}",
+        "DELETE FROM privacy_auditlink WHERE position = 1",
+        "UPDATE privacy_auditlink SET position = -position",
+        "UPDATE privacy_auditlink SET position = -position - 1",
+    )
+
+    codes = {code for code, _ in findings()}
+    assert {"chain", "checkpoint"} <= codes
+
+
+def test_an_event_left_unsealed_for_more_than_a_minute_is_named():
+    happen(1)
+    number = AuditEvent.objects.get().pk
+
+    assert findings(NOW + timedelta(seconds=60)) == set()
+    assert findings(NOW + timedelta(seconds=61)) == {("unsealed", number)}
+
+
+def test_an_unsealed_event_that_was_edited_is_named():
+    happen(1)
+    as_superuser("UPDATE privacy_auditevent SET action = 'other'")
+
+    assert findings() == {("inserted", AuditEvent.objects.get().pk)}
+
+
+@pytest.mark.parametrize("damage", ["forged", "removed", "not json"])
+def test_a_checkpoint_file_that_was_changed_is_named(damage):
+    sealed(3)
+    happen(1)
+    audit.seal(now=NOW)
+    audit.checkpoint(now=LATER)
+    path = seals.file()
+    lines = path.read_text().splitlines()
+    changed = {
+        "forged": [lines[0].replace('"position": 3', '"position": 2'), lines[1]],
+        "removed": lines[1:],
+        "not json": ["?", lines[1]],
+    }[damage]
+    path.write_text("\n".join(changed) + "\n")
+
+    assert "checkpoint_signature" in {code for code, _ in findings()}
+
+
+def test_the_chain_verifies_after_a_subject_was_erased():
+    alice = factories.customer()
+    audit.record("customer.corrected", actor=factories.acting_as(alice), now=NOW, subject=alice.subject_id)
+    audit.seal(now=NOW)
+    vault.keys.destroy([(alice.subject_id, "pseudonym")], now=NOW)
+
+    assert audit.verify(now=LATER).is_intact
+    assert not audit.history(subject=alice.subject_id).exists()
+
+
+def test_an_event_about_an_erased_subject_names_nobody():
+    alice = factories.customer()
+    vault.pseudonym(alice.subject_id)
+    vault.keys.destroy([(alice.subject_id, "pseudonym")], now=NOW)
+    audit.record("letter.sent", actor=factories.acting_as(alice), now=NOW, subject=alice.subject_id, reference="R")
+
+    event = AuditEvent.objects.get()
+    assert (event.subject, event.actor) == ("", "")
+
+
+def test_events_end_after_three_years_and_the_chain_still_verifies():
+    long_ago = timezone.now() - timedelta(days=3 * 366 + 2)
+    audit.record("old", actor=None, now=long_ago)
+    audit.seal(now=long_ago)
+    happen(1)
+    audit.seal(now=NOW)
+    audit.checkpoint(now=NOW)
+
+    assert [audit.end(now=timezone.now()), audit.end(now=timezone.now())] == [1, 0]
+    report = audit.verify(now=timezone.now())
+    assert (report.is_intact, report.ended, report.events, report.links) == (True, 1, 1, 2)
+
+
+def test_no_event_ends_before_its_three_years():
+    sealed(1)
+
+    with pytest.raises(DatabaseError, match="append-only"):
+        audit.end(now=timezone.now() + timedelta(days=2000))
+    assert AuditEvent.objects.count() == 1
+
+
+def test_a_link_made_older_does_not_excuse_a_missing_row():
+    numbers = sealed()
+    as_superuser(
+        f"DELETE FROM privacy_auditevent WHERE id = {numbers[4]}",
+        f"UPDATE privacy_auditlink SET sealed_at = '2000-01-01' WHERE event_id = {numbers[4]}",
+    )
+
+    assert ("chain", numbers[4]) in findings()
+
+
+def test_the_command_names_the_first_bad_row_and_exits_with_one():
+    numbers = sealed()
+    out = StringIO()
+    call_command("verify_audit", stdout=out)
+    assert out.getvalue() == "10 events, 10 links, 1 checkpoints: intact.\n"
+
+    as_superuser(f"UPDATE privacy_auditevent SET action = 'x' WHERE id IN ({numbers[7]}, {numbers[3]})")
+    out = StringIO()
+    with pytest.raises(SystemExit) as caught:
+        call_command("verify_audit", "--json", stdout=out)
+    assert caught.value.code == 1
+    report = json.loads(out.getvalue())
+    assert (report["intact"], report["first_bad"], report["wrong"]) == (False, numbers[3], 2)
+
+
+def test_reasons_of_actors_are_not_taken_from_values():
+    events_before = AuditEvent.objects.count()
+    audit.record("x", actor=replace(CAROL, reason="alice@example.com"), now=NOW)
+
+    assert AuditEvent.objects.count() == events_before + 1
+    assert AuditEvent.objects.latest("pk").reason == ""
+    assert events._who(None, {}) == ""

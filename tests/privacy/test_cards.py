@@ -1,0 +1,165 @@
+"""The guard against card numbers finds them however they are written, and leaves ordinary text alone."""
+
+import random
+import time
+
+import pytest
+from django.core.exceptions import ValidationError
+from stdnum import luhn
+
+from privacy import cards
+
+TEST_CARDS = {
+    "visa": "4111111111111111",
+    "visa, 13 digits": "4222222222222",
+    "visa, 19 digits": "4000000000000000006",
+    "mastercard": "5555555555554444",
+    "mastercard, new range": "2223003122003222",
+    "american express": "378282246310005",
+    "diners": "30569309025904",
+    "discover": "6011111111111117",
+    "jcb": "3530111333300000",
+    "unionpay": "6200000000000005",
+    "maestro": "6759649826438453",
+}
+SEPARATORS = ["", " ", "-", ".", "/", "_", "\u00a0", "\u200b", " - ", "--", "\u2013", ","]
+SCRIPTS = {"full-width": 0xFF10, "arabic": 0x0660, "persian": 0x06F0, "devanagari": 0x0966}
+
+
+def in_fours(number: str, separator: str) -> str:
+    return separator.join(number[place : place + 4] for place in range(0, len(number), 4))
+
+
+@pytest.mark.parametrize("brand", TEST_CARDS)
+@pytest.mark.parametrize("separator", SEPARATORS)
+def test_a_card_number_is_found_with_any_separator(brand, separator):
+    text = f"Please charge {in_fours(TEST_CARDS[brand], separator)} today"
+
+    assert cards.redact(text)[0] == "Please charge [card number] today"
+
+
+@pytest.mark.parametrize("brand", TEST_CARDS)
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_card_number_is_found_in_any_script(brand, script):
+    number = TEST_CARDS[brand].translate({ord(str(digit)): chr(SCRIPTS[script] + digit) for digit in range(10)})
+
+    assert [found.kind for found in cards.find(f"card: {number}")] == [cards.CARD]
+
+
+@pytest.mark.parametrize("brand", TEST_CARDS)
+def test_a_card_number_is_found_wherever_a_line_breaks(brand):
+    number = TEST_CARDS[brand]
+    for place in range(1, len(number)):
+        assert cards.find(f"{number[:place]}\n{number[place:]}"), place
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1", "41 11 11 11 11 11 11 11", "3782 822463 10005", "411111 1111111111",
+     "4⁰12888888881881", "PAN4111111111111111", "4111111111111111USD"],
+)  # fmt: skip
+def test_a_card_number_is_found_in_other_layouts(text):
+    assert [found.kind for found in cards.find(text)] == [cards.CARD]
+
+
+def test_two_card_numbers_are_both_found():
+    text, found = cards.redact("4111 1111 1111 1111 or 5555-5555-5555-4444")
+
+    assert (text, len(found)) == ("[card number] or [card number]", 2)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "4111 1111 1111 1112",
+        "Order SO43659 of 2019-05-31 00:00:00, 12 pieces at 1,234.50",
+        "978-555-0123 / 978-555-0199",
+        "+44 20 7946 0958, +49 30 901820",
+        "DE89 3704 0044 0532 0130 00",
+        "GB29 NWBK 6016 1331 9268 19",
+        "018f4f3e-7b4a-7cc1-9a55-3d2b6f1c0e4d",
+        "2026-11-22T18:25:21.123456+00:00",
+        "1Z 999 AA1 01 2345 6784",
+        "",
+        "12",
+    ],
+)
+def test_ordinary_text_is_left_alone(text):
+    assert cards.redact(text) == (text, [])
+
+
+def test_false_alarms_on_ordinary_lines_stay_below_one_in_a_thousand():
+    rng = random.Random(7)
+    lines = []
+    for _ in range(4000):
+        phone = f"({rng.randint(200, 999)}) {rng.randint(200, 999)}-{rng.randint(0, 9999):04}"
+        other = f"{rng.randint(200, 999)}-{rng.randint(200, 999)}-{rng.randint(0, 9999):04}"
+        lines += [
+            f"Order SO{rng.randint(10000, 99999)} of {rng.randint(2011, 2030)}-{rng.randint(1, 12):02}-28",
+            f"Call {phone} or {other}",
+            f"PO 45000{rng.randint(10000, 99999)}, {rng.randint(1, 99)} x {rng.randint(1, 9999)}.50",
+            f"+33 {rng.randint(1, 9)} " + " ".join(f"{rng.randint(0, 99):02}" for _ in range(4)),
+            f"serial {rng.randint(10**7, 10**8)}, calibrated {rng.randint(1, 28)}.{rng.randint(1, 12)}.2026 at 555 nm",
+        ]
+    alarms = [line for line in lines if cards.find(line)]
+
+    assert len(alarms) <= len(lines) / 1000, alarms[:5]
+
+
+def test_every_random_valid_number_of_a_known_range_is_found():
+    rng = random.Random(11)
+    for _ in range(3000):
+        low, high, lengths = rng.choice(cards.RANGES)
+        prefix = str(rng.randint(int(low), int(high)))
+        body = prefix + "".join(str(rng.randint(0, 9)) for _ in range(rng.choice(sorted(lengths)) - len(prefix) - 1))
+        number = body + luhn.calc_check_digit(body)
+        assert cards.find(in_fours(number, rng.choice([" ", "-", ""]))), number
+
+
+@pytest.mark.parametrize("text", ["CVV 123", "cvc: 4321", "security code is 123", "CVV2=999", "card code no. 123"])
+def test_a_security_code_is_found(text):
+    assert [found.kind for found in cards.find(text)] == [cards.SECURITY_CODE]
+
+
+@pytest.mark.parametrize("text", ["536-90-4399", "536 90 4399", "SSN 536904399", "social security number: 536904399"])
+def test_a_social_security_number_is_found(text):
+    assert [found.kind for found in cards.find(f"his {text}")] == [cards.SSN]
+
+
+@pytest.mark.parametrize("text", ["000-12-3456", "666-12-3456", "978-555-0123", "536904399", "12-536-90-4399"])
+def test_what_is_no_social_security_number_is_left_alone(text):
+    assert cards.find(text) == []
+
+
+def test_a_form_is_refused_without_quoting_what_was_typed():
+    with pytest.raises(ValidationError) as caught:
+        cards.refuse("my card is 4111 1111 1111 1111")
+
+    assert "card number" in caught.value.message
+    assert "4111" not in caught.value.message
+
+
+def test_a_form_with_ordinary_text_is_accepted():
+    cards.refuse("Please call me about order SO43659")
+    cards.refuse(None)
+
+
+def test_a_reason_is_blotted():
+    reason = "asked by alice@example.com, +1 978 555 0123\x00, card 4111111111111111, see PR-2026-000123"
+
+    assert cards.blot(reason) == "asked by [e-mail], [number] , card [card number], see PR-2026-000123"
+
+
+@pytest.mark.parametrize("pattern", ["4111 1111 1111 1112 ", "1 ", "4", "12-", "DE89 3704 ", "cvv ", "a@", "536-90-"])
+def test_time_grows_with_the_length_of_the_text_only(pattern):
+    def seconds(size: int) -> float:
+        text = (pattern * (size // len(pattern) + 1))[:size]
+        best = 9.0
+        for _ in range(3):
+            start = time.process_time()
+            cards.redact(text)
+            best = min(best, time.process_time() - start)
+        return best
+
+    cards.find("4111٤")  # the digit table is made once
+    assert seconds(80_000) < 40 * max(seconds(8_000), 0.0005)

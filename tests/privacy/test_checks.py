@@ -1,0 +1,193 @@
+"""A model that is not declared, or not sealed, stops `manage.py` itself."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from django.core.checks import run_checks
+from django.test import override_settings
+
+from accounts.models import Customer, Session
+from privacy import checks, datamap
+from privacy.datamap import Datum, Declaration
+from privacy.gate import matrix
+
+ROOT = Path(__file__).resolve().parents[2]
+PLAIN = """
+    from django.db import models
+
+    class Visitor(models.Model):
+        nickname = models.CharField(max_length=50)
+
+        class Meta:
+            app_label = "guestbook"
+"""
+SEALED = """
+    from privacy.vault import EncryptedTextField, SealedModel
+
+    class Visitor(SealedModel):
+        vault_label = "guestbook.visitor"
+        nickname = EncryptedTextField(envelope="guest")
+
+        class Meta(SealedModel.Meta):
+            abstract = False
+            app_label = "guestbook"
+"""
+DATA = """
+    from privacy import datamap
+    from privacy.datamap import Datum, Declaration
+    from guestbook.models import Visitor
+
+    datamap.register(Declaration(model=Visitor, title="Visitor", {rest}))
+"""
+
+
+def run_check(folder, models, personal_data=""):
+    """Run `manage.py check` on the project with one more app, and return (exit code, output)."""
+    app = folder / "guestbook"
+    app.mkdir()
+    (app / "__init__.py").touch()
+    (app / "models.py").write_text(dedent(models))
+    if personal_data:
+        (app / "personal_data.py").write_text(dedent(personal_data))
+    (folder / "settings_with_guestbook.py").write_text(
+        "from ilt_site.settings import *\nINSTALLED_APPS = [*INSTALLED_APPS, 'guestbook']\n"
+    )
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "settings_with_guestbook", "PYTHONPATH": f"{folder}:{ROOT}"}
+    done = subprocess.run(
+        [sys.executable, "manage.py", "check"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_an_undeclared_model_stops_the_program(tmp_path):
+    code, said = run_check(tmp_path, PLAIN)
+
+    assert code == 1
+    assert "privacy.E001" in said
+    assert "guestbook.Visitor is not in the data map" in said
+
+
+def test_an_undeclared_field_stops_the_program(tmp_path):
+    code, said = run_check(tmp_path, PLAIN, DATA.format(rest=""))
+
+    assert code == 1
+    assert "privacy.E002" in said
+    assert "guestbook.Visitor.nickname is not in the data map" in said
+
+
+def test_a_personal_field_that_is_not_sealed_stops_the_program(tmp_path):
+    rest = 'data={"nickname": Datum("Nickname", "name", ("fun",), "the person")}'
+    code, said = run_check(tmp_path, PLAIN, DATA.format(rest=rest))
+
+    assert code == 1
+    assert "privacy.E004" in said
+    assert "guestbook.Visitor.nickname is personal and not sealed" in said
+
+
+def test_an_envelope_without_a_retention_class_or_a_reader_stops_the_program(tmp_path):
+    rest = 'data={"nickname": Datum("Nickname", "name", ("fun",), "the person")}'
+    code, said = run_check(tmp_path, SEALED, DATA.format(rest=rest))
+
+    assert code == 1
+    assert "privacy.E007" in said
+    assert "'guest'" in said
+    assert "privacy.E009" in said
+    assert "No role may read guestbook.visitor/guest" in said
+
+
+def test_a_declared_app_is_accepted(tmp_path):
+    rest = 'data={"nickname": Datum("Nickname", "name", ("fun",), "the person", plain="chosen to be public")}'
+    code, said = run_check(tmp_path, PLAIN, DATA.format(rest=rest))
+
+    assert (code, "privacy.E" in said) == (0, False), said
+
+
+def test_the_project_passes_its_own_checks():
+    assert [str(found) for found in run_checks(tags=["privacy"])] == []
+
+
+def codes(declaration):
+    return {found.id for check in checks._OF_A_DECLARATION for found in check(declaration)}
+
+
+def declared_as(model, **changes):
+    whole = datamap.for_model(model)
+    kept = {name: getattr(whole, name) for name in Declaration.__dataclass_fields__}
+    return Declaration(**{**kept, **changes})
+
+
+def test_a_true_declaration_is_accepted():
+    assert codes(declared_as(Customer)) == set()
+    assert codes(declared_as(Session)) == set()
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"impersonal": {"shoe_size": "a number"}}, "privacy.E003"),
+        ({"subject_path": "customer__subject"}, "privacy.E005"),
+        ({"related": ("nobody",)}, "privacy.E005"),
+        ({"links": ("reference",)}, "privacy.E005"),
+        ({"reference": "nobody"}, "privacy.E005"),
+        ({"follows": "reference"}, "privacy.E005"),
+        ({"facts": None}, "privacy.E006"),
+        ({"impersonal": {"email": "sealed"}}, "privacy.E004"),
+        ({"impersonal": {"reference": " "}}, "privacy.E004"),
+    ],
+)
+def test_a_declaration_that_is_not_true_is_an_error(changes, code):
+    assert code in codes(declared_as(Customer, **changes))
+
+
+@pytest.mark.parametrize(
+    "datum",
+    [
+        Datum("Number", "identifier", ("orders",), "us"),
+        Datum("Number", "identifier", (), "us", plain="a number"),
+        Datum("Number", "identifier", ("orders",), "us", plain="a number", envelope="payment"),
+    ],
+)
+def test_a_plain_datum_says_why_what_for_and_how_it_ends(datum):
+    data = {**datamap.for_model(Customer).data, "reference": datum}
+
+    assert "privacy.E004" in codes(declared_as(Customer, data=data))
+
+
+@pytest.fixture
+def page(tmp_path):
+    def written(text):
+        path = tmp_path / "access.toml"
+        path.write_text(text)
+        return override_settings(ACCESS_MATRIX=str(path))
+
+    matrix.forget()
+    yield written
+    matrix.forget()
+
+
+def test_an_envelope_that_no_role_may_read_is_an_error(page):
+    with page('[staff]\nsales = ["accounts.customer/account:rw"]\n'):
+        found = checks.check_access_matrix()
+
+    said = {(one.id, one.msg) for one in found}
+    assert ("privacy.E009", "No role may read orders.payment/payment: name it in the access matrix.") in said
+    assert not any("accounts.customer/account" in message for _, message in said)
+
+
+def test_a_line_of_the_matrix_that_names_nothing_is_an_error(page):
+    with page('[staff]\nsales = ["*/*:r", "accounts.customer/acount:r", "orders.*/ssn:r"]\n'):
+        wrong = [one.msg for one in checks.check_access_matrix() if one.id == "privacy.E008"]
+
+    assert wrong == [
+        "The access matrix gives 'sales' 'accounts.customer/acount', which no sealed model has.",
+        "The access matrix gives 'sales' 'orders.*/ssn', which no sealed model has.",
+    ]
+
+
+def test_a_matrix_that_cannot_be_read_is_an_error(page):
+    with page("[staff\n"):
+        assert [one.id for one in checks.check_access_matrix()] == ["privacy.E008"]
