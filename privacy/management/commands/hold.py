@@ -1,0 +1,95 @@
+"""Place, lift and list legal holds on records."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+from privacy import datamap
+from privacy.gate.system import system, system_actor
+from privacy.retention import holds
+from privacy.retention.models import Hold
+
+
+class Command(BaseCommand):
+    help = (
+        "Puts one record under a legal hold: an order, RMA or customer by its number, or any record by its UUID. "
+        "Nothing of it is erased until the hold is lifted; then what waited is erased by the next sweep. Exit codes: "
+        "0 done, 1 no such record or bad data, 2 usage, 3 refused (several records of that name, nothing to lift)."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "record", nargs="?", metavar="REF|RECORD", help="number people call it by, or UUID of the record"
+        )
+        parser.add_argument("--reason", choices=Hold.Reason.values, default=Hold.Reason.CLAIM.value)
+        parser.add_argument("--case", default=None, metavar="NUMBER", help="number of the case outside; no names")
+        parser.add_argument(
+            "--lift", action="store_true", help="lift the holds on the record (only that of --case, if given)"
+        )
+        parser.add_argument("--list", action="store_true", help="list the holds in force (of one record, if given)")
+        parser.add_argument("--json", action="store_true")
+
+    def handle(self, *args: Any, record: str | None, lift: bool, **options: Any) -> None:
+        if options["list"] and lift:
+            raise CommandError("Either --list or --lift.", returncode=2)
+        if record is None and not options["list"]:
+            raise CommandError("Say which record: its number, or its UUID.", returncode=2)
+        try:
+            found = holds.find(record) if record is not None else None
+            if options["list"] or found is None:
+                self._list(found, as_json=options["json"])
+                return
+            actor, now = system_actor("sweep", kind="operator"), timezone.now()
+            with system("sweep", kind="operator"):
+                if lift:
+                    count = holds.lift(
+                        found.declaration.label, found.record_id, reference=options["case"], actor=actor, now=now
+                    )
+                else:
+                    holds.place(
+                        found.declaration.label,
+                        found.record_id,
+                        reason=options["reason"],
+                        reference=options["case"] or "",
+                        actor=actor,
+                        now=now,
+                    )
+        except (holds.RecordNotFound, holds.BadHold) as error:
+            raise CommandError(str(error), returncode=1) from None
+        except (holds.ReferenceNotUnique, holds.NothingHeld) as error:
+            raise CommandError(str(error), returncode=3) from None
+        if options["json"]:
+            self._list(found, as_json=True)
+        elif lift:
+            self.stdout.write(f"{count} lifted. What waited for it is erased by the next sweep.")
+        else:
+            self.stdout.write(
+                f"{found.declaration.title} is on hold: nothing of it is erased until the hold is lifted."
+            )
+
+    def _list(self, found: holds.Found | None, *, as_json: bool) -> None:
+        standing = Hold.objects.filter(lifted_at__isnull=True)
+        if found is not None:
+            standing = standing.filter(label=found.declaration.label, record_id=found.record_id)
+        shown = [
+            {
+                "record": str(one.record_id),
+                "label": one.label,
+                "reason": one.reason,
+                "case": one.reference,
+                "placed_at": one.placed_at.isoformat(),
+                "placed_by": one.placed_by,
+            }
+            for one in standing
+        ]
+        if as_json:
+            self.stdout.write(json.dumps({"holds": shown}))
+            return
+        for one in shown:
+            title = datamap.for_label(str(one["label"])).title
+            self.stdout.write(f"{title} {one['record']}: {one['reason']} {one['case']}, since {one['placed_at']}")
+        self.stdout.write(f"{len(shown)} in force.")

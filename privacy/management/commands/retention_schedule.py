@@ -1,0 +1,27 @@
+"""Print the retention schedule in force, for people or programs; docs/retention.md is its output."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from privacy.retention import rules, written
+
+
+class Command(BaseCommand):
+    help = "Prints the retention schedule in force. Exit codes: 0 done, 1 the schedule cannot be used, 2 usage."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--format", choices=("md", "json"), default="md")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            schedule = rules.load()
+        except rules.ScheduleError as error:
+            raise CommandError(str(error), returncode=1) from None
+        if options["format"] == "json":
+            self.stdout.write(json.dumps(written.as_json(schedule), ensure_ascii=False, indent=2))
+        else:
+            self.stdout.write(written.as_markdown(schedule), ending="")

@@ -1,0 +1,57 @@
+"""End what has outlived its reason; with --dry-run only count it."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentTypeError
+from datetime import date
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from privacy.gate.system import system, system_actor
+from privacy.retention import sweep
+from privacy.retention.rules import ScheduleError
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ArgumentTypeError("a day is written like 2026-12-31") from None
+
+
+class Command(BaseCommand):
+    help = (
+        "Ends the records that have outlived their reason by the retention schedule. Exit codes: 0 done, 1 the "
+        "schedule cannot be used, 2 usage, 3 refused (not armed, clock jumped, future day, already running)."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--on", type=_day, metavar="DATE", help="the day to judge by; a future one only with --dry-run"
+        )
+        parser.add_argument("--dry-run", action="store_true", help="count, erase nothing")
+        parser.add_argument("--json", action="store_true", help="print {on, due, erased, kept, stopped_by_cap}")
+
+    def handle(self, *args: Any, on: date | None, dry_run: bool, **options: Any) -> None:
+        actor = system_actor("sweep", kind="operator")
+        try:
+            with system("sweep", kind="operator"):
+                report = sweep.sweep(on=on, dry_run=dry_run, actor=actor)
+        except ScheduleError as error:
+            raise CommandError(str(error), returncode=1) from None
+        except sweep.SweepRefused as error:
+            raise CommandError(str(error), returncode=3) from None
+        if options["json"]:
+            self.stdout.write(json.dumps(report.as_dict()))
+            return
+        self.stdout.write(f"On {report.on:%-d %B %Y}: {report.due} due, {report.erased} erased.")
+        self.stdout.write(f"  {report.kept} kept: a hold, an open request, or a warning not old enough.")
+        self.stdout.write(
+            f"  {report.stopped_by_cap} left for another night by the cap; {report.warned} people warned."
+        )
+        for label, count in sorted(report.due_by_label.items()):
+            self.stdout.write(f"  {label}: {count} due")
+        if dry_run:
+            self.stdout.write("Nothing was erased: this was a dry run.")

@@ -1,0 +1,262 @@
+"""What a request will do, before it does it: pure, with a hash by which a person confirms exactly this (design 5).
+
+The same facts, rules, holds and day always give the same hash, in whatever order the records come. The hash covers what
+happens to each envelope, why and until when; not the wording of the sentences.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from privacy.retention import jurisdiction
+from privacy.retention.assess import Pins, assess
+from privacy.retention.facts import Facts
+from privacy.retention.rules import Schedule
+from privacy.retention.verdict import Verdict
+
+FORMAT = 1
+#: What even a full erasure leaves (design 4): the file of the request, and a keyed hash that stops a re-import.
+LEFTOVERS = ("request_file", "block_token")
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """Something that the erasure itself makes or leaves, with the last day on which it is kept."""
+
+    name: str
+    title: str
+    holds: str
+    code: str
+    ground: str
+    authority: str
+    until: date
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a request will do to each envelope, what it leaves, and what the person should know before."""
+
+    verdicts: tuple[Verdict, ...]
+    leftovers: tuple[Leftover, ...]
+    warnings: tuple[str, ...]
+    hash: str
+
+    @property
+    def erased(self) -> tuple[Verdict, ...]:
+        """What is erased."""
+        return tuple(one for one in self.verdicts if one.is_erased)
+
+    @property
+    def kept(self) -> tuple[Verdict, ...]:
+        """What is kept, with its reason."""
+        return tuple(one for one in self.verdicts if not one.is_erased)
+
+    def summary(self) -> list[str]:
+        """Return the plan in sentences for the person: erased, kept and until when, left over."""
+        return summary(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One envelope about which two plans differ; `before` or `after` is None when only the other has it."""
+
+    record_id: UUID
+    label: str
+    title: str
+    envelope: str
+    data: tuple[str, ...]
+    before: Verdict | None
+    after: Verdict | None
+
+    @property
+    def sentence(self) -> str:
+        """Say the difference to the person."""
+        what = f"{self.title} ({', '.join(self.data)})"
+        if self.before is None:
+            return f"{what}: new, {_fate(self.after)}."
+        if self.after is None:
+            return f"{what}: no longer there."
+        if _fate(self.before) == _fate(self.after):
+            return f"{what}: still {_fate(self.after)}, for another reason."
+        return f"{what}: was {_fate(self.before)}, now {_fate(self.after)}."
+
+
+def make(
+    facts_list: Iterable[Facts],
+    schedule: Schedule,
+    holds: Container[UUID],
+    pins: Pins,
+    today: date,
+    *,
+    asked: bool = True,
+    warnings: Sequence[str] = (),
+) -> Plan:
+    """Return the plan of an erasure for these records on `today`.
+
+    `holds` are the ids of records under a hold, `pins` until-dates told before, `warnings` sentences the apps add.
+    Raises ScheduleError when an envelope has no retention class.
+    """
+    records = sorted(facts_list, key=lambda facts: (facts.label, facts.title, str(facts.record_id)))
+    verdicts = tuple(
+        verdict for facts in records for verdict in assess(facts, schedule, holds, today, asked=asked, pins=pins)
+    )
+    country = next((facts.country for facts in records if facts.country), None)
+    leftovers = leave(schedule, today, country) if asked else ()
+    return Plan(
+        verdicts=verdicts,
+        leftovers=leftovers,
+        warnings=tuple(dict.fromkeys([*warnings, *_own_warnings(verdicts)])),
+        hash=digest(verdicts, leftovers),
+    )
+
+
+def leave(schedule: Schedule, today: date, country: str | None) -> tuple[Leftover, ...]:
+    """Return what an erasure that ends on `today` leaves, with end dates."""
+    here = jurisdiction.of(country)
+    left = []
+    for name in LEFTOVERS:
+        rule = schedule[name]
+        ends = {one: one.period.after(today) for one in schedule.reasons(name) if one.period is not None}
+        reason = max(ends, key=lambda one: (ends[one], one.name))
+        left.append(
+            Leftover(
+                name=name,
+                title=rule.title,
+                holds=rule.holds,
+                code=reason.code,
+                ground=reason.basis_for("person"),
+                authority=reason.authority.texts[here],
+                until=ends[reason],
+                sentence=reason.plain,
+            )
+        )
+    return tuple(left)
+
+
+def digest(verdicts: Iterable[Verdict], leftovers: Iterable[Leftover] = ()) -> str:
+    """Return the canonical hash, 64 hexadecimal digits, the same in whatever order they come."""
+    rows = sorted(
+        [
+            one.label, str(one.record_id), one.envelope, list(one.data), one.action, one.code, one.ground,
+            one.authority, _iso(one.until),
+        ]
+        for one in verdicts
+    )  # fmt: skip
+    left = sorted([one.name, one.code, _iso(one.until)] for one in leftovers)
+    text = json.dumps({"format": FORMAT, "verdicts": rows, "leftovers": left}, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def differences(before: Plan, after: Plan) -> list[Difference]:
+    """Return what a person must know before confirming again: every envelope whose fate is another one."""
+    old, new = ({one.key: one for one in plan.verdicts} for plan in (before, after))
+    found = []
+    for key in sorted(old.keys() | new.keys(), key=lambda key: (str(key[0]), key[1])):
+        was, now = old.get(key), new.get(key)
+        if was is None or now is None or _rows(was) != _rows(now):
+            one = new.get(key) or old[key]
+            found.append(Difference(one.record_id, one.label, one.title, one.envelope, one.data, was, now))
+    return sorted(found, key=lambda one: (one.label, one.title, one.envelope))
+
+
+def summary(plan: Plan) -> list[str]:
+    """Return the plan in sentences for the person, records counted, dates spelled out."""
+    lines = []
+    erased = {one.record_id for one in plan.erased}
+    kept = {one.record_id for one in plan.kept}
+    whole, part = len(erased - kept), len(erased & kept)
+    if whole:
+        lines.append(f"{_records(whole)} removed completely.")
+    if part:
+        lines.append(f"{_records(part)} removed in part: only what must stay is kept.")
+    if untouched := len(kept - erased):
+        lines.append(f"{_records(untouched)} kept.")
+    if not plan.verdicts:
+        lines.append("We hold no records about you.")
+    for when, count in sorted(_until(plan.kept).items(), key=lambda pair: (pair[0] is None, pair[0] or date.max)):
+        who, go, stay, self_ = (
+            ("1 record", "goes", "stays", "itself") if count == 1 else (f"{count} records", "go", "stay", "themselves")
+        )
+        if when:
+            lines.append(f"{who} {go} by {self_}, after {when:%-d %B %Y} at the latest.")
+        else:
+            then = "it goes" if count == 1 else "they go"
+            lines.append(f"{who} {stay} until a legal claim is settled; then {then} by {self_}.")
+    for one in plan.leftovers:
+        lines.append(f"{one.title}: kept until {one.until:%-d %B %Y}. {one.sentence}")
+    return lines
+
+
+def as_dict(plan: Plan) -> dict[str, Any]:
+    """Return the plan as plain data in a fixed order, for the sealed file of the request."""
+    return {
+        "format": FORMAT,
+        "hash": plan.hash,
+        "verdicts": [
+            {
+                "record": str(one.record_id), "label": one.label, "title": one.title, "envelope": one.envelope,
+                "data": list(one.data), "action": one.action, "code": one.code, "ground": one.ground,
+                "authority": one.authority, "until": _iso(one.until), "overdue": one.overdue,
+                "policy_reason": one.policy_reason, "sentence": one.sentence, "waits_for": list(one.waits_for),
+            }
+            for one in plan.verdicts
+        ],
+        "leftovers": [
+            {
+                "name": one.name, "title": one.title, "holds": one.holds, "code": one.code, "ground": one.ground,
+                "authority": one.authority, "until": _iso(one.until), "sentence": one.sentence,
+            }
+            for one in plan.leftovers
+        ],
+        "warnings": list(plan.warnings),
+    }  # fmt: skip
+
+
+def _own_warnings(verdicts: Sequence[Verdict]) -> list[str]:
+    """Return what the verdicts themselves give reason to say: held records, and what should have gone long ago."""
+    held = sorted({one.title for one in verdicts if one.restricted})
+    overdue = sorted({one.title for one in verdicts if one.overdue})
+    lines = [f"{title} is under a legal hold: it is locked away until the claim is settled." for title in held]
+    lines += [f"{title} should have been removed before, and is removed now." for title in overdue]
+    return lines
+
+
+def _until(kept: Iterable[Verdict]) -> dict[date | None, int]:
+    """Return for each last day how many records stay that long."""
+    last: dict[UUID, date | None] = {}
+    for one in kept:
+        if one.record_id not in last:
+            last[one.record_id] = one.until
+        elif (before := last[one.record_id]) is not None:
+            last[one.record_id] = None if one.until is None else max(before, one.until)
+    counts: dict[date | None, int] = {}
+    for day in last.values():
+        counts[day] = counts.get(day, 0) + 1
+    return counts
+
+
+def _rows(one: Verdict) -> tuple[Any, ...]:
+    return one.action, one.code, one.until, one.data, one.ground, one.authority
+
+
+def _fate(one: Verdict | None) -> str:
+    if one is None:
+        return "not there"
+    if one.is_erased:
+        return "removed"
+    return f"kept until {one.until:%-d %B %Y}" if one.until else "kept"
+
+
+def _records(count: int) -> str:
+    return "1 record is" if count == 1 else f"{count} records are"
+
+
+def _iso(day: date | None) -> str | None:
+    return day.isoformat() if day else None

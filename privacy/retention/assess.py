@@ -1,0 +1,157 @@
+"""What happens to a record, and why: a pure function of its facts, the rules, the holds and the day.
+
+What must never happen: something erased that a reason or a legal hold still covers. A class of data has reasons;
+those that ended, and on a request those that give way to it, are subtracted; what no reason covers is erased (P9, P10).
+There is no undo: an erased envelope cannot be opened again. So a doubt (an unknown start) keeps, and says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+from datetime import date, timedelta
+from typing import Literal
+from uuid import UUID
+
+from privacy.retention import jurisdiction
+from privacy.retention.facts import Facts
+from privacy.retention.rules import Reason, Schedule
+from privacy.retention.verdict import Verdict
+
+Pins = Mapping[tuple[UUID, str], date | None]
+NO_PINS: Pins = {}
+
+#: Which reason speaks when several end on the same day.
+_STRENGTH = {"KEEP_CONTRACT": 5, "KEEP_LAW": 4, "KEEP_LI": 3, "KEEP_CLAIMS": 2, "TOKEN": 1}
+_HOLD_AUTHORITY = {
+    "EU": "Art. 17(3)(e) GDPR: establishment, exercise or defence of claims; restricted as in Art. 18",
+    "UK": "Art. 17(3)(e) UK GDPR: establishment, exercise or defence of claims; restricted as in Art. 18",
+    "US": "Our privacy policy: needed for legitimate business under Art. 6(1)(f) GDPR: claims",
+}
+_HOLD_SENTENCE = (
+    "It may be needed for a legal claim, and is locked away until that is settled. "
+    "What you asked for is then done by itself."
+)
+LAW: Literal["legally required"] = "legally required"
+ARTICLE_6: Literal["Article 6"] = "Article 6"
+
+
+def assess(
+    facts: Facts,
+    schedule: Schedule,
+    holds: Container[UUID],
+    today: date,
+    *,
+    asked: bool,
+    pins: Pins = NO_PINS,
+) -> list[Verdict]:
+    """Return one verdict per envelope of the record, sorted by envelope.
+
+    `asked`: the person asks for erasure, so reasons that give way to a request fall; else only what has outlived all
+    its reasons is erased. `holds` are the ids of records under a legal hold. `pins` are until-dates told to the person
+    before: no rule moves one to a later day; when it has passed the envelope is erased. Raises ScheduleError for an
+    envelope without a class.
+    """
+    return [_judge(facts, envelope, schedule, holds, today, asked=asked, pins=pins) for envelope in sorted(facts.data)]
+
+
+def _judge(
+    facts: Facts, envelope: str, schedule: Schedule, holds: Container[UUID], today: date, *, asked: bool, pins: Pins
+) -> Verdict:
+    reasons = [reason for reason in schedule.reasons(envelope) if reason.applies_to(facts)]
+    if facts.record_id in holds:
+        return _held(facts, envelope)
+    pinned = pins.get((facts.record_id, envelope))
+    if pinned is not None and pinned < today:
+        return _erased(facts, envelope, "ERASE", "a", overdue=_is_late(pinned, today))
+    lasting = {reason for reason in reasons if reason.holds_on(today, facts)}
+    giving_way = {reason for reason in lasting if asked and reason.on_request != "KEEP"}
+    keeping = lasting - giving_way
+    if keeping:
+        return _kept(facts, envelope, keeping, today, pinned)
+    if giving_way:
+        code = "MINIMISE" if any(reason.on_request == "MINIMISE" for reason in giving_way) else "ERASE"
+        return _erased(facts, envelope, code, _ground_of_request(giving_way), overdue=False)
+    ends = [end for reason in reasons if (end := reason.ends_on(facts, today)) is not None]
+    return _erased(facts, envelope, "ERASE", "a", overdue=bool(ends) and _is_late(max(ends), today))
+
+
+def _is_late(last_day: date, today: date) -> bool:
+    """Whether the night after `last_day`, in which the sweep ends it, is already past."""
+    return today > last_day + timedelta(days=1)
+
+
+def _kept(facts: Facts, envelope: str, keeping: set[Reason], today: date, pinned: date | None) -> Verdict:
+    ends = {reason: reason.ends_on(facts, today) for reason in keeping}
+    # The reason that speaks: something unfinished first, for the person can do something about it; else the longest.
+    lead = max(keeping, key=lambda one: (one.is_open_ended, ends[one] or date.max, _STRENGTH[one.code], one.name))
+    last = [reason for reason in keeping if not reason.is_open_ended]
+    until = None if None in ends.values() else max(end for end in ends.values() if end is not None)
+    if pinned is not None:
+        until = min(until, pinned) if until is not None else pinned
+    here = jurisdiction.of(facts.country)
+    is_law = here in lead.authority.law_of
+    code = "KEEP_LI" if lead.code == "KEEP_LAW" and not is_law else lead.code
+    sentence = lead.plain
+    if lead.is_open_ended and last:
+        after = max(last, key=lambda one: (ends[one] or date.max, _STRENGTH[one.code], one.name))
+        sentence = f"{lead.plain} Afterwards: {after.plain}" if after.plain != lead.plain else lead.plain
+    return Verdict(
+        record_id=facts.record_id,
+        label=facts.label,
+        title=facts.title,
+        envelope=envelope,
+        data=facts.data[envelope],
+        action="keep",
+        code=code,
+        ground=lead.basis_for(facts.party),
+        authority=lead.authority.texts[here],
+        until=until,
+        policy_reason=LAW if is_law else ARTICLE_6,
+        sentence=sentence,
+        waits_for=tuple(sorted(lead.when & facts.flags)) if lead.is_open_ended else (),
+        subject_id=facts.subject_id,
+    )
+
+
+def _held(facts: Facts, envelope: str) -> Verdict:
+    return Verdict(
+        record_id=facts.record_id,
+        label=facts.label,
+        title=facts.title,
+        envelope=envelope,
+        data=facts.data[envelope],
+        action="keep",
+        code="KEEP_CLAIMS",
+        ground="Art. 6(1)(f) GDPR",
+        authority=_HOLD_AUTHORITY[jurisdiction.of(facts.country)],
+        policy_reason=ARTICLE_6,
+        sentence=_HOLD_SENTENCE,
+        restricted=True,
+        subject_id=facts.subject_id,
+    )
+
+
+def _erased(facts: Facts, envelope: str, code: str, letter: str, *, overdue: bool) -> Verdict:
+    where = {"EU": "GDPR", "UK": "UK GDPR"}.get(jurisdiction.of(facts.country))
+    ground = f"Art. 17(1)({letter}) GDPR"
+    return Verdict(
+        record_id=facts.record_id,
+        label=facts.label,
+        title=facts.title,
+        envelope=envelope,
+        data=facts.data[envelope],
+        action="erase",
+        code=code,
+        ground=ground,
+        authority=f"Art. 17(1)({letter}) {where}" if where else "Our privacy policy: you can have your data removed",
+        overdue=overdue,
+        subject_id=facts.subject_id,
+    )
+
+
+def _ground_of_request(giving_way: set[Reason]) -> str:
+    """Return the letter of Art. 17(1): consent withdrawn, an objection, or no longer necessary."""
+    bases = {reason.basis for reason in giving_way}
+    if bases == {"6(1)(a)"}:
+        return "b"
+    return "c" if "6(1)(f)" in bases else "a"

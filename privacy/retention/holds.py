@@ -1,0 +1,148 @@
+"""Legal holds: placed and lifted per record, looked at again inside every erasure (law §4: a hold beats all).
+
+What must never happen: a record erased while a hold is in force. Placing locks the row of the record, as an erasure
+does, so that one of the two comes first and the other sees it. A mistaken hold is lifted; the sweep of the next night
+then does by itself what waited for it (scenario 14).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
+
+from privacy import audit, datamap
+from privacy.datamap import Declaration
+from privacy.gate.actor import Actor
+from privacy.retention.models import Hold
+
+
+class RecordNotFound(LookupError):
+    """No record has this number or reference."""
+
+
+class ReferenceNotUnique(LookupError):
+    """More than one record has this reference: name the record by its number."""
+
+
+class NothingHeld(LookupError):
+    """There is no hold in force on this record."""
+
+
+class BadHold(ValueError):
+    """The reason or the number of the case cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A record found by what people call it."""
+
+    declaration: Declaration
+    record_id: UUID
+
+
+def held(record_ids: Iterable[UUID]) -> set[UUID]:
+    """Return which of these records are under a hold now: one query."""
+    found = Hold.objects.filter(record_id__in=list(record_ids), lifted_at__isnull=True)
+    return set(found.values_list("record_id", flat=True))
+
+
+def find(reference: str) -> Found:
+    """Return the record that people call `reference`: an order, RMA or customer number, or the UUID of the record.
+
+    Raises RecordNotFound and ReferenceNotUnique. Apps say by `Declaration.reference` what their records are called.
+    """
+    reference = reference.strip()
+    if (number := _uuid(reference)) is not None:
+        matches = [Found(one, number) for one in _holdable() if _rows(one).filter(pk=number).exists()]
+    elif not reference or "\0" in reference:
+        matches = []
+    else:
+        matches = [
+            Found(one, pk)
+            for one in _holdable()
+            if one.reference
+            for pk in _rows(one).filter(**{one.reference: reference}).values_list("pk", flat=True)[:2]
+        ]
+    if not matches:
+        raise RecordNotFound("No record has this number or reference.")
+    if len(matches) > 1:
+        raise ReferenceNotUnique("More than one record has this reference; give the number of the record.")
+    return matches[0]
+
+
+def place(label: str, record_id: UUID, *, reason: str, reference: str = "", actor: Actor | None, now: datetime) -> Hold:
+    """Put the record under a hold and return the hold; the one in force for the same case, if there is one.
+
+    Raises RecordNotFound when the record is gone, BadHold for an unknown reason or a number that is none.
+    """
+    with transaction.atomic():
+        try:
+            declaration = datamap.for_label(label)
+        except KeyError:
+            raise RecordNotFound("No record has this label.") from None
+        # An erasure locks the same row: it has either ended before this line or will see the hold.
+        if not _rows(declaration).select_for_update().filter(pk=record_id).values_list("pk").first():
+            raise RecordNotFound("No record has this number.")
+        standing = {"label": label, "record_id": record_id, "reason": reason, "reference": reference}
+        if existing := Hold.objects.filter(**standing, lifted_at__isnull=True).first():
+            return existing
+        hold = Hold(**standing, placed_at=now, placed_by=_by(actor))
+        try:
+            hold.full_clean(validate_unique=False, validate_constraints=False)
+        except ValidationError as error:
+            raise BadHold("; ".join(error.messages)) from None
+        hold.save(force_insert=True)
+        audit.record("hold.placed", actor=actor, now=now, record=(label, record_id), reason=reason, reference=reference)
+    return hold
+
+
+def lift(label: str, record_id: UUID, *, reference: str | None = None, actor: Actor | None, now: datetime) -> int:
+    """Lift the holds on a record, or the one of the case `reference`; return how many.
+
+    Raises NothingHeld. What an erasure left because of them is due from then on: the next sweep carries it out.
+    """
+    with transaction.atomic():
+        holds = Hold.objects.select_for_update().filter(label=label, record_id=record_id, lifted_at__isnull=True)
+        if reference is not None:
+            holds = holds.filter(reference=reference)
+        lifted = list(holds)
+        if not lifted:
+            raise NothingHeld("There is no such hold in force on this record.")
+        for hold in lifted:
+            hold.lifted_at, hold.lifted_by = now, _by(actor)
+            hold.save(update_fields=["lifted_at", "lifted_by"])
+            audit.record(
+                "hold.lifted",
+                actor=actor,
+                now=now,
+                record=(label, record_id),
+                reason=hold.reason,
+                reference=hold.reference,
+            )
+    return len(lifted)
+
+
+def _by(actor: Actor | None) -> str:
+    return (actor.id or actor.kind) if actor else ""
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text) if len(text) == 36 else None
+    except ValueError:
+        return None
+
+
+def _holdable() -> list[Declaration]:
+    """Only what can end by itself can be held: records with facts."""
+    return [one for one in datamap.declarations() if one.facts is not None]
+
+
+def _rows(declaration: Declaration) -> models.QuerySet[models.Model]:
+    # Around the sealing query set: only numbers are read, nothing is opened.
+    return models.QuerySet(declaration.model)

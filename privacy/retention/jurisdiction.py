@@ -1,0 +1,28 @@
+"""Under whose law a decision is explained to a person: everybody has the same rights, wording and clocks differ."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Jurisdiction = Literal["EU", "UK", "US"]
+JURISDICTIONS: tuple[Jurisdiction, ...] = ("EU", "UK", "US")
+
+#: Member States, and the three EEA states in which the GDPR applies as well.
+EU = frozenset(
+    {
+        "AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU", "IE", "IT", "LT", "LU",
+        "LV", "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK", "IS", "LI", "NO",
+    }
+)  # fmt: skip
+UK = frozenset({"GB"})
+
+
+def of(country: str | None) -> Jurisdiction:
+    """Return whose law is explained to a person in `country` (ISO 3166-1 alpha-2).
+
+    An unknown country counts as EU, the strictest; every other country is explained the company's own law.
+    """
+    code = (country or "").upper()
+    if not code or code in EU:
+        return "EU"
+    return "UK" if code in UK else "US"

@@ -1,0 +1,103 @@
+"""What retention remembers: legal holds, and where the sweep stands. No personal data: records are named by number."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import F, Q
+
+case_number = RegexValidator(
+    r"\A[A-Za-z0-9][A-Za-z0-9 ./_-]{0,59}\Z", "A number of a case: letters, digits and . / _ - only."
+)
+
+
+class Hold(models.Model):
+    """A legal hold on one record: it is kept and locked away, whatever the rules say, until the hold is lifted.
+
+    `reference` is the number of the case outside (a docket, a ticket), never a name.
+    """
+
+    class Reason(models.TextChoices):
+        CLAIM = "claim", "a claim is made or expected"
+        AUTHORITY = "authority", "an authority asked for the record"
+        AUDIT = "audit", "a tax or export audit is under way"
+        INCIDENT = "incident", "an incident is being looked into"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    label = models.CharField(max_length=100)
+    record_id = models.UUIDField()
+    reason = models.CharField(max_length=20, choices=Reason.choices)
+    reference = models.CharField(max_length=60, blank=True, default="", validators=[case_number])
+    placed_at = models.DateTimeField()
+    placed_by = models.CharField(max_length=64)
+    lifted_at = models.DateTimeField(null=True, blank=True)
+    lifted_by = models.CharField(max_length=64, blank=True, default="")
+
+    class Meta:
+        app_label = "privacy"
+        db_table = "privacy_hold"
+        ordering = ["placed_at", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["label", "record_id", "reason", "reference"],
+                condition=Q(lifted_at__isnull=True),
+                name="hold_once_per_case",
+            ),
+            models.CheckConstraint(
+                condition=Q(lifted_at__isnull=True) | Q(lifted_at__gte=F("placed_at")), name="hold_lifted_after_placed"
+            ),
+        ]
+        indexes = [models.Index(fields=["record_id"], condition=Q(lifted_at__isnull=True), name="hold_in_force")]
+
+    def __str__(self) -> str:
+        return f"hold on {self.label}, {self.get_reason_display()}"
+
+    @property
+    def is_in_force(self) -> bool:
+        """Whether it was not lifted yet."""
+        return self.lifted_at is None
+
+
+class EndNotice(models.Model):
+    """That a person was told, on a day, that the account would end unless it is used. Goes with the subject."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    subject = models.ForeignKey("privacy.Subject", models.CASCADE, related_name="end_notices")
+    given_on = models.DateField()
+
+    class Meta:
+        app_label = "privacy"
+        db_table = "privacy_end_notice"
+        ordering = ["given_on"]
+        constraints = [models.UniqueConstraint(fields=["subject", "given_on"], name="end_notice_once_a_day")]
+
+    def __str__(self) -> str:
+        return f"warning of {self.given_on}"
+
+
+class SweepState(models.Model):
+    """Where the sweep stands: one row. Not armed, it only counts. `marked_at`: the database's clock at the last run."""
+
+    ONLY = 1
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=ONLY, editable=False)
+    armed_at = models.DateTimeField(null=True, blank=True)
+    armed_by = models.CharField(max_length=64, blank=True, default="")
+    marked_at = models.DateTimeField(null=True, blank=True)
+    last_report = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        app_label = "privacy"
+        db_table = "privacy_sweep_state"
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="sweep_state_is_one_row")]
+
+    def __str__(self) -> str:
+        return "sweep, armed" if self.armed_at else "sweep, not armed"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save the one row."""
+        self.pk = self.ONLY
+        super().save(*args, **kwargs)

@@ -1,0 +1,49 @@
+"""What happens to one envelope of one record, and everything a person is told about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+from uuid import UUID
+
+Action = Literal["erase", "keep"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What happens to one envelope of one record.
+
+    `data` are the plain names of what is in it. `code` is of the closed list ERASE, MINIMISE, KEEP_CONTRACT, KEEP_LAW,
+    KEEP_LI, KEEP_CLAIMS, TOKEN; `ground` the article, `authority` the text for the person's own jurisdiction,
+    `policy_reason` which of the two exceptions of the policy it is (P10), empty for what is erased. `until` is the last
+    day on which it is kept, None under a hold or when no start is known. `waits_for` names the flags whose end ends it
+    earlier. `overdue`: it ought to have been erased before, on its own.
+    """
+
+    record_id: UUID
+    label: str
+    title: str
+    envelope: str
+    data: tuple[str, ...]
+    action: Action
+    code: str
+    ground: str
+    authority: str
+    until: date | None = None
+    overdue: bool = False
+    policy_reason: str = ""
+    sentence: str = ""
+    waits_for: tuple[str, ...] = ()
+    restricted: bool = False
+    subject_id: UUID | None = None
+
+    @property
+    def key(self) -> tuple[UUID, str]:
+        """The (record, envelope) it is about."""
+        return self.record_id, self.envelope
+
+    @property
+    def is_erased(self) -> bool:
+        """Whether the envelope is to be erased."""
+        return self.action == "erase"

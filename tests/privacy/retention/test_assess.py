@@ -1,0 +1,428 @@
+"""What happens to a record, by the scenarios of the law and by thousands of records nobody thought of."""
+
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from privacy.retention import rules
+from privacy.retention.assess import assess
+from privacy.retention.facts import EVENTS, FLAGS, Facts
+from privacy.retention.rules import Schedule
+from privacy.retention.verdict import Verdict
+
+PLAIN = rules.load(rules.HERE, overlays=())
+RECORD = UUID("00000000-0000-7000-8000-000000000001")
+DATA = {"order": ("Name on the invoice",), "fulfilment": ("Delivery address",)}
+TODAY = date(2026, 11, 22)
+
+
+def facts(
+    data: Mapping[str, tuple[str, ...]],
+    events: Mapping[str, date | None] | None = None,
+    flags: set[str] | frozenset[str] = frozenset(),
+    **more: object,
+) -> Facts:
+    return Facts("test.record", RECORD, "Record", None, data, events or {}, frozenset(flags), **more)  # type: ignore[arg-type]
+
+
+def judge(
+    one: Facts,
+    today: date = TODAY,
+    *,
+    asked: bool = True,
+    schedule: Schedule = PLAIN,
+    held: bool = False,
+    **more: object,
+) -> dict[str, Verdict]:
+    holds = {one.record_id} if held else set()
+    return {v.envelope: v for v in assess(one, schedule, holds, today, asked=asked, **more)}  # type: ignore[arg-type]
+
+
+def order(invoiced: date, **more: object) -> Facts:
+    events = {"placed": invoiced, "invoiced": invoiced, "paid": invoiced, "shipped": invoiced}
+    return facts(DATA, events, country="DE", **more)  # type: ignore[arg-type]
+
+
+# Orders --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_finished_order_keeps_its_invoice_and_loses_its_delivery() -> None:
+    found = judge(order(date(2024, 5, 10)))
+    invoice, delivery = found["order"], found["fulfilment"]
+    assert (invoice.action, invoice.code, invoice.until) == ("keep", "KEEP_LI", date(2031, 12, 31))
+    assert (delivery.action, delivery.code, delivery.until) == ("erase", "MINIMISE", None)
+    assert delivery.ground == "Art. 17(1)(c) GDPR"
+    assert invoice.data == ("Name on the invoice",)
+
+
+def test_without_a_request_the_delivery_stays_as_long_as_the_invoice() -> None:
+    found = judge(order(date(2024, 5, 10)), asked=False)
+    assert {one.action for one in found.values()} == {"keep"}
+    assert found["fulfilment"].until == date(2031, 12, 31)
+
+
+def test_the_period_starts_with_the_last_of_invoice_payment_and_shipment() -> None:
+    one = facts(
+        DATA,
+        {
+            "placed": date(2019, 12, 20),
+            "invoiced": date(2019, 12, 30),
+            "paid": date(2020, 2, 1),
+            "shipped": date(2019, 12, 31),
+        },
+    )
+    assert judge(one)["order"].until == date(2027, 12, 31)
+
+
+def test_an_order_placed_in_december_and_shipped_in_january_counts_from_january() -> None:
+    shipped = date(2020, 1, 3)
+    one = facts(DATA, {"placed": date(2019, 12, 28), "invoiced": shipped, "paid": shipped, "shipped": shipped})
+    assert judge(one)["order"].until == date(2027, 12, 31)
+
+
+def test_on_31_december_nothing_of_the_year_goes_and_on_1_january_all_of_it() -> None:
+    for day in (date(2019, 1, 1), date(2019, 12, 31)):
+        assert judge(order(day), date(2026, 12, 31), asked=False)["order"].action == "keep"
+        assert judge(order(day), date(2027, 1, 1), asked=False)["order"].action == "erase"
+
+
+def test_an_old_order_goes_as_overdue_and_a_young_one_stays_and_overlays_move_both() -> None:
+    day, old, young = date(2026, 6, 15), order(date(2017, 5, 10)), order(date(2024, 5, 10))
+    gone = judge(old, day)["order"]
+    assert (gone.action, gone.code, gone.overdue) == ("erase", "ERASE", True)
+    assert judge(young, day)["order"].until == date(2031, 12, 31)
+    with_oss, with_de8 = (rules.load(rules.HERE, overlays=[name]) for name in ("OSS10", "DE8"))
+    kept = judge(old, day, schedule=with_oss)["order"]
+    assert (kept.action, kept.code, kept.until) == ("keep", "KEEP_LAW", date(2027, 12, 31))
+    assert "17(3)(b)" in kept.authority
+    assert kept.policy_reason == "legally required"
+    assert judge(old, day, schedule=with_de8)["order"].overdue
+    assert judge(old, date(2025, 12, 31), schedule=with_de8)["order"].until == date(2025, 12, 31)
+    assert judge(old, date(2026, 1, 1), schedule=with_de8)["order"].action == "erase"
+
+
+def test_what_ended_last_night_is_not_overdue_and_the_night_before_is() -> None:
+    assert not judge(order(date(2019, 5, 1)), date(2027, 1, 1))["order"].overdue
+    assert judge(order(date(2019, 5, 1)), date(2027, 1, 2))["order"].overdue
+
+
+def test_an_unpaid_order_is_kept_whole_until_it_is_paid() -> None:
+    events = {"placed": date(2026, 1, 10), "invoiced": date(2026, 1, 15), "paid": None, "shipped": date(2026, 1, 16)}
+    found = judge(facts(DATA, events, {"unpaid"}), date(2026, 3, 2))
+    for one in found.values():
+        assert (one.action, one.code, one.until) == ("keep", "KEEP_CONTRACT", date(2033, 12, 31))
+        assert one.waits_for == ("unpaid",)
+    paid = judge(facts(DATA, {**events, "paid": date(2026, 5, 2)}), date(2026, 5, 3))
+    assert paid["fulfilment"].action == "erase"
+    assert (paid["order"].code, paid["order"].until) == ("KEEP_LI", date(2033, 12, 31))
+
+
+def test_an_order_of_which_nothing_came_is_kept_for_twelve_months_and_not_after_a_request() -> None:
+    one = facts(DATA, {"placed": date(2026, 1, 5), "closed": date(2026, 1, 9)}, {"never_fulfilled"})
+    assert judge(one, date(2027, 1, 9), asked=False)["order"].action == "keep"
+    assert judge(one, date(2027, 1, 10), asked=False)["order"].action == "erase"
+    assert {v.action for v in judge(one).values()} == {"erase"}
+
+
+def test_an_open_order_is_kept_even_when_its_outer_limit_has_passed_and_nobody_was_told_one() -> None:
+    one = facts(DATA, {"placed": date(2015, 3, 1)}, {"open_order"})
+    found = judge(one, asked=False)["order"]
+    assert found.action == "keep"
+    assert found.until is not None
+    assert found.until >= TODAY
+
+
+@pytest.mark.parametrize(
+    ("country", "words", "reason"),
+    [
+        ("DE", "Art. 17(1)(c) GDPR: overriding grounds", "Article 6"),
+        ("GB", "UK GDPR", "Article 6"),
+        ("US", "26 CFR 1.6001-1", "legally required"),
+        (None, "Art. 17(1)(c) GDPR", "Article 6"),
+    ],
+)
+def test_the_authority_is_that_of_the_persons_own_law(country: str | None, words: str, reason: str) -> None:
+    one = Facts("orders.order", RECORD, "Order", None, DATA, {"shipped": date(2024, 5, 1)}, country=country)
+    kept = judge(one)["order"]
+    assert words in kept.authority
+    assert "17(3)(b)" not in kept.authority
+    assert (kept.code, kept.policy_reason) == ("KEEP_LI", reason)
+
+
+def test_german_law_is_a_legal_obligation_in_germany_and_an_overriding_ground_elsewhere() -> None:
+    schedule = rules.parse(
+        rules.HERE.read_text(encoding="utf-8").replace('countries = ["DE"]', 'countries = ["DE", "GB"]'),
+        overlays=["DE8"],
+    )
+    events = {"shipped": date(2024, 5, 1)}
+    german, british = (
+        judge(Facts("o", RECORD, "O", None, DATA, events, country=place), schedule=schedule)["order"]
+        for place in ("DE", "GB")
+    )
+    assert (german.code, british.code) == ("KEEP_LAW", "KEEP_LI")
+    assert "17(3)(b)" not in british.authority
+
+
+def test_a_contact_of_a_company_is_no_party_to_its_contract() -> None:
+    one = {"flags": {"open_order"}, "data": DATA, "events": {"placed": TODAY}}
+    assert judge(facts(**one))["order"].ground == "Art. 6(1)(b) GDPR"  # type: ignore[arg-type]
+    assert judge(facts(**one, party="contact"))["order"].ground == "Art. 6(1)(f) GDPR"  # type: ignore[arg-type]
+
+
+# People --------------------------------------------------------------------------------------------------------------
+
+ACCOUNT = {"account": ("Name", "E-mail")}
+
+
+@pytest.mark.parametrize("flag", ["open_order", "unpaid", "open_rma"])
+def test_an_account_is_erased_on_request_but_not_while_something_is_open(flag: str) -> None:
+    events = {"last_activity": date(2026, 10, 1)}
+    assert judge(facts(ACCOUNT, events))["account"].action == "erase"
+    kept = judge(facts(ACCOUNT, events, {flag}))["account"]
+    assert (kept.code, kept.waits_for) == ("KEEP_CONTRACT", (flag,))
+
+
+def test_an_account_ends_by_itself_36_months_after_its_last_use() -> None:
+    one = facts(ACCOUNT, {"last_activity": date(2023, 11, 21), "opened": date(2011, 1, 1)})
+    assert judge(one, date(2026, 11, 21), asked=False)["account"].until == date(2026, 11, 21)
+    assert judge(one, date(2026, 11, 22), asked=False)["account"].action == "erase"
+
+
+def test_the_login_of_somebody_who_works_here_stays() -> None:
+    assert judge(facts(ACCOUNT, {"opened": TODAY}, {"staff"}))["account"].code == "KEEP_CONTRACT"
+
+
+def test_a_company_stays_and_a_sole_trader_is_a_person() -> None:
+    company = {"company": ("Name", "VAT number")}
+    events = {"last_activity": date(2026, 1, 1)}
+    assert judge(facts(company, events, party="company"))["company"].action == "keep"
+    assert judge(facts(company, events, party="person"))["company"].action == "erase"
+
+
+def test_a_social_security_number_goes_at_once_unless_a_certificate_rests_on_it() -> None:
+    ssn, events = {"ssn": ("Social Security number",)}, {"last_use": date(2024, 6, 1)}
+    assert judge(facts(ssn, events))["ssn"].action == "erase"
+    assert judge(facts(ssn, events, {"unpaid", "open_order"}))["ssn"].action == "erase"
+    kept = judge(facts(ssn, events, {"exemption_certificate"}))["ssn"]
+    assert (kept.code, kept.until) == ("KEEP_LI", date(2028, 12, 31))
+    assert judge(facts(ssn, events, {"exemption_certificate"}), date(2029, 1, 1))["ssn"].action == "erase"
+    assert judge(facts(ssn, events), asked=False)["ssn"].until == date(2028, 12, 31)
+
+
+def test_a_tax_number_goes_with_the_profile_and_stays_on_an_invoice() -> None:
+    number, events = (
+        {"tax_identifier": ("VAT number",)},
+        {"last_use": date(2024, 6, 1), "last_activity": date(2026, 1, 1)},
+    )
+    assert judge(facts(number, events))["tax_identifier"].action == "erase"
+    assert judge(facts(number, events, {"on_invoice"}))["tax_identifier"].until == date(2031, 12, 31)
+
+
+def test_a_freight_account_ends_24_months_after_its_last_shipment() -> None:
+    number = {"freight_account": ("Account number",)}
+    one = facts(number, {"last_shipment": date(2024, 11, 22)})
+    assert judge(one, date(2026, 11, 22), asked=False)["freight_account"].action == "keep"
+    assert judge(one, date(2026, 11, 23), asked=False)["freight_account"].action == "erase"
+    assert judge(one)["freight_account"].action == "erase"
+    assert (
+        judge(facts(number, {"last_shipment": None, "opened": TODAY}, {"open_shipment"}))["freight_account"].code
+        == "KEEP_CONTRACT"
+    )
+
+
+def test_a_card_token_outlives_a_request_only_while_its_charge_is_open() -> None:
+    token, events = {"payment": ("Last four",)}, {"paid": date(2026, 1, 31)}
+    assert judge(facts(token, events))["payment"].action == "erase"
+    assert judge(facts(token, events, {"open_charge"}))["payment"].code == "KEEP_CONTRACT"
+    assert judge(facts(token, events), date(2027, 7, 31), asked=False)["payment"].action == "keep"
+    assert judge(facts(token, events), date(2027, 8, 1), asked=False)["payment"].action == "erase"
+
+
+# Returns, messages, requests -----------------------------------------------------------------------------------------
+
+
+def test_an_open_return_is_kept_and_its_notes_go_when_it_is_closed() -> None:
+    data = {"rma": ("Return address",), "rma_note": ("Fault",)}
+    still = judge(facts(data, {"opened": date(2026, 10, 1)}, {"open_rma"}))
+    assert {one.code for one in still.values()} == {"KEEP_CONTRACT"}
+    closed = judge(facts(data, {"opened": date(2026, 10, 1), "closed": date(2026, 11, 1)}))
+    assert (closed["rma"].code, closed["rma"].until) == ("KEEP_LI", date(2033, 12, 31))
+    assert (closed["rma_note"].action, closed["rma_note"].code) == ("erase", "MINIMISE")
+
+
+def test_a_certificate_names_nobody_so_nothing_happens_to_it() -> None:
+    assert judge(facts({}, {"issued": TODAY}, {"certificate"})) == {}
+
+
+def test_messages_end_by_what_they_were_about() -> None:
+    message = {"support": ("Text",)}
+    stranger = facts(message, {"last_message": date(2024, 11, 21)})
+    customer = facts(message, {"closed": date(2023, 11, 21)}, {"customer"})
+    about_order = facts(message, {"closed": date(2019, 5, 1)}, {"customer", "order_related"})
+    assert judge(stranger, date(2026, 11, 21), asked=False)["support"].action == "keep"
+    assert judge(stranger, date(2026, 11, 22), asked=False)["support"].action == "erase"
+    assert judge(customer, date(2026, 11, 21), asked=False)["support"].action == "keep"
+    assert judge(customer, date(2026, 11, 22), asked=False)["support"].action == "erase"
+    assert judge(about_order, date(2026, 12, 31), asked=False)["support"].until == date(2026, 12, 31)
+    assert judge(customer)["support"].code == "ERASE"
+    assert judge(facts(message, {"closed": TODAY}, {"customer", "order_related"}))["support"].code == "MINIMISE"
+
+
+def test_the_file_of_a_request_proves_that_it_was_answered() -> None:
+    kept = judge(facts({"request_file": ("Name",)}, {"closed": date(2026, 2, 1)}))["request_file"]
+    assert (kept.code, kept.until) == ("KEEP_CLAIMS", date(2029, 12, 31))
+
+
+# Holds, pins, doubts -------------------------------------------------------------------------------------------------
+
+
+def test_a_hold_beats_the_end_of_every_period_and_every_promise() -> None:
+    old = order(date(2011, 1, 1))
+    for asked in (True, False):
+        for one in judge(old, asked=asked, held=True, pins={(RECORD, "order"): date(2018, 12, 31)}).values():
+            assert (one.action, one.code, one.until, one.restricted) == ("keep", "KEEP_CLAIMS", None, True)
+            assert "17(3)(e)" in one.authority
+
+
+def test_a_longer_rule_cannot_move_a_day_that_a_person_was_told() -> None:
+    longer = rules.load(rules.HERE, overlays=["OSS10"])
+    pins = {(RECORD, "order"): date(2031, 12, 31)}
+    one = order(date(2024, 5, 10))
+    assert judge(one, schedule=longer)["order"].until == date(2034, 12, 31)
+    assert judge(one, schedule=longer, pins=pins)["order"].until == date(2031, 12, 31)
+    assert judge(one, date(2032, 1, 1), schedule=longer, pins=pins)["order"].action == "erase"
+    assert judge(one, date(2032, 1, 3), schedule=longer, pins=pins)["order"].overdue
+
+
+def test_a_day_that_was_told_ends_what_is_still_open() -> None:
+    one = facts(DATA, {"placed": date(2026, 1, 1)}, {"open_order"})
+    pins = {(RECORD, "fulfilment"): date(2033, 12, 31)}
+    assert judge(one, date(2033, 12, 31), pins=pins)["fulfilment"].action == "keep"
+    assert judge(one, date(2034, 1, 1), pins=pins)["fulfilment"].action == "erase"
+    assert judge(one, date(2034, 1, 1), pins=pins)["order"].action == "keep"
+
+
+def test_what_has_no_known_start_is_kept_without_a_date() -> None:
+    kept = judge(facts({"order": ("Name",)}))["order"]
+    assert (kept.action, kept.until) == ("keep", None)
+
+
+def test_an_envelope_without_a_class_is_refused() -> None:
+    with pytest.raises(rules.ScheduleError, match="no class 'diary'"):
+        judge(facts({"diary": ("Secrets",)}))
+
+
+def test_a_moment_is_no_day() -> None:
+    with pytest.raises(ValueError, match="a day, not a moment"):
+        facts(DATA, {"placed": datetime(2026, 1, 1)})
+
+
+# Whatever the record -------------------------------------------------------------------------------------------------
+
+DAYS = st.dates(min_value=date(2005, 1, 1), max_value=date(2040, 12, 31))
+OVERLAYS = ([], ["DE8"], ["OSS10"], ["OFAC10"], ["DE8", "OSS10", "OFAC10"])
+SCHEDULES = st.sampled_from([rules.load(rules.HERE, overlays=names) for names in OVERLAYS])
+RECORDS = st.builds(
+    Facts,
+    label=st.just("test.record"),
+    record_id=st.just(RECORD),
+    title=st.just("Record"),
+    subject_id=st.none(),
+    data=st.sets(st.sampled_from(sorted(PLAIN.classes)), min_size=1, max_size=4).map(
+        lambda names: dict.fromkeys(names, ("x",))
+    ),
+    events=st.dictionaries(st.sampled_from(sorted(EVENTS)), st.none() | DAYS, max_size=6),
+    flags=st.frozensets(st.sampled_from(sorted(FLAGS)), max_size=4),
+    party=st.sampled_from(["person", "contact", "company"]),
+    country=st.sampled_from([None, "DE", "FR", "GB", "US", "CA"]),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(RECORDS, SCHEDULES, DAYS, st.booleans())
+def test_nothing_under_a_duty_is_erased(one: Facts, schedule: Schedule, today: date, asked: bool) -> None:
+    for verdict in assess(one, schedule, set(), today, asked=asked):
+        for reason in schedule.reasons(verdict.envelope):
+            if not reason.applies_to(one) or (asked and reason.on_request != "KEEP"):
+                continue
+            started = reason.started_on(one)
+            over = reason.period is not None and started is not None and reason.period.after(started) < today
+            assert over or not verdict.is_erased
+
+
+@settings(max_examples=100, deadline=None)
+@given(RECORDS, SCHEDULES, DAYS, st.booleans(), st.none() | DAYS)
+def test_nothing_under_a_hold_is_erased(
+    one: Facts, schedule: Schedule, today: date, asked: bool, pinned: date | None
+) -> None:
+    pins = {(one.record_id, envelope): pinned for envelope in one.data}
+    for verdict in assess(one, schedule, {one.record_id}, today, asked=asked, pins=pins):
+        assert (verdict.action, verdict.code) == ("keep", "KEEP_CLAIMS")
+
+
+@settings(max_examples=100, deadline=None)
+@given(RECORDS, SCHEDULES, DAYS, st.integers(0, 5000), st.booleans())
+def test_what_is_erased_one_day_is_erased_every_later_day(
+    one: Facts, schedule: Schedule, today: date, later: int, asked: bool
+) -> None:
+    before = assess(one, schedule, set(), today, asked=asked)
+    after = assess(one, schedule, set(), today + timedelta(days=later), asked=asked)
+    for was, now in zip(before, after, strict=True):
+        assert not was.is_erased or now.is_erased
+
+
+@settings(max_examples=100, deadline=None)
+@given(RECORDS, SCHEDULES, DAYS, st.booleans())
+def test_every_verdict_says_why_and_what_is_kept_says_until_when(
+    one: Facts, schedule: Schedule, today: date, asked: bool
+) -> None:
+    verdicts = assess(one, schedule, set(), today, asked=asked)
+    assert verdicts == assess(one, schedule, set(), today, asked=asked)
+    assert [verdict.envelope for verdict in verdicts] == sorted(one.data)
+    for verdict in verdicts:
+        assert verdict.ground
+        assert verdict.authority
+        assert verdict.data == ("x",)
+        if verdict.is_erased:
+            assert verdict.code in ("ERASE", "MINIMISE")
+            assert verdict.until is None
+        else:
+            assert verdict.code in rules.CODES
+            assert verdict.sentence
+            assert verdict.policy_reason in ("Article 6", "legally required")
+            assert verdict.until is None or verdict.until >= today
+            assert verdict.code != "KEEP_LAW" or one.country not in ("US", "CA")
+
+
+@settings(max_examples=100, deadline=None)
+@given(RECORDS, DAYS, st.booleans())
+def test_an_overlay_only_ever_keeps_longer(one: Facts, today: date, asked: bool) -> None:
+    longer = rules.load(rules.HERE, overlays=OVERLAYS[-1])
+    for was, now in zip(
+        assess(one, PLAIN, set(), today, asked=asked), assess(one, longer, set(), today, asked=asked), strict=True
+    ):
+        assert was.is_erased or not now.is_erased
+        if not was.is_erased and was.until and now.until:
+            assert now.until >= was.until
+
+
+@settings(max_examples=100, deadline=None)
+@given(RECORDS, SCHEDULES, DAYS, DAYS, st.booleans())
+def test_a_told_day_is_never_passed(one: Facts, schedule: Schedule, today: date, pinned: date, asked: bool) -> None:
+    pins = {(one.record_id, envelope): pinned for envelope in one.data}
+    for verdict in assess(one, schedule, set(), today, asked=asked, pins=pins):
+        assert verdict.is_erased or (verdict.until is not None and today <= verdict.until <= pinned)
+
+
+@settings(max_examples=100, deadline=None)
+@given(RECORDS, SCHEDULES, DAYS)
+def test_the_cutoff_misses_nothing_that_is_due(one: Facts, schedule: Schedule, today: date) -> None:
+    for verdict in assess(one, schedule, set(), today, asked=False):
+        applying = [reason for reason in schedule.reasons(verdict.envelope) if reason.applies_to(one)]
+        if verdict.is_erased and applying:
+            starts = [day for reason in applying if (day := reason.started_on(one))]
+            assert min(starts) <= schedule.cutoff(verdict.envelope, today)
