@@ -1,0 +1,60 @@
+"""Write the copy of an access request to a file, for somebody who cannot fetch it in the portal."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+from privacy.gate.system import system, system_actor
+from privacy.requests import export, services
+from privacy.requests.models import Request
+
+
+class Command(BaseCommand):
+    help = (
+        "Writes the finished copy to a new file that only you can read; never overwrites, always audited and in the person's "
+        "access log. Exit codes: 0 done, 1 bad data, 2 usage, 3 refused by rule (no copy yet, expired, file exists)."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("reference", metavar="REF")
+        parser.add_argument("--out", metavar="FILE", type=Path, required=True)
+        parser.add_argument("--json", action="store_true")
+
+    def handle(self, *args: Any, reference: str, out: Path, **options: Any) -> None:
+        try:
+            request = services.find(reference)
+        except Request.DoesNotExist:
+            raise CommandError("No request has this reference.", returncode=1) from None
+        try:
+            descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        except FileExistsError:
+            raise CommandError("The file exists; it is not overwritten.", returncode=3) from None
+        except OSError as error:
+            raise CommandError(f"The file cannot be written: {error.strerror}.", returncode=1) from None
+        size = 0
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                actor = system_actor("export", subject=request.owner_id, kind="operator")
+                with system("export", subject=request.owner_id, kind="operator"):
+                    _, chunks = export.fetch(request, actor=actor, now=timezone.now(), via="command")
+                for chunk in chunks:
+                    size += file.write(chunk)
+        except export.NoCopy:
+            out.unlink(missing_ok=True)
+            raise CommandError(
+                "There is no copy to write: not made yet, expired, or destroyed.", returncode=3
+            ) from None
+        except BaseException:
+            out.unlink(missing_ok=True)
+            raise
+        if options["json"]:
+            import json
+
+            self.stdout.write(json.dumps({"reference": request.reference, "bytes": size}))
+        else:
+            self.stdout.write(f"{request.reference}: {size} bytes written.")

@@ -1,0 +1,123 @@
+"""File a request that reached us by phone, fax, e-mail, mail or in person."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentTypeError
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+from privacy.gate.system import system, system_actor
+from privacy.requests import assessment, identity, services
+from privacy.requests.models import Channel, Request
+from privacy.retention import holds
+
+PROOFS = [
+    one.value
+    for one in Request.Identity
+    if one not in (Request.Identity.LOGIN, Request.Identity.LINK)  # only the portal can witness these
+]
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ArgumentTypeError("a day is written like 2026-12-31") from None
+
+
+def _stdin(text: str) -> str:
+    if text != "-":
+        raise ArgumentTypeError(
+            "an address is read from standard input only: --email - (a command line can be seen by others)"
+        )
+    return text
+
+
+class Command(BaseCommand):
+    help = (
+        "Files a request for a copy or for erasure on behalf of a person. Exit codes: 0 done, 1 bad data, 2 usage, "
+        "3 refused by rule."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--kind", choices=Request.Kind.values, required=True)
+        who = parser.add_mutually_exclusive_group(required=True)
+        who.add_argument("--customer", metavar="REF", help="customer number")
+        who.add_argument("--email", type=_stdin, metavar="-", help="read the address from standard input")
+        parser.add_argument("--channel", choices=Channel.values, required=True, help="how it reached us")
+        parser.add_argument(
+            "--received-on", type=_day, metavar="DATE", help="day of receipt, never later than today (default: today)"
+        )
+        parser.add_argument("--asked-by", choices=Request.AskedBy.values, default=Request.AskedBy.SELF.value)
+        parser.add_argument(
+            "--identity", choices=PROOFS, default=Request.Identity.PENDING.value, help="how identity was proved"
+        )
+        parser.add_argument("--json", action="store_true")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        now = timezone.now()
+        email = sys.stdin.readline().strip() if options["email"] else ""
+        if options["email"] and not email:
+            raise CommandError("No address on standard input.", returncode=1)
+        subject = self._subject(options["customer"]) if options["customer"] else identity.only_subject_of(email)
+        actor = system_actor("erasure", kind="operator")
+        try:
+            with system("erasure", kind="operator"):
+                request = services.file(
+                    kind=options["kind"],
+                    subject=subject,
+                    channel=options["channel"],
+                    received_on=options["received_on"] or assessment.today(now),
+                    asked_by=options["asked_by"],
+                    identity=options["identity"],
+                    actor=actor,
+                    now=now,
+                    email=email,
+                )
+        except services.BadRequest as error:
+            raise CommandError(str(error), returncode=1) from None
+        shown = {
+            name: value
+            for name, value in services.show(request).items()
+            if name
+            in (
+                "reference",
+                "kind",
+                "state",
+                "received_on",
+                "due_on",
+                "legal_due_on",
+                "identity",
+                "channel",
+                "asked_by",
+            )
+        }
+        if options["json"]:
+            self.stdout.write(json.dumps(shown))
+        else:
+            self.stdout.write(
+                f"{request.reference}: {request.get_kind_display()}, received on {request.received_on:%-d %B %Y}, "
+                f"answer by {request.due_on:%-d %B %Y}; identity: {request.get_identity_display()}."
+            )
+
+    def _subject(self, reference: str) -> UUID:
+        """Return whom the record that people call `reference` is about; apps say in the data map what that is."""
+        try:
+            found = holds.find(reference)
+        except (holds.RecordNotFound, holds.ReferenceNotUnique):
+            raise CommandError("No customer has this number.", returncode=1) from None
+        path = found.declaration.subject_path
+        subject = (
+            found.declaration.model._default_manager.filter(pk=found.record_id).values_list(path, flat=True).first()
+            if path
+            else None
+        )
+        if not isinstance(subject, UUID):
+            raise CommandError("This record leads to nobody.", returncode=1)
+        return subject

@@ -1,0 +1,63 @@
+"""Show what a request would do to each record, before anything is done."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+from privacy.gate.system import system, system_actor
+from privacy.requests import plan, services
+from privacy.requests.models import Request
+
+
+class Command(BaseCommand):
+    help = (
+        "Shows the plan of a request and its hash. Exit codes: 0 done, 1 no such request, 2 usage, 3 refused by rule."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("reference", metavar="REF")
+        parser.add_argument("--json", action="store_true")
+
+    def handle(self, *args: Any, reference: str, **options: Any) -> None:
+        try:
+            request = services.find(reference)
+        except Request.DoesNotExist:
+            raise CommandError("No request has this reference.", returncode=1) from None
+        try:
+            with system("erasure", subject=request.owner_id, kind="operator"):
+                made = services.make_plan(request, actor=system_actor("erasure", kind="operator"), now=timezone.now())
+        except (services.NotIdentified, services.NotAllowed) as error:
+            raise CommandError(str(error), returncode=3) from None
+        request.refresh_from_db()
+        if options["json"]:
+            shown = services.show(request)
+            written = plan.as_dict(made)
+            self.stdout.write(
+                json.dumps(
+                    {
+                        "reference": shown["reference"],
+                        "kind": shown["kind"],
+                        "state": shown["state"],
+                        "plan_hash": made.hash,
+                        "decisions": shown["decisions"],
+                        "leftovers": written["leftovers"],
+                        "warnings": written["warnings"],
+                        "summary": made.summary(),
+                    }
+                )
+            )
+            return
+        for verdict in made.verdicts:
+            fate = (
+                "erased"
+                if verdict.is_erased
+                else f"kept until {verdict.until or 'the claim is settled'}: {verdict.code}, {verdict.authority}"
+            )
+            self.stdout.write(f"{verdict.title}: {', '.join(verdict.data)}: {fate}")
+        for line in (*made.warnings, *made.summary()):
+            self.stdout.write(line)
+        self.stdout.write(f"Plan {made.hash}")

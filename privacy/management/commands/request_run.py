@@ -1,0 +1,74 @@
+"""Confirm the plan of a request and carry it out."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+from privacy.gate.system import system, system_actor
+from privacy.requests import execute, letters, services
+from privacy.requests.models import Request, State
+
+
+class Command(BaseCommand):
+    help = (
+        "Confirms the plan of a request (--plan HASH: exactly this one; --yes: the one it has now) and carries it out in this "
+        "process, with or without a worker. Exit codes: 0 done, 1 it failed, 2 usage, 3 refused by rule."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("reference", metavar="REF")
+        which = parser.add_mutually_exclusive_group(required=True)
+        which.add_argument("--yes", action="store_true", help="confirm the plan as it is now")
+        which.add_argument("--plan", metavar="HASH", help="confirm only if the plan still has this hash")
+        parser.add_argument("--queue", action="store_true", help="confirm only; leave the rest to the workers")
+        parser.add_argument("--json", action="store_true")
+
+    def handle(self, *args: Any, reference: str, **options: Any) -> None:
+        try:
+            request = services.find(reference)
+        except Request.DoesNotExist:
+            raise CommandError("No request has this reference.", returncode=1) from None
+        self._confirm(request, options["plan"])
+        word = "" if options["queue"] else self._run(request)
+        request.refresh_from_db()
+        if options["json"]:
+            self.stdout.write(json.dumps(services.show(request)))
+        else:
+            self.stdout.write(f"{request.reference}: {request.get_state_display()}.")
+        if word in ("retry", "parked"):
+            raise CommandError(
+                f"The step {request.step} failed ({request.last_error}); it is tried again.", returncode=1
+            )
+        if not options["queue"] and request.state == State.PLANNED:
+            raise CommandError("The plan has changed meanwhile; look at it and confirm again.", returncode=3)
+        if not options["queue"] and request.state == State.CONFIRMED:
+            raise CommandError(
+                "Confirmed. It waits for the person's open request for a copy, then it is carried out by itself.",
+                returncode=3,
+            )
+
+    def _confirm(self, request: Request, wanted: str | None) -> None:
+        actor = system_actor("erasure", kind="operator")
+        going_on = request.state in (State.CONFIRMED, State.EXECUTING, State.EXECUTED, State.REPLIED)
+        try:
+            with system("erasure", subject=request.owner_id, kind="operator"):
+                if going_on and wanted in (None, request.confirmed_hash):
+                    return
+                digest = wanted or services.make_plan(request, actor=actor, now=timezone.now()).hash
+                services.confirm(request, digest, actor=actor, now=timezone.now())
+        except (services.NotIdentified, services.NotAllowed, services.PlanChanged) as error:
+            raise CommandError(str(error), returncode=3) from None
+
+    def _run(self, request: Request) -> str:
+        word = execute.run(request.pk, clock=timezone.now, pause=lambda: time.sleep(0.2))
+        request.refresh_from_db(fields=["step", "state"])
+        if word == "waiting" and request.step == "close":
+            with system("letter", kind="operator"):
+                letters.send_due(now=timezone.now())
+            word = execute.run(request.pk, clock=timezone.now, pause=lambda: time.sleep(0.2))
+        return word

@@ -1,0 +1,394 @@
+"""What this app itself holds about people: requests and letters, who looked, what staff signed, the audit trail."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from django.db import models
+
+from privacy import datamap
+from privacy.audit.models import AuditEvent, AuditLink
+from privacy.datamap import Datum, Declaration
+from privacy.gate.log import AccessEntry
+from privacy.installation import Installation
+from privacy.registers import Acknowledgement
+from privacy.requests import clock
+from privacy.requests.models import Decision, Export, Letter, OneTimeLink, Request, RequestEvent
+from privacy.retention import rules
+from privacy.retention.facts import Facts
+from privacy.retention.models import EndNotice, Hold, SweepState
+from privacy.subjects import Subject
+
+REQUESTS = ("answering your requests",)
+PROOF = ("proof that rights and duties were kept",)
+MAIL = ("mail provider",)
+SELF = "the person"
+US = "ourselves"
+RANDOM = "a random number"
+WORD = "one word of a short list"
+TIME = "a time"
+COUNT = "a count"
+OF_REQUEST = "leads to the request; says nothing by itself"
+
+
+def _plain(
+    title: str, category: str, why: str, purposes: tuple[str, ...] = REQUESTS, *, envelope: str | None = None
+) -> Datum:
+    return Datum(title, category, purposes, US, plain=why, envelope=envelope)
+
+
+# Facts ----------------------------------------------------------------------------------------------------------------
+
+
+def request_facts(request: Request) -> Facts:
+    """Return the facts of the file of a request."""
+    return Facts(
+        label=Request.vault_label,
+        record_id=request.pk,
+        title=f"Request {request.reference}",
+        subject_id=request.subject_id,
+        data={"request_file": ("name", "address for the answer", "notes", "plan and outcome")},
+        events={
+            "opened": request.received_on,
+            "closed": clock.company_day(request.closed_at) if request.closed_at else None,
+        },
+        flags=frozenset({"open_request"}) if request.is_open else frozenset(),
+        country=request.country or None,
+    )
+
+
+def letter_facts(letter: Letter) -> Facts:
+    """Return the facts of a letter."""
+    waits = letter.sent_at is None and letter.stopped_at is None
+    return Facts(
+        label=Letter.vault_label,
+        record_id=letter.pk,
+        title="Letter",
+        subject_id=letter.subject_id,
+        data={"letter": ("address", "subject line", "text")},
+        events={
+            "opened": clock.company_day(letter.queued_at),
+            "delivered": clock.company_day(letter.sent_at) if letter.sent_at else None,
+            "ended": clock.company_day(letter.stopped_at) if letter.stopped_at else None,
+        },
+        flags=frozenset({"active"}) if waits else frozenset(),
+    )
+
+
+def access_facts(entry: AccessEntry) -> Facts:
+    """Return the facts of one line of the access log."""
+    return Facts(
+        label="privacy.accessentry",
+        record_id=entry.pk,
+        title="Access log",
+        subject_id=entry.subject_id,
+        data={"access_log": ("who looked at which data, when and why",)},
+        events={"entered": clock.company_day(entry.at)},
+    )
+
+
+def acknowledgement_facts(signed: Acknowledgement) -> Facts:
+    """Return the facts of a signature of a member of staff: it counts until it expires, and is proof for six years more."""
+    return Facts(
+        label="privacy.acknowledgement",
+        record_id=signed.pk,
+        title=f"{signed.get_kind_display()}, version {signed.version}",
+        subject_id=signed.subject_id,
+        data={"acknowledgement": ("what was signed, and when",)},
+        events={"issued": signed.signed_on, "ended": signed.expires_on},
+        country="US",
+    )
+
+
+def _requests(day: date) -> models.QuerySet[Request]:
+    return Request.objects.filter(
+        closed_at__date__lte=rules.cutoff("request_file", day), sealed_request_file__isnull=False
+    )
+
+
+def _letters(day: date) -> models.QuerySet[Letter]:
+    return Letter.objects.filter(queued_at__date__lte=rules.cutoff("letter", day))
+
+
+def _accesses(day: date) -> models.QuerySet[AccessEntry]:
+    return AccessEntry.objects.filter(at__date__lte=rules.cutoff("access_log", day))
+
+
+# Declarations ---------------------------------------------------------------------------------------------------------
+
+datamap.register(
+    Declaration(
+        model=Subject,
+        title="Person",
+        subject_path="id",
+        impersonal={"created_at": "a time; the row is a random number and nothing else"},
+    ),
+    Declaration(
+        model=Request,
+        title="Privacy request",
+        subject_path="subject",
+        reference="reference",
+        data={
+            "subject": _plain("Who asks", "link", RANDOM),
+            "owner_id": _plain("Whose file it is", "link", RANDOM, envelope="request_file"),
+            "requester_email": Datum("Address for the answer", "contact", REQUESTS, SELF, MAIL),
+            "requester_name": Datum("Name given", "name", REQUESTS, SELF),
+            "note": Datum("Notes of the privacy team", "text", REQUESTS, US),
+            "outcome": Datum("Plan and outcome", "text", REQUESTS, US),
+            "kind": _plain("What is asked", "request", WORD),
+            "state": _plain("How it stands", "request", WORD),
+            "channel": _plain("How it reached us", "request", WORD),
+            "asked_by": _plain("Who asked for the person", "request", WORD),
+            "identity": _plain("How identity was proved", "request", WORD),
+            "country": _plain("Country", "address", "a country alone names nobody", envelope="request_file"),
+            "received_on": _plain("Received", "dates", TIME),
+            "identity_at": _plain("Identity proved", "dates", TIME),
+            "due_on": _plain("Answer by", "dates", TIME),
+            "closed_at": _plain("Closed", "dates", TIME),
+            "outcome_code_hash": Datum(
+                "Outcome code",
+                "request",
+                REQUESTS,
+                US,
+                plain="a salted Argon2 hash",
+                envelope="request_file",
+                export="no",
+            ),
+        },
+        impersonal={
+            "reference": "a random reference",
+            "parked_from": WORD,
+            "filed_at": TIME,
+            "legal_due_on": TIME,
+            "plan_hash": "a hash over decisions",
+            "plan_at": TIME,
+            "confirmed_hash": "a hash over decisions",
+            "step": WORD,
+            "version": COUNT,
+            "attempts": COUNT,
+            "tries": COUNT,
+            "next_action_at": TIME,
+            "last_error": "the name of a class of error",
+        },
+        facts=request_facts,
+        candidates=_requests,
+        end="blank",
+        links=("subject",),
+    ),
+    Declaration(
+        model=RequestEvent,
+        title="History of a request",
+        subject_path="request__subject",
+        impersonal={
+            "request": OF_REQUEST,
+            "at": TIME,
+            "on": TIME,
+            "kind": WORD,
+            "state": WORD,
+            "step": WORD,
+            "actor_kind": WORD,
+            "actor_id": "the random number of a member of staff or the name of a program; empty for the person",
+            "detail": "codes, dates and counts",
+        },
+    ),
+    Declaration(
+        model=Decision,
+        title="Decision about a record",
+        subject_path="request__subject",
+        impersonal={
+            "request": OF_REQUEST,
+            "label": "the name of a kind of record",
+            "record_id": "a random number; it goes when the record stays for statistics",
+            "envelope": "the name of a class of data",
+            "data": "names of data, never values",
+            "action": WORD,
+            "code": WORD,
+            "ground": "the name of a rule of law",
+            "authority": "the name of a rule of law",
+            "until": TIME,
+            "overdue": "a switch",
+            "pinned": "a switch",
+            "done_at": TIME,
+        },
+    ),
+    Declaration(
+        model=Letter,
+        title="Letter",
+        subject_path="subject",
+        data={
+            "subject": _plain("To whom", "link", RANDOM, envelope="letter"),
+            "request": _plain("About which request", "link", RANDOM),
+            "to": Datum("Address", "contact", REQUESTS, SELF, MAIL),
+            "headline": Datum("Subject line", "text", REQUESTS, US, MAIL),
+            "text": Datum("Text", "text", REQUESTS, US, MAIL),
+            "html": Datum("Text as a page", "text", REQUESTS, US, MAIL, export="no"),
+            "kind": _plain("Kind of letter", "request", WORD),
+            "queued_at": _plain("Written", "dates", TIME),
+            "sent_at": _plain("Sent", "dates", TIME),
+        },
+        impersonal={
+            "key": "made of random numbers",
+            "by": WORD,
+            "sending_at": TIME,
+            "stopped_at": TIME,
+            "attempts": COUNT,
+            "next_attempt_at": TIME,
+            "last_error": "the name of a class of error",
+        },
+        facts=letter_facts,
+        candidates=_letters,
+    ),
+    Declaration(
+        model=Export,
+        title="Copy that was made",
+        subject_path="request__subject",
+        data={
+            "request": _plain("For which request", "link", RANDOM),
+            "built_at": _plain("Made", "dates", TIME),
+            "expires_at": _plain("Can be fetched until", "dates", TIME),
+            "downloads": _plain("How often fetched", "request", COUNT),
+        },
+        impersonal={
+            "path": "a random name of a sealed file",
+            "size": COUNT,
+            "sha256": "a check sum over the file",
+            "deleted_at": TIME,
+        },
+        follows="request",
+    ),
+    Declaration(
+        model=OneTimeLink,
+        title="One-time link",
+        subject_path="request__subject",
+        data={
+            "request": _plain("For which request", "link", RANDOM),
+            "token_hash": Datum("Link", "login", REQUESTS, US, plain="a hash of 32 random bytes", export="no"),
+            "used_at": _plain("Used", "dates", TIME),
+        },
+        impersonal={"purpose": WORD, "created_at": TIME, "expires_at": TIME},
+        follows="request",
+    ),
+    Declaration(
+        model=AccessEntry,
+        title="Who looked at your data",
+        subject_path="subject_id",
+        data={
+            "subject_id": _plain("Whose data", "link", RANDOM, PROOF, envelope="access_log"),
+            "at": _plain("When", "dates", TIME, PROOF),
+            "role": _plain("In which role", "access", "names of roles", PROOF),
+            "purpose": _plain("For what", "access", WORD, PROOF),
+            "reason": _plain("Why", "access", "a reason staff give, without values", PROOF),
+            "envelopes": _plain("Which data", "access", "names of classes of data, with counts", PROOF),
+            # A colleague is a third person: shown by role (C-579/21).
+            "actor_id": Datum("Who", "link", PROOF, US, plain=RANDOM, export="no"),
+        },
+        impersonal={
+            "company_id": "the random number of a company",
+            "actor_kind": WORD,
+            "count": COUNT,
+        },
+        facts=access_facts,
+        candidates=_accesses,
+    ),
+    Declaration(
+        model=Acknowledgement,
+        title="Undertakings and training of staff",
+        subject_path="subject",
+        data={
+            "subject": _plain("Who signed", "link", RANDOM, PROOF, envelope=None),
+            "kind": _plain("What was signed", "employment", WORD, PROOF, envelope="acknowledgement"),
+            "version": _plain("Which version", "employment", "the number of a text", PROOF),
+            "signed_on": _plain("Signed", "dates", TIME, PROOF),
+            "expires_on": _plain("Counts until", "dates", TIME, PROOF),
+        },
+        facts=acknowledgement_facts,
+    ),
+    Declaration(
+        model=AuditEvent,
+        title="Audit trail",
+        data={
+            "subject": Datum(
+                "Pseudonym of the person",
+                "pseudonym",
+                PROOF,
+                US,
+                plain="a keyed pseudonym; its key is destroyed with the person",
+            ),
+            "actor": Datum(
+                "Who acted", "pseudonym", PROOF, US, plain="a pseudonym, or the random number of a member of staff"
+            ),
+            "reason": Datum(
+                "Why", "access", PROOF, US, plain="codes and counts; what looks like an identifier is blotted out"
+            ),
+            "at": _plain("When", "dates", TIME, PROOF),
+        },
+        impersonal={
+            "event": RANDOM,
+            "action": WORD,
+            "actor_kind": WORD,
+            "role": "names of roles",
+            "purpose": WORD,
+            "label": "the name of a kind of record",
+            "record": "a keyed hash of a number",
+            "fields": "names of data, never values",
+            "reference": "the reference of a request or case",
+            "encoding": "a version",
+            "mac": "a keyed hash over the row",
+            "xid": "the number of a transaction",
+        },
+    ),
+    Declaration(
+        model=AuditLink,
+        title="Seal of the audit trail",
+        impersonal={
+            "position": COUNT,
+            "event_id": COUNT,
+            "row_hash": "a hash",
+            "chain_hash": "a hash",
+            "sealed_at": TIME,
+            "horizon": "the number of a transaction",
+        },
+    ),
+    Declaration(
+        model=Hold,
+        title="Legal hold",
+        data={
+            "record_id": Datum("Which record", "link", PROOF, US, plain=RANDOM),
+            "placed_by": Datum(
+                "Who placed it", "link", PROOF, US, plain="the random number of a member of staff, or operator"
+            ),
+            "lifted_by": Datum(
+                "Who lifted it", "link", PROOF, US, plain="the random number of a member of staff, or operator"
+            ),
+            "reference": Datum(
+                "Number of the case", "identifier", PROOF, US, plain="the number of a case, never a name"
+            ),
+        },
+        impersonal={"label": "the name of a kind of record", "reason": WORD, "placed_at": TIME, "lifted_at": TIME},
+    ),
+    Declaration(
+        model=EndNotice,
+        title="Warning before an account ends",
+        subject_path="subject",
+        data={
+            "subject": Datum("Who was warned", "link", PROOF, US, plain=RANDOM),
+            "given_on": Datum("When", "dates", PROOF, US, plain="a date"),
+        },
+        follows="subject",
+    ),
+    Declaration(
+        model=SweepState,
+        title="State of the retention sweep",
+        data={
+            "armed_by": Datum(
+                "Who armed it", "link", PROOF, US, plain="the random number of a member of staff, or operator"
+            )
+        },
+        impersonal={"id": "always 1", "armed_at": TIME, "marked_at": TIME, "last_report": "counts"},
+    ),
+    Declaration(
+        model=Installation,
+        title="Installation",
+        impersonal={"id": "always 1", "installation": RANDOM, "created_at": TIME},
+    ),
+)

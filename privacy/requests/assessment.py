@@ -1,0 +1,135 @@
+"""From a person to the plan: gathers facts, holds and pinned dates from the tables; the deciding itself is pure (`plan`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from uuid import UUID
+
+from privacy import datamap
+from privacy.requests import clock, plan
+from privacy.requests.models import Decision, Export, Request
+from privacy.retention import holds, rules
+from privacy.retention.assess import assess
+from privacy.retention.facts import Facts
+from privacy.retention.gather import gather
+from privacy.retention.verdict import Verdict
+
+# What requests themselves make: not judged record by record. The plan names the file and the token as what is left over;
+# letters, copies and links are destroyed by steps of their own, the access log loses its link.
+ACCESS_LOG = "privacy.accessentry"
+OUTSIDE = frozenset(
+    {
+        "privacy.request",
+        "privacy.letter",
+        "privacy.export",
+        "privacy.decision",
+        "privacy.requestevent",
+        "privacy.onetimelink",
+        ACCESS_LOG,
+    }
+)
+
+
+def today(now: datetime) -> date:
+    """Return the company's day of a moment."""
+    return clock.company_day(now)
+
+
+def facts_of(subject: UUID, *, whole: bool = False) -> list[Facts]:
+    """Return the facts of every record about `subject`; with `whole` also of what its requests made.
+
+    The access log is not judged line by line: each line ends three years after it was written.
+    """
+    found: list[Facts] = []
+    schedule = rules.load()
+    for declaration, rows in datamap.records_of(subject):
+        if declaration.facts is None or (declaration.label in OUTSIDE and not whole) or declaration.label == ACCESS_LOG:
+            continue
+        found += gather(declaration, rows.iterator(chunk_size=500), schedule)
+    return found
+
+
+def pins_of(records: Iterable[Facts]) -> dict[tuple[UUID, str], date | None]:
+    """Return the until-dates told to the person before: of two the earlier counts."""
+    pins: dict[tuple[UUID, str], date | None] = {}
+    rows = Decision.objects.filter(record_id__in=[f.record_id for f in records], pinned=True, done_at=None)
+    for record_id, envelope, until in rows.values_list("record_id", "envelope", "until"):
+        if record_id is None:
+            continue
+        before = pins.get((record_id, envelope))
+        pins[record_id, envelope] = min(before, until) if before and until else until or before
+    return pins
+
+
+def plan_for(request: Request, *, today: date) -> plan.Plan:
+    """Return what the request would do today, with the warnings of the apps. Opens no envelope.
+
+    For an access request: what is given, and how long each of it is kept when nobody asks for its removal.
+    """
+    erasure = request.kind == Request.Kind.ERASURE
+    records = facts_of(request.subject_id) if request.subject_id else []
+    return plan.make(
+        records,
+        rules.load(),
+        holds.held([f.record_id for f in records]),
+        pins_of(records),
+        today,
+        asked=erasure,
+        warnings=warnings_of(request, today) if erasure else (),
+    )
+
+
+def warnings_of(request: Request, today: date) -> list[str]:
+    """Return what the person should know before an erasure: open returns, unpaid invoices, certificates, a copy not fetched."""
+    if request.subject_id is None:
+        return []
+    found: list[str] = []
+    for declaration in datamap.declarations():
+        if declaration.warnings is not None:
+            found += declaration.warnings(request.subject_id, today)
+    if Export.objects.filter(request__subject_id=request.subject_id, deleted_at=None, downloads=0).exists():
+        found.append("A copy of your data is ready: we wait until you have fetched it, or until its week is over.")
+    return list(dict.fromkeys(found))
+
+
+def assess_all(subject: UUID, *, today: date, asked: bool) -> list[Verdict]:
+    """Return the verdicts about every record of `subject`, what its requests made included."""
+    records = facts_of(subject, whole=True)
+    schedule = rules.load()
+    held = holds.held([f.record_id for f in records])
+    pins = pins_of(records)
+    return [v for f in records for v in assess(f, schedule, held, today, asked=asked, pins=pins)]
+
+
+def block_until(now: datetime, country: str = "") -> date:
+    """Return the last day of a block token left today."""
+    return next(one.until for one in plan.leave(rules.load(), today(now), country or None) if one.name == "block_token")
+
+
+def country_of(subject: UUID) -> str:
+    """Return the country whose clock and wording count for `subject`, "" when no record says one."""
+    counts: dict[str, int] = {}
+    for f in facts_of(subject):
+        if f.country:
+            counts[f.country.upper()] = counts.get(f.country.upper(), 0) + 1
+    return max(sorted(counts), key=lambda one: counts[one], default="")
+
+
+def verdict_of(decision: Decision) -> Verdict:
+    """Return a stored decision as the verdict the erasure takes. The decision must still name its record."""
+    if decision.record_id is None:
+        raise LookupError("This decision's record stays for statistics; nothing more is to be erased.")
+    return Verdict(
+        record_id=decision.record_id,
+        label=decision.label,
+        title="",
+        envelope=decision.envelope,
+        data=tuple(decision.data),
+        action="erase" if decision.action == Decision.Action.ERASE else "keep",
+        code=decision.code,
+        ground=decision.ground,
+        authority=decision.authority,
+        until=decision.until,
+        overdue=decision.overdue,
+    )

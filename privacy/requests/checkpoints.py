@@ -1,0 +1,50 @@
+"""The named places at which a worker may be stopped and killed by a test, to show that nothing is half done.
+
+Only the launcher's own servers and tests honour ILT_HOLD_AT; in production it does nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from django.conf import settings
+
+CHECKPOINTS = (
+    "plan",
+    "wait_for_access",
+    "sign_out",
+    "stop_mail",
+    "block_tokens",
+    "erase",
+    "between_commits",
+    "exports_destroyed",
+    "unlink",
+    "tombstone",
+    "build_copy",
+    "letter",
+    "close",
+)
+HOLD_AT = "ILT_HOLD_AT"
+HOLD_SECONDS = 300
+
+
+def reach(name: str) -> None:
+    """Say that the checkpoint `name` is reached; wait there when ILT_HOLD_AT names it (demo and tests only).
+
+    While it waits a file `held-<name>` with the process id stands in settings.STATE_DIR (or ILT_HOLD_DIR). It holds once:
+    when the file exists already, the next process to come by goes on.
+    """
+    if os.environ.get(HOLD_AT) != name or not settings.DEMO:
+        return
+    marker = Path(os.environ.get("ILT_HOLD_DIR") or settings.STATE_DIR) / f"held-{name}"
+    marker.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with marker.open("x") as file:
+            file.write(str(os.getpid()))
+    except FileExistsError:
+        return
+    deadline = time.monotonic() + HOLD_SECONDS
+    while marker.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)

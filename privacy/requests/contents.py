@@ -1,0 +1,211 @@
+"""What stands in the copy a person gets, read through the gate, and who we are to them (Art. 15(1)(a)–(h), 15(2), 20).
+
+What must never happen: a mask or a gap that looks like "nothing", a third person's data. Every value comes from a
+declaration in the data map, so a new field is in the copy the day it is declared; a value that cannot be opened
+stops the copy (`CopyIncomplete`), it does not leave a hole.
+"""
+
+from __future__ import annotations
+
+import decimal
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import models
+
+from privacy import datamap, vault
+from privacy.datamap import Declaration
+from privacy.retention import jurisdiction
+from privacy.retention.verdict import Verdict
+
+CHUNK = 200
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_TECHNICAL = frozenset({"password", "session_data", "session_key"})
+
+
+class CopyIncomplete(Exception):
+    """A value could not be opened for the copy. The text names record and envelope, never a value."""
+
+
+@dataclass
+class Kind:
+    """One kind of record in the copy: its columns and, for Art. 15(1), what holds for all of them."""
+
+    declaration: Declaration
+    rows: models.QuerySet[Any]
+    columns: list[tuple[str, str]]  # name, title
+
+    @property
+    def label(self) -> str:
+        return self.declaration.label
+
+    @property
+    def title(self) -> str:
+        return self.declaration.title
+
+    @property
+    def file_name(self) -> str:
+        """Return the name of the CSV file: made of the label, never of data."""
+        return f"tables/{self.label.replace('.', '-')}.csv"
+
+    def facets(self) -> dict[str, list[str]]:
+        """Return what Art. 15(1)(a), (b), (c) and (g) ask for, of this kind of record."""
+        data = [d for d in self.declaration.data.values() if d.category != "link"] or list(
+            self.declaration.data.values()
+        )
+        return {
+            "purposes": sorted({p for d in data for p in d.purposes}),
+            "categories": sorted({d.category for d in data}),
+            "recipients": sorted({r for d in data for r in d.recipients}),
+            "sources": sorted({d.source for d in data}),
+        }
+
+
+@dataclass
+class Row:
+    """One record as it stands in the copy."""
+
+    id: str
+    label: str
+    title: str
+    values: dict[str, Any]
+    kept: list[dict[str, Any]] = field(default_factory=list)
+
+
+def kinds(subject: UUID) -> list[Kind]:
+    """Return the kinds of record that lead to `subject` and of which there are any, those the map calls impersonal too."""
+    found = []
+    for declaration in datamap.declarations():
+        if declaration.subject_path is None:
+            continue
+        rows = declaration.rows_of(subject)
+        columns = _columns(declaration)
+        if columns and rows.exists():
+            found.append(Kind(declaration, rows, columns))
+    return found
+
+
+def _columns(declaration: Declaration) -> list[tuple[str, str]]:
+    model = declaration.model
+    columns = []
+    for one in datamap.fields_to_declare(model):
+        name = one.name
+        datum = declaration.data.get(name)
+        if one.many_to_many or name in _TECHNICAL or (datum is not None and datum.export == "no"):
+            continue
+        if one.is_relation and (datum is not None or _leads_to_people(one)):
+            continue  # a link to a person says nothing but a number; a link to a colleague is a third person's
+        columns.append((name, datum.title if datum is not None else str(one.verbose_name).capitalize()))
+    return columns
+
+
+def _leads_to_people(one: Any) -> bool:
+    """Whether a foreign key points at a record that is itself about somebody: staff, another customer."""
+    try:
+        declared = datamap.for_model(one.related_model)
+    except KeyError:
+        return False
+    return declared.is_personal
+
+
+def rows(kind: Kind, verdicts: dict[UUID, list[Verdict]]) -> Iterator[Row]:
+    """Yield the records of one kind, opened a chunk at a time. Raises CopyIncomplete."""
+    related = [name for name, _ in kind.columns if kind.declaration.model._meta.get_field(name).is_relation]
+    query = kind.rows.select_related(*related) if related else kind.rows
+    for row in query.iterator(chunk_size=CHUNK):
+        values = {title: _value(kind.declaration, row, name) for name, title in kind.columns}
+        kept = [
+            {"data": list(v.data), "until": v.until, "reason": v.sentence or v.ground, "authority": v.authority}
+            for v in verdicts.get(row.pk, ())
+        ]
+        title = next((v.title for v in verdicts.get(row.pk, ())), kind.title)
+        yield Row(id=str(row.pk), label=kind.label, title=title, values=values, kept=kept)
+
+
+def _value(declaration: Declaration, row: Any, name: str) -> Any:
+    """Return one value, plain enough for JSON. Raises CopyIncomplete for what cannot be opened."""
+    value = getattr(row, name)
+    if isinstance(value, vault.Erased):
+        return None
+    if isinstance(value, vault.Unreadable):
+        envelope = datamap.sealed_in(datamap.field_named(declaration.model, name))
+        raise CopyIncomplete(f"{declaration.label}/{envelope} could not be opened.")
+    datum = declaration.data.get(name)
+    if datum is not None and datum.export == "last4":
+        return f"•••• {str(value)[-4:]}" if value else ""
+    one = declaration.model._meta.get_field(name)
+    if getattr(one, "choices", None) and value not in (None, ""):
+        value = dict(one.flatchoices).get(value, value)
+    return plain(value)
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON has it: dates in ISO 8601, amounts as text, so that nothing is rounded."""
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, decimal.Decimal):
+        return format(value.normalize(), "f")
+    if isinstance(value, models.Model | UUID):
+        return str(value)
+    if isinstance(value, bytes | memoryview):
+        return None
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(v) for v in value]
+    return value
+
+
+def cell(value: Any) -> str:
+    """Return a value as a CSV cell: one line, and nothing that a spreadsheet would run as a formula."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | dict):
+        value = json.dumps(value, ensure_ascii=False)
+    if isinstance(value, int | float):
+        return str(value)
+    text = str(value)
+    # OWASP: a leading = + - @ tab or CR makes a formula; a full-width sign is folded by some programs.
+    return f"'{text}" if text.startswith(_FORMULA) and not _NUMBER.fullmatch(text) else text
+
+
+# Art. 15, the same for everybody --------------------------------------------------------------------------------------
+
+RIGHTS = (
+    "to have wrong data corrected and incomplete data completed (Art. 16)",
+    "to have data removed, unless a reason named beside the record stands against it (Art. 17)",
+    "to have data locked instead, while something is disputed (Art. 18)",
+    "to object to what we do on the ground of legitimate interests, and at any time to advertising (Art. 21)",
+    "to receive what you gave us in a form for programs, which is the file data.json here (Art. 20)",
+    "to withdraw a consent at any time, without effect on what was done before (Art. 7(3))",
+)
+AUTOMATED = "None. No decision about you is made by a program alone, and no profile is made of you (Art. 22)."
+TRANSFERS = (
+    "We are a company in the United States of America and keep your data there; what you gave us, you gave to us there directly. "
+    "The recipients named above get only what they need for the purpose named, under a contract that binds them to it "
+    "(Art. 28 and 46); ask us for a copy of the safeguards (Art. 15(2))."
+)
+
+
+def complaint(country: str | None) -> str:
+    """Return whom to complain to, for a person in `country` (Art. 15(1)(f))."""
+    here = jurisdiction.of(country)
+    if here == "UK":
+        return (
+            "To us first, if you like (we acknowledge a complaint within 30 days), and to the Information Commissioner: "
+            "ico.org.uk, Wycliffe House, Water Lane, Wilmslow, Cheshire SK9 5AF."
+        )
+    if here == "EU":
+        return (
+            "To the data protection authority of the country where you live, where you work, or where you think the rule was "
+            "broken; addresses: edpb.europa.eu/about-edpb/about-edpb/members_en."
+        )
+    return "To us, to the attorney general of your state, or to the Federal Trade Commission (reportfraud.ftc.gov)."

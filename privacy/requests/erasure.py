@@ -1,0 +1,235 @@
+"""Ending records: their envelopes, then the rows, then what only pointed at them (P9, Art. 17).
+
+What must never happen: a record under a hold erased, a row that reads as data after its key is gone, an
+erasure that is half done for good. It cannot be undone: that is its purpose.
+
+The order inside one batch is the design. In one transaction on the main database the rows are locked, holds are
+looked at again, sealed columns become NULL and rows end; *before* that transaction commits the keys are
+destroyed and committed in the key store: destroying the key is the act. A process killed before it leaves
+everything as it was; killed after it, rows whose data nobody can read any more, which the repeated step clears.
+The sweep of retention ends records by the same function.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import models, transaction
+from django.db.models import ProtectedError, Q
+
+from privacy import audit, datamap, vault
+from privacy.datamap import Declaration
+from privacy.gate.actor import Actor
+from privacy.gate.log import AccessEntry
+from privacy.requests import checkpoints
+from privacy.requests.models import Decision, Request
+from privacy.retention import holds
+from privacy.retention.verdict import Verdict
+from privacy.subjects import Subject
+
+BATCH = 200
+
+
+@dataclass
+class Erased:
+    """What one call ended: envelopes per label, rows that went or stay without a link, and what a hold kept back."""
+
+    envelopes: Counter[str] = field(default_factory=Counter)
+    rows: int = 0
+    held: list[tuple[UUID, str]] = field(default_factory=list)
+
+
+def erase_records(
+    verdicts: Sequence[Verdict], *, request: Request | None, actor: Actor | None, now: datetime
+) -> Erased:
+    """End the envelopes that `verdicts` say, in one transaction; return what was done.
+
+    Verdicts that keep are ignored; what is held by now is left alone and named in `held`. Safe to repeat. The caller keeps
+    batches small (BATCH); the shells that nothing points at any more are ended by `end_shells` afterwards.
+    """
+    wanted: dict[str, dict[UUID, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for verdict in verdicts:
+        if verdict.action == Decision.Action.ERASE:
+            wanted[verdict.label][verdict.record_id].add(verdict.envelope)
+    done = Erased()
+    pairs: list[tuple[UUID, str]] = []
+    events: list[audit.Happened] = []
+    subjects: set[UUID] = set()
+    reference = request.reference if request else ""
+    with transaction.atomic():
+        for label, records in wanted.items():
+            declaration = datamap.for_label(label)
+            rows = {row.pk: row for row in _locked(declaration, records)}
+            held = holds.held(
+                records
+            )  # after the lock: a hold that came first is seen, a later one finds the record gone
+            subject_of = _subjects_of(declaration, rows)
+            sealed = _sealed_envelopes(declaration.model)
+            for record_id, envelopes in records.items():
+                if record_id in held:
+                    done.held += [(record_id, envelope) for envelope in sorted(envelopes)]
+                    continue
+                pairs += [(record_id, envelope) for envelope in sorted(envelopes) if envelope in sealed]
+                _mark_done(label, record_id, envelopes, now)
+                row = rows.get(record_id)
+                if row is None:
+                    continue  # a repetition: the row went with the first run
+                subject = subject_of.get(record_id)
+                if subject is not None:
+                    subjects.add(subject)
+                done.envelopes.update({label: len(envelopes)})
+                done.rows += _end(declaration, row, envelopes)
+                names = sorted({n for e in envelopes for n in declaration.envelopes().get(e, ())})
+                events.append(
+                    audit.Happened(
+                        "record.erased", subject=subject, record=(label, record_id), fields=names, reference=reference
+                    )
+                )
+        audit.record_many(events, actor=actor, now=now)
+        vault.keys.destroy(pairs, now=now)
+        checkpoints.reach("between_commits")
+    if request is None:
+        for subject in subjects:
+            end_shells(subject, actor=actor, now=now, reference=reference)
+    return done
+
+
+def _locked(declaration: Declaration, ids: Iterable[UUID]) -> models.QuerySet[Any]:
+    # By primary key and in order, so that two batches never wait for each other crosswise.
+    return declaration.model._default_manager.select_for_update().filter(pk__in=list(ids)).order_by("pk")
+
+
+def _subjects_of(declaration: Declaration, rows: Iterable[UUID]) -> dict[UUID, UUID]:
+    if declaration.subject_path is None:
+        return {}
+    pairs = declaration.model._default_manager.filter(pk__in=list(rows)).values_list("pk", declaration.subject_path)
+    return {pk: subject for pk, subject in pairs if subject is not None}
+
+
+def _mark_done(label: str, record_id: UUID, envelopes: set[str], now: datetime) -> None:
+    """Say in every decision about these envelopes that the end has come; what another request kept is done as well."""
+    Decision.objects.filter(label=label, record_id=record_id, envelope__in=envelopes, done_at=None).filter(
+        Q(action=Decision.Action.ERASE) | Q(pinned=True)
+    ).update(done_at=now)
+
+
+def _end(declaration: Declaration, row: Any, envelopes: set[str]) -> bool:
+    """Clear the envelopes of one locked row, and end the row itself when they were its last; return whether it ended."""
+    sealed = _sealed_envelopes(declaration.model)
+    columns: dict[str, Any] = {f"sealed_{envelope}": None for envelope in envelopes if envelope in sealed}
+    for name, datum in declaration.data.items():
+        if datum.envelope in envelopes and datamap.sealed_in(datamap.field_named(declaration.model, name)) is None:
+            one = declaration.model._meta.get_field(name)
+            columns[one.attname] = _blank(one)
+    left = [e for e in sealed if e not in envelopes and getattr(row, f"sealed_{e}") is not None]
+    left += [e for e in declaration.envelopes() if e not in sealed and e not in envelopes]
+    if left or declaration.end == "delete":
+        _update(declaration, row.pk, columns)
+        return not left and _delete(declaration, row.pk)
+    for name in declaration.links:
+        columns[declaration.model._meta.get_field(name).attname] = None
+    _update(declaration, row.pk, columns)
+    # The file of the request must not lead back to what stays for statistics.
+    Decision.objects.filter(label=declaration.label, record_id=row.pk).update(record_id=None)
+    return True
+
+
+def _update(declaration: Declaration, pk: UUID, columns: dict[str, Any]) -> None:
+    if columns:
+        # Around the sealing query set: only NULLs and blanks are written, nothing is opened or sealed.
+        models.QuerySet(declaration.model).filter(pk=pk).update(**columns)
+
+
+def _blank(one: Any) -> Any:
+    if one.null:
+        return None
+    if one.has_default():
+        return one.get_default()
+    return ""
+
+
+def _sealed_envelopes(model: type[models.Model]) -> tuple[str, ...]:
+    return tuple(model.envelopes()) if issubclass(model, vault.SealedModel) else ()
+
+
+def _delete(declaration: Declaration, pk: UUID) -> bool:
+    """Delete one row with the rows that follow it, unless a record that is still kept needs it; return whether it went.
+
+    The keys of rows that go along are destroyed by the vault when the deletion has committed.
+    """
+    model = declaration.model
+    for relation in model._meta.related_objects:
+        related = relation.related_model
+        try:
+            declared = datamap.for_model(related)
+        except KeyError:
+            continue
+        # A link that leads to the person must stay; any other that may be NULL becomes NULL.
+        leads = (declared.subject_path or "").split("__")[0] == relation.field.name
+        if not leads and relation.on_delete is models.SET_NULL:
+            continue
+        if declared.facts is not None and models.QuerySet(related).filter(**{relation.field.name: pk}).exists():
+            return False
+    try:
+        with transaction.atomic():
+            for follower in datamap.declarations():
+                if follower.follows and datamap.field_named(follower.model, follower.follows).related_model is model:
+                    models.QuerySet(follower.model).filter(**{follower.follows: pk}).delete()
+            models.QuerySet(model).filter(pk=pk).delete()
+    except ProtectedError:
+        return False
+    return True
+
+
+def end_shells(subject: UUID, *, actor: Actor | None, now: datetime, reference: str = "") -> bool:
+    """Delete the emptied rows of `subject` that nothing kept points at any more; last of all the subject.
+
+    A shell is a row whose every envelope was destroyed and which waited for a kept order or RMA. Returns whether the
+    subject is gone: then the access log, files and pseudonym lead to nobody. Safe to repeat.
+    """
+    with transaction.atomic():
+        while _end_one_round(subject):
+            pass  # each round may free the rows that pointed at the next
+        remains = any(
+            rows.exists()
+            for declaration, rows in datamap.records_of(subject)
+            if not declaration.label.startswith("privacy.")
+        )
+        if remains or not Subject.objects.filter(pk=subject).exists():
+            return not remains
+        audit.record("subject.erased", actor=actor, now=now, subject=subject, reference=reference)
+        _forget(subject, now=now)
+    return True
+
+
+def _end_one_round(subject: UUID) -> int:
+    ended = 0
+    for declaration, rows in datamap.records_of(subject):
+        sealed = _sealed_envelopes(declaration.model)
+        if not sealed or declaration.end != "delete" or declaration.label.startswith("privacy."):
+            continue
+        empty = list(rows.filter(**{f"sealed_{envelope}": None for envelope in sealed}).values_list("pk", flat=True))
+        # Empty is not enough: a row that never held anything has not been erased.
+        erased = {pk for pk, _ in vault.keys.destroyed([(pk, envelope) for pk in empty for envelope in sealed])}
+        ended += sum(_delete(declaration, pk) for pk in empty if pk in erased)
+    return ended
+
+
+def _forget(subject: UUID, *, now: datetime) -> None:
+    """Cut the last links to a subject of whom nothing is left, and delete its row.
+
+    The files of its requests stay, sealed; they get an owner number of their own that stands nowhere else.
+    """
+    # The same number in every repetition: the key store may have committed it when this process was killed.
+    nobody = UUID(bytes=hmac.digest(vault.ring.current().derive("nobody"), subject.bytes, "sha256")[:16])
+    vault.keys.reowner(("subject", subject), ("subject", nobody))
+    Request.objects.filter(owner_id=subject).update(owner_id=nobody, subject=None)
+    AccessEntry.objects.filter(subject_id=subject).update(subject_id=None)
+    vault.keys.destroy([(subject, "pseudonym")], now=now)
+    Subject.objects.filter(pk=subject).delete()

@@ -1,0 +1,196 @@
+"""Carrying a request out: one small step at a time, by whatever worker comes by (P7, P9, Art. 12, 15, 17).
+
+What must never happen: a step done for a plan nobody confirmed, done twice, or forgotten half-way. A message says
+only "look at request R, step S, version V"; what is to be done stands in the tables. Each try is counted in a
+transaction of its own before anything else; each step does its work and writes what comes next in one transaction under the
+request's row lock, so a killed worker leaves the step as not begun. The poller wakes what fell asleep, ten failures
+park it for a person. Before the first step an erasure can be withdrawn; afterwards it only goes forward.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+from django.db import DatabaseError, OperationalError, transaction
+
+from privacy import audit
+from privacy.gate.context import current
+from privacy.gate.system import system
+from privacy.requests import broker, checkpoints, history, steps
+from privacy.requests.models import Request, State
+
+log = structlog.get_logger(__name__)
+
+FIRST_LEASE = timedelta(seconds=30)
+LONGEST_LEASE = timedelta(hours=1)
+MOST_ATTEMPTS = 10
+
+
+class Held(Exception):
+    """Somebody else is at this request."""
+
+
+def lease(attempts: int) -> timedelta:
+    """Return how long a worker may take before the poller sends another: doubled with each try, at most an hour."""
+    return min(FIRST_LEASE * 2 ** min(max(attempts - 1, 0), 10), LONGEST_LEASE)
+
+
+# One step -------------------------------------------------------------------------------------------------------------
+
+
+def advance(request_id: UUID, *, now: datetime, step: str | None = None, version: int | None = None) -> str:
+    """Do one step of one request and return what came of it: the step's name, or a word for why nothing was done.
+
+    Words: "idle" nothing to do, "stale" an old message, "held" another worker is at it, "waiting", "ended" it went
+    another way, "retry" it failed and is tried again, "parked" it failed ten times. `step` and `version` are those of the
+    message; without them the table decides alone.
+    """
+    try:
+        taken = _take(request_id, now, step, version)
+    except Held:
+        return "held"
+    if isinstance(taken, str):
+        return taken
+    try:
+        with system(_purpose(taken), subject=taken.owner_id):
+            return _do(request_id, now, taken.step, taken.version)
+    except Held:
+        return "held"
+    except Exception as error:
+        return _failed(request_id, type(error).__name__, now)
+
+
+def _purpose(request: Request) -> str:
+    return "export" if request.kind == Request.Kind.ACCESS else "erasure"
+
+
+def _lock(request_id: UUID) -> Request:
+    """Return the request, locked. Raises Held when it is locked by another worker."""
+    try:
+        return Request.objects.select_for_update(nowait=True, of=("self",)).get(pk=request_id)
+    except OperationalError as error:
+        if getattr(error.__cause__, "pgcode", None) == "55P03":  # lock_not_available
+            raise Held from None
+        raise
+
+
+def _take(request_id: UUID, now: datetime, step: str | None, version: int | None) -> Request | str:
+    """Count a try and take the lease, in a transaction of its own, so that a killed try counts.
+
+    A message is good for one try: taking it uses its version up. Without a message the lease must be over.
+    """
+    with transaction.atomic():
+        request = _lock(request_id)
+        if not request.step or request.next_action_at is None:
+            return "idle"
+        if (step is not None and step != request.step) or (version is not None and version != request.version):
+            return "stale"
+        if request.next_action_at > now:
+            if request.step in steps.WAITING:
+                return "idle"
+            if version is None:
+                return "held" if request.attempts and not request.last_error else "waiting"
+        if request.attempts >= MOST_ATTEMPTS:
+            _park(request, now)
+            return "parked"
+        request.attempts += 1
+        request.version += 1
+        request.tries = {**request.tries, request.step: request.tries.get(request.step, 0) + 1}
+        request.next_action_at = now + lease(request.attempts)
+        request.save(update_fields=["attempts", "version", "tries", "next_action_at"])
+        return request
+
+
+def _do(request_id: UUID, now: datetime, step: str, version: int) -> str:
+    with transaction.atomic():
+        request = _lock(request_id)
+        if request.step != step or request.version != version:
+            return "stale"
+        _check_confirmed(request)
+        result = steps.DO[step](request, now)
+        if not isinstance(result, steps.Wait):
+            checkpoints.reach(step)
+        return _write(request, result, now)
+
+
+def _check_confirmed(request: Request) -> None:
+    """Look at the confirmed plan in the table: a message proves nothing. Raises NotConfirmed."""
+    if request.step in ("plan", *steps.WAITING):
+        return
+    going_on = (State.CONFIRMED, State.EXECUTING, State.EXECUTED, State.REPLIED)
+    if request.state not in going_on or not request.plan_hash or request.confirmed_hash != request.plan_hash:
+        raise steps.NotConfirmed
+
+
+def _write(request: Request, result: steps.Result, now: datetime) -> str:
+    """Write what came of a step: state, event, next step, all in the step's own transaction."""
+    step = request.step
+    actor = current()
+    match result:
+        case steps.Ended():
+            return "ended"
+        case steps.Wait(until):
+            history.schedule(request, step, at=until)
+            return "waiting"
+        case steps.Again():
+            history.schedule(request, step, at=now)
+        case steps.Done(state, detail):
+            history.step_done(request, step, actor=actor, now=now, detail=detail)
+            if state != request.state:
+                history.move(request, state, actor=actor, now=now)
+            after = steps.following(request)
+            history.schedule(request, after, at=now if after else None)
+    broker.nudge(request)
+    return step
+
+
+def _failed(request_id: UUID, error: str, now: datetime) -> str:
+    """Keep the class of the failure; after MOST_ATTEMPTS park the request, with an alarm."""
+    log.warning("step.failed", request=str(request_id), error=error)
+    try:
+        with transaction.atomic():
+            request = _lock(request_id)
+            request.last_error = error[:100]
+            request.save(update_fields=["last_error"])
+            if request.attempts >= MOST_ATTEMPTS:
+                _park(request, now)
+                return "parked"
+    except (Held, DatabaseError):
+        pass  # the lease taken before stands; the poller comes back
+    return "retry"
+
+
+def _park(request: Request, now: datetime) -> None:
+    request.parked_from = request.state
+    request.next_action_at = None
+    request.save(update_fields=["parked_from", "next_action_at"])
+    history.move(
+        request, State.PARKED, actor=current(), now=now, detail={"step": request.step, "error": request.last_error}
+    )
+    audit.record(
+        "request.parked",
+        actor=current(),
+        now=now,
+        subject=request.subject_id,
+        reference=request.reference,
+        reason=f"{request.step}: {request.last_error}",
+    )
+    log.error("request.parked", request=str(request.pk), step=request.step, error=request.last_error)
+
+
+def run(request_id: UUID, *, clock: Callable[[], datetime], pause: Callable[[], None], rounds: int = 5000) -> str:
+    """Do all steps of one request in this process until it waits, ends or fails; return the last word of `advance`.
+
+    `pause` is called while another worker holds it.
+    """
+    word = "idle"
+    for _ in range(rounds):
+        word = advance(request_id, now=clock())
+        if word == "held":
+            pause()
+        elif word in ("idle", "waiting", "retry", "parked"):
+            return word
+    return word

@@ -1,0 +1,281 @@
+"""The copy of everything: a sealed ZIP, written in one stream, fetched for seven days, gone with an erasure (Art. 15, 20).
+
+What must never happen: a readable file on disk, a copy that outlives its week or its person, a name in it taken
+from data. Neither the archive nor any part of it is ever in memory or on disk as a whole and in clear: it is made,
+compressed and sealed piece by piece. A copy that failed half-way is deleted and made again.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import os
+import secrets
+import zipfile
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import IO, Any, cast
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+from django.template.loader import render_to_string
+
+from privacy import audit, gate, vault
+from privacy.gate import log
+from privacy.gate.actor import Actor
+from privacy.requests import assessment, contents, filing
+from privacy.requests.models import Export, Request
+from privacy.retention import rules
+from privacy.retention.verdict import Verdict
+from privacy.vault import stream
+
+LIVES = timedelta(days=7)
+SUFFIX = ".sealed"
+LABEL = "privacy.export"
+ENVELOPE = "export"
+# A file without a row that is older than any build is left over from a killed worker.
+ORPHAN_AFTER = timedelta(hours=2)
+
+
+class NoCopy(Exception):
+    """There is no copy to fetch: not built yet, expired or erased."""
+
+
+class _Counted(io.RawIOBase):
+    """What zipfile writes to: passes everything on to the sealing writer, counting and hashing it."""
+
+    def __init__(self, sealed: Any) -> None:
+        self._sealed = sealed
+        self._hash = hashlib.sha256()
+        self.size = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        piece = bytes(data)
+        self._sealed.write(piece)
+        self._hash.update(piece)
+        self.size += len(piece)
+        return len(piece)
+
+    @property
+    def sha256(self) -> str:
+        return self._hash.hexdigest()
+
+
+def folder() -> Path:
+    """Return the folder of the sealed copies, readable by this program's user only."""
+    path = Path(settings.EXPORT_DIR)
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path
+
+
+def build(request: Request, *, now: datetime) -> Export:
+    """Make the sealed copy for an access request and return it; one that is there already is returned as it is.
+
+    To be called under an actor that may open all of the person's envelopes. Raises contents.CopyIncomplete when
+    something cannot be opened, OSError when the disk is full; nothing is left behind then.
+    """
+    there = live(request)
+    if there is not None:
+        return there
+    export = Export(request=request, path=secrets.token_hex(16) + SUFFIX, expires_at=now + LIVES)
+    target = folder() / export.path
+    try:
+        with target.open("xb") as file:
+            os.chmod(target, 0o600)
+            with stream.SealedWriter(file, export.pk, envelope=ENVELOPE, owner=request.vault_owner()) as sealed:
+                counted = _Counted(sealed)
+                _write(counted, request, now)
+            file.flush()
+            os.fsync(file.fileno())
+        export.size, export.sha256, export.built_at = counted.size, counted.sha256, now
+        with transaction.atomic():
+            export.save(force_insert=True)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+    return export
+
+
+def live(request: Request) -> Export | None:
+    """Return the copy of this request that can be fetched, or None."""
+    return Export.objects.filter(request=request, deleted_at=None, built_at__isnull=False).first()
+
+
+def fetch(request: Request, *, actor: Actor, now: datetime, via: str = "portal") -> tuple[str, Iterator[bytes]]:
+    """Return a file name and the ZIP's bytes as a stream; counted, audited and in the person's access log. Raises NoCopy.
+
+    The stream enters the gate by itself: give it to StreamingHttpResponse as it is. Who may fetch has been decided by
+    `services.require_sight`, which this asks again. Raises NotYours.
+    """
+    filing.require_sight(request, actor)
+    with transaction.atomic():
+        export = Export.objects.select_for_update().filter(request=request, deleted_at=None, expires_at__gt=now).first()
+        if export is None or not (folder() / export.path).exists():
+            raise NoCopy
+        Export.objects.filter(pk=export.pk).update(downloads=F("downloads") + 1)
+        if request.step == "close":  # nothing to wait for any more
+            Request.objects.filter(pk=request.pk, step="close").update(next_action_at=now)
+        audit.record(
+            "copy.fetched", actor=actor, now=now, subject=request.subject_id, reference=request.reference, reason=via
+        )
+        # The file is opened by its own key, past the envelopes: so its opening is noted here.
+        log.entry(actor, request.vault_owner(), {f"{LABEL}/{ENVELOPE}": 1}, now=now).save(force_insert=True)
+    return f"{request.reference}.zip", gate.streaming(actor, stream.read(folder() / export.path, export.pk))
+
+
+def delete(export: Export, *, now: datetime) -> None:
+    """Destroy the key of a copy, then the file; safe to repeat."""
+    vault.keys.destroy([(export.pk, ENVELOPE)], now=now)
+    (folder() / export.path).unlink(missing_ok=True)
+    Export.objects.filter(pk=export.pk, deleted_at=None).update(deleted_at=now)
+
+
+def expire(*, now: datetime) -> int:
+    """Delete the copies whose week is over, and files that no row knows; return how many went."""
+    gone = 0
+    for export in Export.objects.filter(deleted_at=None, expires_at__lte=now)[:500]:
+        delete(export, now=now)
+        gone += 1
+    known = set(Export.objects.filter(deleted_at=None).values_list("path", flat=True))
+    for path in folder().glob(f"*{SUFFIX}"):
+        old = datetime.fromtimestamp(path.stat().st_mtime, tz=now.tzinfo) < now - ORPHAN_AFTER
+        if path.name not in known and old:
+            path.unlink(missing_ok=True)
+            gone += 1
+    return gone
+
+
+# Writing --------------------------------------------------------------------------------------------------------------
+
+
+def _write(out: io.IOBase, request: Request, now: datetime) -> None:
+    if request.subject_id is None:
+        raise NoCopy
+    subject = request.subject_id
+    kinds = contents.kinds(subject)
+    verdicts = _verdicts(subject, now)
+    with zipfile.ZipFile(cast("IO[bytes]", out), "w", zipfile.ZIP_DEFLATED, allowZip64=True) as archive:
+        with _member(archive, "index.html", now) as file:
+            for piece in _page(request, kinds, verdicts, now):
+                file.write(piece.encode())
+        with _member(archive, "data.json", now) as file:
+            for piece in _json(request, kinds, verdicts, now):
+                file.write(piece.encode())
+        for kind in kinds:
+            with _member(archive, kind.file_name, now) as file:
+                for table in _csv(kind, verdicts):
+                    file.write(table)
+
+
+def _member(archive: zipfile.ZipFile, name: str, now: datetime) -> IO[bytes]:
+    member = zipfile.ZipInfo(name, date_time=now.timetuple()[:6])
+    member.compress_type = zipfile.ZIP_DEFLATED
+    member.external_attr = 0o600 << 16
+    return archive.open(member, "w", force_zip64=True)
+
+
+def _verdicts(subject: UUID, now: datetime) -> dict[UUID, list[Verdict]]:
+    """Return per record how long its data are kept when nobody asks for their removal (Art. 15(1)(d))."""
+    by_record: dict[UUID, list[Verdict]] = defaultdict(list)
+    for verdict in assessment.assess_all(subject, today=assessment.today(now), asked=False):
+        by_record[verdict.record_id].append(verdict)
+    return by_record
+
+
+def _page(
+    request: Request, kinds: list[contents.Kind], verdicts: dict[UUID, list[Verdict]], now: datetime
+) -> Iterator[str]:
+    """Yield the readable page: all of Art. 15(1) and (2) for this person, then every record."""
+    about = {
+        "request": request,
+        "now": now,
+        "company": settings.COMPANY,
+        "kinds": [
+            {"title": k.title, "file_name": k.file_name, "anchor": k.label.replace(".", "-"), **k.facets()}
+            for k in kinds
+        ],
+        "rights": contents.RIGHTS,
+        "complaint": contents.complaint(request.country),
+        "automated": contents.AUTOMATED,
+        "transfers": contents.TRANSFERS,
+        "periods": _periods(verdicts),
+    }
+    yield render_to_string("privacy/export/head.html", about)
+    for kind in kinds:
+        yield render_to_string("privacy/export/kind.html", {"kind": kind, "anchor": kind.label.replace(".", "-")})
+        for row in contents.rows(kind, verdicts):
+            yield render_to_string("privacy/export/record.html", {"row": row})
+    yield render_to_string("privacy/export/tail.html", about)
+
+
+def _periods(verdicts: dict[UUID, list[Verdict]]) -> list[dict[str, Any]]:
+    """Return one line per kind of data: how many records, until when the last is kept, and why (Art. 15(1)(d))."""
+    schedule = rules.load()
+    lines: dict[tuple[str, str], dict[str, Any]] = {}
+    for per_record in verdicts.values():
+        for v in per_record:
+            line = lines.setdefault(
+                (v.label, v.envelope),
+                {"title": schedule[v.envelope].title, "records": 0, "until": None, "why": v.sentence or v.ground},
+            )
+            line["records"] += 1
+            if v.until is not None and (line["until"] is None or v.until > line["until"]):
+                line["until"], line["why"] = v.until, v.sentence or v.ground
+    log_class = schedule["access_log"]
+    always = {"title": log_class.title, "records": None, "until": None, "why": log_class.reasons[0].plain}
+    return [*(lines[key] for key in sorted(lines)), always]
+
+
+def _json(
+    request: Request, kinds: list[contents.Kind], verdicts: dict[UUID, list[Verdict]], now: datetime
+) -> Iterator[str]:
+    """Yield data.json: the same as the page, for programs (docs/schemas/copy.json)."""
+    head = {
+        "format": 1,
+        "reference": request.reference,
+        "made_at": now.isoformat(),
+        "controller": dict(settings.COMPANY),
+        "rights": list(contents.RIGHTS),
+        "complaint": contents.complaint(request.country),
+        "automated_decisions": contents.AUTOMATED,
+        "transfers": contents.TRANSFERS,
+        "kinds": [{"label": k.label, "title": k.title, "table": k.file_name, **k.facets()} for k in kinds],
+    }
+    yield json.dumps(head, ensure_ascii=False, indent=1)[:-2] + ',\n "records": ['
+    separator = "\n"
+    for kind in kinds:
+        for row in contents.rows(kind, verdicts):
+            record = {
+                "label": row.label,
+                "record": row.id,
+                "title": row.title,
+                "values": row.values,
+                "kept": [{**k, "until": k["until"].isoformat() if k["until"] else None} for k in row.kept],
+            }
+            yield separator + "  " + json.dumps(record, ensure_ascii=False)
+            separator = ",\n"
+    yield "\n ]\n}\n"
+
+
+def _csv(kind: contents.Kind, verdicts: dict[UUID, list[Verdict]]) -> Iterator[bytes]:
+    """Yield one table; UTF-8 with a mark, so that spreadsheets read it right."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer)
+    buffer.write("\ufeff")
+    writer.writerow(["record", *(contents.cell(title) for _, title in kind.columns)])
+    for row in contents.rows(kind, verdicts):
+        writer.writerow([row.id, *(contents.cell(value) for value in row.values.values())])
+        if buffer.tell() > 64_000:
+            yield buffer.getvalue().encode()
+            buffer.seek(0)
+            buffer.truncate()
+    yield buffer.getvalue().encode()

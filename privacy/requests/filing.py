@@ -1,0 +1,370 @@
+"""A request comes in: receipt, clock, acknowledgement, and the proof of who is asking (Art. 12(2), 12(3), 12(6)).
+
+What must never happen: a receipt that is lost, a question that two rows answer, an answer to a stranger that tells whether
+an address is known.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from uuid import UUID
+
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import IntegrityError, transaction
+
+from privacy import audit, mailbox, vault
+from privacy.gate.actor import STAFF_ROLES, Actor
+from privacy.requests import assessment, broker, clock, history, hooks, identity, letters
+from privacy.requests.history import NotAllowed
+from privacy.requests.models import OPEN_STATES, Channel, OneTimeLink, Request, State
+from privacy.subjects import Subject
+
+# A second link to the same mailbox within this time would only help to flood it.
+LINK_AGAIN_AFTER = timedelta(hours=1)
+LEAST_TIME_TO_ACT = timedelta(days=14)
+OLDEST_RECEIPT = timedelta(days=3 * 365)
+
+
+class BadRequest(ValueError):
+    """What was given cannot be a request; one sentence, never a value."""
+
+
+class NotYours(PermissionDenied):
+    """The actor has nothing to do with this request."""
+
+
+# Who may --------------------------------------------------------------------------------------------------------------
+
+
+def require_sight(request: Request, actor: Actor) -> None:
+    """Raise NotYours unless `actor` is the person, the privacy team, or the program."""
+    if actor.kind == "customer" and request.subject_id is not None and actor.subject == request.subject_id:
+        return
+    if actor.kind in ("task", "operator") or (actor.kind == "staff" and "privacy" in actor.roles):
+        return
+    raise NotYours("This request belongs to somebody else.")
+
+
+def acting_as(request: Request, *, purpose: str = "own request") -> Actor:
+    """Return the actor for somebody who has just proved, by link or code, that the request is theirs."""
+    return Actor(kind="customer", id=None, subject=request.owner_id, roles=frozenset({"customer"}), purpose=purpose)
+
+
+def locked(request: Request) -> Request:
+    return Request.objects.select_for_update(of=("self",)).get(pk=request.pk)
+
+
+# Filing ---------------------------------------------------------------------------------------------------------------
+
+
+def file(
+    *,
+    kind: str,
+    subject: UUID | Subject | None,
+    channel: str,
+    received_on: date,
+    asked_by: str = Request.AskedBy.SELF,
+    identity: str = Request.Identity.PENDING,
+    actor: Actor,
+    now: datetime,
+    email: str = "",
+    name: str = "",
+    note: str = "",
+) -> Request:
+    """File a request, or add this receipt to the one of the same kind that is still open; return it (Art. 12, 15, 17).
+
+    One transaction writes request, event, audit event and letter, and says when to look at it next; the broker is only
+    told afterwards and may be down. Where identity is proved, `outcome_code` of the returned object is the code to show once.
+    Raises BadRequest, and NotYours when a customer files for somebody else.
+    """
+    who = subject.pk if isinstance(subject, Subject) else subject
+    _check(kind, channel, asked_by, identity, received_on, who, actor, email, now)
+    try:
+        with transaction.atomic():
+            return _file(kind, who, channel, received_on, asked_by, identity, actor, now, email.strip(), name, note)
+    except IntegrityError:
+        # The same person filed the same twice in one moment: the other receipt was first.
+        with transaction.atomic():
+            return _file(kind, who, channel, received_on, asked_by, identity, actor, now, email.strip(), name, note)
+
+
+def _check(
+    kind: str,
+    channel: str,
+    asked_by: str,
+    how: str,
+    received_on: date,
+    subject: UUID | None,
+    actor: Actor,
+    email: str,
+    now: datetime,
+) -> None:
+    for value, allowed, what in (
+        (kind, Request.Kind.values, "kind of request"),
+        (channel, Channel.values, "channel"),
+        (asked_by, Request.AskedBy.values, "way of being asked"),
+        (how, Request.Identity.values, "way of proving who it is"),
+    ):
+        if value not in allowed:
+            raise BadRequest(f"There is no such {what}; it is one of {', '.join(allowed)}.")
+    today = assessment.today(now)
+    if received_on > today:
+        raise BadRequest("The day of receipt cannot be in the future.")
+    if received_on < today - OLDEST_RECEIPT:
+        raise BadRequest("The day of receipt is more than three years ago.")
+    if email:
+        try:
+            mailbox.validate(email.strip())
+        except ValidationError:
+            raise BadRequest("That is not an e-mail address.") from None
+    if subject is None and not email:
+        raise BadRequest("Say who is asking: a customer or an e-mail address.")
+    if how != Request.Identity.PENDING and subject is None:
+        raise BadRequest("Nobody on file is identified by this; leave the identity pending.")
+    by_staff = actor.kind in ("task", "operator") or (actor.kind == "staff" and bool(actor.roles & STAFF_ROLES))
+    if actor.kind == "customer" and subject != actor.subject:
+        raise NotYours("Nobody files a request for somebody else here.")
+    allowed_proofs = {"customer": {Request.Identity.LOGIN, Request.Identity.PENDING}}.get(
+        actor.kind,
+        set(Request.Identity) - {Request.Identity.LOGIN, Request.Identity.LINK}
+        if by_staff
+        else {Request.Identity.PENDING},
+    )
+    if how not in allowed_proofs:
+        raise BadRequest("This way of proving who it is cannot be stated here.")
+
+
+def _file(
+    kind: str,
+    subject: UUID | None,
+    channel: str,
+    received_on: date,
+    asked_by: str,
+    how: str,
+    actor: Actor,
+    now: datetime,
+    email: str,
+    name: str,
+    note: str,
+) -> Request:
+    request = _open_one(kind, subject, email)
+    merged = request is not None
+    if request is None:
+        request = _new(kind, subject, channel, received_on, asked_by, actor, now, email, name, note)
+    history.event(
+        request,
+        clock.Kind.RECEIVED,
+        actor=actor,
+        now=now,
+        on=received_on,
+        detail={"channel": channel, "asked_by": asked_by, "merged": merged},
+    )
+    history.recompute(request)
+    audit.record(
+        "request.merged" if merged else "request.filed",
+        actor=actor,
+        now=now,
+        subject=subject,
+        record=(Request.vault_label, request.pk),
+        reference=request.reference,
+        reason=f"{kind} by {channel}",
+    )
+    if how != Request.Identity.PENDING and not request.is_identified:
+        identify_into(request, how, actor=actor, now=now, merged=merged)
+    elif request.is_identified:
+        _acknowledge(request, received_on, actor=actor, now=now, merged=merged)
+    else:
+        if not merged:
+            history.event(request, clock.Kind.IDENTITY_ASKED, actor=actor, now=now)
+            history.schedule(request, "identity", at=time_to_act(request, now))
+        _ask_who(request, now=now)
+        broker.nudge_letters()
+    return request
+
+
+def _open_one(kind: str, subject: UUID | None, email: str) -> Request | None:
+    """Return the open request of the same kind: of the subject, or of the same unmatched address, locked."""
+    found = Request.objects.filter(kind=kind, state__in=OPEN_STATES)
+    if subject is not None:
+        found = found.filter(subject_id=subject)
+    else:
+        same = Request.objects.find("request.email", email).values_list("pk", flat=True)
+        found = found.filter(subject=None, pk__in=list(same))
+    return found.select_for_update(of=("self",)).order_by("filed_at").first()
+
+
+def _new(
+    kind: str,
+    subject: UUID | None,
+    channel: str,
+    received_on: date,
+    asked_by: str,
+    actor: Actor,
+    now: datetime,
+    email: str,
+    name: str,
+    note: str,
+) -> Request:
+    if subject is not None and not email:
+        email, name = _on_file(subject, name)
+    country = assessment.country_of(subject) if subject is not None else ""
+    regime = clock.regime_for(country or None)
+    dates = clock.dates(
+        [clock.Event(clock.Kind.RECEIVED, received_on)], regime, clock.calendar_for(regime, country or None)
+    )
+    request = Request(
+        reference=_free_reference(now),
+        kind=kind,
+        channel=channel,
+        asked_by=asked_by,
+        subject_id=subject,
+        owner_id=subject,
+        country=country,
+        filed_at=now,
+        received_on=received_on,
+        due_on=dates.due_on,
+        legal_due_on=dates.legal_due_on,
+        requester_email=email,
+        requester_name=name,
+        note=note,
+    )
+    request.save(force_insert=True)
+    return request
+
+
+def _on_file(subject: UUID, name: str) -> tuple[str, str]:
+    """Return address and name on file, to be sealed into the request file; shown to nobody, so nobody is asked."""
+    with vault.internal():
+        people = hooks.people()
+        return str(people.address(subject)), name or str(people.name(subject))
+
+
+def _free_reference(now: datetime) -> str:
+    while Request.objects.filter(reference=(found := identity.new_reference(assessment.today(now).year))).exists():
+        pass
+    return found
+
+
+def time_to_act(request: Request, now: datetime) -> datetime:
+    """Return until when the person can still prove who they are, or confirm: the due date, and two weeks at least."""
+    return max(clock.expires_at(request.due_on), now + LEAST_TIME_TO_ACT)
+
+
+def _ask_who(request: Request, *, now: datetime) -> None:
+    """Send a one-time link to the address on file, or say what else would prove it. The page says the same to everybody."""
+    with vault.internal():
+        to = str(identity.address_for_answer(request))
+    if request.subject_id is not None:
+        recent = OneTimeLink.objects.filter(
+            request=request, purpose=OneTimeLink.Purpose.IDENTITY, created_at__gt=now - LINK_AGAIN_AFTER
+        )
+        if to and not recent.exists():
+            identity.send_link(request, OneTimeLink.Purpose.IDENTITY, to=to, now=now)
+        return
+    several = len(identity.subjects_of(to)) > 1
+    letters.queue(
+        "not_identified",
+        to=to,
+        context={"several": several},
+        key=f"not-identified:{request.pk}",
+        request=request,
+        now=now,
+    )
+
+
+def _acknowledge(
+    request: Request, received_on: date, *, actor: Actor, now: datetime, merged: bool = False, code: str = ""
+) -> None:
+    with vault.internal():
+        to = str(identity.address_for_answer(request))
+    receipts = request.events.filter(kind=clock.Kind.RECEIVED).count()
+    letters.queue(
+        "acknowledgement",
+        to=to,
+        context={"received_on": received_on, "merged": merged, "code": code},
+        key=f"acknowledgement:{request.pk}:{receipts}",
+        request=request,
+        now=now,
+    )
+
+
+def ask(*, kind: str, email: str, note: str = "", actor: Actor, now: datetime) -> None:
+    """File a request without a login. Returns nothing, whoever asks: nobody learns whether an address is on file (R11).
+
+    Raises BadRequest for something that is no address.
+    """
+    file(
+        kind=kind,
+        subject=identity.only_subject_of(email),
+        channel=Channel.WEB,
+        received_on=assessment.today(now),
+        actor=actor,
+        now=now,
+        email=email,
+        note=note,
+    )
+
+
+# Who it is ------------------------------------------------------------------------------------------------------------
+
+
+def identify_into(request: Request, how: str, *, actor: Actor, now: datetime, merged: bool = False) -> None:
+    """Write down that identity is proved, in the caller's transaction: the clock, the code, the receipt, the next step."""
+    asked = request.events.filter(kind=clock.Kind.IDENTITY_ASKED).exists()
+    request.identity, request.identity_at = how, now
+    code, request.outcome_code_hash = identity.new_code()
+    request.save(update_fields=["identity", "identity_at", "outcome_code_hash"])
+    if asked:
+        history.event(request, clock.Kind.IDENTITY_RECEIVED, actor=actor, now=now)
+        history.recompute(request)
+    history.move(request, State.IDENTITY, actor=actor, now=now, detail={"identity": how})
+    audit.record(
+        "request.identified", actor=actor, now=now, subject=request.subject_id, reference=request.reference, reason=how
+    )
+    _acknowledge(request, request.received_on, actor=actor, now=now, merged=merged, code=code)
+    history.schedule(request, "plan", at=now)
+    broker.nudge(request)
+    request.outcome_code = code  # type: ignore[attr-defined]  # shown once, kept as a hash only
+
+
+def identify(request: Request, how: str, *, subject: UUID, actor: Actor, now: datetime, note: str = "") -> Request:
+    """Let staff state how identity was proved, and of whom (shared mailbox, call-back). Returns the request.
+
+    Raises NotYours, NotAllowed, BadRequest; when the person has an open request of the same kind the two are not merged
+    silently: NotAllowed says so.
+    """
+    require_sight(request, actor)
+    if how not in set(Request.Identity) - {Request.Identity.PENDING, Request.Identity.LOGIN, Request.Identity.LINK}:
+        raise BadRequest("This way of proving who it is cannot be stated here.")
+    if actor.kind == "customer":
+        raise NotYours("Only the privacy team states that.")
+    with transaction.atomic():
+        request = locked(request)
+        if request.state != State.RECEIVED:
+            raise NotAllowed(f"Identity is not open in a request that is {request.state}.")
+        if request.subject_id != subject:
+            if Request.objects.filter(subject_id=subject, kind=request.kind, state__in=OPEN_STATES).exists():
+                raise NotAllowed("The person has an open request of this kind already; add the receipt there.")
+            vault.keys.hand_over([request.pk], ("subject", subject))
+            request.subject_id = request.owner_id = subject
+            request.country = assessment.country_of(subject)
+            request.save(update_fields=["subject", "owner_id", "country"])
+        if note:
+            request.note = "\n".join(part for part in (request.note, note) if part)
+            request.save(update_fields=["note"])  # type: ignore[misc]  # a sealed field is no column
+        identify_into(request, how, actor=actor, now=now)
+    return request
+
+
+def redeem(token: str, *, now: datetime) -> tuple[Request, str]:
+    """Use a one-time link (POST only); return its request and the outcome code to show once, "" when it was shown before.
+
+    The link went to the address on file, so using it proves the person (Art. 12(6)). Raises identity.LinkRefused.
+    """
+    with transaction.atomic():
+        link = identity.use(token, now=now)
+        request = locked(link.request)
+        if link.purpose != OneTimeLink.Purpose.IDENTITY or request.is_identified or request.state != State.RECEIVED:
+            return request, ""
+        identify_into(request, Request.Identity.LINK, actor=acting_as(request, purpose="one-time link"), now=now)
+        return request, str(request.outcome_code)  # type: ignore[attr-defined]

@@ -1,0 +1,93 @@
+"""What happened to a request: the only place that changes its state, and the append-only events behind it.
+
+What must never happen: a state without an event, a transition the table does not know, a due date somebody typed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+
+from privacy.gate.actor import Actor
+from privacy.requests import clock
+from privacy.requests.models import TRANSITIONS, Request, RequestEvent, State
+
+STEP = "step"
+
+
+class NotAllowed(Exception):
+    """The state machine knows no such transition. The text names the states only."""
+
+
+def event(
+    request: Request,
+    kind: str,
+    *,
+    actor: Actor | None,
+    now: datetime,
+    on: date | None = None,
+    step: str = "",
+    detail: Mapping[str, Any] | None = None,
+) -> RequestEvent:
+    """Append one event; `on` is the day that counts for the clock, `detail` holds codes, dates and counts only."""
+    return RequestEvent.objects.create(
+        request=request,
+        at=now,
+        on=on or clock.company_day(now),
+        kind=kind,
+        state=request.state,
+        step=step,
+        actor_kind=actor.kind if actor else "",
+        # A customer is known by the request itself; staff and programs by their opaque id.
+        actor_id=(actor.id or "")[:64] if actor and actor.kind != "customer" else "",
+        detail=dict(detail or {}),
+    )
+
+
+def move(
+    request: Request, to: State | str, *, actor: Actor | None, now: datetime, detail: Mapping[str, Any] | None = None
+) -> None:
+    """Change the state and append the event of it, in the caller's transaction. Raises NotAllowed."""
+    to = State(to)
+    if to not in TRANSITIONS[State(request.state)]:
+        raise NotAllowed(f"A request that is {request.state} cannot become {to.value}.")
+    request.state = to
+    fields = ["state"]
+    if not request.is_open:
+        request.closed_at = now
+        fields.append("closed_at")
+    request.save(update_fields=fields)
+    event(request, to.value, actor=actor, now=now, detail=detail)
+
+
+def step_done(
+    request: Request, step: str, *, actor: Actor | None, now: datetime, detail: Mapping[str, Any] | None = None
+) -> None:
+    """Append the event that a step is done, once: the database refuses a second."""
+    event(request, STEP, actor=actor, now=now, step=step, detail=detail)
+
+
+def schedule(request: Request, step: str, *, at: datetime | None) -> None:
+    """Say which step comes next and when; every message about the request sent before is stale from now on."""
+    request.step, request.next_action_at = step, at
+    request.version += 1
+    request.attempts, request.last_error = 0, ""
+    request.save(update_fields=["step", "next_action_at", "version", "attempts", "last_error"])
+
+
+def due_dates(request: Request) -> clock.Dates:
+    """Recompute the dates of a request from its events (Art. 12(3))."""
+    facts = [
+        clock.Event(clock.Kind(kind), on)
+        for kind, on in request.events.filter(kind__in=[k.value for k in clock.Kind]).values_list("kind", "on")
+    ]
+    regime = clock.regime_for(request.country or None)
+    return clock.dates(facts, regime, clock.calendar_for(regime, request.country or None))
+
+
+def recompute(request: Request) -> None:
+    """Write the due dates that follow from the events into the row, where lists sort by them."""
+    dates = due_dates(request)
+    request.received_on, request.due_on, request.legal_due_on = dates.received_on, dates.due_on, dates.legal_due_on
+    request.save(update_fields=["received_on", "due_on", "legal_due_on"])

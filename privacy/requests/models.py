@@ -1,0 +1,341 @@
+"""Requests, their history, their decisions, and what goes out because of them.
+
+Nothing here names a person in plain text: who asked, their address and the wording of the outcome are in the
+sealed envelope `request_file`; the mail in `letter`.
+"""
+
+from typing import ClassVar
+from uuid import UUID
+
+from django.db import models
+from django.db.models import Q
+
+from privacy import vault
+
+
+class State(models.TextChoices):
+    RECEIVED = "received", "received"
+    IDENTITY = "identity", "identity being proved or proved"
+    PLANNED = "planned", "planned, waiting for confirmation"
+    CONFIRMED = "confirmed", "confirmed"
+    EXECUTING = "executing", "being carried out"
+    EXECUTED = "executed", "carried out"
+    REPLIED = "replied", "answered"
+    CLOSED = "closed", "closed"
+    REFUSED = "refused", "refused"
+    WITHDRAWN = "withdrawn", "withdrawn"
+    EXPIRED = "expired", "expired: identity was not proved or the plan not confirmed"
+    PARKED = "parked", "parked: needs a person"
+
+
+# The state machine, whole: from -> to. Whatever is not here cannot happen (design 5).
+TRANSITIONS: dict[State, frozenset[State]] = {
+    State.RECEIVED: frozenset({State.IDENTITY, State.REFUSED, State.WITHDRAWN, State.EXPIRED, State.PARKED}),
+    State.IDENTITY: frozenset({State.PLANNED, State.REFUSED, State.WITHDRAWN, State.EXPIRED, State.PARKED}),
+    State.PLANNED: frozenset({State.PLANNED, State.CONFIRMED, State.REFUSED, State.WITHDRAWN, State.EXPIRED}),
+    State.CONFIRMED: frozenset({State.PLANNED, State.EXECUTING, State.REFUSED, State.WITHDRAWN, State.PARKED}),
+    State.EXECUTING: frozenset({State.EXECUTED, State.PARKED}),
+    State.EXECUTED: frozenset({State.REPLIED, State.PARKED}),
+    State.REPLIED: frozenset({State.CLOSED, State.PARKED}),
+    # A parked request goes on where it stopped, by a person's decision only.
+    State.PARKED: frozenset(
+        {State.RECEIVED, State.IDENTITY, State.CONFIRMED, State.EXECUTING, State.EXECUTED, State.REPLIED}
+    ),
+    State.CLOSED: frozenset(),
+    State.REFUSED: frozenset(),
+    State.WITHDRAWN: frozenset(),
+    State.EXPIRED: frozenset(),
+}
+OPEN_STATES = tuple(s.value for s in State if s not in (State.CLOSED, State.REFUSED, State.WITHDRAWN, State.EXPIRED))
+# Up to here the person can take the request back: nothing has been done yet.
+WITHDRAWABLE_STATES = tuple(s.value for s, to in TRANSITIONS.items() if State.WITHDRAWN in to)
+
+
+class Channel(models.TextChoices):
+    WEB = "web", "website"
+    PHONE = "phone", "phone"
+    FAX = "fax", "fax"
+    EMAIL = "email", "e-mail"
+    MAIL = "mail", "mail"
+    IN_PERSON = "in_person", "in person"
+
+
+class Request(vault.SealedModel):
+    """What one person asks: a copy of their data or its erasure.
+
+    `received_on` is the day any employee received it, by whatever channel; the due dates are recomputed from
+    the events by `clock`. `step`, `version`, `attempts` and `next_action_at` belong to the worker.
+    """
+
+    vault_label: ClassVar[str] = "privacy.request"
+
+    class Kind(models.TextChoices):
+        ACCESS = "access", "copy of my data"
+        ERASURE = "erasure", "removal of my data"
+
+    class AskedBy(models.TextChoices):
+        SELF = "self", "the person"
+        AGENT = "agent", "somebody with a written authority"
+
+    class Identity(models.TextChoices):
+        PENDING = "pending", "not proved yet"
+        LOGIN = "login", "logged in and password entered again"
+        LINK = "link", "one-time link to the address on file"
+        CALLBACK = "callback", "called back on the number on file, two facts of an order confirmed"
+        IN_PERSON = "in_person", "known in person, or document seen and not copied"
+        STAFF = "staff", "decision of the privacy team, reasons in the file"
+
+    reference = models.CharField(max_length=20, unique=True)
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    state = models.CharField(max_length=20, choices=State.choices, default=State.RECEIVED)
+    parked_from = models.CharField(max_length=20, choices=State.choices, blank=True, default="")
+    channel = models.CharField(max_length=20, choices=Channel.choices)
+    asked_by = models.CharField(max_length=20, choices=AskedBy.choices, default=AskedBy.SELF)
+    identity = models.CharField(max_length=20, choices=Identity.choices, default=Identity.PENDING)
+    identity_at = models.DateTimeField(null=True, blank=True)
+    subject = models.ForeignKey("privacy.Subject", models.SET_NULL, null=True, blank=True, related_name="requests")
+    # Whom the sealed file belongs to; stays when the subject is gone, so that the outcome can still be opened with the code.
+    owner_id = models.UUIDField(null=True, blank=True, editable=False)
+    country = models.CharField(max_length=2, blank=True, default="")
+
+    filed_at = models.DateTimeField()
+    received_on = models.DateField()
+    due_on = models.DateField()
+    legal_due_on = models.DateField()
+    closed_at = models.DateTimeField(null=True, blank=True)
+
+    plan_hash = models.CharField(max_length=64, blank=True, default="")
+    plan_at = models.DateTimeField(null=True, blank=True)
+    confirmed_hash = models.CharField(max_length=64, blank=True, default="")
+    outcome_code_hash = models.CharField(max_length=200, blank=True, default="")
+
+    step = models.CharField(max_length=40, blank=True, default="")
+    version = models.PositiveIntegerField(default=0)
+    attempts = models.PositiveIntegerField(default=0)
+    tries = models.JSONField(default=dict, blank=True)
+    next_action_at = models.DateTimeField(null=True, blank=True)
+    last_error = models.CharField(max_length=100, blank=True, default="")
+
+    requester_email = vault.EncryptedEmailField(
+        envelope="request_file",
+        blind=(vault.Exact("request.email", normaliser="email"),),
+        verbose_name="address for the answer",
+    )
+    requester_name = vault.EncryptedTextField(envelope="request_file", verbose_name="name given")
+    note = vault.EncryptedTextField(
+        envelope="request_file", max_length=4000, multiline=True, verbose_name="notes of the privacy team"
+    )
+    outcome = vault.EncryptedJSONField(envelope="request_file", verbose_name="plan and outcome")
+
+    class Meta(vault.SealedModel.Meta):
+        ordering = ["due_on", "reference"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["subject", "kind"],
+                condition=Q(state__in=OPEN_STATES) & Q(subject__isnull=False),
+                name="one_open_request_per_kind",
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["next_action_at"], condition=Q(next_action_at__isnull=False), name="request_next_action"
+            ),
+            models.Index(fields=["state", "due_on"], name="request_state_due"),
+        ]
+
+    def __str__(self) -> str:
+        return self.reference
+
+    def vault_owner(self) -> tuple[str, UUID | None]:
+        return ("subject", self.owner_id) if self.owner_id else ("none", None)
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in OPEN_STATES
+
+    @property
+    def can_withdraw(self) -> bool:
+        """True until the first thing was done for it."""
+        return self.state in WITHDRAWABLE_STATES
+
+    @property
+    def is_identified(self) -> bool:
+        return self.identity_at is not None
+
+
+# What is done for a request, in this order; `steps` says how.
+STEPS: dict[str, tuple[str, ...]] = {
+    Request.Kind.ACCESS: ("plan", "build_copy", "letter", "close"),
+    Request.Kind.ERASURE: (
+        "plan",
+        "wait_for_access",
+        "sign_out",
+        "stop_mail",
+        "block_tokens",
+        "erase",
+        "exports_destroyed",
+        "unlink",
+        "tombstone",
+        "letter",
+        "close",
+    ),
+}
+
+
+class RequestEvent(models.Model):
+    """One thing that happened to a request: append-only (a trigger refuses UPDATE and DELETE), without values.
+
+    `kind` is a state reached, a step done, or a fact for the clock (`received`, `extended`, `id_asked` …);
+    `on` is the day that counts for the clock, `detail` holds codes, dates and counts only.
+    """
+
+    request = models.ForeignKey(Request, models.PROTECT, related_name="events")
+    at = models.DateTimeField()
+    on = models.DateField()
+    kind = models.CharField(max_length=40)
+    state = models.CharField(max_length=20, choices=State.choices)
+    step = models.CharField(max_length=40, blank=True, default="")
+    actor_kind = models.CharField(max_length=20)
+    actor_id = models.CharField(max_length=64, blank=True, default="")
+    detail = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            # A step is done once, however often its task is delivered.
+            models.UniqueConstraint(fields=["request", "step"], condition=Q(kind="step"), name="request_step_done_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.at:%Y-%m-%d %H:%M}"
+
+
+class Decision(models.Model):
+    """What a request does to one envelope of one record, and why (P10).
+
+    A kept one is `pinned` when the erasure starts: later rules cannot move `until` silently; the sweep
+    completes it at that date and sets `done_at`. When the record stays for statistics `record_id` goes too.
+    """
+
+    class Action(models.TextChoices):
+        ERASE = "erase", "erased"
+        KEEP = "keep", "kept"
+        GIVE = "give", "given in the copy"
+
+    request = models.ForeignKey(Request, models.CASCADE, related_name="decisions")
+    label = models.CharField(max_length=100)
+    record_id = models.UUIDField(null=True, blank=True)
+    envelope = models.CharField(max_length=40)
+    data = models.JSONField(default=list)
+    action = models.CharField(max_length=10, choices=Action.choices)
+    code = models.CharField(max_length=20)
+    ground = models.CharField(max_length=200, blank=True, default="")
+    authority = models.CharField(max_length=300, blank=True, default="")
+    until = models.DateField(null=True, blank=True)
+    overdue = models.BooleanField(default=False)
+    pinned = models.BooleanField(default=False)
+    done_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["request", "label", "record_id", "envelope"], name="one_decision_per_envelope"
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["record_id", "envelope"], condition=Q(pinned=True, done_at__isnull=True), name="decision_pinned"
+            ),
+            # By these the sweep finds what it promised to end, and what only waited for something.
+            models.Index(fields=["until"], condition=Q(pinned=True, done_at__isnull=True), name="decision_until"),
+            models.Index(fields=["code"], condition=Q(pinned=True, done_at__isnull=True), name="decision_code"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.label} {self.envelope}: {self.code}"
+
+
+class Letter(vault.SealedModel):
+    """One mail of the sealed outbox. `key` makes it exist once; `sending_at` is set before the attempt, `sent_at` after it."""
+
+    vault_label: ClassVar[str] = "privacy.letter"
+
+    class By(models.TextChoices):
+        EMAIL = "email", "e-mail"
+        POST = "post", "to be printed and posted"
+
+    kind = models.CharField(max_length=40)
+    key = models.CharField(max_length=120, unique=True)
+    by = models.CharField(max_length=10, choices=By.choices, default=By.EMAIL)
+    request = models.ForeignKey(Request, models.SET_NULL, null=True, blank=True, related_name="letters")
+    subject = models.ForeignKey("privacy.Subject", models.SET_NULL, null=True, blank=True, related_name="letters")
+    queued_at = models.DateTimeField()
+    sending_at = models.DateTimeField(null=True, blank=True)
+    sent_at = models.DateTimeField(null=True, blank=True)
+    stopped_at = models.DateTimeField(null=True, blank=True)
+    attempts = models.PositiveIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(null=True, blank=True)
+    last_error = models.CharField(max_length=100, blank=True, default="")
+
+    to = vault.EncryptedEmailField(envelope="letter", verbose_name="address")
+    headline = vault.EncryptedTextField(envelope="letter", max_length=300, verbose_name="subject line")
+    text = vault.EncryptedTextField(envelope="letter", max_length=200_000, multiline=True)
+    html = vault.EncryptedTextField(envelope="letter", max_length=400_000, multiline=True)
+
+    class Meta(vault.SealedModel.Meta):
+        ordering = ["queued_at", "id"]
+        indexes = [
+            models.Index(
+                fields=["next_attempt_at"], condition=Q(next_attempt_at__isnull=False), name="letter_next_attempt"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"letter {self.kind}"
+
+    def vault_owner(self) -> tuple[str, UUID | None]:
+        return ("subject", self.subject_id) if self.subject_id else ("none", None)
+
+
+class Export(models.Model):
+    """A sealed copy on disk. The file has a random name, its key stands in the key store under this row's id."""
+
+    id = models.UUIDField(primary_key=True, default=vault.uuid7, editable=False)
+    request = models.ForeignKey(Request, models.CASCADE, related_name="exports")
+    path = models.CharField(max_length=100, unique=True)
+    size = models.BigIntegerField(default=0)
+    sha256 = models.CharField(max_length=64, blank=True, default="")
+    built_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField()
+    deleted_at = models.DateTimeField(null=True, blank=True)
+    downloads = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ["-expires_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["request"], condition=Q(deleted_at__isnull=True), name="one_copy_per_request"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"copy {self.id}"
+
+
+class OneTimeLink(models.Model):
+    """A secret sent to an address on file: only its hash is kept, it works once, by POST, and not for long."""
+
+    class Purpose(models.TextChoices):
+        IDENTITY = "identity", "prove who is asking"
+        RESULT = "result", "see the plan, the outcome or the copy"
+
+    token_hash = models.CharField(max_length=64, unique=True)
+    purpose = models.CharField(max_length=20, choices=Purpose.choices)
+    request = models.ForeignKey(Request, models.CASCADE, related_name="links")
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"link for {self.purpose}"

@@ -1,0 +1,241 @@
+"""The answer: the stored plan, what became of it, and the letter that says so (P10, law.md §2.4).
+
+What must never happen: an answer that says more was done than was done. It is made from the decisions as they stand
+after the execution; the wording of each record is in the sealed file of the request.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from privacy import datamap, vault
+from privacy.requests import assessment, export, hooks, identity, letters, plan
+from privacy.requests.models import STEPS, Decision, OneTimeLink, Request
+from privacy.retention import jurisdiction, rules
+from privacy.retention.assess import assess
+
+FORMAT = 1
+
+
+class FileUnreadable(Exception):
+    """The file of the request could not be opened, so that nothing true can be said from it."""
+
+
+def answer_key(request: Request) -> str:
+    """Return the key under which the answer exists once in the outbox."""
+    return f"answer:{request.pk}"
+
+
+def store(request: Request, made: plan.Plan, *, now: datetime) -> None:
+    """Write a plan into the request: one decision per envelope in the table, the wording into the sealed file."""
+    gives = request.kind == Request.Kind.ACCESS
+    request.decisions.all().delete()
+    Decision.objects.bulk_create(
+        Decision(
+            request=request,
+            label=v.label,
+            record_id=v.record_id,
+            envelope=v.envelope,
+            data=list(v.data),
+            action=Decision.Action.GIVE if gives else v.action,
+            code="GIVE" if gives else v.code,
+            ground="Art. 15(1) and (3) GDPR" if gives else v.ground,
+            authority="" if gives else v.authority,
+            until=v.until,
+            overdue=v.overdue,
+        )
+        for v in made.verdicts
+    )
+    request.plan_hash, request.plan_at = made.hash, now
+    request.outcome = {"format": FORMAT, "plan": plan.as_dict(made)}
+    request.save(update_fields=["plan_hash", "plan_at", "outcome"])  # type: ignore[misc]  # a sealed field is no column
+
+
+def read(request: Request) -> dict[str, Any]:
+    """Return the sealed plan and outcome, for an actor that may open the file. Raises FileUnreadable."""
+    found = request.outcome
+    if isinstance(found, vault.Unreadable):
+        raise FileUnreadable
+    return found if isinstance(found, dict) else {}
+
+
+def keep_held(request: Request, held: Iterable[tuple[UUID, str]], *, now: datetime) -> None:
+    """Turn decisions to erase into decisions to keep, because a hold came after the confirmation. The sweep ends them later."""
+    for record_id, envelope in held:
+        decision = request.decisions.get(record_id=record_id, envelope=envelope)
+        declaration = datamap.for_label(decision.label)
+        row = declaration.model._default_manager.get(pk=record_id)
+        if declaration.facts is None:
+            continue  # only records with facts are in a plan
+        verdicts = assess(declaration.facts(row), rules.load(), {record_id}, assessment.today(now), asked=True)
+        verdict = next(v for v in verdicts if v.envelope == envelope)
+        decision.action, decision.code, decision.until, decision.pinned = Decision.Action.KEEP, verdict.code, None, True
+        decision.ground, decision.authority = verdict.ground, verdict.authority
+        decision.save()
+
+
+def lines(request: Request) -> dict[str, list[dict[str, Any]]]:
+    """Return what was erased, kept and given: per record the title, the names of the data, ground and date.
+
+    Titles and sentences come from the sealed file, the rest from the decisions as they stand now. Raises FileUnreadable.
+    """
+    found: dict[str, list[dict[str, Any]]] = {"erased": [], "kept": [], "given": []}
+    names = {Decision.Action.ERASE: "erased", Decision.Action.KEEP: "kept", Decision.Action.GIVE: "given"}
+    # Decisions stand in the order of the plan; one whose record ended for good has lost its number.
+    for decision, planned in zip(
+        request.decisions.all(), read(request).get("plan", {}).get("verdicts", ()), strict=False
+    ):
+        sentence = (
+            planned["sentence"]
+            if decision.action == Decision.Action.KEEP and decision.action == planned["action"]
+            else ""
+        )
+        found[names[Decision.Action(decision.action)]].append(
+            {
+                "title": planned["title"],
+                "data": decision.data,
+                "action": decision.action,
+                "code": decision.code,
+                "sentence": sentence,
+                "ground": decision.ground,
+                "authority": decision.authority,
+                "until": decision.until,
+                "done_at": decision.done_at,
+            }
+        )
+    return found
+
+
+def counts(request: Request) -> dict[str, int]:
+    """Return how many envelopes of each kind of record were erased: all a tombstone says."""
+    done = request.decisions.filter(action=Decision.Action.ERASE, done_at__isnull=False)
+    return dict(sorted(Counter(done.values_list("label", flat=True)).items()))
+
+
+def answer(request: Request, *, now: datetime) -> None:
+    """Compose the answer and leave it in the outbox, once. To be called under an actor that may open the file."""
+    to = request.requester_email
+    if isinstance(to, vault.Unreadable):
+        raise FileUnreadable
+    about = lines(request)
+    context: dict[str, Any] = {"jurisdiction": jurisdiction.of(request.country or None)}
+    if request.kind == Request.Kind.ACCESS:
+        copy = export.live(request)
+        context |= {
+            "records": len(about["given"]),
+            "expires_at": copy.expires_at if copy else now,
+            "path": "" if _has_login(request) or not to else f"/privacy/link/{_result_link(request, now)}/",
+        }
+        letters.queue("copy_ready", to=to, context=context, key=answer_key(request), request=request, now=now)
+        return
+    leftovers = {one["name"]: date.fromisoformat(one["until"]) for one in read(request)["plan"]["leftovers"]}
+    done = [d for d in (one["done_at"] for one in about["erased"]) if d]
+    context |= {
+        **about,
+        "done_on": max(done) if done else now,
+        "file_until": leftovers.get("request_file"),
+        "token_until": leftovers.get("block_token"),
+        "backups_until": _backups_until(assessment.today(now)),
+        "recipients": _recipients(request),
+    }
+    letters.queue("erasure_done", to=to, context=context, key=answer_key(request), request=request, now=now)
+
+
+def _result_link(request: Request, now: datetime) -> str:
+    OneTimeLink.objects.filter(request=request, purpose=OneTimeLink.Purpose.RESULT, used_at=None).update(expires_at=now)
+    return identity.make_link(request, OneTimeLink.Purpose.RESULT, now=now)
+
+
+def _has_login(request: Request) -> bool:
+    return request.subject_id is not None and hooks.people().has_login(request.subject_id)
+
+
+def _backups_until(day: date) -> date:
+    """Return the last day on which a backup of the keys can still exist."""
+    periods = [one.period for one in rules.load()["backup"].reasons if one.period is not None]
+    return max(period.after(day) for period in periods)
+
+
+def _recipients(request: Request) -> list[str]:
+    """Return who gets data of the kinds that were erased, by name from the data map (Art. 19)."""
+    found: set[str] = set()
+    for label, names in request.decisions.filter(action=Decision.Action.ERASE).values_list("label", "envelope"):
+        declaration = datamap.for_label(label)
+        for name in declaration.envelopes().get(names, ()):
+            found.update(declaration.data[name].recipients)
+    return sorted(found)
+
+
+def shape(request: Request) -> dict[str, Any]:
+    """Return a request as commands and schemas show it (docs/schemas/request_show.json): no personal data, opens nothing."""
+    events = list(request.events.all())
+    done: Mapping[str, datetime] = {e.step: e.at for e in events if e.kind == "step"}
+    planned = next((e.at for e in events if e.kind == "planned"), None)
+    return {
+        "reference": request.reference,
+        "kind": request.kind,
+        "state": request.state,
+        "channel": request.channel,
+        "asked_by": request.asked_by,
+        "received_on": request.received_on.isoformat(),
+        "due_on": request.due_on.isoformat(),
+        "legal_due_on": request.legal_due_on.isoformat(),
+        "identity": request.identity,
+        "plan_hash": request.plan_hash,
+        "confirmed": bool(request.confirmed_hash),
+        "attempts": max(request.tries.values(), default=0),
+        "last_error": request.last_error,
+        "decisions": _decisions(request),
+        "steps": [
+            {
+                "name": step,
+                "attempts": request.tries.get(step, 0),
+                "done_at": _iso(planned if step == "plan" else done.get(step)),
+            }
+            for step in STEPS[request.kind]
+        ],
+        "events": [
+            {
+                "at": _iso(e.at),
+                "on": e.on.isoformat(),
+                "kind": e.kind,
+                "state": e.state,
+                "step": e.step,
+                "by": e.actor_kind,
+            }
+            for e in events
+        ],
+    }
+
+
+def _decisions(request: Request) -> list[dict[str, Any]]:
+    """Group the decisions by record; each datum says what becomes of it and why."""
+    records: dict[tuple[str, Any], dict[str, Any]] = {}
+    for d in request.decisions.all():
+        # Decisions that lost their record's number are not thrown together.
+        key = (d.label, d.record_id or d.pk)
+        record = records.setdefault(
+            key, {"record": str(d.record_id) if d.record_id else None, "label": d.label, "data": []}
+        )
+        for name in d.data:
+            record["data"].append(
+                {
+                    "name": name,
+                    "envelope": d.envelope,
+                    "action": d.action,
+                    "code": d.code,
+                    "ground": d.ground,
+                    "authority": d.authority,
+                    "until": d.until.isoformat() if d.until else None,
+                    "done_at": _iso(d.done_at),
+                }
+            )
+    return list(records.values())
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None

@@ -1,0 +1,39 @@
+"""Wakes what fell asleep: requests whose worker died, whose message was lost, or whose day has come (R1, R2).
+
+What must never happen: a confirmed request that nobody looks at again. Any number of pollers may run at once.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import structlog
+from django.db import transaction
+
+from privacy.requests import broker, execute
+from privacy.requests.models import Request
+
+log = structlog.get_logger(__name__)
+LIMIT = 50
+
+
+def poll(*, now: datetime, limit: int = LIMIT) -> int:
+    """Send a message for each request that is due, and lease it meanwhile; return how many.
+
+    Rows another poller or a worker is at are skipped. The lease doubles with each try that came to nothing, up to an hour.
+    """
+    with transaction.atomic():
+        due = list(
+            Request.objects.select_for_update(skip_locked=True, of=("self",))
+            .filter(next_action_at__lte=now)
+            .exclude(step="")
+            .order_by("next_action_at")[:limit]
+        )
+        for request in due:
+            request.next_action_at = now + execute.lease(request.attempts + 1)
+            request.version += 1  # the message that was lost is stale, should it come after all
+            request.save(update_fields=["next_action_at", "version"])
+            broker.nudge(request)
+    if due:
+        log.info("poller.sent", requests=len(due))
+    return len(due)

@@ -1,0 +1,296 @@
+"""What can be done with a request: filed, identified, planned, confirmed, withdrawn, refused, resumed, shown.
+
+Portal, one-time link, staff page and command call these same functions. What must never happen: a request without a
+receipt and a clock, one lost because the broker is down, something done for somebody who is not the person, a
+confirmation of another plan than the one that was seen. Until the execution begins everything here can be taken back.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from privacy import audit, gate, vault
+from privacy.gate.actor import Actor
+from privacy.requests import assessment, broker, history, hooks, identity, letters, outcome
+from privacy.requests.filing import (
+    BadRequest,
+    NotYours,
+    acting_as,
+    ask,
+    file,
+    identify,
+    locked,
+    redeem,
+    require_sight,
+    time_to_act,
+)
+from privacy.requests.history import NotAllowed
+from privacy.requests.models import STEPS, TRANSITIONS, WITHDRAWABLE_STATES, OneTimeLink, Request, State
+from privacy.requests.plan import Plan
+from privacy.retention import jurisdiction
+
+__all__ = [
+    "BadRequest",
+    "NotAllowed",
+    "NotIdentified",
+    "NotYours",
+    "PlanChanged",
+    "WrongCode",
+    "acting_as",
+    "ask",
+    "by_code",
+    "confirm",
+    "file",
+    "find",
+    "identify",
+    "lines",
+    "make_plan",
+    "redeem",
+    "refuse",
+    "require_sight",
+    "resume",
+    "show",
+    "withdraw",
+]
+
+
+class NotIdentified(Exception):
+    """It is not proved yet who is asking."""
+
+
+class PlanChanged(Exception):
+    """The plan is not (any more) the one that was confirmed: look at `plan` and confirm again."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__("The plan has changed since it was shown; look at it and confirm again.")
+        self.plan = plan
+
+
+class WrongCode(Exception):
+    """No outcome for this reference and code."""
+
+
+# Plan -----------------------------------------------------------------------------------------------------------------
+
+
+def make_plan(request: Request, *, actor: Actor, now: datetime) -> Plan:
+    """Return what the request will do, and write it down when it is new (P10). Nothing is done by it.
+
+    Raises NotYours, NotIdentified before identity is proved, NotAllowed once the execution has begun or the request ended.
+    """
+    require_sight(request, actor)
+    with transaction.atomic():
+        found = locked(request)
+        if not found.is_identified:
+            raise NotIdentified("It is not proved yet who is asking.")
+        if found.state == State.CONFIRMED:
+            return assessment.plan_for(found, today=assessment.today(now))
+        if found.state not in (State.IDENTITY, State.PLANNED):
+            raise NotAllowed(f"A request that is {found.state} is not planned any more.")
+        made = plan_into(found, actor=actor, now=now)
+    _copy(found, request)
+    return made
+
+
+def plan_into(request: Request, *, actor: Actor, now: datetime) -> Plan:
+    """Make the plan in the caller's transaction; one that says the same as the stored one changes nothing."""
+    made = assessment.plan_for(request, today=assessment.today(now))
+    if request.state == State.PLANNED and made.hash == request.plan_hash:
+        return made
+    outcome.store(request, made, now=now)
+    history.move(request, State.PLANNED, actor=actor, now=now, detail={"hash": made.hash})
+    if request.kind == Request.Kind.ERASURE:
+        history.schedule(request, "confirm", at=time_to_act(request, now))
+    return made
+
+
+def offer_plan(request: Request, *, now: datetime) -> None:
+    """Send the person a link to the plan, unless they are logged in and see it anyway."""
+    if request.identity == Request.Identity.LOGIN:
+        return
+    with vault.internal():
+        to = str(identity.address_for_answer(request))
+    if to:
+        identity.send_link(request, OneTimeLink.Purpose.RESULT, to=to, now=now)
+
+
+def plan_again(request: Request, *, actor: Actor, now: datetime) -> None:
+    """Go back to the person with a plan that changed after the confirmation; nothing was done yet."""
+    request.confirmed_hash = ""
+    request.save(update_fields=["confirmed_hash"])
+    made = plan_into(request, actor=actor, now=now)
+    with vault.internal():
+        to = str(identity.address_for_answer(request))
+    path = ""
+    if to and not (request.subject_id and hooks.people().has_login(request.subject_id)):
+        path = f"/privacy/link/{identity.make_link(request, OneTimeLink.Purpose.RESULT, now=now)}/"
+    letters.queue(
+        "plan_changed",
+        to=to,
+        context={"path": path},
+        key=f"plan-changed:{request.pk}:{made.hash}",
+        request=request,
+        now=now,
+    )
+
+
+def confirm(request: Request, plan_hash: str, *, actor: Actor, now: datetime) -> Request:
+    """Confirm exactly the plan with `plan_hash`; a worker carries it out. Return the request.
+
+    Raises PlanChanged, with the plan as it is now already stored, when facts, rules or holds have changed since;
+    NotYours, NotIdentified, NotAllowed. Confirming the same twice is once.
+    """
+    require_sight(request, actor)
+    with transaction.atomic():
+        found = locked(request)
+        if not found.is_identified:
+            raise NotIdentified("It is not proved yet who is asking.")
+        if found.confirmed_hash and found.confirmed_hash == plan_hash and found.state != State.PLANNED:
+            return found
+        if found.state not in (State.IDENTITY, State.PLANNED):
+            raise NotAllowed(f"A request that is {found.state} cannot be confirmed.")
+        made = plan_into(found, actor=actor, now=now)
+        same = made.hash == plan_hash
+        if same:
+            confirm_into(found, actor=actor, now=now)
+    _copy(found, request)
+    if not same:
+        raise PlanChanged(made)
+    return found
+
+
+def confirm_into(request: Request, *, actor: Actor, now: datetime) -> None:
+    """Confirm the stored plan in the caller's transaction and say what comes next."""
+    request.confirmed_hash = request.plan_hash
+    request.save(update_fields=["confirmed_hash"])
+    history.move(request, State.CONFIRMED, actor=actor, now=now, detail={"hash": request.plan_hash})
+    audit.record(
+        "request.confirmed",
+        actor=actor,
+        now=now,
+        subject=request.subject_id,
+        reference=request.reference,
+        reason=request.plan_hash,
+    )
+    names = STEPS[request.kind]
+    history.schedule(request, names[names.index("plan") + 1], at=now)
+    broker.nudge(request)
+
+
+# Other ways to end ----------------------------------------------------------------------------------------------------
+
+
+def withdraw(request: Request, *, actor: Actor, now: datetime) -> Request:
+    """Take a request back; nothing was done for it. Raises NotYours, and NotAllowed once the execution has begun."""
+    require_sight(request, actor)
+    with transaction.atomic():
+        found = locked(request)
+        if found.state not in WITHDRAWABLE_STATES:
+            raise NotAllowed(f"A request that is {found.state} cannot be taken back.")
+        _end(found, State.WITHDRAWN, "withdrawn", {}, actor=actor, now=now)
+    _copy(found, request)
+    return found
+
+
+def refuse(request: Request, *, ground: str, authority: str, actor: Actor, now: datetime) -> Request:
+    """Refuse a request with reasons (Art. 12(4), 12(5)); the person is told them and how to complain.
+
+    Raises NotYours for anybody but the privacy team, BadRequest without a ground, NotAllowed once the execution has begun.
+    """
+    require_sight(request, actor)
+    if actor.kind == "customer":
+        raise NotYours("Only the privacy team refuses.")
+    if not ground.strip():
+        raise BadRequest("A refusal needs its reason in words.")
+    with transaction.atomic():
+        found = locked(request)
+        if State.REFUSED not in TRANSITIONS[State(found.state)]:
+            raise NotAllowed(f"A request that is {found.state} cannot be refused.")
+        _end(found, State.REFUSED, "refused", {"ground": ground, "authority": authority}, actor=actor, now=now)
+    _copy(found, request)
+    return found
+
+
+def expire_into(request: Request, *, actor: Actor, now: datetime) -> None:
+    """End a request on which the person did not act in time, in the caller's transaction; the person is told."""
+    _end(request, State.EXPIRED, "expired", {}, actor=actor, now=now)
+
+
+def _end(request: Request, to: State, kind: str, context: dict[str, Any], *, actor: Actor, now: datetime) -> None:
+    history.move(request, to, actor=actor, now=now)
+    history.schedule(request, "", at=None)
+    request.links.filter(used_at=None).update(expires_at=now)
+    audit.record(f"request.{to.value}", actor=actor, now=now, subject=request.subject_id, reference=request.reference)
+    with vault.internal():
+        address = str(identity.address_for_answer(request))
+    everything = {**context, "jurisdiction": jurisdiction.of(request.country or None)}
+    letters.queue(kind, to=address, context=everything, key=f"{kind}:{request.pk}", request=request, now=now)
+
+
+def resume(request: Request, *, actor: Actor, now: datetime) -> Request:
+    """Let a parked request go on where it stopped. Raises NotYours, NotAllowed."""
+    require_sight(request, actor)
+    if actor.kind == "customer":
+        raise NotYours("Only the privacy team resumes.")
+    with transaction.atomic():
+        found = locked(request)
+        if found.state != State.PARKED or not found.parked_from:
+            raise NotAllowed(f"A request that is {found.state} is not parked.")
+        history.move(found, found.parked_from, actor=actor, now=now)
+        found.parked_from = ""
+        found.save(update_fields=["parked_from"])
+        history.schedule(found, found.step, at=now)
+        audit.record("request.resumed", actor=actor, now=now, subject=found.subject_id, reference=found.reference)
+        broker.nudge(found)
+    _copy(found, request)
+    return found
+
+
+def _copy(found: Request, into: Request) -> None:
+    """Give the caller's object the columns that were written on the found one."""
+    for one in Request._meta.concrete_fields:
+        if not one.is_relation and one.name in found.__dict__ and not one.name.startswith("sealed_"):
+            setattr(into, one.attname, getattr(found, one.attname))
+
+
+# Showing --------------------------------------------------------------------------------------------------------------
+
+
+def find(reference: str) -> Request:
+    """Return the request with this reference, however it was typed. Raises Request.DoesNotExist."""
+    spelled = identity.read_reference(reference)
+    if spelled is None:
+        raise Request.DoesNotExist
+    return Request.objects.get(reference=spelled)
+
+
+def show(request: Request) -> dict[str, Any]:
+    """Return a request in the shape of docs/schemas/request_show.json: no personal data, nothing opened."""
+    return outcome.shape(request)
+
+
+def lines(request: Request, *, actor: Actor) -> dict[str, list[dict[str, Any]]]:
+    """Return for the person what is (to be) erased, kept and given, with titles; under the actor's own context.
+
+    Raises NotYours, outcome.FileUnreadable.
+    """
+    require_sight(request, actor)
+    return outcome.lines(request)
+
+
+def by_code(reference: str, code: str, *, now: datetime) -> dict[str, Any]:
+    """Return the outcome for a reference and the code that was shown once: also when the account is gone.
+
+    Keys: request, erased, kept, given, leftovers, summary. Raises WrongCode, which takes as long for an unknown reference.
+    """
+    spelled = identity.read_reference(reference)
+    request = Request.objects.filter(reference=spelled).first() if spelled else None
+    if not identity.code_matches(code, request.outcome_code_hash if request else "") or request is None:
+        raise WrongCode
+    with gate.acting(acting_as(request, purpose="outcome by code")):
+        plan = outcome.read(request).get("plan", {})
+        found = outcome.lines(request)
+    return {"request": request, **found, "leftovers": plan.get("leftovers", []), "warnings": plan.get("warnings", [])}

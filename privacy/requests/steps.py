@@ -1,0 +1,238 @@
+"""What each step of a request does. `execute` decides when, locks the request and writes what came of it.
+
+Every step may be run again after a crash: it does what is left to do and nothing twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from privacy import datamap, vault
+from privacy.gate.actor import Actor
+from privacy.gate.context import current
+from privacy.requests import assessment, erasure, export, history, hooks, letters, outcome
+from privacy.requests.models import OPEN_STATES, STEPS, Decision, Export, Letter, OneTimeLink, Request, State
+from privacy.vault import blocks, ledger
+
+LOOK_AGAIN = timedelta(seconds=15)
+
+# Steps that only wait for a day: reaching it ends the request.
+WAITING = ("identity", "confirm")
+
+
+@dataclass(frozen=True)
+class Wait:
+    """The step is not done; look again at `until`."""
+
+    until: datetime
+
+
+@dataclass(frozen=True)
+class Again:
+    """A batch is done and the step has more."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """The step is done; the request reaches `state` with it."""
+
+    state: State
+    detail: dict[str, object] | None = None
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The request went another way (back to the person, expired): nothing follows."""
+
+
+Result = Wait | Again | Done | Ended
+Step = Callable[[Request, datetime], Result]
+
+
+class NotConfirmed(Exception):
+    """The table does not hold a confirmation of exactly this plan: nothing may be carried out."""
+
+
+def following(request: Request) -> str:
+    """Return the step after the current one, "" after the last."""
+    steps = STEPS[request.kind]
+    place = steps.index(request.step) + 1
+    return steps[place] if place < len(steps) else ""
+
+
+# The steps ------------------------------------------------------------------------------------------------------------
+
+
+def plan_step(request: Request, now: datetime) -> Result:
+    """Make the plan. An access request needs no confirmation; an erasure goes back to the person with it."""
+    from privacy.requests import services
+
+    actor = _actor()
+    services.plan_into(request, actor=actor, now=now)
+    if request.kind == Request.Kind.ACCESS:
+        services.confirm_into(request, actor=actor, now=now)
+        return Ended()
+    services.offer_plan(request, now=now)
+    return Ended()
+
+
+def wait_for_access(request: Request, now: datetime) -> Result:
+    """Wait until an open access request of the same person is answered; then look at the plan once more (scenario 13).
+
+    When the plan has changed since it was confirmed, it goes back to be confirmed again.
+    """
+    # Only one whose identity is proved: a stranger's question must not hold an erasure up.
+    first = Request.objects.filter(
+        subject_id=_subject(request), kind=Request.Kind.ACCESS, state__in=OPEN_STATES, identity_at__isnull=False
+    )
+    if first.exists():
+        return Wait(now + LOOK_AGAIN)
+    from privacy.requests import services
+
+    actor = _actor()
+    confirmed = request.confirmed_hash
+    if assessment.plan_for(request, today=assessment.today(now)).hash != confirmed:
+        services.plan_again(request, actor=actor, now=now)
+        return Ended()
+    # From here it only goes forward: what was said about kept data is binding now.
+    Decision.objects.filter(request=request, action=Decision.Action.KEEP).update(pinned=True)
+    return Done(State.EXECUTING)
+
+
+def sign_out(request: Request, now: datetime) -> Result:
+    """End every session and login of the person."""
+    ended = hooks.people().sign_out(_subject(request), now)
+    return Done(State.EXECUTING, {"ended": ended})
+
+
+def stop_mail(request: Request, now: datetime) -> Result:
+    """Stop letters not yet sent, and destroy what earlier ones say; this request's own stay until the end."""
+    subject = _subject(request)
+    stopped = letters.stop(subject, now=now, but=request)
+    letters.burn(Letter.objects.filter(subject_id=subject).exclude(request=request), now=now)
+    return Done(State.EXECUTING, {"stopped": stopped})
+
+
+def block_tokens(request: Request, now: datetime) -> Result:
+    """Leave keyed tokens by which an import recognises the person, while the values can still be read (Proximus, C-129/21)."""
+    until = assessment.block_until(now, request.country)
+    count = 0
+    for declaration, rows in datamap.records_of(_subject(request)):
+        if declaration.block_keys is None:
+            continue
+        with vault.internal():  # hashed at once, shown to nobody
+            for row in rows.iterator(chunk_size=200):
+                for kind, value in declaration.block_keys(row):
+                    if value:  # what cannot be read any more is falsy
+                        blocks.add(kind, value, until=until, now=now)
+                        count += 1
+    return Done(State.EXECUTING, {"tokens": count, "until": until.isoformat()})
+
+
+def erase(request: Request, now: datetime) -> Result:
+    """End the envelopes the plan says, a batch at a time; what came under a hold meanwhile is kept and said so."""
+    waiting = Decision.objects.filter(request=request, action=Decision.Action.ERASE, done_at=None).order_by("id")
+    batch = list(waiting[: erasure.BATCH])
+    if not batch:
+        return Done(State.EXECUTING)
+    done = erasure.erase_records(
+        [assessment.verdict_of(one) for one in batch], request=request, actor=current(), now=now
+    )
+    if done.held:
+        outcome.keep_held(request, done.held, now=now)
+    return Again()
+
+
+def exports_destroyed(request: Request, now: datetime) -> Result:
+    """Destroy every copy of the person's data that was made."""
+    count = 0
+    for one in Export.objects.filter(request__owner_id=request.owner_id, deleted_at=None):
+        export.delete(one, now=now)
+        count += 1
+    return Done(State.EXECUTING, {"copies": count})
+
+
+def unlink(request: Request, now: datetime) -> Result:
+    """Delete emptied rows nothing kept points at; when none is left, the subject, and with it the last link."""
+    gone = erasure.end_shells(_subject(request), actor=current(), now=now, reference=request.reference)
+    request.refresh_from_db(fields=["subject", "owner_id"])
+    return Done(State.EXECUTING, {"subject_gone": gone})
+
+
+def tombstone(request: Request, now: datetime) -> Result:
+    """Write the proof without personal data that a restored backup is held against."""
+    ledger.tombstone(request.reference, counts=outcome.counts(request), now=now)
+    return Done(State.EXECUTED)
+
+
+def build_copy(request: Request, now: datetime) -> Result:
+    """Make the sealed copy."""
+    if request.state == State.CONFIRMED:
+        history.move(request, State.EXECUTING, actor=current(), now=now)
+    made = export.build(request, now=now)
+    return Done(State.EXECUTED, {"size": made.size, "expires_at": made.expires_at.isoformat()})
+
+
+def letter(request: Request, now: datetime) -> Result:
+    """Leave the answer in the outbox, once."""
+    outcome.answer(request, now=now)
+    return Done(State.EXECUTED)
+
+
+def close(request: Request, now: datetime) -> Result:
+    """Close when the answer has gone out, and the copy was fetched or its week is over; of an erasure burn what letters say."""
+    answer = Letter.objects.filter(request=request, key=outcome.answer_key(request)).first()
+    if answer is not None and answer.sent_at is None and answer.stopped_at is None:
+        return Wait(now + LOOK_AGAIN)
+    if request.state == State.EXECUTED:
+        history.move(request, State.REPLIED, actor=current(), now=now)
+    if request.kind == Request.Kind.ACCESS:
+        copy = export.live(request)
+        if copy is not None and not copy.downloads and copy.expires_at > now:
+            return Wait(copy.expires_at)
+    else:
+        letters.burn(Letter.objects.filter(request=request), now=now)
+        OneTimeLink.objects.filter(request=request, used_at=None).update(expires_at=now)
+    return Done(State.CLOSED)
+
+
+def identity_step(request: Request, now: datetime) -> Result:
+    """End a request whose identity was not proved in time; the person is told."""
+    from privacy.requests import services
+
+    services.expire_into(request, actor=_actor(), now=now)
+    return Ended()
+
+
+DO: dict[str, Step] = {
+    "plan": plan_step,
+    "wait_for_access": wait_for_access,
+    "sign_out": sign_out,
+    "stop_mail": stop_mail,
+    "block_tokens": block_tokens,
+    "erase": erase,
+    "exports_destroyed": exports_destroyed,
+    "unlink": unlink,
+    "tombstone": tombstone,
+    "build_copy": build_copy,
+    "letter": letter,
+    "close": close,
+    "identity": identity_step,
+    "confirm": identity_step,
+}
+
+
+def _actor() -> Actor:
+    actor = current()
+    if actor is None:
+        raise RuntimeError("A step runs inside advance(), which enters the gate.")
+    return actor
+
+
+def _subject(request: Request) -> UUID:
+    if request.subject_id is None:
+        raise NotConfirmed
+    return request.subject_id

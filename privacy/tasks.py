@@ -1,0 +1,96 @@
+"""What workers do: each task reads the clock, makes one call, and may run twice or at once without harm.
+
+A message carries ids, a step and a version, never a person. What is true stands in the tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+import structlog
+from celery import shared_task
+from django.db import connection, transaction
+from django.utils import timezone
+
+from privacy import audit
+from privacy.gate.system import system, system_actor
+from privacy.requests import execute, export, letters, poller
+from privacy.retention import sweep as sweeping
+from privacy.vault import blocks, collect
+
+log = structlog.get_logger(__name__)
+
+
+@contextmanager
+def _alone(name: str) -> Iterator[bool]:
+    """Yield whether this is the only run of `name` now: two beats, or a slow run, then do no harm."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(hashtext(%s))", [f"task:{name}"])
+        yield bool(cursor.fetchone()[0])
+
+
+@shared_task
+def advance(request_id: str, step: str, version: int) -> str:
+    """Do one step of one request, if it is still at this step and version; then send the letters that wait."""
+    word = execute.advance(UUID(request_id), now=timezone.now(), step=step, version=version)
+    with system("letter"):
+        letters.send_due(now=timezone.now())
+    return word
+
+
+@shared_task
+def poll() -> int:
+    """Wake the requests that are due, and end the copies whose week is over."""
+    expire_exports()
+    return poller.poll(now=timezone.now())
+
+
+@shared_task
+def send_letters() -> int:
+    """Send the letters that wait in the outbox."""
+    with system("letter"):
+        return letters.send_due(now=timezone.now())
+
+
+@shared_task
+def expire_exports() -> int:
+    """Delete the copies whose week is over, and files no row knows."""
+    with _alone("expire_exports") as alone:
+        return export.expire(now=timezone.now()) if alone else 0
+
+
+@shared_task
+def sweep() -> dict[str, object]:
+    """End what has outlived its reason, as far as the sweep is armed; counts only where it is not."""
+    actor = system_actor("sweep")
+    with system("sweep"):
+        try:
+            report = sweeping.sweep(dry_run=False, actor=actor)
+        except sweeping.NotArmed:
+            report = sweeping.sweep(dry_run=True, actor=actor)
+        except sweeping.SweepRefused as refusal:
+            log.error("sweep.refused", reason=type(refusal).__name__)
+            return {"refused": type(refusal).__name__}
+    blocks.expire()
+    audit.end(now=timezone.now())
+    return report.as_dict()
+
+
+@shared_task
+def seal_audit() -> int:
+    """Chain the audit events whose transactions are over."""
+    return audit.seal(now=timezone.now())
+
+
+@shared_task
+def checkpoint_audit() -> bool:
+    """Write a signed checkpoint of the audit chain outside the database."""
+    return audit.checkpoint(now=timezone.now()) is not None
+
+
+@shared_task
+def collect_keys() -> dict[str, int]:
+    """End keys that a crash between two commits left behind."""
+    return collect.collect().as_dict()

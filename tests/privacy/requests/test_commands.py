@@ -1,0 +1,188 @@
+"""The commands: exact words, shapes that their schemas describe, exit codes, and no personal data on the way."""
+
+from __future__ import annotations
+
+import io
+import json
+import stat
+import sys
+import zipfile
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from django.core.management import CommandError, call_command, load_command_class
+from django.utils import timezone
+
+from privacy import audit, datamap
+from privacy.requests.models import Export, Request
+from tests.orders.factories import an_order
+from tests.privacy.requests.conftest import with_letters
+
+SCHEMAS = Path(__file__).parents[3] / "docs" / "schemas"
+
+
+def command(name: str, *words: Any) -> Any:
+    """Run a command and return its JSON, checked against its schema."""
+    out = io.StringIO()
+    call_command(name, *map(str, words), "--json", stdout=out)
+    found = json.loads(out.getvalue())
+    schema = json.loads((SCHEMAS / f"{'request_show' if name == 'request_run' else name}.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(found, schema, format_checker=jsonschema.FormatChecker())
+    return found
+
+
+def code(name: str, *words: Any) -> int:
+    with pytest.raises((CommandError, SystemExit)) as ended:
+        call_command(name, *map(str, words), stdout=io.StringIO(), stderr=io.StringIO())
+    return ended.value.returncode if isinstance(ended.value, CommandError) else int(ended.value.code or 0)
+
+
+def usage(name: str, *words: str) -> int:
+    """Return the exit code for words that are no proper use of the command, as a shell sees it."""
+    parser = load_command_class("privacy", name)
+    parser._called_from_command_line = True
+    with pytest.raises(SystemExit) as ended:
+        parser.create_parser("manage.py", name).parse_args(list(words))
+    return int(ended.value.code or 0)
+
+
+def filing(customer: Any, kind: str, identity: str = "callback", **more: Any) -> Any:
+    words = {"received-on": date.today(), "channel": "phone", "asked-by": "self", "identity": identity} | more
+    return command(
+        "request_file",
+        "--kind",
+        kind,
+        "--customer",
+        customer.reference,
+        *(w for k, v in words.items() for w in (f"--{k}", v)),
+    )
+
+
+@pytest.fixture
+def records(alice: Any, old_order: Any, kept_order: Any) -> Any:
+    return alice
+
+
+def test_an_erasure_from_the_phone_to_the_end(records, old_order, kept_order) -> None:
+    filed = filing(records, "erasure")
+    assert (filed["state"], filed["identity"], filed["channel"]) == ("identity", "callback", "phone")
+    plan = command("request_plan", filed["reference"])
+    done = command("request_run", filed["reference"], "--plan", plan["plan_hash"])
+    shown = command("request_show", filed["reference"])
+    assert done["state"] == shown["state"] == "closed"
+    fates = {(d["record"], x["envelope"]): x for d in shown["decisions"] for x in d["data"]}
+    kept = fates[str(kept_order.pk), "order"]
+    assert (kept["action"], kept["code"], kept["until"]) == ("keep", "KEEP_LI", "2031-12-31")
+    assert (str(old_order.pk), "order") not in fates, "what stays for statistics is not found from here"
+    assert all(step["done_at"] for step in shown["steps"])
+    for value in ("alice", "archer", "quince"):
+        assert value not in json.dumps([filed, plan, shown]).lower()
+
+
+def test_a_copy_for_somebody_without_a_portal(records, tmp_path) -> None:
+    reference = filing(records, "access")["reference"]
+    out = tmp_path / "copy.zip"
+    assert code("request_export", reference, "--out", out) == 3
+    assert not out.exists()
+    assert command("request_run", reference, "--yes")["state"] == "replied"
+    written = command("request_export", reference, "--out", out)
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600 and out.stat().st_size == written["bytes"]
+    assert "Quince Row" in zipfile.ZipFile(out).read("index.html").decode()
+    assert code("request_export", reference, "--out", out) == 3, "never overwrites"
+    assert audit.history(reference=reference).filter(action="copy.fetched").count() == 1
+    assert code("request_export", reference, "--out", tmp_path / "no" / "such" / "folder.zip") == 1
+    assert Export.objects.get().downloads == 1
+
+
+def test_an_address_is_read_from_standard_input_only(records, monkeypatch) -> None:
+    assert usage("request_file", "--kind", "access", "--email", "alice@example.com", "--channel", "email") == 2
+    monkeypatch.setattr(sys, "stdin", io.StringIO("alice@example.com\n"))
+    found = command("request_file", "--kind", "access", "--email", "-", "--channel", "email")
+    assert (found["state"], found["identity"]) == ("received", "pending")
+    assert Request.objects.get().subject_id == records.subject_id
+
+
+@pytest.mark.parametrize("typed", ["", "\n", "nonsense\n", "a@b.example\x00\n"])
+def test_bad_addresses_are_bad_data(db, monkeypatch, typed) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+    assert code("request_file", "--kind", "access", "--email", "-", "--channel", "email") == 1
+    assert not Request.objects.exists()
+
+
+def test_usage_bad_data_and_refusals_have_their_codes(records) -> None:
+    assert usage("request_file", "--kind", "access") == 2
+    assert usage("request_file", "--kind", "party", "--customer", "x", "--channel", "phone") == 2
+    assert (
+        usage("request_file", "--kind", "access", "--customer", "x", "--channel", "phone", "--received-on", "yesterday")
+        == 2
+    )
+    assert usage("request_run", "PR-2026-AAAA-AA") == 2
+    assert usage("request_export", "PR-2026-AAAA-AA") == 2
+    assert code("request_file", "--kind", "access", "--customer", "NO-SUCH", "--channel", "phone") == 1
+    ahead = ("--received-on", "2999-01-01")
+    assert code("request_file", "--kind", "access", "--customer", records.reference, "--channel", "phone", *ahead) == 1
+    for name, *words in (
+        ("request_plan",),
+        ("request_show",),
+        ("request_run", "--yes"),
+        ("request_export", "--out", "/tmp/none.zip"),
+    ):
+        assert code(name, "PR-2026-AAAA-AA", *words) == 1
+    pending = filing(records, "erasure", "pending")["reference"]
+    assert code("request_plan", pending) == 3
+    assert code("request_run", pending, "--yes") == 3
+
+
+def test_another_hash_is_refused(records) -> None:
+    reference = filing(records, "erasure")["reference"]
+    plan = command("request_plan", reference)
+    assert code("request_run", reference, "--plan", "0" * 64) == 3
+    an_order(records, date(2026, 11, 19))
+    assert code("request_run", reference, "--plan", plan["plan_hash"]) == 3
+    assert command("request_show", reference)["state"] == "planned"
+
+
+def test_an_erasure_that_waits_says_so(records) -> None:
+    access = filing(records, "access")["reference"]
+    erasure = filing(records, "erasure")["reference"]
+    assert code("request_run", erasure, "--yes") == 3
+    assert command("request_show", erasure)["state"] == "confirmed"
+    assert command("request_show", access)["state"] == "identity"
+
+
+def test_running_twice_is_once(records, outbox) -> None:
+    reference = filing(records, "erasure")["reference"]
+    command("request_run", reference, "--yes")
+    assert code("request_run", reference, "--yes") == 3
+    with_letters(timezone.now())
+    assert len([m for m in outbox if "removed" in m.subject]) == 1
+
+
+def test_queueing_leaves_it_to_the_workers(records) -> None:
+    reference = filing(records, "erasure")["reference"]
+    assert command("request_run", reference, "--yes", "--queue")["state"] == "confirmed"
+
+
+def test_for_people_they_print_sentences(records) -> None:
+    reference = filing(records, "erasure")["reference"]
+    for words in (("request_plan", reference), ("request_run", reference, "--yes"), ("request_show", reference)):
+        out = io.StringIO()
+        call_command(*words, stdout=out)
+        assert out.getvalue().strip() and "alice" not in out.getvalue().lower()
+
+
+def test_the_shapes_of_the_other_commands_are_published_too(records) -> None:
+    schema = json.loads((SCHEMAS / "data_map.json").read_text())
+    jsonschema.validate(datamap.as_json(), schema)
+    assert command("hold", records.reference)["holds"]
+    swept = command("retention_sweep", "--on", "2032-01-01", "--dry-run")
+    assert swept["due"] > 0 and swept["erased"] == 0
+
+
+def test_every_schema_is_valid() -> None:
+    for path in SCHEMAS.glob("*.json"):
+        jsonschema.Draft202012Validator.check_schema(json.loads(path.read_text()))

@@ -1,0 +1,316 @@
+"""Carrying out: in order, once, for the confirmed plan only, whatever dies on the way."""
+
+from __future__ import annotations
+
+import threading
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection, connections
+
+from accounts.models import Address, Communication, Customer, FreightAccount, LoginAddress, Session, User
+from orders.models import Order
+from privacy import audit, gate, vault
+from privacy.gate.log import AccessEntry
+from privacy.gate.system import system
+from privacy.requests import checkpoints, execute, export, hooks, outcome, services
+from privacy.requests.models import STEPS, Decision, Export, Letter, Request, RequestEvent, State
+from privacy.retention import holds
+from privacy.subjects import Subject
+from privacy.vault.models import DataKey, Tombstone
+from tests import factories
+from tests.orders.factories import an_order, an_rma, as_customer
+from tests.privacy.requests.conftest import NOW, OPERATOR, Clock, confirmed, filed, run, with_letters
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing in the program may catch it."""
+
+
+def kill_at(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the next process that reaches the checkpoint die there."""
+
+    def reach(reached: str) -> None:
+        if reached == name:
+            monkeypatch.undo()
+            raise Killed
+
+    monkeypatch.setattr(checkpoints, "reach", reach)
+
+
+def test_an_erasure_leaves_the_file_and_the_block_token_and_nothing_else(alice, bob, old_order, outbox) -> None:
+    subject = alice.subject_id
+    request = confirmed(alice)
+    run(request)
+
+    assert request.state == State.CLOSED
+    assert not Subject.objects.filter(pk=subject).exists()
+    assert not User.objects.exists() and not LoginAddress.objects.exists() and not Session.objects.exists()
+    assert list(Customer.objects.values_list("pk", flat=True)) == [bob.pk]
+    assert list(Address.objects.values_list("customer", flat=True)) == [bob.pk]
+    assert not FreightAccount.objects.exists() and not Communication.objects.exists()
+    order = Order.objects.get(pk=old_order.pk)
+    assert order.customer_id is None and order.sealed_order is None and order.sealed_fulfilment is None
+    assert order.lines.count() == 1, "what was sold stays for statistics"
+    assert vault.blocks.is_blocked("email", "ALICE@example.com")
+    assert vault.blocks.is_blocked("customer_ref", alice.reference)
+    assert not vault.blocks.is_blocked("email", "bob@example.com")
+    assert Tombstone.objects.filter(reference=request.reference).count() == 1
+    assert [m.subject for m in outbox].count("Your data was removed") == 1
+    # Neither database names the person any more, the log of accesses and the file included.
+    assert not AccessEntry.objects.filter(subject_id=subject).exists()
+    live = DataKey.objects.filter(owner_id=subject, destroyed_at=None)
+    assert not live.exists()
+    assert not Letter.objects.exclude(sealed_letter=None).exists()
+    with system("demo"):
+        assert Customer.objects.get(pk=bob.pk).first_name == "Bob"
+
+
+def test_what_must_stay_stays_with_its_customer_number_and_goes_with_the_last_record(alice, kept_order) -> None:
+    subject = alice.subject_id
+    request = confirmed(alice)
+    run(request)
+
+    assert request.state == State.CLOSED and request.subject_id == subject
+    order = Order.objects.get(pk=kept_order.pk)
+    assert order.sealed_order is not None and order.sealed_fulfilment is None and order.customer_id == alice.pk
+    shell = Customer.objects.get(pk=alice.pk)
+    assert shell.sealed_account is None and shell.user_id is None
+    assert not User.objects.exists(), "the login goes at once"
+    pinned = Decision.objects.get(record_id=kept_order.pk, envelope="order")
+    assert (pinned.pinned, pinned.done_at, pinned.until) == (True, None, date(2031, 12, 31))
+    with system("demo"):
+        assert order.invoice_name == "Alice Whitfield"
+        assert isinstance(order.ship_street, vault.Unreadable) or order.ship_street == ""
+
+
+def test_each_step_is_done_once_and_in_order(alice, old_order) -> None:
+    request = confirmed(alice)
+    run(request)
+    done = list(request.events.filter(kind="step").values_list("step", flat=True))
+    assert done == [one for one in STEPS["erasure"] if one != "plan"]
+    states = [e.kind for e in request.events.all() if e.kind in State.values]
+    assert states == [
+        "received", "identity", "planned", "confirmed", "executing", "executed", "replied", "closed",
+    ]  # fmt: skip
+    assert execute.advance(request.pk, now=NOW + timedelta(days=1)) == "idle"
+
+
+@pytest.mark.parametrize("checkpoint", [*STEPS["erasure"][1:], "between_commits"])
+def test_killed_anywhere_it_is_finished_once(alice, old_order, kept_order, checkpoint, monkeypatch, outbox) -> None:
+    request = confirmed(alice)
+    kill_at(checkpoint, monkeypatch)
+    clock = Clock()
+    with pytest.raises(Killed):
+        for _ in range(30):
+            execute.advance(request.pk, now=clock())
+            with_letters(clock())
+            clock.now += timedelta(seconds=20)
+    clock.now += timedelta(minutes=5)
+    run(request, clock)
+
+    assert request.state == State.CLOSED
+    shown = services.show(request)
+    assert shown["attempts"] >= 2
+    assert all(s["done_at"] for s in shown["steps"])
+    assert len([m for m in outbox if m.subject.startswith("Your data was removed")]) == 1
+    assert Tombstone.objects.filter(reference=request.reference).count() == 1
+    steps = list(RequestEvent.objects.filter(request=request, kind="step").values_list("step", flat=True))
+    assert len(steps) == len(set(steps))
+    erased = audit.history(reference=request.reference).filter(action="record.erased")
+    assert erased.count() == len({e.record for e in erased})
+    assert Order.objects.get(pk=old_order.pk).sealed_order is None
+    assert not request.decisions.filter(action="erase", done_at=None).exists()
+
+
+def test_after_a_kill_between_the_two_commits_the_rows_already_read_erased(alice, monkeypatch) -> None:
+    request = confirmed(alice)
+    kill_at("between_commits", monkeypatch)
+    with pytest.raises(Killed):
+        for _ in range(10):
+            execute.advance(request.pk, now=NOW)
+    with system("demo"):
+        row = Customer.objects.get(pk=alice.pk)
+        assert row.sealed_account is not None
+        assert isinstance(row.first_name, vault.Erased)
+
+
+def test_a_message_proves_nothing(alice) -> None:
+    request = filed(alice)
+    services.make_plan(request, actor=as_customer(alice), now=NOW)
+    for step in STEPS["erasure"]:
+        assert (
+            execute.advance(request.pk, now=NOW, step=step, version=request.version) == "stale" or step == request.step
+        )
+    # Even a row that says "erase" does not make it so: the confirmation is looked at in the table.
+    Request.objects.filter(pk=request.pk).update(step="erase", next_action_at=NOW)
+    assert execute.advance(request.pk, now=NOW) == "retry"
+    request.refresh_from_db()
+    assert request.last_error == "NotConfirmed"
+    with gate.acting(as_customer(alice)):
+        assert Customer.objects.get(pk=alice.pk).first_name == "Alice"
+
+
+def test_an_old_message_does_nothing(alice) -> None:
+    request = confirmed(alice)
+    step, version = request.step, request.version
+    assert execute.advance(request.pk, now=NOW, step=step, version=version) == "wait_for_access"
+    assert execute.advance(request.pk, now=NOW, step=step, version=version) == "stale"
+    assert request.events.filter(kind="step").count() == 1
+
+
+def test_an_erasure_waits_for_the_copy_and_the_copy_shows_what_was_there(alice) -> None:
+    erasure = confirmed(alice)
+    access = filed(alice, "access")
+    clock = Clock()
+    assert execute.run(erasure.pk, clock=clock, pause=lambda: None) == "waiting"
+    run(access, clock)
+    assert access.state == State.REPLIED and Export.objects.get().deleted_at is None
+    assert execute.run(erasure.pk, clock=clock, pause=lambda: None) == "waiting", "it was not fetched yet"
+    _, chunks = export.fetch(access, actor=as_customer(alice), now=clock())
+    assert b"".join(chunks)[:2] == b"PK"
+    run(access, clock)
+    assert access.state == State.CLOSED
+    run(erasure, clock)
+    assert erasure.state == State.CLOSED
+    assert Export.objects.get().deleted_at is not None
+    with pytest.raises(export.NoCopy):
+        export.fetch(access, actor=OPERATOR, now=clock())
+
+
+def test_a_strangers_unproved_question_holds_nothing_up(alice) -> None:
+    services.ask(kind="access", email="alice@example.com", actor=gate.ANONYMOUS, now=NOW)
+    request = confirmed(alice)
+    run(request)
+    assert request.state == State.CLOSED
+
+
+def test_a_hold_placed_after_the_confirmation_is_kept_back(alice, old_order, monkeypatch) -> None:
+    request = confirmed(alice)
+    for _ in range(4):  # up to and with the block tokens: the plan was looked at for the last time
+        execute.advance(request.pk, now=NOW)
+    holds.place("orders.order", old_order.pk, reason="claim", actor=OPERATOR, now=NOW)
+    run(request)
+    assert request.state == State.CLOSED
+    assert Order.objects.get(pk=old_order.pk).sealed_order is not None
+    held = request.decisions.get(record_id=old_order.pk, envelope="order")
+    assert (held.action, held.code, held.pinned, held.until) == ("keep", "KEEP_CLAIMS", True, None)
+    with system("erasure", subject=request.owner_id):
+        kept = outcome.lines(request)["kept"]
+    assert f"Order {old_order.number}" in {one["title"] for one in kept}
+
+
+def test_an_open_return_keeps_its_contact_and_the_rest_goes(alice) -> None:
+    rma = an_rma(alice)
+    request = confirmed(alice)
+    run(request)
+    rma.refresh_from_db()
+    assert request.state == State.CLOSED and rma.sealed_rma is not None
+    assert not FreightAccount.objects.filter(customer=alice).exists()
+
+
+def test_it_is_parked_after_ten_failures_and_goes_on_by_a_persons_decision(alice, monkeypatch) -> None:
+    request = confirmed(alice)
+    people = hooks.people()
+    broken = hooks.People(people.find, people.address, people.name, lambda *_: 1 / 0, people.has_login)
+    monkeypatch.setattr(hooks, "_people", broken)
+    clock = Clock()
+    words = []
+    for _ in range(12):
+        words.append(execute.advance(request.pk, now=clock()))
+        clock.now += timedelta(hours=2)
+    request.refresh_from_db()
+    assert words == ["wait_for_access", *["retry"] * 9, "parked", "idle"]
+    assert (request.state, request.attempts, request.last_error) == (State.PARKED, 10, "ZeroDivisionError")
+    assert audit.history(reference=request.reference).filter(action="request.parked").count() == 1
+    monkeypatch.undo()
+    services.resume(request, actor=OPERATOR, now=clock())
+    run(request, clock)
+    assert request.state == State.CLOSED
+
+
+def test_the_lease_doubles_up_to_an_hour() -> None:
+    assert [execute.lease(n).total_seconds() for n in (0, 1, 2, 3, 7, 8, 50)] == [30, 30, 60, 120, 1920, 3600, 3600]
+
+
+def test_everybody_is_signed_out_and_waiting_mail_stops(alice, client: Any) -> None:
+    from privacy.requests import letters
+
+    client.force_login(alice.user)
+    assert Session.objects.exists()
+    letters.queue_message(_message("alice@example.com"), "other:1", now=NOW, subject=alice.subject_id)
+    request = confirmed(alice)
+    for _ in range(3):
+        execute.advance(request.pk, now=NOW)
+    assert not Session.objects.exists()
+    other = Letter.objects.get(key="other:1")
+    assert other.stopped_at is not None and other.sealed_letter is None and other.sent_at is None
+
+
+def test_the_copy_of_a_company_contact_and_its_erasure_leave_the_company(db) -> None:
+    firm = factories.company("Lumen Works")
+    anna = factories.customer("Anna", "Agent", email="anna@lumen.example", company=firm)
+    an_order(anna, date(2024, 5, 2), invoiced=date(2024, 5, 10), shipped=date(2024, 5, 10), paid=date(2024, 5, 10))
+    request = confirmed(anna)
+    run(request)
+    firm.refresh_from_db()
+    assert request.state == State.CLOSED and firm.sealed_company is not None
+
+
+def _message(to: str) -> Any:
+    from django.core.mail import EmailMultiAlternatives
+
+    return EmailMultiAlternatives("News", "Text", to=[to])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_four_workers_at_once_do_each_step_once(alice, old_order, kept_order) -> None:
+    request = confirmed(alice)
+    clock, gate_ = Clock(), threading.Barrier(4)
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            gate_.wait()
+            for _ in range(60):
+                execute.advance(request.pk, now=clock())
+        except BaseException as error:
+            failures.append(error)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    run(request, clock)
+    assert request.state == State.CLOSED
+    steps = list(request.events.filter(kind="step").values_list("step", flat=True))
+    assert len(steps) == len(set(steps)) == len(STEPS["erasure"]) - 1
+    assert Letter.objects.filter(request=request, kind="erasure_done").count() == 1
+    assert Tombstone.objects.count() == 1
+    assert connection.in_atomic_block is False
+
+
+@pytest.mark.django_db(transaction=True)
+def test_sixteen_filings_at_once_are_one_request(alice) -> None:
+    barrier, made = threading.Barrier(16), []
+
+    def work() -> None:
+        try:
+            barrier.wait()
+            made.append(filed(alice).pk)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=work) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 16 and len(set(made)) == 1
+    assert Request.objects.count() == 1
+    assert RequestEvent.objects.filter(kind="received").count() == 16

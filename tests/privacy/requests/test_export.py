@@ -1,0 +1,211 @@
+"""The copy: everything about the person, nothing about anybody else, readable by nobody on the way."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import zipfile
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from accounts.models import Customer
+from privacy import audit, gate
+from privacy.gate.log import AccessEntry
+from privacy.gate.system import system
+from privacy.requests import contents, export, services
+from privacy.requests.models import Export, Request, State
+from tests import factories
+from tests.orders.factories import BILL, SHIP, an_order, as_customer
+from tests.privacy.requests.conftest import NOW, OPERATOR, Clock, filed, run
+
+SCHEMAS = Path(__file__).parents[3] / "docs" / "schemas"
+
+
+def copy_of(customer: Customer, clock: Clock | None = None) -> tuple[Request, zipfile.ZipFile]:
+    clock = clock or Clock()
+    request = filed(customer, "access")
+    run(request, clock)
+    _, chunks = export.fetch(request, actor=as_customer(customer), now=clock())
+    return request, zipfile.ZipFile(io.BytesIO(b"".join(chunks)))
+
+
+def text_of(archive: zipfile.ZipFile) -> str:
+    return "\n".join(archive.read(name).decode() for name in archive.namelist())
+
+
+def test_the_copy_holds_every_value_and_nothing_of_anybody_else(alice, bob, old_order, kept_order) -> None:
+    factories.ssn(alice)
+    an_order(bob, date(2026, 11, 2), ship_name="Bob Baker", ship_street="4 Stranger Street")
+    request, archive = copy_of(alice)
+    assert request.state == State.REPLIED
+    for name in ("index.html", "data.json", "tables/accounts-customer.csv", "tables/orders-order.csv"):
+        assert name in archive.namelist()
+    page, data = archive.read("index.html").decode(), archive.read("data.json").decode()
+    whole = text_of(archive)
+    for value in (
+        "Alice", "Archer", "alice@example.com", "17 Quince Row", "Alice asks about a filter.", alice.reference,
+        old_order.number, kept_order.number, SHIP["ship_street"], SHIP["notes"], BILL["invoice_name"], "1495",
+    ):  # fmt: skip
+        assert value in page, value
+        assert value in data, value
+    for value in ("Bob", "Baker", "4 Stranger Street", "bob@example.com", bob.reference):
+        assert value not in whole, value
+    assert "536-90-4399" not in whole and "4399" in page, "a social security number by its last four"
+    assert "FA-77-1234" not in whole
+
+
+def test_the_page_has_each_letter_of_article_15_for_this_person(alice, kept_order) -> None:
+    _, archive = copy_of(alice)
+    page = archive.read("index.html").decode()
+    for anchor in (
+        "purposes",
+        "categories",
+        "recipients",
+        "periods",
+        "rights",
+        "complaint",
+        "sources",
+        "automated",
+        "transfers",
+    ):
+        assert f'id="{anchor}"' in page, anchor
+    assert "carrier" in page, "recipients are named"
+    assert "31 December 2031" in page, "the period of her own order"
+    assert "edpb.europa.eu" in page and "Information Commissioner" not in page, "she lives in Germany"
+    assert "No decision about you is made by a program alone" in page
+
+
+def test_data_json_is_what_its_schema_says(alice, kept_order) -> None:
+    _, archive = copy_of(alice)
+    schema = json.loads((SCHEMAS / "copy.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    data = json.loads(archive.read("data.json"))
+    jsonschema.validate(data, schema)
+    order = next(r for r in data["records"] if r["label"] == "orders.order")
+    assert {k["until"] for k in order["kept"]} >= {"2031-12-31"}
+
+
+def test_who_looked_is_in_the_copy_by_role(alice) -> None:
+    carol = factories.staff()
+    with gate.acting(carol.as_actor()):
+        assert Customer.objects.get(pk=alice.pk).first_name == "Alice"
+    _, archive = copy_of(alice)
+    whole = text_of(archive)
+    assert "sales" in archive.read("tables/privacy-accessentry.csv").decode()
+    assert str(carol.pk) not in whole and "carol" not in whole
+
+
+@pytest.mark.parametrize("value", ["=1+1", "+1", "-x", "@SUM(A1)", "\tx", "\rx", "＝1"])
+def test_no_cell_is_a_formula(value) -> None:
+    assert contents.cell(value)[0] == "'"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [("-12.5", "-12.5"), (None, ""), (True, "yes"), (3, "3"), ("a=b", "a=b"), ("", "")]
+)
+def test_other_cells_are_what_they_are(value, shown) -> None:
+    assert contents.cell(value) == shown
+
+
+def test_a_formula_typed_by_the_person_comes_back_as_text(alice) -> None:
+    with system("demo"):
+        alice.first_name = "=HYPERLINK(1)"
+        alice.save()
+    _, archive = copy_of(alice)
+    table = archive.read("tables/accounts-customer.csv").decode("utf-8-sig")
+    (row,) = csv.DictReader(io.StringIO(table))
+    assert row["First name"] == "'=HYPERLINK(1)"
+
+
+def test_markup_typed_by_the_person_is_shown_not_run(alice) -> None:
+    with system("demo"):
+        alice.last_name = "<script>alert(1)</script>"
+        alice.save()
+    _, archive = copy_of(alice)
+    assert "<script>" not in archive.read("index.html").decode()
+
+
+def test_on_disk_it_is_sealed_under_a_random_name(alice) -> None:
+    request, _ = copy_of(alice)
+    (path,) = export.folder().iterdir()
+    assert path.read_bytes()[:2] != b"PK" and b"Alice" not in path.read_bytes()
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert "alice" not in path.name and request.reference not in path.name
+
+
+def test_after_a_week_it_is_gone(alice) -> None:
+    request = filed(alice, "access")
+    clock = Clock()
+    run(request, clock)
+    with pytest.raises(export.NoCopy):
+        export.fetch(request, actor=as_customer(alice), now=NOW + timedelta(days=8))
+    assert export.expire(now=NOW + timedelta(days=6)) == 0
+    assert export.expire(now=NOW + timedelta(days=8)) == 1
+    assert export.expire(now=NOW + timedelta(days=8)) == 0
+    assert not list(export.folder().iterdir())
+    clock.now = NOW + timedelta(days=8)
+    run(request, clock)
+    assert request.state == State.CLOSED
+
+
+def test_a_fetch_is_counted_audited_and_shown_to_the_person(alice) -> None:
+    request = filed(alice, "access")
+    run(request)
+    _, chunks = export.fetch(request, actor=OPERATOR, now=NOW, via="command")
+    assert sum(map(len, chunks)) == Export.objects.get().size
+    assert Export.objects.get().downloads == 1
+    assert audit.history(reference=request.reference).filter(action="copy.fetched").count() == 1
+    assert AccessEntry.objects.filter(subject_id=alice.subject_id, envelopes={"privacy.export/export": 1}).count() == 1
+
+
+def test_bob_does_not_fetch_alices_copy(alice, bob) -> None:
+    request = filed(alice, "access")
+    run(request)
+    with pytest.raises(services.NotYours):
+        export.fetch(request, actor=as_customer(bob), now=NOW)
+
+
+def test_what_cannot_be_opened_stops_the_copy_and_leaves_no_file(alice, monkeypatch) -> None:
+    request = filed(alice, "access")
+    with (
+        pytest.raises(contents.CopyIncomplete),
+        gate.acting(as_customer(factories.customer("Eve", email="eve@example.com"))),
+    ):
+        export.build(request, now=NOW)
+    assert not list(export.folder().iterdir())
+
+
+def test_nobody_held_gets_a_copy_that_says_so(db) -> None:
+    user = factories.login("zoe", "zoe@example.com")
+    nobody = type("C", (), {"pk": user.pk, "subject_id": user.subject_id, "company_id": None})
+    _, archive = copy_of(nobody)
+    assert "zoe" in archive.read("data.json").decode()
+
+
+def test_a_file_nobody_knows_is_removed(alice) -> None:
+    orphan = export.folder() / f"{'0' * 32}{export.SUFFIX}"
+    orphan.write_bytes(b"x")
+    assert export.expire(now=NOW - timedelta(days=3650)) == 0
+    assert export.expire(now=NOW + timedelta(days=3650)) == 1
+
+
+def test_ten_times_the_records_need_as_many_queries_per_record(alice, django_assert_max_num_queries: Any) -> None:
+    def queries() -> int:
+        request = Request(
+            kind="access", subject_id=alice.subject_id, owner_id=alice.subject_id, reference="x", country="DE"
+        )
+        with django_assert_max_num_queries(500) as seen, system("export", subject=alice.subject_id):
+            sink = io.BytesIO()
+            export._write(sink, request, NOW)
+        return len(seen)
+
+    factories.address(alice)
+    few = queries()
+    for _ in range(30):
+        factories.address(alice)
+    assert queries() <= few + 3

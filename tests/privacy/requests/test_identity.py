@@ -1,0 +1,64 @@
+"""References, codes and links."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from privacy.requests import identity
+from privacy.requests.models import OneTimeLink
+from tests.privacy.requests.conftest import NOW, filed
+
+
+def test_a_reference_survives_the_telephone() -> None:
+    reference = identity.new_reference(2026)
+    assert identity.read_reference(reference.lower().replace("-", " ")) == reference
+    assert identity.read_reference(reference.replace("0", "o").replace("1", "l")) == reference
+
+
+def test_every_wrong_character_in_a_reference_is_noticed() -> None:
+    reference = identity.new_reference(2026)
+    for place in (8, 9, 10, 11, 13, 14):
+        for other in identity.ALPHABET:
+            typed = reference[:place] + other + reference[place + 1 :]
+            assert (identity.read_reference(typed) == reference) is (other == reference[place])
+            assert identity.read_reference(typed) in (None, reference)
+
+
+@pytest.mark.parametrize("typed", ["", "PR", "PR-2026-7K3M", "PR-2026-7K3M-9Q-1", "1 OR 1=1", "PR-2026-é777-77"])
+def test_what_is_no_reference_is_none(typed: str) -> None:
+    assert identity.read_reference(typed) is None
+
+
+def test_a_code_is_kept_as_a_hash_only_and_read_in_any_spelling() -> None:
+    code, hashed = identity.new_code()
+    assert code.replace("-", "") not in hashed
+    assert identity.code_matches(code.lower().replace("-", " "), hashed)
+    assert not identity.code_matches(code[:-1] + ("A" if code[-1] != "A" else "B"), hashed)
+    assert not identity.code_matches(code, "")
+
+
+def test_a_link_works_once(alice) -> None:
+    request = filed(alice)
+    token = identity.make_link(request, OneTimeLink.Purpose.RESULT, now=NOW)
+    assert token not in str(OneTimeLink.objects.values())
+    assert identity.look(token, now=NOW).request == request
+    assert identity.look(token, now=NOW).request == request, "looking does not use it up"
+    assert identity.use(token, now=NOW).request == request
+    with pytest.raises(identity.LinkRefused):
+        identity.use(token, now=NOW)
+    with pytest.raises(identity.LinkRefused):
+        identity.look(token, now=NOW)
+
+
+def test_a_link_expires(alice) -> None:
+    token = identity.make_link(filed(alice), OneTimeLink.Purpose.IDENTITY, now=NOW)
+    later = NOW + identity.LINK_LIVES + timedelta(seconds=1)
+    with pytest.raises(identity.LinkRefused):
+        identity.use(token, now=later)
+
+
+def test_an_unknown_token_is_refused(db) -> None:
+    with pytest.raises(identity.LinkRefused):
+        identity.use("made-up", now=NOW)

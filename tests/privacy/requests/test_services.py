@@ -1,0 +1,380 @@
+"""Filing, identity, plan, confirmation, and the other ways to end."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+
+import pytest
+from django.db import IntegrityError, transaction
+
+from privacy import audit, gate, personal_data
+from privacy.gate.system import system
+from privacy.requests import execute, history, identity, services
+from privacy.requests.models import TRANSITIONS, Letter, Request, RequestEvent, State
+from tests import factories
+from tests.orders.factories import an_order, an_rma, as_customer
+from tests.privacy.requests.conftest import ANYBODY, NOW, OPERATOR, PRIVACY, TODAY, confirmed, filed, run, with_letters
+
+
+def texts(request: Request, kind: str) -> list[str]:
+    with system("letter"):
+        return [letter.text for letter in Letter.objects.filter(request=request, kind=kind)]
+
+
+# Filing
+
+
+def test_filing_writes_request_receipt_audit_letter_and_the_next_look_at_once(alice) -> None:
+    request = filed(alice)
+    assert identity.read_reference(request.reference) == request.reference
+    assert (request.received_on, request.due_on, request.legal_due_on) == (
+        TODAY,
+        date(2026, 12, 20),
+        date(2026, 12, 21),
+    )
+    assert [e.kind for e in request.events.all()] == ["received", "identity"]
+    assert request.next_action_at == NOW and request.step == "plan"
+    assert audit.history(reference=request.reference).filter(action="request.filed").count() == 1
+    (text,) = texts(request, "acknowledgement")
+    assert request.reference in text and "20 December 2026" in text and request.outcome_code in text
+
+
+def test_nothing_about_a_person_stands_in_the_clear(alice) -> None:
+    request = filed(alice)
+    row = Request.objects.filter(pk=request.pk).values().get()
+    seen = " ".join(str(bytes(v) if isinstance(v, memoryview) else v) for v in row.values())
+    assert "alice" not in seen.lower() and "archer" not in seen.lower()
+    assert request.outcome_code not in seen
+
+
+def test_the_same_question_twice_is_one_request_with_two_receipts(alice) -> None:
+    first = filed(alice, "access")
+    second = filed(alice, "access", now=NOW + timedelta(days=3), received_on=TODAY + timedelta(days=3))
+    assert first.pk == second.pk and Request.objects.count() == 1
+    assert [e.on for e in first.events.filter(kind="received")] == [TODAY, TODAY + timedelta(days=3)]
+    second.refresh_from_db()
+    assert second.due_on == date(2026, 12, 20), "the earliest receipt counts"
+    assert len(texts(first, "acknowledgement")) == 2
+
+
+def test_a_receipt_found_later_moves_the_clock_back(alice) -> None:
+    request = filed(alice)
+    services.file(
+        kind="erasure", subject=alice.subject_id, channel="mail", received_on=date(2026, 11, 2), identity="pending",
+        actor=OPERATOR, now=NOW,
+    )  # fmt: skip
+    request.refresh_from_db()
+    assert (request.received_on, request.due_on) == (date(2026, 11, 2), date(2026, 12, 2))
+
+
+def test_two_kinds_are_two_requests(alice) -> None:
+    assert filed(alice, "access").pk != filed(alice, "erasure").pk
+
+
+def test_the_database_refuses_a_second_open_request_of_a_kind(alice) -> None:
+    request = filed(alice)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Request(
+            reference="PR-2026-0000-00", kind="erasure", channel="web", subject_id=alice.subject_id, filed_at=NOW,
+            received_on=TODAY, due_on=TODAY, legal_due_on=TODAY,
+        ).save()  # fmt: skip
+    services.withdraw(request, actor=as_customer(alice), now=NOW)
+    assert filed(alice).pk != request.pk
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"received_on": TODAY + timedelta(days=1)},
+        {"received_on": date(2019, 1, 1)},
+        {"kind": "everything"},
+        {"channel": "pigeon"},
+        {"identity": "belief"},
+        {"identity": "login"},
+        {"identity": "link"},
+        {"email": "no address"},
+        {"subject": None},
+        {"subject": None, "email": "x@example.com", "identity": "staff"},
+        {"email": "a@b.example\nBcc: c@d.example"},
+    ],
+)
+def test_what_cannot_be_a_request_is_refused_without_a_trace(alice, data) -> None:
+    given = {
+        "kind": "access",
+        "subject": alice.subject_id,
+        "channel": "phone",
+        "received_on": TODAY,
+        "identity": "pending",
+    } | data
+    with pytest.raises(services.BadRequest) as refused:
+        services.file(**given, actor=OPERATOR, now=NOW)
+    assert not Request.objects.exists() and not Letter.objects.exists()
+    assert "alice" not in str(refused.value).lower()
+
+
+def test_a_customer_files_for_nobody_else(alice, bob) -> None:
+    with pytest.raises(services.NotYours):
+        services.file(
+            kind="erasure", subject=alice.subject_id, channel="web", received_on=TODAY, identity="login",
+            actor=as_customer(bob), now=NOW,
+        )  # fmt: skip
+
+
+def test_an_anonymous_visitor_states_no_identity(alice) -> None:
+    with pytest.raises(services.BadRequest):
+        services.file(
+            kind="erasure",
+            subject=alice.subject_id,
+            channel="web",
+            received_on=TODAY,
+            identity="callback",
+            actor=ANYBODY,
+            now=NOW,
+        )
+
+
+# Without a login
+
+
+def ask(email: str, kind: str = "access") -> None:
+    assert services.ask(kind=kind, email=email, actor=ANYBODY, now=NOW) is None
+
+
+def link_in(text: str) -> str:
+    return re.search(r"/privacy/link/([\w-]+)/", text)[1]
+
+
+def test_an_address_on_file_gets_a_link_and_the_link_proves_the_person(alice, outbox) -> None:
+    ask("ALICE@example.com")
+    request = Request.objects.get()
+    assert (request.state, request.subject_id, request.is_identified) == ("received", alice.subject_id, False)
+    with_letters(NOW)
+    (message,) = outbox
+    assert message.to == ["ALICE@example.com"] and "alice" not in message.subject.lower()
+    proved, code = services.redeem(link_in(message.body), now=NOW + timedelta(hours=1))
+    assert proved.pk == request.pk and code
+    request.refresh_from_db()
+    assert (request.state, request.identity, request.step) == ("identity", "link", "plan")
+    with pytest.raises(identity.LinkRefused):
+        services.redeem(link_in(message.body), now=NOW + timedelta(hours=1))
+
+
+def test_an_unknown_address_is_told_and_leads_to_nobody(alice, outbox) -> None:
+    ask("mallory@example.com")
+    request = Request.objects.get()
+    assert request.subject_id is None and not request.is_identified
+    assert not request.links.exists()
+    with_letters(NOW)
+    assert "no data" in outbox[0].body
+
+
+def test_a_shared_mailbox_proves_nobody(alice, outbox) -> None:
+    factories.customer("Anna", "Other", email="alice@example.com")
+    ask("alice@example.com")
+    request = Request.objects.get()
+    assert request.subject_id is None and not request.links.exists()
+    with_letters(NOW)
+    assert "Several people" in outbox[0].body and "Anna" not in outbox[0].body
+    services.identify(request, "callback", subject=alice.subject_id, actor=PRIVACY, now=NOW)
+    request.refresh_from_db()
+    assert (request.state, request.subject_id, request.owner_id) == ("identity", alice.subject_id, alice.subject_id)
+    with gate.acting(as_customer(alice)):
+        assert request.requester_email == "alice@example.com"
+
+
+def test_asking_again_does_not_flood_the_mailbox(alice) -> None:
+    for _ in range(5):
+        ask("alice@example.com")
+    assert Request.objects.count() == 1
+    assert Letter.objects.filter(kind="link_identity").count() == 1
+    for _ in range(5):
+        ask("mallory@example.com")
+    assert Letter.objects.filter(kind="not_identified").count() == 1
+
+
+def test_a_request_nobody_proved_ends_and_is_said_to_have_ended(alice) -> None:
+    ask("alice@example.com")
+    request = Request.objects.get()
+    assert execute.advance(request.pk, now=NOW + timedelta(days=3)) == "idle"
+    execute.advance(request.pk, now=NOW + timedelta(days=40))
+    request.refresh_from_db()
+    assert request.state == State.EXPIRED and request.next_action_at is None
+    assert len(texts(request, "expired")) == 1
+
+
+def test_a_login_proves_what_a_stranger_began(alice) -> None:
+    ask("alice@example.com", "erasure")
+    request = filed(alice)
+    assert Request.objects.get().pk == request.pk and request.is_identified
+
+
+# Plan and confirmation
+
+
+def test_a_plan_says_for_each_record_what_happens_and_why(alice, bob, old_order, kept_order) -> None:
+    request = filed(alice)
+    made = services.make_plan(request, actor=as_customer(alice), now=NOW)
+    shown = services.show(request)
+    fates = {
+        (d["label"], d["record"], x["envelope"]): (x["action"], x["code"], x["until"])
+        for d in shown["decisions"]
+        for x in d["data"]
+    }
+    assert fates["orders.order", str(old_order.pk), "order"][0] == "erase"
+    assert fates["orders.order", str(kept_order.pk), "order"] == ("keep", "KEEP_LI", "2031-12-31")
+    assert fates["accounts.customer", str(alice.pk), "account"][:2] == ("erase", "ERASE")
+    assert str(bob.pk) not in str(shown)
+    assert [one.name for one in made.leftovers] == ["request_file", "block_token"]
+    assert "17(3)(b)" not in str(shown), "US law is no legal obligation of the EU"
+
+
+def test_planning_twice_changes_nothing(alice, kept_order) -> None:
+    request = filed(alice)
+    first = services.make_plan(request, actor=as_customer(alice), now=NOW)
+    ids = list(request.decisions.values_list("pk", flat=True))
+    second = services.make_plan(request, actor=as_customer(alice), now=NOW + timedelta(minutes=5))
+    assert first.hash == second.hash and list(request.decisions.values_list("pk", flat=True)) == ids
+
+
+def test_another_hash_confirms_nothing(alice) -> None:
+    request = filed(alice)
+    services.make_plan(request, actor=as_customer(alice), now=NOW)
+    with pytest.raises(services.PlanChanged):
+        services.confirm(request, "0" * 64, actor=as_customer(alice), now=NOW)
+    request.refresh_from_db()
+    assert request.state == State.PLANNED and request.confirmed_hash == ""
+
+
+def test_a_plan_that_changed_must_be_confirmed_again(alice) -> None:
+    request = filed(alice)
+    seen = services.make_plan(request, actor=as_customer(alice), now=NOW)
+    an_order(alice, date(2026, 11, 19))
+    with pytest.raises(services.PlanChanged) as changed:
+        services.confirm(request, seen.hash, actor=as_customer(alice), now=NOW)
+    request.refresh_from_db()
+    assert request.plan_hash == changed.value.plan.hash != seen.hash
+    services.confirm(request, changed.value.plan.hash, actor=as_customer(alice), now=NOW)
+    request.refresh_from_db()
+    assert request.state == State.CONFIRMED
+
+
+def test_a_change_after_the_confirmation_goes_back_to_the_person(alice) -> None:
+    request = confirmed(alice)
+    an_order(alice, date(2026, 11, 19))
+    run(request)
+    assert request.state == State.PLANNED and request.confirmed_hash == ""
+    assert len(texts(request, "plan_changed")) == 1
+    with gate.acting(as_customer(alice)):
+        alice.refresh_from_db()
+        assert alice.first_name == "Alice", "nothing was removed"
+
+
+def test_open_matters_are_said_before(alice) -> None:
+    an_rma(alice)
+    an_order(alice, date(2026, 11, 2), invoiced=date(2026, 11, 3))
+    made = services.make_plan(filed(alice), actor=as_customer(alice), now=NOW)
+    assert len(made.warnings) >= 2
+
+
+def test_bob_neither_plans_nor_confirms_nor_withdraws_for_alice(alice, bob) -> None:
+    request = filed(alice)
+    made = services.make_plan(request, actor=as_customer(alice), now=NOW)
+    for act in (
+        lambda who: services.make_plan(request, actor=who, now=NOW),
+        lambda who: services.confirm(request, made.hash, actor=who, now=NOW),
+        lambda who: services.withdraw(request, actor=who, now=NOW),
+        lambda who: services.refuse(request, ground="x", authority="", actor=who, now=NOW),
+        lambda who: services.resume(request, actor=who, now=NOW),
+        lambda who: services.lines(request, actor=who),
+        lambda who: services.identify(request, "staff", subject=bob.subject_id, actor=who, now=NOW),
+    ):
+        for who in (as_customer(bob), ANYBODY):
+            with pytest.raises(services.NotYours):
+                act(who)
+
+
+def test_without_proof_nothing_is_planned(alice) -> None:
+    request = services.file(
+        kind="erasure", subject=alice.subject_id, channel="phone", received_on=TODAY, actor=OPERATOR, now=NOW
+    )
+    with pytest.raises(services.NotIdentified):
+        services.make_plan(request, actor=OPERATOR, now=NOW)
+    with pytest.raises(services.NotIdentified):
+        services.confirm(request, "0" * 64, actor=OPERATOR, now=NOW)
+
+
+# Other ends
+
+
+def test_it_can_be_taken_back_until_it_starts(alice) -> None:
+    request = confirmed(alice)
+    services.withdraw(request, actor=as_customer(alice), now=NOW)
+    assert request.state == State.WITHDRAWN and request.next_action_at is None
+    assert execute.advance(request.pk, now=NOW) == "idle"
+    assert len(texts(request, "withdrawn")) == 1
+
+
+def test_it_cannot_be_taken_back_after_it_started(alice) -> None:
+    request = confirmed(alice)
+    assert execute.advance(request.pk, now=NOW) == "wait_for_access"
+    request.refresh_from_db()
+    assert request.state == State.EXECUTING
+    with pytest.raises(services.NotAllowed):
+        services.withdraw(request, actor=as_customer(alice), now=NOW)
+
+
+def test_a_refusal_says_why_and_where_to_complain(alice) -> None:
+    request = filed(alice)
+    with pytest.raises(services.BadRequest):
+        services.refuse(request, ground=" ", authority="", actor=PRIVACY, now=NOW)
+    services.refuse(
+        request, ground="The request is manifestly unfounded.", authority="Art. 12(5) GDPR", actor=PRIVACY, now=NOW
+    )
+    (text,) = texts(request, "refused")
+    assert "manifestly unfounded" in text and "Art. 12(5)" in text and "data protection authority" in text
+
+
+def test_every_state_and_only_the_table_can_be_reached(alice) -> None:
+    request = filed(alice)
+    for before in State:
+        for after in State:
+            Request.objects.filter(pk=request.pk).update(state=before)
+            request.refresh_from_db()
+            if after in TRANSITIONS[before]:
+                history.move(request, after, actor=None, now=NOW)
+                assert request.state == after
+            else:
+                with pytest.raises(history.NotAllowed):
+                    history.move(request, after, actor=None, now=NOW)
+
+
+def test_events_are_append_only(alice) -> None:
+    event = filed(alice).events.first()
+    for change in (lambda: RequestEvent.objects.filter(pk=event.pk).update(kind="x"), lambda: event.delete()):
+        with pytest.raises(Exception, match="append-only"), transaction.atomic():
+            change()
+
+
+def test_the_outcome_stays_readable_with_reference_and_code_when_the_account_is_gone(alice, old_order) -> None:
+    request = filed(alice)
+    code = request.outcome_code
+    made = services.make_plan(request, actor=as_customer(alice), now=NOW)
+    services.confirm(request, made.hash, actor=as_customer(alice), now=NOW)
+    run(request)
+    found = services.by_code(request.reference.lower(), code, now=NOW + timedelta(days=90))
+    assert found["request"].state == State.CLOSED
+    assert f"Order {old_order.number}" in {one["title"] for one in found["erased"]}
+    assert found["leftovers"]
+    for reference, typed in ((request.reference, "AAAA-AAAA-AAAA"), ("PR-2026-0000-00", code), ("nonsense", code)):
+        with pytest.raises(services.WrongCode):
+            services.by_code(reference, typed, now=NOW)
+
+
+def test_a_file_outlives_the_person_and_leads_to_nobody(alice) -> None:
+    subject = alice.subject_id
+    request = confirmed(alice)
+    run(request)
+    assert request.subject_id is None and request.owner_id not in (None, subject)
+    facts = personal_data.request_facts(request)
+    assert facts.events["closed"] == TODAY and not facts.flags and facts.subject_id is None
