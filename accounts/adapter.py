@@ -1,0 +1,155 @@
+"""allauth's seams: what it says, where it sends, how it stores (seams of the login).
+
+What must never happen: an answer that tells whether somebody has an account, by its text or by the time a mail server
+takes; a secret of a second factor in clear; the program opening an address outside the login's own pages.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+from uuid import UUID, uuid4
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.mfa.adapter import DefaultMFAAdapter
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives
+from django.db import transaction
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts import claim, middleware, services
+from accounts.models import Customer, LoginAddress, User
+from privacy import audit, gate, subjects, vault
+from privacy.gate.system import system
+from privacy.requests import letters
+
+
+def address_of(record_id: UUID) -> str:
+    """Return a login's address: as the one who is logged in may see it, or for the login's own pages; else ""."""
+    address = _opened(record_id)
+    if isinstance(address, vault.Masked) and middleware.at_login():
+        with system("login"):
+            address = str(_opened(record_id))
+    return "" if isinstance(address, vault.Unreadable) else address
+
+
+def _opened(record_id: UUID) -> Any:
+    record = LoginAddress.objects.filter(pk=record_id).first()
+    return record.email if record else ""
+
+
+def display(user: User) -> str:
+    """Name a user in mails and messages without naming anybody (ACCOUNT_USER_DISPLAY)."""
+    return "you"
+
+
+class AccountAdapter(DefaultAccountAdapter):
+    """Sign-up, verification and mail of every login, staff included."""
+
+    def new_user(self, request: HttpRequest) -> User:
+        return User(created_at=timezone.now())
+
+    def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
+        """Save a new login with a subject of its own; a customer is made when one is needed (P16)."""
+        with transaction.atomic():
+            user.subject = subjects.create(now=user.created_at)
+            saved: User = super().save_user(request, user, form, commit=commit)
+            audit.record(
+                "account.created",
+                actor=gate.current(),
+                now=user.created_at,
+                subject=user.subject_id,
+                record=(User.vault_label, user.pk),
+                fields=["username", "email"],
+            )
+        return saved
+
+    def populate_username(self, request: HttpRequest, user: User) -> None:
+        """A user name is asked for, never made up."""
+
+    def clean_username(self, username: str, shallow: bool = False) -> str:
+        """Return an acceptable user name that nobody has. Raises ValidationError."""
+        if username.lower() in settings.ACCOUNT_USERNAME_BLACKLIST:
+            raise self.validation_error("username_blacklisted")
+        for validator in User._meta.get_field("username").validators:
+            validator(username)
+        if not shallow and User.objects.named(username).exists():
+            raise self.validation_error("username_taken")
+        return username
+
+    def set_password(self, user: User, password: str) -> None:
+        """Set a password; a one-time password is one no more."""
+        with transaction.atomic():
+            user.must_change_password = False
+            super().set_password(user, password)
+            audit.record(
+                "password.changed",
+                actor=gate.current(),
+                now=timezone.now(),
+                subject=user.subject_id,
+                record=(User.vault_label, user.pk),
+            )
+
+    def confirm_email(self, request: HttpRequest, email_address: Any) -> bool:
+        """Mark an address as verified, then look whether somebody on file has it (accounts/claim.py)."""
+        confirmed = super().confirm_email(request, email_address)
+        if confirmed:
+            claim.attempt(email_address.user, email_address.email, actor=gate.current(), now=timezone.now())
+        return confirmed
+
+    def post_login(self, request: HttpRequest, user: User, **kwargs: Any) -> Any:
+        """Note the day: an account's retention counts from its last use."""
+        services.touch(Customer.objects.filter(user=user).values_list("pk", flat=True), on=timezone.localdate())
+        return super().post_login(request, user, **kwargs)
+
+    def get_password_change_redirect_url(self, request: HttpRequest) -> str:
+        """Lead on to the account after a new password: the form itself would look as if nothing had happened."""
+        return reverse("account")
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Put the mail into the sealed outbox: no page waits for a mail server, and none can be timed by it."""
+        user = context.get("user")
+        message = self.render_mail(
+            template_prefix,
+            email,
+            {"email": email, "company": settings.COMPANY, "portal_url": settings.PORTAL_URL, **context},
+        )
+        assert isinstance(message, EmailMultiAlternatives)  # noqa: S101  the text part always exists
+        letters.queue_message(
+            message,
+            key=f"login:{uuid4()}",
+            now=timezone.now(),
+            kind=template_prefix.rpartition("/")[2],
+            subject=getattr(user, "subject_id", None),
+        )
+
+    def send_notification_mail(
+        self, template_prefix: str, user: User, context: dict[str, Any] | None = None, email: str | None = None
+    ) -> None:
+        """Tell the user about a change to the login; the letter belongs to the user's subject and ends with it."""
+        super().send_notification_mail(template_prefix, user, {**(context or {}), "user": user}, email)
+
+    def get_email_confirmation_url(self, request: HttpRequest, emailconfirmation: Any) -> str:
+        """Return the link for the mail; its host is ours, whatever the request's header says."""
+        return settings.PORTAL_URL + reverse("account_confirm_email", args=[emailconfirmation.key])
+
+    def get_reset_password_from_key_url(self, key: str) -> str:
+        """Return the link for the mail; its host is ours, whatever the request's header says."""
+        return settings.PORTAL_URL + reverse("account_reset_password_from_key", args=["UID", "KEY"]).replace(
+            "UID-KEY", key
+        )
+
+
+class MFAAdapter(DefaultMFAAdapter):
+    """Secrets of second factors are sealed."""
+
+    def encrypt(self, text: str) -> str:
+        return base64.b64encode(vault.seal_blob("totp", text.encode())).decode()
+
+    def decrypt(self, encrypted_text: str) -> str:
+        return vault.open_blob("totp", base64.b64decode(encrypted_text)).decode()
+
+    def get_totp_issuer(self) -> str:
+        return str(settings.COMPANY["name"])

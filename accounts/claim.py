@@ -1,0 +1,148 @@
+"""An address on file is claimed by the login that proved it (design, section C of the accounts).
+
+What must never happen: a login that sees somebody else's records because it shares a mailbox with them. Only one exact
+match with a private person who has no login yet is taken over at once; everything else waits for staff, and until then
+the login learns nothing, not even that there is a match. A wrong take-over is undone by staff, who unlink the login.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from django.db import models, transaction
+
+from accounts.models import ClaimReview, Customer, User
+from privacy import audit, datamap, vault
+from privacy.gate import Actor
+from privacy.requests.models import OPEN_STATES, Request
+from privacy.subjects import Subject
+
+
+class NotOpen(Exception):
+    """The review was decided before, the login or the customer is not free, or a privacy request of one of them runs."""
+
+
+def attempt(user: User, email: str, *, actor: Actor | None, now: datetime) -> Customer | None:
+    """Link `user` to the one private person on file with this verified address, and return that customer.
+
+    Otherwise return None; where there is a match that is not certain, a review is opened for staff (law scenario 11).
+    The caller vouches that the address was verified.
+    """
+    if user.is_staff or not email or Customer.objects.filter(user=user).exists():
+        return None
+    matches = [one for one in Customer.objects.find("customer.email", email).order_by("pk") if _is(one, email)]
+    obstacles = [(match, _obstacle(user, match, len(matches))) for match in matches]
+    if len(obstacles) == 1 and obstacles[0][1] is None:
+        return _link(user, matches[0], actor=actor, now=now)
+    for match, obstacle in obstacles:
+        with transaction.atomic():
+            review, opened = ClaimReview.objects.get_or_create(
+                user=user,
+                customer=match,
+                outcome=ClaimReview.Outcome.OPEN,
+                defaults={"reason": obstacle or ClaimReview.Reason.SEVERAL, "opened_at": now},
+            )
+            if opened:
+                audit.record(
+                    "claim.opened",
+                    actor=actor,
+                    now=now,
+                    subject=user.subject_id,
+                    record=(Customer.vault_label, match.pk),
+                    reason=review.reason,
+                )
+    return None
+
+
+def decide(review: ClaimReview, *, accept: bool, actor: Actor, now: datetime) -> None:
+    """Decide a review: link the login to the customer, or refuse. Raises NotOpen."""
+    with transaction.atomic():
+        open_review = (
+            ClaimReview.objects.select_for_update().filter(pk=review.pk, outcome=ClaimReview.Outcome.OPEN).first()
+        )
+        if open_review is None:
+            raise NotOpen
+        if accept:
+            _link(review.user, review.customer, actor=actor, now=now)
+        else:
+            audit.record(
+                "claim.refused",
+                actor=actor,
+                now=now,
+                subject=review.user.subject_id,
+                record=(Customer.vault_label, review.customer_id),
+            )
+        outcome = ClaimReview.Outcome.ACCEPTED if accept else ClaimReview.Outcome.REFUSED
+        ClaimReview.objects.filter(pk=review.pk).update(outcome=outcome, decided_at=now)
+
+
+def _is(customer: Customer, email: str) -> bool:
+    """Compare the address itself: an index that is not unique may meet another one by chance."""
+    with vault.internal():
+        on_file = customer.email
+        return bool(on_file) and on_file.strip().casefold() == email.strip().casefold()
+
+
+def _obstacle(user: User, customer: Customer, matches: int) -> str | None:
+    """Return why a match is not certain, or None."""
+    if matches > 1:
+        return ClaimReview.Reason.SEVERAL
+    if customer.user_id is not None:
+        return ClaimReview.Reason.TAKEN
+    if customer.kind != Customer.Kind.PERSON or customer.subject_id is None:
+        return ClaimReview.Reason.CONTACT
+    if _has_open_request(user.subject_id, customer.subject_id):
+        return ClaimReview.Reason.REQUEST
+    return None
+
+
+def _has_open_request(*subjects: UUID | None) -> bool:
+    """Say whether a request of one of them runs: its plan is about one person as it was when the plan was made."""
+    return Request.objects.filter(subject_id__in=[one for one in subjects if one], state__in=OPEN_STATES).exists()
+
+
+def _link(user: User, customer: Customer, *, actor: Actor | None, now: datetime) -> Customer:
+    with transaction.atomic():
+        customer = Customer.objects.select_for_update().get(pk=customer.pk)
+        if customer.user_id is not None or customer.subject_id is None:
+            raise NotOpen
+        own = Customer.objects.filter(user=user).first()
+        if own is not None and own.pk != customer.pk:
+            raise NotOpen
+        if _has_open_request(user.subject_id, customer.subject_id):
+            raise NotOpen
+        customer.user = user
+        customer.save(update_fields=["user"])
+        before = user.subject_id
+        audit.record(
+            "claim.linked",
+            actor=actor,
+            now=now,
+            subject=customer.subject_id,
+            record=(Customer.vault_label, customer.pk),
+        )
+        if before is not None and before != customer.subject_id:
+            merge(before, customer.subject_id)
+        user.subject_id = customer.subject_id
+    return customer
+
+
+def merge(subject: UUID, into: UUID) -> None:
+    """Make two subjects one: every record that names `subject` names `into` afterwards; the keys are re-wrapped last.
+
+    If the process dies between the two databases the records name `into` and a few keys still name `subject`: they do
+    not open until the merge is repeated, and nothing opens for anybody else.
+    """
+    for declaration in datamap.declarations():
+        path = declaration.subject_path
+        if path in {"subject", "subject_id"}:
+            declaration.model._base_manager.filter(**{path: subject}).update(**{path: into})
+    for relation in Subject._meta.related_objects:
+        if isinstance(relation.field, models.ForeignKey):
+            relation.related_model._base_manager.filter(**{relation.field.name: subject}).update(
+                **{relation.field.name: into}
+            )
+    Request.objects.filter(owner_id=subject).update(owner_id=into)  # no foreign key: it outlives its subject
+    Subject.objects.filter(pk=subject).delete()
+    vault.keys.reowner(("subject", subject), ("subject", into))

@@ -1,0 +1,147 @@
+"""Read a CSV file of personal data strictly, and tell what is wrong with it without repeating any of it.
+
+Strict: UTF-8, exactly the expected header, no NUL or other control characters, no field beyond the limit, no card
+number (P22). Nothing is repaired and nothing is trimmed: what is taken in equals what the file says. A value that a
+spreadsheet would run as a formula is harmless here and stays as it is; whoever writes a spreadsheet escapes it.
+"""
+
+from __future__ import annotations
+
+import csv
+import threading
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ValidationError
+
+from privacy import cards
+
+LIMIT = 20_000
+_field_size = threading.Lock()  # csv.field_size_limit is one number for the whole process
+
+
+@dataclass(eq=False)
+class Problem(Exception):
+    """What is wrong, where: the line and column, and a reason that never holds the value."""
+
+    line: int
+    column: str
+    reason: str
+
+    def __str__(self) -> str:
+        where = f"Line {self.line}" + (f", {self.column}" if self.column else "")
+        return f"{where}: {self.reason}"
+
+    def as_dict(self) -> dict[str, int | str]:
+        """Return the problem for `--json`."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One record of the file: the line on which it begins, and its values by column."""
+
+    line: int
+    values: dict[str, str]
+
+    def __getitem__(self, column: str) -> str:
+        return self.values[column]
+
+
+def read(
+    path: str | Path,
+    columns: Sequence[str],
+    *,
+    limit: int = LIMIT,
+    problems: list[Problem] | None = None,
+    card_columns: Sequence[str] = (),
+) -> Iterator[Row]:
+    """Yield the records of `path`, whose header must be exactly `columns`.
+
+    A bad record is appended to `problems` and left out, or raised where no list is given. A bad file (not readable,
+    not UTF-8, another header) raises Problem. `card_columns` are those in which a card number may stand because the
+    caller keeps nothing but its last four digits.
+    """
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file, _field_size:
+            rows = list(_read(file, list(columns), limit, frozenset(card_columns)))
+    except OSError:
+        raise Problem(0, "", "The file cannot be read.") from None
+    for found in rows:
+        if isinstance(found, Row):
+            yield found
+        elif problems is None or found.line <= 1:
+            raise found
+        else:
+            problems.append(found)
+
+
+def _read(file: Any, columns: list[str], limit: int, card_columns: frozenset[str]) -> Iterator[Row | Problem]:
+    before = csv.field_size_limit(limit)
+    reader = csv.reader(file, strict=True)
+    line = 1
+    try:
+        while True:
+            line = reader.line_num + 1
+            try:
+                values = next(reader)
+            except StopIteration:
+                if line == 1:
+                    yield Problem(1, "", "The file is empty.")
+                return
+            except csv.Error as error:
+                reason = (
+                    f"A field is longer than {limit:,} characters."
+                    if "field larger" in str(error)
+                    else "The line is not proper CSV."
+                )
+                yield Problem(line, "", reason)
+                continue
+            if line == 1:
+                if values != columns:
+                    yield Problem(1, "", f"The header must be: {', '.join(columns)}.")
+                    return
+            elif values:
+                yield _record(line, values, columns, card_columns)
+    except UnicodeDecodeError:
+        # The decoder reads ahead, so the line is not known; and a file that is not text is refused as a whole.
+        yield Problem(1, "", "The file is not UTF-8.")
+    finally:
+        csv.field_size_limit(before)
+
+
+def _record(line: int, values: list[str], columns: list[str], card_columns: frozenset[str]) -> Row | Problem:
+    if len(values) != len(columns):
+        return Problem(line, "", f"The line has {len(values)} fields instead of {len(columns)}.")
+    for column, value in zip(columns, values, strict=True):
+        if "\x00" in value:
+            return Problem(line, column, "There is a NUL character in it.")
+        if any(unicodedata.category(c) in ("Cc", "Cs") and c not in "\t\r\n" for c in value):
+            return Problem(line, column, "There is a control character in it.")
+        if column not in card_columns and cards.find(value, frozenset({cards.CARD})):
+            return Problem(line, column, "It looks like a payment card number, which is never stored.")
+    return Row(line, dict(zip(columns, values, strict=True)))
+
+
+def day(value: str) -> date:
+    """Return the date written as YYYY-MM-DD. Raises ValueError, without the value, for anything else."""
+    if len(value) == 10 and value.isascii():
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            pass
+    raise ValueError("It is not a date written as YYYY-MM-DD.")
+
+
+def checked(row: Row, column: str, check: Callable[[str], Any]) -> Any:
+    """Return what `check` makes of one value. Raises Problem with the line and column where it refuses."""
+    try:
+        return check(row[column])
+    except ValidationError as error:
+        raise Problem(row.line, column, " ".join(error.messages)) from None
+    except ValueError as error:
+        raise Problem(row.line, column, str(error)) from None

@@ -1,0 +1,128 @@
+"""Forms about a person's own data: contact data and addresses; and the words on the forms of sign-in and sign-up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allauth.account.forms import LoginForm as AllauthLoginForm
+from allauth.account.forms import SignupForm as AllauthSignupForm
+from django import forms
+
+from accounts import countries
+from accounts.models import Address
+from accounts.validators import no_card_number, validate_phone
+from privacy.mailbox import MailboxField
+from privacy.vault import SealedModel, Unreadable
+
+
+class LoginForm(AllauthLoginForm):
+    """allauth's form in our words."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["login"].label = "User name or e-mail address"
+        self.fields["login"].error_messages["required"] = "Enter your user name or e-mail address."
+        self.fields["password"].error_messages["required"] = "Enter your password."
+        if "remember" in self.fields:
+            self.fields["remember"].label = "Keep me signed in on this device"
+        for field in self.fields.values():
+            field.widget.attrs.pop("placeholder", None)
+
+
+class SignupForm(AllauthSignupForm):
+    """allauth's form in our words. User name, e-mail address, password: nothing else is asked (P16)."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["username"].label = "User name"
+        self.fields["username"].help_text = "Letters, digits and . _ + - are possible. It need not be your real name."
+        self.fields["username"].error_messages["required"] = "Choose a user name."
+        self.fields["email"].label = "E-mail address"
+        self.fields["email"].help_text = "We send a link to it, to make sure that it is yours."
+        self.fields["email"].error_messages |= {
+            "required": "Enter your e-mail address.",
+            "invalid": "Enter an e-mail address like name@example.com.",
+        }
+        self.fields["password1"].help_text = (
+            "At least 15 characters. A few words that you can remember make a good one."
+        )
+        self.fields["password1"].error_messages["required"] = "Choose a password."
+        for field in self.fields.values():
+            field.widget.attrs.pop("placeholder", None)
+
+
+class OwnDataForm(forms.Form):
+    """A form over data of one record. What cannot be read is shown disabled, with the reason, and never written back."""
+
+    def __init__(self, *args: Any, record: SealedModel | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, field in self.fields.items():
+            value = getattr(record, name) if record is not None else self.initial.get(name, "")
+            if isinstance(value, Unreadable):
+                field.disabled, field.required, value = True, False, ""
+                field.help_text = "This cannot be read at the moment, so it cannot be changed."
+            self.initial[name] = value
+
+    def given(self) -> dict[str, str]:
+        """Return what was entered, without the fields that could not be read."""
+        return {name: value for name, value in self.cleaned_data.items() if not self.fields[name].disabled}
+
+
+def _text(label: str, limit: int, complete: str, *, required: str = "", hint: str = "", **kwargs: Any) -> forms.CharField:
+    """Return a line of text; `required` is the sentence to show when it is empty, `complete` the autocomplete token."""
+    return forms.CharField(
+        label=label,
+        max_length=limit,
+        required=bool(required),
+        help_text=hint,
+        widget=forms.TextInput(attrs={"autocomplete": complete}),
+        validators=[*kwargs.pop("validators", []), no_card_number],
+        error_messages={"required": required} if required else None,
+        **kwargs,
+    )
+
+
+def _country(required: str = "") -> forms.ChoiceField:
+    return forms.ChoiceField(
+        label="Country",
+        choices=countries.CHOICES,
+        required=bool(required),
+        widget=forms.Select(attrs={"autocomplete": "country"}),
+        error_messages={"required": required} if required else None,
+    )
+
+
+class ContactForm(OwnDataForm):
+    """How we call the person and how we reach them. All of it is optional (P16)."""
+
+    title = _text("Title", 40, "honorific-prefix")
+    first_name = _text("First name", 100, "given-name")
+    last_name = _text("Last name", 100, "family-name")
+    email = MailboxField(
+        label="E-mail address for orders and returns",
+        max_length=254,
+        required=False,
+        help_text="The address that you sign in with is changed under “sign-in”.",
+        widget=forms.EmailInput(attrs={"autocomplete": "email"}),
+        error_messages={"invalid": "Enter an e-mail address like name@example.com."},
+    )
+    phone = _text("Phone number", 60, "tel", validators=[validate_phone])
+    region = _text("State or region", 40, "address-level1")
+    country = _country()
+
+
+class AddressForm(OwnDataForm):
+    """One postal address."""
+
+    purpose = forms.ChoiceField(
+        label="What is this address for?",
+        choices=Address.Purpose.choices,
+        widget=forms.RadioSelect,
+        error_messages={"required": "Choose what the address is for."},
+    )
+    street = _text("Street and number", 200, "address-line1", required="Enter the street.")
+    street2 = _text("Second line", 200, "address-line2")
+    city = _text("City", 100, "address-level2")
+    region = _text("State or region", 40, "address-level1")
+    postal_code = _text("Postal code", 20, "postal-code")
+    country = _country("Choose a country.")

@@ -1,0 +1,116 @@
+"""Logins made by the program itself: staff (`create_staff`) and the people of a demonstration.
+
+Everybody else signs up (accounts/adapter.py). A one-time password must be changed at the first login.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from datetime import date, datetime
+
+from allauth.account.models import EmailAddress
+from django.contrib.auth.models import Group
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import transaction
+
+from accounts import handles
+from accounts.models import User
+from privacy import audit, gate, registers, subjects
+from privacy.gate import Actor
+
+PASSWORD_WORDS = 5
+
+
+def create(
+    *,
+    username: str,
+    email: str,
+    password: str,
+    actor: Actor | None,
+    now: datetime,
+    must_change_password: bool = False,
+    is_staff: bool = False,
+    is_manager: bool = False,
+) -> User:
+    """Create a login with a verified address and a subject of its own. Raises ValidationError, never with the value."""
+    User._meta.get_field("username").clean(username, None)
+    validate_email(email)
+    validate_password(password)
+    if User.objects.named(username).exists():
+        raise ValidationError("This user name is taken.")
+    if handles.find(email) is not None:
+        raise ValidationError("This e-mail address belongs to a login already.")
+    with transaction.atomic():
+        user = User(
+            username=username,
+            subject=subjects.create(now=now),
+            is_staff=is_staff,
+            is_superuser=is_manager,
+            must_change_password=must_change_password,
+            created_at=now,
+        )
+        user.set_password(password)
+        user.save(force_insert=True)
+        EmailAddress.objects.create(user=user, email=email.lower(), verified=True, primary=True)
+        audit.record(
+            "login.created",
+            actor=actor,
+            now=now,
+            subject=user.subject_id,
+            record=(User.vault_label, user.pk),
+            reason="staff" if is_staff else "",
+        )
+    return user
+
+
+def create_staff(
+    *,
+    username: str,
+    email: str,
+    roles: Iterable[str],
+    actor: Actor | None,
+    now: datetime,
+    password: str = "",
+    is_manager: bool = False,
+    acknowledged_on: date | None = None,
+    version: str = "",
+) -> tuple[User, str]:
+    """Create a staff login; return it with its password, a one-time password unless one was given (P40, P41).
+
+    Without a signed acknowledgement the login opens nothing: it sees masks. Raises ValidationError.
+    """
+    roles = sorted(set(roles))
+    if unknown := set(roles) - gate.STAFF_ROLES:
+        raise ValidationError(f"There is no such role: {', '.join(sorted(unknown))}.")
+    once = password or one_time_password()
+    with transaction.atomic():
+        user = create(
+            username=username,
+            email=email,
+            password=once,
+            actor=actor,
+            now=now,
+            must_change_password=not password,
+            is_staff=True,
+            is_manager=is_manager,
+        )
+        user.groups.set([Group.objects.get_or_create(name=role)[0] for role in roles])
+        if acknowledged_on is not None and user.subject_id is not None:
+            registers.sign(
+                subject=user.subject_id,
+                kind=registers.Acknowledgement.Kind.CONFIDENTIALITY,
+                version=version,
+                actor=actor,
+                now=now,
+                signed_on=acknowledged_on,
+            )
+    return user, once
+
+
+def one_time_password() -> str:
+    """Return a random password of 100 bits that can be read out and typed."""
+    letters = "abcdefghjkmnpqrstuvwxyz23456789"
+    return "-".join("".join(secrets.choice(letters) for _ in range(4)) for _ in range(PASSWORD_WORDS))

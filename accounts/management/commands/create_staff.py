@@ -1,0 +1,75 @@
+"""`create_staff`: make a staff login; the first one of an installation comes from here."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentTypeError
+from datetime import date
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+from accounts import logins
+from privacy import gate
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ArgumentTypeError("a date is written as YYYY-MM-DD") from None
+
+
+class Command(BaseCommand):
+    help = "Create a staff login and print its one-time password. Exit codes: 0 done, 1 bad data, 2 usage."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--username", required=True)
+        parser.add_argument("--email", required=True)
+        parser.add_argument("--role", required=True, action="append", choices=sorted(gate.STAFF_ROLES))
+        parser.add_argument("--password", choices=["-"], help="- reads a password from standard input")
+        parser.add_argument("--manager", action="store_true", help="may manage other logins in the admin")
+        parser.add_argument("--acknowledged-on", type=_day, help="day on which confidentiality was undertaken")
+        parser.add_argument("--ack-version", help="version of the text that was signed")
+        parser.add_argument("--json", action="store_true")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if (options["acknowledged_on"] is None) != (options["ack_version"] is None):
+            raise CommandError("--acknowledged-on and --ack-version belong together.", returncode=2)
+        given = sys.stdin.readline().rstrip("\n") if options["password"] else ""
+        if options["password"] and not given:
+            raise CommandError("No password came from standard input.", returncode=1)
+        try:
+            user, password = logins.create_staff(
+                username=options["username"],
+                email=options["email"],
+                roles=options["role"],
+                password=given,
+                is_manager=options["manager"],
+                acknowledged_on=options["acknowledged_on"],
+                version=options["ack_version"] or "",
+                actor=gate.Actor("operator", "create_staff", None, frozenset(), "staff"),
+                now=timezone.now(),
+            )
+        except ValidationError as error:
+            raise CommandError(" ".join(error.messages), returncode=1) from None
+        if options["json"]:
+            result = {
+                "id": str(user.pk),
+                "roles": sorted(options["role"]),
+                "acknowledged": bool(options["acknowledged_on"]),
+            }
+            if not given:
+                result["one_time_password"] = password
+            self.stdout.write(json.dumps(result))
+            return
+        self.stdout.write("The login is made.")
+        if not given:
+            self.stdout.write(f"One-time password, to be changed at the first login: {password}")
+        if options["acknowledged_on"] is None:
+            self.stdout.write(
+                "Until the confidentiality undertaking is on file (--acknowledged-on) it sees masks only."
+            )

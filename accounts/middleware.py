@@ -1,0 +1,66 @@
+"""Between the gate and the pages: how old a session may be, whose password must change, and where the login's own
+pages may look up an address."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import logout
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import resolve_url
+from django.urls import reverse
+
+BEGUN, SEEN = "begun", "seen"
+SEEN_STEP = 60  # seconds; "seen" is written this often, not with every request
+
+_at_login: ContextVar[bool] = ContextVar("at_login", default=False)
+
+
+def at_login() -> bool:
+    """Say whether one of allauth's own pages is being served: only there may the program itself open an address."""
+    return _at_login.get()
+
+
+class LoginMiddleware:
+    """Ends sessions that are idle or too old, and leads the holder of a one-time password to choosing a new one."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        token = _at_login.set(False)
+        try:
+            if request.user.is_authenticated and self._is_over(request):
+                logout(request)
+                return HttpResponseRedirect(resolve_url(settings.LOGIN_URL))
+            return self.get_response(request)
+        finally:
+            _at_login.reset(token)
+
+    def process_view(
+        self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any
+    ) -> HttpResponse | None:
+        _at_login.set(view.__module__.startswith("allauth."))
+        if request.user.is_authenticated and request.user.must_change_password:
+            allowed = {reverse("account_change_password"), reverse("account_logout"), reverse("account_reauthenticate")}
+            if request.path not in allowed:
+                return HttpResponseRedirect(reverse("account_change_password"))
+        return None
+
+    def _is_over(self, request: HttpRequest) -> bool:
+        """Say whether the session was idle or open for too long, and note that it is in use."""
+        now, session = int(time.time()), request.session
+        oldest = settings.STAFF_SESSION_AGE if request.user.is_staff else settings.SESSION_COOKIE_AGE
+        begun, seen = session.get(BEGUN), session.get(SEEN)
+        if begun is None or seen is None:
+            session[BEGUN] = session[SEEN] = now
+            return False
+        if now - seen > settings.SESSION_IDLE_AGE or now - begun > oldest:
+            return True
+        if now - seen >= SEEN_STEP:
+            session[SEEN] = now
+        return False

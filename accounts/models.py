@@ -1,0 +1,31 @@
+"""The models of this app, by topic: parties (whom we deal with), communications (what was said), users (who logs in)."""
+
+from accounts.communications import Communication
+from accounts.parties import (
+    Address,
+    Channel,
+    Company,
+    Customer,
+    FreightAccount,
+    Owned,
+    OwnedByCustomer,
+    TaxIdentifier,
+)
+from accounts.users import LOGIN_ADDRESS, ClaimReview, LoginAddress, Session, User
+
+__all__ = [
+    "LOGIN_ADDRESS",
+    "Address",
+    "Channel",
+    "ClaimReview",
+    "Communication",
+    "Company",
+    "Customer",
+    "FreightAccount",
+    "LoginAddress",
+    "Owned",
+    "OwnedByCustomer",
+    "Session",
+    "TaxIdentifier",
+    "User",
+]

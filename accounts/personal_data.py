@@ -1,0 +1,261 @@
+"""What is held about people with and without a login, and why (P13–P17, P23–P28)."""
+
+from __future__ import annotations
+
+from accounts import facts
+from accounts.models import (
+    Address,
+    ClaimReview,
+    Communication,
+    Company,
+    Customer,
+    FreightAccount,
+    LoginAddress,
+    Session,
+    TaxIdentifier,
+    User,
+)
+from privacy import datamap
+from privacy.datamap import Datum, Declaration
+
+SELF = "the person"
+US = "ourselves"
+ACCOUNT = ("account", "orders", "support")
+BILLING = ("orders", "billing")
+SUPPORT = ("support",)
+LOGIN = ("account", "security")
+CARRIER = ("carrier",)
+RANDOM = "a random number"
+WORD = "one word of a short list"
+DAY = "a date"
+
+
+def _self(title: str, category: str, purposes: tuple[str, ...] = ACCOUNT, *, recipients: tuple[str, ...] = ()) -> Datum:
+    return Datum(title, category, purposes, SELF, recipients)
+
+
+def _plain(title: str, category: str, why: str, purposes: tuple[str, ...] = ACCOUNT, source: str = US) -> Datum:
+    return Datum(title, category, purposes, source, plain=why)
+
+
+def _link(title: str, purposes: tuple[str, ...] = ACCOUNT) -> Datum:
+    return Datum(title, "link", purposes, US, plain=RANDOM)
+
+
+def _place(purposes: tuple[str, ...] = ACCOUNT, source: str = SELF) -> dict[str, Datum]:
+    return {
+        "street": Datum("Street", "address", purposes, source, CARRIER),
+        "street2": Datum("Second address line", "address", purposes, source, CARRIER),
+        "city": Datum("City", "address", purposes, source, CARRIER),
+        "postal_code": Datum("Postal code", "address", purposes, source, CARRIER),
+        "region": Datum("Region", "address", purposes, source, CARRIER, plain="a region alone names nobody"),
+        "country": Datum("Country", "address", purposes, source, CARRIER, plain="a country alone names nobody"),
+    }
+
+
+def block_keys(customer: Customer) -> list[tuple[str, str]]:
+    """Return by what an import must recognise an erased customer: the reference and, while readable, the address."""
+    keys = [("customer_ref", customer.reference)]
+    if customer.email:
+        keys.append(("email", customer.email))
+    return keys
+
+
+datamap.register(
+    Declaration(
+        model=User,
+        title="Login",
+        subject_path="subject",
+        data={
+            "subject": _link("Whose login it is", LOGIN),
+            "username": _self("User name", "login", LOGIN),
+            "password": Datum(
+                "Password",
+                "login",
+                LOGIN,
+                SELF,
+                plain="a salted Argon2 hash; nobody can read it",
+                envelope="account",
+                export="no",
+            ),
+            "last_login": _plain("Last login", "login", DAY, LOGIN),
+            "created_at": _plain("Since", "login", DAY, LOGIN),
+            "groups": _plain("Roles of staff", "login", WORD, LOGIN),
+        },
+        impersonal={
+            "is_active": "a switch",
+            "is_staff": "a switch",
+            "is_superuser": "a switch",
+            "must_change_password": "a switch",
+            "user_permissions": "names of permissions, unused",
+        },
+        facts=facts.user,
+        candidates=facts.users,
+        related=("customer",),
+    ),
+    Declaration(
+        model=LoginAddress,
+        title="E-mail address of a login",
+        subject_path="user__subject",
+        data={
+            "user": _link("Whose address it is", LOGIN),
+            "email": _self("E-mail address of the login", "contact", LOGIN, recipients=("mail provider",)),
+            "created_at": _plain("Since", "login", DAY, LOGIN),
+        },
+        facts=facts.login_address,
+        candidates=facts.login_addresses,
+        related=("user__customer",),
+    ),
+    Declaration(
+        model=Session,
+        title="Browser session",
+        subject_path="subject",
+        data={
+            "subject": _link("Whose session it is", LOGIN),
+            "user": _link("Of which login", LOGIN),
+            "session_key": Datum("Session", "login", LOGIN, US, plain="a keyed hash", export="no"),
+            "session_data": Datum(
+                "State of the login", "login", LOGIN, US, plain="sealed under a key of the ring", export="no"
+            ),
+            "expire_date": _plain("Ends", "login", DAY, LOGIN),
+        },
+        follows="user",
+    ),
+    Declaration(
+        model=Customer,
+        title="Customer",
+        subject_path="subject",
+        reference="reference",
+        data={
+            "subject": _link("Who it is"),
+            "user": _link("Which login belongs to it"),
+            "company": _link("Which company it stands for"),
+            "reference": _plain("Customer number", "identifier", "a number that only we know"),
+            "kind": _plain("Private person or contact of a company", "role", WORD),
+            "title": _self("Title", "name"),
+            "first_name": _self("First name", "name", recipients=CARRIER),
+            "last_name": _self("Last name", "name", recipients=CARRIER),
+            "email": _self("E-mail", "contact", recipients=("mail provider",)),
+            "phone": _self("Phone", "contact", recipients=CARRIER),
+            "region": _plain("Region", "address", "a region alone names nobody", source=SELF),
+            "country": _plain("Country", "address", "a country alone names nobody", source=SELF),
+            "channel": _plain("How we met", "role", WORD),
+            "since": _plain("Customer since", "dates", DAY),
+            "last_active_on": _plain("Last active", "dates", DAY),
+            "notice_given_on": _plain("Privacy notice handed over", "dates", DAY),
+        },
+        facts=facts.customer,
+        candidates=facts.customers,
+        block_keys=block_keys,
+    ),
+    Declaration(
+        model=Address,
+        title="Address",
+        subject_path="customer__subject",
+        data={
+            "customer": _link("Whose address it is"),
+            "purpose": _plain("What the address is for", "address", WORD),
+            **_place(),
+        },
+        facts=facts.address,
+        candidates=facts.addresses,
+        related=("customer",),
+    ),
+    Declaration(
+        model=Company,
+        title="Company",
+        subject_path="subject",
+        data={
+            "subject": _link("Which sole trader it is", BILLING),
+            "name": Datum("Company name", "name", BILLING, "the company", CARRIER),
+            "vat_number": Datum("VAT number of the company", "identifier", BILLING, "the company", ("tax authority",)),
+            "tax_id": Datum(
+                "Tax ID of the company", "identifier", BILLING, "the company", ("tax authority",), export="last4"
+            ),
+            "phone": Datum("Switchboard", "contact", BILLING, "the company", CARRIER),
+            "last_active_on": _plain("Last active", "dates", DAY, BILLING),
+            **_place(BILLING, "the company"),
+        },
+        impersonal={"is_sole_trader": "a switch"},
+        facts=facts.company,
+    ),
+    Declaration(
+        model=TaxIdentifier,
+        title="Tax identifier",
+        subject_path="customer__subject",
+        data={
+            "customer": _link("Whose number it is", BILLING),
+            "kind": _plain("Which number it is", "identifier", WORD, BILLING),
+            "country": _plain("Country of the number", "identifier", "a country alone names nobody", BILLING, SELF),
+            "value": Datum("VAT number or Tax ID", "identifier", BILLING, SELF, ("tax authority",), export="last4"),
+            "ssn": Datum(
+                "Social security number used as Tax ID", "identifier", BILLING, SELF, ("tax authority",), export="last4"
+            ),
+            "reason": _plain("Why the social security number is needed", "identifier", WORD, BILLING),
+            "last_used_on": _plain("Last used", "dates", DAY, BILLING),
+        },
+        impersonal={"used_as_tax_id": "a switch", "has_certificate": "a switch"},
+        facts=facts.tax_identifier,
+        related=("customer",),
+    ),
+    Declaration(
+        model=FreightAccount,
+        title="Freight account",
+        subject_path="customer__subject",
+        data={
+            "customer": _link("Whose account it is", ("orders",)),
+            "carrier": Datum("Carrier", "identifier", ("orders",), SELF, CARRIER),
+            "number": Datum(
+                "Account number with the carrier", "identifier", ("orders",), SELF, CARRIER, export="last4"
+            ),
+            "added_on": _plain("On file since", "dates", DAY, ("orders",)),
+            "last_shipment_on": _plain("Last shipment", "dates", DAY, ("orders",)),
+        },
+        facts=facts.freight_account,
+        related=("customer",),
+    ),
+    Declaration(
+        model=Communication,
+        title="Message",
+        subject_path="subject",
+        data={
+            "subject": _link("Who wrote or called", SUPPORT),
+            "customer": _link("Which customer it is", SUPPORT),
+            "in_reply_to": _link("Which message it answers", SUPPORT),
+            "taken_by": _link("Who took it down", SUPPORT),
+            "department": _plain("Department", "message", WORD, SUPPORT),
+            "channel": _plain("How it reached us", "message", WORD, SUPPORT),
+            "direction": _plain("From or to the person", "message", WORD, SUPPORT),
+            "topic": _plain("What it is about", "message", WORD, SUPPORT),
+            "received_on": _plain("Received", "dates", DAY, SUPPORT),
+            "last_message_on": _plain("Last message", "dates", DAY, SUPPORT),
+            "closed_on": _plain("Closed", "dates", DAY, SUPPORT),
+            "notice_given_on": _plain("Privacy notice handed over", "dates", DAY, SUPPORT),
+            "contact_name": _self("Name", "name", SUPPORT),
+            "company_name": _self("Company", "name", SUPPORT),
+            "email": _self("E-mail", "contact", SUPPORT, recipients=("mail provider",)),
+            "phone": _self("Phone", "contact", SUPPORT),
+            "address": _self("Address", "address", SUPPORT),
+            "heading": _self("Heading", "text", SUPPORT),
+            "body": _self("Text", "text", SUPPORT),
+        },
+        impersonal={"is_order_related": "a switch"},
+        facts=facts.communication,
+        candidates=facts.communications,
+        related=("customer", "in_reply_to"),
+    ),
+    Declaration(
+        model=ClaimReview,
+        title="Question whether a login belongs to a customer",
+        subject_path="user__subject",
+        data={
+            "user": _link("Which login asks", LOGIN),
+            "customer": _link("Which customer it may be", LOGIN),
+            "reason": _plain("Why staff decide", "role", WORD, LOGIN),
+            "outcome": _plain("What was decided", "role", WORD, LOGIN),
+            "opened_at": _plain("Asked", "dates", DAY, LOGIN),
+            "decided_at": _plain("Decided", "dates", DAY, LOGIN),
+        },
+        follows="user",
+    ),
+)

@@ -1,0 +1,383 @@
+"""What can be done to people's records. Every function: one transaction, one audit event that names fields, never
+values; `actor` and `now` are passed in; PermissionDenied (gate.Refused) when the actor has no right to write there.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from django.core.exceptions import ValidationError
+from django.db import connection, models, transaction
+
+from accounts import validators
+from accounts.models import (
+    Address,
+    Channel,
+    Communication,
+    Company,
+    Customer,
+    FreightAccount,
+    TaxIdentifier,
+    User,
+)
+from privacy import audit, gate, subjects, vault
+from privacy.gate import Actor
+from privacy.vault import SealedModel, Unreadable
+
+
+class NothingToCorrect(Exception):
+    """None of the given values differs from what is on file."""
+
+
+class AlreadyClosed(Exception):
+    """The communication was closed before."""
+
+
+def create_customer(
+    *,
+    actor: Actor | None,
+    now: datetime,
+    since: date,
+    reference: str = "",
+    subject: UUID | None = None,
+    user: User | None = None,
+    company: Company | None = None,
+    channel: str = Channel.WEB,
+    notice_given_on: date | None = None,
+    **data: str,
+) -> Customer:
+    """Create a customer, with a subject of its own unless one is given, and return it (P16, P17, P25).
+
+    A customer with a company is its contact. Raises ValidationError for a value that cannot be taken in.
+    """
+    with transaction.atomic():
+        owner = subject or (user.subject_id if user else None) or subjects.create(now=now).pk
+        customer = Customer(
+            reference=reference or _free_reference(),
+            kind=Customer.Kind.CONTACT if company else Customer.Kind.PERSON,
+            subject_id=owner,
+            user=user,
+            company=company,
+            channel=channel,
+            since=since,
+            last_active_on=since,
+            notice_given_on=notice_given_on,
+            **data,
+        )
+        _may_write(actor, customer, ["account"])
+        _validate(customer, ["reference", "channel", *data])
+        customer.save(force_insert=True)
+        audit.record(
+            "customer.created", actor=actor, now=now, subject=owner, record=_record(customer), fields=sorted(data)
+        )
+    return customer
+
+
+def customer_of(user: User, *, actor: Actor | None, now: datetime, today: date) -> Customer:
+    """Return the customer of a login; create it when the login needs one for the first time."""
+    with transaction.atomic():
+        User.objects.select_for_update().only("pk").get(pk=user.pk)
+        found = Customer.objects.filter(user=user).first()
+        return found or create_customer(actor=actor, now=now, since=today, user=user)
+
+
+def correct(
+    record: SealedModel,
+    changes: Mapping[str, Any],
+    *,
+    actor: Actor | None,
+    now: datetime,
+    reason: str = "",
+) -> tuple[str, ...]:
+    """Set data of one record right and return the names of what changed (P8, Art. 16).
+
+    The vault re-keys what was corrected, so that the wrong value is not readable in backups either. Raises
+    ValidationError, and NothingToCorrect when nothing differs; a mask or an erased value is never written back.
+    """
+    allowed = CORRECTABLE[type(record)]
+    if unknown := set(changes) - allowed:
+        raise ValidationError(f"These cannot be corrected here: {', '.join(sorted(unknown))}.")
+    with transaction.atomic():
+        with vault.internal():  # only to compare; whoever writes need not be able to read
+            on_file = {name: getattr(record, name) for name in changes}
+        changed = [
+            name for name, value in changes.items() if not isinstance(value, Unreadable) and on_file[name] != value
+        ]
+        if not changed:
+            raise NothingToCorrect
+        _may_write(actor, record, _envelopes_of(record, changed))
+        for name in changed:
+            setattr(record, name, changes[name])
+        _validate(record, changed)
+        record.save(update_fields=changed)
+        audit.record(
+            "record.corrected",
+            actor=actor,
+            now=now,
+            subject=_subject(record),
+            record=_record(record),
+            fields=sorted(changed),
+            reason=reason,
+        )
+    return tuple(sorted(changed))
+
+
+def add_address(
+    customer: Customer,
+    *,
+    purpose: str,
+    country: str,
+    actor: Actor | None,
+    now: datetime,
+    **data: str,
+) -> Address:
+    """Add an address of a customer and return it (P17, P25)."""
+    return _add(Address(customer=customer, purpose=purpose, country=country, **data), "address.added", actor, now)
+
+
+def set_tax_identifier(
+    customer: Customer,
+    *,
+    kind: str,
+    value: str,
+    country: str,
+    actor: Actor | None,
+    now: datetime,
+    used_as_tax_id: bool = False,
+    reason: str = "",
+    last_used_on: date | None = None,
+    has_certificate: bool = False,
+) -> TaxIdentifier:
+    """Set the customer's number of one kind and return it (P26, P28).
+
+    A social security number is taken only where `used_as_tax_id` is said and a `reason` of the closed list is given;
+    everything else raises ValidationError.
+    """
+    is_ssn = kind == TaxIdentifier.Kind.SSN
+    if is_ssn and not (used_as_tax_id and reason in TaxIdentifier.Reason.values and country == "US"):
+        raise ValidationError("A social security number is taken only where it is used as the Tax ID, with a reason.")
+    if kind == TaxIdentifier.Kind.VAT:
+        validators.validate_vat(value, country)
+    elif not is_ssn:
+        validators.validate_tax_id(value, country)
+    with transaction.atomic():
+        Customer.objects.select_for_update().only("pk").get(pk=customer.pk)
+        found = TaxIdentifier.objects.filter(customer=customer, kind=kind).first()
+        number = found or TaxIdentifier(customer=customer, kind=kind)
+        number.country = country
+        number.used_as_tax_id = is_ssn
+        number.reason = reason if is_ssn else ""
+        number.has_certificate = has_certificate
+        number.last_used_on = last_used_on
+        setattr(number, "ssn" if is_ssn else "value", value)
+        name = "ssn" if is_ssn else "value"
+        _may_write(actor, number, _envelopes_of(number, [name]))
+        _validate(number, ["kind", "country", "reason", name])
+        number.save()
+        audit.record(
+            "tax_identifier.set",
+            actor=actor,
+            now=now,
+            subject=customer.subject_id,
+            record=_record(number),
+            fields=[name],
+            reason=reason if is_ssn else "",
+        )
+    return number
+
+
+def add_freight_account(
+    customer: Customer,
+    *,
+    number: str,
+    added_on: date,
+    actor: Actor | None,
+    now: datetime,
+    carrier: str = "",
+    last_shipment_on: date | None = None,
+) -> FreightAccount:
+    """Add the customer's account with a carrier and return it (P26)."""
+    account = FreightAccount(
+        customer=customer, number=number, carrier=carrier, added_on=added_on, last_shipment_on=last_shipment_on
+    )
+    return _add(account, "freight_account.added", actor, now)
+
+
+def remove(record: Address | TaxIdentifier | FreightAccount, *, actor: Actor | None, now: datetime) -> None:
+    """Remove an address, number or freight account at once; its keys go with it (P9)."""
+    with transaction.atomic():
+        _may_write(actor, record, [name for name in type(record).envelopes() if getattr(record, f"sealed_{name}")])
+        subject, about = _subject(record), _record(record)
+        record.delete()
+        audit.record("record.removed", actor=actor, now=now, subject=subject, record=about)
+
+
+def create_company(
+    *, actor: Actor | None, now: datetime, is_sole_trader: bool = False, subject: UUID | None = None, **data: str
+) -> Company:
+    """Create a company and return it; a sole trader is a person and gets a subject (law scenario 26)."""
+    with transaction.atomic():
+        owner = (subject or subjects.create(now=now).pk) if is_sole_trader else None
+        return _add(
+            Company(is_sole_trader=is_sole_trader, subject_id=owner, last_active_on=now.date(), **data),
+            "company.created",
+            actor,
+            now,
+        )
+
+
+def record_communication(
+    *,
+    department: str,
+    channel: str,
+    received_on: date,
+    actor: Actor | None,
+    now: datetime,
+    customer: Customer | None = None,
+    in_reply_to: Communication | None = None,
+    taken_by: User | None = None,
+    direction: str = Communication.Direction.IN,
+    topic: str = Communication.Topic.OTHER,
+    is_order_related: bool = False,
+    notice_given_on: date | None = None,
+    **data: str,
+) -> Communication:
+    """Keep a message from or to a person with one of the five departments and return it (P23, P27, P28, P31).
+
+    Somebody who is no customer gets a subject of their own. A reply belongs to the person of the first message and
+    moves that one's clock.
+    """
+    with transaction.atomic():
+        if in_reply_to is not None:
+            customer = in_reply_to.customer
+            owner = in_reply_to.subject_id
+        else:
+            owner = customer.subject_id if customer else subjects.create(now=now).pk
+        message = Communication(
+            subject_id=owner,
+            customer=customer,
+            in_reply_to=in_reply_to,
+            taken_by=taken_by,
+            department=department,
+            channel=channel,
+            direction=direction,
+            topic=topic,
+            is_order_related=is_order_related,
+            received_on=received_on,
+            last_message_on=received_on,
+            notice_given_on=notice_given_on,
+            **data,
+        )
+        if in_reply_to is not None:
+            first = Communication.objects.filter(pk=in_reply_to.pk)
+            first.filter(last_message_on__lt=received_on).update(last_message_on=received_on)
+            first.update(closed_on=None)
+        return _add(message, "communication.recorded", actor, now)
+
+
+def close_communication(message: Communication, *, closed_on: date, actor: Actor | None, now: datetime) -> None:
+    """Close a matter: the retention clock of P31 starts. Raises AlreadyClosed."""
+    with transaction.atomic():
+        _may_write(actor, message, ["support"])
+        if not Communication.objects.filter(pk=message.pk, closed_on=None).update(closed_on=closed_on):
+            raise AlreadyClosed
+        message.closed_on = closed_on
+        audit.record("communication.closed", actor=actor, now=now, subject=message.subject_id, record=_record(message))
+
+
+def touch(customers: Iterable[UUID], *, on: date) -> None:
+    """Note that these customers were active on a day (an order, an RMA, a login); an earlier day changes nothing."""
+    ids, is_later = list(customers), models.Q(last_active_on=None) | models.Q(last_active_on__lt=on)
+    Customer.objects.filter(is_later, pk__in=ids).update(last_active_on=on)
+    companies = Customer.objects.filter(pk__in=ids, company__isnull=False).values("company")
+    Company.objects.filter(is_later, pk__in=companies).update(last_active_on=on)
+
+
+def touch_all(days: Mapping[UUID, date]) -> None:
+    """Note the last day of activity of many customers and their companies, in two statements (imports)."""
+    customer, company = Customer._meta.db_table, Company._meta.db_table
+    later = "(t.last_active_on IS NULL OR t.last_active_on < seen.day)"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE {customer} t SET last_active_on = seen.day "  # noqa: S608 - table names only
+            f"FROM unnest(%s::uuid[], %s::date[]) AS seen(id, day) WHERE t.id = seen.id AND {later}",
+            [list(days), list(days.values())],
+        )
+        cursor.execute(
+            f"UPDATE {company} t SET last_active_on = seen.day FROM ("  # noqa: S608 - table names only
+            f"SELECT c.company_id AS id, max(u.day) AS day FROM unnest(%s::uuid[], %s::date[]) AS u(id, day) "
+            f"JOIN {customer} c ON c.id = u.id WHERE c.company_id IS NOT NULL GROUP BY c.company_id"
+            f") AS seen WHERE t.id = seen.id AND {later}",
+            [list(days), list(days.values())],
+        )
+
+
+# -- parts ------------------------------------------------------------------------------------------------------------
+
+CORRECTABLE: dict[type[SealedModel], frozenset[str]] = {
+    Customer: frozenset({"title", "first_name", "last_name", "email", "phone", "region", "country"}),
+    Address: frozenset({"purpose", "street", "street2", "city", "postal_code", "region", "country"}),
+    Company: frozenset(
+        {"name", "vat_number", "tax_id", "phone", "street", "street2", "city", "postal_code", "region", "country"}
+    ),
+    FreightAccount: frozenset({"carrier", "number"}),
+    Communication: frozenset({"contact_name", "company_name", "email", "phone", "address", "department", "topic"}),
+}
+
+
+def _add(record: Any, action: str, actor: Actor | None, now: datetime) -> Any:
+    names = [f.name for f in record._meta.fields if getattr(f, "envelope", None) and getattr(f, "column", None) is None]
+    given = [name for name in names if getattr(record, name)]
+    with transaction.atomic():
+        _may_write(actor, record, _envelopes_of(record, names))
+        record.clean_fields(exclude=_links(record))
+        record.save(force_insert=True)
+        audit.record(
+            action, actor=actor, now=now, subject=_subject(record), record=_record(record), fields=sorted(given)
+        )
+    return record
+
+
+def _validate(record: Any, names: Iterable[str]) -> None:
+    """Check only what is about to be written: everything else would have to be opened first."""
+    wanted = set(names)
+    record.clean_fields(exclude={f.name for f in record._meta.fields} - wanted)
+    if "reference" in wanted:
+        record.validate_unique(exclude={f.name for f in record._meta.fields} - {"reference"})
+
+
+def _links(record: Any) -> set[str]:
+    return {f.name for f in record._meta.fields if f.is_relation}
+
+
+def _envelopes_of(record: Any, names: Iterable[str]) -> list[str]:
+    """Return the envelopes in which these fields lie; a plain column counts for the record's first envelope."""
+    envelopes = type(record).envelopes()
+    found = {envelope for envelope, inside in envelopes.items() if set(inside) & set(names)}
+    return sorted(found) or [next(iter(envelopes))]
+
+
+def _may_write(actor: Actor | None, record: Any, envelopes: Iterable[str]) -> None:
+    for envelope in envelopes:
+        gate.require(actor, record.vault_label, envelope, "write", record.vault_owner())
+
+
+def _subject(record: Any) -> UUID | None:
+    customer = getattr(record, "customer", None)
+    return getattr(record, "subject_id", None) or (customer.subject_id if customer else None)
+
+
+def _record(record: Any) -> tuple[str, UUID]:
+    return record.vault_label, record.pk
+
+
+def _free_reference() -> str:
+    """Draw a customer number that nobody has: random, because a counter would tell how many customers there are."""
+    while True:
+        reference = f"C{secrets.randbelow(10**9):09d}"
+        if not Customer.objects.filter(reference=reference).exists():
+            return reference

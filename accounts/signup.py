@@ -1,0 +1,22 @@
+"""Signing up: user name and e-mail address, nothing else (P16)."""
+
+from __future__ import annotations
+
+from django.db import IntegrityError, transaction
+from django.http import HttpRequest, HttpResponse
+
+from accounts import forms
+from accounts.models import User
+
+
+class SignupForm(forms.SignupForm):
+    """The form of the page; login and address are saved together or not at all."""
+
+    def try_save(self, request: HttpRequest) -> tuple[User | None, HttpResponse | None]:
+        """Save the login. When somebody else took name or address at the same moment, answer as for a known address."""
+        try:
+            with transaction.atomic():
+                return super().try_save(request)
+        except IntegrityError:  # of the row, or of the vault's index (ValueTaken)
+            self.account_already_exists = True
+            return super().try_save(request)

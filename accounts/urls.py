@@ -1,0 +1,14 @@
+from django.urls import path
+
+from accounts import views
+
+urlpatterns = [
+    path("account/", views.account, name="account"),
+    path("account/details/", views.account_details, name="account_details"),
+    path("account/details/edit/", views.account_edit, name="account_edit"),
+    path("account/addresses/new/", views.address_new, name="address_new"),
+    path("account/addresses/<uuid:pk>/", views.address_edit, name="address_edit"),
+    path("account/addresses/<uuid:pk>/remove/", views.address_remove, name="address_remove"),
+    path("account/freight/<uuid:pk>/remove/", views.freight_remove, name="freight_remove"),
+    path("account/claim/", views.account_claim, name="account_claim"),
+]

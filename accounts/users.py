@@ -1,0 +1,171 @@
+"""Logins: who they are, their address, their sessions, and what they claim (P13, P16).
+
+What must never happen: a user name, an address or a session that can be read in the tables or their backups.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.contrib.sessions.base_session import AbstractBaseSession
+from django.db import models
+from django.db.models import Q
+
+from accounts.parties import Customer, Owned
+from accounts.validators import validate_username
+from privacy import gate
+from privacy.subjects import Subject
+from privacy.vault import EncryptedEmailField, EncryptedTextField, Exact, SealedModel
+
+#: The blind index that leads from a login's address to its handle.
+LOGIN_ADDRESS = Exact("login_address.email", normaliser="email", unique=True)
+
+
+class UserQuerySet(Owned):
+    def named(self, username: str) -> UserQuerySet:
+        """Return the user whose name matches in any letter case, through the blind index."""
+        return self.find("user.username", username)
+
+
+class UserManager(BaseUserManager.from_queryset(UserQuerySet)):  # type: ignore[misc]
+    """Users are made by sign-up and by `create_staff` only, so there is no `create_user` here."""
+
+
+class User(SealedModel, AbstractBaseUser, PermissionsMixin):
+    """A login. The name is sealed; the address is allauth's, as an opaque handle (accounts/handles.py)."""
+
+    vault_label: ClassVar[str] = "accounts.user"
+    USERNAME_FIELD = "id"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    subject = models.ForeignKey(Subject, null=True, blank=True, on_delete=models.SET_NULL, related_name="users")
+    username = EncryptedTextField(
+        envelope="account",
+        max_length=150,
+        blank=False,
+        blind=(Exact("user.username", normaliser="username", unique=True),),
+        validators=[validate_username],
+        verbose_name="user name",
+    )
+    is_active = models.BooleanField(default=True)
+    is_staff = models.BooleanField(default=False)
+    must_change_password = models.BooleanField(default=False)
+    created_at = models.DateTimeField()
+
+    objects: ClassVar[Any] = UserManager()
+
+    class Meta(SealedModel.Meta):
+        abstract = False
+
+    def __str__(self) -> str:
+        return f"user {str(self.pk)[-12:]}"
+
+    def clean(self) -> None:
+        """Do not normalise USERNAME_FIELD as Django does: it is an id."""
+
+    def vault_owner(self) -> tuple[str, UUID | None]:
+        return ("subject", self.subject_id) if self.subject_id else ("none", None)
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """The roles by which the gate decides: the names of the groups of staff, `customer` for everybody else."""
+        if not self.is_staff:
+            return frozenset({"customer"})
+        if "_roles" not in self.__dict__:
+            self._roles = frozenset(self.groups.values_list("name", flat=True))
+        return self._roles
+
+    def as_actor(self) -> gate.Actor:
+        """Return who this user is for the gate: a customer with the own subject, or staff with its roles (P40)."""
+        if self.is_staff:
+            return gate.staff_actor(id=self.pk, subject=self.subject_id, roles=self.roles)
+        companies = frozenset(
+            Customer.objects.for_subject(self.subject_id)
+            .filter(company__isnull=False)
+            .values_list("company_id", flat=True)
+        )
+        return gate.Actor(
+            kind="customer",
+            id=str(self.pk),
+            subject=self.subject_id,
+            roles=self.roles,
+            purpose="own data",
+            companies=companies,
+        )
+
+
+class LoginAddress(SealedModel):
+    """The address behind the opaque handle in allauth's table (accounts/handles.py)."""
+
+    vault_label: ClassVar[str] = "accounts.login_address"
+
+    user = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="login_addresses")
+    email = EncryptedEmailField(
+        envelope="account",
+        max_length=254,
+        blank=False,
+        blind=(LOGIN_ADDRESS,),
+        verbose_name="e-mail",
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta(SealedModel.Meta):
+        abstract = False
+        verbose_name_plural = "login addresses"
+
+    def __str__(self) -> str:
+        return f"login address {str(self.pk)[-12:]}"
+
+    def vault_owner(self) -> tuple[str, UUID | None]:
+        return self.user.vault_owner() if self.user is not None else ("none", None)
+
+
+class ClaimReview(models.Model):
+    """A verified address that matches records on file, but not as one exact private person: staff decide."""
+
+    class Reason(models.TextChoices):
+        SEVERAL = "several", "several people on file share the address"
+        CONTACT = "contact", "the match is the contact of a company"
+        TAKEN = "taken", "the match already has a login"
+        REQUEST = "request", "a privacy request of one of them is open"
+
+    class Outcome(models.TextChoices):
+        OPEN = "open", "waits for a decision"
+        ACCEPTED = "accepted", "accepted"
+        REFUSED = "refused", "refused"
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="claim_reviews")
+    customer = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="claim_reviews")
+    reason = models.CharField(max_length=8, choices=Reason.choices)
+    outcome = models.CharField(max_length=8, choices=Outcome.choices, default=Outcome.OPEN)
+    opened_at = models.DateTimeField()
+    decided_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "customer"], condition=Q(outcome="open"), name="one_open_claim_review"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"claim review {self.pk}"
+
+
+class Session(AbstractBaseSession):
+    """A browser session, sealed, its key hashed, and tied to its subject so that an erasure ends it."""
+
+    subject = models.ForeignKey(Subject, null=True, blank=True, on_delete=models.CASCADE, related_name="sessions")
+    user = models.ForeignKey(User, null=True, blank=True, on_delete=models.CASCADE, related_name="sessions")
+
+    @classmethod
+    def get_session_store_class(cls) -> Any:
+        from accounts.sessions import SessionStore
+
+        return SessionStore
+
+    def __str__(self) -> str:
+        return "session"

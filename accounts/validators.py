@@ -1,0 +1,126 @@
+"""What a value must look like before it is taken in. Lenient where the world is dirty: a phone number that no
+numbering plan knows is still the number the person gave (P8), but a card number is never taken (P22).
+
+Messages never repeat the value.
+"""
+
+from __future__ import annotations
+
+import re
+
+import phonenumbers
+import stdnum.exceptions
+from django.core.exceptions import ValidationError
+from stdnum.eu import vat as eu_vat
+from stdnum.us import ssn as us_ssn
+from stdnum.us import tin as us_tin
+
+from privacy import cards, mailbox
+
+EU = frozenset(
+    {
+        "AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU", "IE", "IT", "LT", "LU",
+        "LV", "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK",
+    }
+)  # fmt: skip
+_PHONE = re.compile(r"[0-9 ()+./\-–]{3,40}(?: ?(?:x|ext\.?|Ext\.?) ?[0-9]{1,8})?", re.ASCII)
+_REFERENCE = re.compile(r"[A-Z0-9][A-Z0-9-]{1,31}", re.ASCII)
+_USERNAME = re.compile(r"[\w.+-]{1,150}")
+_FREIGHT = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ./-]{2,39}", re.ASCII)
+
+
+def no_card_number(text: str) -> None:
+    """Refuse text in which a card number, a security code or a stray social security number stands (P22, P26)."""
+    cards.refuse(text)
+
+
+def validate_mailbox(value: str) -> None:
+    """Accept an e-mail address, also one with letters outside ASCII before the @."""
+    mailbox.validate(value)
+
+
+def validate_phone(value: str) -> None:
+    """Accept anything a person may have written as a phone number, and no card number."""
+    if not _PHONE.fullmatch(value.strip()) or sum(c.isdigit() for c in value) < 3:
+        raise ValidationError("Enter a phone number: digits, spaces and + ( ) - .", code="phone")
+    if cards.find(value, frozenset({cards.CARD})):  # but some phone numbers are written like an SSN
+        cards.refuse(value)
+
+
+def normal_phone(value: str, country: str = "") -> str:
+    """Return the number as E.164 when a numbering plan knows it, else its digits."""
+    try:
+        number = phonenumbers.parse(value, country or None)
+    except phonenumbers.NumberParseException:
+        number = None
+    if number is not None and phonenumbers.is_valid_number(number):
+        return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    return "".join(c for c in value if c.isdigit())
+
+
+def validate_reference(value: str) -> None:
+    """Accept a customer number: capital letters, digits and dashes."""
+    if not _REFERENCE.fullmatch(value):
+        raise ValidationError("A customer number has 2 to 32 capital letters, digits or dashes.", code="reference")
+
+
+def validate_username(value: str) -> None:
+    """Accept letters, digits and . _ + - ; no @, so that a user name never looks like an e-mail address."""
+    if not _USERNAME.fullmatch(value):
+        raise ValidationError("Use letters, digits and the signs . _ + - only.", code="username")
+    no_card_number(value)
+
+
+def validate_country(value: str) -> None:
+    """Accept a two-letter ISO country code in capitals."""
+    if not re.fullmatch(r"[A-Z]{2}", value, re.ASCII):
+        raise ValidationError("Use the two-letter code of a country.", code="country")
+
+
+def validate_freight_account(value: str) -> None:
+    """Accept a carrier's account number; a card number is none."""
+    if not _FREIGHT.fullmatch(value):
+        raise ValidationError("A freight account has 3 to 40 letters, digits, dots or dashes.", code="freight")
+    no_card_number(value)
+
+
+def validate_ssn(value: str) -> None:
+    """Accept a well-formed US social security number (P26)."""
+    try:
+        us_ssn.validate(value)
+    except stdnum.exceptions.ValidationError:
+        raise ValidationError("This is not a US social security number.", code="ssn") from None
+
+
+def looks_like_ssn(value: str) -> bool:
+    """Say whether the value is written as a social security number: those have a field of their own (P26)."""
+    return bool(re.fullmatch(r"\d{3}-\d{2}-\d{4}", value.strip()))
+
+
+def validate_vat(value: str, country: str) -> None:
+    """Accept a VAT number whose check digits are right where the country's rule is known (EU); lenient elsewhere."""
+    compact = re.sub(r"[\s.\-]", "", value).upper()
+    if country in EU:
+        prefix = "EL" if country == "GR" else country
+        full = compact if compact.startswith(prefix) else prefix + compact
+        try:
+            eu_vat.validate(full)
+        except stdnum.exceptions.ValidationError:
+            raise ValidationError("This is not a VAT number of that country.", code="vat") from None
+    elif not re.fullmatch(r"[A-Z0-9]{4,20}", compact, re.ASCII):
+        raise ValidationError("A VAT number has 4 to 20 letters and digits.", code="vat")
+    no_card_number(value)
+
+
+def validate_tax_id(value: str, country: str) -> None:
+    """Accept a Tax ID; a US one must be an EIN, ITIN or other TIN, and a social security number has its own field."""
+    if looks_like_ssn(value):
+        raise ValidationError("A social security number is taken only where it is used as the Tax ID.", code="ssn")
+    if country == "US":
+        try:
+            us_tin.validate(value)
+        except stdnum.exceptions.ValidationError:
+            raise ValidationError("This is not a US Tax ID.", code="tax_id") from None
+    elif not re.fullmatch(r"[A-Za-z0-9 ./-]{4,40}", value, re.ASCII):
+        raise ValidationError("A Tax ID has 4 to 40 letters, digits, dots or dashes.", code="tax_id")
+    no_card_number(value)

@@ -1,0 +1,140 @@
+"""A person's own account: overview, contact data and addresses, earlier records to connect."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_POST, require_safe
+
+from accounts import claim, services
+from accounts.forms import AddressForm, ContactForm
+from accounts.models import Address, Customer, FreightAccount, TaxIdentifier
+from privacy.requests.models import OPEN_STATES, Request
+
+CORRECTED = "Corrected. The old value can no longer be read, not even in our backups."
+
+
+@require_safe
+def account(request: HttpRequest) -> HttpResponse:
+    """Show where everything is, and what is going on with the person's requests."""
+    waiting = Request.objects.filter(subject_id=request.user.subject_id, state__in=OPEN_STATES).order_by("due_on")
+    context = {"requests": list(waiting) if request.user.subject_id else []}
+    return render(request, "accounts/overview.html", context)
+
+
+@require_safe
+def account_details(request: HttpRequest) -> HttpResponse:
+    """Show contact data, addresses, tax numbers and freight accounts of the signed-in person (P8)."""
+    owner = request.user.subject_id
+    context = {
+        "customers": Customer.objects.for_subject(owner).select_related("company").order_by("since", "pk"),
+        "addresses": Address.objects.for_subject(owner).order_by("purpose", "pk"),
+        "tax_identifiers": TaxIdentifier.objects.for_subject(owner).order_by("kind"),
+        "freight_accounts": FreightAccount.objects.for_subject(owner).order_by("added_on", "pk"),
+    }
+    return render(request, "accounts/details.html", context)
+
+
+def account_edit(request: HttpRequest) -> HttpResponse:
+    """Correct the own contact data (Art. 16, P8); the old value becomes unreadable."""
+    customer = _own_customer(request)
+    form = ContactForm(request.POST or None, record=customer)
+    if request.POST and form.is_valid() and _corrected(request, customer, form):
+        return redirect("account_details")
+    return render(request, "accounts/edit.html", {"form": form})
+
+
+def address_new(request: HttpRequest) -> HttpResponse:
+    """Add an address."""
+    form = AddressForm(request.POST or None)
+    if request.POST and form.is_valid():
+        try:
+            services.add_address(
+                _own_customer(request), actor=request.user.as_actor(), now=timezone.now(), **form.given()
+            )
+            messages.success(request, "The address is added.")
+            return redirect("account_details")
+        except ValidationError as invalid:
+            _explain(form, invalid)
+    return render(request, "accounts/address.html", {"form": form})
+
+
+def address_edit(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Correct one of the own addresses; 404 for anybody else's."""
+    address = _own(request, Address, pk)
+    form = AddressForm(request.POST or None, record=address)
+    if request.POST and form.is_valid() and _corrected(request, address, form):
+        return redirect("account_details")
+    return render(request, "accounts/address.html", {"form": form, "address": address})
+
+
+@require_POST
+def address_remove(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Remove one of the own addresses at once (P9)."""
+    return _remove(request, _own(request, Address, pk), "The address is removed.")
+
+
+@require_POST
+def freight_remove(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Remove one of the own freight accounts at once (P9)."""
+    return _remove(request, _own(request, FreightAccount, pk), "The freight account is removed.")
+
+
+def account_claim(request: HttpRequest) -> HttpResponse:
+    """Look for earlier records under the verified address of this login; says the same when staff must decide."""
+    customer = Customer.objects.filter(user=request.user).exists()
+    if request.method != "POST":
+        return render(request, "accounts/claim.html", {"has_customer": customer})
+    address = request.user.emailaddress_set.filter(verified=True, primary=True).first()
+    now, actor = timezone.now(), request.user.as_actor()
+    found = claim.attempt(request.user, address.email, actor=actor, now=now) if address else None
+    if found is None:
+        return render(request, "accounts/claimed.html", {"has_address": address is not None})
+    messages.success(request, "Your earlier orders and returns are now under this account.")
+    return redirect("account_details")
+
+
+def _own_customer(request: HttpRequest) -> Customer:
+    """Return the customer of this login, made now when the login never needed one."""
+    now = timezone.now()
+    return services.customer_of(
+        request.user, actor=request.user.as_actor(), now=now, today=timezone.localdate(now)
+    )
+
+
+def _own(request: HttpRequest, model: Any, pk: UUID) -> Any:
+    found = model.objects.for_subject(request.user.subject_id).select_related("customer")
+    return get_object_or_404(found, pk=pk)
+
+
+def _corrected(request: HttpRequest, record: Any, form: Any) -> bool:
+    """Correct the record; put what does not fit into the form and return False."""
+    try:
+        services.correct(record, form.given(), actor=request.user.as_actor(), now=timezone.now(), reason="own data")
+    except services.NothingToCorrect:
+        messages.info(request, "Nothing was changed.")
+    except ValidationError as invalid:
+        _explain(form, invalid)
+        return False
+    else:
+        messages.success(request, CORRECTED)
+    return True
+
+
+def _remove(request: HttpRequest, record: Any, told: str) -> HttpResponse:
+    services.remove(record, actor=request.user.as_actor(), now=timezone.now())
+    messages.success(request, told)
+    return redirect("account_details")
+
+
+def _explain(form: Any, invalid: ValidationError) -> None:
+    """Put a service's complaint beside the field it is about, or on top when the form has no such field."""
+    found = invalid.message_dict if hasattr(invalid, "error_dict") else {"": invalid.messages}
+    for name, texts in found.items():
+        form.add_error(name if name in form.fields else None, texts)

@@ -1,0 +1,163 @@
+"""Only one exact match with a private person is taken over by itself; everything else waits for staff."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.urls import reverse
+
+from accounts import claim
+from accounts.models import ClaimReview, Customer, User
+from privacy import gate
+from privacy.audit import AuditEvent
+from privacy.subjects import Subject
+from privacy.vault.models import DataKey
+from tests import factories
+from tests.factories import NOW
+
+pytestmark = pytest.mark.django_db(databases="__all__")
+
+ADDRESS = "alice@example.com"
+
+
+def attempt(user: User, email: str = ADDRESS) -> Customer | None:
+    return claim.attempt(user, email, actor=user.as_actor(), now=NOW)
+
+
+def owners_of(*records: UUID) -> set[UUID]:
+    return set(DataKey.objects.filter(record__in=records).values_list("owner_id", flat=True))
+
+
+def test_one_exact_match_is_linked_and_two_subjects_become_one() -> None:
+    alice = factories.customer(email="Alice@Example.com")
+    address = factories.address(alice)
+    user = factories.login()
+    before, into = user.subject_id, alice.subject_id
+    assert attempt(user) == alice
+    user = User.objects.get()
+    alice = Customer.objects.get()
+    assert (alice.user, user.subject_id) == (user, into)
+    assert owners_of(alice.pk, address.pk, user.pk, user.login_addresses.get().pk) == {into}
+    assert not Subject.objects.filter(pk=before).exists()
+    assert not ClaimReview.objects.exists()
+    with gate.acting(user.as_actor()):
+        assert (Customer.objects.get().first_name, User.objects.get().username) == ("Alice", "alice")
+
+
+@pytest.mark.django_db(databases="__all__", transaction=True)
+def test_verifying_an_address_on_file_claims_it(client: Any) -> None:
+    from tests.accounts.test_login import sign_up, verify
+
+    alice = factories.customer(email="canary.alice@example.com")
+    sign_up(client)
+    assert Customer.objects.get().user_id is None
+    verify(client)
+    assert Customer.objects.get(pk=alice.pk).user == User.objects.get()
+
+
+def test_bob_with_another_address_gets_nothing() -> None:
+    factories.customer()
+    bob = factories.login("bob", "bob@example.com")
+    assert attempt(bob, "bob@example.com") is None
+    assert (Customer.objects.get().user_id, ClaimReview.objects.count()) == (None, 0)
+
+
+def test_the_contact_of_a_company_is_decided_by_staff() -> None:
+    contact = factories.customer(company=factories.company())
+    user = factories.login()
+    assert attempt(user) is None
+    review = ClaimReview.objects.get()
+    assert (review.customer, review.reason, review.outcome) == (contact, "contact", "open")
+    assert Customer.objects.get().user_id is None
+
+
+def test_a_mailbox_shared_by_several_people_is_decided_by_staff() -> None:
+    factories.customer("Alice")
+    factories.customer("Ann", company=factories.company())
+    assert attempt(factories.login()) is None
+    assert set(ClaimReview.objects.values_list("reason", flat=True)) == {"several"}
+    assert ClaimReview.objects.count() == 2
+
+
+def test_a_customer_who_has_a_login_is_not_taken_over() -> None:
+    bob = factories.login("bob", "bob@example.com")
+    factories.customer(user=bob)
+    assert attempt(factories.login()) is None
+    assert ClaimReview.objects.get().reason == "taken"
+    assert Customer.objects.get().user == bob
+
+
+def test_asking_twice_opens_one_review() -> None:
+    factories.customer(company=factories.company())
+    user = factories.login()
+    attempt(user)
+    attempt(user)
+    assert ClaimReview.objects.count() == 1
+
+
+def test_staff_link_a_login_that_they_know() -> None:
+    contact = factories.customer(company=factories.company())
+    user = factories.login()
+    attempt(user)
+    carol = factories.staff()
+    claim.decide(ClaimReview.objects.get(), accept=True, actor=carol.as_actor(), now=NOW)
+    contact.refresh_from_db()
+    assert (contact.user, User.objects.get(pk=user.pk).subject_id) == (user, contact.subject_id)
+    assert ClaimReview.objects.get().outcome == "accepted"
+    with pytest.raises(claim.NotOpen):
+        claim.decide(ClaimReview.objects.get(), accept=False, actor=carol.as_actor(), now=NOW)
+
+
+def test_a_refused_claim_changes_nothing() -> None:
+    factories.customer(company=factories.company())
+    user = factories.login()
+    attempt(user)
+    claim.decide(ClaimReview.objects.get(), accept=False, actor=factories.staff().as_actor(), now=NOW)
+    assert Customer.objects.get().user_id is None
+    assert list(AuditEvent.objects.filter(action__startswith="claim.").values_list("action", flat=True)) == [
+        "claim.opened", "claim.refused",
+    ]  # fmt: skip
+
+
+def test_staff_never_become_customers_by_their_address() -> None:
+    factories.customer(email="carol@ilt.example")
+    assert attempt(factories.staff(), "carol@ilt.example") is None
+    assert not ClaimReview.objects.exists()
+
+
+def test_sessions_and_messages_move_with_the_subject(client: Any) -> None:
+    alice = factories.customer()
+    user = factories.login()
+    client.post(reverse("account_login"), {"login": "alice", "password": factories.PASSWORD})
+    message = factories.communication(subject=user.subject)
+    attempt(user)
+    message.refresh_from_db()
+    assert message.subject_id == alice.subject_id
+    assert user.sessions.get().subject_id == alice.subject_id
+    assert owners_of(message.pk) == {alice.subject_id}
+
+
+def test_an_open_request_comes_first() -> None:
+    from privacy.requests import services as requests
+
+    alice = factories.customer()
+    user = factories.login()
+    requests.file(
+        kind="erasure", subject=alice.subject_id, channel="phone", received_on=factories.TODAY, asked_by="self",
+        identity="callback", actor=factories.staff(roles=("privacy",)).as_actor(), now=NOW,
+    )  # fmt: skip
+    assert attempt(user) is None
+    review = ClaimReview.objects.get()
+    assert review.reason == "request"
+    with pytest.raises(claim.NotOpen):
+        claim.decide(review, accept=True, actor=factories.acting_as(alice), now=NOW)
+    assert ClaimReview.objects.get().outcome == "open"
+
+
+def test_the_access_log_of_the_login_moves_to_the_person() -> None:
+    alice = factories.customer()
+    user = factories.login()
+    with gate.acting(user.as_actor()):
+        assert User.objects.get().username == "alice"
+    attempt(user)
+    assert set(gate.AccessEntry.objects.values_list("subject_id", flat=True)) == {alice.subject_id}

@@ -1,0 +1,101 @@
+"""The reader is strict, repairs nothing, and never repeats a value."""
+
+from pathlib import Path
+
+import pytest
+
+from accounts import csvfile
+from accounts.csvfile import Problem
+
+COLUMNS = ("ref", "name", "note")
+SECRET = "Zanzibar-Quux"
+
+
+def write(tmp_path: Path, content: str | bytes) -> Path:
+    path = tmp_path / "file.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def problems_of(path: Path, **options: int) -> list[tuple[int, str, str]]:
+    found: list[Problem] = []
+    try:
+        list(csvfile.read(path, COLUMNS, problems=found, **options))
+    except Problem as problem:
+        found.append(problem)
+    return [(one.line, one.column, one.reason) for one in found]
+
+
+def test_rows_come_with_the_line_on_which_they_begin(tmp_path: Path) -> None:
+    path = write(tmp_path, 'ref,name,note\n1,Ann,"two\nlines"\n2,Bö,\n')
+    rows = list(csvfile.read(path, COLUMNS))
+    assert [(row.line, row.values) for row in rows] == [
+        (2, {"ref": "1", "name": "Ann", "note": "two\nlines"}),
+        (4, {"ref": "2", "name": "Bö", "note": ""}),
+    ]
+
+
+def test_nothing_is_trimmed_and_a_formula_stays_as_it_is(tmp_path: Path) -> None:
+    path = write(tmp_path, "ref,name,note\n1, =cmd() ,@x\n")
+    (row,) = csvfile.read(path, COLUMNS)
+    assert row.values == {"ref": "1", "name": " =cmd() ", "note": "@x"}
+
+
+def test_a_byte_order_mark_is_no_part_of_the_header(tmp_path: Path) -> None:
+    path = write(tmp_path, "ref,name,note\n1,a,b\n".encode("utf-8-sig"))
+    assert [row["ref"] for row in csvfile.read(path, COLUMNS)] == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "column", "words"),
+    [
+        ("name,ref,note\n1,2,3\n", 1, "", "header must be: ref, name, note"),
+        ("", 1, "", "empty"),
+        (b"ref,name,note\n1,\xff\xfe,3\n", 1, "", "not UTF-8"),
+        (f"ref,name,note\n1,{SECRET}\n", 2, "", "2 fields instead of 3"),
+        (f"ref,name,note\n1,{SECRET}\x00,3\n", 2, "name", "NUL"),
+        (f"ref,name,note\n1,{SECRET}\x07,3\n", 2, "name", "control character"),
+        (f'ref,name,note\n1,"{SECRET}"x,3\n', 2, "", "not proper CSV"),
+        (f"ref,name,note\n1,{SECRET} 4111 1111 1111 1111,3\n", 2, "name", "card number"),
+        ("ref,name,note\n1," + SECRET * 5000 + ",3\n", 2, "", "longer than 20,000 characters"),
+    ],
+)
+def test_a_bad_file_is_named_by_line_and_column_and_never_by_value(
+    tmp_path: Path, content: str | bytes, line: int, column: str, words: str
+) -> None:
+    ((at, where, reason),) = problems_of(write(tmp_path, content))
+    assert (at, where) == (line, column)
+    assert words in reason
+    assert SECRET not in reason
+
+
+def test_reading_goes_on_after_a_bad_line(tmp_path: Path) -> None:
+    path = write(tmp_path, "ref,name,note\n1,a\n2,b,c\n" + "3," + "x" * 10_000_000 + ",y\n4,d,e\n")
+    found: list[Problem] = []
+    rows = list(csvfile.read(path, COLUMNS, problems=found))
+    assert [row["ref"] for row in rows] == ["2", "4"]
+    assert [one.line for one in found] == [2, 4]
+
+
+def test_without_a_list_the_first_problem_is_raised(tmp_path: Path) -> None:
+    with pytest.raises(Problem, match="Line 2"):
+        list(csvfile.read(write(tmp_path, "ref,name,note\n1,a\n"), COLUMNS))
+
+
+def test_a_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:
+    with pytest.raises(Problem, match="cannot be read"):
+        list(csvfile.read(tmp_path / "none.csv", COLUMNS))
+
+
+def test_the_limit_of_the_csv_module_is_as_before(tmp_path: Path) -> None:
+    import csv
+
+    before = csv.field_size_limit()
+    list(csvfile.read(write(tmp_path, "ref,name,note\n1,a,b\n"), COLUMNS))
+    assert csv.field_size_limit() == before
+
+
+@pytest.mark.parametrize("text", ["2026-2-3", "20260203", "03.02.2026", "2026-02-30", "", "２026-02-03"])
+def test_a_day_is_written_in_one_way_only(text: str) -> None:
+    with pytest.raises(ValueError, match="YYYY-MM-DD"):
+        csvfile.day(text)

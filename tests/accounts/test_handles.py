@@ -1,0 +1,177 @@
+"""The address in allauth's table is a random number; everything allauth asks of it still works."""
+
+import io
+from typing import Any
+
+import pytest
+from allauth.account.models import EmailAddress
+from django.core.exceptions import FieldError
+from django.core.management import call_command
+from django.db import IntegrityError, connection, transaction
+
+from accounts import adapter, handles
+from accounts.middleware import _at_login
+from accounts.models import LOGIN_ADDRESS, LoginAddress
+from privacy import gate, vault
+from privacy.gate import AccessEntry
+from privacy.vault import keys
+from privacy.vault.models import DataKey, Token
+from tests import factories
+from tests.factories import NOW
+
+pytestmark = pytest.mark.django_db(databases="__all__")
+
+ADDRESS = "alice@example.com"
+
+
+@pytest.fixture
+def at_login() -> Any:
+    token = _at_login.set(True)
+    yield
+    _at_login.reset(token)
+
+
+def column() -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT email FROM account_emailaddress ORDER BY id")
+        return [row[0] for row in cursor.fetchall()]
+
+
+def test_the_column_holds_a_handle_of_35_characters() -> None:
+    factories.login()
+    (stored,) = column()
+    assert stored == "h1." + LoginAddress.objects.get().pk.hex
+    assert len(stored) == 35
+
+
+def test_an_address_is_found_in_any_letter_case_and_by_list() -> None:
+    user = factories.login()
+    found = EmailAddress.objects
+    assert found.get(email="ALICE@example.com").user == user
+    assert found.get(email__iexact="Alice@Example.com").user == user
+    assert found.get(email__in=["bob@example.com", ADDRESS]).user == user
+    assert not found.filter(email="bob@example.com").exists()
+    assert found.exclude(email="bob@example.com").count() == 1
+    assert not found.filter(email__isnull=True).exists()
+
+
+@pytest.mark.parametrize("lookup", ["contains", "icontains", "startswith", "endswith", "regex", "gt"])
+def test_a_pattern_is_refused_instead_of_finding_nothing(lookup: str) -> None:
+    with pytest.raises(FieldError):
+        EmailAddress.objects.filter(**{f"email__{lookup}": "alice"}).exists()
+
+
+def test_typing_a_handle_is_no_way_to_find_anybody() -> None:
+    factories.login()
+    assert not EmailAddress.objects.filter(email=column()[0]).exists()
+
+
+def test_the_own_address_opens_for_its_holder_and_is_logged() -> None:
+    user = factories.login()
+    with gate.acting(user.as_actor()):
+        assert EmailAddress.objects.get().email == ADDRESS
+    entry = AccessEntry.objects.get()
+    assert (entry.subject_id, entry.envelopes) == (user.subject_id, {"accounts.login_address/account": 1})
+
+
+def test_nobody_else_reads_it_outside_the_pages_of_the_login() -> None:
+    factories.login()
+    bob = factories.login("bob", "bob@example.com")
+    address = EmailAddress.objects.get(email=ADDRESS)
+    assert address.email == ""
+    with gate.acting(bob.as_actor()):
+        assert address.email == ""
+    with gate.acting(gate.ANONYMOUS):
+        assert address.email == ""
+
+
+def test_the_pages_of_the_login_may_read_it_under_a_purpose_of_their_own(at_login: None) -> None:
+    factories.login()
+    with gate.acting(gate.ANONYMOUS):
+        assert EmailAddress.objects.get().email == ADDRESS
+    assert AccessEntry.objects.get().purpose == "login"
+
+
+def test_its_text_names_nobody() -> None:
+    factories.login()
+    assert ADDRESS not in str(EmailAddress.objects.get())
+
+
+def test_saving_again_writes_the_same_handle() -> None:
+    factories.login()
+    before = column()
+    for address in EmailAddress.objects.all():
+        address.save()
+    assert column() == before
+    assert LoginAddress.objects.count() == 1
+
+
+def test_a_verified_address_belongs_to_one_login() -> None:
+    factories.login()
+    bob = factories.login("bob", "bob@example.com")
+    with pytest.raises(IntegrityError), transaction.atomic():
+        EmailAddress.objects.create(user=bob, email=ADDRESS, verified=True)
+
+
+def test_an_unverified_claim_by_another_gives_way_to_the_holder() -> None:
+    mallory = factories.login("mallory", "mallory@example.com")
+    EmailAddress.objects.create(user=mallory, email=ADDRESS)
+    alice = factories.login()
+    record = LoginAddress.objects.find(LOGIN_ADDRESS.field, ADDRESS).get()
+    assert record.user == alice
+    assert DataKey.objects.get(record=record.pk).owner_id == alice.subject_id
+    mallory.delete()
+    assert EmailAddress.objects.get(email=ADDRESS).user == alice
+    with gate.acting(alice.as_actor()):
+        assert EmailAddress.objects.get().email == ADDRESS
+
+
+def test_deleting_does_not_open_anything() -> None:
+    user = factories.login()
+    vault.keys.destroy([(LoginAddress.objects.get().pk, "account")], now=NOW)
+    user.delete()
+    assert column() == []
+    assert not AccessEntry.objects.exists()
+
+
+def test_a_missing_key_reads_as_nothing_and_the_address_can_be_registered_again(at_login: None) -> None:
+    factories.login()
+    vault.keys.destroy([(LoginAddress.objects.get().pk, "account")], now=NOW)
+    with gate.acting(gate.ANONYMOUS):
+        assert EmailAddress.objects.get().email == ""
+    assert handles.find(ADDRESS) is None
+    factories.login("alice2", ADDRESS)
+    assert EmailAddress.objects.filter(email=ADDRESS).count() == 1
+
+
+def test_a_token_left_over_by_a_crash_is_taken_over() -> None:
+    # The key store committed, the row never did.
+    dead = vault.uuid7()
+    entries = list(LOGIN_ADDRESS.entries(ADDRESS))
+    keys.make([keys.Wanted(dead, "account", LoginAddress.vault_label, entries=entries)])
+    assert Token.objects.filter(field=LOGIN_ADDRESS.field).count() == 1
+    user = factories.login()
+    assert LoginAddress.objects.get().pk == dead
+    with gate.acting(user.as_actor()):
+        assert EmailAddress.objects.get(email=ADDRESS).email == ADDRESS
+
+
+def test_migrations_do_not_see_the_handle() -> None:
+    assert EmailAddress._meta.get_field("email").deconstruct()[1] == "django.db.models.EmailField"
+    out = io.StringIO()
+    call_command("makemigrations", "account", "--check", "--dry-run", stdout=out)
+    assert "No changes detected" in out.getvalue()
+
+
+def test_installing_twice_is_once() -> None:
+    before = EmailAddress._meta.get_field("email")
+    handles.install()
+    assert EmailAddress._meta.get_field("email") is before
+
+
+def test_secrets_of_the_second_factor_are_sealed() -> None:
+    mfa = adapter.MFAAdapter()
+    sealed = mfa.encrypt("JBSWY3DPEHPK3PXP")
+    assert "JBSWY3DP" not in sealed
+    assert mfa.decrypt(sealed) == "JBSWY3DPEHPK3PXP"
+    assert mfa.encrypt("JBSWY3DPEHPK3PXP") != sealed

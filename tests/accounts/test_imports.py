@@ -1,0 +1,278 @@
+"""Importing customers: all or nothing, never overwritten, never brought back, opened again it equals the file."""
+
+import csv
+import hashlib
+import io
+import json
+from datetime import date
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+from django.db import connections
+
+from accounts import imports, services
+from accounts.models import Address, Company, Customer
+from privacy import vault
+from privacy.audit import AuditEvent
+from privacy.gate import Actor
+from privacy.vault.models import DataKey, Token
+from tests import factories
+
+pytestmark = pytest.mark.django_db(databases="__all__")
+
+NOW = factories.NOW
+ADVENTURE = Path(__file__).parents[3] / "shared/data/adventureworks/customers.csv"
+OPERATOR = Actor("operator", "test", None, frozenset({"system:import"}), "import")
+ALICE = {
+    "customer_ref": "AW00000001", "company": "", "title": "", "first_name": "Alice", "last_name": "Archer",
+    "email": "alice@example.com", "phone": "1 (11) 500 555-0110", "street": "12 Elm Street", "street2": "",
+    "city": "Salem", "region": "MA", "postal_code": "01970", "country": "US", "marketing_opt_in": "no",
+    "since": "2016-05-31",
+}  # fmt: skip
+BOB = ALICE | {"customer_ref": "AW00000002", "first_name": "Bob", "last_name": "Björk", "email": "bob@example.com"}
+CONTACT = ALICE | {
+    "customer_ref": "AW00000003", "company": "Health Spa, Limited", "first_name": "Robin", "email": "robin@spa.example",
+}  # fmt: skip
+
+
+def file_of(tmp_path: Path, *rows: dict[str, str], columns: tuple[str, ...] = imports.COLUMNS) -> Path:
+    path = tmp_path / "customers.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def take(path: Path, **options: bool) -> imports.Report:
+    return imports.import_customers(path, actor=OPERATOR, now=NOW, **options)
+
+
+def counts(report: imports.Report) -> tuple[int, int, int, int, int]:
+    return report.created, report.unchanged, report.differs, report.blocked, len(report.errors)
+
+
+def everything() -> dict[str, str]:
+    """A hash of every table of both databases."""
+    found = {}
+    for alias in ("default", "keystore"):
+        with connections[alias].cursor() as cursor:
+            cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
+            for (table,) in cursor.fetchall():
+                cursor.execute(
+                    f"SELECT md5(coalesce(string_agg(t::text, chr(10) ORDER BY t::text), '')) FROM \"{table}\" t"
+                )
+                found[f"{alias}.{table}"] = cursor.fetchone()[0]
+    return found
+
+
+def as_on_file(reference: str) -> dict[str, str]:
+    customer = Customer.objects.select_related("company").get(reference=reference)
+    address = customer.addresses.get()
+    with vault.internal():
+        return {
+            "customer_ref": customer.reference,
+            "company": str(customer.company.name) if customer.company else "",
+            **{name: getattr(customer, name) for name in imports.PERSON},
+            **{name: getattr(address, name) for name in imports.ADDRESS},
+            "since": customer.since.isoformat(),
+        }
+
+
+def test_every_row_opened_again_equals_the_file(tmp_path: Path) -> None:
+    report = take(file_of(tmp_path, ALICE, BOB, CONTACT))
+    assert counts(report) == (3, 0, 0, 0, 0)
+    for row in (ALICE, BOB, CONTACT):
+        assert as_on_file(row["customer_ref"]) == {k: v for k, v in row.items() if k != "marketing_opt_in"}
+
+
+def test_a_second_import_changes_no_byte_of_either_database(tmp_path: Path) -> None:
+    path = file_of(tmp_path, ALICE, BOB, CONTACT)
+    take(path)
+    before = everything()
+    assert counts(take(path)) == (0, 3, 0, 0, 0)
+    assert everything() == before
+
+
+def test_a_dry_run_says_the_same_and_writes_nothing(tmp_path: Path) -> None:
+    before = everything()
+    report = take(file_of(tmp_path, ALICE, BOB), dry_run=True)
+    assert counts(report) == (2, 0, 0, 0, 0)
+    assert everything() == before
+
+
+def test_a_corrected_record_survives_a_later_import(tmp_path: Path) -> None:
+    path = file_of(tmp_path, ALICE, BOB)
+    take(path)
+    alice = Customer.objects.get(reference="AW00000001")
+    services.correct(alice, {"last_name": "Able"}, actor=factories.acting_as(alice), now=NOW)
+    report = take(path)
+    assert counts(report) == (0, 1, 1, 0, 0)
+    assert report.differing == [{"line": 2, "columns": ["last_name"]}]
+    assert as_on_file("AW00000001")["last_name"] == "Able"
+
+
+def test_an_erased_person_is_not_created_again_by_reference_or_by_address(tmp_path: Path) -> None:
+    vault.blocks.add("customer_ref", "AW00000001", until=date(2030, 1, 1), now=NOW)
+    vault.blocks.add("email", "BOB@example.com", until=date(2030, 1, 1), now=NOW)
+    assert counts(take(file_of(tmp_path, ALICE, BOB, CONTACT))) == (1, 0, 0, 2, 0)
+    assert list(Customer.objects.values_list("reference", flat=True)) == ["AW00000003"]
+
+
+def test_one_bad_line_refuses_the_whole_file(tmp_path: Path) -> None:
+    before = everything()
+    report = take(file_of(tmp_path, ALICE, BOB | {"since": "31.5.2016"}))
+    assert [(one.line, one.column, one.reason) for one in report.errors] == [
+        (3, "since", "It is not a date written as YYYY-MM-DD.")
+    ]
+    assert (report.created, report.is_written, everything()) == (0, False, before)
+
+
+def test_skip_bad_takes_in_the_good_lines(tmp_path: Path) -> None:
+    report = take(file_of(tmp_path, BOB | {"since": "31.5.2016"}, ALICE), skip_bad=True)
+    assert counts(report) == (1, 0, 0, 0, 1)
+    assert Customer.objects.get().reference == "AW00000001"
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("customer_ref", "aw 1"),
+        ("customer_ref", ""),
+        ("email", "Zanzibar at example"),
+        ("phone", "Zanzibar"),
+        ("country", "Zanzibar"),
+        ("since", "Zanzibar"),
+        ("marketing_opt_in", "Zanzibar"),
+        ("street", "Zanzibar 4111 1111 1111 1111"),
+        ("last_name", "Zanzibar " * 50),
+        ("city", "Zanzibar\x00"),
+        ("first_name", "Zanzibar\x1b"),
+    ],
+)
+def test_a_bad_value_is_named_by_its_place_and_never_repeated(tmp_path: Path, column: str, value: str) -> None:
+    (problem,) = take(file_of(tmp_path, ALICE | {column: value})).errors
+    assert (problem.line, problem.column) == (2, column)
+    assert "Zanzibar" not in str(problem)
+    assert problem.reason.count(".") >= 1
+
+
+def test_a_reference_that_stands_twice_is_an_error(tmp_path: Path) -> None:
+    (problem,) = take(file_of(tmp_path, ALICE, BOB, ALICE)).errors
+    assert (problem.line, problem.column) == (4, "customer_ref")
+
+
+def test_a_yes_to_marketing_without_proof_is_counted_and_stored_nowhere(tmp_path: Path) -> None:
+    yes, no = file_of(tmp_path, ALICE | {"marketing_opt_in": "yes"}), None
+    assert take(yes).consent_without_proof == 1
+    no = file_of(tmp_path, ALICE)
+    assert counts(take(no)) == (0, 1, 0, 0, 0)
+
+
+def test_contacts_of_one_company_share_it_also_across_files(tmp_path: Path) -> None:
+    second = CONTACT | {"customer_ref": "AW00000004", "first_name": "Kim", "email": "kim@spa.example"}
+    third = CONTACT | {"customer_ref": "AW00000005", "first_name": "Lee", "email": "lee@spa.example"}
+    take(file_of(tmp_path, CONTACT, second))
+    take(file_of(tmp_path, third))
+    company = Company.objects.get()
+    assert set(company.contacts.values_list("reference", flat=True)) == {"AW00000003", "AW00000004", "AW00000005"}
+    assert set(Customer.objects.values_list("kind", flat=True)) == {"contact"}
+
+
+def test_a_company_of_a_similar_name_is_another_company(tmp_path: Path) -> None:
+    other = CONTACT | {"customer_ref": "AW00000004", "company": "Health-Spa Limited", "email": "kim@spa.example"}
+    take(file_of(tmp_path, CONTACT, other))
+    assert Company.objects.count() == 2
+
+
+def test_a_phone_shared_by_several_people_is_no_problem(tmp_path: Path) -> None:
+    take(file_of(tmp_path, ALICE, BOB))
+    assert Customer.objects.find("customer.phone", ALICE["phone"]).count() == 2
+
+
+def test_a_formula_is_only_text(tmp_path: Path) -> None:
+    take(file_of(tmp_path, ALICE | {"last_name": "=HYPERLINK(1)"}))
+    assert as_on_file("AW00000001")["last_name"] == "=HYPERLINK(1)"
+
+
+def test_each_customer_created_is_one_event_without_values(tmp_path: Path) -> None:
+    take(file_of(tmp_path, ALICE, BOB))
+    events = AuditEvent.objects.filter(action="customer.imported")
+    assert events.count() == 2
+    assert not any("lice" in str(event.fields) + event.reason for event in events)
+
+
+def test_the_columns_hold_nothing_in_clear(tmp_path: Path) -> None:
+    take(file_of(tmp_path, ALICE, CONTACT))
+    for table in (Customer, Address, Company):
+        with connections["default"].cursor() as cursor:
+            cursor.execute(f"SELECT string_agg(t::text, '') FROM {table._meta.db_table} t")
+            row = cursor.fetchone()[0]
+        for value in ("Alice", "alice@example.com", "Elm Street", "Salem", "Health Spa"):
+            assert value not in row
+            assert value.encode().hex() not in row
+
+
+# --- the command -----------------------------------------------------------------------------------------------------
+
+
+def run(*arguments: str) -> tuple[int, str, str]:
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    try:
+        call_command("import_customers", *arguments, stdout=out, stderr=err)
+    except SystemExit as stopped:
+        code = int(stopped.code or 0)
+    return code, out.getvalue(), err.getvalue()
+
+
+@pytest.mark.django_db(databases="__all__", transaction=True)
+def test_the_command_prints_its_report_as_json(tmp_path: Path) -> None:
+    code, out, _ = run(str(file_of(tmp_path, ALICE)), "--json")
+    assert code == 0
+    assert json.loads(out) == {
+        "created": 1, "unchanged": 0, "differs": 0, "blocked": 0, "errors": [], "differing": [],
+        "consent_without_proof": 0,
+    }  # fmt: skip
+
+
+@pytest.mark.django_db(databases="__all__", transaction=True)
+def test_the_command_says_one_sentence_per_error_and_fails(tmp_path: Path) -> None:
+    code, out, err = run(str(file_of(tmp_path, ALICE | {"since": "x"}, BOB | {"country": "y"})))
+    assert code == 1
+    assert err.splitlines() == [
+        "Line 2, since: It is not a date written as YYYY-MM-DD.",
+        "Line 3, country: Use the two-letter code of a country.",
+    ]
+    assert out == "Nothing was taken in: 2 lines are bad.\n"
+
+
+@pytest.mark.django_db(databases="__all__", transaction=True)
+def test_the_command_refuses_another_header(tmp_path: Path) -> None:
+    path = tmp_path / "other.csv"
+    path.write_text("a,b\n1,2\n")
+    code, out, _ = run(str(path), "--json")
+    assert code == 1
+    assert json.loads(out)["errors"][0]["line"] == 1
+
+
+@pytest.mark.skipif(not ADVENTURE.exists(), reason="the sample data are not here")
+def test_the_sample_file_is_taken_in_whole_and_equals_itself() -> None:
+    report = take(ADVENTURE)
+    assert counts(report) == (960, 0, 0, 0, 0)
+    assert report.consent_without_proof == 415
+    assert Company.objects.count() == 152
+    with ADVENTURE.open(encoding="utf-8", newline="") as file:
+        rows = {row["customer_ref"]: row for row in csv.DictReader(file)}
+    for reference in list(rows)[::50]:
+        assert as_on_file(reference) == {k: v for k, v in rows[reference].items() if k != "marketing_opt_in"}
+    before = DataKey.objects.count(), Token.objects.count(), AuditEvent.objects.count(), _sealed()
+    assert counts(take(ADVENTURE)) == (0, 960, 0, 0, 0)
+    assert (DataKey.objects.count(), Token.objects.count(), AuditEvent.objects.count(), _sealed()) == before
+
+
+def _sealed() -> str:
+    digest = hashlib.sha256()
+    for sealed in Customer.objects.order_by("pk").values_list("sealed_account", flat=True):
+        digest.update(bytes(sealed))
+    return digest.hexdigest()

@@ -1,0 +1,382 @@
+"""The whole story of a login through the pages, and nothing of it in clear in any table of either database."""
+
+import base64
+import json
+import re
+import time
+import zlib
+from typing import Any
+
+import pytest
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
+from django.core.cache import cache
+from django.db import connections
+from django.test import Client
+from django.urls import reverse
+
+from accounts import handles, sessions
+from accounts.models import Customer, LoginAddress, Session, User
+from privacy import vault
+from privacy.requests.models import Letter
+from privacy.vault.models import DataKey, Token
+from tests import factories
+from tests.factories import PASSWORD
+from tests.scanner import Scanner
+
+pytestmark = pytest.mark.django_db(databases="__all__")
+
+ADDRESS, NEW_ADDRESS = "canary.alice@example.com", "canary.moved@example.org"
+NAME = "Canary-Alice"
+
+
+def sign_up(client: Client, username: str = NAME, email: str = ADDRESS) -> Any:
+    return client.post(reverse("account_signup"), {"username": username, "email": email, "password1": PASSWORD})
+
+
+def log_in(client: Client, login: str, password: str = PASSWORD) -> Any:
+    return client.post(reverse("account_login"), {"login": login, "password": password})
+
+
+def is_in(client: Client) -> bool:
+    return "_auth_user_id" in client.session
+
+
+def letters() -> list[tuple[str, str, str]]:
+    """Kind, recipient and text of every letter in the outbox, oldest first."""
+    found = []
+    for letter in Letter.objects.order_by("queued_at", "pk"):
+        with vault.internal():
+            found.append((letter.kind, str(letter.to), str(letter.text)))
+    return found
+
+
+def last_link() -> str:
+    """The path of the link in the last letter."""
+    return re.findall(r"https?://[^/\s]+(/\S+)", letters()[-1][2])[0]
+
+
+def verify(client: Client) -> None:
+    link = last_link()
+    assert client.get(link).status_code == 200
+    assert client.post(link).status_code == 302
+
+
+def three_minutes_later() -> None:
+    """Forget the limits: one mail to an address in three minutes, a code only once."""
+    cache.clear()
+
+
+def change_address(client: Client, email: str) -> None:
+    """Ask for another address; the password is asked for once more, and the request then goes on by itself."""
+    answer = client.post(reverse("account_email"), {"action_add": "", "email": email})
+    assert answer.url.startswith(reverse("account_reauthenticate"))
+    client.post(answer.url, {"password": PASSWORD})
+
+
+def code_of(secret: str) -> str:
+    return format_hotp_value(hotp_value(secret, int(time.time()) // 30))
+
+
+@pytest.fixture
+def alice(client: Client) -> User:
+    sign_up(client)
+    verify(client)
+    client.post(reverse("account_logout"))
+    return User.objects.get()
+
+
+# --- signing up ------------------------------------------------------------------------------------------------------
+
+
+def test_sign_up_asks_for_user_name_address_and_password_only(client: Client) -> None:
+    form = client.get(reverse("account_signup")).context["form"]
+    assert [name for name, field in form.fields.items() if field.required] == ["username", "email", "password1"]
+    assert set(form.fields) == {"username", "email", "password1"}
+
+
+def test_a_sign_up_makes_a_subject_and_a_login_and_no_customer(client: Client) -> None:
+    sign_up(client)
+    user = User.objects.get()
+    assert user.subject_id is not None
+    assert not Customer.objects.exists()
+    assert DataKey.objects.get(record=user.pk).owner_id == user.subject_id
+
+
+def test_a_login_is_held_until_the_address_is_verified(client: Client) -> None:
+    sign_up(client)
+    assert not is_in(client)
+    assert log_in(client, NAME).url == reverse("account_email_verification_sent")
+    assert not is_in(client)
+    verify(client)
+    log_in(client, NAME)
+    assert is_in(client)
+
+
+@pytest.mark.parametrize("login", [NAME, NAME.lower(), NAME.upper(), ADDRESS, ADDRESS.upper()])
+def test_one_logs_in_by_name_or_address_in_any_letter_case(client: Client, alice: User, login: str) -> None:
+    log_in(client, login)
+    assert client.session["_auth_user_id"] == str(alice.pk)
+
+
+def test_a_user_name_is_unique_in_any_letter_case(client: Client, alice: User) -> None:
+    answer = sign_up(client, NAME.upper(), "other@example.com")
+    assert "username" in answer.context["form"].errors
+    assert User.objects.count() == 1
+
+
+# --- nobody learns who has an account --------------------------------------------------------------------------------
+
+
+def shape(answer: Any) -> tuple[int, str, str]:
+    """What a stranger sees of an answer, without tokens."""
+    text = re.sub(r'(csrfmiddlewaretoken" value="|nonce-)[^"\']+', "", answer.content.decode())
+    return answer.status_code, answer.get("Location", ""), text
+
+
+def test_an_unknown_address_and_a_wrong_password_look_the_same(alice: User) -> None:
+    wrong = shape(log_in(Client(), ADDRESS, "wrong wrong wrong wrong"))
+    unknown = shape(log_in(Client(), "canary.nobody@example.com", "wrong wrong wrong wrong"))
+    assert wrong[2].replace(ADDRESS, "X") == unknown[2].replace("canary.nobody@example.com", "X")
+    assert wrong[:2] == unknown[:2]
+
+
+def test_a_second_sign_up_with_a_known_address_looks_like_the_first(alice: User) -> None:
+    three_minutes_later()
+    known = shape(sign_up(Client(), "canary-bob", ADDRESS))
+    unknown = shape(sign_up(Client(), "canary-bill", "canary.nobody@example.com"))
+    assert known == unknown
+    assert [letter[:2] for letter in letters()[-2:]] == [
+        ("account_already_exists", ADDRESS), ("email_confirmation_signup", "canary.nobody@example.com"),
+    ]  # fmt: skip
+    assert User.objects.count() == 2
+
+
+def test_a_reset_looks_the_same_for_known_and_unknown_and_each_is_one_letter(alice: User) -> None:
+    before = len(letters())
+    known = shape(Client().post(reverse("account_reset_password"), {"email": ADDRESS}))
+    unknown = shape(Client().post(reverse("account_reset_password"), {"email": "canary.nobody@example.com"}))
+    assert known == unknown
+    assert [letter[0] for letter in letters()[before:]] == ["password_reset_key", "unknown_account"]
+
+
+def test_failed_logins_are_limited_per_address(alice: User) -> None:
+    for _ in range(5):
+        log_in(Client(), ADDRESS, "wrong wrong wrong wrong")
+    client = Client()
+    log_in(client, ADDRESS)
+    assert not is_in(client)
+
+
+def test_every_letter_of_the_login_says_who_writes_and_belongs_to_its_subject(client: Client, alice: User) -> None:
+    client.post(reverse("account_reset_password"), {"email": ADDRESS})
+    (kind, to, text), letter = letters()[-1], Letter.objects.latest("queued_at")
+    assert (kind, to) == ("password_reset_key", ADDRESS)
+    assert text.count("http") == 1
+    assert "International Light Technologies" in text
+    assert letter.subject_id == alice.subject_id
+    client.post(
+        client.get(last_link()).url,
+        {"password1": "another good long password", "password2": "another good long password"},
+    )
+    kind, to, text = letters()[-1]
+    assert (kind, to) == ("password_reset", ADDRESS)
+    assert "127.0.0.1:8000/accounts/password/reset/" in text
+    assert "Browser" not in text
+
+
+def test_neither_addresses_nor_second_factors_are_in_the_admin() -> None:
+    from django.contrib import admin
+
+    shown = {model._meta.label for model in admin.site._registry}
+    assert not shown & {"account.EmailAddress", "mfa.Authenticator", "accounts.LoginAddress", "accounts.Session"}
+
+
+# --- changing things -------------------------------------------------------------------------------------------------
+
+
+def test_a_reset_by_link_sets_a_new_password(client: Client, alice: User) -> None:
+    client.post(reverse("account_reset_password"), {"email": ADDRESS})
+    form = client.get(last_link()).url
+    client.post(form, {"password1": "another good long password", "password2": "another good long password"})
+    assert log_in(client, NAME).status_code == 200
+    log_in(client, NAME, "another good long password")
+    assert is_in(client)
+
+
+def test_after_a_change_of_address_the_old_one_is_refused_and_gone(client: Client, alice: User) -> None:
+    log_in(client, NAME)
+    change_address(client, NEW_ADDRESS)
+    assert letters()[-1][:2] == ("email_confirmation", NEW_ADDRESS)
+    verify(client)
+    client.post(reverse("account_logout"))
+    log_in(client, ADDRESS)
+    assert not is_in(client)
+    log_in(client, NEW_ADDRESS.upper())
+    assert is_in(client)
+    assert LoginAddress.objects.count() == EmailAddress.objects.count() == 1
+    assert not LoginAddress.objects.find("login_address.email", ADDRESS).exists()
+
+
+def test_a_verified_address_is_unique(client: Client, alice: User) -> None:
+    bob = Client()
+    sign_up(bob, "canary-bob", "canary.bob@example.com")
+    verify(bob)
+    log_in(bob, "canary-bob")
+    three_minutes_later()
+    change_address(bob, ADDRESS)
+    verify_link = last_link()
+    assert letters()[-1][:2] == ("email_confirmation", ADDRESS)
+    bob.get(verify_link)
+    bob.post(verify_link)
+    assert EmailAddress.objects.filter(email=ADDRESS, verified=True).get().user == alice
+
+
+def switch_on_totp(client: Client) -> str:
+    page = client.get(reverse("mfa_activate_totp"))
+    if page.status_code == 302:
+        client.post(page.url, {"password": PASSWORD})
+        client.get(reverse("mfa_activate_totp"))
+    secret = str(client.session["mfa.totp.secret"])
+    assert client.post(reverse("mfa_activate_totp"), {"code": code_of(secret)}).status_code == 302
+    return secret
+
+
+def test_a_second_factor_is_asked_for_and_its_secret_is_sealed(client: Client, alice: User) -> None:
+    log_in(client, NAME)
+    secret = switch_on_totp(client)
+    assert all(secret not in json.dumps(data) for data in Authenticator.objects.values_list("data", flat=True))
+    client.post(reverse("account_logout"))
+    log_in(client, ADDRESS)
+    assert not is_in(client)
+    three_minutes_later()
+    client.post(reverse("mfa_authenticate"), {"code": code_of(secret)})
+    assert is_in(client)
+
+
+# --- nothing in clear ------------------------------------------------------------------------------------------------
+
+
+def dump() -> dict[str, bytes]:
+    """Every table of both databases as text, with every base64 and compressed value also decoded."""
+    found = {}
+    for alias in ("default", "keystore"):
+        with connections[alias].cursor() as cursor:
+            cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+            for (table,) in cursor.fetchall():
+                cursor.execute(f'SELECT t::text FROM "{table}" t')
+                found[f"{alias}.{table}"] = "\n".join(row[0] for row in cursor.fetchall()).encode()
+    for session in Session.objects.all():
+        for part in session.session_data.split(":"):
+            raw = base64.urlsafe_b64decode(part.lstrip(".") + "==") if len(part) > 20 else b""
+            found[f"session {part[:4]}"] = raw
+            if part.startswith("."):
+                found[f"session {part[:4]} inflated"] = zlib.decompress(raw)
+    return found
+
+
+def test_after_the_whole_story_nothing_stands_in_clear_in_either_database(client: Client) -> None:
+    needles = [ADDRESS, NEW_ADDRESS, "canary.nobody@example.com", NAME, PASSWORD]
+    sign_up(client)
+    scans = [dump()]
+    verify(client)
+    Client().post(reverse("account_reset_password"), {"email": ADDRESS})
+    log_in(Client(), "canary.nobody@example.com", "wrong wrong wrong wrong")
+    log_in(client, ADDRESS.upper())
+    needles.append(switch_on_totp(client))
+    scans.append(dump())
+    client.post(reverse("account_email"), {"action_add": "", "email": NEW_ADDRESS})
+    assert letters()[-1][:2] == ("email_confirmation", NEW_ADDRESS)
+    scans.append(dump())
+    scanner = Scanner(needles)
+    assert len(scanner.scan("control", json.dumps(needles).encode())) >= len(needles)
+    assert [find for tables in scans for where, blob in tables.items() for find in scanner.scan(where, blob)] == []
+    assert set(EmailAddress.objects.values_list("email", flat=True)) == {
+        handles.Handle.of(pk) for pk in LoginAddress.objects.values_list("pk", flat=True)
+    }
+
+
+def test_the_keys_of_the_cache_are_opaque(client: Client, alice: User) -> None:
+    log_in(client, ADDRESS, "wrong wrong wrong wrong")
+    redis = cache._cache.get_client()
+    keys = b" ".join(redis.keys("*"))
+    assert keys
+    assert b"canary" not in keys
+    assert b"127.0.0.1" not in keys
+
+
+# --- sessions --------------------------------------------------------------------------------------------------------
+
+
+def test_the_cookie_does_not_stand_in_the_table_and_the_session_names_its_subject(client: Client, alice: User) -> None:
+    log_in(client, NAME)
+    session = Session.objects.get(user=alice)
+    cookie = client.session.session_key
+    assert session.session_key == sessions.stored_key(cookie) != cookie
+    assert session.subject_id == alice.subject_id
+    assert session.get_decoded()["_auth_user_id"] == str(alice.pk)
+
+
+def test_ending_all_sessions_of_a_subject_signs_everywhere_out_also_half_way(client: Client, alice: User) -> None:
+    bob = factories.login("bob", "bob@example.com")
+    others, half = Client(), Client()
+    log_in(client, NAME)
+    log_in(others, "bob")
+    sign_up(half, "canary-half", "canary.half@example.com")
+    unfinished = User.objects.named("canary-half").get()
+    assert sessions.end_all(alice.subject_id) == 1
+    assert sessions.end_all(unfinished.subject_id) == 1
+    assert sessions.end_all(alice.subject_id) == 0
+    assert client.get(reverse("account")).status_code == 302
+    assert Session.objects.get(user=bob)
+
+
+def test_an_idle_session_ends(client: Client, alice: User, settings: Any) -> None:
+    log_in(client, NAME)
+    assert client.get(reverse("account_change_password")).status_code in (200, 302)
+    session = client.session
+    session["seen"] -= settings.SESSION_IDLE_AGE + 1
+    session.save()
+    client.get(reverse("account_change_password"))
+    assert not is_in(client)
+
+
+def test_a_one_time_password_leads_to_choosing_a_new_one(client: Client) -> None:
+    factories.login("carol", "carol@ilt.example", must_change_password=True)
+    log_in(client, "carol")
+    assert client.get(reverse("account_email")).url == reverse("account_change_password")
+    client.post(
+        reverse("account_change_password"),
+        {"oldpassword": PASSWORD, "password1": "another good long password", "password2": "another good long password"},
+    )
+    assert not User.objects.get().must_change_password
+    assert client.get(reverse("account_email")).status_code == 200
+
+
+# --- the end ---------------------------------------------------------------------------------------------------------
+
+
+def test_deleting_a_login_leaves_no_address_key_or_token(alice: User, django_capture_on_commit_callbacks: Any) -> None:
+    with django_capture_on_commit_callbacks(execute=True):
+        alice.delete()
+    assert not EmailAddress.objects.exists()
+    assert not LoginAddress.objects.exists()
+    assert not Token.objects.filter(field__in=["login_address.email", "user.username"]).exists()
+
+
+def test_a_login_whose_keys_are_gone_cannot_be_used_but_can_be_deleted(
+    client: Client, alice: User, django_capture_on_commit_callbacks: Any
+) -> None:
+    (address,) = LoginAddress.objects.all()
+    vault.keys.destroy([(address.pk, "account"), (alice.pk, "account")], now=factories.NOW)
+    log_in(client, ADDRESS)
+    assert not is_in(client)
+    with django_capture_on_commit_callbacks(execute=True):
+        alice.delete()
+    three_minutes_later()
+    client = Client()
+    sign_up(client)
+    verify(client)
+    log_in(client, ADDRESS)
+    assert is_in(client)

@@ -1,0 +1,217 @@
+"""Alice's account: what she sees, corrects and removes; bob reaches none of it; sign-in pages give nothing away."""
+
+import re
+
+import pytest
+from django.db import connections
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from accounts.models import Address, Customer, FreightAccount, User
+from privacy import vault
+from privacy.audit.models import AuditEvent
+from tests import factories, pages
+
+pytestmark = pytest.mark.django_db
+
+ADDRESS = {"purpose": "shipping", "street": "5 Pine Road", "city": "Salem", "country": "US"}
+
+
+@pytest.fixture
+def alice() -> User:
+    return factories.login()
+
+
+@pytest.fixture
+def customer(alice: User) -> Customer:
+    return factories.customer(user=alice)
+
+
+@pytest.fixture
+def bob() -> User:
+    return factories.login("bob", "bob@example.com")
+
+
+OWN_PAGES = ["/account/", "/account/details/", "/account/details/edit/", "/account/addresses/new/", "/account/claim/"]
+
+
+@pytest.mark.parametrize("path", OWN_PAGES)
+def test_the_account_needs_a_login(client: Client, path: str) -> None:
+    assert client.get(path).headers["Location"] == f"/accounts/login/?next={path}"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [*OWN_PAGES, "/accounts/email/", "/accounts/password/change/", "/accounts/2fa/", "/accounts/2fa/totp/activate/", "/accounts/logout/", "/accounts/reauthenticate/"],
+)
+def test_each_page_of_the_account_keeps_the_rules_of_a_page(alice: User, customer: Customer, path: str) -> None:
+    pages.check(pages.signed_in(alice, again=True).get(path))
+
+
+PUBLIC = [
+    "/accounts/login/",
+    "/accounts/signup/",
+    "/accounts/confirm-email/",
+    "/accounts/password/reset/",
+    "/accounts/password/reset/done/",
+    "/accounts/password/reset/key/done/",
+    "/accounts/password/reset/key/1-wrong/",
+    "/accounts/confirm-email/wrong/",
+    "/accounts/inactive/",
+]
+
+
+@pytest.mark.parametrize("path", PUBLIC)
+def test_the_pages_around_signing_in_are_public(client: Client, path: str) -> None:
+    pages.check(client.get(path))
+
+
+def test_titles_are_unique(client: Client, alice: User, customer: Customer) -> None:
+    browser = pages.signed_in(alice)
+    titles = [pages.title(client.get(path)) for path in PUBLIC if "wrong" not in path] + [pages.title(browser.get(path)) for path in OWN_PAGES]
+    assert len(set(titles)) == len(titles)
+
+
+def test_signing_up_asks_user_name_e_mail_and_password_only(client: Client) -> None:
+    text = client.get("/accounts/signup/").text
+    assert re.findall(r'<input[^>]* name="(\w+)"', text.split("<main", 1)[1]) == ["csrfmiddlewaretoken", "username", "email", "password1"]
+
+
+def test_no_message_names_the_address_it_is_about(client: Client) -> None:
+    answer = client.post(
+        "/accounts/signup/", {"username": "alice", "email": "alice@example.com", "password1": factories.PASSWORD}, follow=True
+    )
+    text = pages.check(answer)
+    assert "Confirm your e-mail address" in text
+    assert "alice@example.com" not in text
+
+
+def test_a_wrong_password_is_explained_in_one_sentence(client: Client, alice: User) -> None:
+    text = pages.check(client.post("/accounts/login/", {"login": "alice", "password": "wrong"}))
+    assert 'role="alert"' in text and "alice@example.com" not in text
+
+
+def test_details_show_contact_data_addresses_and_masked_numbers(alice: User, customer: Customer) -> None:
+    factories.address(customer)
+    factories.ssn(customer)
+    factories.freight_account(customer)
+    text = pages.check(pages.signed_in(alice).get("/account/details/"))
+    for part in ("Alice", "Archer", "978-555-0123", "12 Elm Street", "United States", "On file; for your safety", "•••• 0676"):
+        assert part in text
+    assert "536-90" not in text and "4399" not in text and "10-4020" not in text
+
+
+def test_a_correction_changes_the_data_and_names_fields_only_in_the_audit(alice: User, customer: Customer) -> None:
+    answer = pages.signed_in(alice).post(
+        "/account/details/edit/",
+        {"first_name": "Alicia", "last_name": "Archer", "email": "alice@example.com", "phone": "978-555-0123", "country": "US", "region": "MA"},
+        follow=True,
+    )
+    text = pages.check(answer)
+    assert "Corrected" in text and "Alicia" in text
+    event = AuditEvent.objects.get(action="record.corrected")
+    assert "Alicia" not in str(vars(event))
+
+
+def test_saving_without_a_change_says_so(alice: User, customer: Customer) -> None:
+    browser = pages.signed_in(alice)
+    form = browser.get("/account/details/edit/").context["form"]
+    text = pages.check(browser.post("/account/details/edit/", {k: v for k, v in form.initial.items() if v}, follow=True))
+    assert "Nothing was changed." in text
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "sentence"),
+    [
+        ("phone", "call me", "Enter a phone number"),
+        ("email", "alice", "Enter an e-mail address like name@example.com."),
+        ("first_name", "4111111111111111", "This looks like a card number."),
+    ],
+)
+def test_a_wrong_value_is_refused_in_one_sentence(alice: User, customer: Customer, field: str, value: str, sentence: str) -> None:
+    text = pages.check(pages.signed_in(alice).post("/account/details/edit/", {field: value}))
+    assert sentence in text and f'<a href="#id_{field}">' in text
+    assert not AuditEvent.objects.filter(action="record.corrected").exists()
+
+
+def test_what_cannot_be_read_is_drawn_disabled_and_never_written_back(alice: User, customer: Customer) -> None:
+    address = factories.address(customer)
+    vault.keys.destroy([(address.pk, "account")], now=factories.NOW)
+    browser = pages.signed_in(alice)
+    text = pages.check(browser.get(f"/account/addresses/{address.pk}/"))
+    assert text.count("disabled") >= 4 and "cannot be changed" in text
+    assert "(erased)" not in text
+
+
+def test_an_address_is_added_corrected_and_removed(alice: User, customer: Customer) -> None:
+    browser = pages.signed_in(alice)
+    assert "The address is added." in pages.check(browser.post("/account/addresses/new/", ADDRESS, follow=True))
+    address = Address.objects.get()
+    assert "6 Pine Road" in pages.check(
+        browser.post(f"/account/addresses/{address.pk}/", {**ADDRESS, "street": "6 Pine Road"}, follow=True)
+    )
+    assert browser.get(f"/account/addresses/{address.pk}/remove/").status_code == 405
+    assert "removed" in pages.check(browser.post(f"/account/addresses/{address.pk}/remove/", follow=True))
+    assert not Address.objects.exists()
+
+
+def test_a_freight_account_is_removed_by_its_owner(alice: User, customer: Customer) -> None:
+    account = factories.freight_account(customer)
+    pages.signed_in(alice).post(f"/account/freight/{account.pk}/remove/")
+    assert not FreightAccount.objects.exists()
+
+
+def test_bob_reaches_nothing_of_alice(bob: User, customer: Customer) -> None:
+    address, freight = factories.address(customer), factories.freight_account(customer)
+    browser = pages.signed_in(bob)
+    pages.check(browser.get(f"/account/addresses/{address.pk}/"), status=404)
+    pages.check(browser.post(f"/account/addresses/{address.pk}/", ADDRESS), status=404)
+    pages.check(browser.post(f"/account/addresses/{address.pk}/remove/"), status=404)
+    pages.check(browser.post(f"/account/freight/{freight.pk}/remove/"), status=404)
+    assert "12 Elm Street" not in pages.check(browser.get("/account/details/"))
+    assert Address.objects.exists() and FreightAccount.objects.exists()
+
+
+def test_a_post_without_the_token_of_its_form_has_no_effect(alice: User, customer: Customer) -> None:
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(alice)
+    address = factories.address(customer)
+    for path in (f"/account/addresses/{address.pk}/remove/", "/account/addresses/new/", "/account/details/edit/", "/account/claim/"):
+        pages.check(browser.post(path, ADDRESS), status=403)
+    assert Address.objects.count() == 1
+
+
+def test_earlier_records_are_connected_when_exactly_one_private_person_has_the_address(alice: User) -> None:
+    earlier = factories.customer(email="alice@example.com")
+    browser = pages.signed_in(alice)
+    assert "Look for my records" in pages.check(browser.get("/account/claim/"))
+    earlier.refresh_from_db()
+    assert earlier.user_id is None
+    text = pages.check(browser.post("/account/claim/", follow=True))
+    earlier.refresh_from_db()
+    assert earlier.user_id == alice.pk and "now under this account" in text
+
+
+def test_a_shared_address_gets_the_same_answer_as_an_unknown_one(alice: User, bob: User) -> None:
+    factories.customer(email="alice@example.com")
+    factories.customer("Anna", email="alice@example.com")
+    strip = re.compile(r'name="csrfmiddlewaretoken" value="\w+"')
+    shared = strip.sub("", pages.check(pages.signed_in(alice).post("/account/claim/")))
+    unknown = strip.sub("", pages.check(pages.signed_in(bob).post("/account/claim/")))
+    assert shared == unknown
+
+
+def test_details_cost_as_many_queries_with_30_addresses_as_with_one(alice: User, customer: Customer) -> None:
+    browser = pages.signed_in(alice)
+
+    def queries() -> int:
+        browser.get("/account/details/")
+        with CaptureQueriesContext(connections["default"]) as main, CaptureQueriesContext(connections["keystore"]) as keys:
+            assert browser.get("/account/details/").status_code == 200
+        return len(main) + len(keys)
+
+    factories.address(customer)
+    one = queries()
+    for _ in range(29):
+        factories.address(customer)
+    assert queries() == one
