@@ -1,0 +1,288 @@
+"""What orders and payments hold about people, why, and what their fate depends on (P17, P19, P25, P26).
+
+The envelope `order` is what the invoice prints, `fulfilment` what delivery needed, `payment` what the provider gave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import date
+from uuid import UUID
+
+from django.db.models import Q
+
+from orders.models import Invoice, Order, OrderLine, OrderQuerySet, Payment, PaymentQuerySet, Product
+from privacy import datamap
+from privacy.datamap import Datum, Declaration
+from privacy.retention import rules
+from privacy.retention.facts import Facts, Party
+
+PERSON = "the person who ordered"
+CARRIER = "carrier"
+PROVIDER = "payment provider"
+FULFIL = ("orders", "delivery")
+BILL = ("orders", "billing")
+
+
+def held(record: Order | Payment) -> dict[str, tuple[str, ...]]:
+    """Return envelope -> titles of the data that the record still holds: an envelope that ended is not among them."""
+    declaration = datamap.for_model(type(record))
+    return {
+        envelope: tuple(declaration.data[name].title for name in names)
+        for envelope, names in declaration.envelopes().items()
+        if getattr(record, f"sealed_{envelope}") is not None
+    }
+
+
+def party_of(record: Order) -> Party:
+    """Return the role in which the person stands: buyer, contact of a company, or nobody but the company."""
+    if record.customer_id is None:
+        return "company"
+    return "contact" if record.company_id or record.customer.company_id else "person"
+
+
+def flags_of(order: Order) -> frozenset[str]:
+    """Return what keeps an order from ending (KEEP_CONTRACT), or tells that nothing came of it."""
+    flags = set()
+    if order.state == Order.State.CANCELLED:
+        if not (order.invoiced_on or order.paid_on or order.shipped_on):
+            flags.add("never_fulfilled")
+    elif not order.shipped_on or not order.invoiced_on:
+        flags.add("open_order")
+    if order.is_unpaid:
+        flags.add("unpaid")
+    return frozenset(flags)
+
+
+def events_of(order: Order) -> dict[str, date | None]:
+    """Return the days on which something happened to an order."""
+    return {
+        "placed": order.placed_on,
+        "invoiced": order.invoiced_on,
+        "paid": order.paid_on,
+        "shipped": order.shipped_on,
+        "closed": order.closed_on,
+    }
+
+
+def order_facts(order: Order) -> Facts:
+    """Return the facts of one order."""
+    return Facts(
+        label=Order.vault_label,
+        record_id=order.pk,
+        title=f"Order {order.number}",
+        subject_id=order.customer.subject_id if order.customer_id else None,
+        data=held(order),
+        events=events_of(order),
+        flags=flags_of(order),
+        party=party_of(order),
+        country=_country(order),
+    )
+
+
+def payment_facts(payment: Payment) -> Facts:
+    """Return the facts of one payment: those of its order, and the day on which it was charged."""
+    order = payment.order
+    flags = set(flags_of(order))
+    if payment.state == Payment.State.PENDING:
+        flags.add("open_charge")
+    return Facts(
+        label=Payment.vault_label,
+        record_id=payment.pk,
+        title=f"Payment for order {order.number}",
+        subject_id=order.customer.subject_id if order.customer_id else None,
+        data=held(payment),
+        events={**events_of(order), "paid": payment.charged_on or order.paid_on},
+        flags=frozenset(flags),
+        party=party_of(order),
+        country=_country(order),
+    )
+
+
+def _country(order: Order) -> str | None:
+    return (order.customer.country if order.customer_id else "") or order.ship_country or None
+
+
+def order_warnings(subject_id: UUID, today: date) -> list[str]:
+    """Return what a person should know before an erasure: open orders, unpaid invoices (law scenario 6)."""
+    warnings = []
+    for order in Order.objects.for_subject(subject_id).filter(_unfinished()).order_by("placed_on", "number"):
+        if order.is_unpaid:
+            warnings.append(
+                f"The invoice of order {order.number} is not paid yet. It stays, with the order, until it is paid and "
+                "its period is over."
+            )
+        else:
+            warnings.append(
+                f"Order {order.number} is not finished yet. What its delivery and invoice need stays until then."
+            )
+    return warnings
+
+
+def account_flags(subject_ids: Collection[UUID]) -> dict[UUID, frozenset[str]]:
+    """Return which people have an order that is not finished: their account stays until it is (KEEP_CONTRACT)."""
+    found: dict[UUID, set[str]] = {}
+    orders = Order.objects.filter(_unfinished(), customer__subject_id__in=list(subject_ids)).with_owner()
+    for order in orders:
+        if order.customer is not None and order.customer.subject_id is not None:
+            found.setdefault(order.customer.subject_id, set()).update(flags_of(order))
+    return {subject_id: frozenset(flags) for subject_id, flags in found.items()}
+
+
+def _unfinished() -> Q:
+    open_order = Q(shipped_on__isnull=True) | Q(invoiced_on__isnull=True)
+    unpaid = Q(invoiced_on__isnull=False, paid_on__isnull=True)
+    return (open_order | unpaid) & ~Q(state=Order.State.CANCELLED)
+
+
+def order_candidates(day: date) -> OrderQuerySet:
+    """Return the orders that may have outlived their reason on `day`, by the index of orders that still hold data."""
+    live = Q(sealed_order__isnull=False) | Q(sealed_fulfilment__isnull=False)
+    fulfilled = Q(placed_on__lte=_outlived(("order", "fulfilment"), day, never_fulfilled=False))
+    never = Q(state=Order.State.CANCELLED, closed_on__lte=_outlived(("order", "fulfilment"), day, never_fulfilled=True))
+    return Order.objects.filter(live, fulfilled | never).with_owner()
+
+
+def payment_candidates(day: date) -> PaymentQuerySet:
+    """Return the payments that may have outlived their reason on `day`; uncharged ones by the day of their order."""
+    last = rules.cutoff("payment", day)
+    uncharged = Payment.objects.filter(charged_on=None, order__placed_on__lte=last).values("pk")
+    due = Q(charged_on__lte=last) | Q(pk__in=uncharged)
+    return Payment.objects.filter(due, sealed_payment__isnull=False).with_owner()
+
+
+def _outlived(envelopes: tuple[str, ...], day: date, *, never_fulfilled: bool) -> date:
+    """Return the latest day of a last event that may be outlived on `day`, for orders of one of the two kinds."""
+    return max(
+        reason.period.started_by(day)
+        for envelope in envelopes
+        for reason in rules.load().reasons(envelope)
+        if reason.period is not None and ("never_fulfilled" in reason.when) == never_fulfilled
+    )
+
+
+def _order(title: str, category: str = "address", purposes: tuple[str, ...] = BILL) -> Datum:
+    return Datum(title, category, purposes, PERSON)
+
+
+def _ship(title: str, category: str = "address") -> Datum:
+    return Datum(title, category, FULFIL, PERSON, (CARRIER,))
+
+
+datamap.contribute_flags(account_flags)
+datamap.register(
+    Declaration(
+        model=Order,
+        title="Order",
+        subject_path="customer__subject",
+        reference="number",
+        data={
+            "customer": Datum("Who ordered", "link", BILL, PERSON, plain="a random number"),
+            "company": Datum("For which company", "link", BILL, PERSON, plain="a random number"),
+            "invoice_name": _order("Name on the invoice", "name"),
+            "invoice_company": _order("Company on the invoice", "name"),
+            "invoice_street": _order("Street on the invoice"),
+            "invoice_street2": _order("Second address line on the invoice"),
+            "invoice_city": _order("City on the invoice"),
+            "invoice_region": _order("Region on the invoice"),
+            "invoice_postal_code": _order("Postal code on the invoice"),
+            "invoice_country": Datum(
+                "Country on the invoice", "address", BILL, PERSON, plain="a country alone names nobody"
+            ),
+            "invoice_vat_number": _order("VAT number or Tax ID on the invoice", "identifier"),
+            "customer_reference": _order("Your reference", "identifier"),
+            "ship_name": _ship("Name for delivery", "name"),
+            "ship_company": _ship("Company for delivery", "name"),
+            "ship_street": _ship("Street for delivery"),
+            "ship_street2": _ship("Second address line for delivery"),
+            "ship_city": _ship("City for delivery"),
+            "ship_region": _ship("Region for delivery"),
+            "ship_postal_code": _ship("Postal code for delivery"),
+            "ship_country": Datum(
+                "Country of delivery", "address", FULFIL, PERSON, (CARRIER,), plain="a country alone names nobody"
+            ),
+            "phone": _ship("Phone for this order", "contact"),
+            "email": _ship("E-mail for this order", "contact"),
+            "notes": _ship("Delivery notes", "text"),
+            "number": Datum("Order number", "identifier", BILL, "us", (CARRIER,), plain="a number of a series"),
+            "channel": Datum("How the order came", "order", BILL, PERSON, plain="one of six words"),
+            "state": Datum("State of the order", "order", BILL, "us", plain="one of four words"),
+            "placed_on": Datum("Day placed", "order", BILL, "us", plain="a date"),
+            "invoiced_on": Datum("Day invoiced", "order", BILL, "us", plain="a date"),
+            "paid_on": Datum("Day paid", "order", BILL, "us", plain="a date"),
+            "shipped_on": Datum("Day shipped", "order", BILL, "us", plain="a date"),
+            "closed_on": Datum("Day finished", "order", BILL, "us", plain="a date"),
+            "currency": Datum("Currency", "order", BILL, "us", plain="one of the world's currencies"),
+            "subtotal": Datum("Subtotal", "order", BILL, "us", plain="an amount"),
+            "tax": Datum("Tax", "order", BILL, "us", plain="an amount"),
+            "freight": Datum("Freight", "order", BILL, "us", plain="an amount"),
+            "total": Datum("Total", "order", BILL, "us", plain="an amount"),
+        },
+        facts=order_facts,
+        candidates=order_candidates,
+        related=("customer",),
+        end="blank",
+        links=("customer", "company"),
+        warnings=order_warnings,
+    ),
+    Declaration(
+        model=OrderLine,
+        title="Line of an order",
+        subject_path="order__customer__subject",
+        data={
+            "order": Datum("Of which order", "link", BILL, "us", plain="a random number"),
+            "position": Datum("Position", "order", BILL, "us", plain="a count"),
+            "product": Datum("Product", "order", BILL, PERSON, plain="a product of the price list"),
+            "description": Datum("What was ordered", "order", BILL, "us", plain="the name of a product"),
+            "quantity": Datum("Quantity", "order", BILL, PERSON, plain="a count"),
+            "unit_price": Datum("Price", "order", BILL, "us", plain="an amount"),
+        },
+        follows="order",
+    ),
+    Declaration(
+        model=Invoice,
+        title="Invoice",
+        subject_path="order__customer__subject",
+        reference="number",
+        data={
+            "number": Datum("Invoice number", "identifier", BILL, "us", plain="a number of a series"),
+            "order": Datum("Of which order", "link", BILL, "us", plain="a random number"),
+            "issued_on": Datum("Day issued", "order", BILL, "us", plain="a date"),
+            "due_on": Datum("Day due", "order", BILL, "us", plain="a date"),
+            "paid_on": Datum("Day paid", "order", BILL, "us", plain="a date"),
+            "total": Datum("Amount", "order", BILL, "us", plain="an amount"),
+        },
+        follows="order",
+    ),
+    Declaration(
+        model=Payment,
+        title="Payment",
+        subject_path="order__customer__subject",
+        data={
+            "order": Datum("For which order", "link", BILL, "us", plain="a random number"),
+            "method": Datum("How it was paid", "payment", BILL, PERSON, plain="one of four words"),
+            "state": Datum("State of the payment", "payment", BILL, PROVIDER, plain="one of four words"),
+            "brand": Datum("Brand of the card", "payment", BILL, PROVIDER, plain="a brand that millions have"),
+            "amount": Datum("Amount", "payment", BILL, "us", plain="an amount"),
+            "charged_on": Datum("Day charged", "payment", BILL, PROVIDER, plain="a date"),
+            "token": Datum("Token of the payment provider", "payment", BILL, PROVIDER, (PROVIDER,), export="last4"),
+            "last_four": Datum("Last four digits of the card", "payment", BILL, PROVIDER, (PROVIDER,)),
+            "expiry": Datum("Expiry of the card", "payment", BILL, PROVIDER, (PROVIDER,)),
+        },
+        facts=payment_facts,
+        candidates=payment_candidates,
+        related=("order__customer",),
+        end="blank",
+    ),
+    Declaration(
+        model=Product,
+        title="Product",
+        impersonal={
+            "sku": "a code of the price list",
+            "name": "the name of a product",
+            "kind": "a kind of product",
+            "price": "a price of the price list",
+            "is_active": "whether it is sold",
+        },
+    ),
+)

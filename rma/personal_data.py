@@ -1,0 +1,263 @@
+"""What returns hold about people, why, and what their fate depends on (P17, P25, P27).
+
+Instruments, certificates and the history of states name nobody: they follow the serial number when the person is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import date
+from uuid import UUID
+
+from django.db.models import Q
+
+from privacy import datamap
+from privacy.datamap import Datum, Declaration
+from privacy.retention import rules
+from privacy.retention.facts import Facts, Party
+from rma.models import (
+    RMA,
+    Certificate,
+    Instrument,
+    Ownership,
+    OwnershipQuerySet,
+    RMAEvent,
+    RMANote,
+    RMANoteQuerySet,
+    RMAQuerySet,
+)
+
+PERSON = "the person who sent the instrument"
+CARRIER = "carrier"
+OWNERSHIP, REGISTRATION = "rma.ownership", "product_registration"
+SERVE = ("calibration and repair",)
+SEND = ("calibration and repair", "delivery")
+
+
+def held(record: RMA | RMANote) -> dict[str, tuple[str, ...]]:
+    """Return envelope -> titles of the data that the record still holds: an envelope that ended is not among them."""
+    declaration = datamap.for_model(type(record))
+    return {
+        envelope: tuple(declaration.data[name].title for name in names)
+        for envelope, names in declaration.envelopes().items()
+        if getattr(record, f"sealed_{envelope}") is not None
+    }
+
+
+def rma_facts(rma: RMA) -> Facts:
+    """Return the facts of one RMA; a certificate changes nothing for the person, as it names nobody."""
+    return _facts(rma, rma, label=RMA.vault_label, title=f"RMA {rma.number}")
+
+
+def note_facts(note: RMANote) -> Facts:
+    """Return the facts of one note: those of its RMA."""
+    return _facts(note, note.rma, label=RMANote.vault_label, title=f"Note on RMA {note.rma.number}")
+
+
+def _facts(record: RMA | RMANote, rma: RMA, *, label: str, title: str) -> Facts:
+    party: Party = "person"
+    if rma.customer_id is None:
+        party = "company"
+    elif rma.company_id or rma.customer.company_id:
+        party = "contact"
+    return Facts(
+        label=label,
+        record_id=record.pk,
+        title=title,
+        subject_id=rma.customer.subject_id if rma.customer_id else None,
+        data=held(record),
+        events={"opened": rma.opened_on, "shipped": rma.shipped_on, "closed": rma.closed_on},
+        flags=frozenset({"open_rma"} if rma.is_open else ()),
+        party=party,
+        country=(rma.customer.country if rma.customer_id else "") or rma.return_country or None,
+    )
+
+
+def ownership_facts(ownership: Ownership) -> Facts:
+    """Return the facts of one ownership: kept for safety notices, ended when the person asks (P32)."""
+    customer = ownership.customer
+    return Facts(
+        label=OWNERSHIP,
+        record_id=ownership.pk,
+        title=f"Registration of instrument {ownership.instrument.serial}",
+        subject_id=customer.subject_id if customer else None,
+        data={REGISTRATION: ("That the instrument is yours",)},
+        events={"entered": ownership.from_on},
+        party="contact" if ownership.company_id else "person",
+        country=(customer.country if customer else "") or None,
+    )
+
+
+def rma_warnings(subject_id: UUID, today: date) -> list[str]:
+    """Return what to know before an erasure: open returns with the choice there is, certificates (law scenario 7)."""
+    warnings = []
+    for rma in RMA.objects.for_subject(subject_id).open().order_by("opened_on", "number"):
+        where = "Your instrument is here. " if rma.is_here else ""
+        warnings.append(
+            f"RMA {rma.number} is open. {where}You can finish and return it, or cancel and return it: tell us which. "
+            "What the return needs stays until it is closed; then it goes by itself, without a new request."
+        )
+    certificates = Certificate.objects.for_subject(subject_id).order_by("number").values_list("number", flat=True)
+    for number in certificates:
+        warnings.append(
+            f"Certificate {number} stays with the instrument's serial number, without your name. You will not be able "
+            "to fetch it here any more: download it first if you need it."
+        )
+    return warnings
+
+
+def account_flags(subject_ids: Collection[UUID]) -> dict[UUID, frozenset[str]]:
+    """Return which people have an open RMA: their account stays until it is closed (KEEP_CONTRACT)."""
+    found = RMA.objects.open().filter(customer__subject_id__in=list(subject_ids))
+    flags = frozenset({"open_rma"})
+    return dict.fromkeys(found.values_list("customer__subject_id", flat=True), flags)
+
+
+def rma_candidates(day: date) -> RMAQuerySet:
+    """Return the closed RMAs that may have outlived their reason on `day`, by an index of those that hold data."""
+    live = Q(sealed_rma__isnull=False) | Q(sealed_rma_note__isnull=False)
+    last = max(rules.cutoff("rma", day), rules.cutoff("rma_note", day))
+    return RMA.objects.filter(live, closed_on__lte=last).with_owner()
+
+
+def note_candidates(day: date) -> RMANoteQuerySet:
+    """Return the notes on closed RMAs that may have outlived their reason on `day`."""
+    last = rules.cutoff("rma_note", day)
+    return RMANote.objects.filter(sealed_rma_note__isnull=False, rma__closed_on__lte=last).with_owner()
+
+
+def ownership_candidates(day: date) -> OwnershipQuerySet:
+    """Return the ownerships that may have outlived their reason on `day`."""
+    return Ownership.objects.filter(from_on__lte=rules.cutoff(REGISTRATION, day)).with_owner()
+
+
+def _plain(title: str, why: str, category: str = "return", source: str = "us") -> Datum:
+    return Datum(title, category, SERVE, source, plain=why)
+
+
+def _contact(title: str, category: str = "address") -> Datum:
+    return Datum(title, category, SEND, PERSON, (CARRIER,))
+
+
+NUMBER, DATE, AMOUNT, LINK = "a number of a series", "a date", "an amount", "a random number"
+
+datamap.contribute_flags(account_flags)
+datamap.register(
+    Declaration(
+        model=RMA,
+        title="Return for calibration or repair",
+        subject_path="customer__subject",
+        reference="number",
+        data={
+            "number": _plain("RMA number", NUMBER, "identifier"),
+            "customer": _plain("Who sent it", LINK, "link", PERSON),
+            "company": _plain("For which company", LINK, "link", PERSON),
+            "order": _plain("With which order it was bought", LINK, "link"),
+            "instrument": _plain("Which instrument", "a number of the register of instruments", "link", PERSON),
+            "service": _plain("Service wanted", "calibration or repair", source=PERSON),
+            "channel": _plain("How the return came", "one of six words", source=PERSON),
+            "state": _plain("State of the return", "one of fifteen words"),
+            "is_warranty": _plain("Under warranty", "yes or no"),
+            "cost_limit": _plain("Approved in advance up to", AMOUNT, source=PERSON),
+            "quote": _plain("Quote", AMOUNT),
+            "opened_on": _plain("Day opened", DATE),
+            "received_on": _plain("Day received", DATE),
+            "shipped_on": _plain("Day shipped back", DATE),
+            "closed_on": _plain("Day closed", DATE),
+            "return_country": _plain("Country of return", "a country alone names nobody", "address", PERSON),
+            "contact_name": _contact("Contact name", "name"),
+            "contact_company": _contact("Contact company", "name"),
+            "phone": _contact("Phone for this return", "contact"),
+            "email": _contact("E-mail for this return", "contact"),
+            "return_street": _contact("Street for the return"),
+            "return_street2": _contact("Second address line for the return"),
+            "return_city": _contact("City for the return"),
+            "return_region": _contact("Region for the return"),
+            "return_postal_code": _contact("Postal code for the return"),
+            "customer_reference": Datum("Your reference", "identifier", SERVE, PERSON),
+            "fault": Datum("Fault or service wanted", "text", SERVE, PERSON),
+            "accessories": Datum("What came with it", "text", SERVE, PERSON),
+        },
+        facts=rma_facts,
+        candidates=rma_candidates,
+        related=("customer",),
+        end="blank",
+        links=("customer", "company", "order"),
+        warnings=rma_warnings,
+    ),
+    Declaration(
+        model=RMANote,
+        title="Note on a return",
+        subject_path="rma__customer__subject",
+        data={
+            "rma": _plain("On which return", LINK, "link"),
+            "written_at": _plain("When it was written", "a time"),
+            "author": _plain("Written by the customer or by us", "one of two words"),
+            "text": Datum("Text", "text", SERVE, "the person, or our service department"),
+        },
+        facts=note_facts,
+        candidates=note_candidates,
+        related=("rma__customer",),
+    ),
+    Declaration(
+        model=RMAEvent,
+        title="History of a return",
+        subject_path="rma__customer__subject",
+        data={
+            "rma": _plain("Of which return", LINK, "link"),
+            "at": _plain("When", "a time"),
+            "from_state": _plain("From state", "one of fifteen words"),
+            "to_state": _plain("To state", "one of fifteen words"),
+            "actor_kind": _plain("By the customer or by us", "one of two words"),
+            "reason": _plain("Why", "one of a few words"),
+        },
+        follows="rma",
+    ),
+    Declaration(
+        model=Ownership,
+        title="Ownership of an instrument",
+        subject_path="customer__subject",
+        data={
+            "customer": Datum(
+                "Whose it is", "link", ("product safety", *SERVE), PERSON, plain=LINK, envelope=REGISTRATION
+            ),
+            "company": Datum("Which company's it is", "link", ("product safety", *SERVE), PERSON, plain=LINK),
+            "instrument": _plain("Which instrument", "a number of the register of instruments", "link", PERSON),
+            "from_on": _plain("From", DATE),
+            "until_on": _plain("Until", DATE),
+        },
+        facts=ownership_facts,
+        candidates=ownership_candidates,
+        related=("customer", "instrument"),
+    ),
+    Declaration(
+        model=Instrument,
+        title="Instrument",
+        impersonal={
+            "serial": "the number of a thing, whoever owns it",
+            "model_name": "a model of the price list",
+            "product": "a product of the price list",
+            "made_on": "the day on which a thing was made",
+            "calibration_months": "a recommended interval",
+        },
+    ),
+    Declaration(
+        model=Certificate,
+        title="Calibration certificate",
+        subject_path="rma__customer__subject",
+        reference="number",
+        data={
+            "rma": _plain("In which return it was issued", LINK, "link"),
+            "number": _plain("Certificate number", NUMBER, "identifier"),
+            "revision": _plain("Revision", "a count"),
+            "replaces": _plain("Which certificate it replaces", "a certificate of the same instrument"),
+            "instrument": _plain("Of which instrument", "a number of the register of instruments", "link"),
+            "procedure": _plain("Procedure", "a procedure of the laboratory"),
+            "received_on": _plain("Day received", DATE),
+            "calibrated_on": _plain("Day calibrated", DATE),
+            "issued_on": _plain("Day issued", DATE),
+            "results": _plain("Results", "quantities, units and numbers from fixed lists; no text of anybody's"),
+        },
+        follows="rma",
+    ),
+)

@@ -1,0 +1,138 @@
+"""A person's returns for calibration and repair: list, open, follow, answer a quote, write to the laboratory."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_POST, require_safe
+
+from accounts.models import Channel, Customer
+from accounts.services import customer_of
+from rma import services, states
+from rma.forms import NewRMAForm, NoteForm, initial
+from rma.models import RMA, Certificate
+
+PER_PAGE = 20
+State = RMA.State
+
+#: What happens next, told to the person, by state.
+NEXT: dict[str, str] = {
+    State.REQUESTED: "We look at what you wrote and send you the authorisation, usually within two working days. Please wait for it before you send the instrument.",
+    State.AUTHORISED: "Pack the instrument well, write the return number on the box and send it to us. Tell us here when it is on its way.",
+    State.IN_TRANSIT: "We tell you when the instrument has arrived and has been inspected.",
+    State.RECEIVED: "The laboratory inspects the instrument. If the work costs something, you get a quote first.",
+    State.QUOTED: "Please accept or decline the quote. Nothing is done to the instrument before.",
+    State.APPROVED: "Your instrument waits for its place on the bench.",
+    State.DECLINED: "We send the instrument back as it came.",
+    State.IN_SERVICE: "The laboratory is at work. When it is done, the instrument is verified once more.",
+    State.VERIFIED: "We issue the certificate and send the instrument back.",
+    State.SHIPPED_BACK: "The instrument is on its way to you. The case is closed when it has arrived.",
+    State.ON_HOLD: "We wait for a part or for an answer from you. The history says which.",
+    State.BEYOND_REPAIR: "The instrument cannot be repaired. We send it back, or dispose of it if you ask us to.",
+    State.CANCELLED: "You cancelled. If the instrument is here, it is sent back to you.",
+}
+#: The button for each step that a customer may take.
+STEPS: dict[str, str] = {
+    State.IN_TRANSIT: "I have sent the instrument",
+    State.APPROVED: "Accept the quote",
+    State.DECLINED: "Decline the quote",
+    State.CANCELLED: "Cancel this return",
+}
+
+
+@require_safe
+def rmas(request: HttpRequest) -> HttpResponse:
+    """List the signed-in person's returns, newest first; opens no envelope."""
+    found = RMA.objects.for_subject(request.user.subject_id).recent_first().select_related("instrument")
+    page = Paginator(found, PER_PAGE).get_page(request.GET.get("page"))
+    return render(request, "rma/list.html", {"page": page})
+
+
+def rma_new(request: HttpRequest) -> HttpResponse:
+    """Ask about the instrument, show the answers once more, then open the return: only the last POST has an effect."""
+    known = Customer.objects.for_subject(request.user.subject_id).order_by("user", "pk").first()
+    form = NewRMAForm(request.POST or None, initial=initial(known) if known and not request.POST else None)
+    stage = request.POST.get("stage", "")
+    if not request.POST or stage == "change" or not form.is_valid():
+        return render(request, "rma/new.html", {"form": form})
+    if stage != "send":
+        return render(request, "rma/check.html", {"form": form})
+    opened = _open(request, known, form)
+    return redirect("rma", pk=opened.pk) if opened else render(request, "rma/new.html", {"form": form})
+
+
+def _open(request: HttpRequest, known: Customer | None, form: NewRMAForm) -> RMA | None:
+    """Open the return and return it, or put the reason into the form and return None."""
+    answers, actor, now = form.cleaned_data, request.user.as_actor(), timezone.now()
+    try:
+        customer = known or customer_of(request.user, actor=actor, now=now, today=timezone.localdate(now))
+        instrument = services.find_instrument(serial=answers["serial"], model_name=answers["model_name"])
+        return services.open_rma(
+            customer=customer,
+            instrument=instrument,
+            service=answers["service"],
+            channel=Channel.WEB,
+            contact=form.contact(),
+            fault=answers["fault"],
+            accessories=answers["accessories"],
+            actor=actor,
+            now=now,
+        )
+    except services.InstrumentRefused as refused:
+        form.add_error("serial", str(refused))
+    except ValidationError as invalid:
+        form.add_error(None, invalid.messages)
+    return None
+
+
+@require_safe
+def rma(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Show one return with its history, messages, certificates and what comes next; 404 for anybody else's."""
+    return _detail(request, _own(request, pk), NoteForm())
+
+
+@require_POST
+def rma_step(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Take a step that is the customer's to take: sent, accept or decline the quote, cancel."""
+    found = _own(request, pk)
+    try:
+        services.transition(found, request.POST.get("to", ""), actor=request.user.as_actor(), now=timezone.now())
+    except services.TransitionRefused:
+        messages.warning(request, "This step is no longer possible: the return has moved on meanwhile.")
+    return redirect("rma", pk=pk)
+
+
+@require_POST
+def rma_message(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Add a message to the laboratory."""
+    found, form = _own(request, pk), NoteForm(request.POST)
+    if not form.is_valid():
+        return _detail(request, found, form)
+    try:
+        services.add_note(found, text=form.cleaned_data["text"], actor=request.user.as_actor(), now=timezone.now())
+    except services.TransitionRefused:
+        messages.warning(request, "This return is closed, so no message can be added. Please write to us instead.")
+    return redirect("rma", pk=pk)
+
+
+@require_safe
+def certificate(request: HttpRequest, number: str) -> HttpResponse:
+    """Show a certificate issued in one of the person's returns, fit for printing; it names nobody. 404 for anybody else's."""
+    found = Certificate.objects.for_subject(request.user.subject_id).select_related("instrument", "replaces", "replaced_by")
+    return render(request, "rma/certificate.html", {"certificate": get_object_or_404(found, number=number)})
+
+
+def _own(request: HttpRequest, pk: UUID) -> RMA:
+    return get_object_or_404(RMA.objects.for_subject(request.user.subject_id).with_details(), pk=pk)
+
+
+def _detail(request: HttpRequest, found: RMA, form: NoteForm) -> HttpResponse:
+    steps = [(to, STEPS[to]) for to in states.next_states(found, states.CUSTOMER) if to in STEPS]
+    context = {"rma": found, "form": form, "steps": steps, "next": NEXT.get(found.state, "") if found.is_open else ""}
+    return render(request, "rma/detail.html", context)

@@ -1,0 +1,111 @@
+"""The facts on which a return's fate depends, what is told before an erasure, and what the sweep is shown."""
+
+from datetime import date
+
+import pytest
+
+from privacy import datamap
+from privacy.retention import rules
+from privacy.retention.assess import assess
+from rma import personal_data
+from rma.models import RMA, Ownership, RMANote
+from rma.services import add_note
+from tests.orders.factories import DAN, a_customer, an_rma, moved, noon
+from tests.rma.test_services import certify, verified
+
+pytestmark = pytest.mark.django_db
+State = RMA.State
+
+
+def test_the_facts_of_an_open_and_of_a_closed_return() -> None:
+    alice = a_customer(country="DE")
+    rma = an_rma(alice)
+    declaration = datamap.for_model(RMA)
+    facts = declaration.facts(RMA.objects.with_owner().get())
+    assert (facts.label, facts.title, facts.subject_id) == ("rma.rma", f"RMA {rma.number}", alice.subject_id)
+    assert (facts.party, facts.country, facts.flags) == ("person", "DE", {"open_rma"})
+    assert facts.events == {"opened": date(2026, 11, 2), "shipped": None, "closed": None}
+    assert set(facts.data) == {"rma", "rma_note"}
+    moved(verified(rma), State.SHIPPED_BACK, State.CLOSED, on=date(2026, 11, 9))
+    facts = declaration.facts(RMA.objects.with_owner().get())
+    assert facts.flags == frozenset()
+    assert facts.events == {"opened": date(2026, 11, 2), "shipped": date(2026, 11, 9), "closed": date(2026, 11, 9)}
+    assert "Alice" not in repr(facts)
+
+
+def test_a_note_has_the_facts_of_its_return() -> None:
+    rma = an_rma(a_customer())
+    add_note(rma, text="Hello", actor=DAN, now=noon(date(2026, 11, 5)))
+    facts = datamap.for_model(RMANote).facts(RMANote.objects.with_owner().get())
+    assert (facts.title, facts.flags, facts.data) == (
+        f"Note on RMA {rma.number}",
+        {"open_rma"},
+        {"rma_note": ("Text",)},
+    )
+
+
+def test_an_open_return_keeps_the_account() -> None:
+    alice, bob = a_customer(), a_customer()
+    rma = an_rma(alice)
+    people = [alice.subject_id, bob.subject_id]
+    assert personal_data.account_flags(people) == {alice.subject_id: {"open_rma"}}
+    assert datamap.flags_of(people) == {alice.subject_id: {"open_rma"}, bob.subject_id: frozenset()}
+    moved(rma, State.CANCELLED)
+    assert personal_data.account_flags(people) == {}
+
+
+def test_the_choice_and_the_certificates_are_told_before_an_erasure() -> None:
+    alice, bob = a_customer(), a_customer()
+    here = moved(an_rma(alice), State.AUTHORISED, State.RECEIVED)
+    expected = an_rma(alice)
+    certificate = certify(verified(an_rma(alice)))
+    moved(RMA.objects.get(certificates=certificate), State.SHIPPED_BACK, State.CLOSED)
+    an_rma(bob)
+    told = personal_data.rma_warnings(alice.subject_id, date(2026, 11, 22))
+    assert len(told) == 3
+    assert f"RMA {here.number} is open. Your instrument is here." in told[0]
+    assert all("finish and return it, or cancel and return it" in sentence for sentence in told[:2])
+    assert f"RMA {expected.number} is open. You can" in told[1]
+    assert f"Certificate {certificate.number} stays" in told[2]
+
+
+def test_an_ownership_is_a_record_of_its_own_that_ends_when_asked() -> None:
+    alice = a_customer(country="DE")
+    ownership = an_rma(alice, serial="SN-7").instrument.ownerships.get()
+    (rows,) = [rows for declaration, rows in datamap.records_of(alice.subject_id) if declaration.model is Ownership]
+    facts = datamap.for_model(Ownership).facts(rows.get())
+    assert (facts.label, facts.record_id, facts.title) == (
+        "rma.ownership",
+        ownership.pk,
+        "Registration of instrument SN-7",
+    )
+    assert facts.data == {"product_registration": ("That the instrument is yours",)}
+    verdict, *_ = assess(facts, rules.load(), [], date(2026, 11, 22), asked=True)
+    assert verdict.action == "erase"
+    verdict, *_ = assess(facts, rules.load(), [], date(2026, 11, 22), asked=False)
+    assert (verdict.action, verdict.until) == ("keep", date(2036, 11, 2))
+    assert not personal_data.ownership_candidates(date(2036, 11, 2)).exists()
+    assert list(personal_data.ownership_candidates(date(2036, 11, 3))) == [ownership]
+
+
+def test_every_field_is_declared_and_the_sealed_ones_have_a_retention_class() -> None:
+    for model in (RMA, RMANote):
+        declaration = datamap.for_model(model)
+        named = set(declaration.data) | set(declaration.impersonal)
+        assert named == {field.name for field in datamap.fields_to_declare(model)}
+        for envelope in model.envelopes():
+            assert rules.load()[envelope]
+
+
+def test_the_sweep_is_shown_old_closed_returns_that_still_hold_data() -> None:
+    alice = a_customer()
+    day = date(2026, 11, 22)
+    old = moved(an_rma(alice, date(2018, 3, 1)), State.CANCELLED, on=date(2018, 12, 31))
+    recent = moved(an_rma(alice, date(2018, 3, 1)), State.CANCELLED, on=date(2019, 1, 1))
+    still_open = an_rma(alice, date(2012, 3, 1))
+    add_note(still_open, text="Hello", actor=DAN, now=noon(date(2012, 3, 2)))
+    emptied = moved(an_rma(alice, date(2011, 1, 1)), State.CANCELLED, on=date(2011, 1, 1))
+    RMA.objects.filter(pk=emptied.pk).update(sealed_rma=None, sealed_rma_note=None)
+    assert list(personal_data.rma_candidates(day)) == [old]
+    assert not personal_data.note_candidates(day).exists()
+    assert set(personal_data.rma_candidates(date(2027, 1, 1))) == {old, recent}

@@ -1,0 +1,172 @@
+"""Alice's returns: opened after a second look at the answers, followed, answered; bob sees none of it."""
+
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from django.db import connections
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from accounts.models import Customer, User
+from rma import services
+from rma.models import RMA
+from tests import factories, pages
+from tests.orders.factories import TASK, an_rma, moved, noon
+
+pytestmark = pytest.mark.django_db
+
+ANSWERS = {
+    "service": "repair",
+    "serial": "ILT2400-7777",
+    "model_name": "ILT2400",
+    "fault": "Reads ten per cent low.",
+    "contact_name": "Alice Archer",
+    "email": "alice@example.com",
+    "return_street": "12 Elm Street",
+    "return_city": "Salem",
+    "return_country": "US",
+}
+
+
+@pytest.fixture
+def alice() -> User:
+    return factories.login()
+
+
+@pytest.fixture
+def customer(alice: User) -> Customer:
+    return factories.customer(user=alice)
+
+
+@pytest.fixture
+def bob() -> User:
+    return factories.login("bob", "bob@example.com")
+
+
+@pytest.mark.parametrize("path", ["/rma/", "/rma/new/", "/rma/01890000-0000-7000-8000-000000000000/"])
+def test_returns_need_a_login(client: Client, path: str) -> None:
+    assert client.get(path).headers["Location"] == f"/accounts/login/?next={path}"
+
+
+def test_the_form_knows_what_is_on_file(alice: User, customer: Customer) -> None:
+    factories.address(customer, purpose="return")
+    text = pages.check(pages.signed_in(alice).get("/rma/new/"))
+    for part in ('value="Alice Archer"', 'value="alice@example.com"', 'value="12 Elm Street"', '<option value="US" selected>'):
+        assert part in text
+
+
+def test_answers_are_shown_once_more_before_anything_is_opened(alice: User, customer: Customer) -> None:
+    browser = pages.signed_in(alice)
+    text = pages.check(browser.post("/rma/new/", {**ANSWERS, "stage": "check"}))
+    assert "Check your answers" in text and "Reads ten per cent low." in text and "United States" in text
+    assert not RMA.objects.exists()
+    changed = pages.check(browser.post("/rma/new/", {**ANSWERS, "stage": "change"}))
+    assert "Reads ten per cent low." in changed and not RMA.objects.exists()
+
+
+def test_sending_the_answers_opens_the_return(alice: User, customer: Customer) -> None:
+    browser = pages.signed_in(alice)
+    answer = browser.post("/rma/new/", {**ANSWERS, "stage": "send"})
+    rma = RMA.objects.get()
+    assert answer.headers["Location"] == f"/rma/{rma.pk}/"
+    assert (rma.customer, rma.service, rma.instrument.serial, rma.channel) == (customer, "repair", "ILT2400-7777", "web")
+    text = pages.check(browser.get(f"/rma/{rma.pk}/"))
+    for part in (rma.number, "Reads ten per cent low.", "12 Elm Street", "Requested", "What comes next"):
+        assert part in text
+
+
+def test_somebody_who_never_ordered_can_send_an_instrument(alice: User) -> None:
+    pages.signed_in(alice).post("/rma/new/", {**ANSWERS, "stage": "send"})
+    assert RMA.objects.get().customer.subject_id == alice.subject_id
+
+
+def test_mistakes_are_named_once_and_linked_to_their_fields(alice: User, customer: Customer) -> None:
+    text = pages.check(pages.signed_in(alice).post("/rma/new/", {**ANSWERS, "serial": "", "service": "", "stage": "check"}))
+    assert '<a href="#id_serial">Enter the serial number.</a>' in text
+    assert '<a href="#id_service_0">Choose calibration or repair.</a>' in text
+    assert 'id="id_service_0"' in text and 'aria-describedby="id_serial_helptext id_serial_error"' in text
+    assert pages.title(pages.signed_in(alice).post("/rma/new/", {"stage": "check"})).startswith("Error: ")
+
+
+@pytest.mark.parametrize("field", ["fault", "accessories", "customer_reference", "contact_name", "return_street"])
+def test_a_card_number_is_refused_wherever_it_is_written(alice: User, customer: Customer, field: str) -> None:
+    text = pages.check(pages.signed_in(alice).post("/rma/new/", {**ANSWERS, field: "4111 1111 1111 1111", "stage": "send"}))
+    assert "This looks like a card number." in text
+    assert not RMA.objects.exists()
+
+
+def test_an_instrument_of_somebody_else_is_refused_without_saying_whose(alice: User, bob: User, customer: Customer) -> None:
+    an_rma(customer, serial=ANSWERS["serial"])
+    text = pages.check(pages.signed_in(bob).post("/rma/new/", {**ANSWERS, "stage": "send"}))
+    assert "We cannot take this serial number in online" in text
+    assert RMA.objects.count() == 1
+
+
+@pytest.mark.parametrize("part", ["", "step/", "message/"])
+def test_bob_gets_404_for_a_return_of_alice(bob: User, customer: Customer, part: str) -> None:
+    rma = an_rma(customer)
+    browser = pages.signed_in(bob)
+    answer = browser.post(f"/rma/{rma.pk}/{part}", {"to": "cancelled", "text": "hello"}) if part else browser.get(f"/rma/{rma.pk}/")
+    pages.check(answer, status=404)
+    rma.refresh_from_db()
+    assert rma.state == "requested" and not rma.thread.exists()
+
+
+def test_a_quote_is_accepted_by_a_post_only(alice: User, customer: Customer) -> None:
+    rma = moved(moved(an_rma(customer), "authorised", "received"), "quoted", quote=Decimal("350"))
+    browser = pages.signed_in(alice)
+    assert "Accept the quote" in pages.check(browser.get(f"/rma/{rma.pk}/"))
+    assert browser.get(f"/rma/{rma.pk}/step/?to=approved").status_code == 405
+    browser.post(f"/rma/{rma.pk}/step/", {"to": "approved"})
+    rma.refresh_from_db()
+    assert rma.state == "approved"
+
+
+def test_a_step_that_is_not_the_customers_changes_nothing_and_says_so(alice: User, customer: Customer) -> None:
+    rma = an_rma(customer)
+    text = pages.check(pages.signed_in(alice).post(f"/rma/{rma.pk}/step/", {"to": "verified"}, follow=True))
+    assert "no longer possible" in text
+    rma.refresh_from_db()
+    assert rma.state == "requested"
+
+
+def test_a_message_to_the_laboratory_is_kept_and_shown(alice: User, customer: Customer) -> None:
+    rma = an_rma(customer)
+    text = pages.check(pages.signed_in(alice).post(f"/rma/{rma.pk}/message/", {"text": "When will it be ready?"}, follow=True))
+    assert "When will it be ready?" in text
+    empty = pages.check(pages.signed_in(alice).post(f"/rma/{rma.pk}/message/", {"text": ""}))
+    assert "Write a message." in empty
+
+
+def test_a_finished_return_takes_no_message(alice: User, customer: Customer) -> None:
+    rma = moved(an_rma(customer), "rejected")
+    text = pages.check(pages.signed_in(alice).post(f"/rma/{rma.pk}/message/", {"text": "hello"}, follow=True))
+    assert "This return is closed" in text
+
+
+def test_a_list_of_30_returns_costs_as_many_queries_as_a_list_of_one(alice: User, customer: Customer) -> None:
+    browser = pages.signed_in(alice)
+
+    def queries() -> int:
+        browser.get("/rma/")
+        with CaptureQueriesContext(connections["default"]) as main, CaptureQueriesContext(connections["keystore"]) as keys:
+            assert browser.get("/rma/").status_code == 200
+        return len(main) + len(keys)
+
+    an_rma(customer, date(2026, 11, 1))
+    one = queries()
+    for _ in range(29):
+        an_rma(customer)
+    assert queries() == one
+
+
+def test_a_certificate_is_shown_to_whoever_sent_the_instrument_and_names_nobody(alice: User, bob: User, customer: Customer) -> None:
+    rma = moved(an_rma(customer), "authorised", "received", "in_service", "verified")
+    result = {"quantity": "illuminance", "unit": "lx", "nominal": "1000", "as_found": "911", "as_left": "1000.4", "uncertainty": "12"}
+    issued = services.issue_certificate(rma, procedure="ILT-CP-102", calibrated_on=date(2026, 11, 5), results=[result], actor=TASK, now=noon(date(2026, 11, 5)))
+    browser = pages.signed_in(alice)
+    assert f"/rma/certificates/{issued.number}/" in pages.check(browser.get(f"/rma/{rma.pk}/"))
+    text = pages.check(browser.get(f"/rma/certificates/{issued.number}/"))
+    assert "1000.4" in text and rma.instrument.serial in text and "Archer" not in text
+    pages.check(pages.signed_in(bob).get(f"/rma/certificates/{issued.number}/"), status=404)
