@@ -1,0 +1,69 @@
+"""What every page needs: the company's contact data, values that may be unreadable, amounts, plain words for codes."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from django import template
+from django.conf import settings
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+
+from privacy import vault
+
+register = template.Library()
+
+NOT_GIVEN = mark_safe('<span class="hint">not given</span>')
+REASONS: tuple[tuple[type, str], ...] = (
+    (vault.Erased, "Removed: its key was destroyed, so nobody can read it any more."),
+    (vault.KeyUnavailable, "Cannot be read at this moment. It is not lost; please try again later."),
+    (vault.Masked, "On file, but this page may not show it."),
+)
+
+
+@register.simple_tag
+def company() -> dict[str, str]:
+    """Return the company's contact data; error pages are drawn without a context and need it as well (P50)."""
+    found: dict[str, str] = settings.COMPANY
+    return found
+
+
+@register.filter
+def value(shown: Any) -> SafeString | str:
+    """Return a value for the page: dates in words, "not given" for nothing, and why, when it cannot be read."""
+    if isinstance(shown, vault.Unreadable):
+        reason = next((text for kind, text in REASONS if isinstance(shown, kind)), "Cannot be read.")
+        return format_html('<span class="unreadable">{}</span>', reason)
+    if isinstance(shown, datetime):
+        return date_format(timezone.localtime(shown), "j F Y, H:i T")
+    if isinstance(shown, date):
+        return date_format(shown, "j F Y")
+    if isinstance(shown, bool):
+        return "yes" if shown else "no"
+    if shown is None or shown == "":
+        return NOT_GIVEN
+    return str(shown)
+
+
+@register.filter
+def readable(shown: Any) -> bool:
+    """Whether there is a value, and it can be read."""
+    return bool(shown) and not isinstance(shown, vault.Unreadable)
+
+
+@register.filter
+def money(amount: Decimal | None, currency: str = "USD") -> str:
+    """Return an amount with two decimals and its currency: "USD 1,250.00"."""
+    return "" if amount is None else f"{currency} {amount:,.2f}"
+
+
+@register.filter
+def ending(shown: Any) -> SafeString | str:
+    """Return the last four characters of an identifier behind dots; what cannot be read, with its reason."""
+    if not isinstance(shown, str) or not shown:
+        return value(shown)
+    return f"•••• {shown[-4:]}" if len(shown) > 4 else "••••"

@@ -1,0 +1,103 @@
+"""What we hold about me: every record with its values, why it is kept, by what right, until when (Art. 15, P7, P10)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from django.core.paginator import Paginator
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from privacy import vault
+from privacy.requests import assessment, contents
+from privacy.retention import rules
+from privacy.retention.verdict import Verdict
+from privacy.views import words
+
+SHOWN = 3  # of each kind on the first page; the rest stands on pages of its own
+PER_PAGE = 10
+
+Verdicts = dict[UUID, list[Verdict]]
+
+
+@require_safe
+def held(request: HttpRequest) -> HttpResponse:
+    """Show every kind of record held about the signed-in person, the first few of each in full."""
+    kinds = contents.kinds(request.user.subject_id) if request.user.subject_id else []
+    verdicts = _verdicts(request)
+    sections = []
+    for kind in kinds:
+        found = list(_related(kind)[: SHOWN + 1])
+        count = len(found) if len(found) <= SHOWN else kind.rows.count()
+        sections.append({"kind": kind, "count": count, "records": _records(kind, found[:SHOWN], verdicts)})
+    # What was written about the person first, what only hangs on it afterwards.
+    sections.sort(key=lambda section: (not section["kind"].declaration.envelopes(), section["kind"].title))
+    return render(request, "privacy/held.html", {"sections": sections})
+
+
+@require_safe
+def held_kind(request: HttpRequest, label: str) -> HttpResponse:
+    """Show all records of one kind held about the signed-in person, a page at a time."""
+    kinds = contents.kinds(request.user.subject_id) if request.user.subject_id else []
+    kind = next((one for one in kinds if one.label == label), None)
+    if kind is None:
+        raise Http404
+    page = Paginator(_related(kind), PER_PAGE).get_page(request.GET.get("page"))
+    records = _records(kind, page.object_list, _verdicts(request))
+    return render(request, "privacy/held_kind.html", {"kind": kind, "page": page, "records": records})
+
+
+def _verdicts(request: HttpRequest) -> Verdicts:
+    """Return, per record, how long its data are kept when nobody asks for their removal."""
+    by_record: Verdicts = defaultdict(list)
+    subject, today = request.user.subject_id, assessment.today(timezone.now())
+    for verdict in assessment.assess_all(subject, today=today, asked=False) if subject else ():
+        by_record[verdict.record_id].append(verdict)
+    return by_record
+
+
+def _related(kind: contents.Kind) -> Any:
+    links = [name for name, _ in kind.columns if kind.declaration.model._meta.get_field(name).is_relation]
+    return kind.rows.select_related(*links) if links else kind.rows
+
+
+def _records(kind: contents.Kind, rows: Iterable[Any], verdicts: Verdicts) -> list[dict[str, Any]]:
+    schedule = rules.load()
+    return [_record(kind, row, verdicts.get(row.pk, []), schedule) for row in rows]
+
+
+def _record(kind: contents.Kind, row: Any, verdicts: list[Verdict], schedule: rules.Schedule) -> dict[str, Any]:
+    """Return one record for the page: what is empty is left out, what cannot be read says so."""
+    values = [(title, _value(kind, row, name)) for name, title in kind.columns]
+    shown = [(title, value) for title, value in values if value not in (None, "") or isinstance(value, vault.Unreadable)]
+    follows = kind.declaration.follows
+    return {
+        "title": verdicts[0].title if verdicts else _title(kind, row),
+        "values": shown,
+        "hints": [] if verdicts else shown[:2],  # what tells records of the same title apart
+        "follows": kind.declaration.model._meta.get_field(follows).verbose_name if follows else "",
+        "verdicts": [
+            {"verdict": one, "code": words.CODES.get(one.code, ""), "holds": schedule[one.envelope].title.lower()}
+            for one in verdicts
+        ],
+    }
+
+
+def _title(kind: contents.Kind, row: Any) -> str:
+    reference = kind.declaration.reference
+    return f"{kind.title} {getattr(row, reference)}" if reference else kind.title
+
+
+def _value(kind: contents.Kind, row: Any, name: str) -> Any:
+    value, datum = getattr(row, name), kind.declaration.data.get(name)
+    if isinstance(value, vault.Unreadable):
+        return value
+    if datum is not None and datum.export == "last4":
+        return f"•••• {str(value)[-4:]}" if value else ""
+    choices = getattr(kind.declaration.model._meta.get_field(name), "flatchoices", None)
+    return dict(choices).get(value, value) if choices else value

@@ -1,0 +1,88 @@
+"""Whose request a page shows: the signed-in person's, or that of somebody who has just used a one-time link.
+
+What must never happen: a request shown to anybody else, or to a session whose proof is older than an hour. Strangers
+get 404; somebody without any proof is asked to sign in.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import wraps
+from typing import Any
+from uuid import UUID
+
+from allauth.account.decorators import reauthentication_required
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404
+
+from privacy.gate import Actor
+from privacy.models import Request
+from privacy.requests import services
+
+PROVED, CODE = "privacy_proved", "privacy_code"
+PROOF_LASTS = 3600  # seconds
+
+View = Callable[..., HttpResponseBase]
+
+
+def actor(request: HttpRequest) -> Actor:
+    """Return the signed-in user as the person whose data it is: staff, too, ask here for themselves only."""
+    user: Actor = request.user.as_actor()
+    return user if user.kind == "customer" else replace(user, kind="customer", roles=frozenset({"customer"}), purpose="own data")
+
+
+def remember_proof(request: HttpRequest, about: Request, code: str) -> None:
+    """Note in the sealed session that this browser used the one-time link of a request; begin a new session id."""
+    request.session.cycle_key()
+    request.session[PROVED] = [str(about.pk), int(time.time())]
+    remember_code(request, about, code)
+
+
+def remember_code(request: HttpRequest, about: Request, code: str) -> None:
+    """Keep an outcome code in the sealed session until it has been shown."""
+    if code:
+        request.session[CODE] = [str(about.pk), code]
+
+
+def code_to_show(request: HttpRequest, about: Request) -> str:
+    """Return the outcome code of a request, once."""
+    pk, code = request.session.get(CODE, ("", ""))
+    if pk != str(about.pk):
+        return ""
+    del request.session[CODE]
+    return str(code)
+
+
+def has_proof(request: HttpRequest, pk: UUID) -> bool:
+    """Whether this browser used the one-time link of this request within the hour."""
+    proved, at = request.session.get(PROVED, ("", 0))
+    return bool(proved == str(pk) and time.time() - at < PROOF_LASTS)
+
+
+def own_request(view: View) -> View:
+    """Hand the view its request and the actor: the signed-in person's own, or the one of the one-time link; 404 for a stranger."""
+
+    @login_not_required
+    @wraps(view)
+    def inner(request: HttpRequest, pk: UUID, **kwargs: Any) -> HttpResponseBase:
+        if request.user.is_authenticated:
+            subject = request.user.subject_id
+            own = Request.objects.filter(subject_id=subject) if subject else Request.objects.none()
+            return view(request, get_object_or_404(own, pk=pk), actor(request), **kwargs)
+        if not has_proof(request, pk):
+            return redirect_to_login(request.get_full_path())
+        about = get_object_or_404(Request, pk=pk)
+        return view(request, about, services.acting_as(about, purpose="one-time link"), **kwargs)
+
+    return inner
+
+
+def entered_again(view: View) -> View:
+    """Ask a signed-in person for the password once more; a one-time link is proof enough."""
+    guarded: View = reauthentication_required(view, enabled=lambda request: request.user.is_authenticated)
+    return guarded

@@ -1,0 +1,82 @@
+"""Requests without a login: ask by e-mail, prove it by a one-time link, read the outcome by reference and code.
+
+What must never happen: an answer that tells whether an address is on file, or an effect by merely opening a link.
+"""
+
+from __future__ import annotations
+
+from allauth.core import ratelimit
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_safe
+
+from privacy import gate
+from privacy.forms import AskForm, OutcomeForm
+from privacy.models import Request
+from privacy.requests import identity, services
+from privacy.requests.outcome import FileUnreadable
+from privacy.views import person, words
+
+
+@login_not_required
+@sensitive_post_parameters()
+def ask(request: HttpRequest) -> HttpResponse:
+    """Take a request by e-mail address; the answer is the same whoever asks (Art. 12(6), P6)."""
+    form = AskForm(request.POST or None)
+    if request.method != "POST" or not form.is_valid():
+        return render(request, "privacy/ask.html", {"form": form})
+    if not ratelimit.consume(request, action="privacy_ask"):
+        return ratelimit.respond_429(request)
+    try:
+        services.ask(
+            kind=form.cleaned_data["kind"], email=form.cleaned_data["email"], actor=gate.ANONYMOUS, now=timezone.now()
+        )
+    except services.BadRequest as bad:
+        form.add_error("email", str(bad))
+        return render(request, "privacy/ask.html", {"form": form})
+    return redirect("asked")
+
+
+@login_not_required
+@require_safe
+def asked(request: HttpRequest) -> HttpResponse:
+    """Say what happens now, the same to everybody."""
+    return render(request, "privacy/asked.html")
+
+
+@login_not_required
+def link(request: HttpRequest, token: str) -> HttpResponse:
+    """Show a button for a one-time link; only the POST uses it up and leads to the request (R12)."""
+    now = timezone.now()
+    try:
+        if request.method != "POST":
+            identity.look(token, now=now)
+            return render(request, "privacy/link.html")
+        about, code = services.redeem(token, now=now)
+    except identity.LinkRefused:
+        return render(request, "privacy/link_spent.html", status=404)
+    person.remember_proof(request, about, code)
+    return redirect("request_confirm" if about.kind == Request.Kind.ERASURE else "request", pk=about.pk)
+
+
+@login_not_required
+@sensitive_post_parameters()
+def outcome(request: HttpRequest) -> HttpResponse:
+    """Show the outcome of a request for its reference and code: also when the account is gone."""
+    form = OutcomeForm(request.POST or None)
+    if request.method != "POST" or not form.is_valid():
+        return render(request, "privacy/outcome_form.html", {"form": form})
+    if not ratelimit.consume(request, action="privacy_outcome"):
+        return ratelimit.respond_429(request)
+    try:
+        found = services.by_code(form.cleaned_data["reference"], form.cleaned_data["code"], now=timezone.now())
+    except (services.WrongCode, FileUnreadable):
+        form.add_error(None, "There is no outcome for this reference and code. Please check both.")
+        return render(request, "privacy/outcome_form.html", {"form": form})
+    about = found.pop("request")
+    listed = {name: words.by_title(found[name]) for name in ("erased", "kept", "given")}
+    context = {"about": about, "leftovers": found["leftovers"], "steps": words.steps(services.show(about)), **listed}
+    return render(request, "privacy/outcome.html", context)

@@ -1,0 +1,174 @@
+"""A person's requests: file one, see the plan, confirm it, follow it, take it back, fetch the copy (P7, P9, P10)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_POST, require_safe
+
+from privacy import gate
+from privacy.gate import Actor
+from privacy.models import Request
+from privacy.requests import assessment, export, services
+from privacy.requests.history import NotAllowed
+from privacy.requests.models import OPEN_STATES, Channel, State
+from privacy.requests.outcome import FileUnreadable
+from privacy.views import person, words
+
+PER_PAGE = 20
+# While it is planned or done its records are listed; in between the page shows the steps.
+LISTED = (State.PLANNED, State.EXECUTED, State.REPLIED, State.CLOSED)
+RUNNING = (State.RECEIVED, State.IDENTITY, State.CONFIRMED, State.EXECUTING)
+
+
+def _own(request: HttpRequest) -> Any:
+    subject = request.user.subject_id
+    return Request.objects.filter(subject_id=subject) if subject else Request.objects.none()
+
+
+@require_safe
+def requests(request: HttpRequest) -> HttpResponse:
+    """List the signed-in person's requests, newest first; opens no envelope."""
+    page = Paginator(_own(request).order_by("-filed_at", "-pk"), PER_PAGE).get_page(request.GET.get("page"))
+    return render(request, "privacy/requests.html", {"page": page})
+
+
+@person.entered_again
+def request_new(request: HttpRequest, kind: str) -> HttpResponse:
+    """Explain a copy or a removal, with warnings and the offer of a copy first; a POST files the request (Art. 15, 17)."""
+    if kind not in Request.Kind.values or request.user.subject_id is None:
+        raise Http404
+    now = timezone.now()
+    if request.method == "POST":
+        return _filed(request, kind, now)
+    context: dict[str, Any] = {"open_request": _own(request).filter(kind=kind, state__in=OPEN_STATES).first()}
+    if kind == Request.Kind.ERASURE:
+        draft = Request(kind=kind, subject_id=request.user.subject_id)
+        context["warnings"] = assessment.warnings_of(draft, assessment.today(now))
+    return render(request, f"privacy/new_{kind}.html", context)
+
+
+def _filed(request: HttpRequest, kind: str, now: Any) -> HttpResponse:
+    """File the request of the signed-in person and lead to what comes next."""
+    filed = services.file(
+        kind=kind,
+        subject=request.user.subject_id,
+        channel=Channel.WEB,
+        received_on=assessment.today(now),
+        identity=Request.Identity.LOGIN,
+        actor=person.actor(request),
+        now=now,
+    )
+    person.remember_code(request, filed, getattr(filed, "outcome_code", ""))
+    return redirect("request_confirm" if kind == Request.Kind.ERASURE else "request", pk=filed.pk)
+
+
+@require_safe
+@person.own_request
+def request_detail(request: HttpRequest, about: Request, actor: Actor) -> HttpResponse:
+    """Show where a request stands: dates, steps, what was given, removed or kept, and what can be done now."""
+    now = timezone.now()
+    copy = export.live(about) if about.kind == Request.Kind.ACCESS else None
+    context = {
+        "about": about,
+        "code": person.code_to_show(request, about) if about.state != State.PLANNED else "",
+        "copy": copy if copy and copy.expires_at > now else None,
+        "had_copy": about.exports.exists() if about.kind == Request.Kind.ACCESS and copy is None else False,
+        "steps": words.steps(services.show(about)),
+        "is_running": about.state in RUNNING,
+        "can_confirm": about.kind == Request.Kind.ERASURE and about.state == State.PLANNED,
+        **_lines(about, actor),
+    }
+    return render(request, "privacy/request.html", context)
+
+
+def _lines(about: Request, actor: Actor) -> dict[str, Any]:
+    """Return what the request gives, removes and keeps, once there is something to say; opens the request's own file."""
+    if about.state not in LISTED:
+        return {}
+    try:
+        with gate.acting(actor):
+            found = services.lines(about, actor=actor)
+    except FileUnreadable:
+        return {"is_unreadable": True}
+    return {name: words.by_title(lines) for name, lines in found.items()}
+
+
+@person.entered_again
+@person.own_request
+def request_confirm(request: HttpRequest, about: Request, actor: Actor) -> HttpResponse:
+    """Show the plan of a removal, record by record; a POST with its hash confirms exactly this plan (P9, P10)."""
+    now = timezone.now()
+    if about.kind != Request.Kind.ERASURE or about.state not in (State.IDENTITY, State.PLANNED):
+        return redirect("request", pk=about.pk)
+    if request.method != "POST":
+        return _plan(request, about, assessment.plan_for(about, today=assessment.today(now)))
+    try:
+        confirmed = services.confirm(about, request.POST.get("plan_hash", ""), actor=actor, now=now)
+    except services.PlanChanged as changed:
+        return _plan(request, about, changed.plan, is_changed=True)
+    except NotAllowed:
+        return redirect("request", pk=about.pk)
+    # Drawn at once, not after a redirect: the removal signs this browser out within moments.
+    context = {"about": confirmed, "code": person.code_to_show(request, about)}
+    return render(request, "privacy/confirmed.html", context)
+
+
+def _plan(request: HttpRequest, about: Request, plan: Any, *, is_changed: bool = False) -> HttpResponse:
+    context = {
+        "about": about,
+        "plan": plan,
+        "erased": words.by_title([_line(one) for one in plan.erased]),
+        "kept": words.by_title([_line(one) for one in plan.kept]),
+        "is_changed": is_changed,
+    }
+    return render(request, "privacy/confirm.html", context)
+
+
+def _line(verdict: Any) -> dict[str, Any]:
+    """Return a verdict of a plan in the form in which services.lines gives a stored decision."""
+    return {
+        "title": verdict.title,
+        "data": verdict.data,
+        "code": verdict.code,
+        "sentence": verdict.sentence,
+        "ground": verdict.ground,
+        "authority": verdict.authority,
+        "until": verdict.until,
+    }
+
+
+@require_POST
+@person.own_request
+def request_withdraw(request: HttpRequest, about: Request, actor: Actor) -> HttpResponse:
+    """Take a request back; possible until its execution begins."""
+    try:
+        services.withdraw(about, actor=actor, now=timezone.now())
+    except NotAllowed:
+        messages.warning(request, "This request can no longer be taken back: it is being carried out, or has ended.")
+    else:
+        messages.success(request, "The request is taken back. Nothing was done.")
+    return redirect("request", pk=about.pk)
+
+
+@require_POST
+@person.entered_again
+@person.own_request
+def request_export(request: HttpRequest, about: Request, actor: Actor) -> HttpResponseBase:
+    """Stream the copy to its person: unsealed on the way, counted and audited (Art. 15(3))."""
+    try:
+        name, chunks = export.fetch(about, actor=actor, now=timezone.now())
+    except export.NoCopy:
+        messages.warning(request, "There is no copy to fetch: it is not ready yet, or its seven days are over.")
+        return redirect("request", pk=about.pk)
+    return StreamingHttpResponse(
+        chunks,
+        content_type="application/zip",
+        headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
+    )

@@ -1,0 +1,187 @@
+"""Plain words for codes of the data map, the access log and decisions. One place, so that one thing has one name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from privacy import datamap
+from privacy.retention import rules
+
+CATEGORIES: dict[str, str] = {
+    "name": "Names",
+    "contact": "Ways to reach you",
+    "address": "Addresses",
+    "identifier": "Numbers that stand for you",
+    "account": "Your account",
+    "login": "Signing in",
+    "order": "What you ordered",
+    "payment": "Payments",
+    "text": "What you wrote to us",
+    "link": "Links between records",
+    "instrument": "Your instruments",
+    "return": "Returns for calibration and repair",
+    "request": "Your privacy requests",
+    "date": "Dates",
+    "dates": "Dates",
+    "message": "Letters from us",
+    "role": "Your role with us",
+    "employment": "Working for us",
+    "access": "Who looked at your data",
+    "pseudonym": "Pseudonyms in the audit trail",
+    "log": "Logs",
+}
+
+#: What a decision means, in one sentence (law: the closed list of codes).
+CODES: dict[str, str] = {
+    "ERASE": "Removed. Its key is destroyed, so that it cannot be read in our backups either.",
+    "MINIMISE": "Removed, while the rest of the record stays.",
+    "KEEP_CONTRACT": "Stays while something between you and us is not finished.",
+    "KEEP_LAW": "Stays because a law obliges us to keep it.",
+    "KEEP_LI": "Stays because we need it for duties and reasons that outweigh its removal for now.",
+    "KEEP_CLAIMS": "Stays because it may be needed for a legal claim.",
+    "TOKEN": "Only a keyed fingerprint stays, from which nothing can be read.",
+}
+
+ROLES: dict[str, str] = {
+    "customer": "you",
+    "sales": "sales staff",
+    "service": "laboratory and service staff",
+    "accounting": "accounting staff",
+    "privacy": "privacy team",
+    "staff": "staff",
+    "operator": "operator of the system",
+    "task": "the program",
+    "anonymous": "somebody with a link that we sent to you",
+}
+PURPOSES: dict[str, str] = {
+    "own data": "to show it to you",
+    "admin": "daily work",
+    "work": "daily work",
+    "own request": "your request",
+    "one-time link": "your request, by the link sent to you",
+    "outcome by code": "the outcome, by reference and code",
+    "web": "to answer a page",
+    "login": "to sign you in",
+    "signup": "to create your account",
+    "letter": "to write to you",
+    "export": "to make the copy that you asked for",
+    "erasure": "to remove data on your request",
+    "import": "to take in earlier orders",
+    "sweep": "to end what has outlived its reason",
+    "demo": "to prepare demonstration data",
+    "index": "to keep it searchable",
+    "claim": "to connect earlier records with your account",
+    "plan": "to plan what a request will do",
+}
+
+
+def role(code: str) -> str:
+    """Return a role of the access log in words: "accounting+sales" becomes "accounting staff, sales staff"."""
+    if code.startswith("system:"):
+        return ROLES["task"]
+    return ", ".join(ROLES.get(part, part) for part in code.split("+"))
+
+
+def purpose(code: str, reason: str = "") -> str:
+    """Return what an opening was for; the reason that staff gave stands behind it."""
+    told = PURPOSES.get(code, code)
+    return f"{told}: {reason}" if reason else told
+
+
+def opened(envelopes: Mapping[str, int]) -> list[str]:
+    """Return what was opened: {"rma.note/rma_note": 3} becomes "Note on a return: text (3 records)"."""
+    found = []
+    for name, count in envelopes.items():
+        label, _, envelope = name.partition("/")
+        try:
+            declaration = datamap.for_label(label)
+            data = ", ".join(declaration.data[one].title.lower() for one in declaration.envelopes()[envelope])
+            told = f"{declaration.title}: {data}"
+        except KeyError:  # a kind of record of an earlier release
+            told = name
+        found.append(f"{told} ({count} records)" if count > 1 else told)
+    return found
+
+
+def collected() -> list[dict[str, Any]]:
+    """Return the data map by category, for the published list of what is held and what for (P11)."""
+    groups: dict[str, dict[str, Any]] = {}
+    for record in datamap.as_json()["records"]:
+        for datum in record["data"]:
+            group = groups.setdefault(datum["category"], _empty(datum["category"]))
+            group["titles"][datum["title"]] = None
+            group["records"][record["title"]] = None
+            group["purposes"].update(dict.fromkeys(datum["purposes"]))
+            group["sources"][datum["source"]] = None
+            group["recipients"].update(dict.fromkeys(datum["recipients"]))
+            group["sealed"].add(datum["sealed"])
+    return [_listed(groups[name]) for name in sorted(groups, key=_place)]
+
+
+def kept() -> list[dict[str, Any]]:
+    """Return how long each kind of sealed data is kept and why, from the schedule that the sweep itself follows."""
+    schedule = rules.load()
+    used = sorted({name for declaration in datamap.declarations() for name in declaration.envelopes()})
+    return [
+        {
+            "title": schedule[name].title,
+            "holds": schedule[name].holds,
+            "reasons": _sentences(reason.plain for reason in schedule.reasons(name)),
+        }
+        for name in used
+        if name in schedule.classes
+    ]
+
+
+def _empty(category: str) -> dict[str, Any]:
+    title = CATEGORIES.get(category, category.capitalize())
+    return {"title": title, "titles": {}, "records": {}, "purposes": {}, "sources": {}, "recipients": {}, "sealed": set()}
+
+
+def _listed(group: dict[str, Any]) -> dict[str, Any]:
+    lists = {name: list(found) for name, found in group.items() if isinstance(found, dict)}
+    return {"title": group["title"], **lists, "is_sealed": group["sealed"] == {True}, "is_partly_sealed": True in group["sealed"]}
+
+
+def _place(category: str) -> tuple[int, str]:
+    order = list(CATEGORIES)
+    return (order.index(category) if category in order else len(order), category)
+
+
+def _sentences(found: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(text for text in found if text))
+
+
+#: What each step of a request does, for the person.
+STEPS: dict[str, str] = {
+    "plan": "Plan made",
+    "wait_for_access": "Copies you asked for are finished first",
+    "sign_out": "Your sessions ended",
+    "stop_mail": "Letters not yet sent stopped",
+    "block_tokens": "Fingerprints left, so that old files do not bring you back",
+    "erase": "Keys destroyed and data removed",
+    "exports_destroyed": "Copies destroyed",
+    "unlink": "Last links removed",
+    "tombstone": "Proof of the removal written, without your data",
+    "build_copy": "Copy made",
+    "letter": "Answer written",
+    "close": "Answer sent",
+}
+
+
+def steps(shown: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the steps of a request as `services.show` gives it: words, and when each was done."""
+    return [
+        {"title": STEPS.get(one["name"], one["name"]), "at": datetime.fromisoformat(one["done_at"]) if one["done_at"] else None}
+        for one in shown["steps"]
+    ]
+
+
+def by_title(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return decisions grouped by the record they are about, in the order given."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for line in lines:
+        found.setdefault(line["title"], []).append(line)
+    return [{"title": title, "lines": of_title} for title, of_title in found.items()]

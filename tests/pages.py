@@ -1,0 +1,45 @@
+"""What every page must keep, whatever it shows: asked of each page in the tests of the views."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django.http import HttpResponse
+from django.test import Client
+
+from accounts.models import User
+from tests import factories
+
+INLINE = re.compile(r"<script|<style|\s(style|on[a-z]+)=", re.I)
+ELSEWHERE = re.compile(r'(?:src|action)="(?:https?:)?//', re.I)
+
+
+def signed_in(user: User, *, again: bool = False) -> Client:
+    """Return a browser in which `user` is signed in; with `again` the password was entered again just now."""
+    client = Client()
+    client.force_login(user)
+    if again:
+        client.post("/accounts/reauthenticate/", {"password": factories.PASSWORD})
+    return client
+
+
+def title(answer: HttpResponse) -> str:
+    """Return the page's title without the company."""
+    found = re.search(r"<title>(.*?)</title>", answer.content.decode(), re.S)
+    assert found, "a page without a title"
+    return " ".join(found[1].split()).rpartition(" – ")[0]
+
+
+def check(answer: Any, *, status: int = 200) -> str:
+    """Assert what holds for every page and return its text."""
+    assert answer.status_code == status, answer.status_code
+    text: str = answer.content.decode()
+    assert "no-store" in answer["Cache-Control"]
+    assert text.count("<h1") == 1, "one heading of the first level"
+    assert title(answer)
+    assert not INLINE.search(text), INLINE.search(text)
+    assert not ELSEWHERE.search(text)
+    assert '<a class="skip" href="#main">' in text
+    assert 'href="/privacy/"' in text, "the privacy page is linked from every page (P6)"
+    return text
