@@ -1,0 +1,55 @@
+"""Run the two import commands as an operator does, and take a fingerprint of both databases."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from django.core.management import call_command
+from django.db import connections
+
+from tests.journeys import files
+
+# What a run without any effect on people's records may still write: who opened what (to compare), and the session of nobody.
+LOGS = {"privacy_access_entry"}
+
+
+def customers(path: Path = files.CUSTOMERS, *options: str) -> tuple[int, dict[str, Any]]:
+    """Run `import_customers`; return the exit code and the report."""
+    return command("import_customers", str(path), *options)
+
+
+def orders(path: Path = files.ORDERS, lines: Path = files.LINES, *options: str) -> tuple[int, dict[str, Any]]:
+    """Run `import_orders`; return the exit code and the report."""
+    return command("import_orders", str(path), "--lines", str(lines), *options)
+
+
+def command(name: str, *arguments: str) -> tuple[int, dict[str, Any]]:
+    """Run a command with `--json`; return its exit code and what it printed."""
+    out = io.StringIO()
+    code = 0
+    try:
+        call_command(name, *arguments, "--json", stdout=out, stderr=io.StringIO())
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    return code, json.loads(out.getvalue() or "{}")
+
+
+def fingerprint(without: set[str] = LOGS) -> dict[str, str]:
+    """Return one hash per table of both databases: every byte of every row."""
+    found: dict[str, str] = {}
+    for alias in ("default", "keystore"):
+        with connections[alias].cursor() as cursor:
+            cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
+            for (table,) in cursor.fetchall():
+                if table in without:
+                    continue
+                cursor.execute(f'SELECT t::text FROM "{table}" t ORDER BY 1')
+                digest = hashlib.sha256()
+                for (row,) in cursor:
+                    digest.update(row.encode() + b"\n")
+                found[f"{alias}.{table}"] = digest.hexdigest()
+    return found
