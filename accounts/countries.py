@@ -253,7 +253,7 @@ YE Yemen
 ZM Zambia
 ZW Zimbabwe
 """
-NAMES: dict[str, str] = dict(line.split(" ", 1) for line in _TABLE.strip().splitlines())  # type: ignore[misc]
+NAMES: dict[str, str] = dict(line.split(" ", 1) for line in _TABLE.strip().splitlines())
 #: For a select box: nothing chosen, then all by name.
 CHOICES: list[tuple[str, str]] = [("", "Choose a country"), *((code, name) for code, name in NAMES.items())]
 

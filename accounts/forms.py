@@ -43,9 +43,9 @@ class SignupForm(AllauthSignupForm):
             "required": "Enter your e-mail address.",
             "invalid": "Enter an e-mail address like name@example.com.",
         }
-        self.fields["password1"].help_text = (
-            "At least 15 characters. A few words that you can remember make a good one."
-        )
+        self.fields[
+            "password1"
+        ].help_text = "At least 15 characters. A few words that you can remember make a good one."
         self.fields["password1"].error_messages["required"] = "Choose a password."
         for field in self.fields.values():
             field.widget.attrs.pop("placeholder", None)
@@ -68,7 +68,9 @@ class OwnDataForm(forms.Form):
         return {name: value for name, value in self.cleaned_data.items() if not self.fields[name].disabled}
 
 
-def _text(label: str, limit: int, complete: str, *, required: str = "", hint: str = "", **kwargs: Any) -> forms.CharField:
+def _text(
+    label: str, limit: int, complete: str, *, required: str = "", hint: str = "", **kwargs: Any
+) -> forms.CharField:
     """Return a line of text; `required` is the sentence to show when it is empty, `complete` the autocomplete token."""
     return forms.CharField(
         label=label,

@@ -36,7 +36,7 @@ class Channel(models.TextChoices):
     IN_PERSON = "in_person", "in person"
 
 
-class Owned(SealedQuerySet):
+class Owned(SealedQuerySet):  # type: ignore[override]
     """Records that belong to one subject."""
 
     subject_lookup: ClassVar[str] = "subject"
@@ -48,7 +48,7 @@ class Owned(SealedQuerySet):
         return self.filter(**{self.subject_lookup: subject_id})
 
 
-class OwnedByCustomer(Owned):
+class OwnedByCustomer(Owned):  # type: ignore[override]
     subject_lookup = "customer__subject"
 
 
@@ -86,7 +86,7 @@ class Company(SealedModel):
     last_active_on = models.DateField(null=True, blank=True)
     subject = models.ForeignKey(Subject, null=True, blank=True, on_delete=models.SET_NULL, related_name="companies")
 
-    objects: ClassVar[Any] = Owned.as_manager()
+    objects: ClassVar[Any] = Owned.as_manager()  # type: ignore[assignment]
 
     class Meta(SealedModel.Meta):
         abstract = False
@@ -156,7 +156,7 @@ class Customer(SealedModel):
         null=True, blank=True, help_text="When the privacy notice was handed over (P25, Art. 13)."
     )
 
-    objects: ClassVar[Any] = Owned.as_manager()
+    objects: ClassVar[Any] = Owned.as_manager()  # type: ignore[assignment]
 
     class Meta(SealedModel.Meta):
         abstract = False
@@ -180,7 +180,7 @@ class _OfCustomer(SealedModel):
 
     customer: models.ForeignKey[Customer, Customer]
 
-    objects: ClassVar[Any] = OwnedByCustomer.as_manager()
+    objects: ClassVar[Any] = OwnedByCustomer.as_manager()  # type: ignore[assignment]
 
     class Meta(SealedModel.Meta):
         abstract = True

@@ -24,7 +24,7 @@ from privacy.vault import EncryptedEmailField, EncryptedTextField, Exact, Sealed
 LOGIN_ADDRESS = Exact("login_address.email", normaliser="email", unique=True)
 
 
-class UserQuerySet(Owned):
+class UserQuerySet(Owned):  # type: ignore[override]
     def named(self, username: str) -> UserQuerySet:
         """Return the user whose name matches in any letter case, through the blind index."""
         return self.find("user.username", username)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
+from allauth.account.models import EmailAddress
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
@@ -14,7 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts import claim, services
 from accounts.forms import AddressForm, ContactForm
-from accounts.models import Address, Customer, FreightAccount, TaxIdentifier
+from accounts.models import Address, Customer, FreightAccount, TaxIdentifier, User
 from privacy.requests.models import OPEN_STATES, Request
 
 CORRECTED = "Corrected. The old value can no longer be read, not even in our backups."
@@ -23,8 +24,9 @@ CORRECTED = "Corrected. The old value can no longer be read, not even in our bac
 @require_safe
 def account(request: HttpRequest) -> HttpResponse:
     """Show where everything is, and what is going on with the person's requests."""
-    waiting = Request.objects.filter(subject_id=request.user.subject_id, state__in=OPEN_STATES).order_by("due_on")
-    context = {"requests": list(waiting) if request.user.subject_id else []}
+    owner = request.user.subject_id
+    waiting = Request.objects.filter(subject_id=owner) if owner else Request.objects.none()
+    context = {"requests": waiting.filter(state__in=OPEN_STATES).order_by("due_on")}
     return render(request, "accounts/overview.html", context)
 
 
@@ -43,9 +45,10 @@ def account_details(request: HttpRequest) -> HttpResponse:
 
 def account_edit(request: HttpRequest) -> HttpResponse:
     """Correct the own contact data (Art. 16, P8); the old value becomes unreadable."""
-    customer = _own_customer(request)
-    form = ContactForm(request.POST or None, record=customer)
-    if request.POST and form.is_valid() and _corrected(request, customer, form):
+    # Looking makes nothing: a login that never needed a customer gets one when there is something to keep.
+    known = Customer.objects.filter(user=cast(User, request.user)).first()
+    form = ContactForm(request.POST or None, record=known)
+    if request.method == "POST" and form.is_valid() and _corrected(request, known or _own_customer(request), form):
         return redirect("account_details")
     return render(request, "accounts/edit.html", {"form": form})
 
@@ -53,7 +56,7 @@ def account_edit(request: HttpRequest) -> HttpResponse:
 def address_new(request: HttpRequest) -> HttpResponse:
     """Add an address."""
     form = AddressForm(request.POST or None)
-    if request.POST and form.is_valid():
+    if request.method == "POST" and form.is_valid():
         try:
             services.add_address(
                 _own_customer(request), actor=request.user.as_actor(), now=timezone.now(), **form.given()
@@ -69,7 +72,7 @@ def address_edit(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Correct one of the own addresses; 404 for anybody else's."""
     address = _own(request, Address, pk)
     form = AddressForm(request.POST or None, record=address)
-    if request.POST and form.is_valid() and _corrected(request, address, form):
+    if request.method == "POST" and form.is_valid() and _corrected(request, address, form):
         return redirect("account_details")
     return render(request, "accounts/address.html", {"form": form, "address": address})
 
@@ -88,12 +91,13 @@ def freight_remove(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 def account_claim(request: HttpRequest) -> HttpResponse:
     """Look for earlier records under the verified address of this login; says the same when staff must decide."""
-    customer = Customer.objects.filter(user=request.user).exists()
+    user = cast(User, request.user)
+    customer = Customer.objects.filter(user=user).exists()
     if request.method != "POST":
         return render(request, "accounts/claim.html", {"has_customer": customer})
-    address = request.user.emailaddress_set.filter(verified=True, primary=True).first()
-    now, actor = timezone.now(), request.user.as_actor()
-    found = claim.attempt(request.user, address.email, actor=actor, now=now) if address else None
+    address = EmailAddress.objects.filter(user=user, verified=True, primary=True).first()
+    now, actor = timezone.now(), user.as_actor()
+    found = claim.attempt(user, address.email, actor=actor, now=now) if address else None
     if found is None:
         return render(request, "accounts/claimed.html", {"has_address": address is not None})
     messages.success(request, "Your earlier orders and returns are now under this account.")
@@ -102,10 +106,8 @@ def account_claim(request: HttpRequest) -> HttpResponse:
 
 def _own_customer(request: HttpRequest) -> Customer:
     """Return the customer of this login, made now when the login never needed one."""
-    now = timezone.now()
-    return services.customer_of(
-        request.user, actor=request.user.as_actor(), now=now, today=timezone.localdate(now)
-    )
+    now, user = timezone.now(), cast(User, request.user)
+    return services.customer_of(user, actor=user.as_actor(), now=now, today=timezone.localdate(now))
 
 
 def _own(request: HttpRequest, model: Any, pk: UUID) -> Any:

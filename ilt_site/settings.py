@@ -324,6 +324,7 @@ LANGUAGE_CODE = "en-us"
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "America/New_York"
+FORMAT_MODULE_PATH = ["ilt_site.formats"]
 
 # --- Logs: JSON on stderr, redacted ----------------------------------------------------------------------------
 

@@ -40,6 +40,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 def _plain(request: HttpRequest, status: int, template: str = "") -> HttpResponse:
     # No request in the context: the plain layout asks for no user and no messages.
-    response = render(None, template or f"{status}.html", status=status)  # type: ignore[arg-type]
+    context = {"reference": getattr(request, "request_id", "")}  # the one in the log, for whoever calls about it
+    response = render(None, template or f"{status}.html", context, status=status)
     response.headers["Cache-Control"] = "no-store"
     return response

@@ -165,7 +165,7 @@ class Order(SealedModel):
         validators=[no_card_number],
     )
 
-    objects = OrderQuerySet.as_manager()
+    objects = OrderQuerySet.as_manager()  # type: ignore[misc]
 
     class Meta(SealedModel.Meta):
         indexes = [
@@ -311,7 +311,7 @@ class Payment(SealedModel):
     last_four = EncryptedTextField(envelope="payment", max_length=4)
     expiry = EncryptedTextField(envelope="payment", max_length=7, help_text="MM/YYYY")
 
-    objects = PaymentQuerySet.as_manager()
+    objects = PaymentQuerySet.as_manager()  # type: ignore[misc]
 
     class Meta(SealedModel.Meta):
         ordering = ["-charged_on", "id"]

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from privacy import audit
 from privacy.gate.system import system, system_actor
-from privacy.requests import execute, export, letters, poller
+from privacy.requests import execute, export, identity, letters, poller
 from privacy.retention import sweep as sweeping
 from privacy.vault import blocks, collect
 
@@ -56,9 +56,12 @@ def send_letters() -> int:
 
 @shared_task
 def expire_exports() -> int:
-    """Delete the copies whose week is over, and files no row knows."""
+    """Delete the copies whose week is over, files no row knows, and links long past."""
     with _alone("expire_exports") as alone:
-        return export.expire(now=timezone.now()) if alone else 0
+        if not alone:
+            return 0
+        identity.forget_links(now=timezone.now())
+        return export.expire(now=timezone.now())
 
 
 @shared_task

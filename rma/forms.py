@@ -27,7 +27,7 @@ CONTACT = (
 
 
 def _text(
-    label: str, limit: int, *, required: bool = True, hint: str = "", complete: str = "", **kwargs: Any
+    label: str, limit: int | None, *, required: bool = True, hint: str = "", complete: str = "", **kwargs: Any
 ) -> forms.CharField:
     """Return a line of text that refuses card numbers; `complete` is the browser's autocomplete token."""
     widget = kwargs.pop("widget", None) or forms.TextInput()

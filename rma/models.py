@@ -218,7 +218,7 @@ class RMA(SealedModel):
         validators=[no_card_number],
     )
 
-    objects = RMAQuerySet.as_manager()
+    objects = RMAQuerySet.as_manager()  # type: ignore[misc]
 
     class Meta(SealedModel.Meta):
         verbose_name = "RMA"
@@ -293,7 +293,7 @@ class RMANote(SealedModel):
         envelope="rma_note", max_length=4000, multiline=True, blank=False, validators=[no_card_number]
     )
 
-    objects = RMANoteQuerySet.as_manager()
+    objects = RMANoteQuerySet.as_manager()  # type: ignore[misc]
 
     class Meta(SealedModel.Meta):
         ordering = ["written_at", "id"]

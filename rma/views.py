@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import cast
 from uuid import UUID
 
 from django.contrib import messages
@@ -12,7 +13,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from accounts.models import Channel, Customer
+from accounts.models import Channel, Customer, User
 from accounts.services import customer_of
 from rma import services, states
 from rma.forms import NewRMAForm, NoteForm, initial
@@ -71,7 +72,7 @@ def _open(request: HttpRequest, known: Customer | None, form: NewRMAForm) -> RMA
     """Open the return and return it, or put the reason into the form and return None."""
     answers, actor, now = form.cleaned_data, request.user.as_actor(), timezone.now()
     try:
-        customer = known or customer_of(request.user, actor=actor, now=now, today=timezone.localdate(now))
+        customer = known or customer_of(cast(User, request.user), actor=actor, now=now, today=timezone.localdate(now))
         instrument = services.find_instrument(serial=answers["serial"], model_name=answers["model_name"])
         return services.open_rma(
             customer=customer,
@@ -124,7 +125,9 @@ def rma_message(request: HttpRequest, pk: UUID) -> HttpResponse:
 @require_safe
 def certificate(request: HttpRequest, number: str) -> HttpResponse:
     """Show a certificate issued in one of the person's returns, fit for printing; it names nobody. 404 for anybody else's."""
-    found = Certificate.objects.for_subject(request.user.subject_id).select_related("instrument", "replaces", "replaced_by")
+    found = Certificate.objects.for_subject(request.user.subject_id).select_related(
+        "instrument", "replaces", "replaced_by"
+    )
     return render(request, "rma/certificate.html", {"certificate": get_object_or_404(found, number=number)})
 
 

@@ -42,7 +42,7 @@ class Interruption:
     def listen(self) -> None:
         """Turn SIGINT, SIGTERM and SIGHUP (unless ignored, as by nohup) into a question to be asked."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN or number == signal.SIGTERM:
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._take)
 
     def _take(self, number: int, frame: FrameType | None) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from uuid import UUID
 
 from django.conf import settings
 
@@ -30,15 +31,23 @@ HOLD_AT = "ILT_HOLD_AT"
 HOLD_SECONDS = 300
 
 
-def reach(name: str) -> None:
+def reach(name: str, request: UUID | None = None) -> None:
     """Say that the checkpoint `name` is reached; wait there when ILT_HOLD_AT names it (demo and tests only).
 
-    While it waits a file `held-<name>` with the process id stands in settings.STATE_DIR (or ILT_HOLD_DIR). It holds once:
+    ILT_HOLD_AT is "erase", or "erase:<id of a request>" to stop only that one; several with commas. While it waits a file
+    `held-<name>` or `held-<name>-<id>` with the process id stands in settings.STATE_DIR (or ILT_HOLD_DIR). It holds once:
     when the file exists already, the next process to come by goes on.
     """
-    if os.environ.get(HOLD_AT) != name or not settings.DEMO:
+    if not settings.DEMO:
         return
-    marker = Path(os.environ.get("ILT_HOLD_DIR") or settings.STATE_DIR) / f"held-{name}"
+    wanted = os.environ.get(HOLD_AT, "").split(",")
+    for place in (name, f"{name}:{request}"):
+        if place in wanted:
+            _hold(place.replace(":", "-"))
+
+
+def _hold(place: str) -> None:
+    marker = Path(os.environ.get("ILT_HOLD_DIR") or settings.STATE_DIR) / f"held-{place}"
     marker.parent.mkdir(parents=True, exist_ok=True)
     try:
         with marker.open("x") as file:

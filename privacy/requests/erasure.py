@@ -93,7 +93,7 @@ def erase_records(
                 )
         audit.record_many(events, actor=actor, now=now)
         vault.keys.destroy(pairs, now=now)
-        checkpoints.reach("between_commits")
+        checkpoints.reach("between_commits", request.pk if request else None)
     if request is None:
         for subject in subjects:
             end_shells(subject, actor=actor, now=now, reference=reference)

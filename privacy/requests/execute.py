@@ -112,7 +112,7 @@ def _do(request_id: UUID, now: datetime, step: str, version: int) -> str:
         _check_confirmed(request)
         result = steps.DO[step](request, now)
         if not isinstance(result, steps.Wait):
-            checkpoints.reach(step)
+            checkpoints.reach(step, request_id)
         return _write(request, result, now)
 
 

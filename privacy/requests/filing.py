@@ -38,7 +38,7 @@ class NotYours(PermissionDenied):
 
 def require_sight(request: Request, actor: Actor) -> None:
     """Raise NotYours unless `actor` is the person, the privacy team, or the program."""
-    if actor.kind == "customer" and request.subject_id is not None and actor.subject == request.subject_id:
+    if actor.kind == "customer" and request.owner_id is not None and actor.subject == request.owner_id:
         return
     if actor.kind in ("task", "operator") or (actor.kind == "staff" and "privacy" in actor.roles):
         return

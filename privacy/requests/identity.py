@@ -102,6 +102,11 @@ def use(token: str, *, now: datetime) -> OneTimeLink:
         return OneTimeLink.objects.select_related("request").get(token_hash=_hashed(token))
 
 
+def forget_links(*, now: datetime) -> int:
+    """Delete links that could not be used for a month; return how many."""
+    return OneTimeLink.objects.filter(expires_at__lt=now - timedelta(days=30)).delete()[0]
+
+
 def _hashed(token: str) -> str:
     # 256 random bits need no salt and no slow hash.
     return hashlib.sha256(token.encode()).hexdigest()

@@ -13,11 +13,11 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from privacy import vault
+from privacy import gate, vault
 from privacy.requests import assessment, contents
 from privacy.retention import rules
 from privacy.retention.verdict import Verdict
-from privacy.views import words
+from privacy.views import person, words
 
 SHOWN = 3  # of each kind on the first page; the rest stands on pages of its own
 PER_PAGE = 10
@@ -30,11 +30,12 @@ def held(request: HttpRequest) -> HttpResponse:
     """Show every kind of record held about the signed-in person, the first few of each in full."""
     kinds = contents.kinds(request.user.subject_id) if request.user.subject_id else []
     verdicts = _verdicts(request)
-    sections = []
-    for kind in kinds:
-        found = list(_related(kind)[: SHOWN + 1])
-        count = len(found) if len(found) <= SHOWN else kind.rows.count()
-        sections.append({"kind": kind, "count": count, "records": _records(kind, found[:SHOWN], verdicts)})
+    sections: list[dict[str, Any]] = []
+    with gate.acting(person.actor(request)):  # staff, too, see here what is held about themselves
+        for kind in kinds:
+            found = list(_related(kind)[: SHOWN + 1])
+            count = len(found) if len(found) <= SHOWN else kind.rows.count()
+            sections.append({"kind": kind, "count": count, "records": _records(kind, found[:SHOWN], verdicts)})
     # What was written about the person first, what only hangs on it afterwards.
     sections.sort(key=lambda section: (not section["kind"].declaration.envelopes(), section["kind"].title))
     return render(request, "privacy/held.html", {"sections": sections})
@@ -48,7 +49,8 @@ def held_kind(request: HttpRequest, label: str) -> HttpResponse:
     if kind is None:
         raise Http404
     page = Paginator(_related(kind), PER_PAGE).get_page(request.GET.get("page"))
-    records = _records(kind, page.object_list, _verdicts(request))
+    with gate.acting(person.actor(request)):
+        records = _records(kind, page.object_list, _verdicts(request))
     return render(request, "privacy/held_kind.html", {"kind": kind, "page": page, "records": records})
 
 
@@ -74,7 +76,9 @@ def _records(kind: contents.Kind, rows: Iterable[Any], verdicts: Verdicts) -> li
 def _record(kind: contents.Kind, row: Any, verdicts: list[Verdict], schedule: rules.Schedule) -> dict[str, Any]:
     """Return one record for the page: what is empty is left out, what cannot be read says so."""
     values = [(title, _value(kind, row, name)) for name, title in kind.columns]
-    shown = [(title, value) for title, value in values if value not in (None, "") or isinstance(value, vault.Unreadable)]
+    shown = [
+        (title, value) for title, value in values if value not in (None, "") or isinstance(value, vault.Unreadable)
+    ]
     follows = kind.declaration.follows
     return {
         "title": verdicts[0].title if verdicts else _title(kind, row),

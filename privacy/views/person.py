@@ -33,7 +33,11 @@ View = Callable[..., HttpResponseBase]
 def actor(request: HttpRequest) -> Actor:
     """Return the signed-in user as the person whose data it is: staff, too, ask here for themselves only."""
     user: Actor = request.user.as_actor()
-    return user if user.kind == "customer" else replace(user, kind="customer", roles=frozenset({"customer"}), purpose="own data")
+    return (
+        user
+        if user.kind == "customer"
+        else replace(user, kind="customer", roles=frozenset({"customer"}), purpose="own data")
+    )
 
 
 def remember_proof(request: HttpRequest, about: Request, code: str) -> None:

@@ -137,12 +137,25 @@ def kept() -> list[dict[str, Any]]:
 
 def _empty(category: str) -> dict[str, Any]:
     title = CATEGORIES.get(category, category.capitalize())
-    return {"title": title, "titles": {}, "records": {}, "purposes": {}, "sources": {}, "recipients": {}, "sealed": set()}
+    return {
+        "title": title,
+        "titles": {},
+        "records": {},
+        "purposes": {},
+        "sources": {},
+        "recipients": {},
+        "sealed": set(),
+    }
 
 
 def _listed(group: dict[str, Any]) -> dict[str, Any]:
     lists = {name: list(found) for name, found in group.items() if isinstance(found, dict)}
-    return {"title": group["title"], **lists, "is_sealed": group["sealed"] == {True}, "is_partly_sealed": True in group["sealed"]}
+    return {
+        "title": group["title"],
+        **lists,
+        "is_sealed": group["sealed"] == {True},
+        "is_partly_sealed": True in group["sealed"],
+    }
 
 
 def _place(category: str) -> tuple[int, str]:
@@ -174,7 +187,10 @@ STEPS: dict[str, str] = {
 def steps(shown: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the steps of a request as `services.show` gives it: words, and when each was done."""
     return [
-        {"title": STEPS.get(one["name"], one["name"]), "at": datetime.fromisoformat(one["done_at"]) if one["done_at"] else None}
+        {
+            "title": STEPS.get(one["name"], one["name"]),
+            "at": datetime.fromisoformat(one["done_at"]) if one["done_at"] else None,
+        }
         for one in shown["steps"]
     ]
 

@@ -41,7 +41,16 @@ def test_an_error_page_needs_neither_database_nor_user(view, status: int) -> Non
 
 
 def test_each_error_page_has_a_title_of_its_own() -> None:
-    pages = [view(RequestFactory().get("/")).text for view in (views.bad_request, views.permission_denied, views.page_not_found, views.server_error, views.csrf_failure)]
+    pages = [
+        view(RequestFactory().get("/")).text
+        for view in (
+            views.bad_request,
+            views.permission_denied,
+            views.page_not_found,
+            views.server_error,
+            views.csrf_failure,
+        )
+    ]
     titles = [re.search(r"<title>(.*?)</title>", page, re.S)[1] for page in pages]
     assert len(set(titles)) == len(titles)
 

@@ -11,7 +11,7 @@ from accounts import services as people
 from accounts.models import Customer
 from orders.models import Order, OrderLine
 from privacy import gate
-from tests.journeys import files, importing
+from tests.journeys import asking, files, importing
 
 pytestmark = pytest.mark.django_db
 
@@ -97,3 +97,15 @@ def test_a_correction_survives_a_third_import(imported: None) -> None:
     assert (code, report["unchanged"], report["differs"]) == (0, 959, 1)
     with gate.acting(actor):
         assert Customer.objects.get(pk=customer.pk).phone == "978-555-0199"
+
+
+def test_an_erasure_survives_a_third_import(imported: None) -> None:
+    customer = Customer.objects.get(reference="AW00029825")
+    orders = Order.objects.filter(customer=customer).count()
+    asking.erase(customer)
+    before = importing.fingerprint()
+    code, report = importing.customers()
+    assert (code, report["created"], report["unchanged"], report["blocked"]) == (0, 0, 959, 1)
+    code, report = importing.orders()
+    assert (code, report["created"], report["blocked"]) == (0, 0, orders)
+    assert importing.fingerprint() == before

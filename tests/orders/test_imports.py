@@ -11,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from django.conf import settings
 from django.core.management import call_command
@@ -30,6 +31,7 @@ from tests.orders.factories import TASK, a_customer
 pytestmark = pytest.mark.django_db
 
 SHARED = Path(settings.BASE_DIR).parent / "shared" / "data" / "adventureworks"
+SCHEMA = json.loads((Path(settings.BASE_DIR) / "docs" / "schemas" / "import_orders.json").read_text(encoding="utf-8"))
 NOW = datetime(2026, 11, 22, 15, tzinfo=UTC)
 ORDER = {
     "order_number": "SO43659", "customer_ref": "AW00029825", "channel": "phone", "placed_on": "2025-05-31",
@@ -429,6 +431,7 @@ def test_the_command_refuses_a_wrong_header_with_1(tmp_path: Path, capsys: Any, 
             call_command("import_orders", str(orders), lines=str(lines), json=True, **options)
         assert ended.value.code == 1
         told = json.loads(capsys.readouterr().out)
+        jsonschema.validate(told, SCHEMA)
         assert (told["created"], [error["line"] for error in told["errors"]]) == (0, [1])
     assert fingerprint() == before
 
@@ -439,7 +442,7 @@ def test_the_command_tells_the_shape_and_then_that_nothing_changed(tmp_path: Pat
     lines = write(tmp_path / "l.csv", LINE_COLUMNS, [LINE])
     call_command("import_orders", str(orders), lines=str(lines), json=True)
     first = json.loads(capsys.readouterr().out)
-    assert {"created", "unchanged", "differs", "blocked", "errors"} <= set(first)
+    jsonschema.validate(first, SCHEMA)
     assert (first["created"], first["errors"]) == (1, [])
     call_command("import_orders", str(orders), lines=str(lines), json=True)
     second = json.loads(capsys.readouterr().out)

@@ -81,7 +81,9 @@ def test_what_was_removed_is_said_to_be_removed(alice: User, customer: Customer)
     assert "Ring twice." not in text
 
 
-def test_bobs_values_stay_masked_even_if_the_page_forgets_to_narrow(bob: User, customer: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bobs_values_stay_masked_even_if_the_page_forgets_to_narrow(
+    bob: User, customer: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     order = an_order(customer)
     monkeypatch.setattr(Order.objects.__class__, "for_subject", lambda self, subject: self.all())
     text = pages.check(pages.signed_in(bob).get(f"/orders/{order.pk}/"))
@@ -109,7 +111,13 @@ def test_a_list_of_30_orders_costs_as_many_queries_as_a_list_of_one(alice: User,
 
 def test_an_order_of_30_lines_costs_as_many_queries_as_one_of_a_line(alice: User, customer: Customer) -> None:
     small = an_order(customer, invoiced=date(2026, 11, 3), paid=date(2026, 11, 4), card=CARD)
-    large = an_order(customer, invoiced=date(2026, 11, 3), paid=date(2026, 11, 4), card=CARD, items=[(f"SKU-{n}", 1) for n in range(30)])
+    large = an_order(
+        customer,
+        invoiced=date(2026, 11, 3),
+        paid=date(2026, 11, 4),
+        card=CARD,
+        items=[(f"SKU-{n}", 1) for n in range(30)],
+    )
     assert Payment.objects.filter(order=large).exists()
     browser = pages.signed_in(alice)
     assert queries(browser, f"/orders/{small.pk}/") == queries(browser, f"/orders/{large.pk}/")

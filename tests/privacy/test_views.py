@@ -106,7 +106,14 @@ def test_the_contact_stands_on_the_page(client: Client) -> None:
 def test_everything_held_is_shown_with_reason_law_and_date(hers: Client, customer: Customer) -> None:
     order = an_order(customer, invoiced=factories.TODAY, shipped=factories.TODAY, paid=factories.TODAY)
     text = pages.check(hers.get("/privacy/held/"))
-    for part in ("Archer", f"Order {order.number}", "14 Harbor View Road", "Kept until 31 December 2033", "Tax and export law", "26 CFR 1.6001-1"):
+    for part in (
+        "Archer",
+        f"Order {order.number}",
+        "14 Harbor View Road",
+        "Kept until 31 December 2033",
+        "Tax and export law",
+        "26 CFR 1.6001-1",
+    ):
         assert part in text
 
 
@@ -240,14 +247,23 @@ def test_the_plan_names_what_goes_what_stays_by_which_law_and_until_when(hers: C
     order = an_order(customer, invoiced=factories.TODAY, shipped=factories.TODAY, paid=factories.TODAY)
     about = ask_for(hers, "erasure")
     text = pages.check(hers.get(f"/privacy/requests/{about.pk}/confirm/"))
-    for part in ("What goes", "What stays, why and until when", f"Order {order.number}", "31 December 2033", "26 CFR 1.6001-1", "Street for delivery"):
+    for part in (
+        "What goes",
+        "What stays, why and until when",
+        f"Order {order.number}",
+        "31 December 2033",
+        "26 CFR 1.6001-1",
+        "Street for delivery",
+    ):
         assert part in text
     about.refresh_from_db()
     assert about.confirmed_hash == ""
 
 
 def plan_hash(browser: Client, about: Request) -> str:
-    found = re.search(r'name="plan_hash" value="([0-9a-f]{64})"', browser.get(f"/privacy/requests/{about.pk}/confirm/").text)
+    found = re.search(
+        r'name="plan_hash" value="([0-9a-f]{64})"', browser.get(f"/privacy/requests/{about.pk}/confirm/").text
+    )
     assert found
     return found[1]
 
@@ -277,7 +293,11 @@ def test_confirming_needs_the_password_once_more_and_a_post(alice: User, hers: C
     about = ask_for(hers, "erasure")
     shown = plan_hash(hers, about)
     browser = pages.signed_in(alice)
-    assert browser.post(f"/privacy/requests/{about.pk}/confirm/", {"plan_hash": shown}).headers["Location"].startswith("/accounts/reauthenticate/")
+    assert (
+        browser.post(f"/privacy/requests/{about.pk}/confirm/", {"plan_hash": shown})
+        .headers["Location"]
+        .startswith("/accounts/reauthenticate/")
+    )
     hers.get(f"/privacy/requests/{about.pk}/confirm/?plan_hash={shown}")
     about.refresh_from_db()
     assert about.confirmed_hash == ""
@@ -293,7 +313,9 @@ def test_a_removal_can_be_taken_back_until_it_begins(hers: Client) -> None:
     assert "no longer be taken back" in pages.check(hers.post(f"/privacy/requests/{about.pk}/withdraw/", follow=True))
 
 
-def test_a_removal_ends_the_session_and_its_outcome_is_read_by_reference_and_code(hers: Client, client: Client, customer: Customer) -> None:
+def test_a_removal_ends_the_session_and_its_outcome_is_read_by_reference_and_code(
+    hers: Client, client: Client, customer: Customer
+) -> None:
     order = an_order(customer, invoiced=factories.TODAY, shipped=factories.TODAY, paid=factories.TODAY)
     about = ask_for(hers, "erasure")
     text = hers.post(f"/privacy/requests/{about.pk}/confirm/", {"plan_hash": plan_hash(hers, about)}).text
@@ -301,7 +323,9 @@ def test_a_removal_ends_the_session_and_its_outcome_is_read_by_reference_and_cod
     assert code
     carry_out(about)
     assert hers.get("/account/").status_code == 302
-    shown = pages.check(client.post("/privacy/outcome/", {"reference": about.reference.lower(), "code": code[0].lower()}))
+    shown = pages.check(
+        client.post("/privacy/outcome/", {"reference": about.reference.lower(), "code": code[0].lower()})
+    )
     for part in ("What was removed", "What stays, why and until when", f"Order {order.number}", "31 December 2033"):
         assert part in shown
     assert "Archer" not in shown
@@ -367,9 +391,12 @@ def mailed_token() -> str:
 
 
 @pytest.mark.parametrize("kind", ["access", "erasure"])
-def test_asking_answers_the_same_for_a_known_and_an_unknown_address(client: Client, customer: Customer, kind: str) -> None:
+def test_asking_answers_the_same_for_a_known_and_an_unknown_address(
+    client: Client, customer: Customer, kind: str
+) -> None:
     answers = [
-        Client().post("/privacy/ask/", {"kind": kind, "email": email}) for email in ("alice@example.com", "nobody@example.com")
+        Client().post("/privacy/ask/", {"kind": kind, "email": email})
+        for email in ("alice@example.com", "nobody@example.com")
     ]
     assert {(one.status_code, one.headers["Location"]) for one in answers} == {(302, "/privacy/ask/sent/")}
     assert Request.objects.filter(subject=customer.subject).count() == 1
@@ -382,7 +409,9 @@ def test_asking_explains_what_is_missing(client: Client) -> None:
 
 
 def test_asking_too_often_is_refused(client: Client) -> None:
-    codes = [client.post("/privacy/ask/", {"kind": "access", "email": f"n{n}@example.com"}).status_code for n in range(12)]
+    codes = [
+        client.post("/privacy/ask/", {"kind": "access", "email": f"n{n}@example.com"}).status_code for n in range(12)
+    ]
     assert codes.count(302) == 10 and set(codes[10:]) == {429}
 
 
@@ -455,8 +484,12 @@ def test_a_wrong_reference_or_code_gets_one_answer(client: Client, typed: dict[s
 
 def test_the_right_reference_with_a_wrong_code_gets_the_same_answer(client: Client, hers: Client) -> None:
     about = ask_for(hers, "access")
-    right = TOKEN.sub("", client.post("/privacy/outcome/", {"reference": about.reference, "code": "0000-0000-0000"}).text)
-    wrong = TOKEN.sub("", client.post("/privacy/outcome/", {"reference": "PR-2026-0000-00", "code": "0000-0000-0000"}).text)
+    right = TOKEN.sub(
+        "", client.post("/privacy/outcome/", {"reference": about.reference, "code": "0000-0000-0000"}).text
+    )
+    wrong = TOKEN.sub(
+        "", client.post("/privacy/outcome/", {"reference": "PR-2026-0000-00", "code": "0000-0000-0000"}).text
+    )
     assert right.replace(about.reference, "") == wrong.replace("PR-2026-0000-00", "")
 
 
@@ -464,7 +497,14 @@ def test_a_post_without_the_token_of_its_form_has_no_effect(alice: User, hers: C
     about = ask_for(hers, "erasure")
     browser = Client(enforce_csrf_checks=True)
     browser.force_login(alice)
-    for path in ("/privacy/ask/", "/privacy/outcome/", "/privacy/requests/new/access/", f"/privacy/requests/{about.pk}/confirm/", f"/privacy/requests/{about.pk}/withdraw/", "/privacy/link/x/"):
+    for path in (
+        "/privacy/ask/",
+        "/privacy/outcome/",
+        "/privacy/requests/new/access/",
+        f"/privacy/requests/{about.pk}/confirm/",
+        f"/privacy/requests/{about.pk}/withdraw/",
+        "/privacy/link/x/",
+    ):
         pages.check(browser.post(path, {"kind": "access", "email": "alice@example.com"}), status=403)
     about.refresh_from_db()
     assert about.is_open and Request.objects.count() == 1
@@ -475,7 +515,10 @@ def test_titles_are_unique_and_name_nobody(client: Client, hers: Client, custome
     about = ask_for(hers, "erasure")
     paths = ["/privacy/held/", "/privacy/held/orders.order/", "/privacy/openings/", "/privacy/requests/", "/privacy/requests/new/access/",
              "/privacy/requests/new/erasure/", f"/privacy/requests/{about.pk}/", f"/privacy/requests/{about.pk}/confirm/"]  # fmt: skip
-    titles = [pages.title(client.get(path)) for path in ("/", "/privacy/", "/privacy/ask/", "/privacy/ask/sent/", "/privacy/outcome/")]
+    titles = [
+        pages.title(client.get(path))
+        for path in ("/", "/privacy/", "/privacy/ask/", "/privacy/ask/sent/", "/privacy/outcome/")
+    ]
     titles += [pages.title(hers.get(path)) for path in paths]
     assert len(set(titles)) == len(titles)
     assert not any("alice" in title.lower() or "archer" in title.lower() for title in titles)

@@ -52,7 +52,12 @@ def test_returns_need_a_login(client: Client, path: str) -> None:
 def test_the_form_knows_what_is_on_file(alice: User, customer: Customer) -> None:
     factories.address(customer, purpose="return")
     text = pages.check(pages.signed_in(alice).get("/rma/new/"))
-    for part in ('value="Alice Archer"', 'value="alice@example.com"', 'value="12 Elm Street"', '<option value="US" selected>'):
+    for part in (
+        'value="Alice Archer"',
+        'value="alice@example.com"',
+        'value="12 Elm Street"',
+        '<option value="US" selected>',
+    ):
         assert part in text
 
 
@@ -70,7 +75,12 @@ def test_sending_the_answers_opens_the_return(alice: User, customer: Customer) -
     answer = browser.post("/rma/new/", {**ANSWERS, "stage": "send"})
     rma = RMA.objects.get()
     assert answer.headers["Location"] == f"/rma/{rma.pk}/"
-    assert (rma.customer, rma.service, rma.instrument.serial, rma.channel) == (customer, "repair", "ILT2400-7777", "web")
+    assert (rma.customer, rma.service, rma.instrument.serial, rma.channel) == (
+        customer,
+        "repair",
+        "ILT2400-7777",
+        "web",
+    )
     text = pages.check(browser.get(f"/rma/{rma.pk}/"))
     for part in (rma.number, "Reads ten per cent low.", "12 Elm Street", "Requested", "What comes next"):
         assert part in text
@@ -82,7 +92,9 @@ def test_somebody_who_never_ordered_can_send_an_instrument(alice: User) -> None:
 
 
 def test_mistakes_are_named_once_and_linked_to_their_fields(alice: User, customer: Customer) -> None:
-    text = pages.check(pages.signed_in(alice).post("/rma/new/", {**ANSWERS, "serial": "", "service": "", "stage": "check"}))
+    text = pages.check(
+        pages.signed_in(alice).post("/rma/new/", {**ANSWERS, "serial": "", "service": "", "stage": "check"})
+    )
     assert '<a href="#id_serial">Enter the serial number.</a>' in text
     assert '<a href="#id_service_0">Choose calibration or repair.</a>' in text
     assert 'id="id_service_0"' in text and 'aria-describedby="id_serial_helptext id_serial_error"' in text
@@ -91,12 +103,16 @@ def test_mistakes_are_named_once_and_linked_to_their_fields(alice: User, custome
 
 @pytest.mark.parametrize("field", ["fault", "accessories", "customer_reference", "contact_name", "return_street"])
 def test_a_card_number_is_refused_wherever_it_is_written(alice: User, customer: Customer, field: str) -> None:
-    text = pages.check(pages.signed_in(alice).post("/rma/new/", {**ANSWERS, field: "4111 1111 1111 1111", "stage": "send"}))
+    text = pages.check(
+        pages.signed_in(alice).post("/rma/new/", {**ANSWERS, field: "4111 1111 1111 1111", "stage": "send"})
+    )
     assert "This looks like a card number." in text
     assert not RMA.objects.exists()
 
 
-def test_an_instrument_of_somebody_else_is_refused_without_saying_whose(alice: User, bob: User, customer: Customer) -> None:
+def test_an_instrument_of_somebody_else_is_refused_without_saying_whose(
+    alice: User, bob: User, customer: Customer
+) -> None:
     an_rma(customer, serial=ANSWERS["serial"])
     text = pages.check(pages.signed_in(bob).post("/rma/new/", {**ANSWERS, "stage": "send"}))
     assert "We cannot take this serial number in online" in text
@@ -107,7 +123,11 @@ def test_an_instrument_of_somebody_else_is_refused_without_saying_whose(alice: U
 def test_bob_gets_404_for_a_return_of_alice(bob: User, customer: Customer, part: str) -> None:
     rma = an_rma(customer)
     browser = pages.signed_in(bob)
-    answer = browser.post(f"/rma/{rma.pk}/{part}", {"to": "cancelled", "text": "hello"}) if part else browser.get(f"/rma/{rma.pk}/")
+    answer = (
+        browser.post(f"/rma/{rma.pk}/{part}", {"to": "cancelled", "text": "hello"})
+        if part
+        else browser.get(f"/rma/{rma.pk}/")
+    )
     pages.check(answer, status=404)
     rma.refresh_from_db()
     assert rma.state == "requested" and not rma.thread.exists()
@@ -133,7 +153,9 @@ def test_a_step_that_is_not_the_customers_changes_nothing_and_says_so(alice: Use
 
 def test_a_message_to_the_laboratory_is_kept_and_shown(alice: User, customer: Customer) -> None:
     rma = an_rma(customer)
-    text = pages.check(pages.signed_in(alice).post(f"/rma/{rma.pk}/message/", {"text": "When will it be ready?"}, follow=True))
+    text = pages.check(
+        pages.signed_in(alice).post(f"/rma/{rma.pk}/message/", {"text": "When will it be ready?"}, follow=True)
+    )
     assert "When will it be ready?" in text
     empty = pages.check(pages.signed_in(alice).post(f"/rma/{rma.pk}/message/", {"text": ""}))
     assert "Write a message." in empty
@@ -150,7 +172,10 @@ def test_a_list_of_30_returns_costs_as_many_queries_as_a_list_of_one(alice: User
 
     def queries() -> int:
         browser.get("/rma/")
-        with CaptureQueriesContext(connections["default"]) as main, CaptureQueriesContext(connections["keystore"]) as keys:
+        with (
+            CaptureQueriesContext(connections["default"]) as main,
+            CaptureQueriesContext(connections["keystore"]) as keys,
+        ):
             assert browser.get("/rma/").status_code == 200
         return len(main) + len(keys)
 
@@ -161,10 +186,26 @@ def test_a_list_of_30_returns_costs_as_many_queries_as_a_list_of_one(alice: User
     assert queries() == one
 
 
-def test_a_certificate_is_shown_to_whoever_sent_the_instrument_and_names_nobody(alice: User, bob: User, customer: Customer) -> None:
+def test_a_certificate_is_shown_to_whoever_sent_the_instrument_and_names_nobody(
+    alice: User, bob: User, customer: Customer
+) -> None:
     rma = moved(an_rma(customer), "authorised", "received", "in_service", "verified")
-    result = {"quantity": "illuminance", "unit": "lx", "nominal": "1000", "as_found": "911", "as_left": "1000.4", "uncertainty": "12"}
-    issued = services.issue_certificate(rma, procedure="ILT-CP-102", calibrated_on=date(2026, 11, 5), results=[result], actor=TASK, now=noon(date(2026, 11, 5)))
+    result = {
+        "quantity": "illuminance",
+        "unit": "lx",
+        "nominal": "1000",
+        "as_found": "911",
+        "as_left": "1000.4",
+        "uncertainty": "12",
+    }
+    issued = services.issue_certificate(
+        rma,
+        procedure="ILT-CP-102",
+        calibrated_on=date(2026, 11, 5),
+        results=[result],
+        actor=TASK,
+        now=noon(date(2026, 11, 5)),
+    )
     browser = pages.signed_in(alice)
     assert f"/rma/certificates/{issued.number}/" in pages.check(browser.get(f"/rma/{rma.pk}/"))
     text = pages.check(browser.get(f"/rma/certificates/{issued.number}/"))

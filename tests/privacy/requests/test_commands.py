@@ -183,6 +183,16 @@ def test_the_shapes_of_the_other_commands_are_published_too(records) -> None:
     assert swept["due"] > 0 and swept["erased"] == 0
 
 
+def test_letters_are_printed_in_a_demo_only(records, settings) -> None:
+    reference = filing(records, "erasure")["reference"]
+    out = io.StringIO()
+    settings.DEMO = True
+    call_command("outbox", stdout=out)
+    assert reference in out.getvalue() and "outcome code" in out.getvalue()
+    settings.DEMO = False
+    assert code("outbox") == 3
+
+
 def test_every_schema_is_valid() -> None:
     for path in SCHEMAS.glob("*.json"):
         jsonschema.Draft202012Validator.check_schema(json.loads(path.read_text()))

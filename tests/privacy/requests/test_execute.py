@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from datetime import date, timedelta
 from typing import Any
@@ -14,7 +15,7 @@ from orders.models import Order
 from privacy import audit, gate, vault
 from privacy.gate.log import AccessEntry
 from privacy.gate.system import system
-from privacy.requests import checkpoints, execute, export, hooks, outcome, services
+from privacy.requests import assessment, checkpoints, erasure, execute, export, hooks, outcome, services
 from privacy.requests.models import STEPS, Decision, Export, Letter, Request, RequestEvent, State
 from privacy.retention import holds
 from privacy.subjects import Subject
@@ -85,6 +86,28 @@ def test_what_must_stay_stays_with_its_customer_number_and_goes_with_the_last_re
         assert isinstance(order.ship_street, vault.Unreadable) or order.ship_street == ""
 
 
+def test_when_the_last_kept_record_ends_the_shell_and_the_person_go_too(alice, kept_order) -> None:
+    subject = alice.subject_id
+    request = confirmed(alice)
+    run(request)
+    last = [assessment.verdict_of(one) for one in Decision.objects.filter(pinned=True, done_at=None)]
+    ending = [dataclasses.replace(one, action="erase") for one in last]
+    then = NOW + timedelta(days=366 * 6)
+
+    erasure.erase_records(ending, request=None, actor=OPERATOR, now=then)
+    erasure.erase_records(ending, request=None, actor=OPERATOR, now=then)
+
+    assert not Subject.objects.filter(pk=subject).exists() and not Customer.objects.exists()
+    order = Order.objects.get(pk=kept_order.pk)
+    assert (order.customer_id, order.sealed_order) == (None, None)
+    assert not Decision.objects.filter(pinned=True, done_at=None).exists()
+    request.refresh_from_db()
+    assert request.subject_id is None and request.owner_id != subject
+    with gate.acting(services.acting_as(request)):
+        assert request.requester_email == "alice@example.com", "the file can still be opened by its code"
+    assert audit.history().filter(action="subject.erased").count() == 1
+
+
 def test_each_step_is_done_once_and_in_order(alice, old_order) -> None:
     request = confirmed(alice)
     run(request)
@@ -122,6 +145,24 @@ def test_killed_anywhere_it_is_finished_once(alice, old_order, kept_order, check
     assert erased.count() == len({e.record for e in erased})
     assert Order.objects.get(pk=old_order.pk).sealed_order is None
     assert not request.decisions.filter(action="erase", done_at=None).exists()
+
+
+@pytest.mark.parametrize("checkpoint", STEPS["access"])
+def test_a_copy_whose_worker_was_killed_is_made_once(alice, checkpoint, monkeypatch, outbox) -> None:
+    request = filed(alice, "access")
+    kill_at(checkpoint, monkeypatch)
+    clock = Clock()
+    with pytest.raises(Killed):
+        for _ in range(30):
+            execute.advance(request.pk, now=clock())
+            with_letters(clock())
+            clock.now += timedelta(days=8 if request.events.filter(kind="replied").exists() else 0, seconds=20)
+    clock.now += timedelta(minutes=5)
+    run(request, clock)
+    assert request.state in (State.REPLIED, State.CLOSED)
+    assert Export.objects.count() == 1 == request.letters.filter(kind="copy_ready").count()
+    assert services.show(request)["attempts"] >= 2
+    assert len([m for m in outbox if m.subject == "Your copy is ready"]) == 1
 
 
 def test_after_a_kill_between_the_two_commits_the_rows_already_read_erased(alice, monkeypatch) -> None:

@@ -116,6 +116,17 @@ def test_a_letter_whose_sender_died_is_not_repeated_by_itself(db, outbox) -> Non
     assert with_letters(NOW + timedelta(hours=3)) == 1
 
 
+def test_without_a_mail_server_letters_wait_and_only_a_demo_counts_them_as_sent(db, settings) -> None:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
+    settings.DEMO = False
+    letter = letters.queue_message(message(), "login:1", now=NOW)
+    assert with_letters(NOW) == 0
+    letter.refresh_from_db()
+    assert (letter.sent_at, letter.attempts) == (None, 0)
+    settings.DEMO = True
+    assert with_letters(NOW) == 1
+
+
 def test_without_an_address_it_waits_for_the_post(db, outbox) -> None:
     letter = letters.queue("withdrawn", to="", context={}, key="x:1", now=NOW)
     assert letter.by == "post" and with_letters(NOW) == 0

@@ -1,0 +1,33 @@
+"""Read the last letters of a demo, which has no mail server: links to verify an address, codes, answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from privacy import vault
+from privacy.gate.system import system
+from privacy.requests.models import Letter
+
+
+class Command(BaseCommand):
+    help = "Prints the last letters of the sealed outbox, newest last; in a demo only. Exit codes: 0 done, 2 usage, 3 refused by rule."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--last", type=int, default=3, metavar="N")
+
+    def handle(self, *args: Any, last: int, **options: Any) -> None:
+        if not settings.DEMO:
+            raise CommandError(
+                "Letters are printed in a demo only; elsewhere they are sent, or read by the privacy team.",
+                returncode=3,
+            )
+        with system("letter", kind="operator"):
+            for letter in reversed(Letter.objects.order_by("-queued_at", "-id")[: max(last, 0)]):
+                to, headline, text = letter.to, letter.headline, letter.text
+                if isinstance(text, vault.Unreadable):
+                    self.stdout.write(f"[{letter.kind}] {text}\n")
+                    continue
+                self.stdout.write(f"[{letter.kind}] to {to or 'the post'}: {headline}\n\n{text}\n{'-' * 72}")
