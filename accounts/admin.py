@@ -1,7 +1,8 @@
-"""People, companies and messages in the admin."""
+"""People, companies, messages and claimed addresses in the admin."""
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from typing import Any, ClassVar
 
 from allauth.account import admin as _account_admin  # noqa: F401  registers what is unregistered here
@@ -13,20 +14,19 @@ from django.contrib import admin
 from django.contrib.auth import admin as _auth_admin  # noqa: F401  registers what is unregistered here
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.text import capfirst
 
-from accounts import services
-from accounts.models import (
-    Address,
-    Communication,
-    Company,
-    Customer,
-    FreightAccount,
-    TaxIdentifier,
-)
-from privacy import gate
-from privacy.admin.records import ReadOnlyInline, RecordAdmin, Step
+from accounts import claim, services
+from accounts.models import ClaimReview, Communication, Company, Customer, User
+from privacy import audit
+from privacy.admin.covers import reason
+from privacy.admin.records import RecordAdmin
+from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Rows, Step, Task, WorkAdmin, WorkList, date_input
+from privacy.gate import Actor
+from privacy.vault import Unreadable
 
 admin.site.unregister(Group)  # roles are given by `create_staff`, with an acknowledgement
 # The login's own tables: an address here would be opened by whoever lists them, a second factor by whoever edits it.
@@ -36,9 +36,9 @@ admin.site.unregister([EmailAddress, Authenticator])
 class CorrectableAdmin(RecordAdmin):
     """A record whose data staff may set right: the same function as in the portal."""
 
-    refusals = (gate.Refused, ValidationError, services.AlreadyClosed)
+    refusals: ClassVar[dict[type[Exception], str]] = {services.AlreadyClosed: "It was closed in the meantime."}
 
-    def write(self, record: Any, changes: dict[str, Any], *, actor: Any, now: Any) -> None:
+    def write(self, record: Any, changes: dict[str, Any], *, actor: Actor, now: datetime) -> None:
         current = self.model._default_manager.get(pk=record.pk)
         try:
             services.correct(current, changes, actor=actor, now=now, reason="by staff")
@@ -46,34 +46,25 @@ class CorrectableAdmin(RecordAdmin):
             return
 
 
-class AddressInline(ReadOnlyInline):
-    model = Address
-    fields = ("purpose", "street", "street2", "city", "region", "postal_code", "country")
-
-
-class FreightAccountInline(ReadOnlyInline):
-    model = FreightAccount
-    fields = ("carrier", "number", "added_on", "last_shipment_on")
-
-
-class TaxIdentifierInline(ReadOnlyInline):
-    model = TaxIdentifier
-    fields = ("kind", "country", "value", "last_used_on")
-
-
 @admin.register(Customer)
 class CustomerAdmin(CorrectableAdmin):
     list_display = ("reference", "last_name", "first_name", "kind", "country", "since", "last_active_on")
-    list_filter = ("kind", "channel", "country")
+    list_filter = ("kind", "channel")
     ordering = ("reference",)
     columns = ("reference",)
     editable = ("title", "first_name", "last_name", "email", "phone", "region", "country")
     search_help = "Name, e-mail, phone or customer number. What you type is not kept."
-    fields = (
-        "reference", "kind", "title", "first_name", "last_name", "email", "phone", "region", "country",
-        "channel", "since", "last_active_on", "notice_given_on",
-    )  # fmt: skip
-    inlines = (AddressInline, FreightAccountInline, TaxIdentifierInline)
+    fieldsets = (
+        (None, {"fields": ("reference", "kind", "company")}),
+        ("Contact", {"fields": ("title", "first_name", "last_name", "email", "phone", "region", "country")}),
+        ("Since when", {"fields": ("channel", "since", "last_active_on", "notice_given_on")}),
+    )
+    rows = (
+        Rows("addresses", "Addresses", ("purpose", "street", "street2", "city", "region", "postal_code", "country")),
+        Rows("freight_accounts", "Freight accounts", ("carrier", "number", "added_on", "last_shipment_on")),
+        # Of a social security number only that it is there.
+        Rows("tax_identifiers", "Tax identifiers", ("kind", "country", "value", "last_used_on")),
+    )
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).select_related("company")
@@ -82,10 +73,23 @@ class CustomerAdmin(CorrectableAdmin):
 @admin.register(Company)
 class CompanyAdmin(CorrectableAdmin):
     list_display = ("name", "city", "region", "country", "is_sole_trader")
-    list_filter = ("is_sole_trader", "country")
-    editable = ("name", "vat_number", "tax_id", "phone", "street", "street2", "city", "postal_code", "region", "country")
+    list_filter = ("is_sole_trader",)
+    ordering = ("-id",)
+    editable = (
+        "name",
+        "vat_number",
+        "tax_id",
+        "phone",
+        "street",
+        "street2",
+        "city",
+        "postal_code",
+        "region",
+        "country",
+    )
     search_help = "Company name or VAT number. What you type is not kept."
     fields = (*editable, "is_sole_trader")
+    rows = (Rows("contacts", "Contacts", ("reference", "first_name", "last_name", "email", "phone")),)
 
 
 class CloseMessage(Step):
@@ -93,64 +97,155 @@ class CloseMessage(Step):
     help = "The period for keeping it starts today."
 
 
+class WriteDown(Step):
+    """A message by phone, fax, e-mail, mail or in person, written down by staff (P23, P27, P28)."""
+
+    title = "Write down a message"
+    help = "What a person told or sent us, by whatever way. Write down no payment data."
+    customer_number = forms.CharField(
+        required=False, max_length=32, help_text="If the person is a customer. Leave empty otherwise.",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )  # fmt: skip
+    _written = (
+        "department", "topic", "channel", "direction", "received_on", "contact_name", "company_name", "email", "phone",
+        "address", "heading", "body", "is_order_related", "notice_given_on",
+    )  # fmt: skip
+    field_order = ("customer_number", *_written)
+
+    def prepare(self) -> None:
+        self.fields |= forms.fields_for_model(Communication, fields=self._written)
+        for name in ("received_on", "notice_given_on"):
+            self.fields[name].widget = date_input()
+        self.fields["received_on"].initial = timezone.localdate()
+
+    def clean_customer_number(self) -> str:
+        number: str = self.cleaned_data["customer_number"].strip()
+        self.customer = Customer.objects.filter(reference=number).first() if number else None
+        if number and self.customer is None:
+            raise ValidationError("No customer has this number: look it up under Customers, or leave this empty.")
+        return number
+
+    def clean(self) -> dict[str, Any]:
+        data = self.cleaned_data
+        if not self.errors:
+            data["customer"] = self.customer
+        data.pop("customer_number", None)
+        return data
+
+
 @admin.register(Communication)
 class CommunicationAdmin(CorrectableAdmin):
     list_display = ("received_on", "department", "channel", "topic", "contact_name", "closed_on")
     list_filter = ("department", "channel", "topic")
-    date_hierarchy = None
-    ordering = ("-received_on",)
+    ordering = ("-received_on", "-id")
     through = (("customer", Customer),)
+    adding = WriteDown
     editable = ("contact_name", "company_name", "email", "phone", "address", "department", "topic")
     search_help = "E-mail of the message, or name, e-mail, phone of the customer. What you type is not kept."
-    fields = (
-        "department", "topic", "channel", "direction", "received_on", "closed_on", "contact_name", "company_name",
-        "email", "phone", "address", "heading", "body", "is_order_related", "notice_given_on",
-    )  # fmt: skip
+    fieldsets = (
+        (None, {"fields": ("department", "topic", "channel", "direction", "received_on", "closed_on", "customer")}),
+        ("Who wrote", {"fields": ("contact_name", "company_name", "email", "phone", "address")}),
+        ("What", {"fields": ("heading", "body", "is_order_related", "notice_given_on")}),
+    )
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return self._has_right(request, "write")
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).select_related("customer")
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return self.fields if obj else (*[name for name in self.fields if name != "closed_on"], "customer_number")
+    def add(self, data: dict[str, Any], *, actor: Actor, now: datetime) -> tuple[Communication, str]:
+        taker = User.objects.filter(pk=actor.id).first()
+        return services.record_communication(taken_by=taker, actor=actor, now=now, **data), "The message is on file."
 
-    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        if obj is None:
-            kwargs["fields"] = [name for name in self.fields if name != "closed_on"]
-            return forms.modelform_factory(Communication, form=NewCommunicationForm, fields=kwargs["fields"])
-        return super().get_form(request, obj, change=change, **kwargs)
+    def steps(self, record: Communication, actor: Actor) -> dict[str, type[Step]]:
+        return {} if record.closed_on or not self.may_write(actor) else {"close": CloseMessage}
 
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        if change:
-            super().save_model(request, obj, form, change)
-            return
-        data = dict(form.cleaned_data)
-        data.pop("customer_number", None)
-        user: Any = request.user
-        made = services.record_communication(
-            customer=form.customer, taken_by=user, actor=gate.current(), now=timezone.now(), **data
-        )
-        obj.pk, obj._state.adding = made.pk, False
-
-    def steps(self, request: HttpRequest, record: Any) -> dict[str, type[Step]]:
-        return {} if record.closed_on else {"close": CloseMessage}
-
-    def take(self, name: str, record: Any, data: dict[str, Any], *, actor: Any, now: Any) -> str:
+    def take(self, name: str, record: Communication, data: dict[str, Any], *, actor: Actor, now: datetime) -> str:
         services.close_communication(record, closed_on=timezone.localdate(now), actor=actor, now=now)
         return "The message is closed."
 
 
-class NewCommunicationForm(forms.ModelForm):
-    """A message by phone, fax, e-mail, mail or in person, written down by staff (P23, P27, P28)."""
+class AcceptClaim(Step):
+    title = "Link the login"
+    help = "The login sees from now on all that is on file about this customer. Be sure that it is the same person."
+    is_destructive = True
 
-    customer_number = forms.CharField(
-        required=False, max_length=32, help_text="If the person is a customer. Leave empty otherwise."
+
+class RefuseClaim(Step):
+    title = "Refuse"
+    help = "The login stays on its own and learns nothing of what is on file."
+
+
+@admin.register(ClaimReview)
+class ClaimReviewAdmin(WorkAdmin):
+    """A login has proved an address that is on file, and it is not certain that it is the same person."""
+
+    readers = frozenset({"sales", "privacy"})
+    list_display = ("opened_at", "customer", "reason", "outcome", "decided_at")
+    list_filter = ("outcome", "reason")
+    ordering = ("-opened_at",)
+    fieldsets = (
+        (None, {"fields": ("reason", "opened_at", "outcome", "decided_at")}),
+        ("On file", {"fields": ("customer", "name_on_file", "email_on_file")}),
+        ("The login that proved this address", {"fields": ("login_since", "user_name")}),
     )
-    customer: ClassVar[Customer | None] = None
+    refusals: ClassVar[dict[type[Exception], str]] = {
+        claim.NotOpen: (
+            "This cannot be linked: it was decided before, the customer has a login or the login a customer already, or a "
+            "privacy request of one of them is running."
+        )
+    }
 
-    def clean_customer_number(self) -> str:
-        number = self.cleaned_data["customer_number"].strip()
-        if number:
-            self.customer = Customer.objects.filter(reference=number).first()  # type: ignore[misc]
-            if self.customer is None:
-                raise ValidationError("No customer has this number: look it up under Customers, or leave this empty.")
-        return number
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).select_related("customer", "user")
+
+    @admin.display(description="Name")
+    def name_on_file(self, review: ClaimReview) -> str:
+        """Return the customer's name, or why it is covered."""
+        return self._shown(review.customer, "first_name", "last_name")
+
+    @admin.display(description="E-mail")
+    def email_on_file(self, review: ClaimReview) -> str:
+        """Return the customer's address, or why it is covered."""
+        return self._shown(review.customer, "email")
+
+    @admin.display(description="User name")
+    def user_name(self, review: ClaimReview) -> str:
+        """Return the login's name, or why it is covered."""
+        return self._shown(review.user, "username")
+
+    @admin.display(description="Since")
+    def login_since(self, review: ClaimReview) -> str:
+        """Return when the login was made."""
+        return f"{timezone.localtime(review.user.created_at):%-d %B %Y}"
+
+    def _shown(self, record: Any, *names: str) -> str:
+        values = [getattr(record, name) for name in names]
+        covered = next((one for one in values if isinstance(one, Unreadable)), None)
+        if covered is not None:
+            return f"{covered} {reason(covered, record.vault_label, 'account')}"
+        return " ".join(one for one in values if one)
+
+    def history_of(self, record: ClaimReview) -> QuerySet[audit.AuditEvent]:
+        return audit.history(record=(Customer.vault_label, record.customer_id)).filter(action__startswith="claim.")
+
+    def steps(self, record: ClaimReview, actor: Actor) -> dict[str, type[Step]]:
+        if record.outcome != ClaimReview.Outcome.OPEN or not actor.roles & self.readers:
+            return {}
+        return {"accept": AcceptClaim, "refuse": RefuseClaim}
+
+    def take(self, name: str, record: ClaimReview, data: dict[str, Any], *, actor: Actor, now: datetime) -> str:
+        claim.decide(record, accept=name == "accept", actor=actor, now=now)
+        return "The login is linked to the customer." if name == "accept" else "The claim is refused."
+
+    def work_list(self, actor: Actor, today: date) -> WorkList | None:
+        if not actor.roles & self.readers:
+            return None
+        waiting = ClaimReview.objects.filter(outcome=ClaimReview.Outcome.OPEN).select_related("customer")
+        tasks = [
+            Task(
+                self.url_of(one),
+                f"{capfirst(str(one.customer))}: {one.get_reason_display()}",
+                f"since {timezone.localdate(one.opened_at):%-d %B %Y}",
+            )
+            for one in waiting.order_by("opened_at")[:SHOWN_ON_FRONT_PAGE]
+        ]
+        return WorkList("Claimed addresses", self.url_of_list(), tasks, waiting.count())

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import date, datetime
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
-from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
 from accounts.models import Company, Customer
 from orders import services
-from orders.models import Invoice, Order, OrderLine, Payment, Product
-from privacy import gate
-from privacy.admin.records import ReadOnlyInline, RecordAdmin, Step
+from orders.models import Order, Payment, Product
+from privacy.admin.records import RecordAdmin
+from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Rows, Step, Task, WorkList, amount, date_input
+from privacy.gate import Actor
 
 
 @admin.register(Product)
@@ -24,6 +25,7 @@ class ProductAdmin(admin.ModelAdmin):
     list_filter = ("kind", "is_active")
     search_fields = ("sku", "name")
     actions = None
+    show_full_result_count = False
 
     def _is_staff(self, request: HttpRequest, *roles: str) -> bool:
         user: Any = request.user
@@ -45,26 +47,11 @@ class ProductAdmin(admin.ModelAdmin):
         return False
 
 
-class LineInline(ReadOnlyInline):
-    model = OrderLine
-    fields = ("position", "product", "description", "quantity", "unit_price")
-
-
-class InvoiceInline(ReadOnlyInline):
-    model = Invoice
-    fields = ("number", "issued_on", "due_on", "paid_on", "total")
-
-
-class PaymentInline(ReadOnlyInline):
-    model = Payment
-    fields = ("method", "state", "brand", "last_four", "expiry", "amount", "charged_on")
-
-
 class IssueInvoice(Step):
     title = "Issue the invoice"
     help = "An issued invoice is never changed."
     due_on = forms.DateField(
-        required=False, label="Payment due on", help_text="Empty: in 30 days.", widget=forms.DateInput(attrs={"type": "date"})
+        required=False, label="Payment due on", help_text="Empty: in 30 days.", widget=date_input()
     )
 
 
@@ -87,19 +74,39 @@ class CancelOrder(Step):
     is_destructive = True
 
 
+TOTAL = amount("total", "Total")
+PARTS = {
+    "name": "Name",
+    "company": "Company",
+    "street": "Street",
+    "street2": "Second address line",
+    "city": "City",
+    "region": "Region",
+    "postal_code": "Postal code",
+    "country": "Country",
+}
+LABELS = {f"{group}_{part}": title for group in ("invoice", "ship") for part, title in PARTS.items()}
+
+
 @admin.register(Order)
 class OrderAdmin(RecordAdmin):
-    list_display = ("number", "state", "placed_on", "shipped_on", "invoice_name", "invoice_company", "total", "currency")
-    list_filter = ("state", "channel", "ship_country")
+    list_display = ("number", "state", "placed_on", "shipped_on", "invoice_name", "invoice_company", TOTAL)
+    list_filter = ("state", "channel")
     ordering = ("-placed_on", "-number")
     columns = ("number",)
     through = (("customer", Customer), ("company", Company))
-    refusals = (gate.Refused, ValidationError, services.OrderRefused)
-    inlines = (LineInline, InvoiceInline, PaymentInline)
+    refusals: ClassVar[dict[type[Exception], str]] = {services.OrderRefused: ""}
+    rows = (
+        Rows("lines", "Lines", ("position", "product", "description", "quantity", "unit_price"), ("product",)),
+        Rows("invoices", "Invoices", ("number", "issued_on", "due_on", "paid_on", "total")),
+        Rows("payments", "Payments", ("method", "state", "brand", "last_four", "expiry", "amount", "charged_on")),
+    )
     search_help = "Order number, or name, e-mail, phone of the customer or company. What you type is not kept."
-    fieldsets = (
-        (None, {"fields": ("number", "state", "channel", "placed_on", "invoiced_on", "paid_on", "shipped_on", "closed_on")}),
-        ("Amounts", {"fields": ("currency", "subtotal", "tax", "freight", "total")}),
+    labels = LABELS
+    fieldsets: ClassVar[Any] = (
+        (None, {"fields": ("state", "channel", "customer", "company")}),
+        ("Days", {"fields": (("placed_on", "invoiced_on", "paid_on", "shipped_on", "closed_on"),)}),
+        ("Amounts", {"fields": ((amount("subtotal", "Subtotal"), amount("tax", "Tax"), amount("freight", "Freight"), TOTAL),)}),
         (
             "Invoice",
             {
@@ -121,10 +128,10 @@ class OrderAdmin(RecordAdmin):
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).with_owner()
+        return super().get_queryset(request).select_related("customer", "company")
 
-    def steps(self, request: HttpRequest, record: Any) -> dict[str, type[Step]]:
-        roles = request.user.roles  # type: ignore[union-attr]
+    def steps(self, record: Order, actor: Actor) -> dict[str, type[Step]]:
+        roles = actor.roles
         found: dict[str, type[Step]] = {}
         if record.state != Order.State.CANCELLED and not record.invoiced_on and roles & {"accounting", "sales"}:
             found["invoice"] = IssueInvoice
@@ -136,7 +143,7 @@ class OrderAdmin(RecordAdmin):
             found["cancel"] = CancelOrder
         return found
 
-    def take(self, name: str, record: Any, data: dict[str, Any], *, actor: Any, now: Any) -> str:
+    def take(self, name: str, record: Order, data: dict[str, Any], *, actor: Actor, now: datetime) -> str:
         match name:
             case "invoice":
                 made = services.invoice(record, actor=actor, now=now, due_on=data["due_on"])
@@ -150,3 +157,11 @@ class OrderAdmin(RecordAdmin):
             case _:
                 services.cancel(record, actor=actor, now=now)
                 return f"Order {record.number} is cancelled."
+
+    def work_list(self, actor: Actor, today: date) -> WorkList | None:
+        if "sales" not in actor.roles:
+            return None
+        waiting = Order.objects.open()
+        first = waiting.order_by("placed_on", "number")[:SHOWN_ON_FRONT_PAGE]
+        tasks = [Task(self.url_of(one), f"Order {one.number}", f"placed {one.placed_on:%-d %B %Y}") for one in first]
+        return WorkList("Orders to be shipped, oldest first", self.url_of_list(), tasks, waiting.count())

@@ -9,7 +9,6 @@ other direction, a refused order number, is cured by typing it otherwise.
 from __future__ import annotations
 
 import re
-import sys
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -146,19 +145,23 @@ def _any_digit(text: str) -> Iterator[str]:
     return (character for character in text if character.isdigit())
 
 
-@cache
-def _digit_table() -> dict[int, str]:
-    """Every character of Unicode that stands for a digit, to the ASCII digit; one character each, so places stay."""
-    table = {}
-    for code in range(128, sys.maxunicode + 1):
+class _PlainDigits(dict[int, str]):
+    """Characters to the ASCII digit they stand for, or themselves; one character each, so places stay.
+
+    A character is looked up when it is first met: there are a million of them, and texts use few.
+    """
+
+    def __missing__(self, code: int) -> str:
         digit = unicodedata.digit(chr(code), None)
-        if digit is not None:
-            table[code] = str(digit)
-    return table
+        self[code] = chr(code) if digit is None else str(digit)
+        return self[code]
+
+
+_PLAIN_DIGITS = _PlainDigits()
 
 
 def _with_plain_digits(text: str) -> str:
-    return text if text.isascii() else text.translate(_digit_table())
+    return text if text.isascii() else text.translate(_PLAIN_DIGITS)
 
 
 def _without_ibans(text: str) -> str:

@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import date, datetime
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
-from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
 from accounts.models import Company, Customer
-from privacy import gate
-from privacy.admin.records import ReadOnlyInline, RecordAdmin, Step
+from orders.admin import PARTS
+from privacy.admin.records import RecordAdmin
+from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Rows, Step, Task, WorkList, amount
+from privacy.gate import Actor
 from rma import services, states
-from rma.models import RMA, Certificate, RMAEvent, RMANote
-
-
-class EventInline(ReadOnlyInline):
-    model = RMAEvent
-    verbose_name_plural = "history"
-    fields = ("at", "from_state", "to_state", "actor_kind", "reason")
-
-
-class NoteInline(ReadOnlyInline):
-    model = RMANote
-    verbose_name_plural = "messages"
-    fields = ("written_at", "author", "text")
-
-
-class CertificateInline(ReadOnlyInline):
-    model = Certificate
-    fields = ("number", "revision", "procedure", "calibrated_on", "issued_on")
+from rma.models import RMA, RMAEvent
 
 
 class AddNote(Step):
@@ -61,6 +46,9 @@ def _step_to(state: str) -> type[Step]:
 STEPS = {state.value: _step_to(state.value) for state in RMA.State}
 
 
+LABELS = {f"return_{part}": title for part, title in PARTS.items()} | {"contact_name": "Name"}
+
+
 @admin.register(RMA)
 class RMAAdmin(RecordAdmin):
     list_display = ("number", "state", "service", "instrument", "contact_name", "opened_on", "closed_on")
@@ -68,12 +56,18 @@ class RMAAdmin(RecordAdmin):
     ordering = ("-opened_on", "-number")
     columns = ("number", "instrument__serial")
     through = (("customer", Customer), ("company", Company))
-    refusals = (gate.Refused, ValidationError, services.TransitionRefused)
-    inlines = (EventInline, NoteInline, CertificateInline)
+    refusals: ClassVar[dict[type[Exception], str]] = {services.TransitionRefused: ""}
+    rows = (
+        Rows("thread", "Messages", ("written_at", "author", "text")),
+        Rows("events", "States", ("at", "from_state", "to_state", "actor_kind", "reason")),
+        Rows("certificates", "Certificates", ("number", "revision", "procedure", "calibrated_on", "issued_on")),
+    )
     search_help = "RMA number, serial number, or name, e-mail, phone of the customer. What you type is not kept."
-    fieldsets = (
-        (None, {"fields": ("number", "state", "service", "channel", "instrument", "is_warranty", "cost_limit", "quote")}),
-        ("Days", {"fields": ("opened_on", "received_on", "shipped_on", "closed_on")}),
+    labels = LABELS
+    fieldsets: ClassVar[Any] = (
+        (None, {"fields": ("state", "service", "instrument", "customer", "company", "order", "channel")}),
+        ("Cost", {"fields": (("is_warranty", amount("cost_limit", "Approved in advance up to"), amount("quote", "Quote")),)}),
+        ("Days", {"fields": (("opened_on", "received_on", "shipped_on", "closed_on"),)}),
         ("Wanted", {"fields": ("fault", "accessories")}),
         (
             "Contact and return address",
@@ -87,19 +81,34 @@ class RMAAdmin(RecordAdmin):
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).with_owner()
+        return super().get_queryset(request).select_related("customer", "company", "order", "instrument")
 
-    def steps(self, request: HttpRequest, record: Any) -> dict[str, type[Step]]:
-        if not request.user.roles & {"service", "sales"}:  # type: ignore[union-attr]
+    def steps(self, record: RMA, actor: Actor) -> dict[str, type[Step]]:
+        if not actor.roles & {"service", "sales"}:
             return {}
         found: dict[str, type[Step]] = {to: STEPS[to] for to in states.next_states(record, states.STAFF)}
         if record.is_open:
             found["message"] = AddNote
         return found
 
-    def take(self, name: str, record: Any, data: dict[str, Any], *, actor: Any, now: Any) -> str:
+    def take(self, name: str, record: RMA, data: dict[str, Any], *, actor: Actor, now: datetime) -> str:
         if name == "message":
             services.add_note(record, text=data["text"], actor=actor, now=now)
             return "The message is in the customer's portal."
         services.transition(record, name, actor=actor, now=now, reason=data["reason"], quote=data.get("quote"))
         return f"RMA {record.number}: {RMA.State(name).label.lower()}."
+
+    def work_list(self, actor: Actor, today: date) -> WorkList | None:
+        if "service" not in actor.roles:
+            return None
+        waiting = RMA.objects.open()
+        first = waiting.order_by("opened_on", "number")[:SHOWN_ON_FRONT_PAGE]
+        tasks = [
+            Task(
+                self.url_of(one),
+                f"RMA {one.number}: {one.get_state_display().lower()}",
+                f"opened {one.opened_on:%-d %B %Y}",
+            )
+            for one in first
+        ]
+        return WorkList("Open returns, oldest first", self.url_of_list(), tasks, waiting.count())

@@ -9,6 +9,7 @@ from django import forms
 from accounts import countries
 from accounts.models import Customer
 from accounts.validators import no_card_number, validate_phone
+from privacy.mailbox import MailboxField
 from rma.models import RMA, Instrument, RMANote
 
 CONTACT = (
@@ -73,7 +74,7 @@ class NewRMAForm(forms.Form):
         "Name of the contact", 200, complete="name", error_messages={"required": "Enter the name of the contact."}
     )
     contact_company = _text("Company", 200, required=False, complete="organization")
-    email = forms.EmailField(
+    email = MailboxField(
         label="E-mail address",
         max_length=254,
         widget=forms.EmailInput(attrs={"autocomplete": "email"}),

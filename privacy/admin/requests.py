@@ -2,39 +2,313 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.http import HttpRequest
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import URLPattern, path
+from django.utils import timezone
 
-from privacy.admin.records import ReadOnlyInline, RecordAdmin
-from privacy.requests.models import Decision, Request, RequestEvent
+from privacy import audit
+from privacy.admin import handling, search
+from privacy.admin.records import RecordAdmin
+from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Step, Task, WorkList, due
+from privacy.gate import Actor
+from privacy.models import Hold, Letter, Request
+from privacy.requests import assessment, identity, letters, services
+from privacy.requests.history import NotAllowed
+from privacy.requests.models import OPEN_STATES, TRANSITIONS, State
+from privacy.requests.outcome import FileUnreadable
+from privacy.retention import holds
+from privacy.views import words
+
+SOON = timedelta(days=7)
+# What the events of the clock and of the states are called.
+EVENTS: dict[str, str] = {
+    "received": "Received",
+    "step": "Step done",
+    "extended": "Deadline extended",
+    "identity_asked": "Asked who it is",
+    "identity_received": "Identity proved",
+    "paused": "Clock paused",
+}
+WAITING: dict[str, str] = {"identity": "proof of identity", "confirm": "confirmation by the person"}
 
 
-class EventInline(ReadOnlyInline):
-    model = RequestEvent
-    verbose_name_plural = "history"
-    fields = ("at", "on", "kind", "state", "step", "actor_kind")
+class Work(admin.SimpleListFilter):
+    """What of the list is work: the open ones, unless something else is asked for or was searched."""
 
+    title = "work"
+    parameter_name = "work"
 
-class DecisionInline(ReadOnlyInline):
-    model = Decision
-    fields = ("label", "envelope", "data", "action", "code", "ground", "authority", "until", "done_at")
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [
+            ("open", "Open"),
+            ("overdue", "Overdue"),
+            ("soon", "Due within 7 days"),
+            ("ended", "Ended"),
+            ("all", "All"),
+        ]
+
+    def __init__(self, request: HttpRequest, params: Any, model: Any, model_admin: Any) -> None:
+        super().__init__(request, params, model, model_admin)
+        self.otherwise = "open" if request.session.get(model_admin.found_key) is None else "all"
+
+    def value(self) -> str:
+        return super().value() or self.otherwise
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        for name, title in self.lookup_choices:
+            query = changelist.get_query_string({self.parameter_name: name})
+            yield {"selected": self.value() == name, "query_string": query, "display": title}
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Request]) -> QuerySet[Request]:
+        today = assessment.today(timezone.now())
+        match self.value():
+            case "ended":
+                return queryset.exclude(state__in=OPEN_STATES)
+            case "all":
+                return queryset
+            case "overdue":
+                return queryset.filter(state__in=OPEN_STATES, due_on__lt=today)
+            case "soon":
+                return queryset.filter(state__in=OPEN_STATES, due_on__lte=today + SOON)
+            case _:
+                return queryset.filter(state__in=OPEN_STATES)
 
 
 @admin.register(Request)
 class RequestAdmin(RecordAdmin):
-    list_display = ("reference", "kind", "state", "received_on", "due_on", "identity", "channel")
-    list_filter = ("state", "kind", "channel")
+    list_display = ("reference", "kind", "state", "received_on", "due", "how_identified", "channel")
+    list_filter = (Work, "kind", "state", "channel")
     ordering = ("due_on", "reference")
     columns = ("reference",)
+    editable = ("note",)
+    adding = handling.FileRequest
+    change_form_template = "admin/request.html"
     search_help = "Reference, or the e-mail address the answer goes to. What you type is not kept."
-    inlines = (DecisionInline, EventInline)
-    fields = (
-        "reference", "kind", "state", "channel", "asked_by", "identity", "identity_at", "received_on", "due_on",
-        "legal_due_on", "requester_name", "requester_email", "note", "plan_hash", "plan_at", "step", "attempts",
-        "last_error", "closed_at",
-    )  # fmt: skip
+    fieldsets = (
+        (None, {"fields": ("kind", "state", "received_on", "due", "legal_due_on", "channel", "asked_by")}),
+        ("Who asks", {"fields": ("identity", "identity_at", "requester_name", "requester_email", "note")}),
+        ("Progress", {"fields": ("next_step", "plan_at", "plan_hash", "last_error", "closed_at")}),
+    )
+    refusals: ClassVar[dict[type[Exception], str]] = {
+        services.BadRequest: "",
+        services.NotYours: "Only the privacy team may do this, under a current confidentiality acknowledgement.",
+        services.NotIdentified: "",
+        services.PlanChanged: "The plan has changed since you saw it. Nothing was done. Look at it once more and confirm it again.",
+        NotAllowed: "",
+        letters.CannotSendAgain: "This letter was sent or stopped in the meantime.",
+        holds.RecordNotFound: "",
+        holds.NothingHeld: "",
+        holds.BadHold: "",
+    }
 
-    def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).select_related("subject")
+    # Columns and fields ------------------------------------------------------------------------------------------
+
+    @admin.display(description="Answer due", ordering="due_on")
+    def due(self, record: Request) -> str:
+        """Return the due date, and in words how late it is while the request is open."""
+        return due(record.due_on, _today())[0] if record.is_open else f"{record.due_on:%-d %B %Y}"
+
+    @admin.display(description="Identity", ordering="identity")
+    def how_identified(self, record: Request) -> str:
+        """Return in a word whether identity is proved, and how."""
+        return record.identity.replace("_", " ") if record.is_identified else "not proved yet"
+
+    @admin.display(description="Next")
+    def next_step(self, record: Request) -> str:
+        """Return what the request waits for."""
+        if record.state == State.PARKED:
+            return "It failed ten times and waits for you."
+        if not record.step:
+            return "Nothing"
+        return (
+            f"Waits for {WAITING[record.step]}" if record.step in WAITING else words.STEPS.get(record.step, record.step)
+        )
+
+    def find(self, text: str) -> list[Any]:
+        """Return the ids found by address, or by reference in whatever spelling."""
+        return search.find(Request, identity.read_reference(text) or text, columns=self.columns)
+
+    def history_of(self, record: Request) -> QuerySet[audit.AuditEvent]:
+        return audit.history(reference=record.reference)
+
+    def details(self, record: Request, actor: Actor) -> dict[str, Any]:
+        """Return decisions with reasons, history, letters, copies and holds."""
+        events = [
+            {
+                "at": event.at,
+                "on": event.on,
+                "what": _what(event),
+                "by": words.ROLES.get(event.actor_kind, event.actor_kind)
+                if event.actor_kind != "customer"
+                else "the person",
+            }
+            for event in record.events.all()
+        ]
+        held = list(_holds(record))
+        handling.name_records(held)
+        return {
+            "about": record,
+            "is_late": record.is_open and record.due_on < _today(),
+            "events": events,
+            "letters": [(letter, handling.letter_title(letter), _fate(letter)) for letter in record.letters.all()],
+            "copies": list(record.exports.all()),
+            "holds": held,
+            **self._decisions(record, actor),
+        }
+
+    def _decisions(self, record: Request, actor: Actor) -> dict[str, Any]:
+        if not record.plan_hash:
+            return {}
+        try:
+            found = services.lines(record, actor=actor)
+        except (FileUnreadable, services.NotYours):
+            return {"is_covered": True}
+        is_done = all(line["done_at"] for line in found["erased"])
+        titles = (("Erased" if is_done else "To be erased", "erased"), ("Kept", "kept"), ("Given in the copy", "given"))
+        return {"decisions": [{"title": title, "lines": found[name]} for title, name in titles if found[name]]}
+
+    # Steps -------------------------------------------------------------------------------------------------------
+
+    def steps(self, record: Request, actor: Actor) -> dict[str, type[Step]]:
+        if "privacy" not in actor.roles:
+            return {}
+        state, is_erasure = State(record.state), record.kind == Request.Kind.ERASURE
+        is_planning = state in (State.IDENTITY, State.PLANNED) and record.is_identified
+        possible: list[tuple[bool, str, type[Step]]] = [
+            (state == State.PARKED, "resume", handling.Resume),
+            (state == State.RECEIVED, "identity", handling.StateIdentity),
+            (is_planning and is_erasure, "confirm", handling.Confirm),
+            (is_planning, "plan", handling.MakePlan),
+            (handling.MarkPosted.letters(record).exists(), "posted", handling.MarkPosted),
+            (handling.Resend.letters(record).exists(), "resend", handling.Resend),
+            (record.subject_id is not None and record.is_open, "hold", handling.PlaceHold),
+            (record.can_withdraw, "withdraw", handling.Withdraw),
+            (State.REFUSED in TRANSITIONS[state], "refuse", handling.Refuse),
+        ]
+        return {name: step for is_possible, name, step in possible if is_possible}
+
+    def take(self, name: str, record: Request, data: dict[str, Any], *, actor: Actor, now: datetime) -> str:
+        match name:
+            case "resume":
+                services.resume(record, actor=actor, now=now)
+                return f"{record.reference} goes on."
+            case "identity":
+                done = services.identify(
+                    record, data["how"], subject=data["subject"], note=data["note"].strip(), actor=actor, now=now
+                )
+                return f"The identity is proved.{_code(done)}"
+            case "plan":
+                plan = services.make_plan(record, actor=actor, now=now)
+                return f"The plan is made: {len(plan.erased)} to be erased, {len(plan.kept)} kept."
+            case "confirm":
+                services.confirm(record, data["plan_hash"], actor=actor, now=now)
+                return "The plan is confirmed and is being carried out."
+            case "posted":
+                letters.mark_posted(data["letter"], actor=actor, now=now)
+                return "The letter counts as posted today."
+            case "resend":
+                letters.resend(data["letter"], actor=actor, now=now)
+                return "The letter goes out again."
+            case "hold":
+                number, reference = data["record_id"], data["reference"]
+                holds.place(data["label"], number, reason=data["reason"], reference=reference, actor=actor, now=now)
+                return "The record is under a hold. Refresh the plan to see what that changes."
+            case "withdraw":
+                services.withdraw(record, actor=actor, now=now)
+                return f"{record.reference} is taken back."
+            case _:
+                services.refuse(record, ground=data["ground"], authority=data["authority"], actor=actor, now=now)
+                return f"{record.reference} is refused; the person is told why."
+
+    def add(self, data: dict[str, Any], *, actor: Actor, now: datetime) -> tuple[Request, str]:
+        given = {
+            name: data[name]
+            for name in ("kind", "channel", "received_on", "asked_by", "identity", "email", "name", "note")
+        }
+        filed = services.file(subject=data["subject"], actor=actor, now=now, **given)
+        said = f"{filed.reference}: answer due on {filed.due_on:%-d %B %Y}."
+        if filed.filed_at != now:
+            said = f"The same was asked before and is still open; this receipt was added to it. {said}"
+        return filed, f"{said}{_code(filed)}"
+
+    # Letters to be printed -----------------------------------------------------------------------------------------
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.letter_view)
+        return [
+            path("<uuid:object_id>/letter/<uuid:letter_id>/", view, name=f"{self.names}_letter"),
+            *super().get_urls(),
+        ]
+
+    def letter_view(self, request: HttpRequest, object_id: Any, letter_id: Any) -> HttpResponse:
+        """Show a letter that is to be printed and posted; what goes by mail is nobody's to read here."""
+        record = self.get_object(request, str(object_id))
+        if record is None or not self.has_view_permission(request, record):
+            raise Http404
+        letter = record.letters.filter(pk=letter_id, by=Letter.By.POST, sent_at=None, stopped_at=None).first()
+        if letter is None:
+            raise Http404
+        return self._page(
+            request, "admin/letter.html", record, {"title": handling.letter_title(letter), "letter": letter}
+        )
+
+    # The front page ------------------------------------------------------------------------------------------------
+
+    def work_list(self, actor: Actor, today: date) -> WorkList | None:
+        if "privacy" not in actor.roles:
+            return None
+        # Parked ones first: nothing moves them but a person.
+        waiting = Request.objects.filter(state__in=OPEN_STATES)
+        first = sorted(
+            {
+                *waiting.filter(state=State.PARKED)[:SHOWN_ON_FRONT_PAGE],
+                *waiting.order_by("due_on")[:SHOWN_ON_FRONT_PAGE],
+            },
+            key=lambda one: (one.state != State.PARKED, one.due_on, one.reference),
+        )
+        tasks = []
+        for one in first[:SHOWN_ON_FRONT_PAGE]:
+            when, is_late = due(one.due_on, today)
+            text = f"{one.reference}: {one.get_kind_display()}, {one.get_state_display()}"
+            tasks.append(Task(self.url_of(one), text, f"due {when}", is_late))
+        return WorkList("Requests, by due date", self.url_of_list(), tasks, waiting.count())
+
+
+def _today() -> date:
+    return assessment.today(timezone.now())
+
+
+def _code(filed: Request) -> str:
+    code = getattr(filed, "outcome_code", "")
+    return f" Outcome code, shown only now, for the person: {code}" if code else ""
+
+
+def _what(event: Any) -> str:
+    if event.kind == "step":
+        return words.STEPS.get(event.step, event.step)
+    named = EVENTS.get(event.kind) or dict(State.choices).get(event.kind, event.kind.replace("_", " "))
+    return named[:1].upper() + named[1:]
+
+
+def _fate(letter: Letter) -> str:
+    if letter.sent_at:
+        return "posted" if letter.by == Letter.By.POST else "sent"
+    if letter.stopped_at:
+        return "stopped"
+    if letter.by == Letter.By.POST:
+        return "to be printed and posted"
+    if letter.next_attempt_at is None:
+        return f"not sent: {letter.last_error or 'interrupted'}"
+    return f"tried again: {letter.last_error}" if letter.last_error else "waits to be sent"
+
+
+def _holds(record: Request) -> QuerySet[Hold]:
+    """Return the holds in force on records the request has decided on."""
+    decided = record.decisions.filter(record_id__isnull=False).values("record_id")
+    return Hold.objects.filter(record_id__in=decided, lifted_at__isnull=True)

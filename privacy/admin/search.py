@@ -35,7 +35,9 @@ def find(
         return []
     found: set[UUID] = set()
     for column in columns:
-        matches = model._default_manager.filter(Q(**{f"{column}__istartswith": text}))
+        # Not istartswith: the index on the column knows the case as it was written, which is upper case.
+        begins = Q(**{f"{column}__startswith": text}) | Q(**{f"{column}__startswith": text.upper()})
+        matches = model._default_manager.filter(begins)
         found.update(matches.values_list("pk", flat=True)[:CAP])
     found.update(_by_indexes(model, text))
     for link, other in through:

@@ -182,7 +182,7 @@ def cell(value: Any) -> str:
 RIGHTS = (
     "to have wrong data corrected and incomplete data completed (Art. 16)",
     "to have data removed, unless a reason named beside the record stands against it (Art. 17)",
-    "to have data locked instead, while something is disputed (Art. 18)",
+    "to have data restricted, that is kept but not used, while something is disputed (Art. 18)",
     "to object to what we do on the ground of legitimate interests, and at any time to advertising (Art. 21)",
     "to receive what you gave us in a form for programs, which is the file data.json here (Art. 20)",
     "to withdraw a consent at any time, without effect on what was done before (Art. 7(3))",

@@ -81,6 +81,7 @@ def keep_held(request: Request, held: Iterable[tuple[UUID, str]], *, now: dateti
 def lines(request: Request) -> dict[str, list[dict[str, Any]]]:
     """Return what was erased, kept and given: per record the title, the names of the data, ground and date.
 
+    What was kept and has ended since is among what was erased; its action tells that it was kept first.
     Titles and sentences come from the sealed file, the rest from the decisions as they stand now. Raises FileUnreadable.
     """
     found: dict[str, list[dict[str, Any]]] = {"erased": [], "kept": [], "given": []}
@@ -94,8 +95,10 @@ def lines(request: Request) -> dict[str, list[dict[str, Any]]]:
             if decision.action == Decision.Action.KEEP and decision.action == planned["action"]
             else ""
         )
-        found[names[Decision.Action(decision.action)]].append(
+        name = "erased" if decision.done_at and decision.pinned else names[Decision.Action(decision.action)]
+        found[name].append(
             {
+                "id": decision.pk,
                 "title": planned["title"],
                 "data": decision.data,
                 "action": decision.action,
@@ -139,8 +142,10 @@ def answer(request: Request, *, now: datetime) -> None:
         "done_on": max(done) if done else now,
         "file_until": leftovers.get("request_file"),
         "token_until": leftovers.get("block_token"),
-        "backups_until": _backups_until(assessment.today(now)),
-        "recipients": _recipients(request),
+        "backups_until": backups_until(now),
+        "recipients": recipients(
+            request.decisions.filter(action=Decision.Action.ERASE).values_list("label", "envelope")
+        ),
     }
     letters.queue("erasure_done", to=to, context=context, key=answer_key(request), request=request, now=now)
 
@@ -154,18 +159,19 @@ def _has_login(request: Request) -> bool:
     return request.subject_id is not None and hooks.people().has_login(request.subject_id)
 
 
-def _backups_until(day: date) -> date:
-    """Return the last day on which a backup of the keys can still exist."""
+def backups_until(now: datetime) -> date:
+    """Return the last day on which a backup of keys destroyed now can still exist."""
+    day = assessment.today(now)
     periods = [one.period for one in rules.load()["backup"].reasons if one.period is not None]
     return max(period.after(day) for period in periods)
 
 
-def _recipients(request: Request) -> list[str]:
-    """Return who gets data of the kinds that were erased, by name from the data map (Art. 19)."""
+def recipients(ended: Iterable[tuple[str, str]]) -> list[str]:
+    """Return who gets data of these kinds, (label, envelope), by name from the data map (Art. 19)."""
     found: set[str] = set()
-    for label, names in request.decisions.filter(action=Decision.Action.ERASE).values_list("label", "envelope"):
+    for label, envelope in ended:
         declaration = datamap.for_label(label)
-        for name in declaration.envelopes().get(names, ()):
+        for name in declaration.envelopes().get(envelope, ()):
             found.update(declaration.data[name].recipients)
     return sorted(found)
 

@@ -26,7 +26,7 @@ from django.db.models import Q
 from privacy import audit, datamap
 from privacy.datamap import Declaration
 from privacy.gate.actor import Actor
-from privacy.requests import clock, erasure
+from privacy.requests import clock, erasure, rest
 from privacy.requests.models import OPEN_STATES, Decision, Request
 from privacy.retention import holds, notices, rules
 from privacy.retention.arming import (
@@ -135,6 +135,8 @@ class _Run:
     def go(self) -> None:
         for label, ids in self._told():
             self._end_told(datamap.for_label(label), ids)
+        if not self.report.is_dry_run:
+            rest.write(on=self.on, now=self.now)  # before the files of requests are looked at, which may end as well
         for declaration in datamap.declarations():
             if declaration.facts is None or not declaration.envelopes():
                 continue

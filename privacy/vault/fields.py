@@ -18,6 +18,7 @@ from django.db import models
 from django.db.models.signals import post_delete
 from django.utils.dateparse import parse_date
 
+from privacy import mailbox
 from privacy.vault import forms
 from privacy.vault.columns import SealedColumn
 from privacy.vault.index import Blind
@@ -183,10 +184,10 @@ class EncryptedTextField(EncryptedField):
 
 
 class EncryptedEmailField(EncryptedTextField):
-    """Encrypted e-mail address."""
+    """Encrypted e-mail address, by the rule of `privacy.mailbox`."""
 
     description = "Encrypted e-mail address"
-    default_validators = [validators.validate_email]
+    default_validators = [mailbox.validate]
 
     def __init__(self, verbose_name: str | None = None, *, max_length: int | None = 254, **kwargs: Any) -> None:
         super().__init__(verbose_name, max_length=max_length, **kwargs)

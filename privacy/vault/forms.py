@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.forms.boundfield import BoundField
 
+from privacy import mailbox
 from privacy.vault.results import Unreadable
 
 Textarea = forms.Textarea
@@ -35,7 +36,9 @@ class SealedCharField(SealedFormField, forms.CharField):
 
 
 class SealedEmailField(SealedFormField, forms.EmailField):
-    """E-mail address."""
+    """E-mail address, by the rule of `privacy.mailbox`."""
+
+    default_validators = [mailbox.validate]
 
 
 class SealedDateField(SealedFormField, forms.DateField):

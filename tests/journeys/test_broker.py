@@ -7,10 +7,11 @@ import re
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.ilt_site.test_launcher import Running, processes_of, wait_for
+from tests.ilt_site.test_launcher import Running, wait_for
 from tests.journeys import stack
 
 pytestmark = [pytest.mark.journey, pytest.mark.fault]
@@ -25,11 +26,10 @@ def site() -> Iterator[Running]:
 
 
 def valkey(site: Running) -> int:
-    """Return the process id of the site's broker."""
-    (found,) = [
-        pid for pid in processes_of(site.folder) if open(f"/proc/{pid}/comm").read().strip().startswith(("valkey", "redis"))
-    ]
-    return found
+    """Return the process id of the site's broker: a child of the launcher."""
+    children = Path(f"/proc/{site.process.pid}/task/{site.process.pid}/children").read_text().split()
+    (found,) = [pid for pid in children if "valkey" in Path(f"/proc/{pid}/cmdline").read_text()]
+    return int(found)
 
 
 def file_a_copy(browser: stack.Browser) -> tuple[str, float]:

@@ -35,6 +35,25 @@ def actions() -> list[str]:
     return list(events.values_list("action", flat=True))
 
 
+def place(email: str) -> Order:
+    return services.place_order(
+        customer=a_customer(),
+        items=[services.Item(a_product(), 1)],
+        channel="phone",
+        ship={**SHIP, "email": email},
+        bill=BILL,
+        actor=CAROL,
+        now=noon(date(2026, 11, 2)),
+    )
+
+
+def test_an_address_with_an_accent_is_an_address() -> None:
+    order = place("élise@post.example")
+    assert list(Order.objects.find("order.email", "élise@post.example")) == [order]
+    with pytest.raises(ValidationError):
+        place("élise at post.example")
+
+
 def test_an_order_is_placed_with_its_lines_and_exact_amounts() -> None:
     alice = a_customer()
     order = services.place_order(

@@ -1,7 +1,9 @@
 """The guard against card numbers finds them however they are written, and leaves ordinary text alone."""
 
 import random
+import sys
 import time
+import unicodedata
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -44,6 +46,20 @@ def test_a_card_number_is_found_in_any_script(brand, script):
     number = TEST_CARDS[brand].translate({ord(str(digit)): chr(SCRIPTS[script] + digit) for digit in range(10)})
 
     assert [found.kind for found in cards.find(f"card: {number}")] == [cards.CARD]
+
+
+def test_every_digit_of_unicode_is_read_as_the_digit_it_is():
+    digits = {chr(code): unicodedata.digit(chr(code), None) for code in range(128, sys.maxunicode + 1)}
+    for character, digit in digits.items():
+        if digit is not None:
+            assert cards.find(f"card 411111111111111{character}") == cards.find(f"card 411111111111111{digit}")
+
+
+def test_a_character_is_looked_up_when_it_is_met_and_not_before():
+    table = cards._PlainDigits()
+
+    assert "é٣x".translate(table) == "é3x"
+    assert sorted(table) == [ord("x"), ord("é"), ord("٣")]
 
 
 @pytest.mark.parametrize("brand", TEST_CARDS)

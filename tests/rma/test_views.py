@@ -70,6 +70,11 @@ def test_answers_are_shown_once_more_before_anything_is_opened(alice: User, cust
     assert "Reads ten per cent low." in changed and not RMA.objects.exists()
 
 
+def test_an_address_with_an_accent_is_an_address(alice: User, customer: Customer) -> None:
+    pages.signed_in(alice).post("/rma/new/", {**ANSWERS, "email": "élise@example.com", "stage": "send"})
+    assert list(RMA.objects.find("rma.email", "élise@example.com")) == [RMA.objects.get()]
+
+
 def test_sending_the_answers_opens_the_return(alice: User, customer: Customer) -> None:
     browser = pages.signed_in(alice)
     answer = browser.post("/rma/new/", {**ANSWERS, "stage": "send"})

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from privacy.requests import services
+from privacy.requests import assessment, services
 from privacy.requests.models import Request
 
 
@@ -35,6 +36,8 @@ class Command(BaseCommand):
         for record in shown["decisions"]:
             for datum in record["data"]:
                 until = f" until {datum['until']}" if datum["until"] else ""
+                if datum["done_at"]:
+                    until = f", erased on {assessment.today(datetime.fromisoformat(datum['done_at']))}"
                 self.stdout.write(
                     f"  {record['label']} {record['record'] or ''} {datum['name']}: {datum['action']} {datum['code']}{until}"
                 )

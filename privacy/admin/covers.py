@@ -1,0 +1,38 @@
+"""Why a value is covered, in one sentence for staff."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from privacy import gate
+from privacy.gate import matrix
+from privacy.vault import Erased, KeyUnavailable, Unreadable
+
+_WHY = "your confidentiality acknowledgement is missing or has run out, or you have no role yet."
+UNSIGNED = f"Covered: {_WHY}"
+UNCHANGED = f"Not to be changed now: {_WHY}"
+
+
+def reason(value: Unreadable, label: str, envelope: str | None) -> str:
+    """Return the sentence that says why a value of this envelope is covered for who acts now (P28, P40, P41)."""
+    if isinstance(value, Erased):
+        return "Erased: nobody can read this any more, in backups neither."
+    if isinstance(value, KeyUnavailable):
+        return "Not available at the moment: the key store does not answer, or does not know this record."
+    actor = gate.current()
+    if actor is not None and not actor.roles:
+        return UNSIGNED
+    readers = sorted(role for role in gate.STAFF_ROLES if _reads(role, label, envelope))
+    if not readers:
+        return "Covered: no role of staff may read this."
+    return f"Covered: your role does not need this. It is open to {_list(readers)}."
+
+
+def _reads(role: str, label: str, envelope: str | None) -> bool:
+    anybody, _ = matrix.rights(frozenset({role}), False, "read")
+    return (label, envelope) in anybody
+
+
+def _list(words: Iterable[str]) -> str:
+    words = list(words)
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))

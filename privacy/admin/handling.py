@@ -1,0 +1,275 @@
+"""What the privacy team fills in to file a request and to take it on: the forms only, each step is one service call."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from privacy import datamap
+from privacy.admin.work import Step, date_input
+from privacy.models import Hold, Letter, Request
+from privacy.requests import assessment, identity
+from privacy.requests.models import Channel
+from privacy.retention import holds
+
+# Only the portal itself can witness these.
+PORTAL_PROOFS = (Request.Identity.LOGIN, Request.Identity.LINK)
+PROOFS = [choice for choice in Request.Identity.choices if choice[0] not in PORTAL_PROOFS]
+CHANNELS = [choice for choice in Channel.choices if choice[0] != Channel.WEB]
+GROUNDS = (
+    ("Art. 12(2) GDPR", "Art. 12(2) GDPR: the person cannot be identified"),
+    ("Art. 12(5) GDPR", "Art. 12(5) GDPR: manifestly unfounded or excessive"),
+    ("Art. 15(4) GDPR", "Art. 15(4) GDPR: a copy would harm the rights of others"),
+)
+NOT_FOUND = "No customer, order or return has this number."
+
+
+def subject_of(number: str) -> UUID:
+    """Return whom the record is about that people call `number`: a customer, an order, a return.
+
+    Raises ValidationError.
+    """
+    try:
+        found = holds.find(number)
+    except holds.RecordNotFound:
+        raise ValidationError(NOT_FOUND) from None
+    except holds.ReferenceNotUnique:
+        raise ValidationError("More than one record has this number.") from None
+    path = found.declaration.subject_path
+    rows = found.declaration.model._default_manager.filter(pk=found.record_id)
+    subject = rows.values_list(path, flat=True).first() if path else None
+    if not isinstance(subject, UUID):
+        raise ValidationError("This record leads to nobody.")
+    return subject
+
+
+class Numbered(Step):
+    """A step that may name a person by customer, order or return number; `subject` is who it is."""
+
+    customer_number = forms.CharField(
+        required=False, max_length=40, help_text="Or an order or RMA number of the person.",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )  # fmt: skip
+
+    def clean_customer_number(self) -> str:
+        number: str = self.cleaned_data["customer_number"].strip()
+        self.cleaned_data["subject"] = subject_of(number) if number else None
+        return number
+
+
+class FileRequest(Numbered):
+    title = "File a request"
+    help = (
+        "For what came by phone, fax, e-mail, mail or in person. The clock starts on the day anybody here received it. "
+        "You need a customer number or an e-mail address."
+    )
+    kind = forms.ChoiceField(choices=Request.Kind.choices, label="What is asked for")
+    channel = forms.ChoiceField(choices=CHANNELS, label="How it reached us")
+    received_on = forms.DateField(widget=date_input(), label="Received on")
+    email = forms.EmailField(
+        required=False, max_length=254, label="E-mail address for the answer",
+        help_text="Empty: the address on file, or by post.", widget=forms.EmailInput(attrs={"autocomplete": "off"}),
+    )  # fmt: skip
+    name = forms.CharField(
+        required=False, max_length=200, label="Name given", widget=forms.TextInput(attrs={"autocomplete": "off"})
+    )
+    asked_by = forms.ChoiceField(choices=Request.AskedBy.choices, label="Asked by")
+    identity = forms.ChoiceField(
+        choices=PROOFS, label="How identity was proved",
+        help_text="A name and a birth date prove nothing. Not proved yet: a one-time link goes to the address on file.",
+    )  # fmt: skip
+    note = forms.CharField(required=False, max_length=4000, label="Notes", widget=forms.Textarea(attrs={"rows": 4}))
+    field_order = ("kind", "channel", "received_on", "customer_number", "email", "name", "asked_by", "identity", "note")
+
+    def prepare(self) -> None:
+        self.fields["received_on"].initial = assessment.today(timezone.now())
+
+    def clean(self) -> dict[str, Any]:
+        data = self.cleaned_data
+        if not self.errors and data.get("subject") is None:
+            data["subject"] = identity.only_subject_of(data["email"])
+        return data
+
+
+class StateIdentity(Numbered):
+    title = "State the identity"
+    help = "State how the person proved who they are. From then on the request goes on by itself."
+    how = forms.ChoiceField(
+        choices=[choice for choice in PROOFS if choice[0] != Request.Identity.PENDING], label="Proved by"
+    )
+    note = forms.CharField(
+        required=False, max_length=2000, label="Reasons, for the file", widget=forms.Textarea(attrs={"rows": 4})
+    )
+    field_order = ("how", "customer_number", "note")
+
+    def prepare(self) -> None:
+        if self.record.subject_id:
+            self.fields["customer_number"].help_text = "Empty: the person already matched."
+
+    def clean(self) -> dict[str, Any]:
+        data = self.cleaned_data
+        data["subject"] = data.get("subject") or self.record.subject_id
+        if not self.errors and data["subject"] is None:
+            self.add_error("customer_number", "Say who it is: nobody was matched by the address.")
+        if not self.errors and data["how"] == Request.Identity.STAFF and not data["note"].strip():
+            self.add_error("note", "A decision of the team needs its reasons.")
+        return data
+
+
+class MakePlan(Step):
+    title = "Make or refresh the plan"
+    help = "The plan says per record what goes, what stays, why and until when. Nothing is done by it."
+
+
+class Confirm(Step):
+    title = "Confirm for the person"
+    help = "Only when the person was told this plan and agreed to it. What goes cannot be brought back."
+    is_destructive = True
+    template = "admin/confirm.html"
+    plan_hash = forms.CharField(max_length=64, widget=forms.HiddenInput)
+
+    def context(self) -> dict[str, Any]:
+        plan = assessment.plan_for(self.record, today=assessment.today(timezone.now()))
+        return {"plan": plan}
+
+
+class Refuse(Step):
+    title = "Refuse"
+    help = "The person is told the reason, and where to complain. Nothing of theirs is changed."
+    is_destructive = True
+    authority = forms.ChoiceField(choices=GROUNDS, label="Ground")
+    ground = forms.CharField(
+        max_length=2000, label="Reason, in words for the person", widget=forms.Textarea(attrs={"rows": 5})
+    )
+    field_order = ("authority", "ground")
+
+
+class Withdraw(Step):
+    title = "Take back"
+    help = "Only when the person wants it. The request ends; nothing is done for it."
+    is_destructive = True
+
+
+class Resume(Step):
+    title = "Resume"
+    help = "It goes on with the step that failed. Do it once what made it fail is mended."
+
+
+class LetterStep(Step):
+    """A step about one of the request's letters."""
+
+    letter = forms.ModelChoiceField(queryset=Letter.objects.none(), empty_label=None)
+
+    @staticmethod
+    def letters(record: Request) -> QuerySet[Letter]:
+        """Return the letters the step can be taken with."""
+        raise NotImplementedError
+
+    def prepare(self) -> None:
+        field: Any = self.fields["letter"]
+        field.queryset = self.letters(self.record)
+        field.label_from_instance = lambda one: (
+            f"{letter_title(one)}, written {timezone.localtime(one.queued_at):%-d %B %Y, %H:%M}"
+        )
+
+
+class MarkPosted(LetterStep):
+    title = "Mark a letter as posted"
+    help = "First open the letter under Letters below, print it and post it. The address is on the customer's page."
+
+    @staticmethod
+    def letters(record: Request) -> QuerySet[Letter]:
+        return record.letters.filter(by=Letter.By.POST, sent_at=None, stopped_at=None)
+
+
+class Resend(LetterStep):
+    title = "Send a letter again"
+    help = "It was interrupted or given up. It may have reached the person already."
+
+    @staticmethod
+    def letters(record: Request) -> QuerySet[Letter]:
+        return record.letters.filter(by=Letter.By.EMAIL, sent_at=None, stopped_at=None, next_attempt_at=None)
+
+
+class PlaceHold(Step):
+    title = "Place a hold"
+    help = "A record under a hold is kept and locked away, whatever the plan says, until the hold is lifted."
+    record_id = forms.ChoiceField(label="Record")
+    reason = forms.ChoiceField(choices=Hold.Reason.choices)
+    reference = forms.CharField(
+        required=False, max_length=60, label="Number of the case", help_text="A docket or a ticket, never a name.",
+        validators=Hold._meta.get_field("reference").validators,
+    )  # fmt: skip
+
+    def prepare(self) -> None:
+        facts = assessment.facts_of(self.record.subject_id)
+        self.labels = {str(one.record_id): one.label for one in facts}
+        self.fields["record_id"].choices = [(str(one.record_id), one.title) for one in facts]  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        self.cleaned_data["label"] = self.labels.get(self.cleaned_data.get("record_id", ""), "")
+        return self.cleaned_data
+
+
+class HoldRecord(PlaceHold):
+    """Place a hold on any record, by its number."""
+
+    record_id = None  # type: ignore[assignment]
+    number = forms.CharField(max_length=40, label="Number of the record", help_text="Order, RMA or customer number.")
+    field_order = ("number", "reason", "reference")
+
+    def prepare(self) -> None:
+        """Nothing to choose from: the record is named by its number."""
+
+    def clean(self) -> dict[str, Any]:
+        if number := self.cleaned_data.get("number"):
+            try:
+                self.cleaned_data["found"] = holds.find(number)
+            except (holds.RecordNotFound, holds.ReferenceNotUnique) as error:
+                self.add_error("number", str(error))
+        return self.cleaned_data
+
+
+class LiftHold(Step):
+    title = "Lift this hold"
+    help = "What an erasure left because of it is due from then on: the next sweep carries it out."
+    is_destructive = True
+
+
+LETTERS: dict[str, str] = {
+    "acknowledgement": "Acknowledgement",
+    "link_identity": "One-time link to prove who asks",
+    "link_result": "One-time link to the answer",
+    "not_identified": "Nobody identified by the address",
+    "plan_changed": "Plan has changed",
+    "copy_ready": "Copy is ready",
+    "erasure_done": "Answer: what went and what stays",
+    "refused": "Refusal",
+    "withdrawn": "Taken back",
+    "expired": "Expired",
+}
+
+
+def letter_title(letter: Letter) -> str:
+    """Return what kind of letter it is."""
+    return LETTERS.get(letter.kind, letter.kind.replace("_", " ").capitalize())
+
+
+def name_records(found: list[Hold]) -> None:
+    """Give each hold the name of its record as `title`: order and RMA numbers, in one query per kind of record."""
+    kinds: dict[str, list[Hold]] = {}
+    for hold in found:
+        kinds.setdefault(hold.label, []).append(hold)
+    for label, of_kind in kinds.items():
+        declaration = datamap.for_label(label)
+        names: dict[Any, Any] = {}
+        if declaration.reference:
+            rows = declaration.model._base_manager.filter(pk__in=[one.record_id for one in of_kind])
+            names = dict(rows.values_list("pk", declaration.reference))
+        for hold in of_kind:
+            hold.title = f"{declaration.title} {names.get(hold.record_id) or str(hold.record_id)[-12:]}"  # type: ignore[attr-defined]

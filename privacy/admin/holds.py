@@ -1,0 +1,86 @@
+"""Legal holds in the admin: what is held and why, placed by the number of a record, lifted one by one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from privacy import audit
+from privacy.admin import handling
+from privacy.admin.work import Step, WorkAdmin
+from privacy.gate import Actor, Refused
+from privacy.models import Hold
+from privacy.retention import holds
+
+
+class HoldList(ChangeList):
+    """A list in which each hold has the name of its record, in one query per kind of record."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.result_list = list(self.result_list)
+        handling.name_records(self.result_list)
+
+
+class InForce(admin.SimpleListFilter):
+    """Holds in force, or those that were lifted."""
+
+    title = "state"
+    parameter_name = "in_force"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "In force"), ("no", "Lifted")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Hold]) -> QuerySet[Hold]:
+        return queryset.filter(lifted_at__isnull=self.value() == "yes") if self.value() in ("yes", "no") else queryset
+
+
+@admin.register(Hold)
+class HoldAdmin(WorkAdmin):
+    readers = frozenset({"privacy"})
+    adding = handling.HoldRecord
+    list_display = ("record", "reason", "reference", "placed_at", "lifted_at")
+    list_filter = (InForce, "reason")
+    ordering = ("-placed_at",)
+    fields = ("record", "reason", "reference", "placed_at", "lifted_at")
+    refusals: ClassVar[dict[type[Exception], str]] = {
+        holds.RecordNotFound: "",
+        holds.NothingHeld: "",
+        holds.BadHold: "",
+    }
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return HoldList
+
+    @admin.display(description="record")
+    def record(self, hold: Hold) -> str:
+        """Return which record is held, by the name people know it."""
+        if not hasattr(hold, "title"):
+            handling.name_records([hold])
+        return str(hold.title)  # type: ignore[attr-defined]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self.may_see(request.user)
+
+    def history_of(self, record: Hold) -> QuerySet[audit.AuditEvent]:
+        return audit.history(record=(record.label, record.record_id)).filter(action__startswith="hold.")
+
+    def steps(self, record: Hold, actor: Actor) -> dict[str, type[Step]]:
+        return {"lift": handling.LiftHold} if record.is_in_force and "privacy" in actor.roles else {}
+
+    def take(self, name: str, record: Hold, data: dict[str, Any], *, actor: Actor, now: datetime) -> str:
+        holds.lift(record.label, record.record_id, reference=record.reference, actor=actor, now=now)
+        return "The hold is lifted."
+
+    def add(self, data: dict[str, Any], *, actor: Actor, now: datetime) -> tuple[Hold, str]:
+        if "privacy" not in actor.roles:
+            raise Refused("Holds are placed by the privacy team.")
+        found = data["found"]
+        label, number = found.declaration.label, found.record_id
+        hold = holds.place(label, number, reason=data["reason"], reference=data["reference"], actor=actor, now=now)
+        return hold, "The record is under a hold."

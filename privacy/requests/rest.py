@@ -1,0 +1,74 @@
+"""The second letter: what we had to keep is erased now as well (P10; law scenarios 7 and 14).
+
+What must never happen: a letter that says more was done than was done, or the same twice. It is made from the decisions that
+the sweep has completed and no letter told yet, so that a run which broke off before its letters is made good by the next.
+It goes to the address in the file of the request, as long as that file can be opened and has one; to nobody else.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+
+import structlog
+from django.core.exceptions import ValidationError
+from django.db.models import Exists, OuterRef, QuerySet
+
+from privacy import vault
+from privacy.requests import letters, outcome
+from privacy.requests.models import Decision, Letter, Request
+from privacy.retention import jurisdiction
+
+log = structlog.get_logger(__name__)
+
+KIND = "rest_erased"
+# Later than this nobody is told: the file would be opened in vain every night where it holds no address.
+TOLD_WITHIN = timedelta(days=7)
+
+
+def write(*, on: date, now: datetime) -> int:
+    """Leave a letter in the outbox for each request of which the sweep has completed something; return how many are new.
+
+    At most one per request and day of the sweep. Opens the files under the actor of the caller. What earlier letters
+    said is destroyed once they have gone out.
+    """
+    letters.burn(Letter.objects.filter(kind=KIND, sent_at__isnull=False, sealed_letter__isnull=False), now=now)
+    untold = _untold(now)
+    found = Request.objects.filter(pk__in=untold.values("request"), sealed_request_file__isnull=False)
+    return sum(_write(one, set(untold.filter(request=one)), on, now) for one in found.order_by("pk"))
+
+
+def _untold(now: datetime) -> QuerySet[Decision]:
+    """Return the kept decisions whose end came lately and that no second letter told."""
+    told = Letter.objects.filter(kind=KIND, request=OuterRef("request"), queued_at__gte=OuterRef("done_at"))
+    # What another request of the person ended stands in that one's answer.
+    answered = Decision.objects.filter(
+        action=Decision.Action.ERASE,
+        label=OuterRef("label"),
+        envelope=OuterRef("envelope"),
+        done_at=OuterRef("done_at"),
+    )
+    ended = Decision.objects.filter(pinned=True, action=Decision.Action.KEEP, done_at__gt=now - TOLD_WITHIN)
+    return ended.exclude(Exists(told)).exclude(Exists(answered))
+
+
+def _write(request: Request, ended: set[Decision], on: date, now: datetime) -> bool:
+    key = f"{KIND}:{request.pk}:{on}"
+    to = request.requester_email
+    if not to or isinstance(to, vault.Unreadable) or Letter.objects.filter(key=key).exists():
+        return False
+    lines = outcome.lines(request)
+    numbers = {one.pk for one in ended}
+    context = {
+        "jurisdiction": jurisdiction.of(request.country or None),
+        "erased": [line for line in lines["erased"] if line["id"] in numbers],
+        "kept": lines["kept"],
+        "done_on": max(one.done_at for one in ended if one.done_at),
+        "backups_until": outcome.backups_until(now),
+        "recipients": outcome.recipients((one.label, one.envelope) for one in ended),
+    }
+    try:
+        letters.queue(KIND, to=to, context=context, key=key, request=request, now=now)
+    except ValidationError:  # an address of old that is none: the others are told all the same
+        log.warning("letter.no_address", request=str(request.pk), kind=KIND)
+        return False
+    return True

@@ -1,0 +1,465 @@
+"""The privacy team's work: a request filed, identified, planned, confirmed, refused, parked; letters, holds, claimed addresses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+import pytest
+import time_machine
+from django.test import Client
+from django.utils.html import escape
+
+from accounts.models import ClaimReview, Customer
+from privacy import vault
+from privacy.models import AccessEntry, Hold, Letter, OneTimeLink, Request
+from privacy.requests import services
+from privacy.requests.models import State
+from tests import factories, pages
+from tests.orders.factories import an_order
+from tests.privacy.requests.conftest import PRIVACY
+
+pytestmark = pytest.mark.django_db
+
+LIST = "/admin/privacy/request/"
+CODE = re.compile(r"for the person: ([0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4})")
+
+
+@pytest.fixture(autouse=True)
+def _fixed_clock(settings: Any) -> Iterator[None]:
+    settings.CELERY_BROKER_URL = "redis://127.0.0.1:1/0"
+    with time_machine.travel(factories.NOW, tick=False):
+        yield
+
+
+@pytest.fixture
+def alice() -> Customer:
+    return factories.customer(country="DE")
+
+
+@pytest.fixture
+def carol() -> Client:
+    return pages.signed_in(factories.staff(roles=("privacy",)))
+
+
+def filed(customer: Customer, kind: str = "erasure", **data: Any) -> Request:
+    given = {"channel": "phone", "received_on": factories.TODAY, "identity": "callback"} | data
+    return services.file(kind=kind, subject=customer.subject_id, actor=PRIVACY, now=factories.NOW, **given)
+
+
+def page_of(about: Request) -> str:
+    return f"{LIST}{about.pk}/change/"
+
+
+def take(browser: Client, about: Request, step: str, **data: Any) -> Any:
+    return browser.post(f"{LIST}{about.pk}/step/{step}/", data, follow=True)
+
+
+def steps(browser: Client, about: Request) -> set[str]:
+    return set(re.findall(rf'href="{LIST}{about.pk}/step/(\w+)/"', browser.get(page_of(about)).text))
+
+
+FORM = {
+    "kind": "erasure", "channel": "fax", "received_on": "2026-11-18", "customer_number": "", "email": "", "name": "",
+    "asked_by": "self", "identity": "pending", "note": "",
+}  # fmt: skip
+
+
+# Filing ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_request_by_fax_is_filed_with_its_day_of_receipt_and_the_code_is_shown_once(
+    alice: Customer, carol: Client
+) -> None:
+    order = an_order(alice)
+    data = {**FORM, "customer_number": order.number, "identity": "in_person", "note": "Came with her passport."}
+    answer = carol.post(f"{LIST}add/", data, follow=True)
+    about = Request.objects.get()
+    assert about.subject_id == alice.subject_id and about.channel == "fax" and about.identity == "in_person"
+    assert (about.received_on, about.due_on) == (date(2026, 11, 18), date(2026, 12, 18))
+    assert f"{about.reference}: answer due on 18 December 2026." in answer.text
+    shown = CODE.search(answer.text)
+    assert shown and services.by_code(about.reference, shown[1], now=factories.NOW)["request"] == about
+    assert not CODE.search(carol.get(page_of(about)).text)
+    assert "Came with her passport." in carol.get(page_of(about)).text
+
+
+def test_an_address_on_file_is_matched_and_a_one_time_link_goes_there(alice: Customer, carol: Client) -> None:
+    answer = carol.post(f"{LIST}add/", {**FORM, "email": "alice@example.com"}, follow=True)
+    about = Request.objects.get()
+    assert about.subject_id == alice.subject_id and about.state == State.RECEIVED
+    assert not CODE.search(answer.text)
+    assert OneTimeLink.objects.filter(request=about, purpose="identity").count() == 1
+    assert "One-time link to prove who asks" in answer.text and "waits to be sent" in answer.text
+
+
+def test_the_same_asked_twice_is_one_request(alice: Customer, carol: Client) -> None:
+    first = filed(alice)
+    with time_machine.travel(factories.NOW.replace(hour=18), tick=False):
+        answer = carol.post(f"{LIST}add/", {**FORM, "customer_number": alice.reference}, follow=True)
+    assert Request.objects.get() == first and "this receipt was added to it" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        ({}, "Say who is asking: a customer or an e-mail address."),
+        ({"customer_number": "NOBODY"}, "No customer, order or return has this number."),
+        ({"customer_number": "\x00"}, "Null characters are not allowed."),
+        ({"email": "not an address"}, "Enter a valid email address."),
+        ({"email": "x@example.com", "received_on": "2026-11-21"}, "The day of receipt cannot be in the future."),
+        ({"email": "x@example.com", "received_on": "1999-01-01"}, "The day of receipt is more than three years ago."),
+        ({"email": "x@example.com", "received_on": "tomorrow"}, "Enter a valid date."),
+        (
+            {"email": "x@example.com", "identity": "callback"},
+            "Nobody on file is identified by this; leave the identity pending.",
+        ),
+        ({"email": "x@example.com", "identity": "login"}, "Select a valid choice."),
+        ({"email": "x@example.com", "channel": "web"}, "Select a valid choice."),
+        ({"email": "x@example.com", "kind": "everything"}, "Select a valid choice."),
+    ],
+)
+def test_what_cannot_be_filed_is_one_sentence(carol: Client, data: dict[str, str], sentence: str) -> None:
+    answer = carol.post(f"{LIST}add/", {**FORM, **data})
+    assert answer.status_code == 400 and escape(sentence) in answer.text
+    assert not Request.objects.exists()
+
+
+def test_only_the_privacy_team_files_and_only_with_an_acknowledgement(alice: Customer) -> None:
+    data = {**FORM, "customer_number": alice.reference}
+    for roles, acknowledged in ((("sales", "service", "accounting"), True), (("privacy",), False)):
+        name = f"dan{acknowledged}"
+        user = factories.staff(name, f"{name}@ilt.example", roles=roles, acknowledged=acknowledged)
+        assert pages.signed_in(user).post(f"{LIST}add/", data).status_code == 404
+    assert not Request.objects.exists()
+
+
+# The list -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_list_shows_open_requests_by_due_date_and_the_ended_on_demand(alice: Customer, carol: Client) -> None:
+    bob = factories.customer("Bob", "Baker", email="bob@example.com")
+    ended, early, late = filed(alice, "access"), filed(alice, received_on=date(2026, 11, 1)), filed(bob)
+    services.withdraw(ended, actor=PRIVACY, now=factories.NOW)
+    text = carol.get(LIST).text
+    assert ended.reference not in text
+    assert text.index(early.reference) < text.index(late.reference)
+    assert ended.reference in carol.get(f"{LIST}?work=ended").text
+    assert ended.reference in carol.get(f"{LIST}?work=all&kind__exact=access").text
+
+
+@pytest.mark.parametrize("spelling", ["{0}", "{1}", "alice@example.com"])
+def test_a_request_is_found_by_its_reference_however_spelled_and_by_address(
+    alice: Customer, carol: Client, spelling: str
+) -> None:
+    about, other = filed(alice), filed(factories.customer("Bob", "Baker", email="bob@example.com"))
+    services.withdraw(about, actor=PRIVACY, now=factories.NOW)
+    text = spelling.format(about.reference, about.reference.lower().replace("-", " "))
+    shown = carol.post(f"{LIST}search/", {"q": text}, follow=True).text
+    assert about.reference in shown and other.reference not in shown, "a search looks into ended ones, too"
+
+
+# Identity -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_shared_mailbox_is_settled_by_naming_the_person(alice: Customer, carol: Client) -> None:
+    factories.customer("Bob", "Baker", email="alice@example.com")
+    carol.post(f"{LIST}add/", {**FORM, "email": "alice@example.com"})
+    about = Request.objects.get()
+    assert about.subject_id is None
+    answer = take(carol, about, "identity", how="callback")
+    assert answer.status_code == 400 and "Say who it is" in answer.text
+    answer = take(carol, about, "identity", how="callback", customer_number=alice.reference)
+    about.refresh_from_db()
+    assert about.subject_id == alice.subject_id and about.state == State.IDENTITY and CODE.search(answer.text)
+    assert "Identity proved" in answer.text
+
+
+def test_a_decision_of_the_team_needs_its_reasons(alice: Customer, carol: Client) -> None:
+    about = filed(alice, identity="pending")
+    assert "needs its reasons" in take(carol, about, "identity", how="staff").text
+    take(carol, about, "identity", how="staff", note="Known for years.")
+    assert "Known for years." in carol.get(page_of(about)).text
+
+
+# Plan and confirmation ------------------------------------------------------------------------------------------------
+
+
+def planned(customer: Customer) -> Request:
+    about = filed(customer)
+    services.make_plan(about, actor=PRIVACY, now=factories.NOW)
+    return about
+
+
+def the_hash(browser: Client, about: Request) -> str:
+    found = re.search(r'name="plan_hash" value="([0-9a-f]{64})"', browser.get(f"{LIST}{about.pk}/step/confirm/").text)
+    assert found
+    return found[1]
+
+
+def test_the_plan_is_made_and_its_decisions_are_shown_with_reason_law_and_date(alice: Customer, carol: Client) -> None:
+    order = an_order(alice, invoiced=factories.TODAY, shipped=factories.TODAY, paid=factories.TODAY)
+    about = filed(alice)
+    assert re.search(r"The plan is made: \d+ to be erased, \d+ kept.", take(carol, about, "plan").text)
+    text = carol.get(page_of(about)).text
+    for part in ("To be erased", "Kept", f"Order {order.number}", "31 December 2033"):
+        assert part in text, part
+    for decision in about.decisions.all():
+        assert escape(decision.ground) in text and escape(decision.authority) in text
+    assert "Ring twice." not in text
+
+
+def test_confirming_shows_the_plan_first_and_looking_does_nothing(alice: Customer, carol: Client) -> None:
+    about = planned(alice)
+    text = carol.get(f"{LIST}{about.pk}/step/confirm/").text
+    assert "The plan" in text and f"Customer {alice.reference}" in text
+    about.refresh_from_db()
+    assert about.state == State.PLANNED
+    answer = take(carol, about, "confirm", plan_hash=the_hash(carol, about))
+    about.refresh_from_db()
+    assert about.state == State.CONFIRMED and "is being carried out" in answer.text
+    assert "confirm" not in steps(carol, about)
+
+
+def test_a_plan_that_changed_is_shown_again_and_nothing_is_done(alice: Customer, carol: Client) -> None:
+    about = planned(alice)
+    seen = the_hash(carol, about)
+    order = an_order(alice)
+    answer = take(carol, about, "confirm", plan_hash=seen)
+    assert answer.status_code == 400 and "The plan has changed since you saw it." in answer.text
+    assert f"Order {order.number}" in answer.text and seen not in answer.text
+    about.refresh_from_db()
+    assert about.state == State.PLANNED
+    take(carol, about, "confirm", plan_hash=the_hash(carol, about))
+    about.refresh_from_db()
+    assert about.state == State.CONFIRMED
+
+
+def test_without_a_hash_nothing_is_confirmed(alice: Customer, carol: Client) -> None:
+    about = planned(alice)
+    for data in ({}, {"plan_hash": ""}, {"plan_hash": "0" * 64}):
+        assert take(carol, about, "confirm", **data).status_code == 400
+    about.refresh_from_db()
+    assert about.state == State.PLANNED
+
+
+def test_a_copy_needs_no_confirmation(alice: Customer, carol: Client) -> None:
+    assert "confirm" not in steps(carol, filed(alice, "access"))
+
+
+# Other ways to end ----------------------------------------------------------------------------------------------------
+
+
+def test_a_refusal_needs_its_reason_and_the_person_is_told(alice: Customer, carol: Client) -> None:
+    about = planned(alice)
+    assert take(carol, about, "refuse", authority="Art. 12(5) GDPR", ground=" ").status_code == 400
+    answer = take(carol, about, "refuse", authority="Art. 12(5) GDPR", ground="You asked for the same last week.")
+    about.refresh_from_db()
+    assert about.state == State.REFUSED and "Refusal" in answer.text
+    with vault.internal():
+        text = Letter.objects.get(request=about, kind="refused").text
+    assert "You asked for the same last week." in text and "Art. 12(5) GDPR" in text
+
+
+def test_a_request_is_taken_back_for_the_person(alice: Customer, carol: Client) -> None:
+    about = planned(alice)
+    assert "is taken back" in take(carol, about, "withdraw").text
+    about.refresh_from_db()
+    assert about.state == State.WITHDRAWN
+    assert steps(carol, about) == set(), "nothing is left to be done"
+
+
+def test_a_parked_one_is_resumed_by_a_person(alice: Customer, carol: Client) -> None:
+    about = planned(alice)
+    services.confirm(about, about.plan_hash, actor=PRIVACY, now=factories.NOW)
+    Request.objects.filter(pk=about.pk).update(
+        state=State.PARKED, parked_from=State.CONFIRMED, last_error="OperationalError"
+    )
+    text = carol.get(page_of(about)).text
+    assert "It failed ten times and waits for you." in text and "OperationalError" in text
+    assert about.reference in carol.get("/admin/").text
+    assert f"{about.reference} goes on." in take(carol, about, "resume").text
+    about.refresh_from_db()
+    assert about.state == State.CONFIRMED
+
+
+def test_a_step_that_came_too_late_says_so(alice: Customer, carol: Client) -> None:
+    about = planned(alice)
+    services.withdraw(about, actor=PRIVACY, now=factories.NOW)
+    for step in ("confirm", "refuse", "withdraw", "resume", "plan", "identity", "nonsense"):
+        assert "This step is not possible now." in take(carol, about, step, plan_hash="0" * 64, ground="x").text
+    about.refresh_from_db()
+    assert about.state == State.WITHDRAWN
+
+
+def test_no_step_is_taken_by_another_role(alice: Customer) -> None:
+    about = planned(alice)
+    dan = pages.signed_in(factories.staff(roles=("sales", "service", "accounting")))
+    for step in ("confirm", "refuse", "withdraw", "plan", "hold", "posted"):
+        assert (
+            take(dan, about, step, plan_hash=about.plan_hash, ground="x", authority="Art. 12(5) GDPR").status_code
+            == 404
+        )
+    about.refresh_from_db()
+    assert about.state == State.PLANNED
+
+
+def test_without_an_acknowledgement_the_page_shows_dots_and_offers_nothing(alice: Customer) -> None:
+    about = planned(alice)
+    frank = pages.signed_in(factories.staff(roles=("privacy",), acknowledged=False))
+    text = frank.get(page_of(about)).text
+    assert "Archer" not in text and "alice@example.com" not in text and "••••" in text
+    assert "the file of the request cannot be opened" in text
+    assert steps(frank, about) == set()
+
+
+# Letters --------------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_lists_letters_and_never_their_content(alice: Customer, carol: Client) -> None:
+    about = filed(alice, identity="pending")
+    text = carol.get(page_of(about)).text
+    assert "One-time link to prove who asks" in text
+    assert "/privacy/link/" not in text
+    entry = AccessEntry.objects.filter(subject_id=alice.subject_id, role="privacy").last()
+    assert entry and not any("letter" in name for name in entry.envelopes)
+
+
+def test_only_a_letter_to_be_posted_can_be_read_and_marked(carol: Client) -> None:
+    person = factories.customer("Zoe", "Zander", email="")
+    about = filed(person)
+    letter = Letter.objects.get(request=about)
+    assert letter.by == Letter.By.POST
+    text = carol.get(f"{LIST}{about.pk}/letter/{letter.pk}/").text
+    with vault.internal():
+        assert about.reference in text and escape(letter.headline) in text
+    assert AccessEntry.objects.filter(subject_id=person.subject_id, envelopes__has_key="privacy.letter/letter").exists()
+    assert "The letter counts as posted today." in take(carol, about, "posted", letter=letter.pk).text
+    letter.refresh_from_db()
+    assert letter.sent_at == factories.NOW
+    assert carol.get(f"{LIST}{about.pk}/letter/{letter.pk}/").status_code == 404
+    assert "posted" not in steps(carol, about)
+
+
+def test_a_letter_by_mail_or_of_another_request_is_nobodys_to_read(alice: Customer, carol: Client) -> None:
+    about, other = filed(alice), filed(factories.customer("Zoe", "Zander", email=""))
+    by_mail, by_post = Letter.objects.get(request=about), Letter.objects.get(request=other)
+    assert carol.get(f"{LIST}{about.pk}/letter/{by_mail.pk}/").status_code == 404
+    assert carol.get(f"{LIST}{about.pk}/letter/{by_post.pk}/").status_code == 404
+    take(carol, other, "posted", letter=by_mail.pk)
+    by_mail.refresh_from_db()
+    assert by_mail.sent_at is None
+
+
+def test_an_interrupted_letter_goes_out_again_by_a_persons_decision(alice: Customer, carol: Client) -> None:
+    about = filed(alice)
+    assert "resend" not in steps(carol, about)
+    letter = Letter.objects.get(request=about)
+    Letter.objects.filter(pk=letter.pk).update(next_attempt_at=None, sending_at=factories.NOW, last_error="interrupted")
+    assert "not sent: interrupted" in carol.get(page_of(about)).text
+    assert "The letter goes out again." in take(carol, about, "resend", letter=letter.pk).text
+    letter.refresh_from_db()
+    assert letter.next_attempt_at == factories.NOW and letter.sending_at is None
+
+
+# Holds ----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_hold_on_a_record_of_the_person_changes_the_plan(alice: Customer, carol: Client) -> None:
+    order = an_order(alice)
+    about = planned(alice)
+    before = about.plan_hash
+    take(carol, about, "hold", record_id=order.pk, reason="claim", reference="C-77")
+    hold = Hold.objects.get()
+    assert hold.record_id == order.pk and hold.label == "orders.order"
+    take(carol, about, "plan")
+    about.refresh_from_db()
+    assert about.plan_hash != before
+    text = carol.get(page_of(about)).text
+    assert "Records under a hold" in text and f"Order {order.number}" in text
+
+
+def test_a_hold_on_somebody_elses_record_cannot_be_placed_from_here(alice: Customer, carol: Client) -> None:
+    bobs = an_order(factories.customer("Bob", "Baker", email="bob@example.com"))
+    answer = take(carol, planned(alice), "hold", record_id=bobs.pk, reason="claim")
+    assert answer.status_code == 400 and not Hold.objects.exists()
+
+
+def test_a_hold_is_placed_by_number_and_lifted(alice: Customer, carol: Client) -> None:
+    order = an_order(alice)
+    add = "/admin/privacy/hold/add/"
+    assert "No record has this number" in carol.post(add, {"number": "X-1", "reason": "claim"}).text
+    assert (
+        "letters, digits"
+        in carol.post(add, {"number": order.number, "reason": "claim", "reference": "Mr. Ärger!"}).text
+    )
+    answer = carol.post(add, {"number": order.number, "reason": "claim", "reference": "C-77"}, follow=True)
+    hold = Hold.objects.get()
+    assert f"Order {order.number}" in answer.text
+    assert f"Order {order.number}" in carol.get("/admin/privacy/hold/?in_force=yes").text
+    answer = carol.post(f"/admin/privacy/hold/{hold.pk}/step/lift/", {}, follow=True)
+    assert "The hold is lifted." in answer.text
+    hold.refresh_from_db()
+    assert hold.lifted_at == factories.NOW
+    assert "Hold lifted" in carol.get(f"/admin/privacy/hold/{hold.pk}/history/").text
+
+
+def test_without_an_acknowledgement_no_hold_is_placed(alice: Customer) -> None:
+    order = an_order(alice)
+    frank = pages.signed_in(factories.staff(roles=("privacy",), acknowledged=False))
+    answer = frank.post("/admin/privacy/hold/add/", {"number": order.number, "reason": "claim"})
+    assert answer.status_code in (400, 404) and not Hold.objects.exists()
+
+
+# Claimed addresses ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def review(alice: Customer) -> ClaimReview:
+    login = factories.login("quentin", "alice@example.com")
+    return ClaimReview.objects.create(user=login, customer=alice, reason="several", opened_at=factories.NOW)
+
+
+def decide(browser: Client, review: ClaimReview, step: str) -> Any:
+    return browser.post(f"/admin/accounts/claimreview/{review.pk}/step/{step}/", {}, follow=True)
+
+
+@pytest.mark.parametrize("role", ["sales", "privacy"])
+def test_a_claimed_address_is_accepted_and_the_login_sees_the_customer(
+    alice: Customer, review: ClaimReview, role: str
+) -> None:
+    dan = pages.signed_in(factories.staff("dan", "dan@ilt.example", roles=(role,)))
+    text = dan.get(f"/admin/accounts/claimreview/{review.pk}/change/").text
+    assert "Alice Archer" in text and ("quentin" in text) == (role == "privacy")
+    assert "The login is linked" in decide(dan, review, "accept").text
+    alice.refresh_from_db()
+    assert alice.user_id == review.user_id
+    assert "This step is not possible now." in decide(dan, review, "accept").text
+
+
+def test_a_claimed_address_is_refused_and_the_login_learns_nothing(
+    alice: Customer, review: ClaimReview, carol: Client
+) -> None:
+    assert "The claim is refused." in decide(carol, review, "refuse").text
+    alice.refresh_from_db()
+    review.refresh_from_db()
+    assert alice.user_id is None and review.outcome == ClaimReview.Outcome.REFUSED
+
+
+def test_a_claim_that_cannot_be_linked_says_why(alice: Customer, review: ClaimReview, carol: Client) -> None:
+    alice.user = factories.login("other", "other@example.com")
+    alice.save(update_fields=["user"])
+    answer = decide(carol, review, "accept")
+    assert answer.status_code == 400 and "This cannot be linked" in answer.text
+    review.refresh_from_db()
+    assert review.outcome == ClaimReview.Outcome.OPEN
+
+
+def test_service_and_the_unsigned_decide_no_claims(alice: Customer, review: ClaimReview) -> None:
+    for name, roles, acknowledged in (("dan", ("service", "accounting"), True), ("frank", ("privacy",), False)):
+        user = factories.staff(name, f"{name}@ilt.example", roles=roles, acknowledged=acknowledged)
+        decide(pages.signed_in(user), review, "accept")
+    alice.refresh_from_db()
+    assert alice.user_id is None
