@@ -6,7 +6,6 @@ from the range reserved for fiction, addresses end in .example. Passwords are dr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -63,10 +62,11 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What `load` did: whether it created the data, and the logins whose password is still to be changed."""
+    """What `load` did: whether it created the data, the logins whose password is still to be changed, the others' names."""
 
     created: bool
     logins: tuple[Login, ...]
+    in_use: tuple[str, ...] = ()
 
 
 def load(*, actor: Actor, now: datetime) -> Loaded:
@@ -78,23 +78,29 @@ def load(*, actor: Actor, now: datetime) -> Loaded:
     if not settings.DEMO:
         raise NotADemo("Demo data is loaded on the launcher's own servers only (DEMO).")
     if Customer.objects.filter(reference=MARK).exists():
-        return Loaded(created=False, logins=tuple(_new_passwords()))
+        return _renewed()
     company = _Demo(actor, now)
     with transaction.atomic():
         company.build()
     return Loaded(created=True, logins=tuple(company.logins))
 
 
-def _new_passwords() -> Iterator[Login]:
-    """Draw a password for each demo login whose holder has not chosen one yet."""
+def _renewed() -> Loaded:
+    """Draw a password for each demo login whose holder has not chosen one yet; one that was removed stays so."""
+    renewed: list[Login] = []
+    in_use: list[str] = []
     for username, role in (*CUSTOMERS, *STAFF):
         user = User.objects.named(username).first()
-        if user is None or not user.must_change_password:
+        if user is None:
+            continue
+        if not user.must_change_password:
+            in_use.append(username)
             continue
         password = logins.one_time_password()
         user.set_password(password)
         user.save(update_fields=["password"])
-        yield Login(role=role, username=username, password=password)
+        renewed.append(Login(role=role, username=username, password=password))
+    return Loaded(created=False, logins=tuple(renewed), in_use=tuple(in_use))
 
 
 class _Demo:

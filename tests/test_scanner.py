@@ -28,7 +28,9 @@ DISGUISES = {
     "dump of a bytea column": b"1\t\\\\x" + b"00".join([b"", EMAIL.encode().hex().encode()]) + b"\n",
     "base64": base64.b64encode(EMAIL.encode()),
     "base64 at an odd offset": base64.b64encode(b"x" + EMAIL.encode()),
-    "session (zlib, base64url, signed)": b"." + base64.urlsafe_b64encode(zlib.compress(json.dumps({"e": EMAIL}).encode())) + b":sig",
+    "session (zlib, base64url, signed)": b"."
+    + base64.urlsafe_b64encode(zlib.compress(json.dumps({"e": EMAIL}).encode()))
+    + b":sig",
     "gzip": gzip.compress(STREET.encode()),
     "zlib in the middle": b"\x00\x01junk" + zlib.compress(STREET.encode()) + b"tail",
     "JSON escapes": json.dumps({"street": STREET}).encode(),

@@ -151,14 +151,18 @@ def web_port(place: Place, wanted: int | None) -> int:
     return free_port(place.ports().get("web", DEFAULT_PORT))
 
 
-def demo_logins(place: Place, env: dict[str, str]) -> list[dict[str, str]]:
-    """Load the demo company once and return its logins; the passwords must be changed at the first login."""
-    marker = place.folder / "demo"
-    if not marker.exists():
-        write(marker, manage(env, "demo_data", "--json", what="Loading the demo data"))
-    content = json.loads(marker.read_text())
-    logins: list[dict[str, str]] = content["logins"] if isinstance(content, dict) else content
-    return logins
+@dataclass(frozen=True)
+class Demo:
+    """The demo's logins: those with a fresh one-time password, kept nowhere but here, and those in use."""
+
+    logins: list[dict[str, str]]
+    in_use: list[str]
+
+
+def load_demo(env: dict[str, str]) -> Demo:
+    """Load the demo company if it is not there, and draw new passwords for the logins that nobody has used."""
+    content = json.loads(manage(env, "demo_data", "--json", what="Loading the demo data"))
+    return Demo(content["logins"], content["in_use"])
 
 
 def start_site(place: Place, port: int | None) -> int:
@@ -179,10 +183,10 @@ def start_site(place: Place, port: int | None) -> int:
             site = Site(place, env, chosen)
             try:
                 site.start()
-                logins = demo_logins(place, env) if servers else []
+                demo = load_demo(env) if servers else None
                 site.wait_until_healthy(interrupted)
                 if not interrupted():
-                    announce(url, logins)
+                    announce(url, demo)
                 stay(site, servers, interrupted)
             finally:
                 site.stop()
@@ -200,16 +204,21 @@ def interruptible(interrupted: Interruption) -> Iterator[None]:
             raise
 
 
-def announce(url: str, logins: list[dict[str, str]]) -> None:
+def announce(url: str, demo: Demo | None) -> None:
     """Print the address and the demo's logins."""
     say(f"\nReady: {url}/   (Ctrl-C or `./run stop` ends it)")
-    if not logins:
+    if demo is None:
         say("The first login is made by `./run manage create_staff`.")
         return
-    say("\n  One-time passwords of the demo, to be changed at the first login:\n")
-    width = max(len(login["username"]) for login in logins)
-    for login in logins:
-        say(f"  {login['username']:<{width}}  {login['password']}  {login.get('role', '')}".rstrip())
+    if demo.logins:
+        say("\n  One-time passwords of the demo, to be changed at the first login:\n")
+    width = max((len(login["username"]) for login in demo.logins), default=0)
+    for login in demo.logins:
+        say(f"  {login['username']:<{width}}  {login['password']}  {login['role']}")
+    for username in demo.in_use:
+        say(f"  {username} has chosen a password of their own.")
+    if demo.logins:
+        say("\n  They stand nowhere else: whatever is not used by the next start gets a new one then.")
 
 
 def stay(site: Site, servers: Servers | None, interrupted: Callable[[], bool]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from ilt_site.launcher import Problem, binaries
 
-OURS = ("lock", "ports", "secrets", "prepared", "demo", "logs", "state", "servers")
+OURS = ("lock", "ports", "secrets", "prepared", "logs", "state", "servers")
 LOG_BYTES = 5_000_000
 PASSWORDS = ("superuser", "owner", "app", "keystore", "broker", "secret_key", "metrics_token")
 

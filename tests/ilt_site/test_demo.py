@@ -105,6 +105,7 @@ def test_a_second_run_creates_nothing_and_renews_unused_passwords_only(loaded: d
     assert counts() == before
     assert "carol" not in {one.username for one in again.logins}
     assert len(again.logins) == 5
+    assert again.in_use == ("carol",)
     alice = next(one for one in again.logins if one.username == "alice")
     assert User.objects.named("alice").get().check_password(alice.password)
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -111,7 +112,7 @@ class Running:
             return error.code, error.read().decode()
 
 
-def start(folder: Path, port: int, *, until: str = "One-time passwords", **extra: str) -> Running:
+def start(folder: Path, port: int, *, until: str = "They stand nowhere else", **extra: str) -> Running:
     """Start the site and wait until it has printed its address and what comes after it."""
     process = subprocess.Popen(
         command("--data", str(folder), "--port", str(port)),
@@ -344,6 +345,32 @@ def test_kill_9_leaves_nothing_and_the_data_is_there_afterwards(site: Running) -
     assert wait_for(lambda: not processes_of(site.folder), 5)
 
 
+def logins(output: str) -> dict[str, str]:
+    return dict(re.findall(r"^  (\w+) +(\w{4}(?:-\w{4})+)  \w+$", output, re.MULTILINE))
+
+
+def test_a_restart_draws_new_passwords_for_unused_logins_only_and_writes_none_down(site: Running) -> None:
+    code = (
+        "from accounts.models import User; alice = User.objects.named('alice').get(); "
+        "alice.must_change_password = False; alice.save(update_fields=['must_change_password'])"
+    )
+    assert run("--data", str(site.folder), "manage", "shell", "--no-imports", "-c", code).returncode == 0
+    running = start(site.folder, site.port)
+    try:
+        first, second = logins(site.output), logins(running.output)
+        assert list(first) == ["alice", "bob", "carol", "dan", "erin", "pat"]
+        assert list(second) == ["bob", "carol", "dan", "erin", "pat"]
+        assert not set(first.values()) & set(second.values())
+        assert "alice has chosen a password of their own." in running.output
+        for path in site.folder.rglob("*"):
+            if path.is_file():
+                content = path.read_bytes()
+                assert not [name for name, one in {**first, **second}.items() if one.encode() in content], path
+    finally:
+        running.process.terminate()
+        running.process.wait(60)
+
+
 def test_stop_ends_a_restarted_site_and_reset_removes_it(site: Running) -> None:
     running = start(site.folder, site.port)
     assert wait_for(lambda: running.get("/health/") == (200, "ok\n"), 20)
@@ -387,7 +414,6 @@ def test_given_servers_are_used_and_none_is_started(tmp_path: Path) -> None:
             assert wait_for(lambda: site.get("/health/") == (200, "ok\n"), 20)
             assert "Demo" not in site.output
             assert not (folder / "servers").exists()
-            assert not (folder / "demo").exists()
             lines = [(Path("/proc") / str(pid) / "cmdline").read_bytes() for pid in processes_of(folder)]
             assert not [line for line in lines if b"bin/postgres" in line or b"valkey" in line]
             with own.connect("ilt") as connection, connection.cursor() as cursor:

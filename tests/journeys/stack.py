@@ -20,6 +20,7 @@ import redis
 from ilt_site.launcher import binaries
 from tests.ilt_site.test_launcher import Running, free_port, run, start
 
+LOGIN = re.compile(r"^  (\w+) +(\w{4}(?:-\w{4})+)  (\w+)$", re.MULTILINE)
 CSRF = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
 NEW_PASSWORD = "a new phrase only for this test"
 
@@ -51,7 +52,7 @@ def manage(running: Running, *arguments: str, stdin: str | None = None) -> subpr
 
 def passwords(running: Running) -> dict[str, str]:
     """Return the demo's one-time passwords by user name."""
-    return {login["username"]: login["password"] for login in json.loads((running.folder / "demo").read_text())["logins"]}
+    return {username: password for username, password, role in LOGIN.findall(running.output)}
 
 
 class Browser:
@@ -99,14 +100,27 @@ def stored(running: Running) -> dict[str, bytes]:
     programs = binaries.embedded(lambda: running.folder)
     for database in ("ilt", "ilt_keystore"):
         environment = {**os.environ, "PGPASSWORD": running.secrets["superuser"]}
-        command = [str(programs.postgres / "pg_dump"), "-h", "127.0.0.1", "-p", str(running.ports["postgres"]), "-U", "postgres", database]
+        command = [
+            str(programs.postgres / "pg_dump"),
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(running.ports["postgres"]),
+            "-U",
+            "postgres",
+            database,
+        ]
         found[f"dump of {database}"] = subprocess.run(command, env=environment, check=True, capture_output=True).stdout
     client = redis.Redis(port=running.ports["valkey"], password=running.secrets["broker"])
     for key in client.scan_iter(count=1000):
         found[f"valkey {len(found)}"] = key + b"\n" + _value(client, key)
     for path in sorted(running.folder.rglob("*")):
-        # The cluster's own files hold what the dumps hold, in pages; `secrets` and `demo` hold no personal data.
-        if path.is_file() and "postgres" not in path.relative_to(running.folder).parts[:-1] and path.stat().st_size < 100 << 20:
+        # The cluster's own files hold what the dumps hold, in pages; `secrets` holds no personal data.
+        if (
+            path.is_file()
+            and "postgres" not in path.relative_to(running.folder).parts[:-1]
+            and path.stat().st_size < 100 << 20
+        ):
             found[f"file {path.relative_to(running.folder)}"] = path.read_bytes()
     return found
 

@@ -54,7 +54,11 @@ def test_the_copy_is_whole_and_only_about_this_person(everybody: None) -> None:
     # The person with the most orders, a contact of a company with a card on file, and one in another alphabet's accents.
     chosen = [
         max(people, key=lambda row: len(by_customer.get(row["customer_ref"], []))),
-        next(row for row in people if row["company"] and any(o["card_number"] for o in by_customer.get(row["customer_ref"], []))),
+        next(
+            row
+            for row in people
+            if row["company"] and any(o["card_number"] for o in by_customer.get(row["customer_ref"], []))
+        ),
         next(row for row in people if not row["first_name"].isascii() and row["customer_ref"] in by_customer),
     ]
     for row in chosen:
@@ -67,7 +71,9 @@ def test_the_copy_is_whole_and_only_about_this_person(everybody: None) -> None:
         missing = [place for place, value in enumerate(own) if value not in found]
         assert missing == []
         amounts = {text for text in found if re.fullmatch(r"-?\d+(\.\d+)?", text)}
-        assert {Decimal(order["total"]) for order in by_customer[row["customer_ref"]]} <= {Decimal(one) for one in amounts}
+        assert {Decimal(order["total"]) for order in by_customer[row["customer_ref"]]} <= {
+            Decimal(one) for one in amounts
+        }
         every_byte = b"\n".join(archive.read(name) for name in archive.namelist()).decode()
         for other in people:
             if other["customer_ref"] != row["customer_ref"]:
@@ -81,7 +87,10 @@ def test_the_page_has_each_point_of_article_15(everybody: None) -> None:
     customer = Order.objects.exclude(customer__company=None).order_by("number").first().customer
     page = copy_for(customer).read("index.html").decode()
     parts = re.split(r'<h2 id="[a-z]+">\(([a-h])\) ', page)
-    sections = {letter: re.sub(r"<[^>]+>", " ", text.split("<h2")[0]).lower() for letter, text in zip(parts[1::2], parts[2::2], strict=True)}
+    sections = {
+        letter: re.sub(r"<[^>]+>", " ", text.split("<h2")[0]).lower()
+        for letter, text in zip(parts[1::2], parts[2::2], strict=True)
+    }
     assert sorted(sections) == list("abcdefgh")
     for letter, words in {
         "a": ["deliver", "billing"],

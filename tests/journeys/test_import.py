@@ -43,7 +43,10 @@ def test_opened_by_the_gate_every_row_equals_the_file(imported: None) -> None:
             (address,) = customer.addresses.all()
             stored = {
                 **{name: getattr(customer, name) for name in ("title", "first_name", "last_name", "email", "phone")},
-                **{name: getattr(address, name) for name in ("street", "street2", "city", "region", "postal_code", "country")},
+                **{
+                    name: getattr(address, name)
+                    for name in ("street", "street2", "city", "region", "postal_code", "country")
+                },
                 "company": customer.company.name if customer.company else "",
                 "since": customer.since.isoformat(),
             }
@@ -57,7 +60,10 @@ def test_opened_by_the_gate_every_row_equals_the_file(imported: None) -> None:
                 "channel": order.channel,
                 "placed_on": order.placed_on.isoformat(),
                 "shipped_on": order.shipped_on.isoformat(),
-                **{f"ship_{part}": getattr(order, f"ship_{part}") for part in ("street", "street2", "city", "region", "postal_code", "country")},
+                **{
+                    f"ship_{part}": getattr(order, f"ship_{part}")
+                    for part in ("street", "street2", "city", "region", "postal_code", "country")
+                },
             }
             wrong += [(row["order_number"], name) for name, value in stored.items() if row[name] != value]
             wrong += [
@@ -70,8 +76,13 @@ def test_opened_by_the_gate_every_row_equals_the_file(imported: None) -> None:
                 (payment,) = order.payments.all()
                 if payment.last_four != row["card_number"][-4:]:
                     wrong.append((row["order_number"], "card_number"))
-            stored_lines = [(one.product.sku, one.description, one.quantity, one.unit_price) for one in order.lines.all()]
-            file_lines = [(one["sku"], one["product"], int(one["quantity"]), Decimal(one["unit_price"])) for one in lines[order.number]]
+            stored_lines = [
+                (one.product.sku, one.description, one.quantity, one.unit_price) for one in order.lines.all()
+            ]
+            file_lines = [
+                (one["sku"], one["product"], int(one["quantity"]), Decimal(one["unit_price"]))
+                for one in lines[order.number]
+            ]
             if stored_lines != file_lines:
                 wrong.append((order.number, "lines"))
     assert wrong == []

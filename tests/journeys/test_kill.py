@@ -122,7 +122,10 @@ def test_killed_at_each_checkpoint_it_ends_executed_once(beat: Celery, tmp_path:
     )  # fmt: skip
     try:
         waiting = {case.checkpoint: tmp_path / "held" / f"held-{case.checkpoint}-{case.request.pk}" for case in cases}
-        until(lambda: all(marker.exists() for marker in waiting.values()), lambda: [n for n, m in waiting.items() if not m.exists()])
+        until(
+            lambda: all(marker.exists() for marker in waiting.values()),
+            lambda: [n for n, m in waiting.items() if not m.exists()],
+        )
         assert not Request.objects.filter(state="closed").exists()
         between = next(case for case in cases if case.checkpoint == "between_commits")
         keys = DataKey.objects.filter(record=between.customer, envelope="account")
@@ -139,7 +142,10 @@ def test_killed_at_each_checkpoint_it_ends_executed_once(beat: Celery, tmp_path:
         with gate.acting(PAT):
             services.confirm(request, request.plan_hash, actor=PAT, now=timezone.now())
         open_ones = Request.objects.exclude(state="closed").exclude(kind="access", state="replied")
-        until(lambda: not open_ones.exists(), lambda: list(open_ones.values_list("state", "step", "attempts", "last_error")))
+        until(
+            lambda: not open_ones.exists(),
+            lambda: list(open_ones.values_list("state", "step", "attempts", "last_error")),
+        )
     finally:
         second.kill()
 
@@ -148,7 +154,11 @@ def test_killed_at_each_checkpoint_it_ends_executed_once(beat: Celery, tmp_path:
         assert request.tries[case.step] >= 2, case.checkpoint
         steps = list(RequestEvent.objects.filter(request=request, kind="step").values_list("step", flat=True))
         assert len(steps) == len(set(steps)), case.checkpoint
-        answers = Letter.objects.filter(request=request).exclude(kind__in=["acknowledgement"]).exclude(kind__startswith="link")
+        answers = (
+            Letter.objects.filter(request=request)
+            .exclude(kind__in=["acknowledgement"])
+            .exclude(kind__startswith="link")
+        )
         assert answers.count() == 1, (case.checkpoint, list(answers.values_list("kind", flat=True)))
         assert answers.get().attempts == 1
         tombstones = Tombstone.objects.filter(reference=request.reference).count()

@@ -54,7 +54,9 @@ def worked(site: Running, tmp_path_factory: pytest.TempPathFactory) -> Running:
     visitor = stack.Browser(site)
     visitor.get("/accounts/signup/")
     password = secrets.token_urlsafe(20)
-    assert visitor.post(username=CANARIES["user"], email=CANARIES["email"], password1=password, password2=password) == 200
+    assert (
+        visitor.post(username=CANARIES["user"], email=CANARIES["email"], password1=password, password2=password) == 200
+    )
     visitor.get("/accounts/login/")
     visitor.post(login=CANARIES["user"], password="not the password at all")
     visitor.get("/privacy/ask/")
@@ -68,7 +70,7 @@ def worked(site: Running, tmp_path_factory: pytest.TempPathFactory) -> Running:
     assert row["customer_ref"] in carol.page
     assert carol.post("/admin/accounts/customer/search/", q=CANARIES["query"]) == 200
     assert carol.post("/admin/accounts/customer/search/", q=row["email"]) == 200
-    link = carol.page.split('/admin/accounts/customer/')[-1]
+    link = carol.page.split("/admin/accounts/customer/")[-1]
     number = next(part for part in carol.page.split("/admin/accounts/customer/") if part[36:44] == "/change/")[:36]
     assert link
     assert carol.get(f"/admin/accounts/customer/{number}/change/") == 200
@@ -88,12 +90,18 @@ def worked(site: Running, tmp_path_factory: pytest.TempPathFactory) -> Running:
 
     bad = tmp_path_factory.mktemp("bad") / "customers.csv"
     header = files.CUSTOMERS.read_text().splitlines()[0]
-    bad.write_text(f"{header}\nX1,,,{CANARIES['bad']},Last,not-an-address-{CANARIES['bad']},1,a,,b,MA,1,US,no,2020-01-01\n")
+    bad.write_text(
+        f"{header}\nX1,,,{CANARIES['bad']},Last,not-an-address-{CANARIES['bad']},1,a,,b,MA,1,US,no,2020-01-01\n"
+    )
     failed = stack.manage(site, "import_customers", str(bad))
     assert failed.returncode == 1
     assert CANARIES["bad"] not in failed.stdout + failed.stderr
 
-    with site.connect("ilt_app", "app", "ilt") as connection, connection.cursor() as cursor, pytest.raises(psycopg2.Error):
+    with (
+        site.connect("ilt_app", "app", "ilt") as connection,
+        connection.cursor() as cursor,
+        pytest.raises(psycopg2.Error),
+    ):
         cursor.execute("SELECT %s::int", [CANARIES["note"]])
 
     filed = stack.report(
@@ -142,7 +150,9 @@ def test_the_same_scan_finds_each_planted_leak(worked: Running) -> None:
             cursor.executemany("INSERT INTO leak VALUES (%s, %s, %s)", leaks)
     client = redis.Redis(port=worked.ports["valkey"], password=worked.secrets["broker"])
     client.set(f"cache:login:{planted[10]}", 1)
-    client.rpush("celery-leak", json.dumps({"body": base64.b64encode(json.dumps([[planted[11]], {}]).encode()).decode()}))
+    client.rpush(
+        "celery-leak", json.dumps({"body": base64.b64encode(json.dumps([[planted[11]], {}]).encode()).decode()})
+    )
     with (worked.folder / "logs" / "worker.log").open("a") as log:
         log.write(json.dumps({"event": "mail.sent", "to": planted[12]}) + "\n")
     leaked = worked.folder / "state" / "leaked.csv.gz"

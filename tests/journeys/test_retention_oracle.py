@@ -52,7 +52,9 @@ def imported(db: None) -> dict[str, date]:
     """Everything of the files, and until when each order has to be kept by the file's own ship date."""
     importing.customers()
     importing.orders()
-    return {row["order_number"]: date(int(row["shipped_on"][:4]) + YEARS_KEPT, 12, 31) for row in files.rows(files.ORDERS)}
+    return {
+        row["order_number"]: date(int(row["shipped_on"][:4]) + YEARS_KEPT, 12, 31) for row in files.rows(files.ORDERS)
+    }
 
 
 def test_every_order_of_the_file_is_judged_as_its_ship_date_says(imported: dict[str, date]) -> None:
@@ -71,7 +73,7 @@ def test_every_order_of_the_file_is_judged_as_its_ship_date_says(imported: dict[
             wrong.append(numbers[one.record_id])
     assert len(facts) == 1110
     assert wrong == []
-    assert {until for until in imported.values()} >= {date(2025, 12, 31), date(2026, 12, 31), date(2031, 12, 31)}
+    assert set(imported.values()) >= {date(2025, 12, 31), date(2026, 12, 31), date(2031, 12, 31)}
 
 
 def test_what_was_asked_for_goes_by_itself_when_its_day_has_come(imported: dict[str, date]) -> None:
@@ -86,7 +88,9 @@ def test_what_was_asked_for_goes_by_itself_when_its_day_has_come(imported: dict[
     for customer in asked:
         asking.erase(customer)
 
-    kept = Decision.objects.filter(label="orders.order", envelope="order", action="keep").values_list("record_id", "until")
+    kept = Decision.objects.filter(label="orders.order", envelope="order", action="keep").values_list(
+        "record_id", "until"
+    )
     assert {own[record]: until for record, until in kept} == {n: until for n, until in ends.items() if n not in past}
     assert sealed_orders(ends) == set(ends) - past
     # What is kept is the invoice alone: where it was sent, and the person's account, are gone.

@@ -29,10 +29,12 @@ class Command(BaseCommand):
             raise SystemExit(REFUSED) from None
         logins = [{"role": one.role, "username": one.username, "password": one.password} for one in loaded.logins]
         if options["json"]:
-            self.stdout.write(json.dumps({"created": loaded.created, "logins": logins}))
+            self.stdout.write(json.dumps({"created": loaded.created, "logins": logins, "in_use": loaded.in_use}))
             return
         self.stdout.write("The demo company is loaded." if loaded.created else "The demo company was loaded before.")
         if logins:
             self.stdout.write("One-time passwords (to be changed at the first login):")
         for one in logins:
             self.stdout.write(f"  {one['role']:<11} {one['username']:<7} {one['password']}")
+        for username in loaded.in_use:
+            self.stdout.write(f"{username} has chosen a password of their own.")
