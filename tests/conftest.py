@@ -22,6 +22,17 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Stop before the first test when the project does not pass its own checks: an undeclared field, an unsealed datum."""
+    from django.core import checks
+
+    errors = [error for error in checks.run_checks() if error.is_serious()]
+    if errors:
+        pytest.exit(
+            "The project's own checks fail:\n" + "\n".join(map(str, errors)), returncode=pytest.ExitCode.TESTS_FAILED
+        )
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give every test that uses a database both of them (a customer's keys live in the second), and the mark `debian`."""
     for item in items:

@@ -1,0 +1,92 @@
+"""The house rules hold, and breaking one stops `./test` itself (shown in a copy of the project)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDERS = ("ilt_site", "accounts", "privacy", "orders", "rma", "templates", "static")
+FILES = ("manage.py", "pyproject.toml", "tests/__init__.py", "tests/conftest.py", "tests/test_house.py")
+LINT = Path(sys.executable).with_name("lint-imports")
+
+
+def lint(folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    return subprocess.run(
+        [str(LINT), "--no-cache"], cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+def test_imports_point_right_only() -> None:
+    done = lint(ROOT)
+    assert done.returncode == 0, done.stdout
+
+
+# --- Breaking a rule ---------------------------------------------------------------------------------------------
+
+
+def append(path: str, text: str) -> Callable[[Path], None]:
+    def change(copy: Path) -> None:
+        with (copy / path).open("a") as file:
+            file.write(text)
+
+    return change
+
+
+def replace(path: str, old: str, new: str, then: Callable[[Path], None] | None = None) -> Callable[[Path], None]:
+    def change(copy: Path) -> None:
+        file = copy / path
+        text = file.read_text()
+        assert text.count(old) == 1, path
+        file.write_text(text.replace(old, new))
+        if then:
+            then(copy)
+
+    return change
+
+
+SKU = '    sku = models.CharField("SKU", max_length=40, unique=True)\n'
+OWNER = SKU + '    owner_name = models.CharField(max_length=40, default="")\n'
+DECLARED = 'model=Product,\n        title="Product",\n'
+DATUM = DECLARED + '        data={"owner_name": Datum("Owner", "name", ("orders",), "the person")},\n'
+
+BREACHES = {
+    "an undeclared field": (replace("orders/models.py", SKU, OWNER), "privacy.E"),
+    "a personal field that is not sealed": (
+        replace("orders/models.py", SKU, OWNER, replace("orders/personal_data.py", DECLARED, DATUM)),
+        "privacy.E",
+    ),
+    "an import upwards": (append("privacy/subjects.py", "\n\ndef up() -> None:\n    import rma.states\n"), "The house"),
+}
+
+
+@pytest.mark.parametrize("breach", BREACHES)
+def test_a_breach_of_the_house_rules_stops_the_tests(breach: str, tmp_path: Path) -> None:
+    change, said = BREACHES[breach]
+    copy = tmp_path / "copy"
+    for part in FOLDERS:
+        shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
+    (copy / "tests").mkdir()
+    for name in FILES:
+        shutil.copy(ROOT / name, copy / name)
+    command = [sys.executable, "-m", "pytest", "-q", "-k", "imports_point_right", "tests/test_house.py"]
+    environment = {**os.environ, "PYTHONPATH": str(copy)}
+
+    def run() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command, cwd=copy, env=environment, capture_output=True, text=True, check=False, timeout=180
+        )
+
+    before = run()
+    assert before.returncode == 0, before.stdout + before.stderr
+    change(copy)
+    after = run()
+    assert after.returncode == 1, after.stdout + after.stderr
+    assert said in after.stdout + after.stderr
