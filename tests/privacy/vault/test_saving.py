@@ -148,7 +148,7 @@ def test_an_opened_copy_is_sealed_for_itself(alice: Person, work: unit.Unit) -> 
     assert again(alice).email == "alice@x.example"
 
 
-@pytest.mark.parametrize("new_pk", [None, uuid4()])
+@pytest.mark.parametrize("new_pk", [None, uuid4()], ids=["none", "another"])
 def test_an_unopened_copied_row_is_refused(new_pk, alice: Person) -> None:
     copied = again(alice)
     copied.pk = new_pk
