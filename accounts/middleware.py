@@ -1,5 +1,5 @@
-"""Between the gate and the pages: how old a session may be, whose password must change, and where the login's own
-pages may look up an address."""
+"""Between the gate and the pages: how old a session may be, whose password must change, who needs a second factor, and
+where the login's own pages may look up an address."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
+from allauth.mfa.models import Authenticator
+from allauth.mfa.utils import is_mfa_enabled
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import resolve_url
@@ -26,7 +29,8 @@ def at_login() -> bool:
 
 
 class LoginMiddleware:
-    """Ends sessions that are idle or too old, and leads the holder of a one-time password to choosing a new one."""
+    """Ends sessions that are idle or too old, and leads the holder of a one-time password to choosing a new one, and
+    staff without a second factor to setting one up before any page of the back office (P45)."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -49,7 +53,22 @@ class LoginMiddleware:
             allowed = {reverse("account_change_password"), reverse("account_logout"), reverse("account_reauthenticate")}
             if request.path not in allowed:
                 return HttpResponseRedirect(reverse("account_change_password"))
+        if self._lacks_second_factor(request):
+            messages.info(request, "The back office needs a second factor. Set it up here, then open the page again.")
+            return HttpResponseRedirect(reverse("mfa_activate_totp"))
         return None
+
+    def _lacks_second_factor(self, request: HttpRequest) -> bool:
+        """Say whether this is a page of the back office, asked for by staff who sign in with a password alone."""
+        place = request.resolver_match
+        return (
+            settings.STAFF_SECOND_FACTOR
+            and place is not None
+            and "admin" in place.app_names
+            and request.user.is_authenticated
+            and request.user.is_staff
+            and not is_mfa_enabled(request.user, [Authenticator.Type.TOTP])
+        )
 
     def _is_over(self, request: HttpRequest) -> bool:
         """Say whether the session was idle or open for too long, and note that it is in use."""

@@ -264,6 +264,7 @@ MFA_ALLOW_UNVERIFIED_EMAIL = (
 )
 SESSION_IDLE_AGE = 30 * 60
 STAFF_SESSION_AGE = 8 * 3600
+STAFF_SECOND_FACTOR = env.bool("STAFF_SECOND_FACTOR", default=not DEMO)  # in a demo a visitor may look around without
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"  # sealed, as sessions are
 # --- end of the allauth section --------------------------------------------------------------------------------
 

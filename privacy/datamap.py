@@ -23,12 +23,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
 from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist
-from django.db import models
+from django.db import connection, models
+from django.db.models import Value
 from django.utils.module_loading import autodiscover_modules
 
 if TYPE_CHECKING:
@@ -203,10 +205,39 @@ def for_label(label: str) -> Declaration:
 
 
 def records_of(subject: UUID) -> Iterator[tuple[Declaration, models.QuerySet[Any]]]:
-    """Yield each declaration that leads to a subject, with its rows about `subject` (Art. 15, 17)."""
+    """Yield each declaration that has rows about `subject`, with these rows (Art. 15, 17)."""
+    found = labels_of(subject)
     for declaration in declarations():
-        if declaration.is_personal and declaration.subject_path is not None:
+        if declaration.is_personal and declaration.label in found:
             yield declaration, declaration.rows_of(subject)
+
+
+def labels_of(subject: UUID) -> frozenset[str]:
+    """Return the labels of the declarations that have any row about `subject`, impersonal ones too; one query."""
+    if not _declarations:
+        return frozenset()
+    statement, values = _look(len(_declarations))
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [subject if value == _SOMEBODY else value for value in values])
+        return frozenset(label for (label,) in cursor)
+
+
+_SOMEBODY = UUID(int=0)
+
+
+@cache
+def _look(count: int) -> tuple[str, tuple[Any, ...]]:
+    """Return the statement of `labels_of` for somebody, made once for so many declarations: it is the same for everybody."""
+    looks = [
+        declaration.rows_of(_SOMEBODY)
+        .order_by()
+        .annotate(declared=Value(declaration.label))
+        .values_list("declared")[:1]
+        for declaration in declarations()
+        if declaration.subject_path is not None
+    ]
+    statement, values = looks[0].union(*looks[1:], all=True).query.sql_with_params()
+    return statement, tuple(values)
 
 
 # Reading models ------------------------------------------------------------------------------------------------------

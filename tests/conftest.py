@@ -19,6 +19,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
     # Passwords of tests are no secrets: Argon2 would be most of the suite's time. It stays second, so that it is known.
     settings.PASSWORD_HASHERS.insert(0, "django.contrib.auth.hashers.MD5PasswordHasher")
+    settings.STAFF_SECOND_FACTOR = False  # the tests of the login turn it on
     settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 
 

@@ -112,23 +112,39 @@ def key_ring() -> str:
     return ring.new().as_json()
 
 
+def passes(arguments: list[str]) -> list[list[str]]:
+    """Return the pytest runs to make: the one asked for, or all tests, those that break things alone and last."""
+    if arguments:
+        return [arguments]
+    processes = str(min(os.cpu_count() or 1, 4))
+    return [["-q", "-n", processes, "--dist", "loadfile", "-m", "not fault"], ["-q", "-m", "fault"]]
+
+
 def main(arguments: list[str]) -> int:
-    """Run pytest with the arguments given; returns its exit code."""
+    """Run pytest with the arguments given, without any over everything; returns its exit code, that of the first failure."""
     interrupted: list[int] = []
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, lambda received, _: interrupted.append(received))
     with servers() as made:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "pytest", *arguments],
-            cwd=ROOT,
-            env=environment(made),
-            preexec_fn=dying_with(signal.SIGKILL),
-        )
-        while (code := process.poll()) is None:
-            if interrupted:
-                process.send_signal(signal.SIGINT if interrupted[0] == signal.SIGINT else signal.SIGTERM)
-                interrupted.clear()
-            time.sleep(0.05)
+        codes = [_pytest(one, environment(made), interrupted) for one in passes(arguments)]
+    return next((code for code in codes if code), 0)
+
+
+def _pytest(arguments: list[str], env: dict[str, str], interrupted: list[int]) -> int:
+    if interrupted:
+        return 128 + interrupted[0]
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "pytest", *arguments],
+        cwd=ROOT,
+        env=env,
+        preexec_fn=dying_with(signal.SIGKILL),
+    )
+    passed_on = False
+    while (code := process.poll()) is None:
+        if interrupted and not passed_on:
+            process.send_signal(signal.SIGINT if interrupted[0] == signal.SIGINT else signal.SIGTERM)
+            passed_on = True
+        time.sleep(0.05)
     return code if code >= 0 else 128 - code
 
 

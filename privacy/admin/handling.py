@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from privacy import datamap
 from privacy.admin.work import Step, date_input
+from privacy.mailbox import MailboxField
 from privacy.models import Hold, Letter, Request
 from privacy.requests import assessment, identity
 from privacy.requests.models import Channel
@@ -71,7 +72,7 @@ class FileRequest(Numbered):
     kind = forms.ChoiceField(choices=Request.Kind.choices, label="What is asked for")
     channel = forms.ChoiceField(choices=CHANNELS, label="How it reached us")
     received_on = forms.DateField(widget=date_input(), label="Received on")
-    email = forms.EmailField(
+    email = MailboxField(
         required=False, max_length=254, label="E-mail address for the answer",
         help_text="Empty: the address on file, or by post.", widget=forms.EmailInput(attrs={"autocomplete": "off"}),
     )  # fmt: skip

@@ -12,7 +12,7 @@ from privacy.requests.models import Decision, Export, Request
 from privacy.retention import holds, rules
 from privacy.retention.assess import assess
 from privacy.retention.facts import Facts
-from privacy.retention.gather import gather
+from privacy.retention.gather import with_flags
 from privacy.retention.verdict import Verdict
 
 # What requests themselves make: not judged record by record. The plan names the file and the token as what is left over;
@@ -42,12 +42,11 @@ def facts_of(subject: UUID, *, whole: bool = False) -> list[Facts]:
     The access log is not judged line by line: each line ends three years after it was written.
     """
     found: list[Facts] = []
-    schedule = rules.load()
     for declaration, rows in datamap.records_of(subject):
         if declaration.facts is None or (declaration.label in OUTSIDE and not whole) or declaration.label == ACCESS_LOG:
             continue
-        found += gather(declaration, rows.iterator(chunk_size=500), schedule)
-    return found
+        found += map(declaration.facts, rows.iterator(chunk_size=500))
+    return with_flags(found, rules.load())
 
 
 def pins_of(records: Iterable[Facts]) -> dict[tuple[UUID, str], date | None]:

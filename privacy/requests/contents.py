@@ -80,15 +80,12 @@ class Row:
 
 def kinds(subject: UUID) -> list[Kind]:
     """Return the kinds of record that lead to `subject` and of which there are any, those the map calls impersonal too."""
-    found = []
-    for declaration in datamap.declarations():
-        if declaration.subject_path is None:
-            continue
-        rows = declaration.rows_of(subject)
-        columns = _columns(declaration)
-        if columns and rows.exists():
-            found.append(Kind(declaration, rows, columns))
-    return found
+    found = datamap.labels_of(subject)
+    return [
+        Kind(declaration, declaration.rows_of(subject), columns)
+        for declaration in datamap.declarations()
+        if declaration.label in found and (columns := _columns(declaration))
+    ]
 
 
 def _columns(declaration: Declaration) -> list[tuple[str, str]]:

@@ -24,18 +24,19 @@ def gather(declaration: Declaration, rows: Iterable[Any], schedule: Schedule) ->
     """
     if declaration.facts is None:
         return []
-    found = [declaration.facts(row) for row in rows]
-    asking = {
-        facts.subject_id
-        for facts in found
-        if facts.subject_id is not None and any(schedule[name].person_flags for name in facts.data)
-    }
-    if not asking:
+    return with_flags([declaration.facts(row) for row in rows], schedule)
+
+
+def with_flags(found: list[Facts], schedule: Schedule) -> list[Facts]:
+    """Return the facts with what the other apps say of the same people, where a class asks for it; few queries."""
+    asking = [any(schedule[name].person_flags for name in facts.data) for facts in found]
+    subjects = {facts.subject_id for facts, asks in zip(found, asking, strict=True) if asks and facts.subject_id}
+    if not subjects:
         return found
-    flags = datamap.flags_of(asking)
+    flags = datamap.flags_of(subjects)
     return [
         replace(facts, flags=facts.flags | flags.get(facts.subject_id, frozenset()))
-        if facts.subject_id in asking
+        if asks and facts.subject_id is not None
         else facts
-        for facts in found
+        for facts, asks in zip(found, asking, strict=True)
     ]

@@ -59,7 +59,7 @@ def find(reference: str) -> Found:
     reference = reference.strip()
     if (number := _uuid(reference)) is not None:
         matches = [Found(one, number) for one in _holdable() if _rows(one).filter(pk=number).exists()]
-    elif not reference or "\0" in reference:
+    elif not reference or not reference.isprintable():
         matches = []
     else:
         matches = [
@@ -89,13 +89,13 @@ def place(label: str, record_id: UUID, *, reason: str, reference: str = "", acto
         if not _rows(declaration).select_for_update().filter(pk=record_id).values_list("pk").first():
             raise RecordNotFound("No record has this number.")
         standing = {"label": label, "record_id": record_id, "reason": reason, "reference": reference}
-        if existing := Hold.objects.filter(**standing, lifted_at__isnull=True).first():
-            return existing
         hold = Hold(**standing, placed_at=now, placed_by=_by(actor))
         try:
             hold.full_clean(validate_unique=False, validate_constraints=False)
         except ValidationError as error:
             raise BadHold("; ".join(error.messages)) from None
+        if existing := Hold.objects.filter(**standing, lifted_at__isnull=True).first():
+            return existing
         hold.save(force_insert=True)
         audit.record("hold.placed", actor=actor, now=now, record=(label, record_id), reason=reason, reference=reference)
     return hold
@@ -109,7 +109,7 @@ def lift(label: str, record_id: UUID, *, reference: str | None = None, actor: Ac
     with transaction.atomic():
         holds = Hold.objects.select_for_update().filter(label=label, record_id=record_id, lifted_at__isnull=True)
         if reference is not None:
-            holds = holds.filter(reference=reference)
+            holds = holds.filter(reference=reference) if reference.isprintable() else holds.none()
         lifted = list(holds)
         if not lifted:
             raise NothingHeld("There is no such hold in force on this record.")

@@ -2,7 +2,10 @@
 
 import base64
 import json
+import os
 import re
+import subprocess
+import sys
 import time
 import zlib
 from typing import Any
@@ -253,6 +256,51 @@ def test_a_second_factor_is_asked_for_and_its_secret_is_sealed(client: Client, a
     three_minutes_later()
     client.post(reverse("mfa_authenticate"), {"code": code_of(secret)})
     assert is_in(client)
+
+
+@pytest.fixture
+def carol() -> User:
+    return factories.staff("carol", "carol@ilt.example", roles=("privacy",))
+
+
+BACK_OFFICE = ("/admin/", "/admin/accounts/customer/", "/admin/privacy/request/add/")
+
+
+@pytest.mark.parametrize("path", BACK_OFFICE)
+def test_staff_set_up_a_second_factor_before_any_page_of_the_back_office(
+    client: Client, carol: User, settings: Any, path: str
+) -> None:
+    settings.STAFF_SECOND_FACTOR = True
+    client.force_login(carol)
+    for answer in (client.get(path), client.post(path, {"q": "alice"})):
+        assert (answer.status_code, answer["Location"]) == (302, reverse("mfa_activate_totp"))
+    shown = client.post(reverse("account_reauthenticate"), {"password": PASSWORD, "next": reverse("mfa_activate_totp")})
+    assert "The back office needs a second factor." in client.get(shown["Location"]).content.decode()
+    assert client.get("/account/").status_code == 200, "their own pages stay open"
+    switch_on_totp(client)
+    assert client.get(path).status_code == 200
+
+
+@pytest.mark.parametrize("path", BACK_OFFICE)
+def test_where_no_second_factor_is_asked_for_staff_can_look_around(client: Client, carol: User, path: str) -> None:
+    client.force_login(carol)
+    assert client.get(path).status_code == 200
+
+
+def test_a_customer_is_led_to_no_second_factor(client: Client, alice: User, settings: Any) -> None:
+    settings.STAFF_SECOND_FACTOR = True
+    client.force_login(alice)
+    assert client.get("/account/").status_code == 200
+    assert "login" in client.get("/admin/")["Location"]
+
+
+@pytest.mark.parametrize(("demo", "forced"), [("true", "False"), ("false", "True")])
+def test_only_a_demo_leaves_the_second_factor_to_the_visitor(demo: str, forced: str) -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", "from ilt_site import settings; print(settings.STAFF_SECOND_FACTOR)"],
+        env={**os.environ, "DEMO": demo}, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert told.stdout.strip() == forced
 
 
 # --- nothing in clear ------------------------------------------------------------------------------------------------

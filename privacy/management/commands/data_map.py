@@ -17,7 +17,7 @@ DONE, BAD, USAGE = 0, 1, 2
 
 
 class Command(BaseCommand):
-    help = "Print the data map as JSON or as a page. Exit codes: 0 done, 1 the file cannot be written, 2 usage."
+    help = "Print the data map as JSON or as a page; writes nothing but --out FILE. Exit codes: 0 done, 1 the file cannot be written, 2 usage."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--format", choices=("json", "md"), default="md")

@@ -91,5 +91,6 @@ class Command(BaseCommand):
             return
         for one in shown:
             title = datamap.for_label(str(one["label"])).title
-            self.stdout.write(f"{title} {one['record']}: {one['reason']} {one['case']}, since {one['placed_at']}")
+            case = f", case {one['case']}" if one["case"] else ""
+            self.stdout.write(f"{title} {one['record']}: {one['reason']}{case}, since {one['placed_at']}")
         self.stdout.write(f"{len(shown)} in force.")

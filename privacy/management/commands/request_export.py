@@ -16,8 +16,8 @@ from privacy.requests.models import Request
 
 class Command(BaseCommand):
     help = (
-        "Writes the finished copy to a new file that only you can read; never overwrites, always audited and in the person's "
-        "access log. Exit codes: 0 done, 1 bad data, 2 usage, 3 refused by rule (no copy yet, expired, file exists)."
+        "Writes the finished copy to a new file that only you can read; never overwrites. Counts as fetched: audited, in the "
+        "person's access log, and the request is closed. Exit codes: 0 done, 1 bad data, 2 usage, 3 refused by rule (no copy yet, expired, file exists)."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

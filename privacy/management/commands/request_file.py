@@ -9,9 +9,11 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from privacy import mailbox
 from privacy.gate.system import system, system_actor
 from privacy.requests import assessment, identity, services
 from privacy.requests.models import Channel, Request
@@ -39,9 +41,21 @@ def _stdin(text: str) -> str:
     return text
 
 
+def _check(email: str) -> None:
+    """Raise CommandError when what came on standard input is no address; it is not repeated."""
+    if not email:
+        raise CommandError("No address on standard input.", returncode=1)
+    try:
+        mailbox.validate(email)
+    except ValidationError:
+        raise CommandError("That is not an e-mail address.", returncode=1) from None
+
+
 class Command(BaseCommand):
     help = (
-        "Files a request for a copy or for erasure on behalf of a person. Exit codes: 0 done, 1 bad data, 2 usage, "
+        "Files a request for a copy or for erasure on behalf of a person: writes the request, its clock and an "
+        "acknowledgement to the person; adds the receipt to a request of the same kind that is still open. A copy is made "
+        "by itself once identity is proved; an erasure waits for request_run. Exit codes: 0 done, 1 bad data, 2 usage, "
         "3 refused by rule."
     )
 
@@ -63,8 +77,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         now = timezone.now()
         email = sys.stdin.readline().strip() if options["email"] else ""
-        if options["email"] and not email:
-            raise CommandError("No address on standard input.", returncode=1)
+        if options["email"]:
+            _check(email)
         subject = self._subject(options["customer"]) if options["customer"] else identity.only_subject_of(email)
         actor = system_actor("erasure", kind="operator")
         try:

@@ -15,7 +15,8 @@ from privacy.requests.models import Request
 
 class Command(BaseCommand):
     help = (
-        "Shows the plan of a request and its hash. Exit codes: 0 done, 1 no such request, 2 usage, 3 refused by rule."
+        "Shows what a request would do to each record, and the hash of this plan; keeps the plan with the request and changes "
+        "no record. Exit codes: 0 done, 1 no such request, 2 usage, 3 refused by rule."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -17,7 +17,7 @@ from privacy.requests.models import Request, State
 class Command(BaseCommand):
     help = (
         "Confirms the plan of a request (--plan HASH: exactly this one; --yes: the one it has now) and carries it out in this "
-        "process, with or without a worker. Exit codes: 0 done, 1 it failed, 2 usage, 3 refused by rule."
+        "process, with or without a worker: makes the copy, or erases for good, and answers the person. Exit codes: 0 done, 1 it failed, 2 usage, 3 refused by rule."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -33,6 +33,8 @@ class Command(BaseCommand):
             request = services.find(reference)
         except Request.DoesNotExist:
             raise CommandError("No request has this reference.", returncode=1) from None
+        if not request.is_open:
+            raise CommandError(f"This request is {request.get_state_display()}: nothing is left to do.", returncode=3)
         self._confirm(request, options["plan"])
         word = "" if options["queue"] else self._run(request)
         request.refresh_from_db()

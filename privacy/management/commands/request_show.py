@@ -13,7 +13,7 @@ from privacy.requests.models import Request
 
 
 class Command(BaseCommand):
-    help = "Shows a request: state, dates, decisions, steps. Exit codes: 0 done, 1 no such request, 2 usage."
+    help = "Shows a request: state, dates, decisions, steps. Changes nothing. Exit codes: 0 done, 1 no such request, 2 usage."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("reference", metavar="REF")

@@ -14,8 +14,8 @@ from privacy.retention import rules, sweep
 class Command(BaseCommand):
     help = (
         "Arms the sweep: from now on it erases every night what has outlived its reason. Look at `retention_sweep "
-        "--dry-run` first. Also says, after a jump of the clock, that the clock is right. Exit codes: 0 done, 1 the "
-        "schedule cannot be used."
+        "--dry-run` first. Also says, after a jump of the clock, that the clock is right. Erases nothing itself. "
+        "Exit codes: 0 done, 1 the schedule cannot be used, 2 usage."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

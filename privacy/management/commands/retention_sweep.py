@@ -23,7 +23,8 @@ def _day(text: str) -> date:
 
 class Command(BaseCommand):
     help = (
-        "Ends the records that have outlived their reason by the retention schedule. Exit codes: 0 done, 1 the "
+        "Ends the records that have outlived their reason by the retention schedule: erases for good, warns people whose "
+        "account ends soon, and tells those whose kept data have ended. With --dry-run it changes nothing. Exit codes: 0 done, 1 the "
         "schedule cannot be used, 2 usage, 3 refused (not armed, clock jumped, future day, already running)."
     )
 

@@ -17,6 +17,7 @@ from django.core.management import CommandError, call_command, load_command_clas
 from django.utils import timezone
 
 from privacy import audit, datamap
+from privacy.requests import execute, export
 from privacy.requests.models import Export, Request
 from tests.orders.factories import an_order
 from tests.privacy.requests.conftest import with_letters
@@ -106,7 +107,9 @@ def test_an_address_is_read_from_standard_input_only(records, monkeypatch) -> No
     assert Request.objects.get().subject_id == records.subject_id
 
 
-@pytest.mark.parametrize("typed", ["", "\n", "nonsense\n", "a@b.example\x00\n"])
+@pytest.mark.parametrize(
+    "typed", ["", "\n", "nonsense\n", "a@b.example\x00\n", "\udcff\udcfe@b.example\n", "a" * 300_000 + "@b.example\n"]
+)
 def test_bad_addresses_are_bad_data(db, monkeypatch, typed) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
     assert code("request_file", "--kind", "access", "--email", "-", "--channel", "email") == 1
@@ -135,6 +138,42 @@ def test_usage_bad_data_and_refusals_have_their_codes(records) -> None:
     pending = filing(records, "erasure", "pending")["reference"]
     assert code("request_plan", pending) == 3
     assert code("request_run", pending, "--yes") == 3
+
+
+def test_what_is_no_text_is_bad_data_too(records) -> None:
+    """Bytes that are no UTF-8 reach a command as lone surrogates, which no database takes."""
+    reference = filing(records, "erasure")["reference"]
+    for name, *words in (
+        ("request_show", "\udcff"),
+        ("request_file", "--kind", "access", "--channel", "phone", "--customer", "x\udcff"),
+        ("hold", "x\udcff"),
+        ("hold", records.reference, "--case", "x\udcff"),
+    ):
+        assert code(name, *words) == 1, name
+    assert code("hold", records.reference, "--lift", "--case", "x\udcff") == 3
+    assert code("request_run", reference, "--plan", "x\udcff") == 3
+
+
+def test_nothing_is_left_to_run_of_a_request_that_ended(records) -> None:
+    reference = filing(records, "erasure")["reference"]
+    assert command("request_run", reference, "--yes")["state"] == "closed"
+    assert code("request_run", reference, "--yes") == 3
+
+
+@pytest.mark.parametrize("started", [False, True])
+def test_a_copy_is_made_by_run_whether_or_not_a_worker_has_begun(records, started) -> None:
+    request = Request.objects.get(reference=filing(records, "access")["reference"])
+    if started:
+        assert execute.advance(request.pk, now=timezone.now()) == "ended", "planned and confirmed; the copy comes next"
+    assert command("request_run", request.reference, "--yes")["steps"][1]["done_at"]
+    assert export.live(request) is not None
+
+
+def test_help_says_what_each_command_changes() -> None:
+    for name in ("request_plan", "request_show", "retention_sweep"):
+        assert "change" in load_command_class("privacy", name).help.lower(), name
+    for name in ("request_run", "retention_sweep"):
+        assert "for good" in load_command_class("privacy", name).help, name
 
 
 def test_another_hash_is_refused(records) -> None:

@@ -6,6 +6,7 @@ import dataclasses
 import threading
 from datetime import date, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import connection, connections
@@ -32,7 +33,7 @@ class Killed(BaseException):
 def kill_at(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the next process that reaches the checkpoint die there."""
 
-    def reach(reached: str) -> None:
+    def reach(reached: str, request: UUID | None = None) -> None:
         if reached == name:
             monkeypatch.undo()
             raise Killed

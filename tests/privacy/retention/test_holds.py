@@ -46,7 +46,9 @@ def test_a_record_is_found_by_what_people_call_it() -> None:
         assert (found.declaration.label, found.record_id) == (label, pk)
 
 
-@pytest.mark.parametrize("name", ["", "  ", "NOBODY", "\0", "x" * 10_000, "ad6a80eb-7a97-4709-9566-d39f97b3cf74", "%", "'"])
+@pytest.mark.parametrize(
+    "name", ["", "  ", "NOBODY", "\0", "x" * 10_000, "ad6a80eb-7a97-4709-9566-d39f97b3cf74", "%", "'"]
+)
 def test_what_nobody_has_is_not_found(name: str) -> None:
     held_order()
     with pytest.raises(holds.RecordNotFound):

@@ -71,7 +71,9 @@ def test_a_wrapped_key_moved_to_another_row_does_not_open(alice: Person, bob: Pe
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("change", [{"owner_id": uuid4(), "owner_kind": "subject"}, {"commitment": bytes(16)}], ids=["owner", "commitment"])
+@pytest.mark.parametrize(
+    "change", [{"owner_id": uuid4(), "owner_kind": "subject"}, {"commitment": bytes(16)}], ids=["owner", "commitment"]
+)
 def test_a_changed_owner_or_commitment_does_not_open(change: dict, alice: Person, work: unit.Unit) -> None:
     DataKey.objects.filter(record=alice.pk, envelope="note").update(**change)
     assert isinstance(again(alice).note, vault.Foreign)
