@@ -1,15 +1,21 @@
-"""Walk the URL map and knock at every door: which patterns there are, what answers, and what the answer shows."""
+"""Walk the URL map and knock at every door as everybody: which patterns there are, what answers, what the answer shows."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from http.cookies import SimpleCookie
+from typing import Any, Protocol
 
+from django.core.cache import cache
 from django.http.response import HttpResponseBase
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from tests import pages
+from tests.journeys.everybody import Everybody, Person
+
+ACTORS = ("anonymous", "alice", "bob", "carol", "erin", "pat")
 BACK_OFFICE_LOGIN = "/admin/login/"
 REDIRECTS = {"/accounts/login/": "login", "/accounts/reauthenticate/": "again"}
 _ARGUMENT = re.compile(r"<(?:\w+:)?\w+>|\(\?P<\w+>[^)]*\)")
@@ -55,3 +61,52 @@ def knock(browser: Client, method: str, path: str, data: Any = None) -> tuple[st
 def _everything(answer: HttpResponseBase) -> str:
     body = b"".join(answer.streaming_content) if answer.streaming else answer.content
     return f"{answer.headers}\n{body.decode(errors='replace')}"
+
+
+class Line(Protocol):
+    """A pattern of the URL map with the names of what goes into it: "order", "=ship" for a word, "-" for nothing."""
+
+    @property
+    def pattern(self) -> str: ...
+    @property
+    def arguments(self) -> str: ...
+
+
+class House:
+    """Everybody's browsers at one set of doors; a browser is used for one request, so that none changes the next."""
+
+    def __init__(self, world: Everybody) -> None:
+        self.world = world
+        self._cookies: dict[str, Any] = {"anonymous": Client().cookies}
+        for name in ACTORS[1:]:
+            user = getattr(world, name)
+            user = user.user if isinstance(user, Person) else user
+            self._cookies[name] = pages.signed_in(user, again=True).cookies
+
+    def browser(self, name: str, **options: Any) -> Client:
+        """Return a fresh browser of somebody who is signed in and entered the password just now."""
+        cache.clear()  # limits count from zero
+        browser = Client(**options)
+        browser.cookies = SimpleCookie(self._cookies[name])
+        return browser
+
+    def path(self, row: Line, whose: Person | None = None) -> str:
+        """Return a path of a pattern, filled with the numbers of bob's records unless told otherwise."""
+        if row.arguments == "-":
+            return filled(row.pattern)
+        return filled(row.pattern, *(self._argument(one, whose or self.world.bob) for one in row.arguments.split(",")))
+
+    def _argument(self, name: str, whose: Person) -> str:
+        match name:
+            case "customer":
+                return str(whose.customer.pk)
+            case "product":
+                return str(whose.records["order"].lines.get().product_id)
+            case "certificate":
+                return str(whose.records[name].number)
+            case "token" | "spent":
+                return str(whose.records[name])
+            case _ if name.startswith("="):
+                return name[1:]
+            case _:
+                return str(whose.records[name].pk)

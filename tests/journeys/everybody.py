@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import string
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
@@ -21,7 +22,7 @@ from django.db import transaction
 from accounts.models import ClaimReview, Company, Customer, User
 from orders.services import Card
 from privacy import datamap, vault
-from privacy.models import OneTimeLink, Request
+from privacy.models import Letter, OneTimeLink, Request
 from privacy.requests import execute, identity, services
 from privacy.retention import holds
 from privacy.vault import SealedModel
@@ -161,7 +162,9 @@ def _requests(person: Person) -> dict[str, Any]:
         while execute.run(filed.pk, clock=lambda: NOW, pause=lambda: None) == "ended":
             pass  # a plan that needs no confirmation ends a round, not the request
         found[kind] = Request.objects.get(pk=filed.pk)
-    found["letter"] = found["access"].letters.first()
+    # As if there were no address to mail to: a letter that waits to be printed is shown to the privacy team.
+    found["letter"] = found["access"].letters.get(kind="acknowledgement")
+    Letter.objects.filter(pk=found["letter"].pk).update(by=Letter.By.POST, next_attempt_at=None)
     for name in ("token", "spent"):
         found[name] = identity.make_link(found["erasure"], OneTimeLink.Purpose.RESULT, now=NOW)
     identity.use(found["spent"], now=NOW)
@@ -198,9 +201,10 @@ def _plant(person: Person, records: Iterable[Any]) -> None:
 
 def _text(name: str) -> str:
     number = next(_digits)
+    word = "".join(secrets.choice(string.ascii_lowercase) for _ in range(10))  # no digits: no run of them is a card's
     match name:
         case "email" | "to" | "requester_email":
-            return f"c{secrets.token_hex(5)}@canary.example"
+            return f"c{word}@canary.example"
         case "phone":
             return f"978-{secrets.randbelow(10**7):07d}"
         case "ssn":
@@ -210,9 +214,9 @@ def _text(name: str) -> str:
         case "expiry":
             return f"12/20{number % 100:02d}"
         case "token":
-            return f"tok_{secrets.token_hex(8)}"
+            return f"tok_{word}"
         case _:
-            return f"Cn{secrets.token_hex(5)}"
+            return f"Cn{word}"
 
 
 def _with(outcome: Any, text: str) -> Any:

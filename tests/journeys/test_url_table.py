@@ -1,64 +1,304 @@
-import pytest, time, time_machine
-from django.test import Client
-from django.core.cache import cache
-from tests import factories, pages
-from tests.journeys import everybody, doors
-pytestmark = pytest.mark.django_db
+"""Shown 6: who may do what at every URL. alice never reads, lists, exports, changes or erases what is bob's; bob does.
 
-FILL = {
- "/account/addresses/<uuid:pk>/": "address", "/account/addresses/<uuid:pk>/remove/":"address","/account/freight/<uuid:pk>/remove/":"freight",
- "/orders/<uuid:pk>/":"order", "/rma/<uuid:pk>/":"rma","/rma/<uuid:pk>/step/":"rma","/rma/<uuid:pk>/message/":"rma","/rma/certificates/<slug:number>/":"certificate",
- "/privacy/held/<str:label>/":"=orders.order","/privacy/requests/new/<str:kind>/":"=access","/privacy/requests/<uuid:pk>/":"access",
- "/privacy/requests/<uuid:pk>/confirm/":"erasure","/privacy/requests/<uuid:pk>/withdraw/":"erasure","/privacy/requests/<uuid:pk>/export/":"access","/privacy/link/<str:token>/":"token",
-}
-ADM={"privacy/hold":"hold","privacy/request":"access","orders/product":"product","orders/order":"order","rma/rma":"rma","accounts/customer":"customer","accounts/company":"company","accounts/communication":"communication","accounts/claimreview":"review"}
-def test_x(settings, tmp_path):
-    settings.EXPORT_DIR = str(tmp_path)
-    with time_machine.travel(factories.NOW, tick=False):
-        w = everybody.arrive()
-        t=time.perf_counter()
-        rec = w.bob.records
-        def val(n):
-            if n.startswith("="): return n[1:]
-            if n=="customer": return str(w.bob.customer.pk)
-            if n=="product": return str(rec["order"].lines.get().product_id)
-            r=rec[n]
-            return r if isinstance(r,str) else r.number if n=="certificate" else str(r.pk)
-        who={"anon":Client(),"alice":pages.signed_in(w.alice.user,again=True),"bob":pages.signed_in(w.bob.user,again=True),
-          "carol":pages.signed_in(w.carol,again=True),"erin":pages.signed_in(w.erin,again=True),"pat":pages.signed_in(w.pat,again=True)}
-        out=[]
-        for p in doors.patterns():
-            args=[]
-            n=len(doors._ARGUMENT.findall(p))
-            f=FILL.get(p)
-            if f: args=[val(f)]
-            elif p.startswith("/admin/"):
-                for k,v in ADM.items():
-                    if p.startswith("/admin/"+k+"/"):
-                        args=[val(v)]
-                if n==0: args=[]
-                if n==2 and args: args=args+["access"]
-                if "letter_id" in p: args=[val("access"),val("letter")]
-                if "/r/" in p: args=["1",val("order")]
-                if "app_label" in p: args=["orders"]
-                if "<url>" in p: args=["nothing"]
-                if "step/<" in p: args[1]={"privacy/hold":"lift","privacy/request":"withdraw"}.get(p[7:].split("/<")[0],"ship" if "order" in p else "message" if "rma" in p else "close" if "commun" in p else "accept")
-            elif "uidb36" in p: args=["1","set"]
-            elif n==1: args=["key"]
-            path=doors.filled(p,*args)
-            row=[]
-            for m in ("GET","POST"):
-              for name,b in who.items():
-                cache.clear()
-                with everybody.undone():
-                    c=Client(); c.cookies=type(b.cookies)(b.cookies.output(header="",sep=";")) if False else b.cookies.copy()
-                    try:
-                        st,text=doors.knock(c,m,path)
-                    except Exception as e:
-                        st,text=type(e).__name__+str(e)[:60],""
-                    seen={x.label+"/"+x.envelope for x in w.bob.seen_in(text)}
-                    row.append(st+("!" if seen else ""))
-                    if seen and name=="alice": print("LEAK",path,seen)
-            out.append(f"{p:70} {' '.join(f'{x:5}' for x in row)}")
-        print("\n".join(out)); print(time.perf_counter()-t)
-    assert 0
+`url_table.txt` has a line for each pattern of the URL map and the outcome of a GET for everybody; `*` says that bob's
+canaries are in the answer, no `*` that none of them is. `effects.py` has each POST that changes something, with its
+positive control.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from django.conf import settings as configured
+from django.db import connections
+
+from privacy import datamap
+from privacy.gate import matrix
+from privacy.models import AccessEntry
+from privacy.vault import SealedModel
+from tests.journeys import doors, everybody, importing
+from tests.journeys.doors import ACTORS, House
+from tests.journeys.effects import SESSION, WITHOUT, Effect, effects
+from tests.journeys.everybody import Person, undone
+
+pytestmark = [pytest.mark.django_db, pytest.mark.journey]
+
+ROLES = {"carol": "sales", "erin": "accounting", "pat": "privacy"}
+METHODS = ("HEAD", "POST", "PUT", "DELETE")
+# Who looked, and that a session was used, is written whatever the outcome.
+LOGS = {"privacy_access_entry", AccessEntry._meta.db_table}
+TRACES = LOGS | {"accounts_session"}
+
+
+class Row(NamedTuple):
+    """One line of the table."""
+
+    pattern: str
+    arguments: str
+    methods: str
+    outcomes: dict[str, str]
+
+    @property
+    def names_a_record(self) -> bool:
+        """Whether the URL has the number of one of bob's records in it."""
+        return any(not one.startswith("=") for one in self.arguments.split(",") if one not in ("-", "token", "product"))
+
+
+def _read() -> list[Row]:
+    lines = Path(__file__).with_name("url_table.txt").read_text().splitlines()
+    rows = []
+    for pattern, arguments, methods, *outcomes in (line.split() for line in lines if not line.startswith("#")):
+        rows.append(Row(pattern, arguments, methods, dict(zip(ACTORS, outcomes, strict=True))))
+    return rows
+
+
+TABLE = _read()
+
+
+def changed(before: dict[str, str], after: dict[str, str]) -> list[str]:
+    return sorted(table for table in after if after[table] != before.get(table))
+
+
+# The table itself -----------------------------------------------------------------------------------------------------
+
+
+def test_every_url_has_a_line_in_the_table() -> None:
+    walked, written = list(doors.patterns()), [row.pattern for row in TABLE]
+    assert [one for one in walked if one not in written] == [], "URLs nobody decided who may use"
+    assert [one for one in written if one not in walked] == [], "lines about URLs that are gone"
+    assert len(set(written)) == len(written)
+    print(f"{len(written)} URLs x {len(ACTORS)} people")
+
+
+def test_in_the_table_alice_never_gets_in_where_a_record_of_bobs_is_named() -> None:
+    named = [row for row in TABLE if row.names_a_record]
+    assert len(named) > 50
+    assert [row.pattern for row in named if row.outcomes["alice"] not in ("404", "405")] == []
+    assert [row.pattern for row in named if row.outcomes["anonymous"] not in ("login", "405")] == []
+
+
+def test_every_url_that_takes_a_post_has_its_effect_or_a_reason(house: House) -> None:
+    known = {one.pattern for one in effects(house.world)} | set(WITHOUT)
+    # Lists, histories and doors of Django's admin answer a POST as a GET or lead on; the walks below hold them to it.
+    takers = [row.pattern for row in TABLE if row.methods != "GET" and not row.pattern.startswith("/admin/")]
+    assert [one for one in takers if one not in known] == []
+    assert [one for one in known if one not in {row.pattern for row in TABLE}] == []
+
+
+def test_each_sealed_field_of_a_person_has_a_canary(house: House) -> None:
+    world = house.world
+    planted = {(one.label, one.envelope, one.field) for one in world.bob.canaries}
+    declared = {
+        (one.label, envelope, name)
+        for one in datamap.declarations()
+        if issubclass(one.model, SealedModel) and one.subject_path is not None
+        for envelope, names in one.model.envelopes().items()
+        for name in names
+    }
+    assert declared - planted == set()
+    assert not {one.text for one in world.alice.canaries} & {one.text for one in world.bob.canaries}
+
+
+# Reading --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ACTORS)
+def test_everybody_gets_at_each_url_what_the_table_says(house: House, name: str) -> None:
+    bob, wrong = house.world.bob, []
+    before = importing.fingerprint(TRACES)
+    for row in TABLE:
+        outcome, shown = doors.knock(house.browser(name), "GET", house.path(row))
+        seen = bob.seen_in(shown)
+        if (found := outcome + "*" * bool(seen)) != row.outcomes[name]:
+            wrong.append(f"{row.pattern}: {found}, not {row.outcomes[name]}")
+        if surprise := {one[:3] for one in seen if not _may_read(name, one)}:
+            wrong.append(f"{row.pattern}: shows {surprise}")
+        if name != "alice" and (
+            surprise := {one[:3] for one in house.world.alice.seen_in(shown) if not _may_read(name, one, "alice")}
+        ):
+            wrong.append(f"{row.pattern}: shows {surprise} of alice's")
+    assert not wrong, "\n".join(wrong)
+    assert changed(before, importing.fingerprint(TRACES)) == [], "something was done by merely looking"
+
+
+def _may_read(name: str, canary: everybody.Canary, whose: str = "bob") -> bool:
+    if name == whose:
+        return True
+    anybody, _ = matrix.rights(frozenset({ROLES[name]} if name in ROLES else ()), False, "read")
+    return (canary.label, canary.envelope) in anybody
+
+
+def test_bob_sees_every_kind_of_his_data_in_the_portal(house: House) -> None:
+    """The other half of the walk: the canaries that alice never sees are on pages that exist."""
+    seen: set[everybody.Canary] = set()
+    for row in TABLE:
+        if "*" in row.outcomes["bob"]:
+            seen |= house.world.bob.seen_in(doors.knock(house.browser("bob"), "GET", house.path(row))[1])
+    seen |= house.world.bob.seen_in(_copy(house, "bob"))
+    kinds = {(one.label, one.envelope) for one in house.world.bob.canaries}
+    # Of a social security number only that it is on file; of the employer nothing is the person's own.
+    assert kinds - {(one.label, one.envelope) for one in seen} == {("accounts.tax_identifier", "ssn")}
+
+
+def _copy(house: House, name: str) -> str:
+    """Return all text in the copy that somebody downloads from bob's request."""
+    path = f"/privacy/requests/{house.world.bob.records['access'].pk}/export/"
+    with undone():
+        answer = house.browser(name).post(path)
+        assert answer.status_code == 200
+        archive = zipfile.ZipFile(io.BytesIO(b"".join(answer.streaming_content)))
+        return "\n".join(archive.read(one).decode() for one in archive.namelist())
+
+
+def test_no_staff_page_with_bobs_record_is_alices_by_a_detour(house: House) -> None:
+    """Django's own side doors: pop-ups, look-ups, sorting and narrowing by hand, next pages, a slash too few."""
+    bob = house.world.bob
+    order, customer = bob.records["order"], bob.customer
+    for path in (
+        f"/admin/orders/order/{order.pk}/change/?_popup=1", "/admin/orders/order/?_to_field=id&_popup=1", f"/admin/orders/order/?q={order.number}",
+        f"/admin/autocomplete/?app_label=accounts&model_name=customer&field_name=company&term={order.number}", f"/admin/orders/order/{order.pk}",
+        f"/admin/accounts/customer/?id={customer.pk}", f"/orders/?page=1&customer={customer.pk}", f"/rma/?subject={bob.subject}",
+        f"/privacy/held/?subject={bob.subject}", f"/privacy/held/orders.order/?subject={bob.subject}&page=1", f"/privacy/openings/?subject={bob.subject}&page=1",
+        f"/privacy/requests/?subject={bob.subject}", f"/account/details/?user={bob.user.pk}", f"/orders/{order.pk}", f"/orders/{order.number}/",
+        f"/orders/{str(order.pk).upper()}/", f"/privacy/requests/{bob.records['access'].reference}/", f"/privacy/link/{bob.records['spent']}/",
+    ):  # fmt: skip
+        for name in ("alice", "anonymous"):
+            answer = house.browser(name).get(path, follow=True)
+            assert not bob.seen_in(answer.text), path
+            assert order.number not in answer.text or order.number in path, path
+
+
+# Writing --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["alice", "anonymous"])
+def test_no_method_reaches_bobs_records_and_the_answer_is_as_for_nothing_there(house: House, name: str) -> None:
+    bob, wrong, count = house.world.bob, [], 0
+    data = {one.pattern + one.arguments: one.data for one in effects(house.world)}
+    before = importing.fingerprint(TRACES)
+    for row in (row for row in TABLE if row.names_a_record):
+        nothing = re.sub(
+            r"[0-9a-f]{8}-[0-9a-f-]{27}|CAL-\d{4}-\d+", "01890000-0000-7000-8000-000000000000", house.path(row)
+        )
+        for method in METHODS:
+            given = data.get(row.pattern + row.arguments)
+            outcome, shown = doors.knock(house.browser(name), method, house.path(row), given)
+            as_nothing, _ = doors.knock(house.browser(name), method, nothing, given)
+            count += 1
+            refusals = ("404", "405") if name == "alice" else ("login", "405")
+            if outcome not in refusals or outcome != as_nothing or bob.seen_in(shown):
+                wrong.append(f"{method} {row.pattern}: {outcome}, for nothing {as_nothing}, shows {bob.seen_in(shown)}")
+        if before != (before := importing.fingerprint(TRACES)):
+            wrong.append(f"{row.pattern}: something changed")
+    assert not wrong, "\n".join(wrong)
+    print(f"{count} requests by {name} at bob's records")
+
+
+def test_who_may_change_something_does_and_nobody_else(house: House) -> None:
+    before, wrong = importing.fingerprint(LOGS), []
+    for effect in (one for one in effects(house.world) if not one.is_own):
+        for name in ACTORS:
+            with undone():
+                outcome, shown = doors.knock(house.browser(name), "POST", house.path(effect), effect.data)
+                tables = changed(before, importing.fingerprint(LOGS))
+            what = f"{name} at {effect.pattern} {effect.arguments}: {outcome}, {tables}"
+            if (name in effect.by) != (effect.table in tables) or (name not in effect.by and set(tables) - {SESSION}):
+                wrong.append(what)
+            if name in ("alice", "anonymous") and house.world.bob.seen_in(shown):
+                wrong.append(f"{what} shows")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_what_alice_does_on_her_own_pages_with_bobs_numbers_in_the_form_is_nothing_to_bob(house: House) -> None:
+    bob, wrong = house.world.bob, []
+    smuggled = {
+        name: str(number)
+        for names, number in (
+            (("customer", "customer_id"), bob.customer.pk), (("subject", "subject_id", "owner", "owner_id"), bob.subject), (("user", "user_id"), bob.user.pk),
+            (("pk", "id"), bob.records["address"].pk), (("order", "order_id"), bob.records["order"].pk), (("company", "company_id"), bob.records["company"].pk),
+            (("request", "request_id"), bob.records["access"].pk), (("rma",), bob.records["rma"].pk),
+        )
+        for name in names
+    }  # fmt: skip
+    known = {one.pattern: one for one in effects(house.world) if one.is_own}
+    about_bob, everything = rows_about(bob), importing.fingerprint(LOGS)
+    for row in TABLE:
+        if row.pattern.startswith("/admin/") or row.names_a_record or row.arguments == "token":
+            continue
+        effect = known.get(row.pattern)
+        data = {**smuggled, **(effect.data if effect else {})}
+        with undone():
+            answers = [
+                doors.knock(house.browser("alice"), method, house.path(row), data)
+                for method in ("PUT", "DELETE", "POST")
+            ]
+            if rows_about(bob) != about_bob or any(bob.seen_in(shown) for _, shown in answers):
+                wrong.append(f"{row.pattern}: {[outcome for outcome, _ in answers]}")
+            if effect and "bob" in effect.by and effect.table not in changed(everything, importing.fingerprint(LOGS)):
+                wrong.append(f"{row.pattern}: {answers[-1][0]}, alice cannot even change what is hers")
+    assert not wrong, "\n".join(wrong)
+
+
+def rows_about(person: Person) -> dict[str, Any]:
+    """Return every column of every row about somebody, and their keys; the logs of looking excepted."""
+    found: dict[str, Any] = {
+        "company": list(type(person.records["company"]).objects.filter(pk=person.records["company"].pk).values_list())
+    }
+    for declaration, rows in datamap.records_of(person.subject):
+        if declaration.model._meta.db_table not in TRACES:
+            found[declaration.label] = [
+                tuple(bytes(v) if isinstance(v, memoryview) else v for v in row) for row in rows.values_list()
+            ]
+    with connections["keystore"].cursor() as cursor:
+        cursor.execute("SELECT t::text FROM vault_datakey t WHERE owner_id = %s ORDER BY 1", [person.subject])
+        found["keys"] = cursor.fetchall()
+    return found
+
+
+# CSRF (B7) ------------------------------------------------------------------------------------------------------------
+
+
+def test_no_url_takes_a_post_that_did_not_come_from_our_pages(house: House) -> None:
+    before, wrong = importing.fingerprint(LOGS), []
+    for row in TABLE:
+        who = "pat" if row.pattern.startswith("/admin/") else "bob"
+        for name in (who, "anonymous"):  # signing somebody in by a foreign form is an attack, too
+            outcome, _ = doors.knock(house.browser(name, enforce_csrf_checks=True), "POST", house.path(row))
+            if outcome != "403":
+                wrong.append(f"{name} at {row.pattern}: {outcome}")
+    assert not wrong, "\n".join(wrong)
+    assert changed(before, importing.fingerprint(LOGS)) == []
+
+
+def test_each_effect_needs_the_token_of_this_browser_and_our_own_origin(house: House) -> None:
+    """And with both it happens: the same data that was refused."""
+    ours, theirs, wrong = "a" * 32, "b" * 32, []
+    refused: dict[str, tuple[str, dict[str, str]]] = {
+        "no token": ("", {}),
+        "the token of another session": (theirs, {}),
+        "another origin": (ours, {"origin": "https://evil.example"}),
+        "a hidden origin": (ours, {"origin": "null"}),
+    }
+    before = importing.fingerprint(LOGS)
+
+    def post(effect: Effect, token: str, headers: dict[str, str]) -> str:
+        browser = house.browser(effect.by[0], enforce_csrf_checks=True, headers=headers)
+        browser.cookies[configured.CSRF_COOKIE_NAME] = ours
+        return doors.knock(browser, "POST", house.path(effect), {**effect.data, "csrfmiddlewaretoken": token})[0]
+
+    for effect in effects(house.world):
+        for title, (token, headers) in refused.items():
+            if (outcome := post(effect, token, headers)) != "403":
+                wrong.append(f"{effect.pattern} {effect.arguments}, {title}: {outcome}")
+        if tables := changed(before, importing.fingerprint(LOGS)):
+            wrong.append(f"{effect.pattern} {effect.arguments}, refused: {tables}")
+        with undone():
+            outcome = post(effect, ours, {"origin": "http://testserver"})
+            if effect.table not in (tables := changed(before, importing.fingerprint(LOGS))):
+                wrong.append(f"{effect.pattern} {effect.arguments}, our own page: {outcome}, {tables}")
+    assert not wrong, "\n".join(wrong)

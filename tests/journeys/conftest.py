@@ -1,0 +1,32 @@
+"""Everybody at the doors of the product, made once for a module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import time_machine
+from django.test import override_settings
+
+from ilt_site import health
+from tests import factories
+from tests.journeys import everybody
+from tests.journeys.doors import House
+
+
+@pytest.fixture(scope="module")
+def _house(django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    exports = override_settings(EXPORT_DIR=str(tmp_path_factory.mktemp("exports")))
+    with django_db_blocker.unblock(), exports, everybody.undone():
+        with time_machine.travel(factories.NOW, tick=False):
+            made = House(everybody.arrive())
+        yield made
+
+
+@pytest.fixture
+def house(_house: House, db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    """Everybody at a fixed clock: each test undoes what it did, the module's end undoes everybody."""
+    monkeypatch.setattr(health, "KEEP_SECONDS", 3600.0)  # no worker answers here: wait for that once
+    with time_machine.travel(factories.NOW, tick=False):
+        yield _house
