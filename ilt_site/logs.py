@@ -16,7 +16,9 @@ from types import TracebackType
 from typing import Any
 
 import structlog
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.multipartparser import MultiPartParserError
 
 EMAIL = re.compile(r"[^\s@<>\"'(),:;=]{1,64}@[^\s@<>\"'(),:;=]{1,190}")
 DIGITS = re.compile(r"(?<!\d)\d(?:[ .\-()/]{0,2}\d){6,}(?!\d)")
@@ -179,10 +181,14 @@ class RequestLogMiddleware:
         return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> None:
-        """Log class and place of an exception that became an error page."""
+        """Log class and place of an exception that became an error page; a refusal or a missing page is no failure."""
+        if isinstance(exception, ANSWERS):
+            return
         logger.error("request_failed", route=route_of(request), exc_info=exception)
 
 
+#: What Django turns into an ordinary answer below 500.
+ANSWERS = (Http404, PermissionDenied, SuspiciousOperation, BadRequest, MultiPartParserError)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import structlog
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpResponse
 from django.test import Client, RequestFactory
 from django.urls import resolve
 
@@ -98,3 +100,18 @@ def test_the_route_never_holds_an_argument() -> None:
     request = RequestFactory().get("/privacy/link/secret-token/")
     request.resolver_match = resolve("/privacy/link/secret-token/")
     assert "secret-token" not in logs.route_of(request)
+
+
+@pytest.mark.parametrize("exception", [Http404("bob"), PermissionDenied("bob")])
+def test_an_ordinary_refusal_is_no_failure(written: StringIO, exception: Exception) -> None:
+    request = RequestFactory().get("/")
+    logs.RequestLogMiddleware(lambda _: HttpResponse()).process_exception(request, exception)
+    assert lines(written) == []
+
+
+def test_a_failure_is_one(written: StringIO) -> None:
+    request = RequestFactory().get("/")
+    logs.RequestLogMiddleware(lambda _: HttpResponse()).process_exception(request, RuntimeError("bob"))
+    (line,) = lines(written)
+    assert line["event"] == "request_failed"
+    assert "bob" not in written.getvalue()
