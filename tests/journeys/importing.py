@@ -8,11 +8,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema
+from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
 
 from tests.journeys import files
 
+SCHEMAS = Path(settings.BASE_DIR) / "docs" / "schemas"
 # What a run without any effect on people's records may still write: who opened what (to compare), and the session of nobody.
 LOGS = {"privacy_access_entry"}
 
@@ -35,7 +38,9 @@ def command(name: str, *arguments: str) -> tuple[int, dict[str, Any]]:
         call_command(name, *arguments, "--json", stdout=out, stderr=io.StringIO())
     except SystemExit as stop:
         code = int(stop.code or 0)
-    return code, json.loads(out.getvalue() or "{}")
+    report = json.loads(out.getvalue())
+    jsonschema.validate(report, json.loads((SCHEMAS / f"{name}.json").read_text()))
+    return code, report
 
 
 def fingerprint(without: set[str] = LOGS) -> dict[str, str]:

@@ -235,3 +235,8 @@ def test_letters_are_printed_in_a_demo_only(records, settings) -> None:
 def test_every_schema_is_valid() -> None:
     for path in SCHEMAS.glob("*.json"):
         jsonschema.Draft202012Validator.check_schema(json.loads(path.read_text()))
+
+
+def test_arming_and_disarming_the_sweep_print_what_their_schema_says() -> None:
+    assert command("retention_arm")["armed"] is True
+    assert command("retention_arm", "--off") == {"armed": False, "armed_at": None, "cap": 20}
