@@ -237,6 +237,6 @@ def test_every_schema_is_valid() -> None:
         jsonschema.Draft202012Validator.check_schema(json.loads(path.read_text()))
 
 
-def test_arming_and_disarming_the_sweep_print_what_their_schema_says() -> None:
+def test_arming_and_disarming_the_sweep_print_what_their_schema_says(db: None) -> None:
     assert command("retention_arm")["armed"] is True
     assert command("retention_arm", "--off") == {"armed": False, "armed_at": None, "cap": 20}
