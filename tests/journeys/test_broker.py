@@ -54,6 +54,7 @@ def test_a_frozen_broker_delays_nothing_for_the_person(site: Running) -> None:
         reference, took = file_a_copy(alice)
     finally:
         os.kill(broker, signal.SIGCONT)
+    print(f"filed in {took:.2f} s")
     assert took <= SECONDS_TO_FILE
     assert wait_for(lambda: state(site, reference) in ("executed", "replied", "closed"), 120)
 
@@ -68,6 +69,7 @@ def test_a_stopped_broker_delays_nothing_for_the_person(site: Running) -> None:
         reference, took = file_a_copy(bob)
     finally:
         os.kill(launcher, signal.SIGCONT)
+    print(f"filed in {took:.2f} s")
     assert took <= SECONDS_TO_FILE
     assert wait_for(lambda: state(site, reference) in ("executed", "replied", "closed"), 120)
 
