@@ -30,7 +30,6 @@ from uuid import UUID
 from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist
 from django.db import connection, models
-from django.db.models import Value
 from django.utils.module_loading import autodiscover_modules
 
 if TYPE_CHECKING:
@@ -228,16 +227,16 @@ _SOMEBODY = UUID(int=0)
 @cache
 def _look(count: int) -> tuple[str, tuple[Any, ...]]:
     """Return the statement of `labels_of` for somebody, made once for so many declarations: it is the same for everybody."""
-    looks = [
-        declaration.rows_of(_SOMEBODY)
-        .order_by()
-        .annotate(declared=Value(declaration.label))
-        .values_list("declared")[:1]
-        for declaration in declarations()
-        if declaration.subject_path is not None
-    ]
-    statement, values = looks[0].union(*looks[1:], all=True).query.sql_with_params()
-    return statement, tuple(values)
+    looks: list[str] = []
+    values: list[Any] = []
+    for declaration in declarations():
+        if declaration.subject_path is None:
+            continue
+        sql, params = declaration.rows_of(_SOMEBODY).order_by().values("pk").query.sql_with_params()
+        # Counted, not "LIMIT 1": for the first row the planner would rather read a whole table than an index.
+        looks.append(f"SELECT %s WHERE (SELECT count(*) FROM ({sql}) AS found) > 0")  # noqa: S608  compiled by the ORM
+        values += [declaration.label, *params]
+    return " UNION ALL ".join(looks), tuple(values)
 
 
 # Reading models ------------------------------------------------------------------------------------------------------
