@@ -20,6 +20,10 @@ def pytest_configure(config: pytest.Config) -> None:
     # Passwords of tests are no secrets: Argon2 would be most of the suite's time. It stays second, so that it is known.
     settings.PASSWORD_HASHERS.insert(0, "django.contrib.auth.hashers.MD5PasswordHasher")
     settings.STAFF_SECOND_FACTOR = False  # the tests of the login turn it on
+    if number := os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw"):
+        # A database of the broker for each process: emptying the cache must not empty another's.
+        settings.REDIS_URL = settings.REDIS_URL.removesuffix("/0") + f"/{int(number) + 1}"
+        settings.CACHES["default"]["LOCATION"] = settings.CELERY_BROKER_URL = settings.REDIS_URL
     settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 
 

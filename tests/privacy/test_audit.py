@@ -24,7 +24,7 @@ COLUMNS = (
 )
 CAROL = Actor("staff", str(uuid4()), None, frozenset({"sales"}), "admin")
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.alone]
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,8 @@ from tests import factories
 LATER = factories.NOW + timedelta(seconds=10)
 EDITS = ["action = 'x'", "at = at - interval '1 s'", "actor = 'x'", "fields = '[]'", "reason = 'x'", "subject = 'x'"]
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.mark.django_db(transaction=True)
 def test_three_hundred_of_three_hundred_tamperings_are_named(settings, tmp_path, capsys):
