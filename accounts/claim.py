@@ -26,7 +26,7 @@ class NotOpen(Exception):
 def attempt(user: User, email: str, *, actor: Actor | None, now: datetime) -> Customer | None:
     """Link `user` to the one private person on file with this verified address, and return that customer.
 
-    Otherwise return None; where there is a match that is not certain, a review is opened for staff (law scenario 11).
+    Otherwise return None; where there is a match that is not certain, a review is opened for staff.
     The caller vouches that the address was verified.
     """
     if user.is_staff or not email or Customer.objects.filter(user=user).exists():

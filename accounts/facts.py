@@ -88,7 +88,7 @@ def address(address: Address) -> Facts:
 
 
 def tax_identifier(number: TaxIdentifier) -> Facts:
-    """Return the facts of a VAT number, Tax ID or social security number (law scenario 16)."""
+    """Return the facts of a VAT number, Tax ID or social security number."""
     flags = set()
     if number.has_certificate:
         flags.add("exemption_certificate")
@@ -131,7 +131,7 @@ def communication(message: Communication) -> Facts:
 
 
 def company(company: Company) -> Facts:
-    """Return the facts of a company; a sole trader is a person (law scenario 26)."""
+    """Return the facts of a company; a sole trader is a person."""
     return Facts(
         label=Company.vault_label,
         record_id=company.pk,

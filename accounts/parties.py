@@ -53,7 +53,7 @@ class OwnedByCustomer(Owned):  # type: ignore[override]
 
 
 class Company(SealedModel):
-    """An organisation: no subject, unless it is a sole trader, who counts as a person (law.md, scenario 26)."""
+    """An organisation: no subject, unless it is a sole trader, who counts as a person."""
 
     vault_label: ClassVar[str] = "accounts.company"
 

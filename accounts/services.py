@@ -219,7 +219,7 @@ def remove(record: Address | TaxIdentifier | FreightAccount, *, actor: Actor | N
 def create_company(
     *, actor: Actor | None, now: datetime, is_sole_trader: bool = False, subject: UUID | None = None, **data: str
 ) -> Company:
-    """Create a company and return it; a sole trader is a person and gets a subject (law scenario 26)."""
+    """Create a company and return it; a sole trader is a person and gets a subject."""
     with transaction.atomic():
         owner = (subject or subjects.create(now=now).pk) if is_sole_trader else None
         return _add(

@@ -232,7 +232,7 @@ CSRF_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_NAME = "__Host-csrf" if HTTPS else "csrf"
 CSRF_FAILURE_VIEW = "ilt_site.views.csrf_failure"
 
-# --- allauth (kept by the owner of accounts/) ------------------------------------------------------------------
+# --- allauth -----------------------------------------------------------------------------------------------------
 # The user model has no e-mail column: addresses live behind opaque handles (accounts.handles).
 
 AUTHENTICATION_BACKENDS = ["accounts.backends.LoginBackend"]
@@ -266,7 +266,6 @@ SESSION_IDLE_AGE = 30 * 60
 STAFF_SESSION_AGE = 8 * 3600
 STAFF_SECOND_FACTOR = env.bool("STAFF_SECOND_FACTOR", default=not DEMO)  # in a demo a visitor may look around without
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"  # sealed, as sessions are
-# --- end of the allauth section --------------------------------------------------------------------------------
 
 # --- Mail ------------------------------------------------------------------------------------------------------
 # Without EMAIL_URL nothing leaves the machine: letters stay sealed in the outbox, never in a file or on a terminal.

@@ -68,7 +68,7 @@ class OrderQuerySet(SealedQuerySet):
         return self.filter(state=Order.State.PLACED)
 
     def unpaid(self) -> Self:
-        """Return the invoiced orders whose payment is still due (law scenario 6)."""
+        """Return the invoiced orders whose payment is still due."""
         return self.filter(invoiced_on__isnull=False, paid_on__isnull=True).exclude(state=Order.State.CANCELLED)
 
     def recent_first(self) -> Self:

@@ -104,7 +104,7 @@ def _country(order: Order) -> str | None:
 
 
 def order_warnings(subject_id: UUID, today: date) -> list[str]:
-    """Return what a person should know before an erasure: open orders, unpaid invoices (law scenario 6)."""
+    """Return what a person should know before an erasure: open orders, unpaid invoices."""
     warnings = []
     for order in Order.objects.for_subject(subject_id).filter(_unfinished()).order_by("placed_on", "number"):
         if order.is_unpaid:

@@ -89,7 +89,7 @@ def ownership_facts(ownership: Ownership) -> Facts:
 
 
 def rma_warnings(subject_id: UUID, today: date) -> list[str]:
-    """Return what to know before an erasure: open returns with the choice there is, certificates (law scenario 7)."""
+    """Return what to know before an erasure: open returns with the choice there is, certificates."""
     warnings = []
     for rma in RMA.objects.for_subject(subject_id).open().order_by("opened_on", "number"):
         where = "Your instrument is here. " if rma.is_here else ""

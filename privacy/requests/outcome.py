@@ -1,4 +1,4 @@
-"""The answer: the stored plan, what became of it, and the letter that says so (P10, law.md §2.4).
+"""The answer: the stored plan, what became of it, and the letter that says so (P10, Art. 12(3) and (4)).
 
 What must never happen: an answer that says more was done than was done. It is made from the decisions as they stand
 after the execution; the wording of each record is in the sealed file of the request.

@@ -80,7 +80,7 @@ def plan_step(request: Request, now: datetime) -> Result:
 
 
 def wait_for_access(request: Request, now: datetime) -> Result:
-    """Wait until an open access request of the same person is answered; then look at the plan once more (scenario 13).
+    """Wait until an open access request of the same person is answered; then look at the plan once more.
 
     When the plan has changed since it was confirmed, it goes back to be confirmed again.
     """

@@ -2,7 +2,7 @@
 
 What must never happen: a record erased while a hold is in force. Placing locks the row of the record, as an erasure
 does, so that one of the two comes first and the other sees it. A mistaken hold is lifted; the sweep of the next night
-then does by itself what waited for it (scenario 14).
+then does by itself what waited for it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Three hundred tamperings by a superuser, each named (reliability F16). Each is undone before the next."""
+"""Three hundred tamperings by a superuser, each named. Each is undone before the next."""
 
 import random
 from datetime import timedelta
