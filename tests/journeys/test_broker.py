@@ -1,4 +1,4 @@
-"""Shown 7: with the broker stopped or frozen a request is filed at once, with a reference, and proceeds afterwards."""
+"""With the broker stopped or frozen a request is filed at once, with a reference, and proceeds afterwards."""
 
 from __future__ import annotations
 

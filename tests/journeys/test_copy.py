@@ -1,4 +1,4 @@
-"""Shown 5: the copy holds every value of the file about the person, nothing of anybody else, and all of Art. 15(1)."""
+"""The copy holds every value of the file about the person, nothing of anybody else, and all of Art. 15(1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shown 1: what the files say is what the records say, once, whatever is imported how often."""
+"""What the files say is what the records say, once, whatever is imported how often."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shown 7: a worker killed at any checkpoint leaves nothing half done, and everything is done once."""
+"""A worker killed at any checkpoint leaves nothing half done, and everything is done once."""
 
 from __future__ import annotations
 

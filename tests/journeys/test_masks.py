@@ -1,4 +1,4 @@
-"""Shown 6: where a page, a table, a copy or a task forgets whose records it may read, it shows dots, and bob stays unread.
+"""Where a page, a table, a copy or a task forgets whose records it may read, it shows dots, and bob stays unread.
 
 The narrowing is taken away from every query of a sealed record; the protection stays: the gate, which decides at the
 moment of decryption. alice's own rights are still worked out with the narrowing, or she would be somebody else.

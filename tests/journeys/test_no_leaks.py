@@ -1,4 +1,4 @@
-"""Shown 2: after a day's work nothing that identifies a person can be read in what is stored, and a leak would be found."""
+"""After a day's work nothing that identifies a person can be read in what is stored, and a leak would be found."""
 
 from __future__ import annotations
 

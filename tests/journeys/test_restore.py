@@ -1,4 +1,4 @@
-"""Shown 4: an erasure reaches a dump of the main database that was made before it."""
+"""An erasure reaches a dump of the main database that was made before it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shown 3: what is kept, and until when, against dates computed from the file itself."""
+"""What is kept, and until when, against dates computed from the file itself."""
 
 from __future__ import annotations
 

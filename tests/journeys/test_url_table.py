@@ -1,4 +1,4 @@
-"""Shown 6: who may do what at every URL. alice never reads, lists, exports, changes or erases what is bob's; bob does.
+"""Who may do what at every URL. alice never reads, lists, exports, changes or erases what is bob's; bob does.
 
 `url_table.txt` has a line for each pattern of the URL map and the outcome of a GET for everybody; `*` says that bob's
 canaries are in the answer, no `*` that none of them is. `effects.py` has each POST that changes something, with its

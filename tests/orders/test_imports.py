@@ -1,4 +1,4 @@
-"""The import of orders: exact, once, all or nothing, and never a card number (issue: Shown 1, 8)."""
+"""The import of orders: exact, once, all or nothing, and never a card number."""
 
 import csv
 import hashlib
