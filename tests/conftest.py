@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from django.db.backends.postgresql.operations import DatabaseOperations
 
+# Files that take minutes begin first, so that no process ends up with one of them while the others are idle.
+LONG = {"test_launcher.py", "test_no_leaks.py", "test_retention_oracle.py"}
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "client", "admin_client"}
 
 
@@ -40,6 +42,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give every test that uses a database both of them (a customer's keys live in the second), and the mark `debian`."""
+    items.sort(key=lambda item: item.path.name not in LONG)
     for item in items:
         marker = item.get_closest_marker("django_db")
         fixtures = DATABASE_FIXTURES.intersection(getattr(item, "fixturenames", ()))
