@@ -3,10 +3,34 @@
 from __future__ import annotations
 
 import gc
+import os
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+
+ROUNDS = "ILT_BENCH_ROUNDS"
+
+
+@dataclass(frozen=True)
+class Goal:
+    """One goal of the product, what was measured, and why it is missed if it is. `why` names no number.
+
+    `measured` must not exceed `limit`, or must reach it when `at_least`; `shown` is how the reader sees it.
+    """
+
+    name: str
+    text: str
+    limit: float
+    measured: float
+    shown: str
+    at_least: bool = False
+    why: str = ""
+
+    @property
+    def is_met(self) -> bool:
+        """Tell whether what was measured is good enough."""
+        return self.measured >= self.limit if self.at_least else self.measured <= self.limit
 
 
 @dataclass(frozen=True)
@@ -17,6 +41,8 @@ class Table:
     columns: Sequence[str]
     rows: Sequence[Sequence[object]]
     notes: Sequence[str] = field(default=())
+    rounds: int = 0
+    goals: Sequence[Goal] = field(default=())
 
 
 @dataclass(frozen=True)
@@ -33,6 +59,11 @@ class Timing:
     def ratio(self, base: Timing) -> float:
         """Return the median over the rounds of this candidate's time divided by the base's in the same round."""
         return statistics.median(mine / theirs for mine, theirs in zip(self.seconds, base.seconds, strict=True))
+
+
+def rounds(usual: int) -> int:
+    """Return how many rounds to make: the usual number unless the command line named another."""
+    return int(os.environ.get(ROUNDS, usual))
 
 
 def interleaved(

@@ -1,4 +1,4 @@
-# Sourced by ./run and ./test: `make_environment demo|test` leaves $PYTHON pointing into an up-to-date .venv.
+# Sourced by ./run, ./test and benchmarks/run: `make_environment demo|test|bench` leaves $PYTHON in an up-to-date .venv.
 
 # A dozen Python processes start from one environment: without byte code each would compile all of it again.
 unset PYTHONDONTWRITEBYTECODE
