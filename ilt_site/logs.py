@@ -17,6 +17,7 @@ from typing import Any
 
 import structlog
 from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation
+from django.db import DatabaseError, InterfaceError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.multipartparser import MultiPartParserError
 
@@ -204,4 +205,7 @@ def user_of(request: HttpRequest) -> str | None:
     if session is None or not session.accessed:
         return None
     user = getattr(request, "user", None)
-    return str(user.pk) if user is not None and user.is_authenticated else None
+    try:
+        return str(user.pk) if user is not None and user.is_authenticated else None
+    except (DatabaseError, InterfaceError):  # the page says already that the database is away
+        return None

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+
 from django.contrib.auth.decorators import login_not_required
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
@@ -29,8 +32,24 @@ def page_not_found(request: HttpRequest, exception: Exception | None = None) -> 
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer 500 without touching database, session or context processors: one of them may be what failed."""
+    """Answer 503 when a database is away, else 500; without database, session or context processors, which may have failed."""
+    if _is_away(sys.exc_info()[1]):  # Django calls this inside the `except` of what failed
+        answer = _plain(request, 503, "503_away.html")
+        answer.headers["Retry-After"] = "15"
+        return answer
     return _plain(request, 500)
+
+
+def _is_away(error: BaseException | None) -> bool:
+    """Say whether a database cannot be reached, as opposed to a statement that failed there."""
+    while error is not None:
+        if isinstance(error, OperationalError | InterfaceError):
+            code = getattr(error.__cause__, "pgcode", None)
+            # Without a code the connection was refused or cut off; 57P: it goes down or comes up, 08: lost, 53: full.
+            if code is None or code.startswith(("57P", "08", "53")):
+                return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

@@ -1,8 +1,12 @@
 """The front page and the pages for what went wrong."""
 
 import re
+from collections.abc import Callable
 
 import pytest
+from django.db import DatabaseError, OperationalError, connection, transaction
+from django.db.utils import ConnectionHandler
+from django.http import HttpResponse
 from django.test import Client, RequestFactory
 
 from ilt_site import views
@@ -59,3 +63,30 @@ def test_a_form_that_did_not_come_from_this_site_has_no_effect(db: None) -> None
     page = Client(enforce_csrf_checks=True).post("/accounts/login/", {"login": "alice", "password": "x"})
     assert page.status_code == 403
     assert "out of date" in page.text
+
+
+def answered(failing: Callable[[], object], expected: type[Exception]) -> HttpResponse:
+    """Return the page for what `failing` raises, made where Django makes it."""
+    try:
+        failing()
+    except expected:
+        return views.server_error(RequestFactory().get("/"))
+    pytest.fail("nothing failed")
+
+
+def test_a_database_that_is_away_is_said_in_words_with_503(db: None) -> None:
+    nowhere = {**connection.settings_dict, "HOST": "127.0.0.1", "PORT": "1"}  # nothing listens there
+    away = ConnectionHandler({"default": nowhere})["default"]
+    answer = answered(away.ensure_connection, OperationalError)
+    assert (answer.status_code, answer["Retry-After"], answer["Cache-Control"]) == (503, "15", "no-store")
+    assert "cannot be reached at this moment" in answer.text
+    assert answer.text.count("<h1") == 1
+
+
+@pytest.mark.parametrize("statement", ["SELECT 1 / 0", "SET LOCAL statement_timeout = 1; SELECT pg_sleep(9)"])
+def test_a_statement_that_fails_is_no_database_that_is_away(db: None, statement: str) -> None:
+    def fail() -> None:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(statement)
+
+    assert answered(fail, DatabaseError).status_code == 500
