@@ -1,4 +1,7 @@
-"""`./test`: pytest on throw-away servers that leave nothing behind, even when this process is killed."""
+"""`./test`: pytest on throw-away servers that leave nothing behind, even when this process is killed.
+
+`./test --report` measures what docs/reliability.md tells and writes it; with `--usual` in small sizes.
+"""
 
 import contextlib
 import os
@@ -16,6 +19,7 @@ from ilt_site.launcher import Problem, binaries
 from ilt_site.launcher.servers import Servers, dying_with, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
+REPORT = "--report"
 
 
 def _remove_when_we_are_gone(folder: Path) -> None:
@@ -113,7 +117,14 @@ def key_ring() -> str:
 
 
 def passes(arguments: list[str]) -> list[list[str]]:
-    """Return the pytest runs to make: the one asked for, or all tests, last those that break things or need the servers alone."""
+    """Return the pytest runs to make: the one asked for, or all tests, last those that break things or need the servers alone.
+
+    Raises Problem when the report is asked for with anything but --usual.
+    """
+    if arguments[:1] == [REPORT]:
+        if arguments[1:] not in ([], ["--usual"]):
+            raise Problem("The report is all or nothing: it takes no argument but --usual.")
+        return [["-q", "-m", "fault or figure"]]
     if arguments:
         return [arguments]
     processes = str(min(os.cpu_count() or 1, 4))
@@ -125,9 +136,25 @@ def main(arguments: list[str]) -> int:
     interrupted: list[int] = []
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, lambda received, _: interrupted.append(received))
+    runs = passes(arguments)
     with servers() as made:
-        codes = [_pytest(one, environment(made), interrupted) for one in passes(arguments)]
+        env = environment(made)
+        if arguments[:1] == [REPORT]:
+            return _report(runs[0], made.folder, env, interrupted, is_full="--usual" not in arguments)
+        codes = [_pytest(one, env, interrupted) for one in runs]
     return next((code for code in codes if code), 0)
+
+
+def _report(arguments: list[str], folder: Path, env: dict[str, str], interrupted: list[int], *, is_full: bool) -> int:
+    """Measure what docs/reliability.md tells, and write it; returns 1 when a test failed or a figure misses its goal."""
+    figures, junit = folder / "figures", folder / "junit.xml"
+    env |= {"ILT_FIGURES": str(figures), "ILT_FULL": "1" if is_full else ""}
+    _pytest([*arguments, f"--junitxml={junit}"], env, interrupted)
+    if interrupted:
+        return 128 + interrupted[0]  # half of the figures would read like failures
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "tests.reliability", figures, junit], cwd=ROOT, env=env, check=False
+    ).returncode
 
 
 def _pytest(arguments: list[str], env: dict[str, str], interrupted: list[int]) -> int:
