@@ -20,8 +20,18 @@ LIMIT = 50
 def poll(*, now: datetime, limit: int = LIMIT) -> int:
     """Send a message for each request that is due, and lease it meanwhile; return how many.
 
-    Rows another poller or a worker is at are skipped. The lease doubles with each try that came to nothing, up to an hour.
+    `limit` of them share a transaction; after an outage all are sent at once and not so many every few seconds. Rows
+    another poller or a worker is at are skipped. The lease doubles with each try that came to nothing, up to an hour.
     """
+    sent = batch = _send(now, limit)
+    while batch == limit:
+        sent += (batch := _send(now, limit))
+    if sent:
+        log.info("poller.sent", requests=sent)
+    return sent
+
+
+def _send(now: datetime, limit: int) -> int:
     with transaction.atomic():
         due = list(
             Request.objects.select_for_update(skip_locked=True, of=("self",))
@@ -34,6 +44,4 @@ def poll(*, now: datetime, limit: int = LIMIT) -> int:
             request.version += 1  # the message that was lost is stale, should it come after all
             request.save(update_fields=["next_action_at", "version"])
             broker.nudge(request)
-    if due:
-        log.info("poller.sent", requests=len(due))
     return len(due)

@@ -50,6 +50,14 @@ def test_a_lost_message_is_sent_again_when_its_lease_is_over(alice, sent, django
     assert execute.advance(request.pk, now=NOW, step=second[1], version=second[2]) == "wait_for_access"
 
 
+def test_after_an_outage_all_that_is_due_is_sent_at_once(alice, bob, sent, django_capture_on_commit_callbacks) -> None:
+    waiting = [confirmed(alice), filed(bob), filed(bob, kind="access")]
+    assert Request.objects.filter(next_action_at__lte=NOW).count() == 3
+    with django_capture_on_commit_callbacks(execute=True):
+        assert poller.poll(now=NOW, limit=2) == 3
+    assert sorted(m[0] for m in sent) == sorted(str(request.pk) for request in waiting)
+
+
 def test_a_message_is_good_for_one_try(alice, sent, django_capture_on_commit_callbacks) -> None:
     request = confirmed(alice)
     with django_capture_on_commit_callbacks(execute=True):
