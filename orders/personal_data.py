@@ -26,12 +26,7 @@ BILL = ("orders", "billing")
 
 def held(record: Order | Payment) -> dict[str, tuple[str, ...]]:
     """Return envelope -> titles of the data that the record still holds: an envelope that ended is not among them."""
-    declaration = datamap.for_model(type(record))
-    return {
-        envelope: tuple(declaration.data[name].title for name in names)
-        for envelope, names in declaration.envelopes().items()
-        if getattr(record, f"sealed_{envelope}") is not None
-    }
+    return datamap.for_model(type(record)).held(record)
 
 
 def party_of(record: Order) -> Party:

@@ -23,7 +23,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from functools import cache
+from functools import cache, cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
@@ -102,13 +103,30 @@ class Declaration:
         """Return the envelope that the field `name` is sealed in or ends with, or None."""
         return sealed_in(field_named(self.model, name)) or self.data[name].envelope
 
-    def envelopes(self) -> dict[str, tuple[str, ...]]:
+    def envelopes(self) -> Mapping[str, tuple[str, ...]]:
         """Return envelope -> declared field names, sealed ones and those that share its end."""
+        return self._envelopes
+
+    @cached_property
+    def _envelopes(self) -> Mapping[str, tuple[str, ...]]:
+        # Worked out once: thousands of records of one plan ask for it.
         found: dict[str, list[str]] = {}
         for name in self.data:
             if envelope := self.envelope_of(name):
                 found.setdefault(envelope, []).append(name)
-        return {envelope: tuple(names) for envelope, names in sorted(found.items())}
+        return MappingProxyType({envelope: tuple(names) for envelope, names in sorted(found.items())})
+
+    @cached_property
+    def _titles(self) -> Mapping[str, tuple[str, ...]]:
+        return {envelope: tuple(self.data[name].title for name in names) for envelope, names in self._envelopes.items()}
+
+    def held(self, record: Any) -> dict[str, tuple[str, ...]]:
+        """Return envelope -> titles of the data that a sealed record still holds: one that ended is not among them."""
+        return {
+            envelope: titles
+            for envelope, titles in self._titles.items()
+            if getattr(record, f"sealed_{envelope}") is not None
+        }
 
     def rows_of(self, subject: UUID) -> models.QuerySet[Any]:
         """Return the rows about `subject` (none when the model leads to no subject)."""
@@ -136,6 +154,7 @@ class DataMapError(Exception):
 Flags = Callable[[Collection[UUID]], Mapping[UUID, frozenset[str]]]
 
 _declarations: dict[type[models.Model], Declaration] = {}
+_by_label: dict[str, Declaration] = {}
 _stores: dict[str, Store] = {}
 _flags: list[Flags] = []
 
@@ -147,6 +166,7 @@ def register(*found: Declaration) -> None:
         if model in _declarations:
             raise DataMapError(f"{model._meta.label} is declared twice in the data map.")
         _declarations[model] = declaration
+        _by_label[declaration.label] = declaration
 
 
 def store(*found: Store) -> None:
@@ -197,10 +217,7 @@ def for_model(model: type[models.Model]) -> Declaration:
 
 def for_label(label: str) -> Declaration:
     """Return the declaration with the stable `label` ("orders.order"). Raises KeyError when there is none."""
-    for declaration in _declarations.values():
-        if declaration.label == label:
-            return declaration
-    raise KeyError(label)
+    return _by_label[label]
 
 
 def records_of(subject: UUID) -> Iterator[tuple[Declaration, models.QuerySet[Any]]]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hmac
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -66,31 +66,31 @@ def erase_records(
         for label, records in wanted.items():
             declaration = datamap.for_label(label)
             rows = {row.pk: row for row in _locked(declaration, records)}
-            held = holds.held(
-                records
-            )  # after the lock: a hold that came first is seen, a later one finds the record gone
+            # After the lock: a hold that came first is seen, a later one finds the record gone.
+            held = holds.held(records)
+            done.held += [(pk, envelope) for pk in records if pk in held for envelope in sorted(records[pk])]
             subject_of = _subjects_of(declaration, rows)
             sealed = _sealed_envelopes(declaration.model)
-            for record_id, envelopes in records.items():
-                if record_id in held:
-                    done.held += [(record_id, envelope) for envelope in sorted(envelopes)]
+            for envelopes, ids in _alike(records, but=held).items():
+                pairs += [(pk, envelope) for pk in ids for envelope in sorted(envelopes) if envelope in sealed]
+                _mark_done(label, ids, envelopes, now)
+                found = [rows[pk] for pk in ids if pk in rows]  # in a repetition some went with the first run
+                if not found:
                     continue
-                pairs += [(record_id, envelope) for envelope in sorted(envelopes) if envelope in sealed]
-                _mark_done(label, record_id, envelopes, now)
-                row = rows.get(record_id)
-                if row is None:
-                    continue  # a repetition: the row went with the first run
-                subject = subject_of.get(record_id)
-                if subject is not None:
-                    subjects.add(subject)
-                done.envelopes.update({label: len(envelopes)})
-                done.rows += _end(declaration, row, envelopes)
+                done.envelopes[label] += len(envelopes) * len(found)
+                done.rows += _end(declaration, found, envelopes)
                 names = sorted({n for e in envelopes for n in declaration.envelopes().get(e, ())})
-                events.append(
+                subjects.update(subject_of[row.pk] for row in found if row.pk in subject_of)
+                events += [
                     audit.Happened(
-                        "record.erased", subject=subject, record=(label, record_id), fields=names, reference=reference
+                        "record.erased",
+                        subject=subject_of.get(row.pk),
+                        record=(label, row.pk),
+                        fields=names,
+                        reference=reference,
                     )
-                )
+                    for row in found
+                ]
         audit.record_many(events, actor=actor, now=now)
         vault.keys.destroy(pairs, now=now)
         checkpoints.reach("between_commits", request.pk if request else None)
@@ -98,6 +98,15 @@ def erase_records(
         for subject in subjects:
             end_shells(subject, actor=actor, now=now, reference=reference)
     return done
+
+
+def _alike(records: Mapping[UUID, set[str]], *, but: Container[UUID]) -> dict[frozenset[str], list[UUID]]:
+    """Return the records by what of them ends, so that those that end alike are ended by the same few statements."""
+    found: dict[frozenset[str], list[UUID]] = defaultdict(list)
+    for pk, envelopes in records.items():
+        if pk not in but:
+            found[frozenset(envelopes)].append(pk)
+    return found
 
 
 def _locked(declaration: Declaration, ids: Iterable[UUID]) -> models.QuerySet[Any]:
@@ -112,38 +121,41 @@ def _subjects_of(declaration: Declaration, rows: Iterable[UUID]) -> dict[UUID, U
     return {pk: subject for pk, subject in pairs if subject is not None}
 
 
-def _mark_done(label: str, record_id: UUID, envelopes: set[str], now: datetime) -> None:
+def _mark_done(label: str, ids: Sequence[UUID], envelopes: Collection[str], now: datetime) -> None:
     """Say in every decision about these envelopes that the end has come; what another request kept is done as well."""
-    Decision.objects.filter(label=label, record_id=record_id, envelope__in=envelopes, done_at=None).filter(
+    Decision.objects.filter(label=label, record_id__in=ids, envelope__in=envelopes, done_at=None).filter(
         Q(action=Decision.Action.ERASE) | Q(pinned=True)
     ).update(done_at=now)
 
 
-def _end(declaration: Declaration, row: Any, envelopes: set[str]) -> bool:
-    """Clear the envelopes of one locked row, and end the row itself when they were its last; return whether it ended."""
+def _end(declaration: Declaration, rows: Sequence[Any], envelopes: Collection[str]) -> int:
+    """Clear the same envelopes of locked rows, and end the rows whose last ones they were; return how many ended."""
     sealed = _sealed_envelopes(declaration.model)
     columns: dict[str, Any] = {f"sealed_{envelope}": None for envelope in envelopes if envelope in sealed}
     for name, datum in declaration.data.items():
         if datum.envelope in envelopes and datamap.sealed_in(datamap.field_named(declaration.model, name)) is None:
             one = declaration.model._meta.get_field(name)
             columns[one.attname] = _blank(one)
-    left = [e for e in sealed if e not in envelopes and getattr(row, f"sealed_{e}") is not None]
-    left += [e for e in declaration.envelopes() if e not in sealed and e not in envelopes]
-    if left or declaration.end == "delete":
-        _update(declaration, row.pk, columns)
-        return not left and _delete(declaration, row.pk)
-    for name in declaration.links:
-        columns[declaration.model._meta.get_field(name).attname] = None
-    _update(declaration, row.pk, columns)
+    others = [envelope for envelope in sealed if envelope not in envelopes]
+    stays = any(e not in sealed and e not in envelopes for e in declaration.envelopes())
+    ending = [
+        row.pk for row in rows if not stays and all(getattr(row, f"sealed_{other}") is None for other in others)
+    ]
+    if declaration.end == "delete":
+        _update(declaration, [row.pk for row in rows], columns)
+        return len(_delete(declaration, ending))
+    _update(declaration, [pk for pk in (row.pk for row in rows) if pk not in set(ending)], columns)
+    links = {declaration.model._meta.get_field(name).attname: None for name in declaration.links}
+    _update(declaration, ending, columns | links)
     # The file of the request must not lead back to what stays for statistics.
-    Decision.objects.filter(label=declaration.label, record_id=row.pk).update(record_id=None)
-    return True
+    Decision.objects.filter(label=declaration.label, record_id__in=ending).update(record_id=None)
+    return len(ending)
 
 
-def _update(declaration: Declaration, pk: UUID, columns: dict[str, Any]) -> None:
-    if columns:
+def _update(declaration: Declaration, ids: Sequence[UUID], columns: dict[str, Any]) -> None:
+    if columns and ids:
         # Around the sealing query set: only NULLs and blanks are written, nothing is opened or sealed.
-        models.QuerySet(declaration.model).filter(pk=pk).update(**columns)
+        models.QuerySet(declaration.model).filter(pk__in=ids).update(**columns)
 
 
 def _blank(one: Any) -> Any:
@@ -158,12 +170,26 @@ def _sealed_envelopes(model: type[models.Model]) -> tuple[str, ...]:
     return tuple(model.envelopes()) if issubclass(model, vault.SealedModel) else ()
 
 
-def _delete(declaration: Declaration, pk: UUID) -> bool:
-    """Delete one row with the rows that follow it, unless a record that is still kept needs it; return whether it went.
+def _delete(declaration: Declaration, ids: Sequence[UUID]) -> set[UUID]:
+    """Delete rows with the rows that follow them, but those a record that is still kept needs; return which went.
 
     The keys of rows that go along are destroyed by the vault when the deletion has committed.
     """
-    model = declaration.model
+    free = set(ids) - _needed(declaration.model, ids)
+    if not free:
+        return set()
+    try:
+        with transaction.atomic():
+            _delete_now(declaration.model, free)
+        return free
+    except ProtectedError:
+        pass  # something that the map knows no facts of needs one of them: it alone stays
+    return {pk for pk in sorted(free) if len(free) > 1 and _delete(declaration, [pk])}
+
+
+def _needed(model: type[models.Model], ids: Sequence[UUID]) -> set[UUID]:
+    """Return those of the rows at which a record points that has reasons of its own."""
+    needed: set[UUID] = set()
     for relation in model._meta.related_objects:
         related = relation.related_model
         try:
@@ -172,19 +198,18 @@ def _delete(declaration: Declaration, pk: UUID) -> bool:
             continue
         # A link that leads to the person must stay; any other that may be NULL becomes NULL.
         leads = (declared.subject_path or "").split("__")[0] == relation.field.name
-        if not leads and relation.on_delete is models.SET_NULL:
+        if declared.facts is None or (relation.on_delete is models.SET_NULL and not leads):
             continue
-        if declared.facts is not None and models.QuerySet(related).filter(**{relation.field.name: pk}).exists():
-            return False
-    try:
-        with transaction.atomic():
-            for follower in datamap.declarations():
-                if follower.follows and datamap.field_named(follower.model, follower.follows).related_model is model:
-                    models.QuerySet(follower.model).filter(**{follower.follows: pk}).delete()
-            models.QuerySet(model).filter(pk=pk).delete()
-    except ProtectedError:
-        return False
-    return True
+        pointing = models.QuerySet(related).filter(**{f"{relation.field.name}__in": ids})
+        needed.update(pointing.values_list(relation.field.attname, flat=True))
+    return needed
+
+
+def _delete_now(model: type[models.Model], ids: Collection[UUID]) -> None:
+    for follower in datamap.declarations():
+        if follower.follows and datamap.field_named(follower.model, follower.follows).related_model is model:
+            models.QuerySet(follower.model).filter(**{f"{follower.follows}__in": ids}).delete()
+    models.QuerySet(model).filter(pk__in=ids).delete()
 
 
 def end_shells(subject: UUID, *, actor: Actor | None, now: datetime, reference: str = "") -> bool:
@@ -217,7 +242,7 @@ def _end_one_round(subject: UUID) -> int:
         empty = list(rows.filter(**{f"sealed_{envelope}": None for envelope in sealed}).values_list("pk", flat=True))
         # Empty is not enough: a row that never held anything has not been erased.
         erased = {pk for pk, _ in vault.keys.destroyed([(pk, envelope) for pk in empty for envelope in sealed])}
-        ended += sum(_delete(declaration, pk) for pk in empty if pk in erased)
+        ended += len(_delete(declaration, [pk for pk in empty if pk in erased]))
     return ended
 
 

@@ -169,7 +169,7 @@ def backups_until(now: datetime) -> date:
 def recipients(ended: Iterable[tuple[str, str]]) -> list[str]:
     """Return who gets data of these kinds, (label, envelope), by name from the data map (Art. 19)."""
     found: set[str] = set()
-    for label, envelope in ended:
+    for label, envelope in set(ended):
         declaration = datamap.for_label(label)
         for name in declaration.envelopes().get(envelope, ()):
             found.update(declaration.data[name].recipients)
