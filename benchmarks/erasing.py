@@ -29,9 +29,11 @@ def run() -> list[Table]:
     """Return the seconds and queries of each step."""
     for _ in filling.people(OTHERS):
         pass
-    customer = filling.person()
+    small, customer = filling.person(), filling.person()
+    filling.records(small, 40)
     made = filling.records(customer, RECORDS)
     filling.counted()
+    erased(small.subject_id)  # a worker that runs has loaded its templates and talked to the broker before
     laps = erased(customer.subject_id)
     total = sum(seconds for _, seconds, _, _ in laps)
     rows = [(name, f"{seconds:.3f}", main, keys) for name, seconds, main, keys in laps]
@@ -46,7 +48,7 @@ def run() -> list[Table]:
                 "Goal: 2 s or less for all of it.",
                 f"The records: {what}; a quarter of the orders are past all their periods and go whole, the others keep "
                 "what their invoice needs. Lines and invoices of the orders are not counted.",
-                f"Beside {OTHERS:,} other people. Steps by name as `request_show` prints them; filing and confirming are "
+                f"Beside {OTHERS:,} other people, in a process that has erased one before. Steps by name as `request_show` prints them; filing and confirming are "
                 "the privacy team's, as after a telephone call.",
             ),
         )
@@ -56,7 +58,7 @@ def run() -> list[Table]:
 def erased(subject: UUID | None) -> Laps:
     """File, plan, confirm and carry out the erasure of one person; return what each step took."""
     laps: Laps = []
-    request = timed(laps, "file", lambda: _file(subject, Request.Kind.ERASURE))
+    request = timed(laps, "file", lambda: file_request(subject, Request.Kind.ERASURE))
     carried_out(laps, request)
     request.refresh_from_db()
     with gate.acting(PRIVACY):
@@ -75,7 +77,8 @@ def erased(subject: UUID | None) -> Laps:
     return laps
 
 
-def _file(subject: UUID | None, kind: str) -> Request:
+def file_request(subject: UUID | None, kind: str) -> Request:
+    """File a request as the privacy team does after a call-back."""
     with gate.acting(PRIVACY):
         return services.file(
             kind=kind,

@@ -138,13 +138,15 @@ def _end(declaration: Declaration, rows: Sequence[Any], envelopes: Collection[st
             columns[one.attname] = _blank(one)
     others = [envelope for envelope in sealed if envelope not in envelopes]
     stays = any(e not in sealed and e not in envelopes for e in declaration.envelopes())
-    ending = [
-        row.pk for row in rows if not stays and all(getattr(row, f"sealed_{other}") is None for other in others)
-    ]
+    ending: list[UUID] = []
+    staying: list[UUID] = []
+    for row in rows:
+        is_last = not stays and all(getattr(row, f"sealed_{other}") is None for other in others)
+        (ending if is_last else staying).append(row.pk)
     if declaration.end == "delete":
-        _update(declaration, [row.pk for row in rows], columns)
+        _update(declaration, ending + staying, columns)
         return len(_delete(declaration, ending))
-    _update(declaration, [pk for pk in (row.pk for row in rows) if pk not in set(ending)], columns)
+    _update(declaration, staying, columns)
     links = {declaration.model._meta.get_field(name).attname: None for name in declaration.links}
     _update(declaration, ending, columns | links)
     # The file of the request must not lead back to what stays for statistics.
