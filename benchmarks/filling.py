@@ -21,7 +21,7 @@ from rma.models import RMA, Instrument, RMANote
 
 CHUNK = 2_000
 PASSWORD = "correct horse battery staple"
-_SYLLABLES = "bel can dor fen gal hin jor kel lam mor nes ork pal quin ros sol tar ulm ver wen".split()
+_SYLLABLES = ["bel", "can", "dor", "fen", "gal", "hin", "jor", "kel", "lam", "mor", "nes", "ork", "pal", "quin", "ros", "sol", "tar", "ulm", "ver", "wen"]
 _ENDINGS = ("", "a", "er", "in", "ley", "o", "sen", "ton", "wick", "y")
 _number = count(1)
 
@@ -94,7 +94,7 @@ def orders(customers: Sequence[Customer], each: int, *, shipped_on: date | None 
     product, _ = Product.objects.get_or_create(sku="ILT2400", defaults={"name": "Light meter", "price": 1495})
     day = shipped_on or today() - timedelta(days=60)
     made: list[Order] = []
-    for owners in chunks((owner for owner in customers for _ in range(each))):
+    for owners in chunks(owner for owner in customers for _ in range(each)):
         placed = [_order(owner, day) for owner in owners]
         with vault.internal():
             Order.objects.bulk_create(placed)

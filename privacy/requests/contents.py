@@ -115,8 +115,9 @@ def rows(kind: Kind, verdicts: dict[UUID, list[Verdict]]) -> Iterator[Row]:
     """Yield the records of one kind, opened a chunk at a time. Raises CopyIncomplete."""
     related = [name for name, _ in kind.columns if kind.declaration.model._meta.get_field(name).is_relation]
     query = kind.rows.select_related(*related) if related else kind.rows
+    columns = [_column(kind.declaration, name, title) for name, title in kind.columns]
     for row in query.iterator(chunk_size=CHUNK):
-        values = {title: _value(kind.declaration, row, name) for name, title in kind.columns}
+        values = {column.title: _value(column, row) for column in columns}
         kept = [
             {"data": list(v.data), "until": v.until, "reason": v.sentence or v.ground, "authority": v.authority}
             for v in verdicts.get(row.pk, ())
@@ -125,25 +126,47 @@ def rows(kind: Kind, verdicts: dict[UUID, list[Verdict]]) -> Iterator[Row]:
         yield Row(id=str(row.pk), label=kind.label, title=title, values=values, kept=kept)
 
 
-def _value(declaration: Declaration, row: Any, name: str) -> Any:
-    """Return one value, plain enough for JSON. Raises CopyIncomplete for what cannot be opened."""
-    value = getattr(row, name)
-    if isinstance(value, vault.Erased):
-        return None
-    if isinstance(value, vault.Unreadable):
-        envelope = datamap.sealed_in(datamap.field_named(declaration.model, name))
-        raise CopyIncomplete(f"{declaration.label}/{envelope} could not be opened.")
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """How one field is read: worked out once for a kind of record, used for thousands of them."""
+
+    name: str
+    title: str
+    is_last_four: bool
+    choices: dict[Any, Any]
+    place: str  # label/envelope, for the error
+
+
+def _column(declaration: Declaration, name: str, title: str) -> _Column:
+    one = datamap.field_named(declaration.model, name)
     datum = declaration.data.get(name)
-    if datum is not None and datum.export == "last4":
+    return _Column(
+        name=name,
+        title=title,
+        is_last_four=datum is not None and datum.export == "last4",
+        choices=dict(one.flatchoices) if getattr(one, "choices", None) else {},
+        place=f"{declaration.label}/{datamap.sealed_in(one)}",
+    )
+
+
+def _value(column: _Column, row: Any) -> Any:
+    """Return one value, plain enough for JSON. Raises CopyIncomplete for what cannot be opened."""
+    value = getattr(row, column.name)
+    if isinstance(value, vault.Unreadable):
+        if isinstance(value, vault.Erased):
+            return None
+        raise CopyIncomplete(f"{column.place} could not be opened.")
+    if column.is_last_four:
         return f"•••• {str(value)[-4:]}" if value else ""
-    one = declaration.model._meta.get_field(name)
-    if getattr(one, "choices", None) and value not in (None, ""):
-        value = dict(one.flatchoices).get(value, value)
+    if column.choices and value not in (None, ""):
+        value = column.choices.get(value, value)
     return plain(value)
 
 
 def plain(value: Any) -> Any:
     """Return a value as JSON has it: dates in ISO 8601, amounts as text, so that nothing is rounded."""
+    if value is None or type(value) in (str, int, bool):  # nearly all of them
+        return value
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, decimal.Decimal):

@@ -19,6 +19,7 @@ from privacy.retention import jurisdiction, rules
 from privacy.retention.assess import assess
 
 FORMAT = 1
+BATCH = 1_000
 
 
 class FileUnreadable(Exception):
@@ -34,7 +35,7 @@ def store(request: Request, made: plan.Plan, *, now: datetime) -> None:
     """Write a plan into the request: one decision per envelope in the table, the wording into the sealed file."""
     gives = request.kind == Request.Kind.ACCESS
     request.decisions.all().delete()
-    Decision.objects.bulk_create(
+    decisions = (
         Decision(
             request=request,
             label=v.label,
@@ -50,8 +51,9 @@ def store(request: Request, made: plan.Plan, *, now: datetime) -> None:
         )
         for v in made.verdicts
     )
+    Decision.objects.bulk_create(decisions, batch_size=BATCH)
     request.plan_hash, request.plan_at = made.hash, now
-    request.outcome = {"format": FORMAT, "plan": plan.as_dict(made)}
+    request.outcome = {"format": FORMAT, "plan": plan.for_file(made)}
     request.save(update_fields=["plan_hash", "plan_at", "outcome"])  # type: ignore[misc]  # a sealed field is no column
 
 

@@ -195,7 +195,7 @@ def summary(plan: Plan) -> list[str]:
 
 
 def as_dict(plan: Plan) -> dict[str, Any]:
-    """Return the plan as plain data in a fixed order, for the sealed file of the request."""
+    """Return the plan as plain data in a fixed order, for `request_plan --json`."""
     return {
         "format": FORMAT,
         "hash": plan.hash,
@@ -208,15 +208,36 @@ def as_dict(plan: Plan) -> dict[str, Any]:
             }
             for one in plan.verdicts
         ],
-        "leftovers": [
-            {
-                "name": one.name, "title": one.title, "holds": one.holds, "code": one.code, "ground": one.ground,
-                "authority": one.authority, "until": _iso(one.until), "sentence": one.sentence,
-            }
-            for one in plan.leftovers
-        ],
+        "leftovers": _leftovers(plan),
         "warnings": list(plan.warnings),
     }  # fmt: skip
+
+
+def for_file(plan: Plan) -> dict[str, Any]:
+    """Return of the plan what the sealed file of the request keeps: what its decisions in the table do not say.
+
+    In the order of the decisions: the title of each record, and the sentence for what is kept.
+    """
+    return {
+        "format": FORMAT,
+        "hash": plan.hash,
+        "verdicts": [
+            {"title": one.title, "action": one.action, "sentence": "" if one.is_erased else one.sentence}
+            for one in plan.verdicts
+        ],
+        "leftovers": _leftovers(plan),
+        "warnings": list(plan.warnings),
+    }
+
+
+def _leftovers(plan: Plan) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": one.name, "title": one.title, "holds": one.holds, "code": one.code, "ground": one.ground,
+            "authority": one.authority, "until": _iso(one.until), "sentence": one.sentence,
+        }
+        for one in plan.leftovers
+    ]  # fmt: skip
 
 
 def _own_warnings(verdicts: Sequence[Verdict]) -> list[str]:
