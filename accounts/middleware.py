@@ -18,6 +18,7 @@ from django.shortcuts import resolve_url
 from django.urls import reverse
 
 BEGUN, SEEN = "begun", "seen"
+CLEAR = '"cache", "storage"'  # at a sign-out; the cookies' server side ends by itself
 SEEN_STEP = 60  # seconds; "seen" is written this often, not with every request
 
 _at_login: ContextVar[bool] = ContextVar("at_login", default=False)
@@ -38,10 +39,15 @@ class LoginMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         token = _at_login.set(False)
         try:
-            if request.user.is_authenticated and self._is_over(request):
+            was_in = request.user.is_authenticated
+            if was_in and self._is_over(request):
                 logout(request)
-                return HttpResponseRedirect(resolve_url(settings.LOGIN_URL))
-            return self.get_response(request)
+                response: HttpResponse = HttpResponseRedirect(resolve_url(settings.LOGIN_URL))
+            else:
+                response = self.get_response(request)
+            if was_in and not request.user.is_authenticated:
+                response.headers["Clear-Site-Data"] = CLEAR
+            return response
         finally:
             _at_login.reset(token)
 

@@ -1,0 +1,169 @@
+"""Whole stories in a real browser, on a wide screen, on a narrow one at night, and without JavaScript.
+
+Every page on the way is looked at: axe-core, the content policy, the width, title and heading; at the end what the pages
+are made of goes through the Nu HTML checker in one call.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from accounts.models import Customer, User
+from privacy import vault
+from privacy.models import Letter
+from privacy.requests.models import Request
+from tests import factories
+from tests.browser import checker
+from tests.browser.conftest import Site
+from tests.browser.visitor import AXE, AXE_SHA256, DIMENSIONS, Findings, Visitor
+from tests.orders.factories import an_order, an_rma, moved
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+each_dimension = pytest.mark.parametrize("dimension", DIMENSIONS, ids=lambda one: one.name)
+ADDRESS = "nora.lindgren@post.example"
+
+
+@pytest.fixture
+def nora(site: Site) -> Customer:
+    """A customer on file who has no login yet, with two orders and a return."""
+    customer = factories.customer("Nora", "Lindgren", email=ADDRESS)
+    factories.address(customer, street="5 Lighthouse Lane", city="Rockport", postal_code="01966")
+    names = {"ship_name": "Nora Lindgren", "ship_street": "5 Lighthouse Lane", "email": ADDRESS}
+    day = factories.TODAY.replace
+    an_order(customer, day(year=2017), invoiced=day(year=2017), shipped=day(year=2017), paid=day(year=2017), **names)
+    an_order(customer, day(year=2024), invoiced=day(year=2024), shipped=day(year=2024), paid=day(year=2024), **names)
+    # Taken back, so that nothing is open: an open return would keep the login until it is finished.
+    moved(an_rma(customer, serial="ILT2400-7701"), "cancelled", reason="by_request")
+    return customer
+
+
+def last_letter(to: str) -> str:
+    """Return the text of the newest letter to an address."""
+    with vault.internal():
+        found = [str(one.text) for one in Letter.objects.order_by("queued_at", "pk") if str(one.to) == to]
+    return found[-1]
+
+
+def link_in(text: str) -> str:
+    """Return the path of the first link in a letter."""
+    return re.findall(r"https?://[^/\s]+(/\S+)", text)[0]
+
+
+def sign_in(visitor: Visitor, login: str) -> None:
+    visitor.fill(login=login, password=factories.PASSWORD)
+    visitor.press("Sign in")
+
+
+@each_dimension
+def test_from_sign_up_to_an_erasure_and_a_login_that_is_refused(
+    site: Site, visitor: Visitor, nora: Customer, tmp_path: Path
+) -> None:
+    page = visitor.page
+    visitor.open("/", "front page")
+    visitor.open("/accounts/signup/", "sign-up")
+    visitor.fill(username="nora", email=ADDRESS, password1="short")
+    visitor.press("Create", "sign-up, refused")
+    visitor.fill(username="nora", email=ADDRESS, password1=factories.PASSWORD)
+    visitor.press("Create", "sign-up, check your mail")
+    visitor.open(link_in(last_letter(ADDRESS)), "confirm the address")
+    visitor.press("Confirm")
+    assert Customer.objects.get(pk=nora.pk).user == User.objects.named("nora").get(), "the earlier orders are claimed"
+    visitor.open("/accounts/login/", "sign in") if "/login/" in page.url else visitor.look("signed in after confirming")
+    if "/login/" in page.url:
+        sign_in(visitor, "nora")
+    visitor.open("/account/", "account")
+    visitor.open("/account/claim/", "claim")
+    visitor.open("/orders/", "orders")
+    page.click("tbody a")
+    visitor.look("order")
+    visitor.open("/rma/", "returns")
+    page.click("tbody a")
+    visitor.look("return")
+    visitor.open("/privacy/", "privacy")
+    visitor.open("/privacy/held/", "what we hold")
+    page.locator("main a[href^='/privacy/held/']").first.click()
+    visitor.look("what we hold, one kind")
+
+    visitor.open("/privacy/requests/new/access/")
+    if "reauthenticate" in page.url:
+        visitor.look("enter the password again")
+        visitor.fill(password=factories.PASSWORD)
+        page.locator("main button[type=submit]").first.click()
+    visitor.look("ask for a copy")
+    visitor.press("Ask for the copy", "copy is being made")
+    site.work()
+    about = Request.objects.get(kind="access", subject_id=User.objects.named("nora").get().subject_id)
+    visitor.open(f"/privacy/requests/{about.pk}/", "copy is ready")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download the copy").click()
+    with zipfile.ZipFile(download.value.path()) as archive:
+        archive.extractall(tmp_path / "copy")
+    visitor.open(f"file://{tmp_path}/copy/index.html", "the copy, opened")
+    assert "Lighthouse Lane" in visitor.text()
+    site.work()
+
+    visitor.open("/privacy/requests/new/erasure/", "ask for removal")
+    visitor.press("Show me what would happen", "removal planned")
+    assert "2017" in visitor.text() and "2024" in visitor.text()
+    visitor.press("Remove my data as shown", "removal confirmed")
+    reference = Request.objects.get(kind="erasure", state="confirmed").reference
+    code = re.search(r"Outcome code (\S+)", visitor.text())
+    assert code and reference in visitor.text()
+    site.work()
+    visitor.open("/privacy/requests/", "signed out by the removal")
+    assert "/accounts/login/" in page.url
+
+    visitor.open("/privacy/outcome/", "outcome, form")
+    visitor.fill(reference=reference, code=code[1])
+    visitor.press("Show the outcome", "outcome")
+    assert "2024" in visitor.text(), "what stays is named"
+    visitor.open("/accounts/login/")
+    visitor.fill(login=ADDRESS, password=factories.PASSWORD)
+    visitor.press("Sign in", "sign in, refused")
+    assert "/accounts/login/" in page.url
+
+
+@each_dimension
+def test_staff_search_a_record_and_read_why_a_field_is_covered(site: Site, visitor: Visitor) -> None:
+    page = visitor.page
+    visitor.open("/admin/")
+    sign_in(visitor, "carol")
+    visitor.open("/admin/", "back office")
+    assert "written to the access log" in visitor.text()
+    visitor.open("/admin/accounts/customer/", "back office, customers")
+    page.fill("#record-q", "vogel")
+    page.click(".record-search button[type=submit]")
+    visitor.look("back office, customers found")
+    assert "1 found" in visitor.text()
+    page.click("#result_list tbody th a")
+    visitor.look("back office, customer")
+    covered = page.locator("input:disabled, textarea:disabled").first
+    assert covered.count() == 1
+    assert "sales" in visitor.text().lower()
+    visitor.open("/admin/orders/order/", "back office, orders")
+    page.locator("#result_list tbody th a").first.click()
+    visitor.look("back office, order")
+    page.locator("#logout-form button").click()
+
+
+def test_nothing_of_all_this_was_wrong(findings: Findings) -> None:
+    """The end of this file's journeys: what their pages were found to break, together."""
+    assert findings.looks > 90, "this test sums up the journeys before it; run the whole file"
+    assert findings.wrong == [], "\n".join(["", *findings.wrong])
+
+
+def test_the_nu_checker_finds_no_error_in_what_was_seen(findings: Findings) -> None:
+    assert len(findings.bodies) > 90, "run the whole file"
+    assert checker.errors(findings.bodies) == []
+
+
+def test_axe_is_the_one_that_was_published() -> None:
+    text = AXE.read_bytes()
+    assert text.startswith(b"/*! axe v4.14.1\n") and b"Mozilla Public" in text[:400]
+    assert hashlib.sha256(text).hexdigest() == AXE_SHA256

@@ -1,0 +1,262 @@
+"""Every other page, each with something on it and each empty, at night on a narrow screen and by day on a wide one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value, yield_hotp_counters_from_time
+from django.conf import settings as configured
+from django.core import mail
+from django.test import Client, RequestFactory
+from django.utils import timezone
+
+from accounts.models import ClaimReview, Company, Customer, User
+from ilt_site import views
+from orders.models import Order
+from privacy.gate import Actor
+from privacy.models import Letter, Request
+from privacy.requests import identity, services
+from privacy.requests.models import OneTimeLink
+from privacy.retention import holds
+from rma.models import RMA, Certificate
+from tests import factories, pages
+from tests.browser import checker
+from tests.browser.conftest import Site
+from tests.browser.visitor import NARROW, WIDE, Findings, Visitor
+from tests.orders.factories import as_customer
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+each_dimension = pytest.mark.parametrize("dimension", [WIDE, NARROW], ids=lambda one: one.name)
+PAT = Actor("staff", "pat", None, frozenset({"privacy"}), "admin")
+
+
+def come_in(visitor: Visitor, name: str) -> User:
+    """Sign somebody in who entered the password just now."""
+    user = User.objects.named(name).get()
+    cookie = pages.signed_in(user, again=True).cookies[configured.SESSION_COOKIE_NAME].value
+    visitor.context.add_cookies([{"name": configured.SESSION_COOKIE_NAME, "value": cookie, "url": visitor.base}])
+    return user
+
+
+def go_out(visitor: Visitor) -> None:
+    visitor.context.clear_cookies()
+
+
+@each_dimension
+def test_pages_without_a_login(site: Site, visitor: Visitor) -> None:
+    visitor.open("/accounts/inactive/", "login closed")
+    visitor.open("/accounts/confirm-email/no-such-key/", "confirm the address, bad link")
+    visitor.open("/accounts/password/reset/", "password forgotten")
+    visitor.open("/accounts/password/reset/done/", "password forgotten, mail sent")
+    visitor.open("/accounts/password/reset/key/1-bad/", "password forgotten, bad link")
+    visitor.open("/accounts/password/reset/key/done/", "password forgotten, done")
+    visitor.open("/privacy/ask/", "ask without signing in")
+    visitor.page.locator("main button[type=submit]").first.click()
+    visitor.look("ask without signing in, nothing filled in")
+    visitor.open("/privacy/ask/sent/", "asked without signing in")
+    visitor.open("/privacy/outcome/")
+    visitor.fill(reference="PR-2026-AAAA-00", code="AAAA-AAAA-AAAA")
+    visitor.press("Show the outcome", "outcome, wrong code")
+
+    bob = site.customer("bob")
+    asked = services.file(
+        kind="access", subject=bob.subject_id, channel="web", received_on=factories.TODAY, identity="login",
+        actor=as_customer(bob), now=timezone.now(),
+    )  # fmt: skip
+    site.work()
+    token = identity.make_link(asked, OneTimeLink.Purpose.RESULT, now=timezone.now())
+    visitor.open(f"/privacy/link/{token}/", "one-time link")
+    visitor.press("Continue", "one-time link, used")
+    go_out(visitor)
+    visitor.open(f"/privacy/link/{token}/", "one-time link, spent")
+
+
+@each_dimension
+def test_pages_for_what_went_wrong(site: Site, visitor: Visitor) -> None:
+    visitor.open("/nothing/", "404", status=404)
+    visitor.open("/accounts/login/")
+    visitor.context.clear_cookies()
+    visitor.fill(login="alice", password=factories.PASSWORD)
+    visitor.press("Sign in", "403, form out of date", status=403)
+    # What cannot be provoked from a browser is served as the site's handlers answer it.
+    policy = Client().get("/nothing/").headers["Content-Security-Policy"]
+    for status, view in ((400, views.bad_request), (403, views.permission_denied), (500, views.server_error)):
+        serve(visitor, status, view(RequestFactory().get("/")).content.decode(), policy)
+    for status in (429, 503):
+        serve(visitor, status, views._plain(RequestFactory().get("/"), status).content.decode(), policy)
+
+
+def serve(visitor: Visitor, status: int, body: str, policy: str) -> None:
+    headers = {"Content-Security-Policy": policy, "Content-Type": "text/html; charset=utf-8"}
+    visitor.page.route(f"**/{status}/", lambda route: route.fulfill(status=status, body=body, headers=headers))
+    visitor.open(f"/{status}/", str(status), status=status)
+
+
+@each_dimension
+def test_pages_of_a_customer(site: Site, visitor: Visitor) -> None:
+    page = visitor.page
+    come_in(visitor, "alice")
+    alice = site.customer("alice")
+    for path, name in (
+        ("/account/", "account of alice"), ("/account/details/", "contact data"), ("/account/details/edit/", "contact data, edit"),
+        ("/account/addresses/new/", "new address"), ("/orders/", "orders of alice"), ("/rma/", "returns of alice"),
+        ("/rma/new/", "new return"), ("/privacy/held/", "what we hold about alice"), ("/privacy/requests/", "requests, none"),
+        ("/accounts/email/", "address of the login"), ("/accounts/password/change/", "change the password"),
+        ("/accounts/logout/", "sign out"), ("/accounts/reauthenticate/", "password again"),
+    ):  # fmt: skip
+        visitor.open(path, name)
+    visitor.open("/account/addresses/new/")
+    page.locator("main form button[type=submit]").first.click()
+    visitor.look("new address, nothing filled in")
+    visitor.open(f"/account/addresses/{alice.addresses.get().pk}/", "address")
+    for order in Order.objects.filter(customer=alice).order_by("placed_on"):
+        visitor.open(f"/orders/{order.pk}/", f"order of {order.placed_on.year}")
+    for number, rma in enumerate(RMA.objects.filter(customer=alice).order_by("pk")):
+        visitor.open(f"/rma/{rma.pk}/", f"return {number}")
+    number = Certificate.objects.filter(rma__customer=alice).values_list("number", flat=True)[0]
+    visitor.open(f"/rma/certificates/{number}/", "calibration certificate")
+    visitor.open("/rma/new/")
+    page.check("[name=service][value=repair]")
+    visitor.fill(serial="ILT2400-01234", model_name="ILT2400", fault="W" * 120 + " stays dark. Serial no. on the back.")
+    page.locator("main form button[type=submit]").first.click()
+    visitor.look("new return, answers to check")
+    visitor.open("/privacy/requests/new/erasure/", "ask for removal, with warnings")
+    visitor.press("Show me what would happen", "removal planned, much of it stays")
+    visitor.press("Take the request back", "removal taken back")
+    visitor.open("/privacy/requests/", "requests")
+    visitor.open("/privacy/openings/", "who looked")
+
+
+@each_dimension
+def test_pages_of_somebody_who_has_nothing_yet(site: Site, visitor: Visitor) -> None:
+    factories.login("mona", "mona@post.example")
+    come_in(visitor, "mona")
+    for path in (
+        "/account/",
+        "/orders/",
+        "/rma/",
+        "/privacy/held/",
+        "/privacy/openings/",
+        "/account/claim/",
+        "/rma/new/",
+    ):
+        visitor.open(path, f"empty {path}")
+    visitor.press("Look", "empty claim") if visitor.page.url.endswith("/claim/") else None
+
+
+@each_dimension
+def test_pages_of_the_second_factor(site: Site, visitor: Visitor) -> None:
+    user = come_in(visitor, "bob")
+    visitor.open("/accounts/2fa/", "second factor, none")
+    visitor.open("/accounts/2fa/totp/activate/", "second factor, set up")
+    visitor.fill(code="000000")
+    visitor.page.locator("main button[type=submit]").first.click()
+    visitor.look("second factor, wrong code")
+    secret = visitor.page.input_value("#authenticator_secret")
+    visitor.fill(code=code_for(secret))
+    visitor.page.locator("main button[type=submit]").first.click()
+    visitor.look("second factor, on")
+    visitor.open("/accounts/2fa/", "second factor, overview")
+    visitor.open("/accounts/2fa/recovery-codes/", "recovery codes")
+    visitor.open("/accounts/2fa/recovery-codes/generate/", "recovery codes, new ones")
+    visitor.open("/accounts/2fa/totp/deactivate/", "second factor, switch off")
+    visitor.open("/accounts/2fa/reauthenticate/", "second factor again")
+    go_out(visitor)
+    visitor.open("/accounts/login/")
+    visitor.fill(login="bob", password=factories.PASSWORD)
+    visitor.press("Sign in", "second factor at the login")
+    assert Authenticator.objects.filter(user=user, type=Authenticator.Type.TOTP).count() == 1
+
+
+def code_for(secret: str) -> str:
+    """Return what an authenticator app shows now."""
+    return format_hotp_value(hotp_value(secret, next(iter(yield_hotp_counters_from_time()))))
+
+
+@each_dimension
+def test_pages_of_the_back_office(site: Site, visitor: Visitor) -> None:
+    for role, name, found in back_office(site):
+        go_out(visitor)
+        come_in(visitor, name)
+        for path in found:
+            visitor.open(f"/admin/{path}", f"{role}: {path_name(path)}")
+    go_out(visitor)
+    factories.staff("newly", "newly@ilt.example", roles=("sales",), acknowledged=False)
+    come_in(visitor, "newly")
+    visitor.open("/admin/", "staff who has not signed")
+    visitor.open("/admin/accounts/customer/", "staff who has not signed: customers")
+
+
+def path_name(path: str) -> str:
+    return "/".join("x" if len(part) > 30 else part for part in path.split("/")) or "front page"
+
+
+def back_office(site: Site) -> Iterator[tuple[str, str, list[str]]]:
+    """Yield role, login and paths of the back office, each with something on it."""
+    now = timezone.now()
+    jana = Customer.objects.get(reference="DEMO-06")
+    order, rma = Order.objects.filter(customer=jana).first(), RMA.objects.filter(customer=jana).first()
+    message = jana.communications.first() or factories.communication(jana)
+    about = services.file(
+        kind="erasure", subject=jana.subject_id, channel="phone", received_on=now.date(), identity="callback", actor=PAT, now=now
+    )  # fmt: skip
+    services.make_plan(about, actor=PAT, now=now)
+    hold = holds.place("orders.order", order.pk, reason="claim", reference="C-77", actor=PAT, now=now)
+    letter = Letter.objects.get(request=about)
+    Letter.objects.filter(pk=letter.pk).update(by=Letter.By.POST, next_attempt_at=None)
+    review = ClaimReview.objects.create(
+        customer=jana, user=factories.login("eve", "eve@nordlicht.example"), reason="contact", opened_at=now
+    )
+    asked = f"privacy/request/{about.pk}"
+    company = Company.objects.get(pk=jana.company_id)
+    yield "privacy", "pat", [
+        "", "privacy/request/", f"{asked}/change/", f"{asked}/step/confirm/", f"{asked}/step/refuse/", f"{asked}/step/hold/",
+        f"{asked}/history/", f"{asked}/letter/{letter.pk}/", "privacy/request/add/", "privacy/hold/",
+        f"privacy/hold/{hold.pk}/change/", "privacy/hold/add/", "accounts/claimreview/",
+        f"accounts/claimreview/{review.pk}/change/", f"accounts/customer/{jana.pk}/change/",
+    ]  # fmt: skip
+    yield "sales", "carol", [
+        "", "orders/", f"accounts/customer/{jana.pk}/change/", f"orders/order/{order.pk}/change/",
+        "accounts/communication/", "accounts/communication/add/", f"accounts/communication/{message.pk}/change/",
+        "accounts/company/", f"accounts/company/{company.pk}/change/", "orders/product/", "orders/product/add/",
+    ]  # fmt: skip
+    yield "service", "dan", ["", "rma/rma/", f"rma/rma/{rma.pk}/change/", f"rma/rma/{rma.pk}/step/message/"]
+    yield "accounting", "erin", ["", f"orders/order/{order.pk}/change/", f"accounts/customer/{jana.pk}/change/"]
+
+
+@each_dimension
+def test_letters(site: Site, visitor: Visitor, tmp_path: Path) -> None:
+    mail.outbox.clear()
+    alice = site.customer("alice")
+    for kind in ("access", "erasure"):
+        services.file(
+            kind=kind, subject=alice.subject_id, channel="web", received_on=factories.TODAY, identity="login",
+            actor=as_customer(alice), now=timezone.now(),
+        )  # fmt: skip
+        site.work()
+    refused = Request.objects.get(kind="erasure")
+    services.refuse(
+        refused, ground="Two people claim this account.", authority="Art. 12(2) GDPR", actor=PAT, now=timezone.now()
+    )
+    site.work()
+    assert len(mail.outbox) >= 3
+    for number, sent in enumerate(mail.outbox):
+        (html,) = (str(one.content) for one in sent.alternatives)
+        file = tmp_path / f"{number}.html"
+        file.write_text(html)
+        visitor.open(f"file://{file}", f"letter {sent.subject}")
+
+
+def test_nothing_of_all_this_was_wrong(findings: Findings) -> None:
+    """The end of this file's pages: what they were found to break, together."""
+    assert findings.looks > 150, "this test sums up those before it; run the whole file"
+    assert findings.wrong == [], "\n".join(["", *findings.wrong])
+
+
+def test_the_nu_checker_finds_no_error_in_what_was_seen(findings: Findings) -> None:
+    assert len(findings.bodies) > 150, "run the whole file"
+    assert checker.errors(findings.bodies) == []

@@ -1,0 +1,142 @@
+"""Somebody at a browser who looks at every page they come to: axe-core, the console, the width, title and heading.
+
+With `ILT_SCREENSHOTS=FOLDER` each look also leaves pictures there, for the eye.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from playwright.sync_api import Browser, Page
+
+AXE = Path(__file__).with_name("axe.min.js")
+AXE_SHA256 = "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c"  # axe-core 4.14.1, as published
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+_RUN = f"""async () => (await axe.run(document, {{runOnly: {TAGS}}})).violations.map(
+    one => one.id + ": " + one.nodes.map(node => node.target.join(" ") + " " + (node.any[0]?.message || "")).join("; "))"""
+
+
+class Dimension(NamedTuple):
+    """How somebody sees the site."""
+
+    name: str
+    width: int
+    scheme: str
+    script: bool
+
+
+WIDE = Dimension("1280 px, light", 1280, "light", True)
+NARROW = Dimension("360 px, dark", 360, "dark", True)
+PLAIN = Dimension("360 px, without JavaScript", 360, "light", False)
+DIMENSIONS = [WIDE, NARROW, PLAIN]
+
+
+@dataclass
+class Findings:
+    """What a whole file of journeys saw: pages, and what is wrong with them."""
+
+    looks: int = 0
+    wrong: list[str] = field(default_factory=list)
+    bodies: dict[str, str] = field(default_factory=dict)
+
+
+class Visitor:
+    """One browser window in one dimension."""
+
+    def __init__(self, browser: Browser, base: str, dimension: Dimension, findings: Findings) -> None:
+        self.base, self.dimension, self.findings = base, dimension, findings
+        self.context = browser.new_context(
+            viewport={"width": dimension.width, "height": 800},
+            color_scheme=dimension.scheme,  # type: ignore[arg-type]
+            java_script_enabled=dimension.script,
+            reduced_motion="reduce",
+        )
+        self.page: Page = self.context.new_page()
+        self.page.on("console", self._said)
+        self.page.on("pageerror", lambda error: self._wrong(f"script error: {error}"))
+        self.page.on("request", self._asked)
+        self.page.on("response", self._answered)
+        self._answer: Any = None
+        self._expected = 200
+
+    def open(self, path: str, name: str = "", *, status: int = 200) -> None:
+        """Go to a page, and look at it when it has a name."""
+        self._expected = status
+        answer = self.page.goto(path if "://" in path else self.base + path)
+        assert answer is not None and answer.status == status, (path, answer and answer.status)
+        if name:
+            self.look(name)
+        self._expected = 200
+
+    def press(self, text: str, name: str = "", *, status: int = 200) -> None:
+        """Press the button or link of the page's main part, and look at where it leads when that has a name."""
+        self._expected = status
+        buttons = self.page.locator("main, #content, #user-tools, header").get_by_role("button", name=text)
+        found = buttons if buttons.count() else self.page.get_by_role("link", name=text)
+        with self.page.expect_navigation():
+            found.first.click()
+        if name:
+            self.look(name)
+        self._expected = 200
+
+    def fill(self, **fields: str) -> None:
+        """Fill in fields by their names."""
+        for name, text in fields.items():
+            self.page.fill(f"[name={name}]", text)
+
+    def text(self) -> str:
+        """Return what the page says."""
+        return " ".join(self.page.inner_text("body").split())
+
+    def look(self, name: str) -> None:
+        """Look at the page that is open."""
+        page, width = self.page, self.dimension.width
+        self.findings.looks += 1
+        if self._answer is not None:
+            self.findings.bodies[f"{name}, {self.dimension.name}"] = self._answer.text()
+        needed = page.evaluate("document.documentElement.scrollWidth")
+        if needed > width:
+            self._wrong(f"needs {needed} px", name)
+        if len(page.title()) < 8:
+            self._wrong(f"has the title {page.title()!r}", name)
+        if (headings := page.locator("h1").count()) != 1:
+            self._wrong(f"has {headings} headings of the first level", name)
+        if self.dimension.script:
+            page.evaluate(AXE.read_text())
+            for violation in page.evaluate(_RUN):
+                self._wrong(violation, name)
+        if folder := os.environ.get("ILT_SCREENSHOTS"):
+            self._pictures(Path(folder), name)
+
+    def _pictures(self, folder: Path, name: str) -> None:
+        if self.dimension is not WIDE:
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        file = f"{self.findings.looks:03d}-{re.sub('[^a-z0-9]+', '-', name.lower())}"
+        for width in (WIDE.width, NARROW.width):
+            self.page.set_viewport_size({"width": width, "height": 800})
+            for scheme in ("light", "dark"):
+                self.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+                self.page.screenshot(path=folder / f"{file}-{width}-{scheme}.png", full_page=True)
+        self.page.set_viewport_size({"width": self.dimension.width, "height": 800})
+        self.page.emulate_media(color_scheme=self.dimension.scheme)  # type: ignore[arg-type]
+
+    def _wrong(self, what: str, name: str = "") -> None:
+        self.findings.wrong.append(f"{name or self.page.url} ({self.dimension.name}): {what}")
+
+    def _said(self, message: Any) -> None:
+        # The console repeats the status of a page that is meant to answer 404.
+        if message.type == "error" and f"status of {self._expected}" not in message.text:
+            self._wrong(f"console: {message.text}")
+
+    def _asked(self, request: Any) -> None:
+        if not request.url.startswith((self.base, "data:", "file:", "about:", "blob:")):
+            self._wrong(f"asks {request.url}")
+
+    def _answered(self, response: Any) -> None:
+        if response.request.is_navigation_request() and response.status not in (301, 302, 303):
+            self._answer = response
