@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any, cast
 from uuid import UUID
 
+from allauth.account.decorators import reauthentication_required
 from allauth.account.models import EmailAddress
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
@@ -16,6 +17,7 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts import claim, services
 from accounts.forms import AddressForm, ContactForm
 from accounts.models import Address, Customer, FreightAccount, TaxIdentifier, User
+from privacy import registers
 from privacy.requests.models import OPEN_STATES, Request
 
 CORRECTED = "Corrected. The old value can no longer be read, not even in our backups."
@@ -102,6 +104,25 @@ def account_claim(request: HttpRequest) -> HttpResponse:
         return render(request, "accounts/claimed.html", {"has_address": address is not None})
     messages.success(request, "Your earlier orders and returns are now under this account.")
     return redirect("account_details")
+
+
+@reauthentication_required
+def confidentiality(request: HttpRequest) -> HttpResponse:
+    """Show staff the confidentiality undertaking and take the signature, without which they see covers only (P41)."""
+    user, now = cast(User, request.user), timezone.now()
+    if not user.is_staff or user.subject_id is None:
+        raise Http404
+    today = timezone.localdate(now)
+    if request.method == "POST":
+        kind, version = registers.Acknowledgement.Kind.CONFIDENTIALITY, registers.UNDERTAKING
+        signed = registers.sign(
+            subject=user.subject_id, kind=kind, version=version, actor=user.as_actor(), now=now, signed_on=today
+        )
+        messages.success(request, f"Signed. It counts until {signed.expires_on:%-d %B %Y}.")
+        return redirect("admin:index")
+    current = registers.current(user.subject_id, today=today)
+    context = {"current": current, "version": registers.UNDERTAKING}
+    return render(request, "accounts/confidentiality.html", context)
 
 
 def _own_customer(request: HttpRequest) -> Customer:

@@ -17,6 +17,7 @@ from privacy.gate.actor import Actor
 from privacy.subjects import Subject
 
 VALID_YEARS = 1
+UNDERTAKING = "2026"  # the version of templates/accounts/_undertaking.html; a new text gets a new one
 
 
 class Acknowledgement(models.Model):

@@ -14,7 +14,7 @@ from privacy import datamap
 from privacy.admin.work import Step, date_input
 from privacy.mailbox import MailboxField
 from privacy.models import Hold, Letter, Request
-from privacy.requests import assessment, identity
+from privacy.requests import assessment, deadline, identity
 from privacy.requests.models import Channel
 from privacy.retention import holds
 
@@ -150,6 +150,23 @@ class Refuse(Step):
     field_order = ("authority", "ground")
 
 
+class Extend(Step):
+    title = "Extend the deadline"
+    help = "Once, when the law gives a reason. The person is told at once, with the reason and the new date."
+    reason = forms.ChoiceField(choices=tuple(deadline.REASONS.items()), label="Reason, Art. 12(3) GDPR")
+    words = forms.CharField(
+        max_length=2000, label="What takes longer, in words for the person", widget=forms.Textarea(attrs={"rows": 4})
+    )
+
+
+class Pause(Step):
+    title = "Pause the clock"
+    help = (
+        "Until the identity is proved: it was asked for within three working days and there is reason to doubt it. "
+        "The days count again once you state the identity."
+    )
+
+
 class Withdraw(Step):
     title = "Take back"
     help = "Only when the person wants it. The request ends; nothing is done for it."
@@ -251,6 +268,7 @@ LETTERS: dict[str, str] = {
     "copy_ready": "Copy is ready",
     "erasure_done": "Answer: what went and what stays",
     "refused": "Refusal",
+    "extended": "More time is needed",
     "withdrawn": "Taken back",
     "expired": "Expired",
 }

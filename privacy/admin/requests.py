@@ -18,7 +18,7 @@ from privacy.admin.records import RecordAdmin
 from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Step, Task, WorkList, due
 from privacy.gate import Actor
 from privacy.models import Hold, Letter, Request
-from privacy.requests import assessment, identity, letters, services
+from privacy.requests import assessment, deadline, identity, letters, services
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import OPEN_STATES, TRANSITIONS, State
 from privacy.requests.outcome import FileUnreadable
@@ -188,6 +188,8 @@ class RequestAdmin(RecordAdmin):
             (handling.MarkPosted.letters(record).exists(), "posted", handling.MarkPosted),
             (handling.Resend.letters(record).exists(), "resend", handling.Resend),
             (record.subject_id is not None and record.is_open, "hold", handling.PlaceHold),
+            (deadline.may_extend(record, now=timezone.now()), "extend", handling.Extend),
+            (deadline.may_pause(record), "pause", handling.Pause),
             (record.can_withdraw, "withdraw", handling.Withdraw),
             (State.REFUSED in TRANSITIONS[state], "refuse", handling.Refuse),
         ]
@@ -219,6 +221,12 @@ class RequestAdmin(RecordAdmin):
                 number, reference = data["record_id"], data["reference"]
                 holds.place(data["label"], number, reason=data["reason"], reference=reference, actor=actor, now=now)
                 return "The record is under a hold. Refresh the plan to see what that changes."
+            case "extend":
+                deadline.extend(record, reason=data["reason"], words=data["words"], actor=actor, now=now)
+                return f"The deadline is extended to {record.due_on:%-d %B %Y}; the person is told."
+            case "pause":
+                deadline.pause(record, actor=actor, now=now)
+                return "The clock stands still until the identity is proved."
             case "withdraw":
                 services.withdraw(record, actor=actor, now=now)
                 return f"{record.reference} is taken back."

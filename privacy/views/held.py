@@ -13,7 +13,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from privacy import gate, vault
+from privacy import datamap, gate, vault
 from privacy.requests import assessment, contents
 from privacy.retention import rules
 from privacy.retention.verdict import Verdict
@@ -83,13 +83,20 @@ def _record(kind: contents.Kind, row: Any, verdicts: list[Verdict], schedule: ru
     return {
         "title": verdicts[0].title if verdicts else _title(kind, row),
         "values": shown,
-        "hints": [] if verdicts else shown[:2],  # what tells records of the same title apart
-        "follows": kind.declaration.model._meta.get_field(follows).verbose_name if follows else "",
+        # What tells records of the same title apart; a number of ours tells nobody anything.
+        "hints": [] if verdicts else [one for one in shown if not isinstance(one[1], UUID)][:2],
+        "follows": _title_of(kind.declaration.model._meta.get_field(follows).related_model) if follows else "",
         "verdicts": [
             {"verdict": one, "code": words.CODES.get(one.code, ""), "holds": schedule[one.envelope].title.lower()}
             for one in verdicts
         ],
     }
+
+
+def _title_of(model: Any) -> str:
+    """Return what the data map calls the records of a model, within a sentence."""
+    title: str = datamap.for_model(model).title
+    return title[0].lower() + title[1:]
 
 
 def _title(kind: contents.Kind, row: Any) -> str:

@@ -17,6 +17,7 @@ from privacy.requests import execute, letters
 from privacy.requests.models import Request
 from tests import factories
 from tests.browser.visitor import Dimension, Findings, Visitor
+from tests.journeys.conftest import _house, house  # noqa: F401  everybody at their doors, without a browser
 
 
 class Site(NamedTuple):

@@ -61,6 +61,7 @@ def effects(world: Everybody) -> list[Effect]:
         Effect("/accounts/password/reset/", "-", anybody, LETTER, {"email": address}),
         Effect("/account/details/edit/", "-", ("bob",), "default.accounts_customer", {"first_name": "New", "country": "US"}),
         Effect("/account/addresses/new/", "-", ("bob",), "default.accounts_address", ADDRESS),
+        Effect("/account/confidentiality/", "-", staff, "default.privacy_acknowledgement"),
         Effect("/rma/new/", "-", ("bob",), "default.rma_rma", RETURN),
         Effect("/privacy/requests/new/<str:kind>/", "=access", ("bob",), "default.privacy_requestevent"),
         Effect("/privacy/ask/", "-", anybody, "default.privacy_request", {"kind": "access", "email": "nobody@post.example"}),

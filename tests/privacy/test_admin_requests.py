@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 import time_machine
 from django.test import Client
+from django.utils import timezone
 from django.utils.html import escape
 
 from accounts.models import ClaimReview, Customer
 from privacy import vault
 from privacy.models import AccessEntry, Hold, Letter, OneTimeLink, Request
-from privacy.requests import services
+from privacy.requests import deadline, services
 from privacy.requests.models import State
 from tests import factories, pages
 from tests.orders.factories import an_order
@@ -261,6 +262,53 @@ def test_a_refusal_needs_its_reason_and_the_person_is_told(alice: Customer, caro
     with vault.internal():
         text = Letter.objects.get(request=about, kind="refused").text
     assert "You asked for the same last week." in text and "Art. 12(5) GDPR" in text
+
+
+def test_a_deadline_is_extended_once_for_a_reason_of_the_law_and_the_person_is_told(
+    alice: Customer, carol: Client
+) -> None:
+    about = filed(alice)
+    assert "extend" in steps(carol, about)
+    assert "required" in take(carol, about, "extend", reason="complex", words="").text
+    answer = take(carol, about, "extend", reason="complex", words="Records of nine years lie on paper.")
+    assert "extended to 20 February 2027; the person is told" in answer.text
+    about.refresh_from_db()
+    assert about.due_on == date(2027, 2, 20)
+    assert about.events.get(kind="extended").detail == {"reason": "complex"}, "the words are in the sealed letter only"
+    with vault.internal():
+        text = str(about.letters.get(kind="extended").text)
+    assert "the request is complex" in text and "Records of nine years" in text and "20 February 2027" in text
+    assert "extend" not in steps(carol, about)
+    assert "not possible now" in take(carol, about, "extend", reason="complex", words="Again.").text
+
+
+def test_the_last_day_for_the_notice_is_a_month_after_the_receipt(alice: Customer, carol: Client) -> None:
+    about = filed(alice)
+    with time_machine.travel(datetime(2026, 12, 21, 15, tzinfo=UTC), tick=False):  # the 20th is a Sunday
+        assert deadline.may_extend(about, now=timezone.now())
+    with time_machine.travel(datetime(2026, 12, 22, 15, tzinfo=UTC), tick=False):
+        assert not deadline.may_extend(about, now=timezone.now())
+        with pytest.raises(services.NotAllowed):
+            deadline.extend(about, reason="number", words="Late.", actor=PRIVACY, now=timezone.now())
+    assert not about.events.filter(kind="extended").exists()
+
+
+def test_the_clock_stands_still_until_the_identity_is_proved(alice: Customer, carol: Client) -> None:
+    about = filed(alice, identity="pending")
+    assert "pause" in steps(carol, about)
+    assert "stands still" in take(carol, about, "pause").text
+    assert "pause" not in steps(carol, about)
+    with time_machine.travel(datetime(2026, 11, 27, 15, tzinfo=UTC), tick=False):
+        take(carol, about, "identity", how="callback")
+    about.refresh_from_db()
+    assert about.due_on == date(2026, 12, 28), "a month and the eight days of waiting"
+
+
+def test_no_clock_is_paused_where_the_law_knows_no_pause(carol: Client) -> None:
+    about = filed(factories.customer(country="US"), identity="pending")
+    assert "pause" not in steps(carol, about)
+    with pytest.raises(services.NotAllowed):
+        deadline.pause(about, actor=PRIVACY, now=factories.NOW)
 
 
 def test_a_request_is_taken_back_for_the_person(alice: Customer, carol: Client) -> None:

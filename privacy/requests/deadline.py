@@ -1,0 +1,106 @@
+"""A deadline is moved only as the law allows, by the privacy team, for a reason, and the person is told in time.
+
+What must never happen: a date somebody typed, a longer deadline nobody was told of, a clock stopped for a proof that was
+not asked for at once. The dates follow from the events; here is decided whether such an event may be written.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from privacy import audit, vault
+from privacy.gate.actor import Actor
+from privacy.requests import clock, history, identity, letters
+from privacy.requests.filing import BadRequest, NotYours, locked, require_sight
+from privacy.requests.history import NotAllowed
+from privacy.requests.models import Request, State
+from privacy.retention import jurisdiction
+
+#: Art. 12(3): what alone makes a request take longer.
+REASONS = {
+    "complex": "the request is complex",
+    "number": "you sent us several requests",
+}
+
+
+def may_extend(request: Request, *, now: datetime) -> bool:
+    """Whether the deadline can be extended today: once, and while the notice is in time."""
+    dates = history.due_dates(request)
+    return request.is_open and not dates.is_extended and clock.company_day(now) <= dates.extension_by
+
+
+def may_pause(request: Request) -> bool:
+    """Whether the clock may stop until the identity is proved: it was asked for at once, and is not known yet."""
+    if request.state != State.RECEIVED or history.due_dates(request).is_paused:
+        return False
+    try:
+        _check_pause(request)
+    except clock.PauseNotAllowed:
+        return False
+    return True
+
+
+def extend(request: Request, *, reason: str, words: str, actor: Actor, now: datetime) -> Request:
+    """Take the longer deadline the law allows once, and tell the person with the reason (Art. 12(3)).
+
+    `reason` is a key of REASONS, `words` say more to the person. Raises NotYours, BadRequest, NotAllowed.
+    """
+    _require_team(request, actor)
+    if reason not in REASONS or not words.strip():
+        raise BadRequest("An extension needs one of the law's reasons, and words for the person.")
+    with transaction.atomic():
+        found = locked(request)
+        if not may_extend(found, now=now):
+            raise NotAllowed("The deadline was extended before, or the last day for the notice is over.")
+        history.event(found, clock.Kind.EXTENDED, actor=actor, now=now, detail={"reason": reason})
+        history.recompute(found)
+        with vault.internal():
+            address = str(identity.address_for_answer(found))
+        context: dict[str, Any] = {
+            "reason": REASONS[reason],
+            "words": words.strip(),
+            "due_on": found.due_on,
+            "jurisdiction": jurisdiction.of(found.country or None),
+        }
+        letters.queue("extended", to=address, context=context, key=f"extended:{found.pk}", request=found, now=now)
+        _noted("request.extended", found, reason=reason, actor=actor, now=now)
+    request.refresh_from_db()
+    return found
+
+
+def pause(request: Request, *, actor: Actor, now: datetime) -> Request:
+    """Stop the clock until the identity is proved (Art. 12(6)). Raises NotYours, NotAllowed."""
+    _require_team(request, actor)
+    with transaction.atomic():
+        found = locked(request)
+        if not may_pause(found):
+            raise NotAllowed(
+                "The clock stops only while an identity that was asked for within three days is not proved."
+            )
+        history.event(found, clock.Kind.PAUSED, actor=actor, now=now, detail={"reason": "identity"})
+        history.recompute(found)
+        _noted("request.paused", found, reason="identity", actor=actor, now=now)
+    request.refresh_from_db()
+    return found
+
+
+def _require_team(request: Request, actor: Actor) -> None:
+    require_sight(request, actor)
+    if actor.kind == "customer":
+        raise NotYours("Only the privacy team moves a deadline.")
+
+
+def _check_pause(request: Request) -> None:
+    facts = [
+        clock.Event(clock.Kind(kind), on)
+        for kind, on in request.events.filter(kind__in=list(clock.Kind)).values_list("kind", "on")
+    ]
+    regime = clock.regime_for(request.country or None)
+    clock.check_pause(facts, regime, clock.calendar_for(regime, request.country or None))
+
+
+def _noted(action: str, request: Request, *, reason: str, actor: Actor, now: datetime) -> None:
+    audit.record(action, actor=actor, now=now, subject=request.subject_id, reference=request.reference, reason=reason)
