@@ -16,6 +16,7 @@ from ilt_site.launcher import Problem, binaries
 
 OURS = ("lock", "ports", "secrets", "prepared", "logs", "state", "servers")
 LOG_BYTES = 5_000_000
+LOCK_SECONDS = 1.0
 PASSWORDS = ("superuser", "owner", "app", "keystore", "broker", "secret_key", "metrics_token")
 
 
@@ -51,13 +52,13 @@ class Place:
 
     def make(self) -> None:
         """Make the folder and its parts; raises Problem when it is somebody else's or not writable."""
-        if self.folder.is_dir() and not (self.folder / "lock").exists() and any(self.folder.iterdir()):
+        if self._is_foreign():
             raise Problem(f"{self.folder} holds other files: choose an empty or a new folder with --data.")
         # The servers' account passes through ours to its own folders, which are 0700; files of ours are 0600.
         mode = 0o700 if binaries.account() is None else 0o711
         try:
             for folder in (self.folder, self.logs, self.state):
-                if not folder.exists():
+                with contextlib.suppress(FileExistsError):  # also when another launcher makes it in this very moment
                     folder.mkdir(mode=0o700, parents=folder == self.folder)
                     if folder == self.folder:
                         folder.chmod(mode)
@@ -65,6 +66,15 @@ class Place:
             raise Problem(f"The data folder {self.folder} cannot be used: {error.strerror}.") from None
         if not os.access(self.folder, os.W_OK | os.X_OK):
             raise Problem(f"The data folder {self.folder} cannot be written to.")
+
+    def _is_foreign(self) -> bool:
+        """Say whether the folder holds files and no lock; a launcher that began a moment ago gets the time to make one."""
+        deadline = time.monotonic() + LOCK_SECONDS
+        while self.folder.is_dir() and not (self.folder / "lock").exists() and any(self.folder.iterdir()):
+            if time.monotonic() > deadline:
+                return True
+            time.sleep(0.05)
+        return False
 
     def servers(self) -> Path:
         """Return the servers' folder: inside ours or, when their account cannot come there, at an outpost."""
@@ -104,7 +114,7 @@ class Place:
     # --- One launcher at a time ---
 
     @contextlib.contextmanager
-    def locked(self, kind: str, *, wait: float = 1.0) -> Iterator["Lock"]:
+    def locked(self, kind: str, *, wait: float = LOCK_SECONDS) -> Iterator["Lock"]:
         """Hold the folder; raises Problem when another launcher holds it for longer than `wait` seconds."""
         descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
