@@ -19,6 +19,7 @@ from accounts.forms import AddressForm, ContactForm
 from accounts.models import Address, Customer, FreightAccount, TaxIdentifier, User
 from privacy import registers
 from privacy.requests.models import OPEN_STATES, Request
+from privacy.vault import RecordErased
 
 CORRECTED = "Corrected. The old value can no longer be read, not even in our backups."
 
@@ -144,6 +145,9 @@ def _corrected(request: HttpRequest, record: Any, form: Any) -> bool:
         messages.info(request, "Nothing was changed.")
     except ValidationError as invalid:
         _explain(form, invalid)
+        return False
+    except RecordErased:
+        form.add_error(None, "These data were removed while you were writing; nothing was saved.")
         return False
     else:
         messages.success(request, CORRECTED)

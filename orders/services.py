@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.models import Channel, Company, Customer
-from accounts.services import touch
+from accounts.services import require_living, touch
 from orders.cards import check_card
 from orders.models import Invoice, Order, OrderLine, Payment, Product
 from privacy import audit
@@ -89,7 +89,7 @@ def place_order(
 
     `ship` holds fields of the envelope fulfilment and ship_country, `bill` those of the envelope order and
     invoice_country. Raises gate.Refused, OrderRefused (no lines, unknown field, unknown channel) and ValidationError
-    (a value that its field does not allow, a card number in a text among them).
+    (a value that its field does not allow, a card number in a text among them; BeingErased once an erasure began).
     """
     permit(actor, "sales", subject=customer.subject_id)
     if not items:
@@ -101,6 +101,7 @@ def place_order(
     today = timezone.localdate(now)
     subtotal = sum((item.quantity * _price(item) for item in items), Decimal(0))
     with transaction.atomic():
+        require_living(customer)
         order = Order(
             number=next_number("orders_order_number", "SO", today.year),
             customer=customer,

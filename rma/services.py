@@ -14,7 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import Channel, Company, Customer
-from accounts.services import touch
+from accounts.services import require_living, touch
 from orders.models import Order, Product
 from orders.services import next_number, permit
 from privacy import audit
@@ -127,7 +127,7 @@ def open_rma(
     `contact` holds fields of the envelope rma and return_country. An instrument nobody is on file for becomes the
     customer's. Raises gate.Refused (another person's record or order), InstrumentRefused (an RMA is open for it, or it
     is registered to somebody else: the text is the same and says neither which nor whose) and ValidationError (a value
-    that its field does not allow).
+    that its field does not allow, BeingErased once an erasure of the customer began).
     """
     permit(actor, "service", "sales", subject=customer.subject_id)
     if order is not None and order.customer_id != customer.pk:
@@ -138,6 +138,7 @@ def open_rma(
         raise TypeError("An RMA needs a channel.")
     today = timezone.localdate(now)
     with transaction.atomic():
+        require_living(customer)
         Instrument.objects.select_for_update().get(pk=instrument.pk)
         owner = Ownership.objects.current().filter(instrument=instrument).first()
         if _is_another(owner, customer) or RMA.objects.open().filter(instrument=instrument).exists():
