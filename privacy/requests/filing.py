@@ -6,11 +6,12 @@ an address is known.
 
 from __future__ import annotations
 
+import hashlib
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
 from privacy import audit, mailbox, vault
 from privacy.gate.actor import STAFF_ROLES, Actor
@@ -188,9 +189,22 @@ def _open_one(kind: str, subject: UUID | None, email: str) -> Request | None:
     if subject is not None:
         found = found.filter(subject_id=subject)
     else:
+        _one_at_a_time(kind, email)
         same = Request.objects.find("request.email", email).values_list("pk", flat=True)
         found = found.filter(subject=None, pk__in=list(same))
     return found.select_for_update(of=("self",)).order_by("filed_at").first()
+
+
+def _one_at_a_time(kind: str, email: str) -> None:
+    """Let others who ask the same for the same address wait until this transaction ends.
+
+    No constraint can see that two requests without a subject are the same: the address is sealed.
+    """
+    (blind,) = Request._meta.get_field("requester_email").blind  # type: ignore[union-attr]
+    ((token,),) = blind.looked_up(email)
+    number = hashlib.blake2b(token + kind.encode(), digest_size=8).digest()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [int.from_bytes(number, "big", signed=True)])
 
 
 def _new(
