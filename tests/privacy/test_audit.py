@@ -387,3 +387,10 @@ def test_reasons_of_actors_are_not_taken_from_values():
     assert AuditEvent.objects.count() == events_before + 1
     assert AuditEvent.objects.latest("pk").reason == ""
     assert events._who(None, {}) == ""
+
+
+@pytest.mark.django_db
+def test_the_hash_of_a_plan_is_kept_whole_whatever_digits_it_holds() -> None:
+    plan_hash = "9785550123" + "a1" * 27
+    audit.record("request.confirmed", actor=None, now=NOW, reason=plan_hash)
+    assert AuditEvent.objects.get().reason == plan_hash
