@@ -67,10 +67,10 @@ def _purpose(request: Request) -> str:
     return "export" if request.kind == Request.Kind.ACCESS else "erasure"
 
 
-def _lock(request_id: UUID) -> Request:
-    """Return the request, locked. Raises Held when it is locked by another worker."""
+def _lock(request_id: UUID, *, wait: bool = False) -> Request:
+    """Return the request, locked. Raises Held when it is locked by another worker (with `wait`: for lock_timeout)."""
     try:
-        return Request.objects.select_for_update(nowait=True, of=("self",)).get(pk=request_id)
+        return Request.objects.select_for_update(nowait=not wait, of=("self",)).get(pk=request_id)
     except OperationalError as error:
         if getattr(error.__cause__, "pgcode", None) == "55P03":  # lock_not_available
             raise Held from None
@@ -106,7 +106,8 @@ def _take(request_id: UUID, now: datetime, step: str | None, version: int | None
 
 def _do(request_id: UUID, now: datetime, step: str, version: int) -> str:
     with transaction.atomic():
-        request = _lock(request_id)
+        # Whoever has taken the lease waits: another delivery, which only looks, must not cost it the step.
+        request = _lock(request_id, wait=True)
         if request.step != step or request.version != version:
             return "stale"
         _check_confirmed(request)
