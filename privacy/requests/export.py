@@ -103,6 +103,7 @@ def build(request: Request, *, now: datetime) -> Export:
             export.save(force_insert=True)
     except BaseException:
         target.unlink(missing_ok=True)
+        vault.keys.destroy([(export.pk, ENVELOPE)], now=now)  # no collector knows the keys of files
         raise
     return export
 
