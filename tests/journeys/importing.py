@@ -28,11 +28,16 @@ def customers(path: Path = files.CUSTOMERS, *options: str) -> tuple[int, dict[st
 def orders(path: Path = files.ORDERS, lines: Path = files.LINES, *options: str) -> tuple[int, dict[str, Any]]:
     """Run `import_orders`; return the exit code and the report."""
     done = command("import_orders", str(path), "--lines", str(lines), *options)
-    for connection in connections.all():  # as autovacuum does within a minute of a commit, which a test does not make
+    counted()
+    return done
+
+
+def counted() -> None:
+    """Count our tables, as autovacuum does within a minute of a commit, which a test does not make."""
+    for connection in connections.all():
         with connection.cursor() as cursor:
             cursor.execute("SELECT string_agg(quote_ident(tablename), ', ') FROM pg_tables WHERE schemaname = 'public'")
             cursor.execute(f"ANALYZE {cursor.fetchone()[0]}")
-    return done
 
 
 def command(name: str, *arguments: str) -> tuple[int, dict[str, Any]]:
