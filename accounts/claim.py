@@ -81,7 +81,7 @@ def _is(customer: Customer, email: str) -> bool:
     """Compare the address itself: an index that is not unique may meet another one by chance."""
     with vault.internal():
         on_file = customer.email
-        return bool(on_file) and on_file.strip().casefold() == email.strip().casefold()
+        return bool(on_file) and vault.index.normalise("email", on_file) == vault.index.normalise("email", email)
 
 
 def _obstacle(user: User, customer: Customer, matches: int) -> str | None:

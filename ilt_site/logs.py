@@ -21,6 +21,8 @@ from django.db import DatabaseError, InterfaceError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.multipartparser import MultiPartParserError
 
+from privacy import cards
+
 EMAIL = re.compile(r"[^\s@<>\"'(),:;=]{1,64}@[^\s@<>\"'(),:;=]{1,190}")
 DIGITS = re.compile(r"(?<!\d)\d(?:[ .\-()/]{0,2}\d){6,}(?!\d)")
 IP = re.compile(
@@ -37,7 +39,7 @@ logger = structlog.get_logger(__name__)
 
 
 def redact(text: str) -> str:
-    """Return the text without e-mail and IP addresses, query strings, tokens and runs of seven or more digits.
+    """Return the text without e-mail and IP addresses, query strings, tokens, card numbers and runs of seven or more digits.
 
     UUIDs stay: they name a record and tell nothing about a person by themselves.
     """
@@ -52,7 +54,8 @@ def redact(text: str) -> str:
 def _mask(text: str) -> str:
     for pattern, label in ((EMAIL, "[e-mail]"), (IP, "[address]"), (DIGITS, "[digits]"), (TOKEN, "[token]")):
         text = pattern.sub(label, text)
-    return text
+    # What is left of a card number written with signs that a run of digits does not have between them.
+    return cards.redact(text)[0]
 
 
 def _redact_value(value: Any) -> Any:

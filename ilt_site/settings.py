@@ -306,6 +306,7 @@ if env.bool("TRUST_PROXY_HTTPS_HEADER", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
+FILE_UPLOAD_HANDLERS = ["ilt_site.uploads.NoFiles"]
 
 # --- Static files, language, time ------------------------------------------------------------------------------
 

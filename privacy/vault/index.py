@@ -20,11 +20,27 @@ import phonenumbers
 from privacy.vault import ring as rings
 
 SHORTEST_PREFIX, LONGEST_PREFIX = 3, 6
+KELVIN = "\u212a"  # the one letter that composing alone would turn into an ASCII one
 HOME_REGION = "US"  # a number without country code was dialled from here
 
 
 def _folded(value: str) -> str:
     return unicodedata.normalize("NFKC", value).strip().casefold()
+
+
+def _address(value: str) -> str:
+    """Fold an e-mail address without ever making two mailboxes one (CVE-2019-19844).
+
+    Letter case counts for nobody. But a letter that only looks like or folds to an ASCII one ("ﬁ", the sign for kelvin,
+    a full-width "a") makes an address that somebody else may own, so it stays what it is.
+    """
+    composed = KELVIN.join(unicodedata.normalize("NFC", part) for part in value.strip().split(KELVIN))
+    return "".join(_folded_on_its_side(c) for c in composed)
+
+
+def _folded_on_its_side(character: str) -> str:
+    folded = character.casefold()
+    return folded if character.isascii() or not any(c.isascii() for c in folded) else character
 
 
 def _alphanumeric(value: str) -> str:
@@ -46,7 +62,7 @@ def _phone(value: str) -> str:
 
 # name -> (version, function); a changed function needs a new version, and a re-seal of the records
 NORMALISERS: dict[str, tuple[int, Callable[[str], str]]] = {
-    "email": (1, _folded),
+    "email": (2, _address),
     "username": (1, _folded),
     "phone": (1, _phone),
     "identifier": (1, _alphanumeric),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,12 +17,18 @@ from tests.journeys import everybody
 from tests.journeys.doors import House
 
 
-@pytest.fixture(scope="module")
-def _house(django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    exports = override_settings(EXPORT_DIR=str(tmp_path_factory.mktemp("exports")))
-    with django_db_blocker.unblock(), exports, everybody.undone():
+@contextmanager
+def at_home(django_db_blocker: Any, exports: Path) -> Iterator[House]:
+    """Make everybody for as long as the block lasts, then undo them."""
+    with django_db_blocker.unblock(), override_settings(EXPORT_DIR=str(exports)), everybody.undone():
         with time_machine.travel(factories.NOW, tick=False):
             made = House(everybody.arrive())
+        yield made
+
+
+@pytest.fixture(scope="module")
+def _house(django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with at_home(django_db_blocker, tmp_path_factory.mktemp("exports")) as made:
         yield made
 
 

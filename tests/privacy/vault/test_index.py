@@ -14,7 +14,8 @@ from privacy.vault.index import Exact, Words
     ("normaliser", "one", "other"),
     [
         ("email", " Alice@X.Example ", "alice@x.example"),
-        ("email", "ａlice@x.example", "alice@x.example"),
+        ("email", "ÉMILE@x.example", "émile@x.example"),
+        ("email", "e\u0301mile@x.example", "\u00e9mile@x.example"),
         ("username", "ALICE", "alice"),
         ("phone", "(978) 555-0100", "+1 978 555 0100"),
         ("phone", "001 978 555 0100 ", "0019785550100"),
@@ -28,6 +29,26 @@ from privacy.vault.index import Exact, Words
 def test_two_spellings_of_one_value_are_found_alike(normaliser: str, one: str, other: str) -> None:
     blind = Exact("x", normaliser)
     assert list(blind.entries(one)) == list(blind.entries(other)) != []
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "ﬁona@x.example",
+        "ｆiona@x.example",
+        "fıona@x.example",
+        "fiona@x.eхample",
+        "fiona@ｘ.example",
+        "fiona\u200b@x.example",
+    ],
+)
+def test_an_address_that_only_looks_alike_is_another_mailbox(other: str) -> None:
+    assert index.normalise("email", other) != index.normalise("email", "fiona@x.example")
+
+
+@pytest.mark.parametrize(("letter", "like"), [("\u212a", "k"), ("\u017f", "s"), ("ß", "ss"), ("İ", "i")])
+def test_a_letter_that_folds_to_an_ascii_one_is_not_folded(letter: str, like: str) -> None:
+    assert index.normalise("email", f"{letter}@x.example") != index.normalise("email", f"{like}@x.example")
 
 
 @pytest.mark.parametrize("value", ["", "  ", "---"])
