@@ -21,7 +21,7 @@ from accounts import csvfile
 from accounts.csvfile import Problem, Row
 from accounts.models import Address, Channel, Company, Customer
 from accounts.validators import validate_country, validate_phone, validate_reference
-from privacy import audit, subjects, vault
+from privacy import audit, progress, subjects, vault
 from privacy.audit.events import Happened
 from privacy.gate import Actor
 
@@ -76,6 +76,7 @@ def import_customers(
     report.consent_without_proof = sum(row["marketing_opt_in"] == "yes" for row in rows)
     with transaction.atomic():
         for start in range(0, len(rows), BATCH):
+            progress.tell("lines taken in", start, len(rows))
             _take(rows[start : start + BATCH], report, actor=actor, now=now, dry_run=dry_run)
     report.is_written = not dry_run
     return report

@@ -13,7 +13,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ilt_site.settings")
 
 PR_SET_PDEATHSIG = 1
 
-app = Celery("ilt")
+app = Celery("ilt", task_cls="ilt_site.maintenance:WaitingTask")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
@@ -27,6 +27,7 @@ def refuse_unsafe_start(**_: Any) -> None:
     try:
         startup.refuse_unsafe_start()
         startup.refuse_foreign_parts()
+        startup.look_at_ledger()
     except ImproperlyConfigured as refusal:
         raise SystemExit(str(refusal)) from None  # an ordinary exception of a receiver would only be logged
 

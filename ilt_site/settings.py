@@ -70,6 +70,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "ilt_site.headers.HeadersMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",  # after those, so that files carry their headers too
+    "ilt_site.maintenance.MaintenanceMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -142,6 +143,8 @@ RETENTION_OVERLAYS = env.list("RETENTION_OVERLAYS", default=[])
 STATE_DIR = Path(env.str("STATE_DIR", default=str(BASE_DIR / ".local" / "state")))
 EXPORT_DIR = env.str("EXPORT_DIR", default=str(STATE_DIR / "exports"))
 CHECKPOINT_DIR = env.str("CHECKPOINT_DIR", default=str(STATE_DIR / "checkpoints"))
+# How often each process compares the ledger's three places (privacy.restore); 0: at the start only.
+MAINTENANCE_CHECK_SECONDS = env.float("MAINTENANCE_CHECK_SECONDS", default=15.0)
 
 # --- Cache and Celery ------------------------------------------------------------------------------------------
 
@@ -188,6 +191,7 @@ CELERY_BEAT_SCHEDULE = {
     "poller": {"task": "privacy.tasks.poll", "schedule": 15.0, "options": {"expires": 15}},
     "letters": {"task": "privacy.tasks.send_letters", "schedule": 15.0, "options": {"expires": 15}},
     "audit-sealer": {"task": "privacy.tasks.seal_audit", "schedule": 10.0, "options": {"expires": 10}},
+    "ledger": {"task": "privacy.tasks.follow_ledger", "schedule": 15.0, "options": {"expires": 15}},
     "audit-checkpoint": {
         "task": "privacy.tasks.checkpoint_audit",
         "schedule": timedelta(hours=1),
@@ -337,5 +341,6 @@ DJANGO_STRUCTLOG_CELERY_DEFAULT_LOG_LEVEL = logging.DEBUG  # a line every ten se
 DJANGO_STRUCTLOG_CELERY_TASK_FAILURE_LOG_LEVEL = logging.ERROR
 DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+METRICS_ALLOWED = env.list("METRICS_ALLOWED", default=["127.0.0.0/8", "::1"])  # asked only where there is no token
 PUBLIC_HOSTS = [host for host in ALLOWED_HOSTS if host not in {"127.0.0.1", "localhost", "[::1]"}]
 PORTAL_HOST = urlsplit(PORTAL_URL).hostname or "localhost"

@@ -143,3 +143,10 @@ def refuse_foreign_parts() -> None:
     if problems := identity.verify():
         raise ImproperlyConfigured(problems[0])
     connections.close_all()  # forked workers must not share one
+
+
+def look_at_ledger() -> None:
+    """Compare the databases with the ledger of erasures: behind it the process starts, but serves and does nothing."""
+    from ilt_site import maintenance
+
+    maintenance.look_at_start()

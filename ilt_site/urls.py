@@ -3,13 +3,13 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from ilt_site import health, views
+from ilt_site import health, metrics, views
 
 urlpatterns = [
     path("", views.home, name="home"),
     path("health/", health.health, name="health"),
     path("health/live/", health.live, name="live"),
-    path("metrics/", health.metrics, name="metrics"),
+    path("metrics/", metrics.metrics, name="metrics"),
     path("accounts/", include("allauth.urls")),
     path("", include("accounts.urls")),
     path("", include("orders.urls")),

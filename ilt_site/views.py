@@ -52,6 +52,13 @@ def _is_away(error: BaseException | None) -> bool:
     return False
 
 
+def maintenance(request: HttpRequest) -> HttpResponse:
+    """Answer 503 while a restored database is behind the ledger of erasures (design 8)."""
+    response = _plain(request, 503, "maintenance.html")
+    response.headers["Retry-After"] = "300"
+    return response
+
+
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Answer 403 for a form that did not come from this site, or is too old."""
     return _plain(request, 403, "403_csrf.html")

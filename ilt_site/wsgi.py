@@ -12,3 +12,4 @@ from ilt_site import startup
 startup.refuse_unsafe_start()
 application = get_wsgi_application()
 startup.refuse_foreign_parts()
+startup.look_at_ledger()

@@ -23,7 +23,7 @@ from accounts.services import touch_all
 from orders import importfile
 from orders.importfile import OrderData
 from orders.models import Order, OrderLine, Payment, Product
-from privacy import audit, vault
+from privacy import audit, progress, vault
 from privacy.audit import Happened
 from privacy.gate import Actor
 from privacy.retention import rules
@@ -229,8 +229,10 @@ def _count(plan: _Plan, report: Report, accounts: dict[UUID, list[FreightAccount
 def _write(plan: _Plan, *, actor: Actor | None, now: datetime) -> None:
     with transaction.atomic():
         products = _products(plan)
+        progress.tell("orders taken in", 0, len(plan.new))
         orders = Order.objects.bulk_create([_order(data, customer) for data, customer in plan.new], batch_size=BATCH)
         lines, payments = [], []
+        progress.tell("orders taken in", len(orders), len(plan.new))
         for order, (data, _) in zip(orders, plan.new, strict=True):
             lines += [
                 OrderLine(

@@ -14,6 +14,7 @@ from privacy.installation import Installation
 from privacy.registers import Acknowledgement
 from privacy.requests import clock
 from privacy.requests.models import Decision, Export, Letter, OneTimeLink, Request, RequestEvent
+from privacy.restore.models import LedgerCopy
 from privacy.retention import rules
 from privacy.retention.facts import Facts
 from privacy.retention.models import EndNotice, Hold, SweepState
@@ -390,5 +391,18 @@ datamap.register(
         model=Installation,
         title="Installation",
         impersonal={"id": "always 1", "installation": RANDOM, "created_at": TIME},
+    ),
+    Declaration(
+        model=LedgerCopy,
+        title="Copy of the ledger of erasures",
+        impersonal={
+            "entry": RANDOM,
+            "kind": WORD,
+            "reference": "the reference of a request",
+            "at": TIME,
+            "counts": "counts by record",
+            "content": "codes, dates and keyed hashes of random numbers, meaningless without the key ring",
+            "filed_at": TIME,
+        },
     ),
 )

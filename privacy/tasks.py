@@ -17,6 +17,7 @@ from django.utils import timezone
 from privacy import audit
 from privacy.gate.system import system, system_actor
 from privacy.requests import execute, export, identity, letters, poller
+from privacy.restore import position, replay
 from privacy.retention import sweep as sweeping
 from privacy.vault import blocks, collect
 
@@ -97,3 +98,12 @@ def checkpoint_audit() -> bool:
 def collect_keys() -> dict[str, int]:
     """End keys that a crash between two commits left behind."""
     return collect.collect().as_dict()
+
+
+@shared_task
+def follow_ledger() -> int:
+    """Compare the three places of the ledger and copy new lines onwards; does nothing in maintenance mode."""
+    with replay.alone() as alone:
+        if not alone or position.maintenance(afresh=True):
+            return 0
+        return replay.follow(actor=system_actor("sweep"), now=timezone.now())

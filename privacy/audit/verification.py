@@ -14,6 +14,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from privacy import progress
 from privacy.audit import encoding, seals
 from privacy.audit.models import AuditEvent, AuditLink
 
@@ -138,6 +139,7 @@ def _chunks() -> Iterator[list[AuditLink]]:
     while links := list(AuditLink.objects.filter(position__gt=last).order_by("position")[:CHUNK]):
         yield links
         last = links[-1].position
+        progress.tell("links verified", last)
 
 
 def _verify_event(report: Report, event: AuditEvent, link: AuditLink | None) -> None:

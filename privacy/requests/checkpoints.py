@@ -26,6 +26,8 @@ CHECKPOINTS = (
     "build_copy",
     "letter",
     "close",
+    "replayed_key_line",
+    "replayed_main_line",
 )
 HOLD_AT = "ILT_HOLD_AT"
 HOLD_SECONDS = 300

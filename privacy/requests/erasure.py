@@ -77,12 +77,18 @@ def lock_person(subject: UUID) -> None:
 
 
 def erase_records(
-    verdicts: Sequence[Verdict], *, request: Request | None, actor: Actor | None, now: datetime
+    verdicts: Sequence[Verdict],
+    *,
+    request: Request | None,
+    actor: Actor | None,
+    now: datetime,
+    again: bool = False,
 ) -> Erased:
     """End the envelopes that `verdicts` say, in one transaction; return what was done.
 
     Verdicts that keep are ignored; what is held by now is left alone and named in `held`. Safe to repeat. The caller keeps
-    batches small (BATCH); the shells that nothing points at any more are ended by `end_shells` afterwards.
+    batches small (BATCH); the shells that nothing points at any more are ended by `end_shells` afterwards. `again`: these
+    were erased before a backup was restored; their keys are gone, so no hold can keep them back.
     """
     wanted: dict[str, dict[UUID, set[str]]] = defaultdict(lambda: defaultdict(set))
     for verdict in verdicts:
@@ -98,12 +104,14 @@ def erase_records(
             declaration = datamap.for_label(label)
             rows = {row.pk: row for row in _locked(declaration, records)}
             # After the lock: a hold that came first is seen, a later one finds the record gone.
-            held = holds.held(records)
+            held = set() if again else holds.held(records)
             done.held += [(pk, envelope) for pk in records if pk in held for envelope in sorted(records[pk])]
             subject_of = _subjects_of(declaration, rows)
-            sealed = _sealed_envelopes(declaration.model)
+            sealed = sealed_envelopes(declaration.model)
             for envelopes, ids in _alike(records, but=held).items():
-                pairs += [(pk, envelope) for pk in ids for envelope in sorted(envelopes) if envelope in sealed]
+                # Without a key too, so that the ledger knows the end of what is not sealed; of our own logs it need not.
+                if sealed or not label.startswith("privacy."):
+                    pairs += [(pk, envelope) for pk in ids for envelope in sorted(envelopes)]
                 _mark_done(label, ids, envelopes, now)
                 found = [rows[pk] for pk in ids if pk in rows]  # in a repetition some went with the first run
                 if not found:
@@ -161,7 +169,7 @@ def _mark_done(label: str, ids: Sequence[UUID], envelopes: Collection[str], now:
 
 def _end(declaration: Declaration, rows: Sequence[Any], envelopes: Collection[str]) -> int:
     """Clear the same envelopes of locked rows, and end the rows whose last ones they were; return how many ended."""
-    sealed = _sealed_envelopes(declaration.model)
+    sealed = sealed_envelopes(declaration.model)
     columns: dict[str, Any] = {f"sealed_{envelope}": None for envelope in envelopes if envelope in sealed}
     for name, datum in declaration.data.items():
         if datum.envelope in envelopes and datamap.sealed_in(datamap.field_named(declaration.model, name)) is None:
@@ -199,7 +207,8 @@ def _blank(one: Any) -> Any:
     return ""
 
 
-def _sealed_envelopes(model: type[models.Model]) -> tuple[str, ...]:
+def sealed_envelopes(model: type[models.Model]) -> tuple[str, ...]:
+    """Return the envelopes that are sealed in columns of `model`; others are blanked or end with the row."""
     return tuple(model.envelopes()) if issubclass(model, vault.SealedModel) else ()
 
 
@@ -269,7 +278,7 @@ def end_shells(subject: UUID, *, actor: Actor | None, now: datetime, reference: 
 def _end_one_round(subject: UUID) -> int:
     ended = 0
     for declaration, rows in datamap.records_of(subject):
-        sealed = _sealed_envelopes(declaration.model)
+        sealed = sealed_envelopes(declaration.model)
         if not sealed or declaration.end != "delete" or declaration.label.startswith("privacy."):
             continue
         empty = list(rows.filter(**{f"sealed_{envelope}": None for envelope in sealed}).values_list("pk", flat=True))

@@ -61,6 +61,17 @@ def move(
     event(request, to.value, actor=actor, now=now, detail=detail)
 
 
+def close_restored(request: Request, *, actor: Actor | None, now: datetime, at: datetime) -> None:
+    """Close a request that the ledger says was carried out at `at`, from whatever state a restored backup has it in.
+
+    The one change of state outside the table: what happened cannot be asked to happen again.
+    """
+    request.state, request.closed_at, request.parked_from = State.CLOSED, at, ""
+    request.save(update_fields=["state", "closed_at", "parked_from"])
+    schedule(request, "", at=None)
+    event(request, "restored", actor=actor, now=now, detail={"carried_out_at": at.isoformat()})
+
+
 def step_done(
     request: Request, step: str, *, actor: Actor | None, now: datetime, detail: Mapping[str, Any] | None = None
 ) -> None:

@@ -165,7 +165,9 @@ def unlink(request: Request, now: datetime) -> Result:
 
 def tombstone(request: Request, now: datetime) -> Result:
     """Write the proof without personal data that a restored backup is held against."""
-    ledger.tombstone(request.reference, counts=outcome.counts(request), now=now)
+    from privacy.restore import effect
+
+    ledger.tombstone(request.reference, counts=outcome.counts(request), now=now, content=effect.of_request(request))
     return Done(State.EXECUTED)
 
 

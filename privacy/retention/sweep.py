@@ -23,7 +23,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from privacy import audit, datamap
+from privacy import audit, datamap, progress
 from privacy.datamap import Declaration
 from privacy.gate.actor import Actor
 from privacy.requests import clock, erasure, rest
@@ -343,6 +343,7 @@ class _Run:
         held = {record_id for record_id, _ in done.held}
         self.report.kept += len(held)
         self.report.erased += len({one.record_id for one in verdicts} - held)
+        progress.tell("records ended", self.report.erased)
 
 
 # Reading -------------------------------------------------------------------------------------------------------------

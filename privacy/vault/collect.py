@@ -16,7 +16,8 @@ from uuid import UUID
 
 from django.db import transaction
 
-from privacy.vault import living
+from privacy import progress
+from privacy.vault import ledger, living
 from privacy.vault.living import GRACE
 from privacy.vault.sql import KEYSTORE, array, cursor
 
@@ -48,6 +49,7 @@ def collect(*, dry_run: bool = False, chunk: int = CHUNK) -> Report:
     report = Report()
     for rows in _chunks(sorted(living.models()), chunk):
         _judge(rows, report, dry_run)
+        progress.tell("keys looked at", report.looked_at)
     return report
 
 
@@ -151,3 +153,4 @@ def _end(record: UUID, survivor: int | None, orphans: list[int], has_row: bool) 
         cur.execute(
             "DELETE FROM vault_token WHERE record = %s AND key = ANY(%s::bigint[])", [str(record), array(orphans)]
         )
+        ledger.note_destroyed(cur, orphans, now=None)

@@ -9,14 +9,17 @@ cannot be undone.
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.backends.utils import CursorWrapper
 
+from privacy.vault import ledger
 from privacy.vault import ring as rings
 from privacy.vault.making import CHUNK, NOBODY, OpenKey, Owner, Pair, Wanted, bound, load, lock, make
 from privacy.vault.sql import KEYSTORE, array, cursor
@@ -27,7 +30,9 @@ __all__ = [
     "Owner",
     "Pair",
     "Wanted",
+    "alive",
     "destroy",
+    "destroy_again",
     "destroyed",
     "finish",
     "hand_over",
@@ -66,6 +71,7 @@ def finish(numbers: Sequence[int], records: Sequence[UUID]) -> int:
                 "DELETE FROM vault_token WHERE record = ANY(%s::uuid[]) AND key = ANY(%s::bigint[])",
                 [array(records), array(gone)],
             )
+            ledger.note_destroyed(cur, gone, now=None)
     return len(gone)
 
 
@@ -77,7 +83,7 @@ _MARK = """
 INSERT INTO vault_datakey (id, record, envelope, label, owner_kind, kek, commitment, destroyed_at)
 SELECT t.id, t.record, t.envelope, '', 'none', 0, '', %s
 FROM unnest(%s::bigint[], %s::uuid[], %s::text[]) AS t(id, record, envelope)
-ON CONFLICT DO NOTHING
+ON CONFLICT DO NOTHING RETURNING id
 """
 
 
@@ -91,26 +97,82 @@ def destroy(pairs: Iterable[Pair], *, now: datetime) -> int:
 
 
 def _destroy(pairs: list[Pair], now: datetime) -> int:
-    arrays = [array(record for record, _ in pairs), array(envelope for _, envelope in pairs)]
-    gone = 0
     with transaction.atomic(using=KEYSTORE, durable=True), cursor() as cur:
-        while True:
-            # a correction may commit a new key while we wait for the old one's lock, unseen by this
-            # statement: look again until no live key is left
-            live = lock(cur, *arrays)
-            if live:
-                cur.execute(_DESTROY, [now, array(live)])
-                gone += cur.rowcount
-            ids = [int.from_bytes(os.urandom(8), "big", signed=True) for _ in pairs]
-            cur.execute(_MARK, [now, array(ids), *arrays])
-            if not live and not cur.rowcount:
-                break
-        cur.execute(
-            """DELETE FROM vault_token t USING vault_datakey d
-               WHERE t.record = ANY(%s::uuid[]) AND d.id = t.key AND d.destroyed_at IS NOT NULL""",
-            arrays[:1],
-        )
+        gone, touched = _end_pairs(cur, pairs, now)
+        ledger.note_destroyed(cur, touched, now=now)
     return gone
+
+
+def _end_pairs(cur: CursorWrapper, pairs: Sequence[Pair], now: datetime) -> tuple[int, list[int]]:
+    """Destroy the live keys of the pairs and mark those without; return how many, and the ids of all rows touched."""
+    arrays = [array(record for record, _ in pairs), array(envelope for _, envelope in pairs)]
+    gone: list[int] = []
+    marked: list[int] = []
+    while True:
+        # a correction may commit a new key while we wait for the old one's lock, unseen by this
+        # statement: look again until no live key is left
+        live = lock(cur, *arrays)
+        if live:
+            cur.execute(_DESTROY, [now, array(live)])
+            gone += live
+        ids = [int.from_bytes(os.urandom(8), "big", signed=True) for _ in pairs]
+        cur.execute(_MARK, [now, array(ids), *arrays])
+        marked += [row[0] for row in cur.fetchall()]
+        if not live and not cur.rowcount:
+            break
+    cur.execute(
+        """DELETE FROM vault_token t USING vault_datakey d
+           WHERE t.record = ANY(%s::uuid[]) AND d.id = t.key AND d.destroyed_at IS NOT NULL""",
+        arrays[:1],
+    )
+    return len(gone), [*gone, *marked]
+
+
+def alive(pairs: Sequence[Pair]) -> list[int]:
+    """Return the ids of the live keys of these pairs."""
+    with cursor() as cur:
+        cur.execute(
+            """SELECT d.id FROM vault_datakey d JOIN unnest(%s::uuid[], %s::text[]) AS n(record, envelope)
+               USING (record, envelope) WHERE d.destroyed_at IS NULL""",
+            [array(record for record, _ in pairs), array(envelope for _, envelope in pairs)],
+        )
+        return [row[0] for row in cur.fetchall()]
+
+
+def destroy_again(
+    entry: UUID,
+    pairs: Sequence[Pair],
+    replaced: Sequence[int],
+    *,
+    kind: str,
+    reference: str | None,
+    at: datetime,
+    counts: Mapping[str, Any],
+    content: Mapping[str, Any],
+) -> None:
+    """Put a line back into the ledger of a restored key store, with its effect: these pairs and replaced keys are gone.
+
+    A replaced key leaves its pair's place free, because its successor came after the backup. Twice is once.
+    """
+    with transaction.atomic(using=KEYSTORE), cursor() as cur:
+        cur.execute(
+            """INSERT INTO vault_tombstone (entry, kind, reference, at, counts, content)
+               VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING RETURNING seq""",
+            [str(entry), kind, reference, at, json.dumps(counts), json.dumps(content if kind == "request" else {})],
+        )
+        row = cur.fetchone()
+        if row is None:
+            return
+        cur.execute(
+            """UPDATE vault_datakey SET wrapped = NULL, destroyed_at = %s, owner_kind = 'none', owner_id = NULL,
+                      superseded_by = coalesce(superseded_by, id)
+               WHERE id = ANY(%s::bigint[]) AND destroyed_at IS NULL""",
+            [at, array(replaced)],
+        )
+        cur.execute("DELETE FROM vault_token WHERE key = ANY(%s::bigint[])", [array(replaced)])
+        touched = _end_pairs(cur, sorted(set(pairs)), at)[1] if pairs else []
+        # keys that an earlier line had destroyed for good stay with that line
+        ledger.stamp(cur, [*replaced, *touched], row[0])
 
 
 def is_destroyed(record: UUID, envelope: str) -> bool:

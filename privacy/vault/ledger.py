@@ -1,30 +1,124 @@
-"""The ledger of erasures, in the key store: one tombstone for one request, appended and never changed.
+"""The ledger, in the key store: what a restored backup has to be held against (design 8). It only grows.
 
-What was erased stays erased after a restore because the destroyed keys and this ledger are not in the
-backup that is restored (design 8).
+Two kinds of line, both without personal data: `keys` (data keys were destroyed: an erasure, a correction, a burnt
+letter) and `request` (the proof that a request was carried out). Which keys went with a line stands in the key rows
+(`destroyed_in`). Copies leave the key store as keyed hashes: a number that lies beside the reference of a request would
+lead from the request back to what stays for statistics. Blocks are not in it: they have an end, and it has none.
+
+Must never happen: a key destroyed without a line. So every function that destroys keys calls `note_destroyed` in the
+same transaction.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import base64
+import hmac
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from django.db import transaction
+from django.db.backends.utils import CursorWrapper
 
+from privacy.vault import ring as rings
 from privacy.vault.models import Tombstone
-from privacy.vault.sql import KEYSTORE
+from privacy.vault.sql import KEYSTORE, array, cursor
+
+WIDTH = 16
 
 
-def tombstone(reference: str, *, counts: Mapping[str, int], now: datetime) -> Tombstone:
+class Gone(NamedTuple):
+    """One destroyed key: final when its pair was erased, otherwise another key took its place."""
+
+    number: int
+    record: UUID
+    envelope: str
+    label: str
+    is_final: bool
+
+
+def tombstone(
+    reference: str, *, counts: Mapping[str, int], now: datetime, content: Mapping[str, Any] | None = None
+) -> Tombstone:
     """Append the proof of an erasure; a second call for the same request returns the first one."""
     with transaction.atomic(using=KEYSTORE):
         Tombstone.objects.bulk_create(
-            [Tombstone(reference=reference, at=now, counts=dict(sorted(counts.items())))], ignore_conflicts=True
+            [Tombstone(reference=reference, at=now, counts=dict(sorted(counts.items())), content=dict(content or {}))],
+            ignore_conflicts=True,
         )
         return Tombstone.objects.get(reference=reference)
 
 
 def position() -> int:
-    """Return the number of the last tombstone, 0 before the first."""
+    """Return the number of the last line, 0 before the first."""
     last = Tombstone.objects.order_by("-seq").values_list("seq", flat=True).first()
     return last or 0
+
+
+def note_destroyed(cur: CursorWrapper, numbers: Sequence[int], *, now: datetime | None) -> None:
+    """Append a line for keys that the transaction of `cur` destroyed, and name it in their rows."""
+    if not numbers:
+        return
+    cur.execute(
+        "INSERT INTO vault_tombstone (kind, at, counts, content) VALUES ('keys', coalesce(%s, now()), %s, '{}') "
+        "RETURNING seq",
+        [now, f'{{"keys": {len(numbers)}}}'],
+    )
+    stamp(cur, numbers, cur.fetchone()[0])
+
+
+def stamp(cur: CursorWrapper, numbers: Sequence[int], seq: int) -> None:
+    """Write into destroyed keys which line of the ledger tells of them."""
+    cur.execute("UPDATE vault_datakey SET destroyed_in = %s WHERE id = ANY(%s::bigint[])", [seq, array(numbers)])
+
+
+def gone(seqs: Sequence[int]) -> dict[int, list[Gone]]:
+    """Return the keys destroyed in each of these lines."""
+    found: dict[int, list[Gone]] = {}
+    with cursor() as cur:
+        cur.execute(
+            """SELECT destroyed_in, id, record, envelope, label, superseded_by IS NULL FROM vault_datakey
+               WHERE destroyed_in = ANY(%s::bigint[]) ORDER BY id""",
+            [array(seqs)],
+        )
+        for seq, *rest in cur.fetchall():
+            found.setdefault(seq, []).append(Gone(*rest))
+    return found
+
+
+# The form in which a line leaves the key store ------------------------------------------------------------------------
+
+
+def pair_hash(record: UUID, envelope: str) -> bytes:
+    """Return the keyed hash that stands for one envelope of one record."""
+    return _hash(b"pair" + record.bytes + envelope.encode())
+
+
+def key_hash(number: int) -> bytes:
+    """Return the keyed hash that stands for one key."""
+    return _hash(b"key" + number.to_bytes(8, "big", signed=True))
+
+
+def _hash(data: bytes) -> bytes:
+    return hmac.digest(rings.derive("ledger.number"), data, "sha256")[:WIDTH]
+
+
+def content(line: Tombstone, went: Sequence[Gone]) -> dict[str, Any]:
+    """Return what a copy of a line says: of keys their hashes, of anything else what stands in it."""
+    if line.kind != Tombstone.Kind.KEYS:
+        return dict(line.content)
+    return {
+        "pairs": _joined(pair_hash(one.record, one.envelope) for one in went if one.is_final),
+        "keys": _joined(key_hash(one.number) for one in went if not one.is_final),
+    }
+
+
+def hashes(content: Mapping[str, Any], name: str) -> list[bytes]:
+    """Return the hashes that a copy of a line holds under "pairs" or "keys"."""
+    joined = base64.b64decode(content.get(name, ""))
+    return [joined[at : at + WIDTH] for at in range(0, len(joined), WIDTH)]
+
+
+def _joined(parts: Iterator[bytes]) -> str:
+    return base64.b64encode(b"".join(parts)).decode()

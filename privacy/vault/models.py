@@ -7,6 +7,7 @@ the ring of key-encryption keys is noise as well. Rows are read and written with
 
 from __future__ import annotations
 
+from django.contrib.postgres.functions import RandomUUID
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -32,6 +33,7 @@ class DataKey(models.Model):
     doubted_at = models.DateTimeField(null=True)  # the collector's first look
     created_at = models.DateTimeField(db_default=Now())
     destroyed_at = models.DateTimeField(null=True)
+    destroyed_in = models.BigIntegerField(null=True)  # the line of the ledger that tells of it
 
     class Meta:
         constraints = [
@@ -46,6 +48,9 @@ class DataKey(models.Model):
         indexes = [
             models.Index(fields=["record", "id"], name="vault_key_record"),
             models.Index(fields=["owner_id"], condition=Q(owner_id__isnull=False), name="vault_key_owner"),
+            models.Index(
+                fields=["destroyed_in"], condition=Q(destroyed_in__isnull=False), name="vault_key_destroyed_in"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -94,18 +99,29 @@ class Block(models.Model):
 
 
 class Tombstone(models.Model):
-    """Prove an erasure without personal data: reference, time, counts by label. Append-only by trigger."""
+    """One line of the ledger, without personal data: reference, time, counts by label. Append-only by trigger.
+
+    `entry` names the line in every copy of it. `seq` is only the order in this key store: a line put back after a
+    restore gets a new one.
+    """
+
+    class Kind(models.TextChoices):
+        REQUEST = "request", "a request was carried out"
+        KEYS = "keys", "keys were destroyed"
 
     seq = models.BigAutoField(primary_key=True)
-    reference = models.CharField(max_length=60, unique=True)
+    entry = models.UUIDField(unique=True, db_default=RandomUUID())
+    kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.REQUEST)
+    reference = models.CharField(max_length=60, unique=True, null=True)
     at = models.DateTimeField()
     counts = models.JSONField(default=dict)
+    content = models.JSONField(default=dict)
 
     class Meta:
         ordering = ["seq"]
 
     def __str__(self) -> str:
-        return self.reference
+        return self.reference or f"{self.kind} {self.seq}"
 
 
 class KeystoreIdentity(models.Model):

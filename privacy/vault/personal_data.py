@@ -32,6 +32,7 @@ datamap.register(
             "doubted_at": TIME,
             "created_at": TIME,
             "destroyed_at": TIME,
+            "destroyed_in": "a count",
         },
     ),
     Declaration(
@@ -58,9 +59,12 @@ datamap.register(
     ),
     Declaration(
         model=Tombstone,
-        title="Proof of an erasure",
+        title="Ledger: proof of erasures",
         impersonal={
             "seq": "a count",
+            "entry": NUMBER,
+            "kind": "one word of a short list",
+            "content": "codes, dates and keyed hashes of random numbers, meaningless without the key ring",
             "reference": "the reference of a request",
             "at": TIME,
             "counts": "counts by record",

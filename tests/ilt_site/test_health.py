@@ -1,15 +1,13 @@
-"""Health and numbers: little for strangers, enough for staff and for an alarm."""
+"""Health: little for strangers, enough for staff and for an alarm."""
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
 
 from ilt_site import health
-from privacy import audit
-from privacy.audit import AuditEvent
-from privacy.gate.system import system
+from privacy.restore import position
+from tests import factories
 
 pytestmark = pytest.mark.django_db
 
@@ -45,33 +43,14 @@ def test_only_reading_is_allowed(client: Client, method: str) -> None:
     assert getattr(client, method)("/health/").status_code == 405
 
 
-def test_metrics_are_for_this_machine_when_there_is_no_token(client: Client, settings: Any) -> None:
-    settings.METRICS_TOKEN = ""
-    assert client.get("/metrics/").status_code == 200
-    assert client.get("/metrics/", REMOTE_ADDR="203.0.113.7").status_code == 404
-    assert client.get("/metrics/", headers={"x-forwarded-for": "203.0.113.7"}).status_code == 404
-
-
-def test_metrics_with_a_token_want_it_from_everybody(client: Client, settings: Any) -> None:
+def test_staff_and_the_holder_of_the_token_read_which_part_is_wrong(
+    client: Client, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(position._watch, "found", ("main_behind",))
     settings.METRICS_TOKEN = "token"
-    assert client.get("/metrics/").status_code == 404
-    assert client.get("/metrics/", headers={"authorization": "Bearer tokem"}).status_code == 404
-    assert (
-        client.get("/metrics/", headers={"authorization": "Bearer token"}, REMOTE_ADDR="203.0.113.7").status_code == 200
-    )
-
-
-def gauges(now: Any) -> dict[str, float]:
-    return {family.name: family.samples[0].value for family in health.Gauges(now).collect()}
-
-
-def test_an_audit_event_that_nobody_sealed_shows_after_a_minute(now: Any) -> None:
-    with system("sweep"):
-        audit.record("test.done", actor=None, now=now)
-    assert AuditEvent.objects.count() == 1
-    assert gauges(now + timedelta(seconds=59))["ilt_audit_unsealed"] == 0
-    assert gauges(now + timedelta(seconds=61))["ilt_audit_unsealed"] == 1
-
-
-def test_an_empty_installation_has_nothing_overdue(now: Any) -> None:
-    assert set(gauges(now).values()) == {0.0}
+    told = client.get("/health/", headers={"authorization": "Bearer token"})
+    assert (told.status_code, told.json()["parts"]["database"]) == (503, "ok")
+    assert "The main database is older than the ledger" in told.json()["parts"]["ledger"]
+    assert client.get("/health/", headers={"authorization": "Bearer tokem"}).content == b"not ok\n"
+    client.force_login(factories.staff())
+    assert "ledger" in client.get("/health/").json()["parts"]

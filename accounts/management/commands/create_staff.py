@@ -24,13 +24,19 @@ def _day(text: str) -> date:
 
 
 class Command(BaseCommand):
-    help = "Create a staff login and print its one-time password. Exit codes: 0 done, 1 bad data, 2 usage."
+    help = (
+        "Creates a staff login with its roles and prints a one-time password; with --acknowledged-on it also files the "
+        "confidentiality undertaking, without which the login sees masks only. Changes no other login. Exit codes: "
+        "0 done, 1 bad data, 2 usage."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--username", required=True)
-        parser.add_argument("--email", required=True)
+        parser.add_argument("--email", required=True, metavar="-", help="- reads the address from standard input")
         parser.add_argument("--role", required=True, action="append", choices=sorted(gate.STAFF_ROLES))
-        parser.add_argument("--password", choices=["-"], help="- reads a password from standard input")
+        parser.add_argument(
+            "--password", choices=["-"], help="- reads a password from standard input, after the address"
+        )
         parser.add_argument("--manager", action="store_true", help="may manage other logins in the admin")
         parser.add_argument("--acknowledged-on", type=_day, help="day on which confidentiality was undertaken")
         parser.add_argument("--ack-version", help="version of the text that was signed")
@@ -39,13 +45,17 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if (options["acknowledged_on"] is None) != (options["ack_version"] is None):
             raise CommandError("--acknowledged-on and --ack-version belong together.", returncode=2)
+        # A command line can be seen by others and stays in the shell's history: what identifies a person comes by "-".
+        email = sys.stdin.readline().strip() if options["email"] == "-" else options["email"]
         given = sys.stdin.readline().rstrip("\n") if options["password"] else ""
+        if not email:
+            raise CommandError("No address came from standard input.", returncode=1)
         if options["password"] and not given:
             raise CommandError("No password came from standard input.", returncode=1)
         try:
             user, password = logins.create_staff(
                 username=options["username"],
-                email=options["email"],
+                email=email,
                 roles=options["role"],
                 password=given,
                 is_manager=options["manager"],

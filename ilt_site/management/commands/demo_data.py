@@ -14,7 +14,10 @@ REFUSED = 3
 
 
 class Command(BaseCommand):
-    help = "Load a small invented company once and print one-time passwords. Exit codes: 0 done, 3 not a demo."
+    help = (
+        "Loads a small invented company once, on the launcher's own servers only, and prints one-time passwords; a second "
+        "time it changes nothing. Exit codes: 0 done, 2 usage, 3 refused: not a demo."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="print the logins as JSON")

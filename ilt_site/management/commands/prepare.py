@@ -10,7 +10,11 @@ from django.db import DEFAULT_DB_ALIAS
 class Command(BaseCommand):
     """Migrate the key store and the main database, give the roles their rights, collect the static files."""
 
-    help = "Migrate both databases, grant the roles their rights, collect static files (run with ILT_DB_ROLE=owner)."
+    help = (
+        "Changes the tables of both databases to what this version needs, grants the application roles their rights, and "
+        "writes the static files into STATIC_ROOT. Safe to repeat. Run it as the owner: ILT_DB_ROLE=owner. "
+        "Exit codes: 0 done, 1 failed, 2 usage."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
         for alias in ("keystore", DEFAULT_DB_ALIAS):

@@ -9,14 +9,18 @@ from django.utils import timezone
 
 from accounts.csvfile import Problem
 from orders import imports
-from privacy import gate
+from privacy import gate, progress
 from privacy.gate.system import system
 
 BAD_DATA, REFUSED = 1, 3
 
 
 class Command(BaseCommand):
-    help = "Take orders in from FILE and their lines from --lines FILE: all or nothing, never over what is there."
+    help = (
+        "Takes in orders from FILE and their lines from --lines FILE: all or nothing, or with --skip-bad all good orders. "
+        "Creates orders; one on file that differs is reported and not changed. --dry-run writes nothing. Exit codes: "
+        "0 done, 1 bad data, 2 usage, 3 refused by rule."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", help="CSV file of orders")
@@ -28,7 +32,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Exit 0 when done, 1 for bad data (nothing written unless --skip-bad), 3 when refused."""
         try:
-            with system("import", kind="operator"):
+            with system("import", kind="operator"), progress.shown(self.stderr, options["verbosity"]):
                 report = imports.import_orders(
                     options["file"],
                     options["lines"],

@@ -13,7 +13,7 @@ from privacy.requests.models import Letter
 
 
 class Command(BaseCommand):
-    help = "Prints the last letters of the sealed outbox, newest last; in a demo only. Exit codes: 0 done, 2 usage, 3 refused by rule."
+    help = "Prints the last letters of the sealed outbox, newest last; in a demo only. Changes nothing. Exit codes: 0 done, 2 usage, 3 refused by rule."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--last", type=int, default=3, metavar="N")

@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from privacy import progress
 from privacy.gate.system import system, system_actor
 from privacy.requests import export, services
 from privacy.requests.models import Request
@@ -42,8 +43,10 @@ class Command(BaseCommand):
                 actor = system_actor("export", subject=request.owner_id, kind="operator")
                 with system("export", subject=request.owner_id, kind="operator"):
                     _, chunks = export.fetch(request, actor=actor, now=timezone.now(), via="command")
-                for chunk in chunks:
-                    size += file.write(chunk)
+                with progress.shown(self.stderr, options["verbosity"]):
+                    for chunk in chunks:
+                        size += file.write(chunk)
+                        progress.tell("bytes written", size)
         except export.NoCopy:
             out.unlink(missing_ok=True)
             raise CommandError(

@@ -10,20 +10,23 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from privacy.gate.system import system, system_actor
-from privacy.requests import execute, letters, services
+from privacy.requests import assessment, execute, letters, services
 from privacy.requests.models import Request, State
 
 
 class Command(BaseCommand):
     help = (
         "Confirms the plan of a request (--plan HASH: exactly this one; --yes: the one it has now) and carries it out in this "
-        "process, with or without a worker: makes the copy, or erases for good, and answers the person. Exit codes: 0 done, 1 it failed, 2 usage, 3 refused by rule."
+        "process, with or without a worker: makes the copy, or erases for good, and answers the person. With --dry-run it says what would be done and changes nothing. Exit codes: 0 done, 1 it failed, 2 usage, 3 refused by rule."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("reference", metavar="REF")
         which = parser.add_mutually_exclusive_group(required=True)
         which.add_argument("--yes", action="store_true", help="confirm the plan as it is now")
+        which.add_argument(
+            "--dry-run", action="store_true", help="show the plan as it is now; confirm and change nothing"
+        )
         which.add_argument("--plan", metavar="HASH", help="confirm only if the plan still has this hash")
         parser.add_argument("--queue", action="store_true", help="confirm only; leave the rest to the workers")
         parser.add_argument("--json", action="store_true")
@@ -35,6 +38,9 @@ class Command(BaseCommand):
             raise CommandError("No request has this reference.", returncode=1) from None
         if not request.is_open:
             raise CommandError(f"This request is {request.get_state_display()}: nothing is left to do.", returncode=3)
+        if options["dry_run"]:
+            self._say(request)
+            return
         self._confirm(request, options["plan"])
         word = "" if options["queue"] else self._run(request)
         request.refresh_from_db()
@@ -53,6 +59,13 @@ class Command(BaseCommand):
                 "Confirmed. It waits for the person's open request for a copy, then it is carried out by itself.",
                 returncode=3,
             )
+
+    def _say(self, request: Request) -> None:
+        with system("erasure", subject=request.owner_id, kind="operator"):
+            made = assessment.plan_for(request, today=assessment.today(timezone.now()))
+        for line in (*made.warnings, *made.summary()):
+            self.stdout.write(line)
+        self.stdout.write(f"Plan {made.hash}. Nothing was changed: this was a dry run.")
 
     def _confirm(self, request: Request, wanted: str | None) -> None:
         actor = system_actor("erasure", kind="operator")

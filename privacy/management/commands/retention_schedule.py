@@ -11,7 +11,7 @@ from privacy.retention import rules, written
 
 
 class Command(BaseCommand):
-    help = "Prints the retention schedule in force. Exit codes: 0 done, 1 the schedule cannot be used, 2 usage."
+    help = "Prints the retention schedule in force, for people or programs. Changes nothing. Exit codes: 0 done, 1 the schedule cannot be used, 2 usage."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--format", choices=("md", "json"), default="md")

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from privacy import progress
 from privacy.gate.system import system, system_actor
 from privacy.retention import sweep
 from privacy.retention.rules import ScheduleError
@@ -38,7 +39,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, on: date | None, dry_run: bool, **options: Any) -> None:
         actor = system_actor("sweep", kind="operator")
         try:
-            with system("sweep", kind="operator"):
+            with system("sweep", kind="operator"), progress.shown(self.stderr, options["verbosity"]):
                 report = sweep.sweep(on=on, dry_run=dry_run, actor=actor)
         except ScheduleError as error:
             raise CommandError(str(error), returncode=1) from None

@@ -21,7 +21,8 @@ class Command(BaseCommand):
     help = (
         "init: write a new ring to a file of mode 0600 (never overwrites). add: add a version, which new data keys "
         "use from then on (the file changes, no data). status: show versions and how many data keys hang on each "
-        "(changes nothing). retire N: take version N out of the file, refused while a data key needs it."
+        "(changes nothing). retire N: take version N out of the file for good, refused while a data key needs it; with --dry-run "
+        "it only says whether it could. Exit codes: 0 done, 1 file or key store failed, 2 usage, 3 refused."
     )
     requires_system_checks: list[str] = []
 
@@ -30,6 +31,7 @@ class Command(BaseCommand):
         parser.add_argument("action", choices=["init", "add", "status", "retire"])
         parser.add_argument("version", nargs="?", type=int, help="the version to retire")
         parser.add_argument("--file", help="the ring's file; KEY_RING_FILE when left out")
+        parser.add_argument("--dry-run", action="store_true", help="with retire: say what would go, change nothing")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -38,6 +40,9 @@ class Command(BaseCommand):
             raise CommandError("Name the ring's file with --file or KEY_RING_FILE.", returncode=USAGE)
         if (options["action"] == "retire") != (options["version"] is not None):
             raise CommandError("retire needs a version; the other actions take none.", returncode=USAGE)
+        if options["dry_run"] and options["action"] != "retire":
+            raise CommandError("--dry-run goes with retire only.", returncode=USAGE)
+        self.is_dry_run = options["dry_run"]
         try:
             result = getattr(self, options["action"])(Path(name), options["version"])
         except rings.RingRefused as error:
@@ -79,5 +84,7 @@ class Command(BaseCommand):
         if left:
             raise CommandError(f"{left} keys hang on version {version}: run rotate_keys first.", returncode=REFUSED)
         shorter = ring.without(version)
-        rings.write(path, shorter)
-        return {"current": shorter.current, "versions": list(shorter.versions), "retired": version}
+        if not self.is_dry_run:
+            rings.write(path, shorter)
+        done = "would_retire" if self.is_dry_run else "retired"
+        return {"current": shorter.current, "versions": list(shorter.versions), done: version}

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
+from privacy import progress
 from privacy.vault import ring as rings
 from privacy.vault import rotate
 from privacy.vault.results import VaultError
@@ -18,7 +19,8 @@ BAD_DATA, USAGE, REFUSED = 1, 2, 3
 class Command(BaseCommand):
     help = (
         "Wrap every data key of an older ring version again under the current one. Changes the key store only, no "
-        "data; may be killed and started again. Afterwards `keyring retire N` takes the old version out of the ring."
+        "data; may be killed and started again. Afterwards `keyring retire N` takes the old version out of the ring. Exit codes: "
+        "0 done, 1 the key store or a key failed, 2 usage, 3 the ring is refused."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -34,11 +36,10 @@ class Command(BaseCommand):
             current = rings.current().current
             left = sum(count for kek, count in rotate.waiting().items() if kek != current)
             if not options["dry_run"]:
-                for progress in rotate.rotate(chunk=options["chunk"]):
-                    wrapped += progress.wrapped
-                    if not options["json"]:
-                        self.stdout.write(f"{wrapped} of {left} keys wrapped again")
-                        self.stdout.flush()
+                with progress.shown(self.stderr, options["verbosity"]):
+                    for chunk in rotate.rotate(chunk=options["chunk"]):
+                        wrapped += chunk.wrapped
+                        progress.tell("keys wrapped again", wrapped, left)
                 left = sum(count for kek, count in rotate.waiting().items() if kek != current)
         except rings.RingRefused as error:
             raise CommandError(str(error), returncode=REFUSED) from None

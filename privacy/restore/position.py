@@ -1,0 +1,130 @@
+"""Do the key store, the main database and the signed file know the same lines? If not, maintenance mode.
+
+Normal are differences in one direction only: the key store may have lines the main database does not have yet, the main
+database lines the file does not have yet (a task copies them every few seconds).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+from django.db import DatabaseError
+
+from privacy.restore import effect, file
+from privacy.restore.models import LedgerCopy
+from privacy.vault import ledger
+from privacy.vault.models import Tombstone
+
+log = structlog.get_logger(__name__)
+
+PAGE = 200
+# Rows that a killed worker can leave behind its keys: a batch of an erasure each. More are a restored database.
+RESIDUE_MOST = 1000
+
+SENTENCES = {
+    "main_behind": "The main database is older than the ledger of erasures: it was restored from a backup.",
+    "keys_behind": "The key store is older than the ledger of erasures: it was restored from a backup.",
+    "file_missing": "The signed file of the ledger is missing from CHECKPOINT_DIR.",
+    "file_broken": "The signed file of the ledger was not written by this installation, or was changed.",
+    "file_behind": "The signed file of the ledger lacks lines that the main database has filed.",
+}
+
+
+def problems() -> list[str]:
+    """Return what is out of place, as codes of SENTENCES; empty when all is well. Raises DatabaseError."""
+    found = []
+    filed = LedgerCopy.objects.filter(filed_at__isnull=False).order_by("-id").first()
+    try:
+        end = file.last()
+    except file.FileBroken:
+        end = None
+        found.append("file_broken")
+    else:
+        if end is None and filed is not None:
+            found.append("file_missing")
+    newest = LedgerCopy.objects.order_by("-id").first()
+    known = {one for one in (end, newest and newest.entry) if one is not None}
+    if known and Tombstone.objects.filter(entry__in=known).count() < len(known):
+        found.append("keys_behind")
+    if end is not None:
+        at_end = LedgerCopy.objects.filter(entry=end).first()
+        if at_end is None:
+            found.append("main_behind")
+        elif filed is not None and filed.pk > at_end.pk:
+            found.append("file_behind")
+    if "main_behind" not in found and _standing() > RESIDUE_MOST:
+        found.append("main_behind")
+    return found
+
+
+def waiting() -> Iterator[list[Tombstone]]:
+    """Yield pages of lines that the main database does not have, newest first."""
+    before: int | None = None
+    while True:
+        lines = Tombstone.objects.order_by("-seq")
+        page = list((lines if before is None else lines.filter(seq__lt=before))[:PAGE])
+        have = set(LedgerCopy.objects.filter(entry__in=[one.entry for one in page]).values_list("entry", flat=True))
+        missing = [one for one in page if one.entry not in have]
+        if missing:
+            yield missing
+        if len(page) < PAGE or not missing:
+            return
+        before = page[-1].seq
+
+
+def missing_entries() -> set[UUID]:
+    """Return the entries of all lines that the main database does not have."""
+    return {one.entry for page in waiting() for one in page}
+
+
+def _standing() -> int:
+    """Count rows whose keys are gone by lines that are not copied yet; stops counting above RESIDUE_MOST."""
+    count = 0
+    for page in waiting():
+        went = ledger.gone([one.seq for one in page])
+        count += effect.standing([one for listed in went.values() for one in listed])
+        if count > RESIDUE_MOST:
+            break
+    return count
+
+
+# Maintenance mode -----------------------------------------------------------------------------------------------------
+
+
+class _Watch:
+    """What this process saw last; looked at again every MAINTENANCE_CHECK_SECONDS."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.until = 0.0
+        self.found: tuple[str, ...] = ()
+
+    def look(self, *, afresh: bool = False) -> tuple[str, ...]:
+        if not afresh and (not settings.MAINTENANCE_CHECK_SECONDS or time.monotonic() < self.until):
+            return self.found
+        if not self.lock.acquire(blocking=afresh):
+            return self.found  # another thread is looking
+        try:
+            found = tuple(problems())
+        except DatabaseError:
+            return self.found  # a database that is down says nothing about what it holds
+        finally:
+            self.until = time.monotonic() + settings.MAINTENANCE_CHECK_SECONDS
+            self.lock.release()
+        if found != self.found:
+            log.error("maintenance", problems=list(found)) if found else log.warning("maintenance.over")
+        self.found = found
+        return found
+
+
+_watch = _Watch()
+
+
+def maintenance(*, afresh: bool = False) -> tuple[str, ...]:
+    """Return why nothing may be served now (codes of SENTENCES), empty in daily life; cheap to ask in each request."""
+    return _watch.look(afresh=afresh)

@@ -1,0 +1,287 @@
+"""Bringing the three places of the ledger to the same lines: every few seconds, and after a restore.
+
+`follow` copies new lines onwards and mends what a killed worker left half-done. `replay` is for a database that was
+restored: it takes the lines that any of the three places knows, destroys their keys again where the key store lacks
+them, ends their rows again where the main database lacks them, and writes what the file lacks. Each line is a transaction
+of its own on each side, so it may be killed anywhere and run again; a line that is there already is done. It cannot be
+undone: what it ends was ended before.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from importlib import import_module
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection, models, transaction
+
+from privacy import audit, datamap, progress
+from privacy.gate.actor import Actor
+from privacy.requests import checkpoints, erasure
+from privacy.restore import effect, file, position
+from privacy.restore.models import LedgerCopy
+from privacy.vault import envelope, keys, ledger
+from privacy.vault.models import DataKey, Tombstone
+from privacy.vault.sql import cursor
+
+CHUNK = 5_000
+NAMED = 200
+
+
+class FileRefused(Exception):
+    """The signed file is missing or not whole: it must be put back, or given up knowingly (`--new-file`)."""
+
+
+@dataclass
+class Report:
+    """What a replay found and did."""
+
+    problems: list[str] = field(default_factory=list)
+    key_lines: int = 0  # lines that the key store lacked
+    keys: int = 0  # keys that were alive again and were destroyed
+    main_lines: int = 0  # lines that the main database lacked
+    records: int = 0  # envelopes of rows that were ended again
+    requests: list[str] = field(default_factory=list)  # requests that are closed again
+    corrections: list[dict[str, str]] = field(default_factory=list)  # records whose corrected value was lost
+    lost_keys: int = 0  # envelopes whose key came into being after the backup of the key store: they cannot be read
+    lost: list[dict[str, str]] = field(default_factory=list)  # the first of those
+    filed: int = 0
+    sessions: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report for a program (docs/schemas/replay_ledger.json)."""
+        return asdict(self)
+
+
+# Daily life -----------------------------------------------------------------------------------------------------------
+
+
+def follow(*, actor: Actor, now: datetime) -> int:
+    """Copy the lines that the main database has the effect of, then file them; return how many. Not in maintenance."""
+    count = 0
+    for line, went in _lines_for_main():
+        done = effect.apply(line, went, restored=False, actor=actor, now=now)
+        if done is not None:
+            count += 1
+            if done.records or done.requests:
+                audit.record("ledger.mended", actor=actor, now=now, reason=f"{done.records} envelopes ended")
+    file_copies(now=now)
+    return count
+
+
+def _lines_for_main(known: Mapping[UUID, LedgerCopy] | None = None) -> Iterator[tuple[LedgerCopy, list[ledger.Gone]]]:
+    """Yield the lines that the main database lacks, oldest first, with the keys that went with them.
+
+    A line that is `known` from the file is copied as it stands there: a restored key store may lack some of its keys.
+    """
+    missing = sorted(one.seq for page in position.waiting() for one in page)
+    for start in range(0, len(missing), position.PAGE):
+        seqs = missing[start : start + position.PAGE]
+        went = ledger.gone(seqs)
+        for line in Tombstone.objects.filter(seq__in=seqs).order_by("seq"):
+            listed = went.get(line.seq, [])
+            yield (known or {}).get(line.entry) or _copy(line, listed), listed
+
+
+def _copy(line: Tombstone, went: list[ledger.Gone]) -> LedgerCopy:
+    return LedgerCopy(
+        entry=line.entry,
+        kind=line.kind,
+        reference=line.reference or "",
+        at=line.at,
+        counts=line.counts,
+        content=ledger.content(line, went),
+    )
+
+
+def file_copies(*, now: datetime) -> int:
+    """Append to the signed file what the main database has not filed yet; return how many lines. Raises FileBroken."""
+    with transaction.atomic():
+        copies = list(LedgerCopy.objects.select_for_update().filter(filed_at=None).order_by("id")[:CHUNK])
+        if not copies:
+            return 0
+        file.append(copies, goes_on_from=lambda entry: LedgerCopy.objects.filter(entry=entry).exists())
+        LedgerCopy.objects.filter(pk__in=[one.pk for one in copies]).update(filed_at=now)
+    return len(copies)
+
+
+# After a restore ------------------------------------------------------------------------------------------------------
+
+
+def replay(*, actor: Actor, now: datetime, dry_run: bool = False, new_file: bool = False) -> Report:
+    """Bring all three places to the lines that any of them knows, and report. `dry_run` counts and changes nothing.
+
+    Raises FileRefused when the signed file is missing or changed, unless `new_file` gives it up: it is put aside then
+    and begun anew from the databases.
+    """
+    report = Report(problems=position.problems())
+    filed = _filed(report, new_file)
+    restored = "main_behind" in report.problems
+    if restored and not dry_run:
+        # People who signed out, or were signed out, since the backup would be signed in again.
+        store = import_module(settings.SESSION_ENGINE).SessionStore
+        report.sessions = store.get_model_class().objects.all().delete()[0]
+    _replay_keys(report, filed, dry_run)
+    _replay_main(report, filed, restored, actor, now, dry_run)
+    if "keys_behind" in report.problems:
+        _count_lost(report)
+    if dry_run:
+        return report
+    for line, went in _lines_for_main():  # what the replay itself destroyed
+        effect.apply(line, went, restored=restored, actor=actor, now=now)
+    if new_file:
+        file.put_aside(now)
+        filed = {}
+    with transaction.atomic():
+        LedgerCopy.objects.exclude(entry__in=filed).update(filed_at=None)
+        LedgerCopy.objects.filter(entry__in=filed, filed_at=None).update(filed_at=now)
+    while count := file_copies(now=now):
+        report.filed += count
+    if report.problems or report.key_lines or report.records:
+        reason = f"{report.keys} keys, {report.records} envelopes, {len(report.corrections)} corrections lost"
+        audit.record("ledger.replayed", actor=actor, now=now, reason=reason)
+    position.maintenance(afresh=True)
+    return report
+
+
+def _filed(report: Report, new_file: bool) -> dict[UUID, LedgerCopy]:
+    """Return the lines of the file. Raises FileRefused."""
+    wrong = {"file_missing", "file_broken", "file_behind"}.intersection(report.problems)
+    try:
+        return {line.entry: line for line in file.read()} if not wrong else _refuse(wrong, new_file)
+    except file.FileBroken:
+        return _refuse({"file_broken"}, new_file)
+
+
+def _refuse(wrong: set[str], new_file: bool) -> dict[UUID, LedgerCopy]:
+    if not new_file:
+        raise FileRefused(" ".join(position.SENTENCES[code] for code in sorted(wrong)))
+    return {}
+
+
+def _replay_keys(report: Report, filed: dict[UUID, LedgerCopy], dry_run: bool) -> None:
+    """Destroy again the keys of the lines that the file or the main database knows and the key store does not."""
+    have = set(Tombstone.objects.values_list("entry", flat=True))
+    lacking = [one for entry, one in filed.items() if entry not in have]
+    lacking += list(LedgerCopy.objects.exclude(entry__in=have | set(filed)).order_by("id"))
+    report.key_lines = len(lacking)
+    if not lacking:
+        return
+    final, replaced = _found_keys(lacking)
+    for done, line in enumerate(lacking):
+        progress.tell("lines put back into the key store", done, len(lacking))
+        pairs, numbers = final.get(line.entry, []), replaced.get(line.entry, [])
+        report.keys += len(numbers) + len(keys.alive(pairs))
+        if not dry_run:
+            keys.destroy_again(line.entry, pairs, numbers, kind=line.kind, reference=line.reference or None,
+                               at=line.at, counts=line.counts, content=line.content)  # fmt: skip
+            checkpoints.reach("replayed_key_line")
+
+
+def _found_keys(lines: list[LedgerCopy]) -> tuple[dict[UUID, list[keys.Pair]], dict[UUID, list[int]]]:
+    """Find what the hashes of the lines stand for: walk all keys, and the rows for pairs whose key came later."""
+    pairs = {one: line.entry for line in lines for one in ledger.hashes(line.content, "pairs")}
+    numbers = {one: line.entry for line in lines for one in ledger.hashes(line.content, "keys")}
+    final: dict[UUID, list[keys.Pair]] = defaultdict(list)
+    replaced: dict[UUID, list[int]] = defaultdict(list)
+    total, done = DataKey.objects.count(), 0
+    for rows in _walk_keys():
+        done += len(rows)
+        progress.tell("keys looked at", done, total)
+        for number, record, name in rows:
+            if entry := pairs.get(ledger.pair_hash(record, name)):
+                final[entry].append((record, name))
+            if entry := numbers.get(ledger.key_hash(number)):
+                replaced[entry].append(number)
+    for declaration in datamap.declarations():
+        if declaration.facts is None or declaration.label.startswith("privacy.access"):
+            continue
+        for record in models.QuerySet(declaration.model).values_list("pk", flat=True).iterator(chunk_size=CHUNK):
+            for name in declaration.envelopes():
+                entry = pairs.get(ledger.pair_hash(record, name))
+                if entry and (record, name) not in final[entry]:
+                    final[entry].append((record, name))
+    return final, replaced
+
+
+def _walk_keys() -> Iterator[list[tuple[int, UUID, str]]]:
+    last = -(2**63)
+    while True:
+        with cursor() as cur:
+            cur.execute(
+                "SELECT id, record, envelope FROM vault_datakey WHERE id > %s ORDER BY id LIMIT %s", [last, CHUNK]
+            )
+            rows = cur.fetchall()
+        if not rows:
+            return
+        last = rows[-1][0]
+        yield rows
+
+
+def _replay_main(
+    report: Report,
+    filed: Mapping[UUID, LedgerCopy],
+    restored: bool,
+    actor: Actor,
+    now: datetime,
+    dry_run: bool,
+) -> None:
+    """Do again in the main database what the lines say that it lacks."""
+    total = sum(len(page) for page in position.waiting())
+    report.main_lines = total
+    for number, (line, went) in enumerate(_lines_for_main(filed)):
+        progress.tell("lines done again in the main database", number, total)
+        if dry_run:
+            report.records += effect.standing(went)
+            continue
+        done = effect.apply(line, went, restored=restored, actor=actor, now=now)
+        if done is not None:
+            report.records += done.records
+            report.requests += done.requests
+            report.corrections += done.corrections
+        checkpoints.reach("replayed_main_line")
+
+
+def _count_lost(report: Report) -> None:
+    """Count envelopes whose key the key store never had: it is older than they are."""
+    for declaration in datamap.declarations():
+        for name in erasure.sealed_envelopes(declaration.model):
+            column = f"sealed_{name}"
+            rows = models.QuerySet(declaration.model).filter(**{f"{column}__isnull": False}).order_by("pk")
+            called = declaration.reference or "pk"
+            chunk: dict[int, Any] = {}
+            for pk, reference, sealed in rows.values_list("pk", called, column).iterator(chunk_size=CHUNK):
+                chunk[envelope.key_id(sealed)] = reference or pk
+                if len(chunk) == CHUNK:
+                    _lost(report, declaration.label, name, chunk)
+                    chunk = {}
+            _lost(report, declaration.label, name, chunk)
+
+
+def _lost(report: Report, label: str, name: str, chunk: dict[int, Any]) -> None:
+    known = set(DataKey.objects.filter(pk__in=chunk).values_list("pk", flat=True))
+    for number, called in chunk.items():
+        if number not in known:
+            report.lost_keys += 1
+            if len(report.lost) < NAMED:
+                report.lost.append({"label": label, "record": str(called), "envelope": name})
+
+
+@contextmanager
+def alone() -> Iterator[bool]:
+    """Yield whether this is the only `follow` or `replay` now. The lock is the session's: each line is a transaction."""
+    with connection.cursor() as cur:
+        cur.execute("SELECT pg_try_advisory_lock(hashtext('task:ledger'))")
+        taken = bool(cur.fetchone()[0])
+    try:
+        yield taken
+    finally:
+        if taken:
+            with connection.cursor() as cur:
+                cur.execute("SELECT pg_advisory_unlock(hashtext('task:ledger'))")

@@ -1,0 +1,77 @@
+"""Every command of ours: says what it changes, can be tried without effect where it destroys, and refuses in one way."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command, get_commands, load_command_class
+
+from ilt_site import maintenance
+from privacy import progress
+
+OURS = sorted(name for name, app in get_commands().items() if app in maintenance.OUR_APPS)
+DESTROYS = {"collect_keys", "keyring", "replay_ledger", "request_run", "retention_sweep", "rotate_keys"}
+WRITES_MUCH = {"import_customers", "import_orders"}
+# A third-party command that we took over is none of ours to describe.
+LONG_WORK = {"collect_keys", "import_customers", "import_orders", "replay_ledger", "retention_sweep", "rotate_keys",
+             "verify_audit"}  # fmt: skip
+
+
+def command(name: str) -> Any:
+    return load_command_class(get_commands()[name], name)
+
+
+def options(name: str) -> set[str]:
+    parser = command(name).create_parser("manage.py", name)
+    return {word for action in parser._actions for word in action.option_strings}
+
+
+def test_every_command_we_know_of_is_there() -> None:
+    assert {"create_staff", "prepare", *DESTROYS, *WRITES_MUCH, *LONG_WORK} <= set(OURS)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_help_says_what_a_command_changes_and_how_it_ends(name: str) -> None:
+    text = " ".join(command(name).help.split())
+    assert 100 <= len(text) <= 900, len(text)
+    assert "xit codes: 0" in text, "and how it ends"
+    says = r"[Cc]hang|[Ww]rit|[Cc]reat|[Tt]ake|[Ee]nd|[Ee]ras|[Dd]estroy|[Ll]oad|[Ff]ile|[Pp]ut|[Aa]rm|[Gg]rant|[Ww]rap"
+    assert re.search(says, text)
+
+
+@pytest.mark.parametrize("name", sorted(DESTROYS | WRITES_MUCH))
+def test_what_destroys_or_writes_much_can_be_tried_dry(name: str) -> None:
+    assert "--dry-run" in options(name)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_wrong_word_is_refused_with_code_two(name: str) -> None:
+    one = command(name)
+    one._called_from_command_line = True
+    with pytest.raises(SystemExit) as ended:
+        one.create_parser("manage.py", name).parse_args(["--no-such-option"])
+    assert ended.value.code == 2
+
+
+@pytest.mark.django_db
+def test_progress_is_told_when_it_is_asked_for_and_goes_to_standard_error() -> None:
+    out, err = io.StringIO(), io.StringIO()
+    call_command("replay_ledger", stdout=out, stderr=err, verbosity=2)
+    assert "Signed file: 0 lines added." in out.getvalue()
+    said = io.StringIO()
+    with progress.shown(said, 2):
+        progress.tell("keys wrapped again", 1, 2)
+    with progress.shown(said, 1):  # not a terminal here
+        progress.tell("keys wrapped again", 2, 2)
+    progress.tell("keys wrapped again", 3, 3)
+    assert said.getvalue() == "1 of 2 keys wrapped again"
+
+
+def test_an_address_for_a_new_login_can_come_by_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
+    with pytest.raises(CommandError, match="No address") as refused:
+        call_command("create_staff", "--username", "carol", "--email", "-", "--role", "sales")
+    assert refused.value.returncode == 1
