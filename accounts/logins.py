@@ -16,7 +16,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
 
-from accounts import handles
+from accounts import handles, sessions
 from accounts.models import User
 from privacy import audit, gate, registers, subjects
 from privacy.gate import Actor
@@ -108,6 +108,39 @@ def create_staff(
                 signed_on=acknowledged_on,
             )
     return user, once
+
+
+class NoSuchStaff(LookupError):
+    """No active member of staff has this user name."""
+
+
+def staff_named(username: str) -> User:
+    """Return the active staff login with this user name. Raises NoSuchStaff, without the name."""
+    user = User.objects.named(username).filter(is_staff=True, is_active=True).first()
+    if user is None:
+        raise NoSuchStaff("There is no active staff login with this user name.")
+    return user
+
+
+def end_staff(user: User, *, actor: Actor | None, now: datetime) -> int:
+    """Close a staff login for good: no password, role or session is left; return how many sessions ended (P41).
+
+    The row stays, so that logs name the same number; what it holds ends by the retention schedule.
+    """
+    with transaction.atomic():
+        user.groups.clear()
+        user.set_unusable_password()
+        user.is_active = user.is_superuser = False
+        user.save(update_fields=["password", "is_active", "is_superuser"])
+        audit.record(
+            "login.ended",
+            actor=actor,
+            now=now,
+            subject=user.subject_id,
+            record=(User.vault_label, user.pk),
+            reason="staff",
+        )
+        return sessions.end_all(user.subject_id) if user.subject_id is not None else 0
 
 
 def one_time_password() -> str:

@@ -112,7 +112,7 @@ def talkative_server(databases: Sequence[str] | None = None, **_: Any) -> list[c
             cursor.execute("SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", [list(QUIET)])
             loud = sorted(name for name, value in cursor.fetchall() if value not in QUIET[name])
         if loud:
-            hint = "docs/operations.md names the values; a superuser can set them for our roles alone by ALTER ROLE."
+            hint = "docs/runbook.md sets the values; a superuser can set them for our roles alone by ALTER ROLE."
             text = f"The server of {alias!r} may log statements and values: {', '.join(loud)}."
             found.append(checks.Warning(text, hint=hint, id="site.W002"))
     return found

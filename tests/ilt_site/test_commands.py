@@ -13,7 +13,7 @@ from ilt_site import maintenance
 from privacy import progress
 
 OURS = sorted(name for name, app in get_commands().items() if app in maintenance.OUR_APPS)
-DESTROYS = {"collect_keys", "keyring", "replay_ledger", "request_run", "retention_sweep", "rotate_keys"}
+DESTROYS = {"collect_keys", "end_staff", "keyring", "replay_ledger", "request_run", "retention_sweep", "rotate_keys"}
 WRITES_MUCH = {"import_customers", "import_orders"}
 # A third-party command that we took over is none of ours to describe.
 LONG_WORK = {"collect_keys", "import_customers", "import_orders", "replay_ledger", "retention_sweep", "rotate_keys",

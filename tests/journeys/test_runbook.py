@@ -1,0 +1,321 @@
+"""The runbook, typed line by line: its drill blocks on Debian's PostgreSQL, its units' command lines, its nginx."""
+
+from __future__ import annotations
+
+import http.cookiejar
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import ssl
+import subprocess
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ilt_site.launcher import binaries, throwaway
+from ilt_site.launcher.servers import dying_with, free_port
+from tests.figures import report
+
+pytestmark = pytest.mark.fault
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+DRILL = re.compile(r"<!-- drill: (.+?) -->\n```sh\n(.*?)```\n", re.DOTALL)
+BLOCKS = dict(DRILL.findall((DOCS / "runbook.md").read_text()))
+
+
+class Server:
+    """A server as the runbook leaves it, in a folder and on ports of its own."""
+
+    def __init__(self, folder: Path, made: throwaway.Servers) -> None:
+        self.folder = folder
+        self.web, self.tls, self.plain = free_port(), free_port(), free_port()
+        self.processes: list[subprocess.Popen[bytes]] = []
+        commands = folder / "bin"
+        commands.mkdir()
+        for name in ("ilt", "ilt-backup"):
+            shutil.copy(DOCS / "deploy" / name, commands / name)
+        (commands / "curl").write_text(
+            f'#!/bin/sh\nexec /usr/bin/curl --insecure --resolve portal.example:{self.tls}:127.0.0.1 "$@"\n'
+        )
+        (commands / "curl").chmod(0o755)
+        self.env = {
+            "PATH": f"{commands}:{made.binaries.postgres}:/usr/bin:/bin",
+            "HOME": str(folder),
+            "ILT": str(ROOT),
+            "ETC": str(folder / "etc"),
+            "STATE_DIR": str(folder / "state"),
+            "BACKUP": str(folder / "backup"),
+            "PGHOST": "127.0.0.1",
+            "PGPORT": str(made.postgres_port),
+            "PGUSER": "postgres",
+            "PGPASSWORD": made.password,
+            "REDIS_URL": made.broker_url,
+            "PORTAL": f"https://portal.example:{self.tls}",
+            "RING_COPY": str(folder / "safe" / "ring.json"),
+        }
+
+    def drill(self, name: str, **more: str) -> str:
+        """Run one block of the runbook and return what it printed."""
+        done = self.shell(BLOCKS[name], **more)
+        assert done.returncode == 0, f"{name}: {done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def shell(self, text: str, **more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", text],
+            env={**self.env, **more},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def settings(self) -> dict[str, str]:
+        lines = (self.folder / "etc" / "ilt.env").read_text().splitlines()
+        return dict(line.split("=", 1) for line in lines)
+
+    def start(self) -> None:
+        """Start what the three units start, by their ExecStart lines, and nginx by its site."""
+        for unit in ("ilt-web", "ilt-worker", "ilt-beat"):
+            text = (DOCS / "deploy" / f"{unit}.service").read_text()
+            line = re.search(r"^ExecStart=(.*)$", text, re.MULTILINE)
+            assert line and "EnvironmentFile=/etc/ilt/ilt.env" in text
+            env = {"PATH": "/usr/bin:/bin", "WEB_BIND": f"127.0.0.1:{self.web}", **self.settings()}
+            self._launch(unit, shlex.split(line[1].replace("/srv/ilt", str(ROOT))), env)
+        self._launch("nginx", [shutil.which("nginx") or "/usr/sbin/nginx", "-c", str(self._nginx())], self.env)
+
+    def _launch(self, name: str, command: list[str], env: dict[str, str]) -> None:
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self.processes.append(
+                subprocess.Popen(
+                    command, env=env, cwd=ROOT, stdout=log, stderr=log, preexec_fn=dying_with(signal.SIGKILL)
+                )
+            )
+
+    def _nginx(self) -> Path:
+        """Write the site of the runbook into a configuration of its own: other ports, a certificate of today."""
+        tls = self.folder / "tls"
+        tls.mkdir(exist_ok=True)
+        self.shell(
+            f"openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=portal.example "
+            f"-keyout {tls}/privkey.pem -out {tls}/fullchain.pem"
+        )
+        site = (DOCS / "deploy" / "nginx.conf").read_text()
+        site = re.sub(r"^ *listen \[::\].*\n", "", site, flags=re.MULTILINE)
+        for old, new in {
+            "listen 80;": f"listen 127.0.0.1:{self.plain};",
+            "listen 443 ": f"listen 127.0.0.1:{self.tls} ",
+            "http://127.0.0.1:8000": f"http://127.0.0.1:{self.web}",
+            "/etc/ilt/tls": str(tls),
+            "/var/log/nginx/ilt-error.log": f"{self.folder}/nginx-error.log",
+        }.items():
+            assert old in site
+            site = site.replace(old, new)
+        temporary = "".join(
+            f"{kind}_temp_path {self.folder}/nginx-{kind};\n"
+            for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        )
+        whole = self.folder / "nginx.conf"
+        whole.write_text(
+            f"daemon off;\npid {self.folder}/nginx.pid;\nerror_log {self.folder}/nginx-error.log;\n"
+            f"events {{}}\nhttp {{\naccess_log off;\n{temporary}{site}}}\n"
+        )
+        return whole
+
+    def stop(self) -> None:
+        for process in self.processes:
+            process.terminate()
+        for process in self.processes:
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self.processes.clear()
+
+    def wait_until_healthy(self) -> None:
+        deadline = time.monotonic() + 400
+        while time.monotonic() < deadline:
+            if self.shell('curl -fsS "$PORTAL/health/"').stdout == "ok\n":
+                return
+            time.sleep(0.5)
+        logs = "\n".join(path.read_text()[-1500:] for path in self.folder.glob("*.log"))
+        raise AssertionError(self.get("/health/", token=True)[1] + logs)
+
+    def get(self, path: str, *, token: bool = False) -> tuple[int, str]:
+        headers = f'-H "Authorization: Bearer {self.settings()["METRICS_TOKEN"]}"' if token else ""
+        done = self.shell(f'curl -sS -w "\\n%{{http_code}}" {headers} "$PORTAL{path}"')
+        body, _, status = done.stdout.rpartition("\n")
+        return int(status or 0), body + done.stderr
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    if not shutil.which("nginx") and not Path("/usr/sbin/nginx").exists():
+        pytest.skip("nginx is not installed")
+    before = os.environ.get("ILT_TEST_SERVERS")
+    os.environ["ILT_TEST_SERVERS"] = "debian"
+    try:
+        binaries.debian()
+        with throwaway.servers() as made:
+            folder = made.folder / "server"
+            folder.mkdir()
+            running = Server(folder, made)
+            try:
+                yield running
+            finally:
+                running.stop()
+    finally:
+        if before is None:
+            del os.environ["ILT_TEST_SERVERS"]
+        else:
+            os.environ["ILT_TEST_SERVERS"] = before
+
+
+CUSTOMERS = """customer_ref,company,title,first_name,last_name,email,phone,street,street2,city,region,postal_code,country,marketing_opt_in,since
+AW00000001,,,Alice,Archer,alice@example.com,978-555-0123,12 Elm Street,,Salem,MA,01970,US,no,2015-01-01
+AW00000002,,,Bob,Barnes,bob@example.com,978-555-0124,13 Elm Street,,Salem,MA,01970,US,no,2026-01-01
+"""
+
+
+def test_the_runbook_holds_from_an_empty_machine_to_an_upgrade(server: Server) -> None:
+    # Installation
+    server.drill("roles")
+    assert "one-time password" in server.drill("prepare").lower()
+    (server.folder / "safe").mkdir()
+    shutil.copy(server.folder / "etc" / "ring.json", server.folder / "safe")
+    server.start()
+    server.wait_until_healthy()
+    assert server.drill("look") == "ok\n"
+    headers = server.shell('curl -sSI "$PORTAL/accounts/login/"').stdout.lower()
+    for name in ("strict-transport-security", "content-security-policy", "x-frame-options", "x-content-type-options"):
+        assert headers.count(f"\n{name}:") == 1, name
+    assert "__host-csrf=" in headers and "secure" in headers
+    assert "server: nginx\r" in headers, "no version"
+    redirect = server.shell(f"/usr/bin/curl -sSI -H 'Host: portal.example' http://127.0.0.1:{server.plain}/privacy/")
+    assert "location: https://portal.example/privacy/" in redirect.stdout.lower()
+    assert server.get("/metrics/", token=True)[0] == 404, "not through nginx"
+    bearer = server.settings()["METRICS_TOKEN"]
+    direct = f"http://127.0.0.1:{server.web}/metrics/"
+    scraped = server.shell(f"/usr/bin/curl -fsS -H 'Host: portal.example' -H 'Authorization: Bearer {bearer}' {direct}")
+    assert "ilt_maintenance 0.0" in scraped.stdout
+    assert limit_holds(server), "an address that a visitor makes up must not get round the limit"
+
+    # Somebody is erased after the backup
+    file = server.folder / "customers.csv"
+    file.write_text(CUSTOMERS)
+    assert server.shell(f"ilt import_customers {file}").returncode == 0
+    main, keystore, files = server.drill("backup").split()
+    assert all(Path(one).stat().st_mode & 0o077 == 0 for one in (main, keystore, files))
+    filed = json.loads(
+        server.shell(
+            "ilt request_file --kind erasure --customer AW00000001 --channel phone --identity callback --json"
+        ).stdout
+    )
+    assert "dry run" in server.shell(f"ilt request_run {filed['reference']} --dry-run").stdout
+    ran = server.shell(f"ilt request_run {filed['reference']} --yes")
+    assert "answered" in ran.stdout.lower() or "closed" in ran.stdout.lower() or "carried out" in ran.stdout.lower()
+    ledger = Path(server.env["STATE_DIR"], "checkpoints", "ledger.jsonl")
+    wait_for(lambda: ledger.exists() and filed["reference"] in ledger.read_text())
+
+    # Restore: first the main database, then the key store
+    for what, dump in (("restore main", main), ("restore keystore", keystore)):
+        server.stop()
+        block, replay = BLOCKS[what].split("ilt replay_ledger --dry-run\n")
+        done = server.shell(block, FROM=dump)
+        assert done.returncode == 0, done.stderr
+        refused = server.shell(f"ilt import_customers {file}")
+        assert (refused.returncode, "Maintenance mode" in refused.stderr) == (3, True)
+        server.start()
+        wait_for(lambda: server.get("/health/live/")[0] == 200)
+        assert server.get("/")[0] == 503
+        assert "closed for the moment" in server.get("/privacy/")[1]
+        assert "restored from a backup" in server.get("/health/", token=True)[1]
+        server.stop()
+        replayed = server.shell("ilt replay_ledger --dry-run\n" + replay)
+        assert replayed.returncode == 0, replayed.stderr
+        server.start()
+        server.wait_until_healthy()
+        assert server.get("/")[0] == 200
+        again = server.shell(f"ilt import_customers {file} --json --dry-run")
+        assert json.loads(again.stdout)["created"] == 0, "nobody comes back"
+
+    # The ring is lost and put back, then rotated
+    (server.folder / "etc" / "ring.json").unlink()
+    assert "cannot be read" in server.shell("ilt check --deploy").stderr
+    assert "problems: []" in server.drill("ring")
+    assert "versions: [2]" in server.drill("rotation")
+    server.stop()
+    server.start()
+    server.wait_until_healthy()
+    assert "Roles taken away: privacy" in server.drill("leaving")
+    server.drill("upgrade")
+    for log in server.folder.glob("*.log"):
+        assert b"alice@example.com" not in log.read_bytes(), log.name
+    report("F15", "blocks of the runbook run word for word", len(BLOCKS), n=1, goal="all")
+
+
+def wait_for(condition: object, seconds: float = 400) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+
+
+def limit_holds(server: Server) -> bool:
+    """Ask from one machine under a different made-up address each time, until the limit by address answers 429."""
+    context = ssl._create_unverified_context()
+    cookies = http.cookiejar.CookieJar()
+    opener = urllib.request.build_opener(
+        urllib.request.HTTPSHandler(context=context), urllib.request.HTTPCookieProcessor(cookies)
+    )
+    base = f"https://127.0.0.1:{server.tls}/privacy/ask/"
+    for number in range(15):
+        headers = {"Host": "portal.example", "Referer": "https://portal.example/privacy/ask/",
+                   "X-Forwarded-For": f"203.0.113.{number}"}  # fmt: skip
+        page = opener.open(urllib.request.Request(base, headers=headers)).read().decode()
+        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
+        assert token
+        data = urllib.parse.urlencode(
+            {"csrfmiddlewaretoken": token[1], "email": f"nobody{number}@example.com", "kind": "access"}
+        )
+        try:
+            opener.open(urllib.request.Request(base, data.encode(), headers))
+        except urllib.error.HTTPError as error:
+            if error.code == 429:
+                return True
+            if error.code != 404:  # where the redirect leads, under the name of this machine
+                raise
+    return False
+
+
+def test_every_unit_is_one_that_systemd_accepts(tmp_path: Path) -> None:
+    program = shutil.which("systemd-analyze")
+    if program is None:
+        pytest.skip("systemd-analyze is not installed")
+    for unit in (DOCS / "deploy").glob("ilt-*.service"):
+        text = re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", unit.read_text(), flags=re.MULTILINE)
+        (tmp_path / unit.name.replace("@", "@main")).write_text(text)
+    shutil.copy(DOCS / "deploy" / "ilt-backup@.timer", tmp_path / "ilt-backup@main.timer")
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert len(names) == 5
+    done = subprocess.run(
+        [program, "verify", *(f"./{name}" for name in names)], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_every_program_the_units_name_is_one_the_runbook_installs() -> None:
+    for unit in (DOCS / "deploy").glob("ilt-*.service"):
+        line = re.search(r"^ExecStart=(\S+)", unit.read_text(), re.MULTILINE)
+        assert line
+        assert (ROOT / ".venv" / "bin" / Path(line[1]).name).exists() or Path(line[1]).name in ("ilt-backup",)
+        assert (DOCS / "deploy" / Path(line[1]).name).exists() or line[1].startswith("/srv/ilt/.venv/bin/")
