@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from uuid import UUID
 
@@ -18,6 +18,8 @@ from privacy.retention.verdict import Verdict
 # What requests themselves make: not judged record by record. The plan names the file and the token as what is left over;
 # letters, copies and links are destroyed by steps of their own, the access log loses its link.
 ACCESS_LOG = "privacy.accessentry"
+CHUNK = 500
+ASKED = 100
 OUTSIDE = frozenset(
     {
         "privacy.request",
@@ -36,16 +38,20 @@ def today(now: datetime) -> date:
     return clock.company_day(now)
 
 
-def facts_of(subject: UUID, *, whole: bool = False) -> list[Facts]:
+def facts_of(subject: UUID, *, whole: bool = False, counts: Mapping[str, int] | None = None) -> list[Facts]:
     """Return the facts of every record about `subject`; with `whole` also of what its requests made.
 
-    The access log is not judged line by line: each line ends three years after it was written.
+    The access log is not judged line by line: each line ends three years after it was written. `counts` is what
+    `datamap.counts_of` returned, for who has asked before.
     """
+    counts = datamap.counts_of(subject) if counts is None else counts
     found: list[Facts] = []
-    for declaration, rows in datamap.records_of(subject):
+    for declaration, rows in datamap.records_of(subject, counts):
         if declaration.facts is None or (declaration.label in OUTSIDE and not whole) or declaration.label == ACCESS_LOG:
             continue
-        found += map(declaration.facts, rows.iterator(chunk_size=500))
+        # Few rows come at once: a cursor in the database costs two more round trips.
+        few = counts[declaration.label] <= CHUNK
+        found += map(declaration.facts, rows if few else rows.iterator(chunk_size=CHUNK))
     return with_flags(found, rules.load())
 
 
@@ -92,9 +98,9 @@ def warnings_of(request: Request, today: date) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def assess_all(subject: UUID, *, today: date, asked: bool) -> list[Verdict]:
+def assess_all(subject: UUID, *, today: date, asked: bool, counts: Mapping[str, int] | None = None) -> list[Verdict]:
     """Return the verdicts about every record of `subject`, what its requests made included."""
-    records = facts_of(subject, whole=True)
+    records = facts_of(subject, whole=True, counts=counts)
     schedule = rules.load()
     held = holds.held([f.record_id for f in records])
     pins = pins_of(records)
@@ -107,11 +113,17 @@ def block_until(now: datetime, country: str = "") -> date:
 
 
 def country_of(subject: UUID) -> str:
-    """Return the country whose clock and wording count for `subject`, "" when no record says one."""
+    """Return the country whose clock and wording count for `subject`, "" when no record says one.
+
+    It is the one that most records name; of each kind the first hundred are asked.
+    """
     counts: dict[str, int] = {}
-    for f in facts_of(subject):
-        if f.country:
-            counts[f.country.upper()] = counts.get(f.country.upper(), 0) + 1
+    for declaration, rows in datamap.records_of(subject):
+        if declaration.facts is None or declaration.label in OUTSIDE:
+            continue
+        for f in map(declaration.facts, rows[:ASKED]):
+            if f.country:
+                counts[f.country.upper()] = counts.get(f.country.upper(), 0) + 1
     return max(sorted(counts), key=lambda one: counts[one], default="")
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import decimal
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -40,6 +40,7 @@ class Kind:
     declaration: Declaration
     rows: models.QuerySet[Any]
     columns: list[tuple[str, str]]  # name, title
+    count: int
 
     @property
     def label(self) -> str:
@@ -78,11 +79,14 @@ class Row:
     kept: list[dict[str, Any]] = field(default_factory=list)
 
 
-def kinds(subject: UUID) -> list[Kind]:
-    """Return the kinds of record that lead to `subject` and of which there are any, those the map calls impersonal too."""
-    found = datamap.labels_of(subject)
+def kinds(subject: UUID, counts: Mapping[str, int] | None = None) -> list[Kind]:
+    """Return the kinds of record that lead to `subject` and of which there are any, those the map calls impersonal too.
+
+    `counts` is what `datamap.counts_of` returned, for who has asked before.
+    """
+    found = datamap.counts_of(subject) if counts is None else counts
     return [
-        Kind(declaration, declaration.rows_of(subject), columns)
+        Kind(declaration, declaration.rows_of(subject), columns, found[declaration.label])
         for declaration in datamap.declarations()
         if declaration.label in found and (columns := _columns(declaration))
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -28,14 +28,14 @@ Verdicts = dict[UUID, list[Verdict]]
 @require_safe
 def held(request: HttpRequest) -> HttpResponse:
     """Show every kind of record held about the signed-in person, the first few of each in full."""
-    kinds = contents.kinds(request.user.subject_id) if request.user.subject_id else []
-    verdicts = _verdicts(request)
+    counts = datamap.counts_of(request.user.subject_id) if request.user.subject_id else {}
+    kinds = contents.kinds(request.user.subject_id, counts) if counts else []
+    verdicts = _verdicts(request, counts)
     sections: list[dict[str, Any]] = []
     with gate.acting(person.actor(request)):  # staff, too, see here what is held about themselves
         for kind in kinds:
-            found = list(_related(kind)[: SHOWN + 1])
-            count = len(found) if len(found) <= SHOWN else kind.rows.count()
-            sections.append({"kind": kind, "count": count, "records": _records(kind, found[:SHOWN], verdicts)})
+            found = _related(kind)[:SHOWN]
+            sections.append({"kind": kind, "count": kind.count, "records": _records(kind, found, verdicts)})
     # What was written about the person first, what only hangs on it afterwards.
     sections.sort(key=lambda section: (not section["kind"].declaration.envelopes(), section["kind"].title))
     return render(request, "privacy/held.html", {"sections": sections})
@@ -44,21 +44,22 @@ def held(request: HttpRequest) -> HttpResponse:
 @require_safe
 def held_kind(request: HttpRequest, label: str) -> HttpResponse:
     """Show all records of one kind held about the signed-in person, a page at a time."""
-    kinds = contents.kinds(request.user.subject_id) if request.user.subject_id else []
+    counts = datamap.counts_of(request.user.subject_id) if request.user.subject_id else {}
+    kinds = contents.kinds(request.user.subject_id, counts) if counts else []
     kind = next((one for one in kinds if one.label == label), None)
     if kind is None:
         raise Http404
     page = Paginator(_related(kind), PER_PAGE).get_page(request.GET.get("page"))
     with gate.acting(person.actor(request)):
-        records = _records(kind, page.object_list, _verdicts(request))
+        records = _records(kind, page.object_list, _verdicts(request, counts))
     return render(request, "privacy/held_kind.html", {"kind": kind, "page": page, "records": records})
 
 
-def _verdicts(request: HttpRequest) -> Verdicts:
+def _verdicts(request: HttpRequest, counts: Mapping[str, int]) -> Verdicts:
     """Return, per record, how long its data are kept when nobody asks for their removal."""
     by_record: Verdicts = defaultdict(list)
     subject, today = request.user.subject_id, assessment.today(timezone.now())
-    for verdict in assessment.assess_all(subject, today=today, asked=False) if subject else ():
+    for verdict in assessment.assess_all(subject, today=today, asked=False, counts=counts) if counts else ():
         by_record[verdict.record_id].append(verdict)
     return by_record
 
