@@ -217,7 +217,7 @@ def _delete(declaration: Declaration, ids: Sequence[UUID]) -> set[UUID]:
 
     The keys of rows that go along are destroyed by the vault when the deletion has committed.
     """
-    free = set(ids) - _needed(declaration.model, ids)
+    free = set(ids) - _needed(declaration.model, ids) if ids else set()
     if not free:
         return set()
     try:
@@ -261,12 +261,12 @@ def end_shells(subject: UUID, *, actor: Actor | None, now: datetime, reference: 
     subject is gone: then the access log, files and pseudonym lead to nobody. Safe to repeat.
     """
     with transaction.atomic():
-        while _end_one_round(subject):
-            pass  # each round may free the rows that pointed at the next
+        counts = datamap.counts_of(subject)
+        while counts and _end_one_round(subject, counts):
+            counts = datamap.counts_of(subject)  # each round may free the rows that pointed at the next
         remains = any(
-            rows.exists()
-            for declaration, rows in datamap.records_of(subject)
-            if not declaration.label.startswith("privacy.")
+            one.is_personal and one.label in counts and not one.label.startswith("privacy.")
+            for one in datamap.declarations()
         )
         if remains or not Subject.objects.filter(pk=subject).exists():
             return not remains
@@ -275,13 +275,15 @@ def end_shells(subject: UUID, *, actor: Actor | None, now: datetime, reference: 
     return True
 
 
-def _end_one_round(subject: UUID) -> int:
+def _end_one_round(subject: UUID, counts: Mapping[str, int]) -> int:
     ended = 0
-    for declaration, rows in datamap.records_of(subject):
+    for declaration, rows in datamap.records_of(subject, counts):
         sealed = sealed_envelopes(declaration.model)
         if not sealed or declaration.end != "delete" or declaration.label.startswith("privacy."):
             continue
         empty = list(rows.filter(**{f"sealed_{envelope}": None for envelope in sealed}).values_list("pk", flat=True))
+        if not empty:
+            continue
         # Empty is not enough: a row that never held anything has not been erased.
         erased = {pk for pk, _ in vault.keys.destroyed([(pk, envelope) for pk in empty for envelope in sealed])}
         ended += len(_delete(declaration, [pk for pk in empty if pk in erased]))
