@@ -71,16 +71,17 @@ class Company(SealedModel):
         max_length=40,
         blind=(Exact("company.vat_number", normaliser="identifier"),),
         verbose_name="VAT number",
+        validators=[no_card_number],
     )
-    tax_id = EncryptedTextField(envelope="company", max_length=40, verbose_name="Tax ID")
+    tax_id = EncryptedTextField(envelope="company", max_length=40, verbose_name="Tax ID", validators=[no_card_number])
     phone = EncryptedTextField(
         envelope="company", max_length=60, validators=[validate_phone], verbose_name="switchboard"
     )
     street = EncryptedTextField(envelope="company", validators=[no_card_number])
     street2 = EncryptedTextField(envelope="company", validators=[no_card_number], verbose_name="second address line")
     city = EncryptedTextField(envelope="company", max_length=100, validators=[no_card_number])
-    postal_code = EncryptedTextField(envelope="company", max_length=20)
-    region = models.CharField(max_length=40, blank=True, default="")
+    postal_code = EncryptedTextField(envelope="company", max_length=20, validators=[no_card_number])
+    region = models.CharField(max_length=40, blank=True, default="", validators=[no_card_number])
     country = models.CharField(max_length=2, blank=True, default="", validators=[validate_country])
     is_sole_trader = models.BooleanField(default=False)
     last_active_on = models.DateField(null=True, blank=True)
@@ -147,7 +148,7 @@ class Customer(SealedModel):
         blind=(Exact("customer.phone", normaliser="phone"),),
         validators=[validate_phone],
     )
-    region = models.CharField(max_length=40, blank=True, default="")
+    region = models.CharField(max_length=40, blank=True, default="", validators=[no_card_number])
     country = models.CharField(max_length=2, blank=True, default="", validators=[validate_country])
     channel = models.CharField(max_length=10, choices=Channel.choices, default=Channel.WEB)
     since = models.DateField()
@@ -203,7 +204,7 @@ class Address(_OfCustomer):
     street2 = EncryptedTextField(envelope="account", validators=[no_card_number], verbose_name="second address line")
     city = EncryptedTextField(envelope="account", max_length=100, validators=[no_card_number])
     postal_code = EncryptedTextField(envelope="account", max_length=20, validators=[no_card_number])
-    region = models.CharField(max_length=40, blank=True, default="")
+    region = models.CharField(max_length=40, blank=True, default="", validators=[no_card_number])
     country = models.CharField(max_length=2, validators=[validate_country])
 
     class Meta(_OfCustomer.Meta):

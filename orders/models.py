@@ -43,8 +43,8 @@ class Product(models.Model):
         SERVICE = "service", "Service"
         GOODS = "goods", "Other goods"
 
-    sku = models.CharField("SKU", max_length=40, unique=True)
-    name = models.CharField(max_length=200)
+    sku = models.CharField("SKU", max_length=40, unique=True, validators=[no_card_number])
+    name = models.CharField(max_length=200, validators=[no_card_number])
     kind = models.CharField(max_length=20, choices=Kind, default=Kind.INSTRUMENT)
     price = Money(default=Decimal(0), validators=[MinValueValidator(0)])
     is_active = models.BooleanField(default=True)

@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from privacy import datamap
+from privacy import cards, datamap
 from privacy.admin.work import Step, date_input
 from privacy.mailbox import MailboxField
 from privacy.models import Hold, Letter, Request
@@ -77,14 +77,18 @@ class FileRequest(Numbered):
         help_text="Empty: the address on file, or by post.", widget=forms.EmailInput(attrs={"autocomplete": "off"}),
     )  # fmt: skip
     name = forms.CharField(
-        required=False, max_length=200, label="Name given", widget=forms.TextInput(attrs={"autocomplete": "off"})
-    )
+        required=False, max_length=200, label="Name given", widget=forms.TextInput(attrs={"autocomplete": "off"}),
+        validators=[cards.refuse],
+    )  # fmt: skip
     asked_by = forms.ChoiceField(choices=Request.AskedBy.choices, label="Asked by")
     identity = forms.ChoiceField(
         choices=PROOFS, label="How identity was proved",
         help_text="A name and a birth date prove nothing. Not proved yet: a one-time link goes to the address on file.",
     )  # fmt: skip
-    note = forms.CharField(required=False, max_length=4000, label="Notes", widget=forms.Textarea(attrs={"rows": 4}))
+    note = forms.CharField(
+        required=False, max_length=4000, label="Notes", widget=forms.Textarea(attrs={"rows": 4}),
+        validators=[cards.refuse],
+    )  # fmt: skip
     field_order = ("kind", "channel", "received_on", "customer_number", "email", "name", "asked_by", "identity", "note")
 
     def prepare(self) -> None:
@@ -104,8 +108,9 @@ class StateIdentity(Numbered):
         choices=[choice for choice in PROOFS if choice[0] != Request.Identity.PENDING], label="Proved by"
     )
     note = forms.CharField(
-        required=False, max_length=2000, label="Reasons, for the file", widget=forms.Textarea(attrs={"rows": 4})
-    )
+        required=False, max_length=2000, label="Reasons, for the file", widget=forms.Textarea(attrs={"rows": 4}),
+        validators=[cards.refuse],
+    )  # fmt: skip
     field_order = ("how", "customer_number", "note")
 
     def prepare(self) -> None:
@@ -145,8 +150,9 @@ class Refuse(Step):
     is_destructive = True
     authority = forms.ChoiceField(choices=GROUNDS, label="Ground")
     ground = forms.CharField(
-        max_length=2000, label="Reason, in words for the person", widget=forms.Textarea(attrs={"rows": 5})
-    )
+        max_length=2000, label="Reason, in words for the person", widget=forms.Textarea(attrs={"rows": 5}),
+        validators=[cards.refuse],
+    )  # fmt: skip
     field_order = ("authority", "ground")
 
 

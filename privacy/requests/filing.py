@@ -13,7 +13,7 @@ from uuid import UUID
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError, connection, transaction
 
-from privacy import audit, mailbox, vault
+from privacy import audit, cards, mailbox, vault
 from privacy.gate.actor import STAFF_ROLES, Actor
 from privacy.requests import assessment, broker, clock, history, hooks, identity, letters
 from privacy.requests.history import NotAllowed
@@ -79,7 +79,7 @@ def file(
     Raises BadRequest, and NotYours when a customer files for somebody else.
     """
     who = subject.pk if isinstance(subject, Subject) else subject
-    _check(kind, channel, asked_by, identity, received_on, who, actor, email, now)
+    _check(kind, channel, asked_by, identity, received_on, who, actor, email, now, name, note)
     try:
         with transaction.atomic():
             return _file(kind, who, channel, received_on, asked_by, identity, actor, now, email.strip(), name, note)
@@ -99,6 +99,8 @@ def _check(
     actor: Actor,
     email: str,
     now: datetime,
+    name: str,
+    note: str,
 ) -> None:
     for value, allowed, what in (
         (kind, Request.Kind.values, "kind of request"),
@@ -113,6 +115,7 @@ def _check(
         raise BadRequest("The day of receipt cannot be in the future.")
     if received_on < today - OLDEST_RECEIPT:
         raise BadRequest("The day of receipt is more than three years ago.")
+    no_card_number(name, note)
     if email:
         try:
             mailbox.validate(email.strip())
@@ -133,6 +136,15 @@ def _check(
     )
     if how not in allowed_proofs:
         raise BadRequest("This way of proving who it is cannot be stated here.")
+
+
+def no_card_number(*texts: str) -> None:
+    """Raise BadRequest when a text holds what must not be kept (P22)."""
+    for text in texts:
+        try:
+            cards.refuse(text)
+        except ValidationError as refused:
+            raise BadRequest(refused.message) from None
 
 
 def _file(
@@ -352,6 +364,7 @@ def identify(request: Request, how: str, *, subject: UUID, actor: Actor, now: da
         raise BadRequest("This way of proving who it is cannot be stated here.")
     if actor.kind == "customer":
         raise NotYours("Only the privacy team states that.")
+    no_card_number(note)
     with transaction.atomic():
         request = locked(request)
         if request.state != State.RECEIVED:

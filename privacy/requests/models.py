@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import models
 from django.db.models import Q
 
-from privacy import vault
+from privacy import cards, vault
 
 
 class State(models.TextChoices):
@@ -121,9 +121,15 @@ class Request(vault.SealedModel):
         blind=(vault.Exact("request.email", normaliser="email"),),
         verbose_name="address for the answer",
     )
-    requester_name = vault.EncryptedTextField(envelope="request_file", verbose_name="name given")
+    requester_name = vault.EncryptedTextField(
+        envelope="request_file", verbose_name="name given", validators=[cards.refuse]
+    )
     note = vault.EncryptedTextField(
-        envelope="request_file", max_length=4000, multiline=True, verbose_name="notes of the privacy team"
+        envelope="request_file",
+        max_length=4000,
+        multiline=True,
+        verbose_name="notes of the privacy team",
+        validators=[cards.refuse],
     )
     outcome = vault.EncryptedJSONField(envelope="request_file", verbose_name="plan and outcome")
 

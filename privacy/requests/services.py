@@ -23,6 +23,7 @@ from privacy.requests.filing import (
     file,
     identify,
     locked,
+    no_card_number,
     redeem,
     require_sight,
     time_to_act,
@@ -205,6 +206,7 @@ def refuse(request: Request, *, ground: str, authority: str, actor: Actor, now: 
         raise NotYours("Only the privacy team refuses.")
     if not ground.strip():
         raise BadRequest("A refusal needs its reason in words.")
+    no_card_number(ground, authority)
     with transaction.atomic():
         found = locked(request)
         if State.REFUSED not in TRANSITIONS[State(found.state)]:
