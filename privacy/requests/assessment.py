@@ -85,6 +85,33 @@ def plan_for(request: Request, *, today: date) -> plan.Plan:
     )
 
 
+def kept_by_now(decisions: Iterable[Decision], *, today: date) -> list[Verdict]:
+    """Return the verdicts about what was to be erased and is needed by now: something new is open (P10).
+
+    Locks the rows, so that an order that comes in this moment waits. A hold is not among them: the erasure looks at it.
+    """
+    wanted = {(one.label, one.record_id, one.envelope) for one in decisions if one.record_id is not None}
+    schedule = rules.load()
+    found: list[Verdict] = []
+    for label in sorted({label for label, _, _ in wanted}):
+        declaration = datamap.for_label(label)
+        if declaration.facts is None:
+            continue
+        ids = [record_id for one, record_id, _ in wanted if one == label]
+        rows = declaration.model._default_manager.select_for_update(of=("self",)).filter(pk__in=ids).order_by("pk")
+        if declaration.related:
+            rows = rows.select_related(*declaration.related)
+        facts = with_flags([declaration.facts(row) for row in rows], schedule)
+        pins = pins_of(facts)
+        found += [
+            verdict
+            for one in facts
+            for verdict in assess(one, schedule, frozenset(), today, asked=True, pins=pins)
+            if not verdict.is_erased and (label, verdict.record_id, verdict.envelope) in wanted
+        ]
+    return found
+
+
 def warnings_of(request: Request, today: date) -> list[str]:
     """Return what the person should know before an erasure: open returns, unpaid invoices, certificates, a copy not fetched."""
     if request.subject_id is None:

@@ -17,6 +17,7 @@ from privacy.requests import assessment, export, hooks, identity, letters, plan
 from privacy.requests.models import STEPS, Decision, OneTimeLink, Request
 from privacy.retention import jurisdiction, rules
 from privacy.retention.assess import assess
+from privacy.retention.verdict import Verdict
 
 FORMAT = 1
 BATCH = 1_000
@@ -78,6 +79,19 @@ def keep_held(request: Request, held: Iterable[tuple[UUID, str]], *, now: dateti
         decision.action, decision.code, decision.until, decision.pinned = Decision.Action.KEEP, verdict.code, None, True
         decision.ground, decision.authority = verdict.ground, verdict.authority
         decision.save()
+
+
+def keep(request: Request, verdicts: Iterable[Verdict]) -> None:
+    """Turn decisions to erase into decisions to keep, because something new is open since. The sweep ends them later."""
+    for verdict in verdicts:
+        request.decisions.filter(record_id=verdict.record_id, envelope=verdict.envelope, done_at=None).update(
+            action=Decision.Action.KEEP,
+            code=verdict.code,
+            ground=verdict.ground,
+            authority=verdict.authority,
+            until=verdict.until,
+            pinned=True,
+        )
 
 
 def lines(request: Request) -> dict[str, list[dict[str, Any]]]:

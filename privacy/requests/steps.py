@@ -134,11 +134,18 @@ def block_tokens(request: Request, now: datetime) -> Result:
 
 
 def erase(request: Request, now: datetime) -> Result:
-    """End the envelopes the plan says, a batch at a time; what came under a hold meanwhile is kept and said so."""
+    """End the envelopes the plan says, a batch at a time; what came under a hold or a duty meanwhile is kept and said so.
+
+    An order by phone may come while the erasure runs: what it needs of the account stays until it is finished.
+    """
     waiting = Decision.objects.filter(request=request, action=Decision.Action.ERASE, done_at=None).order_by("id")
     batch = list(waiting[: erasure.BATCH])
     if not batch:
         return Done(State.EXECUTING)
+    kept = assessment.kept_by_now(batch, today=assessment.today(now))
+    if kept:
+        outcome.keep(request, kept)
+        return Again()
     done = erasure.erase_records(
         [assessment.verdict_of(one) for one in batch], request=request, actor=current(), now=now
     )

@@ -72,13 +72,18 @@ def database_now() -> datetime:
         return cursor.fetchone()[0]
 
 
+def is_jump(last: datetime, now: datetime) -> bool:
+    """Whether a clock that showed `last` at the last run cannot be trusted at `now`: it went back, or far ahead."""
+    return not last <= now <= last + CLOCK_JUMP
+
+
 def mark(now: datetime) -> None:
     """Note the clock of this run. Raises NotArmed and ClockJumped."""
     with transaction.atomic():
         state = SweepState.objects.select_for_update().filter(pk=SweepState.ONLY).first()
         if state is None or state.armed_at is None:
             raise NotArmed("The sweep is not armed: look at a dry run, then run retention_arm.")
-        if state.marked_at is not None and not state.marked_at <= now <= state.marked_at + CLOCK_JUMP:
+        if state.marked_at is not None and is_jump(state.marked_at, now):
             raise ClockJumped(
                 "The database's clock is before the last sweep or more than 48 hours after it: look at the clock and "
                 "at a dry run, then run retention_arm."
