@@ -248,7 +248,7 @@ class RMA(SealedModel):
         ]
 
     def __str__(self) -> str:
-        return f"RMA {self.number}"
+        return f"return {self.number}"
 
     def vault_owner(self) -> tuple[str, UUID | None]:
         """Return whom the data is about: the person who sent the instrument."""

@@ -41,12 +41,12 @@ def held(record: RMA | RMANote) -> dict[str, tuple[str, ...]]:
 
 def rma_facts(rma: RMA) -> Facts:
     """Return the facts of one RMA; a certificate changes nothing for the person, as it names nobody."""
-    return _facts(rma, rma, label=RMA.vault_label, title=f"RMA {rma.number}")
+    return _facts(rma, rma, label=RMA.vault_label, title=f"Return {rma.number}")
 
 
 def note_facts(note: RMANote) -> Facts:
     """Return the facts of one note: those of its RMA."""
-    return _facts(note, note.rma, label=RMANote.vault_label, title=f"Note on RMA {note.rma.number}")
+    return _facts(note, note.rma, label=RMANote.vault_label, title=f"Note on return {note.rma.number}")
 
 
 def _facts(record: RMA | RMANote, rma: RMA, *, label: str, title: str) -> Facts:
@@ -89,7 +89,7 @@ def rma_warnings(subject_id: UUID, today: date) -> list[str]:
     for rma in RMA.objects.for_subject(subject_id).open().order_by("opened_on", "number"):
         where = "Your instrument is here. " if rma.is_here else ""
         warnings.append(
-            f"RMA {rma.number} is open. {where}You can finish and return it, or cancel and return it: tell us which. "
+            f"Return {rma.number} is open. {where}You can finish and return it, or cancel and return it: tell us which. "
             "What the return needs stays until it is closed; then it goes by itself, without a new request."
         )
     certificates = Certificate.objects.for_subject(subject_id).order_by("number").values_list("number", flat=True)

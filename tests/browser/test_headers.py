@@ -1,4 +1,5 @@
-"""What stands over every answer of every URL, for everybody: the content policy, the other headers, the cookies.
+"""What stands over every answer of every URL, for everybody: the content policy, the other headers, the cookies; and
+what the Nu HTML checker says of the pages.
 
 Asked with the settings of an installation under https, the 404, 403 and 500, the admin, downloads and static files
 included. "By our reading" the rules of the HTTP Observatory are recomputed; its own word needs a public address.
@@ -18,8 +19,9 @@ from accounts import middleware
 from ilt_site.headers import PERMISSIONS
 from orders import views
 from tests import factories
+from tests.browser import checker
 from tests.figures import report
-from tests.journeys.doors import ACTORS, House
+from tests.journeys.doors import House
 from tests.journeys.test_url_table import TABLE
 
 pytestmark = [pytest.mark.django_db, pytest.mark.journey]
@@ -60,11 +62,10 @@ def browser(house: House, name: str, **options: Any) -> Client:
 
 
 def answers(house: House) -> Iterator[tuple[str, HttpResponseBase]]:
-    """Yield an answer of every URL to everybody, with its name."""
-    for name in ACTORS:
+    """Yield an answer of every URL to a visitor, a customer and two members of staff, with its name."""
+    for name in ("anonymous", "bob", "carol", "pat"):
         for row in TABLE:
-            path = house.path(row)
-            yield f"{name} {row.pattern}", browser(house, name).get(path, secure=True)
+            yield f"{name} {row.pattern}", browser(house, name).get(house.path(row), secure=True)
 
 
 def header(answer: HttpResponseBase, name: str) -> str | None:
@@ -118,11 +119,19 @@ def observatory(answer: HttpResponseBase) -> int:
     return score
 
 
-def test_every_answer_of_every_url_has_every_header(house: House, https: None) -> None:
+@pytest.fixture(scope="module")
+def drawn() -> dict[str, str]:
+    """The pages that the walk of the headers saw, by name."""
+    return {}
+
+
+def test_every_answer_of_every_url_has_every_header(house: House, https: None, drawn: dict[str, str]) -> None:
     wrong, statuses, count, scores = [], set(), 0, set()
     for name, answer in answers(house):
         wrong += [f"{name} {answer.status_code}: {fault}" for fault in faults(answer)]
         statuses.add(answer.status_code)
+        if answer.headers.get("Content-Type", "").startswith("text/html") and not answer.streaming and answer.content:
+            drawn[f"{name} {answer.status_code}"] = answer.content.decode()
         scores.add(observatory(answer))
         count += 1
     assert not wrong, "\n".join(wrong[:40])
@@ -130,6 +139,12 @@ def test_every_answer_of_every_url_has_every_header(house: House, https: None) -
     assert min(scores) >= 130, scores
     report("headers", "answers with a header or a cookie flag missing", 0, n=count, goal="0")
     report("observatory", "lowest score of any answer, by our reading", min(scores), n=count, goal="100 or more")
+
+
+def test_the_nu_checker_finds_no_error_on_any_of_them(drawn: dict[str, str]) -> None:
+    wrong = checker.errors(drawn)
+    assert wrong == [], "\n".join(wrong[:40])
+    assert len(drawn) > 200, "run the whole file"
 
 
 def test_a_form_without_its_token_a_failure_and_a_download_have_them_too(

@@ -212,20 +212,21 @@ def back_office(site: Site) -> Iterator[tuple[str, str, list[str]]]:
     review = ClaimReview.objects.create(
         customer=jana, user=factories.login("eve", "eve@nordlicht.example"), reason="contact", opened_at=now
     )
+    here, waiting = RMA.objects.filter(state="in_service")[0], Order.objects.open()[0]
     asked = f"privacy/request/{about.pk}"
     company = Company.objects.get(pk=jana.company_id)
     yield "privacy", "pat", [
-        "", "privacy/request/", f"{asked}/change/", f"{asked}/step/confirm/", f"{asked}/step/refuse/", f"{asked}/step/hold/",
+        "", "privacy/request/", f"{asked}/change/", f"{asked}/step/confirm/", f"{asked}/step/extend/", f"{asked}/step/hold/",
         f"{asked}/history/", f"{asked}/letter/{letter.pk}/", "privacy/request/add/", "privacy/hold/",
         f"privacy/hold/{hold.pk}/change/", "privacy/hold/add/", "accounts/claimreview/",
         f"accounts/claimreview/{review.pk}/change/", f"accounts/customer/{jana.pk}/change/",
     ]  # fmt: skip
     yield "sales", "carol", [
-        "", "orders/", f"accounts/customer/{jana.pk}/change/", f"orders/order/{order.pk}/change/",
+        "", "orders/", f"accounts/customer/{jana.pk}/change/", f"orders/order/{waiting.pk}/change/",
         "accounts/communication/", "accounts/communication/add/", f"accounts/communication/{message.pk}/change/",
         "accounts/company/", f"accounts/company/{company.pk}/change/", "orders/product/", "orders/product/add/",
     ]  # fmt: skip
-    yield "service", "dan", ["", "rma/rma/", f"rma/rma/{rma.pk}/change/", f"rma/rma/{rma.pk}/step/message/"]
+    yield "service", "dan", ["", "rma/rma/", f"rma/rma/{rma.pk}/change/", f"rma/rma/{here.pk}/step/message/"]
     yield "accounting", "erin", ["", f"orders/order/{order.pk}/change/", f"accounts/customer/{jana.pk}/change/"]
 
 

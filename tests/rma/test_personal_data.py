@@ -22,7 +22,7 @@ def test_the_facts_of_an_open_and_of_a_closed_return() -> None:
     rma = an_rma(alice)
     declaration = datamap.for_model(RMA)
     facts = declaration.facts(RMA.objects.with_owner().get())
-    assert (facts.label, facts.title, facts.subject_id) == ("rma.rma", f"RMA {rma.number}", alice.subject_id)
+    assert (facts.label, facts.title, facts.subject_id) == ("rma.rma", f"Return {rma.number}", alice.subject_id)
     assert (facts.party, facts.country, facts.flags) == ("person", "DE", {"open_rma"})
     assert facts.events == {"opened": date(2026, 11, 2), "shipped": None, "closed": None}
     assert set(facts.data) == {"rma", "rma_note"}
@@ -38,7 +38,7 @@ def test_a_note_has_the_facts_of_its_return() -> None:
     add_note(rma, text="Hello", actor=DAN, now=noon(date(2026, 11, 5)))
     facts = datamap.for_model(RMANote).facts(RMANote.objects.with_owner().get())
     assert (facts.title, facts.flags, facts.data) == (
-        f"Note on RMA {rma.number}",
+        f"Note on return {rma.number}",
         {"open_rma"},
         {"rma_note": ("Text",)},
     )
@@ -63,9 +63,9 @@ def test_the_choice_and_the_certificates_are_told_before_an_erasure() -> None:
     an_rma(bob)
     told = personal_data.rma_warnings(alice.subject_id, date(2026, 11, 22))
     assert len(told) == 3
-    assert f"RMA {here.number} is open. Your instrument is here." in told[0]
+    assert f"Return {here.number} is open. Your instrument is here." in told[0]
     assert all("finish and return it, or cancel and return it" in sentence for sentence in told[:2])
-    assert f"RMA {expected.number} is open. You can" in told[1]
+    assert f"Return {expected.number} is open. You can" in told[1]
     assert f"Certificate {certificate.number} stays" in told[2]
 
 
