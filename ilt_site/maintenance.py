@@ -43,7 +43,7 @@ class MaintenanceMiddleware:
         return maintenance(request)
 
 
-class WaitingTask(Task):  # type: ignore[type-arg]  # celery-types: generic over the function's signature
+class WaitingTask(Task):
     """A task that is left undone in maintenance mode."""
 
     abstract = True

@@ -24,6 +24,7 @@ from privacy.restore import position
 from privacy.restore.models import LedgerCopy
 from privacy.retention.models import SweepState
 from privacy.vault.models import DataKey, Tombstone
+from privacy.vault.ring import RingRefused
 
 SOON = datetime.timedelta(days=7)
 MINUTE = datetime.timedelta(seconds=60)
@@ -42,7 +43,7 @@ class Gauges(Collector):
         for group in (self._requests, self._letters, self._audit, self._sweep, self._ledger, self._parts):
             try:
                 numbers = list(group())
-            except DatabaseError:
+            except (DatabaseError, RingRefused):
                 continue
             for name, text, value in numbers:
                 yield GaugeMetricFamily(name, text, value=value)

@@ -52,7 +52,9 @@ def _standing(went: Sequence[Gone], *, lock: bool) -> Iterator[tuple[Declaration
         by_place[one.label, one.envelope].append(one)
     for (label, name), listed in sorted(by_place.items()):
         for declaration in _declared(label, name):
-            rows = models.QuerySet(declaration.model).filter(pk__in={one.record for one in listed}).order_by("pk")
+            rows: models.QuerySet[Any] = (
+                models.QuerySet(declaration.model).filter(pk__in={one.record for one in listed}).order_by("pk")
+            )
             found = {row.pk: row for row in (rows.select_for_update() if lock else rows)}
             column = f"sealed_{name}" if name in erasure.sealed_envelopes(declaration.model) else ""
             for one in listed:
@@ -128,7 +130,8 @@ def of_request(request: Request) -> dict[str, Any]:
                 "until": one.until.isoformat() if one.until else None,
                 "overdue": one.overdue,
             }
-            for one in request.decisions.filter(action=Decision.Action.KEEP, done_at=None, record_id__isnull=False)
+            for one in request.decisions.filter(action=Decision.Action.KEEP, done_at=None)
+            if one.record_id is not None
         ],
     }
 
@@ -166,14 +169,14 @@ def _keep_again(request: Request, kept: Iterable[dict[str, Any]]) -> None:
         wanted[one["label"], one["envelope"]][bytes.fromhex(one["record"])] = one
     for (label, name), by_hash in wanted.items():
         for record in models.QuerySet(datamap.for_label(label).model).values_list("pk", flat=True).iterator():
-            one = by_hash.get(ledger.pair_hash(record, name))
-            if one is not None:
+            found = by_hash.get(ledger.pair_hash(record, name))
+            if found is not None:
                 Decision.objects.update_or_create(
                     request=request, label=label, record_id=record, envelope=name,
                     defaults={
-                        "action": Decision.Action.KEEP, "pinned": True, "data": one["data"], "code": one["code"],
-                        "ground": one["ground"], "authority": one["authority"], "overdue": one["overdue"],
-                        "until": date.fromisoformat(one["until"]) if one["until"] else None,
+                        "action": Decision.Action.KEEP, "pinned": True, "data": found["data"], "code": found["code"],
+                        "ground": found["ground"], "authority": found["authority"], "overdue": found["overdue"],
+                        "until": date.fromisoformat(found["until"]) if found["until"] else None,
                     },
                 )  # fmt: skip
 

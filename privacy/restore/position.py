@@ -19,6 +19,7 @@ from privacy.restore import effect, file
 from privacy.restore.models import LedgerCopy
 from privacy.vault import ledger
 from privacy.vault.models import Tombstone
+from privacy.vault.ring import RingRefused
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +49,7 @@ def problems() -> list[str]:
         if end is None and filed is not None:
             found.append("file_missing")
     newest = LedgerCopy.objects.order_by("-id").first()
-    known = {one for one in (end, newest and newest.entry) if one is not None}
+    known = {one for one in (end, newest.entry if newest else None) if one is not None}
     if known and Tombstone.objects.filter(entry__in=known).count() < len(known):
         found.append("keys_behind")
     if end is not None:
@@ -111,8 +112,8 @@ class _Watch:
             return self.found  # another thread is looking
         try:
             found = tuple(problems())
-        except DatabaseError:
-            return self.found  # a database that is down says nothing about what it holds
+        except (DatabaseError, RingRefused):
+            return self.found  # a database that is down says nothing about what it holds; without a ring nothing opens
         finally:
             self.until = time.monotonic() + settings.MAINTENANCE_CHECK_SECONDS
             self.lock.release()

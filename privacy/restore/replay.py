@@ -253,7 +253,9 @@ def _count_lost(report: Report) -> None:
     for declaration in datamap.declarations():
         for name in erasure.sealed_envelopes(declaration.model):
             column = f"sealed_{name}"
-            rows = models.QuerySet(declaration.model).filter(**{f"{column}__isnull": False}).order_by("pk")
+            rows: models.QuerySet[Any] = (
+                models.QuerySet(declaration.model).filter(**{f"{column}__isnull": False}).order_by("pk")
+            )
             called = declaration.reference or "pk"
             chunk: dict[int, Any] = {}
             for pk, reference, sealed in rows.values_list("pk", called, column).iterator(chunk_size=CHUNK):

@@ -6,18 +6,23 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.db import DEFAULT_DB_ALIAS
 
+from privacy.vault import identity
+
 
 class Command(BaseCommand):
     """Migrate the key store and the main database, give the roles their rights, collect the static files."""
 
     help = (
-        "Changes the tables of both databases to what this version needs, grants the application roles their rights, and "
-        "writes the static files into STATIC_ROOT. Safe to repeat. Run it as the owner: ILT_DB_ROLE=owner. "
+        "Changes the tables of both databases to what this version needs, binds both to the key ring, grants the "
+        "application roles their rights, and writes the static files into STATIC_ROOT. Safe to repeat. Run it as the owner: ILT_DB_ROLE=owner. "
         "Exit codes: 0 done, 1 failed, 2 usage."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
         for alias in ("keystore", DEFAULT_DB_ALIAS):
             call_command("migrate", database=alias, verbosity=0, interactive=False)
+        # Bound to each other before the first key is made: `create_staff` may come before the first start.
+        for problem in identity.verify():
+            self.stderr.write(problem)
         call_command("grant_roles")
         call_command("collectstatic", verbosity=0, interactive=False)
