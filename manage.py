@@ -3,6 +3,10 @@
 
 import os
 import sys
+from pathlib import Path
+
+# Of our own commands these need no key, or are how a right ring and databases get there.
+WITHOUT_DATA = {"keyring", "prepare", "grant_roles", "retention_schedule", "data_map"}
 
 
 def refuse_in_maintenance(arguments: list[str]) -> None:
@@ -25,10 +29,25 @@ def main() -> None:
     from django.core.management import execute_from_command_line
 
     try:
+        refuse_foreign_parts(sys.argv[1:])
         refuse_in_maintenance(sys.argv[1:])
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as problem:
         sys.exit(f"{problem}")
+
+
+def refuse_foreign_parts(arguments: list[str]) -> None:
+    """Let no command of ours read or seal with a key ring that is not that of the databases. Raises ImproperlyConfigured."""
+    here = Path(__file__).parent
+    folders = [*here.glob("*/management/commands"), *here.glob("*/*/management/commands")]
+    ours = {path.stem for folder in folders for path in folder.glob("*.py")} - WITHOUT_DATA
+    if ours.intersection(arguments[:1]) and not {"-h", "--help"} & set(arguments):
+        import django
+
+        django.setup()
+        from ilt_site import startup
+
+        startup.refuse_foreign_parts()
 
 
 if __name__ == "__main__":

@@ -180,11 +180,11 @@ def write(path: Path, ring: KeyRing, *, new_file: bool = False) -> None:
         Path(name).unlink(missing_ok=True)
 
 
-_held: tuple[object, KeyRing] | None = None
+_held: tuple[tuple[object, ...], KeyRing] | None = None
 
 
 def current() -> KeyRing:
-    """Return this process's ring, read again when the file changed. Raises RingRefused."""
+    """Return this process's ring, read again when the file changed. Raises RingRefused, also for another installation's."""
     global _held
     path = settings.KEY_RING_FILE
     if path:
@@ -192,11 +192,17 @@ def current() -> KeyRing:
             seen = os.stat(path)
         except OSError:
             raise RingRefused("The key ring file cannot be read: check KEY_RING_FILE and its owner.") from None
-        mark: object = (str(path), seen.st_mtime_ns, seen.st_ino, seen.st_mode)
+        mark: tuple[object, ...] = (str(path), seen.st_mtime_ns, seen.st_ino, seen.st_mode)
     else:
-        mark = getattr(settings, "KEY_RING", "") or ""
+        mark = ("", getattr(settings, "KEY_RING", "") or "")
     if _held is None or _held[0] != mark:
-        _held = (mark, read(Path(path)) if path else _from_environment())
+        found = read(Path(path)) if path else _from_environment()
+        if path and _held and _held[0][:1] == mark[:1] and found.installation != _held[1].installation:
+            # the start compares ring and databases; nothing would, when the file is exchanged afterwards
+            raise RingRefused(
+                "The key ring file was exchanged for that of another installation: put the right one back."
+            )
+        _held = (mark, found)
     return _held[1]
 
 
