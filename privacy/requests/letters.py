@@ -11,11 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from email.utils import formataddr
+from smtplib import SMTPDataError, SMTPRecipientsRefused, SMTPSenderRefused
 from typing import Any
 from uuid import UUID
 
 import structlog
 from django.conf import settings
+from django.core.cache import cache
 from django.core.mail import EmailMultiAlternatives
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
@@ -32,6 +34,9 @@ LONGEST_RETRY = timedelta(hours=6)
 MOST_ATTEMPTS = 20
 # Longer than any attempt can take (EMAIL_TIMEOUT, task_time_limit): a mark older than this belongs to a dead process.
 INTERRUPTED_AFTER = timedelta(minutes=15)
+# While the mail server does not answer nobody tries it: each try would hold a worker up for EMAIL_TIMEOUT.
+AWAY, AWAY_FOR = "mail-server-away", timedelta(seconds=30)
+ABOUT_ONE_LETTER = (SMTPRecipientsRefused, SMTPSenderRefused, SMTPDataError)
 
 
 class CannotSendAgain(Exception):
@@ -150,11 +155,17 @@ def send_due(*, now: datetime, limit: int = 50) -> int:
     """Send what is due, report what was interrupted, and return how many letters went out.
 
     An installation without a mail server sends nothing: its letters wait, sealed. Only a demo counts them as sent.
+    Once the server did not answer, the others wait for half a minute, untried.
     """
     report_interrupted(now=now)
     if settings.EMAIL_BACKEND.endswith("dummy.EmailBackend") and not settings.DEMO:
         return 0
-    return sum(send(letter_id, now=now) for letter_id in list(due(now=now).values_list("pk", flat=True)[:limit]))
+    sent = 0
+    for letter_id in list(due(now=now).values_list("pk", flat=True)[:limit]):
+        if cache.get(AWAY, now) > now:
+            break
+        sent += send(letter_id, now=now)
+    return sent
 
 
 def send(letter_id: UUID, *, now: datetime) -> bool:
@@ -169,6 +180,8 @@ def send(letter_id: UUID, *, now: datetime) -> bool:
     try:
         _message(letter).send()
     except Exception as error:
+        if isinstance(error, OSError) and not isinstance(error, ABOUT_ONE_LETTER):
+            cache.set(AWAY, now + AWAY_FOR, timeout=2 * AWAY_FOR.total_seconds())
         _failed(letter, type(error).__name__, now)
         return False
     Letter.objects.filter(pk=letter.pk).update(sent_at=now, sending_at=None, next_attempt_at=None, last_error="")

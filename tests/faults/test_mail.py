@@ -1,0 +1,205 @@
+"""F14: the mail server is down, slow, or refuses one address: requests go on, and each letter goes out once (R3)."""
+
+from __future__ import annotations
+
+import socket
+import socketserver
+import threading
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.core.mail import EmailMultiAlternatives
+from django.utils import timezone
+
+from privacy import tasks
+from privacy.gate.system import system
+from privacy.requests import letters, services
+from privacy.requests.models import Letter
+from tests import factories
+from tests.faults.together import together
+from tests.figures import report, tries
+from tests.orders.factories import as_customer
+
+pytestmark = [pytest.mark.fault, pytest.mark.django_db(transaction=True)]
+REFUSED = "refused@example.com"
+SLOW = tries(4, 30)  # seconds until the slow server answers
+TIMEOUT = tries(2, 10)  # seconds until we give up: EMAIL_TIMEOUT, which is 10
+
+
+class Server(socketserver.ThreadingTCPServer):
+    """An SMTP server on the loopback, as RFC 5321 has it: keeps what it accepted, may be slow, refuses one address."""
+
+    allow_reuse_address = daemon_threads = True
+
+    def __init__(self, port: int = 0, delay: float = 0) -> None:
+        super().__init__(("127.0.0.1", port), Session)
+        self.delay = delay
+        self.accepted: list[str] = []
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing of a client that did not wait."""
+
+
+class Session(socketserver.StreamRequestHandler):
+    """One connection: EHLO, MAIL, RCPT, DATA, QUIT."""
+
+    server: Server
+
+    def say(self, line: str) -> None:
+        self.wfile.write(f"{line}\r\n".encode())
+
+    def handle(self) -> None:
+        time.sleep(self.server.delay)  # the fault itself: a server that takes its time
+        self.say("220 mail.example ESMTP")
+        to: list[str] = []
+        while line := self.rfile.readline().decode().strip():
+            match line.split(":")[0].split()[0].upper():
+                case "DATA":
+                    self.say("354 go on")
+                    while self.rfile.readline().strip() != b".":
+                        pass
+                    self.server.accepted += to
+                    self.say("250 taken")
+                case "RCPT":
+                    address = line[line.index("<") + 1 : line.index(">")]
+                    to = [] if address == REFUSED else [address]
+                    self.say("250 ok" if to else "550 no such mailbox")
+                case "QUIT":
+                    self.say("221 bye")
+                    return
+                case _:
+                    self.say("250 ok")
+
+
+@pytest.fixture
+def server(settings: Any, tmp_path: Any) -> Iterator[Server]:
+    made = Server()
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = made.server_address
+    settings.EMAIL_TIMEOUT = TIMEOUT
+    settings.EXPORT_DIR = str(tmp_path / "exports")
+    settings.CELERY_BROKER_URL = "redis://127.0.0.1:1/0"
+    yield made
+    made.shutdown()
+    made.server_close()
+
+
+def queued(*addresses: str) -> None:
+    for number, address in enumerate(addresses):
+        message = EmailMultiAlternatives("News", "Text", to=[address])
+        letters.queue_message(message, f"news:{number}", now=timezone.now())
+
+
+def sent(now: datetime) -> int:
+    with system("letter"):
+        return letters.send_due(now=now)
+
+
+def addresses(number: int) -> list[str]:
+    return [f"person{one}@example.com" for one in range(number)]
+
+
+def nobody_named(text: str) -> int:
+    return text.count("@example.com")
+
+
+def test_a_server_that_is_down_is_tried_again_and_each_letter_goes_out_once(
+    server: Server, settings: Any, caplog: Any, capfd: Any
+) -> None:
+    count = tries(20, 200)
+    queued(*addresses(count))
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        settings.EMAIL_PORT = closed.getsockname()[1]
+    now = timezone.now()
+    assert [sent(now), sent(now + timedelta(seconds=15))] == [0, 0]
+    assert Letter.objects.filter(last_error="ConnectionRefusedError", sent_at=None).exists()
+    settings.EMAIL_PORT = server.server_address[1]
+    for round_ in range(60):
+        together([lambda: sent(now + timedelta(minutes=5 * round_))] * 2)  # noqa: B023
+        if not Letter.objects.filter(sent_at=None).exists():
+            break
+    times = Counter(server.accepted)
+    wrong = sum(times[address] != 1 for address in addresses(count))
+    assert (len(times), wrong) == (count, 0)
+    told = nobody_named(caplog.text + "".join(capfd.readouterr()))
+    assert told == 0
+    report("F14", "letters lost or doubled, mail server down", wrong, n=count, goal="0")
+    report("F14", "addresses in the log", told, n=count, goal="0")
+
+
+def test_a_refused_address_delays_nobody_else(server: Server, caplog: Any, capfd: Any) -> None:
+    people = addresses(tries(5, 50))
+    queued(REFUSED, *people)
+    now = timezone.now()
+    assert sent(now) == len(people)
+    refused = Letter.objects.get(sent_at=None)
+    assert (refused.last_error, refused.attempts) == ("SMTPRecipientsRefused", 1)
+    assert refused.next_attempt_at and refused.next_attempt_at > now
+    for round_ in range(letters.MOST_ATTEMPTS):
+        sent(now + timedelta(days=round_ + 1))
+    refused.refresh_from_db()
+    assert (refused.attempts, refused.next_attempt_at) == (letters.MOST_ATTEMPTS, None), "a person must look"
+    assert Counter(server.accepted) == Counter(people)
+    told = nobody_named(caplog.text + "".join(capfd.readouterr()))
+    assert told == 0
+    report("F14", "letters lost or doubled beside a refused address", 0, n=len(people), goal="0")
+
+
+def test_a_slow_server_holds_up_neither_pages_nor_requests(server: Server, live_server: Any, caplog: Any) -> None:
+    server.delay = SLOW
+    people = addresses(tries(8, 50))
+    queued(*people)
+    alice = factories.customer(user=factories.login())
+    now = timezone.now()
+    request = services.file(
+        kind="access", subject=alice.subject_id, channel="web", received_on=timezone.localdate(now),
+        identity="login", actor=as_customer(alice), now=now,
+    )  # fmt: skip
+    took: list[float] = []
+
+    def pages() -> None:
+        for _ in range(tries(20, 100)):
+            begun = time.monotonic()
+            with urllib.request.urlopen(f"{live_server.url}/accounts/login/", timeout=60) as answer:
+                assert answer.status == 200
+            took.append(time.monotonic() - begun)
+
+    def work() -> tuple[str, float]:
+        """What a worker does: each step, and after it the letters that wait."""
+        begun = time.monotonic()
+        for _ in range(10):
+            request.refresh_from_db()
+            if request.state == "executed":
+                break
+            tasks.advance(str(request.pk), request.step, request.version)
+        return request.state, time.monotonic() - begun
+
+    ends = together([pages, work])
+    assert not [end for end in ends if isinstance(end, Exception)], ends
+    state, seconds = ends[1]
+    assert state == "executed"
+    assert server.accepted == []
+    tried = sum(Letter.objects.values_list("attempts", flat=True))
+    most = 1 + seconds // letters.AWAY_FOR.total_seconds()
+    assert tried <= most, "while the server does not answer nobody waits for it again"
+    server.delay = 0
+    for round_ in range(60):
+        sent(now + timedelta(minutes=5 * (round_ + 1)))
+        if not Letter.objects.filter(sent_at=None).exists():
+            break
+    times = Counter(server.accepted)
+    wrong = sum(times[address] != 1 for address in people)
+    assert wrong == 0
+    assert nobody_named(caplog.text) == 0
+    report("F14", "p95 of a page while the mail server is slow", round(sorted(took)[int(len(took) * 0.95)], 2),
+           n=len(took), goal="told, no limit", unit="s")  # fmt: skip
+    report("F14", f"a request carried out while the mail server takes {SLOW} s", round(seconds, 1),
+           n=1, goal="told, no limit", unit="s")  # fmt: skip
+    report("F14", "letters lost or doubled, mail server slow", wrong, n=len(people), goal="0")
