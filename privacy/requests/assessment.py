@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
+from itertools import islice
 from uuid import UUID
 
 from privacy import datamap
@@ -44,15 +45,17 @@ def facts_of(subject: UUID, *, whole: bool = False, counts: Mapping[str, int] | 
     The access log is not judged line by line: each line ends three years after it was written. `counts` is what
     `datamap.counts_of` returned, for who has asked before.
     """
+    return with_flags(list(_one_by_one(subject, whole=whole, counts=counts)), rules.load())
+
+
+def _one_by_one(subject: UUID, *, whole: bool, counts: Mapping[str, int] | None) -> Iterator[Facts]:
     counts = datamap.counts_of(subject) if counts is None else counts
-    found: list[Facts] = []
     for declaration, rows in datamap.records_of(subject, counts):
         if declaration.facts is None or (declaration.label in OUTSIDE and not whole) or declaration.label == ACCESS_LOG:
             continue
         # Few rows come at once: a cursor in the database costs two more round trips.
         few = counts[declaration.label] <= CHUNK
-        found += map(declaration.facts, rows if few else rows.iterator(chunk_size=CHUNK))
-    return with_flags(found, rules.load())
+        yield from map(declaration.facts, rows if few else rows.iterator(chunk_size=CHUNK))
 
 
 def pins_of(records: Iterable[Facts]) -> dict[tuple[UUID, str], date | None]:
@@ -125,13 +128,17 @@ def warnings_of(request: Request, today: date) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def assess_all(subject: UUID, *, today: date, asked: bool, counts: Mapping[str, int] | None = None) -> list[Verdict]:
-    """Return the verdicts about every record of `subject`, what its requests made included."""
-    records = facts_of(subject, whole=True, counts=counts)
+def assess_all(
+    subject: UUID, *, today: date, asked: bool, counts: Mapping[str, int] | None = None
+) -> Iterator[Verdict]:
+    """Yield the verdicts about every record of `subject`, what its requests made included, a chunk of records at a time."""
     schedule = rules.load()
-    held = holds.held([f.record_id for f in records])
-    pins = pins_of(records)
-    return [v for f in records for v in assess(f, schedule, held, today, asked=asked, pins=pins)]
+    records = _one_by_one(subject, whole=True, counts=counts)
+    while chunk := with_flags(list(islice(records, CHUNK)), schedule):
+        held = holds.held([f.record_id for f in chunk])
+        pins = pins_of(chunk)
+        for f in chunk:
+            yield from assess(f, schedule, held, today, asked=asked, pins=pins)
 
 
 def block_until(now: datetime, country: str = "") -> date:

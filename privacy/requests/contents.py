@@ -28,6 +28,8 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _TECHNICAL = frozenset({"password", "session_data", "session_key"})
 
+Verdicts = dict[UUID, tuple[Verdict, ...]]  # by record; a shared one names no record of its own
+
 
 class CopyIncomplete(Exception):
     """A value could not be opened for the copy. The text names record and envelope, never a value."""
@@ -115,7 +117,7 @@ def _leads_to_people(one: Any) -> bool:
     return declared.is_personal
 
 
-def rows(kind: Kind, verdicts: dict[UUID, list[Verdict]]) -> Iterator[Row]:
+def rows(kind: Kind, verdicts: Verdicts) -> Iterator[Row]:
     """Yield the records of one kind, opened a chunk at a time. Raises CopyIncomplete."""
     related = [name for name, _ in kind.columns if kind.declaration.model._meta.get_field(name).is_relation]
     query = kind.rows.select_related(*related) if related else kind.rows

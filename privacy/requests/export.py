@@ -14,8 +14,8 @@ import json
 import os
 import secrets
 import zipfile
-from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from html import escape
@@ -32,6 +32,7 @@ from privacy import audit, gate, vault
 from privacy.gate import log
 from privacy.gate.actor import Actor
 from privacy.requests import assessment, contents, filing
+from privacy.requests.contents import Verdicts
 from privacy.requests.models import Decision, Export, Request
 from privacy.retention import rules
 from privacy.retention.verdict import Verdict
@@ -43,6 +44,7 @@ LABEL = "privacy.export"
 ENVELOPE = "export"
 # A file without a row that is older than any build is left over from a killed worker.
 ORPHAN_AFTER = timedelta(hours=2)
+NOBODY = UUID(int=0)
 
 
 class NoCopy(Exception):
@@ -190,17 +192,20 @@ def _member(archive: zipfile.ZipFile, name: str, now: datetime) -> IO[bytes]:
     return archive.open(member, "w", force_zip64=True)
 
 
-def _verdicts(subject: UUID, now: datetime) -> dict[UUID, list[Verdict]]:
-    """Return per record how long its data are kept when nobody asks for their removal (Art. 15(1)(d))."""
-    by_record: dict[UUID, list[Verdict]] = defaultdict(list)
+def _verdicts(subject: UUID, now: datetime) -> Verdicts:
+    """Return per record how long its data are kept when nobody asks for their removal (Art. 15(1)(d)).
+
+    Most records of a person are judged alike: they share one verdict, so that very many need little memory.
+    """
+    by_record: Verdicts = {}
+    shared: dict[Verdict, Verdict] = {}
     for verdict in assessment.assess_all(subject, today=assessment.today(now), asked=False):
-        by_record[verdict.record_id].append(verdict)
+        alike = replace(verdict, record_id=NOBODY)
+        by_record[verdict.record_id] = (*by_record.get(verdict.record_id, ()), shared.setdefault(alike, alike))
     return by_record
 
 
-def _page(
-    request: Request, kinds: list[contents.Kind], verdicts: dict[UUID, list[Verdict]], now: datetime
-) -> Iterator[str]:
+def _page(request: Request, kinds: list[contents.Kind], verdicts: Verdicts, now: datetime) -> Iterator[str]:
     """Yield the readable page: all of Art. 15(1) and (2) for this person, then every record."""
     about = {
         "request": request,
@@ -244,7 +249,7 @@ def _kept(data: tuple[str, ...], until: date | None, reason: str, authority: str
     )
 
 
-def _periods(verdicts: dict[UUID, list[Verdict]]) -> list[dict[str, Any]]:
+def _periods(verdicts: Verdicts) -> list[dict[str, Any]]:
     """Return one line per kind of data: how many records, until when the last is kept, and why (Art. 15(1)(d))."""
     schedule = rules.load()
     lines: dict[tuple[str, str], dict[str, Any]] = {}
@@ -262,9 +267,7 @@ def _periods(verdicts: dict[UUID, list[Verdict]]) -> list[dict[str, Any]]:
     return [*(lines[key] for key in sorted(lines)), always]
 
 
-def _json(
-    request: Request, kinds: list[contents.Kind], verdicts: dict[UUID, list[Verdict]], now: datetime
-) -> Iterator[str]:
+def _json(request: Request, kinds: list[contents.Kind], verdicts: Verdicts, now: datetime) -> Iterator[str]:
     """Yield data.json: the same as the page, for programs (docs/schemas/copy.json)."""
     head = {
         "format": 1,
@@ -293,7 +296,7 @@ def _json(
     yield "\n ]\n}\n"
 
 
-def _csv(kind: contents.Kind, verdicts: dict[UUID, list[Verdict]]) -> Iterator[bytes]:
+def _csv(kind: contents.Kind, verdicts: Verdicts) -> Iterator[bytes]:
     """Yield one table; UTF-8 with a mark, so that spreadsheets read it right."""
     buffer = io.StringIO()
     writer = csv.writer(buffer)
