@@ -26,12 +26,18 @@ from accounts.models import (
 )
 from privacy import audit, gate, subjects, vault
 from privacy.gate import Actor
-from privacy.requests.erasure import BeingErased, hold_off
 from privacy.vault import SealedModel, Unreadable
 
 
 class NothingToCorrect(Exception):
     """None of the given values differs from what is on file."""
+
+
+class CustomerErased(ValidationError):
+    """The customer's account was removed: nothing new is kept for it."""
+
+    def __init__(self) -> None:
+        super().__init__("This customer's data were removed: nothing new is kept for them.")
 
 
 class AlreadyClosed(Exception):
@@ -319,14 +325,14 @@ def touch_all(days: Mapping[UUID, date]) -> None:
 
 
 def require_living(customer: Customer) -> None:
-    """Let no erasure of a customer begin before this transaction ends. Raises BeingErased when one has begun or is over.
+    """Lock a customer against an erasure until this transaction ends. Raises CustomerErased when the account is gone.
 
-    Services that keep something new for a customer call it: an open order must not stand beside an erased account.
+    Services that keep something new for a customer call it first: an erasure looks at what is open under the same lock,
+    so that nothing new ever stands beside an erased account.
     """
-    if customer.subject_id is not None:
-        hold_off(customer.subject_id)
-    if vault.keys.is_destroyed(customer.pk, "account"):
-        raise BeingErased
+    found = Customer.objects.select_for_update(no_key=True).only("pk").filter(pk=customer.pk)
+    if not found.exists() or vault.keys.is_destroyed(customer.pk, "account"):
+        raise CustomerErased
 
 
 # -- parts ------------------------------------------------------------------------------------------------------------

@@ -89,7 +89,7 @@ def place_order(
 
     `ship` holds fields of the envelope fulfilment and ship_country, `bill` those of the envelope order and
     invoice_country. Raises gate.Refused, OrderRefused (no lines, unknown field, unknown channel) and ValidationError
-    (a value that its field does not allow, a card number in a text among them; BeingErased once an erasure began).
+    (a value that its field does not allow, a card number in a text among them; CustomerErased).
     """
     permit(actor, "sales", subject=customer.subject_id)
     if not items:

@@ -127,7 +127,7 @@ def open_rma(
     `contact` holds fields of the envelope rma and return_country. An instrument nobody is on file for becomes the
     customer's. Raises gate.Refused (another person's record or order), InstrumentRefused (an RMA is open for it, or it
     is registered to somebody else: the text is the same and says neither which nor whose) and ValidationError (a value
-    that its field does not allow, BeingErased once an erasure of the customer began).
+    that its field does not allow, CustomerErased).
     """
     permit(actor, "service", "sales", subject=customer.subject_id)
     if order is not None and order.customer_id != customer.pk:

@@ -20,7 +20,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models import ProtectedError, Q
 
@@ -29,7 +28,7 @@ from privacy.datamap import Declaration
 from privacy.gate.actor import Actor
 from privacy.gate.log import AccessEntry
 from privacy.requests import checkpoints
-from privacy.requests.models import Decision, Request, State
+from privacy.requests.models import Decision, Request
 from privacy.retention import holds
 from privacy.retention.verdict import Verdict
 from privacy.subjects import Subject
@@ -44,36 +43,6 @@ class Erased:
     envelopes: Counter[str] = field(default_factory=Counter)
     rows: int = 0
     held: list[tuple[UUID, str]] = field(default_factory=list)
-
-
-class BeingErased(ValidationError):
-    """The erasure of a person has begun: nothing new is kept about them, it would outlive what was confirmed."""
-
-    def __init__(self) -> None:
-        super().__init__("The data of this person are being removed, or were removed: nothing new is kept for them.")
-
-
-# An erasure that has begun, but for one that was parked before it did.
-_BEGUN = Q(state__in=(State.EXECUTING, State.EXECUTED, State.REPLIED)) | Q(
-    state=State.PARKED, parked_from__in=(State.EXECUTING, State.EXECUTED, State.REPLIED)
-)
-
-
-def hold_off(subject: UUID) -> None:
-    """Let no erasure of `subject` begin before this transaction ends. Raises BeingErased when one has begun.
-
-    Whoever keeps something that must be in the plan of an erasure (an order, a return) calls this first: the plan is
-    then either made without it and it is refused, or made after it and goes back to the person.
-    """
-    lock_person(subject)
-    if Request.objects.filter(_BEGUN, subject_id=subject, kind=Request.Kind.ERASURE).exists():
-        raise BeingErased
-
-
-def lock_person(subject: UUID) -> None:
-    """Lock a person against `hold_off` until this transaction ends. Raises BeingErased when the person is gone."""
-    if not Subject.objects.select_for_update(no_key=True).filter(pk=subject).exists():
-        raise BeingErased
 
 
 def erase_records(

@@ -94,7 +94,6 @@ def wait_for_access(request: Request, now: datetime) -> Result:
 
     actor = _actor()
     confirmed = request.confirmed_hash
-    erasure.lock_person(_subject(request))  # what is being kept right now is in the plan, what comes later is refused
     if assessment.plan_for(request, today=assessment.today(now)).hash != confirmed:
         services.plan_again(request, actor=actor, now=now)
         return Ended()
