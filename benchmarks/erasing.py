@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db import connections
 
 from benchmarks import filling
-from benchmarks.harness import Table
+from benchmarks.harness import Goal, Table
 from privacy import gate
 from privacy.gate.system import system
 from privacy.requests import execute, letters, services
@@ -22,7 +22,7 @@ from privacy.requests.models import Channel, Decision, Request
 RECORDS = 1_000
 OTHERS = 5_000
 PRIVACY = gate.Actor(kind="staff", id="pat", subject=None, roles=frozenset({"privacy"}), purpose="admin")
-Laps = list[tuple[str, float, int, int]]
+Laps = list[tuple[str, float, float, int, int]]  # name, seconds, seconds of this program, queries
 
 
 def run() -> list[Table]:
@@ -35,21 +35,31 @@ def run() -> list[Table]:
     filling.counted()
     erased(small.subject_id)  # a worker that runs has loaded its templates and talked to the broker before
     laps = erased(customer.subject_id)
-    total = sum(seconds for _, seconds, _, _ in laps)
-    rows = [(name, f"{seconds:.3f}", main, keys) for name, seconds, main, keys in laps]
-    rows.append(("**together**", f"**{total:.2f}**", sum(lap[2] for lap in laps), sum(lap[3] for lap in laps)))
+    _, total, own, main, keys = ("", *(sum(lap[place] for lap in laps) for place in range(1, 5)))
+    rows = [(name, f"{seconds:.3f}", f"{cpu:.3f}", *queries) for name, seconds, cpu, *queries in laps]
+    rows.append(("**together**", f"**{total:.2f}**", f"{own:.2f}", main, keys))
     what = ", ".join(f"{number} {kind}" for kind, number in made.items())
     return [
         Table(
             f"One person with {sum(made.values()):,} records",
-            ("step", "seconds", "queries, main database", "queries, key store"),
+            ("step", "seconds", "of them the program's own", "queries, main database", "queries, key store"),
             rows,
             notes=(
-                "Goal: 2 s or less for all of it.",
                 f"The records: {what}; a quarter of the orders are past all their periods and go whole, the others keep "
                 "what their invoice needs. Lines and invoices of the orders are not counted.",
                 f"Beside {OTHERS:,} other people, in a process that has erased one before. Steps by name as `request_show` prints them; filing and confirming are "
                 "the privacy team's, as after a telephone call.",
+            ),
+            goals=(
+                Goal(
+                    "S5",
+                    "erasure of a person with 1,000 records, from filing to the closed file: 2 s or less",
+                    2.0,
+                    total,
+                    f"{total:.1f} s",
+                    why="the plan is made three times (to show it, when it is confirmed, before it is carried out), each time from "
+                    "all records, and each record has a line in the audit log",
+                ),
             ),
         )
     ]
@@ -123,12 +133,13 @@ def timed(laps: Laps, name: str, work: Callable[[], Any]) -> Any:
         connections["default"].execute_wrapper(counting("default")),
         connections["keystore"].execute_wrapper(counting("keystore")),
     ):
-        begin = time.perf_counter()
+        begin, cpu = time.perf_counter(), time.process_time()
         result = work()
-        seconds = time.perf_counter() - begin
+        seconds, cpu = time.perf_counter() - begin, time.process_time() - cpu
+    lap = (seconds, cpu, counts["default"], counts["keystore"])
     if laps and laps[-1][0] == name:
-        _, so_far, main, keys = laps.pop()
-        laps.append((name, so_far + seconds, main + counts["default"], keys + counts["keystore"]))
+        before = laps.pop()[1:]
+        laps.append((name, *(one + more for one, more in zip(before, lap, strict=True))))
     else:
-        laps.append((name, seconds, counts["default"], counts["keystore"]))
+        laps.append((name, *lap))
     return result

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks import filling
 from benchmarks.erasing import file_request
-from benchmarks.harness import Table
+from benchmarks.harness import Goal, Table
 from privacy.requests.models import Request
 
 RECORDS = 10_000
@@ -64,12 +64,30 @@ def run() -> list[Table]:
                 )
             ],
             notes=(
-                "Goal: 30 s and 300 MB or less. Both steps of the request are in it, the plan and the archive; memory is the "
+                "Both steps of the request are in it, the plan and the archive; memory is the "
                 "peak of the resident set of the process that makes it, as a worker would.",
                 "The records: "
                 + ", ".join(f"{number:,} {kind}" for kind, number in made.items())
                 + f"; with lines and invoices of the orders about {sum(made.values()) + 3 * made['orders']:,} rows. "
                 "The archive holds each of them three times: as a page, as JSON, and in tables.",
+            ),
+            goals=(
+                Goal(
+                    "S6",
+                    "export of 10,000 records: 30 s or less",
+                    30.0,
+                    found["seconds"],
+                    f"{found['seconds']:.1f} s",
+                    why="each record is opened and written three times, as no part of the copy may be in the clear anywhere",
+                ),
+                Goal(
+                    "S7",
+                    "export of 10,000 records: 300 MB or less",
+                    300.0,
+                    found["peak"],
+                    f"{found['peak']:.0f} MB",
+                    why="the plan of all records is in memory at once",
+                ),
             ),
         )
     ]

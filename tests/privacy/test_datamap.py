@@ -2,6 +2,7 @@
 
 import json
 from io import StringIO
+from uuid import uuid4
 
 import pytest
 from django.apps import apps
@@ -105,6 +106,22 @@ def test_the_records_of_a_subject_are_that_subjects_only():
     rows = {declaration.label: list(found) for declaration, found in datamap.records_of(alice.subject_id)}
     assert rows["accounts.customer"] == [alice]
     assert rows["accounts.address"] == [address]
+
+
+@pytest.mark.django_db
+def test_how_many_records_of_each_kind_a_subject_has_is_one_query(django_assert_num_queries):
+    alice, bob = factories.customer(), factories.customer("Bob", email="bob@example.com")
+    for _ in range(3):
+        factories.address(alice)
+    factories.address(bob)
+    for subject, addresses in ((alice.subject_id, 3), (bob.subject_id, 1)):
+        with django_assert_num_queries(1):
+            counts = datamap.counts_of(subject)
+        assert counts == {"accounts.customer": 1, "accounts.address": addresses, "privacy.subject": 1}
+        with django_assert_num_queries(0):
+            found = {declaration.label for declaration, _ in datamap.records_of(subject, counts)}
+        assert found == {"accounts.customer", "accounts.address", "privacy.subject"}
+    assert datamap.counts_of(uuid4()) == {}
 
 
 @pytest.mark.django_db

@@ -21,7 +21,7 @@ from privacy.requests import contents, export, services
 from privacy.requests.models import Export, Request, State
 from tests import factories
 from tests.orders.factories import BILL, SHIP, an_order, as_customer
-from tests.privacy.requests.conftest import NOW, OPERATOR, Clock, filed, run
+from tests.privacy.requests.conftest import NOW, OPERATOR, PRIVACY, Clock, filed, run
 
 SCHEMAS = Path(__file__).parents[3] / "docs" / "schemas"
 
@@ -209,3 +209,20 @@ def test_ten_times_the_records_need_as_many_queries_per_record(alice, django_ass
     for _ in range(30):
         factories.address(alice)
     assert queries() <= few + 3
+
+
+def test_what_the_copy_itself_decided_is_not_in_it_but_what_was_decided_before_is(alice, kept_order) -> None:
+    earlier = filed(alice, "erasure")
+    services.make_plan(earlier, actor=PRIVACY, now=NOW)
+    request, archive = copy_of(alice)
+    assert request.decisions.count() > 3
+    tables = csv.DictReader(io.StringIO(archive.read("tables/privacy-decision.csv").decode("utf-8-sig")))
+    assert {row["record"] for row in tables} == {str(one.pk) for one in earlier.decisions.all()}
+
+
+def test_what_looks_like_markup_stands_in_the_page_as_text(alice) -> None:
+    factories.communication(alice, heading="<b>bold</b>", body="one\ntwo & <script>three</script>")
+    page = copy_of(alice)[1].read("index.html").decode()
+    assert "&lt;b&gt;bold&lt;/b&gt;" in page
+    assert "one<br>two &amp; &lt;script&gt;three&lt;/script&gt;" in page
+    assert "<script" not in page
