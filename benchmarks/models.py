@@ -35,6 +35,7 @@ searchable_fields = _searchable_fields()
 class Plain(models.Model):
     """The record without encryption: what everything is measured against."""
 
+    subject_id = models.UUIDField(null=True)
     one = models.TextField()
     two = models.TextField()
     three = models.TextField()
@@ -67,6 +68,7 @@ class Sealed(SealedModel):
 class FernetFields(models.Model):
     """django-fernet-encrypted-fields."""
 
+    subject_id = models.UUIDField(null=True)
     one = fernet_fields.EncryptedTextField()
     two = fernet_fields.EncryptedTextField()
     three = fernet_fields.EncryptedTextField()
@@ -80,6 +82,7 @@ class FernetFields(models.Model):
 class ModelFields(models.Model):
     """django-encrypted-model-fields."""
 
+    subject_id = models.UUIDField(null=True)
     one = model_fields.EncryptedTextField()
     two = model_fields.EncryptedTextField()
     three = model_fields.EncryptedTextField()
@@ -93,6 +96,7 @@ class ModelFields(models.Model):
 class Cryptography(models.Model):
     """django-cryptography-5."""
 
+    subject_id = models.UUIDField(null=True)
     one = encrypt(models.TextField())
     two = encrypt(models.TextField())
     three = encrypt(models.TextField())
@@ -106,6 +110,7 @@ class Cryptography(models.Model):
 class SearchableFields(models.Model):
     """django-searchable-encrypted-fields."""
 
+    subject_id = models.UUIDField(null=True)
     one = searchable_fields.EncryptedTextField()
     two = searchable_fields.EncryptedTextField()
     three = searchable_fields.EncryptedTextField()
@@ -127,6 +132,7 @@ LIBRARIES = {
 class PlainContact(models.Model):
     """A record that is found by a plain, indexed address."""
 
+    subject_id = models.UUIDField(null=True)
     email = models.CharField(max_length=254, db_index=True)
 
     def __str__(self) -> str:

@@ -7,6 +7,7 @@ import time
 from uuid import UUID, SafeUUID
 
 _UNKNOWN = SafeUUID.unknown
+_set_int, _set_is_safe = UUID.__dict__["int"].__set__, UUID.__dict__["is_safe"].__set__  # past its __setattr__
 
 
 def uuid7() -> UUID:
@@ -19,6 +20,6 @@ def uuid7() -> UUID:
 def from_int(number: int) -> UUID:
     """Return the UUID of a 128-bit number without the checks of its constructor, which cost more than a key."""
     made = object.__new__(UUID)
-    object.__setattr__(made, "int", number)
-    object.__setattr__(made, "is_safe", _UNKNOWN)
+    _set_int(made, number)
+    _set_is_safe(made, _UNKNOWN)
     return made

@@ -28,32 +28,36 @@ Owner = tuple[str, UUID | None]
 Pair = tuple[UUID, str]
 NOBODY: Owner = ("none", None)
 CHUNK = 5_000
-_KEY_CONTEXT = b"ilt-key-1"
-_NO_ID = bytes(16)
+KEY_CONTEXT = b"ilt-key-1"
+NO_ID = bytes(16)
 
 
 class OpenKey:
     """A data key in use. Plain slots: thousands of these are made for one page of an export."""
 
-    __slots__ = ("cipher", "number", "owner_id", "owner_kind")
+    __slots__ = ("_data_key", "number", "owner_id", "owner_kind")
 
-    def __init__(self, number: int, cipher: AESGCM, owner_kind: str, owner_id: UUID | None) -> None:
+    def __init__(self, number: int, data_key: bytes, owner_kind: str, owner_id: UUID | None) -> None:
         self.number = number
-        self.cipher = cipher
+        self._data_key = data_key
         self.owner_kind = owner_kind
         self.owner_id = owner_id
+
+    @property
+    def cipher(self) -> AESGCM:
+        """Return a cipher for one use: each holds 2.5 KB, and thousands cost more to keep than to make again."""
+        return AESGCM(self._data_key)
 
 
 class Wanted:
     """A key to be made for one envelope of one record, with the tokens that go with it."""
 
     __slots__ = (
-        "cipher",
         "commitment",
         "entries",
         "envelope",
+        "key",
         "label",
-        "number",
         "owner",
         "record",
         "replaces",
@@ -76,9 +80,12 @@ class Wanted:
         self.owner = owner
         self.replaces = replaces
         self.entries = entries
-        self.number = 0
         self.wrapped = self.commitment = b""
-        self.cipher: AESGCM
+        self.key: OpenKey
+
+    @property
+    def number(self) -> int:
+        return self.key.number
 
     @property
     def pair(self) -> Pair:
@@ -87,11 +94,16 @@ class Wanted:
 
 def bound(number: int, record: UUID, envelope: str, owner: Owner) -> bytes:
     """Return what the wrapping of a key is bound to; the ring adds its version."""
-    return b"".join((_KEY_CONTEXT, number.to_bytes(8, "big", signed=True), record.bytes, _tail(envelope, *owner)))
+    return b"".join((KEY_CONTEXT, number.to_bytes(8, "big", signed=True), record.bytes, _tail(envelope, *owner)))
 
 
 def _tail(envelope: str, kind: str, owner_id: UUID | None) -> bytes:
-    return prefixed(envelope) + prefixed(kind) + (owner_id.bytes if owner_id else _NO_ID)
+    return middle(envelope, kind) + (owner_id.bytes if owner_id else NO_ID)
+
+
+def middle(envelope: str, kind: str) -> bytes:
+    """Return what stands between record and owner in the context of a wrapping."""
+    return prefixed(envelope) + prefixed(kind)
 
 
 def commitment(data_key: bytes) -> bytes:
@@ -172,7 +184,8 @@ def _pairs(wanted: Sequence[Wanted]) -> list[str]:
 def _draw(wanted: Sequence[Wanted]) -> int:
     ring = rings.current()
     random = os.urandom(40 * len(wanted))
-    kek = ring.current
+    kek, wrap = ring.current, ring.wrap
+    to_int, committed = int.from_bytes, commitment  # looked up once
     tails: dict[tuple[str, Owner], bytes] = {}
     for i, w in enumerate(wanted):
         at = i * 40
@@ -180,10 +193,9 @@ def _draw(wanted: Sequence[Wanted]) -> int:
         tail = tails.get((w.envelope, w.owner))
         if tail is None:
             tail = tails[w.envelope, w.owner] = _tail(w.envelope, *w.owner)
-        w.number = int.from_bytes(header, "big", signed=True)
-        w.cipher = AESGCM(data_key)
-        w.commitment = commitment(data_key)
-        kek, w.wrapped = ring.wrap(data_key, _KEY_CONTEXT + header + w.record.bytes + tail)
+        w.key = OpenKey(to_int(header, "big", signed=True), data_key, *w.owner)
+        w.commitment = committed(data_key)
+        kek, w.wrapped = wrap(data_key, KEY_CONTEXT + header + w.record.bytes + tail)
     return kek
 
 
@@ -204,7 +216,7 @@ def _adopt(cur: CursorWrapper, lost: Sequence[Wanted]) -> None:
         key = found.get(winners[w.pair])
         if not isinstance(key, OpenKey):
             raise RecordErased(f"{w.label}/{w.envelope} of this record has a key that does not open.")
-        w.number, w.cipher = key.number, key.cipher
+        w.key = key
     # what the interrupted attempt wanted to be found by is not what this one says
     cur.execute(
         "DELETE FROM vault_token WHERE record = ANY(%s::uuid[]) AND key = ANY(%s::bigint[])",
@@ -229,7 +241,7 @@ def load(asked: Sequence[tuple[int, UUID, str]]) -> dict[int, OpenKey | Unreadab
     if not asked:
         return found
     with cursor() as cur:
-        cur.execute(_LOAD, [_NO_ID, array([number for number, _, _ in asked])])
+        cur.execute(_LOAD, [NO_ID, array([number for number, _, _ in asked])])
         rows = {row[0]: row for row in cur.fetchall()}
     unwrap, to_int, committed = rings.current().unwrap, int.from_bytes, commitment  # looked up once
     heads: dict[tuple[str, str], bytes] = {}
@@ -244,9 +256,9 @@ def load(asked: Sequence[tuple[int, UUID, str]]) -> dict[int, OpenKey | Unreadab
         secret = bytes.fromhex(text)  # owner 16 | wrapped 60 | commitment 16
         head = heads.get((envelope, kind))
         if head is None:
-            head = heads[envelope, kind] = prefixed(envelope) + prefixed(kind)
+            head = heads[envelope, kind] = middle(envelope, kind)
         owner = secret[:16]
-        context = _KEY_CONTEXT + number.to_bytes(8, "big", signed=True) + record.bytes + head + owner
+        context = KEY_CONTEXT + number.to_bytes(8, "big", signed=True) + record.bytes + head + owner
         try:
             data_key = unwrap(kek, secret[16:76], context)
         except (rings.WrapBroken, rings.VersionUnknown):
@@ -254,8 +266,8 @@ def load(asked: Sequence[tuple[int, UUID, str]]) -> dict[int, OpenKey | Unreadab
             found.setdefault(number, FOREIGN)
             continue
         if compare_digest(committed(data_key), secret[76:]):
-            owner_id = from_int(to_int(owner, "big")) if owner != _NO_ID else None
-            found[number] = OpenKey(number, AESGCM(data_key), kind, owner_id)
+            owner_id = from_int(to_int(owner, "big")) if owner != NO_ID else None
+            found[number] = OpenKey(number, data_key, kind, owner_id)
         else:
             found[number] = FOREIGN
     return found

@@ -53,7 +53,7 @@ def _named(subjects: set[UUID]) -> dict[UUID, int]:
 
 
 def _word(key: keys.OpenKey) -> str:
-    # the cipher object is all that is kept of the key: a fixed nonce makes its keystream a keyed constant;
+    # a cipher is all that a key gives: a fixed nonce makes its keystream a keyed constant;
     # this key seals nothing else, so the nonce is used for this one message only
     mark = key.cipher.encrypt(bytes(12), bytes(16), b"pseudonym")
     return "p" + base64.b32encode(mark[:10]).decode().lower()

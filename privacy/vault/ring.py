@@ -68,11 +68,11 @@ class KeyRing:
     current: int
     _root: bytes = field(repr=False)
     _keys: dict[int, bytes] = field(repr=False)
-    _ciphers: dict[int, AESGCM] = field(repr=False, default_factory=dict, compare=False)
+    _ciphers: dict[int, tuple[AESGCM, bytes]] = field(repr=False, default_factory=dict, compare=False)
     _derived: dict[str, bytes] = field(repr=False, default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
-        self._ciphers.update({version: AESGCM(key) for version, key in self._keys.items()})
+        self._ciphers.update({v: (AESGCM(key), v.to_bytes(4, "big")) for v, key in self._keys.items()})
 
     @property
     def versions(self) -> tuple[int, ...]:
@@ -82,16 +82,17 @@ class KeyRing:
     def wrap(self, data_key: bytes, context: bytes) -> tuple[int, bytes]:
         """Wrap a data key under the current version; `context` is bound to it, with the version."""
         nonce = os.urandom(12)
-        bound = context + self.current.to_bytes(4, "big")
-        return self.current, nonce + self._ciphers[self.current].encrypt(nonce, data_key, bound)
+        cipher, suffix = self._ciphers[self.current]
+        return self.current, nonce + cipher.encrypt(nonce, data_key, context + suffix)
 
     def unwrap(self, version: int, wrapped: bytes, context: bytes) -> bytes:
         """Return the data key. Raises VersionUnknown, or WrapBroken when bytes or context are not its own."""
-        cipher = self._ciphers.get(version)
-        if cipher is None:
+        held = self._ciphers.get(version)
+        if held is None:
             raise VersionUnknown(f"The key ring has no version {version}.")
+        cipher, suffix = held
         try:
-            return cipher.decrypt(wrapped[:12], wrapped[12:], context + version.to_bytes(4, "big"))
+            return cipher.decrypt(wrapped[:12], wrapped[12:], context + suffix)
         except InvalidTag:
             raise WrapBroken("A wrapped data key does not open in its context.") from None
 

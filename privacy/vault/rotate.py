@@ -8,17 +8,32 @@ this ring, which bounds how long a destroyed key survives in backups.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from django.db import transaction
+from django.db.backends.utils import CursorWrapper
 
 from privacy.vault import ring as rings
-from privacy.vault.making import bound
+from privacy.vault.making import KEY_CONTEXT, NO_ID, middle
 from privacy.vault.sql import KEYSTORE, array, cursor
 
 CHUNK = 2_000
-_FIRST = -(2**63)
+FIRST = -(2**63)
+
+_WAITING = """
+SELECT id, kek, envelope, owner_kind,
+       encode(uuid_send(record) || coalesce(uuid_send(owner_id), %s) || wrapped, 'hex')
+FROM vault_datakey WHERE id > %s AND kek <> %s AND wrapped IS NOT NULL ORDER BY id LIMIT %s
+"""
+# Guarded by the old nonce, which no other wrapping has: a key destroyed, handed over or wrapped by another run is not
+# touched.
+_REWRAP = """
+UPDATE vault_datakey d SET kek = %s, wrapped = substring(%s::bytea from (n.i::int - 1) * 60 + 1 for 60)
+FROM unnest(%s::bigint[]) WITH ORDINALITY AS n(id, i)
+WHERE d.id = n.id AND substring(d.wrapped for 12) = substring(%s::bytea from (n.i::int - 1) * 12 + 1 for 12)
+"""
+Row = tuple[int, int, str, str, str]  # id, version, envelope, owner kind, hex of record, owner and wrapped key
 
 
 class Progress(NamedTuple):
@@ -35,41 +50,46 @@ def waiting() -> dict[int, int]:
         return dict(cur.fetchall())
 
 
+def waiting_rows(cur: CursorWrapper, current: int, *, after: int = FIRST, most: int = CHUNK) -> list[Row]:
+    """Return the keys of other versions than `current`, in the order of their ids, as `rewrapped` takes them."""
+    cur.execute(_WAITING, [NO_ID, after, current, most])
+    rows: list[Row] = cur.fetchall()
+    return rows
+
+
+def rewrapped(ring: rings.Ring, rows: Sequence[Row]) -> tuple[list[bytes], list[bytes]]:
+    """Return the keys wrapped under the current version, and the nonces of the old wrappings.
+
+    Raises VersionUnknown or WrapBroken at a key that the ring cannot open.
+    """
+    wrap, unwrap = ring.wrap, ring.unwrap  # looked up once
+    heads: dict[tuple[str, str], bytes] = {}
+    fresh, old = [], []
+    for number, version, envelope, kind, text in rows:
+        secret = bytes.fromhex(text)  # record 16 | owner 16 | wrapped 60
+        head = heads.get((envelope, kind))
+        if head is None:
+            head = heads[envelope, kind] = middle(envelope, kind)
+        context = KEY_CONTEXT + number.to_bytes(8, "big", signed=True) + secret[:16] + head + secret[16:32]
+        fresh.append(wrap(unwrap(version, secret[32:], context), context)[1])
+        old.append(secret[32:44])
+    return fresh, old
+
+
 def rotate(*, chunk: int = CHUNK) -> Iterator[Progress]:
     """Wrap all keys of older versions again, yielding after each committed chunk.
 
     Raises VersionUnknown or WrapBroken at a key that the ring cannot open; what was done until then stays.
     """
     ring = rings.current()
-    last = _FIRST
+    last = FIRST
     while True:
         with transaction.atomic(using=KEYSTORE, durable=True), cursor() as cur:
-            cur.execute(
-                """SELECT id, record, envelope, owner_kind, owner_id, kek, encode(wrapped, 'hex')
-                   FROM vault_datakey WHERE id > %s AND kek <> %s AND wrapped IS NOT NULL ORDER BY id LIMIT %s""",
-                [last, ring.current, chunk],
-            )
-            rows = cur.fetchall()
+            rows = waiting_rows(cur, ring.current, after=last, most=chunk)
             if not rows:
                 return
-            fresh = []
-            for number, record, envelope, kind, owner_id, version, wrapped in rows:
-                context = bound(number, record, envelope, (kind, owner_id))
-                fresh.append(ring.wrap(ring.unwrap(version, bytes.fromhex(wrapped), context), context)[1])
-            # guarded by the old bytes: a key destroyed, handed over or wrapped by another run is not touched
-            cur.execute(
-                """UPDATE vault_datakey d
-                   SET kek = %s, wrapped = substring(%s::bytea from (n.i::int - 1) * 60 + 1 for 60)
-                   FROM unnest(%s::bigint[], %s::int[], %s::text[]) WITH ORDINALITY AS n(id, kek, was, i)
-                   WHERE d.id = n.id AND d.kek = n.kek AND d.wrapped = decode(n.was, 'hex')""",
-                [
-                    ring.current,
-                    b"".join(fresh),
-                    array(row[0] for row in rows),
-                    array(row[5] for row in rows),
-                    array(row[6] for row in rows),
-                ],
-            )
+            fresh, old = rewrapped(ring, rows)
+            cur.execute(_REWRAP, [ring.current, b"".join(fresh), array(row[0] for row in rows), b"".join(old)])
             changed = cur.rowcount
         last = rows[-1][0]
         yield Progress(len(rows), changed)

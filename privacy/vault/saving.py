@@ -249,23 +249,22 @@ def write(drafts: Sequence[Draft], using: str) -> None:
     except DatabaseError as error:
         raise KeyMissing("The key store cannot be reached; nothing was written.") from error
     unit = units.current()
-    for draft, key in zip(drafts, wanted, strict=True):
-        obj, plan = draft.obj, draft.plan
-        sealed = seal(key.cipher, key.number, plan.bound, key.record, pack(draft.payload))
-        obj.__dict__[plan.column] = sealed
-        obj._took(plan, Snap(draft.payload, obj.pk, sealed, draft.changed))
+    snaps = []
+    for draft, want in zip(drafts, wanted, strict=True):
+        obj, plan, key = draft.obj, draft.plan, want.key
+        sealed = seal(key.cipher, key.number, plan.bound, want.record, pack(draft.payload))
+        snap = Snap(draft.payload, want.record, sealed, draft.changed)
+        snaps.append(snap)
+        obj._took(plan, snap)
         if unit is not None:
-            unit.keys[key.number] = keys.OpenKey(key.number, key.cipher, *key.owner)
+            unit.keys[key.number] = key
             unit.remember(obj)
-    committed = list(drafts)
-    transaction.on_commit(lambda: _committed(committed, wanted), using=using, robust=True)
+    transaction.on_commit(lambda: _committed(snaps, wanted), using=using, robust=True)
 
 
-def _committed(drafts: list[Draft], wanted: list[keys.Wanted]) -> None:
-    for draft, key in zip(drafts, wanted, strict=True):
-        snap = draft.obj._snap(draft.plan)
-        if snap is not None and key_id(snap.sealed) == key.number:
-            snap.unsure = ()
+def _committed(snaps: list[Snap], wanted: list[keys.Wanted]) -> None:
+    for snap in snaps:  # of an object sealed again since, the newer snap is another one
+        snap.unsure = ()
     replacing = [key for key in wanted if key.replaces]
     if replacing:
         keys.finish([key.number for key in replacing], [key.record for key in replacing])

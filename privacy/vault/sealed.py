@@ -5,12 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterable
 from contextlib import nullcontext
-from typing import Any, ClassVar
+from functools import cache
+from typing import Any, ClassVar, Self
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 from django.core.exceptions import ValidationError
 from django.db import connections, models, router, transaction
+from django.db.models.base import ModelState
+from django.db.models.query_utils import DeferredAttribute
+from django.db.models.signals import post_init, pre_init
 
 from privacy.vault import saving
 from privacy.vault import unit as units
@@ -40,6 +44,14 @@ class State:
         self.writing: Collection[str] = ()
 
 
+@cache
+def attnames(model: type[models.Model]) -> tuple[str, ...]:
+    """Return the attributes that a row of the model fills in order; none when its constructor does more than that."""
+    fields = model._meta.concrete_fields
+    plain = all(isinstance(getattr(model, field.attname, None), DeferredAttribute) for field in fields)
+    return tuple(field.attname for field in fields) if plain and model.__init__ is models.Model.__init__ else ()
+
+
 class SealedModel(models.Model):
     """Base of every model with encrypted fields. Reading opens lazily; saving seals what changed."""
 
@@ -63,6 +75,20 @@ class SealedModel(models.Model):
         return {name: tuple(field.name for field in plan.fields) for name, plan in plans(cls).items()}
 
     # --- reading -------------------------------------------------------------------------------
+
+    @classmethod
+    def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any]) -> Self:
+        """Make the object of a row as Django does; of a whole row without its constructor, in half the time."""
+        names = attnames(cls)
+        if len(values) != len(names) or pre_init.receivers or post_init.receivers:
+            return super().from_db(db, field_names, values)
+        made = cls.__new__(cls)
+        data = made.__dict__
+        state = data["_state"] = ModelState()
+        state.adding = False
+        state.db = db
+        data.update(zip(names, values, strict=True))
+        return made
 
     def _read_sealed(self, field: EncryptedField, plan: Plan) -> Any:
         data = self.__dict__
@@ -124,11 +150,18 @@ class SealedModel(models.Model):
         for plan in plans(type(self)).values():
             snap = state.snaps.get(plan.envelope)
             if snap is not None and (envelopes is None or plan.envelope in envelopes):
-                for field in plan.fields:
-                    if field.attname in self.__dict__ and not self._is_unsaved(field, snap):
-                        del self.__dict__[field.attname]
+                self._take_out(plan, snap)
                 del state.snaps[plan.envelope]
         state.refused = None
+
+    def _take_out(self, plan: Plan, snap: Snap) -> None:
+        data, payload = self.__dict__, snap.payload
+        for attname, label, default in plan.plain:
+            if attname in data and data[attname] is payload.get(label, default):
+                del data[attname]  # the very text that came out: nothing was assigned
+        for field in plan.fields:
+            if field.attname in data and not self._is_unsaved(field, snap):
+                del data[field.attname]
 
     def _is_unsaved(self, field: EncryptedField, snap: Snap) -> bool:
         try:

@@ -54,7 +54,7 @@ class SealedWriter:
     ) -> None:
         wanted = keys.Wanted(record_id, envelope, LABEL, owner)
         keys.make([wanted])
-        key = keys.OpenKey(wanted.number, wanted.cipher, *owner)
+        key = wanted.key
         salt = os.urandom(16)
         self._bound = context(LABEL, envelope) + record_id.bytes + key_bytes(key.number)
         self._cipher = _chunk_cipher(key, salt, self._bound)

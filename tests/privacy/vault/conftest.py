@@ -42,9 +42,9 @@ class Asked(list[guard.Opening]):
 
     refuse = False
 
-    def __call__(self, openings: list[guard.Opening]) -> set[Any]:
-        self.extend(openings)
-        return set() if self.refuse else {(one.record_id, one.envelope) for one in openings}
+    def __call__(self, opening: guard.Opening) -> bool:
+        self.append(opening)
+        return not self.refuse
 
 
 @pytest.fixture
