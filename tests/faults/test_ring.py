@@ -11,7 +11,6 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from privacy import vault
 from privacy.vault import identity, ring
 from privacy.vault.models import DataKey
 from tests import factories
