@@ -128,17 +128,22 @@ def document(
         "",
         "## What was measured",
         "",
-        *_table("Something breaks", "F", figures),
-        *_table("Somebody sends what nobody should", "B", figures),
+        *_table("Something breaks", r"F\d+", figures),
+        *_table("Somebody sends what nobody should", r"B\d+", figures),
+        *_table("Besides", r"(?![FB]\d+$).*", figures),
         *_summary(figures),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _table(title: str, letter: str, figures: Sequence[Mapping[str, Any]]) -> Iterable[str]:
+def _table(title: str, pattern: str, figures: Sequence[Mapping[str, Any]]) -> Iterable[str]:
+    """Yield the tests whose names match: those of TESTS in its order, with or without a figure, then any other."""
+    known = [name for name in TESTS if re.fullmatch(pattern, name)]
+    others = {row["test"] for row in figures if re.fullmatch(pattern, row["test"])} - set(known)
+    if not known and not others:
+        return
     yield from (f"### {title}", "", "| test | what was done | figure | n | goal | met |", "|---|---|---|---|---|---|")
-    names = [name for name in TESTS if name[0] == letter]
-    for name in [*names, *sorted({row["test"] for row in figures if row["test"][0] == letter} - set(names))]:
+    for name in [*known, *sorted(others)]:
         rows = [row for row in figures if row["test"] == name]
         for row in rows:
             unit = f" {row['unit']}" if row["unit"] else ""

@@ -65,8 +65,9 @@ def test_a_goal_that_is_missed_and_a_figure_that_is_missing_stand_in_the_table()
     assert lines[-1].startswith("2 figures, 1 of them beside their goal. Without a figure: F2, F3")
 
 
-def test_a_test_that_the_table_does_not_know_is_shown_as_well() -> None:
-    (row,) = rows(written(figure("F99", 0, "0")), "F99")
+@pytest.mark.parametrize("name", ["F99", "B99", "headers", "Fonts"])
+def test_a_test_that_the_table_does_not_know_is_shown_as_well(name: str) -> None:
+    (row,) = rows(written(figure(name, 0, "0")), name)
     assert row.endswith("yes |")
 
 
