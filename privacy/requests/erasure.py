@@ -211,7 +211,7 @@ def _needed(model: type[models.Model], ids: Sequence[UUID]) -> set[UUID]:
         leads = (declared.subject_path or "").split("__")[0] == relation.field.name
         if declared.facts is None or (relation.on_delete is models.SET_NULL and not leads):
             continue
-        pointing = models.QuerySet(related).filter(**{f"{relation.field.name}__in": ids})
+        pointing: models.QuerySet[Any] = models.QuerySet(related).filter(**{f"{relation.field.name}__in": ids})
         needed.update(pointing.values_list(relation.field.attname, flat=True))
     return needed
 

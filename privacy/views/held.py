@@ -28,8 +28,9 @@ Verdicts = dict[UUID, list[Verdict]]
 @require_safe
 def held(request: HttpRequest) -> HttpResponse:
     """Show every kind of record held about the signed-in person, the first few of each in full."""
-    counts = datamap.counts_of(request.user.subject_id) if request.user.subject_id else {}
-    kinds = contents.kinds(request.user.subject_id, counts) if counts else []
+    subject = request.user.subject_id
+    counts = datamap.counts_of(subject) if subject else {}
+    kinds = contents.kinds(subject, counts) if subject else []
     verdicts = _verdicts(request, counts)
     sections: list[dict[str, Any]] = []
     with gate.acting(person.actor(request)):  # staff, too, see here what is held about themselves
@@ -44,8 +45,9 @@ def held(request: HttpRequest) -> HttpResponse:
 @require_safe
 def held_kind(request: HttpRequest, label: str) -> HttpResponse:
     """Show all records of one kind held about the signed-in person, a page at a time."""
-    counts = datamap.counts_of(request.user.subject_id) if request.user.subject_id else {}
-    kinds = contents.kinds(request.user.subject_id, counts) if counts else []
+    subject = request.user.subject_id
+    counts = datamap.counts_of(subject) if subject else {}
+    kinds = contents.kinds(subject, counts) if subject else []
     kind = next((one for one in kinds if one.label == label), None)
     if kind is None:
         raise Http404
@@ -59,7 +61,7 @@ def _verdicts(request: HttpRequest, counts: Mapping[str, int]) -> Verdicts:
     """Return, per record, how long its data are kept when nobody asks for their removal."""
     by_record: Verdicts = defaultdict(list)
     subject, today = request.user.subject_id, assessment.today(timezone.now())
-    for verdict in assessment.assess_all(subject, today=today, asked=False, counts=counts) if counts else ():
+    for verdict in assessment.assess_all(subject, today=today, asked=False, counts=counts) if subject else ():
         by_record[verdict.record_id].append(verdict)
     return by_record
 
