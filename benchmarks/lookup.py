@@ -66,7 +66,7 @@ def run() -> list[Table]:
 
 def address(number: int) -> str:
     """Return the address of one record, 31 characters."""
-    return f"person.{number:09}@mail.example.com"[:31]
+    return f"person{number:08}@mail.example.com"
 
 
 def fill() -> None:

@@ -37,7 +37,8 @@ def test_ids_are_read_as_uuids_alone_and_in_arrays() -> None:
 def test_a_row_read_is_what_the_constructor_would_have_made_of_it(alice: Person) -> None:
     shop = Shop.objects.create(person=alice, street="Main")
     read = Shop.objects.get(pk=shop.pk)
-    built = models.Model.from_db.__func__(Shop, "default", [], [read.pk, read.sealed_address, read.person_id])
+    row = Shop.objects.values_list().get(pk=shop.pk)
+    built = models.Model.from_db.__func__(Shop, "default", [], row)
     ours, theirs = dict(read.__dict__), dict(built.__dict__)
     assert ours.pop("_vault_batch")
     states = ours.pop("_state"), theirs.pop("_state")
