@@ -23,7 +23,8 @@ from django.http.multipartparser import MultiPartParserError
 
 from privacy import cards
 
-EMAIL = re.compile(r"[^\s@<>\"'(),:;=]{1,64}@[^\s@<>\"'(),:;=]{1,190}")
+# From the beginning of a run of such characters only, and never back: else each of them would be a beginning.
+EMAIL = re.compile(r"(?<![^\s@<>\"'(),:;=])[^\s@<>\"'(),:;=]++@[^\s@<>\"'(),:;=]{1,190}")
 DIGITS = re.compile(r"(?<!\d)\d(?:[ .\-()/]{0,2}\d){6,}(?!\d)")
 IP = re.compile(
     r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.])|(?<![\w:])(?:[0-9a-fA-F]{0,4}:){3,7}[0-9a-fA-F]{1,4}(?![\w:])"
@@ -142,7 +143,8 @@ def logging_config(level: str) -> dict[str, Any]:
             "django": {"handlers": [], "level": level, "propagate": True},
             # These would write whole paths, with the tokens in them; RequestLogMiddleware writes the route instead.
             "django.request": {"handlers": [], "level": "CRITICAL", "propagate": False},
-            "django.security.csrf": {"handlers": [], "level": "CRITICAL", "propagate": False},
+            # Quotes the Host header, names of cookies and fields: what strangers send.
+            "django.security": {"handlers": [], "level": "CRITICAL", "propagate": False},
             "django.server": {"handlers": [], "level": "CRITICAL", "propagate": False},
             # Statements and their parameters: never, whatever the level.
             "django.db.backends": {"handlers": [], "level": "CRITICAL", "propagate": False},

@@ -75,7 +75,16 @@ def test_an_exception_leaves_its_class_and_place_but_not_its_text(written: Strin
         assert line["frames"][-1].endswith("not_its_text")
 
 
-@pytest.mark.parametrize("name", ["django.db.backends", "django.request", "django.security.csrf", "celery.app.trace"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "django.db.backends",
+        "django.request",
+        "django.security.csrf",
+        "django.security.DisallowedHost",
+        "celery.app.trace",
+    ],
+)
 def test_loggers_that_would_quote_values_are_silent(written: StringIO, name: str) -> None:
     logging.getLogger(name).error("SELECT 'Alice'")
     assert written.getvalue() == ""

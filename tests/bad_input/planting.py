@@ -1,0 +1,92 @@
+"""Texts planted in every sealed text field of bob's, past all forms, and all that shows them."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from privacy import datamap, gate, vault
+from privacy.models import Export, Letter, Request
+from privacy.requests import execute, export, letters, services
+from privacy.vault import SealedModel
+from tests.bad_input import forms
+from tests.journeys.doors import House
+from tests.journeys.everybody import NOW, TODAY, Person
+
+# Made by us, with a form of its own, or of one exact shape (orders.cards refuses any other on saving).
+NEVER = {"outcome", "ssn", "password", "token", "last_four", "expiry"}
+
+
+def fields(person: Person) -> Iterator[tuple[Any, str]]:
+    """Yield each record about a person with each of its sealed text fields; sessions, logins and letters as sent excepted."""
+    records = [(person.records["company"], type(person.records["company"]))]
+    for declaration, rows in datamap.records_of(person.subject):
+        if issubclass(declaration.model, SealedModel) and declaration.label not in (
+            "accounts.session",
+            "privacy.letter",
+        ):
+            records += [(row, declaration.model) for row in rows]
+    for record, model in records:
+        for envelope, names in model.envelopes().items():
+            if getattr(record, f"sealed_{envelope}") is not None:
+                yield from ((record, name) for name in names if name not in NEVER)
+
+
+def plant(person: Person, text: Callable[[str], str]) -> int:
+    """Put `text(name of the field)` into every sealed text field of a person; return into how many."""
+    count = 0
+    records: dict[Any, list[str]] = {}
+    for record, name in fields(person):
+        with vault.internal():
+            if not isinstance(getattr(record, name), str):
+                continue
+            setattr(record, name, text(name))
+        records.setdefault(record, []).append(name)
+        count += 1
+    for record, names in records.items():
+        record.save(update_fields=names)
+    return count
+
+
+def shown(house: House) -> Iterator[tuple[str, str]]:
+    """Yield (where, HTML) of every page that shows something of bob's to somebody who may see it."""
+    for who, path, text in forms.pages(house):
+        yield f"{who} {path}", text
+
+
+def copy(person: Person) -> dict[str, bytes]:
+    """Return every file of a copy built anew."""
+    Request.objects.filter(subject=person.subject, kind="access").update(state="closed", step="", next_action_at=None)
+    Export.objects.filter(request__subject=person.subject).delete()
+    actor = person.user.as_actor()
+    request = services.file(
+        kind="access", subject=person.subject, channel="web", received_on=TODAY, identity="login", actor=actor, now=NOW
+    )
+    while execute.run(request.pk, clock=lambda: NOW, pause=lambda: None) == "ended":
+        pass
+    with gate.acting(actor):
+        _, chunks = export.fetch(Request.objects.get(pk=request.pk), actor=actor, now=NOW)
+        archive = zipfile.ZipFile(io.BytesIO(b"".join(chunks)))
+    assert len(archive.namelist()) == len(set(archive.namelist()))
+    return {name: archive.read(name) for name in archive.namelist()}
+
+
+def mails(person: Person, name: str) -> list[Any]:
+    """Return as mails every letter the product writes in which a name, a plan or a reason of somebody's stands."""
+    request = Request.objects.get(pk=person.records["erasure"].pk)
+    with vault.internal():
+        found = []
+        for kind, context in (
+            ("acknowledgement", {"received_on": TODAY, "merged": False, "code": name}),
+            ("refused", {"ground": name, "authority": name, "jurisdiction": "EU"}),
+            ("plan_changed", {"path": ""}),
+            ("withdrawn", {"jurisdiction": "EU"}),
+        ):
+            letter = letters.queue(
+                kind, to="bob@example.com", context={**context, "name": name}, key=f"planted:{kind}:{name[:40]}",
+                request=request, now=NOW,
+            )  # fmt: skip
+            found.append(letters._message(Letter.objects.get(pk=letter.pk)))
+        return found
