@@ -77,11 +77,11 @@ class SealedModel(models.Model):
     # --- reading -------------------------------------------------------------------------------
 
     @classmethod
-    def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any]) -> Self:
+    def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any], **kwargs: Any) -> Self:
         """Make the object of a row as Django does; of a whole row without its constructor, in half the time."""
         names = attnames(cls)
-        if len(values) != len(names) or pre_init.receivers or post_init.receivers:
-            return super().from_db(db, field_names, values)
+        if kwargs or len(values) != len(names) or pre_init.receivers or post_init.receivers:
+            return super().from_db(db, field_names, values, **kwargs)
         made = cls.__new__(cls)
         data = made.__dict__
         state = data["_state"] = ModelState()
