@@ -4,7 +4,7 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("vault", "0002_append_only")]
+    dependencies = [("vault", "0003_ledger")]
     operations = [
         migrations.RunSQL(
             "ALTER TABLE vault_datakey SET (fillfactor = 85)", "ALTER TABLE vault_datakey RESET (fillfactor)"
