@@ -96,7 +96,7 @@ class RMAAdmin(RecordAdmin):
             services.add_note(record, text=data["text"], actor=actor, now=now)
             return "The message is in the customer's portal."
         services.transition(record, name, actor=actor, now=now, reason=data["reason"], quote=data.get("quote"))
-        return f"RMA {record.number}: {RMA.State(name).label.lower()}."
+        return f"{record.number}: {RMA.State(name).label.lower()}."
 
     def work_list(self, actor: Actor, today: date) -> WorkList | None:
         if "service" not in actor.roles:
@@ -106,7 +106,7 @@ class RMAAdmin(RecordAdmin):
         tasks = [
             Task(
                 self.url_of(one),
-                f"RMA {one.number}: {one.get_state_display().lower()}",
+                f"{one.number}: {one.get_state_display().lower()}",
                 f"opened {one.opened_on:%-d %B %Y}",
             )
             for one in first

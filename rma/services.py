@@ -186,7 +186,7 @@ def transition(
     with transaction.atomic():
         rma = RMA.objects.select_for_update(of=("self",)).select_related("customer", "instrument").get(pk=rma.pk)
         if to not in states.next_states(rma, who):
-            raise TransitionRefused(f"RMA {rma.number} cannot go from {rma.state} to {to}.")
+            raise TransitionRefused(f"{rma.number} cannot go from {rma.state} to {to}.")
         within_limit = False
         if to == RMA.State.QUOTED:
             amount = rma.quote if quote is None else quote
@@ -212,7 +212,7 @@ def add_note(rma: RMA, *, text: str, actor: Actor, now: datetime) -> RMANote:
     with transaction.atomic():
         rma = RMA.objects.select_for_update(of=("self",)).select_related("customer").get(pk=rma.pk)
         if not rma.is_open:
-            raise TransitionRefused(f"RMA {rma.number} is finished.")
+            raise TransitionRefused(f"{rma.number} is finished.")
         author = RMANote.Author.CUSTOMER if _who(actor) == states.CUSTOMER else RMANote.Author.STAFF
         note = RMANote(rma=rma, written_at=now, author=author, text=text)
         note.full_clean(validate_unique=False)
@@ -248,9 +248,9 @@ def issue_certificate(
     with transaction.atomic():
         rma = RMA.objects.select_for_update(of=("self",)).select_related("customer").get(pk=rma.pk)
         if rma.state not in (RMA.State.VERIFIED, RMA.State.SHIPPED_BACK, RMA.State.CLOSED):
-            raise CertificateRefused(f"RMA {rma.number} is not verified.")
+            raise CertificateRefused(f"{rma.number} is not verified.")
         if replaces is None and Certificate.objects.filter(rma=rma).exists():
-            raise CertificateRefused(f"RMA {rma.number} has a certificate: issue a revision that replaces it.")
+            raise CertificateRefused(f"{rma.number} has a certificate: issue a revision that replaces it.")
         if replaces is not None and (
             replaces.instrument_id != rma.instrument_id or Certificate.objects.filter(replaces=replaces).exists()
         ):
