@@ -76,3 +76,4 @@ def visitor(site: Site, browser: Browser, findings: Findings, dimension: Dimensi
     made = Visitor(browser, site.url, dimension, findings)
     yield made
     made.context.close()
+    assert made.wrong == [], "\n".join(["", *made.wrong])

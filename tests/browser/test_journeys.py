@@ -151,12 +151,6 @@ def test_staff_search_a_record_and_read_why_a_field_is_covered(site: Site, visit
     page.locator("#logout-form button").click()
 
 
-def test_nothing_of_all_this_was_wrong(findings: Findings) -> None:
-    """The end of this file's journeys: what their pages were found to break, together."""
-    assert findings.wrong == [], "\n".join(["", *findings.wrong])
-    assert findings.looks > 90, "this test sums up the journeys before it; run the whole file"
-
-
 def test_the_nu_checker_finds_no_error_in_what_was_seen(findings: Findings) -> None:
     assert checker.errors(findings.bodies) == []
     assert len(findings.bodies) > 90, "run the whole file"

@@ -86,14 +86,17 @@ def test_pages_for_what_went_wrong(site: Site, visitor: Visitor) -> None:
     policy = Client().get("/nothing/").headers["Content-Security-Policy"]
     for status, view in ((400, views.bad_request), (403, views.permission_denied), (500, views.server_error)):
         serve(visitor, status, view(RequestFactory().get("/")).content.decode(), policy)
-    for status in (429, 503):
-        serve(visitor, status, views._plain(RequestFactory().get("/"), status).content.decode(), policy)
+    for name in ("429", "503", "503_away", "maintenance"):
+        status = 429 if name == "429" else 503
+        answer = views._plain(RequestFactory().get("/"), status, f"{name}.html")
+        serve(visitor, status, answer.content.decode(), policy, name)
 
 
-def serve(visitor: Visitor, status: int, body: str, policy: str) -> None:
+def serve(visitor: Visitor, status: int, body: str, policy: str, name: str = "") -> None:
     headers = {"Content-Security-Policy": policy, "Content-Type": "text/html; charset=utf-8"}
-    visitor.page.route(f"**/{status}/", lambda route: route.fulfill(status=status, body=body, headers=headers))
-    visitor.open(f"/{status}/", str(status), status=status)
+    name = name or str(status)
+    visitor.page.route(f"**/{name}/", lambda route: route.fulfill(status=status, body=body, headers=headers))
+    visitor.open(f"/{name}/", f"error {name}", status=status)
 
 
 @each_dimension
@@ -251,12 +254,6 @@ def test_letters(site: Site, visitor: Visitor, tmp_path: Path) -> None:
         file = tmp_path / f"{number}.html"
         file.write_text(html)
         visitor.open(f"file://{file}", f"letter {sent.subject}")
-
-
-def test_nothing_of_all_this_was_wrong(findings: Findings) -> None:
-    """The end of this file's pages: what they were found to break, together."""
-    assert findings.wrong == [], "\n".join(["", *findings.wrong])
-    assert findings.looks > 150, "this test sums up those before it; run the whole file"
 
 
 def test_the_nu_checker_finds_no_error_in_what_was_seen(findings: Findings) -> None:
