@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from tests.journeys.test_kill import ROOT, environment
+from tests.faults.workers import ROOT, environment
 
 SECONDS = 600
 
