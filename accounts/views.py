@@ -21,7 +21,7 @@ from privacy import registers
 from privacy.requests.models import OPEN_STATES, Request
 from privacy.vault import RecordErased
 
-CORRECTED = "Corrected. The old value can no longer be read, not even in our backups."
+CORRECTED = "Corrected. The old value can no longer be read; the last backup of its key is overwritten after 35 days."
 
 
 @require_safe
