@@ -112,6 +112,7 @@ DELIVERIES: dict[str, Callable[[World, Deliver], None]] = {
     "privacy.tasks.seal_audit": lambda _, deliver: deliver(tasks.seal_audit),
     "privacy.tasks.checkpoint_audit": lambda _, deliver: (tasks.seal_audit(), deliver(tasks.checkpoint_audit)),
     "privacy.tasks.collect_keys": lambda _, deliver: deliver(tasks.collect_keys),
+    "privacy.tasks.follow_ledger": lambda world, deliver: (walk(world, lambda once: once()), deliver(tasks.follow_ledger)),
 }  # fmt: skip
 
 
