@@ -38,7 +38,7 @@ for number in itertools.count():
     if select.select([sys.stdin], [], [], 0)[0]:
         break
 """
-ROTATION = "from django.core.management import call_command; call_command('rotate_keys', chunk=int(sys.argv[1]))"
+ROTATION = "from django.core.management import call_command; call_command('rotate_keys', chunk=int(sys.argv[1]), verbosity=2)"
 
 
 @pytest.fixture
@@ -108,8 +108,8 @@ def test_a_rotation_during_writes_killed_twice_loses_nothing(file: Path) -> None
         call_command("keyring", "add", stdout=StringIO())
         for _ in range(2):
             rotation = process.begin(ROTATION, str(chunk), KEY_RING_FILE=str(file))
-            assert rotation.stdout is not None
-            assert "keys wrapped again" in rotation.stdout.readline()
+            assert rotation.stderr is not None
+            assert "keys wrapped again" in rotation.stderr.readline()
             rotation.kill()
             rotation.communicate()
             assert rotate.waiting()[1] > 0, "it was killed on its way"
