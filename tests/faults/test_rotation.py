@@ -38,7 +38,9 @@ for number in itertools.count():
     if select.select([sys.stdin], [], [], 0)[0]:
         break
 """
-ROTATION = "from django.core.management import call_command; call_command('rotate_keys', chunk=int(sys.argv[1]), verbosity=2)"
+ROTATION = (
+    "from django.core.management import call_command; call_command('rotate_keys', chunk=int(sys.argv[1]), verbosity=2)"
+)
 
 
 @pytest.fixture
