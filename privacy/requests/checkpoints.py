@@ -12,6 +12,7 @@ from uuid import UUID
 
 from django.conf import settings
 
+# Of requests, and of a replay after a restore (privacy.restore).
 CHECKPOINTS = (
     "plan",
     "wait_for_access",
@@ -26,9 +27,8 @@ CHECKPOINTS = (
     "build_copy",
     "letter",
     "close",
-    "replayed_key_line",
-    "replayed_main_line",
 )
+REPLAY = ("replayed_key_line", "replayed_main_line")
 HOLD_AT = "ILT_HOLD_AT"
 HOLD_SECONDS = 300
 

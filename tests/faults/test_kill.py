@@ -19,16 +19,13 @@ from tests.faults import workers
 from tests.faults.measuring import until
 from tests.journeys.asking import PAT
 
-# The others are those of a replay after a restore: tests/journeys/test_restore.py.
-OF_REQUESTS = [one for one in CHECKPOINTS if not one.startswith("replayed_")]
-
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.fault]
 
 
 def test_killed_at_each_checkpoint_it_ends_executed_once(beat: workers.Celery, tmp_path: Path) -> None:
     assert identity.verify() == []  # as a first start does: ring, key store and main database belong together
     bob = factories.customer("Bob", "Barnes", email="bob@example.com")
-    cases = [workers.filed(checkpoint, number) for number, checkpoint in enumerate(OF_REQUESTS)]
+    cases = [workers.filed(checkpoint, number) for number, checkpoint in enumerate(CHECKPOINTS)]
     held = tmp_path / "held"
     first = workers.worker(tmp_path, len(cases) + 2, **workers.held_at(cases, held))
     with first as running:
