@@ -164,7 +164,9 @@ def exports_destroyed(request: Request, now: datetime) -> Result:
 
 def unlink(request: Request, now: datetime) -> Result:
     """Delete emptied rows nothing kept points at; when none is left, the subject, and with it the last link."""
-    gone = erasure.end_shells(_subject(request), actor=current(), now=now, reference=request.reference)
+    if request.subject_id is None:  # the sweep ended the last record first, and the person with it
+        return Done(State.EXECUTING, {"subject_gone": True})
+    gone = erasure.end_shells(request.subject_id, actor=current(), now=now, reference=request.reference)
     request.refresh_from_db(fields=["subject", "owner_id"])
     return Done(State.EXECUTING, {"subject_gone": gone})
 

@@ -19,7 +19,7 @@ from privacy import audit, datamap
 from privacy.datamap import Declaration
 from privacy.gate.actor import Actor
 from privacy.requests import erasure, history, letters
-from privacy.requests.models import Decision, Letter, Request
+from privacy.requests.models import Decision, Letter, Request, State
 from privacy.restore.models import LedgerCopy
 from privacy.retention.verdict import Verdict
 from privacy.vault import envelope, ledger
@@ -181,6 +181,13 @@ def _keep_again(request: Request, kept: Iterable[dict[str, Any]]) -> None:
                 )  # fmt: skip
 
 
+def _is_under_way(went: Sequence[Gone]) -> bool:
+    """Say whether a request that is being carried out still has to end rows of these keys: it ends the person as well."""
+    records = {one.record for one in went}
+    waiting = Decision.objects.filter(record_id__in=records, action=Decision.Action.ERASE, done_at=None)
+    return waiting.filter(request__state=State.EXECUTING).exists()
+
+
 def apply(line: LedgerCopy, went: Sequence[Gone], *, restored: bool, actor: Actor, now: datetime) -> Done | None:
     """Do what one line says and write its copy, in one transaction of the main database; safe to repeat.
 
@@ -188,6 +195,8 @@ def apply(line: LedgerCopy, went: Sequence[Gone], *, restored: bool, actor: Acto
     `restored` database nobody waits for that.
     """
     with transaction.atomic():
+        if not restored and _is_under_way(went):
+            return None
         done = end_again(went, actor=actor, now=now)
         if line.kind == "request":
             request = Request.objects.filter(reference=line.reference).first()
