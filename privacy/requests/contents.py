@@ -24,7 +24,8 @@ from privacy.retention import jurisdiction
 from privacy.retention.verdict import Verdict
 
 CHUNK = 200
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+# OWASP: a leading = + - @ tab or CR makes a formula; a full-width sign is folded, and a blank before it skipped, by some.
+_FORMULA = re.compile("[\t\r\n]|[\\s\u00a0\ufeff\u200b]*[=+\\-@＝＋－＠]")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _TECHNICAL = frozenset({"password", "session_data", "session_key"})
 
@@ -199,8 +200,7 @@ def cell(value: Any) -> str:
     if isinstance(value, int | float):
         return str(value)
     text = str(value)
-    # OWASP: a leading = + - @ tab or CR makes a formula; a full-width sign is folded by some programs.
-    return f"'{text}" if text.startswith(_FORMULA) and not _NUMBER.fullmatch(text) else text
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
 
 
 # Art. 15, the same for everybody --------------------------------------------------------------------------------------

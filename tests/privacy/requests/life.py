@@ -143,8 +143,9 @@ class Life(RuleBasedStateMachine):
     @initialize(
         kinds=st.sampled_from([("erasure",), ("erasure",), ("access", "erasure"), ("access",), ()]),
         sure=st.sampled_from([True, True, False]),
+        steps=st.sampled_from([0, 2, 5, 30]),
     )
-    def a_beginning(self, kinds: tuple[str, ...], sure: bool) -> None:
+    def a_beginning(self, kinds: tuple[str, ...], sure: bool, steps: int) -> None:
         """Most lives begin with somebody who asks, many with somebody who is sure of it: else few would get far."""
         self.all_is_well()
         for kind in kinds:
@@ -153,6 +154,7 @@ class Life(RuleBasedStateMachine):
         if sure and "erasure" in kinds:
             self.plan(len(kinds) - 1)
             self.confirm(len(kinds) - 1, False)
+            self.a_worker_goes_on(len(kinds) - 1, steps)
 
     @precondition(lambda self: self.is_there())
     @rule(kind=st.sampled_from(["access", "erasure"]))
