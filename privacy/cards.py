@@ -54,7 +54,9 @@ RANGES: tuple[tuple[str, str, frozenset[int]], ...] = (
     ("6759", "6763", frozenset(range(13, 20))),
 )
 SHORTEST, LONGEST = 13, 19
-_DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)  # the cross sum of twice a digit
+_DOUBLED = dict(
+    zip("0123456789", (0, 2, 4, 6, 8, 1, 3, 5, 7, 9), strict=True)
+).__getitem__  # the cross sum of twice a digit
 
 _GROUP = re.compile(r"\d+")
 # Thirteen digits and more with at most three separators between them: nothing shorter can be a card number.
@@ -194,9 +196,10 @@ def _chains(text: str) -> Iterator[list[_Group]]:
         chain: list[_Group] = []
         end = whole.start()
         for match in _GROUP.finditer(text, *whole.span()):
-            between = text[end : match.start()]
-            end = match.end()
-            chain.append(_Group(match.group(), match.start(), end, "\n" in between or "\r" in between))
+            start, stop = match.span()
+            between = text[end:start]
+            chain.append(_Group(match[0], start, stop, between != " " and ("\n" in between or "\r" in between)))
+            end = stop
         yield chain
 
 
@@ -213,7 +216,7 @@ def _card_from(chain: list[_Group], start: int, breaks: int) -> int:
         and not (breaks and any(group.after_newline for group in chain[start + 1 : start + 4]))
     ):
         return 0
-    ranges = _ranges_of("".join(group.digits for group in chain[start : start + 4])[:2])
+    ranges = _ranges_of((opening if len(opening) > 1 else "".join(one.digits for one in chain[start : start + 4]))[:2])
     digits, best = "", 0
     for end in range(start, len(chain) if ranges else start):
         group = chain[end].digits
@@ -222,8 +225,8 @@ def _card_from(chain: list[_Group], start: int, breaks: int) -> int:
         digits += group
         if (
             len(digits) >= SHORTEST
-            and any(low <= digits[: len(low)] <= high and len(digits) in lengths for low, high, lengths in ranges)
             and _has_check_digit(digits)
+            and any(low <= digits[: len(low)] <= high and len(digits) in lengths for low, high, lengths in ranges)
             and _is_laid_out(chain, start, end + 1, breaks)
         ):
             best = end + 1 - start
@@ -238,7 +241,7 @@ def _ranges_of(two: str) -> tuple[tuple[str, str, frozenset[int]], ...]:
 
 def _has_check_digit(digits: str) -> bool:
     """Luhn's check, quick: a text of numbers asks for it at every group."""
-    return (sum(map(int, digits[-1::-2])) + sum(_DOUBLED[int(digit)] for digit in digits[-2::-2])) % 10 == 0
+    return (sum(map(int, digits[-1::-2])) + sum(map(_DOUBLED, digits[-2::-2]))) % 10 == 0
 
 
 def _is_laid_out(chain: list[_Group], start: int, end: int, all_breaks: int) -> bool:

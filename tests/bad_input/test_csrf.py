@@ -8,7 +8,7 @@ import pytest
 from django.conf import settings as configured
 
 from tests.bad_input.forms import Form
-from tests.figures import report
+from tests.figures import report, tries
 from tests.journeys import importing
 from tests.journeys.doors import House
 from tests.journeys.test_url_table import LOGS, TRACES, changed
@@ -47,7 +47,7 @@ def test_no_form_has_an_effect_by_any_method_but_post(house: House, every_form: 
     before, count = importing.fingerprint(TRACES), 0
     for form in every_form:
         query = urlencode({**form.data, "csrfmiddlewaretoken": OURS})
-        for method in ("get", "head", "options", "put", "delete", "patch"):
+        for method in ("get", "delete", "head", "options", "put", "patch")[: tries(2, 6)]:
             answer = getattr(house.browser(form.by), method)(f"{form.path}{'&' if '?' in form.path else '?'}{query}")
             assert answer.status_code < 500, (form, method)
             count += 1

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db import connections
 from django.test import override_settings
 
 from ilt_site import health
@@ -21,6 +22,9 @@ from tests.journeys.doors import House
 def at_home(django_db_blocker: Any, exports: Path) -> Iterator[House]:
     """Make everybody for as long as the block lasts, then undo them."""
     with django_db_blocker.unblock(), override_settings(EXPORT_DIR=str(exports)), everybody.undone():
+        for connection in connections.all():  # a browser, or a busy machine, may leave the transaction idle for long
+            with connection.cursor() as cursor:
+                cursor.execute("SET idle_in_transaction_session_timeout = 0")
         with time_machine.travel(factories.NOW, tick=False):
             made = House(everybody.arrive())
         yield made
