@@ -486,7 +486,7 @@ class Life(RuleBasedStateMachine):
         assert not [key for key, count in sent.items() if count > 1], "a letter went out twice"
         answers = Counter(Letter.objects.filter(key__startswith="answer:").values_list("request", flat=True))
         assert not [key for key, count in answers.items() if count > 1], "answered twice"
-        stones = Counter(Tombstone.objects.values_list("reference", flat=True))
+        stones = Counter(Tombstone.objects.filter(kind="request").values_list("reference", flat=True))
         assert not [key for key, count in stones.items() if count > 1], "two tombstones"
 
     def read_links(self) -> None:

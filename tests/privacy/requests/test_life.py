@@ -77,7 +77,7 @@ def outcome_of(request: Request) -> dict[str, list[dict[str, Any]]]:
 
 @pytest.mark.figure
 def test_in_any_life_nothing_is_lost_doubled_or_wrongly_erased(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    lives = tries(12, 400)
+    lives = tries(30, 400)
     run_state_machine_as_test(
         lambda: Life(world, monkeypatch),
         settings=settings(
