@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from django.utils import timezone
+
 from accounts.models import Customer
 from privacy import gate
 from privacy.gate.system import system
@@ -21,7 +23,7 @@ def ask(customer: Customer, kind: str, now: datetime = NOW) -> Request:
             kind=kind,
             subject=customer.subject_id,
             channel="phone",
-            received_on=now.date(),
+            received_on=timezone.localdate(now),
             identity="callback",
             actor=PAT,
             now=now,
