@@ -52,7 +52,7 @@ def usage(name: str, *words: str) -> int:
 
 
 def filing(customer: Any, kind: str, identity: str = "callback", **more: Any) -> Any:
-    words = {"received-on": date.today(), "channel": "phone", "asked-by": "self", "identity": identity} | more
+    words = {"received-on": timezone.localdate(), "channel": "phone", "asked-by": "self", "identity": identity} | more
     return command(
         "request_file",
         "--kind",
