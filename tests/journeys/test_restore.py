@@ -28,6 +28,7 @@ from privacy.gate.system import system_actor
 from privacy.requests.models import Decision, Request
 from privacy.restore import file, position, replay
 from privacy.restore.models import LedgerCopy
+from privacy.vault import identity
 from privacy.vault.models import DataKey, Tombstone
 from tests import factories
 from tests.figures import report, tries
@@ -197,6 +198,7 @@ def test_nobody_who_was_erased_comes_back_with_a_restored_database(backups: Back
 
 
 def test_a_replay_that_is_killed_at_any_line_is_finished_by_the_next(backups: Backups, tmp_path: Path) -> None:
+    assert identity.verify() == []  # as a first start does: a command looks whether ring and databases belong together
     people = [person(n) for n in range(2)]
     backups.dump()
     for one in people:
