@@ -242,7 +242,7 @@ def test_no_text_runs_as_a_script_with_the_content_policy_off_and_on(
                 wrong.append(f"{where}, policy {enforced}: ran {ran}, {waiting[:2]}")
     assert not wrong, "\n".join(wrong)
     report("B16", "scripts that ran in Chromium, policy off and on", 0, n=2 * len(shown), goal="0")
-    report("B16", "payloads in each text field", len(XSS), n=fields, goal="100")
+    report("B16", "payloads in each text field", len(XSS), n=fields, goal="≥ 100")
 
 
 def test_the_pages_that_show_text_are_of_every_kind(house: House) -> None:
