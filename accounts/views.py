@@ -21,7 +21,7 @@ from privacy import registers
 from privacy.requests.models import OPEN_STATES, Request
 from privacy.vault import RecordErased
 
-CORRECTED = "Corrected. The old value can no longer be read; the last backup of its key is overwritten after 35 days."
+CORRECTED = "Corrected. The old value can no longer be read; backups of its key are overwritten in turn."
 
 
 @require_safe

@@ -14,6 +14,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from privacy import vault
+from privacy.requests import outcome
 
 register = template.Library()
 
@@ -30,6 +31,12 @@ def company() -> dict[str, str]:
     """Return the company's contact data; error pages are drawn without a context and need it as well (P50)."""
     found: dict[str, str] = settings.COMPANY
     return found
+
+
+@register.simple_tag
+def backups_until() -> date:
+    """Return the last day on which a backup of a key destroyed today can still exist, by the retention schedule (P11)."""
+    return outcome.backups_until(timezone.now())
 
 
 @register.filter

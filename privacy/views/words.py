@@ -35,7 +35,7 @@ CATEGORIES: dict[str, str] = {
 
 #: What a decision means, in one sentence (law: the closed list of codes).
 CODES: dict[str, str] = {
-    "ERASE": "Removed. Its key is destroyed; the last backup of the keys is overwritten after 35 days.",
+    "ERASE": "Removed. Its key is destroyed; backups of the keys are overwritten in turn.",
     "MINIMISE": "Removed, while the rest of the record stays.",
     "KEEP_CONTRACT": "Stays while something between you and us is not finished.",
     "KEEP_LAW": "Stays because a law obliges us to keep it.",

@@ -52,7 +52,7 @@ def world(alice: Customer, bob: Customer, old_order: Order, kept_order: Order, s
 
 
 def test_an_order_that_comes_while_the_erasure_runs_keeps_what_it_needs(world: World) -> None:
-    """Found by a life: the plan was made, checked once more and begun; then somebody ordered by phone."""
+    """The plan was made, checked once more and begun; then somebody ordered by phone."""
     request = confirmed(world.alice)
     assert execute.advance(request.pk, now=NOW) == "wait_for_access"
     order = an_order(Customer.objects.get(pk=world.alice.pk), NOW.date())
