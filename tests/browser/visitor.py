@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Locator, Page
 
 AXE = Path(__file__).with_name("axe.min.js")
 AXE_SHA256 = "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c"  # axe-core 4.14.1, as published
@@ -76,9 +76,15 @@ class Visitor:
 
     def press(self, text: str, name: str = "", *, status: int = 200) -> None:
         """Press the button or link of the page's main part, and look at where it leads when that has a name."""
-        self._expected = status
         buttons = self.page.locator("main, #content, #user-tools, header").get_by_role("button", name=text)
-        found = buttons if buttons.count() else self.page.get_by_role("link", name=text)
+        self._follow(buttons if buttons.count() else self.page.get_by_role("link", name=text), name, status)
+
+    def follow(self, selector: str, name: str = "", *, status: int = 200) -> None:
+        """Press the first button or link of a selector, wait for where it leads, and look at that when it has a name."""
+        self._follow(self.page.locator(selector), name, status)
+
+    def _follow(self, found: Locator, name: str, status: int) -> None:
+        self._expected = status
         with self.page.expect_navigation():
             found.first.click()
         if name:

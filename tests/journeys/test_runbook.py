@@ -15,7 +15,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -142,13 +142,24 @@ class Server:
         self.processes.clear()
 
     def wait_until_healthy(self) -> None:
-        deadline = time.monotonic() + 400
-        while time.monotonic() < deadline:
-            if self.shell('curl -fsS "$PORTAL/health/"').stdout == "ok\n":
-                return
+        self.wait_for(lambda: self.shell('curl -fsS "$PORTAL/health/"').stdout == "ok\n")
+
+    def wait_for(self, condition: Callable[[], bool], seconds: float = 400) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > deadline:
+                raise AssertionError(self.story())
             time.sleep(0.5)
-        logs = "\n".join(path.read_text()[-1500:] for path in self.folder.glob("*.log"))
-        raise AssertionError(self.get("/health/", token=True)[1] + logs)
+
+    def story(self) -> str:
+        """What the server's parts say of themselves: health by part, the ends of their logs, the broker's queue."""
+        queue = subprocess.run(
+            ["redis-cli", "-u", self.env["REDIS_URL"], "--no-auth-warning", "llen", "celery"],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        alive = [f"{process.args!s:.120}: {process.poll()}" for process in self.processes]
+        logs = [f"{path.name}:\n{path.read_text()[-3000:]}" for path in self.folder.glob("*.log")]
+        return "\n".join([self.get("/health/", token=True)[1], f"queue: {queue.stdout}", *alive, *logs])
 
     def get(self, path: str, *, token: bool = False) -> tuple[int, str]:
         headers = f'-H "Authorization: Bearer {self.settings()["METRICS_TOKEN"]}"' if token else ""
@@ -194,7 +205,9 @@ def test_the_runbook_holds_from_an_empty_machine_to_an_upgrade(server: Server) -
     shutil.copy(server.folder / "etc" / "ring.json", server.folder / "safe")
     server.start()
     server.wait_until_healthy()
-    wait_for(lambda: server.shell(BLOCKS["look"]).stdout == "ok\n")  # a worker of a loaded machine may miss a ping
+    server.wait_for(
+        lambda: server.shell(BLOCKS["look"]).stdout == "ok\n"
+    )  # a worker of a loaded machine may miss a ping
     headers = server.shell('curl -sSI "$PORTAL/accounts/login/"').stdout.lower()
     for name in ("strict-transport-security", "content-security-policy", "x-frame-options", "x-content-type-options"):
         assert headers.count(f"\n{name}:") == 1, name
@@ -224,7 +237,7 @@ def test_the_runbook_holds_from_an_empty_machine_to_an_upgrade(server: Server) -
     ran = server.shell(f"ilt request_run {filed['reference']} --yes")
     assert "answered" in ran.stdout.lower() or "closed" in ran.stdout.lower() or "carried out" in ran.stdout.lower()
     ledger = Path(server.env["STATE_DIR"], "checkpoints", "ledger.jsonl")
-    wait_for(lambda: ledger.exists() and filed["reference"] in ledger.read_text())
+    server.wait_for(lambda: ledger.exists() and filed["reference"] in ledger.read_text())
 
     # Restore: first the main database, then the key store
     for what, dump in (("restore main", main), ("restore keystore", keystore)):
@@ -235,7 +248,7 @@ def test_the_runbook_holds_from_an_empty_machine_to_an_upgrade(server: Server) -
         refused = server.shell(f"ilt import_customers {file}")
         assert (refused.returncode, "Maintenance mode" in refused.stderr) == (3, True)
         server.start()
-        wait_for(lambda: server.get("/health/live/")[0] == 200)
+        server.wait_for(lambda: server.get("/health/live/")[0] == 200)
         assert server.get("/")[0] == 503
         assert "closed for the moment" in server.get("/privacy/")[1]
         assert "restored from a backup" in server.get("/health/", token=True)[1]
@@ -262,13 +275,6 @@ def test_the_runbook_holds_from_an_empty_machine_to_an_upgrade(server: Server) -
         assert b"alice@example.com" not in log.read_bytes(), log.name
     ran = len(BLOCKS)
     report("F15", "blocks of the runbook run word for word", f"{ran} of {ran}", n=1, goal=f"{ran} of {ran}")
-
-
-def wait_for(condition: object, seconds: float = 400) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
 
 
 def limit_holds(server: Server) -> bool:
