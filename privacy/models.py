@@ -5,7 +5,7 @@ from privacy.gate.log import AccessEntry
 from privacy.installation import Installation
 from privacy.registers import Acknowledgement
 from privacy.requests.models import Decision, Export, Letter, OneTimeLink, Request, RequestEvent
-from privacy.restore.models import LedgerCopy
+from privacy.restore.models import LedgerCopy, LedgerWaiting
 from privacy.retention.models import EndNotice, Hold, SweepState
 from privacy.subjects import Subject
 
@@ -20,6 +20,7 @@ __all__ = [
     "Hold",
     "Installation",
     "LedgerCopy",
+    "LedgerWaiting",
     "Letter",
     "OneTimeLink",
     "Request",

@@ -14,7 +14,7 @@ from privacy.installation import Installation
 from privacy.registers import Acknowledgement
 from privacy.requests import clock
 from privacy.requests.models import Decision, Export, Letter, OneTimeLink, Request, RequestEvent
-from privacy.restore.models import LedgerCopy
+from privacy.restore.models import LedgerCopy, LedgerWaiting
 from privacy.retention import rules
 from privacy.retention.facts import Facts
 from privacy.retention.models import EndNotice, Hold, SweepState
@@ -405,4 +405,5 @@ datamap.register(
             "filed_at": TIME,
         },
     ),
+    Declaration(model=LedgerWaiting, title="Line of the ledger that waits to be copied", impersonal={"entry": RANDOM}),
 )

@@ -20,7 +20,7 @@ from privacy.datamap import Declaration
 from privacy.gate.actor import Actor
 from privacy.requests import erasure, history, letters
 from privacy.requests.models import Decision, Letter, Request, State
-from privacy.restore.models import LedgerCopy
+from privacy.restore.models import LedgerCopy, LedgerWaiting
 from privacy.retention.verdict import Verdict
 from privacy.vault import envelope, ledger
 from privacy.vault.ledger import Gone
@@ -191,20 +191,19 @@ def _is_under_way(went: Sequence[Gone]) -> bool:
 def apply(line: LedgerCopy, went: Sequence[Gone], *, restored: bool, actor: Actor, now: datetime) -> Done | None:
     """Do what one line says and write its copy, in one transaction of the main database; safe to repeat.
 
-    None when the line must wait: the worker that wrote it has not committed yet, or died and is woken by the poller. Of a
-    `restored` database nobody waits for that.
+    None when the line must wait: the worker that wrote it has not committed yet, or died and is woken by the poller. It
+    is noted as waiting then. Of a `restored` database nobody waits for that.
     """
     with transaction.atomic():
-        if not restored and _is_under_way(went):
+        request = Request.objects.filter(reference=line.reference).first() if line.kind == "request" else None
+        if not restored and ((request is not None and request.step == "tombstone") or _is_under_way(went)):
+            LedgerWaiting.objects.get_or_create(entry=line.entry)
             return None
         done = end_again(went, actor=actor, now=now)
-        if line.kind == "request":
-            request = Request.objects.filter(reference=line.reference).first()
-            if request is not None and not restored and request.step == "tombstone":
-                return None
-            if request is None or not _was_carried_out(request):
-                done.add(close_again(line.reference, line.at, line.content, actor=actor, now=now))
+        if line.kind == "request" and (request is None or not _was_carried_out(request)):
+            done.add(close_again(line.reference, line.at, line.content, actor=actor, now=now))
         LedgerCopy.objects.bulk_create([line], ignore_conflicts=True)
+        LedgerWaiting.objects.filter(entry=line.entry).delete()
     return done
 
 

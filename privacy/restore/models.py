@@ -1,4 +1,8 @@
-"""The copy of the ledger in the main database: a line stands here when, and only when, its effect is in the tables."""
+"""The copy of the ledger in the main database: a line stands here when, and only when, its effect is in the tables.
+
+Lines are copied in their order, but one whose request is still being carried out lets others by: it is noted as waiting,
+so that it is not forgotten below the newer ones.
+"""
 
 from __future__ import annotations
 
@@ -24,3 +28,15 @@ class LedgerCopy(models.Model):
 
     def __str__(self) -> str:
         return self.reference or f"{self.kind} {self.entry}"
+
+
+class LedgerWaiting(models.Model):
+    """A line that newer ones were copied past. It is there until it is copied itself."""
+
+    entry = models.UUIDField(primary_key=True)
+
+    class Meta:
+        app_label = "privacy"
+
+    def __str__(self) -> str:
+        return str(self.entry)

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import DatabaseError
 
 from privacy.restore import effect, file
-from privacy.restore.models import LedgerCopy
+from privacy.restore.models import LedgerCopy, LedgerWaiting
 from privacy.vault import ledger
 from privacy.vault.models import Tombstone
 from privacy.vault.ring import RingRefused
@@ -64,18 +64,22 @@ def problems() -> list[str]:
 
 
 def waiting() -> Iterator[list[Tombstone]]:
-    """Yield pages of lines that the main database does not have, newest first."""
+    """Yield pages of lines that the main database does not have, newest first; last the old ones others were copied past."""
     before: int | None = None
-    while True:
+    page: list[Tombstone] = []
+    while before is None or len(page) == PAGE:
         lines = Tombstone.objects.order_by("-seq")
         page = list((lines if before is None else lines.filter(seq__lt=before))[:PAGE])
         have = set(LedgerCopy.objects.filter(entry__in=[one.entry for one in page]).values_list("entry", flat=True))
         missing = [one for one in page if one.entry not in have]
-        if missing:
-            yield missing
-        if len(page) < PAGE or not missing:
-            return
+        if not missing:
+            break
+        yield missing
         before = page[-1].seq
+    noted = list(LedgerWaiting.objects.values_list("entry", flat=True))
+    past = Tombstone.objects.filter(entry__in=noted).order_by("-seq")
+    if passed := list(past if before is None else past.filter(seq__lt=before)):
+        yield passed
 
 
 def missing_entries() -> set[UUID]:

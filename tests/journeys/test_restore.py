@@ -27,7 +27,7 @@ from privacy import audit, gate, vault
 from privacy.gate.system import system_actor
 from privacy.requests.models import Decision, Request
 from privacy.restore import file, position, replay
-from privacy.restore.models import LedgerCopy
+from privacy.restore.models import LedgerCopy, LedgerWaiting
 from privacy.vault import identity
 from privacy.vault.models import DataKey, Tombstone
 from tests import factories
@@ -321,6 +321,29 @@ def test_what_a_killed_worker_left_is_mended_without_maintenance(backups: Backup
     follow()
     assert not Customer.objects.filter(pk=alice.pk).exists()
     assert audit.AuditEvent.objects.filter(action="ledger.mended").count() == 1
+
+
+def test_a_line_that_waits_for_its_request_is_not_forgotten_below_newer_ones(
+    backups: Backups, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(position, "PAGE", 2)
+    alice, slow = person(1), asking.erase(person(2))
+    # as if its worker had died between the two commits
+    Request.objects.filter(pk=slow.pk).update(state="executing", step="tombstone")
+    asking.erase(alice)
+    for number in range(5):
+        asking.erase(person(10 + number))
+    follow()
+    waits = Tombstone.objects.get(reference=slow.reference).entry
+    assert position.missing_entries() == {waits}
+    assert [one.entry for one in LedgerWaiting.objects.all()] == [waits]
+    assert LedgerCopy.objects.count() == Tombstone.objects.count() - 1
+
+    Request.objects.filter(pk=slow.pk).update(state="executed", step="letter")
+    follow()
+    assert position.missing_entries() == set()
+    assert not LedgerWaiting.objects.exists()
+    assert waits in {line.entry for line in file.read()}
 
 
 def test_a_file_that_ends_in_half_a_line_is_gone_on_with(backups: Backups) -> None:
