@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from django.db import models
 from django.db.models import F, Func, IntegerField, Value
 from django.db.models import lookups as sql
 
 from privacy.vault import envelope as sealed_form
+from privacy.vault.sql import array
 
 
 class HeaderCheck(models.CheckConstraint):
@@ -65,6 +68,34 @@ class SealedColumn(models.BinaryField):
         return super().get_db_prep_save(value, connection)
 
 
+class Found(NamedTuple):
+    """What the key store found: records, the keys their tokens belong to, and the column in which a row names its key."""
+
+    records: Collection[UUID]
+    keys: Collection[int]
+    column: str
+
+
+class IsFound(models.Lookup):
+    """`pk__found`: the row is one of those found and names one of the keys.
+
+    A token of a write that was rolled back names a key that no row names.
+    """
+
+    lookup_name = "found"
+    prepare_rhs = False
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
+        found: Found = self.rhs
+        record, parameters = self.process_lhs(compiler, connection)
+        quoted = compiler.quote_name_unless_alias
+        named = f"substring({quoted(self.lhs.alias)}.{quoted(found.column)} from 2 for 8)"
+        return (
+            f"{record} = ANY(%s::uuid[]) AND {named} = ANY(%s::bytea[])",
+            (*parameters, array(found.records), [sealed_form.key_bytes(number) for number in found.keys]),
+        )
+
+
 class RecordIdField(models.UUIDField):
     """The id of a sealed record, drawn before the INSERT because the sealed bytes are bound to it."""
 
@@ -72,3 +103,6 @@ class RecordIdField(models.UUIDField):
         name, _, args, kwargs = super().deconstruct()
         kwargs.pop("default", None)  # our function: old migrations must not import it
         return name, "django.db.models.UUIDField", list(args), kwargs
+
+
+RecordIdField.register_lookup(IsFound)

@@ -34,6 +34,8 @@ def _address(value: str) -> str:
     Letter case counts for nobody. But a letter that only looks like or folds to an ASCII one ("ﬁ", the sign for kelvin,
     a full-width "a") makes an address that somebody else may own, so it stays what it is.
     """
+    if value.isascii():
+        return value.strip().lower()
     composed = KELVIN.join(unicodedata.normalize("NFC", part) for part in value.strip().split(KELVIN))
     return "".join(_folded_on_its_side(c) for c in composed)
 

@@ -48,8 +48,7 @@ class Plan:
     def pour(self, payload: dict[str, Any], into: dict[str, Any]) -> None:
         """Put the values of an opened payload into an instance's dictionary, beside what is assigned there."""
         for attname, label, default in self.plain:
-            value = into.get(attname, MASKED)
-            if value.__class__ is not str and isinstance(value, Unreadable):
+            if attname not in into or isinstance(into[attname], Unreadable):
                 into[attname] = payload.get(label, default)
         for field in self.typed:
             if isinstance(into.get(field.attname, MASKED), Unreadable):

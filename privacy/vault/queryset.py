@@ -4,39 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from weakref import ref
 
 from django.core.exceptions import FieldDoesNotExist, FieldError
 from django.db import models, transaction
-from django.db.models import BinaryField, F, Func
 from django.db.models.constants import LOOKUP_SEP
 from django.db.models.query import ModelIterable
 
 from privacy.vault import saving, tokens
-from privacy.vault.envelope import key_bytes
+from privacy.vault.columns import Found
 from privacy.vault.fields import EncryptedField, refusal
 from privacy.vault.index import Exact, Words
 from privacy.vault.plan import Plan, plans
 
-if TYPE_CHECKING:
-    pass
-
 
 class Batch:
-    """The rows of one result set: when one envelope is touched, the keys of all are loaded together."""
+    """The rows of one result set: when one envelope is touched, the keys of all are loaded together.
+
+    The rows hold the batch and the batch only points back at them: a cycle would keep whole lists, with what was opened
+    in them, until the garbage collector comes by.
+    """
 
     __slots__ = ("rows",)
 
     def __init__(self, rows: list[Any]) -> None:
-        self.rows = rows
+        self.rows = [ref(row) for row in rows]
 
     def asked(self, plan: Plan) -> list[tuple[int, Any, str]]:
         """Return what to ask the key store for, for one envelope of all rows."""
         column, envelope, pk, number = plan.column, plan.envelope, plan.pk, int.from_bytes
         return [
             (number(sealed[1:9], "big", signed=True), data[pk], envelope)
-            for row in self.rows
-            if (sealed := (data := row.__dict__).get(column)) is not None
+            for there in self.rows
+            if (row := there()) is not None and (sealed := (data := row.__dict__).get(column)) is not None
         ]
 
 
@@ -108,15 +109,7 @@ class SealedQuerySet(models.QuerySet):
                 for blind in field.blind:
                     if blind.field == name and isinstance(blind, kind):
                         records, numbers = tokens.find(blind, value)
-                        # a token of a write that was rolled back names a key that no row names
-                        named = Func(
-                            F(plan.column),
-                            template="substring(%(expressions)s from 2 for 8)",
-                            output_field=BinaryField(),
-                        )
-                        return self.alias(_vault_key=named).filter(
-                            pk__in=records, _vault_key__in=[key_bytes(number) for number in numbers]
-                        )
+                        return self.filter(pk__found=Found(records, numbers, plan.column)) if records else self.none()
         raise FieldError(f"{self.model._meta.label} has no {kind.__name__} index {name!r}.")
 
     # --- writing -------------------------------------------------------------------------------
@@ -220,6 +213,3 @@ def columns(model: type[models.Model], names: Collection[Any]) -> list[Any]:
             name = f"{head}{found}{field.sealed_column}"
         mapped.append(name)
     return list(dict.fromkeys(mapped))
-
-
-SealedRow = "SealedModel"

@@ -23,7 +23,7 @@ FIRST = -(2**63)
 
 _WAITING = """
 SELECT id, kek, envelope, owner_kind,
-       encode(uuid_send(record) || coalesce(uuid_send(owner_id), %s) || wrapped, 'hex')
+       encode(int8send(id) || uuid_send(record) || coalesce(uuid_send(owner_id), %s) || wrapped, 'hex')
 FROM vault_datakey WHERE id > %s AND kek <> %s AND wrapped IS NOT NULL ORDER BY id LIMIT %s
 """
 # Guarded by the old nonce, which no other wrapping has: a key destroyed, handed over or wrapped by another run is not
@@ -33,7 +33,7 @@ UPDATE vault_datakey d SET kek = %s, wrapped = substring(%s::bytea from (n.i::in
 FROM unnest(%s::bigint[]) WITH ORDINALITY AS n(id, i)
 WHERE d.id = n.id AND substring(d.wrapped for 12) = substring(%s::bytea from (n.i::int - 1) * 12 + 1 for 12)
 """
-Row = tuple[int, int, str, str, str]  # id, version, envelope, owner kind, hex of record, owner and wrapped key
+Row = tuple[int, int, str, str, str]  # id, version, envelope, owner kind, hex of id, record, owner and wrapped key
 
 
 class Progress(NamedTuple):
@@ -62,17 +62,17 @@ def rewrapped(ring: rings.Ring, rows: Sequence[Row]) -> tuple[list[bytes], list[
 
     Raises VersionUnknown or WrapBroken at a key that the ring cannot open.
     """
-    wrap, unwrap = ring.wrap, ring.unwrap  # looked up once
+    rewrap, from_hex = ring.rewrap, bytes.fromhex  # looked up once
     heads: dict[tuple[str, str], bytes] = {}
     fresh, old = [], []
-    for number, version, envelope, kind, text in rows:
-        secret = bytes.fromhex(text)  # record 16 | owner 16 | wrapped 60
+    for _, version, envelope, kind, text in rows:
+        secret = from_hex(text)  # id 8 | record 16 | owner 16 | wrapped 60
         head = heads.get((envelope, kind))
         if head is None:
             head = heads[envelope, kind] = middle(envelope, kind)
-        context = KEY_CONTEXT + number.to_bytes(8, "big", signed=True) + secret[:16] + head + secret[16:32]
-        fresh.append(wrap(unwrap(version, secret[32:], context), context)[1])
-        old.append(secret[32:44])
+        wrapped = secret[40:]
+        fresh.append(rewrap(version, wrapped, KEY_CONTEXT + secret[:24] + head + secret[24:40]))
+        old.append(wrapped[:12])
     return fresh, old
 
 

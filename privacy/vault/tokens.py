@@ -103,28 +103,31 @@ def _is_alive(label: str, envelope: str, record: UUID, numbers: tuple[int, int |
     return number is not None and number in numbers
 
 
+_FIND = """SELECT record, key, next_key FROM vault_token
+WHERE field = %s AND value = ANY(%s::bytea[]) ORDER BY record DESC LIMIT %s"""
+_OF_WORD = """SELECT record, k FROM vault_token, unnest(ARRAY[key, next_key]) k
+WHERE field = %s AND value = ANY(%s::bytea[]) AND k IS NOT NULL"""
+
+
 def find(blind: Blind, value: str, most: int = MOST_FOUND) -> tuple[set[UUID], set[int]]:
     """Return the ids of at most `most` records whose tokens match, and the keys those tokens belong to."""
     groups = blind.looked_up(value)
     if not groups:
         return set(), set()
-    # one word of several may be common: intersect in the key store, before the cap
-    parts = " INTERSECT ".join(
-        [
-            "SELECT record, k FROM vault_token, unnest(ARRAY[key, next_key]) k "
-            "WHERE field = %s AND value = ANY(%s) AND k IS NOT NULL"
-        ]
-        * len(groups)
-    )
-    parameters: list[Any] = []
-    for group in groups:
-        parameters += [blind.field, list(group)]
     with cursor() as cur:
-        cur.execute(f"SELECT record, k FROM ({parts}) m ORDER BY record DESC LIMIT %s", [*parameters, 2 * most])  # noqa: S608
-        records: set[UUID] = set()
-        numbers: set[int] = set()
-        for record, number in cur.fetchall():
-            if record in records or len(records) < most:
-                records.add(record)
-                numbers.add(number)
+        if len(groups) == 1:
+            cur.execute(_FIND, [blind.field, groups[0], 2 * most])
+            rows = [(record, k) for record, *both in cur.fetchall() for k in both if k is not None]
+        else:
+            # one word of several may be common: intersect in the key store, before the cap
+            parts = " INTERSECT ".join([_OF_WORD] * len(groups))
+            parameters = [part for group in groups for part in (blind.field, group)]
+            cur.execute(f"SELECT record, k FROM ({parts}) m ORDER BY record DESC LIMIT %s", [*parameters, 2 * most])  # noqa: S608
+            rows = cur.fetchall()
+    records: set[UUID] = set()
+    numbers: set[int] = set()
+    for record, number in rows:
+        if record in records or len(records) < most:
+            records.add(record)
+            numbers.add(number)
     return records, numbers

@@ -21,6 +21,7 @@ from privacy import datamap
 from privacy.gate import matrix
 from privacy.models import AccessEntry
 from privacy.vault import SealedModel
+from tests.figures import report
 from tests.journeys import doors, everybody, importing
 from tests.journeys.doors import ACTORS, House
 from tests.journeys.effects import SESSION, WITHOUT, Effect, effects
@@ -107,6 +108,7 @@ def test_each_sealed_field_of_a_person_has_a_canary(house: House) -> None:
 # Reading --------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.figure
 @pytest.mark.parametrize("name", ACTORS)
 def test_everybody_gets_at_each_url_what_the_table_says(house: House, name: str) -> None:
     bob, wrong = house.world.bob, []
@@ -124,6 +126,7 @@ def test_everybody_gets_at_each_url_what_the_table_says(house: House, name: str)
             wrong.append(f"{row.pattern}: shows {surprise} of alice's")
     assert not wrong, "\n".join(wrong)
     assert changed(before, importing.fingerprint(TRACES)) == [], "something was done by merely looking"
+    report("B5", f"addresses that answered {name} otherwise than the table says", len(wrong), n=len(TABLE), goal="0")
 
 
 def _may_read(name: str, canary: everybody.Canary, whose: str = "bob") -> bool:
@@ -176,6 +179,7 @@ def test_no_staff_page_with_bobs_record_is_alices_by_a_detour(house: House) -> N
 # Writing --------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.figure
 @pytest.mark.parametrize("name", ["alice", "anonymous"])
 def test_no_method_reaches_bobs_records_and_the_answer_is_as_for_nothing_there(house: House, name: str) -> None:
     bob, wrong, count = house.world.bob, [], 0
@@ -196,7 +200,7 @@ def test_no_method_reaches_bobs_records_and_the_answer_is_as_for_nothing_there(h
         if before != (before := importing.fingerprint(TRACES)):
             wrong.append(f"{row.pattern}: something changed")
     assert not wrong, "\n".join(wrong)
-    print(f"{count} requests by {name} at bob's records")
+    report("B5", f"requests by {name} that reached somebody else's records", len(wrong), n=count, goal="0")
 
 
 def test_who_may_change_something_does_and_nobody_else(house: House) -> None:
