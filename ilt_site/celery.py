@@ -13,6 +13,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ilt_site.settings")
 
 PR_SET_PDEATHSIG = 1
 
+_worker = 0
+
 app = Celery("ilt", task_cls="ilt_site.maintenance:WaitingTask")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
@@ -32,10 +34,19 @@ def refuse_unsafe_start(**_: Any) -> None:
         raise SystemExit(str(refusal)) from None  # an ordinary exception of a receiver would only be logged
 
 
+@worker_init.connect
+def remember_the_worker(**_: Any) -> None:
+    """Keep the worker's number for its pool processes, which are forked from it."""
+    global _worker
+    _worker = os.getpid()
+
+
 @worker_process_init.connect
 def end_with_the_worker(**_: Any) -> None:
     """Let a pool process die with its worker: a killed worker must not leave a step running beside its repeat."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != _worker:  # it died before we asked to be told
+        os._exit(1)
 
 
 @setup_logging.connect

@@ -80,8 +80,9 @@ class Site:
         beat = [*celery, "beat", "--pidfile=", "--loglevel", "WARNING"]
         worker = [*celery, "worker", "--without-gossip", "--without-mingle", "--loglevel", "WARNING"]
         self.services = [
-            Service("web", gunicorn, signal.SIGTERM, signal.SIGQUIT),
-            # The worker ends at once when the launcher is killed: an unfinished step runs again, by design.
+            # All three end at once when the launcher is killed, whatever they are at: an unfinished step runs again, an
+            # unfinished page was never answered. gunicorn's own workers look for their master and follow it.
+            Service("web", gunicorn, signal.SIGTERM, signal.SIGKILL),
             Service("worker", worker, signal.SIGTERM, signal.SIGKILL),
             Service("beat", beat, signal.SIGTERM, signal.SIGKILL),
         ]
