@@ -2,6 +2,7 @@
 
 import json
 from io import StringIO
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -14,6 +15,8 @@ from privacy import datamap
 from privacy.datamap import DataMapError, Declaration, Store
 from privacy.vault import SealedModel
 from tests import factories
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "data-map.md"
 
 
 def known_columns(alias):
@@ -156,6 +159,10 @@ def test_the_map_is_written_down_the_same_each_time():
     assert {"backups", "broker", "cache", "export files", "key store", "mail", "program logs"} <= {
         store["name"] for store in whole["stores"]
     }
+
+
+def test_the_page_in_the_documents_is_the_map_of_today():
+    call_command("data_map", "--format", "md", "--out", str(PAGE), "--check")
 
 
 def test_the_page_says_of_each_datum_how_it_is_kept(tmp_path):
