@@ -14,6 +14,7 @@ from django.db import connections
 
 from benchmarks import filling
 from benchmarks.harness import Goal, Table
+from benchmarks.profiling import explained
 from privacy import gate
 from privacy.gate.system import system
 from privacy.requests import execute, letters, services
@@ -29,12 +30,15 @@ def run() -> list[Table]:
     """Return the seconds and queries of each step."""
     for _ in filling.people(OTHERS):
         pass
-    small, customer = filling.person(), filling.person()
+    small, customer, again = filling.person(), filling.person(), filling.person()
     filling.records(small, 40)
     made = filling.records(customer, RECORDS)
+    filling.records(again, RECORDS)  # for the profile
     filling.counted()
     erased(small.subject_id)  # a worker that runs has loaded its templates and talked to the broker before
     laps = erased(customer.subject_id)
+    names = [lap[0] for lap in laps]
+    carried = sum(lap[1] for lap in laps[names.index("confirm") + 1 :])
     _, total, own, main, keys = ("", *(sum(lap[place] for lap in laps) for place in range(1, 5)))
     rows = [(name, f"{seconds:.3f}", f"{cpu:.3f}", *queries) for name, seconds, cpu, *queries in laps]
     rows.append(("**together**", f"**{total:.2f}**", f"{own:.2f}", main, keys))
@@ -52,13 +56,25 @@ def run() -> list[Table]:
             ),
             goals=(
                 Goal(
-                    "S5",
-                    "erasure of a person with 1,000 records, from filing to the closed file: 2 s or less",
+                    "S5 carried out",
+                    f"erasure of a person with {RECORDS:,} records, from the confirmation to the closed file: 2 s or less",
                     2.0,
-                    total,
-                    f"{total:.1f} s",
-                    why="the plan is made three times (to show it, when it is confirmed, before it is carried out), each time from "
-                    "all records, and each record has a line in the audit log",
+                    carried,
+                    f"{carried:.1f} s",
+                    why="Each record has a line in the audit log and one in the ledger of keys.",
+                ),
+                explained(
+                    Goal(
+                        "S5 whole",
+                        "the same with filing, planning and confirming: 2 s or less",
+                        2.0,
+                        total,
+                        f"{total:.1f} s",
+                        why="The plan is made three times (to show it, when it is confirmed, before it is carried out), each time "
+                        "from all records; a code for the person is hashed as a password is.",
+                    ),
+                    lambda: erased(again.subject_id),
+                    repeat=False,
                 ),
             ),
         )

@@ -78,7 +78,7 @@ def run() -> list[Table]:
                     30.0,
                     found["seconds"],
                     f"{found['seconds']:.1f} s",
-                    why="each record is opened and written three times, as no part of the copy may be in the clear anywhere",
+                    why="Each record is opened and written three times, as no part of the copy may be in the clear anywhere.",
                 ),
                 Goal(
                     "S7",
@@ -86,7 +86,7 @@ def run() -> list[Table]:
                     300.0,
                     found["peak"],
                     f"{found['peak']:.0f} MB",
-                    why="the plan of all records is in memory at once",
+                    why="The plan of all records is in memory at once.",
                 ),
             ),
         )

@@ -17,6 +17,7 @@ from django.test.utils import CaptureQueriesContext
 
 from benchmarks import filling
 from benchmarks.harness import Goal, Table, interleaved, percentile, rounds
+from benchmarks.profiling import explained
 from privacy import gate
 from privacy.requests import execute, services
 from privacy.requests.models import Channel, Request
@@ -46,7 +47,18 @@ def run() -> list[Table]:
         calls |= {f"{page.name}, plain": _get(browsers[page.who], page.plain) for page in pages if page.plain}
         counts = {name: _queries(call) for name, call in calls.items()}
         timings = interleaved(calls, rounds=rounds(ROUNDS))
-    rows, slowest = [], 0.0
+        last = max(pages, key=lambda page: timings[page.name].median).name
+        slowest = 1000 * timings[last].median
+        goal = Goal(
+            "S1",
+            "every page under 100 ms at the median",
+            100.0,
+            slowest,
+            f"{slowest:.0f} ms for {last}",
+            why=f"{last} shows everything at once and decides about each record.",
+        )
+        goal = explained(goal, calls[last])
+    rows = []
     for page in pages:
         for name in (page.name, f"{page.name}, plain"):
             if name not in timings:
@@ -54,7 +66,6 @@ def run() -> list[Table]:
             seconds = timings[name].seconds
             beside = timings[page.name].ratio(timings[f"{page.name}, plain"]) if page.plain else 0.0
             ratio = ("1" if name != page.name else f"{beside:.2f}") if page.plain else "–"
-            slowest = max(slowest, statistics.median(seconds))
             rows.append(
                 (
                     page.name if name == page.name else "… on plain columns",
@@ -83,16 +94,7 @@ def run() -> list[Table]:
                 "that ratio. The other pages have no plain twin: home and login read no record, and what we hold, openings, "
                 "requests and search exist because of what the product does.",
             ),
-            goals=(
-                Goal(
-                    "S1",
-                    "every page under 100 ms at the median",
-                    100.0,
-                    1000 * slowest,
-                    f"{1000 * slowest:.0f} ms for the slowest",
-                    why="the page does too much work for one process of this machine",
-                ),
-            ),
+            goals=(goal,),
         )
     ]
 

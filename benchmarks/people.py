@@ -20,6 +20,7 @@ from accounts.models import Customer
 from benchmarks import filling
 from benchmarks.harness import Goal, Table, percentile, rounds
 from benchmarks.pages import BACKEND
+from benchmarks.profiling import explained
 
 PEOPLE = int(os.environ.get("ILT_BENCH_PEOPLE", 200_000))
 SEARCHES = 100
@@ -73,7 +74,8 @@ def _searches(browser: Client, numbers: Sequence[str], filled_in: float) -> Tabl
         rows[2 * at] = (*rows[2 * at][:3], main, keys)
     p95 = {name: 1000 * percentile(seconds, 0.95) for name, seconds in found.items()}
     by_email = p95["E-mail: search and list"]
-    by_name = max(value for name, value in p95.items() if "name" in name and "list" in name)
+    slowest = max((name for name in p95 if "name" in name and "list" in name), key=lambda name: p95[name])
+    by_name = p95[slowest]
     return Table(
         f"Search among {PEOPLE:,} customers",
         ("what is typed", "p50, ms", "p95, ms", "queries", "of keys"),
@@ -88,12 +90,25 @@ def _searches(browser: Client, numbers: Sequence[str], filled_in: float) -> Tabl
             "dozen tokens.",
         ),
         goals=(
-            Goal("S2", "search by e-mail among 200,000: p95 150 ms or less", 150, by_email, f"{by_email:.0f} ms",
-                 why="search and list together take longer on this machine"),
-            Goal("S3", "search by the beginning of a name among 200,000: p95 150 ms or less", 150, by_name,
-                 f"{by_name:.0f} ms for the slowest kind", why="the list that follows is most of it"),
+            explained(
+                Goal(
+                    "S2", f"search by e-mail among {PEOPLE:,}: p95 150 ms or less", 150, by_email, f"{by_email:.0f} ms"
+                ),
+                lambda: _search(browser, questions["E-mail"][0]),
+            ),
+            explained(
+                Goal(
+                    "S3",
+                    f"search by the beginning of a name among {PEOPLE:,}: p95 150 ms or less",
+                    150,
+                    by_name,
+                    f"{by_name:.0f} ms for the slowest kind",
+                    why="The list of what was found is most of it.",
+                ),
+                lambda: _search(browser, questions[slowest.split(":")[0]][0]),
+            ),
         ),
-    )  # fmt: skip
+    )
 
 
 def _lists(browser: Client) -> Table:
@@ -120,7 +135,7 @@ def _lists(browser: Client) -> Table:
                 0.0,
                 float(not is_constant) + abs(counts[100][1] - 1),
                 f"{counts[100][0]} queries and {counts[100][1]} for keys, {'' if is_constant else 'not '}constant",
-                why="another page element asks the key store as well",
+                why="Something else on the page asks the key store as well.",
             ),
         ),
     )

@@ -83,7 +83,7 @@ def run() -> list[Table]:
                     2.0,
                     costs[-1] / costs[0],
                     f"{costs[-1] / costs[0]:.2f} times",
-                    why="what is found or ended depends on the size of the table",
+                    why="What is found or ended depends on the size of the table.",
                 ),
             ),
         )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from django.db import connection
 
-from benchmarks import harness, report
+from benchmarks import harness, profiling, report
 from benchmarks.harness import Goal, Table, Timing
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -75,3 +77,28 @@ def test_a_name_that_is_no_section_is_refused_in_one_sentence() -> None:
         check=False,
     )
     assert (found.returncode, found.stderr) == (2, "benchmarks/run: there is no section named nonsense.\n")
+
+
+def test_a_wait_for_the_database_is_counted_in_full_and_the_rest_where_it_is_spent(db: None) -> None:
+    def half_waiting() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(0.2)")
+        end = time.perf_counter() + 0.2
+        while time.perf_counter() < end:
+            pass
+
+    found = profiling.shares(half_waiting, repeat=False)
+    assert set(found) <= {profiling.DATABASES, profiling.REST, "the rest of Django"}
+    assert 0.25 < found[profiling.DATABASES] < 0.75
+    assert sum(found.values()) == pytest.approx(1)
+
+
+def test_a_missed_goal_says_where_the_time_goes_and_a_met_one_is_not_run_again() -> None:
+    def never() -> None:
+        raise AssertionError
+
+    met = Goal("G3", "at most 1.1×", 1.1, 1.0, "1.00×")
+    assert profiling.explained(met, never) is met
+    missed = Goal("G3", "at most 1.1×", 1.1, 2.0, "2.00×", why="The keys.")
+    said = profiling.explained(missed, lambda: time.sleep(0.05), repeat=False).why
+    assert said == "The keys. Sampled: 100 % the rest."

@@ -33,7 +33,7 @@ from privacy.retention import holds
 from privacy.retention.verdict import Verdict
 from privacy.subjects import Subject
 
-BATCH = 200
+BATCH = 500
 
 
 @dataclass
