@@ -8,6 +8,15 @@ from uuid import UUID
 
 Kind = Literal["customer", "staff", "task", "operator", "anonymous"]
 
+# How a person reads it, in the record of who opened their data.
+KINDS: list[tuple[Kind, str]] = [
+    ("customer", "a signed-in customer"),
+    ("staff", "our staff"),
+    ("task", "one of our programs"),
+    ("operator", "whoever runs our server"),
+    ("anonymous", "somebody not signed in"),
+]
+
 STAFF_ROLES = frozenset({"sales", "service", "accounting", "privacy"})
 
 

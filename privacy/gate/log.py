@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db import models
 
 from privacy import cards
-from privacy.gate.actor import Actor
+from privacy.gate.actor import KINDS, Actor
 
 
 class AccessEntryQuerySet(models.QuerySet["AccessEntry"]):
@@ -30,7 +30,7 @@ class AccessEntry(models.Model):
     # Plain numbers, no foreign keys: a row must be writable whatever has become of the subject or the user.
     subject_id = models.UUIDField(null=True)
     company_id = models.UUIDField(null=True)
-    actor_kind = models.CharField(max_length=20)
+    actor_kind = models.CharField("by", max_length=20, choices=KINDS)
     actor_id = models.CharField(max_length=64, blank=True)
     role = models.CharField(max_length=100)
     purpose = models.CharField(max_length=60)

@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models import Q
 
 from privacy import cards, vault
+from privacy.gate.actor import KINDS
 
 
 class State(models.TextChoices):
@@ -201,7 +202,7 @@ class RequestEvent(models.Model):
     kind = models.CharField(max_length=40)
     state = models.CharField(max_length=20, choices=State.choices)
     step = models.CharField(max_length=40, blank=True, default="")
-    actor_kind = models.CharField(max_length=20)
+    actor_kind = models.CharField("by", max_length=20, choices=KINDS)
     actor_id = models.CharField(max_length=64, blank=True, default="")
     detail = models.JSONField(default=dict, blank=True)
 
