@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any, ClassVar
 
@@ -236,9 +237,9 @@ class ClaimReviewAdmin(WorkAdmin):
         claim.decide(record, accept=name == "accept", actor=actor, now=now)
         return "The login is linked to the customer." if name == "accept" else "The claim is refused."
 
-    def work_list(self, actor: Actor, today: date) -> WorkList | None:
+    def work_lists(self, actor: Actor, today: date) -> Iterable[WorkList]:
         if not actor.roles & self.readers:
-            return None
+            return []
         waiting = ClaimReview.objects.filter(outcome=ClaimReview.Outcome.OPEN).select_related("customer")
         tasks = [
             Task(
@@ -248,4 +249,4 @@ class ClaimReviewAdmin(WorkAdmin):
             )
             for one in waiting.order_by("opened_at")[:SHOWN_ON_FRONT_PAGE]
         ]
-        return WorkList("Claimed addresses", self.url_of_list(), tasks, waiting.count())
+        return [WorkList("Claimed addresses", self.url_of_list(), tasks, waiting.count())]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any, ClassVar
 
@@ -11,9 +12,9 @@ from django.http import HttpRequest
 
 from accounts.models import Company, Customer
 from orders import services
-from orders.models import Order, Payment, Product
+from orders.models import Invoice, Order, Payment, Product
 from privacy.admin.records import RecordAdmin
-from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Rows, Step, Task, WorkList, amount, date_input
+from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Rows, Step, Task, WorkList, amount, date_input, due
 from privacy.gate import Actor
 
 
@@ -21,7 +22,7 @@ from privacy.gate import Actor
 class ProductAdmin(admin.ModelAdmin):
     """The price list: no personal data; kept by sales."""
 
-    list_display = ("sku", "name", "kind", "price", "is_active")
+    list_display = ("sku", "name", "kind", amount("price", "Price"), "is_active")
     list_filter = ("kind", "is_active")
     search_fields = ("sku", "name")
     actions = None
@@ -88,10 +89,23 @@ PARTS = {
 LABELS = {f"{group}_{part}": title for group in ("invoice", "ship") for part, title in PARTS.items()}
 
 
+class PaymentDue(admin.SimpleListFilter):
+    """Orders whose invoice is not paid yet."""
+
+    title = "payment"
+    parameter_name = "payment"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("due", "Not paid yet")]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        return queryset.unpaid() if self.value() == "due" else queryset
+
+
 @admin.register(Order)
 class OrderAdmin(RecordAdmin):
     list_display = ("number", "state", "placed_on", "shipped_on", "invoice_name", "invoice_company", TOTAL)
-    list_filter = ("state", "channel")
+    list_filter = ("state", PaymentDue, "channel")
     ordering = ("-placed_on", "-number")
     columns = ("number",)
     through = (("customer", Customer), ("company", Company))
@@ -158,10 +172,20 @@ class OrderAdmin(RecordAdmin):
                 services.cancel(record, actor=actor, now=now)
                 return f"Order {record.number} is cancelled."
 
-    def work_list(self, actor: Actor, today: date) -> WorkList | None:
-        if "sales" not in actor.roles:
-            return None
-        waiting = Order.objects.open()
-        first = waiting.order_by("placed_on", "number")[:SHOWN_ON_FRONT_PAGE]
-        tasks = [Task(self.url_of(one), f"Order {one.number}", f"placed {one.placed_on:%-d %B %Y}") for one in first]
-        return WorkList("Orders to be shipped, oldest first", self.url_of_list(), tasks, waiting.count())
+    def work_lists(self, actor: Actor, today: date) -> Iterable[WorkList]:
+        if "sales" in actor.roles:
+            waiting = Order.objects.open()
+            first = waiting.order_by("placed_on", "number")[:SHOWN_ON_FRONT_PAGE]
+            tasks = [
+                Task(self.url_of(one), f"Order {one.number}", f"placed {one.placed_on:%-d %B %Y}") for one in first
+            ]
+            url = f"{self.url_of_list()}?state__exact={Order.State.PLACED}"
+            yield WorkList("Orders to be shipped, oldest first", url, tasks, waiting.count())
+        if "accounting" in actor.roles:
+            unpaid = Invoice.objects.unpaid()
+            tasks = []
+            for one in unpaid.select_related("order").order_by("due_on", "number")[:SHOWN_ON_FRONT_PAGE]:
+                when, is_late = due(one.due_on, today)
+                tasks.append(Task(self.url_of(one.order), f"Invoice {one.number}", f"due {when}", is_late))
+            url = f"{self.url_of_list()}?payment=due"
+            yield WorkList("Unpaid invoices, by due date", url, tasks, unpaid.count())

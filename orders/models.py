@@ -244,6 +244,12 @@ class OrderLine(models.Model):
         return self.quantity * self.unit_price
 
 
+class InvoiceQuerySet(models.QuerySet["Invoice"]):
+    def unpaid(self) -> Self:
+        """Return the invoices whose payment is still due."""
+        return self.filter(paid_on__isnull=True).exclude(order__state=Order.State.CANCELLED)
+
+
 class Invoice(models.Model):
     """The issued document. What it prints about the person stands sealed in its order."""
 
@@ -254,11 +260,14 @@ class Invoice(models.Model):
     paid_on = models.DateField(null=True, blank=True)
     total = Money()
 
+    objects = InvoiceQuerySet.as_manager()
+
     class Meta:
         ordering = ["-issued_on", "-number"]
         constraints = [
             models.CheckConstraint(condition=Q(due_on__gte=models.F("issued_on")), name="invoice_due_after_issued")
         ]
+        indexes = [models.Index(fields=["due_on", "number"], condition=Q(paid_on__isnull=True), name="invoice_unpaid")]
 
     def __str__(self) -> str:
         return f"Invoice {self.number}"

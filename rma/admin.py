@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any, ClassVar
 
@@ -98,9 +99,9 @@ class RMAAdmin(RecordAdmin):
         services.transition(record, name, actor=actor, now=now, reason=data["reason"], quote=data.get("quote"))
         return f"{record.number}: {RMA.State(name).label.lower()}."
 
-    def work_list(self, actor: Actor, today: date) -> WorkList | None:
+    def work_lists(self, actor: Actor, today: date) -> Iterable[WorkList]:
         if "service" not in actor.roles:
-            return None
+            return []
         waiting = RMA.objects.open()
         first = waiting.order_by("opened_on", "number")[:SHOWN_ON_FRONT_PAGE]
         tasks = [
@@ -111,4 +112,4 @@ class RMAAdmin(RecordAdmin):
             )
             for one in first
         ]
-        return WorkList("Open returns, oldest first", self.url_of_list(), tasks, waiting.count())
+        return [WorkList("Open returns, oldest first", self.url_of_list(), tasks, waiting.count())]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timedelta
 from typing import Any, ClassVar
 
@@ -268,9 +268,9 @@ class RequestAdmin(RecordAdmin):
 
     # The front page ------------------------------------------------------------------------------------------------
 
-    def work_list(self, actor: Actor, today: date) -> WorkList | None:
+    def work_lists(self, actor: Actor, today: date) -> Iterable[WorkList]:
         if "privacy" not in actor.roles:
-            return None
+            return []
         # Parked ones first: nothing moves them but a person.
         waiting = Request.objects.filter(state__in=OPEN_STATES)
         first = sorted(
@@ -285,7 +285,7 @@ class RequestAdmin(RecordAdmin):
             when, is_late = due(one.due_on, today)
             text = f"{one.reference}: {one.get_kind_display()}, {one.get_state_display()}"
             tasks.append(Task(self.url_of(one), text, f"due {when}", is_late))
-        return WorkList("Requests, by due date", self.url_of_list(), tasks, waiting.count())
+        return [WorkList("Requests, by due date", self.url_of_list(), tasks, waiting.count())]
 
 
 def _today() -> date:

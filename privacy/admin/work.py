@@ -7,7 +7,7 @@ every change is a step: one page, one POST, one call of a service.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -325,9 +325,9 @@ class WorkAdmin(admin.ModelAdmin):
 
     # The front page ----------------------------------------------------------------------------------------------
 
-    def work_list(self, actor: Actor, today: date) -> WorkList | None:
-        """Return what waits here for this actor, None when it is not this actor's work."""
-        return None
+    def work_lists(self, actor: Actor, today: date) -> Iterable[WorkList]:
+        """Return what waits here for this actor: a list, perhaps empty, for each kind of work that is this actor's."""
+        return ()
 
 
 def date_input() -> forms.DateInput:

@@ -53,7 +53,7 @@ class Hold(models.Model):
         indexes = [models.Index(fields=["record_id"], condition=Q(lifted_at__isnull=True), name="hold_in_force")]
 
     def __str__(self) -> str:
-        return f"hold on {self.label}, {self.get_reason_display()}"
+        return f"hold: {self.get_reason_display()}"
 
     @property
     def is_in_force(self) -> bool:

@@ -23,8 +23,8 @@ def worker() -> Actor:
 def work_lists() -> list[WorkList]:
     """Return what waits for who is at work, app by app."""
     actor, today = acting(), assessment.today(timezone.now())
-    lists = [one.work_list(actor, today) for one in admin.site._registry.values() if isinstance(one, WorkAdmin)]
-    return [one for one in lists if one is not None]
+    ours = [one for one in admin.site._registry.values() if isinstance(one, WorkAdmin)]
+    return [found for one in ours for found in one.work_lists(actor, today)]
 
 
 @register.filter

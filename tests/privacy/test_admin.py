@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import date
 from itertools import count
 from typing import Any
 
@@ -617,6 +618,23 @@ def test_the_front_page_shows_each_role_its_own_work(alice: Customer) -> None:
                 assert not any(part in shown[other] for other in ROLES if other != role)
     assert "Archer" not in "".join(shown.values()) and not AccessEntry.objects.exists()
     assert "tasks" not in at_work("privacy", "sales", acknowledged=False).get("/admin/").text
+
+
+def test_accounting_sees_which_invoices_are_not_paid_and_how_late_they_are(alice: Customer) -> None:
+    late = an_order(alice, date(2026, 9, 1), invoiced=date(2026, 9, 2), shipped=date(2026, 9, 3))
+    for paid in (None, date(2026, 11, 10)):
+        an_order(alice, date(2026, 11, 1), invoiced=date(2026, 11, 2), shipped=date(2026, 11, 3), paid=paid)
+    erin = at_work("accounting")
+    shown = erin.get("/admin/").text
+    assert f"Invoice {late.invoices.get().number}" in shown and "due 2 October 2026, overdue by 49 days" in shown
+    assert shown.count(">Invoice INV-") == 2 and "Nothing waits" not in shown
+    assert "2 orders" in erin.get(f"{the_list(ORDER)}?payment=due").text
+    assert "Unpaid invoices" not in at_work("service").get("/admin/").text
+    assert "Nothing waits." in at_work("sales").get("/admin/").text
+
+
+def test_who_has_no_work_list_is_told_so() -> None:
+    assert "No work list belongs to your role" in at_work("sales", acknowledged=False).get("/admin/").text
 
 
 def test_what_is_overdue_is_said_in_words(alice: Customer) -> None:
