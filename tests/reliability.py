@@ -163,9 +163,9 @@ def _summary(figures: Sequence[Mapping[str, Any]]) -> list[str]:
     return [f"{len(figures)} figures, {missed} of them beside their goal.{without}"]
 
 
-def outcome_of(junit: str) -> list[str]:
-    """Return in words what a run of pytest came to, from its JUnit file: the counts, and each failure by name."""
-    cases = list(ET.fromstring(junit).iter("testcase"))
+def outcome_of(*junit: str) -> list[str]:
+    """Return in words what runs of pytest came to, from their JUnit files: the counts, and each failure by name."""
+    cases = [case for one in junit for case in ET.fromstring(one).iter("testcase")]
     bad = [one for one in cases if one.find("failure") is not None or one.find("error") is not None]
     skipped = sum(one.find("skipped") is not None for one in cases)
     lines = [f"Tests: {len(cases) - len(bad) - skipped} passed, {len(bad)} failed, {skipped} skipped."]
@@ -203,16 +203,17 @@ def _postgres() -> str:
     return f"PostgreSQL {said.split()[2]}"
 
 
-def main(figures: str, junit: str) -> int:
-    """Write the document from both files; returns 0, or 1 when a test failed, a figure is missing or beside its goal."""
+def main(figures: str, *junit: str) -> int:
+    """Write the document from the files of all runs; returns 0, or 1 when a test failed, a figure is missing or beside its goal."""
     path = Path(figures)
     rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-    report = Path(junit)
-    outcome = outcome_of(report.read_text()) if report.exists() else ["Tests: the run was broken off."]
+    reports = [Path(one) for one in junit]
+    is_whole = all(one.exists() for one in reports)
+    outcome = outcome_of(*(one.read_text() for one in reports)) if is_whole else ["Tests: a run was broken off."]
     is_full = bool(os.environ.get("ILT_FULL"))
     DOCUMENT.write_text(document(rows, machine=machine(datetime.now(UTC)), outcome=outcome, is_full=is_full))
     print(f"{DOCUMENT}: {_summary(rows)[0]}")
-    is_good = len(outcome) == 1 and report.exists() and not set(TESTS) - {row["test"] for row in rows}
+    is_good = len(outcome) == 1 and is_whole and not set(TESTS) - {row["test"] for row in rows}
     return 0 if is_good and all(met(row["value"], row["goal"]) is not False for row in rows) else 1
 
 
