@@ -29,7 +29,7 @@ _LOCK = 0x696C745F61756469  # "ilt_audi"
 
 _UNSEALED = """
     SELECT e.id FROM privacy_auditevent e
-    WHERE e.xid >= %s::xid8
+    WHERE e.id > %s AND e.xid >= %s::xid8
       AND (e.xid < pg_snapshot_xmin(pg_current_snapshot()) OR e.xid >= %s::xid8)
       AND NOT EXISTS (SELECT 1 FROM privacy_auditlink l WHERE l.event_id = e.id)
     ORDER BY e.id
@@ -40,33 +40,39 @@ _UNSEALED = """
 def seal(*, now: datetime) -> int:
     """Chain the events whose transactions are over; return how many. Another sealer at work: returns 0.
 
-    One batch per transaction, until nothing is left.
+    One batch per transaction, until nothing is left. After a full batch the next looks only behind its last event, so that
+    a long backlog is not read again for each; at the end one look goes over all, for what was committed meanwhile.
     """
-    total = 0
+    total = after = 0
     while True:
         with transaction.atomic():
-            count = _seal_batch(now)
-        total += count
-        if count < BATCH:
+            numbers = _seal_batch(now, after)
+        total += len(numbers)
+        if len(numbers) == BATCH:
+            after = numbers[-1]
+        elif after:
+            after = 0
+        else:
             return total
 
 
-def _seal_batch(now: datetime) -> int:
+def _seal_batch(now: datetime, after: int) -> list[int]:
+    """Chain the next events with numbers above `after`, and return their numbers, in order."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK])
         if not cursor.fetchone()[0]:
-            return 0
+            return []
         cursor.execute("SELECT pg_snapshot_xmin(s)::text, pg_snapshot_xmax(s)::text FROM pg_current_snapshot() s")
         xmin, xmax = (int(value) for value in cursor.fetchone())
         head = AuditLink.objects.order_by("-position").first()
         # Numbers above today's can only come from another cluster (a restored dump): look at all of them.
         floor = head.horizon if head is not None and head.horizon <= xmax else 0
-        cursor.execute(_UNSEALED, [str(floor), str(max(xmax, _own_transaction(cursor) + 1)), BATCH])
-        numbers = [row[0] for row in cursor.fetchall()]
+        cursor.execute(_UNSEALED, [after, str(floor), str(max(xmax, _own_transaction(cursor) + 1)), BATCH])
+        numbers: list[int] = [row[0] for row in cursor.fetchall()]
     events = AuditEvent.objects.filter(pk__in=numbers).order_by("pk")
     position, before = (head.position, head.chain_hash) if head else (0, encoding.GENESIS)
-    # A full batch may have left older ones behind; the next one looks from the same floor.
-    horizon = xmin if len(numbers) < BATCH else floor
+    # A full batch, or one that did not look at all, may have left some behind; the next one looks from the same floor.
+    horizon = xmin if len(numbers) < BATCH and not after else floor
     links = []
     for event in events.iterator(chunk_size=1000):
         position += 1
@@ -76,7 +82,7 @@ def _seal_batch(now: datetime) -> int:
         link.chain_hash = before = encoding.chain_hash(before, link)
         links.append(link)
     AuditLink.objects.bulk_create(links, batch_size=1000)
-    return len(links)
+    return numbers
 
 
 def _row_hash(event: AuditEvent) -> str:

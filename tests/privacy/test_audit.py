@@ -168,6 +168,28 @@ def test_a_large_backlog_is_sealed_in_batches(monkeypatch):
     assert audit.verify(now=LATER).is_intact
 
 
+def test_an_event_with_an_earlier_number_that_is_committed_amid_a_backlog_is_sealed_in_the_same_run(monkeypatch):
+    monkeypatch.setattr(seals, "BATCH", 4)
+    happen(1)  # its number is taken below, before all others
+    happen(10)
+    first, *_, last = AuditEvent.objects.order_by("pk").values_list("pk", flat=True)
+    as_superuser(f"DELETE FROM privacy_auditevent WHERE id = {first}")
+    real, looks = seals._seal_batch, []
+
+    def and_then_it_comes(now, after):
+        looks.append(after)
+        numbers = real(now, after)
+        if len(looks) == 1:
+            happen(1)
+            as_superuser(f"UPDATE privacy_auditevent SET id = {first} WHERE id > {last}")
+        return numbers
+
+    monkeypatch.setattr(seals, "_seal_batch", and_then_it_comes)
+    assert audit.seal(now=NOW) == 11
+    assert looks == [0, first + 4, first + 8, 0]
+    assert audit.verify(now=LATER).is_intact
+
+
 def test_a_checkpoint_is_written_once_for_each_head():
     assert audit.checkpoint(now=NOW) is None
     happen(1)
