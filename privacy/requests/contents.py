@@ -25,7 +25,7 @@ from privacy.retention.verdict import Verdict
 
 CHUNK = 200
 # OWASP: a leading = + - @ tab or CR makes a formula; a full-width sign is folded, and a blank before it skipped, by some.
-_FORMULA = re.compile("[\t\r\n]|[\\s\u00a0\ufeff\u200b]*[=+\\-@＝＋－＠]")
+_FORMULA = re.compile("\\A(?:[\t\r\n]|[\\s\u00a0\ufeff\u200b]*[=+\\-@＝＋－＠])")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _TECHNICAL = frozenset({"password", "session_data", "session_key"})
 
