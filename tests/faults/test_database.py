@@ -151,7 +151,12 @@ def test_f6_postgresql_restarted_amid_a_sweep_leaves_no_half_step_and_the_web_co
         for thread in threads:
             thread.join(CEILING)
     assert broken_off > 0
-    assert sites.pool(site, "gunicorn") == web
+    # A process that has answered its five thousand requests is exchanged, and says so: that is no crash.
+    exchanged = (site.folder / "logs" / "web.log").read_text().count("Autorestarting worker")
+    now = sites.pool(site, "gunicorn")
+    assert (now[0], len(now)) == (web[0], len(web))
+    restarted = max(len(set(web) - set(now)) - exchanged, 0)
+    assert restarted == 0
     assert [line for client in clients for line in client.wrong] == []
 
     until(lambda: nothing_due(site), lambda: "the sweeps do not come to an end")
@@ -175,7 +180,7 @@ def test_f6_postgresql_restarted_amid_a_sweep_leaves_no_half_step_and_the_web_co
     )
     report("F6", "bare 500s, broken connections, people signed out", 0, n=statuses.total(), goal="0")
     report("F6", "pages that said 503 in words", statuses[503], n=statuses.total(), goal="counted")
-    report("F6", "web processes started again", 0, n=rounds, goal="0")
+    report("F6", "web processes started again", restarted, n=rounds, goal="0")
     report("F6", "p95 from the order to restart to the first page", p95(back), unit="s", n=rounds, goal="≤ 3 s")
 
 
