@@ -57,7 +57,7 @@ def seal(*, now: datetime) -> int:
 
 
 def _seal_batch(now: datetime, after: int) -> list[int]:
-    """Chain the next events with numbers above `after`, and return their numbers, in order."""
+    """Chain the next events and return their numbers, in order: all that are left, or BATCH of those above `after`."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK])
         if not cursor.fetchone()[0]:
@@ -69,10 +69,12 @@ def _seal_batch(now: datetime, after: int) -> list[int]:
         floor = head.horizon if head is not None and head.horizon <= xmax else 0
         cursor.execute(_UNSEALED, [after, str(floor), str(max(xmax, _own_transaction(cursor) + 1)), BATCH])
         numbers: list[int] = [row[0] for row in cursor.fetchall()]
+    if after and len(numbers) < BATCH:
+        return []  # the rest is taken by a look over all, which may move the floor
     events = AuditEvent.objects.filter(pk__in=numbers).order_by("pk")
     position, before = (head.position, head.chain_hash) if head else (0, encoding.GENESIS)
-    # A full batch, or one that did not look at all, may have left some behind; the next one looks from the same floor.
-    horizon = xmin if len(numbers) < BATCH and not after else floor
+    # A full batch may have left older ones behind; the next one looks from the same floor.
+    horizon = xmin if len(numbers) < BATCH else floor
     links = []
     for event in events.iterator(chunk_size=1000):
         position += 1

@@ -187,6 +187,8 @@ def test_an_event_with_an_earlier_number_that_is_committed_amid_a_backlog_is_sea
     monkeypatch.setattr(seals, "_seal_batch", and_then_it_comes)
     assert audit.seal(now=NOW) == 11
     assert looks == [0, first + 4, first + 8, 0]
+    newest = AuditLink.objects.latest("position")
+    assert newest.horizon > AuditLink.objects.earliest("position").horizon, "the next run need not read all this again"
     assert audit.verify(now=LATER).is_intact
 
 
