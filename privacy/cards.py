@@ -12,8 +12,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
-from typing import NamedTuple
+from itertools import accumulate
 
 from django.core.exceptions import ValidationError
 from stdnum import iban
@@ -54,11 +53,11 @@ RANGES: tuple[tuple[str, str, frozenset[int]], ...] = (
     ("6759", "6763", frozenset(range(13, 20))),
 )
 SHORTEST, LONGEST = 13, 19
-_DOUBLED = dict(
-    zip("0123456789", (0, 2, 4, 6, 8, 1, 3, 5, 7, 9), strict=True)
-).__getitem__  # the cross sum of twice a digit
+_VALUES = bytes.maketrans(b"0123456789", bytes(range(10)))
+_DOUBLED = bytes.maketrans(b"0123456789", bytes((0, 2, 4, 6, 8, 1, 3, 5, 7, 9)))  # the cross sum of twice a digit
 
 _GROUP = re.compile(r"\d+")
+_NEWLINE = re.compile(r"[\r\n]")
 # Thirteen digits and more with at most three separators between them: nothing shorter can be a card number.
 _CHAIN = re.compile(r"\d(?:[\W_]{0,3}\d){12,}")
 _IBAN = re.compile(r"(?<![^\W_])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![^\W_])")
@@ -83,13 +82,6 @@ class Found:
     end: int
 
 
-class _Group(NamedTuple):
-    digits: str
-    start: int
-    end: int
-    after_newline: bool
-
-
 def find(text: str, kinds: frozenset[str] = ALL) -> list[Found]:
     """Return where card numbers, security codes and SSNs stand in `text`, in order, without overlaps (P22).
 
@@ -100,7 +92,7 @@ def find(text: str, kinds: frozenset[str] = ALL) -> list[Found]:
         return []
     plain = _with_plain_digits(text)
     found: list[Found] = []
-    if CARD in kinds:
+    if CARD in kinds and _CHAIN.search(plain):
         found += _cards(_without_ibans(plain))
     if SECURITY_CODE in kinds:
         found += [Found(SECURITY_CODE, *match.span(1)) for match in _SECURITY_CODE.finditer(plain)]
@@ -180,86 +172,83 @@ def _without_ibans(text: str) -> str:
 
 
 def _cards(text: str) -> Iterator[Found]:
-    for chain in _chains(text):
-        breaks = sum(group.after_newline for group in chain)
-        start = 0
-        while start < len(chain):
-            length = _card_from(chain, start, breaks)
-            if length:
-                yield Found(CARD, chain[start].start, chain[start + length - 1].end)
-            start += length or 1
-
-
-def _chains(text: str) -> Iterator[list[_Group]]:
-    """Yield groups of digits that at most three separators part: whatever might be read as one number."""
     for whole in _CHAIN.finditer(text):
-        chain: list[_Group] = []
-        end = whole.start()
-        for match in _GROUP.finditer(text, *whole.span()):
-            start, stop = match.span()
-            between = text[end:start]
-            chain.append(_Group(match[0], start, stop, between != " " and ("\n" in between or "\r" in between)))
-            end = stop
-        yield chain
+        chain = _Chain(text, *whole.span())
+        for first, last in chain.cards():
+            yield Found(CARD, chain.starts[first], chain.starts[last] + chain.sizes[last])
 
 
-def _card_from(chain: list[_Group], start: int, breaks: int) -> int:
-    """Return how many groups from `start` on make a card number, the longest such; 0 when none do.
+class _Chain:
+    """Groups of digits that at most three separators part: whatever might be read as one number.
 
-    `breaks` is the number of line breaks in the whole chain.
+    A text may be one chain of ten thousand groups, and each of them may begin a card number. So what is asked for at
+    every group is prepared once: where a group's digits stand among all digits, and Luhn's sums up to there.
     """
-    opening = chain[start].digits
-    small_allowed = len(chain) <= LONGEST  # see _has_card_shape: small groups count only when they are the whole chain
-    if (
-        len(opening) < 4
-        and not small_allowed
-        and not (breaks and any(group.after_newline for group in chain[start + 1 : start + 4]))
-    ):
-        return 0
-    ranges = _ranges_of((opening if len(opening) > 1 else "".join(one.digits for one in chain[start : start + 4]))[:2])
-    digits, best = "", 0
-    for end in range(start, len(chain) if ranges else start):
-        group = chain[end].digits
-        if len(group) + len(digits) > LONGEST:
-            break
-        digits += group
-        if (
-            len(digits) >= SHORTEST
-            and _has_check_digit(digits)
-            and any(low <= digits[: len(low)] <= high and len(digits) in lengths for low, high, lengths in ranges)
-            and _is_laid_out(chain, start, end + 1, breaks)
-        ):
-            best = end + 1 - start
-    return best
+
+    def __init__(self, text: str, start: int, end: int) -> None:
+        """Take the groups of digits that stand between two places of `text`."""
+        groups = _GROUP.findall(text, start, end)
+        self.starts = [match.start() for match in _GROUP.finditer(text, start, end)]
+        self.sizes = list(map(len, groups))
+        self.digits = "".join(groups)
+        self.offsets = [0, *accumulate(self.sizes)]
+        self.newlines = set(self._after_newlines(text)) if _NEWLINE.search(text, start, end) else set()
+        # By the parity of a number's last place: from it on every second digit counts as the cross sum of its double.
+        digits = bytearray(self.digits, "ascii")
+        plain, doubled = digits.translate(_VALUES), digits.translate(_DOUBLED)
+        plain[1::2], doubled[1::2] = doubled[1::2], plain[1::2]
+        self.luhn = [0, *accumulate(plain)], [0, *accumulate(doubled)]
+
+    def _after_newlines(self, text: str) -> Iterator[int]:
+        """Yield the places of the groups that a line break parts from the one before."""
+        for place, start in enumerate(self.starts[1:], 1):
+            if _NEWLINE.search(text, self.starts[place - 1] + self.sizes[place - 1], start):
+                yield place
+
+    def cards(self) -> Iterator[tuple[int, int]]:
+        """Yield the first and last group of each card number; from each group on the longest."""
+        offsets, groups, luhn = self.offsets, len(self.sizes), self.luhn
+        may_be_small = groups <= LONGEST  # groups of three and less count only as the whole chain: _has_card_shape
+        first = end = 0
+        while first < groups:
+            begin, best = offsets[first], 0
+            if may_be_small or self.sizes[first] >= 4 or first + 1 in self.newlines:
+                while end <= groups and offsets[end] < begin + SHORTEST:
+                    end += 1
+                after = end
+                while after <= groups and (stop := offsets[after]) <= begin + LONGEST:
+                    sums = luhn[(stop - 1) % 2]
+                    if (
+                        (sums[stop] - sums[begin]) % 10 == 0
+                        and _is_issued(self.digits[begin:stop])
+                        and self._is_laid_out(first, after)
+                    ):
+                        best = after
+                    after += 1
+            if best:
+                yield first, best - 1
+            first = best or first + 1
+
+    def _is_laid_out(self, start: int, end: int) -> bool:
+        """Whether the groups look like one card number, and not like telephone numbers, dates or amounts in a row."""
+        sizes = self.sizes[start:end]
+        whole = len(sizes) == len(self.sizes)
+        if _has_card_shape(sizes, whole=whole):
+            return True
+        # A number broken over two lines, wherever: join what the line break parts. In a long list each line is its own.
+        if len(self.newlines) > 3 or self.newlines.isdisjoint(range(start + 1, end)):
+            return False
+        joined = sizes[:1]
+        for place, size in enumerate(sizes[1:], start + 1):
+            if place in self.newlines:
+                joined[-1] += size
+            else:
+                joined.append(size)
+        return _has_card_shape(joined, whole=whole)
 
 
-@cache
-def _ranges_of(two: str) -> tuple[tuple[str, str, frozenset[int]], ...]:
-    """Return the ranges that numbers beginning with these two digits may be in."""
-    return tuple(one for one in RANGES if one[0][:2] <= two[: len(one[0])] <= one[1][:2])
-
-
-def _has_check_digit(digits: str) -> bool:
-    """Luhn's check, quick: a text of numbers asks for it at every group."""
-    return (sum(map(int, digits[-1::-2])) + sum(map(_DOUBLED, digits[-2::-2]))) % 10 == 0
-
-
-def _is_laid_out(chain: list[_Group], start: int, end: int, all_breaks: int) -> bool:
-    """Whether the groups look like one card number, and not like telephone numbers, dates or amounts in a row."""
-    groups = chain[start:end]
-    if _has_card_shape([len(group.digits) for group in groups], whole=end - start == len(chain)):
-        return True
-    # A number broken over two lines, wherever: join what the line break parts. In a long list each line is its own.
-    breaks = sum(group.after_newline for group in groups[1:])
-    if breaks == 0 or all_breaks > 3:
-        return False
-    joined = [len(groups[0].digits)]
-    for group in groups[1:]:
-        if group.after_newline:
-            joined[-1] += len(group.digits)
-        else:
-            joined.append(len(group.digits))
-    return _has_card_shape(joined, whole=end - start == len(chain))
+def _is_issued(digits: str) -> bool:
+    return any(low <= digits[: len(low)] <= high and len(digits) in lengths for low, high, lengths in RANGES)
 
 
 def _has_card_shape(sizes: list[int], *, whole: bool) -> bool:
