@@ -66,6 +66,11 @@ def rounds(usual: int) -> int:
     return int(os.environ.get(ROUNDS, usual))
 
 
+def samples(usual: int) -> int:
+    """Return how many rounds to make where a p95 is told: of fewer than twenty it would be the largest."""
+    return max(20, rounds(usual))
+
+
 def interleaved(
     candidates: Mapping[str, Callable[[], object]],
     *,

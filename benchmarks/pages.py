@@ -16,7 +16,7 @@ from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
 
 from benchmarks import filling
-from benchmarks.harness import Goal, Table, interleaved, percentile, rounds
+from benchmarks.harness import Goal, Table, interleaved, percentile, samples
 from benchmarks.profiling import explained
 from privacy import gate
 from privacy.requests import execute, services
@@ -46,7 +46,7 @@ def run() -> list[Table]:
         calls = {page.name: _get(browsers[page.who], page.path) for page in pages}
         calls |= {f"{page.name}, plain": _get(browsers[page.who], page.plain) for page in pages if page.plain}
         counts = {name: _queries(call) for name, call in calls.items()}
-        timings = interleaved(calls, rounds=rounds(ROUNDS))
+        timings = interleaved(calls, rounds=samples(ROUNDS))
         last = max(pages, key=lambda page: timings[page.name].median).name
         slowest = 1000 * timings[last].median
         goal = Goal(
@@ -82,7 +82,7 @@ def run() -> list[Table]:
             "The busiest pages",
             ("page", "p50, ms", "p95, ms", "requests/s, one process", "queries", "of keys", "beside plain"),
             rows,
-            rounds=rounds(ROUNDS),
+            rounds=samples(ROUNDS),
             notes=(
                 f"{PEOPLE:,} customers, two orders for each of {ORDERED:,} of them. alice has 40 orders with payments, 30 "
                 "messages, 8 returns with notes and a planned removal; her order has two lines. Lists of the back office have "

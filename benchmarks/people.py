@@ -18,7 +18,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts.admin import CustomerAdmin
 from accounts.models import Customer
 from benchmarks import filling
-from benchmarks.harness import Goal, Table, percentile, rounds
+from benchmarks.harness import Goal, Table, percentile, samples
 from benchmarks.pages import BACKEND
 from benchmarks.profiling import explained
 
@@ -46,7 +46,7 @@ def run() -> list[Table]:
 
 def _searches(browser: Client, numbers: Sequence[str], filled_in: float) -> Table:
     chance = random.Random(2)
-    n = rounds(SEARCHES)
+    n = samples(SEARCHES)
     emails = [f"person{chance.choice(numbers)}@post.example" for _ in range(n)]
     names = [chance.choice(filling.LAST_NAMES) for _ in range(n)]
     questions: dict[str, Sequence[str]] = {
@@ -119,7 +119,7 @@ def _lists(browser: Client) -> Table:
         CustomerAdmin.list_per_page = size
         browser.get(LIST)
         counts[size] = _queries(lambda: browser.get(LIST))
-        seconds = [_timed(lambda: browser.get(LIST)) for _ in range(rounds(20))]
+        seconds = [_timed(lambda: browser.get(LIST)) for _ in range(samples(20))]
         rows.append((size, *(f"{1000 * percentile(seconds, share):.1f}" for share in (0.5, 0.95)), *counts[size]))
     CustomerAdmin.list_per_page = usual
     is_constant = counts[1] == counts[100]
