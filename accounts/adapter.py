@@ -25,6 +25,8 @@ from privacy import audit, gate, subjects, vault
 from privacy.gate.system import system
 from privacy.requests import letters
 
+NAMES = {"username", "email"}  # what a login is found by; each is folded by the normaliser of that name
+
 
 def address_of(record_id: UUID) -> str:
     """Return a login's address: as the one who is logged in may see it, or for the login's own pages; else ""."""
@@ -98,6 +100,13 @@ class AccountAdapter(DefaultAccountAdapter):
         if confirmed:
             claim.attempt(email_address.user, email_address.email, actor=gate.current(), now=timezone.now())
         return confirmed
+
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        """Let every spelling that leads to one account share one limit of tries: a name is found whatever its letters' case
+        and width, so each spelling would have tries of its own. Raises ValidationError beyond the limit.
+        """
+        found_by = {name: vault.index.normalise(name, credentials[name]) for name in credentials.keys() & NAMES}
+        super().pre_authenticate(request, **{**credentials, **found_by})
 
     def post_login(self, request: HttpRequest, user: User, **kwargs: Any) -> Any:
         """Note the day: an account's retention counts from its last use."""

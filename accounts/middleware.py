@@ -1,4 +1,4 @@
-"""Between the gate and the pages: how old a session may be, whose password must change, who needs a second factor, and
+"""Around all pages: answers that take the same time whoever is asked about. Between the gate and the pages: how old a session may be, whose password must change, who needs a second factor, and
 where the login's own pages may look up an address."""
 
 from __future__ import annotations
@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
+from http import HTTPStatus
 from typing import Any
 
 from allauth.mfa.models import Authenticator
@@ -20,6 +21,7 @@ from django.urls import reverse
 BEGUN, SEEN = "begun", "seen"
 CLEAR = '"cache", "storage"'  # at a sign-out; the cookies' server side ends by itself
 SEEN_STEP = 60  # seconds; "seen" is written this often, not with every request
+EVEN_TIME = {"account_login", "account_signup", "account_reset_password", "account_email", "ask", "outcome"}
 
 _at_login: ContextVar[bool] = ContextVar("at_login", default=False)
 
@@ -27,6 +29,26 @@ _at_login: ContextVar[bool] = ContextVar("at_login", default=False)
 def at_login() -> bool:
     """Say whether one of allauth's own pages is being served: only there may the program itself open an address."""
     return _at_login.get()
+
+
+class EvenTimeMiddleware:
+    """Holds the answers of forms that ask about an address or a reference until the next step of the clock.
+
+    What they say is the same whether or not somebody has an account; how long finding and writing takes is not, and a
+    stopwatch would tell (R11). A step is longer than any of them takes. The work itself is evened where it is a hash of
+    a password: LoginBackend, SignupForm, identity.code_matches. Refusals by a limit look at nothing and are not held.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        begin = time.monotonic()
+        response = self.get_response(request)
+        is_asked = request.method == "POST" and request.resolver_match and request.resolver_match.view_name in EVEN_TIME
+        if is_asked and settings.EVEN_TIME_STEP and response.status_code != HTTPStatus.TOO_MANY_REQUESTS:
+            time.sleep(-(time.monotonic() - begin) % settings.EVEN_TIME_STEP)
+        return response
 
 
 class LoginMiddleware:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.auth.hashers import make_password
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 
@@ -12,8 +13,14 @@ from accounts.models import User
 class SignupForm(forms.SignupForm):
     """The form of the page; login and address are saved together or not at all."""
 
+    account_already_exists: bool
+
     def try_save(self, request: HttpRequest) -> tuple[User | None, HttpResponse | None]:
         """Save the login. When somebody else took name or address at the same moment, answer as for a known address."""
+        if self.account_already_exists:
+            make_password(
+                self.cleaned_data["password1"]
+            )  # a new login hashes one: a stopwatch must not tell them apart
         try:
             with transaction.atomic():
                 return super().try_save(request)

@@ -21,6 +21,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
     # Passwords of tests are no secrets: Argon2 would be most of the suite's time. It stays second, so that it is known.
     settings.PASSWORD_HASHERS.insert(0, "django.contrib.auth.hashers.MD5PasswordHasher")
+    settings.EVEN_TIME_STEP = 0  # the stopwatch's test turns it on
     settings.MAINTENANCE_CHECK_SECONDS = 0  # no task follows the ledger here; the tests of the restore look themselves
     settings.STAFF_SECOND_FACTOR = False  # the tests of the login turn it on
     if number := os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw"):

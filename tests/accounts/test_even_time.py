@@ -1,0 +1,107 @@
+"""What a stopwatch would tell (R11): as much work for those we know as for those we do not, and answers that are held."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from django.conf import LazySettings
+from django.contrib.auth.hashers import MD5PasswordHasher
+from django.core.cache import cache
+from django.test import Client
+from django.urls import reverse
+
+from accounts.middleware import EVEN_TIME
+from privacy.requests import identity
+from tests import factories
+from tests.privacy.requests.conftest import filed
+
+pytestmark = pytest.mark.django_db
+
+KNOWN, UNVERIFIED, UNKNOWN = "known@post.example", "unver@post.example", "nobdy@post.example"
+
+
+class Counting(MD5PasswordHasher):
+    """Counts how many passwords are hashed."""
+
+    algorithm = "counting"
+    count = 0
+
+    def encode(self, password: str, salt: str) -> str:
+        Counting.count += 1
+        return super().encode(password, salt)
+
+
+@pytest.fixture(autouse=True)
+def _people(settings: LazySettings) -> None:
+    settings.PASSWORD_HASHERS = [f"{__name__}.Counting"]
+    factories.customer("Known", "Person", email=KNOWN, user=factories.login("known", KNOWN))
+    factories.login("unver", UNVERIFIED, verified=False)
+
+
+def hashes(path: str, data: dict[str, str]) -> int:
+    """Return how many passwords are hashed for one answer."""
+    cache.clear()
+    Counting.count = 0
+    Client().post(path, data)
+    return Counting.count
+
+
+@pytest.mark.parametrize("typed", [KNOWN, UNVERIFIED, UNKNOWN, "known", "unver", "nobdy"])
+def test_a_login_hashes_one_password_whoever_is_named(typed: str) -> None:
+    assert hashes("/accounts/login/", {"login": typed, "password": "wrong wrong wrong wrong"}) == 1
+
+
+@pytest.mark.parametrize("typed", [KNOWN, "known"])
+def test_the_right_password_still_lets_in(typed: str) -> None:
+    answer = Client().post("/accounts/login/", {"login": typed, "password": factories.PASSWORD})
+    assert answer.status_code == 302
+
+
+@pytest.mark.parametrize("address", [KNOWN, UNVERIFIED, UNKNOWN])
+def test_a_sign_up_hashes_one_password_whoever_is_named(address: str) -> None:
+    data = {"username": "somebody", "email": address, "password1": factories.PASSWORD}
+    assert hashes("/accounts/signup/", data) == 1
+
+
+def test_an_outcome_hashes_one_code_whether_or_not_there_is_a_request() -> None:
+    about = filed(factories.customer("Other", "Person", email="other@post.example"))
+    _, about.outcome_code_hash = identity.new_code()
+    about.save()
+    identity.code_matches("AAAA", "")  # what is made once in a process
+    typed = [about.reference, identity.new_reference(2026), "PR-2026-0000-00", "?"]
+    counts = [hashes("/privacy/outcome/", {"reference": one, "code": "AAAA-BBBB-CCCC"}) for one in typed]
+    assert counts == [1, 1, 1, 1]
+
+
+@pytest.fixture
+def held(settings: LazySettings, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Answers are held for a whole hour; return for how long each was."""
+    settings.EVEN_TIME_STEP = 3600
+    waits: list[float] = []
+    monkeypatch.setattr(time, "sleep", waits.append)
+    return waits
+
+
+@pytest.mark.parametrize("name", sorted(EVEN_TIME))
+def test_an_answer_about_somebody_is_held_until_the_next_step(name: str, held: list[float]) -> None:
+    Client().get(reverse(name))
+    assert held == []
+    begin = time.monotonic()
+    Client().post(reverse(name), {"email": KNOWN})
+    took = time.monotonic() - begin
+    assert len(held) == 1
+    assert 3600 - took <= held[0] <= 3600
+
+
+def test_a_refusal_by_a_limit_is_not_held(held: list[float]) -> None:
+    data: Any = {"kind": "access", "email": KNOWN}
+    answers = [Client().post(reverse("ask"), data).status_code for _ in range(11)]
+    assert answers[-1] == 429
+    assert len(held) == 10
+
+
+def test_other_forms_are_not_held(held: list[float]) -> None:
+    Client().post(reverse("account_logout"))
+    assert held == []
