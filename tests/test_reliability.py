@@ -100,3 +100,10 @@ def test_the_report_runs_what_measures_and_takes_no_other_argument() -> None:
     assert throwaway.passes(["--report", "--usual"]) == throwaway.passes(["--report"])
     with pytest.raises(Problem, match="--usual"):
         throwaway.passes(["--report", "tests/faults"])
+
+
+def test_a_figure_beside_its_goal_comes_with_its_reason_where_one_is_known() -> None:
+    with_reason = f"- B20: {reliability.REASONS['B20']}"
+    assert with_reason in written(figure("B20", 60, "≤ 50 ms"))
+    assert with_reason not in written(figure("B20", 40, "≤ 50 ms"))
+    assert with_reason not in written(figure("F1", 1, "0"))
