@@ -38,8 +38,9 @@ def _at_one_moment() -> Iterator[None]:
 
 
 @pytest.fixture
-def alice() -> User:
-    return factories.login("alice", "alice@post.example")
+def wendy() -> User:
+    """Not one of those who are at home for the whole folder."""
+    return factories.login("wendy", "wendy@post.example")
 
 
 class Looked(list[Any]):
@@ -103,17 +104,17 @@ def everybody() -> Iterator[str]:
 
 
 WAYS = {
-    "one account from one address": (always("alice"), one_machine, BY_ACCOUNT),
-    "one account from everywhere": (always("alice"), many_machines, BY_ACCOUNT),
-    "one account by e-mail from everywhere": (always("alice@post.example"), many_machines, BY_ACCOUNT),
-    "one account in all its spellings from everywhere": (spellings("alice"), many_machines, BY_ACCOUNT),
+    "one account from one address": (always("wendy"), one_machine, BY_ACCOUNT),
+    "one account from everywhere": (always("wendy"), many_machines, BY_ACCOUNT),
+    "one account by e-mail from everywhere": (always("wendy@post.example"), many_machines, BY_ACCOUNT),
+    "one account in all its spellings from everywhere": (spellings("wendy"), many_machines, BY_ACCOUNT),
     "a thousand accounts from one address": (everybody(), one_machine, BY_ADDRESS),
     "a thousand accounts with forged X-Forwarded-For": (everybody(), one_machine_that_lies, BY_ADDRESS),
 }
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_passwords_are_looked_at_up_to_the_limit_only(way: str, alice: User) -> None:
+def test_passwords_are_looked_at_up_to_the_limit_only(way: str, wendy: User) -> None:
     names, machines, limit = WAYS[way]
     looked, is_refused = guess(names, machines())
     report("B10", f"passwords looked at: {way}", looked, n=TRIES, goal=f"≤ {limit}")
@@ -121,10 +122,10 @@ def test_passwords_are_looked_at_up_to_the_limit_only(way: str, alice: User) -> 
     assert is_refused, "the last try was not told that it was one too many"
 
 
-def test_the_owner_comes_in_again_when_the_attack_is_over(alice: User) -> None:
+def test_the_owner_comes_in_again_when_the_attack_is_over(wendy: User) -> None:
     """While the tries go on, the owner is held back with the attacker; the limit ends by itself after five minutes."""
-    guess(always("alice"), many_machines())
-    mine = {"login": "alice", "password": factories.PASSWORD}
+    guess(always("wendy"), many_machines())
+    mine = {"login": "wendy", "password": factories.PASSWORD}
     assert Client(REMOTE_ADDR="192.0.2.1").post(LOGIN, mine).status_code == 200
     with time_machine.travel(factories.NOW.timestamp() + 301, tick=False):
         assert Client(REMOTE_ADDR="192.0.2.1").post(LOGIN, mine).status_code == 302
@@ -140,13 +141,13 @@ def with_second_factor(user: User) -> str:
 
 
 @pytest.mark.parametrize("kind", ["codes of the authenticator", "recovery codes"])
-def test_a_second_factor_is_looked_at_up_to_the_limit_only(kind: str, alice: User) -> None:
+def test_a_second_factor_is_looked_at_up_to_the_limit_only(kind: str, wendy: User) -> None:
     """By somebody who has the password, from a new address with each try."""
-    secret = with_second_factor(alice)
+    secret = with_second_factor(wendy)
     looked = 0
     for number in range(TRIES):
         machine = Client(REMOTE_ADDR=address(number))
-        assert machine.post(LOGIN, {"login": "alice", "password": factories.PASSWORD}).status_code == 302
+        assert machine.post(LOGIN, {"login": "wendy", "password": factories.PASSWORD}).status_code == 302
         code = f"{number:06d}" if kind.startswith("codes") else f"{number:08d}"
         assert code != format_hotp_value(hotp_value(secret, 0))
         answer = machine.post(SECOND, {"code": code})
@@ -156,9 +157,9 @@ def test_a_second_factor_is_looked_at_up_to_the_limit_only(kind: str, alice: Use
     assert 0 < looked <= BY_ACCOUNT
 
 
-def test_no_key_of_a_password_reset_is_guessed(alice: User) -> None:
+def test_no_key_of_a_password_reset_is_guessed(wendy: User) -> None:
     """Reading a link is not limited; its key has 128 bits, ends with the next login or password, and none is near another."""
-    uid, good = user_pk_to_url_str(alice), default_token_generator.make_token(alice)
+    uid, good = user_pk_to_url_str(wendy), default_token_generator.make_token(wendy)
     stamp, _, key = good.partition("-")
     assert re.fullmatch(r"[0-9a-f]{32}", key)
     wrong = [f"{stamp}-{number:032x}" for number in range(TRIES)]
