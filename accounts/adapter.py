@@ -25,8 +25,6 @@ from privacy import audit, gate, subjects, vault
 from privacy.gate.system import system
 from privacy.requests import letters
 
-NAMES = {"username", "email"}  # what a login is found by; each is folded by the normaliser of that name
-
 
 def address_of(record_id: UUID) -> str:
     """Return a login's address: as the one who is logged in may see it, or for the login's own pages; else ""."""
@@ -101,12 +99,14 @@ class AccountAdapter(DefaultAccountAdapter):
             claim.attempt(email_address.user, email_address.email, actor=gate.current(), now=timezone.now())
         return confirmed
 
-    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
-        """Let every spelling that leads to one account share one limit of tries: a name is found whatever its letters' case
-        and width, so each spelling would have tries of its own. Raises ValidationError beyond the limit.
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
+        """Return what the limit of tries counts by.
+
+        One key for every spelling that leads to one account: a name is found whatever its letters' case and width. And a
+        keyed one: whoever reads the cache must not be able to test an address.
         """
-        found_by = {name: vault.index.normalise(name, credentials[name]) for name in credentials.keys() & NAMES}
-        super().pre_authenticate(request, **{**credentials, **found_by})
+        name = "email" if "email" in credentials else "username"
+        return vault.index.token(f"login.{name}", "limit", vault.index.normalise(name, credentials[name])).hex()
 
     def post_login(self, request: HttpRequest, user: User, **kwargs: Any) -> Any:
         """Note the day: an account's retention counts from its last use."""

@@ -1,5 +1,6 @@
-"""Around all pages: answers that take the same time whoever is asked about. Between the gate and the pages: how old a session may be, whose password must change, who needs a second factor, and
-where the login's own pages may look up an address."""
+"""Around all pages: answers that take the same time whoever is asked about. Between the gate and the pages: how old a
+session may be, whose password must change, who needs a second factor, and where the login's own pages may look up an
+address."""
 
 from __future__ import annotations
 

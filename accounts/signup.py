@@ -18,9 +18,8 @@ class SignupForm(forms.SignupForm):
     def try_save(self, request: HttpRequest) -> tuple[User | None, HttpResponse | None]:
         """Save the login. When somebody else took name or address at the same moment, answer as for a known address."""
         if self.account_already_exists:
-            make_password(
-                self.cleaned_data["password1"]
-            )  # a new login hashes one: a stopwatch must not tell them apart
+            # A new login hashes a password: a stopwatch must not tell the two apart (R11).
+            make_password(self.cleaned_data["password1"])
         try:
             with transaction.atomic():
                 return super().try_save(request)

@@ -97,9 +97,6 @@ def looks_like_ssn(value: str) -> bool:
     return bool(re.fullmatch(r"\d{3}-\d{2}-\d{4}", value.strip()))
 
 
-_TAX_ID_FORM = "A Tax ID has 4 to 40 letters, digits, dots or dashes."
-
-
 def validate_vat(value: str, country: str) -> None:
     """Accept a VAT number whose check digits are right where the country's rule is known (EU); lenient elsewhere."""
     compact = re.sub(r"[\s.\-]", "", value).upper()
@@ -117,8 +114,9 @@ def validate_vat(value: str, country: str) -> None:
 
 def validate_tax_id(value: str, country: str) -> None:
     """Accept a Tax ID; a US one must be an EIN, ITIN or other TIN, and a social security number has its own field."""
+    wrong_form = "A Tax ID has 4 to 40 letters, digits, dots or dashes."
     if len(value) > 40:
-        raise ValidationError(_TAX_ID_FORM, code="tax_id")
+        raise ValidationError(wrong_form, code="tax_id")
     if looks_like_ssn(value):
         raise ValidationError("A social security number is taken only where it is used as the Tax ID.", code="ssn")
     if country == "US":
@@ -127,5 +125,5 @@ def validate_tax_id(value: str, country: str) -> None:
         except stdnum.exceptions.ValidationError:
             raise ValidationError("This is not a US Tax ID.", code="tax_id") from None
     elif not re.fullmatch(r"[A-Za-z0-9 ./-]{4,40}", value, re.ASCII):
-        raise ValidationError(_TAX_ID_FORM, code="tax_id")
+        raise ValidationError(wrong_form, code="tax_id")
     no_card_number(value)

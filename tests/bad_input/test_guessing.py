@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -72,7 +73,7 @@ def guess(names: Iterator[str], machines: Iterator[dict[str, str]]) -> tuple[int
     """Try wrong passwords and return how many were looked at, and whether the last one was refused by a limit."""
     looked, is_refused = Looked(), False
     for _ in range(TRIES):
-        answer = Client().post(LOGIN, {"login": next(names), "password": WRONG}, **next(machines))  # type: ignore[arg-type]
+        answer = Client(**next(machines)).post(LOGIN, {"login": next(names), "password": WRONG})
         assert answer.status_code in {200, 429}
         is_refused = answer.status_code == 429 or TOO_MANY in answer.content.decode()
     return len(looked), is_refused
@@ -126,10 +127,14 @@ def test_the_owner_comes_in_again_when_the_attack_is_over(wendy: User) -> None:
     """While the tries go on, the owner is held back with the attacker; the limit ends by itself after five minutes."""
     guess(always("wendy"), many_machines())
     mine = {"login": "wendy", "password": factories.PASSWORD}
-    assert Client(REMOTE_ADDR="192.0.2.1").post(LOGIN, mine).status_code == 200
-    with time_machine.travel(factories.NOW.timestamp() + 301, tick=False):
-        assert Client(REMOTE_ADDR="192.0.2.1").post(LOGIN, mine).status_code == 302
-    report("B10", "time until the owner comes in after the last try that counted", 5, unit="min", n=1, goal="≤ 5 min")
+    for minutes in range(20):
+        with time_machine.travel(factories.NOW + timedelta(minutes=minutes), tick=False):
+            if Client(REMOTE_ADDR="192.0.2.1").post(LOGIN, mine).status_code == 302:
+                break
+    report(
+        "B10", "time until the owner comes in after the last try that counted", minutes, unit="min", n=1, goal="≤ 5 min"
+    )
+    assert 0 < minutes <= 5
 
 
 def with_second_factor(user: User) -> str:
