@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import LazySettings
 from django.contrib.auth.hashers import MD5PasswordHasher
 from django.core.cache import cache
+from django.http import HttpRequest
 from django.test import Client
 from django.urls import reverse
 
+from accounts.adapter import AccountAdapter
 from accounts.middleware import EVEN_TIME
 from privacy.requests import identity
+from privacy.vault import ring as rings
 from tests import factories
 from tests.privacy.requests.conftest import filed
 
@@ -57,6 +62,24 @@ def test_a_login_hashes_one_password_whoever_is_named(typed: str) -> None:
 def test_the_right_password_still_lets_in(typed: str) -> None:
     answer = Client().post("/accounts/login/", {"login": typed, "password": factories.PASSWORD})
     assert answer.status_code == 302
+
+
+def test_the_limit_of_tries_counts_by_a_keyed_name_and_one_for_all_its_spellings(
+    settings: LazySettings, tmp_path: Path
+) -> None:
+    """Else whoever reads the cache could test addresses, and each spelling had tries of its own."""
+
+    def key(**credentials: str) -> str:
+        return AccountAdapter()._get_login_attempts_cache_key(HttpRequest(), **credentials)
+
+    assert key(username="known") == key(username=" KNOWN") == key(username="\uff4bnown")
+    assert key(email=KNOWN) == key(email=KNOWN.upper(), username=KNOWN)
+    assert len({key(username="known"), key(email=KNOWN), key(email=UNKNOWN)}) == 3
+    assert re.fullmatch(r"[0-9a-f]{32}", key(email=KNOWN))
+    before = key(email=KNOWN)
+    settings.KEY_RING_FILE = tmp_path / "ring.json"
+    rings.write(tmp_path / "ring.json", rings.new(), new_file=True)
+    assert key(email=KNOWN) != before
 
 
 @pytest.mark.parametrize("address", [KNOWN, UNVERIFIED, UNKNOWN])
