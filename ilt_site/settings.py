@@ -62,7 +62,6 @@ INSTALLED_APPS = [
     "allauth.mfa",
     "csp",
     "django_structlog",
-    "health_check",
 ]
 MIDDLEWARE = [
     "accounts.middleware.EvenTimeMiddleware",  # around everything, so that the others' time counts too

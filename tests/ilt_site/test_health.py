@@ -1,8 +1,10 @@
 """Health: little for strangers, enough for staff and for an alarm."""
 
+import threading
 from typing import Any
 
 import pytest
+from django.db import connections
 from django.test import Client
 
 from ilt_site import health
@@ -27,15 +29,49 @@ def test_a_load_balancer_may_send_people_here_without_a_worker(client: Client) -
     assert (response.status_code, response.content) == (200, b"ok\n")
 
 
-def test_answers_are_kept_for_some_seconds_so_that_asking_costs_little(client: Client) -> None:
+def test_answers_are_kept_for_some_seconds_so_that_asking_costs_little() -> None:
     asked: list[int] = []
 
-    def wanted() -> dict[str, Any]:
+    def database() -> str:
         asked.append(1)
-        return health._databases()
+        return ""
 
-    answers = health.Answers(wanted)
-    assert [answers.get(), answers.get(), len(asked)] == [{"database": "ok", "key store": "ok"}] * 2 + [1]
+    answers = health.Answers({**health.LIVE, "asked": database})
+    expected = {"database": "ok", "key store": "ok", "asked": "ok"}
+    assert [answers.get(), answers.get(), len(asked)] == [expected] * 2 + [1]
+
+
+def test_each_part_that_is_down_says_so_without_its_address(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.REDIS_URL = "redis://somebody:secret@127.0.0.1:1/0"
+    monkeypatch.setitem(connections.databases["keystore"], "PORT", "1")
+    assert health._ask({**health.LIVE, "redis": health._redis}) == {
+        "database": "ok",
+        "key store": "The database does not answer",
+        "redis": "Redis does not answer",
+    }
+
+
+def test_a_part_that_never_answers_and_one_that_breaks_keep_the_others_from_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(health, "WAIT_SECONDS", 0.2)
+    for_ever = threading.Event()
+
+    def silent() -> str:
+        for_ever.wait(30)
+        return ""
+
+    def broken() -> str:
+        raise LookupError("secret")
+
+    try:
+        assert health._ask({"silent": silent, "broken": broken, "well": lambda: ""}) == {
+            "silent": "No answer within 0 seconds",
+            "broken": "The check itself failed; the log says why",
+            "well": "ok",
+        }
+    finally:
+        for_ever.set()
 
 
 @pytest.mark.parametrize("method", ["post", "put", "delete"])
