@@ -20,7 +20,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.text import capfirst
 
-from accounts import claim, services
+from accounts import claim, people, services
 from accounts.models import ClaimReview, Communication, Company, Customer, User
 from privacy import audit
 from privacy.admin.covers import reason
@@ -53,6 +53,7 @@ class CustomerAdmin(CorrectableAdmin):
     list_filter = ("kind", "channel")
     ordering = ("reference",)
     columns = ("reference",)
+    through = (("subject__users", people.logins_with),)
     editable = ("title", "first_name", "last_name", "email", "phone", "region", "country")
     search_help = "Name, e-mail, phone or customer number. What you type is not kept."
     fieldsets = (
@@ -139,7 +140,7 @@ class CommunicationAdmin(CorrectableAdmin):
     list_display = ("received_on", "department", "channel", "topic", "contact_name", "closed_on")
     list_filter = ("department", "channel", "topic")
     ordering = ("-received_on", "-id")
-    through = (("customer", Customer),)
+    through = (("customer", Customer), ("customer__subject__users", people.logins_with))
     adding = WriteDown
     editable = ("contact_name", "company_name", "email", "phone", "address", "department", "topic")
     search_help = "E-mail of the message, or name, e-mail, phone of the customer. What you type is not kept."
@@ -166,7 +167,7 @@ class CommunicationAdmin(CorrectableAdmin):
 
 class AcceptClaim(Step):
     title = "Link the login"
-    help = "The login sees from now on all that is on file about this customer. Be sure that it is the same person."
+    help = "The login sees from now on all that is on file about this customer, and both are one person. Be sure that they are."
     is_destructive = True
 
 
@@ -190,8 +191,8 @@ class ClaimReviewAdmin(WorkAdmin):
     )
     refusals: ClassVar[dict[type[Exception], str]] = {
         claim.NotOpen: (
-            "This cannot be linked: it was decided before, the customer has a login or the login a customer already, or a "
-            "privacy request of one of them is running."
+            "This cannot be linked: it was decided before, the customer has a login already, or a privacy request of one "
+            "of them is running."
         )
     }
 

@@ -2,7 +2,7 @@
 
 What must never happen: a login that sees somebody else's records because it shares a mailbox with them. Only one exact
 match with a private person who has no login yet is taken over at once; everything else waits for staff, and until then
-the login learns nothing, not even that there is a match. A wrong take-over is undone by staff, who unlink the login.
+the login learns nothing, not even that there is a match. What the login did before stays with it: both become one person.
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ def attempt(user: User, email: str, *, actor: Actor | None, now: datetime) -> Cu
     Otherwise return None; where there is a match that is not certain, a review is opened for staff.
     The caller vouches that the address was verified.
     """
-    if user.is_staff or not email or Customer.objects.filter(user=user).exists():
+    if user.is_staff or not email:
         return None
-    matches = [one for one in Customer.objects.find("customer.email", email).order_by("pk") if _is(one, email)]
+    others = Customer.objects.find("customer.email", email).exclude(subject_id=user.subject_id).order_by("pk")
+    matches = [one for one in others if _is(one, email)]
     obstacles = [(match, _obstacle(user, match, len(matches))) for match in matches]
     if len(obstacles) == 1 and obstacles[0][1] is None:
         return _link(user, matches[0], actor=actor, now=now)
@@ -88,13 +89,18 @@ def _obstacle(user: User, customer: Customer, matches: int) -> str | None:
     """Return why a match is not certain, or None."""
     if matches > 1:
         return ClaimReview.Reason.SEVERAL
-    if customer.user_id is not None:
+    if _has_login(customer):
         return ClaimReview.Reason.TAKEN
     if customer.kind != Customer.Kind.PERSON or customer.subject_id is None:
         return ClaimReview.Reason.CONTACT
     if _has_open_request(user.subject_id, customer.subject_id):
         return ClaimReview.Reason.REQUEST
     return None
+
+
+def _has_login(customer: Customer) -> bool:
+    """Say whether the customer, or its person by another of their customer numbers, has a login."""
+    return customer.user_id is not None or User.objects.for_subject(customer.subject_id).exists()
 
 
 def _has_open_request(*subjects: UUID | None) -> bool:
@@ -105,13 +111,12 @@ def _has_open_request(*subjects: UUID | None) -> bool:
 def _link(user: User, customer: Customer, *, actor: Actor | None, now: datetime) -> Customer:
     with transaction.atomic():
         customer = Customer.objects.select_for_update().get(pk=customer.pk)
-        if customer.user_id is not None or customer.subject_id is None:
-            raise NotOpen
-        own = Customer.objects.filter(user=user).first()
-        if own is not None and own.pk != customer.pk:
+        if customer.subject_id is None or _has_login(customer):
             raise NotOpen
         if _has_open_request(user.subject_id, customer.subject_id):
             raise NotOpen
+        # The login had a customer of its own when an order or return was made before: it stays, as the same person's.
+        Customer.objects.filter(user=user).update(user=None)
         customer.user = user
         customer.save(update_fields=["user"])
         before = user.subject_id

@@ -18,13 +18,18 @@ from privacy.vault import Unreadable
 def find(email: str) -> list[UUID]:
     """Return the subjects who verified this address, or on whose file it stands; opens nothing (blind index)."""
     found: set[UUID | None] = set()
-    handle = handles.find(email)
-    if handle is not None:
-        verified = EmailAddress.objects.filter(email=handle, verified=True)
-        found.update(verified.values_list("user__subject_id", flat=True))
+    found.update(User.objects.filter(pk__in=logins_with(email)).values_list("subject_id", flat=True))
     found.update(Customer.objects.find("customer.email", email).values_list("subject_id", flat=True))
     found.update(Communication.objects.find("communication.email", email).values_list("subject_id", flat=True))
     return sorted(subject for subject in found if subject is not None)
+
+
+def logins_with(text: str) -> list[UUID]:
+    """Return the users who verified exactly this address; none for a text that is no address. Opens nothing."""
+    handle = handles.find(text) if "@" in text else None
+    if handle is None:
+        return []
+    return list(EmailAddress.objects.filter(email=handle, verified=True).values_list("user_id", flat=True))
 
 
 def address(subject: UUID) -> str:

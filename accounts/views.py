@@ -95,9 +95,8 @@ def freight_remove(request: HttpRequest, pk: UUID) -> HttpResponse:
 def account_claim(request: HttpRequest) -> HttpResponse:
     """Look for earlier records under the verified address of this login; says the same when staff must decide."""
     user = cast(User, request.user)
-    customer = Customer.objects.filter(user=user).exists()
     if request.method != "POST":
-        return render(request, "accounts/claim.html", {"has_customer": customer})
+        return render(request, "accounts/claim.html")
     address = EmailAddress.objects.filter(user=user, verified=True, primary=True).first()
     now, actor = timezone.now(), user.as_actor()
     found = claim.attempt(user, address.email, actor=actor, now=now) if address else None

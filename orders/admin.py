@@ -10,6 +10,7 @@ from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 
+from accounts import people
 from accounts.models import Company, Customer
 from orders import services
 from orders.models import Invoice, Order, Payment, Product
@@ -108,7 +109,7 @@ class OrderAdmin(RecordAdmin):
     list_filter = ("state", PaymentDue, "channel")
     ordering = ("-placed_on", "-number")
     columns = ("number",)
-    through = (("customer", Customer), ("company", Company))
+    through = (("customer", Customer), ("company", Company), ("customer__subject__users", people.logins_with))
     refusals: ClassVar[dict[type[Exception], str]] = {services.OrderRefused: ""}
     rows = (
         Rows("lines", "Lines", ("position", "product", "description", "quantity", "unit_price"), ("product",)),

@@ -10,6 +10,7 @@ from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 
+from accounts import people
 from accounts.models import Company, Customer
 from orders.admin import PARTS
 from privacy.admin.records import RecordAdmin
@@ -56,7 +57,7 @@ class RMAAdmin(RecordAdmin):
     list_filter = ("state", "service", "is_warranty")
     ordering = ("-opened_on", "-number")
     columns = ("number", "instrument__serial")
-    through = (("customer", Customer), ("company", Company))
+    through = (("customer", Customer), ("company", Company), ("customer__subject__users", people.logins_with))
     refusals: ClassVar[dict[type[Exception], str]] = {services.TransitionRefused: ""}
     rows = (
         Rows("thread", "Messages", ("written_at", "author", "text")),

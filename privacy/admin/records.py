@@ -72,7 +72,7 @@ class RecordAdmin(WorkAdmin):
     form = MaskingForm
     editable: ClassVar[tuple[str, ...]] = ()
     columns: ClassVar[tuple[str, ...]] = ()  # plain columns that a search looks into
-    through: ClassVar[tuple[tuple[str, type[models.Model]], ...]] = ()  # ("customer", Customer): found by its owner too
+    through: ClassVar[tuple[tuple[str, search.Through], ...]] = ()  # ("customer", Customer): found by its owner too
     labels: ClassVar[Mapping[str, str]] = {}  # where the name of a field says twice what its group says
     search_help: ClassVar[str] = "Name, e-mail, phone or number. What you type is not kept."
 

@@ -5,7 +5,7 @@ The indexes searched are those the model declares on its fields; no second list 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +13,9 @@ from django.db import models
 from django.db.models import Q
 
 from privacy.vault import Exact, Words
+
+# What a link leads to: a model whose own indexes are searched, or a function that returns the ids that a text finds.
+Through = type[models.Model] | Callable[[str], Iterable[Any]]
 
 CAP = 200
 PHONE_DIGITS = 7
@@ -23,12 +26,12 @@ def find(
     text: str,
     *,
     columns: Sequence[str] = (),
-    through: Sequence[tuple[str, type[models.Model]]] = (),
+    through: Sequence[tuple[str, Through]] = (),
 ) -> list[UUID]:
     """Return the ids of at most 200 records that match `text`.
 
     `columns` are plain columns (an order number, a serial number: the whole or its beginning); `through` names links
-    to models that are searched the same way ("customer", Customer).
+    to models that are searched the same way ("customer", Customer), or whose rows a function finds.
     """
     text = text.strip()
     if not text:
@@ -41,7 +44,7 @@ def find(
         found.update(matches.values_list("pk", flat=True)[:CAP])
     found.update(_by_indexes(model, text))
     for link, other in through:
-        owners = _by_indexes(other, text)
+        owners = _by_indexes(other, text) if isinstance(other, type) else set(other(text))
         found.update(model._default_manager.filter(**{f"{link}__in": owners}).values_list("pk", flat=True)[:CAP])
     return sorted(found)[:CAP]
 

@@ -213,8 +213,8 @@ def _one_at_a_time(kind: str, email: str) -> None:
     No constraint can see that two requests without a subject are the same: the address is sealed.
     """
     (blind,) = Request._meta.get_field("requester_email").blind
-    ((token,),) = blind.looked_up(email)
-    number = hashlib.blake2b(token + kind.encode(), digest_size=8).digest()
+    token = next(blind.entries(email))
+    number = hashlib.blake2b(token.value + kind.encode(), digest_size=8).digest()
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [int.from_bytes(number, "big", signed=True)])
 

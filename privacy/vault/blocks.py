@@ -13,17 +13,18 @@ from datetime import date, datetime
 from django.db import transaction
 
 from privacy.vault import ring as rings
-from privacy.vault.index import NORMALISERS, normalise
+from privacy.vault.index import NORMALISERS, spellings
 from privacy.vault.sql import KEYSTORE, array, cursor
 
 _NORMALISED_AS = {"email": "email", "phone": "phone", "username": "username"}
 
 
-def _token(kind: str, value: str) -> bytes:
+def _tokens(kind: str, value: str) -> list[bytes]:
+    """Return the tokens under which a value may be blocked; a new block is placed under the first."""
     normaliser = _NORMALISED_AS.get(kind, "reference")
-    text = normalise(normaliser, value)
     key = rings.current().derive(f"block:{kind}:{normaliser}.{NORMALISERS[normaliser][0]}")
-    return hmac.digest(key, text.encode(), "sha256")[:16]
+    texts = spellings(normaliser, value) or [""]
+    return [hmac.digest(key, text.encode(), "sha256")[:16] for text in texts]
 
 
 def add(kind: str, value: str, *, until: date | None, now: datetime) -> None:
@@ -34,7 +35,7 @@ def add(kind: str, value: str, *, until: date | None, now: datetime) -> None:
                ON CONFLICT (kind, value) DO UPDATE SET until =
                    CASE WHEN b.until IS NULL OR EXCLUDED.until IS NULL THEN NULL
                         ELSE greatest(b.until, EXCLUDED.until) END""",
-            [kind, _token(kind, value), until, now],
+            [kind, _tokens(kind, value)[0], until, now],
         )
 
 
@@ -45,7 +46,7 @@ def is_blocked(kind: str, value: str) -> bool:
 
 def are_blocked(kind: str, values: Iterable[str]) -> set[str]:
     """Return those of the values that are blocked today, with one query."""
-    tokens = {value: _token(kind, value) for value in set(values)}
+    tokens = {value: {token.hex() for token in _tokens(kind, value)} for value in set(values)}
     if not tokens:
         return set()
     with cursor() as cur:
@@ -53,16 +54,18 @@ def are_blocked(kind: str, values: Iterable[str]) -> set[str]:
             """SELECT t.hex FROM unnest(%s::text[]) AS t(hex)
                JOIN vault_block b ON b.kind = %s AND b.value = decode(t.hex, 'hex')
                WHERE b.until IS NULL OR b.until >= current_date""",
-            [array({token.hex() for token in tokens.values()}), kind],
+            [array({token for found in tokens.values() for token in found}), kind],
         )
         found = {row[0] for row in cur.fetchall()}
-    return {value for value, token in tokens.items() if token.hex() in found}
+    return {value for value, of_it in tokens.items() if of_it & found}
 
 
 def remove(kind: str, value: str) -> bool:
     """Lift a block, because the person asked to come back; tell whether there was one."""
     with transaction.atomic(using=KEYSTORE), cursor() as cur:
-        cur.execute("DELETE FROM vault_block WHERE kind = %s AND value = %s", [kind, _token(kind, value)])
+        cur.execute(
+            "DELETE FROM vault_block WHERE kind = %s AND value = ANY(%s::bytea[])", [kind, _tokens(kind, value)]
+        )
         return bool(cur.rowcount)
 
 

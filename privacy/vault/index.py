@@ -21,6 +21,7 @@ from privacy.vault import ring as rings
 
 SHORTEST_PREFIX, LONGEST_PREFIX = 3, 6
 KELVIN = "\u212a"  # the one letter that composing alone would turn into an ASCII one
+ACE = "xn--"  # begins a label of a domain whose letters are not ASCII
 HOME_REGION = "US"  # a number without country code was dialled from here
 
 
@@ -34,10 +35,40 @@ def _address(value: str) -> str:
     Letter case counts for nobody. But a letter that only looks like or folds to an ASCII one ("ﬁ", the sign for kelvin,
     a full-width "a") makes an address that somebody else may own, so it stays what it is.
     """
+    local, at, domain = _as_typed(value).rpartition("@")
+    return local + at + _labels(domain, _unicode) if ACE in domain else local + at + domain
+
+
+def _as_typed(value: str) -> str:
+    """Fold an address in the spelling its domain was typed in."""
     if value.isascii():
         return value.strip().lower()
     composed = KELVIN.join(unicodedata.normalize("NFC", part) for part in value.strip().split(KELVIN))
     return "".join(_folded_on_its_side(c) for c in composed)
+
+
+def _labels(domain: str, spelled: Callable[[str], str]) -> str:
+    return ".".join(spelled(label) for label in domain.split("."))
+
+
+def _unicode(label: str) -> str:
+    """Return a label of a domain ("xn--bcher-kva") in letters ("bücher"), as it is when it is no such label.
+
+    Only what leads back to the very same label counts: a made-up one must not become somebody else's domain.
+    """
+    if not label.startswith(ACE) or not label.isascii():
+        return label
+    try:
+        letters = label.removeprefix(ACE).encode().decode("punycode")
+    except ValueError:
+        return label
+    is_plain = all(c.isalnum() or c in "-\u00b7" or unicodedata.category(c).startswith("M") for c in letters)
+    is_real = is_plain and not letters.isascii() and _as_typed(letters) == letters and _ascii(letters) == label
+    return letters if is_real else label
+
+
+def _ascii(label: str) -> str:
+    return label if label.isascii() else ACE + label.encode("punycode").decode()
 
 
 def _folded_on_its_side(character: str) -> str:
@@ -62,7 +93,8 @@ def _phone(value: str) -> str:
     return "".join(str(unicodedata.digit(c)) for c in text if c.isdigit())
 
 
-# name -> (version, function); a changed function needs a new version, and a re-seal of the records
+# name -> (version, function). A changed function needs a new version and a re-seal of the records, unless `spellings`
+# still names what it returned before: then each token is found as it was placed, and its record's next save renews it.
 NORMALISERS: dict[str, tuple[int, Callable[[str], str]]] = {
     "email": (2, _address),
     "username": (1, _folded),
@@ -84,6 +116,19 @@ def words(text: str) -> list[str]:
 def normalise(normaliser: str, value: str) -> str:
     """Return what two spellings of the same value have in common; "" when nothing is left of it."""
     return NORMALISERS[normaliser][1](value)
+
+
+def spellings(normaliser: str, value: str) -> list[str]:
+    """Return every text under which a value may be indexed, the one of today first; none when nothing is left of it.
+
+    An address at bücher.example stands in one spelling of its domain today, and stood in the one it was typed in before.
+    """
+    text = normalise(normaliser, value)
+    found = [text]
+    if normaliser == "email":
+        local, at, domain = text.rpartition("@")
+        found += [_as_typed(value), local + at + _labels(domain, _ascii)]
+    return list(dict.fromkeys(found)) if text else []
 
 
 class Entry(NamedTuple):
@@ -120,7 +165,8 @@ class Exact:
 
     def looked_up(self, value: str) -> list[list[bytes]]:
         """Return the tokens that a searched value must match, as an AND of ORs; empty means no search."""
-        return [[entry.value] for entry in self.entries(value)]
+        found = [token(self.field, self.scheme, text) for text in spellings(self.normaliser, value)]
+        return [found] if found else []
 
 
 @dataclass(frozen=True)

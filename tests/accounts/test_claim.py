@@ -6,14 +6,17 @@ from uuid import UUID
 import pytest
 from django.urls import reverse
 
-from accounts import claim
+from accounts import claim, services
 from accounts.models import ClaimReview, Customer, User
+from orders.models import Order
 from privacy import gate
 from privacy.audit import AuditEvent
 from privacy.subjects import Subject
 from privacy.vault.models import DataKey
+from rma.models import RMA
 from tests import factories
 from tests.factories import NOW
+from tests.orders.factories import an_order, an_rma
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 
@@ -123,6 +126,43 @@ def test_staff_never_become_customers_by_their_address() -> None:
     factories.customer(email="carol@ilt.example")
     assert attempt(factories.staff(), "carol@ilt.example") is None
     assert not ClaimReview.objects.exists()
+
+
+def test_a_return_opened_first_is_no_obstacle_and_both_are_one_person() -> None:
+    alice = factories.customer()
+    earlier = an_order(alice)
+    user = factories.login()
+    own = services.customer_of(user, actor=user.as_actor(), now=NOW, today=factories.TODAY)
+    opened = an_rma(own)
+    assert attempt(user) == alice
+    user, alice, own = User.objects.get(), Customer.objects.get(pk=alice.pk), Customer.objects.get(pk=own.pk)
+    assert (alice.user, own.user, own.subject_id, user.subject_id) == (user, None, alice.subject_id, alice.subject_id)
+    assert owners_of(alice.pk, own.pk, earlier.pk, opened.pk, user.pk) == {alice.subject_id}
+    with gate.acting(user.as_actor()):
+        assert Order.objects.for_subject(user.subject_id).get().pk == earlier.pk
+        assert RMA.objects.for_subject(user.subject_id).get().contact_name
+    assert attempt(user) is None, "nothing is left to connect"
+    assert not ClaimReview.objects.exists()
+
+
+def test_staff_join_a_login_that_opened_a_return_first_with_the_contact_on_file() -> None:
+    contact = factories.customer(company=factories.company())
+    user = factories.login()
+    own = services.customer_of(user, actor=user.as_actor(), now=NOW, today=factories.TODAY)
+    opened = an_rma(own)
+    attempt(user)
+    claim.decide(ClaimReview.objects.get(), accept=True, actor=factories.staff().as_actor(), now=NOW)
+    assert {c.subject_id for c in Customer.objects.all()} == {contact.subject_id}
+    assert owners_of(own.pk, opened.pk) == {contact.subject_id}
+
+
+def test_somebody_whose_other_number_has_the_login_is_not_taken_over() -> None:
+    bob = factories.login("bob", "bob@example.com")
+    factories.customer(user=bob, email="bob@example.com")
+    second = factories.customer(subject=bob.subject)
+    assert attempt(factories.login()) is None
+    assert ClaimReview.objects.get().reason == "taken"
+    assert Customer.objects.get(pk=second.pk).subject_id == bob.subject_id
 
 
 def test_sessions_and_messages_move_with_the_subject(client: Any) -> None:

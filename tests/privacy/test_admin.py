@@ -445,6 +445,28 @@ def test_an_order_and_a_return_are_found_by_number_serial_and_customer(alice: Cu
         assert rma.number in found(carol, RETURN, text)
 
 
+@pytest.mark.parametrize("text", ["alice@xn--bcher-kva.example", "Alice@BÜCHER.example"])
+def test_a_person_is_found_by_the_address_of_the_login_in_both_spellings(text: str) -> None:
+    alice = factories.customer(user=factories.login(email="alice@bücher.example"), email="")
+    order, rma = an_order(alice), an_rma(alice)
+    message = factories.communication(alice, contact_name="Alice Archer")
+    factories.customer("Bob", "Baker", user=factories.login("bob", text.replace("lice@", "l@"), verified=True))
+    mallory = factories.login("mallory", "mallory@example.com")
+    factories.customer("Mallory", "Moss", user=mallory, email="mallory@example.com")
+    carol = at_work("sales", "service")
+    shown = found(carol, CUSTOMER, text)
+    assert "Archer" in shown and "Baker" not in shown and "Moss" not in shown
+    assert order.number in found(carol, ORDER, text)
+    assert rma.number in found(carol, RETURN, text)
+    assert str(message.pk) in found(carol, MESSAGE, text)
+
+
+def test_an_unverified_address_of_a_login_finds_nobody() -> None:
+    factories.customer("Mallory", "Moss", user=factories.login("mallory", verified=False), email="mallory@example.com")
+    assert "Moss" not in found(at_work("sales"), CUSTOMER, "alice@example.com")
+    assert "Moss" in found(at_work("sales"), CUSTOMER, "mallory@example.com")
+
+
 @pytest.mark.parametrize("text", ["nobody@example.com", "%", "_", "' OR 1=1", "\x00", "x" * 5000, "🦄", "(((("])
 def test_what_finds_nothing_or_is_nonsense_is_no_error(alice: Customer, text: str) -> None:
     carol = at_work("privacy")

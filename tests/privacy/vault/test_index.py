@@ -16,6 +16,8 @@ from privacy.vault.index import Exact, Words
         ("email", " Alice@X.Example ", "alice@x.example"),
         ("email", "ÉMILE@x.example", "émile@x.example"),
         ("email", "e\u0301mile@x.example", "\u00e9mile@x.example"),
+        ("email", "alice@BÜCHER.example", "alice@xn--bcher-kva.example"),
+        ("email", "alice@a.stra\u00dfe.example", "Alice@A.XN--strae-oqa.example"),
         ("username", "ALICE", "alice"),
         ("phone", "(978) 555-0100", "+1 978 555 0100"),
         ("phone", "001 978 555 0100 ", "0019785550100"),
@@ -40,6 +42,9 @@ def test_two_spellings_of_one_value_are_found_alike(normaliser: str, one: str, o
         "fiona@x.eхample",
         "fiona@ｘ.example",
         "fiona\u200b@x.example",
+        "fiona@xn--x-.example",
+        "fiona@x.xn--example-",
+        "xn--fiona-@x.example",
     ],
 )
 def test_an_address_that_only_looks_alike_is_another_mailbox(other: str) -> None:
@@ -56,6 +61,28 @@ def test_nothing_is_found_under_nothing(value: str) -> None:
     assert list(Exact("x", "identifier").entries(value)) == []
     assert list(Words("x").entries(value)) == []
     assert Words("x").looked_up(value) == []
+
+
+@pytest.mark.parametrize(
+    "label",
+    ["xn--", "xn--a", "xn--99999999", "xn--BCHER-KVA-", "xn--\u00fc", "xn--abc-", "xn--x-0z6b", "xn--tda\u0131"],
+)
+def test_a_label_that_is_no_real_one_stays_as_it_is_and_is_no_error(label: str) -> None:
+    text = f"alice@{label.lower()}.example"
+    assert index.normalise("email", text) in (text, index.normalise("email", index.normalise("email", text)))
+    assert index.spellings("email", text)[0] == index.normalise("email", text)
+
+
+def test_the_local_part_knows_no_spelling_of_a_domain() -> None:
+    assert index.normalise("email", "xn--bcher-kva@x.example") == "xn--bcher-kva@x.example"
+
+
+def test_a_token_from_before_the_domain_had_one_spelling_is_found_by_both() -> None:
+    blind = Exact("x", "email")
+    before = index.token("x", blind.scheme, "alice@xn--bcher-kva.example")
+    for typed in ("alice@b\u00fccher.example", "ALICE@xn--bcher-kva.example"):
+        assert before in blind.looked_up(typed)[0], typed
+    assert before not in blind.looked_up("alice@bucher.example")[0]
 
 
 @given(st.text(max_size=40))

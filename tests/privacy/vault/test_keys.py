@@ -114,6 +114,16 @@ def test_a_pseudonym_is_constant_and_ends_with_the_subject(now) -> None:
 
 
 @pytest.mark.django_db
+def test_a_blocked_address_is_blocked_in_both_spellings_of_its_domain(now) -> None:
+    blocks.add("email", "alice@bücher.example", until=None, now=now)
+    assert blocks.are_blocked("email", ["alice@xn--bcher-kva.example", "bob@xn--bcher-kva.example"]) == {
+        "alice@xn--bcher-kva.example"
+    }
+    assert blocks.remove("email", "ALICE@xn--bcher-kva.example")
+    assert not blocks.is_blocked("email", "alice@bücher.example")
+
+
+@pytest.mark.django_db
 def test_a_block_is_a_keyed_hash_with_an_end(now) -> None:
     today = now.date()
     blocks.add("email", "Alice@X.example", until=None, now=now)
