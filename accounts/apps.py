@@ -9,14 +9,18 @@ class AccountsConfig(AppConfig):
     verbose_name = "People and companies"
 
     def ready(self) -> None:
-        from accounts import handles, people
+        from accounts import candidates, handles, people
         from privacy.requests import hooks
 
         handles.install()
         hooks.register(
-            find=people.find,
-            address=people.address,
-            name=people.name,
-            sign_out=people.sign_out,
-            has_login=people.has_login,
+            hooks.People(
+                find=people.find,
+                address=people.address,
+                name=people.name,
+                sign_out=people.sign_out,
+                has_login=people.has_login,
+                candidates=candidates.told,
+                records_with=lambda email: [(one.label, one.pk, one.subject) for one in candidates.records_with(email)],
+            )
         )

@@ -70,7 +70,8 @@ class Declaration:
     its last envelope ended: it is deleted, or stays for statistics with the foreign keys in `links` set to NULL.
     `warnings(subject, today)` gives sentences to show before an erasure. `block_keys(row)` gives the (kind, value)
     pairs by which an import must recognise an erased person ("email", "customer_ref"); asked while they can be read.
-    `reference` names the plain unique column by which people call the record (an order number). `candidates(day)`
+    `reference` names the plain unique column by which people call the record (an order number); `noun` is what one of
+    them and several are called where they are counted ("return", "returns"). `candidates(day)`
     gives the rows that may have outlived their reason on that day, found by an index
     (`retention.rules.cutoff(envelope, day)` tells how old their events are); without it the sweep walks the whole
     table. `related` names the links that `facts` follows, so that a person's rows are read in one query.
@@ -90,6 +91,13 @@ class Declaration:
     candidates: Callable[[date], models.QuerySet[Any]] | None = None
     related: tuple[str, ...] = ()
     block_keys: Callable[[Any], list[tuple[str, str]]] | None = None
+    noun: tuple[str, str] | None = None
+
+    def called(self, count: int) -> str:
+        """Return what so many of these records are called within a sentence: "order", "orders"."""
+        title = self.title[0].lower() + self.title[1:]
+        one, several = self.noun or (title, f"{title}s")
+        return one if count == 1 else several
 
     @property
     def label(self) -> str:

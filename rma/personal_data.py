@@ -141,6 +141,7 @@ datamap.register(
     Declaration(
         model=RMA,
         title="Return for calibration or repair",
+        noun=("return", "returns"),
         subject_path="customer__subject",
         reference="number",
         data={

@@ -8,7 +8,7 @@ from itertools import islice
 from uuid import UUID
 
 from privacy import datamap
-from privacy.requests import clock, plan
+from privacy.requests import clock, plan, unjoined
 from privacy.requests.models import Decision, Export, Request
 from privacy.retention import holds, rules
 from privacy.retention.assess import assess
@@ -85,6 +85,7 @@ def plan_for(request: Request, *, today: date) -> plan.Plan:
         today,
         asked=erasure,
         warnings=warnings_of(request, today) if erasure else (),
+        unjoined=unjoined.of_request(request.subject_id, today),
     )
 
 

@@ -31,7 +31,7 @@ from django.template.loader import render_to_string
 from privacy import audit, gate, vault
 from privacy.gate import log
 from privacy.gate.actor import Actor
-from privacy.requests import assessment, contents, filing
+from privacy.requests import assessment, contents, filing, unjoined
 from privacy.requests.contents import Verdicts
 from privacy.requests.models import Decision, Export, Request
 from privacy.retention import rules
@@ -220,6 +220,7 @@ def _page(request: Request, kinds: list[contents.Kind], verdicts: Verdicts, now:
         "automated": contents.AUTOMATED,
         "transfers": contents.TRANSFERS,
         "periods": _periods(verdicts),
+        "unjoined": unjoined.of_request(request.subject_id, assessment.today(now)),
     }
     yield render_to_string("privacy/export/head.html", about)
     for kind in kinds:

@@ -4,7 +4,7 @@
 
     from privacy.requests import hooks
 
-    hooks.register(find=..., address=..., name=..., sign_out=...)
+    hooks.register(hooks.People(find=..., address=..., name=..., sign_out=..., …))
 
 Each takes and returns plain values; a hook that opens an envelope does so under the actor of its caller.
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 
@@ -24,7 +24,11 @@ class People:
     find(email) returns the subjects whose verified or on-file address it exactly is (blind index, opens nothing);
     address(subject) the address on file, "" when there is none; name(subject) how to greet the person, "" when unknown;
     sign_out(subject, now) ends every session and login of the subject, returns how many ended, safe to repeat;
-    has_login(subject) whether the person can log in to read an answer in the portal.
+    has_login(subject) whether the person can log in to read an answer in the portal;
+    candidates(subject, today) what the person is told of records that carry one of their addresses without being joined to
+    them: (kind in words, how many), opens none of them;
+    records_with(email) the (label, id, subject) of every record that carries exactly this address outside login and
+    contact data, whoever's it is; opens nothing.
     """
 
     find: Callable[[str], list[UUID]]
@@ -32,6 +36,8 @@ class People:
     name: Callable[[UUID], str]
     sign_out: Callable[[UUID, datetime], int]
     has_login: Callable[[UUID], bool]
+    candidates: Callable[[UUID, date], list[tuple[str, int]]]
+    records_with: Callable[[str], list[tuple[str, UUID, UUID | None]]]
 
 
 _people: People | None = None
@@ -41,17 +47,10 @@ class NotRegistered(RuntimeError):
     """No app told who people are: an installation without accounts cannot answer requests."""
 
 
-def register(
-    *,
-    find: Callable[[str], list[UUID]],
-    address: Callable[[UUID], str],
-    name: Callable[[UUID], str],
-    sign_out: Callable[[UUID, datetime], int],
-    has_login: Callable[[UUID], bool],
-) -> None:
+def register(registered: People) -> None:
     """Register the functions of the app that knows people; the last one to register is asked."""
     global _people
-    _people = People(find=find, address=address, name=name, sign_out=sign_out, has_login=has_login)
+    _people = registered
 
 
 def people() -> People:

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from privacy import datamap, vault
-from privacy.requests import assessment, export, hooks, identity, letters, plan
+from privacy.requests import assessment, export, hooks, identity, letters, plan, unjoined
 from privacy.requests.models import STEPS, Decision, OneTimeLink, Request
 from privacy.retention import jurisdiction, rules
 from privacy.retention.assess import assess
@@ -129,6 +129,11 @@ def lines(request: Request) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
+def unjoined_of(request: Request) -> str:
+    """Return what the plan said of records that carry the person's address without being joined. Raises FileUnreadable."""
+    return str(read(request).get("plan", {}).get("unjoined", ""))
+
+
 def counts(request: Request) -> dict[str, int]:
     """Return how many envelopes of each kind of record were erased: all a tombstone says."""
     done = request.decisions.filter(action=Decision.Action.ERASE, done_at__isnull=False)
@@ -146,6 +151,8 @@ def answer(request: Request, *, now: datetime) -> None:
         copy = export.live(request)
         context |= {
             "records": len(about["given"]),
+            # As it is now: what staff joined since the plan was made stands in the copy.
+            "unjoined": unjoined.of_request(request.subject_id, assessment.today(now)),
             "expires_at": copy.expires_at if copy else now,
             "path": "" if _has_login(request) or not to else f"/privacy/link/{_result_link(request, now)}/",
         }
@@ -155,6 +162,8 @@ def answer(request: Request, *, now: datetime) -> None:
     done = [d for d in (one["done_at"] for one in about["erased"]) if d]
     context |= {
         **about,
+        # As it was planned: the addresses by which it was found are gone.
+        "unjoined": unjoined_of(request),
         "done_on": max(done) if done else now,
         "file_until": leftovers.get("request_file"),
         "token_until": leftovers.get("block_token"),

@@ -47,6 +47,7 @@ class Plan:
     leftovers: tuple[Leftover, ...]
     warnings: tuple[str, ...]
     hash: str
+    unjoined: str = ""  # what carries an address of the person and is no part of this
 
     @property
     def erased(self) -> tuple[Verdict, ...]:
@@ -97,10 +98,12 @@ def make(
     *,
     asked: bool = True,
     warnings: Sequence[str] = (),
+    unjoined: str = "",
 ) -> Plan:
     """Return the plan of an erasure for these records on `today`.
 
-    `holds` are the ids of records under a hold, `pins` until-dates told before, `warnings` sentences the apps add.
+    `holds` are the ids of records under a hold, `pins` until-dates told before, `warnings` sentences the apps add,
+    `unjoined` what is said of records that carry the person's address and are not joined.
     Raises ScheduleError when an envelope has no retention class.
     """
     records = sorted(facts_list, key=lambda facts: (facts.label, facts.title, str(facts.record_id)))
@@ -114,6 +117,7 @@ def make(
         leftovers=leftovers,
         warnings=tuple(dict.fromkeys([*warnings, *_own_warnings(verdicts)])),
         hash=digest(verdicts, leftovers),
+        unjoined=unjoined,
     )
 
 
@@ -179,7 +183,7 @@ def summary(plan: Plan) -> list[str]:
     if untouched := len(kept - erased):
         lines.append(f"{_records(untouched)} kept.")
     if not plan.verdicts:
-        lines.append("We hold no records about you.")
+        lines.append("No record is joined to you yet." if plan.unjoined else "We hold no records about you.")
     for when, count in sorted(_until(plan.kept).items(), key=lambda pair: (pair[0] is None, pair[0] or date.max)):
         who, go, stay, self_ = (
             ("1 record", "goes", "stays", "itself") if count == 1 else (f"{count} records", "go", "stay", "themselves")
@@ -191,6 +195,8 @@ def summary(plan: Plan) -> list[str]:
             lines.append(f"{who} {stay} until a legal claim is settled; then {then} by {self_}.")
     for one in plan.leftovers:
         lines.append(f"{one.title}: kept until {one.until:%-d %B %Y}. {one.sentence}")
+    if plan.unjoined:
+        lines.append(plan.unjoined)
     return lines
 
 
@@ -210,6 +216,7 @@ def as_dict(plan: Plan) -> dict[str, Any]:
         ],
         "leftovers": _leftovers(plan),
         "warnings": list(plan.warnings),
+        "unjoined": plan.unjoined,
     }  # fmt: skip
 
 
@@ -227,6 +234,7 @@ def for_file(plan: Plan) -> dict[str, Any]:
         ],
         "leftovers": _leftovers(plan),
         "warnings": list(plan.warnings),
+        "unjoined": plan.unjoined,
     }
 
 

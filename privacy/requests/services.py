@@ -54,6 +54,7 @@ __all__ = [
     "require_sight",
     "resume",
     "show",
+    "unjoined",
     "withdraw",
 ]
 
@@ -283,10 +284,19 @@ def lines(request: Request, *, actor: Actor) -> dict[str, list[dict[str, Any]]]:
     return outcome.lines(request)
 
 
+def unjoined(request: Request, *, actor: Actor) -> str:
+    """Return what the plan said of records that are not joined to the person; under the actor's own context.
+
+    Raises NotYours, outcome.FileUnreadable.
+    """
+    require_sight(request, actor)
+    return outcome.unjoined_of(request)
+
+
 def by_code(reference: str, code: str, *, now: datetime) -> dict[str, Any]:
     """Return the outcome for a reference and the code that was shown once: also when the account is gone.
 
-    Keys: request, erased, kept, given, leftovers, summary. Raises WrongCode, which takes as long for an unknown reference.
+    Keys: request, erased, kept, given, leftovers, warnings, unjoined. Raises WrongCode, which takes as long for an unknown reference.
     """
     spelled = identity.read_reference(reference)
     request = Request.objects.filter(reference=spelled).first() if spelled else None
@@ -295,4 +305,5 @@ def by_code(reference: str, code: str, *, now: datetime) -> dict[str, Any]:
     with gate.acting(acting_as(request, purpose="outcome by code")):
         plan = outcome.read(request).get("plan", {})
         found = outcome.lines(request)
-    return {"request": request, **found, "leftovers": plan.get("leftovers", []), "warnings": plan.get("warnings", [])}
+    said = {name: plan.get(name, []) for name in ("leftovers", "warnings")}
+    return {"request": request, **found, **said, "unjoined": plan.get("unjoined", "")}

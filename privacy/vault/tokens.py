@@ -6,14 +6,14 @@ for ever; it is taken over by compare-and-swap once it is older than the grace p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.db.backends.utils import CursorWrapper
 
 from privacy.vault import living
-from privacy.vault.index import Blind, Entry
+from privacy.vault.index import Blind, Entry, Exact
 from privacy.vault.results import ValueTaken
 from privacy.vault.sql import array, cursor
 
@@ -131,3 +131,32 @@ def find(blind: Blind, value: str, most: int = MOST_FOUND) -> tuple[set[UUID], s
             records.add(record)
             numbers.add(number)
     return records, numbers
+
+
+_FIND_ALL = """SELECT f.field, f.record, f.key, f.next_key
+FROM unnest(%s::text[]) AS w(field) CROSS JOIN LATERAL (
+    SELECT t.field, t.record, t.key, t.next_key FROM vault_token t
+    WHERE t.field = w.field AND t.value = ANY(%s::bytea[]) ORDER BY t.record DESC LIMIT %s) f"""
+
+
+def find_all(wanted: Iterable[tuple[Exact, str]], *, most: int) -> dict[str, tuple[set[UUID], set[int]]]:
+    """Return, for each index in which something was found, the ids of at most `most` records and their keys; one query.
+
+    Each index is asked for the values that name it.
+    """
+    fields: set[str] = set()
+    values: set[bytes] = set()  # a token is made with the key of its field: it matches in no other
+    for blind, value in wanted:
+        for group in blind.looked_up(value):
+            fields.add(blind.field)
+            values.update(group)
+    if not fields:
+        return {}
+    with cursor() as cur:
+        cur.execute(_FIND_ALL, [array(sorted(fields)), sorted(values), most])
+        found: dict[str, tuple[set[UUID], set[int]]] = {}
+        for field, record, *numbers in cur.fetchall():
+            records, known = found.setdefault(field, (set(), set()))
+            records.add(record)
+            known.update(number for number in numbers if number is not None)
+    return found

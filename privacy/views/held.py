@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from privacy import datamap, gate, vault
-from privacy.requests import assessment, contents
+from privacy.requests import assessment, contents, unjoined
 from privacy.retention import rules
 from privacy.retention.verdict import Verdict
 from privacy.views import person, words
@@ -39,7 +39,8 @@ def held(request: HttpRequest) -> HttpResponse:
             sections.append({"kind": kind, "count": kind.count, "records": _records(kind, found, verdicts)})
     # What was written about the person first, what only hangs on it afterwards.
     sections.sort(key=lambda section: (not section["kind"].declaration.envelopes(), section["kind"].title))
-    return render(request, "privacy/held.html", {"sections": sections})
+    found = unjoined.found(subject, assessment.today(timezone.now()))
+    return render(request, "privacy/held.html", {"sections": sections, "unjoined": found})
 
 
 @require_safe

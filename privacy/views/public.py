@@ -78,5 +78,6 @@ def outcome(request: HttpRequest) -> HttpResponse:
         return render(request, "privacy/outcome_form.html", {"form": form})
     about = found.pop("request")
     listed = {name: words.by_title(found[name]) for name in ("erased", "kept", "given")}
-    context = {"about": about, "leftovers": found["leftovers"], "steps": words.steps(services.show(about)), **listed}
+    said = {name: found[name] for name in ("leftovers", "unjoined")}
+    context = {"about": about, **said, "steps": words.steps(services.show(about)), **listed}
     return render(request, "privacy/outcome.html", context)

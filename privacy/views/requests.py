@@ -95,9 +95,10 @@ def _lines(about: Request, actor: Actor) -> dict[str, Any]:
     try:
         with gate.acting(actor):
             found = services.lines(about, actor=actor)
+            unjoined = services.unjoined(about, actor=actor)
     except FileUnreadable:
         return {"is_unreadable": True}
-    return {name: words.by_title(lines) for name, lines in found.items()}
+    return {**{name: words.by_title(lines) for name, lines in found.items()}, "unjoined": unjoined}
 
 
 @person.entered_again

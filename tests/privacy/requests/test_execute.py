@@ -255,7 +255,7 @@ def test_an_open_return_keeps_its_contact_and_the_rest_goes(alice) -> None:
 def test_it_is_parked_after_ten_failures_and_goes_on_by_a_persons_decision(alice, monkeypatch) -> None:
     request = confirmed(alice)
     people = hooks.people()
-    broken = hooks.People(people.find, people.address, people.name, lambda *_: 1 / 0, people.has_login)
+    broken = dataclasses.replace(people, sign_out=lambda *_: 1 / 0)
     monkeypatch.setattr(hooks, "_people", broken)
     clock = Clock()
     words = []

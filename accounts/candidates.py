@@ -1,0 +1,143 @@
+"""Candidates: records that carry a person's address or phone and are nobody's yet, or another's (design 9).
+
+What must never happen: a record joined because of an address somebody wrote on it (that is a claim), content or a name of
+such a record told to whoever has the address, an answer that says "we hold nothing" while one stands. Everything is
+found through the blind indexes that the models of all apps declare, so that a new indexed field is found the day it is
+declared. No candidate is opened; only the person's own addresses are, by the program, to look for them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from typing import Any, Literal
+from uuid import UUID
+
+from allauth.account.models import EmailAddress
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from accounts import handles
+from accounts.models import Customer, LoginAddress
+from privacy import datamap, vault
+from privacy.datamap import Declaration
+from privacy.vault import Exact, SealedModel, Unreadable, tokens
+from privacy.vault.columns import Found
+
+Channel = Literal["email", "phone"]
+
+MOST = 1_000  # of one index; a switchboard's number may stand on very many orders
+#: What carries an address and is joined by nobody's decision here: a login's address proves itself, and whose request it
+#: is the proof of identity says.
+NEVER = frozenset({LoginAddress.vault_label, "privacy.request"})
+#: Where an address tells whose customer number it is: contact data, no mere record.
+CONTACT = frozenset({Customer.vault_label})
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record that carries an address or phone: its kind, number, whose it is now, and in which field it stands."""
+
+    label: str
+    pk: UUID
+    subject: UUID | None
+    field: str
+    channel: Channel
+
+    @property
+    def declaration(self) -> Declaration:
+        return datamap.for_label(self.label)
+
+
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """One declared blind index of addresses or phones."""
+
+    declaration: Declaration
+    field: Any
+    blind: Exact
+    channel: Channel
+
+
+def of(subject: UUID, *, now: datetime) -> list[Record]:
+    """Return the records that carry an address or phone of `subject` without being this person's, each once.
+
+    A match by address comes before one by phone. Only addresses that count for the person are looked for.
+    """
+    found: dict[tuple[str, UUID], Record] = {}
+    for record in _carrying(_own(subject, now), but=frozenset()):
+        if record.subject != subject:
+            found.setdefault((record.label, record.pk), record)
+    return list(found.values())
+
+
+def told(subject: UUID, today: date) -> list[tuple[str, int]]:
+    """Return what the person is told of the candidates: (kind in words, how many), by address only, never content."""
+    now = timezone.make_aware(datetime.combine(today, time.max))
+    counts = Counter(record.label for record in of(subject, now=now) if record.channel == "email")
+    return [(datamap.for_label(label).called(count), count) for label, count in sorted(counts.items())]
+
+
+def records_with(email: str) -> list[Record]:
+    """Return the records that carry exactly this address outside login and contact data, whoever's they are.
+
+    Messages, orders, returns: what control of the address opens by itself (design 9), grouped by nothing: two messages by
+    one writer have two subjects, and no second person follows from that. Opens nothing.
+    """
+    return list(_carrying({"email": {email}}, but=CONTACT))
+
+
+def _own(subject: UUID, now: datetime) -> Mapping[Channel, Collection[str]]:
+    """Return the addresses and phones that count as the person's: verified logins, contact data."""
+    emails: set[str] = set()
+    phones: set[str] = set()
+    verified = EmailAddress.objects.filter(user__subject_id=subject, verified=True).values_list("email", flat=True)
+    logins = [one.record_id for one in verified if isinstance(one, handles.Handle) and one.record_id]
+    with vault.internal():
+        for login in LoginAddress.objects.filter(pk__in=logins):
+            emails.add(_text(login.email))
+        for customer in Customer.objects.for_subject(subject):
+            emails.add(_text(customer.email))
+            phones.add(_text(customer.phone))
+    return {"email": emails - {""}, "phone": phones - {""}}
+
+
+def _text(value: Any) -> str:
+    return "" if not value or isinstance(value, Unreadable) else str(value)
+
+
+def _carrying(values: Mapping[Channel, Collection[str]], *, but: Collection[str]) -> Iterator[Record]:
+    """Yield the records that carry one of the values; by address first. One look-up of tokens, one query per index hit."""
+    wanted = [one for one in _indexes() if one.declaration.label not in but and values.get(one.channel)]
+    asked = [(one.blind, value) for one in wanted for value in sorted(values[one.channel])]
+    hits = tokens.find_all(asked, most=MOST)
+    for one in wanted:
+        if one.blind.field in hits:
+            path = one.declaration.subject_path
+            for pk, subject in _rows(one, *hits[one.blind.field]).values_list("pk", path):
+                yield Record(one.declaration.label, pk, subject, one.field.name, one.channel)
+
+
+def _rows(one: _Index, records: set[UUID], numbers: set[int]) -> QuerySet[Any]:
+    return one.declaration.model._default_manager.filter(
+        pk__found=Found(records, numbers, one.field.sealed_column)
+    ).order_by("pk")
+
+
+def _indexes() -> list[_Index]:
+    """Return every index of addresses and phones that a record about somebody declares; of addresses first."""
+    found = []
+    for declaration in datamap.declarations():
+        if declaration.label in NEVER or not declaration.subject_path or not issubclass(declaration.model, SealedModel):
+            continue
+        found += [_Index(declaration, field, blind, blind.normaliser) for field, blind in _blinds(declaration.model)]
+    return sorted(found, key=lambda one: (one.channel, one.declaration.label))
+
+
+def _blinds(model: type[SealedModel]) -> Iterable[tuple[Any, Any]]:
+    for field in model._meta.private_fields:
+        for blind in getattr(field, "blind", ()):
+            if isinstance(blind, Exact) and blind.normaliser in ("email", "phone"):
+                yield field, blind

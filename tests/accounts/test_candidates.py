@@ -1,0 +1,233 @@
+"""What carries a person's address is named by kind and count, never opened, and joined to nobody by itself."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import time_machine
+from django.db import connections
+from django.test.utils import CaptureQueriesContext
+
+from accounts import candidates, communications
+from accounts.models import Communication, Customer, User
+from orders.models import Order
+from privacy import datamap, vault
+from privacy.gate import AccessEntry
+from privacy.requests import execute, export, hooks, services
+from privacy.requests.models import Letter, Request
+from privacy.vault import Exact, SealedModel
+from privacy.vault.index import token
+from privacy.vault.models import Token
+from tests import factories, pages
+from tests.factories import NOW, TODAY
+from tests.orders.factories import CONTACT, an_order, an_rma
+
+pytestmark = pytest.mark.django_db
+
+ADDRESS = "alice@example.com"
+
+
+@pytest.fixture(autouse=True)
+def _fixed_clock() -> Iterator[None]:
+    with time_machine.travel(NOW, tick=False):
+        yield
+
+
+@pytest.fixture
+def alice() -> User:
+    return factories.login()
+
+
+def bob() -> Customer:
+    return factories.customer("Bob", "Baker", email="bob@example.com", phone="617-555-0199")
+
+
+def found(user: User) -> set[tuple[str, Any]]:
+    return {(one.label, one.pk) for one in candidates.of(user.subject_id, now=NOW)}
+
+
+def key_of(record: Any) -> tuple[str, Any]:
+    return record.vault_label, record.pk
+
+
+def an_order_with(email: str, customer: Customer | None = None, **data: Any) -> Order:
+    return an_order(customer or bob(), **{"email": email, "phone": "", **data})
+
+
+# What is found --------------------------------------------------------------------------------------------------------
+
+
+def test_messages_orders_returns_and_contacts_with_the_address_are_candidates(alice: User) -> None:
+    message = factories.communication(email="ALICE@example.com")
+    order = an_order_with(ADDRESS)
+    rma = an_rma(bob(), contact={**CONTACT, "email": ADDRESS})
+    contact = factories.customer("A.", "Archer", company=factories.company(), phone="")
+    an_order_with("eve@example.com")
+    factories.communication(email="eve@example.com")
+    assert found(alice) == {key_of(one) for one in (message, order, rma, contact)}
+
+
+def test_what_is_the_persons_own_is_no_candidate(alice: User) -> None:
+    own = factories.customer(user=alice)
+    an_order_with(ADDRESS, own)
+    factories.communication(own, email=ADDRESS)
+    assert found(alice) == set()
+    assert candidates.records_with(ADDRESS), "the positive control: they carry it"
+
+
+def test_an_address_that_the_login_has_not_verified_finds_nothing() -> None:
+    factories.communication(email=ADDRESS)
+    assert found(factories.login(verified=False)) == set()
+    assert len(found(factories.login("anna", ADDRESS))) == 1
+
+
+def test_a_phone_leads_to_candidates_for_staff_that_the_person_is_not_told(alice: User) -> None:
+    factories.customer(user=alice, email="")
+    order = an_order_with("", phone="(978) 555-0123")
+    (one,) = candidates.of(alice.subject_id, now=NOW)
+    assert (one.pk, one.channel, one.field) == (order.pk, "phone", "phone")
+    assert candidates.told(alice.subject_id, TODAY) == []
+
+
+def test_a_record_that_matches_twice_is_there_once_by_its_address(alice: User) -> None:
+    factories.customer(user=alice)
+    an_order_with(ADDRESS, phone="978-555-0123")
+    (one,) = candidates.of(alice.subject_id, now=NOW)
+    assert one.channel == "email"
+
+
+def test_the_other_spelling_of_a_domain_is_found_also_by_a_token_of_before() -> None:
+    alice = factories.login(email="alice@bücher.example")
+    message = factories.communication(email="alice@xn--bcher-kva.example")
+    assert found(alice) == {key_of(message)}
+    before = token("communication.email", "email.2", "alice@xn--bcher-kva.example")
+    assert Token.objects.filter(record=message.pk).update(value=before) == 1
+    assert found(alice) == {key_of(message)}
+
+
+def test_an_erased_record_is_none(alice: User, now: Any) -> None:
+    from privacy.vault import keys
+
+    message = factories.communication(email=ADDRESS)
+    keys.destroy([(message.pk, "support")], now=now)
+    assert found(alice) == set()
+
+
+# Every index, without a list ------------------------------------------------------------------------------------------
+
+
+def test_every_declared_index_of_addresses_and_phones_is_searched() -> None:
+    searched = {one.blind.field for one in candidates._indexes()}
+    declared = {
+        (declaration.label, blind.field)
+        for declaration in datamap.declarations()
+        if issubclass(declaration.model, SealedModel)
+        for field in declaration.model._meta.private_fields
+        for blind in getattr(field, "blind", ())
+        if isinstance(blind, Exact) and blind.normaliser in ("email", "phone")
+    }
+    assert searched >= {"communication.email", "order.email", "rma.email", "customer.email", "order.phone", "rma.phone"}
+    assert {name for label, name in declared if label not in candidates.NEVER} == searched
+    assert {label for label, _ in declared} > candidates.NEVER
+
+
+def test_a_new_index_is_searched_the_day_it_is_declared(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    field = Communication._meta.get_field("phone")
+    monkeypatch.setattr(field, "blind", (Exact("communication.phone", normaliser="phone"),))
+    assert "communication.phone" in {one.blind.field for one in candidates._indexes()}
+    assert communications.Communication is Communication
+
+
+# By address alone -----------------------------------------------------------------------------------------------------
+
+
+def test_two_messages_by_one_writer_are_two_records_and_no_second_person() -> None:
+    one, two = (factories.communication(email=ADDRESS) for _ in range(2))
+    assert one.subject_id != two.subject_id
+    order = an_order_with(ADDRESS)
+    factories.customer()  # contact data is no record with the address
+    factories.login()
+    assert {(r.label, r.pk, r.subject) for r in candidates.records_with(ADDRESS)} == {
+        (*key_of(one), one.subject_id), (*key_of(two), two.subject_id), (*key_of(order), order.customer.subject_id),
+    }  # fmt: skip
+    assert hooks.people().records_with(ADDRESS) == [
+        (r.label, r.pk, r.subject) for r in candidates.records_with(ADDRESS)
+    ]
+
+
+# What is said ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_person_is_told_kind_and_count_and_nothing_is_opened(alice: User) -> None:
+    for _ in range(2):
+        factories.communication(email=ADDRESS, body="canary in a message")
+    order = an_order_with(ADDRESS)
+    text = pages.check(pages.signed_in(alice).get("/privacy/held/"))
+    assert "2 messages and 1 order carry an address of yours" in text
+    assert "We hold no records about you" not in text
+    assert "canary" not in text and order.number not in text
+    assert {entry.subject_id for entry in AccessEntry.objects.all()} <= {alice.subject_id}
+
+
+def test_bob_is_told_nothing(alice: User) -> None:
+    factories.communication(email=ADDRESS)
+    theirs = factories.login("bob", "bob@example.com")
+    assert "carries an address" not in pages.signed_in(theirs).get("/privacy/held/").text
+    assert "carries an address" in pages.signed_in(alice).get("/privacy/held/").text
+
+
+def filed(user: User, kind: str) -> Request:
+    return services.file(
+        kind=kind, subject=user.subject_id, channel="web", received_on=TODAY, identity="login",
+        actor=user.as_actor(), now=NOW,
+    )  # fmt: skip
+
+
+def test_the_plan_names_them_and_its_hash_does_not_change_by_them(alice: User) -> None:
+    request = filed(alice, "erasure")
+    before = services.make_plan(request, actor=alice.as_actor(), now=NOW)
+    factories.communication(email=ADDRESS)
+    after = services.make_plan(request, actor=alice.as_actor(), now=NOW)
+    assert not any("address of yours" in line for line in before.summary())
+    assert after.summary()[-1].startswith("1 message carries an address of yours, but is not joined to you")
+    assert after.hash == before.hash
+
+
+def test_the_answer_and_the_copy_never_say_nothing_while_one_stands(alice: User) -> None:
+    factories.communication(email=ADDRESS)
+    request = filed(alice, "access")
+    while execute.run(request.pk, clock=lambda: NOW, pause=lambda: None) == "ended":
+        pass
+    with vault.internal():
+        (text,) = [one.text for one in Letter.objects.filter(kind="copy_ready")]
+    _, chunks = export.fetch(request, actor=alice.as_actor(), now=NOW)
+    with zipfile.ZipFile(io.BytesIO(b"".join(chunks))) as archive:
+        page = archive.read("index.html").decode()
+    for one in (text, page):
+        assert "1 message carries an address of yours" in one and "We hold nothing" not in one
+
+
+def test_counting_them_takes_the_same_queries_for_one_and_for_thirty(alice: User) -> None:
+    factories.customer(user=alice)
+
+    def queries() -> int:
+        with (
+            CaptureQueriesContext(connections["default"]) as main,
+            CaptureQueriesContext(connections["keystore"]) as keys,
+        ):
+            candidates.of(alice.subject_id, now=NOW)
+        return len(main) + len(keys)
+
+    theirs = bob()
+    factories.communication(email=ADDRESS)
+    an_order_with(ADDRESS, theirs)
+    few = queries()
+    for _ in range(29):
+        factories.communication(email=ADDRESS)
+        an_order_with(ADDRESS, theirs)
+    assert queries() == few
+    assert len(found(alice)) == 60
