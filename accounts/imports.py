@@ -17,9 +17,9 @@ from typing import Any
 
 from django.db import models, transaction
 
-from accounts import csvfile
+from accounts import csvfile, reach
 from accounts.csvfile import Problem, Row
-from accounts.models import Address, Channel, Company, Customer
+from accounts.models import Address, Channel, Company, ContactPoint, Customer
 from accounts.validators import validate_country, validate_phone, validate_reference
 from privacy import audit, progress, subjects, vault
 from privacy.audit.events import Happened
@@ -191,6 +191,7 @@ def _create(rows: Sequence[Row], *, actor: Actor | None, now: datetime) -> None:
             addresses.append(Address(customer=customer, **{name: row[name] for name in ADDRESS}))
     Customer.objects.bulk_create(customers)
     Address.objects.bulk_create(addresses)
+    reach.created(customers, addresses, came=ContactPoint.Came.CREATED, now=now)
     audit.record_many(
         [
             Happened(

@@ -1,4 +1,5 @@
-"""The models of this app, by topic: parties (whom we deal with), communications (what was said), users (who logs in)."""
+"""The models of this app, by topic: parties (whom we deal with), points (since when they are reached
+how), communications (what was said), users (who logs in)."""
 
 from accounts.communications import Communication
 from accounts.parties import (
@@ -11,6 +12,7 @@ from accounts.parties import (
     OwnedByCustomer,
     TaxIdentifier,
 )
+from accounts.points import ContactLink, ContactPoint
 from accounts.users import LOGIN_ADDRESS, ClaimReview, LoginAddress, Session, User
 
 __all__ = [
@@ -20,6 +22,8 @@ __all__ = [
     "ClaimReview",
     "Communication",
     "Company",
+    "ContactLink",
+    "ContactPoint",
     "Customer",
     "FreightAccount",
     "LoginAddress",

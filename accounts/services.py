@@ -13,12 +13,13 @@ from uuid import UUID
 from django.core.exceptions import ValidationError
 from django.db import connection, models, transaction
 
-from accounts import validators
+from accounts import reach, validators
 from accounts.models import (
     Address,
     Channel,
     Communication,
     Company,
+    ContactPoint,
     Customer,
     FreightAccount,
     TaxIdentifier,
@@ -55,11 +56,13 @@ def create_customer(
     company: Company | None = None,
     channel: str = Channel.WEB,
     notice_given_on: date | None = None,
+    came: str = "",
     **data: str,
 ) -> Customer:
     """Create a customer, with a subject of its own unless one is given, and return it (P16, P17, P25).
 
-    A customer with a company is its contact. Raises ValidationError for a value that cannot be taken in.
+    A customer with a company is its contact. `came` says how the contact data came (ContactPoint.Came) where it was not by
+    the actor's own word. Raises ValidationError for a value that cannot be taken in.
     """
     with transaction.atomic():
         owner = subject or (user.subject_id if user else None) or subjects.create(now=now).pk
@@ -78,6 +81,8 @@ def create_customer(
         _may_write(actor, customer, ["account"])
         _validate(customer, ["reference", "channel", *data])
         customer.save(force_insert=True)
+        for channel in (ContactPoint.Channel.EMAIL, ContactPoint.Channel.PHONE):
+            reach.entered(customer, channel, data.get(channel.value, ""), came=came or reach.way(actor, owner), now=now)
         audit.record(
             "customer.created", actor=actor, now=now, subject=owner, record=_record(customer), fields=sorted(data)
         )
@@ -121,6 +126,7 @@ def correct(
             setattr(record, name, changes[name])
         _validate(record, changed)
         record.save(update_fields=changed)
+        _contacts_changed(record, {name: on_file[name] for name in changed}, actor=actor, now=now)
         audit.record(
             "record.corrected",
             actor=actor,
@@ -140,10 +146,17 @@ def add_address(
     country: str,
     actor: Actor | None,
     now: datetime,
+    came: str = "",
     **data: str,
 ) -> Address:
-    """Add an address of a customer and return it (P17, P25)."""
-    return _add(Address(customer=customer, purpose=purpose, country=country, **data), "address.added", actor, now)
+    """Add an address of a customer and return it (P17, P25); `came` as for `create_customer`."""
+    with transaction.atomic():
+        address: Address = _add(
+            Address(customer=customer, purpose=purpose, country=country, **data), "address.added", actor, now
+        )
+        came = came or reach.way(actor, customer.subject_id)
+        reach.entered(address, ContactPoint.Channel.POST, address.street, came=came, now=now)
+    return address
 
 
 def set_tax_identifier(
@@ -346,6 +359,21 @@ CORRECTABLE: dict[type[SealedModel], frozenset[str]] = {
     FreightAccount: frozenset({"carrier", "number"}),
     Communication: frozenset({"contact_name", "company_name", "email", "phone", "address", "department", "topic"}),
 }
+
+
+def _contacts_changed(record: SealedModel, before: Mapping[str, Any], *, actor: Actor | None, now: datetime) -> None:
+    """Write of each contact that `before` has another value of, that it is on file since now."""
+    if isinstance(record, Customer):
+        came = reach.way(actor, record.subject_id)
+        for channel in (ContactPoint.Channel.EMAIL, ContactPoint.Channel.PHONE):
+            if channel.value not in before:
+                continue
+            value: str = getattr(record, channel.value)
+            if not reach.is_same(channel, before[channel.value], value):
+                reach.entered(record, channel, value, came=came, now=now)
+    elif isinstance(record, Address) and set(before) - {"purpose"}:
+        came = reach.way(actor, record.customer.subject_id)
+        reach.entered(record, ContactPoint.Channel.POST, "changed", came=came, now=now)
 
 
 def _add(record: Any, action: str, actor: Actor | None, now: datetime) -> Any:

@@ -14,7 +14,8 @@ from django.contrib.auth.models import Group
 from django.db import connections
 from django.utils import timezone
 
-from accounts.models import Address, Channel, Communication, Customer, User
+from accounts import reach
+from accounts.models import Address, Channel, Communication, ContactPoint, Customer, User
 from orders.models import Invoice, Order, OrderLine, Payment, Product
 from privacy import registers, subjects, vault
 from rma.models import RMA, Instrument, RMANote
@@ -100,13 +101,17 @@ def people(how_many: int) -> Iterator[list[Customer]]:
         ]
         with vault.internal():
             Customer.objects.bulk_create(made)
+            reach.created(made, [], came=ContactPoint.Came.CREATED, now=now())
         yield made
 
 
 def person() -> Customer:
     """Make one customer with an address."""
     ((customer,),) = people(1)
-    Address.objects.create(customer=customer, street="12 Elm Street", city="Salem", postal_code="01970", country="US")
+    address = Address.objects.create(
+        customer=customer, street="12 Elm Street", city="Salem", postal_code="01970", country="US"
+    )
+    reach.created([], [address], came=ContactPoint.Came.CREATED, now=now())
     return customer
 
 

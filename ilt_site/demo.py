@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from accounts import logins
 from accounts import services as accounts
-from accounts.models import Channel, Communication, Company, Customer, TaxIdentifier, User
+from accounts.models import Channel, Communication, Company, ContactPoint, Customer, TaxIdentifier, User
 from orders import services as orders
 from orders.models import Order, Product
 from privacy import registers, subjects
@@ -173,7 +173,12 @@ class _Demo:
     def customer(self, number: int, since: date, **data: Any) -> Customer:
         address: dict[str, str] = {n: data.pop(n) for n in ("street", "city", "postal_code") if n in data}
         customer = accounts.create_customer(
-            actor=self.actor, now=self.at(since), since=since, reference=f"DEMO-{number:02d}", **data
+            actor=self.actor,
+            now=self.at(since),
+            since=since,
+            reference=f"DEMO-{number:02d}",
+            came=ContactPoint.Came.CREATED,  # as if they had come with the customer records
+            **data,
         )
         if address:
             accounts.add_address(
@@ -181,6 +186,7 @@ class _Demo:
                 purpose="billing",
                 country=customer.country,
                 region=customer.region,
+                came=ContactPoint.Came.CREATED,
                 actor=self.actor,
                 now=self.at(since),
                 **address,

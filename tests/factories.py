@@ -16,6 +16,7 @@ from accounts.models import (
     Address,
     Communication,
     Company,
+    ContactPoint,
     Customer,
     FreightAccount,
     TaxIdentifier,
@@ -78,9 +79,12 @@ def customer(
     *,
     email: str = "alice@example.com",
     company: Company | None = None,
+    came: str = "created",
+    contact_since: datetime = NOW,
     **data: Any,
 ) -> Customer:
-    """A customer with a subject of its own; the contact of `company` when there is one."""
+    """A customer with a subject of its own; the contact of `company` when there is one. Its contacts came with the import
+    that created it, unless `came` says otherwise."""
     data = {
         "reference": f"T{next(_number):06d}",
         "phone": "978-555-0123",
@@ -93,14 +97,20 @@ def customer(
     user = data.get("user")
     if "subject" not in data:
         data["subject"] = user.subject if user else subject()
-    return Customer.objects.create(first_name=first_name, last_name=last_name, email=email, company=company, **data)
+    made = Customer.objects.create(first_name=first_name, last_name=last_name, email=email, company=company, **data)
+    for channel, value in (("email", email), ("phone", data["phone"])):
+        if value:
+            ContactPoint.objects.create(customer=made, channel=channel, came=came, since=contact_since)
+    return made
 
 
-def address(customer: Customer, **data: Any) -> Address:
+def address(customer: Customer, *, came: str = "created", since: datetime = NOW, **data: Any) -> Address:
     data = {
         "street": "12 Elm Street", "city": "Salem", "postal_code": "01970", "region": "MA", "country": "US",
     } | data  # fmt: skip
-    return Address.objects.create(customer=customer, **data)
+    made = Address.objects.create(customer=customer, **data)
+    ContactPoint.objects.create(customer=customer, address=made, channel="post", came=came, since=since)
+    return made
 
 
 def tax_identifier(customer: Customer, **data: Any) -> TaxIdentifier:

@@ -120,7 +120,13 @@ def test_how_many_records_of_each_kind_a_subject_has_is_one_query(django_assert_
     for subject, addresses in ((alice.subject_id, 3), (bob.subject_id, 1)):
         with django_assert_num_queries(1):
             counts = datamap.counts_of(subject)
-        assert counts == {"accounts.customer": 1, "accounts.address": addresses, "privacy.subject": 1}
+        contacts = addresses + 2  # e-mail and phone
+        assert counts == {
+            "accounts.customer": 1,
+            "accounts.address": addresses,
+            "accounts.contactpoint": contacts,
+            "privacy.subject": 1,
+        }
         with django_assert_num_queries(0):
             found = {declaration.label for declaration, _ in datamap.records_of(subject, counts)}
         assert found == {"accounts.customer", "accounts.address"}, "a subject by itself says nothing"

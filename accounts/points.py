@@ -1,0 +1,75 @@
+"""Since when, and by whose word, a customer's e-mail address, phone number or postal address is on file (design 9).
+
+What must never happen: a value of a contact here, or a row that outlives its customer. A row says times and ways only; it
+is about the value in force: whoever changes the value writes the row anew (accounts/reach.py).
+"""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from accounts.parties import Address, Customer
+
+
+class ContactPoint(models.Model):
+    """How one e-mail address, phone number or postal address in force came on file, and what has become of it since."""
+
+    class Channel(models.TextChoices):
+        EMAIL = "email", "e-mail"
+        PHONE = "phone", "phone"
+        POST = "post", "post"
+
+    class Came(models.TextChoices):
+        LOGIN = "login", "the confirmed address of the login"
+        CREATED = "created", "an import of customer records that created the customer"
+        PERSON = "person", "the person, in the portal"
+        STAFF = "staff", "our staff, or a later import"
+        EARLIER = "earlier", "on file before this was written down"
+
+    customer = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="contact_points")
+    address = models.OneToOneField(
+        Address, null=True, blank=True, on_delete=models.CASCADE, related_name="contact_point"
+    )
+    channel = models.CharField(max_length=5, choices=Channel.choices)
+    came = models.CharField(max_length=7, choices=Came.choices)
+    since = models.DateTimeField()
+    confirmed_at = models.DateTimeField(null=True, blank=True)
+    disputed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["customer", "channel"], condition=Q(address=None), name="one_contact_point_of_a_channel"
+            ),
+            models.CheckConstraint(
+                name="contact_point_of_an_address_is_post",
+                condition=Q(channel="post", address__isnull=False) | (~Q(channel="post") & Q(address__isnull=True)),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"contact point {self.pk}"
+
+
+class ContactLink(models.Model):
+    """A letter about a changed contact, with its one-time link: to confirm the new address, or to say "this was not me".
+
+    A notice by post has no link (token_hash is NULL): the person calls.
+    """
+
+    class Purpose(models.TextChoices):
+        CONFIRM = "confirm", "confirm the new address"
+        NOT_ME = "not_me", "say that it was somebody else"
+
+    point = models.ForeignKey(ContactPoint, on_delete=models.CASCADE, related_name="links")
+    purpose = models.CharField(max_length=7, choices=Purpose.choices)
+    token_hash = models.CharField(max_length=64, unique=True, null=True, blank=True)
+    # Protected: that it was sent is what the fourteen days count from.
+    letter = models.ForeignKey("privacy.Letter", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"contact link {self.pk}"

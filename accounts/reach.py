@@ -1,0 +1,234 @@
+"""What an address on file proves, and since when it counts (design 9, B1).
+
+What must never happen: an address that somebody else had put on a record opens the file behind it, or receives the copy.
+So each contact has a row that says how it came and when (accounts/points.py), written by the one service that changes the
+contact; a contact without such a row counts for nothing. A wrong entry is undone by "this was not me": it counts no more,
+whatever staff enter there later, until the person confirms an address with the password.
+
+The questions here open nothing but where they return an address; what opens one does so under the caller's actor.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from allauth.account.models import EmailAddress
+
+from accounts.parties import Address, Customer
+from accounts.points import ContactLink, ContactPoint
+from accounts.users import LoginAddress
+from privacy import vault
+from privacy.gate import Actor
+from privacy.vault import Unreadable
+
+Came, Channel = ContactPoint.Came, ContactPoint.Channel
+WAIT = timedelta(days=14)
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What an address opens now.
+
+    `whole`: the subjects whose whole file it opens (two: a login and the customer of the same address that it was not yet
+    joined with). `by_staff_entry`: those of them where it only stands because somebody entered it, and nobody objected for
+    14 days: a copy may go by it, an erasure needs more. `is_shared`: the contact or login of more than one living customer,
+    which identifies nobody; then `whole` is empty. (A company has no e-mail address of its own here: its contacts do.)
+    """
+
+    whole: tuple[UUID, ...] = ()
+    by_staff_entry: frozenset[UUID] = frozenset()
+    is_shared: bool = False
+
+
+def of(email: str, *, now: datetime) -> Reach:
+    """Return what control of this address proves (design 9); through blind indexes, opens nothing."""
+    email = email.strip()
+    if not email:
+        return Reach()
+    logins = _verified(email)
+    holders = Customer.objects.find("customer.email", email).exclude(subject=None)
+    subject_of = dict(holders.values_list("pk", "subject_id"))
+    points = {
+        one.customer_id: one for one in ContactPoint.objects.filter(customer__in=subject_of, channel=Channel.EMAIL)
+    }
+    told = _told(points.values())
+    counting = {pk for pk, one in points.items() if _counts(one, told.get(one.pk), now)}
+    proved = {subject_of[pk] for pk in counting if points[pk].came == Came.CREATED or points[pk].confirmed_at}
+    confirmed = {subject_of[pk] for pk in counting if points[pk].confirmed_at}
+    whole = logins | {subject_of[pk] for pk in counting}
+    # An address that nobody confirmed counts for nothing beside one that somebody did; beside others it may be shared.
+    # What a person only typed into the portal is no claim at all: it must not close somebody else's file.
+    claims = {pk for pk in subject_of if pk not in points or points[pk].came != Came.PERSON}
+    standing = counting if logins or confirmed else counting | claims
+    with_customer = Customer.objects.filter(subject_id__in=logins).values_list("subject_id", flat=True)
+    if len({subject_of[pk] for pk in standing} | set(with_customer)) > 1:
+        return Reach(is_shared=True)
+    return Reach(whole=tuple(sorted(whole)), by_staff_entry=frozenset(whole - logins - proved))
+
+
+def counts(record: Any, channel: str, *, now: datetime) -> bool:
+    """Return whether copies, codes and call-backs may use this contact: of a Customer ("email", "phone"), an Address
+    ("post"), or a LoginAddress ("email", when it is confirmed). Everything else counts for nothing."""
+    if isinstance(record, LoginAddress):
+        return channel == Channel.EMAIL and record.pk in set(_login_records(user_id=record.user_id))
+    point = point_of(record, channel)
+    return point is not None and _counts(point, _told([point]).get(point.pk), now)
+
+
+def answer_address(subject: UUID, *, now: datetime) -> str:
+    """Return where copies, links, codes and answers may go: the confirmed address of the login, else a contact address that
+    counts and is not shared; "" when there is none, and then they go by post. Opened under the caller's actor."""
+    for address in _login_emails(subject):
+        return address
+    for customer in _customers(subject):
+        email = customer.email
+        is_known = email and not isinstance(email, Unreadable)
+        if is_known and counts(customer, Channel.EMAIL, now=now) and not of(str(email), now=now).is_shared:
+            return str(email)
+    return ""
+
+
+def others(subject: UUID, *, but: str, now: datetime) -> list[str]:
+    """Return every e-mail address of login or contact except `but`, each once: who is to be told, without content.
+
+    One that does not count yet is among them, one that is disputed is not. Opened under the caller's actor.
+    """
+    found = list(_login_emails(subject))
+    for customer in _customers(subject):
+        email, point = customer.email, point_of(customer, Channel.EMAIL)
+        if email and not isinstance(email, Unreadable) and not (point and point.disputed_at):
+            found.append(str(email))
+    known = {_same(but)}
+    return [one for one in found if not (_same(one) in known or known.add(_same(one)))]  # type: ignore[func-returns-value]
+
+
+def point_of(record: Any, channel: str) -> ContactPoint | None:
+    """Return the row about a contact in force, or None."""
+    if isinstance(record, Customer) and channel in (Channel.EMAIL, Channel.PHONE):
+        return ContactPoint.objects.filter(customer=record, channel=channel).first()
+    if isinstance(record, Address) and channel == Channel.POST:
+        return ContactPoint.objects.filter(address=record).first()
+    return None
+
+
+def counts_from(point: ContactPoint, *, now: datetime) -> datetime | None:
+    """Return since when or from when a contact counts; None while that is open (nobody was told, disputed, unconfirmed)."""
+    if point.disputed_at is not None:
+        return None
+    if point.confirmed_at is not None:
+        return point.confirmed_at
+    if point.came in (Came.CREATED, Came.LOGIN):
+        return point.since
+    if point.channel == Channel.EMAIL and point.came == Came.PERSON:
+        return None
+    if point.channel == Channel.EMAIL and point.came == Came.STAFF:
+        told = _told([point]).get(point.pk)
+        return told + WAIT if told is not None else None
+    return point.since + WAIT
+
+
+# Written by the services that change a contact -----------------------------------------------------------------------
+
+
+def way(actor: Actor | None, subject: UUID | None) -> str:
+    """Return how a contact comes that this actor enters: by the person, or by staff and whoever works like them."""
+    is_own = actor is not None and actor.kind == "customer" and subject is not None and actor.subject == subject
+    return Came.PERSON if is_own else Came.STAFF
+
+
+def entered(record: Customer | Address, channel: str, value: str, *, came: str, now: datetime) -> ContactPoint | None:
+    """Write that a contact is on file anew with this value, from now on, and return its row; None for an empty value.
+
+    In the caller's transaction. A dispute stands: what staff enter after somebody said "this was not me" never counts by
+    waiting.
+    """
+    mine = {"address": record} if isinstance(record, Address) else {"customer": record, "channel": channel}
+    if not value:
+        ContactPoint.objects.filter(**mine).delete()
+        return None
+    customer = record.customer if isinstance(record, Address) else record
+    if channel == Channel.EMAIL and customer.subject_id is not None and customer.subject_id in _verified(value):
+        came = Came.LOGIN
+    proved = now if came == Came.LOGIN else None
+    anew: dict[str, Any] = {"came": came, "since": now, "confirmed_at": proved}
+    if proved:
+        anew["disputed_at"] = None
+    point, _ = ContactPoint.objects.update_or_create(
+        **mine, defaults=anew, create_defaults={**anew, "customer": customer, "channel": channel}
+    )
+    return point
+
+
+def created(customers: Iterable[Customer], addresses: Iterable[Address], *, came: str, now: datetime) -> int:
+    """Write the contacts of many new customers at once (imports); return how many."""
+    rows = [
+        ContactPoint(customer=one, channel=channel, came=came, since=now)
+        for one in customers
+        for channel, value in ((Channel.EMAIL, one.email), (Channel.PHONE, one.phone))
+        if value
+    ]
+    rows += [
+        ContactPoint(customer=one.customer, address=one, channel=Channel.POST, came=came, since=now)
+        for one in addresses
+    ]
+    return len(ContactPoint.objects.bulk_create(rows, batch_size=1000))
+
+
+def is_same(channel: str, one: str, other: str) -> bool:
+    """Say whether two spellings are the same address or number: then nothing has changed hands."""
+    kind = "email" if channel == Channel.EMAIL else "phone"
+    return vault.index.normalise(kind, one) == vault.index.normalise(kind, other)
+
+
+# parts ---------------------------------------------------------------------------------------------------------------
+
+
+def _counts(point: ContactPoint, told: datetime | None, now: datetime) -> bool:
+    if point.disputed_at is not None:
+        return False
+    if point.confirmed_at is not None or point.came in (Came.CREATED, Came.LOGIN):
+        return True
+    if point.channel != Channel.EMAIL or point.came == Came.EARLIER:
+        return point.since + WAIT <= now
+    return point.came == Came.STAFF and told is not None and told + WAIT <= now
+
+
+def _told(points: Iterable[ContactPoint]) -> dict[int, datetime]:
+    """Return, for each of the points whose every notice went out, when the last one did."""
+    since = {one.pk: one.since for one in points}
+    notices: dict[int, list[datetime | None]] = defaultdict(list)
+    rows = ContactLink.objects.filter(point__in=since, purpose=ContactLink.Purpose.NOT_ME)
+    for pk, at, sent_at in rows.values_list("point", "at", "letter__sent_at"):
+        if at >= since[pk]:
+            notices[pk].append(sent_at)
+    return {pk: max(sent) for pk, all_sent in notices.items() if (sent := [s for s in all_sent if s]) == all_sent}
+
+
+def _verified(email: str) -> set[UUID]:
+    """Return the subjects who confirmed this address as their login's; opens nothing."""
+    found = EmailAddress.objects.filter(email=email, verified=True).values_list("user__subject_id", flat=True)
+    return {subject for subject in found if subject is not None}
+
+
+def _login_records(**of_user: Any) -> list[UUID]:
+    handles = EmailAddress.objects.filter(verified=True, **of_user).order_by("-primary", "pk")
+    return [one.record_id for one in handles.values_list("email", flat=True) if one.record_id is not None]
+
+
+def _login_emails(subject: UUID) -> Iterable[str]:
+    for record in LoginAddress.objects.filter(pk__in=_login_records(user__subject_id=subject)).order_by("pk"):
+        if record.email and not isinstance(record.email, Unreadable):
+            yield str(record.email)
+
+
+def _customers(subject: UUID) -> Iterable[Customer]:
+    return Customer.objects.for_subject(subject).order_by("pk")
+
+
+def _same(email: str) -> str:
+    return vault.index.normalise("email", email)
