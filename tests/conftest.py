@@ -1,13 +1,14 @@
 """What every test gets: both databases, an empty cache, and a flush that passes the append-only triggers."""
 
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from django.db.backends.postgresql.operations import DatabaseOperations
+
+from tests import machine
 
 # Files that take minutes begin first, so that no process ends up with one of them while the others are idle.
 LONG = {"test_launcher.py", "test_no_leaks.py", "test_retention_oracle.py"}
@@ -66,6 +67,15 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what the machine lacks, and what brings it."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    if told := machine.note(machine.lacking(one.longrepr[2] for one in skipped)):
+        terminalreporter.section("skipped")
+        for line in told:
+            terminalreporter.write_line(line)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _flush_past_append_only_triggers() -> Iterator[None]:
     """Let the flush after a transactional test empty tables whose triggers refuse TRUNCATE.
@@ -101,7 +111,4 @@ def now() -> datetime:
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """The path of Chromium; without one the browser tests skip, which CI does not accept."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        pytest.skip("chromium is not installed")
-    return path
+    return machine.needed("Chromium")

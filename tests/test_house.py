@@ -13,7 +13,14 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("ilt_site", "accounts", "privacy", "orders", "rma", "templates", "static")
-FILES = ("manage.py", "pyproject.toml", "tests/__init__.py", "tests/conftest.py", "tests/test_house.py")
+FILES = (
+    "manage.py",
+    "pyproject.toml",
+    "tests/__init__.py",
+    "tests/conftest.py",
+    "tests/machine.py",
+    "tests/test_house.py",
+)
 LINT = Path(sys.executable).with_name("lint-imports")
 
 

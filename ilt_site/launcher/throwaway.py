@@ -142,6 +142,8 @@ def main(arguments: list[str]) -> int:
         if arguments[:1] == [REPORT]:
             return _report(runs, made.folder, env, interrupted, is_full="--usual" not in arguments)
         codes = [_pytest(one, env, interrupted) for one in runs]
+        if (lacking := made.folder / "lacking").exists():
+            subprocess.run([sys.executable, "-P", "-m", "tests.machine", lacking], cwd=ROOT, env=env, check=False)
     return next((code for code in codes if code), 0)
 
 

@@ -17,12 +17,11 @@ from privacy import vault
 from privacy.audit import AuditEvent
 from privacy.gate import Actor
 from privacy.vault.models import DataKey, Token
-from tests import factories
+from tests import factories, files
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 
 NOW = factories.NOW
-ADVENTURE = Path(__file__).parents[3] / "shared/data/adventureworks/customers.csv"
 OPERATOR = Actor("operator", "test", None, frozenset({"system:import"}), "import")
 ALICE = {
     "customer_ref": "AW00000001", "company": "", "title": "", "first_name": "Alice", "last_name": "Archer",
@@ -256,18 +255,15 @@ def test_the_command_refuses_another_header(tmp_path: Path) -> None:
     assert json.loads(out)["errors"][0]["line"] == 1
 
 
-@pytest.mark.skipif(not ADVENTURE.exists(), reason="the sample data are not here")
-def test_the_sample_file_is_taken_in_whole_and_equals_itself() -> None:
-    report = take(ADVENTURE)
-    assert counts(report) == (960, 0, 0, 0, 0)
-    assert report.consent_without_proof == 415
-    assert Company.objects.count() == 152
-    with ADVENTURE.open(encoding="utf-8", newline="") as file:
-        rows = {row["customer_ref"]: row for row in csv.DictReader(file)}
-    for reference in list(rows)[::50]:
-        assert as_on_file(reference) == {k: v for k, v in rows[reference].items() if k != "marketing_opt_in"}
+def test_the_file_of_tests_data_is_taken_in_whole_and_equals_itself() -> None:
+    report = take(files.CUSTOMERS)
+    assert counts(report) == (36, 0, 0, 0, 0)
+    assert report.consent_without_proof == 13
+    assert Company.objects.count() == 9
+    for row in files.rows(files.CUSTOMERS):
+        assert as_on_file(row["customer_ref"]) == {k: v for k, v in row.items() if k != "marketing_opt_in"}
     before = DataKey.objects.count(), Token.objects.count(), AuditEvent.objects.count(), _sealed()
-    assert counts(take(ADVENTURE)) == (0, 960, 0, 0, 0)
+    assert counts(take(files.CUSTOMERS)) == (0, 36, 0, 0, 0)
     assert (DataKey.objects.count(), Token.objects.count(), AuditEvent.objects.count(), _sealed()) == before
 
 

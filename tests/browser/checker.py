@@ -6,13 +6,12 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-import pytest
+from tests import machine
 
 JAR = Path(os.environ.get("VNU_JAR") or Path(__file__).resolve().parents[2] / ".local" / "vnu.jar")
 SHA256 = "22f15dd39a33bed929d2a5c0cddf5946849a647eca9272bf4d5d00bc7e7a4d47"
@@ -23,8 +22,9 @@ def errors(pages: Mapping[str, str]) -> list[str]:
 
     Skips the test where Java or the checker is absent, which CI does not accept.
     """
-    if shutil.which("java") is None or not JAR.is_file():
-        pytest.skip(f"the Nu HTML checker needs Java and {JAR}")
+    java = machine.needed("Java")
+    if not JAR.is_file():
+        machine.lack(machine.CHECKER)
     assert hashlib.sha256(JAR.read_bytes()).hexdigest() == SHA256, "not the checker that was chosen"
     with tempfile.TemporaryDirectory() as folder:
         names = {}
@@ -32,7 +32,7 @@ def errors(pages: Mapping[str, str]) -> list[str]:
             file = Path(folder, f"{number:04d}.html")
             file.write_text(text)
             names[file.name] = name
-        command = ["java", "-Xss4m", "-jar", str(JAR), "--format", "json", "--stdout", "--exit-zero-always", folder]
+        command = [java, "-Xss4m", "-jar", str(JAR), "--format", "json", "--stdout", "--exit-zero-always", folder]
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
     found = []
     for one in json.loads(done.stdout)["messages"]:

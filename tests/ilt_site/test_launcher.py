@@ -22,6 +22,7 @@ import psycopg2
 import pytest
 
 from ilt_site.launcher import roles, throwaway
+from tests import machine
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 180
@@ -386,8 +387,9 @@ def test_stop_ends_a_restarted_site_and_reset_removes_it(site: Running) -> None:
 # --- As root from a closed checkout ----------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root has a folder that the servers' account cannot enter")
 def test_root_s_closed_folder_works_and_stays_closed(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        machine.lack(machine.ROOT)  # only root has a folder that the servers' account cannot enter
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     data = closed / "data"

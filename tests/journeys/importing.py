@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
 
-from tests.journeys import files
+from tests import files
 
 SCHEMAS = Path(settings.BASE_DIR) / "docs" / "schemas"
 # What a run without any effect on people's records may still write: who opened what (to compare), and the session of nobody.

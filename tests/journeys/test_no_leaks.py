@@ -15,8 +15,9 @@ import psycopg2
 import pytest
 import redis
 
+from tests import files
 from tests.ilt_site.test_launcher import Running, wait_for
-from tests.journeys import files, stack
+from tests.journeys import stack
 from tests.scanner import Scanner
 
 pytestmark = pytest.mark.journey

@@ -20,8 +20,9 @@ from pathlib import Path
 
 import pytest
 
-from ilt_site.launcher import binaries, throwaway
+from ilt_site.launcher import throwaway
 from ilt_site.launcher.servers import dying_with, free_port
+from tests import machine
 from tests.figures import report
 
 pytestmark = pytest.mark.fault
@@ -90,7 +91,7 @@ class Server:
             assert line and "EnvironmentFile=/etc/ilt/ilt.env" in text
             env = {"PATH": "/usr/bin:/bin", "WEB_BIND": f"127.0.0.1:{self.web}", **self.settings()}
             self._launch(unit, shlex.split(line[1].replace("/srv/ilt", str(ROOT))), env)
-        self._launch("nginx", [shutil.which("nginx") or "/usr/sbin/nginx", "-c", str(self._nginx())], self.env)
+        self._launch("nginx", [machine.needed("nginx"), "-c", str(self._nginx())], self.env)
 
     def _launch(self, name: str, command: list[str], env: dict[str, str]) -> None:
         with (self.folder / f"{name}.log").open("ab") as log:
@@ -170,12 +171,12 @@ class Server:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    if not shutil.which("nginx") and not Path("/usr/sbin/nginx").exists():
-        pytest.skip("nginx is not installed")
+    for name in ("nginx", "curl", "openssl"):
+        machine.needed(name)
+    machine.debian()
     before = os.environ.get("ILT_TEST_SERVERS")
     os.environ["ILT_TEST_SERVERS"] = "debian"
     try:
-        binaries.debian()
         with throwaway.servers() as made:
             folder = made.folder / "server"
             folder.mkdir()
@@ -305,9 +306,7 @@ def limit_holds(server: Server) -> bool:
 
 
 def test_every_unit_is_one_that_systemd_accepts(tmp_path: Path) -> None:
-    program = shutil.which("systemd-analyze")
-    if program is None:
-        pytest.skip("systemd-analyze is not installed")
+    program = machine.needed("systemd-analyze")
     for unit in (DOCS / "deploy").glob("ilt-*.service"):
         text = re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", unit.read_text(), flags=re.MULTILINE)
         (tmp_path / unit.name.replace("@", "@main")).write_text(text)

@@ -1,4 +1,4 @@
-"""The import files beside the project, and what they say."""
+"""The import files of `tests/data/`, and what they say."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 from collections import defaultdict
 from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parents[3] / "shared" / "data" / "adventureworks"
+FOLDER = Path(__file__).resolve().parent / "data"
 CUSTOMERS = FOLDER / "customers.csv"
 ORDERS = FOLDER / "orders.csv"
 LINES = FOLDER / "order_lines.csv"
