@@ -19,7 +19,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts import claim, middleware, services
+from accounts import claim, hashing, middleware, services
 from accounts.models import Customer, LoginAddress, User
 from privacy import audit, gate, subjects, vault
 from privacy.gate.system import system
@@ -98,6 +98,14 @@ class AccountAdapter(DefaultAccountAdapter):
         if confirmed:
             claim.attempt(email_address.user, email_address.email, actor=gate.current(), now=timezone.now())
         return confirmed
+
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> Any:
+        """Return the user of these credentials, or None. A try that was not looked at (hashing.Busy) is not counted."""
+        try:
+            return super().authenticate(request, **credentials)
+        except hashing.Busy:
+            self._rollback_login_failed_rl_usage()
+            raise
 
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
         """Return what the limit of tries counts by.

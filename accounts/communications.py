@@ -79,7 +79,10 @@ class Communication(SealedModel):
                 condition=~Q(channel="") & ~Q(department=""),
             )
         ]
-        indexes = [models.Index(fields=["last_message_on"], name="communication_last_message")]
+        indexes = [
+            models.Index(fields=["-received_on", "-id"], name="communication_listed"),  # as the back office lists them
+            models.Index(fields=["last_message_on"], name="communication_last_message"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.department} communication {str(self.pk)[-12:]}"

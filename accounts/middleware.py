@@ -16,13 +16,17 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import resolve_url
+from django.shortcuts import render, resolve_url
 from django.urls import reverse
+
+from accounts import hashing
 
 BEGUN, SEEN = "begun", "seen"
 CLEAR = '"cache", "storage"'  # at a sign-out; the cookies' server side ends by itself
 SEEN_STEP = 60  # seconds; "seen" is written this often, not with every request
 EVEN_TIME = {"account_login", "account_signup", "account_reset_password", "account_email", "ask", "outcome"}
+
+REFUSED_UNSEEN = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}  # nothing was looked at
 
 _at_login: ContextVar[bool] = ContextVar("at_login", default=False)
 
@@ -47,7 +51,7 @@ class EvenTimeMiddleware:
         begin = time.monotonic()
         response = self.get_response(request)
         is_asked = request.method == "POST" and request.resolver_match and request.resolver_match.view_name in EVEN_TIME
-        if is_asked and settings.EVEN_TIME_STEP and response.status_code != HTTPStatus.TOO_MANY_REQUESTS:
+        if is_asked and settings.EVEN_TIME_STEP and response.status_code not in REFUSED_UNSEEN:
             time.sleep(-(time.monotonic() - begin) % settings.EVEN_TIME_STEP)
         return response
 
@@ -73,6 +77,14 @@ class LoginMiddleware:
             return response
         finally:
             _at_login.reset(token)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Answer 503 when too many passwords are being checked; nothing of the request was kept."""
+        if not isinstance(exception, hashing.Busy):
+            return None
+        response = render(None, "503_busy.html", status=HTTPStatus.SERVICE_UNAVAILABLE)
+        response.headers["Retry-After"] = str(hashing.RETRY_AFTER)
+        return response
 
     def process_view(
         self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any

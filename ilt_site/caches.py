@@ -1,28 +1,63 @@
-"""The cache: keyed names in Redis, and limits that still hold while Redis is away.
+"""The cache: keyed names and signed values in Redis, and limits that still hold while Redis is away.
 
 Login and request limits count in the cache. A page must answer without Redis (reliability R1), and a limit must
 not vanish with it: while Redis does not answer, each process counts in its own memory.
+
+What must never happen: a value from Redis that runs code here. Values are JSON, signed with a key of the ring; what
+somebody else wrote reads as missing. Whoever writes to Redis can end limits, and no more.
 """
 
 import hashlib
 import hmac
+import json
 import time
 from collections.abc import Callable
 from typing import Any
 
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.cache.backends.redis import RedisCache
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from privacy.vault import ring
 
 AWAY_SECONDS = 5.0
+# The rights of the cache's user in Redis name this beginning (docs/runbook.md).
+PREFIX = "cache:"
+SIGNATURE = 16  # bytes
+LONGEST_NUMBER = 19  # digits; more is no counter of ours
 
 
 def keyed(key: str, key_prefix: str, version: int) -> str:
     """Return the name under which a cache entry is stored: a keyed hash, so that it tells no address or IP."""
     name = f"{key_prefix}:{version}:{key}".encode()
-    return hmac.new(ring.current().derive("cache-keys"), name, hashlib.sha256).hexdigest()
+    return PREFIX + hmac.new(ring.current().derive("cache-keys"), name, hashlib.sha256).hexdigest()
+
+
+class Unreadable(ValueError):
+    """The value was not written by this site."""
+
+
+class SignedJSON:
+    """How values lie in Redis: a whole number as it is, for Redis counts it, all else as a signature before JSON."""
+
+    def dumps(self, value: Any) -> bytes | int:
+        """Return what to store. Raises TypeError for a value that JSON has no form for."""
+        if type(value) is int:
+            return value
+        text = json.dumps(value, separators=(",", ":")).encode()
+        return self._signature(text) + text
+
+    def loads(self, data: bytes) -> Any:
+        """Return the value. Raises Unreadable for bytes that this site did not write."""
+        if len(data) <= LONGEST_NUMBER + 1 and data.removeprefix(b"-").isdigit():
+            return int(data)
+        signature, text = data[:SIGNATURE], data[SIGNATURE:]
+        if not hmac.compare_digest(signature, self._signature(text)):
+            raise Unreadable
+        return json.loads(text)
+
+    def _signature(self, text: bytes) -> bytes:
+        return hmac.new(ring.current().derive("cache-values"), text, hashlib.sha256).digest()[:SIGNATURE]
 
 
 def _or_memory(name: str) -> Callable[..., Any]:
@@ -32,6 +67,8 @@ def _or_memory(name: str) -> Callable[..., Any]:
         if time.monotonic() >= self.away_until:
             try:
                 return getattr(super(FallbackRedisCache, self), name)(*args, **kwargs)
+            except ResponseError:
+                return getattr(self.memory, name)(*args, **kwargs)  # a value of another kind under this name
             except RedisError:
                 type(self).away_until = time.monotonic() + AWAY_SECONDS
         return getattr(self.memory, name)(*args, **kwargs)
@@ -40,22 +77,37 @@ def _or_memory(name: str) -> Callable[..., Any]:
     return method
 
 
+MISSING = object()
+
+
 class FallbackRedisCache(RedisCache):
     """Redis; while it does not answer, a cache in this process's memory."""
 
     away_until = 0.0
 
     def __init__(self, server: str, params: dict[str, Any]) -> None:
-        super().__init__(server, params)
+        options = {**params.get("OPTIONS", {}), "serializer": SignedJSON}  # Django's own would unpickle
+        super().__init__(server, {**params, "OPTIONS": options})
         memory = {name: value for name, value in params.items() if name != "OPTIONS"}
         self.memory = LocMemCache("while-redis-is-away", memory)
 
+    def get(self, key: str, default: Any = None, version: int | None = None) -> Any:
+        """Return the value, `default` where there is none or somebody else wrote it."""
+        try:
+            return self._get(key, default, version)
+        except Unreadable:
+            return default
+
+    def get_many(self, keys: Any, version: int | None = None) -> dict[str, Any]:
+        """Return the values that are there, by key."""
+        found = {key: self.get(key, MISSING, version) for key in keys}
+        return {key: value for key, value in found.items() if value is not MISSING}
+
     add = _or_memory("add")
-    get = _or_memory("get")
+    _get = _or_memory("get")
     set = _or_memory("set")
     touch = _or_memory("touch")
     delete = _or_memory("delete")
-    get_many = _or_memory("get_many")
     has_key = _or_memory("has_key")
     incr = _or_memory("incr")
     set_many = _or_memory("set_many")

@@ -66,10 +66,11 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "accounts.middleware.EvenTimeMiddleware",  # around everything, so that the others' time counts too
     "ilt_site.logs.RequestLogMiddleware",
+    "ilt_site.headers.MethodsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "ilt_site.headers.HeadersMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",  # after those, so that files carry their headers too
+    "ilt_site.static.StaticMiddleware",  # after those, so that files carry their headers too
     "ilt_site.maintenance.MaintenanceMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -148,11 +149,12 @@ MAINTENANCE_CHECK_SECONDS = env.float("MAINTENANCE_CHECK_SECONDS", default=15.0)
 
 # --- Cache and Celery ------------------------------------------------------------------------------------------
 
-REDIS_URL = env.str("REDIS_URL")
+REDIS_URL = env.str("REDIS_URL")  # the broker's
+CACHE_URL = env.str("CACHE_URL", default=REDIS_URL)  # a user of its own in production (docs/runbook.md)
 CACHES = {
     "default": {
         "BACKEND": env.str("CACHE_BACKEND", default="ilt_site.caches.FallbackRedisCache"),
-        "LOCATION": REDIS_URL,
+        "LOCATION": CACHE_URL,
         "KEY_FUNCTION": "ilt_site.caches.keyed",
         "OPTIONS": {"socket_timeout": 0.25, "socket_connect_timeout": 0.25},
     },
@@ -215,7 +217,7 @@ AUTH_USER_MODEL = "accounts.User"
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "account"
 LOGOUT_REDIRECT_URL = "home"
-PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+PASSWORD_HASHERS = ["accounts.hashing.BoundedArgon2"]
 AUTH_PASSWORD_VALIDATORS = [
     {
         "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",

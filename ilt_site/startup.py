@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import structlog
 from django.conf import settings
@@ -70,6 +71,21 @@ def _cache() -> Iterator[checks.CheckMessage]:
         yield checks.Error(f"The cache is {name}: limits on logins and requests would not hold.", id="site.E008")
 
 
+def _redis() -> Iterator[checks.CheckMessage]:
+    """Find a Redis that lets everybody in who reaches its port: a message in it starts tasks, a value in it ends limits."""
+    if settings.DEBUG or settings.DEMO:
+        return
+    for name in ("REDIS_URL", "CACHE_URL"):
+        try:
+            url = urlsplit(getattr(settings, name))
+            has_password = bool(url.password or parse_qs(url.query).get("password"))
+        except ValueError:
+            has_password = False
+        if not has_password:
+            yield checks.Error(f"{name} holds no password: give Redis users with passwords.", id="site.E010")
+            return
+
+
 def _databases() -> Iterator[checks.CheckMessage]:
     places = [
         tuple(settings.DATABASES[alias].get(key) for key in ("HOST", "PORT", "NAME")) for alias in settings.DATABASES
@@ -90,7 +106,7 @@ def _databases() -> Iterator[checks.CheckMessage]:
 @checks.register(checks.Tags.security, deploy=True)
 def unsafe_configuration(app_configs: Any = None, **_: Any) -> list[checks.CheckMessage]:
     """Return everything that speaks against starting with these settings."""
-    return [*_secret_key(), *_public_host(), *_key_ring(), *_cache(), *_databases()]
+    return [*_secret_key(), *_public_host(), *_key_ring(), *_cache(), *_redis(), *_databases()]
 
 
 # What PostgreSQL must not be set to, because an error's text or a statement may quote a value.

@@ -6,7 +6,7 @@ from ilt_site.logs import logging_config
 
 bind = os.environ.get("WEB_BIND", "127.0.0.1:8000")
 workers = int(os.environ.get("WEB_WORKERS", "2"))
-threads = int(os.environ.get("WEB_THREADS", "4"))
+threads = int(os.environ.get("WEB_THREADS", "16"))  # some wait: for the half second of a sign-in, or for the database
 worker_class = "gthread"
 preload_app = True  # loaded and checked once, before the workers are forked
 timeout = 60

@@ -169,6 +169,7 @@ class Order(SealedModel):
 
     class Meta(SealedModel.Meta):
         indexes = [
+            models.Index(fields=["-placed_on", "-number"], name="order_listed"),  # as the back office lists them
             models.Index(fields=["customer", "-placed_on"], name="order_customer_placed"),
             models.Index(fields=["company", "-placed_on"], name="order_company_placed"),
             # The sweep asks for old orders that still hold something.

@@ -224,6 +224,7 @@ class RMA(SealedModel):
         verbose_name = "RMA"
         verbose_name_plural = "RMAs"
         indexes = [
+            models.Index(fields=["-opened_on", "-number"], name="rma_listed"),  # as the back office lists them
             models.Index(fields=["customer", "-opened_on"], name="rma_customer_opened"),
             models.Index(fields=["instrument", "-opened_on"], name="rma_instrument_opened"),
             # The sweep asks for closed cases that still hold something.

@@ -28,7 +28,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if number := os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw"):
         # A database of the broker for each process: emptying the cache must not empty another's.
         settings.REDIS_URL = settings.REDIS_URL.removesuffix("/0") + f"/{int(number) + 1}"
-        settings.CACHES["default"]["LOCATION"] = settings.CELERY_BROKER_URL = settings.REDIS_URL
+        settings.CACHES["default"]["LOCATION"] = settings.CELERY_BROKER_URL = settings.CACHE_URL = settings.REDIS_URL
     settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 
 

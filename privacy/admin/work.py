@@ -28,6 +28,7 @@ from django.utils.text import capfirst
 
 from privacy import audit, gate
 from privacy.admin.covers import reason
+from privacy.admin.lists import LimitedList
 from privacy.datamap import sealed_in
 from privacy.gate import Actor
 from privacy.vault import Unreadable
@@ -121,7 +122,7 @@ class Rows:
         }
 
 
-class WorkAdmin(admin.ModelAdmin):
+class WorkAdmin(LimitedList):
     """The admin of something staff work on. Nothing is edited or deleted here: what can be done is a step."""
 
     change_list_template = "admin/record_change_list.html"

@@ -162,7 +162,7 @@ def send_due(*, now: datetime, limit: int = 50) -> int:
         return 0
     sent = 0
     for letter_id in list(due(now=now).values_list("pk", flat=True)[:limit]):
-        if cache.get(AWAY, now) > now:
+        if cache.get(AWAY, 0.0) > now.timestamp():
             break
         sent += send(letter_id, now=now)
     return sent
@@ -181,7 +181,7 @@ def send(letter_id: UUID, *, now: datetime) -> bool:
         _message(letter).send()
     except Exception as error:
         if isinstance(error, OSError) and not isinstance(error, ABOUT_ONE_LETTER):
-            cache.set(AWAY, now + AWAY_FOR, timeout=2 * AWAY_FOR.total_seconds())
+            cache.set(AWAY, (now + AWAY_FOR).timestamp(), timeout=2 * AWAY_FOR.total_seconds())
         _failed(letter, type(error).__name__, now)
         return False
     Letter.objects.filter(pk=letter.pk).update(sent_at=now, sending_at=None, next_attempt_at=None, last_error="")

@@ -295,7 +295,8 @@ class Letter(vault.SealedModel):
         indexes = [
             models.Index(
                 fields=["next_attempt_at"], condition=Q(next_attempt_at__isnull=False), name="letter_next_attempt"
-            )
+            ),
+            models.Index(fields=["queued_at"], condition=Q(sent_at=None, stopped_at=None), name="letter_waiting"),
         ]
 
     def __str__(self) -> str:

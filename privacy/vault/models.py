@@ -47,6 +47,11 @@ class DataKey(models.Model):
         ]
         indexes = [
             models.Index(fields=["record", "id"], name="vault_key_record"),
+            models.Index(
+                fields=["doubted_at"],
+                condition=Q(doubted_at__isnull=False, destroyed_at=None),
+                name="vault_key_doubted",
+            ),
             models.Index(fields=["owner_id"], condition=Q(owner_id__isnull=False), name="vault_key_owner"),
             models.Index(
                 fields=["destroyed_in"], condition=Q(destroyed_in__isnull=False), name="vault_key_destroyed_in"

@@ -1,6 +1,8 @@
 """Limits hold while Redis is away, and the names in Redis tell nothing."""
 
+import pickle
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +18,7 @@ def test_names_in_redis_tell_no_address(settings: Any) -> None:
     cache.set("limit:ip:203.0.113.77", 1)
     names = redis.Redis.from_url(settings.REDIS_URL).keys()
     assert names == [keyed("limit:ip:203.0.113.77", "", 1).encode()]
-    assert b"203" not in names[0] or len(names[0]) == 64
+    assert names[0].startswith(b"cache:") and len(names[0]) == len("cache:") + 64
 
 
 def test_a_limit_counts_on_while_redis_is_away(settings: Any) -> None:
@@ -35,3 +37,61 @@ def test_redis_that_is_back_is_asked_again() -> None:
     FallbackRedisCache.away_until = 0.0
     caches["default"].set("seen", "by redis", 60)
     assert caches["default"].get("seen") == "by redis"
+
+
+class Bomb:
+    """Touches a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.path,)
+
+
+def written_by_somebody_else(settings: Any, key: str, value: bytes) -> None:
+    redis.Redis.from_url(settings.REDIS_URL).set(keyed(key, "", 1), value)
+
+
+def test_a_value_written_by_somebody_else_runs_no_code_and_reads_as_missing(settings: Any, tmp_path: Path) -> None:
+    exploded = tmp_path / "exploded"
+    bomb = pickle.dumps(Bomb(exploded))
+    pickle.loads(bomb)
+    assert exploded.exists()  # the bomb works
+    exploded.unlink()
+
+    written_by_somebody_else(settings, "limit", bomb)
+    assert cache.get("limit") is None
+    assert cache.get("limit", "none") == "none"
+    assert cache.get_many(["limit"]) == {}
+    assert not exploded.exists()
+
+
+@pytest.mark.parametrize("value", [b"", b"{", b'["x"]', b"9" * 5000, b"[" * 100_000, b"-", b"\xff" * 40])
+def test_bytes_that_nobody_signed_read_as_missing(settings: Any, value: bytes) -> None:
+    written_by_somebody_else(settings, "limit", value)
+    assert cache.get("limit", []) == []
+
+
+def test_a_signed_value_that_was_changed_reads_as_missing(settings: Any) -> None:
+    cache.set("limit", [1.5, 2.5])
+    stored = redis.Redis.from_url(settings.REDIS_URL).get(keyed("limit", "", 1))
+    assert isinstance(stored, bytes) and b"pickle" not in stored
+    assert cache.get("limit") == [1.5, 2.5]
+    written_by_somebody_else(settings, "limit", stored.replace(b"2.5", b"9.5"))
+    assert cache.get("limit") is None
+
+
+def test_what_the_limits_store_comes_back_as_it_was() -> None:
+    for value in ([1.5, 2.5], [], True, "y", 7, -7, 0.5, None, {"a": [1]}, "Łódź"):
+        cache.set("value", value)
+        assert cache.get("value", "missing") == value
+    cache.set("count", 1)
+    assert cache.incr("count") == 2
+
+
+def test_counting_what_is_no_number_counts_in_memory_and_breaks_nothing(settings: Any) -> None:
+    cache.set("count", "words")
+    with pytest.raises(ValueError, match="not found"):
+        cache.incr("count")  # this process has not counted it yet
+    assert cache.get("count") == "words"  # Redis is still asked

@@ -33,7 +33,7 @@ def production(tmp_path: Path, key_ring: Path) -> dict[str, str]:
         **{name: value for name, value in os.environ.items() if name in INHERITED},
         "DATABASE_URL": "postgres://ilt_app:none@127.0.0.1:1/ilt",
         "KEYSTORE_DATABASE_URL": "postgres://ilt_keystore:none@127.0.0.1:1/ilt_keystore",
-        "REDIS_URL": "redis://127.0.0.1:1/0",
+        "REDIS_URL": "redis://:none@127.0.0.1:1/0",
         "SECRET_KEY": "a" * 25 + "b" * 25,
         "KEY_RING_FILE": str(key_ring),
         "PORTAL_URL": "https://portal.example",
@@ -77,6 +77,21 @@ def test_a_public_host_without_https_is_refused(production: dict[str, str]) -> N
 def test_no_key_ring_at_all_is_refused(production: dict[str, str]) -> None:
     del production["KEY_RING_FILE"]
     assert refusal(production) == "KEY_RING_FILE is not set: make a key ring with `manage.py keyring init`."
+
+
+@pytest.mark.parametrize("name", ["REDIS_URL", "CACHE_URL"])
+def test_a_redis_without_a_password_is_refused(production: dict[str, str], name: str) -> None:
+    production[name] = "redis://127.0.0.1:1/0"
+    assert refusal(production) == f"{name} holds no password: give Redis users with passwords."
+
+
+@pytest.mark.parametrize("url", ["redis://ilt_cache:none@127.0.0.1:1/0", "unix:///run/redis.sock?password=none"])
+def test_a_redis_with_a_password_is_taken(safe: Any, url: str) -> None:
+    settings, _ = safe
+    settings.REDIS_URL = settings.CACHE_URL = url
+    assert [one for one in startup.unsafe_configuration() if one.id == "site.E010"] == []
+    settings.CACHE_URL = "unix:///run/redis.sock"
+    assert "site.E010" in [one.id for one in startup.unsafe_configuration()]
 
 
 @pytest.mark.parametrize("signal", ["worker_init", "beat_init"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.cookiejar
 import json
 import os
@@ -9,6 +10,7 @@ import re
 import shlex
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 import time
@@ -19,6 +21,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import redis
 
 from ilt_site.launcher import throwaway
 from ilt_site.launcher.servers import dying_with, free_port
@@ -59,7 +62,7 @@ class Server:
             "PGPORT": str(made.postgres_port),
             "PGUSER": "postgres",
             "PGPASSWORD": made.password,
-            "REDIS_URL": made.broker_url,
+            "REDIS": made.broker_url.replace("//:", "//default:"),  # redis-cli wants a name
             "PORTAL": f"https://portal.example:{self.tls}",
             "RING_COPY": str(folder / "safe" / "ring.json"),
         }
@@ -117,13 +120,11 @@ class Server:
             "http://127.0.0.1:8000": f"http://127.0.0.1:{self.web}",
             "/etc/ilt/tls": str(tls),
             "/var/log/nginx/ilt-error.log": f"{self.folder}/nginx-error.log",
+            "/run/ilt-nginx/": f"{self.folder}/nginx-",
         }.items():
             assert old in site
             site = site.replace(old, new)
-        temporary = "".join(
-            f"{kind}_temp_path {self.folder}/nginx-{kind};\n"
-            for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        )
+        temporary = "".join(f"{kind}_temp_path {self.folder}/nginx-{kind};\n" for kind in ("fastcgi", "uwsgi", "scgi"))
         whole = self.folder / "nginx.conf"
         whole.write_text(
             f"daemon off;\npid {self.folder}/nginx.pid;\nerror_log {self.folder}/nginx-error.log;\n"
@@ -155,7 +156,7 @@ class Server:
     def story(self) -> str:
         """What the server's parts say of themselves: health by part, the ends of their logs, the broker's queue."""
         queue = subprocess.run(
-            ["redis-cli", "-u", self.env["REDIS_URL"], "--no-auth-warning", "llen", "celery"],
+            ["redis-cli", "-u", self.env["REDIS"], "--no-auth-warning", "llen", "celery"],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         alive = [f"{process.args!s:.120}: {process.poll()}" for process in self.processes]
@@ -221,6 +222,7 @@ def test_the_runbook_holds_from_an_empty_machine_to_an_upgrade(server: Server) -
     direct = f"http://127.0.0.1:{server.web}/metrics/"
     scraped = server.shell(f"/usr/bin/curl -fsS -H 'Host: portal.example' -H 'Authorization: Bearer {bearer}' {direct}")
     assert "ilt_maintenance 0.0" in scraped.stdout
+    assert_redis_keeps_its_users_apart(server)
     assert limit_holds(server), "an address that a visitor makes up must not get round the limit"
 
     # Somebody is erased after the backup
@@ -278,6 +280,21 @@ def test_the_runbook_holds_from_an_empty_machine_to_an_upgrade(server: Server) -
     report("F15", "blocks of the runbook run word for word", f"{ran} of {ran}", n=1, goal=f"{ran} of {ran}")
 
 
+def assert_redis_keeps_its_users_apart(server: Server) -> None:
+    """The cache's user reaches no message and the broker's no limit; each does its own work."""
+    for name, own, other in (("CACHE_URL", "cache:x", "celery"), ("REDIS_URL", "celery", "cache:x")):
+        client = redis.Redis.from_url(server.settings()[name])
+        client.exists(own)
+        for forbidden in (
+            lambda client=client, other=other: client.delete(other),
+            lambda client=client: client.flushall(),
+            lambda client=client: client.keys(),
+            lambda client=client: client.acl_list(),
+        ):
+            with pytest.raises(redis.exceptions.NoPermissionError):
+                forbidden()
+
+
 def limit_holds(server: Server) -> bool:
     """Ask from one machine under a different made-up address each time, until the limit by address answers 429."""
     context = ssl._create_unverified_context()
@@ -303,6 +320,55 @@ def limit_holds(server: Server) -> bool:
             if error.code != 404:  # where the redirect leads, under the name of this machine
                 raise
     return False
+
+
+SLOW = 60
+
+
+def test_slow_connections_from_other_addresses_do_not_keep_visitors_out(server: Server) -> None:
+    """The site of the test before is still up, behind the nginx of the runbook."""
+    server.wait_until_healthy()
+    context = ssl._create_unverified_context()
+    lines = []
+    for number in range(SLOW):
+        plain = socket.create_connection(("127.0.0.1", server.tls), 10, source_address=(f"127.0.1.{number + 1}", 0))
+        line = context.wrap_socket(plain, server_hostname="portal.example")
+        kind = number % 3
+        if kind == 1:  # a request whose header never ends
+            line.sendall(b"GET / HTTP/1.1\r\nHost: portal.example\r\nX-Slow: ")
+        elif kind == 2:  # a form whose body never comes
+            line.sendall(
+                b"POST /accounts/login/ HTTP/1.1\r\nHost: portal.example\r\nCookie: __Host-csrf=" + b"a" * 32
+                + b"\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 1000\r\n\r\na"
+            )  # fmt: skip
+        lines.append(line)
+    answered = 0
+    for _ in range(SLOW):
+        done = server.shell('curl -sS -m 5 -o /dev/null -w "%{http_code}" "$PORTAL/accounts/login/"')
+        answered += done.stdout == "200"
+    for line in lines:
+        line.close()
+    report(
+        "B3", "visitors answered beside 60 slow connections", f"{answered} of {SLOW}", n=SLOW, goal=f"{SLOW} of {SLOW}"
+    )
+    assert answered == SLOW
+
+
+def test_one_address_cannot_take_all_connections(server: Server) -> None:
+    context = ssl._create_unverified_context()
+    statuses = []
+    with contextlib.ExitStack() as stack:
+        for _ in range(60):
+            plain = stack.enter_context(
+                socket.create_connection(("127.0.0.1", server.tls), 10, source_address=("127.0.2.1", 0))
+            )
+            line = stack.enter_context(context.wrap_socket(plain, server_hostname="portal.example"))
+            line.sendall(b"POST /accounts/login/ HTTP/1.1\r\nHost: portal.example\r\nContent-Length: 9\r\n\r\na")
+            line.settimeout(0.2)
+            with contextlib.suppress(TimeoutError):
+                statuses.append(line.recv(12))
+        assert server.get("/health/live/")[0] == 200, "another address is let in"
+    assert statuses and set(statuses) == {b"HTTP/1.1 429"}
 
 
 def test_every_unit_is_one_that_systemd_accepts(tmp_path: Path) -> None:

@@ -1,0 +1,53 @@
+"""A list of the back office that takes too long is stopped, and says what to do."""
+
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection, connections
+
+from orders.admin import OrderAdmin
+from privacy.admin import lists
+from tests.orders.factories import a_customer, an_order
+from tests.privacy.test_admin import at_work
+
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "keystore"])
+
+
+def timeout(alias: str) -> str:
+    with connections[alias].cursor() as cursor:
+        cursor.execute("SHOW statement_timeout")
+        return str(cursor.fetchone()[0])
+
+
+@pytest.mark.parametrize("alias", ["default", "keystore"])
+def test_a_statement_that_takes_too_long_is_stopped_and_the_limit_ends_with_the_list(alias: str) -> None:
+    before = timeout(alias)
+    with pytest.raises(lists.TookTooLong), lists.within(50), connections[alias].cursor() as cursor:
+        cursor.execute("SELECT pg_sleep(60)")
+    assert timeout(alias) == before != "50ms"
+
+
+def test_another_fault_of_the_database_is_not_taken_for_a_slow_list() -> None:
+    with pytest.raises(OperationalError), lists.within(1000), connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = 1")
+        other = connection.copy()
+        with other.cursor() as elsewhere:
+            elsewhere.execute("BEGIN; LOCK TABLE orders_order")
+            try:
+                cursor.execute("SELECT * FROM orders_order")
+            finally:
+                elsewhere.execute("ROLLBACK")
+                other.close()
+
+
+def test_a_slow_list_says_so_and_the_next_one_works(monkeypatch: Any) -> None:
+    carol = at_work("sales")
+    plain = OrderAdmin.get_queryset
+    monkeypatch.setattr(lists, "LONGEST", 50)
+    monkeypatch.setattr(OrderAdmin, "get_queryset", lambda self, request: plain(self, request).extra(where=["pg_sleep(60) IS NOT NULL"]))  # fmt: skip
+    an_order(a_customer())
+    answer = carol.get("/admin/orders/order/")
+    assert answer.status_code == 503
+    assert "This list took too long" in answer.content.decode()
+    monkeypatch.undo()
+    assert carol.get("/admin/orders/order/").status_code == 200
