@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0002_no_card_numbers"),
+        ("accounts", "0004_contacts_on_file"),
     ]
 
     operations = [

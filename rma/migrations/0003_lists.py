@@ -5,8 +5,6 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0003_lists"),
-        ("orders", "0005_lists"),
         ("rma", "0002_numbers"),
     ]
 
