@@ -7,7 +7,8 @@ from uuid import uuid4
 
 import pytest
 from django.core.exceptions import FieldError
-from django.db import DatabaseError, connection, connections, transaction
+from django.db import DatabaseError, connection, connections, models, transaction
+from django.test.utils import CaptureQueriesContext
 
 from privacy import vault
 from privacy.vault import CopyRefused, KeyMissing, RecordErased, keys, tokens, unit
@@ -103,6 +104,20 @@ def test_bulk_create_makes_all_keys_in_one_statement(rows: int, key_queries: Cou
     assert len([sql for sql in selects(captured) if "INSERT INTO vault_datakey" in sql]) == 1
     assert len(selects(captured)) == 1
     assert DataKey.objects.count() == rows
+
+
+def test_many_rows_go_in_by_unnest_which_plans_in_a_third_less_time() -> None:
+    with CaptureQueriesContext(connection) as captured:
+        Person.objects.bulk_create(Person(number=str(i), note="x") for i in range(3))
+    (insert,) = (sql for sql in selects(captured) if "INSERT INTO" in sql and "vault_tests_person" in sql)
+    assert "UNNEST(" in insert
+
+
+def test_a_sealed_column_is_a_plain_binary_field_to_migrations_and_the_database() -> None:
+    column = Person._meta.get_field("sealed_account")
+    plain = models.BinaryField(null=True, blank=True)
+    assert column.deconstruct()[1:] == plain.deconstruct()[1:]
+    assert column.db_parameters(connection) == plain.db_parameters(connection)
 
 
 def test_a_record_with_two_envelopes_makes_both_keys_in_one_statement(key_queries: Counter) -> None:
