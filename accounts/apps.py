@@ -15,12 +15,14 @@ class AccountsConfig(AppConfig):
         handles.install()
         hooks.register(
             hooks.People(
-                find=people.find,
+                reach=people.opened_by,
+                named=people.named,
+                on_file=people.on_file,
+                answer_address=people.answer_address,
                 address=people.address,
                 name=people.name,
                 sign_out=people.sign_out,
                 has_login=people.has_login,
                 candidates=candidates.told,
-                records_with=lambda email: [(one.label, one.pk, one.subject) for one in candidates.records_with(email)],
             )
         )

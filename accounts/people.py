@@ -1,4 +1,4 @@
-"""What requests ask about people (privacy.requests.hooks): who has an address, how to write to them, how to sign out.
+"""What requests ask about people (privacy.requests.hooks): what an address opens, where answers may go, how to sign out.
 
 Nothing here decides who may know: what opens an envelope does so under the caller's actor.
 """
@@ -6,22 +6,103 @@ Nothing here decides who may know: what opens an envelope does so under the call
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from allauth.account.models import EmailAddress
 
-from accounts import handles, sessions
-from accounts.models import Communication, Customer, LoginAddress, User
+from accounts import candidates, handles, reach, sessions
+from accounts.models import Company, Customer, LoginAddress, User
+from privacy import datamap, vault
 from privacy.vault import Unreadable
 
 
-def find(email: str) -> list[UUID]:
-    """Return the subjects who verified this address, or on whose file it stands; opens nothing (blind index)."""
-    found: set[UUID | None] = set()
-    found.update(User.objects.filter(pk__in=logins_with(email)).values_list("subject_id", flat=True))
-    found.update(Customer.objects.find("customer.email", email).values_list("subject_id", flat=True))
-    found.update(Communication.objects.find("communication.email", email).values_list("subject_id", flat=True))
-    return sorted(subject for subject in found if subject is not None)
+def opened_by(email: str, now: datetime) -> reach.Reach:
+    """Return what an address opens (accounts.reach)."""
+    return reach.of(email, now=now)
+
+
+def on_file(subject: UUID, email: str, now: datetime) -> str:
+    """Return this address as it stands on file with the subject, "" when it does not open the subject's whole file."""
+    opens = reach.of(email, now=now)
+    if opens.is_shared or subject not in opens.whole:
+        return ""
+    wanted = vault.index.normalise("email", email)
+    return next((one for one in reach.others(subject, but="", now=now) if _same(one) == wanted), "")
+
+
+def answer_address(subject: UUID, now: datetime) -> str:
+    """Return where copies, links, codes and answers may go, "" when there is no such address (accounts.reach)."""
+    return reach.answer_address(subject, now=now)
+
+
+def others(subject: UUID, but: str, now: datetime) -> list[str]:
+    """Return every other e-mail of login and contact: who is told, without content (accounts.reach)."""
+    return reach.others(subject, but=but, now=now)
+
+
+def address(subject: UUID) -> str:
+    """Return where to write to a subject about orders and the account: the login's verified address, else the contact's.
+
+    "" when there is none. An address that only a message carries is none: whoever wrote it may be somebody else.
+    """
+    verified = EmailAddress.objects.filter(user__subject_id=subject, verified=True).order_by("-primary", "pk")
+    records = [one.record_id for one in verified.values_list("email", flat=True) if isinstance(one, handles.Handle)]
+    of_logins = LoginAddress.objects.in_bulk([one for one in records if one])
+    found = [of_logins[one].email for one in records if one in of_logins]
+    found += [customer.email for customer in Customer.objects.for_subject(subject).order_by("pk")]
+    return next((one for one in found if one and not isinstance(one, Unreadable)), "")
+
+
+def _same(email: str) -> str:
+    return vault.index.normalise("email", email)
+
+
+# Records that carry an address ---------------------------------------------------------------------------------------
+
+
+def named(email: str) -> list[tuple[str, UUID]]:
+    """Return the records, (label, id), that carry exactly this address outside login and contact, and that it alone opens.
+
+    None as soon as anything points to a second person: one of them hangs on a customer, a login or a company, or they
+    name people of different last names. Opens the names for the comparison only and shows them to nobody.
+    """
+    by_label: dict[str, list[UUID]] = {}
+    for one in candidates.records_with(email):
+        if one.declaration.facts is not None:
+            by_label.setdefault(one.label, []).append(one.pk)
+    found: list[tuple[str, Any]] = []
+    for label, ids in sorted(by_label.items()):
+        if len(ids) >= candidates.MOST:  # what an index does not give any more may point to somebody else
+            return []
+        rows = datamap.for_label(label).model._default_manager.filter(pk__in=ids).order_by("pk")
+        found += [(label, row) for row in rows]
+    subjects = {number for _, row in found if (number := _owner(row)) is not None}
+    with vault.internal():
+        names = {name for _, row in found for name in _last_names(row)}
+    if len(names) > 1 or any(row.vault_owner()[0] == "company" for _, row in found) or _have_an_account(subjects):
+        return []
+    return [(label, row.pk) for label, row in found]
+
+
+def _owner(row: Any) -> UUID | None:
+    kind, number = row.vault_owner()
+    return number if kind == "subject" else None
+
+
+def _have_an_account(subjects: set[UUID]) -> bool:
+    return any(model._default_manager.filter(subject_id__in=subjects).exists() for model in (Customer, User, Company))
+
+
+def _last_names(row: Any) -> set[str]:
+    """Return the last word of each name of a person that the record gives."""
+    found = set()
+    for one in type(row)._meta.private_fields:
+        if one.name.endswith("_name") and one.name != "company_name":
+            value = getattr(row, one.name)
+            if value and not isinstance(value, Unreadable):
+                found.update(vault.index.words(value)[-1:])
+    return found
 
 
 def logins_with(text: str) -> list[UUID]:
@@ -30,23 +111,6 @@ def logins_with(text: str) -> list[UUID]:
     if handle is None:
         return []
     return list(EmailAddress.objects.filter(email=handle, verified=True).values_list("user_id", flat=True))
-
-
-def address(subject: UUID) -> str:
-    """Return where to write to a subject: the login's verified address, else the one on file; "" when there is none."""
-    verified = EmailAddress.objects.filter(user__subject_id=subject, verified=True).values_list("email", flat=True)
-    records = [handle.record_id for handle in verified if isinstance(handle, handles.Handle)]
-    for record in LoginAddress.objects.filter(pk__in=[one for one in records if one]):
-        if record.email and not isinstance(record.email, Unreadable):
-            return record.email
-    for queryset in (
-        Customer.objects.for_subject(subject).order_by("pk"),
-        Communication.objects.for_subject(subject).order_by("-received_on"),
-    ):
-        for found in queryset:
-            if found.email and not isinstance(found.email, Unreadable):
-                return found.email
-    return ""
 
 
 def name(subject: UUID) -> str:

@@ -141,6 +141,7 @@ datamap.register(
             "channel": _plain("How it reached us", "request", WORD),
             "asked_by": _plain("Who asked for the person", "request", WORD),
             "identity": _plain("How identity was proved", "request", WORD),
+            "scope": _plain("What it covers", "request", WORD),
             "country": _plain("Country", "address", "a country alone names nobody", envelope="request_file"),
             "received_on": _plain("Received", "dates", TIME),
             "identity_at": _plain("Identity proved", "dates", TIME),

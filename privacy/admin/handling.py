@@ -73,8 +73,8 @@ class FileRequest(Numbered):
     channel = forms.ChoiceField(choices=CHANNELS, label="How it reached us")
     received_on = forms.DateField(widget=date_input(), label="Received on")
     email = MailboxField(
-        required=False, max_length=254, label="E-mail address for the answer",
-        help_text="Empty: the address on file, or by post.", widget=forms.EmailInput(attrs={"autocomplete": "off"}),
+        required=False, max_length=254, label="E-mail address they wrote from",
+        help_text="Finds who asks. Links, codes and answers never go to it unless it stands on file.", widget=forms.EmailInput(attrs={"autocomplete": "off"}),
     )  # fmt: skip
     name = forms.CharField(
         required=False, max_length=200, label="Name given", widget=forms.TextInput(attrs={"autocomplete": "off"}),
@@ -83,7 +83,7 @@ class FileRequest(Numbered):
     asked_by = forms.ChoiceField(choices=Request.AskedBy.choices, label="Asked by")
     identity = forms.ChoiceField(
         choices=PROOFS, label="How identity was proved",
-        help_text="A name and a birth date prove nothing. Not proved yet: a one-time link goes to the address on file.",
+        help_text="A name and a birth date prove nothing. Not proved yet: a one-time link goes to the e-mail address on file, if there is one.",
     )  # fmt: skip
     note = forms.CharField(
         required=False, max_length=4000, label="Notes", widget=forms.Textarea(attrs={"rows": 4}),
@@ -97,7 +97,7 @@ class FileRequest(Numbered):
     def clean(self) -> dict[str, Any]:
         data = self.cleaned_data
         if not self.errors and data.get("subject") is None:
-            data["subject"] = identity.only_subject_of(data["email"])
+            data["subject"] = identity.only_subject_of(data["email"], now=timezone.now())
         return data
 
 

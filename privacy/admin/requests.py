@@ -92,7 +92,7 @@ class RequestAdmin(RecordAdmin):
     search_help = "Reference, or the e-mail address the answer goes to. What you type is not kept."
     fieldsets = (
         (None, {"fields": ("kind", "state", "received_on", "due", "legal_due_on", "channel", "asked_by")}),
-        ("Who asks", {"fields": ("identity", "identity_at", "requester_name", "requester_email", "note")}),
+        ("Who asks", {"fields": ("identity", "identity_at", "scope", "requester_name", "requester_email", "note")}),
         ("Progress", {"fields": ("next_step", "plan_at", "plan_hash", "last_error", "closed_at")}),
     )
     refusals: ClassVar[dict[type[Exception], str]] = {

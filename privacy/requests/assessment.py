@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from itertools import islice
 from uuid import UUID
 
 from privacy import datamap
-from privacy.requests import clock, plan, unjoined
+from privacy.requests import clock, identity, plan, unjoined
 from privacy.requests.models import Decision, Export, Request
 from privacy.retention import holds, rules
 from privacy.retention.assess import assess
 from privacy.retention.facts import Facts
-from privacy.retention.gather import with_flags
+from privacy.retention.gather import gather, with_flags
 from privacy.retention.verdict import Verdict
 
 # What requests themselves make: not judged record by record. The plan names the file and the token as what is left over;
@@ -48,6 +49,27 @@ def facts_of(subject: UUID, *, whole: bool = False, counts: Mapping[str, int] | 
     return with_flags(list(_one_by_one(subject, whole=whole, counts=counts)), rules.load())
 
 
+def facts_for(request: Request) -> list[Facts]:
+    """Return the facts of every record that the request covers: the person's, or those with the address it is about."""
+    if request.is_about_records:
+        return facts_of_records(identity.records_of(request))
+    return facts_of(request.subject_id) if request.subject_id else []
+
+
+def facts_of_records(records: Iterable[tuple[str, UUID]]) -> list[Facts]:
+    """Return the facts of these records, (label, id), whomever they lead to; what is gone is left out."""
+    by_label: dict[str, list[UUID]] = {}
+    for label, record in records:
+        by_label.setdefault(label, []).append(record)
+    found: list[Facts] = []
+    for label, ids in sorted(by_label.items()):
+        declaration = datamap.for_label(label)
+        rows = declaration.model._default_manager.filter(pk__in=ids).order_by("pk")
+        rows = rows.select_related(*declaration.related) if declaration.related else rows
+        found += gather(declaration, rows, rules.load())
+    return found
+
+
 def _one_by_one(subject: UUID, *, whole: bool, counts: Mapping[str, int] | None) -> Iterator[Facts]:
     counts = datamap.counts_of(subject) if counts is None else counts
     for declaration, rows in datamap.records_of(subject, counts):
@@ -76,7 +98,7 @@ def plan_for(request: Request, *, today: date) -> plan.Plan:
     For an access request: what is given, and how long each of it is kept when nobody asks for its removal.
     """
     erasure = request.kind == Request.Kind.ERASURE
-    records = facts_of(request.subject_id) if request.subject_id else []
+    records = facts_for(request)
     return plan.make(
         records,
         rules.load(),
@@ -85,6 +107,8 @@ def plan_for(request: Request, *, today: date) -> plan.Plan:
         today,
         asked=erasure,
         warnings=warnings_of(request, today) if erasure else (),
+        leftovers=("request_file",) if request.is_about_records else plan.LEFTOVERS,
+        are_named=request.is_about_records,
         unjoined=unjoined.of_request(request.subject_id, today),
     )
 
@@ -118,7 +142,7 @@ def kept_by_now(decisions: Iterable[Decision], *, today: date) -> list[Verdict]:
 
 def warnings_of(request: Request, today: date) -> list[str]:
     """Return what the person should know before an erasure: open returns, unpaid invoices, certificates, a copy not fetched."""
-    if request.subject_id is None:
+    if request.subject_id is None or request.is_about_records:
         return []
     found: list[str] = []
     for declaration in datamap.declarations():
@@ -133,8 +157,12 @@ def assess_all(
     subject: UUID, *, today: date, asked: bool, counts: Mapping[str, int] | None = None
 ) -> Iterator[Verdict]:
     """Yield the verdicts about every record of `subject`, what its requests made included, a chunk of records at a time."""
-    schedule = rules.load()
-    records = _one_by_one(subject, whole=True, counts=counts)
+    yield from assess_these(_one_by_one(subject, whole=True, counts=counts), today=today, asked=asked)
+
+
+def assess_these(found: Iterable[Facts], *, today: date, asked: bool) -> Iterator[Verdict]:
+    """Yield the verdicts about these records, a chunk of them at a time."""
+    schedule, records = rules.load(), iter(found)
     while chunk := with_flags(list(islice(records, CHUNK)), schedule):
         held = holds.held([f.record_id for f in chunk])
         pins = pins_of(chunk)
@@ -152,13 +180,20 @@ def country_of(subject: UUID) -> str:
 
     It is the one that most records name; of each kind the first hundred are asked.
     """
-    counts: dict[str, int] = {}
+    found: list[str | None] = []
     for declaration, rows in datamap.records_of(subject):
-        if declaration.facts is None or declaration.label in OUTSIDE:
-            continue
-        for f in map(declaration.facts, rows[:ASKED]):
-            if f.country:
-                counts[f.country.upper()] = counts.get(f.country.upper(), 0) + 1
+        if declaration.facts is not None and declaration.label not in OUTSIDE:
+            found += [facts.country for facts in map(declaration.facts, rows[:ASKED])]
+    return _most(found)
+
+
+def country_of_records(records: Iterable[tuple[str, UUID]]) -> str:
+    """Return the country that most of these records name, "" when none does."""
+    return _most(facts.country for facts in facts_of_records(records))
+
+
+def _most(countries: Iterable[str | None]) -> str:
+    counts = Counter(one.upper() for one in countries if one)
     return max(sorted(counts), key=lambda one: counts[one], default="")
 
 

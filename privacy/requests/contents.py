@@ -10,7 +10,7 @@ from __future__ import annotations
 import decimal
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -93,6 +93,20 @@ def kinds(subject: UUID, counts: Mapping[str, int] | None = None) -> list[Kind]:
         for declaration in datamap.declarations()
         if declaration.label in found and (columns := _columns(declaration))
     ]
+
+
+def kinds_of(records: Iterable[tuple[str, UUID]]) -> list[Kind]:
+    """Return the kinds of these records, (label, id), with the rows that are still there."""
+    by_label: dict[str, list[UUID]] = {}
+    for label, record in records:
+        by_label.setdefault(label, []).append(record)
+    found = []
+    for label, ids in sorted(by_label.items()):
+        declaration = datamap.for_label(label)
+        there = declaration.model._default_manager.filter(pk__in=ids).order_by("pk")
+        if count := there.count():
+            found.append(Kind(declaration, there, _columns(declaration), count))
+    return found
 
 
 def _columns(declaration: Declaration) -> list[tuple[str, str]]:

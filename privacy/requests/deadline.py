@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db import transaction
 
-from privacy import audit, vault
+from privacy import audit
 from privacy.gate.actor import Actor
 from privacy.requests import clock, history, identity, letters
 from privacy.requests.filing import BadRequest, NotYours, locked, require_sight
@@ -57,8 +57,7 @@ def extend(request: Request, *, reason: str, words: str, actor: Actor, now: date
             raise NotAllowed("The deadline was extended before, or the last day for the notice is over.")
         history.event(found, clock.Kind.EXTENDED, actor=actor, now=now, detail={"reason": reason})
         history.recompute(found)
-        with vault.internal():
-            address = str(identity.address_for_answer(found))
+        address = identity.address_for_answer(found, now=now)
         context: dict[str, Any] = {
             "reason": REASONS[reason],
             "words": words.strip(),

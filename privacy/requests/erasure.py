@@ -105,6 +105,11 @@ def erase_records(
     if request is None:
         for subject in subjects:
             end_shells(subject, actor=actor, now=now, reference=reference)
+    elif request.is_about_records:
+        # Of the writers of single messages nothing may be left now; where anything is, a request of theirs too, they stay.
+        for subject in subjects:
+            if not Request.objects.filter(subject_id=subject).exists():
+                end_shells(subject, actor=actor, now=now, reference=reference)
     return done
 
 

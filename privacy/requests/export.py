@@ -14,7 +14,8 @@ import json
 import os
 import secrets
 import zipfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
@@ -31,7 +32,8 @@ from django.template.loader import render_to_string
 from privacy import audit, gate, vault
 from privacy.gate import log
 from privacy.gate.actor import Actor
-from privacy.requests import assessment, contents, filing, unjoined
+from privacy.gate.context import current
+from privacy.requests import assessment, contents, filing, identity, unjoined
 from privacy.requests.contents import Verdicts
 from privacy.requests.models import Decision, Export, Request
 from privacy.retention import rules
@@ -165,13 +167,39 @@ def expire(*, now: datetime) -> int:
 def _write(out: io.IOBase, request: Request, now: datetime) -> None:
     if request.subject_id is None:
         raise NoCopy
-    subject = request.subject_id
-    kinds = contents.kinds(subject)
+    if request.is_about_records:
+        kinds = contents.kinds_of(identity.records_of(request))
+        verdicts = _alike(
+            assessment.assess_these(assessment.facts_for(request), today=assessment.today(now), asked=False)
+        )
+        # They lead to nobody, or to a subject of their own each, of whom the request opens nothing else: so they are opened
+        # past the gate, exactly these, and the log is written first.
+        _note(kinds, now)
+        with vault.internal():
+            _archive(out, request, kinds, verdicts, now)
+        return
+    kinds = contents.kinds(request.subject_id)
     for kind in kinds:
         if kind.declaration.model is Decision:
             # What this request decided is the copy itself: one line for each record that stands in it anyway.
             kind.rows = kind.rows.exclude(request=request)
-    verdicts = _verdicts(subject, now)
+    verdicts = _alike(assessment.assess_all(request.subject_id, today=assessment.today(now), asked=False))
+    _archive(out, request, kinds, verdicts, now)
+
+
+def _note(kinds: list[contents.Kind], now: datetime) -> None:
+    """Write into the access log that these records are opened for a copy, for each owner of them."""
+    actor, opened = current(), {}
+    for kind in kinds:
+        for row in kind.rows:
+            of_owner: Counter[str] = opened.setdefault(row.vault_owner(), Counter())
+            of_owner.update(f"{kind.label}/{envelope}" for envelope in kind.declaration.held(row))
+    if actor is not None:
+        for owner, envelopes in opened.items():
+            log.entry(actor, owner, dict(envelopes), now=now).save(force_insert=True)
+
+
+def _archive(out: io.IOBase, request: Request, kinds: list[contents.Kind], verdicts: Verdicts, now: datetime) -> None:
     with zipfile.ZipFile(cast("IO[bytes]", out), "w", zipfile.ZIP_DEFLATED, allowZip64=True) as archive:
         with _member(archive, "index.html", now) as file:
             for piece in _page(request, kinds, verdicts, now):
@@ -192,14 +220,14 @@ def _member(archive: zipfile.ZipFile, name: str, now: datetime) -> IO[bytes]:
     return archive.open(member, "w", force_zip64=True)
 
 
-def _verdicts(subject: UUID, now: datetime) -> Verdicts:
-    """Return per record how long its data are kept when nobody asks for their removal (Art. 15(1)(d)).
+def _alike(verdicts: Iterable[Verdict]) -> Verdicts:
+    """Return by record how long its data are kept when nobody asks for their removal (Art. 15(1)(d)).
 
     Most records of a person are judged alike: they share one verdict, so that very many need little memory.
     """
     by_record: Verdicts = {}
     shared: dict[Verdict, Verdict] = {}
-    for verdict in assessment.assess_all(subject, today=assessment.today(now), asked=False):
+    for verdict in verdicts:
         alike = replace(verdict, record_id=NOBODY)
         by_record[verdict.record_id] = (*by_record.get(verdict.record_id, ()), shared.setdefault(alike, alike))
     return by_record

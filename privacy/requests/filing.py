@@ -12,8 +12,9 @@ from uuid import UUID
 
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError, connection, transaction
+from django.db.models import Q
 
-from privacy import audit, cards, mailbox, vault
+from privacy import audit, cards, mailbox, subjects, vault
 from privacy.gate.actor import STAFF_ROLES, Actor
 from privacy.requests import assessment, broker, clock, history, hooks, identity, letters
 from privacy.requests.history import NotAllowed
@@ -203,7 +204,7 @@ def _open_one(kind: str, subject: UUID | None, email: str) -> Request | None:
     else:
         _one_at_a_time(kind, email)
         same = Request.objects.find("request.email", email).values_list("pk", flat=True)
-        found = found.filter(subject=None, pk__in=list(same))
+        found = found.filter(Q(subject=None) | Q(scope=Request.Scope.RECORDS), pk__in=list(same))
     return found.select_for_update(of=("self",)).order_by("filed_at").first()
 
 
@@ -231,9 +232,14 @@ def _new(
     name: str,
     note: str,
 ) -> Request:
-    if subject is not None and not email:
-        email, name = _on_file(subject, name)
-    country = assessment.country_of(subject) if subject is not None else ""
+    scope, country = Request.Scope.WHOLE, ""
+    if subject is not None:
+        country = assessment.country_of(subject)
+        email, name = _on_file(subject, email, name, now)
+    elif records := identity.standing_of(email, now=now).records:
+        scope, country = Request.Scope.RECORDS, assessment.country_of_records(records)
+        email = identity.spelled_on_file(*records[0], email) or email
+        subject = _subject_for(email, now)
     regime = clock.regime_for(country or None)
     dates = clock.dates(
         [clock.Event(clock.Kind.RECEIVED, received_on)], regime, clock.calendar_for(regime, country or None)
@@ -243,6 +249,7 @@ def _new(
         kind=kind,
         channel=channel,
         asked_by=asked_by,
+        scope=scope,
         subject_id=subject,
         owner_id=subject,
         country=country,
@@ -258,11 +265,26 @@ def _new(
     return request
 
 
-def _on_file(subject: UUID, name: str) -> tuple[str, str]:
-    """Return address and name on file, to be sealed into the request file; shown to nobody, so nobody is asked."""
+def _on_file(subject: UUID, email: str, name: str, now: datetime) -> tuple[str, str]:
+    """Return where the answer goes, and the name on file, to be sealed into the request file.
+
+    An address that came with the request counts only where it stands on file anyway. Shown to nobody, so nobody is asked.
+    """
     with vault.internal():
         people = hooks.people()
-        return str(people.address(subject)), name or str(people.name(subject))
+        on_file = people.on_file(subject, email, now) if email else ""
+        return on_file or people.answer_address(subject, now), name or str(people.name(subject))
+
+
+def _subject_for(email: str, now: datetime) -> UUID:
+    """Return a subject for a request about records: that of another open one from this address, else a new one.
+
+    It is nobody's whose records these are: whoever proves the address gets at this request, and at no person's file.
+    """
+    same = Request.objects.find("request.email", email).values_list("pk", flat=True)
+    earlier = Request.objects.filter(scope=Request.Scope.RECORDS, state__in=OPEN_STATES, pk__in=list(same))
+    found = earlier.filter(subject__isnull=False).values_list("subject_id", flat=True).first()
+    return found or subjects.create(now=now).pk
 
 
 def _free_reference(now: datetime) -> str:
@@ -278,8 +300,7 @@ def time_to_act(request: Request, now: datetime) -> datetime:
 
 def _ask_who(request: Request, *, now: datetime) -> None:
     """Send a one-time link to the address on file, or say what else would prove it. The page says the same to everybody."""
-    with vault.internal():
-        to = str(identity.address_for_answer(request))
+    to = identity.address_for_answer(request, now=now)
     if request.subject_id is not None:
         recent = OneTimeLink.objects.filter(
             request=request, purpose=OneTimeLink.Purpose.IDENTITY, created_at__gt=now - LINK_AGAIN_AFTER
@@ -287,11 +308,10 @@ def _ask_who(request: Request, *, now: datetime) -> None:
         if to and not recent.exists():
             identity.send_link(request, OneTimeLink.Purpose.IDENTITY, to=to, now=now)
         return
-    several = len(identity.subjects_of(to)) > 1
     letters.queue(
         "not_identified",
         to=to,
-        context={"several": several},
+        context={"several": identity.standing_of(to, now=now).is_shared},
         key=f"not-identified:{request.pk}",
         request=request,
         now=now,
@@ -301,8 +321,7 @@ def _ask_who(request: Request, *, now: datetime) -> None:
 def _acknowledge(
     request: Request, received_on: date, *, actor: Actor, now: datetime, merged: bool = False, code: str = ""
 ) -> None:
-    with vault.internal():
-        to = str(identity.address_for_answer(request))
+    to = identity.address_for_answer(request, now=now)
     receipts = request.events.filter(kind=clock.Kind.RECEIVED).count()
     letters.queue(
         "acknowledgement",
@@ -319,16 +338,18 @@ def ask(*, kind: str, email: str, note: str = "", actor: Actor, now: datetime) -
 
     Raises BadRequest for something that is no address.
     """
-    file(
-        kind=kind,
-        subject=identity.only_subject_of(email),
-        channel=Channel.WEB,
-        received_on=assessment.today(now),
-        actor=actor,
-        now=now,
-        email=email,
-        note=note,
-    )
+    # A login and a customer of one address that were not joined yet are two files of one person: a request for each.
+    for subject in identity.standing_of(email, now=now).subjects or (None,):
+        file(
+            kind=kind,
+            subject=subject,
+            channel=Channel.WEB,
+            received_on=assessment.today(now),
+            actor=actor,
+            now=now,
+            email=email,
+            note=note,
+        )
 
 
 # Who it is ------------------------------------------------------------------------------------------------------------
@@ -374,13 +395,23 @@ def identify(request: Request, how: str, *, subject: UUID, actor: Actor, now: da
                 raise NotAllowed("The person has an open request of this kind already; add the receipt there.")
             vault.keys.hand_over([request.pk], ("subject", subject))
             request.subject_id = request.owner_id = subject
+            request.scope = Request.Scope.WHOLE
             request.country = assessment.country_of(subject)
-            request.save(update_fields=["subject", "owner_id", "country"])
+            request.save(update_fields=["subject", "owner_id", "scope", "country"])
+            # Until then it was matched with nobody, and the address in it is one that was only given.
+            request.requester_email, _ = _on_file(subject, _given(request), "", now)
+            request.save(update_fields=["requester_email"])  # type: ignore[misc]  # a sealed field is no column
         if note:
             request.note = "\n".join(part for part in (request.note, note) if part)
             request.save(update_fields=["note"])  # type: ignore[misc]  # a sealed field is no column
         identify_into(request, how, actor=actor, now=now)
     return request
+
+
+def _given(request: Request) -> str:
+    with vault.internal():
+        email = request.requester_email
+    return email if isinstance(email, str) else ""
 
 
 def redeem(token: str, *, now: datetime) -> tuple[Request, str]:

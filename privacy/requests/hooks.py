@@ -1,10 +1,10 @@
-"""What the upper apps tell requests about people: who has an address, what it is, how to end their sessions.
+"""What the upper apps tell requests about people: what an address opens, where answers may go, how to end their sessions.
 
 `privacy` imports no other app; accounts registers these functions in its `AppConfig.ready` (or `personal_data.py`):
 
     from privacy.requests import hooks
 
-    hooks.register(hooks.People(find=..., address=..., name=..., sign_out=..., …))
+    hooks.register(hooks.People(reach=..., named=..., ...))
 
 Each takes and returns plain values; a hook that opens an envelope does so under the actor of its caller.
 """
@@ -14,30 +14,51 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Protocol
 from uuid import UUID
+
+
+class Reach(Protocol):
+    """What an address opens now (design 9): `whole` the subjects of whom it opens the whole file; `by_staff_entry` those of
+    them with whom it stands only by an entry of staff; `is_shared` whether it is an address of several and identifies nobody.
+    """
+
+    @property
+    def whole(self) -> tuple[UUID, ...]: ...
+    @property
+    def by_staff_entry(self) -> frozenset[UUID]: ...
+    @property
+    def is_shared(self) -> bool: ...
+
+
+Records = list[tuple[str, UUID]]
 
 
 @dataclass(frozen=True)
 class People:
     """The functions one upper app offers.
 
-    find(email) returns the subjects whose verified or on-file address it exactly is (blind index, opens nothing);
-    address(subject) the address on file, "" when there is none; name(subject) how to greet the person, "" when unknown;
+    reach(email, now) what this address opens (blind index, opens nothing);
+    named(email) the records, (label, id), that carry exactly this address outside login and contact, and that it alone
+    opens: none as soon as one of them points to a second person;
+    on_file(subject, email, now) this address as it stands on file, "" when it does not open the subject's whole file;
+    answer_address(subject, now) where copies, links, codes and answers may go, "" when there is none;
+    address(subject) where to write about orders and accounts, "" when there is none; name(subject) how to greet the person, "" when unknown;
     sign_out(subject, now) ends every session and login of the subject, returns how many ended, safe to repeat;
     has_login(subject) whether the person can log in to read an answer in the portal;
     candidates(subject, today) what the person is told of records that carry one of their addresses without being joined to
-    them: (kind in words, how many), opens none of them;
-    records_with(email) the (label, id, subject) of every record that carries exactly this address outside login and
-    contact data, whoever's it is; opens nothing.
+    them: (kind in words, how many), opens none of them.
     """
 
-    find: Callable[[str], list[UUID]]
+    reach: Callable[[str, datetime], Reach]
+    named: Callable[[str], Records]
+    on_file: Callable[[UUID, str, datetime], str]
+    answer_address: Callable[[UUID, datetime], str]
     address: Callable[[UUID], str]
     name: Callable[[UUID], str]
     sign_out: Callable[[UUID, datetime], int]
     has_login: Callable[[UUID], bool]
     candidates: Callable[[UUID, date], list[tuple[str, int]]]
-    records_with: Callable[[str], list[tuple[str, UUID, UUID | None]]]
 
 
 _people: People | None = None

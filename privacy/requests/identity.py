@@ -1,23 +1,26 @@
 """Who is asking: references, codes and one-time links (Art. 12(6), 1&1: a name and a birth date prove nothing).
 
 What must never happen: an answer that tells a stranger whether an address is known here, a link that works
-twice or by GET, control of a shared mailbox taken for a person. Tokens and codes are stored as hashes only.
+twice or by GET, control of a shared mailbox taken for a person, a link, code or answer to an address that came with the
+request. Tokens and codes are stored as hashes only.
 """
 
 from __future__ import annotations
 
 import hashlib
 import secrets
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
+from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.hashers import check_password, make_password
 from django.db import transaction
 
-from privacy import vault
+from privacy import datamap, vault
 from privacy.requests import hooks, letters
-from privacy.requests.models import OneTimeLink, Request
+from privacy.requests.models import OneTimeLink, Request, State
 
 # Crockford's alphabet: no I, L, O, U, so that a reference survives the telephone.
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -122,29 +125,89 @@ def _hashed(token: str) -> str:
 # Whose address --------------------------------------------------------------------------------------------------------
 
 
-def subjects_of(email: str) -> list[UUID]:
-    """Return the subjects that have exactly this address on file; several mean a shared mailbox, which proves nobody."""
+@dataclass(frozen=True)
+class Standing:
+    """What an address proves to whoever controls it (design 9): one person's whole file, some records, or nothing."""
+
+    subjects: tuple[UUID, ...] = ()  # two: a login and a customer of the same address that were not joined yet
+    records: hooks.Records = field(default_factory=list)
+    is_shared: bool = False
+
+
+def standing_of(email: str, *, now: datetime) -> Standing:
+    """Return what control of this address proves. Opens nothing but, for comparison, the names on such records.
+
+    Of the records that carry it, an address that opens a whole file proves nothing: they may be another's, and wait as
+    candidates. An address that several share proves nobody and nothing.
+    """
     email = email.strip()
-    return sorted(set(hooks.people().find(email))) if email else []
+    if not email:
+        return Standing()
+    people = hooks.people()
+    reach = people.reach(email, now)
+    if reach.is_shared:
+        return Standing(is_shared=True)
+    if reach.whole:
+        return Standing(subjects=reach.whole)
+    return Standing(records=people.named(email))
 
 
-def only_subject_of(email: str) -> UUID | None:
-    """Return the one subject with this address on file, None when there is none or several."""
-    found = subjects_of(email)
+def only_subject_of(email: str, *, now: datetime) -> UUID | None:
+    """Return the one subject whose whole file this address opens, None when there is none or there are two."""
+    found = standing_of(email, now=now).subjects
     return found[0] if len(found) == 1 else None
 
 
-def address_for_answer(request: Request) -> str:
-    """Return where the answer goes: the address in the request file, else the one on file, else "" (by post).
+def records_of(request: Request) -> hooks.Records:
+    """Return the records, (label, id), that a request about records covers now: looked up anew each time.
 
-    To be called under an actor that may open the request file.
+    A record that was given to somebody meanwhile, or that names somebody else, is covered no longer.
     """
-    typed = request.requester_email
-    if isinstance(typed, str) and typed:
-        return typed
-    if isinstance(typed, vault.Unreadable) or request.subject_id is None:
-        return ""
-    return hooks.people().address(request.subject_id)
+    with vault.internal():  # looked up by its blind index, shown to nobody
+        email = request.requester_email
+    return hooks.people().named(email) if isinstance(email, str) and email else []
+
+
+def address_for_answer(request: Request, *, now: datetime) -> str:
+    """Return where links, codes and answers go, else "" (by post): never an address that only came with the request.
+
+    It is the address on file by which the person asked, else the one that opens their file. Of a request about records it is
+    the address that stands on them; of one that was matched with nobody the one that was given, to which nothing is
+    disclosed. Once an erasure has begun, what was on file before it stands in the file of the request.
+    Opened to be sealed into a letter at once, so nobody is asked.
+    """
+    with vault.internal():
+        stored = request.requester_email
+        stored = "" if isinstance(stored, vault.Unreadable) else str(stored or "")
+        if request.subject_id is None or request.is_about_records or _has_begun(request):
+            return stored
+        people = hooks.people()
+        asked_by = people.on_file(request.subject_id, stored, now) if stored else ""
+        return asked_by or people.answer_address(request.subject_id, now)
+
+
+def _has_begun(request: Request) -> bool:
+    """Say whether an erasure was started: what it took can be read nowhere else any more."""
+    state = request.parked_from if request.state == State.PARKED else request.state
+    begun = (State.EXECUTING, State.EXECUTED, State.REPLIED, State.CLOSED)
+    return request.kind == Request.Kind.ERASURE and state in begun
+
+
+def spelled_on_file(label: str, record: UUID, email: str) -> str:
+    """Return this address as it stands on a record: letter case is the record's, not the asker's. "" when it does not."""
+    model = datamap.for_label(label).model
+    row = model._default_manager.filter(pk=record).first()
+    wanted = vault.index.normalise("email", email)
+    with vault.internal():
+        for one in model._meta.private_fields if row is not None else ():
+            value = getattr(row, one.name) if _is_address(one) else ""
+            if isinstance(value, str) and vault.index.normalise("email", value) == wanted:
+                return value
+    return ""
+
+
+def _is_address(one: Any) -> bool:
+    return any(isinstance(b, vault.Exact) and b.normaliser == "email" for b in getattr(one, "blind", ()))
 
 
 def send_link(request: Request, purpose: str, *, to: str, now: datetime) -> None:

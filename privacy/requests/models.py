@@ -82,9 +82,16 @@ class Request(vault.SealedModel):
         PENDING = "pending", "not proved yet"
         LOGIN = "login", "logged in and password entered again"
         LINK = "link", "one-time link to the address on file"
-        CALLBACK = "callback", "called back on the number on file, two facts of an order confirmed"
+        CALLBACK = "callback", "called back on a number on file for 14 days, two facts confirmed"
+        POST = "post", "code sent by post to an address on file for 14 days"
         IN_PERSON = "in_person", "known in person, or document seen and not copied"
-        STAFF = "staff", "decision of the privacy team, reasons in the file"
+        STAFF = "staff", "written evidence, decided by the privacy team and a second person"
+
+    class Scope(models.TextChoices):
+        """What was proved opens it: the whole file of a person, or the records that carry one address and no more."""
+
+        WHOLE = "whole", "everything about the person"
+        RECORDS = "records", "the records that carry exactly this address"
 
     reference = models.CharField(max_length=20, unique=True)
     kind = models.CharField(max_length=20, choices=Kind.choices)
@@ -94,6 +101,8 @@ class Request(vault.SealedModel):
     asked_by = models.CharField(max_length=20, choices=AskedBy.choices, default=AskedBy.SELF)
     identity = models.CharField(max_length=20, choices=Identity.choices, default=Identity.PENDING)
     identity_at = models.DateTimeField(null=True, blank=True)
+    # A request about records has a subject of its own, of whom nothing but the request is held: nobody else's file opens by it.
+    scope = models.CharField(max_length=10, choices=Scope.choices, default=Scope.WHOLE)
     subject = models.ForeignKey("privacy.Subject", models.SET_NULL, null=True, blank=True, related_name="requests")
     # Whom the sealed file belongs to; stays when the subject is gone, so that the outcome can still be opened with the code.
     owner_id = models.UUIDField(null=True, blank=True, editable=False)
@@ -169,6 +178,16 @@ class Request(vault.SealedModel):
     def is_identified(self) -> bool:
         return self.identity_at is not None
 
+    @property
+    def is_about_records(self) -> bool:
+        """True when it covers the records with one address only, not a person's whole file (design 9)."""
+        return self.scope == self.Scope.RECORDS
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """What is done for it, in order: what would reach the rest of a person is no step of one about records."""
+        return tuple(one for one in STEPS[self.kind] if not (self.is_about_records and one in OF_A_PERSON))
+
 
 # What is done for a request, in this order; `steps` says how.
 STEPS: dict[str, tuple[str, ...]] = {
@@ -187,6 +206,8 @@ STEPS: dict[str, tuple[str, ...]] = {
         "close",
     ),
 }
+# They end sessions, letters and copies of a person, and keep a name from coming back: never done for single records.
+OF_A_PERSON = frozenset({"sign_out", "stop_mail", "block_tokens"})
 
 
 class RequestEvent(models.Model):

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from privacy import datamap, vault
 from privacy.requests import assessment, export, hooks, identity, letters, plan, unjoined
-from privacy.requests.models import STEPS, Decision, OneTimeLink, Request
+from privacy.requests.models import Decision, OneTimeLink, Request
 from privacy.retention import jurisdiction, rules
 from privacy.retention.assess import assess
 from privacy.retention.verdict import Verdict
@@ -142,19 +142,19 @@ def counts(request: Request) -> dict[str, int]:
 
 def answer(request: Request, *, now: datetime) -> None:
     """Compose the answer and leave it in the outbox, once. To be called under an actor that may open the file."""
-    to = request.requester_email
-    if isinstance(to, vault.Unreadable):
-        raise FileUnreadable
     about = lines(request)
+    to = identity.address_for_answer(request, now=now)
     context: dict[str, Any] = {"jurisdiction": jurisdiction.of(request.country or None)}
     if request.kind == Request.Kind.ACCESS:
         copy = export.live(request)
+        has_login = _has_login(request)
         context |= {
             "records": len(about["given"]),
             # As it is now: what staff joined since the plan was made stands in the copy.
             "unjoined": unjoined.of_request(request.subject_id, assessment.today(now)),
+            "has_login": has_login,
             "expires_at": copy.expires_at if copy else now,
-            "path": "" if _has_login(request) or not to else f"/privacy/link/{_result_link(request, now)}/",
+            "path": "" if has_login or not to else f"/privacy/link/{_result_link(request, now)}/",
         }
         letters.queue("copy_ready", to=to, context=context, key=answer_key(request), request=request, now=now)
         return
@@ -216,6 +216,7 @@ def shape(request: Request) -> dict[str, Any]:
         "due_on": request.due_on.isoformat(),
         "legal_due_on": request.legal_due_on.isoformat(),
         "identity": request.identity,
+        "scope": request.scope,
         "plan_hash": request.plan_hash,
         "confirmed": bool(request.confirmed_hash),
         "attempts": max(request.tries.values(), default=0),
@@ -227,7 +228,7 @@ def shape(request: Request) -> dict[str, Any]:
                 "attempts": request.tries.get(step, 0),
                 "done_at": _iso(planned if step == "plan" else done.get(step)),
             }
-            for step in STEPS[request.kind]
+            for step in request.steps
         ],
         "events": [
             {

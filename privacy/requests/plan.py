@@ -47,6 +47,7 @@ class Plan:
     leftovers: tuple[Leftover, ...]
     warnings: tuple[str, ...]
     hash: str
+    are_named: bool = False
     unjoined: str = ""  # what carries an address of the person and is no part of this
 
     @property
@@ -98,12 +99,15 @@ def make(
     *,
     asked: bool = True,
     warnings: Sequence[str] = (),
+    leftovers: Sequence[str] = LEFTOVERS,
+    are_named: bool = False,
     unjoined: str = "",
 ) -> Plan:
     """Return the plan of an erasure for these records on `today`.
 
     `holds` are the ids of records under a hold, `pins` until-dates told before, `warnings` sentences the apps add,
-    `unjoined` what is said of records that carry the person's address and are not joined.
+    `leftovers` what the erasure leaves. `are_named`: these are single records, not a person's all. `unjoined`: what is said
+    of records that carry the person's address and are not joined.
     Raises ScheduleError when an envelope has no retention class.
     """
     records = sorted(facts_list, key=lambda facts: (facts.label, facts.title, str(facts.record_id)))
@@ -111,21 +115,24 @@ def make(
         verdict for facts in records for verdict in assess(facts, schedule, holds, today, asked=asked, pins=pins)
     )
     country = next((facts.country for facts in records if facts.country), None)
-    leftovers = leave(schedule, today, country) if asked else ()
+    left = leave(schedule, today, country, leftovers) if asked else ()
     return Plan(
         verdicts=verdicts,
-        leftovers=leftovers,
+        leftovers=left,
         warnings=tuple(dict.fromkeys([*warnings, *_own_warnings(verdicts)])),
-        hash=digest(verdicts, leftovers),
+        hash=digest(verdicts, left),
+        are_named=are_named,
         unjoined=unjoined,
     )
 
 
-def leave(schedule: Schedule, today: date, country: str | None) -> tuple[Leftover, ...]:
+def leave(
+    schedule: Schedule, today: date, country: str | None, names: Sequence[str] = LEFTOVERS
+) -> tuple[Leftover, ...]:
     """Return what an erasure that ends on `today` leaves, with end dates."""
     here = jurisdiction.of(country)
     left = []
-    for name in LEFTOVERS:
+    for name in names:
         rule = schedule[name]
         ends = {one: one.period.after(today) for one in schedule.reasons(name) if one.period is not None}
         reason = max(ends, key=lambda one: (ends[one], one.name))
@@ -183,7 +190,10 @@ def summary(plan: Plan) -> list[str]:
     if untouched := len(kept - erased):
         lines.append(f"{_records(untouched)} kept.")
     if not plan.verdicts:
-        lines.append("No record is joined to you yet." if plan.unjoined else "We hold no records about you.")
+        if plan.are_named:
+            lines.append("No record is left that carries your address and that it alone opens.")
+        else:
+            lines.append("No record is joined to you yet." if plan.unjoined else "We hold no records about you.")
     for when, count in sorted(_until(plan.kept).items(), key=lambda pair: (pair[0] is None, pair[0] or date.max)):
         who, go, stay, self_ = (
             ("1 record", "goes", "stays", "itself") if count == 1 else (f"{count} records", "go", "stay", "themselves")

@@ -13,8 +13,7 @@ import structlog
 from django.core.exceptions import ValidationError
 from django.db.models import Exists, OuterRef, QuerySet
 
-from privacy import vault
-from privacy.requests import letters, outcome
+from privacy.requests import identity, letters, outcome
 from privacy.requests.models import Decision, Letter, Request
 from privacy.retention import jurisdiction
 
@@ -53,8 +52,8 @@ def _untold(now: datetime) -> QuerySet[Decision]:
 
 def _write(request: Request, ended: set[Decision], on: date, now: datetime) -> bool:
     key = f"{KIND}:{request.pk}:{on}"
-    to = request.requester_email
-    if not to or isinstance(to, vault.Unreadable) or Letter.objects.filter(key=key).exists():
+    to = identity.address_for_answer(request, now=now)
+    if not to or Letter.objects.filter(key=key).exists():
         return False
     lines = outcome.lines(request)
     numbers = {one.pk for one in ended}

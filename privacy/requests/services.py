@@ -12,7 +12,7 @@ from typing import Any
 
 from django.db import transaction
 
-from privacy import audit, gate, vault
+from privacy import audit, gate
 from privacy.gate.actor import Actor
 from privacy.requests import assessment, broker, history, hooks, identity, letters, outcome
 from privacy.requests.filing import (
@@ -29,7 +29,7 @@ from privacy.requests.filing import (
     time_to_act,
 )
 from privacy.requests.history import NotAllowed
-from privacy.requests.models import STEPS, TRANSITIONS, WITHDRAWABLE_STATES, OneTimeLink, Request, State
+from privacy.requests.models import TRANSITIONS, WITHDRAWABLE_STATES, OneTimeLink, Request, State
 from privacy.requests.plan import Plan
 from privacy.retention import jurisdiction
 
@@ -113,8 +113,7 @@ def offer_plan(request: Request, *, now: datetime) -> None:
     """Send the person a link to the plan, unless they are logged in and see it anyway."""
     if request.identity == Request.Identity.LOGIN:
         return
-    with vault.internal():
-        to = str(identity.address_for_answer(request))
+    to = identity.address_for_answer(request, now=now)
     if to:
         identity.send_link(request, OneTimeLink.Purpose.RESULT, to=to, now=now)
 
@@ -124,8 +123,7 @@ def plan_again(request: Request, *, actor: Actor, now: datetime) -> None:
     request.confirmed_hash = ""
     request.save(update_fields=["confirmed_hash"])
     made = plan_into(request, actor=actor, now=now)
-    with vault.internal():
-        to = str(identity.address_for_answer(request))
+    to = identity.address_for_answer(request, now=now)
     path = ""
     if to and not (request.subject_id and hooks.people().has_login(request.subject_id)):
         path = f"/privacy/link/{identity.make_link(request, OneTimeLink.Purpose.RESULT, now=now)}/"
@@ -177,8 +175,7 @@ def confirm_into(request: Request, *, actor: Actor, now: datetime) -> None:
         reference=request.reference,
         reason=request.plan_hash,
     )
-    names = STEPS[request.kind]
-    history.schedule(request, names[names.index("plan") + 1], at=now)
+    history.schedule(request, request.steps[request.steps.index("plan") + 1], at=now)
     broker.nudge(request)
 
 
@@ -227,8 +224,7 @@ def _end(request: Request, to: State, kind: str, context: dict[str, Any], *, act
     history.schedule(request, "", at=None)
     request.links.filter(used_at=None).update(expires_at=now)
     audit.record(f"request.{to.value}", actor=actor, now=now, subject=request.subject_id, reference=request.reference)
-    with vault.internal():
-        address = str(identity.address_for_answer(request))
+    address = identity.address_for_answer(request, now=now)
     everything = {**context, "jurisdiction": jurisdiction.of(request.country or None)}
     letters.queue(kind, to=address, context=everything, key=f"{kind}:{request.pk}", request=request, now=now)
 

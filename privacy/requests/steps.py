@@ -13,8 +13,8 @@ from uuid import UUID
 from privacy import datamap, vault
 from privacy.gate.actor import Actor
 from privacy.gate.context import current
-from privacy.requests import assessment, erasure, export, history, hooks, letters, outcome
-from privacy.requests.models import OPEN_STATES, STEPS, Decision, Export, Letter, OneTimeLink, Request, State
+from privacy.requests import assessment, erasure, export, history, hooks, identity, letters, outcome
+from privacy.requests.models import OPEN_STATES, Decision, Export, Letter, OneTimeLink, Request, State
 from privacy.vault import blocks, ledger
 
 LOOK_AGAIN = timedelta(seconds=15)
@@ -58,9 +58,8 @@ class NotConfirmed(Exception):
 
 def following(request: Request) -> str:
     """Return the step after the current one, "" after the last."""
-    steps = STEPS[request.kind]
-    place = steps.index(request.step) + 1
-    return steps[place] if place < len(steps) else ""
+    place = request.steps.index(request.step) + 1
+    return request.steps[place] if place < len(request.steps) else ""
 
 
 # The steps ------------------------------------------------------------------------------------------------------------
@@ -97,6 +96,11 @@ def wait_for_access(request: Request, now: datetime) -> Result:
     if assessment.plan_for(request, today=assessment.today(now)).hash != confirmed:
         services.plan_again(request, actor=actor, now=now)
         return Ended()
+    # What is on file now goes with the execution: where the answer is sent stands in the file of the request from here on.
+    answer_to = identity.address_for_answer(request, now=now)
+    if request.requester_email != answer_to:
+        request.requester_email = answer_to
+        request.save(update_fields=["requester_email"])  # type: ignore[misc]  # a sealed field is no column
     # From here it only goes forward: what was said about kept data is binding now.
     Decision.objects.filter(request=request, action=Decision.Action.KEEP).update(pinned=True)
     return Done(State.EXECUTING)

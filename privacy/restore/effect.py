@@ -109,7 +109,7 @@ def _verdict(declaration: Declaration, name: str, record: UUID) -> Verdict:
 # Requests -------------------------------------------------------------------------------------------------------------
 
 _DATES = ("received_on", "due_on", "legal_due_on")
-_WORDS = ("kind", "channel", "asked_by", "identity", "country", "plan_hash")
+_WORDS = ("kind", "channel", "asked_by", "identity", "scope", "country", "plan_hash")
 
 
 def of_request(request: Request) -> dict[str, Any]:
@@ -149,7 +149,7 @@ def close_again(reference: str, at: datetime, content: dict[str, Any], *, actor:
         if "kind" not in content:
             return Done()  # a line from before the ledger held more than the reference
         dates = {name: date.fromisoformat(content[name]) for name in _DATES}
-        words = {name: content[name] for name in _WORDS}
+        words = {name: content[name] for name in _WORDS if name in content}  # a line of before knows no scope
         request = Request.objects.create(
             reference=reference, filed_at=datetime.fromisoformat(content["filed_at"]), **dates, **words
         )

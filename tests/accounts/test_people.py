@@ -14,23 +14,23 @@ pytestmark = pytest.mark.django_db(databases="__all__")
 
 
 def test_the_functions_are_registered() -> None:
-    assert hooks.people().find is people.find
+    assert hooks.people().reach is people.opened_by
 
 
-def test_an_address_leads_to_login_customer_and_writer_and_opens_nothing() -> None:
+def test_an_address_opens_the_file_of_login_and_contact_and_of_no_writer_of_a_message() -> None:
     user = factories.login(email="info@firm.example")
     alice = factories.customer(email="Info@firm.example")
-    writer = factories.communication(email="info@firm.example")
-    factories.customer("Bob", email="bob@example.com")
-    assert set(people.find("INFO@firm.example")) == {user.subject_id, alice.subject_id, writer.subject_id}
-    assert people.find("nobody@example.com") == []
+    factories.communication(email="info@firm.example")
+    factories.communication(alice, email="bob@example.com")
+    assert set(people.opened_by("INFO@firm.example", NOW).whole) == {user.subject_id, alice.subject_id}
+    assert people.opened_by("bob@example.com", NOW).whole == () == people.opened_by("nobody@example.com", NOW).whole
     assert not AccessEntry.objects.exists()
 
 
 def test_an_unverified_address_leads_to_nobody() -> None:
     mallory = factories.login("mallory", "mallory@example.com")
     EmailAddress.objects.create(user=mallory, email="alice@example.com")
-    assert people.find("alice@example.com") == []
+    assert people.opened_by("alice@example.com", NOW).whole == ()
 
 
 def test_the_verified_address_of_the_login_comes_before_the_one_on_file() -> None:
@@ -59,7 +59,7 @@ def test_a_person_with_an_accent_in_the_address_can_be_written_to() -> None:
     from privacy.requests import letters
 
     alice = factories.customer("François", "Ferrier", email="françois1@example.com")
-    assert people.find("FRANÇOIS1@example.com") == [alice.subject_id]
+    assert people.opened_by("FRANÇOIS1@example.com", NOW).whole == (alice.subject_id,)
     letter = letters.queue(
         "link_identity", to="françois1@example.com", context={"link": "x", "name": ""}, key="k", now=NOW
     )

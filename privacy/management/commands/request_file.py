@@ -79,7 +79,9 @@ class Command(BaseCommand):
         email = sys.stdin.readline().strip() if options["email"] else ""
         if options["email"]:
             _check(email)
-        subject = self._subject(options["customer"]) if options["customer"] else identity.only_subject_of(email)
+        subject = (
+            self._subject(options["customer"]) if options["customer"] else identity.only_subject_of(email, now=now)
+        )
         actor = system_actor("erasure", kind="operator")
         try:
             with system("erasure", kind="operator"):

@@ -151,7 +151,8 @@ def test_an_address_on_file_gets_a_link_and_the_link_proves_the_person(alice, ou
     assert (request.state, request.subject_id, request.is_identified) == ("received", alice.subject_id, False)
     with_letters(NOW)
     (message,) = outbox
-    assert message.to == ["ALICE@example.com"] and "alice" not in message.subject.lower()
+    assert message.to == ["alice@example.com"], "as it stands on file, not as it was typed"
+    assert "alice" not in message.subject.lower()
     proved, code = services.redeem(link_in(message.body), now=NOW + timedelta(hours=1))
     assert proved.pk == request.pk and code
     request.refresh_from_db()
@@ -166,7 +167,8 @@ def test_an_unknown_address_is_told_and_leads_to_nobody(alice, outbox) -> None:
     assert request.subject_id is None and not request.is_identified
     assert not request.links.exists()
     with_letters(NOW)
-    assert "no data" in outbox[0].body
+    assert outbox[0].to == ["mallory@example.com"] and "does not show us whose data" in outbox[0].body
+    assert "no data" not in outbox[0].body, "somebody of another address may be known all the same"
 
 
 def test_a_shared_mailbox_proves_nobody(alice, outbox) -> None:
@@ -175,12 +177,12 @@ def test_a_shared_mailbox_proves_nobody(alice, outbox) -> None:
     request = Request.objects.get()
     assert request.subject_id is None and not request.links.exists()
     with_letters(NOW)
-    assert "Several people" in outbox[0].body and "Anna" not in outbox[0].body
+    assert "belongs to several people" in outbox[0].body and "Anna" not in outbox[0].body
     services.identify(request, "callback", subject=alice.subject_id, actor=PRIVACY, now=NOW)
     request.refresh_from_db()
     assert (request.state, request.subject_id, request.owner_id) == ("identity", alice.subject_id, alice.subject_id)
     with gate.acting(as_customer(alice)):
-        assert request.requester_email == "alice@example.com"
+        assert request.requester_email == "alice@example.com", "her login proved it"
 
 
 def test_asking_again_does_not_flood_the_mailbox(alice) -> None:
