@@ -137,6 +137,8 @@ APPEND_ONLY_TABLES = {
 # --- Keys, personal data, retention ----------------------------------------------------------------------------
 
 KEY_RING_FILE = env.str("KEY_RING_FILE", default="")
+KEY_RING_COPY = env.str("KEY_RING_COPY", default="")  # on another disk: with it the ring is renewed by itself
+KEYSTORE_BACKUP = env.str("KEYSTORE_BACKUP", default="ilt-backup keystore")  # prints the path of the dump it made
 KEY_RING = env.str("KEY_RING", default="")  # tests and demos only; startup.py refuses it elsewhere
 ACCESS_MATRIX = env.str("ACCESS_MATRIX", default=str(BASE_DIR / "ilt_site" / "access.toml"))
 RETENTION_SCHEDULE = env.str("RETENTION_SCHEDULE", default=str(BASE_DIR / "privacy" / "retention" / "schedule.toml"))

@@ -52,6 +52,7 @@ class DataKey(models.Model):
                 condition=Q(doubted_at__isnull=False, destroyed_at=None),
                 name="vault_key_doubted",
             ),
+            models.Index(fields=["destroyed_at"], condition=Q(destroyed_at__isnull=False), name="vault_key_destroyed"),
             models.Index(fields=["owner_id"], condition=Q(owner_id__isnull=False), name="vault_key_owner"),
             models.Index(
                 fields=["destroyed_in"], condition=Q(destroyed_in__isnull=False), name="vault_key_destroyed_in"
@@ -136,6 +137,7 @@ class KeystoreIdentity(models.Model):
     installation = models.UUIDField()
     proof = models.BinaryField()
     created_at = models.DateTimeField(db_default=Now())
+    renewed_at = models.DateTimeField(null=True)  # when the ring was last renewed whole (privacy.vault.renewal)
 
     class Meta:
         constraints = [models.CheckConstraint(condition=Q(id=1), name="vault_one_identity")]

@@ -72,7 +72,13 @@ datamap.register(
     ),
     Declaration(
         model=KeystoreIdentity,
-        title="Which installation the key store belongs to",
-        impersonal={"id": "always 1", "installation": NUMBER, "proof": "a sealed random number", "created_at": TIME},
+        title="Which installation the key store belongs to, and when its ring was renewed",
+        impersonal={
+            "id": "always 1",
+            "installation": NUMBER,
+            "proof": "a sealed random number",
+            "created_at": TIME,
+            "renewed_at": TIME,
+        },
     ),
 )

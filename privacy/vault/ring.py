@@ -164,17 +164,24 @@ def _wrong_length(keys: Iterable[bytes]) -> bool:
 def read(path: Path) -> KeyRing:
     """Return the ring in the file. Raises RingRefused when it is missing or when others can read it."""
     try:
-        mode = path.stat().st_mode
-        text = path.read_text()
+        with path.open() as file:
+            before = os.fstat(file.fileno())
+            text = file.read()
+            if not os.path.samestat(before, path.stat()):  # replaced while it was read, and overwritten
+                before, text = path.stat(), path.read_text()
     except OSError:
         raise RingRefused("The key ring file cannot be read: check KEY_RING_FILE and the file's owner.") from None
-    if stat.S_IMODE(mode) & 0o077:
+    if stat.S_IMODE(before.st_mode) & 0o077:
         raise RingRefused("The key ring file can be read by other users of this machine: set its mode to 0600.")
     return parse(text)
 
 
 def write(path: Path, ring: KeyRing, *, new_file: bool = False) -> None:
-    """Write the ring with mode 0600, whole or not at all. Raises RingRefused when `new_file` exists already."""
+    """Write the ring with mode 0600, whole or not at all. Raises RingRefused when `new_file` exists already.
+
+    What the file said before is overwritten on its disk blocks: a key taken out of the ring must not lie there. Where the
+    disk itself keeps old blocks (snapshots, flash), docs/keys.md says what follows.
+    """
     if new_file and path.exists():
         raise RingRefused("There is a key ring already; it is never overwritten.")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -190,9 +197,37 @@ def write(path: Path, ring: KeyRing, *, new_file: bool = False) -> None:
             except FileExistsError:
                 raise RingRefused("There is a key ring already; it is never overwritten.") from None
         else:
+            old = os.open(path, os.O_RDWR) if path.exists() else None
+            _keep_owner(path, name)
             os.replace(name, path)
+            if old is not None:
+                _overwrite(old)
+        _sync(path.parent)
     finally:
         Path(name).unlink(missing_ok=True)
+
+
+def _keep_owner(path: Path, name: str) -> None:
+    """Give the new file the owner of the one it replaces: root renews a ring that the services read."""
+    if os.geteuid() == 0 and path.exists():
+        found = path.stat()
+        os.chown(name, found.st_uid, found.st_gid)
+
+
+def _overwrite(handle: int) -> None:
+    try:
+        os.pwrite(handle, b"\0" * os.fstat(handle).st_size, 0)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 _held: tuple[tuple[object, ...], KeyRing] | None = None
