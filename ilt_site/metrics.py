@@ -23,6 +23,7 @@ from privacy.requests.models import OPEN_STATES, Letter, Request
 from privacy.restore import position
 from privacy.restore.models import LedgerCopy
 from privacy.retention.models import SweepState
+from privacy.vault import renewal
 from privacy.vault.models import DataKey
 from privacy.vault.ring import RingRefused
 
@@ -98,6 +99,8 @@ class Gauges(Collector):
         yield "ilt_ledger_unfiled", "Lines of the main database that are not in the signed file yet", unfiled
         problems = len(position.problems())
         yield "ilt_maintenance", "What is out of place after a restore; above 0 nothing is served", problems
+        waits = renewal.need().oldest
+        yield "ilt_ring_waits_seconds", "How long a destroyed key has waited for the ring's renewal", self._age(waits)
         orphans = DataKey.objects.filter(doubted_at__isnull=False, destroyed_at=None).count()
         yield "ilt_orphan_keys", "Data keys that no row names, seen once by the key collector", orphans
 

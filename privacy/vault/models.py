@@ -137,6 +137,7 @@ class KeystoreIdentity(models.Model):
     installation = models.UUIDField()
     proof = models.BinaryField()
     created_at = models.DateTimeField(db_default=Now())
+    lowest_kek = models.IntegerField(default=1)  # a trigger refuses keys wrapped under an older version
     renewed_at = models.DateTimeField(null=True)  # when the ring was last renewed whole (privacy.vault.renewal)
 
     class Meta:

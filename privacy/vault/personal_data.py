@@ -78,6 +78,7 @@ datamap.register(
             "installation": NUMBER,
             "proof": "a sealed random number",
             "created_at": TIME,
+            "lowest_kek": "a version of the key ring",
             "renewed_at": TIME,
         },
     ),

@@ -50,6 +50,21 @@ def waiting() -> dict[int, int]:
         return dict(cur.fetchall())
 
 
+def close(current: int) -> int:
+    """Refuse from now on every key wrapped under an older version than `current`; return how many hang on one still.
+
+    With 0 the older versions can go: whoever was writing has finished, whoever comes is refused by the database. Otherwise
+    nothing was changed.
+    """
+    with transaction.atomic(using=KEYSTORE, durable=True), cursor() as cur:
+        cur.execute("LOCK TABLE vault_datakey IN SHARE MODE")  # waits for the writers under way, lets nobody write
+        cur.execute("SELECT count(*) FROM vault_datakey WHERE wrapped IS NOT NULL AND kek < %s", [current])
+        (left,) = cur.fetchone()
+        if not left:
+            cur.execute("UPDATE vault_keystoreidentity SET lowest_kek = %s", [current])
+    return int(left)
+
+
 def waiting_rows(cur: CursorWrapper, current: int, *, after: int = FIRST, most: int = CHUNK) -> list[Row]:
     """Return the keys of other versions than `current`, in the order of their ids, as `rewrapped` takes them."""
     cur.execute(_WAITING, [NO_ID, after, current, most])

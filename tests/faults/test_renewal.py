@@ -15,7 +15,7 @@ from uuid import UUID
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connections
+from django.db import InternalError, connections
 
 from accounts.models import Customer
 from privacy.audit import AuditEvent
@@ -171,7 +171,7 @@ def test_a_renewal_killed_at_any_step_loses_nothing_and_is_done_by_the_next(
     assert readable(bob) == "Barnes"
 
 
-def test_a_key_that_comes_late_under_the_old_version_puts_it_back(places: tuple[Path, Path], backup: list[str]) -> None:
+def test_a_key_that_comes_late_under_the_old_version_keeps_it(places: tuple[Path, Path], backup: list[str]) -> None:
     file, _ = places
     bob = factories.customer("Bob", "Barnes")
     before = ring.read(file)
@@ -182,12 +182,31 @@ def test_a_key_that_comes_late_under_the_old_version_puts_it_back(places: tuple[
         if text.startswith("taking"):  # as if another process had written it only now
             DataKey.objects.filter(pk=late["id"]).update(wrapped=late["wrapped"], kek=late["kek"])
 
-    with pytest.raises(RenewalRefused, match="still wrapped under the old version"):
+    with pytest.raises(RenewalRefused, match="1 keys hang on an old version still"):
         renew(places, backup, told=told)
     assert set(before.versions) < set(ring.read(file).versions)
     assert readable(bob) == "Barnes"
     assert len(renew(places, backup).retired) == 1
     assert readable(bob) == "Barnes"
+
+
+def test_afterwards_the_database_refuses_a_key_under_an_old_version(
+    places: tuple[Path, Path], backup: list[str]
+) -> None:
+    alice = factories.customer("Alice", "Archer")
+    old = DataKey.objects.filter(record=alice.pk, envelope="account").values("id", "wrapped", "kek").get()
+    DataKey.objects.filter(pk=old["id"]).update(
+        wrapped=old["wrapped"], kek=old["kek"]
+    )  # as long as it is the current one
+    renew(places, backup)
+    with pytest.raises(InternalError, match="older version of the key ring"):
+        DataKey.objects.filter(pk=old["id"]).update(wrapped=old["wrapped"], kek=old["kek"])
+    with pytest.raises(InternalError, match="older version of the key ring"):
+        DataKey.objects.create(
+            id=1, record=alice.pk, envelope="other", label="x", wrapped=old["wrapped"], kek=old["kek"], commitment=b"x"
+        )
+    assert readable(alice) == "Archer"
+    assert factories.customer("Bob", "Barnes", reference="C-9").pk  # new ones come in
 
 
 @pytest.mark.parametrize(

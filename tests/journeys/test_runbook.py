@@ -13,6 +13,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.parse
@@ -39,7 +40,7 @@ BLOCKS = dict(DRILL.findall((DOCS / "runbook.md").read_text()))
 class Server:
     """A server as the runbook leaves it, in a folder and on ports of its own."""
 
-    def __init__(self, folder: Path, made: throwaway.Servers) -> None:
+    def __init__(self, folder: Path, made: throwaway.Servers, keys: throwaway.Servers, elsewhere: Path) -> None:
         self.folder = folder
         self.web, self.tls, self.plain = free_port(), free_port(), free_port()
         self.processes: list[subprocess.Popen[bytes]] = []
@@ -60,12 +61,18 @@ class Server:
             "BACKUP": str(folder / "backup"),
             "PGHOST": "127.0.0.1",
             "PGPORT": str(made.postgres_port),
+            "KEYPORT": str(keys.postgres_port),
             "PGUSER": "postgres",
-            "PGPASSWORD": made.password,
+            "PGPASSFILE": str(folder / "pgpass"),
+            "KEY_RING_COPY": str(elsewhere / "ring.json"),
             "REDIS": made.broker_url.replace("//:", "//default:"),  # redis-cli wants a name
             "PORTAL": f"https://portal.example:{self.tls}",
             "RING_COPY": str(folder / "safe" / "ring.json"),
         }
+
+        passwords = Path(self.env["PGPASSFILE"])
+        passwords.touch(mode=0o600)
+        passwords.write_text("".join(f"*:{one.postgres_port}:*:postgres:{one.password}\n" for one in (made, keys)))
 
     def drill(self, name: str, **more: str) -> str:
         """Run one block of the runbook and return what it printed."""
@@ -178,10 +185,14 @@ def server() -> Iterator[Server]:
     before = os.environ.get("ILT_TEST_SERVERS")
     os.environ["ILT_TEST_SERVERS"] = "debian"
     try:
-        with throwaway.servers() as made:
+        with (
+            throwaway.servers() as made,
+            throwaway.servers() as keys,
+            tempfile.TemporaryDirectory(dir="/dev/shm") as elsewhere,  # another disk
+        ):
             folder = made.folder / "server"
             folder.mkdir()
-            running = Server(folder, made)
+            running = Server(folder, made, keys, Path(elsewhere))
             try:
                 yield running
             finally:
@@ -269,6 +280,8 @@ def test_the_runbook_holds_from_an_empty_machine_to_an_upgrade(server: Server) -
     assert "cannot be read" in server.shell("ilt check --deploy").stderr
     assert "problems: []" in server.drill("ring")
     assert "versions: [2]" in server.drill("rotation")
+    assert "due: True" in server.drill("renewal"), "keys were destroyed above"
+    assert Path(server.env["KEY_RING_COPY"]).read_bytes() == (server.folder / "etc" / "ring.json").read_bytes()
     server.stop()
     server.start()
     server.wait_until_healthy()
@@ -378,7 +391,9 @@ def test_every_unit_is_one_that_systemd_accepts(tmp_path: Path) -> None:
         (tmp_path / unit.name.replace("@", "@main")).write_text(text)
     shutil.copy(DOCS / "deploy" / "ilt-backup@.timer", tmp_path / "ilt-backup@main.timer")
     names = sorted(path.name for path in tmp_path.iterdir())
-    assert len(names) == 5
+    shutil.copy(DOCS / "deploy" / "ilt-renew.timer", tmp_path)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert len(names) == 7
     done = subprocess.run(
         [program, "verify", *(f"./{name}" for name in names)], cwd=tmp_path, capture_output=True, text=True, check=False
     )

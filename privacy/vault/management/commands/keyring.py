@@ -80,10 +80,12 @@ class Command(BaseCommand):
 
     def retire(self, path: Path, version: int) -> dict[str, Any]:
         ring = rings.read(path)
+        shorter = ring.without(version)
         left = rotate.waiting().get(version, 0)
+        if not left and not self.is_dry_run and version == ring.versions[0]:
+            left = rotate.close(shorter.versions[0])
         if left:
             raise CommandError(f"{left} keys hang on version {version}: run rotate_keys first.", returncode=REFUSED)
-        shorter = ring.without(version)
         if not self.is_dry_run:
             rings.write(path, shorter)
         done = "would_retire" if self.is_dry_run else "retired"
