@@ -10,6 +10,7 @@ from django.db.models import Q
 
 from accounts.parties import Channel, Customer, Owned
 from accounts.validators import no_card_number, validate_mailbox, validate_phone
+from privacy.days import PastDateField
 from privacy.subjects import Subject
 from privacy.vault import EncryptedTextField, Exact, SealedModel
 
@@ -51,10 +52,10 @@ class Communication(SealedModel):
     direction = models.CharField(max_length=3, choices=Direction.choices, default=Direction.IN)
     topic = models.CharField(max_length=8, choices=Topic.choices, default=Topic.OTHER)
     is_order_related = models.BooleanField(default=False)
-    received_on = models.DateField()
-    last_message_on = models.DateField()
-    closed_on = models.DateField(null=True, blank=True)
-    notice_given_on = models.DateField(null=True, blank=True)
+    received_on = PastDateField()
+    last_message_on = PastDateField()
+    closed_on = PastDateField(null=True, blank=True)
+    notice_given_on = PastDateField(null=True, blank=True)
     contact_name = EncryptedTextField(envelope="support", validators=[no_card_number])
     company_name = EncryptedTextField(envelope="support", validators=[no_card_number])
     email = EncryptedTextField(

@@ -18,7 +18,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
-from privacy import cards
+from privacy import cards, days
 
 LIMIT = 20_000
 _field_size = threading.Lock()  # csv.field_size_limit is one number for the whole process
@@ -135,6 +135,17 @@ def day(value: str) -> date:
         except ValueError:
             pass
     raise ValueError("It is not a date written as YYYY-MM-DD.")
+
+
+def day_by(today: date) -> Callable[[str], date]:
+    """Return what reads a day on which something happened by `today`; it refuses others as `day` does."""
+
+    def read_day(value: str) -> date:
+        found = day(value)
+        days.check(found, today=today)
+        return found
+
+    return read_day
 
 
 def checked(row: Row, column: str, check: Callable[[str], Any]) -> Any:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from django.db import models, transaction
+from django.utils import timezone
 
 from accounts import csvfile, reach
 from accounts.csvfile import Problem, Row
@@ -69,7 +70,7 @@ def import_customers(
     cannot be used.
     """
     report = Report()
-    rows = _good(csvfile.read(path, COLUMNS, problems=report.errors), report.errors)
+    rows = _good(csvfile.read(path, COLUMNS, problems=report.errors), report.errors, timezone.localdate(now))
     report.errors.sort(key=lambda problem: problem.line)
     if report.errors and not skip_bad:
         return report
@@ -82,13 +83,13 @@ def import_customers(
     return report
 
 
-def _good(rows: Iterable[Row], problems: list[Problem]) -> list[Row]:
+def _good(rows: Iterable[Row], problems: list[Problem], today: date) -> list[Row]:
     """Return the rows whose every value can be taken in; append what is wrong with the others."""
     good: list[Row] = []
     seen: set[str] = set()
     for row in rows:
         try:
-            _check(row, seen)
+            _check(row, seen, today)
         except Problem as problem:
             problems.append(problem)
         else:
@@ -97,14 +98,14 @@ def _good(rows: Iterable[Row], problems: list[Problem]) -> list[Row]:
     return good
 
 
-def _check(row: Row, seen: set[str]) -> None:
+def _check(row: Row, seen: set[str], today: date) -> None:
     csvfile.checked(row, "customer_ref", validate_reference)
     if row["customer_ref"] in seen:
         raise Problem(row.line, "customer_ref", "It stands in the file twice.")
     for column, model_field in _FIELDS.items():
         csvfile.checked(row, column, partial(_clean, model_field))
     csvfile.checked(row, "country", validate_country)
-    csvfile.checked(row, "since", csvfile.day)
+    csvfile.checked(row, "since", csvfile.day_by(today))
     if row["phone"]:
         csvfile.checked(row, "phone", validate_phone)
     if not row["last_name"]:

@@ -21,6 +21,7 @@ from accounts.validators import (
     validate_reference,
     validate_ssn,
 )
+from privacy.days import PastDateField
 from privacy.subjects import Subject
 from privacy.vault import EncryptedTextField, Exact, SealedModel, SealedQuerySet, Words
 
@@ -84,7 +85,7 @@ class Company(SealedModel):
     region = models.CharField(max_length=40, blank=True, default="", validators=[no_card_number])
     country = models.CharField(max_length=2, blank=True, default="", validators=[validate_country])
     is_sole_trader = models.BooleanField(default=False)
-    last_active_on = models.DateField(null=True, blank=True)
+    last_active_on = PastDateField(null=True, blank=True)
     subject = models.ForeignKey(Subject, null=True, blank=True, on_delete=models.SET_NULL, related_name="companies")
 
     objects: ClassVar[Any] = Owned.as_manager()  # type: ignore[assignment]
@@ -151,9 +152,9 @@ class Customer(SealedModel):
     region = models.CharField(max_length=40, blank=True, default="", validators=[no_card_number])
     country = models.CharField(max_length=2, blank=True, default="", validators=[validate_country])
     channel = models.CharField(max_length=10, choices=Channel.choices, default=Channel.WEB)
-    since = models.DateField()
-    last_active_on = models.DateField(null=True, blank=True)
-    notice_given_on = models.DateField(
+    since = PastDateField()
+    last_active_on = PastDateField(null=True, blank=True)
+    notice_given_on = PastDateField(
         null=True, blank=True, help_text="When the privacy notice was handed over (P25, Art. 13)."
     )
 
@@ -250,7 +251,7 @@ class TaxIdentifier(_OfCustomer):
     has_certificate = models.BooleanField(
         default=False, help_text="A live exemption or resale certificate relies on it."
     )
-    last_used_on = models.DateField(null=True, blank=True)
+    last_used_on = PastDateField(null=True, blank=True)
 
     class Meta(_OfCustomer.Meta):
         abstract = False
@@ -284,8 +285,8 @@ class FreightAccount(_OfCustomer):
         blank=False,
         validators=[validate_freight_account],
     )
-    added_on = models.DateField()
-    last_shipment_on = models.DateField(null=True, blank=True)
+    added_on = PastDateField()
+    last_shipment_on = PastDateField(null=True, blank=True)
 
     class Meta(_OfCustomer.Meta):
         abstract = False

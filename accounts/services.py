@@ -25,7 +25,7 @@ from accounts.models import (
     TaxIdentifier,
     User,
 )
-from privacy import audit, gate, subjects, vault
+from privacy import audit, days, gate, subjects, vault
 from privacy.gate import Actor
 from privacy.vault import SealedModel, Unreadable
 
@@ -64,6 +64,7 @@ def create_customer(
     A customer with a company is its contact. `came` says how the contact data came (ContactPoint.Came) where it was not by
     the actor's own word. Raises ValidationError for a value that cannot be taken in.
     """
+    days.require(now=now, since=since, notice_given_on=notice_given_on)
     with transaction.atomic():
         owner = subject or (user.subject_id if user else None) or subjects.create(now=now).pk
         customer = Customer(
@@ -184,6 +185,7 @@ def set_tax_identifier(
         validators.validate_vat(value, country)
     elif not is_ssn:
         validators.validate_tax_id(value, country)
+    days.require(now=now, last_used_on=last_used_on)
     with transaction.atomic():
         require_living(customer)
         Customer.objects.select_for_update().only("pk").get(pk=customer.pk)
@@ -222,6 +224,7 @@ def add_freight_account(
     last_shipment_on: date | None = None,
 ) -> FreightAccount:
     """Add the customer's account with a carrier and return it (P26)."""
+    days.require(now=now, added_on=added_on, last_shipment_on=last_shipment_on)
     account = FreightAccount(
         customer=customer, number=number, carrier=carrier, added_on=added_on, last_shipment_on=last_shipment_on
     )
@@ -272,6 +275,7 @@ def record_communication(
     Somebody who is no customer gets a subject of their own. A reply belongs to the person of the first message and
     moves that one's clock.
     """
+    days.require(now=now, received_on=received_on, notice_given_on=notice_given_on)
     with transaction.atomic():
         if in_reply_to is not None:
             customer = in_reply_to.customer
@@ -302,6 +306,7 @@ def record_communication(
 
 def close_communication(message: Communication, *, closed_on: date, actor: Actor | None, now: datetime) -> None:
     """Close a matter: the retention clock of P31 starts. Raises AlreadyClosed."""
+    days.require(now=now, closed_on=closed_on)
     with transaction.atomic():
         _may_write(actor, message, ["support"])
         if not Communication.objects.filter(pk=message.pk, closed_on=None).update(closed_on=closed_on):

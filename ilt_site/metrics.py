@@ -89,6 +89,12 @@ class Gauges(Collector):
             bool(state and state.armed_at),
         )
         age = self._age(state.marked_at if state else None)
+        broken = (state.last_report or {}).get("broken", 0) if state else 0
+        yield (
+            "ilt_sweep_broken_records",
+            "Records that the last sweep could not handle: a person must mend them",
+            broken,
+        )
         yield "ilt_sweep_age_seconds", "Time since the sweep last ran; 0 before its first run", age
 
     def _ledger(self) -> Iterator[Number]:

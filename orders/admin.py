@@ -14,6 +14,7 @@ from accounts import people
 from accounts.models import Company, Customer
 from orders import services
 from orders.models import Invoice, Order, Payment, Product
+from privacy import days
 from privacy.admin.records import RecordAdmin
 from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Rows, Step, Task, WorkList, amount, date_input, due
 from privacy.gate import Actor
@@ -53,7 +54,11 @@ class IssueInvoice(Step):
     title = "Issue the invoice"
     help = "An issued invoice is never changed."
     due_on = forms.DateField(
-        required=False, label="Payment due on", help_text="Empty: in 30 days.", widget=date_input()
+        required=False,
+        label="Payment due on",
+        help_text="Empty: in 30 days.",
+        widget=date_input(),
+        validators=[days.falls_due],
     )
 
 

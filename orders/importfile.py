@@ -75,11 +75,11 @@ class OrderData:
         return lines == self.subtotal and self.subtotal + self.tax + self.freight == self.total
 
 
-def read(orders: str | Path, lines: str | Path) -> tuple[list[OrderData], list[Problem]]:
+def read(orders: str | Path, lines: str | Path, *, today: date) -> tuple[list[OrderData], list[Problem]]:
     """Return the good orders of the two files, which are one unit, and what is wrong with the others.
 
-    An order is good when its own record and all its lines are, its number stands once, and it has a line. Raises
-    Problem when a file as a whole cannot be read (not UTF-8, another header).
+    An order is good when its own record and all its lines are, its number stands once, it has a line, and its days lie
+    between 1965 and the day after `today`. Raises Problem when a file as a whole cannot be read (not UTF-8, another header).
     """
     problems: list[Problem] = []
     found: dict[str, OrderData] = {}
@@ -95,7 +95,7 @@ def read(orders: str | Path, lines: str | Path) -> tuple[list[OrderData], list[P
             continue
         first_line[number] = row.line
         try:
-            found[number] = _order(row)
+            found[number] = _order(row, today)
         except Problem as problem:
             problems.append(problem)
             bad.add(number)
@@ -121,14 +121,14 @@ def read(orders: str | Path, lines: str | Path) -> tuple[list[OrderData], list[P
     return [order for number, order in found.items() if number not in bad], problems
 
 
-def _order(row: Row) -> OrderData:
+def _order(row: Row, today: date) -> OrderData:
     check: dict[str, Any] = {}
     for column, convert in (
         ("order_number", _number),
         ("customer_ref", _validated(validate_reference)),
         ("channel", _channel),
-        ("placed_on", csvfile.day),
-        ("shipped_on", csvfile.day),
+        ("placed_on", csvfile.day_by(today)),
+        ("shipped_on", csvfile.day_by(today)),
         ("ship_country", _validated(validate_country)),
         ("account_number", _optional(_validated(validate_freight_account))),
         ("card_number", _optional(_last_four)),

@@ -98,7 +98,7 @@ def import_orders(
     whole cannot be used, ImportRefused when the key store does not let it compare.
     """
     report = Report(dry_run=dry_run)
-    found, report.errors = importfile.read(orders, lines)
+    found, report.errors = importfile.read(orders, lines, today=timezone.localdate(now))
     with vault.internal():  # to compare and to name the invoice; nothing of it is shown to anybody
         plan = _plan(found, report, today=timezone.localdate(now))
         if report.errors and not skip_bad:

@@ -18,6 +18,7 @@ from django.db.models import Q
 from accounts.models import Channel
 from accounts.validators import no_card_number, validate_country, validate_phone
 from orders.cards import check_card
+from privacy.days import DueDateField, PastDateField
 from privacy.vault import EncryptedEmailField, EncryptedTextField, Exact, SealedModel, SealedQuerySet
 
 
@@ -104,11 +105,11 @@ class Order(SealedModel):
     )
     channel = models.CharField(max_length=20, choices=Channel, default=Channel.WEB)
     state = models.CharField(max_length=20, choices=State, default=State.PLACED)
-    placed_on = models.DateField()
-    invoiced_on = models.DateField(null=True, blank=True)
-    paid_on = models.DateField(null=True, blank=True)
-    shipped_on = models.DateField(null=True, blank=True)
-    closed_on = models.DateField(null=True, blank=True)
+    placed_on = PastDateField()
+    invoiced_on = PastDateField(null=True, blank=True)
+    paid_on = PastDateField(null=True, blank=True)
+    shipped_on = PastDateField(null=True, blank=True)
+    closed_on = PastDateField(null=True, blank=True)
     currency = models.CharField(max_length=3, default="USD")
     subtotal = Money(default=Decimal(0))
     tax = Money(default=Decimal(0))
@@ -256,9 +257,9 @@ class Invoice(models.Model):
 
     number = models.CharField(max_length=40, unique=True)
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="invoices")
-    issued_on = models.DateField()
-    due_on = models.DateField()
-    paid_on = models.DateField(null=True, blank=True)
+    issued_on = PastDateField()
+    due_on = DueDateField()
+    paid_on = PastDateField(null=True, blank=True)
     total = Money()
 
     objects = InvoiceQuerySet.as_manager()
@@ -315,7 +316,7 @@ class Payment(SealedModel):
     state = models.CharField(max_length=20, choices=State, default=State.PENDING)
     brand = models.CharField(max_length=20, blank=True, default="")
     amount = Money(default=Decimal(0))
-    charged_on = models.DateField(null=True, blank=True)
+    charged_on = PastDateField(null=True, blank=True)
 
     token = EncryptedTextField(envelope="payment", max_length=100, help_text="The payment provider's reference")
     last_four = EncryptedTextField(envelope="payment", max_length=4)

@@ -18,7 +18,7 @@ from accounts.models import Channel, Company, Customer
 from accounts.services import require_living, touch
 from orders.cards import check_card
 from orders.models import Invoice, Order, OrderLine, Payment, Product
-from privacy import audit
+from privacy import audit, days
 from privacy.gate import Actor, Refused
 
 PAYMENT_DAYS = 30
@@ -141,6 +141,9 @@ def invoice(order: Order, *, actor: Actor, now: datetime, due_on: date | None = 
     """
     permit(actor, "accounting", "sales")
     today = timezone.localdate(now)
+    days.require_due(now=now, due_on=due_on)
+    if due_on is not None and due_on < today:
+        raise OrderRefused("An invoice is not due before it is issued.")
     with transaction.atomic():
         order = _locked(order)
         if order.state == Order.State.CANCELLED or order.invoiced_on:

@@ -12,7 +12,8 @@ from uuid import UUID
 
 from django.db import models, transaction
 
-from privacy import audit
+from privacy import audit, days
+from privacy.days import DueDateField, PastDateField
 from privacy.gate.actor import Actor
 from privacy.subjects import Subject
 
@@ -31,8 +32,8 @@ class Acknowledgement(models.Model):
     subject = models.ForeignKey(Subject, on_delete=models.CASCADE, related_name="acknowledgements")
     kind = models.CharField(max_length=20, choices=Kind.choices)
     version = models.CharField(max_length=40)
-    signed_on = models.DateField()
-    expires_on = models.DateField(help_text="The last day on which it counts.")
+    signed_on = PastDateField()
+    expires_on = DueDateField(help_text="The last day on which it counts.")
 
     class Meta:
         app_label = "privacy"
@@ -62,7 +63,8 @@ def sign(
 ) -> Acknowledgement:
     """Record that `subject` signed `version`; it counts for a year unless `expires_on` says otherwise (P41, P46).
 
-    Raises ValueError for an unknown kind, an empty version or an end before the beginning.
+    Raises ValueError for an unknown kind, an empty version or an end before the beginning, ValidationError for a day on
+    which nobody can have signed.
     """
     if kind not in Acknowledgement.Kind.values:
         raise ValueError(f"There is no acknowledgement of the kind {kind!r}.")
@@ -71,6 +73,7 @@ def sign(
     expires_on = expires_on or _years_later(signed_on, VALID_YEARS)
     if expires_on < signed_on:
         raise ValueError("An acknowledgement cannot end before it was signed.")
+    days.require(now=now, signed_on=signed_on)
     with transaction.atomic():
         signature, created = Acknowledgement.objects.get_or_create(
             subject_id=subject, kind=kind, version=version, signed_on=signed_on, defaults={"expires_on": expires_on}

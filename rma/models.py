@@ -17,6 +17,7 @@ from django.db.models import F, Q
 from accounts.models import Channel
 from accounts.validators import no_card_number, validate_country, validate_phone
 from orders.models import Money, Order, Product, owner_of
+from privacy.days import PastDateField
 from privacy.retention.periods import add_months
 from privacy.vault import EncryptedEmailField, EncryptedTextField, Exact, SealedModel, SealedQuerySet, uuid7
 
@@ -44,7 +45,7 @@ class Instrument(models.Model):
     serial = models.CharField("serial number", max_length=60, unique=True, validators=[SERIAL, no_card_number])
     model_name = models.CharField("model", max_length=60, validators=[MODEL_NAME, no_card_number])
     product = models.ForeignKey(Product, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
-    made_on = models.DateField(null=True, blank=True)
+    made_on = PastDateField(null=True, blank=True)
     calibration_months = models.PositiveSmallIntegerField(
         default=12, help_text="Recommended interval between calibrations"
     )
@@ -85,8 +86,8 @@ class Ownership(models.Model):
     company = models.ForeignKey(
         "accounts.Company", null=True, blank=True, on_delete=models.SET_NULL, related_name="ownerships"
     )
-    from_on = models.DateField()
-    until_on = models.DateField(null=True, blank=True)
+    from_on = PastDateField()
+    until_on = PastDateField(null=True, blank=True)
 
     objects = OwnershipQuerySet.as_manager()
 
@@ -175,10 +176,10 @@ class RMA(SealedModel):
         "approved in advance up to", null=True, blank=True, validators=[MinValueValidator(0)], help_text="USD"
     )
     quote = Money(null=True, blank=True, validators=[MinValueValidator(0)], help_text="USD")
-    opened_on = models.DateField()
-    received_on = models.DateField(null=True, blank=True)
-    shipped_on = models.DateField("shipped back on", null=True, blank=True)
-    closed_on = models.DateField(null=True, blank=True)
+    opened_on = PastDateField()
+    received_on = PastDateField(null=True, blank=True)
+    shipped_on = PastDateField("shipped back on", null=True, blank=True)
+    closed_on = PastDateField(null=True, blank=True)
     return_country = models.CharField(
         max_length=2, blank=True, default="", validators=[validate_country], help_text="ISO 3166 code"
     )
@@ -366,9 +367,9 @@ class Certificate(models.Model):
     instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="certificates")
     rma = models.ForeignKey(RMA, null=True, blank=True, on_delete=models.SET_NULL, related_name="certificates")
     procedure = models.CharField(max_length=20, choices=Procedure)
-    received_on = models.DateField(null=True, blank=True)
-    calibrated_on = models.DateField()
-    issued_on = models.DateField()
+    received_on = PastDateField(null=True, blank=True)
+    calibrated_on = PastDateField()
+    issued_on = PastDateField()
     results = models.JSONField(default=list)
 
     objects = CertificateQuerySet.as_manager()

@@ -17,7 +17,7 @@ from accounts.models import Channel, Company, Customer
 from accounts.services import require_living, touch
 from orders.models import Order, Product
 from orders.services import next_number, permit
-from privacy import audit
+from privacy import audit, days
 from privacy.gate import Actor, Refused
 from rma import states
 from rma.models import RMA, Certificate, Instrument, Ownership, RMAEvent, RMANote
@@ -243,7 +243,7 @@ def issue_certificate(
     measured = [_result(result) for result in results]
     if not measured:
         raise CertificateRefused("A certificate needs at least one result.")
-    if calibrated_on > today or (rma.received_on and calibrated_on < rma.received_on):
+    if not days.EARLIEST <= calibrated_on <= today or (rma.received_on and calibrated_on < rma.received_on):
         raise CertificateRefused("The day of calibration lies between the day received and today.")
     with transaction.atomic():
         rma = RMA.objects.select_for_update(of=("self",)).select_related("customer").get(pk=rma.pk)

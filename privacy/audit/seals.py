@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import json
 import os
+from collections.abc import Iterator, Sequence
 from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from django.utils import timezone
 
 from privacy.audit import encoding
 from privacy.audit.models import AuditEvent, AuditLink
+from privacy.broken import Findings, spared
 from privacy.retention import rules
 
 BATCH = 5000
@@ -71,24 +73,37 @@ def _seal_batch(now: datetime, after: int) -> list[int]:
         numbers: list[int] = [row[0] for row in cursor.fetchall()]
     if after and len(numbers) < BATCH:
         return []  # the rest is taken by a look over all, which may move the floor
-    events = AuditEvent.objects.filter(pk__in=numbers).order_by("pk")
     position, before = (head.position, head.chain_hash) if head else (0, encoding.GENESIS)
     # A full batch may have left older ones behind; the next one looks from the same floor.
     horizon = xmin if len(numbers) < BATCH else floor
     links = []
-    for event in events.iterator(chunk_size=1000):
+    for number, row_hash in _row_hashes(numbers):
         position += 1
-        link = AuditLink(
-            position=position, event_id=event.pk, row_hash=_row_hash(event), sealed_at=now, horizon=horizon
-        )
+        link = AuditLink(position=position, event_id=number, row_hash=row_hash, sealed_at=now, horizon=horizon)
         link.chain_hash = before = encoding.chain_hash(before, link)
         links.append(link)
     AuditLink.objects.bulk_create(links, batch_size=1000)
     return numbers
 
 
+def _row_hashes(numbers: list[int]) -> Iterator[tuple[int, str]]:
+    """Yield each number with the hash to seal; a row nobody can read is sealed as such, and named by `verify`.
+
+    It must not stop the others: one such row would leave all that follow without a seal.
+    """
+    findings = Findings()
+    for start in range(0, len(numbers), 1000):
+        some = numbers[start : start + 1000]
+        parts = spared(some, _hashed, step="seal", label="privacy.auditevent", findings=findings)
+        found = {number: row_hash for part in parts for number, row_hash in part}
+        yield from ((number, found.get(number, encoding.GENESIS)) for number in some)
+
+
+def _hashed(numbers: Sequence[int]) -> list[tuple[int, str]]:
+    return [(event.pk, _row_hash(event)) for event in AuditEvent.objects.filter(pk__in=numbers)]
+
+
 def _row_hash(event: AuditEvent) -> str:
-    """Return the hash to seal; a row nobody can read is sealed as such, and named by `verify`."""
     try:
         return encoding.row_hash(event)
     except encoding.UnknownEncoding:

@@ -6,15 +6,19 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from itertools import islice
+from typing import Any
 from uuid import UUID
 
 from privacy import datamap
+from privacy.broken import Findings, is_everybodys
+from privacy.datamap import Declaration
 from privacy.requests import clock, identity, plan, unjoined
 from privacy.requests.models import Decision, Export, Request
 from privacy.retention import holds, rules
 from privacy.retention.assess import assess
 from privacy.retention.facts import Facts
-from privacy.retention.gather import gather, with_flags
+from privacy.retention.gather import read, with_flags
+from privacy.retention.rules import ScheduleError
 from privacy.retention.verdict import Verdict
 
 # What requests themselves make: not judged record by record. The plan names the file and the token as what is left over;
@@ -66,18 +70,34 @@ def facts_of_records(records: Iterable[tuple[str, UUID]]) -> list[Facts]:
         declaration = datamap.for_label(label)
         rows = declaration.model._default_manager.filter(pk__in=ids).order_by("pk")
         rows = rows.select_related(*declaration.related) if declaration.related else rows
-        found += gather(declaration, rows, rules.load())
-    return found
+        found += _facts(declaration, rows)
+    return with_flags(found, rules.load())
 
 
 def _one_by_one(subject: UUID, *, whole: bool, counts: Mapping[str, int] | None) -> Iterator[Facts]:
+    """Yield the facts of each record; of a broken one that it is broken, so that it stops nothing of the others."""
     counts = datamap.counts_of(subject) if counts is None else counts
     for declaration, rows in datamap.records_of(subject, counts):
         if declaration.facts is None or (declaration.label in OUTSIDE and not whole) or declaration.label == ACCESS_LOG:
             continue
         # Few rows come at once: a cursor in the database costs two more round trips.
         few = counts[declaration.label] <= CHUNK
-        yield from map(declaration.facts, rows if few else rows.iterator(chunk_size=CHUNK))
+        if few:
+            yield from _facts(declaration, rows)
+            continue
+        numbers = rows.values_list("pk", flat=True).iterator(chunk_size=CHUNK)
+        while some := list(islice(numbers, CHUNK)):
+            yield from _facts(declaration, rows.filter(pk__in=some))
+
+
+def _facts(declaration: Declaration, rows: Any) -> list[Facts]:
+    """Return the facts of these rows in one query; where one of them is broken, of each by itself."""
+    try:
+        return list(map(declaration.facts, rows)) if declaration.facts else []
+    except Exception as error:
+        if is_everybodys(error) or isinstance(error, ScheduleError):
+            raise
+        return read(declaration, list(rows.values_list("pk", flat=True)), findings=Findings())
 
 
 def pins_of(records: Iterable[Facts]) -> dict[tuple[UUID, str], date | None]:
@@ -129,7 +149,7 @@ def kept_by_now(decisions: Iterable[Decision], *, today: date) -> list[Verdict]:
         rows = declaration.model._default_manager.select_for_update(of=("self",)).filter(pk__in=ids).order_by("pk")
         if declaration.related:
             rows = rows.select_related(*declaration.related)
-        facts = with_flags([declaration.facts(row) for row in rows], schedule)
+        facts = with_flags(_facts(declaration, rows), schedule)
         pins = pins_of(facts)
         found += [
             verdict
@@ -183,7 +203,7 @@ def country_of(subject: UUID) -> str:
     found: list[str | None] = []
     for declaration, rows in datamap.records_of(subject):
         if declaration.facts is not None and declaration.label not in OUTSIDE:
-            found += [facts.country for facts in map(declaration.facts, rows[:ASKED])]
+            found += [facts.country for facts in _facts(declaration, rows[:ASKED])]
     return _most(found)
 
 

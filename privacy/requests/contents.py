@@ -18,7 +18,7 @@ from uuid import UUID
 
 from django.db import models
 
-from privacy import datamap, vault
+from privacy import broken, datamap, vault
 from privacy.datamap import Declaration
 from privacy.retention import jurisdiction
 from privacy.retention.verdict import Verdict
@@ -27,6 +27,7 @@ CHUNK = 200
 # OWASP: a leading = + - @ tab or CR makes a formula; a full-width sign is folded, and a blank before it skipped, by some.
 _FORMULA = re.compile("\\A(?:[\t\r\n]|[\\s\u00a0\ufeff\u200b]*[=+\\-@＝＋－＠])")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+NO_DAY = "This date cannot be read. We put it right."
 _TECHNICAL = frozenset({"password", "session_data", "session_key"})
 
 Verdicts = dict[UUID, tuple[Verdict, ...]]  # by record; a shared one names no record of its own
@@ -137,7 +138,7 @@ def rows(kind: Kind, verdicts: Verdicts) -> Iterator[Row]:
     related = [name for name, _ in kind.columns if kind.declaration.model._meta.get_field(name).is_relation]
     query = kind.rows.select_related(*related) if related else kind.rows
     columns = [_column(kind.declaration, name, title) for name, title in kind.columns]
-    for row in query.iterator(chunk_size=CHUNK):
+    for row in broken.rows(query, step="copy", chunk=CHUNK):
         values = {column.title: _value(column, row) for column in columns}
         kept = [
             {"data": list(v.data), "until": v.until, "reason": v.sentence or v.ground, "authority": v.authority}
@@ -172,7 +173,7 @@ def _column(declaration: Declaration, name: str, title: str) -> _Column:
 
 def _value(column: _Column, row: Any) -> Any:
     """Return one value, plain enough for JSON. Raises CopyIncomplete for what cannot be opened."""
-    value = getattr(row, column.name)
+    value = read(row, column.name)
     if isinstance(value, vault.Unreadable):
         if isinstance(value, vault.Erased):
             return None
@@ -182,6 +183,14 @@ def _value(column: _Column, row: Any) -> Any:
     if column.choices and value not in (None, ""):
         value = column.choices.get(value, value)
     return plain(value)
+
+
+def read(row: Any, name: str) -> Any:
+    """Return one value of a row; of a day that no calendar has, the sentence that says so."""
+    try:
+        return getattr(row, name)
+    except ValueError:  # left out of the row by `broken.rows`, because it cannot be read
+        return NO_DAY
 
 
 def plain(value: Any) -> Any:

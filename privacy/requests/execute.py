@@ -15,8 +15,10 @@ from uuid import UUID
 
 import structlog
 from django.db import DatabaseError, OperationalError, transaction
+from django.db.models import F
 
 from privacy import audit
+from privacy.broken import is_everybodys
 from privacy.gate.context import current
 from privacy.gate.system import system
 from privacy.requests import broker, checkpoints, history, steps
@@ -52,6 +54,10 @@ def advance(request_id: UUID, *, now: datetime, step: str | None = None, version
         taken = _take(request_id, now, step, version)
     except Held:
         return "held"
+    except Exception as error:
+        if is_everybodys(error):
+            raise
+        return _unreadable(request_id, type(error).__name__, now)
     if isinstance(taken, str):
         return taken
     try:
@@ -146,6 +152,23 @@ def _write(request: Request, result: steps.Result, now: datetime) -> str:
             history.schedule(request, after, at=now if after else None)
     broker.nudge(request)
     return step
+
+
+def _unreadable(request_id: UUID, error: str, now: datetime) -> str:
+    """Count a try of a request whose row cannot be read at all; after MOST_ATTEMPTS park it like any other."""
+    log.error("request.unreadable", request=str(request_id), error=error)
+    row = Request.objects.filter(pk=request_id)
+    with transaction.atomic():
+        attempts = row.select_for_update().values_list("attempts", flat=True).get()
+        row.update(
+            attempts=F("attempts") + 1, last_error=error[:100], version=F("version") + 1,
+            next_action_at=now + lease(attempts + 1),
+        )  # fmt: skip
+        if attempts + 1 < MOST_ATTEMPTS:
+            return "retry"
+        row.update(parked_from=F("state"), state=State.PARKED, next_action_at=None)
+        audit.record("request.parked", actor=current(), now=now, reason=error, record=(Request.vault_label, request_id))
+    return "parked"
 
 
 def _failed(request_id: UUID, error: str, now: datetime) -> str:

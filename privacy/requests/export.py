@@ -15,7 +15,7 @@ import os
 import secrets
 import zipfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
@@ -30,6 +30,7 @@ from django.db.models import F
 from django.template.loader import render_to_string
 
 from privacy import audit, gate, vault
+from privacy.broken import Findings, spared
 from privacy.gate import log
 from privacy.gate.actor import Actor
 from privacy.gate.context import current
@@ -149,9 +150,17 @@ def delete(export: Export, *, now: datetime) -> None:
 def expire(*, now: datetime) -> int:
     """Delete the copies whose week is over, and files that no row knows; return how many went."""
     gone = 0
-    for export in Export.objects.filter(deleted_at=None, expires_at__lte=now)[:500]:
-        delete(export, now=now)
-        gone += 1
+    findings = Findings()
+    over = list(Export.objects.filter(deleted_at=None, expires_at__lte=now).values_list("pk", flat=True)[:500])
+
+    def end(some: Sequence[UUID]) -> int:
+        copies = Export.objects.filter(pk__in=some).only("pk", "path")
+        for one in copies:
+            delete(one, now=now)
+        return len(copies)
+
+    # A copy that cannot be deleted, whatever the reason, must not keep the others beyond their week.
+    gone += sum(spared(over, end, step="expire", label=LABEL, findings=findings))
     known = set(Export.objects.filter(deleted_at=None).values_list("path", flat=True))
     for path in folder().glob(f"*{SUFFIX}"):
         old = datetime.fromtimestamp(path.stat().st_mtime, tz=now.tzinfo) < now - ORPHAN_AFTER

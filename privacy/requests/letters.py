@@ -20,10 +20,11 @@ from django.conf import settings
 from django.core.cache import cache
 from django.core.mail import EmailMultiAlternatives
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.template.loader import render_to_string
 
 from privacy import audit, mailbox, vault
+from privacy.broken import Findings, is_everybodys
 from privacy.gate.actor import Actor
 from privacy.requests.models import Letter, Request
 
@@ -164,8 +165,21 @@ def send_due(*, now: datetime, limit: int = 50) -> int:
     for letter_id in list(due(now=now).values_list("pk", flat=True)[:limit]):
         if cache.get(AWAY, 0.0) > now.timestamp():
             break
-        sent += send(letter_id, now=now)
+        try:
+            sent += send(letter_id, now=now)
+        except Exception as error:  # this letter's row cannot be read or marked: the others go out all the same
+            if is_everybodys(error):
+                raise
+            Findings().note("send", Letter.vault_label, letter_id, error)
+            _put_off(letter_id, type(error).__name__, now)
     return sent
+
+
+def _put_off(letter_id: UUID, error: str, now: datetime) -> None:
+    """Let a letter whose row cannot be read wait for the longest time, so that it does not stand before the others."""
+    Letter.objects.filter(pk=letter_id, sent_at=None).update(
+        attempts=F("attempts") + 1, next_attempt_at=now + LONGEST_RETRY, last_error=error[:100]
+    )
 
 
 def send(letter_id: UUID, *, now: datetime) -> bool:

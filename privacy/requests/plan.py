@@ -194,15 +194,18 @@ def summary(plan: Plan) -> list[str]:
             lines.append("No record is left that carries your address and that it alone opens.")
         else:
             lines.append("No record is joined to you yet." if plan.unjoined else "We hold no records about you.")
+    claims = [one for one in plan.kept if one.code == "KEEP_CLAIMS"]
     for when, count in sorted(_until(plan.kept).items(), key=lambda pair: (pair[0] is None, pair[0] or date.max)):
-        who, go, stay, self_ = (
-            ("1 record", "goes", "stays", "itself") if count == 1 else (f"{count} records", "go", "stay", "themselves")
-        )
+        who, go, self_ = ("1 record", "goes", "itself") if count == 1 else (f"{count} records", "go", "themselves")
         if when:
             lines.append(f"{who} {go} by {self_}, after {when:%-d %B %Y} at the latest.")
         else:
-            then = "it goes" if count == 1 else "they go"
-            lines.append(f"{who} {stay} until a legal claim is settled; then {then} by {self_}.")
+            held = _until(claims).get(None, 0)
+            lines += [
+                f"{_stay(number)} until {what} is settled; then {_go(number)}."
+                for number, what in ((held, "a legal claim"), (count - held, "what is said beside the record"))
+                if number
+            ]
     for one in plan.leftovers:
         lines.append(f"{one.title}: kept until {one.until:%-d %B %Y}. {one.sentence}")
     if plan.unjoined:
@@ -265,6 +268,14 @@ def _own_warnings(verdicts: Sequence[Verdict]) -> list[str]:
     lines = [f"{title} is under a legal hold: it is locked away until the claim is settled." for title in held]
     lines += [f"{title} should have been removed before, and is removed now." for title in overdue]
     return lines
+
+
+def _stay(count: int) -> str:
+    return "1 record stays" if count == 1 else f"{count} records stay"
+
+
+def _go(count: int) -> str:
+    return "it goes by itself" if count == 1 else "they go by themselves"
 
 
 def _until(kept: Iterable[Verdict]) -> dict[date | None, int]:

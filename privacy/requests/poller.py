@@ -37,7 +37,9 @@ def _send(now: datetime, limit: int) -> int:
             Request.objects.select_for_update(skip_locked=True, of=("self",))
             .filter(next_action_at__lte=now)
             .exclude(step="")
-            .order_by("next_action_at")[:limit]
+            .order_by("next_action_at")
+            # Only what is needed: another column of one request, if it cannot be read, must not stop the others.
+            .only("pk", "step", "version", "attempts", "next_action_at")[:limit]
         )
         for request in due:
             request.next_action_at = now + execute.lease(request.attempts + 1)

@@ -7,12 +7,16 @@ It goes to the address in the file of the request, as long as that file can be o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from uuid import UUID
 
 import structlog
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
+from privacy.broken import Findings, spared
 from privacy.requests import identity, letters, outcome
 from privacy.requests.models import Decision, Letter, Request
 from privacy.retention import jurisdiction
@@ -24,16 +28,23 @@ KIND = "rest_erased"
 TOLD_WITHIN = timedelta(days=7)
 
 
-def write(*, on: date, now: datetime) -> int:
+def write(*, on: date, now: datetime, findings: Findings) -> int:
     """Leave a letter in the outbox for each request of which the sweep has completed something; return how many are new.
 
     At most one per request and day of the sweep. Opens the files under the actor of the caller. What earlier letters
-    said is destroyed once they have gone out.
+    said is destroyed once they have gone out. A request that cannot be answered is noted, and the others are told.
     """
     letters.burn(Letter.objects.filter(kind=KIND, sent_at__isnull=False, sealed_letter__isnull=False), now=now)
     untold = _untold(now)
     found = Request.objects.filter(pk__in=untold.values("request"), sealed_request_file__isnull=False)
-    return sum(_write(one, set(untold.filter(request=one)), on, now) for one in found.order_by("pk"))
+
+    def tell(some: Sequence[UUID]) -> int:
+        with transaction.atomic():
+            requests = found.filter(pk__in=some).order_by("pk")
+            return sum(_write(one, set(untold.filter(request=one)), on, now) for one in requests)
+
+    waiting = list(found.order_by("pk").values_list("pk", flat=True))
+    return sum(spared(waiting, tell, step="tell", label=Request.vault_label, findings=findings))
 
 
 def _untold(now: datetime) -> QuerySet[Decision]:

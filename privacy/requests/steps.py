@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from privacy import datamap, vault
+from privacy import broken, datamap, vault
 from privacy.gate.actor import Actor
 from privacy.gate.context import current
 from privacy.requests import assessment, erasure, export, history, hooks, identity, letters, outcome
@@ -128,7 +128,7 @@ def block_tokens(request: Request, now: datetime) -> Result:
         if declaration.block_keys is None:
             continue
         with vault.internal():  # hashed at once, shown to nobody
-            for row in rows.iterator(chunk_size=200):
+            for row in broken.rows(rows, step="block_tokens", chunk=200):
                 for kind, value in declaration.block_keys(row):
                     if value:  # what cannot be read any more is falsy
                         blocks.add(kind, value, until=until, now=now)

@@ -8,6 +8,7 @@ There is no undo: an erased envelope cannot be opened again. So a doubt (an unkn
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Literal
 from uuid import UUID
@@ -20,6 +21,8 @@ from privacy.retention.verdict import Verdict
 Pins = Mapping[tuple[UUID, str], date | None]
 NO_PINS: Pins = {}
 
+#: A day so many days after today is no day on which something happened: the record is broken.
+IN_DOUBT = 366
 #: Which reason speaks when several end on the same day.
 _STRENGTH = {"KEEP_CONTRACT": 5, "KEEP_LAW": 4, "KEEP_LI": 3, "KEEP_CLAIMS": 2, "TOKEN": 1}
 _HOLD_AUTHORITY = {
@@ -30,6 +33,15 @@ _HOLD_AUTHORITY = {
 _HOLD_SENTENCE = (
     "It may be needed for a legal claim, and is locked away until that is settled. "
     "What you asked for is then done by itself."
+)
+_BROKEN_AUTHORITY = {
+    "EU": "Art. 5(1)(d) GDPR: what is not accurate is put right first",
+    "UK": "Art. 5(1)(d) UK GDPR: what is not accurate is put right first",
+    "US": "Our privacy policy: what is wrong is put right first",
+}
+_BROKEN_SENTENCE = (
+    "A date in this record cannot be right, so we cannot say yet how long it must be kept. "
+    "We put it right; if you asked for its removal, what can go then goes by itself."
 )
 LAW: Literal["legally required"] = "legally required"
 ARTICLE_6: Literal["Article 6"] = "Article 6"
@@ -48,9 +60,12 @@ def assess(
 
     `asked`: the person asks for erasure, so reasons that give way to a request fall; else only what has outlived all
     its reasons is erased. `holds` are the ids of records under a legal hold. `pins` are until-dates told to the person
-    before: no rule moves one to a later day; when it has passed the envelope is erased. Raises ScheduleError for an
+    before: no rule moves one to a later day; when it has passed the envelope is erased. A broken record (an event in
+    another year to come, or the flag) is kept until it is mended. Raises ScheduleError for an
     envelope without a class.
     """
+    if any(day is not None and day.toordinal() > today.toordinal() + IN_DOUBT for day in facts.events.values()):
+        facts = replace(facts, flags=facts.flags | {"broken"})
     return [_judge(facts, envelope, schedule, holds, today, asked=asked, pins=pins) for envelope in sorted(facts.data)]
 
 
@@ -63,6 +78,8 @@ def _judge(
     pinned = pins.get((facts.record_id, envelope))
     if pinned is not None and pinned < today:
         return _erased(facts, envelope, "ERASE", "a", overdue=_is_late(pinned, today))
+    if "broken" in facts.flags:
+        return _broken(facts, envelope, pinned)
     lasting = {reason for reason in reasons if reason.holds_on(today, facts)}
     giving_way = {reason for reason in lasting if asked and reason.on_request != "KEEP"}
     keeping = lasting - giving_way
@@ -77,7 +94,7 @@ def _judge(
 
 def _is_late(last_day: date, today: date) -> bool:
     """Whether the night after `last_day`, in which the sweep ends it, is already past."""
-    return today > last_day + timedelta(days=1)
+    return today - timedelta(days=1) > last_day
 
 
 def _kept(facts: Facts, envelope: str, keeping: set[Reason], today: date, pinned: date | None) -> Verdict:
@@ -127,6 +144,25 @@ def _held(facts: Facts, envelope: str) -> Verdict:
         policy_reason=ARTICLE_6,
         sentence=_HOLD_SENTENCE,
         restricted=True,
+        subject_id=facts.subject_id,
+    )
+
+
+def _broken(facts: Facts, envelope: str, pinned: date | None) -> Verdict:
+    """Keep what cannot be judged, without a day of its own: the sweep looks again every night, and ends it once it is mended."""
+    return Verdict(
+        record_id=facts.record_id,
+        label=facts.label,
+        title=facts.title,
+        envelope=envelope,
+        data=facts.data[envelope],
+        action="keep",
+        code="KEEP_LI",
+        ground="Art. 6(1)(f) GDPR",
+        authority=_BROKEN_AUTHORITY[jurisdiction.of(facts.country)],
+        until=pinned,
+        policy_reason=ARTICLE_6,
+        sentence=_BROKEN_SENTENCE,
         subject_id=facts.subject_id,
     )
 

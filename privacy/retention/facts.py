@@ -42,6 +42,7 @@ FLAGS = frozenset(
         "never_fulfilled",  # an order that was cancelled before anything was invoiced, paid or shipped
         "active",  # the reason lasts as long as this (login enabled, engagement runs, marketing goes on)
         "sole_trader",  # a company that is one person
+        "broken",  # a date of the record cannot be right, so nobody can say how long it is kept
     }
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import calendar
 import re
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import MAXYEAR, date, timedelta
 
 _PERIOD = re.compile(r"([1-9][0-9]{0,3})([ymd])")
 _UNITS = {"y": ("year", "years"), "m": ("month", "months"), "d": ("day", "days")}
@@ -18,9 +18,11 @@ class BadPeriod(ValueError):
 def add_months(day: date, months: int) -> date:
     """Return the same-numbered day `months` later (earlier when negative), or the last day of a month without it.
 
-    Regulation 1182/71, Art. 3(2)(c).
+    Regulation 1182/71, Art. 3(2)(c). A day after the last of all days is that last day.
     """
     year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
+    if year > MAXYEAR:
+        return date.max
     return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
 
 
@@ -42,7 +44,10 @@ class Period:
 
     def after(self, day: date) -> date:
         """Return the last day of the period that starts with an event on `day`; that day itself still belongs to it."""
-        end = day + timedelta(days=self.amount) if self.unit == "d" else add_months(day, self._months)
+        if self.unit == "d":
+            end = day + min(timedelta(days=self.amount), date.max - day)
+        else:
+            end = add_months(day, self._months)
         return date(end.year, 12, 31) if self.year_end else end
 
     def started_by(self, today: date) -> date:

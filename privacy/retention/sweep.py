@@ -3,7 +3,8 @@
 What must never happen: a record erased that a rule or a hold still covers, be it by a wrong clock, a wrong rule or an
 import gone wrong. There is no undo. So the sweep is unarmed on a new installation and only counts; it goes by the
 database's clock and refuses one that jumped; it ends data of at most a small part of all people a night, so that a
-mistake is noticed while it is small; and every batch looks again at the facts, the holds and the rules. Ends that a
+mistake is noticed while it is small; and every batch looks again at the facts, the holds and the rules. A broken record
+is a finding of the report: it is kept, and all others go on. Ends that a
 person was told (pinned) go first and outside that cap. Killed anywhere, it has done some batches and not the others;
 the next run goes on.
 """
@@ -24,7 +25,9 @@ from django.db import models
 from django.db.models import Q
 
 from privacy import audit, datamap, progress
+from privacy.broken import NAMED, Findings, spared
 from privacy.datamap import Declaration
+from privacy.days import PastDateField
 from privacy.gate.actor import Actor
 from privacy.requests import clock, erasure, rest
 from privacy.requests.models import OPEN_STATES, Decision, Request
@@ -44,7 +47,7 @@ from privacy.retention.arming import (
 )
 from privacy.retention.assess import NO_PINS, Pins, assess
 from privacy.retention.facts import Facts
-from privacy.retention.gather import gather
+from privacy.retention.gather import read, with_flags
 from privacy.retention.models import SweepState
 from privacy.retention.rules import Schedule
 from privacy.retention.verdict import Verdict
@@ -62,7 +65,9 @@ CAP_SHARE = 100  # one in a hundred
 
 @dataclass
 class SweepReport:
-    """What one run found and did, in records: due = erased + kept + stopped_by_cap (+ what a dry run left alone)."""
+    """What one run found and did, in records: due = erased + kept + stopped_by_cap + those of `findings`
+    that could not be ended (+ what a dry run left alone).
+    """
 
     on: date
     is_dry_run: bool
@@ -73,9 +78,15 @@ class SweepReport:
     due_by_label: Counter[str] = field(default_factory=Counter)
     warned: int = 0
     changed: int = 0
+    findings: Findings = field(default_factory=Findings)
+
+    @property
+    def broken(self) -> int:
+        """How many records could not be handled, or name a day that has not come: a person must mend them."""
+        return len({(one.label, one.record) for one in self.findings})
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the report for `--json`: {on, due, erased, kept, stopped_by_cap} and the due records per kind."""
+        """Return the report for `--json`: {on, due, erased, kept, stopped_by_cap, broken …} and the due records per kind."""
         return {
             "on": self.on.isoformat(),
             "dry_run": self.is_dry_run,
@@ -85,6 +96,8 @@ class SweepReport:
             "stopped_by_cap": self.stopped_by_cap,
             "warned": self.warned,
             "due_by_label": dict(sorted(self.due_by_label.items())),
+            "broken": self.broken,
+            "findings": self.findings.as_list(),
         }
 
 
@@ -128,6 +141,7 @@ class _Run:
         self.report, self.schedule, self.actor, self.now = report, schedule, actor, now
         self.on = report.on
         self.cap = cap()
+        self.findings = report.findings
         self.people: set[object] = set()
         self.seen: set[UUID] = set()
         self.warned: set[UUID] = set()
@@ -136,7 +150,8 @@ class _Run:
         for label, ids in self._told():
             self._end_told(datamap.for_label(label), ids)
         if not self.report.is_dry_run:
-            rest.write(on=self.on, now=self.now)  # before the files of requests are looked at, which may end as well
+            # before the files of requests are looked at, which may end as well
+            rest.write(on=self.on, now=self.now, findings=self.findings)
         for declaration in datamap.declarations():
             if declaration.facts is None or not declaration.envelopes():
                 continue
@@ -147,6 +162,19 @@ class _Run:
             if declaration.facts is not None and days and not self.report.is_dry_run:
                 for ids in self._candidates(declaration, self.on + timedelta(days=days)):
                     self._warn(declaration, ids, days)
+        self._find_days_that_have_not_come()
+
+    def _find_days_that_have_not_come(self) -> None:
+        """Note the records that say something happened on a day that has not come: no sweep would ever end them."""
+        tomorrow = clock.company_day(self.now) + timedelta(days=1)
+        for declaration in datamap.declarations():
+            columns = [one.name for one in declaration.model._meta.concrete_fields if type(one) is PastDateField]
+            if not columns:
+                continue
+            late = Q(*((f"{name}__gt", max(tomorrow, self.on)) for name in columns), _connector=Q.OR)
+            rows: models.QuerySet[Any] = models.QuerySet(declaration.model).filter(late).order_by("pk")
+            for number in rows.values_list("pk", flat=True)[:NAMED]:
+                self.findings.note("day", declaration.label, number, "DayNotCome")
 
     # What people were told: pinned ends that have come, and what only waited for something.
 
@@ -163,11 +191,19 @@ class _Run:
 
     def _end_told(self, declaration: Declaration, ids: list[UUID]) -> None:
         found = self._facts(declaration, ids)
+        decisions = Decision.objects.filter(
+            label=declaration.label, pinned=True, done_at=None, action=Decision.Action.KEEP
+        ).order_by("pk")
         pinned = {
             (one.record_id, one.envelope): one
-            for one in Decision.objects.filter(
-                label=declaration.label, record_id__in=ids, pinned=True, done_at=None, action=Decision.Action.KEEP
-            ).order_by("pk")
+            for some in spared(
+                ids,
+                lambda some: list(decisions.filter(record_id__in=some)),
+                step="decision",
+                label=declaration.label,
+                findings=self.findings,
+            )
+            for one in some
             if one.record_id is not None
         }
         pins: Pins = {key: one.until for key, one in pinned.items()}
@@ -285,8 +321,15 @@ class _Run:
             if len(self.warned) >= self.cap:
                 return
             self.warned.add(subject)
-            notices.warn(subject, on=self.on, ends_after=then, now=self.now)
-            self.report.warned += 1
+            new = spared(
+                [subject],
+                lambda some: [notices.warn(one, on=self.on, ends_after=then, now=self.now) for one in some],
+                step="warn",
+                label=declaration.label,
+                findings=self.findings,
+                number=lambda _, record=facts.record_id: record,  # type: ignore[misc]
+            )
+            self.report.warned += len(list(new))
 
     def _within_cap(self, person: object) -> bool:
         """Whether this run may still end data of `person`: those it has begun with are finished."""
@@ -299,10 +342,8 @@ class _Run:
     # Both.
 
     def _facts(self, declaration: Declaration, ids: list[UUID]) -> dict[UUID, Facts]:
-        rows = declaration.model._default_manager.filter(pk__in=ids).order_by("pk")
-        if declaration.related:
-            rows = rows.select_related(*declaration.related)
-        return {facts.record_id: facts for facts in gather(declaration, rows, self.schedule)}
+        found = with_flags(read(declaration, ids, findings=self.findings), self.schedule)
+        return {facts.record_id: facts for facts in found}
 
     def _judge(
         self, facts: Facts, held: Container[UUID], *, asked: bool, pins: Pins
@@ -339,10 +380,19 @@ class _Run:
         """Carry out one batch; what came under a hold in this very moment counts as kept."""
         if not verdicts or self.report.is_dry_run:
             return
-        done = erasure.erase_records(verdicts, request=None, actor=self.actor, now=self.now)
-        held = {record_id for record_id, _ in done.held}
-        self.report.kept += len(held)
-        self.report.erased += len({one.record_id for one in verdicts} - held)
+        label = verdicts[0].label
+        of_record: dict[UUID, list[Verdict]] = {}
+        for one in verdicts:
+            of_record.setdefault(one.record_id, []).append(one)
+
+        def end(some: Sequence[UUID]) -> tuple[Sequence[UUID], erasure.Erased]:
+            batch = [one for record_id in some for one in of_record[record_id]]
+            return some, erasure.erase_records(batch, request=None, actor=self.actor, now=self.now)
+
+        for some, done in spared(list(of_record), end, step="end", label=label, findings=self.findings):
+            held = {record_id for record_id, _ in done.held}
+            self.report.kept += len(held)
+            self.report.erased += len(set(some) - held)
         progress.tell("records ended", self.report.erased)
 
 
@@ -364,5 +414,5 @@ def _batches(ids: models.QuerySet[Any]) -> Iterator[list[UUID]]:
 
 
 def _counts(report: SweepReport) -> str:
-    names = ("due", "erased", "kept", "stopped_by_cap")
+    names = ("due", "erased", "kept", "stopped_by_cap", "broken")
     return json.dumps({name: getattr(report, name) for name in names}, separators=(",", ":"))

@@ -9,7 +9,7 @@ cannot be brought back.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
@@ -17,6 +17,7 @@ from uuid import UUID
 from django.db import transaction
 
 from privacy import progress
+from privacy.broken import Findings, spared
 from privacy.vault import ledger, living
 from privacy.vault.living import GRACE
 from privacy.vault.sql import KEYSTORE, array, cursor
@@ -35,6 +36,12 @@ class Report:
     reinstated: int = 0  # keys whose correction was rolled back: current again
     doubted: int = 0  # orphans seen for the first time
     destroyed: int = 0  # orphans seen again after the grace period
+    broken: int = 0  # records whose keys could not be judged: left alone, named in the log
+
+    def add(self, other: Report) -> None:
+        """Count what another report counted."""
+        for name, count in asdict(other).items():
+            setattr(self, name, getattr(self, name) + count)
 
     def as_dict(self) -> dict[str, int]:
         """Return the report for a program."""
@@ -83,14 +90,32 @@ def _judge(rows: list[Row], report: Report, dry_run: bool) -> None:
     for row in rows:
         by_envelope[row[3], row[2]].append(row)
     for (label, envelope), listed in by_envelope.items():
-        named = living.named(label, envelope, {row[1] for row in listed})
+        _judge_envelope(label, envelope, listed, report, dry_run)
+
+
+def _judge_envelope(label: str, envelope: str, listed: list[Row], report: Report, dry_run: bool) -> None:
+    """Judge the keys of one envelope; a record whose row or keys cannot be judged is left alone, and counted."""
+    pairs: dict[UUID, list[Row]] = defaultdict(list)
+    for row in listed:
+        pairs[row[1]].append(row)
+    judged: dict[UUID, Report] = {}
+
+    def judge(records: Sequence[UUID]) -> None:
+        named = living.named(label, envelope, records)
         if named is None:
-            continue
-        pairs: dict[UUID, list[Row]] = defaultdict(list)
-        for row in listed:
-            pairs[row[1]].append(row)
-        for record, of_pair in pairs.items():
-            _judge_pair(record, record in named, named.get(record), of_pair, report, dry_run)
+            return
+        for record in records:
+            # What is done for one stands by itself: asked again, because its neighbour failed, it is found done.
+            one = Report()
+            _judge_pair(record, record in named, named.get(record), pairs[record], one, dry_run)
+            judged[record] = one
+
+    findings = Findings()
+    for _ in spared(list(pairs), judge, step="key", label=label, findings=findings):
+        pass
+    for one in judged.values():
+        report.add(one)
+    report.broken += len(findings)
 
 
 def _judge_pair(record: UUID, has_row: bool, named: int | None, rows: list[Row], report: Report, dry_run: bool) -> None:

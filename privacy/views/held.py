@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from privacy import datamap, gate, vault
+from privacy import broken, datamap, gate, vault
 from privacy.requests import assessment, contents, unjoined
 from privacy.retention import rules
 from privacy.retention.verdict import Verdict
@@ -72,9 +72,9 @@ def _related(kind: contents.Kind) -> Any:
     return kind.rows.select_related(*links) if links else kind.rows
 
 
-def _records(kind: contents.Kind, rows: Iterable[Any], verdicts: Verdicts) -> list[dict[str, Any]]:
+def _records(kind: contents.Kind, rows: Any, verdicts: Verdicts) -> list[dict[str, Any]]:
     schedule = rules.load()
-    return [_record(kind, row, verdicts.get(row.pk, []), schedule) for row in rows]
+    return [_record(kind, row, verdicts.get(row.pk, []), schedule) for row in broken.rows(rows, step="held")]
 
 
 def _record(kind: contents.Kind, row: Any, verdicts: list[Verdict], schedule: rules.Schedule) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def _title(kind: contents.Kind, row: Any) -> str:
 
 
 def _value(kind: contents.Kind, row: Any, name: str) -> Any:
-    value, datum = getattr(row, name), kind.declaration.data.get(name)
+    value, datum = contents.read(row, name), kind.declaration.data.get(name)
     if isinstance(value, vault.Unreadable):
         return value
     if datum is not None and datum.export == "last4":

@@ -10,6 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from privacy import progress
+from privacy.broken import NAMED
 from privacy.gate.system import system, system_actor
 from privacy.retention import sweep
 from privacy.retention.rules import ScheduleError
@@ -26,7 +27,8 @@ class Command(BaseCommand):
     help = (
         "Ends the records that have outlived their reason by the retention schedule: erases for good, warns people whose "
         "account ends soon, and tells those whose kept data have ended. With --dry-run it changes nothing. Exit codes: 0 done, 1 the "
-        "schedule cannot be used, 2 usage, 3 refused (not armed, clock jumped, future day, already running)."
+        "schedule cannot be used, 2 usage, 3 refused (not armed, clock jumped, future day, already running), 4 done, but for "
+        "broken records that a person must mend."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -34,7 +36,9 @@ class Command(BaseCommand):
             "--on", type=_day, metavar="DATE", help="the day to judge by; a future one only with --dry-run"
         )
         parser.add_argument("--dry-run", action="store_true", help="count, erase nothing")
-        parser.add_argument("--json", action="store_true", help="print {on, due, erased, kept, stopped_by_cap}")
+        parser.add_argument(
+            "--json", action="store_true", help="print {on, due, erased, kept, stopped_by_cap, broken, findings}"
+        )
 
     def handle(self, *args: Any, on: date | None, dry_run: bool, **options: Any) -> None:
         actor = system_actor("sweep", kind="operator")
@@ -47,7 +51,7 @@ class Command(BaseCommand):
             raise CommandError(str(error), returncode=3) from None
         if options["json"]:
             self.stdout.write(json.dumps(report.as_dict()))
-            return
+            return self._finish(report)
         self.stdout.write(f"On {report.on:%-d %B %Y}: {report.due} due, {report.erased} erased.")
         self.stdout.write(f"  {report.kept} kept: a hold, an open request, or a warning not old enough.")
         self.stdout.write(
@@ -57,3 +61,13 @@ class Command(BaseCommand):
             self.stdout.write(f"  {label}: {count} due")
         if dry_run:
             self.stdout.write("Nothing was erased: this was a dry run.")
+        for one in report.findings[:NAMED]:
+            self.stdout.write(f"  broken: {one.label} {one.record} ({one.step}: {one.error})")
+        return self._finish(report)
+
+    def _finish(self, report: sweep.SweepReport) -> None:
+        """Raise CommandError with code 4 when records were left that a person must mend."""
+        if report.broken:
+            raise CommandError(
+                f"{report.broken} broken records were left as they are; all others were looked at.", returncode=4
+            )

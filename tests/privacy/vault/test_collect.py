@@ -6,7 +6,7 @@ import json
 from io import StringIO
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 
 from privacy.vault import keys, tokens, unit
 from privacy.vault.collect import collect
@@ -38,7 +38,14 @@ def crash(person: Person) -> None:
 
 def test_a_living_key_is_left_alone(alice: Person, bob: Person, work: unit.Unit) -> None:
     later()
-    assert collect().as_dict() == {"looked_at": 4, "finished": 0, "reinstated": 0, "doubted": 0, "destroyed": 0}
+    assert collect().as_dict() == {
+        "looked_at": 4,
+        "finished": 0,
+        "reinstated": 0,
+        "doubted": 0,
+        "destroyed": 0,
+        "broken": 0,
+    }
     assert again(alice).name == "Alice Smith"
 
 
@@ -156,15 +163,40 @@ def test_small_chunks_find_the_same(alice: Person, bob: Person, work: unit.Unit)
     assert DataKey.objects.filter(wrapped__isnull=False).count() == 4
 
 
+def test_a_key_that_cannot_be_judged_is_counted_and_the_others_are_ended(alice: Person) -> None:
+    lost = [Person(name=name) for name in ("Dora", "Emil", "Fay")]
+    for person in lost:
+        crash(person)
+    later()
+    assert collect().doubted == 3
+    later()
+    with cursor() as cur:
+        cur.execute(
+            "CREATE FUNCTION pg_temp.no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE check_violation; END $$"
+        )
+        cur.execute(
+            f"CREATE TRIGGER no BEFORE UPDATE ON vault_datakey FOR EACH ROW WHEN (OLD.record = '{lost[1].pk}') "
+            "EXECUTE FUNCTION pg_temp.no()"
+        )
+    report = collect()
+    assert (report.destroyed, report.broken) == (2, 1)
+    ended = DataKey.objects.filter(record__in=[person.pk for person in lost], destroyed_at__isnull=False)
+    assert set(ended.values_list("record", flat=True)) == {lost[0].pk, lost[2].pk}
+    with pytest.raises(CommandError) as told:
+        call_command("collect_keys", stdout=StringIO())
+    assert told.value.returncode == 4
+
+
 def test_the_command_reports_and_a_dry_run_changes_nothing(alice: Person) -> None:
     crash(Person(name="Dora"))
     later()
     out = StringIO()
     call_command("collect_keys", "--dry-run", "--json", stdout=out)
     assert json.loads(out.getvalue()) == {
-        "looked_at": 3, "finished": 0, "reinstated": 0, "doubted": 1, "destroyed": 0, "dry_run": True,
+        "looked_at": 3, "finished": 0, "reinstated": 0, "doubted": 1, "destroyed": 0, "broken": 0,
+        "dry_run": True,
     }  # fmt: skip
     assert not DataKey.objects.filter(doubted_at__isnull=False).exists()
     out = StringIO()
     call_command("collect_keys", stdout=out)
-    assert out.getvalue() == "3 looked at, 0 finished, 0 reinstated, 1 doubted, 0 destroyed\n"
+    assert out.getvalue() == "3 looked at, 0 finished, 0 reinstated, 1 doubted, 0 destroyed, 0 broken\n"

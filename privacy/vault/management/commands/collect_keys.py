@@ -18,7 +18,8 @@ class Command(BaseCommand):
     help = (
         "Destroy data keys that no row names (left by a crash between two commits, or by a deleted row), and the old "
         "keys of finished corrections. An orphan is only marked at the first look and destroyed at a second one, an "
-        "hour or more later. What is destroyed cannot be brought back; --dry-run changes nothing. Exit codes: 0 done, 1 a database failed, 2 usage."
+        "hour or more later. What is destroyed cannot be brought back; --dry-run changes nothing. Exit codes: 0 done, 1 a database failed, 2 usage, "
+        "4 done, but for broken records that a person must mend."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -35,3 +36,5 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps({**report, "dry_run": options["dry_run"]}))
         else:
             self.stdout.write(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in report.items()))
+        if report["broken"]:
+            raise CommandError("The keys of broken records were left as they are; the log names them.", returncode=4)
