@@ -19,7 +19,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts import claim, hashing, middleware, services
+from accounts import hashing, middleware, services
 from accounts.models import Customer, LoginAddress, User
 from privacy import audit, gate, subjects, vault
 from privacy.gate.system import system
@@ -92,13 +92,6 @@ class AccountAdapter(DefaultAccountAdapter):
                 record=(User.vault_label, user.pk),
             )
 
-    def confirm_email(self, request: HttpRequest, email_address: Any) -> bool:
-        """Mark an address as verified, then look whether somebody on file has it (accounts/claim.py)."""
-        confirmed = super().confirm_email(request, email_address)
-        if confirmed:
-            claim.attempt(email_address.user, email_address.email, actor=gate.current(), now=timezone.now())
-        return confirmed
-
     def authenticate(self, request: HttpRequest, **credentials: Any) -> Any:
         """Return the user of these credentials, or None. A try that was not looked at (hashing.Busy) is not counted."""
         try:
@@ -148,9 +141,14 @@ class AccountAdapter(DefaultAccountAdapter):
         """Tell the user about a change to the login; the letter belongs to the user's subject and ends with it."""
         super().send_notification_mail(template_prefix, user, {**(context or {}), "user": user}, email)
 
-    def get_email_confirmation_url(self, request: HttpRequest, emailconfirmation: Any) -> str:
-        """Return the link for the mail; its host is ours, whatever the request's header says."""
-        return settings.PORTAL_URL + reverse("account_confirm_email", args=[emailconfirmation.key])
+    def send_confirmation_mail(self, request: HttpRequest, emailconfirmation: Any, signup: bool) -> None:
+        """Send the code. The letter names the login that wants the address: its reader knows whether it is theirs."""
+        address = emailconfirmation.email_address
+        with system("login"):
+            name = str(address.user.username)
+        context = {"user": address.user, "username": name, "code": emailconfirmation.key}
+        template = "email_confirmation_signup" if signup else "email_confirmation"
+        self.send_mail(f"account/email/{template}", address.email, context)
 
     def get_reset_password_from_key_url(self, key: str) -> str:
         """Return the link for the mail; its host is ours, whatever the request's header says."""

@@ -1,8 +1,10 @@
 """An address on file is claimed by the login that proved it (design, section C of the accounts).
 
-What must never happen: a login that sees somebody else's records because it shares a mailbox with them. Only one exact
-match with a private person who has no login yet is taken over at once; everything else waits for staff, and until then
-the login learns nothing, not even that there is a match. What the login did before stays with it: both become one person.
+What must never happen: a login that sees somebody else's records because it shares a mailbox with them, because somebody
+wrote its address into them, or because their owner only confirmed an address. So confirming joins nothing: the person
+signs in, gives the password and joins. Only one exact match, proved (accounts/reach.py), with a private person who has no
+login yet is taken over at once; everything else waits for staff, and until then the login learns nothing, not even that
+there is a match. What the login did before stays with it: both become one person.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from uuid import UUID
 
 from django.db import models, transaction
 
+from accounts import reach
 from accounts.models import ClaimReview, Customer, User
 from privacy import audit, datamap, vault
 from privacy.gate import Actor
@@ -23,17 +26,29 @@ class NotOpen(Exception):
     """The review was decided before, the login or the customer is not free, or a privacy request of one of them runs."""
 
 
+def joinable(user: User, email: str, *, now: datetime) -> Customer | None:
+    """Return the one private person on file whom `attempt` would link to this verified address, or None. Writes nothing."""
+    matches = _matches(user, email)
+    if len(matches) == 1 and _obstacle(user, matches[0], 1, now) is None:
+        return matches[0]
+    return None
+
+
+def counts(customer: Customer) -> list[tuple[str, int]]:
+    """Return what a join would bring: (kind in words, how many), never content."""
+    found = datamap.counts_of(customer.subject_id) if customer.subject_id else {}
+    kinds = {label: datamap.for_label(label) for label in found if not label.startswith("privacy.")}
+    return [(kinds[label].called(found[label]), found[label]) for label in sorted(kinds) if kinds[label].facts]
+
+
 def attempt(user: User, email: str, *, actor: Actor | None, now: datetime) -> Customer | None:
     """Link `user` to the one private person on file with this verified address, and return that customer.
 
     Otherwise return None; where there is a match that is not certain, a review is opened for staff.
     The caller vouches that the address was verified.
     """
-    if user.is_staff or not email:
-        return None
-    others = Customer.objects.find("customer.email", email).exclude(subject_id=user.subject_id).order_by("pk")
-    matches = [one for one in others if _is(one, email)]
-    obstacles = [(match, _obstacle(user, match, len(matches))) for match in matches]
+    matches = _matches(user, email)
+    obstacles = [(match, _obstacle(user, match, len(matches), now)) for match in matches]
     if len(obstacles) == 1 and obstacles[0][1] is None:
         return _link(user, matches[0], actor=actor, now=now)
     for match, obstacle in obstacles:
@@ -78,6 +93,14 @@ def decide(review: ClaimReview, *, accept: bool, actor: Actor, now: datetime) ->
         ClaimReview.objects.filter(pk=review.pk).update(outcome=outcome, decided_at=now)
 
 
+def _matches(user: User, email: str) -> list[Customer]:
+    """Return the customers of other people with exactly this address."""
+    if user.is_staff or not email:
+        return []
+    others = Customer.objects.find("customer.email", email).exclude(subject_id=user.subject_id).order_by("pk")
+    return [one for one in others if _is(one, email)]
+
+
 def _is(customer: Customer, email: str) -> bool:
     """Compare the address itself: an index that is not unique may meet another one by chance."""
     with vault.internal():
@@ -85,7 +108,7 @@ def _is(customer: Customer, email: str) -> bool:
         return bool(on_file) and vault.index.normalise("email", on_file) == vault.index.normalise("email", email)
 
 
-def _obstacle(user: User, customer: Customer, matches: int) -> str | None:
+def _obstacle(user: User, customer: Customer, matches: int, now: datetime) -> str | None:
     """Return why a match is not certain, or None."""
     if matches > 1:
         return ClaimReview.Reason.SEVERAL
@@ -93,6 +116,8 @@ def _obstacle(user: User, customer: Customer, matches: int) -> str | None:
         return ClaimReview.Reason.TAKEN
     if customer.kind != Customer.Kind.PERSON or customer.subject_id is None:
         return ClaimReview.Reason.CONTACT
+    if not reach.is_proved(customer, now=now):
+        return ClaimReview.Reason.ENTERED
     if _has_open_request(user.subject_id, customer.subject_id):
         return ClaimReview.Reason.REQUEST
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from allauth.account.forms import ConfirmEmailVerificationCodeForm
 from allauth.account.forms import LoginForm as AllauthLoginForm
 from allauth.account.forms import SignupForm as AllauthSignupForm
 from django import forms
@@ -38,7 +39,7 @@ class SignupForm(AllauthSignupForm):
         self.fields["username"].help_text = "Letters, digits and . _ + - are possible. It need not be your real name."
         self.fields["username"].error_messages["required"] = "Choose a user name."
         self.fields["email"].label = "E-mail address"
-        self.fields["email"].help_text = "We send a link to it, to make sure that it is yours."
+        self.fields["email"].help_text = "We send a code to it, to make sure that it is yours."
         self.fields["email"].error_messages |= {
             "required": "Enter your e-mail address.",
             "invalid": "Enter an e-mail address like name@example.com.",
@@ -49,6 +50,17 @@ class SignupForm(AllauthSignupForm):
         self.fields["password1"].error_messages["required"] = "Choose a password."
         for field in self.fields.values():
             field.widget.attrs.pop("placeholder", None)
+
+
+class CodeForm(ConfirmEmailVerificationCodeForm):
+    """The code that was sent to an address, typed into the browser that asked for it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["code"].label = "Code"
+        self.fields["code"].help_text = "Eight letters, as they stand in the e-mail."
+        self.fields["code"].error_messages["required"] = "Type the code from the e-mail."
+        self.fields["code"].widget.attrs.pop("placeholder", None)
 
 
 class OwnDataForm(forms.Form):

@@ -25,6 +25,8 @@ BEGUN, SEEN = "begun", "seen"
 CLEAR = '"cache", "storage"'  # at a sign-out; the cookies' server side ends by itself
 SEEN_STEP = 60  # seconds; "seen" is written this often, not with every request
 EVEN_TIME = {"account_login", "account_signup", "account_reset_password", "account_email", "ask", "outcome"}
+# Here looking alone would tell whether there is a login to confirm.
+EVEN_TIME_SHOWN_TOO = {"account_email_verification_sent"}
 
 REFUSED_UNSEEN = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}  # nothing was looked at
 
@@ -50,7 +52,8 @@ class EvenTimeMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         begin = time.monotonic()
         response = self.get_response(request)
-        is_asked = request.method == "POST" and request.resolver_match and request.resolver_match.view_name in EVEN_TIME
+        name = request.resolver_match.view_name if request.resolver_match else ""
+        is_asked = name in EVEN_TIME_SHOWN_TOO or (request.method == "POST" and name in EVEN_TIME)
         if is_asked and settings.EVEN_TIME_STEP and response.status_code not in REFUSED_UNSEEN:
             time.sleep(-(time.monotonic() - begin) % settings.EVEN_TIME_STEP)
         return response

@@ -80,6 +80,15 @@ def counts(record: Any, channel: str, *, now: datetime) -> bool:
     return point is not None and _counts(point, _told([point]).get(point.pk), now)
 
 
+def is_proved(customer: Customer, *, now: datetime) -> bool:
+    """Return whether the contact e-mail counts by more than somebody's entry: confirmed, or of the import that created the
+    customer. Only such a one joins a login to a customer by itself."""
+    point = point_of(customer, Channel.EMAIL)
+    if point is None or not _counts(point, None, now):
+        return False
+    return point.confirmed_at is not None or point.came in (Came.CREATED, Came.LOGIN)
+
+
 def answer_address(subject: UUID, *, now: datetime) -> str:
     """Return where copies, links, codes and answers may go: the confirmed address of the login, else a contact address that
     counts and is not shared; "" when there is none, and then they go by post. Opened under the caller's actor."""

@@ -130,6 +130,7 @@ class ClaimReview(models.Model):
         SEVERAL = "several", "several people on file share the address"
         CONTACT = "contact", "the match is the contact of a company"
         TAKEN = "taken", "the match already has a login"
+        ENTERED = "entered", "the address on file was entered by somebody and never confirmed"
         REQUEST = "request", "a privacy request of one of them is open"
 
     class Outcome(models.TextChoices):

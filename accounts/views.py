@@ -92,13 +92,17 @@ def freight_remove(request: HttpRequest, pk: UUID) -> HttpResponse:
     return _remove(request, _own(request, FreightAccount, pk), "The freight account is removed.")
 
 
+@reauthentication_required
 def account_claim(request: HttpRequest) -> HttpResponse:
-    """Look for earlier records under the verified address of this login; says the same when staff must decide."""
-    user = cast(User, request.user)
-    if request.method != "POST":
-        return render(request, "accounts/claim.html")
+    """Show how many earlier records stand under the verified address of this login, never what is in them, and join them
+    (POST): by the holder of the password, who has proved the address. Says the same when staff must decide as when there
+    are none."""
+    user, now = cast(User, request.user), timezone.now()
+    actor = user.as_actor()
     address = EmailAddress.objects.filter(user=user, verified=True, primary=True).first()
-    now, actor = timezone.now(), user.as_actor()
+    if request.method != "POST":
+        found = claim.joinable(user, address.email, now=now) if address else None
+        return render(request, "accounts/claim.html", {"counts": claim.counts(found) if found else []})
     found = claim.attempt(user, address.email, actor=actor, now=now) if address else None
     if found is None:
         return render(request, "accounts/claimed.html", {"has_address": address is not None})

@@ -245,7 +245,11 @@ CSRF_FAILURE_VIEW = "ilt_site.views.csrf_failure"
 
 AUTHENTICATION_BACKENDS = ["accounts.backends.LoginBackend"]
 ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
-ACCOUNT_FORMS = {"login": "accounts.forms.LoginForm", "signup": "accounts.signup.SignupForm"}
+ACCOUNT_FORMS = {
+    "login": "accounts.forms.LoginForm",
+    "signup": "accounts.signup.SignupForm",
+    "confirm_email_verification_code": "accounts.forms.CodeForm",
+}
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*"]  # P16: nothing else
 ACCOUNT_USER_MODEL_EMAIL_FIELD = None
@@ -253,6 +257,10 @@ ACCOUNT_USER_DISPLAY = "accounts.adapter.display"
 ACCOUNT_USERNAME_MIN_LENGTH = 3
 ACCOUNT_USERNAME_BLACKLIST = ["admin", "administrator", "root", "support", "privacy", "staff", "system"]
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+# By a code that is typed into the browser that asked: a link would confirm the address for whoever had typed it.
+ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True
+ACCOUNT_EMAIL_VERIFICATION_BY_CODE_TIMEOUT = 15 * 60
+ACCOUNT_EMAIL_VERIFICATION_BY_CODE_MAX_ATTEMPTS = 3
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_CHANGE_EMAIL = True  # one address; the old one ends when the new one is verified
 ACCOUNT_EMAIL_NOTIFICATIONS = True
@@ -261,6 +269,7 @@ ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_RATE_LIMITS = {  # the others: allauth's own
     "login_failed": "10/m/ip,5/5m/key",
+    "confirm_email": "1/m/key,10/d/key",  # each is a letter to somebody who may not have asked for it
     "privacy_ask": "10/h/ip",
     "privacy_outcome": "10/m/ip",
 }

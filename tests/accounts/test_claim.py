@@ -48,14 +48,48 @@ def test_one_exact_match_is_linked_and_two_subjects_become_one() -> None:
 
 
 @pytest.mark.django_db(databases="__all__", transaction=True)
-def test_verifying_an_address_on_file_claims_it(client: Any) -> None:
+def test_verifying_an_address_on_file_joins_nothing_until_the_person_does(client: Any) -> None:
     from tests.accounts.test_login import sign_up, verify
 
     alice = factories.customer(email="canary.alice@example.com")
+    factories.address(alice)
     sign_up(client)
-    assert Customer.objects.get().user_id is None
     verify(client)
+    assert Customer.objects.get().user_id is None
+    ask = client.get(reverse("account_claim"))
+    page = client.get(client.post(ask["Location"], {"password": factories.PASSWORD})["Location"])
+    assert "1 address, 1 customer." in page.content.decode()
+    assert "Alice" not in page.content.decode()
+    client.post(reverse("account_claim"))
     assert Customer.objects.get(pk=alice.pk).user == User.objects.get()
+
+
+def test_joining_asks_for_the_password_again(client: Any) -> None:
+    factories.customer()
+    client.force_login(factories.login())
+    for answer in (client.get(reverse("account_claim")), client.post(reverse("account_claim"))):
+        assert answer.url.startswith(reverse("account_reauthenticate"))
+    assert Customer.objects.get().user_id is None
+    client.post(answer.url, {"password": factories.PASSWORD})
+    assert Customer.objects.get().user == User.objects.get()
+
+
+def test_records_that_staff_decide_about_look_like_none(client: Any) -> None:
+    user = factories.login()
+    client.post(reverse("account_login"), {"login": "alice", "password": factories.PASSWORD})
+    nothing = client.get(reverse("account_claim")).content
+    factories.customer("Dana")
+    factories.customer("Marcus")
+    token = b'csrfmiddlewaretoken" value="'
+    assert client.get(reverse("account_claim")).content.split(token)[0] == nothing.split(token)[0]
+    assert user.subject_id not in Customer.objects.values_list("subject_id", flat=True)
+
+
+@pytest.mark.parametrize(("came", "linked"), [("created", True), ("login", True), ("staff", False), ("earlier", False)])
+def test_an_address_that_somebody_entered_is_joined_by_staff_only(came: str, linked: bool) -> None:
+    factories.customer(came=came, contact_since=NOW.replace(year=2020))
+    assert (attempt(factories.login()) is not None) is linked
+    assert [one.reason for one in ClaimReview.objects.all()] == ([] if linked else ["entered"])
 
 
 def test_bob_with_another_address_gets_nothing() -> None:

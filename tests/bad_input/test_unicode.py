@@ -32,7 +32,7 @@ TEXTS = {
     "digits of another script": "٤١١١ ١١١١ ١١١١ ١١١١",
 }
 PLACES = ("/privacy/link/{}/", "/privacy/held/{}/", "/privacy/requests/new/{}/", "/rma/certificates/{}/",
-          "/accounts/confirm-email/{}/", "/accounts/password/reset/key/1-{}/", "/admin/orders/order/{}/change/",
+          "/accounts/password/reset/key/1-{}/", "/admin/orders/order/{}/change/",
           "/admin/privacy/request/{}/step/refuse/", "/admin/autocomplete/?term={}", "/orders/?page={}",
           "/accounts/login/?next={}", "/admin/orders/order/?p={}", "/admin/orders/order/?o={}", "/{}")  # fmt: skip
 

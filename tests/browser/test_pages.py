@@ -49,7 +49,6 @@ def go_out(visitor: Visitor) -> None:
 @each_dimension
 def test_pages_without_a_login(site: Site, visitor: Visitor) -> None:
     visitor.open("/accounts/inactive/", "login closed")
-    visitor.open("/accounts/confirm-email/no-such-key/", "confirm the address, bad link")
     visitor.open("/accounts/password/reset/", "password forgotten")
     visitor.open("/accounts/password/reset/done/", "password forgotten, mail sent")
     visitor.open("/accounts/password/reset/key/1-bad/", "password forgotten, bad link")
