@@ -266,6 +266,7 @@ ACCOUNT_CHANGE_EMAIL = True  # one address; the old one ends when the new one is
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_REAUTHENTICATION_METHODS = ["password", "mfa"]  # no code by mail: the mailbox alone is no second proof
 ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_RATE_LIMITS = {  # the others: allauth's own
     "login_failed": "10/m/ip,5/5m/key",

@@ -120,6 +120,8 @@ WITHOUT: dict[str, str] = {
     "/privacy/link/<str:token>/": "the token is the proof (tests/privacy/test_views.py)",
     "/accounts/password/set/": "for logins without a password, of which there are none",
     "/accounts/login/code/confirm/": "login codes are off",
+    "/accounts/reauthenticate/code/": "codes by mail are off",
+    "/accounts/reauthenticate/code/confirm/": "codes by mail are off",
     "/accounts/confirm-email/": "needs a code that waits in the same session (tests/accounts/test_sign_up.py)",
     "/accounts/^password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$": "the key is the proof (tests/accounts/test_login.py)",
     "/accounts/2fa/authenticate/": "needs a login half-way (tests/accounts/test_login.py)",
