@@ -27,6 +27,7 @@ from accounts.models import (
 )
 from privacy import audit, days, gate, subjects, vault
 from privacy.gate import Actor
+from privacy.retention import holds
 from privacy.vault import SealedModel, Unreadable
 
 
@@ -232,8 +233,14 @@ def add_freight_account(
 
 
 def remove(record: Address | TaxIdentifier | FreightAccount, *, actor: Actor | None, now: datetime) -> None:
-    """Remove an address, number or freight account at once; its keys go with it (P9)."""
+    """Remove an address, number or freight account at once; its keys go with it (P9).
+
+    Raises gate.Refused, and ValidationError when it is under a legal hold.
+    """
     with transaction.atomic():
+        type(record)._base_manager.select_for_update().only("pk").get(pk=record.pk)  # as a hold that is placed does
+        if holds.held([record.pk]):
+            raise ValidationError("This is under a legal hold: it cannot be removed until the hold is lifted.")
         _may_write(actor, record, [name for name in type(record).envelopes() if getattr(record, f"sealed_{name}")])
         subject, about = _subject(record), _record(record)
         record.delete()
@@ -416,8 +423,7 @@ def _envelopes_of(record: Any, names: Iterable[str]) -> list[str]:
 
 
 def _may_write(actor: Actor | None, record: Any, envelopes: Iterable[str]) -> None:
-    for envelope in envelopes:
-        gate.require(actor, record.vault_label, envelope, "write", record.vault_owner())
+    gate.require_record(actor, record, envelopes, "write")
 
 
 def _subject(record: Any) -> UUID | None:

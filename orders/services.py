@@ -20,6 +20,7 @@ from orders.cards import check_card
 from orders.models import Invoice, Order, OrderLine, Payment, Product
 from privacy import audit, days
 from privacy.gate import Actor, Refused
+from privacy.retention import restriction
 
 PAYMENT_DAYS = 30
 
@@ -245,6 +246,9 @@ def _settle(order: Order, today: date) -> None:
 
 
 def _record(action: str, order: Order, *, actor: Actor, now: datetime, fields: Iterable[str] = ()) -> None:
+    if order.customer_id and (subject := order.customer.subject_id):
+        # What is kept of somebody after an erasure opens for unfinished work only as long as it is unfinished.
+        restriction.settle_person(subject, actor=actor, now=now)
     audit.record(
         action,
         actor=actor,

@@ -14,8 +14,10 @@ class PrivacyConfig(AppConfig):
             datamap,
         )
         from privacy.gate import guard, worker
-        from privacy.vault.guard import set_guard
+        from privacy.retention import holds
+        from privacy.vault.guard import set_guard, set_keeper
 
         datamap.autodiscover()
         set_guard(guard.decide)
+        set_keeper(holds.keep)
         worker.connect()

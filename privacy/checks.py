@@ -202,6 +202,29 @@ def check_access_matrix(app_configs: Any = None, **kwargs: Any) -> list[CheckMes
 
 
 @register("privacy")
+def check_restricted(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
+    """Whatever can keep an envelope after an erasure has its line in the table `restricted` (design 10, E011)."""
+    from privacy.retention import rules
+
+    try:
+        page, schedule = matrix.matrix(), rules.load()
+    except (ImproperlyConfigured, OSError, rules.ScheduleError):
+        return []  # E008 and E007 tell
+    wanted = {"hold", "ending"}
+    for envelope in {envelope for _, envelope in matrix.known_pairs()} & set(schedule.classes):
+        wanted.add(envelope)
+        for reason in schedule[envelope].reasons:
+            if reason.is_open_ended:
+                wanted |= reason.when
+    missing = [
+        Error(f"The access matrix does not say to whom a record opens that {name!r} keeps.", id="privacy.E011")
+        for name in sorted(wanted - set(page.purposes))
+    ]
+    unknown = page.always - page.roles
+    return [*missing, *(Error(f"The access matrix knows no {role!r}.", id="privacy.E011") for role in sorted(unknown))]
+
+
+@register("privacy")
 def check_labels(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
     """No two sealed models share a label: it is bound into every sealed record (E010)."""
     seen: dict[str, type[models.Model]] = {}

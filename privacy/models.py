@@ -6,7 +6,7 @@ from privacy.installation import Installation
 from privacy.registers import Acknowledgement
 from privacy.requests.models import Decision, Export, Letter, OneTimeLink, Request, RequestEvent
 from privacy.restore.models import LedgerCopy, LedgerWaiting
-from privacy.retention.models import EndNotice, Hold, SweepState
+from privacy.retention.models import EndNotice, HeldValue, Hold, SweepState
 from privacy.subjects import Subject
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Decision",
     "EndNotice",
     "Export",
+    "HeldValue",
     "Hold",
     "Installation",
     "LedgerCopy",

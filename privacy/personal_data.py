@@ -17,7 +17,7 @@ from privacy.requests.models import Decision, Export, Letter, OneTimeLink, Reque
 from privacy.restore.models import LedgerCopy, LedgerWaiting
 from privacy.retention import rules
 from privacy.retention.facts import Facts
-from privacy.retention.models import EndNotice, Hold, SweepState
+from privacy.retention.models import EndNotice, HeldValue, Hold, SweepState
 from privacy.subjects import Subject
 
 REQUESTS = ("answering your requests",)
@@ -98,6 +98,19 @@ def acknowledgement_facts(signed: Acknowledgement) -> Facts:
         data={"acknowledgement": ("what was signed, and when",)},
         events={"issued": signed.signed_on, "ended": signed.expires_on},
         country="US",
+    )
+
+
+def held_value_facts(value: HeldValue) -> Facts:
+    """Return the facts of what a correction replaced: it is there only while a legal hold is in force."""
+    return Facts(
+        label=HeldValue.vault_label,
+        record_id=value.pk,
+        title="Earlier values of a record under a legal hold",
+        subject_id=value.subject_id,
+        data={"held_value": ("what it said",)},
+        events={"entered": clock.company_day(value.kept_at)},
+        flags=frozenset({"active"}),
     )
 
 
@@ -367,6 +380,22 @@ datamap.register(
             ),
         },
         impersonal={"label": "the name of a kind of record", "reason": WORD, "placed_at": TIME, "lifted_at": TIME},
+    ),
+    Declaration(
+        model=HeldValue,
+        title="Earlier values of a record under a legal hold",
+        subject_path="subject",
+        data={
+            "subject": _plain("Whose it is", "link", RANDOM, PROOF),
+            "was": Datum("What it said", "text", PROOF, SELF),
+            "kept_at": _plain("When it was corrected", "dates", TIME, PROOF),
+        },
+        impersonal={
+            "label": "the name of a kind of record",
+            "record_id": "a random number",
+            "of_envelope": "the name of a class of data",
+        },
+        facts=held_value_facts,
     ),
     Declaration(
         model=EndNotice,

@@ -18,6 +18,7 @@ from privacy import audit
 from privacy.gate.system import system, system_actor
 from privacy.requests import execute, export, identity, letters, poller
 from privacy.restore import position, replay
+from privacy.retention import restriction
 from privacy.retention import sweep as sweeping
 from privacy.vault import blocks, collect
 
@@ -74,6 +75,7 @@ def sweep() -> dict[str, object]:
             report = sweeping.sweep(dry_run=False, actor=actor)
         except sweeping.NotArmed:
             report = sweeping.sweep(dry_run=True, actor=actor)
+            restriction.settle_all(actor=actor, now=timezone.now())
         except sweeping.SweepRefused as refusal:
             log.error("sweep.refused", reason=type(refusal).__name__)
             return {"refused": type(refusal).__name__}

@@ -19,6 +19,7 @@ from orders.models import Order, Product
 from orders.services import next_number, permit
 from privacy import audit, days
 from privacy.gate import Actor, Refused
+from privacy.retention import restriction
 from rma import states
 from rma.models import RMA, Certificate, Instrument, Ownership, RMAEvent, RMANote
 
@@ -315,6 +316,9 @@ def _result(result: Mapping[str, object]) -> dict[str, str]:
 
 
 def _record(action: str, rma: RMA, *, actor: Actor, now: datetime, reason: str = "") -> None:
+    if rma.customer_id and (subject := rma.customer.subject_id):
+        # What is kept of somebody after an erasure opens for unfinished work only as long as it is unfinished.
+        restriction.settle_person(subject, actor=actor, now=now)
     audit.record(
         action,
         actor=actor,

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from privacy import gate
 from privacy.gate import matrix
-from privacy.vault import Erased, KeyUnavailable, Unreadable
+from privacy.vault import Erased, KeyUnavailable, Restricted, Unreadable
 
 _WHY = "your confidentiality acknowledgement is missing or has run out, or you have no role yet."
 UNSIGNED = f"Covered: {_WHY}"
@@ -19,6 +19,8 @@ def reason(value: Unreadable, label: str, envelope: str | None) -> str:
         return "Erased: nobody can read this any more, in backups neither."
     if isinstance(value, KeyUnavailable):
         return "Not available at the moment: the key store does not answer, or does not know this record."
+    if isinstance(value, Restricted):
+        return f"{value[:1].upper()}{value[1:]}."
     actor = gate.current()
     if actor is not None and not actor.roles:
         return UNSIGNED
@@ -26,6 +28,12 @@ def reason(value: Unreadable, label: str, envelope: str | None) -> str:
     if not readers:
         return "Covered: no role of staff may read this."
     return f"Covered: your role does not need this. It is open to {_list(readers)}."
+
+
+def locked(restriction: str, label: str, envelope: str) -> str:
+    """Return the sentence that says why a restricted record is not to be changed by who acts now."""
+    text = matrix.restricted_sentence(restriction, (label, envelope))
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _reads(role: str, label: str, envelope: str | None) -> bool:

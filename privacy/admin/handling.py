@@ -222,7 +222,10 @@ class Resend(LetterStep):
 
 class PlaceHold(Step):
     title = "Place a hold"
-    help = "A record under a hold is kept and locked away, whatever the plan says, until the hold is lifted."
+    help = (
+        "A record under a hold is not removed, whatever is asked, until the hold is lifted; what is corrected in it stays "
+        "readable for the privacy team. It stays in use as long as something else keeps it, and is locked after that."
+    )
     record_id = forms.ChoiceField(label="Record")
     reason = forms.ChoiceField(choices=Hold.Reason.choices)
     reference = forms.CharField(

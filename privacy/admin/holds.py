@@ -9,10 +9,11 @@ from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 
 from privacy import audit
 from privacy.admin import handling
-from privacy.admin.work import Step, WorkAdmin
+from privacy.admin.work import MOST_ROWS, Step, WorkAdmin
 from privacy.gate import Actor, Refused
 from privacy.models import Hold
 from privacy.retention import holds
@@ -69,6 +70,26 @@ class HoldAdmin(WorkAdmin):
 
     def history_of(self, record: Hold) -> QuerySet[audit.AuditEvent]:
         return audit.history(record=(record.label, record.record_id)).filter(action__startswith="hold.")
+
+    def details(self, record: Hold, actor: Actor) -> dict[str, Any]:
+        """Show what was corrected in the record while it is held: to the privacy team alone, and each look is logged."""
+        found = list(holds.values_of(record)[:MOST_ROWS]) if record.is_in_force else []
+        cells = []
+        for one in found:
+            was: Any = one.was
+            text = "; ".join(f"{k}: {v}" for k, v in was.items() if v) if isinstance(was, dict) else str(was or "")
+            cells.append([f"{timezone.localtime(one.kept_at):%-d %B %Y, %H:%M}", text])
+        return {
+            "tables": [
+                {
+                    "title": "What it said before it was corrected",
+                    "headings": ["Corrected", "Until then"],
+                    "rows": cells,
+                    "covered": [],
+                    "has_more": False,
+                }
+            ]
+        }
 
     def steps(self, record: Hold, actor: Actor) -> dict[str, type[Step]]:
         return {"lift": handling.LiftHold} if record.is_in_force and "privacy" in actor.roles else {}

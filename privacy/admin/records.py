@@ -23,12 +23,12 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from privacy import audit, gate
-from privacy.admin import search
+from privacy.admin import covers, search
 from privacy.admin.covers import UNCHANGED, reason
 from privacy.admin.work import WorkAdmin, acting
 from privacy.datamap import sealed_in
 from privacy.gate import Actor, matrix
-from privacy.vault import RecordErased, Unreadable
+from privacy.vault import RecordErased, RecordRestricted, Unreadable
 
 
 class SealedChangeList(ChangeList):
@@ -64,6 +64,11 @@ class MaskingForm(forms.ModelForm):
             elif not gate.may(actor, record.vault_label, envelope, "write"):
                 field.disabled = True
                 field.help_text = "Your role may read this, not change it." if actor.roles else UNCHANGED
+            elif not gate.may(
+                actor, record.vault_label, envelope, "write", None, restriction := record.restriction(envelope)
+            ):
+                field.disabled = True
+                field.help_text = covers.locked(restriction, record.vault_label, envelope)
 
 
 class RecordAdmin(WorkAdmin):
@@ -180,6 +185,8 @@ class RecordAdmin(WorkAdmin):
             return super().change_view(request, object_id, form_url, context)
         except RecordErased:
             text = "This record was erased while you were writing; nothing was saved."
+        except RecordRestricted:
+            text = "This record was locked while you were writing; nothing was saved."
         except (gate.Refused, ValidationError) as error:
             text = " ".join(error.messages) if isinstance(error, ValidationError) else "Your role may not change this."
         messages.error(request, text)
@@ -190,8 +197,9 @@ class RecordAdmin(WorkAdmin):
         changed = [name for name in form.changed_data if not form.fields[name].disabled]
         if not changed:
             return
-        for envelope in filter(None, {sealed_in(self.opts.get_field(name)) for name in changed}):
-            gate.require(acting(), obj.vault_label, envelope, "write", obj.vault_owner())
+        # A plain column is written with the right to the record's first envelope, as the services see it.
+        first = next(iter(type(obj).envelopes()))
+        gate.require_record(acting(), obj, {sealed_in(self.opts.get_field(name)) or first for name in changed}, "write")
         self.write(obj, {name: form.cleaned_data[name] for name in changed}, actor=acting(), now=timezone.now())
 
     def write(self, record: Any, changes: dict[str, Any], *, actor: Actor, now: datetime) -> None:

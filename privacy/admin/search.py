@@ -1,6 +1,7 @@
 """Find records by what staff are told on the phone: an address, a number, a name or part of one.
 
-The indexes searched are those the model declares on its fields; no second list exists. Nothing is opened here.
+The indexes searched are those the model declares on its fields; no second list exists. Nothing is opened here. What is
+restricted is found by what is sealed in it only by those to whom it opens (design 10); by its number by everybody.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from uuid import UUID
 from django.db import models
 from django.db.models import Q
 
-from privacy.vault import Exact, Words
+from privacy import gate
+from privacy.vault import Exact, Words, keys
 
 # What a link leads to: a model whose own indexes are searched, or a function that returns the ids that a text finds.
 Through = type[models.Model] | Callable[[str], Iterable[Any]]
@@ -42,11 +44,33 @@ def find(
         begins = Q(**{f"{column}__startswith": text}) | Q(**{f"{column}__startswith": text.upper()})
         matches = model._default_manager.filter(begins)
         found.update(matches.values_list("pk", flat=True)[:CAP])
-    found.update(_by_indexes(model, text))
+    found.update(_shown(model, _by_indexes(model, text)))
     for link, other in through:
         owners = _by_indexes(other, text) if isinstance(other, type) else set(other(text))
+        owners = _shown(_led_to(model, link), owners)
         found.update(model._default_manager.filter(**{f"{link}__in": owners}).values_list("pk", flat=True)[:CAP])
     return sorted(found)[:CAP]
+
+
+def _led_to(model: Any, link: str) -> Any:
+    """Return the model at the end of a link such as "subject__users"."""
+    for part in link.split("__"):
+        model = model._meta.get_field(part).related_model
+    return model
+
+
+def _shown(model: Any, found: set[Any]) -> set[Any]:
+    """Return those of the records that may be shown to have been found: no restricted one that does not open."""
+    if not found:
+        return found
+    actor = gate.current()
+    indexed = {field.envelope for field in model._meta.private_fields if getattr(field, "blind", ())}
+    hidden = {
+        record
+        for (record, envelope), restriction in keys.restrictions(found).items()
+        if envelope in indexed and not gate.may(actor, model.vault_label, envelope, "read", None, restriction)
+    }
+    return found - hidden
 
 
 def _by_indexes(model: type[models.Model], text: str) -> set[UUID]:

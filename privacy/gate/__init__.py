@@ -10,7 +10,7 @@ Whatever goes wrong here ends in a mask or in a refused response, never in a val
 from privacy.gate.actor import ANONYMOUS, STAFF_ROLES, Actor
 from privacy.gate.context import AccessLogUnavailable, InsideTransaction, acting, current, streaming
 from privacy.gate.log import AccessEntry
-from privacy.gate.matrix import Refused, may, require
+from privacy.gate.matrix import Refused, may, require, require_record
 from privacy.gate.staff import staff_actor
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "current",
     "may",
     "require",
+    "require_record",
     "staff_actor",
     "streaming",
 ]

@@ -6,22 +6,34 @@ Without an actor, in a context that ended, or when the decision itself fails, no
 from __future__ import annotations
 
 from privacy.gate import context, matrix
+from privacy.vault import Restricted
 from privacy.vault.guard import Opening
+from privacy.vault.results import Unreadable
 
 
-def decide(opening: Opening) -> bool:
-    """Tell whether this envelope may be opened now, and note it for the access log if so (P40)."""
+def decide(opening: Opening) -> bool | Unreadable:
+    """Tell whether this envelope may be opened now, and note it for the access log if so (P40).
+
+    A restricted one opens, and is written, only for what keeps it; else its mask says for what, until when and to whom
+    (design 10). It is asked before a write only of those that have a restriction or a hold.
+    """
+    if opening.mode == "write" and not matrix.kept_for(opening.restriction):
+        return True  # a hold alone forbids no correction
     here = context.here()
     if here is None or here.closed:
         return False
     actor = here.actor
     if actor is None:
         return False
-    label, envelope, record, *_ = opening
+    label, envelope, record = opening.label, opening.envelope, opening.record_id
     owner = (opening.owner_kind, opening.owner_id)
     pair = (label, envelope)
-    anybody, own = matrix.allows(actor)
+    anybody, own = matrix.allows(actor, opening.mode)
     if pair not in anybody and not (pair in own and matrix.is_own(actor, envelope, owner)):
         return False
+    if opening.restriction and not matrix.opens_restricted(actor, pair, opening.restriction, opening.mode, owner):
+        return Restricted(matrix.restricted_sentence(opening.restriction, pair))
+    if opening.mode == "write":
+        return True
     here.note(owner, label, envelope, record)
     return True

@@ -4,6 +4,9 @@ Four tables: `staff` roles see every owner's envelopes, `own` roles only those o
 companies, `task` gives each system purpose what it needs (its role is "system:<purpose>"), `bound` the same for
 purposes that work for one subject and open nobody else's. Patterns are expanded against the sealed models that exist,
 once; a decision is then two look-ups in a set.
+
+A fifth table, `restricted`, says for what a restricted record still opens and is written (design 10): for each thing that
+keeps it, which roles do that work. A role needs its line in the other tables as well.
 """
 
 from __future__ import annotations
@@ -11,18 +14,20 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import Literal
+from types import MappingProxyType
+from typing import Any, Literal
 from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 
 from privacy import datamap
-from privacy.gate.actor import Actor
-from privacy.vault import SealedModel
+from privacy.gate.actor import STAFF_ROLES, Actor
+from privacy.vault import Restricted, SealedModel
 
 Pair = tuple[str, str]
 Owner = tuple[str, UUID | None]
@@ -52,13 +57,27 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Purpose:
+    """What keeps a restricted record: in words, until what happens (where it has no day), and whose work it is."""
+
+    kept_for: str
+    until: str
+    roles: frozenset[str]
+
+
+@dataclass(frozen=True)
 class Matrix:
-    """The compiled page: role -> what it may read and write; `own` roles are limited to the actor's own."""
+    """The compiled page: role -> what it may read and write; `own` roles are limited to the actor's own.
+
+    `purposes`: what keeps a restricted record; `always`: the roles to which it opens all the same.
+    """
 
     rules: tuple[Rule, ...]
     reads: Mapping[str, frozenset[Pair]]
     writes: Mapping[str, frozenset[Pair]]
     own: frozenset[str]
+    purposes: Mapping[str, Purpose]
+    always: frozenset[str]
 
     @property
     def roles(self) -> frozenset[str]:
@@ -66,14 +85,23 @@ class Matrix:
         return frozenset(self.reads)
 
 
-def parse(text: str) -> tuple[tuple[Rule, ...], frozenset[str]]:
-    """Read a matrix page; return its rules and the roles limited to their own. Raises ImproperlyConfigured."""
+Page = tuple[tuple[Rule, ...], frozenset[str], Mapping[str, Purpose], frozenset[str]]
+
+
+def parse(text: str) -> Page:
+    """Read a matrix page; return rules, roles limited to their own, purposes of restricted records, roles they always open to.
+
+    Raises ImproperlyConfigured.
+    """
     try:
         page = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ImproperlyConfigured(f"The access matrix is not valid TOML: {error}") from error
-    if unknown := set(page) - {"staff", "own", "task", "bound"}:
+    if unknown := set(page) - {"staff", "own", "task", "bound", "restricted"}:
         raise ImproperlyConfigured(f"The access matrix has tables nobody reads: {', '.join(sorted(unknown))}.")
+    restricted = dict(page.pop("restricted", {}))
+    always = frozenset(restricted.pop("always", ()))
+    purposes = {name: _purpose(name, line) for name, line in restricted.items()}
     rules: list[Rule] = []
     own: set[str] = set()
     for table, roles in page.items():
@@ -84,7 +112,16 @@ def parse(text: str) -> tuple[tuple[Rule, ...], frozenset[str]]:
             if not lines:
                 raise ImproperlyConfigured(f"The access matrix gives the role {role!r} nothing.")
             rules.extend(_rule(role, line) for line in lines)
-    return tuple(rules), frozenset(own)
+    return tuple(rules), frozenset(own), purposes, always
+
+
+def _purpose(name: str, line: Any) -> Purpose:
+    if not isinstance(line, dict) or set(line) - {"kept_for", "until", "roles"} or not line.get("kept_for"):
+        raise ImproperlyConfigured(f"The access matrix must say of {name!r} what it is kept_for, and the roles.")
+    roles = frozenset(line.get("roles", ()))
+    if not roles or roles - STAFF_ROLES:
+        raise ImproperlyConfigured(f"The access matrix opens {name!r} to no role, or to one that does not exist.")
+    return Purpose(kept_for=line["kept_for"], until=line.get("until", ""), roles=roles)
 
 
 def _rule(role: str, line: str) -> Rule:
@@ -104,7 +141,13 @@ def known_pairs() -> frozenset[Pair]:
     )
 
 
-def compiled(rules: Iterable[Rule], own: frozenset[str], pairs: Iterable[Pair]) -> Matrix:
+def compiled(
+    rules: Iterable[Rule],
+    own: frozenset[str],
+    pairs: Iterable[Pair],
+    purposes: Mapping[str, Purpose] = MappingProxyType({}),
+    always: frozenset[str] = frozenset(),
+) -> Matrix:
     """Expand the patterns of `rules` against `pairs`."""
     rules = tuple(rules)
     pairs = tuple(pairs)
@@ -121,14 +164,16 @@ def compiled(rules: Iterable[Rule], own: frozenset[str], pairs: Iterable[Pair]) 
         reads={role: frozenset(found) for role, found in reads.items()},
         writes={role: frozenset(found) for role, found in writes.items()},
         own=own,
+        purposes=purposes,
+        always=always,
     )
 
 
 @cache
 def matrix() -> Matrix:
     """Return the matrix of this installation, read and compiled once."""
-    rules, own = parse(Path(settings.ACCESS_MATRIX).read_text(encoding="utf-8"))
-    return compiled(rules, own, known_pairs())
+    rules, own, purposes, always = parse(Path(settings.ACCESS_MATRIX).read_text(encoding="utf-8"))
+    return compiled(rules, own, known_pairs(), purposes, always)
 
 
 @cache
@@ -166,22 +211,119 @@ def is_own(actor: Actor, envelope: str, owner: Owner) -> bool:
     return kind == "none" and actor.kind in {"task", "operator"}
 
 
-def may(actor: Actor | None, label: str, envelope: str, mode: Mode = "read", owner: Owner | None = None) -> bool:
-    """Whether `actor` may read or write this envelope; without `owner` the answer is for somebody else's (P28, P40)."""
+def may(
+    actor: Actor | None,
+    label: str,
+    envelope: str,
+    mode: Mode = "read",
+    owner: Owner | None = None,
+    restriction: str = "",
+) -> bool:
+    """Whether `actor` may read or write this envelope; without `owner` the answer is for somebody else's (P28, P40).
+
+    `restriction` is what the key store says of it (`SealedModel.restriction`).
+    """
     if actor is None:
         return False
     anybody, own = allows(actor, mode)
     pair = (label, envelope)
-    return pair in anybody or (owner is not None and pair in own and is_own(actor, envelope, owner))
+    if not (pair in anybody or (owner is not None and pair in own and is_own(actor, envelope, owner))):
+        return False
+    return opens_restricted(actor, pair, restriction, mode, owner)
 
 
-def require(actor: Actor | None, label: str, envelope: str, mode: Mode = "read", owner: Owner | None = None) -> None:
+def opens_restricted(actor: Actor, pair: Pair, restriction: str, mode: Mode, owner: Owner | None) -> bool:
+    """Whether `actor`, who has a right to `pair`, may use it although it is restricted (design 10).
+
+    That is: for the own person and the programs that always may, and for a role that does the work it is kept for.
+    """
+    found = kept_for(restriction)
+    if not found:
+        return True
+    page = matrix()
+    if owner is not None and is_own(actor, pair[1], owner) and (actor.roles | {SELF}) & page.always & page.own:
+        return True
+    purposes = (page.purposes.get(one.purpose) for one in found)
+    roles = page.always.union(*(one.roles for one in purposes if one is not None))
+    anybody, _ = rights(actor.roles & roles, False, mode)
+    return pair in anybody
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One thing that keeps a restricted envelope: a key of the table `restricted`, and its last day where it has one."""
+
+    purpose: str
+    until: date | None
+
+
+#: A mark among the codes that restricts nothing: a legal hold is in force, so that old values are kept.
+HELD = "held"
+
+
+@lru_cache(maxsize=4096)
+def kept_for(restriction: str) -> tuple[Kept, ...]:
+    """Return what alone a restricted envelope is kept for; () when it is not restricted."""
+    found = []
+    for code in restriction.split(";") if restriction else ():
+        purpose, _, until = code.partition(":")
+        if purpose != HELD:
+            found.append(Kept(purpose, date.fromisoformat(until) if until else None))
+    return tuple(found)
+
+
+def is_held(restriction: str) -> bool:
+    """Whether a legal hold forbids to destroy what the envelope says."""
+    return HELD in restriction.split(";")
+
+
+@lru_cache(maxsize=4096)
+def restricted_sentence(restriction: str, pair: Pair) -> str:
+    """Say for what a restricted envelope is kept, until when, and who opens it: "locked: kept for tax until …"."""
+    page = matrix()
+    parts: list[str] = []
+    roles: set[str] = set()
+    for one in kept_for(restriction):
+        purpose = page.purposes.get(one.purpose)
+        if purpose is None:
+            continue
+        until = f"{one.until:%-d %B %Y}" if one.until else purpose.until
+        parts.append(f"{purpose.kept_for} until {until}" if until else purpose.kept_for)
+        roles |= {role for role in purpose.roles if pair in page.reads.get(role, ())}
+    who = sorted(ROLE_NAMES.get(role, role) for role in roles)
+    opens = f"{_listed(who)} open{'s' if len(who) == 1 else ''} it" if who else "no role of staff opens it"
+    return f"{Restricted.begins}{_listed(list(dict.fromkeys(parts))) or 'a reason of its own'}; {opens}"
+
+
+ROLE_NAMES = {"privacy": "the privacy team"}
+
+
+def _listed(words: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
+def require(
+    actor: Actor | None,
+    label: str,
+    envelope: str,
+    mode: Mode = "read",
+    owner: Owner | None = None,
+    restriction: str = "",
+) -> None:
     """Raise Refused unless `actor` may read or write this envelope."""
-    if not may(actor, label, envelope, mode, owner):
+    if not may(actor, label, envelope, mode, owner, restriction):
         raise Refused(f"No right to {mode} {label}/{envelope}.")
+
+
+def require_record(actor: Actor | None, record: SealedModel, envelopes: Iterable[str], mode: Mode) -> None:
+    """Raise Refused unless `actor` may use these envelopes of a record, restricted or not; opens nothing."""
+    for envelope in envelopes:
+        restriction = "" if record._state.adding else record.restriction(envelope)
+        require(actor, record.vault_label, envelope, mode, record.vault_owner(), restriction)
 
 
 def forget() -> None:
     """Forget the compiled page (tests that change settings.ACCESS_MATRIX)."""
     matrix.cache_clear()
     rights.cache_clear()
+    restricted_sentence.cache_clear()

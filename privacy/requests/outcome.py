@@ -12,10 +12,10 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from privacy import datamap, vault
+from privacy import datamap, gate, vault
 from privacy.requests import assessment, export, hooks, identity, letters, plan, unjoined
 from privacy.requests.models import Decision, OneTimeLink, Request
-from privacy.retention import jurisdiction, rules
+from privacy.retention import jurisdiction, restriction, rules
 from privacy.retention.assess import assess
 from privacy.retention.verdict import Verdict
 
@@ -79,9 +79,10 @@ def keep_held(request: Request, held: Iterable[tuple[UUID, str]], *, now: dateti
         decision.action, decision.code, decision.until, decision.pinned = Decision.Action.KEEP, verdict.code, None, True
         decision.ground, decision.authority = verdict.ground, verdict.authority
         decision.save()
+    restriction.settle_request(request.pk, actor=gate.current(), now=now)
 
 
-def keep(request: Request, verdicts: Iterable[Verdict]) -> None:
+def keep(request: Request, verdicts: Iterable[Verdict], *, now: datetime) -> None:
     """Turn decisions to erase into decisions to keep, because something new is open since. The sweep ends them later."""
     for verdict in verdicts:
         request.decisions.filter(record_id=verdict.record_id, envelope=verdict.envelope, done_at=None).update(
@@ -92,6 +93,7 @@ def keep(request: Request, verdicts: Iterable[Verdict]) -> None:
             until=verdict.until,
             pinned=True,
         )
+    restriction.settle_request(request.pk, actor=gate.current(), now=now)
 
 
 def lines(request: Request) -> dict[str, list[dict[str, Any]]]:

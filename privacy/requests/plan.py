@@ -265,7 +265,7 @@ def _own_warnings(verdicts: Sequence[Verdict]) -> list[str]:
     """Return what the verdicts themselves give reason to say: held records, and what should have gone long ago."""
     held = sorted({one.title for one in verdicts if one.restricted})
     overdue = sorted({one.title for one in verdicts if one.overdue})
-    lines = [f"{title} is under a legal hold: it is locked away until the claim is settled." for title in held]
+    lines = [f"{title} is under a legal hold: it stays, locked, until the claim is settled." for title in held]
     lines += [f"{title} should have been removed before, and is removed now." for title in overdue]
     return lines
 

@@ -15,6 +15,7 @@ from privacy.gate.actor import Actor
 from privacy.gate.context import current
 from privacy.requests import assessment, erasure, export, history, hooks, identity, letters, outcome
 from privacy.requests.models import OPEN_STATES, Decision, Export, Letter, OneTimeLink, Request, State
+from privacy.retention import restriction
 from privacy.vault import blocks, ledger
 
 LOOK_AGAIN = timedelta(seconds=15)
@@ -103,6 +104,7 @@ def wait_for_access(request: Request, now: datetime) -> Result:
         request.save(update_fields=["requester_email"])  # type: ignore[misc]  # a sealed field is no column
     # From here it only goes forward: what was said about kept data is binding now.
     Decision.objects.filter(request=request, action=Decision.Action.KEEP).update(pinned=True)
+    restriction.settle_request(request.pk, actor=actor, now=now)
     return Done(State.EXECUTING)
 
 
@@ -147,7 +149,7 @@ def erase(request: Request, now: datetime) -> Result:
         return Done(State.EXECUTING)
     kept = assessment.kept_by_now(batch, today=assessment.today(now))
     if kept:
-        outcome.keep(request, kept)
+        outcome.keep(request, kept, now=now)
         return Again()
     done = erasure.erase_records(
         [assessment.verdict_of(one) for one in batch], request=request, actor=current(), now=now

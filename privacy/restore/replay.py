@@ -26,6 +26,7 @@ from privacy.gate.actor import Actor
 from privacy.requests import checkpoints, erasure
 from privacy.restore import effect, file, position
 from privacy.restore.models import LedgerCopy
+from privacy.retention import restriction
 from privacy.vault import envelope, keys, ledger
 from privacy.vault.models import DataKey, Tombstone
 from privacy.vault.sql import cursor
@@ -135,6 +136,8 @@ def replay(*, actor: Actor, now: datetime, dry_run: bool = False, new_file: bool
         return report
     for line, went in _lines_for_main():  # what the replay itself destroyed
         effect.apply(line, went, restored=restored, actor=actor, now=now)
+    # Restrictions stand in the key store, which may be older than the decisions and holds, or newer.
+    restriction.settle_all(actor=actor, now=now)
     if new_file:
         file.put_aside(now)
         filed = {}

@@ -26,13 +26,14 @@ IN_DOUBT = 366
 #: Which reason speaks when several end on the same day.
 _STRENGTH = {"KEEP_CONTRACT": 5, "KEEP_LAW": 4, "KEEP_LI": 3, "KEEP_CLAIMS": 2, "TOKEN": 1}
 _HOLD_AUTHORITY = {
-    "EU": "Art. 17(3)(e) GDPR: establishment, exercise or defence of claims; restricted as in Art. 18",
-    "UK": "Art. 17(3)(e) UK GDPR: establishment, exercise or defence of claims; restricted as in Art. 18",
+    "EU": "Art. 17(3)(e) GDPR: establishment, exercise or defence of claims",
+    "UK": "Art. 17(3)(e) UK GDPR: establishment, exercise or defence of claims",
     "US": "Our privacy policy: needed for legitimate business under Art. 6(1)(f) GDPR: claims",
 }
-_HOLD_SENTENCE = (
-    "It may be needed for a legal claim, and is locked away until that is settled. "
-    "What you asked for is then done by itself."
+_HOLD_SENTENCE = "It may be needed for a legal claim, and is locked until that is settled. What you asked for is then done by itself."
+_HELD_SENTENCE = (
+    "It may be needed for a legal claim: until that is settled it cannot be removed, and what is corrected in it stays "
+    "readable for our privacy team."
 )
 _BROKEN_AUTHORITY = {
     "EU": "Art. 5(1)(d) GDPR: what is not accurate is put right first",
@@ -74,7 +75,8 @@ def _judge(
 ) -> Verdict:
     reasons = [reason for reason in schedule.reasons(envelope) if reason.applies_to(facts)]
     if facts.record_id in holds:
-        return _held(facts, envelope)
+        # A hold restricts what nothing else keeps: after a request, or once every other reason has ended.
+        return _held(facts, envelope, restricted=asked or not any(one.holds_on(today, facts) for one in reasons))
     pinned = pins.get((facts.record_id, envelope))
     if pinned is not None and pinned < today:
         return _erased(facts, envelope, "ERASE", "a", overdue=_is_late(pinned, today))
@@ -130,7 +132,7 @@ def _kept(facts: Facts, envelope: str, keeping: set[Reason], today: date, pinned
     )
 
 
-def _held(facts: Facts, envelope: str) -> Verdict:
+def _held(facts: Facts, envelope: str, *, restricted: bool) -> Verdict:
     return Verdict(
         record_id=facts.record_id,
         label=facts.label,
@@ -142,8 +144,8 @@ def _held(facts: Facts, envelope: str) -> Verdict:
         ground="Art. 6(1)(f) GDPR",
         authority=_HOLD_AUTHORITY[jurisdiction.of(facts.country)],
         policy_reason=ARTICLE_6,
-        sentence=_HOLD_SENTENCE,
-        restricted=True,
+        sentence=_HOLD_SENTENCE if restricted else _HELD_SENTENCE,
+        restricted=restricted,
         subject_id=facts.subject_id,
     )
 

@@ -14,11 +14,15 @@ from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
+from django.utils import timezone
 
 from privacy import audit, datamap
 from privacy.datamap import Declaration
+from privacy.gate import matrix
 from privacy.gate.actor import Actor
-from privacy.retention.models import Hold
+from privacy.retention import restriction
+from privacy.retention.models import HeldValue, Hold
+from privacy.vault.guard import Ended
 
 
 class RecordNotFound(LookupError):
@@ -97,6 +101,7 @@ def place(label: str, record_id: UUID, *, reason: str, reference: str = "", acto
         if existing := Hold.objects.filter(**standing, lifted_at__isnull=True).first():
             return existing
         hold.save(force_insert=True)
+        restriction.settle(label, [record_id], actor=actor, now=now)
         audit.record("hold.placed", actor=actor, now=now, record=(label, record_id), reason=reason, reference=reference)
     return hold
 
@@ -124,7 +129,30 @@ def lift(label: str, record_id: UUID, *, reference: str | None = None, actor: Ac
                 reason=hold.reason,
                 reference=hold.reference,
             )
+        if not held([record_id]):
+            # What corrections replaced was kept for the hold alone; the vault destroys its keys after the commit.
+            HeldValue.objects.filter(label=label, record_id=record_id).delete()
+        restriction.settle(label, [record_id], actor=actor, now=now)
     return len(lifted)
+
+
+def keep(ended: Ended) -> None:
+    """Keep what a correction is about to replace, if a legal hold forbids to destroy it (connected to the vault)."""
+    if not matrix.is_held(ended.restriction) or not ended.values:
+        return
+    HeldValue.objects.create(
+        label=ended.label,
+        record_id=ended.record_id,
+        of_envelope=ended.envelope,
+        subject_id=ended.owner_id if ended.owner_kind == "subject" else None,
+        kept_at=timezone.now(),  # the edge: the vault, which calls this, knows no other clock
+        was=dict(ended.values),
+    )
+
+
+def values_of(hold: Hold) -> models.QuerySet[HeldValue]:
+    """Return what was corrected in the record while it is held, oldest first."""
+    return HeldValue.objects.filter(label=hold.label, record_id=hold.record_id).order_by("kept_at", "pk")
 
 
 def _by(actor: Actor | None) -> str:

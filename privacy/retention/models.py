@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import Any, ClassVar
 
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import F, Q
+
+from privacy import vault
 
 case_number = RegexValidator(
     r"\A[A-Za-z0-9][A-Za-z0-9 ./_-]{0,59}\Z", "A number of a case: letters, digits and . / _ - only."
@@ -15,7 +17,9 @@ case_number = RegexValidator(
 
 
 class Hold(models.Model):
-    """A legal hold on one record: it is kept and locked away, whatever the rules say, until the hold is lifted.
+    """A legal hold on one record: it is kept, and so is what is corrected in it, until the hold is lifted.
+
+    What nothing else keeps is restricted meanwhile; what is in use stays in use.
 
     `reference` is the number of the case outside (a docket, a ticket), never a name.
     """
@@ -59,6 +63,34 @@ class Hold(models.Model):
     def is_in_force(self) -> bool:
         """Whether it was not lifted yet."""
         return self.lifted_at is None
+
+
+class HeldValue(vault.SealedModel):
+    """What an envelope said before a correction, because a legal hold forbade to destroy it. Goes with the last hold.
+
+    Sealed under a key of its own: the one that the correction replaced is destroyed as always.
+    """
+
+    vault_label: ClassVar[str] = "privacy.held_value"
+
+    label = models.CharField(max_length=100)
+    record_id = models.UUIDField()
+    of_envelope = models.CharField(max_length=40)
+    subject = models.ForeignKey("privacy.Subject", models.SET_NULL, null=True, blank=True, related_name="held_values")
+    kept_at = models.DateTimeField()
+    was = vault.EncryptedJSONField(envelope="held_value", verbose_name="what it said")
+
+    class Meta(vault.SealedModel.Meta):
+        app_label = "privacy"
+        db_table = "privacy_held_value"
+        ordering = ["kept_at", "id"]
+        indexes = [models.Index(fields=["record_id"], name="held_value_of_record")]
+
+    def __str__(self) -> str:
+        return f"earlier value of {self.label}"
+
+    def vault_owner(self) -> tuple[str, uuid.UUID | None]:
+        return ("subject", self.subject_id) if self.subject_id else ("none", None)
 
 
 class EndNotice(models.Model):

@@ -31,7 +31,7 @@ from privacy.days import PastDateField
 from privacy.gate.actor import Actor
 from privacy.requests import clock, erasure, rest
 from privacy.requests.models import OPEN_STATES, Decision, Request
-from privacy.retention import holds, notices, rules
+from privacy.retention import holds, notices, restriction, rules
 from privacy.retention.arming import (
     AlreadyRunning,
     ClockJumped,
@@ -121,6 +121,8 @@ def sweep(*, on: date | None = None, dry_run: bool, actor: Actor | None) -> Swee
         mark(now)
         report = SweepReport(on=day, is_dry_run=False)
         _Run(report, schedule, actor=actor, now=now).go()
+        # What has come under another reason, or under a hold alone, opens to others from now on.
+        restriction.settle_all(actor=actor, now=now)
         SweepState.objects.filter(pk=SweepState.ONLY).update(last_report=report.as_dict())
         audit.record("retention.swept", actor=actor, now=now, reason=_counts(report))
     return report

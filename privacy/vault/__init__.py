@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from privacy.vault.results import Masked as Masked
     from privacy.vault.results import MaskNotAValue as MaskNotAValue
     from privacy.vault.results import RecordErased as RecordErased
+    from privacy.vault.results import RecordRestricted as RecordRestricted
+    from privacy.vault.results import Restricted as Restricted
     from privacy.vault.results import Unreadable as Unreadable
     from privacy.vault.results import UnsealedPlaintext as UnsealedPlaintext
     from privacy.vault.results import ValueTaken as ValueTaken
@@ -65,6 +67,8 @@ _NAMES = {
         "MaskNotAValue",
         "Masked",
         "RecordErased",
+        "RecordRestricted",
+        "Restricted",
         "Unreadable",
         "UnsealedPlaintext",
         "ValueTaken",

@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db import connections, transaction
 from django.utils import timezone
 
-from privacy.vault import keys
+from privacy.vault import keys, saving
 
 if TYPE_CHECKING:
     from privacy.vault.sealed import SealedModel
@@ -23,6 +23,7 @@ log = logging.getLogger("privacy.vault")
 
 def note(instance: SealedModel, using: str) -> None:
     """Remember a deleted record until its transaction has committed."""
+    saving.keep_deleted(instance)
     connection = connections[using]
     waiting: list[tuple[type[SealedModel], UUID]] = connection.__dict__.setdefault("vault_deleted", [])
     model = cast("type[SealedModel]", instance._meta.concrete_model)

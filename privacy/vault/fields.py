@@ -23,7 +23,7 @@ from privacy.vault import forms
 from privacy.vault.columns import SealedColumn
 from privacy.vault.index import Blind
 from privacy.vault.plan import Plan, plans
-from privacy.vault.results import MASK_TEXTS, MaskNotAValue, Unreadable
+from privacy.vault.results import MaskNotAValue, Unreadable, is_mask
 
 if TYPE_CHECKING:
     from privacy.vault.sealed import SealedModel
@@ -129,7 +129,7 @@ class EncryptedField(models.Field):
         if value is None:
             return None
         text = str(value)
-        if text in MASK_TEXTS:
+        if is_mask(text):
             raise MaskNotAValue(f"{self.name}: a mask is not a value.")
         return text
 
@@ -146,7 +146,7 @@ class EncryptedField(models.Field):
     def clean(self, value: Any, model_instance: models.Model | None) -> Any:
         if isinstance(value, Unreadable):
             return value  # nothing to check, and nothing that will be written
-        if isinstance(value, str) and value in MASK_TEXTS:
+        if isinstance(value, str) and is_mask(value):
             raise ValidationError("This is a mask, not a value.", code="mask")
         return super().clean(value, model_instance)
 

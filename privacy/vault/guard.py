@@ -5,22 +5,29 @@ Until a guard is set nothing opens.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
+
+from privacy.vault.results import MASKED, Unreadable
 
 
 class Opening(NamedTuple):
-    """One envelope that somebody is about to open."""
+    """One envelope that somebody is about to open, or, when it is restricted, to write.
+
+    `restriction` is what the key store says of it, "" when it is not restricted: codes, read by the gate alone.
+    """
 
     label: str
     envelope: str
     record_id: UUID
     owner_kind: str
     owner_id: UUID | None
+    restriction: str = ""
+    mode: Literal["read", "write"] = "read"
 
 
-Guard = Callable[[Opening], bool]
+Guard = Callable[[Opening], bool | Unreadable]
 
 
 def closed(opening: Opening) -> bool:
@@ -38,6 +45,38 @@ def set_guard(guard: Guard | None) -> Guard:
     return before
 
 
-def ask(opening: Opening) -> bool:
-    """Tell whether the guard lets this one open; it has then recorded it."""
-    return _guard(opening)
+class Ended(NamedTuple):
+    """What an envelope held before a correction or a deletion: field names and packed values."""
+
+    label: str
+    envelope: str
+    record_id: UUID
+    owner_kind: str
+    owner_id: UUID | None
+    restriction: str
+    values: Mapping[str, Any]
+
+
+Keeper = Callable[[Ended], None]
+_keeper: Keeper | None = None
+
+
+def set_keeper(keeper: Keeper | None) -> Keeper | None:
+    """Connect what keeps old values for a legal hold; return what was connected before."""
+    global _keeper
+    before, _keeper = _keeper, keeper
+    return before
+
+
+def keep(ended: Ended) -> None:
+    """Show the keeper what is about to be destroyed, in the transaction that does it."""
+    if _keeper is not None:
+        _keeper(ended)
+
+
+def ask(opening: Opening) -> Unreadable | None:
+    """Return None when the guard lets this one open, and has recorded it; else what stands in place of the values."""
+    answer = _guard(opening)
+    if answer is True:
+        return None
+    return answer if isinstance(answer, Unreadable) else MASKED

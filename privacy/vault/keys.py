@@ -40,6 +40,9 @@ __all__ = [
     "load",
     "make",
     "reowner",
+    "restrict",
+    "restricted",
+    "restrictions",
 ]
 
 
@@ -190,6 +193,53 @@ def destroyed(pairs: Sequence[Pair]) -> set[Pair]:
             [array(record for record, _ in pairs), array(envelope for _, envelope in pairs)],
         )
         return {(record, envelope) for record, envelope in cur.fetchall()}
+
+
+def restrict(states: Mapping[Pair, str]) -> list[Pair]:
+    """Set the restriction of the live keys of these pairs, "" to lift it; return the pairs that changed (design 10).
+
+    Committed at once: a restriction that a rolled back transaction set stands until it is looked at again, never the
+    other way round.
+    """
+    listed = sorted(states)
+    changed: list[Pair] = []
+    for start in range(0, len(listed), CHUNK):
+        pairs = listed[start : start + CHUNK]
+        arrays = [array(record for record, _ in pairs), array(envelope for _, envelope in pairs)]
+        with transaction.atomic(using=KEYSTORE, durable=True), cursor() as cur:
+            lock(cur, *arrays)
+            cur.execute(
+                """UPDATE vault_datakey d SET restriction = coalesce(n.restriction, '')
+                   FROM unnest(%s::uuid[], %s::text[], %s::text[]) AS n(record, envelope, restriction)
+                   WHERE d.record = n.record AND d.envelope = n.envelope AND d.destroyed_at IS NULL
+                     AND d.restriction <> coalesce(n.restriction, '') RETURNING d.record, d.envelope""",
+                [*arrays, array(states[pair] or None for pair in pairs)],
+            )
+            changed += {(record, envelope) for record, envelope in cur.fetchall()}
+    return changed
+
+
+def restrictions(records: Iterable[UUID]) -> dict[Pair, str]:
+    """Return the restricted pairs of these records with their codes; one query."""
+    with cursor() as cur:
+        cur.execute(
+            """SELECT record, envelope, restriction FROM vault_datakey
+               WHERE record = ANY(%s::uuid[]) AND restriction <> '' AND destroyed_at IS NULL""",
+            [array(records)],
+        )
+        return {(record, envelope): code for record, envelope, code in cur.fetchall()}
+
+
+def restricted(*, after: UUID | None = None, most: int = CHUNK) -> list[tuple[UUID, str]]:
+    """Return (record, label) of restricted records in the order of their ids, at most so many, after that one."""
+    with cursor() as cur:
+        cur.execute(
+            """SELECT DISTINCT record, label FROM vault_datakey
+               WHERE restriction <> '' AND destroyed_at IS NULL AND record > %s ORDER BY record LIMIT %s""",
+            [str(after or UUID(int=0)), most],
+        )
+        rows: list[tuple[UUID, str]] = cur.fetchall()
+    return rows
 
 
 def reowner(old: Owner, new: Owner) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hmac import compare_digest
 from uuid import UUID
 
@@ -35,13 +35,16 @@ NO_ID = bytes(16)
 class OpenKey:
     """A data key in use. Plain slots: thousands of these are made for one page of an export."""
 
-    __slots__ = ("_data_key", "number", "owner_id", "owner_kind")
+    __slots__ = ("_data_key", "number", "owner_id", "owner_kind", "restriction")
 
-    def __init__(self, number: int, data_key: bytes, owner_kind: str, owner_id: UUID | None) -> None:
+    def __init__(
+        self, number: int, data_key: bytes, owner_kind: str, owner_id: UUID | None, restriction: str = ""
+    ) -> None:
         self.number = number
         self._data_key = data_key
         self.owner_kind = owner_kind
         self.owner_id = owner_id
+        self.restriction = restriction
 
     @property
     def cipher(self) -> AESGCM:
@@ -61,6 +64,7 @@ class Wanted:
         "owner",
         "record",
         "replaces",
+        "restriction",
         "wrapped",
     )
 
@@ -81,6 +85,7 @@ class Wanted:
         self.replaces = replaces
         self.entries = entries
         self.wrapped = self.commitment = b""
+        self.restriction = ""  # of the key that this one replaces
         self.key: OpenKey
 
     @property
@@ -112,16 +117,16 @@ def commitment(data_key: bytes) -> bytes:
 
 
 _INSERT = """
-INSERT INTO vault_datakey (id, record, envelope, label, owner_kind, owner_id, wrapped, kek, commitment)
-SELECT t.id, t.record, t.envelope, t.label, t.kind, t.owner,
+INSERT INTO vault_datakey (id, record, envelope, label, owner_kind, owner_id, restriction, wrapped, kek, commitment)
+SELECT t.id, t.record, t.envelope, t.label, t.kind, t.owner, coalesce(t.restriction, ''),
        substring(%s::bytea from (t.n::int - 1) * 60 + 1 for 60), %s,
        substring(%s::bytea from (t.n::int - 1) * 16 + 1 for 16)
-FROM unnest(%s::bigint[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::uuid[])
-     WITH ORDINALITY AS t(id, record, envelope, label, kind, owner, n)
+FROM unnest(%s::bigint[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::uuid[], %s::text[])
+     WITH ORDINALITY AS t(id, record, envelope, label, kind, owner, restriction, n)
 ON CONFLICT DO NOTHING RETURNING id
 """
 _LOCK = """
-SELECT d.id FROM vault_datakey d JOIN unnest(%s::uuid[], %s::text[]) AS n(record, envelope) USING (record, envelope)
+SELECT d.id, d.record, d.envelope, d.restriction FROM vault_datakey d JOIN unnest(%s::uuid[], %s::text[]) AS n(record, envelope) USING (record, envelope)
 WHERE d.destroyed_at IS NULL ORDER BY d.id FOR UPDATE OF d
 """
 _SUPERSEDE = """
@@ -131,23 +136,29 @@ WHERE d.record = n.record AND d.envelope = n.envelope AND d.destroyed_at IS NULL
 """
 
 
-def make(wanted: Sequence[Wanted]) -> None:
+def make(wanted: Sequence[Wanted], check: Callable[[Wanted], None] | None = None) -> None:
     """Commit a key and its tokens for each of `wanted`, before any data names them.
 
-    A key left over by a crash before the data was written is used again. Raises RecordErased when a pair
-    was destroyed, ValueTaken when another record holds a unique value; then none of them was made.
+    A key left over by a crash before the data was written is used again. A key that replaces one takes its restriction
+    over; `check` may refuse such a write by raising. Raises RecordErased when a pair was destroyed, ValueTaken when
+    another record holds a unique value; then none of them was made.
     """
     for start in range(0, len(wanted), CHUNK):
-        _make(wanted[start : start + CHUNK])
+        _make(wanted[start : start + CHUNK], check)
 
 
-def _make(wanted: Sequence[Wanted]) -> None:
+def _make(wanted: Sequence[Wanted], check: Callable[[Wanted], None] | None) -> None:
     kek = _draw(wanted)
     with transaction.atomic(using=KEYSTORE, durable=True), cursor() as cur:
         replacing = [w for w in wanted if w.replaces]
         if replacing:
             numbers, records, envelopes = _pairs(replacing)
-            lock(cur, records, envelopes)
+            restricted = {(record, name): code for _, record, name, code in lock_rows(cur, records, envelopes) if code}
+            for one in replacing if restricted else ():
+                # Read under the lock: a restriction set a moment ago counts for this write too.
+                one.restriction = restricted.get(one.pair, "")
+                if one.restriction and check is not None:
+                    check(one)
             cur.execute(_SUPERSEDE, [numbers, records, envelopes])
         cur.execute(
             _INSERT,
@@ -159,18 +170,27 @@ def _make(wanted: Sequence[Wanted]) -> None:
                 array([w.label for w in wanted]),
                 array([w.owner[0] for w in wanted]),
                 array([w.owner[1].hex if w.owner[1] else None for w in wanted]),
+                array([w.restriction or None for w in wanted]),
             ],
         )
         if cur.rowcount != len(wanted):
             inserted = {row[0] for row in cur.fetchall()}
             _adopt(cur, [w for w in wanted if w.number not in inserted])
         tokens.place(cur, wanted)
+    for one in wanted:
+        one.key.restriction = one.restriction or one.key.restriction
 
 
 def lock(cur: CursorWrapper, records: str, envelopes: str) -> list[int]:
     """Lock the live keys of pairs, in one order for everybody (no deadlock), and return their ids."""
+    return [row[0] for row in lock_rows(cur, records, envelopes)]
+
+
+def lock_rows(cur: CursorWrapper, records: str, envelopes: str) -> list[tuple[int, UUID, str, str]]:
+    """Lock the live keys of pairs as `lock` does; return (id, record, envelope, restriction) of each."""
     cur.execute(_LOCK, [records, envelopes])
-    return [row[0] for row in cur.fetchall()]
+    rows: list[tuple[int, UUID, str, str]] = cur.fetchall()
+    return rows
 
 
 def _pairs(wanted: Sequence[Wanted]) -> list[str]:
@@ -225,7 +245,7 @@ def _adopt(cur: CursorWrapper, lost: Sequence[Wanted]) -> None:
 
 
 _LOAD = """
-SELECT id, kek, owner_kind, encode(coalesce(uuid_send(owner_id), %s) || wrapped || commitment, 'hex')
+SELECT id, kek, owner_kind, restriction, encode(coalesce(uuid_send(owner_id), %s) || wrapped || commitment, 'hex')
 FROM vault_datakey WHERE id = ANY(%s::bigint[])
 """
 
@@ -249,7 +269,7 @@ def load(asked: Sequence[tuple[int, UUID, str]]) -> dict[int, OpenKey | Unreadab
         row = rows.get(number)
         if row is None:
             continue
-        _, kek, kind, text = row
+        _, kek, kind, restriction, text = row
         if text is None:
             found[number] = ERASED
             continue
@@ -267,7 +287,7 @@ def load(asked: Sequence[tuple[int, UUID, str]]) -> dict[int, OpenKey | Unreadab
             continue
         if compare_digest(committed(data_key), secret[76:]):
             owner_id = from_int(to_int(owner, "big")) if owner != NO_ID else None
-            found[number] = OpenKey(number, data_key, kind, owner_id)
+            found[number] = OpenKey(number, data_key, kind, owner_id, restriction)
         else:
             found[number] = FOREIGN
     return found

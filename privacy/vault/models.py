@@ -30,6 +30,8 @@ class DataKey(models.Model):
     kek = models.IntegerField()
     commitment = models.BinaryField()
     superseded_by = models.BigIntegerField(null=True)
+    # For what a restricted envelope still opens, in codes that the gate reads ("order:2033-12-31;hold"); "" for any other.
+    restriction = models.CharField(max_length=400, db_default="", default="")
     doubted_at = models.DateTimeField(null=True)  # the collector's first look
     created_at = models.DateTimeField(db_default=Now())
     destroyed_at = models.DateTimeField(null=True)
@@ -54,6 +56,11 @@ class DataKey(models.Model):
             ),
             models.Index(fields=["destroyed_at"], condition=Q(destroyed_at__isnull=False), name="vault_key_destroyed"),
             models.Index(fields=["owner_id"], condition=Q(owner_id__isnull=False), name="vault_key_owner"),
+            models.Index(
+                fields=["record"],
+                name="vault_key_restricted",
+                condition=~Q(restriction="") & Q(destroyed_at=None),
+            ),
             models.Index(
                 fields=["destroyed_in"], condition=Q(destroyed_in__isnull=False), name="vault_key_destroyed_in"
             ),

@@ -30,6 +30,7 @@ datamap.register(
             "commitment": "a hash of a random key",
             "superseded_by": NUMBER,
             "doubted_at": TIME,
+            "restriction": "codes: for what a restricted record still opens, and until when",
             "created_at": TIME,
             "destroyed_at": TIME,
             "destroyed_in": "a count",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from privacy.vault import envelope as sealed_form
 from privacy.vault.index import Blind
-from privacy.vault.results import MASK_TEXTS, MASKED, Unreadable
+from privacy.vault.results import MASKED, Unreadable, is_mask
 
 if TYPE_CHECKING:
     from privacy.vault.fields import EncryptedField
@@ -60,7 +60,7 @@ class Plan:
         payload: dict[str, Any] = {}
         for label, field in self.labels.items():
             value = data.get(field.attname, MASKED)
-            if value.__class__ is not str or not field.unpacks_as_is or value in MASK_TEXTS:
+            if value.__class__ is not str or not field.unpacks_as_is or is_mask(value):
                 if isinstance(value, Unreadable):
                     continue
                 value = field.pack(value)

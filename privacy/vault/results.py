@@ -51,8 +51,25 @@ class Masked(Unreadable):
     text = "••••"
 
 
+class Restricted(Masked):
+    """The record is restricted: it opens only for what keeps it. The text says for what, until when and for whom."""
+
+    begins: ClassVar[str] = "locked: kept for "
+
+    def __new__(cls, text: str = "") -> Restricted:
+        return str.__new__(cls, text)
+
+    def __reduce__(self) -> tuple[type[Unreadable], tuple[()]]:
+        return type(self), (str(self),)  # type: ignore[return-value]
+
+
 ERASED, KEY_UNAVAILABLE, FOREIGN, MASKED = Erased(), KeyUnavailable(), Foreign(), Masked()
 MASK_TEXTS = frozenset({Erased.text, KeyUnavailable.text, Masked.text})
+
+
+def is_mask(text: str) -> bool:
+    """Whether a text that came back from a form is one of ours that stands for a value."""
+    return text in MASK_TEXTS or text.startswith(Restricted.begins)
 
 
 class VaultError(Exception):
@@ -61,6 +78,10 @@ class VaultError(Exception):
 
 class RecordErased(VaultError):
     """The envelope's key was destroyed: it never takes data again."""
+
+
+class RecordRestricted(VaultError):
+    """The record is restricted, and whoever writes is not who does what keeps it; nothing was written."""
 
 
 class KeyMissing(VaultError):

@@ -16,7 +16,7 @@ from uuid import UUID
 from cryptography.exceptions import InvalidTag
 from django.db import DatabaseError, transaction
 
-from privacy.vault import index, keys
+from privacy.vault import guard, index, keys
 from privacy.vault import unit as units
 from privacy.vault.envelope import key_id, pack, seal, unpack, unseal
 from privacy.vault.plan import Plan, plans
@@ -27,6 +27,7 @@ from privacy.vault.results import (
     ForeignEnvelope,
     KeyMissing,
     RecordErased,
+    RecordRestricted,
     Unreadable,
     ValueTaken,
 )
@@ -53,16 +54,24 @@ class Snap:
 class Draft:
     """One envelope of one object on its way into the database."""
 
-    __slots__ = ("changed", "obj", "payload", "plan", "replaces")
+    __slots__ = ("base", "changed", "obj", "payload", "plan", "replaces")
 
     def __init__(
-        self, obj: SealedModel, plan: Plan, payload: Payload, changed: Collection[str], *, replaces: bool
+        self,
+        obj: SealedModel,
+        plan: Plan,
+        payload: Payload,
+        changed: Collection[str],
+        *,
+        replaces: bool,
+        base: Payload | None = None,
     ) -> None:
         self.obj = obj
         self.plan = plan
         self.payload = payload
         self.changed = changed
         self.replaces = replaces
+        self.base = base  # what stands there now, where it is another
 
 
 def changes(obj: SealedModel, plan: Plan, names: frozenset[str] | None = None) -> Payload:
@@ -165,7 +174,7 @@ def fresh(objs: Sequence[SealedModel]) -> list[Draft]:
         changed = changes(obj, plan)
         payload = lay(plan, base, changed)
         if payload != base:
-            drafts.append(Draft(obj, plan, payload, payload, replaces=True))
+            drafts.append(Draft(obj, plan, payload, payload, replaces=True, base=base))
     return drafts
 
 
@@ -219,7 +228,7 @@ def merged(objs: Sequence[SealedModel], names: frozenset[str] | None, using: str
         if payload == base:
             obj._took(plan, Snap(base, obj.pk, now))
         else:
-            drafts.append(Draft(obj, plan, payload, changed, replaces=now is not None))
+            drafts.append(Draft(obj, plan, payload, changed, replaces=now is not None, base=base))
     return drafts, lost
 
 
@@ -227,7 +236,7 @@ def write(drafts: Sequence[Draft], using: str) -> None:
     """Commit keys and tokens for the drafts, then put the sealed bytes into their objects.
 
     The keys that the new ones replace are destroyed when the transaction on `using` has committed.
-    Raises RecordErased or ValueTaken; then nothing was made.
+    Raises RecordErased, RecordRestricted or ValueTaken; then nothing was made.
     """
     if not drafts:
         return
@@ -243,11 +252,14 @@ def write(drafts: Sequence[Draft], using: str) -> None:
         for draft in drafts
     ]
     try:
-        keys.make(wanted)
+        keys.make(wanted, _check)
     except ValueTaken:
         raise
     except DatabaseError as error:
         raise KeyMissing("The key store cannot be reached; nothing was written.") from error
+    for draft, want in zip(drafts, wanted, strict=True):
+        if want.restriction and draft.base:
+            guard.keep(_ended(draft.plan, want.record, want.owner, want.restriction, draft.base))
     unit = units.current()
     snaps = []
     for draft, want in zip(drafts, wanted, strict=True):
@@ -260,6 +272,36 @@ def write(drafts: Sequence[Draft], using: str) -> None:
             unit.keys[key.number] = key
             unit.remember(obj)
     transaction.on_commit(lambda: _committed(snaps, wanted), using=using, robust=True)
+
+
+def _ended(plan: Plan, record: UUID, owner: keys.Owner, restriction: str, payload: Payload) -> guard.Ended:
+    values = {plan.labels[label].name: value for label, value in payload.items() if label in plan.labels}
+    return guard.Ended(plan.label, plan.envelope, record, *owner, restriction, values)
+
+
+def keep_deleted(obj: SealedModel) -> None:
+    """Show the keeper what a deleted row held, as long as it can be opened, in the transaction that deletes it."""
+    holding = [plan for plan in plans(type(obj)).values() if obj.__dict__.get(plan.column) is not None]
+    codes = keys.restrictions([obj.pk]) if holding else {}
+    for plan in holding:
+        if code := codes.get((obj.pk, plan.envelope)):
+            payload = opened([(plan, obj.pk, bytes(obj.__dict__[plan.column]))])[0]
+            guard.keep(_ended(plan, obj.pk, obj.vault_owner(), code, payload))
+
+
+def _check(wanted: keys.Wanted) -> None:
+    """Ask the guard before a restricted envelope is written. Raises RecordRestricted.
+
+    Code that shows nobody anything (`internal`) is not asked, as when it opens one.
+    """
+    unit = units.current()
+    if unit is not None and unit.free:
+        return
+    opening = guard.Opening(
+        wanted.label, wanted.envelope, wanted.record, *wanted.owner, wanted.restriction, mode="write"
+    )
+    if guard.ask(opening) is not None:
+        raise RecordRestricted(f"{wanted.label}/{wanted.envelope}: this record is restricted; nothing was written.")
 
 
 def _committed(snaps: list[Snap], wanted: list[keys.Wanted]) -> None:

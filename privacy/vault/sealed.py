@@ -23,7 +23,7 @@ from privacy.vault.envelope import key_id, unpack, unseal
 from privacy.vault.fields import EncryptedField
 from privacy.vault.guard import Opening, ask
 from privacy.vault.ids import uuid7
-from privacy.vault.keys import NOBODY, OpenKey
+from privacy.vault.keys import NOBODY, OpenKey, load
 from privacy.vault.plan import Plan, plans
 from privacy.vault.queryset import Batch, SealedQuerySet, columns
 from privacy.vault.results import FOREIGN, MASKED, KeyMissing, Unreadable, UnsealedPlaintext
@@ -90,6 +90,20 @@ class SealedModel(models.Model):
         data.update(zip(names, values, strict=True))
         return made
 
+    def restriction(self, envelope: str) -> str:
+        """Return the restriction of an envelope as the key store has it, "" for none; opens nothing.
+
+        In a unit of work the keys of the whole result set come with it, as when it is opened.
+        """
+        plan = plans(type(self))[envelope]
+        sealed = getattr(self, plan.column)
+        if sealed is None:
+            return ""
+        asked = (key_id(sealed), self.pk, envelope)
+        unit, batch = units.current(), self.__dict__.get("_vault_batch")
+        key = unit.key(asked, batch.asked(plan) if batch else []) if unit else load([asked]).get(asked[0])
+        return key.restriction if isinstance(key, OpenKey) else ""
+
     def _read_sealed(self, field: EncryptedField, plan: Plan) -> Any:
         data = self.__dict__
         sealed = data.get(plan.column, _ABSENT)
@@ -125,8 +139,16 @@ class SealedModel(models.Model):
         found: dict[str, Any] | Unreadable
         if not isinstance(key, OpenKey):
             found = key
-        elif not unit.free and not ask(Opening(plan.label, plan.envelope, record, key.owner_kind, key.owner_id)):
-            found = MASKED
+        elif (
+            not unit.free
+            and (
+                refused := ask(
+                    Opening(plan.label, plan.envelope, record, key.owner_kind, key.owner_id, key.restriction)
+                )
+            )
+            is not None
+        ):
+            found = refused
         else:
             try:
                 found = unpack(unseal(key.cipher, bytes(sealed), plan.bound, record))
@@ -198,7 +220,7 @@ class SealedModel(models.Model):
         using: str | None = None,
         update_fields: Iterable[str] | None = None,
     ) -> None:
-        """Seal what changed and save. Raises RecordErased, KeyMissing, ForeignEnvelope, CopyRefused, ValueTaken."""
+        """Seal what changed and save. Raises RecordErased, RecordRestricted, KeyMissing, ForeignEnvelope, CopyRefused, ValueTaken."""
         alias = using or router.db_for_write(type(self), instance=self)
         # inside somebody's transaction no block of our own: a refused save must not condemn it
         inside = connections[alias].in_atomic_block

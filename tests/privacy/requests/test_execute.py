@@ -82,7 +82,7 @@ def test_what_must_stay_stays_with_its_customer_number_and_goes_with_the_last_re
     assert not User.objects.exists(), "the login goes at once"
     pinned = Decision.objects.get(record_id=kept_order.pk, envelope="order")
     assert (pinned.pinned, pinned.done_at, pinned.until) == (True, None, date(2031, 12, 31))
-    with system("demo"):
+    with system("sweep"):
         assert order.invoice_name == "Alice Whitfield"
         assert isinstance(order.ship_street, vault.Unreadable) or order.ship_street == ""
 

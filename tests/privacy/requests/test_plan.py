@@ -76,7 +76,7 @@ def test_warnings_tell_of_holds_and_of_what_is_overdue_and_come_once() -> None:
     )
     assert found.warnings == (
         "Your instrument is here.",
-        "Order A-2 is under a legal hold: it is locked away until the claim is settled.",
+        "Order A-2 is under a legal hold: it stays, locked, until the claim is settled.",
         "Order A-3 should have been removed before, and is removed now.",
     )
     assert "1 record stays until a legal claim is settled; then it goes by itself." in found.summary()

@@ -1,0 +1,219 @@
+"""What is restricted, and for what it still opens: worked out from decisions and holds, kept beside the key (design 10).
+
+What must never happen: a record that is said to be locked and opens as before, or one that stays locked when nothing
+locks it. So there is one place that knows the answer, `settle`, and who changes something calls it: a decision to keep, a
+hold placed or lifted, the sweep each night. It can always be worked out anew (`settle_all`), which undoes a mistake. The
+gate reads it with the key, so that it counts at the moment of decryption and costs no query.
+
+A restriction is a few codes (`gate.matrix.kept_for`): what keeps the envelope and until when. They are set at once and taken
+away after the commit, so that a crash in between leaves an envelope restricted and not open.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from itertools import islice
+from typing import Any
+from uuid import UUID
+
+from django.db import models, transaction
+
+from privacy import audit, datamap
+from privacy.datamap import Declaration
+from privacy.gate import matrix
+from privacy.gate.actor import Actor
+from privacy.requests import clock
+from privacy.requests.models import Decision
+from privacy.retention import rules
+from privacy.retention.facts import Facts
+from privacy.retention.gather import gather
+from privacy.retention.models import Hold
+from privacy.retention.rules import Schedule
+from privacy.vault import SealedModel, keys
+
+BATCH = 500
+HOLD, ENDING = "hold", "ending"
+
+Pair = tuple[UUID, str]
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What restricts these records now: pinned decisions with their day, and legal holds."""
+
+    pinned: Mapping[Pair, date | None]
+    held: Collection[UUID]
+
+
+def codes(facts: Facts, envelope: str, sources: Sources, schedule: Schedule, today: date) -> str:
+    """Return the restriction of one envelope, "" when it is not restricted. Pure.
+
+    After an erasure: whatever stands against the request. Under a hold: the hold alone, once nothing else keeps it; a hold on
+    a record that is in use restricts nothing and is only marked, so that old values are kept.
+    """
+    pair = (facts.record_id, envelope)
+    lasting = [one for one in schedule.reasons(envelope) if one.applies_to(facts) and one.holds_on(today, facts)]
+    is_held = facts.record_id in sources.held
+    found: set[str] = set()
+    if pair in sources.pinned:
+        last = sources.pinned[pair]
+        for reason in lasting:
+            if reason.on_request != "KEEP" or (last is not None and last < today):
+                continue
+            if reason.is_open_ended:
+                found |= reason.when & facts.flags
+                continue
+            ends = [day for day in (reason.ends_on(facts, today), last) if day is not None]
+            found.add(f"{envelope}:{min(ends).isoformat()}" if ends else envelope)
+        if is_held:
+            found.add(HOLD)
+        found = _longest(found) or {ENDING}
+    elif is_held and not lasting:
+        found.add(HOLD)
+    if is_held:
+        found.add(matrix.HELD)
+    return ";".join(sorted(found))
+
+
+def _longest(found: set[str]) -> set[str]:
+    """Return the codes with one day for each purpose: the last."""
+    days: dict[str, str] = {}
+    for code in found:
+        purpose, _, day = code.partition(":")
+        days[purpose] = max(days.get(purpose, ""), day)
+    return {f"{purpose}:{day}" if day else purpose for purpose, day in days.items()}
+
+
+def settle(label: str, records: Iterable[UUID], *, actor: Actor | None, now: datetime) -> int:
+    """Work out anew what of these records of one kind is restricted, and write it down; return how many envelopes changed.
+
+    One audit event for each record that changed. Records that are gone are left alone.
+    """
+    try:
+        declaration = datamap.for_label(label)
+    except KeyError:
+        return 0
+    if declaration.facts is None or not issubclass(declaration.model, SealedModel):
+        return 0
+    schedule, today = rules.load(), clock.company_day(now)
+    return sum(_settle(declaration, chunk, schedule, today, actor, now) for chunk in _batches(dict.fromkeys(records)))
+
+
+def _settle(
+    declaration: Declaration,
+    ids: Collection[UUID],
+    schedule: Schedule,
+    today: date,
+    actor: Actor | None,
+    now: datetime,
+) -> int:
+    sealed: type[SealedModel] = declaration.model  # type: ignore[assignment]  # looked at by the caller
+    sources = _sources(declaration.label, ids)
+    rows = declaration.model._default_manager.filter(pk__in=ids).order_by("pk")
+    if declaration.related:
+        rows = rows.select_related(*declaration.related)
+    states: dict[Pair, str] = {}
+    owner: dict[UUID, UUID | None] = {}
+    for facts in gather(declaration, rows, schedule):
+        owner[facts.record_id] = facts.subject_id
+        for envelope in facts.data:
+            if envelope in sealed.envelopes():
+                states[facts.record_id, envelope] = codes(facts, envelope, sources, schedule, today)
+    before = keys.restrictions(owner)
+    changed = {pair: code for pair, code in states.items() if code != before.get(pair, "")}
+    if not changed:
+        return 0
+    set_now = {pair: code for pair, code in changed.items() if code}
+    done = set(keys.restrict(set_now))
+    if lifted := dict.fromkeys(changed.keys() - set_now.keys(), ""):
+        # After the commit: until then a hold is in force. What a crash leaves restricted the next sweep sees.
+        transaction.on_commit(lambda: _lift(lifted), robust=True)
+    changed = {pair: code for pair, code in changed.items() if not code or pair in done}
+    audit.record_many(_events(declaration, changed, owner), actor=actor, now=now)
+    return len(changed)
+
+
+def _lift(pairs: Mapping[Pair, str]) -> None:
+    keys.restrict(pairs)
+
+
+def _events(
+    declaration: Declaration, changed: Mapping[Pair, str], owner: Mapping[UUID, UUID | None]
+) -> list[audit.Happened]:
+    by_record: dict[UUID, dict[str, str]] = defaultdict(dict)
+    for (record, envelope), code in changed.items():
+        by_record[record][envelope] = code
+    return [
+        audit.Happened(
+            "record.restricted" if any(map(matrix.kept_for, envelopes.values())) else "record.released",
+            subject=owner.get(record),
+            record=(declaration.label, record),
+            reason=" ".join(f"{name}={code or 'open'}" for name, code in sorted(envelopes.items()))[:200],
+        )
+        for record, envelopes in by_record.items()
+    ]
+
+
+def _sources(label: str, ids: Collection[UUID]) -> Sources:
+    pinned: dict[Pair, date | None] = {}
+    decisions = Decision.objects.filter(
+        label=label, record_id__in=ids, pinned=True, done_at=None, action=Decision.Action.KEEP
+    )
+    for record, envelope, until in decisions.values_list("record_id", "envelope", "until"):
+        before = pinned.get((record, envelope))  # type: ignore[arg-type]  # those without a number are not found
+        pinned[record, envelope] = min(before, until) if before and until else until or before  # type: ignore[index]
+    held = Hold.objects.filter(record_id__in=ids, lifted_at=None).values_list("record_id", flat=True)
+    return Sources(pinned, set(held))
+
+
+def settle_request(request_id: object, *, actor: Actor | None, now: datetime) -> int:
+    """Restrict what a request keeps, in the transaction that pins it; return how many envelopes changed."""
+    kept = Decision.objects.filter(
+        request=request_id, pinned=True, done_at=None, action=Decision.Action.KEEP, record_id__isnull=False
+    )
+    return _settle_all_of(kept.values_list("label", "record_id"), actor=actor, now=now)
+
+
+def settle_person(subject: UUID, *, actor: Actor | None, now: datetime) -> int:
+    """Look again at what is kept of a person after an erasure, when one of their matters was finished."""
+    kept = Decision.objects.filter(
+        request__subject=subject, pinned=True, done_at=None, action=Decision.Action.KEEP, record_id__isnull=False
+    )
+    return _settle_all_of(kept.values_list("label", "record_id"), actor=actor, now=now)
+
+
+def settle_all(*, actor: Actor | None, now: datetime) -> int:
+    """Work out every restriction anew: after an upgrade, a restore, and each night; return how many envelopes changed.
+
+    Looks at what decisions and holds name, and at what is restricted without any. Each batch stands for itself.
+    """
+    kept = Decision.objects.filter(pinned=True, done_at=None, action=Decision.Action.KEEP, record_id__isnull=False)
+    count = _settle_all_of(kept.values_list("label", "record_id"), actor=actor, now=now)
+    count += _settle_all_of(Hold.objects.filter(lifted_at=None).values_list("label", "record_id"), actor=actor, now=now)
+    after: UUID | None = None
+    while found := keys.restricted(after=after, most=BATCH):
+        after = found[-1][0]
+        count += _settle_all_of(((label, record) for record, label in found), actor=actor, now=now)
+    return count
+
+
+def _settle_all_of(
+    rows: models.QuerySet[object] | Iterable[tuple[str, UUID | None]], *, actor: Actor | None, now: datetime
+) -> int:
+    stream = rows.order_by().distinct().iterator(chunk_size=BATCH) if isinstance(rows, models.QuerySet) else rows
+    count = 0
+    for batch in _batches(stream):
+        by_label: dict[str, list[UUID]] = defaultdict(list)
+        for label, record in batch:  # type: ignore[misc]
+            by_label[label].append(record)
+        count += sum(settle(label, ids, actor=actor, now=now) for label, ids in sorted(by_label.items()))
+    return count
+
+
+def _batches(found: Iterable[Any]) -> Iterator[list[Any]]:
+    stream = iter(found)
+    while batch := list(islice(stream, BATCH)):
+        yield batch
