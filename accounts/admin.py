@@ -20,7 +20,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.text import capfirst
 
-from accounts import claim, people, services
+from accounts import claim, looks, people, services  # noqa: F401  looks registers a page of its own
 from accounts.models import ClaimReview, Communication, Company, Customer, User
 from privacy import audit
 from privacy.admin.covers import reason

@@ -9,7 +9,7 @@ class AccountsConfig(AppConfig):
     verbose_name = "People and companies"
 
     def ready(self) -> None:
-        from accounts import candidates, handles, people
+        from accounts import candidates, handles, joining, people
         from privacy.requests import hooks
 
         handles.install()
@@ -24,5 +24,6 @@ class AccountsConfig(AppConfig):
                 sign_out=people.sign_out,
                 has_login=people.has_login,
                 candidates=candidates.told,
+                look=joining.said,
             )
         )

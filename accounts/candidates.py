@@ -19,7 +19,7 @@ from allauth.account.models import EmailAddress
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from accounts import handles
+from accounts import handles, reach
 from accounts.models import Customer, LoginAddress
 from privacy import datamap, vault
 from privacy.datamap import Declaration
@@ -99,8 +99,11 @@ def _own(subject: UUID, now: datetime) -> Mapping[Channel, Collection[str]]:
         for login in LoginAddress.objects.filter(pk__in=logins):
             emails.add(_text(login.email))
         for customer in Customer.objects.for_subject(subject):
-            emails.add(_text(customer.email))
-            phones.add(_text(customer.phone))
+            # What does not count as the person's yet would tell them of somebody else's records.
+            if reach.counts(customer, "email", now=now):
+                emails.add(_text(customer.email))
+            if reach.counts(customer, "phone", now=now):
+                phones.add(_text(customer.phone))
     return {"email": emails - {""}, "phone": phones - {""}}
 
 
@@ -115,7 +118,7 @@ def _carrying(values: Mapping[Channel, Collection[str]], *, but: Collection[str]
     hits = tokens.find_all(asked, most=MOST)
     for one in wanted:
         if one.blind.field in hits:
-            path = one.declaration.subject_path
+            path = str(one.declaration.subject_path)
             for pk, subject in _rows(one, *hits[one.blind.field]).values_list("pk", path):
                 yield Record(one.declaration.label, pk, subject, one.field.name, one.channel)
 

@@ -158,21 +158,26 @@ def _link(user: User, customer: Customer, *, actor: Actor | None, now: datetime)
     return customer
 
 
+def links() -> list[tuple[type[models.Model], str]]:
+    """Return every column that names a subject: those of the data map, foreign keys, and the owner of a request's file."""
+    found: dict[tuple[type[models.Model], str], None] = {}
+    for declaration in datamap.declarations():
+        if declaration.subject_path in {"subject", "subject_id"}:
+            found[declaration.model, declaration.model._meta.get_field(declaration.subject_path).attname] = None
+    for relation in Subject._meta.related_objects:
+        if isinstance(relation.field, models.ForeignKey):
+            found[relation.related_model, relation.field.attname] = None
+    found[Request, "owner_id"] = None  # no foreign key: it outlives its subject
+    return list(found)
+
+
 def merge(subject: UUID, into: UUID) -> None:
     """Make two subjects one: every record that names `subject` names `into` afterwards; the keys are re-wrapped last.
 
     If the process dies between the two databases the records name `into` and a few keys still name `subject`: they do
     not open until the merge is repeated, and nothing opens for anybody else.
     """
-    for declaration in datamap.declarations():
-        path = declaration.subject_path
-        if path in {"subject", "subject_id"}:
-            declaration.model._base_manager.filter(**{path: subject}).update(**{path: into})
-    for relation in Subject._meta.related_objects:
-        if isinstance(relation.field, models.ForeignKey):
-            relation.related_model._base_manager.filter(**{relation.field.name: subject}).update(
-                **{relation.field.name: into}
-            )
-    Request.objects.filter(owner_id=subject).update(owner_id=into)  # no foreign key: it outlives its subject
+    for model, column in links():
+        model._base_manager.filter(**{column: subject}).update(**{column: into})
     Subject.objects.filter(pk=subject).delete()
     vault.keys.reowner(("subject", subject), ("subject", into))

@@ -11,5 +11,6 @@ urlpatterns = [
     path("account/addresses/<uuid:pk>/remove/", views.address_remove, name="address_remove"),
     path("account/freight/<uuid:pk>/remove/", views.freight_remove, name="freight_remove"),
     path("account/claim/", views.account_claim, name="account_claim"),
+    path("account/look/", views.account_look, name="account_look"),
     path("account/confidentiality/", views.confidentiality, name="confidentiality"),
 ]

@@ -156,6 +156,47 @@ class ClaimReview(models.Model):
         return f"claim review {self.pk}"
 
 
+class Joining(models.Model):
+    """A look at what carries a person's address or phone, and what staff joined to the person by it (design 9)."""
+
+    class AskedBy(models.TextChoices):
+        PERSON = "person", "the person"
+        STAFF = "staff", "staff"
+
+    class Outcome(models.TextChoices):
+        OPEN = "open", "waits for a look"
+        NOTHING = "nothing", "nothing joined"
+        JOINED = "joined", "joined"
+        UNDONE = "undone", "joined, and undone"
+
+    class Reason(models.TextChoices):
+        FACTS = "facts", "the person named what stands in the records"
+        CALLBACK = "callback", "the person was called back at a number on file"
+        ADDRESS = "address", "the address is the person's alone, and nothing points to anybody else"
+        WRITTEN = "written", "written evidence, in the file of a request"
+
+    subject = models.ForeignKey(Subject, on_delete=models.CASCADE, related_name="joinings")
+    asked_by = models.CharField(max_length=6, choices=AskedBy.choices)
+    opened_at = models.DateTimeField()
+    outcome = models.CharField(max_length=7, choices=Outcome.choices, default=Outcome.OPEN)
+    reason = models.CharField(max_length=8, choices=Reason.choices, blank=True, default="")
+    decided_at = models.DateTimeField(null=True, blank=True)
+    undone_at = models.DateTimeField(null=True, blank=True)
+    moved = models.JSONField(default=dict, editable=False)  # what an undo needs: numbers of records and people
+    is_settled = models.BooleanField(default=True)  # the keys belong to whom the records name
+
+    class Meta:
+        verbose_name = "joining of records"
+        verbose_name_plural = "joinings of records"
+        indexes = [
+            models.Index(fields=["opened_at"], condition=Q(outcome="open"), name="joining_open"),
+            models.Index(fields=["id"], condition=Q(is_settled=False), name="joining_unsettled"),
+        ]
+
+    def __str__(self) -> str:
+        return f"joining {self.pk}"
+
+
 class Session(AbstractBaseSession):
     """A browser session, sealed, its key hashed, and tied to its subject so that an erasure ends it."""
 

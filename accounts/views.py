@@ -14,12 +14,13 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from accounts import claim, services
+from accounts import candidates, claim, joining, services
 from accounts.forms import AddressForm, ContactForm
 from accounts.models import Address, Customer, FreightAccount, TaxIdentifier, User
 from privacy import registers
 from privacy.requests.models import OPEN_STATES, Request
 from privacy.vault import RecordErased
+from privacy.views import person
 
 CORRECTED = "Corrected. The old value can no longer be read; backups of its key are overwritten in turn."
 
@@ -108,6 +109,20 @@ def account_claim(request: HttpRequest) -> HttpResponse:
         return render(request, "accounts/claimed.html", {"has_address": address is not None})
     messages.success(request, "Your earlier orders and returns are now under this account.")
     return redirect("account_details")
+
+
+@require_POST
+def account_look(request: HttpRequest) -> HttpResponse:
+    """Ask the privacy team to look at what carries an address of this person without being joined to them (Art. 15)."""
+    user, now = cast(User, request.user), timezone.now()
+    if user.subject_id is None:
+        raise Http404
+    if candidates.told(user.subject_id, timezone.localdate(now)):
+        joining.ask(user.subject_id, actor=person.actor(request), now=now)
+        messages.success(request, "A person of our privacy team looks at it. What is yours will be shown here.")
+    else:
+        messages.info(request, "Nothing carries your address that is not here already.")
+    return redirect("held")
 
 
 @reauthentication_required

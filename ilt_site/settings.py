@@ -196,6 +196,7 @@ CELERY_BEAT_SCHEDULE = {
     "letters": {"task": "privacy.tasks.send_letters", "schedule": 15.0, "options": {"expires": 15}},
     "audit-sealer": {"task": "privacy.tasks.seal_audit", "schedule": 10.0, "options": {"expires": 10}},
     "ledger": {"task": "privacy.tasks.follow_ledger", "schedule": 15.0, "options": {"expires": 15}},
+    "joinings": {"task": "accounts.tasks.settle_joinings", "schedule": 60.0, "options": {"expires": 60}},
     "audit-checkpoint": {
         "task": "privacy.tasks.checkpoint_audit",
         "schedule": timedelta(hours=1),

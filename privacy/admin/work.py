@@ -79,6 +79,10 @@ class Step(forms.Form):
     def prepare(self) -> None:
         """Fill in choices and first values that depend on the record."""
 
+    def asks_again(self) -> bool:
+        """Whether what was filled in is shown once more, with what would come of it, before it is done."""
+        return False
+
     def context(self) -> dict[str, Any]:
         """Return what the step's own template shows besides the form."""
         return {}
@@ -309,7 +313,7 @@ class WorkAdmin(LimitedList):
         do: Callable[[dict[str, Any], Actor, datetime], tuple[str, str]],
     ) -> HttpResponse:
         form = step(request.POST, record=record) if request.method == "POST" else step(record=record)
-        if request.method == "POST" and form.is_valid():
+        if request.method == "POST" and form.is_valid() and not form.asks_again():
             refusals = {**self._refusals, **self.refusals}
             try:
                 url, said = do(form.cleaned_data, acting(), timezone.now())

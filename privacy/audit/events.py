@@ -69,8 +69,9 @@ def history(
     """Return the events about a subject, a record or a request, oldest first. An erased subject's cannot be found."""
     events = AuditEvent.objects.order_by("id")
     if subject is not None:
-        name = vault.pseudonyms([subject]).get(subject)
-        events = events.filter(subject=name) if name else events.none()
+        # A person who was joined from two has the names of both.
+        names = vault.pseudonyms([subject, *vault.pseudonymity.joined_to(subject)])
+        events = events.filter(subject__in=names.values())
     if record is not None:
         events = events.filter(label=record[0], record=encoding.record_hash(*record))
     if reference:

@@ -239,7 +239,10 @@ def end_shells(subject: UUID, *, actor: Actor | None, now: datetime, reference: 
         while counts and _end_one_round(subject, counts):
             counts = datamap.counts_of(subject)  # each round may free the rows that pointed at the next
         remains = any(
-            one.is_personal and one.label in counts and not one.label.startswith("privacy.")
+            one.is_personal
+            and one.label in counts
+            and not one.label.startswith("privacy.")
+            and not _ends_with_the_subject(one)
             for one in datamap.declarations()
         )
         if remains or not Subject.objects.filter(pk=subject).exists():
@@ -247,6 +250,12 @@ def end_shells(subject: UUID, *, actor: Actor | None, now: datetime, reference: 
         audit.record("subject.erased", actor=actor, now=now, subject=subject, reference=reference)
         _forget(subject, now=now)
     return True
+
+
+def _ends_with_the_subject(declaration: Declaration) -> bool:
+    """Whether these rows are deleted with the subject itself: they are no reason to keep it."""
+    link = declaration.follows
+    return bool(link) and datamap.field_named(declaration.model, link).related_model is Subject
 
 
 def _end_one_round(subject: UUID, counts: Mapping[str, int]) -> int:
@@ -271,8 +280,10 @@ def _forget(subject: UUID, *, now: datetime) -> None:
     """
     # The same number in every repetition: the key store may have committed it when this process was killed.
     nobody = UUID(bytes=hmac.digest(vault.ring.current().derive("nobody"), subject.bytes, "sha256")[:16])
+    # Those with whom the subject was joined had names of their own in the audit.
+    names = vault.pseudonymity.joined_to(subject) | vault.pseudonymity.joined_to(nobody)
     vault.keys.reowner(("subject", subject), ("subject", nobody))
     Request.objects.filter(owner_id=subject).update(owner_id=nobody, subject=None)
     AccessEntry.objects.filter(subject_id=subject).update(subject_id=None)
-    vault.keys.destroy([(subject, "pseudonym")], now=now)
+    vault.keys.destroy([(one, vault.pseudonymity.ENVELOPE) for one in {subject, *names}], now=now)
     Subject.objects.filter(pk=subject).delete()

@@ -47,7 +47,9 @@ class People:
     sign_out(subject, now) ends every session and login of the subject, returns how many ended, safe to repeat;
     has_login(subject) whether the person can log in to read an answer in the portal;
     candidates(subject, today) what the person is told of records that carry one of their addresses without being joined to
-    them: (kind in words, how many), opens none of them.
+    them: (kind in words, how many), opens none of them;
+    look(subject) what became of the person's last question about them, one sentence ("" when none was asked), and whether
+    it may be asked now.
     """
 
     reach: Callable[[str, datetime], Reach]
@@ -59,6 +61,7 @@ class People:
     sign_out: Callable[[UUID, datetime], int]
     has_login: Callable[[UUID], bool]
     candidates: Callable[[UUID, date], list[tuple[str, int]]]
+    look: Callable[[UUID], tuple[str, bool]]
 
 
 _people: People | None = None

@@ -91,6 +91,7 @@ _MODULES = frozenset(
         "ledger",
         "living",
         "models",
+        "pseudonymity",
         "ring",
         "rotate",
         "stream",

@@ -57,3 +57,13 @@ def _word(key: keys.OpenKey) -> str:
     # this key seals nothing else, so the nonce is used for this one message only
     mark = key.cipher.encrypt(bytes(12), bytes(16), b"pseudonym")
     return "p" + base64.b32encode(mark[:10]).decode().lower()
+
+
+def joined_to(subject: UUID) -> set[UUID]:
+    """Return whose names belong to `subject`: its own, and those of subjects that were joined to it."""
+    with cursor() as cur:
+        cur.execute(
+            "SELECT record FROM vault_datakey WHERE owner_id = %s AND envelope = %s AND destroyed_at IS NULL",
+            [str(subject), ENVELOPE],
+        )
+        return {row[0] for row in cur.fetchall()}

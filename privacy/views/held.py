@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from privacy import broken, datamap, gate, vault
-from privacy.requests import assessment, contents, unjoined
+from privacy.requests import assessment, contents, hooks, unjoined
 from privacy.retention import rules
 from privacy.retention.verdict import Verdict
 from privacy.views import person, words
@@ -40,7 +40,9 @@ def held(request: HttpRequest) -> HttpResponse:
     # What was written about the person first, what only hangs on it afterwards.
     sections.sort(key=lambda section: (not section["kind"].declaration.envelopes(), section["kind"].title))
     found = unjoined.found(subject, assessment.today(timezone.now()))
-    return render(request, "privacy/held.html", {"sections": sections, "unjoined": found})
+    looked, may_ask = hooks.people().look(subject) if subject and found else ("", False)
+    context = {"sections": sections, "unjoined": found, "looked": looked, "may_ask": may_ask}
+    return render(request, "privacy/held.html", context)
 
 
 @require_safe

@@ -17,6 +17,8 @@ from django.core.management import call_command
 from django.db import connections
 from django.utils import timezone
 
+from accounts.models import Communication, Joining
+from accounts.tasks import settle_joinings
 from ilt_site.celery import app
 from privacy import tasks
 from privacy.requests import export, letters, services
@@ -103,7 +105,21 @@ def walk(world: World, deliver: Deliver) -> None:
         assert request.state in ("closed", "replied", "executed"), (request.state, request.step, request.last_error)
 
 
+def settle(_: World, deliver: Deliver) -> None:
+    """Leave a joining as a killed process does: the links moved, the keys did not."""
+    into, message = factories.subject(), factories.communication()
+    links = [["accounts.Communication", "subject_id", str(message.subject_id), "into", [str(message.pk)]]]
+    Communication.objects.filter(pk=message.pk).update(subject=into)
+    Joining.objects.create(
+        subject=into, asked_by="staff", opened_at=factories.NOW, outcome="joined", decided_at=factories.NOW,
+        moved={"links": links, "people": []}, is_settled=False,
+    )  # fmt: skip
+    deliver(settle_joinings)
+    assert Joining.objects.get().is_settled
+
+
 DELIVERIES: dict[str, Callable[[World, Deliver], None]] = {
+    "accounts.tasks.settle_joinings": settle,
     "privacy.tasks.advance": walk,
     "privacy.tasks.poll": lambda _, deliver: deliver(tasks.poll),
     "privacy.tasks.send_letters": lambda _, deliver: deliver(tasks.send_letters),

@@ -103,6 +103,8 @@ def effects(world: Everybody) -> list[Effect]:
         Effect("/admin/accounts/communication/<path:object_id>/change/", "communication", ("carol", "erin"), "default.accounts_communication", {"contact_name": "New", "department": "support", "topic": "order"}),
         Effect(f"/admin/accounts/communication/{step}", "communication,=close", ("carol", "erin"), "default.accounts_communication"),
         Effect("/admin/accounts/communication/search/", "-", staff, SESSION, {"q": "bob@post.example"}),
+        Effect("/admin/accounts/joining/add/", "-", ("pat",), "default.accounts_joining", {"person": "bob2@example.com"}),
+        Effect(f"/admin/accounts/joining/{step}", "joining,=close", ("pat",), "default.accounts_joining"),
         Effect(f"/admin/accounts/claimreview/{step}", "review,=refuse", ("carol", "pat"), "default.accounts_claimreview"),
     ]  # fmt: skip
     return [*(_own(one) for one in own), *of_bob, *back_office]
@@ -116,6 +118,7 @@ def _own(effect: Effect) -> Effect:
 WITHOUT: dict[str, str] = {
     "/": "the front page answers a POST as a GET",
     "/account/claim/": "only looks again when nothing on file matches (tests/accounts/test_claim.py)",
+    "/account/look/": "asks once while nothing was decided (tests/accounts/test_looks.py)",
     "/privacy/outcome/": "shows an outcome for its code",
     "/privacy/link/<str:token>/": "the token is the proof (tests/privacy/test_views.py)",
     "/accounts/password/set/": "for logins without a password, of which there are none",

@@ -19,7 +19,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from accounts.models import ClaimReview, Company, Customer, User
+from accounts.models import ClaimReview, Company, Customer, Joining, User
 from orders.services import Card
 from privacy import datamap, vault
 from privacy.models import Letter, OneTimeLink, Request
@@ -133,6 +133,7 @@ def _person(name: str) -> Person:
         "certificate": _certificate(customer),
         # Another login claims to be this person: it must learn nothing.
         "review": ClaimReview.objects.create(user=claims, customer=customer, reason="contact", opened_at=NOW),
+        "joining": Joining.objects.create(subject=user.subject, asked_by="person", opened_at=NOW),
         "hold": holds.place("orders.order", order.pk, reason="claim", actor=PRIVACY, now=NOW),
     }
     _plant(person, [works_for])

@@ -36,12 +36,13 @@ pytestmark = pytest.mark.django_db
 _number = count(1)
 ROLES = ("sales", "service", "accounting", "privacy")
 CUSTOMER, COMPANY, MESSAGE = "accounts_customer", "accounts_company", "accounts_communication"
-ORDER, RETURN, REQUEST, HOLD, REVIEW = (
+ORDER, RETURN, REQUEST, HOLD, REVIEW, JOINING = (
     "orders_order",
     "rma_rma",
     "privacy_request",
     "privacy_hold",
     "accounts_claimreview",
+    "accounts_joining",
 )
 RECORDS = (CUSTOMER, COMPANY, MESSAGE, ORDER, RETURN, REQUEST)
 # Who may come in: what follows from ilt_site/access.toml, written down once more by hand.
@@ -54,6 +55,7 @@ ALLOWED = {
     REQUEST: {"privacy"},
     HOLD: {"privacy"},
     REVIEW: {"sales", "privacy"},
+    JOINING: {"privacy"},
 }
 
 
@@ -104,6 +106,7 @@ def everything(alice: Customer) -> dict[str, Any]:
         REVIEW: alice.claim_reviews.create(
             user=factories.login("eve", "eve@example.com"), reason="contact", opened_at=factories.NOW
         ),
+        JOINING: alice.subject.joinings.create(asked_by="person", opened_at=factories.NOW),
     }
 
 

@@ -1,0 +1,455 @@
+"""Joining what is one person's: single records, or another person's whole file; by staff, with preview and undo (design 9).
+
+What must never happen: a record moved that nobody chose or that no longer is what was previewed; one that belongs to two
+people or to nobody after a crash; an undo that gives back what was erased since. The links move in one transaction of
+the main database, which also writes down where each of them was; the keys follow and only mirror the links (`settle`,
+safe to repeat: a worker does it for who was killed in between). Until then the person sees masks in the moved records.
+A mistake is undone by `undo`, as long as nothing of it was erased or joined anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.apps import apps
+from django.db import models, transaction
+from django.utils import timezone
+
+from accounts import candidates, claim, services
+from accounts.candidates import Record
+from accounts.models import Communication, Customer, Joining, User
+from privacy import audit, datamap, gate, vault
+from privacy.datamap import Declaration
+from privacy.gate import Actor
+from privacy.requests.models import OPEN_STATES, Decision, Request, State
+from privacy.subjects import Subject
+from privacy.vault import SealedModel
+
+TEAM = "privacy"
+# What nothing but the subject itself and the log of who looked at it is left of, is one person with whom it was joined.
+LEFT_OVER = frozenset({"privacy.subject", "privacy.accessentry"})
+# A removal that was confirmed: what it decided counts, for good.
+REMOVING = (State.CONFIRMED, State.EXECUTING, State.PARKED)
+REMOVED = (*REMOVING, State.EXECUTED, State.REPLIED, State.CLOSED)
+CHUNK = 1_000
+INTO = "into"
+
+Key = tuple[str, UUID]
+
+
+class NotPossible(Exception):
+    """This cannot be joined, or undone, now; the text is one sentence for who tries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What will move: per kind how many records, and a fingerprint by which exactly this is confirmed."""
+
+    counts: tuple[tuple[str, int], ...]
+    fingerprint: str
+
+
+# A look ---------------------------------------------------------------------------------------------------------------
+
+
+def ask(subject: UUID, *, actor: Actor, now: datetime) -> Joining:
+    """Ask the privacy team to look at what carries this person's address or phone; return the look that is open.
+
+    By the person or by staff. Raises gate.Refused for anybody else.
+    """
+    by_person = actor.kind == "customer" and actor.subject == subject
+    if not by_person:
+        _permit(actor)
+    with transaction.atomic():
+        Subject.objects.select_for_update().only("pk").get(pk=subject)
+        found = Joining.objects.filter(subject_id=subject, outcome=Joining.Outcome.OPEN).first()
+        if found is not None:
+            return found
+        asked_by = Joining.AskedBy.PERSON if by_person else Joining.AskedBy.STAFF
+        made = Joining.objects.create(subject_id=subject, asked_by=asked_by, opened_at=now)
+        audit.record("joining.asked", actor=actor, now=now, subject=subject, reason=asked_by)
+    return made
+
+
+def said(subject: UUID) -> tuple[str, bool]:
+    """Return what the person is told of the last look at their candidates, "" when there was none, and whether they may ask."""
+    last = Joining.objects.filter(subject_id=subject).order_by("-opened_at", "-pk").first()
+    if last is None:
+        return "", True
+    if last.outcome == Joining.Outcome.OPEN:
+        return f"Our privacy team was asked on {_day(last.opened_at)} to look at this, and has not decided yet.", False
+    if last.outcome == Joining.Outcome.NOTHING and last.decided_at:
+        day = _day(last.decided_at)
+        return (
+            f"We looked on {day} and could not tell that it is yours. Call or write to us if you can tell us more.",
+            True,
+        )
+    return "", True
+
+
+def close(joining: Joining, *, actor: Actor, now: datetime) -> None:
+    """End a look without joining anything. Raises NotPossible, gate.Refused."""
+    _permit(actor)
+    with transaction.atomic():
+        _open(joining)
+        Joining.objects.filter(pk=joining.pk).update(outcome=Joining.Outcome.NOTHING, decided_at=now)
+        audit.record("joining.nothing", actor=actor, now=now, subject=joining.subject_id)
+
+
+# Join -----------------------------------------------------------------------------------------------------------------
+
+
+def preview(joining: Joining, records: Iterable[Key], people: Collection[UUID] = (), *, now: datetime) -> Preview:
+    """Return what would move, the records that hang on the chosen ones included. Changes nothing. Raises NotPossible."""
+    chosen, whole = _chosen(joining, records, people, now=now)
+    counts: Counter[str] = Counter()
+    numbers: list[str] = []
+    seen: set[UUID] = set()
+    for person in whole:
+        for label, count in datamap.counts_of(person).items():
+            if datamap.for_label(label).is_personal:
+                counts[label] += count
+        numbers.append(f"person {person}")
+    for model, ids in _by_model(chosen).items():
+        for declaration, rows in _under(model, ids):
+            for pk in rows.values_list("pk", flat=True):
+                if pk not in seen:
+                    seen.add(pk)
+                    counts[declaration.label] += 1
+        numbers += [str(pk) for pk in ids]
+    named = sorted((datamap.for_label(label).called(count), count) for label, count in counts.items())
+    text = "\n".join([str(joining.subject_id), *sorted(numbers), *(f"{count} {name}" for name, count in named)])
+    return Preview(tuple(named), hashlib.sha256(text.encode()).hexdigest())
+
+
+def join(
+    joining: Joining,
+    records: Iterable[Key],
+    *,
+    people: Collection[UUID] = (),
+    reason: str,
+    fingerprint: str,
+    actor: Actor,
+    now: datetime,
+) -> Joining:
+    """Make these candidates, and all that belongs to `people`, the records of the person whom the look is about.
+
+    `fingerprint` is the preview's: when anything has changed since, nothing is done. Raises NotPossible, gate.Refused.
+    """
+    _permit(actor)
+    records = list(records)
+    if reason not in Joining.Reason.values:
+        raise NotPossible("A joining needs its reason.")
+    with transaction.atomic():
+        joining = _open(joining)
+        into = joining.subject_id
+        chosen, whole = _chosen(joining, records, people, now=now)
+        formers = {row.subject for row in chosen if row.subject is not None} | set(whole)
+        _lock({into, *formers})
+        _check(into, formers, [one.pk for one in chosen])
+        if preview(joining, records, people, now=now).fingerprint != fingerprint:
+            raise NotPossible("Something has changed since you looked. Nothing was joined: look once more.")
+        moved = _Moved(into)
+        for person in whole:
+            moved.person(person)
+        moved.records(chosen, actor=actor, now=now)
+        for former in sorted(formers - set(whole)):
+            if set(datamap.counts_of(former)) <= LEFT_OVER:
+                moved.person(former)
+        joining.outcome, joining.reason, joining.decided_at = Joining.Outcome.JOINED, reason, now
+        joining.moved, joining.is_settled = moved.as_json(), False
+        joining.save()
+        kinds = sorted({row.label for row in chosen} | {"person" for _ in whole})
+        audit.record("joining.joined", actor=actor, now=now, subject=into, fields=kinds, reason=reason)
+        for former in sorted(formers):
+            audit.record("joining.taken", actor=actor, now=now, subject=former, fields=kinds, reason=reason)
+    return settle(joining)
+
+
+def undo(joining: Joining, *, actor: Actor, now: datetime) -> Joining:
+    """Put everything back where it was before a joining: links, people, keys. Raises NotPossible, gate.Refused."""
+    _permit(actor)
+    with transaction.atomic():
+        joining = Joining.objects.select_for_update().get(pk=joining.pk)
+        if joining.outcome != Joining.Outcome.JOINED:
+            raise NotPossible("There is no joining to undo here.")
+        _lock({joining.subject_id})
+        moved = _Moved.of(joining)
+        moved.check_still_there(since=joining.decided_at or now)
+        formers = moved.put_back()
+        joining.outcome, joining.undone_at, joining.is_settled = Joining.Outcome.UNDONE, now, False
+        joining.save()
+        for subject in sorted({joining.subject_id, *formers}):
+            audit.record("joining.undone", actor=actor, now=now, subject=subject, reason=joining.reason)
+    return settle(joining)
+
+
+# Keys -----------------------------------------------------------------------------------------------------------------
+
+
+def settle(joining: Joining) -> Joining:
+    """Give the keys of what moved to whom the records name now; return the row. Safe to repeat; the tables are the truth."""
+    with transaction.atomic():
+        joining = Joining.objects.select_for_update().get(pk=joining.pk)
+        moved = _Moved.of(joining)
+        owners: dict[tuple[str, UUID | None], list[UUID]] = defaultdict(list)
+        for model, ids in moved.roots():
+            for _, rows in _under(model, ids):
+                for row in rows.iterator(chunk_size=CHUNK):
+                    owners[row.vault_owner()].append(row.pk)
+        is_joined = joining.outcome == Joining.Outcome.JOINED
+        for former, _ in moved.people:
+            # The name of a person in the audit: it is destroyed with the one to whom it belongs.
+            owners["subject", joining.subject_id if is_joined else former].append(former)
+        for owner, ids in sorted(owners.items(), key=str):
+            for start in range(0, len(ids), CHUNK):
+                vault.keys.hand_over(ids[start : start + CHUNK], owner)
+        joining.is_settled = True
+        if not is_joined:
+            joining.moved = {}  # nothing leads back to anybody any more
+        joining.save(update_fields=["is_settled", "moved"])
+    return joining
+
+
+def settle_all() -> int:
+    """Settle what a killed process left; return how many."""
+    left = list(Joining.objects.filter(is_settled=False).order_by("pk")[:CHUNK])
+    for joining in left:
+        settle(joining)
+    return len(left)
+
+
+# Parts ----------------------------------------------------------------------------------------------------------------
+
+
+class _Moved:
+    """Which links moved and where each was: what an undo puts back."""
+
+    def __init__(self, into: UUID) -> None:
+        self.into = into
+        self.links: list[tuple[str, str, str | None, str | None, list[str]]] = []  # model, column, before, after, ids
+        self.people: list[tuple[UUID, str]] = []  # people who are one with `into` now, and since when they were
+
+    @classmethod
+    def of(cls, joining: Joining) -> _Moved:
+        made = cls(joining.subject_id)
+        made.links = [tuple(one) for one in joining.moved.get("links", [])]
+        made.people = [(UUID(pk), at) for pk, at in joining.moved.get("people", [])]
+        return made
+
+    def as_json(self) -> dict[str, Any]:
+        return {"links": self.links, "people": [[str(pk), at] for pk, at in self.people]}
+
+    def person(self, former: UUID) -> None:
+        """Make everything of one person the other's, and the two one."""
+        for model, column in claim.links():
+            self._move(model, column, former, self.into, models.Q())
+        row = Subject.objects.get(pk=former)
+        self.people.append((former, row.created_at.isoformat()))
+        row.delete()
+
+    def records(self, chosen: Sequence[Record], *, actor: Actor, now: datetime) -> None:
+        """Move single records: their link to the person, or to a customer number of the person."""
+        for model, ids in _by_model(chosen).items():
+            declaration = datamap.for_model(model)
+            if declaration.subject_path == "customer__subject":
+                self._set(model, "customer_id", self._customer(actor, now, make=True), ids)
+                continue
+            self._set(model, "subject_id", self.into, ids)
+            if any(one.name == "customer" for one in model._meta.fields):
+                self._set(model, "customer_id", self._customer(actor, now, make=False), ids)
+
+    def _customer(self, actor: Actor, now: datetime, *, make: bool) -> UUID | None:
+        """Return the customer number that takes a record in: the login's, else the oldest that lives."""
+        own = Customer.objects.for_subject(self.into).order_by(models.F("user").asc(nulls_last=True), "pk")
+        ids = list(own.values_list("pk", flat=True))
+        gone = {pk for pk, _ in vault.keys.destroyed([(pk, "account") for pk in ids])}
+        found = next((pk for pk in ids if pk not in gone), None)
+        if found is None and make:
+            user = User.objects.for_subject(self.into).filter(customer=None).order_by("created_at").first()
+            made = services.create_customer(actor=actor, now=now, since=now.date(), subject=self.into, user=user)
+            found = made.pk
+        return found
+
+    def _set(self, model: type[models.Model], column: str, after: UUID | None, ids: Collection[UUID]) -> None:
+        befores = model._base_manager.filter(pk__in=ids).exclude(**{column: after}).order_by()
+        for before in list(befores.values_list(column, flat=True).distinct()):
+            self._move(model, column, before, after, models.Q(pk__in=ids))
+
+    def _move(
+        self, model: type[models.Model], column: str, before: UUID | None, after: UUID | None, which: models.Q
+    ) -> None:
+        rows = model._base_manager.filter(which, **{column: before})
+        ids = [str(pk) for pk in rows.select_for_update().values_list("pk", flat=True)]
+        if ids:
+            model._base_manager.filter(pk__in=ids).update(**{column: after})
+            # A later joining or claim may give `into` another number: its own is not written down.
+            said = INTO if after == self.into else _text(after)
+            self.links.append((model._meta.label, column, _text(before), said, ids))
+
+    def roots(self) -> Iterator[tuple[type[models.Model], list[UUID]]]:
+        """Yield the sealed models whose rows moved, and those beside which sealed records hang, with the rows' ids."""
+        found: dict[type[models.Model], set[Any]] = defaultdict(set)
+        for label, _, _, _, ids in self.links:
+            found[apps.get_model(label)].update(ids)
+        for model, numbers in found.items():
+            yield model, sorted(numbers)
+
+    def check_still_there(self, *, since: datetime) -> None:
+        """Raise NotPossible when something of what moved was erased, or joined anew, since."""
+        removal = Request.objects.filter(subject_id=self.into, kind=Request.Kind.ERASURE, state__in=REMOVED)
+        if removal.filter(models.Q(closed_at=None) | models.Q(closed_at__gte=since)).exists():
+            raise NotPossible("A removal was carried out for this person since: it cannot be undone any more.")
+        back = {pk for pk, _ in self.people}
+        for label, column, before, after, ids in self.links:
+            model = apps.get_model(label)
+            link: Any = model._meta.get_field(column)
+            if before and UUID(before) not in back and link.is_relation and not _exists(link.related_model, before):
+                raise NotPossible("The person who had one of the records is gone, or was joined with somebody since.")
+            held = _is_record(model)
+            if held and len(self._rows(label, column, after, ids).select_for_update()) != len(ids):
+                raise NotPossible("One of the records was erased or joined with somebody else since.")
+
+    def put_back(self) -> set[UUID]:
+        """Undo the links, latest first, and return the people whose they are again."""
+        for pk, at in self.people:
+            Subject.objects.create(pk=pk, created_at=datetime.fromisoformat(at))
+        for label, column, before, after, ids in reversed(self.links):
+            self._rows(label, column, after, ids).update(**{column: before})
+        return {pk for pk, _ in self.people}
+
+    def _rows(self, label: str, column: str, after: str | None, ids: Sequence[str]) -> models.QuerySet[Any]:
+        here = self.into if after == INTO else after
+        return apps.get_model(label)._base_manager.filter(pk__in=ids, **{column: here}).order_by("pk")
+
+
+def _chosen(
+    joining: Joining, records: Iterable[Key], people: Collection[UUID], *, now: datetime
+) -> tuple[list[Record], list[UUID]]:
+    """Return the candidates that were chosen, with the messages of one thread, and the people to be joined whole.
+
+    Whoever has a customer number of their own is joined whole. Raises NotPossible for what is no candidate (any more).
+    """
+    wanted = set(records)
+    found = {(one.label, one.pk): one for one in candidates.of(joining.subject_id, now=now)}
+    if not wanted <= found.keys():
+        raise NotPossible("One of these records is no candidate any more. Nothing was joined: look once more.")
+    if not wanted and not people:
+        raise NotPossible("Choose what is to be joined.")
+    chosen = [found[key] for key in sorted(wanted)]
+    whole = set(people) | {one.subject for one in chosen if one.label == Customer.vault_label and one.subject}
+    if joining.subject_id in whole:
+        raise NotPossible("This is the same person already.")
+    chosen = [one for one in chosen if one.subject not in whole]
+    return [*chosen, *_threads(chosen)], sorted(whole)
+
+
+def _threads(chosen: Sequence[Record]) -> list[Record]:
+    """Return the other messages of the threads of the chosen ones: a reply belongs to the person of the first message."""
+    ids = {one.pk for one in chosen if one.label == Communication.vault_label}
+    if not ids:
+        return []
+    firsts = set(
+        Communication.objects.filter(pk__in=ids).exclude(in_reply_to=None).values_list("in_reply_to", flat=True)
+    )
+    of_thread = models.Q(pk__in=ids | firsts) | models.Q(in_reply_to__in=ids | firsts)
+    rows = Communication.objects.filter(of_thread).exclude(pk__in=ids)
+    formers = {one.subject for one in chosen}
+    return [
+        Record(Communication.vault_label, pk, subject, "in_reply_to", "email")
+        for pk, subject in rows.values_list("pk", "subject_id")
+        if subject in formers
+    ]
+
+
+def _check(into: UUID, formers: Collection[UUID], records: Sequence[UUID]) -> None:
+    if User.objects.filter(subject_id__in=[into, *formers], is_staff=True).exists():
+        raise NotPossible("Records of a member of staff are not joined here.")
+    if Request.objects.filter(subject_id__in=formers, state__in=OPEN_STATES).exists():
+        raise NotPossible("A privacy request of the person who has one of the records is open: it comes first.")
+    planned = Decision.objects.filter(record_id__in=records, request__state__in=OPEN_STATES)
+    if planned.exclude(request__subject=into).exists():
+        raise NotPossible("A privacy request about one of these records is open: it comes first.")
+    if Request.objects.filter(subject_id=into, kind=Request.Kind.ERASURE, state__in=REMOVING).exists():
+        raise NotPossible("A removal of this person is confirmed and being carried out: it comes first.")
+
+
+def _by_model(chosen: Iterable[Record]) -> dict[type[models.Model], list[UUID]]:
+    found: dict[type[models.Model], list[UUID]] = defaultdict(list)
+    for one in chosen:
+        found[one.declaration.model].append(one.pk)
+    return found
+
+
+def _under(model: type[models.Model], ids: Collection[Any]) -> Iterator[tuple[Declaration, models.QuerySet[Any]]]:
+    """Yield these rows, when they are sealed, and the sealed rows that lead to their person through them."""
+    try:
+        root = datamap.for_model(model)
+    except KeyError:
+        return
+    for declaration in datamap.declarations():
+        if not issubclass(declaration.model, SealedModel):
+            continue
+        rows = declaration.model._default_manager.select_related(*declaration.related) if declaration.related else None
+        rows = declaration.model._default_manager.all() if rows is None else rows
+        if declaration.model is model:
+            yield declaration, rows.filter(pk__in=ids)
+        elif prefix := _way(declaration, root):
+            yield declaration, rows.filter(**{f"{prefix}__in": ids})
+
+
+def _way(declaration: Declaration, root: Declaration) -> str:
+    """Return the links by which a record leads to its person through a record of `root`; "" when it does not."""
+    path, end = declaration.subject_path or "", f"__{root.subject_path}"
+    if not path.endswith(end):
+        return ""
+    here: Any = declaration.model
+    prefix = path.removesuffix(end)
+    for step in prefix.split("__"):
+        here = here._meta.get_field(step).related_model
+    return prefix if here is root.model else ""
+
+
+def _is_record(model: type[models.Model]) -> bool:
+    """Whether these are records about the person that end by a decision: not sessions, letters or lines of a log."""
+    try:
+        declaration = datamap.for_model(model)
+    except KeyError:
+        return False
+    return declaration.facts is not None and not declaration.label.startswith("privacy.")
+
+
+def _exists(model: Any, pk: str) -> bool:
+    return bool(model._base_manager.filter(pk=pk).exists())
+
+
+def _lock(people: Collection[UUID]) -> None:
+    there = Subject.objects.select_for_update().filter(pk__in=people).order_by("pk").values_list("pk", flat=True)
+    if len(there) != len(set(people)):
+        raise NotPossible("One of these people is gone.")
+
+
+def _open(joining: Joining) -> Joining:
+    found = Joining.objects.select_for_update().get(pk=joining.pk)
+    if found.outcome != Joining.Outcome.OPEN:
+        raise NotPossible("This was decided before.")
+    return found
+
+
+def _permit(actor: Actor) -> None:
+    if actor.kind not in ("staff", "operator", "task") or (actor.kind == "staff" and TEAM not in actor.roles):
+        raise gate.Refused("Only the privacy team joins records.")
+
+
+def _day(moment: datetime) -> str:
+    return f"{timezone.localdate(moment):%-d %B %Y}"
+
+
+def _text(value: UUID | None) -> str | None:
+    return None if value is None else str(value)

@@ -1,0 +1,210 @@
+"""The page on which the privacy team looks at what carries a person's address, joins it with a preview, and undoes it.
+
+What must never happen: content of a candidate on this page, or something joined that was not seen in the preview. Who may
+open a record opens it on its own page, at the gate.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import date, datetime
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.text import capfirst
+
+from accounts import candidates, joining, people
+from accounts.candidates import Record
+from accounts.models import Customer, Joining, User
+from privacy import audit
+from privacy.admin.handling import subject_of
+from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Step, Task, WorkAdmin, WorkList
+from privacy.gate import Actor
+from privacy.subjects import Subject
+
+WHY = {"email": "carries an e-mail address of the person", "phone": "carries a phone number of the person"}
+NUMBER = forms.TextInput(attrs={"autocomplete": "off"})
+
+
+def person_of(text: str) -> UUID:
+    """Return whom staff mean: a customer, order, RMA or request number, or the address of a login. Raises ValidationError."""
+    found = User.objects.filter(pk__in=people.logins_with(text)).values_list("subject_id", flat=True)
+    subjects = {subject for subject in found if subject is not None}
+    return subjects.pop() if len(subjects) == 1 else subject_of(text)
+
+
+class Look(Step):
+    title = "Look for a person's records"
+    help = (
+        "Lists what carries an e-mail address or phone number of the person and is not joined to them. Opens nothing."
+    )
+    person = forms.CharField(
+        max_length=254, widget=NUMBER, label="Person",
+        help_text="Customer, order, RMA or request number, or the e-mail address of the login.",
+    )  # fmt: skip
+
+    def clean_person(self) -> UUID:
+        return person_of(self.cleaned_data["person"].strip())
+
+
+class Join(Step):
+    title = "Join records"
+    help = (
+        "Choose what is this person's. An address on a record proves nothing: be sure. You see what will move before "
+        "anything does, and it can be undone. The person then reads it all, and it goes with a removal."
+    )
+    template = "admin/join.html"
+    records = forms.MultipleChoiceField(
+        required=False, widget=forms.CheckboxSelectMultiple, label="Records with the person's address or phone"
+    )
+    other = forms.CharField(
+        required=False, max_length=40, widget=NUMBER, label="Everything of somebody else, who is the same person",
+        help_text="Their customer, order or RMA number. Empty for nobody.",
+    )  # fmt: skip
+    reason = forms.ChoiceField(choices=Joining.Reason.choices, label="How we know")
+    seen = forms.CharField(required=False, max_length=64, widget=forms.HiddenInput)
+
+    def prepare(self) -> None:
+        self.preview: joining.Preview | None = None
+        found = described(candidates.of(self.record.subject_id, now=timezone.now()))
+        self.fields["records"].choices = [(f"{r.label}/{r.pk}", f"{title}: {why}") for r, title, _, why in found]  # type: ignore[attr-defined]
+
+    def clean_records(self) -> list[tuple[str, UUID]]:
+        return [(label, UUID(pk)) for label, _, pk in (one.partition("/") for one in self.cleaned_data["records"])]
+
+    def clean_other(self) -> list[UUID]:
+        number = self.cleaned_data["other"].strip()
+        return [subject_of(number)] if number else []
+
+    def clean(self) -> dict[str, Any]:
+        data = self.cleaned_data
+        if not self.errors:
+            try:
+                self.preview = joining.preview(self.record, data["records"], data["other"], now=timezone.now())
+            except joining.NotPossible as error:
+                raise ValidationError(str(error)) from None
+        return data
+
+    def asks_again(self) -> bool:
+        """Show what will move before it does."""
+        return self.preview is not None and self.cleaned_data["seen"] != self.preview.fingerprint
+
+    def context(self) -> dict[str, Any]:
+        return {"preview": self.preview}
+
+
+class CloseLook(Step):
+    title = "Join nothing"
+    help = "You looked, and could not tell that any of it is this person's. They read that on their page."
+
+
+class UndoJoining(Step):
+    title = "Undo the joining"
+    help = "Everything goes back to whom it belonged before. This person no longer reads it."
+    is_destructive = True
+
+
+@admin.register(Joining)
+class JoiningAdmin(WorkAdmin):
+    """Records that carry a person's address without being joined to them: looked at, joined, undone."""
+
+    readers = frozenset({"privacy"})
+    adding = Look
+    list_display = ("opened_at", "person", "asked_by", "outcome", "decided_at")
+    list_filter = ("outcome", "asked_by")
+    ordering = ("-opened_at", "-id")
+    fieldsets = (
+        (None, {"fields": ("person", "asked_by", "opened_at", "outcome", "reason", "decided_at", "undone_at")}),
+    )
+    refusals: ClassVar[dict[type[Exception], str]] = {joining.NotPossible: ""}
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).prefetch_related("subject__customers")
+
+    @admin.display(description="Person")
+    def person(self, record: Joining) -> str:
+        """Return the customer numbers of the person; nothing is opened."""
+        return _numbers(record)
+
+    def history_of(self, record: Joining) -> QuerySet[audit.AuditEvent]:
+        return audit.history(subject=record.subject_id).filter(action__startswith="joining.")
+
+    def details(self, record: Joining, actor: Actor) -> dict[str, Any]:
+        found = described(candidates.of(record.subject_id, now=timezone.now()))
+        table = {
+            "title": "Carries an address or phone of this person, and is not joined",
+            "headings": ["Record", "Date", "Why"],
+            "rows": [[title, f"{day:%-d %B %Y}" if day else "–", why] for _, title, day, why in found],
+        }
+        return {"tables": [table]}
+
+    def steps(self, record: Joining, actor: Actor) -> dict[str, type[Step]]:
+        if not actor.roles & self.readers:
+            return {}
+        if record.outcome == Joining.Outcome.OPEN:
+            return {"join": Join, "close": CloseLook}
+        return {"undo": UndoJoining} if record.outcome == Joining.Outcome.JOINED else {}
+
+    def add(self, data: dict[str, Any], *, actor: Actor, now: datetime) -> tuple[Joining, str]:
+        return joining.ask(data["person"], actor=actor, now=now), "This is what was found."
+
+    def take(self, name: str, record: Joining, data: dict[str, Any], *, actor: Actor, now: datetime) -> str:
+        match name:
+            case "join":
+                joining.join(
+                    record, data["records"], people=data["other"], reason=data["reason"], fingerprint=data["seen"],
+                    actor=actor, now=now,
+                )  # fmt: skip
+                return "Joined. The person reads it from now on."
+            case "undo":
+                joining.undo(record, actor=actor, now=now)
+                return "The joining is undone: everything is where it was before."
+            case _:
+                joining.close(record, actor=actor, now=now)
+                return "Nothing is joined."
+
+    def work_lists(self, actor: Actor, today: date) -> Iterable[WorkList]:
+        if not actor.roles & self.readers:
+            return []
+        waiting = Joining.objects.filter(outcome=Joining.Outcome.OPEN).prefetch_related("subject__customers")
+        tasks = [
+            Task(
+                self.url_of(one),
+                f"{capfirst(_numbers(one))}: records with the same address",
+                f"since {timezone.localdate(one.opened_at):%-d %B %Y}",
+            )
+            for one in waiting.order_by("opened_at")[:SHOWN_ON_FRONT_PAGE]
+        ]
+        return [WorkList("Records to look at", self.url_of_list(), tasks, waiting.count())]
+
+
+def described(found: Iterable[Record]) -> list[tuple[Record, str, date | None, str]]:
+    """Return each record with its title, its day and why it is a candidate; one query for each kind, nothing opened."""
+    by_label: dict[str, list[Record]] = defaultdict(list)
+    for one in found:
+        by_label[one.label].append(one)
+    lines = []
+    for records in by_label.values():
+        declaration = records[0].declaration
+        rows = declaration.model._default_manager.select_related(*declaration.related) if declaration.related else None
+        rows = declaration.model._default_manager.all() if rows is None else rows
+        there = rows.in_bulk([one.pk for one in records])
+        for one in records:
+            if declaration.facts is not None and one.pk in there:
+                facts = declaration.facts(there[one.pk])
+                day = min((day for day in facts.events.values() if day), default=None)
+                lines.append((one, facts.title, day, WHY[one.channel]))
+    return sorted(lines, key=lambda line: (line[0].label, line[2] or date.min, line[1]))
+
+
+def _numbers(record: Joining) -> str:
+    subject: Subject = record.subject
+    numbers: list[Customer] = sorted(subject.customers.all(), key=lambda one: one.reference)
+    return ", ".join(str(one) for one in numbers) or "a person without a customer number"

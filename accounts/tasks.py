@@ -1,0 +1,13 @@
+"""What workers do for people and their records: each task makes one call, and may run twice without harm."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from accounts import joining
+
+
+@shared_task
+def settle_joinings() -> int:
+    """Give the keys of joined records to whom the records name, where a killed process did not come to it."""
+    return joining.settle_all()

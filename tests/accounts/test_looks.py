@@ -1,0 +1,169 @@
+"""The page of the privacy team, and the person's own: named, looked at, joined with a preview, undone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+import time_machine
+from django.db import connections
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from accounts import joining
+from accounts.models import Communication, Customer, Joining, User
+from privacy.gate import AccessEntry
+from tests import factories, pages
+from tests.factories import NOW
+from tests.orders.factories import an_order
+from tests.privacy.requests.conftest import PRIVACY
+
+pytestmark = pytest.mark.django_db
+
+ADDRESS = "alice@example.com"
+LIST = "/admin/accounts/joining/"
+
+
+@pytest.fixture(autouse=True)
+def _fixed_clock() -> Iterator[None]:
+    with time_machine.travel(NOW, tick=False):
+        yield
+
+
+@pytest.fixture
+def alice() -> User:
+    return factories.login()
+
+
+@pytest.fixture
+def pat() -> Client:
+    return pages.signed_in(factories.staff("pat", "pat@ilt.example", roles=("privacy",)))
+
+
+def steps(look: Joining, name: str) -> str:
+    return f"{LIST}{look.pk}/step/{name}/"
+
+
+# The person's page ----------------------------------------------------------------------------------------------------
+
+
+def test_a_person_asks_and_reads_what_became_of_it(alice: User) -> None:
+    factories.communication(email=ADDRESS)
+    hers = pages.signed_in(alice)
+    assert "Ask us to look at it" in pages.check(hers.get("/privacy/held/"))
+    answer = hers.post("/account/look/", follow=True)
+    assert "privacy team looks at it" in answer.text
+    assert "was asked on 20 November 2026" in answer.text and "Ask us to look at it" not in answer.text
+    hers.post("/account/look/")
+    look = Joining.objects.get()
+    assert (look.subject_id, look.asked_by, look.outcome) == (alice.subject_id, "person", "open")
+    joining.close(look, actor=PRIVACY, now=NOW)
+    text = hers.get("/privacy/held/").text
+    assert "could not tell that it is yours" in text and "Ask us to look at it" in text
+
+
+def test_who_has_no_candidate_asks_for_nothing(alice: User) -> None:
+    factories.communication(email="eve@example.com")
+    answer = pages.signed_in(alice).post("/account/look/", follow=True)
+    assert "Nothing carries your address" in answer.text
+    assert not Joining.objects.exists()
+
+
+def test_looking_at_the_page_asks_for_nothing(alice: User, client: Client) -> None:
+    factories.communication(email=ADDRESS)
+    assert pages.signed_in(alice).get("/account/look/").status_code == 405
+    assert client.post("/account/look/").status_code == 302
+    assert not Joining.objects.exists()
+
+
+# The page of the privacy team -----------------------------------------------------------------------------------------
+
+
+def test_what_a_person_asks_is_a_task_of_the_privacy_team_alone(alice: User, pat: Client) -> None:
+    factories.communication(email=ADDRESS)
+    pages.signed_in(alice).post("/account/look/")
+    assert "A person without a customer number: records with the same address" in pat.get("/admin/").text
+    sales = pages.signed_in(factories.staff())
+    assert "Records to look at" not in sales.get("/admin/").text
+    assert sales.get(LIST).status_code == 403
+
+
+def test_staff_look_choose_see_what_will_move_join_and_undo(alice: User, pat: Client) -> None:
+    factories.customer(user=alice)
+    bob = factories.customer("Bob", "Baker", email="bob@example.com", phone="617-555-0199")
+    message = factories.communication(email=ADDRESS, body="canary", contact_name="Canary Person")
+    order = an_order(bob, email=ADDRESS, phone="")
+    by_phone = an_order(bob, email="", phone="978-555-0123")
+    answer = pat.post(f"{LIST}add/", {"person": ADDRESS}, follow=True)
+    assert order.number in answer.text and by_phone.number in answer.text and "canary" not in answer.text.lower()
+    assert "carries a phone number of the person" in answer.text
+    look = Joining.objects.get()
+    chosen = [f"accounts.communication/{message.pk}", f"orders.order/{order.pk}"]
+    form = {"records": chosen, "other": "", "reason": "facts", "seen": ""}
+    answer = pat.post(steps(look, "join"), form)
+    assert answer.status_code == 200 and "<li>1 message</li>" in answer.text and "<li>1 order</li>" in answer.text
+    assert Communication.objects.get().subject_id == message.subject_id, "nothing has moved yet"
+    found = re.search(r'name="seen" value="([0-9a-f]{64})"', answer.text)
+    assert found
+    answer = pat.post(steps(look, "join"), {**form, "seen": found[1]}, follow=True)
+    assert "Joined. The person reads it from now on." in answer.text
+    assert Communication.objects.get().subject_id == alice.subject_id
+    text = pages.signed_in(alice).get("/privacy/held/").text
+    assert "canary" in text and f"Order {order.number}" in text
+    answer = pat.post(steps(look, "undo"), follow=True)
+    assert "everything is where it was before" in answer.text
+    assert Communication.objects.get().subject_id == message.subject_id
+    assert "canary" not in pages.signed_in(alice).get("/privacy/held/").text
+
+
+def test_another_choice_than_the_one_seen_is_shown_once_more(alice: User, pat: Client) -> None:
+    one, two = (factories.communication(email=ADDRESS) for _ in range(2))
+    look = joining.ask(alice.subject_id, actor=PRIVACY, now=NOW)
+    key = "accounts.communication"
+    seen = joining.preview(look, [(key, one.pk)], now=NOW).fingerprint
+    form = {"records": [f"{key}/{one.pk}", f"{key}/{two.pk}"], "other": "", "reason": "facts", "seen": seen}
+    assert "2 messages" in pat.post(steps(look, "join"), form).text
+    assert Joining.objects.get().outcome == "open"
+
+
+def test_the_page_opens_nothing(alice: User, pat: Client) -> None:
+    factories.customer(user=alice)
+    message = factories.communication(email=ADDRESS)
+    look = joining.ask(alice.subject_id, actor=PRIVACY, now=NOW)
+    for path in (LIST, f"{LIST}{look.pk}/change/", steps(look, "join"), f"{LIST}{look.pk}/history/"):
+        assert pat.get(path).status_code == 200
+    assert not AccessEntry.objects.filter(subject_id__in=[alice.subject_id, message.subject_id]).exists()
+
+
+@pytest.mark.parametrize("text", ["", "nobody@example.com", "C000", "' OR 1=1", "\x00", "x" * 300])
+def test_a_person_that_cannot_be_found_is_no_error(text: str, pat: Client) -> None:
+    assert pat.post(f"{LIST}add/", {"person": text}).status_code == 400
+    assert not Joining.objects.exists()
+
+
+def test_a_person_is_chosen_by_customer_order_or_request_number(alice: User, pat: Client) -> None:
+    customer = factories.customer(user=alice)
+    order = an_order(customer)
+    for number in (customer.reference, order.number, "ALICE@example.com"):
+        pat.post(f"{LIST}add/", {"person": number})
+        assert Joining.objects.get().subject_id == alice.subject_id
+        Joining.objects.all().delete()
+
+
+def test_the_list_takes_the_same_queries_for_one_and_for_thirty(pat: Client) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connections["default"]) as found:
+            assert pat.get(LIST).status_code == 200
+        return len(found)
+
+    def look(number: int) -> None:
+        customer: Customer = factories.customer(email=f"a{number}@example.com")
+        joining.ask(customer.subject_id, actor=PRIVACY, now=NOW)
+
+    look(0)
+    queries()
+    few = queries()
+    for number in range(1, 30):
+        look(number)
+    assert queries() == few
