@@ -107,6 +107,7 @@ def prepare(place: Place, env: dict[str, str], owner: dict[str, str]) -> None:
     marker, wanted = place.folder / "prepared", fingerprint()
     if marker.exists() and marker.read_text() == wanted:
         return
+    say("Preparing the databases ...")
     manage({**env, **owner, "ILT_DB_ROLE": "owner"}, "prepare", what="Preparing the databases")
     write(marker, wanted)
 
@@ -165,14 +166,16 @@ def load_demo(env: dict[str, str]) -> Demo:
     return Demo(content["logins"], content["in_use"])
 
 
-def start_site(place: Place, port: int | None) -> int:
-    """Start everything, tell the address, and stay until interrupted."""
+def start_site(place: Place, port: int | None, *, dev: bool = False) -> int:
+    """Start everything, tell the address, and stay until interrupted. With `dev` changed code is taken up."""
     interrupted = Interruption()
     place.make()
     with interruptible(interrupted), place.locked("site") as lock:
         interrupted.listen()
         place.shorten_logs()
         say(f"Starting in {place.folder} ..." if external() else DEMO_LINE)
+        if not external():
+            say("Starting PostgreSQL and Valkey ...")
         chosen = web_port(place, port)
         with running_servers(place) as (servers, env, owner):
             place.keep_ports({**place.ports(), "web": chosen})
@@ -180,8 +183,9 @@ def start_site(place: Place, port: int | None) -> int:
             env["WEB_BIND"] = f"127.0.0.1:{chosen}"
             prepare(place, env, owner)
             lock.tell(ready=True, url=url)
-            site = Site(place, env, chosen)
+            site = Site(place, env, chosen, dev=dev)
             try:
+                say("Starting the site ...")
                 site.start()
                 demo = load_demo(env) if servers else None
                 site.wait_until_healthy(interrupted)
@@ -226,6 +230,8 @@ def stay(site: Site, servers: Servers | None, interrupted: Callable[[], bool]) -
     while not interrupted():
         for name in [*(servers.revive() if servers else []), *site.revive()]:
             say(f"The {name} process ended and was started again.")
+        if site.take_up_changes():
+            say("The code changed: the worker was started again.")
         time.sleep(0.3)
 
 
@@ -320,7 +326,9 @@ def reset(place: Place, *, yes: bool) -> int:
     if not (place.folder / "lock").exists():
         say(f"There is nothing to reset in {place.folder}.")
         return 0
-    if not yes and sys.stdin.isatty():
+    if not yes and not sys.stdin.isatty():
+        raise Problem(f"All data in {place.folder} and its key ring would be gone for good: say --yes.")
+    if not yes:
         answer = input(f"All data in {place.folder} and its key ring will be gone for good. Type yes to go on: ")
         if answer.strip().lower() != "yes":
             say("Nothing was removed.")
@@ -350,9 +358,10 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
         "command",
         nargs="?",
         default="start",
-        choices=("start", "stop", "status", "reset", "manage"),
-        metavar="stop|status|reset|manage COMMAND ...",
-        help="stop the site, tell its state, remove its data, or run a management command on its servers",
+        choices=("start", "dev", "stop", "status", "reset", "manage"),
+        metavar="dev|stop|status|reset|manage COMMAND ...",
+        help="start it for development (code and templates are taken up as they change, a breakpoint stops at this "
+        "terminal), stop the site, tell its state, remove its data, or run a management command on its servers",
     )
     options = parser.parse_args(own)
     if options.command == "manage" and not command:
@@ -365,8 +374,8 @@ def main(argv: list[str]) -> int:
     options, command = parse(argv)
     external()
     place = Place(Path(os.path.abspath(options.data)))
-    if options.command == "start":
-        return start_site(place, options.port)
+    if options.command in ("start", "dev"):
+        return start_site(place, options.port, dev=options.command == "dev")
     if options.command == "stop":
         return stop_site(place)
     if options.command == "status":

@@ -38,24 +38,70 @@ make_environment() {
             return 0
         fi
     fi
-    say "$NAME: installing the locked packages into .venv ..."
+    free=$(df -Pk "$ROOT/.venv" | awk 'END { print int($4 / 1000) }')
+    if [ "${free:-0}" -lt $NEEDED_MB ]; then
+        say "$NAME: only $free MB are free where $ROOT lies, and the Python environment needs $NEEDED_MB MB."
+        return 1
+    fi
+    packages=$(grep -c '^[A-Za-z0-9].*==' "$lock")
+    say "$NAME: installing the $packages locked packages into .venv, a minute or two ..."
     log=$ROOT/.venv/install.log
     if command -v uv >/dev/null 2>&1; then
-        with_uv >"$log" 2>&1
+        with_uv >"$log" 2>&1 &
     elif base=$(find_python); then
-        with_venv >"$log" 2>&1
+        with_venv >"$log" 2>&1 &
     else
         say "$NAME: Python 3.11 or newer is needed, or uv (https://docs.astral.sh/uv/)."
         return 1
     fi
+    patiently $!
     result=$?
     [ -e "$ROOT/.venv/.installing" ] && exec 8>&-
     if [ $result -ne 0 ]; then
-        tail -n 5 "$log" >&2
-        say "$NAME: the packages could not be installed; .venv/install.log says why."
+        explain
         return 1
     fi
     printf '%s' "$sum" >"$stamp"
+}
+
+NEEDED_MB=700
+
+patiently() { # wait for the installation, and say now and then how far it is
+    trap 'kill "$1" 2>/dev/null' INT TERM
+    seconds=0
+    while kill -0 "$1" 2>/dev/null; do
+        sleep 1
+        seconds=$((seconds + 1))
+        if [ $((seconds % 15)) -eq 0 ]; then
+            say "$NAME: ... $(grep -cE '^(Collecting|Requirement already satisfied)' "$log") of $packages packages after $seconds s"
+        fi
+    done
+    trap - INT TERM
+    wait "$1"
+}
+
+# What pip and uv say of a network that is not there, in one pattern.
+NO_NETWORK='name resolution|Name or service not known|nodename nor servname|Network is unreachable|No route to host'
+NO_NETWORK="$NO_NETWORK|Failed to establish a new connection|Connection refused|ConnectTimeout|timed out|dns error"
+NO_NETWORK="$NO_NETWORK|error sending request|Could not connect"
+
+explain() { # say why the packages could not be installed, in one sentence
+    missing=$(sed -n 's/.*No matching distribution found for \([^ ]*\).*/\1/p; s/.*no version of \([^ ]*\).*/\1/p' "$log" | head -n 1)
+    if grep -q 'No space left on device' "$log"; then
+        say "$NAME: the disk is full: the packages need $NEEDED_MB MB where $ROOT lies."
+    elif grep -qE 'ensurepip is not|No module named (venv|ensurepip)' "$log"; then
+        say "$NAME: Python's venv module is missing: apt-get install python3-venv."
+    elif grep -qE "$NO_NETWORK" "$log"; then
+        say "$NAME: no package index answers: is this machine on the network? A proxy or an index of your own is given by HTTPS_PROXY or PIP_INDEX_URL."
+    elif [ -n "$missing" ]; then
+        say "$NAME: the package index has no $missing for $("$PYTHON" -V 2>&1) on this kind of machine."
+    elif grep -q 'DO NOT MATCH THE HASHES' "$log"; then
+        say "$NAME: a package is not the one that was locked (its hash differs): nothing was installed."
+    else
+        grep -E '^ *(ERROR|error)' "$log" | head -n 5 >&2
+        say "$NAME: the packages could not be installed."
+    fi
+    say "$NAME: .venv/install.log has all that was said."
 }
 
 with_uv() {

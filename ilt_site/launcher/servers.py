@@ -22,6 +22,9 @@ SUPERUSER = "postgres"
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None, use_errno=True)
 START_SECONDS = 60
+QUIET_SECONDS = 3  # a start that takes longer says what it waits for
+NAMES = {"postgres": "PostgreSQL", "valkey": "Valkey"}
+NEEDED_MB = 400  # of a demo's data folder: the cluster, its write-ahead log, the static files, logs
 
 # An error's text may quote the value that caused it (invalid input, duplicate key): errors stay out of the log,
 # and so do statements and their parameters.
@@ -49,6 +52,24 @@ def free_port(wanted: int | None = None) -> int:
             probe.bind(("127.0.0.1", port))
             return int(probe.getsockname()[1])
     raise Problem("There is no free port on 127.0.0.1.")
+
+
+def check_machine(folder: Path, *, needed_mb: int = NEEDED_MB) -> None:
+    """Raise Problem when this machine cannot run servers in `folder`: no loopback interface, or no space on the disk."""
+    try:
+        with socket.socket() as listening, socket.socket() as calling:
+            listening.bind(("127.0.0.1", 0))
+            listening.listen(1)
+            calling.settimeout(2)
+            calling.connect(listening.getsockname())
+    except OSError as error:
+        raise Problem(
+            f"This machine cannot reach itself at 127.0.0.1 ({error.strerror or 'no answer'}): "
+            "bring its loopback interface up, by `ip link set lo up`."
+        ) from None
+    free = shutil.disk_usage(folder).free // 1_000_000
+    if free < needed_mb:
+        raise Problem(f"Only {free} MB are free where {folder} lies, and {needed_mb} MB are needed.")
 
 
 def dying_with(parent_signal: signal.Signals) -> Callable[[], None]:
@@ -139,6 +160,8 @@ class Servers:
 
     def start(self) -> None:
         """Start both servers; raises Problem when one does not come up."""
+        if not self.throw_away:
+            check_machine(self.folder)
         self._prepare_folders()
         if not (self.cluster / "PG_VERSION").is_file():
             self._initdb()
@@ -191,7 +214,7 @@ class Servers:
         code = process.wait()
         password.unlink()
         if code != 0:
-            raise Problem(f"PostgreSQL could not make its data folder; {self.logs / 'postgres.log'} says why.")
+            raise Problem(f"PostgreSQL could not make its data folder: {self._why('postgres')}")
 
     def _start_postgres(self) -> None:
         options = {
@@ -236,7 +259,7 @@ class Servers:
 
     def _wait_for_valkey(self) -> None:
         client = redis.Redis.from_url(self.broker_url, socket_timeout=2)
-        for _ in self._until("Valkey"):
+        for _ in self._until("valkey"):
             try:
                 client.ping()
                 client.close()
@@ -245,7 +268,7 @@ class Servers:
                 continue
 
     def _wait_for_postgres(self) -> None:
-        for _ in self._until("PostgreSQL"):
+        for _ in self._until("postgres"):
             try:
                 self.connect("postgres").close()
                 return
@@ -257,13 +280,26 @@ class Servers:
                     ) from None
 
     def _until(self, name: str) -> Iterator[None]:
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            if any(process.poll() is not None for process in self.processes.values()):
-                break
+        """Yield until `name` answers; says what it waits for, and raises Problem naming the server that did not come up."""
+        begin, has_told = time.monotonic(), False
+        while (waited := time.monotonic() - begin) < START_SECONDS:
+            for server, process in self.processes.items():
+                if process.poll() is not None:
+                    raise Problem(f"{NAMES[server]} ended while it was starting: {self._why(server)}")
+            if waited > QUIET_SECONDS and not has_told:
+                print(f"Waiting for {NAMES[name]} (at most {START_SECONDS} s) ...", flush=True)
+                has_told = True
             yield
             time.sleep(0.03)
-        raise Problem(f"{name} did not start; {self.logs / (name.lower().replace('sql', '') + '.log')} says why.")
+        raise Problem(f"{NAMES[name]} did not answer within {START_SECONDS} s: {self._why(name)}")
+
+    def _why(self, name: str) -> str:
+        """Return the last line of a server's log that says what is wrong, and where the rest stands."""
+        log = self.logs / f"{name}.log"
+        lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
+        telling = [line for line in lines if any(word in line for word in ("FATAL", "PANIC", "error", "No space"))]
+        said = (telling or lines or [""])[-1].strip().rstrip(".")
+        return f"{said} ({log} has the rest)." if said else "it left no word in its log."
 
     def connect(self, database: str) -> "psycopg2.extensions.connection":
         """Return a superuser's connection in autocommit mode."""

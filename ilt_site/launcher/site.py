@@ -72,6 +72,8 @@ class Site:
     port: int
     services: list[Service] = field(default_factory=list)
     deaths: list[float] = field(default_factory=list)
+    dev: bool = False
+    code: float = 0.0
 
     def start(self) -> None:
         """Start the three processes; they come up by themselves."""
@@ -86,10 +88,37 @@ class Site:
             Service("worker", worker, signal.SIGTERM, signal.SIGKILL),
             Service("beat", beat, signal.SIGTERM, signal.SIGKILL),
         ]
+        if self.dev:
+            # Django's own server takes up changed code and templates, and a breakpoint meets somebody at its terminal.
+            address = f"127.0.0.1:{self.port}"
+            self.services[0] = Service("web", python("manage.py", "runserver", address), signal.SIGINT, signal.SIGKILL)
+            self.code = self._newest()
         for service in self.services:
             self._launch(service)
 
+    def take_up_changes(self) -> bool:
+        """Start the worker again when the code changed while developing; return whether it was."""
+        if not self.dev or self.code == (newest := self._newest()):
+            return False
+        self.code = newest
+        for service in self.services:
+            if service.name == "worker" and service.process:
+                stop(service.process, service.end, seconds=20)
+                self._launch(service)
+        return True
+
+    def _newest(self) -> float:
+        """Return when the newest Python file of ours was written."""
+        apps = [ROOT / name for name in ("accounts", "ilt_site", "orders", "privacy", "rma")]
+        return max(path.stat().st_mtime for app in apps for path in app.rglob("*.py"))
+
     def _launch(self, service: Service) -> None:
+        if self.dev and service.name == "web":
+            env = {**self.env, "DEBUG": "true", "ILT_PROCESS": "web"}
+            service.process = subprocess.Popen(
+                service.command, env=env, cwd=ROOT, preexec_fn=dying_with(service.at_parents_death)
+            )
+            return
         service.process = start(
             service.command,
             who=None,

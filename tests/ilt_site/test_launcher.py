@@ -113,10 +113,10 @@ class Running:
             return error.code, error.read().decode()
 
 
-def start(folder: Path, port: int, *, until: str = "They stand nowhere else", **extra: str) -> Running:
+def start(folder: Path, port: int, *, until: str = "They stand nowhere else", dev: str = "", **extra: str) -> Running:
     """Start the site and wait until it has printed its address and what comes after it."""
     process = subprocess.Popen(
-        command("--data", str(folder), "--port", str(port)),
+        command("--data", str(folder), "--port", str(port), *filter(None, [dev])),
         env=environment(**extra),
         cwd="/",
         stdout=subprocess.PIPE,
