@@ -6,6 +6,7 @@ Commands still run on an unsafe configuration: `manage.py keyring init` is how a
 import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from smtplib import SMTPException
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,6 +14,7 @@ import structlog
 from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
+from django.core.mail import get_connection
 from django.db import OperationalError, connections
 
 logger = structlog.get_logger(__name__)
@@ -107,6 +109,22 @@ def _databases() -> Iterator[checks.CheckMessage]:
 def unsafe_configuration(app_configs: Any = None, **_: Any) -> list[checks.CheckMessage]:
     """Return everything that speaks against starting with these settings."""
     return [*_secret_key(), *_public_host(), *_key_ring(), *_cache(), *_redis(), *_databases()]
+
+
+@checks.register("mail", deploy=True)
+def mail_server(app_configs: Any = None, **_: Any) -> list[checks.CheckMessage]:
+    """Return a warning when no letter can leave: no mail server is named, or the one that is does not answer."""
+    if settings.DEBUG or settings.DEMO:
+        return []
+    if not settings.EMAIL_BACKEND.endswith("smtp.EmailBackend"):
+        text = "EMAIL_URL names no mail server: letters wait in the outbox, and nobody is answered by mail."
+        return [checks.Warning(text, hint="EMAIL_URL=smtp+tls://user:password@host:587", id="site.W003")]
+    try:
+        with get_connection():
+            return []
+    except (OSError, SMTPException) as error:  # by its class: a server's answer may quote a name
+        text = f"The mail server of EMAIL_URL does not take our letters ({type(error).__name__})."
+        return [checks.Warning(text, hint="`mail_check ADDRESS` sends one letter.", id="site.W004")]
 
 
 # What PostgreSQL must not be set to, because an error's text or a statement may quote a value.

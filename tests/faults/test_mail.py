@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import socket
-import socketserver
-import threading
 import time
 import urllib.request
 from collections import Counter
@@ -23,58 +21,12 @@ from privacy.requests.models import Letter
 from tests import factories
 from tests.faults.together import together
 from tests.figures import report, tries
+from tests.mail_server import REFUSED, Server
 from tests.orders.factories import as_customer
 
 pytestmark = [pytest.mark.fault, pytest.mark.django_db(transaction=True)]
-REFUSED = "refused@example.com"
 SLOW = tries(4, 30)  # seconds until the slow server answers
 TIMEOUT = tries(2, 10)  # seconds until we give up: EMAIL_TIMEOUT, which is 10
-
-
-class Server(socketserver.ThreadingTCPServer):
-    """An SMTP server on the loopback, as RFC 5321 has it: keeps what it accepted, may be slow, refuses one address."""
-
-    allow_reuse_address = daemon_threads = True
-
-    def __init__(self, port: int = 0, delay: float = 0) -> None:
-        super().__init__(("127.0.0.1", port), Session)
-        self.delay = delay
-        self.accepted: list[str] = []
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-    def handle_error(self, *_: object) -> None:
-        """Say nothing of a client that did not wait."""
-
-
-class Session(socketserver.StreamRequestHandler):
-    """One connection: EHLO, MAIL, RCPT, DATA, QUIT."""
-
-    server: Server
-
-    def say(self, line: str) -> None:
-        self.wfile.write(f"{line}\r\n".encode())
-
-    def handle(self) -> None:
-        time.sleep(self.server.delay)  # the fault itself: a server that takes its time
-        self.say("220 mail.example ESMTP")
-        to: list[str] = []
-        while line := self.rfile.readline().decode().strip():
-            match line.split(":")[0].split()[0].upper():
-                case "DATA":
-                    self.say("354 go on")
-                    while self.rfile.readline().strip() != b".":
-                        pass
-                    self.server.accepted += to
-                    self.say("250 taken")
-                case "RCPT":
-                    address = line[line.index("<") + 1 : line.index(">")]
-                    to = [] if address == REFUSED else [address]
-                    self.say("250 ok" if to else "550 no such mailbox")
-                case "QUIT":
-                    self.say("221 bye")
-                    return
-                case _:
-                    self.say("250 ok")
 
 
 @pytest.fixture

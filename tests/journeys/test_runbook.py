@@ -404,5 +404,5 @@ def test_every_program_the_units_name_is_one_the_runbook_installs() -> None:
     for unit in (DOCS / "deploy").glob("ilt-*.service"):
         line = re.search(r"^ExecStart=(\S+)", unit.read_text(), re.MULTILINE)
         assert line
-        assert (ROOT / ".venv" / "bin" / Path(line[1]).name).exists() or Path(line[1]).name in ("ilt-backup",)
+        assert (ROOT / ".venv" / "bin" / Path(line[1]).name).exists() or Path(line[1]).name in ("ilt-backup", "ilt")
         assert (DOCS / "deploy" / Path(line[1]).name).exists() or line[1].startswith("/srv/ilt/.venv/bin/")
