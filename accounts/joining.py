@@ -33,7 +33,7 @@ from privacy.vault import SealedModel
 
 TEAM = "privacy"
 # What nothing but the subject itself and the log of who looked at it is left of, is one person with whom it was joined.
-LEFT_OVER = frozenset({"privacy.subject", "privacy.accessentry"})
+LEFT_OVER = frozenset({"privacy.subject", "privacy.accessentry", "privacy.accessname"})
 # A removal that was confirmed: what it decided counts, for good.
 REMOVING = (State.CONFIRMED, State.EXECUTING, State.PARKED)
 REMOVED = (*REMOVING, State.EXECUTED, State.REPLIED, State.CLOSED)

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_safe
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from privacy.audit.models import AuditEvent, AuditLink
+from privacy.gate.log import CHAINS
 from privacy.requests import broker
 from privacy.requests.models import OPEN_STATES, Letter, Request
 from privacy.restore import position
@@ -75,11 +75,15 @@ class Gauges(Collector):
         yield "ilt_outbox_to_post", "Letters to be printed and posted", post
 
     def _audit(self) -> Iterator[Number]:
-        sealed = AuditLink.objects.order_by("-event_id").values_list("event_id", flat=True).first() or 0
-        events = AuditEvent.objects.filter(at__lt=self.now - MINUTE, pk__gt=sealed).order_by("pk")
-        yield "ilt_audit_unsealed", "Audit events older than 60 s beyond the last seal", events.count()
-        age = self._age(events.values_list("at", flat=True).first())
-        yield "ilt_audit_unsealed_age_seconds", "Age of the oldest of them", age
+        waiting, oldest = 0, None
+        for chain in CHAINS:
+            newest = chain.links.objects.order_by("-event_id").values_list("event_id", flat=True).first()
+            rows = chain.rows.objects.filter(at__lt=self.now - MINUTE, pk__gt=newest or chain.lowest)
+            waiting += rows.count()
+            since = rows.order_by("at").values_list("at", flat=True).first()
+            oldest = min(filter(None, (oldest, since)), default=None)
+        yield "ilt_audit_unsealed", "Rows of audit and access log older than 60 s beyond the last seal", waiting
+        yield "ilt_audit_unsealed_age_seconds", "Age of the oldest of them", self._age(oldest)
 
     def _sweep(self) -> Iterator[Number]:
         state = SweepState.objects.first()

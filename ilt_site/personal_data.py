@@ -174,9 +174,9 @@ datamap.store(
     ),
     Store(
         name="audit checkpoints",
-        holds="signed hashes of the audit chain; about nobody",
+        holds="signed hashes of the chains of audit and access log; about nobody",
         where="settings.CHECKPOINT_DIR, and the copy the operator keeps elsewhere",
-        until="as long as the audit log",
+        until="as long as the logs",
         erased_by="nobody: there is nothing personal in it",
     ),
     Store(

@@ -130,7 +130,14 @@ DATABASES = {
 }
 # Tables on which the application role may only insert and read: `manage.py grant_roles` takes the rest away.
 APPEND_ONLY_TABLES = {
-    "default": ["privacy_auditevent", "privacy_auditlink", "privacy_requestevent"],
+    "default": [
+        "privacy_auditevent",
+        "privacy_auditlink",
+        "privacy_accessentry",
+        "privacy_accesslink",
+        "privacy_chainfloor",
+        "privacy_requestevent",
+    ],
     "keystore": ["vault_tombstone"],
 }
 

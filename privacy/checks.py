@@ -141,11 +141,12 @@ def _paths(declaration: Declaration) -> Iterator[CheckMessage]:
 
 
 def _fate(declaration: Declaration) -> Iterator[CheckMessage]:
-    if declaration.is_personal and declaration.subject_path and declaration.facts is None and not declaration.follows:
+    ends = declaration.facts or declaration.follows or declaration.ended_by
+    if declaration.is_personal and declaration.subject_path and not ends:
         yield _error(
             declaration,
             f"{_label(declaration)} holds personal data and nothing says when it ends.",
-            "Give it `facts` for the assessment, or name in `follows` the record it ends with.",
+            "Give it `facts` for the assessment, name in `follows` the record it ends with, or say in `ended_by` what ends it.",
             "E006",
         )
 

@@ -20,7 +20,7 @@ read this registry; no second list exists (P11, P18). `privacy.checks` refuses t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cache, cached_property
@@ -71,7 +71,9 @@ class Declaration:
     `warnings(subject, today)` gives sentences to show before an erasure. `block_keys(row)` gives the (kind, value)
     pairs by which an import must recognise an erased person ("email", "customer_ref"); asked while they can be read.
     `reference` names the plain unique column by which people call the record (an order number); `noun` is what one of
-    them and several are called where they are counted ("return", "returns"). `candidates(day)`
+    them and several are called where they are counted ("return", "returns"). `told` says the rows in words for a copy:
+    their columns, and a function of some rows that gives each row's values by column; without it a copy shows the declared
+    fields. `ended_by` says what ends the rows where neither `facts` nor `follows` does. `candidates(day)`
     gives the rows that may have outlived their reason on that day, found by an index
     (`retention.rules.cutoff(envelope, day)` tells how old their events are); without it the sweep walks the whole
     table. `related` names the links that `facts` follows, so that a person's rows are read in one query.
@@ -92,6 +94,8 @@ class Declaration:
     related: tuple[str, ...] = ()
     block_keys: Callable[[Any], list[tuple[str, str]]] | None = None
     noun: tuple[str, str] | None = None
+    told: tuple[tuple[str, ...], Callable[[Sequence[Any]], list[dict[str, Any]]]] | None = None
+    ended_by: str = ""
 
     def called(self, count: int) -> str:
         """Return what so many of these records are called within a sentence: "order", "orders"."""
@@ -387,6 +391,7 @@ def _record_as_json(declaration: Declaration) -> dict[str, Any]:
         "subject": declaration.subject_path,
         "end": declaration.end,
         "follows": declaration.follows,
+        "ended_by": declaration.ended_by,
         "data": data,
         "impersonal": [{"name": name, "reason": reason} for name, reason in sorted(declaration.impersonal.items())],
     }
@@ -437,6 +442,8 @@ def as_markdown() -> str:
 def _ending(record: Mapping[str, Any]) -> str:
     if record["follows"]:
         return f"It ends with its `{record['follows']}`."
+    if record["ended_by"]:
+        return f"It ends with {record['ended_by']}."
     if record["end"] == "blank":
         return "At its end the row stays for statistics, unreadable and without its links to a person."
     return "At its end the row is deleted."

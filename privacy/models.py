@@ -1,7 +1,7 @@
 """The tables of this app, each defined beside the code that keeps its promise."""
 
-from privacy.audit.models import AuditEvent, AuditLink
-from privacy.gate.log import AccessEntry
+from privacy.audit.models import AuditEvent, AuditLink, ChainFloor
+from privacy.gate.log import AccessEntry, AccessLink, AccessName
 from privacy.installation import Installation
 from privacy.registers import Acknowledgement
 from privacy.requests.models import Decision, Export, Letter, OneTimeLink, Request, RequestEvent
@@ -11,9 +11,12 @@ from privacy.subjects import Subject
 
 __all__ = [
     "AccessEntry",
+    "AccessLink",
+    "AccessName",
     "Acknowledgement",
     "AuditEvent",
     "AuditLink",
+    "ChainFloor",
     "Decision",
     "EndNotice",
     "Export",

@@ -7,9 +7,10 @@ from datetime import date
 from django.db import models
 
 from privacy import datamap
-from privacy.audit.models import AuditEvent, AuditLink
+from privacy.audit.models import AuditEvent, AuditLink, ChainFloor
 from privacy.datamap import Datum, Declaration
-from privacy.gate.log import AccessEntry
+from privacy.gate import told
+from privacy.gate.log import AccessEntry, AccessLink, AccessName
 from privacy.installation import Installation
 from privacy.registers import Acknowledgement
 from privacy.requests import clock
@@ -76,18 +77,6 @@ def letter_facts(letter: Letter) -> Facts:
     )
 
 
-def access_facts(entry: AccessEntry) -> Facts:
-    """Return the facts of one line of the access log."""
-    return Facts(
-        label="privacy.accessentry",
-        record_id=entry.pk,
-        title="Access log",
-        subject_id=entry.subject_id,
-        data={"access_log": ("who looked at which data, when and why",)},
-        events={"entered": clock.company_day(entry.at)},
-    )
-
-
 def acknowledgement_facts(signed: Acknowledgement) -> Facts:
     """Return the facts of a signature of a member of staff: it counts until it expires, and is proof for six years more."""
     return Facts(
@@ -122,10 +111,6 @@ def _requests(day: date) -> models.QuerySet[Request]:
 
 def _letters(day: date) -> models.QuerySet[Letter]:
     return Letter.objects.filter(queued_at__date__lte=rules.cutoff("letter", day))
-
-
-def _accesses(day: date) -> models.QuerySet[AccessEntry]:
-    return AccessEntry.objects.filter(at__date__lte=rules.cutoff("access_log", day))
 
 
 # Declarations ---------------------------------------------------------------------------------------------------------
@@ -286,24 +271,62 @@ datamap.register(
     Declaration(
         model=AccessEntry,
         title="Who looked at your data",
-        subject_path="subject_id",
+        subject_path="whose__subject_id",
+        related=("whose",),
         data={
-            "subject_id": _plain("Whose data", "link", RANDOM, PROOF, envelope="access_log"),
+            "whose": _plain("Whose data", "link", "a random name", PROOF, envelope="access_log"),
             "at": _plain("When", "dates", TIME, PROOF),
             "role": _plain("In which role", "access", "names of roles", PROOF),
             "purpose": _plain("For what", "access", WORD, PROOF),
-            "reason": _plain("Why", "access", "a reason staff give, without values", PROOF),
+            "reason": _plain("Why", "access", "what connects role and record, or one of four reasons of staff", PROOF),
             "envelopes": _plain("Which data", "access", "names of classes of data, with counts", PROOF),
+            "detail": _plain("Which records", "access", "sealed under a key that goes with the name", PROOF),
             # A colleague is a third person: shown by role (C-579/21).
-            "actor_id": Datum("Who", "link", PROOF, US, plain=RANDOM, export="no"),
+            "actor_id": Datum("Who", "link", PROOF, US, plain="a random number or name", export="no"),
         },
         impersonal={
             "company_id": "the random number of a company",
             "actor_kind": WORD,
             "count": COUNT,
+            "encoding": "a version",
+            "mac": "a keyed hash over the row",
+            "xid": "the number of a transaction",
         },
-        facts=access_facts,
-        candidates=_accesses,
+        told=(told.COLUMNS, told.rows),
+        ended_by="the oldest part of the log, three years after it was written",
+    ),
+    Declaration(
+        model=AccessName,
+        title="Name in the log of who looked",
+        subject_path="subject_id",
+        data={
+            "subject_id": Datum("Whose name it is", "link", PROOF, US, plain=RANDOM, export="no"),
+            "secret": Datum("Key to the numbers of records", "link", PROOF, US, plain="random bytes", export="no"),
+        },
+        ended_by="the person: with the last of the other records",
+    ),
+    Declaration(
+        model=AccessLink,
+        title="Seal of the log of who looked",
+        impersonal={
+            "position": COUNT,
+            "event_id": RANDOM,
+            "row_hash": "a hash",
+            "chain_hash": "a hash",
+            "sealed_at": TIME,
+            "horizon": "the number of a transaction",
+        },
+    ),
+    Declaration(
+        model=ChainFloor,
+        title="Where a log begins",
+        impersonal={
+            "chain": WORD,
+            "position": COUNT,
+            "chain_hash": "a hash",
+            "at": TIME,
+            "signature": "a keyed hash",
+        },
     ),
     Declaration(
         model=Acknowledgement,

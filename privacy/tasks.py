@@ -15,6 +15,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from privacy import audit
+from privacy.gate.log import CHAINS
 from privacy.gate.system import system, system_actor
 from privacy.requests import execute, export, identity, letters, poller
 from privacy.restore import position, replay
@@ -80,20 +81,22 @@ def sweep() -> dict[str, object]:
             log.error("sweep.refused", reason=type(refusal).__name__)
             return {"refused": type(refusal).__name__}
     blocks.expire()
-    audit.end(now=timezone.now())
+    for chain in CHAINS:
+        audit.end(now=timezone.now(), chain=chain)
     return report.as_dict()
 
 
 @shared_task
 def seal_audit() -> int:
-    """Chain the audit events whose transactions are over."""
-    return audit.seal(now=timezone.now())
+    """Chain the audit events, and the rows of the access log, whose transactions are over."""
+    return sum(audit.seal(now=timezone.now(), chain=chain) for chain in CHAINS)
 
 
 @shared_task
 def checkpoint_audit() -> bool:
-    """Write a signed checkpoint of the audit chain outside the database."""
-    return audit.checkpoint(now=timezone.now()) is not None
+    """Write signed checkpoints of both chains outside the database; say whether one was due."""
+    written = [audit.checkpoint(now=timezone.now(), chain=chain) for chain in CHAINS]
+    return any(line is not None for line in written)
 
 
 @shared_task

@@ -16,7 +16,7 @@ from privacy import audit
 from privacy.admin import handling, search
 from privacy.admin.records import RecordAdmin
 from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Step, Task, WorkList, due
-from privacy.gate import Actor
+from privacy.gate import Actor, told
 from privacy.models import Hold, Letter, Request
 from privacy.requests import assessment, deadline, identity, letters, services
 from privacy.requests.history import NotAllowed
@@ -144,7 +144,7 @@ class RequestAdmin(RecordAdmin):
                 "at": event.at,
                 "on": event.on,
                 "what": _what(event),
-                "by": words.ROLES.get(event.actor_kind, event.actor_kind)
+                "by": told.ROLES.get(event.actor_kind, event.actor_kind)
                 if event.actor_kind != "customer"
                 else "the person",
             }

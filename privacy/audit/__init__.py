@@ -8,14 +8,19 @@ What must never happen: a value of anybody's data in an event, an event that can
 by another.
 """
 
+from privacy.audit.chains import AUDIT, Chain
+from privacy.audit.ending import end
 from privacy.audit.events import Happened, history, record, record_many
-from privacy.audit.models import AuditEvent, AuditLink
-from privacy.audit.seals import checkpoint, end, seal
+from privacy.audit.models import AuditEvent, AuditLink, ChainFloor
+from privacy.audit.seals import checkpoint, seal
 from privacy.audit.verification import Finding, Report, verify
 
 __all__ = [
+    "AUDIT",
     "AuditEvent",
     "AuditLink",
+    "Chain",
+    "ChainFloor",
     "Finding",
     "Happened",
     "Report",

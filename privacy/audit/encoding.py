@@ -1,4 +1,4 @@
-"""The canonical, versioned encoding of an event, and the keyed hashes over it.
+"""The canonical, versioned encoding of an event, and the keyed hashes over it and over the links of a chain.
 
 The keys come from the key ring, outside both databases: whoever can write to the database, as its owner too,
 can neither make an event nor continue the chain so that it verifies.
@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from privacy.audit.models import AuditEvent, AuditLink
+from privacy.audit.models import AuditEvent, ChainFloor, Link
 from privacy.vault import ring
 
 VERSION = 1
@@ -46,34 +46,41 @@ def canonical(event: AuditEvent) -> bytes:
     """
     if event.encoding != VERSION:
         raise UnknownEncoding(event.encoding)
-    return _dump([VERSION, str(event.event), _moment(event.at), *(getattr(event, name) for name in _FIELDS)])
+    return dump([VERSION, str(event.event), moment(event.at), *(getattr(event, name) for name in _FIELDS)])
 
 
 def mac(event: AuditEvent) -> str:
     """Return the keyed hash that proves this program wrote the row."""
-    return _keyed("audit.event", canonical(event))
+    return keyed("audit.event", canonical(event))
 
 
-def row_hash(event: AuditEvent) -> str:
-    """Return the hash of the row as stored, its number and transaction included."""
-    whole = [event.pk, event.xid, event.mac, hashlib.sha256(canonical(event)).hexdigest()]
-    return hashlib.sha256(_dump(whole)).hexdigest()
+def row_hash(row: Any, canonical: bytes) -> str:
+    """Return the hash of the row as stored, its number and transaction included; `canonical` is what its MAC covers."""
+    number = row.pk if isinstance(row.pk, int) else str(row.pk)
+    return hashlib.sha256(dump([number, row.xid, row.mac, hashlib.sha256(canonical).hexdigest()])).hexdigest()
 
 
-def chain_hash(before: str, link: AuditLink) -> str:
+def chain_hash(chain: str, before: str, link: Link) -> str:
     """Return the keyed hash of a link: of all links before it, of its row and of when it was sealed."""
-    whole = [VERSION, before, link.position, link.event_id, link.row_hash, _moment(link.sealed_at)]
-    return _keyed("audit.chain", _dump(whole))
+    number = getattr(link, "event_id")  # noqa: B009  each chain's own
+    whole = [VERSION, before, link.position, number if isinstance(number, int) else str(number)]
+    return keyed(f"{chain}.chain", dump([*whole, link.row_hash, moment(link.sealed_at)]))
 
 
-def signature(line: dict[str, Any]) -> str:
+def signature(chain: str, line: dict[str, Any]) -> str:
     """Return the keyed hash of a checkpoint (everything in it but the signature)."""
-    return _keyed("audit.checkpoint", _dump([VERSION, {key: line[key] for key in sorted(line) if key != "signature"}]))
+    whole = {key: line[key] for key in sorted(line) if key != "signature"}
+    return keyed(f"{chain}.checkpoint", dump([VERSION, whole]))
+
+
+def floor_signature(floor: ChainFloor) -> str:
+    """Return the keyed hash of where a chain begins."""
+    return keyed(f"{floor.chain}.floor", dump([VERSION, floor.position, floor.chain_hash, moment(floor.at)]))
 
 
 def record_hash(label: str, number: UUID | str | int) -> str:
     """Return the keyed hash that stands for a record's number."""
-    return _keyed("audit.record", _dump([label, str(number)]))[:32]
+    return keyed("audit.record", dump([label, str(number)]))[:32]
 
 
 def same(one: str, other: str) -> bool:
@@ -81,13 +88,16 @@ def same(one: str, other: str) -> bool:
     return hmac.compare_digest(one.encode(), other.encode())
 
 
-def _moment(at: datetime) -> str:
+def moment(at: datetime) -> str:
+    """Return a time in UTC, to the microsecond."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _keyed(purpose: str, data: bytes) -> str:
+def keyed(purpose: str, data: bytes) -> str:
+    """Return the keyed hash of `data` for one purpose, 64 hexadecimal digits."""
     return hmac.new(ring.derive(purpose), data, hashlib.sha256).hexdigest()
 
 
-def _dump(value: Any) -> bytes:
+def dump(value: Any) -> bytes:
+    """Return a value as JSON, always the same bytes for the same value."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()

@@ -1,4 +1,7 @@
-"""Two append-only tables: what happened, and the chain that seals it. Triggers refuse every change (migration 0002)."""
+"""Append-only tables: what happened, the chain that seals it, and where a chain begins. Triggers refuse every change.
+
+The access log (`privacy.gate.log`) is sealed by the same kind of chain.
+"""
 
 from __future__ import annotations
 
@@ -68,19 +71,44 @@ class AuditEvent(models.Model):
         return f"event {self.pk}: {self.action}"
 
 
-class AuditLink(models.Model):
-    """One link of the chain: an event's hash, and the hash of everything up to it."""
+class Link(models.Model):
+    """One link of a chain: a row's hash, and the hash of everything up to it. `event_id` is added by each chain."""
 
     position = models.BigIntegerField(primary_key=True)
-    # A plain number, no foreign key: the chain must be able to tell of an event that is gone.
-    event_id = models.BigIntegerField(unique=True)
     row_hash = models.CharField(max_length=64)
     chain_hash = models.CharField(max_length=64)
     sealed_at = models.DateTimeField()
     horizon = TransactionIdField(help_text="Every event of an earlier transaction was sealed by then.")
 
     class Meta:
-        app_label = "privacy"
+        abstract = True
 
     def __str__(self) -> str:
         return f"link {self.position}"
+
+
+class AuditLink(Link):
+    """A link of the chain of events."""
+
+    # A plain number, no foreign key: the chain must be able to tell of an event that is gone.
+    event_id = models.BigIntegerField(unique=True)
+
+    class Meta:
+        app_label = "privacy"
+
+
+class ChainFloor(models.Model):
+    """Where a chain begins since its oldest batches ended: the place and hash of the last link that went, signed."""
+
+    chain = models.CharField(max_length=10)
+    position = models.BigIntegerField()
+    chain_hash = models.CharField(max_length=64)
+    at = models.DateTimeField()
+    signature = models.CharField(max_length=64)
+
+    class Meta:
+        app_label = "privacy"
+        constraints = [models.UniqueConstraint(fields=["chain", "position"], name="chain_floor_once")]
+
+    def __str__(self) -> str:
+        return f"floor of {self.chain}: {self.position}"

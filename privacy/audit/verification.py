@@ -1,40 +1,48 @@
-"""Does the log still say what was written? Every event, every link, every checkpoint is computed again.
+"""Does a log still say what was written? Every row, every link, every checkpoint is computed again.
 
-What it names: an edited, deleted, swapped or inserted row, a link that is missing, a chain cut at its end or made
-anew, a checkpoint that does not agree, events left unsealed. What it cannot: a whole log put back to the state of an
-earlier checkpoint together with the checkpoint file; that is why a copy of the file belongs elsewhere.
+What it names: an edited, deleted, swapped or inserted row, a link that is missing, a chain cut at its end or its
+beginning or made anew, a floor or checkpoint that is forged or does not agree, an erasure of the ledger that the log does not know.
+What is late it says apart: a sealer that is not running, a long chain without checkpoints. What it cannot: a whole log put back to the state of an earlier checkpoint together with the checkpoint file
+and the ledger; that is why a copy of the file belongs elsewhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import Exists, OuterRef
 
 from privacy import progress
 from privacy.audit import encoding, seals
-from privacy.audit.models import AuditEvent, AuditLink
+from privacy.audit.chains import AUDIT, Chain
+from privacy.audit.models import ChainFloor, Link
 from privacy.broken import Findings, spared
+from privacy.vault.models import Tombstone
 
 UNSEALED_AFTER = timedelta(seconds=60)
+UNSIGNED_AFTER = timedelta(hours=3)  # a checkpoint is written every hour, and after each erasure
+LEDGER_BACK = timedelta(days=3 * 365)  # older events may have ended
 CHUNK = 5000
 NAMED = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong: a code, the event's number (0 when there is none) and the place in the chain."""
+    """One thing that is wrong: a code, the row's number (0 when there is none) and the place in the chain."""
 
     code: str
-    seq: int
+    seq: int | str
     position: int = 0
+    noun: str = "event"
 
     def __str__(self) -> str:
-        return f"{SENTENCES[self.code]} (event {self.seq or 'unknown'}, position {self.position or 'none'})"
+        where = f"({self.noun} {self.seq or 'unknown'}, position {self.position or 'none'})"
+        return f"{SENTENCES[self.code]} {where}"
 
 
 SENTENCES = {
@@ -45,22 +53,43 @@ SENTENCES = {
     "duplicate": "The row is a copy of another",
     "gap": "A link of the chain is gone",
     "chain": "The chain does not continue from the link before",
-    "unsealed": "The row is older than a minute and not sealed",
+    "floor": "Where the chain begins is not signed by this installation, or links from before it are back",
     "checkpoint": "A signed checkpoint does not agree with the chain",
     "checkpoint_signature": "A checkpoint on file is not signed by this installation, or a line was taken out",
+    "ledger": "An erasure stands in the ledger of the key store, and the log does not tell of it: its end was cut off",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """What is not wrong but late: a code, how many rows or links wait, and since when the oldest does."""
+
+    code: str
+    count: int
+    since: datetime
+
+    def __str__(self) -> str:
+        return f"{LATE[self.code].format(count=self.count)}, the oldest since {self.since:%Y-%m-%d %H:%M} UTC"
+
+
+LATE = {
+    "sealer": "The sealer is not running: {count} rows older than a minute are not sealed",
+    "checkpoints": "No checkpoint was written lately: {count} links are not signed outside the database",
 }
 
 
 @dataclass
 class Report:
-    """What a verification found: counts, and findings in the order of the chain (the first hundred)."""
+    """What a verification found: counts, findings in the order of the chain (the first hundred), and what is late."""
 
+    chain: Chain = AUDIT
     events: int = 0
     links: int = 0
     ended: int = 0
     checkpoints: int = 0
     wrong: int = 0
     findings: list[Finding] = field(default_factory=list)
+    behind: list[Behind] = field(default_factory=list)
 
     @property
     def is_intact(self) -> bool:
@@ -68,68 +97,94 @@ class Report:
         return self.wrong == 0
 
     @property
-    def first_bad(self) -> int | None:
-        """The lowest number of an event that is wrong, None when all are right."""
-        return min((finding.seq for finding in self.findings if finding.seq), default=None)
+    def first_bad(self) -> int | str | None:
+        """The number of the first row in the chain that is wrong, None when all are right."""
+        return next((finding.seq for finding in self.findings if finding.seq), None)
 
-    def add(self, code: str, seq: int, position: int = 0) -> None:
+    def add(self, code: str, number: Any, position: int = 0) -> None:
+        """Note one thing that is wrong."""
         self.wrong += 1
         if len(self.findings) < NAMED:
-            self.findings.append(Finding(code, seq, position))
+            seq = number if isinstance(number, int) else str(number)
+            self.findings.append(Finding(code, seq, position, self.chain.noun))
+
+    def sort(self) -> None:
+        """Put the findings in the order of the chain; what stands nowhere in it comes last."""
+        self.findings.sort(key=lambda finding: (not finding.position, finding.position, str(finding.seq)))
 
     def as_json(self) -> dict[str, Any]:
-        """Return the report as plain data."""
+        """Return the report as plain data (docs/schemas/verify_audit.json)."""
         return {
+            "log": self.chain.name,
             "intact": self.is_intact,
-            "events": self.events,
+            "rows": self.events,
             "links": self.links,
             "ended": self.ended,
             "checkpoints": self.checkpoints,
             "wrong": self.wrong,
             "first_bad": self.first_bad,
-            "findings": [{"code": f.code, "seq": f.seq, "position": f.position} for f in self.findings],
+            "behind": [{"code": b.code, "count": b.count, "since": b.since.isoformat()} for b in self.behind],
+            "findings": [{"code": f.code, "row": f.seq or None, "position": f.position or None} for f in self.findings],
         }
 
 
-def verify(*, now: datetime) -> Report:
+def verify(*, now: datetime, chain: Chain = AUDIT) -> Report:
     """Compute the whole log again from one snapshot and report what does not agree (P40, Art. 5(2))."""
-    report = Report()
-    lines = seals.checkpoints()
+    report = Report(chain)
+    lines = seals.checkpoints(chain)
     with transaction.atomic():
         if connection.in_atomic_block and len(connection.savepoint_ids) == 0:
             with connection.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        position, before = floor_of(report)
         wanted = {line["position"] for line in lines if line and isinstance(line.get("position"), int)}
-        heads = _verify_chain(report, now, wanted)
+        heads = walk(report, position, before, wanted=wanted)
         _verify_loose(report, now)
-    _verify_checkpoints(report, lines, heads)
-    report.findings.sort(key=lambda finding: (finding.seq or 0, finding.position))
+        last = _verify_checkpoints(report, lines, heads, position)
+        _look_for_unsigned(report, last, now)
+        if chain is AUDIT:
+            _verify_ledger(report, now)
+    report.sort()
     return report
 
 
-def _verify_chain(report: Report, now: datetime, wanted: set[int]) -> dict[int, str]:
-    """Walk the links in order; return the chain hash at each of the `wanted` positions."""
-    ended_before = seals.ends_before(now)
-    heads: dict[int, str] = {}
+def floor_of(report: Report) -> tuple[int, str]:
+    """Return place and hash of the newest floor that this installation signed; name those it did not."""
+    floors = ChainFloor.objects.filter(chain=report.chain.name).order_by("position")
     position, before = 0, encoding.GENESIS
-    for links in _chunks():
-        events, unreadable = _events([link.event_id for link in links])
+    for floor in floors:
+        if encoding.same(encoding.floor_signature(floor), floor.signature):
+            position, before = floor.position, floor.chain_hash
+        else:
+            report.add("floor", 0, floor.position)
+    report.ended = position
+    return position, before
+
+
+def walk(
+    report: Report, position: int, before: str, *, wanted: Collection[int] = (), upto: int | None = None
+) -> dict[int, str]:
+    """Verify the links that follow `position`, and their rows; return the chain hash at each of the `wanted` positions."""
+    chain = report.chain
+    heads = {position: before}
+    if back := chain.links.objects.filter(position__lte=position).order_by("position").first():
+        report.add("floor", back.event_id, back.position)
+    for links in _chunks(chain, position, upto):
+        rows, unreadable = _rows(chain, [link.event_id for link in links])
         for link in links:
             report.links += 1
             while position + 1 < link.position:  # each lost link is named by its place
                 position += 1
                 report.add("gap", 0, position)
-            event = events.get(link.event_id)
+            row = rows.get(link.event_id)
             if link.event_id in unreadable:
                 report.events += 1
                 report.add("edited", link.event_id, link.position)
-            elif event is None and link.sealed_at < ended_before:
-                report.ended += 1
-            elif event is None:
+            elif row is None:
                 report.add("missing", link.event_id, link.position)
             else:
-                _verify_event(report, event, link)
-            expected = encoding.chain_hash(before, link)
+                _verify_row(report, row, link)
+            expected = encoding.chain_hash(chain.name, before, link)
             if not encoding.same(expected, link.chain_hash):
                 report.add("chain", link.event_id, link.position)
             # Go on from what is stored: one finding for one wrong link, not one for all that follow.
@@ -139,87 +194,119 @@ def _verify_chain(report: Report, now: datetime, wanted: set[int]) -> dict[int, 
     return heads
 
 
-def _events(numbers: list[int]) -> tuple[dict[int, AuditEvent], set[int]]:
-    """Return the events by number, and the numbers of those whose rows nobody can read: the program wrote none such."""
+def _rows(chain: Chain, numbers: list[Any]) -> tuple[dict[Any, Any], set[Any]]:
+    """Return the rows by number, and the numbers of those that nobody can read: the program wrote none such."""
     findings = Findings()
-    found: dict[int, AuditEvent] = {}
-    for some in spared(
-        numbers, AuditEvent.objects.in_bulk, step="verify", label="privacy.auditevent", findings=findings
-    ):
+    found: dict[Any, Any] = {}
+    label = chain.rows._meta.label_lower
+    for some in spared(numbers, chain.rows.objects.in_bulk, step="verify", label=label, findings=findings):
         found |= some
-    return found, {int(one.record) for one in findings}
+    broken = {one.record for one in findings}
+    return found, {number for number in numbers if str(number) in broken}
 
 
-def _chunks() -> Iterator[list[AuditLink]]:
-    last = -1
-    while links := list(AuditLink.objects.filter(position__gt=last).order_by("position")[:CHUNK]):
+def _chunks(chain: Chain, last: int, upto: int | None) -> Iterator[list[Any]]:
+    every = chain.links.objects.order_by("position")
+    if upto is not None:
+        every = every.filter(position__lte=upto)
+    while links := list(every.filter(position__gt=last)[:CHUNK]):
         yield links
         last = links[-1].position
         progress.tell("links verified", last)
 
 
-def _verify_event(report: Report, event: AuditEvent, link: AuditLink | None) -> None:
+def _verify_row(report: Report, row: Any, link: Link | None) -> None:
     report.events += 1
     position = link.position if link else 0
     try:
-        written_by_us = encoding.same(encoding.mac(event), event.mac)
-        as_sealed = link is None or encoding.same(encoding.row_hash(event), link.row_hash)
+        written_by_us = encoding.same(report.chain.mac(row), row.mac)
+        as_sealed = link is None or encoding.same(encoding.row_hash(row, report.chain.canonical(row)), link.row_hash)
     except encoding.UnknownEncoding:
         written_by_us = as_sealed = False
     if not as_sealed:
-        report.add("changed_after_seal" if written_by_us else "edited", event.pk, position)
+        report.add("changed_after_seal" if written_by_us else "edited", row.pk, position)
     elif not written_by_us:
-        report.add("inserted", event.pk, position)
+        report.add("inserted", row.pk, position)
 
 
 def _verify_loose(report: Report, now: datetime) -> None:
-    """Look at the events that are not sealed, and for copies."""
-    loose = AuditEvent.objects.extra(
-        where=["NOT EXISTS (SELECT 1 FROM privacy_auditlink l WHERE l.event_id = privacy_auditevent.id)"]
-    ).order_by("pk")
+    """Look at the rows that are not sealed, and for copies."""
+    sealed = report.chain.links.objects.filter(event_id=OuterRef("pk"))
+    loose = report.chain.rows.objects.filter(~Exists(sealed)).order_by("pk")
     numbers = loose.values_list("pk", flat=True).iterator(chunk_size=CHUNK)
+    waiting, since = 0, now
     while some := list(islice(numbers, CHUNK)):
-        events, unreadable = _events(some)
+        rows, unreadable = _rows(report.chain, some)
         for number in sorted(unreadable):
             report.events += 1
             report.add("edited", number)
-        _verify_some(report, events.values(), now)
-    _find_copies(report)
-
-
-def _verify_some(report: Report, events: Iterable[AuditEvent], now: datetime) -> None:
-    for event in events:
-        wrong = report.wrong
-        _verify_event(report, event, None)
-        if report.wrong == wrong and event.at < now - UNSEALED_AFTER:
-            report.add("unsealed", event.pk)
+        for row in rows.values():
+            wrong = report.wrong
+            _verify_row(report, row, None)
+            if report.wrong == wrong and row.at < now - UNSEALED_AFTER:
+                waiting, since = waiting + 1, min(since, row.at)
+    if waiting:
+        report.behind.append(Behind("sealer", waiting, since))
+    if report.chain.once:
+        _find_copies(report)
 
 
 def _find_copies(report: Report) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY event ORDER BY id) AS n"
-            " FROM privacy_auditevent) t WHERE n > 1"
+            f"SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY {report.chain.once} ORDER BY id) AS n"  # noqa: S608
+            f" FROM {report.chain.rows._meta.db_table}) t WHERE n > 1"
         )
         for (number,) in cursor.fetchall():
             report.add("duplicate", number)
 
 
-def _verify_checkpoints(report: Report, lines: list[dict[str, Any] | None], heads: dict[int, str]) -> None:
+def _verify_checkpoints(
+    report: Report, lines: list[dict[str, Any] | None], heads: dict[int, str], begins_after: int
+) -> int:
+    """Hold every checkpoint on file against the chain; return the place of the last one that agrees, 0 without any."""
     report.checkpoints = len(lines)
-    path = seals.file()
+    path = seals.file(report.chain)
+    last = 0
     if lines and not seals.chained(path.read_bytes().splitlines()):
         report.add("checkpoint_signature", 0)
     for line in lines:
         try:
-            signed = line is not None and encoding.same(encoding.signature(line), str(line["signature"]))
+            signed = line is not None and encoding.same(
+                encoding.signature(report.chain.name, line), str(line["signature"])
+            )
         except (KeyError, TypeError):
             signed = False
         if line is None or not signed:
-            report.add(
-                "checkpoint_signature",
-                int(line.get("event", 0)) if line else 0,
-                int(line.get("position", 0)) if line else 0,
-            )
-        elif heads.get(line["position"]) != line["chain"]:
+            place = line.get("position", 0) if line else 0
+            number = line.get("event", 0) if line else 0
+            report.add("checkpoint_signature", number, place if isinstance(place, int) else 0)
+        elif line["position"] >= begins_after and heads.get(line["position"]) != line["chain"]:
             report.add("checkpoint", line["event"], line["position"])
+        else:
+            last = line["position"]
+    return last
+
+
+def _look_for_unsigned(report: Report, last: int, now: datetime) -> None:
+    """Say when the chain goes on for long without a checkpoint: its end could be cut off unseen."""
+    late = report.chain.links.objects.filter(position__gt=last, sealed_at__lt=now - UNSIGNED_AFTER)
+    count, since = late.count(), late.order_by("position").values_list("sealed_at", flat=True).first()
+    if since is not None:
+        report.behind.append(Behind("checkpoints", count, since))
+
+
+def _verify_ledger(report: Report, now: datetime) -> None:
+    """Hold the log against the ledger of erasures, which lies in another database: each one stands in the log as well."""
+    since = now - LEDGER_BACK
+    lines = Tombstone.objects.filter(kind=Tombstone.Kind.REQUEST, at__gte=since, at__lt=now - UNSEALED_AFTER)
+    references = [
+        line.reference for line in lines.order_by("seq").iterator(chunk_size=CHUNK) if line.content.get("audited")
+    ]
+    for start in range(0, len(references), CHUNK):
+        some = references[start : start + CHUNK]
+        told = report.chain.rows.objects.filter(action="request.executed", reference__in=some)
+        known = set(told.values_list("reference", flat=True))
+        for reference in some:
+            if reference not in known:
+                report.add("ledger", reference)

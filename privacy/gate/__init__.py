@@ -8,7 +8,7 @@ Whatever goes wrong here ends in a mask or in a refused response, never in a val
 """
 
 from privacy.gate.actor import ANONYMOUS, STAFF_ROLES, Actor
-from privacy.gate.context import AccessLogUnavailable, InsideTransaction, acting, current, streaming
+from privacy.gate.context import AccessLogUnavailable, InsideTransaction, acting, because, current, streaming
 from privacy.gate.log import AccessEntry
 from privacy.gate.matrix import Refused, may, require, require_record
 from privacy.gate.staff import staff_actor
@@ -22,6 +22,7 @@ __all__ = [
     "InsideTransaction",
     "Refused",
     "acting",
+    "because",
     "current",
     "may",
     "require",

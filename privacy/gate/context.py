@@ -9,7 +9,6 @@ along.
 from __future__ import annotations
 
 import contextvars
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -21,10 +20,10 @@ from django.utils import timezone
 
 from privacy.gate import log
 from privacy.gate.actor import Actor
+from privacy.gate.log import Opening, Owner
 from privacy.vault import unit
 
 Who = Actor | Callable[[], Actor]
-Owner = tuple[str, UUID | None]
 
 
 class AccessLogUnavailable(Exception):
@@ -38,14 +37,15 @@ class InsideTransaction(RuntimeError):
 class Context:
     """One unit of work of one actor. `who` may be a function, asked when the actor is first needed."""
 
-    __slots__ = ("_who", "closed", "handed", "parent", "pending", "seen", "unit")
+    __slots__ = ("_who", "closed", "handed", "parent", "pending", "seen", "unit", "why")
 
     def __init__(self, who: Who | None, parent: Context | None) -> None:
         self._who = who
         self.parent = parent
         self.closed = False
-        self.pending: dict[Owner, Counter[str]] = {}
-        self.handed: list[tuple[Actor, Owner, Counter[str]]] = []
+        self.pending: dict[Owner, dict[str, list[UUID]]] = {}
+        self.handed: list[Opening] = []
+        self.why = ("", "")
         self.seen: set[tuple[UUID, str]] = set()
         self.unit = unit.begin()
 
@@ -61,13 +61,13 @@ class Context:
         if (record, envelope) in self.seen:
             return
         self.seen.add((record, envelope))
-        self.pending.setdefault(owner, Counter())[f"{label}/{envelope}"] += 1
+        self.pending.setdefault(owner, {}).setdefault(f"{label}/{envelope}", []).append(record)
 
-    def take(self) -> list[tuple[Actor, Owner, Counter[str]]]:
+    def take(self) -> list[Opening]:
         """Return the openings not yet written, and forget them here."""
         taken, actor = self.handed, self.actor
         if actor is not None:
-            taken = [*taken, *((actor, owner, envelopes) for owner, envelopes in self.pending.items())]
+            taken = [*taken, *(Opening(actor, owner, opened, *self.why) for owner, opened in self.pending.items())]
         self.handed, self.pending = [], {}
         return taken
 
@@ -75,11 +75,10 @@ class Context:
         """Write the openings not yet written: one INSERT in a transaction of its own. Raises AccessLogUnavailable."""
         if not self.pending and not self.handed:
             return
-        now = timezone.now()
-        rows = [log.entry(actor, owner, envelopes, now=now) for actor, owner, envelopes in self.take()]
+        openings = self.take()
         try:
             with transaction.atomic(durable=True):
-                log.AccessEntry.objects.bulk_create(rows)
+                log.write(openings, now=timezone.now())
         except (DatabaseError, InterfaceError, RuntimeError):
             # Without the cause: a database's message may quote the row.
             raise AccessLogUnavailable("The access log could not be written.") from None
@@ -92,6 +91,16 @@ def current() -> Actor | None:
     """Return the actor of this unit of work, or None when nobody acts."""
     context = _current.get()
     return context.actor if context is not None and not context.closed else None
+
+
+def because(reason: str, reference: str = "") -> None:
+    """Say why this unit of work opens what it opens: it stands in the access log. `reference` names a record by its number.
+
+    Says nothing where nobody acts.
+    """
+    context = _current.get()
+    if context is not None and not context.closed:
+        context.why = (reason, reference)
 
 
 @contextmanager

@@ -1,73 +1,249 @@
 """The access log: who looked at whose data, fed by the act of opening, so it cannot be forgotten (P40, Art. 15).
 
-It is personal data like any other: shown to the person, exported, ended after three years. It holds names of
-envelopes and counts, never values.
+It is personal data like any other: shown to the person, exported, ended after three years. It holds names of envelopes,
+counts and numbers of records, never values.
+
+What must never happen: a row that is changed, or goes before its time, without `verify_audit` naming it. So a row names
+nobody: it carries a random name, and `AccessName` alone says whose it is. Joining two people and erasing one change that
+table, never a row. Which records were opened is sealed under a key that stands there too: when the name is forgotten,
+nothing leads from the rows to what stays for statistics. Rows are chained and sealed like the audit's.
 """
 
 from __future__ import annotations
 
-import uuid
+import os
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.db import models
+from django.db.models import Func
 
 from privacy import cards
+from privacy.audit import encoding
+from privacy.audit.chains import AUDIT, Chain
+from privacy.audit.models import Link, TransactionIdField
 from privacy.gate.actor import KINDS, Actor
+from privacy.vault import ring, uuid7
+
+Owner = tuple[str, UUID | None]
+Opened = Mapping[str, Sequence[UUID]]  # "label/envelope": the records whose envelope was opened
+
+BEFORE, VERSION = 0, 1  # a row from before rows were sealed knows no numbers of records
+
+_FIELDS = (
+    "actor_kind",
+    "actor_id",
+    "role",
+    "purpose",
+    "reason",
+    "envelopes",
+    "count",
+)
+
+
+def new_secret() -> bytes:
+    """Return a new key for one name."""
+    return secrets.token_bytes(32)
+
+
+class AccessName(models.Model):
+    """Whose rows of the access log carry this name, and the key to the numbers of records in them.
+
+    One person may have several, after joining. It goes with the person, and then the rows lead to nobody.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    # A plain number, no foreign key: a row must be writable whatever has become of the subject.
+    subject_id = models.UUIDField(db_index=True)
+    secret = models.BinaryField(default=new_secret)
+
+    class Meta:
+        app_label = "privacy"
+
+    def __str__(self) -> str:
+        return f"name {self.pk}"
 
 
 class AccessEntryQuerySet(models.QuerySet["AccessEntry"]):
     def for_subject(self, subject: UUID) -> AccessEntryQuerySet:
         """Return the openings of this person's data, newest first."""
-        return self.filter(subject_id=subject).order_by("-at", "-id")
+        return self.filter(whose__subject_id=subject).order_by("-at", "-id")
 
 
 class AccessEntry(models.Model):
-    """What one actor opened of one person (or one company) in one unit of work."""
+    """What one actor opened of one person (or one company) in one unit of work. Never changed."""
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     at = models.DateTimeField(db_index=True)
-    # Plain numbers, no foreign keys: a row must be writable whatever has become of the subject or the user.
-    subject_id = models.UUIDField(null=True)
+    whose = models.ForeignKey(
+        AccessName, null=True, db_constraint=False, db_index=False, on_delete=models.DO_NOTHING, related_name="entries"
+    )
     company_id = models.UUIDField(null=True)
     actor_kind = models.CharField("by", max_length=20, choices=KINDS)
-    actor_id = models.CharField(max_length=64, blank=True)
+    actor_id = models.CharField(
+        max_length=64, blank=True, help_text="A user's number for staff, a name for a customer, a purpose for a task."
+    )
     role = models.CharField(max_length=100)
     purpose = models.CharField(max_length=60)
     reason = models.CharField(max_length=200, blank=True)
     envelopes = models.JSONField(help_text='How many records of each envelope: {"orders.order/fulfilment": 3}.')
     count = models.PositiveIntegerField()
+    detail = models.BinaryField(
+        null=True, help_text="Sealed: the numbers of the records, and what the reason refers to."
+    )
+    encoding = models.PositiveSmallIntegerField(default=BEFORE, help_text="Version of the encoding that was sealed.")
+    mac = models.CharField(max_length=64, default="", help_text="Keyed hash over all of the above.")
+    xid = TransactionIdField(db_default=Func(function="pg_current_xact_id"), editable=False)
 
     objects = AccessEntryQuerySet.as_manager()
 
     class Meta:
         app_label = "privacy"
         indexes = [
-            models.Index(fields=["subject_id", "at"], name="access_entry_of_subject"),
+            models.Index(fields=["whose", "at"], name="access_entry_of_name"),
             models.Index(
                 fields=["company_id", "at"],
                 name="access_entry_of_company",
                 condition=models.Q(company_id__isnull=False),
             ),
             models.Index(fields=["actor_id", "at"], name="access_entry_by_actor"),
+            models.Index(fields=["xid"], name="access_entry_by_transaction"),
         ]
 
     def __str__(self) -> str:
         return f"{self.count} openings by {self.role}, {self.at:%Y-%m-%d %H:%M}"
 
 
-def entry(actor: Actor, owner: tuple[str, UUID | None], envelopes: dict[str, int], *, now: datetime) -> AccessEntry:
-    """Return the unsaved row for what `actor` opened of one owner."""
-    kind, number = owner
-    return AccessEntry(
+class AccessLink(Link):
+    """A link of the chain of openings."""
+
+    event_id = models.UUIDField(unique=True)
+
+    class Meta:
+        app_label = "privacy"
+
+
+# Writing --------------------------------------------------------------------------------------------------------------
+
+
+class Opening(NamedTuple):
+    """What one actor opened of one owner, and why."""
+
+    actor: Actor
+    owner: Owner
+    opened: Opened
+    reason: str = ""
+    reference: str = ""
+
+
+def write(openings: Iterable[Opening], *, now: datetime) -> None:
+    """Write one row for each, all in one statement; the names of those never opened before in another one."""
+    openings = list(openings)
+    people = {one.owner[1] for one in openings if one.owner[0] == "subject" and one.owner[1] is not None}
+    people |= {one.actor.subject for one in openings if one.actor.kind == "customer" and one.actor.subject is not None}
+    named = names(people) if people else {}
+    AccessEntry.objects.bulk_create([_row(one, named, now) for one in openings])
+
+
+def names(subjects: Iterable[UUID]) -> dict[UUID, AccessName]:
+    """Return the name under which openings of each of `subjects` are written now; those without one get it."""
+    found = {one.subject_id: one for one in AccessName.objects.filter(subject_id__in=set(subjects)).order_by("id")}
+    new = [AccessName(subject_id=subject) for subject in sorted(set(subjects) - found.keys())]
+    if new:
+        AccessName.objects.bulk_create(new)
+    return found | {one.subject_id: one for one in new}
+
+
+def _row(one: Opening, named: Mapping[UUID, AccessName], now: datetime) -> AccessEntry:
+    kind, number = one.owner
+    name = named.get(number) if kind == "subject" and number is not None else None
+    opened = {envelope: one.opened[envelope] for envelope in sorted(one.opened)}
+    row = AccessEntry(
         at=now,
-        subject_id=number if kind == "subject" else None,
+        whose=name,
         company_id=number if kind == "company" else None,
-        actor_kind=actor.kind,
-        actor_id=(actor.id or "")[:64],
-        role=actor.role[:100],
-        purpose=actor.purpose[:60],
-        reason=cards.blot(actor.reason)[:200],
-        envelopes=dict(sorted(envelopes.items())),
-        count=sum(envelopes.values()),
+        actor_kind=one.actor.kind,
+        actor_id=_who(one.actor, named),
+        role=one.actor.role[:100],
+        purpose=one.actor.purpose[:60],
+        reason=cards.blot(one.reason or one.actor.reason)[:200],
+        envelopes={envelope: len(records) for envelope, records in opened.items()},
+        count=sum(map(len, opened.values())),
+        encoding=VERSION,
     )
+    told = b"".join(record.bytes for records in opened.values() for record in records) + one.reference.encode()
+    nonce = os.urandom(12)
+    row.detail = nonce + _cipher(name).encrypt(nonce, told, row.pk.bytes)
+    row.mac = mac(row)
+    return row
+
+
+def _who(actor: Actor, named: Mapping[UUID, AccessName]) -> str:
+    if actor.kind == "customer":
+        name = named.get(actor.subject) if actor.subject else None
+        return str(name.pk) if name else ""
+    return (actor.id or "")[:64]
+
+
+def _cipher(name: AccessName | None) -> AESGCM:
+    # What belongs to a company, or to nobody yet, is opened by the installation's own key.
+    return AESGCM(bytes(name.secret) if name else ring.derive("access.detail"))
+
+
+def detail(entry: AccessEntry) -> tuple[dict[str, list[UUID]], str]:
+    """Return which records an entry tells of, by envelope, and what its reason refers to.
+
+    Nothing of a row from before rows were sealed, and of one whose name was forgotten.
+    """
+    if entry.detail is None:
+        return {}, ""
+    sealed = bytes(entry.detail)
+    try:
+        told = _cipher(entry.whose).decrypt(sealed[:12], sealed[12:], entry.pk.bytes)
+    except (AccessName.DoesNotExist, InvalidTag):
+        return {}, ""
+    records: dict[str, list[UUID]] = {}
+    place = 0
+    for envelope, count in sorted(entry.envelopes.items()):
+        records[envelope] = [UUID(bytes=told[at : at + 16]) for at in range(place, place + 16 * count, 16)]
+        place += 16 * count
+    return records, told[place:].decode()
+
+
+# The chain ------------------------------------------------------------------------------------------------------------
+
+
+def canonical(entry: AccessEntry) -> bytes:
+    """Return the bytes that the entry's own MAC covers. Raises encoding.UnknownEncoding."""
+    if entry.encoding not in (BEFORE, VERSION):
+        raise encoding.UnknownEncoding(entry.encoding)
+    numbers = [None if one is None else str(one) for one in (entry.pk, entry.whose_id, entry.company_id)]
+    sealed = None if entry.detail is None else bytes(entry.detail).hex()
+    whole = [entry.encoding, *numbers, encoding.moment(entry.at), *(getattr(entry, name) for name in _FIELDS), sealed]
+    return encoding.dump(whole)
+
+
+def mac(entry: AccessEntry) -> str:
+    """Return the keyed hash that proves this program wrote the entry."""
+    return encoding.keyed("access.entry", canonical(entry))
+
+
+CHAIN = Chain(
+    name="access",
+    rows=AccessEntry,
+    links=AccessLink,
+    lock=0x696C745F61636373,  # "ilt_accs"
+    noun="opening",
+    ends_as="access_log",
+    canonical=canonical,
+    mac=mac,
+    lowest=UUID(int=0),
+)
+
+# Both logs, as one seals, ends and verifies them.
+CHAINS = (AUDIT, CHAIN)

@@ -22,8 +22,7 @@ from privacy.retention.rules import ScheduleError
 from privacy.retention.verdict import Verdict
 
 # What requests themselves make: not judged record by record. The plan names the file and the token as what is left over;
-# letters, copies and links are destroyed by steps of their own, the access log loses its link.
-ACCESS_LOG = "privacy.accessentry"
+# letters, copies and links are destroyed by steps of their own, the names in the access log go with the person.
 CHUNK = 500
 ASKED = 100
 OUTSIDE = frozenset(
@@ -34,7 +33,6 @@ OUTSIDE = frozenset(
         "privacy.decision",
         "privacy.requestevent",
         "privacy.onetimelink",
-        ACCESS_LOG,
     }
 )
 
@@ -47,7 +45,7 @@ def today(now: datetime) -> date:
 def facts_of(subject: UUID, *, whole: bool = False, counts: Mapping[str, int] | None = None) -> list[Facts]:
     """Return the facts of every record about `subject`; with `whole` also of what its requests made.
 
-    The access log is not judged line by line: each line ends three years after it was written. `counts` is what
+    The access log is not judged line by line: it ends from its beginning, three years after it was written. `counts` is what
     `datamap.counts_of` returned, for who has asked before.
     """
     return with_flags(list(_one_by_one(subject, whole=whole, counts=counts)), rules.load())
@@ -78,7 +76,7 @@ def _one_by_one(subject: UUID, *, whole: bool, counts: Mapping[str, int] | None)
     """Yield the facts of each record; of a broken one that it is broken, so that it stops nothing of the others."""
     counts = datamap.counts_of(subject) if counts is None else counts
     for declaration, rows in datamap.records_of(subject, counts):
-        if declaration.facts is None or (declaration.label in OUTSIDE and not whole) or declaration.label == ACCESS_LOG:
+        if declaration.facts is None or (declaration.label in OUTSIDE and not whole):
             continue
         # Few rows come at once: a cursor in the database costs two more round trips.
         few = counts[declaration.label] <= CHUNK

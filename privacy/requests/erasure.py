@@ -26,7 +26,7 @@ from django.db.models import ProtectedError, Q
 from privacy import audit, datamap, vault
 from privacy.datamap import Declaration
 from privacy.gate.actor import Actor
-from privacy.gate.log import AccessEntry
+from privacy.gate.log import AccessName
 from privacy.requests import checkpoints
 from privacy.requests.models import Decision, Request
 from privacy.retention import holds
@@ -284,6 +284,6 @@ def _forget(subject: UUID, *, now: datetime) -> None:
     names = vault.pseudonymity.joined_to(subject) | vault.pseudonymity.joined_to(nobody)
     vault.keys.reowner(("subject", subject), ("subject", nobody))
     Request.objects.filter(owner_id=subject).update(owner_id=nobody, subject=None)
-    AccessEntry.objects.filter(subject_id=subject).update(subject_id=None)
+    AccessName.objects.filter(subject_id=subject).delete()  # the rows stay as they are and lead to nobody
     vault.keys.destroy([(one, vault.pseudonymity.ENVELOPE) for one in {subject, *names}], now=now)
     Subject.objects.filter(pk=subject).delete()

@@ -20,6 +20,7 @@ from django.db.models import F
 from privacy import audit
 from privacy.broken import is_everybodys
 from privacy.gate.context import current
+from privacy.gate.log import CHAINS
 from privacy.gate.system import system
 from privacy.requests import broker, checkpoints, history, steps
 from privacy.requests.models import Request, State
@@ -62,11 +63,27 @@ def advance(request_id: UUID, *, now: datetime, step: str | None = None, version
         return taken
     try:
         with system(_purpose(taken), subject=taken.owner_id):
-            return _do(request_id, now, taken.step, taken.version)
+            word = _do(request_id, now, taken.step, taken.version)
+        if word == "tombstone":
+            _sign_logs(now)
+        return word
     except Held:
         return "held"
     except Exception as error:
         return _failed(request_id, type(error).__name__, now)
+
+
+def _sign_logs(now: datetime) -> None:
+    """Seal both logs and sign their heads after an erasure: whoever cuts them off later is found by it.
+
+    What cannot be written now is written by the sealer and the hourly checkpoint; the erasure stands.
+    """
+    try:
+        for chain in CHAINS:
+            audit.seal(now=now, chain=chain)
+            audit.checkpoint(now=now, chain=chain)
+    except (DatabaseError, OSError) as error:
+        log.warning("checkpoint.failed", error=type(error).__name__)
 
 
 def _purpose(request: Request) -> str:

@@ -14,7 +14,6 @@ import json
 import os
 import secrets
 import zipfile
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -136,7 +135,7 @@ def fetch(request: Request, *, actor: Actor, now: datetime, via: str = "portal")
             "copy.fetched", actor=actor, now=now, subject=request.subject_id, reference=request.reference, reason=via
         )
         # The file is opened by its own key, past the envelopes: so its opening is noted here.
-        log.entry(actor, request.vault_owner(), {f"{LABEL}/{ENVELOPE}": 1}, now=now).save(force_insert=True)
+        log.write([log.Opening(actor, request.vault_owner(), {f"{LABEL}/{ENVELOPE}": [export.pk]})], now=now)
     return f"{request.reference}.zip", gate.streaming(actor, stream.read(folder() / export.path, export.pk))
 
 
@@ -198,14 +197,15 @@ def _write(out: io.IOBase, request: Request, now: datetime) -> None:
 
 def _note(kinds: list[contents.Kind], now: datetime) -> None:
     """Write into the access log that these records are opened for a copy, for each owner of them."""
-    actor, opened = current(), {}
+    actor = current()
+    opened: dict[tuple[str, UUID | None], dict[str, list[UUID]]] = {}
     for kind in kinds:
         for row in kind.rows:
-            of_owner: Counter[str] = opened.setdefault(row.vault_owner(), Counter())
-            of_owner.update(f"{kind.label}/{envelope}" for envelope in kind.declaration.held(row))
+            of_owner = opened.setdefault(row.vault_owner(), {})
+            for envelope in kind.declaration.held(row):
+                of_owner.setdefault(f"{kind.label}/{envelope}", []).append(row.pk)
     if actor is not None:
-        for owner, envelopes in opened.items():
-            log.entry(actor, owner, dict(envelopes), now=now).save(force_insert=True)
+        log.write([log.Opening(actor, owner, records) for owner, records in opened.items()], now=now)
 
 
 def _archive(out: io.IOBase, request: Request, kinds: list[contents.Kind], verdicts: Verdicts, now: datetime) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from privacy import broken, datamap, vault
+from privacy import audit, broken, datamap, vault
 from privacy.gate.actor import Actor
 from privacy.gate.context import current
 from privacy.requests import assessment, erasure, export, history, hooks, identity, letters, outcome
@@ -181,7 +181,10 @@ def tombstone(request: Request, now: datetime) -> Result:
     """Write the proof without personal data that a restored backup is held against."""
     from privacy.restore import effect
 
-    ledger.tombstone(request.reference, counts=outcome.counts(request), now=now, content=effect.of_request(request))
+    # In the audit as well: a log whose end was cut off is held against the ledger (`audit.verification`).
+    audit.record("request.executed", actor=current(), now=now, reference=request.reference)
+    content = effect.of_request(request) | {"audited": True}
+    ledger.tombstone(request.reference, counts=outcome.counts(request), now=now, content=content)
     return Done(State.EXECUTED)
 
 

@@ -160,6 +160,7 @@ def close_again(reference: str, at: datetime, content: dict[str, Any], *, actor:
     request.decisions.filter(action=Decision.Action.ERASE, done_at=None).update(done_at=at)
     _keep_again(request, content.get("kept", []))
     history.close_restored(request, actor=actor, now=now, at=at)
+    audit.record("request.executed", actor=actor, now=now, reference=reference, reason="restored")
     return Done(requests=[reference])
 
 

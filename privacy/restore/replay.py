@@ -203,7 +203,7 @@ def _found_keys(lines: list[LedgerCopy]) -> tuple[dict[UUID, list[keys.Pair]], d
             if entry := numbers.get(ledger.key_hash(number)):
                 replaced[entry].append(number)
     for declaration in datamap.declarations():
-        if declaration.facts is None or declaration.label.startswith("privacy.access"):
+        if declaration.facts is None:
             continue
         for record in models.QuerySet(declaration.model).values_list("pk", flat=True).iterator(chunk_size=CHUNK):
             for name in declaration.envelopes():

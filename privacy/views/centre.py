@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from django.contrib.auth.decorators import login_not_required
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from privacy.models import AccessEntry
+from privacy.gate.told import tell
+from privacy.models import AccessEntry, AccessName
 from privacy.views import words
 
 PER_PAGE = 30
 OWN_SHOWN = 20
+NOBODY = UUID(int=0)
 
 
 @login_not_required
@@ -25,23 +29,18 @@ def privacy(request: HttpRequest) -> HttpResponse:
 @require_safe
 def openings(request: HttpRequest) -> HttpResponse:
     """Show the signed-in person each opening of their data: when, which role, what for; own openings folded (P40)."""
-    subject = request.user.subject_id
-    found = AccessEntry.objects.for_subject(subject) if subject else AccessEntry.objects.none()
-    own = found.filter(actor_id=str(request.user.pk))
-    page = Paginator(found.exclude(actor_id=str(request.user.pk)), PER_PAGE).get_page(request.GET.get("page"))
+    user, subject = request.user, request.user.subject_id or NOBODY
+    found = AccessEntry.objects.for_subject(subject)
+    names = AccessName.objects.filter(subject_id=subject).values_list("pk", flat=True)
+    mine = [str(user.pk), *map(str, names)]
+    own = found.filter(actor_id__in=mine)
+    page = Paginator(found.exclude(actor_id__in=mine).select_related("whose"), PER_PAGE).get_page(
+        request.GET.get("page")
+    )
     context = {
         "page": page,
-        "entries": [_told(entry) for entry in page.object_list],
-        "own": [_told(entry) for entry in own[:OWN_SHOWN]],
+        "entries": tell(page.object_list, subject),
+        "own": tell(own.select_related("whose")[:OWN_SHOWN], subject),
         "own_count": own.count(),
     }
     return render(request, "privacy/openings.html", context)
-
-
-def _told(entry: AccessEntry) -> dict[str, object]:
-    return {
-        "at": entry.at,
-        "role": words.role(entry.role),
-        "purpose": words.purpose(entry.purpose, entry.reason),
-        "opened": words.opened(entry.envelopes),
-    }

@@ -70,18 +70,30 @@ def _verdicts(request: HttpRequest, counts: Mapping[str, int]) -> Verdicts:
 
 
 def _related(kind: contents.Kind) -> Any:
+    if kind.declaration.told is not None:
+        return kind.rows
     links = [name for name, _ in kind.columns if kind.declaration.model._meta.get_field(name).is_relation]
     return kind.rows.select_related(*links) if links else kind.rows
 
 
 def _records(kind: contents.Kind, rows: Any, verdicts: Verdicts) -> list[dict[str, Any]]:
     schedule = rules.load()
-    return [_record(kind, row, verdicts.get(row.pk, []), schedule) for row in broken.rows(rows, step="held")]
+    found = broken.rows(rows, step="held")
+    if kind.declaration.told is not None:
+        some = list(found)
+        told = kind.declaration.told[1](some)
+        return [_record(kind, row, list(said.items()), [], schedule) for row, said in zip(some, told, strict=True)]
+    return [_record(kind, row, _values(kind, row), verdicts.get(row.pk, []), schedule) for row in found]
 
 
-def _record(kind: contents.Kind, row: Any, verdicts: list[Verdict], schedule: rules.Schedule) -> dict[str, Any]:
+def _values(kind: contents.Kind, row: Any) -> list[tuple[str, Any]]:
+    return [(title, _value(kind, row, name)) for name, title in kind.columns]
+
+
+def _record(
+    kind: contents.Kind, row: Any, values: list[tuple[str, Any]], verdicts: list[Verdict], schedule: rules.Schedule
+) -> dict[str, Any]:
     """Return one record for the page: what is empty is left out, what cannot be read says so."""
-    values = [(title, _value(kind, row, name)) for name, title in kind.columns]
     shown = [
         (title, value) for title, value in values if value not in (None, "") or isinstance(value, vault.Unreadable)
     ]

@@ -1,4 +1,4 @@
-"""Plain words for codes of the data map, the access log and decisions. One place, so that one thing has one name."""
+"""Plain words for codes of the data map and decisions (the access log has its own, `gate.told`). One place, so that one thing has one name."""
 
 from __future__ import annotations
 
@@ -43,66 +43,6 @@ CODES: dict[str, str] = {
     "KEEP_CLAIMS": "Stays because it may be needed for a legal claim.",
     "TOKEN": "Only a keyed fingerprint stays, from which nothing can be read.",
 }
-
-ROLES: dict[str, str] = {
-    "customer": "you",
-    "sales": "sales staff",
-    "service": "laboratory and service staff",
-    "accounting": "accounting staff",
-    "privacy": "privacy team",
-    "staff": "staff",
-    "operator": "operator of the system",
-    "task": "the program",
-    "anonymous": "somebody with a link that we sent to you",
-}
-PURPOSES: dict[str, str] = {
-    "own data": "to show it to you",
-    "admin": "daily work",
-    "work": "daily work",
-    "own request": "your request",
-    "one-time link": "your request, by the link sent to you",
-    "outcome by code": "the outcome, by reference and code",
-    "web": "to answer a page",
-    "login": "to sign you in",
-    "signup": "to create your account",
-    "letter": "to write to you",
-    "export": "to make the copy that you asked for",
-    "erasure": "to remove data on your request",
-    "import": "to take in earlier orders",
-    "sweep": "to end what has outlived its reason",
-    "demo": "to prepare demonstration data",
-    "index": "to keep it searchable",
-    "claim": "to connect earlier records with your account",
-    "plan": "to plan what a request will do",
-}
-
-
-def role(code: str) -> str:
-    """Return a role of the access log in words: "accounting+sales" becomes "accounting staff, sales staff"."""
-    if code.startswith("system:"):
-        return ROLES["task"]
-    return ", ".join(ROLES.get(part, part) for part in code.split("+"))
-
-
-def purpose(code: str, reason: str = "") -> str:
-    """Return what an opening was for; the reason that staff gave stands behind it."""
-    told = PURPOSES.get(code, code)
-    return f"{told}: {reason}" if reason else told
-
-
-def opened(envelopes: Mapping[str, int]) -> list[str]:
-    """Return what was opened: {"rma.note/rma_note": 3} becomes "Note on a return: text (3 records)"."""
-    found = []
-    for name, count in envelopes.items():
-        label, _, envelope = name.partition("/")
-        try:
-            declaration = datamap.for_label(label)
-            data = ", ".join(declaration.data[one].title.lower() for one in declaration.envelopes()[envelope])
-            told = f"{declaration.title}: {data}"
-        except KeyError:  # a kind of record of an earlier release
-            told = name
-        found.append(f"{told} ({count} records)" if count > 1 else told)
-    return found
 
 
 def collected() -> list[dict[str, Any]]:

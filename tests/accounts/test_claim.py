@@ -234,4 +234,4 @@ def test_the_access_log_of_the_login_moves_to_the_person() -> None:
     with gate.acting(user.as_actor()):
         assert User.objects.get().username == "alice"
     attempt(user)
-    assert set(gate.AccessEntry.objects.values_list("subject_id", flat=True)) == {alice.subject_id}
+    assert set(gate.AccessEntry.objects.values_list("whose__subject_id", flat=True)) == {alice.subject_id}

@@ -133,7 +133,7 @@ def test_the_page_opens_nothing(alice: User, pat: Client) -> None:
     look = joining.ask(alice.subject_id, actor=PRIVACY, now=NOW)
     for path in (LIST, f"{LIST}{look.pk}/change/", steps(look, "join"), f"{LIST}{look.pk}/history/"):
         assert pat.get(path).status_code == 200
-    assert not AccessEntry.objects.filter(subject_id__in=[alice.subject_id, message.subject_id]).exists()
+    assert not AccessEntry.objects.filter(whose__subject_id__in=[alice.subject_id, message.subject_id]).exists()
 
 
 @pytest.mark.parametrize("text", ["", "nobody@example.com", "C000", "' OR 1=1", "\x00", "x" * 300])

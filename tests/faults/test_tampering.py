@@ -1,14 +1,17 @@
-"""F16: three hundred tamperings of the audit log by a superuser with triggers off, each named; and how long a look takes."""
+"""F16: three hundred tamperings of each log by a superuser with triggers off, each named; and how long a look takes."""
 
 import random
 import time
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.db import connection, transaction
 
 from privacy import audit
 from privacy.audit import AuditEvent
+from privacy.gate import Actor, log
+from privacy.models import AccessLink
 from tests import factories
 from tests.figures import report, tries
 
@@ -68,6 +71,68 @@ def test_three_hundred_of_three_hundred_tamperings_are_named() -> None:
     assert audit.verify(now=LATER).is_intact
     assert named == len(tamperings) == 300
     report("F16", "tamperings of the audit log named", named, n=300, goal="300 of 300")
+
+
+def test_three_hundred_of_three_hundred_tamperings_of_the_access_log_are_named() -> None:
+    rng = random.Random(16)
+    carol = Actor("staff", str(uuid4()), None, frozenset({"sales"}), "admin")
+    opened = {"accounts.customer/account": [uuid4()]}
+    log.write([log.Opening(carol, ("subject", uuid4()), opened) for _ in range(40)], now=factories.NOW)
+    audit.seal(now=factories.NOW, chain=log.CHAIN)
+    audit.checkpoint(now=factories.NOW, chain=log.CHAIN)
+    numbers = [str(one) for one in AccessLink.objects.order_by("position").values_list("event_id", flat=True)]
+    edits = ["reason = 'x'", "role = 'x'", "whose_id = gen_random_uuid()", "detail = NULL", "at = at - interval '1 s'"]
+    gone = "DELETE FROM privacy_accessentry WHERE id = ANY(SELECT event_id FROM privacy_accesslink WHERE position"
+
+    def edit():
+        number = rng.choice(numbers)
+        return number, [f"UPDATE privacy_accessentry SET {rng.choice(edits)} WHERE id = '{number}'"]
+
+    def delete():
+        number = rng.choice([numbers[0], numbers[-1], *numbers])
+        return number, [f"DELETE FROM privacy_accessentry WHERE id = '{number}'"]
+
+    def swap():
+        one, other = sorted(rng.sample(range(40), 2))
+        one, other, free = numbers[one], numbers[other], uuid4()
+        return one, [
+            f"UPDATE privacy_accessentry SET id = '{free}' WHERE id = '{one}'",
+            f"UPDATE privacy_accessentry SET id = '{one}' WHERE id = '{other}'",
+            f"UPDATE privacy_accessentry SET id = '{other}' WHERE id = '{free}'",
+        ]
+
+    def cut():
+        last = rng.randrange(1, 40)
+        return numbers[-1], [f"{gone} > {last})", f"DELETE FROM privacy_accesslink WHERE position > {last}"]
+
+    def behead():
+        last = rng.randrange(1, 40)
+        return numbers[last], [f"{gone} <= {last})", f"DELETE FROM privacy_accesslink WHERE position <= {last}"]
+
+    def forge_a_floor():
+        first, statements = behead()
+        last = numbers.index(first)
+        chain_hash = AccessLink.objects.get(position=last).chain_hash
+        return first, [
+            *statements,
+            "INSERT INTO privacy_chainfloor (chain, position, chain_hash, at, signature)"
+            f" VALUES ('access', {last}, '{chain_hash}', now(), repeat('a', 64))",
+        ]
+
+    named = 0
+    tamperings = [edit] * 80 + [delete] * 80 + [swap] * 35 + [cut] * 35 + [behead] * 35 + [forge_a_floor] * 35
+    for tamper in tamperings:
+        first_bad, statements = tamper()
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET LOCAL session_replication_role = replica")
+            for statement in statements:
+                cursor.execute(statement)
+            named += audit.verify(now=LATER, chain=log.CHAIN).first_bad == first_bad
+            transaction.set_rollback(True)
+
+    assert audit.verify(now=LATER, chain=log.CHAIN).is_intact
+    assert named == len(tamperings) == 300
+    report("F16", "tamperings of the access log named", named, n=300, goal="300 of 300")
 
 
 def test_one_edited_row_is_named_in_a_long_log() -> None:

@@ -222,7 +222,7 @@ def test_without_an_acknowledgement_everything_is_covered_and_nothing_is_logged(
     assert "Archer" not in text and "Elm Street" not in text
     assert "confidentiality acknowledgement is missing or has run out" in covered(text, "first_name")
     assert "Archer" not in carol.get(the_list(CUSTOMER)).text
-    assert not AccessEntry.objects.filter(subject_id=alice.subject_id).exists()
+    assert not AccessEntry.objects.filter(whose__subject_id=alice.subject_id).exists()
 
 
 def test_without_an_acknowledgement_no_step_is_offered_or_taken(alice: Customer) -> None:
@@ -354,14 +354,14 @@ def test_every_opening_of_a_list_is_in_the_access_log(alice: Customer) -> None:
     bob = factories.customer("Bob", "Baker", email="bob@example.com")
     at_work("sales").get(the_list(CUSTOMER))
     for person in (alice, bob):
-        entry = AccessEntry.objects.get(subject_id=person.subject_id)
+        entry = AccessEntry.objects.get(whose__subject_id=person.subject_id)
         assert entry.role == "sales" and entry.envelopes == {"accounts.customer/account": 1}
 
 
 def test_a_page_that_shows_a_mask_opens_and_logs_only_what_it_shows(alice: Customer) -> None:
     order = an_order(alice)
     at_work("accounting").get(page_of(order))
-    assert AccessEntry.objects.get(subject_id=alice.subject_id).envelopes == {"orders.order/order": 1}
+    assert AccessEntry.objects.get(whose__subject_id=alice.subject_id).envelopes == {"orders.order/order": 1}
 
 
 @pytest.mark.parametrize("column", ["1", "2.-3", "-2", "99", "x", "2.3.-2.99", "%00"])
@@ -512,7 +512,7 @@ def test_show_all_ends_the_search(alice: Customer) -> None:
 def test_a_search_opens_nothing_for_who_may_not_read(alice: Customer) -> None:
     shown = found(at_work("sales", acknowledged=False), CUSTOMER, "Archer")
     assert alice.reference in shown and "Archer" not in shown
-    assert not AccessEntry.objects.filter(subject_id=alice.subject_id).exists()
+    assert not AccessEntry.objects.filter(whose__subject_id=alice.subject_id).exists()
 
 
 # Pages and steps ------------------------------------------------------------------------------------------------------

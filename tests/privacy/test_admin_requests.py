@@ -371,7 +371,7 @@ def test_the_page_lists_letters_and_never_their_content(alice: Customer, carol: 
     text = carol.get(page_of(about)).text
     assert "One-time link to prove who asks" in text
     assert "/privacy/link/" not in text
-    entry = AccessEntry.objects.filter(subject_id=alice.subject_id, role="privacy").last()
+    entry = AccessEntry.objects.filter(whose__subject_id=alice.subject_id, role="privacy").last()
     assert entry and not any("letter" in name for name in entry.envelopes)
 
 
@@ -383,7 +383,9 @@ def test_only_a_letter_to_be_posted_can_be_read_and_marked(carol: Client) -> Non
     text = carol.get(f"{LIST}{about.pk}/letter/{letter.pk}/").text
     with vault.internal():
         assert about.reference in text and escape(letter.headline) in text
-    assert AccessEntry.objects.filter(subject_id=person.subject_id, envelopes__has_key="privacy.letter/letter").exists()
+    assert AccessEntry.objects.filter(
+        whose__subject_id=person.subject_id, envelopes__has_key="privacy.letter/letter"
+    ).exists()
     assert "The letter counts as posted today." in take(carol, about, "posted", letter=letter.pk).text
     letter.refresh_from_db()
     assert letter.sent_at == factories.NOW

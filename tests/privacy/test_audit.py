@@ -15,6 +15,7 @@ from privacy import audit, vault
 from privacy.audit import AuditEvent, AuditLink, events, seals
 from privacy.audit.events import Happened
 from privacy.gate import Actor
+from privacy.vault import ledger
 from tests import factories
 
 NOW = factories.NOW
@@ -176,9 +177,9 @@ def test_an_event_with_an_earlier_number_that_is_committed_amid_a_backlog_is_sea
     as_superuser(f"DELETE FROM privacy_auditevent WHERE id = {first}")
     real, looks = seals._seal_batch, []
 
-    def and_then_it_comes(now, after):
+    def and_then_it_comes(chain, now, after):
         looks.append(after)
-        numbers = real(now, after)
+        numbers = real(chain, now, after)
         if len(looks) == 1:
             happen(1)
             as_superuser(f"UPDATE privacy_auditevent SET id = {first} WHERE id > {last}")
@@ -186,7 +187,7 @@ def test_an_event_with_an_earlier_number_that_is_committed_amid_a_backlog_is_sea
 
     monkeypatch.setattr(seals, "_seal_batch", and_then_it_comes)
     assert audit.seal(now=NOW) == 11
-    assert looks == [0, first + 4, first + 8, 0]
+    assert looks == [None, first + 4, first + 8, None]
     newest = AuditLink.objects.latest("position")
     assert newest.horizon > AuditLink.objects.earliest("position").horizon, "the next run need not read all this again"
     assert audit.verify(now=LATER).is_intact
@@ -305,12 +306,44 @@ def test_a_chain_made_anew_without_the_key_is_named():
     assert {"chain", "checkpoint"} <= codes
 
 
-def test_an_event_left_unsealed_for_more_than_a_minute_is_named():
-    happen(1)
-    number = AuditEvent.objects.get().pk
+def test_a_sealer_that_is_not_running_is_said_in_one_line():
+    happen(3)
 
-    assert findings(NOW + timedelta(seconds=60)) == set()
-    assert findings(NOW + timedelta(seconds=61)) == {("unsealed", number)}
+    assert audit.verify(now=NOW + timedelta(seconds=60)).behind == []
+    report = audit.verify(now=NOW + timedelta(seconds=61))
+    assert report.is_intact
+    assert [str(one) for one in report.behind] == [
+        "The sealer is not running: 3 rows older than a minute are not sealed, the oldest since 2026-11-20 15:00 UTC"
+    ]
+
+
+def test_a_chain_that_goes_on_for_long_without_a_checkpoint_is_said():
+    sealed(2)
+    happen(3)
+    audit.seal(now=NOW)
+
+    assert audit.verify(now=NOW + timedelta(hours=3)).behind == []
+    late = audit.verify(now=NOW + timedelta(hours=3, seconds=1)).behind
+    assert [(one.code, one.count, one.since) for one in late] == [("checkpoints", 3, NOW)]
+    audit.checkpoint(now=LATER)
+    assert audit.verify(now=NOW + timedelta(days=1)).behind == []
+
+
+def test_a_tail_cut_off_with_its_checkpoints_is_named_by_the_ledger_of_erasures():
+    sealed(3)
+    audit.record("request.executed", actor=None, now=NOW, reference="PR-2026-000001")
+    ledger.tombstone("PR-2026-000001", counts={}, now=NOW, content={"audited": True})
+    ledger.tombstone("PR-2020-000002", counts={}, now=NOW, content={})  # of a release that did not write the event
+    audit.seal(now=NOW)
+    kept = seals.file().read_bytes()
+    audit.checkpoint(now=LATER)
+    much_later = NOW + timedelta(minutes=5)
+    assert audit.verify(now=much_later).is_intact
+
+    as_superuser("DELETE FROM privacy_auditevent WHERE id > (SELECT event_id FROM privacy_auditlink WHERE position = 3)",
+                 "DELETE FROM privacy_auditlink WHERE position > 3")  # fmt: skip
+    seals.file().write_bytes(kept)
+    assert findings(much_later) == {("ledger", "PR-2026-000001")}
 
 
 def test_an_unsealed_event_that_was_edited_is_named():
@@ -368,7 +401,7 @@ def test_events_end_after_three_years_and_the_chain_still_verifies():
 
     assert [audit.end(now=timezone.now()), audit.end(now=timezone.now())] == [1, 0]
     report = audit.verify(now=timezone.now())
-    assert (report.is_intact, report.ended, report.events, report.links) == (True, 1, 1, 2)
+    assert (report.is_intact, report.ended, report.events, report.links) == (True, 1, 1, 1)
 
 
 def test_no_event_ends_before_its_three_years():
@@ -393,15 +426,29 @@ def test_the_command_names_the_first_bad_row_and_exits_with_one():
     numbers = sealed()
     out = StringIO()
     call_command("verify_audit", stdout=out)
-    assert out.getvalue() == "10 events, 10 links, 1 checkpoints: intact.\n"
+    assert (
+        out.getvalue() == "10 events, 10 links, 1 checkpoints: intact.\n0 openings, 0 links, 0 checkpoints: intact.\n"
+    )
 
     as_superuser(f"UPDATE privacy_auditevent SET action = 'x' WHERE id IN ({numbers[7]}, {numbers[3]})")
     out = StringIO()
     with pytest.raises(SystemExit) as caught:
         call_command("verify_audit", "--json", stdout=out)
     assert caught.value.code == 1
-    report = json.loads(out.getvalue())
+    report, _ = json.loads(out.getvalue())["logs"]
     assert (report["intact"], report["first_bad"], report["wrong"]) == (False, numbers[3], 2)
+
+
+def test_the_command_ends_with_three_when_nothing_is_wrong_but_the_sealer_is_behind():
+    audit.record("x", actor=None, now=timezone.now() - timedelta(hours=1))
+    out = StringIO()
+    with pytest.raises(SystemExit) as caught:
+        call_command("verify_audit", "--json", stdout=out)
+    report = json.loads(out.getvalue())
+    assert (caught.value.code, report["intact"], report["behind"]) == (3, True, True)
+    assert [(one["log"], [late["code"] for late in one["behind"]]) for one in report["logs"]] == [
+        ("audit", ["sealer"]), ("access", [])
+    ]  # fmt: skip
 
 
 def test_reasons_of_actors_are_not_taken_from_values():

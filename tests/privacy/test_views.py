@@ -188,7 +188,7 @@ def test_bob_does_not_see_who_looked_at_alice(bob: User, customer: Customer) -> 
     carol = factories.staff(roles=("sales",))
     with gate.acting(carol.as_actor()):
         assert Customer.objects.get(pk=customer.pk).first_name == "Alice"
-    assert AccessEntry.objects.filter(subject_id=customer.subject_id).exists()
+    assert AccessEntry.objects.filter(whose__subject_id=customer.subject_id).exists()
     assert "sales staff" not in pages.check(pages.signed_in(bob).get("/privacy/openings/"))
 
 

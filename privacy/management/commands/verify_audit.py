@@ -1,4 +1,4 @@
-"""Compute the audit log again and name what does not agree."""
+"""Compute the audit log and the access log again and name what does not agree."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from django.core.management.base import BaseCommand
 from django.utils import timezone
 
 from privacy import audit, progress
+from privacy.gate.log import CHAINS
 
-INTACT, WRONG = 0, 1
+INTACT, WRONG, BEHIND = 0, 1, 3
 
 
 class Command(BaseCommand):
     help = (
-        "Verifies the audit log: every event, the chain, the signed checkpoints; names the first that does not fit. "
-        "Changes nothing. Exit codes: 0 intact, 1 not, 2 usage."
+        "Verifies the audit log and the log of who looked: every row, the chains, the signed checkpoints; names the first "
+        "row that does not fit, and says when the sealer or the checkpoints are behind. Changes nothing. "
+        "Exit codes: 0 intact, 1 not, 2 usage, 3 intact but behind."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -26,21 +28,33 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         with progress.shown(self.stderr, options["verbosity"]):
-            report = audit.verify(now=timezone.now())
+            reports = [audit.verify(now=timezone.now(), chain=chain) for chain in CHAINS]
+        is_intact = all(report.is_intact for report in reports)
+        is_behind = any(report.behind for report in reports)
         if options["json"]:
-            self.stdout.write(json.dumps(report.as_json(), indent=2))
+            whole = {
+                "format": 1,
+                "intact": is_intact,
+                "behind": is_behind,
+                "logs": [report.as_json() for report in reports],
+            }
+            self.stdout.write(json.dumps(whole, indent=2))
         else:
-            for finding in report.findings:
-                self.stdout.write(f"{finding}.")
-            if report.wrong > len(report.findings):
-                self.stdout.write(f"... and {report.wrong - len(report.findings)} more.")
-            self.stdout.write(
-                f"{report.events} events, {report.links} links, {report.checkpoints} checkpoints: "
-                + (
-                    "intact."
-                    if report.is_intact
-                    else f"{report.wrong} wrong, the first at event {report.first_bad or 'unknown'}."
-                )
-            )
-        if not report.is_intact:
+            for report in reports:
+                self._tell(report)
+        if not is_intact:
             sys.exit(WRONG)
+        if is_behind:
+            sys.exit(BEHIND)
+
+    def _tell(self, report: audit.Report) -> None:
+        for finding in report.findings:
+            self.stdout.write(f"{finding}.")
+        if report.wrong > len(report.findings):
+            self.stdout.write(f"... and {report.wrong - len(report.findings)} more.")
+        for late in report.behind:
+            self.stdout.write(f"{late}.")
+        noun = report.chain.noun
+        counts = f"{report.events} {noun}s, {report.links} links, {report.checkpoints} checkpoints: "
+        bad = f"{report.wrong} wrong, the first at {noun} {report.first_bad or 'unknown'}."
+        self.stdout.write(counts + ("intact." if report.is_intact else bad))

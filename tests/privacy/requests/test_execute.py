@@ -14,7 +14,7 @@ from django.db import connection, connections
 from accounts.models import Address, Communication, Customer, FreightAccount, LoginAddress, Session, User
 from orders.models import Order
 from privacy import audit, gate, vault
-from privacy.gate.log import AccessEntry
+from privacy.gate.log import CHAINS, AccessEntry
 from privacy.gate.system import system
 from privacy.requests import assessment, checkpoints, erasure, execute, export, hooks, outcome, services
 from privacy.requests.models import STEPS, Decision, Export, Letter, Request, RequestEvent, State
@@ -61,12 +61,28 @@ def test_an_erasure_leaves_the_file_and_the_block_token_and_nothing_else(alice, 
     assert Tombstone.objects.filter(reference=request.reference).count() == 1
     assert [m.subject for m in outbox].count("Your data was removed") == 1
     # Neither database names the person any more, the log of accesses and the file included.
-    assert not AccessEntry.objects.filter(subject_id=subject).exists()
+    assert not AccessEntry.objects.filter(whose__subject_id=subject).exists()
     live = DataKey.objects.filter(owner_id=subject, destroyed_at=None)
     assert not live.exists()
     assert not Letter.objects.exclude(sealed_letter=None).exists()
     with system("demo"):
         assert Customer.objects.get(pk=bob.pk).first_name == "Bob"
+
+
+@pytest.mark.alone
+@pytest.mark.django_db(transaction=True)
+def test_an_erasure_is_followed_by_signed_checkpoints_of_both_logs(alice, bob, settings, tmp_path, outbox) -> None:
+    settings.CHECKPOINT_DIR = tmp_path / "checkpoints"
+    with gate.acting(factories.acting_as(bob)):
+        assert Customer.objects.get(pk=bob.pk).first_name == "Bob"
+    request = confirmed(alice)
+    run(request)
+
+    assert request.state == State.CLOSED
+    executed = audit.AuditEvent.objects.get(action="request.executed", reference=request.reference)
+    signed = {chain.name: audit.seals.checkpoints(chain)[-1]["position"] for chain in CHAINS}
+    assert signed["audit"] >= audit.AuditLink.objects.get(event_id=executed.pk).position
+    assert signed["access"] >= 1
 
 
 def test_what_must_stay_stays_with_its_customer_number_and_goes_with_the_last_record(alice, kept_order) -> None:

@@ -160,7 +160,7 @@ def test_a_copy_of_records_holds_them_and_nothing_of_anybody_else(alice: Custome
     text = copy_of(request)
     assert "My first question." in text and "My second question." in text
     assert "Alice" not in text and "Quince" not in text
-    assert {one.subject_id for one in AccessEntry.objects.filter(role="system:export")} >= {
+    assert {one.whose.subject_id for one in AccessEntry.objects.filter(role="system:export")} >= {
         one.subject_id for one in own
     }, "the opening stands in the access log"
     (text,) = [text for kind, _, text in letters_of(request) if kind == "copy_ready"]

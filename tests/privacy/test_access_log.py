@@ -1,0 +1,422 @@
+"""The log of who looked names nobody by itself, is sealed like the audit, and whatever a superuser does to it is named."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from importlib import import_module
+from uuid import UUID, uuid4
+
+import pytest
+from django.apps import apps
+from django.db import DatabaseError, connection, transaction
+from django.utils import timezone
+
+from accounts import claim
+from accounts.models import Customer
+from privacy import audit, gate
+from privacy.audit import ChainFloor, seals
+from privacy.gate import AccessEntry, Actor, log, told
+from privacy.models import AccessLink, AccessName
+from privacy.requests import erasure
+from tests import factories
+
+NOW = factories.NOW
+LATER = NOW + timedelta(seconds=10)
+LONG_AGO = timezone.now() - timedelta(days=3 * 366 + 2)
+CAROL = Actor("staff", str(uuid4()), None, frozenset({"sales"}), "admin")
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.alone]
+
+
+@pytest.fixture(autouse=True)
+def _checkpoints(settings, tmp_path) -> None:
+    settings.CHECKPOINT_DIR = tmp_path / "checkpoints"
+
+
+def looked(count: int = 10, *, at: datetime = NOW) -> list[UUID]:
+    """Write `count` openings of one person and return their numbers, in order."""
+    subject = uuid4()
+    opening = log.Opening(CAROL, ("subject", subject), {"accounts.customer/account": [uuid4()]}, "open order")
+    log.write([opening] * count, now=at)
+    return list(AccessEntry.objects.filter(whose__subject_id=subject).order_by("pk").values_list("pk", flat=True))
+
+
+def sealed(count: int = 10) -> list[UUID]:
+    numbers = looked(count)
+    assert audit.seal(now=NOW, chain=log.CHAIN) == count
+    assert audit.checkpoint(now=NOW, chain=log.CHAIN)
+    assert verify().is_intact
+    return numbers
+
+
+def verify(now: datetime = LATER) -> audit.Report:
+    return audit.verify(now=now, chain=log.CHAIN)
+
+
+def as_superuser(*statements: str) -> None:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        for statement in statements:
+            cursor.execute(statement)
+
+
+# What a row says ------------------------------------------------------------------------------------------------------
+
+
+def test_a_row_names_nobody_and_its_person_reads_which_records_were_opened() -> None:
+    alice = factories.customer()
+    with gate.acting(CAROL):
+        gate.because("open return", "RMA-2026-00012")
+        assert Customer.objects.get().first_name
+
+    row = repr(
+        [
+            bytes(one).hex() if isinstance(one, memoryview) else str(one)
+            for one in AccessEntry.objects.values_list().get()
+        ]
+    )
+    for secret in (str(alice.subject_id), alice.subject_id.hex, str(alice.pk), alice.pk.hex, "RMA-2026-00012", "Alice"):
+        assert secret not in row
+    entry = AccessEntry.objects.for_subject(alice.subject_id).get()
+    assert log.detail(entry) == ({"accounts.customer/account": [alice.pk]}, "RMA-2026-00012")
+    line = told.tell([entry], alice.subject_id)[0]
+    assert (line.role, line.purpose) == ("sales staff", "daily work: open return RMA-2026-00012")
+    assert line.opened[0].startswith(f"Customer {alice.reference}: ")
+
+
+def test_a_customers_own_opening_names_the_customer_by_the_same_name() -> None:
+    alice = factories.customer()
+    with gate.acting(factories.acting_as(alice)):
+        assert Customer.objects.get().first_name
+
+    entry = AccessEntry.objects.get()
+    assert entry.actor_id == str(entry.whose_id) == str(AccessName.objects.get().pk)
+
+
+def test_a_person_has_one_name_however_often_somebody_looks() -> None:
+    alice = factories.customer()
+    for _ in range(3):
+        with gate.acting(CAROL):
+            assert Customer.objects.get().first_name
+
+    assert AccessName.objects.get().subject_id == alice.subject_id
+    assert AccessEntry.objects.for_subject(alice.subject_id).count() == 3
+
+
+def test_joining_two_people_changes_the_names_and_no_row() -> None:
+    alice, guest = factories.customer(), factories.customer(email="guest@example.com")
+    with gate.acting(CAROL):
+        assert all(one.first_name for one in Customer.objects.all())
+    before = list(AccessEntry.objects.order_by("pk").values())
+    audit.seal(now=NOW, chain=log.CHAIN)
+
+    claim.merge(guest.subject_id, alice.subject_id)
+
+    assert list(AccessEntry.objects.order_by("pk").values()) == before
+    assert AccessEntry.objects.for_subject(alice.subject_id).count() == 2
+    assert verify().is_intact
+
+
+def test_an_erasure_forgets_the_name_and_the_row_stays_unreadable_and_verifies() -> None:
+    alice, bob = factories.customer(), factories.customer("Bob", email="bob@example.com")
+    with gate.acting(CAROL):
+        assert all(one.first_name for one in Customer.objects.all())
+    before = list(AccessEntry.objects.order_by("pk").values())
+    audit.seal(now=NOW, chain=log.CHAIN)
+    mine = AccessEntry.objects.for_subject(alice.subject_id).get().pk
+
+    erasure._forget(alice.subject_id, now=NOW)
+
+    assert list(AccessEntry.objects.order_by("pk").values()) == before
+    assert not AccessEntry.objects.for_subject(alice.subject_id).exists()
+    assert log.detail(AccessEntry.objects.get(pk=mine)) == ({}, "")
+    assert log.detail(AccessEntry.objects.for_subject(bob.subject_id).get())[0], "bob's can still be read"
+    assert verify().is_intact
+
+
+def test_every_pseudonym_of_a_joined_person_goes_with_the_person() -> None:
+    alice, guest = factories.customer(), factories.customer(email="guest@example.com")
+    for one in (alice, guest):
+        audit.record("customer.corrected", actor=None, now=NOW, subject=one.subject_id)
+    before = audit.history(subject=guest.subject_id).filter(action="customer.corrected")
+    assert before.count() == 1
+    claim.merge(guest.subject_id, alice.subject_id)
+    both = audit.history(subject=alice.subject_id).filter(action="customer.corrected")
+    assert both.count() == 2
+
+    erasure._forget(alice.subject_id, now=NOW)
+
+    for subject in (alice.subject_id, guest.subject_id):
+        assert not audit.history(subject=subject).exists()
+
+
+# Tampering ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("table", ["privacy_accessentry", "privacy_accesslink", "privacy_chainfloor"])
+def test_nothing_can_be_changed_deleted_or_emptied(table: str) -> None:
+    looked(1, at=LONG_AGO)
+    audit.seal(now=LONG_AGO, chain=log.CHAIN)
+    audit.end(now=timezone.now(), chain=log.CHAIN)
+    sealed(1)
+    assert ChainFloor.objects.exists() and AccessLink.objects.exists()
+    column = {"privacy_accessentry": "reason = 'x'", "privacy_accesslink": "row_hash = 'x'"}.get(table, "at = now()")
+    for statement in (f"UPDATE {table} SET {column}", f"DELETE FROM {table}", f"TRUNCATE {table}"):
+        with pytest.raises(DatabaseError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(statement)
+
+
+@pytest.mark.parametrize("place", [0, 4, 9])
+def test_a_deleted_row_is_named(place: int) -> None:
+    numbers = sealed()
+    as_superuser(f"DELETE FROM privacy_accessentry WHERE id = '{numbers[place]}'")
+
+    report = verify()
+    assert [(one.code, one.seq) for one in report.findings] == [("missing", str(numbers[place]))]
+    assert report.first_bad == str(numbers[place])
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["reason = 'x'", "role = 'x'", "actor_id = 'x'", "at = at + interval '1 hour'", "whose_id = gen_random_uuid()",
+     "company_id = gen_random_uuid()", "envelopes = '{}'", "count = 7", "detail = NULL", "encoding = 0", "xid = '5'",
+     "purpose = 'x'", "actor_kind = 'x'", "mac = repeat('0', 64)"],
+)  # fmt: skip
+def test_an_edited_row_is_named(change: str) -> None:
+    numbers = sealed()
+    as_superuser(f"UPDATE privacy_accessentry SET {change} WHERE id = '{numbers[4]}'")
+
+    report = verify()
+    assert report.first_bad == str(numbers[4])
+    assert {finding.code for finding in report.findings} <= {"edited", "changed_after_seal"}
+
+
+def test_two_swapped_rows_are_named() -> None:
+    numbers = sealed()
+    one, other, free = numbers[2], numbers[6], uuid4()
+    as_superuser(
+        f"UPDATE privacy_accessentry SET id = '{free}' WHERE id = '{one}'",
+        f"UPDATE privacy_accessentry SET id = '{one}' WHERE id = '{other}'",
+        f"UPDATE privacy_accessentry SET id = '{other}' WHERE id = '{free}'",
+    )
+
+    assert [one.seq for one in verify().findings] == [str(numbers[2]), str(numbers[6])]
+
+
+def test_an_inserted_row_is_named_before_and_after_it_is_sealed() -> None:
+    sealed()
+    columns = "at, actor_kind, actor_id, role, purpose, reason, envelopes, count, encoding, mac, detail, whose_id"
+    as_superuser(
+        f"INSERT INTO privacy_accessentry (id, {columns}) SELECT gen_random_uuid(), {columns}"
+        " FROM privacy_accessentry LIMIT 1"
+    )
+    forged = str(AccessEntry.objects.latest("xid").pk)
+
+    assert [(one.code, one.seq) for one in verify().findings] == [("inserted", forged)]
+    audit.seal(now=LATER, chain=log.CHAIN)
+    assert [(one.code, one.seq) for one in verify().findings] == [("inserted", forged)]
+
+
+def test_a_tail_cut_off_with_its_links_is_named_by_the_checkpoint() -> None:
+    numbers = sealed()
+    as_superuser(
+        "DELETE FROM privacy_accessentry WHERE id IN (SELECT event_id FROM privacy_accesslink WHERE position > 7)",
+        "DELETE FROM privacy_accesslink WHERE position > 7",
+    )
+
+    assert [(one.code, one.seq) for one in verify().findings] == [("checkpoint", str(numbers[9]))]
+
+
+def test_the_oldest_part_taken_out_without_a_floor_is_named() -> None:
+    numbers = sealed()
+    as_superuser(
+        "DELETE FROM privacy_accessentry WHERE id IN (SELECT event_id FROM privacy_accesslink WHERE position <= 3)",
+        "DELETE FROM privacy_accesslink WHERE position <= 3",
+    )
+
+    found = {(one.code, one.position) for one in verify().findings}
+    assert {("gap", 1), ("gap", 2), ("gap", 3), ("chain", 4)} <= found
+    assert verify().first_bad == str(numbers[3])
+
+
+@pytest.mark.parametrize("signature", ["0" * 64, "of the audit"])
+def test_a_forged_floor_excuses_nothing(signature: str) -> None:
+    sealed()
+    link = AccessLink.objects.get(position=3)
+    if signature == "of the audit":  # a true signature of another chain
+        floor = ChainFloor(chain="audit", position=3, chain_hash=link.chain_hash, at=NOW)
+        signature = audit.encoding.floor_signature(floor)
+    as_superuser(
+        "DELETE FROM privacy_accessentry WHERE id IN (SELECT event_id FROM privacy_accesslink WHERE position <= 3)",
+        "DELETE FROM privacy_accesslink WHERE position <= 3",
+        "INSERT INTO privacy_chainfloor (chain, position, chain_hash, at, signature) VALUES"
+        f" ('access', 3, '{link.chain_hash}', '{NOW.isoformat()}', '{signature}')",
+    )
+
+    found = {(one.code, one.position) for one in verify().findings}
+    assert {("floor", 3), ("gap", 1), ("gap", 2), ("gap", 3)} <= found
+
+
+def test_rows_put_back_below_the_floor_are_named() -> None:
+    looked(2, at=LONG_AGO)
+    audit.seal(now=LONG_AGO, chain=log.CHAIN)
+    sealed(2)
+    assert audit.end(now=timezone.now(), chain=log.CHAIN) == 2
+    assert verify(timezone.now()).is_intact
+    as_superuser(
+        "INSERT INTO privacy_accesslink (position, event_id, row_hash, chain_hash, sealed_at, horizon)"
+        " SELECT 1, gen_random_uuid(), row_hash, chain_hash, sealed_at, horizon FROM privacy_accesslink LIMIT 1"
+    )
+
+    assert ("floor", 1) in {(one.code, one.position) for one in verify(timezone.now()).findings}
+
+
+# The end --------------------------------------------------------------------------------------------------------------
+
+
+def test_rows_end_after_three_years_from_the_beginning_and_the_chain_still_verifies() -> None:
+    looked(3, at=LONG_AGO)
+    audit.seal(now=LONG_AGO, chain=log.CHAIN)
+    audit.checkpoint(now=LONG_AGO, chain=log.CHAIN)
+    kept = looked(2)
+    audit.seal(now=NOW, chain=log.CHAIN)
+    audit.checkpoint(now=NOW, chain=log.CHAIN)
+
+    assert [audit.end(now=timezone.now(), chain=log.CHAIN) for _ in range(2)] == [3, 0]
+    report = verify(timezone.now())
+    assert (report.is_intact, report.ended, report.events, report.links) == (True, 3, 2, 2)
+    assert list(AccessEntry.objects.order_by("pk").values_list("pk", flat=True)) == kept
+    looked(1)
+    audit.seal(now=LATER, chain=log.CHAIN)
+    assert AccessLink.objects.latest("position").position == 6
+    assert verify(timezone.now()).is_intact
+
+
+def test_a_chain_whose_rows_have_all_ended_goes_on() -> None:
+    looked(3, at=LONG_AGO)
+    audit.seal(now=LONG_AGO, chain=log.CHAIN)
+    assert audit.end(now=timezone.now(), chain=log.CHAIN) == 3
+    looked(1)
+    audit.seal(now=NOW, chain=log.CHAIN)
+
+    assert AccessLink.objects.get().position == 4
+    assert verify().is_intact
+
+
+def test_an_old_row_behind_a_young_one_stays() -> None:
+    looked(1)
+    audit.seal(now=NOW, chain=log.CHAIN)
+    looked(1, at=LONG_AGO)
+    audit.seal(now=NOW, chain=log.CHAIN)
+
+    assert audit.end(now=timezone.now(), chain=log.CHAIN) == 0
+    assert AccessEntry.objects.count() == 2
+
+
+def test_nothing_ends_where_somebody_changed_it() -> None:
+    numbers = looked(3, at=LONG_AGO)
+    audit.seal(now=LONG_AGO, chain=log.CHAIN)
+    as_superuser(f"UPDATE privacy_accessentry SET role = 'x' WHERE id = '{numbers[1]}'")
+
+    assert audit.end(now=timezone.now(), chain=log.CHAIN) == 0
+    assert verify(timezone.now()).first_bad == str(numbers[1])
+
+
+@pytest.mark.parametrize("chain", log.CHAINS, ids=lambda chain: chain.name)
+def test_the_owners_delete_of_an_old_row_is_refused(chain: audit.Chain) -> None:
+    looked(1, at=LONG_AGO)
+    audit.record("old", actor=None, now=LONG_AGO)
+    audit.seal(now=LONG_AGO, chain=chain)
+    for table in (chain.rows._meta.db_table, chain.links._meta.db_table):
+        with pytest.raises(DatabaseError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(f"DELETE FROM {table}")
+    assert audit.end(now=timezone.now(), chain=chain) == 1, "by its own function it goes"
+
+
+def test_the_owner_cannot_set_a_floor_above_young_rows() -> None:
+    sealed(2)
+    with pytest.raises(DatabaseError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT privacy_end_chain('access', 1, repeat('0', 64), now(), repeat('0', 64))")
+    assert AccessEntry.objects.count() == 2
+
+
+# Rows of before -------------------------------------------------------------------------------------------------------
+
+
+def test_rows_of_before_keep_their_person_and_are_sealed_as_they_are() -> None:
+    alice = factories.customer()
+    migration = import_module("privacy.migrations.0011_access_log_sealed")
+    for kind, subject, at in (
+        ("staff", alice.subject_id, NOW), ("customer", alice.subject_id, NOW - timedelta(days=1)), ("staff", None, NOW)
+    ):  # fmt: skip
+        name = log.names([subject])[subject] if subject else None
+        AccessEntry(
+            at=at, whose=name, actor_kind=kind, actor_id="7", role="sales", purpose="admin",
+            envelopes={"orders.order/order": 2}, count=2,
+        ).save(force_insert=True)  # fmt: skip
+    AccessName.objects.all().delete()
+    as_superuser("ALTER TABLE privacy_accessentry ADD subject_id uuid")
+    try:
+        as_superuser(f"UPDATE privacy_accessentry SET subject_id = '{alice.subject_id}' WHERE whose_id IS NOT NULL")
+        as_superuser("UPDATE privacy_accessentry SET whose_id = NULL")
+        with connection.cursor() as cursor:
+            cursor.execute("SET session_replication_role = replica")
+        migration.take_over(Before(), None)
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("RESET session_replication_role")
+        as_superuser("ALTER TABLE privacy_accessentry DROP subject_id")
+    assert audit.seal(now=LATER, chain=log.CHAIN) == 3
+
+    assert verify(LATER).is_intact
+    mine = list(AccessEntry.objects.for_subject(alice.subject_id))
+    assert [(one.actor_kind, one.actor_id, one.at) for one in mine] == [
+        ("staff", "7", NOW), ("customer", str(mine[0].whose_id), NOW - timedelta(days=1)),
+    ]  # fmt: skip
+    assert told.tell(mine, alice.subject_id)[0].opened[0].startswith("Order (2 records): ")
+    as_superuser(f"UPDATE privacy_accessentry SET reason = 'x' WHERE id = '{mine[1].pk}'")
+    assert verify(LATER).first_bad == str(mine[1].pk)
+
+
+class Before:
+    """The models as they were amid the migration: the access log has both columns."""
+
+    def get_model(self, app: str, name: str) -> type:
+        if name == "AccessName":
+            return AccessName
+        from django.db import models
+
+        fields = {one.name: one.clone() for one in AccessEntry._meta.local_fields if one.name != "whose"}
+        body = {
+            "__module__": "tests",
+            "Meta": type("Meta", (), {"app_label": "before", "db_table": "privacy_accessentry"}),
+            "whose_id": models.UUIDField(null=True),
+            "subject_id": models.UUIDField(null=True),
+        }
+        apps.all_models.pop("before", None)
+        return type("AccessEntry", (models.Model,), {**fields, **body})
+
+
+# Sealing --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_large_backlog_is_sealed_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seals, "BATCH", 4)
+    looked(10)
+
+    assert audit.seal(now=NOW, chain=log.CHAIN) == 10
+    assert audit.seal(now=NOW, chain=log.CHAIN) == 0
+    assert verify().is_intact
+
+
+def test_the_two_logs_have_chains_and_checkpoints_of_their_own() -> None:
+    looked(1)
+    audit.record("x", actor=None, now=NOW)
+    for chain in log.CHAINS:
+        assert audit.seal(now=NOW, chain=chain) == 1
+        assert audit.checkpoint(now=NOW, chain=chain)
+        assert audit.verify(now=LATER, chain=chain).is_intact
+    assert {path.name for path in seals.file().parent.iterdir()} == {
+        "audit-checkpoints.jsonl",
+        "access-checkpoints.jsonl",
+    }
