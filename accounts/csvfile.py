@@ -1,15 +1,16 @@
 """Read a CSV file of personal data strictly, and tell what is wrong with it without repeating any of it.
 
-Strict: UTF-8, exactly the expected header, no NUL or other control characters, no field beyond the limit, no card
-number (P22). Nothing is repaired and nothing is trimmed: what is taken in equals what the file says. A value that a
+Strict: UTF-8, exactly the expected header, one line for each record, no NUL or other control characters, no field beyond
+the limit, no card number (P22). Where a quotation mark is missing, CSV would join the lines up to the next one: so a field
+ends with its line, and one person's data are never read into another's. Only the lines with the stray marks are lost. Nothing is repaired and nothing is trimmed: what is taken in equals what the file says. A value that a
 spreadsheet would run as a formula is harmless here and stays as it is; whoever writes a spreadsheet escapes it.
 """
 
 from __future__ import annotations
 
 import csv
+import re
 import threading
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -19,8 +20,12 @@ from typing import Any
 from django.core.exceptions import ValidationError
 
 from privacy import cards, days
+from privacy.lines import BREAK
 
 LIMIT = 20_000
+NOT_CSV = "The line is not proper CSV: a quotation mark is missing or stands inside a field. A record is one line."
+#: RFC 4180 without its line breaks: a field is quoted from end to end, or has no quotation mark.
+_CSV = re.compile(r'(?:"(?:[^"]|"")*+"|[^",]*+)(?:,(?:"(?:[^"]|"")*+"|[^",]*+))*+')
 _field_size = threading.Lock()  # csv.field_size_limit is one number for the whole process
 
 
@@ -67,7 +72,7 @@ def read(
     caller keeps nothing but its last four digits.
     """
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file, _field_size:
+        with open(path, encoding="utf-8-sig", newline=None) as file, _field_size:
             rows = list(_read(file, list(columns), limit, frozenset(card_columns)))
     except OSError:
         raise Problem(0, "", "The file cannot be read.") from None
@@ -82,36 +87,42 @@ def read(
 
 def _read(file: Any, columns: list[str], limit: int, card_columns: frozenset[str]) -> Iterator[Row | Problem]:
     before = csv.field_size_limit(limit)
-    reader = csv.reader(file, strict=True)
-    line = 1
+    line = 0
     try:
-        while True:
-            line = reader.line_num + 1
+        for line, text in enumerate(_lines(file, limit * len(columns)), start=1):
+            if text is None:
+                yield Problem(line, "", f"A field is longer than {limit:,} characters.")
+                continue
             try:
-                values = next(reader)
-            except StopIteration:
-                if line == 1:
-                    yield Problem(1, "", "The file is empty.")
-                return
+                values = next(csv.reader([text], strict=True), [])
             except csv.Error as error:
-                reason = (
-                    f"A field is longer than {limit:,} characters."
-                    if "field larger" in str(error)
-                    else "The line is not proper CSV."
-                )
-                yield Problem(line, "", reason)
+                is_long = "field larger" in str(error)
+                yield Problem(line, "", f"A field is longer than {limit:,} characters." if is_long else NOT_CSV)
                 continue
             if line == 1:
                 if values != columns:
                     yield Problem(1, "", f"The header must be: {', '.join(columns)}.")
                     return
+            elif values and not _CSV.fullmatch(text):
+                yield Problem(line, "", NOT_CSV)
             elif values:
                 yield _record(line, values, columns, card_columns)
+        if not line:
+            yield Problem(1, "", "The file is empty.")
     except UnicodeDecodeError:
         # The decoder reads ahead, so the line is not known; and a file that is not text is refused as a whole.
         yield Problem(1, "", "The file is not UTF-8.")
     finally:
         csv.field_size_limit(before)
+
+
+def _lines(file: Any, most: int) -> Iterator[str | None]:
+    """Yield the lines of a file without their ends; None for one that is longer than `most`."""
+    while text := file.readline(most + 1):
+        is_long = len(text) > most and not text.endswith("\n")
+        while is_long and text and not text.endswith("\n"):
+            text = file.readline(most + 1)
+        yield None if is_long else text.removesuffix("\n")
 
 
 def _record(line: int, values: list[str], columns: list[str], card_columns: frozenset[str]) -> Row | Problem:
@@ -120,8 +131,8 @@ def _record(line: int, values: list[str], columns: list[str], card_columns: froz
     for column, value in zip(columns, values, strict=True):
         if "\x00" in value:
             return Problem(line, column, "There is a NUL character in it.")
-        if any(unicodedata.category(c) in ("Cc", "Cs") and c not in "\t\r\n" for c in value):
-            return Problem(line, column, "There is a control character in it.")
+        if BREAK.search(value):
+            return Problem(line, column, "There is a line break, a tab or another control character in it.")
         if column not in card_columns and cards.find(value, frozenset({cards.CARD})):
             return Problem(line, column, "It looks like a payment card number, which is never stored.")
     return Row(line, dict(zip(columns, values, strict=True)))

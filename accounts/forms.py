@@ -12,6 +12,7 @@ from django import forms
 from accounts import countries
 from accounts.models import Address
 from accounts.validators import no_card_number, validate_phone
+from privacy.lines import one_line
 from privacy.mailbox import MailboxField
 from privacy.vault import SealedModel, Unreadable
 
@@ -90,7 +91,7 @@ def _text(
         required=bool(required),
         help_text=hint,
         widget=forms.TextInput(attrs={"autocomplete": complete}),
-        validators=[*kwargs.pop("validators", []), no_card_number],
+        validators=[*kwargs.pop("validators", []), one_line, no_card_number],
         error_messages={"required": required} if required else None,
         **kwargs,
     )

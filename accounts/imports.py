@@ -102,6 +102,8 @@ def _check(row: Row, seen: set[str], today: date) -> None:
     csvfile.checked(row, "customer_ref", validate_reference)
     if row["customer_ref"] in seen:
         raise Problem(row.line, "customer_ref", "It stands in the file twice.")
+    if row["company"]:
+        csvfile.checked(row, "company", partial(_clean, Company._meta.get_field("name")))
     for column, model_field in _FIELDS.items():
         csvfile.checked(row, column, partial(_clean, model_field))
     csvfile.checked(row, "country", validate_country)

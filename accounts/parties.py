@@ -22,6 +22,7 @@ from accounts.validators import (
     validate_ssn,
 )
 from privacy.days import PastDateField
+from privacy.lines import LineField
 from privacy.subjects import Subject
 from privacy.vault import EncryptedTextField, Exact, SealedModel, SealedQuerySet, Words
 
@@ -82,7 +83,7 @@ class Company(SealedModel):
     street2 = EncryptedTextField(envelope="company", validators=[no_card_number], verbose_name="second address line")
     city = EncryptedTextField(envelope="company", max_length=100, validators=[no_card_number])
     postal_code = EncryptedTextField(envelope="company", max_length=20, validators=[no_card_number])
-    region = models.CharField(max_length=40, blank=True, default="", validators=[no_card_number])
+    region = LineField(max_length=40, blank=True, default="", validators=[no_card_number])
     country = models.CharField(max_length=2, blank=True, default="", validators=[validate_country])
     is_sole_trader = models.BooleanField(default=False)
     last_active_on = PastDateField(null=True, blank=True)
@@ -149,7 +150,7 @@ class Customer(SealedModel):
         blind=(Exact("customer.phone", normaliser="phone"),),
         validators=[validate_phone],
     )
-    region = models.CharField(max_length=40, blank=True, default="", validators=[no_card_number])
+    region = LineField(max_length=40, blank=True, default="", validators=[no_card_number])
     country = models.CharField(max_length=2, blank=True, default="", validators=[validate_country])
     channel = models.CharField(max_length=10, choices=Channel.choices, default=Channel.WEB)
     since = PastDateField()
@@ -205,7 +206,7 @@ class Address(_OfCustomer):
     street2 = EncryptedTextField(envelope="account", validators=[no_card_number], verbose_name="second address line")
     city = EncryptedTextField(envelope="account", max_length=100, validators=[no_card_number])
     postal_code = EncryptedTextField(envelope="account", max_length=20, validators=[no_card_number])
-    region = models.CharField(max_length=40, blank=True, default="", validators=[no_card_number])
+    region = LineField(max_length=40, blank=True, default="", validators=[no_card_number])
     country = models.CharField(max_length=2, validators=[validate_country])
 
     class Meta(_OfCustomer.Meta):

@@ -26,6 +26,7 @@ from orders.models import Order, OrderLine, Payment, Product
 from privacy import audit, progress, vault
 from privacy.audit import Happened
 from privacy.gate import Actor
+from privacy.lines import on_one_line
 from privacy.retention import rules
 
 BATCH = 500
@@ -285,8 +286,8 @@ def _products(plan: _Plan) -> dict[str, Product]:
 
 
 def _order(data: OrderData, customer: Customer) -> Order:
-    name = " ".join(part for part in (customer.first_name, customer.last_name) if part)
-    company = str(customer.company.name) if customer.company_id else ""
+    name = on_one_line(" ".join(part for part in (customer.first_name, customer.last_name) if part))
+    company = on_one_line(str(customer.company.name)) if customer.company_id else ""
     place = data.ship
     return Order(
         number=data.number,

@@ -19,6 +19,7 @@ from accounts.models import Channel
 from accounts.validators import no_card_number, validate_country, validate_phone
 from orders.cards import check_card
 from privacy.days import DueDateField, PastDateField
+from privacy.lines import LineField
 from privacy.vault import EncryptedEmailField, EncryptedTextField, Exact, SealedModel, SealedQuerySet
 
 
@@ -44,8 +45,8 @@ class Product(models.Model):
         SERVICE = "service", "Service"
         GOODS = "goods", "Other goods"
 
-    sku = models.CharField("SKU", max_length=40, unique=True, validators=[no_card_number])
-    name = models.CharField(max_length=200, validators=[no_card_number])
+    sku = LineField("SKU", max_length=40, unique=True, validators=[no_card_number])
+    name = LineField(max_length=200, validators=[no_card_number])
     kind = models.CharField(max_length=20, choices=Kind, default=Kind.INSTRUMENT)
     price = Money(default=Decimal(0), validators=[MinValueValidator(0)])
     is_active = models.BooleanField(default=True)
@@ -96,7 +97,7 @@ class Order(SealedModel):
         CLOSED = "closed", "Complete"
         CANCELLED = "cancelled", "Cancelled"
 
-    number = models.CharField(max_length=40, unique=True)
+    number = LineField(max_length=40, unique=True)
     customer = models.ForeignKey(
         "accounts.Customer", null=True, blank=True, on_delete=models.PROTECT, related_name="orders"
     )
@@ -110,7 +111,7 @@ class Order(SealedModel):
     paid_on = PastDateField(null=True, blank=True)
     shipped_on = PastDateField(null=True, blank=True)
     closed_on = PastDateField(null=True, blank=True)
-    currency = models.CharField(max_length=3, default="USD")
+    currency = LineField(max_length=3, default="USD")
     subtotal = Money(default=Decimal(0))
     tax = Money(default=Decimal(0))
     freight = Money(default=Decimal(0))
@@ -226,7 +227,7 @@ class OrderLine(models.Model):
     order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="lines")
     position = models.PositiveSmallIntegerField()
     product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="+")
-    description = models.CharField(max_length=200)
+    description = LineField(max_length=200)
     quantity = models.PositiveIntegerField(validators=[MinValueValidator(1)])
     unit_price = Money()
 
@@ -255,7 +256,7 @@ class InvoiceQuerySet(models.QuerySet["Invoice"]):
 class Invoice(models.Model):
     """The issued document. What it prints about the person stands sealed in its order."""
 
-    number = models.CharField(max_length=40, unique=True)
+    number = LineField(max_length=40, unique=True)
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="invoices")
     issued_on = PastDateField()
     due_on = DueDateField()
@@ -314,7 +315,7 @@ class Payment(SealedModel):
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="payments")
     method = models.CharField(max_length=20, choices=Method, default=Method.CARD)
     state = models.CharField(max_length=20, choices=State, default=State.PENDING)
-    brand = models.CharField(max_length=20, blank=True, default="")
+    brand = LineField(max_length=20, blank=True, default="")
     amount = Money(default=Decimal(0))
     charged_on = PastDateField(null=True, blank=True)
 

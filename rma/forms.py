@@ -9,6 +9,7 @@ from django import forms
 from accounts import countries
 from accounts.models import Customer
 from accounts.validators import no_card_number, validate_phone
+from privacy.lines import one_line
 from privacy.mailbox import MailboxField
 from rma.models import RMA, Instrument, RMANote
 
@@ -35,6 +36,8 @@ def _text(
     if complete:
         widget.attrs["autocomplete"] = complete
     validators = [no_card_number, *kwargs.pop("validators", [])]
+    if not isinstance(widget, forms.Textarea):
+        validators.append(one_line)
     return forms.CharField(
         label=label, max_length=limit, required=required, help_text=hint, widget=widget, validators=validators, **kwargs
     )

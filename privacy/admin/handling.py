@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from privacy import cards, datamap
 from privacy.admin.work import Step, date_input
+from privacy.lines import one_line
 from privacy.mailbox import MailboxField
 from privacy.models import Hold, Letter, Request
 from privacy.requests import assessment, deadline, identity
@@ -78,7 +79,7 @@ class FileRequest(Numbered):
     )  # fmt: skip
     name = forms.CharField(
         required=False, max_length=200, label="Name given", widget=forms.TextInput(attrs={"autocomplete": "off"}),
-        validators=[cards.refuse],
+        validators=[one_line, cards.refuse],
     )  # fmt: skip
     asked_by = forms.ChoiceField(choices=Request.AskedBy.choices, label="Asked by")
     identity = forms.ChoiceField(

@@ -16,6 +16,7 @@ from django.db.models import Q
 
 from privacy import audit, cards, mailbox, subjects, vault
 from privacy.gate.actor import STAFF_ROLES, Actor
+from privacy.lines import on_one_line
 from privacy.requests import assessment, broker, clock, history, hooks, identity, letters
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import OPEN_STATES, Channel, OneTimeLink, Request, State
@@ -273,7 +274,7 @@ def _on_file(subject: UUID, email: str, name: str, now: datetime) -> tuple[str, 
     with vault.internal():
         people = hooks.people()
         on_file = people.on_file(subject, email, now) if email else ""
-        return on_file or people.answer_address(subject, now), name or str(people.name(subject))
+        return on_file or people.answer_address(subject, now), name or on_one_line(str(people.name(subject)))
 
 
 def _subject_for(email: str, now: datetime) -> UUID:

@@ -19,6 +19,7 @@ from django.db.models.signals import post_delete
 from django.utils.dateparse import parse_date
 
 from privacy import mailbox
+from privacy.lines import one_line
 from privacy.vault import forms
 from privacy.vault.columns import SealedColumn
 from privacy.vault.index import Blind
@@ -77,6 +78,8 @@ class EncryptedField(models.Field):
         super().__init__(verbose_name, blank=blank, max_length=max_length, **kwargs)
         if max_length and isinstance(self.empty_value, str):
             self.validators.append(validators.MaxLengthValidator(max_length))
+        if self.is_line:
+            self.validators.append(one_line)
 
     # --- no column -----------------------------------------------------------------------------
 
@@ -97,6 +100,11 @@ class EncryptedField(models.Field):
             SealedColumn(self.envelope).contribute_to_class(cls, column)
         if not options.abstract:
             post_delete.connect(_forget_deleted, sender=cls, dispatch_uid=f"vault.deleted.{options.label}")
+
+    @property
+    def is_line(self) -> bool:
+        """Whether the value is a text of one line."""
+        return isinstance(self.empty_value, str) and not self.multiline
 
     @property
     def sealed_column(self) -> str:

@@ -25,6 +25,7 @@ class Plan:
         "fields",
         "label",
         "labels",
+        "lines",
         "names",
         "pk",
         "plain",
@@ -41,6 +42,7 @@ class Plan:
         self.labels = {str(field.label): field for field in fields}
         self.plain = [(field.attname, str(field.label), field.get_default()) for field in fields if field.unpacks_as_is]
         self.typed = [field for field in fields if not field.unpacks_as_is]
+        self.lines = frozenset(label for label, field in self.labels.items() if field.is_line)
         self.empties = {label: field.empty() for label, field in self.labels.items()}
         self.blind = [(label, field) for label, field in self.labels.items() if field.blind]
         self.pk = model._meta.pk.attname

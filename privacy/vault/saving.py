@@ -16,6 +16,7 @@ from uuid import UUID
 from cryptography.exceptions import InvalidTag
 from django.db import DatabaseError, transaction
 
+from privacy.lines import one_line
 from privacy.vault import guard, index, keys
 from privacy.vault import unit as units
 from privacy.vault.envelope import key_id, pack, seal, unpack, unseal
@@ -236,10 +237,14 @@ def write(drafts: Sequence[Draft], using: str) -> None:
     """Commit keys and tokens for the drafts, then put the sealed bytes into their objects.
 
     The keys that the new ones replace are destroyed when the transaction on `using` has committed.
-    Raises RecordErased, RecordRestricted or ValueTaken; then nothing was made.
+    Raises RecordErased, RecordRestricted or ValueTaken, and ValidationError for a line break in a field of one line; then
+    nothing was made.
     """
     if not drafts:
         return
+    for draft in drafts:
+        for label in draft.plan.lines.intersection(draft.changed):
+            one_line(draft.payload.get(label))
     wanted = [
         keys.Wanted(
             draft.obj.pk,

@@ -27,12 +27,33 @@ def problems_of(path: Path, **options: int) -> list[tuple[int, str, str]]:
 
 
 def test_rows_come_with_the_line_on_which_they_begin(tmp_path: Path) -> None:
-    path = write(tmp_path, 'ref,name,note\n1,Ann,"two\nlines"\n2,Bö,\n')
+    path = write(tmp_path, 'ref,name,note\r\n\r\n1,Ann,"with ""quotes"", and a comma"\r\n2,Bö,\n')
     rows = list(csvfile.read(path, COLUMNS))
     assert [(row.line, row.values) for row in rows] == [
-        (2, {"ref": "1", "name": "Ann", "note": "two\nlines"}),
+        (3, {"ref": "1", "name": "Ann", "note": 'with "quotes", and a comma'}),
         (4, {"ref": "2", "name": "Bö", "note": ""}),
     ]
+
+
+def test_a_stray_quote_loses_its_own_line_and_reads_nobody_into_anybody(tmp_path: Path) -> None:
+    path = write(tmp_path, 'ref,name,note\n1,Ann,a\n2,Ada,"Unit 5\n3,Ben,b\n4,Eve,Flat 3"\n5,Fay,c\n')
+    found: list[Problem] = []
+    rows = list(csvfile.read(path, COLUMNS, problems=found))
+    assert [row["ref"] for row in rows] == ["1", "3", "5"]
+    assert [(one.line, "quotation mark" in one.reason) for one in found] == [(3, True), (5, True)]
+
+
+@pytest.mark.parametrize("char", list("\t\v\f\x1c\x1e\x85\u2028\u2029"))
+def test_no_line_break_of_any_kind_stands_in_a_field(tmp_path: Path, char: str) -> None:
+    ((line, column, reason),) = problems_of(write(tmp_path, f'ref,name,note\n1,"{SECRET}{char}x",3\n'))
+    assert (line, column) == (2, "name")
+    assert "line break" in reason
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
+def test_a_line_break_in_a_quoted_field_is_refused_with_its_line(tmp_path: Path, end: str) -> None:
+    found = problems_of(write(tmp_path, f'ref,name,note\n1,"{SECRET}{end}Row 2",3\n'))
+    assert [(line, column) for line, column, _ in found] == [(2, ""), (3, "")]
 
 
 def test_nothing_is_trimmed_and_a_formula_stays_as_it_is(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
@@ -12,6 +13,7 @@ from privacy import datamap, gate, vault
 from privacy.models import Export, Letter, Request
 from privacy.requests import execute, export, letters, services
 from privacy.vault import SealedModel
+from privacy.vault.plan import plans
 from tests.bad_input import forms
 from tests.journeys.doors import House
 from tests.journeys.everybody import NOW, TODAY, Person
@@ -50,8 +52,23 @@ def plant(person: Person, text: Callable[[str], str]) -> int:
         records.setdefault(record, []).append(name)
         planted += 1
     for record, names in records.items():
-        record.save(update_fields=names)
+        with as_before(type(record)):
+            record.save(update_fields=names)
     return planted
+
+
+@contextmanager
+def as_before(model: type[SealedModel]) -> Iterator[None]:
+    """Let the vault seal line breaks in one line, as it did before it refused them: such data may still be there."""
+    found = plans(model).values()
+    lines = [plan.lines for plan in found]
+    for plan in found:
+        plan.lines = frozenset()
+    try:
+        yield
+    finally:
+        for plan, before in zip(found, lines, strict=True):
+            plan.lines = before
 
 
 def shown(house: House) -> Iterator[tuple[str, str]]:

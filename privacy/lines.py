@@ -1,0 +1,38 @@
+"""What is one line stays one line.
+
+What must never happen: the name and e-mail of the next customer in somebody's street, because a quotation mark is missing
+in a file. A line break in a field of one line is the sign of it. So none is taken in, by any door: no break of any kind,
+and no other control character. The field classes say so, and the vault refuses it where a value is sealed.
+"""
+
+from __future__ import annotations
+
+import re
+
+from django.core.exceptions import ValidationError
+from django.db import models
+
+#: Controls of ASCII and Latin 1 (line feed, tab, form feed, next line …), and Unicode's separators of lines.
+BREAK = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+MESSAGE = "This is one line: leave out line breaks, tabs and other control characters."
+
+
+def one_line(text: object) -> None:
+    """Raise ValidationError when a text has a line break or another control character in it."""
+    if isinstance(text, str) and BREAK.search(text):
+        raise ValidationError(MESSAGE, code="one_line")
+
+
+def on_one_line(text: str) -> str:
+    """Return a text of before, in which a break may stand, on one line: for what is copied from what is on file."""
+    return " ".join(BREAK.sub(" ", text).split()) if BREAK.search(text) else text
+
+
+class LineField(models.CharField):
+    """A readable column of one line."""
+
+    default_validators = [one_line]
+
+    def deconstruct(self) -> object:
+        name, _, args, kwargs = super().deconstruct()
+        return name, "django.db.models.CharField", args, kwargs
