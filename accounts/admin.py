@@ -20,12 +20,13 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.text import capfirst
 
-from accounts import claim, looks, people, services  # noqa: F401  looks registers a page of its own
-from accounts.models import ClaimReview, Communication, Company, Customer, User
-from privacy import audit
+from accounts import claim, looks, notices, people, reach, services  # noqa: F401  looks registers a page of its own
+from accounts.models import ClaimReview, Communication, Company, ContactPoint, Customer, User
+from accounts.reach import Came
+from privacy import audit, gate
 from privacy.admin.covers import reason
-from privacy.admin.records import RecordAdmin
-from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Rows, Step, Task, WorkAdmin, WorkList, date_input
+from privacy.admin.records import MaskingForm, RecordAdmin
+from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Rows, Step, Task, WorkAdmin, WorkList, acting, date_input
 from privacy.gate import Actor
 from privacy.vault import Unreadable
 
@@ -42,23 +43,74 @@ class CorrectableAdmin(RecordAdmin):
     def write(self, record: Any, changes: dict[str, Any], *, actor: Actor, now: datetime) -> None:
         current = self.model._default_manager.get(pk=record.pk)
         try:
-            services.correct(current, changes, actor=actor, now=now, reason="by staff")
+            reason = getattr(record, "change_reason", "") or "by staff"
+            services.correct(current, changes, actor=actor, now=now, reason=reason)
         except services.NothingToCorrect:
             return
 
 
+class CustomerForm(MaskingForm):
+    """The data of a customer; another e-mail address or phone number needs a reason, which the audit keeps (design 9)."""
+
+    CONTACT = frozenset({"email", "phone"})
+    REASONS = (
+        ("", "choose when the e-mail address or phone number changes"),
+        ("asked by phone", "the person asked by phone, and we called back"),
+        ("asked in writing", "the person asked in writing"),
+        ("asked in person", "the person asked in person"),
+        ("did not reach the person", "messages or calls did not reach the person"),
+        ("our mistake", "we had written it down wrongly"),
+    )
+
+    change_reason = forms.ChoiceField(
+        choices=REASONS, required=False, label="Reason for another contact",
+        help_text="The older e-mail addresses are told. A new e-mail address, number or postal address proves nothing for "
+        "14 days, and an e-mail address only if an older one could be told.",
+    )  # fmt: skip
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "change_reason" in self.fields:
+            kind = self.instance.vault_label
+            may = gate.may(acting(), kind, "account", "write")
+            self.fields["change_reason"].disabled = not may
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or {}
+        if self.CONTACT & set(self.changed_data) and not data.get("change_reason"):
+            self.add_error("change_reason", "Say why the e-mail address or phone number changes.")
+        return data
+
+
+class SettleContact(Step):
+    title = "End the dispute"
+    help = (
+        "Somebody who was told of a new contact said that it was not they who entered it. Call back on a number that was on "
+        "file before, and correct the contact first if it is wrong. It then counts as entered today."
+    )
+
+
 @admin.register(Customer)
 class CustomerAdmin(CorrectableAdmin):
+    form = CustomerForm
     list_display = ("reference", "last_name", "first_name", "kind", "country", "since", "last_active_on")
     list_filter = ("kind", "channel")
     ordering = ("reference",)
     columns = ("reference",)
     through = (("subject__users", people.logins_with),)
-    editable = ("title", "first_name", "last_name", "email", "phone", "region", "country")
+    editable = ("title", "first_name", "last_name", "email", "phone", "region", "country", "change_reason")
     search_help = "Name, e-mail, phone or customer number. What you type is not kept."
     fieldsets = (
         (None, {"fields": ("reference", "kind", "company")}),
-        ("Contact", {"fields": ("title", "first_name", "last_name", "email", "phone", "region", "country")}),
+        (
+            "Contact",
+            {
+                "fields": (
+                    *("title", "first_name", "last_name", "email", "phone", "change_reason", "contacts_since"),
+                    *("region", "country"),
+                )
+            },
+        ),
         ("Since when", {"fields": ("channel", "since", "last_active_on", "notice_given_on")}),
     )
     rows = (
@@ -70,6 +122,53 @@ class CustomerAdmin(CorrectableAdmin):
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).select_related("company")
+
+    @admin.display(description="Since when they count")
+    def contacts_since(self, customer: Customer) -> str:
+        """Return for each contact how it came, since when it is on file, and from when it may prove the person."""
+        now = timezone.now()
+        points = customer.contact_points.select_related("address").order_by("channel", "pk")
+        return "\n".join(_state(point, now) for point in points) or "–"
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        form.changed_data = [name for name in form.changed_data if name != "change_reason"]
+        obj.change_reason = form.cleaned_data.get("change_reason", "")
+        super().save_model(request, obj, form, change)
+
+    def steps(self, record: Customer, actor: Actor) -> dict[str, type[Step]]:
+        is_disputed = record.contact_points.filter(disputed_at__isnull=False).exists()
+        return {"settle": SettleContact} if is_disputed and "privacy" in actor.roles else {}
+
+    def take(self, name: str, record: Customer, data: dict[str, Any], *, actor: Actor, now: datetime) -> str:
+        for point in record.contact_points.filter(disputed_at__isnull=False):
+            notices.settle(point, actor=actor, now=now)
+        return "The dispute is ended."
+
+    def work_lists(self, actor: Actor, today: date) -> Iterable[WorkList]:
+        if not actor.roles & {"sales", "privacy"}:
+            return []
+        disputed = ContactPoint.objects.filter(disputed_at__isnull=False).select_related("customer")
+        tasks = [
+            Task(
+                self.url_of(one.customer),
+                f"{capfirst(str(one.customer))}: {one.get_channel_display()} said to be somebody else's",
+                f"since {timezone.localdate(one.disputed_at):%-d %B %Y}",
+            )
+            for one in disputed.order_by("disputed_at")[:SHOWN_ON_FRONT_PAGE]
+        ]
+        return [WorkList("Disputed contacts", self.url_of_list(), tasks, disputed.count())]
+
+
+def _state(point: ContactPoint, now: datetime) -> str:
+    kind = f"{point.address.purpose} address" if point.address else point.get_channel_display()
+    came = f"{kind}: by {point.get_came_display()}" if point.came != Came.EARLIER else f"{kind}: {Came.EARLIER.label}"
+    since = f"{came}, since {timezone.localdate(point.since):%-d %B %Y}"
+    counts_from = reach.counts_from(point, now=now)
+    if point.disputed_at:
+        return f"{since}; said to be somebody else's, proves nothing"
+    if counts_from is None:
+        return f"{since}; proves nothing until it is confirmed, or until an older address could be told"
+    return since if counts_from <= now else f"{since}; counts from {timezone.localdate(counts_from):%-d %B %Y}"
 
 
 @admin.register(Company)

@@ -112,8 +112,8 @@ def others(subject: UUID, *, but: str, now: datetime) -> list[str]:
         email, point = customer.email, point_of(customer, Channel.EMAIL)
         if email and not isinstance(email, Unreadable) and not (point and point.disputed_at):
             found.append(str(email))
-    known = {_same(but)}
-    return [one for one in found if not (_same(one) in known or known.add(_same(one)))]  # type: ignore[func-returns-value]
+    known = {same(but)}
+    return [one for one in found if not (same(one) in known or known.add(same(one)))]  # type: ignore[func-returns-value]
 
 
 def point_of(record: Any, channel: str) -> ContactPoint | None:
@@ -239,5 +239,6 @@ def _customers(subject: UUID) -> Iterable[Customer]:
     return Customer.objects.for_subject(subject).order_by("pk")
 
 
-def _same(email: str) -> str:
+def same(email: str) -> str:
+    """Return what all spellings of one address have in common."""
     return vault.index.normalise("email", email)

@@ -13,7 +13,7 @@ from uuid import UUID
 from django.core.exceptions import ValidationError
 from django.db import connection, models, transaction
 
-from accounts import reach, validators
+from accounts import notices, reach, validators
 from accounts.models import (
     Address,
     Channel,
@@ -84,7 +84,10 @@ def create_customer(
         _validate(customer, ["reference", "channel", *data])
         customer.save(force_insert=True)
         for channel in (ContactPoint.Channel.EMAIL, ContactPoint.Channel.PHONE):
-            reach.entered(customer, channel, data.get(channel.value, ""), came=came or reach.way(actor, owner), now=now)
+            value = data.get(channel.value, "")
+            point = reach.entered(customer, channel, value, came=came or reach.way(actor, owner), now=now)
+            if point is not None and not came:
+                notices.changed(point, older=(), new=value, now=now)
         audit.record(
             "customer.created", actor=actor, now=now, subject=owner, record=_record(customer), fields=sorted(data)
         )
@@ -156,8 +159,10 @@ def add_address(
         address: Address = _add(
             Address(customer=customer, purpose=purpose, country=country, **data), "address.added", actor, now
         )
-        came = came or reach.way(actor, customer.subject_id)
-        reach.entered(address, ContactPoint.Channel.POST, address.street, came=came, now=now)
+        way = came or reach.way(actor, customer.subject_id)
+        point = reach.entered(address, ContactPoint.Channel.POST, address.street, came=way, now=now)
+        if point is not None and not came:
+            notices.changed(point, older=(), new="", now=now)
     return address
 
 
@@ -374,18 +379,30 @@ CORRECTABLE: dict[type[SealedModel], frozenset[str]] = {
 
 
 def _contacts_changed(record: SealedModel, before: Mapping[str, Any], *, actor: Actor | None, now: datetime) -> None:
-    """Write of each contact that `before` has another value of, that it is on file since now."""
+    """Write of each contact that `before` has another value of, that it is on file since now; tell the older addresses."""
     if isinstance(record, Customer):
         came = reach.way(actor, record.subject_id)
         for channel in (ContactPoint.Channel.EMAIL, ContactPoint.Channel.PHONE):
             if channel.value not in before:
                 continue
-            value: str = getattr(record, channel.value)
-            if not reach.is_same(channel, before[channel.value], value):
-                reach.entered(record, channel, value, came=came, now=now)
+            old, new = before[channel.value], getattr(record, channel.value)
+            if reach.is_same(channel, old, new):
+                continue
+            older = _told_of_old(record, old) if channel == ContactPoint.Channel.EMAIL else ()
+            point = reach.entered(record, channel, new, came=came, now=now)
+            if point is not None:
+                notices.changed(point, older=older, new=new, now=now)
     elif isinstance(record, Address) and set(before) - {"purpose"}:
         came = reach.way(actor, record.customer.subject_id)
-        reach.entered(record, ContactPoint.Channel.POST, "changed", came=came, now=now)
+        point = reach.entered(record, ContactPoint.Channel.POST, "changed", came=came, now=now)
+        if point is not None:
+            notices.changed(point, older=(), new="", now=now)
+
+
+def _told_of_old(customer: Customer, old: str) -> tuple[str, ...]:
+    """Return the replaced address, unless the person said that it is somebody else's."""
+    point = reach.point_of(customer, ContactPoint.Channel.EMAIL)
+    return () if not old or (point and point.disputed_at) else (old,)
 
 
 def _add(record: Any, action: str, actor: Actor | None, now: datetime) -> Any:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
 from allauth.account.decorators import reauthentication_required
 from allauth.account.models import EmailAddress
 from django.contrib import messages
+from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from accounts import candidates, claim, joining, services
+from accounts import candidates, claim, joining, notices, reach, services
 from accounts.forms import AddressForm, ContactForm
-from accounts.models import Address, Customer, FreightAccount, TaxIdentifier, User
+from accounts.models import Address, ContactLink, ContactPoint, Customer, FreightAccount, TaxIdentifier, User
 from privacy import registers
 from privacy.requests.models import OPEN_STATES, Request
 from privacy.vault import RecordErased
@@ -39,7 +41,9 @@ def account_details(request: HttpRequest) -> HttpResponse:
     """Show contact data, addresses, tax numbers and freight accounts of the signed-in person (P8)."""
     owner = request.user.subject_id
     context = {
-        "customers": Customer.objects.for_subject(owner).select_related("company").order_by("since", "pk"),
+        "customers": _with_waiting(
+            list(Customer.objects.for_subject(owner).select_related("company").order_by("since", "pk")), timezone.now()
+        ),
         "addresses": Address.objects.for_subject(owner).order_by("purpose", "pk"),
         "tax_identifiers": TaxIdentifier.objects.for_subject(owner).order_by("kind"),
         "freight_accounts": FreightAccount.objects.for_subject(owner).order_by("added_on", "pk"),
@@ -47,6 +51,7 @@ def account_details(request: HttpRequest) -> HttpResponse:
     return render(request, "accounts/details.html", context)
 
 
+@reauthentication_required(allow_get=True)
 def account_edit(request: HttpRequest) -> HttpResponse:
     """Correct the own contact data (Art. 16, P8); the old value becomes unreadable."""
     # Looking makes nothing: a login that never needed a customer gets one when there is something to keep.
@@ -57,6 +62,7 @@ def account_edit(request: HttpRequest) -> HttpResponse:
     return render(request, "accounts/edit.html", {"form": form})
 
 
+@reauthentication_required(allow_get=True)
 def address_new(request: HttpRequest) -> HttpResponse:
     """Add an address."""
     form = AddressForm(request.POST or None)
@@ -72,6 +78,7 @@ def address_new(request: HttpRequest) -> HttpResponse:
     return render(request, "accounts/address.html", {"form": form})
 
 
+@reauthentication_required(allow_get=True)
 def address_edit(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Correct one of the own addresses; 404 for anybody else's."""
     address = _own(request, Address, pk)
@@ -91,6 +98,50 @@ def address_remove(request: HttpRequest, pk: UUID) -> HttpResponse:
 def freight_remove(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Remove one of the own freight accounts at once (P9)."""
     return _remove(request, _own(request, FreightAccount, pk), "The freight account is removed.")
+
+
+@require_POST
+@reauthentication_required
+def contact_send(request: HttpRequest) -> HttpResponse:
+    """Send a link to the contact address that waits for its confirmation, once more."""
+    user = cast(User, request.user)
+    try:
+        notices.send_again(user, actor=user.as_actor(), now=timezone.now())
+    except notices.TooSoon:
+        messages.info(request, "A link is on its way already. Wait ten minutes before you ask for another one.")
+    except notices.NothingToConfirm:
+        messages.info(request, "There is nothing to confirm.")
+    else:
+        messages.success(request, "We have sent a link to the address. It works for seven days.")
+    return redirect("account_details")
+
+
+def contact_confirm(request: HttpRequest, token: str) -> HttpResponse:
+    """Show a button for the link that was sent to a new contact address; only the POST, by its own login, confirms it."""
+    user, now, purpose = cast(User, request.user), timezone.now(), ContactLink.Purpose.CONFIRM
+    try:
+        if request.method != "POST":
+            notices.look(token, purpose, now=now)
+            return render(request, "accounts/contact_link.html", {"purpose": purpose.value})
+        notices.confirm(token, user=user, actor=user.as_actor(), now=now)
+    except notices.LinkRefused:
+        return render(request, "accounts/contact_link_spent.html", status=404)
+    messages.success(request, "The address is confirmed.")
+    return redirect("account_details")
+
+
+@login_not_required
+def contact_not_me(request: HttpRequest, token: str) -> HttpResponse:
+    """Show a button for "this was not me"; only the POST disputes the contact that was entered."""
+    now, purpose = timezone.now(), ContactLink.Purpose.NOT_ME
+    try:
+        if request.method != "POST":
+            notices.look(token, purpose, now=now)
+            return render(request, "accounts/contact_link.html", {"purpose": purpose.value})
+        notices.dispute(token, now=now)
+    except notices.LinkRefused:
+        return render(request, "accounts/contact_link_spent.html", status=404)
+    return render(request, "accounts/contact_disputed.html")
 
 
 @reauthentication_required
@@ -142,6 +193,24 @@ def confidentiality(request: HttpRequest) -> HttpResponse:
     current = registers.current(user.subject_id, today=today)
     context = {"current": current, "version": registers.UNDERTAKING}
     return render(request, "accounts/confidentiality.html", context)
+
+
+def _with_waiting(customers: list[Customer], now: datetime) -> list[Customer]:
+    """Return the customers; each tells of its e-mail and phone in `waiting_…` why or until when they do not count yet."""
+    points = ContactPoint.objects.filter(customer__in=customers, address=None)
+    found = {(point.customer_id, point.channel): point for point in points}
+    for customer in customers:
+        for channel in ("email", "phone"):
+            point = found.get((customer.pk, channel))
+            counts_from = reach.counts_from(point, now=now) if point else None
+            waits = point is not None and (counts_from is None or counts_from > now)
+            state = (
+                {"since": point.since, "counts_from": counts_from, "is_disputed": bool(point.disputed_at)}
+                if waits
+                else None
+            )  # type: ignore[union-attr]
+            setattr(customer, f"waiting_{channel}", state)
+    return customers
 
 
 def _own_customer(request: HttpRequest) -> Customer:

@@ -55,6 +55,8 @@ class MaskingForm(forms.ModelForm):
         actor, record = acting(), self.instance
         first = next(iter(type(record).envelopes()))
         for name, field in self.fields.items():
+            if name in self.declared_fields:
+                continue  # a question of the form's own, no field of the record
             # A plain column is written with the right to the record's first envelope, as the services see it.
             envelope = sealed_in(record._meta.get_field(name)) or first
             value = self.initial.get(name)

@@ -110,7 +110,7 @@ def test_details_show_contact_data_addresses_and_masked_numbers(alice: User, cus
     factories.address(customer)
     factories.ssn(customer)
     factories.freight_account(customer)
-    text = pages.check(pages.signed_in(alice).get("/account/details/"))
+    text = pages.check(pages.signed_in(alice, again=True).get("/account/details/"))
     for part in (
         "Alice",
         "Archer",
@@ -125,7 +125,7 @@ def test_details_show_contact_data_addresses_and_masked_numbers(alice: User, cus
 
 
 def test_a_correction_changes_the_data_and_names_fields_only_in_the_audit(alice: User, customer: Customer) -> None:
-    answer = pages.signed_in(alice).post(
+    answer = pages.signed_in(alice, again=True).post(
         "/account/details/edit/",
         {
             "first_name": "Alicia",
@@ -144,7 +144,7 @@ def test_a_correction_changes_the_data_and_names_fields_only_in_the_audit(alice:
 
 
 def test_looking_at_the_form_makes_no_customer_saving_it_does(alice: User) -> None:
-    browser = pages.signed_in(alice)
+    browser = pages.signed_in(alice, again=True)
     pages.check(browser.get("/account/details/edit/"))
     assert not Customer.objects.exists()
     browser.post("/account/details/edit/", {"first_name": "Alice"})
@@ -152,7 +152,7 @@ def test_looking_at_the_form_makes_no_customer_saving_it_does(alice: User) -> No
 
 
 def test_saving_without_a_change_says_so(alice: User, customer: Customer) -> None:
-    browser = pages.signed_in(alice)
+    browser = pages.signed_in(alice, again=True)
     form = browser.get("/account/details/edit/").context["form"]
     text = pages.check(
         browser.post("/account/details/edit/", {k: v for k, v in form.initial.items() if v}, follow=True)
@@ -171,7 +171,7 @@ def test_saving_without_a_change_says_so(alice: User, customer: Customer) -> Non
 def test_a_wrong_value_is_refused_in_one_sentence(
     alice: User, customer: Customer, field: str, value: str, sentence: str
 ) -> None:
-    text = pages.check(pages.signed_in(alice).post("/account/details/edit/", {field: value}))
+    text = pages.check(pages.signed_in(alice, again=True).post("/account/details/edit/", {field: value}))
     assert sentence in text and f'<a href="#id_{field}">' in text
     assert not AuditEvent.objects.filter(action="record.corrected").exists()
 
@@ -179,14 +179,14 @@ def test_a_wrong_value_is_refused_in_one_sentence(
 def test_what_cannot_be_read_is_drawn_disabled_and_never_written_back(alice: User, customer: Customer) -> None:
     address = factories.address(customer)
     vault.keys.destroy([(address.pk, "account")], now=factories.NOW)
-    browser = pages.signed_in(alice)
+    browser = pages.signed_in(alice, again=True)
     text = pages.check(browser.get(f"/account/addresses/{address.pk}/"))
     assert text.count("disabled") >= 4 and "cannot be changed" in text
     assert "(erased)" not in text
 
 
 def test_an_address_is_added_corrected_and_removed(alice: User, customer: Customer) -> None:
-    browser = pages.signed_in(alice)
+    browser = pages.signed_in(alice, again=True)
     assert "The address is added." in pages.check(browser.post("/account/addresses/new/", ADDRESS, follow=True))
     address = Address.objects.get()
     assert "6 Pine Road" in pages.check(
@@ -199,13 +199,13 @@ def test_an_address_is_added_corrected_and_removed(alice: User, customer: Custom
 
 def test_a_freight_account_is_removed_by_its_owner(alice: User, customer: Customer) -> None:
     account = factories.freight_account(customer)
-    pages.signed_in(alice).post(f"/account/freight/{account.pk}/remove/")
+    pages.signed_in(alice, again=True).post(f"/account/freight/{account.pk}/remove/")
     assert not FreightAccount.objects.exists()
 
 
 def test_bob_reaches_nothing_of_alice(bob: User, customer: Customer) -> None:
     address, freight = factories.address(customer), factories.freight_account(customer)
-    browser = pages.signed_in(bob)
+    browser = pages.signed_in(bob, again=True)
     pages.check(browser.get(f"/account/addresses/{address.pk}/"), status=404)
     pages.check(browser.post(f"/account/addresses/{address.pk}/", ADDRESS), status=404)
     pages.check(browser.post(f"/account/addresses/{address.pk}/remove/"), status=404)
@@ -249,7 +249,7 @@ def test_a_shared_address_gets_the_same_answer_as_an_unknown_one(alice: User, bo
 
 
 def test_details_cost_as_many_queries_with_30_addresses_as_with_one(alice: User, customer: Customer) -> None:
-    browser = pages.signed_in(alice)
+    browser = pages.signed_in(alice, again=True)
 
     def queries() -> int:
         browser.get("/account/details/")

@@ -95,7 +95,7 @@ def effects(world: Everybody) -> list[Effect]:
         Effect(f"/admin/rma/rma/{step}", "rma,=message", ("carol",), "default.rma_rmanote", {"text": "It is here."}),
         Effect(f"/admin/rma/rma/{step}", "rma,=received", ("carol",), "default.rma_rma"),
         Effect("/admin/rma/rma/search/", "-", ("carol", "pat"), SESSION, {"q": bob["rma"].number}),
-        Effect("/admin/accounts/customer/<path:object_id>/change/", "customer", ("carol", "pat"), "default.accounts_customer", {"first_name": "New", "country": "US"}),
+        Effect("/admin/accounts/customer/<path:object_id>/change/", "customer", ("carol", "pat"), "default.accounts_customer", {"first_name": "New", "country": "US", "change_reason": "our mistake"}),
         Effect("/admin/accounts/customer/search/", "-", staff, SESSION, {"q": "978-555-0123"}),
         Effect("/admin/accounts/company/<path:object_id>/change/", "company", ("carol", "erin"), "default.accounts_company", {"name": "New Ltd", "country": "US"}),
         Effect("/admin/accounts/company/search/", "-", staff, SESSION, {"q": "Lumen"}),
@@ -117,6 +117,9 @@ def _own(effect: Effect) -> Effect:
 #: Patterns that take a POST which changes nothing lasting, or only with what this table cannot know; each with its reason.
 WITHOUT: dict[str, str] = {
     "/": "the front page answers a POST as a GET",
+    "/account/contact/send/": "sends a link only while an address waits for it (tests/accounts/test_notices.py)",
+    "/account/contact/confirm/<str:token>/": "the token and the login are the proof (tests/accounts/test_notices.py)",
+    "/account/contact/not-me/<str:token>/": "the token is the proof (tests/accounts/test_notices.py)",
     "/account/claim/": "only looks again when nothing on file matches (tests/accounts/test_claim.py)",
     "/account/look/": "asks once while nothing was decided (tests/accounts/test_looks.py)",
     "/privacy/outcome/": "shows an outcome for its code",

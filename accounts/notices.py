@@ -1,0 +1,177 @@
+"""Letters about a changed contact: a notice to every older address, and a link that confirms the new one (design 9).
+
+What must never happen: a contact that changes hands and nobody is told; a link that works twice, by GET or for somebody
+else's login; a letter that tells the old address what the new one is. A wrong dispute is undone by the privacy team.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts import reach
+from accounts.parties import Customer
+from accounts.points import ContactLink, ContactPoint
+from accounts.users import User
+from privacy import audit, vault
+from privacy.gate import Actor
+from privacy.requests import letters
+
+CONFIRM_LIVES = timedelta(days=7)
+NOT_ME_LIVES = timedelta(days=60)
+AGAIN_AFTER = timedelta(minutes=10)
+Came, Channel, Purpose = ContactPoint.Came, ContactPoint.Channel, ContactLink.Purpose
+
+
+class LinkRefused(Exception):
+    """The link is unknown, used, expired, somebody else's, or about an address that is not on file any more."""
+
+
+class TooSoon(Exception):
+    """A link was sent a moment ago: a second one would only help to flood a mailbox."""
+
+
+class NothingToConfirm(Exception):
+    """There is no address of the person's own entry that waits for its confirmation."""
+
+
+def changed(point: ContactPoint, *, older: Sequence[str], new: str, now: datetime) -> None:
+    """Tell every older address of the person that this contact was changed, and ask a new e-mail address for its
+    confirmation where the person entered it. In the transaction of the change; `older` are the values it replaced.
+    """
+    subject = point.customer.subject_id
+    if subject is None:
+        return
+    but = new if point.channel == Channel.EMAIL else ""
+    with vault.internal():
+        others = reach.others(subject, but=but, now=now)
+    told = {reach.same(but)}
+    for address in (*older, *others):
+        if address and reach.same(address) not in told:
+            told.add(reach.same(address))
+            _send(point, Purpose.NOT_ME, to=address, lives=NOT_ME_LIVES, now=now)
+    if point.channel == Channel.EMAIL and point.came == Came.PERSON and new:
+        _send(point, Purpose.CONFIRM, to=new, lives=CONFIRM_LIVES, now=now)
+
+
+def send_again(user: User, *, actor: Actor, now: datetime) -> None:
+    """Send the owner of this login a new link for the contact address that waits; earlier ones stop working.
+
+    For the person too when staff entered the address: confirmed with the password, it counts at once. Raises
+    NothingToConfirm and TooSoon.
+    """
+    with transaction.atomic():
+        customer = Customer.objects.select_for_update(no_key=True).filter(user=user).first()
+        point = reach.point_of(customer, Channel.EMAIL) if customer else None
+        with vault.internal():
+            address = customer.email if customer else ""
+        if point is None or not address or point.confirmed_at or point.disputed_at or point.came == Came.CREATED:
+            raise NothingToConfirm
+        sent = ContactLink.objects.filter(point=point, purpose=Purpose.CONFIRM)
+        if sent.filter(at__gt=now - AGAIN_AFTER).exists():
+            raise TooSoon
+        sent.filter(used_at=None).update(expires_at=now)
+        _send(point, Purpose.CONFIRM, to=str(address), lives=CONFIRM_LIVES, now=now)
+        audit.record("contact.asked", actor=actor, now=now, subject=point.customer.subject_id, record=_record(point))
+
+
+def look(token: str, purpose: str, *, now: datetime) -> ContactLink:
+    """Return the live link of `token` without using it (what GET may do). Raises LinkRefused."""
+    link = (
+        ContactLink.objects.select_related("point__customer")
+        .filter(token_hash=_hashed(token), purpose=purpose, used_at=None, expires_at__gt=now)
+        .first()
+    )
+    if link is None:
+        raise LinkRefused
+    return link
+
+
+def confirm(token: str, *, user: User, actor: Actor, now: datetime) -> None:
+    """Confirm the new contact address (POST only): by its link, in a session of the login that entered it.
+
+    So a mistyped address proves nothing for the stranger who has it. Raises LinkRefused.
+    """
+    with transaction.atomic():
+        link = look(token, Purpose.CONFIRM, now=now)
+        point = _locked(link)
+        if point.customer.user_id != user.pk or point.disputed_at is not None or link.at < point.since:
+            raise LinkRefused
+        _use(link, now)
+        ContactPoint.objects.filter(pk=point.pk).update(confirmed_at=now)
+        audit.record("contact.confirmed", actor=actor, now=now, subject=_subject(point), record=_record(point))
+
+
+def dispute(token: str, *, now: datetime) -> None:
+    """Take a "this was not me" (POST only): the contact in force counts for nothing any more, and staff are told.
+
+    Raises LinkRefused.
+    """
+    with transaction.atomic():
+        link = look(token, Purpose.NOT_ME, now=now)
+        point = _locked(link)
+        _use(link, now)
+        ContactPoint.objects.filter(pk=point.pk).update(disputed_at=now, confirmed_at=None)
+        audit.record("contact.disputed", actor=None, now=now, subject=_subject(point), record=_record(point))
+
+
+def settle(point: ContactPoint, *, actor: Actor, now: datetime) -> None:
+    """Let the privacy team end a dispute: the contact in force is the person's. It counts from now as newly entered."""
+    with transaction.atomic():
+        ended = ContactPoint.objects.filter(pk=point.pk, disputed_at__isnull=False)
+        if ended.update(disputed_at=None, confirmed_at=None, came=Came.STAFF, since=now):
+            audit.record("contact.settled", actor=actor, now=now, subject=_subject(point), record=_record(point))
+
+
+# parts ---------------------------------------------------------------------------------------------------------------
+
+
+def _send(point: ContactPoint, purpose: str, *, to: str, lives: timedelta, now: datetime) -> None:
+    token = secrets.token_urlsafe(32)
+    link = ContactLink.objects.create(
+        point=point, purpose=purpose, token_hash=_hashed(token), at=now, expires_at=now + lives
+    )
+    page = "confirm" if purpose == Purpose.CONFIRM else "not-me"
+    link.letter = letters.queue(
+        f"contact_{purpose}",
+        to=to,
+        context={
+            "path": f"/account/contact/{page}/{token}/",
+            "expires_on": timezone.localdate(link.expires_at),
+            "changed_on": timezone.localdate(point.since),
+            "channel": point.channel,
+            "by_person": point.came in (Came.PERSON, Came.LOGIN),
+        },
+        key=f"contact:{link.pk}",
+        subject=point.customer.subject_id,
+        now=now,
+    )
+    link.save(update_fields=["letter"])
+
+
+def _locked(link: ContactLink) -> ContactPoint:
+    return ContactPoint.objects.select_for_update(of=("self",)).select_related("customer").get(pk=link.point_id)
+
+
+def _use(link: ContactLink, now: datetime) -> None:
+    if not ContactLink.objects.filter(pk=link.pk, used_at=None).update(used_at=now):
+        raise LinkRefused
+
+
+def _subject(point: ContactPoint) -> UUID | None:
+    return point.customer.subject_id
+
+
+def _record(point: ContactPoint) -> tuple[str, UUID]:
+    return Customer.vault_label, point.customer_id
+
+
+def _hashed(token: str) -> str:
+    # 256 random bits need no salt and no slow hash.
+    return hashlib.sha256(token.encode()).hexdigest()

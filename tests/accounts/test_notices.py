@@ -1,0 +1,260 @@
+"""A contact that changes hands: who is told, what the new address can do before and after, and "this was not me"."""
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts import notices, reach, services
+from accounts.models import ContactLink, ContactPoint, Customer, User
+from privacy import vault
+from privacy.audit import AuditEvent
+from privacy.requests.models import Letter
+from tests import factories, pages
+from tests.accounts.test_reach import carol, point
+from tests.factories import NOW, PASSWORD
+
+pytestmark = pytest.mark.django_db(databases="__all__")
+
+LOGIN, OLD, NEW = "login@example.com", "old@example.com", "mallory@example.com"
+EDIT = "/account/details/edit/"
+
+
+@pytest.fixture
+def alice() -> User:
+    return factories.login(email=LOGIN)
+
+
+@pytest.fixture
+def customer(alice: User) -> Customer:
+    return factories.customer(user=alice, email=OLD)
+
+
+def form(**changed: str) -> dict[str, str]:
+    return {
+        "title": "", "first_name": "Alice", "last_name": "Archer", "email": OLD, "phone": "978-555-0123",
+        "region": "MA", "country": "US", **changed,
+    }  # fmt: skip
+
+
+def sent() -> list[tuple[str, str, str]]:
+    """Kind, recipient and text of the letters in the outbox, oldest first."""
+    with vault.internal():
+        return [(one.kind, str(one.to), str(one.text)) for one in Letter.objects.order_by("queued_at", "pk")]
+
+
+def link_to(address: str, kind: str) -> str:
+    """The path of the link in the last letter of a kind to an address."""
+    text = [text for one, to, text in sent() if (one, to) == (kind, address)][-1]
+    return re.findall(r"https?://[^/\s]+(/account/contact/\S+)", text)[0]
+
+
+# With a session for a minute ------------------------------------------------------------------------------------------
+
+
+def test_a_borrowed_session_changes_no_contact_without_the_password(alice: User, customer: Customer) -> None:
+    """B1: he sits at her desk for a minute. The positive control: with the password the same POST is taken."""
+    borrowed = pages.signed_in(alice)
+    for path, data in ((EDIT, form(email=NEW, phone="617 555 0199")), ("/account/addresses/new/", {"street": "1 Oak"})):
+        assert borrowed.post(path, data).url.startswith(reverse("account_reauthenticate"))
+    assert (Letter.objects.count(), customer.addresses.count()) == (0, 0)
+    assert point(customer).came == "created"
+    pages.signed_in(alice, again=True).post(EDIT, form(email=NEW))
+    assert point(customer).came == "person"
+
+
+def test_with_the_password_every_older_address_is_told_and_the_new_one_counts_for_nothing_yet(
+    alice: User, customer: Customer
+) -> None:
+    pages.signed_in(alice, again=True).post(EDIT, form(email=NEW))
+    assert [letter[:2] for letter in sent()] == [
+        ("contact_not_me", OLD), ("contact_not_me", LOGIN), ("contact_confirm", NEW),
+    ]  # fmt: skip
+    assert all(NEW not in text for kind, _, text in sent() if kind == "contact_not_me")
+    later = timezone.now() + timedelta(days=99)
+    assert reach.of(NEW, now=later) == reach.Reach()
+    assert not reach.counts(customer, "email", now=later)
+    with vault.internal():
+        assert reach.answer_address(alice.subject_id, now=later) == LOGIN
+
+
+def test_a_new_address_is_used_for_orders_and_returns_at_once(alice: User, customer: Customer) -> None:
+    browser = pages.signed_in(alice, again=True)
+    browser.post(EDIT, form(email=NEW))
+    assert f'value="{NEW}"' in browser.get("/rma/new/").content.decode()
+
+
+# The confirmation -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def changed(alice: User, customer: Customer) -> Client:
+    """alice's browser after she entered a new address."""
+    browser = pages.signed_in(alice, again=True)
+    browser.post(EDIT, form(email="new@example.com"))
+    return browser
+
+
+def test_the_link_confirms_once_by_post_in_her_own_login(changed: Client, customer: Customer) -> None:
+    path = link_to("new@example.com", "contact_confirm")
+    assert "Confirm the address" in pages.check(changed.get(path))
+    assert point(customer).confirmed_at is None
+    assert changed.post(path).url == reverse("account_details")
+    assert reach.counts(customer, "email", now=timezone.now())
+    assert reach.of("new@example.com", now=timezone.now()).whole == (customer.subject_id,)
+    assert changed.post(path).status_code == 404
+
+
+def test_whoever_has_the_mistyped_mailbox_confirms_nothing(changed: Client, customer: Customer) -> None:
+    path = link_to("new@example.com", "contact_confirm")
+    assert Client().post(path).status_code == 302
+    bob = pages.signed_in(factories.login("bob", "bob@example.com"))
+    assert bob.post(path).status_code == 404
+    assert point(customer).confirmed_at is None
+    changed.post(path)
+    assert point(customer).confirmed_at is not None
+
+
+def test_a_link_about_an_address_that_was_replaced_confirms_nothing(changed: Client, customer: Customer) -> None:
+    path = link_to("new@example.com", "contact_confirm")
+    changed.post(EDIT, form(email="newer@example.com"))
+    assert changed.post(path).status_code == 404
+    assert point(customer).confirmed_at is None
+
+
+def test_a_link_that_is_too_old_confirms_nothing(changed: Client, customer: Customer) -> None:
+    ContactLink.objects.update(expires_at=timezone.now())
+    assert changed.post(link_to("new@example.com", "contact_confirm")).status_code == 404
+
+
+def test_the_page_says_what_waits_and_sends_the_link_again(changed: Client, customer: Customer) -> None:
+    first = link_to("new@example.com", "contact_confirm")
+    assert "Waits for confirmation since" in pages.check(changed.get("/account/details/"))
+    assert "on its way already" in pages.check(changed.post("/account/contact/send/", follow=True))
+    ContactLink.objects.filter(purpose="confirm").update(at=timezone.now() - timedelta(hours=1))
+    ContactPoint.objects.update(since=timezone.now() - timedelta(hours=1))
+    assert "We have sent a link" in pages.check(changed.post("/account/contact/send/", follow=True))
+    second = link_to("new@example.com", "contact_confirm")
+    assert changed.post(first).status_code == 404
+    changed.post(second)
+    assert "Waits for confirmation" not in pages.check(changed.get("/account/details/"))
+    assert "nothing to confirm" in pages.check(changed.post("/account/contact/send/", follow=True))
+
+
+# "This was not me" ----------------------------------------------------------------------------------------------------
+
+
+def test_not_me_works_by_post_only_without_a_login_and_once(alice: User, customer: Customer) -> None:
+    pages.signed_in(alice, again=True).post(EDIT, form(email=NEW))
+    path, stranger = link_to(OLD, "contact_not_me"), Client()
+    assert "This was not me" in pages.check(stranger.get(path))
+    assert point(customer).disputed_at is None
+    assert "we look into it" in pages.check(stranger.post(path))
+    assert point(customer).disputed_at is not None
+    pages.check(stranger.post(path), status=404)
+    pages.check(stranger.get("/account/contact/not-me/no-such-token/"), status=404)
+    assert AuditEvent.objects.filter(action="contact.disputed").count() == 1
+
+
+def test_a_disputed_address_is_not_confirmed_by_whoever_has_the_password(alice: User, customer: Customer) -> None:
+    thief = pages.signed_in(alice, again=True)
+    thief.post(EDIT, form(email=NEW))
+    confirm = link_to(NEW, "contact_confirm")
+    Client().post(link_to(OLD, "contact_not_me"))
+    assert thief.post(confirm).status_code == 404
+    thief.post(EDIT, form(email="mallory2@example.com"))
+    assert thief.post(link_to("mallory2@example.com", "contact_confirm")).status_code == 404
+    assert not reach.counts(customer, "email", now=timezone.now() + timedelta(days=99))
+
+
+def test_a_dispute_also_ends_what_was_confirmed_meanwhile(alice: User, customer: Customer) -> None:
+    thief = pages.signed_in(alice, again=True)
+    thief.post(EDIT, form(email=NEW))
+    thief.post(link_to(NEW, "contact_confirm"))
+    assert reach.counts(customer, "email", now=timezone.now())
+    Client().post(link_to(OLD, "contact_not_me"))
+    assert not reach.counts(customer, "email", now=timezone.now())
+
+
+def test_the_privacy_team_settles_a_dispute(customer: Customer) -> None:
+    ContactPoint.objects.update(disputed_at=NOW)
+    notices.settle(point(customer), actor=carol(), now=NOW)
+    assert (point(customer).disputed_at, point(customer).came) == (None, "staff")
+    assert AuditEvent.objects.filter(action="contact.settled").count() == 1
+
+
+# By staff -------------------------------------------------------------------------------------------------------------
+
+
+def test_what_staff_enter_is_told_to_the_older_address_and_counts_14_days_after_that_went_out() -> None:
+    alice = factories.customer(email=OLD)
+    services.correct(alice, {"email": NEW}, actor=carol(), now=NOW, reason="by staff")
+    assert [letter[:2] for letter in sent()] == [("contact_not_me", OLD)]
+    assert not reach.counts(alice, "email", now=NOW + timedelta(days=99)), "the letter has not gone out"
+    Letter.objects.update(sent_at=NOW)
+    due = NOW + timedelta(days=14)
+    assert reach.of(NEW, now=due - timedelta(seconds=1)) == reach.Reach()
+    assert reach.of(NEW, now=due).by_staff_entry == {alice.subject_id}
+
+
+def test_staff_change_a_contact_with_a_reason_only(customer: Customer) -> None:
+    desk = pages.signed_in(factories.staff(roles=("sales",)))
+    page = f"/admin/accounts/customer/{customer.pk}/change/"
+    answer = desk.post(page, form(email=NEW))
+    assert "Say why the e-mail address or phone number changes." in answer.content.decode()
+    assert point(customer).came == "created"
+    assert desk.post(page, form(first_name="Alicia")).status_code == 302, "a name needs none"
+    assert desk.post(page, form(email=NEW, change_reason="asked by phone")).status_code == 302
+    assert point(customer).came == "staff"
+    assert AuditEvent.objects.filter(action="record.corrected").latest("id").reason == "asked by phone"
+    assert "e-mail: by our staff, or a later import" in desk.get(page).content.decode()
+
+
+def test_a_dispute_waits_on_the_front_page_and_the_privacy_team_ends_it(customer: Customer) -> None:
+    ContactPoint.objects.filter(customer=customer, channel="email").update(disputed_at=NOW)
+    step = f"/admin/accounts/customer/{customer.pk}/step/settle/"
+    desk = pages.signed_in(factories.staff(roles=("sales",)))
+    assert "e-mail said to be somebody else" in desk.get("/admin/").content.decode()
+    desk.post(step)
+    assert point(customer).disputed_at is not None
+    pages.signed_in(factories.staff("pat", "pat@ilt.example", roles=("privacy",))).post(step)
+    assert point(customer).disputed_at is None
+
+
+def test_not_me_keeps_out_what_staff_entered_for_a_stranger(client: Client) -> None:
+    alice = factories.customer(email=OLD)
+    services.correct(alice, {"email": NEW}, actor=carol(), now=timezone.now(), reason="by staff")
+    Letter.objects.update(sent_at=timezone.now())
+    client.post(link_to(OLD, "contact_not_me"))
+    assert reach.of(NEW, now=timezone.now() + timedelta(days=15)) == reach.Reach()
+
+
+def test_an_address_that_was_said_to_be_a_strangers_gets_no_notice() -> None:
+    alice = factories.customer(email=OLD, came="staff")
+    ContactPoint.objects.filter(customer=alice).update(disputed_at=NOW)
+    services.correct(alice, {"email": NEW}, actor=carol(), now=NOW, reason="by staff")
+    assert sent() == []
+
+
+def test_a_number_and_a_postal_address_are_told_as_well() -> None:
+    alice = factories.customer(email=OLD)
+    actor = factories.acting_as(alice)
+    services.correct(alice, {"phone": "617 555 0199"}, actor=actor, now=NOW)
+    place = services.add_address(alice, purpose="billing", country="US", street="1 Oak", actor=actor, now=NOW)
+    services.correct(place, {"street": "2 Oak"}, actor=actor, now=NOW)
+    services.correct(place, {"purpose": "shipping"}, actor=actor, now=NOW)
+    assert [letter[:2] for letter in sent()] == [("contact_not_me", OLD)] * 3
+    assert [re.findall("The (.+?) that we hold", text)[0] for _, _, text in sent()] == [
+        "phone number", "postal address", "postal address",
+    ]  # fmt: skip
+
+
+def test_the_letters_go_with_an_erasure(customer: Customer, django_capture_on_commit_callbacks: Any) -> None:
+    services.correct(customer, {"email": NEW}, actor=carol(), now=NOW, reason="by staff")
+    assert set(Letter.objects.values_list("subject", flat=True)) == {customer.subject_id}
+    assert "token" not in " ".join(Letter.objects.values_list("key", flat=True))
+    assert PASSWORD not in str(sent())
