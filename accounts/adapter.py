@@ -70,12 +70,13 @@ class AccountAdapter(DefaultAccountAdapter):
         """A user name is asked for, never made up."""
 
     def clean_username(self, username: str, shallow: bool = False) -> str:
-        """Return an acceptable user name that nobody has. Raises ValidationError."""
-        if username.lower() in settings.ACCOUNT_USERNAME_BLACKLIST:
+        """Return an acceptable user name that nobody has, and nobody's looks like. Raises ValidationError."""
+        refused = {vault.index.normalise("lookalike", one) for one in settings.ACCOUNT_USERNAME_BLACKLIST}
+        if vault.index.normalise("lookalike", username) in refused:
             raise self.validation_error("username_blacklisted")
         for validator in User._meta.get_field("username").validators:
             validator(username)
-        if not shallow and User.objects.named(username).exists():
+        if not shallow and User.objects.looking_like(username).exists():
             raise self.validation_error("username_taken")
         return username
 

@@ -18,8 +18,10 @@ from django.db import transaction
 
 from accounts import handles, sessions
 from accounts.models import User
-from privacy import audit, gate, registers, subjects
+from accounts.users import LOOKALIKE
+from privacy import audit, gate, registers, subjects, vault
 from privacy.gate import Actor
+from privacy.vault.models import Token
 
 PASSWORD_WORDS = 5
 
@@ -39,8 +41,8 @@ def create(
     User._meta.get_field("username").clean(username, None)
     validate_email(email)
     validate_password(password)
-    if User.objects.named(username).exists():
-        raise ValidationError("This user name is taken.")
+    if User.objects.looking_like(username).exists():
+        raise ValidationError("This user name is taken, or looks like one that is.")
     if handles.find(email) is not None:
         raise ValidationError("This e-mail address belongs to a login already.")
     with transaction.atomic():
@@ -141,6 +143,15 @@ def end_staff(user: User, *, actor: Actor | None, now: datetime) -> int:
             reason="staff",
         )
         return sessions.end_all(user.subject_id) if user.subject_id is not None else 0
+
+
+def index_lookalikes() -> int:
+    """Seal the names of before anew, so that new ones are compared with them; return how many. Safe to repeat."""
+    indexed = set(Token.objects.filter(field=LOOKALIKE).values_list("record", flat=True))
+    old = User.objects.filter(sealed_account__isnull=False).exclude(pk__in=indexed).order_by("pk")
+    for user in old:
+        vault.rekey(user, ["account"])
+    return len(old)
 
 
 def one_time_password() -> str:

@@ -23,11 +23,18 @@ from privacy.vault import EncryptedEmailField, EncryptedTextField, Exact, Sealed
 #: The blind index that leads from a login's address to its handle.
 LOGIN_ADDRESS = Exact("login_address.email", normaliser="email", unique=True)
 
+#: The blind index of what a user name looks like: not unique, names of before may look alike.
+LOOKALIKE = "user.lookalike"
+
 
 class UserQuerySet(Owned):  # type: ignore[override]
     def named(self, username: str) -> UserQuerySet:
         """Return the user whose name matches in any letter case, through the blind index."""
         return self.find("user.username", username)
+
+    def looking_like(self, username: str) -> UserQuerySet:
+        """Return the users whose name a reader may take for this one (`alice`, `alıce`), the same name among them."""
+        return self.find(LOOKALIKE, username)
 
 
 class UserManager(BaseUserManager.from_queryset(UserQuerySet)):  # type: ignore[misc]
@@ -46,7 +53,10 @@ class User(SealedModel, AbstractBaseUser, PermissionsMixin):
         envelope="account",
         max_length=150,
         blank=False,
-        blind=(Exact("user.username", normaliser="username", unique=True),),
+        blind=(
+            Exact("user.username", normaliser="username", unique=True),
+            Exact(LOOKALIKE, normaliser="lookalike"),
+        ),
         validators=[validate_username],
         verbose_name="user name",
     )

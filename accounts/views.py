@@ -208,7 +208,7 @@ def _with_waiting(customers: list[Customer], now: datetime) -> list[Customer]:
                 {"since": point.since, "counts_from": counts_from, "is_disputed": bool(point.disputed_at)}
                 if waits
                 else None
-            )  # type: ignore[union-attr]
+            )
             setattr(customer, f"waiting_{channel}", state)
     return customers
 

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import phonenumbers
 
+from privacy.vault import lookalikes
 from privacy.vault import ring as rings
 
 SHORTEST_PREFIX, LONGEST_PREFIX = 3, 6
@@ -98,6 +99,7 @@ def _phone(value: str) -> str:
 NORMALISERS: dict[str, tuple[int, Callable[[str], str]]] = {
     "email": (2, _address),
     "username": (1, _folded),
+    "lookalike": (1, lookalikes.skeleton),
     "phone": (1, _phone),
     "identifier": (1, _alphanumeric),
     "reference": (1, _alphanumeric),

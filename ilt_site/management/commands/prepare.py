@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand
 from django.db import DEFAULT_DB_ALIAS
 from django.utils import timezone
 
+from accounts import logins
 from privacy.gate.system import system_actor
 from privacy.retention import restriction
 from privacy.vault import identity
@@ -17,7 +18,7 @@ class Command(BaseCommand):
 
     help = (
         "Changes the tables of both databases to what this version needs, binds both to the key ring, grants the "
-        "application roles their rights, restricts what earlier erasures kept, and writes the static files into STATIC_ROOT. Safe to repeat. Run it as the owner: ILT_DB_ROLE=owner. "
+        "application roles their rights, restricts what earlier erasures kept, indexes user names of before by what they look like, and writes the static files into STATIC_ROOT. Safe to repeat. Run it as the owner: ILT_DB_ROLE=owner. "
         "Exit codes: 0 done, 1 failed, 2 usage."
     )
 
@@ -30,4 +31,5 @@ class Command(BaseCommand):
         call_command("grant_roles")
         # What was kept before there were restrictions: nothing changes where all of it is known already.
         restriction.settle_all(actor=system_actor("sweep", kind="operator"), now=timezone.now())
+        logins.index_lookalikes()  # likewise
         call_command("collectstatic", verbosity=0, interactive=False)
