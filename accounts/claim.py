@@ -3,8 +3,8 @@
 What must never happen: a login that sees somebody else's records because it shares a mailbox with them, because somebody
 wrote its address into them, or because their owner only confirmed an address. So confirming joins nothing: the person
 signs in, gives the password and joins. Only one exact match, proved (accounts/reach.py), with a private person who has no
-login yet is taken over at once; everything else waits for staff, and until then the login learns nothing, not even that
-there is a match. What the login did before stays with it: both become one person.
+login yet is taken over at once; everything else waits for staff, and until then the login learns nothing but how many
+records of which kind carry its address (accounts/candidates.py). What the login did before stays with it: both become one person.
 """
 
 from __future__ import annotations

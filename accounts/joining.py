@@ -23,7 +23,7 @@ from django.utils import timezone
 
 from accounts import candidates, claim, services
 from accounts.candidates import Record
-from accounts.models import Communication, Customer, Joining, User
+from accounts.models import ClaimReview, Communication, Customer, Joining, User
 from privacy import audit, datamap, gate, vault
 from privacy.datamap import Declaration
 from privacy.gate import Actor
@@ -162,6 +162,7 @@ def join(
         for former in sorted(formers - set(whole)):
             if set(datamap.counts_of(former)) <= LEFT_OVER:
                 moved.person(former)
+        moved.claims(now)
         joining.outcome, joining.reason, joining.decided_at = Joining.Outcome.JOINED, reason, now
         joining.moved, joining.is_settled = moved.as_json(), False
         joining.save()
@@ -265,6 +266,15 @@ class _Moved:
             if any(one.name == "customer" for one in model._meta.fields):
                 self._set(model, "customer_id", self._customer(actor, now, make=False), ids)
 
+    def claims(self, now: datetime) -> None:
+        """Decide the questions whether a login belongs to a customer where both are this person now."""
+        open_, accepted = ClaimReview.Outcome.OPEN, ClaimReview.Outcome.ACCEPTED
+        asked = ClaimReview.objects.filter(user__subject=self.into, customer__subject=self.into, outcome=open_)
+        ids = [str(pk) for pk in asked.values_list("pk", flat=True)]
+        if ids:
+            ClaimReview.objects.filter(pk__in=ids).update(outcome=accepted, decided_at=now)
+            self.links.append((ClaimReview._meta.label, "outcome", open_.value, accepted.value, ids))
+
     def _customer(self, actor: Actor, now: datetime, *, make: bool) -> UUID | None:
         """Return the customer number that takes a record in: the login's, else the oldest that lives."""
         own = Customer.objects.for_subject(self.into).order_by(models.F("user").asc(nulls_last=True), "pk")
@@ -310,7 +320,7 @@ class _Moved:
         for label, column, before, after, ids in self.links:
             model = apps.get_model(label)
             link: Any = model._meta.get_field(column)
-            if before and UUID(before) not in back and link.is_relation and not _exists(link.related_model, before):
+            if before and link.is_relation and UUID(before) not in back and not _exists(link.related_model, before):
                 raise NotPossible("The person who had one of the records is gone, or was joined with somebody since.")
             held = _is_record(model)
             if held and len(self._rows(label, column, after, ids).select_for_update()) != len(ids):
@@ -321,7 +331,8 @@ class _Moved:
         for pk, at in self.people:
             Subject.objects.create(pk=pk, created_at=datetime.fromisoformat(at))
         for label, column, before, after, ids in reversed(self.links):
-            self._rows(label, column, after, ids).update(**{column: before})
+            anew = {"decided_at": None} if column == "outcome" else {}
+            self._rows(label, column, after, ids).update(**{column: before}, **anew)
         return {pk for pk, _ in self.people}
 
     def _rows(self, label: str, column: str, after: str | None, ids: Sequence[str]) -> models.QuerySet[Any]:

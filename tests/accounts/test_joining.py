@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts import candidates, claim, joining
 from accounts.joining import NotPossible
-from accounts.models import Communication, Customer, Joining, User
+from accounts.models import ClaimReview, Communication, Customer, Joining, User
 from orders.models import Order, Payment
 from privacy import audit, datamap, gate, vault
 from privacy.audit import AuditEvent
@@ -188,6 +188,29 @@ def test_somebody_without_the_address_is_joined_by_number(alice: User, bob: Cust
     assert Customer.objects.get(pk=bob.pk).subject_id == alice.subject_id
     assert Communication.objects.get(pk=message.pk).subject_id == alice.subject_id
     keys_name_the_owner()
+
+
+def test_the_question_whether_a_login_is_the_customer_is_decided_with_it_and_asked_again_by_an_undo(
+    alice: User,
+) -> None:
+    contact = factories.customer("A.", "Archer", company=factories.company())
+    assert claim.attempt(alice, ADDRESS, actor=alice.as_actor(), now=NOW) is None
+    look = join(a_look(alice), contact)
+    assert ClaimReview.objects.get().outcome == "accepted"
+    joining.undo(look, actor=PRIVACY, now=NOW)
+    assert (ClaimReview.objects.get().outcome, ClaimReview.objects.get().decided_at) == ("open", None)
+
+
+def test_a_record_in_the_plan_of_another_request_waits_for_it(alice: User, bob: Customer) -> None:
+    message = factories.communication(email=ADDRESS)
+    asked = services.file(
+        kind="access", subject=bob.subject_id, channel="phone", received_on=TODAY, actor=PRIVACY, now=NOW
+    )
+    asked.decisions.create(
+        label="accounts.communication", record_id=message.pk, envelope="support", action="give", code="GIVE"
+    )
+    with pytest.raises(NotPossible, match="about one of these records"):
+        join(a_look(alice), message)
 
 
 # Undo -----------------------------------------------------------------------------------------------------------------

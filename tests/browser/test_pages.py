@@ -13,9 +13,11 @@ from django.core import mail
 from django.test import Client, RequestFactory
 from django.utils import timezone
 
+from accounts import joining
 from accounts.models import ClaimReview, Company, Customer, User
 from ilt_site import views
 from orders.models import Order
+from privacy import vault
 from privacy.gate import Actor
 from privacy.models import Letter, Request
 from privacy.requests import identity, services
@@ -133,6 +135,7 @@ def test_pages_of_a_customer(site: Site, visitor: Visitor) -> None:
 @each_dimension
 def test_pages_of_somebody_who_has_nothing_yet(site: Site, visitor: Visitor) -> None:
     factories.login("mona", "mona@post.example")
+    factories.communication(email="mona@post.example")
     come_in(visitor, "mona")
     for path in (
         "/account/",
@@ -209,6 +212,9 @@ def back_office(site: Site) -> Iterator[tuple[str, str, list[str]]]:
     review = ClaimReview.objects.create(
         customer=jana, user=factories.login("eve", "eve@nordlicht.example"), reason="contact", opened_at=now
     )
+    look = joining.ask(jana.subject_id, actor=PAT, now=now)
+    with vault.internal():
+        factories.communication(email=str(jana.email))
     here, waiting = RMA.objects.filter(state="in_service")[0], Order.objects.open()[0]
     asked = f"privacy/request/{about.pk}"
     company = Company.objects.get(pk=jana.company_id)
@@ -216,6 +222,7 @@ def back_office(site: Site) -> Iterator[tuple[str, str, list[str]]]:
         "", "privacy/request/", f"{asked}/change/", f"{asked}/step/confirm/", f"{asked}/step/extend/", f"{asked}/step/hold/",
         f"{asked}/history/", f"{asked}/letter/{letter.pk}/", "privacy/request/add/", "privacy/hold/",
         f"privacy/hold/{hold.pk}/change/", "privacy/hold/add/", "accounts/claimreview/",
+        "accounts/joining/", "accounts/joining/add/", f"accounts/joining/{look.pk}/change/", f"accounts/joining/{look.pk}/step/join/",
         f"accounts/claimreview/{review.pk}/change/", f"accounts/customer/{jana.pk}/change/",
     ]  # fmt: skip
     yield "sales", "carol", [
