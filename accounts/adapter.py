@@ -7,6 +7,7 @@ takes; a secret of a second factor in clear; the program opening an address outs
 from __future__ import annotations
 
 import base64
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -24,6 +25,22 @@ from accounts.models import Customer, LoginAddress, User
 from privacy import audit, gate, subjects, vault
 from privacy.gate.system import system
 from privacy.requests import letters
+
+# What allauth hands to its templates that lets its bearer in, and what the letter calls it.
+CREDENTIALS = {"activate_url": "link", "password_reset_url": "reset_link", "code": "code", "key": "key"}
+CREDENTIALS_WORK = timedelta(days=3)  # the longest of them: a link to confirm an address or to choose a new password
+# Mail that somebody not signed in can have sent to any address.
+ASKED_FOR_BY_ANYBODY = frozenset(
+    {
+        "account_already_exists",
+        "email_confirmation",
+        "email_confirmation_signup",
+        "login_code",
+        "password_reset_code",
+        "password_reset_key",
+        "unknown_account",
+    }
+)
 
 
 def address_of(record_id: UUID) -> str:
@@ -121,19 +138,30 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Put the mail into the sealed outbox: no page waits for a mail server, and none can be timed by it."""
-        user = context.get("user")
+        user, kind, now = context.get("user"), template_prefix.rpartition("/")[2], timezone.now()
+        gives = {name: context[name] for name in CREDENTIALS if context.get(name)}
         message = self.render_mail(
             template_prefix,
             email,
-            {"email": email, "company": settings.COMPANY, "portal_url": settings.PORTAL_URL, **context},
+            {
+                "email": email,
+                "company": settings.COMPANY,
+                "portal_url": settings.PORTAL_URL,
+                **context,
+                **{name: letters.placeholder(CREDENTIALS[name]) for name in gives},
+            },
         )
         assert isinstance(message, EmailMultiAlternatives)  # noqa: S101  the text part always exists
+        if kind in ASKED_FOR_BY_ANYBODY and not letters.within_cap(kind, email, now=now):
+            return  # the page says the same, and takes as long (EvenTimeMiddleware)
         letters.queue_message(
             message,
             key=f"login:{uuid4()}",
-            now=timezone.now(),
-            kind=template_prefix.rpartition("/")[2],
+            now=now,
+            kind=kind,
             subject=getattr(user, "subject_id", None),
+            credentials={CREDENTIALS[name]: str(value) for name, value in gives.items()},
+            until=now + CREDENTIALS_WORK,
         )
 
     def send_notification_mail(

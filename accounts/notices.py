@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -142,7 +143,6 @@ def _send(point: ContactPoint, purpose: str, *, to: str, lives: timedelta, now: 
         f"contact_{purpose}",
         to=to,
         context={
-            "path": f"/account/contact/{page}/{token}/",
             "expires_on": timezone.localdate(link.expires_at),
             "changed_on": timezone.localdate(point.since),
             "channel": point.channel,
@@ -151,6 +151,8 @@ def _send(point: ContactPoint, purpose: str, *, to: str, lives: timedelta, now: 
         key=f"contact:{link.pk}",
         subject=point.customer.subject_id,
         now=now,
+        credentials={"link": f"{settings.PORTAL_URL}/account/contact/{page}/{token}/"},
+        until=link.expires_at,
     )
     link.save(update_fields=["letter"])
 

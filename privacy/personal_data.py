@@ -62,12 +62,15 @@ def request_facts(request: Request) -> Facts:
 def letter_facts(letter: Letter) -> Facts:
     """Return the facts of a letter."""
     waits = letter.sent_at is None and letter.stopped_at is None
+    data: dict[str, tuple[str, ...]] = {"letter": ("address", "subject line", "text")}
+    if letter.sealed_credentials is not None:  # type: ignore[attr-defined]
+        data["credentials"] = ("links and codes",)
     return Facts(
         label=Letter.vault_label,
         record_id=letter.pk,
         title="Letter",
         subject_id=letter.subject_id,
-        data={"letter": ("address", "subject line", "text")},
+        data=data,
         events={
             "opened": clock.company_day(letter.queued_at),
             "delivered": clock.company_day(letter.sent_at) if letter.sent_at else None,
@@ -222,6 +225,8 @@ datamap.register(
             "headline": Datum("Subject line", "text", REQUESTS, US, MAIL),
             "text": Datum("Text", "text", REQUESTS, US, MAIL),
             "html": Datum("Text as a page", "text", REQUESTS, US, MAIL, export="no"),
+            # Given to whom the letter goes to, by the letter alone: whoever reads them here could act as that person.
+            "credentials": Datum("Links and codes", "login", REQUESTS, US, MAIL, export="no"),
             "kind": _plain("Kind of letter", "request", WORD),
             "queued_at": _plain("Written", "dates", TIME),
             "sent_at": _plain("Sent", "dates", TIME),
@@ -234,6 +239,8 @@ datamap.register(
             "attempts": COUNT,
             "next_attempt_at": TIME,
             "last_error": "the name of a class of error",
+            "credentials_until": TIME,
+            "is_apart": "a switch",
         },
         facts=letter_facts,
         candidates=_letters,

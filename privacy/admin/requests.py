@@ -262,9 +262,13 @@ class RequestAdmin(RecordAdmin):
         letter = record.letters.filter(pk=letter_id, by=Letter.By.POST, sent_at=None, stopped_at=None).first()
         if letter is None:
             raise Http404
-        return self._page(
-            request, "admin/letter.html", record, {"title": handling.letter_title(letter), "letter": letter}
-        )
+        context = {
+            "title": handling.letter_title(letter),
+            "letter": letter,
+            "text": letters.given(letter)[0],
+            "gives": letter.sealed_credentials is not None,
+        }
+        return self._page(request, "admin/letter.html", record, context)
 
     # The front page ------------------------------------------------------------------------------------------------
 

@@ -34,6 +34,8 @@ Owner = tuple[str, UUID | None]
 Mode = Literal["read", "write"]
 
 SELF = "self"
+#: Envelopes that no pattern covers: whoever may open one is named with it (live links and codes, design 9).
+BY_NAME_ONLY = frozenset({"credentials"})
 COMPANY_ENVELOPE = "company"
 
 
@@ -53,6 +55,8 @@ class Rule:
     def matches(self, pair: Pair) -> bool:
         """Whether the pattern covers this label and envelope."""
         label, _, envelope = self.pattern.partition("/")
+        if pair[1] in BY_NAME_ONLY and envelope != pair[1]:
+            return False
         return fnmatchcase(pair[0], label) and fnmatchcase(pair[1], envelope)
 
 

@@ -306,7 +306,8 @@ def _ask_who(request: Request, *, now: datetime) -> None:
         recent = OneTimeLink.objects.filter(
             request=request, purpose=OneTimeLink.Purpose.IDENTITY, created_at__gt=now - LINK_AGAIN_AFTER
         )
-        if to and not recent.exists():
+        is_free = request.channel != Channel.WEB or letters.within_cap("link_identity", to, now=now)
+        if to and not recent.exists() and is_free:
             identity.send_link(request, OneTimeLink.Purpose.IDENTITY, to=to, now=now)
         return
     letters.queue(
@@ -323,14 +324,17 @@ def _acknowledge(
     request: Request, received_on: date, *, actor: Actor, now: datetime, merged: bool = False, code: str = ""
 ) -> None:
     to = identity.address_for_answer(request, now=now)
+    if actor.kind == "anonymous" and to and not letters.within_cap("acknowledgement", to, now=now):
+        return
     receipts = request.events.filter(kind=clock.Kind.RECEIVED).count()
     letters.queue(
         "acknowledgement",
         to=to,
-        context={"received_on": received_on, "merged": merged, "code": code},
+        context={"received_on": received_on, "merged": merged},
         key=f"acknowledgement:{request.pk}:{receipts}",
         request=request,
         now=now,
+        credentials={"code": code},
     )
 
 

@@ -15,8 +15,10 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib.auth.hashers import check_password, make_password
 from django.db import transaction
+from django.urls import reverse
 
 from privacy import datamap, vault
 from privacy.requests import hooks, letters
@@ -87,6 +89,11 @@ def make_link(request: Request, purpose: str, *, now: datetime) -> str:
         token_hash=_hashed(token), purpose=purpose, request=request, created_at=now, expires_at=now + lives
     )
     return token
+
+
+def address_of_link(token: str) -> str:
+    """Return the whole address of the link with this token, for the letter that gives it."""
+    return f"{settings.PORTAL_URL}{reverse('link', args=[token])}"
 
 
 def look(token: str, *, now: datetime) -> OneTimeLink:
@@ -219,8 +226,10 @@ def send_link(request: Request, purpose: str, *, to: str, now: datetime) -> None
         letters.queue(
             f"link_{purpose}",
             to=to,
-            context={"path": f"/privacy/link/{token}/", "expires_at": link.expires_at},
+            context={"expires_at": link.expires_at},
             key=f"link:{link.pk}",
             request=request,
             now=now,
+            credentials={"link": address_of_link(token)},
+            until=link.expires_at,
         )

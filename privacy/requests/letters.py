@@ -4,11 +4,17 @@ What must never happen: a letter that goes out twice, an address in a log, a mai
 meanwhile. `key` makes a letter exist once. Sending marks the row before the attempt and after it: a process
 killed in between leaves a letter of which nobody knows whether it went out; such a letter is never repeated
 by itself, `interrupted` reports it and a person decides (`resend`).
+
+Nor may a stored letter open anything: whoever reads it (What we hold, a copy, a colleague, a backup) must not be able
+to act as the person. So links, codes and keys never stand in the text, which holds words in their place (`placeholder`);
+they wait in the envelope `credentials`, which only the sender, the view that prints and a demo's `outbox` open, and
+whose key is destroyed together with the mark that the letter is sent, posted, stopped, or lapsed (design 9).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from email.utils import formataddr
 from smtplib import SMTPDataError, SMTPRecipientsRefused, SMTPSenderRefused
@@ -22,6 +28,7 @@ from django.core.mail import EmailMultiAlternatives
 from django.db import IntegrityError, transaction
 from django.db.models import F, QuerySet
 from django.template.loader import render_to_string
+from django.utils.html import escape
 
 from privacy import audit, mailbox, vault
 from privacy.broken import Findings, is_everybodys
@@ -38,10 +45,105 @@ INTERRUPTED_AFTER = timedelta(minutes=15)
 # While the mail server does not answer nobody tries it: each try would hold a worker up for EMAIL_TIMEOUT.
 AWAY, AWAY_FOR = "mail-server-away", timedelta(seconds=30)
 ABOUT_ONE_LETTER = (SMTPRecipientsRefused, SMTPSenderRefused, SMTPDataError)
+# How long a link or code waits for its letter to go out when the caller names no earlier end (schedule.toml, credentials).
+CREDENTIALS = "credentials"  # the envelope
+CREDENTIALS_WAIT = timedelta(days=90)
+SHORTEST_LOOKED_FOR = 12  # a code of six digits may stand in a text by chance
+# Letters of one kind that one address gets in a day because somebody not signed in asked for them.
+MOST_A_DAY = 5
+SORTS = {"link": "a one-time link", "code": "a code", "key": "a key"}
 
 
 class CannotSendAgain(Exception):
     """The letter was sent, stopped or erased: there is nothing to repeat."""
+
+
+class CredentialInText(ValueError):
+    """A link, code or key stands in the text to be stored. The message never repeats it."""
+
+
+# Credentials ----------------------------------------------------------------------------------------------------------
+
+
+def placeholder(name: str) -> str:
+    """Return the words that stand in a stored letter for the credential `name`: "link", "code", "key", or "stop_link".
+
+    What follows the last underscore says what it is. Raises KeyError for anything else.
+    """
+    which, _, sort = name.rpartition("_")
+    detail = f" ({which.replace('_', ' ')})" if which else ""
+    return f"[Here the letter gives {SORTS[sort]}{detail}; it is shown nowhere else and not kept.]"
+
+
+def given(letter: Letter) -> tuple[Any, Any]:
+    """Return text and html as they are given to the person: with the links and codes where the actor may open them.
+
+    Without that right, or when they have ended, the words in their place stay; what cannot be opened stays Unreadable.
+    """
+    text, html = letter.text, letter.html
+    values = letter.credentials
+    if not isinstance(values, dict) or isinstance(text, vault.Unreadable) or isinstance(html, vault.Unreadable):
+        return text, html
+    for name, value in values.items():
+        text = text.replace(placeholder(name), value)
+        html = html.replace(placeholder(name), escape(value))
+    return text, html
+
+
+def end_lapsed(*, now: datetime) -> int:
+    """Destroy links and codes whose time is over, and stop the letters that never went out with them; return how many."""
+    with transaction.atomic():
+        lapsed = Letter.objects.select_for_update(skip_locked=True).filter(
+            credentials_until__lte=now, sealed_credentials__isnull=False
+        )
+        # One that is just being sent is looked at again when its sender has ended.
+        ids = list(lapsed.exclude(sending_at__gt=now - INTERRUPTED_AFTER).values_list("pk", flat=True)[:500])
+        end_credentials(ids, now=now)
+    return len(ids)
+
+
+def end_credentials(ids: Sequence[UUID], *, now: datetime) -> None:
+    """Destroy what these letters give, in the caller's transaction, and stop those that have not gone out with it."""
+    _stop_unsendable(ids, now)
+    _end_credentials(ids, now)
+
+
+def _end_credentials(ids: Iterable[UUID], now: datetime) -> None:
+    """Destroy what these letters give, in the caller's transaction: the key first, as in every erasure."""
+    sealed = list(
+        Letter.objects.filter(pk__in=list(ids), sealed_credentials__isnull=False).values_list("pk", flat=True)
+    )
+    if sealed:
+        vault.keys.destroy([(one, CREDENTIALS) for one in sealed], now=now)
+        Letter.objects.filter(pk__in=sealed).update(sealed_credentials=None)
+
+
+def _stop_unsendable(ids: Iterable[UUID], now: datetime) -> None:
+    """Stop letters that can no longer give what they promise; each with an audit event."""
+    for letter in Letter.objects.filter(pk__in=list(ids), sent_at=None, stopped_at=None).only("pk", "subject_id"):
+        Letter.objects.filter(pk=letter.pk).update(
+            stopped_at=now, sending_at=None, next_attempt_at=None, last_error="lapsed"
+        )
+        audit.record(
+            "letter.lapsed", actor=None, now=now, subject=letter.subject_id, record=(Letter.vault_label, letter.pk)
+        )
+
+
+def within_cap(kind: str, to: str, *, now: datetime) -> bool:
+    """Count one more letter of `kind` that somebody not signed in can cause, and say whether the address may get it today.
+
+    Counted by a keyed name, so that the cache names nobody. Who asked is told nothing of it: the page is the same.
+    """
+    name = vault.index.token("letter.to", "cap", vault.index.normalise("email", to)).hex()
+    key = f"letters:{kind}:{now:%Y%m%d}:{name}"
+    cache.add(key, 0, timeout=2 * 24 * 3600)
+    try:
+        return bool(cache.incr(key) <= MOST_A_DAY)
+    except ValueError:  # the entry went between the two calls: the cache is being emptied
+        return True
+
+
+# Writing --------------------------------------------------------------------------------------------------------------
 
 
 def queue(
@@ -53,17 +155,29 @@ def queue(
     now: datetime,
     request: Request | None = None,
     subject: UUID | None = None,
+    credentials: Mapping[str, str] | None = None,
+    until: datetime | None = None,
 ) -> Letter:
     """Compose the letter `kind` from its templates, seal it, and leave it in the outbox; return it.
 
-    A second call with the same `key` returns the first letter unchanged. Without an address the letter waits to be
-    printed and posted. Raises ValidationError for something that is no address.
+    `credentials` are the links (whole addresses), codes and keys it gives, by the name that the templates use for each
+    (`{{ link }}`, `{{ code }}`, `{{ stop_link }}`): they get words in their place, and are filled in when the letter is
+    sent or printed. `until` is when the last of them works no longer. A second call with the same `key` returns the first
+    letter unchanged. Without an address the letter waits to be printed and posted. Raises ValidationError for something
+    that is no address, CredentialInText.
     """
     earlier = Letter.objects.filter(key=key).first()
     if earlier is not None:
         return earlier
     about = request.subject_id if request is not None and subject is None else subject
-    everything = {"company": settings.COMPANY, "portal_url": settings.PORTAL_URL, "request": request, **context}
+    gives = {name: value for name, value in (credentials or {}).items() if value}
+    everything = {
+        "company": settings.COMPANY,
+        "portal_url": settings.PORTAL_URL,
+        "request": request,
+        **context,
+        **{name: placeholder(name) for name in gives},
+    }
     headline, _, text = render_to_string(f"privacy/email/{kind}.txt", everything).strip().partition("\n")
     html = render_to_string(f"privacy/email/{kind}.html", {**everything, "headline": headline.strip()})
     return _put(
@@ -76,16 +190,26 @@ def queue(
         request=request,
         subject=about,
         now=now,
+        credentials=gives,
+        until=until,
     )
 
 
 def queue_message(
-    message: EmailMultiAlternatives, key: str, *, now: datetime, kind: str = "message", subject: UUID | None = None
+    message: EmailMultiAlternatives,
+    key: str,
+    *,
+    now: datetime,
+    kind: str = "message",
+    subject: UUID | None = None,
+    credentials: Mapping[str, str] | None = None,
+    until: datetime | None = None,
 ) -> Letter:
     """Put a mail that another program composed (allauth's) into the outbox, once per `key`; return the letter.
 
     Only the first recipient, the subject line, the text and an HTML alternative are taken: no other header
-    of the message can leave. Raises ValidationError for something that is no address.
+    of the message can leave. The text holds `placeholder(name)` for each of `credentials`. Raises ValidationError for
+    something that is no address, CredentialInText.
     """
     earlier = Letter.objects.filter(key=key).first()
     if earlier is not None:
@@ -106,6 +230,8 @@ def queue_message(
         request=None,
         subject=subject,
         now=now,
+        credentials=credentials or {},
+        until=until,
     )
 
 
@@ -120,9 +246,15 @@ def _put(
     request: Request | None,
     subject: UUID | None,
     now: datetime,
+    credentials: Mapping[str, str],
+    until: datetime | None,
 ) -> Letter:
     if to:
         mailbox.validate(to)
+    whole = f"{headline}\n{text}\n{html}"
+    credentials = {name: value for name, value in credentials.items() if placeholder(name) in whole}
+    if any(len(value) >= SHORTEST_LOOKED_FOR and value in whole for value in credentials.values()):
+        raise CredentialInText(f"The letter {kind} would be stored with a link or code in its text.")
     letter = Letter(
         kind=kind,
         key=key,
@@ -135,6 +267,8 @@ def _put(
         headline=" ".join(headline.split()),  # one line: nothing typed by anybody can add a header
         text=text,
         html=html,
+        credentials=dict(credentials) or None,
+        credentials_until=min(until or now + CREDENTIALS_WAIT, now + CREDENTIALS_WAIT) if credentials else None,
     )
     try:
         with transaction.atomic():
@@ -145,10 +279,13 @@ def _put(
     return letter
 
 
+# Sending --------------------------------------------------------------------------------------------------------------
+
+
 def due(*, now: datetime) -> QuerySet[Letter]:
     """Return the letters that wait to be sent by mail."""
     return Letter.objects.filter(
-        by=Letter.By.EMAIL, sent_at=None, sending_at=None, stopped_at=None, next_attempt_at__lte=now
+        by=Letter.By.EMAIL, sent_at=None, sending_at=None, stopped_at=None, next_attempt_at__lte=now, is_apart=True
     ).order_by("next_attempt_at", "id")
 
 
@@ -159,7 +296,9 @@ def send_due(*, now: datetime, limit: int = 50) -> int:
     Once the server did not answer, the others wait for half a minute, untried.
     """
     report_interrupted(now=now)
-    if settings.EMAIL_BACKEND.endswith("dummy.EmailBackend") and not settings.DEMO:
+    set_apart()
+    end_lapsed(now=now)
+    if has_no_mail_server() and not settings.DEMO:
         return 0
     sent = 0
     for letter_id in list(due(now=now).values_list("pk", flat=True)[:limit]):
@@ -182,6 +321,11 @@ def _put_off(letter_id: UUID, error: str, now: datetime) -> None:
     )
 
 
+def has_no_mail_server() -> bool:
+    """Say whether mail leaves this machine nowhere; a demo without a server shows it by its command `outbox`."""
+    return bool(settings.EMAIL_BACKEND.endswith("dummy.EmailBackend"))
+
+
 def send(letter_id: UUID, *, now: datetime) -> bool:
     """Send one letter if it is due and nobody else is sending it; return whether it went out."""
     with transaction.atomic():
@@ -193,12 +337,19 @@ def send(letter_id: UUID, *, now: datetime) -> bool:
         letter.save(update_fields=["sending_at", "attempts"])
     try:
         _message(letter).send()
+    except CredentialsGone:
+        with transaction.atomic():
+            _stop_unsendable([letter.pk], now)
+        return False
     except Exception as error:
         if isinstance(error, OSError) and not isinstance(error, ABOUT_ONE_LETTER):
             cache.set(AWAY, (now + AWAY_FOR).timestamp(), timeout=2 * AWAY_FOR.total_seconds())
         _failed(letter, type(error).__name__, now)
         return False
-    Letter.objects.filter(pk=letter.pk).update(sent_at=now, sending_at=None, next_attempt_at=None, last_error="")
+    with transaction.atomic():
+        Letter.objects.filter(pk=letter.pk).update(sent_at=now, sending_at=None, next_attempt_at=None, last_error="")
+        if not has_no_mail_server():  # in a demo they wait to be printed (`printed`)
+            _end_credentials([letter.pk], now)
     # A request that only waits for its answer to go out need not wait longer.
     Request.objects.filter(letters=letter, step="close", attempts=0).update(next_action_at=now)
     log.info("letter.sent", letter=str(letter.pk), kind=letter.kind, attempts=letter.attempts)
@@ -209,11 +360,19 @@ class Unopened(Exception):
     """The letter cannot be opened: its key is gone or out of reach."""
 
 
+class CredentialsGone(Exception):
+    """What the letter gives was destroyed: it went out, was stopped or lapsed, whatever a restored row says."""
+
+
 def _message(letter: Letter) -> EmailMultiAlternatives:
-    """Open the letter and build the mail. Raises Unopened."""
-    to, headline, text, html = letter.to, letter.headline, letter.text, letter.html
+    """Open the letter and build the mail. Raises Unopened, CredentialsGone."""
+    to, headline, (text, html), gives = letter.to, letter.headline, given(letter), letter.credentials
     if any(isinstance(part, vault.Unreadable) for part in (to, headline, text, html)):
         raise Unopened
+    if letter.credentials_until is not None and not isinstance(gives, dict):
+        if isinstance(gives, vault.Unreadable) and not isinstance(gives, vault.Erased):
+            raise Unopened
+        raise CredentialsGone
     host = settings.PORTAL_HOST
     message = EmailMultiAlternatives(
         subject=headline,
@@ -289,6 +448,7 @@ def mark_posted(letter: Letter, *, actor: Actor, now: datetime) -> None:
         )
         if not posted:
             raise CannotSendAgain
+        _end_credentials([letter.pk], now)
         audit.record(
             "letter.posted", actor=actor, now=now, subject=letter.subject_id, record=(Letter.vault_label, letter.pk)
         )
@@ -299,7 +459,20 @@ def stop(subject: UUID, *, now: datetime, but: Request | None = None) -> int:
     unsent = Letter.objects.filter(subject_id=subject, sent_at=None, stopped_at=None, sending_at=None)
     if but is not None:
         unsent = unsent.exclude(request=but)
-    return unsent.update(stopped_at=now, next_attempt_at=None)
+    with transaction.atomic():
+        ids = list(unsent.values_list("pk", flat=True))
+        stopped = unsent.filter(pk__in=ids).update(stopped_at=now, next_attempt_at=None)
+        _end_credentials(Letter.objects.filter(pk__in=ids, stopped_at=now).values_list("pk", flat=True), now)
+    return stopped
+
+
+def printed(letter: Letter, *, now: datetime) -> None:
+    """Record that a demo's `outbox` has shown a mail: nothing else sends it there, so that is its only showing."""
+    with transaction.atomic():
+        Letter.objects.filter(pk=letter.pk, by=Letter.By.EMAIL, sent_at=None, stopped_at=None).update(
+            sent_at=now, sending_at=None, next_attempt_at=None, last_error=""
+        )
+        _end_credentials([letter.pk], now)
 
 
 def burn(letters: QuerySet[Letter], *, now: datetime) -> int:
@@ -310,7 +483,64 @@ def burn(letters: QuerySet[Letter], *, now: datetime) -> int:
     ids = list(letters.values_list("pk", flat=True))
     if not ids:
         return 0
+    _end_credentials(ids, now)
     vault.keys.destroy([(one, "letter") for one in ids], now=now)
     Letter.objects.filter(pk__in=ids).update(sealed_letter=None, subject=None)
     Letter.objects.filter(pk__in=ids, sent_at=None, stopped_at=None).update(stopped_at=now, next_attempt_at=None)
     return len(ids)
+
+
+# Letters of earlier versions ------------------------------------------------------------------------------------------
+
+OLD_LINK = re.compile(
+    r"https?://[^\s\"'<>]+/(?:privacy/link|account/contact/(?:confirm|not-me)|accounts/confirm-email|accounts/password/reset/key)/[^\s\"'<>]+"
+)
+OLD_CODE = re.compile(r"\b[0-9A-HJKMNP-TV-Z]{4}(?:-[0-9A-HJKMNP-TV-Z]{4}){2}\b")
+
+
+def set_apart(*, limit: int = 100) -> int:
+    """Take links and codes out of the text of letters that an earlier version wrote; return how many were done.
+
+    In those sent or stopped they end; for those that wait they go into their own envelope. Each letter gets a new key, so
+    that the old text opens in no backup. Done by `prepare` at an upgrade and before every sending; safe to repeat.
+    """
+    ids = list(Letter.objects.filter(is_apart=False).order_by("queued_at").values_list("pk", flat=True)[:limit])
+    done = 0
+    for letter_id in ids:
+        try:
+            with transaction.atomic():
+                letter = Letter.objects.select_for_update(skip_locked=True).filter(pk=letter_id, is_apart=False).first()
+                if letter is not None:
+                    done += _take_out(letter)
+        except Exception as error:  # this letter cannot be sealed again: the others are taken apart all the same
+            if is_everybodys(error):
+                raise
+            Findings().note("set_apart", Letter.vault_label, letter_id, error)
+    return done
+
+
+def _take_out(letter: Letter) -> bool:
+    gives: dict[str, str] = {}
+    with vault.internal():  # shown to nobody
+        text, html = letter.text, letter.html
+        if isinstance(text, vault.KeyUnavailable) or isinstance(html, vault.KeyUnavailable):
+            return False  # the key store is away: later
+        if not isinstance(text, vault.Unreadable) and not isinstance(html, vault.Unreadable):
+            for sort, pattern in (("link", OLD_LINK), ("code", OLD_CODE)):
+                if sort == "code" and letter.kind != "acknowledgement":
+                    continue
+                for number, value in enumerate(dict.fromkeys(pattern.findall(text))):
+                    name = sort if number == 0 else f"other_{sort}"
+                    gives[name] = value
+                    text = text.replace(value, placeholder(name))
+                    html = html.replace(escape(value), placeholder(name)).replace(value, placeholder(name))
+            letter.text, letter.html = text, html
+        letter.is_apart = True
+        fields = ["is_apart"]
+        if gives:
+            fields += ["text", "html"]
+            if letter.sent_at is None and letter.stopped_at is None:
+                letter.credentials, letter.credentials_until = gives, letter.queued_at + CREDENTIALS_WAIT
+                fields += ["credentials", "credentials_until"]
+        letter.save(update_fields=fields)
+    return True

@@ -310,6 +310,11 @@ class Letter(vault.SealedModel):
     headline = vault.EncryptedTextField(envelope="letter", max_length=300, verbose_name="subject line")
     text = vault.EncryptedTextField(envelope="letter", max_length=200_000, multiline=True)
     html = vault.EncryptedTextField(envelope="letter", max_length=400_000, multiline=True)
+    # Links, codes and keys by name: text and html hold words in their place (letters.placeholder). Destroyed when sent.
+    credentials = vault.EncryptedJSONField(envelope="credentials", verbose_name="links and codes")
+    credentials_until = models.DateTimeField("links and codes wait until", null=True, blank=True)
+    # False: written by a version that put links and codes into the text; letters.set_apart takes them out.
+    is_apart = models.BooleanField(default=True, db_default=False)
 
     class Meta(vault.SealedModel.Meta):
         ordering = ["queued_at", "id"]
@@ -318,6 +323,10 @@ class Letter(vault.SealedModel):
                 fields=["next_attempt_at"], condition=Q(next_attempt_at__isnull=False), name="letter_next_attempt"
             ),
             models.Index(fields=["queued_at"], condition=Q(sent_at=None, stopped_at=None), name="letter_waiting"),
+            models.Index(
+                fields=["credentials_until"], condition=Q(sealed_credentials__isnull=False), name="letter_credentials"
+            ),
+            models.Index(fields=["queued_at"], condition=Q(is_apart=False), name="letter_not_apart"),
         ]
 
     def __str__(self) -> str:

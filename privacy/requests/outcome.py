@@ -156,9 +156,17 @@ def answer(request: Request, *, now: datetime) -> None:
             "unjoined": unjoined.of_request(request.subject_id, assessment.today(now)),
             "has_login": has_login,
             "expires_at": copy.expires_at if copy else now,
-            "path": "" if has_login or not to else f"/privacy/link/{_result_link(request, now)}/",
         }
-        letters.queue("copy_ready", to=to, context=context, key=answer_key(request), request=request, now=now)
+        letters.queue(
+            "copy_ready",
+            to=to,
+            context=context,
+            key=answer_key(request),
+            request=request,
+            now=now,
+            credentials={"link": "" if has_login or not to else _result_link(request, now)},
+            until=now + identity.RESULT_LINK_LIVES,
+        )
         return
     leftovers = {one["name"]: date.fromisoformat(one["until"]) for one in read(request)["plan"]["leftovers"]}
     done = [d for d in (one["done_at"] for one in about["erased"]) if d]
@@ -179,7 +187,7 @@ def answer(request: Request, *, now: datetime) -> None:
 
 def _result_link(request: Request, now: datetime) -> str:
     OneTimeLink.objects.filter(request=request, purpose=OneTimeLink.Purpose.RESULT, used_at=None).update(expires_at=now)
-    return identity.make_link(request, OneTimeLink.Purpose.RESULT, now=now)
+    return identity.address_of_link(identity.make_link(request, OneTimeLink.Purpose.RESULT, now=now))
 
 
 def _has_login(request: Request) -> bool:

@@ -124,16 +124,18 @@ def plan_again(request: Request, *, actor: Actor, now: datetime) -> None:
     request.save(update_fields=["confirmed_hash"])
     made = plan_into(request, actor=actor, now=now)
     to = identity.address_for_answer(request, now=now)
-    path = ""
+    link = ""
     if to and not (request.subject_id and hooks.people().has_login(request.subject_id)):
-        path = f"/privacy/link/{identity.make_link(request, OneTimeLink.Purpose.RESULT, now=now)}/"
+        link = identity.address_of_link(identity.make_link(request, OneTimeLink.Purpose.RESULT, now=now))
     letters.queue(
         "plan_changed",
         to=to,
-        context={"path": path},
+        context={},
         key=f"plan-changed:{request.pk}:{made.hash}",
         request=request,
         now=now,
+        credentials={"link": link},
+        until=now + identity.RESULT_LINK_LIVES,
     )
 
 

@@ -84,7 +84,9 @@ def end_again(went: Sequence[Gone], *, actor: Actor, now: datetime) -> Done:
     verdicts = []
     for declaration, name, row, one in list(_standing(went, lock=True)):
         done.records += 1
-        if declaration.model is Letter:
+        if declaration.model is Letter and name == letters.CREDENTIALS:
+            letters.end_credentials([row.pk], now=now)  # it went out after the backup was made, or lapsed
+        elif declaration.model is Letter:
             letters.burn(Letter.objects.filter(pk=row.pk), now=now)  # its row stays: it was sent, or stopped
         elif one.is_final:
             verdicts.append(_verdict(declaration, name, row.pk))

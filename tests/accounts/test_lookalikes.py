@@ -12,6 +12,7 @@ from accounts import claim
 from accounts.models import ClaimReview, Customer, LoginAddress, User
 from privacy import vault
 from privacy.models import Letter, Request
+from privacy.requests.letters import given
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -29,7 +30,7 @@ def sent() -> list[tuple[str, str, str]]:
     found = []
     for letter in Letter.objects.order_by("queued_at"):
         with vault.internal():
-            found.append((letter.kind, str(letter.to), str(letter.text)))
+            found.append((letter.kind, str(letter.to), str(given(letter)[0])))
     return found
 
 

@@ -13,6 +13,7 @@ from accounts import notices, reach, services
 from accounts.models import ContactLink, ContactPoint, Customer, User
 from privacy import vault
 from privacy.audit import AuditEvent
+from privacy.requests.letters import given
 from privacy.requests.models import Letter
 from tests import factories, pages
 from tests.accounts.test_reach import carol, point
@@ -44,7 +45,7 @@ def form(**changed: str) -> dict[str, str]:
 def sent() -> list[tuple[str, str, str]]:
     """Kind, recipient and text of the letters in the outbox, oldest first."""
     with vault.internal():
-        return [(one.kind, str(one.to), str(one.text)) for one in Letter.objects.order_by("queued_at", "pk")]
+        return [(one.kind, str(one.to), str(given(one)[0])) for one in Letter.objects.order_by("queued_at", "pk")]
 
 
 def link_to(address: str, kind: str) -> str:

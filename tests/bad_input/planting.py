@@ -102,7 +102,7 @@ def mails(person: Person, name: str) -> list[Any]:
         for kind, context in (
             ("acknowledgement", {"received_on": TODAY, "merged": False, "code": name}),
             ("refused", {"ground": name, "authority": name, "jurisdiction": "EU"}),
-            ("plan_changed", {"path": ""}),
+            ("plan_changed", {}),
             ("withdrawn", {"jurisdiction": "EU"}),
         ):
             letter = letters.queue(

@@ -16,6 +16,7 @@ import pytest
 from accounts.models import Customer, User
 from privacy import vault
 from privacy.models import Letter
+from privacy.requests.letters import given
 from privacy.requests.models import Request
 from tests import factories
 from tests.browser import checker
@@ -46,7 +47,7 @@ def nora(site: Site) -> Customer:
 def last_letter(to: str) -> str:
     """Return the text of the newest letter to an address."""
     with vault.internal():
-        found = [str(one.text) for one in Letter.objects.order_by("queued_at", "pk") if str(one.to) == to]
+        found = [str(given(one)[0]) for one in Letter.objects.order_by("queued_at", "pk") if str(one.to) == to]
     return found[-1]
 
 

@@ -195,7 +195,13 @@ def _plant(person: Person, records: Iterable[Any]) -> None:
         ]
         with vault.internal():
             for one in planted:
-                setattr(record, one.field, _with(record.outcome, one.text) if one.field == "outcome" else one.text)
+                match one.field:
+                    case "outcome":
+                        record.outcome = _with(record.outcome, one.text)
+                    case "credentials":
+                        record.credentials = {"code": one.text}
+                    case _:
+                        setattr(record, one.field, one.text)
         record.save(update_fields=[one.field for one in planted])
         person.canaries += planted
 

@@ -1,4 +1,7 @@
-"""Read the last letters of a demo, which has no mail server: links to verify an address, codes, answers."""
+"""Read the last letters of a demo, which has no mail server: links to verify an address, codes, answers.
+
+Here a letter goes out by being printed: its links and codes are shown once, then their key is destroyed.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,16 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
 
 from privacy import vault
 from privacy.gate.system import system
+from privacy.requests import letters
 from privacy.requests.models import Letter
 
 
 class Command(BaseCommand):
-    help = "Prints the last letters of the sealed outbox, newest last; in a demo only. Changes nothing. Exit codes: 0 done, 2 usage, 3 refused by rule."
+    help = "Prints the last letters of the sealed outbox, newest last; in a demo only. A mail's links and codes are printed once: afterwards they are destroyed, as after a sending. Exit codes: 0 done, 2 usage, 3 refused by rule."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--last", type=int, default=3, metavar="N")
@@ -26,8 +31,13 @@ class Command(BaseCommand):
             )
         with system("letter", kind="operator"):
             for letter in reversed(Letter.objects.order_by("-queued_at", "-id")[: max(last, 0)]):
-                to, headline, text = letter.to, letter.headline, letter.text
+                by_mail = letter.by == Letter.By.EMAIL
+                # A letter for the post is given by the page that prints it.
+                to, headline, text = letter.to, letter.headline, letters.given(letter)[0] if by_mail else letter.text
                 if isinstance(text, vault.Unreadable):
                     self.stdout.write(f"[{letter.kind}] {text}\n")
                     continue
                 self.stdout.write(f"[{letter.kind}] to {to or 'the post'}: {headline}\n\n{text}\n{'-' * 72}")
+                if by_mail and letters.has_no_mail_server():
+                    self.stdout.flush()
+                    letters.printed(letter, now=timezone.now())

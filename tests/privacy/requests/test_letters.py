@@ -151,7 +151,7 @@ def test_stopped_and_burnt_letters_say_nothing_any_more(alice) -> None:
 def test_every_letter_of_a_request_is_complete(alice, kind) -> None:
     request = filed(alice, kind)
     everything = {
-        "received_on": NOW.date(), "code": "CODE", "merged": True, "path": "/privacy/link/x/", "expires_at": NOW, "several": True,
+        "received_on": NOW.date(), "merged": True, "expires_at": NOW, "several": True,
         "ground": "A ground.", "authority": "An authority.", "jurisdiction": "UK", "records": 1, "erased": [], "kept": [],
         "done_on": NOW, "file_until": NOW, "token_until": NOW, "backups_until": NOW, "recipients": ["carrier"],
         "reason": "A reason.", "words": "Some words.", "due_on": NOW.date(),
@@ -161,7 +161,10 @@ def test_every_letter_of_a_request_is_complete(alice, kind) -> None:
         "refused", "withdrawn", "expired", "extended",
     )  # fmt: skip
     for one in kinds:
-        letters.queue(one, to="alice@example.com", context=everything, key=f"t:{one}", request=request, now=NOW)
+        gives = {"link": "https://portal.example/privacy/link/x/", "code": "CODE-CODE-CODE"}
+        letters.queue(
+            one, to="alice@example.com", context=everything, key=f"t:{one}", request=request, now=NOW, credentials=gives
+        )  # fmt: skip
     with system("letter"):
         for letter in Letter.objects.filter(key__startswith="t:"):
             assert request.reference in letter.text and request.reference in letter.html

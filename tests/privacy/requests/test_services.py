@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 
 from privacy import audit, gate, personal_data
 from privacy.gate.system import system
-from privacy.requests import execute, history, identity, services
+from privacy.requests import execute, history, identity, letters, services
 from privacy.requests.models import TRANSITIONS, Letter, Request, RequestEvent, State
 from tests import factories
 from tests.orders.factories import an_order, an_rma, as_customer
@@ -19,7 +19,7 @@ from tests.privacy.requests.conftest import ANYBODY, NOW, OPERATOR, PRIVACY, TOD
 
 def texts(request: Request, kind: str) -> list[str]:
     with system("letter"):
-        return [letter.text for letter in Letter.objects.filter(request=request, kind=kind)]
+        return [letters.given(letter)[0] for letter in Letter.objects.filter(request=request, kind=kind)]
 
 
 # Filing

@@ -18,7 +18,7 @@ from django.utils import timezone
 from accounts.models import Communication, Customer, Session
 from privacy import vault
 from privacy.gate.log import AccessEntry
-from privacy.requests import export, services
+from privacy.requests import export, letters, services
 from privacy.requests.models import Letter, Request, State
 from privacy.subjects import Subject
 from privacy.vault import blocks
@@ -33,7 +33,7 @@ STRANGER = "bob@stranger.example"
 def letters_of(request: Request) -> list[tuple[str, str, str]]:
     """Return kind, address and text of everything that was written because of a request."""
     with vault.internal():
-        return [(one.kind, one.to or "", one.text) for one in Letter.objects.filter(request=request)]
+        return [(one.kind, one.to or "", letters.given(one)[0]) for one in Letter.objects.filter(request=request)]
 
 
 def ask(email: str, kind: str = "access") -> Request:
