@@ -28,6 +28,8 @@ from privacy.admin.covers import reason
 from privacy.admin.records import MaskingForm, RecordAdmin
 from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Rows, Step, Task, WorkAdmin, WorkList, acting, date_input
 from privacy.gate import Actor
+from privacy.requests import letters
+from privacy.requests.models import Letter
 from privacy.vault import Unreadable
 
 admin.site.unregister(Group)  # roles are given by `create_staff`, with an acknowledgement
@@ -65,7 +67,7 @@ class CustomerForm(MaskingForm):
     change_reason = forms.ChoiceField(
         choices=REASONS, required=False, label="Reason for another contact",
         help_text="The older e-mail addresses are told. A new e-mail address, number or postal address proves nothing for "
-        "14 days, and an e-mail address only if an older one could be told.",
+        "14 days, and an e-mail address only if an older one could be told, by e-mail or by post.",
     )  # fmt: skip
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -82,6 +84,24 @@ class CustomerForm(MaskingForm):
         return data
 
 
+class PostNotice(Step):
+    title = "Mark the notice as posted"
+    help = "Print this page with your browser and post the letter; then mark it. The new address counts 14 days later."
+    template = "admin/step_letter.html"
+
+    def context(self) -> dict[str, Any]:
+        return {"letter": notices.to_post(self.record)}
+
+
+class DisputeContact(Step):
+    title = "The person says: not me"
+    help = (
+        "Somebody whom we told of another e-mail address says that it was not they who asked for it. The address then proves "
+        "nothing, and the privacy team looks into it."
+    )
+    is_destructive = True
+
+
 class SettleContact(Step):
     title = "End the dispute"
     help = (
@@ -93,6 +113,7 @@ class SettleContact(Step):
 @admin.register(Customer)
 class CustomerAdmin(CorrectableAdmin):
     form = CustomerForm
+    disputed_by = frozenset({"sales", "privacy"})
     list_display = ("reference", "last_name", "first_name", "kind", "country", "since", "last_active_on")
     list_filter = ("kind", "channel")
     ordering = ("reference",)
@@ -136,16 +157,35 @@ class CustomerAdmin(CorrectableAdmin):
         super().save_model(request, obj, form, change)
 
     def steps(self, record: Customer, actor: Actor) -> dict[str, type[Step]]:
-        is_disputed = record.contact_points.filter(disputed_at__isnull=False).exists()
-        return {"settle": SettleContact} if is_disputed and "privacy" in actor.roles else {}
+        found: dict[str, type[Step]] = {}
+        disputed = record.contact_points.filter(disputed_at__isnull=False)
+        if actor.roles & self.disputed_by and self._entered(record).exists():
+            found["dispute"] = DisputeContact
+        if "privacy" in actor.roles and disputed.exists():
+            found["settle"] = SettleContact
+        if "privacy" in actor.roles and notices.to_post(record):
+            found["post"] = PostNotice
+        return found
+
+    def _entered(self, record: Customer) -> Any:
+        """Return the e-mail addresses in force that came after the customer: what somebody can object to."""
+        came = (Came.CREATED, Came.EARLIER)
+        return record.contact_points.filter(channel="email", disputed_at=None).exclude(came__in=came)
 
     def take(self, name: str, record: Customer, data: dict[str, Any], *, actor: Actor, now: datetime) -> str:
+        if name == "dispute":
+            for point in self._entered(record):
+                notices.object_to(point, actor=actor, now=now)
+            return "The address proves nothing now."
+        if name == "post" and (letter := notices.to_post(record)) is not None:
+            letters.mark_posted(letter, actor=actor, now=now)
+            return "The notice is marked as posted."
         for point in record.contact_points.filter(disputed_at__isnull=False):
             notices.settle(point, actor=actor, now=now)
         return "The dispute is ended."
 
     def work_lists(self, actor: Actor, today: date) -> Iterable[WorkList]:
-        if not actor.roles & {"sales", "privacy"}:
+        if not actor.roles & self.disputed_by:
             return []
         disputed = ContactPoint.objects.filter(disputed_at__isnull=False).select_related("customer")
         tasks = [
@@ -156,7 +196,17 @@ class CustomerAdmin(CorrectableAdmin):
             )
             for one in disputed.order_by("disputed_at")[:SHOWN_ON_FRONT_PAGE]
         ]
-        return [WorkList("Disputed contacts", self.url_of_list(), tasks, disputed.count())]
+        lists = [WorkList("Disputed contacts", self.url_of_list(), tasks, disputed.count())]
+        if "privacy" in actor.roles:
+            unposted = Customer.objects.filter(
+                contact_points__links__letter__by=Letter.By.POST,
+                contact_points__links__letter__sent_at=None,
+                contact_points__links__letter__stopped_at=None,
+            ).distinct()
+            first = unposted.order_by("reference")[:SHOWN_ON_FRONT_PAGE]
+            notes = [Task(self.url_of(one), capfirst(str(one))) for one in first]
+            lists.append(WorkList("Notices to post", self.url_of_list(), notes, unposted.count()))
+        return lists
 
 
 def _state(point: ContactPoint, now: datetime) -> str:

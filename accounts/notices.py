@@ -17,12 +17,13 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts import reach
-from accounts.parties import Customer
+from accounts.parties import Address, Customer
 from accounts.points import ContactLink, ContactPoint
 from accounts.users import User
 from privacy import audit, vault
 from privacy.gate import Actor
 from privacy.requests import letters
+from privacy.requests.models import Letter
 
 CONFIRM_LIVES = timedelta(days=7)
 NOT_ME_LIVES = timedelta(days=60)
@@ -57,6 +58,8 @@ def changed(point: ContactPoint, *, older: Sequence[str], new: str, now: datetim
         if address and reach.same(address) not in told:
             told.add(reach.same(address))
             _send(point, Purpose.NOT_ME, to=address, lives=NOT_ME_LIVES, now=now)
+    if len(told) == 1 and point.channel == Channel.EMAIL and point.came == Came.STAFF:
+        _post(point, now=now)
     if point.channel == Channel.EMAIL and point.came == Came.PERSON and new:
         _send(point, Purpose.CONFIRM, to=new, lives=CONFIRM_LIVES, now=now)
 
@@ -122,6 +125,19 @@ def dispute(token: str, *, now: datetime) -> None:
         audit.record("contact.disputed", actor=None, now=now, subject=_subject(point), record=_record(point))
 
 
+def object_to(point: ContactPoint, *, actor: Actor, now: datetime) -> None:
+    """Write down that the person told staff "this was not me": as by the link."""
+    with transaction.atomic():
+        if ContactPoint.objects.filter(pk=point.pk, disputed_at=None).update(disputed_at=now, confirmed_at=None):
+            audit.record("contact.disputed", actor=actor, now=now, subject=_subject(point), record=_record(point))
+
+
+def to_post(customer: Customer) -> Letter | None:
+    """Return the notice about a contact of this customer that waits to be printed and posted, or None."""
+    waiting = Letter.objects.filter(by=Letter.By.POST, sent_at=None, stopped_at=None)
+    return waiting.filter(pk__in=ContactLink.objects.filter(point__customer=customer).values("letter")).first()
+
+
 def settle(point: ContactPoint, *, actor: Actor, now: datetime) -> None:
     """Let the privacy team end a dispute: the contact in force is the person's. It counts from now as newly entered."""
     with transaction.atomic():
@@ -153,6 +169,29 @@ def _send(point: ContactPoint, purpose: str, *, to: str, lives: timedelta, now: 
         now=now,
         credentials={"link": f"{settings.PORTAL_URL}/account/contact/{page}/{token}/"},
         until=link.expires_at,
+    )
+    link.save(update_fields=["letter"])
+
+
+def _post(point: ContactPoint, *, now: datetime) -> None:
+    """Leave a notice to be printed and posted where a postal address counts; else nobody can be told."""
+    own = Address.objects.for_subject(point.customer.subject_id).order_by("pk")
+    place = next((one for one in own if reach.counts(one, Channel.POST, now=now)), None)
+    if place is None:
+        return
+    customer = point.customer
+    with vault.internal():
+        name = " ".join(part for part in (customer.title, customer.first_name, customer.last_name) if part)
+        city = " ".join(part for part in (place.city, place.region, place.postal_code) if part)
+        lines = [line for line in (name, place.street, place.street2, city, place.country) if line]
+    link = ContactLink.objects.create(point=point, purpose=Purpose.NOT_ME, at=now, expires_at=now + NOT_ME_LIVES)
+    link.letter = letters.queue(
+        "contact_posted",
+        to="",
+        context={"lines": lines, "number": customer.reference, "changed_on": timezone.localdate(point.since)},
+        key=f"contact:{link.pk}",
+        subject=customer.subject_id,
+        now=now,
     )
     link.save(update_fields=["letter"])
 

@@ -12,7 +12,7 @@ from uuid import UUID
 from allauth.account.models import EmailAddress
 
 from accounts import candidates, handles, reach, sessions
-from accounts.models import Company, Customer, LoginAddress, User
+from accounts.models import Company, ContactPoint, Customer, LoginAddress, User
 from privacy import datamap, vault
 from privacy.vault import Unreadable
 
@@ -50,7 +50,9 @@ def address(subject: UUID) -> str:
     records = [one.record_id for one in verified.values_list("email", flat=True) if isinstance(one, handles.Handle)]
     of_logins = LoginAddress.objects.in_bulk([one for one in records if one])
     found = [of_logins[one].email for one in records if one in of_logins]
-    found += [customer.email for customer in Customer.objects.for_subject(subject).order_by("pk")]
+    disputed = ContactPoint.objects.filter(channel="email", disputed_at__isnull=False).values("customer")
+    contacts = Customer.objects.for_subject(subject).exclude(pk__in=disputed).order_by("pk")
+    found += [customer.email for customer in contacts]
     return next((one for one in found if one and not isinstance(one, Unreadable)), "")
 
 

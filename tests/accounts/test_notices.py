@@ -215,6 +215,44 @@ def test_staff_change_a_contact_with_a_reason_only(customer: Customer) -> None:
     assert "e-mail: by our staff, or a later import" in desk.get(page).content.decode()
 
 
+def test_without_an_older_address_the_notice_goes_by_post_where_one_counts() -> None:
+    alice = factories.customer(email="")
+    factories.address(alice)
+    services.correct(alice, {"email": NEW}, actor=carol(), now=NOW, reason="by staff")
+    ((kind, to, text),) = sent()
+    assert (kind, to, NEW in text, "http" in text) == ("contact_posted", "", False, False)
+    assert "Alice Archer\n12 Elm Street\nSalem MA 01970\nUS\n" in text
+    assert not reach.counts(alice, "email", now=NOW + timedelta(days=99))
+    step = f"/admin/accounts/customer/{alice.pk}/step/post/"
+    pat = pages.signed_in(factories.staff("pat", "pat@ilt.example", roles=("privacy",)))
+    assert "12 Elm Street" in pat.get(step).content.decode()
+    assert "Notices to post" in pat.get("/admin/").content.decode()
+    pat.post(step)
+    assert Letter.objects.get().sent_at is not None
+    assert reach.counts(alice, "email", now=timezone.now() + timedelta(days=14))
+    assert not reach.counts(alice, "email", now=timezone.now() + timedelta(days=13))
+
+
+def test_where_no_postal_address_counts_nobody_is_told_and_waiting_opens_nothing() -> None:
+    alice = factories.customer(email="")
+    factories.address(alice, came="staff", since=NOW - timedelta(days=13))
+    services.correct(alice, {"email": NEW}, actor=carol(), now=NOW, reason="by staff")
+    assert sent() == []
+    assert not reach.counts(alice, "email", now=NOW + timedelta(days=99))
+
+
+def test_somebody_who_calls_about_a_notice_is_heard_at_the_desk() -> None:
+    alice = factories.customer(email=OLD)
+    desk = pages.signed_in(factories.staff(roles=("sales",)))
+    step = f"/admin/accounts/customer/{alice.pk}/step/dispute/"
+    desk.post(step)
+    assert point(alice).disputed_at is None, "nothing was entered that anybody could object to"
+    page = f"/admin/accounts/customer/{alice.pk}/change/"
+    desk.post(page, form(email=NEW, change_reason="asked by phone"))
+    desk.post(step)
+    assert point(alice).disputed_at is not None
+
+
 def test_a_dispute_waits_on_the_front_page_and_the_privacy_team_ends_it(customer: Customer) -> None:
     ContactPoint.objects.filter(customer=customer, channel="email").update(disputed_at=NOW)
     step = f"/admin/accounts/customer/{customer.pk}/step/settle/"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -260,3 +261,30 @@ def test_letters(site: Site, visitor: Visitor, tmp_path: Path) -> None:
 def test_the_nu_checker_finds_no_error_in_what_was_seen(findings: Findings) -> None:
     assert checker.errors(findings.bodies) == []
     assert len(findings.bodies) > 150, "run the whole file"
+
+
+@each_dimension
+def test_a_contact_that_changes_hands(site: Site, visitor: Visitor) -> None:
+    def link(kind: str) -> str:
+        with vault.internal():
+            text = [str(one.text) for one in Letter.objects.filter(kind=kind).order_by("queued_at", "pk")][-1]
+        return re.findall(r"https?://[^/\s]+(/account/contact/\S+)", text)[0]
+
+    come_in(visitor, "alice")
+    visitor.open("/account/details/edit/")
+    visitor.fill(email="new.alice@post.example")
+    visitor.press("Save", "contact data, an address waits for its confirmation")
+    visitor.press("Send the link again", "contact data, a link is on its way")
+    confirm, not_me = link("contact_confirm"), link("contact_not_me")
+    visitor.open(confirm, "confirm a contact address")
+    visitor.press("Confirm the address", "contact data, confirmed")
+    visitor.open(confirm, "contact link, spent")
+    go_out(visitor)
+    visitor.open(not_me, "this was not me")
+    visitor.press("This was not me", "this was not me, told")
+    come_in(visitor, "alice")
+    visitor.open("/account/details/", "contact data, disputed")
+    go_out(visitor)
+    come_in(visitor, "carol")
+    number = Customer.objects.get(user=User.objects.named("alice").get()).pk
+    visitor.open(f"/admin/accounts/customer/{number}/change/", "customer with a disputed contact")
