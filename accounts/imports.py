@@ -9,7 +9,7 @@ counts as no. A mistake is undone by erasing what was created: the report and th
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
@@ -75,12 +75,25 @@ def import_customers(
     if report.errors and not skip_bad:
         return report
     report.consent_without_proof = sum(row["marketing_opt_in"] == "yes" for row in rows)
-    with transaction.atomic():
-        for start in range(0, len(rows), BATCH):
-            progress.tell("lines taken in", start, len(rows))
-            _take(rows[start : start + BATCH], report, actor=actor, now=now, dry_run=dry_run)
-    report.is_written = not dry_run
-    return report
+    while True:
+        taken = replace(report, differing=[])
+        with transaction.atomic():
+            new: list[Row] = []
+            for start in range(0, len(rows), BATCH):
+                progress.tell("lines taken in", start, len(rows))
+                new += _take(rows[start : start + BATCH], taken, actor=actor, now=now, dry_run=dry_run)
+            # Who was erased while this ran is left out: all is taken back and done again without them.
+            if not any(_blocked(new)):
+                break
+            transaction.set_rollback(True)
+    taken.is_written = not dry_run
+    return taken
+
+
+def _blocked(rows: Sequence[Row]) -> tuple[set[str], set[str]]:
+    """Return the customer numbers and the e-mail addresses of erased people among the rows."""
+    refs = vault.blocks.are_blocked("customer_ref", [row["customer_ref"] for row in rows])
+    return refs, vault.blocks.are_blocked("email", [row["email"] for row in rows if row["email"]])
 
 
 def _good(rows: Iterable[Row], problems: list[Problem], today: date) -> list[Row]:
@@ -126,16 +139,15 @@ _FIELDS: dict[str, Any] = {
 }
 
 
-def _take(rows: Sequence[Row], report: Report, *, actor: Actor | None, now: datetime, dry_run: bool) -> None:
-    """Sort one batch into unchanged, differing, blocked and new, and create the new ones."""
+def _take(rows: Sequence[Row], report: Report, *, actor: Actor | None, now: datetime, dry_run: bool) -> list[Row]:
+    """Sort one batch into unchanged, differing, blocked and new; create the new ones, and return them."""
     existing = {
         one.reference: one
         for one in Customer.objects.filter(reference__in=[row["customer_ref"] for row in rows])
         .select_related("company")
         .prefetch_related(models.Prefetch("addresses", Address.objects.order_by("id"), "on_file"))
     }
-    refs = vault.blocks.are_blocked("customer_ref", [row["customer_ref"] for row in rows])
-    emails = vault.blocks.are_blocked("email", [row["email"] for row in rows if row["email"]])
+    refs, emails = _blocked(rows)
     with vault.internal():  # one unit for the batch: its keys are loaded together
         differences = {
             row["customer_ref"]: _differences(row, existing[row["customer_ref"]])
@@ -158,6 +170,7 @@ def _take(rows: Sequence[Row], report: Report, *, actor: Actor | None, now: date
     report.created += len(new)
     if new and not dry_run:
         _create(new, actor=actor, now=now)
+    return new
 
 
 def _differences(row: Row, customer: Any) -> list[str]:

@@ -1,7 +1,8 @@
 """Take orders in from files: all or nothing, each once, never over what is there (P10, P22, P26).
 
 What must never happen: a card number kept, an erased person's order brought back, a corrected order put back to the
-file's old value. All is read, checked and compared first; only then is anything written, in one transaction.
+file's old value. All is read, checked and compared first; only then is anything written, in one transaction, which locks the
+people and looks once more whether they are still there.
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ from accounts.services import touch_all
 from orders import importfile
 from orders.importfile import OrderData
 from orders.models import Order, OrderLine, Payment, Product
-from privacy import audit, progress, vault
+from privacy import audit, progress, subjects, vault
 from privacy.audit import Happened
 from privacy.gate import Actor
 from privacy.lines import on_one_line
+from privacy.requests.models import Request, State
 from privacy.retention import rules
 
 BATCH = 500
@@ -108,7 +110,7 @@ def import_orders(
             report.subtotals_off = 0
         elif not dry_run:
             if plan.new:
-                _write(plan, actor=actor, now=now)
+                _write(plan, report, actor=actor, now=now)
             report.is_written = True
     return report
 
@@ -227,8 +229,9 @@ def _count(plan: _Plan, report: Report, accounts: dict[UUID, list[FreightAccount
 # Write ---------------------------------------------------------------------------------------------------------------
 
 
-def _write(plan: _Plan, *, actor: Actor | None, now: datetime) -> None:
+def _write(plan: _Plan, report: Report, *, actor: Actor | None, now: datetime) -> None:
     with transaction.atomic():
+        _look_again(plan, report, today=timezone.localdate(now))
         products = _products(plan)
         progress.tell("orders taken in", 0, len(plan.new))
         orders = Order.objects.bulk_create([_order(data, customer) for data, customer in plan.new], batch_size=BATCH)
@@ -270,6 +273,38 @@ def _write(plan: _Plan, *, actor: Actor | None, now: datetime) -> None:
             actor=actor,
             now=now,
         )
+
+
+def _look_again(plan: _Plan, report: Report, *, today: date) -> None:
+    """Lock the customers, and leave out those who were erased, or whose erasure began, since the plan was made.
+
+    Their erasure waits for this transaction from here on: either it sees these orders, or they are not written.
+    """
+    ids = {customer.pk for _, customer in plan.new}
+    locked = Customer.objects.select_for_update(no_key=True, of=("self",)).filter(pk__in=ids).order_by("pk")
+    people: dict[UUID, UUID | None] = dict(locked.filter(sealed_account__isnull=False).values_list("pk", "subject_id"))
+    subjects.lock(one for one in people.values() if one is not None)
+    leaving = set(
+        Request.objects.filter(
+            kind=Request.Kind.ERASURE, state=State.EXECUTING, subject__in=people.values()
+        ).values_list("subject_id", flat=True)
+    )
+    blocked = vault.blocks.are_blocked("customer_ref", {customer.reference for _, customer in plan.new})
+    destroyed = {record for record, _ in vault.keys.destroyed([(pk, "account") for pk in people])}
+    here = [
+        (data, customer)
+        for data, customer in plan.new
+        if customer.pk in people
+        and people[customer.pk] not in leaving
+        and customer.pk not in destroyed
+        and customer.reference not in blocked
+    ]
+    if len(here) == len(plan.new):
+        return
+    report.blocked += len(plan.new) - len(here)
+    plan.new, plan.accounts = here, {}
+    report.freight_accounts = report.freight_accounts_past = 0
+    _count(plan, report, _accounts_on_file(customer.pk for _, customer in here), today=today)
 
 
 def _products(plan: _Plan) -> dict[str, Product]:

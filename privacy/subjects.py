@@ -7,7 +7,9 @@ to logins live in sealed records that point here; when they are erased this row 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from datetime import datetime
+from uuid import UUID
 
 from django.db import models
 
@@ -33,3 +35,9 @@ def create(*, now: datetime) -> Subject:
 def create_many(count: int, *, now: datetime) -> list[Subject]:
     """Create `count` subjects in one statement and return them, in order."""
     return Subject.objects.bulk_create([Subject(created_at=now) for _ in range(count)])
+
+
+def lock(ids: Iterable[UUID]) -> None:
+    """Lock people until this transaction ends: what takes in something new for them and an erasure that begins wait for each other."""
+    rows = Subject.objects.select_for_update(no_key=True).filter(pk__in=set(ids)).order_by("pk")
+    list(rows.values_list("pk"))

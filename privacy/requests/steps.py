@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from privacy import audit, broken, datamap, vault
+from privacy import audit, broken, datamap, subjects, vault
 from privacy.gate.actor import Actor
 from privacy.gate.context import current
 from privacy.requests import assessment, erasure, export, history, hooks, identity, letters, outcome
@@ -93,6 +93,7 @@ def wait_for_access(request: Request, now: datetime) -> Result:
     from privacy.requests import services
 
     actor = _actor()
+    subjects.lock([_subject(request)])  # an import that takes something in for the person is finished first, or waits
     confirmed = request.confirmed_hash
     if assessment.plan_for(request, today=assessment.today(now)).hash != confirmed:
         services.plan_again(request, actor=actor, now=now)
