@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 import tomllib
 from functools import cache
 from importlib import metadata
@@ -91,8 +94,54 @@ def test_a_lock_without_it_would_be_noticed() -> None:
     assert missing(LOCKS["runtime"], locked, "3.11.3") == set()
 
 
-@pytest.mark.parametrize("lock", [*LOCKS, "bench-beside"])
+@pytest.mark.parametrize("lock", [*LOCKS, "bench-beside", "next"])
 def test_every_pin_of_a_lock_has_its_hash(lock: str) -> None:
     text = (ROOT / "requirements" / f"{lock}.txt").read_text()
     pins = re.split(r"^(?=[a-z0-9].*==)", text, flags=re.M)[1:]
     assert pins and all(re.search(r"--hash=sha256:[0-9a-f]{64}", pin) for pin in pins)
+
+
+# --- What the product is made of -----------------------------------------------------------------------------------
+
+
+def test_the_bill_of_materials_and_the_notices_are_what_the_locks_say() -> None:
+    command = [sys.executable, str(ROOT / "requirements" / "bill.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_bill_names_every_package_of_production_and_of_the_demo_and_no_other() -> None:
+    bill = json.loads((ROOT / "requirements" / "sbom.cdx.json").read_text())
+    linux = [pin for pin in pinned("demo") if "win32" not in str(pin.marker)]
+    production = {pin.name for pin in pinned("runtime")}
+    wanted = {(pin.name, str(pin.specifier)[2:], "required" if pin.name in production else "excluded") for pin in linux}
+    found = {(one["name"], one["version"], one["scope"]) for one in bill["components"]}
+    assert found - wanted == {("bootstrap", "5.3.9", "required")}
+    assert wanted - found == set()
+    assert bill["metadata"]["component"]["version"] == PROJECT["version"]
+    refs = {one["bom-ref"] for one in bill["components"]} | {bill["metadata"]["component"]["bom-ref"]}
+    assert {one["ref"] for one in bill["dependencies"]} <= refs
+    assert {on for one in bill["dependencies"] for on in one["dependsOn"]} == refs - {
+        bill["metadata"]["component"]["bom-ref"]
+    }
+
+
+@pytest.mark.parametrize(
+    ("version", "is_taken"),
+    [((3, 10, 9), False), ((3, 11, 0), True), ((3, 11, 2), True), ((3, 14, 3), True), ((3, 15, 0), False)],
+)
+def test_run_takes_the_pythons_for_which_everything_has_a_wheel(
+    version: tuple[int, int, int], is_taken: bool, tmp_path: Path
+) -> None:
+    python = tmp_path / "python3"
+    python.write_text(
+        f'#!/bin/sh\nexec {sys.executable} -c "import sys; sys.version_info = {version}; exec(sys.argv[1])" "$2"\n'
+    )
+    python.chmod(0o755)
+    shell = f'. {ROOT}/ilt_site/launcher/environment.sh; suitable "{python}"'
+    assert (subprocess.run(["sh", "-c", shell], check=False).returncode == 0) == is_taken
+
+
+def test_the_changelog_begins_with_this_version() -> None:
+    first = re.search(r"^## .*", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    assert first and PROJECT["version"] in first[0]

@@ -5,7 +5,8 @@ unset PYTHONDONTWRITEBYTECODE
 
 say() { printf '%s\n' "$*" >&2; }
 
-suitable() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
+# The locks hold from 3.11 on; for a Python newer than these the servers' packages have no wheel.
+suitable() { "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' >/dev/null 2>&1; }
 
 find_python() {
     for candidate in python3 python3.14 python3.13 python3.12 python3.11; do
@@ -51,7 +52,7 @@ make_environment() {
     elif base=$(find_python); then
         with_venv >"$log" 2>&1 &
     else
-        say "$NAME: Python 3.11 or newer is needed, or uv (https://docs.astral.sh/uv/)."
+        say "$NAME: Python 3.11 to 3.14 is needed, or uv (https://docs.astral.sh/uv/)."
         return 1
     fi
     patiently $!
@@ -106,7 +107,7 @@ explain() { # say why the packages could not be installed, in one sentence
 
 with_uv() {
     if ! [ -x "$PYTHON" ]; then
-        uv venv --allow-existing --python '>=3.11' "$ROOT/.venv" || return 1
+        uv venv --allow-existing --python '>=3.11,<3.15' "$ROOT/.venv" || return 1
     fi
     uv pip install --python "$PYTHON" --require-hashes -r "$lock"
 }

@@ -150,7 +150,7 @@ def test_a_deferred_envelope_does_not_eat_a_pending_assignment(alice: Person, wo
     ],
 )
 def test_sql_on_an_encrypted_field_is_refused_in_words(query) -> None:
-    with pytest.raises(FieldError, match="encrypted"):
+    with pytest.raises(FieldError, match=r"[Ee]ncrypted"):  # Django 6.1 refuses `update` itself, and names the field
         query()
 
 
