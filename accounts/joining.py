@@ -61,13 +61,14 @@ class Preview:
 def ask(subject: UUID, *, actor: Actor, now: datetime) -> Joining:
     """Ask the privacy team to look at what carries this person's address or phone; return the look that is open.
 
-    By the person or by staff. Raises gate.Refused for anybody else.
+    By the person or by staff. Raises gate.Refused for anybody else, NotPossible for who is no person on file.
     """
     by_person = actor.kind == "customer" and actor.subject == subject
     if not by_person:
         _permit(actor)
     with transaction.atomic():
-        Subject.objects.select_for_update().only("pk").get(pk=subject)
+        _lock({subject})
+        _on_file({subject})
         found = Joining.objects.filter(subject_id=subject, outcome=Joining.Outcome.OPEN).first()
         if found is not None:
             return found
@@ -379,7 +380,14 @@ def _threads(chosen: Sequence[Record]) -> list[Record]:
     ]
 
 
+def _on_file(people: Collection[UUID]) -> None:
+    """Raise NotPossible for the stand-in of a request about single records: nobody's file is to hang on it."""
+    if Request.objects.filter(subject_id__in=people, scope=Request.Scope.RECORDS).exists():
+        raise NotPossible("This request is about the records with one address: no person on file has asked it.")
+
+
 def _check(into: UUID, formers: Collection[UUID], records: Sequence[UUID]) -> None:
+    _on_file({into, *formers})
     if User.objects.filter(subject_id__in=[into, *formers], is_staff=True).exists():
         raise NotPossible("Records of a member of staff are not joined here.")
     if Request.objects.filter(subject_id__in=formers, state__in=OPEN_STATES).exists():

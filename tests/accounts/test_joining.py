@@ -19,6 +19,7 @@ from privacy.audit import AuditEvent
 from privacy.gate import AccessEntry
 from privacy.gate.log import AccessName
 from privacy.requests import erasure, services
+from privacy.requests.models import Request
 from privacy.subjects import Subject
 from privacy.vault import SealedModel
 from privacy.vault.models import DataKey
@@ -26,7 +27,7 @@ from rma.models import RMA, RMANote
 from tests import factories, pages
 from tests.factories import NOW, TODAY
 from tests.orders.factories import CONTACT, an_order, an_rma
-from tests.privacy.requests.conftest import PRIVACY
+from tests.privacy.requests.conftest import ANYBODY, PRIVACY
 
 pytestmark = pytest.mark.django_db
 
@@ -334,6 +335,17 @@ def test_an_open_request_of_the_other_person_comes_first(alice: User, bob: Custo
     services.file(kind="access", subject=bob.subject_id, channel="phone", received_on=TODAY, actor=PRIVACY, now=NOW)
     with pytest.raises(NotPossible, match="open: it comes first"):
         join(a_look(alice), order)
+
+
+def test_nothing_is_joined_to_the_stand_in_of_a_request_about_single_records(alice: User) -> None:
+    factories.communication(email="eve@example.com", contact_name="Eve Eden")
+    services.ask(kind="access", email="eve@example.com", actor=ANYBODY, now=NOW)
+    asked = Request.objects.get()
+    assert asked.is_about_records and asked.subject_id
+    with pytest.raises(NotPossible, match="one address"):
+        joining.ask(asked.subject_id, actor=PRIVACY, now=NOW)
+    with pytest.raises(NotPossible, match="one address"):
+        join(a_look(alice), people=[asked.subject_id])
 
 
 def test_records_of_staff_are_not_joined(alice: User) -> None:
