@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, ClassVar
-from uuid import UUID
 
 from django import forms
 from django.contrib import messages
@@ -117,7 +116,7 @@ class RecordAdmin(WorkAdmin):
         context = {
             "search_help": self.search_help,
             "found": found,
-            "is_found_capped": found is not None and len(found) >= search.CAP,
+            "is_found_capped": bool(request.session.get(f"{self.found_key}:more")),
             "search_url": reverse(f"admin:{self.names}_search"),
             **(extra_context or {}),
         }
@@ -145,14 +144,27 @@ class RecordAdmin(WorkAdmin):
         if not self.has_view_permission(request):
             raise Http404
         text = request.POST.get("q", "").replace("\x00", "").strip()[:200]
-        if text and "clear" not in request.POST:
-            request.session[self.found_key] = [str(pk) for pk in self.find(text)]
-        else:
+        more = f"{self.found_key}:more"
+        if not text or "clear" in request.POST:
             request.session.pop(self.found_key, None)
+            request.session.pop(more, None)
+        elif not self._allows(acting().roles, "read"):
+            messages.error(request, "Sign the confidentiality undertaking first: without it nothing can be searched.")
+        else:
+            found = self.find(text)
+            request.session[self.found_key], request.session[more] = [str(pk) for pk in found.ids], not found.is_all
+            # Who looked for somebody, and how many came up; never what was typed (P40).
+            audit.record(
+                "records.searched",
+                actor=acting(),
+                now=timezone.now(),
+                fields=(search.kind_of(text),),
+                reason=f"{self.model.vault_label}: {len(found.ids)}{'' if found.is_all else ' and more'} found",
+            )
         return HttpResponseRedirect(reverse(f"admin:{self.names}_changelist"))
 
-    def find(self, text: str) -> list[UUID]:
-        """Return the ids of the records that match what was typed."""
+    def find(self, text: str) -> search.Found:
+        """Return the records that match what was typed."""
         return search.find(self.model, text, columns=self.columns, through=self.through)
 
     # The form ----------------------------------------------------------------------------------------------------

@@ -130,8 +130,8 @@ class RequestAdmin(RecordAdmin):
             f"Waits for {WAITING[record.step]}" if record.step in WAITING else words.STEPS.get(record.step, record.step)
         )
 
-    def find(self, text: str) -> list[Any]:
-        """Return the ids found by address, or by reference in whatever spelling."""
+    def find(self, text: str) -> search.Found:
+        """Return the requests found by address, or by reference in whatever spelling."""
         return search.find(Request, identity.read_reference(text) or text, columns=self.columns)
 
     def history_of(self, record: Request) -> QuerySet[audit.AuditEvent]:

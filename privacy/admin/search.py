@@ -6,7 +6,10 @@ restricted is found by what is sealed in it only by those to whom it opens (desi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +24,19 @@ Through = type[models.Model] | Callable[[str], Iterable[Any]]
 
 CAP = 200
 PHONE_DIGITS = 7
+BEGINNING, MOST_COMPARED = 4, 5000
+_MAY_BE_NUMBER = re.compile(r"(?=[^0-9]*[0-9])[A-Za-z0-9./-]{1,40}|[A-Za-z]{1,2}", re.ASCII)
+_IS_NUMBER = re.compile(
+    r"[A-Za-z]{1,4}-?[0-9][A-Za-z0-9./-]{0,39}|[A-Za-z]{1,2}", re.ASCII
+)  # SO-2026-000003, AW00011000, ILT2400-1
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search found: at most 200 ids, and whether more records match than these."""
+
+    ids: list[UUID]
+    is_all: bool
 
 
 def find(
@@ -29,27 +45,61 @@ def find(
     *,
     columns: Sequence[str] = (),
     through: Sequence[tuple[str, Through]] = (),
-) -> list[UUID]:
-    """Return the ids of at most 200 records that match `text`.
+) -> Found:
+    """Return the records that match `text`; every word of a name must match, whichever of them are common.
 
     `columns` are plain columns (an order number, a serial number: the whole or its beginning); `through` names links
     to models that are searched the same way ("customer", Customer), or whose rows a function finds.
     """
     text = text.strip()
     if not text:
-        return []
+        return Found([], is_all=True)
     found: set[UUID] = set()
+    is_all = True
     for column in columns:
-        # Not istartswith: the index on the column knows the case as it was written, which is upper case.
-        begins = Q(**{f"{column}__startswith": text}) | Q(**{f"{column}__startswith": text.upper()})
-        matches = model._default_manager.filter(begins)
-        found.update(matches.values_list("pk", flat=True)[:CAP])
-    found.update(_shown(model, _by_indexes(model, text)))
+        here = _by_number(model, column, text)
+        is_all &= len(here) <= CAP
+        found |= here
+    here = _by_indexes(model, text)
+    is_all &= len(here) <= CAP
+    found |= _shown(model, here)
     for link, other in through:
         owners = _by_indexes(other, text) if isinstance(other, type) else set(other(text))
+        is_all &= len(owners) <= CAP
         owners = _shown(_led_to(model, link), owners)
-        found.update(model._default_manager.filter(**{f"{link}__in": owners}).values_list("pk", flat=True)[:CAP])
-    return sorted(found)[:CAP]
+        rows = model._default_manager.filter(**{f"{link}__in": owners}).values_list("pk", flat=True)[: CAP + 1]
+        is_all &= len(rows) <= CAP
+        found.update(rows)
+    return Found(sorted(found)[:CAP], is_all=is_all and len(found) <= CAP)
+
+
+def kind_of(text: str) -> str:
+    """Return in a word what was typed, for the log of searches, which never says what."""
+    if "@" in text:
+        return "e-mail"
+    if _suits("phone", text):
+        return "phone"
+    return "number" if _IS_NUMBER.fullmatch(text) else "name"
+
+
+def _by_number(model: type[models.Model], column: str, text: str) -> set[UUID]:
+    """Return the ids of the rows whose plain number begins with the text.
+
+    What the database is asked stands readable in its list of statements. So only what has the form of a number of ours
+    goes there whole; of anything else, which may be a telephone number, its first four characters, and the rest is
+    compared here. A name or an address (three letters without a digit, a blank, an @) does not go there at all.
+    """
+    if not _MAY_BE_NUMBER.fullmatch(text):
+        return set()
+    is_ours = bool(_IS_NUMBER.fullmatch(text))
+    asked = text if is_ours else text[:BEGINNING]
+    # Not istartswith: the index on the column knows the case as it was written, which is upper case.
+    begins = Q(**{f"{column}__startswith": asked}) | Q(**{f"{column}__startswith": asked.upper()})
+    rows = model._default_manager.filter(begins).values_list("pk", column)
+    if is_ours:
+        return {pk for pk, _ in rows[: CAP + 1]}
+    matches = (pk for pk, number in rows[:MOST_COMPARED] if number.upper().startswith(text.upper()))
+    return set(islice(matches, CAP + 1))
 
 
 def _led_to(model: Any, link: str) -> Any:
@@ -74,30 +124,16 @@ def _shown(model: Any, found: set[Any]) -> set[Any]:
 
 
 def _by_indexes(model: type[models.Model], text: str) -> set[UUID]:
+    """Return the ids of at most 201 records that the indexes of the model know by the text, so that more are seen to be there."""
     manager: Any = model._default_manager
     found: set[UUID] = set()
-    words: list[str] = []
     for blind in _indexes(model):
         if isinstance(blind, Words):
-            words.append(blind.field)
+            if "@" not in text:  # the key store intersects the words: none of them is cut short before
+                found.update(manager.find_words(blind.field, text, most=CAP + 1).values_list("pk", flat=True))
         elif isinstance(blind, Exact) and _suits(blind.normaliser, text):
-            found.update(manager.find(blind.field, text).values_list("pk", flat=True))
-    if words and "@" not in text:
-        found |= _by_words(manager, words, text.split())
+            found.update(manager.find(blind.field, text, most=CAP + 1).values_list("pk", flat=True))
     return found
-
-
-def _by_words(manager: Any, indexes: Iterable[str], words: Sequence[str]) -> set[UUID]:
-    """Every word must be found in one of the indexes: "Smi Alice" finds Alice Smith."""
-    found: set[UUID] | None = None
-    for word in words:
-        here: set[UUID] = set()
-        for index in indexes:
-            here.update(manager.find_words(index, word).values_list("pk", flat=True))
-        found = here if found is None else found & here
-        if not found:
-            return set()
-    return found or set()
 
 
 def _indexes(model: type[models.Model]) -> list[Any]:

@@ -95,20 +95,20 @@ class SealedQuerySet(models.QuerySet):
 
     # --- finding -------------------------------------------------------------------------------
 
-    def find(self, field: str, value: str) -> Any:
-        """Return the records whose whole value matches, at most 200. Raises FieldError for an unknown index."""
-        return self._found(field, value, Exact)
+    def find(self, field: str, value: str, *, most: int = tokens.MOST_FOUND) -> Any:
+        """Return the records whose whole value matches, at most `most`. Raises FieldError for an unknown index."""
+        return self._found(field, value, Exact, most)
 
-    def find_words(self, field: str, text: str) -> Any:
-        """Return the records whose name has all these words; 3 to 6 letters are the beginning of one."""
-        return self._found(field, text, Words)
+    def find_words(self, field: str, text: str, *, most: int = tokens.MOST_FOUND) -> Any:
+        """Return at most `most` records whose name has all these words; 3 to 6 letters are the beginning of one."""
+        return self._found(field, text, Words, most)
 
-    def _found(self, name: str, value: str, kind: type[Exact] | type[Words]) -> Any:
+    def _found(self, name: str, value: str, kind: type[Exact] | type[Words], most: int) -> Any:
         for plan in plans(self.model).values():
             for field in plan.fields:
                 for blind in field.blind:
                     if blind.field == name and isinstance(blind, kind):
-                        records, numbers = tokens.find(blind, value)
+                        records, numbers = tokens.find(blind, value, most)
                         return self.filter(pk__found=Found(records, numbers, plan.column)) if records else self.none()
         raise FieldError(f"{self.model._meta.label} has no {kind.__name__} index {name!r}.")
 
