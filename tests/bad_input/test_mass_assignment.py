@@ -16,7 +16,7 @@ from tests.journeys.everybody import undone
 pytestmark = [pytest.mark.django_db, pytest.mark.figure]
 
 # Who looked, and that something was done, is written either way.
-LOGS = {"accounts.Session", "privacy.AccessEntry", "privacy.AuditEvent", "privacy.AuditLink"}
+LOGS = {"accounts.Session", "privacy.AccessEntry", "privacy.AccessName", "privacy.AuditEvent", "privacy.AuditLink"}
 APPS = ("accounts", "orders", "rma", "privacy", "account", "auth", "mfa")
 
 

@@ -19,7 +19,7 @@ from django.db import connections
 
 from privacy import datamap
 from privacy.gate import matrix
-from privacy.models import AccessEntry
+from privacy.models import AccessEntry, AccessName
 from privacy.vault import SealedModel
 from tests.figures import report
 from tests.journeys import doors, everybody, importing
@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.journey]
 ROLES = {"carol": "sales", "erin": "accounting", "pat": "privacy"}
 METHODS = ("HEAD", "POST", "PUT", "DELETE")
 # Who looked, and that a session was used, is written whatever the outcome.
-LOGS = {"privacy_access_entry", AccessEntry._meta.db_table}
+LOGS = {AccessEntry._meta.db_table, AccessName._meta.db_table}
 TRACES = LOGS | {"accounts_session"}
 
 

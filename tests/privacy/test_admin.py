@@ -340,7 +340,7 @@ def test_a_list_costs_as_many_queries_with_30_rows_as_with_one(names: str) -> No
     for _ in range(29):
         another()
     assert queries(carol, the_list(names)) == one
-    assert one <= 14, one
+    assert one <= 15, one  # the last two are the log of who looked: the names, and the rows
 
 
 def queries(browser: Client, path: str) -> int:
