@@ -24,7 +24,7 @@ from privacy.requests.models import OPEN_STATES, Request
 from privacy.vault import RecordErased
 from privacy.views import person
 
-CORRECTED = "Corrected. The old value can no longer be read; backups of its key are overwritten in turn."
+CORRECTED = "Corrected. The old value can no longer be read in this record; backups of its key are overwritten in turn."
 
 
 @require_safe
