@@ -133,8 +133,9 @@ def _record(line: int, values: list[str], columns: list[str], card_columns: froz
             return Problem(line, column, "There is a NUL character in it.")
         if BREAK.search(value):
             return Problem(line, column, "There is a line break, a tab or another control character in it.")
-        if column not in card_columns and cards.find(value, frozenset({cards.CARD})):
-            return Problem(line, column, "It looks like a payment card number, which is never stored.")
+        if column not in card_columns and (found := cards.find(value, frozenset({cards.CARD, cards.BANK}))):
+            what = "payment card number" if found[0].kind == cards.CARD else found[0].kind
+            return Problem(line, column, f"It looks like a {what}, which is never stored.")
     return Row(line, dict(zip(columns, values, strict=True)))
 
 

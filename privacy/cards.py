@@ -1,7 +1,7 @@
-"""The guard against card numbers, security codes and stray social security numbers in any text (P22, P26).
+"""The guard against card numbers, security codes, bank accounts and stray social security numbers in any text (P22, P26).
 
-What must never happen: a full card number stored or logged, in whichever field it was typed. We never need one:
-payment happens on the provider's page. So text that holds one is refused (forms, imports) or redacted (logs,
+What must never happen: a full card number or a bank account stored or logged, in whichever field it was typed. We never
+need one: payment happens on the provider's page. So text that holds one is refused (forms, imports) or redacted (logs,
 reasons); what was found is never quoted back. No security code may be kept at all (PCI DSS 3.3.1). A mistake in the
 other direction, a refused order number, is cured by typing it otherwise.
 """
@@ -16,12 +16,13 @@ from itertools import accumulate
 
 from django.core.exceptions import ValidationError
 from stdnum import iban
-from stdnum.us import ssn
+from stdnum.us import rtn, ssn
 
 CARD = "card number"
 SECURITY_CODE = "security code"
 SSN = "social security number"
-ALL = frozenset({CARD, SECURITY_CODE, SSN})
+BANK = "bank account"
+ALL = frozenset({CARD, SECURITY_CODE, SSN, BANK})
 
 # First digits (lowest and highest, of equal length) and the lengths issued under them.
 RANGES: tuple[tuple[str, str, frozenset[int]], ...] = (
@@ -61,6 +62,24 @@ _NEWLINE = re.compile(r"[\r\n]")
 # Thirteen digits and more with at most three separators between them: nothing shorter can be a card number.
 _CHAIN = re.compile(r"\d(?:[\W_]{0,3}\d){12,}")
 _IBAN = re.compile(r"(?<![^\W_])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![^\W_])")
+# An IBAN as people write it, in small letters and with other separators too; its check digits decide.
+# Looked for at every word, so that the word before it does not hide it.
+_IBAN_ANYHOW = re.compile(
+    r"(?<![^\W_])(?=([A-Z]{2}[ .\u00a0-]?[0-9]{2}(?:[ .\u00a0-]?[A-Z0-9]){11,30}))[A-Z]", re.IGNORECASE | re.ASCII
+)
+# A word that says "bank" beside a number: a routing number by its check digit, an account by the word alone.
+_BANK_WORD = re.compile(
+    r"(?<![^\W_])(?:(?P<routing>routing|aba|rtn|transit)|bank[ -]?a/?c|bank[ -]?acc(?:oun)?t|acct|a/c|account (?:no|nr|number|#)"
+    r"|(?:checking|savings) (?:acct|account))(?![^\W_])",
+    re.IGNORECASE,
+)
+_BESIDE = re.compile(r"[^\d\n]{0,24}+(?<![\w-])(\d(?:[ -]?\d){5,16})(?![\w-])")
+# What such a number is instead: a telephone number, a day, an account with a carrier or with us.
+_NO_ACCOUNT = re.compile(r"\d{3}[ -]\d{3}[ -]\d{4}|\d{4}-\d{2}-\d{2}")
+_NO_BANK = re.compile(
+    r"(?<![^\W_])(?:fedex|ups|dhl|usps|tnt|freight|carrier|courier|shipping|collect|customer|portal|user)[^\w\n]+(?:\w+[^\w\n]+)?$",
+    re.IGNORECASE,
+)
 _SECURITY_CODE = re.compile(
     r"(?<![^\W_])(?:cvv2?|cvc2?|cvn|csc|cid|(?:card )?(?:security|verification) (?:code|value|number)|card code)"
     r"[^\w\n]{0,4}(?:is|was|code|no|number|nr)?[^\w\n]{0,4}(\d{3,4})(?!\d)",
@@ -99,6 +118,8 @@ def find(text: str, kinds: frozenset[str] = ALL) -> list[Found]:
     if SSN in kinds:
         found += [Found(SSN, *match.span()) for match in _SSN.finditer(plain) if _is_ssn(match.group())]
         found += [Found(SSN, *match.span(1)) for match in _SSN_NAMED.finditer(plain) if _is_ssn(match.group(1))]
+    if BANK in kinds:
+        found += _bank_accounts(plain)
     return list(_without_overlaps(found))
 
 
@@ -123,6 +144,7 @@ def refuse(value: object) -> None:
     advice = {
         CARD: "Card numbers are never stored here. Payment is made on the payment provider's page only.",
         SECURITY_CODE: "The security code of a card must never be written down. Payment is made elsewhere.",
+        BANK: "Bank accounts are not written down here: payments are made on the payment provider's page or by invoice.",
         SSN: "A social security number is taken only as a tax identifier, in its own field.",
     }[kind]
     raise ValidationError(f"This looks like a {kind}. {advice}", code="refused")
@@ -169,6 +191,42 @@ def _without_ibans(text: str) -> str:
         return "x" * len(match.group()) if iban.is_valid(match.group()) else match.group()
 
     return _IBAN.sub(blank, text)
+
+
+def _bank_accounts(text: str) -> Iterator[Found]:
+    """Yield IBANs by their check digits, and US routing and account numbers that stand beside such a word."""
+    for match in _IBAN_ANYHOW.finditer(text):
+        end = _iban_end(match[1])
+        if end:
+            yield Found(BANK, match.start(), match.start() + end)
+    for word in _BANK_WORD.finditer(text):
+        beside = _BESIDE.match(text, word.end())
+        if (
+            beside is None
+            or _NO_ACCOUNT.fullmatch(beside[1])
+            or _NO_BANK.search(text[max(word.start() - 30, 0) : word.start()])
+        ):
+            continue
+        digits = re.sub(r"\D", "", beside[1])
+        if word["routing"] and not (len(digits) == 9 and _is_routing(digits)):
+            continue
+        yield Found(BANK, *beside.span(1))
+
+
+def _iban_end(text: str) -> int:
+    """Return where an IBAN at the beginning of the text ends, 0 when there is none: words may follow it without a sign."""
+    places = [place for place, character in enumerate(text) if character.isalnum()]
+    whole = "".join(text[place] for place in places).upper()
+    for length in range(min(len(whole), 34), 14, -1):
+        turned = whole[4:length] + whole[:4]
+        if int("".join(str(int(character, 36)) for character in turned)) % 97 == 1 and iban.is_valid(whole[:length]):
+            return places[length - 1] + 1
+    return 0
+
+
+def _is_routing(digits: str) -> bool:
+    """Whether nine digits are a routing number of a US bank, by its check digit (stdnum.us.rtn)."""
+    return bool(rtn.is_valid(digits))
 
 
 def _cards(text: str) -> Iterator[Found]:

@@ -25,7 +25,7 @@ Through = type[models.Model] | Callable[[str], Iterable[Any]]
 CAP = 200
 PHONE_DIGITS = 7
 BEGINNING, MOST_COMPARED = 4, 5000
-_MAY_BE_NUMBER = re.compile(r"(?=[^0-9]*[0-9])[A-Za-z0-9./-]{1,40}|[A-Za-z]{1,2}", re.ASCII)
+_MAY_BE_NUMBER = re.compile(r"[A-Za-z0-9./-]{1,40}", re.ASCII)
 _IS_NUMBER = re.compile(
     r"[A-Za-z]{1,4}-?[0-9][A-Za-z0-9./-]{0,39}|[A-Za-z]{1,2}", re.ASCII
 )  # SO-2026-000003, AW00011000, ILT2400-1
@@ -89,9 +89,9 @@ def _by_number(model: type[models.Model], column: str, text: str) -> set[UUID]:
     goes there whole; of anything else, which may be a telephone number, its first four characters, and the rest is
     compared here. A name or an address (three letters without a digit, a blank, an @) does not go there at all.
     """
-    if not _MAY_BE_NUMBER.fullmatch(text):
-        return set()
     is_ours = bool(_IS_NUMBER.fullmatch(text))
+    if not is_ours and not (_MAY_BE_NUMBER.fullmatch(text) and any(character.isdigit() for character in text)):
+        return set()
     asked = text if is_ours else text[:BEGINNING]
     # Not istartswith: the index on the column knows the case as it was written, which is upper case.
     begins = Q(**{f"{column}__startswith": asked}) | Q(**{f"{column}__startswith": asked.upper()})

@@ -91,8 +91,6 @@ def test_two_card_numbers_are_both_found():
         "Order SO43659 of 2019-05-31 00:00:00, 12 pieces at 1,234.50",
         "978-555-0123 / 978-555-0199",
         "+44 20 7946 0958, +49 30 901820",
-        "DE89 3704 0044 0532 0130 00",
-        "GB29 NWBK 6016 1331 9268 19",
         "018f4f3e-7b4a-7cc1-9a55-3d2b6f1c0e4d",
         "2026-11-22T18:25:21.123456+00:00",
         "1Z 999 AA1 01 2345 6784",
@@ -179,3 +177,55 @@ def test_time_grows_with_the_length_of_the_text_only(pattern):
 
     cards.find("4111٤")  # the digit table is made once
     assert seconds(80_000) < 40 * max(seconds(8_000), 0.0005)
+
+
+# Bank accounts ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("DE89 3704 0044 0532 0130 00", "[bank account]"),
+        ("my iban is GB29 NWBK 6016 1331 9268 19 please", "my iban is [bank account] please"),
+        ("pay to gb29nwbk60161331926819.", "pay to [bank account]."),
+        ("IBAN: FR14-2004-1010-0505-0001-3M02-606", "IBAN: [bank account]"),
+        ("on 12 May: NO93 8601 1117 947", "on 12 May: [bank account]"),
+        ("routing 021000021 account no 123456789", "routing [bank account] account no [bank account]"),
+        ("ABA: 021000021", "ABA: [bank account]"),
+        ("Acct. #: 000123456789", "Acct. #: [bank account]"),
+        ("Routing number is 0210-0002-1", "Routing number is [bank account]"),
+        ("account number 1234 5678 90", "account number [bank account]"),
+        ("bank account: 987654321", "bank account: [bank account]"),
+        ("ABA ０２１００００２１", "ABA [bank account]"),
+    ],
+)
+def test_a_bank_account_is_refused_and_redacted(text, left):
+    assert cards.redact(text)[0] == left
+    with pytest.raises(ValidationError, match="bank account") as refused:
+        cards.refuse(text)
+    assert not any(character.isdigit() for character in str(refused.value))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "DE89 3704 0044 0532 0130 01", "order SO-2026-000003", "customer account AW00011000", "ILT2400-01234",
+        "+1 978 555 0101", "acct manager: 978-555-0101", "acct opened 2026-11-20", "please ship to 021000021",
+        "routing number 123456789", "on your account 2024 invoice", "the transit took 12345 days", "VAT DE123456789",
+        "10-4020-000676", "FA-77-1234", "ship on FedEx account no 123456789", "UPS acct 987654321",
+        "customer account number 00011000", "serial 20231234, account", "account no. 4711", "GB29 is in room 12 of block 7",
+        "abatement 021000021", "routine check 021000021", "INV-2026-000017", "RMA-2026-000012 routing slip 3 of 4",
+    ],
+)  # fmt: skip
+def test_what_is_no_bank_account_passes(text):
+    assert cards.find(text) == []
+    cards.refuse(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["DE89" * 25_000, "DE89 " * 20_000, "acct " * 20_000, "routing " * 12_000, "a1 " * 33_000]
+)
+def test_a_long_text_is_looked_through_in_time_that_follows_its_length(text):
+    begun = time.process_time()
+    cards.find(text)
+    assert time.process_time() - begun < 3
