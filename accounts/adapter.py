@@ -132,6 +132,12 @@ class AccountAdapter(DefaultAccountAdapter):
         services.touch(Customer.objects.filter(user=user).values_list("pk", flat=True), on=timezone.localdate())
         return super().post_login(request, user, **kwargs)
 
+    def get_reauthentication_methods(self, user: Any) -> list[dict[str, Any]]:
+        """Return how somebody may show again who he is: who has enrolled, by the second factor and not by the password."""
+        methods: list[dict[str, Any]] = super().get_reauthentication_methods(user)
+        by_factor = [one for one in methods if one["id"].startswith("mfa_")]
+        return by_factor or methods
+
     def get_password_change_redirect_url(self, request: HttpRequest) -> str:
         """Lead on to the account after a new password: the form itself would look as if nothing had happened."""
         return reverse("account")

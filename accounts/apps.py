@@ -9,10 +9,11 @@ class AccountsConfig(AppConfig):
     verbose_name = "People and companies"
 
     def ready(self) -> None:
-        from accounts import candidates, handles, joining, people
+        from accounts import candidates, factor, handles, joining, people
         from privacy.requests import hooks
 
         handles.install()
+        factor.install()
         hooks.register(
             hooks.People(
                 reach=people.opened_by,

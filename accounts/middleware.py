@@ -8,22 +8,28 @@ import time
 from collections.abc import Callable
 from contextvars import ContextVar
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
-from allauth.mfa.models import Authenticator
-from allauth.mfa.utils import is_mfa_enabled
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth import logout
+from django.contrib.auth import REDIRECT_FIELD_NAME, logout
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render, resolve_url
 from django.urls import reverse
+from django.utils.http import urlencode
 
-from accounts import hashing
+from accounts import factor, hashing
+
+if TYPE_CHECKING:
+    from accounts.models import User
 
 BEGUN, SEEN = "begun", "seen"
 CLEAR = '"cache", "storage"'  # at a sign-out; the cookies' server side ends by itself
 SEEN_STEP = 60  # seconds; "seen" is written this often, not with every request
+# Where a password or a code lets somebody in, or further: what is not accepted leads on nowhere.
+PASSWORD_PAGES = {"account_login", "account_reauthenticate", "mfa_authenticate", "mfa_reauthenticate"}
+# What a session that must show the factor still reaches: where to show it, the way out, and what machines ask.
+OPEN_WITHOUT_FACTOR = {"mfa_reauthenticate", "account_logout", "health", "live", "metrics"}
 EVEN_TIME = {"account_login", "account_signup", "account_reset_password", "account_email", "ask", "outcome"}
 # Here looking alone would tell whether there is a login to confirm.
 EVEN_TIME_SHOWN_TOO = {"account_email_verification_sent"}
@@ -59,9 +65,26 @@ class EvenTimeMiddleware:
         return response
 
 
+def _say_refused(request: HttpRequest, response: HttpResponse) -> None:
+    """Answer a refused password or code with 401, and one that was not even looked at with 429: so it can be counted.
+
+    The page is the same. No WWW-Authenticate: a browser would ask for a password in a window of its own.
+    """
+    place = request.resolver_match
+    if request.method != "POST" or response.status_code != HTTPStatus.OK or place is None:
+        return
+    if place.view_name not in PASSWORD_PAGES:
+        return
+    form = (getattr(response, "context_data", None) or {}).get("form")
+    codes = {error.code for errors in form.errors.as_data().values() for error in errors} if form is not None else set()
+    is_limited = "too_many_login_attempts" in codes
+    response.status_code = HTTPStatus.TOO_MANY_REQUESTS if is_limited else HTTPStatus.UNAUTHORIZED
+
+
 class LoginMiddleware:
-    """Ends sessions that are idle or too old, and leads the holder of a one-time password to choosing a new one, and
-    staff without a second factor to setting one up before any page of the back office (P45)."""
+    """Ends sessions that are idle or too old, and leads the holder of a one-time password to choosing a new one, staff
+    without a second factor to setting one up before any page of the back office, and a session that has not shown the factor
+    of its user to showing it (P45)."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -75,6 +98,7 @@ class LoginMiddleware:
                 response: HttpResponse = HttpResponseRedirect(resolve_url(settings.LOGIN_URL))
             else:
                 response = self.get_response(request)
+                _say_refused(request, response)
             if was_in and not request.user.is_authenticated:
                 response.headers["Clear-Site-Data"] = CLEAR
             return response
@@ -93,26 +117,35 @@ class LoginMiddleware:
         self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any
     ) -> HttpResponse | None:
         _at_login.set(view.__module__.startswith("allauth."))
-        if request.user.is_authenticated and request.user.must_change_password:
-            allowed = {reverse("account_change_password"), reverse("account_logout"), reverse("account_reauthenticate")}
-            if request.path not in allowed:
+        if not request.user.is_authenticated:
+            return None
+        must_prove, must_enrol = self._lacks_second_factor(request)
+        if must_prove and request.resolver_match.view_name not in OPEN_WITHOUT_FACTOR:
+            after = f"?{urlencode({REDIRECT_FIELD_NAME: request.get_full_path()})}" if request.method == "GET" else ""
+            return HttpResponseRedirect(reverse("mfa_reauthenticate") + after)
+        if request.user.must_change_password:
+            allowed = {"account_change_password", "account_logout", "account_reauthenticate", "mfa_reauthenticate"}
+            if request.path not in {reverse(one) for one in allowed}:
                 return HttpResponseRedirect(reverse("account_change_password"))
-        if self._lacks_second_factor(request):
+        if must_enrol and "admin" in request.resolver_match.app_names:
             messages.info(request, "The back office needs a second factor. Set it up here, then open the page again.")
             return HttpResponseRedirect(reverse("mfa_activate_totp"))
         return None
 
-    def _lacks_second_factor(self, request: HttpRequest) -> bool:
-        """Say whether this is a page of the back office, asked for by staff who sign in with a password alone."""
-        place = request.resolver_match
-        return (
-            settings.STAFF_SECOND_FACTOR
-            and place is not None
-            and "admin" in place.app_names
-            and request.user.is_authenticated
-            and request.user.is_staff
-            and not is_mfa_enabled(request.user, [Authenticator.Type.TOTP])
-        )
+    def _lacks_second_factor(self, request: HttpRequest) -> tuple[bool, bool]:
+        """Return whether this session must prove the factor its user enrolled, and whether its user must enrol one first.
+
+        The session counts, not the account: one that began with the password alone shows a code before anything else. Of
+        customers a session can be of that kind only if it began before the enrolment, which ends it; should one be left,
+        it is stopped where it confirmed by password who it is.
+        """
+        is_staff = request.user.is_staff and settings.STAFF_SECOND_FACTOR
+        if not (is_staff or factor.asked_again(request)) or factor.is_proved(request):
+            return False, False
+        user = cast("User", request.user)
+        is_enrolled = factor.is_enrolled(user)
+        user.lacks_factor = is_staff  # for the gate: no role, whatever page forgets to ask
+        return is_enrolled, is_staff and not is_enrolled
 
     def _is_over(self, request: HttpRequest) -> bool:
         """Say whether the session was idle or open for too long, and note that it is in use."""

@@ -90,6 +90,14 @@ def _person(data: dict[str, Any]) -> tuple[UUID | None, UUID | None]:
     return found or (None, None)
 
 
+def end_others(user_id: UUID, *, but: str | None) -> int:
+    """End every session of a login except the one with the cookie `but`, half-finished logins included; return how many."""
+    from accounts.models import Session
+
+    found = Session.objects.filter(user_id=user_id)
+    return (found.exclude(session_key=stored_key(but)) if but else found).delete()[0]
+
+
 def end_all(subject_id: UUID) -> int:
     """End every session of a subject, half-finished logins included; return how many ended. Safe to repeat."""
     from accounts.models import Session

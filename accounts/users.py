@@ -70,6 +70,9 @@ class User(SealedModel, AbstractBaseUser, PermissionsMixin):
     class Meta(SealedModel.Meta):
         abstract = False
 
+    #: Whether the session at hand lacks the second factor that staff must have proved (accounts.middleware sets it).
+    lacks_factor = False
+
     def __str__(self) -> str:
         return f"user {str(self.pk)[-12:]}"
 
@@ -89,9 +92,13 @@ class User(SealedModel, AbstractBaseUser, PermissionsMixin):
         return self._roles
 
     def as_actor(self) -> gate.Actor:
-        """Return who this user is for the gate: a customer with the own subject, or staff with its roles (P40)."""
+        """Return who this user is for the gate: a customer with the own subject, or staff with its roles (P40).
+
+        In a session without the second factor staff have no role: only what is their own opens.
+        """
         if self.is_staff:
-            return gate.staff_actor(id=self.pk, subject=self.subject_id, roles=self.roles)
+            roles = frozenset() if self.lacks_factor else self.roles
+            return gate.staff_actor(id=self.pk, subject=self.subject_id, roles=roles)
         companies = frozenset(
             Customer.objects.for_subject(self.subject_id)
             .filter(company__isnull=False)

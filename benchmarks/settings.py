@@ -7,6 +7,7 @@ from ilt_site.settings import *  # noqa: F403
 from ilt_site.settings import ALLOWED_HOSTS, INSTALLED_APPS, STORAGES
 
 INSTALLED_APPS = [*INSTALLED_APPS, "benchmarks"]
+STAFF_SECOND_FACTOR = False  # the measured browsers are put in without signing in
 ALLOWED_HOSTS = [*ALLOWED_HOSTS, "testserver"]
 STORAGES = {**STORAGES, "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

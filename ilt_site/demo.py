@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from accounts import logins
+from accounts import factor, logins
 from accounts import services as accounts
 from accounts.models import Channel, Communication, Company, ContactPoint, Customer, TaxIdentifier, User
 from orders import services as orders
@@ -148,6 +148,7 @@ class _Demo:
                 now=self.now,
             )
             assert user.subject_id is not None  # noqa: S101 - every login has a subject of its own
+            factor.enrol(user)
             registers.sign(
                 subject=user.subject_id,
                 kind=registers.Acknowledgement.Kind.TRAINING,

@@ -285,13 +285,14 @@ ACCOUNT_RATE_LIMITS = {  # the others: allauth's own
 EVEN_TIME_STEP = 0.5  # seconds: more than a login or a sign-up takes, Argon2 included
 ALLAUTH_TRUSTED_PROXY_COUNT = env.int("ALLAUTH_TRUSTED_PROXY_COUNT", default=0)
 MFA_ADAPTER = "accounts.adapter.MFAAdapter"
+MFA_TOTP_TOLERANCE = 1  # the code before and the one after count as well: clocks differ, typing takes time
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_ALLOW_UNVERIFIED_EMAIL = (
     True  # else nobody with a second factor could correct the address; logins need a verified one
 )
 SESSION_IDLE_AGE = 30 * 60
 STAFF_SESSION_AGE = 8 * 3600
-STAFF_SECOND_FACTOR = env.bool("STAFF_SECOND_FACTOR", default=not DEMO)  # in a demo a visitor may look around without
+STAFF_SECOND_FACTOR = env.bool("STAFF_SECOND_FACTOR", default=True)  # in a demo `./run code NAME` prints the code
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"  # sealed, as sessions are
 
 # --- Mail ------------------------------------------------------------------------------------------------------

@@ -342,8 +342,8 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     """Return the options and, after `manage`, the arguments of the command."""
     own, command = argv, []
     for index, word in enumerate(argv):
-        if word == "manage" and (index == 0 or argv[index - 1] not in {"--data", "--port"}):
-            own, command = argv[: index + 1], argv[index + 1 :]
+        if word in {"manage", "code"} and (index == 0 or argv[index - 1] not in {"--data", "--port"}):
+            own, command = argv[: index + 1], ["demo_code"] * (word == "code") + argv[index + 1 :]
             break
     parser = argparse.ArgumentParser(
         prog="run",
@@ -358,10 +358,11 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
         "command",
         nargs="?",
         default="start",
-        choices=("start", "dev", "stop", "status", "reset", "manage"),
-        metavar="dev|stop|status|reset|manage COMMAND ...",
+        choices=("start", "dev", "stop", "status", "reset", "code", "manage"),
+        metavar="dev|stop|status|reset|code NAME|manage COMMAND ...",
         help="start it for development (code and templates are taken up as they change, a breakpoint stops at this "
-        "terminal), stop the site, tell its state, remove its data, or run a management command on its servers",
+        "terminal), stop the site, tell its state, remove its data, print a sign-in code of the demo's staff, or run a "
+        "management command on its servers",
     )
     options = parser.parse_args(own)
     if options.command == "manage" and not command:

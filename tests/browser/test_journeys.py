@@ -130,7 +130,7 @@ def test_from_sign_up_to_an_erasure_and_a_login_that_is_refused(
     assert "2024" in visitor.text(), "what stays is named"
     visitor.open("/accounts/login/")
     visitor.fill(login=ADDRESS, password=factories.PASSWORD)
-    visitor.press("Sign in", "sign in, refused")
+    visitor.press("Sign in", "sign in, refused", status=401)
     assert "/accounts/login/" in page.url
 
 
