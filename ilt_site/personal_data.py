@@ -114,7 +114,8 @@ datamap.store(
         holds="copies of a person's data that were asked for",
         where="settings.EXPORT_DIR, each sealed under a key of its own",
         until="7 days",
-        erased_by="deletion at the end; destruction of the file's key at an erasure",
+        erased_by="destruction of the file's key and deletion at the end; an erasure leaves a finished copy its week, for the "
+        "person to fetch by reference and code or to have destroyed",
     ),
     Store(
         name="sealed outbox",

@@ -13,6 +13,7 @@ urlpatterns = [
     path("requests/<uuid:pk>/confirm/", requests.request_confirm, name="request_confirm"),
     path("requests/<uuid:pk>/withdraw/", requests.request_withdraw, name="request_withdraw"),
     path("requests/<uuid:pk>/export/", requests.request_export, name="request_export"),
+    path("requests/<uuid:pk>/export/destroy/", requests.request_destroy, name="request_destroy"),
     path("ask/", public.ask, name="ask"),
     path("ask/sent/", public.asked, name="asked"),
     path("link/<str:token>/", public.link, name="link"),

@@ -167,7 +167,10 @@ def warnings_of(request: Request, today: date) -> list[str]:
         if declaration.warnings is not None:
             found += declaration.warnings(request.subject_id, today)
     if Export.objects.filter(request__subject_id=request.subject_id, deleted_at=None, downloads=0).exists():
-        found.append("A copy of your data is ready: we wait until you have fetched it, or until its week is over.")
+        found.append(
+            "A copy of your data is ready. It stays for its week, also after the removal: fetch it with its reference and "
+            "outcome code, or have it destroyed."
+        )
     return list(dict.fromkeys(found))
 
 

@@ -1,7 +1,7 @@
-"""The copy of everything: a sealed ZIP, written in one stream, fetched for seven days, gone with an erasure (Art. 15, 20).
+"""The copy of everything: a sealed ZIP, written in one stream, fetched for seven days, then gone (Art. 15, 20).
 
-What must never happen: a readable file on disk, a copy that outlives its week or its person, a name in it taken
-from data. Neither the archive nor any part of it is ever in memory or on disk as a whole and in clear: it is made,
+What must never happen: a readable file on disk, a copy that outlives its week, a name in it taken from data. An erasure
+leaves a finished copy its week: the person fetches it by reference and code, or has it destroyed at once. Neither the archive nor any part of it is ever in memory or on disk as a whole and in clear: it is made,
 compressed and sealed piece by piece. A copy that failed half-way is deleted and made again.
 """
 
@@ -137,6 +137,31 @@ def fetch(request: Request, *, actor: Actor, now: datetime, via: str = "portal")
         # The file is opened by its own key, past the envelopes: so its opening is noted here.
         log.write([log.Opening(actor, request.vault_owner(), {f"{LABEL}/{ENVELOPE}": [export.pk]})], now=now)
     return f"{request.reference}.zip", gate.streaming(actor, stream.read(folder() / export.path, export.pk))
+
+
+def left(request: Request, *, now: datetime) -> list[Export]:
+    """Return the copies of the person of `request` that can still be fetched, that of an earlier request too.
+
+    Who proved an address that stands on some records only gets the copy of that very request.
+    """
+    if request.owner_id is None:
+        return []
+    found = Export.objects.filter(deleted_at=None, built_at__isnull=False, expires_at__gt=now)
+    found = found.filter(request=request) if request.is_about_records else found.filter(request__owner_id=request.owner_id)
+    return list(found.select_related("request").order_by("expires_at"))
+
+
+def destroy(request: Request, *, actor: Actor, now: datetime) -> None:
+    """Destroy a finished copy at once, because its person wants it. Raises NotYours, NoCopy."""
+    filing.require_sight(request, actor)
+    with transaction.atomic():
+        export = Export.objects.select_for_update().filter(request=request, deleted_at=None).first()
+        if export is None:
+            raise NoCopy
+        audit.record("copy.destroyed", actor=actor, now=now, subject=request.subject_id, reference=request.reference)
+        delete(export, now=now)
+        if request.step == "close":  # nothing to wait for any more
+            Request.objects.filter(pk=request.pk, step="close").update(next_action_at=now)
 
 
 def delete(export: Export, *, now: datetime) -> None:

@@ -178,6 +178,7 @@ def answer(request: Request, *, now: datetime) -> None:
         "file_until": leftovers.get("request_file"),
         "token_until": leftovers.get("block_token"),
         "backups_until": backups_until(now),
+        "copies": export.left(request, now=now),
         "recipients": recipients(
             request.decisions.filter(action=Decision.Action.ERASE).values_list("label", "envelope")
         ),

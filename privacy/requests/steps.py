@@ -13,12 +13,15 @@ from uuid import UUID
 from privacy import audit, broken, datamap, subjects, vault
 from privacy.gate.actor import Actor
 from privacy.gate.context import current
-from privacy.requests import assessment, erasure, export, history, hooks, identity, letters, outcome
+from privacy.requests import assessment, clock, erasure, export, history, hooks, identity, letters, outcome
 from privacy.requests.models import OPEN_STATES, Decision, Export, Letter, OneTimeLink, Request, State
 from privacy.retention import restriction
 from privacy.vault import blocks, ledger
 
 LOOK_AGAIN = timedelta(seconds=15)
+
+# The person has no answer yet: the letter that the copy is ready goes out before anything is erased.
+UNANSWERED = tuple(one for one in OPEN_STATES if one != State.REPLIED)
 
 # Steps that only wait for a day: reaching it ends the request.
 WAITING = ("identity", "confirm")
@@ -80,15 +83,16 @@ def plan_step(request: Request, now: datetime) -> Result:
 
 
 def wait_for_access(request: Request, now: datetime) -> Result:
-    """Wait until an open access request of the same person is answered; then look at the plan once more.
+    """Wait until an access request of the same person is answered, not past the due date; look at the plan once more.
 
-    When the plan has changed since it was confirmed, it goes back to be confirmed again.
+    The finished copy outlives the erasure, so nobody waits until it is fetched (design 11, 12). When the plan has changed
+    since it was confirmed, it goes back to be confirmed again.
     """
     # Only one whose identity is proved: a stranger's question must not hold an erasure up.
     first = Request.objects.filter(
-        subject_id=_subject(request), kind=Request.Kind.ACCESS, state__in=OPEN_STATES, identity_at__isnull=False
+        subject_id=_subject(request), kind=Request.Kind.ACCESS, state__in=UNANSWERED, identity_at__isnull=False
     )
-    if first.exists():
+    if clock.company_day(now) < request.due_on and first.exists():
         return Wait(now + LOOK_AGAIN)
     from privacy.requests import services
 
@@ -161,11 +165,12 @@ def erase(request: Request, now: datetime) -> Result:
 
 
 def exports_destroyed(request: Request, now: datetime) -> Result:
-    """Destroy every copy of the person's data that was made."""
+    """Destroy the copies whose week is over; a finished one is kept its week, and goes then by itself (design 12)."""
     count = 0
     for one in Export.objects.filter(request__owner_id=request.owner_id, deleted_at=None):
-        export.delete(one, now=now)
-        count += 1
+        if one.built_at is None or one.expires_at <= now:
+            export.delete(one, now=now)
+            count += 1
     return Done(State.EXECUTING, {"copies": count})
 
 
@@ -214,6 +219,8 @@ def close(request: Request, now: datetime) -> Result:
         copy = export.live(request)
         if copy is not None and not copy.downloads and copy.expires_at > now:
             return Wait(copy.expires_at)
+        if request.subject_id is None:  # everything else about the person was erased meanwhile
+            letters.burn(Letter.objects.filter(request=request), now=now)
     else:
         letters.burn(Letter.objects.filter(request=request), now=now)
         OneTimeLink.objects.filter(request=request, used_at=None).update(expires_at=now)

@@ -5,6 +5,8 @@ What must never happen: an answer that tells whether an address is on file, or a
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from allauth.core import ratelimit
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
@@ -15,8 +17,8 @@ from django.views.decorators.http import require_safe
 
 from privacy import gate
 from privacy.forms import AskForm, OutcomeForm
-from privacy.models import Request
-from privacy.requests import identity, services
+from privacy.models import Export, Request
+from privacy.requests import export, identity, services
 from privacy.requests.outcome import FileUnreadable
 from privacy.views import person, words
 
@@ -77,7 +79,22 @@ def outcome(request: HttpRequest) -> HttpResponse:
         form.add_error(None, "There is no outcome for this reference and code. Please check both.")
         return render(request, "privacy/outcome_form.html", {"form": form})
     about = found.pop("request")
+    copy = _copy_to_fetch(request, about, timezone.now())
     listed = {name: words.by_title(found[name]) for name in ("erased", "kept", "given")}
     said = {name: found[name] for name in ("leftovers", "unjoined")}
-    context = {"about": about, **said, "steps": words.steps(services.show(about)), **listed}
+    context = {"about": about, "copy": copy, **said, "steps": words.steps(services.show(about)), **listed}
     return render(request, "privacy/outcome.html", context)
+
+
+def _copy_to_fetch(request: HttpRequest, about: Request, now: datetime) -> Export | None:
+    """Return the finished copy that this person can fetch now, and let this browser fetch it for an hour.
+
+    After a removal there is no login any more: reference and code are the proof. Somebody signed in fetches it where the
+    request stands.
+    """
+    copies = export.left(about, now=now)
+    if not copies or request.user.is_authenticated:
+        return None
+    copy = next((one for one in copies if one.request_id == about.pk), copies[-1])
+    person.remember_proof(request, copy.request, "")
+    return copy

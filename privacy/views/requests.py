@@ -161,6 +161,20 @@ def request_withdraw(request: HttpRequest, about: Request, actor: Actor) -> Http
 @require_POST
 @person.entered_again
 @person.own_request
+def request_destroy(request: HttpRequest, about: Request, actor: Actor) -> HttpResponse:
+    """Destroy the person's copy at once, before its week is over."""
+    try:
+        export.destroy(about, actor=actor, now=timezone.now())
+    except export.NoCopy:
+        messages.warning(request, "There is no copy any more.")
+    else:
+        messages.success(request, "The copy is destroyed.")
+    return redirect("request", pk=about.pk)
+
+
+@require_POST
+@person.entered_again
+@person.own_request
 def request_export(request: HttpRequest, about: Request, actor: Actor) -> HttpResponseBase:
     """Stream the copy to its person: unsealed on the way, counted and audited (Art. 15(3))."""
     try:

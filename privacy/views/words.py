@@ -115,7 +115,7 @@ STEPS: dict[str, str] = {
     "stop_mail": "Letters not yet sent stopped",
     "block_tokens": "Fingerprints left, so that old files do not bring you back",
     "erase": "Keys destroyed and data removed",
-    "exports_destroyed": "Copies destroyed",
+    "exports_destroyed": "Copies whose week is over destroyed",
     "unlink": "Last links removed",
     "tombstone": "Proof of the removal written, without your data",
     "build_copy": "Copy made",

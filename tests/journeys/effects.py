@@ -75,6 +75,7 @@ def effects(world: Everybody) -> list[Effect]:
         Effect("/privacy/requests/<uuid:pk>/confirm/", "erasure", ("bob",), "default.privacy_request", {"plan_hash": bob["erasure"].plan_hash}),
         Effect("/privacy/requests/<uuid:pk>/withdraw/", "erasure", ("bob",), "default.privacy_request"),
         Effect("/privacy/requests/<uuid:pk>/export/", "access", ("bob",), "default.privacy_export"),
+        Effect("/privacy/requests/<uuid:pk>/export/destroy/", "access", ("bob",), "default.privacy_export"),
     ]  # fmt: skip
     step = "<path:object_id>/step/<slug:name>/"
     back_office = [

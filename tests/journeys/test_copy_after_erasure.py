@@ -1,0 +1,162 @@
+"""A copy and a removal asked for together: the removal is done in time, and the copy is fetched in its week all the same."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.test import Client
+
+from accounts.models import Customer, User
+from privacy import vault
+from privacy.audit.models import AuditEvent
+from privacy.models import Export, Letter, Request
+from privacy.requests import execute, export, services
+from privacy.requests import identity as identities
+from privacy.requests.models import State
+from privacy.subjects import Subject
+from tests import factories, pages
+from tests.privacy.requests.conftest import ANYBODY, NOW, Clock, confirmed, filed, run
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _quiet(settings: Any, tmp_path: Any) -> Iterator[None]:
+    settings.EXPORT_DIR = str(tmp_path / "exports")
+    settings.CELERY_BROKER_URL = "redis://127.0.0.1:1/0"
+    with time_machine.travel(NOW, tick=True):
+        yield
+
+
+@pytest.fixture
+def alice(db: None) -> Customer:
+    return factories.customer(user=factories.login())
+
+
+def both(alice: Customer) -> tuple[Request, str, Request, str]:
+    """Ask for both, let everything be done, and return the requests with their outcome codes."""
+    access = filed(alice, "access")
+    access_code = access.outcome_code
+    erasure = confirmed(alice)
+    code = vault_code(erasure)
+    clock = Clock()
+    run(access, clock)
+    run(erasure, clock)
+    erasure.refresh_from_db()
+    access.refresh_from_db()
+    return access, access_code, erasure, code
+
+
+def vault_code(request: Request) -> str:
+    """Give a request a code that the test knows."""
+    code, hashed = identities.new_code()
+    Request.objects.filter(pk=request.pk).update(outcome_code_hash=hashed)
+    return code
+
+
+def test_the_removal_does_not_wait_for_the_week_and_the_copy_is_fetched_by_reference_and_code(alice: Customer) -> None:
+    access, code, erasure, _ = both(alice)
+    assert (erasure.state, access.state) == (State.CLOSED, State.REPLIED)
+    assert not Subject.objects.exists() and not User.objects.exists()
+    copy = Export.objects.get()
+    assert copy.deleted_at is None and (export.folder() / copy.path).exists()
+
+    browser = Client()
+    page = pages.check(browser.post("/privacy/outcome/", {"reference": access.reference, "code": code}))
+    assert "Your copy is ready" in page
+    answer = browser.post(f"/privacy/requests/{access.pk}/export/")
+    assert b"".join(answer.streaming_content)[:2] == b"PK"
+    assert not Letter.objects.exclude(sealed_letter=None).filter(request=access).exists()
+
+
+def test_the_answer_about_the_removal_names_the_copy_and_its_code_fetches_it_too(
+    alice: Customer, mailoutbox: Any
+) -> None:
+    access, _, erasure, code = both(alice)
+    told = next(mail for mail in mailoutbox if mail.subject.startswith("Your data was removed"))
+    assert access.reference in told.body and "stays for its week" in told.body
+    browser = Client()
+    page = pages.check(browser.post("/privacy/outcome/", {"reference": erasure.reference, "code": code}))
+    assert "Your copy is ready" in page
+    answer = browser.post(f"/privacy/requests/{access.pk}/export/")
+    assert b"".join(answer.streaming_content)[:2] == b"PK"
+
+
+def test_without_the_code_nobody_fetches_or_destroys_it(alice: Customer) -> None:
+    access, _, _, _ = both(alice)
+    browser = Client()
+    pages.check(browser.post("/privacy/outcome/", {"reference": access.reference, "code": "0000-0000-0000"}))
+    for what in ("export", "export/destroy"):
+        assert browser.post(f"/privacy/requests/{access.pk}/{what}/").status_code == 302
+    bob = pages.signed_in(factories.login("bob", "bob@example.com"), again=True)
+    for what in ("export", "export/destroy"):
+        assert bob.post(f"/privacy/requests/{access.pk}/{what}/").status_code == 404
+    with pytest.raises(services.NotYours):
+        export.destroy(access, actor=ANYBODY, now=NOW)
+    assert Export.objects.get().deleted_at is None
+
+
+def test_the_person_has_it_destroyed_at_once(alice: Customer) -> None:
+    access, code, _, _ = both(alice)
+    browser = Client()
+    browser.post("/privacy/outcome/", {"reference": access.reference, "code": code})
+    assert browser.get(f"/privacy/requests/{access.pk}/export/destroy/").status_code == 405
+    page = pages.check(browser.post(f"/privacy/requests/{access.pk}/export/destroy/", follow=True))
+    assert "The copy is destroyed." in page
+    copy = Export.objects.get()
+    assert copy.deleted_at is not None and not (export.folder() / copy.path).exists()
+    assert vault.keys.is_destroyed(copy.pk, export.ENVELOPE)
+    assert AuditEvent.objects.filter(action="copy.destroyed", reference=access.reference).exists()
+    assert "There is no copy any more." in pages.check(
+        browser.post(f"/privacy/requests/{access.pk}/export/destroy/", follow=True)
+    )
+
+
+def test_when_its_week_is_over_it_goes_and_the_request_ends(alice: Customer) -> None:
+    access, code, _, _ = both(alice)
+    later = NOW + timedelta(days=7, minutes=5)
+    assert export.expire(now=later) == 1
+    run(access, Clock(later))
+    assert access.state == State.CLOSED
+    with time_machine.travel(later):
+        page = pages.check(Client().post("/privacy/outcome/", {"reference": access.reference, "code": code}))
+    assert "Your copy is ready" not in page
+
+
+def test_the_removal_waits_until_the_copy_is_answered(alice: Customer) -> None:
+    erasure, access = confirmed(alice), filed(alice, "access")
+    clock = Clock()
+    assert execute.run(erasure.pk, clock=clock, pause=lambda: None) == "waiting"
+    run(access, clock)
+    clock.now += timedelta(minutes=1)
+    run(erasure, clock)
+    assert erasure.state == State.CLOSED
+    assert Export.objects.get().deleted_at is None
+
+
+def test_the_removal_never_waits_past_its_due_date_for_another_request(alice: Customer) -> None:
+    erasure, access = confirmed(alice), filed(alice, "access")
+    Request.objects.filter(pk=access.pk).update(next_action_at=None)  # parked, or asleep
+    before = Clock(NOW + timedelta(days=20))
+    assert execute.run(erasure.pk, clock=before, pause=lambda: None) == "waiting"
+    due = Clock(NOW.replace(year=erasure.due_on.year, month=erasure.due_on.month, day=erasure.due_on.day))
+    run(erasure, due)
+    assert erasure.state == State.CLOSED
+
+
+@pytest.mark.parametrize("identity", ["pending", "login"])
+def test_an_identity_or_a_confirmation_that_never_came_is_never_taken_for_a_yes(alice: Customer, identity: str) -> None:
+    request = filed(alice, identity=identity) if identity == "login" else services.file(
+        kind="erasure", subject=alice.subject_id, channel="phone", received_on=NOW.date(), identity="pending",
+        actor=factories.acting_as(alice), now=NOW,
+    )  # fmt: skip
+    for days in (1, 60):
+        run(request, Clock(NOW + timedelta(days=days)))
+    assert request.state == State.EXPIRED
+    assert Customer.objects.get().sealed_account is not None
+    assert re.search("expired", Letter.objects.filter(request=request).order_by("-queued_at").first().kind)
