@@ -30,6 +30,7 @@ from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Rows, Step, Task, WorkAdmin,
 from privacy.gate import Actor
 from privacy.requests import letters
 from privacy.requests.models import Letter
+from privacy.retention import notices as endings
 from privacy.vault import Unreadable
 
 admin.site.unregister(Group)  # roles are given by `create_staff`, with an acknowledgement
@@ -49,6 +50,17 @@ class CorrectableAdmin(RecordAdmin):
             services.correct(current, changes, actor=actor, now=now, reason=reason)
         except services.NothingToCorrect:
             return
+
+
+class KeepAccount(Step):
+    title = "Keep this account"
+    help = (
+        "The person told us to keep the account, for example after our letter that it ends. Its retention period starts again "
+        "today."
+    )
+    reason = forms.ChoiceField(
+        choices=[choice for choice in endings.WAYS.items() if choice[0] != "link"], label="How they told us"
+    )
 
 
 class CustomerForm(MaskingForm):
@@ -140,6 +152,11 @@ class CustomerAdmin(CorrectableAdmin):
         # Of a social security number only that it is there.
         Rows("tax_identifiers", "Tax identifiers", ("kind", "country", "value", "last_used_on")),
     )
+    refusals: ClassVar[dict[type[Exception], str]] = {
+        **CorrectableAdmin.refusals,
+        endings.NoticeGone: "The removal of this account has begun: it cannot be kept any more.",
+        endings.CannotKeep: "",
+    }
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).select_related("company")
@@ -158,6 +175,8 @@ class CustomerAdmin(CorrectableAdmin):
 
     def steps(self, record: Customer, actor: Actor) -> dict[str, type[Step]]:
         found: dict[str, type[Step]] = {}
+        if record.subject_id and getattr(record, "sealed_account", None) and self.may_write(actor):
+            found["keep"] = KeepAccount
         disputed = record.contact_points.filter(disputed_at__isnull=False)
         if actor.roles & self.disputed_by and self._entered(record).exists():
             found["dispute"] = DisputeContact
@@ -173,6 +192,9 @@ class CustomerAdmin(CorrectableAdmin):
         return record.contact_points.filter(channel="email", disputed_at=None).exclude(came__in=came)
 
     def take(self, name: str, record: Customer, data: dict[str, Any], *, actor: Actor, now: datetime) -> str:
+        if name == "keep":
+            services.keep_account(record, reason=data["reason"], actor=actor, now=now)
+            return "The account is kept: its period starts again today."
         if name == "dispute":
             for point in self._entered(record):
                 notices.object_to(point, actor=actor, now=now)

@@ -26,5 +26,6 @@ class AccountsConfig(AppConfig):
                 has_login=people.has_login,
                 candidates=candidates.told,
                 look=joining.said,
+                keep=people.keep,
             )
         )

@@ -5,13 +5,13 @@ Nothing here decides who may know: what opens an envelope does so under the call
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 from allauth.account.models import EmailAddress
 
-from accounts import candidates, handles, reach, sessions
+from accounts import candidates, handles, reach, services, sessions
 from accounts.models import Company, ContactPoint, Customer, LoginAddress, User
 from privacy import datamap, vault
 from privacy.vault import Unreadable
@@ -128,6 +128,15 @@ def name(subject: UUID) -> str:
 def sign_out(subject: UUID, now: datetime) -> int:
     """End every session of a subject, half-finished logins included; return how many ended. Safe to repeat."""
     return sessions.end_all(subject)
+
+
+def keep(subject: UUID, on: date) -> int:
+    """Start the retention clock of a person's customer records again on a day; return how many there are to keep."""
+    living = list(
+        Customer.objects.for_subject(subject).filter(sealed_account__isnull=False).values_list("pk", flat=True)
+    )
+    services.touch(living, on=on)
+    return len(living)
 
 
 def has_login(subject: UUID) -> bool:

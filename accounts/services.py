@@ -28,6 +28,7 @@ from accounts.models import (
 from privacy import audit, days, gate, subjects, vault
 from privacy.gate import Actor
 from privacy.retention import holds
+from privacy.retention import notices as endings
 from privacy.vault import SealedModel, Unreadable
 
 
@@ -352,6 +353,18 @@ def touch_all(days: Mapping[UUID, date]) -> None:
             f") AS seen WHERE t.id = seen.id AND {later}",
             [list(days), list(days.values())],
         )
+
+
+def keep_account(customer: Customer, *, reason: str, actor: Actor, now: datetime) -> None:
+    """Keep an account that would end by itself, because the person told us so: its period starts again today (P10).
+
+    `reason` says how they told us (endings.WAYS). Raises gate.Refused, endings.NoticeGone when its removal has begun,
+    endings.CannotKeep after a request to remove it.
+    """
+    _may_write(actor, customer, ["account"])
+    if customer.subject_id is None:
+        raise endings.NoticeGone
+    endings.keep_for(customer.subject_id, reason=reason, actor=actor, now=now)
 
 
 def require_living(customer: Customer) -> None:

@@ -434,6 +434,10 @@ datamap.register(
         data={
             "subject": Datum("Who was warned", "link", PROOF, US, plain=RANDOM),
             "given_on": Datum("When", "dates", PROOF, US, plain="a date"),
+            "ends_after": Datum("Last day that was told", "dates", PROOF, US, plain="a date"),
+            "kept_on": Datum("When the person said to keep it", "dates", PROOF, SELF, plain="a date"),
+            "ended_at": Datum("When its removal began", "dates", PROOF, US, plain=TIME),
+            "token_hash": Datum("Link", "login", PROOF, US, plain="a hash of 32 random bytes", export="no"),
         },
         follows="subject",
     ),

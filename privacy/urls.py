@@ -16,6 +16,7 @@ urlpatterns = [
     path("requests/<uuid:pk>/export/destroy/", requests.request_destroy, name="request_destroy"),
     path("ask/", public.ask, name="ask"),
     path("ask/sent/", public.asked, name="asked"),
+    path("keep/<str:token>/", public.keep, name="keep"),
     path("link/<str:token>/", public.link, name="link"),
     path("outcome/", public.outcome, name="outcome"),
 ]

@@ -147,7 +147,9 @@ def left(request: Request, *, now: datetime) -> list[Export]:
     if request.owner_id is None:
         return []
     found = Export.objects.filter(deleted_at=None, built_at__isnull=False, expires_at__gt=now)
-    found = found.filter(request=request) if request.is_about_records else found.filter(request__owner_id=request.owner_id)
+    found = (
+        found.filter(request=request) if request.is_about_records else found.filter(request__owner_id=request.owner_id)
+    )
     return list(found.select_related("request").order_by("expires_at"))
 
 

@@ -49,7 +49,8 @@ class People:
     candidates(subject, today) what the person is told of records that carry one of their addresses without being joined to
     them: (kind in words, how many), opens none of them;
     look(subject) what became of the person's last question about them, one sentence ("" when none was asked), and whether
-    it may be asked now.
+    it may be asked now;
+    keep(subject, day) starts the retention clock of the person's account again on that day, returns how many it has.
     """
 
     reach: Callable[[str, datetime], Reach]
@@ -62,6 +63,7 @@ class People:
     has_login: Callable[[UUID], bool]
     candidates: Callable[[UUID, date], list[tuple[str, int]]]
     look: Callable[[UUID], tuple[str, bool]]
+    keep: Callable[[UUID, date], int]
 
 
 _people: People | None = None

@@ -94,17 +94,29 @@ class HeldValue(vault.SealedModel):
 
 
 class EndNotice(models.Model):
-    """That a person was told, on a day, that the account would end unless it is used. Goes with the subject."""
+    """That a person was told, on a day, that the account would end unless it is used. Goes with the subject.
+
+    `token_hash` is of the link in that letter by which the account is kept. Of "kept" and "ended" one wins, under the lock
+    of the row: `kept_on` is the day on which the person said to keep it, `ended_at` when the sweep began to end it.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     subject = models.ForeignKey("privacy.Subject", models.CASCADE, related_name="end_notices")
     given_on = models.DateField()
+    ends_after = models.DateField(null=True)
+    token_hash = models.CharField(max_length=64, blank=True, default="")
+    kept_on = models.DateField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         app_label = "privacy"
         db_table = "privacy_end_notice"
         ordering = ["given_on"]
-        constraints = [models.UniqueConstraint(fields=["subject", "given_on"], name="end_notice_once_a_day")]
+        constraints = [
+            models.UniqueConstraint(fields=["subject", "given_on"], name="end_notice_once_a_day"),
+            models.UniqueConstraint(fields=["token_hash"], condition=~Q(token_hash=""), name="end_notice_token"),
+            models.CheckConstraint(condition=Q(kept_on=None) | Q(ended_at=None), name="end_notice_kept_or_ended"),
+        ]
 
     def __str__(self) -> str:
         return f"warning of {self.given_on}"

@@ -1,4 +1,8 @@
-"""Warnings: nobody's account ends by itself without a letter some time before (law §4: 30 days).
+"""Warnings: nobody's account ends by itself without a letter some time before (law §4: 30 days); who answers it is kept.
+
+What must never happen: somebody who said in time that the account is to be kept, and lost it to the sweep of that night. So
+keeping it and ending it lock the same rows, the warnings of the person: the first of the two wins, whole. The clock of
+retention starts again on the day of the answer. A day that was told after a request to remove is never moved here.
 
 A warning counts as long as the person did nothing since: whoever came back is warned anew before the next end. At most
 as many people are warned in a night as may be ended in one, so that a wrong rule does not write to everybody.
@@ -6,16 +10,34 @@ as many people are warned in a night as may be ended in one, so that a wrong rul
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 from collections.abc import Collection, Iterable
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
+from django.urls import reverse
 
-from privacy.requests import hooks, letters
+from privacy import audit
+from privacy.gate.actor import Actor
+from privacy.requests import clock, hooks, letters
+from privacy.requests.models import Decision
 from privacy.retention.facts import Facts
 from privacy.retention.models import EndNotice
 from privacy.retention.rules import Schedule
+
+LINK_LIVES = timedelta(days=60)
+
+#: How somebody told us to keep the account.
+WAYS = {
+    "link": "by the link in the letter",
+    "phone": "by phone",
+    "email": "by e-mail",
+    "mail": "by mail",
+    "in_person": "in person",
+}
 
 
 def days_before(facts: Facts, envelopes: Iterable[str], schedule: Schedule) -> int:
@@ -37,7 +59,7 @@ def unwarned(found: Collection[Facts], *, by: date) -> set[UUID]:
         if facts.subject_id is None:
             continue
         last = max((day for day in facts.events.values() if day is not None), default=date.min)
-        if facts.subject_id not in given or given[facts.subject_id] < last:
+        if facts.subject_id not in given or given[facts.subject_id] <= last:
             missing.add(facts.subject_id)
     return missing
 
@@ -45,10 +67,13 @@ def unwarned(found: Collection[Facts], *, by: date) -> set[UUID]:
 def warn(subject: UUID, *, on: date, ends_after: date, now: datetime) -> bool:
     """Write to the person that the account ends after that day unless it is used; return whether a letter is new.
 
-    Opens the address on file under the actor of the caller. Safe to repeat on one day.
+    The letter has a link by which the person keeps it, without a login too. Opens the address on file under the actor of
+    the caller. Safe to repeat on one day.
     """
+    token = secrets.token_urlsafe(32)
     with transaction.atomic():
-        notice, is_new = EndNotice.objects.get_or_create(subject_id=subject, given_on=on)
+        new = {"ends_after": ends_after, "token_hash": _hashed(token)}
+        notice, is_new = EndNotice.objects.get_or_create(subject_id=subject, given_on=on, defaults=new)
         if is_new:
             people = hooks.people()
             letters.queue(
@@ -62,5 +87,102 @@ def warn(subject: UUID, *, on: date, ends_after: date, now: datetime) -> bool:
                 key=f"account_ending:{notice.pk}",
                 now=now,
                 subject=subject,
+                credentials={"link": f"{settings.PORTAL_URL}{reverse('keep', args=[token])}"},
+                until=clock.expires_at(on + LINK_LIVES),
             )
     return is_new
+
+
+# Keeping it ---------------------------------------------------------------------------------------------------------------
+
+
+class NoticeGone(Exception):
+    """There is no such link any more: it is unknown or too old, or the account has ended."""
+
+
+class CannotKeep(Exception):
+    """The account cannot be kept this way; the text is one sentence for the person."""
+
+
+def look(token: str, *, now: datetime) -> EndNotice:
+    """Return the warning whose link this is, used or not, without doing anything (what GET may do). Raises NoticeGone."""
+    found = EndNotice.objects.filter(token_hash=_hashed(token), ended_at=None).first()
+    if found is None or found.given_on + LINK_LIVES < clock.company_day(now):
+        raise NoticeGone
+    return found
+
+
+def keep(token: str, *, now: datetime) -> EndNotice:
+    """Keep the account of the person who was sent this link (POST only), and return the warning. Twice is once.
+
+    Raises NoticeGone when the account has ended or the link is too old, CannotKeep.
+    """
+    with transaction.atomic():
+        subject = look(token, now=now).subject_id
+        person = Actor("customer", None, subject, frozenset({"customer"}), "link in a warning")
+        _lock(subject)
+        if look(token, now=now).kept_on is None:
+            _keep(subject, reason="link", actor=person, now=now)
+        return look(token, now=now)
+
+
+def keep_for(subject: UUID, *, reason: str, actor: Actor, now: datetime) -> None:
+    """Keep the account of somebody who told us so; `reason` is a word of WAYS. Raises NoticeGone, CannotKeep.
+
+    The caller has asked whether this actor may write the account.
+    """
+    if reason not in WAYS:
+        raise CannotKeep("Say how the person told us.")
+    with transaction.atomic():
+        _keep(subject, reason=reason, actor=actor, now=now)
+
+
+def _keep(subject: UUID, *, reason: str, actor: Actor, now: datetime) -> None:
+    """Start the clock of retention again today, in the caller's transaction."""
+    notices = _lock(subject)
+    if notices and max(notices, key=lambda one: one.given_on).ended_at is not None:
+        raise NoticeGone
+    if Decision.objects.filter(request__subject=subject, pinned=True, done_at=None).exists():
+        raise CannotKeep(
+            "You asked us before to remove your data. What is still kept goes on the day that we told you; that day is not "
+            "moved here."
+        )
+    today = clock.company_day(now)
+    if not hooks.people().keep(subject, today):
+        raise CannotKeep("Nothing of this kind is on file. If you have a login, sign in once before that day.")
+    EndNotice.objects.filter(pk__in=[one.pk for one in notices if one.kept_on is None and one.ended_at is None]).update(
+        kept_on=today
+    )
+    audit.record("account.kept", actor=actor, now=now, subject=subject, reason=reason)
+
+
+def _lock(subject: UUID) -> list[EndNotice]:
+    """Lock what decides between keeping and ending, in the order of `begin_to_end`; wait for a sweep that is at it."""
+    return list(EndNotice.objects.select_for_update().filter(subject=subject).order_by("pk"))
+
+
+def begin_to_end(found: Collection[Facts], *, now: datetime) -> set[UUID]:
+    """Note that the sweep ends these people's accounts now; return those who said meanwhile to keep them.
+
+    In the transaction that ends their records: it holds the rows that `keep` needs. `found` are the facts by which the sweep
+    judged; who was active after them is left alone.
+    """
+    last: dict[UUID, date] = {}
+    for facts in found:
+        if facts.subject_id is not None:
+            seen = max((day for day in facts.events.values() if day is not None), default=date.min)
+            last[facts.subject_id] = max(seen, last.get(facts.subject_id, date.min))
+    kept: set[UUID] = set()
+    ending: list[UUID] = []
+    for notice in EndNotice.objects.select_for_update().filter(subject__in=last).order_by("pk"):
+        if notice.kept_on is None:
+            ending.append(notice.pk)
+        elif notice.kept_on > last[notice.subject_id]:
+            kept.add(notice.subject_id)
+    EndNotice.objects.filter(pk__in=ending, ended_at=None).exclude(subject__in=kept).update(ended_at=now)
+    return kept
+
+
+def _hashed(token: str) -> str:
+    # 256 random bits need no salt and no slow hash.
+    return hashlib.sha256(token.encode()).hexdigest()

@@ -169,7 +169,7 @@ def _sources(label: str, ids: Collection[UUID]) -> Sources:
     return Sources(pinned, set(held))
 
 
-def settle_request(request_id: object, *, actor: Actor | None, now: datetime) -> int:
+def settle_request(request_id: UUID, *, actor: Actor | None, now: datetime) -> int:
     """Restrict what a request keeps, in the transaction that pins it; return how many envelopes changed."""
     kept = Decision.objects.filter(
         request=request_id, pinned=True, done_at=None, action=Decision.Action.KEEP, record_id__isnull=False
@@ -201,13 +201,13 @@ def settle_all(*, actor: Actor | None, now: datetime) -> int:
 
 
 def _settle_all_of(
-    rows: models.QuerySet[object] | Iterable[tuple[str, UUID | None]], *, actor: Actor | None, now: datetime
+    rows: models.QuerySet[Any, Any] | Iterable[tuple[str, UUID]], *, actor: Actor | None, now: datetime
 ) -> int:
     stream = rows.order_by().distinct().iterator(chunk_size=BATCH) if isinstance(rows, models.QuerySet) else rows
     count = 0
     for batch in _batches(stream):
         by_label: dict[str, list[UUID]] = defaultdict(list)
-        for label, record in batch:  # type: ignore[misc]
+        for label, record in batch:
             by_label[label].append(record)
         count += sum(settle(label, ids, actor=actor, now=now) for label, ids in sorted(by_label.items()))
     return count

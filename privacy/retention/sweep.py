@@ -21,7 +21,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 
 from privacy import audit, datamap, progress
@@ -289,7 +289,21 @@ class _Run:
                 batch += ending
             else:
                 self.report.stopped_by_cap += 1
-        self._erase(batch)
+        self._end_warned(batch, found)
+
+    def _end_warned(self, batch: Sequence[Verdict], found: dict[UUID, Facts]) -> None:
+        """Erase a batch, but nothing of people who said in this very moment to keep their account."""
+        if not batch or self.report.is_dry_run:
+            return
+        warned = [found[one.record_id] for one in batch if self.schedule[one.envelope].warn_days]
+        if not warned:
+            self._erase(batch)
+            return
+        with transaction.atomic():
+            kept = notices.begin_to_end(warned, now=self.now)
+            stay = {one.record_id for one in batch if one.subject_id in kept}
+            self.report.kept += len(stay)
+            self._erase([one for one in batch if one.record_id not in stay])
 
     def _unwarned(self, found: dict[UUID, Facts], due: dict[UUID, list[Verdict]]) -> set[UUID]:
         """Return the records of people who were to be warned and were not, or not early enough: they stay for now."""

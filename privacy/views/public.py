@@ -20,6 +20,7 @@ from privacy.forms import AskForm, OutcomeForm
 from privacy.models import Export, Request
 from privacy.requests import export, identity, services
 from privacy.requests.outcome import FileUnreadable
+from privacy.retention import notices
 from privacy.views import person, words
 
 
@@ -62,6 +63,22 @@ def link(request: HttpRequest, token: str) -> HttpResponse:
         return render(request, "privacy/link_spent.html", status=404)
     person.remember_proof(request, about, code)
     return redirect("request_confirm" if about.kind == Request.Kind.ERASURE else "request", pk=about.pk)
+
+
+@login_not_required
+def keep(request: HttpRequest, token: str) -> HttpResponse:
+    """Show a button that keeps an account from ending by itself; only the POST does it (P10)."""
+    now = timezone.now()
+    try:
+        if request.method == "POST":
+            notice = notices.keep(token, now=now)
+        else:
+            notice = notices.look(token, now=now)
+    except notices.NoticeGone:
+        return render(request, "privacy/keep_gone.html", status=404)
+    except notices.CannotKeep as reason:
+        return render(request, "privacy/keep_gone.html", {"reason": str(reason)}, status=409)
+    return render(request, "privacy/keep.html", {"notice": notice})
 
 
 @login_not_required

@@ -92,7 +92,7 @@ def test_the_public_page_lists_every_datum_of_the_data_map(client: Client) -> No
 
 def test_the_public_page_tells_how_long_each_sealed_kind_is_kept(client: Client) -> None:
     text = pages.check(client.get("/privacy/"))
-    assert "We keep an account for 36 months after it was last used." in text
+    assert "We keep an account for 36 months after it was last used, or after you last told us to keep it." in text
 
 
 def test_the_contact_stands_on_the_page(client: Client) -> None:
@@ -160,7 +160,7 @@ def test_what_we_hold_costs_as_many_queries_with_30_orders_as_with_four(hers: Cl
     for _ in range(3):  # looking leaves entries in the access log, which is held as well
         hers.get("/privacy/held/")
     few = queries(hers, "/privacy/held/")
-    assert few < 45, "one look at which kinds there are, then each of these kinds"
+    assert few < 50, "one look at which kinds there are, then each of these kinds"
     for _ in range(26):
         an_order(customer)
     assert queries(hers, "/privacy/held/") == few
