@@ -8,6 +8,8 @@ and no other control character. The field classes say so, and the vault refuses 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import models
@@ -33,6 +35,6 @@ class LineField(models.CharField):
 
     default_validators = [one_line]
 
-    def deconstruct(self) -> object:
+    def deconstruct(self) -> tuple[str, str, Sequence[Any], dict[str, Any]]:
         name, _, args, kwargs = super().deconstruct()
         return name, "django.db.models.CharField", args, kwargs

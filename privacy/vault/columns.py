@@ -70,7 +70,8 @@ class SealedColumn(models.Field):
         return None if value is None else connection.Database.Binary(value)
 
     def value_to_string(self, obj: Any) -> str:
-        return base64.b64encode(self.value_from_object(obj)).decode("ascii")  # for dumpdata, as a BinaryField does
+        value: Any = self.value_from_object(obj)
+        return base64.b64encode(value).decode("ascii")  # for dumpdata, as a BinaryField does
 
     def to_python(self, value: Any) -> Any:
         return base64.b64decode(value) if isinstance(value, str) else value
