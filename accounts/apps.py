@@ -20,6 +20,7 @@ class AccountsConfig(AppConfig):
                 named=people.named,
                 on_file=people.on_file,
                 answer_address=people.answer_address,
+                others=people.others,
                 address=people.address,
                 name=people.name,
                 sign_out=people.sign_out,

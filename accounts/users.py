@@ -84,11 +84,12 @@ class User(SealedModel, AbstractBaseUser, PermissionsMixin):
 
     @property
     def roles(self) -> frozenset[str]:
-        """The roles by which the gate decides: the names of the groups of staff, `customer` for everybody else."""
+        """The roles by which the gate decides: the groups of staff and "manager", `customer` for everybody else."""
         if not self.is_staff:
             return frozenset({"customer"})
         if "_roles" not in self.__dict__:
-            self._roles = frozenset(self.groups.values_list("name", flat=True))
+            of_groups = self.groups.values_list("name", flat=True)
+            self._roles = frozenset({*of_groups, *({gate.MANAGER} if self.is_superuser else ())})
         return self._roles
 
     def as_actor(self) -> gate.Actor:

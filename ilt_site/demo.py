@@ -21,7 +21,7 @@ from accounts import services as accounts
 from accounts.models import Channel, Communication, Company, ContactPoint, Customer, TaxIdentifier, User
 from orders import services as orders
 from orders.models import Order, Product
-from privacy import registers, subjects
+from privacy import gate, registers, subjects
 from privacy.gate import Actor
 from rma import services as rmas
 from rma.models import RMA, Certificate, Instrument, RMAEvent
@@ -30,7 +30,7 @@ MARK = "DEMO-01"  # the reference of the first demo customer: present means load
 STATEMENT, TRAINING = "2026", "2026"
 
 CUSTOMERS = (("alice", "customer"), ("bob", "customer"))
-STAFF = (("carol", "sales"), ("dan", "service"), ("erin", "accounting"), ("pat", "privacy"))
+STAFF = (("carol", "sales"), ("dan", "service"), ("erin", "accounting"), ("pat", "privacy"), ("mona", "manager"))
 
 PRODUCTS = (
     ("ILT2400-A", "ILT2400 hand-held light meter", Product.Kind.INSTRUMENT, "1495"),
@@ -140,8 +140,8 @@ class _Demo:
             user, password = logins.create_staff(
                 username=username,
                 email=f"{username}@intl-lighttech.example",
-                roles=[role],
-                is_manager=role == "privacy",
+                roles=[role] if role in gate.STAFF_ROLES else [],
+                is_manager=role == gate.MANAGER,
                 acknowledged_on=self.today,
                 version=STATEMENT,
                 actor=self.actor,

@@ -18,7 +18,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from privacy.gate.log import CHAINS
-from privacy.requests import broker
+from privacy.requests import broker, second
 from privacy.requests.models import OPEN_STATES, Letter, Request
 from privacy.restore import position
 from privacy.restore.models import LedgerCopy
@@ -58,6 +58,8 @@ class Gauges(Collector):
         overdue = unfinished.filter(legal_due_on__lt=today).count()
         yield "ilt_requests_overdue", "Open requests past their legal due date", overdue
         yield "ilt_requests_due_soon", "Open requests whose legal due date is within seven days", soon.count()
+        undecided = second.late(today).count()
+        yield "ilt_requests_undecided", "Requests due within 7 days for which a second person is missing", undecided
         parked = Request.objects.filter(state="parked").count()
         yield "ilt_requests_parked", "Requests that need a person", parked
         age = self._age(due.values_list("next_action_at", flat=True).first())

@@ -4,7 +4,7 @@ from privacy.audit.models import AuditEvent, AuditLink, ChainFloor
 from privacy.gate.log import AccessEntry, AccessLink, AccessName
 from privacy.installation import Installation
 from privacy.registers import Acknowledgement
-from privacy.requests.models import Decision, Export, Letter, OneTimeLink, Request, RequestEvent
+from privacy.requests.models import Decision, Export, Letter, OneTimeLink, Request, RequestEvent, SecondLook
 from privacy.restore.models import LedgerCopy, LedgerWaiting
 from privacy.retention.models import EndNotice, HeldValue, Hold, SweepState
 from privacy.subjects import Subject
@@ -29,6 +29,7 @@ __all__ = [
     "OneTimeLink",
     "Request",
     "RequestEvent",
+    "SecondLook",
     "Subject",
     "SweepState",
 ]

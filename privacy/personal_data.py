@@ -14,7 +14,7 @@ from privacy.gate.log import AccessEntry, AccessLink, AccessName
 from privacy.installation import Installation
 from privacy.registers import Acknowledgement
 from privacy.requests import clock
-from privacy.requests.models import Decision, Export, Letter, OneTimeLink, Request, RequestEvent
+from privacy.requests.models import Decision, Export, Letter, OneTimeLink, Request, RequestEvent, SecondLook
 from privacy.restore.models import LedgerCopy, LedgerWaiting
 from privacy.retention import rules
 from privacy.retention.facts import Facts
@@ -262,6 +262,20 @@ datamap.register(
             "deleted_at": TIME,
         },
         follows="request",
+    ),
+    Declaration(
+        model=SecondLook,
+        title="Question to a second person",
+        subject_path="request__subject",
+        impersonal={
+            "request": OF_REQUEST,
+            "why": WORD,
+            "asked_at": TIME,
+            "decided_at": TIME,
+            "outcome": WORD,
+            "decided_kind": WORD,
+            "decided_by": "the random number of a member of staff, or the name of a program",
+        },
     ),
     Declaration(
         model=OneTimeLink,

@@ -8,6 +8,7 @@ from django.views.generic import RedirectView
 
 from privacy.admin import holds as holds  # registers itself
 from privacy.admin import requests as requests  # registers itself
+from privacy.admin import second as second  # registers itself
 
 _login = secure_admin_login(admin.site.login)
 

@@ -15,13 +15,11 @@ from privacy.admin.work import Step, date_input
 from privacy.lines import one_line
 from privacy.mailbox import MailboxField
 from privacy.models import Hold, Letter, Request
-from privacy.requests import assessment, deadline, identity
+from privacy.requests import assessment, deadline, filing, identity
 from privacy.requests.models import Channel
 from privacy.retention import holds
 
-# Only the portal itself can witness these.
-PORTAL_PROOFS = (Request.Identity.LOGIN, Request.Identity.LINK)
-PROOFS = [choice for choice in Request.Identity.choices if choice[0] not in PORTAL_PROOFS]
+PROOFS = [choice for choice in Request.Identity.choices if choice[0] not in filing.WITNESSED_HERE]
 CHANNELS = [choice for choice in Channel.choices if choice[0] != Channel.WEB]
 GROUNDS = (
     ("Art. 12(2) GDPR", "Art. 12(2) GDPR: the person cannot be identified"),
@@ -104,7 +102,10 @@ class FileRequest(Numbered):
 
 class StateIdentity(Numbered):
     title = "State the identity"
-    help = "State how the person proved who they are. From then on the request goes on by itself."
+    help = (
+        "State how the person proved who they are. Every other e-mail address of the person is told. Written evidence, and a "
+        "removal written down late, need a second person who had no part in it; all else goes on by itself."
+    )
     how = forms.ChoiceField(
         choices=[choice for choice in PROOFS if choice[0] != Request.Identity.PENDING], label="Proved by"
     )
@@ -124,7 +125,7 @@ class StateIdentity(Numbered):
         if not self.errors and data["subject"] is None:
             self.add_error("customer_number", "Say who it is: nobody was matched by the address.")
         if not self.errors and data["how"] == Request.Identity.STAFF and not data["note"].strip():
-            self.add_error("note", "A decision of the team needs its reasons.")
+            self.add_error("note", "Written evidence needs its description and your reasons.")
         return data
 
 
@@ -281,6 +282,7 @@ LETTERS: dict[str, str] = {
     "extended": "More time is needed",
     "withdrawn": "Taken back",
     "expired": "Expired",
+    "told_elsewhere": "Word to another address of the person",
 }
 
 

@@ -34,6 +34,10 @@ EVENTS: dict[str, str] = {
     "identity_asked": "Asked who it is",
     "identity_received": "Identity proved",
     "paused": "Clock paused",
+    "told_elsewhere": "Other addresses of the person told",
+    "second_asked": "Second person asked",
+    "second_decided": "Second person decided",
+    "not_me": "“This was not me” said from another address",
 }
 WAITING: dict[str, str] = {"identity": "proof of identity", "confirm": "confirmation by the person"}
 

@@ -18,6 +18,8 @@ KINDS: list[tuple[Kind, str]] = [
 ]
 
 STAFF_ROLES = frozenset({"sales", "service", "accounting", "privacy"})
+#: Decides as second person and manages logins; the access matrix gives it nothing.
+MANAGER = "manager"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from privacy.gate.actor import STAFF_ROLES, Actor
+from privacy.gate.actor import MANAGER, STAFF_ROLES, Actor
 
 
 def staff_actor(
@@ -22,11 +22,11 @@ def staff_actor(
 ) -> Actor:
     """Return a member of staff as an actor; without a current acknowledgement, an actor without roles (P41).
 
-    `roles` are names of groups; those the product does not know count for nothing.
+    `roles` are names of groups, and "manager"; those the product does not know count for nothing.
     """
     from privacy import registers  # the register records who signed, so it needs the gate's Actor first
 
-    known = STAFF_ROLES.intersection(roles)
+    known = (STAFF_ROLES | {MANAGER}).intersection(roles)
     if known and registers.current(subject, today=today or timezone.localdate()) is None:
         known = frozenset()
     return Actor(kind="staff", id=str(id), subject=subject, roles=known, purpose=purpose, reason=reason)

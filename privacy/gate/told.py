@@ -22,6 +22,7 @@ ROLES: dict[str, str] = {
     "service": "laboratory and service staff",
     "accounting": "accounting staff",
     "privacy": "privacy team",
+    "manager": "a manager",
     "staff": "staff",
     "operator": "operator of the system",
     "task": "the program",

@@ -32,6 +32,7 @@ OUTSIDE = frozenset(
         "privacy.export",
         "privacy.decision",
         "privacy.requestevent",
+        "privacy.secondlook",
         "privacy.onetimelink",
     }
 )

@@ -33,7 +33,7 @@ from privacy.broken import Findings, spared
 from privacy.gate import log
 from privacy.gate.actor import Actor
 from privacy.gate.context import current
-from privacy.requests import assessment, contents, filing, identity, unjoined
+from privacy.requests import assessment, contents, filing, identity, unjoined, waits
 from privacy.requests.contents import Verdicts
 from privacy.requests.models import Decision, Export, Request
 from privacy.retention import rules
@@ -50,7 +50,7 @@ NOBODY = UUID(int=0)
 
 
 class NoCopy(Exception):
-    """There is no copy to fetch: not built yet, expired or erased."""
+    """There is no copy to fetch: not built yet, expired or erased, or a second person has to look first."""
 
 
 class _Counted(io.RawIOBase):
@@ -126,7 +126,7 @@ def fetch(request: Request, *, actor: Actor, now: datetime, via: str = "portal")
     filing.require_sight(request, actor)
     with transaction.atomic():
         export = Export.objects.select_for_update().filter(request=request, deleted_at=None, expires_at__gt=now).first()
-        if export is None or not (folder() / export.path).exists():
+        if export is None or not (folder() / export.path).exists() or waits.is_undecided(request):
             raise NoCopy
         Export.objects.filter(pk=export.pk).update(downloads=F("downloads") + 1)
         if request.step == "close":  # nothing to wait for any more

@@ -17,7 +17,7 @@ from django.db.models import Q
 from privacy import audit, cards, mailbox, subjects, vault
 from privacy.gate.actor import STAFF_ROLES, Actor
 from privacy.lines import on_one_line
-from privacy.requests import assessment, broker, clock, history, hooks, identity, letters
+from privacy.requests import assessment, broker, clock, history, hooks, identity, letters, waits
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import OPEN_STATES, Channel, OneTimeLink, Request, State
 from privacy.subjects import Subject
@@ -25,6 +25,8 @@ from privacy.subjects import Subject
 # A second link to the same mailbox within this time would only help to flood it.
 LINK_AGAIN_AFTER = timedelta(hours=1)
 LEAST_TIME_TO_ACT = timedelta(days=14)
+# What the program itself has seen, nobody states.
+WITNESSED_HERE = frozenset({Request.Identity.LOGIN, Request.Identity.LINK, Request.Identity.POST})
 OLDEST_RECEIPT = timedelta(days=3 * 365)
 
 
@@ -132,9 +134,7 @@ def _check(
         raise NotYours("Nobody files a request for somebody else here.")
     allowed_proofs = {"customer": {Request.Identity.LOGIN, Request.Identity.PENDING}}.get(
         actor.kind,
-        set(Request.Identity) - {Request.Identity.LOGIN, Request.Identity.LINK}
-        if by_staff
-        else {Request.Identity.PENDING},
+        set(Request.Identity) - WITNESSED_HERE if by_staff else {Request.Identity.PENDING},
     )
     if how not in allowed_proofs:
         raise BadRequest("This way of proving who it is cannot be stated here.")
@@ -330,7 +330,12 @@ def _acknowledge(
     letters.queue(
         "acknowledgement",
         to=to,
-        context={"received_on": received_on, "merged": merged},
+        context={
+            "received_on": received_on,
+            "merged": merged,
+            "needs_second": waits.is_undecided(request),
+            "waits_until": waits.ends_at(request, now=now),
+        },
         key=f"acknowledgement:{request.pk}:{receipts}",
         request=request,
         now=now,
@@ -373,6 +378,7 @@ def identify_into(request: Request, how: str, *, actor: Actor, now: datetime, me
     audit.record(
         "request.identified", actor=actor, now=now, subject=request.subject_id, reference=request.reference, reason=how
     )
+    waits.begin(request, actor=actor, now=now)
     _acknowledge(request, request.received_on, actor=actor, now=now, merged=merged, code=code)
     history.schedule(request, "plan", at=now)
     broker.nudge(request)
@@ -386,7 +392,7 @@ def identify(request: Request, how: str, *, subject: UUID, actor: Actor, now: da
     silently: NotAllowed says so.
     """
     require_sight(request, actor)
-    if how not in set(Request.Identity) - {Request.Identity.PENDING, Request.Identity.LOGIN, Request.Identity.LINK}:
+    if how not in set(Request.Identity) - {Request.Identity.PENDING} - WITNESSED_HERE:
         raise BadRequest("This way of proving who it is cannot be stated here.")
     if actor.kind == "customer":
         raise NotYours("Only the privacy team states that.")
@@ -426,6 +432,8 @@ def redeem(token: str, *, now: datetime) -> tuple[Request, str]:
     """
     with transaction.atomic():
         link = identity.use(token, now=now)
+        if link.purpose == OneTimeLink.Purpose.NOT_ME:
+            raise identity.LinkRefused  # it speaks against a request and opens none
         request = locked(link.request)
         if link.purpose != OneTimeLink.Purpose.IDENTITY or request.is_identified or request.state != State.RECEIVED:
             return request, ""

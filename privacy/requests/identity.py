@@ -28,6 +28,14 @@ from privacy.requests.models import OneTimeLink, Request, State
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 LINK_LIVES = timedelta(days=3)
 RESULT_LINK_LIVES = timedelta(days=7)
+NOT_ME_LINK_LIVES = timedelta(days=30)
+
+
+LIVES = {
+    OneTimeLink.Purpose.IDENTITY: LINK_LIVES,
+    OneTimeLink.Purpose.RESULT: RESULT_LINK_LIVES,
+    OneTimeLink.Purpose.NOT_ME: NOT_ME_LINK_LIVES,
+}
 
 
 class LinkRefused(Exception):
@@ -84,7 +92,7 @@ def _hash_of_no_code() -> str:
 def make_link(request: Request, purpose: str, *, now: datetime) -> str:
     """Make a one-time link and return its token, which is kept nowhere."""
     token = secrets.token_urlsafe(32)
-    lives = LINK_LIVES if purpose == OneTimeLink.Purpose.IDENTITY else RESULT_LINK_LIVES
+    lives = LIVES[OneTimeLink.Purpose(purpose)]
     OneTimeLink.objects.create(
         token_hash=_hashed(token), purpose=purpose, request=request, created_at=now, expires_at=now + lives
     )

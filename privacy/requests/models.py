@@ -361,12 +361,48 @@ class Export(models.Model):
         return f"copy {self.id}"
 
 
+class SecondLook(models.Model):
+    """A question to a second person: whether a request is truly the person's (design 9). Codes, times, who decided; no values."""
+
+    class Why(models.TextChoices):
+        EVIDENCE = "evidence", "it stands on written evidence"
+        ENTRY = "entry", "the address that proved it was entered by staff"
+        LATE = "late", "it was written down more than three working days after its receipt"
+        NOT_ME = "not_me", "the reader of another address of the person says that it was not them"
+
+    class Outcome(models.TextChoices):
+        GO_ON = "go_on", "it is the person: the request goes on"
+        END = "end", "not shown to be the person: the request ends"
+
+    request = models.ForeignKey(Request, models.CASCADE, related_name="second_looks")
+    why = models.CharField(max_length=10, choices=Why.choices)
+    asked_at = models.DateTimeField()
+    decided_at = models.DateTimeField(null=True, blank=True)
+    outcome = models.CharField("decision", max_length=10, choices=Outcome.choices, blank=True, default="")
+    decided_kind = models.CharField("decided by", max_length=20, choices=KINDS, blank=True, default="")
+    decided_by = models.CharField(max_length=64, blank=True, default="")
+
+    class Meta:
+        verbose_name = "question to a second person"
+        verbose_name_plural = "questions to a second person"
+        ordering = ["asked_at", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["request", "why"], condition=Q(decided_at__isnull=True), name="one_open_second_look"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"second person, {self.request.reference}"
+
+
 class OneTimeLink(models.Model):
     """A secret sent to an address on file: only its hash is kept, it works once, by POST, and not for long."""
 
     class Purpose(models.TextChoices):
         IDENTITY = "identity", "prove who is asking"
         RESULT = "result", "see the plan, the outcome or the copy"
+        NOT_ME = "not_me", "say that it was not the person"
 
     token_hash = models.CharField(max_length=64, unique=True)
     purpose = models.CharField(max_length=20, choices=Purpose.choices)

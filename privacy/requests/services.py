@@ -49,8 +49,10 @@ __all__ = [
     "identify",
     "lines",
     "make_plan",
+    "no_card_number",
     "redeem",
     "refuse",
+    "refuse_into",
     "require_sight",
     "resume",
     "show",
@@ -211,9 +213,14 @@ def refuse(request: Request, *, ground: str, authority: str, actor: Actor, now: 
         found = locked(request)
         if State.REFUSED not in TRANSITIONS[State(found.state)]:
             raise NotAllowed(f"A request that is {found.state} cannot be refused.")
-        _end(found, State.REFUSED, "refused", {"ground": ground, "authority": authority}, actor=actor, now=now)
+        refuse_into(found, ground=ground, authority=authority, actor=actor, now=now)
     _copy(found, request)
     return found
+
+
+def refuse_into(request: Request, *, ground: str, authority: str, actor: Actor, now: datetime) -> None:
+    """End a request with reasons in the caller's transaction; the person is told them and how to complain."""
+    _end(request, State.REFUSED, "refused", {"ground": ground, "authority": authority}, actor=actor, now=now)
 
 
 def expire_into(request: Request, *, actor: Actor, now: datetime) -> None:
@@ -224,7 +231,8 @@ def expire_into(request: Request, *, actor: Actor, now: datetime) -> None:
 def _end(request: Request, to: State, kind: str, context: dict[str, Any], *, actor: Actor, now: datetime) -> None:
     history.move(request, to, actor=actor, now=now)
     history.schedule(request, "", at=None)
-    request.links.filter(used_at=None).update(expires_at=now)
+    # "This was not me" can be said afterwards, too: somebody has to know who asked.
+    request.links.filter(used_at=None).exclude(purpose=OneTimeLink.Purpose.NOT_ME).update(expires_at=now)
     audit.record(f"request.{to.value}", actor=actor, now=now, subject=request.subject_id, reference=request.reference)
     address = identity.address_for_answer(request, now=now)
     everything = {**context, "jurisdiction": jurisdiction.of(request.country or None)}

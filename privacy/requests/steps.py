@@ -13,12 +13,13 @@ from uuid import UUID
 from privacy import audit, broken, datamap, subjects, vault
 from privacy.gate.actor import Actor
 from privacy.gate.context import current
-from privacy.requests import assessment, clock, erasure, export, history, hooks, identity, letters, outcome
+from privacy.requests import assessment, clock, erasure, export, history, hooks, identity, letters, outcome, waits
 from privacy.requests.models import OPEN_STATES, Decision, Export, Letter, OneTimeLink, Request, State
 from privacy.retention import restriction
 from privacy.vault import blocks, ledger
 
 LOOK_AGAIN = timedelta(seconds=15)
+LOOK_LATER = timedelta(minutes=30)  # a decision wakes the request at once
 
 # The person has no answer yet: the letter that the copy is ready goes out before anything is erased.
 UNANSWERED = tuple(one for one in OPEN_STATES if one != State.REPLIED)
@@ -88,6 +89,8 @@ def wait_for_access(request: Request, now: datetime) -> Result:
     The finished copy outlives the erasure, so nobody waits until it is fetched (design 11, 12). When the plan has changed
     since it was confirmed, it goes back to be confirmed again.
     """
+    if (held := _held_up(request, now)) is not None:
+        return held
     # Only one whose identity is proved: a stranger's question must not hold an erasure up.
     first = Request.objects.filter(
         subject_id=_subject(request), kind=Request.Kind.ACCESS, state__in=UNANSWERED, identity_at__isnull=False
@@ -111,6 +114,21 @@ def wait_for_access(request: Request, now: datetime) -> Result:
     Decision.objects.filter(request=request, action=Decision.Action.KEEP).update(pinned=True)
     restriction.settle_request(request.pk, actor=actor, now=now)
     return Done(State.EXECUTING)
+
+
+def _held_up(request: Request, now: datetime) -> Result | None:
+    """Return what a question to a second person, or time for others to object, makes of a step; None when it may go on.
+
+    An open question ends on the due date with more time or a refusal, never with a yes (design 11).
+    """
+    from privacy.requests import second
+
+    if waits.is_undecided(request):
+        if second.last_day(request, actor=_actor(), now=now):
+            return Ended()
+        return Wait(now + LOOK_LATER)
+    until = waits.ends_at(request, now=now)
+    return Wait(min(until, now + LOOK_LATER)) if until is not None and until > now else None
 
 
 def sign_out(request: Request, now: datetime) -> Result:
@@ -195,7 +213,9 @@ def tombstone(request: Request, now: datetime) -> Result:
 
 
 def build_copy(request: Request, now: datetime) -> Result:
-    """Make the sealed copy."""
+    """Make the sealed copy, once no second person has to look any more."""
+    if (held := _held_up(request, now)) is not None:
+        return held
     if request.state == State.CONFIRMED:
         history.move(request, State.EXECUTING, actor=current(), now=now)
     made = export.build(request, now=now)
@@ -223,7 +243,8 @@ def close(request: Request, now: datetime) -> Result:
             letters.burn(Letter.objects.filter(request=request), now=now)
     else:
         letters.burn(Letter.objects.filter(request=request), now=now)
-        OneTimeLink.objects.filter(request=request, used_at=None).update(expires_at=now)
+        unused = OneTimeLink.objects.filter(request=request, used_at=None)
+        unused.exclude(purpose=OneTimeLink.Purpose.NOT_ME).update(expires_at=now)
     return Done(State.CLOSED)
 
 

@@ -18,7 +18,8 @@ from django.views.decorators.http import require_safe
 from privacy import gate
 from privacy.forms import AskForm, OutcomeForm
 from privacy.models import Export, Request
-from privacy.requests import export, identity, services
+from privacy.requests import export, identity, second, services
+from privacy.requests.models import OneTimeLink
 from privacy.requests.outcome import FileUnreadable
 from privacy.retention import notices
 from privacy.views import person, words
@@ -56,8 +57,12 @@ def link(request: HttpRequest, token: str) -> HttpResponse:
     now = timezone.now()
     try:
         if request.method != "POST":
-            identity.look(token, now=now)
-            return render(request, "privacy/link.html")
+            purpose = identity.look(token, now=now).purpose
+            is_not_me = purpose == OneTimeLink.Purpose.NOT_ME
+            return render(request, "privacy/not_me.html" if is_not_me else "privacy/link.html")
+        if identity.look(token, now=now).purpose == OneTimeLink.Purpose.NOT_ME:
+            stopped = second.say_not_me(token, now=now)
+            return render(request, "privacy/not_me_said.html", {"is_stopped": second.stands_still(stopped)})
         about, code = services.redeem(token, now=now)
     except identity.LinkRefused:
         return render(request, "privacy/link_spent.html", status=404)

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 from privacy import gate
 from privacy.gate import Actor
 from privacy.models import Request
-from privacy.requests import assessment, export, services
+from privacy.requests import assessment, export, services, waits
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import OPEN_STATES, Channel, State
 from privacy.requests.outcome import FileUnreadable
@@ -74,18 +74,29 @@ def _filed(request: HttpRequest, kind: str, now: Any) -> HttpResponse:
 def request_detail(request: HttpRequest, about: Request, actor: Actor) -> HttpResponse:
     """Show where a request stands: dates, steps, what was given, removed or kept, and what can be done now."""
     now = timezone.now()
-    copy = export.live(about) if about.kind == Request.Kind.ACCESS else None
+    still = _still(about, now)
+    copy = export.live(about) if about.kind == Request.Kind.ACCESS and not still["needs_second"] else None
     context = {
         "about": about,
         "code": person.code_to_show(request, about) if about.state != State.PLANNED else "",
         "copy": copy if copy and copy.expires_at > now else None,
-        "had_copy": about.exports.exists() if about.kind == Request.Kind.ACCESS and copy is None else False,
+        "had_copy": copy is None and not still["needs_second"] and about.exports.exists(),
         "steps": words.steps(services.show(about)),
         "is_running": about.state in RUNNING,
         "can_confirm": about.kind == Request.Kind.ERASURE and about.state == State.PLANNED,
+        **still,
         **_lines(about, actor),
     }
     return render(request, "privacy/request.html", context)
+
+
+def _still(about: Request, now: Any) -> dict[str, Any]:
+    """Return what holds a request up: a question to a second person, or time for other addresses to object."""
+    until = waits.ends_at(about, now=now) if about.can_withdraw else None
+    return {
+        "needs_second": about.is_open and waits.is_undecided(about),
+        "waits_until": until if until and until > now else None,
+    }
 
 
 def _lines(about: Request, actor: Actor) -> dict[str, Any]:
@@ -117,7 +128,7 @@ def request_confirm(request: HttpRequest, about: Request, actor: Actor) -> HttpR
     except NotAllowed:
         return redirect("request", pk=about.pk)
     # Drawn at once, not after a redirect: the removal signs this browser out within moments.
-    context = {"about": confirmed, "code": person.code_to_show(request, about)}
+    context = {"about": confirmed, "code": person.code_to_show(request, about), **_still(confirmed, now)}
     return render(request, "privacy/confirmed.html", context)
 
 
@@ -180,7 +191,10 @@ def request_export(request: HttpRequest, about: Request, actor: Actor) -> HttpRe
     try:
         name, chunks = export.fetch(about, actor=actor, now=timezone.now())
     except export.NoCopy:
-        messages.warning(request, "There is no copy to fetch: it is not ready yet, or its seven days are over.")
+        messages.warning(
+            request,
+            "There is no copy to fetch: it is not ready yet, its seven days are over, or a second member of our staff has to look first.",
+        )
         return redirect("request", pk=about.pk)
     return StreamingHttpResponse(
         chunks,

@@ -43,7 +43,7 @@ def test_with_an_acknowledgement_it_has_its_roles() -> None:
     assert carol.is_superuser
     assert gate.staff_actor(
         id=carol.pk, subject=carol.subject_id, roles=carol.roles, today=factories.TODAY
-    ).roles == frozenset({"sales", "service"})
+    ).roles == frozenset({"sales", "service", "manager"})
 
 
 def test_a_given_password_is_read_and_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:

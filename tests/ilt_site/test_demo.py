@@ -42,7 +42,7 @@ def counts() -> dict[str, int]:
 def test_people_orders_and_returns_are_there(loaded: demo.Loaded) -> None:
     assert loaded.created
     assert counts() == {
-        "User": 6, "Customer": 12, "Company": 5, "Order": 17, "RMA": 8, "Certificate": 3, "Communication": 5,
+        "User": 7, "Customer": 12, "Company": 5, "Order": 17, "RMA": 8, "Certificate": 3, "Communication": 5,
         "Ownership": 8,
     }  # fmt: skip
     assert Counter(RMA.objects.values_list("state", flat=True)) == {
@@ -76,9 +76,9 @@ def test_a_colleague_shares_the_mailbox_and_somebody_has_a_phone_only(loaded: de
 def test_each_password_opens_its_login_once_and_is_stored_nowhere(loaded: demo.Loaded) -> None:
     assert [(one.role, one.username) for one in loaded.logins] == [
         ("customer", "alice"), ("customer", "bob"), ("sales", "carol"), ("service", "dan"), ("accounting", "erin"),
-        ("privacy", "pat"),
+        ("privacy", "pat"), ("manager", "mona"),
     ]  # fmt: skip
-    assert len({one.password for one in loaded.logins}) == 6
+    assert len({one.password for one in loaded.logins}) == 7
     for one in loaded.logins:
         user = User.objects.named(one.username).get()
         assert user.check_password(one.password)
@@ -104,7 +104,7 @@ def test_a_second_run_creates_nothing_and_renews_unused_passwords_only(loaded: d
     assert not again.created
     assert counts() == before
     assert "carol" not in {one.username for one in again.logins}
-    assert len(again.logins) == 5
+    assert len(again.logins) == 6
     assert again.in_use == ("carol",)
     alice = next(one for one in again.logins if one.username == "alice")
     assert User.objects.named("alice").get().check_password(alice.password)
@@ -124,7 +124,7 @@ def test_the_command_prints_the_logins(settings: Any, capsys: Any) -> None:
     call_command("demo_data", json=True)
     told = json.loads(capsys.readouterr().out)
     assert told["created"] is True
-    assert {one["username"] for one in told["logins"]} == {"alice", "bob", "carol", "dan", "erin", "pat"}
+    assert {one["username"] for one in told["logins"]} == {"alice", "bob", "carol", "dan", "erin", "pat", "mona"}
     call_command("demo_data")
     assert re.search(r"customer +alice +\S+-\S+", capsys.readouterr().out)
 

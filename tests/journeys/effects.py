@@ -79,6 +79,10 @@ def effects(world: Everybody) -> list[Effect]:
     step = "<path:object_id>/step/<slug:name>/"
     back_office = [
         Effect("/admin/privacy/hold/add/", "-", ("pat",), "default.privacy_hold", hold),
+        Effect(
+            f"/admin/privacy/secondlook/{step}", "look,=decide", ("pat",), "default.privacy_secondlook",
+            {"outcome": "go_on", "words": ""},
+        ),
         Effect(f"/admin/privacy/hold/{step}", "hold,=lift", ("pat",), "default.privacy_hold"),
         Effect("/admin/privacy/request/add/", "-", ("pat",), "default.privacy_request", FILING),
         Effect(f"/admin/privacy/request/{step}", "erasure,=withdraw", ("pat",), "default.privacy_request"),

@@ -22,8 +22,8 @@ from django.db import transaction
 from accounts.models import ClaimReview, Company, Customer, Joining, User
 from orders.services import Card
 from privacy import datamap, vault
-from privacy.models import Letter, OneTimeLink, Request
-from privacy.requests import execute, identity, services
+from privacy.models import Letter, OneTimeLink, Request, SecondLook
+from privacy.requests import execute, identity, services, waits
 from privacy.retention import holds
 from privacy.vault import SealedModel
 from rma import services as rmas
@@ -163,6 +163,7 @@ def _requests(person: Person) -> dict[str, Any]:
         while execute.run(filed.pk, clock=lambda: NOW, pause=lambda: None) == "ended":
             pass  # a plan that needs no confirmation ends a round, not the request
         found[kind] = Request.objects.get(pk=filed.pk)
+    found["look"] = waits.ask(found["erasure"], SecondLook.Why.NOT_ME, actor=actor, now=NOW)
     # As if there were no address to mail to: a letter that waits to be printed is shown to the privacy team.
     found["letter"] = found["access"].letters.get(kind="acknowledgement")
     Letter.objects.filter(pk=found["letter"].pk).update(by=Letter.By.POST, next_attempt_at=None)

@@ -23,8 +23,8 @@ from privacy import vault
 from privacy.admin.records import RecordAdmin
 from privacy.admin.work import WorkAdmin
 from privacy.audit import AuditEvent
-from privacy.models import AccessEntry
-from privacy.requests import services
+from privacy.models import AccessEntry, SecondLook
+from privacy.requests import services, waits
 from privacy.retention import holds
 from rma.models import RMA
 from tests import factories, pages
@@ -36,11 +36,12 @@ pytestmark = pytest.mark.django_db
 _number = count(1)
 ROLES = ("sales", "service", "accounting", "privacy")
 CUSTOMER, COMPANY, MESSAGE = "accounts_customer", "accounts_company", "accounts_communication"
-ORDER, RETURN, REQUEST, HOLD, REVIEW, JOINING = (
+ORDER, RETURN, REQUEST, HOLD, SECOND, REVIEW, JOINING = (
     "orders_order",
     "rma_rma",
     "privacy_request",
     "privacy_hold",
+    "privacy_secondlook",
     "accounts_claimreview",
     "accounts_joining",
 )
@@ -54,6 +55,7 @@ ALLOWED = {
     RETURN: {"sales", "service", "privacy"},
     REQUEST: {"privacy"},
     HOLD: {"privacy"},
+    SECOND: {"privacy"},  # and managers, who have no other page
     REVIEW: {"sales", "privacy"},
     JOINING: {"privacy"},
 }
@@ -103,6 +105,7 @@ def everything(alice: Customer) -> dict[str, Any]:
         RETURN: an_rma(alice),
         REQUEST: filed,
         HOLD: holds.place("orders.order", order.pk, reason="claim", actor=PRIVACY, now=factories.NOW),
+        SECOND: waits.ask(filed, SecondLook.Why.NOT_ME, actor=PRIVACY, now=factories.NOW),
         REVIEW: alice.claim_reviews.create(
             user=factories.login("eve", "eve@example.com"), reason="contact", opened_at=factories.NOW
         ),
@@ -367,7 +370,7 @@ def test_a_page_that_shows_a_mask_opens_and_logs_only_what_it_shows(alice: Custo
 @pytest.mark.parametrize("column", ["1", "2.-3", "-2", "99", "x", "2.3.-2.99", "%00"])
 def test_a_hand_made_order_is_no_error(alice: Customer, column: str) -> None:
     carol = at_work("privacy")
-    for names in (*RECORDS, HOLD, REVIEW):
+    for names in (*RECORDS, HOLD, SECOND, REVIEW):
         assert carol.get(f"{the_list(names)}?o={column}").status_code in (200, 302)
 
 
@@ -379,7 +382,7 @@ def test_a_hand_made_order_is_no_error(alice: Customer, column: str) -> None:
 )  # fmt: skip
 def test_no_question_about_people_can_be_put_by_url(alice: Customer, query: str) -> None:
     carol = at_work("privacy")
-    for names in (*RECORDS, HOLD, REVIEW):
+    for names in (*RECORDS, HOLD, SECOND, REVIEW):
         assert carol.get(f"{the_list(names)}?{query}").status_code == 400, names
 
 
@@ -413,7 +416,7 @@ def test_logins_second_factors_letters_and_logs_have_no_page(path: str) -> None:
 @pytest.mark.parametrize("number", ["x", "01890000-0000-7000-8000-000000000000", "%00", "1", "../../x"])
 def test_a_wrong_number_of_a_record_is_no_error(number: str) -> None:
     carol = at_work("privacy")
-    for names in (*RECORDS, HOLD, REVIEW):
+    for names in (*RECORDS, HOLD, SECOND, REVIEW):
         base = the_list(names)
         for path in (f"{base}{number}/change/", f"{base}{number}/history/", f"{base}{number}/step/close/"):
             assert carol.get(path, follow=True).status_code in (200, 404), path

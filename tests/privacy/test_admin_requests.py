@@ -180,7 +180,7 @@ def test_a_shared_mailbox_is_settled_by_naming_the_person(alice: Customer, carol
 
 def test_a_decision_of_the_team_needs_its_reasons(alice: Customer, carol: Client) -> None:
     about = filed(alice, identity="pending")
-    assert "needs its reasons" in take(carol, about, "identity", how="staff").text
+    assert "needs its description" in take(carol, about, "identity", how="staff").text
     take(carol, about, "identity", how="staff", note="Known for years.")
     assert "Known for years." in carol.get(page_of(about)).text
 

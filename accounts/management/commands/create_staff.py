@@ -33,11 +33,11 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--username", required=True)
         parser.add_argument("--email", required=True, metavar="-", help="- reads the address from standard input")
-        parser.add_argument("--role", required=True, action="append", choices=sorted(gate.STAFF_ROLES))
+        parser.add_argument("--role", action="append", default=[], choices=sorted(gate.STAFF_ROLES))
         parser.add_argument(
             "--password", choices=["-"], help="- reads a password from standard input, after the address"
         )
-        parser.add_argument("--manager", action="store_true", help="may manage other logins in the admin")
+        parser.add_argument("--manager", action="store_true", help="decides as second person; opens no data by that")
         parser.add_argument("--acknowledged-on", type=_day, help="day on which confidentiality was undertaken")
         parser.add_argument("--ack-version", help="version of the text that was signed")
         parser.add_argument("--json", action="store_true")
@@ -45,6 +45,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if (options["acknowledged_on"] is None) != (options["ack_version"] is None):
             raise CommandError("--acknowledged-on and --ack-version belong together.", returncode=2)
+        if not options["role"] and not options["manager"]:
+            raise CommandError("Say --role, or --manager, or both.", returncode=2)
         # A command line can be seen by others and stays in the shell's history: what identifies a person comes by "-".
         email = sys.stdin.readline().strip() if options["email"] == "-" else options["email"]
         given = sys.stdin.readline().rstrip("\n") if options["password"] else ""

@@ -15,15 +15,11 @@ from django.utils import timezone
 
 from privacy import mailbox
 from privacy.gate.system import system, system_actor
-from privacy.requests import assessment, identity, services
+from privacy.requests import assessment, filing, identity, services
 from privacy.requests.models import Channel, Request
 from privacy.retention import holds
 
-PROOFS = [
-    one.value
-    for one in Request.Identity
-    if one not in (Request.Identity.LOGIN, Request.Identity.LINK)  # only the portal can witness these
-]
+PROOFS = [one.value for one in Request.Identity if one not in filing.WITNESSED_HERE]
 
 
 def _day(text: str) -> date:

@@ -26,9 +26,10 @@ from hypothesis.stateful import (
 from accounts.models import Customer
 from orders import services as orders
 from orders.models import Order
+from privacy.gate import Actor
 from privacy.gate.system import system
 from privacy.models import Hold, Letter, Request, RequestEvent
-from privacy.requests import checkpoints, execute, export, identity, letters, poller, services
+from privacy.requests import checkpoints, execute, export, identity, letters, poller, second, services
 from privacy.requests.models import STEPS
 from privacy.retention import holds, sweep
 from privacy.retention.models import SweepState
@@ -42,9 +43,12 @@ from tests.privacy.requests.life_model import ARROWS, BEGUN, ENDS, LINE, Model, 
 
 # What a service may answer instead of doing it; anything else is a defect.
 ANSWERS = (
-    services.NotAllowed, services.NotIdentified, services.PlanChanged, services.BadRequest, identity.LinkRefused,
+    services.NotAllowed, services.NotYours, services.NotIdentified, services.PlanChanged, services.BadRequest, identity.LinkRefused,
     export.NoCopy, holds.RecordNotFound, holds.NothingHeld,
 )  # fmt: skip
+
+
+COLLEAGUE = Actor("staff", "pat", None, frozenset({"privacy"}), "admin")
 
 
 class Killed(BaseException):
@@ -205,6 +209,12 @@ class Life(RuleBasedStateMachine):
             self.act("identify", lambda: services.identify(
                 request, how, subject=self.world.alice.subject_id, actor=PRIVACY, now=self.now
             ))  # fmt: skip
+
+    @precondition(lambda self: self.seen)
+    @rule(which=WHICH, outcome=st.sampled_from(["go_on", "go_on", "end"]), actor=st.sampled_from([PRIVACY, COLLEAGUE]))
+    def a_second_person_decides(self, which: int, outcome: str, actor: Actor) -> None:
+        request = self.one(which)
+        self.act("second", lambda: second.decide(request, outcome, actor=actor, now=self.now))
 
     # Deciding -------------------------------------------------------------------------------------------------------
 
@@ -443,11 +453,14 @@ class Life(RuleBasedStateMachine):
                 assert one.step and one.next_action_at, f"nobody will look at a request that is {one.state}"
                 assert one.next_action_at < self.now + timedelta(days=500)
             received = self.model.received[one.pk]
-            assert (one.received_on, one.due_on) == (received, months_after(received, 1)), "another due date"
+            months = 3 if one.events.filter(kind="extended").exists() else 1
+            assert (one.received_on, one.due_on) == (received, months_after(received, months)), "another due date"
             assert one.due_on <= one.legal_due_on <= one.due_on + timedelta(days=5)
             assert one.legal_due_on.weekday() < 5, "the outer limit is a working day"
             if one.kind == "erasure" and one.state in BEGUN:
                 assert one.pk in self.model.asked, "carried out and nobody confirmed it"
+            if one.identity == "staff" and one.state in BEGUN:
+                assert one.second_looks.filter(outcome="go_on").exists(), "carried out on one person's word"
             if one.state in BEGUN and one.pk not in self.model.began:
                 self.model.began[one.pk] = max(self.today, self.day)
             if one.state in ENDS and one.pk not in self.model.closed:

@@ -26,7 +26,7 @@ from tests import factories
 from tests.orders.factories import an_order
 from tests.privacy.requests.conftest import ANYBODY, NOW, PRIVACY, TODAY, Clock, run, with_letters
 
-pytestmark = pytest.mark.django_db(databases="__all__", transaction=True)
+pytestmark = pytest.mark.django_db
 STRANGER = "bob@stranger.example"
 
 

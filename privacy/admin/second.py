@@ -1,0 +1,125 @@
+"""The page of the second person: what waits for a decision, and nothing that is held about anybody (design 9).
+
+A manager sees this page and no other; it shows references, dates and ways of proof, and opens no envelope.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+
+from privacy import audit, cards
+from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Step, Task, WorkAdmin, WorkList, due
+from privacy.gate import MANAGER, Actor
+from privacy.models import SecondLook
+from privacy.requests import assessment, second, services
+from privacy.requests.history import NotAllowed
+
+
+class Decide(Step):
+    title = "Decide as second person"
+    help = (
+        "Look at what shows who is asking: the paper, the note of the call, the answer of the other mailbox. If you are sure that "
+        "it is the person, it goes on. If you are not, it ends: nothing is given or removed, and the person is told why."
+    )
+    outcome = forms.ChoiceField(choices=SecondLook.Outcome.choices, widget=forms.RadioSelect, label="Decision")
+    words = forms.CharField(
+        required=False, max_length=2000, label="If it ends: the reason, in words for the person",
+        help_text="Empty: we could not make sure who is asking.", widget=forms.Textarea(attrs={"rows": 4}),
+        validators=[cards.refuse],
+    )  # fmt: skip
+
+
+class Open(admin.SimpleListFilter):
+    """What waits, or what was decided."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("open", "To decide"), ("decided", "Decided")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[SecondLook]) -> QuerySet[SecondLook]:
+        if self.value() not in ("open", "decided"):
+            return queryset
+        return queryset.filter(decided_at__isnull=self.value() == "open")
+
+
+@admin.register(SecondLook)
+class SecondLookAdmin(WorkAdmin):
+    readers = frozenset({"privacy", MANAGER})
+    list_display = ("reference", "what", "why", "asked_at", "answer_due", "decided_at", "outcome")
+    list_filter = (Open, "why")
+    list_select_related = ("request",)
+    ordering = ("decided_at", "request__due_on", "asked_at")
+    fields = ("reference", "what", "why", "how", "received", "asked_at", "answer_due", "decided_at", "outcome")
+    refusals: ClassVar[dict[type[Exception], str]] = {
+        services.BadRequest: "",
+        services.NotYours: "",
+        NotAllowed: "",
+    }
+
+    @admin.display(description="Request", ordering="request__reference")
+    def reference(self, look: SecondLook) -> str:
+        """Return the reference of the request."""
+        return look.request.reference
+
+    @admin.display(description="What is asked for")
+    def what(self, look: SecondLook) -> str:
+        """Return what is asked for."""
+        return look.request.get_kind_display()
+
+    @admin.display(description="How it was shown who asks")
+    def how(self, look: SecondLook) -> str:
+        """Return how identity was stated or proved."""
+        return look.request.get_identity_display()
+
+    @admin.display(description="Received")
+    def received(self, look: SecondLook) -> str:
+        """Return the day of receipt."""
+        return f"{look.request.received_on:%-d %B %Y}"
+
+    @admin.display(description="Answer due", ordering="request__due_on")
+    def answer_due(self, look: SecondLook) -> str:
+        """Return the due date, and how late it is while the question is open."""
+        day = look.request.due_on
+        return due(day, _today())[0] if look.decided_at is None else f"{day:%-d %B %Y}"
+
+    def history_of(self, record: SecondLook) -> QuerySet[audit.AuditEvent]:
+        return audit.history(reference=record.request.reference)
+
+    def steps(self, record: SecondLook, actor: Actor) -> dict[str, type[Step]]:
+        is_possible = record.decided_at is None and second.may_decide(record.request, actor)
+        return {"decide": Decide} if is_possible else {}
+
+    def take(self, name: str, record: SecondLook, data: dict[str, Any], *, actor: Actor, now: datetime) -> str:
+        second.decide(record.request, data["outcome"], words=data["words"], actor=actor, now=now)
+        goes_on = data["outcome"] == SecondLook.Outcome.GO_ON
+        return f"{record.request.reference} {'goes on' if goes_on else 'has ended; nothing is done for it any more'}."
+
+    def work_lists(self, actor: Actor, today: date) -> Iterable[WorkList]:
+        if not actor.roles & self.readers:
+            return []
+        waiting = second.waiting()
+        late = set(second.late(today).values_list("pk", flat=True))
+        tasks = [
+            Task(
+                self.url_of(one),
+                f"{one.request.reference}: {one.get_why_display()}",
+                f"due {due(one.request.due_on, today)[0]}",
+                one.pk in late,
+            )
+            for one in waiting[:SHOWN_ON_FRONT_PAGE]
+        ]
+        return [WorkList("To decide as second person", self.url_of_list(), tasks, waiting.count())]
+
+
+def _today() -> date:
+    return assessment.today(timezone.now())

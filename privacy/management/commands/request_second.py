@@ -1,0 +1,76 @@
+"""Decide as the second person about a request, or list what waits for one."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+from privacy.gate.system import system, system_actor
+from privacy.requests import second, services
+from privacy.requests.history import NotAllowed
+from privacy.requests.models import Request, SecondLook
+
+
+class Command(BaseCommand):
+    help = (
+        "Lists the requests that wait for a second person; with a reference and --decision it decides: go_on carries the request "
+        "on, end refuses it and writes a letter. An operator decides about nothing that an operator filed. Exit codes: 0 done, "
+        "1 no such request or bad data, 2 usage, 3 refused by rule."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("reference", metavar="REF", nargs="?")
+        parser.add_argument("--decision", choices=SecondLook.Outcome.values)
+        parser.add_argument("--words", choices=["-"], help="- reads from standard input why it ends, for the person")
+        parser.add_argument("--json", action="store_true")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if bool(options["reference"]) != bool(options["decision"]):
+            raise CommandError("A reference and --decision belong together.", returncode=2)
+        if options["reference"]:
+            self._decide(options["reference"], options["decision"], sys.stdin.read() if options["words"] else "")
+        looks = second.waiting()
+        if options["reference"]:
+            request = services.find(options["reference"])
+            if options["json"]:
+                self.stdout.write(json.dumps(services.show(request)))
+            else:
+                self.stdout.write(f"{request.reference}: {request.get_state_display()}.")
+            return
+        found = [
+            {
+                "reference": one.request.reference,
+                "kind": one.request.kind,
+                "why": one.why,
+                "asked_at": one.asked_at.isoformat(),
+                "due_on": one.request.due_on.isoformat(),
+            }
+            for one in looks
+        ]
+        if options["json"]:
+            self.stdout.write(json.dumps(found))
+            return
+        for one in looks:
+            self.stdout.write(
+                f"{one.request.reference}: {one.request.get_kind_display()}, answer by {one.request.due_on}: {one.get_why_display()}"
+            )
+        if not found:
+            self.stdout.write("Nothing waits for a second person.")
+
+    def _decide(self, reference: str, decision: str, words: str) -> None:
+        try:
+            request = services.find(reference)
+        except Request.DoesNotExist:
+            raise CommandError("No request has this reference.", returncode=1) from None
+        actor = system_actor("erasure", kind="operator", id="request_second")
+        try:
+            with system("erasure", subject=request.owner_id, kind="operator", id="request_second"):
+                second.decide(request, decision, words=words, actor=actor, now=timezone.now())
+        except services.BadRequest as error:
+            raise CommandError(str(error), returncode=1) from None
+        except (services.NotYours, NotAllowed) as error:
+            raise CommandError(str(error), returncode=3) from None

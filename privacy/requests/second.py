@@ -1,0 +1,145 @@
+"""The second person: who may decide, what a decision does, and "this was not me" (design 9).
+
+What must never happen: a person who filed a request or stated its identity and then decides about it; "this was not me" that
+ends the request of the right person; an undecided question on the last day. A decision is written into the audit; before
+the execution of an erasure nothing here is final, afterwards it is only written down.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from privacy import audit
+from privacy.gate.actor import MANAGER, Actor
+from privacy.requests import broker, clock, deadline, export, history, identity, services, waits
+from privacy.requests.filing import BadRequest, NotYours, locked
+from privacy.requests.history import NotAllowed
+from privacy.requests.models import OPEN_STATES, TRANSITIONS, OneTimeLink, Request, RequestEvent, SecondLook, State
+
+ALARM_DAYS = 7
+NOT_ME = "not_me"
+UNSURE = "We could not make sure that it is you who is asking, and must not give away or remove somebody's data without that."
+STILL_CHECKED = "A second member of our staff has still to look at how it was shown that it is you who is asking."
+
+
+def may_decide(request: Request, actor: Actor) -> bool:
+    """Whether `actor` is a second person for this request: privacy team, a manager or an operator who had no part in it."""
+    if actor.kind == "staff":
+        return bool(actor.roles & {"privacy", MANAGER}) and (actor.kind, actor.id) not in _had_a_part(request)
+    # Operators cannot be told from each other: what one of them filed another may not decide.
+    return actor.kind == "operator" and "operator" not in {kind for kind, _ in _had_a_part(request)}
+
+
+def _had_a_part(request: Request) -> set[tuple[str, str]]:
+    """Return who filed, who stated the identity and who confirmed for the person: (kind of actor, id)."""
+    parts = RequestEvent.objects.filter(
+        request=request, kind__in=(clock.Kind.RECEIVED, State.IDENTITY, State.CONFIRMED)
+    )
+    return set(parts.filter(actor_kind__in=("staff", "operator")).values_list("actor_kind", "actor_id"))
+
+
+def decide(request: Request, outcome: str, *, words: str = "", actor: Actor, now: datetime) -> Request:
+    """Decide every open question about a request: it goes on, or it ends and the person is told why. Return it.
+
+    `words` say to the person why it ends. Raises NotYours for whom it is not to decide, BadRequest for another word than
+    an outcome, NotAllowed when nothing is open.
+    """
+    if outcome not in SecondLook.Outcome.values:
+        raise BadRequest(f"There is no such decision; it is one of {', '.join(SecondLook.Outcome.values)}.")
+    services.no_card_number(words)
+    with transaction.atomic():
+        found = locked(request)
+        if not may_decide(found, actor):
+            raise NotYours(
+                "A second person decides: of the privacy team, a manager or an operator, who had no part in it."
+            )
+        open_looks = SecondLook.objects.select_for_update().filter(request=found, decided_at=None)
+        whys = sorted(open_looks.values_list("why", flat=True))
+        if not whys:
+            raise NotAllowed("Nothing waits for a second person in this request.")
+        open_looks.update(decided_at=now, outcome=outcome, decided_kind=actor.kind, decided_by=(actor.id or "")[:64])
+        history.event(found, "second_decided", actor=actor, now=now, detail={"outcome": outcome, "why": whys})
+        audit.record(
+            "request.second_decided",
+            actor=actor,
+            now=now,
+            subject=found.subject_id,
+            reference=found.reference,
+            reason=f"{outcome}: {', '.join(whys)}",
+        )
+        if outcome == SecondLook.Outcome.END:
+            _end(found, words.strip() or UNSURE, actor=actor, now=now)
+        elif found.is_open and found.step and found.state != State.PARKED:
+            if found.state == State.CONFIRMED:
+                history.schedule(found, found.step, at=now)
+            broker.nudge(found)
+    request.refresh_from_db()
+    return found
+
+
+def _end(request: Request, words: str, *, actor: Actor, now: datetime) -> None:
+    """End what can still be ended. A copy that was made is destroyed in any case."""
+    for copy in export.Export.objects.filter(request=request, deleted_at=None):
+        export.delete(copy, now=now)
+    if State.REFUSED in TRANSITIONS[State(request.state)]:
+        services.refuse_into(request, ground=words, authority="Art. 12(6) GDPR", actor=actor, now=now)
+    elif request.step and request.state != State.PARKED:  # its copy is gone: nothing is waited for any more
+        history.schedule(request, request.step, at=now)
+        broker.nudge(request)
+
+
+def say_not_me(token: str, *, now: datetime) -> Request:
+    """Take "this was not me" by its one-time link: the request stands still until a second person has decided. Return it.
+
+    It never ends the request by itself: whoever reads an old mailbox of the person must not be able to do that. Raises
+    identity.LinkRefused.
+    """
+    with transaction.atomic():
+        link = identity.use(token, now=now)
+        if link.purpose != OneTimeLink.Purpose.NOT_ME:
+            raise identity.LinkRefused
+        request = locked(link.request)
+        actor = Actor("anonymous", None, None, frozenset(), "one-time link")
+        history.event(request, NOT_ME, actor=actor, now=now)
+        waits.ask(request, SecondLook.Why.NOT_ME, actor=actor, now=now)
+        audit.record("request.not_me", actor=actor, now=now, subject=request.subject_id, reference=request.reference)
+    return request
+
+
+def stands_still(request: Request) -> bool:
+    """Whether something of the request is still to be done, and is not while a second person has to look."""
+    if request.kind == Request.Kind.ERASURE:
+        return request.can_withdraw
+    return request.is_open
+
+
+def last_day(request: Request, *, actor: Actor, now: datetime) -> bool:
+    """Answer the person in time when nobody has decided by the due date: more time, else a refusal with its reason.
+
+    Returns whether the request has ended. Does nothing before that day.
+    """
+    if clock.company_day(now) < request.due_on:
+        return False
+    if deadline.may_extend(request, now=now):
+        deadline.extend(request, reason="complex", words=STILL_CHECKED, actor=actor, now=now)
+        return False
+    SecondLook.objects.filter(request=request, decided_at=None).update(
+        decided_at=now, outcome=SecondLook.Outcome.END, decided_kind=actor.kind, decided_by=""
+    )
+    services.refuse_into(request, ground=UNSURE, authority="Art. 12(6) GDPR", actor=actor, now=now)
+    return True
+
+
+def waiting() -> QuerySet[SecondLook]:
+    """Return the open questions, the most urgent first: of open requests, and "this was not me" of ended ones, too."""
+    asked = SecondLook.objects.filter(decided_at=None).select_related("request")
+    needed = asked.filter(Q(request__state__in=OPEN_STATES) | Q(why=SecondLook.Why.NOT_ME))
+    return needed.order_by("request__due_on", "asked_at")
+
+
+def late(today: date) -> QuerySet[SecondLook]:
+    """Return the open questions whose request is due within seven days, or ended with one open: they alarm."""
+    return waiting().filter(request__due_on__lte=today + timedelta(days=ALARM_DAYS))

@@ -1,0 +1,124 @@
+"""What a proof without a login still needs: others told, time for them to object, a second person (design 9).
+
+What must never happen: an erasure by an e-mail link before the readers of the person's other mailboxes could object; a copy or
+an erasure on evidence that one member of staff alone has seen; an open question that time turns into a yes.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from privacy import vault
+from privacy.gate.actor import Actor
+from privacy.requests import clock, history, hooks, identity, letters
+from privacy.requests.models import Letter, OneTimeLink, Request, SecondLook
+from privacy.requests.workdays import Calendar, add_working_days
+
+TOLD = "told_elsewhere"
+LONGEST, SHORTEST = timedelta(hours=72), timedelta(hours=24)
+LATE_AFTER_WORKING_DAYS = 3
+#: Only these leave time for an objection: control of one mailbox, or paper, shows less than a voice, a letter or a face.
+NEED_TIME = frozenset({Request.Identity.LINK, Request.Identity.STAFF})
+
+
+def begin(request: Request, *, actor: Actor, now: datetime) -> None:
+    """Do what a proof without a login brings with it, in the caller's transaction: tell the others, ask a second person."""
+    if request.identity == Request.Identity.LOGIN:
+        return
+    for why in _reasons(request, now):
+        ask(request, why, actor=actor, now=now)
+    _tell_others(request, actor=actor, now=now)
+
+
+def _reasons(request: Request, now: datetime) -> list[SecondLook.Why]:
+    """Return why a second person has to look before anything is done."""
+    found = []
+    if request.identity == Request.Identity.STAFF:
+        found.append(SecondLook.Why.EVIDENCE)
+    if request.kind != Request.Kind.ERASURE:
+        return found
+    if request.identity == Request.Identity.LINK and _is_staff_entry(request, now):
+        found.append(SecondLook.Why.ENTRY)
+    if _came_late(request):
+        found.append(SecondLook.Why.LATE)
+    return found
+
+
+def _is_staff_entry(request: Request, now: datetime) -> bool:
+    """Say whether the address that was proved stands on file by an entry of staff only."""
+    if request.is_about_records or request.subject_id is None:
+        return False
+    with vault.internal():
+        email = request.requester_email
+    reach = hooks.people().reach(email, now) if isinstance(email, str) and email else None
+    return reach is not None and request.subject_id in reach.by_staff_entry
+
+
+def _came_late(request: Request) -> bool:
+    """Say whether a receipt was written down more than three working days after its day: the clock is short then."""
+    receipts = request.events.filter(kind=clock.Kind.RECEIVED).values_list("on", "at")
+    return any(
+        clock.company_day(at) > add_working_days(on, LATE_AFTER_WORKING_DAYS, Calendar.US) for on, at in receipts
+    )
+
+
+def _tell_others(request: Request, *, actor: Actor, now: datetime) -> None:
+    """Write to every other e-mail of the person's login and contact, without content: it was not them, or all is well."""
+    if request.subject_id is None or request.is_about_records:
+        return
+    to = identity.address_for_answer(request, now=now)
+    with vault.internal():
+        others = hooks.people().others(request.subject_id, to, now)
+    for number, other in enumerate(others):
+        token = identity.make_link(request, OneTimeLink.Purpose.NOT_ME, now=now)
+        letters.queue(
+            TOLD,
+            to=other,
+            context={"waits": request.kind == Request.Kind.ERASURE and request.identity in NEED_TIME},
+            key=f"{TOLD}:{request.pk}:{request.identity_at:%Y%m%d%H%M%S}:{number}",
+            request=request,
+            now=now,
+            credentials={"link": identity.address_of_link(token)},
+            until=now + identity.NOT_ME_LINK_LIVES,
+        )
+    history.event(request, TOLD, actor=actor, now=now, detail={"count": len(others)})
+
+
+# The second person ----------------------------------------------------------------------------------------------------
+
+
+def ask(request: Request, why: SecondLook.Why, *, actor: Actor, now: datetime) -> SecondLook:
+    """Put a question to a second person, once while it is open; return it."""
+    look, is_new = SecondLook.objects.get_or_create(
+        request=request, why=why, decided_at=None, defaults={"asked_at": now}
+    )
+    if is_new:
+        history.event(request, "second_asked", actor=actor, now=now, detail={"why": why.value})
+    return look
+
+
+def is_undecided(request: Request) -> bool:
+    """Say whether a second person has still to decide about this request."""
+    return SecondLook.objects.filter(request=request, decided_at=None).exists()
+
+
+# Time to object -------------------------------------------------------------------------------------------------------
+
+
+def ends_at(request: Request, *, now: datetime) -> datetime | None:
+    """Return until when an erasure waits for objections of the person's other mailboxes, None when it does not wait.
+
+    72 hours from the letters, ended by the due date in force, but never less than 24 (design 9).
+    """
+    if request.kind != Request.Kind.ERASURE or request.identity not in NEED_TIME:
+        return None
+    told = Letter.objects.filter(request=request, kind=TOLD)
+    # One that still waits for the mail server gives its reader no time yet; one that was given up or stopped never will.
+    begins = [
+        one.sent_at or (now if one.next_attempt_at or one.sending_at else one.queued_at)
+        for one in told.only("sent_at", "next_attempt_at", "sending_at", "queued_at")
+    ]
+    if not begins:
+        return None
+    begun = max(begins)
+    return max(begun + SHORTEST, min(begun + LONGEST, clock.expires_at(request.due_on)))

@@ -1,0 +1,371 @@
+"""The second person, time to object, and "this was not me" (design 9 and 11)."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.core.management import CommandError, call_command
+from django.test import Client
+
+from accounts import logins
+from accounts.models import Customer
+from privacy import audit, gate, vault
+from privacy.gate import Actor, matrix
+from privacy.requests import clock, execute, export, identity, letters, second, services, waits
+from privacy.requests.models import Letter, OneTimeLink, Request, SecondLook, State
+from tests import factories, pages
+from tests.orders.factories import as_customer
+from tests.privacy.requests.conftest import ANYBODY, NOW, PRIVACY, TODAY, Clock, confirmed, run, with_letters
+
+pytestmark = pytest.mark.django_db
+COLLEAGUE = Actor("staff", "pat", None, frozenset({"privacy"}), "admin")
+MANAGER = Actor("staff", "mona", None, frozenset({"manager"}), "admin")
+SALES = Actor("staff", "sam", None, frozenset({"sales"}), "admin")
+OPERATOR = Actor("operator", "request_second", None, frozenset({"system:erasure"}), "erasure")
+OTHER = "alice@work.example"
+
+
+@pytest.fixture
+def two_mailboxes(alice: Customer) -> Customer:
+    """alice logs in by one address, and her contact data has another."""
+    with vault.internal():
+        alice.email = OTHER
+        alice.save(update_fields=["email"])
+    return alice
+
+
+def file_by_staff(customer: Customer, how: str = "staff", kind: str = "erasure", **data: Any) -> Request:
+    given = {"channel": "phone", "received_on": TODAY, "now": NOW, "actor": PRIVACY} | data
+    return services.file(kind=kind, subject=customer.subject_id, identity=how, **given)
+
+
+def by_link(kind: str = "erasure", email: str = "alice@example.com") -> Request:
+    services.ask(kind=kind, email=email, actor=ANYBODY, now=NOW)
+    request = Request.objects.get(kind=kind)
+    with vault.internal():
+        text = letters.given(Letter.objects.get(request=request, kind="link_identity"))[0]
+    services.redeem(re.search(r"/privacy/link/([\w-]+)/", text)[1], now=NOW)
+    request.refresh_from_db()
+    return request
+
+
+def confirm(request: Request, now: datetime = NOW) -> Request:
+    """Let the plan be made and confirmed by the person."""
+    execute.run(request.pk, clock=lambda: now, pause=lambda: None, rounds=5)
+    request.refresh_from_db()
+    if request.kind == "erasure":
+        services.confirm(request, request.plan_hash, actor=services.acting_as(request), now=now)
+        request.refresh_from_db()
+    return request
+
+
+def worked(request: Request, now: datetime) -> str:
+    """Do what is to be done at a moment; return the state."""
+    run(request, Clock(now))
+    request.refresh_from_db()
+    return request.state
+
+
+def told(request: Request) -> list[str]:
+    with vault.internal():
+        return [one.to for one in Letter.objects.filter(request=request, kind=waits.TOLD)]
+
+
+def not_me_token(request: Request) -> str:
+    """Read the letter before it is sent: what it gives is destroyed with that."""
+    with vault.internal():
+        text = letters.given(Letter.objects.get(request=request, kind=waits.TOLD))[0]
+    return re.search(r"/privacy/link/([\w-]+)/", text)[1]
+
+
+# Others are told, and have time -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["callback", "in_person", "staff"])
+@pytest.mark.parametrize("kind", ["access", "erasure"])
+def test_whatever_staff_state_every_other_address_is_told_without_content(
+    two_mailboxes: Customer, how: str, kind: str
+) -> None:
+    request = file_by_staff(two_mailboxes, how, kind)
+    assert told(request) == [OTHER]
+    with vault.internal():
+        text = Letter.objects.get(request=request, kind=waits.TOLD).text
+    assert "Archer" not in text and "Quince" not in text and (request.outcome_code not in text)
+
+
+def test_a_link_tells_the_other_address_and_a_login_tells_nobody(two_mailboxes: Customer) -> None:
+    assert told(by_link()) == [OTHER]
+    assert told(confirmed(two_mailboxes, "access")) == []
+
+
+def test_an_erasure_by_a_link_waits_72_hours_where_there_is_another_address(two_mailboxes: Customer) -> None:
+    request = confirm(by_link())
+    with_letters(NOW)
+    assert waits.ends_at(request, now=NOW) == NOW + timedelta(hours=72)
+    assert worked(request, NOW + timedelta(hours=71)) == State.CONFIRMED
+    assert Customer.objects.get(pk=two_mailboxes.pk).sealed_account is not None
+    assert worked(request, NOW + timedelta(hours=73)) == State.CLOSED
+
+
+def test_it_does_not_wait_where_there_is_no_other_address(alice: Customer) -> None:
+    assert worked(confirm(by_link()), NOW) == State.CLOSED
+
+
+@pytest.mark.parametrize("how", ["callback", "in_person"])
+def test_one_by_call_back_or_in_person_does_not_wait(two_mailboxes: Customer, how: str) -> None:
+    assert worked(confirm(file_by_staff(two_mailboxes, how)), NOW) == State.CLOSED
+
+
+def test_one_by_login_does_not_wait(two_mailboxes: Customer) -> None:
+    assert worked(confirmed(two_mailboxes), NOW) == State.CLOSED
+
+
+def test_the_wait_ends_on_the_due_date_but_leaves_24_hours(two_mailboxes: Customer) -> None:
+    request = by_link()
+    with_letters(NOW)
+    for due_on, ends in (
+        (date(2026, 11, 22), clock.expires_at(date(2026, 11, 22))),
+        (date(2026, 11, 20), NOW + timedelta(hours=24)),
+    ):
+        request.due_on = due_on
+        assert waits.ends_at(request, now=NOW) == ends
+
+
+def test_a_letter_that_waits_for_the_mail_server_gives_no_time_yet(two_mailboxes: Customer) -> None:
+    request = by_link()
+    later = NOW + timedelta(hours=50)
+    assert waits.ends_at(request, now=later) == later + timedelta(hours=72)
+
+
+# "This was not me" -----------------------------------------------------------------------------------------------------
+
+
+def test_not_me_stops_the_request_and_ends_it_not(two_mailboxes: Customer) -> None:
+    request = confirm(by_link())
+    browser, path = Client(), f"/privacy/link/{not_me_token(request)}/"
+    with_letters(NOW)
+    with time_machine.travel(NOW + timedelta(hours=1), tick=False):
+        assert "This was not me" in browser.get(path).text
+        assert not SecondLook.objects.exists(), "opening the page does nothing"
+        assert "The request stands still" in browser.post(path).text
+        assert browser.post(path).status_code == 404, "it works once"
+        assert browser.get(f"/privacy/requests/{request.pk}/").status_code == 302, "it opens no request"
+    assert worked(request, NOW + timedelta(hours=100)) == State.CONFIRMED
+    assert audit.history(reference=request.reference).filter(action="request.not_me").exists()
+    second.decide(request, "go_on", actor=COLLEAGUE, now=NOW + timedelta(hours=101))
+    assert worked(request, NOW + timedelta(hours=102)) == State.CLOSED
+
+
+def test_the_link_against_a_request_never_proves_anybody(two_mailboxes: Customer) -> None:
+    request = by_link()
+    with pytest.raises(identity.LinkRefused):
+        services.redeem(not_me_token(request), now=NOW)
+    assert OneTimeLink.objects.get(request=request, purpose="not_me").used_at is None
+    result = identity.make_link(request, "result", now=NOW)
+    with pytest.raises(identity.LinkRefused):
+        second.say_not_me(result, now=NOW)
+
+
+def test_a_copy_stands_still_too_and_is_destroyed_when_it_was_not_the_person(two_mailboxes: Customer) -> None:
+    request = confirm(by_link("access"))
+    token = not_me_token(request)
+    run(request, Clock(NOW))
+    assert export.live(request) is not None
+    second.say_not_me(token, now=NOW)
+    with pytest.raises(export.NoCopy):
+        export.fetch(request, actor=services.acting_as(request), now=NOW)
+    second.decide(request, "end", actor=COLLEAGUE, now=NOW)
+    assert export.live(request) is None
+    assert worked(request, NOW + timedelta(minutes=1)) == State.CLOSED
+
+
+# Who decides -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["access", "erasure"])
+def test_one_member_of_staff_alone_neither_copies_nor_erases_anybody(alice: Customer, kind: str) -> None:
+    request = confirm(file_by_staff(alice, kind=kind, email="bob@stranger.example"))
+    assert worked(request, NOW + timedelta(days=4)) == State.CONFIRMED
+    assert export.live(request) is None and Customer.objects.get(pk=alice.pk).sealed_account is not None
+    for nobody in (PRIVACY, SALES, as_customer(alice), ANYBODY):
+        with pytest.raises(services.NotYours):
+            second.decide(request, "go_on", actor=nobody, now=NOW)
+    second.decide(request, "go_on", actor=COLLEAGUE, now=NOW + timedelta(days=4))
+    assert worked(request, NOW + timedelta(days=4)) in (State.CLOSED, State.REPLIED)
+    assert (export.live(request) is not None) is (kind == "access")
+
+
+def test_who_stated_the_identity_is_no_second_person(alice: Customer) -> None:
+    request = file_by_staff(alice, "pending", actor=COLLEAGUE)
+    services.identify(request, "staff", subject=alice.subject_id, actor=PRIVACY, now=NOW)
+    assert [second.may_decide(request, one) for one in (COLLEAGUE, PRIVACY, MANAGER, OPERATOR)] == [
+        False, False, True, True,
+    ]  # fmt: skip
+
+
+def test_an_operator_decides_about_nothing_that_an_operator_filed(alice: Customer) -> None:
+    filer = Actor("operator", "erasure", None, frozenset({"system:erasure"}), "erasure")
+    request = file_by_staff(alice, actor=filer)
+    assert [second.may_decide(request, one) for one in (OPERATOR, PRIVACY, MANAGER)] == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("received_on", "how", "kind", "asked"),
+    [
+        (date(2026, 11, 17), "callback", "erasure", []),  # three working days before Friday the 20th
+        (date(2026, 11, 16), "callback", "erasure", ["late"]),
+        (date(2026, 11, 16), "callback", "access", []),
+        (date(2026, 11, 16), "staff", "erasure", ["evidence", "late"]),
+        (date(2026, 11, 20), "in_person", "erasure", []),
+    ],
+)
+def test_an_erasure_written_down_late_needs_the_second_person(
+    alice: Customer, received_on: date, how: str, kind: str, asked: list[str]
+) -> None:
+    request = file_by_staff(alice, how, kind, received_on=received_on)
+    assert sorted(request.second_looks.values_list("why", flat=True)) == asked
+
+
+def test_an_address_that_staff_entered_copies_but_does_not_erase(db: None) -> None:
+    from accounts.models import ContactLink, ContactPoint
+
+    dora = factories.customer("Dora", "Double", email="dora@example.com", came="earlier")
+    ContactPoint.objects.filter(customer=dora).update(since=NOW - timedelta(days=15))
+    assert not ContactLink.objects.exists()
+    assert not by_link("access", "dora@example.com").second_looks.exists()
+    assert [one.why for one in by_link("erasure", "dora@example.com").second_looks.all()] == ["entry"]
+
+
+def test_refusing_ends_the_request_and_says_why(alice: Customer) -> None:
+    request = confirm(file_by_staff(alice))
+    second.decide(request, "end", words="The paper does not name you.", actor=MANAGER, now=NOW)
+    request.refresh_from_db()
+    assert request.state == State.REFUSED
+    with vault.internal():
+        text = Letter.objects.get(request=request, kind="refused").text
+    assert "The paper does not name you. (Art. 12(6) GDPR)" in text
+    with pytest.raises(services.NotAllowed):
+        second.decide(request, "go_on", actor=MANAGER, now=NOW)
+
+
+def test_nobody_is_asked_about_a_request_that_was_taken_back(alice: Customer) -> None:
+    request = confirm(file_by_staff(alice))
+    assert second.waiting().count() == 1
+    services.withdraw(request, actor=services.acting_as(request), now=NOW)
+    assert not second.waiting().exists()
+
+
+def test_an_open_question_never_becomes_a_yes(alice: Customer) -> None:
+    request = confirm(file_by_staff(alice))
+    first_day = datetime.combine(request.due_on, NOW.timetz())
+    assert worked(request, first_day) == State.CONFIRMED
+    assert request.due_on == date(2027, 2, 20), "more time, with its letter"
+    assert Letter.objects.filter(request=request, kind="extended").count() == 1
+    assert worked(request, datetime.combine(request.due_on, NOW.timetz())) == State.REFUSED
+    assert Customer.objects.get(pk=alice.pk).sealed_account is not None and not waits.is_undecided(request)
+
+
+def test_a_decision_is_in_the_audit_and_names_nobody(alice: Customer) -> None:
+    request = confirm(file_by_staff(alice))
+    second.decide(request, "go_on", actor=COLLEAGUE, now=NOW)
+    event = audit.history(reference=request.reference).get(action="request.second_decided")
+    assert (event.actor, event.reason) == ("pat", "go_on: evidence")
+    look = SecondLook.objects.get()
+    assert (look.decided_kind, look.decided_by, look.outcome) == ("staff", "pat", "go_on")
+
+
+# The page and the command ----------------------------------------------------------------------------------------------
+
+PAGE = "/admin/privacy/secondlook/"
+
+
+@pytest.fixture
+def mona(db: None) -> Client:
+    user, _ = logins.create_staff(
+        username="mona", email="mona@ilt.example", roles=[], is_manager=True, acknowledged_on=TODAY, version="1",
+        actor=None, now=NOW, password=factories.PASSWORD,
+    )  # fmt: skip
+    return pages.signed_in(user)
+
+
+def test_a_manager_decides_on_one_page_and_opens_nothing(alice: Customer, mona: Client) -> None:
+    with time_machine.travel(NOW, tick=False):
+        request = confirm(file_by_staff(alice))
+        look = SecondLook.objects.get()
+        front = mona.get("/admin/").text
+        assert request.reference in front and "To decide as second person" in front
+        assert set(re.findall(r'href="(/admin/\w+/\w+/)"', front)) == {PAGE, "/admin/orders/product/"}, (
+            "the price list is about nobody"
+        )
+        for path in (
+            "/admin/accounts/customer/",
+            f"/admin/privacy/request/{request.pk}/change/",
+            "/admin/orders/order/",
+        ):
+            assert mona.get(path).status_code == 403
+        assert "Archer" not in mona.get(f"{PAGE}{look.pk}/change/").text
+        answer = mona.post(f"{PAGE}{look.pk}/step/decide/", {"outcome": "go_on", "words": ""}, follow=True)
+        assert f"{request.reference} goes on." in answer.text
+    assert not waits.is_undecided(request)
+    assert not any(matrix.rights(frozenset({gate.MANAGER}), False, mode)[0] for mode in ("read", "write"))
+
+
+def test_who_filed_finds_no_button_and_sales_no_page(alice: Customer) -> None:
+    with time_machine.travel(NOW, tick=False):
+        carol = factories.staff(roles=("privacy",))
+        confirm(file_by_staff(alice, actor=carol.as_actor()))
+        look = SecondLook.objects.get()
+        browser = pages.signed_in(carol)
+        assert browser.get(f"{PAGE}{look.pk}/change/").status_code == 200
+        browser.post(f"{PAGE}{look.pk}/step/decide/", {"outcome": "go_on", "words": ""})
+        assert waits.is_undecided(look.request)
+        sam = pages.signed_in(factories.staff("sam", "sam@ilt.example"))
+        assert sam.get(PAGE).status_code == 403
+
+
+def test_seven_days_before_the_due_date_it_alarms(alice: Customer) -> None:
+    request = confirm(file_by_staff(alice))
+    assert not second.late(request.due_on - timedelta(days=8)).exists()
+    assert second.late(request.due_on - timedelta(days=7)).count() == 1
+    with time_machine.travel(NOW + timedelta(days=24), tick=False):
+        mona = pages.signed_in(factories.staff("mona", "mona@ilt.example", roles=(), is_superuser=True))
+        assert '<li class="is-late"><a href="/admin/privacy/secondlook/' in mona.get("/admin/").text
+
+
+def test_the_command_lists_decides_and_refuses_an_unknown_reference(alice: Customer) -> None:
+    request = confirm(file_by_staff(alice))
+    with time_machine.travel(NOW, tick=False):
+        out = io.StringIO()
+        call_command("request_second", json=True, stdout=out)
+        assert json.loads(out.getvalue()) == [
+            {
+                "reference": request.reference, "kind": "erasure", "why": "evidence",
+                "asked_at": NOW.isoformat(), "due_on": "2026-12-20",
+            }
+        ]  # fmt: skip
+        with pytest.raises(CommandError, match="No request has this reference") as unknown:
+            call_command("request_second", "PR-2026-0000-00", decision="go_on")
+        assert unknown.value.returncode == 1
+        with pytest.raises(CommandError) as half:
+            call_command("request_second", request.reference)
+        assert half.value.returncode == 2
+        out = io.StringIO()
+        call_command("request_second", request.reference, decision="go_on", stdout=out)
+        assert request.reference in out.getvalue() and not waits.is_undecided(request)
+        with pytest.raises(CommandError) as again:
+            call_command("request_second", request.reference, decision="go_on", stdout=out)
+        assert again.value.returncode == 3
+
+
+def test_create_staff_makes_a_manager_without_a_role(db: None) -> None:
+    out = io.StringIO()
+    call_command("create_staff", username="mia", email="mia@ilt.example", manager=True, json=True, stdout=out)
+    assert json.loads(out.getvalue())["roles"] == []
+    with pytest.raises(CommandError):
+        call_command("create_staff", username="mo", email="mo@ilt.example")
