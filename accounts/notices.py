@@ -188,7 +188,7 @@ def _post(point: ContactPoint, *, now: datetime) -> None:
     link.letter = letters.queue(
         "contact_posted",
         to="",
-        context={"lines": lines, "number": customer.reference, "changed_on": timezone.localdate(point.since)},
+        context={"postal": lines, "number": customer.reference, "changed_on": timezone.localdate(point.since)},
         key=f"contact:{link.pk}",
         subject=customer.subject_id,
         now=now,

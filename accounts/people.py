@@ -11,8 +11,8 @@ from uuid import UUID
 
 from allauth.account.models import EmailAddress
 
-from accounts import candidates, handles, reach, services, sessions
-from accounts.models import Company, ContactPoint, Customer, LoginAddress, User
+from accounts import candidates, countries, handles, reach, services, sessions
+from accounts.models import Address, Company, ContactPoint, Customer, LoginAddress, User
 from privacy import datamap, vault
 from privacy.vault import Unreadable
 
@@ -39,6 +39,18 @@ def answer_address(subject: UUID, now: datetime) -> str:
 def others(subject: UUID, but: str, now: datetime) -> list[str]:
     """Return every other e-mail of login and contact: who is told, without content (accounts.reach)."""
     return reach.others(subject, but=but, now=now)
+
+
+def postal(subject: UUID, now: datetime) -> list[str]:
+    """Return the lines of a postal address that copies and codes may go to, the name first; [] when none counts yet."""
+    addresses = Address.objects.filter(customer__subject_id=subject).order_by("customer", "purpose", "pk")
+    for one in addresses:
+        if one.street and not isinstance(one.street, Unreadable) and reach.counts(one, "post", now=now):
+            is_us = one.country == "US"
+            place = (one.city, one.region, one.postal_code) if is_us else (one.postal_code, one.city, one.region)
+            lines = [name(subject), one.street, one.street2, " ".join(str(part) for part in place if part)]
+            return [str(line) for line in (*lines, countries.name_of(one.country)) if line]
+    return []
 
 
 def address(subject: UUID) -> str:

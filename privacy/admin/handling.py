@@ -100,6 +100,26 @@ class FileRequest(Numbered):
         return data
 
 
+class PostCode(Numbered):
+    title = "Send a code by post"
+    help = (
+        "For a person whom no e-mail reaches. The letter goes to the postal address on file, if it has been there for 14 days: "
+        "print it, post it, mark it as posted. When the person reads the code back, state the identity with it."
+    )
+
+    def prepare(self) -> None:
+        if self.record.subject_id and not self.record.is_about_records:
+            self.fields["customer_number"].help_text = "Empty: the person already matched."
+
+    def clean(self) -> dict[str, Any]:
+        data = self.cleaned_data
+        matched = None if self.record.is_about_records else self.record.subject_id
+        data["subject"] = data.get("subject") or matched
+        if not self.errors and data["subject"] is None:
+            self.add_error("customer_number", "Say who it may be: nobody was matched by the address.")
+        return data
+
+
 class StateIdentity(Numbered):
     title = "State the identity"
     help = (
@@ -107,13 +127,21 @@ class StateIdentity(Numbered):
         "removal written down late, need a second person who had no part in it; all else goes on by itself."
     )
     how = forms.ChoiceField(
-        choices=[choice for choice in PROOFS if choice[0] != Request.Identity.PENDING], label="Proved by"
+        choices=[
+            *(choice for choice in PROOFS if choice[0] != Request.Identity.PENDING),
+            (Request.Identity.POST.value, Request.Identity.POST.label),
+        ],
+        label="Proved by",
     )
+    code = forms.CharField(
+        required=False, max_length=20, label="Code from our letter", help_text="Only for a code sent by post.",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )  # fmt: skip
     note = forms.CharField(
         required=False, max_length=2000, label="Reasons, for the file", widget=forms.Textarea(attrs={"rows": 4}),
         validators=[cards.refuse],
     )  # fmt: skip
-    field_order = ("how", "customer_number", "note")
+    field_order = ("how", "code", "customer_number", "note")
 
     def prepare(self) -> None:
         if self.record.subject_id:
@@ -206,7 +234,10 @@ class LetterStep(Step):
 
 class MarkPosted(LetterStep):
     title = "Mark a letter as posted"
-    help = "First open the letter under Letters below, print it and post it. The address is on the customer's page."
+    help = (
+        "First open the letter under Letters below, print it and post it to the address at its top. Where none stands, no postal "
+        "address has been on file for 14 days: hand it over, or wait for one."
+    )
 
     @staticmethod
     def letters(record: Request) -> QuerySet[Letter]:
@@ -282,6 +313,7 @@ LETTERS: dict[str, str] = {
     "extended": "More time is needed",
     "withdrawn": "Taken back",
     "expired": "Expired",
+    "posted_code": "Code by post to prove who asks",
     "told_elsewhere": "Word to another address of the person",
 }
 

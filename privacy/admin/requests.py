@@ -187,6 +187,7 @@ class RequestAdmin(RecordAdmin):
         possible: list[tuple[bool, str, type[Step]]] = [
             (state == State.PARKED, "resume", handling.Resume),
             (state == State.RECEIVED, "identity", handling.StateIdentity),
+            (state == State.RECEIVED, "code", handling.PostCode),
             (is_planning and is_erasure, "confirm", handling.Confirm),
             (is_planning, "plan", handling.MakePlan),
             (handling.MarkPosted.letters(record).exists(), "posted", handling.MarkPosted),
@@ -206,9 +207,13 @@ class RequestAdmin(RecordAdmin):
                 return f"{record.reference} goes on."
             case "identity":
                 done = services.identify(
-                    record, data["how"], subject=data["subject"], note=data["note"].strip(), actor=actor, now=now
-                )
+                    record, data["how"], subject=data["subject"], note=data["note"].strip(), code=data["code"],
+                    actor=actor, now=now,
+                )  # fmt: skip
                 return f"The identity is proved.{_code(done)}"
+            case "code":
+                services.post_code(record, subject=data["subject"], actor=actor, now=now)
+                return "The letter with the code is written: open it under Letters, print it and post it."
             case "plan":
                 plan = services.make_plan(record, actor=actor, now=now)
                 return f"The plan is made: {len(plan.erased)} to be erased, {len(plan.kept)} kept."

@@ -385,14 +385,47 @@ def identify_into(request: Request, how: str, *, actor: Actor, now: datetime, me
     request.outcome_code = code  # type: ignore[attr-defined]  # shown once, kept as a hash only
 
 
-def identify(request: Request, how: str, *, subject: UUID, actor: Actor, now: datetime, note: str = "") -> Request:
+def post_code(request: Request, *, subject: UUID, actor: Actor, now: datetime) -> None:
+    """Leave a letter with a code for the person on file at the postal address on file, to be printed and posted.
+
+    Who reads it back, by phone or letter, is that person (design 9); `identify` takes the code. An earlier code of the
+    request stops working. Raises NotYours, and NotAllowed without a postal address that has been on file for 14 days.
+    """
+    require_sight(request, actor)
+    if actor.kind == "customer":
+        raise NotYours("Only the privacy team does that.")
+    with transaction.atomic():
+        request = locked(request)
+        if request.state != State.RECEIVED:
+            raise NotAllowed(f"Identity is not open in a request that is {request.state}.")
+        with vault.internal():
+            lines = hooks.people().postal(subject, now)
+        if not lines:
+            raise NotAllowed("No postal address of this person has been on file for 14 days.")
+        link, code = identity.make_posted_code(request, subject, now=now)
+        letters.queue(
+            "posted_code",
+            to="",
+            context={"expires_at": link.expires_at, "postal": lines},
+            key=f"posted-code:{link.pk}",
+            request=request,
+            now=now,
+            credentials={"code": code},
+            until=link.expires_at,
+        )
+        audit.record("request.code_posted", actor=actor, now=now, subject=subject, reference=request.reference)
+
+
+def identify(
+    request: Request, how: str, *, subject: UUID, actor: Actor, now: datetime, note: str = "", code: str = ""
+) -> Request:
     """Let staff state how identity was proved, and of whom (shared mailbox, call-back). Returns the request.
 
     Raises NotYours, NotAllowed, BadRequest; when the person has an open request of the same kind the two are not merged
     silently: NotAllowed says so.
     """
     require_sight(request, actor)
-    if how not in set(Request.Identity) - {Request.Identity.PENDING} - WITNESSED_HERE:
+    if how not in set(Request.Identity) - {Request.Identity.PENDING, Request.Identity.LOGIN, Request.Identity.LINK}:
         raise BadRequest("This way of proving who it is cannot be stated here.")
     if actor.kind == "customer":
         raise NotYours("Only the privacy team states that.")
@@ -401,6 +434,8 @@ def identify(request: Request, how: str, *, subject: UUID, actor: Actor, now: da
         request = locked(request)
         if request.state != State.RECEIVED:
             raise NotAllowed(f"Identity is not open in a request that is {request.state}.")
+        if how == Request.Identity.POST and not identity.use_posted_code(request, subject, code, now=now):
+            raise BadRequest("This is not the code that we posted to this person, or it has run out.")
         if request.subject_id != subject:
             if Request.objects.filter(subject_id=subject, kind=request.kind, state__in=OPEN_STATES).exists():
                 raise NotAllowed("The person has an open request of this kind already; add the receipt there.")

@@ -8,6 +8,7 @@ request. Tokens and codes are stored as hashes only.
 from __future__ import annotations
 
 import hashlib
+import hmac
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -29,12 +30,14 @@ ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 LINK_LIVES = timedelta(days=3)
 RESULT_LINK_LIVES = timedelta(days=7)
 NOT_ME_LINK_LIVES = timedelta(days=30)
+POSTED_CODE_LIVES = timedelta(days=30)
 
 
 LIVES = {
     OneTimeLink.Purpose.IDENTITY: LINK_LIVES,
     OneTimeLink.Purpose.RESULT: RESULT_LINK_LIVES,
     OneTimeLink.Purpose.NOT_ME: NOT_ME_LINK_LIVES,
+    OneTimeLink.Purpose.POSTED: POSTED_CODE_LIVES,
 }
 
 
@@ -102,6 +105,34 @@ def make_link(request: Request, purpose: str, *, now: datetime) -> str:
 def address_of_link(token: str) -> str:
     """Return the whole address of the link with this token, for the letter that gives it."""
     return f"{settings.PORTAL_URL}{reverse('link', args=[token])}"
+
+
+def make_posted_code(request: Request, subject: UUID, *, now: datetime) -> tuple[OneTimeLink, str]:
+    """Make a code to be posted to one person; return its row and the code, which is kept as a keyed hash only."""
+    posted = OneTimeLink.Purpose.POSTED
+    OneTimeLink.objects.filter(request=request, purpose=posted, used_at=None).update(expires_at=now)
+    code, _ = new_code()
+    link = OneTimeLink.objects.create(
+        token_hash=_posted(request, subject, code),
+        purpose=posted,
+        request=request,
+        created_at=now,
+        expires_at=now + LIVES[posted],
+    )
+    return link, code
+
+
+def use_posted_code(request: Request, subject: UUID, code: str, *, now: datetime) -> bool:
+    """Use up the code that was posted to this person for this request; return whether it was that."""
+    mine = OneTimeLink.objects.filter(request=request, purpose=OneTimeLink.Purpose.POSTED)
+    live = mine.filter(token_hash=_posted(request, subject, code), used_at=None, expires_at__gt=now)
+    return bool(live.update(used_at=now))
+
+
+def _posted(request: Request, subject: UUID, code: str) -> str:
+    plain = "".join(c for c in code.upper() if c.isalnum()).translate(str.maketrans("OIL", "011"))
+    key = vault.ring.current().derive("posted-code")
+    return hmac.digest(key, f"{request.pk}:{subject}:{plain}".encode(), "sha256").hex()
 
 
 def look(token: str, *, now: datetime) -> OneTimeLink:

@@ -33,6 +33,7 @@ from django.utils.html import escape
 from privacy import audit, mailbox, vault
 from privacy.broken import Findings, is_everybodys
 from privacy.gate.actor import Actor
+from privacy.requests import hooks
 from privacy.requests.models import Letter, Request
 
 log = structlog.get_logger(__name__)
@@ -180,12 +181,13 @@ def queue(
     }
     headline, _, text = render_to_string(f"privacy/email/{kind}.txt", everything).strip().partition("\n")
     html = render_to_string(f"privacy/email/{kind}.html", {**everything, "headline": headline.strip()})
+    lines = [] if to else context.get("postal") or _postal(request, about, now)
     return _put(
         kind,
         key,
         to=to,
         headline=headline,
-        text=text.strip() + "\n",
+        text="\n".join([*lines, "", ""] if lines else []) + text.strip() + "\n",
         html=html,
         request=request,
         subject=about,
@@ -193,6 +195,26 @@ def queue(
         credentials=gives,
         until=until,
     )
+
+
+def _postal(request: Request | None, subject: UUID | None, now: datetime) -> list[str]:
+    """Return the lines of the address block of a letter to be posted, [] when there is none; sealed into it at once."""
+    with vault.internal():
+        kept = request.outcome if request is not None else None
+        lines = kept.get("postal") if isinstance(kept, dict) else None
+        if not lines and subject is not None:
+            lines = hooks.people().postal(subject, now)
+    return list(lines or [])
+
+
+def keep_postal(request: Request, *, now: datetime) -> None:
+    """Keep in the file of the request where its answer is posted to: once the erasure has begun it is read nowhere else."""
+    with vault.internal():
+        kept = request.outcome
+        lines = _postal(None, request.subject_id, now)
+    if lines and isinstance(kept, dict) and kept.get("postal") != lines:
+        request.outcome = {**kept, "postal": lines}
+        request.save(update_fields=["outcome"])  # type: ignore[misc]  # a sealed field is no column
 
 
 def queue_message(

@@ -403,6 +403,7 @@ class OneTimeLink(models.Model):
         IDENTITY = "identity", "prove who is asking"
         RESULT = "result", "see the plan, the outcome or the copy"
         NOT_ME = "not_me", "say that it was not the person"
+        POSTED = "posted", "a code sent by post, to be read back"
 
     token_hash = models.CharField(max_length=64, unique=True)
     purpose = models.CharField(max_length=20, choices=Purpose.choices)

@@ -110,6 +110,8 @@ def wait_for_access(request: Request, now: datetime) -> Result:
     if request.requester_email != answer_to:
         request.requester_email = answer_to
         request.save(update_fields=["requester_email"])  # type: ignore[misc]  # a sealed field is no column
+    if not answer_to:
+        letters.keep_postal(request, now=now)
     # From here it only goes forward: what was said about kept data is binding now.
     Decision.objects.filter(request=request, action=Decision.Action.KEEP).update(pinned=True)
     restriction.settle_request(request.pk, actor=actor, now=now)

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("privacy", "0011_access_log_sealed"),
+        ("privacy", "0013_kept_accounts"),
     ]
 
     operations = [

@@ -1,0 +1,119 @@
+"""People whom no e-mail reaches: a code by post, and letters that know where to go."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+import time_machine
+
+from accounts.models import Customer
+from privacy import vault
+from privacy.requests import letters, services
+from privacy.requests.models import Letter, OneTimeLink, Request, State
+from tests import factories, pages
+from tests.privacy.requests.conftest import ANYBODY, NOW, PRIVACY, TODAY, Clock, run
+
+pytestmark = pytest.mark.django_db
+BLOCK = "Dora Double\n12 Elm Street\nSalem MA 01970\nUnited States\n\n"
+
+
+@pytest.fixture
+def dora(db: None) -> Customer:
+    """A customer without an e-mail address."""
+    customer = factories.customer("Dora", "Double", email="")
+    factories.address(customer)
+    return customer
+
+
+def filed(customer: Customer, kind: str = "erasure", how: str = "pending") -> Request:
+    return services.file(
+        kind=kind, subject=customer.subject_id, channel="mail", received_on=TODAY, identity=how, actor=PRIVACY, now=NOW
+    )
+
+
+def letter(request: Request, kind: str) -> str:
+    with vault.internal():
+        last = Letter.objects.filter(request=request, kind=kind).order_by("queued_at", "pk").last()
+        return letters.given(last)[0]
+
+
+def posted(request: Request, customer: Customer) -> str:
+    services.post_code(request, subject=customer.subject_id, actor=PRIVACY, now=NOW)
+    text = letter(request, "posted_code")
+    assert text.startswith(BLOCK)
+    return next(line for line in text.splitlines() if line.count("-") == 2 and len(line) == 14)
+
+
+def identify(request: Request, customer: Customer, code: str, days: int = 5) -> Request:
+    now = NOW + timedelta(days=days)
+    return services.identify(request, "post", subject=customer.subject_id, code=code, actor=PRIVACY, now=now)
+
+
+def test_a_code_by_post_proves_the_person_once(dora: Customer) -> None:
+    request = filed(dora)
+    code = posted(request, dora)
+    assert code not in str(OneTimeLink.objects.values())
+    for wrong in ("", "AAAA-AAAA-AAAA", code[:-1]):
+        with pytest.raises(services.BadRequest):
+            identify(request, dora, wrong)
+    identify(request, dora, code.lower().replace("-", " "))
+    request.refresh_from_db()
+    assert (request.state, request.identity) == (State.IDENTITY, "post")
+    assert letter(request, "acknowledgement").startswith(BLOCK)
+    assert not request.second_looks.exists()
+
+
+def test_it_counts_for_the_person_it_was_posted_to_for_thirty_days_and_the_last_one_only(dora: Customer) -> None:
+    bob = factories.customer("Bob", "Baker", email="bob@example.com")
+    request = filed(dora)
+    first, code = posted(request, dora), posted(request, dora)
+    for who, given, days in ((bob, code, 1), (dora, first, 1), (dora, code, 31)):
+        with pytest.raises(services.BadRequest):
+            identify(request, who, given, days)
+    assert identify(request, dora, code, 29).is_identified
+
+
+def test_nobody_states_a_code_without_one_and_strangers_send_none(dora: Customer) -> None:
+    with pytest.raises(services.BadRequest):
+        filed(dora, how="post")
+    request = filed(dora)
+    with pytest.raises(services.NotYours):
+        services.post_code(request, subject=dora.subject_id, actor=ANYBODY, now=NOW)
+
+
+def test_no_code_goes_to_an_address_that_was_entered_lately(db: None) -> None:
+    customer = factories.customer("Dora", "Double", email="")
+    factories.address(customer, came="staff")
+    request = filed(customer)
+    with pytest.raises(services.NotAllowed, match="14 days"):
+        services.post_code(request, subject=customer.subject_id, actor=PRIVACY, now=NOW + timedelta(days=13))
+    services.post_code(request, subject=customer.subject_id, actor=PRIVACY, now=NOW + timedelta(days=15))
+
+
+def test_the_answer_knows_where_to_go_after_the_account_is_gone(dora: Customer) -> None:
+    request = filed(dora, how="callback")
+    run(request)
+    services.confirm(request, request.plan_hash, actor=PRIVACY, now=NOW)
+    run(request, Clock())
+    assert not Customer.objects.filter(pk=dora.pk, sealed_account__isnull=False).exists()
+    assert letter(request, "erasure_done").startswith(BLOCK)
+
+
+def test_a_mail_has_no_address_block(db: None) -> None:
+    alice = factories.customer()
+    factories.address(alice)
+    assert "12 Elm Street" not in letter(filed(alice, how="callback"), "acknowledgement")
+
+
+def test_the_page_sends_the_code_and_takes_it(dora: Customer) -> None:
+    with time_machine.travel(NOW, tick=False):
+        request = filed(dora)
+        pat = pages.signed_in(factories.staff("pat", "pat@ilt.example", roles=("privacy",)))
+        base = f"/admin/privacy/request/{request.pk}/step/"
+        assert "The letter with the code is written" in pat.post(f"{base}code/", {}, follow=True).text
+        code = next(
+            one for one in letter(request, "posted_code").splitlines() if one.count("-") == 2 and len(one) == 14
+        )
+        given = {"how": "post", "code": code, "customer_number": "", "note": ""}
+        assert "The identity is proved." in pat.post(f"{base}identity/", given, follow=True).text
