@@ -22,6 +22,7 @@ from uuid import UUID
 from django.db import models, transaction
 
 from privacy import audit, datamap
+from privacy.broken import Findings
 from privacy.datamap import Declaration
 from privacy.gate import matrix
 from privacy.gate.actor import Actor
@@ -29,7 +30,7 @@ from privacy.requests import clock
 from privacy.requests.models import Decision
 from privacy.retention import rules
 from privacy.retention.facts import Facts
-from privacy.retention.gather import gather
+from privacy.retention.gather import read, with_flags
 from privacy.retention.models import Hold
 from privacy.retention.rules import Schedule
 from privacy.vault import SealedModel, keys
@@ -112,12 +113,10 @@ def _settle(
 ) -> int:
     sealed: type[SealedModel] = declaration.model  # type: ignore[assignment]  # looked at by the caller
     sources = _sources(declaration.label, ids)
-    rows = declaration.model._default_manager.filter(pk__in=ids).order_by("pk")
-    if declaration.related:
-        rows = rows.select_related(*declaration.related)
     states: dict[Pair, str] = {}
     owner: dict[UUID, UUID | None] = {}
-    for facts in gather(declaration, rows, schedule):
+    # A broken record is restricted like any other, and stops no other one; the sweep names it.
+    for facts in with_flags(read(declaration, list(ids), findings=Findings()), schedule):
         owner[facts.record_id] = facts.subject_id
         for envelope in facts.data:
             if envelope in sealed.envelopes():
