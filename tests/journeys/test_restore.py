@@ -178,8 +178,10 @@ def test_nobody_who_was_erased_comes_back_with_a_restored_database(backups: Back
     )
     assert kept, "the order had to stay"
     assert readable(bob.pk) == ["bob@example.com", "Barnes"]
-    with gate.acting(asking.PAT):
+    with gate.acting(order_factories.ERIN):
         assert Order.objects.get(pk=order.pk).invoice_name == "Alice Whitfield", "a duty keeps it"
+    with gate.acting(order_factories.CAROL):
+        assert isinstance(Order.objects.get(pk=order.pk).invoice_name, vault.Restricted), "for that duty only"
     assert audit.AuditEvent.objects.filter(action="ledger.replayed").count() == 1
 
     state = [Customer.objects.count(), LedgerCopy.objects.count(), Tombstone.objects.count(), file.path().read_bytes()]
