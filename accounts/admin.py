@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any, ClassVar
+from uuid import UUID
 
 from allauth.account import admin as _account_admin  # noqa: F401  registers what is unregistered here
 from allauth.account.models import EmailAddress
@@ -396,6 +397,9 @@ class ClaimReviewAdmin(WorkAdmin):
         if covered is not None:
             return f"{covered} {reason(covered, record.vault_label, 'account')}"
         return " ".join(one for one in values if one)
+
+    def person_of(self, record: ClaimReview) -> UUID | None:
+        return record.customer.subject_id
 
     def history_of(self, record: ClaimReview) -> QuerySet[audit.AuditEvent]:
         return audit.history(record=(Customer.vault_label, record.customer_id)).filter(action__startswith="claim.")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from uuid import UUID
+
 from accounts import facts
 from accounts.models import (
     Address,
@@ -20,6 +23,8 @@ from accounts.models import (
 )
 from privacy import datamap
 from privacy.datamap import Datum, Declaration
+from privacy.gate import matters
+from privacy.gate.matters import Matter
 
 SELF = "the person"
 US = "ourselves"
@@ -31,6 +36,29 @@ CARRIER = ("carrier",)
 RANDOM = "a random number"
 WORD = "one word of a short list"
 DAY = "a date"
+
+
+# Who answers whatever department a message went to, and who settles claimed addresses.
+ANSWERING = frozenset({"sales", "service", "accounting"})
+CLAIMING = frozenset({"sales", "privacy"})
+
+
+def messages(subject_id: UUID, roles: frozenset[str]) -> Iterator[Matter]:
+    """Yield this person's messages that nobody has closed yet (P40)."""
+    if not roles & ANSWERING:
+        return
+    found = Communication.objects.filter(subject_id=subject_id, closed_on=None).order_by("-received_on", "-id")
+    for pk, received_on in found.values_list("pk", "received_on")[: matters.MOST]:
+        yield Matter("open message of", f"{received_on:%-d %B %Y}", pk, ANSWERING)
+
+
+def claims(subject_id: UUID, roles: frozenset[str]) -> Iterator[Matter]:
+    """Yield the open questions whether a login belongs to this person (P40)."""
+    if not roles & CLAIMING:
+        return
+    found = ClaimReview.objects.filter(customer__subject_id=subject_id, outcome=ClaimReview.Outcome.OPEN)
+    for pk in found.order_by("opened_at").values_list("pk", flat=True)[: matters.MOST]:
+        yield Matter("a login has claimed an address on file", "", pk, CLAIMING)
 
 
 def _self(title: str, category: str, purposes: tuple[str, ...] = ACCOUNT, *, recipients: tuple[str, ...] = ()) -> Datum:
@@ -64,6 +92,8 @@ def block_keys(customer: Customer) -> list[tuple[str, str]]:
     return keys
 
 
+matters.contribute(messages)
+matters.contribute(claims)
 datamap.register(
     Declaration(
         model=User,

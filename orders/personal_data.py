@@ -5,7 +5,7 @@ The envelope `order` is what the invoice prints, `fulfilment` what delivery need
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import date
 from uuid import UUID
 
@@ -14,6 +14,8 @@ from django.db.models import Q
 from orders.models import Invoice, Order, OrderLine, OrderQuerySet, Payment, PaymentQuerySet, Product
 from privacy import datamap
 from privacy.datamap import Datum, Declaration
+from privacy.gate import matters
+from privacy.gate.matters import Matter
 from privacy.retention import rules
 from privacy.retention.facts import Facts, Party
 
@@ -124,6 +126,19 @@ def account_flags(subject_ids: Collection[UUID]) -> dict[UUID, frozenset[str]]:
     return {subject_id: frozenset(flags) for subject_id, flags in found.items()}
 
 
+def work(subject_id: UUID, roles: frozenset[str]) -> Iterator[Matter]:
+    """Yield this person's orders that are not finished: sales ships them, accounting bills them (P40)."""
+    if not roles & {"sales", "accounting"}:
+        return
+    orders = Order.objects.for_subject(subject_id).filter(_unfinished()).order_by("-placed_on", "-number")
+    found = orders.values_list("pk", "number", "shipped_on", "invoiced_on")[: matters.MOST]
+    for pk, number, shipped_on, invoiced_on in found:
+        if shipped_on is None or invoiced_on is None:
+            yield Matter("open order", number, pk, frozenset({"sales", "accounting"}))
+        else:
+            yield Matter("unpaid invoice of order", number, pk, frozenset({"accounting"}))
+
+
 def _unfinished() -> Q:
     open_order = Q(shipped_on__isnull=True) | Q(invoiced_on__isnull=True)
     unpaid = Q(invoiced_on__isnull=False, paid_on__isnull=True)
@@ -165,6 +180,7 @@ def _ship(title: str, category: str = "address") -> Datum:
 
 
 datamap.contribute_flags(account_flags)
+matters.contribute(work)
 datamap.register(
     Declaration(
         model=Order,

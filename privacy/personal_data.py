@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
+from uuid import UUID
 
 from django.db import models
 
 from privacy import datamap
 from privacy.audit.models import AuditEvent, AuditLink, ChainFloor
 from privacy.datamap import Datum, Declaration
-from privacy.gate import told
+from privacy.gate import matters, told
 from privacy.gate.log import AccessEntry, AccessLink, AccessName
+from privacy.gate.matters import Matter
 from privacy.installation import Installation
 from privacy.registers import Acknowledgement
 from privacy.requests import clock
-from privacy.requests.models import Decision, Export, Letter, OneTimeLink, Request, RequestEvent, SecondLook
+from privacy.requests.models import (
+    OPEN_STATES,
+    Decision,
+    Export,
+    Letter,
+    OneTimeLink,
+    Request,
+    RequestEvent,
+    SecondLook,
+)
 from privacy.restore.models import LedgerCopy, LedgerWaiting
 from privacy.retention import rules
 from privacy.retention.facts import Facts
@@ -80,6 +92,15 @@ def letter_facts(letter: Letter) -> Facts:
     )
 
 
+def work(subject_id: UUID, roles: frozenset[str]) -> Iterator[Matter]:
+    """Yield this person's open requests: the privacy team answers them (P40)."""
+    if "privacy" not in roles:
+        return
+    found = Request.objects.filter(owner_id=subject_id, state__in=OPEN_STATES).order_by("-received_on", "-reference")
+    for pk, reference in found.values_list("pk", "reference")[: matters.MOST]:
+        yield Matter("open request", reference, pk, frozenset({"privacy"}))
+
+
 def acknowledgement_facts(signed: Acknowledgement) -> Facts:
     """Return the facts of a signature of a member of staff: it counts until it expires, and is proof for six years more."""
     return Facts(
@@ -118,6 +139,7 @@ def _letters(day: date) -> models.QuerySet[Letter]:
 
 # Declarations ---------------------------------------------------------------------------------------------------------
 
+matters.contribute(work)
 datamap.register(
     Declaration(
         model=Subject,

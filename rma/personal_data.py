@@ -5,7 +5,7 @@ Instruments, certificates and the history of states name nobody: they follow the
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import date
 from uuid import UUID
 
@@ -13,6 +13,8 @@ from django.db.models import Q
 
 from privacy import datamap
 from privacy.datamap import Datum, Declaration
+from privacy.gate import matters
+from privacy.gate.matters import Matter
 from privacy.retention import rules
 from privacy.retention.facts import Facts, Party
 from rma.models import (
@@ -108,6 +110,15 @@ def account_flags(subject_ids: Collection[UUID]) -> dict[UUID, frozenset[str]]:
     return dict.fromkeys(found.values_list("customer__subject_id", flat=True), flags)
 
 
+def work(subject_id: UUID, roles: frozenset[str]) -> Iterator[Matter]:
+    """Yield this person's returns that are not closed: service works on them, sales answers for them (P40)."""
+    if not roles & {"service", "sales"}:
+        return
+    found = RMA.objects.open().filter(customer__subject_id=subject_id).order_by("-number")
+    for pk, number in found.values_list("pk", "number")[: matters.MOST]:
+        yield Matter("open return", number, pk, frozenset({"service", "sales"}))
+
+
 def rma_candidates(day: date) -> RMAQuerySet:
     """Return the closed RMAs that may have outlived their reason on `day`, by an index of those that hold data."""
     live = Q(sealed_rma__isnull=False) | Q(sealed_rma_note__isnull=False)
@@ -137,6 +148,7 @@ def _contact(title: str, category: str = "address") -> Datum:
 NUMBER, DATE, AMOUNT, LINK = "a number of a series", "a date", "an amount", "a random number"
 
 datamap.contribute_flags(account_flags)
+matters.contribute(work)
 datamap.register(
     Declaration(
         model=RMA,

@@ -15,9 +15,30 @@ INLINE = re.compile(r"<script|<style|\s(style|on[a-z]+)=", re.I)
 ELSEWHERE = re.compile(r'(?:src|action)="(?:https?:)?//', re.I)
 
 
-def signed_in(user: User, *, again: bool = False) -> Client:
-    """Return a browser in which `user` is signed in; with `again` the password was entered again just now."""
-    client = Client()
+class Browser(Client):
+    """A browser that answers why a record is opened, as staff do, when it is asked, and goes on (tests/privacy/test_why.py)."""
+
+    def get(self, path: str, *args: Any, **options: Any) -> Any:
+        answer = super().get(path, *args, **options)
+        return super().get(path, *args, **options) if self._answered(answer) else answer
+
+    def post(self, path: str, *args: Any, **options: Any) -> Any:
+        answer = super().post(path, *args, **options)
+        return super().post(path, *args, **options) if self._answered(answer) else answer
+
+    def _answered(self, answer: Any) -> bool:
+        if answer.status_code != 200 or "admin/why.html" not in [one.name for one in getattr(answer, "templates", ())]:
+            return False
+        token = {"csrfmiddlewaretoken": answer.context["csrf_token"]}
+        return bool(super().post(answer.context["action"], {"reason": "contact", **token}).status_code == 302)
+
+
+def signed_in(user: User, *, again: bool = False, asked: bool = True) -> Client:
+    """Return a browser in which `user` is signed in; with `again` the password was entered again just now.
+
+    It answers why a record is opened, unless not to be `asked`.
+    """
+    client = Browser() if asked else Client()
     client.force_login(user)
     if again:
         client.post("/accounts/reauthenticate/", {"password": factories.PASSWORD})

@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from privacy import audit
+from privacy import audit, gate
 from privacy.admin import handling
 from privacy.admin.work import MOST_ROWS, Step, WorkAdmin
 from privacy.gate import Actor, Refused
@@ -70,6 +70,10 @@ class HoldAdmin(WorkAdmin):
 
     def history_of(self, record: Hold) -> QuerySet[audit.AuditEvent]:
         return audit.history(record=(record.label, record.record_id)).filter(action__startswith="hold.")
+
+    def ask_why(self, request: HttpRequest, record: Hold) -> None:
+        """Tell the access log that the hold itself is why what it keeps is opened."""
+        gate.because("legal hold", record.reference)
 
     def details(self, record: Hold, actor: Actor) -> dict[str, Any]:
         """Show what was corrected in the record while it is held: to the privacy team alone, and each look is logged."""

@@ -268,6 +268,8 @@ class RequestAdmin(RecordAdmin):
         record = self.get_object(request, str(object_id))
         if record is None or not self.has_view_permission(request, record):
             raise Http404
+        if (question := self.ask_why(request, record)) is not None:
+            return question
         letter = record.letters.filter(pk=letter_id, by=Letter.By.POST, sent_at=None, stopped_at=None).first()
         if letter is None:
             raise Http404

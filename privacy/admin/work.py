@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, ClassVar
+from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
@@ -27,6 +28,7 @@ from django.utils import timezone
 from django.utils.text import capfirst
 
 from privacy import audit, gate
+from privacy.admin import why
 from privacy.admin.covers import reason
 from privacy.admin.lists import LimitedList
 from privacy.datamap import sealed_in
@@ -177,6 +179,7 @@ class WorkAdmin(LimitedList):
         return name in filters and how in ("", "exact", "isnull") and "\x00" not in str(value)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        gate.because(f"list of {self.opts.verbose_name_plural}")
         return super().changelist_view(
             request, {"title": capfirst(str(self.opts.verbose_name_plural)), **(extra_context or {})}
         )
@@ -202,6 +205,8 @@ class WorkAdmin(LimitedList):
         record = self.get_object(request, unquote(object_id))
         context: dict[str, Any] = {"subtitle": None, "show_close": True}
         if record is not None and self.has_view_permission(request, record):
+            if (question := self.ask_why(request, record)) is not None:
+                return question
             context |= {
                 "title": capfirst(str(record)),
                 "steps": [
@@ -215,6 +220,41 @@ class WorkAdmin(LimitedList):
                 **self.details(record, acting()),
             }
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
+
+    # Why it is opened --------------------------------------------------------------------------------------------
+
+    def person_of(self, record: Any) -> UUID | None:
+        """Return the subject that a record is about, None when it is about a company or nobody yet."""
+        kind, number = record.vault_owner() if hasattr(record, "vault_owner") else ("none", None)
+        return number if kind == "subject" else None
+
+    def ask_why(self, request: HttpRequest, record: Any) -> HttpResponse | None:
+        """Tell the access log why this record is opened; return the question where nothing open says it (P40).
+
+        Whoever may open nothing is not asked.
+        """
+        actor, person = acting(), self.person_of(record)
+        if person is None or not actor.roles or why.derive(request, actor, person, record.pk):
+            return None
+        return self._ask_why(request, record, why.Why())
+
+    def _ask_why(self, request: HttpRequest, record: Any, form: why.Why) -> HttpResponse:
+        action = reverse(f"admin:{self.names}_why", args=[quote(record.pk)])
+        context = {"title": "Before you open this record", "form": form, "action": action}
+        return self._page(request, "admin/why.html", record, context, status=400 if form.errors else 200)
+
+    def why_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Remember why a record is opened, for the rest of the day, and go on to it."""
+        record = self.get_object(request, unquote(object_id))
+        if record is None or not self.has_view_permission(request, record):
+            raise Http404
+        person = self.person_of(record)
+        if request.method == "POST" and person is not None:
+            form = why.Why(request.POST)
+            if not form.is_valid():
+                return self._ask_why(request, record, form)
+            why.remember(request, person, form.cleaned_data["reason"])
+        return HttpResponseRedirect(self.url_of(record))
 
     def details(self, record: Any, actor: Actor) -> dict[str, Any]:
         """Return what the page of a record shows besides its fields."""
@@ -273,7 +313,12 @@ class WorkAdmin(LimitedList):
 
     def get_urls(self) -> list[URLPattern]:
         step = self.admin_site.admin_view(self.step_view)
-        return [path("<path:object_id>/step/<slug:name>/", step, name=f"{self.names}_step"), *super().get_urls()]
+        question = self.admin_site.admin_view(self.why_view)
+        return [
+            path("<path:object_id>/step/<slug:name>/", step, name=f"{self.names}_step"),
+            path("<path:object_id>/why/", question, name=f"{self.names}_why"),
+            *super().get_urls(),
+        ]
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -295,6 +340,8 @@ class WorkAdmin(LimitedList):
         record = self.get_object(request, unquote(object_id))
         if record is None or not self.has_view_permission(request, record):
             raise Http404
+        if (question := self.ask_why(request, record)) is not None:
+            return question
         step = self.steps(record, acting()).get(name)
         if step is None:
             messages.warning(request, "This step is not possible now.")

@@ -150,7 +150,9 @@ def test_staff_search_a_record_and_read_why_a_field_is_covered(site: Site, visit
     page.fill("#record-q", "vogel")
     visitor.follow(".record-search button[type=submit]", "back office, customers found")
     assert "1 found" in visitor.text()
-    visitor.follow("#result_list tbody th a", "back office, customer")
+    visitor.follow("#result_list tbody th a", "back office, why a record is opened")
+    page.check("input[value=claim]")
+    visitor.press("Open the record", "back office, customer")
     assert page.locator("td", has_text="••••").count() == 1, "the tax number is covered"
     assert "Covered: your role does not need this. It is open to accounting and privacy." in visitor.text()
     visitor.open("/admin/orders/order/", "back office, orders")

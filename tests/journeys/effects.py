@@ -101,6 +101,7 @@ def effects(world: Everybody) -> list[Effect]:
         Effect("/admin/rma/rma/search/", "-", ("carol", "pat"), SESSION, {"q": bob["rma"].number}),
         Effect("/admin/accounts/customer/<path:object_id>/change/", "customer", ("carol", "pat"), "default.accounts_customer", {"first_name": "New", "country": "US", "change_reason": "our mistake"}),
         Effect(f"/admin/accounts/customer/{step}", "customer,=keep", ("carol", "pat"), "default.privacy_auditevent", {"reason": "phone"}),
+        Effect("/admin/accounts/customer/<path:object_id>/why/", "customer", staff, SESSION, {"reason": "contact"}),
         Effect("/admin/accounts/customer/search/", "-", staff, SESSION, {"q": "978-555-0123"}),
         Effect("/admin/accounts/company/<path:object_id>/change/", "company", ("carol", "erin"), "default.accounts_company", {"name": "New Ltd", "country": "US"}),
         Effect("/admin/accounts/company/search/", "-", staff, SESSION, {"q": "Lumen"}),

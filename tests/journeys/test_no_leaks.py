@@ -74,6 +74,7 @@ def worked(site: Running, tmp_path_factory: pytest.TempPathFactory) -> Running:
     link = carol.page.split("/admin/accounts/customer/")[-1]
     number = next(part for part in carol.page.split("/admin/accounts/customer/") if part[36:44] == "/change/")[:36]
     assert link
+    assert carol.post(f"/admin/accounts/customer/{number}/why/", reason="correction") == 200
     assert carol.get(f"/admin/accounts/customer/{number}/change/") == 200
     form = {
         "title": row["title"], "first_name": CANARIES["name"], "last_name": row["last_name"], "email": row["email"],
