@@ -131,7 +131,11 @@ class Server:
         }.items():
             assert old in site
             site = site.replace(old, new)
-        temporary = "".join(f"{kind}_temp_path {self.folder}/nginx-{kind};\n" for kind in ("fastcgi", "uwsgi", "scgi"))
+        # For the other server of the site, too: Debian's own folders are open to root alone.
+        temporary = "".join(
+            f"{kind}_temp_path {self.folder}/nginx-http-{kind};\n"
+            for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        )
         whole = self.folder / "nginx.conf"
         whole.write_text(
             f"daemon off;\npid {self.folder}/nginx.pid;\nerror_log {self.folder}/nginx-error.log;\n"
