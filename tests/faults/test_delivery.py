@@ -39,7 +39,7 @@ BOOKKEEPING = {"privacy_sweep_state", "django_migrations", "django_content_type"
 CHANCE = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}|\\x[0-9a-f]+|[A-Z]{2,3}-\d{4}-\w{4,6}(?:-\w\w)?|T\d{6}"
     r"|\bp[0-9a-z]{16}\b|[\w$=+/-]{24,}|\d{4}-\d\d-\d\d[ T]\d\d:[^\",)]*|-?\d{9,}|,\d+\)$"
-    r"|(?<=sealed,)\d+|(?<=size\"\": )\d+"
+    r"|(?<=,)\d+(?=,(?:[0-9a-f-]{36}|\"\")?\)$)|(?<=sealed,)\d+|(?<=size\"\": )\d+"
 )
 
 Deliver = Callable[[Callable[[], Any]], None]
