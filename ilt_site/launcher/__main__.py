@@ -107,7 +107,7 @@ def prepare(place: Place, env: dict[str, str], owner: dict[str, str]) -> None:
     marker, wanted = place.folder / "prepared", fingerprint()
     if marker.exists() and marker.read_text() == wanted:
         return
-    say("Preparing the databases ...")
+    print("Preparing the databases ...", file=sys.stderr, flush=True)  # a command's own output stays its own
     manage({**env, **owner, "ILT_DB_ROLE": "owner"}, "prepare", what="Preparing the databases")
     write(marker, wanted)
 

@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -287,7 +288,7 @@ class Servers:
                 if process.poll() is not None:
                     raise Problem(f"{NAMES[server]} ended while it was starting: {self._why(server)}")
             if waited > QUIET_SECONDS and not has_told:
-                print(f"Waiting for {NAMES[name]} (at most {START_SECONDS} s) ...", flush=True)
+                print(f"Waiting for {NAMES[name]} (at most {START_SECONDS} s) ...", file=sys.stderr, flush=True)
                 has_told = True
             yield
             time.sleep(0.03)

@@ -102,7 +102,7 @@ def test_no_message_names_the_address_it_is_about(client: Client) -> None:
 
 
 def test_a_wrong_password_is_explained_in_one_sentence(client: Client, alice: User) -> None:
-    text = pages.check(client.post("/accounts/login/", {"login": "alice", "password": "wrong"}))
+    text = pages.check(client.post("/accounts/login/", {"login": "alice", "password": "wrong"}), status=401)
     assert 'role="alert"' in text and "alice@example.com" not in text
 
 
