@@ -35,7 +35,7 @@ from privacy.gate.actor import Actor
 from privacy.gate.context import current
 from privacy.requests import assessment, contents, filing, identity, unjoined, waits
 from privacy.requests.contents import Verdicts
-from privacy.requests.models import Decision, Export, Request
+from privacy.requests.models import Decision, Export, Request, State
 from privacy.retention import rules
 from privacy.retention.verdict import Verdict
 from privacy.vault import stream
@@ -140,16 +140,19 @@ def fetch(request: Request, *, actor: Actor, now: datetime, via: str = "portal")
 
 
 def left(request: Request, *, now: datetime) -> list[Export]:
-    """Return the copies of the person of `request` that can still be fetched, that of an earlier request too.
+    """Return the copies that can still be fetched by who proved to have made `request`: its own.
 
-    Who proved an address that stands on some records only gets the copy of that very request.
+    A removal that was carried out took the login away by which earlier copies are fetched: it leads to those that were
+    finished before it, and to none that was made later. One about some records leads to no other request's copy.
     """
     if request.owner_id is None:
         return []
     found = Export.objects.filter(deleted_at=None, built_at__isnull=False, expires_at__gt=now)
-    found = (
-        found.filter(request=request) if request.is_about_records else found.filter(request__owner_id=request.owner_id)
-    )
+    carried_out = (State.EXECUTING, State.EXECUTED, State.REPLIED, State.CLOSED)
+    if request.kind == Request.Kind.ERASURE and request.state in carried_out and not request.is_about_records:
+        found = found.filter(request__owner_id=request.owner_id, built_at__lte=request.closed_at or now)
+    else:
+        found = found.filter(request=request)
     return list(found.select_related("request").order_by("expires_at"))
 
 

@@ -71,7 +71,7 @@ def test_the_own_address_opens_for_its_holder_and_is_logged() -> None:
     with gate.acting(user.as_actor()):
         assert EmailAddress.objects.get().email == ADDRESS
     entry = AccessEntry.objects.get()
-    assert (entry.subject_id, entry.envelopes) == (user.subject_id, {"accounts.login_address/account": 1})
+    assert (entry.whose.subject_id, entry.envelopes) == (user.subject_id, {"accounts.login_address/account": 1})
 
 
 def test_nobody_else_reads_it_outside_the_pages_of_the_login() -> None:

@@ -135,9 +135,9 @@ def test_pages_of_a_customer(site: Site, visitor: Visitor) -> None:
 
 @each_dimension
 def test_pages_of_somebody_who_has_nothing_yet(site: Site, visitor: Visitor) -> None:
-    factories.login("mona", "mona@post.example")
-    factories.communication(email="mona@post.example")
-    come_in(visitor, "mona")
+    factories.login("nina", "nina@post.example")
+    factories.communication(email="nina@post.example")
+    come_in(visitor, "nina")
     for path in (
         "/account/",
         "/orders/",

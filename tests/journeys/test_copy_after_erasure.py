@@ -87,6 +87,37 @@ def test_the_answer_about_the_removal_names_the_copy_and_its_code_fetches_it_too
     assert b"".join(answer.streaming_content)[:2] == b"PK"
 
 
+def fetched(request: Request, code: str) -> bool:
+    """Say whether reference and code of this request lead a stranger's browser to a copy."""
+    page = pages.check(Client().post("/privacy/outcome/", {"reference": request.reference, "code": code}))
+    return "Your copy is ready" in page or "/export/" in page
+
+
+def test_the_code_of_an_earlier_request_opens_no_later_copy(alice: Customer) -> None:
+    first = filed(alice, "access")
+    clock = Clock()
+    run(first, clock)
+    first.refresh_from_db()
+    assert fetched(first, first_code := vault_code(first)), "its own copy"
+    export.delete(Export.objects.get(), now=NOW)
+    Request.objects.filter(pk=first.pk).update(state=State.CLOSED, closed_at=NOW)
+
+    later = filed(alice, "access")
+    run(later, Clock())
+    assert fetched(later, vault_code(later)), "the later copy is there"
+    assert not fetched(first, first_code)
+
+
+def test_the_code_of_a_removal_that_was_taken_back_opens_no_copy(alice: Customer) -> None:
+    erasure = filed(alice, "erasure")
+    code = vault_code(erasure)
+    access = filed(alice, "access")
+    run(access, Clock())
+    assert fetched(access, vault_code(access))
+    Request.objects.filter(pk=erasure.pk).update(state=State.WITHDRAWN)
+    assert not fetched(erasure, code)
+
+
 def test_without_the_code_nobody_fetches_or_destroys_it(alice: Customer) -> None:
     access, _, _, _ = both(alice)
     browser = Client()
