@@ -37,8 +37,15 @@ class Unreadable(ValueError):
     """The value was not written by this site."""
 
 
+class Number(int):
+    """A whole number that Redis itself counts (`incr`); stored as it is, because Redis cannot sign."""
+
+
 class SignedJSON:
-    """How values lie in Redis: a whole number as it is, for Redis counts it, all else as a signature before JSON."""
+    """How values lie in Redis: a signature before JSON; a number that is to be counted as it is.
+
+    What comes back unsigned is a Number and nothing else: whoever asks for another kind of value is told that there is none.
+    """
 
     def dumps(self, value: Any) -> bytes | int:
         """Return what to store. Raises TypeError for a value that JSON has no form for."""
@@ -50,7 +57,7 @@ class SignedJSON:
     def loads(self, data: bytes) -> Any:
         """Return the value. Raises Unreadable for bytes that this site did not write."""
         if len(data) <= LONGEST_NUMBER + 1 and data.removeprefix(b"-").isdigit():
-            return int(data)
+            return Number(data)
         signature, text = data[:SIGNATURE], data[SIGNATURE:]
         if not hmac.compare_digest(signature, self._signature(text)):
             raise Unreadable
@@ -77,9 +84,6 @@ def _or_memory(name: str) -> Callable[..., Any]:
     return method
 
 
-MISSING = object()
-
-
 class FallbackRedisCache(RedisCache):
     """Redis; while it does not answer, a cache in this process's memory."""
 
@@ -94,14 +98,16 @@ class FallbackRedisCache(RedisCache):
     def get(self, key: str, default: Any = None, version: int | None = None) -> Any:
         """Return the value, `default` where there is none or somebody else wrote it."""
         try:
-            return self._get(key, default, version)
+            value = self._get(key, default, version)
         except Unreadable:
             return default
+        # A number that nobody signed is believed where a number is asked for, and nowhere else.
+        return default if isinstance(value, Number) and not isinstance(default, int | None) else value
 
     def get_many(self, keys: Any, version: int | None = None) -> dict[str, Any]:
         """Return the values that are there, by key."""
-        found = {key: self.get(key, MISSING, version) for key in keys}
-        return {key: value for key, value in found.items() if value is not MISSING}
+        found = {key: self.get(key, None, version) for key in keys}
+        return {key: value for key, value in found.items() if value is not None}
 
     add = _or_memory("add")
     _get = _or_memory("get")

@@ -5,8 +5,9 @@ import os
 import signal
 from typing import Any
 
+import structlog
 from celery import Celery
-from celery.signals import beat_init, setup_logging, worker_init, worker_process_init
+from celery.signals import beat_init, setup_logging, task_failure, worker_init, worker_process_init
 from django.core.exceptions import ImproperlyConfigured
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ilt_site.settings")
@@ -47,6 +48,12 @@ def end_with_the_worker(**_: Any) -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != _worker:  # it died before we asked to be told
         os._exit(1)
+
+
+@task_failure.connect
+def tell_of_a_failed_task(sender: Any = None, exception: BaseException | None = None, **_: Any) -> None:
+    """Write one line for a task that failed: its name, the exception's class and place, never its text or arguments."""
+    structlog.get_logger(__name__).error("task_failed", task=getattr(sender, "name", ""), exc_info=exception)
 
 
 @setup_logging.connect

@@ -151,7 +151,7 @@ def logging_config(level: str) -> dict[str, Any]:
             "gunicorn.error": {"handlers": [], "level": level, "propagate": True},
             "gunicorn.access": {"handlers": [], "level": "CRITICAL", "propagate": False},
             "celery": quiet,
-            # Would write the text of the exception; django_structlog's `task_failed` has class and place.
+            # Would write the text of the exception; our own `task_failed` (ilt_site.celery) has class and place.
             "celery.app.trace": {"handlers": [], "level": "CRITICAL", "propagate": False},
             "kombu": quiet,
             "faker": quiet,

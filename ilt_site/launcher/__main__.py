@@ -338,6 +338,13 @@ def reset(place: Place, *, yes: bool) -> int:
     return 0
 
 
+def port_number(text: str) -> int:
+    """Return a port; argparse says the sentence of the error."""
+    if not text.isascii() or not text.isdigit() or not 0 < int(text[:6]) < 65536:
+        raise argparse.ArgumentTypeError("a port is a number from 1 to 65535")
+    return int(text)
+
+
 def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     """Return the options and, after `manage`, the arguments of the command."""
     own, command = argv, []
@@ -352,7 +359,7 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
         allow_abbrev=False,
     )
     parser.add_argument("--data", metavar="DIR", type=Path, default=ROOT / ".local", help="data folder (.local)")
-    parser.add_argument("--port", type=int, choices=range(1, 65536), metavar="N", help="port of the site (8000)")
+    parser.add_argument("--port", type=port_number, metavar="N", help="port of the site (8000)")
     parser.add_argument("--yes", action="store_true", help="reset without asking")
     parser.add_argument(
         "command",

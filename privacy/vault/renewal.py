@@ -105,6 +105,7 @@ def renew(
         raise RenewalRefused("The folder of KEY_RING_COPY is not there: is its disk mounted?")
     if copy.parent.stat().st_dev == file.parent.stat().st_dev:
         raise RenewalRefused("KEY_RING_COPY is on the same disk as the ring: what takes one takes both.")
+    _refuse_anothers(copy, ring)
     if len(ring.versions) == 1:
         ring = ring.added()
         told(f"writing version {ring.current} to both places")
@@ -128,6 +129,18 @@ def renew(
     with transaction.atomic(using=KEYSTORE):
         KeystoreIdentity.objects.update(renewed_at=now)
     return Renewed(shorter.current, ring.versions[:-1], wrapped, opened)
+
+
+def _refuse_anothers(copy: Path, ring: rings.KeyRing) -> None:
+    """Raise RenewalRefused when something else lies at the place of the copy: it would be overwritten for good."""
+    if not copy.exists():
+        return
+    try:
+        found = rings.read(copy)
+    except rings.RingRefused as error:
+        raise RenewalRefused(f"What lies at KEY_RING_COPY is not taken for a copy of the ring. {error}") from None
+    if found.installation != ring.installation or found.derive("copy") != ring.derive("copy"):
+        raise RenewalRefused("The ring at KEY_RING_COPY belongs to another installation: choose another place.")
 
 
 def _put(ring: rings.KeyRing, *places: Path) -> None:

@@ -16,7 +16,6 @@ import binascii
 import json
 import os
 import stat
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -185,9 +184,13 @@ def write(path: Path, ring: KeyRing, *, new_file: bool = False) -> None:
     if new_file and path.exists():
         raise RingRefused("There is a key ring already; it is never overwritten.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent)  # mkstemp makes it 0600
+    # One name, so that what a killed writer left is overwritten by the next; a ring left behind would open what has ended.
+    name = path.with_name(f".{path.name}.draft")
+    if name.exists():
+        _overwrite(os.open(name, os.O_RDWR))
+        name.unlink()
     try:
-        with os.fdopen(handle, "w") as file:
+        with os.fdopen(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(ring.as_json())
             file.flush()
             os.fsync(file.fileno())
@@ -204,10 +207,10 @@ def write(path: Path, ring: KeyRing, *, new_file: bool = False) -> None:
                 _overwrite(old)
         _sync(path.parent)
     finally:
-        Path(name).unlink(missing_ok=True)
+        name.unlink(missing_ok=True)
 
 
-def _keep_owner(path: Path, name: str) -> None:
+def _keep_owner(path: Path, name: Path) -> None:
     """Give the new file the owner of the one it replaces: root renews a ring that the services read."""
     if os.geteuid() == 0 and path.exists():
         found = path.stat()

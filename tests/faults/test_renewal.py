@@ -255,6 +255,47 @@ def test_a_copy_on_the_same_disk_or_a_disk_that_is_not_there_is_refused(
     assert not (copy.parent / "unmounted").exists()
 
 
+def test_what_is_no_copy_of_this_ring_is_never_overwritten(places: tuple[Path, Path], backup: list[str]) -> None:
+    file, copy = places
+    content = file.read_bytes()
+    copy.write_text("dear diary")
+    copy.chmod(0o600)
+    with pytest.raises(RenewalRefused, match="is not a ring"):
+        renew(places, backup)
+    assert copy.read_text() == "dear diary"
+    copy.unlink()
+    ring.write(copy, ring.new(), new_file=True)
+    others = copy.read_bytes()
+    with pytest.raises(RenewalRefused, match="another installation"):
+        renew(places, backup)
+    assert (copy.read_bytes(), file.read_bytes()) == (others, content)
+
+
+def test_a_writer_killed_amid_leaves_no_ring_that_stays(
+    places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, _ = places
+
+    class Killed(BaseException):
+        pass
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    draft = file.with_name(".ring.json.draft")
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", lambda self, **_: None)  # a kill runs no `finally`
+        patched.setattr(os, "replace", killed)
+        with pytest.raises(Killed):
+            ring.write(file, ring.read(file).added())
+    assert draft.exists()
+    with draft.open("rb") as held:
+        ring.write(file, ring.read(file).added())
+        held.seek(0)
+        assert set(held.read()) == {0}
+    assert sorted(os.listdir(file.parent)) == ["ring.json"]
+
+
 def test_it_is_due_a_week_after_the_last_and_only_after_a_destruction(places: tuple[Path, Path]) -> None:
     assert not Need(None, None).is_due(NOW)
     assert Need(NOW - DAY, None).is_due(NOW)

@@ -150,12 +150,14 @@ def site() -> Iterator[Running]:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["bogus"], ["manage"], ["--port", "0"], ["--port", "x"], ["--data"], ["stop", "x"]]
+    "arguments",
+    [["bogus"], ["manage"], ["--port", "0"], ["--port", "99999"], ["--port", "x"], ["--data"], ["stop", "x"]],
 )
 def test_wrong_arguments_print_the_usage_and_exit_2(arguments: list[str]) -> None:
     done = run(*arguments)
     assert done.returncode == 2
     assert done.stderr.startswith("usage: run")
+    assert len(done.stderr) < 2000
 
 
 def test_help_names_every_command(tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def test_without_a_mail_server_no_letter_is_begun(production: Any) -> None:
 
 
 def read(folder: Path, text: str) -> subprocess.CompletedProcess[str]:
-    (folder / "ilt.env").write_text(text)
+    (folder / "ilt.env").write_bytes(text.encode())
     return subprocess.run(
         ["sh", str(DEPLOY / "ilt"), "exec", "env", "-0"],
         env={"PATH": "/usr/bin:/bin", "ETC": str(folder)},
@@ -122,13 +122,17 @@ def told(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
 
 
 def test_a_value_with_blanks_and_signs_of_the_shell_is_what_it_says(tmp_path: Path) -> None:
-    found = told(read(tmp_path, "# a comment\n\nCOMPANY_NAME=International Light Technologies\nA=$(id) `id` $HOME; x & y\nB=\"two words\"\nC=a=b#c\nD=\nE='one'"))  # fmt: skip
+    found = told(read(tmp_path, "# a comment\n\nCOMPANY_NAME=International Light Technologies\nA=$(id) `id` $HOME; x & y\nB=\"two words\"\nC=a=b#c\nD=\nE='one'\nline=1\nvalue=2\nnumber=3\nname=4"))  # fmt: skip
     assert found["COMPANY_NAME"] == "International Light Technologies"
     assert found["A"] == "$(id) `id` $HOME; x & y"
     assert (found["B"], found["C"], found["D"], found["E"]) == ("two words", "a=b#c", "", "one")
+    assert [found[one] for one in ("line", "value", "number", "name")] == ["1", "2", "3", "4"]
 
 
-@pytest.mark.parametrize("line", ["NO_EQUALS", "1A=x", "A B=x", "=x", "A=x\\ny", 'A=x"y', "A= x", "A=x ", "export A=x"])
+@pytest.mark.parametrize(
+    "line",
+    ["NO_EQUALS", "1A=x", "A B=x", "=x", "A=x\\ny", 'A=x"y', "A= x", "A=x ", "export A=x", "A=1\r", "A=1\t2", "IFS=x"],
+)
 def test_what_systemd_would_read_otherwise_is_refused_with_its_line(tmp_path: Path, line: str) -> None:
     done = read(tmp_path, f"OK=1\n{line}\n")
     assert done.returncode == 2
