@@ -17,7 +17,7 @@ from django.contrib.auth import admin as _auth_admin  # noqa: F401  registers wh
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.text import capfirst
 
@@ -28,7 +28,7 @@ from privacy import audit, gate
 from privacy.admin.covers import reason
 from privacy.admin.records import MaskingForm, RecordAdmin
 from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Rows, Step, Task, WorkAdmin, WorkList, acting, date_input
-from privacy.gate import Actor
+from privacy.gate import MANAGER, Actor
 from privacy.requests import letters
 from privacy.requests.models import Letter
 from privacy.retention import notices as endings
@@ -337,9 +337,21 @@ class CommunicationAdmin(CorrectableAdmin):
         return "The message is closed."
 
 
+class ProposeClaim(Step):
+    title = "Propose to link the login"
+    help = (
+        "Nothing is linked yet: a second person of the privacy team, or a manager, confirms within 7 days. Then the login "
+        "sees all that is on file about this customer, and both are one person. Be sure that they are."
+    )
+    how = forms.ChoiceField(choices=ClaimReview.How.choices, label="How we know")
+
+
 class AcceptClaim(Step):
-    title = "Link the login"
-    help = "The login sees from now on all that is on file about this customer, and both are one person. Be sure that they are."
+    title = "Confirm, and link the login"
+    help = (
+        "A colleague has proposed this; you are the second person. The login sees from now on all that is on file about "
+        "this customer, and both are one person. Every e-mail address on file of both is told. Be sure that they are."
+    )
     is_destructive = True
 
 
@@ -352,12 +364,12 @@ class RefuseClaim(Step):
 class ClaimReviewAdmin(WorkAdmin):
     """A login has proved an address that is on file, and it is not certain that it is the same person."""
 
-    readers = frozenset({"sales", "privacy"})
-    list_display = ("opened_at", "customer", "reason", "outcome", "decided_at")
+    readers = frozenset({"privacy", MANAGER})
+    list_display = ("opened_at", "customer", "reason", "proposed_at", "outcome", "decided_at")
     list_filter = ("outcome", "reason")
     ordering = ("-opened_at",)
     fieldsets = (
-        (None, {"fields": ("reason", "opened_at", "outcome", "decided_at")}),
+        (None, {"fields": ("reason", "opened_at", "how", "proposed_at", "outcome", "decided_at")}),
         ("On file", {"fields": ("customer", "name_on_file", "email_on_file")}),
         ("The login that proved this address", {"fields": ("login_since", "user_name")}),
     )
@@ -365,7 +377,8 @@ class ClaimReviewAdmin(WorkAdmin):
         claim.NotOpen: (
             "This cannot be linked: it was decided before, the customer has a login already, or a privacy request of one "
             "of them is running."
-        )
+        ),
+        claim.NotNow: "",
     }
 
     def get_queryset(self, request: HttpRequest) -> Any:
@@ -404,19 +417,39 @@ class ClaimReviewAdmin(WorkAdmin):
     def history_of(self, record: ClaimReview) -> QuerySet[audit.AuditEvent]:
         return audit.history(record=(Customer.vault_label, record.customer_id)).filter(action__startswith="claim.")
 
+    def ask_why(self, request: HttpRequest, record: ClaimReview) -> HttpResponse | None:
+        """Ask nothing of who opens nothing: a manager reads no data here."""
+        return super().ask_why(request, record) if "privacy" in acting().roles else None
+
     def steps(self, record: ClaimReview, actor: Actor) -> dict[str, type[Step]]:
-        if record.outcome != ClaimReview.Outcome.OPEN or not actor.roles & self.readers:
+        if record.outcome != ClaimReview.Outcome.OPEN:
             return {}
-        return {"accept": AcceptClaim, "refuse": RefuseClaim}
+        is_proposed = claim.is_proposed(record, now=timezone.now())
+        steps: dict[str, type[Step]] = {}
+        if is_proposed and claim.may_confirm(record, actor):
+            steps["accept"] = AcceptClaim
+        if "privacy" in actor.roles:
+            steps |= {"refuse": RefuseClaim} if is_proposed else {"propose": ProposeClaim, "refuse": RefuseClaim}
+        return steps
 
     def take(self, name: str, record: ClaimReview, data: dict[str, Any], *, actor: Actor, now: datetime) -> str:
-        claim.decide(record, accept=name == "accept", actor=actor, now=now)
-        return "The login is linked to the customer." if name == "accept" else "The claim is refused."
+        match name:
+            case "propose":
+                claim.propose(record, how=data["how"], actor=actor, now=now)
+                return "Proposed. Nothing is linked until a second person confirms it on this page, within 7 days."
+            case "accept":
+                claim.confirm(record, actor=actor, now=now)
+                return "The login is linked to the customer."
+            case _:
+                claim.refuse(record, actor=actor, now=now)
+                return "The claim is refused."
 
     def work_lists(self, actor: Actor, today: date) -> Iterable[WorkList]:
         if not actor.roles & self.readers:
             return []
         waiting = ClaimReview.objects.filter(outcome=ClaimReview.Outcome.OPEN).select_related("customer")
+        if "privacy" not in actor.roles:
+            waiting = waiting.filter(proposed_at__gt=timezone.now() - claim.PROPOSAL_LIVES)
         tasks = [
             Task(
                 self.url_of(one),

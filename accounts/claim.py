@@ -5,25 +5,38 @@ wrote its address into them, or because their owner only confirmed an address. S
 signs in, gives the password and joins. Only one exact match, proved (accounts/reach.py), with a private person who has no
 login yet is taken over at once; everything else waits for staff, and until then the login learns nothing but how many
 records of which kind carry its address (accounts/candidates.py). What the login did before stays with it: both become one person.
+Staff are two: one of the privacy team proposes, another one or a manager confirms, neither of whom wrote the address down; both
+times the address must count for the person at that moment. Everybody who has an address on file is told.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
+from allauth.account.models import EmailAddress
 from django.db import models, transaction
+from django.utils import timezone
 
-from accounts import reach
-from accounts.models import ClaimReview, Customer, User
-from privacy import audit, datamap, vault
-from privacy.gate import Actor
+from accounts import notices, reach
+from accounts.models import ClaimReview, ContactPoint, Customer, User
+from privacy import audit, datamap, gate, vault
+from privacy.gate import MANAGER, Actor
 from privacy.requests.models import OPEN_STATES, Request
 from privacy.subjects import Subject
+from privacy.vault import Unreadable
+
+TEAM = "privacy"
+PROPOSAL_LIVES = timedelta(days=7)
+WROTE = ("customer.created", "record.corrected", "contact.settled")
 
 
 class NotOpen(Exception):
     """The review was decided before, the login or the customer is not free, or a privacy request of one of them runs."""
+
+
+class NotNow(Exception):
+    """This login is not linked to this customer now, or not by this member of staff; the text is one sentence for who tries."""
 
 
 def joinable(user: User, email: str, *, now: datetime) -> Customer | None:
@@ -71,26 +84,117 @@ def attempt(user: User, email: str, *, actor: Actor | None, now: datetime) -> Cu
     return None
 
 
-def decide(review: ClaimReview, *, accept: bool, actor: Actor, now: datetime) -> None:
-    """Decide a review: link the login to the customer, or refuse. Raises NotOpen."""
+def is_proposed(review: ClaimReview, *, now: datetime) -> bool:
+    """Say whether a proposal to link them waits for the second person; one that nobody confirmed lapses after 7 days."""
+    return review.proposed_at is not None and now < review.proposed_at + PROPOSAL_LIVES
+
+
+def may_confirm(review: ClaimReview, actor: Actor) -> bool:
+    """Say whether this actor is a second person: of the privacy team or a manager, and not who proposed it."""
+    return actor.kind == "staff" and bool(actor.roles & {TEAM, MANAGER}) and actor.id != review.proposed_by
+
+
+def propose(review: ClaimReview, *, how: str, actor: Actor, now: datetime) -> None:
+    """Propose to link the login to the customer; a second person confirms. Raises NotOpen, NotNow, gate.Refused."""
+    _permit(actor)
+    if how not in ClaimReview.How.values:
+        raise NotNow("A link needs to say how we know that it is the same person.")
     with transaction.atomic():
-        open_review = (
-            ClaimReview.objects.select_for_update().filter(pk=review.pk, outcome=ClaimReview.Outcome.OPEN).first()
-        )
-        if open_review is None:
-            raise NotOpen
-        if accept:
-            _link(review.user, review.customer, actor=actor, now=now)
-        else:
-            audit.record(
-                "claim.refused",
-                actor=actor,
-                now=now,
-                subject=review.user.subject_id,
-                record=(Customer.vault_label, review.customer_id),
+        found = _open(review)
+        customer = Customer.objects.select_for_update().get(pk=found.customer_id)
+        _check(found.user, customer, actor=actor, now=now)
+        ClaimReview.objects.filter(pk=found.pk).update(how=how, proposed_at=now, proposed_by=(actor.id or "")[:64])
+        _record("claim.proposed", found, actor=actor, now=now, reason=how)
+
+
+def confirm(review: ClaimReview, *, actor: Actor, now: datetime) -> None:
+    """Link the login to the customer as a second person. Raises NotOpen, NotNow, gate.Refused.
+
+    Everything is checked once more: what was true when it was proposed may not be true now.
+    """
+    if actor.kind != "staff" or not actor.roles & {TEAM, MANAGER}:
+        raise gate.Refused("A second person confirms: of the privacy team, or a manager.")
+    with transaction.atomic():
+        found = _open(review)
+        if not is_proposed(found, now=now):
+            raise NotNow(
+                "Nobody has proposed this in the last 7 days: it is proposed first, and a second person confirms."
             )
-        outcome = ClaimReview.Outcome.ACCEPTED if accept else ClaimReview.Outcome.REFUSED
-        ClaimReview.objects.filter(pk=review.pk).update(outcome=outcome, decided_at=now)
+        if not may_confirm(found, actor):
+            raise NotNow("You have proposed this. A second person confirms it.")
+        customer = Customer.objects.select_for_update().get(pk=found.customer_id)
+        _check(found.user, customer, actor=actor, now=now)
+        _link(found.user, customer, actor=actor, now=now)
+        ClaimReview.objects.filter(pk=found.pk).update(outcome=ClaimReview.Outcome.ACCEPTED, decided_at=now)
+
+
+def refuse(review: ClaimReview, *, actor: Actor, now: datetime) -> None:
+    """Decide that the login is not linked. Raises NotOpen, gate.Refused."""
+    _permit(actor)
+    with transaction.atomic():
+        found = _open(review)
+        _record("claim.refused", found, actor=actor, now=now)
+        ClaimReview.objects.filter(pk=found.pk).update(outcome=ClaimReview.Outcome.REFUSED, decided_at=now)
+
+
+def _permit(actor: Actor) -> None:
+    if actor.kind != "staff" or TEAM not in actor.roles:
+        raise gate.Refused("Only the privacy team decides about claimed addresses.")
+
+
+def _open(review: ClaimReview) -> ClaimReview:
+    rows = ClaimReview.objects.select_for_update(of=("self",)).select_related("user")
+    found = rows.filter(pk=review.pk, outcome=ClaimReview.Outcome.OPEN).first()
+    if found is None:
+        raise NotOpen
+    return found
+
+
+def _record(action: str, review: ClaimReview, *, actor: Actor, now: datetime, reason: str = "") -> None:
+    audit.record(
+        action,
+        actor=actor,
+        now=now,
+        subject=review.user.subject_id,
+        record=(Customer.vault_label, review.customer_id),
+        reason=reason,
+    )
+
+
+def _check(user: User, customer: Customer, *, actor: Actor, now: datetime) -> None:
+    """Raise NotNow unless the address on file proves something at this moment, and this member of staff had no part in it."""
+    point = reach.point_of(customer, ContactPoint.Channel.EMAIL)
+    if point is not None and point.disputed_at is not None:
+        raise NotNow(
+            "Somebody has said “this was not me” about this address. As long as that is open nothing is linked."
+        )
+    if not _has_proved(user, customer):
+        raise NotNow("The address on file is not, or no longer, one that this login has confirmed.")
+    if point is None or not reach.counts(customer, ContactPoint.Channel.EMAIL, now=now):
+        day = reach.counts_from(point, now=now) if point is not None else None
+        since = (
+            f"It counts from {timezone.localtime(day):%-d %B %Y} on" if day else "It does not count by waiting alone"
+        )
+        raise NotNow(f"The address on file proves nothing yet, because the person has not confirmed it. {since}.")
+    if _wrote(customer, actor):
+        raise NotNow("You wrote down or changed the contact data of this customer. Somebody who did not decides.")
+
+
+def _has_proved(user: User, customer: Customer) -> bool:
+    with vault.internal():
+        on_file = customer.email
+        email = str(on_file) if on_file and not isinstance(on_file, Unreadable) else ""
+    return bool(email) and EmailAddress.objects.filter(user=user, email=email, verified=True).exists()
+
+
+def _wrote(customer: Customer, actor: Actor) -> bool:
+    """Say whether this member of staff entered, changed or settled a contact of the customer, by the audit."""
+    events = audit.history(record=(Customer.vault_label, customer.pk)).filter(
+        action__in=WROTE, actor_kind=actor.kind, actor=actor.id
+    )
+    return any(
+        event.action == "contact.settled" or {"email", "phone"} & set(event.fields) for event in events.order_by("id")
+    )
 
 
 def _matches(user: User, email: str) -> list[Customer]:
@@ -140,6 +244,7 @@ def _link(user: User, customer: Customer, *, actor: Actor | None, now: datetime)
             raise NotOpen
         if _has_open_request(user.subject_id, customer.subject_id):
             raise NotOpen
+        notices.joined({user.subject_id, customer.subject_id}, now=now)
         # The login had a customer of its own when an order or return was made before: it stays, as the same person's.
         Customer.objects.filter(user=user).update(user=None)
         customer.user = user

@@ -4,6 +4,8 @@ What must never happen: a record moved that nobody chose or that no longer is wh
 people or to nobody after a crash; an undo that gives back what was erased since. The links move in one transaction of
 the main database, which also writes down where each of them was; the keys follow and only mirror the links (`settle`,
 safe to repeat: a worker does it for who was killed in between). Until then the person sees masks in the moved records.
+Whole people become one by two members of staff: one proposes, another confirms exactly that; only where the one shares an
+address or phone with the other and at most one of them has a login; every e-mail address on file of both is told.
 A mistake is undone by `undo`, as long as nothing of it was erased or joined anew.
 """
 
@@ -13,7 +15,7 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -21,12 +23,12 @@ from django.apps import apps
 from django.db import models, transaction
 from django.utils import timezone
 
-from accounts import candidates, claim, services
+from accounts import candidates, claim, notices, services
 from accounts.candidates import Record
 from accounts.models import ClaimReview, Communication, Customer, Joining, User
 from privacy import audit, datamap, gate, vault
 from privacy.datamap import Declaration
-from privacy.gate import Actor
+from privacy.gate import MANAGER, Actor
 from privacy.requests.models import OPEN_STATES, Decision, Request, State
 from privacy.subjects import Subject
 from privacy.vault import SealedModel
@@ -39,6 +41,7 @@ REMOVING = (State.CONFIRMED, State.EXECUTING, State.PARKED)
 REMOVED = (*REMOVING, State.EXECUTED, State.REPLIED, State.CLOSED)
 CHUNK = 1_000
 INTO = "into"
+PROPOSAL_LIVES = timedelta(days=7)
 
 Key = tuple[str, UUID]
 
@@ -99,7 +102,7 @@ def close(joining: Joining, *, actor: Actor, now: datetime) -> None:
     _permit(actor)
     with transaction.atomic():
         _open(joining)
-        Joining.objects.filter(pk=joining.pk).update(outcome=Joining.Outcome.NOTHING, decided_at=now)
+        Joining.objects.filter(pk=joining.pk).update(outcome=Joining.Outcome.NOTHING, decided_at=now, proposal={})
         audit.record("joining.nothing", actor=actor, now=now, subject=joining.subject_id)
 
 
@@ -139,16 +142,93 @@ def join(
     actor: Actor,
     now: datetime,
 ) -> Joining:
-    """Make these candidates, and all that belongs to `people`, the records of the person whom the look is about.
+    """Make these candidates the records of the person whom the look is about; return the row.
 
+    Where somebody is joined whole, it is only proposed, and the row stays open until a second person confirms it.
     `fingerprint` is the preview's: when anything has changed since, nothing is done. Raises NotPossible, gate.Refused.
     """
     _permit(actor)
-    records = list(records)
+    records, people = list(records), list(people)
     if reason not in Joining.Reason.values:
         raise NotPossible("A joining needs its reason.")
     with transaction.atomic():
         joining = _open(joining)
+        _, whole = _chosen(joining, records, people, now=now)
+        if not whole:
+            joining = _carry_out(joining, records, people, reason, fingerprint, actor=actor, now=now)
+        else:
+            if preview(joining, records, people, now=now).fingerprint != fingerprint:
+                raise NotPossible("Something has changed since you looked. Nothing was proposed: look once more.")
+            joining.proposal = {
+                "records": [[label, str(pk)] for label, pk in records],
+                "people": [str(pk) for pk in people],
+                "reason": reason,
+            }
+            joining.proposed_at, joining.proposed_by = now, f"{actor.kind}/{actor.id or ''}"[:64]
+            joining.save(update_fields=["proposal", "proposed_at", "proposed_by"])
+            audit.record("joining.proposed", actor=actor, now=now, subject=joining.subject_id, reason=reason)
+            return joining
+    return settle(joining)
+
+
+def is_proposed(joining: Joining, *, now: datetime) -> bool:
+    """Say whether a proposal to join somebody whole waits for the second person; it lapses after 7 days."""
+    if joining.outcome != Joining.Outcome.OPEN or not joining.proposal or joining.proposed_at is None:
+        return False
+    return now < joining.proposed_at + PROPOSAL_LIVES
+
+
+def may_confirm(joining: Joining, actor: Actor) -> bool:
+    """Say whether this actor is a second person: of the privacy team or a manager, and not who proposed it."""
+    is_second = actor.kind == "staff" and bool(actor.roles & {TEAM, MANAGER})
+    return is_second and joining.proposed_by != f"{actor.kind}/{actor.id or ''}"[:64]
+
+
+def proposed(joining: Joining, *, now: datetime) -> Preview:
+    """Return what would move by the proposal that waits. Raises NotPossible when there is none, or it cannot be done now."""
+    if not is_proposed(joining, now=now):
+        raise NotPossible("Nothing that was proposed in the last 7 days waits here.")
+    records, people = _proposal(joining)
+    return preview(joining, records, people, now=now)
+
+
+def confirm(joining: Joining, *, fingerprint: str, actor: Actor, now: datetime) -> Joining:
+    """Join what somebody else has proposed; return the row.
+
+    `fingerprint` is of the preview that the second person saw: when anything else is proposed by now, or what would move
+    has changed, nothing is done. Raises NotPossible, gate.Refused.
+    """
+    if actor.kind != "staff" or not actor.roles & {TEAM, MANAGER}:
+        raise gate.Refused("A second person confirms: of the privacy team, or a manager.")
+    with transaction.atomic():
+        joining = _open(joining)
+        if not is_proposed(joining, now=now):
+            raise NotPossible("Nothing that was proposed in the last 7 days waits here.")
+        if not may_confirm(joining, actor):
+            raise NotPossible("You have proposed this. A second person confirms it.")
+        records, people = _proposal(joining)
+        reason = joining.proposal["reason"]
+        joining = _carry_out(joining, records, people, reason, fingerprint, actor=actor, now=now)
+    return settle(joining)
+
+
+def _proposal(joining: Joining) -> tuple[list[Key], list[UUID]]:
+    found = joining.proposal
+    return [(label, UUID(pk)) for label, pk in found["records"]], [UUID(pk) for pk in found["people"]]
+
+
+def _carry_out(
+    joining: Joining,
+    records: list[Key],
+    people: list[UUID],
+    reason: str,
+    fingerprint: str,
+    *,
+    actor: Actor,
+    now: datetime,
+) -> Joining:
+    """Move the links, in the caller's transaction; the keys follow (`settle`)."""
+    with transaction.atomic():
         into = joining.subject_id
         chosen, whole = _chosen(joining, records, people, now=now)
         formers = {row.subject for row in chosen if row.subject is not None} | set(whole)
@@ -157,6 +237,8 @@ def join(
         if preview(joining, records, people, now=now).fingerprint != fingerprint:
             raise NotPossible("Something has changed since you looked. Nothing was joined: look once more.")
         moved = _Moved(into)
+        if whole:
+            notices.joined({into, *whole}, now=now)
         for person in whole:
             moved.person(person)
         moved.records(chosen, actor=actor, now=now)
@@ -165,13 +247,13 @@ def join(
                 moved.person(former)
         moved.claims(now)
         joining.outcome, joining.reason, joining.decided_at = Joining.Outcome.JOINED, reason, now
-        joining.moved, joining.is_settled = moved.as_json(), False
+        joining.moved, joining.is_settled, joining.proposal = moved.as_json(), False, {}
         joining.save()
         kinds = sorted({row.label for row in chosen} | {"person" for _ in whole})
         audit.record("joining.joined", actor=actor, now=now, subject=into, fields=kinds, reason=reason)
         for former in sorted(formers):
             audit.record("joining.taken", actor=actor, now=now, subject=former, fields=kinds, reason=reason)
-    return settle(joining)
+    return joining
 
 
 def undo(joining: Joining, *, actor: Actor, now: datetime) -> Joining:
@@ -358,8 +440,24 @@ def _chosen(
     whole = set(people) | {one.subject for one in chosen if one.label == Customer.vault_label and one.subject}
     if joining.subject_id in whole:
         raise NotPossible("This is the same person already.")
+    _may_be_one(joining.subject_id, whole, {one.subject for one in found.values()})
     chosen = [one for one in chosen if one.subject not in whole]
     return [*chosen, *_threads(chosen)], sorted(whole)
+
+
+def _may_be_one(into: UUID, whole: Collection[UUID], sharing: Collection[UUID | None]) -> None:
+    """Raise NotPossible for people who cannot be joined whole, whatever the reason."""
+    if not whole:
+        return
+    _on_file({into, *whole})
+    if User.objects.filter(subject_id__in=[into, *whole], is_staff=True).exists():
+        raise NotPossible("Records of a member of staff are not joined here.")
+    if not set(whole) <= set(sharing):
+        raise NotPossible(
+            "Nothing of the other person carries an address or phone of this one: they cannot be joined whole."
+        )
+    if User.objects.filter(subject_id__in=[into, *whole]).values("subject").distinct().count() > 1:
+        raise NotPossible("Both have a login. Two people with a login each are not joined by staff.")
 
 
 def _threads(chosen: Sequence[Record]) -> list[Record]:

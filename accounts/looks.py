@@ -25,8 +25,8 @@ from accounts.candidates import Record
 from accounts.models import Customer, Joining, User
 from privacy import audit
 from privacy.admin.handling import subject_of
-from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Step, Task, WorkAdmin, WorkList
-from privacy.gate import Actor
+from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Step, Task, WorkAdmin, WorkList, acting
+from privacy.gate import MANAGER, Actor
 from privacy.subjects import Subject
 
 WHY = {"email": "carries an e-mail address of the person", "phone": "carries a phone number of the person"}
@@ -58,7 +58,8 @@ class Join(Step):
     title = "Join records"
     help = (
         "Choose what is this person's. An address on a record proves nothing: be sure. You see what will move before "
-        "anything does, and it can be undone. The person then reads it all, and it goes with a removal."
+        "anything does, and it can be undone. The person then reads it all, and it goes with a removal. To join somebody "
+        "whole takes a second person of the privacy team, or a manager, within 7 days."
     )
     template = "admin/join.html"
     records = forms.MultipleChoiceField(
@@ -66,7 +67,8 @@ class Join(Step):
     )
     other = forms.CharField(
         required=False, max_length=40, widget=NUMBER, label="Everything of somebody else, who is the same person",
-        help_text="Their customer, order or RMA number. Empty for nobody.",
+        help_text="Their customer, order or RMA number. Empty for nobody. Something of theirs has to carry an address or "
+        "phone of this person, and only one of the two may have a login.",
     )  # fmt: skip
     reason = forms.ChoiceField(choices=Joining.Reason.choices, label="How we know")
     seen = forms.CharField(required=False, max_length=64, widget=forms.HiddenInput)
@@ -97,7 +99,41 @@ class Join(Step):
         return self.preview is not None and self.cleaned_data["seen"] != self.preview.fingerprint
 
     def context(self) -> dict[str, Any]:
-        return {"preview": self.preview}
+        return {"preview": self.preview, "is_second": False}
+
+
+class ConfirmJoining(Step):
+    title = "Confirm, and join"
+    help = (
+        "A colleague has proposed to join somebody whole; you are the second person. Every e-mail address on file of both "
+        "is told. Be sure that they are one person."
+    )
+    template = "admin/join.html"
+    is_destructive = True
+    seen = forms.CharField(required=False, max_length=64, widget=forms.HiddenInput)
+
+    def prepare(self) -> None:
+        self.preview: joining.Preview | None = None
+        try:
+            self.preview = joining.proposed(self.record, now=timezone.now())
+        except joining.NotPossible as error:
+            self.why_not = str(error)
+
+    def clean(self) -> dict[str, Any]:
+        if self.preview is None:
+            raise ValidationError(self.why_not)
+        return self.cleaned_data
+
+    def asks_again(self) -> bool:
+        """Show what will move before it does."""
+        return self.preview is not None and self.cleaned_data["seen"] != self.preview.fingerprint
+
+    def context(self) -> dict[str, Any]:
+        return {
+            "preview": self.preview,
+            "is_second": True,
+            "reason": dict(Joining.Reason.choices).get(self.record.proposal.get("reason", "")),
+        }
 
 
 class CloseLook(Step):
@@ -115,13 +151,27 @@ class UndoJoining(Step):
 class JoiningAdmin(WorkAdmin):
     """Records that carry a person's address without being joined to them: looked at, joined, undone."""
 
-    readers = frozenset({"privacy"})
+    readers = frozenset({"privacy", MANAGER})  # a manager only confirms
     adding = Look
     list_display = ("opened_at", "person", "asked_by", "outcome", "decided_at")
     list_filter = ("outcome", "asked_by")
     ordering = ("-opened_at", "-id")
     fieldsets = (
-        (None, {"fields": ("person", "asked_by", "opened_at", "outcome", "reason", "decided_at", "undone_at")}),
+        (
+            None,
+            {
+                "fields": (
+                    "person",
+                    "asked_by",
+                    "opened_at",
+                    "proposed_at",
+                    "outcome",
+                    "reason",
+                    "decided_at",
+                    "undone_at",
+                )
+            },
+        ),
     )
     refusals: ClassVar[dict[type[Exception], str]] = {joining.NotPossible: ""}
 
@@ -136,7 +186,12 @@ class JoiningAdmin(WorkAdmin):
     def history_of(self, record: Joining) -> QuerySet[audit.AuditEvent]:
         return audit.history(subject=record.subject_id).filter(action__startswith="joining.")
 
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return super().has_add_permission(request) and joining.TEAM in acting().roles
+
     def details(self, record: Joining, actor: Actor) -> dict[str, Any]:
+        if joining.TEAM not in actor.roles:
+            return {}
         found = described(candidates.of(record.subject_id, now=timezone.now()))
         table = {
             "title": "Carries an address or phone of this person, and is not joined",
@@ -146,10 +201,12 @@ class JoiningAdmin(WorkAdmin):
         return {"tables": [table]}
 
     def steps(self, record: Joining, actor: Actor) -> dict[str, type[Step]]:
-        if not actor.roles & self.readers:
-            return {}
         if record.outcome == Joining.Outcome.OPEN:
-            return {"join": Join, "close": CloseLook}
+            waits = joining.is_proposed(record, now=timezone.now()) and joining.may_confirm(record, actor)
+            second: dict[str, type[Step]] = {"confirm": ConfirmJoining} if waits else {}
+            return {**second, "join": Join, "close": CloseLook} if joining.TEAM in actor.roles else second
+        if joining.TEAM not in actor.roles:
+            return {}
         return {"undo": UndoJoining} if record.outcome == Joining.Outcome.JOINED else {}
 
     def add(self, data: dict[str, Any], *, actor: Actor, now: datetime) -> tuple[Joining, str]:
@@ -158,11 +215,16 @@ class JoiningAdmin(WorkAdmin):
     def take(self, name: str, record: Joining, data: dict[str, Any], *, actor: Actor, now: datetime) -> str:
         match name:
             case "join":
-                joining.join(
+                done = joining.join(
                     record, data["records"], people=data["other"], reason=data["reason"], fingerprint=data["seen"],
                     actor=actor, now=now,
                 )  # fmt: skip
+                if done.outcome == Joining.Outcome.OPEN:
+                    return "Proposed. Nothing has moved: a second person confirms it on this page, within 7 days."
                 return "Joined. The person reads it from now on."
+            case "confirm":
+                joining.confirm(record, fingerprint=data["seen"], actor=actor, now=now)
+                return "Joined. The person reads it from now on, and every e-mail address on file of both is told."
             case "undo":
                 joining.undo(record, actor=actor, now=now)
                 return "The joining is undone: everything is where it was before."
@@ -174,6 +236,8 @@ class JoiningAdmin(WorkAdmin):
         if not actor.roles & self.readers:
             return []
         waiting = Joining.objects.filter(outcome=Joining.Outcome.OPEN).prefetch_related("subject__customers")
+        if joining.TEAM not in actor.roles:
+            waiting = waiting.filter(proposed_at__gt=timezone.now() - joining.PROPOSAL_LIVES)
         tasks = [
             Task(
                 self.url_of(one),

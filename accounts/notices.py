@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import transaction
@@ -144,6 +144,22 @@ def settle(point: ContactPoint, *, actor: Actor, now: datetime) -> None:
         ended = ContactPoint.objects.filter(pk=point.pk, disputed_at__isnull=False)
         if ended.update(disputed_at=None, confirmed_at=None, came=Came.STAFF, since=now):
             audit.record("contact.settled", actor=actor, now=now, subject=_subject(point), record=_record(point))
+
+
+def joined(people: Collection[UUID | None], *, now: datetime) -> None:
+    """Tell every e-mail address of login or contact of these people that they are one for us now, without content.
+
+    In the transaction that makes them one, before it does: each letter is of the person whose address it is.
+    """
+    told: set[str] = set()
+    for subject in sorted(one for one in people if one is not None):
+        with vault.internal():
+            addresses = reach.others(subject, but="", now=now)
+        for address in addresses:
+            if reach.same(address) not in told:
+                told.add(reach.same(address))
+                context = {"joined_on": timezone.localdate(now)}
+                letters.queue("joined", to=address, context=context, key=f"joined:{uuid4()}", subject=subject, now=now)
 
 
 # parts ---------------------------------------------------------------------------------------------------------------

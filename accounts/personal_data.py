@@ -36,11 +36,12 @@ CARRIER = ("carrier",)
 RANDOM = "a random number"
 WORD = "one word of a short list"
 DAY = "a date"
+OF_STAFF = "the random number of a member of staff"
 
 
 # Who answers whatever department a message went to, and who settles claimed addresses.
 ANSWERING = frozenset({"sales", "service", "accounting"})
-CLAIMING = frozenset({"sales", "privacy"})
+CLAIMING = frozenset({"privacy"})
 
 
 def messages(subject_id: UUID, roles: frozenset[str]) -> Iterator[Matter]:
@@ -319,8 +320,10 @@ datamap.register(
             "decided_at": _plain("Decided", "dates", DAY, LOGIN),
             "undone_at": _plain("Undone", "dates", DAY, LOGIN),
             "moved": Datum("What moved, for an undo", "link", LOGIN, US, plain="random numbers", export="no"),
+            "proposal": Datum("What is proposed", "link", LOGIN, US, plain="random numbers", export="no"),
+            "proposed_at": _plain("Proposed", "dates", DAY, LOGIN),
         },
-        impersonal={"is_settled": "a switch"},
+        impersonal={"is_settled": "a switch", "proposed_by": OF_STAFF},
         follows="subject",
     ),
     Declaration(
@@ -333,8 +336,11 @@ datamap.register(
             "reason": _plain("Why staff decide", "role", WORD, LOGIN),
             "outcome": _plain("What was decided", "role", WORD, LOGIN),
             "opened_at": _plain("Asked", "dates", DAY, LOGIN),
+            "how": _plain("How we know", "role", WORD, LOGIN),
+            "proposed_at": _plain("Proposed", "dates", DAY, LOGIN),
             "decided_at": _plain("Decided", "dates", DAY, LOGIN),
         },
+        impersonal={"proposed_by": OF_STAFF},
         follows="user",
     ),
 )

@@ -156,11 +156,21 @@ class ClaimReview(models.Model):
         ACCEPTED = "accepted", "accepted"
         REFUSED = "refused", "refused"
 
+    class How(models.TextChoices):
+        CALLBACK = "callback", "called back at a number on file"
+        PERSON = "person", "in person, with a document"
+        FACTS = "facts", "named what stands in the records"
+        WRITTEN = "written", "written evidence, in the file of a request"
+
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="claim_reviews")
     customer = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="claim_reviews")
     reason = models.CharField(max_length=8, choices=Reason.choices)
     outcome = models.CharField(max_length=8, choices=Outcome.choices, default=Outcome.OPEN)
     opened_at = models.DateTimeField()
+    # Somebody of the privacy team has proposed to link them; another one confirms.
+    how = models.CharField("how we know", max_length=8, choices=How.choices, blank=True, default="")
+    proposed_at = models.DateTimeField(null=True, blank=True)
+    proposed_by = models.CharField(max_length=64, blank=True, default="", editable=False)
     decided_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -198,6 +208,10 @@ class Joining(models.Model):
     opened_at = models.DateTimeField()
     outcome = models.CharField(max_length=7, choices=Outcome.choices, default=Outcome.OPEN)
     reason = models.CharField(max_length=8, choices=Reason.choices, blank=True, default="")
+    # Somebody of the privacy team has proposed to join whole people: records, people, reason.
+    proposal = models.JSONField(default=dict, blank=True, editable=False)
+    proposed_at = models.DateTimeField(null=True, blank=True)
+    proposed_by = models.CharField(max_length=64, blank=True, default="", editable=False)
     decided_at = models.DateTimeField(null=True, blank=True)
     undone_at = models.DateTimeField(null=True, blank=True)
     moved = models.JSONField(default=dict, editable=False)  # what an undo needs: numbers of records and people

@@ -1,6 +1,7 @@
 """The page of the second person: what waits for a decision, and nothing that is held about anybody (design 9).
 
-A manager sees this page and no other; it shows references, dates and ways of proof, and opens no envelope.
+A manager sees this page and the two of the accounts where a proposal waits for a second person; it shows references, dates
+and ways of proof, and opens no envelope.
 """
 
 from __future__ import annotations

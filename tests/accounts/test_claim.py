@@ -11,6 +11,7 @@ from accounts.models import ClaimReview, Customer, User
 from orders.models import Order
 from privacy import gate
 from privacy.audit import AuditEvent
+from privacy.gate import Actor
 from privacy.subjects import Subject
 from privacy.vault.models import DataKey
 from rma.models import RMA
@@ -21,10 +22,18 @@ from tests.orders.factories import an_order, an_rma
 pytestmark = pytest.mark.django_db(databases="__all__")
 
 ADDRESS = "alice@example.com"
+PAT = Actor("staff", "pat", None, frozenset({"privacy"}), "admin")
+MONA = Actor("staff", "mona", None, frozenset({"manager"}), "admin")
 
 
 def attempt(user: User, email: str = ADDRESS) -> Customer | None:
     return claim.attempt(user, email, actor=user.as_actor(), now=NOW)
+
+
+def accept(review: ClaimReview, *, how: str = "callback") -> None:
+    """Pat of the privacy team proposes, and mona, a manager, confirms."""
+    claim.propose(review, how=how, actor=PAT, now=NOW)
+    claim.confirm(review, actor=MONA, now=NOW)
 
 
 def owners_of(*records: UUID) -> set[UUID]:
@@ -136,20 +145,19 @@ def test_staff_link_a_login_that_they_know() -> None:
     contact = factories.customer(company=factories.company())
     user = factories.login()
     attempt(user)
-    carol = factories.staff()
-    claim.decide(ClaimReview.objects.get(), accept=True, actor=carol.as_actor(), now=NOW)
+    accept(ClaimReview.objects.get())
     contact.refresh_from_db()
     assert (contact.user, User.objects.get(pk=user.pk).subject_id) == (user, contact.subject_id)
     assert ClaimReview.objects.get().outcome == "accepted"
     with pytest.raises(claim.NotOpen):
-        claim.decide(ClaimReview.objects.get(), accept=False, actor=carol.as_actor(), now=NOW)
+        claim.refuse(ClaimReview.objects.get(), actor=PAT, now=NOW)
 
 
 def test_a_refused_claim_changes_nothing() -> None:
     factories.customer(company=factories.company())
     user = factories.login()
     attempt(user)
-    claim.decide(ClaimReview.objects.get(), accept=False, actor=factories.staff().as_actor(), now=NOW)
+    claim.refuse(ClaimReview.objects.get(), actor=PAT, now=NOW)
     assert Customer.objects.get().user_id is None
     assert list(AuditEvent.objects.filter(action__startswith="claim.").values_list("action", flat=True)) == [
         "claim.opened", "claim.refused",
@@ -185,7 +193,7 @@ def test_staff_join_a_login_that_opened_a_return_first_with_the_contact_on_file(
     own = services.customer_of(user, actor=user.as_actor(), now=NOW, today=factories.TODAY)
     opened = an_rma(own)
     attempt(user)
-    claim.decide(ClaimReview.objects.get(), accept=True, actor=factories.staff().as_actor(), now=NOW)
+    accept(ClaimReview.objects.get())
     assert {c.subject_id for c in Customer.objects.all()} == {contact.subject_id}
     assert owners_of(own.pk, opened.pk) == {contact.subject_id}
 
@@ -224,7 +232,9 @@ def test_an_open_request_comes_first() -> None:
     review = ClaimReview.objects.get()
     assert review.reason == "request"
     with pytest.raises(claim.NotOpen):
-        claim.decide(review, accept=True, actor=factories.acting_as(alice), now=NOW)
+        accept(review)
+    with pytest.raises(gate.Refused):
+        claim.propose(review, how="facts", actor=factories.acting_as(alice), now=NOW)
     assert ClaimReview.objects.get().outcome == "open"
 
 

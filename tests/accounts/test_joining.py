@@ -19,7 +19,7 @@ from privacy.audit import AuditEvent
 from privacy.gate import AccessEntry
 from privacy.gate.log import AccessName
 from privacy.requests import erasure, services
-from privacy.requests.models import Request
+from privacy.requests.models import Letter, Request
 from privacy.subjects import Subject
 from privacy.vault import SealedModel
 from privacy.vault.models import DataKey
@@ -32,6 +32,7 @@ from tests.privacy.requests.conftest import ANYBODY, PRIVACY
 pytestmark = pytest.mark.django_db
 
 ADDRESS = "alice@example.com"
+COLLEAGUE = gate.Actor("staff", "pat", None, frozenset({"privacy"}), "admin")
 
 
 @pytest.fixture(autouse=True)
@@ -56,10 +57,13 @@ def a_look(user: User) -> Joining:
 
 
 def join(look: Joining, *records: Any, people: Any = (), reason: str = "facts", actor: Any = PRIVACY) -> Joining:
-    """Join what was previewed."""
+    """Join what was previewed; who is joined whole is confirmed by a second person."""
     keys = [(one.vault_label, one.pk) for one in records]
     seen = joining.preview(look, keys, people, now=NOW).fingerprint
-    return joining.join(look, keys, people=people, reason=reason, fingerprint=seen, actor=actor, now=NOW)
+    look = joining.join(look, keys, people=people, reason=reason, fingerprint=seen, actor=actor, now=NOW)
+    if look.outcome == Joining.Outcome.OPEN:
+        look = joining.confirm(look, fingerprint=seen, actor=COLLEAGUE, now=NOW)
+    return look
 
 
 def everywhere() -> dict[str, Any]:
@@ -72,7 +76,8 @@ def everywhere() -> dict[str, Any]:
             (RMA, "customer_id"),
             (Communication, "customer_id"),
         ]
-        if model not in (Joining, AccessName)
+        if model
+        not in (Joining, AccessName, Letter)  # letters are about the joining; whose they are is tested with the undo
         for pk, value in model._base_manager.values_list("pk", column)
     }
     keys = {
@@ -183,7 +188,8 @@ def test_two_people_with_customer_numbers_become_one(alice: User) -> None:
     keys_name_the_owner()
 
 
-def test_somebody_without_the_address_is_joined_by_number(alice: User, bob: Customer) -> None:
+def test_somebody_whose_order_carries_the_address_is_joined_by_number(alice: User, bob: Customer) -> None:
+    an_order(bob, email=ADDRESS)
     message = factories.communication(bob)
     join(a_look(alice), people=[bob.subject_id], reason="written")
     assert Customer.objects.get(pk=bob.pk).subject_id == alice.subject_id
@@ -237,7 +243,10 @@ def test_undo_puts_everything_back_exactly(alice: User, bob: Customer) -> None:
     back = everywhere()
     # Names that the audit gave to people meanwhile are new; they belong to them.
     new = {key: owner for key, owner in back["keys"].items() if key not in before["keys"]}
-    assert all(envelope == "pseudonym" and owner == ("subject", record) for (record, envelope), owner in new.items())
+    letters = set(Letter.objects.filter(kind="joined").values_list("pk", "subject"))
+    assert {subject for _, subject in letters} <= {alice.subject_id, contact.subject_id} and letters
+    for (record, envelope), owner in new.items():
+        assert owner == ("subject", record) if envelope == "pseudonym" else (record, owner[1]) in letters
     assert {key: owner for key, owner in back["keys"].items() if key not in new} == before["keys"]
     assert (back["links"], back["people"]) == (before["links"], before["people"])
     assert dict(AccessEntry.objects.values_list("pk", "whose__subject_id")) == seen

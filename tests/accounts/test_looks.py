@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 import time_machine
@@ -13,7 +14,9 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts import joining
 from accounts.models import Communication, Customer, Joining, User
+from privacy import vault
 from privacy.gate import AccessEntry
+from privacy.models import Letter
 from tests import factories, pages
 from tests.factories import NOW
 from tests.orders.factories import an_order
@@ -115,6 +118,104 @@ def test_staff_look_choose_see_what_will_move_join_and_undo(alice: User, pat: Cl
     assert "everything is where it was before" in answer.text
     assert Communication.objects.get().subject_id == message.subject_id
     assert "canary" not in pages.signed_in(alice).get("/privacy/held/").text
+
+
+# Somebody whole: two people decide, and only where it may be ----------------------------------------------------------
+
+
+@pytest.fixture
+def mona() -> Client:
+    return pages.signed_in(factories.staff("mona", "mona@ilt.example", roles=(), is_superuser=True))
+
+
+def whole(browser: Client, look: Joining, number: str) -> str:
+    """Choose everything of somebody else, see what will move, and send it once more; return the last answer."""
+    form = {"records": [], "other": number, "reason": "facts", "seen": ""}
+    answer = browser.post(steps(look, "join"), form)
+    if found := re.search(r'name="seen" value="([0-9a-f]{64})"', answer.text):
+        answer = browser.post(steps(look, "join"), {**form, "seen": found[1]}, follow=True)
+    return answer.text
+
+
+def confirm(browser: Client, look: Joining) -> str:
+    """Look at the proposal and send exactly it; return the last answer."""
+    found = re.search(r'name="seen" value="([0-9a-f]{64})"', browser.get(steps(look, "confirm"), follow=True).text)
+    return browser.post(steps(look, "confirm"), {"seen": found[1] if found else ""}, follow=True).text
+
+
+@pytest.mark.parametrize("second", ["mona", "pia"])
+def test_somebody_whole_is_joined_by_two_and_every_address_on_file_of_both_is_told(
+    alice: User, pat: Client, mona: Client, second: str
+) -> None:
+    pia = pages.signed_in(factories.staff("pia", "pia@ilt.example", roles=("privacy",)))
+    factories.customer(user=alice)
+    other = factories.customer("A.", "Archer", email="archer@example.com", phone="617-555-0199")
+    an_order(other, email=ADDRESS)
+    look = joining.ask(alice.subject_id, actor=PRIVACY, now=NOW)
+    assert "Proposed. Nothing has moved" in whole(pat, look, other.reference)
+    assert "This step is not possible now." in confirm(pat, look)
+    assert Customer.objects.get(pk=other.pk).subject_id == other.subject_id
+    assert not Letter.objects.filter(kind="joined").exists()
+    browser = mona if second == "mona" else pia
+    page = browser.get(f"{LIST}{look.pk}/change/").text
+    assert "Confirm, and join" in page and ("Join nothing" in page) is (second == "pia")
+    assert "1 order" in browser.get(steps(look, "confirm")).text
+    assert "every e-mail address on file of both is told" in confirm(browser, look)
+    assert Customer.objects.get(pk=other.pk).subject_id == alice.subject_id
+    with vault.internal():
+        told = {one.to: one.text for one in Letter.objects.filter(kind="joined")}
+    assert set(told) == {ADDRESS, "archer@example.com"}
+    assert all("call or write to us without delay" in text and "Archer" not in text for text in told.values())
+    assert Joining.objects.get().proposal == {}
+
+
+def test_one_of_the_privacy_team_makes_no_login_the_owner_of_somebody_with_a_login_or_of_a_stranger(
+    pat: Client,
+) -> None:
+    mallory = factories.login("mallory", "mallory@example.com")
+    bob = factories.customer("Bob", "Baker", email="bob@example.com", phone="617-555-0199")
+    look = joining.ask(mallory.subject_id, actor=PRIVACY, now=NOW)
+    assert "Nothing of the other person carries an address" in whole(pat, look, bob.reference)
+    an_order(bob, email="mallory@example.com")
+    assert "Proposed" in whole(pat, look, bob.reference), "one of his records carries it: it can be proposed"
+    Joining.objects.update(proposal={}, proposed_at=None)
+    bob.user = factories.login("bob", "bob@example.com", subject=bob.subject)
+    bob.save(update_fields=["user"])
+    assert "Both have a login" in whole(pat, look, bob.reference)
+    assert Customer.objects.get().subject_id == bob.subject_id
+    assert Joining.objects.get().proposal == {}
+
+
+def test_a_manager_only_confirms(alice: User, pat: Client, mona: Client) -> None:
+    factories.communication(email=ADDRESS)
+    look = joining.ask(alice.subject_id, actor=PRIVACY, now=NOW)
+    assert mona.get(f"{LIST}add/").status_code in (403, 404)
+    assert mona.post(f"{LIST}add/", {"person": ADDRESS}).status_code in (403, 404)
+    text = mona.get(f"{LIST}{look.pk}/change/").text
+    assert "Carries an address or phone" not in text and "Join records" not in text
+    for name in ("join", "close", "confirm", "undo"):
+        assert "This step is not possible now." in mona.post(steps(look, name), {}, follow=True).text
+    assert Joining.objects.get().outcome == "open"
+    assert "Carries an address or phone" in pat.get(f"{LIST}{look.pk}/change/").text
+
+
+def test_only_what_the_second_person_saw_is_joined_and_only_for_seven_days(alice: User, pat: Client) -> None:
+    factories.customer(user=alice)
+    one, two = (factories.customer("A.", "Archer", email=ADDRESS, phone="") for _ in range(2))
+    look = joining.ask(alice.subject_id, actor=PRIVACY, now=NOW)
+    whole(pat, look, one.reference)
+    pia = pages.signed_in(factories.staff("pia", "pia@ilt.example", roles=("privacy",)))
+    seen = joining.proposed(Joining.objects.get(), now=NOW).fingerprint
+    whole(pat, look, two.reference)
+    assert "What will move" in pia.post(steps(look, "confirm"), {"seen": seen}).text, "it is shown anew"
+    with pytest.raises(joining.NotPossible, match="changed since you looked"):
+        joining.confirm(look, fingerprint=seen, actor=PRIVACY, now=NOW)
+    seen = joining.proposed(Joining.objects.get(), now=NOW).fingerprint
+    with pytest.raises(joining.NotPossible, match="last 7 days"):
+        joining.confirm(look, fingerprint=seen, actor=PRIVACY, now=NOW + timedelta(days=7))
+    assert Customer.objects.get(pk=two.pk).subject_id == two.subject_id
+    assert "Joined." in confirm(pia, look)
+    assert Customer.objects.get(pk=two.pk).subject_id == alice.subject_id
 
 
 def test_another_choice_than_the_one_seen_is_shown_once_more(alice: User, pat: Client) -> None:

@@ -111,7 +111,7 @@ def effects(world: Everybody) -> list[Effect]:
         Effect("/admin/accounts/communication/search/", "-", staff, SESSION, {"q": "bob@post.example"}),
         Effect("/admin/accounts/joining/add/", "-", ("pat",), "default.accounts_joining", {"person": "bob2@example.com"}),
         Effect(f"/admin/accounts/joining/{step}", "joining,=close", ("pat",), "default.accounts_joining"),
-        Effect(f"/admin/accounts/claimreview/{step}", "review,=refuse", ("carol", "pat"), "default.accounts_claimreview"),
+        Effect(f"/admin/accounts/claimreview/{step}", "review,=refuse", ("pat",), "default.accounts_claimreview"),
     ]  # fmt: skip
     return [*(_own(one) for one in own), *of_bob, *back_office]
 

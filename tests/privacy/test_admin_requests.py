@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,8 +13,11 @@ from django.test import Client
 from django.utils import timezone
 from django.utils.html import escape
 
-from accounts.models import ClaimReview, Customer
+from accounts import claim
+from accounts import services as accounts
+from accounts.models import ClaimReview, ContactPoint, Customer
 from privacy import vault
+from privacy.gate import Actor
 from privacy.models import AccessEntry, Hold, Letter, OneTimeLink, Request
 from privacy.requests import deadline, services
 from privacy.requests.models import State
@@ -25,6 +28,7 @@ from tests.privacy.requests.conftest import PRIVACY
 pytestmark = pytest.mark.django_db
 
 LIST = "/admin/privacy/request/"
+COLLEAGUE = Actor("staff", "pat", None, frozenset({"privacy"}), "admin")
 CODE = re.compile(r"for the person: ([0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4})")
 
 
@@ -473,20 +477,119 @@ def review(alice: Customer) -> ClaimReview:
 
 
 def decide(browser: Client, review: ClaimReview, step: str) -> Any:
-    return browser.post(f"/admin/accounts/claimreview/{review.pk}/step/{step}/", {}, follow=True)
+    path = f"/admin/accounts/claimreview/{review.pk}/step/{step}/"
+    return browser.post(path, {"how": "callback"}, follow=True)
 
 
-@pytest.mark.parametrize("role", ["sales", "privacy"])
-def test_a_claimed_address_is_accepted_and_the_login_sees_the_customer(
-    alice: Customer, review: ClaimReview, role: str
+@pytest.mark.parametrize("second", ["privacy", "manager"])
+def test_a_claimed_address_is_accepted_by_two_and_the_login_sees_the_customer(
+    alice: Customer, review: ClaimReview, second: str
 ) -> None:
-    dan = pages.signed_in(factories.staff("dan", "dan@ilt.example", roles=(role,)))
+    dan = pages.signed_in(factories.staff("dan", "dan@ilt.example", roles=("privacy",)))
+    is_manager = second == "manager"
+    more = {"roles": (), "is_superuser": True} if is_manager else {"roles": ("privacy",)}
+    mona = pages.signed_in(factories.staff("mona", "mona@ilt.example", **more))
     text = dan.get(f"/admin/accounts/claimreview/{review.pk}/change/").text
-    assert "Alice Archer" in text and ("quentin" in text) == (role == "privacy")
-    assert "The login is linked" in decide(dan, review, "accept").text
+    assert "Alice Archer" in text and "quentin" in text
+    assert "This step is not possible now." in decide(mona, review, "accept").text
+    assert "Nothing is linked until a second person confirms it" in decide(dan, review, "propose").text
+    assert "This step is not possible now." in decide(dan, review, "accept").text
+    alice.refresh_from_db()
+    assert alice.user_id is None
+    assert "Claimed addresses" in mona.get("/admin/").text
+    text = mona.get(f"/admin/accounts/claimreview/{review.pk}/change/").text
+    assert "Confirm, and link the login" in text
+    assert ("Alice Archer" in text) is not is_manager and ("quentin" in text) is not is_manager
+    assert "The login is linked" in decide(mona, review, "accept").text
     alice.refresh_from_db()
     assert alice.user_id == review.user_id
-    assert "This step is not possible now." in decide(dan, review, "accept").text
+    assert "This step is not possible now." in decide(mona, review, "accept").text
+
+
+def test_sales_alone_gets_nobodys_file_by_an_address_she_wrote_down(alice: Customer, carol: Client) -> None:
+    both = factories.staff("both", "both@ilt.example", roles=("sales", "privacy"))
+    sales = pages.signed_in(factories.staff("sam", "sam@ilt.example"))
+    accounts.correct(alice, {"email": "evil@example.com"}, actor=both.as_actor(), now=factories.NOW)
+    evil = pages.signed_in(factories.login("evil", "evil@example.com"), again=True)
+    evil.post("/account/claim/")
+    review = ClaimReview.objects.get(reason="entered")
+    assert sales.get(f"/admin/accounts/claimreview/{review.pk}/change/").status_code == 403
+    assert decide(sales, review, "propose").status_code in (403, 404)
+    answer = decide(carol, review, "propose")
+    assert answer.status_code == 400 and "because the person has not confirmed it" in answer.text
+    point = ContactPoint.objects.get(customer=alice, channel="email")
+    # The person says "this was not me".
+    ContactPoint.objects.filter(pk=point.pk).update(disputed_at=factories.NOW)
+    answer = decide(carol, review, "propose")
+    assert answer.status_code == 400 and "this was not me" in answer.text
+    # Even an address that counts is not decided about by who wrote it down, neither first nor second.
+    ContactPoint.objects.filter(pk=point.pk).update(disputed_at=None, confirmed_at=factories.NOW)
+    answer = decide(pages.signed_in(both), review, "propose")
+    assert answer.status_code == 400 and "Somebody who did not decides" in answer.text
+    assert "Proposed." in decide(carol, review, "propose").text
+    answer = decide(pages.signed_in(both), review, "accept")
+    assert answer.status_code == 400 and "Somebody who did not decides" in answer.text
+    # What was true when it was proposed is looked at once more when it is confirmed.
+    pat = pages.signed_in(factories.staff("pat", "pat@ilt.example", roles=("privacy",)))
+    ContactPoint.objects.filter(pk=point.pk).update(disputed_at=factories.NOW)
+    answer = decide(pat, review, "accept")
+    assert answer.status_code == 400 and "this was not me" in answer.text
+    alice.refresh_from_db()
+    assert alice.user_id is None
+    ContactPoint.objects.filter(pk=point.pk).update(disputed_at=None)
+    assert "The login is linked" in decide(pat, review, "accept").text, "all of it could have been accepted"
+
+
+def test_a_staff_entered_address_is_linked_to_when_it_has_counted_for_fourteen_days_only(
+    alice: Customer, carol: Client
+) -> None:
+    sam = factories.staff("sam", "sam@ilt.example")
+    accounts.correct(alice, {"email": "new@example.com"}, actor=sam.as_actor(), now=factories.NOW)
+    Letter.objects.filter(kind="contact_not_me").update(sent_at=factories.NOW)
+    new = pages.signed_in(factories.login("new", "new@example.com"), again=True)
+    new.post("/account/claim/")
+    review = ClaimReview.objects.get()
+    answer = decide(carol, review, "propose")
+    assert answer.status_code == 400 and "It counts from 4 December 2026 on." in answer.text
+    with time_machine.travel(factories.NOW + timedelta(days=14), tick=False):
+        carol = pages.signed_in(factories.staff("cleo", "cleo@ilt.example", roles=("privacy",)))
+        assert "Proposed." in decide(carol, review, "propose").text
+
+
+def test_an_address_that_is_on_file_no_longer_links_nothing(
+    alice: Customer, review: ClaimReview, carol: Client
+) -> None:
+    decide(carol, review, "propose")
+    customer = Customer.objects.get(pk=alice.pk)
+    with vault.internal():
+        customer.email = "else@example.com"
+        customer.save(update_fields=["email"])
+    pat = pages.signed_in(factories.staff("pat", "pat@ilt.example", roles=("privacy",)))
+    answer = decide(pat, review, "accept")
+    assert answer.status_code == 400 and "no longer, one that this login has confirmed" in answer.text
+
+
+def test_a_proposal_that_nobody_confirms_lapses(alice: Customer, review: ClaimReview, carol: Client) -> None:
+    decide(carol, review, "propose")
+    with time_machine.travel(factories.NOW + timedelta(days=7), tick=False):
+        pat = pages.signed_in(factories.staff("pat", "pat@ilt.example", roles=("privacy",)))
+        assert "This step is not possible now." in decide(pat, review, "accept").text
+        with pytest.raises(claim.NotNow, match="last 7 days"):
+            claim.confirm(review, actor=COLLEAGUE, now=factories.NOW + timedelta(days=7))
+    alice.refresh_from_db()
+    assert alice.user_id is None
+
+
+def test_every_address_on_file_is_told_of_a_link(alice: Customer, review: ClaimReview, carol: Client) -> None:
+    factories.customer(subject=alice.subject, email="work@example.com")
+    decide(carol, review, "propose")
+    assert not Letter.objects.filter(kind="joined").exists()
+    claim.confirm(review, actor=COLLEAGUE, now=factories.NOW)
+    with vault.internal():
+        told = {letter.to: letter.text for letter in Letter.objects.filter(kind="joined")}
+    assert set(told) == {"alice@example.com", "work@example.com"}
+    assert all("call or write to us without delay" in text for text in told.values())
+    assert not any("Archer" in text or "@example.com" in text for text in told.values())
 
 
 def test_a_claimed_address_is_refused_and_the_login_learns_nothing(
@@ -501,7 +604,9 @@ def test_a_claimed_address_is_refused_and_the_login_learns_nothing(
 def test_a_claim_that_cannot_be_linked_says_why(alice: Customer, review: ClaimReview, carol: Client) -> None:
     alice.user = factories.login("other", "other@example.com")
     alice.save(update_fields=["user"])
-    answer = decide(carol, review, "accept")
+    decide(carol, review, "propose")
+    pat = pages.signed_in(factories.staff("pat", "pat@ilt.example", roles=("privacy",)))
+    answer = decide(pat, review, "accept")
     assert answer.status_code == 400 and "This cannot be linked" in answer.text
     review.refresh_from_db()
     assert review.outcome == ClaimReview.Outcome.OPEN
@@ -510,6 +615,12 @@ def test_a_claim_that_cannot_be_linked_says_why(alice: Customer, review: ClaimRe
 def test_service_and_the_unsigned_decide_no_claims(alice: Customer, review: ClaimReview) -> None:
     for name, roles, acknowledged in (("dan", ("service", "accounting"), True), ("frank", ("privacy",), False)):
         user = factories.staff(name, f"{name}@ilt.example", roles=roles, acknowledged=acknowledged)
+        decide(pages.signed_in(user), review, "propose")
+        assert ClaimReview.objects.get(pk=review.pk).proposed_at is None
+        ClaimReview.objects.filter(pk=review.pk).update(proposed_at=factories.NOW, proposed_by="somebody")
         decide(pages.signed_in(user), review, "accept")
+        decide(pages.signed_in(user), review, "refuse")
+        ClaimReview.objects.filter(pk=review.pk).update(proposed_at=None)
+    assert ClaimReview.objects.get(pk=review.pk).outcome == "open"
     alice.refresh_from_db()
     assert alice.user_id is None
