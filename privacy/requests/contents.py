@@ -123,7 +123,10 @@ def _columns(declaration: Declaration) -> list[tuple[str, str]]:
             continue
         if one.is_relation and (datum is not None or _leads_to_people(one)):
             continue  # a link to a person says nothing but a number; a link to a colleague is a third person's
-        columns.append((name, datum.title if datum is not None else str(one.verbose_name).capitalize()))
+        title = datum.title if datum is not None else str(one.verbose_name).capitalize()
+        if title in {used for _, used in columns}:  # rows are told by title: a second one would push the first out
+            title = f"{title} ({name.replace('_', ' ')})"
+        columns.append((name, title))
     return columns
 
 

@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 
 from accounts.models import Customer
-from privacy import audit, gate
+from privacy import audit, datamap, gate
 from privacy.gate.log import AccessEntry
 from privacy.gate.system import system
 from privacy.requests import contents, export, services
@@ -230,3 +230,10 @@ def test_what_looks_like_markup_stands_in_the_page_as_text(alice) -> None:
     assert "&lt;b&gt;bold&lt;/b&gt;" in page
     assert "one<br>two &amp; &lt;script&gt;three&lt;/script&gt;" in page
     assert "<script" not in page
+
+
+def test_no_two_columns_of_a_table_have_one_title() -> None:
+    """Rows are told by the titles of their columns: of two with one title the second would push the first out."""
+    for declaration in datamap.declarations():
+        titles = [title for _, title in contents._columns(declaration)]
+        assert len(titles) == len(set(titles)), declaration.label
