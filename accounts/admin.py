@@ -109,8 +109,8 @@ class PostNotice(Step):
 class DisputeContact(Step):
     title = "The person says: not me"
     help = (
-        "Somebody whom we told of another e-mail address says that it was not they who asked for it. The address then proves "
-        "nothing, and the privacy team looks into it."
+        "Somebody whom we told of another e-mail address says that it was not they who asked for it. Unless it was confirmed with "
+        "the password, the address then proves nothing; the privacy team looks into it."
     )
     is_destructive = True
 
@@ -199,7 +199,7 @@ class CustomerAdmin(CorrectableAdmin):
         if name == "dispute":
             for point in self._entered(record):
                 notices.object_to(point, actor=actor, now=now)
-            return "The address proves nothing now."
+            return "Written down: the privacy team looks into it."
         if name == "post" and (letter := notices.to_post(record)) is not None:
             letters.mark_posted(letter, actor=actor, now=now)
             return "The notice is marked as posted."
@@ -234,11 +234,16 @@ class CustomerAdmin(CorrectableAdmin):
 
 def _state(point: ContactPoint, now: datetime) -> str:
     kind = f"{point.address.purpose} address" if point.address else point.get_channel_display()
-    came = f"{kind}: by {point.get_came_display()}" if point.came != Came.EARLIER else f"{kind}: {Came.EARLIER.label}"
+    is_by = point.came not in (Came.EARLIER, Came.CLEARED)
+    came = f"{kind}: {'by ' if is_by else ''}{point.get_came_display()}"
     since = f"{came}, since {timezone.localdate(point.since):%-d %B %Y}"
     counts_from = reach.counts_from(point, now=now)
+    if point.disputed_at and point.confirmed_at:
+        return f"{since}; said to be somebody else's, but confirmed with the password: requests by link need a second person"
     if point.disputed_at:
         return f"{since}; said to be somebody else's, proves nothing"
+    if point.came == Came.CLEARED:
+        return since
     if counts_from is None:
         return f"{since}; proves nothing until it is confirmed, or until an older address could be told"
     return since if counts_from <= now else f"{since}; counts from {timezone.localdate(counts_from):%-d %B %Y}"

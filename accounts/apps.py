@@ -21,6 +21,7 @@ class AccountsConfig(AppConfig):
                 on_file=people.on_file,
                 answer_address=people.answer_address,
                 others=people.others,
+                is_disputed=people.is_disputed,
                 postal=people.postal,
                 address=people.address,
                 name=people.name,

@@ -1,7 +1,8 @@
 """Letters about a changed contact: a notice to every older address, and a link that confirms the new one (design 9).
 
 What must never happen: a contact that changes hands and nobody is told; a link that works twice, by GET or for somebody
-else's login; a letter that tells the old address what the new one is. A wrong dispute is undone by the privacy team.
+else's login; a letter that tells the old address what the new one is; an old mailbox whose reader takes a confirmed address
+from the person. A wrong dispute is undone by the privacy team.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from accounts import reach
@@ -22,7 +24,7 @@ from accounts.points import ContactLink, ContactPoint
 from accounts.users import User
 from privacy import audit, vault
 from privacy.gate import Actor
-from privacy.requests import letters
+from privacy.requests import letters, waits
 from privacy.requests.models import Letter
 
 CONFIRM_LIVES = timedelta(days=7)
@@ -43,25 +45,60 @@ class NothingToConfirm(Exception):
     """There is no address of the person's own entry that waits for its confirmation."""
 
 
-def changed(point: ContactPoint, *, older: Sequence[str], new: str, now: datetime) -> None:
-    """Tell every older address of the person that this contact was changed, and ask a new e-mail address for its
+def changed(
+    point: ContactPoint,
+    *,
+    older: Sequence[str],
+    new: str,
+    now: datetime,
+    older_counted: bool = False,
+    by_person: bool | None = None,
+) -> None:
+    """Tell every older address of the person that this contact was changed or taken out, and ask a new e-mail address for its
     confirmation where the person entered it. In the transaction of the change; `older` are the values it replaced.
+
+    Addresses that were told of an earlier change, by links that still work, are told of this one, too. Where none of those
+    told counts (`older_counted` says it of `older`), a notice goes by post; where that is not possible either it is written
+    down that nobody could be told.
     """
     subject = point.customer.subject_id
     if subject is None:
         return
+    is_own = by_person if by_person is not None else point.came in (Came.PERSON, Came.LOGIN)
     but = new if point.channel == Channel.EMAIL else ""
     with vault.internal():
         others = reach.others(subject, but=but, now=now)
+        sure = {reach.same(one) for one in reach.counting(subject, now=now)}
+        before, before_sure = _told_before(point.customer, now)
+    sure |= {reach.same(one) for one in before_sure} | ({reach.same(one) for one in older} if older_counted else set())
     told = {reach.same(but)}
-    for address in (*older, *others):
+    for address in (*older, *others, *before):
         if address and reach.same(address) not in told:
             told.add(reach.same(address))
-            _send(point, Purpose.NOT_ME, to=address, lives=NOT_ME_LIVES, now=now)
-    if len(told) == 1 and point.channel == Channel.EMAIL and point.came == Came.STAFF:
+            _send(point, Purpose.NOT_ME, to=address, lives=NOT_ME_LIVES, now=now, by_person=is_own)
+    by_waiting = point.came in (Came.STAFF, Came.CLEARED) and not is_own
+    if by_waiting and not (told - {reach.same(but)}) & sure:
         _post(point, now=now)
     if point.channel == Channel.EMAIL and point.came == Came.PERSON and new:
         _send(point, Purpose.CONFIRM, to=new, lives=CONFIRM_LIVES, now=now)
+
+
+def removed(subject: UUID | None, record: UUID, what: str, *, by_person: bool, now: datetime) -> None:
+    """Tell every e-mail address of the person that something of theirs was removed, in words only. In the transaction of
+    the removal."""
+    if subject is None:
+        return
+    with vault.internal():
+        addresses = reach.others(subject, but="", now=now)
+    for number, address in enumerate(addresses):
+        letters.queue(
+            "contact_removed",
+            to=address,
+            context={"what": what, "removed_on": timezone.localdate(now), "by_person": by_person},
+            key=f"removed:{record}:{number}",
+            subject=subject,
+            now=now,
+        )
 
 
 def send_again(user: User, *, actor: Actor, now: datetime) -> None:
@@ -115,21 +152,21 @@ def confirm(token: str, *, user: User, actor: Actor, now: datetime) -> None:
 def dispute(token: str, *, now: datetime) -> None:
     """Take a "this was not me" (POST only): the contact in force counts for nothing any more, and staff are told.
 
+    One that was confirmed with password and link goes on counting: the reader of an old mailbox must not be able to take it
+    from the person. Until the privacy team has settled it, what is asked by an e-mail link needs the second person (waits).
     Raises LinkRefused.
     """
     with transaction.atomic():
         link = look(token, Purpose.NOT_ME, now=now)
         point = _locked(link)
         _use(link, now)
-        ContactPoint.objects.filter(pk=point.pk).update(disputed_at=now, confirmed_at=None)
-        audit.record("contact.disputed", actor=None, now=now, subject=_subject(point), record=_record(point))
+        _dispute(point, actor=None, now=now)
 
 
 def object_to(point: ContactPoint, *, actor: Actor, now: datetime) -> None:
     """Write down that the person told staff "this was not me": as by the link."""
     with transaction.atomic():
-        if ContactPoint.objects.filter(pk=point.pk, disputed_at=None).update(disputed_at=now, confirmed_at=None):
-            audit.record("contact.disputed", actor=actor, now=now, subject=_subject(point), record=_record(point))
+        _dispute(point, actor=actor, now=now)
 
 
 def to_post(customer: Customer) -> Letter | None:
@@ -139,11 +176,20 @@ def to_post(customer: Customer) -> Letter | None:
 
 
 def settle(point: ContactPoint, *, actor: Actor, now: datetime) -> None:
-    """Let the privacy team end a dispute: the contact in force is the person's. It counts from now as newly entered."""
+    """Let the privacy team end a dispute: the contact in force is the person's. It counts from now as newly entered; one that
+    was confirmed goes on counting, one that was taken out stays so."""
     with transaction.atomic():
         ended = ContactPoint.objects.filter(pk=point.pk, disputed_at__isnull=False)
-        if ended.update(disputed_at=None, confirmed_at=None, came=Came.STAFF, since=now):
+        stays = Q(confirmed_at__isnull=False) | Q(came=Came.CLEARED)
+        stayed = ended.filter(stays).update(disputed_at=None)
+        anew = ended.update(disputed_at=None, came=Came.STAFF, since=now)
+        if stayed or anew:
             audit.record("contact.settled", actor=actor, now=now, subject=_subject(point), record=_record(point))
+        if anew:
+            point.refresh_from_db()
+            with vault.internal():
+                email = point.customer.email if point.channel == Channel.EMAIL else ""
+            changed(point, older=(), new=str(email or ""), now=now)
 
 
 def joined(people: Collection[UUID | None], *, now: datetime) -> None:
@@ -165,7 +211,32 @@ def joined(people: Collection[UUID | None], *, now: datetime) -> None:
 # parts ---------------------------------------------------------------------------------------------------------------
 
 
-def _send(point: ContactPoint, purpose: str, *, to: str, lives: timedelta, now: datetime) -> None:
+def _dispute(point: ContactPoint, *, actor: Actor | None, now: datetime) -> None:
+    if ContactPoint.objects.filter(pk=point.pk, disputed_at=None).update(disputed_at=now):
+        audit.record("contact.disputed", actor=actor, now=now, subject=_subject(point), record=_record(point))
+        if (subject := _subject(point)) is not None:
+            waits.contact_disputed(subject, actor=actor or waits.ANYBODY, now=now)
+
+
+def _told_before(customer: Customer, now: datetime) -> tuple[list[str], list[str]]:
+    """Return whom a notice that still works went to about any contact of this customer, and those of them who count: told
+    when somebody could be told. Opened under the caller's actor."""
+    links = ContactLink.objects.filter(point__customer=customer, purpose=Purpose.NOT_ME, expires_at__gt=now)
+    rows = list(links.select_related("letter").order_by("pk"))
+    nobody = {(one.point_id, one.at) for one in rows if one.letter is None}
+    found, sure = [], []
+    for one in rows:
+        to = one.letter.to if one.letter and one.letter.by == Letter.By.EMAIL else ""
+        if to and not isinstance(to, vault.Unreadable):
+            found.append(str(to))
+            if (one.point_id, one.at) not in nobody:
+                sure.append(str(to))
+    return found, sure
+
+
+def _send(
+    point: ContactPoint, purpose: str, *, to: str, lives: timedelta, now: datetime, by_person: bool = True
+) -> None:
     token = secrets.token_urlsafe(32)
     link = ContactLink.objects.create(
         point=point, purpose=purpose, token_hash=_hashed(token), at=now, expires_at=now + lives
@@ -178,7 +249,7 @@ def _send(point: ContactPoint, purpose: str, *, to: str, lives: timedelta, now: 
             "expires_on": timezone.localdate(link.expires_at),
             "changed_on": timezone.localdate(point.since),
             "channel": point.channel,
-            "by_person": point.came in (Came.PERSON, Came.LOGIN),
+            "by_person": by_person,
         },
         key=f"contact:{link.pk}",
         subject=point.customer.subject_id,
@@ -190,7 +261,8 @@ def _send(point: ContactPoint, purpose: str, *, to: str, lives: timedelta, now: 
 
 
 def _post(point: ContactPoint, *, now: datetime) -> None:
-    """Leave a notice to be printed and posted where a postal address counts; else nobody can be told."""
+    """Leave a notice to be printed and posted where a postal address counts; else write down that nobody could be told."""
+    link = ContactLink.objects.create(point=point, purpose=Purpose.NOT_ME, at=now, expires_at=now + NOT_ME_LIVES)
     own = Address.objects.for_subject(point.customer.subject_id).order_by("pk")
     place = next((one for one in own if reach.counts(one, Channel.POST, now=now)), None)
     if place is None:
@@ -200,11 +272,15 @@ def _post(point: ContactPoint, *, now: datetime) -> None:
         name = " ".join(part for part in (customer.title, customer.first_name, customer.last_name) if part)
         city = " ".join(part for part in (place.city, place.region, place.postal_code) if part)
         lines = [line for line in (name, place.street, place.street2, city, place.country) if line]
-    link = ContactLink.objects.create(point=point, purpose=Purpose.NOT_ME, at=now, expires_at=now + NOT_ME_LIVES)
     link.letter = letters.queue(
         "contact_posted",
         to="",
-        context={"postal": lines, "number": customer.reference, "changed_on": timezone.localdate(point.since)},
+        context={
+            "postal": lines,
+            "number": customer.reference,
+            "changed_on": timezone.localdate(point.since),
+            "channel": point.channel,
+        },
         key=f"contact:{link.pk}",
         subject=customer.subject_id,
         now=now,

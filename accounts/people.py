@@ -13,7 +13,7 @@ from allauth.account.models import EmailAddress
 
 from accounts import candidates, countries, handles, reach, services, sessions
 from accounts.models import Address, Company, ContactPoint, Customer, LoginAddress, User
-from privacy import datamap, vault
+from privacy import audit, datamap, vault
 from privacy.vault import Unreadable
 
 
@@ -41,6 +41,11 @@ def others(subject: UUID, but: str, now: datetime) -> list[str]:
     return reach.others(subject, but=but, now=now)
 
 
+def is_disputed(subject: UUID) -> bool:
+    """Return whether a "this was not me" about a contact of the person is not settled yet (accounts.reach)."""
+    return reach.is_disputed(subject)
+
+
 def postal(subject: UUID, now: datetime) -> list[str]:
     """Return the lines of a postal address that copies and codes may go to, the name first; [] when none counts yet."""
     addresses = Address.objects.filter(customer__subject_id=subject).order_by("customer", "purpose", "pk")
@@ -62,8 +67,8 @@ def address(subject: UUID) -> str:
     records = [one.record_id for one in verified.values_list("email", flat=True) if isinstance(one, handles.Handle)]
     of_logins = LoginAddress.objects.in_bulk([one for one in records if one])
     found = [of_logins[one].email for one in records if one in of_logins]
-    disputed = ContactPoint.objects.filter(channel="email", disputed_at__isnull=False).values("customer")
-    contacts = Customer.objects.for_subject(subject).exclude(pk__in=disputed).order_by("pk")
+    objected = ContactPoint.objects.filter(channel="email", disputed_at__isnull=False, confirmed_at=None)
+    contacts = Customer.objects.for_subject(subject).exclude(pk__in=objected.values("customer")).order_by("pk")
     found += [customer.email for customer in contacts]
     return next((one for one in found if one and not isinstance(one, Unreadable)), "")
 
@@ -78,6 +83,7 @@ def _same(email: str) -> str:
 def named(email: str) -> list[tuple[str, UUID]]:
     """Return the records, (label, id), that carry exactly this address outside login and contact, and that it alone opens.
 
+    Without those on which the address was changed after they were written: it proves who changed it, not who wrote.
     None as soon as anything points to a second person: one of them hangs on a customer, a login or a company, or they
     name people of different last names. Opens the names for the comparison only and shows them to nobody.
     """
@@ -96,7 +102,20 @@ def named(email: str) -> list[tuple[str, UUID]]:
         names = {name for _, row in found for name in _last_names(row)}
     if len(names) > 1 or any(row.vault_owner()[0] == "company" for _, row in found) or _have_an_account(subjects):
         return []
-    return [(label, row.pk) for label, row in found]
+    corrected = audit.corrected([(label, row.pk) for label, row in found])
+    return [
+        (label, row.pk) for label, row in found if not corrected.get((label, row.pk), set()) & _addresses(type(row))
+    ]
+
+
+def _addresses(model: Any) -> set[str]:
+    """Return the names of the fields in which such a record carries an e-mail address."""
+    blinds = {one.name: getattr(one, "blind", ()) for one in model._meta.private_fields}
+    return {
+        name
+        for name, found in blinds.items()
+        if any(isinstance(one, vault.Exact) and one.normaliser == "email" for one in found)
+    }
 
 
 def _owner(row: Any) -> UUID | None:

@@ -1,7 +1,8 @@
 """Since when, and by whose word, a customer's e-mail address, phone number or postal address is on file (design 9).
 
 What must never happen: a value of a contact here, or a row that outlives its customer. A row says times and ways only; it
-is about the value in force: whoever changes the value writes the row anew (accounts/reach.py).
+is about the value in force: whoever changes the value writes the row anew (accounts/reach.py). A contact that was taken out
+keeps its row, so that an objection outlives it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ class ContactPoint(models.Model):
         PERSON = "person", "the person, in the portal"
         STAFF = "staff", "our staff, or a later import"
         EARLIER = "earlier", "on file before this was written down"
+        CLEARED = "cleared", "taken out"
 
     customer = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="contact_points")
     address = models.OneToOneField(
@@ -55,7 +57,8 @@ class ContactPoint(models.Model):
 class ContactLink(models.Model):
     """A letter about a changed contact, with its one-time link: to confirm the new address, or to say "this was not me".
 
-    A notice by post has no link (token_hash is NULL): the person calls.
+    A notice by post has no link (token_hash is NULL): the person calls. A row without a letter says that nobody could be told
+    whose address counts: then no waiting makes the contact count.
     """
 
     class Purpose(models.TextChoices):

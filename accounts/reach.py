@@ -3,7 +3,9 @@
 What must never happen: an address that somebody else had put on a record opens the file behind it, or receives the copy.
 So each contact has a row that says how it came and when (accounts/points.py), written by the one service that changes the
 contact; a contact without such a row counts for nothing. A wrong entry is undone by "this was not me": it counts no more,
-whatever staff enter there later, until the person confirms an address with the password.
+whatever staff enter there later, until the privacy team has settled it. An objection is no proof either: what the person
+confirmed with the password and the link goes on counting, and is told of everything; only what is asked by an e-mail link
+needs the second person until then.
 
 The questions here open nothing but where they return an address; what opens one does so under the caller's actor.
 """
@@ -84,7 +86,7 @@ def is_proved(customer: Customer, *, now: datetime) -> bool:
     """Return whether the contact e-mail counts by more than somebody's entry: confirmed, or of the import that created the
     customer. Only such a one joins a login to a customer by itself."""
     point = point_of(customer, Channel.EMAIL)
-    if point is None or not _counts(point, None, now):
+    if point is None or point.disputed_at is not None or not _counts(point, None, now):
         return False
     return point.confirmed_at is not None or point.came in (Came.CREATED, Came.LOGIN)
 
@@ -105,15 +107,27 @@ def answer_address(subject: UUID, *, now: datetime) -> str:
 def others(subject: UUID, *, but: str, now: datetime) -> list[str]:
     """Return every e-mail address of login or contact except `but`, each once: who is to be told, without content.
 
-    One that does not count yet is among them, one that is disputed is not. Opened under the caller's actor.
+    One that does not count yet is among them, and one that somebody objected to: it may be the right one. Opened under the
+    caller's actor.
     """
     found = list(_login_emails(subject))
-    for customer in _customers(subject):
-        email, point = customer.email, point_of(customer, Channel.EMAIL)
-        if email and not isinstance(email, Unreadable) and not (point and point.disputed_at):
-            found.append(str(email))
+    found += [str(one.email) for one in _customers(subject) if one.email and not isinstance(one.email, Unreadable)]
     known = {same(but)}
     return [one for one in found if not (same(one) in known or known.add(same(one)))]  # type: ignore[func-returns-value]
+
+
+def is_disputed(subject: UUID) -> bool:
+    """Return whether somebody said "this was not me" of a contact of this person, and nobody has settled it yet."""
+    return ContactPoint.objects.filter(customer__subject_id=subject, disputed_at__isnull=False).exists()
+
+
+def counting(subject: UUID, *, now: datetime) -> list[str]:
+    """Return the e-mail addresses of login and contact that count now. Opened under the caller's actor."""
+    found = list(_login_emails(subject))
+    for one in _customers(subject):
+        if one.email and not isinstance(one.email, Unreadable) and counts(one, Channel.EMAIL, now=now):
+            found.append(str(one.email))
+    return found
 
 
 def point_of(record: Any, channel: str) -> ContactPoint | None:
@@ -127,15 +141,17 @@ def point_of(record: Any, channel: str) -> ContactPoint | None:
 
 def counts_from(point: ContactPoint, *, now: datetime) -> datetime | None:
     """Return since when or from when a contact counts; None while that is open (nobody was told, disputed, unconfirmed)."""
-    if point.disputed_at is not None:
+    if point.came == Came.CLEARED:
         return None
     if point.confirmed_at is not None:
         return point.confirmed_at
+    if point.disputed_at is not None:
+        return None
     if point.came in (Came.CREATED, Came.LOGIN):
         return point.since
     if point.channel == Channel.EMAIL and point.came == Came.PERSON:
         return None
-    if point.channel == Channel.EMAIL and point.came == Came.STAFF:
+    if point.came == Came.STAFF:
         told = _told([point]).get(point.pk)
         return told + WAIT if told is not None else None
     return point.since + WAIT
@@ -151,15 +167,15 @@ def way(actor: Actor | None, subject: UUID | None) -> str:
 
 
 def entered(record: Customer | Address, channel: str, value: str, *, came: str, now: datetime) -> ContactPoint | None:
-    """Write that a contact is on file anew with this value, from now on, and return its row; None for an empty value.
+    """Write that a contact is on file anew with this value, from now on, and return its row; None where none ever was.
 
-    In the caller's transaction. A dispute stands: what staff enter after somebody said "this was not me" never counts by
-    waiting.
+    In the caller's transaction. A dispute stands, also when the contact is taken out (an empty value) and entered again: what
+    staff enter after somebody said "this was not me" never counts by waiting.
     """
     mine = {"address": record} if isinstance(record, Address) else {"customer": record, "channel": channel}
     if not value:
-        ContactPoint.objects.filter(**mine).delete()
-        return None
+        ContactPoint.objects.filter(**mine).update(came=Came.CLEARED, since=now, confirmed_at=None)
+        return ContactPoint.objects.filter(**mine).first()
     customer = record.customer if isinstance(record, Address) else record
     if channel == Channel.EMAIL and customer.subject_id is not None and customer.subject_id in _verified(value):
         came = Came.LOGIN
@@ -198,13 +214,17 @@ def is_same(channel: str, one: str, other: str) -> bool:
 
 
 def _counts(point: ContactPoint, told: datetime | None, now: datetime) -> bool:
+    if point.came == Came.CLEARED:
+        return False
+    if point.confirmed_at is not None:
+        return True
     if point.disputed_at is not None:
         return False
-    if point.confirmed_at is not None or point.came in (Came.CREATED, Came.LOGIN):
+    if point.came in (Came.CREATED, Came.LOGIN):
         return True
-    if point.channel != Channel.EMAIL or point.came == Came.EARLIER:
-        return point.since + WAIT <= now
-    return point.came == Came.STAFF and told is not None and told + WAIT <= now
+    if point.came == Came.STAFF:
+        return told is not None and told + WAIT <= now
+    return (point.channel != Channel.EMAIL or point.came == Came.EARLIER) and point.since + WAIT <= now
 
 
 def _told(points: Iterable[ContactPoint]) -> dict[int, datetime]:

@@ -239,7 +239,7 @@ def add_freight_account(
 
 
 def remove(record: Address | TaxIdentifier | FreightAccount, *, actor: Actor | None, now: datetime) -> None:
-    """Remove an address, number or freight account at once; its keys go with it (P9).
+    """Remove an address, number or freight account at once; its keys go with it (P9). Every e-mail of the person is told.
 
     Raises gate.Refused, and ValidationError when it is under a legal hold.
     """
@@ -250,6 +250,8 @@ def remove(record: Address | TaxIdentifier | FreightAccount, *, actor: Actor | N
         _may_write(actor, record, [name for name in type(record).envelopes() if getattr(record, f"sealed_{name}")])
         subject, about = _subject(record), _record(record)
         record.delete()
+        is_own = reach.way(actor, subject) == ContactPoint.Came.PERSON
+        notices.removed(subject, about[1], REMOVED[type(record)], by_person=is_own, now=now)
         audit.record("record.removed", actor=actor, now=now, subject=subject, record=about)
 
 
@@ -380,6 +382,11 @@ def require_living(customer: Customer) -> None:
 
 # -- parts ------------------------------------------------------------------------------------------------------------
 
+REMOVED: dict[type[SealedModel], str] = {
+    Address: "postal address",
+    FreightAccount: "freight account",
+    TaxIdentifier: "tax number",
+}
 CORRECTABLE: dict[type[SealedModel], frozenset[str]] = {
     Customer: frozenset({"title", "first_name", "last_name", "email", "phone", "region", "country"}),
     Address: frozenset({"purpose", "street", "street2", "city", "postal_code", "region", "country"}),
@@ -401,21 +408,18 @@ def _contacts_changed(record: SealedModel, before: Mapping[str, Any], *, actor: 
             old, new = before[channel.value], getattr(record, channel.value)
             if reach.is_same(channel, old, new):
                 continue
-            older = _told_of_old(record, old) if channel == ContactPoint.Channel.EMAIL else ()
+            is_email = channel == ContactPoint.Channel.EMAIL
+            older = (old,) if is_email and old else ()
+            counted = is_email and reach.counts(record, channel, now=now)
             point = reach.entered(record, channel, new, came=came, now=now)
             if point is not None:
-                notices.changed(point, older=older, new=new, now=now)
+                is_own = came == ContactPoint.Came.PERSON
+                notices.changed(point, older=older, new=new, now=now, older_counted=counted, by_person=is_own)
     elif isinstance(record, Address) and set(before) - {"purpose"}:
         came = reach.way(actor, record.customer.subject_id)
         point = reach.entered(record, ContactPoint.Channel.POST, "changed", came=came, now=now)
         if point is not None:
             notices.changed(point, older=(), new="", now=now)
-
-
-def _told_of_old(customer: Customer, old: str) -> tuple[str, ...]:
-    """Return the replaced address, unless the person said that it is somebody else's."""
-    point = reach.point_of(customer, ContactPoint.Channel.EMAIL)
-    return () if not old or (point and point.disputed_at) else (old,)
 
 
 def _add(record: Any, action: str, actor: Actor | None, now: datetime) -> Any:

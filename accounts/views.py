@@ -89,12 +89,14 @@ def address_edit(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 
 @require_POST
+@reauthentication_required
 def address_remove(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Remove one of the own addresses at once (P9)."""
     return _remove(request, _own(request, Address, pk), "The address is removed.")
 
 
 @require_POST
+@reauthentication_required
 def freight_remove(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Remove one of the own freight accounts at once (P9)."""
     return _remove(request, _own(request, FreightAccount, pk), "The freight account is removed.")
@@ -203,9 +205,15 @@ def _with_waiting(customers: list[Customer], now: datetime) -> list[Customer]:
         for channel in ("email", "phone"):
             point = found.get((customer.pk, channel))
             counts_from = reach.counts_from(point, now=now) if point else None
-            waits = point is not None and (counts_from is None or counts_from > now)
+            is_disputed = point is not None and point.disputed_at is not None
+            waits = point is not None and (is_disputed or counts_from is None or counts_from > now)
             state = (
-                {"since": point.since, "counts_from": counts_from, "is_disputed": bool(point.disputed_at)}
+                {
+                    "since": point.since,
+                    "counts_from": counts_from,
+                    "is_disputed": is_disputed,
+                    "is_confirmed": point.confirmed_at is not None,
+                }
                 if waits
                 else None
             )

@@ -10,7 +10,7 @@ by another.
 
 from privacy.audit.chains import AUDIT, Chain
 from privacy.audit.ending import end
-from privacy.audit.events import Happened, history, record, record_many
+from privacy.audit.events import Happened, corrected, history, record, record_many
 from privacy.audit.models import AuditEvent, AuditLink, ChainFloor
 from privacy.audit.seals import checkpoint, seal
 from privacy.audit.verification import Finding, Report, verify
@@ -25,6 +25,7 @@ __all__ = [
     "Happened",
     "Report",
     "checkpoint",
+    "corrected",
     "end",
     "history",
     "record",

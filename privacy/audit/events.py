@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -77,6 +77,16 @@ def history(
     if reference:
         events = events.filter(reference=reference)
     return events
+
+
+def corrected(records: Collection[Record]) -> dict[Record, set[str]]:
+    """Return, for each of these records of which something was corrected, the names of the fields; one query."""
+    by_hash = {encoding.record_hash(*one): one for one in records}
+    events = AuditEvent.objects.filter(action="record.corrected", record__in=by_hash)
+    found: dict[Record, set[str]] = {}
+    for record, fields in events.values_list("record", "fields"):
+        found.setdefault(by_hash[record], set()).update(fields)
+    return found
 
 
 def _row(event: Happened, actor: Actor | None, now: datetime, names: dict[UUID, str]) -> AuditEvent:

@@ -44,6 +44,7 @@ class People:
     on_file(subject, email, now) this address as it stands on file, "" when it does not open the subject's whole file;
     answer_address(subject, now) where copies, links, codes and answers may go, "" when there is none;
     others(subject, but, now) every other e-mail of login and contact, to be told without content;
+    is_disputed(subject) whether somebody said of a contact of the person that it was not them, and nobody has settled it;
     postal(subject, now) the lines of a postal address that counts, [] when there is none;
     address(subject) where to write about orders and accounts, "" when there is none; name(subject) how to greet the person, "" when unknown;
     sign_out(subject, now) ends every session and login of the subject, returns how many ended, safe to repeat;
@@ -60,6 +61,7 @@ class People:
     on_file: Callable[[UUID, str, datetime], str]
     answer_address: Callable[[UUID, datetime], str]
     others: Callable[[UUID, str, datetime], list[str]]
+    is_disputed: Callable[[UUID], bool]
     postal: Callable[[UUID, datetime], list[str]]
     address: Callable[[UUID], str]
     name: Callable[[UUID], str]

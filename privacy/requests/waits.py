@@ -7,16 +7,18 @@ an erasure on evidence that one member of staff alone has seen; an open question
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from privacy import vault
 from privacy.gate.actor import Actor
 from privacy.requests import clock, history, hooks, identity, letters
-from privacy.requests.models import Letter, OneTimeLink, Request, SecondLook
+from privacy.requests.models import OPEN_STATES, Letter, OneTimeLink, Request, SecondLook
 from privacy.requests.workdays import Calendar, add_working_days
 
 TOLD = "told_elsewhere"
 LONGEST, SHORTEST = timedelta(hours=72), timedelta(hours=24)
 LATE_AFTER_WORKING_DAYS = 3
+ANYBODY = Actor("anonymous", None, None, frozenset(), "one-time link")
 #: Only these leave time for an objection: control of one mailbox, or paper, shows less than a voice, a letter or a face.
 NEED_TIME = frozenset({Request.Identity.LINK, Request.Identity.STAFF})
 
@@ -35,6 +37,8 @@ def _reasons(request: Request, now: datetime) -> list[SecondLook.Why]:
     found = []
     if request.identity == Request.Identity.STAFF:
         found.append(SecondLook.Why.EVIDENCE)
+    if _is_disputed(request):
+        found.append(SecondLook.Why.DISPUTED)
     if request.kind != Request.Kind.ERASURE:
         return found
     if request.identity == Request.Identity.LINK and _is_staff_entry(request, now):
@@ -42,6 +46,13 @@ def _reasons(request: Request, now: datetime) -> list[SecondLook.Why]:
     if _came_late(request):
         found.append(SecondLook.Why.LATE)
     return found
+
+
+def _is_disputed(request: Request) -> bool:
+    """Say whether an e-mail link proved it while it is open whose contact the person's is: one mailbox is no proof then."""
+    if request.identity != Request.Identity.LINK or request.is_about_records or request.subject_id is None:
+        return False
+    return hooks.people().is_disputed(request.subject_id)
 
 
 def _is_staff_entry(request: Request, now: datetime) -> bool:
@@ -82,6 +93,16 @@ def _tell_others(request: Request, *, actor: Actor, now: datetime) -> None:
             until=now + identity.NOT_ME_LINK_LIVES,
         )
     history.event(request, TOLD, actor=actor, now=now, detail={"count": len(others)})
+
+
+def contact_disputed(subject: UUID, *, actor: Actor, now: datetime) -> None:
+    """Ask a second person about what an e-mail link proved before somebody objected to a contact of the person."""
+    proved = Request.objects.select_for_update().filter(
+        subject_id=subject, identity=Request.Identity.LINK, state__in=OPEN_STATES
+    )
+    for request in proved.order_by("pk"):
+        if _is_disputed(request):
+            ask(request, SecondLook.Why.DISPUTED, actor=actor, now=now)
 
 
 # The second person ----------------------------------------------------------------------------------------------------

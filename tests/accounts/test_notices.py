@@ -13,8 +13,9 @@ from accounts import notices, reach, services
 from accounts.models import ContactLink, ContactPoint, Customer, User
 from privacy import vault
 from privacy.audit import AuditEvent
+from privacy.requests import waits
 from privacy.requests.letters import given
-from privacy.requests.models import Letter
+from privacy.requests.models import Letter, Request
 from tests import factories, pages
 from tests.accounts.test_reach import carol, point
 from tests.factories import NOW, PASSWORD
@@ -172,13 +173,59 @@ def test_a_disputed_address_is_not_confirmed_by_whoever_has_the_password(alice: 
     assert not reach.counts(customer, "email", now=timezone.now() + timedelta(days=99))
 
 
-def test_a_dispute_also_ends_what_was_confirmed_meanwhile(alice: User, customer: Customer) -> None:
-    thief = pages.signed_in(alice, again=True)
-    thief.post(EDIT, form(email=NEW))
-    thief.post(link_to(NEW, "contact_confirm"))
-    assert reach.counts(customer, "email", now=timezone.now())
+def asked(email: str, kind: str) -> Request:
+    """Ask on the public page and use the mailed link there, as anybody who reads this mailbox can."""
+    visitor = Client()
+    assert visitor.post("/privacy/ask/", {"kind": kind, "email": email}).status_code == 302
+    request = Request.objects.filter(kind=kind).latest("filed_at")
+    text = [text for letter, to, text in sent() if (letter, to) == ("link_identity", email)][-1]
+    assert visitor.post(re.findall(r"https?://[^/\s]+(/privacy/link/\S+)", text)[0]).status_code == 302
+    request.refresh_from_db()
+    return request
+
+
+@pytest.mark.parametrize("kind", ["access", "erasure"])
+@pytest.mark.parametrize("is_disputed", [True, False])
+def test_the_reader_of_the_old_mailbox_neither_silences_the_confirmed_one_nor_acts_alone(
+    alice: User, customer: Customer, kind: str, is_disputed: bool
+) -> None:
+    browser = pages.signed_in(alice, again=True)
+    browser.post(EDIT, form(email="new@example.com"))
+    browser.post(link_to("new@example.com", "contact_confirm"))
+    if is_disputed:
+        Client().post(link_to(OLD, "contact_not_me"))
+    now = timezone.now()
+    assert reach.counts(customer, "email", now=now) and reach.of("new@example.com", now=now).whole
+    assert not reach.of(OLD, now=now).whole
+    request = asked(LOGIN, kind)
+    assert [to for letter, to, _ in sent() if letter == "told_elsewhere"] == ["new@example.com"]
+    assert waits.is_undecided(request) is is_disputed
+    assert list(request.second_looks.values_list("why", flat=True)) == (["disputed"] if is_disputed else [])
+    assert (waits.ends_at(request, now=now) is not None) is (kind == "erasure"), "the 72 hours stay"
+
+
+def test_an_objection_after_the_link_was_used_asks_the_second_person_as_well(alice: User, customer: Customer) -> None:
+    pages.signed_in(alice, again=True).post(EDIT, form(email=NEW))
+    request = asked(LOGIN, "erasure")
+    assert not waits.is_undecided(request)
     Client().post(link_to(OLD, "contact_not_me"))
-    assert not reach.counts(customer, "email", now=timezone.now())
+    assert waits.is_undecided(request)
+
+
+def test_a_dispute_of_a_confirmed_address_is_a_task_and_its_end_keeps_the_confirmation(
+    alice: User, customer: Customer
+) -> None:
+    browser = pages.signed_in(alice, again=True)
+    browser.post(EDIT, form(email="new@example.com"))
+    browser.post(link_to("new@example.com", "contact_confirm"))
+    Client().post(link_to(OLD, "contact_not_me"))
+    assert "a second person checks" in pages.check(browser.get("/account/details/"))
+    pat = pages.signed_in(factories.staff("pat", "pat@ilt.example", roles=("privacy",)))
+    assert "e-mail said to be somebody else" in pat.get("/admin/").content.decode()
+    assert "confirmed with the password" in pat.get(f"/admin/accounts/customer/{customer.pk}/change/").content.decode()
+    pat.post(f"/admin/accounts/customer/{customer.pk}/step/settle/")
+    assert point(customer).disputed_at is None and point(customer).confirmed_at is not None
+    assert not waits.is_undecided(asked(LOGIN, "access"))
 
 
 def test_the_privacy_team_settles_a_dispute(customer: Customer) -> None:
@@ -272,11 +319,41 @@ def test_not_me_keeps_out_what_staff_entered_for_a_stranger(client: Client) -> N
     assert reach.of(NEW, now=timezone.now() + timedelta(days=15)) == reach.Reach()
 
 
-def test_an_address_that_was_said_to_be_a_strangers_gets_no_notice() -> None:
+def test_an_address_that_was_said_to_be_a_strangers_is_told_too_because_that_may_be_untrue() -> None:
     alice = factories.customer(email=OLD, came="staff")
     ContactPoint.objects.filter(customer=alice).update(disputed_at=NOW)
     services.correct(alice, {"email": NEW}, actor=carol(), now=NOW, reason="by staff")
-    assert sent() == []
+    assert [letter[:2] for letter in sent()] == [("contact_not_me", OLD)]
+
+
+@pytest.mark.parametrize("then", [{"email": NEW}, {"phone": "617 555 0199"}])
+def test_emptying_a_contact_first_skips_neither_the_notice_nor_the_objection(then: dict[str, str]) -> None:
+    alice = factories.customer(email=OLD)
+    factories.address(alice)
+    desk = pages.signed_in(factories.staff(roles=("sales",)))
+    for changed in ({"email": ""}, {"email": "", **then}):
+        page = f"/admin/accounts/customer/{alice.pk}/change/"
+        assert desk.post(page, form(**changed, change_reason="asked by phone")).status_code == 302
+    assert [letter[:2] for letter in sent()] == [("contact_not_me", OLD)] * 2, "told of both, and nothing posted"
+    (channel,) = then
+    assert not reach.counts(alice, channel, now=timezone.now() + timedelta(days=99)), "the letters have not gone out"
+    Letter.objects.update(sent_at=timezone.now())
+    assert reach.counts(alice, channel, now=timezone.now() + timedelta(days=15)), "the control: told, and no objection"
+    Client().post(link_to(OLD, "contact_not_me"))
+    assert not reach.counts(alice, channel, now=timezone.now() + timedelta(days=99))
+
+
+def test_a_number_that_staff_enter_is_posted_where_no_e_mail_counts() -> None:
+    alice = factories.customer(email="", phone="")
+    factories.address(alice)
+    services.correct(alice, {"phone": "617 555 0199"}, actor=carol(), now=NOW, reason="by staff")
+    ((kind, to, text),) = sent()
+    assert (kind, to, "phone number that we hold" in text, "e-mail address that" in text) == (
+        "contact_posted", "", True, False,
+    )  # fmt: skip
+    assert not reach.counts(alice, "phone", now=NOW + timedelta(days=99))
+    Letter.objects.update(sent_at=NOW)
+    assert reach.counts(alice, "phone", now=NOW + timedelta(days=14))
 
 
 def test_a_number_and_a_postal_address_are_told_as_well() -> None:

@@ -16,6 +16,7 @@ from privacy import gate, vault
 from privacy.gate import AccessEntry, Actor
 from privacy.gate.system import system
 from privacy.requests import letters
+from privacy.requests.models import Letter
 from tests import factories
 from tests.factories import NOW, TODAY
 
@@ -207,10 +208,43 @@ def test_the_verified_login_address_as_contact_counts_at_once() -> None:
     assert (point(alice).came, reach.counts(alice, "email", now=NOW)) == ("login", True)
 
 
-def test_a_cleared_contact_has_no_row() -> None:
+def test_a_cleared_contact_keeps_its_row_and_counts_for_nothing() -> None:
     alice = factories.customer()
     services.correct(alice, {"email": "", "phone": ""}, actor=carol(), now=NOW)
-    assert not alice.contact_points.exists()
+    assert set(alice.contact_points.values_list("channel", "came")) == {("email", "cleared"), ("phone", "cleared")}
+    assert not any(reach.counts(alice, channel, now=NOW + 9 * DAYS_14) for channel in ("email", "phone"))
+    assert [reach.counts_from(one, now=NOW) for one in alice.contact_points.all()] == [None, None]
+
+
+def test_a_dispute_outlives_taking_the_contact_out() -> None:
+    desk = carol()
+    alice = factories.customer()
+    ContactPoint.objects.filter(customer=alice).update(disputed_at=NOW)
+    services.correct(alice, {"email": ""}, actor=desk, now=NOW)
+    services.correct(alice, {"email": NEW}, actor=desk, now=NOW)
+    Letter.objects.update(sent_at=NOW)
+    assert (point(alice).came, point(alice).disputed_at) == ("staff", NOW)
+    assert reach.of(NEW, now=NOW + 9 * DAYS_14) == Reach()
+
+
+def test_what_staff_entered_where_nobody_could_be_told_never_counts_by_waiting() -> None:
+    desk = carol()
+    alice = factories.customer(email="", phone="")
+    services.correct(alice, {"phone": "617 555 0199"}, actor=desk, now=NOW)
+    place = services.add_address(alice, purpose="billing", country="US", street="1 Oak", actor=desk, now=NOW)
+    assert not reach.counts(alice, "phone", now=NOW + 99 * DAYS_14)
+    assert not reach.counts(place, "post", now=NOW + 99 * DAYS_14)
+    assert reach.counts_from(point(alice, "phone"), now=NOW) is None
+
+
+def test_an_address_that_proves_nothing_is_nobody_who_could_be_told() -> None:
+    desk = carol()
+    alice = factories.customer(email="", phone="")
+    for changed in ({"email": "evil@example.com"}, {"email": NEW}, {"phone": "617 555 0199"}):
+        services.correct(alice, changed, actor=desk, now=NOW)
+    assert set(Letter.objects.values_list("kind", flat=True)) == {"contact_not_me"}, "told all the same"
+    Letter.objects.update(sent_at=NOW)
+    assert not any(reach.counts(alice, channel, now=NOW + 99 * DAYS_14) for channel in ("email", "phone"))
 
 
 def test_a_customer_made_by_staff_has_contacts_by_staff() -> None:
@@ -229,6 +263,7 @@ def test_numbers_and_postal_addresses_count_after_14_days() -> None:
     services.correct(alice, {"phone": "617 555 0199"}, actor=carol(), now=NOW)
     for record, channel in ((alice, "phone"), (place, "post")):
         assert not reach.counts(record, channel, now=NOW + DAYS_14 - TICK)
+        Letter.objects.update(sent_at=NOW)
         assert reach.counts(record, channel, now=NOW + DAYS_14)
     services.correct(place, {"street": "2 Oak"}, actor=factories.acting_as(alice), now=NOW + DAYS_14)
     assert not reach.counts(place, "post", now=NOW + DAYS_14)
@@ -271,7 +306,8 @@ def test_every_other_address_of_login_and_contact_is_told_once() -> None:
         assert reach.others(alice.subject_id, but="x@example.com", now=NOW) == ["login@example.com", "file@example.com"]
         assert reach.others(alice.subject_id, but="FILE@example.com", now=NOW) == ["login@example.com"]
         ContactPoint.objects.filter(customer=alice).update(disputed_at=NOW)
-        assert reach.others(alice.subject_id, but="x@example.com", now=NOW) == ["login@example.com"]
+        told = reach.others(alice.subject_id, but="x@example.com", now=NOW)
+        assert told == ["login@example.com", "file@example.com"], "an objection may come from the wrong mailbox"
 
 
 def test_an_unverified_address_of_a_login_is_not_told() -> None:

@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts.models import Address, Customer, FreightAccount, User
 from privacy import vault
 from privacy.audit.models import AuditEvent
+from privacy.requests.models import Letter
 from tests import factories, pages
 
 pytestmark = pytest.mark.django_db
@@ -201,6 +202,35 @@ def test_a_freight_account_is_removed_by_its_owner(alice: User, customer: Custom
     account = factories.freight_account(customer)
     pages.signed_in(alice, again=True).post(f"/account/freight/{account.pk}/remove/")
     assert not FreightAccount.objects.exists()
+
+
+def test_a_borrowed_session_removes_nothing_without_the_password_and_every_e_mail_is_told(alice: User) -> None:
+    customer = factories.customer(user=alice, email="file@example.com")
+    paths = (
+        f"/account/addresses/{factories.address(customer).pk}/remove/",
+        f"/account/freight/{factories.freight_account(customer).pk}/remove/",
+    )
+    borrowed, own = pages.signed_in(alice), pages.signed_in(alice, again=True)
+    for path in paths:
+        assert borrowed.post(path).url.startswith("/accounts/reauthenticate/")
+    assert (Address.objects.count(), FreightAccount.objects.count(), Letter.objects.count()) == (1, 1, 0)
+    for path in paths:
+        assert own.post(path).status_code == 302
+    assert (Address.objects.count(), FreightAccount.objects.count()) == (0, 0)
+    with vault.internal():
+        told = [(one.to, "postal address" in one.text) for one in Letter.objects.filter(kind="contact_removed")]
+    assert sorted(told) == sorted(
+        (to, is_address) for to in ("alice@example.com", "file@example.com") for is_address in (True, False)
+    )
+
+
+def test_a_removal_goes_on_when_the_password_was_given(alice: User, customer: Customer) -> None:
+    address = factories.address(customer)
+    browser = pages.signed_in(alice)
+    asks = browser.post(f"/account/addresses/{address.pk}/remove/").url
+    answer = browser.post(asks, {"password": factories.PASSWORD, "next": f"/account/addresses/{address.pk}/remove/"})
+    assert answer.url == "/account/details/"
+    assert not Address.objects.exists()
 
 
 def test_bob_reaches_nothing_of_alice(bob: User, customer: Customer) -> None:

@@ -84,8 +84,12 @@ def test_nobody_states_a_code_without_one_and_strangers_send_none(dora: Customer
 
 def test_no_code_goes_to_an_address_that_was_entered_lately(db: None) -> None:
     customer = factories.customer("Dora", "Double", email="")
-    factories.address(customer, came="staff")
+    factories.address(customer, came="staff")  # and nobody could be told: no waiting makes it count
     request = filed(customer)
+    for days in (13, 99):
+        with pytest.raises(services.NotAllowed, match="14 days"):
+            services.post_code(request, subject=customer.subject_id, actor=PRIVACY, now=NOW + timedelta(days=days))
+    factories.address(customer, came="person")
     with pytest.raises(services.NotAllowed, match="14 days"):
         services.post_code(request, subject=customer.subject_id, actor=PRIVACY, now=NOW + timedelta(days=13))
     services.post_code(request, subject=customer.subject_id, actor=PRIVACY, now=NOW + timedelta(days=15))

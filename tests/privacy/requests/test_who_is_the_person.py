@@ -22,7 +22,7 @@ from privacy.requests import export, letters, services
 from privacy.requests.models import Letter, Request, State
 from privacy.subjects import Subject
 from privacy.vault import blocks
-from tests import factories
+from tests import factories, pages
 from tests.orders.factories import an_order
 from tests.privacy.requests.conftest import ANYBODY, NOW, PRIVACY, TODAY, Clock, run, with_letters
 
@@ -96,6 +96,23 @@ def test_her_own_address_opens_her_file_all_the_same(alice: Customer, message: C
     else:
         assert request.state == State.CLOSED
         assert not Customer.objects.filter(pk=alice.pk, sealed_account__isnull=False).exists()
+
+
+@pytest.mark.parametrize("kind", ["access", "erasure"])
+@pytest.mark.parametrize("is_changed", [True, False])
+def test_an_address_that_staff_put_on_a_message_afterwards_opens_nothing(db: None, kind: str, is_changed: bool) -> None:
+    written_by = "rita@post.example" if is_changed else STRANGER
+    letter = factories.communication(email=written_by, contact_name="Rita Roe", body="Call me at home.")
+    dan = pages.signed_in(factories.staff("dan", "dan@ilt.example", roles=("service",)))
+    changed = {"contact_name": "Rita Roe", "email": STRANGER, "department": "support", "topic": "other"}
+    dan.post(f"/admin/accounts/communication/{letter.pk}/change/", changed)
+    with vault.internal():
+        assert Communication.objects.get(pk=letter.pk).email == STRANGER
+    assert Client().post("/privacy/ask/", {"kind": kind, "email": STRANGER}).status_code == 302
+    request = Request.objects.get(kind=kind)
+    assert (link_for(request) is None) is is_changed
+    text = letters_of(request)[0][2]
+    assert "no data" not in text and "Rita" not in text
 
 
 def test_the_pages_let_the_writer_of_a_message_no_further(alice: Customer, message: Communication) -> None:
