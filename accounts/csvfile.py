@@ -20,7 +20,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 
 from privacy import cards, days
-from privacy.lines import BREAK
+from privacy.lines import BREAK, HIDDEN
 
 LIMIT = 20_000
 NOT_CSV = "The line is not proper CSV: a quotation mark is missing or stands inside a field. A record is one line."
@@ -133,6 +133,8 @@ def _record(line: int, values: list[str], columns: list[str], card_columns: froz
             return Problem(line, column, "There is a NUL character in it.")
         if BREAK.search(value):
             return Problem(line, column, "There is a line break, a tab or another control character in it.")
+        if HIDDEN.search(value):
+            return Problem(line, column, "There is a character in it that cannot be seen.")
         if column not in card_columns and (found := cards.find(value, frozenset({cards.CARD, cards.BANK}))):
             what = "payment card number" if found[0].kind == cards.CARD else found[0].kind
             return Problem(line, column, f"It looks like a {what}, which is never stored.")

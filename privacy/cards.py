@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import accumulate
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate, chain
 
 from django.core.exceptions import ValidationError
 from stdnum import iban
@@ -57,36 +58,93 @@ SHORTEST, LONGEST = 13, 19
 _VALUES = bytes.maketrans(b"0123456789", bytes(range(10)))
 _DOUBLED = bytes.maketrans(b"0123456789", bytes((0, 2, 4, 6, 8, 1, 3, 5, 7, 9)))  # the cross sum of twice a digit
 
+# In folded text (see _Folded) every blank is " ", every dash "-", every line break "\n", and a run of these is one of them.
+_RUN = re.compile(r"[ \n./_-]{2,}")
+_SEP = r"[ \n./_-]"
+_SEP_IN_LINE = r"[ ./_-]"
 _GROUP = re.compile(r"\d+")
-_NEWLINE = re.compile(r"[\r\n]")
-# Thirteen digits and more with at most three separators between them: nothing shorter can be a card number.
-_CHAIN = re.compile(r"\d(?:[\W_]{0,3}\d){12,}")
+# Thirteen digits and more with any separators between them: nothing shorter can be a card number.
+_CHAIN = re.compile(r"\d(?:[\W_]*+\d){12,}")
 _IBAN = re.compile(r"(?<![^\W_])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![^\W_])")
 # An IBAN as people write it, in small letters and with other separators too; its check digits decide.
 # Looked for at every word, so that the word before it does not hide it.
 _IBAN_ANYHOW = re.compile(
-    r"(?<![^\W_])(?=([A-Z]{2}[ .\u00a0-]?[0-9]{2}(?:[ .\u00a0-]?[A-Z0-9]){11,30}))[A-Z]", re.IGNORECASE | re.ASCII
+    rf"(?<![^\W_])(?=([A-Z]{{2}}{_SEP}?[0-9]{{2}}(?:{_SEP}?[A-Z0-9]){{11,30}}))[A-Z]",
+    re.IGNORECASE | re.ASCII,
+)
+# Behind letters without a gap only as it is printed, in fours or unbroken: else names of products would begin one.
+_IBAN_GLUED = re.compile(
+    rf"(?<=[A-Z])(?=([A-Z]{{2}}[0-9]{{2}}(?:{_SEP}?[A-Z0-9]{{4}}){{2,7}}(?:{_SEP}?[A-Z0-9]{{1,3}})?))[A-Z]",
+    re.IGNORECASE | re.ASCII,
 )
 # A word that says "bank" beside a number: a routing number by its check digit, an account by the word alone.
-_BANK_WORD = re.compile(
-    r"(?<![^\W_])(?:(?P<routing>routing|aba|rtn|transit)|bank[ -]?a/?c|bank[ -]?acc(?:oun)?t|acct|a/c|account (?:no|nr|number|#)"
-    r"|(?:checking|savings) (?:acct|account))(?![^\W_])",
+_BANK = (
+    r"(?:bank[ -]?a/?c|bank[ -]?acc(?:oun)?t|acct|a/c|account (?:no|nr|number|#)"
+    r"|(?:checking|savings) (?:acct|account))(?![^\W_])"
+)
+_ROUTING = r"(?:routing|aba|rtn|transit)(?![^\W_])"
+_BANK_WORD = re.compile(rf"(?<![^\W_])(?:(?P<routing>{_ROUTING})|{_BANK})", re.IGNORECASE)
+# "account" alone says nothing: it may be one with us. With a bank named on the same line it is the bank's.
+_ACCOUNT = re.compile(r"(?<![^\W_])account(?![^\W_])", re.IGNORECASE)
+_BANK_NAMED = re.compile(
+    r"(?<![^\W_])(?:[a-z]{0,12}bank|banco|banque|credit union|sparkasse|chase|wells fargo|citi|capital one|hsbc|barclays"
+    r"|santander|pnc|ach|swift|bic)(?![^\W_])",
     re.IGNORECASE,
 )
-_BESIDE = re.compile(r"[^\d\n]{0,24}+(?<![\w-])(\d(?:[ -]?\d){5,16})(?![\w-])")
-# What such a number is instead: a telephone number, a day, an account with a carrier or with us.
-_NO_ACCOUNT = re.compile(r"\d{3}[ -]\d{3}[ -]\d{4}|\d{4}-\d{2}-\d{2}")
+_ACCOUNT_NUMBER = rf"\d(?:{_SEP_IN_LINE}?\d){{5,16}}"
+_ALONE = r"(?= ?(?:\n|\Z))"
+# Behind the word on its line, or at the beginning of the next one: announced by a sign, or alone on that line.
+_BESIDE = re.compile(
+    rf"(?:[^\d\n]{{0,24}}+(?<![\w-])(?P<same>{_ACCOUNT_NUMBER})(?![\w-])"
+    rf"|(?: ?(?:is|no|nr|number)[^\w\n]{{0,4}}+|[^\w\n]{{1,4}}+)\n[^\w\n]{{0,3}}+(?P<next>{_ACCOUNT_NUMBER})(?![\w-])"
+    rf"|[^\d\n]{{0,24}}+\n(?P<alone>{_ACCOUNT_NUMBER}){_ALONE})",
+    re.IGNORECASE,
+)
+# Before the word: "… is our routing number", "… (acct)".
+_LINK = r"[^\w]{0,4}+(?:(?:is|was|are|as)[^\w]{1,3}+)?(?:(?:my|our|the|his|her|their|your|its|a|an)[^\w]{1,3}+)?"
+_ROUTING_FIRST = re.compile(
+    rf"(?<![\w-])(?P<number>\d(?:{_SEP}?\d){{8}})(?![\w-])[^\d]{{0,24}}?(?<![^\W_]){_ROUTING}", re.IGNORECASE
+)
+_ACCOUNT_FIRST = re.compile(
+    rf"(?<![\w-])(?P<number>\d(?:{_SEP_IN_LINE}?\d){{5,16}}+)(?![\w-])(?={_LINK}(?:[a-z]{{1,20}}[^\w]{{1,3}}+)?{_BANK})"
+    r"(?=[^\w]{0,4}+(?:is|was|are|as|my|our|his|her|their|your)(?![^\W_])|[ :=-]{0,3}+[(=])",
+    re.IGNORECASE,
+)
+# What such a number is instead: a telephone number, a day, an amount, an address of a computer, an account with a
+# carrier or with us.
+_NO_ACCOUNT = re.compile(
+    r"\d{3}[ ./_-]\d{3}[ ./_-]\d{4}|\d{4}[./-]\d{1,2}[./-]\d{1,2}|\d{1,2}[./-]\d{1,2}[./-]\d{4}"
+    r"|\d{1,5}\.\d\d?|(?:[12]?\d?\d\.){3}[12]?\d?\d"
+)
 _NO_BANK = re.compile(
     r"(?<![^\W_])(?:fedex|ups|dhl|usps|tnt|freight|carrier|courier|shipping|collect|customer|portal|user)[^\w\n]+(?:\w+[^\w\n]+)?$",
     re.IGNORECASE,
 )
-_SECURITY_CODE = re.compile(
-    r"(?<![^\W_])(?:cvv2?|cvc2?|cvn|csc|cid|(?:card )?(?:security|verification) (?:code|value|number)|card code)"
-    r"[^\w\n]{0,4}(?:is|was|code|no|number|nr)?[^\w\n]{0,4}(\d{3,4})(?!\d)",
+_LABELLED = re.compile(
+    r"(?<![^\W_])(?:order|po|serial|invoice|rma|tracking|phone|tel|telephone|fax|ref|reference|sku|part|lot|quote|vat)"
+    r"[^\w\n]{0,3}(?:(?:no|nr|number)[^\w\n]{0,3})?$",
     re.IGNORECASE,
 )
-_SSN = re.compile(r"(?<![\d-])\d{3}([ .\u2010-\u2015-])\d{2}\1\d{4}(?![\d-])")
-_SSN_NAMED = re.compile(r"(?:(?<![^\W_])ssn|social security)[^\d\n]{0,20}(\d{9})(?!\d)", re.IGNORECASE)
+_SECURITY_WORD = (
+    r"(?:c ?v ?v ?2?|c ?v ?c ?2?|cvn|csc|cid|(?:card )?(?:security|verification) (?:code|value|number)|card code)"
+)
+_SPACED_CODE = rf"\d(?:{_SEP_IN_LINE}\d){{2,3}}"
+_SECURITY_CODE = re.compile(
+    rf"(?<![^\W_]){_SECURITY_WORD}"
+    r"[^\w\n]{0,4}(?:is|was|code|no|number|nr)?(?:[^\w\n]{0,4}(?P<code>\d{3,4})(?!\d)"
+    rf"|[^\w\n]{{0,4}}(?P<spaced>{_SPACED_CODE})(?!{_SEP_IN_LINE}?\d)|[^\w]{{0,4}}(?P<next>\d{{3,4}}|{_SPACED_CODE}){_ALONE})",
+    re.IGNORECASE,
+)
+_SECURITY_CODE_FIRST = re.compile(
+    rf"(?<![\w.,/-])(?P<code>\d{{3,4}}|(?<!\d ){_SPACED_CODE})(?!\d)(?:{_LINK}(?:card )?(?:cvv2?|cvc2?|cvn)"
+    r"|[^\w]{0,4}+(?:is|was)[^\w]{1,3}+(?:(?:my|our|the|his|her|their|its)[^\w]{1,3}+)?"
+    r"(?:card )?(?:(?:security|verification) (?:code|value|number)|card code))(?![^\W_])",
+    re.IGNORECASE,
+)
+_SSN = re.compile(r"(?<![\d-])(?:\d{3}([ .-])\d{2}\1\d{4}|(?<![/_])\d{3}([/_])\d{2}\2\d{4})(?![\d-])")
+_SSN_WORD = r"(?<![^\W_])(?:ssn|social security)(?![^\W_])"
+_SSN_NAMED = re.compile(rf"(?:(?<![^\W_])ssn|social security)[^\d]{{0,20}}(\d(?:{_SEP}?\d){{8}})(?!\d)", re.IGNORECASE)
+_SSN_FIRST = re.compile(rf"(?<![\w-])(\d(?:{_SEP}?\d){{8}})(?!\d){_LINK}{_SSN_WORD}", re.IGNORECASE)
 # From the beginning of a run of such characters only, and never back: else each of them would be a beginning.
 _EMAIL = re.compile(r"(?<![^\s@<>,;:()\"])[^\s@<>,;:()\"]++@[^\s@<>,;:()\"]{1,190}")
 _LONG_NUMBER = re.compile(r"(?<![\w-])\+?\d(?:[ .()/-]{0,2}\d){6,}")
@@ -104,23 +162,34 @@ class Found:
 def find(text: str, kinds: frozenset[str] = ALL) -> list[Found]:
     """Return where card numbers, security codes and SSNs stand in `text`, in order, without overlaps (P22).
 
-    A card number is 13 to 19 digits of any script with up to three separators between them, in a range that card
-    schemes issue, with a right check digit. Takes time in proportion to the text's length.
+    A card number is 13 to 19 digits of any script with any separators between them, in a range that card schemes issue,
+    with a right check digit. What cannot be seen, and the width and kind of characters, hides nothing. Takes time in
+    proportion to the text's length.
     """
     if not _may_hold(text):
         return []
-    plain = _with_plain_digits(text)
+    folded = _fold(text)
+    plain = folded.text
     found: list[Found] = []
     if CARD in kinds and _CHAIN.search(plain):
         found += _cards(_without_ibans(plain))
     if SECURITY_CODE in kinds:
-        found += [Found(SECURITY_CODE, *match.span(1)) for match in _SECURITY_CODE.finditer(plain)]
+        found += [
+            Found(SECURITY_CODE, *match.span(match.lastgroup or 0))
+            for pattern in (_SECURITY_CODE, _SECURITY_CODE_FIRST)
+            for match in pattern.finditer(plain)
+        ]
     if SSN in kinds:
         found += [Found(SSN, *match.span()) for match in _SSN.finditer(plain) if _is_ssn(match.group())]
-        found += [Found(SSN, *match.span(1)) for match in _SSN_NAMED.finditer(plain) if _is_ssn(match.group(1))]
+        found += [
+            Found(SSN, *match.span(1))
+            for pattern in (_SSN_NAMED, _SSN_FIRST)
+            for match in pattern.finditer(plain)
+            if _is_ssn(match.group(1))
+        ]
     if BANK in kinds:
         found += _bank_accounts(plain)
-    return list(_without_overlaps(found))
+    return [Found(one.kind, folded.place(one.start), folded.place(one.end - 1) + 1) for one in _without_overlaps(found)]
 
 
 def redact(text: str, kinds: frozenset[str] = ALL) -> tuple[str, list[Found]]:
@@ -152,36 +221,90 @@ def refuse(value: object) -> None:
 
 def blot(text: str) -> str:
     """Return a reason fit for a log: card numbers, SSNs, e-mail addresses and long numbers are blotted out."""
+    text, _ = redact(text)  # before blanks take the place of what cannot be seen: they would part what it only hides
     text, _ = redact("".join(character if character.isprintable() else " " for character in text))
     return _LONG_NUMBER.sub("[number]", _EMAIL.sub("[e-mail]", text))
 
 
 def _may_hold(text: str) -> bool:
-    """Whether the text has three digits at all: most texts have not."""
-    return sum(1 for _ in zip(range(3), _any_digit(text), strict=False)) == 3
+    """Whether the text has three digits at all: most texts have not. One sign may stand for two of them."""
+    return sum(2 - character.isdigit() for character, _ in zip(_any_digit(text), range(3), strict=False)) >= 3
 
 
 def _any_digit(text: str) -> Iterator[str]:
-    return (character for character in text if character.isdigit())
+    return (character for character in text if character.isnumeric())
 
 
-class _PlainDigits(dict[int, str]):
-    """Characters to the ASCII digit they stand for, or themselves; one character each, so places stay.
+class _Folds(dict[int, str]):
+    """Characters to what the guard reads in them: the ASCII digit, a blank, "-", a line break, their NFKC form, or
+    nothing for what is not seen or only stands on another character.
 
     A character is looked up when it is first met: there are a million of them, and texts use few.
     """
 
     def __missing__(self, code: int) -> str:
-        digit = unicodedata.digit(chr(code), None)
-        self[code] = chr(code) if digit is None else str(digit)
+        character = chr(code)
+        digit = unicodedata.digit(character, None)
+        self[code] = (
+            str(digit) if digit is not None else "".join(map(self._of, unicodedata.normalize("NFKC", character)))
+        )
         return self[code]
 
+    @staticmethod
+    def _of(character: str) -> str:
+        if character in "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029":
+            return "\n"
+        match unicodedata.category(character):
+            case "Zs" | "Cc":
+                return " "
+            case "Pd":
+                return "-"
+            case "Cf" | "Mn" | "Me":
+                return ""
+        return "-" if character == "\u2212" else "/" if character in "\u2044\u2215" else character
 
-_PLAIN_DIGITS = _PlainDigits()
+
+_FOLDS = _Folds()
 
 
-def _with_plain_digits(text: str) -> str:
-    return text if text.isascii() else text.translate(_PLAIN_DIGITS)
+@dataclass(frozen=True, slots=True)
+class _Folded:
+    """A text as the guard reads it, and where each of its characters stands in the text that was given."""
+
+    text: str
+    starts: Sequence[int] = ()  # where each character of the given text begins; empty: each is one character
+    ends: list[int] = field(default_factory=list)  # where each shortened run ends in `text`
+    lost: list[int] = field(default_factory=list)  # and what has been left out up to there
+
+    def place(self, at: int) -> int:
+        """Return the place in the given text of the character that stands at a place of this one."""
+        runs = bisect_right(self.ends, at)
+        at += self.lost[runs - 1] if runs else 0
+        return bisect_right(self.starts, at) - 1 if self.starts else at
+
+
+def _fold(text: str) -> _Folded:
+    """Return the text with each character folded and each run of blanks, breaks, dashes, dots, slashes and underscores
+    as one: a line break if one is in it, else a blank if one is, else its first."""
+    starts: Sequence[int] = ()
+    if text.isascii():
+        text = text.translate(_FOLDS)
+    else:
+        parts = list(map(_FOLDS.__getitem__, map(ord, text)))
+        starts = [0, *accumulate(map(len, parts))][:-1]
+        text = "".join(parts)
+    kept: list[str] = []
+    ends: list[int] = []
+    lost: list[int] = []
+    end = gone = 0
+    for run in _RUN.finditer(text):
+        signs = run.group()
+        kept += [text[end : run.start()], "\n" if "\n" in signs else " " if " " in signs else signs[0]]
+        end = run.end()
+        gone += len(signs) - 1
+        ends.append(end - gone)
+        lost.append(gone)
+    return _Folded("".join([*kept, text[end:]]) if ends else text, starts, ends, lost)
 
 
 def _without_ibans(text: str) -> str:
@@ -195,22 +318,44 @@ def _without_ibans(text: str) -> str:
 
 def _bank_accounts(text: str) -> Iterator[Found]:
     """Yield IBANs by their check digits, and US routing and account numbers that stand beside such a word."""
-    for match in _IBAN_ANYHOW.finditer(text):
+    for match in chain(_IBAN_ANYHOW.finditer(text), _IBAN_GLUED.finditer(text)):
         end = _iban_end(match[1])
         if end:
             yield Found(BANK, match.start(), match.start() + end)
     for word in _BANK_WORD.finditer(text):
         beside = _BESIDE.match(text, word.end())
+        if beside and not _NO_BANK.search(text[max(word.start() - 30, 0) : word.start()]):
+            yield from _account(beside, is_routing=bool(word["routing"]))
+    for first in _ROUTING_FIRST.finditer(text):
+        yield from _account(first, is_routing=True)
+    for first in _ACCOUNT_FIRST.finditer(text):
+        if not _LABELLED.search(text[max(first.start() - 30, 0) : first.start()]):
+            yield from _account(first, is_routing=False)
+    for word in _ACCOUNT.finditer(text):
+        beside = _BESIDE.match(text, word.end())
         if (
-            beside is None
-            or _NO_ACCOUNT.fullmatch(beside[1])
-            or _NO_BANK.search(text[max(word.start() - 30, 0) : word.start()])
+            beside
+            and _is_bank_named(text, word.start(), beside.end())
+            and not _NO_BANK.search(text[max(word.start() - 30, 0) : word.start()])
         ):
-            continue
-        digits = re.sub(r"\D", "", beside[1])
-        if word["routing"] and not (len(digits) == 9 and _is_routing(digits)):
-            continue
-        yield Found(BANK, *beside.span(1))
+            yield from _account(beside, is_routing=False)
+
+
+def _account(match: re.Match[str], *, is_routing: bool) -> Iterator[Found]:
+    """Yield the number that stands beside the word, if it may be what the word says."""
+    name = match.lastgroup or ""
+    if _NO_ACCOUNT.fullmatch(match[name]):
+        return
+    digits = re.sub(r"\D", "", match[name])
+    if not is_routing or (len(digits) == 9 and _is_routing(digits)):
+        yield Found(BANK, *match.span(name))
+
+
+def _is_bank_named(text: str, start: int, end: int) -> bool:
+    """Whether a bank is named on the line, within some words before or behind."""
+    before = text[max(start - 40, 0) : start].rpartition("\n")[2]
+    behind = text[end : end + 40].partition("\n")[0]
+    return bool(_BANK_NAMED.search(before) or _BANK_NAMED.search(behind))
 
 
 def _iban_end(text: str) -> int:
@@ -231,13 +376,13 @@ def _is_routing(digits: str) -> bool:
 
 def _cards(text: str) -> Iterator[Found]:
     for whole in _CHAIN.finditer(text):
-        chain = _Chain(text, *whole.span())
-        for first, last in chain.cards():
-            yield Found(CARD, chain.starts[first], chain.starts[last] + chain.sizes[last])
+        groups = _Chain(text, *whole.span())
+        for first, last in chain(groups.cards(), groups.in_other_groups()):
+            yield Found(CARD, groups.starts[first], groups.starts[last] + groups.sizes[last])
 
 
 class _Chain:
-    """Groups of digits that at most three separators part: whatever might be read as one number.
+    """Groups of digits that nothing but separators part: whatever might be read as one number.
 
     A text may be one chain of ten thousand groups, and each of them may begin a card number. So what is asked for at
     every group is prepared once: where a group's digits stand among all digits, and Luhn's sums up to there.
@@ -250,18 +395,15 @@ class _Chain:
         self.sizes = list(map(len, groups))
         self.digits = "".join(groups)
         self.offsets = [0, *accumulate(self.sizes)]
-        self.newlines = set(self._after_newlines(text)) if _NEWLINE.search(text, start, end) else set()
+        ends = map(int.__add__, self.starts, self.sizes)
+        self.between = [text[begin:after] for begin, after in zip(ends, self.starts[1:], strict=False)]
+        self.newlines = {place for place, signs in enumerate(self.between, 1) if "\n" in signs}
+        self.text = text
         # By the parity of a number's last place: from it on every second digit counts as the cross sum of its double.
         digits = bytearray(self.digits, "ascii")
         plain, doubled = digits.translate(_VALUES), digits.translate(_DOUBLED)
         plain[1::2], doubled[1::2] = doubled[1::2], plain[1::2]
         self.luhn = [0, *accumulate(plain)], [0, *accumulate(doubled)]
-
-    def _after_newlines(self, text: str) -> Iterator[int]:
-        """Yield the places of the groups that a line break parts from the one before."""
-        for place, start in enumerate(self.starts[1:], 1):
-            if _NEWLINE.search(text, self.starts[place - 1] + self.sizes[place - 1], start):
-                yield place
 
     def cards(self) -> Iterator[tuple[int, int]]:
         """Yield the first and last group of each card number; from each group on the longest."""
@@ -286,6 +428,28 @@ class _Chain:
             if best:
                 yield first, best - 1
             first = best or first + 1
+
+    def in_other_groups(self) -> Iterator[tuple[int, int]]:
+        """Yield the first and last group of each card number that is grouped as no card is, by one and the same sign.
+
+        All groups that the sign joins make the number, so that parts of something longer are none.
+        """
+        first, groups = 0, len(self.sizes)
+        while first < groups - 1:
+            last = first + 1
+            while last < groups - 1 and self.between[last] == self.between[first]:
+                last += 1
+            begin, stop = self.offsets[first], self.offsets[last + 1]
+            if (
+                SHORTEST <= stop - begin <= LONGEST
+                and self.between[first] in {" ", ".", "/", "_", "-"}
+                and self.text[max(self.starts[first] - 1, 0)] != "+"
+                and _has_odd_shape(self.sizes[first : last + 1])
+                and (self.luhn[(stop - 1) % 2][stop] - self.luhn[(stop - 1) % 2][begin]) % 10 == 0
+                and _is_issued(self.digits[begin:stop])
+            ):
+                yield first, last
+            first = last
 
     def _is_laid_out(self, start: int, end: int) -> bool:
         """Whether the groups look like one card number, and not like telephone numbers, dates or amounts in a row."""
@@ -314,6 +478,21 @@ def _has_card_shape(sizes: list[int], *, whole: bool) -> bool:
         return True
     # Digit by digit, or in twos and threes: only when nothing else stands around, else telephone numbers look so.
     return whole and len(set(sizes[:-1])) == 1 and sizes[-1] <= sizes[0]
+
+
+def _has_odd_shape(sizes: list[int]) -> bool:
+    """Whether the groups may be a card number although none is grouped so: digit by digit, or threes among longer ones.
+
+    No North American telephone number with more behind it, no order number of a large shop, no row of measured values.
+    """
+    if set(sizes) == {1}:
+        return True
+    return (
+        min(sizes) >= 3
+        and 2 * sum(size >= 4 for size in sizes) >= len(sizes)
+        and sizes[:3] != [3, 3, 4]
+        and sizes != [3, 7, 7]
+    )
 
 
 def _is_ssn(text: str) -> bool:

@@ -56,7 +56,7 @@ def test_every_digit_of_unicode_is_read_as_the_digit_it_is():
 
 
 def test_a_character_is_looked_up_when_it_is_met_and_not_before():
-    table = cards._PlainDigits()
+    table = cards._Folds()
 
     assert "é٣x".translate(table) == "é3x"
     assert sorted(table) == [ord("x"), ord("é"), ord("٣")]
@@ -229,3 +229,109 @@ def test_a_long_text_is_looked_through_in_time_that_follows_its_length(text):
     begun = time.process_time()
     cards.find(text)
     assert time.process_time() - begun < 3
+
+
+# Simple disguises ------------------------------------------------------------------------------------------------------
+
+RUNS = [
+    *SEPARATORS, "    ", " " * 40, " -- ", "---", "\t", "\n", "\n\n", "\r\n \r\n", "\u2028", "\u0301 ", "\u0301", "\u202f", "\u2003",
+    "\u00ad", "\u2060", "\ufeff", "\u2014", "\u2212", "\uff0d", "\u202e", "\u200b \u200b", "...", " / ", "__",
+]  # fmt: skip
+NO_COMMA = [run for run in RUNS if run != ","]
+ONE_LINE = [run for run in NO_COMMA if not set(run) & set("\n\r\u2028")]
+SEEN = [run for run in ONE_LINE if cards._fold(run).text]
+# What stands around, the groups that people write, and what stands between them.
+DISGUISED = [
+    (cards.CARD, "charge {} today", "4111 1111 1111 1111", RUNS),
+    (cards.CARD, "amex {}", "3782 822463 10005", RUNS),
+    (cards.BANK, "to {} please", "DE89 3704 0044 0532 0130 00", NO_COMMA),
+    (cards.BANK, "IBAN{}", "gb29 NWBK 6016 1331 9268 19", NO_COMMA),
+    (cards.BANK, "routing number {}", "0210 0002 1", ONE_LINE),
+    (cards.BANK, "{} is our routing number", "0210 0002 1", NO_COMMA),
+    (cards.BANK, "acct {}", "1234 567 890", ONE_LINE),
+    (cards.BANK, "my account {} at Chase", "000 123 456 789", ONE_LINE),
+    (cards.BANK, "{} is my bank account", "000 123 456 789", ONE_LINE),
+    (cards.SSN, "his {}", "536 90 4399", SEEN),
+    (cards.SSN, "SSN {}", "536 90 4399", NO_COMMA),
+    (cards.SSN, "{} is my SSN", "536 90 4399", NO_COMMA),
+    (cards.SECURITY_CODE, "CVV {}", "1 2 3", ONE_LINE),
+    (cards.SECURITY_CODE, "cvc: {}", "4 3 2 1", ONE_LINE),
+    (cards.SECURITY_CODE, "{} is the CVV", "1 2 3", ONE_LINE),
+]
+
+
+def wide(text: str) -> str:
+    return "".join(chr(ord(one) + 0xFEE0) if "!" <= one <= "~" else one for one in text)
+
+
+@pytest.mark.parametrize(("kind", "around", "number", "between"), DISGUISED)
+def test_no_separator_and_no_width_hides_what_must_not_be_kept(kind, around, number, between):
+    for run in between:
+        text = around.format(number.replace(" ", run))
+        assert cards.redact(text)[0] == around.format(f"[{kind}]"), ascii(text)
+        assert [one.kind for one in cards.find(wide(text))] == [kind], ascii(text)
+        with pytest.raises(ValidationError, match=kind):
+            cards.refuse(text)
+        assert f"[{kind}]" in cards.blot(text), ascii(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("pay 411-1111-1111-11111 now", "pay [card number] now"),
+        ("pay 4111-111-1111-11111 now", "pay [card number] now"),
+        ("no. 7, 4.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1", "no. 7, [card number]"),
+        ("a 4111\u0301 1111\u200b\u200b    1111 -- 1111 b", "a [card number] b"),
+        ("card ㊶11111111111111 b", "card [card number] b"),
+        ("myDE89 3704 0044 0532 0130 00", "my[bank account]"),
+        ("pay\u200bDE89 3704 0044\n0532 0130 00 now", "pay\u200b[bank account] now"),
+        ("routing number:\n021000021", "routing number:\n[bank account]"),
+        ("acct no.\n\n000123456789 thanks", "acct no.\n\n[bank account] thanks"),
+        ("the acct you asked for\n000123456789\nbye", "the acct you asked for\n[bank account]\nbye"),
+        ("000123456789 (acct no.)", "[bank account] (acct no.)"),
+        ("000123456789 is our company bank account", "[bank account] is our company bank account"),
+        ("021000021, the routing number", "[bank account], the routing number"),
+        ("my SSN:\n536904399", "my SSN:\n[social security number]"),
+        ("his 536\u200b-90-4\u00ad399", "his [social security number]"),
+        ("123 is my CVV", "[security code] is my CVV"),
+        ("123 is the security code", "[security code] is the security code"),
+        ("CVV:\n123", "CVV:\n[security code]"),
+        ("C V V 123", "C V V [security code]"),
+        ("ＣＶＶ １２３", "ＣＶＶ [security code]"),
+    ],
+)
+def test_other_disguises_are_redacted_to_the_letter(text, left):
+    assert cards.redact(text)[0] == left
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "acct opened 20.11.2026", "acct opened 11/20/2026", "acct balance 1234.50", "acct manager: 978.555.0101",
+        "order 45000123 is our acct 12", "order 45000123, acct closed", "order 302-1234567-1234567", "order 303 1234567 1234567",
+        "my acct\nOrder 45000123", "see acct\n45000123 is the order", "in 2026 security code rules", "order 123 CSC cables",
+        "my account 00011000 with you", "acct from 192.168.100.20", "305 555 0123 1234", "as found 412 398 377 401 388 390",
+        "+411 1111 1111 11111", "411, 1111, 1111, 11111", "SILT2400-01234 12.05.2026 555", "+49 1512 3456789", "+43 1 58858 12345",
+        "0049 (0)89 1234 5678 / 90\n\n0043 1 58858 0", "tracking 1Z 999 AA1 01 2345 6784\n\n2026-11-20", "page 123 of the CVs",
+    ],
+)  # fmt: skip
+def test_what_only_looks_disguised_passes(text):
+    assert cards.redact(text) == (text, [])
+
+
+def test_phone_numbers_vat_numbers_and_tracking_numbers_pass_in_any_layout():
+    rng = random.Random(23)
+    lines = []
+    for _ in range(3000):
+        digits = lambda count: "".join(str(rng.randint(0, 9)) for _ in range(count))  # noqa: E731
+        gap = rng.choice([" ", "  ", "    ", "-", " - ", ".", "/", "\u00a0", "\n"])
+        lines += [
+            f"+49{gap}{rng.randint(30, 99)}{gap}{digits(4)}{gap}{digits(4)}",
+            f"+43{gap}{rng.randint(1, 9)}{gap}{digits(5)}{gap}{digits(3)}",
+            f"+1{gap}{rng.randint(200, 999)}{gap}{digits(3)}{gap}{digits(4)}",
+            f"DE{digits(9)}{gap}ATU{digits(8)}{gap}FR{digits(2)}{gap}{digits(9)}",
+            f"1Z{gap}{digits(3)}{gap}AA1{gap}{digits(2)}{gap}{digits(4)}{gap}{digits(4)}",
+            f"ILT2400-{digits(5)}{gap}SO{digits(5)}{gap}2026-11-{rng.randint(10, 28)}",
+        ]
+    alarms = [line for line in lines if cards.find(line)]
+    assert len(alarms) <= len(lines) / 1000, alarms[:5]

@@ -17,17 +17,18 @@ from orders.imports import import_orders
 from orders.models import Order
 from privacy import datamap, vault
 from privacy.gate import Actor
-from privacy.lines import LineField, one_line
+from privacy.lines import LineField, on_one_line, one_line
 from privacy.vault import EncryptedTextField
 from tests import factories
 from tests.orders.factories import TASK, a_customer
 from tests.orders.test_imports import LINE, NOW, ORDER
 
 BREAKS = ["\n", "\r", "\r\n", "\t", "\v", "\f", "\x00", "\x1b", "\x1c", "\x7f", "\x85", "\u2028", "\u2029"]
+HIDDEN = [*map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A)), "\u200b", "\u2060", "\ufeff"]
 OPERATOR = Actor("operator", "test", None, frozenset({"system:import"}), "import")
 
 
-@pytest.mark.parametrize("char", BREAKS)
+@pytest.mark.parametrize("char", [*BREAKS, *HIDDEN])
 def test_every_line_of_every_model_refuses_every_break(char: str) -> None:
     lines = [
         field
@@ -43,8 +44,22 @@ def test_every_line_of_every_model_refuses_every_break(char: str) -> None:
 
 
 def test_one_line_takes_what_people_write() -> None:
-    for text in ('Ångström 3" (left) · naïve', "李小龍", "محمد", "Unit 5, \u200fFlat 3", "a\u00a0b", "O’Brien–Smith"):
+    for text in (
+        'Ångström 3" (left) · naïve',
+        "李小龍",
+        "محمد",
+        "Unit 5, \u200fFlat 3",
+        "a\u00a0b",
+        "O’Brien–Smith",
+        "می\u200cخواهم",
+        "क्\u200dष",
+    ):
         one_line(text)
+        assert on_one_line(text) == text
+
+
+def test_a_text_of_before_loses_what_is_hidden_in_it() -> None:
+    assert on_one_line("\ufeffAl\u200bice\u202e Archer\nSecond") == "Alice Archer Second"
 
 
 @pytest.mark.parametrize("char", ["\n", "\u2028", "\x85"])
@@ -103,7 +118,7 @@ def test_a_stray_quote_puts_nobodys_data_into_anybodys_street(tmp_path: Path) ->
         assert sorted(str(one.street) for one in Address.objects.all()) == ["1 Main St", "2 Main St", "3 Main St"]
 
 
-@pytest.mark.parametrize("char", ["\n", "\r\n", "\u2028", "\x85", "\v", "\x1e"])
+@pytest.mark.parametrize("char", ["\n", "\r\n", "\u2028", "\x85", "\v", "\x1e", "\u202e", "\u200b"])
 @pytest.mark.django_db(databases="__all__")
 def test_no_column_of_an_import_takes_a_line_break(tmp_path: Path, char: str) -> None:
     for column in COLUMNS:
