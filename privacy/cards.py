@@ -113,7 +113,7 @@ _ACCOUNT_FIRST = re.compile(
 # What such a number is instead: a telephone number, a day, an amount, an address of a computer, an account with a
 # carrier or with us.
 _NO_ACCOUNT = re.compile(
-    r"\d{3}[ ./_-]\d{3}[ ./_-]\d{4}|\d{4}[./-]\d{1,2}[./-]\d{1,2}|\d{1,2}[./-]\d{1,2}[./-]\d{4}"
+    r"\d{3}[ ./_-]\d{3}[ ./_-]\d{4}|(?:\d{4}[./-]\d{1,2}[./-]\d{1,2}|(?:\d{1,2}[./-])?\d{1,2}[./-]\d{4}|\d{1,2}[./-]\d{1,2}[./-]\d\d)(?: \d\d?)?"
     r"|\d{1,5}\.\d\d?|(?:[12]?\d?\d\.){3}[12]?\d?\d"
 )
 _NO_BANK = re.compile(
@@ -160,7 +160,7 @@ class Found:
 
 
 def find(text: str, kinds: frozenset[str] = ALL) -> list[Found]:
-    """Return where card numbers, security codes and SSNs stand in `text`, in order, without overlaps (P22).
+    """Return where card numbers, bank accounts, security codes and SSNs stand in `text`, in order, without overlaps (P22).
 
     A card number is 13 to 19 digits of any script with any separators between them, in a range that card schemes issue,
     with a right check digit. What cannot be seen, and the width and kind of characters, hides nothing. Takes time in

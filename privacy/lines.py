@@ -3,7 +3,7 @@
 What must never happen: the name and e-mail of the next customer in somebody's street, because a quotation mark is missing
 in a file. A line break in a field of one line is the sign of it. So none is taken in, by any door: no break of any kind,
 and no other control character. Nor what is not seen: a sign that turns the direction of the words behind it, or has no
-width, makes one name look like another. The field classes say so, and the vault refuses it where a value is sealed.
+width, makes one name look like another. The field classes say so, and the vault refuses a break where a value is sealed.
 """
 
 from __future__ import annotations
@@ -24,10 +24,15 @@ MESSAGE = "This is one line: leave out line breaks, tabs and other control chara
 HIDDEN_MESSAGE = "There is a character in it that cannot be seen. Type it again instead of copying it."
 
 
-def one_line(text: object) -> None:
-    """Raise ValidationError when a text has a line break, another control character or something hidden in it."""
+def no_break(text: object) -> None:
+    """Raise ValidationError when a text has a line break or another control character in it."""
     if isinstance(text, str) and BREAK.search(text):
         raise ValidationError(MESSAGE, code="one_line")
+
+
+def one_line(text: object) -> None:
+    """Raise ValidationError when a text has a line break, another control character or something hidden in it."""
+    no_break(text)
     if isinstance(text, str) and HIDDEN.search(text):
         raise ValidationError(HIDDEN_MESSAGE, code="one_line")
 

@@ -16,7 +16,7 @@ from uuid import UUID
 from cryptography.exceptions import InvalidTag
 from django.db import DatabaseError, transaction
 
-from privacy.lines import one_line
+from privacy.lines import no_break
 from privacy.vault import guard, index, keys
 from privacy.vault import unit as units
 from privacy.vault.envelope import key_id, pack, seal, unpack, unseal
@@ -244,7 +244,7 @@ def write(drafts: Sequence[Draft], using: str) -> None:
         return
     for draft in drafts:
         for label in draft.plan.lines.intersection(draft.changed):
-            one_line(draft.payload.get(label))
+            no_break(draft.payload.get(label))
     wanted = [
         keys.Wanted(
             draft.obj.pk,

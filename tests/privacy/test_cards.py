@@ -307,7 +307,7 @@ def test_other_disguises_are_redacted_to_the_letter(text, left):
 @pytest.mark.parametrize(
     "text",
     [
-        "acct opened 20.11.2026", "acct opened 11/20/2026", "acct balance 1234.50", "acct manager: 978.555.0101",
+        "acct opened 20.11.2026 10:15", "acct since 01/2026", "acct since 11/20/26", "acct opened 20.11.2026", "acct opened 11/20/2026", "acct balance 1234.50", "acct manager: 978.555.0101",
         "order 45000123 is our acct 12", "order 45000123, acct closed", "order 302-1234567-1234567", "order 303 1234567 1234567",
         "my acct\nOrder 45000123", "see acct\n45000123 is the order", "in 2026 security code rules", "order 123 CSC cables",
         "my account 00011000 with you", "acct from 192.168.100.20", "305 555 0123 1234", "as found 412 398 377 401 388 390",
