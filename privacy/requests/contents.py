@@ -115,7 +115,7 @@ def _columns(declaration: Declaration) -> list[tuple[str, str]]:
     if declaration.told is not None:
         return [(title, title) for title in declaration.told[0]]
     model = declaration.model
-    columns = []
+    columns: list[tuple[str, str]] = []
     for one in datamap.fields_to_declare(model):
         name = one.name
         datum = declaration.data.get(name)
