@@ -81,22 +81,20 @@ def sweep() -> dict[str, object]:
             log.error("sweep.refused", reason=type(refusal).__name__)
             return {"refused": type(refusal).__name__}
     blocks.expire()
-    for chain in CHAINS:
-        audit.end(now=timezone.now(), chain=chain)
+    audit.for_each(CHAINS, lambda chain: audit.end(now=timezone.now(), chain=chain))
     return report.as_dict()
 
 
 @shared_task
 def seal_audit() -> int:
     """Chain the audit events, and the rows of the access log, whose transactions are over."""
-    return sum(audit.seal(now=timezone.now(), chain=chain) for chain in CHAINS)
+    return sum(audit.for_each(CHAINS, lambda chain: audit.seal(now=timezone.now(), chain=chain)))
 
 
 @shared_task
 def checkpoint_audit() -> bool:
     """Write signed checkpoints of both chains outside the database; say whether one was due."""
-    written = [audit.checkpoint(now=timezone.now(), chain=chain) for chain in CHAINS]
-    return any(line is not None for line in written)
+    return audit.sign_all(now=timezone.now(), chains=CHAINS)
 
 
 @shared_task

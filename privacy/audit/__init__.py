@@ -8,11 +8,11 @@ What must never happen: a value of anybody's data in an event, an event that can
 by another.
 """
 
-from privacy.audit.chains import AUDIT, Chain
+from privacy.audit.chains import AUDIT, Chain, for_each
 from privacy.audit.ending import end
 from privacy.audit.events import Happened, corrected, history, record, record_many
 from privacy.audit.models import AuditEvent, AuditLink, ChainFloor
-from privacy.audit.seals import checkpoint, seal
+from privacy.audit.seals import checkpoint, seal, sign_all
 from privacy.audit.verification import Finding, Report, verify
 
 __all__ = [
@@ -27,9 +27,11 @@ __all__ = [
     "checkpoint",
     "corrected",
     "end",
+    "for_each",
     "history",
     "record",
     "record_many",
     "seal",
+    "sign_all",
     "verify",
 ]

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
+
+import structlog
 
 from privacy.audit import encoding
 from privacy.audit.models import AuditEvent, AuditLink
+
+log = structlog.get_logger(__name__)
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -16,6 +22,7 @@ class Chain:
 
     `name` stands in keys, floors and file names; `ends_as` is the retention class. `canonical(row)` gives the bytes that
     `mac(row)` covers and may raise encoding.UnknownEncoding. `once` names a column in which no value may come twice.
+    `told_as` is the action of the events by which the audit tells of this chain's signed heads.
     """
 
     name: str
@@ -28,6 +35,7 @@ class Chain:
     mac: Callable[[Any], str]
     lowest: Any  # below every number of a row
     once: str = ""
+    told_as: str = ""
 
     @property
     def file_name(self) -> str:
@@ -47,3 +55,14 @@ AUDIT = Chain(
     lowest=0,
     once="event",
 )
+
+
+def for_each(chains: Iterable[Chain], do: Callable[[Chain], Result]) -> list[Result]:
+    """Do one thing with each chain and return what came of it: a chain that fails stops no other, and is logged."""
+    results = []
+    for chain in chains:
+        try:
+            results.append(do(chain))
+        except Exception as error:
+            log.error("chain.failed", chain=chain.name, error=type(error).__name__)
+    return results

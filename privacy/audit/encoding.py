@@ -17,6 +17,7 @@ from privacy.audit.models import AuditEvent, ChainFloor, Link
 from privacy.vault import ring
 
 VERSION = 1
+LINK_VERSION = 2  # the first did not cover the horizon
 GENESIS = "0" * 64
 
 # The order is part of the version; a column that is added gets version 2.
@@ -60,11 +61,20 @@ def row_hash(row: Any, canonical: bytes) -> str:
     return hashlib.sha256(dump([number, row.xid, row.mac, hashlib.sha256(canonical).hexdigest()])).hexdigest()
 
 
-def chain_hash(chain: str, before: str, link: Link) -> str:
-    """Return the keyed hash of a link: of all links before it, of its row and of when it was sealed."""
+def chain_hash(chain: str, before: str, link: Link, version: int = LINK_VERSION) -> str:
+    """Return the keyed hash of a link: of all links before it, of its row, of when it was sealed and how far."""
     number = getattr(link, "event_id")  # noqa: B009  each chain's own
-    whole = [VERSION, before, link.position, number if isinstance(number, int) else str(number)]
-    return keyed(f"{chain}.chain", dump([*whole, link.row_hash, moment(link.sealed_at)]))
+    whole = [version, before, link.position, number if isinstance(number, int) else str(number)]
+    whole += [link.row_hash, moment(link.sealed_at)]
+    if version > 1:
+        whole.append(link.horizon)
+    return keyed(f"{chain}.chain", dump(whole))
+
+
+def continues(chain: str, before: str, link: Link) -> bool:
+    """Whether this program chained the link to the one before it, in this version or in one of before."""
+    versions = range(LINK_VERSION, 0, -1)
+    return any(same(chain_hash(chain, before, link, version), link.chain_hash) for version in versions)
 
 
 def signature(chain: str, line: dict[str, Any]) -> str:

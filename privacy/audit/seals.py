@@ -19,8 +19,8 @@ from typing import Any
 from django.conf import settings
 from django.db import connection, transaction
 
-from privacy.audit import encoding
-from privacy.audit.chains import AUDIT, Chain
+from privacy.audit import encoding, events
+from privacy.audit.chains import AUDIT, Chain, for_each
 from privacy.audit.models import ChainFloor
 from privacy.broken import Findings, spared
 
@@ -124,6 +124,8 @@ def checkpoint(*, now: datetime, chain: Chain = AUDIT) -> dict[str, Any] | None:
     """Append a signed checkpoint of the chain's head to the file in settings.CHECKPOINT_DIR, and return it.
 
     None when the chain is empty or its head is already the last checkpoint. The file is synced before this returns.
+    The audit tells of the head of another chain in an event, written before the line: whoever cuts that chain off
+    together with its lines has to cut the audit off as well.
     """
     head = chain.links.objects.order_by("-position").first()
     if head is None:
@@ -137,6 +139,15 @@ def checkpoint(*, now: datetime, chain: Chain = AUDIT) -> dict[str, Any] | None:
         last = _parsed(lines[-1]) if lines else None
         if last is not None and last.get("position") == head.position and last.get("chain") == head.chain_hash:
             return None
+        if chain.told_as:
+            events.record(
+                chain.told_as,
+                actor=None,
+                now=now,
+                fields=[str(head.position)],
+                reason=head.chain_hash,
+                reference=chain.name,
+            )
         line: dict[str, Any] = {
             "format": encoding.VERSION,
             "at": now.isoformat(timespec="seconds"),
@@ -150,6 +161,16 @@ def checkpoint(*, now: datetime, chain: Chain = AUDIT) -> dict[str, Any] | None:
         stream.flush()
         os.fsync(stream.fileno())
     return line
+
+
+def sign_all(*, now: datetime, chains: Sequence[Chain]) -> bool:
+    """Seal each chain and sign its head, the audit last, which tells of the others' heads; say whether one was due."""
+
+    def sign(chain: Chain) -> bool:
+        seal(now=now, chain=chain)
+        return checkpoint(now=now, chain=chain) is not None
+
+    return any(for_each(sorted(chains, key=lambda chain: chain is AUDIT), sign))
 
 
 def checkpoints(chain: Chain = AUDIT) -> list[dict[str, Any] | None]:

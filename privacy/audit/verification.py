@@ -1,7 +1,8 @@
 """Does a log still say what was written? Every row, every link, every checkpoint is computed again.
 
 What it names: an edited, deleted, swapped or inserted row, a link that is missing, a chain cut at its end or its
-beginning or made anew, a floor or checkpoint that is forged or does not agree, an erasure of the ledger that the log does not know.
+beginning or made anew, a floor or checkpoint that is forged or does not agree, an erasure of the ledger that the log does not know,
+a head of the access log that the audit tells of and the log does not have.
 What is late it says apart: a sealer that is not running, a long chain without checkpoints. What it cannot: a whole log put back to the state of an earlier checkpoint together with the checkpoint file
 and the ledger; that is why a copy of the file belongs elsewhere.
 """
@@ -33,15 +34,20 @@ NAMED = 100
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong: a code, the row's number (0 when there is none) and the place in the chain."""
+    """One thing that is wrong: a code, the row's number (0 when there is none) and the place in the chain.
+
+    `until` is the last place of a range, 0 where it is one place.
+    """
 
     code: str
     seq: int | str
     position: int = 0
     noun: str = "event"
+    until: int = 0
 
     def __str__(self) -> str:
-        where = f"({self.noun} {self.seq or 'unknown'}, position {self.position or 'none'})"
+        places = f"positions {self.position} to {self.until}" if self.until else f"position {self.position or 'none'}"
+        where = f"({self.noun} {self.seq or 'unknown'}, {places})"
         return f"{SENTENCES[self.code]} {where}"
 
 
@@ -51,11 +57,12 @@ SENTENCES = {
     "missing": "A sealed row is gone",
     "inserted": "The row was not written by the program",
     "duplicate": "The row is a copy of another",
-    "gap": "A link of the chain is gone",
+    "gap": "The chain has no link here",
     "chain": "The chain does not continue from the link before",
     "floor": "Where the chain begins is not signed by this installation, or links from before it are back",
     "checkpoint": "A signed checkpoint does not agree with the chain",
     "checkpoint_signature": "A checkpoint on file is not signed by this installation, or a line was taken out",
+    "head": "The audit log tells of a signed head that the chain does not have: its end was cut off or made anew",
     "ledger": "An erasure stands in the ledger of the key store, and the log does not tell of it: its end was cut off",
 }
 
@@ -101,12 +108,12 @@ class Report:
         """The number of the first row in the chain that is wrong, None when all are right."""
         return next((finding.seq for finding in self.findings if finding.seq), None)
 
-    def add(self, code: str, number: Any, position: int = 0) -> None:
+    def add(self, code: str, number: Any, position: int = 0, until: int = 0) -> None:
         """Note one thing that is wrong."""
         self.wrong += 1
         if len(self.findings) < NAMED:
             seq = number if isinstance(number, int) else str(number)
-            self.findings.append(Finding(code, seq, position, self.chain.noun))
+            self.findings.append(Finding(code, seq, position, self.chain.noun, until))
 
     def sort(self) -> None:
         """Put the findings in the order of the chain; what stands nowhere in it comes last."""
@@ -124,7 +131,10 @@ class Report:
             "wrong": self.wrong,
             "first_bad": self.first_bad,
             "behind": [{"code": b.code, "count": b.count, "since": b.since.isoformat()} for b in self.behind],
-            "findings": [{"code": f.code, "row": f.seq or None, "position": f.position or None} for f in self.findings],
+            "findings": [
+                {"code": f.code, "row": f.seq or None, "position": f.position or None, "until": f.until or None}
+                for f in self.findings
+            ],
         }
 
 
@@ -137,10 +147,15 @@ def verify(*, now: datetime, chain: Chain = AUDIT) -> Report:
             with connection.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         position, before = floor_of(report)
+        told = _told_heads(chain) if chain.told_as else []
         wanted = {line["position"] for line in lines if line and isinstance(line.get("position"), int)}
+        wanted.update(place for place, _ in told)
         heads = walk(report, position, before, wanted=wanted)
         _verify_loose(report, now)
         last = _verify_checkpoints(report, lines, heads, position)
+        for place, head in told:
+            if place >= position and heads.get(place) != head:
+                report.add("head", 0, place)
         _look_for_unsigned(report, last, now)
         if chain is AUDIT:
             _verify_ledger(report, now)
@@ -173,9 +188,9 @@ def walk(
         rows, unreadable = _rows(chain, [link.event_id for link in links])
         for link in links:
             report.links += 1
-            while position + 1 < link.position:  # each lost link is named by its place
-                position += 1
-                report.add("gap", 0, position)
+            if position + 1 < link.position:  # one finding, however many are lost: a forged place may be far away
+                first, last = position + 1, link.position - 1
+                report.add("gap", 0, first, last if last > first else 0)
             row = rows.get(link.event_id)
             if link.event_id in unreadable:
                 report.events += 1
@@ -184,8 +199,7 @@ def walk(
                 report.add("missing", link.event_id, link.position)
             else:
                 _verify_row(report, row, link)
-            expected = encoding.chain_hash(chain.name, before, link)
-            if not encoding.same(expected, link.chain_hash):
+            if not encoding.continues(chain.name, before, link):
                 report.add("chain", link.event_id, link.position)
             # Go on from what is stored: one finding for one wrong link, not one for all that follow.
             position, before = link.position, link.chain_hash
@@ -286,6 +300,27 @@ def _verify_checkpoints(
         else:
             last = line["position"]
     return last
+
+
+def _told_heads(chain: Chain) -> list[tuple[int, str]]:
+    """Return place and hash of each head of this chain that the audit tells of, oldest first.
+
+    Only of events that this program wrote: the others are named when the audit is verified.
+    """
+    events = AUDIT.rows.objects.filter(action=chain.told_as, reference=chain.name).order_by("pk")
+    numbers = list(events.values_list("pk", flat=True))
+    told = []
+    for start in range(0, len(numbers), CHUNK):
+        rows, _ = _rows(AUDIT, numbers[start : start + CHUNK])
+        told += [(int(row.fields[0]), row.reason) for row in rows.values() if _is_ours(AUDIT, row)]
+    return told
+
+
+def _is_ours(chain: Chain, row: Any) -> bool:
+    try:
+        return encoding.same(chain.mac(row), row.mac)
+    except encoding.UnknownEncoding:
+        return False
 
 
 def _look_for_unsigned(report: Report, last: int, now: datetime) -> None:

@@ -243,6 +243,7 @@ CHAIN = Chain(
     canonical=canonical,
     mac=mac,
     lowest=UUID(int=0),
+    told_as="access_log.signed",
 )
 
 # Both logs, as one seals, ends and verifies them.

@@ -78,12 +78,7 @@ def _sign_logs(now: datetime) -> None:
 
     What cannot be written now is written by the sealer and the hourly checkpoint; the erasure stands.
     """
-    try:
-        for chain in CHAINS:
-            audit.seal(now=now, chain=chain)
-            audit.checkpoint(now=now, chain=chain)
-    except (DatabaseError, OSError) as error:
-        log.warning("checkpoint.failed", error=type(error).__name__)
+    audit.sign_all(now=now, chains=CHAINS)
 
 
 def _purpose(request: Request) -> str:

@@ -273,6 +273,9 @@ def test_no_role_can_connect_to_the_other_side(site: Running, role: str, passwor
         "DELETE FROM privacy_accesslink",
         "DELETE FROM privacy_chainfloor",
         "DELETE FROM privacy_requestevent",
+        "INSERT INTO privacy_auditlink (position, event_id, row_hash, chain_hash, sealed_at, horizon)"
+        " VALUES (9223372036854775807, 999999999, repeat('0', 64), repeat('0', 64), now(), '0')",
+        "SELECT privacy_end_chain('access', 10, 'x', now(), 'y')",
         "ALTER TABLE privacy_auditevent DISABLE TRIGGER ALL",
         "CREATE TABLE mine (id int)",
         "SET session_replication_role = replica",

@@ -2,14 +2,18 @@
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 from django.conf import settings as project
+from django.db import connection
 from django.test import Client
 
 from ilt_site import metrics
 from privacy import audit
-from privacy.audit import AuditEvent
+from privacy.audit import AUDIT, AuditEvent
+from privacy.gate import Actor, log
+from privacy.gate.log import CHAINS
 from privacy.gate.system import system
 from privacy.requests.models import Letter, Request
 from tests import factories
@@ -44,6 +48,26 @@ def test_an_audit_event_that_nobody_sealed_shows_after_a_minute(now: Any) -> Non
     assert AuditEvent.objects.count() == 1
     assert gauges(now + timedelta(seconds=59))["ilt_audit_unsealed"] == 0
     assert gauges(now + timedelta(seconds=61))["ilt_audit_unsealed"] == 1
+
+
+@pytest.mark.parametrize("chain", CHAINS, ids=lambda chain: chain.name)
+def test_a_forged_link_far_ahead_hides_no_row_that_nobody_sealed(now: Any, chain: audit.Chain) -> None:
+    ahead: Any = 999_999_999
+    if chain is AUDIT:
+        audit.record("test.done", actor=None, now=now)
+    else:
+        carol = Actor("staff", str(uuid4()), None, frozenset({"sales"}), "admin")
+        log.write([log.Opening(carol, ("subject", uuid4()), {"accounts.customer/account": [uuid4()]})], now=now)
+        ahead = UUID(int=2**128 - 1)
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        chain.links(
+            position=2**63 - 1, event_id=ahead, row_hash="0", chain_hash="0", sealed_at=now, horizon=0
+        ).save(force_insert=True)  # fmt: skip
+        cursor.execute("SET LOCAL session_replication_role = DEFAULT")
+    found = gauges(now + timedelta(seconds=61))
+    assert (found["ilt_audit_unsealed"], found["ilt_audit_unsealed_age_seconds"]) == (1, 61)
+    assert gauges(now + timedelta(days=1, seconds=1))["ilt_audit_unsealed"] == 0, "verify_audit names what is older"
 
 
 def test_an_empty_installation_has_nothing_overdue(now: Any) -> None:

@@ -18,6 +18,7 @@ from privacy.audit import ChainFloor, seals
 from privacy.gate import AccessEntry, Actor, log, told
 from privacy.models import AccessLink, AccessName
 from privacy.requests import erasure
+from privacy.vault import ledger
 from tests import factories
 
 NOW = factories.NOW
@@ -224,7 +225,70 @@ def test_a_tail_cut_off_with_its_links_is_named_by_the_checkpoint() -> None:
         "DELETE FROM privacy_accesslink WHERE position > 7",
     )
 
-    assert [(one.code, one.seq) for one in verify().findings] == [("checkpoint", str(numbers[9]))]
+    assert {(one.code, one.seq) for one in verify().findings} == {("checkpoint", str(numbers[9])), ("head", 0)}
+
+
+def test_a_tail_cut_off_with_its_checkpoints_is_named_by_the_audit() -> None:
+    sealed(3)
+    kept = seals.file(log.CHAIN).read_bytes()
+    looked(2)
+    assert audit.sign_all(now=NOW, chains=log.CHAINS)
+    assert verify().is_intact
+    told = audit.AuditEvent.objects.latest("pk")
+    assert (told.action, told.fields, told.reason) == (
+        "access_log.signed", ["5"], AccessLink.objects.get(position=5).chain_hash
+    )  # fmt: skip
+    as_superuser(
+        "DELETE FROM privacy_accessentry WHERE id IN (SELECT event_id FROM privacy_accesslink WHERE position > 3)",
+        "DELETE FROM privacy_accesslink WHERE position > 3",
+    )
+    seals.file(log.CHAIN).write_bytes(kept)
+
+    assert [(one.code, one.position) for one in verify().findings] == [("head", 5)]
+    assert audit.verify(now=LATER).is_intact
+    looked(4)  # a chain made anew beyond the place has another hash there
+    audit.seal(now=LATER, chain=log.CHAIN)
+    assert [(one.code, one.position) for one in verify().findings] == [("head", 5)]
+    for statement in (f"UPDATE privacy_auditevent SET fields = '[\"3\"]' WHERE id = {told.pk}",
+                      f"DELETE FROM privacy_auditevent WHERE id = {told.pk}"):  # fmt: skip
+        as_superuser(statement)
+        assert not audit.verify(now=LATER).is_intact, "who takes back what the audit tells is named there"
+
+
+def test_both_logs_cut_off_with_their_checkpoints_are_named_by_an_erasure_since() -> None:
+    sealed(3)
+    kept = {chain: seals.file(chain).read_bytes() if seals.file(chain).exists() else b"" for chain in log.CHAINS}
+    audit.seal(now=NOW)
+    last = audit.AuditLink.objects.latest("position")
+    looked(2)
+    audit.sign_all(now=NOW, chains=log.CHAINS)
+    audit.record("request.executed", actor=None, now=NOW, reference="PR-2026-000001")
+    ledger.tombstone("PR-2026-000001", counts={}, now=NOW, content={"audited": True})
+    audit.sign_all(now=NOW, chains=log.CHAINS)
+    much_later = NOW + timedelta(minutes=5)
+    assert all(audit.verify(now=much_later, chain=chain).is_intact for chain in log.CHAINS)
+    as_superuser(
+        "DELETE FROM privacy_accessentry WHERE id IN (SELECT event_id FROM privacy_accesslink WHERE position > 3)",
+        "DELETE FROM privacy_accesslink WHERE position > 3",
+        f"DELETE FROM privacy_auditevent WHERE id > {last.event_id}",
+        f"DELETE FROM privacy_auditlink WHERE position > {last.position}",
+    )
+    for chain, lines in kept.items():
+        seals.file(chain).write_bytes(lines)
+
+    assert [one.code for one in audit.verify(now=much_later).findings] == ["ledger"]
+
+
+def test_a_head_that_the_program_did_not_write_accuses_nobody() -> None:
+    sealed(2)
+    columns = "at, actor_kind, actor, role, purpose, subject, label, record, reference, encoding, mac"
+    as_superuser(
+        f"INSERT INTO privacy_auditevent (event, action, fields, reason, {columns}) SELECT gen_random_uuid(),"
+        f" 'access_log.signed', '[\"9\"]', repeat('0', 64), {columns} FROM privacy_auditevent LIMIT 1"
+    )
+
+    assert verify().is_intact
+    assert [one.code for one in audit.verify(now=LATER).findings] == ["inserted"]
 
 
 def test_the_oldest_part_taken_out_without_a_floor_is_named() -> None:
@@ -234,8 +298,8 @@ def test_the_oldest_part_taken_out_without_a_floor_is_named() -> None:
         "DELETE FROM privacy_accesslink WHERE position <= 3",
     )
 
-    found = {(one.code, one.position) for one in verify().findings}
-    assert {("gap", 1), ("gap", 2), ("gap", 3), ("chain", 4)} <= found
+    found = {(one.code, one.position, one.until) for one in verify().findings}
+    assert {("gap", 1, 3), ("chain", 4, 0)} <= found
     assert verify().first_bad == str(numbers[3])
 
 
@@ -253,8 +317,8 @@ def test_a_forged_floor_excuses_nothing(signature: str) -> None:
         f" ('access', 3, '{link.chain_hash}', '{NOW.isoformat()}', '{signature}')",
     )
 
-    found = {(one.code, one.position) for one in verify().findings}
-    assert {("floor", 3), ("gap", 1), ("gap", 2), ("gap", 3)} <= found
+    found = {(one.code, one.position, one.until) for one in verify().findings}
+    assert {("floor", 3, 0), ("gap", 1, 3)} <= found
 
 
 def test_rows_put_back_below_the_floor_are_named() -> None:
@@ -338,6 +402,50 @@ def test_the_owner_cannot_set_a_floor_above_young_rows() -> None:
     with pytest.raises(DatabaseError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT privacy_end_chain('access', 1, repeat('0', 64), now(), repeat('0', 64))")
     assert AccessEntry.objects.count() == 2
+
+
+@pytest.mark.parametrize("place", [0, 1, 10])
+@pytest.mark.parametrize("chain", log.CHAINS, ids=lambda chain: chain.name)
+def test_nobody_can_set_a_floor_where_no_link_stands(chain: audit.Chain, place: int) -> None:
+    with (
+        pytest.raises(DatabaseError, match="a floor names a link"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute("SELECT privacy_end_chain(%s, %s, 'x', now(), 'y')", [chain.name, place])
+    looked(2, at=LONG_AGO)
+    audit.record("old", actor=None, now=LONG_AGO)
+    audit.seal(now=LONG_AGO, chain=chain)
+    with (
+        pytest.raises(DatabaseError, match="a floor names a link"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute("SELECT privacy_end_chain(%s, %s, 'x', now(), 'y')", [chain.name, place])
+    assert not ChainFloor.objects.exists()
+    assert audit.end(now=timezone.now(), chain=chain), "the program's own floor is taken"
+
+
+def test_every_function_of_the_logs_looks_in_public_before_temporary_tables() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT proname, proconfig FROM pg_proc WHERE proname LIKE 'privacy\\_%%' ORDER BY 1")
+        found = dict(cursor.fetchall())
+    assert {"privacy_append_only", "privacy_check_floor", "privacy_check_links", "privacy_end_chain"} <= found.keys()
+    assert {name for name, config in found.items() if config != ["search_path=pg_catalog, public, pg_temp"]} == set()
+
+
+def test_a_link_of_the_access_log_follows_the_last_one_and_names_a_row() -> None:
+    sealed(2)
+    loose = looked(1)[0]
+    columns = "row_hash, chain_hash, sealed_at, horizon"
+    for place, row in ((2**63 - 1, loose), (4, loose), (3, uuid4())):
+        with pytest.raises(DatabaseError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(
+                f"INSERT INTO privacy_accesslink (position, event_id, {columns})"
+                f" SELECT {place}, '{row}', {columns} FROM privacy_accesslink LIMIT 1"
+            )
+    assert audit.seal(now=NOW, chain=log.CHAIN) == 1
+    assert verify().is_intact
 
 
 # Rows of before -------------------------------------------------------------------------------------------------------

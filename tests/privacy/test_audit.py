@@ -7,14 +7,16 @@ from io import StringIO
 from uuid import uuid4
 
 import pytest
+import structlog
 from django.core.management import call_command
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from privacy import audit, vault
+from privacy import audit, gate, tasks, vault
 from privacy.audit import AuditEvent, AuditLink, events, seals
 from privacy.audit.events import Happened
 from privacy.gate import Actor
+from privacy.models import AccessLink
 from privacy.vault import ledger
 from tests import factories
 
@@ -124,6 +126,53 @@ def test_nothing_can_be_changed_deleted_or_emptied(model):
         with pytest.raises(DatabaseError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(statement)
     assert model.objects.count() == 1
+
+
+def link_at(position, event):
+    return (
+        "INSERT INTO privacy_auditlink (position, event_id, row_hash, chain_hash, sealed_at, horizon)"
+        f" VALUES ({position}, {event}, repeat('0', 64), repeat('0', 64), now(), '0')"
+    )
+
+
+def run(statement):
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+@pytest.mark.parametrize("position", [2**63 - 1, 4, 2, 0, -1])
+def test_a_link_that_does_not_follow_the_last_one_is_refused(position):
+    sealed(2)
+    happen(1)
+    loose = AuditEvent.objects.latest("pk").pk
+
+    with pytest.raises(DatabaseError, match=r"append-only|duplicate key"):
+        run(link_at(position, loose))
+    assert audit.seal(now=NOW) == 1
+    assert audit.verify(now=LATER).is_intact
+    happen(1)
+    run(link_at(4, AuditEvent.objects.latest("pk").pk))  # the place that follows is taken: and named as forged
+    assert {code for code, _ in findings()} == {"chain", "changed_after_seal"}
+
+
+def test_links_of_one_statement_follow_one_another():
+    sealed(1)
+    happen(3)
+    one, two, three = AuditEvent.objects.order_by("-pk").values_list("pk", flat=True)[:3]
+    columns = "repeat('0', 64), repeat('0', 64), now(), '0'::xid8"
+    insert = "INSERT INTO privacy_auditlink (position, event_id, row_hash, chain_hash, sealed_at, horizon) VALUES "
+
+    with pytest.raises(DatabaseError, match="a link follows the last one"):
+        run(f"{insert} (2, {one}, {columns}), (3, {two}, {columns}), (5, {three}, {columns})")
+    run(f"{insert} (4, {one}, {columns}), (2, {two}, {columns}), (3, {three}, {columns})")
+    assert AuditLink.objects.count() == 4
+
+
+def test_a_link_that_names_no_event_is_refused():
+    sealed(1)
+
+    with pytest.raises(DatabaseError, match="names a row that exists"):
+        run(link_at(2, 999_999_999))
 
 
 # Sealing --------------------------------------------------------------------------------------------------------------
@@ -304,6 +353,44 @@ def test_a_chain_made_anew_without_the_key_is_named():
 
     codes = {code for code, _ in findings()}
     assert {"chain", "checkpoint"} <= codes
+
+
+def test_a_link_far_away_that_a_superuser_put_in_is_one_gap_and_stops_not_the_other_log():
+    numbers = sealed(2)
+    happen(1)
+    as_superuser(link_at(2**63 - 1, 999_999_999))
+
+    report = audit.verify(now=LATER)
+    gaps = [one for one in report.findings if one.code == "gap"]
+    assert [(one.position, one.until) for one in gaps] == [(3, 2**63 - 2)]
+    assert str(gaps[0]) == f"The chain has no link here (event unknown, positions 3 to {2**63 - 2})"
+    assert report.first_bad == 999_999_999 and numbers
+    gate.log.write([gate.log.Opening(CAROL, ("subject", uuid4()), {"accounts.customer/account": [uuid4()]})], now=NOW)
+    with structlog.testing.capture_logs() as logs:
+        assert tasks.seal_audit() == 1
+        assert tasks.checkpoint_audit() is True
+    assert {(one["event"], one["chain"], one["log_level"]) for one in logs} == {("chain.failed", "audit", "error")}
+    assert AccessLink.objects.count() == 1
+    assert seals.checkpoints(gate.log.CHAIN)
+
+
+def test_how_far_a_link_says_it_sealed_cannot_be_changed_unseen():
+    numbers = sealed()
+    as_superuser(f"UPDATE privacy_auditlink SET horizon = '9' WHERE event_id = {numbers[4]}")
+
+    assert findings() == {("chain", numbers[4])}
+
+
+def test_a_link_of_a_release_that_did_not_seal_its_horizon_still_verifies(monkeypatch):
+    with monkeypatch.context() as before:
+        before.setattr(audit.encoding.chain_hash, "__defaults__", (1,))
+        happen(3)
+        audit.seal(now=NOW)
+    numbers = sealed(3)
+
+    assert audit.verify(now=LATER).is_intact
+    as_superuser("UPDATE privacy_auditlink SET sealed_at = '2000-01-01' WHERE position = 2")
+    assert findings() == {("chain", numbers[1])}
 
 
 def test_a_sealer_that_is_not_running_is_said_in_one_line():
