@@ -23,6 +23,7 @@ class AccountsConfig(AppConfig):
                 others=people.others,
                 is_disputed=people.is_disputed,
                 postal=people.postal,
+                can_call=people.can_call,
                 address=people.address,
                 name=people.name,
                 sign_out=people.sign_out,

@@ -58,6 +58,11 @@ def postal(subject: UUID, now: datetime) -> list[str]:
     return []
 
 
+def can_call(subject: UUID, now: datetime) -> bool:
+    """Return whether a call-back may use a phone number of this person: one that counts is on file. Opens nothing."""
+    return any(reach.counts(one, "phone", now=now) for one in Customer.objects.for_subject(subject))
+
+
 def address(subject: UUID) -> str:
     """Return where to write to a subject about orders and the account: the login's verified address, else the contact's.
 

@@ -82,7 +82,8 @@ class FileRequest(Numbered):
     asked_by = forms.ChoiceField(choices=Request.AskedBy.choices, label="Asked by")
     identity = forms.ChoiceField(
         choices=PROOFS, label="How identity was proved",
-        help_text="A name and a birth date prove nothing. Not proved yet: a one-time link goes to the e-mail address on file, if there is one.",
+        help_text="A name and a birth date prove nothing. Whatever you state here, a second person has to agree before anything is "
+        "given or removed; a call-back needs a number on file for 14 days. Not proved yet: a one-time link goes to the e-mail address on file, if there is one.",
     )  # fmt: skip
     note = forms.CharField(
         required=False, max_length=4000, label="Notes", widget=forms.Textarea(attrs={"rows": 4}),
@@ -104,7 +105,8 @@ class PostCode(Numbered):
     title = "Send a code by post"
     help = (
         "For a person whom no e-mail reaches. The letter goes to the postal address on file, if it has been there for 14 days: "
-        "print it, post it, mark it as posted. When the person reads the code back, state the identity with it."
+        "print it, post it, mark it as posted: before that the code does not work. When the person reads it back, state the identity "
+        "with it; who wrote the letter or marked it is no second person then."
     )
 
     def prepare(self) -> None:
@@ -123,8 +125,8 @@ class PostCode(Numbered):
 class StateIdentity(Numbered):
     title = "State the identity"
     help = (
-        "State how the person proved who they are. Every other e-mail address of the person is told. Written evidence, and a "
-        "removal written down late, need a second person who had no part in it; all else goes on by itself."
+        "State how the person proved who they are. Every other e-mail address of the person is told. Before anything is given or "
+        "removed, a second person who had no part in it has to agree. A call-back needs a number on file for 14 days."
     )
     how = forms.ChoiceField(
         choices=[

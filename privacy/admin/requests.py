@@ -18,7 +18,7 @@ from privacy.admin.records import RecordAdmin
 from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Step, Task, WorkList, due
 from privacy.gate import Actor, told
 from privacy.models import Hold, Letter, Request
-from privacy.requests import assessment, deadline, identity, letters, services
+from privacy.requests import assessment, deadline, identity, letters, services, waits
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import OPEN_STATES, TRANSITIONS, State
 from privacy.requests.outcome import FileUnreadable
@@ -37,6 +37,8 @@ EVENTS: dict[str, str] = {
     "told_elsewhere": "Other addresses of the person told",
     "second_asked": "Second person asked",
     "second_decided": "Second person decided",
+    "code_written": "Letter with a code written",
+    "code_posted": "Letter with the code posted",
     "not_me": "“This was not me” said from another address",
 }
 WAITING: dict[str, str] = {"identity": "proof of identity", "confirm": "confirmation by the person"}
@@ -130,6 +132,8 @@ class RequestAdmin(RecordAdmin):
             return "It failed ten times and waits for you."
         if not record.step:
             return "Nothing"
+        if record.is_open and record.step not in WAITING and waits.is_undecided(record):
+            return "Waits for a second person"
         return (
             f"Waits for {WAITING[record.step]}" if record.step in WAITING else words.STEPS.get(record.step, record.step)
         )
@@ -213,13 +217,13 @@ class RequestAdmin(RecordAdmin):
                 return f"The identity is proved.{_code(done)}"
             case "code":
                 services.post_code(record, subject=data["subject"], actor=actor, now=now)
-                return "The letter with the code is written: open it under Letters, print it and post it."
+                return "The letter with the code is written: open it under Letters, print it, post it and mark it as posted."
             case "plan":
                 plan = services.make_plan(record, actor=actor, now=now)
                 return f"The plan is made: {len(plan.erased)} to be erased, {len(plan.kept)} kept."
             case "confirm":
                 services.confirm(record, data["plan_hash"], actor=actor, now=now)
-                return "The plan is confirmed and is being carried out."
+                return f"The plan is confirmed{_waits(record, now)}."
             case "posted":
                 letters.mark_posted(data["letter"], actor=actor, now=now)
                 return "The letter counts as posted today."
@@ -308,8 +312,21 @@ def _today() -> date:
 
 
 def _code(filed: Request) -> str:
-    code = getattr(filed, "outcome_code", "")
-    return f" Outcome code, shown only now, for the person: {code}" if code else ""
+    """Return where the outcome code is, in a sentence; "" when this step made none. With the code the copy is fetched: the
+    person gets it, staff do not see it here.
+    """
+    is_new = getattr(filed, "outcome_code", "")
+    return " The acknowledgement to the person gives the outcome code; it is not shown here." if is_new else ""
+
+
+def _waits(confirmed: Request, now: datetime) -> str:
+    """Return how a sentence about a confirmed plan goes on: what still holds it up, or that it is being carried out."""
+    if waits.is_undecided(confirmed):
+        return "; it is carried out once a second person has agreed"
+    until = waits.ends_at(confirmed, now=now)
+    if until is not None and until > now:
+        return "; it is carried out once the person's other addresses had time to object"
+    return " and is being carried out"
 
 
 def _what(event: Any) -> str:

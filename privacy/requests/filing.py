@@ -366,7 +366,12 @@ def ask(*, kind: str, email: str, note: str = "", actor: Actor, now: datetime) -
 
 
 def identify_into(request: Request, how: str, *, actor: Actor, now: datetime, merged: bool = False) -> None:
-    """Write down that identity is proved, in the caller's transaction: the clock, the code, the receipt, the next step."""
+    """Write down that identity is proved, in the caller's transaction: the clock, the code, the receipt, the next step.
+
+    Raises BadRequest when staff state a call-back to somebody who has no number that counts.
+    """
+    if actor.kind == "staff" and how == Request.Identity.CALLBACK:
+        _require_number(request, now)
     asked = request.events.filter(kind=clock.Kind.IDENTITY_ASKED).exists()
     request.identity, request.identity_at = how, now
     code, request.outcome_code_hash = identity.new_code()
@@ -385,11 +390,17 @@ def identify_into(request: Request, how: str, *, actor: Actor, now: datetime, me
     request.outcome_code = code  # type: ignore[attr-defined]  # shown once, kept as a hash only
 
 
+def _require_number(request: Request, now: datetime) -> None:
+    """Raise BadRequest unless a number of the person counts: whoever answers another one proves nothing (design 9)."""
+    if request.subject_id is None or not hooks.people().can_call(request.subject_id, now):
+        raise BadRequest("No phone number of this person has been on file for 14 days: a call-back proves nothing.")
+
+
 def post_code(request: Request, *, subject: UUID, actor: Actor, now: datetime) -> None:
     """Leave a letter with a code for the person on file at the postal address on file, to be printed and posted.
 
     Who reads it back, by phone or letter, is that person (design 9); `identify` takes the code. An earlier code of the
-    request stops working. Raises NotYours, and NotAllowed without a postal address that has been on file for 14 days.
+    request stops working, and a new one works once its letter is marked as posted. Raises NotYours, and NotAllowed without a postal address that has been on file for 14 days.
     """
     require_sight(request, actor)
     if actor.kind == "customer":
@@ -404,15 +415,16 @@ def post_code(request: Request, *, subject: UUID, actor: Actor, now: datetime) -
             raise NotAllowed("No postal address of this person has been on file for 14 days.")
         link, code = identity.make_posted_code(request, subject, now=now)
         letters.queue(
-            "posted_code",
+            letters.POSTED_CODE,
             to="",
             context={"expires_at": link.expires_at, "postal": lines},
-            key=f"posted-code:{link.pk}",
+            key=identity.key_of_posted_code(link),
             request=request,
             now=now,
             credentials={"code": code},
             until=link.expires_at,
         )
+        history.event(request, history.CODE_WRITTEN, actor=actor, now=now)
         audit.record("request.code_posted", actor=actor, now=now, subject=subject, reference=request.reference)
 
 
@@ -435,7 +447,7 @@ def identify(
         if request.state != State.RECEIVED:
             raise NotAllowed(f"Identity is not open in a request that is {request.state}.")
         if how == Request.Identity.POST and not identity.use_posted_code(request, subject, code, now=now):
-            raise BadRequest("This is not the code that we posted to this person, or it has run out.")
+            raise BadRequest("This is no code whose letter to this person is marked as posted, or it has run out.")
         if request.subject_id != subject:
             if Request.objects.filter(subject_id=subject, kind=request.kind, state__in=OPEN_STATES).exists():
                 raise NotAllowed("The person has an open request of this kind already; add the receipt there.")

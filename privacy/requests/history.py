@@ -14,6 +14,8 @@ from privacy.requests import clock
 from privacy.requests.models import TRANSITIONS, Request, RequestEvent, State
 
 STEP = "step"
+# Of the letter with a code that proves who is asking: whoever had it in hand may know the code.
+CODE_WRITTEN, CODE_POSTED = "code_written", "code_posted"
 
 
 class NotAllowed(Exception):

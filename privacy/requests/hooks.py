@@ -46,6 +46,7 @@ class People:
     others(subject, but, now) every other e-mail of login and contact, to be told without content;
     is_disputed(subject) whether somebody said of a contact of the person that it was not them, and nobody has settled it;
     postal(subject, now) the lines of a postal address that counts, [] when there is none;
+    can_call(subject, now) whether a phone number of the person counts, opens nothing;
     address(subject) where to write about orders and accounts, "" when there is none; name(subject) how to greet the person, "" when unknown;
     sign_out(subject, now) ends every session and login of the subject, returns how many ended, safe to repeat;
     has_login(subject) whether the person can log in to read an answer in the portal;
@@ -63,6 +64,7 @@ class People:
     others: Callable[[UUID, str, datetime], list[str]]
     is_disputed: Callable[[UUID], bool]
     postal: Callable[[UUID, datetime], list[str]]
+    can_call: Callable[[UUID, datetime], bool]
     address: Callable[[UUID], str]
     name: Callable[[UUID], str]
     sign_out: Callable[[UUID, datetime], int]

@@ -23,7 +23,7 @@ from django.urls import reverse
 
 from privacy import datamap, vault
 from privacy.requests import hooks, letters
-from privacy.requests.models import OneTimeLink, Request, State
+from privacy.requests.models import Letter, OneTimeLink, Request, State
 
 # Crockford's alphabet: no I, L, O, U, so that a reference survives the telephone.
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -123,10 +123,21 @@ def make_posted_code(request: Request, subject: UUID, *, now: datetime) -> tuple
 
 
 def use_posted_code(request: Request, subject: UUID, code: str, *, now: datetime) -> bool:
-    """Use up the code that was posted to this person for this request; return whether it was that."""
+    """Use up the code that was posted to this person for this request; return whether it was that.
+
+    Before its letter was ticked off as posted it is no code: only who has the letter on the screen can know it.
+    """
     mine = OneTimeLink.objects.filter(request=request, purpose=OneTimeLink.Purpose.POSTED)
     live = mine.filter(token_hash=_posted(request, subject, code), used_at=None, expires_at__gt=now)
+    keys = [key_of_posted_code(one) for one in live]
+    if not Letter.objects.filter(key__in=keys, sent_at__isnull=False).exists():
+        return False
     return bool(live.update(used_at=now))
+
+
+def key_of_posted_code(link: OneTimeLink) -> str:
+    """Return the key of the letter that gives this code."""
+    return f"posted-code:{link.pk}"
 
 
 def _posted(request: Request, subject: UUID, code: str) -> str:

@@ -33,7 +33,7 @@ from django.utils.html import escape
 from privacy import audit, mailbox, vault
 from privacy.broken import Findings, is_everybodys
 from privacy.gate.actor import Actor
-from privacy.requests import hooks
+from privacy.requests import history, hooks
 from privacy.requests.models import Letter, Request
 
 log = structlog.get_logger(__name__)
@@ -50,6 +50,7 @@ ABOUT_ONE_LETTER = (SMTPRecipientsRefused, SMTPSenderRefused, SMTPDataError)
 CREDENTIALS = "credentials"  # the envelope
 CREDENTIALS_WAIT = timedelta(days=90)
 SHORTEST_LOOKED_FOR = 12  # a code of six digits may stand in a text by chance
+POSTED_CODE = "posted_code"  # the kind of letter that gives a code to prove who is asking
 # Letters of one kind that one address gets in a day because somebody not signed in asked for them.
 MOST_A_DAY = 5
 SORTS = {"link": "a one-time link", "code": "a code", "key": "a key"}
@@ -471,6 +472,8 @@ def mark_posted(letter: Letter, *, actor: Actor, now: datetime) -> None:
         if not posted:
             raise CannotSendAgain
         _end_credentials([letter.pk], now)
+        if letter.kind == POSTED_CODE and letter.request is not None:
+            history.event(letter.request, history.CODE_POSTED, actor=actor, now=now)
         audit.record(
             "letter.posted", actor=actor, now=now, subject=letter.subject_id, record=(Letter.vault_label, letter.pk)
         )

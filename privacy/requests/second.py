@@ -34,10 +34,9 @@ def may_decide(request: Request, actor: Actor) -> bool:
 
 
 def _had_a_part(request: Request) -> set[tuple[str, str]]:
-    """Return who filed, who stated the identity and who confirmed for the person: (kind of actor, id)."""
-    parts = RequestEvent.objects.filter(
-        request=request, kind__in=(clock.Kind.RECEIVED, State.IDENTITY, State.CONFIRMED)
-    )
+    """Return who filed, stated the identity, confirmed for the person, or had a letter with a code in hand: (kind, id)."""
+    kinds = (clock.Kind.RECEIVED, State.IDENTITY, State.CONFIRMED, history.CODE_WRITTEN, history.CODE_POSTED)
+    parts = RequestEvent.objects.filter(request=request, kind__in=kinds)
     return set(parts.filter(actor_kind__in=("staff", "operator")).values_list("actor_kind", "actor_id"))
 
 

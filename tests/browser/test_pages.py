@@ -204,7 +204,7 @@ def back_office(site: Site) -> Iterator[tuple[str, str, list[str]]]:
     order, rma = Order.objects.filter(customer=jana).first(), RMA.objects.filter(customer=jana).first()
     message = jana.communications.first() or factories.communication(jana)
     about = services.file(
-        kind="erasure", subject=jana.subject_id, channel="phone", received_on=timezone.localdate(now), identity="callback", actor=PAT, now=now
+        kind="erasure", subject=jana.subject_id, channel="phone", received_on=timezone.localdate(now), identity="in_person", actor=PAT, now=now
     )  # fmt: skip
     services.make_plan(about, actor=PAT, now=now)
     hold = holds.place("orders.order", order.pk, reason="claim", reference="C-77", actor=PAT, now=now)

@@ -24,7 +24,7 @@ from privacy.requests import services
 from privacy.requests.models import Letter, Request, RequestEvent
 from privacy.vault.models import Tombstone
 from tests import factories
-from tests.journeys.asking import PAT
+from tests.journeys.asking import OPERATOR, PAT
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -126,7 +126,7 @@ def filed(checkpoint: str, number: int) -> Case:
     with gate.acting(PAT):
         request = services.file(
             kind=kind, subject=customer.subject_id, channel="phone", received_on=timezone.localdate(now),
-            identity="callback", actor=PAT, now=now,
+            identity="callback", actor=OPERATOR, now=now,
         )  # fmt: skip
         if kind == "erasure" and checkpoint != "plan":
             plan = services.make_plan(request, actor=PAT, now=now)

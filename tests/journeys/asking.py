@@ -9,25 +9,31 @@ from django.utils import timezone
 from accounts.models import Customer
 from privacy import gate
 from privacy.gate.system import system
-from privacy.requests import execute, letters, services
+from privacy.requests import execute, letters, second, services, waits
 from privacy.requests.models import Request
 
 NOW = datetime(2026, 11, 22, 15, 0, tzinfo=UTC)
 PAT = gate.Actor(kind="staff", id="pat", subject=None, roles=frozenset({"privacy"}), purpose="admin")
+OPERATOR = gate.Actor(
+    kind="operator", id="request_file", subject=None, roles=frozenset({"system:erasure"}), purpose="erasure"
+)
+MONA = gate.Actor(kind="staff", id="mona", subject=None, roles=frozenset({gate.MANAGER}), purpose="admin")
 
 
 def ask(customer: Customer, kind: str, now: datetime = NOW) -> Request:
-    """File a request by phone, identity proved by a call-back, and let the worker plan it."""
+    """File a request, identity shown in person, let mona agree as second person and the worker plan it."""
     with gate.acting(PAT):
         request = services.file(
             kind=kind,
             subject=customer.subject_id,
-            channel="phone",
+            channel="in_person",
             received_on=timezone.localdate(now),
-            identity="callback",
+            identity="in_person",
             actor=PAT,
             now=now,
         )
+    if waits.is_undecided(request):
+        second.decide(request, "go_on", actor=MONA, now=now)
     work(request, now)
     return request
 

@@ -19,7 +19,7 @@ from accounts.models import ClaimReview, ContactPoint, Customer
 from privacy import vault
 from privacy.gate import Actor
 from privacy.models import AccessEntry, Hold, Letter, OneTimeLink, Request
-from privacy.requests import deadline, services
+from privacy.requests import deadline, letters, services
 from privacy.requests.models import State
 from tests import factories, pages
 from tests.orders.factories import an_order
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.django_db
 
 LIST = "/admin/privacy/request/"
 COLLEAGUE = Actor("staff", "pat", None, frozenset({"privacy"}), "admin")
-CODE = re.compile(r"for the person: ([0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4})")
+CODE = re.compile(r"\b([0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4})\b")
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +75,7 @@ FORM = {
 # Filing ---------------------------------------------------------------------------------------------------------------
 
 
-def test_a_request_by_fax_is_filed_with_its_day_of_receipt_and_the_code_is_shown_once(
+def test_a_request_by_fax_is_filed_with_its_day_of_receipt_and_only_the_person_gets_the_code(
     alice: Customer, carol: Client
 ) -> None:
     order = an_order(alice)
@@ -85,9 +85,13 @@ def test_a_request_by_fax_is_filed_with_its_day_of_receipt_and_the_code_is_shown
     assert about.subject_id == alice.subject_id and about.channel == "fax" and about.identity == "in_person"
     assert (about.received_on, about.due_on) == (date(2026, 11, 18), date(2026, 12, 18))
     assert f"{about.reference}: answer due on 18 December 2026." in answer.text
-    shown = CODE.search(answer.text)
-    assert shown and services.by_code(about.reference, shown[1], now=factories.NOW)["request"] == about
-    assert not CODE.search(carol.get(page_of(about)).text)
+    assert "The acknowledgement to the person gives the outcome code; it is not shown here." in answer.text
+    assert not CODE.search(answer.text) and not CODE.search(carol.get(page_of(about)).text)
+    with vault.internal():
+        letter = Letter.objects.get(request=about, kind="acknowledgement")
+        assert letter.to == "alice@example.com"
+        given = CODE.search(letters.given(letter)[0])
+    assert given and services.by_code(about.reference, given[1], now=factories.NOW)["request"] == about
     assert "Came with her passport." in carol.get(page_of(about)).text
 
 
@@ -178,7 +182,7 @@ def test_a_shared_mailbox_is_settled_by_naming_the_person(alice: Customer, carol
     assert answer.status_code == 400 and "Say who it is" in answer.text
     answer = take(carol, about, "identity", how="callback", customer_number=alice.reference)
     about.refresh_from_db()
-    assert about.subject_id == alice.subject_id and about.state == State.IDENTITY and CODE.search(answer.text)
+    assert about.subject_id == alice.subject_id and about.state == State.IDENTITY and not CODE.search(answer.text)
     assert "Identity proved" in answer.text
 
 
@@ -224,7 +228,8 @@ def test_confirming_shows_the_plan_first_and_looking_does_nothing(alice: Custome
     assert about.state == State.PLANNED
     answer = take(carol, about, "confirm", plan_hash=the_hash(carol, about))
     about.refresh_from_db()
-    assert about.state == State.CONFIRMED and "is being carried out" in answer.text
+    assert about.state == State.CONFIRMED and "carried out once a second person has agreed" in answer.text
+    assert "Waits for a second person" in answer.text
     assert "confirm" not in steps(carol, about)
 
 

@@ -459,7 +459,7 @@ class Life(RuleBasedStateMachine):
             assert one.legal_due_on.weekday() < 5, "the outer limit is a working day"
             if one.kind == "erasure" and one.state in BEGUN:
                 assert one.pk in self.model.asked, "carried out and nobody confirmed it"
-            if one.identity == "staff" and one.state in BEGUN:
+            if one.identity in ("staff", "callback", "in_person") and one.state in BEGUN:
                 assert one.second_looks.filter(outcome="go_on").exists(), "carried out on one person's word"
             if one.state in BEGUN and one.pk not in self.model.began:
                 self.model.began[one.pk] = max(self.today, self.day)

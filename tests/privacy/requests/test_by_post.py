@@ -9,12 +9,15 @@ import time_machine
 
 from accounts.models import Customer
 from privacy import vault
-from privacy.requests import letters, services
+from privacy.gate import Actor
+from privacy.requests import letters, second, services
 from privacy.requests.models import Letter, OneTimeLink, Request, State
 from tests import factories, pages
 from tests.privacy.requests.conftest import ANYBODY, NOW, PRIVACY, TODAY, Clock, run
 
 pytestmark = pytest.mark.django_db
+COLLEAGUE = Actor("staff", "pat", None, frozenset({"privacy"}), "admin")
+MANAGER = Actor("staff", "mona", None, frozenset({"manager"}), "admin")
 BLOCK = "Dora Double\n12 Elm Street\nSalem MA 01970\nUnited States\n\n"
 
 
@@ -38,7 +41,19 @@ def letter(request: Request, kind: str) -> str:
         return letters.given(last)[0]
 
 
+def ticked_off(request: Request, actor: Actor = PRIVACY) -> None:
+    for one in Letter.objects.filter(request=request, kind="posted_code", sent_at=None, stopped_at=None):
+        letters.mark_posted(one, actor=actor, now=NOW)
+
+
 def posted(request: Request, customer: Customer) -> str:
+    """Write the letter, read the code in it, post it; return the code."""
+    code = written(request, customer)
+    ticked_off(request)
+    return code
+
+
+def written(request: Request, customer: Customer) -> str:
     services.post_code(request, subject=customer.subject_id, actor=PRIVACY, now=NOW)
     text = letter(request, "posted_code")
     assert text.startswith(BLOCK)
@@ -61,7 +76,27 @@ def test_a_code_by_post_proves_the_person_once(dora: Customer) -> None:
     request.refresh_from_db()
     assert (request.state, request.identity) == (State.IDENTITY, "post")
     assert letter(request, "acknowledgement").startswith(BLOCK)
-    assert not request.second_looks.exists()
+    assert [one.why for one in request.second_looks.all()] == ["stated"]
+
+
+def test_a_code_whose_letter_was_not_posted_proves_nothing(dora: Customer) -> None:
+    request = filed(dora)
+    code = written(request, dora)
+    with pytest.raises(services.BadRequest, match="marked as posted"):
+        identify(request, dora, code)
+    ticked_off(request)
+    assert identify(request, dora, code).is_identified
+
+
+def test_who_had_the_letter_in_hand_is_no_second_person(dora: Customer) -> None:
+    request = filed(dora)
+    code = written(request, dora)
+    ticked_off(request, COLLEAGUE)
+    reader = Actor("staff", "rob", None, frozenset({"privacy"}), "admin")
+    services.identify(request, "post", subject=dora.subject_id, code=code, actor=reader, now=NOW)
+    assert [second.may_decide(request, one) for one in (PRIVACY, COLLEAGUE, reader, MANAGER)] == [
+        False, False, False, True,
+    ]  # fmt: skip
 
 
 def test_it_counts_for_the_person_it_was_posted_to_for_thirty_days_and_the_last_one_only(dora: Customer) -> None:
@@ -99,6 +134,7 @@ def test_the_answer_knows_where_to_go_after_the_account_is_gone(dora: Customer) 
     request = filed(dora, how="callback")
     run(request)
     services.confirm(request, request.plan_hash, actor=PRIVACY, now=NOW)
+    second.decide(request, "go_on", actor=MANAGER, now=NOW)
     run(request, Clock())
     assert not Customer.objects.filter(pk=dora.pk, sealed_account__isnull=False).exists()
     assert letter(request, "erasure_done").startswith(BLOCK)
@@ -120,4 +156,7 @@ def test_the_page_sends_the_code_and_takes_it(dora: Customer) -> None:
             one for one in letter(request, "posted_code").splitlines() if one.count("-") == 2 and len(one) == 14
         )
         given = {"how": "post", "code": code, "customer_number": "", "note": ""}
+        assert "marked as posted, or it has run out" in pat.post(f"{base}identity/", given).text
+        letter_id = Letter.objects.get(request=request, kind="posted_code").pk
+        assert "counts as posted" in pat.post(f"{base}posted/", {"letter": letter_id}, follow=True).text
         assert "The identity is proved." in pat.post(f"{base}identity/", given, follow=True).text

@@ -118,8 +118,13 @@ def test_it_does_not_wait_where_there_is_no_other_address(alice: Customer) -> No
 
 
 @pytest.mark.parametrize("how", ["callback", "in_person"])
-def test_one_by_call_back_or_in_person_does_not_wait(two_mailboxes: Customer, how: str) -> None:
-    assert worked(confirm(file_by_staff(two_mailboxes, how)), NOW) == State.CLOSED
+def test_one_by_call_back_or_in_person_waits_for_the_second_person_but_not_three_days(
+    two_mailboxes: Customer, how: str
+) -> None:
+    request = confirm(file_by_staff(two_mailboxes, how))
+    assert worked(request, NOW) == State.CONFIRMED
+    second.decide(request, "go_on", actor=MANAGER, now=NOW)
+    assert worked(request, NOW) == State.CLOSED
 
 
 def test_one_by_login_does_not_wait(two_mailboxes: Customer) -> None:
@@ -188,9 +193,10 @@ def test_a_copy_stands_still_too_and_is_destroyed_when_it_was_not_the_person(two
 # Who decides -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("how", ["callback", "in_person", "staff"])
 @pytest.mark.parametrize("kind", ["access", "erasure"])
-def test_one_member_of_staff_alone_neither_copies_nor_erases_anybody(alice: Customer, kind: str) -> None:
-    request = confirm(file_by_staff(alice, kind=kind, email="bob@stranger.example"))
+def test_one_member_of_staff_alone_neither_copies_nor_erases_anybody(alice: Customer, kind: str, how: str) -> None:
+    request = confirm(file_by_staff(alice, how, kind, email="bob@stranger.example"))
     assert worked(request, NOW + timedelta(days=4)) == State.CONFIRMED
     assert export.live(request) is None and Customer.objects.get(pk=alice.pk).sealed_account is not None
     for nobody in (PRIVACY, SALES, as_customer(alice), ANYBODY):
@@ -209,6 +215,33 @@ def test_who_stated_the_identity_is_no_second_person(alice: Customer) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("how", ["callback", "in_person"])
+def test_what_is_stated_later_needs_the_second_person_too(alice: Customer, how: str) -> None:
+    services.ask(kind="access", email="alice@example.com", actor=ANYBODY, now=NOW)
+    request = Request.objects.get()
+    services.identify(request, how, subject=alice.subject_id, actor=PRIVACY, now=NOW)
+    request.refresh_from_db()
+    assert worked(request, NOW) == State.CONFIRMED and export.live(request) is None
+    assert not second.may_decide(request, PRIVACY) and second.may_decide(request, MANAGER)
+
+
+def test_a_call_back_needs_a_number_that_counts(db: None) -> None:
+    nobody = factories.customer("Nora", "None", email="nora@example.com", phone="")
+    lately = factories.customer("Lea", "Lately", email="lea@example.com", came="person")
+    for customer in (nobody, lately):
+        with pytest.raises(services.BadRequest, match="No phone number of this person has been on file for 14 days"):
+            file_by_staff(customer, "callback")
+        request = file_by_staff(customer, "pending")
+        with pytest.raises(services.BadRequest, match="No phone number"):
+            services.identify(request, "callback", subject=customer.subject_id, actor=PRIVACY, now=NOW)
+        request.refresh_from_db()
+        assert request.state == State.RECEIVED
+    later = NOW + timedelta(days=14)
+    services.identify(request, "callback", subject=lately.subject_id, actor=PRIVACY, now=later)
+    request.refresh_from_db()
+    assert request.is_identified, "fourteen days later the number counts"
+
+
 def test_an_operator_decides_about_nothing_that_an_operator_filed(alice: Customer) -> None:
     filer = Actor("operator", "erasure", None, frozenset({"system:erasure"}), "erasure")
     request = file_by_staff(alice, actor=filer)
@@ -218,11 +251,11 @@ def test_an_operator_decides_about_nothing_that_an_operator_filed(alice: Custome
 @pytest.mark.parametrize(
     ("received_on", "how", "kind", "asked"),
     [
-        (date(2026, 11, 17), "callback", "erasure", []),  # three working days before Friday the 20th
-        (date(2026, 11, 16), "callback", "erasure", ["late"]),
-        (date(2026, 11, 16), "callback", "access", []),
+        (date(2026, 11, 17), "callback", "erasure", ["stated"]),  # three working days before Friday the 20th
+        (date(2026, 11, 16), "callback", "erasure", ["late", "stated"]),
+        (date(2026, 11, 16), "callback", "access", ["stated"]),
         (date(2026, 11, 16), "staff", "erasure", ["evidence", "late"]),
-        (date(2026, 11, 20), "in_person", "erasure", []),
+        (date(2026, 11, 20), "in_person", "erasure", ["stated"]),
     ],
 )
 def test_an_erasure_written_down_late_needs_the_second_person(
@@ -230,6 +263,10 @@ def test_an_erasure_written_down_late_needs_the_second_person(
 ) -> None:
     request = file_by_staff(alice, how, kind, received_on=received_on)
     assert sorted(request.second_looks.values_list("why", flat=True)) == asked
+    filer = Actor("operator", "erasure", None, frozenset({"system:erasure"}), "erasure")
+    bob = factories.customer("Bob", "Baker", email="bob@example.com")
+    by_command = file_by_staff(bob, how, kind, received_on=received_on, actor=filer)
+    assert sorted(by_command.second_looks.values_list("why", flat=True)) == [one for one in asked if one != "stated"]
 
 
 def test_an_address_that_staff_entered_copies_but_does_not_erase(db: None) -> None:

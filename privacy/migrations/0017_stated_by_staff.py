@@ -1,0 +1,25 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("privacy", "0016_disputed_contacts"),
+    ]
+
+    operations = [
+        migrations.AlterField(
+            model_name="secondlook",
+            name="why",
+            field=models.CharField(
+                choices=[
+                    ("evidence", "it stands on written evidence"),
+                    ("entry", "the address that proved it was entered by staff"),
+                    ("stated", "one member of staff alone has stated who is asking"),
+                    ("late", "it was written down more than three working days after its receipt"),
+                    ("not_me", "the reader of another address of the person says that it was not them"),
+                    ("disputed", "somebody says of a contact of the person that it was not them who entered it"),
+                ],
+                max_length=10,
+            ),
+        ),
+    ]
