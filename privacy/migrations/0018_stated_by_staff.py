@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("privacy", "0016_disputed_contacts"),
+        ("privacy", "0017_links_follow"),
     ]
 
     operations = [
