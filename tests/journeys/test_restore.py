@@ -383,7 +383,7 @@ def test_a_request_that_came_after_the_backup_is_on_file_again_without_its_text(
     assert replayed()["requests"] == [request.reference]
     found = Request.objects.get(reference=request.reference)
     assert (found.state, found.kind, found.received_on, found.channel) == (
-        "closed", "erasure", request.received_on, "phone",
+        "closed", "erasure", request.received_on, request.channel,
     )  # fmt: skip
     assert found.events.get().kind == "restored"
     with gate.acting(asking.PAT):
