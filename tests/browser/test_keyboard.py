@@ -56,7 +56,7 @@ def test_everything_can_be_done_without_a_mouse(site: Site, visitor: Visitor) ->
     assert page.evaluate("document.activeElement.tagName") == "BODY", "nothing takes the focus away from the beginning"
     tab_to(page, "login")
     page.keyboard.type("alice")
-    with page.expect_navigation():
+    with visitor.expecting(401), page.expect_navigation():
         page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.getAttribute('role')") == "alert", (
         "the summary of errors has the focus"

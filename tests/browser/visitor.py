@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -72,6 +74,13 @@ class Visitor:
         assert answer is not None and answer.status == status, (path, answer and answer.status)
         if name:
             self.look(name)
+        self._expected = 200
+
+    @contextmanager
+    def expecting(self, status: int) -> Iterator[None]:
+        """Let the pages of the block answer with this status."""
+        self._expected = status
+        yield
         self._expected = 200
 
     def press(self, text: str, name: str = "", *, status: int = 200) -> None:

@@ -79,6 +79,7 @@ def worked(site: Running, tmp_path_factory: pytest.TempPathFactory) -> Running:
     form = {
         "title": row["title"], "first_name": CANARIES["name"], "last_name": row["last_name"], "email": row["email"],
         "phone": CANARIES["phone"], "region": row["region"], "country": row["country"],
+        "change_reason": "our mistake",
     }  # fmt: skip
     inlines = {
         f"{prefix}-{name}": value
