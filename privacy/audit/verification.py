@@ -80,7 +80,7 @@ class Behind:
 
 
 LATE = {
-    "sealer": "The sealer is not running: {count} rows older than a minute are not sealed",
+    "sealer": "The sealer is not running, or has only just begun: {count} rows older than a minute are not sealed",
     "checkpoints": "No checkpoint was written lately: {count} links are not signed outside the database",
 }
 

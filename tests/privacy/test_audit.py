@@ -400,7 +400,7 @@ def test_a_sealer_that_is_not_running_is_said_in_one_line():
     report = audit.verify(now=NOW + timedelta(seconds=61))
     assert report.is_intact
     assert [str(one) for one in report.behind] == [
-        "The sealer is not running: 3 rows older than a minute are not sealed, the oldest since 2026-11-20 15:00 UTC"
+        "The sealer is not running, or has only just begun: 3 rows older than a minute are not sealed, the oldest since 2026-11-20 15:00 UTC"
     ]
 
 
