@@ -3,8 +3,10 @@
 Login and request limits count in the cache. A page must answer without Redis (reliability R1), and a limit must
 not vanish with it: while Redis does not answer, each process counts in its own memory.
 
-What must never happen: a value from Redis that runs code here. Values are JSON, signed with a key of the ring; what
-somebody else wrote reads as missing. Whoever writes to Redis can end limits, and no more.
+What must never happen: a value from Redis that runs code here, or that says under one name what was said under another.
+Values are JSON, signed together with their name by a key of the ring; what somebody else wrote, or copied from another
+name, reads as missing. Whoever writes to Redis can end limits, let them refuse, and put back what stood under the same
+name before (docs/security.md says what that gives), and no more.
 """
 
 import hashlib
@@ -15,7 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.core.cache.backends.locmem import LocMemCache
-from django.core.cache.backends.redis import RedisCache
+from django.core.cache.backends.redis import RedisCache, RedisCacheClient
 from redis.exceptions import RedisError, ResponseError
 
 from privacy.vault import ring
@@ -41,30 +43,67 @@ class Number(int):
     """A whole number that Redis itself counts (`incr`); stored as it is, because Redis cannot sign."""
 
 
-class SignedJSON:
-    """How values lie in Redis: a signature before JSON; a number that is to be counted as it is.
+def signed(name: str, value: Any) -> bytes | int:
+    """Return what to store under `name`: a signature before JSON, or a number that is to be counted as it is.
+
+    The signature covers the stored name, and with it prefix and version. Raises TypeError for a value that JSON has no
+    form for.
+    """
+    if type(value) is int:
+        return value
+    text = json.dumps(value, separators=(",", ":")).encode()
+    return _signature(name, text) + text
+
+
+def read(name: str, data: bytes) -> Any:
+    """Return the value that was signed for `name`. Raises Unreadable for bytes that this site did not write there.
 
     What comes back unsigned is a Number and nothing else: whoever asks for another kind of value is told that there is none.
     """
+    if len(data) <= LONGEST_NUMBER + 1 and data.removeprefix(b"-").isdigit():
+        return Number(data)
+    signature, text = data[:SIGNATURE], data[SIGNATURE:]
+    if not hmac.compare_digest(signature, _signature(name, text)):
+        raise Unreadable
+    return json.loads(text)
 
-    def dumps(self, value: Any) -> bytes | int:
-        """Return what to store. Raises TypeError for a value that JSON has no form for."""
-        if type(value) is int:
-            return value
-        text = json.dumps(value, separators=(",", ":")).encode()
-        return self._signature(text) + text
 
-    def loads(self, data: bytes) -> Any:
-        """Return the value. Raises Unreadable for bytes that this site did not write."""
-        if len(data) <= LONGEST_NUMBER + 1 and data.removeprefix(b"-").isdigit():
-            return Number(data)
-        signature, text = data[:SIGNATURE], data[SIGNATURE:]
-        if not hmac.compare_digest(signature, self._signature(text)):
-            raise Unreadable
-        return json.loads(text)
+def _signature(name: str, text: bytes) -> bytes:
+    signing = ring.current().derive("cache-values")
+    return hmac.new(signing, name.encode() + b"\0" + text, hashlib.sha256).digest()[:SIGNATURE]
 
-    def _signature(self, text: bytes) -> bytes:
-        return hmac.new(ring.current().derive("cache-values"), text, hashlib.sha256).digest()[:SIGNATURE]
+
+class AsItIs:
+    """A serializer that changes nothing: Django's gives no name to sign, and would unpickle."""
+
+    def dumps(self, value: bytes | int) -> bytes | int:
+        return value
+
+    def loads(self, data: bytes) -> bytes:
+        return data
+
+
+class SignedClient(RedisCacheClient):
+    """Django's client for Redis, with each value signed for the name under which it lies."""
+
+    def __init__(self, servers: Any, **options: Any) -> None:
+        super().__init__(servers, **{**options, "serializer": AsItIs})
+
+    def add(self, key: str, value: Any, timeout: int | None) -> bool:
+        return super().add(key, signed(key, value), timeout)
+
+    def get(self, key: str, default: Any) -> Any:
+        data = super().get(key, None)
+        return default if data is None else read(key, data)
+
+    def set(self, key: str, value: Any, timeout: int | None) -> None:
+        super().set(key, signed(key, value), timeout)
+
+    def get_many(self, keys: Any) -> dict[str, Any]:
+        return {key: read(key, data) for key, data in super().get_many(keys).items()}
+
+    def set_many(self, data: dict[str, Any], timeout: int | None) -> None:
+        super().set_many({key: signed(key, value) for key, value in data.items()}, timeout)
 
 
 def _or_memory(name: str) -> Callable[..., Any]:
@@ -90,8 +129,8 @@ class FallbackRedisCache(RedisCache):
     away_until = 0.0
 
     def __init__(self, server: str, params: dict[str, Any]) -> None:
-        options = {**params.get("OPTIONS", {}), "serializer": SignedJSON}  # Django's own would unpickle
-        super().__init__(server, {**params, "OPTIONS": options})
+        super().__init__(server, params)
+        self._class = SignedClient
         memory = {name: value for name, value in params.items() if name != "OPTIONS"}
         self.memory = LocMemCache("while-redis-is-away", memory)
 

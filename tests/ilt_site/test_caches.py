@@ -10,6 +10,7 @@ import redis
 from django.core.cache import cache, caches
 
 from ilt_site.caches import FallbackRedisCache, keyed
+from privacy.requests import letters
 
 pytestmark = pytest.mark.django_db
 
@@ -95,6 +96,55 @@ def test_a_signed_value_that_was_changed_reads_as_missing(settings: Any) -> None
     assert cache.get("limit") == [1.5, 2.5]
     written_by_somebody_else(settings, "limit", stored.replace(b"2.5", b"9.5"))
     assert cache.get("limit") is None
+
+
+def copied(settings: Any, source: str, target: str, version: int = 1) -> None:
+    connection = redis.Redis.from_url(settings.REDIS_URL)
+    stored = connection.get(keyed(source, "", 1))
+    assert isinstance(stored, bytes)
+    connection.set(keyed(target, "", version), stored)
+
+
+def test_a_value_copied_to_another_name_reads_as_missing(settings: Any) -> None:
+    cache.set("alice's tries", [1.5, 2.5])
+    copied(settings, "alice's tries", "bob's tries")
+    assert cache.get("bob's tries") is None
+    assert cache.get("bob's tries", []) == []
+    assert cache.get_many(["alice's tries", "bob's tries"]) == {"alice's tries": [1.5, 2.5]}
+    copied(settings, "alice's tries", "alice's tries", version=2)
+    assert cache.get("alice's tries", version=2) is None
+    assert cache.get("alice's tries") == [1.5, 2.5]  # where it was written it is read
+
+
+def test_each_way_to_store_a_value_signs_it_for_its_name(settings: Any) -> None:
+    cache.add("added", "x")
+    cache.set_many({"first": "y", "second": [3.5]})
+    assert cache.get_many(["added", "first", "second"]) == {"added": "x", "first": "y", "second": [3.5]}
+    for name in ("added", "first", "second"):
+        copied(settings, name, "elsewhere")
+        assert cache.get("elsewhere") is None
+
+
+def test_the_tries_of_one_login_copied_to_another_refuse_nobody(settings: Any, client: Any) -> None:
+    """Whoever writes to Redis fills no login's limit with what another login used up."""
+    connection = redis.Redis.from_url(settings.REDIS_URL)
+    for _ in range(5):
+        client.post("/accounts/login/", {"login": "bob", "password": "wrong"}, REMOTE_ADDR="192.0.2.1")
+    full = {name: connection.get(name) for name in connection.keys()}  # noqa: SIM118  a client of Redis, no dict
+    refused = client.post("/accounts/login/", {"login": "bob", "password": "wrong"}, REMOTE_ADDR="192.0.2.2")
+    assert refused.status_code == 429  # the limit of bob's login is used up
+    client.post("/accounts/login/", {"login": "alice", "password": "wrong"}, REMOTE_ADDR="192.0.2.3")
+    longest = max(full.values(), key=len)
+    for name in connection.keys():  # noqa: SIM118
+        connection.set(name, longest)
+    answer = client.post("/accounts/login/", {"login": "alice", "password": "wrong"}, REMOTE_ADDR="192.0.2.3")
+    assert answer.status_code == 401
+
+
+def test_a_mail_server_is_not_taken_for_away_by_a_value_of_another_name(settings: Any) -> None:
+    cache.set("other", 4e9)
+    copied(settings, "other", letters.AWAY)
+    assert cache.get(letters.AWAY, 0.0) == 0.0
 
 
 def test_what_the_limits_store_comes_back_as_it_was() -> None:
