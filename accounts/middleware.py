@@ -27,7 +27,18 @@ BEGUN, SEEN = "begun", "seen"
 CLEAR = '"cache", "storage"'  # at a sign-out; the cookies' server side ends by itself
 SEEN_STEP = 60  # seconds; "seen" is written this often, not with every request
 # Where a password or a code lets somebody in, or further: what is not accepted leads on nowhere.
-PASSWORD_PAGES = {"account_login", "account_reauthenticate", "mfa_authenticate", "mfa_reauthenticate"}
+PASSWORD_PAGES = {
+    "account_login",
+    "account_reauthenticate",
+    "account_email_verification_sent",
+    "mfa_authenticate",
+    "mfa_reauthenticate",
+    "mfa_activate_totp",
+}
+# The code that confirms an address: where it is not accepted for good, the page leads away from here.
+CODE_PAGE, CODE_IS_OVER = "account_email_verification_sent", ("account_login", "account_email")
+RESET_PAGE = "account_reset_password_from_key"
+CHANGE_PAGE, WRONG_PASSWORD = "account_change_password", "enter_current_password"
 # What a session that must show the factor still reaches: where to show it, the way out, and what machines ask.
 OPEN_WITHOUT_FACTOR = {"mfa_reauthenticate", "account_logout", "health", "live", "metrics"}
 EVEN_TIME = {"account_login", "account_signup", "account_reset_password", "account_email", "ask", "outcome"}
@@ -65,20 +76,38 @@ class EvenTimeMiddleware:
         return response
 
 
-def _say_refused(request: HttpRequest, response: HttpResponse) -> None:
-    """Answer a refused password or code with 401, and one that was not even looked at with 429: so it can be counted.
+def _say_refused(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """Answer a refused password or code with 401, one that was not even looked at with 429, and the link of a reset that
+    works no longer with 403: so they can be counted.
 
     The page is the same. No WWW-Authenticate: a browser would ask for a password in a window of its own.
     """
     place = request.resolver_match
-    if request.method != "POST" or response.status_code != HTTPStatus.OK or place is None:
-        return
-    if place.view_name not in PASSWORD_PAGES:
-        return
-    form = (getattr(response, "context_data", None) or {}).get("form")
-    codes = {error.code for errors in form.errors.as_data().values() for error in errors} if form is not None else set()
-    is_limited = "too_many_login_attempts" in codes
-    response.status_code = HTTPStatus.TOO_MANY_REQUESTS if is_limited else HTTPStatus.UNAUTHORIZED
+    if place is None:
+        return response
+    context = getattr(response, "context_data", None) or {}
+    if place.view_name == RESET_PAGE and context.get("token_fail"):
+        response.status_code = HTTPStatus.FORBIDDEN
+    elif request.method == "POST" and place.view_name == CODE_PAGE and _leads_away(response):
+        return render(request, "account/code_refused.html", status=HTTPStatus.UNAUTHORIZED)
+    elif request.method == "POST" and response.status_code == HTTPStatus.OK:
+        codes = _errors(context)
+        if place.view_name in PASSWORD_PAGES or (place.view_name == CHANGE_PAGE and WRONG_PASSWORD in codes):
+            is_limited = "too_many_login_attempts" in codes
+            response.status_code = HTTPStatus.TOO_MANY_REQUESTS if is_limited else HTTPStatus.UNAUTHORIZED
+    return response
+
+
+def _leads_away(response: HttpResponse) -> bool:
+    """Say whether the page for the code gives up: too many wrong ones, too late, none that waits in this browser."""
+    to = response.headers.get("Location", "").partition("?")[0]
+    return response.status_code == HTTPStatus.FOUND and to in {reverse(name) for name in CODE_IS_OVER}
+
+
+def _errors(context: dict[str, Any]) -> set[str]:
+    """Return the codes of what the page's form complains of."""
+    form = context.get("form")
+    return {error.code for errors in form.errors.as_data().values() for error in errors} if form is not None else set()
 
 
 class LoginMiddleware:
@@ -98,7 +127,7 @@ class LoginMiddleware:
                 response: HttpResponse = HttpResponseRedirect(resolve_url(settings.LOGIN_URL))
             else:
                 response = self.get_response(request)
-                _say_refused(request, response)
+                response = _say_refused(request, response)
             if was_in and not request.user.is_authenticated:
                 response.headers["Clear-Site-Data"] = CLEAR
             return response

@@ -127,7 +127,7 @@ def contact_confirm(request: HttpRequest, token: str) -> HttpResponse:
             return render(request, "accounts/contact_link.html", {"purpose": purpose.value})
         notices.confirm(token, user=user, actor=user.as_actor(), now=now)
     except notices.LinkRefused:
-        return render(request, "accounts/contact_link_spent.html", status=404)
+        return render(request, "accounts/contact_link_spent.html", status=403)
     messages.success(request, "The address is confirmed.")
     return redirect("account_details")
 
@@ -142,7 +142,7 @@ def contact_not_me(request: HttpRequest, token: str) -> HttpResponse:
             return render(request, "accounts/contact_link.html", {"purpose": purpose.value})
         notices.dispute(token, now=now)
     except notices.LinkRefused:
-        return render(request, "accounts/contact_link_spent.html", status=404)
+        return render(request, "accounts/contact_link_spent.html", status=403)
     return render(request, "accounts/contact_disputed.html")
 
 

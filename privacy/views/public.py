@@ -65,7 +65,7 @@ def link(request: HttpRequest, token: str) -> HttpResponse:
             return render(request, "privacy/not_me_said.html", {"is_stopped": second.stands_still(stopped)})
         about, code = services.redeem(token, now=now)
     except identity.LinkRefused:
-        return render(request, "privacy/link_spent.html", status=404)
+        return render(request, "privacy/link_spent.html", status=403)
     person.remember_proof(request, about, code)
     return redirect("request_confirm" if about.kind == Request.Kind.ERASURE else "request", pk=about.pk)
 
@@ -80,7 +80,7 @@ def keep(request: HttpRequest, token: str) -> HttpResponse:
         else:
             notice = notices.look(token, now=now)
     except notices.NoticeGone:
-        return render(request, "privacy/keep_gone.html", status=404)
+        return render(request, "privacy/keep_gone.html", status=403)
     except notices.CannotKeep as reason:
         return render(request, "privacy/keep_gone.html", {"reason": str(reason)}, status=409)
     return render(request, "privacy/keep.html", {"notice": notice})
@@ -99,7 +99,7 @@ def outcome(request: HttpRequest) -> HttpResponse:
         found = services.by_code(form.cleaned_data["reference"], form.cleaned_data["code"], now=timezone.now())
     except (services.WrongCode, FileUnreadable):
         form.add_error(None, "There is no outcome for this reference and code. Please check both.")
-        return render(request, "privacy/outcome_form.html", {"form": form})
+        return render(request, "privacy/outcome_form.html", {"form": form}, status=401)
     about = found.pop("request")
     copy = _copy_to_fetch(request, about, timezone.now())
     listed = {name: words.by_title(found[name]) for name in ("erased", "kept", "given")}

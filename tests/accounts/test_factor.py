@@ -7,6 +7,7 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from allauth.account.utils import user_pk_to_url_str
 from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from django.core.cache import cache
@@ -20,6 +21,7 @@ from accounts.models import Session, User
 from privacy import audit
 from privacy.models import Letter
 from tests import factories, pages
+from tests.accounts.test_login import last_code
 
 pytestmark = pytest.mark.django_db
 
@@ -248,6 +250,56 @@ def test_a_refused_code_and_a_refused_password_within_a_session_answer_401(carol
     halfway = Client()
     halfway.post("/accounts/login/", {"login": "carol", "password": factories.PASSWORD})
     assert halfway.post(reverse("mfa_authenticate"), {"code": "000000"}).status_code == 401
+
+
+def test_a_refused_code_of_a_sign_up_answers_401_also_the_last_one_and_one_that_waits_nowhere(client: Client) -> None:
+    new = {"username": "newcomer", "email": "new@example.com", "password1": factories.PASSWORD}
+    client.post(reverse("account_signup"), new)
+    typed = {"action": "verify", "code": "WRON-GONE"}
+    answers = [client.post(reverse("account_email_verification_sent"), typed) for _ in range(4)]
+    assert [one.status_code for one in answers] == [401] * 4
+    assert "Incorrect code" in answers[0].text
+    assert "This code does not work" in pages.check(answers[2], status=401)
+    assert 'href="/accounts/login/"' in answers[3].text
+
+
+def test_a_refused_code_of_a_change_of_address_answers_401(carol: User) -> None:
+    browser = pages.signed_in(carol, again=True)
+    browser.post("/accounts/email/", {"action_add": "", "email": "carol2@ilt.example"})
+    typed = {"action": "verify", "code": "WRON-GONE"}
+    answers = [browser.post(reverse("account_email_verification_sent"), typed) for _ in range(4)]
+    assert [one.status_code for one in answers] == [401] * 4
+    assert "Ask for the change again" in pages.check(answers[3], status=401)
+    right = Client()
+    new = {"username": "newcomer", "email": "new@example.com", "password1": factories.PASSWORD}
+    right.post(reverse("account_signup"), new)
+    assert right.post(reverse("account_email_verification_sent"), {**typed, "code": last_code()}).status_code == 302
+
+
+def test_a_refused_code_that_switches_the_factor_on_and_a_wrong_password_at_its_change_answer_401(carol: User) -> None:
+    browser = pages.signed_in(carol, again=True)
+    assert browser.post(reverse("mfa_activate_totp"), {"code": "000000"}).status_code == 401
+    good = {"password1": "another good long password", "password2": "another good long password"}
+    asked = reverse("account_change_password")
+    assert browser.post(asked, {**good, "oldpassword": "not the password"}).status_code == 401
+    assert browser.post(asked, {**good, "oldpassword": factories.PASSWORD, "password2": "other"}).status_code == 200
+    assert browser.post(asked, {**good, "oldpassword": factories.PASSWORD}).status_code == 302
+
+
+def test_a_link_that_does_not_work_answers_403_whatever_it_is_for(client: Client, carol: User) -> None:
+    uid = user_pk_to_url_str(carol)
+    for path in (
+        "/privacy/link/wrong/", "/privacy/keep/wrong/", "/account/contact/not-me/wrong/",
+        f"/accounts/password/reset/key/{uid}-wrong/",
+    ):  # fmt: skip
+        assert [client.get(path).status_code, client.post(path).status_code] == [403, 403], path
+    assert pages.signed_in(carol).get("/account/contact/confirm/wrong/").status_code == 403
+
+
+def test_a_refused_code_of_an_outcome_answers_401_and_one_too_many_429(client: Client) -> None:
+    typed = {"reference": "PR-2026-0000-00", "code": "AAAA-BBBB-CCCC"}
+    answers = [client.post("/privacy/outcome/", typed).status_code for _ in range(11)]
+    assert answers == [401] * 10 + [429]
 
 
 def test_the_back_office_has_no_login_of_its_own(client: Client, carol: User) -> None:

@@ -108,14 +108,14 @@ def test_the_link_confirms_once_by_post_in_her_own_login(changed: Client, custom
     assert changed.post(path).url == reverse("account_details")
     assert reach.counts(customer, "email", now=timezone.now())
     assert reach.of("new@example.com", now=timezone.now()).whole == (customer.subject_id,)
-    assert changed.post(path).status_code == 404
+    assert changed.post(path).status_code == 403
 
 
 def test_whoever_has_the_mistyped_mailbox_confirms_nothing(changed: Client, customer: Customer) -> None:
     path = link_to("new@example.com", "contact_confirm")
     assert Client().post(path).status_code == 302
     bob = pages.signed_in(factories.login("bob", "bob@example.com"))
-    assert bob.post(path).status_code == 404
+    assert bob.post(path).status_code == 403
     assert point(customer).confirmed_at is None
     changed.post(path)
     assert point(customer).confirmed_at is not None
@@ -124,13 +124,13 @@ def test_whoever_has_the_mistyped_mailbox_confirms_nothing(changed: Client, cust
 def test_a_link_about_an_address_that_was_replaced_confirms_nothing(changed: Client, customer: Customer) -> None:
     path = link_to("new@example.com", "contact_confirm")
     changed.post(EDIT, form(email="newer@example.com"))
-    assert changed.post(path).status_code == 404
+    assert changed.post(path).status_code == 403
     assert point(customer).confirmed_at is None
 
 
 def test_a_link_that_is_too_old_confirms_nothing(changed: Client, customer: Customer) -> None:
     ContactLink.objects.update(expires_at=timezone.now())
-    assert changed.post(link_to("new@example.com", "contact_confirm")).status_code == 404
+    assert changed.post(link_to("new@example.com", "contact_confirm")).status_code == 403
 
 
 def test_the_page_says_what_waits_and_sends_the_link_again(changed: Client, customer: Customer) -> None:
@@ -141,7 +141,7 @@ def test_the_page_says_what_waits_and_sends_the_link_again(changed: Client, cust
     ContactPoint.objects.update(since=timezone.now() - timedelta(hours=1))
     assert "We have sent a link" in pages.check(changed.post("/account/contact/send/", follow=True))
     second = link_to("new@example.com", "contact_confirm")
-    assert changed.post(first).status_code == 404
+    assert changed.post(first).status_code == 403
     changed.post(second)
     assert "Waits for confirmation" not in pages.check(changed.get("/account/details/"))
     assert "nothing to confirm" in pages.check(changed.post("/account/contact/send/", follow=True))
@@ -157,8 +157,8 @@ def test_not_me_works_by_post_only_without_a_login_and_once(alice: User, custome
     assert point(customer).disputed_at is None
     assert "we look into it" in pages.check(stranger.post(path))
     assert point(customer).disputed_at is not None
-    pages.check(stranger.post(path), status=404)
-    pages.check(stranger.get("/account/contact/not-me/no-such-token/"), status=404)
+    pages.check(stranger.post(path), status=403)
+    pages.check(stranger.get("/account/contact/not-me/no-such-token/"), status=403)
     assert AuditEvent.objects.filter(action="contact.disputed").count() == 1
 
 
@@ -167,9 +167,9 @@ def test_a_disputed_address_is_not_confirmed_by_whoever_has_the_password(alice: 
     thief.post(EDIT, form(email=NEW))
     confirm = link_to(NEW, "contact_confirm")
     Client().post(link_to(OLD, "contact_not_me"))
-    assert thief.post(confirm).status_code == 404
+    assert thief.post(confirm).status_code == 403
     thief.post(EDIT, form(email="mallory2@example.com"))
-    assert thief.post(link_to("mallory2@example.com", "contact_confirm")).status_code == 404
+    assert thief.post(link_to("mallory2@example.com", "contact_confirm")).status_code == 403
     assert not reach.counts(customer, "email", now=timezone.now() + timedelta(days=99))
 
 

@@ -73,7 +73,7 @@ def test_pages_without_a_login(site: Site, visitor: Visitor) -> None:
     visitor.open(f"/privacy/link/{token}/", "one-time link")
     visitor.press("Continue", "one-time link, used")
     go_out(visitor)
-    visitor.open(f"/privacy/link/{token}/", "one-time link, spent", status=404)
+    visitor.open(f"/privacy/link/{token}/", "one-time link, spent", status=403)
 
 
 @each_dimension

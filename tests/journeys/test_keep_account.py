@@ -114,11 +114,11 @@ def test_a_link_that_is_unknown_too_old_or_too_late_says_so(monkeypatch: pytest.
     one = token()
     for path in ("/privacy/keep/nothing/", f"/privacy/keep/{one[:-1]}/"):
         for method in ("get", "post"):
-            assert "no longer works" in pages.check(getattr(Client(), method)(path), status=404)
+            assert "no longer works" in pages.check(getattr(Client(), method)(path), status=403)
     with time_machine.travel(NOW + timedelta(days=62), tick=False):
-        assert "no longer works" in pages.check(Client().post(f"/privacy/keep/{one}/"), status=404)
+        assert "no longer works" in pages.check(Client().post(f"/privacy/keep/{one}/"), status=403)
     swept(monkeypatch, ENDED)
-    assert "has begun" in pages.check(Client().post(f"/privacy/keep/{one}/"), status=404)
+    assert "has begun" in pages.check(Client().post(f"/privacy/keep/{one}/"), status=403)
 
 
 @pytest.mark.django_db

@@ -432,13 +432,13 @@ def test_opening_a_link_does_nothing_pressing_its_button_does(client: Client, cu
     answer = client.post(f"/privacy/link/{token}/")
     about.refresh_from_db()
     assert about.identity == "link" and answer.headers["Location"] == f"/privacy/requests/{about.pk}/"
-    pages.check(client.get(f"/privacy/link/{token}/"), status=404)
-    pages.check(Client().post(f"/privacy/link/{token}/"), status=404)
+    pages.check(client.get(f"/privacy/link/{token}/"), status=403)
+    pages.check(Client().post(f"/privacy/link/{token}/"), status=403)
 
 
 def test_a_wrong_link_says_that_it_no_longer_works(client: Client) -> None:
-    assert "no longer works" in pages.check(client.get("/privacy/link/wrong/"), status=404)
-    assert "no longer works" in pages.check(client.post("/privacy/link/wrong/"), status=404)
+    assert "no longer works" in pages.check(client.get("/privacy/link/wrong/"), status=403)
+    assert "no longer works" in pages.check(client.post("/privacy/link/wrong/"), status=403)
 
 
 def test_the_link_shows_its_own_request_to_its_own_browser_only(client: Client, customer: Customer, bob: User) -> None:
@@ -479,7 +479,7 @@ def test_the_proof_of_a_link_ends_after_an_hour(client: Client, customer: Custom
     "typed", [{"reference": "PR-2026-0000-00", "code": "0000-0000-0000"}, {"reference": "nonsense", "code": "nonsense"}]
 )
 def test_a_wrong_reference_or_code_gets_one_answer(client: Client, typed: dict[str, str]) -> None:
-    text = pages.check(client.post("/privacy/outcome/", typed))
+    text = pages.check(client.post("/privacy/outcome/", typed), status=401)
     assert "There is no outcome for this reference and code." in text
 
 
