@@ -8,23 +8,26 @@ from __future__ import annotations
 
 import base64
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.mfa.adapter import DefaultMFAAdapter
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts import hashing, middleware, services
+from accounts import hashing, middleware, services, sessions, unconfirmed
 from accounts.models import Customer, LoginAddress, User
 from privacy import audit, gate, subjects, vault
 from privacy.gate.system import system
 from privacy.requests import letters
+
+if TYPE_CHECKING:
+    from allauth.account.models import EmailAddress
 
 # What allauth hands to its templates that lets its bearer in, and what the letter calls it.
 CREDENTIALS = {"activate_url": "link", "password_reset_url": "reset_link", "code": "code", "key": "key"}
@@ -93,15 +96,33 @@ class AccountAdapter(DefaultAccountAdapter):
             raise self.validation_error("username_blacklisted")
         for validator in User._meta.get_field("username").validators:
             validator(username)
-        if not shallow and User.objects.looking_like(username).exists():
-            raise self.validation_error("username_taken")
+        if not shallow:
+            own = unconfirmed.waiting_in(self.request)
+            if unconfirmed.taken(username, own=own, now=timezone.now()):
+                raise self.validation_error("username_taken")
         return username
 
+    def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
+        """Confirm an address and end the sign-ups that wait with the same one; False when another login was first."""
+        now = timezone.now()
+        try:
+            with transaction.atomic():
+                # What ends a sign-up locks the same row (accounts/unconfirmed.py).
+                if not User.objects.select_for_update().filter(pk=email_address.user_id).exists():
+                    return False
+                if not super().confirm_email(request, email_address):
+                    return False
+        except IntegrityError:
+            return False
+        unconfirmed.make_way("", email_address.email, but=email_address.user_id, actor=gate.current(), now=now)
+        return True
+
     def set_password(self, user: User, password: str) -> None:
-        """Set a password; a one-time password is one no more."""
+        """Set a password; a one-time password is one no more, and no other browser goes on that is half-way in."""
         with transaction.atomic():
             user.must_change_password = False
             super().set_password(user, password)
+            sessions.end_others(user.pk, but=self.request.session.session_key if self.request else None)
             audit.record(
                 "password.changed",
                 actor=gate.current(),

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from allauth.account.forms import ConfirmEmailVerificationCodeForm
+from allauth.account.adapter import get_adapter
+from allauth.account.forms import BaseConfirmCodeForm, ConfirmEmailVerificationCodeForm
 from allauth.account.forms import LoginForm as AllauthLoginForm
+from allauth.account.forms import ResetPasswordForm as AllauthResetPasswordForm
 from allauth.account.forms import SignupForm as AllauthSignupForm
+from allauth.account.models import EmailAddress
 from django import forms
 
 from accounts import countries
@@ -62,6 +65,28 @@ class CodeForm(ConfirmEmailVerificationCodeForm):
         self.fields["code"].help_text = "Eight letters, as they stand in the e-mail."
         self.fields["code"].error_messages["required"] = "Type the code from the e-mail."
         self.fields["code"].widget.attrs.pop("placeholder", None)
+
+    def clean_code(self) -> str:
+        """Return the code of a login that still waits for it. An address is taken by who has confirmed it, only.
+
+        allauth asks whether anybody else waits for the same address, too.
+        """
+        code = BaseConfirmCodeForm.clean_code(self)
+        if self.user is None:
+            raise get_adapter().validation_error("incorrect_code")
+        if EmailAddress.objects.filter(email=self.email, verified=True).exclude(user=self.user).exists():
+            raise get_adapter().validation_error("email_taken")
+        return str(code)
+
+
+class ResetPasswordForm(AllauthResetPasswordForm):
+    """allauth's form; a login that never confirmed the address gets no letter: who signed up may be somebody else."""
+
+    def clean_email(self) -> str:
+        email = super().clean_email()
+        confirmed = EmailAddress.objects.filter(email=email, verified=True).values_list("user", flat=True)
+        self.users = [one for one in self.users if one.pk in set(confirmed)]
+        return str(email)
 
 
 class OwnDataForm(forms.Form):

@@ -16,7 +16,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
 
-from accounts import handles, sessions
+from accounts import sessions, unconfirmed
 from accounts.models import User
 from accounts.users import LOOKALIKE
 from privacy import audit, gate, registers, subjects, vault
@@ -41,10 +41,11 @@ def create(
     User._meta.get_field("username").clean(username, None)
     validate_email(email)
     validate_password(password)
-    if User.objects.looking_like(username).exists():
+    if unconfirmed.taken(username, now=now):
         raise ValidationError("This user name is taken, or looks like one that is.")
-    if handles.find(email) is not None:
+    if unconfirmed.is_confirmed(email.lower()):
         raise ValidationError("This e-mail address belongs to a login already.")
+    unconfirmed.make_way(username, email.lower(), actor=actor, now=now)
     with transaction.atomic():
         user = User(
             username=username,

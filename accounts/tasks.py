@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from celery import shared_task
+from django.utils import timezone
 
-from accounts import joining
+from accounts import joining, unconfirmed
 
 
 @shared_task
 def settle_joinings() -> int:
     """Give the keys of joined records to whom the records name, where a killed process did not come to it."""
     return joining.settle_all()
+
+
+@shared_task
+def end_unconfirmed() -> int:
+    """End the sign-ups whose address nobody confirmed in time."""
+    return unconfirmed.end_lapsed(actor=None, now=timezone.now())

@@ -204,6 +204,11 @@ CELERY_BEAT_SCHEDULE = {
     "audit-sealer": {"task": "privacy.tasks.seal_audit", "schedule": 10.0, "options": {"expires": 10}},
     "ledger": {"task": "privacy.tasks.follow_ledger", "schedule": 15.0, "options": {"expires": 15}},
     "joinings": {"task": "accounts.tasks.settle_joinings", "schedule": 60.0, "options": {"expires": 60}},
+    "unconfirmed": {
+        "task": "accounts.tasks.end_unconfirmed",
+        "schedule": timedelta(hours=1),
+        "options": {"expires": 3600},
+    },
     "audit-checkpoint": {
         "task": "privacy.tasks.checkpoint_audit",
         "schedule": timedelta(hours=1),
@@ -256,6 +261,7 @@ ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
 ACCOUNT_FORMS = {
     "login": "accounts.forms.LoginForm",
     "signup": "accounts.signup.SignupForm",
+    "reset_password": "accounts.forms.ResetPasswordForm",
     "confirm_email_verification_code": "accounts.forms.CodeForm",
 }
 ACCOUNT_LOGIN_METHODS = {"username", "email"}

@@ -1,16 +1,24 @@
 """Signing up with an address that is somebody else's: what the stranger gets, and what the owner of the mailbox can do."""
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from allauth.account.models import EmailAddress
 from django.core.cache import cache
+from django.core.exceptions import ValidationError
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
-from accounts.models import Customer, User
-from tests import factories
+from accounts import factor, logins, unconfirmed
+from accounts.models import Customer, LoginAddress, Session, User
+from privacy.audit.models import AuditEvent
+from privacy.requests.models import Letter
+from privacy.subjects import Subject
+from privacy.vault.models import DataKey, Token
+from tests import factories, pages
 from tests.accounts.test_login import is_in, last_code, last_link, letters, log_in, sign_up, type_code
 from tests.factories import PASSWORD
 
@@ -85,20 +93,129 @@ def test_letters_with_a_code_to_one_address_are_limited(mallory: Client) -> None
     assert (answers, len(letters()) - before) == ([429, 429, 429], 0)
 
 
-def test_somebody_whose_mailbox_was_used_takes_it_back_by_a_new_password(mallory: Client) -> None:
-    """alice asks for a new password: the login is hers then, and mallory's password and half-way session are worth nothing."""
+def test_a_reset_of_a_login_that_was_never_confirmed_gives_nothing_to_anybody(mallory: Client) -> None:
+    alice = Client()
+    answer = alice.post(reverse("account_reset_password"), {"email": ALICE})
+    assert answer.url == reverse("account_reset_password_done")
+    kind, to, text = letters()[-1]
+    assert (kind, to) == ("unknown_account", ALICE)
+    assert "/reset/key/" not in text
+
+
+def test_a_new_password_ends_every_other_session_half_way_in() -> None:
+    owner = factories.login("alice", ALICE)
+    factor.enrol(owner)
+    thief = Client()
+    log_in(thief, "alice")
+    assert thief.get(reverse("mfa_authenticate")).status_code == 200
     alice = Client()
     alice.post(reverse("account_reset_password"), {"email": ALICE})
-    assert letters()[-1][0] == "password_reset_key"
     new = {"password1": "another good long password", "password2": "another good long password"}
-    alice.post(alice.get(last_link()).url, new)
-    mallory.get(reverse(PAGE))
-    log_in(mallory, "mallory", PASSWORD)
-    assert not is_in(mallory)
+    assert alice.post(alice.get(last_link()).url, new).status_code == 302
+    assert thief.get(reverse("mfa_authenticate")).url.startswith(reverse("account_login"))
+    assert Session.objects.filter(user=owner).count() == 0
+
+
+def test_the_owner_of_an_address_signs_up_although_a_stranger_did_before(mallory: Client) -> None:
+    """The stranger's login is gone with its code and its half-finished session."""
+    code, before = last_code(), User.objects.get()
+    gone = Subject.objects.get(pk=before.subject_id)
     cache.clear()
-    log_in(alice, "mallory", new["password1"])
+    alice = Client()
+    assert sign_up(alice, "alice", ALICE).url == reverse(PAGE)
+    assert letters()[-1][:2] == ("email_confirmation_signup", ALICE)
+    assert not User.objects.filter(pk=before.pk).exists()
+    assert not Subject.objects.filter(pk=gone.pk).exists()
+    assert type_code(mallory, code).status_code == 401
+    assert type_code(mallory, last_code()).status_code == 401
+    assert log_in(mallory, "mallory").status_code == 401
     type_code(alice, last_code())
     assert is_in(alice)
+    assert EmailAddress.objects.get().verified
+    assert [one.reason for one in AuditEvent.objects.filter(action="account.unconfirmed")] == ["replaced"]
+
+
+def test_what_was_replaced_leaves_no_key_token_or_letter_that_opens(mallory: Client) -> None:
+    before = User.objects.get()
+    address = LoginAddress.objects.get()
+    cache.clear()
+    sign_up(Client(), "alice", ALICE)
+    old = [before.pk, address.pk]
+    assert not DataKey.objects.filter(record__in=old, destroyed_at=None).exists()
+    assert not Token.objects.filter(record__in=old).exists()
+    assert not Letter.objects.filter(subject_id=before.subject_id).exists()
+    opened = [to for _, to, _ in letters() if to == ALICE]
+    assert len(opened) == 1, "the letter with the first code is burnt"
+
+
+def test_the_same_name_is_free_in_the_browser_that_signed_up_and_a_typing_error_is_mended() -> None:
+    alice = Client()
+    sign_up(alice, "alice", "alcie@example.com")
+    assert "username" in sign_up(Client(), "alice", "somebody@example.com").context["form"].errors
+    assert sign_up(alice, "Alice", ALICE).url == reverse(PAGE)
+    assert User.objects.count() == 1
+    type_code(alice, last_code())
+    assert is_in(alice)
+
+
+def test_while_the_address_gets_no_further_code_nothing_is_replaced(mallory: Client) -> None:
+    assert sign_up(Client(), "other", ALICE).status_code == 429
+    type_code(mallory, last_code())
+    assert is_in(mallory)
+
+
+def test_a_confirmed_login_is_never_replaced() -> None:
+    owner = factories.login("alice", ALICE)
+    sign_up(Client(), "mallory", ALICE)
+    assert list(User.objects.all()) == [owner]
+    assert unconfirmed.end(owner.pk, reason="replaced", actor=None, now=timezone.now()) is False
+    assert unconfirmed.end_lapsed(actor=None, now=timezone.now() + timedelta(days=99)) == 0
+
+
+def test_what_is_not_confirmed_ends_after_three_days_and_its_name_is_free(mallory: Client) -> None:
+    made = User.objects.get().created_at
+    assert unconfirmed.end_lapsed(actor=None, now=made + timedelta(days=3, seconds=-1)) == 0
+    assert "username" in sign_up(Client(), "mallory", "other@example.com").context["form"].errors
+    assert unconfirmed.end_lapsed(actor=None, now=made + timedelta(days=3)) == 1
+    assert (User.objects.count(), LoginAddress.objects.count(), EmailAddress.objects.count()) == (0, 0, 0)
+    assert sign_up(Client(), "mallory", "other@example.com").url == reverse(PAGE)
+
+
+def test_a_name_that_should_be_free_by_now_waits_for_no_worker(mallory: Client) -> None:
+    User.objects.update(created_at=timezone.now() - timedelta(days=3))
+    assert sign_up(Client(), "ma11ory", "other@example.com").url == reverse(PAGE)
+    assert User.objects.count() == 1
+
+
+def test_a_sign_up_of_somebody_else_holds_up_no_change_of_address(mallory: Client) -> None:
+    """alice, who has a login, makes the address hers; the sign-up that waited with it ends."""
+    alice = factories.login("alice", "alice@old.example")
+    browser = pages.signed_in(alice, again=True)
+    cache.clear()
+    browser.post(reverse("account_email"), {"action_add": "", "email": ALICE})
+    type_code(browser, last_code())
+    assert list(EmailAddress.objects.values_list("user", "verified")) == [(alice.pk, True)]
+    assert EmailAddress.objects.filter(email=ALICE).exists()
+    assert list(User.objects.all()) == [alice]
+
+
+def test_a_login_made_by_an_operator_takes_the_address_of_a_sign_up_that_waits(mallory: Client) -> None:
+    logins.create(username="alice", email=ALICE, password=PASSWORD, actor=None, now=timezone.now())
+    assert User.objects.count() == 1
+    with pytest.raises(ValidationError):
+        logins.create(username="alice2", email=ALICE, password=PASSWORD, actor=None, now=timezone.now())
+
+
+def test_of_two_browsers_that_sign_up_with_one_address_the_last_is_confirmed() -> None:
+    first, second = Client(), Client()
+    sign_up(first, "first", ALICE)
+    one = last_code()
+    cache.clear()
+    sign_up(second, "second", ALICE)
+    assert type_code(first, one).status_code == 401
+    type_code(second, last_code())
+    assert is_in(second)
+    assert not is_in(first)
 
 
 def shown(browser: Client) -> tuple[Any, ...]:

@@ -1,0 +1,140 @@
+"""Sign-ups that nobody has confirmed: they hold no address and no user name for long (design 9).
+
+What must never happen: the owner of an address kept out because a stranger signed up with it first; a confirmed login ended
+here; an answer that tells a stranger that somebody signed up. So only a confirmed address is taken. A new sign-up with
+the same address replaces the one that waits, with its code and its half-finished sessions, and one that was not
+confirmed for three days ends by itself. Confirming and ending lock the same row, the login's: the first of the two wins, whole.
+There is no undo: whoever was replaced signs up again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from allauth.account.models import EmailAddress
+from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
+from django.http import HttpRequest
+
+from accounts import handles, sessions
+from accounts.models import LoginAddress, User
+from privacy import audit
+from privacy.gate import Actor
+from privacy.requests import erasure, letters
+from privacy.requests.models import Letter, Request
+from privacy.retention.verdict import Verdict
+
+KEPT_FOR = timedelta(days=3)
+
+
+def sign_ups() -> QuerySet[User]:
+    """Return the logins that wait for the first confirmation of an address: nobody has ever signed in with them."""
+    addresses = EmailAddress.objects.filter(user=OuterRef("pk"))
+    waits = Exists(addresses.filter(verified=False)) & ~Exists(addresses.filter(verified=True))
+    found: QuerySet[User] = User.objects.filter(waits, last_login=None, is_staff=False)
+    return found
+
+
+def is_confirmed(email: str) -> bool:
+    """Say whether the address is the confirmed one of a login: only then it is taken."""
+    return EmailAddress.objects.filter(email=email, verified=True).exists()
+
+
+def taken(username: str, *, own: UUID | None = None, now: datetime) -> bool:
+    """Say whether a login has this user name, or one that looks like it.
+
+    Not counted are a sign-up that should have ended, and `own`, the one that waits in this very browser.
+    """
+    holders = User.objects.looking_like(username).exclude(pk=own)
+    return holders.exclude(pk__in=_over(now).filter(pk__in=holders)).exists()
+
+
+def waiting_in(request: HttpRequest | None) -> UUID | None:
+    """Return the login whose sign-up waits for its code in this browser, or None."""
+    pending = request.session.get(sessions.LOGIN_IN_PROGRESS) if request is not None else None
+    number = pending.get("user_pk") if isinstance(pending, dict) else None
+    found: UUID | None = sign_ups().filter(pk=number).values_list("pk", flat=True).first() if number else None
+    return found
+
+
+def make_way(
+    username: str, email: str, *, own: UUID | None = None, but: UUID | None = None, actor: Actor | None, now: datetime
+) -> int:
+    """End the sign-ups in the way of a new login with this name and address; return how many.
+
+    Those with the address, except `but`; those that should have ended and whose name looks like it; and `own`, the one
+    that waits in the same browser.
+    """
+    ids = set(sign_ups().filter(emailaddress__email=email).values_list("pk", flat=True))
+    if username:
+        ids |= set(_over(now).filter(pk__in=User.objects.looking_like(username)).values_list("pk", flat=True))
+    if own is not None:
+        ids.add(own)
+    return sum(end(pk, reason="replaced", actor=actor, now=now) for pk in sorted(ids - {but}))
+
+
+def end_lapsed(*, actor: Actor | None, now: datetime, limit: int = 500) -> int:
+    """End what was not confirmed in time; return how many ended. Safe to repeat."""
+    ids = list(_over(now).order_by("created_at", "pk").values_list("pk", flat=True)[:limit])
+    return sum(end(pk, reason="lapsed", actor=actor, now=now) for pk in ids)
+
+
+def end(user_id: UUID, *, reason: str, actor: Actor | None, now: datetime) -> bool:
+    """End one sign-up: its sessions, its code, its letters, its data and the person they were about; return whether it did.
+
+    Not when it was confirmed meanwhile, nor when somebody has filed a request about this person.
+    """
+    with transaction.atomic():
+        found = User.objects.select_for_update().filter(pk=user_id).first()
+        if found is None or not sign_ups().filter(pk=user_id).exists():
+            return False
+        subject = found.subject_id
+        if subject is not None and Request.objects.filter(subject_id=subject).exists():
+            return False
+        audit.record(
+            "account.unconfirmed",
+            actor=actor,
+            now=now,
+            subject=subject,
+            record=(User.vault_label, user_id),
+            reason=reason,
+        )
+        sessions.end_others(user_id, but=None)
+        if subject is not None:
+            letters.stop(subject, now=now)
+            letters.burn(Letter.objects.filter(subject_id=subject), now=now)
+        records = [(User.vault_label, user_id), *((LoginAddress.vault_label, pk) for pk in _alone(found))]
+        erasure.erase_records([_ends(*one) for one in records], request=None, actor=actor, now=now)
+    return True
+
+
+def _over(now: datetime) -> QuerySet[User]:
+    return sign_ups().filter(created_at__lte=now - KEPT_FOR)
+
+
+def _alone(user: User) -> Iterable[UUID]:
+    """Return the sealed addresses of this login only; one that another login uses too goes over to that login."""
+    for address in EmailAddress.objects.filter(user=user).only("email"):
+        handle: Any = address.__dict__["email"]
+        other = EmailAddress.objects.filter(email=handle).exclude(user=user).order_by("-verified", "pk").first()
+        if other is not None:
+            handles.adopt(handle, other.user)
+        elif handle.record_id is not None:
+            yield handle.record_id
+
+
+def _ends(label: str, record: UUID) -> Verdict:
+    return Verdict(
+        record_id=record,
+        label=label,
+        title="",
+        envelope="account",
+        data=(),
+        action="erase",
+        code="ERASE",
+        ground="Art. 5(1)(e) GDPR",
+        authority="",
+    )
