@@ -24,7 +24,7 @@ from django.utils.text import capfirst
 from accounts import claim, looks, notices, people, reach, services  # noqa: F401  looks registers a page of its own
 from accounts.models import ClaimReview, Communication, Company, ContactPoint, Customer, User
 from accounts.reach import Came
-from privacy import audit, gate
+from privacy import audit, gate, numbers
 from privacy.admin.covers import reason
 from privacy.admin.records import MaskingForm, RecordAdmin
 from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Rows, Step, Task, WorkAdmin, WorkList, acting, date_input
@@ -299,7 +299,9 @@ class WriteDown(Step):
 
     def clean_customer_number(self) -> str:
         number: str = self.cleaned_data["customer_number"].strip()
-        self.customer = Customer.objects.filter(reference=number).first() if number else None
+        self.customer = Customer.objects.filter(
+            pk__in=list(numbers.equal(Customer.objects.all(), "reference", number))
+        ).first()
         if number and self.customer is None:
             raise ValidationError("No customer has this number: look it up under Customers, or leave this empty.")
         return number

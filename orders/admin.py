@@ -15,20 +15,25 @@ from accounts.models import Company, Customer
 from orders import services
 from orders.models import Invoice, Order, Payment, Product
 from privacy import days
+from privacy.admin import search
+from privacy.admin.lists import SearchedList
 from privacy.admin.records import RecordAdmin
 from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Rows, Step, Task, WorkList, amount, date_input, due
 from privacy.gate import Actor
 
 
 @admin.register(Product)
-class ProductAdmin(admin.ModelAdmin):
+class ProductAdmin(SearchedList):
     """The price list: no personal data; kept by sales."""
 
     list_display = ("sku", "name", "kind", amount("price", "Price"), "is_active")
     list_filter = ("kind", "is_active")
-    search_fields = ("sku", "name")
+    search_help = "SKU or name, or parts of them."
     actions = None
     show_full_result_count = False
+
+    def find(self, text: str) -> search.Found:
+        return search.here(Product.objects.all(), text, columns=("sku", "name"))
 
     def _is_staff(self, request: HttpRequest, *roles: str) -> bool:
         user: Any = request.user

@@ -8,13 +8,14 @@ from uuid import UUID
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.models import Channel, Customer, User
 from accounts.services import customer_of
+from privacy import numbers
 from rma import services, states
 from rma.forms import NewRMAForm, NoteForm, initial
 from rma.models import RMA, Certificate
@@ -125,6 +126,8 @@ def rma_message(request: HttpRequest, pk: UUID) -> HttpResponse:
 @require_safe
 def certificate(request: HttpRequest, number: str) -> HttpResponse:
     """Show a certificate issued in one of the person's returns, fit for printing; it names nobody. 404 for anybody else's."""
+    if not numbers.is_ours(number):
+        raise Http404
     found = Certificate.objects.for_subject(request.user.subject_id).select_related(
         "instrument", "replaces", "replaced_by"
     )

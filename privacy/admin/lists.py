@@ -1,19 +1,30 @@
-"""Lists of the back office end in time: a slow one must not hold the database from everybody else."""
+"""Lists of the back office: they end in time, are narrowed by their own filters only, and searched by POST.
+
+What must never happen: a slow list that holds the database from everybody else, or what was typed into a search in a URL,
+a log, the history or the text of a statement. What is kept of a search is the ids found, in the sealed session.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
 from django.db import OperationalError, connections
-from django.http import HttpRequest, HttpResponse
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.template.response import SimpleTemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.views.decorators.http import require_POST
+
+from privacy.admin.search import Found
 
 LONGEST = 3000  # milliseconds for one statement of a list
 CANCELED = "57014"
+YES_OR_NO = {"0", "1", "True", "False"}
 
 
 class TookTooLong(Exception):
@@ -49,7 +60,23 @@ def _limit(alias: str, value: str | None) -> None:
 
 
 class LimitedList(admin.ModelAdmin):
-    """An admin whose list answers 503 with a way out instead of running on."""
+    """An admin whose list answers 503 with a way out instead of running on, and takes no question by URL."""
+
+    @property
+    def names(self) -> str:
+        """The first part of the names of this admin's URLs."""
+        return f"{self.opts.app_label}_{self.opts.model_name}"
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
+        """Let a list be narrowed by its own filters and their choices only: no question about people by URL."""
+        name, _, how = lookup.partition("__")
+        own = {one.parameter_name for one in self.list_filter if not isinstance(one, str)}
+        if name in own:
+            return how == "" and "\x00" not in str(value)  # such a filter compares the value itself
+        if name not in self.list_filter or how not in ("", "exact", "isnull"):
+            return False
+        choices = {str(choice) for choice, _ in self.opts.get_field(name).flatchoices}
+        return str(value) in choices | YES_OR_NO
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         try:
@@ -60,3 +87,71 @@ class LimitedList(admin.ModelAdmin):
                 return response
         except TookTooLong:
             return render(request, "admin/list_too_long.html", self.admin_site.each_context(request), status=503)
+
+
+class FoundChangeList(ChangeList):
+    """A list narrowed to what was searched."""
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
+        queryset = super().get_queryset(request, exclude_parameters)
+        found = request.session.get(self.model_admin.found_key)  # type: ignore[attr-defined]
+        return queryset if found is None else queryset.filter(pk__in=found)
+
+
+class SearchedList(LimitedList):
+    """An admin whose list is searched by POST."""
+
+    change_list_template = "admin/record_change_list.html"
+    search_help: ClassVar[str]
+    search_missed: ClassVar[str] = "Try a part of it, or another spelling."
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return FoundChangeList
+
+    @property
+    def found_key(self) -> str:
+        """Where the sealed session keeps the ids of what was searched last."""
+        return f"found:{self.names}"
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        context = {
+            "search_help": self.search_help,
+            "search_missed": self.search_missed,
+            "found": request.session.get(self.found_key),
+            "is_found_capped": bool(request.session.get(f"{self.found_key}:more")),
+            "search_url": reverse(f"admin:{self.names}_search"),
+            **(extra_context or {}),
+        }
+        return super().changelist_view(request, context)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(require_POST(self.search_view))
+        return [path("search/", view, name=f"{self.names}_search"), *super().get_urls()]
+
+    def search_view(self, request: HttpRequest) -> HttpResponse:
+        """Keep the ids found in the sealed session and show them as the list."""
+        if not self.has_view_permission(request):
+            raise Http404
+        text = request.POST.get("q", "").replace("\x00", "").strip()[:200]
+        more = f"{self.found_key}:more"
+        if not text or "clear" in request.POST:
+            request.session.pop(self.found_key, None)
+            request.session.pop(more, None)
+        elif refusal := self.refuse_search():
+            messages.error(request, refusal)
+        else:
+            found = self.find(text)
+            request.session[self.found_key], request.session[more] = [str(pk) for pk in found.ids], not found.is_all
+            self.note_search(text, found)
+        return HttpResponseRedirect(reverse(f"admin:{self.names}_changelist"))
+
+    def refuse_search(self) -> str:
+        """Return why who is at work may not search here, "" when he may."""
+        return ""
+
+    def find(self, text: str) -> Found:
+        """Return the records that match what was typed."""
+        raise NotImplementedError
+
+    def note_search(self, text: str, found: Found) -> None:
+        """Write down that somebody searched, where that is due."""

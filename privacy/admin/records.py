@@ -15,28 +15,21 @@ from django.contrib import messages
 from django.contrib.admin.utils import flatten_fieldsets
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import FieldDoesNotExist, ValidationError
-from django.db import models
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import URLPattern, path, reverse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
-from django.views.decorators.http import require_POST
 
 from privacy import audit, gate
 from privacy.admin import covers, search
 from privacy.admin.covers import UNCHANGED, reason
+from privacy.admin.lists import FoundChangeList, SearchedList
 from privacy.admin.work import WorkAdmin, acting
 from privacy.datamap import sealed_in
 from privacy.gate import Actor, matrix
 from privacy.vault import RecordErased, RecordRestricted, Unreadable
 
 
-class SealedChangeList(ChangeList):
-    """A list narrowed to what was searched, whose encrypted columns cannot be sorted by, not by a hand-made `?o=` either."""
-
-    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> models.QuerySet[Any]:
-        queryset = super().get_queryset(request, exclude_parameters)
-        found = request.session.get(self.model_admin.found_key)  # type: ignore[attr-defined]
-        return queryset if found is None else queryset.filter(pk__in=found)
+class SealedChangeList(FoundChangeList):
+    """A list whose encrypted columns cannot be sorted by, not by a hand-made `?o=` either."""
 
     def get_ordering_field(self, field_name: Any) -> Any:
         try:
@@ -72,7 +65,7 @@ class MaskingForm(forms.ModelForm):
                 field.help_text = covers.locked(restriction, record.vault_label, envelope)
 
 
-class RecordAdmin(WorkAdmin):
+class RecordAdmin(SearchedList, WorkAdmin):
     """The admin of one sealed model. Who may come in follows from the matrix; nothing is deleted here (P9: by request)."""
 
     form = MaskingForm
@@ -81,6 +74,9 @@ class RecordAdmin(WorkAdmin):
     through: ClassVar[tuple[tuple[str, search.Through], ...]] = ()  # ("customer", Customer): found by its owner too
     labels: ClassVar[Mapping[str, str]] = {}  # where the name of a field says twice what its group says
     search_help: ClassVar[str] = "Name, e-mail, phone or number. What you type is not kept."
+    search_missed: ClassVar[str] = (
+        "Whole e-mail addresses and phone numbers are compared exactly; of a name, the beginning is enough."
+    )
 
     # Who may come in ---------------------------------------------------------------------------------------------
 
@@ -111,57 +107,29 @@ class RecordAdmin(WorkAdmin):
     def get_sortable_by(self, request: HttpRequest) -> list[Any]:
         return [name for name in self.get_list_display(request) if isinstance(name, str) and not self._is_sealed(name)]
 
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        found = request.session.get(self.found_key)
-        context = {
-            "search_help": self.search_help,
-            "found": found,
-            "is_found_capped": bool(request.session.get(f"{self.found_key}:more")),
-            "search_url": reverse(f"admin:{self.names}_search"),
-            **(extra_context or {}),
-        }
-        return super().changelist_view(request, context)
-
-    @property
-    def found_key(self) -> str:
-        """Where the sealed session keeps the ids of what was searched last."""
-        return f"found:{self.names}"
-
     def _is_sealed(self, name: str) -> bool:
         try:
             return bool(sealed_in(self.opts.get_field(name)))
         except FieldDoesNotExist:
             return not hasattr(getattr(self, name, None), "admin_order_field")
 
-    # Search by POST: what is typed never stands in a URL, a log or the history ------------------------------------
+    # Search ------------------------------------------------------------------------------------------------------
 
-    def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(require_POST(self.search_view))
-        return [path("search/", view, name=f"{self.names}_search"), *super().get_urls()]
+    def refuse_search(self) -> str:
+        """Without a current undertaking nobody looks for people (P40)."""
+        if self._allows(acting().roles, "read"):
+            return ""
+        return "Sign the confidentiality undertaking first: without it nothing can be searched."
 
-    def search_view(self, request: HttpRequest) -> HttpResponse:
-        """Keep the ids found in the sealed session and show them as the list."""
-        if not self.has_view_permission(request):
-            raise Http404
-        text = request.POST.get("q", "").replace("\x00", "").strip()[:200]
-        more = f"{self.found_key}:more"
-        if not text or "clear" in request.POST:
-            request.session.pop(self.found_key, None)
-            request.session.pop(more, None)
-        elif not self._allows(acting().roles, "read"):
-            messages.error(request, "Sign the confidentiality undertaking first: without it nothing can be searched.")
-        else:
-            found = self.find(text)
-            request.session[self.found_key], request.session[more] = [str(pk) for pk in found.ids], not found.is_all
-            # Who looked for somebody, and how many came up; never what was typed (P40).
-            audit.record(
-                "records.searched",
-                actor=acting(),
-                now=timezone.now(),
-                fields=(search.kind_of(text),),
-                reason=f"{self.model.vault_label}: {len(found.ids)}{'' if found.is_all else ' and more'} found",
-            )
-        return HttpResponseRedirect(reverse(f"admin:{self.names}_changelist"))
+    def note_search(self, text: str, found: search.Found) -> None:
+        """Write down who looked for somebody, and how many came up; never what was typed (P40)."""
+        audit.record(
+            "records.searched",
+            actor=acting(),
+            now=timezone.now(),
+            fields=(search.kind_of(text),),
+            reason=f"{self.model.vault_label}: {len(found.ids)}{'' if found.is_all else ' and more'} found",
+        )
 
     def find(self, text: str) -> search.Found:
         """Return the records that match what was typed."""

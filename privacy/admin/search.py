@@ -16,7 +16,7 @@ from uuid import UUID
 from django.db import models
 from django.db.models import Q
 
-from privacy import gate
+from privacy import gate, numbers
 from privacy.vault import Exact, Words, keys
 
 # What a link leads to: a model whose own indexes are searched, or a function that returns the ids that a text finds.
@@ -24,18 +24,15 @@ Through = type[models.Model] | Callable[[str], Iterable[Any]]
 
 CAP = 200
 PHONE_DIGITS = 7
-BEGINNING, MOST_COMPARED = 4, 5000
-_MAY_BE_NUMBER = re.compile(r"[A-Za-z0-9./-]{1,40}", re.ASCII)
-_IS_NUMBER = re.compile(
-    r"[A-Za-z]{1,4}-?[0-9][A-Za-z0-9./-]{0,39}|[A-Za-z]{1,2}", re.ASCII
-)  # SO-2026-000003, AW00011000, ILT2400-1
+MOST_COMPARED = 5000
+_MAY_BE_NUMBER = re.compile(r"(?=.*[0-9])[A-Za-z0-9./-]{1,40}|[A-Za-z]", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Found:
     """What a search found: at most 200 ids, and whether more records match than these."""
 
-    ids: list[UUID]
+    ids: list[Any]
     is_all: bool
 
 
@@ -57,8 +54,8 @@ def find(
     found: set[UUID] = set()
     is_all = True
     for column in columns:
-        here = _by_number(model, column, text)
-        is_all &= len(here) <= CAP
+        here, is_whole = _by_number(model, column, text)
+        is_all &= is_whole and len(here) <= CAP
         found |= here
     here = _by_indexes(model, text)
     is_all &= len(here) <= CAP
@@ -73,33 +70,47 @@ def find(
     return Found(sorted(found)[:CAP], is_all=is_all and len(found) <= CAP)
 
 
+def here(rows: models.QuerySet[Any], text: str, *, columns: Sequence[str]) -> Found:
+    """Return the rows of a short list about nobody in which each word of the text stands in one of the columns.
+
+    Compared here and not by the database: what is typed may be a name all the same, and would stand in its statements.
+    """
+    words = text.casefold().split()
+    found = [
+        pk
+        for pk, *values in rows.values_list("pk", *columns).iterator()
+        if all(any(word in value.casefold() for value in values) for word in words)
+    ]
+    return Found(found[:CAP], is_all=len(found) <= CAP)
+
+
 def kind_of(text: str) -> str:
     """Return in a word what was typed, for the log of searches, which never says what."""
     if "@" in text:
         return "e-mail"
     if _suits("phone", text):
         return "phone"
-    return "number" if _IS_NUMBER.fullmatch(text) else "name"
+    return "number" if numbers.is_ours(text) else "name"
 
 
-def _by_number(model: type[models.Model], column: str, text: str) -> set[UUID]:
-    """Return the ids of the rows whose plain number begins with the text.
+def _by_number(model: type[models.Model], column: str, text: str) -> tuple[set[UUID], bool]:
+    """Return the ids of the rows whose plain number begins with the text, and whether all rows were compared.
 
     What the database is asked stands readable in its list of statements. So only what has the form of a number of ours
     goes there whole; of anything else, which may be a telephone number, its first four characters, and the rest is
-    compared here. A name or an address (three letters without a digit, a blank, an @) does not go there at all.
+    compared here. A name or an address (letters without a digit, a blank, an @) does not go there at all.
     """
-    is_ours = bool(_IS_NUMBER.fullmatch(text))
-    if not is_ours and not (_MAY_BE_NUMBER.fullmatch(text) and any(character.isdigit() for character in text)):
-        return set()
-    asked = text if is_ours else text[:BEGINNING]
+    if not _MAY_BE_NUMBER.fullmatch(text):
+        return set(), True
+    asked = numbers.beginning(text)
     # Not istartswith: the index on the column knows the case as it was written, which is upper case.
     begins = Q(**{f"{column}__startswith": asked}) | Q(**{f"{column}__startswith": asked.upper()})
     rows = model._default_manager.filter(begins).values_list("pk", column)
-    if is_ours:
-        return {pk for pk, _ in rows[: CAP + 1]}
-    matches = (pk for pk, number in rows[:MOST_COMPARED] if number.upper().startswith(text.upper()))
-    return set(islice(matches, CAP + 1))
+    if asked == text:
+        return {pk for pk, _ in rows[: CAP + 1]}, True
+    compared = list(rows[: MOST_COMPARED + 1])
+    matches = (pk for pk, number in compared if number.upper().startswith(text.upper()))
+    return set(islice(matches, CAP + 1)), len(compared) <= MOST_COMPARED
 
 
 def _led_to(model: Any, link: str) -> Any:

@@ -172,12 +172,6 @@ class WorkAdmin(LimitedList):
 
     # The list ----------------------------------------------------------------------------------------------------
 
-    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
-        """Let a list be narrowed by its own filters only: no question about people by URL."""
-        name, _, how = lookup.partition("__")
-        filters = {one if isinstance(one, str) else one.parameter_name for one in self.list_filter}
-        return name in filters and how in ("", "exact", "isnull") and "\x00" not in str(value)
-
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         gate.because(f"list of {self.opts.verbose_name_plural}")
         return super().changelist_view(
@@ -185,11 +179,6 @@ class WorkAdmin(LimitedList):
         )
 
     # One record --------------------------------------------------------------------------------------------------
-
-    @property
-    def names(self) -> str:
-        """The first part of the names of this admin's URLs."""
-        return f"{self.opts.app_label}_{self.opts.model_name}"
 
     def url_of(self, record: Any) -> str:
         """Return the page of a record."""

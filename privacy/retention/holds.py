@@ -16,7 +16,7 @@ from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.utils import timezone
 
-from privacy import audit, datamap
+from privacy import audit, datamap, numbers
 from privacy.datamap import Declaration
 from privacy.gate import matrix
 from privacy.gate.actor import Actor
@@ -63,14 +63,12 @@ def find(reference: str) -> Found:
     reference = reference.strip()
     if (number := _uuid(reference)) is not None:
         matches = [Found(one, number) for one in _holdable() if _rows(one).filter(pk=number).exists()]
-    elif not reference or not reference.isprintable():
-        matches = []
     else:
         matches = [
             Found(one, pk)
             for one in _holdable()
             if one.reference
-            for pk in _rows(one).filter(**{one.reference: reference}).values_list("pk", flat=True)[:2]
+            for pk in numbers.equal(_rows(one), one.reference, reference)
         ]
     if not matches:
         raise RecordNotFound("No record has this number or reference.")

@@ -95,6 +95,7 @@ def effects(world: Everybody) -> list[Effect]:
         Effect(f"/admin/orders/order/{step}", "order,=ship", ("carol",), "default.orders_order"),
         Effect(f"/admin/orders/order/{step}", "order,=cancel", ("carol",), "default.orders_order"),
         Effect(f"/admin/orders/order/{step}", "unpaid,=pay", ("erin",), "default.orders_payment", {"method": "transfer"}),
+        Effect("/admin/orders/product/search/", "-", staff, SESSION, {"q": "radiometer"}),
         Effect("/admin/orders/order/search/", "-", staff, SESSION, {"q": bob["order"].number}),
         Effect(f"/admin/rma/rma/{step}", "rma,=message", ("carol",), "default.rma_rmanote", {"text": "It is here."}),
         Effect(f"/admin/rma/rma/{step}", "rma,=received", ("carol",), "default.rma_rma"),
