@@ -99,7 +99,10 @@ class CustomerForm(MaskingForm):
 
 class PostNotice(Step):
     title = "Mark the notice as posted"
-    help = "Print this page with your browser and post the letter; then mark it. The new address counts 14 days later."
+    help = (
+        "Print this page with your browser and post the letter; then mark it. A new contact that it tells of counts 14 days later. Where "
+        "no address stands at its top, none has been on file for 14 days: tell the person some other way, by phone for example."
+    )
     template = "admin/step_letter.html"
 
     def context(self) -> dict[str, Any]:
@@ -221,11 +224,8 @@ class CustomerAdmin(CorrectableAdmin):
         ]
         lists = [WorkList("Disputed contacts", self.url_of_list(), tasks, disputed.count())]
         if "privacy" in actor.roles:
-            unposted = Customer.objects.filter(
-                contact_points__links__letter__by=Letter.By.POST,
-                contact_points__links__letter__sent_at=None,
-                contact_points__links__letter__stopped_at=None,
-            ).distinct()
+            waiting = Letter.objects.filter(by=Letter.By.POST, request=None, sent_at=None, stopped_at=None)
+            unposted = Customer.objects.filter(subject__in=waiting.exclude(subject=None).values("subject"))
             first = unposted.order_by("reference")[:SHOWN_ON_FRONT_PAGE]
             notes = [Task(self.url_of(one), capfirst(str(one))) for one in first]
             lists.append(WorkList("Notices to post", self.url_of_list(), notes, unposted.count()))

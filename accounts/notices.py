@@ -170,9 +170,11 @@ def object_to(point: ContactPoint, *, actor: Actor, now: datetime) -> None:
 
 
 def to_post(customer: Customer) -> Letter | None:
-    """Return the notice about a contact of this customer that waits to be printed and posted, or None."""
-    waiting = Letter.objects.filter(by=Letter.By.POST, sent_at=None, stopped_at=None)
-    return waiting.filter(pk__in=ContactLink.objects.filter(point__customer=customer).values("letter")).first()
+    """Return the letter to this customer's person that waits to be printed and posted, or None; those about a request stand there."""
+    if customer.subject_id is None:
+        return None
+    waiting = Letter.objects.filter(by=Letter.By.POST, request=None, sent_at=None, stopped_at=None)
+    return waiting.filter(subject_id=customer.subject_id).order_by("queued_at", "pk").first()
 
 
 def settle(point: ContactPoint, *, actor: Actor, now: datetime) -> None:

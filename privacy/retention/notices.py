@@ -67,18 +67,21 @@ def unwarned(found: Collection[Facts], *, by: date) -> set[UUID]:
 def warn(subject: UUID, *, on: date, ends_after: date, now: datetime) -> bool:
     """Write to the person that the account ends after that day unless it is used; return whether a letter is new.
 
-    The letter has a link by which the person keeps it, without a login too. Opens the address on file under the actor of
-    the caller. Safe to repeat on one day.
+    The letter has a link by which the person keeps it, without a login too: it goes only to an address that counts (design 9).
+    Without one the letter is posted, or waits for staff, and says how else to keep it. Opens the address on file under the
+    actor of the caller. Safe to repeat on one day.
     """
     token = secrets.token_urlsafe(32)
+    people = hooks.people()
     with transaction.atomic():
-        new = {"ends_after": ends_after, "token_hash": _hashed(token)}
+        to = people.answer_address(subject, now)
+        new = {"ends_after": ends_after, "token_hash": _hashed(token) if to else ""}
         notice, is_new = EndNotice.objects.get_or_create(subject_id=subject, given_on=on, defaults=new)
         if is_new:
-            people = hooks.people()
+            link = f"{settings.PORTAL_URL}{reverse('keep', args=[token])}" if to else ""
             letters.queue(
                 "account_ending",
-                to=people.address(subject),
+                to=to,
                 context={
                     "name": people.name(subject),
                     "ends_after": ends_after,
@@ -87,7 +90,7 @@ def warn(subject: UUID, *, on: date, ends_after: date, now: datetime) -> bool:
                 key=f"account_ending:{notice.pk}",
                 now=now,
                 subject=subject,
-                credentials={"link": f"{settings.PORTAL_URL}{reverse('keep', args=[token])}"},
+                credentials={"link": link},
                 until=clock.expires_at(on + LINK_LIVES),
             )
     return is_new
@@ -106,7 +109,7 @@ class CannotKeep(Exception):
 
 def look(token: str, *, now: datetime) -> EndNotice:
     """Return the warning whose link this is, used or not, without doing anything (what GET may do). Raises NoticeGone."""
-    found = EndNotice.objects.filter(token_hash=_hashed(token), ended_at=None).first()
+    found = EndNotice.objects.filter(token_hash=_hashed(token), ended_at=None).first()  # one by post has no hash
     if found is None or found.given_on + LINK_LIVES < clock.company_day(now):
         raise NoticeGone
     return found

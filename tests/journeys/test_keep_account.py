@@ -71,6 +71,59 @@ def is_there(customer: Customer) -> bool:
     return there
 
 
+UNSURE = {
+    "typed by staff a week ago": {"came": "staff", "contact_since": NOW - timedelta(days=7)},
+    "typed by staff a year ago, when nobody could be told": {
+        "came": "staff",
+        "contact_since": NOW - timedelta(days=365),
+    },
+    "typed into the portal and never confirmed": {"came": "person", "contact_since": NOW - timedelta(days=365)},
+    "taken out": {"came": "cleared", "contact_since": NOW - timedelta(days=365)},
+}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("how", UNSURE)
+def test_the_link_goes_to_no_address_that_does_not_count(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    """Whoever has that mailbox could keep the account; the letter goes by post, and a task of the desk."""
+    alice = quiet(email="typed@example.com", **UNSURE[how])
+    assert swept(monkeypatch, NOW).warned == 1
+    with vault.internal():
+        letter = Letter.objects.get(kind="account_ending")
+        assert (letter.by, letter.to, letter.credentials) == (Letter.By.POST, "", None)
+        assert letter.text.startswith("Alice Archer\n12 Elm Street")
+        assert "call us or write to us before that day" in letter.text
+        assert "/privacy/keep/" not in letter.text
+    assert EndNotice.objects.get().token_hash == ""
+    pages.check(Client().post("/privacy/keep/x/"), status=403)
+
+    pat = pages.signed_in(factories.staff("pat", "pat@ilt.example", roles=("privacy",)))
+    assert "Notices to post" in pat.get("/admin/").text
+    step = f"/admin/accounts/customer/{alice.pk}/step/post/"
+    assert "Your account ends soon" in pat.get(step).text
+    pat.post(step)
+    assert Letter.objects.get(kind="account_ending").sent_at == NOW
+    assert pat.get(step).status_code == 302
+
+
+@pytest.mark.django_db
+def test_without_any_address_that_counts_the_letter_waits_for_staff(monkeypatch: pytest.MonkeyPatch) -> None:
+    factories.customer(since=LONG_AGO, last_active_on=LONG_AGO, email="typed@example.com", came="staff")
+    swept(monkeypatch, NOW)
+    with vault.internal():
+        assert Letter.objects.get().text.startswith("You have not used your account")
+    pat = pages.signed_in(factories.staff("pat", "pat@ilt.example", roles=("privacy",)))
+    assert "Notices to post" in pat.get("/admin/").text
+
+
+@pytest.mark.django_db
+def test_of_two_people_with_one_address_neither_gets_a_link_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    quiet()
+    quiet(first_name="Bob")
+    assert swept(monkeypatch, NOW).warned == 2
+    assert set(Letter.objects.values_list("by", flat=True)) == {Letter.By.POST}
+
+
 @pytest.mark.django_db
 def test_without_an_answer_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     alice = quiet()
