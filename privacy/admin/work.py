@@ -175,7 +175,12 @@ class WorkAdmin(LimitedList):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         gate.because(f"list of {self.opts.verbose_name_plural}")
         return super().changelist_view(
-            request, {"title": capfirst(str(self.opts.verbose_name_plural)), **(extra_context or {})}
+            request,
+            {
+                "title": capfirst(str(self.opts.verbose_name_plural)),
+                "adding": self.adding and self.adding.title,  # the button says what the page behind it is called
+                **(extra_context or {}),
+            },
         )
 
     # One record --------------------------------------------------------------------------------------------------

@@ -20,10 +20,11 @@ from ilt_site import views
 from orders.models import Order
 from privacy import vault
 from privacy.gate import Actor
-from privacy.models import Letter, Request
+from privacy.gate.system import system
+from privacy.models import Letter, Request, SecondLook
 from privacy.requests import identity, letters, services
 from privacy.requests.models import OneTimeLink
-from privacy.retention import holds
+from privacy.retention import holds, notices
 from rma.models import RMA, Certificate
 from tests import factories, pages
 from tests.browser import checker
@@ -289,3 +290,44 @@ def test_a_contact_that_changes_hands(site: Site, visitor: Visitor) -> None:
     come_in(visitor, "carol")
     number = Customer.objects.get(user=User.objects.named("alice").get()).pk
     visitor.open(f"/admin/accounts/customer/{number}/change/", "customer with a disputed contact")
+
+
+def told(kind: str, pattern: str) -> str:
+    """Return what the last letter of a kind gives: a link's path."""
+    with vault.internal():
+        (text,) = [
+            str(letters.given(one)[0]) for one in Letter.objects.filter(kind=kind).order_by("-queued_at", "-pk")[:1]
+        ]
+    return re.findall(pattern, text)[0]
+
+
+@each_dimension
+def test_the_pages_of_the_second_person(site: Site, visitor: Visitor) -> None:
+    come_in(visitor, "mona")
+    visitor.open("/admin/", "manager: front page")
+    visitor.open("/admin/privacy/secondlook/", "second person, nothing waits")
+    now = timezone.now()
+    asked = services.file(
+        kind="erasure", subject=site.customer("alice").subject_id, channel="in_person", received_on=timezone.localdate(now),
+        identity="in_person", actor=PAT, now=now,
+    )  # fmt: skip
+    site.work()
+    look = SecondLook.objects.get(request=asked)
+    visitor.open("/admin/privacy/secondlook/", "second person, one waits")
+    visitor.open(f"/admin/privacy/secondlook/{look.pk}/change/", "second person, the request")
+    visitor.follow("#content a[href*='/step/']", "second person, decide")
+    visitor.follow("#content [type=submit]", "second person, nothing chosen", status=400)
+    visitor.page.check("[name=outcome][value=go_on]")
+    visitor.follow("#content [type=submit]", "second person, decided")
+    visitor.open("/admin/privacy/secondlook/?state=decided", "second person, decided ones")
+
+
+@each_dimension
+def test_pages_behind_the_links_of_letters(site: Site, visitor: Visitor) -> None:
+    now, alice = timezone.now(), site.customer("alice")
+    with system("sweep"):
+        notices.warn(alice.subject_id, on=timezone.localdate(now), ends_after=timezone.localdate(now), now=now)
+    keep = told("account_ending", r"https?://[^/\s]+(/privacy/keep/\S+)")
+    visitor.open(keep, "keep the account")
+    visitor.follow("main [type=submit]", "keep the account, kept")
+    visitor.open("/privacy/keep/nothing/", "keep the account, no such link", status=404)
