@@ -12,6 +12,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from accounts.models import ContactPoint
 from orders.models import Order
 from privacy import subjects, vault
 from privacy.audit.models import AuditEvent
@@ -107,6 +108,9 @@ def test_an_unused_account_is_warned_first_and_goes_thirty_days_later_and_its_yo
     armed: SweepState,
 ) -> None:
     order = unused()
+    ContactPoint.objects.create(
+        customer=order.customer, channel="email", came="created", since=datetime(2023, 6, 10, tzinfo=UTC)
+    )
     found = swept(date(2026, 11, 1))
     assert (counts(found), found.warned) == ((1, 0, 1, 0), 1)
     with system("letter"):
