@@ -21,7 +21,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.text import capfirst
 
-from accounts import claim, looks, notices, people, reach, services  # noqa: F401  looks registers a page of its own
+from accounts import claim, looks, notices, people, reach, regions, services  # noqa: F401  looks registers a page of its own
 from accounts.models import ClaimReview, Communication, Company, ContactPoint, Customer, User
 from accounts.reach import Came
 from privacy import audit, gate, numbers
@@ -64,7 +64,20 @@ class KeepAccount(Step):
     )
 
 
-class CustomerForm(MaskingForm):
+class PlacedForm(MaskingForm):
+    """A form with a region: one of before that no list knows stands as it is until it or the country changes."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if (region := self.fields.get("region")) and not region.help_text:
+            region.help_text = regions.HINT
+
+    def _get_validation_exclusions(self) -> set[str]:
+        found: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
+        return found if {"region", "country"} & set(self.changed_data) else found | {"region"}
+
+
+class CustomerForm(PlacedForm):
     """The data of a customer; another e-mail address or phone number needs a reason, which the audit keeps (design 9)."""
 
     CONTACT = frozenset({"email", "phone"})
@@ -251,6 +264,7 @@ def _state(point: ContactPoint, now: datetime) -> str:
 
 @admin.register(Company)
 class CompanyAdmin(CorrectableAdmin):
+    form = PlacedForm
     list_display = ("name", "city", "region", "country", "is_sole_trader")
     list_filter = ("is_sole_trader",)
     ordering = ("-id",)

@@ -9,7 +9,7 @@ class AccountsConfig(AppConfig):
     verbose_name = "People and companies"
 
     def ready(self) -> None:
-        from accounts import candidates, factor, handles, joining, people
+        from accounts import candidates, factor, handles, joining, people, upgrades  # noqa: F401  registers a check
         from privacy.requests import hooks
 
         handles.install()

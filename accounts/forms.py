@@ -12,7 +12,7 @@ from allauth.account.forms import SignupForm as AllauthSignupForm
 from allauth.account.models import EmailAddress
 from django import forms
 
-from accounts import countries
+from accounts import countries, regions
 from accounts.models import Address
 from accounts.validators import no_card_number, validate_phone
 from privacy.lines import one_line
@@ -147,7 +147,7 @@ class ContactForm(OwnDataForm):
         error_messages={"invalid": "Enter an e-mail address like name@example.com."},
     )
     phone = _text("Phone number", 60, "tel", validators=[validate_phone])
-    region = _text("State or region", 40, "address-level1")
+    region = _text("State or region", regions.LONGEST, "address-level1", hint=regions.HINT)
     country = _country()
 
 
@@ -163,6 +163,6 @@ class AddressForm(OwnDataForm):
     street = _text("Street and number", 200, "address-line1", required="Enter the street.")
     street2 = _text("Second line", 200, "address-line2")
     city = _text("City", 100, "address-level2")
-    region = _text("State or region", 40, "address-level1")
+    region = _text("State or region", regions.LONGEST, "address-level1", hint=regions.HINT)
     postal_code = _text("Postal code", 20, "postal-code")
     country = _country("Choose a country.")

@@ -18,7 +18,7 @@ from typing import Any
 from django.db import models, transaction
 from django.utils import timezone
 
-from accounts import csvfile, reach
+from accounts import csvfile, reach, regions
 from accounts.csvfile import Problem, Row
 from accounts.models import Address, Channel, Company, ContactPoint, Customer
 from accounts.validators import validate_country, validate_phone, validate_reference
@@ -120,6 +120,7 @@ def _check(row: Row, seen: set[str], today: date) -> None:
     for column, model_field in _FIELDS.items():
         csvfile.checked(row, column, partial(_clean, model_field))
     csvfile.checked(row, "country", validate_country)
+    csvfile.checked(row, "region", partial(regions.clean, row["country"]))
     csvfile.checked(row, "since", csvfile.day_by(today))
     if row["phone"]:
         csvfile.checked(row, "phone", validate_phone)
@@ -180,7 +181,9 @@ def _differences(row: Row, customer: Any) -> list[str]:
     on_file["company"] = customer.company.name if customer.company else ""
     on_file["since"] = customer.since.isoformat()
     on_file |= {name: getattr(address, name) if address else "" for name in ADDRESS}
-    return [name for name in COLUMNS if name in on_file and on_file[name] != row[name]]
+    given = {name: row[name] for name in COLUMNS}
+    given["region"] = regions.code(row["country"], row["region"]) or row["region"]
+    return [name for name in COLUMNS if name in on_file and on_file[name] != given[name]]
 
 
 def _create(rows: Sequence[Row], *, actor: Actor | None, now: datetime) -> None:

@@ -1,7 +1,8 @@
 """Companies, customers and what the policy names about them (P17, P25, P26, P28).
 
 What must never happen: a value that identifies a person in a plain column, or a social security number that is not
-used as a tax identifier. Plain columns hold countries, regions, dates, codes and links; all else is in an envelope.
+used as a tax identifier. Plain columns hold countries, codes of states and provinces, dates, codes and links; all else is
+in an envelope.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from uuid import UUID
 from django.db import models
 from django.db.models import Q
 
+from accounts.regions import RegionField, StateField
 from accounts.validators import (
     no_card_number,
     validate_country,
@@ -22,7 +24,6 @@ from accounts.validators import (
     validate_ssn,
 )
 from privacy.days import PastDateField
-from privacy.lines import LineField
 from privacy.subjects import Subject
 from privacy.vault import EncryptedTextField, Exact, SealedModel, SealedQuerySet, Words
 
@@ -38,7 +39,7 @@ class Channel(models.TextChoices):
     IN_PERSON = "in_person", "in person"
 
 
-class Owned(SealedQuerySet):  # type: ignore[override]
+class Owned(SealedQuerySet):
     """Records that belong to one subject."""
 
     subject_lookup: ClassVar[str] = "subject"
@@ -50,7 +51,7 @@ class Owned(SealedQuerySet):  # type: ignore[override]
         return self.filter(**{self.subject_lookup: subject_id})
 
 
-class OwnedByCustomer(Owned):  # type: ignore[override]
+class OwnedByCustomer(Owned):
     subject_lookup = "customer__subject"
 
 
@@ -83,13 +84,14 @@ class Company(SealedModel):
     street2 = EncryptedTextField(envelope="company", validators=[no_card_number], verbose_name="second address line")
     city = EncryptedTextField(envelope="company", max_length=100, validators=[no_card_number])
     postal_code = EncryptedTextField(envelope="company", max_length=20, validators=[no_card_number])
-    region = LineField(max_length=40, blank=True, default="", validators=[no_card_number])
+    region = RegionField(envelope="company", validators=[no_card_number])
+    state = StateField()
     country = models.CharField(max_length=2, blank=True, default="", validators=[validate_country])
     is_sole_trader = models.BooleanField(default=False)
     last_active_on = PastDateField(null=True, blank=True)
     subject = models.ForeignKey(Subject, null=True, blank=True, on_delete=models.SET_NULL, related_name="companies")
 
-    objects: ClassVar[Any] = Owned.as_manager()  # type: ignore[assignment]
+    objects: ClassVar[Any] = Owned.as_manager()
 
     class Meta(SealedModel.Meta):
         abstract = False
@@ -150,7 +152,8 @@ class Customer(SealedModel):
         blind=(Exact("customer.phone", normaliser="phone"),),
         validators=[validate_phone],
     )
-    region = LineField(max_length=40, blank=True, default="", validators=[no_card_number])
+    region = RegionField(envelope="account", validators=[no_card_number])
+    state = StateField()
     country = models.CharField(max_length=2, blank=True, default="", validators=[validate_country])
     channel = models.CharField(max_length=10, choices=Channel.choices, default=Channel.WEB)
     since = PastDateField()
@@ -159,7 +162,7 @@ class Customer(SealedModel):
         null=True, blank=True, help_text="When the privacy notice was handed over (P25, Art. 13)."
     )
 
-    objects: ClassVar[Any] = Owned.as_manager()  # type: ignore[assignment]
+    objects: ClassVar[Any] = Owned.as_manager()
 
     class Meta(SealedModel.Meta):
         abstract = False
@@ -183,7 +186,7 @@ class _OfCustomer(SealedModel):
 
     customer: models.ForeignKey[Customer, Customer]
 
-    objects: ClassVar[Any] = OwnedByCustomer.as_manager()  # type: ignore[assignment]
+    objects: ClassVar[Any] = OwnedByCustomer.as_manager()
 
     class Meta(SealedModel.Meta):
         abstract = True
@@ -206,7 +209,8 @@ class Address(_OfCustomer):
     street2 = EncryptedTextField(envelope="account", validators=[no_card_number], verbose_name="second address line")
     city = EncryptedTextField(envelope="account", max_length=100, validators=[no_card_number])
     postal_code = EncryptedTextField(envelope="account", max_length=20, validators=[no_card_number])
-    region = LineField(max_length=40, blank=True, default="", validators=[no_card_number])
+    region = RegionField(envelope="account", validators=[no_card_number])
+    state = StateField()
     country = models.CharField(max_length=2, validators=[validate_country])
 
     class Meta(_OfCustomer.Meta):

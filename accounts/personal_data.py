@@ -74,13 +74,19 @@ def _link(title: str, purposes: tuple[str, ...] = ACCOUNT) -> Datum:
     return Datum(title, "link", purposes, US, plain=RANDOM)
 
 
+def _state(purposes: tuple[str, ...] = ACCOUNT, source: str = SELF, recipients: tuple[str, ...] = CARRIER) -> Datum:
+    why = "the code of a state or province alone names nobody; a copy gives it as the region"
+    return Datum("Code of the state or province", "address", purposes, source, recipients, plain=why, export="no")
+
+
 def _place(purposes: tuple[str, ...] = ACCOUNT, source: str = SELF) -> dict[str, Datum]:
     return {
         "street": Datum("Street", "address", purposes, source, CARRIER),
         "street2": Datum("Second address line", "address", purposes, source, CARRIER),
         "city": Datum("City", "address", purposes, source, CARRIER),
         "postal_code": Datum("Postal code", "address", purposes, source, CARRIER),
-        "region": Datum("Region", "address", purposes, source, CARRIER, plain="a region alone names nobody"),
+        "region": Datum("Region", "address", purposes, source, CARRIER),
+        "state": _state(purposes, source),
         "country": Datum("Country", "address", purposes, source, CARRIER, plain="a country alone names nobody"),
     }
 
@@ -171,7 +177,8 @@ datamap.register(
             "last_name": _self("Last name", "name", recipients=CARRIER),
             "email": _self("E-mail", "contact", recipients=("mail provider",)),
             "phone": _self("Phone", "contact", recipients=CARRIER),
-            "region": _plain("Region", "address", "a region alone names nobody", source=SELF),
+            "region": _self("Region", "address"),
+            "state": _state(recipients=()),
             "country": _plain("Country", "address", "a country alone names nobody", source=SELF),
             "channel": _plain("How we met", "role", WORD),
             "since": _plain("Customer since", "dates", DAY),

@@ -13,7 +13,7 @@ from uuid import UUID
 from django.core.exceptions import ValidationError
 from django.db import connection, models, transaction
 
-from accounts import notices, reach, validators
+from accounts import notices, reach, regions, validators
 from accounts.models import (
     Address,
     Channel,
@@ -121,6 +121,7 @@ def correct(
         raise ValidationError(f"These cannot be corrected here: {', '.join(sorted(unknown))}.")
     with transaction.atomic():
         with vault.internal():  # only to compare; whoever writes need not be able to read
+            changes = _placed(record, changes)
             on_file = {name: getattr(record, name) for name in changes}
         changed = [
             name for name, value in changes.items() if not isinstance(value, Unreadable) and on_file[name] != value
@@ -130,8 +131,13 @@ def correct(
         _may_write(actor, record, _envelopes_of(record, changed))
         for name in changed:
             setattr(record, name, changes[name])
-        _validate(record, changed)
-        record.save(update_fields=changed)
+        written = changed
+        if "country" in changed and not isinstance(changes["region"], Unreadable):
+            # The country says whether there is a code: the region is looked at again when it changes.
+            setattr(record, "region", changes["region"])  # noqa: B010  several models have one
+            written = [*changed, "region"]
+        _validate(record, written)
+        record.save(update_fields=written)
         _contacts_changed(record, {name: on_file[name] for name in changed}, actor=actor, now=now)
         audit.record(
             "record.corrected",
@@ -420,6 +426,16 @@ def _contacts_changed(record: SealedModel, before: Mapping[str, Any], *, actor: 
         point = reach.entered(record, ContactPoint.Channel.POST, "changed", came=came, now=now)
         if point is not None:
             notices.changed(point, older=(), new="", now=now)
+
+
+def _placed(record: Any, changes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the changes with the region as it is kept under the new country, also where only the country is new."""
+    if not {"country", "region"} & set(changes) or "region" not in CORRECTABLE[type(record)]:
+        return changes
+    region = changes.get("region", record.region)
+    if isinstance(region, Unreadable):
+        return {**changes, "region": region}
+    return {**changes, "region": regions.code(changes.get("country", record.country), region) or region}
 
 
 def _add(record: Any, action: str, actor: Actor | None, now: datetime) -> Any:

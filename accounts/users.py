@@ -27,7 +27,7 @@ LOGIN_ADDRESS = Exact("login_address.email", normaliser="email", unique=True)
 LOOKALIKE = "user.lookalike"
 
 
-class UserQuerySet(Owned):  # type: ignore[override]
+class UserQuerySet(Owned):
     def named(self, username: str) -> UserQuerySet:
         """Return the user whose name matches in any letter case, through the blind index."""
         return self.find("user.username", username)

@@ -64,6 +64,7 @@ class EncryptedField(models.Field):
         blank: bool = True,
         blind: Iterable[Blind] = (),
         multiline: bool = False,
+        beside: tuple[str, ...] = (),
         **kwargs: Any,
     ) -> None:
         for refused in ("unique", "db_index", "primary_key", "db_default", "db_column", "unique_for_date"):
@@ -73,6 +74,7 @@ class EncryptedField(models.Field):
         self.label = label
         self.blind = (blind,) if not isinstance(blind, tuple | list) else tuple(blind)
         self.multiline = multiline
+        self.beside = beside  # readable columns of the same datum, read and written with it
         kwargs.setdefault("default", self.empty_value)
         kwargs.setdefault("null", self.empty_value is None)
         super().__init__(verbose_name, blank=blank, max_length=max_length, **kwargs)

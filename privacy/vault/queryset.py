@@ -130,7 +130,7 @@ class SealedQuerySet(models.QuerySet):
 
     def bulk_update(self, objs: Iterable[Any], fields: Iterable[str], batch_size: int | None = None) -> int:
         """Update plain and encrypted fields; concurrent changes of other labels in an envelope survive."""
-        listed, fields = list(objs), list(fields)
+        listed, fields = list(objs), sorted(saving.with_beside(self.model, fields))
         sealed = {name: plan for plan in plans_of(self.model).values() for name in plan.names}
         names = frozenset(fields)
         if names.isdisjoint(sealed):
@@ -210,6 +210,7 @@ def columns(model: type[models.Model], names: Collection[Any]) -> list[Any]:
         field = virtual(model, name) if isinstance(name, str) else None
         if field is not None:
             head, found, _ = name.rpartition(LOOKUP_SEP)
+            mapped += [f"{head}{found}{column}" for column in field.beside]
             name = f"{head}{found}{field.sealed_column}"
         mapped.append(name)
     return list(dict.fromkeys(mapped))

@@ -263,7 +263,7 @@ def write(drafts: Sequence[Draft], using: str) -> None:
     except DatabaseError as error:
         raise KeyMissing("The key store cannot be reached; nothing was written.") from error
     for draft, want in zip(drafts, wanted, strict=True):
-        if want.restriction and draft.base:
+        if want.restriction and draft.base and _replaces(draft):
             guard.keep(_ended(draft.plan, want.record, want.owner, want.restriction, draft.base))
     unit = units.current()
     snaps = []
@@ -277,6 +277,11 @@ def write(drafts: Sequence[Draft], using: str) -> None:
             unit.keys[key.number] = key
             unit.remember(obj)
     transaction.on_commit(lambda: _committed(snaps, wanted), using=using, robust=True)
+
+
+def _replaces(draft: Draft) -> bool:
+    """Whether a value that stood there stands there no more; what was added to an envelope ends nothing."""
+    return any(draft.payload.get(label) != value for label, value in (draft.base or {}).items())
 
 
 def _ended(plan: Plan, record: UUID, owner: keys.Owner, restriction: str, payload: Payload) -> guard.Ended:
@@ -328,7 +333,7 @@ def save(obj: SealedModel, using: str, update_fields: Iterable[str] | None) -> f
     if obj.pk is None:
         obj._state.adding = True
     settle_id(obj)
-    names = None if update_fields is None else frozenset(update_fields)
+    names = None if update_fields is None else with_beside(model, update_fields)
     if obj._state.adding:
         drafts = fresh([obj])
     else:
@@ -343,6 +348,13 @@ def save(obj: SealedModel, using: str, update_fields: Iterable[str] | None) -> f
     virtual = {name for plan in plans(model).values() for name in plan.names}
     state.writing |= explicit
     return (names - virtual) | (state.writing if not names.isdisjoint(virtual) else explicit)
+
+
+def with_beside(model: Any, names: Iterable[str]) -> frozenset[str]:
+    """Return the names with those of the readable columns that hold a part of the same data."""
+    given = frozenset(names)
+    found = (field.beside for plan in plans(model).values() for field in plan.fields if field.name in given)
+    return given.union(*found)
 
 
 def check_insert(obj: SealedModel) -> None:

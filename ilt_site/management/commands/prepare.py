@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand
 from django.db import DEFAULT_DB_ALIAS
 from django.utils import timezone
 
-from accounts import logins
+from accounts import logins, upgrades
 from privacy.gate.system import system_actor
 from privacy.requests import letters
 from privacy.retention import restriction
@@ -19,7 +19,7 @@ class Command(BaseCommand):
 
     help = (
         "Changes the tables of both databases to what this version needs, binds both to the key ring, grants the "
-        "application roles their rights, restricts what earlier erasures kept, indexes user names of before by what they look like, and writes the static files into STATIC_ROOT. Safe to repeat. Run it as the owner: ILT_DB_ROLE=owner. "
+        "application roles their rights, restricts what earlier erasures kept, indexes user names of before by what they look like, seals regions of before that are no code of a state, and writes the static files into STATIC_ROOT. Safe to repeat. Run it as the owner: ILT_DB_ROLE=owner. "
         "Exit codes: 0 done, 1 failed, 2 usage."
     )
 
@@ -33,6 +33,9 @@ class Command(BaseCommand):
         # What was kept before there were restrictions: nothing changes where all of it is known already.
         restriction.settle_all(actor=system_actor("sweep", kind="operator"), now=timezone.now())
         logins.index_lookalikes()  # likewise
+        # What was typed as a region before it was a code or sealed: each batch stands for itself.
+        for left in upgrades.settle_regions():
+            self.stderr.write(f"The region of {left.label} {left.record} could not be settled ({left.error}).")
         # Letters of a version that put links and codes into the text: a migration cannot open what is sealed.
         while letters.set_apart():
             pass

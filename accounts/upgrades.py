@@ -1,0 +1,100 @@
+"""What an earlier version left in readable columns: settled by `prepare`, after the tables were changed.
+
+What must never happen: a text stays readable because a migration cannot seal; a record that was erased takes data again;
+one row that cannot be sealed keeps the others readable. So each batch stands for itself, what was killed goes on where it
+stopped, and `check --database default` warns as long as rows are left, those too that a process of the version before
+wrote meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from django.core import checks
+from django.db import DEFAULT_DB_ALIAS, connection, models, transaction
+
+from accounts import regions
+from accounts.models import Address, Company, Customer
+from privacy import broken, progress, vault
+from privacy.broken import Findings
+from privacy.lines import on_one_line
+
+PLACED: tuple[type[Any], ...] = (Company, Customer, Address)
+BATCH = 500
+
+
+def settle_regions(*, batch: int = BATCH) -> Findings:
+    """Make a code of every region of before that is one, and seal the others; return which rows could not be.
+
+    Nothing is sealed into a record that was erased: its text goes. Safe to repeat, and to go on with after a kill.
+    """
+    findings = Findings()
+    for model in PLACED:
+        envelope, after, done = next(iter(model.envelopes())), None, 0
+        while ids := _next(model, after, batch):
+            settled = broken.spared(
+                ids,
+                partial(_settle, model, envelope),
+                step="settle_regions",
+                label=model.vault_label,
+                findings=findings,
+            )
+            done += sum(settled)
+            progress.tell("regions settled", done)
+            after = ids[-1]
+    return findings
+
+
+def unsettled(model: type[Any]) -> models.QuerySet[Any]:
+    """Return the rows whose readable column still holds what was typed as a region."""
+    return models.QuerySet(model).exclude(regions.plain())
+
+
+def _next(model: type[Any], after: UUID | None, most: int) -> list[UUID]:
+    found = unsettled(model).order_by("pk")
+    return list((found.filter(pk__gt=after) if after else found).values_list("pk", flat=True)[:most])
+
+
+def _settle(model: type[Any], envelope: str, ids: Sequence[UUID]) -> int:
+    with transaction.atomic(), vault.internal():  # shown to nobody
+        rows = model.objects.filter(pk__in=ids).exclude(regions.plain()).order_by("pk").select_for_update(of=("self",))
+        if model is Address:
+            rows = rows.select_related("customer")  # whose keys they are
+        erased = {pk for pk, _ in vault.keys.destroyed([(pk, envelope) for pk in ids])}
+        codes: dict[str, list[UUID]] = defaultdict(list)
+        texts: list[Any] = []
+        for row in rows:
+            text = on_one_line(row.state).strip()
+            code = regions.code(row.country, text)
+            if code or not text or row.pk in erased:
+                codes[code].append(row.pk)
+            else:
+                row.region = text
+                texts.append(row)
+        for code, coded in codes.items():
+            models.QuerySet(model).filter(pk__in=coded).update(state=code)
+        model.objects.bulk_update(texts, ["region"])
+    return len(texts) + sum(map(len, codes.values()))
+
+
+@checks.register(checks.Tags.database)
+def regions_left(databases: Sequence[str] | None = None, **_: Any) -> list[checks.CheckMessage]:
+    """Return a warning as long as what was typed as a region stands in a readable column."""
+    if DEFAULT_DB_ALIAS not in (databases or ()):
+        return []
+    left = [str(model._meta.verbose_name_plural) for model in PLACED if _is_there(model) and unsettled(model).exists()]
+    if not left:
+        return []
+    text = f"Regions that were typed before stand readable in the main database: {', '.join(left)}."
+    return [checks.Warning(text, hint="Run `prepare` as the owner: it is safe to repeat.", id="accounts.W001")]
+
+
+def _is_there(model: type[Any]) -> bool:
+    """Whether the table is there: `migrate` asks before it has made it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [model._meta.db_table])
+        return bool(cursor.fetchone()[0])

@@ -1,0 +1,168 @@
+"""Regions of before: made a code or sealed by `prepare`, whatever kills it, and nothing of an erased record comes back."""
+
+from __future__ import annotations
+
+from io import StringIO
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.core.management import call_command
+from django.db import connection, models
+from django.db.migrations.executor import MigrationExecutor
+
+from accounts import upgrades
+from accounts.models import Customer
+from ilt_site.management.commands import prepare
+from privacy import vault
+from privacy.retention import holds
+from privacy.retention.models import HeldValue
+from privacy.vault import keys
+from privacy.vault.models import DataKey
+from tests import factories
+from tests.accounts.test_regions import opened, plain
+from tests.factories import NOW
+from tests.privacy.requests.conftest import PRIVACY
+
+pytestmark = pytest.mark.django_db(databases="__all__")
+
+
+def of_before(record: Any, text: str) -> Any:
+    """Put a text where earlier versions kept it."""
+    models.QuerySet(type(record)).filter(pk=record.pk).update(state=text)
+    return record
+
+
+def left() -> dict[str, int]:
+    return {model.__name__: upgrades.unsettled(model).count() for model in upgrades.PLACED}
+
+
+def checked() -> list[str]:
+    return [one.msg for one in upgrades.regions_left(databases=["default"])]
+
+
+@pytest.mark.django_db(databases="__all__", transaction=True)
+def test_rows_of_the_version_before_come_through_the_migration_and_are_settled_in_batches(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = [
+        factories.customer(country="US", region=""),
+        factories.customer(country="US", region=""),
+        factories.customer(country="DE", region="", email="d@example.com"),
+        factories.customer(country="DE", region="", email="e@example.com"),
+        factories.company(country="GB", region=""),
+        factories.address(factories.customer(), country="AU", region=""),
+    ]
+    typed = ["MA", "massachusetts", "Bayern", "Hessen", "Kent", "n.s.w."]
+    before = MigrationExecutor(connection)
+    before.migrate([("accounts", "0010_contacts_taken_out")])
+    try:
+        with connection.cursor() as cursor:
+            for record, text in zip(made, typed, strict=True):
+                cursor.execute(f"UPDATE {record._meta.db_table} SET region = %s WHERE id = %s", [text, record.pk])
+    finally:
+        MigrationExecutor(connection).migrate(before.loader.graph.leaf_nodes())
+    assert left() == {"Company": 1, "Customer": 3, "Address": 1}
+    assert checked() == [
+        "Regions that were typed before stand readable in the main database: companies, customers, addresses."
+    ]
+
+    settle, calls = upgrades._settle, []
+
+    def then_killed(*given: Any) -> int:
+        if calls:
+            raise KeyboardInterrupt
+        calls.append(settle(*given))
+        return calls[0]
+
+    monkeypatch.setattr(upgrades, "_settle", then_killed)
+    with pytest.raises(KeyboardInterrupt):
+        upgrades.settle_regions(batch=1)
+    assert sum(left().values()) == 4
+    monkeypatch.setattr(upgrades, "_settle", settle)
+    assert upgrades.settle_regions(batch=1) == []
+
+    assert left() == {"Company": 0, "Customer": 0, "Address": 0} and checked() == []
+    assert [opened(record) for record in made] == ["MA", "MA", "Bayern", "Hessen", "Kent", "NSW"]
+    for model in upgrades.PLACED:
+        assert not {"massachusetts", "Bayern", "Hessen", "Kent", "n.s.w."} & plain(model)
+    assert not DataKey.objects.filter(record=made[0].pk).exclude(destroyed_at=None).exists(), "a code needs no new key"
+    again = list(DataKey.objects.order_by("pk").values_list("pk", "destroyed_at"))
+    assert upgrades.settle_regions() == []
+    assert list(DataKey.objects.order_by("pk").values_list("pk", "destroyed_at")) == again
+
+
+def test_what_is_read_and_saved_before_it_is_settled_is_not_lost() -> None:
+    alice = of_before(factories.customer(country="DE", region=""), "Bayern")
+    one = Customer.objects.get(pk=alice.pk)
+    assert one.region == "Bayern"
+    with vault.internal():
+        one.last_name = "Bell"
+        one.save()
+    upgrades.settle_regions()
+    assert opened(alice) == "Bayern"
+
+
+def test_the_old_key_goes_with_the_envelope_that_got_the_region(django_capture_on_commit_callbacks: Any) -> None:
+    with django_capture_on_commit_callbacks(execute=True):
+        alice = of_before(factories.customer(country="DE", region=""), "Bayern")
+    with django_capture_on_commit_callbacks(execute=True):
+        upgrades.settle_regions()
+    ended = DataKey.objects.filter(record=alice.pk, envelope="account").order_by("created_at")
+    assert [key.destroyed_at is None for key in ended] == [False, True]
+    with vault.internal():
+        assert Customer.objects.get(pk=alice.pk).last_name == "Archer"
+
+
+@pytest.mark.parametrize(
+    ("country", "text", "state"), [("DE", "Bayern", ""), ("US", "Bavaria", ""), ("US", "maine", "ME")]
+)
+@pytest.mark.parametrize("is_restored", [False, True], ids=["ended", "in a backup"])
+def test_an_erased_record_takes_no_data_again(country: str, text: str, state: str, is_restored: bool) -> None:
+    alice = of_before(factories.customer(country=country, region=""), text)
+    keys.destroy([(alice.pk, "account")], now=NOW)
+    if not is_restored:
+        models.QuerySet(Customer).filter(pk=alice.pk).update(sealed_account=None)
+    sealed = Customer.objects.get(pk=alice.pk).sealed_account
+    assert upgrades.settle_regions() == []
+    after = Customer.objects.get(pk=alice.pk)
+    assert (after.state, after.sealed_account) == (state, sealed)
+    assert not DataKey.objects.filter(record=alice.pk, destroyed_at=None).exists()
+
+
+def test_a_record_under_a_hold_keeps_hold_and_values_and_nothing_counts_as_corrected() -> None:
+    alice = of_before(factories.customer(country="DE", region=""), "Bayern")
+    holds.place("accounts.customer", alice.pk, reason="claim", actor=PRIVACY, now=NOW)
+    restriction = Customer.objects.get(pk=alice.pk).restriction("account")
+    assert restriction
+    upgrades.settle_regions()
+    assert Customer.objects.get(pk=alice.pk).restriction("account") == restriction
+    assert opened(alice) == "Bayern" and not HeldValue.objects.exists()
+
+
+def test_a_row_that_cannot_be_sealed_is_named_by_its_number_and_keeps_no_other_back() -> None:
+    rows = [of_before(factories.company(f"Werk {n}", country="DE", region=""), "Bayern") for n in range(4)]
+    of_before(rows[2], "••••")
+    found = upgrades.settle_regions()
+    assert [(one.label, UUID(one.record), one.error) for one in found] == [
+        ("accounts.company", rows[2].pk, "MaskNotAValue")
+    ]
+    assert left()["Company"] == 1 and len(checked()) == 1
+    assert [opened(rows[n]) for n in (0, 1, 3)] == ["Bayern"] * 3
+
+
+def test_a_line_break_of_before_becomes_a_blank() -> None:
+    home = of_before(factories.address(factories.customer(), country="DE", region=""), "Bayern\nSüd")
+    assert upgrades.settle_regions() == []
+    assert opened(home) == "Bayern Süd"
+
+
+def test_prepare_settles_and_says_what_it_could_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prepare, "call_command", lambda *args, **options: None)
+    fine = of_before(factories.company(country="DE", region=""), "Bayern")
+    bad = of_before(factories.company("Werk", country="DE", region=""), "••••")
+    err = StringIO()
+    call_command("prepare", stderr=err)
+    assert opened(fine) == "Bayern"
+    said = f"The region of accounts.company {bad.pk} could not be settled (MaskNotAValue)."
+    assert err.getvalue().splitlines()[-1] == said
