@@ -128,9 +128,11 @@ def staff_named(username: str) -> User:
 def end_staff(user: User, *, actor: Actor | None, now: datetime) -> int:
     """Close a staff login for good: no password, role or session is left; return how many sessions ended (P41).
 
-    The row stays, so that logs name the same number; what it holds ends by the retention schedule.
+    The row stays, so that logs name the same number; what it holds ends by the retention schedule. Twice is once.
     """
     with transaction.atomic():
+        if not User.objects.select_for_update(no_key=True).filter(pk=user.pk, is_active=True).values_list("pk").first():
+            return 0
         user.groups.clear()
         user.set_unusable_password()
         user.is_active = user.is_superuser = False

@@ -81,12 +81,26 @@ def history(
 
 def corrected(records: Collection[Record]) -> dict[Record, set[str]]:
     """Return, for each of these records of which something was corrected, the names of the fields; one query."""
+    return told("record.corrected", records)
+
+
+def told(action: str, records: Collection[Record]) -> dict[Record, set[str]]:
+    """Return, for each of these records of which `action` is told, the names of the fields in all its events; one query."""
+    if not records:
+        return {}
     by_hash = {encoding.record_hash(*one): one for one in records}
-    events = AuditEvent.objects.filter(action="record.corrected", record__in=by_hash)
+    events = AuditEvent.objects.filter(action=action, record__in=by_hash)
     found: dict[Record, set[str]] = {}
     for record, fields in events.values_list("record", "fields"):
         found.setdefault(by_hash[record], set()).update(fields)
     return found
+
+
+def last(actions: Collection[str], records: Collection[Record]) -> dict[Record, tuple[str, str]]:
+    """Return, for each of these records, action and reason of the newest event that is one of `actions`; one query."""
+    by_hash = {encoding.record_hash(*one): one for one in records}
+    events = AuditEvent.objects.filter(action__in=actions, record__in=by_hash).order_by("id")
+    return {by_hash[record]: (action, why) for record, action, why in events.values_list("record", "action", "reason")}
 
 
 def _row(event: Happened, actor: Actor | None, now: datetime, names: dict[UUID, str]) -> AuditEvent:

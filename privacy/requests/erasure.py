@@ -7,7 +7,8 @@ The order inside one batch is the design. In one transaction on the main databas
 looked at again, sealed columns become NULL and rows end; *before* that transaction commits the keys are
 destroyed and committed in the key store: destroying the key is the act. A process killed before it leaves
 everything as it was; killed after it, rows whose data nobody can read any more, which the repeated step clears.
-The sweep of retention ends records by the same function.
+The sweep of retention ends records by the same function, and so does the task that follows the ledger. Either may find
+what the other has ended: under the lock of the row it does what is left to do, and tells the audit of nothing twice.
 """
 
 from __future__ import annotations
@@ -86,18 +87,18 @@ def erase_records(
                 if not found:
                     continue
                 done.envelopes[label] += len(envelopes) * len(found)
+                untold = _untold(declaration, found, envelopes)  # before they are cleared
                 done.rows += _end(declaration, found, envelopes)
-                names = sorted({n for e in envelopes for n in declaration.envelopes().get(e, ())})
                 subjects.update(subject_of[row.pk] for row in found if row.pk in subject_of)
                 events += [
                     audit.Happened(
                         "record.erased",
-                        subject=subject_of.get(row.pk),
-                        record=(label, row.pk),
+                        subject=subject_of.get(record),
+                        record=(label, record),
                         fields=names,
                         reference=reference,
                     )
-                    for row in found
+                    for record, names in untold.items()
                 ]
         audit.record_many(events, actor=actor, now=now)
         vault.keys.destroy(pairs, now=now)
@@ -111,6 +112,41 @@ def erase_records(
             if not Request.objects.filter(subject_id=subject).exists():
                 end_shells(subject, actor=actor, now=now, reference=reference)
     return done
+
+
+def _untold(declaration: Declaration, rows: Sequence[Any], envelopes: Collection[str]) -> dict[UUID, list[str]]:
+    """Return, for each of these locked rows of which the audit does not tell yet, the names of the data that end now.
+
+    An envelope that still stands in its row is told of. One that does not was empty, or was ended by another worker: what
+    the audit tells of it, in the transaction that cleared it, decides.
+    """
+    names = {envelope: frozenset(declaration.envelopes().get(envelope, ())) for envelope in envelopes}
+    standing = {row.pk: {one for one in envelopes if _stands(declaration, row, one)} for row in rows}
+    unclear = [(declaration.label, pk) for pk, those in standing.items() if len(those) < len(names)]
+    told = audit.told("record.erased", unclear)
+    found: dict[UUID, list[str]] = {}
+    for row in rows:
+        before = told.get((declaration.label, row.pk))
+        ends = {one for one in envelopes if one in standing[row.pk] or not _is_told(names[one], before)}
+        if ends:
+            found[row.pk] = sorted(frozenset().union(*(names[one] for one in ends)))
+    return found
+
+
+def _is_told(names: frozenset[str], before: set[str] | None) -> bool:
+    # A datum is in one envelope only, so one name is enough; the declaration may have got more of them since.
+    return before is not None and (not names or not names.isdisjoint(before))
+
+
+def _stands(declaration: Declaration, row: Any, envelope: str) -> bool:
+    """Whether the row still holds anything of the envelope, sealed or in columns of their own."""
+    if envelope in sealed_envelopes(declaration.model):
+        return getattr(row, f"sealed_{envelope}") is not None
+    return any(
+        getattr(row, one.attname) != _blank(one)
+        for one in (declaration.model._meta.get_field(name) for name in declaration.envelopes().get(envelope, ()))
+        if datamap.sealed_in(one) is None
+    )
 
 
 def _alike(records: Mapping[UUID, set[str]], *, but: Container[UUID]) -> dict[frozenset[str], list[UUID]]:
@@ -245,8 +281,11 @@ def end_shells(subject: UUID, *, actor: Actor | None, now: datetime, reference: 
             and not _ends_with_the_subject(one)
             for one in datamap.declarations()
         )
-        if remains or not Subject.objects.filter(pk=subject).exists():
-            return not remains
+        if remains:
+            return False
+        # Another worker may be at the same: whoever locks the row ends the person, and tells of it.
+        if not Subject.objects.select_for_update(no_key=True).filter(pk=subject).values_list("pk").first():
+            return True
         audit.record("subject.erased", actor=actor, now=now, subject=subject, reference=reference)
         _forget(subject, now=now)
     return True

@@ -171,7 +171,9 @@ def _unreadable(request_id: UUID, error: str, now: datetime) -> str:
     log.error("request.unreadable", request=str(request_id), error=error)
     row = Request.objects.filter(pk=request_id)
     with transaction.atomic():
-        attempts = row.select_for_update().values_list("attempts", flat=True).get()
+        state, attempts = row.select_for_update().values_list("state", "attempts").get()
+        if state == State.PARKED:
+            return "parked"  # by another worker
         row.update(
             attempts=F("attempts") + 1, last_error=error[:100], version=F("version") + 1,
             next_action_at=now + lease(attempts + 1),
@@ -189,6 +191,8 @@ def _failed(request_id: UUID, error: str, now: datetime) -> str:
     try:
         with transaction.atomic():
             request = _lock(request_id)
+            if request.state == State.PARKED:
+                return "parked"  # by another worker, while this one was at it
             request.last_error = error[:100]
             request.save(update_fields=["last_error"])
             if request.attempts >= MOST_ATTEMPTS:

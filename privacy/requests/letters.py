@@ -33,7 +33,7 @@ from django.utils.html import escape
 from privacy import audit, mailbox, vault
 from privacy.broken import Findings, is_everybodys
 from privacy.gate.actor import Actor
-from privacy.requests import history, hooks
+from privacy.requests import clock, history, hooks
 from privacy.requests.models import Letter, Request
 
 log = structlog.get_logger(__name__)
@@ -122,13 +122,15 @@ def _end_credentials(ids: Iterable[UUID], now: datetime) -> None:
 
 def _stop_unsendable(ids: Iterable[UUID], now: datetime) -> None:
     """Stop letters that can no longer give what they promise; each with an audit event."""
-    for letter in Letter.objects.filter(pk__in=list(ids), sent_at=None, stopped_at=None).only("pk", "subject_id"):
-        Letter.objects.filter(pk=letter.pk).update(
+    waiting = Letter.objects.filter(sent_at=None, stopped_at=None)
+    for letter in waiting.filter(pk__in=list(ids)).only("pk", "subject_id"):
+        # Another worker may have sent or stopped it since it was read.
+        if waiting.filter(pk=letter.pk).update(
             stopped_at=now, sending_at=None, next_attempt_at=None, last_error="lapsed"
-        )
-        audit.record(
-            "letter.lapsed", actor=None, now=now, subject=letter.subject_id, record=(Letter.vault_label, letter.pk)
-        )
+        ):
+            audit.record(
+                "letter.lapsed", actor=None, now=now, subject=letter.subject_id, record=(Letter.vault_label, letter.pk)
+            )
 
 
 def within_cap(kind: str, to: str, *, now: datetime) -> bool:
@@ -177,6 +179,7 @@ def queue(
         "company": settings.COMPANY,
         "portal_url": settings.PORTAL_URL,
         "request": request,
+        "is_overdue": request is not None and clock.company_day(now) > request.due_on,
         **context,
         **{name: placeholder(name) for name in gives},
     }
@@ -435,11 +438,10 @@ def report_interrupted(*, now: datetime) -> int:
     count = 0
     for letter in dead.only("pk", "subject_id")[:100]:
         with transaction.atomic():
-            count += (
-                Letter.objects.filter(pk=letter.pk)
-                .exclude(last_error="interrupted")
-                .update(last_error="interrupted", next_attempt_at=None)
-            )
+            # Another worker may have reported it since it was read, or its sender has ended after all.
+            if not dead.filter(pk=letter.pk).update(last_error="interrupted", next_attempt_at=None):
+                continue
+            count += 1
             audit.record(
                 "letter.interrupted",
                 actor=None,

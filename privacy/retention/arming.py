@@ -50,10 +50,12 @@ def arm(*, actor: Actor | None) -> SweepState:
 
 
 def disarm(*, actor: Actor | None) -> SweepState:
-    """Let the sweep only count from now on; return the state. Safe to repeat."""
+    """Let the sweep only count from now on; return the state. Safe to repeat: what is unarmed is told of once."""
     now = database_now()
     with transaction.atomic():
         state, _ = SweepState.objects.select_for_update().get_or_create(pk=SweepState.ONLY)
+        if state.armed_at is None:
+            return state
         state.armed_at, state.armed_by = None, ""
         state.save()
         audit.record("retention.disarmed", actor=actor, now=now)

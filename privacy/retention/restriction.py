@@ -37,6 +37,7 @@ from privacy.vault import SealedModel, keys
 
 BATCH = 500
 HOLD, ENDING = "hold", "ending"
+RESTRICTED, RELEASED = "record.restricted", "record.released"  # in the audit
 
 Pair = tuple[UUID, str]
 
@@ -127,12 +128,24 @@ def _settle(
         return 0
     set_now = {pair: code for pair, code in changed.items() if code}
     done = set(keys.restrict(set_now))
-    if lifted := dict.fromkeys(changed.keys() - set_now.keys(), ""):
-        # After the commit: until then a hold is in force. What a crash leaves restricted the next sweep sees.
-        transaction.on_commit(lambda: _lift(lifted), robust=True)
+    lifted = dict.fromkeys(changed.keys() - set_now.keys(), "")
     changed = {pair: code for pair, code in changed.items() if not code or pair in done}
-    audit.record_many(_events(declaration, changed, owner), actor=actor, now=now)
+    events = _events(declaration, changed, owner)
+    with transaction.atomic():
+        if lifted:
+            # After the commit: until then a hold is in force. What a crash leaves restricted the next sweep sees.
+            transaction.on_commit(lambda: _lift(lifted), robust=True)
+            events = _untold(declaration, events, {record for record, _ in lifted} - {record for record, _ in done})
+        audit.record_many(events, actor=actor, now=now)
     return len(changed)
+
+
+def _untold(declaration: Declaration, events: list[audit.Happened], lifted: set[UUID]) -> list[audit.Happened]:
+    """Return the events but those of `lifted` records that another worker, or one killed before it lifted them, told of."""
+    rows = declaration.model._default_manager.select_for_update(no_key=True).filter(pk__in=lifted).order_by("pk")
+    list(rows.values_list("pk"))
+    told = audit.last((RESTRICTED, RELEASED), [(declaration.label, record) for record in lifted])
+    return [one for one in events if one.record is None or told.get(one.record) != (one.action, one.reason)]
 
 
 def _lift(pairs: Mapping[Pair, str]) -> None:
@@ -147,7 +160,7 @@ def _events(
         by_record[record][envelope] = code
     return [
         audit.Happened(
-            "record.restricted" if any(map(matrix.kept_for, envelopes.values())) else "record.released",
+            RESTRICTED if any(map(matrix.kept_for, envelopes.values())) else RELEASED,
             subject=owner.get(record),
             record=(declaration.label, record),
             reason=" ".join(f"{name}={code or 'open'}" for name, code in sorted(envelopes.items()))[:200],
