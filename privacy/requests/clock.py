@@ -18,7 +18,7 @@ from privacy.retention.periods import add_months
 
 __all__ = [
     "Calendar", "Dates", "Event", "ExtensionTooLate", "Kind", "PauseNotAllowed", "Regime", "add_months",
-    "add_working_days", "alarm", "alarms", "calendar_for", "check_extension", "check_pause", "company_day", "dates",
+    "add_working_days", "alarm", "alarms", "answer_from", "calendar_for", "check_extension", "check_pause", "company_day", "dates",
     "easter", "expires_at", "holidays", "is_working_day", "next_working_day", "regime_for",
 ]  # fmt: skip
 
@@ -120,6 +120,14 @@ def company_day(moment: datetime) -> date:
     if moment.tzinfo is None:
         raise ValueError("a moment without a time zone has no day")
     return moment.astimezone(COMPANY_ZONE).date()
+
+
+def answer_from(due_on: date) -> datetime:
+    """Return when on the due day the person is answered who has not acted: noon at the company.
+
+    What is written then still goes out on that day, by post and to Europe as well.
+    """
+    return datetime.combine(due_on, time(12), tzinfo=COMPANY_ZONE)
 
 
 def expires_at(day: date, zone: ZoneInfo | None = None) -> datetime:

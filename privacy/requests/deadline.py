@@ -14,7 +14,7 @@ from django.db import transaction
 from privacy import audit
 from privacy.gate.actor import Actor
 from privacy.requests import clock, history, identity, letters
-from privacy.requests.filing import BadRequest, NotYours, locked, require_sight
+from privacy.requests.filing import BadRequest, NotYours, locked, require_sight, wait_anew
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import Request, State
 from privacy.retention import jurisdiction
@@ -43,10 +43,10 @@ def may_pause(request: Request) -> bool:
     return True
 
 
-def extend(request: Request, *, reason: str, words: str, actor: Actor, now: datetime) -> Request:
+def extend(request: Request, *, reason: str, words: str, actor: Actor, now: datetime, because: str = "") -> Request:
     """Take the longer deadline the law allows once, and tell the person with the reason (Art. 12(3)).
 
-    `reason` is a key of REASONS, `words` say more to the person. Raises NotYours, BadRequest, NotAllowed.
+    `reason` is a key of REASONS, `words` say more to the person; `because` says the reason more exactly than REASONS. Raises NotYours, BadRequest, NotAllowed.
     """
     _require_team(request, actor)
     if reason not in REASONS or not words.strip():
@@ -57,9 +57,10 @@ def extend(request: Request, *, reason: str, words: str, actor: Actor, now: date
             raise NotAllowed("The deadline was extended before, or the last day for the notice is over.")
         history.event(found, clock.Kind.EXTENDED, actor=actor, now=now, detail={"reason": reason})
         history.recompute(found)
+        wait_anew(found, now=now)
         address = identity.address_for_answer(found, now=now)
         context: dict[str, Any] = {
-            "reason": REASONS[reason],
+            "reason": because or REASONS[reason],
             "words": words.strip(),
             "due_on": found.due_on,
             "jurisdiction": jurisdiction.of(found.country or None),
@@ -81,6 +82,7 @@ def pause(request: Request, *, actor: Actor, now: datetime) -> Request:
             )
         history.event(found, clock.Kind.PAUSED, actor=actor, now=now, detail={"reason": "identity"})
         history.recompute(found)
+        wait_anew(found, now=now)
         _noted("request.paused", found, reason="identity", actor=actor, now=now)
     request.refresh_from_db()
     return found

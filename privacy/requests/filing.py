@@ -184,6 +184,8 @@ def _file(
         reference=request.reference,
         reason=f"{kind} by {channel}",
     )
+    if merged:
+        wait_anew(request, now=now)
     if how != Request.Identity.PENDING and not request.is_identified:
         identify_into(request, how, actor=actor, now=now, merged=merged)
     elif request.is_identified:
@@ -295,8 +297,17 @@ def _free_reference(now: datetime) -> str:
 
 
 def time_to_act(request: Request, now: datetime) -> datetime:
-    """Return until when the person can still prove who they are, or confirm: the due date, and two weeks at least."""
-    return max(clock.expires_at(request.due_on), now + LEAST_TIME_TO_ACT)
+    """Return when to look whether the person has proved who they are, or confirmed: on the due day, at once when it is over.
+
+    What is done then, and for whom there is more time, `steps.identity_step` says.
+    """
+    return max(clock.answer_from(request.due_on), now)
+
+
+def wait_anew(request: Request, *, now: datetime) -> None:
+    """Let a request that waits for the person wait for the due date in force; called when that has moved."""
+    if request.step in ("identity", "confirm"):
+        history.schedule(request, request.step, at=time_to_act(request, now))
 
 
 def _ask_who(request: Request, *, now: datetime) -> None:
@@ -313,11 +324,16 @@ def _ask_who(request: Request, *, now: datetime) -> None:
     letters.queue(
         "not_identified",
         to=to,
-        context={"several": identity.standing_of(to, now=now).is_shared},
+        context={"several": identity.standing_of(to, now=now).is_shared, "ends_on": _ends_on(request, now)},
         key=f"not-identified:{request.pk}",
         request=request,
         now=now,
     )
+
+
+def _ends_on(request: Request, now: datetime) -> date | None:
+    """Return the day on which the request ends without an answer; None when that is too near, or over: there is more time."""
+    return request.due_on if clock.answer_from(request.due_on) - now >= LEAST_TIME_TO_ACT else None
 
 
 def _acknowledge(

@@ -89,6 +89,12 @@ def schedule(request: Request, step: str, *, at: datetime | None) -> None:
     request.save(update_fields=["step", "next_action_at", "version", "attempts", "last_error"])
 
 
+def asked_at(request: Request) -> datetime:
+    """Return since when the person can act: the last time the proof was asked for, or a plan was made."""
+    asked = request.events.filter(kind__in=(clock.Kind.IDENTITY_ASKED, State.PLANNED)).order_by("at", "pk").last()
+    return asked.at if asked is not None else request.filed_at
+
+
 def due_dates(request: Request) -> clock.Dates:
     """Recompute the dates of a request from its events (Art. 12(3))."""
     facts = [

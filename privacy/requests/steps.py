@@ -24,8 +24,19 @@ LOOK_LATER = timedelta(minutes=30)  # a decision wakes the request at once
 # The person has no answer yet: the letter that the copy is ready goes out before anything is erased.
 UNANSWERED = tuple(one for one in OPEN_STATES if one != State.REPLIED)
 
-# Steps that only wait for a day: reaching it ends the request.
+# Steps that only wait for the person: on the due day they get more time, or the request ends.
 WAITING = ("identity", "confirm")
+# Why the law's longer deadline is taken for who had less than two weeks, and what to do with it.
+TOO_SHORT = {
+    "identity": (
+        "we do not know yet who is asking, and asked you less than two weeks ago",
+        "Until then you can still show that it is you who is asking, as our earlier letter says.",
+    ),
+    "confirm": (
+        "the plan for your request has lain before you for less than two weeks",
+        "Until then you can still look at it and confirm it. Nothing happens before.",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -251,9 +262,26 @@ def close(request: Request, now: datetime) -> Result:
 
 
 def identity_step(request: Request, now: datetime) -> Result:
-    """End a request whose identity was not proved in time; the person is told."""
-    from privacy.requests import services
+    """Answer a person who has not shown who is asking, or not confirmed, on the due day: more time, or an end with its reason.
 
+    Never a yes, and never later than that day (design 11). Who had less than two weeks, because a letter was written down
+    late or the plan was ready late, gets the law's longer deadline while its notice is in time. Where the due day was over
+    before the person could be asked at all, no answer is in time any more: then two weeks are left to act, and it alarms.
+    """
+    from privacy.requests import deadline, services
+    from privacy.requests.filing import LEAST_TIME_TO_ACT
+
+    due = clock.answer_from(request.due_on)
+    if now < due:
+        return Wait(due)
+    asked = history.asked_at(request)
+    if now - asked < LEAST_TIME_TO_ACT:
+        if deadline.may_extend(request, now=now):
+            why, words = TOO_SHORT[request.step]
+            deadline.extend(request, reason="complex", because=why, words=words, actor=_actor(), now=now)
+            return Wait(clock.answer_from(request.due_on))
+        if asked > due:
+            return Wait(asked + LEAST_TIME_TO_ACT)
     services.expire_into(request, actor=_actor(), now=now)
     return Ended()
 

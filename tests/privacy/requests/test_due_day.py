@@ -1,0 +1,161 @@
+"""Who has not shown who is asking, or not confirmed, is answered on the due day: more time, or an end with its reason."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+
+import pytest
+
+from accounts.models import Customer
+from privacy.gate.system import system
+from privacy.requests import clock, deadline, execute, letters, services
+from privacy.requests.models import Letter, Request, State
+from tests import factories
+from tests.orders.factories import as_customer
+from tests.privacy.requests.conftest import NOW, OPERATOR, PRIVACY, TODAY, filed
+
+pytestmark = pytest.mark.django_db
+LATER = "extended"
+END = "expired"
+
+#: Received, and what the person gets on which day; asked for on 20 November 2026 at ten in the company's morning.
+DAYS = [
+    (date(2026, 11, 20), [(END, date(2026, 12, 20))]),
+    (date(2026, 11, 7), [(END, date(2026, 12, 7))]),
+    (date(2026, 11, 4), [(END, date(2026, 12, 4))]),  # two weeks to the hour
+    (date(2026, 11, 3), [(LATER, date(2026, 12, 3)), (END, date(2027, 2, 3))]),
+    (date(2026, 10, 30), [(LATER, date(2026, 11, 30)), (END, date(2027, 1, 30))]),
+    (date(2026, 10, 21), [(LATER, date(2026, 11, 21)), (END, date(2027, 1, 21))]),
+    (date(2026, 10, 20), [(LATER, date(2026, 11, 20)), (END, date(2027, 1, 20))]),
+    # The due day was over when we first could ask: no answer is in time any more, and two weeks are left to act.
+    (date(2026, 10, 19), [(END, date(2026, 12, 4))]),
+    (date(2026, 8, 14), [(END, date(2026, 12, 4))]),
+    (date(2024, 1, 31), [(END, date(2026, 12, 4))]),
+]
+COUNTRIES = ["DE", "FR", "GB", "US", ""]
+
+
+def person(country: str) -> Customer:
+    return factories.customer("Alice", "Archer", email="alice@example.com", country=country)
+
+
+def by_letter(customer: Customer, received_on: date, **more: str) -> Request:
+    return services.file(
+        kind="erasure", subject=customer.subject_id, channel="mail", received_on=received_on,
+        actor=OPERATOR, now=NOW, **more,
+    )  # fmt: skip
+
+
+def lived(request: Request, *, until: datetime = NOW + timedelta(days=150)) -> list[tuple[str, date]]:
+    """Wake the request whenever it wants to be, as the poller does; return the answers, each with its day."""
+    now = NOW
+    for _ in range(20):
+        request.refresh_from_db()
+        if request.next_action_at is None or request.next_action_at > until:
+            break
+        now = max(now, request.next_action_at)
+        execute.advance(request.pk, now=now)
+    answers = Letter.objects.filter(request=request, kind__in=(LATER, END)).order_by("queued_at")
+    return [(one.kind, clock.company_day(one.queued_at)) for one in answers]
+
+
+def is_in_time(answers: list[tuple[str, date]], due_on: date) -> bool:
+    """The last answer before the due date in force, which an extension moves, comes on it at the latest."""
+    return answers[0][1] <= due_on
+
+
+@pytest.mark.parametrize("country", COUNTRIES)
+@pytest.mark.parametrize(("received_on", "answers"), DAYS, ids=lambda one: str(one) if isinstance(one, date) else "")
+def test_whose_identity_is_not_proved(country: str, received_on: date, answers: list[tuple[str, date]]) -> None:
+    request = by_letter(person(country), received_on)
+    due_on = request.due_on
+    assert lived(request) == answers
+    assert request.state == State.EXPIRED and request.confirmed_hash == ""
+    assert is_in_time(answers, due_on) == (due_on >= TODAY)
+
+
+@pytest.mark.parametrize("country", COUNTRIES)
+@pytest.mark.parametrize(("received_on", "answers"), DAYS, ids=lambda one: str(one) if isinstance(one, date) else "")
+def test_who_does_not_confirm_the_plan(country: str, received_on: date, answers: list[tuple[str, date]]) -> None:
+    request = by_letter(person(country), received_on, identity="in_person")
+    due_on = request.due_on
+    assert lived(request) == answers
+    assert request.state == State.EXPIRED and request.confirmed_hash == ""
+    assert is_in_time(answers, due_on) == (due_on >= TODAY)
+
+
+def test_a_due_day_on_a_week_end_is_over_and_the_notice_still_in_time() -> None:
+    """Received on 21 October, due on Saturday the 21st; written down on Sunday: the law's last day is Monday."""
+    sunday = datetime(2026, 11, 22, 15, 0, tzinfo=NOW.tzinfo)
+    alice = person("DE")
+    request = services.file(
+        kind="erasure", subject=alice.subject_id, channel="mail", received_on=date(2026, 10, 21),
+        actor=OPERATOR, now=sunday,
+    )  # fmt: skip
+    execute.advance(request.pk, now=sunday)
+    assert Letter.objects.get(request=request, kind=LATER).queued_at == sunday
+    request.refresh_from_db()
+    assert request.next_action_at == clock.answer_from(date(2027, 1, 21))
+
+
+def test_a_letter_of_long_ago_moves_the_day_of_what_is_open() -> None:
+    alice = person("DE")
+    request = by_letter(alice, TODAY)
+    assert request.next_action_at == clock.answer_from(date(2026, 12, 20))
+    by_letter(alice, date(2026, 11, 3))
+    request.refresh_from_db()
+    assert request.next_action_at == clock.answer_from(date(2026, 12, 3))
+    assert lived(request) == [(LATER, date(2026, 12, 3)), (END, date(2027, 2, 3))]
+
+
+def test_a_deadline_that_staff_extended_is_waited_for() -> None:
+    request = by_letter(person("DE"), TODAY)
+    deadline.extend(request, reason="number", words="You asked five times.", actor=PRIVACY, now=NOW)
+    assert lived(request) == [(LATER, TODAY), (END, date(2027, 2, 20))]
+
+
+def test_a_plan_that_is_ready_on_the_last_day_can_be_confirmed_in_the_longer_deadline() -> None:
+    alice = person("GB")
+    request = by_letter(alice, date(2026, 10, 21), identity="callback")
+    now = clock.answer_from(request.due_on) - timedelta(hours=1)
+    services.make_plan(request, actor=OPERATOR, now=now)
+    request.refresh_from_db()
+    execute.advance(request.pk, now=request.next_action_at or now)
+    request.refresh_from_db()
+    assert (request.state, request.due_on) == (State.PLANNED, date(2027, 1, 21))
+    services.confirm(request, request.plan_hash, actor=OPERATOR, now=now + timedelta(days=20))
+    request.refresh_from_db()
+    assert request.state == State.CONFIRMED
+
+
+def test_the_letters_say_the_day_or_that_it_is_over() -> None:
+    def texts(kind: str) -> list[str]:
+        with system("letter"):
+            return [letters.given(one)[0] for one in Letter.objects.filter(kind=kind).order_by("queued_at")]
+
+    by_letter(person("DE"), date(2026, 8, 14))
+    (text,) = texts("link_identity")
+    assert "We had to answer by 14 September 2026, which is over, and answer as soon as we can." in text
+    for name, day in (("nobody", TODAY), ("none", date(2026, 10, 30))):
+        services.file(
+            kind="erasure", subject=None, email=f"{name}@example.com", channel="mail", received_on=day,
+            actor=OPERATOR, now=NOW,
+        )  # fmt: skip
+    first, second = texts("not_identified")
+    assert "without your answer it ends on 20 December 2026." in first
+    assert "without your answer it ends in two weeks at the earliest." in second
+
+
+def test_the_reason_of_more_time_is_the_true_one() -> None:
+    request = by_letter(person("DE"), date(2026, 10, 30))
+    lived(request, until=clock.answer_from(request.due_on))
+    with system("letter"):
+        text = Letter.objects.get(request=request, kind=LATER).text
+    assert "because we do not know yet who is asking, and asked you less than two weeks ago." in text
+    assert "by 30 January 2027 at the latest" in text
+
+
+def test_a_request_of_today_by_login_waits_a_month_for_its_confirmation(alice: Customer) -> None:
+    request = filed(alice)
+    services.make_plan(request, actor=as_customer(alice), now=NOW)
+    assert lived(request) == [(END, date(2026, 12, 20))]
