@@ -12,6 +12,7 @@ class PrivacyConfig(AppConfig):
         from privacy import (
             checks,  # noqa: F401  (registers the system checks)
             datamap,
+            undated,
         )
         from privacy.gate import guard, worker
         from privacy.retention import holds
@@ -21,3 +22,4 @@ class PrivacyConfig(AppConfig):
         set_guard(guard.decide)
         set_keeper(holds.keep)
         worker.connect()
+        undated.connect()

@@ -16,6 +16,8 @@ import structlog
 from billiard.exceptions import SoftTimeLimitExceeded
 from django.db import InterfaceError, OperationalError, models
 
+from privacy import undated
+
 log = structlog.get_logger(__name__)
 
 One = TypeVar("One")
@@ -100,19 +102,31 @@ def rows(queryset: models.QuerySet[Any], *, step: str, chunk: int | None = None)
     """
     done: set[Any] = set()
     try:
-        for row in queryset if chunk is None else queryset.iterator(chunk_size=chunk):
+        for row in _strictly(queryset) if chunk is None else queryset.iterator(chunk_size=chunk):
             done.add(row.pk)
             yield row
         return
     except Exception as error:
         if is_everybodys(error):
             raise
-    model = queryset.model
-    days = [one.name for one in model._meta.concrete_fields if isinstance(one, models.DateField)]
     for pk in [pk for pk in queryset.values_list("pk", flat=True) if pk not in done]:
-        one = model._default_manager.filter(pk=pk)
+        yield _one(queryset.model, pk, step)
+
+
+def _strictly(queryset: models.QuerySet[Any]) -> list[Any]:
+    with undated.strictly():
+        return list(queryset)
+
+
+def _one(model: type[models.Model], pk: Any, step: str) -> Any:
+    one = model._default_manager.filter(pk=pk)
+    with undated.strictly():
         try:
-            yield one.get()
-        except ValueError as error:
+            return one.get()
+        except Exception as error:
+            if is_everybodys(error):
+                raise
             Findings().note(step, model._meta.label_lower, pk, error)
-            yield one.defer(*days).get()
+            return one.defer(
+                *(each.name for each in model._meta.concrete_fields if isinstance(each, models.DateField))
+            ).get()

@@ -6,7 +6,7 @@ a log, the history or the text of a statement. What is kept of a search is the i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -20,7 +20,9 @@ from django.template.response import SimpleTemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST
 
+from privacy import datamap, undated
 from privacy.admin.search import Found
+from privacy.broken import Findings
 
 LONGEST = 3000  # milliseconds for one statement of a list
 CANCELED = "57014"
@@ -82,11 +84,36 @@ class LimitedList(admin.ModelAdmin):
         try:
             with within(LONGEST):
                 response = super().changelist_view(request, extra_context)
+                if isinstance(response, SimpleTemplateResponse) and response.context_data:
+                    self._tell_undated(request, response.context_data["cl"].result_list)
                 if isinstance(response, SimpleTemplateResponse):
                     response.render()  # here, for a list reads its rows while it is drawn
                 return response
         except TookTooLong:
             return render(request, "admin/list_too_long.html", self.admin_site.each_context(request), status=503)
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        if (record := kwargs.get("obj")) is not None:
+            self._tell_undated(request, [record])
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def _tell_undated(self, request: HttpRequest, rows: Iterable[Any]) -> None:
+        """Say which rows have a date that cannot be right: a finding, here and in the log."""
+        for row in undated.among(rows):
+            Findings().note("page", self.opts.label_lower, row.pk, "NoDay")
+            messages.warning(
+                request,
+                f"{str(self.opts.verbose_name).capitalize()} {self._called(row)}: a date in this record cannot be right, "
+                "and is shown as 31 December 9999. It has to be put right in the database (docs/runbook.md).",
+            )
+
+    @staticmethod
+    def _called(row: Any) -> str:
+        try:
+            reference = datamap.for_model(type(row)).reference
+        except KeyError:
+            reference = ""
+        return str(getattr(row, reference) if reference else row.pk)
 
 
 class FoundChangeList(ChangeList):

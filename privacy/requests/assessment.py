@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from privacy import datamap
+from privacy import datamap, undated
 from privacy.broken import Findings, is_everybodys
 from privacy.datamap import Declaration
 from privacy.requests import clock, identity, plan, unjoined
@@ -92,7 +92,8 @@ def _one_by_one(subject: UUID, *, whole: bool, counts: Mapping[str, int] | None)
 def _facts(declaration: Declaration, rows: Any) -> list[Facts]:
     """Return the facts of these rows in one query; where one of them is broken, of each by itself."""
     try:
-        return list(map(declaration.facts, rows)) if declaration.facts else []
+        with undated.strictly():
+            return list(map(declaration.facts, rows)) if declaration.facts else []
     except Exception as error:
         if is_everybodys(error) or isinstance(error, ScheduleError):
             raise

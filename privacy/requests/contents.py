@@ -19,7 +19,7 @@ from uuid import UUID
 
 from django.db import models
 
-from privacy import broken, datamap, vault
+from privacy import broken, datamap, undated, vault
 from privacy.datamap import Declaration
 from privacy.retention import jurisdiction
 from privacy.retention.verdict import Verdict
@@ -28,7 +28,7 @@ CHUNK = 200
 # OWASP: a leading = + - @ tab or CR makes a formula; a full-width sign is folded, and a blank before it skipped, by some.
 _FORMULA = re.compile("\\A(?:[\t\r\n]|[\\s\u00a0\ufeff\u200b]*[=+\\-@＝＋－＠])")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
-NO_DAY = "This date cannot be read. We put it right."
+NO_DAY = undated.SENTENCE
 _TECHNICAL = frozenset({"password", "session_data", "session_key"})
 
 Verdicts = dict[UUID, tuple[Verdict, ...]]  # by record; a shared one names no record of its own
@@ -205,9 +205,10 @@ def _value(column: _Column, row: Any) -> Any:
 def read(row: Any, name: str) -> Any:
     """Return one value of a row; of a day that no calendar has, the sentence that says so."""
     try:
-        return getattr(row, name)
+        value = getattr(row, name)
     except ValueError:  # left out of the row by `broken.rows`, because it cannot be read
         return NO_DAY
+    return NO_DAY if undated.is_none(value) else value
 
 
 def plain(value: Any) -> Any:

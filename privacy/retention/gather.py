@@ -14,7 +14,7 @@ from uuid import UUID
 
 from django.db import models
 
-from privacy import datamap
+from privacy import datamap, undated
 from privacy.broken import Findings, spared
 from privacy.datamap import Declaration
 from privacy.retention.facts import Facts
@@ -45,7 +45,8 @@ def read(declaration: Declaration, ids: Sequence[UUID], *, findings: Findings) -
         rows = rows.select_related(*declaration.related)
 
     def of(some: Sequence[UUID]) -> list[Facts]:
-        return [facts_of(row) for row in rows.filter(pk__in=some)]
+        with undated.strictly():
+            return [facts_of(row) for row in rows.filter(pk__in=some)]
 
     mine = Findings()
     found = [

@@ -13,7 +13,7 @@ from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from privacy import vault
+from privacy import undated, vault
 from privacy.requests import outcome
 
 register = template.Library()
@@ -45,6 +45,8 @@ def value(shown: Any) -> SafeString | str:
     if isinstance(shown, vault.Unreadable):
         reason = next((text for kind, text in REASONS if isinstance(shown, kind)), "Cannot be read.")
         return format_html('<span class="unreadable">{}</span>', reason)
+    if undated.is_none(shown):
+        return format_html('<span class="unreadable">{}</span>', shown)
     if isinstance(shown, datetime):
         return date_format(timezone.localtime(shown), "j F Y, H:i T")
     if isinstance(shown, date):

@@ -1,0 +1,113 @@
+"""A day that no calendar has must not close a page: whoever looks sees the row, and that its date cannot be right.
+
+The database knows the year 292,000 and Python does not, so one such row made every list, page and search fail that met it. On
+pages it is read as a day that says of itself that it is none (`NoDay`, `NoMoment`): it compares like the last day of all,
+which every rule takes for one that cannot be right. What judges records reads strictly (`strictly`), on a page too, so that a
+plan is the same wherever it is made; and so do tasks and commands, which pass such a row over and name it (`broken`).
+
+What must never happen: such a day is written back as if it had been read. The driver refuses it. It is put right by typing
+the right day, or by an operator in the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, date, datetime
+from typing import Any
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from psycopg2 import DataError, extensions
+
+SENTENCE = "This date cannot be read. We put it right."
+
+_on_a_page: ContextVar[bool] = ContextVar("undated_on_a_page", default=False)
+
+
+class NoDay(date):
+    """A day of the database that no calendar has."""
+
+    def __str__(self) -> str:
+        return SENTENCE
+
+
+class NoMoment(datetime):
+    """A moment of the database that no calendar has."""
+
+    def __str__(self) -> str:
+        return SENTENCE
+
+
+class NotWritten(ValueError):
+    """A day that could not be read was to be written back."""
+
+
+# Two days before the last moment of all, so that no time zone leads beyond it.
+DAY = NoDay(9999, 12, 31)
+MOMENT = NoMoment(9999, 12, 30, 12, tzinfo=UTC)
+
+
+class UndatedMiddleware:
+    """Let pages read such days as what they are."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        token = _on_a_page.set(True)
+        try:
+            return self.get_response(request)
+        finally:
+            _on_a_page.reset(token)
+
+
+@contextmanager
+def strictly() -> Iterator[None]:
+    """Fail with ValueError at such a day, on a page too: for what judges records. Not across a `yield`."""
+    token = _on_a_page.set(False)
+    try:
+        yield
+    finally:
+        _on_a_page.reset(token)
+
+
+def is_none(value: Any) -> bool:
+    """Whether the value is a day or moment that could not be read."""
+    return isinstance(value, NoDay | NoMoment)
+
+
+def among(rows: Iterable[Any]) -> list[Any]:
+    """Return those of these rows in which a day or moment could not be read."""
+    return [row for row in rows if any(is_none(value) for value in row.__dict__.values())]
+
+
+def connect() -> None:
+    """Tell the driver; once, when the program starts."""
+    day, moment = extensions.PYDATE, extensions.PYDATETIMETZ
+
+    def read_day(text: str | None, cursor: Any) -> Any:
+        try:
+            return day(text, cursor)
+        except (ValueError, OverflowError, DataError):
+            if _on_a_page.get():
+                return DAY
+            raise
+
+    def read_moment(text: str | None, cursor: Any) -> Any:
+        try:
+            return moment(text, cursor)
+        except (ValueError, OverflowError, DataError):
+            if _on_a_page.get():
+                return MOMENT
+            raise
+
+    extensions.register_type(extensions.new_type(day.values, "UNDATED_DAY", read_day))
+    extensions.register_type(extensions.new_type(moment.values, "UNDATED_MOMENT", read_moment))
+    for kind in (NoDay, NoMoment):
+        extensions.register_adapter(kind, _refuse)
+
+
+def _refuse(value: Any) -> Any:
+    raise NotWritten(SENTENCE)
