@@ -100,7 +100,7 @@ class SignedClient(RedisCacheClient):
         super().set(key, signed(key, value), timeout)
 
     def get_many(self, keys: Any) -> dict[Any, Any]:
-        return {key: read(key, data) for key, data in super().get_many(keys).items()}
+        return {key: read(str(key), data) for key, data in super().get_many(keys).items()}
 
     def set_many(self, data: Any, timeout: Any) -> None:
         super().set_many({key: signed(key, value) for key, value in data.items()}, timeout)

@@ -1,0 +1,14 @@
+"""An application that says hello, for tests of the web server around it."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+
+def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    length = int(environ.get("CONTENT_LENGTH") or 0)
+    try:
+        read = len(environ["wsgi.input"].read(length))
+    except OSError:
+        read = -1
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [f"hello {read}".encode()]
