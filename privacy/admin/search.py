@@ -25,7 +25,7 @@ Through = type[models.Model] | Callable[[str], Iterable[Any]]
 CAP = 200
 PHONE_DIGITS = 7
 MOST_COMPARED = 5000
-_MAY_BE_NUMBER = re.compile(r"(?=.*[0-9])[A-Za-z0-9./-]{1,40}|[A-Za-z]", re.ASCII)
+_MAY_BE_NUMBER = re.compile(r"(?:(?=.*[0-9])[A-Za-z0-9./-]{1,40}|[A-Za-z])\Z", re.ASCII)
 
 
 @dataclass(frozen=True)
