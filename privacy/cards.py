@@ -9,14 +9,16 @@ other direction, a refused order number, is cured by typing it otherwise.
 from __future__ import annotations
 
 import re
+import string
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import accumulate, chain
 
 from django.core.exceptions import ValidationError
-from stdnum import iban
+from stdnum import iban, numdb
 from stdnum.us import rtn, ssn
 
 CARD = "card number"
@@ -57,6 +59,8 @@ RANGES: tuple[tuple[str, str, frozenset[int]], ...] = (
 SHORTEST, LONGEST = 13, 19
 _VALUES = bytes.maketrans(b"0123456789", bytes(range(10)))
 _DOUBLED = bytes.maketrans(b"0123456789", bytes((0, 2, 4, 6, 8, 1, 3, 5, 7, 9)))  # the cross sum of twice a digit
+
+_AS_DIGITS = {character: str(int(character, 36)) for character in string.digits + string.ascii_uppercase}
 
 # In folded text (see _Folded) every blank is " ", every dash "-", every line break "\n", and a run of these is one of them.
 _RUN = re.compile(r"[ \n./_-]{2,}")
@@ -360,13 +364,24 @@ def _is_bank_named(text: str, start: int, end: int) -> bool:
 
 def _iban_end(text: str) -> int:
     """Return where an IBAN at the beginning of the text ends, 0 when there is none: words may follow it without a sign."""
+    length = _iban_length(text[:2].upper())  # most of what looks like one begins with no country, or is too short for it
+    if not length:
+        return 0
     places = [place for place, character in enumerate(text) if character.isalnum()]
-    whole = "".join(text[place] for place in places).upper()
-    for length in range(min(len(whole), 34), 14, -1):
-        turned = whole[4:length] + whole[:4]
-        if int("".join(str(int(character, 36)) for character in turned)) % 97 == 1 and iban.is_valid(whole[:length]):
-            return places[length - 1] + 1
-    return 0
+    if len(places) < length:
+        return 0
+    whole = "".join(text[place] for place in places[:length]).upper()
+    turned = whole[4:] + whole[:4]
+    if int("".join(_AS_DIGITS[character] for character in turned)) % 97 != 1 or not iban.is_valid(whole):
+        return 0
+    return places[length - 1] + 1
+
+
+@cache
+def _iban_length(country: str) -> int:
+    """Return how long an IBAN of the country is, by the registry (stdnum.iban); 0 where there is none."""
+    known = numdb.get("iban").info(country)[0][1]
+    return 4 + sum(int(size) for size in re.findall(r"(\d+)!", known["bban"])) if known else 0
 
 
 def _is_routing(digits: str) -> bool:

@@ -81,7 +81,9 @@ REASONS = {
     "B9": "Each answer leaves at a step of the clock, so that the medians differ by less than a millisecond, on the machine "
     "itself; a network adds more. With 200 answers on each side equal ones are told apart up to 0.56 by chance.",
     "B20": "Time grows with the length, nothing is searched twice. With the worst text (groups of digits) 62 % of it is the "
-    "search for card numbers, a step in Python for each group, 29 % the four patterns of the log, 9 % putting together.",
+    "search for card numbers, a step in Python for each group, 29 % the four patterns of the log, 9 % putting together. "
+    "An IBAN is looked for by its country and that country's length first: 50 kB of what looks like IBANs take 28 times less "
+    "than before where no country is named (1,497 to 54 ms), 1.7 to 2.8 times less where most name one.",
 }
 
 _GOAL = re.compile(r"(≤|<=|≥|>=|<|>)?\s*(-?\d[\d,]*(?:\.\d+)?)\s*(?:%|[^\d\s].*)?")
