@@ -280,7 +280,7 @@ class CompanyAdmin(CorrectableAdmin):
         "region",
         "country",
     )
-    search_help = "Company name or VAT number. What you type is not kept."
+    search_help = "Company name, VAT number or switchboard. What you type is not kept."
     fields = (*editable, "is_sole_trader")
     rows = (Rows("contacts", "Contacts", ("reference", "first_name", "last_name", "email", "phone")),)
 
@@ -336,7 +336,7 @@ class CommunicationAdmin(CorrectableAdmin):
     through = (("customer", Customer), ("customer__subject__users", people.logins_with))
     adding = WriteDown
     editable = ("contact_name", "company_name", "email", "phone", "address", "department", "topic")
-    search_help = "E-mail of the message, or name, e-mail, phone of the customer. What you type is not kept."
+    search_help = "E-mail or phone of the message, or name, e-mail, phone of the customer. What you type is not kept."
     fieldsets = (
         (None, {"fields": ("department", "topic", "channel", "direction", "received_on", "closed_on", "customer")}),
         ("Who wrote", {"fields": ("contact_name", "company_name", "email", "phone", "address")}),

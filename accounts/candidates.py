@@ -20,7 +20,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts import handles, reach
-from accounts.models import Customer, LoginAddress
+from accounts.models import Company, Customer, LoginAddress
 from privacy import datamap, vault
 from privacy.datamap import Declaration
 from privacy.vault import Exact, SealedModel, Unreadable, tokens
@@ -124,9 +124,10 @@ def _carrying(values: Mapping[Channel, Collection[str]], *, but: Collection[str]
 
 
 def _rows(one: _Index, records: set[UUID], numbers: set[int]) -> QuerySet[Any]:
-    return one.declaration.model._default_manager.filter(
-        pk__found=Found(records, numbers, one.field.sealed_column)
-    ).order_by("pk")
+    rows = one.declaration.model._default_manager.filter(pk__found=Found(records, numbers, one.field.sealed_column))
+    if one.declaration.label == Company.vault_label:
+        rows = rows.filter(is_sole_trader=True)  # an organisation is no person, whoever answers its telephone
+    return rows.order_by("pk")
 
 
 def _indexes() -> list[_Index]:

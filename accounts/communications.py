@@ -65,7 +65,12 @@ class Communication(SealedModel):
         blind=(Exact("communication.email", normaliser="email"),),
         verbose_name="e-mail",
     )
-    phone = EncryptedTextField(envelope="support", max_length=60, validators=[validate_phone])
+    phone = EncryptedTextField(
+        envelope="support",
+        max_length=60,
+        blind=(Exact("communication.phone", normaliser="phone"),),
+        validators=[validate_phone],
+    )
     address = EncryptedTextField(envelope="support", max_length=500, multiline=True, validators=[no_card_number])
     heading = EncryptedTextField(envelope="support", validators=[no_card_number])
     body = EncryptedTextField(envelope="support", max_length=20_000, multiline=True, validators=[no_card_number])

@@ -78,7 +78,11 @@ class Company(SealedModel):
     )
     tax_id = EncryptedTextField(envelope="company", max_length=40, verbose_name="Tax ID", validators=[no_card_number])
     phone = EncryptedTextField(
-        envelope="company", max_length=60, validators=[validate_phone], verbose_name="switchboard"
+        envelope="company",
+        max_length=60,
+        blind=(Exact("company.phone", normaliser="phone"),),
+        validators=[validate_phone],
+        verbose_name="switchboard",
     )
     street = EncryptedTextField(envelope="company", validators=[no_card_number])
     street2 = EncryptedTextField(envelope="company", validators=[no_card_number], verbose_name="second address line")

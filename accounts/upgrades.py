@@ -1,4 +1,4 @@
-"""What an earlier version left in readable columns: settled by `prepare`, after the tables were changed.
+"""What an earlier version left in readable columns, or without an index: settled by `prepare`, after the tables were changed.
 
 What must never happen: a text stays readable because a migration cannot seal; a record that was erased takes data again;
 one row that cannot be sealed keeps the others readable. So each batch stands for itself, what was killed goes on where it
@@ -18,12 +18,17 @@ from django.core import checks
 from django.db import DEFAULT_DB_ALIAS, connection, models, transaction
 
 from accounts import regions
-from accounts.models import Address, Company, Customer
+from accounts.models import Address, Communication, Company, Customer
 from privacy import broken, progress, vault
 from privacy.broken import Findings
 from privacy.lines import on_one_line
+from privacy.vault import reindex
 
 PLACED: tuple[type[Any], ...] = (Company, Customer, Address)
+PHONES: tuple[tuple[type[Any], str], ...] = (
+    (Company, "company.phone"),
+    (Communication, "communication.phone"),
+)
 BATCH = 500
 
 
@@ -46,6 +51,27 @@ def settle_regions(*, batch: int = BATCH) -> Findings:
             done += sum(settled)
             progress.tell("regions settled", done)
             after = ids[-1]
+    return findings
+
+
+def index_phones(*, batch: int = BATCH) -> Findings:
+    """Place the tokens of the telephone numbers of before; return which rows could not be. Safe to repeat and to go on."""
+    findings = Findings()
+    for model, name in PHONES:
+        after, done = None, 0
+        while True:
+            ids, after = reindex.without(model, name, after=after, most=batch)
+            if after is None:
+                break
+            placed = broken.spared(
+                ids,
+                partial(reindex.place, model, name),
+                step="index_phones",
+                label=model.vault_label,
+                findings=findings,
+            )
+            done += sum(placed)
+            progress.tell("phone numbers indexed", done)
     return findings
 
 

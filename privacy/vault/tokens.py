@@ -10,12 +10,13 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from django.db import transaction
 from django.db.backends.utils import CursorWrapper
 
 from privacy.vault import living
 from privacy.vault.index import Blind, Entry, Exact
 from privacy.vault.results import ValueTaken
-from privacy.vault.sql import array, cursor
+from privacy.vault.sql import KEYSTORE, array, cursor
 
 if TYPE_CHECKING:
     from privacy.vault.making import Wanted
@@ -59,6 +60,28 @@ def place(cur: CursorWrapper, wanted: Sequence[Wanted]) -> None:
         return
     for start in range(0, len(new), 20_000):
         _insert(cur, new[start : start + 20_000])
+
+
+def add(places: Sequence[Place]) -> int:
+    """Place the tokens that are not there yet beside keys that live, in a transaction of their own; return how many.
+
+    For indexes that no record must have to itself. The caller holds the rows that name the keys.
+    """
+    if not places:
+        return 0
+    with transaction.atomic(using=KEYSTORE, durable=True), cursor() as cur:
+        # The lock waits for whoever destroys the key, and then finds it destroyed.
+        cur.execute(
+            f"""WITH n AS (SELECT u.*, {_VALUE} AS value FROM {_ROWS}),
+                     d AS (SELECT id FROM vault_datakey WHERE id IN (SELECT key FROM n) AND destroyed_at IS NULL
+                           ORDER BY id FOR SHARE)
+                INSERT INTO vault_token (field, value, record, key, is_unique)
+                SELECT n.field, n.value, n.record, n.key, false FROM n JOIN d ON d.id = n.key
+                WHERE NOT EXISTS (SELECT 1 FROM vault_token t
+                                  WHERE t.record = n.record AND t.field = n.field AND t.value = n.value)""",  # noqa: S608
+            [_values(places), *_parameters(places)],
+        )
+        return int(cur.rowcount)
 
 
 def _insert(cur: CursorWrapper, new: Sequence[Place]) -> None:

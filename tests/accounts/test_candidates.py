@@ -93,6 +93,15 @@ def test_a_phone_leads_to_candidates_for_staff_that_the_person_is_not_told(alice
     assert candidates.told(alice.subject_id, TODAY) == []
 
 
+def test_a_phone_on_a_message_or_of_a_sole_trader_leads_there_and_a_companys_switchboard_does_not(alice: User) -> None:
+    factories.customer(user=alice, email="")
+    message = factories.communication(phone="+1 978 555 0123")
+    factories.company(phone="978-555-0123")
+    trader = factories.company("Dana Trades", phone="978.555.0123", is_sole_trader=True, subject=factories.subject())
+    assert found(alice) == {key_of(message), key_of(trader)}
+    assert candidates.told(alice.subject_id, TODAY) == []
+
+
 def test_a_record_that_matches_twice_is_there_once_by_its_address(alice: User) -> None:
     factories.customer(user=alice)
     an_order_with(ADDRESS, phone="978-555-0123")
@@ -130,15 +139,18 @@ def test_every_declared_index_of_addresses_and_phones_is_searched() -> None:
         for blind in getattr(field, "blind", ())
         if isinstance(blind, Exact) and blind.normaliser in ("email", "phone")
     }
-    assert searched >= {"communication.email", "order.email", "rma.email", "customer.email", "order.phone", "rma.phone"}
+    assert searched == {
+        "communication.email", "order.email", "rma.email", "customer.email",
+        "communication.phone", "order.phone", "rma.phone", "customer.phone", "company.phone",
+    }  # fmt: skip
     assert {name for label, name in declared if label not in candidates.NEVER} == searched
     assert {label for label, _ in declared} > candidates.NEVER
 
 
 def test_a_new_index_is_searched_the_day_it_is_declared(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    field = Communication._meta.get_field("phone")
-    monkeypatch.setattr(field, "blind", (Exact("communication.phone", normaliser="phone"),))
-    assert "communication.phone" in {one.blind.field for one in candidates._indexes()}
+    field = Communication._meta.get_field("address")
+    monkeypatch.setattr(field, "blind", (Exact("communication.address", normaliser="phone"),))
+    assert "communication.address" in {one.blind.field for one in candidates._indexes()}
     assert communications.Communication is Communication
 
 

@@ -12,13 +12,13 @@ from django.db import connection, models
 from django.db.migrations.executor import MigrationExecutor
 
 from accounts import upgrades
-from accounts.models import Customer
+from accounts.models import Communication, Company, Customer
 from ilt_site.management.commands import prepare
 from privacy import vault
 from privacy.retention import holds
 from privacy.retention.models import HeldValue
-from privacy.vault import keys
-from privacy.vault.models import DataKey
+from privacy.vault import keys, reindex
+from privacy.vault.models import DataKey, Token
 from tests import factories
 from tests.accounts.test_regions import opened, plain
 from tests.factories import NOW
@@ -166,3 +166,94 @@ def test_prepare_settles_and_says_what_it_could_not(monkeypatch: pytest.MonkeyPa
     assert opened(fine) == "Bayern"
     said = f"The region of accounts.company {bad.pk} could not be settled (MaskNotAValue)."
     assert err.getvalue().splitlines()[-1] == said
+
+
+# Telephone numbers that had no index ------------------------------------------------------------------------------------
+
+
+def numbers_of_before(records: list[Any]) -> None:
+    """Take away what the version before did not place."""
+    Token.objects.filter(
+        record__in=[one.pk for one in records], field__in=[name for _, name in upgrades.PHONES]
+    ).delete()
+
+
+def by_phone(model: Any, number: str) -> list[UUID]:
+    return list(model.objects.find(dict(upgrades.PHONES)[model], number).values_list("pk", flat=True))
+
+
+def test_numbers_of_before_are_found_after_the_upgrade_in_batches_and_nothing_is_sealed_anew() -> None:
+    companies = [factories.company(phone=f"978-555-010{n}") for n in range(3)]
+    messages = [factories.communication(phone=f"617-555-020{n}") for n in range(3)]
+    silent = factories.communication(phone="")
+    numbers_of_before([*companies, *messages])
+    keys_before = list(DataKey.objects.order_by("pk").values_list("pk", "destroyed_at"))
+    sealed = bytes(Communication.objects.get(pk=messages[0].pk).sealed_support)
+    assert by_phone(Company, "(978) 555-0101") == by_phone(Communication, "(617) 555-0201") == []
+
+    assert upgrades.index_phones(batch=2) == []
+    assert by_phone(Company, "(978) 555-0101") == [companies[1].pk]
+    assert by_phone(Communication, "(617) 555-0202") == [messages[2].pk]
+    assert not Token.objects.filter(record=silent.pk, field="communication.phone").exists()
+    assert list(DataKey.objects.order_by("pk").values_list("pk", "destroyed_at")) == keys_before
+    assert bytes(Communication.objects.get(pk=messages[0].pk).sealed_support) == sealed
+
+    count = Token.objects.count()
+    assert upgrades.index_phones(batch=2) == []
+    assert Token.objects.count() == count, "twice is once"
+
+
+def test_an_index_that_was_cut_off_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    messages = [factories.communication(phone=f"617-555-020{n}") for n in range(4)]
+    numbers_of_before(messages)
+    place, calls = reindex.place, []
+
+    def then_killed(*given: Any) -> int:
+        if calls:
+            raise KeyboardInterrupt
+        calls.append(place(*given))
+        return calls[0]
+
+    monkeypatch.setattr(reindex, "place", then_killed)
+    with pytest.raises(KeyboardInterrupt):
+        upgrades.index_phones(batch=2)
+    assert Token.objects.filter(field="communication.phone").count() == 2
+    monkeypatch.setattr(reindex, "place", place)
+    assert upgrades.index_phones(batch=2) == []
+    assert [by_phone(Communication, f"617-555-020{n}") for n in range(4)] == [[one.pk] for one in messages]
+
+
+@pytest.mark.parametrize("is_restored", [False, True], ids=["ended", "in a backup"])
+def test_a_number_of_an_erased_record_gets_no_token(is_restored: bool) -> None:
+    gone, kept = factories.communication(phone="617-555-0200"), factories.communication(phone="617-555-0201")
+    numbers_of_before([gone, kept])
+    keys.destroy([(gone.pk, "support")], now=NOW)
+    if not is_restored:
+        models.QuerySet(Communication).filter(pk=gone.pk).update(sealed_support=None)
+    assert upgrades.index_phones() == []
+    assert not Token.objects.filter(record=gone.pk).exists()
+    assert by_phone(Communication, "617-555-0201") == [kept.pk]
+
+
+def test_one_row_that_cannot_be_opened_is_named_and_the_others_are_indexed() -> None:
+    bad, good = factories.communication(phone="617-555-0200"), factories.communication(phone="617-555-0201")
+    numbers_of_before([bad, good])
+    broken = bytes(good.sealed_support)[:-1] + bytes([bytes(good.sealed_support)[-1] ^ 1])
+    models.QuerySet(Communication).filter(pk=bad.pk).update(sealed_support=broken)
+    assert [(one.label, one.record) for one in upgrades.index_phones()] == [("accounts.communication", str(bad.pk))]
+    assert by_phone(Communication, "617-555-0201") == [good.pk]
+
+
+def test_the_token_goes_with_the_key_that_its_value_had(django_capture_on_commit_callbacks: Any) -> None:
+    message = factories.communication(phone="617-555-0200")
+    numbers_of_before([message])
+    upgrades.index_phones()
+    with django_capture_on_commit_callbacks(execute=True), vault.internal():
+        one = Communication.objects.get(pk=message.pk)
+        one.phone = "617-555-0299"
+        one.save()
+    assert by_phone(Communication, "617-555-0200") == []
+    assert by_phone(Communication, "617-555-0299") == [message.pk]
+    assert Token.objects.filter(record=message.pk, field="communication.phone").count() == 1
+    keys.destroy([(message.pk, "support")], now=NOW)
+    assert not Token.objects.filter(record=message.pk).exists()

@@ -15,7 +15,7 @@ from privacy.admin import search
 from privacy.audit import AuditEvent
 from tests import factories
 from tests.orders.factories import a_customer, an_order, an_rma
-from tests.privacy.test_admin import CUSTOMER, ORDER, RETURN, at_work, the_list
+from tests.privacy.test_admin import COMPANY, CUSTOMER, MESSAGE, ORDER, RETURN, at_work, the_list
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 
@@ -102,6 +102,17 @@ def test_what_identifies_somebody_stands_in_no_statement(text: str, names: str) 
     assert "vault_token" in asked
     for part in {text, *text.split()}:
         assert len(part) < 4 or part.casefold() not in asked, part
+
+
+def test_a_switchboard_and_the_phone_on_a_message_are_found() -> None:
+    company = factories.company(phone="+1 978 555 0140")
+    factories.company("Other Works", phone="+1 978 555 0141")
+    message = factories.communication(phone="+1 978 555 0142", contact_name="Dana Doe")
+    factories.communication(phone="+1 978 555 0143")
+    carol = at_work("sales")
+    for names, text, record in ((COMPANY, "(978) 555-0140", company), (MESSAGE, "978.555.0142", message)):
+        page = looked_for(carol, text, names).text
+        assert "1 found." in page and str(record.pk) in page
 
 
 def test_a_number_is_found_whole_or_by_its_beginning_and_a_serial_of_digits_too() -> None:

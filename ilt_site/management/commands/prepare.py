@@ -19,7 +19,7 @@ class Command(BaseCommand):
 
     help = (
         "Changes the tables of both databases to what this version needs, binds both to the key ring, grants the "
-        "application roles their rights, restricts what earlier erasures kept, indexes user names of before by what they look like, seals regions of before that are no code of a state, and writes the static files into STATIC_ROOT. Safe to repeat. Run it as the owner: ILT_DB_ROLE=owner. "
+        "application roles their rights, restricts what earlier erasures kept, indexes user names of before by what they look like, and telephone numbers of companies and messages of before, seals regions of before that are no code of a state, and writes the static files into STATIC_ROOT. Safe to repeat. Run it as the owner: ILT_DB_ROLE=owner. "
         "Exit codes: 0 done, 1 failed, 2 usage."
     )
 
@@ -36,6 +36,9 @@ class Command(BaseCommand):
         # What was typed as a region before it was a code or sealed: each batch stands for itself.
         for left in upgrades.settle_regions():
             self.stderr.write(f"The region of {left.label} {left.record} could not be settled ({left.error}).")
+        # Numbers that were sealed before they had an index: staff find by them, too.
+        for left in upgrades.index_phones():
+            self.stderr.write(f"The phone number of {left.label} {left.record} could not be indexed ({left.error}).")
         # Letters of a version that put links and codes into the text: a migration cannot open what is sealed.
         while letters.set_apart():
             pass
