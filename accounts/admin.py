@@ -21,7 +21,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.text import capfirst
 
-from accounts import claim, looks, notices, people, reach, regions, services  # noqa: F401  looks registers a page of its own
+from accounts import claim, looks, notices, people, reach, regions, services
 from accounts.models import ClaimReview, Communication, Company, ContactPoint, Customer, User
 from accounts.reach import Came
 from privacy import audit, gate, numbers
@@ -199,9 +199,16 @@ class CustomerAdmin(CorrectableAdmin):
             found["dispute"] = DisputeContact
         if "privacy" in actor.roles and disputed.exists():
             found["settle"] = SettleContact
+        if "privacy" in actor.roles and record.subject_id and self._objected(record, actor).exists():
+            found["joined"] = looks.SettleJoining
         if "privacy" in actor.roles and notices.to_post(record):
             found["post"] = PostNotice
         return found
+
+    def _objected(self, record: Customer, actor: Actor) -> Any:
+        """Return the objections to joinings of the person that this member of staff may end."""
+        mine = f"{actor.kind}/{actor.id or ''}"[:64]
+        return notices.disputed_joinings(record.subject_id).exclude(proposed_by=mine)
 
     def _entered(self, record: Customer) -> Any:
         """Return the e-mail addresses in force that came after the customer: what somebody can object to."""
@@ -216,6 +223,9 @@ class CustomerAdmin(CorrectableAdmin):
             for point in self._entered(record):
                 notices.object_to(point, actor=actor, now=now)
             return "Written down: the privacy team looks into it."
+        if name == "joined" and record.subject_id:
+            notices.settle_joined(record.subject_id, actor=actor, now=now)
+            return "The objection is ended."
         if name == "post" and (letter := notices.to_post(record)) is not None:
             letters.mark_posted(letter, actor=actor, now=now)
             return "The notice is marked as posted."

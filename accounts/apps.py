@@ -9,7 +9,7 @@ class AccountsConfig(AppConfig):
     verbose_name = "People and companies"
 
     def ready(self) -> None:
-        from accounts import candidates, factor, handles, joining, people, upgrades  # noqa: F401  registers a check
+        from accounts import candidates, factor, handles, joining, notices, people, upgrades  # noqa: F401  registers a check
         from privacy.requests import hooks
 
         handles.install()
@@ -22,6 +22,7 @@ class AccountsConfig(AppConfig):
                 answer_address=people.answer_address,
                 others=people.others,
                 is_disputed=people.is_disputed,
+                joined_by=notices.joined_by,
                 postal=people.postal,
                 can_call=people.can_call,
                 address=people.address,

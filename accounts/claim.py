@@ -124,7 +124,7 @@ def confirm(review: ClaimReview, *, actor: Actor, now: datetime) -> None:
             raise NotNow("You have proposed this. A second person confirms it.")
         customer = Customer.objects.select_for_update().get(pk=found.customer_id)
         _check(found.user, customer, actor=actor, now=now)
-        _link(found.user, customer, actor=actor, now=now)
+        _link(found.user, customer, actor=actor, now=now, proposed_by=f"staff/{found.proposed_by}"[:64])
         ClaimReview.objects.filter(pk=found.pk).update(outcome=ClaimReview.Outcome.ACCEPTED, decided_at=now)
 
 
@@ -237,14 +237,14 @@ def _has_open_request(*subjects: UUID | None) -> bool:
     return Request.objects.filter(subject_id__in=[one for one in subjects if one], state__in=OPEN_STATES).exists()
 
 
-def _link(user: User, customer: Customer, *, actor: Actor | None, now: datetime) -> Customer:
+def _link(user: User, customer: Customer, *, actor: Actor | None, now: datetime, proposed_by: str = "") -> Customer:
     with transaction.atomic():
         customer = Customer.objects.select_for_update().get(pk=customer.pk)
         if customer.subject_id is None or _has_login(customer):
             raise NotOpen
         if _has_open_request(user.subject_id, customer.subject_id):
             raise NotOpen
-        notices.joined({user.subject_id, customer.subject_id}, now=now)
+        notices.joined(customer.subject_id, (user.subject_id,), whole=True, by=actor, proposed_by=proposed_by, now=now)
         # The login had a customer of its own when an order or return was made before: it stays, as the same person's.
         Customer.objects.filter(user=user).update(user=None)
         customer.user = user

@@ -82,6 +82,8 @@ class CodeForm(ConfirmEmailVerificationCodeForm):
 class ResetPasswordForm(AllauthResetPasswordForm):
     """allauth's form; a login that never confirmed the address gets no letter: who signed up may be somebody else."""
 
+    users: list[Any]
+
     def clean_email(self) -> str:
         email = super().clean_email()
         confirmed = EmailAddress.objects.filter(email=email, verified=True).values_list("user", flat=True)

@@ -5,7 +5,8 @@ people or to nobody after a crash; an undo that gives back what was erased since
 the main database, which also writes down where each of them was; the keys follow and only mirror the links (`settle`,
 safe to repeat: a worker does it for who was killed in between). Until then the person sees masks in the moved records.
 Whole people become one by two members of staff: one proposes, another confirms exactly that; only where the one shares an
-address or phone with the other and at most one of them has a login; every e-mail address on file of both is told.
+address or phone with the other and at most one of them has a login. Every e-mail address on file of both is told, also where
+single records move, and each letter gives a link to object.
 A mistake is undone by `undo`, as long as nothing of it was erased or joined anew.
 """
 
@@ -237,8 +238,13 @@ def _carry_out(
         if preview(joining, records, people, now=now).fingerprint != fingerprint:
             raise NotPossible("Something has changed since you looked. Nothing was joined: look once more.")
         moved = _Moved(into)
+        proposed_by = joining.proposed_by if whole else f"{actor.kind}/{actor.id or ''}"[:64]
         if whole:
-            notices.joined({into, *whole}, now=now)
+            notices.joined(into, whole, whole=True, by=actor, proposed_by=proposed_by, joining=joining, now=now)
+        if losing := formers - set(whole):
+            notices.joined(into, losing, whole=False, proposed_by=proposed_by, joining=joining, now=now)
+        elif chosen and not whole:
+            notices.joined(into, (), whole=False, proposed_by=proposed_by, joining=joining, now=now)
         for person in whole:
             moved.person(person)
         moved.records(chosen, actor=actor, now=now)
@@ -267,6 +273,7 @@ def undo(joining: Joining, *, actor: Actor, now: datetime) -> Joining:
         moved = _Moved.of(joining)
         moved.check_still_there(since=joining.decided_at or now)
         formers = moved.put_back()
+        joining.told.all().delete()  # nothing is joined any more to which somebody could object
         joining.outcome, joining.undone_at, joining.is_settled = Joining.Outcome.UNDONE, now, False
         joining.save()
         for subject in sorted({joining.subject_id, *formers}):

@@ -17,12 +17,13 @@ from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import capfirst
 
-from accounts import candidates, joining, people
+from accounts import candidates, joining, notices, people
 from accounts.candidates import Record
-from accounts.models import Customer, Joining, User
+from accounts.models import Customer, Joined, Joining, User
 from privacy import audit
 from privacy.admin.handling import subject_of
 from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Step, Task, WorkAdmin, WorkList, acting
@@ -141,6 +142,14 @@ class CloseLook(Step):
     help = "You looked, and could not tell that any of it is this person's. They read that on their page."
 
 
+class SettleJoining(Step):
+    title = "End the objection"
+    help = (
+        "Somebody who was told of the joining said that it was not they. Be sure that all of it is this person's, for example by a "
+        "call-back; if it is not, undo the joining instead. Who proposed it does not end the objection."
+    )
+
+
 class UndoJoining(Step):
     title = "Undo the joining"
     help = "Everything goes back to whom it belonged before. This person no longer reads it."
@@ -207,7 +216,11 @@ class JoiningAdmin(WorkAdmin):
             return {**second, "join": Join, "close": CloseLook} if joining.TEAM in actor.roles else second
         if joining.TEAM not in actor.roles:
             return {}
-        return {"undo": UndoJoining} if record.outcome == Joining.Outcome.JOINED else {}
+        steps: dict[str, type[Step]] = {"undo": UndoJoining} if record.outcome == Joining.Outcome.JOINED else {}
+        mine = f"{actor.kind}/{actor.id or ''}"[:64]
+        if notices.disputed_joinings(record.subject_id).exclude(proposed_by=mine).exists():
+            steps["settle"] = SettleJoining
+        return steps
 
     def add(self, data: dict[str, Any], *, actor: Actor, now: datetime) -> tuple[Joining, str]:
         return joining.ask(data["person"], actor=actor, now=now), "This is what was found."
@@ -225,6 +238,9 @@ class JoiningAdmin(WorkAdmin):
             case "confirm":
                 joining.confirm(record, fingerprint=data["seen"], actor=actor, now=now)
                 return "Joined. The person reads it from now on, and every e-mail address on file of both is told."
+            case "settle":
+                notices.settle_joined(record.subject_id, actor=actor, now=now)
+                return "The objection is ended."
             case "undo":
                 joining.undo(record, actor=actor, now=now)
                 return "The joining is undone: everything is where it was before."
@@ -246,7 +262,26 @@ class JoiningAdmin(WorkAdmin):
             )
             for one in waiting.order_by("opened_at")[:SHOWN_ON_FRONT_PAGE]
         ]
-        return [WorkList("Records to look at", self.url_of_list(), tasks, waiting.count())]
+        lists = [WorkList("Records to look at", self.url_of_list(), tasks, waiting.count())]
+        if joining.TEAM in actor.roles:
+            disputed = notices.disputed_joinings().select_related("joining").prefetch_related("subject__customers")
+            told = [
+                Task(
+                    self._url_of_objection(one),
+                    f"{capfirst(_numbers(one))}: somebody objects to what was joined",
+                    f"since {timezone.localdate(one.disputed_at):%-d %B %Y}",
+                )
+                for one in disputed.order_by("disputed_at")[:SHOWN_ON_FRONT_PAGE]
+            ]
+            lists.append(WorkList("Disputed joinings", self.url_of_list(), told, disputed.count()))
+        return lists
+
+    def _url_of_objection(self, disputed: Joined) -> str:
+        """Return where the objection is ended: with the look, or with the customer whom a login was linked to."""
+        if disputed.joining is not None:
+            return self.url_of(disputed.joining)
+        customer = next(iter(disputed.subject.customers.all()), None)
+        return reverse("admin:accounts_customer_change", args=[customer.pk]) if customer else self.url_of_list()
 
 
 def described(found: Iterable[Record]) -> list[tuple[Record, str, date | None, str]]:
@@ -268,7 +303,7 @@ def described(found: Iterable[Record]) -> list[tuple[Record, str, date | None, s
     return sorted(lines, key=lambda line: (line[0].label, line[2] or date.min, line[1]))
 
 
-def _numbers(record: Joining) -> str:
+def _numbers(record: Joining | Joined) -> str:
     subject: Subject = record.subject
     numbers: list[Customer] = sorted(subject.customers.all(), key=lambda one: one.reference)
     return ", ".join(str(one) for one in numbers) or "a person without a customer number"

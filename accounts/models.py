@@ -13,7 +13,7 @@ from accounts.parties import (
     TaxIdentifier,
 )
 from accounts.points import ContactLink, ContactPoint
-from accounts.users import LOGIN_ADDRESS, ClaimReview, Joining, LoginAddress, Session, User
+from accounts.users import LOGIN_ADDRESS, ClaimReview, Joined, Joining, LoginAddress, Session, User
 
 __all__ = [
     "LOGIN_ADDRESS",
@@ -26,6 +26,7 @@ __all__ = [
     "ContactPoint",
     "Customer",
     "FreightAccount",
+    "Joined",
     "Joining",
     "LoginAddress",
     "Owned",

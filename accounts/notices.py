@@ -15,13 +15,13 @@ from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from accounts import reach
 from accounts.parties import Address, Customer
 from accounts.points import ContactLink, ContactPoint
-from accounts.users import User
+from accounts.users import Joined, Joining, User
 from privacy import audit, vault
 from privacy.gate import Actor
 from privacy.requests import letters, waits
@@ -194,20 +194,105 @@ def settle(point: ContactPoint, *, actor: Actor, now: datetime) -> None:
             changed(point, older=(), new=str(email or ""), now=now)
 
 
-def joined(people: Collection[UUID | None], *, now: datetime) -> None:
-    """Tell every e-mail address of login or contact of these people that they are one for us now, without content.
+def joined(
+    into: UUID | None,
+    others: Collection[UUID | None],
+    *,
+    whole: bool,
+    by: Actor | None = None,
+    proposed_by: str = "",
+    joining: Joining | None = None,
+    now: datetime,
+) -> None:
+    """Tell every e-mail address of login or contact of `into` and of the others, without content: that they are one for us now
+    (`whole`), or that single records of the others are joined to `into`.
 
-    In the transaction that makes them one, before it does: each letter is of the person whose address it is.
+    In the transaction that does it, before it does: each letter is of the person whose address it is, and gives the link by
+    which its reader says "this was not me". `proposed_by` is the member of staff whose idea it was, "" when the person did it;
+    for what staff did with whole people, open requests need the second person (waits).
     """
+    if into is None:
+        return
+    token = secrets.token_urlsafe(32)
+    Joined.objects.create(
+        subject_id=into, joining=joining, at=now, is_whole=whole, proposed_by=proposed_by, token_hash=_hashed(token)
+    )
     told: set[str] = set()
-    for subject in sorted(one for one in people if one is not None):
+    until = now + NOT_ME_LIVES
+    for subject in (into, *sorted({one for one in others if one not in (None, into)}, key=str)):
+        assert subject is not None  # noqa: S101
         with vault.internal():
             addresses = reach.others(subject, but="", now=now)
         for address in addresses:
-            if reach.same(address) not in told:
-                told.add(reach.same(address))
-                context = {"joined_on": timezone.localdate(now)}
-                letters.queue("joined", to=address, context=context, key=f"joined:{uuid4()}", subject=subject, now=now)
+            if reach.same(address) in told:
+                continue
+            told.add(reach.same(address))
+            letters.queue(
+                "joined" if whole else "records_joined",
+                to=address,
+                context={
+                    "joined_on": timezone.localdate(now),
+                    "expires_on": timezone.localdate(until),
+                    "by_person": not proposed_by,
+                    "is_taken": subject != into,
+                },
+                key=f"joined:{uuid4()}",
+                subject=subject,
+                now=now,
+                credentials={"link": f"{settings.PORTAL_URL}/account/contact/not-me/{token}/"},
+                until=until,
+            )
+    if whole and proposed_by:
+        waits.people_joined(into, actor=by or waits.ANYBODY, now=now)
+
+
+def joined_by(subject: UUID, now: datetime) -> list[str]:
+    """Return whose idea the joinings of this person were that have still to prove themselves; "" stands for the person.
+
+    Those of whole people by staff, for 14 days, and each that somebody objects to. A request by login or by link then needs the
+    second person: it would open what may be somebody else's.
+    """
+    rows = Joined.objects.filter(subject_id=subject)
+    lately = Q(at__gt=now - reach.WAIT, is_whole=True) & ~Q(proposed_by="")
+    return sorted(rows.filter(lately | Q(disputed_at__isnull=False)).values_list("proposed_by", flat=True))
+
+
+def look_at_joined(token: str, *, now: datetime) -> Joined:
+    """Return the joining whose link this is, without using it (what GET may do). Raises LinkRefused."""
+    found = Joined.objects.filter(token_hash=_hashed(token), disputed_at=None, at__gt=now - NOT_ME_LIVES).first()
+    if found is None:
+        raise LinkRefused
+    return found
+
+
+def dispute_joined(token: str, *, now: datetime) -> None:
+    """Take a "this was not me" about a joining (POST only): requests by login or link need the second person until the privacy
+    team has undone or settled it. It undoes nothing by itself. Raises LinkRefused."""
+    with transaction.atomic():
+        found = look_at_joined(token, now=now)
+        if not Joined.objects.filter(pk=found.pk, disputed_at=None).update(disputed_at=now):
+            raise LinkRefused
+        audit.record("joining.disputed", actor=None, now=now, subject=found.subject_id)
+        waits.people_joined(found.subject_id, actor=waits.ANYBODY, now=now)
+
+
+def settle_joined(subject: UUID, *, actor: Actor, now: datetime) -> int:
+    """Let the privacy team end the objections to joinings of this person: what was joined is theirs. Return how many.
+
+    Not those of joinings that this member of staff had proposed.
+    """
+    mine = f"{actor.kind}/{actor.id or ''}"[:64]
+    with transaction.atomic():
+        ended = disputed_joinings(subject).exclude(proposed_by=mine).update(disputed_at=None)
+        if ended:
+            audit.record("joining.settled", actor=actor, now=now, subject=subject)
+    return ended
+
+
+def disputed_joinings(subject: UUID | None = None) -> QuerySet[Joined]:
+    """Return the joinings to which somebody objects: of one person, or of everybody."""
+    found = Joined.objects.filter(disputed_at__isnull=False)
+    return found if subject is None else found.filter(subject_id=subject)
 
 
 # parts ---------------------------------------------------------------------------------------------------------------

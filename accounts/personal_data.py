@@ -15,6 +15,7 @@ from accounts.models import (
     ContactPoint,
     Customer,
     FreightAccount,
+    Joined,
     Joining,
     LoginAddress,
     Session,
@@ -331,6 +332,20 @@ datamap.register(
             "proposed_at": _plain("Proposed", "dates", DAY, LOGIN),
         },
         impersonal={"is_settled": "a switch", "proposed_by": OF_STAFF},
+        follows="subject",
+    ),
+    Declaration(
+        model=Joined,
+        title="Word that something was joined",
+        subject_path="subject",
+        data={
+            "subject": _link("To whom it was joined", LOGIN),
+            "joining": _link("By which look", LOGIN),
+            "at": _plain("Joined", "dates", DAY, LOGIN),
+            "is_whole": _plain("Another entry, or single records", "role", WORD, LOGIN),
+            "disputed_at": _plain("Said not to be theirs", "dates", DAY, LOGIN),
+        },
+        impersonal={"token_hash": "a hash of a random token", "proposed_by": OF_STAFF},
         follows="subject",
     ),
     Declaration(

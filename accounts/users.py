@@ -229,6 +229,24 @@ class Joining(models.Model):
         return f"joining {self.pk}"
 
 
+class Joined(models.Model):
+    """That something was joined to a person, of which every e-mail address on file was told, and what became of it.
+
+    The letters give one link to say "this was not me" (`token_hash`). An undo takes the row away.
+    """
+
+    subject = models.ForeignKey(Subject, on_delete=models.CASCADE, related_name="joined")
+    joining = models.ForeignKey(Joining, null=True, blank=True, on_delete=models.CASCADE, related_name="told")
+    at = models.DateTimeField()
+    is_whole = models.BooleanField()  # another person, not single records
+    proposed_by = models.CharField(max_length=64, blank=True, default="", editable=False)  # "" by the person
+    token_hash = models.CharField(max_length=64, unique=True)
+    disputed_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"joined {self.pk}"
+
+
 class Session(AbstractBaseSession):
     """A browser session, sealed, its key hashed, and tied to its subject so that an erasure ends it."""
 

@@ -134,7 +134,7 @@ def contact_confirm(request: HttpRequest, token: str) -> HttpResponse:
 
 @login_not_required
 def contact_not_me(request: HttpRequest, token: str) -> HttpResponse:
-    """Show a button for "this was not me"; only the POST disputes the contact that was entered."""
+    """Show a button for "this was not me"; only the POST disputes the contact that was entered, or what was joined."""
     now, purpose = timezone.now(), ContactLink.Purpose.NOT_ME
     try:
         if request.method != "POST":
@@ -142,8 +142,20 @@ def contact_not_me(request: HttpRequest, token: str) -> HttpResponse:
             return render(request, "accounts/contact_link.html", {"purpose": purpose.value})
         notices.dispute(token, now=now)
     except notices.LinkRefused:
-        return render(request, "accounts/contact_link_spent.html", status=403)
+        return _joined_not_me(request, token, now)
     return render(request, "accounts/contact_disputed.html")
+
+
+def _joined_not_me(request: HttpRequest, token: str, now: datetime) -> HttpResponse:
+    """Do the same for the link in a letter that something was joined."""
+    try:
+        if request.method != "POST":
+            notices.look_at_joined(token, now=now)
+            return render(request, "accounts/contact_link.html", {"purpose": "joined"})
+        notices.dispute_joined(token, now=now)
+    except notices.LinkRefused:
+        return render(request, "accounts/contact_link_spent.html", status=403)
+    return render(request, "accounts/contact_disputed.html", {"is_joined": True})
 
 
 @reauthentication_required

@@ -45,6 +45,8 @@ class People:
     answer_address(subject, now) where copies, links, codes and answers may go, "" when there is none;
     others(subject, but, now) every other e-mail of login and contact, to be told without content;
     is_disputed(subject) whether somebody said of a contact of the person that it was not them, and nobody has settled it;
+    joined_by(subject, now) whose idea ("kind/id", "" the person's own) the joinings of the person were that have still to prove
+    themselves: of whole people by staff in the last 14 days, and those that somebody objects to;
     postal(subject, now) the lines of a postal address that counts, [] when there is none;
     can_call(subject, now) whether a phone number of the person counts, opens nothing;
     address(subject) where to write about orders and accounts, "" when there is none; name(subject) how to greet the person, "" when unknown;
@@ -63,6 +65,7 @@ class People:
     answer_address: Callable[[UUID, datetime], str]
     others: Callable[[UUID, str, datetime], list[str]]
     is_disputed: Callable[[UUID], bool]
+    joined_by: Callable[[UUID, datetime], list[str]]
     postal: Callable[[UUID, datetime], list[str]]
     can_call: Callable[[UUID, datetime], bool]
     address: Callable[[UUID], str]

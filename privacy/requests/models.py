@@ -371,6 +371,7 @@ class SecondLook(models.Model):
         LATE = "late", "it was written down more than three working days after its receipt"
         NOT_ME = "not_me", "the reader of another address of the person says that it was not them"
         DISPUTED = "disputed", "somebody says of a contact of the person that it was not them who entered it"
+        JOINED = "joined", "our staff joined two people lately, or somebody objects to what was joined"
 
     class Outcome(models.TextChoices):
         GO_ON = "go_on", "it is the person: the request goes on"

@@ -14,7 +14,7 @@ from django.db.models import Q, QuerySet
 
 from privacy import audit
 from privacy.gate.actor import MANAGER, Actor
-from privacy.requests import broker, clock, deadline, export, history, identity, services, waits
+from privacy.requests import broker, clock, deadline, export, history, hooks, identity, services, waits
 from privacy.requests.filing import BadRequest, NotYours, locked
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import OPEN_STATES, TRANSITIONS, OneTimeLink, Request, RequestEvent, SecondLook, State
@@ -34,10 +34,22 @@ def may_decide(request: Request, actor: Actor) -> bool:
 
 
 def _had_a_part(request: Request) -> set[tuple[str, str]]:
-    """Return who filed, stated the identity, confirmed for the person, or had a letter with a code in hand: (kind, id)."""
+    """Return who filed, stated the identity, confirmed for the person, had a letter with a code in hand, or proposed the joining
+    about which is asked: (kind, id)."""
     kinds = (clock.Kind.RECEIVED, State.IDENTITY, State.CONFIRMED, history.CODE_WRITTEN, history.CODE_POSTED)
     parts = RequestEvent.objects.filter(request=request, kind__in=kinds)
-    return set(parts.filter(actor_kind__in=("staff", "operator")).values_list("actor_kind", "actor_id"))
+    found = set(parts.filter(actor_kind__in=("staff", "operator")).values_list("actor_kind", "actor_id"))
+    if SecondLook.objects.filter(request=request, why=SecondLook.Why.JOINED).exists():
+        found |= _joined(request)
+    return found
+
+
+def _joined(request: Request) -> set[tuple[str, str]]:
+    """Return whose idea it was to join the person with another: they vouch for nothing that follows from it."""
+    if request.subject_id is None or request.identity_at is None:
+        return set()
+    ideas = hooks.people().joined_by(request.subject_id, request.identity_at)
+    return {(kind, number) for kind, _, number in (one.partition("/") for one in ideas) if number}
 
 
 def decide(request: Request, outcome: str, *, words: str = "", actor: Actor, now: datetime) -> Request:

@@ -1,4 +1,4 @@
-"""What a proof without a login still needs: others told, time for them to object, a second person (design 9).
+"""What a proof still needs: others told, time for them to object, a second person (design 9).
 
 What must never happen: an erasure by an e-mail link before the readers of the person's other mailboxes could object; a copy or
 an erasure on what one member of staff alone has seen or says; an open question that time turns into a yes.
@@ -19,17 +19,20 @@ TOLD = "told_elsewhere"
 LONGEST, SHORTEST = timedelta(hours=72), timedelta(hours=24)
 LATE_AFTER_WORKING_DAYS = 3
 ANYBODY = Actor("anonymous", None, None, frozenset(), "one-time link")
+BY_MACHINE = frozenset({Request.Identity.LOGIN, Request.Identity.LINK})  # no member of staff has looked at it
 #: Only these leave time for an objection: control of one mailbox, or paper, shows less than a voice, a letter or a face.
 NEED_TIME = frozenset({Request.Identity.LINK, Request.Identity.STAFF})
 
 
 def begin(request: Request, *, actor: Actor, now: datetime) -> None:
-    """Do what a proof without a login brings with it, in the caller's transaction: tell the others, ask a second person."""
-    if request.identity == Request.Identity.LOGIN:
-        return
+    """Do what a proof without a login brings with it, in the caller's transaction: tell the others, ask a second person.
+
+    One by login needs the second person only where the person was joined with another lately, or somebody objects to that.
+    """
     for why in _reasons(request, actor, now):
         ask(request, why, actor=actor, now=now)
-    _tell_others(request, actor=actor, now=now)
+    if request.identity != Request.Identity.LOGIN:
+        _tell_others(request, actor=actor, now=now)
 
 
 def _reasons(request: Request, actor: Actor, now: datetime) -> list[SecondLook.Why]:
@@ -39,6 +42,10 @@ def _reasons(request: Request, actor: Actor, now: datetime) -> list[SecondLook.W
     operator, who holds the keys anyway, is believed.
     """
     found = []
+    if _is_joined(request, now):
+        found.append(SecondLook.Why.JOINED)
+    if request.identity == Request.Identity.LOGIN:
+        return found
     if request.identity == Request.Identity.STAFF:
         found.append(SecondLook.Why.EVIDENCE)
     elif actor.kind == "staff":
@@ -59,6 +66,13 @@ def _is_disputed(request: Request) -> bool:
     if request.identity != Request.Identity.LINK or request.is_about_records or request.subject_id is None:
         return False
     return hooks.people().is_disputed(request.subject_id)
+
+
+def _is_joined(request: Request, now: datetime) -> bool:
+    """Say whether login or mailbox may open what is somebody else's: by a joining that has still to prove itself."""
+    if request.identity not in BY_MACHINE or request.is_about_records or request.subject_id is None:
+        return False
+    return bool(hooks.people().joined_by(request.subject_id, now))
 
 
 def _is_staff_entry(request: Request, now: datetime) -> bool:
@@ -109,6 +123,15 @@ def contact_disputed(subject: UUID, *, actor: Actor, now: datetime) -> None:
     for request in proved.order_by("pk"):
         if _is_disputed(request):
             ask(request, SecondLook.Why.DISPUTED, actor=actor, now=now)
+
+
+def people_joined(subject: UUID, *, actor: Actor, now: datetime) -> None:
+    """Ask a second person about what was asked by login or link before the person was joined, or somebody objected to it."""
+    proved = Request.objects.select_for_update().filter(
+        subject_id=subject, identity__in=BY_MACHINE, state__in=OPEN_STATES, scope=Request.Scope.WHOLE
+    )
+    for request in proved.order_by("pk"):
+        ask(request, SecondLook.Why.JOINED, actor=actor, now=now)
 
 
 # The second person ----------------------------------------------------------------------------------------------------
