@@ -364,7 +364,9 @@ def _is_bank_named(text: str, start: int, end: int) -> bool:
 
 def _iban_end(text: str) -> int:
     """Return where an IBAN at the beginning of the text ends, 0 when there is none: words may follow it without a sign."""
-    length = _iban_length(text[:2].upper())  # most of what looks like one begins with no country, or is too short for it
+    length = _iban_length(
+        text[:2].upper()
+    )  # most of what looks like one begins with no country, or is too short for it
     if not length:
         return 0
     places = [place for place, character in enumerate(text) if character.isalnum()]

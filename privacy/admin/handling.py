@@ -313,6 +313,7 @@ LETTERS: dict[str, str] = {
     "erasure_done": "Answer: what went and what stays",
     "refused": "Refusal",
     "extended": "More time is needed",
+    "late": "The answer is late",
     "withdrawn": "Taken back",
     "expired": "Expired",
     "posted_code": "Code by post to prove who asks",

@@ -24,6 +24,22 @@ REASONS = {
     "complex": "the request is complex",
     "number": "you sent us several requests",
 }
+#: What the program itself says on the due day, by what the request waits for: the person is told the truth, also where it is
+#: our own delay. The words say what that means for the person.
+WAITED_FOR = {
+    "identity": (
+        "we do not know yet who is asking, and asked you less than two weeks ago",
+        "Until then you can still show that it is you who is asking, as our earlier letter says.",
+    ),
+    "confirm": (
+        "the plan for your request has lain before you for less than two weeks",
+        "Until then you can still look at it and confirm it. Nothing happens before.",
+    ),
+    "second_person": (
+        "a second member of our staff has still to look at how it was shown that it is you who is asking",
+        "They have not done so yet. That delay is ours, not yours: you need do nothing.",
+    ),
+}
 
 
 def may_extend(request: Request, *, now: datetime) -> bool:
@@ -43,14 +59,24 @@ def may_pause(request: Request) -> bool:
     return True
 
 
-def extend(request: Request, *, reason: str, words: str, actor: Actor, now: datetime, because: str = "") -> Request:
+def extend(request: Request, *, reason: str, words: str, actor: Actor, now: datetime) -> Request:
     """Take the longer deadline the law allows once, and tell the person with the reason (Art. 12(3)).
 
-    `reason` is a key of REASONS, `words` say more to the person; `because` says the reason more exactly than REASONS. Raises NotYours, BadRequest, NotAllowed.
+    `reason` is a key of REASONS, `words` say more to the person. Raises NotYours, BadRequest, NotAllowed.
     """
     _require_team(request, actor)
     if reason not in REASONS or not words.strip():
         raise BadRequest("An extension needs one of the law's reasons, and words for the person.")
+    return _extend(request, reason, REASONS[reason], words.strip(), actor, now)
+
+
+def extend_by_itself(request: Request, waits_for: str, *, actor: Actor, now: datetime) -> Request:
+    """Take the longer deadline on the due day for a request that waits for a key of WAITED_FOR. Raises NotAllowed."""
+    because, words = WAITED_FOR[waits_for]
+    return _extend(request, waits_for, because, words, actor, now)
+
+
+def _extend(request: Request, reason: str, because: str, words: str, actor: Actor, now: datetime) -> Request:
     with transaction.atomic():
         found = locked(request)
         if not may_extend(found, now=now):
@@ -60,8 +86,8 @@ def extend(request: Request, *, reason: str, words: str, actor: Actor, now: date
         wait_anew(found, now=now)
         address = identity.address_for_answer(found, now=now)
         context: dict[str, Any] = {
-            "reason": because or REASONS[reason],
-            "words": words.strip(),
+            "reason": because,
+            "words": words,
             "due_on": found.due_on,
             "jurisdiction": jurisdiction.of(found.country or None),
         }

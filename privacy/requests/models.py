@@ -85,7 +85,7 @@ class Request(vault.SealedModel):
         CALLBACK = "callback", "called back on a number on file for 14 days, two facts confirmed"
         POST = "post", "code sent by post to an address on file for 14 days"
         IN_PERSON = "in_person", "known in person, or document seen and not copied"
-        STAFF = "staff", "written evidence, decided by the privacy team and a second person"
+        STAFF = "staff", "written evidence"
 
     class Scope(models.TextChoices):
         """What was proved opens it: the whole file of a person, or the records that carry one address and no more."""

@@ -14,15 +14,32 @@ from django.db.models import Q, QuerySet
 
 from privacy import audit
 from privacy.gate.actor import MANAGER, Actor
-from privacy.requests import broker, clock, deadline, export, history, hooks, identity, services, waits
+from privacy.requests import broker, clock, deadline, export, history, hooks, identity, letters, services, waits
 from privacy.requests.filing import BadRequest, NotYours, locked
 from privacy.requests.history import NotAllowed
-from privacy.requests.models import OPEN_STATES, TRANSITIONS, OneTimeLink, Request, RequestEvent, SecondLook, State
+from privacy.requests.models import (
+    OPEN_STATES,
+    TRANSITIONS,
+    Letter,
+    OneTimeLink,
+    Request,
+    RequestEvent,
+    SecondLook,
+    State,
+)
+from privacy.retention import jurisdiction
 
 ALARM_DAYS = 7
 NOT_ME = "not_me"
+#: A question put less than this before the due date never becomes a refusal: the second person has time to look.
+LEAST_TIME_TO_LOOK = timedelta(days=ALARM_DAYS)
 UNSURE = "We could not make sure that it is you who is asking, and must not give away or remove somebody's data without that."
-STILL_CHECKED = "A second member of our staff has still to look at how it was shown that it is you who is asking."
+UNDECIDED = (
+    "A second member of our staff has to look at how it was shown that it is you who is asking, and none had decided by the day "
+    "on which we owe you an answer. That is our failing, not yours. We must not give away or remove somebody's data without it, "
+    "so your request ends. You can ask again at once."
+)
+DOUBT = "Art. 12(6) GDPR"
 
 
 def may_decide(request: Request, actor: Actor) -> bool:
@@ -96,7 +113,7 @@ def _end(request: Request, words: str, *, actor: Actor, now: datetime) -> None:
     for copy in export.Export.objects.filter(request=request, deleted_at=None):
         export.delete(copy, now=now)
     if State.REFUSED in TRANSITIONS[State(request.state)]:
-        services.refuse_into(request, ground=words, authority="Art. 12(6) GDPR", actor=actor, now=now)
+        services.refuse_into(request, ground=words, authority=DOUBT, actor=actor, now=now)
     elif request.step and request.state != State.PARKED:  # its copy is gone: nothing is waited for any more
         history.schedule(request, request.step, at=now)
         broker.nudge(request)
@@ -130,18 +147,41 @@ def stands_still(request: Request) -> bool:
 def last_day(request: Request, *, actor: Actor, now: datetime) -> bool:
     """Answer the person in time when nobody has decided by the due date: more time, else a refusal with its reason.
 
-    Returns whether the request has ended. Does nothing before that day.
+    Where the question was put too late to be looked at before that day, late is late: the request stays open and overdue, it
+    alarms, the person is told, and the second person decides. Returns whether the request has ended. Does nothing before
+    that day.
     """
     if clock.company_day(now) < request.due_on:
         return False
     if deadline.may_extend(request, now=now):
-        deadline.extend(request, reason="complex", words=STILL_CHECKED, actor=actor, now=now)
+        deadline.extend_by_itself(request, "second_person", actor=actor, now=now)
+        return False
+    asked = SecondLook.objects.filter(request=request, decided_at=None).order_by("-asked_at").first()
+    if asked is not None and clock.expires_at(request.due_on) - asked.asked_at < LEAST_TIME_TO_LOOK:
+        _say_that_it_is_late(request, now=now)
         return False
     SecondLook.objects.filter(request=request, decided_at=None).update(
         decided_at=now, outcome=SecondLook.Outcome.END, decided_kind=actor.kind, decided_by=""
     )
-    services.refuse_into(request, ground=UNSURE, authority="Art. 12(6) GDPR", actor=actor, now=now)
+    services.refuse_into(request, ground=UNDECIDED, authority=DOUBT, actor=actor, now=now)
     return True
+
+
+def _say_that_it_is_late(request: Request, *, now: datetime) -> None:
+    """Tell the person once that the due day is over and what is waited for, unless the acknowledgement has said it."""
+    if clock.company_day(now) <= request.due_on:
+        return
+    acknowledged = Letter.objects.filter(request=request, kind="acknowledgement").order_by("-queued_at").first()
+    if acknowledged is not None and clock.company_day(acknowledged.queued_at) > request.due_on:
+        return
+    letters.queue(
+        "late",
+        to=identity.address_for_answer(request, now=now),
+        context={"jurisdiction": jurisdiction.of(request.country or None)},
+        key=f"late:{request.pk}",
+        request=request,
+        now=now,
+    )
 
 
 def waiting() -> QuerySet[SecondLook]:

@@ -221,8 +221,12 @@ def refuse(request: Request, *, ground: str, authority: str, actor: Actor, now: 
 
 
 def refuse_into(request: Request, *, ground: str, authority: str, actor: Actor, now: datetime) -> None:
-    """End a request with reasons in the caller's transaction; the person is told them and how to complain."""
-    _end(request, State.REFUSED, "refused", {"ground": ground, "authority": authority}, actor=actor, now=now)
+    """End a request with reasons in the caller's transaction; the person is told them and how to complain.
+
+    `authority` is a rule of the GDPR; the letter names it as it binds towards this person.
+    """
+    rule = jurisdiction.rule(authority, request.country or None) if authority else ""
+    _end(request, State.REFUSED, "refused", {"ground": ground, "authority": rule}, actor=actor, now=now)
 
 
 def expire_into(request: Request, *, actor: Actor, now: datetime) -> None:

@@ -26,17 +26,6 @@ UNANSWERED = tuple(one for one in OPEN_STATES if one != State.REPLIED)
 
 # Steps that only wait for the person: on the due day they get more time, or the request ends.
 WAITING = ("identity", "confirm")
-# Why the law's longer deadline is taken for who had less than two weeks, and what to do with it.
-TOO_SHORT = {
-    "identity": (
-        "we do not know yet who is asking, and asked you less than two weeks ago",
-        "Until then you can still show that it is you who is asking, as our earlier letter says.",
-    ),
-    "confirm": (
-        "the plan for your request has lain before you for less than two weeks",
-        "Until then you can still look at it and confirm it. Nothing happens before.",
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -132,7 +121,8 @@ def wait_for_access(request: Request, now: datetime) -> Result:
 def _held_up(request: Request, now: datetime) -> Result | None:
     """Return what a question to a second person, or time for others to object, makes of a step; None when it may go on.
 
-    An open question ends on the due date with more time or a refusal, never with a yes (design 11).
+    An open question ends on the due date with more time or a refusal, never with a yes (design 11); one that was put too
+    late for that stays open, and the request is overdue until it is decided.
     """
     from privacy.requests import second
 
@@ -277,8 +267,7 @@ def identity_step(request: Request, now: datetime) -> Result:
     asked = history.asked_at(request)
     if now - asked < LEAST_TIME_TO_ACT:
         if deadline.may_extend(request, now=now):
-            why, words = TOO_SHORT[request.step]
-            deadline.extend(request, reason="complex", because=why, words=words, actor=_actor(), now=now)
+            deadline.extend_by_itself(request, request.step, actor=_actor(), now=now)
             return Wait(clock.answer_from(request.due_on))
         if asked > due:
             return Wait(asked + LEAST_TIME_TO_ACT)

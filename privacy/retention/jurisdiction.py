@@ -26,3 +26,11 @@ def of(country: str | None) -> Jurisdiction:
     if not code or code in EU:
         return "EU"
     return "UK" if code in UK else "US"
+
+
+def rule(article: str, country: str | None) -> str:
+    """Return a rule of the GDPR, as "Art. 12(6) GDPR", as it binds the company towards a person in `country`."""
+    here = of(country)
+    if here == "UK":
+        return article.replace(" GDPR", " UK GDPR")
+    return article if here == "EU" else f"our privacy policy, on the terms of {article}"

@@ -29,7 +29,7 @@ from orders.models import Order
 from privacy.gate import Actor
 from privacy.gate.system import system
 from privacy.models import Hold, Letter, Request, RequestEvent
-from privacy.requests import checkpoints, execute, export, identity, letters, poller, second, services
+from privacy.requests import checkpoints, clock, execute, export, identity, letters, poller, second, services, waits
 from privacy.requests.models import STEPS
 from privacy.retention import holds, sweep
 from privacy.retention.models import SweepState
@@ -48,6 +48,7 @@ ANSWERS = (
 )  # fmt: skip
 
 
+MANAGER = Actor("staff", "mona", None, frozenset({"manager"}), "admin")
 COLLEAGUE = Actor("staff", "pat", None, frozenset({"privacy"}), "admin")
 
 
@@ -528,6 +529,9 @@ class Life(RuleBasedStateMachine):
             for one in waiting:
                 if one.state == "parked":
                     services.resume(one, actor=PRIVACY, now=self.now)
+                # What was asked too late to be refused in time waits for the second person, however long.
+                if turn > 20 and one.due_on < clock.company_day(self.now) and waits.is_undecided(one):
+                    second.decide(one, "go_on", actor=MANAGER, now=self.now)
                 for _ in range(40):
                     if execute.advance(one.pk, now=self.now) in ("idle", "waiting", "retry", "held", "parked"):
                         break
