@@ -7,18 +7,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
+from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
+from allauth.core.internal.ratelimit import get_ip
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import REDIRECT_FIELD_NAME, logout
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render, resolve_url
 from django.urls import reverse
 from django.utils.http import urlencode
 
 from accounts import factor, hashing
+from accounts.places import Places
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -61,19 +65,55 @@ class EvenTimeMiddleware:
     What they say is the same whether or not somebody has an account; how long finding and writing takes is not, and a
     stopwatch would tell (R11). A step is longer than any of them takes. The work itself is evened where it is a hash of
     a password: LoginBackend, SignupForm, identity.code_matches. Refusals by a limit look at nothing and are not held.
+
+    A held answer keeps a thread. Who finds no place (accounts.places) is refused by LoginMiddleware before any page looks.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
+        self.places = Places(settings.HELD_AT_ONCE, max(1, settings.HELD_AT_ONCE // 2))
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         begin = time.monotonic()
-        response = self.get_response(request)
-        name = request.resolver_match.view_name if request.resolver_match else ""
-        is_asked = name in EVEN_TIME_SHOWN_TOO or (request.method == "POST" and name in EVEN_TIME)
-        if is_asked and settings.EVEN_TIME_STEP and response.status_code not in REFUSED_UNSEEN:
-            time.sleep(-(time.monotonic() - begin) % settings.EVEN_TIME_STEP)
-        return response
+        if not settings.EVEN_TIME_STEP or not _is_held(request):
+            return self.get_response(request)
+        address = _address(request)
+        if not self.places.take(address):
+            request.has_no_place = True  # type: ignore[attr-defined]
+            return self.get_response(request)
+        try:
+            response = self.get_response(request)
+            if response.status_code not in REFUSED_UNSEEN:
+                time.sleep(-(time.monotonic() - begin) % settings.EVEN_TIME_STEP)
+            return response
+        finally:
+            self.places.give_back(address)
+
+
+@cache
+def _held_paths() -> tuple[frozenset[str], frozenset[str]]:
+    """Return the paths whose forms are held, and those held when they are looked at, too."""
+    shown = frozenset(map(reverse, EVEN_TIME_SHOWN_TOO))
+    return shown | frozenset(map(reverse, EVEN_TIME)), shown
+
+
+def _is_held(request: HttpRequest) -> bool:
+    asked, shown = _held_paths()
+    return request.path in (asked if request.method == "POST" else shown)
+
+
+def _address(request: HttpRequest) -> str:
+    """Return the visitor's network address as the limits see it; "" for one that cannot be told."""
+    try:
+        return str(get_ip(request))
+    except PermissionDenied:
+        return ""
+
+
+def _busy() -> HttpResponse:
+    response = render(None, "503_busy.html", status=HTTPStatus.SERVICE_UNAVAILABLE)
+    response.headers["Retry-After"] = str(hashing.RETRY_AFTER)
+    return response
 
 
 def _say_refused(request: HttpRequest, response: HttpResponse) -> HttpResponse:
@@ -138,13 +178,13 @@ class LoginMiddleware:
         """Answer 503 when too many passwords are being checked; nothing of the request was kept."""
         if not isinstance(exception, hashing.Busy):
             return None
-        response = render(None, "503_busy.html", status=HTTPStatus.SERVICE_UNAVAILABLE)
-        response.headers["Retry-After"] = str(hashing.RETRY_AFTER)
-        return response
+        return _busy()
 
     def process_view(
         self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any
     ) -> HttpResponse | None:
+        if getattr(request, "has_no_place", False):
+            return _busy()
         _at_login.set(view.__module__.startswith("allauth."))
         if not request.user.is_authenticated:
             return None

@@ -82,7 +82,10 @@ def _ask(wanted: dict[str, Check]) -> dict[str, str]:
 
 
 class Answers:
-    """The results of the last few seconds: a public page must not be a way to keep the broker busy."""
+    """The results of the last few seconds: a public page must not be a way to keep the broker busy, or all threads.
+
+    While one request asks the parts, which takes seconds when one is down, the others get the results of before.
+    """
 
     def __init__(self, wanted: dict[str, Check]) -> None:
         self.wanted = wanted
@@ -92,11 +95,15 @@ class Answers:
 
     def get(self) -> dict[str, str]:
         """Return for each part "ok" or what is wrong with it."""
-        with self.lock:
+        if not self.lock.acquire(blocking=not self.results):
+            return self.results
+        try:
             if time.monotonic() >= self.until:
                 self.results = _ask(self.wanted)
                 self.until = time.monotonic() + KEEP_SECONDS
             return self.results
+        finally:
+            self.lock.release()
 
 
 _all, _live = Answers(ALL), Answers(LIVE)

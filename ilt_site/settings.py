@@ -290,6 +290,7 @@ ACCOUNT_RATE_LIMITS = {  # the others: allauth's own
     "privacy_outcome": "10/m/ip",
 }
 EVEN_TIME_STEP = 0.5  # seconds: more than a login or a sign-up takes, Argon2 included
+HELD_AT_ONCE = max(1, env.int("WEB_THREADS", default=16) // 2)  # answers that a web process holds back at once
 ALLAUTH_TRUSTED_PROXY_COUNT = env.int("ALLAUTH_TRUSTED_PROXY_COUNT", default=0)
 MFA_ADAPTER = "accounts.adapter.MFAAdapter"
 MFA_TOTP_TOLERANCE = 1  # the code before and the one after count as well: clocks differ, typing takes time

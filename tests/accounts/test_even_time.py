@@ -15,9 +15,12 @@ from django.http import HttpRequest
 from django.test import Client
 from django.urls import reverse
 
+from accounts import middleware
 from accounts.adapter import AccountAdapter
 from accounts.middleware import EVEN_TIME
+from accounts.places import Places
 from privacy.requests import identity
+from privacy.requests.models import Letter
 from privacy.vault import ring as rings
 from tests import factories
 from tests.privacy.requests.conftest import filed
@@ -128,3 +131,65 @@ def test_a_refusal_by_a_limit_is_not_held(held: list[float]) -> None:
 def test_other_forms_are_not_held(held: list[float]) -> None:
     Client().post(reverse("account_logout"))
     assert held == []
+
+
+# No more threads than half of them ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def full(settings: LazySettings, monkeypatch: pytest.MonkeyPatch) -> Places:
+    """Give the next client a web process of four places, two for one address."""
+    settings.EVEN_TIME_STEP, settings.HELD_AT_ONCE = 3600, 4
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    made: list[Places] = []
+
+    def places(most: int, for_one: int) -> Places:
+        made.append(Places(most, for_one))
+        return made[-1]
+
+    monkeypatch.setattr(middleware, "Places", places)
+    visitor = Client()
+    visitor.get("/")
+    (its,) = made
+    its.visitor = visitor  # type: ignore[attr-defined]
+    return its
+
+
+@pytest.mark.parametrize("name", sorted(EVEN_TIME))
+def test_who_finds_no_place_is_told_to_come_back_before_anything_is_looked_at(name: str, full: Places) -> None:
+    visitor: Client = full.visitor  # type: ignore[attr-defined]
+    data = {"email": UNKNOWN, "username": "somebody", "password1": factories.PASSWORD, "kind": "access"}
+    if name == "account_email":  # a stranger is led to the sign-in
+        visitor.force_login(factories.login("somebody", "some@post.example"))
+    assert [full.take(one) for one in ("192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.2")] == [True] * 4
+    Counting.count = 0
+    refused = visitor.post(reverse(name), data)
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "2")
+    assert "nothing was changed" in refused.text and "Content-Security-Policy" in refused.headers
+    assert Counting.count == 0 and not Letter.objects.exists()
+    assert visitor.get("/").status_code == 200, "who only looks is served"
+    full.give_back("192.0.2.1")
+    assert visitor.post(reverse(name), data).status_code != 503
+    assert full.take("192.0.2.9"), "the place was given back"
+
+
+def test_one_address_gets_half_of_the_places(full: Places) -> None:
+    visitor: Client = full.visitor  # type: ignore[attr-defined]
+    assert [full.take("127.0.0.1"), full.take("127.0.0.1"), full.take("127.0.0.1")] == [True, True, False]
+    assert visitor.post(reverse("ask"), {}).status_code == 503
+    assert visitor.post(reverse("ask"), {}, REMOTE_ADDR="192.0.2.1").status_code == 200
+
+
+def test_looking_at_the_page_for_a_code_needs_a_place_too(full: Places) -> None:
+    visitor: Client = full.visitor  # type: ignore[attr-defined]
+    assert visitor.get("/accounts/confirm-email/").status_code == 302
+    assert [full.take("127.0.0.1"), full.take("127.0.0.1")] == [True, True]
+    assert visitor.get("/accounts/confirm-email/").status_code == 503
+
+
+def test_a_place_comes_back_when_a_page_fails(full: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    visitor: Client = full.visitor  # type: ignore[attr-defined]
+    visitor.raise_request_exception = False
+    monkeypatch.setattr("privacy.requests.services.ask", lambda **_: 1 / 0)
+    for _ in range(3):
+        assert visitor.post(reverse("ask"), {"kind": "access", "email": KNOWN}).status_code == 500

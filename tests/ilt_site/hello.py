@@ -10,5 +10,5 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
         read = len(environ["wsgi.input"].read(length))
     except OSError:
         read = -1
-    start_response("200 OK", [("Content-Type", "text/plain")])
-    return [f"hello {read}".encode()]
+    start_response("200 OK", [("Content-Type", "text/html")])
+    return [f"hello {read}".encode() * (200 if environ["PATH_INFO"] == "/long/" else 1)]

@@ -41,6 +41,35 @@ def test_answers_are_kept_for_some_seconds_so_that_asking_costs_little() -> None
     assert [answers.get(), answers.get(), len(asked)] == [expected] * 2 + [1]
 
 
+def test_while_one_asks_a_part_that_does_not_answer_the_others_get_the_results_of_before() -> None:
+    asked, go_on = threading.Event(), threading.Event()
+    calls: list[int] = []
+
+    def slow() -> str:
+        calls.append(1)
+        if len(calls) > 1:
+            asked.set()
+            go_on.wait(30)
+        return ""
+
+    answers = health.Answers({"slow": slow})
+    before = answers.get()
+    answers.until = 0.0
+    first = threading.Thread(target=answers.get)
+    first.start()
+    try:
+        assert asked.wait(10)
+        later: list[dict[str, str]] = []
+        second = threading.Thread(target=lambda: later.append(answers.get()), daemon=True)
+        second.start()
+        second.join(3)
+        assert later == [before] == [{"slow": "ok"}]
+        assert len(calls) == 2
+    finally:
+        go_on.set()
+        first.join()
+
+
 def test_each_part_that_is_down_says_so_without_its_address(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.REDIS_URL = "redis://somebody:secret@127.0.0.1:1/0"
     monkeypatch.setitem(connections.databases["keystore"], "PORT", "1")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -17,6 +19,7 @@ import pytest
 
 from ilt_site.launcher.servers import dying_with, free_port
 from ilt_site.webserver import SILENT_SECONDS
+from tests import machine
 
 ROOT = Path(__file__).resolve().parents[2]
 THREADS = 4
@@ -100,3 +103,64 @@ def test_a_request_that_is_not_finished_gives_its_thread_back(port: int, begun: 
         begin = time.monotonic()
         assert ask(port, seconds=4 * SILENT_SECONDS) == "hello 0"
         assert time.monotonic() - begin > SILENT_SECONDS / 2, "the control: until then every thread was taken"
+
+
+# Behind the nginx that we ship -------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def behind_nginx(folder: Path, port: int, *, without: str = "") -> Iterator[int]:
+    """Start nginx with the shipped site in a configuration that compresses, as Debian's does; yield its port for TLS."""
+    program, tls, plain = machine.needed("nginx"), free_port(), free_port()
+    subprocess.run(
+        [machine.needed("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=portal.example",
+         "-keyout", folder / "privkey.pem", "-out", folder / "fullchain.pem"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    site = re.sub(r"^ *listen \[::\].*\n", "", (ROOT / "docs/deploy/nginx.conf").read_text(), flags=re.MULTILINE)
+    for old, new in {
+        "listen 80;": f"listen 127.0.0.1:{plain};",
+        "listen 443 ": f"listen 127.0.0.1:{tls} ",
+        "http://127.0.0.1:8000": f"http://127.0.0.1:{port}",
+        "/etc/ilt/tls": str(folder),
+        "/var/log/nginx/ilt-error.log": f"{folder}/error.log",
+        "/run/ilt-nginx/": f"{folder}/",
+        **({without: ""} if without else {}),
+    }.items():
+        assert old in site
+        site = site.replace(old, new)
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    temporary = "".join(f"{kind}_temp_path {folder}/http-{kind};\n" for kind in kinds)
+    whole = folder / "nginx.conf"
+    whole.write_text(
+        f"daemon off;\npid {folder}/nginx.pid;\nerror_log {folder}/error.log;\n"
+        f"events {{}}\nhttp {{\naccess_log off;\ngzip on;\n{temporary}{site}}}\n"
+    )
+    running = subprocess.Popen(
+        [program, "-c", str(whole), "-e", f"{folder}/error.log"], preexec_fn=dying_with(signal.SIGKILL)
+    )
+    try:
+        yield tls
+    finally:
+        running.terminate()
+        running.wait(30)
+
+
+@pytest.mark.parametrize(("without", "coding"), [("", None), ("gzip off;", "gzip")], ids=["as shipped", "control"])
+def test_no_page_is_compressed_behind_the_nginx_that_we_ship(
+    port: int, tmp_path: Path, without: str, coding: str | None
+) -> None:
+    context = ssl._create_unverified_context()
+    with behind_nginx(tmp_path, port, without=without) as tls:
+        deadline = time.monotonic() + 20
+        while True:
+            line = http.client.HTTPSConnection("127.0.0.1", tls, timeout=10, context=context)
+            try:
+                line.request("GET", "/long/", headers={"Host": "portal.example", "Accept-Encoding": "gzip"})
+                answer = line.getresponse()
+                break
+            except ConnectionRefusedError:
+                assert time.monotonic() < deadline, (tmp_path / "error.log").read_text()
+            finally:
+                line.close()
+        assert (answer.status, answer.headers["Content-Encoding"]) == (200, coding)
