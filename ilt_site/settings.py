@@ -66,10 +66,10 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "accounts.middleware.EvenTimeMiddleware",  # around everything, so that the others' time counts too
     "ilt_site.logs.RequestLogMiddleware",
-    "ilt_site.headers.MethodsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "ilt_site.headers.HeadersMiddleware",
+    "ilt_site.headers.MethodsMiddleware",  # after those, so that a refused method carries every header too
     "ilt_site.static.StaticMiddleware",  # after those, so that files carry their headers too
     "ilt_site.maintenance.MaintenanceMiddleware",
     "privacy.undated.UndatedMiddleware",  # before the first that reads a row

@@ -41,12 +41,17 @@ def within(milliseconds: int) -> Iterator[None]:
             _limit(alias, str(milliseconds))
         yield
     except OperationalError as error:
-        if getattr(error.__cause__, "pgcode", None) != CANCELED:
+        if not is_stopped(error):
             raise
         raise TookTooLong from None
     finally:
         for alias in connections:
             _limit(alias, None)
+
+
+def is_stopped(error: OperationalError) -> bool:
+    """Whether the database ended the statement because it took too long."""
+    return getattr(error.__cause__, "pgcode", None) == CANCELED
 
 
 def _limit(alias: str, value: str | None) -> None:
@@ -166,11 +171,19 @@ class SearchedList(LimitedList):
             request.session.pop(more, None)
         elif refusal := self.refuse_search():
             messages.error(request, refusal)
+        elif (found := self._found_in_time(text)) is None:
+            messages.error(request, "The search was stopped after three seconds. Type more of the name or number.")
         else:
-            found = self.find(text)
             request.session[self.found_key], request.session[more] = [str(pk) for pk in found.ids], not found.is_all
             self.note_search(text, found)
         return HttpResponseRedirect(reverse(f"admin:{self.names}_changelist"))
+
+    def _found_in_time(self, text: str) -> Found | None:
+        try:
+            with within(LONGEST):
+                return self.find(text)
+        except TookTooLong:
+            return None
 
     def refuse_search(self) -> str:
         """Return why who is at work may not search here, "" when he may."""

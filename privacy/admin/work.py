@@ -57,12 +57,16 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class WorkList:
-    """What waits for somebody, the most urgent first; `total` counts what is not shown, too."""
+    """What waits for somebody, the most urgent first; `total` counts what is not shown, too.
+
+    `is_stopped`: the database took too long to say what waits.
+    """
 
     title: str
     url: str
     tasks: list[Task]
     total: int
+    is_stopped: bool = False
 
 
 class Step(forms.Form):

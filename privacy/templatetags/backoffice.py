@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from django import template
 from django.contrib import admin
+from django.db import OperationalError
 from django.utils import timezone
+from django.utils.text import capfirst
 
+from privacy.admin import lists
 from privacy.admin.work import WorkAdmin, WorkList, acting
 from privacy.gate import Actor
 from privacy.requests import assessment
@@ -21,10 +24,21 @@ def worker() -> Actor:
 
 @register.simple_tag
 def work_lists() -> list[WorkList]:
-    """Return what waits for who is at work, app by app."""
+    """Return what waits for who is at work, app by app; one that takes too long is stopped and says so."""
     actor, today = acting(), assessment.today(timezone.now())
-    ours = [one for one in admin.site._registry.values() if isinstance(one, WorkAdmin)]
-    return [found for one in ours for found in one.work_lists(actor, today)]
+    found: list[WorkList] = []
+    with lists.within(lists.LONGEST):
+        for one in admin.site._registry.values():
+            if not isinstance(one, WorkAdmin):
+                continue
+            try:
+                found += list(one.work_lists(actor, today))
+            except OperationalError as error:
+                if not lists.is_stopped(error):
+                    raise
+                title = capfirst(str(one.opts.verbose_name_plural))
+                found.append(WorkList(title, one.url_of_list(), [], 0, is_stopped=True))
+    return found
 
 
 @register.filter

@@ -18,6 +18,8 @@ def test_a_method_that_no_page_has_is_refused(client: Client, method: str, path:
     answer = client.generic(method, path)
     assert answer.status_code == 405
     assert answer.headers["Allow"] == "GET, HEAD, POST, OPTIONS"
+    assert answer.headers["Cache-Control"] == "no-store" and "Content-Security-Policy" in answer.headers
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
 def test_get_and_head_are_answered(client: Client) -> None:

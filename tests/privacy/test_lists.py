@@ -6,8 +6,9 @@ import pytest
 from django.db import OperationalError, connection, connections
 
 from orders.admin import OrderAdmin
-from privacy.admin import lists
-from tests.orders.factories import a_customer, an_order
+from privacy.admin import lists, search
+from privacy.audit import AuditEvent
+from tests.orders.factories import a_customer, an_order, an_rma
 from tests.privacy.test_admin import at_work
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "keystore"])
@@ -51,3 +52,40 @@ def test_a_slow_list_says_so_and_the_next_one_works(monkeypatch: Any) -> None:
     assert "This list took too long" in answer.content.decode()
     monkeypatch.undo()
     assert carol.get("/admin/orders/order/").status_code == 200
+
+
+def test_a_slow_search_says_so_and_the_next_one_finds(monkeypatch: Any) -> None:
+    carol = at_work("sales")
+    an_order(a_customer("AW00029825"))
+    plain = search.find
+
+    def slow(*given: Any, **more: Any) -> search.Found:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(60)")
+        return plain(*given, **more)
+
+    monkeypatch.setattr(lists, "LONGEST", 50)
+    monkeypatch.setattr(search, "find", slow)
+    page = carol.post("/admin/accounts/customer/search/", {"q": "AW00029825"}, follow=True)
+    assert "The search was stopped after three seconds" in page.text and page.status_code == 200
+    assert not AuditEvent.objects.filter(action="records.searched").exists()
+    monkeypatch.undo()
+    assert "1 found." in carol.post("/admin/accounts/customer/search/", {"q": "AW00029825"}, follow=True).text
+
+
+def test_one_slow_work_list_leaves_the_others_on_the_front_page(monkeypatch: Any) -> None:
+    carol = at_work("sales", "service")
+    number = an_rma(a_customer("AW00029825")).number
+
+    def slow(self: Any, actor: Any, today: Any) -> list[Any]:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(60)")
+        return []
+
+    monkeypatch.setattr(OrderAdmin, "work_lists", slow)
+    before = timeout("default")
+    monkeypatch.setattr(lists, "LONGEST", 500)
+    page = carol.get("/admin/")
+    assert page.status_code == 200
+    assert "Looking took too long" in page.text and number in page.text
+    assert timeout("default") == before
