@@ -288,6 +288,10 @@ ACCOUNT_RATE_LIMITS = {  # the others: allauth's own
     "confirm_email": "1/m/key,10/d/key",  # each is a letter to somebody who may not have asked for it
     "privacy_ask": "10/h/ip",
     "privacy_outcome": "10/m/ip",
+    # Signed in, each is a row, a key and perhaps a letter: more than anybody needs, less than a program could make.
+    "privacy_request": "20/h/user",
+    "rma_open": "50/d/user",
+    "rma_message": "120/h/user",
 }
 EVEN_TIME_STEP = 0.5  # seconds: more than a login or a sign-up takes, Argon2 included
 HELD_AT_ONCE = max(1, env.int("WEB_THREADS", default=16) // 2)  # answers that a web process holds back at once

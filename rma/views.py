@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import cast
 from uuid import UUID
 
+from allauth.core import ratelimit
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
@@ -65,6 +66,8 @@ def rma_new(request: HttpRequest) -> HttpResponse:
         return render(request, "rma/new.html", {"form": form})
     if stage != "send":
         return render(request, "rma/check.html", {"form": form})
+    if not ratelimit.consume(request, action="rma_open", user=request.user):
+        return ratelimit.respond_429(request)
     opened = _open(request, known, form)
     return redirect("rma", pk=opened.pk) if opened else render(request, "rma/new.html", {"form": form})
 
@@ -116,6 +119,8 @@ def rma_message(request: HttpRequest, pk: UUID) -> HttpResponse:
     found, form = _own(request, pk), NoteForm(request.POST)
     if not form.is_valid():
         return _detail(request, found, form)
+    if not ratelimit.consume(request, action="rma_message", user=request.user):
+        return ratelimit.respond_429(request)
     try:
         services.add_note(found, text=form.cleaned_data["text"], actor=request.user.as_actor(), now=timezone.now())
     except services.TransitionRefused:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from allauth.core import ratelimit
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
@@ -56,6 +57,8 @@ def request_new(request: HttpRequest, kind: str) -> HttpResponse:
 
 def _filed(request: HttpRequest, kind: str, now: Any) -> HttpResponse:
     """File the request of the signed-in person and lead to what comes next."""
+    if not ratelimit.consume(request, action="privacy_request", user=request.user):
+        return ratelimit.respond_429(request)
     filed = services.file(
         kind=kind,
         subject=request.user.subject_id,
