@@ -119,7 +119,10 @@ class PostNotice(Step):
     template = "admin/step_letter.html"
 
     def context(self) -> dict[str, Any]:
-        return {"letter": notices.to_post(self.record)}
+        letter = notices.to_post(self.record)
+        if letter is not None:
+            letters.opened(letter, actor=acting(), now=timezone.now())
+        return {"letter": letter}
 
 
 class DisputeContact(Step):

@@ -15,7 +15,7 @@ from django.utils import timezone
 from privacy import audit
 from privacy.admin import handling, search
 from privacy.admin.records import RecordAdmin
-from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Step, Task, WorkList, due
+from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Step, Task, WorkList, acting, due
 from privacy.gate import Actor, told
 from privacy.models import Hold, Letter, Request
 from privacy.requests import assessment, deadline, identity, letters, services, waits
@@ -38,6 +38,7 @@ EVENTS: dict[str, str] = {
     "second_asked": "Second person asked",
     "second_decided": "Second person decided",
     "code_written": "Letter with a code written",
+    "code_shown": "Letter with a link or code opened to be printed",
     "code_posted": "Letter with the code posted",
     "not_me": "“This was not me” said from another address",
 }
@@ -277,6 +278,7 @@ class RequestAdmin(RecordAdmin):
         letter = record.letters.filter(pk=letter_id, by=Letter.By.POST, sent_at=None, stopped_at=None).first()
         if letter is None:
             raise Http404
+        letters.opened(letter, actor=acting(), now=timezone.now())
         context = {
             "title": handling.letter_title(letter),
             "letter": letter,

@@ -15,7 +15,7 @@ from privacy.requests.models import TRANSITIONS, Request, RequestEvent, State
 
 STEP = "step"
 # Of the letter with a code that proves who is asking: whoever had it in hand may know the code.
-CODE_WRITTEN, CODE_POSTED = "code_written", "code_posted"
+CODE_WRITTEN, CODE_SHOWN, CODE_POSTED = "code_written", "code_shown", "code_posted"
 
 
 class NotAllowed(Exception):

@@ -465,6 +465,27 @@ def resend(letter: Letter, *, actor: Actor, now: datetime) -> None:
         )
 
 
+def opened(letter: Letter, *, actor: Actor, now: datetime) -> None:
+    """Record that somebody opens a letter to print it, each time; and with whom a link or code in it is known from then on.
+
+    Who has had a link or code in hand decides about the request of it no more (`second.may_decide`). Whoever sees only what
+    covers the text has seen nothing.
+    """
+    if isinstance(letter.text, vault.Unreadable):
+        return
+    with transaction.atomic():
+        if letter.request is not None and isinstance(letter.credentials, dict):
+            known = letter.request.events.filter(
+                kind=history.CODE_SHOWN, actor_kind=actor.kind, actor_id=actor.id or ""
+            )
+            if not known.exists():
+                history.event(letter.request, history.CODE_SHOWN, actor=actor, now=now)
+        audit.record(
+            "letter.opened", actor=actor, now=now, subject=letter.subject_id, record=(Letter.vault_label, letter.pk),
+            reason=letter.kind, reference=letter.request.reference if letter.request is not None else "",
+        )  # fmt: skip
+
+
 def mark_posted(letter: Letter, *, actor: Actor, now: datetime) -> None:
     """Record that staff printed and posted a letter. Raises CannotSendAgain when it was not waiting for that."""
     with transaction.atomic():

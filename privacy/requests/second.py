@@ -53,7 +53,8 @@ def may_decide(request: Request, actor: Actor) -> bool:
 def _had_a_part(request: Request) -> set[tuple[str, str]]:
     """Return who filed, stated the identity, confirmed for the person, had a letter with a code in hand, or proposed the joining
     about which is asked: (kind, id)."""
-    kinds = (clock.Kind.RECEIVED, State.IDENTITY, State.CONFIRMED, history.CODE_WRITTEN, history.CODE_POSTED)
+    in_hand = (history.CODE_WRITTEN, history.CODE_SHOWN, history.CODE_POSTED)
+    kinds = (clock.Kind.RECEIVED, State.IDENTITY, State.CONFIRMED, *in_hand)
     parts = RequestEvent.objects.filter(request=request, kind__in=kinds)
     found = set(parts.filter(actor_kind__in=("staff", "operator")).values_list("actor_kind", "actor_id"))
     if SecondLook.objects.filter(request=request, why=SecondLook.Why.JOINED).exists():

@@ -273,6 +273,7 @@ def test_without_an_older_address_the_notice_goes_by_post_where_one_counts() -> 
     step = f"/admin/accounts/customer/{alice.pk}/step/post/"
     pat = pages.signed_in(factories.staff("pat", "pat@ilt.example", roles=("privacy",)))
     assert "12 Elm Street" in pat.get(step).content.decode()
+    assert AuditEvent.objects.filter(action="letter.opened", reason="contact_posted").count() == 1
     assert "Notices to post" in pat.get("/admin/").content.decode()
     pat.post(step)
     assert Letter.objects.get().sent_at is not None

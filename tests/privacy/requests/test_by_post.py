@@ -8,7 +8,7 @@ import pytest
 import time_machine
 
 from accounts.models import Customer
-from privacy import vault
+from privacy import audit, vault
 from privacy.gate import Actor
 from privacy.requests import letters, second, services
 from privacy.requests.models import Letter, OneTimeLink, Request, State
@@ -160,3 +160,48 @@ def test_the_page_sends_the_code_and_takes_it(dora: Customer) -> None:
         letter_id = Letter.objects.get(request=request, kind="posted_code").pk
         assert "counts as posted" in pat.post(f"{base}posted/", {"letter": letter_id}, follow=True).text
         assert "The identity is proved." in pat.post(f"{base}identity/", given, follow=True).text
+
+
+def test_who_opens_the_letter_to_print_it_is_known_and_is_no_second_person(dora: Customer) -> None:
+    pat, mona = (
+        factories.staff("pat", "pat@ilt.example", roles=("privacy",)),
+        factories.staff("mona", roles=("privacy",)),
+    )
+    request = filed(dora)
+    code = written(request, dora)
+    one = Letter.objects.get(request=request, kind="posted_code")
+    path = f"/admin/privacy/request/{request.pk}/letter/{one.pk}/"
+    with time_machine.travel(NOW, tick=False):
+        browser = pages.signed_in(pat)
+        for _ in range(2):
+            assert code in browser.get(path).text
+    opened = audit.history(record=(Letter.vault_label, one.pk)).filter(action="letter.opened")
+    assert (
+        list(opened.values_list("actor_kind", "actor", "reason", "reference"))
+        == [("staff", str(pat.pk), "posted_code", request.reference)] * 2
+    )
+    assert list(request.events.filter(kind="code_shown").values_list("actor_kind", "actor_id")) == [
+        ("staff", str(pat.pk))
+    ]
+    assert not second.may_decide(request, pat.as_actor())
+    assert second.may_decide(request, mona.as_actor())
+
+
+def test_a_letter_that_gives_nothing_is_in_the_audit_and_excludes_nobody(dora: Customer) -> None:
+    pat = factories.staff("pat", "pat@ilt.example", roles=("privacy",))
+    request = filed(dora)
+    letters.queue("withdrawn", to="", context={}, key="one", request=request, now=NOW)
+    one = Letter.objects.get(request=request, kind="withdrawn")
+    with time_machine.travel(NOW, tick=False):
+        pages.signed_in(pat).get(f"/admin/privacy/request/{request.pk}/letter/{one.pk}/")
+    assert audit.history(record=(Letter.vault_label, one.pk)).filter(action="letter.opened").count() == 1
+    assert second.may_decide(request, pat.as_actor())
+
+
+def test_whoever_sees_only_a_cover_has_had_nothing_in_hand(dora: Customer) -> None:
+    request = filed(dora)
+    written(request, dora)
+    one = Letter.objects.get(request=request, kind="posted_code")
+    letters.opened(one, actor=COLLEAGUE, now=NOW)  # outside of any context: masked
+    assert not request.events.filter(kind="code_shown").exists()
+    assert not audit.history(record=(Letter.vault_label, one.pk)).filter(action="letter.opened").exists()
