@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date, datetime
 from typing import Any, ClassVar
 
@@ -19,7 +19,7 @@ from privacy.admin import search
 from privacy.admin.lists import SearchedList
 from privacy.admin.records import RecordAdmin
 from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Rows, Step, Task, WorkList, amount, date_input, due
-from privacy.gate import Actor
+from privacy.gate import STAFF_ROLES, Actor
 
 
 @admin.register(Product)
@@ -35,21 +35,21 @@ class ProductAdmin(SearchedList):
     def find(self, text: str) -> search.Found:
         return search.here(Product.objects.all(), text, columns=("sku", "name"))
 
-    def _is_staff(self, request: HttpRequest, *roles: str) -> bool:
+    def _works_as(self, request: HttpRequest, roles: Collection[str]) -> bool:
         user: Any = request.user
-        return bool(user.is_active and user.is_staff and (not roles or user.roles & set(roles)))
+        return bool(user.is_active and user.is_staff and user.roles & set(roles))
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        return self._is_staff(request)
+        return self._works_as(request, STAFF_ROLES)  # a manager works with none of it
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self._is_staff(request)
+        return self._works_as(request, STAFF_ROLES)  # a manager works with none of it
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self._is_staff(request, "sales")
+        return self._works_as(request, {"sales"})
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return self._is_staff(request, "sales")
+        return self._works_as(request, {"sales"})
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

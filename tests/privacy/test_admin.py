@@ -628,6 +628,22 @@ def test_the_price_list_is_kept_by_sales_and_deleted_by_nobody() -> None:
     assert at_work("service").post(page_of(product), {"name": "X"}).status_code == 403
 
 
+def test_a_manager_sees_the_pages_of_the_second_person_and_nothing_else() -> None:
+    from tests.orders.factories import a_product
+
+    product = a_product()
+    mona = pages.signed_in(factories.staff("mona", "mona@ilt.example", roles=(), is_superuser=True))
+    shown = {
+        f"{model._meta.app_label}.{model._meta.model_name}"
+        for model in admin.site._registry
+        if mona.get(the_list(f"{model._meta.app_label}_{model._meta.model_name}")).status_code == 200
+    }
+    assert shown == {"privacy.secondlook", "accounts.claimreview", "accounts.joining"}
+    assert mona.get(page_of(product)).status_code in (403, 404)
+    front = mona.get("/admin/").text
+    assert "/admin/privacy/secondlook/" in front and "/admin/orders/product/" not in front
+
+
 # The front page -------------------------------------------------------------------------------------------------------
 
 
