@@ -11,6 +11,7 @@ from accounts.models import User
 from privacy import gate
 from privacy.audit import AuditEvent
 from tests import factories
+from tests.shapes import shaped
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 
@@ -24,7 +25,7 @@ def run(*arguments: str) -> str:
 
 
 def test_it_prints_a_one_time_password_that_must_be_changed() -> None:
-    result = json.loads(run(*CAROL, "--json"))
+    result = shaped("create_staff", json.loads(run(*CAROL, "--json")))
     carol = User.objects.named("carol").get()
     assert carol.check_password(result["one_time_password"])
     assert (carol.is_staff, carol.is_superuser, carol.must_change_password) == (True, False, True)

@@ -11,6 +11,7 @@ from django.test import Client
 from accounts.models import Session, User
 from privacy.audit import AuditEvent
 from tests import factories
+from tests.shapes import shaped
 
 pytestmark = pytest.mark.django_db
 
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.django_db
 def run(*arguments: str) -> Any:
     out = io.StringIO()
     call_command("end_staff", *arguments, "--json", stdout=out)
-    return json.loads(out.getvalue())
+    return shaped("end_staff", json.loads(out.getvalue()))
 
 
 def test_a_login_that_is_ended_has_no_session_no_role_and_no_password(client: Client) -> None:

@@ -25,6 +25,7 @@ from privacy.vault.models import DataKey, KeystoreIdentity
 from privacy.vault.renewal import Need, RenewalRefused
 from tests import factories
 from tests.figures import report
+from tests.shapes import shaped
 
 pytestmark = [pytest.mark.fault, pytest.mark.django_db(transaction=True, databases=["default", "keystore"])]
 
@@ -315,7 +316,7 @@ def test_the_command_renews_when_it_is_due_and_writes_that_down(
     def run(*arguments: str) -> Any:
         out = StringIO()
         call_command("renew_ring", *arguments, "--json", stdout=out)
-        return json.loads(out.getvalue())
+        return shaped("renew_ring", json.loads(out.getvalue()))
 
     assert run("--if-due")["due"] is False
     keys.destroy([(alice.pk, "account")], now=NOW)
@@ -331,6 +332,9 @@ def test_the_command_without_a_place_for_the_copy_says_so(places: tuple[Path, Pa
     out = StringIO()
     call_command("renew_ring", "--if-due", stdout=out)
     assert out.getvalue() == "KEY_RING_COPY is not set: the ring is rotated by hand (docs/runbook.md).\n"
+    out = StringIO()
+    call_command("renew_ring", "--if-due", "--json", stdout=out)
+    assert shaped("renew_ring", json.loads(out.getvalue()))["by_hand"] is True
     with pytest.raises(CommandError, match="Set KEY_RING_FILE and KEY_RING_COPY first") as refused:
         call_command("renew_ring")
     assert refused.value.returncode == 2

@@ -11,6 +11,7 @@ from django.core.management import CommandError, call_command, get_commands, loa
 
 from ilt_site import maintenance
 from privacy import progress
+from tests.shapes import SCHEMAS
 
 OURS = sorted(name for name, app in get_commands().items() if app in maintenance.OUR_APPS)
 DESTROYS = {"collect_keys", "end_staff", "keyring", "replay_ledger", "request_run", "retention_sweep", "rotate_keys"}
@@ -54,6 +55,12 @@ def test_a_wrong_word_is_refused_with_code_two(name: str) -> None:
     with pytest.raises(SystemExit) as ended:
         one.create_parser("manage.py", name).parse_args(["--no-such-option"])
     assert ended.value.code == 2
+
+
+@pytest.mark.parametrize("name", [name for name in OURS if "--json" in options(name)])
+def test_what_a_program_may_read_has_a_published_shape(name: str) -> None:
+    shape = {"request_run": "request_show"}.get(name, name)
+    assert (SCHEMAS / f"{shape}.json").exists()
 
 
 @pytest.mark.django_db

@@ -16,6 +16,7 @@ from orders.models import Order
 from privacy import gate, registers
 from privacy.gate.system import system
 from rma.models import RMA, Certificate, Ownership
+from tests.shapes import shaped
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("_quick_passwords")]
 NOW = datetime(2026, 11, 22, 15, tzinfo=UTC)
@@ -122,7 +123,7 @@ def test_it_is_refused_where_no_demo_is_wanted(settings: Any, capsys: Any) -> No
 def test_the_command_prints_the_logins(settings: Any, capsys: Any) -> None:
     settings.DEMO = True
     call_command("demo_data", json=True)
-    told = json.loads(capsys.readouterr().out)
+    told = shaped("demo_data", json.loads(capsys.readouterr().out))
     assert told["created"] is True
     assert {one["username"] for one in told["logins"]} == {"alice", "bob", "carol", "dan", "erin", "pat", "mona"}
     call_command("demo_data")

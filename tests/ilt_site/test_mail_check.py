@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from ilt_site import startup
 from privacy.requests.models import Letter
 from privacy.vault import ring
 from tests.mail_server import REFUSED, Server
+from tests.shapes import shaped
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "docs" / "deploy"
@@ -77,6 +79,17 @@ def test_one_letter_goes_out_and_nothing_of_it_stays(server: Server) -> None:
     letter = Letter.objects.get()
     assert letter.sent_at is not None
     assert letter.sealed_letter is None
+
+
+@pytest.mark.django_db
+def test_for_programs_it_says_whether_the_letter_went(server: Server) -> None:
+    out = StringIO()
+    call_command("mail_check", "carol@example.com", json=True, stdout=out)
+    assert shaped("mail_check", json.loads(out.getvalue())) == {"sent": True, "error": ""}
+    out = StringIO()
+    with pytest.raises(CommandError):
+        call_command("mail_check", REFUSED, json=True, stdout=out)
+    assert shaped("mail_check", json.loads(out.getvalue())) == {"sent": False, "error": "SMTPRecipientsRefused"}
 
 
 @pytest.mark.django_db

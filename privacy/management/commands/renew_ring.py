@@ -41,6 +41,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.KEY_RING_FILE or not settings.KEY_RING_COPY:
             if options["if_due"]:
+                if options["json"]:
+                    self._say(options, {"due": False, "waiting_since": None, "renewed_at": None, "by_hand": True})
+                    return
                 self.stdout.write("KEY_RING_COPY is not set: the ring is rotated by hand (docs/runbook.md).")
                 return
             raise CommandError("Set KEY_RING_FILE and KEY_RING_COPY first (docs/keys.md).", returncode=USAGE)

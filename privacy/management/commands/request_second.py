@@ -52,7 +52,7 @@ class Command(BaseCommand):
             for one in looks
         ]
         if options["json"]:
-            self.stdout.write(json.dumps(found))
+            self.stdout.write(json.dumps({"waiting": found}))
             return
         for one in looks:
             self.stdout.write(

@@ -22,6 +22,7 @@ from privacy.requests.models import Letter, OneTimeLink, Request, SecondLook, St
 from tests import factories, pages
 from tests.orders.factories import as_customer
 from tests.privacy.requests.conftest import ANYBODY, NOW, PRIVACY, TODAY, Clock, confirmed, run, with_letters
+from tests.shapes import shaped
 
 pytestmark = pytest.mark.django_db
 COLLEAGUE = Actor("staff", "pat", None, frozenset({"privacy"}), "admin")
@@ -383,12 +384,14 @@ def test_the_command_lists_decides_and_refuses_an_unknown_reference(alice: Custo
     with time_machine.travel(NOW, tick=False):
         out = io.StringIO()
         call_command("request_second", json=True, stdout=out)
-        assert json.loads(out.getvalue()) == [
-            {
-                "reference": request.reference, "kind": "erasure", "why": "evidence",
-                "asked_at": NOW.isoformat(), "due_on": "2026-12-20",
-            }
-        ]  # fmt: skip
+        assert shaped("request_second", json.loads(out.getvalue())) == {
+            "waiting": [
+                {
+                    "reference": request.reference, "kind": "erasure", "why": "evidence",
+                    "asked_at": NOW.isoformat(), "due_on": "2026-12-20",
+                }
+            ]
+        }  # fmt: skip
         with pytest.raises(CommandError, match="No request has this reference") as unknown:
             call_command("request_second", "PR-2026-0000-00", decision="go_on")
         assert unknown.value.returncode == 1
@@ -396,7 +399,8 @@ def test_the_command_lists_decides_and_refuses_an_unknown_reference(alice: Custo
             call_command("request_second", request.reference)
         assert half.value.returncode == 2
         out = io.StringIO()
-        call_command("request_second", request.reference, decision="go_on", stdout=out)
+        call_command("request_second", request.reference, decision="go_on", json=True, stdout=out)
+        assert shaped("request_show", json.loads(out.getvalue()))["state"] == request.state
         assert request.reference in out.getvalue() and not waits.is_undecided(request)
         with pytest.raises(CommandError) as again:
             call_command("request_second", request.reference, decision="go_on", stdout=out)

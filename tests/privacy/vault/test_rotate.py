@@ -18,6 +18,7 @@ from privacy.vault import keys, ring, rotate, unit
 from privacy.vault.models import DataKey
 from tests.privacy.vault.conftest import again
 from tests.privacy.vault.models import Person
+from tests.shapes import shaped
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def file(tmp_path: Path, settings: Any) -> Path:
 def run(*arguments: str, **options: Any) -> dict[str, Any]:
     out = StringIO()
     call_command(*arguments, json=True, stdout=out, **options)
-    found: dict[str, Any] = json.loads(out.getvalue())
+    found: dict[str, Any] = shaped(arguments[0], json.loads(out.getvalue()))
     return found
 
 
