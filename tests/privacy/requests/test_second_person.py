@@ -22,7 +22,7 @@ from privacy.requests.models import Letter, OneTimeLink, Request, SecondLook, St
 from tests import factories, pages
 from tests.orders.factories import as_customer
 from tests.privacy.requests.conftest import ANYBODY, NOW, PRIVACY, TODAY, Clock, confirmed, run, with_letters
-from tests.shapes import shaped
+from tests.shapes import SCHEMAS, shaped
 
 pytestmark = pytest.mark.django_db
 COLLEAGUE = Actor("staff", "pat", None, frozenset({"privacy"}), "admin")
@@ -342,7 +342,6 @@ def test_a_manager_decides_on_one_page_and_opens_nothing(alice: Customer, mona: 
             PAGE,
             "/admin/accounts/claimreview/",  # of these two: what was proposed, to confirm; nothing is opened
             "/admin/accounts/joining/",
-            "/admin/orders/product/",  # the price list is about nobody
         }
         for path in (
             "/admin/accounts/customer/",
@@ -377,6 +376,12 @@ def test_seven_days_before_the_due_date_it_alarms(alice: Customer) -> None:
     with time_machine.travel(NOW + timedelta(days=24), tick=False):
         mona = pages.signed_in(factories.staff("mona", "mona@ilt.example", roles=(), is_superuser=True))
         assert '<li class="is-late"><a href="/admin/privacy/secondlook/' in mona.get("/admin/").text
+
+
+def test_the_published_shape_knows_every_question_to_a_second_person() -> None:
+    waiting = json.loads((SCHEMAS / "request_second.json").read_text())["properties"]["waiting"]["items"]
+    assert waiting["properties"]["why"]["enum"] == SecondLook.Why.values
+    assert waiting["properties"]["kind"]["enum"] == Request.Kind.values
 
 
 def test_the_command_lists_decides_and_refuses_an_unknown_reference(alice: Customer) -> None:
