@@ -58,6 +58,23 @@ def store(request: Request, made: plan.Plan, *, now: datetime) -> None:
     request.save(update_fields=["plan_hash", "plan_at", "outcome"])  # type: ignore[misc]  # a sealed field is no column
 
 
+def store_refusal(request: Request, *, ground: str, authority: str) -> None:
+    """Write into the sealed file why a request was refused: the person reads it there after the letter is gone."""
+    with vault.internal():  # shown to nobody
+        kept = request.outcome
+        if isinstance(kept, vault.Unreadable):
+            return
+        refusal = {"ground": ground, "authority": authority}
+        request.outcome = {"format": FORMAT, **(kept or {}), "refusal": refusal}
+        request.save(update_fields=["outcome"])  # type: ignore[misc]  # a sealed field is no column
+
+
+def refusal_of(request: Request) -> dict[str, str]:
+    """Return why a request was refused, {} when it was not or the reason stands in its letter only. Raises FileUnreadable."""
+    found = read(request).get("refusal", {})
+    return {name: str(found[name]) for name in ("ground", "authority") if name in found}
+
+
 def read(request: Request) -> dict[str, Any]:
     """Return the sealed plan and outcome, for an actor that may open the file. Raises FileUnreadable."""
     found = request.outcome

@@ -53,6 +53,7 @@ __all__ = [
     "no_card_number",
     "post_code",
     "redeem",
+    "refusal",
     "refuse",
     "refuse_into",
     "require_sight",
@@ -226,6 +227,7 @@ def refuse_into(request: Request, *, ground: str, authority: str, actor: Actor, 
     `authority` is a rule of the GDPR; the letter names it as it binds towards this person.
     """
     rule = jurisdiction.rule(authority, request.country or None) if authority else ""
+    outcome.store_refusal(request, ground=ground, authority=rule)
     _end(request, State.REFUSED, "refused", {"ground": ground, "authority": rule}, actor=actor, now=now)
 
 
@@ -305,10 +307,19 @@ def unjoined(request: Request, *, actor: Actor) -> str:
     return outcome.unjoined_of(request)
 
 
+def refusal(request: Request, *, actor: Actor) -> dict[str, str]:
+    """Return why a request was refused, {} when it was not; under the actor's own context.
+
+    Raises NotYours, outcome.FileUnreadable.
+    """
+    require_sight(request, actor)
+    return outcome.refusal_of(request)
+
+
 def by_code(reference: str, code: str, *, now: datetime) -> dict[str, Any]:
     """Return the outcome for a reference and the code that was shown once: also when the account is gone.
 
-    Keys: request, erased, kept, given, leftovers, warnings, unjoined. Raises WrongCode, which takes as long for an unknown reference.
+    Keys: request, erased, kept, given, leftovers, warnings, unjoined, refusal. Raises WrongCode, which takes as long for an unknown reference.
     """
     spelled = identity.read_reference(reference)
     request = Request.objects.filter(reference=spelled).first() if spelled else None
@@ -317,5 +328,6 @@ def by_code(reference: str, code: str, *, now: datetime) -> dict[str, Any]:
     with gate.acting(acting_as(request, purpose="outcome by code")):
         plan = outcome.read(request).get("plan", {})
         found = outcome.lines(request)
+        refusal = outcome.refusal_of(request)
     said = {name: plan.get(name, []) for name in ("leftovers", "warnings")}
-    return {"request": request, **found, **said, "unjoined": plan.get("unjoined", "")}
+    return {"request": request, **found, **said, "unjoined": plan.get("unjoined", ""), "refusal": refusal}

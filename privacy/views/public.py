@@ -22,7 +22,7 @@ from privacy.requests import export, identity, second, services
 from privacy.requests.models import OneTimeLink
 from privacy.requests.outcome import FileUnreadable
 from privacy.retention import notices
-from privacy.views import person, words
+from privacy.views import person, result, words
 
 
 @login_not_required
@@ -95,16 +95,18 @@ def outcome(request: HttpRequest) -> HttpResponse:
         return render(request, "privacy/outcome_form.html", {"form": form})
     if not ratelimit.consume(request, action="privacy_outcome"):
         return ratelimit.respond_429(request)
+    now = timezone.now()
     try:
-        found = services.by_code(form.cleaned_data["reference"], form.cleaned_data["code"], now=timezone.now())
+        found = services.by_code(form.cleaned_data["reference"], form.cleaned_data["code"], now=now)
     except (services.WrongCode, FileUnreadable):
         form.add_error(None, "There is no outcome for this reference and code. Please check both.")
         return render(request, "privacy/outcome_form.html", {"form": form}, status=401)
     about = found.pop("request")
-    copy = _copy_to_fetch(request, about, timezone.now())
+    copy = _copy_to_fetch(request, about, now)
     listed = {name: words.by_title(found[name]) for name in ("erased", "kept", "given")}
-    said = {name: found[name] for name in ("leftovers", "unjoined")}
-    context = {"about": about, "copy": copy, **said, "steps": words.steps(services.show(about)), **listed}
+    said = {name: found[name] for name in ("leftovers", "unjoined", "refusal")}
+    how_far = {"stage": result.stage(about), **result.still(about, now), "steps": words.steps(services.show(about))}
+    context = {"about": about, "copy": copy, **said, **how_far, **listed}
     return render(request, "privacy/outcome.html", context)
 
 

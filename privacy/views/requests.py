@@ -16,15 +16,13 @@ from django.views.decorators.http import require_POST, require_safe
 from privacy import gate
 from privacy.gate import Actor
 from privacy.models import Request
-from privacy.requests import assessment, export, services, waits
+from privacy.requests import assessment, export, services
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import OPEN_STATES, Channel, State
 from privacy.requests.outcome import FileUnreadable
-from privacy.views import person, words
+from privacy.views import person, result, words
 
 PER_PAGE = 20
-# While it is planned or done its records are listed; in between the page shows the steps.
-LISTED = (State.PLANNED, State.EXECUTED, State.REPLIED, State.CLOSED)
 RUNNING = (State.RECEIVED, State.IDENTITY, State.CONFIRMED, State.EXECUTING)
 
 
@@ -77,7 +75,7 @@ def _filed(request: HttpRequest, kind: str, now: Any) -> HttpResponse:
 def request_detail(request: HttpRequest, about: Request, actor: Actor) -> HttpResponse:
     """Show where a request stands: dates, steps, what was given, removed or kept, and what can be done now."""
     now = timezone.now()
-    still = _still(about, now)
+    still = result.still(about, now)
     copy = export.live(about) if about.kind == Request.Kind.ACCESS and not still["needs_second"] else None
     context = {
         "about": about,
@@ -93,26 +91,20 @@ def request_detail(request: HttpRequest, about: Request, actor: Actor) -> HttpRe
     return render(request, "privacy/request.html", context)
 
 
-def _still(about: Request, now: Any) -> dict[str, Any]:
-    """Return what holds a request up: a question to a second person, or time for other addresses to object."""
-    until = waits.ends_at(about, now=now) if about.can_withdraw else None
-    return {
-        "needs_second": about.is_open and waits.is_undecided(about),
-        "waits_until": until if until and until > now else None,
-    }
-
-
 def _lines(about: Request, actor: Actor) -> dict[str, Any]:
     """Return what the request gives, removes and keeps, once there is something to say; opens the request's own file."""
-    if about.state not in LISTED:
-        return {}
+    stage = result.stage(about)
+    if not stage:
+        return {"stage": stage}
     try:
         with gate.acting(actor):
             found = services.lines(about, actor=actor)
             unjoined = services.unjoined(about, actor=actor)
+            refusal = services.refusal(about, actor=actor)
     except FileUnreadable:
-        return {"is_unreadable": True}
-    return {**{name: words.by_title(lines) for name, lines in found.items()}, "unjoined": unjoined}
+        return {"stage": stage, "is_unreadable": True}
+    listed = {name: words.by_title(lines) for name, lines in found.items()}
+    return {"stage": stage, **listed, "unjoined": unjoined, "refusal": refusal}
 
 
 @person.entered_again
@@ -131,7 +123,7 @@ def request_confirm(request: HttpRequest, about: Request, actor: Actor) -> HttpR
     except NotAllowed:
         return redirect("request", pk=about.pk)
     # Drawn at once, not after a redirect: the removal signs this browser out within moments.
-    context = {"about": confirmed, "code": person.code_to_show(request, about), **_still(confirmed, now)}
+    context = {"about": confirmed, "code": person.code_to_show(request, about), **result.still(confirmed, now)}
     return render(request, "privacy/confirmed.html", context)
 
 

@@ -121,7 +121,9 @@ def test_the_code_of_a_removal_that_was_taken_back_opens_no_copy(alice: Customer
 def test_without_the_code_nobody_fetches_or_destroys_it(alice: Customer) -> None:
     access, _, _, _ = both(alice)
     browser = Client()
-    pages.check(browser.post("/privacy/outcome/", {"reference": access.reference, "code": "0000-0000-0000"}))
+    pages.check(
+        browser.post("/privacy/outcome/", {"reference": access.reference, "code": "0000-0000-0000"}), status=401
+    )
     for what in ("export", "export/destroy"):
         assert browser.post(f"/privacy/requests/{access.pk}/{what}/").status_code == 302
     bob = pages.signed_in(factories.login("bob", "bob@example.com"), again=True)

@@ -1,0 +1,36 @@
+"""What a page says has become, or would become, of what was asked: the same for the person's page and the outcome by code.
+
+What must never happen: a page that calls something removed or given before it is, or an end without its reason.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from privacy.models import Request
+from privacy.requests import waits
+from privacy.requests.models import State
+
+WOULD = (State.PLANNED, State.CONFIRMED)
+BEGUN = (State.EXECUTING,)
+DONE = (State.EXECUTED, State.REPLIED, State.CLOSED)
+ENDED = (State.REFUSED, State.WITHDRAWN, State.EXPIRED)
+
+
+def stage(about: Request) -> str:
+    """Return how far a request is: "" nothing planned yet, "would", "begun", "done", or "ended" without having been done."""
+    state = about.parked_from if about.state == State.PARKED else about.state
+    for name, states in (("would", WOULD), ("begun", BEGUN), ("done", DONE), ("ended", ENDED)):
+        if state in states:
+            return name
+    return ""
+
+
+def still(about: Request, now: datetime) -> dict[str, Any]:
+    """Return what holds a request up: a question to a second person, or time for other addresses to object."""
+    until = waits.ends_at(about, now=now) if about.can_withdraw else None
+    return {
+        "needs_second": about.is_open and waits.is_undecided(about),
+        "waits_until": until if until and until > now else None,
+    }

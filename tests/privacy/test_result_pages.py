@@ -1,0 +1,125 @@
+"""The page of a request and the outcome by code say what has become of it, and nothing that has not."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+import time_machine
+from django.test import Client
+
+from accounts.models import Customer
+from privacy import vault
+from privacy.requests import services, waits
+from privacy.requests.models import Request, State
+from tests import factories, pages
+from tests.privacy.requests.conftest import NOW, PRIVACY, TODAY, confirmed, filed
+from tests.privacy.requests.conftest import alice as alice  # the person of these tests
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _stopped() -> object:
+    with time_machine.travel(NOW, tick=False):
+        yield
+
+
+def outcome_page(request: Request, code: str, *, now: timedelta = timedelta(minutes=1)) -> str:
+    with time_machine.travel(NOW + now, tick=False):
+        text = pages.check(Client().post("/privacy/outcome/", {"reference": request.reference, "code": code}))
+    return " ".join(re.sub(r"<[^>]+>", " ", text).split())
+
+
+def own_page(customer: Customer, request: Request) -> str:
+    browser = pages.signed_in(customer.subject.users.get(), again=True)
+    return " ".join(re.sub(r"<[^>]+>", " ", browser.get(f"/privacy/requests/{request.pk}/").text).split())
+
+
+def both(customer: Customer, request: Request, code: str) -> list[str]:
+    return [own_page(customer, request), outcome_page(request, code)]
+
+
+def test_a_planned_removal_says_what_would_go_and_that_it_waits_for_the_person(alice: Customer) -> None:
+    request = filed(alice)
+    code = request.outcome_code
+    services.make_plan(request, actor=PRIVACY, now=NOW)
+    for text in both(alice, request, code):
+        assert "What would go" in text and "What was removed" not in text
+        assert "Your confirmation is needed" in text
+
+
+def test_a_confirmed_removal_that_waits_says_what_would_go_and_until_when_it_waits(alice: Customer) -> None:
+    with vault.internal():
+        alice.email = "alice@work.example"
+        alice.save(update_fields=["email"])
+    request = services.file(
+        kind="erasure", subject=alice.subject_id, channel="mail", received_on=TODAY, identity="staff", actor=PRIVACY,
+        now=NOW,
+    )  # fmt: skip
+    code = request.outcome_code
+    plan = services.make_plan(request, actor=PRIVACY, now=NOW)
+    services.confirm(request, plan.hash, actor=services.acting_as(request), now=NOW)
+    for text in both(alice, request, code):
+        assert "What would go" in text and "What was removed" not in text
+        assert "A second member of our staff looks at it first" in text
+    request.second_looks.update(decided_at=NOW, outcome="go_on")
+    assert waits.ends_at(request, now=NOW) == NOW + timedelta(hours=72)
+    for text in both(alice, request, code):
+        assert "What would go" in text and "There is time to object" in text and "23 November 2026" in text
+
+
+def test_a_removal_taken_back_says_that_nothing_was_removed(alice: Customer) -> None:
+    request = filed(alice)
+    code = request.outcome_code
+    services.make_plan(request, actor=PRIVACY, now=NOW)
+    services.withdraw(request, actor=services.acting_as(request), now=NOW)
+    for text in both(alice, request, code):
+        assert "Nothing was removed because of this request." in text
+        assert "What was removed" not in text and "What stays" not in text and "Keys destroyed" not in text
+        assert "What the removal itself" not in text
+
+
+@pytest.mark.parametrize("kind", ["access", "erasure"])
+def test_a_refusal_gives_its_reason_on_both_pages(alice: Customer, kind: str) -> None:
+    request = filed(alice, kind)
+    code = request.outcome_code
+    services.refuse(request, ground="You asked nine times.", authority="Art. 12(5) GDPR", actor=PRIVACY, now=NOW)
+    for text in both(alice, request, code):
+        assert "Why we do not do it You asked nine times. (Art. 12(5) GDPR)" in text
+        assert f"Nothing was {'given' if kind == 'access' else 'removed'} because of this request." in text
+        assert "What was removed" not in text and "What the copy holds" not in text
+
+
+def test_a_refusal_after_the_plan_keeps_nothing_of_the_plan_on_the_page(alice: Customer) -> None:
+    request = confirmed(alice)
+    services.refuse(request, ground="You asked nine times.", authority="Art. 12(5) GDPR", actor=PRIVACY, now=NOW)
+    text = own_page(alice, request)
+    assert "You asked nine times." in text and "What was removed" not in text and "What would go" not in text
+
+
+def test_a_refusal_of_an_earlier_version_points_to_its_letter(alice: Customer) -> None:
+    request = filed(alice)
+    services.refuse(request, ground="You asked nine times.", authority="Art. 12(5) GDPR", actor=PRIVACY, now=NOW)
+    request = Request.objects.get(pk=request.pk)
+    with vault.internal():
+        request.outcome = {"format": 1}
+        request.save(update_fields=["outcome"])
+    assert "The reason stands in the letter that we wrote to you." in own_page(alice, request)
+
+
+def test_a_copy_that_is_not_made_yet_is_not_called_made(alice: Customer) -> None:
+    request = confirmed(alice, "access")
+    assert request.state == State.CONFIRMED
+    text = own_page(alice, request)
+    assert "What the copy will hold" in text and "What the copy holds" not in text
+
+
+def test_the_stranger_reads_no_reason(alice: Customer, client: Client) -> None:
+    request = filed(alice)
+    services.refuse(request, ground="You asked nine times.", authority="Art. 12(5) GDPR", actor=PRIVACY, now=NOW)
+    bob = pages.signed_in(factories.login("bob", "bob@example.com", subject=factories.subject()), again=True)
+    assert bob.get(f"/privacy/requests/{request.pk}/").status_code == 404
+    answer = client.post("/privacy/outcome/", {"reference": request.reference, "code": "0000-0000-0000"})
+    assert answer.status_code == 401 and "nine times" not in answer.text
