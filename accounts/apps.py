@@ -25,6 +25,7 @@ class AccountsConfig(AppConfig):
                 joined_by=notices.joined_by,
                 postal=people.postal,
                 can_call=people.can_call,
+                called=people.called,
                 address=people.address,
                 name=people.name,
                 sign_out=people.sign_out,

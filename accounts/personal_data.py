@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
+from typing import Any
 from uuid import UUID
+
+from django.db.models import QuerySet
 
 from accounts import facts
 from accounts.models import (
@@ -23,7 +27,7 @@ from accounts.models import (
     User,
 )
 from privacy import datamap
-from privacy.datamap import Datum, Declaration
+from privacy.datamap import Datum, Declaration, Proof
 from privacy.gate import matters
 from privacy.gate.matters import Matter
 
@@ -43,6 +47,15 @@ OF_STAFF = "the random number of a member of staff"
 # Who answers whatever department a message went to, and who settles claimed addresses.
 ANSWERING = frozenset({"sales", "service", "accounting"})
 CLAIMING = frozenset({"privacy"})
+
+
+def has_message_of(rows: QuerySet[Any], text: str) -> bool:
+    """Say whether one of these messages reached us from the person on the day that somebody named: "2026-03-14"."""
+    try:
+        day = date.fromisoformat(text.strip())
+    except ValueError:
+        return False
+    return bool(rows.filter(received_on=day, direction=Communication.Direction.IN).exists())
 
 
 def messages(subject_id: UUID, roles: frozenset[str]) -> Iterator[Matter]:
@@ -260,6 +273,7 @@ datamap.register(
         model=Communication,
         title="Message",
         subject_path="subject",
+        proofs=(Proof("message_day", "Day of a message to us, such as 2026-03-14", has_message_of),),
         data={
             "subject": _link("Who wrote or called", SUPPORT),
             "customer": _link("Which customer it is", SUPPORT),

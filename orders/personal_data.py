@@ -5,15 +5,18 @@ The envelope `order` is what the invoice prints, `fulfilment` what delivery need
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from datetime import date
+from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from orders.models import Invoice, Order, OrderLine, OrderQuerySet, Payment, PaymentQuerySet, Product
-from privacy import datamap
-from privacy.datamap import Datum, Declaration
+from privacy import datamap, numbers
+from privacy.datamap import Datum, Declaration, Proof
 from privacy.gate import matters
 from privacy.gate.matters import Matter
 from privacy.retention import rules
@@ -24,6 +27,21 @@ CARRIER = "carrier"
 PROVIDER = "payment provider"
 FULFIL = ("orders", "delivery")
 BILL = ("orders", "billing")
+
+
+MONTH_AND_TOTAL = re.compile(r"([0-9]{4})-([0-9]{1,2})[ ,;:]+[$€£]? ?([0-9]{1,3}(?:,?[0-9]{3}){0,3}(?:\.[0-9]{2})?)")
+
+
+def has_total(rows: QuerySet[Any], text: str) -> bool:
+    """Say whether one of these orders was placed in the month and has the total that somebody named: "2026-03 1,234.50"."""
+    said = MONTH_AND_TOTAL.fullmatch(text.strip())
+    if said is None:
+        return False
+    year, month, total = int(said[1]), int(said[2]), Decimal(said[3].replace(",", ""))
+    if not 1 <= month <= 12 or not year:
+        return False
+    of_month = rows.filter(placed_on__year=year, placed_on__month=month)
+    return bool(of_month.filter(total=total).exists())
 
 
 def held(record: Order | Payment) -> dict[str, tuple[str, ...]]:
@@ -187,6 +205,10 @@ datamap.register(
         title="Order",
         subject_path="customer__subject",
         reference="number",
+        proofs=(
+            Proof("order_number", "Order number", numbers.has("number")),
+            Proof("order_total", "Month and total of an order, such as 2026-03 1,234.50", has_total),
+        ),
         data={
             "customer": Datum("Who ordered", "link", BILL, PERSON, plain="a random number"),
             "company": Datum("For which company", "link", BILL, PERSON, plain="a random number"),
@@ -255,6 +277,7 @@ datamap.register(
         title="Invoice",
         subject_path="order__customer__subject",
         reference="number",
+        proofs=(Proof("invoice_number", "Invoice number", numbers.has("number")),),
         data={
             "number": Datum("Invoice number", "identifier", BILL, "us", plain="a number of a series"),
             "order": Datum("Of which order", "link", BILL, "us", plain="a random number"),

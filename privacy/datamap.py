@@ -76,7 +76,7 @@ class Declaration:
     fields. `ended_by` says what ends the rows where neither `facts` nor `follows` does. `candidates(day)`
     gives the rows that may have outlived their reason on that day, found by an index
     (`retention.rules.cutoff(envelope, day)` tells how old their events are); without it the sweep walks the whole
-    table. `related` names the links that `facts` follows, so that a person's rows are read in one query.
+    table. `proofs` are the facts of such a record by which its person is recognised in a call-back. `related` names the links that `facts` follows, so that a person's rows are read in one query.
     """
 
     model: type[models.Model]
@@ -96,6 +96,7 @@ class Declaration:
     noun: tuple[str, str] | None = None
     told: tuple[tuple[str, ...], Callable[[Sequence[Any]], list[dict[str, Any]]]] | None = None
     ended_by: str = ""
+    proofs: tuple[Proof, ...] = ()
 
     def called(self, count: int) -> str:
         """Return what so many of these records are called within a sentence: "order", "orders"."""
@@ -148,6 +149,16 @@ class Declaration:
             return self.model._default_manager.none()
         rows = self.model._default_manager.filter(**{self.subject_path: subject}).order_by("pk")
         return rows.select_related(*self.related) if self.related else rows
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A fact of a record that its person can name on the telephone: `has(rows, text)` says whether one of the person's rows
+    has it. It compares, and shows nothing."""
+
+    name: str
+    title: str
+    has: Callable[[models.QuerySet[Any], str], bool]
 
 
 @dataclass(frozen=True, slots=True)

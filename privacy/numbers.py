@@ -9,7 +9,7 @@ rest is compared here.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from django.db import models
@@ -41,6 +41,11 @@ def beginning(text: str) -> str:
     if is_ours(text):
         return text
     return text[:BEGINNING] if _DIGIT.search(text) else text[: min(FEWER, (len(text) + 1) // 2)]
+
+
+def has(column: str) -> Callable[[models.QuerySet[Any], str], bool]:
+    """Return the function that says whether one of some rows has this number, in whatever case it is said."""
+    return lambda rows, text: next(equal(rows, column, text.strip().upper()), None) is not None
 
 
 def equal(rows: models.QuerySet[Any], column: str, text: str) -> Iterator[Any]:

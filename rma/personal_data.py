@@ -11,8 +11,8 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from privacy import datamap
-from privacy.datamap import Datum, Declaration
+from privacy import datamap, numbers
+from privacy.datamap import Datum, Declaration, Proof
 from privacy.gate import matters
 from privacy.gate.matters import Matter
 from privacy.retention import rules
@@ -156,6 +156,10 @@ datamap.register(
         noun=("return", "returns"),
         subject_path="customer__subject",
         reference="number",
+        proofs=(
+            Proof("rma_number", "RMA number", numbers.has("number")),
+            Proof("serial_number", "Serial number of an instrument sent in", numbers.has("instrument__serial")),
+        ),
         data={
             "number": _plain("RMA number", NUMBER, "identifier"),
             "customer": _plain("Who sent it", LINK, "link", PERSON),

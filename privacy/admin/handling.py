@@ -15,11 +15,13 @@ from privacy.admin.work import Step, date_input
 from privacy.lines import one_line
 from privacy.mailbox import MailboxField
 from privacy.models import Hold, Letter, Request
-from privacy.requests import assessment, deadline, filing, identity
+from privacy.requests import assessment, deadline, filing, identity, proof
 from privacy.requests.models import Channel
 from privacy.retention import holds
 
 PROOFS = [choice for choice in Request.Identity.choices if choice[0] not in filing.WITNESSED_HERE]
+# With a call-back goes what the person said: it is stated once the request is filed.
+AT_FILING = [choice for choice in PROOFS if choice[0] != Request.Identity.CALLBACK]
 CHANNELS = [choice for choice in Channel.choices if choice[0] != Channel.WEB]
 GROUNDS = (
     ("Art. 12(2) GDPR", "Art. 12(2) GDPR: the person cannot be identified"),
@@ -81,9 +83,10 @@ class FileRequest(Numbered):
     )  # fmt: skip
     asked_by = forms.ChoiceField(choices=Request.AskedBy.choices, label="Asked by")
     identity = forms.ChoiceField(
-        choices=PROOFS, label="How identity was proved",
+        choices=AT_FILING, label="How identity was proved",
         help_text="A name and a birth date prove nothing. Whatever you state here, a second person has to agree before anything is "
-        "given or removed; a call-back needs a number on file for 14 days. Not proved yet: a one-time link goes to the e-mail address on file, if there is one.",
+        "given or removed. Not proved yet: a one-time link goes to the e-mail address on file, if there is one. For a call-back choose "
+        "that, too: you state it as the next step, with what the person says.",
     )  # fmt: skip
     note = forms.CharField(
         required=False, max_length=4000, label="Notes", widget=forms.Textarea(attrs={"rows": 4}),
@@ -122,11 +125,21 @@ class PostCode(Numbered):
         return data
 
 
+def _said(label: str, help_text: str = "") -> forms.CharField:
+    """Return a line for what somebody said on the telephone."""
+    return forms.CharField(
+        required=False, max_length=60, label=label, help_text=help_text, validators=[one_line, cards.refuse],
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )  # fmt: skip
+
+
 class StateIdentity(Numbered):
     title = "State the identity"
     help = (
         "State how the person proved who they are. Every other e-mail address of the person is told. Before anything is given or "
-        "removed, a second person who had no part in it has to agree. A call-back needs a number on file for 14 days."
+        "removed, a second person who had no part in it has to agree. For a call-back, call a number that has been on file for 14 days, "
+        "and ask for two facts before you name any. What you type is compared with what is on file and not kept; after five wrong "
+        "tries nothing is compared for a day."
     )
     how = forms.ChoiceField(
         choices=[
@@ -143,9 +156,18 @@ class StateIdentity(Numbered):
         required=False, max_length=2000, label="Reasons, for the file", widget=forms.Textarea(attrs={"rows": 4}),
         validators=[cards.refuse],
     )  # fmt: skip
-    field_order = ("how", "code", "customer_number", "note")
+    number = _said("Number that you called", "Only for a call-back.")
+    first_fact = forms.ChoiceField(required=False, label="First fact")
+    first_said = _said("What the person said")
+    second_fact = forms.ChoiceField(required=False, label="Second fact")
+    second_said = _said("What the person said")
+    field_order = (
+        "how", "number", "first_fact", "first_said", "second_fact", "second_said", "code", "customer_number", "note",
+    )  # fmt: skip
 
     def prepare(self) -> None:
+        for name in ("first_fact", "second_fact"):
+            self.fields[name].choices = [("", "only for a call-back"), *proof.kinds()]  # type: ignore[attr-defined]
         if self.record.subject_id:
             self.fields["customer_number"].help_text = "Empty: the person already matched."
 
@@ -154,6 +176,10 @@ class StateIdentity(Numbered):
         data["subject"] = data.get("subject") or self.record.subject_id
         if not self.errors and data["subject"] is None:
             self.add_error("customer_number", "Say who it is: nobody was matched by the address.")
+        facts = tuple((data.pop(f"{which}_fact", ""), data.pop(f"{which}_said", "")) for which in ("first", "second"))
+        data["callback"] = None
+        if not self.errors and data["how"] == Request.Identity.CALLBACK:
+            data["callback"] = proof.Callback(data["number"], facts)
         if not self.errors and data["how"] == Request.Identity.STAFF and not data["note"].strip():
             self.add_error("note", "Written evidence needs its description and your reasons.")
         return data

@@ -213,7 +213,7 @@ class RequestAdmin(RecordAdmin):
             case "identity":
                 done = services.identify(
                     record, data["how"], subject=data["subject"], note=data["note"].strip(), code=data["code"],
-                    actor=actor, now=now,
+                    callback=data["callback"], actor=actor, now=now,
                 )  # fmt: skip
                 return f"The identity is proved.{_code(done)}"
             case "code":

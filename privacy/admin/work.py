@@ -358,6 +358,7 @@ class WorkAdmin(LimitedList):
         do: Callable[[dict[str, Any], Actor, datetime], tuple[str, str]],
     ) -> HttpResponse:
         form = step(request.POST, record=record) if request.method == "POST" else step(record=record)
+        refused = 400
         if request.method == "POST" and form.is_valid() and not form.asks_again():
             refusals = {**self._refusals, **self.refusals}
             try:
@@ -365,13 +366,14 @@ class WorkAdmin(LimitedList):
             except tuple(refusals) as error:
                 text = next(text for kind, text in refusals.items() if isinstance(error, kind))
                 form.add_error(None, text or _sentences(error))
+                refused = getattr(error, "status", refused)  # a wrong fact or code is counted as a refused login is
             else:
                 messages.success(request, said)
                 return HttpResponseRedirect(url)
         # Not the class itself: a template would call it.
         about = {"title": step.title, "help": step.help, "is_destructive": step.is_destructive}
         context = {"title": step.title, "step": about, "form": form, **form.context()}
-        return self._page(request, step.template, record, context, status=400 if form.errors else 200)
+        return self._page(request, step.template, record, context, status=refused if form.errors else 200)
 
     # The front page ----------------------------------------------------------------------------------------------
 

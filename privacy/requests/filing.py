@@ -17,9 +17,10 @@ from django.db.models import Q
 from privacy import audit, cards, mailbox, subjects, vault
 from privacy.gate.actor import STAFF_ROLES, Actor
 from privacy.lines import on_one_line
-from privacy.requests import assessment, broker, clock, history, hooks, identity, letters, waits
+from privacy.requests import assessment, broker, clock, history, hooks, identity, letters, proof, waits
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import OPEN_STATES, Channel, OneTimeLink, Request, State
+from privacy.requests.proof import BadRequest
 from privacy.subjects import Subject
 
 # A second link to the same mailbox within this time would only help to flood it.
@@ -28,10 +29,6 @@ LEAST_TIME_TO_ACT = timedelta(days=14)
 # What the program itself has seen, nobody states.
 WITNESSED_HERE = frozenset({Request.Identity.LOGIN, Request.Identity.LINK, Request.Identity.POST})
 OLDEST_RECEIPT = timedelta(days=3 * 365)
-
-
-class BadRequest(ValueError):
-    """What was given cannot be a request; one sentence, never a value."""
 
 
 class NotYours(PermissionDenied):
@@ -138,6 +135,8 @@ def _check(
     )
     if how not in allowed_proofs:
         raise BadRequest("This way of proving who it is cannot be stated here.")
+    if how == Request.Identity.CALLBACK and actor.kind == "staff":
+        raise BadRequest("A call-back is stated once the request is filed, with what the person said.")
 
 
 def no_card_number(*texts: str) -> None:
@@ -382,12 +381,7 @@ def ask(*, kind: str, email: str, note: str = "", actor: Actor, now: datetime) -
 
 
 def identify_into(request: Request, how: str, *, actor: Actor, now: datetime, merged: bool = False) -> None:
-    """Write down that identity is proved, in the caller's transaction: the clock, the code, the receipt, the next step.
-
-    Raises BadRequest when staff state a call-back to somebody who has no number that counts.
-    """
-    if actor.kind == "staff" and how == Request.Identity.CALLBACK:
-        _require_number(request, now)
+    """Write down that identity is proved, in the caller's transaction: the clock, the code, the receipt, the next step."""
     asked = request.events.filter(kind=clock.Kind.IDENTITY_ASKED).exists()
     request.identity, request.identity_at = how, now
     code, request.outcome_code_hash = identity.new_code()
@@ -404,12 +398,6 @@ def identify_into(request: Request, how: str, *, actor: Actor, now: datetime, me
     history.schedule(request, "plan", at=now)
     broker.nudge(request)
     request.outcome_code = code  # type: ignore[attr-defined]  # shown once, kept as a hash only
-
-
-def _require_number(request: Request, now: datetime) -> None:
-    """Raise BadRequest unless a number of the person counts: whoever answers another one proves nothing (design 9)."""
-    if request.subject_id is None or not hooks.people().can_call(request.subject_id, now):
-        raise BadRequest("No phone number of this person has been on file for 14 days: a call-back proves nothing.")
 
 
 def post_code(request: Request, *, subject: UUID, actor: Actor, now: datetime) -> None:
@@ -445,12 +433,22 @@ def post_code(request: Request, *, subject: UUID, actor: Actor, now: datetime) -
 
 
 def identify(
-    request: Request, how: str, *, subject: UUID, actor: Actor, now: datetime, note: str = "", code: str = ""
+    request: Request,
+    how: str,
+    *,
+    subject: UUID,
+    actor: Actor,
+    now: datetime,
+    note: str = "",
+    code: str = "",
+    callback: proof.Callback | None = None,
 ) -> Request:
     """Let staff state how identity was proved, and of whom (shared mailbox, call-back). Returns the request.
 
-    Raises NotYours, NotAllowed, BadRequest; when the person has an open request of the same kind the two are not merged
-    silently: NotAllowed says so.
+    What the person said is compared with what is on file: `code` of a code by post, `callback` of a call-back by staff (an
+    operator, who holds the keys anyway, is believed). A refused try is written down. Raises NotYours, NotAllowed, BadRequest,
+    proof.Incomplete, proof.ProofRefused and proof.TooManyTries; when the person has an open request of the same kind the two
+    are not merged silently: NotAllowed says so.
     """
     require_sight(request, actor)
     if how not in set(Request.Identity) - {Request.Identity.PENDING, Request.Identity.LOGIN, Request.Identity.LINK}:
@@ -462,24 +460,53 @@ def identify(
         request = locked(request)
         if request.state != State.RECEIVED:
             raise NotAllowed(f"Identity is not open in a request that is {request.state}.")
-        if how == Request.Identity.POST and not identity.use_posted_code(request, subject, code, now=now):
-            raise BadRequest("This is no code whose letter to this person is marked as posted, or it has run out.")
-        if request.subject_id != subject:
-            if Request.objects.filter(subject_id=subject, kind=request.kind, state__in=OPEN_STATES).exists():
-                raise NotAllowed("The person has an open request of this kind already; add the receipt there.")
-            vault.keys.hand_over([request.pk], ("subject", subject))
-            request.subject_id = request.owner_id = subject
-            request.scope = Request.Scope.WHOLE
-            request.country = assessment.country_of(subject)
-            request.save(update_fields=["subject", "owner_id", "scope", "country"])
-            # Until then it was matched with nobody, and the address in it is one that was only given.
-            request.requester_email, _ = _on_file(subject, _given(request), "", now)
-            request.save(update_fields=["requester_email"])  # type: ignore[misc]  # a sealed field is no column
-        if note:
-            request.note = "\n".join(part for part in (request.note, note) if part)
-            request.save(update_fields=["note"])  # type: ignore[misc]  # a sealed field is no column
-        identify_into(request, how, actor=actor, now=now)
+        is_proved = _is_proved(request, how, subject, code, callback, actor=actor, now=now)
+        if is_proved:
+            _identified_as(request, how, subject, note, actor=actor, now=now)
+    if not is_proved:  # only now: the refused try has to stay written down
+        raise proof.ProofRefused(proof.refused_sentence(how))
     return request
+
+
+def _is_proved(
+    request: Request,
+    how: str,
+    subject: UUID,
+    code: str,
+    callback: proof.Callback | None,
+    *,
+    actor: Actor,
+    now: datetime,
+) -> bool:
+    """Compare what the person said with what is on file, where there is something to compare."""
+    if how == Request.Identity.POST:
+        proof.within_limit(subject, now=now)
+        if identity.use_posted_code(request, subject, code, now=now):
+            return True
+        proof.code_refused(request, subject, actor=actor, now=now)
+        return False
+    if how == Request.Identity.CALLBACK and actor.kind == "staff":
+        return proof.matches(request, subject, callback, actor=actor, now=now)
+    return True
+
+
+def _identified_as(request: Request, how: str, subject: UUID, note: str, *, actor: Actor, now: datetime) -> None:
+    """Give the request to the person who was proved, in the caller's transaction."""
+    if request.subject_id != subject:
+        if Request.objects.filter(subject_id=subject, kind=request.kind, state__in=OPEN_STATES).exists():
+            raise NotAllowed("The person has an open request of this kind already; add the receipt there.")
+        vault.keys.hand_over([request.pk], ("subject", subject))
+        request.subject_id = request.owner_id = subject
+        request.scope = Request.Scope.WHOLE
+        request.country = assessment.country_of(subject)
+        request.save(update_fields=["subject", "owner_id", "scope", "country"])
+        # Until then it was matched with nobody, and the address in it is one that was only given.
+        request.requester_email, _ = _on_file(subject, _given(request), "", now)
+        request.save(update_fields=["requester_email"])  # type: ignore[misc]  # a sealed field is no column
+    if note:
+        request.note = "\n".join(part for part in (request.note, note) if part)
+        request.save(update_fields=["note"])  # type: ignore[misc]  # a sealed field is no column
+    identify_into(request, how, actor=actor, now=now)
 
 
 def _given(request: Request) -> str:

@@ -49,6 +49,7 @@ class People:
     themselves: of whole people by staff in the last 14 days, and those that somebody objects to;
     postal(subject, now) the lines of a postal address that counts, [] when there is none;
     can_call(subject, now) whether a phone number of the person counts, opens nothing;
+    called(subject, number, now) whether this is a phone number of the person that counts, opens nothing;
     address(subject) where to write about orders and accounts, "" when there is none; name(subject) how to greet the person, "" when unknown;
     sign_out(subject, now) ends every session and login of the subject, returns how many ended, safe to repeat;
     has_login(subject) whether the person can log in to read an answer in the portal;
@@ -68,6 +69,7 @@ class People:
     joined_by: Callable[[UUID, datetime], list[str]]
     postal: Callable[[UUID, datetime], list[str]]
     can_call: Callable[[UUID, datetime], bool]
+    called: Callable[[UUID, str, datetime], bool]
     address: Callable[[UUID], str]
     name: Callable[[UUID], str]
     sign_out: Callable[[UUID, datetime], int]

@@ -184,7 +184,7 @@ def test_the_print_view_gives_a_code_until_it_is_ticked_off(house: House) -> Non
     pat = house.browser("pat")
     actor = house.world.pat.as_actor()
     filed = services.file(
-        kind="access", subject=person.subject_id, channel="mail", received_on=NOW.date(), identity="callback",
+        kind="access", subject=person.subject_id, channel="mail", received_on=NOW.date(), identity="in_person",
         actor=actor, now=NOW,
     )  # fmt: skip
     letter = filed.letters.get(kind="acknowledgement")

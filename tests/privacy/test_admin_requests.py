@@ -50,7 +50,7 @@ def carol() -> Client:
 
 
 def filed(customer: Customer, kind: str = "erasure", **data: Any) -> Request:
-    given = {"channel": "phone", "received_on": factories.TODAY, "identity": "callback"} | data
+    given = {"channel": "phone", "received_on": factories.TODAY, "identity": "in_person"} | data
     return services.file(kind=kind, subject=customer.subject_id, actor=PRIVACY, now=factories.NOW, **given)
 
 
@@ -122,10 +122,11 @@ def test_the_same_asked_twice_is_one_request(alice: Customer, carol: Client) -> 
         ({"email": "x@example.com", "received_on": "1999-01-01"}, "The day of receipt is more than three years ago."),
         ({"email": "x@example.com", "received_on": "tomorrow"}, "Enter a valid date."),
         (
-            {"email": "x@example.com", "identity": "callback"},
+            {"email": "x@example.com", "identity": "in_person"},
             "Nobody on file is identified by this; leave the identity pending.",
         ),
         ({"email": "x@example.com", "identity": "login"}, "Select a valid choice."),
+        ({"email": "x@example.com", "identity": "callback"}, "Select a valid choice."),
         ({"email": "x@example.com", "channel": "web"}, "Select a valid choice."),
         ({"email": "x@example.com", "kind": "everything"}, "Select a valid choice."),
     ],
@@ -178,9 +179,9 @@ def test_a_shared_mailbox_is_settled_by_naming_the_person(alice: Customer, carol
     carol.post(f"{LIST}add/", {**FORM, "email": "alice@example.com"})
     about = Request.objects.get()
     assert about.subject_id is None
-    answer = take(carol, about, "identity", how="callback")
+    answer = take(carol, about, "identity", how="in_person")
     assert answer.status_code == 400 and "Say who it is" in answer.text
-    answer = take(carol, about, "identity", how="callback", customer_number=alice.reference)
+    answer = take(carol, about, "identity", how="in_person", customer_number=alice.reference)
     about.refresh_from_db()
     assert about.subject_id == alice.subject_id and about.state == State.IDENTITY and not CODE.search(answer.text)
     assert "Identity proved" in answer.text
@@ -308,7 +309,7 @@ def test_the_clock_stands_still_until_the_identity_is_proved(alice: Customer, ca
     assert "stands still" in take(carol, about, "pause").text
     assert "pause" not in steps(carol, about)
     with time_machine.travel(datetime(2026, 11, 27, 15, tzinfo=UTC), tick=False):
-        services.identify(about, "callback", subject=alice.subject_id, actor=PRIVACY, now=timezone.now())
+        services.identify(about, "in_person", subject=alice.subject_id, actor=PRIVACY, now=timezone.now())
     about.refresh_from_db()
     assert about.due_on == date(2026, 12, 28), "a month and the eight days of waiting"
 
@@ -593,7 +594,7 @@ def test_every_address_on_file_is_told_of_a_link(alice: Customer, review: ClaimR
     with vault.internal():
         told = {letter.to: letter.text for letter in Letter.objects.filter(kind="joined")}
     assert set(told) == {"alice@example.com", "work@example.com"}
-    assert all("call or write to us without delay" in text for text in told.values())
+    assert all("open this link and press the button on the page" in text for text in told.values())
     assert not any("Archer" in text or "@example.com" in text for text in told.values())
 
 

@@ -13,7 +13,7 @@ from django.core import mail
 from accounts.models import Customer
 from orders.models import Order
 from privacy.gate import Actor
-from privacy.requests import execute, letters, services
+from privacy.requests import execute, letters, proof, services
 from privacy.requests.models import Request
 from tests import factories
 from tests.orders.factories import an_order, as_customer
@@ -63,6 +63,12 @@ def kept_order(alice: Customer) -> Order:
     return an_order(
         alice, date(2024, 5, 2), invoiced=date(2024, 5, 10), shipped=date(2024, 5, 10), paid=date(2024, 5, 10)
     )
+
+
+def called(customer: Customer, number: str = "978-555-0123") -> proof.Callback:
+    """What a member of staff heard who called the person back: two facts of an order made for it."""
+    order = an_order(customer)
+    return proof.Callback(number, (("order_number", order.number), ("order_total", f"2026-11 {order.total:.2f}")))
 
 
 def filed(customer: Customer, kind: str = "erasure", *, now: datetime = NOW, **data: Any) -> Request:

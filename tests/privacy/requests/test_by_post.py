@@ -131,7 +131,7 @@ def test_no_code_goes_to_an_address_that_was_entered_lately(db: None) -> None:
 
 
 def test_the_answer_knows_where_to_go_after_the_account_is_gone(dora: Customer) -> None:
-    request = filed(dora, how="callback")
+    request = filed(dora, how="in_person")
     run(request)
     services.confirm(request, request.plan_hash, actor=PRIVACY, now=NOW)
     second.decide(request, "go_on", actor=MANAGER, now=NOW)
@@ -143,7 +143,7 @@ def test_the_answer_knows_where_to_go_after_the_account_is_gone(dora: Customer) 
 def test_a_mail_has_no_address_block(db: None) -> None:
     alice = factories.customer()
     factories.address(alice)
-    assert "12 Elm Street" not in letter(filed(alice, how="callback"), "acknowledgement")
+    assert "12 Elm Street" not in letter(filed(alice, how="in_person"), "acknowledgement")
 
 
 def test_the_page_sends_the_code_and_takes_it(dora: Customer) -> None:

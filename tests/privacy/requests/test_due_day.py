@@ -116,7 +116,7 @@ def test_a_deadline_that_staff_extended_is_waited_for() -> None:
 
 def test_a_plan_that_is_ready_on_the_last_day_can_be_confirmed_in_the_longer_deadline() -> None:
     alice = person("GB")
-    request = by_letter(alice, date(2026, 10, 21), identity="callback")
+    request = by_letter(alice, date(2026, 10, 21), identity="in_person")
     now = clock.answer_from(request.due_on) - timedelta(hours=1)
     services.make_plan(request, actor=OPERATOR, now=now)
     request.refresh_from_db()

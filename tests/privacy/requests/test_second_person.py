@@ -21,7 +21,7 @@ from privacy.requests import clock, execute, export, identity, letters, second, 
 from privacy.requests.models import Letter, OneTimeLink, Request, SecondLook, State
 from tests import factories, pages
 from tests.orders.factories import as_customer
-from tests.privacy.requests.conftest import ANYBODY, NOW, PRIVACY, TODAY, Clock, confirmed, run, with_letters
+from tests.privacy.requests.conftest import ANYBODY, NOW, PRIVACY, TODAY, Clock, called, confirmed, run, with_letters
 from tests.shapes import SCHEMAS, shaped
 
 pytestmark = pytest.mark.django_db
@@ -43,7 +43,11 @@ def two_mailboxes(alice: Customer) -> Customer:
 
 def file_by_staff(customer: Customer, how: str = "staff", kind: str = "erasure", **data: Any) -> Request:
     given = {"channel": "phone", "received_on": TODAY, "now": NOW, "actor": PRIVACY} | data
-    return services.file(kind=kind, subject=customer.subject_id, identity=how, **given)
+    if how != "callback":
+        return services.file(kind=kind, subject=customer.subject_id, identity=how, **given)
+    request = services.file(kind=kind, subject=customer.subject_id, **given)
+    by = {"actor": given["actor"], "now": given["now"]}
+    return services.identify(request, how, subject=customer.subject_id, callback=called(customer), **by)
 
 
 def by_link(kind: str = "erasure", email: str = "alice@example.com") -> Request:
@@ -220,7 +224,8 @@ def test_who_stated_the_identity_is_no_second_person(alice: Customer) -> None:
 def test_what_is_stated_later_needs_the_second_person_too(alice: Customer, how: str) -> None:
     services.ask(kind="access", email="alice@example.com", actor=ANYBODY, now=NOW)
     request = Request.objects.get()
-    services.identify(request, how, subject=alice.subject_id, actor=PRIVACY, now=NOW)
+    said = called(alice) if how == "callback" else None
+    services.identify(request, how, subject=alice.subject_id, callback=said, actor=PRIVACY, now=NOW)
     request.refresh_from_db()
     assert worked(request, NOW) == State.CONFIRMED and export.live(request) is None
     assert not second.may_decide(request, PRIVACY) and second.may_decide(request, MANAGER)
@@ -230,15 +235,19 @@ def test_a_call_back_needs_a_number_that_counts(db: None) -> None:
     nobody = factories.customer("Nora", "None", email="nora@example.com", phone="")
     lately = factories.customer("Lea", "Lately", email="lea@example.com", came="person")
     for customer in (nobody, lately):
+        with pytest.raises(services.BadRequest, match="once the request is filed"):
+            services.file(
+                kind="access", subject=customer.subject_id, identity="callback", channel="phone", received_on=TODAY,
+                actor=PRIVACY, now=NOW,
+            )  # fmt: skip
+        request, said = file_by_staff(customer, "pending"), called(customer)
+        given = {"subject": customer.subject_id, "callback": said, "actor": PRIVACY}
         with pytest.raises(services.BadRequest, match="No phone number of this person has been on file for 14 days"):
-            file_by_staff(customer, "callback")
-        request = file_by_staff(customer, "pending")
-        with pytest.raises(services.BadRequest, match="No phone number"):
-            services.identify(request, "callback", subject=customer.subject_id, actor=PRIVACY, now=NOW)
+            services.identify(request, "callback", now=NOW, **given)
         request.refresh_from_db()
         assert request.state == State.RECEIVED
     later = NOW + timedelta(days=14)
-    services.identify(request, "callback", subject=lately.subject_id, actor=PRIVACY, now=later)
+    services.identify(request, "callback", now=later, **given)
     request.refresh_from_db()
     assert request.is_identified, "fourteen days later the number counts"
 
@@ -252,9 +261,9 @@ def test_an_operator_decides_about_nothing_that_an_operator_filed(alice: Custome
 @pytest.mark.parametrize(
     ("received_on", "how", "kind", "asked"),
     [
-        (date(2026, 11, 17), "callback", "erasure", ["stated"]),  # three working days before Friday the 20th
-        (date(2026, 11, 16), "callback", "erasure", ["late", "stated"]),
-        (date(2026, 11, 16), "callback", "access", ["stated"]),
+        (date(2026, 11, 17), "in_person", "erasure", ["stated"]),  # three working days before Friday the 20th
+        (date(2026, 11, 16), "in_person", "erasure", ["late", "stated"]),
+        (date(2026, 11, 16), "in_person", "access", ["stated"]),
         (date(2026, 11, 16), "staff", "erasure", ["evidence", "late"]),
         (date(2026, 11, 20), "in_person", "erasure", ["stated"]),
     ],

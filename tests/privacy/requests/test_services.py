@@ -178,7 +178,7 @@ def test_a_shared_mailbox_proves_nobody(alice, outbox) -> None:
     assert request.subject_id is None and not request.links.exists()
     with_letters(NOW)
     assert "belongs to several people" in outbox[0].body and "Anna" not in outbox[0].body
-    services.identify(request, "callback", subject=alice.subject_id, actor=PRIVACY, now=NOW)
+    services.identify(request, "in_person", subject=alice.subject_id, actor=PRIVACY, now=NOW)
     request.refresh_from_db()
     assert (request.state, request.subject_id, request.owner_id) == ("identity", alice.subject_id, alice.subject_id)
     with gate.acting(as_customer(alice)):

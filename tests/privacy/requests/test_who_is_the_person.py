@@ -254,7 +254,7 @@ def file_by_staff(customer: Customer, **data: Any) -> Request:
     return services.file(subject=customer.subject_id, actor=PRIVACY, now=NOW, **given)
 
 
-@pytest.mark.parametrize("identity", ["pending", "callback", "in_person", "staff"])
+@pytest.mark.parametrize("identity", ["pending", "in_person", "staff"])
 @pytest.mark.parametrize("kind", ["access", "erasure"])
 def test_nothing_goes_to_an_address_that_came_with_the_request(alice: Customer, identity: str, kind: str) -> None:
     request = file_by_staff(alice, kind=kind, identity=identity, email=STRANGER)
@@ -268,7 +268,7 @@ def test_nothing_goes_to_an_address_that_came_with_the_request(alice: Customer, 
 
 def test_without_an_address_on_file_it_goes_by_post_not_to_the_typed_one(alice: Customer) -> None:
     dora = factories.customer("Dora", "Double", email="")
-    request = file_by_staff(dora, identity="callback", email=STRANGER)
+    request = file_by_staff(dora, identity="in_person", email=STRANGER)
     run(request)
     assert {to for _, to, _ in letters_of(request)} == {""}
     assert set(Letter.objects.filter(request=request).values_list("by", flat=True)) == {"post"}
@@ -284,7 +284,7 @@ def test_an_address_of_the_person_that_stands_on_file_is_answered_at(alice: Cust
 
 def test_a_stranger_who_is_later_said_to_be_alice_gets_nothing_to_his_own_mailbox(alice: Customer) -> None:
     request = ask(STRANGER)
-    services.identify(request, "callback", subject=alice.subject_id, actor=PRIVACY, now=NOW)
+    services.identify(request, "in_person", subject=alice.subject_id, actor=PRIVACY, now=NOW)
     before = {pk for (pk,) in Letter.objects.filter(request=request, kind="not_identified").values_list("pk")}
     run(request)
     with vault.internal():
@@ -297,6 +297,6 @@ def test_a_request_about_records_becomes_one_about_the_person_whom_staff_name(
 ) -> None:
     request = ask(STRANGER)
     assert request.is_about_records
-    services.identify(request, "callback", subject=alice.subject_id, actor=PRIVACY, now=NOW)
+    services.identify(request, "in_person", subject=alice.subject_id, actor=PRIVACY, now=NOW)
     request.refresh_from_db()
     assert (request.scope, request.subject_id, request.owner_id) == ("whole", alice.subject_id, alice.subject_id)

@@ -1,0 +1,107 @@
+"""A call-back and a code by post, compared with what is on file: who states them alone proves nothing (design 9).
+
+What must never happen: a right value shown to who typed a wrong one, or kept; tries without end. Nobody learns which of the
+three did not match. A refused try is written into the audit, by the kinds of the facts and never by a value, and counts
+for the person, whoever of the staff tried and in whichever request.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from privacy import audit, datamap, subjects
+from privacy.gate.actor import Actor
+from privacy.requests import hooks
+from privacy.requests.models import Request
+
+FACTS = 2
+MOST_REFUSED, WITHIN = 5, timedelta(days=1)
+REFUSED, MATCHED = "request.proof_refused", "request.proof_matched"
+
+
+class BadRequest(ValueError):
+    """What was given cannot be a request, or prove one; one sentence, never a value."""
+
+
+class Incomplete(BadRequest):
+    """Something is missing that a call-back needs; the text is one sentence for who states it."""
+
+
+class ProofRefused(BadRequest):
+    """The number and the facts, or the code, are not what is on file. Never says which, nor what is right."""
+
+    status = 401
+
+
+class TooManyTries(BadRequest):
+    """So much was refused for this person that nothing is looked at any more for a day."""
+
+    status = 429
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """What a member of staff heard: at which number they called the person, and two facts, each (kind, what was said)."""
+
+    number: str
+    facts: tuple[tuple[str, str], ...]
+
+
+def kinds() -> list[tuple[str, str]]:
+    """Return the kinds of facts that somebody can name: (name, title)."""
+    return [(one.name, one.title) for declaration in datamap.declarations() for one in declaration.proofs]
+
+
+def matches(request: Request, subject: UUID, said: Callback | None, *, actor: Actor, now: datetime) -> bool:
+    """Compare a call-back with what is on file of the person, write down that it was tried, and return whether it matches.
+
+    In the caller's transaction, which has to commit whatever is returned. Raises Incomplete, and TooManyTries
+    without looking.
+    """
+    if not hooks.people().can_call(subject, now):
+        raise Incomplete("No phone number of this person has been on file for 14 days: a call-back proves nothing.")
+    facts = [(kind, text.strip()) for kind, text in said.facts if text.strip()] if said else []
+    if said is None or not said.number.strip() or len({kind for kind, _ in facts}) != FACTS or len(facts) != FACTS:
+        raise Incomplete("A call-back needs the number that you called, and two facts of different kinds.")
+    within_limit(subject, now=now)
+    found = [_is_on_file(subject, kind, text) for kind, text in facts]
+    is_right = hooks.people().called(subject, said.number.strip(), now) and all(found)
+    reason = "callback: " + ", ".join(sorted(kind for kind, _ in facts))
+    _record(MATCHED if is_right else REFUSED, request, subject, reason, actor=actor, now=now)
+    return is_right
+
+
+def code_refused(request: Request, subject: UUID, *, actor: Actor, now: datetime) -> None:
+    """Write down that a code by post was not the right one, in the caller's transaction, which has to commit."""
+    _record(REFUSED, request, subject, "post", actor=actor, now=now)
+
+
+def within_limit(subject: UUID, *, now: datetime) -> None:
+    """Raise TooManyTries when nothing is looked at for this person now. Holds the person's row until the transaction ends."""
+    subjects.lock([subject])  # tries at the same moment are counted one after the other
+    refused = audit.history(subject=subject).filter(action=REFUSED, at__gt=now - WITHIN)
+    if refused.count() >= MOST_REFUSED:
+        raise TooManyTries(
+            "Too many facts or codes for this person were wrong: for a day none is looked at. The person can still prove it by a link."
+        )
+
+
+def _is_on_file(subject: UUID, kind: str, text: str) -> bool:
+    for declaration in datamap.declarations():
+        for one in declaration.proofs:
+            if one.name == kind:
+                return one.has(declaration.rows_of(subject), text)
+    raise Incomplete("There is no such kind of fact.")
+
+
+def _record(action: str, request: Request, subject: UUID, reason: str, *, actor: Actor, now: datetime) -> None:
+    audit.record(action, actor=actor, now=now, subject=subject, reference=request.reference, reason=reason)
+
+
+def refused_sentence(how: str) -> str:
+    """Return the one sentence for a proof that does not match: the same whatever it was that did not."""
+    if how == Request.Identity.POST:
+        return "This is no code whose letter to this person is marked as posted, or it has run out."
+    return "The number and the two facts are not what is on file of this person. Nothing is proved."
