@@ -73,8 +73,18 @@ class PlacedForm(MaskingForm):
             region.help_text = regions.HINT
 
     def _get_validation_exclusions(self) -> set[str]:
-        found: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
-        return found if {"region", "country"} & set(self.changed_data) else found | {"region"}
+        return super()._get_validation_exclusions() | {"region"}  # type: ignore[misc]
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or {}
+        region, country = data.get("region"), data.get("country")
+        if isinstance(region, str) and isinstance(country, str) and {"region", "country"} & set(self.changed_data):
+            try:
+                region = self.instance._meta.get_field("region").clean(region, None)
+                data["region"] = regions.clean(country, region)
+            except ValidationError as error:
+                self.add_error("region", error)
+        return data
 
 
 class CustomerForm(PlacedForm):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import connection
+from django.db import connection, models
 from django.test import Client
 from django.urls import reverse
 
@@ -214,12 +214,21 @@ def test_staff_are_told_beside_the_field_and_may_leave_one_of_before() -> None:
     same = {"name": "Lumen Works", "street": "1 Main Street", "city": "Peabody", "country": "US"}
     text = carol.post(page, {**same, "region": "South Shore"}).text
     assert US in text
+    for text, said in (
+        ("4242 4242 4242 4242", "This looks like a card number."),
+        ("••••", "This is a mask, not a value."),
+    ):
+        assert said in carol.post(page, {**same, "country": "DE", "region": text}).text
     assert carol.post(page, {**same, "region": "North Shore", "city": "Salem"}).status_code == 302
     with vault.internal():
         one = Company.objects.get(pk=old.pk)
         assert (one.city, one.region) == ("Salem", "North Shore")
     assert carol.post(page, {**same, "city": "Salem", "region": "vt"}).status_code == 302
     assert Company.objects.get(pk=old.pk).state == "VT"
+    models.QuerySet(Company).filter(pk=old.pk).update(state="North Shore")
+    assert carol.post(page, {**same, "city": "Salem"}).status_code == 302
+    assert opened(Company.objects.get(pk=old.pk)) == ""
+    assert carol.post(page, {**same, "city": "Salem", "region": "vt"}).status_code == 302
     assert "VT" in carol.get(reverse("admin:accounts_company_changelist")).text
 
 
