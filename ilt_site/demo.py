@@ -23,6 +23,7 @@ from orders import services as orders
 from orders.models import Order, Product
 from privacy import gate, registers, subjects
 from privacy.gate import Actor
+from rma import serials
 from rma import services as rmas
 from rma.models import RMA, Certificate, Instrument, RMAEvent
 
@@ -411,6 +412,10 @@ class _Demo:
             self.priya, self.instrument("ILT10-1630", "ILT10", "ILT10-P"), self.ago(60), "calibration",
             fault="Calibration before a measuring campaign.",
         )  # fmt: skip
+        unread, typed = serials.named(typed="label worn off", model_name="ILT10")
+        self.rma(
+            self.priya, unread, self.ago(4), "repair", serial_typed=typed, fault="The display flickers.",
+        )  # fmt: skip
         self.move(cancelled, self.ago(58), state.CANCELLED, reason=RMAEvent.Reason.BY_REQUEST)
 
     def instrument(self, serial: str, model_name: str, sku: str) -> Instrument:
@@ -425,6 +430,7 @@ class _Demo:
         *,
         fault: str,
         accessories: str = "",
+        serial_typed: str = "",
         channel: str = Channel.WEB,
     ) -> RMA:
         place = self.place(customer)
@@ -443,6 +449,7 @@ class _Demo:
             },
             fault=fault,
             accessories=accessories,
+            serial_typed=serial_typed,
             actor=self.actor,
             now=self.at(day),
         )

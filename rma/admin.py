@@ -16,7 +16,7 @@ from orders.admin import PARTS
 from privacy.admin.records import RecordAdmin
 from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Rows, Step, Task, WorkList, amount
 from privacy.gate import Actor
-from rma import services, states
+from rma import serials, services, states
 from rma.models import RMA, RMAEvent
 
 
@@ -45,6 +45,34 @@ def _step_to(state: str) -> type[Step]:
     return type(f"To{state}", (base,), {"title": f"→ {RMA.State(state).label}", "is_destructive": is_end})
 
 
+class SettleSerial(Step):
+    title = "Settle the serial number"
+    help = (
+        "What the customer wrote is not a serial number by our rule. Look at the instrument and enter the number that stands on it, "
+        "or say that it has none. What the customer wrote is then removed."
+    )
+    template = "admin/step_serial.html"
+    serial = forms.CharField(
+        required=False, max_length=20, label="Serial number", strip=True,
+        help_text="At most 20 letters, digits, dots, dashes or slashes, and at least one digit.",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )  # fmt: skip
+    has_none = forms.BooleanField(required=False, label="The instrument has no serial number")
+    is_sold_on = forms.BooleanField(
+        required=False, label="It was sold on to this customer",
+        help_text="Only where the instrument is registered to somebody else: that registration ends today.",
+    )  # fmt: skip
+
+    def context(self) -> dict[str, Any]:
+        return {"typed": self.record.serial_typed, "model_name": self.record.instrument.model_name}
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or {}
+        if not self.errors and bool(data["serial"]) == data["has_none"]:
+            self.add_error("serial", "Enter the serial number, or tick that the instrument has none.")
+        return data
+
+
 STEPS = {state.value: _step_to(state.value) for state in RMA.State}
 
 
@@ -54,11 +82,15 @@ LABELS = {f"return_{part}": title for part, title in PARTS.items()} | {"contact_
 @admin.register(RMA)
 class RMAAdmin(RecordAdmin):
     list_display = ("number", "state", "service", "instrument", "contact_name", "opened_on", "closed_on")
-    list_filter = ("state", "service", "is_warranty")
+    list_filter = ("state", "service", "is_warranty", "is_serial_open")
     ordering = ("-opened_on", "-number")
     columns = ("number", "instrument__serial")
     through = (("customer", Customer), ("company", Company), ("customer__subject__users", people.logins_with))
-    refusals: ClassVar[dict[type[Exception], str]] = {services.TransitionRefused: ""}
+    refusals: ClassVar[dict[type[Exception], str]] = {
+        services.TransitionRefused: "",
+        services.InstrumentRefused: "",
+        serials.SerialSettled: "The serial number was settled in the meantime.",
+    }
     rows = (
         Rows("thread", "Messages", ("written_at", "author", "text")),
         Rows("events", "States", ("at", "from_state", "to_state", "actor_kind", "reason")),
@@ -91,12 +123,17 @@ class RMAAdmin(RecordAdmin):
         found: dict[str, type[Step]] = {to: STEPS[to] for to in states.next_states(record, states.STAFF)}
         if record.is_open:
             found["message"] = AddNote
+        if "service" in actor.roles and record.is_serial_open:
+            found["serial"] = SettleSerial
         return found
 
     def take(self, name: str, record: RMA, data: dict[str, Any], *, actor: Actor, now: datetime) -> str:
         if name == "message":
             services.add_note(record, text=data["text"], actor=actor, now=now)
             return "The message is in the customer's portal."
+        if name == "serial":
+            settled = serials.settle(record, serial=data["serial"], is_sold_on=data["is_sold_on"], actor=actor, now=now)
+            return f"{settled.number}: the serial number is settled."
         services.transition(record, name, actor=actor, now=now, reason=data["reason"], quote=data.get("quote"))
         return f"{record.number}: {RMA.State(name).label.lower()}."
 
@@ -113,4 +150,14 @@ class RMAAdmin(RecordAdmin):
             )
             for one in first
         ]
-        return [WorkList("Open returns, oldest first", self.url_of_list(), tasks, waiting.count())]
+        unsettled = serials.to_settle()
+        numbers = [
+            Task(self.url_of(one), one.number, f"opened {one.opened_on:%-d %B %Y}")
+            for one in unsettled.order_by("opened_on", "number")[:SHOWN_ON_FRONT_PAGE]
+        ]
+        return [
+            WorkList("Open returns, oldest first", self.url_of_list(), tasks, waiting.count()),
+            WorkList(
+                "Serial numbers to settle", f"{self.url_of_list()}?is_serial_open__exact=1", numbers, unsettled.count()
+            ),
+        ]

@@ -54,8 +54,9 @@ class NewRMAForm(forms.Form):
     )
     serial = _text(
         "Serial number of the instrument",
-        Instrument._meta.get_field("serial").max_length,
-        hint="It stands on the back or underneath, for example ILT2400-01234.",
+        RMA._meta.get_field("serial_typed").max_length,
+        hint="It stands on the back or underneath, for example ILT2400-01234. If you find none, write what you find there: "
+        "our service looks at the instrument.",
         error_messages={"required": "Enter the serial number."},
     )
     model_name = _text(
@@ -149,7 +150,7 @@ def initial(customer: Customer) -> dict[str, str]:
             "return_street": address.street or "",
             "return_street2": address.street2 or "",
             "return_city": address.city or "",
-            "return_region": address.region,
+            "return_region": address.region or "",
             "return_postal_code": address.postal_code or "",
             "return_country": address.country,
         }

@@ -21,8 +21,11 @@ from privacy.days import PastDateField
 from privacy.retention.periods import add_months
 from privacy.vault import EncryptedEmailField, EncryptedTextField, Exact, SealedModel, SealedQuerySet, uuid7
 
-# Readable columns that customers type into: the form leaves no room for a name, an address or an e-mail.
-SERIAL = RegexValidator(r"^[A-Z0-9][A-Z0-9./-]{1,39}\Z", "A serial number has 2 to 40 letters, digits, dots or dashes.")
+# Readable columns that customers type into: the form leaves no room for a sentence, an address or an e-mail.
+SERIAL = RegexValidator(
+    r"^(?=[A-Z./-]*[0-9])[A-Z0-9./-]{1,20}\Z",
+    "A serial number has at most 20 letters, digits, dots, dashes or slashes, and at least one digit.",
+)
 MODEL_NAME = RegexValidator(
     r"^[A-Za-z]{0,8}[ -]?[0-9][A-Za-z0-9 ./+-]{0,40}\Z", "A model has letters and a number, such as ILT2400."
 )
@@ -40,9 +43,14 @@ class InstrumentQuerySet(models.QuerySet["Instrument"]):
 
 
 class Instrument(models.Model):
-    """One instrument by its serial number: what it is, never whose it is."""
+    """One instrument by its serial number: what it is, never whose it is.
 
-    serial = models.CharField("serial number", max_length=60, unique=True, validators=[SERIAL, no_card_number])
+    Without a number until it is settled (`rma.serials`), or because it has none.
+    """
+
+    serial = models.CharField(
+        "serial number", max_length=60, unique=True, null=True, blank=True, validators=[SERIAL, no_card_number]
+    )
     model_name = models.CharField("model", max_length=60, validators=[MODEL_NAME, no_card_number])
     product = models.ForeignKey(Product, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     made_on = PastDateField(null=True, blank=True)
@@ -56,7 +64,7 @@ class Instrument(models.Model):
         ordering = ["serial"]
 
     def __str__(self) -> str:
-        return f"{self.model_name} {self.serial}"
+        return f"{self.model_name} {self.serial or 'without a serial number'}"
 
 
 class OwnershipQuerySet(models.QuerySet["Ownership"]):
@@ -176,6 +184,7 @@ class RMA(SealedModel):
         "approved in advance up to", null=True, blank=True, validators=[MinValueValidator(0)], help_text="USD"
     )
     quote = Money(null=True, blank=True, validators=[MinValueValidator(0)], help_text="USD")
+    is_serial_open = models.BooleanField("serial number to settle", default=False, db_default=False)
     opened_on = PastDateField()
     received_on = PastDateField(null=True, blank=True)
     shipped_on = PastDateField("shipped back on", null=True, blank=True)
@@ -219,6 +228,13 @@ class RMA(SealedModel):
         validators=[no_card_number],
     )
 
+    serial_typed = EncryptedTextField(
+        envelope="rma_note",
+        max_length=60,
+        verbose_name="serial number as the customer wrote it",
+        validators=[no_card_number],
+    )
+
     objects = RMAQuerySet.as_manager()  # type: ignore[misc]
 
     class Meta(SealedModel.Meta):
@@ -235,6 +251,7 @@ class RMA(SealedModel):
                 name="rma_closed_live",
             ),
             models.Index(fields=["state"], condition=Q(closed_on__isnull=True), name="rma_open"),
+            models.Index(fields=["opened_on"], condition=Q(is_serial_open=True), name="rma_serial_open"),
         ]
         constraints = [
             models.CheckConstraint(

@@ -76,7 +76,7 @@ def ownership_facts(ownership: Ownership) -> Facts:
     return Facts(
         label=OWNERSHIP,
         record_id=ownership.pk,
-        title=f"Registration of instrument {ownership.instrument.serial}",
+        title=f"Registration of instrument {ownership.instrument.serial or 'without a serial number'}",
         subject_id=customer.subject_id if customer else None,
         data={REGISTRATION: ("That the instrument is yours",)},
         events={"entered": ownership.from_on},
@@ -189,6 +189,10 @@ datamap.register(
             "customer_reference": Datum("Your reference", "identifier", SERVE, PERSON),
             "fault": Datum("Fault or service wanted", "text", SERVE, PERSON),
             "accessories": Datum("What came with it", "text", SERVE, PERSON),
+            "serial_typed": Datum("Serial number as you wrote it", "text", SERVE, PERSON),
+            "is_serial_open": Datum(
+                "Serial number to be looked at", "return", SERVE, "us", plain="yes or no", envelope="rma_note"
+            ),
         },
         facts=rma_facts,
         candidates=rma_candidates,
@@ -246,7 +250,7 @@ datamap.register(
         model=Instrument,
         title="Instrument",
         impersonal={
-            "serial": "the number of a thing, whoever owns it",
+            "serial": "the number of a thing, whoever owns it: at most 20 letters, digits and . - /, at least one digit",
             "model_name": "a model of the price list",
             "product": "a product of the price list",
             "made_on": "the day on which a thing was made",

@@ -38,8 +38,10 @@ __all__ = [
     "TransitionRefused",
     "add_note",
     "find_instrument",
+    "is_another",
     "issue_certificate",
     "open_rma",
+    "record",
     "transfer",
     "transition",
 ]
@@ -63,7 +65,7 @@ def find_instrument(
     """Return the instrument with this serial number, registering it when it is new. Says nothing about owners.
 
     Raises ValidationError for what is no serial number or model name: these two columns are readable and follow the
-    instrument, so nothing else may stand in them.
+    instrument, so nothing else may stand in them. What a customer typed goes through `serials.named`.
     """
     serial = serial.strip().upper()
     known = Instrument.objects.filter(serial=serial).first()
@@ -118,6 +120,7 @@ def open_rma(
     now: datetime,
     fault: str = "",
     accessories: str = "",
+    serial_typed: str = "",
     order: Order | None = None,
     company: Company | None = None,
     cost_limit: Decimal | None = None,
@@ -125,7 +128,8 @@ def open_rma(
 ) -> RMA:
     """Open a return for calibration or repair, by any channel, and return it (P17, P25).
 
-    `contact` holds fields of the envelope rma and return_country. An instrument nobody is on file for becomes the
+    `contact` holds fields of the envelope rma and return_country. With `serial_typed`, what the customer wrote instead of a
+    serial number, the instrument is a new one of `serials.named`, and service settles its number. An instrument nobody is on file for becomes the
     customer's. Raises gate.Refused (another person's record or order), InstrumentRefused (an RMA is open for it, or it
     is registered to somebody else: the text is the same and says neither which nor whose) and ValidationError (a value
     that its field does not allow, CustomerErased).
@@ -140,9 +144,11 @@ def open_rma(
     today = timezone.localdate(now)
     with transaction.atomic():
         require_living(customer)
+        if serial_typed:
+            instrument.save(force_insert=True)
         Instrument.objects.select_for_update().get(pk=instrument.pk)
         owner = Ownership.objects.current().filter(instrument=instrument).first()
-        if _is_another(owner, customer) or RMA.objects.open().filter(instrument=instrument).exists():
+        if is_another(owner, customer) or RMA.objects.open().filter(instrument=instrument).exists():
             raise InstrumentRefused("We cannot take this serial number in online. Please call us: it needs a look.")
         if owner is None:
             Ownership.objects.create(
@@ -161,13 +167,15 @@ def open_rma(
             opened_on=today,
             fault=fault,
             accessories=accessories,
+            serial_typed=serial_typed,
+            is_serial_open=bool(serial_typed),
             **contact,
         )
         rma.full_clean(validate_unique=False)
         rma.save()
         RMAEvent.objects.create(rma=rma, at=now, to_state=rma.state, actor_kind=_who(actor))
         touch([customer.pk], on=today)
-        _record("rma.opened", rma, actor=actor, now=now)
+        record("rma.opened", rma, actor=actor, now=now)
     return rma
 
 
@@ -199,7 +207,7 @@ def transition(
         if within_limit:
             _move(rma, RMA.State.APPROVED, who=who, reason=RMAEvent.Reason.WITHIN_LIMIT, now=now, today=today)
         rma.save(update_fields=["state", "quote", "received_on", "shipped_on", "closed_on"])
-        _record("rma.moved", rma, actor=actor, now=now, reason=reason)
+        record("rma.moved", rma, actor=actor, now=now, reason=reason)
     return rma
 
 
@@ -218,7 +226,7 @@ def add_note(rma: RMA, *, text: str, actor: Actor, now: datetime) -> RMANote:
         note = RMANote(rma=rma, written_at=now, author=author, text=text)
         note.full_clean(validate_unique=False)
         note.save()
-        _record("rma.noted", rma, actor=actor, now=now)
+        record("rma.noted", rma, actor=actor, now=now)
     return note
 
 
@@ -250,6 +258,8 @@ def issue_certificate(
         rma = RMA.objects.select_for_update(of=("self",)).select_related("customer").get(pk=rma.pk)
         if rma.state not in (RMA.State.VERIFIED, RMA.State.SHIPPED_BACK, RMA.State.CLOSED):
             raise CertificateRefused(f"{rma.number} is not verified.")
+        if rma.is_serial_open:
+            raise CertificateRefused(f"The serial number of {rma.number} is not settled: a certificate follows it.")
         if replaces is None and Certificate.objects.filter(rma=rma).exists():
             raise CertificateRefused(f"{rma.number} has a certificate: issue a revision that replaces it.")
         if replaces is not None and (
@@ -268,7 +278,7 @@ def issue_certificate(
             issued_on=today,
             results=measured,
         )
-        _record("certificate.issued", rma, actor=actor, now=now)
+        record("certificate.issued", rma, actor=actor, now=now)
     return certificate
 
 
@@ -283,8 +293,8 @@ def _move(rma: RMA, to: str, *, who: str, reason: str, now: datetime, today: dat
     rma.state = to
 
 
-def _is_another(owner: Ownership | None, customer: Customer) -> bool:
-    """Whether somebody else is on file; a colleague of the same company is not somebody else."""
+def is_another(owner: Ownership | None, customer: Customer) -> bool:
+    """Return whether somebody else is on file; a colleague of the same company is not somebody else."""
     if owner is None or owner.customer_id == customer.pk:
         return False
     return not (owner.company_id and owner.company_id == customer.company_id)
@@ -315,7 +325,8 @@ def _result(result: Mapping[str, object]) -> dict[str, str]:
     return measured
 
 
-def _record(action: str, rma: RMA, *, actor: Actor, now: datetime, reason: str = "") -> None:
+def record(action: str, rma: RMA, *, actor: Actor, now: datetime, reason: str = "") -> None:
+    """Write the audit event of a step, and look again at what the person's restricted records may open for."""
     if rma.customer_id and (subject := rma.customer.subject_id):
         # What is kept of somebody after an erasure opens for unfinished work only as long as it is unfinished.
         restriction.settle_person(subject, actor=actor, now=now)

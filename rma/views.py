@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.models import Channel, Customer, User
 from accounts.services import customer_of
 from privacy import numbers
-from rma import services, states
+from rma import serials, services, states
 from rma.forms import NewRMAForm, NoteForm, initial
 from rma.models import RMA, Certificate
 
@@ -77,7 +77,7 @@ def _open(request: HttpRequest, known: Customer | None, form: NewRMAForm) -> RMA
     answers, actor, now = form.cleaned_data, request.user.as_actor(), timezone.now()
     try:
         customer = known or customer_of(cast(User, request.user), actor=actor, now=now, today=timezone.localdate(now))
-        instrument = services.find_instrument(serial=answers["serial"], model_name=answers["model_name"])
+        instrument, typed = serials.named(typed=answers["serial"], model_name=answers["model_name"])
         return services.open_rma(
             customer=customer,
             instrument=instrument,
@@ -86,6 +86,7 @@ def _open(request: HttpRequest, known: Customer | None, form: NewRMAForm) -> RMA
             contact=form.contact(),
             fault=answers["fault"],
             accessories=answers["accessories"],
+            serial_typed=typed,
             actor=actor,
             now=now,
         )

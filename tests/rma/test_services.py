@@ -211,15 +211,15 @@ def test_a_card_number_stands_in_no_field_of_a_return() -> None:
 
 def test_an_instrument_with_an_open_return_or_another_owner_is_refused_in_the_same_words() -> None:
     alice, bob = a_customer(), a_customer()
-    an_rma(alice, serial="SN-OPEN")
-    moved(an_rma(alice, serial="SN-OWNED"), State.REJECTED)
+    an_rma(alice, serial="SN-OPEN-1")
+    moved(an_rma(alice, serial="SN-OWNED-1"), State.REJECTED)
     told = set()
-    for customer, serial in ((alice, "SN-OPEN"), (bob, "SN-OPEN"), (bob, "SN-OWNED")):
+    for customer, serial in ((alice, "SN-OPEN-1"), (bob, "SN-OPEN-1"), (bob, "SN-OWNED-1")):
         with pytest.raises(services.InstrumentRefused) as refused:
             an_rma(customer, serial=serial, actor=as_customer(customer))
         told.add(str(refused.value))
     assert len(told) == 1
-    assert an_rma(alice, serial="SN-OWNED").is_open
+    assert an_rma(alice, serial="SN-OWNED-1").is_open
 
 
 # Instruments outlive their owners ------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from privacy.gate.system import system_actor
 from privacy.requests import letters
 from privacy.retention import restriction
 from privacy.vault import identity
+from rma import serials
 
 
 class Command(BaseCommand):
@@ -19,7 +20,7 @@ class Command(BaseCommand):
 
     help = (
         "Changes the tables of both databases to what this version needs, binds both to the key ring, grants the "
-        "application roles their rights, restricts what earlier erasures kept, indexes user names of before by what they look like, and telephone numbers of companies and messages of before, seals regions of before that are no code of a state, and writes the static files into STATIC_ROOT. Safe to repeat. Run it as the owner: ILT_DB_ROLE=owner. "
+        "application roles their rights, restricts what earlier erasures kept, indexes user names of before by what they look like, and telephone numbers of companies and messages of before, seals regions and serial numbers of before that are none, and writes the static files into STATIC_ROOT. Safe to repeat. Run it as the owner: ILT_DB_ROLE=owner. "
         "Exit codes: 0 done, 1 failed, 2 usage."
     )
 
@@ -36,6 +37,8 @@ class Command(BaseCommand):
         # What was typed as a region before it was a code or sealed: each batch stands for itself.
         for left in upgrades.settle_regions():
             self.stderr.write(f"The region of {left.label} {left.record} could not be settled ({left.error}).")
+        for left in serials.settle_old():
+            self.stderr.write(f"The serial number of {left.label} {left.record} could not be settled ({left.error}).")
         # Numbers that were sealed before they had an index: staff find by them, too.
         for left in upgrades.index_phones():
             self.stderr.write(f"The phone number of {left.label} {left.record} could not be indexed ({left.error}).")
