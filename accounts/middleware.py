@@ -10,7 +10,11 @@ from contextvars import ContextVar
 from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
 
+from allauth.account.adapter import get_adapter
+from allauth.account.internal.flows.reauthentication import STATE_SESSION_KEY
+from allauth.core.exceptions import ReauthenticationRequired
 from allauth.core.internal.ratelimit import get_ip
 from django.conf import settings
 from django.contrib import messages
@@ -19,7 +23,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render, resolve_url
 from django.urls import reverse
-from django.utils.http import urlencode
+from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 
 from accounts import factor, hashing
 from accounts.places import Places
@@ -39,6 +43,11 @@ PASSWORD_PAGES = {
     "mfa_reauthenticate",
     "mfa_activate_totp",
 }
+# Where somebody who is signed in shows once more who it is.
+AGAIN_PAGES = {"account_reauthenticate", "mfa_reauthenticate"}
+NOT_DONE = (
+    "First show once more that it is you. Nothing has been done yet: after that, do it again on the page you came from."
+)
 # The code that confirms an address: where it is not accepted for good, the page leads away from here.
 CODE_PAGE, CODE_IS_OVER = "account_email_verification_sent", ("account_login", "account_email")
 RESET_PAGE = "account_reset_password_from_key"
@@ -150,6 +159,31 @@ def _errors(context: dict[str, Any]) -> set[str]:
     return {error.code for errors in form.errors.as_data().values() for error in errors} if form is not None else set()
 
 
+def _ask_again(request: HttpRequest) -> HttpResponse:
+    """Lead to the page where the signed-in person shows once more who it is, and from there to a page, never to an act.
+
+    allauth keeps what was posted and does it after the password, whatever the person typed it for: a copy of the cookie
+    could leave a removal behind that its owner carries out by looking. Here only the way back is kept, and in the address:
+    the page itself, or for a POST the page on which its button stands.
+    """
+    methods = get_adapter().get_reauthentication_methods(request.user)
+    if not methods:
+        raise PermissionDenied
+    after = request.get_full_path() if request.method in ("GET", "HEAD") else _page_of_the_button(request)
+    if request.method not in ("GET", "HEAD"):
+        messages.info(request, NOT_DONE)
+    return HttpResponseRedirect(f"{methods[0]['url']}?{urlencode({REDIRECT_FIELD_NAME: after})}")
+
+
+def _page_of_the_button(request: HttpRequest) -> str:
+    """Return the page of ours that the browser names as the one it came from, else the account's first page."""
+    said = request.headers.get("Referer", "")
+    found = urlsplit(said) if url_has_allowed_host_and_scheme(said, {request.get_host()}, request.is_secure()) else None
+    if found is None or not found.netloc:
+        return resolve_url(settings.LOGIN_REDIRECT_URL)
+    return found.path + (f"?{found.query}" if found.query else "")
+
+
 class LoginMiddleware:
     """Ends sessions that are idle or too old, and leads the holder of a one-time password to choosing a new one, staff
     without a second factor to setting one up before any page of the back office, and a session that has not shown the factor
@@ -175,7 +209,10 @@ class LoginMiddleware:
             _at_login.reset(token)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Answer 503 when too many passwords are being checked; nothing of the request was kept."""
+        """Answer 503 when too many passwords are being checked; nothing of the request was kept. Ask for the password (or the
+        second factor) where it is to be shown once more."""
+        if isinstance(exception, ReauthenticationRequired) and request.user.is_authenticated:
+            return _ask_again(request)
         if not isinstance(exception, hashing.Busy):
             return None
         return _busy()
@@ -186,6 +223,8 @@ class LoginMiddleware:
         if getattr(request, "has_no_place", False):
             return _busy()
         _at_login.set(view.__module__.startswith("allauth."))
+        if request.resolver_match.view_name in AGAIN_PAGES:
+            request.session.pop(STATE_SESSION_KEY, None)  # left by a release that still kept what was sent
         if not request.user.is_authenticated:
             return None
         must_prove, must_enrol = self._lacks_second_factor(request)

@@ -51,7 +51,7 @@ def account_details(request: HttpRequest) -> HttpResponse:
     return render(request, "accounts/details.html", context)
 
 
-@reauthentication_required(allow_get=True)
+@reauthentication_required
 def account_edit(request: HttpRequest) -> HttpResponse:
     """Correct the own contact data (Art. 16, P8); the old value becomes unreadable."""
     # Looking makes nothing: a login that never needed a customer gets one when there is something to keep.
@@ -62,7 +62,7 @@ def account_edit(request: HttpRequest) -> HttpResponse:
     return render(request, "accounts/edit.html", {"form": form})
 
 
-@reauthentication_required(allow_get=True)
+@reauthentication_required
 def address_new(request: HttpRequest) -> HttpResponse:
     """Add an address."""
     form = AddressForm(request.POST or None)
@@ -78,7 +78,7 @@ def address_new(request: HttpRequest) -> HttpResponse:
     return render(request, "accounts/address.html", {"form": form})
 
 
-@reauthentication_required(allow_get=True)
+@reauthentication_required
 def address_edit(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Correct one of the own addresses; 404 for anybody else's."""
     address = _own(request, Address, pk)

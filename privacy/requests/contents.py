@@ -29,7 +29,9 @@ CHUNK = 200
 _FORMULA = re.compile("\\A(?:[\t\r\n]|[\\s\u00a0\ufeff\u200b]*[=+\\-@＝＋－＠])")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 NO_DAY = undated.SENTENCE
-_TECHNICAL = frozenset({"password", "session_data", "session_key"})
+# With the hash of a plan a removal is confirmed; it stands on the page that asks for the password, and nowhere else.
+_TECHNICAL = frozenset({"password", "session_data", "session_key", "plan_hash", "confirmed_hash"})
+_TECHNICAL_WITHIN = frozenset({"hash"})
 
 Verdicts = dict[UUID, tuple[Verdict, ...]]  # by record; a shared one names no record of its own
 
@@ -208,7 +210,13 @@ def read(row: Any, name: str) -> Any:
         value = getattr(row, name)
     except ValueError:  # left out of the row by `broken.rows`, because it cannot be read
         return NO_DAY
-    return NO_DAY if undated.is_none(value) else value
+    return NO_DAY if undated.is_none(value) else _without_hashes(value)
+
+
+def _without_hashes(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_hashes(one) for key, one in value.items() if key not in _TECHNICAL_WITHIN}
+    return value
 
 
 def plain(value: Any) -> Any:

@@ -80,6 +80,8 @@ def test_joining_asks_for_the_password_again(client: Any) -> None:
         assert answer.url.startswith(reverse("account_reauthenticate"))
     assert Customer.objects.get().user_id is None
     client.post(answer.url, {"password": factories.PASSWORD})
+    assert Customer.objects.get().user_id is None, "typing the password does not do what was sent before"
+    client.post(reverse("account_claim"))
     assert Customer.objects.get().user == User.objects.get()
 
 

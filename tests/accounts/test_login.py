@@ -84,10 +84,12 @@ def three_minutes_later() -> None:
 
 
 def change_address(client: Client, email: str) -> None:
-    """Ask for another address; the password is asked for once more, and the request then goes on by itself."""
-    answer = client.post(reverse("account_email"), {"action_add": "", "email": email})
+    """Ask for another address; the password is asked for once more, and what was sent is sent again after it."""
+    data = {"action_add": "", "email": email}
+    answer = client.post(reverse("account_email"), data)
     assert answer.url.startswith(reverse("account_reauthenticate"))
     client.post(answer.url, {"password": PASSWORD})
+    client.post(reverse("account_email"), data)
 
 
 def code_of(secret: str) -> str:
