@@ -228,7 +228,7 @@ def test_an_open_request_comes_first() -> None:
     user = factories.login()
     requests.file(
         kind="erasure", subject=alice.subject_id, channel="phone", received_on=factories.TODAY, asked_by="self",
-        identity="callback", actor=factories.staff(roles=("privacy",)).as_actor(), now=NOW,
+        identity="in_person", actor=factories.staff(roles=("privacy",)).as_actor(), now=NOW,
     )  # fmt: skip
     assert attempt(user) is None
     review = ClaimReview.objects.get()
