@@ -165,7 +165,9 @@ def test_somebody_whole_is_joined_by_two_and_every_address_on_file_of_both_is_to
     with vault.internal():
         told = {one.to: one.text for one in Letter.objects.filter(kind="joined")}
     assert set(told) == {ADDRESS, "archer@example.com"}
-    assert all("open this link and press the button on the page" in text and "Archer" not in text for text in told.values())
+    assert all(
+        "open this link and press the button on the page" in text and "Archer" not in text for text in told.values()
+    )
     assert Joining.objects.get().proposal == {}
 
 
