@@ -23,6 +23,7 @@ from orders import services as orders
 from orders.models import Order, Product
 from privacy import gate, registers, subjects
 from privacy.gate import Actor
+from privacy.retention import arming
 from rma import serials
 from rma import services as rmas
 from rma.models import RMA, Certificate, Instrument, RMAEvent
@@ -83,6 +84,7 @@ def load(*, actor: Actor, now: datetime) -> Loaded:
     company = _Demo(actor, now)
     with transaction.atomic():
         company.build()
+        arming.arm(actor=actor)  # a demo shows data that ends by itself; a real installation waits for its operator
     return Loaded(created=True, logins=tuple(company.logins))
 
 
