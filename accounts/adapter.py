@@ -6,13 +6,14 @@ takes; a secret of a second factor in clear; the program opening an address outs
 
 from __future__ import annotations
 
-import base64
+import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.totp.internal.auth import generate_totp_secret
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.db import IntegrityError, transaction
@@ -20,7 +21,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts import hashing, middleware, services, sessions, unconfirmed
+from accounts import factor_secrets, hashing, middleware, services, sessions, unconfirmed
 from accounts.models import Customer, LoginAddress, User
 from privacy import audit, gate, subjects, vault
 from privacy.gate.system import system
@@ -28,6 +29,8 @@ from privacy.requests import letters
 
 if TYPE_CHECKING:
     from allauth.account.models import EmailAddress
+
+logger = logging.getLogger(__name__)
 
 # What allauth hands to its templates that lets its bearer in, and what the letter calls it.
 CREDENTIALS = {"activate_url": "link", "password_reset_url": "reset_link", "code": "code", "key": "key"}
@@ -214,13 +217,18 @@ class AccountAdapter(DefaultAccountAdapter):
 
 
 class MFAAdapter(DefaultMFAAdapter):
-    """Secrets of second factors are sealed."""
+    """Secrets of second factors are sealed, each to its login (accounts/factor_secrets.py)."""
 
     def encrypt(self, text: str) -> str:
-        return base64.b64encode(vault.seal_blob("totp", text.encode())).decode()
+        return factor_secrets.Fresh.of(text)
 
     def decrypt(self, encrypted_text: str) -> str:
-        return vault.open_blob("totp", base64.b64decode(encrypted_text)).decode()
+        """Return the secret; where it was not sealed to the login in whose row it stands one that no code matches."""
+        try:
+            return factor_secrets.opened(encrypted_text)
+        except vault.BlobDamaged:
+            logger.error("The secret of a second factor does not belong to the login in whose row it stands.")
+            return generate_totp_secret()
 
     def get_totp_issuer(self) -> str:
         return str(settings.COMPANY["name"])

@@ -9,10 +9,20 @@ class AccountsConfig(AppConfig):
     verbose_name = "People and companies"
 
     def ready(self) -> None:
-        from accounts import candidates, factor, handles, joining, notices, people, upgrades  # noqa: F401  registers a check
+        from accounts import (  # noqa: F401  upgrades registers a check
+            candidates,
+            factor,
+            factor_secrets,
+            handles,
+            joining,
+            notices,
+            people,
+            upgrades,
+        )
         from privacy.requests import hooks
 
         handles.install()
+        factor_secrets.install()
         factor.install()
         hooks.register(
             hooks.People(

@@ -326,7 +326,7 @@ datamap.register(
             "at": _plain("Written", "dates", DAY),
             "used_at": _plain("Link used", "dates", DAY),
         },
-        impersonal={"token_hash": "a hash of a random token", "expires_at": DAY},
+        impersonal={"token_hash": "a hash of a random token", "expires_at": DAY, "mac": "a keyed hash over the row"},
         follows="point",
     ),
     Declaration(

@@ -1,8 +1,9 @@
 """Browser sessions, sealed (SESSION_ENGINE).
 
 What must never happen: a session that can be read from a dump, a session key that opens a browser's session when
-found in a dump, or a session that outlives an erasure. So the contents are sealed (allauth keeps addresses and
-TOTP secrets in them), the stored key is a keyed hash of the cookie, and the row names user and subject.
+found in a dump, contents that open under another cookie than their own, or a session that outlives an erasure. So the contents
+are sealed to their key (allauth keeps addresses and TOTP secrets in them), the stored key is a keyed hash of the cookie, and the
+row names user and subject.
 """
 
 from __future__ import annotations
@@ -10,27 +11,35 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import logging
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
+from django.core import signing
 from django.db.models import Q
 from django.utils import timezone
 
 from privacy import vault
 
+logger = logging.getLogger(__name__)
+
 LOGIN_IN_PROGRESS = "account_login"  # where allauth keeps a login that still waits for a code or a verification
 
 
 class SealedSerializer:
-    """Turns the contents into bytes that nobody reads without the key ring."""
+    """Turns the contents into bytes that nobody reads without the key ring, nor under another key in the table."""
+
+    def __init__(self, stored: str) -> None:
+        self.stored = stored
 
     def dumps(self, contents: dict[str, Any]) -> bytes:
-        return vault.seal_blob("session", json.dumps(contents, separators=(",", ":")).encode())
+        return vault.seal_blob("session", json.dumps(contents, separators=(",", ":")).encode(), of=self.stored)
 
     def loads(self, sealed: bytes) -> dict[str, Any]:
-        return json.loads(vault.open_blob("session", sealed))
+        return json.loads(vault.open_blob("session", sealed, of=self.stored))
 
 
 def stored_key(key: str) -> str:
@@ -40,10 +49,6 @@ def stored_key(key: str) -> str:
 
 class SessionStore(DatabaseStore):
     """Django's database store over `accounts.Session`."""
-
-    def __init__(self, session_key: str | None = None) -> None:
-        super().__init__(session_key)
-        self.serializer = SealedSerializer
 
     @classmethod
     def get_model_class(cls) -> Any:
@@ -58,6 +63,24 @@ class SessionStore(DatabaseStore):
         if found is None:
             self._session_key = None
         return found
+
+    def encode(self, session_dict: dict[str, Any]) -> str:
+        """Seal the contents to this session's key; makes one where there is none yet."""
+        stored = stored_key(self._get_or_create_session_key())  # type: ignore[attr-defined]
+        return signing.dumps(session_dict, salt=self.key_salt, serializer=partial(SealedSerializer, stored))  # type: ignore[arg-type]
+
+    def decode(self, session_data: bytes | str) -> dict[str, Any]:
+        """Return the contents, none where they were not sealed to this session's key: then it is nobody's."""
+        return self.opened(stored_key(self.session_key or ""), session_data)
+
+    def opened(self, stored: str, session_data: bytes | str) -> dict[str, Any]:
+        """Return the contents of the row with this key, as `decode` does."""
+        try:
+            serializer = partial(SealedSerializer, stored)
+            return signing.loads(session_data, salt=self.key_salt, serializer=serializer)  # type: ignore[arg-type]
+        except (signing.BadSignature, vault.BlobDamaged):
+            logger.warning("The contents of a session do not belong to its key: it is treated as nobody's.")
+            return {}
 
     def exists(self, session_key: str) -> bool:
         return super().exists(stored_key(session_key))

@@ -1,4 +1,4 @@
-"""What an earlier version left in readable columns, or without an index: settled by `prepare`, after the tables were changed.
+"""What an earlier version left in readable columns, without an index, or not bound to its row: settled by `prepare`, after the tables were changed.
 
 What must never happen: a text stays readable because a migration cannot seal; a record that was erased takes data again;
 one row that cannot be sealed keeps the others readable. So each batch stands for itself, what was killed goes on where it
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -17,12 +18,14 @@ from uuid import UUID
 from django.core import checks
 from django.db import DEFAULT_DB_ALIAS, connection, models, transaction
 
-from accounts import regions
+from accounts import factor_secrets, notices, regions
 from accounts.models import Address, Communication, Company, Customer
 from privacy import broken, progress, vault
 from privacy.broken import Findings
 from privacy.lines import on_one_line
-from privacy.vault import reindex
+from privacy.requests import identity
+from privacy.retention import notices as ending
+from privacy.vault import once, reindex
 
 PLACED: tuple[type[Any], ...] = (Company, Customer, Address)
 PHONES: tuple[tuple[type[Any], str], ...] = (
@@ -73,6 +76,19 @@ def index_phones(*, batch: int = BATCH) -> Findings:
             done += sum(placed)
             progress.tell("phone numbers indexed", done)
     return findings
+
+
+def bind_rows(*, now: datetime) -> int:
+    """Bind one-time links, outcome codes and second factors of before to their rows; return how many.
+
+    Once in the life of an installation: a second time it would make valid what somebody planted in the tables meanwhile.
+    """
+    done = once.do(once.LINKS, _bind_links, now=now)
+    return done + once.do(once.FACTORS, factor_secrets.bind_all, now=now)
+
+
+def _bind_links() -> int:
+    return identity.bind_all() + ending.bind_all() + notices.bind_all()
 
 
 def unsettled(model: type[Any]) -> models.QuerySet[Any]:

@@ -259,5 +259,10 @@ class Session(AbstractBaseSession):
 
         return SessionStore
 
+    def get_decoded(self) -> dict[str, Any]:
+        """Return the contents, none where they were not sealed to this row."""
+        contents: dict[str, Any] = self.get_session_store_class()().opened(self.session_key, self.session_data)
+        return contents
+
     def __str__(self) -> str:
         return "session"

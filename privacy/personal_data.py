@@ -308,7 +308,7 @@ datamap.register(
             "token_hash": Datum("Link", "login", REQUESTS, US, plain="a hash of 32 random bytes", export="no"),
             "used_at": _plain("Used", "dates", TIME),
         },
-        impersonal={"purpose": WORD, "created_at": TIME, "expires_at": TIME},
+        impersonal={"purpose": WORD, "created_at": TIME, "expires_at": TIME, "mac": "a keyed hash over the row"},
         follows="request",
     ),
     Declaration(
@@ -475,6 +475,7 @@ datamap.register(
             "ended_at": Datum("When its removal began", "dates", PROOF, US, plain=TIME),
             "token_hash": Datum("Link", "login", PROOF, US, plain="a hash of 32 random bytes", export="no"),
         },
+        impersonal={"mac": "a keyed hash over the row"},
         follows="subject",
     ),
     Declaration(

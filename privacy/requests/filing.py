@@ -384,7 +384,8 @@ def identify_into(request: Request, how: str, *, actor: Actor, now: datetime, me
     """Write down that identity is proved, in the caller's transaction: the clock, the code, the receipt, the next step."""
     asked = request.events.filter(kind=clock.Kind.IDENTITY_ASKED).exists()
     request.identity, request.identity_at = how, now
-    code, request.outcome_code_hash = identity.new_code()
+    code = identity.new_code()
+    request.outcome_code_hash = identity.hash_of_code(request, code)
     request.save(update_fields=["identity", "identity_at", "outcome_code_hash"])
     if asked:
         history.event(request, clock.Kind.IDENTITY_RECEIVED, actor=actor, now=now)

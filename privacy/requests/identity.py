@@ -2,7 +2,8 @@
 
 What must never happen: an answer that tells a stranger whether an address is known here, a link that works
 twice or by GET, control of a shared mailbox taken for a person, a link, code or answer to an address that came with the
-request. Tokens and codes are stored as hashes only.
+request, a link or code that whoever can write to the database made. Tokens and codes are stored as hashes only, with a keyed
+one that binds them to their request (privacy.vault.macs).
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ LINK_LIVES = timedelta(days=3)
 RESULT_LINK_LIVES = timedelta(days=7)
 NOT_ME_LINK_LIVES = timedelta(days=30)
 POSTED_CODE_LIVES = timedelta(days=30)
+BETWEEN = ":"  # the keyed hash of an outcome code and the slow one
 
 
 LIVES = {
@@ -71,16 +73,33 @@ def _check_character(plain: str) -> str:
     return ALPHABET[-total % 32]
 
 
-def new_code() -> tuple[str, str]:
-    """Return an outcome code (60 random bits, shown once) and the hash to keep of it."""
+def new_code() -> str:
+    """Return a code (60 random bits): it is shown once."""
     plain = "".join(secrets.choice(ALPHABET) for _ in range(12))
-    return "-".join((plain[:4], plain[4:8], plain[8:])), make_password(plain)
+    return "-".join((plain[:4], plain[4:8], plain[8:]))
 
 
-def code_matches(typed: str, hashed: str) -> bool:
-    """Whether the typed code is the one that was shown; without a hash it takes as long and is False."""
-    plain = "".join(c for c in typed.upper() if c.isalnum()).translate(str.maketrans("OIL", "011"))
-    return check_password(plain, hashed or _hash_of_no_code()) and bool(hashed)
+def hash_of_code(request: Request, code: str) -> str:
+    """Return what to keep of the outcome code of a request: a slow hash, and a keyed one that binds it to the request."""
+    return _bound(request.pk, make_password(_plain(code)))
+
+
+def code_matches(typed: str, request: Request | None) -> bool:
+    """Whether the typed code is the one that was shown for this request; without one it takes as long and is False.
+
+    A hash that the site did not write, or wrote for another request, is none.
+    """
+    mac, _, hashed = (request.outcome_code_hash if request else "").partition(BETWEEN)
+    is_ours = request is not None and vault.mac_fits(mac, "outcome-code", request.pk, hashed)
+    return check_password(_plain(typed), hashed if is_ours else _hash_of_no_code()) and is_ours
+
+
+def _bound(request: UUID, hashed: str) -> str:
+    return vault.mac_of("outcome-code", request, hashed) + BETWEEN + hashed
+
+
+def _plain(code: str) -> str:
+    return "".join(c for c in code.upper() if c.isalnum()).translate(str.maketrans("OIL", "011"))
 
 
 @cache
@@ -95,11 +114,39 @@ def _hash_of_no_code() -> str:
 def make_link(request: Request, purpose: str, *, now: datetime) -> str:
     """Make a one-time link and return its token, which is kept nowhere."""
     token = secrets.token_urlsafe(32)
-    lives = LIVES[OneTimeLink.Purpose(purpose)]
-    OneTimeLink.objects.create(
-        token_hash=_hashed(token), purpose=purpose, request=request, created_at=now, expires_at=now + lives
-    )
+    _made(request, purpose, _hashed(token), now=now)
     return token
+
+
+def _made(request: Request, purpose: str, token_hash: str, *, now: datetime) -> OneTimeLink:
+    lives = LIVES[OneTimeLink.Purpose(purpose)]
+    link = OneTimeLink(token_hash=token_hash, purpose=purpose, request=request, created_at=now, expires_at=now + lives)
+    link.mac = vault.mac_of(*_says(link))
+    link.save(force_insert=True)
+    return link
+
+
+def _says(link: OneTimeLink) -> tuple[Any, ...]:
+    return "one-time-link", link.token_hash, link.purpose, link.request_id, link.expires_at
+
+
+def _is_ours(link: OneTimeLink) -> bool:
+    """Say whether the site made this link, for this request and purpose."""
+    return vault.mac_fits(link.mac, *_says(link))
+
+
+def bind_all() -> int:
+    """Bind links and outcome codes of the version before to their requests; return how many.
+
+    In the caller's transaction, once in the life of an installation (privacy.vault.once).
+    """
+    done = 0
+    for link in OneTimeLink.objects.filter(mac="").order_by("pk").iterator(500):
+        done += OneTimeLink.objects.filter(pk=link.pk, mac="").update(mac=vault.mac_of(*_says(link)))
+    coded = Request.objects.exclude(outcome_code_hash="").exclude(outcome_code_hash__contains=BETWEEN)
+    for pk, hashed in coded.order_by("pk").values_list("pk", "outcome_code_hash").iterator(500):
+        done += Request.objects.filter(pk=pk, outcome_code_hash=hashed).update(outcome_code_hash=_bound(pk, hashed))
+    return done
 
 
 def address_of_link(token: str) -> str:
@@ -111,15 +158,8 @@ def make_posted_code(request: Request, subject: UUID, *, now: datetime) -> tuple
     """Make a code to be posted to one person; return its row and the code, which is kept as a keyed hash only."""
     posted = OneTimeLink.Purpose.POSTED
     OneTimeLink.objects.filter(request=request, purpose=posted, used_at=None).update(expires_at=now)
-    code, _ = new_code()
-    link = OneTimeLink.objects.create(
-        token_hash=_posted(request, subject, code),
-        purpose=posted,
-        request=request,
-        created_at=now,
-        expires_at=now + LIVES[posted],
-    )
-    return link, code
+    code = new_code()
+    return _made(request, posted, _posted(request, subject, code), now=now), code
 
 
 def use_posted_code(request: Request, subject: UUID, code: str, *, now: datetime) -> bool:
@@ -129,7 +169,7 @@ def use_posted_code(request: Request, subject: UUID, code: str, *, now: datetime
     """
     mine = OneTimeLink.objects.filter(request=request, purpose=OneTimeLink.Purpose.POSTED)
     live = mine.filter(token_hash=_posted(request, subject, code), used_at=None, expires_at__gt=now)
-    keys = [key_of_posted_code(one) for one in live]
+    keys = [key_of_posted_code(one) for one in live if _is_ours(one)]
     if not Letter.objects.filter(key__in=keys, sent_at__isnull=False).exists():
         return False
     return bool(live.update(used_at=now))
@@ -141,9 +181,8 @@ def key_of_posted_code(link: OneTimeLink) -> str:
 
 
 def _posted(request: Request, subject: UUID, code: str) -> str:
-    plain = "".join(c for c in code.upper() if c.isalnum()).translate(str.maketrans("OIL", "011"))
     key = vault.ring.current().derive("posted-code")
-    return hmac.digest(key, f"{request.pk}:{subject}:{plain}".encode(), "sha256").hex()
+    return hmac.digest(key, f"{request.pk}:{subject}:{_plain(code)}".encode(), "sha256").hex()
 
 
 def look(token: str, *, now: datetime) -> OneTimeLink:
@@ -153,7 +192,7 @@ def look(token: str, *, now: datetime) -> OneTimeLink:
         .filter(token_hash=_hashed(token), used_at=None, expires_at__gt=now)
         .first()
     )
-    if link is None:
+    if link is None or not _is_ours(link):
         raise LinkRefused
     return link
 
@@ -161,12 +200,12 @@ def look(token: str, *, now: datetime) -> OneTimeLink:
 def use(token: str, *, now: datetime) -> OneTimeLink:
     """Use up the link of `token` (POST only) and return it. Of two at once one wins. Raises LinkRefused."""
     with transaction.atomic():
-        used = OneTimeLink.objects.filter(token_hash=_hashed(token), used_at=None, expires_at__gt=now).update(
-            used_at=now
-        )
+        link = look(token, now=now)
+        used = OneTimeLink.objects.filter(pk=link.pk, used_at=None, expires_at__gt=now).update(used_at=now)
         if not used:
             raise LinkRefused
-        return OneTimeLink.objects.select_related("request").get(token_hash=_hashed(token))
+        link.used_at = now
+        return link
 
 
 def forget_links(*, now: datetime) -> int:

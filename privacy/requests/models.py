@@ -414,6 +414,8 @@ class OneTimeLink(models.Model):
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True, blank=True)
+    # A keyed hash over what the row says (privacy.vault.macs); without one the link opens nothing.
+    mac = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
 
     def __str__(self) -> str:
         return f"link for {self.purpose}"

@@ -323,7 +323,7 @@ def by_code(reference: str, code: str, *, now: datetime) -> dict[str, Any]:
     """
     spelled = identity.read_reference(reference)
     request = Request.objects.filter(reference=spelled).first() if spelled else None
-    if not identity.code_matches(code, request.outcome_code_hash if request else "") or request is None:
+    if not identity.code_matches(code, request) or request is None:
         raise WrongCode
     with gate.acting(acting_as(request, purpose="outcome by code")):
         plan = outcome.read(request).get("plan", {})

@@ -105,6 +105,8 @@ class EndNotice(models.Model):
     given_on = models.DateField()
     ends_after = models.DateField(null=True)
     token_hash = models.CharField(max_length=64, blank=True, default="")
+    # A keyed hash over what the row says (privacy.vault.macs); without one the link opens nothing.
+    mac = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
     kept_on = models.DateField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
 

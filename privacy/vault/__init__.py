@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from privacy.vault.ids import uuid7 as uuid7
     from privacy.vault.index import Exact as Exact
     from privacy.vault.index import Words as Words
+    from privacy.vault.macs import mac_fits as mac_fits
+    from privacy.vault.macs import mac_of as mac_of
     from privacy.vault.pseudonymity import pseudonym as pseudonym
     from privacy.vault.pseudonymity import pseudonyms as pseudonyms
     from privacy.vault.queryset import SealedQuerySet as SealedQuerySet
@@ -55,6 +57,7 @@ _NAMES = {
     "guard": ("Opening",),
     "ids": ("uuid7",),
     "index": ("Exact", "Words"),
+    "macs": ("mac_fits", "mac_of"),
     "pseudonymity": ("pseudonym", "pseudonyms"),
     "queryset": ("SealedQuerySet",),
     "results": (
@@ -91,6 +94,7 @@ _MODULES = frozenset(
         "ledger",
         "living",
         "models",
+        "once",
         "pseudonymity",
         "ring",
         "rotate",

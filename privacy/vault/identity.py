@@ -67,7 +67,7 @@ def _main_installation() -> UUID | None:
 
 
 def _bind_keystore(ring: rings.KeyRing) -> KeystoreIdentity:
-    proof = seal_blob(_PURPOSE, ring.installation.bytes)
+    proof = seal_blob(_PURPOSE, ring.installation.bytes, of=None)  # opens to its own contents
     with transaction.atomic(using=KEYSTORE):
         identity, _ = KeystoreIdentity.objects.get_or_create(
             id=1, defaults={"installation": ring.installation, "proof": proof}
@@ -85,7 +85,7 @@ def _bind_main(installation: UUID) -> UUID:
 
 def _proved(identity: KeystoreIdentity, ring: rings.KeyRing) -> bool:
     try:
-        return open_blob(_PURPOSE, bytes(identity.proof)) == ring.installation.bytes
+        return open_blob(_PURPOSE, bytes(identity.proof), of=None) == ring.installation.bytes
     except BlobDamaged:
         return False
 

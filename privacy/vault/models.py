@@ -152,3 +152,13 @@ class KeystoreIdentity(models.Model):
 
     def __str__(self) -> str:
         return str(self.installation)
+
+
+class Once(models.Model):
+    """Note a step that an upgrade does once in the life of an installation (privacy.vault.once)."""
+
+    step = models.CharField(max_length=40, primary_key=True)
+    done_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.step

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from privacy import datamap
 from privacy.datamap import Datum, Declaration
-from privacy.vault.models import Block, DataKey, KeystoreIdentity, Token, Tombstone
+from privacy.vault.models import Block, DataKey, KeystoreIdentity, Once, Token, Tombstone
 
 US = "ourselves"
 SECURITY = ("security",)
@@ -82,5 +82,10 @@ datamap.register(
             "lowest_kek": "a version of the key ring",
             "renewed_at": TIME,
         },
+    ),
+    Declaration(
+        model=Once,
+        title="What an upgrade did once",
+        impersonal={"step": "the name of a step", "done_at": TIME},
     ),
 )

@@ -100,16 +100,20 @@ def test_a_ring_in_the_environment_is_for_demos_only(settings) -> None:
         ring.current()
 
 
-def test_a_blob_opens_for_its_purpose_only() -> None:
-    sealed = seal_blob("session", b"alice")
+def test_a_blob_opens_for_its_purpose_and_row_only() -> None:
+    sealed = seal_blob("session", b"alice", of="1")
     assert b"alice" not in sealed
-    assert open_blob("session", sealed) == b"alice"
-    assert seal_blob("session", b"alice") != sealed
-    for purpose, data in (
-        ("totp", sealed),
-        ("session", sealed[:-1] + b"!"),
-        ("session", b"short"),
-        ("session", b"\x02" + sealed[1:]),
+    assert open_blob("session", sealed, of="1") == b"alice"
+    assert seal_blob("session", b"alice", of="1") != sealed
+    assert open_blob("session", seal_blob("session", b"alice", of=None), of=None) == b"alice"
+    for purpose, data, of in (
+        ("totp", sealed, "1"),
+        ("session", sealed, "2"),
+        ("session", sealed, None),
+        ("session", seal_blob("session", b"alice", of=None), "1"),
+        ("session", sealed[:-1] + b"!", "1"),
+        ("session", b"short", "1"),
+        ("session", b"\x01" + sealed[1:], None),
     ):
         with pytest.raises(BlobDamaged):
-            open_blob(purpose, data)
+            open_blob(purpose, data, of=of)
