@@ -33,13 +33,20 @@ class FileBroken(Exception):
     """The file was not written by this installation, or a line was changed or taken out."""
 
 
+class FileUnreadable(FileBroken):
+    """The file may be whole: this process has no right to it, or the disk does not answer."""
+
+
 def path() -> Path:
     """Return the path of the file."""
     return Path(settings.CHECKPOINT_DIR) / FILE
 
 
 def last() -> UUID | None:
-    """Return the entry of the last line, None when there is no file. Raises FileBroken; looks at the last line only."""
+    """Return the entry of the last line, None when there is no file; looks at the last line only.
+
+    Raises FileBroken, and FileUnreadable for a file that is there and out of reach.
+    """
     try:
         with path().open("rb") as stream:
             size = stream.seek(0, os.SEEK_END)
@@ -48,7 +55,7 @@ def last() -> UUID | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise FileBroken from error
+        raise FileUnreadable from error
     return UUID(_parsed(lines[-1])["entry"]) if lines else None
 
 
@@ -75,7 +82,7 @@ def read() -> Iterator[LedgerCopy]:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise FileBroken from error
+        raise FileUnreadable from error
 
 
 def append(copies: Iterable[LedgerCopy], *, goes_on_from: Callable[[UUID], bool]) -> int:
@@ -84,8 +91,11 @@ def append(copies: Iterable[LedgerCopy], *, goes_on_from: Callable[[UUID], bool]
     `goes_on_from` is asked, under the file's lock, whether the last line is one this database has: a restored
     database must not write over the trace of its past. Raises FileBroken.
     """
-    path().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(path(), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        path().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path(), os.O_RDWR | os.O_CREAT, 0o600)
+    except PermissionError as error:
+        raise FileUnreadable from error
     count = 0
     with os.fdopen(descriptor, "r+b") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)

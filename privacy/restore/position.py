@@ -32,6 +32,9 @@ SENTENCES = {
     "keys_behind": "The key store is older than the ledger of erasures: it was restored from a backup.",
     "file_missing": "The signed file of the ledger is missing from CHECKPOINT_DIR.",
     "file_broken": "The signed file of the ledger was not written by this installation, or was changed.",
+    "file_unreadable": (
+        "The signed file of the ledger cannot be read here: look at owner and mode of CHECKPOINT_DIR and of what lies in it."
+    ),
     "file_behind": "The signed file of the ledger lacks lines that the main database has filed.",
 }
 
@@ -42,6 +45,9 @@ def problems() -> list[str]:
     filed = LedgerCopy.objects.filter(filed_at__isnull=False).order_by("-id").first()
     try:
         end = file.last()
+    except file.FileUnreadable:
+        end = None
+        found.append("file_unreadable")
     except file.FileBroken:
         end = None
         found.append("file_broken")

@@ -39,6 +39,10 @@ class FileRefused(Exception):
     """The signed file is missing or not whole: it must be put back, or given up knowingly (`--new-file`)."""
 
 
+class FileOutOfReach(Exception):
+    """The signed file is there and may be whole, but this process may not read it: nothing is put in its place."""
+
+
 @dataclass
 class Report:
     """What a replay found and did."""
@@ -154,7 +158,9 @@ def replay(*, actor: Actor, now: datetime, dry_run: bool = False, new_file: bool
 
 
 def _filed(report: Report, new_file: bool) -> dict[UUID, LedgerCopy]:
-    """Return the lines of the file. Raises FileRefused."""
+    """Return the lines of the file. Raises FileRefused, and FileOutOfReach for one that may be whole."""
+    if "file_unreadable" in report.problems:
+        raise FileOutOfReach(position.SENTENCES["file_unreadable"])
     wrong = {"file_missing", "file_broken", "file_behind"}.intersection(report.problems)
     try:
         return {line.entry: line for line in file.read()} if not wrong else _refuse(wrong, new_file)

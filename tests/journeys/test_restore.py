@@ -388,3 +388,19 @@ def test_a_request_that_came_after_the_backup_is_on_file_again_without_its_text(
     assert found.events.get().kind == "restored"
     with gate.acting(asking.PAT):
         assert found.requester_name == ""
+
+
+def test_a_signed_file_out_of_reach_is_no_broken_one_and_nothing_takes_its_place(backups: Backups) -> None:
+    asking.erase(person(1))
+    follow()
+    whole = file.path().with_name("whole")
+    file.path().rename(whole)
+    file.path().mkdir()  # root reads past every mode, but no folder as a file
+    assert position.problems() == ["file_unreadable"]
+    for words in ((), ("--new-file",)):
+        with pytest.raises(CommandError, match=r"cannot be read here.*Nothing was done") as refused:
+            replayed(*words)
+        assert refused.value.returncode == 3
+    file.path().rmdir()
+    whole.rename(file.path())
+    assert position.problems() == []

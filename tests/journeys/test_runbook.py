@@ -64,10 +64,9 @@ class Server:
             "KEYPORT": str(keys.postgres_port),
             "PGUSER": "postgres",
             "PGPASSFILE": str(folder / "pgpass"),
-            "KEY_RING_COPY": str(elsewhere / "ring.json"),
             "REDIS": made.broker_url.replace("//:", "//default:"),  # redis-cli wants a name
             "PORTAL": f"https://portal.example:{self.tls}",
-            "RING_COPY": str(folder / "safe" / "ring.json"),
+            "RING_COPY": str(elsewhere / "ring.json"),
         }
 
         passwords = Path(self.env["PGPASSFILE"])
@@ -218,8 +217,7 @@ def test_the_runbook_holds_from_an_empty_machine_to_an_upgrade(server: Server) -
     # Installation
     server.drill("roles")
     assert "one-time password" in server.drill("prepare").lower()
-    (server.folder / "safe").mkdir()
-    shutil.copy(server.folder / "etc" / "ring.json", server.folder / "safe")
+    shutil.copy(server.folder / "etc" / "ring.json", server.env["RING_COPY"])
     server.start()
     server.wait_until_healthy()
     server.wait_for(
@@ -285,7 +283,7 @@ def test_the_runbook_holds_from_an_empty_machine_to_an_upgrade(server: Server) -
     assert "problems: []" in server.drill("ring")
     assert "versions: [2]" in server.drill("rotation")
     assert "due: True" in server.drill("renewal"), "keys were destroyed above"
-    assert Path(server.env["KEY_RING_COPY"]).read_bytes() == (server.folder / "etc" / "ring.json").read_bytes()
+    assert Path(server.env["RING_COPY"]).read_bytes() == (server.folder / "etc" / "ring.json").read_bytes()
     server.stop()
     server.start()
     server.wait_until_healthy()

@@ -38,6 +38,8 @@ class Command(BaseCommand):
                     raise CommandError("Another replay, or the task that follows the ledger, is at it.", returncode=3)
                 with progress.shown(self.stderr, options["verbosity"]):
                     report = replay.replay(actor=actor, now=timezone.now(), dry_run=dry_run, new_file=new_file)
+        except replay.FileOutOfReach as error:
+            raise CommandError(f"{error} Nothing was done.", returncode=3) from None
         except replay.FileRefused as error:
             text = f"{error} Put the file back from its copy; if there is none, run this again with --new-file."
             raise CommandError(text, returncode=3) from None

@@ -1,0 +1,49 @@
+"""`ilt-backup`, as an operator and as a timer call it: nothing is made where it has no business."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).resolve().parents[2] / "docs" / "deploy" / "ilt-backup"
+
+
+def backup(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    env = {
+        "PATH": os.environ["PATH"],
+        "BACKUP": str(folder / "backup"),
+        "STATE_DIR": str(folder / "state"),
+        "ILT_BACKUP_SETTINGS": "read",
+    }
+    return subprocess.run(["sh", str(SCRIPT), *words], env=env, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("words", [(), ("bogus",), ("",)])
+def test_a_wrong_word_is_told_the_right_ones_and_leaves_no_folder(tmp_path: Path, words: tuple[str, ...]) -> None:
+    done = backup(tmp_path, *words)
+    assert (done.returncode, done.stderr) == (2, "usage: ilt-backup main|keystore|files\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_backup_makes_nothing_in_the_folder_of_the_services(tmp_path: Path) -> None:
+    # Typed by root before the services had signed anything, it made a folder that they could not read: the site closed.
+    (tmp_path / "state").mkdir()
+    done = backup(tmp_path, "files")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "nothing is signed yet" in done.stderr
+    assert list((tmp_path / "state").iterdir()) == []
+
+
+def test_what_is_signed_is_in_the_backup(tmp_path: Path) -> None:
+    signed = tmp_path / "state" / "checkpoints"
+    signed.mkdir(parents=True)
+    (signed / "ledger.jsonl").write_text("{}\n")
+    done = backup(tmp_path, "files")
+    assert done.returncode == 0, done.stderr
+    made = Path(done.stdout.strip())
+    listed = subprocess.run(["tar", "-tf", str(made)], capture_output=True, text=True, check=True).stdout
+    assert "checkpoints/ledger.jsonl" in listed
+    assert made.stat().st_mode & 0o077 == 0
