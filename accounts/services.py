@@ -126,9 +126,10 @@ def correct(
         changed = [
             name for name, value in changes.items() if not isinstance(value, Unreadable) and on_file[name] != value
         ]
+        # Before it is said that nothing differs: who may not write does not learn whether a value is the one on file.
+        _may_write(actor, record, _envelopes_of(record, changed or changes))
         if not changed:
             raise NothingToCorrect
-        _may_write(actor, record, _envelopes_of(record, changed))
         for name in changed:
             setattr(record, name, changes[name])
         written = changed

@@ -102,6 +102,13 @@ def test_bob_may_not_correct_alice() -> None:
     assert opened(alice, "first_name") == "Alice"
 
 
+def test_a_stranger_does_not_learn_whether_a_value_is_the_one_on_file() -> None:
+    alice, bob = factories.customer(), factories.customer("Bob", email="bob@example.com")
+    for value in ("Alice", "Mary"):
+        with pytest.raises(PermissionDenied):
+            services.correct(alice, {"first_name": value}, actor=factories.acting_as(bob), now=NOW)
+
+
 def test_nothing_to_correct_is_said_and_no_event_written() -> None:
     alice = factories.customer()
     with gate.acting(factories.acting_as(alice)), pytest.raises(services.NothingToCorrect):
