@@ -12,7 +12,7 @@ ROLES = {"default": "DATABASE_URL", "keystore": "KEYSTORE_DATABASE_URL"}
 
 
 class Command(BaseCommand):
-    """Grant select, insert, update and delete; on append-only tables select and insert alone."""
+    """Grant select, insert, update and delete; on append-only tables select, and insert without the row's number."""
 
     help = (
         "Grants the roles of DATABASE_URL and KEYSTORE_DATABASE_URL exactly the rights they need and takes all others from "
@@ -49,5 +49,14 @@ def grant(alias: str, role: str) -> None:
         if missing := sorted(set(append_only) - tables):
             raise CommandError(f"APPEND_ONLY_TABLES names tables that do not exist: {', '.join(missing)}.")
         for table in append_only:
-            revoke = sql.SQL("REVOKE UPDATE, DELETE, TRUNCATE ON {} FROM {}")
+            revoke = sql.SQL("REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON {} FROM {}")
             cursor.execute(revoke.format(sql.Identifier(table), name))
+            # The database alone numbers the rows: a number taken beforehand would refuse every later row, for good.
+            cursor.execute(
+                "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0"
+                " AND NOT attisdropped AND attidentity = '' ORDER BY attnum",
+                [table],
+            )
+            columns = sql.SQL(", ").join(sql.Identifier(column) for (column,) in cursor.fetchall())
+            insert = sql.SQL("GRANT INSERT ({}) ON {} TO {}")
+            cursor.execute(insert.format(columns, sql.Identifier(table), name))
