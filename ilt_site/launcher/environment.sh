@@ -33,7 +33,10 @@ make_environment() {
     fi
     if command -v flock >/dev/null 2>&1; then
         exec 8>"$ROOT/.venv/.installing"
-        flock 8 # two commands at once: the second waits for the first one's environment
+        if ! flock -n 8; then # two commands at once: the second waits for the first one's environment
+            say "$NAME: another command is installing the environment; this one waits for it ..."
+            flock 8
+        fi
         if [ -x "$PYTHON" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$sum" ]; then
             exec 8>&-
             return 0
@@ -44,20 +47,25 @@ make_environment() {
         say "$NAME: only $free MB are free where $ROOT lies, and the Python environment needs $NEEDED_MB MB."
         return 1
     fi
-    packages=$(grep -c '^[A-Za-z0-9].*==' "$lock")
-    say "$NAME: installing the $packages locked packages into .venv, a minute or two ..."
-    log=$ROOT/.venv/install.log
     if command -v uv >/dev/null 2>&1; then
-        with_uv >"$log" 2>&1 &
+        installer=with_uv
     elif base=$(find_python); then
-        with_venv >"$log" 2>&1 &
+        installer=with_venv
     else
         say "$NAME: Python 3.11 to 3.14 is needed, or uv (https://docs.astral.sh/uv/)."
         return 1
     fi
+    packages=$(grep -c '^[A-Za-z0-9].*==' "$lock")
+    say "$NAME: installing the $packages locked packages into .venv, a minute or two ..."
+    log=$ROOT/.venv/install.log
+    $installer >"$log" 2>&1 &
     patiently $!
     result=$?
     [ -e "$ROOT/.venv/.installing" ] && exec 8>&-
+    if [ -n "$interrupted" ]; then
+        say "$NAME: interrupted while the packages were installed; the next time it goes on."
+        return 1
+    fi
     if [ $result -ne 0 ]; then
         explain
         return 1
@@ -68,7 +76,8 @@ make_environment() {
 NEEDED_MB=700
 
 patiently() { # wait for the installation, and say now and then how far it is
-    trap 'kill "$1" 2>/dev/null' INT TERM
+    interrupted=
+    trap 'interrupted=1; kill "$1" 2>/dev/null' INT TERM
     seconds=0
     while kill -0 "$1" 2>/dev/null; do
         sleep 1
@@ -105,16 +114,24 @@ explain() { # say why the packages could not be installed, in one sentence
     say "$NAME: .venv/install.log has all that was said."
 }
 
+# The installers are subshells: what they run ends with them, else an interrupted pip goes on by itself.
+step() {
+    if command -v setsid >/dev/null 2>&1; then setsid "$@" & else "$@" & fi # with a group of its own
+    child=$!
+    trap 'kill -- -$child 2>/dev/null || kill $child 2>/dev/null; wait $child; exit 143' TERM
+    wait $child
+}
+
 with_uv() {
     if ! [ -x "$PYTHON" ]; then
-        uv venv --allow-existing --python '>=3.11,<3.15' "$ROOT/.venv" || return 1
+        step uv venv --allow-existing --python '>=3.11,<3.15' "$ROOT/.venv" || return 1
     fi
-    uv pip install --python "$PYTHON" --require-hashes -r "$lock"
+    step uv pip install --python "$PYTHON" --require-hashes -r "$lock"
 }
 
 with_venv() {
     if ! "$PYTHON" -m pip --version >/dev/null 2>&1; then
-        "$base" -m venv "$ROOT/.venv" || return 1
+        step "$base" -m venv "$ROOT/.venv" || return 1
     fi
-    "$PYTHON" -m pip install --disable-pip-version-check --require-hashes -r "$lock"
+    step "$PYTHON" -m pip install --disable-pip-version-check --require-hashes -r "$lock"
 }

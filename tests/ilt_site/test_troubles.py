@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,56 @@ def bare(folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return bare(tmp_path_factory.mktemp("clone"))
+
+
+def test_an_interruption_is_called_one_and_ends_what_installs(tmp_path: Path) -> None:
+    clone = bare(tmp_path)
+    (clone / "requirements" / "demo.txt").write_text("")
+    installer = clone / "bin" / "uv"
+    installer.write_text(f"#!/bin/sh\necho $$ >{clone}/pid.new && mv {clone}/pid.new {clone}/pid\nexec sleep 60\n")
+    installer.chmod(0o755)
+    making = subprocess.Popen(
+        ["sh", "-c", f"ROOT={clone}; NAME=run; . {clone}/environment.sh; make_environment demo"],
+        env={"PATH": f"{clone}/bin:/usr/bin:/bin", "HOME": str(clone)},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    until(lambda: (clone / "pid").exists())
+    os.killpg(making.pid, signal.SIGINT)  # as Ctrl-C does
+    _, said = making.communicate(timeout=30)
+    assert making.returncode == 1
+    assert said.splitlines()[1:] == ["run: interrupted while the packages were installed; the next time it goes on."]
+    assert not Path("/proc", (clone / "pid").read_text().strip()).exists()
+
+
+def test_the_second_command_says_that_it_waits_for_the_first(tmp_path: Path) -> None:
+    clone = bare(tmp_path)
+    (clone / ".venv").mkdir()
+    (clone / "requirements" / "demo.txt").write_text("")
+    with (clone / ".venv" / ".installing").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        waiting = subprocess.Popen(
+            ["sh", "-c", f"ROOT={clone}; NAME=run; . {clone}/environment.sh; make_environment demo"],
+            env={"PATH": f"{clone}/bin:/usr/bin:/bin", "HOME": str(clone)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert waiting.stderr is not None
+        assert (
+            waiting.stderr.readline()
+            == "run: another command is installing the environment; this one waits for it ...\n"
+        )
+        waiting.kill()
+        waiting.communicate()
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait until it holds, a minute at most."""
+    end = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def install(clone: Path, lock: str, **extra: str) -> str:
