@@ -35,6 +35,7 @@ logger = logging.getLogger(__name__)
 # What allauth hands to its templates that lets its bearer in, and what the letter calls it.
 CREDENTIALS = {"activate_url": "link", "password_reset_url": "reset_link", "code": "code", "key": "key"}
 CREDENTIALS_WORK = timedelta(days=3)  # the longest of them: a link to confirm an address or to choose a new password
+LEFT = "addresses_left"  # on the request: the confirmed addresses of the login that a change leaves behind
 # Mail that somebody not signed in can have sent to any address.
 ASKED_FOR_BY_ANYBODY = frozenset(
     {
@@ -56,6 +57,12 @@ def address_of(record_id: UUID) -> str:
         with system("login"):
             address = str(_opened(record_id))
     return "" if isinstance(address, vault.Unreadable) else address
+
+
+def _confirmed_but(email_address: EmailAddress) -> list[str]:
+    """Return the confirmed addresses of the login besides this one, as the login's own pages may read them."""
+    others = type(email_address).objects.filter(user=email_address.user_id, verified=True).exclude(pk=email_address.pk)
+    return [found for one in others if (found := one.email)]
 
 
 def _opened(record_id: UUID) -> Any:
@@ -113,6 +120,7 @@ class AccountAdapter(DefaultAccountAdapter):
                 # What ends a sign-up locks the same row (accounts/unconfirmed.py).
                 if not User.objects.select_for_update().filter(pk=email_address.user_id).exists():
                     return False
+                setattr(request, LEFT, _confirmed_but(email_address))  # read before they are gone
                 if not super().confirm_email(request, email_address):
                     return False
         except IntegrityError:
@@ -197,8 +205,17 @@ class AccountAdapter(DefaultAccountAdapter):
     def send_notification_mail(
         self, template_prefix: str, user: User, context: dict[str, Any] | None = None, email: str | None = None
     ) -> None:
-        """Tell the user about a change to the login; the letter belongs to the user's subject and ends with it."""
-        super().send_notification_mail(template_prefix, user, {**(context or {}), "user": user}, email)
+        """Tell the user about a change to the login; the letter belongs to the user's subject and ends with it.
+
+        A change of the address is told to the one that was left, not to the new one (`confirm_email` has read it).
+        """
+        about = {**(context or {}), "user": user}
+        if not template_prefix.endswith("/email_changed"):
+            super().send_notification_mail(template_prefix, user, about, email)
+            return
+        for left in getattr(self.request, LEFT, ()):
+            stays = Customer.objects.find("customer.email", left).filter(subject_id=user.subject_id).exists()
+            super().send_notification_mail(template_prefix, user, {**about, "stays": stays}, left)
 
     def send_confirmation_mail(self, request: HttpRequest, emailconfirmation: Any, signup: bool) -> None:
         """Send the code. The letter names the login that wants the address: its reader knows whether it is theirs."""

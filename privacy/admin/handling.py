@@ -231,6 +231,19 @@ class Pause(Step):
     )
 
 
+class AssessBreach(Step):
+    title = "Note what became of a possible breach"
+    help = (
+        "A second person decided that it was not shown to be the person, and a copy had been fetched or data removed before. Find "
+        "out who has what. If it is a personal data breach, enter it in the company's record of breaches; an authority that has to "
+        "be told is told within 72 hours of our knowing (Art. 33). This program keeps no such record: the audit notes what you found."
+    )
+    found = forms.ChoiceField(
+        choices=(("breach", "A breach: it is in the company's record"), ("no_breach", "No breach")),
+        widget=forms.RadioSelect, label="What was found",
+    )  # fmt: skip
+
+
 class Withdraw(Step):
     title = "Take back"
     help = "Only when the person wants it. The request ends; nothing is done for it."
@@ -343,6 +356,7 @@ LETTERS: dict[str, str] = {
     "withdrawn": "Taken back",
     "expired": "Expired",
     "posted_code": "Code by post to prove who asks",
+    "not_you": "Not shown to be the person",
     "told_elsewhere": "Word to another address of the person",
 }
 

@@ -18,7 +18,7 @@ from privacy.admin.records import RecordAdmin
 from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Step, Task, WorkList, acting, due
 from privacy.gate import Actor, told
 from privacy.models import Hold, Letter, Request
-from privacy.requests import assessment, deadline, identity, letters, services, waits
+from privacy.requests import assessment, deadline, identity, letters, second, services, waits
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import OPEN_STATES, TRANSITIONS, State
 from privacy.requests.outcome import FileUnreadable
@@ -40,6 +40,8 @@ EVENTS: dict[str, str] = {
     "code_written": "Letter with a code written",
     "code_shown": "Letter with a link or code opened to be printed",
     "code_posted": "Letter with the code posted",
+    "possible_breach": "Possible breach: not shown to be the person, and something had gone out",
+    "breach_assessed": "Possible breach assessed",
     "not_me": "“This was not me” said from another address",
 }
 WAITING: dict[str, str] = {"identity": "proof of identity", "confirm": "confirmation by the person"}
@@ -200,6 +202,7 @@ class RequestAdmin(RecordAdmin):
             (record.subject_id is not None and record.is_open, "hold", handling.PlaceHold),
             (deadline.may_extend(record, now=timezone.now()), "extend", handling.Extend),
             (deadline.may_pause(record), "pause", handling.Pause),
+            (second.possible_breaches().filter(pk=record.pk).exists(), "breach", handling.AssessBreach),
             (record.can_withdraw, "withdraw", handling.Withdraw),
             (State.REFUSED in TRANSITIONS[state], "refuse", handling.Refuse),
         ]
@@ -241,6 +244,9 @@ class RequestAdmin(RecordAdmin):
             case "pause":
                 deadline.pause(record, actor=actor, now=now)
                 return "The clock stands still until the identity is proved."
+            case "breach":
+                second.assess_breach(record, is_breach=data["found"] == "breach", actor=actor, now=now)
+                return f"What you found about {record.reference} is in the audit."
             case "withdraw":
                 services.withdraw(record, actor=actor, now=now)
                 return f"{record.reference} is taken back."
@@ -254,7 +260,7 @@ class RequestAdmin(RecordAdmin):
             for name in ("kind", "channel", "received_on", "asked_by", "identity", "email", "name", "note")
         }
         filed = services.file(subject=data["subject"], actor=actor, now=now, **given)
-        said = f"{filed.reference}: answer due on {filed.due_on:%-d %B %Y}."
+        said = f"{filed.reference}: answer due on {due(filed.due_on, assessment.today(now))[0]}."
         if filed.filed_at != now:
             said = f"The same was asked before and is still open; this receipt was added to it. {said}"
         return filed, f"{said}{_code(filed)}"
@@ -306,7 +312,20 @@ class RequestAdmin(RecordAdmin):
             when, is_late = due(one.due_on, today)
             text = f"{one.reference}: {one.get_kind_display()}, {one.get_state_display()}"
             tasks.append(Task(self.url_of(one), text, f"due {when}", is_late))
-        return [WorkList("Requests, by due date", self.url_of_list(), tasks, waiting.count())]
+        lists = [WorkList("Requests, by due date", self.url_of_list(), tasks, waiting.count())]
+        breaches = second.possible_breaches()
+        if found := list(breaches[:SHOWN_ON_FRONT_PAGE]):
+            looks = [
+                Task(
+                    self.url_of(one),
+                    f"{one.reference}: {one.get_kind_display()}, not shown to be the person",
+                    f"known since {timezone.localtime(one.since):%-d %B %Y, %H:%M}",
+                    True,
+                )
+                for one in found
+            ]
+            lists.insert(0, WorkList("Possible breaches to assess", self.url_of_list(), looks, breaches.count()))
+        return lists
 
 
 def _today() -> date:

@@ -27,8 +27,10 @@ from privacy.requests.history import NotAllowed
 class Decide(Step):
     title = "Decide as second person"
     help = (
-        "Look at what shows who is asking: the paper, the note of the call, the answer of the other mailbox. If you are sure that "
-        "it is the person, it goes on. If you are not, it ends: nothing is given or removed, and the person is told why."
+        "Let the privacy team show you what shows who is asking: the paper, the note of the call, the answer of the other mailbox. "
+        "This page holds none of it. If you are sure that it is the person, it goes on. If you are not, it ends: nothing more is "
+        "given or removed, a copy is destroyed, and the person is told why. What has gone out already stands below under “Already "
+        "given or removed”; then the person is told of that too, and the privacy team has to assess whether it is a breach."
     )
     outcome = forms.ChoiceField(choices=SecondLook.Outcome.choices, widget=forms.RadioSelect, label="Decision")
     words = forms.CharField(
@@ -56,11 +58,22 @@ class Open(admin.SimpleListFilter):
 @admin.register(SecondLook)
 class SecondLookAdmin(WorkAdmin):
     readers = frozenset({"privacy", MANAGER})
-    list_display = ("reference", "what", "why", "asked_at", "answer_due", "decided_at", "outcome")
+    list_display = ("reference", "what", "why", "asked_at", "answer_due", "decided_at", "decision")
     list_filter = (Open, "why")
     list_select_related = ("request",)
     ordering = ("decided_at", "request__due_on", "asked_at")
-    fields = ("reference", "what", "why", "how", "received", "asked_at", "answer_due", "decided_at", "outcome")
+    fields = (
+        "reference",
+        "what",
+        "why",
+        "how",
+        "already",
+        "received",
+        "asked_at",
+        "answer_due",
+        "decided_at",
+        "decision",
+    )
     refusals: ClassVar[dict[type[Exception], str]] = {
         services.BadRequest: "",
         services.NotYours: "",
@@ -82,6 +95,25 @@ class SecondLookAdmin(WorkAdmin):
         """Return how identity was stated or proved."""
         return look.request.get_identity_display()
 
+    @admin.display(description="Already given or removed")
+    def already(self, look: SecondLook) -> str:
+        """Return what had gone out because of the request."""
+        match second.gone_out(look.request):
+            case second.FETCHED:
+                times = second.fetched(look.request)
+                return f"The copy was fetched {'once' if times == 1 else f'{times} times'}."
+            case second.REMOVED:
+                return "The removal was begun or carried out."
+            case _:
+                return "Nothing"
+
+    @admin.display(description="Decision", ordering="outcome")
+    def decision(self, look: SecondLook) -> str:
+        """Return what was decided; a question can end with its request, undecided."""
+        if look.decided_at is not None and not look.outcome:
+            return "None: it ended with the request"
+        return look.get_outcome_display() or "-"
+
     @admin.display(description="Received")
     def received(self, look: SecondLook) -> str:
         """Return the day of receipt."""
@@ -101,9 +133,19 @@ class SecondLookAdmin(WorkAdmin):
         return {"decide": Decide} if is_possible else {}
 
     def take(self, name: str, record: SecondLook, data: dict[str, Any], *, actor: Actor, now: datetime) -> str:
-        second.decide(record.request, data["outcome"], words=data["words"], actor=actor, now=now)
-        goes_on = data["outcome"] == SecondLook.Outcome.GO_ON
-        return f"{record.request.reference} {'goes on' if goes_on else 'has ended; nothing is done for it any more'}."
+        was_open = record.request.is_open
+        request = second.decide(record.request, data["outcome"], words=data["words"], actor=actor, now=now)
+        out = second.gone_out(request)
+        if data["outcome"] == SecondLook.Outcome.GO_ON:
+            return f"{request.reference} {'goes on' if was_open else 'had ended before; your decision is noted'}."
+        if out:
+            what = "The copy had been fetched" if out == second.FETCHED else "The removal had been begun or carried out"
+            return f"{request.reference}: {what} before. The person is told, and the privacy team assesses a possible breach."
+        if not was_open:
+            return (
+                f"{request.reference} had ended before, and nothing had been given or removed; your decision is noted."
+            )
+        return f"{request.reference} has ended; nothing was given or removed."
 
     def work_lists(self, actor: Actor, today: date) -> Iterable[WorkList]:
         if not actor.roles & self.readers:

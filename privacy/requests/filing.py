@@ -25,7 +25,6 @@ from privacy.subjects import Subject
 
 # A second link to the same mailbox within this time would only help to flood it.
 LINK_AGAIN_AFTER = timedelta(hours=1)
-LEAST_TIME_TO_ACT = timedelta(days=14)
 # What the program itself has seen, nobody states.
 WITNESSED_HERE = frozenset({Request.Identity.LOGIN, Request.Identity.LINK, Request.Identity.POST})
 OLDEST_RECEIPT = timedelta(days=3 * 365)
@@ -189,6 +188,7 @@ def _file(
         identify_into(request, how, actor=actor, now=now, merged=merged)
     elif request.is_identified:
         _acknowledge(request, received_on, actor=actor, now=now, merged=merged)
+        _send_result_again(request, actor=actor, now=now)
     else:
         if not merged:
             history.event(request, clock.Kind.IDENTITY_ASKED, actor=actor, now=now)
@@ -310,7 +310,10 @@ def wait_anew(request: Request, *, now: datetime) -> None:
 
 
 def _ask_who(request: Request, *, now: datetime) -> None:
-    """Send a one-time link to the address on file, or say what else would prove it. The page says the same to everybody."""
+    """Send a one-time link to the address on file, or say what else would prove it. The page says the same to everybody.
+
+    Whom no e-mail reaches gets the receipt by post, which says what else would prove it: never silence (design 9).
+    """
     to = identity.address_for_answer(request, now=now)
     if request.subject_id is not None:
         recent = OneTimeLink.objects.filter(
@@ -319,6 +322,15 @@ def _ask_who(request: Request, *, now: datetime) -> None:
         is_free = request.channel != Channel.WEB or letters.within_cap("link_identity", to, now=now)
         if to and not recent.exists() and is_free:
             identity.send_link(request, OneTimeLink.Purpose.IDENTITY, to=to, now=now)
+        if not to:
+            letters.queue(
+                "acknowledgement",
+                to="",
+                context={"received_on": request.received_on, "ends_on": _ends_on(request, now)},
+                key=f"acknowledgement:{request.pk}:asked",
+                request=request,
+                now=now,
+            )
         return
     letters.queue(
         "not_identified",
@@ -330,9 +342,25 @@ def _ask_who(request: Request, *, now: datetime) -> None:
     )
 
 
+def _send_result_again(request: Request, *, actor: Actor, now: datetime) -> None:
+    """Send who asks again, and has no login, a new link to the plan, the copy or the state of the request.
+
+    Not for what was asked by login: a mailbox alone would then confirm what the password has proved.
+    """
+    if request.identity == Request.Identity.LOGIN or actor.kind == "customer":
+        return
+    purpose = OneTimeLink.Purpose.RESULT
+    unused = OneTimeLink.objects.filter(request=request, purpose=purpose, used_at=None, expires_at__gt=now)
+    if unused.filter(created_at__gt=now - LINK_AGAIN_AFTER).exists():
+        return
+    to = identity.address_for_answer(request, now=now)
+    if to and (actor.kind != "anonymous" or letters.within_cap("link_result", to, now=now)):
+        identity.send_link(request, purpose, to=to, now=now)
+
+
 def _ends_on(request: Request, now: datetime) -> date | None:
     """Return the day on which the request ends without an answer; None when that is too near, or over: there is more time."""
-    return request.due_on if clock.answer_from(request.due_on) - now >= LEAST_TIME_TO_ACT else None
+    return request.due_on if clock.answer_from(request.due_on) - now >= history.LEAST_TIME_TO_ACT else None
 
 
 def _acknowledge(
@@ -350,6 +378,8 @@ def _acknowledge(
             "merged": merged,
             "needs_second": waits.is_undecided(request),
             "waits_until": waits.ends_at(request, now=now),
+            "must_confirm": request.kind == Request.Kind.ERASURE and request.state in (State.IDENTITY, State.PLANNED),
+            "by_post": not to,
         },
         key=f"acknowledgement:{request.pk}:{receipts}",
         request=request,

@@ -6,7 +6,7 @@ What must never happen: a state without an event, a transition the table does no
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from privacy.gate.actor import Actor
@@ -14,6 +14,10 @@ from privacy.requests import clock
 from privacy.requests.models import TRANSITIONS, Request, RequestEvent, State
 
 STEP = "step"
+# Who was asked less than this before the due day gets more time, where the law has any.
+LEAST_TIME_TO_ACT = timedelta(days=14)
+# After a second person found it not shown who asked, and something had gone out; and what the privacy team then found.
+POSSIBLE_BREACH, BREACH_ASSESSED = "possible_breach", "breach_assessed"
 # Of the letter with a code that proves who is asking: whoever had it in hand may know the code.
 CODE_WRITTEN, CODE_SHOWN, CODE_POSTED = "code_written", "code_shown", "code_posted"
 

@@ -23,7 +23,7 @@ from django.db import transaction
 from django.urls import reverse
 
 from privacy import datamap, vault
-from privacy.requests import hooks, letters
+from privacy.requests import history, hooks, letters
 from privacy.requests.models import Letter, OneTimeLink, Request, State
 
 # Crockford's alphabet: no I, L, O, U, so that a reference survives the telephone.
@@ -119,8 +119,8 @@ def make_link(request: Request, purpose: str, *, now: datetime) -> str:
 
 
 def _made(request: Request, purpose: str, token_hash: str, *, now: datetime) -> OneTimeLink:
-    lives = LIVES[OneTimeLink.Purpose(purpose)]
-    link = OneTimeLink(token_hash=token_hash, purpose=purpose, request=request, created_at=now, expires_at=now + lives)
+    until = _works_until(request, OneTimeLink.Purpose(purpose), now)
+    link = OneTimeLink(token_hash=token_hash, purpose=purpose, request=request, created_at=now, expires_at=until)
     link.mac = vault.mac_of(*_says(link))
     link.save(force_insert=True)
     return link
@@ -147,6 +147,18 @@ def bind_all() -> int:
     for pk, hashed in coded.order_by("pk").values_list("pk", "outcome_code_hash").iterator(500):
         done += Request.objects.filter(pk=pk, outcome_code_hash=hashed).update(outcome_code_hash=_bound(pk, hashed))
     return done
+
+
+def _works_until(request: Request, purpose: OneTimeLink.Purpose, now: datetime) -> datetime:
+    """Return until when a link or code made now works: its time, and not past the end of a request that waits for the person.
+
+    "This was not me" can be said after the end, too. Where the due day is so near that there is more time it ends nothing.
+    """
+    until, ends = now + LIVES[purpose], request.next_action_at
+    if purpose == OneTimeLink.Purpose.NOT_ME or request.step not in ("identity", "confirm") or ends is None:
+        return until
+    is_end = ends - history.asked_at(request) >= history.LEAST_TIME_TO_ACT or history.due_dates(request).is_extended
+    return min(until, ends) if is_end and ends > now else until
 
 
 def address_of_link(token: str) -> str:

@@ -53,6 +53,9 @@ SHORTEST_LOOKED_FOR = 12  # a code of six digits may stand in a text by chance
 POSTED_CODE = "posted_code"  # the kind of letter that gives a code to prove who is asking
 # Letters of one kind that one address gets in a day because somebody not signed in asked for them.
 MOST_A_DAY = 5
+NOT_YOU = "not_you"  # the kind of letter that says: it was not shown to be you, and this had gone out
+# What asks the person to show who is asking.
+ASKING = ("link_identity", "not_identified", "acknowledgement", POSTED_CODE)
 SORTS = {"link": "a one-time link", "code": "a code", "key": "a key"}
 
 

@@ -14,7 +14,7 @@ from uuid import UUID
 import structlog
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from privacy.broken import Findings, spared
 from privacy.requests import identity, letters, outcome
@@ -34,7 +34,8 @@ def write(*, on: date, now: datetime, findings: Findings) -> int:
     At most one per request and day of the sweep. Opens the files under the actor of the caller. What earlier letters
     said is destroyed once they have gone out. A request that cannot be answered is noted, and the others are told.
     """
-    letters.burn(Letter.objects.filter(kind=KIND, sent_at__isnull=False, sealed_letter__isnull=False), now=now)
+    told = Q(kind=KIND) | Q(kind=letters.NOT_YOU, request__kind=Request.Kind.ERASURE)
+    letters.burn(Letter.objects.filter(told, sent_at__isnull=False, sealed_letter__isnull=False), now=now)
     untold = _untold(now)
     found = Request.objects.filter(pk__in=untold.values("request"), sealed_request_file__isnull=False)
 

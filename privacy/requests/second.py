@@ -10,9 +10,9 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
-from privacy import audit
+from privacy import audit, vault
 from privacy.gate.actor import MANAGER, Actor
 from privacy.requests import broker, clock, deadline, export, history, hooks, identity, letters, services, waits
 from privacy.requests.filing import BadRequest, NotYours, locked
@@ -31,6 +31,7 @@ from privacy.retention import jurisdiction
 
 ALARM_DAYS = 7
 NOT_ME = "not_me"
+FETCHED, REMOVED = "fetched", "removed"
 #: A question put less than this before the due date never becomes a refusal: the second person has time to look.
 LEAST_TIME_TO_LOOK = timedelta(days=ALARM_DAYS)
 UNSURE = "We could not make sure that it is you who is asking, and must not give away or remove somebody's data without that."
@@ -110,7 +111,8 @@ def decide(request: Request, outcome: str, *, words: str = "", actor: Actor, now
 
 
 def _end(request: Request, words: str, *, actor: Actor, now: datetime) -> None:
-    """End what can still be ended. A copy that was made is destroyed in any case."""
+    """End what can still be ended, and tell the person what had gone out before. A copy that was made is destroyed in any case."""
+    out, had_copy = gone_out(request), export.live(request) is not None
     for copy in export.Export.objects.filter(request=request, deleted_at=None):
         export.delete(copy, now=now)
     if State.REFUSED in TRANSITIONS[State(request.state)]:
@@ -118,6 +120,79 @@ def _end(request: Request, words: str, *, actor: Actor, now: datetime) -> None:
     elif request.step and request.state != State.PARKED:  # its copy is gone: nothing is waited for any more
         history.schedule(request, request.step, at=now)
         broker.nudge(request)
+    if out or had_copy:
+        _tell_that_it_was_not_shown(request, words, out, now=now)
+    if out:
+        history.event(request, history.POSSIBLE_BREACH, actor=actor, now=now, detail={"what": out})
+        audit.record(
+            "request.possible_breach",
+            actor=actor,
+            now=now,
+            subject=request.subject_id,
+            reference=request.reference,
+            reason=out,
+        )
+
+
+def _tell_that_it_was_not_shown(request: Request, words: str, out: str, *, now: datetime) -> None:
+    """Write to the address of the answer and to every other e-mail of the person: any of them may be the right one."""
+    to = identity.address_for_answer(request, now=now)
+    with vault.internal():
+        others = hooks.people().others(request.subject_id, to, now) if request.subject_id else []
+    for number, address in enumerate([to, *others]):
+        letters.queue(
+            letters.NOT_YOU,
+            to=address,
+            context={
+                "ground": words,
+                "what": out,
+                "times": fetched(request),
+                "jurisdiction": jurisdiction.of(request.country or None),
+            },
+            key=f"{letters.NOT_YOU}:{request.pk}:{now:%Y%m%d%H%M%S}:{number}",
+            request=request,
+            now=now,
+        )
+
+
+def gone_out(request: Request) -> str:
+    """Return what was given or removed because of a request: FETCHED, REMOVED (wholly or in part), or "" for nothing yet."""
+    if request.kind == Request.Kind.ERASURE:
+        return REMOVED if request.events.filter(kind=State.EXECUTING).exists() else ""
+    return FETCHED if fetched(request) else ""
+
+
+def fetched(request: Request) -> int:
+    """Return how often a copy of this request was fetched."""
+    return sum(request.exports.values_list("downloads", flat=True))
+
+
+def possible_breaches() -> QuerySet[Request]:
+    """Return the requests of which something had gone out when it was decided that they were not the person's, until assessed."""
+    assessed = RequestEvent.objects.filter(request=OuterRef("pk"), kind=history.BREACH_ASSESSED)
+    found = RequestEvent.objects.filter(request=OuterRef("pk"), kind=history.POSSIBLE_BREACH)
+    since = found.order_by("at").values("at")[:1]
+    return Request.objects.filter(Exists(found), ~Exists(assessed)).annotate(since=Subquery(since)).order_by("since")
+
+
+def assess_breach(request: Request, *, is_breach: bool, actor: Actor, now: datetime) -> None:
+    """Write down what the privacy team found: a breach, which the company's own record takes, or none. Raises NotYours, NotAllowed."""
+    if actor.kind != "staff" or "privacy" not in actor.roles:
+        raise NotYours("Only the privacy team assesses that.")
+    with transaction.atomic():
+        found = locked(request)
+        if not possible_breaches().filter(pk=found.pk).exists():
+            raise NotAllowed("Nothing is to be assessed here.")
+        word = "breach" if is_breach else "no_breach"
+        history.event(found, history.BREACH_ASSESSED, actor=actor, now=now, detail={"found": word})
+        audit.record(
+            "request.breach_assessed",
+            actor=actor,
+            now=now,
+            subject=found.subject_id,
+            reference=found.reference,
+            reason=word,
+        )
 
 
 def say_not_me(token: str, *, now: datetime) -> Request:
@@ -139,10 +214,10 @@ def say_not_me(token: str, *, now: datetime) -> Request:
 
 
 def stands_still(request: Request) -> bool:
-    """Whether something of the request is still to be done, and is not while a second person has to look."""
+    """Whether something of the request can still be done, and is not while a second person has to look."""
     if request.kind == Request.Kind.ERASURE:
         return request.can_withdraw
-    return request.is_open
+    return export.live(request) is not None or (request.is_open and request.state != State.REPLIED)
 
 
 def last_day(request: Request, *, actor: Actor, now: datetime) -> bool:

@@ -233,7 +233,8 @@ def refuse_into(request: Request, *, ground: str, authority: str, actor: Actor, 
 
 def expire_into(request: Request, *, actor: Actor, now: datetime) -> None:
     """End a request on which the person did not act in time, in the caller's transaction; the person is told."""
-    _end(request, State.EXPIRED, "expired", {}, actor=actor, now=now)
+    asked = request.letters.filter(kind__in=letters.ASKING, sent_at__isnull=False)
+    _end(request, State.EXPIRED, "expired", {"was_asked": asked.exists()}, actor=actor, now=now)
 
 
 def _end(request: Request, to: State, kind: str, context: dict[str, Any], *, actor: Actor, now: datetime) -> None:
@@ -241,6 +242,10 @@ def _end(request: Request, to: State, kind: str, context: dict[str, Any], *, act
     history.schedule(request, "", at=None)
     # "This was not me" can be said afterwards, too: somebody has to know who asked.
     request.links.filter(used_at=None).exclude(purpose=OneTimeLink.Purpose.NOT_ME).update(expires_at=now)
+    # Nothing has gone out, so nothing is left to decide; "this was not me" said later is a question of its own.
+    request.second_looks.filter(decided_at=None).update(
+        decided_at=now, decided_kind=actor.kind, decided_by="" if actor.kind == "customer" else (actor.id or "")[:64]
+    )
     audit.record(f"request.{to.value}", actor=actor, now=now, subject=request.subject_id, reference=request.reference)
     address = identity.address_for_answer(request, now=now)
     everything = {**context, "jurisdiction": jurisdiction.of(request.country or None)}

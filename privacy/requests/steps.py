@@ -14,7 +14,7 @@ from privacy import audit, broken, datamap, subjects, vault
 from privacy.gate.actor import Actor
 from privacy.gate.context import current
 from privacy.requests import assessment, clock, erasure, export, history, hooks, identity, letters, outcome, waits
-from privacy.requests.models import OPEN_STATES, Decision, Export, Letter, OneTimeLink, Request, State
+from privacy.requests.models import OPEN_STATES, Decision, Export, Letter, OneTimeLink, Request, SecondLook, State
 from privacy.retention import restriction
 from privacy.vault import blocks, ledger
 
@@ -226,7 +226,10 @@ def build_copy(request: Request, now: datetime) -> Result:
 
 
 def letter(request: Request, now: datetime) -> Result:
-    """Leave the answer in the outbox, once."""
+    """Leave the answer in the outbox, once; none that says a copy is ready which a second person has destroyed."""
+    ended = request.second_looks.filter(outcome=SecondLook.Outcome.END).exists()
+    if request.kind == Request.Kind.ACCESS and ended and export.live(request) is None:
+        return Done(State.EXECUTED)
     outcome.answer(request, now=now)
     return Done(State.EXECUTED)
 
@@ -245,7 +248,9 @@ def close(request: Request, now: datetime) -> Result:
         if request.subject_id is None:  # everything else about the person was erased meanwhile
             letters.burn(Letter.objects.filter(request=request), now=now)
     else:
-        letters.burn(Letter.objects.filter(request=request), now=now)
+        # Word that it was not shown to be the person goes out first; what it says is destroyed by the sweep (`rest`).
+        unsent = Letter.objects.filter(request=request, kind=letters.NOT_YOU, sent_at=None, stopped_at=None)
+        letters.burn(Letter.objects.filter(request=request).exclude(pk__in=unsent.values("pk")), now=now)
         unused = OneTimeLink.objects.filter(request=request, used_at=None)
         unused.exclude(purpose=OneTimeLink.Purpose.NOT_ME).update(expires_at=now)
     return Done(State.CLOSED)
@@ -259,18 +264,17 @@ def identity_step(request: Request, now: datetime) -> Result:
     before the person could be asked at all, no answer is in time any more: then two weeks are left to act, and it alarms.
     """
     from privacy.requests import deadline, services
-    from privacy.requests.filing import LEAST_TIME_TO_ACT
 
     due = clock.answer_from(request.due_on)
     if now < due:
         return Wait(due)
     asked = history.asked_at(request)
-    if now - asked < LEAST_TIME_TO_ACT:
+    if now - asked < history.LEAST_TIME_TO_ACT:
         if deadline.may_extend(request, now=now):
             deadline.extend_by_itself(request, request.step, actor=_actor(), now=now)
             return Wait(clock.answer_from(request.due_on))
         if asked > due:
-            return Wait(asked + LEAST_TIME_TO_ACT)
+            return Wait(asked + history.LEAST_TIME_TO_ACT)
     services.expire_into(request, actor=_actor(), now=now)
     return Ended()
 

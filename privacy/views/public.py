@@ -62,7 +62,11 @@ def link(request: HttpRequest, token: str) -> HttpResponse:
             return render(request, "privacy/not_me.html" if is_not_me else "privacy/link.html")
         if identity.look(token, now=now).purpose == OneTimeLink.Purpose.NOT_ME:
             stopped = second.say_not_me(token, now=now)
-            return render(request, "privacy/not_me_said.html", {"is_stopped": second.stands_still(stopped)})
+            return render(
+                request,
+                "privacy/not_me_said.html",
+                {"is_stopped": second.stands_still(stopped), "gone_out": second.gone_out(stopped)},
+            )
         about, code = services.redeem(token, now=now)
     except identity.LinkRefused:
         return render(request, "privacy/link_spent.html", status=403)

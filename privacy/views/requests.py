@@ -18,7 +18,7 @@ from privacy.gate import Actor
 from privacy.models import Request
 from privacy.requests import assessment, export, services
 from privacy.requests.history import NotAllowed
-from privacy.requests.models import OPEN_STATES, Channel, State
+from privacy.requests.models import OPEN_STATES, Channel, SecondLook, State
 from privacy.requests.outcome import FileUnreadable
 from privacy.views import person, result, words
 
@@ -81,6 +81,7 @@ def request_detail(request: HttpRequest, about: Request, actor: Actor) -> HttpRe
         "about": about,
         "code": person.code_to_show(request, about) if about.state != State.PLANNED else "",
         "copy": copy if copy and copy.expires_at > now else None,
+        "not_shown": about.second_looks.filter(outcome=SecondLook.Outcome.END).exists(),
         "had_copy": copy is None and not still["needs_second"] and about.exports.exists(),
         "steps": words.steps(services.show(about)),
         "is_running": about.state in RUNNING,

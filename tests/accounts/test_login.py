@@ -236,6 +236,33 @@ def test_after_a_change_of_address_the_old_one_is_refused_and_gone(client: Clien
     assert not LoginAddress.objects.find("login_address.email", ADDRESS).exists()
 
 
+def test_the_address_that_a_change_leaves_behind_is_told_and_the_new_one_is_not(client: Client, alice: User) -> None:
+    log_in(client, NAME)
+    change_address(client, NEW_ADDRESS)
+    assert not [one for one in letters() if one[0] == "email_changed"], "until the code is typed nothing has changed"
+    verify(client)
+    ((_, to, text),) = [one for one in letters() if one[0] == "email_changed"]
+    assert to == ADDRESS
+    assert "The e-mail address of your account was changed. You no longer sign in with this one." in text
+    assert "call us or write to us at once" in text and "/password/reset/" not in text
+    assert "It stays the address" not in text and NEW_ADDRESS not in text
+    assert "no longer used" not in text
+
+
+def test_the_old_address_is_told_where_it_stays_the_contact(client: Client, alice: User) -> None:
+    factories.customer("Canary", "Alice", email=ADDRESS, user=alice)
+    log_in(client, NAME)
+    change_address(client, NEW_ADDRESS)
+    verify(client)
+    ((_, to, text),) = [one for one in letters() if one[0] == "email_changed"]
+    assert to == ADDRESS and "It stays the address that we hold for your orders and returns." in text
+    assert "/account/details/" in text
+
+
+def test_confirming_a_sign_up_tells_of_no_change(client: Client, alice: User) -> None:
+    assert not [one for one in letters() if one[0] == "email_changed"]
+
+
 def test_a_verified_address_is_unique(client: Client, alice: User) -> None:
     bob = Client()
     sign_up(bob, "canary-bob", "canary.bob@example.com")

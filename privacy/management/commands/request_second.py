@@ -18,7 +18,7 @@ from privacy.requests.models import Request, SecondLook
 class Command(BaseCommand):
     help = (
         "Lists the requests that wait for a second person; with a reference and --decision it decides: go_on carries the request "
-        "on, end refuses it and writes a letter. An operator decides about nothing that an operator filed. Exit codes: 0 done, "
+        "on, end refuses it, or destroys its copy, and writes to the person, also of what had gone out before. An operator decides about nothing that an operator filed. Exit codes: 0 done, "
         "1 no such request or bad data, 2 usage, 3 refused by rule."
     )
 

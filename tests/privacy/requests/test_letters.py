@@ -154,11 +154,11 @@ def test_every_letter_of_a_request_is_complete(alice, kind) -> None:
         "received_on": NOW.date(), "merged": True, "expires_at": NOW, "several": True,
         "ground": "A ground.", "authority": "An authority.", "jurisdiction": "UK", "records": 1, "erased": [], "kept": [],
         "done_on": NOW, "file_until": NOW, "token_until": NOW, "backups_until": NOW, "recipients": ["carrier"],
-        "reason": "A reason.", "words": "Some words.", "due_on": NOW.date(),
+        "reason": "A reason.", "words": "Some words.", "due_on": NOW.date(), "what": "fetched", "times": 2,
     }  # fmt: skip
     kinds = (
         "acknowledgement", "link_identity", "link_result", "not_identified", "plan_changed", "copy_ready", "erasure_done",
-        "refused", "withdrawn", "expired", "extended", "late",
+        "refused", "withdrawn", "expired", "extended", "late", "not_you",
     )  # fmt: skip
     for one in kinds:
         gives = {"link": "https://portal.example/privacy/link/x/", "code": "CODE-CODE-CODE"}

@@ -1,0 +1,225 @@
+"""What a second person decides after something has gone out: it is said, the person is told, and the breach is assessed."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+import time_machine
+from django.test import Client
+
+from accounts import logins
+from accounts.models import Customer
+from privacy import audit, gate, vault
+from privacy.gate import Actor
+from privacy.requests import execute, export, second, services, waits
+from privacy.requests.models import Letter, Request, SecondLook, State
+from tests import factories, pages
+from tests.orders.factories import as_customer
+from tests.privacy.requests.conftest import NOW, PRIVACY, TODAY, Clock, run, with_letters
+from tests.privacy.requests.test_second_person import COLLEAGUE, OTHER, PAGE, by_link, confirm, not_me_token
+from tests.privacy.requests.test_second_person import two_mailboxes as two_mailboxes  # a fixture
+
+pytestmark = pytest.mark.django_db
+HERS = "alice@example.com"
+LATER = NOW + timedelta(hours=73)  # the time to object is over
+
+
+def given_out(customer: Customer) -> tuple[Request, str]:
+    """A copy asked for by link and fetched before the other mailbox is read; return the request and that mailbox's token."""
+    request = confirm(by_link("access"))
+    token = not_me_token(request)
+    run(request, Clock(NOW))
+    list(fetch(request))
+    request.refresh_from_db()
+    return request, token
+
+
+def fetch(request: Request) -> list[bytes]:
+    _, chunks = export.fetch(request, actor=services.acting_as(request), now=NOW)
+    return list(chunks)
+
+
+def said_not_me(token: str) -> str:
+    with time_machine.travel(NOW, tick=False):
+        return pages.check(Client().post(f"/privacy/link/{token}/"))
+
+
+def told(request: Request, kind: str = "not_you") -> dict[str, str]:
+    with vault.internal():
+        return {one.to: one.text for one in Letter.objects.filter(request=request, kind=kind)}
+
+
+def team() -> Client:
+    return pages.signed_in(factories.staff(roles=("privacy",)))
+
+
+def mona() -> Client:
+    user, _ = logins.create_staff(
+        username="mona", email="mona@ilt.example", roles=[], is_manager=True, acknowledged_on=TODAY, version="1",
+        actor=None, now=NOW, password=factories.PASSWORD,
+    )  # fmt: skip
+    return pages.signed_in(user)
+
+
+# "This was not me" says what has gone out ------------------------------------------------------------------------------
+
+
+def test_after_the_copy_was_fetched_nobody_is_told_that_nothing_is_given(two_mailboxes: Customer) -> None:
+    _, token = given_out(two_mailboxes)
+    text = said_not_me(token)
+    assert "The copy had been fetched before you told us." in text and "is not given again until" in text
+    assert "nothing is given to anybody" not in text
+
+
+def test_a_copy_that_waits_unfetched_stands_still(two_mailboxes: Customer) -> None:
+    request = confirm(by_link("access"))
+    token = not_me_token(request)
+    run(request, Clock(NOW))
+    assert request.state == State.REPLIED
+    assert "The request stands still" in said_not_me(token)
+    with pytest.raises(export.NoCopy):
+        fetch(request)
+
+
+@pytest.mark.parametrize("end", ["withdraw", "refuse"])
+def test_of_a_request_that_ended_with_nothing_done_it_says_so(two_mailboxes: Customer, end: str) -> None:
+    request = confirm(by_link())
+    token = not_me_token(request)
+    if end == "withdraw":
+        services.withdraw(request, actor=services.acting_as(request), now=NOW)
+    else:
+        services.refuse(request, ground="No.", authority="", actor=PRIVACY, now=NOW)
+    assert "Nothing was given to anybody or removed because of it." in said_not_me(token)
+
+
+def test_of_a_removal_that_was_carried_out_it_says_so(two_mailboxes: Customer) -> None:
+    request = confirm(by_link())
+    token = not_me_token(request)
+    with_letters(NOW)
+    run(request, Clock(LATER))
+    assert request.state == State.CLOSED
+    assert "The removal was already being carried out, or had been." in said_not_me(token)
+
+
+# The decision ----------------------------------------------------------------------------------------------------------
+
+
+def test_who_decides_sees_what_has_gone_out_and_the_person_is_told_at_every_address(two_mailboxes: Customer) -> None:
+    with time_machine.travel(NOW, tick=False):
+        request, token = given_out(two_mailboxes)
+        said_not_me(token)
+        look = SecondLook.objects.get(request=request)
+        browser = mona()
+        page = browser.get(f"{PAGE}{look.pk}/change/").text
+        assert "The copy was fetched once." in page
+        help_text = browser.get(f"{PAGE}{look.pk}/step/decide/").text
+        assert "This page holds none of it." in help_text and "Archer" not in help_text
+        answer = browser.post(f"{PAGE}{look.pk}/step/decide/", {"outcome": "end", "words": ""}, follow=True).text
+        assert f"{request.reference}: The copy had been fetched before. The person is told" in answer
+        assert "nothing is done for it" not in answer
+    letters = told(request)
+    assert set(letters) == {HERS, OTHER}
+    for text in letters.values():
+        assert "decided that it was not shown that it was you who asked" in text and second.UNSURE in text
+        assert "A copy of data about you had been fetched before that, once." in text
+        assert request.reference in text and "Archer" not in text
+    assert export.live(request) is None
+
+
+def test_the_privacy_team_finds_a_possible_breach_and_notes_what_became_of_it(two_mailboxes: Customer) -> None:
+    with time_machine.travel(NOW, tick=False):
+        request, token = given_out(two_mailboxes)
+        said_not_me(token)
+        carol = team()
+        assert "Possible breaches" not in carol.get("/admin/").text
+        second.decide(request, "end", actor=COLLEAGUE, now=NOW)
+        front = carol.get("/admin/").text
+        assert "Possible breaches to assess" in front and f"{request.reference}: copy of my data, not shown" in front
+        assert audit.history(reference=request.reference).get(action="request.possible_breach").reason == "fetched"
+        for stranger in (as_customer(two_mailboxes), Actor("staff", "sam", None, frozenset({"sales"}), "admin")):
+            with pytest.raises(services.NotYours):
+                second.assess_breach(request, is_breach=False, actor=stranger, now=NOW)
+        path = f"/admin/privacy/request/{request.pk}/step/breach/"
+        assert "Art. 33" in carol.get(path).text
+        assert "is in the audit" in carol.post(path, {"found": "breach"}, follow=True).text
+        assert "Possible breaches" not in carol.get("/admin/").text
+    assert audit.history(reference=request.reference).get(action="request.breach_assessed").reason == "breach"
+    with pytest.raises(services.NotAllowed):
+        second.assess_breach(request, is_breach=True, actor=PRIVACY, now=NOW)
+
+
+@pytest.mark.parametrize("outcome", ["go_on", "end"])
+def test_where_nothing_had_gone_out_there_is_no_breach(two_mailboxes: Customer, outcome: str) -> None:
+    request = confirm(by_link("access"))
+    token = not_me_token(request)
+    run(request, Clock(NOW))
+    second.say_not_me(token, now=NOW)
+    second.decide(request, outcome, actor=COLLEAGUE, now=NOW)
+    assert not second.possible_breaches().exists()
+    texts = list(told(request).values())
+    assert len(texts) == (2 if outcome == "end" else 0)
+    assert all("The copy had been made and had not been fetched. It is destroyed." in text for text in texts)
+
+
+def test_the_letter_about_a_removal_goes_out_before_what_it_says_is_destroyed(two_mailboxes: Customer) -> None:
+    request = confirm(by_link())
+    token = not_me_token(request)
+    with_letters(NOW)
+    while request.step != "close":
+        execute.advance(request.pk, now=LATER)
+        request.refresh_from_db()
+    second.say_not_me(token, now=LATER)
+    second.decide(request, "end", actor=COLLEAGUE, now=LATER)
+    assert run(request, Clock(LATER)) and request.state == State.CLOSED
+    sent = Letter.objects.filter(request=request, kind="not_you")
+    assert sent.exists() and not sent.filter(sent_at=None).exists()
+    assert second.possible_breaches().get().pk == request.pk
+
+
+def test_the_page_of_the_person_says_why_the_copy_is_gone(two_mailboxes: Customer) -> None:
+    request, token = given_out(two_mailboxes)
+    second.say_not_me(token, now=NOW)
+    with time_machine.travel(NOW, tick=False):
+        browser = pages.signed_in(two_mailboxes.subject.users.get(), again=True)
+        text = browser.get(f"/privacy/requests/{request.pk}/").text
+        assert "The copy has been fetched. It is not given again before they have decided" in text
+        second.decide(request, "end", actor=COLLEAGUE, now=NOW)
+        text = browser.get(f"/privacy/requests/{request.pk}/").text
+        assert "a second member of our staff decided that it was not shown that it was you who asked." in text
+        assert "its seven days are over" not in text
+
+
+# A question ends with its request --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("end", ["withdraw", "refuse"])
+def test_an_open_question_ends_with_the_request_and_is_decided_no_more(two_mailboxes: Customer, end: str) -> None:
+    request = confirm(by_link())
+    second.say_not_me(not_me_token(request), now=NOW)
+    if end == "withdraw":
+        services.withdraw(request, actor=services.acting_as(request), now=NOW)
+    else:
+        services.refuse(request, ground="No.", authority="", actor=PRIVACY, now=NOW)
+    assert not second.waiting().exists() and not waits.is_undecided(request)
+    with pytest.raises(services.NotAllowed):
+        second.decide(request, "go_on", actor=COLLEAGUE, now=NOW)
+    look = SecondLook.objects.get(request=request)
+    assert (look.outcome, look.decided_at) == ("", NOW)
+    with time_machine.travel(NOW, tick=False):
+        assert "None: it ended with the request" in team().get(f"{PAGE}{look.pk}/change/").text
+
+
+def test_a_word_after_the_end_is_noted_and_nothing_is_said_to_go_on(two_mailboxes: Customer) -> None:
+    with time_machine.travel(NOW, tick=False):
+        request = confirm(by_link())
+        token = not_me_token(request)
+        services.withdraw(request, actor=services.acting_as(request), now=NOW)
+        second.say_not_me(token, now=NOW)
+        look = SecondLook.objects.get(request=request)
+        answer = mona().post(f"{PAGE}{look.pk}/step/decide/", {"outcome": "go_on", "words": ""}, follow=True).text
+        assert (
+            "had ended before; your decision is noted." in answer
+            and "goes on" not in answer.split("messages")[-1][:400]
+        )
+    assert not gate.current() and not told(request)
