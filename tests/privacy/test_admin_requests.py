@@ -84,7 +84,7 @@ def test_a_request_by_fax_is_filed_with_its_day_of_receipt_and_only_the_person_g
     about = Request.objects.get()
     assert about.subject_id == alice.subject_id and about.channel == "fax" and about.identity == "in_person"
     assert (about.received_on, about.due_on) == (date(2026, 11, 18), date(2026, 12, 18))
-    assert f"{about.reference}: answer due on 18 December 2026." in answer.text
+    assert f"{about.reference}: answer due on 18 December 2026, in 28 days." in answer.text
     assert "The acknowledgement to the person gives the outcome code; it is not shown here." in answer.text
     assert not CODE.search(answer.text) and not CODE.search(carol.get(page_of(about)).text)
     with vault.internal():
