@@ -16,7 +16,7 @@ UNCHANGED = f"Not to be changed now: {_WHY}"
 def reason(value: Unreadable, label: str, envelope: str | None) -> str:
     """Return the sentence that says why a value of this envelope is covered for who acts now (P28, P40, P41)."""
     if isinstance(value, Erased):
-        return "Erased: nobody can read this any more, in backups neither."
+        return "Erased: its key was destroyed, so nobody can read this here any more."
     if isinstance(value, KeyUnavailable):
         return "Not available at the moment: the key store does not answer, or does not know this record."
     if isinstance(value, Restricted):

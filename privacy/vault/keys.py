@@ -21,7 +21,7 @@ from django.db.backends.utils import CursorWrapper
 
 from privacy.vault import ledger
 from privacy.vault import ring as rings
-from privacy.vault.making import CHUNK, NOBODY, OpenKey, Owner, Pair, Wanted, bound, load, lock, make
+from privacy.vault.making import CHUNK, NOBODY, OpenKey, Owner, Pair, Wanted, bound, load, load_and_erased, lock, make
 from privacy.vault.sql import KEYSTORE, array, cursor
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "hand_over",
     "is_destroyed",
     "load",
+    "load_and_erased",
     "make",
     "reowner",
     "restrict",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from hmac import compare_digest
 from uuid import UUID
 
@@ -250,19 +250,43 @@ FROM vault_datakey WHERE id = ANY(%s::bigint[])
 """
 
 
+_AND_ERASED = """
+UNION ALL SELECT NULL, 0, envelope, record::text, NULL FROM vault_datakey
+WHERE record = ANY(%s::uuid[]) AND superseded_by IS NULL AND destroyed_at IS NOT NULL AND label <> ''
+"""
+
+
 def load(asked: Sequence[tuple[int, UUID, str]]) -> dict[int, OpenKey | Unreadable]:
+    """Return what is known of each (key id, record, envelope), with one query; see `load_and_erased`."""
+    return load_and_erased(asked, ())[0] if asked else {}
+
+
+def load_and_erased(
+    asked: Sequence[tuple[int, UUID, str]], records: Collection[UUID]
+) -> tuple[dict[int, OpenKey | Unreadable], set[Pair]]:
     """Return what is known of each (key id, record, envelope), with one query. Absent: no such key.
 
     The record and the envelope are those of the row that names the key: a key of another record does not
     unwrap and comes back as Foreign, a destroyed one as Erased. Raises DatabaseError when the key store
     is down.
+
+    The same query answers for `records` which of their envelopes were erased: a row whose bytes are gone names no
+    key. A pair that was only marked, because it never had a key, is not among them: there was nothing to erase.
     """
     found: dict[int, OpenKey | Unreadable] = {}
-    if not asked:
-        return found
+    erased: set[Pair] = set()
+    numbers = array([number for number, _, _ in asked])
     with cursor() as cur:
-        cur.execute(_LOAD, [NO_ID, array([number for number, _, _ in asked])])
-        rows = {row[0]: row for row in cur.fetchall()}
+        if records:
+            cur.execute(_LOAD + _AND_ERASED, [NO_ID, numbers, array(records)])
+        else:
+            cur.execute(_LOAD, [NO_ID, numbers])
+        rows = {}
+        for row in cur.fetchall():
+            if row[0] is None:
+                erased.add((UUID(row[3]), row[2]))
+            else:
+                rows[row[0]] = row
     unwrap, to_int, committed = rings.current().unwrap, int.from_bytes, commitment  # looked up once
     heads: dict[tuple[str, str], bytes] = {}
     for number, record, envelope in asked:
@@ -290,4 +314,4 @@ def load(asked: Sequence[tuple[int, UUID, str]]) -> dict[int, OpenKey | Unreadab
             found[number] = OpenKey(number, data_key, kind, owner_id, restriction)
         else:
             found[number] = FOREIGN
-    return found
+    return found, erased

@@ -40,6 +40,20 @@ class Batch:
             if (row := there()) is not None and (sealed := (data := row.__dict__).get(column)) is not None
         ]
 
+    def bare(self) -> list[tuple[Any, str]]:
+        """Return (record, envelope) of everything in these rows that holds no bytes: never filled, or erased."""
+        found = []
+        for there in self.rows:
+            if (row := there()) is None:
+                continue
+            data = row.__dict__
+            found += [
+                (data[plan.pk], plan.envelope)
+                for plan in plans(type(row)).values()
+                if data.get(plan.column, b"") is None
+            ]
+        return found
+
 
 def attach(rows: list[Any], related: bool) -> None:
     """Give the rows of a result set, and the rows joined to them, one batch per model."""

@@ -110,6 +110,8 @@ class SealedModel(models.Model):
         if sealed is _ABSENT:
             sealed = getattr(self, plan.column)
         if sealed is None:
+            if (end := self._end_of(plan)) is not None:
+                return end
             value = field.get_default()
             if isinstance(value, dict | list):
                 data[field.attname] = value  # so that a change in place is seen
@@ -123,6 +125,20 @@ class SealedModel(models.Model):
         plan.pour(payload, data)
         return data[field.attname]
 
+    def _end_of(self, plan: Plan) -> Unreadable | None:
+        """Return Erased for an envelope whose bytes went with an erasure, None for one that was never filled.
+
+        The key store knows which; it is asked for the whole result set at once. An object that was just made asks nothing,
+        nor does code that shows nobody anything (`units.internal`).
+        """
+        unit, batch = units.current(), self.__dict__.get("_vault_batch")
+        if unit is None or unit.free or batch is None:
+            return None
+        mine = (self.__dict__[plan.pk], plan.envelope)
+        if mine in unit.bare:
+            return unit.bare[mine]
+        return unit.end_of(mine, batch.asked(plan), batch.bare())
+
     def _open(self, unit: units.Unit, plan: Plan, sealed: Any) -> dict[str, Any] | Unreadable:
         data = self.__dict__
         state: State | None = data.get("_vault")
@@ -135,7 +151,10 @@ class SealedModel(models.Model):
         key = unit.keys.get(number)
         if key is None or key is FOREIGN:
             batch: Batch | None = data.get("_vault_batch")
-            key = unit.key((number, record, plan.envelope), batch.asked(plan) if batch else [])
+            asked = (number, record, plan.envelope)
+            key = (
+                unit.key(asked, batch.asked(plan), [] if unit.free else batch.bare()) if batch else unit.key(asked, [])
+            )
         found: dict[str, Any] | Unreadable
         if not isinstance(key, OpenKey):
             found = key

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import DatabaseError
 
 from privacy.vault import keys
-from privacy.vault.results import FOREIGN, KEY_UNAVAILABLE, Unreadable
+from privacy.vault.results import ERASED, FOREIGN, KEY_UNAVAILABLE, Unreadable
 
 if TYPE_CHECKING:
     from privacy.vault.sealed import SealedModel
@@ -35,34 +35,51 @@ class Unit:
         self.free = free
         self.ended = False
         self.keys: dict[int, keys.OpenKey | Unreadable] = {}
+        self.bare: dict[keys.Pair, Unreadable | None] = {}  # of envelopes without bytes: why, None when never filled
         self._opened: list[weakref.ref[SealedModel]] = []
         self._prune_at = 1_000
         self._token: Token[Unit | None] | None = None
 
-    def key(self, mine: Asked, others: list[Asked]) -> keys.OpenKey | Unreadable:
-        """Return the key asked for, loading those of its whole result set in one query on first need."""
+    def key(self, mine: Asked, others: list[Asked], bare: Sequence[keys.Pair] = ()) -> keys.OpenKey | Unreadable:
+        """Return the key asked for, loading those of its whole result set in one query on first need.
+
+        `bare` are the envelopes without bytes of that result set: whether they were erased comes with the same query.
+        """
         number = mine[0]
         known = self.keys.get(number)
         if known is None:
-            self.load(others)
+            self.load(others, bare)
             known = self.keys.get(number)
         if known is None or known is FOREIGN:  # in no result set, or foreign to another record only
             self.load([mine])
             known = self.keys[number]
         return known
 
-    def load(self, asked: list[Asked]) -> None:
+    def end_of(self, mine: keys.Pair, others: list[Asked], bare: Sequence[keys.Pair]) -> Unreadable | None:
+        """Return why an envelope without bytes cannot be read, None when it was never filled; one query for a result set."""
+        if mine not in self.bare:
+            self.load(others, bare)
+        if mine not in self.bare:
+            self.load([], [mine])
+        return self.bare[mine]
+
+    def load(self, asked: list[Asked], bare: Sequence[keys.Pair] = ()) -> None:
         """Load keys with one query; what cannot be had is noted as well."""
-        if not asked:
+        bare = [] if self.free else [pair for pair in bare if pair not in self.bare]
+        if not asked and not bare:
             return
-        if len(self.keys) + len(asked) > MOST_KEYS:
+        if len(self.keys) + len(self.bare) + len(asked) + len(bare) > MOST_KEYS:
             self.keys.clear()
+            self.bare.clear()
+        loaded: dict[int, keys.OpenKey | Unreadable]
         try:
-            loaded = keys.load(asked)
+            loaded, erased = keys.load_and_erased(asked, {record for record, _ in bare})
         except DatabaseError:
             log.error("key store unavailable", extra={"keys": len(asked)})
             loaded = {}
+            self.bare.update(dict.fromkeys(bare, KEY_UNAVAILABLE))
         else:
+            self.bare.update({pair: ERASED if pair in erased else None for pair in bare})
             if [key for key in loaded.values() if key is FOREIGN]:
                 log.error("data keys do not belong to the records that name them")
             if len(loaded) < len(asked) and any(number not in loaded for number, _, _ in asked):
@@ -84,6 +101,7 @@ class Unit:
         """Forget keys and take the opened values out of the records."""
         self.ended = True
         self.keys.clear()
+        self.bare.clear()
         for ref in self._opened:
             record = ref()
             if record is not None:

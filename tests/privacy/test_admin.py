@@ -28,12 +28,13 @@ from privacy.requests import services, waits
 from privacy.retention import holds
 from rma.models import RMA
 from tests import factories, pages
-from tests.orders.factories import an_order, an_rma
+from tests.orders.factories import SHIP, an_order, an_rma
 from tests.privacy.requests.conftest import PRIVACY
 
 pytestmark = pytest.mark.django_db
 
 _number = count(1)
+ERASED_HERE = "Erased: its key was destroyed, so nobody can read this here any more."
 ROLES = ("sales", "service", "accounting", "privacy")
 CUSTOMER, COMPANY, MESSAGE = "accounts_customer", "accounts_company", "accounts_communication"
 ORDER, RETURN, REQUEST, HOLD, SECOND, REVIEW, JOINING = (
@@ -302,9 +303,20 @@ def test_an_erased_record_is_listed_and_says_so(alice: Customer) -> None:
     vault.keys.destroy([(alice.pk, "account")], now=factories.NOW)
     assert "(erased)" in carol.get(the_list(CUSTOMER)).text
     text = carol.get(page_of(alice)).text
-    assert covered(text, "last_name") == "Erased: nobody can read this any more, in backups neither."
+    assert covered(text, "last_name") == ERASED_HERE
     change(carol, alice, first_name="Alice", last_name="Archer", email="a@example.com", country="US")
     assert vault.keys.is_destroyed(alice.pk, "account")
+
+
+def test_an_order_whose_delivery_was_erased_says_so_and_one_without_does_not(alice: Customer) -> None:
+    order = an_order(alice)
+    Order.objects.filter(pk=order.pk).update(sealed_fulfilment=None)
+    vault.keys.destroy([(order.pk, "fulfilment")], now=factories.NOW)
+    bare = an_order(alice, **dict.fromkeys(SHIP, ""))
+    carol = at_work("sales")
+    text = carol.get(page_of(order)).text
+    assert covered(text, "ship_name") == covered(text, "notes") == ERASED_HERE
+    assert ERASED_HERE not in carol.get(page_of(bare)).text
 
 
 def test_rows_under_a_record_are_covered_with_their_reason(alice: Customer) -> None:

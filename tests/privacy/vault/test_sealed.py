@@ -5,16 +5,17 @@ from __future__ import annotations
 import copy
 import datetime
 import pickle
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.core import serializers
 from django.core.exceptions import FieldError, ValidationError
-from django.db import IntegrityError, connection, models
+from django.db import IntegrityError, OperationalError, connection, connections, models
 from django.db.models import Count, F, OuterRef, Q
 from django.forms import modelform_factory
 
-from privacy.vault import Erased, Masked, UnsealedPlaintext, keys, unit
+from privacy.vault import Erased, KeyUnavailable, Masked, RecordErased, UnsealedPlaintext, keys, unit
 from privacy.vault.envelope import key_id
 from tests.privacy.vault.conftest import Asked, again, selects
 from tests.privacy.vault.conftest import Count as Counter
@@ -318,6 +319,78 @@ def test_an_erased_record_reads_erased_and_a_list_goes_on(alice: Person, bob: Pe
     assert str(read["A-1"]) == "(erased)"
     assert read["B-1"] == "Bob Stone"
     assert again(alice).note == "calls on Mondays"
+
+
+def erase(person: Person, *envelopes: str, now: Any) -> None:
+    """End envelopes as an erasure does: the bytes go with the key."""
+    Person.objects.filter(pk=person.pk).update(**{f"sealed_{name}": None for name in envelopes})
+    keys.destroy([(person.pk, name) for name in envelopes], now=now)
+
+
+def test_what_was_erased_with_its_bytes_reads_erased_and_what_was_never_filled_reads_empty(
+    alice: Person, work: unit.Unit, now
+) -> None:
+    carol = Person.objects.create(number="C-1", name="Carol Reed")
+    Person.objects.create(number="D-1")
+    erase(alice, "note", now=now)
+    erase(carol, "account", "note", now=now)  # the note of hers never held anything: it is marked, and was not erased
+    read = {one.number: (one.name, one.born_on, one.note, one.extra) for one in Person.objects.all()}
+    gone = Erased()
+    assert read == {
+        "A-1": ("Alice Smith", None, gone, gone),
+        "C-1": (gone, gone, "", {}),
+        "D-1": ("", None, "", {}),
+    }
+    assert isinstance(read["A-1"][3], Erased) and isinstance(read["C-1"][1], Erased)
+
+
+@pytest.mark.parametrize("first", ["name", "note"])
+def test_what_was_erased_is_known_by_the_query_for_the_keys_with_one_row_and_with_30(
+    alice: Person, asked: Asked, key_queries: Counter, now, first: str
+) -> None:
+    def cost() -> int:
+        mine = unit.begin()
+        with key_queries() as captured:
+            for one in Person.objects.order_by("number"):
+                assert getattr(one, first) is not None
+                assert one.name == one.name and isinstance(one.note, Erased)
+        unit.end(mine)
+        return len(selects(captured))
+
+    erase(alice, "note", now=now)
+    one = cost()
+    for number in range(29):
+        made = Person.objects.create(number=f"X-{number}", name="Xenia", note="by fax")
+        erase(made, *(["account", "note"] if number % 2 else ["note"]), now=now)
+    assert cost() == one
+    assert one == (1 if first == "name" else 2)
+
+
+def test_without_the_key_store_nothing_is_called_erased_or_empty(
+    alice: Person, work: unit.Unit, now, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    erase(alice, "note", now=now)
+    found = again(alice)
+    with connections["keystore"].execute_wrapper(_down):
+        assert isinstance(found.note, KeyUnavailable)
+
+
+def _down(*args: Any) -> Any:
+    raise OperationalError
+
+
+def test_nothing_is_written_back_where_something_was_erased(alice: Person, work: unit.Unit, now) -> None:
+    erase(alice, "note", now=now)
+    found = again(alice)
+    assert isinstance(found.note, Erased)
+    found.phone = "+1 978 555 0199"
+    found.full_clean()
+    found.save()
+    assert again(alice).phone == "+1 978 555 0199"
+    assert again(alice).sealed_note is None
+    found.note = "calls again"
+    with pytest.raises(RecordErased):
+        found.save()
 
 
 def test_a_list_page_of_masks_is_text_and_falsy(alice: Person) -> None:
