@@ -171,8 +171,8 @@ class AccountAdapter(DefaultAccountAdapter):
         return by_factor or methods
 
     def get_password_change_redirect_url(self, request: HttpRequest) -> str:
-        """Lead on to the account after a new password: the form itself would look as if nothing had happened."""
-        return reverse("account")
+        """Lead on after a new password, staff to their work: the form itself would look as if nothing had happened."""
+        return reverse("admin:index" if getattr(request.user, "is_staff", False) else "account")
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Put the mail into the sealed outbox: no page waits for a mail server, and none can be timed by it."""

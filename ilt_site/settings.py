@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import environ
 from celery.schedules import crontab
 
+from ilt_site.environment import Environment
 from ilt_site.logs import logging_config
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
+env = Environment()
 
 # --- What kind of installation this is -------------------------------------------------------------------------
 

@@ -443,6 +443,17 @@ def test_a_one_time_password_leads_to_choosing_a_new_one(client: Client) -> None
     assert client.get(reverse("account_email")).status_code == 200
 
 
+@pytest.mark.parametrize(("is_staff", "place"), [(True, "/admin/"), (False, "/account/")])
+def test_after_a_new_password_everybody_is_led_to_where_they_work(client: Client, is_staff: bool, place: str) -> None:
+    factories.login("carol", "carol@ilt.example", must_change_password=True, is_staff=is_staff)
+    log_in(client, "carol")
+    new = "another good long password"
+    answer = client.post(
+        reverse("account_change_password"), {"oldpassword": PASSWORD, "password1": new, "password2": new}
+    )
+    assert (answer.status_code, answer.url) == (302, place)
+
+
 # --- the end ---------------------------------------------------------------------------------------------------------
 
 

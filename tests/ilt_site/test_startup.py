@@ -103,6 +103,23 @@ def test_worker_and_beat_refuse_as_well(production: dict[str, str], signal: str)
     assert done.stderr.strip().splitlines()[-1].endswith("is open to other users: set its mode to 0600.")
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "kind"),
+    [
+        ("DEBUG", "maybe", "true or false"),
+        ("TRUST_PROXY_HTTPS_HEADER", "ja", "true or false"),
+        ("MAINTENANCE_CHECK_SECONDS", "soon", "a number"),
+        ("ALLAUTH_TRUSTED_PROXY_COUNT", "one", "a whole number"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_named_without_a_traceback(
+    production: dict[str, str], name: str, value: str, kind: str
+) -> None:
+    done = start({**production, name: value}, "manage.py", "check")
+    assert done.returncode == 1
+    assert done.stderr == f"{name} has to be {kind}.\n", "one sentence, without the value"
+
+
 def test_a_missing_variable_is_named_without_a_traceback(production: dict[str, str]) -> None:
     del production["DATABASE_URL"]
     done = start(production, "manage.py", "check")
