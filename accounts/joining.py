@@ -82,6 +82,17 @@ def ask(subject: UUID, *, actor: Actor, now: datetime) -> Joining:
     return made
 
 
+def ask_for_the_rest(subject: UUID, *, actor: Actor, now: datetime) -> Joining | None:
+    """Ask for a look where messages, orders or returns carry an address of this person; None where none does.
+
+    Customers that carry it have a review of their own (accounts.claim). Raises as `ask` does.
+    """
+    found = candidates.of(subject, now=now)
+    if not any(one.channel == "email" and one.label != Customer.vault_label for one in found):
+        return None
+    return ask(subject, actor=actor, now=now)
+
+
 def said(subject: UUID) -> tuple[str, bool]:
     """Return what the person is told of the last look at their candidates, "" when there was none, and whether they may ask."""
     last = Joining.objects.filter(subject_id=subject).order_by("-opened_at", "-pk").first()

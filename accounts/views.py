@@ -161,8 +161,8 @@ def _joined_not_me(request: HttpRequest, token: str, now: datetime) -> HttpRespo
 @reauthentication_required
 def account_claim(request: HttpRequest) -> HttpResponse:
     """Show how many earlier records stand under the verified address of this login, never what is in them, and join them
-    (POST): by the holder of the password, who has proved the address. Says the same when staff must decide as when there
-    are none."""
+    (POST): by the holder of the password, who has proved the address. What cannot be joined so is put to staff; the page
+    says the same then as when there is nothing."""
     user, now = cast(User, request.user), timezone.now()
     actor = user.as_actor()
     address = EmailAddress.objects.filter(user=user, verified=True, primary=True).first()
@@ -171,6 +171,8 @@ def account_claim(request: HttpRequest) -> HttpResponse:
         return render(request, "accounts/claim.html", {"counts": claim.counts(found) if found else []})
     found = claim.attempt(user, address.email, actor=actor, now=now) if address else None
     if found is None:
+        if address is not None and user.subject_id is not None and not user.is_staff:
+            joining.ask_for_the_rest(user.subject_id, actor=actor, now=now)
         return render(request, "accounts/claimed.html", {"has_address": address is not None})
     messages.success(request, "Your earlier orders and returns are now under this account.")
     return redirect("account_details")

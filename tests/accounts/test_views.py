@@ -3,11 +3,12 @@
 import re
 
 import pytest
+import time_machine
 from django.db import connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from accounts.models import Address, Customer, FreightAccount, User
+from accounts.models import Address, Customer, FreightAccount, Joining, User
 from privacy import vault
 from privacy.audit.models import AuditEvent
 from privacy.requests.models import Letter
@@ -277,6 +278,30 @@ def test_a_shared_address_gets_the_same_answer_as_an_unknown_one(alice: User, bo
     shared = strip.sub("", pages.check(pages.signed_in(alice, again=True).post("/account/claim/")))
     unknown = strip.sub("", pages.check(pages.signed_in(bob, again=True).post("/account/claim/")))
     assert shared == unknown
+
+
+def test_asking_for_earlier_records_puts_what_carries_the_address_to_staff(alice: User) -> None:
+    factories.communication(None, email="alice@example.com", heading="About a lamp", body="Please call.")
+    with time_machine.travel(factories.NOW, tick=False):
+        carol = pages.signed_in(factories.staff(roles=("privacy",)))
+        browser = pages.signed_in(alice, again=True)
+        assert not Joining.objects.exists()
+        text = pages.check(browser.post("/account/claim/"))
+        assert "Where something carries your address, our staff have been asked to look at it" in text
+        look = Joining.objects.get()
+        assert (look.subject_id, look.asked_by, look.outcome) == (alice.subject_id, "person", "open")
+        assert f"/admin/accounts/joining/{look.pk}/" in carol.get("/admin/").text
+        browser.post("/account/claim/")
+        assert Joining.objects.count() == 1, "asked once"
+
+
+def test_asking_where_nothing_carries_the_address_asks_nobody_and_reads_the_same(alice: User, bob: User) -> None:
+    factories.communication(None, email="alice@example.com", heading="About a lamp", body="Please call.")
+    strip = re.compile(r'name="csrfmiddlewaretoken" value="\w+"')
+    hers = strip.sub("", pages.check(pages.signed_in(alice, again=True).post("/account/claim/")))
+    his = strip.sub("", pages.check(pages.signed_in(bob, again=True).post("/account/claim/")))
+    assert hers == his and "nobody was asked" in his
+    assert [one.subject_id for one in Joining.objects.all()] == [alice.subject_id]
 
 
 def test_details_cost_as_many_queries_with_30_addresses_as_with_one(alice: User, customer: Customer) -> None:
