@@ -94,7 +94,7 @@ def erased(subject: UUID | None) -> Laps:
         timed(
             laps,
             "confirm",
-            lambda: services.confirm(request, request.plan_hash, actor=PRIVACY, now=filling.now()),
+            lambda: services.confirm(request, request.plan_hash, actor=services.acting_as(request), now=filling.now()),
         )
     carried_out(laps, request)
     with system("letter"):

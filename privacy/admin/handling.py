@@ -192,7 +192,7 @@ class MakePlan(Step):
 
 class Confirm(Step):
     title = "Confirm for the person"
-    help = "Only when the person was told this plan and agreed to it. What goes cannot be brought back."
+    help = "Only when the person was told this plan and agreed to it. A second person has to agree. What goes cannot be brought back."
     is_destructive = True
     template = "admin/confirm.html"
     plan_hash = forms.CharField(max_length=64, widget=forms.HiddenInput)

@@ -369,6 +369,7 @@ class SecondLook(models.Model):
         ENTRY = "entry", "the address that proved it was entered by staff"
         STATED = "stated", "one member of staff alone has stated who is asking"
         LATE = "late", "it was written down more than three working days after its receipt"
+        CONFIRMED = "confirmed", "one member of staff alone has confirmed the plan for the person"
         NOT_ME = "not_me", "the reader of another address of the person says that it was not them"
         DISPUTED = "disputed", "somebody says of a contact of the person that it was not them who entered it"
         JOINED = "joined", "our staff joined two people lately, or somebody objects to what was joined"

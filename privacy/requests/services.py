@@ -14,7 +14,7 @@ from django.db import transaction
 
 from privacy import audit, gate
 from privacy.gate.actor import Actor
-from privacy.requests import assessment, broker, history, hooks, identity, letters, outcome
+from privacy.requests import assessment, broker, history, hooks, identity, letters, outcome, waits
 from privacy.requests.filing import (
     BadRequest,
     NotYours,
@@ -30,7 +30,7 @@ from privacy.requests.filing import (
     time_to_act,
 )
 from privacy.requests.history import NotAllowed
-from privacy.requests.models import TRANSITIONS, WITHDRAWABLE_STATES, OneTimeLink, Request, State
+from privacy.requests.models import TRANSITIONS, WITHDRAWABLE_STATES, OneTimeLink, Request, SecondLook, State
 from privacy.requests.plan import Plan
 from privacy.retention import jurisdiction
 
@@ -120,7 +120,7 @@ def offer_plan(request: Request, *, now: datetime) -> None:
         return
     to = identity.address_for_answer(request, now=now)
     if to:
-        identity.send_link(request, OneTimeLink.Purpose.RESULT, to=to, now=now)
+        identity.send_link(request, OneTimeLink.Purpose.RESULT, now=now)
 
 
 def plan_again(request: Request, *, actor: Actor, now: datetime) -> None:
@@ -131,7 +131,7 @@ def plan_again(request: Request, *, actor: Actor, now: datetime) -> None:
     to = identity.address_for_answer(request, now=now)
     link = ""
     if to and not (request.subject_id and hooks.people().has_login(request.subject_id)):
-        link = identity.address_of_link(identity.make_link(request, OneTimeLink.Purpose.RESULT, now=now))
+        link = identity.address_of_link(identity.make_link(request, OneTimeLink.Purpose.RESULT, to=to, now=now))
     letters.queue(
         "plan_changed",
         to=to,
@@ -170,7 +170,11 @@ def confirm(request: Request, plan_hash: str, *, actor: Actor, now: datetime) ->
 
 
 def confirm_into(request: Request, *, actor: Actor, now: datetime) -> None:
-    """Confirm the stored plan in the caller's transaction and say what comes next."""
+    """Confirm the stored plan in the caller's transaction and say what comes next.
+
+    What staff confirm for the person waits for a second person, however the identity was proved: the person may have looked
+    at the plan only, and left it.
+    """
     request.confirmed_hash = request.plan_hash
     request.save(update_fields=["confirmed_hash"])
     history.move(request, State.CONFIRMED, actor=actor, now=now, detail={"hash": request.plan_hash})
@@ -182,6 +186,8 @@ def confirm_into(request: Request, *, actor: Actor, now: datetime) -> None:
         reference=request.reference,
         reason=request.plan_hash,
     )
+    if actor.kind == "staff":
+        waits.ask(request, SecondLook.Why.CONFIRMED, actor=actor, now=now)
     history.schedule(request, request.steps[request.steps.index("plan") + 1], at=now)
     broker.nudge(request)
 

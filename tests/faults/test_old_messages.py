@@ -53,7 +53,7 @@ def test_a_message_of_another_version_does_nothing_and_the_request_ends() -> Non
     factories.address(alice)
     request = asking.ask(alice, "erasure", timezone.now())
     with gate.acting(asking.PAT):
-        services.confirm(request, request.plan_hash, actor=asking.PAT, now=timezone.now())
+        services.confirm(request, request.plan_hash, actor=services.acting_as(request), now=timezone.now())
     effects = delivered = 0
     steps = set()
     for _ in range(40):

@@ -130,7 +130,7 @@ def filed(checkpoint: str, number: int) -> Case:
         )  # fmt: skip
         if kind == "erasure" and checkpoint != "plan":
             plan = services.make_plan(request, actor=PAT, now=now)
-            services.confirm(request, plan.hash, actor=PAT, now=now)
+            services.confirm(request, plan.hash, actor=services.acting_as(request), now=now)
     return Case(checkpoint, customer.pk, request)
 
 

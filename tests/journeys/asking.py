@@ -42,7 +42,7 @@ def erase(customer: Customer, now: datetime = NOW) -> Request:
     """Ask for erasure, confirm the plan and carry it out to the end."""
     request = ask(customer, "erasure", now)
     with gate.acting(PAT):
-        services.confirm(request, request.plan_hash, actor=PAT, now=now)
+        services.confirm(request, request.plan_hash, actor=services.acting_as(request), now=now)
     work(request, now)
     assert request.state == "closed", (request.state, request.step, request.last_error)
     return request

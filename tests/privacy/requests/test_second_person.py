@@ -21,7 +21,18 @@ from privacy.requests import clock, execute, export, identity, letters, second, 
 from privacy.requests.models import Letter, OneTimeLink, Request, SecondLook, State
 from tests import factories, pages
 from tests.orders.factories import as_customer
-from tests.privacy.requests.conftest import ANYBODY, NOW, PRIVACY, TODAY, Clock, called, confirmed, run, with_letters
+from tests.privacy.requests.conftest import (
+    ANYBODY,
+    NOW,
+    PRIVACY,
+    TODAY,
+    Clock,
+    called,
+    confirmed,
+    filed,
+    run,
+    with_letters,
+)
 from tests.shapes import SCHEMAS, shaped
 
 pytestmark = pytest.mark.django_db
@@ -427,3 +438,44 @@ def test_create_staff_makes_a_manager_without_a_role(db: None) -> None:
     assert json.loads(out.getvalue())["roles"] == []
     with pytest.raises(CommandError):
         call_command("create_staff", username="mo", email="mo@ilt.example")
+
+
+# Confirmed by staff -----------------------------------------------------------------------------------------------------
+
+
+def test_what_one_clerk_confirms_for_a_person_who_only_looked_waits_for_a_second(alice: Customer) -> None:
+    """The person files by login, sees the plan and leaves; a clerk opens "Confirm for the person"."""
+    request = filed(alice)
+    assert worked(request, NOW) == State.PLANNED
+    services.confirm(request, request.plan_hash, actor=PRIVACY, now=NOW)
+    assert list(SecondLook.objects.values_list("why", flat=True)) == [SecondLook.Why.CONFIRMED]
+    assert worked(request, NOW + timedelta(days=2)) == State.CONFIRMED
+    assert Customer.objects.get(pk=alice.pk).sealed_account is not None
+    with pytest.raises(services.NotYours):
+        second.decide(request, "go_on", actor=PRIVACY, now=NOW)
+    second.decide(request, "end", actor=COLLEAGUE, now=NOW)
+    request.refresh_from_db()
+    assert request.state == State.REFUSED
+    assert Customer.objects.get(pk=alice.pk).sealed_account is not None
+
+
+@pytest.mark.parametrize("how", ["login", "callback"])
+def test_a_second_person_lets_go_on_what_staff_confirmed(alice: Customer, how: str) -> None:
+    request = filed(alice) if how == "login" else file_by_staff(alice, how)
+    if how == "callback":
+        second.decide(request, "go_on", actor=COLLEAGUE, now=NOW)
+    assert worked(request, NOW) == State.PLANNED
+    services.confirm(request, request.plan_hash, actor=PRIVACY, now=NOW)
+    assert worked(request, NOW) == State.CONFIRMED, "who had looked at the identity has not looked at the confirmation"
+    second.decide(request, "go_on", actor=MANAGER, now=NOW)
+    assert worked(request, NOW) == State.CLOSED
+
+
+def test_what_the_person_or_an_operator_confirms_asks_nobody(alice: Customer) -> None:
+    """The control: the question is about staff's word only."""
+    for actor in (as_customer(alice), OPERATOR):
+        request = filed(alice)
+        worked(request, NOW)
+        services.confirm(request, request.plan_hash, actor=actor, now=NOW)
+        assert (request.state, SecondLook.objects.count()) == (State.CONFIRMED, 0)
+        services.withdraw(request, actor=OPERATOR, now=NOW)
