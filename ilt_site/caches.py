@@ -1,7 +1,7 @@
 """The cache: keyed names and signed values in Redis, and limits that still hold while Redis is away.
 
 Login and request limits count in the cache. A page must answer without Redis (reliability R1), and a limit must
-not vanish with it: while Redis does not answer, each process counts in its own memory.
+not vanish with it: while Redis does not answer, or is full, each process counts in its own memory.
 
 What must never happen: a value from Redis that runs code here, or that says under one name what was said under another.
 Values are JSON, signed together with their name by a key of the ring; what somebody else wrote, or copied from another
@@ -18,7 +18,7 @@ from typing import Any
 
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.cache.backends.redis import RedisCache, RedisCacheClient
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 
 from privacy.vault import ring
 
@@ -110,9 +110,11 @@ def _or_memory(name: str) -> Callable[..., Any]:
     """Return a method that asks Redis, or this process's memory for some seconds after Redis failed."""
 
     def method(self: "FallbackRedisCache", *args: Any, **kwargs: Any) -> Any:
-        if time.monotonic() >= self.away_until:
+        if self.is_there():
             try:
                 return getattr(super(FallbackRedisCache, self), name)(*args, **kwargs)
+            except OutOfMemoryError:
+                type(self).away_until, type(self).was_full = time.monotonic() + AWAY_SECONDS, True
             except ResponseError:
                 return getattr(self.memory, name)(*args, **kwargs)  # a value of another kind under this name
             except RedisError:
@@ -124,9 +126,23 @@ def _or_memory(name: str) -> Callable[..., Any]:
 
 
 class FallbackRedisCache(RedisCache):
-    """Redis; while it does not answer, a cache in this process's memory."""
+    """Redis; while it does not answer or is full, a cache in this process's memory."""
 
     away_until = 0.0
+    was_full = False
+
+    def is_there(self) -> bool:
+        """Whether to ask Redis. One that is full still reads: what it holds must not hide what was counted meanwhile."""
+        if time.monotonic() < self.away_until:
+            return False
+        if self.was_full:
+            try:
+                super().set("room", "", 1)
+            except RedisError:
+                type(self).away_until = time.monotonic() + AWAY_SECONDS
+                return False
+            type(self).was_full = False
+        return True
 
     def __init__(self, server: str, params: dict[str, Any]) -> None:
         super().__init__(server, params)

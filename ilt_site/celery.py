@@ -7,7 +7,15 @@ from typing import Any
 
 import structlog
 from celery import Celery
-from celery.signals import beat_init, setup_logging, task_failure, worker_init, worker_process_init
+from celery.signals import (
+    beat_init,
+    setup_logging,
+    task_failure,
+    task_success,
+    worker_init,
+    worker_process_init,
+    worker_ready,
+)
 from django.core.exceptions import ImproperlyConfigured
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ilt_site.settings")
@@ -54,6 +62,22 @@ def end_with_the_worker(**_: Any) -> None:
 def tell_of_a_failed_task(sender: Any = None, exception: BaseException | None = None, **_: Any) -> None:
     """Write one line for a task that failed: its name, the exception's class and place, never its text or arguments."""
     structlog.get_logger(__name__).error("task_failed", task=getattr(sender, "name", ""), exc_info=exception)
+
+
+@task_success.connect
+def tell_of_work(**_: Any) -> None:
+    """Let the health page see that work is done."""
+    from ilt_site import health
+
+    health.note_work()
+
+
+@worker_ready.connect
+def begin_with_what_is_due(**_: Any) -> None:
+    """Wake what fell asleep while no worker ran; the health page is green once this is done."""
+    from privacy import tasks
+
+    tasks.poll.delay()
 
 
 @setup_logging.connect

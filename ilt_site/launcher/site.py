@@ -80,7 +80,15 @@ class Site:
         celery = python("-m", "celery", "--app", "ilt_site", "--quiet")
         gunicorn = python("-m", "gunicorn", "--config", "python:ilt_site.webserver", "ilt_site.wsgi")
         beat = [*celery, "beat", "--pidfile=", "--loglevel", "WARNING"]
-        worker = [*celery, "worker", "--without-gossip", "--without-mingle", "--loglevel", "WARNING"]
+        worker = [
+            *celery,
+            "worker",
+            "--without-gossip",
+            "--without-mingle",
+            "--without-heartbeat",
+            "--loglevel",
+            "WARNING",
+        ]
         self.services = [
             # All three end at once when the launcher is killed, whatever they are at: an unfinished step runs again, an
             # unfinished page was never answered. gunicorn's own workers look for their master and follow it.

@@ -95,16 +95,24 @@ class Celery:
 
 
 @contextmanager
-def beat(folder: Path, name: str = "beat") -> Iterator[Celery]:
+def beat(folder: Path, name: str = "beat", **more: str) -> Iterator[Celery]:
     """Run a beat with a schedule file of its own until the end of the block."""
-    with _running(Celery("beat", "--pidfile=", f"--schedule={folder / name}", log=folder / f"{name}.log")) as started:
+    log = folder / f"{name}.log"
+    with _running(Celery("beat", "--pidfile=", f"--schedule={folder / name}", log=log, **more)) as started:
         yield started
 
 
 @contextmanager
 def worker(folder: Path, processes: int, **more: str) -> Iterator[Celery]:
     """Run a worker with so many pool processes until the end of the block."""
-    arguments = ("worker", "--without-gossip", "--without-mingle", "--concurrency", str(processes))
+    arguments = (
+        "worker",
+        "--without-gossip",
+        "--without-mingle",
+        "--without-heartbeat",
+        "--concurrency",
+        str(processes),
+    )
     with _running(Celery(*arguments, log=folder / "worker.log", **more)) as started:
         yield started
 

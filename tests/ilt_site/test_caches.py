@@ -9,6 +9,7 @@ import pytest
 import redis
 from django.core.cache import cache, caches
 
+from ilt_site import caches as caches_module
 from ilt_site.caches import FallbackRedisCache, keyed
 from privacy.requests import letters
 
@@ -38,6 +39,29 @@ def test_redis_that_is_back_is_asked_again() -> None:
     FallbackRedisCache.away_until = 0.0
     caches["default"].set("seen", "by redis", 60)
     assert caches["default"].get("seen") == "by redis"
+
+
+@pytest.mark.alone
+def test_a_limit_counts_on_while_redis_is_full(settings: Any, client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It still reads: what it held must neither hide the tries that it refused to take, nor keep everybody out."""
+    monkeypatch.setattr(caches_module, "AWAY_SECONDS", 0.0)  # it is asked again each time
+    connection = redis.Redis.from_url(settings.REDIS_URL)
+
+    def tried(number: int) -> int:
+        credentials = {"login": "alice", "password": "wrong"}
+        return int(client.post("/accounts/login/", credentials, REMOTE_ADDR=f"192.0.2.{number}").status_code)
+
+    assert tried(1) == 401
+    connection.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(redis.exceptions.OutOfMemoryError):
+            connection.set("anything", "x")
+        assert [tried(number) for number in range(2, 9)] == [401] * 5 + [429] * 2  # counted anew, and counted
+    finally:
+        connection.config_set("maxmemory", 0)
+    caches["default"].memory.clear()
+    caches["default"].set("seen", "by redis", 60)
+    assert connection.get(keyed("seen", "", 1)) is not None
 
 
 class Bomb:

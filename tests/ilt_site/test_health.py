@@ -1,17 +1,21 @@
 """Health: little for strangers, enough for staff and for an alarm."""
 
 import threading
+import time
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.db import connections
 from django.test import Client
 
 from ilt_site import health
+from privacy import tasks
 from privacy.restore import position
 from tests import factories
 
 pytestmark = pytest.mark.django_db
+SILENT = "No worker has finished a task in the last 60 seconds"
 
 
 @pytest.fixture(autouse=True)
@@ -101,6 +105,25 @@ def test_a_part_that_never_answers_and_one_that_breaks_keep_the_others_from_noth
         }
     finally:
         for_ever.set()
+
+
+@pytest.mark.parametrize(("ago", "told"), [(0, ""), (50, ""), (61, SILENT), (-70, SILENT)])
+def test_a_worker_is_well_when_a_task_was_finished_in_the_last_minute(ago: float, told: str) -> None:
+    cache.set(health.WORKED, time.time() - ago)
+    assert health._worker() == told
+
+
+@pytest.mark.parametrize("written", [1, True, "x", None])
+def test_a_time_that_no_worker_wrote_counts_for_nothing(written: Any) -> None:
+    cache.set(health.WORKED, written)
+    assert health._worker() == SILENT
+
+
+def test_a_task_that_is_done_is_remembered_and_one_that_fails_is_not() -> None:
+    tasks.seal_audit.apply(args=("too many",))
+    assert health._worker() == SILENT
+    tasks.seal_audit.apply()
+    assert health._worker() == ""
 
 
 @pytest.mark.parametrize("method", ["post", "put", "delete"])

@@ -20,6 +20,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -296,18 +297,32 @@ def test_the_runbook_holds_from_an_empty_machine_to_an_upgrade(server: Server) -
 
 
 def assert_redis_keeps_its_users_apart(server: Server) -> None:
-    """The cache's user reaches no message and the broker's no limit; each does its own work."""
-    for name, own, other in (("CACHE_URL", "cache:x", "celery"), ("REDIS_URL", "celery", "cache:x")):
-        client = redis.Redis.from_url(server.settings()[name])
-        client.exists(own)
-        for forbidden in (
-            lambda client=client, other=other: client.delete(other),
-            lambda client=client: client.flushall(),
-            lambda client=client: client.keys(),
-            lambda client=client: client.acl_list(),
-        ):
+    """The cache's user reaches no message and the broker's no limit; neither lists names, runs a script or fills the memory."""
+    cache = redis.Redis.from_url(server.settings()["CACHE_URL"])
+    broker = redis.Redis.from_url(server.settings()["REDIS_URL"])
+    assert (cache.set("cache:x", "1"), cache.delete("cache:x")) == (True, 1)
+    assert broker.lpush("celery-of-nobody", "x") == 1
+    assert broker.brpop(["celery-of-nobody"], 1) == (b"celery-of-nobody", b"x")
+    for client, forbidden in (
+        (cache, [("DEL", "celery"), ("GET", "celery"), ("LPUSH", "cache:x", "x"), ("SETRANGE", "cache:x", 10**8, "x")]),
+        (broker, [("DEL", "celery"), ("GET", "cache:x"), ("SET", "celery", "x"), ("ZADD", "celery", 1, "x"),
+                  ("LRANGE", "celery", 0, -1), ("SADD", "_kombu.binding.celery", "x"), ("PUBLISH", "x", "x")]),
+    ):  # fmt: skip
+        for command in (*forbidden, *EVERYBODYS):
             with pytest.raises(redis.exceptions.NoPermissionError):
-                forbidden()
+                client.execute_command(*command)
+    admin = redis.Redis.from_url(server.env["REDIS"])
+    assert admin.config_get("maxmemory")["maxmemory"] == str(256 * 2**20)
+    with pytest.raises(redis.exceptions.RedisError):
+        cache.set("cache:x", b"x" * 2**21)
+
+
+# What no user of the site may do.
+EVERYBODYS: list[tuple[Any, ...]] = [
+    ("FLUSHALL",), ("FLUSHDB",), ("KEYS", "*"), ("SCAN", 0), ("RANDOMKEY",), ("ACL", "LIST"), ("CONFIG", "GET", "*"), ("INFO",),
+    ("EVAL", "return 1", 0), ("FUNCTION", "LIST"), ("SCRIPT", "LOAD", "return 1"), ("CLIENT", "LIST"), ("MONITOR",),
+    ("SUBSCRIBE", "x"), ("SHUTDOWN",), ("SAVE",), ("REPLICAOF", "127.0.0.1", 1),
+]  # fmt: skip
 
 
 def limit_holds(server: Server) -> bool:

@@ -1,0 +1,125 @@
+"""The road to the workers: kombu's transport over Redis, with every message signed.
+
+What must never happen: a word that somebody else wrote into the broker reaches kombu, Celery or a task. A message that they
+do not expect ends a worker; Celery puts it back, and it ends the next one. So each message is signed by a key of the ring as it
+is written, and what was signed nowhere, or for another place, is dropped as it is read, before anything looks into it, with
+one line in the log. Nothing is lost: the tables are the truth, and the poller sends again what is still due.
+
+There is one queue and no broadcast: neither remote control, which tells all settings and stops work, nor what workers tell
+each other of themselves. So the broker's user needs eleven commands on three names, and no script (docs/runbook.md).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import time
+from typing import Any
+
+import structlog
+from kombu.transport import redis as over_redis
+from redis import Redis
+from redis.client import Pipeline
+
+from privacy.vault import ring
+
+QUEUE = "celery"
+SIGNATURE = 32  # bytes
+
+# Where the messages lie: waiting in a list, or, while a worker is at them, in a hash from which a lost one is put back.
+# A signature is for one of the two, so that neither is taken for the other.
+WAITING, TAKEN = b"waiting", b"taken"
+WRITES = {"LPUSH": (2, WAITING), "RPUSH": (2, WAITING), "HSET": (3, TAKEN)}  # from which argument on, and for where
+READS = {"BRPOP": WAITING, "RPOP": WAITING, "HGET": TAKEN}
+
+log = structlog.get_logger(__name__)
+
+
+def signed(place: bytes, value: str | bytes) -> bytes:
+    """Return what to store for `value`: a signature, then the value."""
+    text = value.encode() if isinstance(value, str) else value
+    return _signature(place, text) + text
+
+
+def read(place: bytes, stored: bytes) -> bytes | None:
+    """Return the value that this site signed for `place`; None, and a line in the log, for anything else."""
+    signature, text = stored[:SIGNATURE], stored[SIGNATURE:]
+    if hmac.compare_digest(signature, _signature(place, text)):
+        return text
+    log.warning("message_refused", reason="not signed by this site", size=len(stored))
+    return None
+
+
+def _signature(place: bytes, text: bytes) -> bytes:
+    key = ring.current().derive("broker-messages")
+    return hmac.new(key, place + b"\0" + text, hashlib.sha256).digest()
+
+
+class Signed:
+    """Signs what kombu writes and drops what nobody here signed, at the place where commands and answers pass."""
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        if args[0] in WRITES:
+            first, place = WRITES[args[0]]
+            args = (*args[:first], *(signed(place, value) for value in args[first:]))
+        return super().execute_command(*args, **options)  # type: ignore[misc]
+
+    def parse_response(self, connection: Any, command_name: Any, **options: Any) -> Any:
+        found = super().parse_response(connection, command_name, **options)  # type: ignore[misc]
+        if found is None or command_name not in READS:
+            return found
+        place = READS[command_name]
+        if command_name != "BRPOP":
+            return read(place, found)
+        key, stored = found
+        text = read(place, stored)
+        return None if text is None else (key, text)
+
+
+class SignedPipeline(Signed, Pipeline):
+    """Several commands at once."""
+
+
+class SignedRedis(Signed, Redis):
+    """Redis' client."""
+
+    def pipeline(self, transaction: bool = True, shard_hint: Any = None) -> SignedPipeline:
+        return SignedPipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
+
+
+class QoS(over_redis.QoS):
+    """What workers are at, and what one that was lost had been at."""
+
+    def restore_visible(self, start: int = 0, num: int | None = None, interval: int = 1) -> None:
+        """Put back what was taken too long ago.
+
+        Without kombu's lock, which needs a script in Redis: each is put back in a transaction, so two workers do it once.
+        """
+        latest = time.time() - self.visibility_timeout
+        channel: Any = self.channel
+        with channel.conn_or_acquire() as client:
+            limits = {"offset": start, "num": num} if num else {}
+            for tag in client.zrange(self.unacked_index_key, latest, 0, desc=True, byscore=True, **limits):
+                self.restore_by_tag(tag, client)
+
+
+class Channel(over_redis.Channel):
+    """One queue, whose name no table in Redis has to tell."""
+
+    QoS = QoS
+    supports_fanout = False
+
+    def _get_client(self) -> type[SignedRedis]:
+        super()._get_client()  # type: ignore[misc]  # refuses a client library that is too old
+        return SignedRedis
+
+    def _lookup(self, exchange: str, routing_key: str, default: str | None = None) -> list[str]:
+        return [QUEUE] if exchange in ("", QUEUE) else []
+
+
+class Transport(over_redis.Transport):
+    """Redis without broadcast."""
+
+    Channel = Channel
+    driver_type = "ilt"  # Celery looks for other workers where it knows the kind
+    implements = over_redis.Transport.implements.extend(exchange_type=frozenset(["direct", "topic"]))
