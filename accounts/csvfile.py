@@ -19,7 +19,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
-from privacy import cards, days
+from privacy import cards, days, regular
 from privacy.lines import BREAK, HIDDEN
 
 LIMIT = 20_000
@@ -72,8 +72,10 @@ def read(
     caller keeps nothing but its last four digits.
     """
     try:
-        with open(path, encoding="utf-8-sig", newline=None) as file, _field_size:
+        with regular.opened(path, encoding="utf-8-sig") as file, _field_size:
             rows = list(_read(file, list(columns), limit, frozenset(card_columns)))
+    except regular.NotRegular:
+        raise Problem(0, "", "It is not a regular file: write what a pipe or a device gives into one first.") from None
     except OSError:
         raise Problem(0, "", "The file cannot be read.") from None
     for found in rows:

@@ -1,10 +1,14 @@
 """What HTTP carries that neither Django nor django-csp looks after: methods, and headers of responses."""
 
 from collections.abc import Callable
+from http import HTTPStatus
 
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 
 PERMISSIONS = "camera=(), geolocation=(), microphone=(), payment=(), usb=(), browsing-topics=()"
+
+
+WAIT_SECONDS = "300"  # the window of the limit on logins; the longer ones say no once more
 
 
 METHODS = ("GET", "HEAD", "POST", "OPTIONS")
@@ -33,4 +37,6 @@ class HeadersMiddleware:
         response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
         response.headers.setdefault("Permissions-Policy", PERMISSIONS)
         response.headers.setdefault("Cache-Control", "no-store")
+        if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+            response.headers.setdefault("Retry-After", WAIT_SECONDS)
         return response

@@ -66,9 +66,11 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "accounts.middleware.EvenTimeMiddleware",  # around everything, so that the others' time counts too
     "ilt_site.logs.RequestLogMiddleware",
-    "django.middleware.security.SecurityMiddleware",
+    # Outside of what looks at the name of the host, so that the answer to a foreign one carries them too.
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "ilt_site.headers.HeadersMiddleware",
+    "django.middleware.security.SecurityMiddleware",
     "ilt_site.headers.MethodsMiddleware",  # after those, so that a refused method carries every header too
     "ilt_site.static.StaticMiddleware",  # after those, so that files carry their headers too
     "ilt_site.maintenance.MaintenanceMiddleware",
@@ -80,7 +82,6 @@ MIDDLEWARE = [
     "privacy.gate.middleware.GateMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "accounts.middleware.LoginMiddleware",
 ]

@@ -17,6 +17,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.mail import get_connection
 from django.db import OperationalError, connections
 
+from privacy import regular
+
 logger = structlog.get_logger(__name__)
 
 SECRET_LENGTH = 50
@@ -58,7 +60,7 @@ def _key_ring() -> Iterator[checks.CheckMessage]:
     path = Path(settings.KEY_RING_FILE)
     try:
         found = path.stat()
-        path.open("rb").close()
+        regular.opened(path).close()
     except OSError as error:
         yield checks.Error(f"The key ring {path} cannot be read ({error.strerror}).", id="site.E006")
         return

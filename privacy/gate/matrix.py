@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from datetime import date
 from fnmatch import fnmatchcase
 from functools import cache, lru_cache
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 from uuid import UUID
@@ -25,7 +24,7 @@ from uuid import UUID
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 
-from privacy import datamap
+from privacy import datamap, regular
 from privacy.gate.actor import STAFF_ROLES, Actor
 from privacy.vault import Restricted, SealedModel
 
@@ -176,7 +175,7 @@ def compiled(
 @cache
 def matrix() -> Matrix:
     """Return the matrix of this installation, read and compiled once."""
-    rules, own, purposes, always = parse(Path(settings.ACCESS_MATRIX).read_text(encoding="utf-8"))
+    rules, own, purposes, always = parse(regular.text(settings.ACCESS_MATRIX))
     return compiled(rules, own, known_pairs(), purposes, always)
 
 

@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from privacy import regular
 from privacy.retention import jurisdiction
 from privacy.retention.facts import EVENTS, FLAGS
 from privacy.retention.jurisdiction import JURISDICTIONS
@@ -40,7 +41,7 @@ def load(path: Path | str | None = None, *, overlays: Collection[str] | None = N
         overlays = getattr(settings, "RETENTION_OVERLAYS", ()) if settings.configured else ()
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = regular.text(path)
     except (OSError, UnicodeDecodeError) as error:
         raise ScheduleError(f"The retention schedule {path.name} cannot be read: {type(error).__name__}.") from error
     return _parsed(text, frozenset(overlays))

@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 
+from privacy import regular
 from privacy.vault.results import VaultError
 
 WRAPPED = 60  # nonce 12 + data key 32 + tag 16
@@ -163,12 +164,12 @@ def _wrong_length(keys: Iterable[bytes]) -> bool:
 def read(path: Path) -> KeyRing:
     """Return the ring in the file. Raises RingRefused when it is missing or when others can read it."""
     try:
-        with path.open() as file:
+        with regular.opened(path) as file:
             before = os.fstat(file.fileno())
             text = file.read()
             if not os.path.samestat(before, path.stat()):  # replaced while it was read, and overwritten
-                before, text = path.stat(), path.read_text()
-    except OSError:
+                before, text = path.stat(), regular.text(path)
+    except (OSError, UnicodeDecodeError):
         raise RingRefused("The key ring file cannot be read: check KEY_RING_FILE and the file's owner.") from None
     if stat.S_IMODE(before.st_mode) & 0o077:
         raise RingRefused("The key ring file can be read by other users of this machine: set its mode to 0600.")

@@ -8,8 +8,10 @@ from django.http import HttpResponse
 from django.test import Client, RequestFactory
 
 from ilt_site.static import StaticMiddleware
+from privacy.restore import position
 
 pytestmark = pytest.mark.django_db
+UNKNOWN = {"reference": "PR-2026-AAAA-AA", "code": "0000-0000-0000"}
 
 
 @pytest.mark.parametrize("method", ["TRACE", "PUT", "DELETE", "PATCH", "CONNECT", "PROPFIND", "FOO"])
@@ -20,6 +22,32 @@ def test_a_method_that_no_page_has_is_refused(client: Client, method: str, path:
     assert answer.headers["Allow"] == "GET, HEAD, POST, OPTIONS"
     assert answer.headers["Cache-Control"] == "no-store" and "Content-Security-Policy" in answer.headers
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize("https", [False, True])
+def test_the_answer_to_a_foreign_host_carries_the_headers(client: Client, settings: Any, https: bool) -> None:
+    settings.SECURE_SSL_REDIRECT = https  # then the host is looked at earlier
+    answer = client.get("/", headers={"host": "evil.example"})
+    assert (answer.status_code, answer.headers["X-Frame-Options"]) == (400, "DENY")
+    assert answer.headers["Cache-Control"] == "no-store" and "Content-Security-Policy" in answer.headers
+    assert b"evil.example" not in answer.content
+
+
+def test_the_page_for_maintenance_is_shown_in_no_frame(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(position._watch, "found", ("main_behind",))
+    answer = client.get("/")
+    assert (answer.status_code, answer.headers["X-Frame-Options"]) == (503, "DENY")
+
+
+def test_whoever_tried_too_often_is_told_when_to_come_back(client: Client) -> None:
+    answers = [
+        client.post("/accounts/login/", {"login": "alice", "password": "wrong"}, REMOTE_ADDR=f"192.0.2.{number}")
+        for number in range(6)
+    ]
+    assert [answer.status_code for answer in answers] == [401] * 5 + [429]
+    assert [answer.headers.get("Retry-After") for answer in answers] == [None] * 5 + ["300"]
+    asked = [client.post("/privacy/outcome/", UNKNOWN, REMOTE_ADDR="192.0.2.9") for _ in range(11)]
+    assert (asked[-1].status_code, asked[-1].headers["Retry-After"]) == (429, "300")
 
 
 def test_get_and_head_are_answered(client: Client) -> None:

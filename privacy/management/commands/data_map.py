@@ -11,7 +11,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from privacy import datamap
+from privacy import datamap, regular
 
 DONE, BAD, USAGE = 0, 1, 2
 
@@ -40,7 +40,7 @@ class Command(BaseCommand):
         path = Path(options["out"])
         try:
             if options["check"]:
-                if not path.exists() or path.read_text(encoding="utf-8") != text:
+                if not path.exists() or regular.text(path) != text:
                     self.stderr.write("The file is not up to date: write it with `data_map --out`.")
                     sys.exit(BAD)
                 return
