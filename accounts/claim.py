@@ -22,6 +22,7 @@ from accounts import notices, reach
 from accounts.models import ClaimReview, ContactPoint, Customer, User
 from privacy import audit, datamap, gate, vault
 from privacy.gate import MANAGER, Actor
+from privacy.gate import log as access_log
 from privacy.requests.models import OPEN_STATES, Request
 from privacy.subjects import Subject
 from privacy.vault import Unreadable
@@ -258,15 +259,20 @@ def _link(user: User, customer: Customer, *, actor: Actor | None, now: datetime,
             record=(Customer.vault_label, customer.pk),
         )
         if before is not None and before != customer.subject_id:
-            merge(before, customer.subject_id)
+            merge(before, customer.subject_id, actor=actor, now=now)
         user.subject_id = customer.subject_id
     return customer
 
 
 def links() -> list[tuple[type[models.Model], str]]:
-    """Return every column that names a subject: those of the data map, foreign keys, and the owner of a request's file."""
+    """Return every column that names a subject: those of the data map, foreign keys, and the owner of a request's file.
+
+    Not the names in the log of who looked: whose they are is signed.
+    """
     found: dict[tuple[type[models.Model], str], None] = {}
     for declaration in datamap.declarations():
+        if declaration.model is access_log.AccessName:
+            continue  # signed: `privacy.gate.log.hand_over` moves it
         if declaration.subject_path in {"subject", "subject_id"}:
             found[declaration.model, declaration.model._meta.get_field(declaration.subject_path).attname] = None
     for relation in Subject._meta.related_objects:
@@ -276,12 +282,13 @@ def links() -> list[tuple[type[models.Model], str]]:
     return list(found)
 
 
-def merge(subject: UUID, into: UUID) -> None:
+def merge(subject: UUID, into: UUID, *, actor: Actor | None, now: datetime) -> None:
     """Make two subjects one: every record that names `subject` names `into` afterwards; the keys are re-wrapped last.
 
     If the process dies between the two databases the records name `into` and a few keys still name `subject`: they do
     not open until the merge is repeated, and nothing opens for anybody else.
     """
+    access_log.hand_over(subject, into, actor=actor, now=now)
     for model, column in links():
         model._base_manager.filter(**{column: subject}).update(**{column: into})
     Subject.objects.filter(pk=subject).delete()

@@ -30,6 +30,7 @@ from accounts.models import ClaimReview, Communication, Customer, Joining, User
 from privacy import audit, datamap, gate, vault
 from privacy.datamap import Declaration
 from privacy.gate import MANAGER, Actor
+from privacy.gate import log as access_log
 from privacy.requests.models import OPEN_STATES, Decision, Request, State
 from privacy.subjects import Subject
 from privacy.vault import SealedModel
@@ -42,6 +43,7 @@ REMOVING = (State.CONFIRMED, State.EXECUTING, State.PARKED)
 REMOVED = (*REMOVING, State.EXECUTED, State.REPLIED, State.CLOSED)
 CHUNK = 1_000
 INTO = "into"
+NAMES = access_log.AccessName._meta.label
 PROPOSAL_LIVES = timedelta(days=7)
 
 Key = tuple[str, UUID]
@@ -257,11 +259,11 @@ def _carry_out(
         elif chosen and not whole:
             notices.joined(into, (), whole=False, proposed_by=proposed_by, joining=joining, now=now)
         for person in whole:
-            moved.person(person)
+            moved.person(person, actor=actor, now=now)
         moved.records(chosen, actor=actor, now=now)
         for former in sorted(formers - set(whole)):
             if set(datamap.counts_of(former)) <= LEFT_OVER:
-                moved.person(former)
+                moved.person(former, actor=actor, now=now)
         moved.claims(now)
         joining.outcome, joining.reason, joining.decided_at = Joining.Outcome.JOINED, reason, now
         joining.moved, joining.is_settled, joining.proposal = moved.as_json(), False, {}
@@ -283,7 +285,7 @@ def undo(joining: Joining, *, actor: Actor, now: datetime) -> Joining:
         _lock({joining.subject_id})
         moved = _Moved.of(joining)
         moved.check_still_there(since=joining.decided_at or now)
-        formers = moved.put_back()
+        formers = moved.put_back(actor=actor, now=now)
         joining.told.all().delete()  # nothing is joined any more to which somebody could object
         joining.outcome, joining.undone_at, joining.is_settled = Joining.Outcome.UNDONE, now, False
         joining.save()
@@ -348,8 +350,10 @@ class _Moved:
     def as_json(self) -> dict[str, Any]:
         return {"links": self.links, "people": [[str(pk), at] for pk, at in self.people]}
 
-    def person(self, former: UUID) -> None:
+    def person(self, former: UUID, *, actor: Actor, now: datetime) -> None:
         """Make everything of one person the other's, and the two one."""
+        if names := access_log.hand_over(former, self.into, actor=actor, now=now):
+            self.links.append((NAMES, "subject_id", str(former), INTO, [str(name) for name in names]))
         for model, column in claim.links():
             self._move(model, column, former, self.into, models.Q())
         row = Subject.objects.get(pk=former)
@@ -427,11 +431,14 @@ class _Moved:
             if held and len(self._rows(label, column, after, ids).select_for_update()) != len(ids):
                 raise NotPossible("One of the records was erased or joined with somebody else since.")
 
-    def put_back(self) -> set[UUID]:
+    def put_back(self, *, actor: Actor, now: datetime) -> set[UUID]:
         """Undo the links, latest first, and return the people whose they are again."""
         for pk, at in self.people:
             Subject.objects.create(pk=pk, created_at=datetime.fromisoformat(at))
         for label, column, before, after, ids in reversed(self.links):
+            if label == NAMES and before:
+                access_log.hand_back(ids, self.into, UUID(before), actor=actor, now=now)
+                continue
             anew = {"decided_at": None} if column == "outcome" else {}
             self._rows(label, column, after, ids).update(**{column: before}, **anew)
         return {pk for pk, _ in self.people}

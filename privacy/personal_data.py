@@ -346,7 +346,8 @@ datamap.register(
             "subject_id": Datum("Whose name it is", "link", PROOF, US, plain=RANDOM, export="no"),
             "secret": Datum("Key to the numbers of records", "link", PROOF, US, plain="random bytes", export="no"),
         },
-        ended_by="the person: with the last of the other records",
+        impersonal={"mac": "a keyed hash over the row"},
+        ended_by="the person: emptied with the last of the other records",
     ),
     Declaration(
         model=AccessLink,

@@ -22,7 +22,8 @@ class Chain:
 
     `name` stands in keys, floors and file names; `ends_as` is the retention class. `canonical(row)` gives the bytes that
     `mac(row)` covers and may raise encoding.UnknownEncoding. `once` names a column in which no value may come twice.
-    `told_as` is the action of the events by which the audit tells of this chain's signed heads.
+    `told_as` is the action of the events by which the audit tells of this chain's signed heads. `beside` looks at what
+    gives the rows their meaning without being one, and yields (code of a finding, number) of what is wrong there.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Chain:
     lowest: Any  # below every number of a row
     once: str = ""
     told_as: str = ""
+    beside: Callable[[], Iterable[tuple[str, Any]]] | None = None
 
     @property
     def file_name(self) -> str:

@@ -55,6 +55,14 @@ def mac(event: AuditEvent) -> str:
     return keyed("audit.event", canonical(event))
 
 
+def is_ours(event: AuditEvent) -> bool:
+    """Whether this program wrote the event."""
+    try:
+        return same(mac(event), event.mac)
+    except UnknownEncoding:
+        return False
+
+
 def row_hash(row: Any, canonical: bytes) -> str:
     """Return the hash of the row as stored, its number and transaction included; `canonical` is what its MAC covers."""
     number = row.pk if isinstance(row.pk, int) else str(row.pk)

@@ -2,7 +2,7 @@
 
 What it names: an edited, deleted, swapped or inserted row, a link that is missing, a chain cut at its end or its
 beginning or made anew, a floor or checkpoint that is forged or does not agree, an erasure of the ledger that the log does not know,
-a head of the access log that the audit tells of and the log does not have.
+a head of the access log that the audit tells of and the log does not have, a name in it that was changed or taken away.
 What is late it says apart: a sealer that is not running, a long chain without checkpoints. What it cannot: a whole log put back to the state of an earlier checkpoint together with the checkpoint file
 and the ledger; that is why a copy of the file belongs elsewhere.
 """
@@ -47,6 +47,8 @@ class Finding:
 
     def __str__(self) -> str:
         places = f"positions {self.position} to {self.until}" if self.until else f"position {self.position or 'none'}"
+        if self.code == "name":
+            return f"{SENTENCES[self.code]} (name {self.seq})"
         where = f"({self.noun} {self.seq or 'unknown'}, {places})"
         return f"{SENTENCES[self.code]} {where}"
 
@@ -63,6 +65,7 @@ SENTENCES = {
     "checkpoint": "A signed checkpoint does not agree with the chain",
     "checkpoint_signature": "A checkpoint on file is not signed by this installation, or a line was taken out",
     "head": "The audit log tells of a signed head that the chain does not have: its end was cut off or made anew",
+    "name": "Whose openings stand under a name was changed, put back or taken away by another program",
     "ledger": "An erasure stands in the ledger of the key store, and the log does not tell of it: its end was cut off",
 }
 
@@ -157,6 +160,8 @@ def verify(*, now: datetime, chain: Chain = AUDIT) -> Report:
             if place >= position and heads.get(place) != head:
                 report.add("head", 0, place)
         _look_for_unsigned(report, last, now)
+        for code, number in chain.beside() if chain.beside else ():
+            report.add(code, number)
         if chain is AUDIT:
             _verify_ledger(report, now)
     report.sort()

@@ -7,26 +7,31 @@ What must never happen: a row that is changed, or goes before its time, without 
 nobody: it carries a random name, and `AccessName` alone says whose it is. Joining two people and erasing one change that
 table, never a row. Which records were opened is sealed under a key that stands there too: when the name is forgotten,
 nothing leads from the rows to what stays for statistics. Rows are chained and sealed like the audit's.
+
+Nor a person who is not shown who looked: each name carries a keyed hash over whose it is, a name that goes from one person
+to another is told in the audit, and one that is forgotten stays as an empty row. `verify_audit` names every other change.
 """
 
 from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from itertools import islice
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from django.db import models
-from django.db.models import Func
+from django.db import models, transaction
+from django.db.models import Exists, Func, OuterRef
 
 from privacy import cards
-from privacy.audit import encoding
+from privacy.audit import encoding, events
 from privacy.audit.chains import AUDIT, Chain
-from privacy.audit.models import Link, TransactionIdField
+from privacy.audit.events import Happened
+from privacy.audit.models import AuditEvent, Link, TransactionIdField
 from privacy.gate.actor import KINDS, Actor
 from privacy.vault import ring, uuid7
 
@@ -46,6 +51,14 @@ _FIELDS = (
 )
 
 
+NAME_MOVED, NAME_LABEL = "access_log.name_moved", "privacy.accessname"
+CHUNK = 2_000
+
+
+class Forgotten(Exception):
+    """The name was emptied when its person went."""
+
+
 def new_secret() -> bytes:
     """Return a new key for one name."""
     return secrets.token_bytes(32)
@@ -54,13 +67,14 @@ def new_secret() -> bytes:
 class AccessName(models.Model):
     """Whose rows of the access log carry this name, and the key to the numbers of records in them.
 
-    One person may have several, after joining. It goes with the person, and then the rows lead to nobody.
+    One person may have several, after joining. When the person goes it is emptied, and then the rows lead to nobody.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     # A plain number, no foreign key: a row must be writable whatever has become of the subject.
-    subject_id = models.UUIDField(db_index=True)
-    secret = models.BinaryField(default=new_secret)
+    subject_id = models.UUIDField(null=True, db_index=True)
+    secret = models.BinaryField(null=True, default=new_secret)
+    mac = models.CharField(max_length=64, default="", help_text="Keyed hash over all of the above.")
 
     class Meta:
         app_label = "privacy"
@@ -71,8 +85,8 @@ class AccessName(models.Model):
 
 class AccessEntryQuerySet(models.QuerySet["AccessEntry"]):
     def for_subject(self, subject: UUID) -> AccessEntryQuerySet:
-        """Return the openings of this person's data, newest first."""
-        return self.filter(whose__subject_id=subject).order_by("-at", "-id")
+        """Return the openings of this person's data, newest first; none under a name that somebody else put there."""
+        return self.filter(whose__in=[name.pk for name in names_of([subject])]).order_by("-at", "-id")
 
 
 class AccessEntry(models.Model):
@@ -152,11 +166,111 @@ def write(openings: Iterable[Opening], *, now: datetime) -> None:
 
 def names(subjects: Iterable[UUID]) -> dict[UUID, AccessName]:
     """Return the name under which openings of each of `subjects` are written now; those without one get it."""
-    found = {one.subject_id: one for one in AccessName.objects.filter(subject_id__in=set(subjects)).order_by("id")}
-    new = [AccessName(subject_id=subject) for subject in sorted(set(subjects) - found.keys())]
+    subjects = set(subjects)
+    found = {name.subject_id: name for name in names_of(subjects) if name.subject_id is not None}
+    new = {subject: AccessName(subject_id=subject) for subject in sorted(subjects - found.keys())}
+    for name in new.values():
+        name.mac = name_mac(name)
     if new:
-        AccessName.objects.bulk_create(new)
-    return found | {one.subject_id: one for one in new}
+        AccessName.objects.bulk_create(new.values())
+    return found | new
+
+
+def names_of(subjects: Iterable[UUID]) -> list[AccessName]:
+    """Return all names of these people, oldest first, without those that this program did not write."""
+    rows = AccessName.objects.filter(subject_id__in=set(subjects)).order_by("id")
+    return [name for name in rows if encoding.same(name_mac(name), name.mac)]
+
+
+def name_mac(name: AccessName) -> str:
+    """Return the keyed hash that proves this program said whose the name is, or that it is forgotten."""
+    owner = None if name.subject_id is None else str(name.subject_id)
+    secret = None if name.secret is None else bytes(name.secret).hex()
+    return encoding.keyed("access.name", encoding.dump([VERSION, str(name.pk), owner, secret]))
+
+
+def hand_over(before: UUID, after: UUID, *, actor: Actor | None, now: datetime) -> list[UUID]:
+    """Make the names of one person another's, in the caller's transaction, and return them; the audit tells of each.
+
+    A name that this program did not write stays as it is: `verify_audit` is to name it.
+    """
+    return _hand_over(AccessName.objects.filter(subject_id=before), after, actor=actor, now=now)
+
+
+def hand_back(numbers: Iterable[UUID | str], before: UUID, after: UUID, *, actor: Actor | None, now: datetime) -> None:
+    """Make these names, if they are still `before`'s, `after`'s; otherwise like `hand_over`."""
+    _hand_over(AccessName.objects.filter(pk__in=list(numbers), subject_id=before), after, actor=actor, now=now)
+
+
+def _hand_over(rows: models.QuerySet[AccessName], after: UUID, *, actor: Actor | None, now: datetime) -> list[UUID]:
+    with transaction.atomic():
+        moved = [one for one in rows.select_for_update().order_by("id") if encoding.same(name_mac(one), one.mac)]
+        for name in moved:
+            name.subject_id = after
+            name.mac = name_mac(name)
+        AccessName.objects.bulk_update(moved, ["subject_id", "mac"], batch_size=1000)
+        told = [Happened(NAME_MOVED, record=(NAME_LABEL, name.pk), reason=name.mac) for name in moved]
+        events.record_many(told, actor=actor, now=now)
+    return [name.pk for name in moved]
+
+
+def forget(subject: UUID) -> None:
+    """Empty the names of one person: the rows stay as they are and lead to nobody.
+
+    The audit tells of none: the event would lead from the request to the rows.
+    """
+    with transaction.atomic():
+        emptied = list(AccessName.objects.select_for_update().filter(subject_id=subject).order_by("id"))
+        for name in emptied:
+            ours = encoding.same(name_mac(name), name.mac)
+            name.subject_id = name.secret = None
+            name.mac = name_mac(name) if ours else ""
+        AccessName.objects.bulk_update(emptied, ["subject_id", "secret", "mac"], batch_size=1000)
+
+
+def sign_old(names: Any, entries: Any) -> None:
+    """Sign the names of before names were signed, as they are found, and put an empty one where a name is gone.
+
+    The migration gives the models as they are amid it.
+    """
+    for chunk in _batched(names.objects.filter(mac="").order_by("id").iterator(chunk_size=CHUNK)):
+        for name in chunk:
+            name.mac = name_mac(name)
+        names.objects.bulk_update(chunk, ["mac"])
+    there = names.objects.filter(pk=OuterRef("whose_id"))
+    gone = entries.objects.filter(~Exists(there), whose_id__isnull=False).order_by("whose_id")
+    for numbers in _batched(gone.values_list("whose_id", flat=True).distinct().iterator(chunk_size=CHUNK)):
+        empty = [names(pk=number, subject_id=None, secret=None) for number in numbers]
+        for name in empty:
+            name.mac = name_mac(name)
+        names.objects.bulk_create(empty)
+
+
+def _batched(rows: Iterator[Any]) -> Iterator[list[Any]]:
+    """Yield the rows in lists of CHUNK."""
+    while chunk := list(islice(rows, CHUNK)):
+        yield chunk
+
+
+def wrong_names() -> Iterator[tuple[str, UUID]]:
+    """Yield ("name", number) of each name that somebody else wrote, changed or put back, and of each that is gone."""
+    moved = _moved()
+    for name in AccessName.objects.order_by("id").iterator(chunk_size=CHUNK):
+        ours = encoding.same(name_mac(name), name.mac)
+        if ours and moved and name.subject_id is not None:
+            ours = moved.get(encoding.record_hash(NAME_LABEL, name.pk), name.mac) == name.mac
+        if not ours:
+            yield "name", name.pk
+    there = AccessName.objects.filter(pk=OuterRef("whose_id"))
+    gone = AccessEntry.objects.filter(~Exists(there), whose_id__isnull=False).order_by("whose_id")
+    for number in gone.values_list("whose_id", flat=True).distinct().iterator(chunk_size=CHUNK):
+        yield "name", number
+
+
+def _moved() -> dict[str, str]:
+    """Return, by the hash of its number, the keyed hash that each name got when it went to its person last."""
+    told = AuditEvent.objects.filter(action=NAME_MOVED, label=NAME_LABEL).order_by("id")
+    return {one.record: one.reason for one in told.iterator(chunk_size=CHUNK) if encoding.is_ours(one)}
 
 
 def _row(one: Opening, named: Mapping[UUID, AccessName], now: datetime) -> AccessEntry:
@@ -192,7 +306,11 @@ def _who(actor: Actor, named: Mapping[UUID, AccessName]) -> str:
 
 def _cipher(name: AccessName | None) -> AESGCM:
     # What belongs to a company, or to nobody yet, is opened by the installation's own key.
-    return AESGCM(bytes(name.secret) if name else ring.derive("access.detail"))
+    if name is None:
+        return AESGCM(ring.derive("access.detail"))
+    if name.secret is None:
+        raise Forgotten
+    return AESGCM(bytes(name.secret))
 
 
 def detail(entry: AccessEntry) -> tuple[dict[str, list[UUID]], str]:
@@ -205,7 +323,7 @@ def detail(entry: AccessEntry) -> tuple[dict[str, list[UUID]], str]:
     sealed = bytes(entry.detail)
     try:
         told = _cipher(entry.whose).decrypt(sealed[:12], sealed[12:], entry.pk.bytes)
-    except (AccessName.DoesNotExist, InvalidTag):
+    except (AccessName.DoesNotExist, Forgotten, InvalidTag):
         return {}, ""
     records: dict[str, list[UUID]] = {}
     place = 0
@@ -244,6 +362,7 @@ CHAIN = Chain(
     mac=mac,
     lowest=UUID(int=0),
     told_as="access_log.signed",
+    beside=wrong_names,
 )
 
 # Both logs, as one seals, ends and verifies them.

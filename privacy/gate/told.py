@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from privacy import datamap
-from privacy.gate.log import AccessEntry, detail
+from privacy.gate.log import AccessEntry, detail, names_of
 
 MOST_NAMED = 10
 
@@ -100,10 +100,12 @@ def tell(entries: Iterable[AccessEntry], subject: UUID) -> list[Told]:
 
 
 def rows(entries: Sequence[AccessEntry]) -> list[dict[str, Any]]:
-    """Return entries of one person as lines of the copy, by the titles in COLUMNS."""
-    if not entries or entries[0].whose is None:
+    """Return entries of one person as lines of the copy, by the titles in COLUMNS; none under a planted name."""
+    subject = next((one.whose.subject_id for one in entries if one.whose is not None), None)
+    if subject is None:
         return []
-    told = tell(entries, entries[0].whose.subject_id)
+    names = {name.pk for name in names_of([subject])}
+    told = tell([one for one in entries if one.whose_id in names], subject)
     return [dict(zip(COLUMNS, (one.at, one.role, one.purpose, "; ".join(one.opened)), strict=True)) for one in told]
 
 

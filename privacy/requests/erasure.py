@@ -26,8 +26,8 @@ from django.db.models import ProtectedError, Q
 
 from privacy import audit, datamap, vault
 from privacy.datamap import Declaration
+from privacy.gate import log as access_log
 from privacy.gate.actor import Actor
-from privacy.gate.log import AccessName
 from privacy.requests import checkpoints
 from privacy.requests.models import Decision, Request
 from privacy.retention import holds
@@ -323,6 +323,6 @@ def _forget(subject: UUID, *, now: datetime) -> None:
     names = vault.pseudonymity.joined_to(subject) | vault.pseudonymity.joined_to(nobody)
     vault.keys.reowner(("subject", subject), ("subject", nobody))
     Request.objects.filter(owner_id=subject).update(owner_id=nobody, subject=None)
-    AccessName.objects.filter(subject_id=subject).delete()  # the rows stay as they are and lead to nobody
+    access_log.forget(subject)  # its rows stay as they are and lead to nobody
     vault.keys.destroy([(one, vault.pseudonymity.ENVELOPE) for one in {subject, *names}], now=now)
     Subject.objects.filter(pk=subject).delete()

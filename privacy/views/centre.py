@@ -10,8 +10,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from privacy.gate import log
 from privacy.gate.told import tell
-from privacy.models import AccessEntry, AccessName
+from privacy.models import AccessEntry
 from privacy.views import words
 
 PER_PAGE = 30
@@ -31,8 +32,7 @@ def openings(request: HttpRequest) -> HttpResponse:
     """Show the signed-in person each opening of their data: when, which role, what for; own openings folded (P40)."""
     user, subject = request.user, request.user.subject_id or NOBODY
     found = AccessEntry.objects.for_subject(subject)
-    names = AccessName.objects.filter(subject_id=subject).values_list("pk", flat=True)
-    mine = [str(user.pk), *map(str, names)]
+    mine = [str(user.pk), *(str(name.pk) for name in log.names_of([subject]))]
     own = found.filter(actor_id__in=mine)
     page = Paginator(found.exclude(actor_id__in=mine).select_related("whose"), PER_PAGE).get_page(
         request.GET.get("page")

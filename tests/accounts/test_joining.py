@@ -285,13 +285,15 @@ def test_undo_after_a_removal_is_refused(alice: User) -> None:
 def test_undo_after_a_later_joining_is_refused_where_it_is_not_the_same_any_more(alice: User, bob: Customer) -> None:
     order = an_order(bob, email=ADDRESS)
     look = join(a_look(alice), order)
-    claim.merge(bob.subject_id, factories.customer("Bea", "Baker", email="bea@example.com").subject_id)
+    claim.merge(
+        bob.subject_id, factories.customer("Bea", "Baker", email="bea@example.com").subject_id, actor=None, now=NOW
+    )
     joining.undo(look, actor=PRIVACY, now=NOW)  # bob's customer number is still there, with his new self
     assert Order.objects.get().customer_id == bob.pk
     keys_name_the_owner()
     message = factories.communication(factories.customer("Eve", "Eden", email="eve@example.com"), email=ADDRESS)
     look = join(a_look(alice), message)
-    claim.merge(message.subject_id, alice.subject_id)
+    claim.merge(message.subject_id, alice.subject_id, actor=None, now=NOW)
     with pytest.raises(NotPossible, match="gone, or was joined"):
         joining.undo(look, actor=PRIVACY, now=NOW)
 
@@ -300,7 +302,7 @@ def test_an_undo_after_the_person_was_joined_with_another_still_knows_its_own(al
     message = factories.communication(email=ADDRESS)
     look = join(a_look(alice), message)
     other = factories.login("alice2", "alice2@example.com")
-    claim.merge(alice.subject_id, other.subject_id)
+    claim.merge(alice.subject_id, other.subject_id, actor=None, now=NOW)
     joining.undo(look, actor=PRIVACY, now=NOW)
     assert Communication.objects.get().subject_id == message.subject_id
     keys_name_the_owner()

@@ -322,7 +322,7 @@ def test_an_unverified_address_of_a_login_is_not_told() -> None:
 
 def test_a_merge_takes_the_contacts_along() -> None:
     alice, user = factories.customer(), factories.login(email="login@example.com")
-    claim.merge(alice.subject_id, user.subject_id)
+    claim.merge(alice.subject_id, user.subject_id, actor=None, now=NOW)
     assert reach.of(ADDRESS, now=NOW) == Reach(whole=(user.subject_id,))
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from uuid import uuid4
 
@@ -11,7 +9,6 @@ import pytest
 from django.conf import settings
 from django.db import DatabaseError, connections, transaction
 
-from ilt_site.management.commands.grant_roles import grant
 from privacy import audit
 from privacy.gate import Actor, log
 from privacy.models import AuditEvent
@@ -19,6 +16,7 @@ from privacy.requests import services
 from privacy.requests.models import RequestEvent
 from privacy.vault import ledger
 from tests import factories
+from tests.roles import app_role
 
 NOW = factories.NOW
 CAROL = Actor("staff", str(uuid4()), None, frozenset({"sales"}), "admin")
@@ -26,18 +24,6 @@ CAROL = Actor("staff", str(uuid4()), None, frozenset({"sales"}), "admin")
 pytestmark = pytest.mark.django_db
 
 TABLES = [(alias, table) for alias, tables in settings.APPEND_ONLY_TABLES.items() for table in tables]
-
-
-@contextmanager
-def app_role(alias: str = "default") -> Iterator[None]:
-    """Be the application role, with what `grant_roles` gives it, until the end of the block; the test takes it back."""
-    role = f"ilt_app_tried_{alias}"
-    with connections[alias].cursor() as cursor:
-        cursor.execute(f"CREATE ROLE {role}")
-        grant(alias, role)
-        cursor.execute(f"SET LOCAL ROLE {role}")
-        yield
-        cursor.execute("RESET ROLE")
 
 
 def numbered(alias: str, table: str) -> str:

@@ -19,7 +19,7 @@ from privacy.gate import AccessEntry, Actor, log, told
 from privacy.models import AccessLink, AccessName
 from privacy.requests import erasure
 from privacy.vault import ledger
-from tests import factories
+from tests import factories, roles
 
 NOW = factories.NOW
 LATER = NOW + timedelta(seconds=10)
@@ -111,7 +111,7 @@ def test_joining_two_people_changes_the_names_and_no_row() -> None:
     before = list(AccessEntry.objects.order_by("pk").values())
     audit.seal(now=NOW, chain=log.CHAIN)
 
-    claim.merge(guest.subject_id, alice.subject_id)
+    claim.merge(guest.subject_id, alice.subject_id, actor=None, now=NOW)
 
     assert list(AccessEntry.objects.order_by("pk").values()) == before
     assert AccessEntry.objects.for_subject(alice.subject_id).count() == 2
@@ -141,7 +141,7 @@ def test_every_pseudonym_of_a_joined_person_goes_with_the_person() -> None:
         audit.record("customer.corrected", actor=None, now=NOW, subject=one.subject_id)
     before = audit.history(subject=guest.subject_id).filter(action="customer.corrected")
     assert before.count() == 1
-    claim.merge(guest.subject_id, alice.subject_id)
+    claim.merge(guest.subject_id, alice.subject_id, actor=None, now=NOW)
     both = audit.history(subject=alice.subject_id).filter(action="customer.corrected")
     assert both.count() == 2
 
@@ -149,6 +149,114 @@ def test_every_pseudonym_of_a_joined_person_goes_with_the_person() -> None:
 
     for subject in (alice.subject_id, guest.subject_id):
         assert not audit.history(subject=subject).exists()
+
+
+# Whose rows they are ----------------------------------------------------------------------------------------------------
+
+HIDDEN = {
+    "to a number of nobody": "UPDATE privacy_accessname SET subject_id = gen_random_uuid() WHERE id = '{name}'",
+    "to somebody else": "UPDATE privacy_accessname SET subject_id = '{bob}' WHERE id = '{name}'",
+    "emptied": "UPDATE privacy_accessname SET subject_id = NULL, secret = NULL, mac = '' WHERE id = '{name}'",
+    "emptied with the hash kept": "UPDATE privacy_accessname SET subject_id = NULL, secret = NULL WHERE id = '{name}'",
+    "deleted": "DELETE FROM privacy_accessname WHERE id = '{name}'",
+    "another's hash": "UPDATE privacy_accessname SET (subject_id, secret, mac) = (SELECT subject_id, secret, mac"
+    " FROM privacy_accessname WHERE subject_id = '{bob}') WHERE id = '{name}'",
+}
+
+
+def two_looked_at() -> tuple[Customer, Customer, str]:
+    """Let carol open alice and bob; return both and the name of alice."""
+    alice, bob = factories.customer(), factories.customer("Bob", email="bob@example.com")
+    with gate.acting(CAROL):
+        assert all(one.first_name for one in Customer.objects.all())
+    audit.seal(now=NOW, chain=log.CHAIN)
+    assert verify().is_intact and audit.verify(now=LATER).is_intact
+    return alice, bob, str(AccessName.objects.get(subject_id=alice.subject_id).pk)
+
+
+@pytest.mark.parametrize("how", HIDDEN)
+def test_rows_that_the_application_role_hides_from_their_person_are_named(how: str) -> None:
+    alice, bob, name = two_looked_at()
+    assert AccessEntry.objects.for_subject(alice.subject_id).count() == 1
+
+    assert roles.run(HIDDEN[how].format(name=name, bob=bob.subject_id)) == [1]
+
+    assert not AccessEntry.objects.for_subject(alice.subject_id).exists()
+    assert AccessEntry.objects.for_subject(bob.subject_id).count() == 1, "bob sees his own and not hers"
+    his = AccessEntry.objects.filter(whose__subject_id=bob.subject_id).select_related("whose").order_by("pk")
+    assert len(told.rows(his)) == 1, "neither does his copy"
+    report = verify()
+    assert [(one.code, one.seq) for one in report.findings] == [("name", name)]
+    assert str(report.findings[0]).endswith(f"by another program (name {name})")
+
+
+def test_the_key_to_the_numbers_of_records_cannot_be_exchanged_unseen() -> None:
+    _, _, name = two_looked_at()
+    roles.run(f"UPDATE privacy_accessname SET secret = sha256('mine') WHERE id = '{name}'")
+    assert [(one.code, one.seq) for one in verify().findings] == [("name", name)]
+
+
+def test_a_name_planted_for_a_person_is_not_written_under_and_is_named() -> None:
+    alice, _, name = two_looked_at()
+    planted = "ffffffff-ffff-7fff-bfff-ffffffffffff"
+    roles.run(
+        "INSERT INTO privacy_accessname (id, subject_id, secret, mac)"
+        f" SELECT '{planted}', subject_id, sha256('mine'), mac FROM privacy_accessname WHERE id = '{name}'"
+    )
+    with gate.acting(CAROL):
+        assert all(one.first_name for one in Customer.objects.all())
+
+    assert {str(one.whose_id) for one in AccessEntry.objects.for_subject(alice.subject_id)} == {name}
+    assert AccessEntry.objects.for_subject(alice.subject_id).count() == 2
+    assert [(one.code, one.seq) for one in verify().findings] == [("name", planted)]
+
+
+def test_a_name_put_back_to_whose_it_was_before_a_joining_is_named() -> None:
+    alice, bob, name = two_looked_at()
+    before = AccessName.objects.get(pk=name)
+    claim.merge(alice.subject_id, bob.subject_id, actor=None, now=NOW)
+    assert AccessEntry.objects.for_subject(bob.subject_id).count() == 2
+    assert verify().is_intact and audit.verify(now=LATER).is_intact
+    moved = audit.AuditEvent.objects.get(action="access_log.name_moved")
+    assert (moved.label, moved.reason) == ("privacy.accessname", AccessName.objects.get(pk=name).mac)
+
+    roles.run(
+        f"UPDATE privacy_accessname SET subject_id = '{alice.subject_id}', mac = '{before.mac}' WHERE id = '{name}'"
+    )
+
+    assert [(one.code, one.seq) for one in verify().findings] == [("name", name)]
+
+
+def test_a_joining_signs_no_name_that_another_program_changed() -> None:
+    alice, bob, name = two_looked_at()
+    roles.run(f"UPDATE privacy_accessname SET secret = sha256('mine') WHERE id = '{name}'")
+    claim.merge(alice.subject_id, bob.subject_id, actor=None, now=NOW)
+    assert [(one.code, one.seq) for one in verify().findings] == [("name", name)]
+
+
+def test_a_forgotten_name_leads_to_nobody_and_its_going_is_named() -> None:
+    alice, _, name = two_looked_at()
+    erasure._forget(alice.subject_id, now=NOW)
+    forgotten = AccessName.objects.get(pk=name)
+    assert (forgotten.subject_id, forgotten.secret) == (None, None)
+    assert verify().is_intact
+
+    roles.run(f"DELETE FROM privacy_accessname WHERE id = '{name}'")
+
+    assert [(one.code, one.seq) for one in verify().findings] == [("name", name)]
+
+
+def test_names_of_before_are_signed_as_they_are_found_by_the_upgrade() -> None:
+    alice, bob, name = two_looked_at()
+    AccessName.objects.filter(subject_id=bob.subject_id).delete()  # erased before names stayed
+    AccessName.objects.update(mac="")
+    assert not verify().is_intact
+
+    log.sign_old(AccessName, AccessEntry)
+
+    assert verify().is_intact
+    assert [str(one.whose_id) for one in AccessEntry.objects.for_subject(alice.subject_id)] == [name]
+    assert not AccessEntry.objects.for_subject(bob.subject_id).exists()
 
 
 # Tampering ------------------------------------------------------------------------------------------------------------
@@ -189,7 +297,8 @@ def test_an_edited_row_is_named(change: str) -> None:
 
     report = verify()
     assert report.first_bad == str(numbers[4])
-    assert {finding.code for finding in report.findings} <= {"edited", "changed_after_seal"}
+    nameless = {"name"} if change.startswith("whose_id") else set()
+    assert {finding.code for finding in report.findings} - {"edited", "changed_after_seal"} == nameless
 
 
 def test_two_swapped_rows_are_named() -> None:
@@ -474,6 +583,7 @@ def test_rows_of_before_keep_their_person_and_are_sealed_as_they_are() -> None:
         with connection.cursor() as cursor:
             cursor.execute("RESET session_replication_role")
         as_superuser("ALTER TABLE privacy_accessentry DROP subject_id")
+    log.sign_old(AccessName, AccessEntry)
     assert audit.seal(now=LATER, chain=log.CHAIN) == 3
 
     assert verify(LATER).is_intact
