@@ -13,7 +13,7 @@ def sign(apps: Any, schema_editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("privacy", "0021_links_bound")]
+    dependencies = [("privacy", "0022_confirmed_by_staff")]
 
     operations = [
         migrations.AlterField(
