@@ -32,8 +32,12 @@ def main() -> None:
         refuse_foreign_parts(sys.argv[1:])
         refuse_in_maintenance(sys.argv[1:])
         execute_from_command_line(sys.argv)
+        sys.stdout.flush()
     except ImproperlyConfigured as problem:
         sys.exit(f"{problem}")
+    except BrokenPipeError:  # the reader has read enough (`| head`); what Python still holds goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
 
 
 def refuse_foreign_parts(arguments: list[str]) -> None:

@@ -34,7 +34,7 @@ from privacy import audit, mailbox, vault
 from privacy.broken import Findings, is_everybodys
 from privacy.gate.actor import Actor
 from privacy.requests import clock, history, hooks
-from privacy.requests.models import Letter, Request
+from privacy.requests.models import Letter, Request, State
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +49,8 @@ ABOUT_ONE_LETTER = (SMTPRecipientsRefused, SMTPSenderRefused, SMTPDataError)
 # How long a link or code waits for its letter to go out when the caller names no earlier end (schedule.toml, credentials).
 CREDENTIALS = "credentials"  # the envelope
 CREDENTIALS_WAIT = timedelta(days=90)
+# How long a letter that a demo's `outbox` has not printed stays readable after its request is closed.
+UNPRINTED = timedelta(days=7)
 SHORTEST_LOOKED_FOR = 12  # a code of six digits may stand in a text by chance
 POSTED_CODE = "posted_code"  # the kind of letter that gives a code to prove who is asking
 # Letters of one kind that one address gets in a day because somebody not signed in asked for them.
@@ -329,6 +331,8 @@ def send_due(*, now: datetime, limit: int = 50) -> int:
     end_lapsed(now=now)
     if has_no_mail_server() and not settings.DEMO:
         return 0
+    if is_read_by_outbox():
+        end_unprinted(now=now)
     sent = 0
     for letter_id in list(due(now=now).values_list("pk", flat=True)[:limit]):
         if cache.get(AWAY, 0.0) > now.timestamp():
@@ -355,6 +359,11 @@ def has_no_mail_server() -> bool:
     return bool(settings.EMAIL_BACKEND.endswith("dummy.EmailBackend"))
 
 
+def is_read_by_outbox() -> bool:
+    """Say whether letters reach nobody but through the command `outbox`: in a demo without a mail server."""
+    return bool(settings.DEMO) and has_no_mail_server()
+
+
 def send(letter_id: UUID, *, now: datetime) -> bool:
     """Send one letter if it is due and nobody else is sending it; return whether it went out."""
     with transaction.atomic():
@@ -377,7 +386,7 @@ def send(letter_id: UUID, *, now: datetime) -> bool:
         return False
     with transaction.atomic():
         Letter.objects.filter(pk=letter.pk).update(sent_at=now, sending_at=None, next_attempt_at=None, last_error="")
-        if not has_no_mail_server():  # in a demo they wait to be printed (`printed`)
+        if not is_read_by_outbox():  # there they wait to be printed (`printed`)
             _end_credentials([letter.pk], now)
     # A request that only waits for its answer to go out need not wait longer.
     Request.objects.filter(letters=letter, step="close", attempts=0).update(next_action_at=now)
@@ -524,6 +533,28 @@ def printed(letter: Letter, *, now: datetime) -> None:
             sent_at=now, sending_at=None, next_attempt_at=None, last_error=""
         )
         _end_credentials([letter.pk], now)
+        burn(_of_the_erased().filter(pk=letter.pk), now=now)
+
+
+def burn_given(letters: QuerySet[Letter], *, now: datetime) -> int:
+    """Burn letters that have gone out, and return how many; in a demo only those that waited long enough to be printed."""
+    return burn(letters.filter(queued_at__lte=now - UNPRINTED) if is_read_by_outbox() else letters, now=now)
+
+
+def end_unprinted(*, now: datetime) -> int:
+    """Burn what a demo's `outbox` did not print in time of removals that are closed; return how many letters."""
+    ids = list(_of_the_erased().filter(queued_at__lte=now - UNPRINTED).values_list("pk", flat=True)[:500])
+    return burn(Letter.objects.filter(pk__in=ids), now=now)
+
+
+def _of_the_erased() -> QuerySet[Letter]:
+    # Elsewhere the last step of the removal has burned them already.
+    return Letter.objects.filter(
+        request__kind=Request.Kind.ERASURE,
+        request__state=State.CLOSED,
+        sent_at__isnull=False,
+        sealed_letter__isnull=False,
+    )
 
 
 def burn(letters: QuerySet[Letter], *, now: datetime) -> int:

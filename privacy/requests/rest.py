@@ -35,7 +35,7 @@ def write(*, on: date, now: datetime, findings: Findings) -> int:
     said is destroyed once they have gone out. A request that cannot be answered is noted, and the others are told.
     """
     told = Q(kind=KIND) | Q(kind=letters.NOT_YOU, request__kind=Request.Kind.ERASURE)
-    letters.burn(Letter.objects.filter(told, sent_at__isnull=False, sealed_letter__isnull=False), now=now)
+    letters.burn_given(Letter.objects.filter(told, sent_at__isnull=False, sealed_letter__isnull=False), now=now)
     untold = _untold(now)
     found = Request.objects.filter(pk__in=untold.values("request"), sealed_request_file__isnull=False)
 

@@ -246,11 +246,11 @@ def close(request: Request, now: datetime) -> Result:
         if copy is not None and not copy.downloads and copy.expires_at > now:
             return Wait(copy.expires_at)
         if request.subject_id is None:  # everything else about the person was erased meanwhile
-            letters.burn(Letter.objects.filter(request=request), now=now)
+            letters.burn_given(Letter.objects.filter(request=request), now=now)
     else:
         # Word that it was not shown to be the person goes out first; what it says is destroyed by the sweep (`rest`).
         unsent = Letter.objects.filter(request=request, kind=letters.NOT_YOU, sent_at=None, stopped_at=None)
-        letters.burn(Letter.objects.filter(request=request).exclude(pk__in=unsent.values("pk")), now=now)
+        letters.burn_given(Letter.objects.filter(request=request).exclude(pk__in=unsent.values("pk")), now=now)
         unused = OneTimeLink.objects.filter(request=request, used_at=None)
         unused.exclude(purpose=OneTimeLink.Purpose.NOT_ME).update(expires_at=now)
     return Done(State.CLOSED)

@@ -18,7 +18,7 @@ from privacy.requests.models import Letter
 
 
 class Command(BaseCommand):
-    help = "Prints the last letters of the sealed outbox, newest last; in a demo only. A mail's links and codes are printed once: afterwards they are destroyed, as after a sending. Exit codes: 0 done, 2 usage, 3 refused by rule."
+    help = "Prints the last letters of the sealed outbox, newest last; in a demo only. A mail's links and codes are printed once: afterwards they are destroyed, as after a sending, and with them the text where it answers a removal that is closed. Exit codes: 0 done, 2 usage, 3 refused by rule."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--last", type=int, default=3, metavar="N")
@@ -30,14 +30,23 @@ class Command(BaseCommand):
                 returncode=3,
             )
         with system("letter", kind="operator"):
-            for letter in reversed(Letter.objects.order_by("-queued_at", "-id")[: max(last, 0)]):
+            found = list(reversed(Letter.objects.order_by("-queued_at", "-id")[: max(last, 0)]))
+            if not found:
+                self.stdout.write("There is no letter.\n")
+            for letter in found:
                 by_mail = letter.by == Letter.By.EMAIL
                 # A letter for the post is given by the page that prints it.
                 to, headline, text = letter.to, letter.headline, letters.given(letter)[0] if by_mail else letter.text
                 if isinstance(text, vault.Unreadable):
-                    self.stdout.write(f"[{letter.kind}] {text}\n")
+                    is_erased = isinstance(text, vault.Erased)
+                    why = (
+                        "What this letter said was erased; its row stays as proof that it was written."
+                        if is_erased
+                        else text
+                    )
+                    self.stdout.write(f"[{letter.kind}] {why}\n{'-' * 72}")
                     continue
                 self.stdout.write(f"[{letter.kind}] to {to or 'the post'}: {headline}\n\n{text}\n{'-' * 72}")
-                if by_mail and letters.has_no_mail_server():
+                if by_mail and letters.is_read_by_outbox():
                     self.stdout.flush()
                     letters.printed(letter, now=timezone.now())

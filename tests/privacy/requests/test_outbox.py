@@ -1,0 +1,85 @@
+"""The command `outbox` of a demo without a mail server: printing is its sending, and nothing ends before it was printed."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.conf import settings as site
+from django.core.management import call_command
+
+from accounts.models import Customer
+from privacy.requests import letters
+from privacy.requests.models import Letter, State
+from tests.privacy.requests.conftest import NOW, confirmed, run, with_letters
+
+pytestmark = pytest.mark.django_db
+
+LATER = NOW + timedelta(hours=1)
+GONE = "What this letter said was erased; its row stays as proof that it was written."
+
+
+@pytest.fixture(autouse=True)
+def _demo(settings: Any) -> None:
+    settings.DEMO = True
+    settings.EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
+
+
+def outbox(*words: str) -> str:
+    out = io.StringIO()
+    with time_machine.travel(LATER, tick=False):
+        call_command("outbox", *words, stdout=out)
+    return out.getvalue()
+
+
+def test_the_answer_to_a_removal_is_printed_once_and_then_erased(alice: Customer) -> None:
+    request = confirmed(alice)
+    run(request)
+    assert request.state == State.CLOSED
+    text = outbox("--last", "20")
+    assert "[erasure_done] to alice@example.com: Your data was removed" in text
+    assert "[acknowledgement] to alice@example.com: " in text
+    assert not Letter.objects.filter(request=request).exclude(sealed_letter=None).exists()
+    again = outbox("--last", "20")
+    assert f"[erasure_done] {GONE}" in again and "alice@example.com" not in again and "the post" not in again
+
+
+def test_what_was_not_printed_ends_after_a_week_and_bobs_letters_stay(alice: Customer, bob: Customer) -> None:
+    request = confirmed(alice)
+    bobs = confirmed(bob, "access")
+    run(request)
+    with_letters(NOW + timedelta(days=6, hours=23))
+    assert Letter.objects.filter(request=request).exclude(sealed_letter=None).count() == 2
+    with_letters(NOW + timedelta(days=7, minutes=5))
+    assert not Letter.objects.filter(request=request).exclude(sealed_letter=None).exists()
+    assert Letter.objects.filter(request=bobs).exclude(sealed_letter=None).exists()
+    assert f"[erasure_done] {GONE}" in outbox("--last", "20")
+
+
+def test_with_a_mail_server_the_text_goes_when_the_removal_closes(alice: Customer, settings: Any) -> None:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+    request = confirmed(alice)
+    run(request)
+    assert not letters.is_read_by_outbox()
+    assert not Letter.objects.filter(request=request).exclude(sealed_letter=None).exists()
+
+
+def test_without_letters_it_says_so(db: None) -> None:
+    assert outbox() == "There is no letter.\n"
+
+
+def test_a_reader_who_has_read_enough_gets_no_traceback() -> None:
+    code = "import sys; sys.argv = ['manage.py', 'help']; import manage; manage.main()"
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=site.BASE_DIR, stdout=writer, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, "")
