@@ -103,7 +103,7 @@ class CustomerForm(PlacedForm):
     change_reason = forms.ChoiceField(
         choices=REASONS, required=False, label="Reason for another contact",
         help_text="The older e-mail addresses are told. A new e-mail address, number or postal address proves nothing for "
-        "14 days, and an e-mail address only if an older one could be told, by e-mail or by post.",
+        "14 days after that; where nobody could be told, by e-mail or by post, it proves nothing at all.",
     )  # fmt: skip
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -281,7 +281,8 @@ def _state(point: ContactPoint, now: datetime) -> str:
     if point.came == Came.CLEARED:
         return since
     if counts_from is None:
-        return f"{since}; proves nothing until it is confirmed, or until an older address could be told"
+        confirmed = "until it is confirmed, or " if point.channel == "email" else ""
+        return f"{since}; proves nothing {confirmed}until an older address could be told"
     return since if counts_from <= now else f"{since}; counts from {timezone.localdate(counts_from):%-d %B %Y}"
 
 

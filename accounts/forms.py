@@ -144,7 +144,7 @@ class ContactForm(OwnDataForm):
         label="E-mail address for orders and returns",
         max_length=254,
         required=False,
-        help_text="The address that you sign in with is changed under “sign-in”.",
+        help_text="The address that you sign in with is changed under “Signing in”.",
         widget=forms.EmailInput(attrs={"autocomplete": "email"}),
         error_messages={"invalid": "Enter an e-mail address like name@example.com."},
     )

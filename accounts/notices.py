@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from accounts import reach
@@ -116,11 +116,25 @@ def send_again(user: User, *, actor: Actor, now: datetime) -> None:
         if point is None or not address or point.confirmed_at or point.disputed_at or point.came == Came.CREATED:
             raise NothingToConfirm
         sent = ContactLink.objects.filter(point=point, purpose=Purpose.CONFIRM)
-        if sent.filter(at__gt=now - AGAIN_AFTER).exists():
+        # One that went to the earlier address is none to this one.
+        if sent.filter(at__gt=now - AGAIN_AFTER, at__gte=point.since).exists():
             raise TooSoon
         sent.filter(used_at=None).update(expires_at=now)
         _send(point, Purpose.CONFIRM, to=str(address), lives=CONFIRM_LIVES, now=now)
         audit.record("contact.asked", actor=actor, now=now, subject=point.customer.subject_id, record=_record(point))
+
+
+def asked(points: Iterable[ContactPoint]) -> set[int]:
+    """Return which of these contacts were asked for their confirmation since they stand as they are; one query."""
+    sent = ContactLink.objects.filter(point__in=[one.pk for one in points], purpose=Purpose.CONFIRM)
+    return set(sent.filter(at__gte=F("point__since")).values_list("point", flat=True))
+
+
+def is_told(token: str) -> bool:
+    """Whether "this was not me" was said by this link already: it works once, and what was said stands."""
+    hashed = _hashed(token)
+    said = ContactLink.objects.filter(token_hash=hashed, purpose=Purpose.NOT_ME, used_at__isnull=False)
+    return said.exists() or Joined.objects.filter(token_hash=hashed, disputed_at__isnull=False).exists()
 
 
 def look(token: str, purpose: str, *, now: datetime) -> ContactLink:
@@ -338,6 +352,8 @@ def _send(
             "changed_on": timezone.localdate(point.since),
             "channel": point.channel,
             "by_person": by_person,
+            "by_staff": point.came == Came.STAFF,
+            "counts_from": reach.counts_from(point, now=now),
         },
         key=f"contact:{link.pk}",
         subject=point.customer.subject_id,

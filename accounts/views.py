@@ -21,6 +21,7 @@ from accounts.forms import AddressForm, ContactForm
 from accounts.models import Address, ContactLink, ContactPoint, Customer, FreightAccount, TaxIdentifier, User
 from privacy import registers
 from privacy.requests.models import OPEN_STATES, Request
+from privacy.retention import holds
 from privacy.vault import RecordErased
 from privacy.views import person
 
@@ -59,7 +60,8 @@ def account_edit(request: HttpRequest) -> HttpResponse:
     form = ContactForm(request.POST or None, record=known)
     if request.method == "POST" and form.is_valid() and _corrected(request, known or _own_customer(request), form):
         return redirect("account_details")
-    return render(request, "accounts/edit.html", {"form": form})
+    is_held = known is not None and bool(holds.held([known.pk]))
+    return render(request, "accounts/edit.html", {"form": form, "is_held": is_held})
 
 
 @reauthentication_required
@@ -110,7 +112,9 @@ def contact_send(request: HttpRequest) -> HttpResponse:
     try:
         notices.send_again(user, actor=user.as_actor(), now=timezone.now())
     except notices.TooSoon:
-        messages.info(request, "A link is on its way already. Wait ten minutes before you ask for another one.")
+        messages.info(
+            request, "We sent a link to this address less than ten minutes ago. Wait until ten minutes have passed."
+        )
     except notices.NothingToConfirm:
         messages.info(request, "There is nothing to confirm.")
     else:
@@ -154,7 +158,8 @@ def _joined_not_me(request: HttpRequest, token: str, now: datetime) -> HttpRespo
             return render(request, "accounts/contact_link.html", {"purpose": "joined"})
         notices.dispute_joined(token, now=now)
     except notices.LinkRefused:
-        return render(request, "accounts/contact_link_spent.html", status=403)
+        context = {"is_not_me": True, "is_told": notices.is_told(token)}
+        return render(request, "accounts/contact_link_spent.html", context, status=403)
     return render(request, "accounts/contact_disputed.html", {"is_joined": True})
 
 
@@ -194,7 +199,7 @@ def account_look(request: HttpRequest) -> HttpResponse:
 
 @reauthentication_required
 def confidentiality(request: HttpRequest) -> HttpResponse:
-    """Show staff the confidentiality undertaking and take the signature, without which they see covers only (P41)."""
+    """Show staff the confidentiality acknowledgement and take the signature, without which they see covers only (P41)."""
     user, now = cast(User, request.user), timezone.now()
     if not user.is_staff or user.subject_id is None:
         raise Http404
@@ -215,6 +220,7 @@ def _with_waiting(customers: list[Customer], now: datetime) -> list[Customer]:
     """Return the customers; each tells of its e-mail and phone in `waiting_…` why or until when they do not count yet."""
     points = ContactPoint.objects.filter(customer__in=customers, address=None)
     found = {(point.customer_id, point.channel): point for point in points}
+    asked = notices.asked(found.values())
     for customer in customers:
         for channel in ("email", "phone"):
             point = found.get((customer.pk, channel))
@@ -227,6 +233,8 @@ def _with_waiting(customers: list[Customer], now: datetime) -> list[Customer]:
                     "counts_from": counts_from,
                     "is_disputed": is_disputed,
                     "is_confirmed": point.confirmed_at is not None,
+                    "is_phone": channel == "phone",
+                    "is_asked": point.pk in asked,
                 }
                 if waits
                 else None

@@ -42,7 +42,7 @@ datamap.register(
     ),
     Declaration(
         model=EmailConfirmation,
-        title="Confirmation of an address (unused: links are signed and stored nowhere)",
+        title="Confirmation of an address (unused: addresses are confirmed by a code, which waits in the session)",
         subject_path="email_address__user__subject",
         data={
             "email_address": Datum("Which address", "link", LOGIN, US, plain="a number"),

@@ -25,7 +25,7 @@ class Acknowledgement(models.Model):
     """One signature of one member of staff under one version of a text."""
 
     class Kind(models.TextChoices):
-        CONFIDENTIALITY = "confidentiality", "Confidentiality undertaking"
+        CONFIDENTIALITY = "confidentiality", "Confidentiality acknowledgement"
         TRAINING = "training", "Data protection training"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

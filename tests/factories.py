@@ -57,7 +57,7 @@ def staff(
     acknowledged: bool = True,
     **more: Any,
 ) -> User:
-    """A member of staff, who signed the confidentiality undertaking unless told otherwise."""
+    """A member of staff, who signed the confidentiality acknowledgement unless told otherwise."""
     user = login(username, email, is_staff=True, **more)
     user.groups.set([Group.objects.get_or_create(name=role)[0] for role in roles])
     if acknowledged:

@@ -75,7 +75,8 @@ class FileRequest(Numbered):
     received_on = forms.DateField(widget=date_input(), label="Received on")
     email = MailboxField(
         required=False, max_length=254, label="E-mail address they wrote from",
-        help_text="Finds who asks. Links, codes and answers never go to it unless it stands on file.", widget=forms.EmailInput(attrs={"autocomplete": "off"}),
+        help_text="Finds who asks. Unless it stands on file no link, code or data goes to it, only a letter that holds nothing "
+        "(we cannot tell who is asking; a refusal; it is taken back).", widget=forms.EmailInput(attrs={"autocomplete": "off"}),
     )  # fmt: skip
     name = forms.CharField(
         required=False, max_length=200, label="Name given", widget=forms.TextInput(attrs={"autocomplete": "off"}),

@@ -116,10 +116,10 @@ class RecordAdmin(SearchedList, WorkAdmin):
     # Search ------------------------------------------------------------------------------------------------------
 
     def refuse_search(self) -> str:
-        """Without a current undertaking nobody looks for people (P40)."""
+        """Without a current acknowledgement nobody looks for people (P40)."""
         if self._allows(acting().roles, "read"):
             return ""
-        return "Sign the confidentiality undertaking first: without it nothing can be searched."
+        return "Sign the confidentiality acknowledgement first: without it nothing can be searched."
 
     def note_search(self, text: str, found: search.Found) -> None:
         """Write down who looked for somebody, and how many came up; never what was typed (P40)."""

@@ -34,7 +34,7 @@ EVENTS: dict[str, str] = {
     "identity_asked": "Asked who it is",
     "identity_received": "Identity proved",
     "paused": "Clock paused",
-    "told_elsewhere": "Other addresses of the person told",
+    "told_elsewhere": "The person's other addresses told, if there are any",
     "second_asked": "Second person asked",
     "second_decided": "Second person decided",
     "code_written": "Letter with a code written",

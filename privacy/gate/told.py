@@ -26,7 +26,7 @@ ROLES: dict[str, str] = {
     "staff": "staff",
     "operator": "operator of the system",
     "task": "the program",
-    "anonymous": "somebody with a link that we sent to you",
+    "anonymous": "somebody who was not signed in",
 }
 PURPOSES: dict[str, str] = {
     "own data": "to show it to you",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import date, datetime
 from itertools import islice
 from typing import Any
@@ -118,7 +119,7 @@ def plan_for(request: Request, *, today: date) -> plan.Plan:
     For an access request: what is given, and how long each of it is kept when nobody asks for its removal.
     """
     erasure = request.kind == Request.Kind.ERASURE
-    records = facts_for(request)
+    records = under_one_law(facts_for(request), Counter([request.country] if request.country else []))
     return plan.make(
         records,
         rules.load(),
@@ -185,8 +186,8 @@ def assess_all(
 
 def assess_these(found: Iterable[Facts], *, today: date, asked: bool) -> Iterator[Verdict]:
     """Yield the verdicts about these records, a chunk of them at a time."""
-    schedule, records = rules.load(), iter(found)
-    while chunk := with_flags(list(islice(records, CHUNK)), schedule):
+    schedule, records, seen = rules.load(), iter(found), Counter[str]()
+    while chunk := with_flags(under_one_law(list(islice(records, CHUNK)), seen), schedule):
         held = holds.held([f.record_id for f in chunk])
         pins = pins_of(chunk)
         for f in chunk:
@@ -213,6 +214,16 @@ def country_of(subject: UUID) -> str:
 def country_of_records(records: Iterable[tuple[str, UUID]]) -> str:
     """Return the country that most of these records name, "" when none does."""
     return _most(facts.country for facts in facts_of_records(records))
+
+
+def under_one_law(found: list[Facts], seen: Counter[str]) -> list[Facts]:
+    """Return the facts with the person's country where a record names none, as a letter does: one person reads one law.
+
+    `seen` counts the countries that the person's records named so far, and is counted on.
+    """
+    seen.update(one.country.upper() for one in found if one.country)
+    here = _most(seen.elements()) or None
+    return [one if one.country else replace(one, country=here) for one in found]
 
 
 def _most(countries: Iterable[str | None]) -> str:

@@ -209,6 +209,12 @@ def look(token: str, *, now: datetime) -> OneTimeLink:
     return link
 
 
+def is_told(token: str) -> bool:
+    """Whether "this was not me" was said by this link already: it works once, and what was said stands."""
+    not_me = OneTimeLink.objects.filter(token_hash=_hashed(token), purpose=OneTimeLink.Purpose.NOT_ME)
+    return not_me.filter(used_at__isnull=False).exists()
+
+
 def use(token: str, *, now: datetime) -> OneTimeLink:
     """Use up the link of `token` (POST only) and return it. Of two at once one wins. Raises LinkRefused."""
     with transaction.atomic():

@@ -21,6 +21,7 @@ from privacy.retention.verdict import Verdict
 
 FORMAT = 1
 BATCH = 1_000
+OF_KEYS = "restore the keys"  # the reason of the schedule that says how long a backup of the key store is kept
 
 
 class FileUnreadable(Exception):
@@ -91,7 +92,10 @@ def keep_held(request: Request, held: Iterable[tuple[UUID, str]], *, now: dateti
         row = declaration.model._default_manager.get(pk=record_id)
         if declaration.facts is None:
             continue  # only records with facts are in a plan
-        verdicts = assess(declaration.facts(row), rules.load(), {record_id}, assessment.today(now), asked=True)
+        (facts,) = assessment.under_one_law(
+            [declaration.facts(row)], Counter([request.country] if request.country else [])
+        )
+        verdicts = assess(facts, rules.load(), {record_id}, assessment.today(now), asked=True)
         verdict = next(v for v in verdicts if v.envelope == envelope)
         decision.action, decision.code, decision.until, decision.pinned = Decision.Action.KEEP, verdict.code, None, True
         decision.ground, decision.authority = verdict.ground, verdict.authority
@@ -215,8 +219,10 @@ def _has_login(request: Request) -> bool:
 def backups_until(now: datetime) -> date:
     """Return the last day on which a backup of keys destroyed now can still exist."""
     day = assessment.today(now)
-    periods = [one.period for one in rules.load()["backup"].reasons if one.period is not None]
-    return max(period.after(day) for period in periods)
+    # Other schedules may name no life of their own for the keys: then that of every backup counts.
+    reasons = [one for one in rules.load()["backup"].reasons if one.period is not None]
+    of_keys = [one for one in reasons if one.name == OF_KEYS] or reasons
+    return max(one.period.after(day) for one in of_keys if one.period is not None)
 
 
 def recipients(ended: Iterable[tuple[str, str]]) -> list[str]:

@@ -111,7 +111,7 @@ class NoticeGone(Exception):
 
 
 class CannotKeep(Exception):
-    """The account cannot be kept this way; the text is one sentence for the person."""
+    """The account cannot be kept this way; the text is one sentence, for the person or for staff, whoever asks."""
 
 
 def look(token: str, *, now: datetime) -> EndNotice:
@@ -155,13 +155,20 @@ def _keep(subject: UUID, *, reason: str, actor: Actor, now: datetime) -> None:
     if notices and max(notices, key=lambda one: one.given_on).ended_at is not None:
         raise NoticeGone
     if Decision.objects.filter(request__subject=subject, pinned=True, done_at=None).exists():
+        is_own = actor.subject == subject
+        asked, told = ("You asked us", "you") if is_own else ("This person asked us", "the person")
         raise CannotKeep(
-            "You asked us before to remove your data. What is still kept goes on the day that we told you; that day is not "
-            "moved here."
+            f"{asked} before to remove {'your' if is_own else 'all'} data. What is still kept goes on the day that we told {told}; "
+            "that day is not moved here."
         )
     today = clock.company_day(now)
     if not hooks.people().keep(subject, today):
-        raise CannotKeep("Nothing of this kind is on file. If you have a login, sign in once before that day.")
+        who = (
+            "you have a login, sign in"
+            if actor.subject == subject
+            else "the person has a login, it is kept by signing in"
+        )
+        raise CannotKeep(f"Nothing of this kind is on file. If {who} once before that day.")
     EndNotice.objects.filter(pk__in=[one.pk for one in notices if one.kept_on is None and one.ended_at is None]).update(
         kept_on=today
     )

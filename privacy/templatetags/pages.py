@@ -39,6 +39,12 @@ def backups_until() -> date:
     return outcome.backups_until(timezone.now())
 
 
+@register.simple_tag
+def renewal_is_by_hand() -> bool:
+    """Whether somebody has to renew the key ring by hand: without a place for its copy it is not renewed by itself."""
+    return not settings.KEY_RING_COPY
+
+
 @register.filter
 def value(shown: Any) -> SafeString | str:
     """Return a value for the page: dates in words, "not given" for nothing, and why, when it cannot be read."""

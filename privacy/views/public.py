@@ -5,7 +5,7 @@ What must never happen: an answer that tells whether an address is on file, or a
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
 
 from allauth.core import ratelimit
 from django.contrib.auth.decorators import login_not_required
@@ -69,7 +69,7 @@ def link(request: HttpRequest, token: str) -> HttpResponse:
             )
         about, code = services.redeem(token, now=now)
     except identity.LinkRefused:
-        return render(request, "privacy/link_spent.html", status=403)
+        return render(request, "privacy/link_spent.html", {"is_told": identity.is_told(token)}, status=403)
     person.remember_proof(request, about, code)
     return redirect("request_confirm" if about.kind == Request.Kind.ERASURE else "request", pk=about.pk)
 
@@ -106,21 +106,21 @@ def outcome(request: HttpRequest) -> HttpResponse:
         form.add_error(None, "There is no outcome for this reference and code. Please check both.")
         return render(request, "privacy/outcome_form.html", {"form": form}, status=401)
     about = found.pop("request")
-    copy = _copy_to_fetch(request, about, now)
+    copies = export.left(about, now=now)
+    copy = _copy_to_fetch(request, about, copies)
     listed = {name: words.by_title(found[name]) for name in ("erased", "kept", "given")}
     said = {name: found[name] for name in ("leftovers", "unjoined", "refusal")}
     how_far = {"stage": result.stage(about), **result.still(about, now), "steps": words.steps(services.show(about))}
-    context = {"about": about, "copy": copy, **said, **how_far, **listed}
+    context = {"about": about, "copy": copy, "has_copy": bool(copies), **said, **how_far, **listed}
     return render(request, "privacy/outcome.html", context)
 
 
-def _copy_to_fetch(request: HttpRequest, about: Request, now: datetime) -> Export | None:
+def _copy_to_fetch(request: HttpRequest, about: Request, copies: Sequence[Export]) -> Export | None:
     """Return the finished copy that this person can fetch now, and let this browser fetch it for an hour.
 
     After a removal there is no login any more: reference and code are the proof. Somebody signed in fetches it where the
     request stands.
     """
-    copies = export.left(about, now=now)
     if not copies or request.user.is_authenticated:
         return None
     copy = next((one for one in copies if one.request_id == about.pk), copies[-1])

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 from privacy import gate
 from privacy.gate import Actor
 from privacy.models import Request
-from privacy.requests import assessment, export, services
+from privacy.requests import assessment, export, services, unjoined
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import OPEN_STATES, Channel, SecondLook, State
 from privacy.requests.outcome import FileUnreadable
@@ -50,6 +50,8 @@ def request_new(request: HttpRequest, kind: str) -> HttpResponse:
     if kind == Request.Kind.ERASURE:
         draft = Request(kind=kind, subject_id=request.user.subject_id)
         context["warnings"] = assessment.warnings_of(draft, assessment.today(now))
+    else:
+        context["unjoined"] = unjoined.found(request.user.subject_id, assessment.today(now))
     return render(request, f"privacy/new_{kind}.html", context)
 
 

@@ -1,4 +1,4 @@
-"""Staff sign the confidentiality undertaking themselves; until then they see covers (P41)."""
+"""Staff sign the confidentiality acknowledgement themselves; until then they see covers (P41)."""
 
 from __future__ import annotations
 

@@ -136,7 +136,8 @@ def test_a_link_that_is_too_old_confirms_nothing(changed: Client, customer: Cust
 def test_the_page_says_what_waits_and_sends_the_link_again(changed: Client, customer: Customer) -> None:
     first = link_to("new@example.com", "contact_confirm")
     assert "Waits for confirmation since" in pages.check(changed.get("/account/details/"))
-    assert "on its way already" in pages.check(changed.post("/account/contact/send/", follow=True))
+    assert "Send the link again" in changed.get("/account/details/").text
+    assert "less than ten minutes ago" in pages.check(changed.post("/account/contact/send/", follow=True))
     ContactLink.objects.filter(purpose="confirm").update(at=timezone.now() - timedelta(hours=1))
     ContactPoint.objects.update(since=timezone.now() - timedelta(hours=1))
     assert "We have sent a link" in pages.check(changed.post("/account/contact/send/", follow=True))
@@ -145,6 +146,28 @@ def test_the_page_says_what_waits_and_sends_the_link_again(changed: Client, cust
     changed.post(second)
     assert "Waits for confirmation" not in pages.check(changed.get("/account/details/"))
     assert "nothing to confirm" in pages.check(changed.post("/account/contact/send/", follow=True))
+
+
+def test_a_link_to_the_earlier_address_keeps_none_back_from_the_one_that_staff_entered(
+    changed: Client, customer: Customer
+) -> None:
+    services.correct(customer, {"email": NEW}, actor=carol(), now=timezone.now(), reason="by staff")
+    details = pages.check(changed.get("/account/details/"))
+    assert "Send a link" in details and "Send the link again" not in details
+    assert "We have sent a link" in pages.check(changed.post("/account/contact/send/", follow=True))
+    text = next(text for kind, to, text in sent() if (kind, to) == ("contact_confirm", NEW))
+    assert "Our staff entered this address" in text and "Somebody who is signed in to your account here" not in text
+    assert "Send the link again" in changed.get("/account/details/").text
+
+
+def test_a_new_phone_number_is_said_to_be_for_calling_back_and_for_nothing_else(
+    alice: User, customer: Customer
+) -> None:
+    browser = pages.signed_in(alice, again=True)
+    browser.post(EDIT, form(phone="617 555 0199"))
+    details = pages.check(browser.get("/account/details/"))
+    assert "Used for calling you back about a request from" in details
+    assert "Used for copies" not in details and "Waits for confirmation" not in details
 
 
 # "This was not me" ----------------------------------------------------------------------------------------------------
@@ -157,8 +180,9 @@ def test_not_me_works_by_post_only_without_a_login_and_once(alice: User, custome
     assert point(customer).disputed_at is None
     assert "we look into it" in pages.check(stranger.post(path))
     assert point(customer).disputed_at is not None
-    pages.check(stranger.post(path), status=403)
-    pages.check(stranger.get("/account/contact/not-me/no-such-token/"), status=403)
+    assert "You told us already" in pages.check(stranger.post(path), status=403)
+    unknown = pages.check(stranger.get("/account/contact/not-me/no-such-token/"), status=403)
+    assert "call us or write to us" in unknown and "send a new one" not in unknown
     assert AuditEvent.objects.filter(action="contact.disputed").count() == 1
 
 

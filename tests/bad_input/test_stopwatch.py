@@ -96,7 +96,7 @@ def test_the_time_of_an_answer_is_the_same_for_everybody(what: str) -> None:
 
 def test_an_outcome_takes_as_long_for_an_unknown_reference_as_for_a_wrong_code() -> None:
     about = filed(factories.customer("Known", "Person", email="known@post.example"))
-    _, about.outcome_code_hash = identity.new_code()
+    about.outcome_code_hash = identity.hash_of_code(about, identity.new_code())
     about.save()
     known, unknown = [about.reference] * (TRIES + 1), [identity.new_reference(2026) for _ in range(TRIES + 1)]
 

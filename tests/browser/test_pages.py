@@ -191,7 +191,7 @@ def test_pages_of_the_back_office(site: Site, visitor: Visitor) -> None:
     come_in(visitor, "newly")
     visitor.open("/admin/", "staff who has not signed")
     visitor.open("/admin/accounts/customer/", "staff who has not signed: customers")
-    visitor.open("/account/confidentiality/", "confidentiality undertaking")
+    visitor.open("/account/confidentiality/", "confidentiality acknowledgement")
 
 
 def path_name(path: str) -> str:

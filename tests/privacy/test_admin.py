@@ -676,6 +676,12 @@ def test_the_front_page_shows_each_role_its_own_work(alice: Customer) -> None:
     assert "tasks" not in at_work("privacy", "sales", acknowledged=False).get("/admin/").text
 
 
+def test_whose_acknowledgement_is_missing_is_not_told_that_the_role_has_no_work() -> None:
+    text = at_work("privacy", acknowledged=False).get("/admin/").text
+    assert "once you have signed the confidentiality acknowledgement" in text
+    assert "No work list belongs to your role" not in text
+
+
 def test_accounting_sees_which_invoices_are_not_paid_and_how_late_they_are(alice: Customer) -> None:
     late = an_order(alice, date(2026, 9, 1), invoiced=date(2026, 9, 2), shipped=date(2026, 9, 3))
     for paid in (None, date(2026, 11, 10)):

@@ -61,7 +61,7 @@ def test_more_than_are_shown_are_said_to_be_more() -> None:
 def test_without_the_undertaking_nothing_is_searched(text: str) -> None:
     a_customer(email="alice@post.example", phone="+1 978 555 0101")
     before = looked_for(at_work("sales", acknowledged=False), text)
-    assert "Sign the confidentiality undertaking first" in before.text
+    assert "Sign the confidentiality acknowledgement first" in before.text
     assert 'class="found"' not in before.text
     assert not AuditEvent.objects.filter(action="records.searched").exists()
     assert "1 found." in looked_for(at_work("sales"), text).text

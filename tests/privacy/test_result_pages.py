@@ -14,7 +14,8 @@ from privacy import vault
 from privacy.requests import services, waits
 from privacy.requests.models import Request, State
 from tests import factories, pages
-from tests.privacy.requests.conftest import NOW, PRIVACY, TODAY, confirmed, filed
+from tests.orders.factories import as_customer
+from tests.privacy.requests.conftest import NOW, PRIVACY, TODAY, confirmed, filed, run
 from tests.privacy.requests.conftest import alice as alice  # the person of these tests
 
 pytestmark = pytest.mark.django_db
@@ -114,6 +115,19 @@ def test_a_copy_that_is_not_made_yet_is_not_called_made(alice: Customer) -> None
     assert request.state == State.CONFIRMED
     text = own_page(alice, request)
     assert "What the copy will hold" in text and "What the copy holds" not in text
+
+
+def test_a_browser_that_is_signed_in_is_told_where_the_copy_is(alice: Customer) -> None:
+    request = filed(alice, "access")
+    there = {"reference": request.reference, "code": request.outcome_code}
+    made = services.make_plan(request, actor=as_customer(alice), now=NOW)
+    services.confirm(request, made.hash, actor=as_customer(alice), now=NOW)
+    run(request)
+    bob = pages.signed_in(factories.login("bob", "bob@example.com", subject=factories.subject()), again=True)
+    with time_machine.travel(NOW + timedelta(minutes=5), tick=False):
+        text = bob.post("/privacy/outcome/", there).text
+        assert "sign out and open this page again" in text and "Fetch" not in text
+        assert "sign out and open this page again" not in Client().post("/privacy/outcome/", there).text
 
 
 def test_the_stranger_reads_no_reason(alice: Customer, client: Client) -> None:

@@ -26,7 +26,7 @@ def _day(text: str) -> date:
 class Command(BaseCommand):
     help = (
         "Creates a staff login with its roles and prints a one-time password; with --acknowledged-on it also files the "
-        "confidentiality undertaking, without which the login sees masks only. Changes no other login. Exit codes: "
+        "confidentiality acknowledgement, without which the login sees masks only. Changes no other login. Exit codes: "
         "0 done, 1 bad data, 2 usage."
     )
 
@@ -83,5 +83,5 @@ class Command(BaseCommand):
             self.stdout.write(f"One-time password, to be changed at the first login: {password}")
         if options["acknowledged_on"] is None:
             self.stdout.write(
-                "Until the confidentiality undertaking is on file (--acknowledged-on) it sees masks only."
+                "Until the confidentiality acknowledgement is on file (--acknowledged-on) it sees masks only."
             )

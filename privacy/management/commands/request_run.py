@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from privacy.gate.system import system, system_actor
-from privacy.requests import assessment, execute, letters, services
+from privacy.requests import assessment, execute, letters, services, waits
 from privacy.requests.models import Request, State
 
 
@@ -55,10 +55,17 @@ class Command(BaseCommand):
         if not options["queue"] and request.state == State.PLANNED:
             raise CommandError("The plan has changed meanwhile; look at it and confirm again.", returncode=3)
         if not options["queue"] and request.state == State.CONFIRMED:
-            raise CommandError(
-                "Confirmed. It waits for the person's open request for a copy, then it is carried out by itself.",
-                returncode=3,
-            )
+            raise CommandError(f"Confirmed. {self._waits(request)}", returncode=3)
+
+    def _waits(self, request: Request) -> str:
+        now = timezone.now()
+        if waits.is_undecided(request):
+            return "It waits for a second person (request_second); once that one agrees it is carried out by itself."
+        until = waits.ends_at(request, now=now)
+        if until is not None and until > now:
+            end = timezone.localtime(until)
+            return f"The person's other addresses have until {end:%-d %B %Y, %H:%M %Z} to object; then it is carried out by itself."
+        return "It waits for the person's open request for a copy, then it is carried out by itself."
 
     def _say(self, request: Request) -> None:
         with system("erasure", subject=request.owner_id, kind="operator"):

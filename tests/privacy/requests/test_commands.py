@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from privacy import audit, datamap
 from privacy.requests import execute, export
-from privacy.requests.models import Export, Request
+from privacy.requests.models import Export, Letter, Request, SecondLook
 from tests.orders.factories import an_order
 from tests.privacy.requests.conftest import with_letters
 
@@ -191,6 +191,26 @@ def test_an_erasure_that_waits_says_so(records) -> None:
     assert code("request_run", erasure, "--yes") == 3
     assert command("request_show", erasure)["state"] == "confirmed"
     assert command("request_show", access)["state"] == "identity"
+
+
+def told(*words: Any) -> str:
+    with pytest.raises(CommandError) as ended:
+        call_command(*map(str, words), stdout=io.StringIO())
+    return str(ended.value)
+
+
+def test_what_an_erasure_waits_for_is_said_as_it_is(records) -> None:
+    asked = filing(records, "erasure", "staff")["reference"]
+    assert "waits for a second person (request_second)" in told("request_run", asked, "--yes")
+    request = Request.objects.get(reference=asked)
+    SecondLook.objects.filter(request=request).update(decided_at=timezone.now())
+    Letter.objects.create(
+        kind="told_elsewhere", key="told", by="email", request=request, queued_at=timezone.now(), sent_at=timezone.now()
+    )
+    assert "other addresses have until" in told("request_run", asked, "--yes")
+    Letter.objects.filter(kind="told_elsewhere").delete()
+    filing(records, "access")
+    assert "open request for a copy" in told("request_run", asked, "--yes")
 
 
 def test_running_twice_is_once(records, outbox) -> None:
