@@ -1,7 +1,8 @@
 """Candidates: records that carry a person's address or phone and are nobody's yet, or another's (design 9).
 
 What must never happen: a record joined because of an address somebody wrote on it (that is a claim), content or a name of
-such a record told to whoever has the address, an answer that says "we hold nothing" while one stands. Everything is
+such a record told to whoever has the address, an answer that says "we hold nothing" while one stands. So an address that
+was changed after the record was written makes no candidate, and neither does a phone number that the person typed. Everything is
 found through the blind indexes that the models of all apps declare, so that a new indexed field is found the day it is
 declared. No candidate is opened; only the person's own addresses are, by the program, to look for them.
 """
@@ -21,7 +22,7 @@ from django.utils import timezone
 
 from accounts import handles, reach
 from accounts.models import Company, Customer, LoginAddress
-from privacy import datamap, vault
+from privacy import audit, datamap, vault
 from privacy.datamap import Declaration
 from privacy.vault import Exact, SealedModel, Unreadable, tokens
 from privacy.vault.columns import Found
@@ -64,11 +65,18 @@ class _Index:
 def of(subject: UUID, *, now: datetime) -> list[Record]:
     """Return the records that carry an address or phone of `subject` without being this person's, each once.
 
-    A match by address comes before one by phone. Only addresses that count for the person are looked for.
+    A match by address comes before one by phone. Only addresses that count for the person are looked for, and one that was
+    changed on a record shows who changed it, not who wrote; a contact that was changed has to count for its customer.
     """
+    others = [one for one in _carrying(_own(subject, now), but=frozenset()) if one.subject != subject]
+    changed = audit.corrected([(one.label, one.pk) for one in others])
+    is_changed = {one for one in others if one.field in changed.get((one.label, one.pk), ())}
+    if contacts := {one for one in is_changed if one.label in CONTACT}:
+        count = reach.counting_contacts({one.pk for one in contacts}, now=now)
+        is_changed -= {one for one in contacts if (one.pk, one.channel) in count}
     found: dict[tuple[str, UUID], Record] = {}
-    for record in _carrying(_own(subject, now), but=frozenset()):
-        if record.subject != subject:
+    for record in others:
+        if record not in is_changed:
             found.setdefault((record.label, record.pk), record)
     return list(found.values())
 
@@ -90,7 +98,10 @@ def records_with(email: str) -> list[Record]:
 
 
 def _own(subject: UUID, now: datetime) -> Mapping[Channel, Collection[str]]:
-    """Return the addresses and phones that count as the person's: verified logins, contact data."""
+    """Return the addresses and phones that count as the person's: verified logins, contact data.
+
+    Not a phone number that the person typed: waiting makes it good for a call-back, and proves nothing about records.
+    """
     emails: set[str] = set()
     phones: set[str] = set()
     verified = EmailAddress.objects.filter(user__subject_id=subject, verified=True).values_list("email", flat=True)
@@ -102,7 +113,7 @@ def _own(subject: UUID, now: datetime) -> Mapping[Channel, Collection[str]]:
             # What does not count as the person's yet would tell them of somebody else's records.
             if reach.counts(customer, "email", now=now):
                 emails.add(_text(customer.email))
-            if reach.counts(customer, "phone", now=now):
+            if reach.counts(customer, "phone", now=now) and not reach.is_typed(customer, "phone"):
                 phones.add(_text(customer.phone))
     return {"email": emails - {""}, "phone": phones - {""}}
 

@@ -4,8 +4,9 @@ What must never happen: a record moved that nobody chose or that no longer is wh
 people or to nobody after a crash; an undo that gives back what was erased since. The links move in one transaction of
 the main database, which also writes down where each of them was; the keys follow and only mirror the links (`settle`,
 safe to repeat: a worker does it for who was killed in between). Until then the person sees masks in the moved records.
-Whole people become one by two members of staff: one proposes, another confirms exactly that; only where the one shares an
-address or phone with the other and at most one of them has a login. Every e-mail address on file of both is told, also where
+Whole people become one, and single records leave somebody who has a customer number or a login, by two members of staff: one
+proposes, another confirms exactly that; only where the one shares an address or phone with the other and at most one of them
+has a login. Every e-mail address on file of both is told, also where
 single records move, and each letter gives a link to object.
 A mistake is undone by `undo`, as long as nothing of it was erased or joined anew.
 """
@@ -26,7 +27,7 @@ from django.utils import timezone
 
 from accounts import candidates, claim, notices, services
 from accounts.candidates import Record
-from accounts.models import ClaimReview, Communication, Customer, Joining, User
+from accounts.models import ClaimReview, Communication, Company, Customer, Joining, User
 from privacy import audit, datamap, gate, vault
 from privacy.datamap import Declaration
 from privacy.gate import MANAGER, Actor
@@ -158,7 +159,8 @@ def join(
 ) -> Joining:
     """Make these candidates the records of the person whom the look is about; return the row.
 
-    Where somebody is joined whole, it is only proposed, and the row stays open until a second person confirms it.
+    Where somebody is joined whole, or one of the records is of somebody with a customer number or a login, it is only
+    proposed, and the row stays open until a second person confirms it.
     `fingerprint` is the preview's: when anything has changed since, nothing is done. Raises NotPossible, gate.Refused.
     """
     _permit(actor)
@@ -167,9 +169,12 @@ def join(
         raise NotPossible("A joining needs its reason.")
     with transaction.atomic():
         joining = _open(joining)
-        _, whole = _chosen(joining, records, people, now=now)
-        if not whole:
-            joining = _carry_out(joining, records, people, reason, fingerprint, actor=actor, now=now)
+        chosen, whole = _chosen(joining, records, people, now=now)
+        formers = {one.subject for one in chosen if one.subject is not None}
+        _lock({joining.subject_id, *formers, *whole})  # who opens an account now does so before or after this
+        if not whole and not _with_account(formers):
+            by = f"{actor.kind}/{actor.id or ''}"[:64]
+            joining = _carry_out(joining, records, people, reason, fingerprint, proposed_by=by, actor=actor, now=now)
         else:
             if preview(joining, records, people, now=now).fingerprint != fingerprint:
                 raise NotPossible("Something has changed since you looked. Nothing was proposed: look once more.")
@@ -186,7 +191,7 @@ def join(
 
 
 def is_proposed(joining: Joining, *, now: datetime) -> bool:
-    """Say whether a proposal to join somebody whole waits for the second person; it lapses after 7 days."""
+    """Say whether a proposal waits for the second person; it lapses after 7 days."""
     if joining.outcome != Joining.Outcome.OPEN or not joining.proposal or joining.proposed_at is None:
         return False
     return now < joining.proposed_at + PROPOSAL_LIVES
@@ -222,7 +227,8 @@ def confirm(joining: Joining, *, fingerprint: str, actor: Actor, now: datetime) 
             raise NotPossible("You have proposed this. A second person confirms it.")
         records, people = _proposal(joining)
         reason = joining.proposal["reason"]
-        joining = _carry_out(joining, records, people, reason, fingerprint, actor=actor, now=now)
+        by = joining.proposed_by
+        joining = _carry_out(joining, records, people, reason, fingerprint, proposed_by=by, actor=actor, now=now)
     return settle(joining)
 
 
@@ -238,6 +244,7 @@ def _carry_out(
     reason: str,
     fingerprint: str,
     *,
+    proposed_by: str,
     actor: Actor,
     now: datetime,
 ) -> Joining:
@@ -251,7 +258,6 @@ def _carry_out(
         if preview(joining, records, people, now=now).fingerprint != fingerprint:
             raise NotPossible("Something has changed since you looked. Nothing was joined: look once more.")
         moved = _Moved(into)
-        proposed_by = joining.proposed_by if whole else f"{actor.kind}/{actor.id or ''}"[:64]
         if whole:
             notices.joined(into, whole, whole=True, by=actor, proposed_by=proposed_by, joining=joining, now=now)
         if losing := formers - set(whole):
@@ -467,6 +473,9 @@ def _chosen(
         raise NotPossible("This is the same person already.")
     _may_be_one(joining.subject_id, whole, {one.subject for one in found.values()})
     chosen = [one for one in chosen if one.subject not in whole]
+    owners = [one.subject for one in chosen if one.subject is not None]
+    if _has_login([joining.subject_id]) and _has_login(owners):
+        raise NotPossible("Both have a login. What stands under a login is not moved to another one by staff.")
     return [*chosen, *_threads(chosen)], sorted(whole)
 
 
@@ -483,6 +492,15 @@ def _may_be_one(into: UUID, whole: Collection[UUID], sharing: Collection[UUID | 
         )
     if User.objects.filter(subject_id__in=[into, *whole]).values("subject").distinct().count() > 1:
         raise NotPossible("Both have a login. Two people with a login each are not joined by staff.")
+
+
+def _has_login(people: Collection[UUID]) -> bool:
+    return User.objects.filter(subject_id__in=people).exists()
+
+
+def _with_account(people: Collection[UUID]) -> bool:
+    """Say whether one of these people is a customer, a sole trader or a login: then nothing leaves them by one clerk's word."""
+    return any(model._default_manager.filter(subject_id__in=people).exists() for model in (Customer, User, Company))
 
 
 def _threads(chosen: Sequence[Record]) -> list[Record]:

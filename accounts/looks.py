@@ -60,7 +60,7 @@ class Join(Step):
     help = (
         "Choose what is this person's. An address on a record proves nothing: be sure. You see what will move before "
         "anything does, and it can be undone. The person then reads it all, and it goes with a removal. To join somebody "
-        "whole takes a second person of the privacy team, or a manager, within 7 days."
+        "whole, or what stands under a customer or a login, takes a second person of the privacy team, or a manager, within 7 days."
     )
     template = "admin/join.html"
     records = forms.MultipleChoiceField(
@@ -106,8 +106,8 @@ class Join(Step):
 class ConfirmJoining(Step):
     title = "Confirm, and join"
     help = (
-        "A colleague has proposed to join somebody whole; you are the second person. Every e-mail address on file of both "
-        "is told. Be sure that they are one person."
+        "A colleague has proposed to join somebody whole, or records that stand under somebody else; you are the second person. "
+        "Every e-mail address on file of both is told. Be sure that they are one person."
     )
     template = "admin/join.html"
     is_destructive = True

@@ -13,7 +13,7 @@ The questions here open nothing but where they return an address; what opens one
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -89,6 +89,19 @@ def is_proved(customer: Customer, *, now: datetime) -> bool:
     if point is None or point.disputed_at is not None or not _counts(point, None, now):
         return False
     return point.confirmed_at is not None or point.came in (Came.CREATED, Came.LOGIN)
+
+
+def counting_contacts(customers: Collection[UUID], *, now: datetime) -> set[tuple[UUID, str]]:
+    """Return which contacts of these customers count now, as (customer, "email" or "phone")."""
+    points = list(ContactPoint.objects.filter(customer__in=customers, address=None))
+    told = _told(points)
+    return {(one.customer_id, one.channel) for one in points if _counts(one, told.get(one.pk), now)}
+
+
+def is_typed(customer: Customer, channel: str) -> bool:
+    """Return whether this contact stands on file by the person's own entry alone."""
+    point = point_of(customer, channel)
+    return point is not None and point.came == Came.PERSON and point.confirmed_at is None
 
 
 def answer_address(subject: UUID, *, now: datetime) -> str:

@@ -208,7 +208,7 @@ class Joining(models.Model):
     opened_at = models.DateTimeField()
     outcome = models.CharField(max_length=7, choices=Outcome.choices, default=Outcome.OPEN)
     reason = models.CharField(max_length=8, choices=Reason.choices, blank=True, default="")
-    # Somebody of the privacy team has proposed to join whole people: records, people, reason.
+    # Somebody of the privacy team has proposed what a second person confirms: records, people, reason.
     proposal = models.JSONField(default=dict, blank=True, editable=False)
     proposed_at = models.DateTimeField(null=True, blank=True)
     proposed_by = models.CharField(max_length=64, blank=True, default="", editable=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,8 +13,9 @@ import time_machine
 from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
-from accounts import candidates, communications
-from accounts.models import Communication, Customer, User
+from accounts import candidates, communications, reach
+from accounts import services as services_of_accounts
+from accounts.models import Communication, ContactPoint, Customer, User
 from orders.models import Order
 from privacy import datamap, vault
 from privacy.gate import AccessEntry
@@ -100,6 +102,46 @@ def test_a_phone_on_a_message_or_of_a_sole_trader_leads_there_and_a_companys_swi
     trader = factories.company("Dana Trades", phone="978.555.0123", is_sole_trader=True, subject=factories.subject())
     assert found(alice) == {key_of(message), key_of(trader)}
     assert candidates.told(alice.subject_id, TODAY) == []
+
+
+@pytest.mark.parametrize(("came", "is_found"), [("person", False), ("staff", False), ("created", True)])
+def test_a_phone_that_the_person_typed_leads_nowhere_however_long_it_waits(came: str, is_found: bool) -> None:
+    """Bob types Alice's number into his own account: her orders are no candidates of his, today or in a month."""
+    stranger = factories.login("bob", "bob@example.com")
+    since = NOW - timedelta(days=30)
+    his = factories.customer("Bob", "Baker", email="", user=stranger, came=came, contact_since=since)
+    hers = an_order_with(ADDRESS, factories.customer(phone=""), phone="978-555-0123")
+    assert reach.counts(his, "phone", now=NOW) is (came != "staff"), "a call-back may use it, in either case"
+    assert found(stranger) == ({key_of(hers)} if is_found else set())
+
+
+def test_an_address_that_was_changed_on_a_record_makes_no_candidate(alice: User) -> None:
+    """Sales write Bob's address on somebody's message; the message that he wrote is the positive control."""
+    stranger = factories.login("bob", "bob@example.com")
+    hers, his = factories.communication(email="eve@example.com"), factories.communication(email="bob@example.com")
+    carol = factories.staff(roles=("sales",)).as_actor()
+    services_of_accounts.correct(hers, {"email": "bob@example.com"}, actor=carol, now=NOW)
+    services_of_accounts.correct(his, {"contact_name": "Bob B."}, actor=carol, now=NOW)
+    assert found(stranger) == {key_of(his)}
+    assert candidates.told(stranger.subject_id, TODAY) == [("message", 1)]
+
+
+def test_a_record_whose_address_was_changed_is_still_found_by_its_phone(alice: User) -> None:
+    factories.customer(user=alice, email="")
+    message = factories.communication(email="eve@example.com", phone="978-555-0123")
+    carol = factories.staff(roles=("sales",)).as_actor()
+    services_of_accounts.correct(message, {"email": ADDRESS}, actor=carol, now=NOW)
+    assert [(one.pk, one.channel) for one in candidates.of(alice.subject_id, now=NOW)] == [(message.pk, "phone")]
+
+
+def test_a_changed_contact_of_a_customer_is_one_as_soon_as_it_counts(alice: User) -> None:
+    theirs = bob()
+    services_of_accounts.correct(
+        theirs, {"email": ADDRESS}, reason="person", actor=factories.staff(roles=("sales",)).as_actor(), now=NOW
+    )
+    assert found(alice) == set()
+    ContactPoint.objects.filter(customer=theirs, channel="email").update(confirmed_at=NOW)
+    assert found(alice) == {key_of(theirs)}
 
 
 def test_a_record_that_matches_twice_is_there_once_by_its_address(alice: User) -> None:

@@ -225,6 +225,47 @@ def test_a_record_in_the_plan_of_another_request_waits_for_it(alice: User, bob: 
         join(a_look(alice), message)
 
 
+# What stands under somebody else --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("has", ["number", "login"])
+def test_one_clerk_moves_nothing_that_stands_under_a_customer_or_a_login(alice: User, bob: Customer, has: str) -> None:
+    look, me = joining.ask(bob.subject_id, actor=PRIVACY, now=NOW), alice.subject_id
+    if has == "number":
+        me = factories.customer("Ada", "Adams", email="ada@example.com", phone="").subject_id
+    hers = factories.communication(subject=Subject.objects.get(pk=me), email="bob@example.com")
+    keys = [(hers.vault_label, hers.pk)]
+    seen = joining.preview(look, keys, now=NOW).fingerprint
+    look = joining.join(look, keys, reason="facts", fingerprint=seen, actor=PRIVACY, now=NOW)
+    assert (look.outcome, Communication.objects.get().subject_id) == ("open", me)
+    with pytest.raises(NotPossible, match="second person"):
+        joining.confirm(look, fingerprint=seen, actor=PRIVACY, now=NOW)
+    assert Communication.objects.get().subject_id == me and not Letter.objects.exists()
+    look = joining.confirm(look, fingerprint=seen, actor=COLLEAGUE, now=NOW)
+    assert (look.outcome, Communication.objects.get().subject_id) == ("joined", bob.subject_id)
+    assert Joined.objects.get().proposed_by == f"staff/{PRIVACY.id}"
+    assert Letter.objects.filter(kind="records_joined").count() == 2, "both are told"
+
+
+def test_one_clerk_joins_what_is_nobodys_yet(alice: User) -> None:
+    message = factories.communication(email=ADDRESS)
+    look, keys = a_look(alice), [(message.vault_label, message.pk)]
+    seen = joining.preview(look, keys, now=NOW).fingerprint
+    look = joining.join(look, keys, reason="facts", fingerprint=seen, actor=PRIVACY, now=NOW)
+    assert (look.outcome, Communication.objects.get().subject_id) == ("joined", alice.subject_id)
+
+
+def test_what_stands_under_one_login_is_not_moved_to_another_by_whoever(alice: User) -> None:
+    hers = an_order(factories.customer(user=alice), email=ADDRESS, phone="978-555-0123")
+    stranger = factories.login("bob", "bob@example.com")
+    factories.customer("Bob", "Baker", email="", user=stranger)  # the same telephone, from an import
+    look = joining.ask(stranger.subject_id, actor=PRIVACY, now=NOW)
+    assert (hers.vault_label, hers.pk) in {(one.label, one.pk) for one in candidates.of(stranger.subject_id, now=NOW)}
+    with pytest.raises(NotPossible, match="Both have a login"):
+        join(look, hers)
+    assert list(Order.objects.for_subject(alice.subject_id)) == [hers]
+
+
 # Undo -----------------------------------------------------------------------------------------------------------------
 
 
@@ -427,8 +468,8 @@ def test_the_audit_tells_both_people_and_no_value(alice: User, bob: Customer) ->
     look = join(a_look(alice), order)
     joining.undo(look, actor=PRIVACY, now=NOW)
     assert [e.action for e in audit.history(subject=bob.subject_id)][-1:] == ["joining.taken"]
-    assert [e.action for e in audit.history(subject=alice.subject_id)][-4:] == [
-        "joining.asked", "customer.created", "joining.joined", "joining.undone",
+    assert [e.action for e in audit.history(subject=alice.subject_id)][-5:] == [
+        "joining.asked", "joining.proposed", "customer.created", "joining.joined", "joining.undone",
     ]  # fmt: skip
     assert {e.reason for e in AuditEvent.objects.filter(action__startswith="joining.")} == {"staff", "facts"}
 

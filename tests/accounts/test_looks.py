@@ -93,6 +93,7 @@ def test_what_a_person_asks_is_a_task_of_the_privacy_team_alone(alice: User, pat
 
 
 def test_staff_look_choose_see_what_will_move_join_and_undo(alice: User, pat: Client) -> None:
+    """The order stands under a customer: a second person joins it. The message alone would be joined at once."""
     factories.customer(user=alice)
     bob = factories.customer("Bob", "Baker", email="bob@example.com", phone="617-555-0199")
     message = factories.communication(email=ADDRESS, body="canary", contact_name="Canary Person")
@@ -110,7 +111,10 @@ def test_staff_look_choose_see_what_will_move_join_and_undo(alice: User, pat: Cl
     found = re.search(r'name="seen" value="([0-9a-f]{64})"', answer.text)
     assert found
     answer = pat.post(steps(look, "join"), {**form, "seen": found[1]}, follow=True)
-    assert "Joined. The person reads it from now on." in answer.text
+    assert "Proposed. Nothing has moved" in answer.text
+    assert "Joined. The person reads it from now on" in confirm(
+        pages.signed_in(factories.staff("pia", "pia@ilt.example", roles=("privacy",))), look
+    )
     assert Communication.objects.get().subject_id == alice.subject_id
     text = pages.signed_in(alice).get("/privacy/held/").text
     assert "canary" in text and f"Order {order.number}" in text

@@ -73,6 +73,9 @@ def test_from_two_messages_and_an_order_to_one_person_and_to_nobody() -> None:
     form = {"records": chosen, "other": "", "reason": "facts", "seen": ""}
     seen = pat.post(path, form).context["preview"].fingerprint
     pat.post(path, {**form, "seen": seen})
+    assert Order.objects.for_subject(bob.subject_id).exists(), "it stands under a customer: a second person joins it"
+    pia = pages.signed_in(factories.staff("pia", "pia@ilt.example", roles=("privacy",)))
+    pia.post(path.replace("/join/", "/confirm/"), {"seen": seen})
 
     # From then on it is all hers, and bob's no more.
     text = hers.get("/privacy/held/").text
