@@ -124,7 +124,8 @@ class PostNotice(Step):
     title = "Mark the notice as posted"
     help = (
         "Print this page with your browser and post the letter; then mark it. A new contact that it tells of counts 14 days later. Where "
-        "no address stands at its top, none has been on file for 14 days: tell the person some other way, by phone for example."
+        "no address stands at its top, none has been on file for 14 days: tell the person some other way, by phone for example. "
+        "Who entered or settled the contact does not mark it."
     )
     template = "admin/step_letter.html"
 
@@ -148,7 +149,8 @@ class SettleContact(Step):
     title = "End the dispute"
     help = (
         "Somebody who was told of a new contact said that it was not they who entered it. Call back on a number that was on "
-        "file before, and correct the contact first if it is wrong. It then counts as entered today."
+        "file before, and have a colleague correct the contact first if it is wrong. It then counts as entered today. "
+        "Who entered or corrected it does not end the dispute."
     )
 
 
@@ -186,6 +188,7 @@ class CustomerAdmin(CorrectableAdmin):
         **CorrectableAdmin.refusals,
         endings.NoticeGone: "The removal of this account has begun: it cannot be kept any more.",
         endings.CannotKeep: "",
+        notices.OwnEntry: "",
     }
 
     def get_queryset(self, request: HttpRequest) -> Any:
@@ -240,7 +243,7 @@ class CustomerAdmin(CorrectableAdmin):
             notices.settle_joined(record.subject_id, actor=actor, now=now)
             return "The objection is ended."
         if name == "post" and (letter := notices.to_post(record)) is not None:
-            letters.mark_posted(letter, actor=actor, now=now)
+            notices.mark_posted(letter, actor=actor, now=now)
             return "The notice is marked as posted."
         for point in record.contact_points.filter(disputed_at__isnull=False):
             notices.settle(point, actor=actor, now=now)

@@ -33,6 +33,7 @@ class AccountsConfig(AppConfig):
                 others=people.others,
                 is_disputed=people.is_disputed,
                 joined_by=notices.joined_by,
+                had_contacts=notices.had_contacts,
                 postal=people.postal,
                 can_call=people.can_call,
                 called=people.called,

@@ -29,7 +29,6 @@ from privacy.vault import Unreadable
 
 TEAM = "privacy"
 PROPOSAL_LIVES = timedelta(days=7)
-WROTE = ("customer.created", "record.corrected", "contact.settled")
 
 
 class NotOpen(Exception):
@@ -177,8 +176,8 @@ def _check(user: User, customer: Customer, *, actor: Actor, now: datetime) -> No
             f"It counts from {timezone.localtime(day):%-d %B %Y} on" if day else "It does not count by waiting alone"
         )
         raise NotNow(f"The address on file proves nothing yet, because the person has not confirmed it. {since}.")
-    if _wrote(customer, actor):
-        raise NotNow("You wrote down or changed the contact data of this customer. Somebody who did not decides.")
+    if customer.subject_id and f"{actor.kind}/{actor.id or ''}" in notices.had_contacts(customer.subject_id):
+        raise NotNow("You had the contact data of this customer in hand. Somebody who did not decides.")
 
 
 def _has_proved(user: User, customer: Customer) -> bool:
@@ -186,16 +185,6 @@ def _has_proved(user: User, customer: Customer) -> bool:
         on_file = customer.email
         email = str(on_file) if on_file and not isinstance(on_file, Unreadable) else ""
     return bool(email) and EmailAddress.objects.filter(user=user, email=email, verified=True).exists()
-
-
-def _wrote(customer: Customer, actor: Actor) -> bool:
-    """Say whether this member of staff entered, changed or settled a contact of the customer, by the audit."""
-    events = audit.history(record=(Customer.vault_label, customer.pk)).filter(
-        action__in=WROTE, actor_kind=actor.kind, actor=actor.id
-    )
-    return any(
-        event.action == "contact.settled" or {"email", "phone"} & set(event.fields) for event in events.order_by("id")
-    )
 
 
 def _matches(user: User, email: str) -> list[Customer]:

@@ -198,9 +198,12 @@ def is_proposed(joining: Joining, *, now: datetime) -> bool:
 
 
 def may_confirm(joining: Joining, actor: Actor) -> bool:
-    """Say whether this actor is a second person: of the privacy team or a manager, and not who proposed it."""
-    is_second = actor.kind == "staff" and bool(actor.roles & {TEAM, MANAGER})
-    return is_second and joining.proposed_by != f"{actor.kind}/{actor.id or ''}"[:64]
+    """Say whether this actor is a second person: of the privacy team or a manager, who neither proposed it nor had a contact of
+    the person in hand."""
+    if actor.kind != "staff" or not actor.roles & {TEAM, MANAGER}:
+        return False
+    name = f"{actor.kind}/{actor.id or ''}"[:64]
+    return joining.proposed_by != name and name not in notices.had_contacts(joining.subject_id)
 
 
 def proposed(joining: Joining, *, now: datetime) -> Preview:
@@ -224,7 +227,9 @@ def confirm(joining: Joining, *, fingerprint: str, actor: Actor, now: datetime) 
         if not is_proposed(joining, now=now):
             raise NotPossible("Nothing that was proposed in the last 7 days waits here.")
         if not may_confirm(joining, actor):
-            raise NotPossible("You have proposed this. A second person confirms it.")
+            raise NotPossible(
+                "You have proposed this, or had a contact of the person in hand. A second person confirms it."
+            )
         records, people = _proposal(joining)
         reason = joining.proposal["reason"]
         by = joining.proposed_by

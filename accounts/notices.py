@@ -1,8 +1,9 @@
 """Letters about a changed contact: a notice to every older address, and a link that confirms the new one (design 9).
 
 What must never happen: a contact that changes hands and nobody is told; a link that works twice, by GET or for somebody
-else's login; a link that whoever can write to the database made; a letter that tells the old address what the new one is; an old mailbox whose reader takes a confirmed address
-from the person. A wrong dispute is undone by the privacy team.
+else's login; a link that whoever can write to the database made; a letter that tells the old address what the new one is;
+an old mailbox whose reader takes a confirmed address from the person; a contact that one member of staff enters, tells of and
+settles alone. A wrong dispute is undone by the privacy team.
 """
 
 from __future__ import annotations
@@ -31,6 +32,10 @@ from privacy.requests.models import Letter
 CONFIRM_LIVES = timedelta(days=7)
 NOT_ME_LIVES = timedelta(days=60)
 AGAIN_AFTER = timedelta(minutes=10)
+ENTERED = ("customer.created", "record.corrected", "address.added")
+SETTLED = "contact.settled"
+CONTACTS = frozenset({"email", "phone"})
+POSTED = "contact_posted"
 Came, Channel, Purpose = ContactPoint.Came, ContactPoint.Channel, ContactLink.Purpose
 
 
@@ -44,6 +49,10 @@ class TooSoon(Exception):
 
 class NothingToConfirm(Exception):
     """There is no address of the person's own entry that waits for its confirmation."""
+
+
+class OwnEntry(Exception):
+    """Who entered a contact neither posts the notice about it nor settles it; the text is one sentence for who tries."""
 
 
 def changed(
@@ -192,16 +201,34 @@ def to_post(customer: Customer) -> Letter | None:
     return waiting.filter(subject_id=customer.subject_id).order_by("queued_at", "pk").first()
 
 
+def mark_posted(letter: Letter, *, actor: Actor, now: datetime) -> None:
+    """Record that staff printed and posted a letter to a person. Raises OwnEntry for who entered or settled the contact that it
+    tells of, letters.CannotSendAgain."""
+    if letter.kind == POSTED and letter.subject_id and _name(actor) in _entered_by(letter.subject_id, SETTLED):
+        raise OwnEntry("You entered or settled a contact of this person. Somebody else posts the notice and marks it.")
+    letters.mark_posted(letter, actor=actor, now=now)
+
+
+def had_contacts(subject: UUID) -> set[str]:
+    """Return which members of staff ("kind/id") entered, changed or settled a contact of the person, or posted a notice about
+    one; by the audit. Opens nothing."""
+    told = Letter.objects.filter(subject_id=subject, kind=POSTED).values_list("pk", flat=True)
+    ticked = audit.doers(["letter.posted"], [(Letter.vault_label, pk) for pk in told], kind="staff")
+    return _entered_by(subject, SETTLED) | {f"staff/{who}" for _, _, who in ticked}
+
+
 def settle(point: ContactPoint, *, actor: Actor, now: datetime) -> None:
     """Let the privacy team end a dispute: the contact in force is the person's. It counts from now as newly entered; one that
-    was confirmed goes on counting, one that was taken out stays so."""
+    was confirmed goes on counting, one that was taken out stays so. Raises OwnEntry for who entered a contact of the person."""
+    if (subject := _subject(point)) is not None and _name(actor) in _entered_by(subject):
+        raise OwnEntry("You entered or changed a contact of this person. Somebody else ends the dispute.")
     with transaction.atomic():
         ended = ContactPoint.objects.filter(pk=point.pk, disputed_at__isnull=False)
         stays = Q(confirmed_at__isnull=False) | Q(came=Came.CLEARED)
         stayed = ended.filter(stays).update(disputed_at=None)
         anew = ended.update(disputed_at=None, came=Came.STAFF, since=now)
         if stayed or anew:
-            audit.record("contact.settled", actor=actor, now=now, subject=_subject(point), record=_record(point))
+            audit.record(SETTLED, actor=actor, now=now, subject=_subject(point), record=_record(point))
         if anew:
             point.refresh_from_db()
             with vault.internal():
@@ -320,6 +347,21 @@ def _dispute(point: ContactPoint, *, actor: Actor | None, now: datetime) -> None
             waits.contact_disputed(subject, actor=actor or waits.ANYBODY, now=now)
 
 
+def _entered_by(subject: UUID, *also: str) -> set[str]:
+    """Return which members of staff entered or changed a contact of the person, or did what else is named ("kind/id")."""
+    customers = Customer.objects.for_subject(subject).values_list("pk", flat=True)
+    places = Address.objects.for_subject(subject).values_list("pk", flat=True)
+    own = [(Customer.vault_label, pk) for pk in customers]
+    found = audit.doers([*ENTERED, *also], own, kind="staff")
+    by = {who for action, fields, who in found if action in also or CONTACTS & set(fields)}
+    by |= {who for _, _, who in audit.doers(ENTERED, [(Address.vault_label, pk) for pk in places], kind="staff")}
+    return {f"staff/{who}" for who in by}
+
+
+def _name(actor: Actor) -> str:
+    return f"{actor.kind}/{actor.id or ''}"
+
+
 def _told_before(customer: Customer, now: datetime) -> tuple[list[str], list[str]]:
     """Return whom a notice that still works went to about any contact of this customer, and those of them who count: told
     when somebody could be told. Opened under the caller's actor."""
@@ -377,7 +419,7 @@ def _post(point: ContactPoint, *, now: datetime) -> None:
         city = " ".join(part for part in (place.city, place.region, place.postal_code) if part)
         lines = [line for line in (name, place.street, place.street2, city, place.country) if line]
     link.letter = letters.queue(
-        "contact_posted",
+        POSTED,
         to="",
         context={
             "postal": lines,

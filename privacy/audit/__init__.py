@@ -10,7 +10,7 @@ by another.
 
 from privacy.audit.chains import AUDIT, Chain, for_each
 from privacy.audit.ending import end
-from privacy.audit.events import Happened, corrected, history, last, record, record_many, told
+from privacy.audit.events import Happened, corrected, doers, history, last, record, record_many, told
 from privacy.audit.models import AuditEvent, AuditLink, ChainFloor
 from privacy.audit.seals import checkpoint, seal, sign_all
 from privacy.audit.verification import Finding, Report, verify
@@ -26,6 +26,7 @@ __all__ = [
     "Report",
     "checkpoint",
     "corrected",
+    "doers",
     "end",
     "for_each",
     "history",

@@ -96,6 +96,15 @@ def told(action: str, records: Collection[Record]) -> dict[Record, set[str]]:
     return found
 
 
+def doers(actions: Collection[str], records: Collection[Record], *, kind: str) -> list[tuple[str, list[str], str]]:
+    """Return action, field names and who did it, for each of these events of these records by one kind of actor; one query."""
+    if not records:
+        return []
+    hashes = [encoding.record_hash(*one) for one in records]
+    events = AuditEvent.objects.filter(action__in=actions, record__in=hashes, actor_kind=kind).order_by("id")
+    return list(events.values_list("action", "fields", "actor"))
+
+
 def last(actions: Collection[str], records: Collection[Record]) -> dict[Record, tuple[str, str]]:
     """Return, for each of these records, action and reason of the newest event that is one of `actions`; one query."""
     by_hash = {encoding.record_hash(*one): one for one in records}

@@ -47,6 +47,8 @@ class People:
     is_disputed(subject) whether somebody said of a contact of the person that it was not them, and nobody has settled it;
     joined_by(subject, now) whose idea ("kind/id", "" the person's own) the joinings of the person were that have still to prove
     themselves: of whole people by staff in the last 14 days, and those that somebody objects to;
+    had_contacts(subject) which members of staff ("kind/id") entered, changed or settled a contact of the person, or posted the
+    notice about one: they vouch for nothing that an address proves;
     postal(subject, now) the lines of a postal address that counts, [] when there is none;
     can_call(subject, now) whether a phone number of the person counts, opens nothing;
     called(subject, number, now) whether this is a phone number of the person that counts, opens nothing;
@@ -67,6 +69,7 @@ class People:
     others: Callable[[UUID, str, datetime], list[str]]
     is_disputed: Callable[[UUID], bool]
     joined_by: Callable[[UUID, datetime], list[str]]
+    had_contacts: Callable[[UUID], set[str]]
     postal: Callable[[UUID, datetime], list[str]]
     can_call: Callable[[UUID, datetime], bool]
     called: Callable[[UUID, str, datetime], bool]

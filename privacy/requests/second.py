@@ -1,12 +1,14 @@
 """The second person: who may decide, what a decision does, and "this was not me" (design 9).
 
-What must never happen: a person who filed a request or stated its identity and then decides about it; "this was not me" that
+What must never happen: a person who filed a request, stated its identity or entered the address that proves it, and then
+decides about it; "this was not me" that
 ends the request of the right person; an undecided question on the last day. A decision is written into the audit; before
 the execution of an erasure nothing here is final, afterwards it is only written down.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 
 from django.db import transaction
@@ -52,14 +54,16 @@ def may_decide(request: Request, actor: Actor) -> bool:
 
 
 def _had_a_part(request: Request) -> set[tuple[str, str]]:
-    """Return who filed, stated the identity, confirmed for the person, had a letter with a code in hand, or proposed the joining
-    about which is asked: (kind, id)."""
+    """Return who filed, stated the identity, confirmed for the person, had a letter with a code in hand, proposed the joining
+    about which is asked, or had a contact of the person in hand (entered, settled, its notice posted): (kind, id)."""
     in_hand = (history.CODE_WRITTEN, history.CODE_SHOWN, history.CODE_POSTED)
     kinds = (clock.Kind.RECEIVED, State.IDENTITY, State.CONFIRMED, *in_hand)
     parts = RequestEvent.objects.filter(request=request, kind__in=kinds)
     found = set(parts.filter(actor_kind__in=("staff", "operator")).values_list("actor_kind", "actor_id"))
     if SecondLook.objects.filter(request=request, why=SecondLook.Why.JOINED).exists():
         found |= _joined(request)
+    if request.subject_id is not None:
+        found |= _pairs(hooks.people().had_contacts(request.subject_id))
     return found
 
 
@@ -67,8 +71,11 @@ def _joined(request: Request) -> set[tuple[str, str]]:
     """Return whose idea it was to join the person with another: they vouch for nothing that follows from it."""
     if request.subject_id is None or request.identity_at is None:
         return set()
-    ideas = hooks.people().joined_by(request.subject_id, request.identity_at)
-    return {(kind, number) for kind, _, number in (one.partition("/") for one in ideas) if number}
+    return _pairs(hooks.people().joined_by(request.subject_id, request.identity_at))
+
+
+def _pairs(actors: Iterable[str]) -> set[tuple[str, str]]:
+    return {(kind, number) for kind, _, number in (one.partition("/") for one in actors) if number}
 
 
 def decide(request: Request, outcome: str, *, words: str = "", actor: Actor, now: datetime) -> Request:

@@ -11,6 +11,7 @@ from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
 from accounts import candidates, claim, joining
+from accounts import services as services_of_accounts
 from accounts.joining import NotPossible
 from accounts.models import ClaimReview, Communication, Customer, Joined, Joining, User
 from orders.models import Order, Payment
@@ -245,6 +246,21 @@ def test_one_clerk_moves_nothing_that_stands_under_a_customer_or_a_login(alice: 
     assert (look.outcome, Communication.objects.get().subject_id) == ("joined", bob.subject_id)
     assert Joined.objects.get().proposed_by == f"staff/{PRIVACY.id}"
     assert Letter.objects.filter(kind="records_joined").count() == 2, "both are told"
+
+
+def test_whoever_entered_a_contact_of_the_person_is_no_second_person_for_a_joining(alice: User, bob: Customer) -> None:
+    an_order(bob, email=ADDRESS)
+    factories.customer(user=alice, email="")
+    pia, mona = factories.staff("pia", "pia@ilt.example", roles=("privacy",)).as_actor(), COLLEAGUE
+    services_of_accounts.correct(
+        Customer.objects.get(user=alice), {"phone": "617-555-0100"}, actor=pia, now=NOW, reason="by phone"
+    )
+    look = a_look(alice)
+    seen = joining.preview(look, [], [bob.subject_id], now=NOW).fingerprint
+    look = joining.join(look, [], people=[bob.subject_id], reason="facts", fingerprint=seen, actor=PRIVACY, now=NOW)
+    with pytest.raises(NotPossible, match="contact of the person in hand"):
+        joining.confirm(look, fingerprint=seen, actor=pia, now=NOW)
+    assert joining.confirm(look, fingerprint=seen, actor=mona, now=NOW).outcome == "joined"
 
 
 def test_one_clerk_joins_what_is_nobodys_yet(alice: User) -> None:

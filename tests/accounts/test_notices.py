@@ -13,7 +13,9 @@ from accounts import notices, reach, services
 from accounts.models import ContactLink, ContactPoint, Customer, User
 from privacy import vault
 from privacy.audit import AuditEvent
-from privacy.requests import waits
+from privacy.gate import Actor
+from privacy.requests import second, waits
+from privacy.requests import services as filing
 from privacy.requests.letters import given
 from privacy.requests.models import Letter, Request
 from tests import factories, pages
@@ -303,6 +305,71 @@ def test_without_an_older_address_the_notice_goes_by_post_where_one_counts() -> 
     assert Letter.objects.get().sent_at is not None
     assert reach.counts(alice, "email", now=timezone.now() + timedelta(days=14))
     assert not reach.counts(alice, "email", now=timezone.now() + timedelta(days=13))
+
+
+def test_one_clerk_gives_himself_no_file_by_an_own_entry_and_decides_nothing_about_it() -> None:
+    """Pat enters the address, ticks the notice off and decides about the removal: three people do that now."""
+    alice = factories.customer(email="")
+    factories.address(alice)
+    pat, pia, petra = (factories.staff(n, f"{n}@ilt.example", roles=("privacy",)) for n in ("pat", "pia", "petra"))
+    services.correct(alice, {"email": NEW}, actor=pat.as_actor(), now=NOW, reason="by staff")
+    step = f"/admin/accounts/customer/{alice.pk}/step/post/"
+    answer = pages.signed_in(pat).post(step)
+    assert "Somebody else posts the notice" in answer.content.decode()
+    assert Letter.objects.get().sent_at is None
+    assert not reach.counts(alice, "email", now=timezone.now() + timedelta(days=99))
+    assert pages.signed_in(pia).post(step).status_code == 302, "the positive control"
+    later = timezone.now() + timedelta(days=15)
+    assert reach.of(NEW, now=later).by_staff_entry == {alice.subject_id}
+    request = filing.file(
+        kind="erasure", subject=alice.subject_id, channel="phone", received_on=later.date(), identity="staff",
+        actor=petra.as_actor(), now=later,
+    )  # fmt: skip
+    mona = Actor("staff", "mona", None, frozenset({"manager"}), "admin")
+    rose = factories.staff("rose", "rose@ilt.example", roles=("privacy",)).as_actor()
+    may = [second.may_decide(request, who) for who in (pat.as_actor(), pia.as_actor(), petra.as_actor(), mona, rose)]
+    assert may == [False, False, False, True, True]
+
+
+def test_whoever_entered_a_contact_does_not_end_the_dispute_about_it(customer: Customer) -> None:
+    pat, pia = (factories.staff(name, f"{name}@ilt.example", roles=("privacy",)) for name in ("pat", "pia"))
+    services.correct(customer, {"email": NEW}, actor=pat.as_actor(), now=NOW, reason="by staff")
+    notices.object_to(point(customer), actor=carol(), now=NOW)
+    step = f"/admin/accounts/customer/{customer.pk}/step/settle/"
+    assert "Somebody else ends the dispute" in pages.signed_in(pat).post(step).content.decode()
+    assert point(customer).disputed_at == NOW
+    assert pages.signed_in(pia).post(step).status_code == 302
+    assert point(customer).disputed_at is None
+    assert notices.had_contacts(customer.subject_id) == {f"staff/{one.pk}" for one in (pat, pia)}
+
+
+def test_whoever_ended_a_dispute_does_not_post_the_new_notice_about_it() -> None:
+    alice = factories.customer(email="")
+    factories.address(alice)
+    pia, petra = (factories.staff(name, f"{name}@ilt.example", roles=("privacy",)) for name in ("pia", "petra"))
+    desk = carol()
+    services.correct(alice, {"email": NEW}, actor=desk, now=NOW, reason="by staff")
+    notices.object_to(point(alice), actor=desk, now=NOW)
+    Letter.objects.update(stopped_at=NOW)
+    notices.settle(point(alice), actor=pia.as_actor(), now=NOW)
+    letter = notices.to_post(alice)
+    assert letter is not None
+    with pytest.raises(notices.OwnEntry):
+        notices.mark_posted(letter, actor=pia.as_actor(), now=NOW)
+    notices.mark_posted(letter, actor=petra.as_actor(), now=NOW)
+    letter.refresh_from_db()
+    assert letter.sent_at == NOW
+
+
+def test_who_changed_a_name_or_a_region_had_no_contact_in_hand(customer: Customer) -> None:
+    pat = factories.staff("pat", "pat@ilt.example", roles=("privacy",))
+    services.correct(customer, {"first_name": "Alicia"}, actor=pat.as_actor(), now=NOW)
+    assert notices.had_contacts(customer.subject_id) == set()
+    place = services.add_address(
+        customer, purpose="billing", country="US", actor=pat.as_actor(), now=NOW,
+        street="9 Oak Street", city="Salem", region="MA", postal_code="01970",
+    )  # fmt: skip
+    assert notices.had_contacts(customer.subject_id) == {f"staff/{pat.pk}"}, f"{place} is a contact"
 
 
 def test_where_no_postal_address_counts_nobody_is_told_and_waiting_opens_nothing() -> None:
