@@ -120,7 +120,7 @@ def offer_plan(request: Request, *, now: datetime) -> None:
         return
     to = identity.address_for_answer(request, now=now)
     if to:
-        identity.send_link(request, OneTimeLink.Purpose.RESULT, now=now)
+        identity.send_link(request, OneTimeLink.Purpose.RESULT, to=to, now=now)
 
 
 def plan_again(request: Request, *, actor: Actor, now: datetime) -> None:
@@ -131,7 +131,7 @@ def plan_again(request: Request, *, actor: Actor, now: datetime) -> None:
     to = identity.address_for_answer(request, now=now)
     link = ""
     if to and not (request.subject_id and hooks.people().has_login(request.subject_id)):
-        link = identity.address_of_link(identity.make_link(request, OneTimeLink.Purpose.RESULT, to=to, now=now))
+        link = identity.address_of_link(identity.make_link(request, OneTimeLink.Purpose.RESULT, now=now))
     letters.queue(
         "plan_changed",
         to=to,
