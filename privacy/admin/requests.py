@@ -319,7 +319,7 @@ class RequestAdmin(RecordAdmin):
                 Task(
                     self.url_of(one),
                     f"{one.reference}: {one.get_kind_display()}, not shown to be the person",
-                    f"known since {timezone.localtime(one.since):%-d %B %Y, %H:%M}",
+                    f"known since {timezone.localtime(second.breach_known_since(one)):%-d %B %Y, %H:%M}",
                     True,
                 )
                 for one in found

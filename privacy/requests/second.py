@@ -179,7 +179,12 @@ def possible_breaches() -> QuerySet[Request]:
     assessed = RequestEvent.objects.filter(request=OuterRef("pk"), kind=history.BREACH_ASSESSED)
     found = RequestEvent.objects.filter(request=OuterRef("pk"), kind=history.POSSIBLE_BREACH)
     since = found.order_by("at").values("at")[:1]
-    return Request.objects.filter(Exists(found), ~Exists(assessed)).annotate(since=Subquery(since)).order_by("since")
+    return Request.objects.filter(Exists(found), ~Exists(assessed)).order_by(Subquery(since))
+
+
+def breach_known_since(request: Request) -> datetime:
+    """Return when it was decided that a request of which something had gone out was not the person's."""
+    return request.events.filter(kind=history.POSSIBLE_BREACH).order_by("at").values_list("at", flat=True)[0]
 
 
 def assess_breach(request: Request, *, is_breach: bool, actor: Actor, now: datetime) -> None:

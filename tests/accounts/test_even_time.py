@@ -95,7 +95,7 @@ def test_an_outcome_hashes_one_code_whether_or_not_there_is_a_request() -> None:
     about = filed(factories.customer("Other", "Person", email="other@post.example"))
     about.outcome_code_hash = identity.hash_of_code(about, identity.new_code())
     about.save()
-    identity.code_matches("AAAA", "")  # what is made once in a process
+    identity.code_matches("AAAA", None)  # what is made once in a process
     typed = [about.reference, identity.new_reference(2026), "PR-2026-0000-00", "?"]
     counts = [hashes("/privacy/outcome/", {"reference": one, "code": "AAAA-BBBB-CCCC"}) for one in typed]
     assert counts == [1, 1, 1, 1]
