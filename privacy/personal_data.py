@@ -306,6 +306,14 @@ datamap.register(
         data={
             "request": _plain("For which request", "link", RANDOM),
             "token_hash": Datum("Link", "login", REQUESTS, US, plain="a hash of 32 random bytes", export="no"),
+            "address_hash": Datum(
+                "Address it went to",
+                "contact",
+                REQUESTS,
+                US,
+                plain="a hash keyed with the link, which is not kept",
+                export="no",
+            ),
             "used_at": _plain("Used", "dates", TIME),
         },
         impersonal={"purpose": WORD, "created_at": TIME, "expires_at": TIME, "mac": "a keyed hash over the row"},

@@ -19,7 +19,7 @@ from privacy.gate.actor import STAFF_ROLES, Actor
 from privacy.lines import on_one_line
 from privacy.requests import assessment, broker, clock, history, hooks, identity, letters, proof, waits
 from privacy.requests.history import NotAllowed
-from privacy.requests.models import OPEN_STATES, Channel, OneTimeLink, Request, State
+from privacy.requests.models import OPEN_STATES, Channel, OneTimeLink, Request, SecondLook, State
 from privacy.requests.proof import BadRequest
 from privacy.subjects import Subject
 
@@ -410,7 +410,9 @@ def ask(*, kind: str, email: str, note: str = "", actor: Actor, now: datetime) -
 # Who it is ------------------------------------------------------------------------------------------------------------
 
 
-def identify_into(request: Request, how: str, *, actor: Actor, now: datetime, merged: bool = False) -> None:
+def identify_into(
+    request: Request, how: str, *, actor: Actor, now: datetime, merged: bool = False, is_moved: bool = False
+) -> None:
     """Write down that identity is proved, in the caller's transaction: the clock, the code, the receipt, the next step."""
     asked = request.events.filter(kind=clock.Kind.IDENTITY_ASKED).exists()
     request.identity, request.identity_at = how, now
@@ -424,7 +426,7 @@ def identify_into(request: Request, how: str, *, actor: Actor, now: datetime, me
     audit.record(
         "request.identified", actor=actor, now=now, subject=request.subject_id, reference=request.reference, reason=how
     )
-    waits.begin(request, actor=actor, now=now)
+    waits.begin(request, actor=actor, now=now, is_moved=is_moved)
     _acknowledge(request, request.received_on, actor=actor, now=now, merged=merged, code=code)
     history.schedule(request, "plan", at=now)
     broker.nudge(request)
@@ -549,14 +551,38 @@ def _given(request: Request) -> str:
 def redeem(token: str, *, now: datetime) -> tuple[Request, str]:
     """Use a one-time link (POST only); return its request and the outcome code to show once, "" when it was shown before.
 
-    The link went to the address on file, so using it proves the person (Art. 12(6)). Raises identity.LinkRefused.
+    The link went to the address on file, so using it proves the person (Art. 12(6)), as long as that address counts. Where it
+    does not any more a second person is asked, and what is on file now is told; `stands` says that nothing is to be shown
+    until then, and a link to the plan or the outcome is not used up by it. Raises identity.LinkRefused.
     """
     with transaction.atomic():
         link = identity.use(token, now=now)
         if link.purpose == OneTimeLink.Purpose.NOT_ME:
             raise identity.LinkRefused  # it speaks against a request and opens none
         request = locked(link.request)
+        on = identity.stands_on(token)
         if link.purpose != OneTimeLink.Purpose.IDENTITY or request.is_identified or request.state != State.RECEIVED:
+            if not stands(request, on, now=now):
+                OneTimeLink.objects.filter(pk=link.pk).update(used_at=None)
             return request, ""
-        identify_into(request, Request.Identity.LINK, actor=acting_as(request, purpose="one-time link"), now=now)
+        is_moved = not identity.counts_still(link, on.key, now=now)
+        actor = acting_as(request, purpose="one-time link")
+        identify_into(request, Request.Identity.LINK, actor=actor, now=now, is_moved=is_moved)
         return request, str(request.outcome_code)  # type: ignore[attr-defined]
+
+
+def stands(request: Request, on: identity.Stands, *, now: datetime) -> bool:
+    """Look again whether what a link proved still counts; where the address changed hands, ask a second person and tell those
+    on file now, once for a link. Return whether the request may be shown: then, or after the second person let it go on.
+    """
+    with transaction.atomic():
+        found = locked(request)
+        link = OneTimeLink.objects.select_related("request").filter(pk=on.link, request=found).first()
+        if link is None:
+            return False
+        if identity.counts_still(link, on.key, now=now):
+            return True
+        looks = SecondLook.objects.filter(request=found, why=SecondLook.Why.MOVED, asked_at__gte=link.created_at)
+        if not looks.exists():
+            waits.moved(found, actor=waits.ANYBODY, now=now)
+        return looks.filter(outcome=SecondLook.Outcome.GO_ON).exists() and not waits.is_undecided(found)

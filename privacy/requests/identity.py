@@ -1,9 +1,9 @@
 """Who is asking: references, codes and one-time links (Art. 12(6), 1&1: a name and a birth date prove nothing).
 
 What must never happen: an answer that tells a stranger whether an address is known here, a link that works
-twice or by GET, control of a shared mailbox taken for a person, a link, code or answer to an address that came with the
-request, a link or code that whoever can write to the database made. Tokens and codes are stored as hashes only, with a keyed
-one that binds them to their request (privacy.vault.macs).
+twice, by GET, or longer than the address to which it went counts, control of a shared mailbox taken for a person, a link, code
+or answer to an address that came with the request, a link or code that whoever can write to the database made. Tokens and codes
+are stored as hashes only, with a keyed one that binds them to their request (privacy.vault.macs).
 """
 
 from __future__ import annotations
@@ -111,23 +111,25 @@ def _hash_of_no_code() -> str:
 # One-time links -------------------------------------------------------------------------------------------------------
 
 
-def make_link(request: Request, purpose: str, *, now: datetime) -> str:
-    """Make a one-time link and return its token, which is kept nowhere."""
+def make_link(request: Request, purpose: str, *, to: str, now: datetime) -> str:
+    """Make a one-time link that goes to this address ("" by post) and return its token, which is kept nowhere."""
     token = secrets.token_urlsafe(32)
-    _made(request, purpose, _hashed(token), now=now)
+    _made(request, purpose, _hashed(token), address_hash=_went_to(_key_of(token), to) if to else "", now=now)
     return token
 
 
-def _made(request: Request, purpose: str, token_hash: str, *, now: datetime) -> OneTimeLink:
+def _made(request: Request, purpose: str, token_hash: str, *, address_hash: str = "", now: datetime) -> OneTimeLink:
     until = _works_until(request, OneTimeLink.Purpose(purpose), now)
     link = OneTimeLink(token_hash=token_hash, purpose=purpose, request=request, created_at=now, expires_at=until)
+    link.address_hash = address_hash
     link.mac = vault.mac_of(*_says(link))
     link.save(force_insert=True)
     return link
 
 
 def _says(link: OneTimeLink) -> tuple[Any, ...]:
-    return "one-time-link", link.token_hash, link.purpose, link.request_id, link.expires_at
+    where = (link.address_hash,) if link.address_hash else ()
+    return "one-time-link", link.token_hash, link.purpose, link.request_id, link.expires_at, *where
 
 
 def _is_ours(link: OneTimeLink) -> bool:
@@ -226,6 +228,54 @@ def use(token: str, *, now: datetime) -> OneTimeLink:
         return link
 
 
+@dataclass(frozen=True)
+class Stands:
+    """On what the proof by a link stands: the link, and what tells to which address it went. Opens nothing, and is no link."""
+
+    link: int
+    key: str
+
+
+def stands_on(token: str) -> Stands:
+    """Return on what the link of `token` stands. Raises LinkRefused."""
+    found = OneTimeLink.objects.filter(token_hash=_hashed(token)).values_list("pk", flat=True).first()
+    if found is None:
+        raise LinkRefused
+    return Stands(found, _key_of(token))
+
+
+def counts_still(link: OneTimeLink, key: str, *, now: datetime) -> bool:
+    """Return whether the address to which a link went is still the person's: it may have changed hands since.
+
+    Of a request about records those decide that carry the address now (`records_of`). Once an erasure has begun, the address
+    in the file of the request stands for those that it took.
+    """
+    request = link.request
+    if not _is_ours(link):
+        return False
+    if not link.address_hash or request.subject_id is None or request.is_about_records:
+        return True
+    people = hooks.people()
+    with vault.internal():  # compared only, shown to nobody
+        if _has_begun(request) or _is_erased(request.subject_id):
+            stored = request.requester_email
+            return not (isinstance(stored, str) and stored) or _went_to(key, stored) == link.address_hash
+        known = people.others(request.subject_id, "", now)
+        one = next((one for one in known if _went_to(key, one) == link.address_hash), "")
+        if not one:
+            return False
+        answer = people.answer_address(request.subject_id, now)
+        return bool(people.on_file(request.subject_id, one, now)) or _went_to(key, answer) == link.address_hash
+
+
+def _key_of(token: str) -> str:
+    return hashlib.sha256(f"address of {token}".encode()).hexdigest()
+
+
+def _went_to(key: str, email: str) -> str:
+    return hmac.digest(key.encode(), vault.index.normalise("email", email).encode(), "sha256").hex()
+
+
 def forget_links(*, now: datetime) -> int:
     """Delete links that could not be used for a month; return how many."""
     return OneTimeLink.objects.filter(expires_at__lt=now - timedelta(days=30)).delete()[0]
@@ -307,6 +357,12 @@ def _has_begun(request: Request) -> bool:
     return request.kind == Request.Kind.ERASURE and state in begun
 
 
+def _is_erased(subject: UUID) -> bool:
+    """Say whether an erasure of this person was started: a copy asked for before outlives it."""
+    erasures = Request.objects.filter(subject_id=subject, kind=Request.Kind.ERASURE)
+    return any(_has_begun(one) for one in erasures.only("kind", "state", "parked_from"))
+
+
 def spelled_on_file(label: str, record: UUID, email: str) -> str:
     """Return this address as it stands on a record: letter case is the record's, not the asker's. "" when it does not."""
     model = datamap.for_label(label).model
@@ -328,7 +384,7 @@ def send_link(request: Request, purpose: str, *, to: str, now: datetime) -> None
     """Send a one-time link to an address on file; earlier unused links of the same purpose stop working."""
     with transaction.atomic():
         OneTimeLink.objects.filter(request=request, purpose=purpose, used_at=None).update(expires_at=now)
-        token = make_link(request, purpose, now=now)
+        token = make_link(request, purpose, to=to, now=now)
         link = OneTimeLink.objects.get(token_hash=_hashed(token))
         letters.queue(
             f"link_{purpose}",

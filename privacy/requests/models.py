@@ -370,6 +370,7 @@ class SecondLook(models.Model):
         STATED = "stated", "one member of staff alone has stated who is asking"
         LATE = "late", "it was written down more than three working days after its receipt"
         CONFIRMED = "confirmed", "one member of staff alone has confirmed the plan for the person"
+        MOVED = "moved", "the address that a link went to does not count as the person's any more"
         NOT_ME = "not_me", "the reader of another address of the person says that it was not them"
         DISPUTED = "disputed", "somebody says of a contact of the person that it was not them who entered it"
         JOINED = "joined", "our staff joined two people lately, or somebody objects to what was joined"
@@ -401,7 +402,10 @@ class SecondLook(models.Model):
 
 
 class OneTimeLink(models.Model):
-    """A secret sent to an address on file: only its hash is kept, it works once, by POST, and not for long."""
+    """A secret sent to an address on file: only its hash is kept, it works once, by POST, and not for long.
+
+    `address_hash` tells, to whom has the secret and nobody else, to which address it went; "" when it went by post.
+    """
 
     class Purpose(models.TextChoices):
         IDENTITY = "identity", "prove who is asking"
@@ -410,6 +414,7 @@ class OneTimeLink(models.Model):
         POSTED = "posted", "a code sent by post, to be read back"
 
     token_hash = models.CharField(max_length=64, unique=True)
+    address_hash = models.CharField(max_length=64, blank=True, default="", db_default="")
     purpose = models.CharField(max_length=20, choices=Purpose.choices)
     request = models.ForeignKey(Request, models.CASCADE, related_name="links")
     created_at = models.DateTimeField()

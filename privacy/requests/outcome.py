@@ -185,7 +185,7 @@ def answer(request: Request, *, now: datetime) -> None:
             key=answer_key(request),
             request=request,
             now=now,
-            credentials={"link": "" if has_login or not to else _result_link(request, now)},
+            credentials={"link": "" if has_login or not to else _result_link(request, to, now)},
             until=now + identity.RESULT_LINK_LIVES,
         )
         return
@@ -207,9 +207,9 @@ def answer(request: Request, *, now: datetime) -> None:
     letters.queue("erasure_done", to=to, context=context, key=answer_key(request), request=request, now=now)
 
 
-def _result_link(request: Request, now: datetime) -> str:
+def _result_link(request: Request, to: str, now: datetime) -> str:
     OneTimeLink.objects.filter(request=request, purpose=OneTimeLink.Purpose.RESULT, used_at=None).update(expires_at=now)
-    return identity.address_of_link(identity.make_link(request, OneTimeLink.Purpose.RESULT, now=now))
+    return identity.address_of_link(identity.make_link(request, OneTimeLink.Purpose.RESULT, to=to, now=now))
 
 
 def _has_login(request: Request) -> bool:

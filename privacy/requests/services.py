@@ -27,6 +27,7 @@ from privacy.requests.filing import (
     post_code,
     redeem,
     require_sight,
+    stands,
     time_to_act,
 )
 from privacy.requests.history import NotAllowed
@@ -59,6 +60,7 @@ __all__ = [
     "require_sight",
     "resume",
     "show",
+    "stands",
     "unjoined",
     "withdraw",
 ]
@@ -131,7 +133,7 @@ def plan_again(request: Request, *, actor: Actor, now: datetime) -> None:
     to = identity.address_for_answer(request, now=now)
     link = ""
     if to and not (request.subject_id and hooks.people().has_login(request.subject_id)):
-        link = identity.address_of_link(identity.make_link(request, OneTimeLink.Purpose.RESULT, now=now))
+        link = identity.address_of_link(identity.make_link(request, OneTimeLink.Purpose.RESULT, to=to, now=now))
     letters.queue(
         "plan_changed",
         to=to,

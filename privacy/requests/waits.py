@@ -24,15 +24,27 @@ BY_MACHINE = frozenset({Request.Identity.LOGIN, Request.Identity.LINK})  # no me
 NEED_TIME = frozenset({Request.Identity.LINK, Request.Identity.STAFF})
 
 
-def begin(request: Request, *, actor: Actor, now: datetime) -> None:
+def begin(request: Request, *, actor: Actor, now: datetime, is_moved: bool = False) -> None:
     """Do what a proof without a login brings with it, in the caller's transaction: tell the others, ask a second person.
 
-    One by login needs the second person only where the person was joined with another lately, or somebody objects to that.
+    `is_moved` says that the link that proved it went to an address that does not count any more: then every address that is on
+    file now is told. One by login needs the second person only where the person was joined with another lately, or somebody objects to that.
     """
     for why in _reasons(request, actor, now):
         ask(request, why, actor=actor, now=now)
-    if request.identity != Request.Identity.LOGIN:
-        _tell_others(request, actor=actor, now=now)
+    if is_moved:
+        moved(request, actor=actor, now=now)
+    elif request.identity != Request.Identity.LOGIN:
+        _tell_others(request, but=identity.address_for_answer(request, now=now), actor=actor, now=now)
+
+
+def moved(request: Request, *, actor: Actor, now: datetime) -> None:
+    """Ask a second person about a link whose address does not count any more, and tell every address that is on file now.
+
+    It may have come from who took the mailbox over, or from the right person whose address staff have changed.
+    """
+    ask(request, SecondLook.Why.MOVED, actor=actor, now=now)
+    _tell_others(request, but="", actor=actor, now=now)
 
 
 def _reasons(request: Request, actor: Actor, now: datetime) -> list[SecondLook.Why]:
@@ -93,20 +105,19 @@ def _came_late(request: Request) -> bool:
     )
 
 
-def _tell_others(request: Request, *, actor: Actor, now: datetime) -> None:
+def _tell_others(request: Request, *, but: str, actor: Actor, now: datetime) -> None:
     """Write to every other e-mail of the person's login and contact, without content: it was not them, or all is well."""
     if request.subject_id is None or request.is_about_records:
         return
-    to = identity.address_for_answer(request, now=now)
     with vault.internal():
-        others = hooks.people().others(request.subject_id, to, now)
+        others = hooks.people().others(request.subject_id, but, now)
     for number, other in enumerate(others):
-        token = identity.make_link(request, OneTimeLink.Purpose.NOT_ME, now=now)
+        token = identity.make_link(request, OneTimeLink.Purpose.NOT_ME, to=other, now=now)
         letters.queue(
             TOLD,
             to=other,
             context={"waits": request.kind == Request.Kind.ERASURE and request.identity in NEED_TIME},
-            key=f"{TOLD}:{request.pk}:{request.identity_at:%Y%m%d%H%M%S}:{number}",
+            key=f"{TOLD}:{request.pk}:{now:%Y%m%d%H%M%S}:{number}",
             request=request,
             now=now,
             credentials={"link": identity.address_of_link(token)},

@@ -1,6 +1,6 @@
 """Whose request a page shows: the signed-in person's, or that of somebody who has just used a one-time link.
 
-What must never happen: a request shown to anybody else, or to a session whose proof is older than an hour. Strangers
+What must never happen: a request shown to anybody else, or to a session whose proof is older than an hour, or stands on an address that is the person's no longer. Strangers
 get 404; somebody without any proof is asked to sign in.
 """
 
@@ -18,11 +18,12 @@ from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.shortcuts import get_object_or_404
+from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
 
 from privacy.gate import Actor
 from privacy.models import Request
-from privacy.requests import services
+from privacy.requests import identity, services
 
 PROVED, CODE = "privacy_proved", "privacy_code"
 PROOF_LASTS = 3600  # seconds
@@ -40,10 +41,11 @@ def actor(request: HttpRequest) -> Actor:
     )
 
 
-def remember_proof(request: HttpRequest, about: Request, code: str) -> None:
-    """Note in the sealed session that this browser used the one-time link of a request; begin a new session id."""
+def remember_proof(request: HttpRequest, about: Request, code: str, stands: identity.Stands | None = None) -> None:
+    """Note in the sealed session that this browser used the one-time link of a request, and on what that stands (None: on
+    reference and code); begin a new session id."""
     request.session.cycle_key()
-    request.session[PROVED] = [str(about.pk), int(time.time())]
+    request.session[PROVED] = [str(about.pk), int(time.time()), *((stands.link, stands.key) if stands else ())]
     remember_code(request, about, code)
 
 
@@ -64,8 +66,14 @@ def code_to_show(request: HttpRequest, about: Request) -> str:
 
 def has_proof(request: HttpRequest, pk: UUID) -> bool:
     """Whether this browser used the one-time link of this request within the hour."""
-    proved, at = request.session.get(PROVED, ("", 0))
+    proved, at, *_ = request.session.get(PROVED, ("", 0))
     return bool(proved == str(pk) and time.time() - at < PROOF_LASTS)
+
+
+def still_stands(request: HttpRequest, about: Request) -> bool:
+    """Whether the address of the one-time link that this browser used is still the person's (services.stands)."""
+    _, _, *link = request.session[PROVED]
+    return not link or services.stands(about, identity.Stands(*link), now=timezone.now())
 
 
 def own_request(view: View) -> View:
@@ -82,6 +90,8 @@ def own_request(view: View) -> View:
             return redirect_to_login(request.get_full_path())
         else:
             about = get_object_or_404(Request, pk=pk)
+            if not still_stands(request, about):
+                return render(request, "privacy/link_moved.html", {"about": about}, status=403)
             who = services.acting_as(about, purpose="one-time link")
         services.require_sight(about, who)  # once more, by owner: a plan names records even where nothing is opened
         return view(request, about, who, **kwargs)

@@ -68,9 +68,10 @@ def link(request: HttpRequest, token: str) -> HttpResponse:
                 {"is_stopped": second.stands_still(stopped), "gone_out": second.gone_out(stopped)},
             )
         about, code = services.redeem(token, now=now)
+        stands = identity.stands_on(token)
     except identity.LinkRefused:
         return render(request, "privacy/link_spent.html", {"is_told": identity.is_told(token)}, status=403)
-    person.remember_proof(request, about, code)
+    person.remember_proof(request, about, code, stands)
     return redirect("request_confirm" if about.kind == Request.Kind.ERASURE else "request", pk=about.pk)
 
 

@@ -70,7 +70,7 @@ def test_pages_without_a_login(site: Site, visitor: Visitor) -> None:
         actor=as_customer(bob), now=timezone.now(),
     )  # fmt: skip
     site.work()
-    token = identity.make_link(asked, OneTimeLink.Purpose.RESULT, now=timezone.now())
+    token = identity.make_link(asked, OneTimeLink.Purpose.RESULT, to="", now=timezone.now())
     visitor.open(f"/privacy/link/{token}/", "one-time link")
     visitor.press("Continue", "one-time link, used")
     go_out(visitor)

@@ -168,7 +168,7 @@ def _requests(person: Person) -> dict[str, Any]:
     found["letter"] = found["access"].letters.get(kind="acknowledgement")
     Letter.objects.filter(pk=found["letter"].pk).update(by=Letter.By.POST, next_attempt_at=None)
     for name in ("token", "spent"):
-        found[name] = identity.make_link(found["erasure"], OneTimeLink.Purpose.RESULT, now=NOW)
+        found[name] = identity.make_link(found["erasure"], OneTimeLink.Purpose.RESULT, to="", now=NOW)
     identity.use(found["spent"], now=NOW)
     return found
 

@@ -44,7 +44,7 @@ def test_a_code_is_kept_as_a_hash_only_and_read_in_any_spelling() -> None:
 
 def test_a_link_works_once(alice) -> None:
     request = filed(alice)
-    token = identity.make_link(request, OneTimeLink.Purpose.RESULT, now=NOW)
+    token = identity.make_link(request, OneTimeLink.Purpose.RESULT, to="", now=NOW)
     assert token not in str(OneTimeLink.objects.values())
     assert identity.look(token, now=NOW).request == request
     assert identity.look(token, now=NOW).request == request, "looking does not use it up"
@@ -56,7 +56,7 @@ def test_a_link_works_once(alice) -> None:
 
 
 def test_a_link_expires(alice) -> None:
-    token = identity.make_link(filed(alice), OneTimeLink.Purpose.IDENTITY, now=NOW)
+    token = identity.make_link(filed(alice), OneTimeLink.Purpose.IDENTITY, to="", now=NOW)
     later = NOW + identity.LINK_LIVES + timedelta(seconds=1)
     with pytest.raises(identity.LinkRefused):
         identity.use(token, now=later)

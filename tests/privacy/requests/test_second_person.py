@@ -190,7 +190,7 @@ def test_the_link_against_a_request_never_proves_anybody(two_mailboxes: Customer
     with pytest.raises(identity.LinkRefused):
         services.redeem(not_me_token(request), now=NOW)
     assert OneTimeLink.objects.get(request=request, purpose="not_me").used_at is None
-    result = identity.make_link(request, "result", now=NOW)
+    result = identity.make_link(request, "result", to="", now=NOW)
     with pytest.raises(identity.LinkRefused):
         second.say_not_me(result, now=NOW)
 

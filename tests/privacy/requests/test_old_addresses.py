@@ -1,0 +1,189 @@
+"""A link lives no longer than the address to which it went counts (design 9): afterwards a second person looks first."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from allauth.account.models import EmailAddress
+from django.core import mail
+from django.test import Client
+
+from accounts import services as people
+from accounts.models import Customer
+from privacy import vault
+from privacy.gate import Actor
+from privacy.requests import execute, identity, letters, second, services, waits
+from privacy.requests.models import Letter, OneTimeLink, Request, SecondLook, State
+from tests import factories, pages
+from tests.privacy.requests.conftest import ANYBODY, NOW, PRIVACY, TODAY, Clock, run
+
+pytestmark = pytest.mark.django_db
+OLD, NEW = "bob@old.example", "bob@new.example"
+COLLEAGUE = Actor("staff", "pat", None, frozenset({"privacy"}), "admin")
+SALES = Actor("staff", "sam", None, frozenset({"sales"}), "admin", "phone call")
+CODE = re.compile(r"\b[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}\b")
+
+
+@pytest.fixture
+def bob() -> Customer:
+    """A customer without a login; an import created him, so that his address counts."""
+    return factories.customer("Bob", "Baker", email=OLD)
+
+
+@pytest.fixture(autouse=True)
+def _now() -> Any:
+    with time_machine.travel(NOW, tick=False):
+        yield
+
+
+def changed(customer: Customer, to: str = NEW) -> None:
+    """The address on file changes: staff write another one."""
+    people.correct(customer, {"email": to}, actor=SALES, now=NOW, reason="phone call")
+
+
+def token(request: Request, kind: str) -> str:
+    """Return what a letter gives: read in the outbox, or in the mailbox when it has been sent."""
+    with vault.internal():
+        text = letters.given(Letter.objects.filter(request=request, kind=kind).latest("queued_at"))[0]
+    found = re.findall(r"/privacy/link/([\w-]+)/", text) or re.findall(r"/privacy/link/([\w-]+)/", mail.outbox[-1].body)
+    return str(found[-1])
+
+
+def told(request: Request) -> list[str]:
+    with vault.internal():
+        return [str(one.to) for one in Letter.objects.filter(request=request, kind=waits.TOLD)]
+
+
+def asked(kind: str) -> Request:
+    services.ask(kind=kind, email=OLD, actor=ANYBODY, now=NOW)
+    return Request.objects.get()
+
+
+def opened(browser: Client, link: str) -> Any:
+    return browser.post(f"/privacy/link/{link}/", follow=True)
+
+
+@pytest.mark.parametrize("kind", ["access", "erasure"])
+def test_an_old_mailbox_gets_nothing_by_the_link_that_waited_in_it(client: Client, bob: Customer, kind: str) -> None:
+    request = asked(kind)
+    link = token(request, "link_identity")
+    changed(bob)
+    answer = opened(client, link)
+    text = pages.check(answer, status=403)
+    assert "A member of our staff looks first" in text and "Baker" not in text and not CODE.search(text)
+    request.refresh_from_db()
+    assert SecondLook.Why.MOVED in set(request.second_looks.values_list("why", flat=True))
+    assert told(request) == [NEW]
+    run(request, Clock())
+    for path in ("", "confirm/"):
+        assert client.get(f"/privacy/requests/{request.pk}/{path}").status_code == 403
+    for path in ("export/", "confirm/"):
+        refused = client.post(f"/privacy/requests/{request.pk}/{path}", {"plan_hash": request.plan_hash})
+        assert refused.status_code == 403
+    assert told(request) == [NEW], "told once, however often the page is opened"
+    second.decide(request, "end", actor=COLLEAGUE, now=NOW)
+    assert Request.objects.get().state == State.REFUSED
+    assert Customer.objects.get(pk=bob.pk).sealed_account is not None
+
+
+@pytest.mark.parametrize("kind", ["access", "erasure"])
+def test_the_link_does_what_it_did_where_nothing_changed(client: Client, bob: Customer, kind: str) -> None:
+    """The positive control."""
+    request = asked(kind)
+    text = pages.check(opened(client, token(request, "link_identity")))
+    assert request.reference in text
+    request.refresh_from_db()
+    assert request.identity == "link" and not request.second_looks.exists() and told(request) == []
+
+
+def test_who_was_cut_off_by_staff_goes_on_when_a_second_person_agrees(client: Client, bob: Customer) -> None:
+    request = asked("erasure")
+    link = token(request, "link_identity")
+    changed(bob, "typo@old.example")
+    opened(client, link)
+    second.decide(request, "go_on", actor=COLLEAGUE, now=NOW)
+    text = pages.check(client.get(f"/privacy/requests/{request.pk}/confirm/"))
+    assert f"Customer {bob.reference}" in text
+    assert not waits.is_undecided(request), "the answer counts for this link"
+
+
+def planned_by_staff(customer: Customer) -> Request:
+    """A removal that staff filed for who stood before them and a second person let go on; the plan went to the old address."""
+    request = services.file(
+        kind="erasure", subject=customer.subject_id, channel="phone", received_on=TODAY, identity="in_person",
+        actor=PRIVACY, now=NOW,
+    )  # fmt: skip
+    second.decide(request, "go_on", actor=COLLEAGUE, now=NOW)
+    execute.run(request.pk, clock=lambda: NOW, pause=lambda: None, rounds=5)
+    request.refresh_from_db()
+    assert request.state == State.PLANNED
+    return request
+
+
+def test_a_plan_is_not_confirmed_by_an_address_that_was_replaced(client: Client, bob: Customer) -> None:
+    request = planned_by_staff(bob)
+    link = token(request, "link_result")
+    changed(bob)
+    assert opened(client, link).status_code == 403
+    path = f"/privacy/requests/{request.pk}/confirm/"
+    assert client.post(path, {"plan_hash": request.plan_hash}).status_code == 403
+    request.refresh_from_db()
+    assert (request.state, told(request)[-1]) == (State.PLANNED, NEW)
+    assert list(SecondLook.objects.filter(decided_at=None).values_list("why", flat=True)) == [SecondLook.Why.MOVED]
+    # It was not used up: after a yes the right person opens it again.
+    second.decide(request, "go_on", actor=COLLEAGUE, now=NOW)
+    pages.check(opened(client, link))
+    assert "is confirmed" in pages.check(client.post(path, {"plan_hash": request.plan_hash}))
+
+
+def test_the_proof_of_a_browser_ends_with_the_address(client: Client, bob: Customer) -> None:
+    """The link was used in time; within the hour the address changes."""
+    request = planned_by_staff(bob)
+    path = f"/privacy/requests/{request.pk}/confirm/"
+    pages.check(opened(client, token(request, "link_result")))
+    assert client.get(path).status_code == 200, "control"
+    changed(bob)
+    assert client.get(path).status_code == 403
+    assert client.post(path, {"plan_hash": request.plan_hash}).status_code == 403
+    request.refresh_from_db()
+    assert request.state == State.PLANNED and told(request)[-1] == NEW
+
+
+def test_a_changed_login_address_ends_what_its_mailbox_proved(client: Client) -> None:
+    """3a: bob has a login and no other address; he changes it, and the link in the old mailbox opens nothing."""
+    user = factories.login("bob", OLD)
+    request = asked("access")
+    link = token(request, "link_identity")
+    EmailAddress.objects.get(user=user).delete()
+    EmailAddress.objects.create(user=user, email=NEW, verified=True, primary=True)
+    assert opened(client, link).status_code == 403
+    assert told(request) == [NEW]
+
+
+def test_what_tells_where_a_link_went_says_nothing_without_the_link(bob: Customer) -> None:
+    request = asked("access")
+    one = OneTimeLink.objects.get(request=request)
+    assert len(one.address_hash) == 64
+    services.file(
+        kind="erasure", subject=bob.subject_id, channel="phone", received_on=TODAY, actor=PRIVACY, now=NOW
+    )  # fmt: skip
+    hashes = set(OneTimeLink.objects.values_list("address_hash", flat=True))
+    assert len(hashes) == 2, "the same address looks different in every link"
+    assert identity.counts_still(one, identity.stands_on(token(request, "link_identity")).key, now=NOW)
+    assert not identity.counts_still(one, "0" * 64, now=NOW)
+
+
+def test_after_the_removal_the_outcome_is_read_by_the_address_that_it_took(client: Client, bob: Customer) -> None:
+    request = asked("access")
+    services.redeem(token(request, "link_identity"), now=NOW)
+    run(request, Clock())
+    link = token(request, "copy_ready")
+    removal = planned_by_staff(bob)
+    services.confirm(removal, removal.plan_hash, actor=services.acting_as(removal), now=NOW)
+    run(removal, Clock(NOW + timedelta(hours=1)))
+    assert not Customer.objects.filter(pk=bob.pk, sealed_account__isnull=False).exists()
+    assert "copy" in pages.check(opened(client, link))
