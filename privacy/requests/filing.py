@@ -187,6 +187,7 @@ def _file(
     if how != Request.Identity.PENDING and not request.is_identified:
         identify_into(request, how, actor=actor, now=now, merged=merged)
     elif request.is_identified:
+        waits.received_again(request, received_on, actor=actor, now=now)
         _acknowledge(request, received_on, actor=actor, now=now, merged=merged)
         _send_result_again(request, actor=actor, now=now)
     else:

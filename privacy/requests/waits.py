@@ -6,7 +6,7 @@ an erasure on what one member of staff alone has seen or says; an open question 
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from privacy import vault
@@ -100,9 +100,19 @@ def _is_staff_entry(request: Request, now: datetime) -> bool:
 def _came_late(request: Request) -> bool:
     """Say whether a receipt was written down more than three working days after its day: the clock is short then."""
     receipts = request.events.filter(kind=clock.Kind.RECEIVED).values_list("on", "at")
-    return any(
-        clock.company_day(at) > add_working_days(on, LATE_AFTER_WORKING_DAYS, Calendar.US) for on, at in receipts
-    )
+    return any(_is_late(on, at) for on, at in receipts)
+
+
+def _is_late(on: date, at: datetime) -> bool:
+    return clock.company_day(at) > add_working_days(on, LATE_AFTER_WORKING_DAYS, Calendar.US)
+
+
+def received_again(request: Request, on: date, *, actor: Actor, now: datetime) -> None:
+    """Ask a second person about an erasure to which one more receipt was added late, in the caller's transaction: it shortens
+    the clock, and with it the time that others have to object."""
+    is_open = request.kind == Request.Kind.ERASURE and request.can_withdraw
+    if is_open and request.identity != Request.Identity.LOGIN and _is_late(on, now):
+        ask(request, SecondLook.Why.LATE, actor=actor, now=now)
 
 
 def _tell_others(request: Request, *, but: str, actor: Actor, now: datetime) -> None:

@@ -481,3 +481,39 @@ def test_what_the_person_or_an_operator_confirms_asks_nobody(alice: Customer) ->
         services.confirm(request, request.plan_hash, actor=actor, now=NOW)
         assert (request.state, SecondLook.objects.count()) == (State.CONFIRMED, 0)
         services.withdraw(request, actor=OPERATOR, now=NOW)
+
+
+# One more receipt -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("on", [date(2026, 10, 1), date(2026, 11, 16)])
+def test_a_receipt_added_late_does_not_shorten_the_wait_without_a_second_person(
+    two_mailboxes: Customer, on: date
+) -> None:
+    """Staff write "received on 1 October" beside a removal that waits for objections: its due day is over by that."""
+    request = confirm(by_link())
+    with_letters(NOW)
+    added = file_by_staff(two_mailboxes, received_on=on)
+    assert (added.pk, added.received_on) == (request.pk, on)
+    assert list(request.second_looks.values_list("why", flat=True)) == [SecondLook.Why.LATE]
+    assert worked(request, NOW + timedelta(hours=30)) == State.CONFIRMED
+    assert Customer.objects.get(pk=two_mailboxes.pk).sealed_account is not None
+    second.decide(request, "go_on", actor=COLLEAGUE, now=NOW + timedelta(hours=30))
+    assert worked(request, NOW + timedelta(hours=80)) == State.CLOSED
+
+
+def test_a_receipt_added_in_time_asks_nobody(two_mailboxes: Customer) -> None:
+    """The control: three working days before, and the 72 hours stay."""
+    request = confirm(by_link())
+    with_letters(NOW)
+    file_by_staff(two_mailboxes, received_on=date(2026, 11, 17))
+    assert not request.second_looks.exists()
+    assert worked(request, NOW + timedelta(hours=71)) == State.CONFIRMED
+    assert worked(request, NOW + timedelta(hours=73)) == State.CLOSED
+
+
+def test_a_late_receipt_for_what_was_asked_by_login_or_for_a_copy_asks_nobody(alice: Customer) -> None:
+    for kind in ("erasure", "access"):
+        filed(alice, kind)
+        request = file_by_staff(alice, "pending", kind, received_on=date(2026, 11, 1))
+        assert request.identity == "login" and not request.second_looks.exists()
