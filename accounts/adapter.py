@@ -23,7 +23,7 @@ from django.utils import timezone
 
 from accounts import factor_secrets, hashing, middleware, services, sessions, unconfirmed
 from accounts.models import Customer, LoginAddress, User
-from privacy import audit, gate, subjects, vault
+from privacy import audit, gate, mailbox, subjects, vault
 from privacy.gate.system import system
 from privacy.requests import letters
 
@@ -98,6 +98,11 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def populate_username(self, request: HttpRequest, user: User) -> None:
         """A user name is asked for, never made up."""
+
+    def clean_email(self, email: str) -> str:
+        """Return an address for a login in the one spelling that all its others lead to. Raises ValidationError."""
+        mailbox.validate_usual(email)
+        return email
 
     def clean_username(self, username: str, shallow: bool = False) -> str:
         """Return an acceptable user name that nobody has, and nobody's looks like. Raises ValidationError."""

@@ -19,7 +19,7 @@ from django.db import transaction
 from accounts import sessions, unconfirmed
 from accounts.models import User
 from accounts.users import LOOKALIKE
-from privacy import audit, gate, registers, subjects, vault
+from privacy import audit, gate, mailbox, registers, subjects, vault
 from privacy.gate import Actor
 from privacy.vault.models import Token
 
@@ -40,6 +40,7 @@ def create(
     """Create a login with a verified address and a subject of its own. Raises ValidationError, never with the value."""
     User._meta.get_field("username").clean(username, None)
     validate_email(email)
+    mailbox.validate_usual(email)
     validate_password(password)
     if unconfirmed.taken(username, now=now):
         raise ValidationError("This user name is taken, or looks like one that is.")

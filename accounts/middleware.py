@@ -27,6 +27,7 @@ from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 
 from accounts import factor, hashing
 from accounts.places import Places
+from privacy.views import person
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -226,6 +227,8 @@ class LoginMiddleware:
         if request.resolver_match.view_name in AGAIN_PAGES:
             request.session.pop(STATE_SESSION_KEY, None)  # left by a release that still kept what was sent
         if not request.user.is_authenticated:
+            if request.resolver_match.view_name == "account_logout":
+                person.forget_proof(request)  # who came by a one-time link leaves by the same door as who signed in
             return None
         must_prove, must_enrol = self._lacks_second_factor(request)
         if must_prove and request.resolver_match.view_name not in OPEN_WITHOUT_FACTOR:

@@ -35,8 +35,9 @@ def no_card_number(text: str) -> None:
 
 
 def validate_mailbox(value: str) -> None:
-    """Accept an e-mail address, also one with letters outside ASCII before the @."""
+    """Accept an e-mail address, also one with letters outside ASCII before the @, in its usual spelling."""
     mailbox.validate(value)
+    mailbox.validate_usual(value)
 
 
 def validate_phone(value: str) -> None:

@@ -3,7 +3,11 @@ them, and a rule that refuses them would shut those people out of their rights (
 
 from __future__ import annotations
 
+import re
+import unicodedata
+
 from django import forms
+from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
 from privacy import cards
@@ -16,6 +20,29 @@ def validate(value: str) -> None:
     validate_email(folded + at + domain)
     if cards.find(value, frozenset({cards.CARD})):
         cards.refuse(value)
+
+
+def validate_usual(value: str) -> None:
+    """Accept an address in the spelling that all its others lead to. Raises ValidationError with the code "unusual".
+
+    A name in quotation marks that needs none, and a domain in letters that every mail server reads as ASCII ones, reach the
+    same mailbox as another address: beside it they would count as a second one, whose reader could be told and object.
+    """
+    local, _, domain = value.strip().rpartition("@")
+    if _UNQUOTED.fullmatch(local) or any(not c.isascii() and _as_read(c).isascii() for c in domain):
+        raise ValidationError(
+            "Write the address as it is usually written: without quotation marks, and with plain letters after the @.",
+            code="unusual",
+        )
+
+
+_WORD = r"[^\s\"(),:;<>@\[\\\].]+"
+_UNQUOTED = re.compile(rf'"{_WORD}(\.{_WORD})*"')
+FULL_STOP = "\u3002"  # between two labels it is read as a dot
+
+
+def _as_read(character: str) -> str:
+    return "." if character == FULL_STOP else unicodedata.normalize("NFKC", character).lower()
 
 
 class MailboxField(forms.EmailField):

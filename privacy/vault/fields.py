@@ -197,7 +197,7 @@ class EncryptedEmailField(EncryptedTextField):
     """Encrypted e-mail address, by the rule of `privacy.mailbox`."""
 
     description = "Encrypted e-mail address"
-    default_validators = [mailbox.validate]
+    default_validators = [mailbox.validate, mailbox.validate_usual]
 
     def __init__(self, verbose_name: str | None = None, *, max_length: int | None = 254, **kwargs: Any) -> None:
         super().__init__(verbose_name, max_length=max_length, **kwargs)

@@ -38,7 +38,7 @@ class SealedCharField(SealedFormField, forms.CharField):
 class SealedEmailField(SealedFormField, forms.EmailField):
     """E-mail address, by the rule of `privacy.mailbox`."""
 
-    default_validators = [mailbox.validate]
+    default_validators = [mailbox.validate, mailbox.validate_usual]
 
 
 class SealedDateField(SealedFormField, forms.DateField):

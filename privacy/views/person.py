@@ -70,6 +70,12 @@ def has_proof(request: HttpRequest, pk: UUID) -> bool:
     return bool(proved == str(pk) and time.time() - at < PROOF_LASTS)
 
 
+def forget_proof(request: HttpRequest) -> None:
+    """End what a one-time link, or reference and code, opened in this browser: its reader leaves."""
+    for name in (PROVED, CODE):
+        request.session.pop(name, None)
+
+
 def still_stands(request: HttpRequest, about: Request) -> bool:
     """Whether the address of the one-time link that this browser used is still the person's (services.stands)."""
     _, _, *link = request.session[PROVED]

@@ -155,6 +155,7 @@ def _line(verdict: Any) -> dict[str, Any]:
 
 
 @require_POST
+@person.entered_again
 @person.own_request
 def request_withdraw(request: HttpRequest, about: Request, actor: Actor) -> HttpResponse:
     """Take a request back; possible until its execution begins."""

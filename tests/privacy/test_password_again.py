@@ -176,3 +176,14 @@ def test_the_hash_of_a_plan_stands_on_no_page_without_the_password(
         text = pages.check(session.get(path))
         assert "removal" in text.lower() or "Privacy request" in text or "History of a request" in text
         assert planned.plan_hash and planned.plan_hash not in text
+
+
+def test_a_removal_is_not_taken_back_without_the_password(session: Client, alice: User, planned: Request) -> None:
+    """Finding 10: whoever has a copy of the cookie undoes what the owner asked for."""
+    path = f"/privacy/requests/{planned.pk}/withdraw/"
+    assert session.post(path).headers["Location"].startswith(AGAIN)
+    planned.refresh_from_db()
+    assert planned.state == State.PLANNED
+    pages.signed_in(alice, again=True).post(path)
+    planned.refresh_from_db()
+    assert planned.state == State.WITHDRAWN

@@ -187,3 +187,21 @@ def test_after_the_removal_the_outcome_is_read_by_the_address_that_it_took(clien
     run(removal, Clock(NOW + timedelta(hours=1)))
     assert not Customer.objects.filter(pk=bob.pk, sealed_account__isnull=False).exists()
     assert "copy" in pages.check(opened(client, link))
+
+
+# The way out -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_who_came_by_a_link_can_leave_and_the_next_at_this_computer_sees_nothing(
+    client: Client, bob: Customer, method: str
+) -> None:
+    request = asked("erasure")
+    text = pages.check(opened(client, token(request, "link_identity")))
+    assert 'action="/accounts/logout/"' in text and "Close my request here" in text
+    path = f"/privacy/requests/{request.pk}/"
+    assert client.get(path).status_code == 200, "control: it opens for an hour"
+    getattr(client, method)("/accounts/logout/")
+    for one in (path, f"{path}confirm/"):
+        assert client.get(one).headers["Location"].startswith("/accounts/login/")
+    assert "Close my request here" not in client.get("/privacy/").text
