@@ -7,11 +7,13 @@ takes; a secret of a second factor in clear; the program opening an address outs
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.models import EmailAddress
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.totp.internal.auth import generate_totp_secret
 from django.conf import settings
@@ -21,21 +23,17 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts import factor_secrets, hashing, middleware, services, sessions, unconfirmed
+from accounts import factor_secrets, hashing, middleware, notices, reach, services, sessions, unconfirmed
 from accounts.models import Customer, LoginAddress, User
 from privacy import audit, gate, mailbox, subjects, vault
 from privacy.gate.system import system
 from privacy.requests import letters
-
-if TYPE_CHECKING:
-    from allauth.account.models import EmailAddress
 
 logger = logging.getLogger(__name__)
 
 # What allauth hands to its templates that lets its bearer in, and what the letter calls it.
 CREDENTIALS = {"activate_url": "link", "password_reset_url": "reset_link", "code": "code", "key": "key"}
 CREDENTIALS_WORK = timedelta(days=3)  # the longest of them: a link to confirm an address or to choose a new password
-LEFT = "addresses_left"  # on the request: the confirmed addresses of the login that a change leaves behind
 # Mail that somebody not signed in can have sent to any address.
 ASKED_FOR_BY_ANYBODY = frozenset(
     {
@@ -73,6 +71,32 @@ def _opened(record_id: UUID) -> Any:
 def display(user: User) -> str:
     """Name a user in mails and messages without naming anybody (ACCOUNT_USER_DISPLAY)."""
     return "you"
+
+
+def _other_addresses(user: User, email: str, now: datetime) -> list[str]:
+    """Return every address of login and contact but this one, to be written to at once; shown to nobody."""
+    if user.subject_id is None:
+        return []
+    with vault.internal():
+        return reach.others(user.subject_id, but=email, now=now)
+
+
+def _login_changed(request: HttpRequest, user: User, told: Sequence[str], left: Sequence[str], now: datetime) -> None:
+    """Tell these addresses that the login's was changed, those among them that it leaves behind in so many words, and end the user's other sessions: in the transaction of the change."""
+    customer = Customer.objects.filter(user=user).first()
+    if customer is None and not user.is_staff and user.subject_id is not None:
+        customer = services.customer_of(user, actor=gate.current(), now=now, today=timezone.localdate(now))
+    notices.login_changed(user, customer, told=told, left=left, now=now)
+    request.session.cycle_key()  # a copy of this browser's cookie is another session, too
+    sessions.end_others(user.pk, but=request.session.session_key)
+    audit.record(
+        "login.address_changed",
+        actor=gate.current(),
+        now=now,
+        subject=user.subject_id,
+        record=(User.vault_label, user.pk),
+        fields=["email"],
+    )
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -118,16 +142,23 @@ class AccountAdapter(DefaultAccountAdapter):
         return username
 
     def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
-        """Confirm an address and end the sign-ups that wait with the same one; False when another login was first."""
+        """Confirm an address and end the sign-ups that wait with the same one; False when another login was first.
+
+        Where the login had another one, that one and every contact are told, and the user's other sessions end.
+        """
         now = timezone.now()
         try:
             with transaction.atomic():
                 # What ends a sign-up locks the same row (accounts/unconfirmed.py).
-                if not User.objects.select_for_update().filter(pk=email_address.user_id).exists():
+                user = User.objects.select_for_update().filter(pk=email_address.user_id).first()
+                if user is None:
                     return False
-                setattr(request, LEFT, _confirmed_but(email_address))  # read before they are gone
+                left = _confirmed_but(email_address)  # read before they are gone
+                told = _other_addresses(user, email_address.email, now) if left else []
                 if not super().confirm_email(request, email_address):
                     return False
+                if left:
+                    _login_changed(request, user, told, left, now)
         except IntegrityError:
             return False
         unconfirmed.make_way("", email_address.email, but=email_address.user_id, actor=gate.current(), now=now)
@@ -212,15 +243,12 @@ class AccountAdapter(DefaultAccountAdapter):
     ) -> None:
         """Tell the user about a change to the login; the letter belongs to the user's subject and ends with it.
 
-        A change of the address is told to the one that was left, not to the new one (`confirm_email` has read it).
+        Of a changed address nothing is told here: allauth would write to the new one, for the old one is gone by then
+        (`confirm_email` tells it).
         """
-        about = {**(context or {}), "user": user}
-        if not template_prefix.endswith("/email_changed"):
-            super().send_notification_mail(template_prefix, user, about, email)
+        if template_prefix == "account/email/email_changed":
             return
-        for left in getattr(self.request, LEFT, ()):
-            stays = Customer.objects.find("customer.email", left).filter(subject_id=user.subject_id).exists()
-            super().send_notification_mail(template_prefix, user, {**about, "stays": stays}, left)
+        super().send_notification_mail(template_prefix, user, {**(context or {}), "user": user}, email)
 
     def send_confirmation_mail(self, request: HttpRequest, emailconfirmation: Any, signup: bool) -> None:
         """Send the code. The letter names the login that wants the address: its reader knows whether it is theirs."""

@@ -278,7 +278,7 @@ def _state(point: ContactPoint, now: datetime) -> str:
     since = f"{came}, since {timezone.localdate(point.since):%-d %B %Y}"
     counts_from = reach.counts_from(point, now=now)
     if point.disputed_at and point.confirmed_at:
-        return f"{since}; said to be somebody else's, but confirmed with the password: requests by link need a second person"
+        return f"{since}; said to be somebody else's, but confirmed with the password: requests by link {'or login ' if point.channel == 'login' else ''}need a second person"
     if point.disputed_at:
         return f"{since}; said to be somebody else's, proves nothing"
     if point.came == Came.CLEARED:

@@ -32,6 +32,7 @@ class AccountsConfig(AppConfig):
                 answer_address=people.answer_address,
                 others=people.others,
                 is_disputed=people.is_disputed,
+                is_login_disputed=people.is_login_disputed,
                 joined_by=notices.joined_by,
                 had_contacts=notices.had_contacts,
                 postal=people.postal,

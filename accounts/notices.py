@@ -111,6 +111,35 @@ def removed(subject: UUID | None, record: UUID, what: str, *, by_person: bool, n
         )
 
 
+def login_changed(
+    user: User, customer: Customer | None, *, told: Sequence[str], left: Sequence[str], now: datetime
+) -> None:
+    """Tell these addresses (the earlier one of the login, and every contact) that the address of a login was changed, with the
+    link by which their readers say "this was not me". In the transaction of the change; `left` are those that it leaves behind.
+
+    Of staff without a customer no objection can be written down here: they are told to call.
+    """
+    left_behind = {reach.same(one) for one in left}
+    point = None
+    if customer is not None:
+        anew = {"came": Came.PERSON, "since": now, "confirmed_at": now}
+        point, _ = ContactPoint.objects.update_or_create(customer=customer, channel=Channel.LOGIN, defaults=anew)
+    for address in told:
+        stays = Customer.objects.find("customer.email", address).filter(subject_id=user.subject_id).exists()
+        about = {"is_left": reach.same(address) in left_behind, "stays": stays}
+        if point is not None:
+            _send(point, Purpose.NOT_ME, to=address, lives=NOT_ME_LIVES, now=now, by_person=True, **about)
+            continue
+        letters.queue(
+            "contact_not_me",
+            to=address,
+            context={"changed_on": timezone.localdate(now), "channel": Channel.LOGIN.value, "by_person": True, **about},
+            key=f"login-changed:{uuid4()}",
+            subject=user.subject_id,
+            now=now,
+        )
+
+
 def send_again(user: User, *, actor: Actor, now: datetime) -> None:
     """Send the owner of this login a new link for the contact address that waits; earlier ones stop working.
 
@@ -173,18 +202,20 @@ def confirm(token: str, *, user: User, actor: Actor, now: datetime) -> None:
         audit.record("contact.confirmed", actor=actor, now=now, subject=_subject(point), record=_record(point))
 
 
-def dispute(token: str, *, now: datetime) -> None:
-    """Take a "this was not me" (POST only): the contact in force counts for nothing any more, and staff are told.
+def dispute(token: str, *, now: datetime) -> ContactPoint:
+    """Take a "this was not me" (POST only): the contact in force counts for nothing any more, and staff are told. Return it.
 
     One that was confirmed with password and link goes on counting: the reader of an old mailbox must not be able to take it
     from the person. Until the privacy team has settled it, what is asked by an e-mail link needs the second person (waits).
-    Raises LinkRefused.
+    Of a changed login address nothing stops counting: what is asked by that login needs the second person, too. Raises
+    LinkRefused.
     """
     with transaction.atomic():
         link = look(token, Purpose.NOT_ME, now=now)
         point = _locked(link)
         _use(link, now)
         _dispute(point, actor=None, now=now)
+    return point
 
 
 def object_to(point: ContactPoint, *, actor: Actor, now: datetime) -> None:
@@ -379,7 +410,14 @@ def _told_before(customer: Customer, now: datetime) -> tuple[list[str], list[str
 
 
 def _send(
-    point: ContactPoint, purpose: str, *, to: str, lives: timedelta, now: datetime, by_person: bool = True
+    point: ContactPoint,
+    purpose: str,
+    *,
+    to: str,
+    lives: timedelta,
+    now: datetime,
+    by_person: bool = True,
+    **about: bool,
 ) -> None:
     token = secrets.token_urlsafe(32)
     link = ContactLink(point=point, purpose=purpose, token_hash=_hashed(token), at=now, expires_at=now + lives)
@@ -396,6 +434,7 @@ def _send(
             "by_person": by_person,
             "by_staff": point.came == Came.STAFF,
             "counts_from": reach.counts_from(point, now=now),
+            **about,
         },
         key=f"contact:{link.pk}",
         subject=point.customer.subject_id,

@@ -46,6 +46,11 @@ def is_disputed(subject: UUID) -> bool:
     return reach.is_disputed(subject)
 
 
+def is_login_disputed(subject: UUID) -> bool:
+    """Return whether a "this was not me" about the login's address is not settled yet (accounts.reach)."""
+    return reach.is_login_disputed(subject)
+
+
 def postal(subject: UUID, now: datetime) -> list[str]:
     """Return the lines of a postal address that copies and codes may go to, the name first; [] when none counts yet."""
     addresses = Address.objects.filter(customer__subject_id=subject).order_by("customer", "purpose", "pk")

@@ -14,12 +14,16 @@ from accounts.parties import Address, Customer
 
 
 class ContactPoint(models.Model):
-    """How one e-mail address, phone number or postal address in force came on file, and what has become of it since."""
+    """How one e-mail address, phone number or postal address in force came on file, and what has become of it since.
+
+    Of the login's address there is a row once it was changed: what somebody objects to.
+    """
 
     class Channel(models.TextChoices):
         EMAIL = "email", "e-mail"
         PHONE = "phone", "phone"
         POST = "post", "post"
+        LOGIN = "login", "login address"
 
     class Came(models.TextChoices):
         LOGIN = "login", "the confirmed address of the login"

@@ -134,6 +134,12 @@ def is_disputed(subject: UUID) -> bool:
     return ContactPoint.objects.filter(customer__subject_id=subject, disputed_at__isnull=False).exists()
 
 
+def is_login_disputed(subject: UUID) -> bool:
+    """Return whether somebody said "this was not me" of a change of the login's address, and nobody has settled it yet."""
+    points = ContactPoint.objects.filter(customer__subject_id=subject, channel=Channel.LOGIN)
+    return points.filter(disputed_at__isnull=False).exists()
+
+
 def counting(subject: UUID, *, now: datetime) -> list[str]:
     """Return the e-mail addresses of login and contact that count now. Opened under the caller's actor."""
     found = list(_login_emails(subject))

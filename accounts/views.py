@@ -142,12 +142,12 @@ def contact_not_me(request: HttpRequest, token: str) -> HttpResponse:
     now, purpose = timezone.now(), ContactLink.Purpose.NOT_ME
     try:
         if request.method != "POST":
-            notices.look(token, purpose, now=now)
-            return render(request, "accounts/contact_link.html", {"purpose": purpose.value})
-        notices.dispute(token, now=now)
+            point = notices.look(token, purpose, now=now).point
+            return render(request, "accounts/contact_link.html", {"purpose": purpose.value, "channel": point.channel})
+        point = notices.dispute(token, now=now)
     except notices.LinkRefused:
         return _joined_not_me(request, token, now)
-    return render(request, "accounts/contact_disputed.html")
+    return render(request, "accounts/contact_disputed.html", {"channel": point.channel})
 
 
 def _joined_not_me(request: HttpRequest, token: str, now: datetime) -> HttpResponse:

@@ -45,6 +45,7 @@ class People:
     answer_address(subject, now) where copies, links, codes and answers may go, "" when there is none;
     others(subject, but, now) every other e-mail of login and contact, to be told without content;
     is_disputed(subject) whether somebody said of a contact of the person that it was not them, and nobody has settled it;
+    is_login_disputed(subject) the same of a change of the login's address: then the login alone proves nothing either;
     joined_by(subject, now) whose idea ("kind/id", "" the person's own) the joinings of the person were that have still to prove
     themselves: of whole people by staff in the last 14 days, and those that somebody objects to;
     had_contacts(subject) which members of staff ("kind/id") entered, changed or settled a contact of the person, or posted the
@@ -68,6 +69,7 @@ class People:
     answer_address: Callable[[UUID, datetime], str]
     others: Callable[[UUID, str, datetime], list[str]]
     is_disputed: Callable[[UUID], bool]
+    is_login_disputed: Callable[[UUID], bool]
     joined_by: Callable[[UUID, datetime], list[str]]
     had_contacts: Callable[[UUID], set[str]]
     postal: Callable[[UUID, datetime], list[str]]

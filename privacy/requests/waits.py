@@ -56,14 +56,14 @@ def _reasons(request: Request, actor: Actor, now: datetime) -> list[SecondLook.W
     found = []
     if _is_joined(request, now):
         found.append(SecondLook.Why.JOINED)
+    if _is_disputed(request):
+        found.append(SecondLook.Why.DISPUTED)
     if request.identity == Request.Identity.LOGIN:
         return found
     if request.identity == Request.Identity.STAFF:
         found.append(SecondLook.Why.EVIDENCE)
     elif actor.kind == "staff":
         found.append(SecondLook.Why.STATED)
-    if _is_disputed(request):
-        found.append(SecondLook.Why.DISPUTED)
     if request.kind != Request.Kind.ERASURE:
         return found
     if request.identity == Request.Identity.LINK and _is_staff_entry(request, now):
@@ -74,10 +74,12 @@ def _reasons(request: Request, actor: Actor, now: datetime) -> list[SecondLook.W
 
 
 def _is_disputed(request: Request) -> bool:
-    """Say whether an e-mail link proved it while it is open whose contact the person's is: one mailbox is no proof then."""
-    if request.identity != Request.Identity.LINK or request.is_about_records or request.subject_id is None:
+    """Say whether an e-mail link proved it while it is open whose contact the person's is, or the login while it is open who
+    changed its address: one mailbox, or whoever is signed in, is no proof then."""
+    if request.identity not in BY_MACHINE or request.is_about_records or request.subject_id is None:
         return False
-    return hooks.people().is_disputed(request.subject_id)
+    people, by_login = hooks.people(), request.identity == Request.Identity.LOGIN
+    return people.is_login_disputed(request.subject_id) if by_login else people.is_disputed(request.subject_id)
 
 
 def _is_joined(request: Request, now: datetime) -> bool:
@@ -137,9 +139,10 @@ def _tell_others(request: Request, *, but: str, actor: Actor, now: datetime) -> 
 
 
 def contact_disputed(subject: UUID, *, actor: Actor, now: datetime) -> None:
-    """Ask a second person about what an e-mail link proved before somebody objected to a contact of the person."""
+    """Ask a second person about what an e-mail link, or the login, proved before somebody objected to a contact of the person,
+    or to a change of the login's address."""
     proved = Request.objects.select_for_update().filter(
-        subject_id=subject, identity=Request.Identity.LINK, state__in=OPEN_STATES
+        subject_id=subject, identity__in=BY_MACHINE, state__in=OPEN_STATES
     )
     for request in proved.order_by("pk"):
         if _is_disputed(request):

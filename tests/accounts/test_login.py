@@ -18,12 +18,14 @@ from django.core.cache import cache
 from django.db import connections
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
-from accounts import handles, sessions
+from accounts import handles, notices, reach, sessions
 from accounts.models import Customer, LoginAddress, Session, User
 from privacy import vault
+from privacy.requests import services, waits
 from privacy.requests.letters import given
-from privacy.requests.models import Letter
+from privacy.requests.models import Letter, Request
 from privacy.vault.models import DataKey, Token
 from tests import factories
 from tests.factories import PASSWORD
@@ -239,14 +241,12 @@ def test_after_a_change_of_address_the_old_one_is_refused_and_gone(client: Clien
 def test_the_address_that_a_change_leaves_behind_is_told_and_the_new_one_is_not(client: Client, alice: User) -> None:
     log_in(client, NAME)
     change_address(client, NEW_ADDRESS)
-    assert not [one for one in letters() if one[0] == "email_changed"], "until the code is typed nothing has changed"
+    assert not [one for one in letters() if one[0] == "contact_not_me"], "until the code is typed nothing has changed"
     verify(client)
-    ((_, to, text),) = [one for one in letters() if one[0] == "email_changed"]
+    ((_, to, text),) = [one for one in letters() if one[0] == "contact_not_me"]
     assert to == ADDRESS
-    assert "The e-mail address of your account was changed. You no longer sign in with this one." in text
-    assert "call us or write to us at once" in text and "/password/reset/" not in text
-    assert "It stays the address" not in text and NEW_ADDRESS not in text
-    assert "no longer used" not in text
+    assert "You no longer sign in with this one." in text and "/password/reset/" not in text
+    assert "stays the address" not in text and NEW_ADDRESS not in text
 
 
 def test_the_old_address_is_told_where_it_stays_the_contact(client: Client, alice: User) -> None:
@@ -254,13 +254,102 @@ def test_the_old_address_is_told_where_it_stays_the_contact(client: Client, alic
     log_in(client, NAME)
     change_address(client, NEW_ADDRESS)
     verify(client)
-    ((_, to, text),) = [one for one in letters() if one[0] == "email_changed"]
-    assert to == ADDRESS and "It stays the address that we hold for your orders and returns." in text
-    assert "/account/details/" in text
+    ((_, to, text),) = [one for one in letters() if one[0] == "contact_not_me"]
+    assert to == ADDRESS and "This one stays the address that we hold for your orders and returns" in text
+    assert "/account/details/" in text and "You no longer sign in with this one." in text
 
 
-def test_confirming_a_sign_up_tells_of_no_change(client: Client, alice: User) -> None:
-    assert not [one for one in letters() if one[0] == "email_changed"]
+CONTACT = "canary.alice@contact.example"
+
+
+def changed_by_a_copy_of_the_cookie(client: Client, alice: User) -> Client:
+    """Alice signs in and typed her password a moment ago; whoever has a copy of her cookie changes her address to his own."""
+    customer = factories.customer(user=alice, email=CONTACT)
+    assert customer.subject_id == alice.subject_id
+    log_in(client, NAME)
+    copy = Client()
+    copy.cookies["session"] = client.cookies["session"].value
+    change_address(copy, NEW_ADDRESS)
+    verify(copy)
+    return copy
+
+
+def test_the_old_login_address_and_every_contact_are_told_of_a_new_one(client: Client, alice: User) -> None:
+    """Finding 2: between the change and the thief's first login nobody was told but the thief."""
+    before = len(letters())
+    changed_by_a_copy_of_the_cookie(client, alice)
+    told = [one for one in letters()[before:] if one[0] != "email_confirmation"]
+    assert {(kind, to) for kind, to, _ in told} == {("contact_not_me", ADDRESS), ("contact_not_me", CONTACT)}
+    assert len({text for _, _, text in told}) == 2, "each has a link of its own"
+    for _, _, text in told:
+        assert "with which you sign in was changed" in text and NEW_ADDRESS not in text
+    assert {to: "You no longer sign in with this one." in text for _, to, text in told} == {
+        ADDRESS: True,
+        CONTACT: False,
+    }
+
+
+def test_a_new_login_address_ends_every_other_session_and_each_copy_of_the_cookie(client: Client, alice: User) -> None:
+    elsewhere = Client()
+    log_in(elsewhere, NAME)
+    log_in(client, NAME)
+    copy = Client()
+    copy.cookies["session"] = client.cookies["session"].value
+    change_address(client, NEW_ADDRESS)
+    assert is_in(elsewhere) and copy.get("/account/").status_code == 200, "asking for it ends nothing"
+    verify(client)
+    assert client.get("/account/").status_code == 200, "control: the browser that changed it goes on"
+    for other in (elsewhere, copy):
+        assert other.get("/account/").status_code == 302
+    assert Session.objects.filter(user=alice).count() == 1
+
+
+def test_not_me_from_the_old_mailbox_brings_a_second_person_to_what_the_login_asks(client: Client, alice: User) -> None:
+    thief = changed_by_a_copy_of_the_cookie(client, alice)
+    first = asked_for_a_copy(alice)
+    assert not waits.is_undecided(first), "control: nobody has objected"
+    (text,) = [text for kind, to, text in letters() if (kind, to) == ("contact_not_me", ADDRESS)]
+    link = re.findall(r"https?://[^/]+(/account/contact/not-me/[^/\s]+/)", text)[0]
+    old_mailbox = Client()
+    assert "with which you sign in" in old_mailbox.get(link).content.decode()
+    assert not waits.is_undecided(first), "opening the link does nothing"
+    assert "Call us now" in old_mailbox.post(link).content.decode()
+    assert waits.is_undecided(first)
+    services.withdraw(first, actor=alice.as_actor(), now=timezone.now())
+    second = asked_for_a_copy(alice)
+    assert list(second.second_looks.values_list("why", flat=True)) == ["disputed"]
+    assert thief.get("/account/").status_code == 200
+    point = Customer.objects.get(user=alice).contact_points.get(channel="login")
+    notices.settle(point, actor=factories.staff("pat", "pat@ilt.example").as_actor(), now=timezone.now())
+    assert not reach.is_login_disputed(alice.subject_id)
+
+
+def asked_for_a_copy(user: User) -> Request:
+    return services.file(
+        kind="access", subject=user.subject_id, channel="web", received_on=timezone.localdate(), identity="login",
+        actor=user.as_actor(), now=timezone.now(),
+    )  # fmt: skip
+
+
+def test_a_login_without_contacts_and_one_of_staff_tell_their_old_address(client: Client, alice: User) -> None:
+    log_in(client, NAME)
+    change_address(client, NEW_ADDRESS)
+    verify(client)
+    assert letters()[-1][:2] == ("contact_not_me", ADDRESS) and "/account/contact/not-me/" in letters()[-1][2]
+    factories.staff("pat", "pat@ilt.example")
+    browser = Client()
+    log_in(browser, "pat")
+    three_minutes_later()
+    change_address(browser, "pat.new@ilt.example")
+    verify(browser)
+    kind, to, text = letters()[-1]
+    assert (kind, to) == ("contact_not_me", "pat@ilt.example") and "call us at once" in text and "/not-me/" not in text
+    assert not Customer.objects.filter(user__is_staff=True).exists()
+
+
+def test_a_first_address_tells_nobody(client: Client, alice: User) -> None:
+    """The control: signing up is no change."""
+    assert [kind for kind, _, _ in letters() if kind == "contact_not_me"] == []
 
 
 def test_a_verified_address_is_unique(client: Client, alice: User) -> None:

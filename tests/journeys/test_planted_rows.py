@@ -160,7 +160,7 @@ def test_a_one_time_link_that_the_site_did_not_make_opens_nothing() -> None:
     for work in (identity.look, identity.use):
         with pytest.raises(identity.LinkRefused):
             work(TOKEN, now=NOW)
-    own = identity.make_link(his, OneTimeLink.Purpose.IDENTITY, now=NOW)
+    own = identity.make_link(his, OneTimeLink.Purpose.IDENTITY, to="", now=NOW)
     for change in ({"request": hers}, {"purpose": "result"}, {"expires_at": until + timedelta(days=9)}):
         with pytest.raises(AsItWas), transaction.atomic():
             assert OneTimeLink.objects.filter(request=his).update(**change) == 1
@@ -233,7 +233,7 @@ def test_a_planted_warning_keeps_no_account() -> None:
 def as_before(user: User) -> tuple[str, str, str]:
     """Put back what the version before left: a link, an outcome code and a second factor that are bound to nothing."""
     request = filed(user.customer, "access")
-    token = identity.make_link(request, OneTimeLink.Purpose.RESULT, now=NOW)
+    token = identity.make_link(request, OneTimeLink.Purpose.RESULT, to="", now=NOW)
     code = identity.new_code()
     request.outcome_code_hash = make_password(code.replace("-", ""))
     request.save(update_fields=["outcome_code_hash"])
