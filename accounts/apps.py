@@ -9,7 +9,7 @@ class AccountsConfig(AppConfig):
     verbose_name = "People and companies"
 
     def ready(self) -> None:
-        from accounts import (  # noqa: F401  upgrades registers a check
+        from accounts import (  # noqa: F401  upgrades and vouching register checks
             candidates,
             factor,
             factor_secrets,
@@ -18,6 +18,7 @@ class AccountsConfig(AppConfig):
             notices,
             people,
             upgrades,
+            vouching,
         )
         from privacy.requests import hooks
 

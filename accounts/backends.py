@@ -1,4 +1,7 @@
-"""Login by user name, through the blind index, or by e-mail address, through the handle."""
+"""Login by user name, through the blind index, or by e-mail address, through the handle.
+
+A login whose row does not say what the site wrote is nobody (accounts/vouching.py): a wrong password, or a session that ends.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,9 @@ from typing import Any
 
 from allauth.account.auth_backends import AuthenticationBackend
 from django.http import HttpRequest
+from django.utils import timezone
 
+from accounts import vouching
 from accounts.models import User
 
 
@@ -28,5 +33,18 @@ class LoginBackend(AuthenticationBackend):
         if user is None or user.pk in self._looked_at:
             return None
         self._looked_at.add(user.pk)
+        if not user.is_vouched:
+            vouching.refuse(user, now=timezone.now())
+            return None  # what evens the time hashes a password, as for an unknown name
         checked: User | None = super()._check_password(user, password)
         return checked
+
+    def get_user(self, user_id: Any) -> User | None:
+        """Return the login of a session, None where it was closed or is doubted; roles and keyed hash in one query."""
+        user: User | None = User.objects.with_roles().filter(pk=user_id).first()
+        if user is None or not self.user_can_authenticate(user):
+            return None
+        if not user.is_vouched:
+            vouching.refuse(user, now=timezone.now())
+            return None
+        return user

@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from accounts import notices, reach
 from accounts.models import ClaimReview, ContactPoint, Customer, User
+from accounts.users import carry
 from privacy import audit, datamap, gate, vault
 from privacy.gate import MANAGER, Actor
 from privacy.gate import log as access_log
@@ -279,6 +280,10 @@ def merge(subject: UUID, into: UUID, *, actor: Actor | None, now: datetime) -> N
     """
     access_log.hand_over(subject, into, actor=actor, now=now)
     for model, column in links():
-        model._base_manager.filter(**{column: subject}).update(**{column: into})
+        rows = model._base_manager.filter(**{column: subject})
+        if model is User and column == "subject_id":
+            carry(rows.values_list("pk", flat=True), into)
+        else:
+            rows.update(**{column: into})
     Subject.objects.filter(pk=subject).delete()
     vault.keys.reowner(("subject", subject), ("subject", into))

@@ -9,10 +9,12 @@ from allauth.account.forms import BaseConfirmCodeForm, ConfirmEmailVerificationC
 from allauth.account.forms import LoginForm as AllauthLoginForm
 from allauth.account.forms import ResetPasswordForm as AllauthResetPasswordForm
 from allauth.account.forms import SignupForm as AllauthSignupForm
+from allauth.account.forms import UserTokenForm as AllauthUserTokenForm
 from allauth.account.models import EmailAddress
 from django import forms
+from django.utils import timezone
 
-from accounts import countries, regions
+from accounts import countries, regions, vouching
 from accounts.models import Address
 from accounts.validators import no_card_number, validate_phone
 from privacy.lines import one_line
@@ -86,9 +88,20 @@ class ResetPasswordForm(AllauthResetPasswordForm):
 
     def clean_email(self) -> str:
         email = super().clean_email()
-        confirmed = EmailAddress.objects.filter(email=email, verified=True).values_list("user", flat=True)
-        self.users = [one for one in self.users if one.pk in set(confirmed)]
+        confirmed = EmailAddress.objects.filter(email=email, verified=True)
+        self.users = vouching.reached(self.users, confirmed)
         return str(email)
+
+
+class UserTokenForm(AllauthUserTokenForm):
+    """allauth's check of a link that sets a new password; it works for no login that is doubted."""
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean()
+        if not self.reset_user.is_vouched:
+            vouching.refuse(self.reset_user, now=timezone.now())
+            raise get_adapter().validation_error("invalid_password_reset")
+        return cleaned
 
 
 class OwnDataForm(forms.Form):

@@ -28,6 +28,7 @@ from django.utils import timezone
 from accounts import candidates, claim, notices, services
 from accounts.candidates import Record
 from accounts.models import ClaimReview, Communication, Company, Customer, Joining, User
+from accounts.users import carry
 from privacy import audit, datamap, gate, vault
 from privacy.datamap import Declaration
 from privacy.gate import MANAGER, Actor
@@ -414,7 +415,10 @@ class _Moved:
         rows = model._base_manager.filter(which, **{column: before})
         ids = [str(pk) for pk in rows.select_for_update().values_list("pk", flat=True)]
         if ids:
-            model._base_manager.filter(pk__in=ids).update(**{column: after})
+            if model is User and column == "subject_id":
+                carry(map(UUID, ids), after)
+            else:
+                model._base_manager.filter(pk__in=ids).update(**{column: after})
             # A later joining or claim may give `into` another number: its own is not written down.
             said = INTO if after == self.into else _text(after)
             self.links.append((model._meta.label, column, _text(before), said, ids))
@@ -451,7 +455,11 @@ class _Moved:
                 access_log.hand_back(ids, self.into, UUID(before), actor=actor, now=now)
                 continue
             anew = {"decided_at": None} if column == "outcome" else {}
-            self._rows(label, column, after, ids).update(**{column: before}, **anew)
+            rows = self._rows(label, column, after, ids)
+            if rows.model is User and column == "subject_id":
+                carry(rows.values_list("pk", flat=True), UUID(before) if before else None)
+            else:
+                rows.update(**{column: before}, **anew)
         return {pk for pk, _ in self.people}
 
     def _rows(self, label: str, column: str, after: str | None, ids: Sequence[str]) -> models.QuerySet[Any]:

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from datetime import date, datetime
 
 from allauth.account.models import EmailAddress
-from django.contrib.auth.models import Group
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
@@ -101,7 +100,7 @@ def create_staff(
             is_staff=True,
             is_manager=is_manager,
         )
-        user.groups.set([Group.objects.get_or_create(name=role)[0] for role in roles])
+        user.set_roles(roles)
         if acknowledged_on is not None and user.subject_id is not None:
             registers.sign(
                 subject=user.subject_id,
@@ -134,10 +133,10 @@ def end_staff(user: User, *, actor: Actor | None, now: datetime) -> int:
     with transaction.atomic():
         if not User.objects.select_for_update(no_key=True).filter(pk=user.pk, is_active=True).values_list("pk").first():
             return 0
-        user.groups.clear()
+        user.set_roles([], anew=True)
         user.set_unusable_password()
         user.is_active = user.is_superuser = False
-        user.save(update_fields=["password", "is_active", "is_superuser"])
+        user.save(update_fields=["password", "is_active", "is_superuser"], anew=True)
         audit.record(
             "login.ended",
             actor=actor,

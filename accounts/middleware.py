@@ -18,7 +18,7 @@ from allauth.core.exceptions import ReauthenticationRequired
 from allauth.core.internal.ratelimit import get_ip
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth import REDIRECT_FIELD_NAME, logout
+from django.contrib.auth import REDIRECT_FIELD_NAME, SESSION_KEY, logout
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render, resolve_url
@@ -197,6 +197,8 @@ class LoginMiddleware:
         token = _at_login.set(False)
         try:
             was_in = request.user.is_authenticated
+            if not was_in and SESSION_KEY in request.session:
+                logout(request)  # its login is gone, closed or doubted: nothing of the session goes on
             if was_in and self._is_over(request):
                 logout(request)
                 response: HttpResponse = HttpResponseRedirect(resolve_url(settings.LOGIN_URL))

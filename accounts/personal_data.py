@@ -141,6 +141,7 @@ datamap.register(
             "is_staff": "a switch",
             "is_superuser": "a switch",
             "must_change_password": "a switch",
+            "mac": "a keyed hash over the row",
             "user_permissions": "names of permissions, unused",
         },
         facts=facts.user,

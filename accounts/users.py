@@ -1,22 +1,28 @@
 """Logins: who they are, their address, their sessions, and what they claim (P13, P16).
 
-What must never happen: a user name, an address or a session that can be read in the tables or their backups.
+What must never happen: a user name, an address or a session that can be read in the tables or their backups; a login that
+counts because of what somebody wrote into the table. So the row of a login carries a keyed hash over what gives it power
+(password, switches, person, roles), made where these are changed: `save`, `set_roles`, `carry`. A login whose hash does not fit
+is nobody (accounts/vouching.py); it is undone by an operator who looked, with `seal_logins`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
-from django.contrib.auth.models import PermissionsMixin
+from django.contrib.auth.models import Group, PermissionsMixin
+from django.contrib.postgres.expressions import ArraySubquery
 from django.contrib.sessions.base_session import AbstractBaseSession
-from django.db import models
-from django.db.models import Q
+from django.core.exceptions import PermissionDenied
+from django.db import models, router, transaction
+from django.db.models import OuterRef, Q
 
 from accounts.parties import Customer, Owned
 from accounts.validators import validate_username
-from privacy import gate
+from privacy import gate, vault
 from privacy.subjects import Subject
 from privacy.vault import EncryptedEmailField, EncryptedTextField, Exact, SealedModel
 
@@ -27,7 +33,49 @@ LOGIN_ADDRESS = Exact("login_address.email", normaliser="email", unique=True)
 LOOKALIKE = "user.lookalike"
 
 
+#: What gives a login its power: a keyed hash stands over it.
+GUARDED = frozenset({"password", "is_active", "is_staff", "is_superuser", "subject", "subject_id"})
+
+
+#: Logins that are looked at all the time: with some power of staff, or without any keyed hash.
+LOOKED_AT = Q(is_staff=True) | Q(is_superuser=True) | Q(mac="")
+
+
+class LoginDoubted(PermissionDenied):
+    """The row of a login does not say what the site wrote: it is neither used nor changed."""
+
+
 class UserQuerySet(Owned):
+    def with_roles(self) -> UserQuerySet:
+        """Read the names of the roles in the same query: the keyed hash stands over them, too."""
+        names = Group.objects.filter(user=OuterRef("pk")).order_by("name").values("name")
+        found: UserQuerySet = self.annotate(role_names=ArraySubquery(names))
+        return found
+
+    def update(self, **kwargs: Any) -> int:
+        """Refuse what the keyed hash stands over: `User.save` and `carry` write it with the hash.
+
+        Not where a person is deleted: Django cuts the link, and a login that is left behind is nobody.
+        """
+        if GUARDED & kwargs.keys() and kwargs != {"subject": None}:
+            raise TypeError("What gives a login its power is changed by User.save, User.set_roles or carry.")
+        return int(super().update(**kwargs))
+
+    def bulk_update(self, objs: Iterable[Any], fields: Iterable[str], batch_size: int | None = None) -> int:
+        """Refuse the same as `update`."""
+        fields = list(fields)
+        if GUARDED & set(fields):
+            raise TypeError("What gives a login its power is changed by User.save, User.set_roles or carry.")
+        return int(super().bulk_update(objs, fields, batch_size))
+
+    def bulk_create(self, objs: Iterable[Any], *args: Any, **kwargs: Any) -> list[Any]:
+        """Insert logins without roles, each with its keyed hash."""
+        listed = list(objs)
+        for user in listed:
+            user.mac = user.mac_with(())
+        created: list[Any] = super().bulk_create(listed, *args, **kwargs)
+        return created
+
     def named(self, username: str) -> UserQuerySet:
         """Return the user whose name matches in any letter case, through the blind index."""
         return self.find("user.username", username)
@@ -64,11 +112,13 @@ class User(SealedModel, AbstractBaseUser, PermissionsMixin):
     is_staff = models.BooleanField(default=False)
     must_change_password = models.BooleanField(default=False)
     created_at = models.DateTimeField()
+    mac = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
 
     objects: ClassVar[Any] = UserManager()
 
     class Meta(SealedModel.Meta):
         abstract = False
+        indexes = [models.Index(fields=["id"], condition=LOOKED_AT, name="login_looked_at")]
 
     #: Whether the session at hand lacks the second factor that staff must have proved (accounts.middleware sets it).
     lacks_factor = False
@@ -88,9 +138,60 @@ class User(SealedModel, AbstractBaseUser, PermissionsMixin):
         if not self.is_staff:
             return frozenset({"customer"})
         if "_roles" not in self.__dict__:
-            of_groups = self.groups.values_list("name", flat=True)
-            self._roles = frozenset({*of_groups, *({gate.MANAGER} if self.is_superuser else ())})
+            self._roles = frozenset({*self._names(), *({gate.MANAGER} if self.is_superuser else ())})
         return self._roles
+
+    def _names(self) -> list[str]:
+        """Return the names of the groups: those read with the row (`with_roles`), else looked up once."""
+        if "role_names" not in self.__dict__:
+            self.role_names = list(self.groups.values_list("name", flat=True))
+        return list(self.role_names)
+
+    # --- the keyed hash ------------------------------------------------------------------------
+
+    def mac_with(self, roles: Iterable[str]) -> str:
+        """Return the keyed hash over this login with these roles."""
+        switches = self.is_active, self.is_staff, self.is_superuser
+        return vault.mac_of("login", self.pk, self.subject_id, self.password, *switches, sorted(roles))
+
+    @property
+    def is_vouched(self) -> bool:
+        """Whether the row says what the site wrote, its roles included."""
+        return vault.same_mac(self.mac, self.mac_with(self._names()))
+
+    def save(self, *args: Any, anew: bool = False, **kwargs: Any) -> None:
+        """Save, with the keyed hash where something under it is written. Raises LoginDoubted where the row did not fit before.
+
+        `anew` asks nothing of the row: for what closes a login, and for an operator who looked.
+        """
+        fields = kwargs.get("update_fields")
+        if fields is not None and not GUARDED & set(fields):
+            super().save(*args, **kwargs)
+            return
+        with transaction.atomic(using=router.db_for_write(type(self), instance=self)):
+            roles: list[str] = []
+            if not self._state.adding:
+                stored = type(self).objects.select_for_update(of=("self",), no_key=True).with_roles().get(pk=self.pk)
+                if not anew and not stored.is_vouched:
+                    raise LoginDoubted
+                roles = self.role_names = stored.role_names
+            self.mac = self.mac_with(roles)
+            if fields is not None:
+                kwargs["update_fields"] = {*fields, "mac"}
+            super().save(*args, **kwargs)
+
+    def set_roles(self, names: Iterable[str], *, anew: bool = False) -> None:
+        """Give the login these roles and no others. Raises LoginDoubted, as `save` does."""
+        wanted = sorted(set(names))
+        with transaction.atomic():
+            stored = type(self).objects.select_for_update(of=("self",), no_key=True).with_roles().get(pk=self.pk)
+            if not anew and not stored.is_vouched:
+                raise LoginDoubted
+            self.groups.set([Group.objects.get_or_create(name=name)[0] for name in wanted])
+            self.role_names = wanted
+            self.__dict__.pop("_roles", None)
+            self.mac = stored.mac_with(wanted)
+            type(self).objects.filter(pk=self.pk).update(mac=self.mac)
 
     def as_actor(self) -> gate.Actor:
         """Return who this user is for the gate: a customer with the own subject, or staff with its roles (P40).
@@ -113,6 +214,19 @@ class User(SealedModel, AbstractBaseUser, PermissionsMixin):
             purpose="own data",
             companies=companies,
         )
+
+
+def carry(ids: Iterable[UUID], to: UUID | None) -> int:
+    """Make logins another person's, with their keyed hashes; return how many. One that did not fit goes with them and still does
+    not. In the caller's transaction."""
+    moved = 0
+    rows = User.objects.filter(pk__in=list(ids)).order_by("pk").select_for_update(of=("self",))
+    for user in rows.with_roles():
+        was_vouched = user.is_vouched
+        user.subject_id = to
+        mac = user.mac_with(user.role_names) if was_vouched else user.mac
+        moved += models.QuerySet(User).filter(pk=user.pk).update(subject_id=to, mac=mac)
+    return moved
 
 
 class LoginAddress(SealedModel):

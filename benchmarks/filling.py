@@ -10,7 +10,6 @@ from itertools import count, islice
 from typing import Any
 
 from allauth.account.models import EmailAddress
-from django.contrib.auth.models import Group
 from django.db import connections
 from django.utils import timezone
 
@@ -263,7 +262,7 @@ def staff(name: str, roles: Sequence[str]) -> User:
     """Make a member of staff with these roles and a current acknowledgement."""
     user = User(username=name, created_at=now(), subject=subjects.create(now=now()), is_staff=True)
     _with_address(user, name)
-    user.groups.set([Group.objects.get_or_create(name=role)[0] for role in roles])
+    user.set_roles(roles)
     registers.sign(
         subject=user.subject_id,
         kind="confidentiality",

@@ -18,6 +18,7 @@ from django.views.decorators.http import require_safe
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from accounts import vouching
 from privacy.gate.log import CHAINS
 from privacy.requests import broker, second
 from privacy.requests.models import OPEN_STATES, Letter, Request
@@ -44,7 +45,7 @@ class Gauges(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Yield each gauge. A group whose database is down is left out: its absence is the alarm."""
-        for group in (self._requests, self._letters, self._audit, self._sweep, self._ledger, self._parts):
+        for group in (self._requests, self._letters, self._audit, self._sweep, self._ledger, self._logins, self._parts):
             try:
                 numbers = list(group())
             except (DatabaseError, RingRefused):
@@ -118,6 +119,10 @@ class Gauges(Collector):
         yield "ilt_ring_waits_seconds", "How long a destroyed key has waited for the ring's renewal", self._age(waits)
         orphans = DataKey.objects.filter(doubted_at__isnull=False, destroyed_at=None).count()
         yield "ilt_orphan_keys", "Data keys that no row names, seen once by the key collector", orphans
+
+    def _logins(self) -> Iterator[Number]:
+        text = "Logins of staff, or without a keyed hash, whose row does not say what the site wrote; 1000 at most"
+        yield "ilt_logins_doubted", text, vouching.count_doubted()
 
     def _parts(self) -> Iterator[Number]:
         yield "ilt_broker_up", "1 when the broker answers", broker.answers()

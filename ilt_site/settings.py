@@ -267,6 +267,7 @@ ACCOUNT_FORMS = {
     "signup": "accounts.signup.SignupForm",
     "reset_password": "accounts.forms.ResetPasswordForm",
     "confirm_email_verification_code": "accounts.forms.CodeForm",
+    "user_token": "accounts.forms.UserTokenForm",
 }
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*"]  # P16: nothing else

@@ -10,7 +10,6 @@ from itertools import count
 from typing import Any
 
 from allauth.account.models import EmailAddress
-from django.contrib.auth.models import Group
 
 from accounts.models import (
     Address,
@@ -59,7 +58,7 @@ def staff(
 ) -> User:
     """A member of staff, who signed the confidentiality acknowledgement unless told otherwise."""
     user = login(username, email, is_staff=True, **more)
-    user.groups.set([Group.objects.get_or_create(name=role)[0] for role in roles])
+    user.set_roles(roles)
     if acknowledged:
         registers.sign(
             subject=user.subject_id, kind="confidentiality", version="1", actor=None, now=NOW, signed_on=TODAY,

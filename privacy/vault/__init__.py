@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from privacy.vault.index import Words as Words
     from privacy.vault.macs import mac_fits as mac_fits
     from privacy.vault.macs import mac_of as mac_of
+    from privacy.vault.macs import same_mac as same_mac
     from privacy.vault.pseudonymity import pseudonym as pseudonym
     from privacy.vault.pseudonymity import pseudonyms as pseudonyms
     from privacy.vault.queryset import SealedQuerySet as SealedQuerySet
@@ -57,7 +58,7 @@ _NAMES = {
     "guard": ("Opening",),
     "ids": ("uuid7",),
     "index": ("Exact", "Words"),
-    "macs": ("mac_fits", "mac_of"),
+    "macs": ("mac_fits", "mac_of", "same_mac"),
     "pseudonymity": ("pseudonym", "pseudonyms"),
     "queryset": ("SealedQuerySet",),
     "results": (

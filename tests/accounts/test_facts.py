@@ -52,7 +52,8 @@ def test_a_login_in_use_keeps_its_address_and_staff_keep_theirs() -> None:
     factories.customer(user=user, last_active_on=date(2026, 1, 1))
     assert verdicts(facts_of(User.objects.get()))["account"][0] == "keep"
     Customer.objects.all().delete()
-    User.objects.update(is_staff=True)
+    user.is_staff = True
+    user.save()
     assert verdicts(facts_of(User.objects.get()), asked=True)["account"][1] == "KEEP_CONTRACT"
 
 

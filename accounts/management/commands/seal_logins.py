@@ -1,0 +1,61 @@
+"""`seal_logins`: name the logins whose row does not say what the site wrote, and vouch for one after looking."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+from accounts import vouching
+from accounts.models import User
+from privacy import gate
+
+
+class Command(BaseCommand):
+    help = (
+        "Names the logins whose row does not say what the site wrote, by number, with their roles: they cannot sign in. Look "
+        "first who changed them (docs/runbook.md). --login vouches for one as it stands: its sessions end and its password "
+        "goes, unless --keep-password says that nobody touched it. --all vouches for all as they stand, passwords included: "
+        "after a restore from a backup of an older version only. Exit codes: 0 nothing is doubted any more, 1 logins are "
+        "doubted or there is no such login, 2 usage."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        which = parser.add_mutually_exclusive_group()
+        which.add_argument("--login", type=UUID, metavar="NUMBER", help="vouch for this login")
+        which.add_argument("--all", action="store_true", help="vouch for all as they stand")
+        parser.add_argument("--keep-password", action="store_true", help="with --login: the password stays")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        actor, now = gate.Actor("operator", "seal_logins", None, frozenset(), "login"), timezone.now()
+        if options["keep_password"] and options["login"] is None:
+            raise CommandError("--keep-password belongs to --login.", returncode=2)
+        if options["all"]:
+            number = vouching.vouch_for_all(actor=actor, now=now)
+            self.stdout.write(f"Logins vouched for: {number}.")
+            return
+        if options["login"] is not None:
+            user = User.objects.with_roles().filter(pk=options["login"]).first()
+            if user is None:
+                raise CommandError("There is no login with this number.", returncode=1)
+            if user.is_vouched:
+                self.stdout.write("This login is in order. Nothing was changed.")
+            else:
+                vouching.vouch_again(user, keep_password=options["keep_password"], actor=actor, now=now)
+                self.stdout.write(f"Vouched for as it stands: {_told(user)}.")
+        left = list(vouching.doubted())
+        for user in left:
+            self.stdout.write(f"{user.pk}: {_told(user)}")
+        self.stdout.write(f"Logins that are doubted: {len(left)}.")
+        if left:
+            raise CommandError("Look at them before you vouch for any.", returncode=1)
+
+
+def _told(user: User) -> str:
+    """Say what a login may do, without naming anybody."""
+    kind = "staff" if user.is_staff else "customer"
+    manager = ["manager"] if user.is_superuser else []
+    roles = ", ".join([*user.role_names, *manager]) or "none"
+    return f"{kind}, roles: {roles}, {'open' if user.is_active else 'closed'}, since {user.created_at:%Y-%m-%d}"
