@@ -128,8 +128,9 @@ class SealedModel(models.Model):
     def _end_of(self, plan: Plan) -> Unreadable | None:
         """Return Erased for an envelope whose bytes went with an erasure, None for one that was never filled.
 
-        The key store knows which; it is asked for the whole result set at once. An object that was just made asks nothing,
-        nor does code that shows nobody anything (`units.internal`).
+        The key store knows which; it is asked for the whole result set at once, and for the keys of its other envelopes,
+        which are mostly read next. An object that was just made asks nothing, nor does code that shows nobody anything
+        (`units.internal`).
         """
         unit, batch = units.current(), self.__dict__.get("_vault_batch")
         if unit is None or unit.free or batch is None:
@@ -137,7 +138,9 @@ class SealedModel(models.Model):
         mine = (self.__dict__[plan.pk], plan.envelope)
         if mine in unit.bare:
             return unit.bare[mine]
-        return unit.end_of(mine, batch.asked(plan), batch.bare())
+        return unit.end_of(
+            mine, [one for each in plans(type(self)).values() for one in batch.asked(each)], batch.bare()
+        )
 
     def _open(self, unit: units.Unit, plan: Plan, sealed: Any) -> dict[str, Any] | Unreadable:
         data = self.__dict__

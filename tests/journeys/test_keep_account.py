@@ -98,22 +98,25 @@ def test_the_link_goes_to_no_address_that_does_not_count(monkeypatch: pytest.Mon
     pages.check(Client().post("/privacy/keep/x/"), status=403)
 
     pat = pages.signed_in(factories.staff("pat", "pat@ilt.example", roles=("privacy",)))
-    assert "Notices to post" in pat.get("/admin/").text
+    page = f"/admin/accounts/customer/{alice.pk}/change/"
+    assert page in pat.get("/admin/").text
     step = f"/admin/accounts/customer/{alice.pk}/step/post/"
-    assert "Your account ends soon" in pat.get(step).text
+    shown = pat.get(step).text
+    assert "What we hold about you ends soon" in shown and "Your account ends" not in shown, "she never had one"
     pat.post(step)
+    assert page not in pat.get("/admin/").text
     assert Letter.objects.get(kind="account_ending").sent_at == NOW
     assert pat.get(step).status_code == 302
 
 
 @pytest.mark.django_db
 def test_without_any_address_that_counts_the_letter_waits_for_staff(monkeypatch: pytest.MonkeyPatch) -> None:
-    factories.customer(since=LONG_AGO, last_active_on=LONG_AGO, email="typed@example.com", came="staff")
+    alice = factories.customer(since=LONG_AGO, last_active_on=LONG_AGO, email="typed@example.com", came="staff")
     swept(monkeypatch, NOW)
     with vault.internal():
-        assert Letter.objects.get().text.startswith("You have not used your account")
+        assert Letter.objects.get().text.startswith("We have not heard from you")
     pat = pages.signed_in(factories.staff("pat", "pat@ilt.example", roles=("privacy",)))
-    assert "Notices to post" in pat.get("/admin/").text
+    assert f"/admin/accounts/customer/{alice.pk}/change/" in pat.get("/admin/").text
 
 
 @pytest.mark.django_db
