@@ -12,7 +12,7 @@ from uuid import UUID
 from allauth.account.models import EmailAddress
 
 from accounts import candidates, countries, handles, reach, services, sessions
-from accounts.models import Address, Company, ContactPoint, Customer, LoginAddress, User
+from accounts.models import Address, Channel, Company, ContactPoint, Customer, LoginAddress, User
 from privacy import audit, datamap, vault
 from privacy.vault import Unreadable
 
@@ -99,7 +99,7 @@ def _same(email: str) -> str:
 def named(email: str) -> list[tuple[str, UUID]]:
     """Return the records, (label, id), that carry exactly this address outside login and contact, and that it alone opens.
 
-    Without those on which the address was changed after they were written: it proves who changed it, not who wrote.
+    What somebody who signs in typed into the website is no claim: it is not among them and hides none of them. Without those on which the address was changed after they were written: it proves who changed it, not who wrote.
     None as soon as anything points to a second person: one of them hangs on a customer, a login or a company, or they
     name people of different last names. Opens the names for the comparison only and shows them to nobody.
     """
@@ -113,6 +113,7 @@ def named(email: str) -> list[tuple[str, UUID]]:
             return []
         rows = datamap.for_label(label).model._default_manager.filter(pk__in=ids).order_by("pk")
         found += [(label, row) for row in rows]
+    found = _without_typed(found)
     subjects = {number for _, row in found if (number := _owner(row)) is not None}
     with vault.internal():
         names = {name for _, row in found for name in _last_names(row)}
@@ -122,6 +123,14 @@ def named(email: str) -> list[tuple[str, UUID]]:
     return [
         (label, row.pk) for label, row in found if not corrected.get((label, row.pk), set()) & _addresses(type(row))
     ]
+
+
+def _without_typed(found: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Leave out what came by the website and hangs on a login: its owner typed the address."""
+    web = {row.pk: owner for _, row in found if getattr(row, "channel", "") == Channel.WEB and (owner := _owner(row))}
+    owners = set(web.values())
+    logins = set(User.objects.filter(subject_id__in=owners).values_list("subject_id", flat=True)) if owners else set()
+    return [(label, row) for label, row in found if web.get(row.pk) not in logins]
 
 
 def _addresses(model: Any) -> set[str]:

@@ -22,8 +22,9 @@ from privacy.requests import export, letters, services
 from privacy.requests.models import Letter, Request, State
 from privacy.subjects import Subject
 from privacy.vault import blocks
+from rma.models import RMA
 from tests import factories, pages
-from tests.orders.factories import an_order
+from tests.orders.factories import CONTACT, an_order, an_rma
 from tests.privacy.requests.conftest import ANYBODY, NOW, PRIVACY, TODAY, Clock, run, with_letters
 
 pytestmark = pytest.mark.django_db
@@ -128,6 +129,47 @@ def test_the_pages_let_the_writer_of_a_message_no_further(alice: Customer, messa
     assert browser.post("/privacy/ask/", {"kind": "access", "email": "alice@example.com"}).status_code == 302
     token = link_for(Request.objects.get(subject=alice.subject_id))
     assert browser.post(f"/privacy/link/{token}/").status_code == 302
+
+
+@pytest.mark.parametrize("kind", ["access", "erasure"])
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+def test_a_stranger_who_types_the_address_into_a_return_of_his_own_closes_nobodys_file(
+    db: None, kind: str, when: str
+) -> None:
+    """Jack wrote once, as a guest; Bob, who signs in, opens a return with Jack's address, before Jack asks or after."""
+    jack = factories.communication(email=STRANGER, contact_name="Jack Guest", body="Where is my sensor?")
+    bob = factories.customer("Bob", "Baker", email="", user=factories.login("bob", "bob@example.com"))
+    contact = {**CONTACT, "contact_name": "Bob Baker", "email": STRANGER}
+
+    def attack() -> RMA:
+        return an_rma(bob, contact=contact, actor=bob.user.as_actor(), fault="canary of bob")
+
+    if when == "before":
+        attack()
+    request = ask(STRANGER, kind)
+    if when == "meanwhile":
+        attack()
+    assert request.is_about_records
+    carried_out(request)
+    if kind == "access":
+        copy = copy_of(request)
+        assert "Where is my sensor?" in copy and "canary of bob" not in copy and "Baker" not in copy
+    else:
+        assert request.state == State.CLOSED
+        assert not Communication.objects.filter(pk=jack.pk, sealed_support__isnull=False).exists()
+    with vault.internal():
+        assert RMA.objects.get().email == STRANGER, "it is bob's"
+
+
+@pytest.mark.parametrize(("channel", "has_login"), [("phone", True), ("web", False)])
+def test_an_address_that_staff_wrote_or_that_stands_with_a_customer_without_a_login_still_points_to_a_second_person(
+    db: None, channel: str, has_login: bool
+) -> None:
+    factories.communication(email=STRANGER, contact_name="Jack Guest")
+    user = factories.login("bob", "bob@example.com") if has_login else None
+    bob = factories.customer("Bob", "Guest", email="", user=user)
+    an_rma(bob, contact={**CONTACT, "contact_name": "Jack Guest", "email": STRANGER}, channel=channel)
+    assert not link_for(ask(STRANGER))
 
 
 def test_an_order_or_a_message_that_names_a_company_opens_nothing(db: None) -> None:
