@@ -63,13 +63,14 @@ def changed(
     now: datetime,
     older_counted: bool = False,
     by_person: bool | None = None,
+    heard: Collection[str] = (),
 ) -> None:
     """Tell every older address of the person that this contact was changed or taken out, and ask a new e-mail address for its
     confirmation where the person entered it. In the transaction of the change; `older` are the values it replaced.
 
     Addresses that were told of an earlier change, by links that still work, are told of this one, too. Where none of those
     told counts (`older_counted` says it of `older`), a notice goes by post; where that is not possible either it is written
-    down that nobody could be told.
+    down that nobody could be told. `heard` have objected to this before, and it was settled: they are told without a link.
     """
     subject = point.customer.subject_id
     if subject is None:
@@ -85,7 +86,16 @@ def changed(
     for address in (*older, *others, *before):
         if address and reach.same(address) not in told:
             told.add(reach.same(address))
-            _send(point, Purpose.NOT_ME, to=address, lives=NOT_ME_LIVES, now=now, by_person=is_own)
+            gives_link = reach.same(address) not in heard
+            _send(
+                point,
+                Purpose.NOT_ME,
+                to=address,
+                lives=NOT_ME_LIVES,
+                now=now,
+                by_person=is_own,
+                gives_link=gives_link,
+            )
     by_waiting = point.came in (Came.STAFF, Came.CLEARED) and not is_own
     if by_waiting and not (told - {reach.same(but)}) & sure:
         _post(point, now=now)
@@ -250,7 +260,8 @@ def had_contacts(subject: UUID) -> set[str]:
 
 def settle(point: ContactPoint, *, actor: Actor, now: datetime) -> None:
     """Let the privacy team end a dispute: the contact in force is the person's. It counts from now as newly entered; one that
-    was confirmed goes on counting, one that was taken out stays so. Raises OwnEntry for who entered a contact of the person."""
+    was confirmed goes on counting, one that was taken out stays so. A mailbox that objected is told, and objects no more to this
+    contact: it calls. Raises OwnEntry for who entered a contact of the person."""
     if (subject := _subject(point)) is not None and _name(actor) in _entered_by(subject):
         raise OwnEntry("You entered or changed a contact of this person. Somebody else ends the dispute.")
     with transaction.atomic():
@@ -260,11 +271,12 @@ def settle(point: ContactPoint, *, actor: Actor, now: datetime) -> None:
         anew = ended.update(disputed_at=None, came=Came.STAFF, since=now)
         if stayed or anew:
             audit.record(SETTLED, actor=actor, now=now, subject=_subject(point), record=_record(point))
+            heard = _hear(point, now)
         if anew:
             point.refresh_from_db()
             with vault.internal():
                 email = point.customer.email if point.channel == Channel.EMAIL else ""
-            changed(point, older=(), new=str(email or ""), now=now)
+            changed(point, older=(), new=str(email or ""), now=now, heard=heard)
 
 
 def joined(
@@ -352,11 +364,16 @@ def dispute_joined(token: str, *, now: datetime) -> None:
 def settle_joined(subject: UUID, *, actor: Actor, now: datetime) -> int:
     """Let the privacy team end the objections to joinings of this person: what was joined is theirs. Return how many.
 
-    Not those of joinings that this member of staff had proposed.
+    Not those of joinings that this member of staff had proposed. The link of what is settled works no more: who still objects
+    calls.
     """
     mine = f"{actor.kind}/{actor.id or ''}"[:64]
     with transaction.atomic():
-        ended = disputed_joinings(subject).exclude(proposed_by=mine).update(disputed_at=None)
+        ended = 0
+        for one in disputed_joinings(subject).exclude(proposed_by=mine).select_for_update():
+            one.disputed_at, one.token_hash = None, _hashed(secrets.token_urlsafe(32))
+            one.save(update_fields=["disputed_at", "token_hash"])
+            ended += 1
         if ended:
             audit.record("joining.settled", actor=actor, now=now, subject=subject)
     return ended
@@ -393,6 +410,22 @@ def _name(actor: Actor) -> str:
     return f"{actor.kind}/{actor.id or ''}"
 
 
+def _hear(point: ContactPoint, now: datetime) -> set[str]:
+    """Return which mailboxes have objected to this contact by a link, and end what other links about it they have."""
+    links = ContactLink.objects.filter(point=point, purpose=Purpose.NOT_ME, token_hash__isnull=False)
+    to: dict[int, str] = {}
+    with vault.internal():
+        for link in links.select_related("letter"):
+            if link.letter and link.letter.to and not isinstance(link.letter.to, vault.Unreadable):
+                to[link.pk] = reach.same(str(link.letter.to))
+    heard = {to[pk] for pk in links.filter(used_at__isnull=False).values_list("pk", flat=True) if pk in to}
+    for link in links.filter(pk__in=[pk for pk, address in to.items() if address in heard], used_at=None):
+        link.expires_at = min(link.expires_at, now)
+        link.mac = vault.mac_of(*_says(link))
+        link.save(update_fields=["expires_at", "mac"])
+    return heard
+
+
 def _told_before(customer: Customer, now: datetime) -> tuple[list[str], list[str]]:
     """Return whom a notice that still works went to about any contact of this customer, and those of them who count: told
     when somebody could be told. Opened under the caller's actor."""
@@ -417,11 +450,14 @@ def _send(
     lives: timedelta,
     now: datetime,
     by_person: bool = True,
+    gives_link: bool = True,
     **about: bool,
 ) -> None:
     token = secrets.token_urlsafe(32)
-    link = ContactLink(point=point, purpose=purpose, token_hash=_hashed(token), at=now, expires_at=now + lives)
-    link.mac = vault.mac_of(*_says(link))
+    link = ContactLink(point=point, purpose=purpose, at=now, expires_at=now + lives)
+    if gives_link:
+        link.token_hash = _hashed(token)
+        link.mac = vault.mac_of(*_says(link))
     link.save(force_insert=True)
     page = "confirm" if purpose == Purpose.CONFIRM else "not-me"
     link.letter = letters.queue(
@@ -434,13 +470,14 @@ def _send(
             "by_person": by_person,
             "by_staff": point.came == Came.STAFF,
             "counts_from": reach.counts_from(point, now=now),
+            "is_heard": not gives_link,
             **about,
         },
         key=f"contact:{link.pk}",
         subject=point.customer.subject_id,
         now=now,
-        credentials={"link": f"{settings.PORTAL_URL}/account/contact/{page}/{token}/"},
-        until=link.expires_at,
+        credentials={"link": f"{settings.PORTAL_URL}/account/contact/{page}/{token}/"} if gives_link else None,
+        until=link.expires_at if gives_link else None,
     )
     link.save(update_fields=["letter"])
 

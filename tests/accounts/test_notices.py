@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -359,6 +360,43 @@ def test_whoever_ended_a_dispute_does_not_post_the_new_notice_about_it() -> None
     notices.mark_posted(letter, actor=petra.as_actor(), now=NOW)
     letter.refresh_from_db()
     assert letter.sent_at == NOW
+
+
+def notices_to(address: str) -> list[str]:
+    return [text for kind, to, text in sent() if (kind, to) == ("contact_not_me", address)]
+
+
+def links_in(text: str) -> list[str]:
+    return re.findall(r"https?://[^/\s]+(/account/contact/not-me/\S+)", text)
+
+
+def test_a_mailbox_that_objected_is_told_of_the_end_without_a_link_and_another_one_with_one(
+    alice: User, customer: Customer
+) -> None:
+    """The reader of an old mailbox objected, round after round: each settling gave a new link and began the days again."""
+    pia = factories.staff("pia", "pia@ilt.example", roles=("privacy",)).as_actor()
+    desk = carol()
+    services.correct(customer, {"email": "new@example.com"}, actor=desk, now=NOW, reason="by staff")
+    services.correct(customer, {"email": NEW}, actor=desk, now=NOW, reason="by staff")
+    first, second_link = (links_in(text)[0] for text in notices_to(OLD))
+    with time_machine.travel(NOW, tick=False):
+        assert Client().post(first).status_code == 200
+        assert point(customer).disputed_at == NOW
+    settled = NOW + timedelta(days=1)
+    Letter.objects.update(sent_at=NOW)
+    before = len(notices_to(OLD)), len(notices_to(LOGIN))
+    notices.settle(point(customer), actor=pia, now=settled)
+    (told,), (also,) = notices_to(OLD)[before[0] :], notices_to(LOGIN)[before[1] :]
+    assert links_in(told) == [] and "http" not in told and "call us" in told
+    with time_machine.travel(settled, tick=False):
+        for link in (first, second_link):
+            assert Client().post(link).status_code == 403
+        assert point(customer).disputed_at is None
+        Letter.objects.filter(sent_at=None).update(sent_at=settled)
+        assert reach.counts(customer, "email", now=settled + timedelta(days=14))
+        assert not reach.counts(customer, "email", now=settled + timedelta(days=13))
+        assert Client().post(links_in(also)[0]).status_code == 200, "who has not objected yet may do so"
+        assert point(customer).disputed_at == settled
 
 
 def test_who_changed_a_name_or_a_region_had_no_contact_in_hand(customer: Customer) -> None:

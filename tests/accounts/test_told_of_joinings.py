@@ -184,6 +184,8 @@ def test_an_objection_stops_open_requests_and_later_ones_until_the_privacy_team_
         assert notices.settle_joined(alice.subject_id, actor=PRIVACY, now=later) == 0, "PRIVACY had proposed it"
         assert notices.settle_joined(alice.subject_id, actor=COLLEAGUE, now=later) == 1
         assert notices.joined_by(alice.subject_id, later) == []
+        assert Client().post(link_to("bob@example.com")).status_code == 403, "once settled the link objects no more"
+        assert notices.joined_by(alice.subject_id, later) == []
 
 
 def test_the_link_of_a_joining_works_for_60_days_and_not_after_an_undo(alice: User, joined: Joining) -> None:
