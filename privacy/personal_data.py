@@ -513,6 +513,7 @@ datamap.register(
             "counts": "counts by record",
             "content": "codes, dates and keyed hashes of random numbers, meaningless without the key ring",
             "filed_at": TIME,
+            "mac": "a keyed hash over the line",
         },
     ),
     Declaration(model=LedgerWaiting, title="Line of the ledger that waits to be copied", impersonal={"entry": RANDOM}),

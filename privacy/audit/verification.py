@@ -23,6 +23,7 @@ from privacy.audit import encoding, seals
 from privacy.audit.chains import AUDIT, Chain
 from privacy.audit.models import ChainFloor, Link
 from privacy.broken import Findings, spared
+from privacy.restore import signed
 from privacy.vault.models import Tombstone
 
 UNSEALED_AFTER = timedelta(seconds=60)
@@ -47,8 +48,8 @@ class Finding:
 
     def __str__(self) -> str:
         places = f"positions {self.position} to {self.until}" if self.until else f"position {self.position or 'none'}"
-        if self.code == "name":
-            return f"{SENTENCES[self.code]} (name {self.seq})"
+        if self.code in ("name", "ledger_copy"):
+            return f"{SENTENCES[self.code]} ({'name' if self.code == 'name' else 'line'} {self.seq})"
         where = f"({self.noun} {self.seq or 'unknown'}, {places})"
         return f"{SENTENCES[self.code]} {where}"
 
@@ -66,6 +67,7 @@ SENTENCES = {
     "checkpoint_signature": "A checkpoint on file is not signed by this installation, or a line was taken out",
     "head": "The audit log tells of a signed head that the chain does not have: its end was cut off or made anew",
     "name": "Whose openings stand under a name was changed, put back or taken away by another program",
+    "ledger_copy": "A line of the main database's copy of the ledger was not written by the program, or was changed",
     "ledger": "An erasure stands in the ledger of the key store, and the log does not tell of it: its end was cut off",
 }
 
@@ -164,6 +166,8 @@ def verify(*, now: datetime, chain: Chain = AUDIT) -> Report:
             report.add(code, number)
         if chain is AUDIT:
             _verify_ledger(report, now)
+            for entry in signed.others():
+                report.add("ledger_copy", entry)
     report.sort()
     return report
 

@@ -20,6 +20,7 @@ from privacy.datamap import Declaration
 from privacy.gate.actor import Actor
 from privacy.requests import erasure, history, letters
 from privacy.requests.models import Decision, Letter, Request, State
+from privacy.restore import signed
 from privacy.restore.models import LedgerCopy, LedgerWaiting
 from privacy.retention.verdict import Verdict
 from privacy.vault import envelope, ledger
@@ -205,6 +206,10 @@ def apply(line: LedgerCopy, went: Sequence[Gone], *, restored: bool, actor: Acto
         done = end_again(went, actor=actor, now=now)
         if line.kind == "request" and (request is None or not _was_carried_out(request)):
             done.add(close_again(line.reference, line.at, line.content, actor=actor, now=now))
+        there = LedgerCopy.objects.select_for_update().filter(entry=line.entry).first()
+        if there is not None and not signed.is_ours(there):
+            there.delete()  # copied anew, at the end: the file goes on in the order of the lines
+        signed.sign(line)
         LedgerCopy.objects.bulk_create([line], ignore_conflicts=True)
         LedgerWaiting.objects.filter(entry=line.entry).delete()
     return done

@@ -20,6 +20,7 @@ class LedgerCopy(models.Model):
     counts = models.JSONField(default=dict)
     content = models.JSONField(default=dict)
     filed_at = models.DateTimeField(null=True)  # when it was appended to the signed file
+    mac = models.CharField(max_length=64, default="", help_text="Keyed hash over what the line says (restore.signed).")
 
     class Meta:
         app_label = "privacy"

@@ -15,7 +15,7 @@ import structlog
 from django.conf import settings
 from django.db import DatabaseError
 
-from privacy.restore import effect, file
+from privacy.restore import effect, file, signed
 from privacy.restore.models import LedgerCopy, LedgerWaiting
 from privacy.vault import ledger
 from privacy.vault.models import Tombstone
@@ -29,6 +29,7 @@ RESIDUE_MOST = 1000
 
 SENTENCES = {
     "main_behind": "The main database is older than the ledger of erasures: it was restored from a backup.",
+    "main_changed": "The newest filed line of the main database's copy of the ledger was changed by another program.",
     "keys_behind": "The key store is older than the ledger of erasures: it was restored from a backup.",
     "file_missing": "The signed file of the ledger is missing from CHECKPOINT_DIR.",
     "file_broken": "The signed file of the ledger was not written by this installation, or was changed.",
@@ -42,7 +43,7 @@ SENTENCES = {
 def problems() -> list[str]:
     """Return what is out of place, as codes of SENTENCES; empty when all is well. Raises DatabaseError."""
     found = []
-    filed = LedgerCopy.objects.filter(filed_at__isnull=False).order_by("-id").first()
+    filed = signed.newest(LedgerCopy.objects.filter(filed_at__isnull=False))
     try:
         end = file.last()
     except file.FileUnreadable:
@@ -54,7 +55,7 @@ def problems() -> list[str]:
     else:
         if end is None and filed is not None:
             found.append("file_missing")
-    newest = LedgerCopy.objects.order_by("-id").first()
+    newest = signed.newest(LedgerCopy.objects.all())
     known = {one for one in (end, newest.entry if newest else None) if one is not None}
     if known and Tombstone.objects.filter(entry__in=known).count() < len(known):
         found.append("keys_behind")
@@ -62,6 +63,8 @@ def problems() -> list[str]:
         at_end = LedgerCopy.objects.filter(entry=end).first()
         if at_end is None:
             found.append("main_behind")
+        elif not signed.is_ours(at_end):
+            found.append("main_changed")
         elif filed is not None and filed.pk > at_end.pk:
             found.append("file_behind")
     if "main_behind" not in found and _standing() > RESIDUE_MOST:
@@ -76,7 +79,8 @@ def waiting() -> Iterator[list[Tombstone]]:
     while before is None or len(page) == PAGE:
         lines = Tombstone.objects.order_by("-seq")
         page = list((lines if before is None else lines.filter(seq__lt=before))[:PAGE])
-        have = set(LedgerCopy.objects.filter(entry__in=[one.entry for one in page]).values_list("entry", flat=True))
+        copied = LedgerCopy.objects.filter(entry__in=[one.entry for one in page])
+        have = {one.entry for one in signed.ours(copied)}
         missing = [one for one in page if one.entry not in have]
         if not missing:
             break

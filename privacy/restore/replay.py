@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from importlib import import_module
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -24,10 +25,10 @@ from django.db import connection, models, transaction
 from privacy import audit, datamap, progress
 from privacy.gate.actor import Actor
 from privacy.requests import checkpoints, erasure
-from privacy.restore import effect, file, position
+from privacy.restore import effect, file, position, signed
 from privacy.restore.models import LedgerCopy
 from privacy.retention import restriction
-from privacy.vault import envelope, keys, ledger
+from privacy.vault import envelope, keys, ledger, once
 from privacy.vault.models import DataKey, Tombstone
 from privacy.vault.sql import cursor
 
@@ -108,12 +109,55 @@ def _copy(line: Tombstone, went: list[ledger.Gone]) -> LedgerCopy:
 def file_copies(*, now: datetime) -> int:
     """Append to the signed file what the main database has not filed yet; return how many lines. Raises FileBroken."""
     with transaction.atomic():
-        copies = list(LedgerCopy.objects.select_for_update().filter(filed_at=None).order_by("id")[:CHUNK])
+        unfiled = LedgerCopy.objects.select_for_update().filter(filed_at=None).order_by("id")
+        copies = list(islice(signed.ours(unfiled), CHUNK))
         if not copies:
             return 0
-        file.append(copies, goes_on_from=lambda entry: LedgerCopy.objects.filter(entry=entry).exists())
+        file.append(copies, goes_on_from=_has)
         LedgerCopy.objects.filter(pk__in=[one.pk for one in copies]).update(filed_at=now)
     return len(copies)
+
+
+def _has(entry: UUID) -> bool:
+    return signed.newest(LedgerCopy.objects.filter(entry=entry)) is not None
+
+
+def sign_old(*, now: datetime) -> int:
+    """Sign the copies of before lines were signed on which key store, main database and signed file agree; return how many.
+
+    Once in the life of an installation. The others are copied anew when the key store has them; `verify_audit` names the rest.
+    """
+    return once.do(once.LEDGER, _sign_old, now=now)
+
+
+def _sign_old() -> int:
+    try:
+        filed = {line.entry: line for line in file.read()}
+    except file.FileBroken:
+        filed = {}
+    count, after = 0, 0
+    while copies := list(LedgerCopy.objects.filter(mac="", pk__gt=after).order_by("pk")[: position.PAGE]):
+        after = copies[-1].pk
+        lines = {one.entry: one for one in Tombstone.objects.filter(entry__in=[one.entry for one in copies])}
+        went = ledger.gone([one.seq for one in lines.values()])
+        agreed = []
+        for copy in copies:
+            line = lines.get(copy.entry)
+            if line is None:
+                continue
+            kept = _copy(line, went.get(line.seq, []))
+            # Which keys of a line still stand in the key store may have changed since it was filed.
+            other = filed.get(copy.entry) if copy.filed_at else kept
+            if other is not None and _said(copy) == _said(other) and _said(copy)[:-1] == _said(kept)[:-1]:
+                signed.sign(copy)
+                agreed.append(copy)
+        LedgerCopy.objects.bulk_update(agreed, ["mac"])
+        count += len(agreed)
+    return count
+
+
+def _said(line: LedgerCopy) -> tuple[Any, ...]:
+    return (line.kind, line.reference, line.at, line.counts, line.content)
 
 
 # After a restore ------------------------------------------------------------------------------------------------------
@@ -147,7 +191,11 @@ def replay(*, actor: Actor, now: datetime, dry_run: bool = False, new_file: bool
         filed = {}
     with transaction.atomic():
         LedgerCopy.objects.exclude(entry__in=filed).update(filed_at=None)
-        LedgerCopy.objects.filter(entry__in=filed, filed_at=None).update(filed_at=now)
+        last = file.last() if filed else None
+        end = LedgerCopy.objects.filter(entry=last).first() if last else None
+        if end is not None:
+            # One that was copied anew behind the file's last line is filed once more, so that the file ends with the newest.
+            LedgerCopy.objects.filter(entry__in=filed, filed_at=None, pk__lte=end.pk).update(filed_at=now)
     while count := file_copies(now=now):
         report.filed += count
     if report.problems or report.key_lines or report.records:
@@ -178,7 +226,7 @@ def _replay_keys(report: Report, filed: dict[UUID, LedgerCopy], dry_run: bool) -
     """Destroy again the keys of the lines that the file or the main database knows and the key store does not."""
     have = set(Tombstone.objects.values_list("entry", flat=True))
     lacking = [one for entry, one in filed.items() if entry not in have]
-    lacking += list(LedgerCopy.objects.exclude(entry__in=have | set(filed)).order_by("id"))
+    lacking += list(signed.ours(LedgerCopy.objects.exclude(entry__in=have | set(filed)).order_by("id")))
     report.key_lines = len(lacking)
     if not lacking:
         return

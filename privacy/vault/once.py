@@ -13,7 +13,7 @@ from django.db import transaction
 
 from privacy.vault.models import Once
 
-LINKS, FACTORS, LOGINS = "links", "factors", "logins"
+LINKS, FACTORS, LOGINS, LEDGER = "links", "factors", "logins", "ledger"
 
 
 def is_done(step: str) -> bool:

@@ -1,0 +1,134 @@
+"""A line planted in the main database's copy of the ledger closes nothing, is carried nowhere, and is named."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db.models import F
+
+from privacy import audit, vault
+from privacy.gate.system import system_actor
+from privacy.restore import file, position, replay, signed
+from privacy.restore.models import LedgerCopy
+from privacy.vault.models import Tombstone
+from tests import factories, roles
+
+NOW = factories.NOW
+SWEEP = system_actor("sweep")
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.alone]
+
+FORGED = (
+    "INSERT INTO privacy_ledgercopy (entry, kind, reference, at, counts, content, filed_at, mac)"
+    " VALUES ({entry}, 'request', 'PR-2026-FORG-ED', now(), '{{}}', '{{}}', {filed}, repeat('0', 64))"
+)
+
+
+@pytest.fixture(autouse=True)
+def _checkpoints(settings: Any, tmp_path: Any) -> None:
+    settings.CHECKPOINT_DIR = str(tmp_path / "checkpoints")
+
+
+def forge(entry: str = "gen_random_uuid()", filed: str = "NULL") -> None:
+    roles.run(FORGED.format(entry=entry, filed=filed))
+
+
+def erased(count: int = 2, *, copied: bool = True) -> None:
+    """Destroy keys of `count` people, a line of the ledger each."""
+    for _ in range(count):
+        alice = factories.customer()
+        vault.keys.destroy([(alice.pk, "account")], now=NOW)
+    if copied:
+        while follow():  # ending the rows destroys more keys
+            pass
+        assert all(map(signed.is_ours, LedgerCopy.objects.exclude(reference="PR-2026-FORG-ED")))
+        assert position.problems() == []
+
+
+def follow() -> int:
+    with replay.alone():
+        return replay.follow(actor=SWEEP, now=datetime.now(UTC))
+
+
+def filed() -> list[Any]:
+    return [line.entry for line in file.read()]
+
+
+def named() -> list[tuple[str, Any]]:
+    return [(one.code, one.seq) for one in audit.verify(now=datetime.now(UTC) + timedelta(seconds=1)).findings]
+
+
+@pytest.mark.parametrize("said_to_be_filed", ["NULL", "now()"])
+def test_a_planted_line_closes_nothing_and_is_neither_replayed_nor_filed(said_to_be_filed: str) -> None:
+    erased()
+    lines = list(Tombstone.objects.values_list("entry", flat=True))
+    assert filed() == lines and named() == []
+
+    forge(filed=said_to_be_filed)
+
+    assert position.problems() == []
+    assert follow() == 0
+    report = replay.replay(actor=SWEEP, now=datetime.now(UTC))
+    assert (report.problems, report.key_lines, report.filed) == ([], 0, 0)
+    assert list(Tombstone.objects.values_list("entry", flat=True)) == filed() == lines
+    assert b"FORG" not in file.path().read_bytes()
+    planted = LedgerCopy.objects.get(reference="PR-2026-FORG-ED").entry
+    assert named() == [("ledger_copy", str(planted))]
+
+    erased(1)
+    assert len(filed()) > len(lines), "true lines go on"
+    assert filed() == list(Tombstone.objects.values_list("entry", flat=True))
+
+
+def test_the_place_of_a_line_that_is_not_copied_yet_cannot_be_taken() -> None:
+    erased(1, copied=False)
+    line = Tombstone.objects.get()
+    forge(f"'{line.entry}'", "now()")
+
+    assert follow() == 1
+
+    copy = LedgerCopy.objects.get()
+    assert (copy.entry, copy.kind, signed.is_ours(copy)) == (line.entry, "keys", True)
+    assert filed() == [line.entry] and position.problems() == [] and named() == []
+
+
+def test_a_changed_line_is_named_and_copied_anew() -> None:
+    erased()
+    first = LedgerCopy.objects.order_by("id").first()
+    assert first is not None
+    roles.run(f"UPDATE privacy_ledgercopy SET content = '{{}}' WHERE id = {first.pk}")
+    assert named() == [("ledger_copy", str(first.entry))]
+
+    replay.replay(actor=SWEEP, now=datetime.now(UTC))
+
+    assert LedgerCopy.objects.get(entry=first.entry).content == first.content
+    assert position.problems() == [] and named() == []
+
+
+def test_the_newest_line_that_was_changed_is_said_to_be_and_replayed() -> None:
+    erased()
+    roles.run("UPDATE privacy_ledgercopy SET counts = '{}'")
+    assert position.problems() == ["main_changed"]
+
+    replay.replay(actor=SWEEP, now=datetime.now(UTC))
+
+    assert position.problems() == [] and named() == []
+    assert LedgerCopy.objects.filter(filed_at=None).count() == 0
+
+
+def test_the_upgrade_signs_what_all_three_places_say_and_nothing_else() -> None:
+    erased()
+    true = LedgerCopy.objects.count()
+    forge()
+    LedgerCopy.objects.update(mac="")
+    changed = LedgerCopy.objects.order_by("id").first()
+    assert changed is not None
+    LedgerCopy.objects.filter(pk=changed.pk).update(at=F("at") + timedelta(days=1))
+
+    assert replay.sign_old(now=NOW) == true - 1
+    assert [signed.is_ours(one) for one in LedgerCopy.objects.order_by("id")] == [False, *[True] * (true - 1), False]
+
+    LedgerCopy.objects.update(mac="")
+    assert replay.sign_old(now=NOW) == 0, "once"
