@@ -15,7 +15,7 @@ from tests.figures import report, tries
 from tests.journeys import doors, importing
 from tests.journeys.doors import House
 from tests.journeys.everybody import undone
-from tests.journeys.test_url_table import TABLE, TRACES, changed
+from tests.journeys.test_url_table import TABLE, TRACES, done_by_looking, events
 
 pytestmark = [pytest.mark.django_db, pytest.mark.figure]
 
@@ -33,7 +33,7 @@ def test_a_role_reads_and_does_what_the_table_says_by_every_side_entrance(house:
     with undone(), Sender(house) as sender:
         dan = factories.staff("dan", "dan@ilt.example", roles=(role,) if role else ())
         browser = pages.signed_in(dan, again=True)
-        before = importing.fingerprint(TRACES)
+        before, told = importing.fingerprint(TRACES), events()
         for row in (one for one in TABLE if one.pattern.startswith("/admin/")):
             path = house.path(row)
             straight, _ = doors.knock(browser, "GET", path) if row.methods != "POST" else ("405", "")
@@ -54,7 +54,7 @@ def test_a_role_reads_and_does_what_the_table_says_by_every_side_entrance(house:
             count += 1
             if answer.status_code >= 500:
                 surprises.append(f"bulk at {path}: {answer.status_code}")
-        tables = changed(before, importing.fingerprint(TRACES))
+        tables = done_by_looking(before, told)
         surprises += [f"something was done: {tables}"] if tables else []
         surprises += sender.failed
     assert not surprises, "\n".join(surprises)

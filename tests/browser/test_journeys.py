@@ -80,7 +80,7 @@ def test_from_sign_up_to_an_erasure_and_a_login_that_is_refused(
     visitor.fill(username="nora", email=ADDRESS, password1=factories.PASSWORD)
     visitor.press("Create", "sign-up, type the code")
     visitor.fill(code="WRON-GONE")
-    visitor.press("Confirm", "sign-up, wrong code")
+    visitor.press("Confirm", "sign-up, wrong code", status=401)
     visitor.fill(code=code_in(last_letter(ADDRESS)))
     visitor.press("Confirm", "signed in after confirming")
     visitor.open("/account/", "account")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -80,7 +82,8 @@ def test_these_tables_are_numbered_by_the_database(table: str) -> None:
     assert numbered("default", table) == "id"
 
 
-def test_the_application_role_still_writes_every_log() -> None:
+def test_the_application_role_still_writes_every_log(settings: Any, tmp_path: Path) -> None:
+    settings.CHECKPOINT_DIR = tmp_path  # not what other tests signed
     alice = factories.customer()
     actor = factories.acting_as(alice)
     request = services.file(

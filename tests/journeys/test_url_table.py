@@ -73,6 +73,14 @@ def events() -> set[tuple[str, str, str]]:
     }
 
 
+def done_by_looking(before: dict[str, str], told: set[tuple[str, str, str]]) -> list[str]:
+    """Return the tables that changed, but for this: who opens a letter to print it is written down, as who opens a record is."""
+    new = events() - told
+    noted = {table for table, _, kind in new if kind in ("letter.opened", "code_shown")}
+    other = {table for table, _, kind in new if kind not in ("letter.opened", "code_shown")}
+    return sorted((set(changed(before, importing.fingerprint(TRACES))) ^ noted) | other)
+
+
 def changed(before: dict[str, str], after: dict[str, str]) -> list[str]:
     return sorted(table for table in after if after[table] != before.get(table))
 
@@ -137,11 +145,7 @@ def test_everybody_gets_at_each_url_what_the_table_says(house: House, name: str)
         ):
             wrong.append(f"{row.pattern}: shows {surprise} of alice's")
     assert not wrong, "\n".join(wrong)
-    # Who opens a letter to print it is written down, as who opens a record is; nothing else is done by looking.
-    new = events() - told
-    assert {kind for _, _, kind in new} <= {"letter.opened", "code_shown"}
-    done = changed(before, importing.fingerprint(TRACES))
-    assert set(done) == {table for table, _, _ in new}, "something was done by merely looking"
+    assert done_by_looking(before, told) == [], "something was done by merely looking"
     report("B5", f"addresses that answered {name} otherwise than the table says", len(wrong), n=len(TABLE), goal="0")
 
 

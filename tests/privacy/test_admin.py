@@ -695,10 +695,6 @@ def test_accounting_sees_which_invoices_are_not_paid_and_how_late_they_are(alice
     assert "Nothing waits." in at_work("sales").get("/admin/").text
 
 
-def test_who_has_no_work_list_is_told_so() -> None:
-    assert "No work list belongs to your role" in at_work("sales", acknowledged=False).get("/admin/").text
-
-
 def test_what_is_overdue_is_said_in_words(alice: Customer) -> None:
     filed = services.file(
         kind="access", subject=alice.subject_id, channel="mail", received_on=factories.TODAY.replace(month=10, day=18),

@@ -89,6 +89,7 @@ class Life(RuleBasedStateMachine):
         self.hashes: list[str] = ["0" * 64, ""]
         self.tokens: list[str] = ["nothing"]
         self.seen: dict[UUID, str] = {}  # every request ever filed -> its state
+        self.by_staff: dict[UUID, bool] = {}  # whether staff confirmed its plan
         self.alive = self.living()
         self.day = NOW.date()
         type(self).lives += 1
@@ -158,7 +159,7 @@ class Life(RuleBasedStateMachine):
             self.all_is_well()
         if sure and "erasure" in kinds:
             self.plan(len(kinds) - 1)
-            self.confirm(len(kinds) - 1, False)
+            self.confirm(len(kinds) - 1, old=False, by_staff=False)
             self.a_worker_goes_on(len(kinds) - 1, steps)
 
     @precondition(lambda self: self.is_there())
@@ -228,19 +229,21 @@ class Life(RuleBasedStateMachine):
             self.hashes.append(made.hash)
 
     @precondition(lambda self: self.seen)
-    @rule(which=WHICH, old=st.booleans())
-    def confirm(self, which: int, old: bool) -> None:
+    @rule(which=WHICH, old=st.booleans(), by_staff=st.booleans())
+    def confirm(self, which: int, old: bool, by_staff: bool) -> None:
         request = self.one(which)
+        actor = PRIVACY if by_staff or not self.is_there() else self.person()
         given = self.hashes[which % len(self.hashes)] if old else request.plan_hash
         there = {record for record, _ in self.living()}
         before = request.state
-        done = self.act("confirm", lambda: services.confirm(request, given, actor=PRIVACY, now=self.now))
+        done = self.act("confirm", lambda: services.confirm(request, given, actor=actor, now=self.now))
         request.refresh_from_db()
         if isinstance(done, services.PlanChanged):
             assert request.state == "planned" and not request.confirmed_hash, "another plan was confirmed"
         elif isinstance(done, Request) and request.kind == "erasure" and before in ("identity", "planned"):
             assert given == request.plan_hash == request.confirmed_hash
             self.model.asked[request.pk] = there
+            self.by_staff[request.pk] = actor is PRIVACY
 
     @precondition(lambda self: self.seen)
     @rule(which=WHICH, ground=st.sampled_from([None, None, "", "Unfounded."]))
@@ -460,7 +463,8 @@ class Life(RuleBasedStateMachine):
             assert one.legal_due_on.weekday() < 5, "the outer limit is a working day"
             if one.kind == "erasure" and one.state in BEGUN:
                 assert one.pk in self.model.asked, "carried out and nobody confirmed it"
-            if one.identity in ("staff", "callback", "in_person") and one.state in BEGUN:
+            on_staffs_word = one.identity in ("staff", "callback", "in_person") or self.by_staff.get(one.pk, False)
+            if on_staffs_word and one.state in BEGUN:
                 assert one.second_looks.filter(outcome="go_on").exists(), "carried out on one person's word"
             if one.state in BEGUN and one.pk not in self.model.began:
                 self.model.began[one.pk] = max(self.today, self.day)
