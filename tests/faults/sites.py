@@ -29,7 +29,8 @@ from tests import factories
 hashed = make_password(factories.PASSWORD)
 for number in range({first}, {first} + {count}):
     user = factories.login(f"patient{{number}}", f"patient{{number}}@example.com", password=None)
-    type(user).objects.filter(pk=user.pk).update(password=hashed)
+    user.password = hashed
+    user.save()
     factories.customer("Patient", f"Person{{number}}", email=f"patient{{number}}@example.com", user=user, reference=f"P{{number:06d}}")
     user.refresh_from_db()
     client = Client()

@@ -17,8 +17,8 @@ from django.core.management import call_command
 from django.db import connections
 from django.utils import timezone
 
-from accounts.models import Communication, Joining
-from accounts.tasks import settle_joinings
+from accounts.models import Communication, Joining, User
+from accounts.tasks import end_unconfirmed, settle_joinings
 from ilt_site.celery import app
 from privacy import tasks
 from privacy.requests import export, letters, services
@@ -118,7 +118,15 @@ def settle(_: World, deliver: Deliver) -> None:
     assert Joining.objects.get().is_settled
 
 
+def lapse(_: World, deliver: Deliver) -> None:
+    """Leave a sign-up that nobody confirmed in time."""
+    user = factories.login("zoe", "zoe@example.com", verified=False)
+    deliver(end_unconfirmed)
+    assert not User.objects.filter(pk=user.pk).exists()
+
+
 DELIVERIES: dict[str, Callable[[World, Deliver], None]] = {
+    "accounts.tasks.end_unconfirmed": lapse,
     "accounts.tasks.settle_joinings": settle,
     "privacy.tasks.advance": walk,
     "privacy.tasks.poll": lambda _, deliver: deliver(tasks.poll),

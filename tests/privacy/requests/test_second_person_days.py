@@ -143,5 +143,8 @@ def test_staff_refuse_by_the_rule_that_binds_towards_the_person() -> None:
 def test_a_written_proof_is_not_called_decided_before_it_is() -> None:
     request = evidence(person(), "erasure", TODAY)
     assert SecondLook.objects.get(request=request).decided_at is None
-    assert "It was shown to our staff that it is you (written evidence)" in text_of(request, "acknowledgement")
+    assert "Our staff wrote down how it was shown that it is you (written evidence)." in text_of(
+        request, "acknowledgement"
+    )
+    assert "we know that it is you" not in text_of(request, "acknowledgement"), "not before the second person"
     assert Request.Identity.STAFF.label == "written evidence"

@@ -136,21 +136,23 @@ def test_the_acknowledgement_of_a_removal_says_that_the_plan_must_be_confirmed(
             now=NOW,
         )  # fmt: skip
     (text,) = texts(request, "acknowledgement")
-    assert "nothing more is needed from you" not in text
-    assert (
-        "we know that it is you. You still have to look at the plan, what goes and what stays, and confirm it" in text
-    )
+    assert "othing more is needed from you" not in text
+    assert "You still have to look at the plan, what goes and what stays, and confirm it" in text
+    assert "Nothing is removed before you have seen" in text
+    assert ("we know that it is you. You still" in text) is (how in ("login", "link"))
     assert ("log in at" in text) is (how == "login") and ("we send a link to it" in text) is (how != "login")
 
 
 def test_once_it_is_confirmed_or_for_a_copy_nothing_more_is_needed(alice: Customer) -> None:
     copy = filed(alice, "access")
-    assert "nothing more is needed from you" in texts(copy, "acknowledgement")[0]
+    assert "we know that it is you. Nothing more is needed from you." in texts(copy, "acknowledgement")[0]
     request = filed(alice)
     made = services.make_plan(request, actor=as_customer(alice), now=NOW)
     services.confirm(request, made.hash, actor=as_customer(alice), now=NOW)
     filed(alice, now=NOW + timedelta(hours=1))
-    assert "nothing more is needed from you" in texts(request, "acknowledgement")[1]
+    after = texts(request, "acknowledgement")[1]
+    assert "we know that it is you. Nothing more is needed from you." in after
+    assert "Nothing is removed before you have seen" not in after
 
 
 # Whom no e-mail reaches ------------------------------------------------------------------------------------------------
