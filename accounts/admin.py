@@ -16,14 +16,14 @@ from django.contrib import admin
 from django.contrib.auth import admin as _auth_admin  # noqa: F401  registers what is unregistered here
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.text import capfirst
 
 from accounts import claim, looks, notices, people, reach, regions, services
 from accounts.models import ClaimReview, Communication, Company, ContactPoint, Customer, User
-from accounts.reach import Came
+from accounts.reach import Came, Channel
 from privacy import audit, gate, numbers
 from privacy.admin.covers import reason
 from privacy.admin.records import MaskingForm, RecordAdmin
@@ -154,6 +154,27 @@ class SettleContact(Step):
     )
 
 
+class ProposeEnd(Step):
+    title = "Propose to end the dispute"
+    help = (
+        "Somebody who was told of another login address said that it was not they who changed it. Propose the end only if you are sure "
+        "that the address is the person's: call back on a number that was on file before. No step gives a login back: if it "
+        "was taken, propose nothing. As long as the dispute is open, copies and removals asked for by this login wait for "
+        "a second person; the right person asks by a call-back, in person or in writing. Nothing ends yet: a second person "
+        "of the privacy team, or a manager, confirms within 7 days. Who entered or changed a contact proposes nothing."
+    )
+
+
+class ConfirmEnd(Step):
+    title = "Confirm, and end the dispute"
+    help = (
+        "A colleague has proposed this; you are the second person. Let the colleague show you how we know that the login "
+        "address is the person's. From then on what is asked by this login needs no second person. The mailbox that objected "
+        "is told."
+    )
+    is_destructive = True
+
+
 @admin.register(Customer)
 class CustomerAdmin(CorrectableAdmin):
     form = CustomerForm
@@ -210,7 +231,7 @@ class CustomerAdmin(CorrectableAdmin):
         found: dict[str, type[Step]] = {}
         if record.subject_id and getattr(record, "sealed_account", None) and self.may_write(actor):
             found["keep"] = KeepAccount
-        disputed = record.contact_points.filter(disputed_at__isnull=False)
+        disputed = record.contact_points.filter(disputed_at__isnull=False).exclude(channel=Channel.LOGIN)
         if actor.roles & self.disputed_by and self._entered(record).exists():
             found["dispute"] = DisputeContact
         if "privacy" in actor.roles and disputed.exists():
@@ -245,14 +266,15 @@ class CustomerAdmin(CorrectableAdmin):
         if name == "post" and (letter := notices.to_post(record)) is not None:
             notices.mark_posted(letter, actor=actor, now=now)
             return "The notice is marked as posted."
-        for point in record.contact_points.filter(disputed_at__isnull=False):
+        for point in record.contact_points.filter(disputed_at__isnull=False).exclude(channel=Channel.LOGIN):
             notices.settle(point, actor=actor, now=now)
         return "The dispute is ended."
 
     def work_lists(self, actor: Actor, today: date) -> Iterable[WorkList]:
         if not actor.roles & self.disputed_by:
             return []
-        disputed = ContactPoint.objects.filter(disputed_at__isnull=False).select_related("customer")
+        disputed = ContactPoint.objects.filter(disputed_at__isnull=False).exclude(channel=Channel.LOGIN)
+        disputed = disputed.select_related("customer")
         tasks = [
             Task(
                 self.url_of(one.customer),
@@ -269,6 +291,58 @@ class CustomerAdmin(CorrectableAdmin):
             notes = [Task(self.url_of(one), capfirst(str(one))) for one in first]
             lists.append(WorkList("Notices to post", self.url_of_list(), notes, unposted.count()))
         return lists
+
+
+@admin.register(ContactPoint)
+class LoginDisputeAdmin(WorkAdmin):
+    """Changes of a login's address to which somebody objects: one proposes the end, a second person confirms it."""
+
+    readers = frozenset({"privacy", MANAGER})  # a manager only confirms
+    list_display = ("disputed_at", "customer", "since", "end_proposed_at")
+    ordering = (F("disputed_at").desc(nulls_last=True), "-id")
+    fieldsets = ((None, {"fields": ("customer", "channel", "since", "disputed_at", "end_proposed_at")}),)
+    refusals: ClassVar[dict[type[Exception], str]] = {notices.OwnEntry: "", notices.NotProposed: ""}
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).filter(channel=Channel.LOGIN).select_related("customer")
+
+    def history_of(self, record: ContactPoint) -> QuerySet[audit.AuditEvent]:
+        return audit.history(record=(Customer.vault_label, record.customer_id)).filter(action__startswith="contact.")
+
+    def steps(self, record: ContactPoint, actor: Actor) -> dict[str, type[Step]]:
+        steps: dict[str, type[Step]] = {}
+        if notices.may_end(record, actor, now=timezone.now()):
+            steps["confirm"] = ConfirmEnd
+        elif (
+            "privacy" in actor.roles and record.disputed_at and not notices.is_end_proposed(record, now=timezone.now())
+        ):
+            steps["propose"] = ProposeEnd
+        return steps
+
+    def take(self, name: str, record: ContactPoint, data: dict[str, Any], *, actor: Actor, now: datetime) -> str:
+        if name == "propose":
+            notices.propose_end(record, actor=actor, now=now)
+            return (
+                "Proposed. The dispute stays open until a second person confirms its end on this page, within 7 days."
+            )
+        notices.settle(record, actor=actor, now=now)
+        return "The dispute is ended, and the mailbox that objected is told."
+
+    def work_lists(self, actor: Actor, today: date) -> Iterable[WorkList]:
+        if not actor.roles & self.readers:
+            return []
+        disputed = ContactPoint.objects.filter(channel=Channel.LOGIN, disputed_at__isnull=False)
+        if "privacy" not in actor.roles:
+            disputed = disputed.filter(end_proposed_at__gt=timezone.now() - notices.PROPOSAL_LIVES)
+        tasks = [
+            Task(
+                self.url_of(one),
+                f"{capfirst(str(one.customer))}: somebody objects to the changed login address",
+                f"since {timezone.localdate(one.disputed_at):%-d %B %Y}",
+            )
+            for one in disputed.select_related("customer").order_by("disputed_at")[:SHOWN_ON_FRONT_PAGE]
+        ]
+        return [WorkList("Disputed login addresses", self.url_of_list(), tasks, disputed.count())]
 
 
 def _state(point: ContactPoint, now: datetime) -> str:

@@ -3,7 +3,7 @@
 What must never happen: a contact that changes hands and nobody is told; a link that works twice, by GET or for somebody
 else's login; a link that whoever can write to the database made; a letter that tells the old address what the new one is;
 an old mailbox whose reader takes a confirmed address from the person; a contact that one member of staff enters, tells of and
-settles alone. A wrong dispute is undone by the privacy team.
+settles alone; a dispute about a login that one member of staff ends. A wrong dispute is undone by the privacy team.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from accounts.parties import Address, Customer
 from accounts.points import ContactLink, ContactPoint
 from accounts.users import Joined, Joining, User
 from privacy import audit, vault
-from privacy.gate import Actor
+from privacy.gate import MANAGER, Actor
 from privacy.requests import letters, waits
 from privacy.requests.models import Letter
 
@@ -34,6 +34,8 @@ NOT_ME_LIVES = timedelta(days=60)
 AGAIN_AFTER = timedelta(minutes=10)
 ENTERED = ("customer.created", "record.corrected", "address.added")
 SETTLED = "contact.settled"
+PROPOSAL_LIVES = timedelta(days=7)
+NO_PROPOSAL: dict[str, Any] = {"end_proposed_at": None, "end_proposed_by": ""}
 CONTACTS = frozenset({"email", "phone"})
 POSTED = "contact_posted"
 Came, Channel, Purpose = ContactPoint.Came, ContactPoint.Channel, ContactLink.Purpose
@@ -49,6 +51,10 @@ class TooSoon(Exception):
 
 class NothingToConfirm(Exception):
     """There is no address of the person's own entry that waits for its confirmation."""
+
+
+class NotProposed(Exception):
+    """The end of a dispute about a login takes two people; the text is one sentence for who tries alone."""
 
 
 class OwnEntry(Exception):
@@ -132,7 +138,7 @@ def login_changed(
     left_behind = {reach.same(one) for one in left}
     point = None
     if customer is not None:
-        anew = {"came": Came.PERSON, "since": now, "confirmed_at": now}
+        anew = {"came": Came.PERSON, "since": now, "confirmed_at": now, **NO_PROPOSAL}
         point, _ = ContactPoint.objects.update_or_create(customer=customer, channel=Channel.LOGIN, defaults=anew)
     for address in told:
         stays = Customer.objects.find("customer.email", address).filter(subject_id=user.subject_id).exists()
@@ -258,20 +264,71 @@ def had_contacts(subject: UUID) -> set[str]:
     return _entered_by(subject, SETTLED) | {f"staff/{who}" for _, _, who in ticked}
 
 
+def propose_end(point: ContactPoint, *, actor: Actor, now: datetime) -> None:
+    """Propose to end the dispute about a login's address: it ends when a second person confirms within 7 days (`settle`).
+
+    Raises NotProposed for others than the privacy team and where nothing is disputed, OwnEntry for who entered a contact of the
+    person.
+    """
+    if actor.kind != "staff" or "privacy" not in actor.roles:
+        raise NotProposed("Only the privacy team proposes that.")
+    _not_own(point, actor)
+    with transaction.atomic():
+        disputed = ContactPoint.objects.filter(pk=point.pk, channel=Channel.LOGIN, disputed_at__isnull=False)
+        if not disputed.update(end_proposed_at=now, end_proposed_by=_name(actor)[:64]):
+            raise NotProposed("Nobody objects to this login address any more.")
+        audit.record("contact.end_proposed", actor=actor, now=now, subject=_subject(point), record=_record(point))
+
+
+def is_end_proposed(point: ContactPoint, *, now: datetime) -> bool:
+    """Say whether a proposal to end the dispute waits for the second person; it lapses after 7 days."""
+    if point.disputed_at is None or point.end_proposed_at is None:
+        return False
+    return now < point.end_proposed_at + PROPOSAL_LIVES
+
+
+def may_end(point: ContactPoint, actor: Actor, *, now: datetime) -> bool:
+    """Say whether this actor is the second person for the end that was proposed: of the privacy team or a manager, who neither
+    proposed it nor had a contact of the person in hand."""
+    if actor.kind != "staff" or not actor.roles & {"privacy", MANAGER} or not is_end_proposed(point, now=now):
+        return False
+    subject = _subject(point)
+    is_own = subject is not None and _name(actor) in had_contacts(subject)
+    return point.end_proposed_by != _name(actor)[:64] and not is_own
+
+
 def settle(point: ContactPoint, *, actor: Actor, now: datetime) -> None:
     """Let the privacy team end a dispute: the contact in force is the person's. It counts from now as newly entered; one that
     was confirmed goes on counting, one that was taken out stays so. A mailbox that objected is told, and objects no more to this
-    contact: it calls. Raises OwnEntry for who entered a contact of the person."""
-    if (subject := _subject(point)) is not None and _name(actor) in _entered_by(subject):
-        raise OwnEntry("You entered or changed a contact of this person. Somebody else ends the dispute.")
+    contact: it calls. Of a login's address only the second person ends it (`propose_end`). Raises OwnEntry for who entered a
+    contact of the person, NotProposed."""
+    _not_own(point, actor)
     with transaction.atomic():
         ended = ContactPoint.objects.filter(pk=point.pk, disputed_at__isnull=False)
+        if point.channel == Channel.LOGIN:
+            found = ended.select_related("customer").select_for_update(of=("self",)).first()
+            if found is None or not may_end(found, actor, now=now):
+                raise NotProposed(
+                    "A second person ends this dispute: of the privacy team, or a manager, within 7 days of the proposal, who "
+                    "neither proposed it nor had a contact of the person in hand."
+                )
         stays = Q(confirmed_at__isnull=False) | Q(came=Came.CLEARED)
-        stayed = ended.filter(stays).update(disputed_at=None)
+        stayed = ended.filter(stays).update(disputed_at=None, **NO_PROPOSAL)
         anew = ended.update(disputed_at=None, came=Came.STAFF, since=now)
+        heard: dict[str, str] = {}
         if stayed or anew:
             audit.record(SETTLED, actor=actor, now=now, subject=_subject(point), record=_record(point))
             heard = _hear(point, now)
+        if stayed:
+            for address in heard.values():
+                letters.queue(
+                    "contact_settled",
+                    to=address,
+                    context={"channel": point.channel},
+                    key=f"contact-settled:{uuid4()}",
+                    subject=_subject(point),
+                    now=now,
+                )
         if anew:
             point.refresh_from_db()
             with vault.internal():
@@ -389,6 +446,9 @@ def disputed_joinings(subject: UUID | None = None) -> QuerySet[Joined]:
 
 
 def _dispute(point: ContactPoint, *, actor: Actor | None, now: datetime) -> None:
+    ContactPoint.objects.filter(pk=point.pk).update(
+        **NO_PROPOSAL
+    )  # who proposed the end did not know of this objection
     if ContactPoint.objects.filter(pk=point.pk, disputed_at=None).update(disputed_at=now):
         audit.record("contact.disputed", actor=actor, now=now, subject=_subject(point), record=_record(point))
         if (subject := _subject(point)) is not None:
@@ -406,24 +466,32 @@ def _entered_by(subject: UUID, *also: str) -> set[str]:
     return {f"staff/{who}" for who in by}
 
 
+def _not_own(point: ContactPoint, actor: Actor) -> None:
+    if (subject := _subject(point)) is not None and _name(actor) in _entered_by(subject):
+        raise OwnEntry("You entered or changed a contact of this person. Somebody else ends the dispute.")
+
+
 def _name(actor: Actor) -> str:
     return f"{actor.kind}/{actor.id or ''}"
 
 
-def _hear(point: ContactPoint, now: datetime) -> set[str]:
-    """Return which mailboxes have objected to this contact by a link, and end what other links about it they have."""
+def _hear(point: ContactPoint, now: datetime) -> dict[str, str]:
+    """Return which mailboxes have objected to this contact by a link (as compared, and as written), and end what other links
+    about it they have."""
     links = ContactLink.objects.filter(point=point, purpose=Purpose.NOT_ME, token_hash__isnull=False)
     to: dict[int, str] = {}
+    written: dict[str, str] = {}
     with vault.internal():
         for link in links.select_related("letter"):
             if link.letter and link.letter.to and not isinstance(link.letter.to, vault.Unreadable):
                 to[link.pk] = reach.same(str(link.letter.to))
+                written[to[link.pk]] = str(link.letter.to)
     heard = {to[pk] for pk in links.filter(used_at__isnull=False).values_list("pk", flat=True) if pk in to}
     for link in links.filter(pk__in=[pk for pk, address in to.items() if address in heard], used_at=None):
         link.expires_at = min(link.expires_at, now)
         link.mac = vault.mac_of(*_says(link))
         link.save(update_fields=["expires_at", "mac"])
-    return heard
+    return {one: written[one] for one in sorted(heard)}
 
 
 def _told_before(customer: Customer, now: datetime) -> tuple[list[str], list[str]]:

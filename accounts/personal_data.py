@@ -313,7 +313,9 @@ datamap.register(
             "since": _plain("On file since", "dates", DAY),
             "confirmed_at": _plain("Confirmed", "dates", DAY),
             "disputed_at": _plain("Said to be somebody else's", "dates", DAY),
+            "end_proposed_at": _plain("End of the dispute proposed", "dates", DAY),
         },
+        impersonal={"end_proposed_by": OF_STAFF},
         follows="customer",
     ),
     Declaration(

@@ -42,6 +42,9 @@ class ContactPoint(models.Model):
     since = models.DateTimeField()
     confirmed_at = models.DateTimeField(null=True, blank=True)
     disputed_at = models.DateTimeField(null=True, blank=True)
+    # Of a login's address only: somebody of the privacy team has proposed to end the dispute; another person confirms.
+    end_proposed_at = models.DateTimeField(null=True, blank=True)
+    end_proposed_by = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
 
     class Meta:
         constraints = [

@@ -1,6 +1,6 @@
 """The page of the second person: what waits for a decision, and nothing that is held about anybody (design 9).
 
-A manager sees this page and the two of the accounts where a proposal waits for a second person; it shows references, dates
+A manager sees this page and the three of the accounts where a proposal waits for a second person; it shows references, dates
 and ways of proof, and opens no envelope.
 """
 
@@ -32,12 +32,17 @@ class Decide(Step):
         "given or removed, a copy is destroyed, and the person is told why. What has gone out already stands below under “Already "
         "given or removed”; then the person is told of that too, and the privacy team has to assess whether it is a breach."
     )
+    template = "admin/step_second.html"
     outcome = forms.ChoiceField(choices=SecondLook.Outcome.choices, widget=forms.RadioSelect, label="Decision")
     words = forms.CharField(
         required=False, max_length=2000, label="If it ends: the reason, in words for the person",
         help_text="Empty: we could not make sure who is asking.", widget=forms.Textarea(attrs={"rows": 4}),
         validators=[cards.refuse],
     )  # fmt: skip
+    seen = forms.MultipleChoiceField(required=False, choices=SecondLook.Why.choices, widget=forms.MultipleHiddenInput)
+
+    def context(self) -> dict[str, Any]:
+        return {"looks": list(second.open_looks(self.record.request))}
 
 
 class Open(admin.SimpleListFilter):
@@ -65,7 +70,7 @@ class SecondLookAdmin(WorkAdmin):
     fields = (
         "reference",
         "what",
-        "why",
+        "reasons",
         "how",
         "already",
         "received",
@@ -89,6 +94,13 @@ class SecondLookAdmin(WorkAdmin):
     def what(self, look: SecondLook) -> str:
         """Return what is asked for."""
         return look.request.get_kind_display()
+
+    @admin.display(description="Why a second person has to look")
+    def reasons(self, look: SecondLook) -> str:
+        """Return every reason that waits in this request, each in a line: one decision answers all; of a decided one its own."""
+        if look.decided_at is not None:
+            return look.get_why_display()
+        return "\n".join(one.get_why_display() for one in second.open_looks(look.request))
 
     @admin.display(description="How it was shown who asks")
     def how(self, look: SecondLook) -> str:
@@ -134,7 +146,9 @@ class SecondLookAdmin(WorkAdmin):
 
     def take(self, name: str, record: SecondLook, data: dict[str, Any], *, actor: Actor, now: datetime) -> str:
         was_open = record.request.is_open
-        request = second.decide(record.request, data["outcome"], words=data["words"], actor=actor, now=now)
+        request = second.decide(
+            record.request, data["outcome"], seen=data["seen"] or None, words=data["words"], actor=actor, now=now
+        )
         out = second.gone_out(request)
         if data["outcome"] == SecondLook.Outcome.GO_ON:
             return f"{request.reference} {'goes on' if was_open else 'had ended before; your decision is noted'}."

@@ -78,11 +78,18 @@ def _pairs(actors: Iterable[str]) -> set[tuple[str, str]]:
     return {(kind, number) for kind, _, number in (one.partition("/") for one in actors) if number}
 
 
-def decide(request: Request, outcome: str, *, words: str = "", actor: Actor, now: datetime) -> Request:
+def open_looks(request: Request) -> QuerySet[SecondLook]:
+    """Return every question about a request that waits: one decision answers all of them."""
+    return SecondLook.objects.filter(request=request, decided_at=None).order_by("asked_at", "pk")
+
+
+def decide(
+    request: Request, outcome: str, *, seen: Iterable[str] | None = None, words: str = "", actor: Actor, now: datetime
+) -> Request:
     """Decide every open question about a request: it goes on, or it ends and the person is told why. Return it.
 
-    `words` say to the person why it ends. Raises NotYours for whom it is not to decide, BadRequest for another word than
-    an outcome, NotAllowed when nothing is open.
+    `words` say to the person why it ends; `seen` are the reasons that were shown to who decides. Raises NotYours for whom it is
+    not to decide, BadRequest for another word than an outcome, NotAllowed when nothing is open or something else than was seen.
     """
     if outcome not in SecondLook.Outcome.values:
         raise BadRequest(f"There is no such decision; it is one of {', '.join(SecondLook.Outcome.values)}.")
@@ -93,11 +100,13 @@ def decide(request: Request, outcome: str, *, words: str = "", actor: Actor, now
             raise NotYours(
                 "A second person decides: of the privacy team, a manager or an operator, who had no part in it."
             )
-        open_looks = SecondLook.objects.select_for_update().filter(request=found, decided_at=None)
-        whys = sorted(open_looks.values_list("why", flat=True))
+        waiting_here = SecondLook.objects.select_for_update().filter(request=found, decided_at=None)
+        whys = sorted(waiting_here.values_list("why", flat=True))
         if not whys:
             raise NotAllowed("Nothing waits for a second person in this request.")
-        open_looks.update(decided_at=now, outcome=outcome, decided_kind=actor.kind, decided_by=(actor.id or "")[:64])
+        if seen is not None and not set(whys) <= set(seen):
+            raise NotAllowed("Another question has come since you looked. Nothing was decided: read all of them below.")
+        waiting_here.update(decided_at=now, outcome=outcome, decided_kind=actor.kind, decided_by=(actor.id or "")[:64])
         history.event(found, "second_decided", actor=actor, now=now, detail={"outcome": outcome, "why": whys})
         audit.record(
             "request.second_decided",

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import zlib
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -21,13 +22,13 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts import handles, notices, reach, sessions
-from accounts.models import Customer, LoginAddress, Session, User
+from accounts.models import ContactPoint, Customer, LoginAddress, Session, User
 from privacy import vault
 from privacy.requests import services, waits
 from privacy.requests.letters import given
 from privacy.requests.models import Letter, Request
 from privacy.vault.models import DataKey, Token
-from tests import factories
+from tests import factories, pages
 from tests.factories import PASSWORD
 from tests.scanner import Scanner
 
@@ -319,9 +320,87 @@ def test_not_me_from_the_old_mailbox_brings_a_second_person_to_what_the_login_as
     second = asked_for_a_copy(alice)
     assert list(second.second_looks.values_list("why", flat=True)) == ["disputed"]
     assert thief.get("/account/").status_code == 200
+
+
+PRIVACY = ("privacy",)
+
+
+def disputed_login(client: Client, alice: User) -> ContactPoint:
+    """A copy of the cookie changed the address of alice's login, and the reader of the old mailbox said "this was not me"."""
+    changed_by_a_copy_of_the_cookie(client, alice)
+    (text,) = [text for kind, to, text in letters() if (kind, to) == ("contact_not_me", ADDRESS)]
+    Client().post(re.findall(r"https?://[^/]+(/account/contact/not-me/[^/\s]+/)", text)[0])
     point = Customer.objects.get(user=alice).contact_points.get(channel="login")
-    notices.settle(point, actor=factories.staff("pat", "pat@ilt.example").as_actor(), now=timezone.now())
-    assert not reach.is_login_disputed(alice.subject_id)
+    assert point.disputed_at is not None
+    return point
+
+
+def steps_of(browser: Client, point: ContactPoint) -> list[str]:
+    return re.findall(r"/step/(\w+)/", browser.get(f"/admin/accounts/contactpoint/{point.pk}/change/").content.decode())
+
+
+def test_no_clerk_ends_the_dispute_about_a_login_alone(client: Client, alice: User) -> None:
+    """Pat alone used "End the dispute", and the thief's next copy was given."""
+    point = disputed_login(client, alice)
+    user = factories.staff("pat", "pat@ilt.example", roles=PRIVACY)
+    pat = pages.signed_in(user)
+    customer, page = f"/admin/accounts/customer/{point.customer_id}", f"/admin/accounts/contactpoint/{point.pk}"
+    assert "/step/settle/" not in pat.get(f"{customer}/change/").content.decode()
+    pat.post(f"{customer}/step/settle/")
+    pat.post(f"{page}/step/confirm/")
+    with pytest.raises(notices.NotProposed):
+        notices.settle(point, actor=user.as_actor(), now=timezone.now())
+    assert steps_of(pat, point) == ["propose"]
+    assert "No step gives a login back" in pat.get(f"{page}/step/propose/").content.decode()
+    assert pat.post(f"{page}/step/propose/").status_code == 302
+    pat.post(f"{page}/step/confirm/")
+    with pytest.raises(notices.NotProposed):
+        notices.settle(point, actor=user.as_actor(), now=timezone.now())
+    assert steps_of(pat, point) == []
+    assert reach.is_login_disputed(alice.subject_id) and waits.is_undecided(asked_for_a_copy(alice))
+    assert [to for kind, to, _ in letters() if kind == "contact_settled"] == []
+
+
+@pytest.mark.parametrize("is_manager", [False, True])
+def test_a_second_person_ends_it_and_the_mailbox_that_objected_is_told(
+    client: Client, alice: User, is_manager: bool
+) -> None:
+    point = disputed_login(client, alice)
+    notices.propose_end(
+        point, actor=factories.staff("pat", "pat@ilt.example", roles=PRIVACY).as_actor(), now=timezone.now()
+    )
+    roles = () if is_manager else PRIVACY
+    second = pages.signed_in(factories.staff("mona", "mona@ilt.example", roles=roles, is_superuser=is_manager))
+    assert "somebody objects to the changed login address" in second.get("/admin/").content.decode()
+    assert steps_of(second, point) == ["confirm"]
+    assert second.post(f"/admin/accounts/contactpoint/{point.pk}/step/confirm/").status_code == 302
+    assert not reach.is_login_disputed(alice.subject_id) and not waits.is_undecided(asked_for_a_copy(alice))
+    ((to, text),) = [(to, text) for kind, to, text in letters() if kind == "contact_settled"]
+    assert to == ADDRESS and "it was not you who changed the e-mail address with which you sign in" in text
+    assert "Two people of our staff agreed" in text and "http" not in text and NEW_ADDRESS not in text
+
+
+def test_the_proposal_to_end_it_lapses_and_outlives_no_other_change_and_no_other_objection(
+    client: Client, alice: User
+) -> None:
+    point, now = disputed_login(client, alice), timezone.now()
+    pat, pia = (factories.staff(one, f"{one}@ilt.example", roles=PRIVACY).as_actor() for one in ("pat", "pia"))
+    sales = factories.staff("sam", "sam@ilt.example").as_actor()
+
+    def may(days: int = 0) -> list[bool]:
+        point.refresh_from_db()
+        return [notices.may_end(point, one, now=now + timedelta(days=days)) for one in (pat, pia, sales)]
+
+    with pytest.raises(notices.NotProposed):
+        notices.propose_end(point, actor=sales, now=now)
+    notices.propose_end(point, actor=pat, now=now)
+    assert may() == may(6) == [False, True, False] and may(7) == [False, False, False]
+    notices.object_to(point, actor=sales, now=now)
+    assert may() == [False, False, False]
+    notices.propose_end(point, actor=pat, now=now)
+    assert may() == [False, True, False]
+    notices.login_changed(alice, point.customer, told=[ADDRESS], left=[], now=now)
+    assert may() == [False, False, False] and reach.is_login_disputed(alice.subject_id)
 
 
 def asked_for_a_copy(user: User) -> Request:

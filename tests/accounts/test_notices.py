@@ -253,6 +253,9 @@ def test_a_dispute_of_a_confirmed_address_is_a_task_and_its_end_keeps_the_confir
     pat.post(f"/admin/accounts/customer/{customer.pk}/step/settle/")
     assert point(customer).disputed_at is None and point(customer).confirmed_at is not None
     assert not waits.is_undecided(asked(LOGIN, "access"))
+    ((to, text),) = [(to, text) for kind, to, text in sent() if kind == "contact_settled"]
+    assert to == OLD and "entered, changed or took out the e-mail address" in text and "new@example.com" not in text
+    assert "http" not in text and "Two people" not in text
 
 
 def test_the_privacy_team_settles_a_dispute(customer: Customer) -> None:

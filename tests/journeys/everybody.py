@@ -19,7 +19,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from accounts.models import ClaimReview, Company, Customer, Joining, User
+from accounts.models import ClaimReview, Company, ContactPoint, Customer, Joining, User
 from orders.services import Card
 from privacy import datamap, vault
 from privacy.models import Letter, OneTimeLink, Request, SecondLook
@@ -134,6 +134,9 @@ def _person(name: str) -> Person:
         # Another login claims to be this person: it must learn nothing.
         "review": ClaimReview.objects.create(user=claims, customer=customer, reason="contact", opened_at=NOW),
         "joining": Joining.objects.create(subject=user.subject, asked_by="person", opened_at=NOW),
+        "login": ContactPoint.objects.create(
+            customer=customer, channel="login", came="person", since=NOW, confirmed_at=NOW
+        ),
         "hold": holds.place("orders.order", order.pk, reason="claim", actor=PRIVACY, now=NOW),
     }
     _plant(person, [works_for])

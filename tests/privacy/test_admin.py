@@ -37,7 +37,7 @@ _number = count(1)
 ERASED_HERE = "Erased: its key was destroyed, so nobody can read this here any more."
 ROLES = ("sales", "service", "accounting", "privacy")
 CUSTOMER, COMPANY, MESSAGE = "accounts_customer", "accounts_company", "accounts_communication"
-ORDER, RETURN, REQUEST, HOLD, SECOND, REVIEW, JOINING = (
+ORDER, RETURN, REQUEST, HOLD, SECOND, REVIEW, JOINING, LOGINS = (
     "orders_order",
     "rma_rma",
     "privacy_request",
@@ -45,6 +45,7 @@ ORDER, RETURN, REQUEST, HOLD, SECOND, REVIEW, JOINING = (
     "privacy_secondlook",
     "accounts_claimreview",
     "accounts_joining",
+    "accounts_contactpoint",
 )
 RECORDS = (CUSTOMER, COMPANY, MESSAGE, ORDER, RETURN, REQUEST)
 # Who may come in: what follows from ilt_site/access.toml, written down once more by hand.
@@ -59,6 +60,7 @@ ALLOWED = {
     SECOND: {"privacy"},  # and managers, who have no other page
     REVIEW: {"privacy"},  # and managers, as second person
     JOINING: {"privacy"},  # and managers, as second person
+    LOGINS: {"privacy"},  # and managers, as second person
 }
 
 
@@ -111,6 +113,9 @@ def everything(alice: Customer) -> dict[str, Any]:
             user=factories.login("eve", "eve@example.com"), reason="contact", opened_at=factories.NOW
         ),
         JOINING: alice.subject.joinings.create(asked_by="person", opened_at=factories.NOW),
+        LOGINS: alice.contact_points.create(
+            channel="login", came="person", since=factories.NOW, confirmed_at=factories.NOW, disputed_at=factories.NOW
+        ),
     }
 
 
@@ -650,7 +655,7 @@ def test_a_manager_sees_the_pages_of_the_second_person_and_nothing_else() -> Non
         for model in admin.site._registry
         if mona.get(the_list(f"{model._meta.app_label}_{model._meta.model_name}")).status_code == 200
     }
-    assert shown == {"privacy.secondlook", "accounts.claimreview", "accounts.joining"}
+    assert shown == {"privacy.secondlook", "accounts.claimreview", "accounts.joining", "accounts.contactpoint"}
     assert mona.get(page_of(product)).status_code in (403, 404)
     front = mona.get("/admin/").text
     assert "/admin/privacy/secondlook/" in front and "/admin/orders/product/" not in front

@@ -362,8 +362,9 @@ def test_a_manager_decides_on_one_page_and_opens_nothing(alice: Customer, mona: 
         assert request.reference in front and "To decide as second person" in front
         assert set(re.findall(r'href="(/admin/\w+/\w+/)"', front)) == {
             PAGE,
-            "/admin/accounts/claimreview/",  # of these two: what was proposed, to confirm; nothing is opened
+            "/admin/accounts/claimreview/",  # of these three: what was proposed, to confirm; nothing is opened
             "/admin/accounts/joining/",
+            "/admin/accounts/contactpoint/",
         }
         for path in (
             "/admin/accounts/customer/",
@@ -389,6 +390,27 @@ def test_who_filed_finds_no_button_and_sales_no_page(alice: Customer) -> None:
         assert waits.is_undecided(look.request)
         sam = pages.signed_in(factories.staff("sam", "sam@ilt.example"))
         assert sam.get(PAGE).status_code == 403
+
+
+def test_the_page_shows_every_question_that_the_decision_answers(alice: Customer, mona: Client) -> None:
+    with time_machine.travel(NOW, tick=False):
+        request = confirm(file_by_staff(alice))
+        (look,) = SecondLook.objects.all()
+        step = f"{PAGE}{look.pk}/step/decide/"
+        shown = mona.get(step).text
+        assert "it stands on written evidence" in shown and SecondLook.Why.JOINED.label not in shown
+        seen = re.findall(r'name="seen" value="(\w+)"', shown)
+        waits.ask(request, SecondLook.Why.JOINED, actor=ANYBODY, now=NOW)
+        answer = mona.post(step, {"outcome": "go_on", "words": "", "seen": seen})
+        assert answer.status_code == 400 and "Another question has come since you looked." in answer.text
+        assert SecondLook.objects.filter(decided_at=None).count() == 2, "nothing was decided"
+        labels = {SecondLook.Why.EVIDENCE.label, SecondLook.Why.JOINED.label}
+        for text in (answer.text, mona.get(step).text, mona.get(f"{PAGE}{look.pk}/change/").text):
+            assert all(label in text for label in labels)
+        seen = re.findall(r'name="seen" value="(\w+)"', answer.text)
+        assert seen == ["evidence", "joined"]
+        assert mona.post(step, {"outcome": "go_on", "words": "", "seen": seen}).status_code == 302, "the control"
+        assert not waits.is_undecided(request)
 
 
 def test_seven_days_before_the_due_date_it_alarms(alice: Customer) -> None:

@@ -1,0 +1,20 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("accounts", "0015_logins_vouched"),
+    ]
+
+    operations = [
+        migrations.AddField(
+            model_name="contactpoint",
+            name="end_proposed_at",
+            field=models.DateTimeField(blank=True, null=True),
+        ),
+        migrations.AddField(
+            model_name="contactpoint",
+            name="end_proposed_by",
+            field=models.CharField(blank=True, db_default="", default="", editable=False, max_length=64),
+        ),
+    ]
