@@ -142,6 +142,8 @@ APPEND_ONLY_TABLES = {
     ],
     "keystore": ["vault_tombstone"],
 }
+# Tables whose rows the database alone numbers: the application role writes every column but the number.
+NUMBERED_TABLES = {"default": ["privacy_ledgercopy"]}
 
 # --- Keys, personal data, retention ----------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import models, transaction
+from django.db import IntegrityError, models, transaction
 
 from privacy import audit, datamap
 from privacy.datamap import Declaration
@@ -25,6 +25,10 @@ from privacy.restore.models import LedgerCopy, LedgerWaiting
 from privacy.retention.verdict import Verdict
 from privacy.vault import envelope, ledger
 from privacy.vault.ledger import Gone
+
+
+class NotCopied(Exception):
+    """A line cannot be copied into the main database: another row has the number that the database gave to it."""
 
 
 @dataclass
@@ -197,6 +201,7 @@ def apply(line: LedgerCopy, went: Sequence[Gone], *, restored: bool, actor: Acto
 
     None when the line must wait: the worker that wrote it has not committed yet, or died and is woken by the poller. It
     is noted as waiting then. Of a `restored` database nobody waits for that.
+    Raises NotCopied, and does nothing.
     """
     with transaction.atomic():
         request = Request.objects.filter(reference=line.reference).first() if line.kind == "request" else None
@@ -210,7 +215,13 @@ def apply(line: LedgerCopy, went: Sequence[Gone], *, restored: bool, actor: Acto
         if there is not None and not signed.is_ours(there):
             there.delete()  # copied anew, at the end: the file goes on in the order of the lines
         signed.sign(line)
-        LedgerCopy.objects.bulk_create([line], ignore_conflicts=True)
+        try:
+            # Another process may have copied it meanwhile: of the same name there is one row.
+            LedgerCopy.objects.bulk_create(
+                [line], update_conflicts=True, unique_fields=["entry"], update_fields=["entry"]
+            )
+        except IntegrityError:
+            raise NotCopied from None
         LedgerWaiting.objects.filter(entry=line.entry).delete()
     return done
 

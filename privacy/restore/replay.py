@@ -19,6 +19,7 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
+import structlog
 from django.conf import settings
 from django.db import connection, models, transaction
 
@@ -26,12 +27,13 @@ from privacy import audit, datamap, progress
 from privacy.gate.actor import Actor
 from privacy.requests import checkpoints, erasure
 from privacy.restore import effect, file, position, signed
-from privacy.restore.models import LedgerCopy
+from privacy.restore.models import LedgerCopy, LedgerWaiting
 from privacy.retention import restriction
 from privacy.vault import envelope, keys, ledger, once
 from privacy.vault.models import DataKey, Tombstone
 from privacy.vault.sql import cursor
 
+log = structlog.get_logger(__name__)
 CHUNK = 5_000
 NAMED = 200
 
@@ -59,6 +61,7 @@ class Report:
     lost: list[dict[str, str]] = field(default_factory=list)  # the first of those
     filed: int = 0
     sessions: int = 0
+    uncopied: list[str] = field(default_factory=list)  # lines that could not be copied into the main database
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report for a program (docs/schemas/replay_ledger.json)."""
@@ -72,13 +75,24 @@ def follow(*, actor: Actor, now: datetime) -> int:
     """Copy the lines that the main database has the effect of, then file them; return how many. Not in maintenance."""
     count = 0
     for line, went in _lines_for_main():
-        done = effect.apply(line, went, restored=False, actor=actor, now=now)
+        try:
+            done = effect.apply(line, went, restored=False, actor=actor, now=now)
+        except effect.NotCopied:
+            _uncopied(line)
+            continue
         if done is not None:
             count += 1
             if done.records or done.requests:
                 audit.record("ledger.mended", actor=actor, now=now, reason=f"{done.records} envelopes ended")
     file_copies(now=now)
     return count
+
+
+def _uncopied(line: LedgerCopy) -> str:
+    LedgerWaiting.objects.get_or_create(entry=line.entry)  # newer ones are copied past it
+    name = str(line.entry)
+    log.error("ledger.uncopied", entry=name)
+    return name
 
 
 def _lines_for_main(known: Mapping[UUID, LedgerCopy] | None = None) -> Iterator[tuple[LedgerCopy, list[ledger.Gone]]]:
@@ -183,7 +197,10 @@ def replay(*, actor: Actor, now: datetime, dry_run: bool = False, new_file: bool
     if dry_run:
         return report
     for line, went in _lines_for_main():  # what the replay itself destroyed
-        effect.apply(line, went, restored=restored, actor=actor, now=now)
+        try:
+            effect.apply(line, went, restored=restored, actor=actor, now=now)
+        except effect.NotCopied:
+            report.uncopied.append(_uncopied(line))
     # Restrictions stand in the key store, which may be older than the decisions and holds, or newer.
     restriction.settle_all(actor=actor, now=now)
     if new_file:
@@ -297,7 +314,11 @@ def _replay_main(
         if dry_run:
             report.records += effect.standing(went)
             continue
-        done = effect.apply(line, went, restored=restored, actor=actor, now=now)
+        try:
+            done = effect.apply(line, went, restored=restored, actor=actor, now=now)
+        except effect.NotCopied:
+            _uncopied(line)  # tried once more at the end
+            continue
         if done is not None:
             report.records += done.records
             report.requests += done.requests

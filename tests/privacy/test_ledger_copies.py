@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
+from django.db import ProgrammingError, connection
 from django.db.models import F
 
 from privacy import audit, vault
@@ -92,6 +95,50 @@ def test_the_place_of_a_line_that_is_not_copied_yet_cannot_be_taken() -> None:
     copy = LedgerCopy.objects.get()
     assert (copy.entry, copy.kind, signed.is_ours(copy)) == (line.entry, "keys", True)
     assert filed() == [line.entry] and position.problems() == [] and named() == []
+
+
+NEXT = (
+    "INSERT INTO privacy_ledgercopy (id, entry, kind, reference, at, counts, content, mac)"
+    " SELECT last + n, gen_random_uuid(), 'keys', '', now(), '{}', '{}', repeat('0', 64)"
+    " FROM (SELECT nextval(pg_get_serial_sequence('privacy_ledgercopy', 'id')) AS last) s, generate_series(1, 40) n"
+)
+
+
+def test_the_next_numbers_of_the_copy_cannot_be_occupied() -> None:
+    erased()
+    erased(1, copied=False)
+    forge()
+    for attack in (NEXT, "UPDATE privacy_ledgercopy SET id = id + 40"):
+        with pytest.raises(ProgrammingError, match="permission denied for table privacy_ledgercopy"):
+            roles.run(attack)
+
+    with roles.app_role():
+        assert follow() == 1
+        while follow():
+            pass
+
+    assert position.missing_entries() == set() and filed() == list(Tombstone.objects.values_list("entry", flat=True))
+
+
+def test_lines_whose_number_is_taken_are_said_not_to_be_copied() -> None:
+    erased(1, copied=False)
+    line = Tombstone.objects.get()
+    with connection.cursor() as cursor:
+        cursor.execute(NEXT)
+    taken = [one.entry for one in LedgerCopy.objects.order_by("id")]
+    assert len(taken) == 40
+
+    assert follow() == 0
+    said = replay.replay(actor=SWEEP, now=datetime.now(UTC)).uncopied
+    assert str(line.entry) in said and set(said) == set(map(str, position.missing_entries()))
+    with pytest.raises(CommandError, match="could not be copied into the main database") as refusal:
+        call_command("replay_ledger", verbosity=0, stdout=StringIO())
+    assert refusal.value.returncode == 1
+    assert {entry for code, entry in named() if code == "ledger_copy"} == set(map(str, taken))
+
+    LedgerCopy.objects.filter(entry__in=taken).delete()
+    assert replay.replay(actor=SWEEP, now=datetime.now(UTC)).uncopied == []
+    assert position.missing_entries() == set() and filed() == list(Tombstone.objects.values_list("entry", flat=True))
 
 
 def test_a_changed_line_is_named_and_copied_anew() -> None:

@@ -12,7 +12,7 @@ ROLES = {"default": "DATABASE_URL", "keystore": "KEYSTORE_DATABASE_URL"}
 
 
 class Command(BaseCommand):
-    """Grant select, insert, update and delete; on append-only tables select, and insert without the row's number."""
+    """Grant select, insert, update and delete; on append-only tables select and insert. Some numbers only the database gives."""
 
     help = (
         "Grants the roles of DATABASE_URL and KEYSTORE_DATABASE_URL exactly the rights they need and takes all others from "
@@ -34,6 +34,7 @@ class Command(BaseCommand):
 def grant(alias: str, role: str) -> None:
     """Grant `role` its rights on every table of the database, in one transaction."""
     append_only = settings.APPEND_ONLY_TABLES.get(alias, [])
+    numbered = settings.NUMBERED_TABLES.get(alias, [])
     name = sql.Identifier(role)
     with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
         tables = set(connections[alias].introspection.table_names(cursor))
@@ -46,11 +47,13 @@ def grant(alias: str, role: str) -> None:
         ]
         for statement in statements:
             cursor.execute(sql.SQL(statement).format(role=name))
-        if missing := sorted(set(append_only) - tables):
-            raise CommandError(f"APPEND_ONLY_TABLES names tables that do not exist: {', '.join(missing)}.")
-        for table in append_only:
-            revoke = sql.SQL("REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON {} FROM {}")
-            cursor.execute(revoke.format(sql.Identifier(table), name))
+        if missing := sorted({*append_only, *numbered} - tables):
+            text = f"APPEND_ONLY_TABLES or NUMBERED_TABLES names tables that do not exist: {', '.join(missing)}."
+            raise CommandError(text)
+        for table in (*append_only, *numbered):
+            taken = "INSERT, UPDATE" if table in numbered else "INSERT, UPDATE, DELETE, TRUNCATE"
+            revoke = sql.SQL("REVOKE {} ON {} FROM {}")
+            cursor.execute(revoke.format(sql.SQL(taken), sql.Identifier(table), name))
             # The database alone numbers the rows: a number taken beforehand would refuse every later row, for good.
             cursor.execute(
                 "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0"
@@ -58,5 +61,6 @@ def grant(alias: str, role: str) -> None:
                 [table],
             )
             columns = sql.SQL(", ").join(sql.Identifier(column) for (column,) in cursor.fetchall())
-            insert = sql.SQL("GRANT INSERT ({}) ON {} TO {}")
-            cursor.execute(insert.format(columns, sql.Identifier(table), name))
+            for right in ("INSERT", "UPDATE") if table in numbered else ("INSERT",):
+                given = sql.SQL("GRANT {} ({}) ON {} TO {}")
+                cursor.execute(given.format(sql.SQL(right), columns, sql.Identifier(table), name))

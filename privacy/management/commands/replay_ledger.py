@@ -52,6 +52,12 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps({"dry_run": dry_run, **report.as_dict()}))
         else:
             self._say(report, dry_run)
+        if report.uncopied:
+            raise CommandError(
+                "Lines that could not be copied into the main database, because another row has their number: "
+                f"{len(report.uncopied)}. `verify_audit` names such rows (ledger_copy); delete them, and run this again.",
+                returncode=1,
+            )
 
     def _say(self, report: replay.Report, dry_run: bool) -> None:
         for code in report.problems:
@@ -70,5 +76,7 @@ class Command(BaseCommand):
             self.stdout.write(f"{report.lost_keys} envelopes are newer than the key store and cannot be read:")
         for one in report.lost:
             self.stdout.write(f"  lost: {one['label']} {one['record']} ({one['envelope']})")
+        for entry in report.uncopied:
+            self.stdout.write(f"  not copied: {entry}")
         if dry_run:
             self.stdout.write("Nothing was changed: this was a dry run.")
