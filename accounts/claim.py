@@ -19,8 +19,8 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from accounts import notices, reach
-from accounts.models import ClaimReview, ContactPoint, Customer, User
-from accounts.users import carry
+from accounts.models import ClaimReview, ContactPoint, Customer, Joining, User
+from accounts.users import carry, carry_joinings
 from privacy import audit, datamap, gate, vault
 from privacy.gate import MANAGER, Actor
 from privacy.gate import log as access_log
@@ -283,6 +283,8 @@ def merge(subject: UUID, into: UUID, *, actor: Actor | None, now: datetime) -> N
         rows = model._base_manager.filter(**{column: subject})
         if model is User and column == "subject_id":
             carry(rows.values_list("pk", flat=True), into)
+        elif model is Joining:
+            carry_joinings(Joining.objects.filter(subject_id=subject), into)
         else:
             rows.update(**{column: into})
     Subject.objects.filter(pk=subject).delete()

@@ -23,6 +23,7 @@ from accounts import adapter
 from accounts.models import LOGIN_ADDRESS, LoginAddress, User
 from privacy import vault
 from privacy.vault import tokens
+from privacy.vault.models import DataKey
 
 PREFIX = "h1."
 NOBODY = PREFIX + "nobody"  # stored nowhere, so a look-up of an unknown address finds nothing
@@ -70,14 +71,22 @@ def keep(address: str, user: User | None) -> Handle:
     return Handle.of(record.pk)
 
 
-def adopt(handle: Handle, user: User) -> None:
+def adopt(handle: Handle, user: User, *, giving: User | None = None) -> None:
     """Make the holder of a verified address its owner: an earlier, unverified claim by somebody else ends with that
-    person's data, not with the holder's."""
+    person's data, not with the holder's.
+
+    `giving` is the login from which it is taken, else the one that the sealed record names. Nothing changes where the key
+    store says that the address is neither that login's nor this one's: a row in allauth's table alone takes no key away."""
     record_id = handle.record_id
     record = LoginAddress.objects.filter(pk=record_id).exclude(user=user).first() if record_id else None
-    if record is not None:
-        LoginAddress.objects.filter(pk=record.pk).update(user=user)
-        vault.keys.hand_over([record.pk], user.vault_owner())
+    if record is None:
+        return
+    former = giving.vault_owner() if giving is not None else record.vault_owner()
+    key = DataKey.objects.filter(record=record.pk, destroyed_at=None).values_list("owner_kind", "owner_id").first()
+    if key is not None and key not in (former, user.vault_owner()):
+        return
+    LoginAddress.objects.filter(pk=record.pk).update(user=user)
+    vault.keys.hand_over([record.pk], user.vault_owner())
 
 
 class HandleAttribute(DeferredAttribute):
@@ -140,7 +149,7 @@ def forget(sender: Any, instance: Any, **kwargs: Any) -> None:
         for record in LoginAddress.objects.filter(pk=handle.record_id):
             record.delete()
     elif other.user_id != instance.user_id:
-        adopt(handle, other.user)
+        adopt(handle, other.user, giving=instance.user)
 
 
 def install() -> None:

@@ -8,12 +8,14 @@ Whole people become one, and single records leave somebody who has a customer nu
 proposes, another confirms exactly that; only where the one shares an address or phone with the other and at most one of them
 has a login. Every e-mail address on file of both is told, also where
 single records move, and each letter gives a link to object.
+A row that somebody else wrote into the table moves nothing: what moved stands under a keyed hash (`Joining.is_bound`).
 A mistake is undone by `undo`, as long as nothing of it was erased or joined anew.
 """
 
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -28,7 +30,7 @@ from django.utils import timezone
 from accounts import candidates, claim, notices, services
 from accounts.candidates import Record
 from accounts.models import ClaimReview, Communication, Company, Customer, Joining, User
-from accounts.users import carry
+from accounts.users import carry, carry_joinings
 from privacy import audit, datamap, gate, vault
 from privacy.datamap import Declaration
 from privacy.gate import MANAGER, Actor
@@ -37,6 +39,7 @@ from privacy.requests.models import OPEN_STATES, Decision, Request, State
 from privacy.subjects import Subject
 from privacy.vault import SealedModel
 
+logger = logging.getLogger(__name__)
 TEAM = "privacy"
 # What nothing but the subject itself and the log of who looked at it is left of, is one person with whom it was joined.
 LEFT_OVER = frozenset({"privacy.subject", "privacy.accessentry", "privacy.accessname"})
@@ -47,6 +50,7 @@ CHUNK = 1_000
 INTO = "into"
 NAMES = access_log.AccessName._meta.label
 PROPOSAL_LIVES = timedelta(days=7)
+BOUND = (Joining.Outcome.JOINED, Joining.Outcome.UNDONE)  # what can move keys
 
 Key = tuple[str, UUID]
 
@@ -279,7 +283,7 @@ def _carry_out(
         moved.claims(now)
         joining.outcome, joining.reason, joining.decided_at = Joining.Outcome.JOINED, reason, now
         joining.moved, joining.is_settled, joining.proposal = moved.as_json(), False, {}
-        joining.save()
+        joining.bind().save()
         kinds = sorted({row.label for row in chosen} | {"person" for _ in whole})
         audit.record("joining.joined", actor=actor, now=now, subject=into, fields=kinds, reason=reason)
         for former in sorted(formers):
@@ -294,13 +298,14 @@ def undo(joining: Joining, *, actor: Actor, now: datetime) -> Joining:
         joining = Joining.objects.select_for_update().get(pk=joining.pk)
         if joining.outcome != Joining.Outcome.JOINED:
             raise NotPossible("There is no joining to undo here.")
+        _check_bound(joining)
         _lock({joining.subject_id})
         moved = _Moved.of(joining)
         moved.check_still_there(since=joining.decided_at or now)
         formers = moved.put_back(actor=actor, now=now)
         joining.told.all().delete()  # nothing is joined any more to which somebody could object
         joining.outcome, joining.undone_at, joining.is_settled = Joining.Outcome.UNDONE, now, False
-        joining.save()
+        joining.bind().save()
         for subject in sorted({joining.subject_id, *formers}):
             audit.record("joining.undone", actor=actor, now=now, subject=subject, reason=joining.reason)
     return settle(joining)
@@ -310,9 +315,13 @@ def undo(joining: Joining, *, actor: Actor, now: datetime) -> Joining:
 
 
 def settle(joining: Joining) -> Joining:
-    """Give the keys of what moved to whom the records name now; return the row. Safe to repeat; the tables are the truth."""
+    """Give the keys of what moved to whom the records name now; return the row. Safe to repeat; the tables are the truth.
+
+    Raises NotPossible, before any key changes its owner, for a row that says what the site did not write.
+    """
     with transaction.atomic():
         joining = Joining.objects.select_for_update().get(pk=joining.pk)
+        _check_bound(joining)
         moved = _Moved.of(joining)
         owners: dict[tuple[str, UUID | None], list[UUID]] = defaultdict(list)
         for model, ids in moved.roots():
@@ -329,16 +338,37 @@ def settle(joining: Joining) -> Joining:
         joining.is_settled = True
         if not is_joined:
             joining.moved = {}  # nothing leads back to anybody any more
-        joining.save(update_fields=["is_settled", "moved"])
+        joining.bind().save(update_fields=["is_settled", "moved", "mac"])
     return joining
 
 
 def settle_all() -> int:
-    """Settle what a killed process left; return how many."""
-    left = list(Joining.objects.filter(is_settled=False).order_by("pk")[:CHUNK])
-    for joining in left:
-        settle(joining)
-    return len(left)
+    """Settle what a killed process left; return how many. A row that the site did not write is left alone, and told in the log."""
+    done = refused = 0
+    for joining in Joining.objects.filter(is_settled=False).order_by("pk").iterator(chunk_size=CHUNK):
+        if joining.is_bound:
+            settle(joining)
+            done += 1
+        else:
+            refused += 1
+    if refused:
+        logger.error(
+            "Joinings whose row does not say what the site wrote: %d. No key changes its owner by them.", refused
+        )
+    return done
+
+
+def bind_all() -> int:
+    """Bind the joinings of before to their rows; return how many. Once in the life of an installation."""
+    done = 0
+    for joining in Joining.objects.filter(mac="", outcome__in=BOUND).order_by("pk").iterator(chunk_size=CHUNK):
+        done += Joining.objects.filter(pk=joining.pk, mac="").update(mac=joining.bind().mac)
+    return done
+
+
+def _check_bound(joining: Joining) -> None:
+    if not joining.is_bound:
+        raise NotPossible("This joining does not say what the site wrote. Nothing was changed: tell who runs the site.")
 
 
 # Parts ----------------------------------------------------------------------------------------------------------------
@@ -417,6 +447,8 @@ class _Moved:
         if ids:
             if model is User and column == "subject_id":
                 carry(map(UUID, ids), after)
+            elif model is Joining and after is not None:
+                carry_joinings(Joining.objects.filter(pk__in=ids), after)
             else:
                 model._base_manager.filter(pk__in=ids).update(**{column: after})
             # A later joining or claim may give `into` another number: its own is not written down.
@@ -458,6 +490,8 @@ class _Moved:
             rows = self._rows(label, column, after, ids)
             if rows.model is User and column == "subject_id":
                 carry(rows.values_list("pk", flat=True), UUID(before) if before else None)
+            elif rows.model is Joining and before:
+                carry_joinings(rows, UUID(before))
             else:
                 rows.update(**{column: before}, **anew)
         return {pk for pk, _ in self.people}

@@ -348,7 +348,7 @@ datamap.register(
             "proposal": Datum("What is proposed", "link", LOGIN, US, plain="random numbers", export="no"),
             "proposed_at": _plain("Proposed", "dates", DAY, LOGIN),
         },
-        impersonal={"is_settled": "a switch", "proposed_by": OF_STAFF},
+        impersonal={"is_settled": "a switch", "proposed_by": OF_STAFF, "mac": "a keyed hash over the row"},
         follows="subject",
     ),
     Declaration(

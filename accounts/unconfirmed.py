@@ -121,7 +121,7 @@ def _alone(user: User) -> Iterable[UUID]:
         handle: Any = address.__dict__["email"]
         other = EmailAddress.objects.filter(email=handle).exclude(user=user).order_by("-verified", "pk").first()
         if other is not None:
-            handles.adopt(handle, other.user)
+            handles.adopt(handle, other.user, giving=user)
         elif handle.record_id is not None:
             yield handle.record_id
 

@@ -18,7 +18,7 @@ from uuid import UUID
 from django.core import checks
 from django.db import DEFAULT_DB_ALIAS, connection, models, transaction
 
-from accounts import factor_secrets, notices, regions, vouching
+from accounts import factor_secrets, joining, notices, regions, vouching
 from accounts.models import Address, Communication, Company, Customer
 from privacy import broken, progress, vault
 from privacy.broken import Findings
@@ -79,12 +79,13 @@ def index_phones(*, batch: int = BATCH) -> Findings:
 
 
 def bind_rows(*, now: datetime) -> int:
-    """Bind one-time links, outcome codes, second factors and logins of before to their rows; return how many.
+    """Bind one-time links, outcome codes, second factors, joinings and logins of before to their rows; return how many.
 
     Once in the life of an installation: a second time it would make valid what somebody planted in the tables meanwhile.
     """
     done = once.do(once.LINKS, _bind_links, now=now)
     done += once.do(once.FACTORS, factor_secrets.bind_all, now=now)
+    done += once.do(once.JOININGS, joining.bind_all, now=now)
     return done + once.do(once.LOGINS, vouching.vouch_first, now=now)
 
 

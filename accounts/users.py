@@ -8,6 +8,7 @@ is nobody (accounts/vouching.py); it is undone by an operator who looked, with `
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any, ClassVar
 from uuid import UUID
@@ -229,6 +230,19 @@ def carry(ids: Iterable[UUID], to: UUID | None) -> int:
     return moved
 
 
+def carry_joinings(rows: models.QuerySet[Joining], to: UUID) -> int:
+    """Make joinings another person's, with their keyed hashes; return how many. One that did not fit still does not.
+
+    In the caller's transaction."""
+    moved = 0
+    for one in rows.order_by("pk").select_for_update(of=("self",)):
+        was_bound = one.is_bound
+        one.subject_id = to
+        mac = one.bind().mac if was_bound else one.mac
+        moved += Joining.objects.filter(pk=one.pk).update(subject_id=to, mac=mac)
+    return moved
+
+
 class LoginAddress(SealedModel):
     """The address behind the opaque handle in allauth's table (accounts/handles.py)."""
 
@@ -330,6 +344,7 @@ class Joining(models.Model):
     undone_at = models.DateTimeField(null=True, blank=True)
     moved = models.JSONField(default=dict, editable=False)  # what an undo needs: numbers of records and people
     is_settled = models.BooleanField(default=True)  # the keys belong to whom the records name
+    mac = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
 
     class Meta:
         verbose_name = "joining of records"
@@ -341,6 +356,20 @@ class Joining(models.Model):
 
     def __str__(self) -> str:
         return f"joining {self.pk}"
+
+    def bind(self) -> Joining:
+        """Give the row, not yet saved, the keyed hash over what moved keys: person, outcome, what moved, whether they follow."""
+        self.mac = vault.mac_of(*self._says())
+        return self
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether the row says what the site wrote: no key changes its owner by another one."""
+        return vault.mac_fits(self.mac, *self._says())
+
+    def _says(self) -> tuple[Any, ...]:
+        moved = json.dumps(self.moved, sort_keys=True)
+        return "joining", self.pk, self.subject_id, self.outcome, self.is_settled, moved
 
 
 class Joined(models.Model):

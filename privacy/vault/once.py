@@ -13,7 +13,7 @@ from django.db import transaction
 
 from privacy.vault.models import Once
 
-LINKS, FACTORS, LOGINS, LEDGER = "links", "factors", "logins", "ledger"
+LINKS, FACTORS, LOGINS, LEDGER, JOININGS = "links", "factors", "logins", "ledger", "joinings"
 
 
 def is_done(step: str) -> bool:

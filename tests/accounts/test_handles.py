@@ -126,6 +126,56 @@ def test_an_unverified_claim_by_another_gives_way_to_the_holder() -> None:
         assert EmailAddress.objects.get().email == ADDRESS
 
 
+def claims(user: Any, record: LoginAddress, *, verified: bool = False) -> EmailAddress:
+    """Write the row of an address as somebody who holds the main database's password."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            'INSERT INTO account_emailaddress (user_id, email, verified, "primary") VALUES (%s, %s, %s, false)',
+            [user.pk, handles.Handle.of(record.pk), verified],
+        )
+    return EmailAddress.objects.get(user=user, email=handles.Handle.of(record.pk))
+
+
+def unclaimed(user: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM account_emailaddress WHERE user_id = %s", [user.pk])
+
+
+def owner_of(record: LoginAddress) -> Any:
+    return DataKey.objects.get(record=record.pk, destroyed_at=None).owner_id
+
+
+def test_an_address_passed_on_between_two_planted_rows_stays_its_persons() -> None:
+    alice = factories.login()
+    record = LoginAddress.objects.find(LOGIN_ADDRESS.field, ADDRESS).get()
+    mallory, trudy = (factories.login(name, f"{name}@example.com") for name in ("mallory", "trudy"))
+    unclaimed(alice)
+    planted = claims(mallory, record)
+    claims(trudy, record)
+    planted.delete()
+    assert (owner_of(record), LoginAddress.objects.get(pk=record.pk).user) == (alice.subject_id, alice)
+
+
+def test_a_planted_holder_of_an_address_gives_it_to_nobody() -> None:
+    alice = factories.login()
+    record = LoginAddress.objects.find(LOGIN_ADDRESS.field, ADDRESS).get()
+    mallory, trudy = (factories.login(name, f"{name}@example.com") for name in ("mallory", "trudy"))
+    unclaimed(alice)
+    assert LoginAddress.objects.filter(pk=record.pk).update(user=mallory) == 1
+    claims(trudy, record, verified=True).save()
+    assert owner_of(record) == alice.subject_id
+
+
+def test_an_address_of_two_who_claim_it_is_the_others_when_the_first_goes() -> None:
+    mallory, trudy = (factories.login(name, f"{name}@example.com") for name in ("mallory", "trudy"))
+    first = EmailAddress.objects.create(user=mallory, email=ADDRESS)
+    EmailAddress.objects.create(user=trudy, email=ADDRESS)
+    record = LoginAddress.objects.find(LOGIN_ADDRESS.field, ADDRESS).get()
+    assert owner_of(record) == mallory.subject_id
+    first.delete()
+    assert (owner_of(record), LoginAddress.objects.get(pk=record.pk).user) == (trudy.subject_id, trudy)
+
+
 def test_deleting_does_not_open_anything() -> None:
     user = factories.login()
     vault.keys.destroy([(LoginAddress.objects.get().pk, "account")], now=NOW)

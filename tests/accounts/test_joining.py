@@ -10,7 +10,7 @@ import time_machine
 from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
-from accounts import candidates, claim, joining
+from accounts import candidates, claim, joining, upgrades
 from accounts import services as services_of_accounts
 from accounts.joining import NotPossible
 from accounts.models import ClaimReview, Communication, Customer, Joined, Joining, User
@@ -23,7 +23,7 @@ from privacy.requests import erasure, services
 from privacy.requests.models import Letter, Request
 from privacy.subjects import Subject
 from privacy.vault import SealedModel
-from privacy.vault.models import DataKey
+from privacy.vault.models import DataKey, Once
 from rma.models import RMA, RMANote
 from tests import factories, pages
 from tests.factories import NOW, TODAY
@@ -463,6 +463,102 @@ def test_killed_between_the_databases_nothing_opens_for_the_wrong_person_and_a_w
     with gate.acting(alice.as_actor()):
         assert Order.objects.get().email == ADDRESS
     assert joining.settle_all() == 0
+
+
+# A row that the site did not write ------------------------------------------------------------------------------------
+
+
+def owner_of(record: Any) -> Any:
+    return DataKey.objects.filter(record=record.pk).order_by().values_list("owner_id", flat=True).distinct().get()
+
+
+def test_a_planted_joining_gives_nobody_a_key_and_is_not_undone(alice: User, bob: Customer) -> None:
+    order, mallory = an_order(bob), factories.customer("Mallory", "Moss", email="mallory@example.com")
+    Order._base_manager.filter(pk=order.pk).update(customer=mallory)
+    links = [["orders.Order", "customer_id", str(bob.pk), str(mallory.pk), [str(order.pk)]]]
+    planted = Joining.objects.create(
+        subject=mallory.subject, asked_by="staff", opened_at=NOW, outcome="joined", decided_at=NOW,
+        moved={"links": links, "people": []}, is_settled=False,
+    )  # fmt: skip
+    true = joining_left_unsettled(alice)
+
+    assert joining.settle_all() == 1, "the true one, which stands behind it"
+
+    assert owner_of(order) == bob.subject_id
+    assert owner_of(true) == alice.subject_id
+    for work in (lambda: joining.settle(planted), lambda: joining.undo(planted, actor=PRIVACY, now=NOW)):
+        with pytest.raises(NotPossible, match="not say what the site wrote"):
+            work()
+    assert owner_of(order) == bob.subject_id
+    assert Order._base_manager.get(pk=order.pk).customer_id == mallory.pk
+
+    planted.bind().save()
+    assert joining.settle_all() == 1
+    assert owner_of(order) == mallory.subject_id, "what the hash keeps out"
+
+
+def joining_left_unsettled(user: User) -> Communication:
+    """Leave a joining as a killed process does; return the message that it moved."""
+    message = factories.communication(email=ADDRESS)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(joining, "settle", lambda one: one)
+        join(a_look(user), message)
+    assert owner_of(message) == message.subject_id != user.subject_id
+    return message
+
+
+@pytest.mark.parametrize("change", ["subject", "outcome", "moved", "is_settled"])
+def test_a_true_joining_that_somebody_changed_moves_no_key(alice: User, bob: Customer, change: str) -> None:
+    message, his = factories.communication(email=ADDRESS), an_order(bob)
+    look = join(a_look(alice), message)
+    changes: dict[str, Any] = {
+        "subject": {"subject": bob.subject},
+        "outcome": {"outcome": "undone"},
+        "moved": {"moved": {"links": [["orders.Order", "customer_id", None, None, [str(his.pk)]]], "people": []}},
+        "is_settled": {},
+    }
+    Communication.objects.filter(pk=message.pk).update(subject=bob.subject)
+    Joining.objects.filter(pk=look.pk).update(**changes[change], is_settled=False)
+    assert joining.settle_all() == 0
+    with pytest.raises(NotPossible):
+        joining.undo(look, actor=PRIVACY, now=NOW)
+    assert (owner_of(message), owner_of(his)) == (alice.subject_id, bob.subject_id)
+
+
+def test_a_joining_goes_with_its_person_to_another_and_back_and_still_says_what_the_site_wrote(
+    alice: User, bob: Customer
+) -> None:
+    message = factories.communication(email="bob@example.com")
+    his = join(joining.ask(bob.subject_id, actor=PRIVACY, now=NOW), message)
+    an_order(bob, email=ADDRESS)
+    look = join(a_look(alice), people=[bob.subject_id], reason="written")
+    his.refresh_from_db()
+    assert (his.subject_id, his.is_bound) == (alice.subject_id, True)
+    joining.undo(look, actor=PRIVACY, now=NOW)
+    his.refresh_from_db()
+    assert (his.subject_id, his.is_bound) == (bob.subject_id, True)
+    Joining.objects.filter(pk=his.pk).update(moved={"links": [], "people": []})
+    claim.merge(bob.subject_id, alice.subject_id, actor=None, now=NOW)
+    his.refresh_from_db()
+    assert (his.subject_id, his.is_bound) == (alice.subject_id, False), "one that was changed stays so"
+
+
+def test_joinings_of_before_are_bound_once_and_are_undone_then(alice: User) -> None:
+    message = factories.communication(email=ADDRESS)
+    writer = message.subject_id
+    look = join(a_look(alice), message)
+    Joining.objects.update(mac="")
+    with pytest.raises(NotPossible, match="not say what the site wrote"):
+        joining.undo(look, actor=PRIVACY, now=NOW)
+    Once.objects.all().delete()
+    upgrades.bind_rows(now=NOW)
+    assert Joining.objects.get().is_bound
+    Joining.objects.update(mac="")
+    upgrades.bind_rows(now=NOW)
+    assert not Joining.objects.get().is_bound, "never a second time"
+    look.bind().save()
+    joining.undo(look, actor=PRIVACY, now=NOW)
+    assert Communication.objects.get().subject_id == owner_of(message) == writer
 
 
 def test_joining_while_a_removal_is_planned_changes_its_plan(alice: User) -> None:

@@ -110,10 +110,11 @@ def settle(_: World, deliver: Deliver) -> None:
     into, message = factories.subject(), factories.communication()
     links = [["accounts.Communication", "subject_id", str(message.subject_id), "into", [str(message.pk)]]]
     Communication.objects.filter(pk=message.pk).update(subject=into)
-    Joining.objects.create(
+    made = Joining.objects.create(
         subject=into, asked_by="staff", opened_at=factories.NOW, outcome="joined", decided_at=factories.NOW,
         moved={"links": links, "people": []}, is_settled=False,
     )  # fmt: skip
+    made.bind().save()
     deliver(settle_joinings)
     assert Joining.objects.get().is_settled
 
