@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0015_logins_vouched"),
+        ("accounts", "0016_login_disputes"),
     ]
 
     operations = [
