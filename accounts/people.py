@@ -5,6 +5,7 @@ Nothing here decides who may know: what opens an envelope does so under the call
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -96,10 +97,10 @@ def _same(email: str) -> str:
 # Records that carry an address ---------------------------------------------------------------------------------------
 
 
-def named(email: str) -> list[tuple[str, UUID]]:
+def named(email: str, also: Sequence[tuple[str, UUID]] = ()) -> list[tuple[str, UUID]]:
     """Return the records, (label, id), that carry exactly this address outside login and contact, and that it alone opens.
 
-    What somebody who signs in typed into the website is no claim: it is not among them and hides none of them. Without those on which the address was changed after they were written: it proves who changed it, not who wrote.
+    What somebody who signs in typed into the website is no claim: it is not among them and hides none of them. Without those on which the address was changed after they were written: it proves who changed it, not who wrote; but with those of `also`, for which a second person decided that.
     None as soon as anything points to a second person: one of them hangs on a customer, a login or a company, or they
     name people of different last names. Opens the names for the comparison only and shows them to nobody.
     """
@@ -107,6 +108,9 @@ def named(email: str) -> list[tuple[str, UUID]]:
     for one in candidates.records_with(email):
         if one.declaration.facts is not None:
             by_label.setdefault(one.label, []).append(one.pk)
+    for label, number in also:
+        if number not in by_label.setdefault(label, []):
+            by_label[label].append(number)
     found: list[tuple[str, Any]] = []
     for label, ids in sorted(by_label.items()):
         if len(ids) >= candidates.MOST:  # what an index does not give any more may point to somebody else
@@ -121,7 +125,9 @@ def named(email: str) -> list[tuple[str, UUID]]:
         return []
     corrected = audit.corrected([(label, row.pk) for label, row in found])
     return [
-        (label, row.pk) for label, row in found if not corrected.get((label, row.pk), set()) & _addresses(type(row))
+        (label, row.pk)
+        for label, row in found
+        if (label, row.pk) in also or not corrected.get((label, row.pk), set()) & _addresses(type(row))
     ]
 
 

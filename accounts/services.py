@@ -27,6 +27,7 @@ from accounts.models import (
 )
 from privacy import audit, days, gate, subjects, vault
 from privacy.gate import Actor
+from privacy.requests import waits
 from privacy.retention import holds
 from privacy.retention import notices as endings
 from privacy.vault import SealedModel, Unreadable
@@ -131,6 +132,8 @@ def correct(
         if not changed:
             raise NothingToCorrect
         for name in changed:
+            if _is_email(record, name) and isinstance(on_file[name], str) and on_file[name]:
+                waits.address_changes(_record(record), on_file[name], actor=actor, now=now)
             setattr(record, name, changes[name])
         written = changed
         if "country" in changed and not isinstance(changes["region"], Unreadable):
@@ -150,6 +153,12 @@ def correct(
             reason=reason,
         )
     return tuple(sorted(changed))
+
+
+def _is_email(record: SealedModel, name: str) -> bool:
+    """Say whether somebody is found by this field as by an e-mail address."""
+    blind = next((getattr(one, "blind", ()) for one in type(record)._meta.private_fields if one.name == name), ())
+    return any(isinstance(one, vault.Exact) and one.normaliser == "email" for one in blind)
 
 
 def add_address(

@@ -418,7 +418,8 @@ def identify_into(
     asked = request.events.filter(kind=clock.Kind.IDENTITY_ASKED).exists()
     request.identity, request.identity_at = how, now
     code = identity.new_code()
-    request.outcome_code_hash = identity.hash_of_code(request, code)
+    to = identity.address_for_answer(request, now=now)  # there the receipt goes, with the code
+    request.outcome_code_hash = identity.hash_of_code(request, code, to=to)
     request.save(update_fields=["identity", "identity_at", "outcome_code_hash"])
     if asked:
         history.event(request, clock.Kind.IDENTITY_RECEIVED, actor=actor, now=now)
@@ -573,17 +574,27 @@ def redeem(token: str, *, now: datetime) -> tuple[Request, str]:
 
 
 def stands(request: Request, on: identity.Stands, *, now: datetime) -> bool:
-    """Look again whether what a link proved still counts; where the address changed hands, ask a second person and tell those
-    on file now, once for a link. Return whether the request may be shown: then, or after the second person let it go on.
+    """Look again whether what a link or an outcome code proved still counts; where the address changed hands, ask a second
+    person and tell those on file now, once for a link or code. Return whether the request may be shown: then, or after the
+    second person let it go on. A code may be that of another request: that of a removal leads to a copy made before it.
     """
     with transaction.atomic():
-        found = locked(request)
-        link = OneTimeLink.objects.select_related("request").filter(pk=on.link, request=found).first()
-        if link is None:
-            return False
-        if identity.counts_still(link, on.key, now=now):
+        if on.code_of:
+            found = Request.objects.select_for_update(of=("self",)).filter(pk=on.code_of).first()
+            if found is None or found.identity_at is None:
+                return False
+            since, counts = found.identity_at, identity.code_counts_still(found, on.key, now=now)
+        else:
+            found = locked(request)
+            link = OneTimeLink.objects.select_related("request").filter(pk=on.link, request=found).first()
+            if link is None:
+                return False
+            since, counts = link.created_at, identity.counts_still(link, on.key, now=now)
+        if counts:
             return True
-        looks = SecondLook.objects.filter(request=found, why=SecondLook.Why.MOVED, asked_at__gte=link.created_at)
+        looks = SecondLook.objects.filter(request=found, why=SecondLook.Why.MOVED)
+        if not found.is_about_records:  # there it was asked when the address was changed
+            looks = looks.filter(asked_at__gte=since)
         if not looks.exists():
             waits.moved(found, actor=waits.ANYBODY, now=now)
         return looks.filter(outcome=SecondLook.Outcome.GO_ON).exists() and not waits.is_undecided(found)

@@ -1,7 +1,7 @@
 """Who is asking: references, codes and one-time links (Art. 12(6), 1&1: a name and a birth date prove nothing).
 
 What must never happen: an answer that tells a stranger whether an address is known here, a link that works
-twice, by GET, or longer than the address to which it went counts, control of a shared mailbox taken for a person, a link, code
+twice, by GET, or, like an outcome code, longer than the address to which it went counts, control of a shared mailbox taken for a person, a link, code
 or answer to an address that came with the request, a link or code that whoever can write to the database made. Tokens and codes
 are stored as hashes only, with a keyed one that binds them to their request (privacy.vault.macs).
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
@@ -24,7 +25,7 @@ from django.urls import reverse
 
 from privacy import datamap, vault
 from privacy.requests import history, hooks, letters
-from privacy.requests.models import Letter, OneTimeLink, Request, State
+from privacy.requests.models import Letter, OneTimeLink, Request, SecondLook, State
 
 # Crockford's alphabet: no I, L, O, U, so that a reference survives the telephone.
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -32,7 +33,8 @@ LINK_LIVES = timedelta(days=3)
 RESULT_LINK_LIVES = timedelta(days=7)
 NOT_ME_LINK_LIVES = timedelta(days=30)
 POSTED_CODE_LIVES = timedelta(days=30)
-BETWEEN = ":"  # the keyed hash of an outcome code and the slow one
+BETWEEN = ":"  # the keyed hash of an outcome code, the slow one, and that of the address to which it went
+CODE_WENT_TO = "outcome-code-address"
 
 
 LIVES = {
@@ -79,9 +81,15 @@ def new_code() -> str:
     return "-".join((plain[:4], plain[4:8], plain[8:]))
 
 
-def hash_of_code(request: Request, code: str) -> str:
-    """Return what to keep of the outcome code of a request: a slow hash, and a keyed one that binds it to the request."""
-    return _bound(request.pk, make_password(_plain(code)))
+def hash_of_code(request: Request, code: str, *, to: str = "") -> str:
+    """Return what to keep of the outcome code of a request: a slow hash, and a keyed one that binds it to the request.
+
+    With the code that goes `to` an address also one that tells, to whom has code and key ring, which address that was.
+    """
+    kept = make_password(_plain(code))
+    if to:
+        kept += BETWEEN + vault.mac_of(CODE_WENT_TO, request.pk, _went_to(_key_of(_plain(code)), to))
+    return _bound(request.pk, kept)
 
 
 def code_matches(typed: str, request: Request | None) -> bool:
@@ -89,13 +97,14 @@ def code_matches(typed: str, request: Request | None) -> bool:
 
     A hash that the site did not write, or wrote for another request, is none.
     """
-    mac, _, hashed = (request.outcome_code_hash if request else "").partition(BETWEEN)
-    is_ours = request is not None and vault.mac_fits(mac, "outcome-code", request.pk, hashed)
+    mac, _, kept = (request.outcome_code_hash if request else "").partition(BETWEEN)
+    is_ours = request is not None and vault.mac_fits(mac, "outcome-code", request.pk, kept)
+    hashed, _, _ = kept.partition(BETWEEN)
     return check_password(_plain(typed), hashed if is_ours else _hash_of_no_code()) and is_ours
 
 
-def _bound(request: UUID, hashed: str) -> str:
-    return vault.mac_of("outcome-code", request, hashed) + BETWEEN + hashed
+def _bound(request: UUID, kept: str) -> str:
+    return vault.mac_of("outcome-code", request, kept) + BETWEEN + kept
 
 
 def _plain(code: str) -> str:
@@ -230,10 +239,12 @@ def use(token: str, *, now: datetime) -> OneTimeLink:
 
 @dataclass(frozen=True)
 class Stands:
-    """On what the proof by a link stands: the link, and what tells to which address it went. Opens nothing, and is no link."""
+    """On what a proof stands: the link, or the request whose outcome code it was, and what tells to which address that went.
+    Opens nothing, and is no link and no code."""
 
     link: int
     key: str
+    code_of: str = ""
 
 
 def stands_on(token: str) -> Stands:
@@ -244,28 +255,56 @@ def stands_on(token: str) -> Stands:
     return Stands(found, _key_of(token))
 
 
-def counts_still(link: OneTimeLink, key: str, *, now: datetime) -> bool:
-    """Return whether the address to which a link went is still the person's: it may have changed hands since.
+def stands_on_code(request: Request, code: str) -> Stands:
+    """Return on what the outcome code of a request stands."""
+    return Stands(0, _key_of(_plain(code)), str(request.pk))
 
-    Of a request about records those decide that carry the address now (`records_of`). Once an erasure has begun, the address
-    in the file of the request stands for those that it took.
-    """
-    request = link.request
+
+def counts_still(link: OneTimeLink, key: str, *, now: datetime) -> bool:
+    """Return whether the address to which a link went is still the person's: it may have changed hands since."""
     if not _is_ours(link):
         return False
-    if not link.address_hash or request.subject_id is None or request.is_about_records:
+    if not link.address_hash:
         return True
+    return _is_still_theirs(link.request, lambda one: _went_to(key, one) == link.address_hash, now=now)
+
+
+def code_counts_still(request: Request, key: str, *, now: datetime) -> bool:
+    """Return the same of the address to which the outcome code of a request went; True where it went by post."""
+    _, _, kept = request.outcome_code_hash.partition(BETWEEN)
+    _, _, went_to = kept.partition(BETWEEN)
+    if not went_to:
+        return True
+    return _is_still_theirs(
+        request, lambda one: vault.mac_fits(went_to, CODE_WENT_TO, request.pk, _went_to(key, one)), now=now
+    )
+
+
+def _is_still_theirs(request: Request, is_it: Callable[[str], bool], *, now: datetime) -> bool:
+    """Say whether the address of which `is_it` is True is still the person's.
+
+    One that stands on the records of a request about records counts until it is changed on one of them, and then as a second
+    person decides. Once an erasure has begun, the address in the file of the request stands for those that it took.
+    """
+    if request.is_about_records:
+        return _said_of_a_change(request) in (None, SecondLook.Outcome.GO_ON)
     people = hooks.people()
     with vault.internal():  # compared only, shown to nobody
-        if _has_begun(request) or _is_erased(request.subject_id):
+        if request.subject_id is None or _has_begun(request) or _is_erased(request.subject_id):
             stored = request.requester_email
-            return not (isinstance(stored, str) and stored) or _went_to(key, stored) == link.address_hash
-        known = people.others(request.subject_id, "", now)
-        one = next((one for one in known if _went_to(key, one) == link.address_hash), "")
+            return not (isinstance(stored, str) and stored) or is_it(stored)
+        one = next((one for one in people.others(request.subject_id, "", now) if is_it(one)), "")
         if not one:
             return False
-        answer = people.answer_address(request.subject_id, now)
-        return bool(people.on_file(request.subject_id, one, now)) or _went_to(key, answer) == link.address_hash
+        return bool(people.on_file(request.subject_id, one, now)) or is_it(
+            people.answer_address(request.subject_id, now)
+        )
+
+
+def _said_of_a_change(request: Request) -> str | None:
+    """Return what a second person said of the last change of the address, "" nothing yet, None when it was not changed."""
+    looks = SecondLook.objects.filter(request=request, why=SecondLook.Why.MOVED).order_by("-asked_at", "-pk")
+    return looks.values_list("outcome", flat=True).first()
 
 
 def _key_of(token: str) -> str:
@@ -313,7 +352,7 @@ def standing_of(email: str, *, now: datetime) -> Standing:
         return Standing(is_shared=True)
     if reach.whole:
         return Standing(subjects=reach.whole)
-    return Standing(records=people.named(email))
+    return Standing(records=people.named(email, []))
 
 
 def only_subject_of(email: str, *, now: datetime) -> UUID | None:
@@ -325,11 +364,14 @@ def only_subject_of(email: str, *, now: datetime) -> UUID | None:
 def records_of(request: Request) -> hooks.Records:
     """Return the records, (label, id), that a request about records covers now: looked up anew each time.
 
-    A record that was given to somebody meanwhile, or that names somebody else, is covered no longer.
+    A record that was given to somebody meanwhile, or that names somebody else, is covered no longer. One on which the address
+    was changed after the request came is covered again once a second person has let the request go on.
     """
     with vault.internal():  # looked up by its blind index, shown to nobody
-        email = request.requester_email
-    return hooks.people().named(email) if isinstance(email, str) and email else []
+        email, changed = request.requester_email, request.changed_records
+    goes_on = _said_of_a_change(request) == SecondLook.Outcome.GO_ON
+    also = [(label, UUID(pk)) for label, pk in changed] if goes_on and isinstance(changed, list) else []
+    return hooks.people().named(email, also) if isinstance(email, str) and email else []
 
 
 def address_for_answer(request: Request, *, now: datetime) -> str:

@@ -117,7 +117,7 @@ class Request(vault.SealedModel):
     plan_hash = models.CharField(max_length=64, blank=True, default="")
     plan_at = models.DateTimeField(null=True, blank=True)
     confirmed_hash = models.CharField(max_length=64, blank=True, default="")
-    outcome_code_hash = models.CharField(max_length=200, blank=True, default="")
+    outcome_code_hash = models.CharField(max_length=300, blank=True, default="")
 
     step = models.CharField(max_length=40, blank=True, default="")
     version = models.PositiveIntegerField(default=0)
@@ -142,6 +142,8 @@ class Request(vault.SealedModel):
         validators=[cards.refuse],
     )
     outcome = vault.EncryptedJSONField(envelope="request_file", verbose_name="plan and outcome")
+    # Of a request about records: those on which the address was changed after it came, [label, number] each.
+    changed_records = vault.EncryptedJSONField(envelope="request_file", verbose_name="records with a changed address")
 
     class Meta(vault.SealedModel.Meta):
         ordering = ["due_on", "reference"]
@@ -370,7 +372,10 @@ class SecondLook(models.Model):
         STATED = "stated", "one member of staff alone has stated who is asking"
         LATE = "late", "it was written down more than three working days after its receipt"
         CONFIRMED = "confirmed", "one member of staff alone has confirmed the plan for the person"
-        MOVED = "moved", "the address that a link went to does not count as the person's any more"
+        MOVED = (
+            "moved",
+            "the address that a link or code went to does not count as the person's any more, or was changed on a record",
+        )
         NOT_ME = "not_me", "the reader of another address of the person says that it was not them"
         DISPUTED = "disputed", "somebody says of a contact of the person that it was not them who entered it"
         JOINED = "joined", "our staff joined two people lately, or somebody objects to what was joined"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 
@@ -37,6 +38,7 @@ from privacy.retention import jurisdiction
 
 __all__ = [
     "BadRequest",
+    "CodeMoved",
     "NotAllowed",
     "NotIdentified",
     "NotYours",
@@ -80,6 +82,14 @@ class PlanChanged(Exception):
 
 class WrongCode(Exception):
     """No outcome for this reference and code."""
+
+
+class CodeMoved(Exception):
+    """The address to which the code went does not count any more: a second person is asked, nothing is shown."""
+
+    def __init__(self, request: Request) -> None:
+        super().__init__("The code went to an address that does not count any more.")
+        self.request = request
 
 
 # Plan -----------------------------------------------------------------------------------------------------------------
@@ -329,15 +339,19 @@ def refusal(request: Request, *, actor: Actor) -> dict[str, str]:
     return outcome.refusal_of(request)
 
 
-def by_code(reference: str, code: str, *, now: datetime) -> dict[str, Any]:
+def by_code(reference: str, code: str, *, now: datetime, reader: UUID | None = None) -> dict[str, Any]:
     """Return the outcome for a reference and the code that was shown once: also when the account is gone.
 
-    Keys: request, erased, kept, given, leftovers, warnings, unjoined, refusal. Raises WrongCode, which takes as long for an unknown reference.
+    Keys: request, erased, kept, given, leftovers, warnings, unjoined, refusal. Raises WrongCode, which takes as long for an
+    unknown reference, and CodeMoved unless `reader`, who is signed in, is the person.
     """
     spelled = identity.read_reference(reference)
     request = Request.objects.filter(reference=spelled).first() if spelled else None
     if not identity.code_matches(code, request) or request is None:
         raise WrongCode
+    is_own = reader is not None and reader == request.subject_id
+    if not is_own and not stands(request, identity.stands_on_code(request, code), now=now):
+        raise CodeMoved(request)
     with gate.acting(acting_as(request, purpose="outcome by code")):
         plan = outcome.read(request).get("plan", {})
         found = outcome.lines(request)

@@ -112,10 +112,26 @@ def wait_for_access(request: Request, now: datetime) -> Result:
         request.save(update_fields=["requester_email"])  # type: ignore[misc]  # a sealed field is no column
     if not answer_to:
         letters.keep_postal(request, now=now)
+    if not request.is_about_records:
+        _keep_addresses(request, now)
     # From here it only goes forward: what was said about kept data is binding now.
     Decision.objects.filter(request=request, action=Decision.Action.KEEP).update(pinned=True)
     restriction.settle_request(request.pk, actor=actor, now=now)
     return Done(State.EXECUTING)
+
+
+def _keep_addresses(request: Request, now: datetime) -> None:
+    """Write into the files of the person's other requests with a copy where that is answered now: an old link or code counts no
+    longer because the erasure took the address that replaced its own."""
+    live = Export.objects.filter(deleted_at=None, expires_at__gt=now, request__scope=Request.Scope.WHOLE)
+    found = Request.objects.filter(subject_id=request.subject_id, pk__in=live.values("request")).exclude(pk=request.pk)
+    for other in found.order_by("pk"):
+        with vault.internal():  # compared only, shown to nobody
+            stored = other.requester_email
+        to = identity.address_for_answer(other, now=now)
+        if isinstance(stored, str) and stored and to and stored != to:
+            other.requester_email = to
+            other.save(update_fields=["requester_email"])  # type: ignore[misc]  # a sealed field is no column
 
 
 def _held_up(request: Request, now: datetime) -> Result | None:

@@ -149,6 +149,23 @@ def contact_disputed(subject: UUID, *, actor: Actor, now: datetime) -> None:
             ask(request, SecondLook.Why.DISPUTED, actor=actor, now=now)
 
 
+def address_changes(record: tuple[str, UUID], email: str, *, actor: Actor | None, now: datetime) -> None:
+    """Ask a second person about requests about records that cover this record by this address, which is about to be changed on
+    it: else who may write there would cut off who asked. In the caller's transaction, before the change."""
+    same = Request.objects.find("request.email", email).values_list("pk", flat=True)
+    about = Request.objects.filter(scope=Request.Scope.RECORDS, state__in=OPEN_STATES, pk__in=list(same))
+    for request in about.select_for_update(of=("self",)).order_by("pk"):
+        if record not in identity.records_of(request):
+            continue
+        label, number = record
+        with vault.internal():  # the file of the request, shown to nobody
+            known = request.changed_records
+            request.changed_records = [*(known if isinstance(known, list) else ()), [label, str(number)]]
+            request.save(update_fields=["changed_records"])  # type: ignore[misc]  # a sealed field is no column
+        history.event(request, history.ADDRESS_CHANGED, actor=actor, now=now)
+        ask(request, SecondLook.Why.MOVED, actor=actor or ANYBODY, now=now)
+
+
 def people_joined(subject: UUID, *, actor: Actor, now: datetime) -> None:
     """Ask a second person about what was asked by login or link before the person was joined, or somebody objected to it."""
     proved = Request.objects.select_for_update().filter(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import astuple, replace
 from functools import wraps
 from typing import Any
 from uuid import UUID
@@ -41,11 +41,11 @@ def actor(request: HttpRequest) -> Actor:
     )
 
 
-def remember_proof(request: HttpRequest, about: Request, code: str, stands: identity.Stands | None = None) -> None:
-    """Note in the sealed session that this browser used the one-time link of a request, and on what that stands (None: on
-    reference and code); begin a new session id."""
+def remember_proof(request: HttpRequest, about: Request, code: str, stands: identity.Stands) -> None:
+    """Note in the sealed session that this browser used the one-time link of a request, or reference and code, and on what that
+    stands; begin a new session id."""
     request.session.cycle_key()
-    request.session[PROVED] = [str(about.pk), int(time.time()), *((stands.link, stands.key) if stands else ())]
+    request.session[PROVED] = [str(about.pk), int(time.time()), *astuple(stands)]
     remember_code(request, about, code)
 
 
@@ -65,9 +65,9 @@ def code_to_show(request: HttpRequest, about: Request) -> str:
 
 
 def has_proof(request: HttpRequest, pk: UUID) -> bool:
-    """Whether this browser used the one-time link of this request within the hour."""
-    proved, at, *_ = request.session.get(PROVED, ("", 0))
-    return bool(proved == str(pk) and time.time() - at < PROOF_LASTS)
+    """Whether this browser used the one-time link of this request, or reference and code, within the hour."""
+    proved, at, *on = request.session.get(PROVED, ("", 0))
+    return bool(proved == str(pk) and on and time.time() - at < PROOF_LASTS)
 
 
 def forget_proof(request: HttpRequest) -> None:
@@ -77,9 +77,9 @@ def forget_proof(request: HttpRequest) -> None:
 
 
 def still_stands(request: HttpRequest, about: Request) -> bool:
-    """Whether the address of the one-time link that this browser used is still the person's (services.stands)."""
-    _, _, *link = request.session[PROVED]
-    return not link or services.stands(about, identity.Stands(*link), now=timezone.now())
+    """Whether the address of the link or code that this browser used is still the person's (services.stands)."""
+    _, _, *on = request.session[PROVED]
+    return services.stands(about, identity.Stands(*on), now=timezone.now())
 
 
 def own_request(view: View) -> View:

@@ -102,13 +102,17 @@ def outcome(request: HttpRequest) -> HttpResponse:
         return ratelimit.respond_429(request)
     now = timezone.now()
     try:
-        found = services.by_code(form.cleaned_data["reference"], form.cleaned_data["code"], now=now)
+        reader = request.user.subject_id if request.user.is_authenticated else None
+        code = form.cleaned_data["code"]
+        found = services.by_code(form.cleaned_data["reference"], code, now=now, reader=reader)
     except (services.WrongCode, FileUnreadable):
         form.add_error(None, "There is no outcome for this reference and code. Please check both.")
         return render(request, "privacy/outcome_form.html", {"form": form}, status=401)
+    except services.CodeMoved as moved:
+        return render(request, "privacy/link_moved.html", {"about": moved.request}, status=403)
     about = found.pop("request")
     copies = export.left(about, now=now)
-    copy = _copy_to_fetch(request, about, copies)
+    copy = _copy_to_fetch(request, about, copies, identity.stands_on_code(about, code))
     listed = {name: words.by_title(found[name]) for name in ("erased", "kept", "given")}
     said = {name: found[name] for name in ("leftovers", "unjoined", "refusal")}
     how_far = {"stage": result.stage(about), **result.still(about, now), "steps": words.steps(services.show(about))}
@@ -116,7 +120,9 @@ def outcome(request: HttpRequest) -> HttpResponse:
     return render(request, "privacy/outcome.html", context)
 
 
-def _copy_to_fetch(request: HttpRequest, about: Request, copies: Sequence[Export]) -> Export | None:
+def _copy_to_fetch(
+    request: HttpRequest, about: Request, copies: Sequence[Export], stands: identity.Stands
+) -> Export | None:
     """Return the finished copy that this person can fetch now, and let this browser fetch it for an hour.
 
     After a removal there is no login any more: reference and code are the proof. Somebody signed in fetches it where the
@@ -125,5 +131,5 @@ def _copy_to_fetch(request: HttpRequest, about: Request, copies: Sequence[Export
     if not copies or request.user.is_authenticated:
         return None
     copy = next((one for one in copies if one.request_id == about.pk), copies[-1])
-    person.remember_proof(request, copy.request, "")
+    person.remember_proof(request, copy.request, "", stands)
     return copy

@@ -13,7 +13,7 @@ from django.core import mail
 from django.test import Client
 
 from accounts import services as people
-from accounts.models import Customer
+from accounts.models import Communication, Customer, User
 from privacy import vault
 from privacy.gate import Actor
 from privacy.requests import execute, identity, letters, second, services, waits
@@ -187,6 +187,159 @@ def test_after_the_removal_the_outcome_is_read_by_the_address_that_it_took(clien
     run(removal, Clock(NOW + timedelta(hours=1)))
     assert not Customer.objects.filter(pk=bob.pk, sealed_account__isnull=False).exists()
     assert "copy" in pages.check(opened(client, link))
+
+
+# Outcome codes -----------------------------------------------------------------------------------------------------------
+
+
+def by_login(user: User, kind: str = "access") -> tuple[Request, dict[str, str]]:
+    """File a request by login; return it, and reference and code as its receipt in the mailbox gives them."""
+    request = services.file(
+        kind=kind, subject=user.subject_id, channel="web", received_on=TODAY, identity="login", actor=user.as_actor(),
+        now=NOW,
+    )  # fmt: skip
+    with vault.internal():
+        receipt = Letter.objects.get(request=request, kind="acknowledgement")
+        assert receipt.to == OLD
+        code = CODE.findall(letters.given(receipt)[0])[0]
+    return request, {"reference": request.reference, "code": code}
+
+
+def moved_to_new(user: User) -> None:
+    EmailAddress.objects.get(user=user).delete()
+    EmailAddress.objects.create(user=user, email=NEW, verified=True, primary=True)
+
+
+def fetched(browser: Client, request: Request) -> int:
+    return int(browser.post(f"/privacy/requests/{request.pk}/export/").status_code)
+
+
+def test_a_code_that_waited_in_an_old_mailbox_opens_no_copy() -> None:
+    user = factories.login("bob", OLD)
+    request, there = by_login(user)
+    run(request, Clock())
+    before, later = Client(), Client()
+    assert "Your copy is ready" in pages.check(before.post("/privacy/outcome/", there)), "control"
+    assert fetched(before, request) == 200, "control"
+    moved_to_new(user)
+    for _ in range(2):
+        text = pages.check(later.post("/privacy/outcome/", there), status=403)
+        assert "A member of our staff looks first" in text and "copy is ready" not in text
+    assert fetched(later, request) == 302, "asked to sign in"
+    assert fetched(before, request) == 403, "what the code proved ends with the address"
+    assert told(request) == [NEW], "told once"
+    assert list(request.second_looks.values_list("why", "decided_at")) == [(SecondLook.Why.MOVED, None)]
+    second.decide(request, "go_on", actor=COLLEAGUE, now=NOW)
+    assert "Your copy is ready" in pages.check(later.post("/privacy/outcome/", there))
+    assert fetched(later, request) == 200
+
+
+def test_who_is_signed_in_reads_the_own_outcome_by_a_code_of_before() -> None:
+    user = factories.login("bob", OLD)
+    request, there = by_login(user)
+    run(request, Clock())
+    moved_to_new(user)
+    assert "sign out and open this page again" in pages.check(
+        pages.signed_in(user, again=True).post("/privacy/outcome/", there)
+    )
+    assert not request.second_looks.exists()
+
+
+@pytest.mark.parametrize("is_moved", [True, False])
+def test_after_a_removal_a_code_opens_the_copy_only_to_the_address_of_then(is_moved: bool) -> None:
+    """The address that replaced the one to which both codes went is taken by the removal."""
+    user = factories.login("bob", OLD)
+    access, of_access = by_login(user)
+    run(access, Clock())
+    removal, of_removal = by_login(user, "erasure")
+    if is_moved:
+        moved_to_new(user)
+    made = services.make_plan(removal, actor=user.as_actor(), now=NOW)
+    services.confirm(removal, made.hash, actor=user.as_actor(), now=NOW)
+    run(removal, Clock(NOW + timedelta(hours=1)))
+    assert removal.state == State.CLOSED
+    for there in (of_access, of_removal):
+        browser = Client()
+        text = pages.check(browser.post("/privacy/outcome/", there), status=403 if is_moved else 200)
+        assert ("Your copy is ready" in text) is not is_moved
+        assert fetched(browser, access) == (302 if is_moved else 200)
+
+
+def test_what_tells_where_a_code_went_is_bound_and_cannot_be_taken_off() -> None:
+    request, there = by_login(factories.login("bob", OLD))
+    assert identity.code_matches(there["code"], request)
+    request.outcome_code_hash = request.outcome_code_hash.rpartition(":")[0]
+    assert not identity.code_matches(there["code"], request)
+
+
+# Records on which staff change the address -------------------------------------------------------------------------------
+
+
+SERVICE = Actor("staff", "dan", None, frozenset({"service"}), "admin", "phone call")
+DAN_OF_PRIVACY = Actor("staff", "dan", None, frozenset({"privacy"}), "admin")
+
+
+@pytest.fixture
+def message(db: None) -> Communication:
+    """What a guest wrote; it hangs on nobody's number."""
+    return factories.communication(email=OLD, contact_name="Rose Guest", body="My question.")
+
+
+@pytest.mark.parametrize("when", ["before the link", "after the plan", "after the confirmation"])
+@pytest.mark.parametrize("outcome", ["go_on", "end"])
+def test_staff_cut_off_nobody_by_changing_the_address_on_a_message(
+    client: Client, message: Communication, when: str, outcome: str
+) -> None:
+    request = asked("erasure")
+    assert request.is_about_records
+    link = token(request, "link_identity")
+    path = f"/privacy/requests/{request.pk}/confirm/"
+    if when != "before the link":
+        opened(client, link)
+        run(request, Clock())
+    if when == "after the confirmation":
+        services.confirm(request, request.plan_hash, actor=services.acting_as(request), now=NOW)
+    people.correct(message, {"email": NEW}, actor=SERVICE, now=NOW, reason="phone call")
+    assert list(request.second_looks.values_list("why", "decided_at")) == [(SecondLook.Why.MOVED, None)]
+    answer = opened(client, link) if when == "before the link" else client.get(path)
+    text = pages.check(answer, status=403)
+    assert "changed on a record that it is about" in text and "No record is left" not in text
+    run(request, Clock())
+    assert request.is_open and Communication.objects.filter(pk=message.pk).exists()
+    assert second.may_decide(request, COLLEAGUE) and not second.may_decide(request, DAN_OF_PRIVACY)
+    second.decide(request, outcome, actor=COLLEAGUE, now=NOW)
+    if outcome == "end":
+        request.refresh_from_db()
+        assert request.state == State.REFUSED and Communication.objects.filter(pk=message.pk).exists()
+        return
+    if when != "after the confirmation":
+        assert "No record is left" not in pages.check(client.get(path))
+        made = services.make_plan(request, actor=services.acting_as(request), now=NOW)
+        services.confirm(request, made.hash, actor=services.acting_as(request), now=NOW)
+    run(request, Clock(NOW + timedelta(hours=1)))
+    assert request.state == State.CLOSED and not Communication.objects.filter(pk=message.pk).exists()
+
+
+def test_a_changed_name_or_a_message_of_another_address_asks_nobody(client: Client, message: Communication) -> None:
+    """The positive control."""
+    other = factories.communication(email="bob@else.example", contact_name="Bob Baker")
+    request = asked("erasure")
+    people.correct(message, {"contact_name": "R. Guest"}, actor=SERVICE, now=NOW, reason="phone call")
+    people.correct(other, {"email": NEW}, actor=SERVICE, now=NOW, reason="phone call")
+    pages.check(opened(client, token(request, "link_identity")))
+    assert not request.second_looks.exists()
+
+
+def test_a_message_that_was_given_to_somebody_stays_out_whatever_was_decided(
+    client: Client, message: Communication
+) -> None:
+    request = asked("erasure")
+    people.correct(message, {"email": NEW}, actor=SERVICE, now=NOW, reason="phone call")
+    second.decide(request, "go_on", actor=COLLEAGUE, now=NOW)
+    assert identity.records_of(request) == [("accounts.communication", message.pk)], "control"
+    other = factories.customer("Dora", "Double", email="dora@example.com")
+    Communication.objects.filter(pk=message.pk).update(customer=other, subject=other.subject)
+    assert identity.records_of(request) == []
 
 
 # The way out -------------------------------------------------------------------------------------------------------------
