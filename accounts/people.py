@@ -108,9 +108,9 @@ def named(email: str, also: Sequence[tuple[str, UUID]] = ()) -> list[tuple[str, 
     for one in candidates.records_with(email):
         if one.declaration.facts is not None:
             by_label.setdefault(one.label, []).append(one.pk)
-    for label, number in also:
-        if number not in by_label.setdefault(label, []):
-            by_label[label].append(number)
+    for label, pk in also:
+        if pk not in by_label.setdefault(label, []):
+            by_label[label].append(pk)
     found: list[tuple[str, Any]] = []
     for label, ids in sorted(by_label.items()):
         if len(ids) >= candidates.MOST:  # what an index does not give any more may point to somebody else

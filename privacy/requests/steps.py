@@ -124,7 +124,7 @@ def _keep_addresses(request: Request, now: datetime) -> None:
     """Write into the files of the person's other requests with a copy where that is answered now: an old link or code counts no
     longer because the erasure took the address that replaced its own."""
     live = Export.objects.filter(deleted_at=None, expires_at__gt=now, request__scope=Request.Scope.WHOLE)
-    found = Request.objects.filter(subject_id=request.subject_id, pk__in=live.values("request")).exclude(pk=request.pk)
+    found = Request.objects.filter(subject_id=_subject(request), pk__in=live.values("request")).exclude(pk=request.pk)
     for other in found.order_by("pk"):
         with vault.internal():  # compared only, shown to nobody
             stored = other.requester_email
