@@ -278,14 +278,15 @@ def merge(subject: UUID, into: UUID, *, actor: Actor | None, now: datetime) -> N
     If the process dies between the two databases the records name `into` and a few keys still name `subject`: they do
     not open until the merge is repeated, and nothing opens for anybody else.
     """
-    access_log.hand_over(subject, into, actor=actor, now=now)
-    for model, column in links():
-        rows = model._base_manager.filter(**{column: subject})
-        if model is User and column == "subject_id":
-            carry(rows.values_list("pk", flat=True), into)
-        elif model is Joining:
-            carry_joinings(Joining.objects.filter(subject_id=subject), into)
-        else:
-            rows.update(**{column: into})
-    Subject.objects.filter(pk=subject).delete()
+    with transaction.atomic():
+        access_log.hand_over(subject, into, actor=actor, now=now)
+        for model, column in links():
+            rows = model._base_manager.filter(**{column: subject})
+            if model is User and column == "subject_id":
+                carry(rows.values_list("pk", flat=True), into)
+            elif model is Joining:
+                carry_joinings(Joining.objects.filter(subject_id=subject), into)
+            else:
+                rows.update(**{column: into})
+        Subject.objects.filter(pk=subject).delete()
     vault.keys.reowner(("subject", subject), ("subject", into))

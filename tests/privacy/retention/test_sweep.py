@@ -226,10 +226,11 @@ def test_two_sweeps_never_run_at_once(armed: SweepState) -> None:
     try:
         with other.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_lock(%s)", [arming.LOCK])
-        with pytest.raises(sweep.AlreadyRunning):
-            run(LAST_DAY)
+            with pytest.raises(sweep.AlreadyRunning):
+                run(LAST_DAY)
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [arming.LOCK])
     finally:
-        other.close()
+        other.close()  # alone it gives the lock back some time later
     assert is_readable(order)
     assert run(LAST_DAY).erased == 1
 
