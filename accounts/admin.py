@@ -123,9 +123,10 @@ class CustomerForm(PlacedForm):
 class PostNotice(Step):
     title = "Mark the notice as posted"
     help = (
-        "Print this page with your browser and post the letter; then mark it. A new contact that it tells of counts 14 days later. Where "
-        "no address stands at its top, none has been on file for 14 days: tell the person some other way, by phone for example. "
-        "Who entered or settled the contact does not mark it."
+        "Print this page with your browser and post the letter; then mark it. A new contact that it tells of counts 14 days later; an "
+        "account whose end it tells of stays for 30 days more, and as long as the letter is not posted. Where no address stands at its "
+        "top, none has been on file for 14 days: tell the person some other way, by phone for example. Who entered or settled the "
+        "contact does not mark it."
     )
     template = "admin/step_letter.html"
 

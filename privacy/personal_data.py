@@ -480,6 +480,7 @@ datamap.register(
         data={
             "subject": Datum("Who was warned", "link", PROOF, US, plain=RANDOM),
             "given_on": Datum("When", "dates", PROOF, US, plain="a date"),
+            "told_on": Datum("When its letter went out", "dates", PROOF, US, plain="a date"),
             "ends_after": Datum("Last day that was told", "dates", PROOF, US, plain="a date"),
             "kept_on": Datum("When the person said to keep it", "dates", PROOF, SELF, plain="a date"),
             "ended_at": Datum("When its removal began", "dates", PROOF, US, plain=TIME),

@@ -14,7 +14,7 @@ whose key is destroyed together with the mark that the letter is sent, posted, s
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from email.utils import formataddr
 from smtplib import SMTPDataError, SMTPRecipientsRefused, SMTPSenderRefused
@@ -524,6 +524,12 @@ def stop(subject: UUID, *, now: datetime, but: Request | None = None) -> int:
         stopped = unsent.filter(pk__in=ids).update(stopped_at=now, next_attempt_at=None)
         _end_credentials(Letter.objects.filter(pk__in=ids, stopped_at=now).values_list("pk", flat=True), now)
     return stopped
+
+
+def withhold(keys: Collection[str], *, now: datetime) -> None:
+    """Stop those of these letters that have not gone out, with what they give, in the caller's transaction; audited."""
+    waiting = Letter.objects.filter(key__in=keys, sent_at=None, stopped_at=None, sending_at=None)
+    end_credentials(list(waiting.values_list("pk", flat=True)), now=now)
 
 
 def printed(letter: Letter, *, now: datetime) -> None:

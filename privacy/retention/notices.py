@@ -4,8 +4,10 @@ What must never happen: somebody who said in time that the account is to be kept
 keeping it and ending it lock the same rows, the warnings of the person: the first of the two wins, whole. The clock of
 retention starts again on the day of the answer. A day that was told after a request to remove is never moved here.
 
-A warning counts as long as the person did nothing since: whoever came back is warned anew before the next end. At most
-as many people are warned in a night as may be ended in one, so that a wrong rule does not write to everybody.
+A warning counts from the day on which its letter went out, sent by e-mail or ticked off as posted, and as long as the person
+did nothing since: whoever came back is warned anew before the next end. A letter that waits to be posted has warned nobody,
+however long it lies there. At most as many people are warned in a night as may be ended in one, so that a wrong rule does not
+write to everybody.
 """
 
 from __future__ import annotations
@@ -24,12 +26,14 @@ from django.urls import reverse
 from privacy import audit, vault
 from privacy.gate.actor import Actor
 from privacy.requests import clock, hooks, letters
-from privacy.requests.models import Decision
+from privacy.requests.models import Decision, Letter
 from privacy.retention.facts import Facts
 from privacy.retention.models import EndNotice
 from privacy.retention.rules import Schedule
 
+KIND = "account_ending"
 LINK_LIVES = timedelta(days=60)
+BATCH = 500
 
 #: How somebody told us to keep the account.
 WAYS = {
@@ -49,12 +53,54 @@ def days_before(facts: Facts, envelopes: Iterable[str], schedule: Schedule) -> i
 
 
 def unwarned(found: Collection[Facts], *, by: date) -> set[UUID]:
-    """Return the people in `found` to whom no warning was given by that day that still counts; one query."""
-    given: dict[UUID, date] = {}
+    """Return the people in `found` whom no letter that went out by that day has warned, or none that still counts."""
+    notices = list(_of(found))
+    told = _told(notices)
+    return _without(found, [one for one in notices if (day := told.get(one.pk)) is not None and day <= by])
+
+
+def unwritten(found: Collection[Facts]) -> set[UUID]:
+    """Return the people in `found` to whom a warning is to be written: none that still counts went out, or waits to."""
+    notices = list(_of(found))
+    told = _told(notices)
+    waiting = Letter.objects.filter(key__in=[_key(one) for one in notices], sent_at=None, stopped_at=None)
+    keys = set(waiting.values_list("key", flat=True))
+    return _without(found, [one for one in notices if one.pk in told or _key(one) in keys])
+
+
+def note_told() -> int:
+    """Write down of each warning on which day its letter went out; return of how many. Letters end before warnings do."""
+    count, last = 0, None
+    while True:
+        open_ = EndNotice.objects.filter(told_on=None, kept_on=None, ended_at=None).order_by("pk")
+        batch = list((open_ if last is None else open_.filter(pk__gt=last))[:BATCH])
+        if not batch:
+            return count
+        last = batch[-1].pk
+        for pk, day in _told(batch).items():
+            count += EndNotice.objects.filter(pk=pk, told_on=None).update(told_on=day)
+
+
+def _of(found: Collection[Facts]) -> Iterable[EndNotice]:
     subjects = {facts.subject_id for facts in found if facts.subject_id is not None}
-    notices = EndNotice.objects.filter(subject__in=subjects, given_on__lte=by).order_by("given_on")
-    for subject, day in notices.values_list("subject_id", "given_on"):
-        given[subject] = day
+    return EndNotice.objects.filter(subject__in=subjects).order_by("given_on")
+
+
+def _told(notices: Iterable[EndNotice]) -> dict[UUID, date]:
+    """Return of these warnings the day on which the letter went out, where it did; one query."""
+    told = {one.pk: one.told_on for one in notices if one.told_on is not None}
+    by_key = {_key(one): one.pk for one in notices if one.told_on is None}
+    sent = Letter.objects.filter(key__in=list(by_key), sent_at__isnull=False).values_list("key", "sent_at")
+    return told | {by_key[key]: clock.company_day(at) for key, at in sent if at is not None}
+
+
+def _key(notice: EndNotice) -> str:
+    return f"{KIND}:{notice.pk}"
+
+
+def _without(found: Collection[Facts], notices: Iterable[EndNotice]) -> set[UUID]:
+    """Return the people in `found` to whom none of these warnings was given after they were last active."""
+    given = {one.subject_id: one.given_on for one in notices}  # in the order of their days
     missing = set()
     for facts in found:
         if facts.subject_id is None:
@@ -66,9 +112,10 @@ def unwarned(found: Collection[Facts], *, by: date) -> set[UUID]:
 
 
 def warn(subject: UUID, *, on: date, ends_after: date, now: datetime) -> bool:
-    """Write to the person that the account ends after that day unless it is used; return whether a letter is new.
+    """Write to the person that the account ends unless it is used, not before that day; return whether a letter is new.
 
-    The letter has a link by which the person keeps it, without a login too: it goes only to an address that counts (design 9).
+    It ends when the letter has been out for as long as the schedule says, so not at all while it waits to be posted. An
+    earlier letter that still waits is stopped: what it says is over. The letter has a link by which the person keeps it, without a login too: it goes only to an address that counts (design 9).
     Without one the letter is posted, or waits for staff, and says how else to keep it. Opens the address on file under the
     actor of the caller. Safe to repeat on one day.
     """
@@ -85,16 +132,18 @@ def warn(subject: UUID, *, on: date, ends_after: date, now: datetime) -> bool:
         }
         notice, is_new = EndNotice.objects.get_or_create(subject_id=subject, given_on=on, defaults=new)
         if is_new:
+            _stop_letters(EndNotice.objects.filter(subject=subject).exclude(pk=notice.pk), now=now)
             link = f"{settings.PORTAL_URL}{reverse('keep', args=[token])}" if to else ""
             letters.queue(
-                "account_ending",
+                KIND,
                 to=to,
                 context={
                     "name": people.name(subject),
                     "ends_after": ends_after,
+                    "days": (ends_after - on).days,
                     "has_login": people.has_login(subject),
                 },
-                key=f"account_ending:{notice.pk}",
+                key=_key(notice),
                 now=now,
                 subject=subject,
                 credentials={"link": link},
@@ -117,7 +166,8 @@ class CannotKeep(Exception):
 def look(token: str, *, now: datetime) -> EndNotice:
     """Return the warning whose link this is, used or not, without doing anything (what GET may do). Raises NoticeGone."""
     found = EndNotice.objects.filter(token_hash=_hashed(token), ended_at=None).first()  # one by post has no hash
-    if found is None or found.given_on + LINK_LIVES < clock.company_day(now):
+    # A letter that went out late gives its reader as long as any other.
+    if found is None or (found.told_on or found.given_on) + LINK_LIVES < clock.company_day(now):
         raise NoticeGone
     if not vault.mac_fits(found.mac, *_says(found)):
         raise NoticeGone
@@ -172,7 +222,13 @@ def _keep(subject: UUID, *, reason: str, actor: Actor, now: datetime) -> None:
     EndNotice.objects.filter(pk__in=[one.pk for one in notices if one.kept_on is None and one.ended_at is None]).update(
         kept_on=today
     )
+    _stop_letters(notices, now=now)
     audit.record("account.kept", actor=actor, now=now, subject=subject, reason=reason)
+
+
+def _stop_letters(notices: Iterable[EndNotice], *, now: datetime) -> None:
+    """Stop those letters of these warnings that have not gone out, in the caller's transaction."""
+    letters.withhold([_key(one) for one in notices], now=now)
 
 
 def _lock(subject: UUID) -> list[EndNotice]:

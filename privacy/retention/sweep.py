@@ -149,6 +149,8 @@ class _Run:
         self.warned: set[UUID] = set()
 
     def go(self) -> None:
+        if not self.report.is_dry_run:
+            notices.note_told()  # before the letters that tell it may end
         for label, ids in self._told():
             self._end_told(datamap.for_label(label), ids)
         if not self.report.is_dry_run:
@@ -329,7 +331,7 @@ class _Run:
             if notices.days_before(facts, gone, self.schedule):
                 ending.append(facts)
         waiting = self._waiting(ending)
-        missing = notices.unwarned(ending, by=self.on)
+        missing = notices.unwritten(ending)
         for facts in ending:
             subject = facts.subject_id
             if subject is None or subject not in missing or facts.record_id in waiting or subject in self.warned:

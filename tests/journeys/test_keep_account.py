@@ -21,7 +21,7 @@ from privacy.audit.models import AuditEvent
 from privacy.gate import Actor, Refused
 from privacy.gate.system import system, system_actor
 from privacy.models import EndNotice, Letter
-from privacy.requests import erasure
+from privacy.requests import erasure, letters
 from privacy.retention import notices, sweep
 from tests import factories, pages
 from tests.privacy.requests.conftest import PRIVACY, confirmed, run
@@ -53,6 +53,14 @@ def swept(monkeypatch: pytest.MonkeyPatch, at: datetime) -> sweep.SweepReport:
     sweep.arm(actor=PRIVACY)
     with system("sweep"):
         return sweep.sweep(dry_run=False, actor=system_actor("sweep"))
+
+
+def sent(at: datetime) -> None:
+    """Let the letters go out: by e-mail, and each that is to be posted ticked off."""
+    with system("letter"):
+        letters.send_due(now=at)
+        for one in Letter.objects.filter(by=Letter.By.POST, sent_at=None, stopped_at=None):
+            letters.mark_posted(one, actor=PRIVACY, now=at)
 
 
 def token() -> str:
@@ -131,6 +139,7 @@ def test_of_two_people_with_one_address_neither_gets_a_link_by_it(monkeypatch: p
 def test_without_an_answer_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     alice = quiet()
     assert swept(monkeypatch, NOW).warned == 1
+    sent(NOW)
     swept(monkeypatch, ENDED)
     assert not is_there(alice)
 
@@ -141,6 +150,7 @@ def test_the_link_in_the_letter_keeps_the_account_without_a_login(monkeypatch: p
     swept(monkeypatch, NOW)
     with vault.internal():
         letters = {one.subject_id: one.credentials["link"] for one in Letter.objects.filter(kind="account_ending")}
+    sent(NOW)
     path = re.search(r"/privacy/keep/[\w-]+/", letters[alice.subject_id])[0]
     browser = Client(enforce_csrf_checks=False)
 
@@ -168,6 +178,7 @@ def test_a_link_that_is_unknown_too_old_or_too_late_says_so(monkeypatch: pytest.
     quiet()
     swept(monkeypatch, NOW)
     one = token()
+    sent(NOW)
     for path in ("/privacy/keep/nothing/", f"/privacy/keep/{one[:-1]}/"):
         for method in ("get", "post"):
             assert "no longer works" in pages.check(getattr(Client(), method)(path), status=403)
@@ -181,6 +192,7 @@ def test_a_link_that_is_unknown_too_old_or_too_late_says_so(monkeypatch: pytest.
 def test_the_desk_keeps_it_with_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     alice = quiet()
     swept(monkeypatch, NOW)
+    sent(NOW)
     carol = pages.signed_in(factories.staff("carol", roles=("sales",)))
     page = reverse("admin:accounts_customer_step", args=[alice.pk, "keep"])
     assert "Keep this account" in carol.get(reverse("admin:accounts_customer_change", args=[alice.pk])).content.decode()
@@ -219,6 +231,7 @@ def test_after_it_was_kept_it_is_warned_anew_before_the_next_end(monkeypatch: py
     notices.keep(token(), now=NOW)
     later = datetime(2029, 11, 1, 15, tzinfo=UTC)
     assert swept(monkeypatch, later).warned == 1
+    sent(later)
     assert is_there(alice)
     swept(monkeypatch, later + timedelta(days=31))
     assert not is_there(alice)
@@ -230,6 +243,7 @@ def test_pressed_between_the_look_and_the_end_of_a_sweep_it_is_kept_whole(monkey
     swept(monkeypatch, NOW)
     with vault.internal():
         texts = {one.subject_id: one.credentials["link"] for one in Letter.objects.filter(kind="account_ending")}
+    sent(NOW)
     one = re.search(r"/privacy/keep/([\w-]+)/", texts[alice.subject_id])[1]
     begin, pressed = notices.begin_to_end, []
 
@@ -254,6 +268,7 @@ def test_pressed_while_the_sweep_ends_it_the_press_waits_and_hears_that_it_is_to
     alice = quiet()
     swept(monkeypatch, NOW)
     one, answers = token(), []
+    sent(NOW)
     erase = erasure.erase_records
 
     def press() -> None:

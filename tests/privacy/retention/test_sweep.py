@@ -17,10 +17,10 @@ from orders.models import Order
 from privacy import subjects, vault
 from privacy.audit.models import AuditEvent
 from privacy.gate.system import system
-from privacy.requests import erasure
+from privacy.requests import erasure, letters
 from privacy.requests.models import Decision, Letter, Request
-from privacy.retention import arming, holds, sweep
-from privacy.retention.models import SweepState
+from privacy.retention import arming, holds, notices, sweep
+from privacy.retention.models import EndNotice, SweepState
 from privacy.retention.verdict import Verdict
 from tests.orders.factories import TASK, a_customer, an_order
 
@@ -104,6 +104,87 @@ def swept(on: date) -> sweep.SweepReport:
         return run(on)
 
 
+def went_out(on: date) -> int:
+    """Let what waits in the outbox go out on that day, by e-mail or ticked off as posted; return how many letters."""
+    at = datetime(on.year, on.month, on.day, 15, tzinfo=UTC)
+    waiting = list(Letter.objects.filter(sent_at=None, stopped_at=None))
+    with system("letter"):
+        for letter in waiting:
+            if letter.by == Letter.By.POST:
+                letters.mark_posted(letter, actor=TASK, now=at)
+            else:
+                Letter.objects.filter(pk=letter.pk).update(next_attempt_at=at)
+                assert letters.send(letter.pk, now=at)
+    return len(waiting)
+
+
+def test_a_warning_that_nobody_posted_ends_no_account_and_is_not_written_twice(armed: SweepState) -> None:
+    order = unused()
+    assert swept(date(2026, 11, 1)).warned == 1
+    for day in (date(2026, 12, 1), date(2027, 3, 1), date(2028, 1, 1)):
+        found = swept(day)
+        assert (found.erased, found.kept, found.warned) == (0, 1, 0)
+    assert is_known(order)
+    assert Letter.objects.filter(by=Letter.By.POST, sent_at=None, stopped_at=None).count() == 1
+    assert EndNotice.objects.get().told_on is None
+
+
+def test_a_warning_counts_from_the_day_on_which_it_was_ticked_off_as_posted(armed: SweepState) -> None:
+    order = unused()
+    swept(date(2026, 11, 1))
+    with system("letter"):
+        text = Letter.objects.get().text
+    assert "not before 1 December 2026, and not before 30 days after this letter was posted" in text
+    assert went_out(date(2026, 12, 10)) == 1
+    assert swept(date(2027, 1, 8)).erased == 0, "the 29th day"
+    assert is_known(order)
+    assert swept(date(2027, 1, 9)).erased == 1
+    assert EndNotice.objects.values_list("told_on", flat=True).first() in (None, date(2026, 12, 10))
+    assert not is_known(order)
+
+
+def test_the_day_of_a_warning_stands_when_its_letter_is_gone(armed: SweepState) -> None:
+    order = unused()
+    swept(date(2026, 11, 1))
+    went_out(date(2026, 11, 3))
+    assert sweep.sweep(on=date(2026, 11, 20), dry_run=True, actor=TASK).due == 1
+    assert EndNotice.objects.get().told_on is None, "a dry run writes nothing"
+    swept(date(2026, 11, 20))
+    assert EndNotice.objects.get().told_on == date(2026, 11, 3)
+    Letter.objects.all().delete()
+    assert swept(date(2026, 12, 2)).erased == 0
+    assert swept(date(2026, 12, 3)).erased == 1
+    assert not is_known(order)
+
+
+def test_a_warning_whose_letter_was_stopped_is_written_anew(armed: SweepState) -> None:
+    order = unused()
+    swept(date(2026, 11, 1))
+    Letter.objects.update(stopped_at=NOW)
+    assert swept(date(2026, 12, 1)).warned == 1
+    went_out(date(2026, 12, 2))
+    swept(date(2026, 12, 31))
+    assert is_known(order)
+    swept(date(2027, 1, 1))
+    assert not is_known(order)
+
+
+def test_a_warning_that_is_out_of_date_is_posted_no_more(armed: SweepState) -> None:
+    order = unused()
+    swept(date(2026, 11, 1))
+    type(order.customer).objects.filter(pk=order.customer_id).update(last_active_on=date(2026, 11, 5))
+    assert swept(date(2029, 11, 6)).warned == 1
+    first, second = Letter.objects.order_by("queued_at")
+    assert first.stopped_at is not None and second.stopped_at is None
+
+
+def test_an_account_that_was_kept_is_sent_no_warning_any_more(armed: SweepState) -> None:
+    order = unused()
+    swept(date(2026, 11, 1))
+    notices.keep_for(order.customer.subject_id, reason="phone", actor=TASK, now=NOW)
+    assert Letter.objects.get().stopped_at == NOW
+
+
 def test_an_unused_account_is_warned_first_and_goes_thirty_days_later_and_its_young_order_stays(
     armed: SweepState,
 ) -> None:
@@ -116,7 +197,8 @@ def test_an_unused_account_is_warned_first_and_goes_thirty_days_later_and_its_yo
     with system("letter"):
         letter = Letter.objects.get()
         assert letter.to.endswith("@post.example")
-        assert "1 December 2026" in letter.text
+        assert "not before 1 December 2026, and not before 30 days after this letter was sent" in letter.text
+    went_out(date(2026, 11, 1))
     assert (swept(date(2026, 11, 30)).erased, swept(date(2026, 11, 30)).warned) == (0, 0)
     assert is_known(order)
     assert swept(date(2026, 12, 1)).due_by_label == {"accounts.customer": 1}
@@ -130,6 +212,7 @@ def test_an_account_that_ends_soon_is_warned_thirty_days_before(armed: SweepStat
     assert swept(date(2026, 11, 1)).warned == 0
     found = swept(date(2026, 11, 2))
     assert (found.due, found.warned) == (0, 1)
+    went_out(date(2026, 11, 2))
     assert swept(date(2026, 12, 1)).erased == 0
     assert swept(date(2026, 12, 2)).erased == 1
 
@@ -137,11 +220,12 @@ def test_an_account_that_ends_soon_is_warned_thirty_days_before(armed: SweepStat
 def test_whoever_came_back_is_warned_anew(armed: SweepState) -> None:
     order = unused()
     swept(date(2026, 11, 1))
+    went_out(date(2026, 11, 1))
     type(order.customer).objects.filter(pk=order.customer_id).update(last_active_on=date(2026, 11, 5))
     assert swept(date(2026, 12, 10)).due == 0
-    swept(date(2029, 11, 6))
+    assert swept(date(2029, 11, 6)).warned == 1
+    went_out(date(2029, 11, 6))
     assert is_known(order)
-    assert Letter.objects.count() == 2
     assert swept(date(2029, 12, 6)).erased >= 1
     assert not is_known(order)
 
