@@ -22,7 +22,7 @@ from privacy.requests import export, identity, second, services
 from privacy.requests.models import OneTimeLink
 from privacy.requests.outcome import FileUnreadable
 from privacy.retention import notices
-from privacy.views import person, result, words
+from privacy.views import ends, person, result, words
 
 
 @login_not_required
@@ -114,9 +114,13 @@ def outcome(request: HttpRequest) -> HttpResponse:
     copies = export.left(about, now=now)
     copy = _copy_to_fetch(request, about, copies, identity.stands_on_code(about, code))
     listed = {name: words.by_title(found[name]) for name in ("erased", "kept", "given")}
-    said = {name: found[name] for name in ("leftovers", "unjoined", "refusal")}
+    said = {name: found[name] for name in ("leftovers", "unjoined")}
     how_far = {"stage": result.stage(about), **result.still(about, now), "steps": words.steps(services.show(about))}
-    context = {"about": about, "copy": copy, "has_copy": bool(copies), **said, **how_far, **listed}
+    ended = {
+        "end": ends.of_request(about, found["refusal"]),
+        "copy_ended": "" if how_far["needs_second"] else ends.of_copy(about, now=now),
+    }
+    context = {"about": about, "copy": copy, "has_copy": bool(copies), **said, **ended, **how_far, **listed}
     return render(request, "privacy/outcome.html", context)
 
 

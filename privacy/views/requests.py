@@ -18,9 +18,9 @@ from privacy.gate import Actor
 from privacy.models import Request
 from privacy.requests import assessment, export, services, unjoined
 from privacy.requests.history import NotAllowed
-from privacy.requests.models import OPEN_STATES, Channel, SecondLook, State
+from privacy.requests.models import OPEN_STATES, Channel, State
 from privacy.requests.outcome import FileUnreadable
-from privacy.views import person, result, words
+from privacy.views import ends, person, result, words
 
 PER_PAGE = 20
 RUNNING = (State.RECEIVED, State.IDENTITY, State.CONFIRMED, State.EXECUTING)
@@ -83,8 +83,7 @@ def request_detail(request: HttpRequest, about: Request, actor: Actor) -> HttpRe
         "about": about,
         "code": person.code_to_show(request, about) if about.state != State.PLANNED else "",
         "copy": copy if copy and copy.expires_at > now else None,
-        "not_shown": about.second_looks.filter(outcome=SecondLook.Outcome.END).exists(),
-        "had_copy": copy is None and not still["needs_second"] and about.exports.exists(),
+        "copy_ended": "" if still["needs_second"] else ends.of_copy(about, now=now),
         "steps": words.steps(services.show(about)),
         "is_running": about.state in RUNNING,
         "can_confirm": about.kind == Request.Kind.ERASURE and about.state == State.PLANNED,
@@ -105,9 +104,9 @@ def _lines(about: Request, actor: Actor) -> dict[str, Any]:
             unjoined = services.unjoined(about, actor=actor)
             refusal = services.refusal(about, actor=actor)
     except FileUnreadable:
-        return {"stage": stage, "is_unreadable": True}
+        return {"stage": stage, "is_unreadable": True, "end": ends.of_request(about, {}, is_unreadable=True)}
     listed = {name: words.by_title(lines) for name, lines in found.items()}
-    return {"stage": stage, **listed, "unjoined": unjoined, "refusal": refusal}
+    return {"stage": stage, **listed, "unjoined": unjoined, "end": ends.of_request(about, refusal)}
 
 
 @person.entered_again

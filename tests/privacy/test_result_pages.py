@@ -11,8 +11,9 @@ from django.test import Client
 
 from accounts.models import Customer
 from privacy import vault
-from privacy.requests import services, waits
-from privacy.requests.models import Request, State
+from privacy.gate import Actor
+from privacy.requests import export, second, services, waits
+from privacy.requests.models import Request, SecondLook, State
 from tests import factories, pages
 from tests.orders.factories import as_customer
 from tests.privacy.requests.conftest import NOW, PRIVACY, TODAY, confirmed, filed, run
@@ -137,3 +138,120 @@ def test_the_stranger_reads_no_reason(alice: Customer, client: Client) -> None:
     assert bob.get(f"/privacy/requests/{request.pk}/").status_code == 404
     answer = client.post("/privacy/outcome/", {"reference": request.reference, "code": "0000-0000-0000"})
     assert answer.status_code == 401 and "nine times" not in answer.text
+
+
+# Every end, on both pages -------------------------------------------------------------------------------------------------
+
+
+def fetched(request: Request) -> None:
+    export.Export.objects.filter(request=request).update(downloads=1)
+
+
+def not_them(request: Request, *, words: str = "The voice was another one.") -> None:
+    waits.ask(request, SecondLook.Why.NOT_ME, actor=PRIVACY, now=NOW)
+    second.decide(
+        request, "end", words=words, actor=Actor("staff", "mia", None, frozenset({"manager"}), "admin"), now=NOW
+    )
+
+
+def made(request: Request) -> None:
+    plan = services.make_plan(request, actor=services.acting_as(request), now=NOW)
+    services.confirm(request, plan.hash, actor=services.acting_as(request), now=NOW)
+    run(request)
+
+
+def expired(request: Request) -> None:
+    services.make_plan(request, actor=PRIVACY, now=NOW)
+    request.refresh_from_db()
+    services.expire_into(request, actor=PRIVACY, now=NOW)
+
+
+def second_after_the_copy(request: Request) -> None:
+    made(request)
+    not_them(request)
+
+
+def second_after_it_was_fetched(request: Request) -> None:
+    made(request)
+    fetched(request)
+    not_them(request)
+
+
+def destroyed_by_the_person(request: Request) -> None:
+    made(request)
+    export.destroy(request, actor=services.acting_as(request), now=NOW)
+
+
+def over(request: Request) -> None:
+    made(request)
+    export.expire(now=NOW + timedelta(days=8))
+
+
+def nobody_decided(request: Request) -> None:
+    waits.ask(request, SecondLook.Why.NOT_ME, actor=PRIVACY, now=NOW - timedelta(days=40))
+    Request.objects.filter(pk=request.pk).update(due_on=TODAY)
+    request.refresh_from_db()
+    request.events.create(kind="extended", at=NOW, on=TODAY, state=request.state, actor_kind="")
+    assert second.last_day(request, actor=PRIVACY, now=NOW)
+
+
+NOT_SHOWN = "decided that it was not shown that it was you who asked."
+ENDS = {
+    ("access", "withdrawn"): (
+        lambda one: services.withdraw(one, actor=services.acting_as(one), now=NOW),
+        ["The request was taken back", "Nothing was given because of this request."],
+    ),
+    ("access", "refused"): (
+        lambda one: services.refuse(one, ground="You asked nine times.", authority="", actor=PRIVACY, now=NOW),
+        ["Why we do not do it You asked nine times.", "Nothing was given because of this request."],
+    ),
+    ("erasure", "expired"): (
+        expired,
+        ["The request has ended without an answer from you The plan was not confirmed in time.", "Nothing was removed"],
+    ),
+    ("erasure", "second person before"): (
+        not_them,
+        ["Why we do not do it A second member", NOT_SHOWN, "The voice was another one.", "Nothing was removed"],
+    ),
+    ("access", "nobody decided"): (
+        nobody_decided,
+        ["Why we do not do it", "none had decided by the day", "Nothing was given"],
+    ),
+    ("access", "second person after"): (
+        second_after_the_copy,
+        [
+            "It was not shown that it was you who asked",
+            NOT_SHOWN,
+            "No copy had been fetched.",
+            "The copy has been destroyed:",
+        ],
+    ),
+    ("access", "second person after it was fetched"): (
+        second_after_it_was_fetched,
+        [NOT_SHOWN, "A copy had been fetched before that, once.", "The copy has been destroyed:"],
+    ),
+    ("access", "destroyed"): (destroyed_by_the_person, ["The copy has been destroyed before its seven days were over"]),
+    ("access", "over"): (over, ["The copy has been destroyed: its seven days are over."]),
+}
+
+
+@pytest.mark.parametrize(("kind", "name"), ENDS)
+def test_every_end_is_told_on_both_pages(alice: Customer, kind: str, name: str) -> None:
+    """What one page tells the other tells, too: also that a second person ended it, and what became of a copy."""
+    end, said = ENDS[kind, name]
+    request = filed(alice, kind)
+    code = request.outcome_code
+    end(request)
+    for text in both(alice, request, code):
+        for one in said:
+            assert one in text, (one, text)
+        assert ("Nothing was" in text) == any(one.startswith("Nothing was") for one in said)
+
+
+def test_that_it_was_not_the_person_is_told_after_a_removal_too(alice: Customer) -> None:
+    request = filed(alice)
+    code = request.outcome_code
+    made(request)
+    not_them(request)
+    text = outcome_page(request, code)
+    assert "It was not shown that it was you who asked" in text and "cannot be brought back" in text
