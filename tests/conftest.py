@@ -13,6 +13,7 @@ from tests import machine
 # Files that take minutes begin first, so that no process ends up with one of them while the others are idle.
 LONG = {"test_launcher.py", "test_no_leaks.py", "test_retention_oracle.py"}
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "client", "admin_client"}
+PAGE_FIXTURES = {"live_server", "client", "admin_client"}
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -44,7 +45,10 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give every test that uses a database both of them (a customer's keys live in the second), and the mark `debian`."""
+    """Give every test that uses a database both of them (a customer's keys live in the second), and the mark `debian`.
+
+    Not to those that ask for pages: what a page asks of the databases is asked by the functions below it, in their own tests.
+    """
     items.sort(key=lambda item: item.path.name not in LONG)
     for item in items:
         marker = item.get_closest_marker("django_db")
@@ -55,7 +59,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if fixtures & {"transactional_db", "live_server"}:
             options["transaction"] = True
         item.add_marker(pytest.mark.django_db(**options), append=False)
-        if item.get_closest_marker("browser") is None:
+        if item.get_closest_marker("browser") is None and not fixtures & PAGE_FIXTURES:
             item.add_marker(pytest.mark.debian)
 
 
