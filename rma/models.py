@@ -17,8 +17,8 @@ from django.db.models import F, Q
 from accounts.models import Channel
 from accounts.validators import no_card_number, validate_country, validate_phone
 from orders.models import Money, Order, Product, owner_of
+from privacy.calendar import add_months
 from privacy.days import PastDateField
-from privacy.retention.periods import add_months
 from privacy.vault import EncryptedEmailField, EncryptedTextField, Exact, SealedModel, SealedQuerySet, uuid7
 
 # Readable columns that customers type into: the form leaves no room for a sentence, an address or an e-mail.

@@ -202,7 +202,7 @@ class RequestAdmin(RecordAdmin):
             (handling.Resend.letters(record).exists(), "resend", handling.Resend),
             (record.subject_id is not None and record.is_open, "hold", handling.PlaceHold),
             (deadline.may_extend(record, now=timezone.now()), "extend", handling.Extend),
-            (deadline.may_pause(record), "pause", handling.Pause),
+            (deadline.may_pause(record, now=timezone.now()), "pause", handling.Pause),
             (second.possible_breaches().filter(pk=record.pk).exists(), "breach", handling.AssessBreach),
             (record.can_withdraw, "withdraw", handling.Withdraw),
             (State.REFUSED in TRANSITIONS[state], "refuse", handling.Refuse),

@@ -1,30 +1,25 @@
 """The statutory clock: when a request must be answered, recomputed from what happened, never typed in (Art. 12(3)).
 
 What must never happen: a date later than the law's. So a pause counts only once it has ended and only where the law has
-one, an extension announced too late has no effect, and the day to work by is the date before any week-end is added.
+one; what comes after the last day moves it no more, so that late stays late; an extension announced too late has no effect;
+and the day to work by is the date before any week-end is added. `regimes.toml` says how long each law gives.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from privacy.requests.workdays import Calendar, add_working_days, easter, holidays, is_working_day, next_working_day
-from privacy.retention import jurisdiction
-from privacy.retention.periods import add_months
+from privacy.calendar import COMPANY, COMPANY_ZONE, FALLBACK_ZONE, add_working_days, company_day
+from privacy.requests.regimes import Place, Regime, regime_for
 
 __all__ = [
-    "Calendar", "Dates", "Event", "ExtensionTooLate", "Kind", "PauseNotAllowed", "Regime", "add_months",
-    "add_working_days", "alarm", "alarms", "answer_from", "calendar_for", "check_extension", "check_pause", "company_day", "dates",
-    "easter", "expires_at", "holidays", "is_working_day", "next_working_day", "regime_for",
+    "COMPANY_ZONE", "FALLBACK_ZONE", "Dates", "Event", "ExtensionTooLate", "Kind", "PauseNotAllowed", "Place", "Regime", "alarm",
+    "alarms", "answer_from", "check_extension", "check_pause", "company_day", "dates", "expires_at", "regime_for",
 ]  # fmt: skip
-
-#: Where a day begins and ends for the company, and the last zone of Europe for a person whose own is not known.
-COMPANY_ZONE = ZoneInfo("America/New_York")
-FALLBACK_ZONE = ZoneInfo("Europe/Helsinki")
 
 ALARM_DAYS = (14, 7, 3, 1)
 ANSWER_TARGET_DAYS = 21
@@ -33,25 +28,19 @@ ACKNOWLEDGE_WORKING_DAYS = 2
 PAUSE_WITHIN_WORKING_DAYS = 3
 
 
-class Regime(StrEnum):
-    """Whose clock runs. Everybody has a right to an answer; the policy gives all others the European month."""
-
-    EU = "eu"
-    UK = "uk"
-    CALIFORNIA = "california"
-    US = "us"
-
-
 class Kind(StrEnum):
-    """What happened to a request and moves its clock."""
+    """What happened to a request and moves its clock, in the order in which it counts on one day.
+
+    `identity_received` stands for the proof that somebody may act for the person, too: the clock knows no difference.
+    """
 
     RECEIVED = "received"
-    EXTENDED = "extended"
     IDENTITY_ASKED = "identity_asked"
     PAUSED = "paused"
-    IDENTITY_RECEIVED = "identity_received"
     CLARIFICATION_ASKED = "clarification_asked"
+    IDENTITY_RECEIVED = "identity_received"
     CLARIFICATION_RECEIVED = "clarification_received"
+    EXTENDED = "extended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +55,10 @@ class Event:
 class Dates:
     """All that follows from the events.
 
-    `due_on` is the day to work by, `legal_due_on` the outer limit (rolled past week-ends and holidays). The `unpaused`
-    pair is the same without any pause: shown beside, because no statute of the EU knows a pause. `extension_by` is the
-    last day for the notice; `confirm_by` California's day to confirm receipt.
+    `due_on` is the day to work by, `legal_due_on` the outer limit (rolled past week-ends and holidays where the law does). The
+    `unpaused` pair is what it would be had nothing stopped the clock: shown beside, because no statute of the EU knows a
+    pause. `extension_by` is the last day for the notice of an extension, None where the law knows none; `confirm_by` the day by
+    which receipt is confirmed, None where no law asks for it.
     """
 
     regime: Regime
@@ -79,7 +69,7 @@ class Dates:
     legal_due_on: date
     unpaused_due_on: date
     unpaused_legal_due_on: date
-    extension_by: date
+    extension_by: date | None
     confirm_by: date | None
     is_extended: bool
     is_paused: bool
@@ -91,35 +81,6 @@ class ExtensionTooLate(Exception):
 
 class PauseNotAllowed(Exception):
     """The clock may not stop here: identity was not asked for in time, or this law knows no pause."""
-
-
-# Which clock ---------------------------------------------------------------------------------------------------------
-
-
-def regime_for(country: str | None, region: str | None = None, *, california: bool = False) -> Regime:
-    """Return the regime of a person in `country` and `region`; California only where the company switched it on."""
-    if california and (country or "").upper() == "US" and (region or "").upper() in {"CA", "CALIFORNIA"}:
-        return Regime.CALIFORNIA
-    return Regime(jurisdiction.of(country).lower())
-
-
-def calendar_for(regime: Regime, country: str | None = None) -> Calendar:
-    """Return whose holidays the outer limit rolls past. Unknown holidays roll nothing: earlier is safe."""
-    if regime is Regime.UK:
-        return Calendar.ENGLAND
-    if regime in (Regime.US, Regime.CALIFORNIA):
-        return Calendar.US
-    return Calendar.DE if (country or "").upper() == "DE" else Calendar.WEEKENDS
-
-
-def company_day(moment: datetime) -> date:
-    """Return the company's day at an aware moment: the day of receipt, never later than the European one.
-
-    Raises ValueError for a naive moment.
-    """
-    if moment.tzinfo is None:
-        raise ValueError("a moment without a time zone has no day")
-    return moment.astimezone(COMPANY_ZONE).date()
 
 
 def answer_from(due_on: date) -> datetime:
@@ -138,123 +99,141 @@ def expires_at(day: date, zone: ZoneInfo | None = None) -> datetime:
 # Counting ------------------------------------------------------------------------------------------------------------
 
 
-def dates(events: Iterable[Event], regime: Regime, calendar: Calendar) -> Dates:
-    """Return every date that follows from the events, in whatever order they come.
+def dates(events: Iterable[Event], place: Place) -> Dates:
+    """Return every date that follows from the events, in whatever order they come, for a person in `place`.
 
-    Several receipts count as the earliest. An extension announced after `extension_by` has no effect. A pause counts
-    once it has ended; until then the dates are those without it. Raises ValueError when nothing was received.
+    Pure: the same events and place give the same dates on every day and machine. The law is that of `place` on the day of
+    receipt (`regimes.regime_for`), its months, days, longest time, pause and holidays those of `regimes.toml`; several receipts
+    count as the earliest. Then the events are taken day by day, and each counts only while the time that follows from those
+    before it is not over (`legal_due_on` is the last day):
+
+    - `extended`: the longer time, from the same start, once;
+    - law "asked" (EU): the days from `paused` to `identity_received`, both included, are added when `identity_asked` came within
+      three working days of the receipt and not after `paused`, as far as they lie after the receipt;
+    - law "law" (UK): `identity_received` after `identity_asked` is the new start; the days from `clarification_asked` to
+      `clarification_received`, both included, are added as far as they lie after the start.
+
+    A stop that has not ended moves nothing yet. Raises ValueError when nothing was received.
     """
-    happened = sorted(events, key=lambda event: event.on)
-    receipts = [event.on for event in happened if event.kind is Kind.RECEIVED]
-    if not receipts:
+    order = list(Kind)
+    happened = sorted(events, key=lambda event: (event.on, order.index(event.kind)))
+    received = min((event.on for event in happened if event.kind is Kind.RECEIVED), default=None)
+    if received is None:
         raise ValueError("a request that was not received has no clock")
-    received = min(receipts)
-    if regime is Regime.CALIFORNIA:
-        return _california(happened, received, calendar)
-
-    starts, pauses = received, 0
-    if regime is Regime.UK:
-        # Art. 12A: the month runs from the latest of request and identity; days of clarification do not count.
-        answers = [
-            asked_to for _, asked_to in _spans(happened, Kind.IDENTITY_ASKED, Kind.IDENTITY_RECEIVED) if asked_to
-        ]
-        starts = max([received, *answers])
-        pauses = _days(_spans(happened, Kind.CLARIFICATION_ASKED, Kind.CLARIFICATION_RECEIVED))
-    elif _pause_in_time(happened, received, calendar):
-        pauses = _days(_spans(happened, Kind.PAUSED, Kind.IDENTITY_RECEIVED))
-    waiting = Kind.CLARIFICATION_ASKED if regime is Regime.UK else Kind.PAUSED
-    ended = Kind.CLARIFICATION_RECEIVED if regime is Regime.UK else Kind.IDENTITY_RECEIVED
-    is_paused = any(to is None for _, to in _spans(happened, waiting, ended))
-    if regime is Regime.UK:
-        is_paused = is_paused or any(
-            to is None for _, to in _spans(happened, Kind.IDENTITY_ASKED, Kind.IDENTITY_RECEIVED)
-        )
-
-    shift = timedelta(days=pauses)
-    extension_by = next_working_day(add_months(starts, 1) + shift, calendar)
-    extended = _announced(happened, extension_by)
-    months = 3 if extended else 1
-    # From the original day, never from one that was rolled (31 January + 3 months is 30 April).
-    due, unpaused = add_months(starts, months) + shift, add_months(received, months)
+    regime = regime_for(place, received)
+    run = _Run.of(happened, regime, place, received)
+    unstopped = _Run.of(happened, replace(regime, pause=""), place, received)
+    confirm = regime.confirm_working_days
     return Dates(
         regime=regime,
         received_on=received,
-        acknowledge_by=add_working_days(received, ACKNOWLEDGE_WORKING_DAYS, Calendar.US),
-        target_on=received + timedelta(days=ANSWER_TARGET_DAYS),
-        due_on=due,
-        legal_due_on=next_working_day(due, calendar),
-        unpaused_due_on=unpaused,
-        unpaused_legal_due_on=next_working_day(unpaused, calendar),
-        extension_by=extension_by,
-        confirm_by=None,
-        is_extended=extended,
-        is_paused=is_paused,
+        acknowledge_by=add_working_days(received, ACKNOWLEDGE_WORKING_DAYS, COMPANY),
+        target_on=min(received + timedelta(days=ANSWER_TARGET_DAYS), run.due_on),
+        due_on=run.due_on,
+        legal_due_on=run.legal_due_on,
+        unpaused_due_on=unstopped.due_on,
+        unpaused_legal_due_on=unstopped.legal_due_on,
+        extension_by=run.first_limit if regime.has_extension else None,
+        confirm_by=add_working_days(received, confirm, regime.calendar(place)) if confirm else None,
+        is_extended=run.is_extended,
+        is_paused=run.is_paused,
     )
 
 
-def _california(happened: Sequence[Event], received: date, calendar: Calendar) -> Dates:
-    """45 calendar days, the day of receipt the first; once 90 with notice; checking identity stops nothing."""
-    first_limit = received + timedelta(days=44)
-    extended = _announced(happened, first_limit)
-    due = received + timedelta(days=89) if extended else first_limit
-    return Dates(
-        regime=Regime.CALIFORNIA,
-        received_on=received,
-        acknowledge_by=add_working_days(received, ACKNOWLEDGE_WORKING_DAYS, Calendar.US),
-        target_on=received + timedelta(days=ANSWER_TARGET_DAYS),
-        due_on=due,
-        legal_due_on=due,
-        unpaused_due_on=due,
-        unpaused_legal_due_on=due,
-        extension_by=first_limit,
-        confirm_by=add_working_days(received, 10, calendar),
-        is_extended=extended,
-        is_paused=False,
-    )
+class _Run:
+    """The clock of one request, taken through its events in the order in which they happened."""
+
+    def __init__(self, regime: Regime, place: Place, received: date) -> None:
+        self.regime, self.place, self.received, self.start = regime, place, received, received
+        self.is_extended = self.was_asked_at_once = False
+        self.left_out: set[date] = set()
+        self.asked: dict[Kind, date] = {}
+
+    @classmethod
+    def of(cls, happened: Sequence[Event], regime: Regime, place: Place, received: date) -> _Run:
+        run = cls(regime, place, received)
+        for event in happened:
+            run.take(event)
+        return run
+
+    @property
+    def due_on(self) -> date:
+        return self._end(self.is_extended)
+
+    @property
+    def legal_due_on(self) -> date:
+        return self.regime.rolled(self.due_on, self.place)
+
+    @property
+    def first_limit(self) -> date:
+        """The last day of the time without an extension."""
+        return self.regime.rolled(self._end(False), self.place)
+
+    @property
+    def is_paused(self) -> bool:
+        return bool(self.asked.keys() & _STOPS.get(self.regime.pause, {}).keys())
+
+    def _end(self, is_extended: bool) -> date:
+        end = self.regime.last_day(self.start, is_extended=is_extended)
+        # The day of the start is not counted anyway, nor is any before it.
+        return end + timedelta(days=sum(day > self.start for day in self.left_out))
+
+    def take(self, event: Event) -> None:
+        in_time = event.on <= self.legal_due_on
+        opens = _STOPS.get(self.regime.pause, {})
+        if event.kind in opens:
+            if in_time and self._may_stop(event.kind):
+                self.asked.setdefault(event.kind, event.on)  # asking twice is one stop
+            return
+        for opening, closing in opens.items():
+            if event.kind is closing and (since := self.asked.pop(opening, None)) and in_time:
+                self._stopped(opening, since, event.on)
+        if event.kind is Kind.IDENTITY_ASKED:
+            limit = add_working_days(self.received, PAUSE_WITHIN_WORKING_DAYS, self.regime.calendar(self.place))
+            self.was_asked_at_once = self.was_asked_at_once or event.on <= limit
+        if event.kind is Kind.EXTENDED and self.regime.has_extension and in_time:
+            self.is_extended = True
+
+    def _may_stop(self, opening: Kind) -> bool:
+        return opening is not Kind.PAUSED or self.was_asked_at_once
+
+    def _stopped(self, opening: Kind, since: date, until: date) -> None:
+        if opening is Kind.IDENTITY_ASKED:
+            self.start = max(self.start, until)
+        else:
+            self.left_out.update(since + timedelta(days=number) for number in range((until - since).days + 1))
 
 
-def _announced(happened: Iterable[Event], by: date) -> bool:
-    return any(event.kind is Kind.EXTENDED and event.on <= by for event in happened)
+#: What stops the clock under each law, and what ends that.
+_STOPS: dict[str, dict[Kind, Kind]] = {
+    "asked": {Kind.PAUSED: Kind.IDENTITY_RECEIVED},
+    "law": {Kind.IDENTITY_ASKED: Kind.IDENTITY_RECEIVED, Kind.CLARIFICATION_ASKED: Kind.CLARIFICATION_RECEIVED},
+}
 
 
-def _spans(happened: Iterable[Event], opening: Kind, closing: Kind) -> list[tuple[date, date | None]]:
-    """Return (asked, answered) pairs in order; answered is None for one still open. Asking twice is one span."""
-    spans: list[tuple[date, date | None]] = []
-    since: date | None = None
-    for event in happened:
-        if event.kind is opening and since is None:
-            since = event.on
-        elif event.kind is closing and since is not None:
-            spans.append((since, event.on))
-            since = None
-    return [*spans, (since, None)] if since is not None else spans
+# What may still be done ----------------------------------------------------------------------------------------------
 
 
-def _days(spans: Iterable[tuple[date, date | None]]) -> int:
-    """Return the days of all ended spans, first and last day counted; a day in two spans once."""
-    counted = {start + timedelta(days=n) for start, end in spans if end for n in range((end - start).days + 1)}
-    return len(counted)
-
-
-def _pause_in_time(happened: Iterable[Event], received: date, calendar: Calendar) -> bool:
-    limit = add_working_days(received, PAUSE_WITHIN_WORKING_DAYS, calendar)
-    return any(event.kind is Kind.IDENTITY_ASKED and event.on <= limit for event in happened)
-
-
-def check_extension(events: Iterable[Event], regime: Regime, calendar: Calendar, *, on: date) -> None:
-    """Raise ExtensionTooLate when a notice sent on `on` would come after the last day for it."""
-    by = dates(events, regime, calendar).extension_by
+def check_extension(events: Iterable[Event], place: Place, *, on: date) -> None:
+    """Raise ExtensionTooLate when a notice sent on `on` would come after the last day for it, or the law knows none."""
+    by = dates(events, place).extension_by
+    if by is None:
+        raise ExtensionTooLate("The law where this person is knows no longer time.")
     if on > by:
         raise ExtensionTooLate(f"The notice of an extension had to be sent by {by:%-d %B %Y}.")
 
 
-def check_pause(events: Iterable[Event], regime: Regime, calendar: Calendar) -> None:
-    """Raise PauseNotAllowed when the clock may not stop for a doubt about identity (Art. 12(6); never by default)."""
+def check_pause(events: Iterable[Event], place: Place, *, on: date) -> None:
+    """Raise PauseNotAllowed when the clock may not stop on `on` for a doubt about identity (Art. 12(6); never by default)."""
     happened = list(events)
-    if regime is not Regime.EU:
+    found = dates(happened, place)
+    if found.regime.pause != "asked":
         raise PauseNotAllowed("Only the European clock is paused by hand; others follow from their own events.")
-    if not _pause_in_time(happened, dates(happened, regime, calendar).received_on, calendar):
+    limit = add_working_days(found.received_on, PAUSE_WITHIN_WORKING_DAYS, found.regime.calendar(place))
+    if not any(event.kind is Kind.IDENTITY_ASKED and event.on <= limit for event in happened):
         raise PauseNotAllowed(f"Identity was not asked for within {PAUSE_WITHIN_WORKING_DAYS} working days of receipt.")
+    if on > found.legal_due_on:
+        raise PauseNotAllowed(f"The answer was due by {found.legal_due_on:%-d %B %Y}: late is late.")
 
 
 def alarms(due_on: date) -> tuple[date, ...]:

@@ -45,15 +45,17 @@ WAITED_FOR = {
 def may_extend(request: Request, *, now: datetime) -> bool:
     """Whether the deadline can be extended today: once, and while the notice is in time."""
     dates = history.due_dates(request)
-    return request.is_open and not dates.is_extended and clock.company_day(now) <= dates.extension_by
+    by = dates.extension_by
+    return request.is_open and not dates.is_extended and by is not None and clock.company_day(now) <= by
 
 
-def may_pause(request: Request) -> bool:
-    """Whether the clock may stop until the identity is proved: it was asked for at once, and is not known yet."""
+def may_pause(request: Request, *, now: datetime) -> bool:
+    """Whether the clock may stop until the identity is proved: it was asked for at once, is not known yet, and there is time."""
     if request.state != State.RECEIVED or history.due_dates(request).is_paused:
         return False
+    facts, place = history.facts(request), history.place_of(request.country)
     try:
-        _check_pause(request)
+        clock.check_pause(facts, place, on=clock.company_day(now))
     except clock.PauseNotAllowed:
         return False
     return True
@@ -102,7 +104,7 @@ def pause(request: Request, *, actor: Actor, now: datetime) -> Request:
     _require_team(request, actor)
     with transaction.atomic():
         found = locked(request)
-        if not may_pause(found):
+        if not may_pause(found, now=now):
             raise NotAllowed(
                 "The clock stops only while an identity that was asked for within three days is not proved."
             )
@@ -118,15 +120,6 @@ def _require_team(request: Request, actor: Actor) -> None:
     require_sight(request, actor)
     if actor.kind == "customer":
         raise NotYours("Only the privacy team moves a deadline.")
-
-
-def _check_pause(request: Request) -> None:
-    facts = [
-        clock.Event(clock.Kind(kind), on)
-        for kind, on in request.events.filter(kind__in=list(clock.Kind)).values_list("kind", "on")
-    ]
-    regime = clock.regime_for(request.country or None)
-    clock.check_pause(facts, regime, clock.calendar_for(regime, request.country or None))
 
 
 def _noted(action: str, request: Request, *, reason: str, actor: Actor, now: datetime) -> None:

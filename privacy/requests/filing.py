@@ -243,10 +243,7 @@ def _new(
         scope, country = Request.Scope.RECORDS, assessment.country_of_records(records)
         email = identity.spelled_on_file(*records[0], email) or email
         subject = _subject_for(email, now)
-    regime = clock.regime_for(country or None)
-    dates = clock.dates(
-        [clock.Event(clock.Kind.RECEIVED, received_on)], regime, clock.calendar_for(regime, country or None)
-    )
+    dates = clock.dates([clock.Event(clock.Kind.RECEIVED, received_on)], history.place_of(country))
     request = Request(
         reference=_free_reference(now),
         kind=kind,

@@ -101,14 +101,20 @@ def asked_at(request: Request) -> datetime:
     return asked.at if asked is not None else request.filed_at
 
 
+def facts(request: Request) -> list[clock.Event]:
+    """Return what moves the clock of a request."""
+    found = request.events.filter(kind__in=[kind.value for kind in clock.Kind]).values_list("kind", "on")
+    return [clock.Event(clock.Kind(kind), on) for kind, on in found]
+
+
+def place_of(country: str) -> clock.Place:
+    """Return where a person is, with the laws that the company has switched on."""
+    return clock.Place(country)
+
+
 def due_dates(request: Request) -> clock.Dates:
     """Recompute the dates of a request from its events (Art. 12(3))."""
-    facts = [
-        clock.Event(clock.Kind(kind), on)
-        for kind, on in request.events.filter(kind__in=[k.value for k in clock.Kind]).values_list("kind", "on")
-    ]
-    regime = clock.regime_for(request.country or None)
-    return clock.dates(facts, regime, clock.calendar_for(regime, request.country or None))
+    return clock.dates(facts(request), place_of(request.country))
 
 
 def recompute(request: Request) -> None:

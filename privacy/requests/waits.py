@@ -10,10 +10,10 @@ from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from privacy import vault
+from privacy.calendar import COMPANY, add_working_days
 from privacy.gate.actor import Actor
 from privacy.requests import clock, history, hooks, identity, letters
 from privacy.requests.models import OPEN_STATES, Letter, OneTimeLink, Request, SecondLook
-from privacy.requests.workdays import Calendar, add_working_days
 
 TOLD = "told_elsewhere"
 LONGEST, SHORTEST = timedelta(hours=72), timedelta(hours=24)
@@ -106,7 +106,7 @@ def _came_late(request: Request) -> bool:
 
 
 def _is_late(on: date, at: datetime) -> bool:
-    return clock.company_day(at) > add_working_days(on, LATE_AFTER_WORKING_DAYS, Calendar.US)
+    return clock.company_day(at) > add_working_days(on, LATE_AFTER_WORKING_DAYS, COMPANY)
 
 
 def received_again(request: Request, on: date, *, actor: Actor, now: datetime) -> None:

@@ -14,6 +14,8 @@ EU = frozenset(
         "LV", "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK", "IS", "LI", "NO",
     }
 )  # fmt: skip
+#: Parts of France and Finland with a code of their own, in which the GDPR applies. They are not in the Union's VAT area.
+OVERSEAS = frozenset({"AX", "GF", "GP", "MF", "MQ", "RE", "YT"})
 UK = frozenset({"GB"})
 
 
@@ -23,7 +25,7 @@ def of(country: str | None) -> Jurisdiction:
     An unknown country counts as EU, the strictest; every other country is explained the company's own law.
     """
     code = (country or "").upper()
-    if not code or code in EU:
+    if not code or code in EU or code in OVERSEAS:
         return "EU"
     return "UK" if code in UK else "US"
 

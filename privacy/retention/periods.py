@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import calendar
 import re
 from dataclasses import dataclass
-from datetime import MAXYEAR, date, timedelta
+from datetime import date, timedelta
+
+from privacy.calendar import add_months
 
 _PERIOD = re.compile(r"([1-9][0-9]{0,3})([ymd])")
 _UNITS = {"y": ("year", "years"), "m": ("month", "months"), "d": ("day", "days")}
@@ -13,17 +14,6 @@ _UNITS = {"y": ("year", "years"), "m": ("month", "months"), "d": ("day", "days")
 
 class BadPeriod(ValueError):
     """A period that is not written like 7y, 36m or 90d."""
-
-
-def add_months(day: date, months: int) -> date:
-    """Return the same-numbered day `months` later (earlier when negative), or the last day of a month without it.
-
-    Regulation 1182/71, Art. 3(2)(c). A day after the last of all days is that last day.
-    """
-    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
-    if year > MAXYEAR:
-        return date.max
-    return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
 
 
 @dataclass(frozen=True, slots=True)
