@@ -92,7 +92,7 @@ def rma_warnings(subject_id: UUID, today: date) -> list[str]:
         where = "Your instrument is here. " if rma.is_here else ""
         warnings.append(
             f"Return {rma.number} is open. {where}You can finish and return it, or cancel and return it: tell us which. "
-            "What the return needs stays until it is closed; then it goes by itself, without a new request."
+            "What the return needs stays until it is closed; then it is due to go, without a new request."
         )
     certificates = Certificate.objects.for_subject(subject_id).order_by("number").values_list("number", flat=True)
     for number in certificates:

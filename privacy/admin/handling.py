@@ -339,7 +339,7 @@ class HoldRecord(PlaceHold):
 
 class LiftHold(Step):
     title = "Lift this hold"
-    help = "What an erasure left because of it is due from then on: the next sweep carries it out."
+    help = "What an erasure left because of it is due from then on: the next sweep carries it out, where it is armed."
     is_destructive = True
 
 

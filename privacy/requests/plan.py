@@ -196,9 +196,9 @@ def summary(plan: Plan) -> list[str]:
             lines.append("No record is joined to you yet." if plan.unjoined else "We hold no records about you.")
     claims = [one for one in plan.kept if one.code == "KEEP_CLAIMS"]
     for when, count in sorted(_until(plan.kept).items(), key=lambda pair: (pair[0] is None, pair[0] or date.max)):
-        who, go, self_ = ("1 record", "goes", "itself") if count == 1 else (f"{count} records", "go", "themselves")
         if when:
-            lines.append(f"{who} {go} by {self_}, after {when:%-d %B %Y} at the latest.")
+            who = "1 record has" if count == 1 else f"{count} records have"
+            lines.append(f"{who} to stay until {when:%-d %B %Y} at the latest; then {_go(count)}.")
         else:
             held = _until(claims).get(None, 0)
             lines += [
@@ -275,7 +275,8 @@ def _stay(count: int) -> str:
 
 
 def _go(count: int) -> str:
-    return "it goes by itself" if count == 1 else "they go by themselves"
+    # Not that it goes: whether anything ends it then depends on the installation (privacy.retention.due).
+    return "it is due to go" if count == 1 else "they are due to go"
 
 
 def _until(kept: Iterable[Verdict]) -> dict[date | None, int]:

@@ -30,7 +30,9 @@ _HOLD_AUTHORITY = {
     "UK": "Art. 17(3)(e) UK GDPR: establishment, exercise or defence of claims",
     "US": "Our privacy policy: needed for legitimate business under Art. 6(1)(f) GDPR: claims",
 }
-_HOLD_SENTENCE = "It may be needed for a legal claim, and is locked until that is settled. What you asked for is then done by itself."
+_HOLD_SENTENCE = (
+    "It may be needed for a legal claim, and is locked until that is settled. What you asked for is due then."
+)
 _HELD_SENTENCE = (
     "It may be needed for a legal claim: until that is settled it cannot be removed, and what is corrected in it stays "
     "readable for our privacy team."
@@ -42,7 +44,7 @@ _BROKEN_AUTHORITY = {
 }
 _BROKEN_SENTENCE = (
     "A date in this record cannot be right, so we cannot say yet how long it must be kept. "
-    "We put it right; if you asked for its removal, what can go then goes by itself."
+    "We put it right; if you asked for its removal, what can go is due to go then."
 )
 LAW: Literal["legally required"] = "legally required"
 ARTICLE_6: Literal["Article 6"] = "Article 6"

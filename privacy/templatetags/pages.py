@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from privacy import undated, vault
 from privacy.requests import outcome
+from privacy.retention import arming, due
 
 register = template.Library()
 
@@ -37,6 +38,12 @@ def company() -> dict[str, str]:
 def backups_until() -> date:
     """Return the last day on which a backup of a key destroyed today can still exist, by the retention schedule (P11)."""
     return outcome.backups_until(timezone.now())
+
+
+@register.simple_tag
+def when_due() -> str:
+    """Return what happens here to what is due to go: for pages, letters and copies (design 12)."""
+    return due.carried_out(is_armed=arming.is_armed())
 
 
 @register.simple_tag

@@ -167,7 +167,7 @@ def test_the_plan_says_why_a_broken_record_stays(alice, old_order) -> None:
     assert {one.sentence for one in kept} and all(
         "A date in this record cannot be right" in one.sentence for one in kept
     )
-    assert "1 record stays until what is said beside the record is settled; then it goes by itself." in made.summary()
+    assert "1 record stays until what is said beside the record is settled; then it is due to go." in made.summary()
 
 
 # Those who walk over everything --------------------------------------------------------------------------------------

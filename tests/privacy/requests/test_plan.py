@@ -52,7 +52,7 @@ def test_a_plan_says_what_goes_what_stays_and_what_is_left() -> None:
     assert found.summary() == [
         "2 records are removed completely.",
         "1 record is removed in part: only what must stay is kept.",
-        "1 record goes by itself, after 31 December 2031 at the latest.",
+        "1 record has to stay until 31 December 2031 at the latest; then it is due to go.",
         "Your request and our answer: kept until 31 December 2029. It proves that your request was answered; only our "
         "privacy team can read it: three years, to the end of the year.",
         "Keyed block token: kept until 31 December 2033. It stops an old file from bringing your data back: as long as "
@@ -79,7 +79,7 @@ def test_warnings_tell_of_holds_and_of_what_is_overdue_and_come_once() -> None:
         "Order A-2 is under a legal hold: it stays, locked, until the claim is settled.",
         "Order A-3 should have been removed before, and is removed now.",
     )
-    assert "1 record stays until a legal claim is settled; then it goes by itself." in found.summary()
+    assert "1 record stays until a legal claim is settled; then it is due to go." in found.summary()
 
 
 @given(st.permutations(RECORDS))

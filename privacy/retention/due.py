@@ -1,0 +1,18 @@
+"""What is said of data whose time is over: one place for the words, true whether or not the nightly removal is switched on here.
+
+What must never happen: a page or a letter that promises what nobody has switched on (design 12, to 4). So rules, plans and
+sentences that are stored say only that something "is due to go"; who carries that out, and when, is said here, as it is now.
+"""
+
+from __future__ import annotations
+
+ARMED = "What is due to go is removed in the night that follows; you need not ask again."
+UNARMED = (
+    "The nightly removal of what is due to go is not switched on here yet: what is due waits for it. Until then you can ask us to "
+    "remove it."
+)
+
+
+def carried_out(*, is_armed: bool) -> str:
+    """Return what happens to what is due to go, in a sentence for the person; `is_armed` is `arming.is_armed()`."""
+    return ARMED if is_armed else UNARMED
