@@ -9,6 +9,17 @@ from pathlib import Path
 WITHOUT_DATA = {"keyring", "prepare", "grant_roles", "retention_schedule", "data_map"}
 
 
+def refuse_as_root(arguments: list[str]) -> None:
+    """Stop (3, refused by rule) a command whose files the services could not write: root's, where STATE_DIR is another's."""
+    if os.geteuid() != 0 or not arguments or arguments[0].startswith("-") or {"-h", "--help"} & set(arguments):
+        return
+    from privacy import owner
+
+    if reason := owner.refusal(arguments[0]):
+        print(reason, file=sys.stderr)  # noqa: T201
+        sys.exit(3)
+
+
 def refuse_in_maintenance(arguments: list[str]) -> None:
     """Stop (3, refused by rule) a command that must wait until a restored database has caught up with the ledger."""
     if not arguments or arguments[0].startswith("-") or {"-h", "--help"} & set(arguments):
@@ -29,6 +40,7 @@ def main() -> None:
     from django.core.management import execute_from_command_line
 
     try:
+        refuse_as_root(sys.argv[1:])
         refuse_foreign_parts(sys.argv[1:])
         refuse_in_maintenance(sys.argv[1:])
         execute_from_command_line(sys.argv)

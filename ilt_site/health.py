@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
 from ilt_site.metrics import has_token
+from privacy import owner
 from privacy.restore import position
 
 KEEP_SECONDS = 3.0
@@ -63,7 +64,7 @@ def _ledger() -> str:
 
 
 LIVE: dict[str, Check] = {"database": lambda: _database("default"), "key store": lambda: _database("keystore")}
-ALL: dict[str, Check] = {**LIVE, "redis": _redis, "worker": _worker, "ledger": _ledger}
+ALL: dict[str, Check] = {**LIVE, "redis": _redis, "worker": _worker, "ledger": _ledger, "files": owner.told}
 
 
 def _ask(wanted: dict[str, Check]) -> dict[str, str]:

@@ -17,7 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.mail import get_connection
 from django.db import OperationalError, connections
 
-from privacy import regular
+from privacy import owner, regular
 
 logger = structlog.get_logger(__name__)
 
@@ -129,6 +129,13 @@ def mail_server(app_configs: Any = None, **_: Any) -> list[checks.CheckMessage]:
         return [checks.Warning(text, hint="`mail_check ADDRESS` sends one letter.", id="site.W004")]
 
 
+@checks.register("files", deploy=True)
+def files_of_the_services(app_configs: Any = None, **_: Any) -> list[checks.CheckMessage]:
+    """Return an error when STATE_DIR holds what the services have to write and cannot."""
+    told = owner.told()
+    return [checks.Error(told, id="site.E011")] if told else []
+
+
 # What PostgreSQL must not be set to, because an error's text or a statement may quote a value.
 QUIET = {
     "log_statement": {"none"},
@@ -156,6 +163,8 @@ def talkative_server(databases: Sequence[str] | None = None, **_: Any) -> list[c
 
 def refuse_unsafe_start() -> None:
     """Raise ImproperlyConfigured with the first error in one sentence."""
+    if name := owner.anothers():
+        raise ImproperlyConfigured(f"This process runs as root, and STATE_DIR belongs to {name}: start it as {name}.")
     for message in unsafe_configuration():
         if message.is_serious():
             raise ImproperlyConfigured(message.msg)

@@ -58,6 +58,7 @@ class Server:
             "HOME": str(folder),
             "ILT": str(ROOT),
             "ETC": str(folder / "etc"),
+            "SERVICE": "root",  # no other user reaches this clone; as another: tests/ilt_site/test_owner.py
             "STATE_DIR": str(folder / "state"),
             "BACKUP": str(folder / "backup"),
             "PGHOST": "127.0.0.1",

@@ -1,13 +1,16 @@
 """Bring an installation up to date: migrate, grant, collect static files. Run as the owner: ILT_DB_ROLE=owner."""
 
+from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.db import DEFAULT_DB_ALIAS
 from django.utils import timezone
 
 from accounts import logins, upgrades
+from privacy import owner
 from privacy.gate.system import system_actor
 from privacy.requests import letters
 from privacy.restore import replay
@@ -51,3 +54,6 @@ class Command(BaseCommand):
         while letters.set_apart():
             pass
         call_command("collectstatic", verbosity=0, interactive=False)
+        static, state = Path(settings.STATIC_ROOT), Path(settings.STATE_DIR)
+        if state in static.parents:
+            owner.hand_over(static)

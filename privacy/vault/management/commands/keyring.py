@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
+from privacy import owner
 from privacy.vault import identity, rotate
 from privacy.vault import ring as rings
 
@@ -59,6 +60,7 @@ class Command(BaseCommand):
     def init(self, path: Path, version: None) -> dict[str, Any]:
         ring = rings.new()
         rings.write(path, ring, new_file=True)
+        owner.hand_over(path)
         return {"installation": str(ring.installation), "current": ring.current, "versions": list(ring.versions)}
 
     def add(self, path: Path, version: None) -> dict[str, Any]:
