@@ -29,6 +29,9 @@ class AccountsConfig(AppConfig):
             hooks.People(
                 reach=people.opened_by,
                 named=people.named,
+                still=people.still,
+                renamed=people.renamed,
+                renamed_by=people.renamed_by,
                 on_file=people.on_file,
                 answer_address=people.answer_address,
                 others=people.others,

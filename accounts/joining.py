@@ -27,7 +27,7 @@ from django.apps import apps
 from django.db import models, transaction
 from django.utils import timezone
 
-from accounts import candidates, claim, notices, services
+from accounts import candidates, claim, names, notices, services
 from accounts.candidates import Record
 from accounts.models import ClaimReview, Communication, Company, Customer, Joining, User
 from accounts.users import carry, carry_joinings
@@ -35,6 +35,7 @@ from privacy import audit, datamap, gate, vault
 from privacy.datamap import Declaration
 from privacy.gate import MANAGER, Actor
 from privacy.gate import log as access_log
+from privacy.requests import waits
 from privacy.requests.models import OPEN_STATES, Decision, Request, State
 from privacy.subjects import Subject
 from privacy.vault import SealedModel
@@ -264,7 +265,7 @@ def _carry_out(
         chosen, whole = _chosen(joining, records, people, now=now)
         formers = {row.subject for row in chosen if row.subject is not None} | set(whole)
         _lock({into, *formers})
-        _check(into, formers, [one.pk for one in chosen])
+        _check(into, formers, [*((one.label, one.pk) for one in chosen), *_of_guests(whole)])
         if preview(joining, records, people, now=now).fingerprint != fingerprint:
             raise NotPossible("Something has changed since you looked. Nothing was joined: look once more.")
         moved = _Moved(into)
@@ -574,17 +575,39 @@ def _on_file(people: Collection[UUID]) -> None:
         raise NotPossible("This request is about the records with one address: no person on file has asked it.")
 
 
-def _check(into: UUID, formers: Collection[UUID], records: Sequence[UUID]) -> None:
+def _check(into: UUID, formers: Collection[UUID], records: Sequence[Key]) -> None:
     _on_file({into, *formers})
     if User.objects.filter(subject_id__in=[into, *formers], is_staff=True).exists():
         raise NotPossible("Records of a member of staff are not joined here.")
     if Request.objects.filter(subject_id__in=formers, state__in=OPEN_STATES).exists():
         raise NotPossible("A privacy request of the person who has one of the records is open: it comes first.")
-    planned = Decision.objects.filter(record_id__in=records, request__state__in=OPEN_STATES)
-    if planned.exclude(request__subject=into).exists():
+    planned = Decision.objects.filter(record_id__in=[pk for _, pk in records], request__state__in=OPEN_STATES)
+    if planned.exclude(request__subject=into).exists() or _is_asked_about(records):
         raise NotPossible("A privacy request about one of these records is open: it comes first.")
     if Request.objects.filter(subject_id=into, kind=Request.Kind.ERASURE, state__in=REMOVING).exists():
         raise NotPossible("A removal of this person is confirmed and being carried out: it comes first.")
+
+
+def _of_guests(people: Collection[UUID]) -> Iterator[Key]:
+    """Yield what carries an address and is of those of these people who have no account: a request may be about it."""
+    for person in people:
+        if not _with_account([person]):
+            for declaration, rows in datamap.records_of(person):
+                if issubclass(declaration.model, SealedModel) and names.addresses(declaration.model):
+                    yield from ((declaration.label, pk) for pk in rows.values_list("pk", flat=True))
+
+
+def _is_asked_about(records: Sequence[Key]) -> bool:
+    """Say whether an open request about records covers one of these: it was not planned yet, and would lose it."""
+    for label, pk in records:
+        model = datamap.for_label(label).model
+        row = model._default_manager.filter(pk=pk).first()
+        for name in sorted(names.addresses(model)):
+            with vault.internal():  # looked up by its blind index, shown to nobody
+                email = getattr(row, name, "")
+            if isinstance(email, str) and email and waits.is_covered((label, pk), email):
+                return True
+    return False
 
 
 def _by_model(chosen: Iterable[Record]) -> dict[type[models.Model], list[UUID]]:

@@ -5,14 +5,14 @@ Nothing here decides who may know: what opens an envelope does so under the call
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 from allauth.account.models import EmailAddress
 
-from accounts import candidates, countries, handles, reach, services, sessions
+from accounts import candidates, countries, handles, names, reach, services, sessions
 from accounts.models import Address, Channel, Company, ContactPoint, Customer, LoginAddress, User
 from privacy import audit, datamap, vault
 from privacy.vault import Unreadable
@@ -97,38 +97,97 @@ def _same(email: str) -> str:
 # Records that carry an address ---------------------------------------------------------------------------------------
 
 
-def named(email: str, also: Sequence[tuple[str, UUID]] = ()) -> list[tuple[str, UUID]]:
+def named(email: str) -> list[tuple[str, UUID]]:
     """Return the records, (label, id), that carry exactly this address outside login and contact, and that it alone opens.
 
-    What somebody who signs in typed into the website is no claim: it is not among them and hides none of them. Without those on which the address was changed after they were written: it proves who changed it, not who wrote; but with those of `also`, for which a second person decided that.
-    None as soon as anything points to a second person: one of them hangs on a customer, a login or a company, or they
-    name people of different last names. Opens the names for the comparison only and shows them to nobody.
+    What somebody who signs in typed into the website is no claim: it is not among them and hides none of them. Without those on
+    which the address was changed after they were written: it proves who changed it, not who wrote. None as soon as anything
+    points to a second person: one of them hangs on a customer, a login or a company, or they name people of different last
+    names. A name that was changed after it was written says neither (`renamed`). Opens the names for the comparison only and
+    shows them to nobody.
     """
+    by_label = _carrying(email)
+    if any(len(ids) >= candidates.MOST for ids in by_label.values()):
+        return []  # what an index does not give any more may point to somebody else
+    found = _without_typed(_rows(by_label))
+    changed = audit.corrected([(label, row.pk) for label, row in found])
+    with vault.internal():
+        said = {
+            name
+            for label, row in found
+            for field in names.of_people(type(row)) - changed.get((label, row.pk), set())
+            for name in names.last(getattr(row, field))
+        }
+    if len(said) > 1 or any(_is_of_an_account(found)):
+        return []
+    return [(label, row.pk) for label, row in found if not _has_other_address(label, row, changed)]
+
+
+def still(
+    email: str, records: Sequence[tuple[str, UUID]], also: Sequence[tuple[str, UUID]] = ()
+) -> list[tuple[str, UUID]]:
+    """Return those of `records` that carry this address as they did, and those of `also`, on which it was changed and a second
+    person let it count.
+
+    What has come to hang on a customer, a login or a company is left out by itself and hides none of the others. Opens nothing.
+    """
+    by_label = _carrying(email)
+    wanted = {one for one in records if one[1] in by_label.get(one[0], ())} | set(also)
+    of_kind: dict[str, list[UUID]] = {}
+    for label, pk in sorted(wanted):
+        of_kind.setdefault(label, []).append(pk)
+    found = _rows(of_kind)
+    changed = audit.corrected([(label, row.pk) for label, row in found])
+    return [
+        (label, row.pk)
+        for (label, row), is_theirs in zip(found, _is_of_an_account(found), strict=True)
+        if not is_theirs and ((label, row.pk) in also or not _has_other_address(label, row, changed))
+    ]
+
+
+def renamed(records: Sequence[tuple[str, UUID]]) -> bool:
+    """Return whether the name of a person was changed on one of these records after it was written; by the audit."""
+    changed = audit.corrected(records)
+    return any(fields & names.of_people(datamap.for_label(label).model) for (label, _), fields in changed.items())
+
+
+def renamed_by(records: Sequence[tuple[str, UUID]]) -> set[str]:
+    """Return which members of staff ("kind/id") changed the name of a person on one of these records."""
+    named_in = {name for label, _ in records for name in names.of_people(datamap.for_label(label).model)}
+    found = audit.doers(["record.corrected"], records, kind="staff")
+    return {f"staff/{who}" for _, fields, who in found if named_in & set(fields)}
+
+
+def _carrying(email: str) -> dict[str, list[UUID]]:
     by_label: dict[str, list[UUID]] = {}
     for one in candidates.records_with(email):
         if one.declaration.facts is not None:
             by_label.setdefault(one.label, []).append(one.pk)
-    for label, pk in also:
-        if pk not in by_label.setdefault(label, []):
-            by_label[label].append(pk)
+    return by_label
+
+
+def _rows(by_label: Mapping[str, Sequence[UUID]]) -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
     for label, ids in sorted(by_label.items()):
-        if len(ids) >= candidates.MOST:  # what an index does not give any more may point to somebody else
-            return []
         rows = datamap.for_label(label).model._default_manager.filter(pk__in=ids).order_by("pk")
         found += [(label, row) for row in rows]
-    found = _without_typed(found)
-    subjects = {number for _, row in found if (number := _owner(row)) is not None}
-    with vault.internal():
-        names = {name for _, row in found for name in _last_names(row)}
-    if len(names) > 1 or any(row.vault_owner()[0] == "company" for _, row in found) or _have_an_account(subjects):
-        return []
-    corrected = audit.corrected([(label, row.pk) for label, row in found])
-    return [
-        (label, row.pk)
-        for label, row in found
-        if (label, row.pk) in also or not corrected.get((label, row.pk), set()) & _addresses(type(row))
-    ]
+    return found
+
+
+def _has_other_address(label: str, row: Any, changed: Mapping[Any, set[str]]) -> bool:
+    """Say whether the address was changed on a record after it was written."""
+    return bool(changed.get((label, row.pk), set()) & names.addresses(type(row)))
+
+
+def _is_of_an_account(found: Sequence[tuple[str, Any]]) -> list[bool]:
+    """Say of each of these rows whether it hangs on a company, or on somebody with a customer number or a login."""
+    owners = {number for _, row in found if (number := _owner(row)) is not None}
+    known = {
+        subject
+        for model in (Customer, User, Company)
+        for subject in model._default_manager.filter(subject_id__in=owners).values_list("subject_id", flat=True)
+    }
+    return [row.vault_owner()[0] == "company" or _owner(row) in known for _, row in found]
 
 
 def _without_typed(found: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
@@ -139,34 +198,9 @@ def _without_typed(found: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
     return [(label, row) for label, row in found if web.get(row.pk) not in logins]
 
 
-def _addresses(model: Any) -> set[str]:
-    """Return the names of the fields in which such a record carries an e-mail address."""
-    blinds = {one.name: getattr(one, "blind", ()) for one in model._meta.private_fields}
-    return {
-        name
-        for name, found in blinds.items()
-        if any(isinstance(one, vault.Exact) and one.normaliser == "email" for one in found)
-    }
-
-
 def _owner(row: Any) -> UUID | None:
     kind, number = row.vault_owner()
     return number if kind == "subject" else None
-
-
-def _have_an_account(subjects: set[UUID]) -> bool:
-    return any(model._default_manager.filter(subject_id__in=subjects).exists() for model in (Customer, User, Company))
-
-
-def _last_names(row: Any) -> set[str]:
-    """Return the last word of each name of a person that the record gives."""
-    found = set()
-    for one in type(row)._meta.private_fields:
-        if one.name.endswith("_name") and one.name != "company_name":
-            value = getattr(row, one.name)
-            if value and not isinstance(value, Unreadable):
-                found.update(vault.index.words(value)[-1:])
-    return found
 
 
 def logins_with(text: str) -> list[UUID]:

@@ -13,7 +13,7 @@ from uuid import UUID
 from django.core.exceptions import ValidationError
 from django.db import connection, models, transaction
 
-from accounts import notices, reach, regions, validators
+from accounts import names, notices, reach, regions, validators
 from accounts.models import (
     Address,
     Channel,
@@ -131,9 +131,8 @@ def correct(
         _may_write(actor, record, _envelopes_of(record, changed or changes))
         if not changed:
             raise NothingToCorrect
+        _ask_about_change(record, {name: changes[name] for name in changed}, on_file, actor=actor, now=now)
         for name in changed:
-            if _is_email(record, name) and isinstance(on_file[name], str) and on_file[name]:
-                waits.address_changes(_record(record), on_file[name], actor=actor, now=now)
             setattr(record, name, changes[name])
         written = changed
         if "country" in changed and not isinstance(changes["region"], Unreadable):
@@ -155,10 +154,20 @@ def correct(
     return tuple(sorted(changed))
 
 
-def _is_email(record: SealedModel, name: str) -> bool:
-    """Say whether somebody is found by this field as by an e-mail address."""
-    blind = next((getattr(one, "blind", ()) for one in type(record)._meta.private_fields if one.name == name), ())
-    return any(isinstance(one, vault.Exact) and one.normaliser == "email" for one in blind)
+def _ask_about_change(
+    record: SealedModel, after: Mapping[str, Any], before: Mapping[str, Any], *, actor: Actor | None, now: datetime
+) -> None:
+    """Ask a second person about requests that stand on the addresses of this record, when one of them, or a name of a
+    person, changes. Before the change."""
+    addresses = names.addresses(type(record))
+    is_renamed = bool(names.of_people(type(record)) & set(after))
+    if not is_renamed and not addresses & set(after):
+        return
+    with vault.internal():  # looked up by its blind index, shown to nobody
+        stand = {name: before[name] if name in before else getattr(record, name) for name in sorted(addresses)}
+    for name, email in stand.items():
+        if isinstance(email, str) and email and (is_renamed or name in after):
+            waits.record_changes(_record(record), email, is_address=name in after, actor=actor, now=now)
 
 
 def add_address(

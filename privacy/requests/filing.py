@@ -236,6 +236,7 @@ def _new(
     note: str,
 ) -> Request:
     scope, country = Request.Scope.WHOLE, ""
+    records: hooks.Records = []
     if subject is not None:
         country = assessment.country_of(subject)
         email, name = _on_file(subject, email, name, now)
@@ -260,6 +261,7 @@ def _new(
         requester_email=email,
         requester_name=name,
         note=note,
+        covered_records=[[label, str(number)] for label, number in records],
     )
     request.save(force_insert=True)
     return request

@@ -18,8 +18,8 @@ STEP = "step"
 LEAST_TIME_TO_ACT = timedelta(days=14)
 # After a second person found it not shown who asked, and something had gone out; and what the privacy team then found.
 POSSIBLE_BREACH, BREACH_ASSESSED = "possible_breach", "breach_assessed"
-# The address was changed on a record that a request about records covers.
-ADDRESS_CHANGED = "address_changed"
+# The address, or a person's name, was changed on a record that a request about records covers.
+ADDRESS_CHANGED, NAME_CHANGED = "address_changed", "name_changed"
 # Of the letter with a code that proves who is asking: whoever had it in hand may know the code.
 CODE_WRITTEN, CODE_SHOWN, CODE_POSTED = "code_written", "code_shown", "code_posted"
 

@@ -39,9 +39,12 @@ class People:
     """The functions one upper app offers.
 
     reach(email, now) what this address opens (blind index, opens nothing);
-    named(email, also) the records, (label, id), that carry exactly this address outside login and contact, and that it alone
-    opens, with those of `also`, on which it was changed and a second person let it count: none as soon as one of them points to a
-    second person;
+    named(email) the records, (label, id), that carry exactly this address outside login and contact, and that it alone opens:
+    none as soon as one of them points to a second person, but by a name that was changed after it was written;
+    still(email, records, also) those of `records` that carry it as they did and are nobody else's, and those of `also`, on which
+    it was changed and a second person let it count;
+    renamed(records) whether a person's name was changed on one of them after it was written; renamed_by(records) which members of
+    staff ("kind/id") did;
     on_file(subject, email, now) this address as it stands on file, "" when it does not open the subject's whole file;
     answer_address(subject, now) where copies, links, codes and answers may go, "" when there is none;
     others(subject, but, now) every other e-mail of login and contact, to be told without content;
@@ -65,7 +68,10 @@ class People:
     """
 
     reach: Callable[[str, datetime], Reach]
-    named: Callable[[str, Records], Records]
+    named: Callable[[str], Records]
+    still: Callable[[str, Records, Records], Records]
+    renamed: Callable[[Records], bool]
+    renamed_by: Callable[[Records], set[str]]
     on_file: Callable[[UUID, str, datetime], str]
     answer_address: Callable[[UUID, datetime], str]
     others: Callable[[UUID, str, datetime], list[str]]

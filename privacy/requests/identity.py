@@ -283,8 +283,8 @@ def code_counts_still(request: Request, key: str, *, now: datetime) -> bool:
 def _is_still_theirs(request: Request, is_it: Callable[[str], bool], *, now: datetime) -> bool:
     """Say whether the address of which `is_it` is True is still the person's.
 
-    One that stands on the records of a request about records counts until it is changed on one of them, and then as a second
-    person decides. Once an erasure has begun, the address in the file of the request stands for those that it took.
+    One that stands on the records of a request about records counts until it, or a name, is changed on one of them, and then as
+    a second person decides. Once an erasure has begun, the address in the file of the request stands for those that it took.
     """
     if request.is_about_records:
         return _said_of_a_change(request) in (None, SecondLook.Outcome.GO_ON)
@@ -302,7 +302,7 @@ def _is_still_theirs(request: Request, is_it: Callable[[str], bool], *, now: dat
 
 
 def _said_of_a_change(request: Request) -> str | None:
-    """Return what a second person said of the last change of the address, "" nothing yet, None when it was not changed."""
+    """Return what a second person said of the last change of an address or name, "" nothing yet, None when none was asked."""
     looks = SecondLook.objects.filter(request=request, why=SecondLook.Why.MOVED).order_by("-asked_at", "-pk")
     return looks.values_list("outcome", flat=True).first()
 
@@ -352,7 +352,7 @@ def standing_of(email: str, *, now: datetime) -> Standing:
         return Standing(is_shared=True)
     if reach.whole:
         return Standing(subjects=reach.whole)
-    return Standing(records=people.named(email, []))
+    return Standing(records=people.named(email))
 
 
 def only_subject_of(email: str, *, now: datetime) -> UUID | None:
@@ -362,16 +362,30 @@ def only_subject_of(email: str, *, now: datetime) -> UUID | None:
 
 
 def records_of(request: Request) -> hooks.Records:
-    """Return the records, (label, id), that a request about records covers now: looked up anew each time.
+    """Return the records, (label, id), that a request about records covers now.
 
-    A record that was given to somebody meanwhile, or that names somebody else, is covered no longer. One on which the address
-    was changed after the request came is covered again once a second person has let the request go on.
+    Those that it covered when it came, whatever names or whatever other record has come since: else who writes there would cut
+    off who asked. And those that have come since, while nothing points to a second person. A record that was given to somebody
+    meanwhile is covered no longer; one on which the address was changed is covered again once a second person has let the
+    request go on.
     """
     with vault.internal():  # looked up by its blind index, shown to nobody
-        email, changed = request.requester_email, request.changed_records
-    goes_on = _said_of_a_change(request) == SecondLook.Outcome.GO_ON
-    also = [(label, UUID(pk)) for label, pk in changed] if goes_on and isinstance(changed, list) else []
-    return hooks.people().named(email, also) if isinstance(email, str) and email else []
+        email = request.requester_email
+        covered, changed = _listed(request.covered_records), _listed(request.changed_records)
+    if not isinstance(email, str) or not email:
+        return []
+    also = changed if _said_of_a_change(request) == SecondLook.Outcome.GO_ON else []
+    before = hooks.people().still(email, covered, also)
+    return before + [one for one in hooks.people().named(email) if one not in before]
+
+
+def _listed(stored: Any) -> hooks.Records:
+    return [(label, UUID(pk)) for label, pk in stored] if isinstance(stored, list) else []
+
+
+def was_asked_of_a_change(request: Request) -> bool:
+    """Say whether a second person was asked already about a change on a record that the request covers."""
+    return _said_of_a_change(request) is not None
 
 
 def address_for_answer(request: Request, *, now: datetime) -> str:

@@ -142,7 +142,9 @@ class Request(vault.SealedModel):
         validators=[cards.refuse],
     )
     outcome = vault.EncryptedJSONField(envelope="request_file", verbose_name="plan and outcome")
-    # Of a request about records: those on which the address was changed after it came, [label, number] each.
+    # Of a request about records: those that it covered when it came, and those on which the address was changed since,
+    # [label, number] each.
+    covered_records = vault.EncryptedJSONField(envelope="request_file", verbose_name="records that it covered")
     changed_records = vault.EncryptedJSONField(envelope="request_file", verbose_name="records with a changed address")
 
     class Meta(vault.SealedModel.Meta):
@@ -374,7 +376,7 @@ class SecondLook(models.Model):
         CONFIRMED = "confirmed", "one member of staff alone has confirmed the plan for the person"
         MOVED = (
             "moved",
-            "the address that a link or code went to does not count as the person's any more, or was changed on a record",
+            "the address that a link or code went to does not count as the person's any more, or an address or name was changed on a record",
         )
         NOT_ME = "not_me", "the reader of another address of the person says that it was not them"
         DISPUTED = "disputed", "somebody says of a contact of the person that it was not them who entered it"

@@ -54,14 +54,17 @@ def may_decide(request: Request, actor: Actor) -> bool:
 
 
 def _had_a_part(request: Request) -> set[tuple[str, str]]:
-    """Return who filed, stated the identity, confirmed for the person, had a letter with a code in hand, changed the address on a record it covers, proposed the joining
-    about which is asked, or had a contact of the person in hand (entered, settled, its notice posted): (kind, id)."""
+    """Return who filed, stated the identity, confirmed for the person, had a letter with a code in hand, changed an address or name on a
+    record it covers, proposed the joining about which is asked, or had a contact of the person in hand (entered, settled, its notice posted): (kind, id)."""
     in_hand = (history.CODE_WRITTEN, history.CODE_SHOWN, history.CODE_POSTED)
-    kinds = (clock.Kind.RECEIVED, State.IDENTITY, State.CONFIRMED, history.ADDRESS_CHANGED, *in_hand)
+    changed = (history.ADDRESS_CHANGED, history.NAME_CHANGED)
+    kinds = (clock.Kind.RECEIVED, State.IDENTITY, State.CONFIRMED, *changed, *in_hand)
     parts = RequestEvent.objects.filter(request=request, kind__in=kinds)
     found = set(parts.filter(actor_kind__in=("staff", "operator")).values_list("actor_kind", "actor_id"))
     if SecondLook.objects.filter(request=request, why=SecondLook.Why.JOINED).exists():
         found |= _joined(request)
+    if request.is_about_records:  # before the request came, too
+        found |= _pairs(hooks.people().renamed_by(identity.records_of(request)))
     if request.subject_id is not None:
         found |= _pairs(hooks.people().had_contacts(request.subject_id))
     return found

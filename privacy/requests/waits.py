@@ -9,6 +9,8 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
+from django.db.models import QuerySet
+
 from privacy import vault
 from privacy.calendar import COMPANY, add_working_days
 from privacy.gate.actor import Actor
@@ -32,6 +34,8 @@ def begin(request: Request, *, actor: Actor, now: datetime, is_moved: bool = Fal
     """
     for why in _reasons(request, actor, now):
         ask(request, why, actor=actor, now=now)
+    if _is_renamed(request):
+        ask(request, SecondLook.Why.MOVED, actor=actor, now=now)
     if is_moved:
         moved(request, actor=actor, now=now)
     elif request.identity != Request.Identity.LOGIN:
@@ -87,6 +91,14 @@ def _is_joined(request: Request, now: datetime) -> bool:
     if request.identity not in BY_MACHINE or request.is_about_records or request.subject_id is None:
         return False
     return bool(hooks.people().joined_by(request.subject_id, now))
+
+
+def _is_renamed(request: Request) -> bool:
+    """Say whether a name was changed on a record that the request is about, and no second person was asked about a change there:
+    then the names do not tell whether the address is one person's."""
+    if not request.is_about_records or identity.was_asked_of_a_change(request):
+        return False
+    return hooks.people().renamed(identity.records_of(request))
 
 
 def _is_staff_entry(request: Request, now: datetime) -> bool:
@@ -149,21 +161,34 @@ def contact_disputed(subject: UUID, *, actor: Actor, now: datetime) -> None:
             ask(request, SecondLook.Why.DISPUTED, actor=actor, now=now)
 
 
-def address_changes(record: tuple[str, UUID], email: str, *, actor: Actor | None, now: datetime) -> None:
-    """Ask a second person about requests about records that cover this record by this address, which is about to be changed on
-    it: else who may write there would cut off who asked. In the caller's transaction, before the change."""
-    same = Request.objects.find("request.email", email).values_list("pk", flat=True)
-    about = Request.objects.filter(scope=Request.Scope.RECORDS, state__in=OPEN_STATES, pk__in=list(same))
-    for request in about.select_for_update(of=("self",)).order_by("pk"):
+def record_changes(
+    record: tuple[str, UUID], email: str, *, is_address: bool, actor: Actor | None, now: datetime
+) -> None:
+    """Ask a second person about requests about records that cover this record by this address, when that, or a person's name, is
+    about to be changed on it: else who may write there would cut off who asked, or let the request reach further. In the
+    caller's transaction, before the change."""
+    for request in _about(email).select_for_update(of=("self",)).order_by("pk"):
         if record not in identity.records_of(request):
             continue
-        label, number = record
-        with vault.internal():  # the file of the request, shown to nobody
-            known = request.changed_records
-            request.changed_records = [*(known if isinstance(known, list) else ()), [label, str(number)]]
-            request.save(update_fields=["changed_records"])  # type: ignore[misc]  # a sealed field is no column
-        history.event(request, history.ADDRESS_CHANGED, actor=actor, now=now)
+        if is_address:
+            label, number = record
+            with vault.internal():  # the file of the request, shown to nobody
+                known = request.changed_records
+                request.changed_records = [*(known if isinstance(known, list) else ()), [label, str(number)]]
+                request.save(update_fields=["changed_records"])  # type: ignore[misc]  # a sealed field is no column
+        kind = history.ADDRESS_CHANGED if is_address else history.NAME_CHANGED
+        history.event(request, kind, actor=actor, now=now)
         ask(request, SecondLook.Why.MOVED, actor=actor or ANYBODY, now=now)
+
+
+def is_covered(record: tuple[str, UUID], email: str) -> bool:
+    """Say whether an open request about records covers this record by this address."""
+    return any(record in identity.records_of(request) for request in _about(email))
+
+
+def _about(email: str) -> QuerySet[Request]:
+    same = Request.objects.find("request.email", email).values_list("pk", flat=True)
+    return Request.objects.filter(scope=Request.Scope.RECORDS, state__in=OPEN_STATES, pk__in=list(same))
 
 
 def people_joined(subject: UUID, *, actor: Actor, now: datetime) -> None:
