@@ -17,7 +17,7 @@ from django.utils import timezone
 from privacy import audit
 from privacy.gate.log import CHAINS
 from privacy.gate.system import system, system_actor
-from privacy.requests import execute, export, identity, letters, poller
+from privacy.requests import execute, export, identity, letters, poller, waits
 from privacy.restore import position, replay
 from privacy.retention import restriction
 from privacy.retention import sweep as sweeping
@@ -59,12 +59,14 @@ def send_letters() -> int:
 
 @shared_task
 def expire_exports() -> int:
-    """Delete the copies whose week is over, files no row knows, and links long past."""
+    """Delete the copies whose week is over, files no row knows, and links long past; end questions with nothing left to decide."""
     with _alone("expire_exports") as alone:
         if not alone:
             return 0
         identity.forget_links(now=timezone.now())
-        return export.expire(now=timezone.now())
+        expired = export.expire(now=timezone.now())
+        waits.end_left_over(actor=system_actor("export"), now=timezone.now())
+        return expired
 
 
 @shared_task

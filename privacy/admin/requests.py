@@ -37,6 +37,7 @@ EVENTS: dict[str, str] = {
     "told_elsewhere": "The person's other addresses told, if there are any",
     "second_asked": "Second person asked",
     "second_decided": "Second person decided",
+    "second_ended": "Question to the second person ended with the request, undecided",
     "code_written": "Letter with a code written",
     "code_shown": "Letter with a link or code opened to be printed",
     "code_posted": "Letter with the code posted",

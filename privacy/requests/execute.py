@@ -22,7 +22,7 @@ from privacy.broken import is_everybodys
 from privacy.gate.context import current
 from privacy.gate.log import CHAINS
 from privacy.gate.system import system
-from privacy.requests import broker, checkpoints, history, steps
+from privacy.requests import broker, checkpoints, history, steps, waits
 from privacy.requests.models import Request, State
 
 log = structlog.get_logger(__name__)
@@ -160,6 +160,7 @@ def _write(request: Request, result: steps.Result, now: datetime) -> str:
             history.step_done(request, step, actor=actor, now=now, detail=detail)
             if state != request.state:
                 history.move(request, state, actor=actor, now=now)
+                waits.end_left_over(actor=actor, now=now, request=request)
             after = steps.following(request)
             history.schedule(request, after, at=now if after else None)
     broker.nudge(request)

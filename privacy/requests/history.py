@@ -20,6 +20,8 @@ LEAST_TIME_TO_ACT = timedelta(days=14)
 POSSIBLE_BREACH, BREACH_ASSESSED = "possible_breach", "breach_assessed"
 # The address, or a person's name, was changed on a record that a request about records covers.
 ADDRESS_CHANGED, NAME_CHANGED = "address_changed", "name_changed"
+# A question to a second person ended with its request, undecided.
+SECOND_ENDED = "second_ended"
 # Of the letter with a code that proves who is asking: whoever had it in hand may know the code.
 CODE_WRITTEN, CODE_SHOWN, CODE_POSTED = "code_written", "code_shown", "code_posted"
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 
 from privacy import audit, vault
 from privacy.gate.actor import MANAGER, Actor
@@ -20,7 +20,6 @@ from privacy.requests import broker, clock, deadline, export, history, hooks, id
 from privacy.requests.filing import BadRequest, NotYours, locked
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import (
-    OPEN_STATES,
     TRANSITIONS,
     Letter,
     OneTimeLink,
@@ -285,10 +284,10 @@ def _say_that_it_is_late(request: Request, *, now: datetime) -> None:
 
 
 def waiting() -> QuerySet[SecondLook]:
-    """Return the open questions, the most urgent first: of open requests, and "this was not me" of ended ones, too."""
+    """Return the open questions, the most urgent first: of open requests; of ended ones "this was not me", and whatever is asked
+    while their copy can still be fetched."""
     asked = SecondLook.objects.filter(decided_at=None).select_related("request")
-    needed = asked.filter(Q(request__state__in=OPEN_STATES) | Q(why=SecondLook.Why.NOT_ME))
-    return needed.order_by("request__due_on", "asked_at")
+    return asked.exclude(pk__in=waits.left_over().values("pk")).order_by("request__due_on", "asked_at")
 
 
 def late(today: date) -> QuerySet[SecondLook]:

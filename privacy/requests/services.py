@@ -261,9 +261,7 @@ def _end(request: Request, to: State, kind: str, context: dict[str, Any], *, act
     # "This was not me" can be said afterwards, too: somebody has to know who asked.
     request.links.filter(used_at=None).exclude(purpose=OneTimeLink.Purpose.NOT_ME).update(expires_at=now)
     # Nothing has gone out, so nothing is left to decide; "this was not me" said later is a question of its own.
-    request.second_looks.filter(decided_at=None).update(
-        decided_at=now, decided_kind=actor.kind, decided_by="" if actor.kind == "customer" else (actor.id or "")[:64]
-    )
+    waits.end_questions(request, request.second_looks.filter(decided_at=None), actor=actor, now=now)
     audit.record(f"request.{to.value}", actor=actor, now=now, subject=request.subject_id, reference=request.reference)
     address = identity.address_for_answer(request, now=now)
     everything = {**context, "jurisdiction": jurisdiction.of(request.country or None)}

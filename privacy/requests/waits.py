@@ -1,7 +1,8 @@
 """What a proof still needs: others told, time for them to object, a second person (design 9).
 
 What must never happen: an erasure by an e-mail link before the readers of the person's other mailboxes could object; a copy or
-an erasure on what one member of staff alone has seen or says; an open question that time turns into a yes.
+an erasure on what one member of staff alone has seen or says; an open question that time turns into a yes, or that stands
+for ever because its request has ended.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
 
-from privacy import vault
+from privacy import audit, vault
 from privacy.calendar import COMPANY, add_working_days
 from privacy.gate.actor import Actor
 from privacy.requests import clock, history, hooks, identity, letters
-from privacy.requests.models import OPEN_STATES, Letter, OneTimeLink, Request, SecondLook
+from privacy.requests.models import OPEN_STATES, Export, Letter, OneTimeLink, Request, SecondLook
 
 TOLD = "told_elsewhere"
 LONGEST, SHORTEST = timedelta(hours=72), timedelta(hours=24)
@@ -45,9 +47,11 @@ def begin(request: Request, *, actor: Actor, now: datetime, is_moved: bool = Fal
 def moved(request: Request, *, actor: Actor, now: datetime) -> None:
     """Ask a second person about a link whose address does not count any more, and tell every address that is on file now.
 
-    It may have come from who took the mailbox over, or from the right person whose address staff have changed.
+    It may have come from who took the mailbox over, or from the right person whose address staff have changed. Where the request
+    has ended and nothing of it can be given any more, nothing is left to decide: the question ends at once.
     """
     ask(request, SecondLook.Why.MOVED, actor=actor, now=now)
+    end_left_over(actor=actor, now=now, request=request)
     _tell_others(request, but="", actor=actor, now=now)
 
 
@@ -216,6 +220,45 @@ def ask(request: Request, why: SecondLook.Why, *, actor: Actor, now: datetime) -
 def is_undecided(request: Request) -> bool:
     """Say whether a second person has still to decide about this request."""
     return SecondLook.objects.filter(request=request, decided_at=None).exists()
+
+
+def left_over() -> QuerySet[SecondLook]:
+    """Return the open questions about requests that have ended and of which no copy can be fetched: a decision changes nothing.
+
+    Not "this was not me", which is noted whenever it is said, because something may have gone out.
+    """
+    copies = Export.objects.filter(request=OuterRef("request"), deleted_at=None, built_at__isnull=False)
+    asked = SecondLook.objects.filter(decided_at=None).exclude(why=SecondLook.Why.NOT_ME)
+    return asked.exclude(request__state__in=OPEN_STATES).filter(~Exists(copies))
+
+
+def end_left_over(*, actor: Actor | None, now: datetime, request: Request | None = None) -> int:
+    """End what `left_over` returns, of one request or of all, without a decision; return how many ended. Safe to repeat."""
+    asked = left_over() if request is None else left_over().filter(request=request)
+    with transaction.atomic():
+        requests = Request.objects.filter(pk__in=asked.values("request")).select_for_update(of=("self",))
+        return sum(
+            end_questions(one, asked.filter(request=one), actor=actor, now=now) for one in requests.order_by("pk")
+        )
+
+
+def end_questions(request: Request, looks: QuerySet[SecondLook], *, actor: Actor | None, now: datetime) -> int:
+    """End these open questions with their request, undecided, in the caller's transaction; return how many ended."""
+    whys = sorted(looks.values_list("why", flat=True))
+    if not whys:
+        return 0
+    by = "" if actor is None or actor.kind == "customer" else (actor.id or "")[:64]
+    looks.update(decided_at=now, decided_kind=actor.kind if actor else "", decided_by=by)
+    history.event(request, history.SECOND_ENDED, actor=actor, now=now, detail={"why": whys})
+    audit.record(
+        "request.second_ended",
+        actor=actor,
+        now=now,
+        subject=request.subject_id,
+        reference=request.reference,
+        reason=", ".join(whys),
+    )
+    return len(whys)
 
 
 # Time to object -------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from django.db import IntegrityError, models, transaction
 from privacy import audit, datamap
 from privacy.datamap import Declaration
 from privacy.gate.actor import Actor
-from privacy.requests import erasure, history, letters
+from privacy.requests import erasure, history, letters, waits
 from privacy.requests.models import Decision, Letter, Request, State
 from privacy.restore import signed
 from privacy.restore.models import LedgerCopy, LedgerWaiting
@@ -167,6 +167,7 @@ def close_again(reference: str, at: datetime, content: dict[str, Any], *, actor:
     request.decisions.filter(action=Decision.Action.ERASE, done_at=None).update(done_at=at)
     _keep_again(request, content.get("kept", []))
     history.close_restored(request, actor=actor, now=now, at=at)
+    waits.end_left_over(actor=actor, now=now, request=request)
     audit.record("request.executed", actor=actor, now=now, reference=reference, reason="restored")
     return Done(requests=[reference])
 

@@ -16,14 +16,14 @@ from uuid import UUID
 from allauth.account.decorators import reauthentication_required
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 
 from privacy.gate import Actor
 from privacy.models import Request
-from privacy.requests import identity, services
+from privacy.requests import identity, services, waits
 
 PROVED, CODE = "privacy_proved", "privacy_code"
 PROOF_LASTS = 3600  # seconds
@@ -82,6 +82,12 @@ def still_stands(request: HttpRequest, about: Request) -> bool:
     return services.stands(about, identity.Stands(*on), now=timezone.now())
 
 
+def moved(request: HttpRequest, about: Request) -> HttpResponse:
+    """Answer a link or code whose address does not count any more: a second person looks first, or the request has ended."""
+    context = {"about": about, "is_undecided": waits.is_undecided(about)}
+    return render(request, "privacy/link_moved.html", context, status=403)
+
+
 def own_request(view: View) -> View:
     """Hand the view its request and the actor: the signed-in person's own, or the one of the one-time link; 404 for a stranger."""
 
@@ -97,7 +103,7 @@ def own_request(view: View) -> View:
         else:
             about = get_object_or_404(Request, pk=pk)
             if not still_stands(request, about):
-                return render(request, "privacy/link_moved.html", {"about": about}, status=403)
+                return moved(request, about)
             who = services.acting_as(about, purpose="one-time link")
         services.require_sight(about, who)  # once more, by owner: a plan names records even where nothing is opened
         return view(request, about, who, **kwargs)

@@ -109,7 +109,7 @@ def outcome(request: HttpRequest) -> HttpResponse:
         form.add_error(None, "There is no outcome for this reference and code. Please check both.")
         return render(request, "privacy/outcome_form.html", {"form": form}, status=401)
     except services.CodeMoved as moved:
-        return render(request, "privacy/link_moved.html", {"about": moved.request}, status=403)
+        return person.moved(request, moved.request)
     about = found.pop("request")
     copies = export.left(about, now=now)
     copy = _copy_to_fetch(request, about, copies, identity.stands_on_code(about, code))

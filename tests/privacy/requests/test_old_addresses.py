@@ -14,9 +14,9 @@ from django.test import Client
 
 from accounts import services as people
 from accounts.models import Communication, Customer, User
-from privacy import vault
+from privacy import audit, vault
 from privacy.gate import Actor
-from privacy.requests import execute, identity, letters, second, services, waits
+from privacy.requests import execute, export, identity, letters, second, services, waits
 from privacy.requests.models import Letter, OneTimeLink, Request, SecondLook, State
 from tests import factories, pages
 from tests.privacy.requests.conftest import ANYBODY, NOW, PRIVACY, TODAY, Clock, run
@@ -270,6 +270,70 @@ def test_what_tells_where_a_code_went_is_bound_and_cannot_be_taken_off() -> None
     assert identity.code_matches(there["code"], request)
     request.outcome_code_hash = request.outcome_code_hash.rpartition(":")[0]
     assert not identity.code_matches(there["code"], request)
+
+
+# A question that nothing depends on any more ------------------------------------------------------------------------------
+
+
+def audited(request: Request) -> list[str]:
+    found = audit.history(reference=request.reference).filter(action="request.second_ended")
+    return list(found.values_list("reason", flat=True))
+
+
+def test_a_code_of_a_request_that_has_ended_asks_nobody_who_could_not_decide() -> None:
+    """Its page said that a second person decides, and the question stood open for ever in no list."""
+    user = factories.login("bob", OLD)
+    request, there = by_login(user)
+    services.withdraw(request, actor=user.as_actor(), now=NOW)
+    moved_to_new(user)
+    for _ in range(2):
+        text = pages.check(Client().post("/privacy/outcome/", there), status=403)
+        assert "The request has ended" in text and "A member of our staff looks first" not in text
+    assert list(request.second_looks.values_list("why", "outcome", "decided_at")) == [(SecondLook.Why.MOVED, "", NOW)]
+    assert not second.waiting().exists() and audited(request) == ["moved"] and told(request) == [NEW]
+
+
+def test_while_the_copy_of_a_closed_request_can_be_fetched_the_question_stands_in_the_list_and_ends_with_the_copy() -> (
+    None
+):
+    user = factories.login("bob", OLD)
+    request, there = by_login(user)
+    run(request, Clock())
+    browser = Client()
+    browser.post("/privacy/outcome/", there)
+    assert fetched(browser, request) == 200
+    run(request, Clock())
+    assert request.state == State.CLOSED, "control: it is closed with a copy that can be fetched"
+    moved_to_new(user)
+    text = pages.check(Client().post("/privacy/outcome/", there), status=403)
+    assert "A member of our staff looks first" in text
+    assert [one.request for one in second.waiting()] == [request] and audited(request) == []
+    export.expire(now=NOW + timedelta(days=8))
+    assert waits.end_left_over(actor=None, now=NOW + timedelta(days=8)) == 1
+    assert waits.end_left_over(actor=None, now=NOW + timedelta(days=8)) == 0
+    assert not second.waiting().exists() and not waits.is_undecided(request) and audited(request) == ["moved"]
+
+
+def test_a_question_ends_with_the_removal_that_was_begun_before_it() -> None:
+    user = factories.login("bob", OLD)
+    request, _ = by_login(user, "erasure")
+    made = services.make_plan(request, actor=user.as_actor(), now=NOW)
+    services.confirm(request, made.hash, actor=user.as_actor(), now=NOW)
+    assert execute.advance(request.pk, now=NOW) == "wait_for_access"
+    waits.ask(request, SecondLook.Why.MOVED, actor=ANYBODY, now=NOW)
+    assert second.waiting().count() == 1, "control"
+    run(request, Clock())
+    assert request.state == State.CLOSED
+    assert not second.waiting().exists() and not waits.is_undecided(request) and audited(request) == ["moved"]
+
+
+def test_a_question_of_a_request_that_was_taken_back_is_audited_as_ended(client: Client, bob: Customer) -> None:
+    request = asked("erasure")
+    link = token(request, "link_identity")
+    changed(bob)
+    opened(client, link)
+    services.withdraw(request, actor=PRIVACY, now=NOW)
+    assert audited(request) == ["moved"] and not second.waiting().exists()
 
 
 # Records on which staff change the address -------------------------------------------------------------------------------
