@@ -224,6 +224,11 @@ class Extend(Step):
     )
 
 
+class ExtendTooLate(Extend):
+    is_offered = False
+    help = "The last day to tell the person is over: an extension is refused, and the audit says that it was tried too late."
+
+
 class Pause(Step):
     title = "Pause the clock"
     help = (

@@ -192,7 +192,7 @@ class RequestAdmin(RecordAdmin):
     def steps(self, record: Request, actor: Actor) -> dict[str, type[Step]]:
         if "privacy" not in actor.roles:
             return {}
-        state, is_erasure = State(record.state), record.kind == Request.Kind.ERASURE
+        state, is_erasure, now = State(record.state), record.kind == Request.Kind.ERASURE, timezone.now()
         is_planning = state in (State.IDENTITY, State.PLANNED) and record.is_identified
         possible: list[tuple[bool, str, type[Step]]] = [
             (state == State.PARKED, "resume", handling.Resume),
@@ -203,8 +203,9 @@ class RequestAdmin(RecordAdmin):
             (handling.MarkPosted.letters(record).exists(), "posted", handling.MarkPosted),
             (handling.Resend.letters(record).exists(), "resend", handling.Resend),
             (record.subject_id is not None and record.is_open, "hold", handling.PlaceHold),
-            (deadline.may_extend(record, now=timezone.now()), "extend", handling.Extend),
-            (deadline.may_pause(record, now=timezone.now()), "pause", handling.Pause),
+            (deadline.may_extend(record, now=now), "extend", handling.Extend),
+            (deadline.is_too_late_to_extend(record, now=now), "extend", handling.ExtendTooLate),
+            (deadline.may_pause(record, now=now), "pause", handling.Pause),
             (second.possible_breaches().filter(pk=record.pk).exists(), "breach", handling.AssessBreach),
             (record.can_withdraw, "withdraw", handling.Withdraw),
             (State.REFUSED in TRANSITIONS[state], "refuse", handling.Refuse),

@@ -75,6 +75,7 @@ class Step(forms.Form):
     title: ClassVar[str] = ""
     help: ClassVar[str] = ""
     is_destructive: ClassVar[bool] = False
+    is_offered: ClassVar[bool] = True  # else no button leads to it: it answers who had its form open before
     template: ClassVar[str] = "admin/step.html"
 
     def __init__(self, *args: Any, record: Any = None, **kwargs: Any) -> None:
@@ -214,6 +215,7 @@ class WorkAdmin(LimitedList):
                         "url": reverse(f"admin:{self.names}_step", args=[object_id, name]),
                     }
                     for name, step in self.steps(record, acting()).items()
+                    if step.is_offered
                 ],
                 **self.details(record, acting()),
             }

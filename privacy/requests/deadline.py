@@ -6,7 +6,7 @@ not asked for at once. The dates follow from the events; here is decided whether
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from django.db import transaction
@@ -42,11 +42,25 @@ WAITED_FOR = {
 }
 
 
+class TooLate(NotAllowed):
+    """The last day for the notice of an extension is over: a breach of the deadline. The text names that day."""
+
+
 def may_extend(request: Request, *, now: datetime) -> bool:
-    """Whether the deadline can be extended today: once, and while the notice is in time."""
+    """Whether the deadline can be extended today: once, where the law knows a longer time, and while the notice is in time."""
+    by = _last_day_for_notice(request)
+    return by is not None and clock.company_day(now) <= by
+
+
+def is_too_late_to_extend(request: Request, *, now: datetime) -> bool:
+    """Whether the deadline could have been extended, and the last day for the notice is over."""
+    by = _last_day_for_notice(request)
+    return by is not None and clock.company_day(now) > by
+
+
+def _last_day_for_notice(request: Request) -> date | None:
     dates = history.due_dates(request)
-    by = dates.extension_by
-    return request.is_open and not dates.is_extended and by is not None and clock.company_day(now) <= by
+    return dates.extension_by if request.is_open and not dates.is_extended else None
 
 
 def may_pause(request: Request, *, now: datetime) -> bool:
@@ -64,12 +78,17 @@ def may_pause(request: Request, *, now: datetime) -> bool:
 def extend(request: Request, *, reason: str, words: str, actor: Actor, now: datetime) -> Request:
     """Take the longer deadline the law allows once, and tell the person with the reason (Art. 12(3)).
 
-    `reason` is a key of REASONS, `words` say more to the person. Raises NotYours, BadRequest, NotAllowed.
+    `reason` is a key of REASONS, `words` say more to the person. Raises NotYours, BadRequest, NotAllowed; TooLate after the last
+    day for the notice, which is written into the audit as a missed deadline.
     """
     _require_team(request, actor)
     if reason not in REASONS or not words.strip():
         raise BadRequest("An extension needs one of the law's reasons, and words for the person.")
-    return _extend(request, reason, REASONS[reason], words.strip(), actor, now)
+    try:
+        return _extend(request, reason, REASONS[reason], words.strip(), actor, now)
+    except TooLate:  # only now: the refusal undid what the transaction wrote
+        _noted("request.extension_too_late", request, reason=reason, actor=actor, now=now)
+        raise
 
 
 def extend_by_itself(request: Request, waits_for: str, *, actor: Actor, now: datetime) -> Request:
@@ -81,8 +100,16 @@ def extend_by_itself(request: Request, waits_for: str, *, actor: Actor, now: dat
 def _extend(request: Request, reason: str, because: str, words: str, actor: Actor, now: datetime) -> Request:
     with transaction.atomic():
         found = locked(request)
-        if not may_extend(found, now=now):
-            raise NotAllowed("The deadline was extended before, or the last day for the notice is over.")
+        by = _last_day_for_notice(found)
+        if by is None:
+            raise NotAllowed(
+                "The deadline was extended before, the request has ended, or the law knows no longer time."
+            )
+        if clock.company_day(now) > by:
+            raise TooLate(
+                f"The person had to be told of an extension by {by:%-d %B %Y}. The deadline is not extended, and the audit says "
+                "that this was tried too late."
+            )
         history.event(found, clock.Kind.EXTENDED, actor=actor, now=now, detail={"reason": reason})
         history.recompute(found)
         wait_anew(found, now=now)

@@ -16,7 +16,7 @@ from django.utils.html import escape
 from accounts import claim
 from accounts import services as accounts
 from accounts.models import ClaimReview, ContactPoint, Customer
-from privacy import vault
+from privacy import audit, vault
 from privacy.gate import Actor
 from privacy.models import AccessEntry, Hold, Letter, OneTimeLink, Request
 from privacy.requests import deadline, letters, services
@@ -303,6 +303,53 @@ def test_the_last_day_for_the_notice_is_a_month_after_the_receipt(alice: Custome
     assert not about.events.filter(kind="extended").exists()
 
 
+def test_a_late_extension_is_refused_with_its_last_day_and_stands_in_the_audit(alice: Customer) -> None:
+    about, clerk = filed(alice), factories.staff(roles=("privacy",))
+    with time_machine.travel(datetime(2026, 12, 21, 15, tzinfo=UTC), tick=False):
+        assert "extend" in steps(pages.signed_in(clerk), about)
+    with time_machine.travel(datetime(2026, 12, 22, 15, tzinfo=UTC), tick=False):
+        carol = pages.signed_in(clerk)
+        assert "extend" not in steps(carol, about), "no button leads to what cannot be done"
+        answer = take(carol, about, "extend", reason="complex", words="The form was open since yesterday.")
+        with pytest.raises(deadline.TooLate, match="by 21 December 2026"):
+            deadline.extend(about, reason="number", words="Late.", actor=PRIVACY, now=timezone.now())
+    assert answer.status_code == 400
+    assert "The person had to be told of an extension by 21 December 2026." in answer.text
+    about.refresh_from_db()
+    assert about.due_on == date(2026, 12, 20) and not about.letters.filter(kind="extended").exists()
+    tried = audit.history(reference=about.reference).filter(action="request.extension_too_late")
+    assert [(one.reason, one.actor_kind) for one in tried] == [("complex", "staff"), ("number", "staff")]
+
+
+def test_a_time_that_the_law_does_not_lengthen_is_not_extended(carol: Client) -> None:
+    about = filed(factories.customer(country="BR"))
+    assert about.due_on == date(2026, 12, 5)
+    assert "extend" not in steps(carol, about)
+    with pytest.raises(services.NotAllowed, match="no longer time") as refused:
+        deadline.extend(about, reason="number", words="More.", actor=PRIVACY, now=factories.NOW)
+    assert not isinstance(refused.value, deadline.TooLate)
+
+
+def test_a_pause_cannot_begin_after_the_last_day(alice: Customer) -> None:
+    about = filed(alice, identity="pending")
+    with time_machine.travel(datetime(2026, 12, 21, 15, tzinfo=UTC), tick=False):  # the 20th is a Sunday
+        assert deadline.may_pause(about, now=timezone.now())
+    with time_machine.travel(datetime(2026, 12, 22, 15, tzinfo=UTC), tick=False):
+        assert not deadline.may_pause(about, now=timezone.now())
+        with pytest.raises(services.NotAllowed):
+            deadline.pause(about, actor=PRIVACY, now=timezone.now())
+
+
+def test_time_travel_an_identity_proved_after_the_day_leaves_the_request_late() -> None:
+    about = filed(factories.customer(country="GB"), identity="pending", received_on=date(2026, 9, 30))
+    with time_machine.travel(datetime(2026, 11, 29, 15, tzinfo=UTC), tick=False):
+        services.identify(about, "in_person", subject=about.subject_id, actor=PRIVACY, now=timezone.now())
+        carol = pages.signed_in(factories.staff(roles=("privacy",)))
+        assert "30 October 2026, overdue by 30 days" in carol.get(page_of(about)).text
+    about.refresh_from_db()
+    assert (about.due_on, about.legal_due_on) == (date(2026, 10, 30), date(2026, 10, 30))
+
+
 def test_the_clock_stands_still_until_the_identity_is_proved(alice: Customer, carol: Client) -> None:
     about = filed(alice, identity="pending")
     assert "pause" in steps(carol, about)
@@ -311,7 +358,7 @@ def test_the_clock_stands_still_until_the_identity_is_proved(alice: Customer, ca
     with time_machine.travel(datetime(2026, 11, 27, 15, tzinfo=UTC), tick=False):
         services.identify(about, "in_person", subject=alice.subject_id, actor=PRIVACY, now=timezone.now())
     about.refresh_from_db()
-    assert about.due_on == date(2026, 12, 28), "a month and the eight days of waiting"
+    assert about.due_on == date(2026, 12, 27), "a month and the seven days of waiting after the day of receipt"
 
 
 def test_no_clock_is_paused_where_the_law_knows_no_pause(carol: Client) -> None:

@@ -340,6 +340,17 @@ def test_a_pause_that_has_not_ended_moves_nothing_but_is_told(place: Place) -> N
     assert found.due_on == date(2026, 4, 10)
 
 
+def test_the_day_of_receipt_is_not_counted_in_a_pause_either() -> None:
+    paused = [
+        on(Kind.IDENTITY_ASKED, "2026-03-10"),
+        on(Kind.PAUSED, "2026-03-10"),
+        on(Kind.IDENTITY_RECEIVED, "2026-03-13"),
+    ]
+    assert got("2026-03-10", GERMANY, *paused)[0] == date(2026, 4, 13)
+    clarified = [on(Kind.CLARIFICATION_ASKED, "2026-03-10"), on(Kind.CLARIFICATION_RECEIVED, "2026-03-13")]
+    assert got("2026-03-10", ENGLAND, *clarified)[0] == date(2026, 4, 13)
+
+
 def test_a_later_receipt_never_moves_the_clock_later() -> None:
     assert clock.dates([received(2026, 5, 1), received(2026, 5, 9)], GERMANY).received_on == date(2026, 5, 1)
 
