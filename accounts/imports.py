@@ -8,6 +8,7 @@ counts as no. A mistake is undone by erasing what was created: the report and th
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
@@ -15,11 +16,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.utils import timezone
 
-from accounts import csvfile, reach, regions
-from accounts.csvfile import Problem, Row
+from accounts import columnmap, csvfile, reach, regions, spoiled
+from accounts.columnmap import ColumnMap
+from accounts.csvfile import Checks, Problem, Row, Tally
 from accounts.models import Address, Channel, Company, ContactPoint, Customer
 from accounts.validators import validate_country, validate_phone, validate_reference
 from privacy import audit, progress, subjects, vault
@@ -30,50 +33,100 @@ COLUMNS = (
     "customer_ref", "company", "title", "first_name", "last_name", "email", "phone", "street", "street2", "city",
     "region", "postal_code", "country", "marketing_opt_in", "since",
 )  # fmt: skip
+#: Without these no file of another program can be taken in; the map gives the rest, or it is blank.
+NEEDED = ("customer_ref",)
 ADDRESS = ("street", "street2", "city", "region", "postal_code", "country")
+PLACE = ("street", "street2", "city", "postal_code")  # of these one makes an address; a region or country alone none
 PERSON = ("title", "first_name", "last_name", "email", "phone")
+MAPS = Path(__file__).parent / "maps"
 BATCH = 500
 
 
 @dataclass
 class Report:
-    """What an import did: counts, and where the file or the records disagree; never a value."""
+    """What an import did: counts, and where the file or the records disagree; never a value.
+
+    Every line under the header is one of: created, unchanged, differing, blocked, bad, repeated (of a customer who stands
+    above), empty (blank, or nothing but commas), continued (the rest of a field that is left out). Where nothing was taken in,
+    `good` counts the lines that could have been.
+    """
 
     created: int = 0
     unchanged: int = 0
     differs: int = 0
     blocked: int = 0
+    lines: int = 0
+    bad: int = 0
+    good: int = 0
+    empty: int = 0
+    repeated: int = 0
+    continued: int = 0
     errors: list[Problem] = field(default_factory=list)
+    notices: list[Problem] = field(default_factory=list)
+    shared: list[dict[str, Any]] = field(default_factory=list)
     differing: list[dict[str, Any]] = field(default_factory=list)
+    columns_left_out: list[str] = field(default_factory=list)
     consent_without_proof: int = 0
+    since_today: int = 0
     is_written: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report for `--json`."""
         return {
-            "created": self.created,
-            "unchanged": self.unchanged,
-            "differs": self.differs,
-            "blocked": self.blocked,
+            **{name: getattr(self, name) for name in _COUNTS},
             "errors": [problem.as_dict() for problem in self.errors],
+            "notices": [notice.as_dict() for notice in self.notices],
+            "shared": self.shared,
             "differing": self.differing,
-            "consent_without_proof": self.consent_without_proof,
+            "columns_left_out": self.columns_left_out,
         }
 
 
+_COUNTS = (
+    "created", "unchanged", "differs", "blocked", "lines", "bad", "good", "empty", "repeated", "continued",
+    "consent_without_proof", "since_today",
+)  # fmt: skip
+
+
 def import_customers(
-    path: str | Path, *, actor: Actor | None, now: datetime, dry_run: bool = False, skip_bad: bool = False
+    path: str | Path,
+    *,
+    actor: Actor | None,
+    now: datetime,
+    dry_run: bool = False,
+    skip_bad: bool = False,
+    by: ColumnMap | None = None,
 ) -> Report:
     """Take in the customers of a CSV file, all or none; with `skip_bad` all good ones. Return what happened.
 
-    Nothing is written when the report has errors and `skip_bad` was not said. Raises Problem when the file as a whole
-    cannot be used.
+    `by` is the map of a file of another program. Nothing is written when the report has errors and `skip_bad` was not said.
+    Raises Problem when the file as a whole cannot be used.
     """
-    report = Report()
-    rows = _good(csvfile.read(path, COLUMNS, problems=report.errors), report.errors, timezone.localdate(now))
+    report, tally = Report(), Tally()
+    read = csvfile.read(
+        path,
+        NEEDED if by else COLUMNS,
+        optional=COLUMNS if by else (),
+        problems=report.errors,
+        by=by,
+        maps=columnmap.loaded(MAPS, COLUMNS),
+        tally=tally,
+    )
+    rows = _good(read, report, timezone.localdate(now), by)
     report.errors.sort(key=lambda problem: problem.line)
+    report.bad = len({problem.line for problem in report.errors})
+    report.lines, report.empty, report.continued = tally.lines, tally.empty, tally.continued
+    report.columns_left_out = list(tally.left_out)
+    report.good = len(rows)
     if report.errors and not skip_bad:
         return report
+    good = {row.line for row in rows}
+    report.notices = sorted((one for one in tally.notices if one.line in good), key=lambda one: one.line)
+    report.notices += [
+        Problem(row.line, "postal_code", notice)
+        for row in rows
+        if (notice := spoiled.postal_code(row["country"], row["postal_code"]))
+    ]
     report.consent_without_proof = sum(row["marketing_opt_in"] == "yes" for row in rows)
     while True:
         taken = replace(report, differing=[])
@@ -86,7 +139,10 @@ def import_customers(
             if not any(_blocked(new)):
                 break
             transaction.set_rollback(True)
+    taken.shared = _shared(rows, new)
+    taken.since_today = sum(not row["since"] for row in new)
     taken.is_written = not dry_run
+    taken.good = 0
     return taken
 
 
@@ -96,38 +152,60 @@ def _blocked(rows: Sequence[Row]) -> tuple[set[str], set[str]]:
     return refs, vault.blocks.are_blocked("email", [row["email"] for row in rows if row["email"]])
 
 
-def _good(rows: Iterable[Row], problems: list[Problem], today: date) -> list[Row]:
+def _good(rows: Iterable[Row], report: Report, today: date, by: ColumnMap | None) -> list[Row]:
     """Return the rows whose every value can be taken in; append what is wrong with the others."""
     good: list[Row] = []
-    seen: set[str] = set()
+    seen: dict[str, int] = {}
+    taken: set[str] = set()
     for row in rows:
-        try:
-            _check(row, seen, today)
-        except Problem as problem:
-            problems.append(problem)
-        else:
+        reference = row["customer_ref"]
+        if by is not None and by.repeats and reference in taken:
+            report.repeated += 1
+            continue
+        if by is not None and row["last_name"] == row["company"] and not row["first_name"]:
+            row = replace(row, values={**row.values, "last_name": ""})  # the company once more, and no person
+        checks = _checked(row, today, has_days=by is None)
+        if reference in seen and not (by is not None and by.repeats):
+            checks.wrong("customer_ref", f"It stands in the file twice: first on line {seen[reference]}.")
+        elif reference:
+            seen.setdefault(reference, row.line)
+        report.errors += checks.problems
+        if checks.is_good:
             good.append(row)
-        seen.add(row["customer_ref"])
+            taken.add(reference)
     return good
 
 
-def _check(row: Row, seen: set[str], today: date) -> None:
-    csvfile.checked(row, "customer_ref", validate_reference)
-    if row["customer_ref"] in seen:
-        raise Problem(row.line, "customer_ref", "It stands in the file twice.")
-    if row["company"]:
-        csvfile.checked(row, "company", partial(_clean, Company._meta.get_field("name")))
+def _checked(row: Row, today: date, *, has_days: bool) -> Checks:
+    """Return all that is wrong with a row, at once. Without `has_days` the day may be blank."""
+    checks = Checks(row)
+    checks.value("customer_ref", _reference)
     for column, model_field in _FIELDS.items():
-        csvfile.checked(row, column, partial(_clean, model_field))
-    csvfile.checked(row, "country", validate_country)
-    csvfile.checked(row, "region", partial(regions.clean, row["country"]))
-    csvfile.checked(row, "since", csvfile.day_by(today))
+        if row[column]:
+            checks.value(column, partial(_clean, model_field))
+    if row["country"]:
+        checks.value("country", validate_country)
+        if len(row["region"]) <= regions.LONGEST:
+            checks.value("region", partial(regions.clean, row["country"]))
+    elif any(row[column] for column in PLACE):
+        checks.wrong("country", "It is empty, and there is an address.")
+    if row["since"] or has_days:
+        checks.value("since", csvfile.day_by(today))
     if row["phone"]:
-        csvfile.checked(row, "phone", validate_phone)
-    if not row["last_name"]:
-        raise Problem(row.line, "last_name", "It is empty.")
-    if row["marketing_opt_in"] not in ("yes", "no"):
-        raise Problem(row.line, "marketing_opt_in", "It is neither yes nor no.")
+        checks.value("phone", validate_phone)
+    if not (row["first_name"] or row["last_name"] or row["company"]) and not {*PERSON, "company"} & row.bad:
+        checks.wrong("last_name", "There is neither a name nor a company.")
+    if row["marketing_opt_in"] not in ("yes", "no") and (has_days or row["marketing_opt_in"]):
+        checks.wrong("marketing_opt_in", "It is neither yes nor no.")
+    return checks
+
+
+def _reference(value: str) -> None:
+    try:
+        validate_reference(value)
+    except ValidationError as error:
+        reason = f"{error.message} A map takes in other spellings (references = “ours”)." if value else "It is empty."
+        raise ValidationError(reason) from None
 
 
 def _clean(model_field: Any, value: str) -> Any:
@@ -135,9 +213,40 @@ def _clean(model_field: Any, value: str) -> Any:
 
 
 _FIELDS: dict[str, Any] = {
-    **{name: Customer._meta.get_field(name) for name in (*PERSON, "region")},
-    **{name: Address._meta.get_field(name) for name in ("street", "street2", "city", "postal_code")},
+    "company": Company._meta.get_field("name"),
+    **{name: Customer._meta.get_field(name) for name in (*PERSON, "region") if name != "phone"},
+    **{name: Address._meta.get_field(name) for name in PLACE},
 }
+
+
+def _shared(rows: Sequence[Row], new: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return the lines whose e-mail address stands on other lines, too, or is on file with another customer.
+
+    Such an address identifies nobody (design 9): it is reported, so that the sender may mend it.
+    """
+    lines: dict[str, list[int]] = defaultdict(list)
+    for row in rows:
+        if row["email"]:
+            lines[vault.index.normalise("email", row["email"])].append(row.line)
+    blind = Customer._meta.get_field("email").blind[0]
+    of_file = {row.line for row in new}
+    found = []
+    for start in range(0, len(rows), BATCH):
+        batch = [row for row in rows[start : start + BATCH] if row["email"]]
+        holders = vault.tokens.holders(blind, {row["email"] for row in batch})
+        references = dict(
+            Customer.objects.filter(pk__in={pk for pks in holders.values() for pk in pks}).values_list(
+                "pk", "reference"
+            )
+        )
+        # Those of this file are lines; who was created by it stands on file meanwhile.
+        in_file = {row["customer_ref"] for row in rows} if references else set()
+        for row in batch:
+            others = [line for line in lines[vault.index.normalise("email", row["email"])] if line != row.line]
+            on_file = {references[pk] for pk in holders.get(row["email"], ()) if pk in references} - in_file
+            if row.line in of_file and (others or on_file):
+                found.append({"line": row.line, "lines": others, "on_file": len(on_file)})
+    return found
 
 
 def _take(rows: Sequence[Row], report: Report, *, actor: Actor | None, now: datetime, dry_run: bool) -> list[Row]:
@@ -180,18 +289,23 @@ def _differences(row: Row, customer: Any) -> list[str]:
     on_file = {name: getattr(customer, name) for name in PERSON}
     on_file["company"] = customer.company.name if customer.company else ""
     on_file["since"] = customer.since.isoformat()
-    on_file |= {name: getattr(address, name) if address else "" for name in ADDRESS}
-    given = {name: row[name] for name in COLUMNS}
-    given["region"] = regions.code(row["country"], row["region"]) or row["region"]
-    return [name for name in COLUMNS if name in on_file and on_file[name] != given[name]]
+    on_file |= {name: getattr(address, name) if address else "" for name in PLACE}
+    # A region or country without an address stands with the person.
+    on_file |= {name: getattr(address or customer, name) for name in ("region", "country")}
+    given = {name: row[name] for name in COLUMNS if name in row.values}
+    if "region" in given:
+        given["region"] = regions.code(row["country"], row["region"]) or row["region"]
+    if not given.get("since"):
+        given.pop("since", None)  # the file says nothing of it
+    return [name for name in COLUMNS if name in on_file and name in given and on_file[name] != given[name]]
 
 
 def _create(rows: Sequence[Row], *, actor: Actor | None, now: datetime) -> None:
-    companies = _companies([row["company"] for row in rows if row["company"]], rows)
+    companies = _companies([row["company"] for row in rows if row["company"]], rows, timezone.localdate(now))
     owners = subjects.create_many(len(rows), now=now)
     customers, addresses = [], []
     for row, owner in zip(rows, owners, strict=True):
-        since = date.fromisoformat(row["since"])
+        since = date.fromisoformat(row["since"]) if row["since"] else timezone.localdate(now)
         company = companies.get(row["company"])
         customer = Customer(
             reference=row["customer_ref"],
@@ -206,11 +320,13 @@ def _create(rows: Sequence[Row], *, actor: Actor | None, now: datetime) -> None:
             **{name: row[name] for name in PERSON},
         )
         customers.append(customer)
-        if row["street"] or row["city"]:
+        if any(row[name] for name in PLACE):
             addresses.append(Address(customer=customer, **{name: row[name] for name in ADDRESS}))
     Customer.objects.bulk_create(customers)
     Address.objects.bulk_create(addresses)
-    reach.created(customers, addresses, came=ContactPoint.Came.CREATED, now=now)
+    # What no letter can reach proves nothing: a code by post goes to a whole address only.
+    whole = [one for one in addresses if (one.street or one.street2) and (one.city or one.postal_code)]
+    reach.created(customers, whole, came=ContactPoint.Came.CREATED, now=now)
     audit.record_many(
         [
             Happened(
@@ -223,7 +339,7 @@ def _create(rows: Sequence[Row], *, actor: Actor | None, now: datetime) -> None:
     )
 
 
-def _companies(names: Iterable[str], rows: Sequence[Row]) -> dict[str, Company]:
+def _companies(names: Iterable[str], rows: Sequence[Row], today: date) -> dict[str, Company]:
     """Return the company of each exact name: the one on file, else a new one with the address of its first contact."""
     wanted = list(dict.fromkeys(names))
     found = dict(_on_file(wanted))
@@ -233,7 +349,7 @@ def _companies(names: Iterable[str], rows: Sequence[Row]) -> dict[str, Company]:
             name=name,
             region=first[name]["region"],
             country=first[name]["country"],
-            last_active_on=date.fromisoformat(first[name]["since"]),
+            last_active_on=date.fromisoformat(first[name]["since"]) if first[name]["since"] else today,
         )
         for name in wanted
         if name not in found

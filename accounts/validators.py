@@ -24,7 +24,7 @@ EU = frozenset(
     }
 )  # fmt: skip
 _PHONE = re.compile(r"[0-9 ()+./\-–]{3,40}(?: ?(?:x|ext\.?|Ext\.?) ?[0-9]{1,8})?", re.ASCII)
-_REFERENCE = re.compile(r"[A-Z0-9][A-Z0-9-]{1,31}", re.ASCII)
+_REFERENCE = re.compile(r"[A-Z0-9][A-Z0-9-]{0,31}", re.ASCII)
 _USERNAME = re.compile(r"[\w.+-]{1,150}")
 _FREIGHT = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ./-]{2,39}", re.ASCII)
 
@@ -62,7 +62,7 @@ def normal_phone(value: str, country: str = "") -> str:
 def validate_reference(value: str) -> None:
     """Accept a customer number: capital letters, digits and dashes."""
     if not _REFERENCE.fullmatch(value):
-        raise ValidationError("A customer number has 2 to 32 capital letters, digits or dashes.", code="reference")
+        raise ValidationError("A customer number has 1 to 32 capital letters, digits or dashes.", code="reference")
 
 
 def validate_username(value: str) -> None:

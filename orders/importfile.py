@@ -6,7 +6,7 @@ A card number is looked at once, cut down to its last four digits and forgotten;
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal, InvalidOperation
@@ -16,24 +16,48 @@ from typing import Any
 from django.db import models
 
 from accounts import csvfile
-from accounts.csvfile import Problem, Row
+from accounts.columnmap import ColumnMap
+from accounts.csvfile import Checks, Problem, Row, Tally
 from accounts.models import Channel
-from accounts.validators import validate_country, validate_freight_account, validate_reference
+from accounts.validators import (
+    validate_country,
+    validate_freight_account,
+    validate_mailbox,
+    validate_phone,
+    validate_reference,
+)
 from orders import cards
-from orders.models import Order, OrderLine, Product
+from orders.models import Order, OrderLine, Payment, Product
 
 ORDER_COLUMNS = (
     "order_number", "customer_ref", "channel", "placed_on", "shipped_on", "ship_street", "ship_street2", "ship_city",
     "ship_region", "ship_postal_code", "ship_country", "account_number", "card_number", "card_expiry", "subtotal",
     "tax", "freight", "total",
 )  # fmt: skip
+#: What a file may say besides. Without `state` an order without `shipped_on` is open, any other is finished.
+OPTIONAL_COLUMNS = (
+    "state", "paid_on", "cancelled_on", "refunded", "payment_method", "currency", "email", "phone", "ship_name",
+    "ship_company", "invoice_name", "invoice_company", "invoice_street", "invoice_street2", "invoice_city",
+    "invoice_region", "invoice_postal_code", "invoice_country",
+)  # fmt: skip
 LINE_COLUMNS = ("order_number", "sku", "product", "quantity", "unit_price")
+ALL_COLUMNS = (*ORDER_COLUMNS, *OPTIONAL_COLUMNS, *LINE_COLUMNS[1:])
+#: Without these no file of another program can be taken in, and without `customer_ref` or `email`.
+NEEDED = ("order_number", "placed_on", "total")
 #: Column of the file -> sealed field of the order; the names are the same.
 SHIP_TEXT = ("ship_street", "ship_street2", "ship_city", "ship_region", "ship_postal_code")
+OTHER_TEXT = tuple(
+    name for name in OPTIONAL_COLUMNS if name.startswith(("ship_", "invoice_")) and name != "invoice_country"
+)
+UNSURE = "Its lines do not come to its subtotal, and a line that is bad, or names no order of the file, may be its own: it is left out."
+STATES = ("open", "shipped", "cancelled", "refunded")
 
 NUMBER = re.compile(r"[A-Z0-9][A-Z0-9-]{0,39}", re.ASCII)
 AMOUNT = re.compile(r"[0-9]{1,10}(\.[0-9]{1,4})?", re.ASCII)
 QUANTITY = re.compile(r"[1-9][0-9]{0,6}", re.ASCII)
+CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
+#: How programs write a card of which they know the end only.
+MASKED_CARD = re.compile(r"(?:[Xx*•·.\u2026 -]{1,40})?[0-9]{4}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,131 +73,355 @@ class LineData:
 
 @dataclass(slots=True)
 class OrderData:
-    """One order of the file with its lines; of a card only the last four digits and the expiry."""
+    """One order of the file with its lines; of a card only the last four digits and the expiry.
+
+    `given` names the columns that the file has: what it does not say is not compared with what is on file.
+    """
 
     line: int
     number: str
     customer_ref: str
+    email: str
     channel: str
+    state: str
     placed_on: date
-    shipped_on: date
+    paid_on: date | None
+    shipped_on: date | None
+    closed_on: date | None
     ship: dict[str, str]
+    other: dict[str, str]
     ship_country: str
+    invoice_country: str
+    currency: str
     account_number: str
+    payment_method: str
     last_four: str
     card_expiry: str
-    subtotal: Decimal
+    subtotal: Decimal | None
     tax: Decimal
     freight: Decimal
     total: Decimal
+    refunded: Decimal
+    given: frozenset[str]
     lines: list[LineData] = field(default_factory=list)
+
+    @property
+    def of_lines(self) -> Decimal:
+        """What the lines come to."""
+        return sum((one.quantity * one.unit_price for one in self.lines), Decimal(0))
 
     @property
     def adds_up(self) -> bool:
         """Whether the lines come to the subtotal, and subtotal, tax and freight to the total."""
-        lines = sum((one.quantity * one.unit_price for one in self.lines), Decimal(0))
-        return lines == self.subtotal and self.subtotal + self.tax + self.freight == self.total
+        subtotal = self.of_lines if self.subtotal is None else self.subtotal
+        return self.of_lines == subtotal and subtotal + self.tax + self.freight == self.total
+
+    @property
+    def last_on(self) -> date:
+        """The last day on which something happened to the order."""
+        return max(day for day in (self.placed_on, self.paid_on, self.shipped_on, self.closed_on) if day)
 
 
-def read(orders: str | Path, lines: str | Path, *, today: date) -> tuple[list[OrderData], list[Problem]]:
+@dataclass
+class Counted:
+    """What became of the lines of one file: each is good, bad, empty, continued, or a further line of an order above."""
+
+    lines: int = 0
+    good: int = 0
+    bad: int = 0
+    empty: int = 0
+    continued: int = 0
+    further: int = 0
+
+
+@dataclass
+class Found:
+    """What the two files say: the good orders, what is wrong with the others, what is to be noticed, and all lines counted."""
+
+    orders: list[OrderData] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    notices: list[Problem] = field(default_factory=list)
+    of_orders: Counted = field(default_factory=Counted)
+    of_lines: Counted = field(default_factory=Counted)
+    columns_left_out: list[str] = field(default_factory=list)
+
+
+def has_lines(by: ColumnMap | None) -> bool:
+    """Return whether the file of orders gives the lines, too: each of its lines is one of an order."""
+    return by is not None and by.gives("product")
+
+
+def read(
+    orders: str | Path,
+    lines: str | Path | None,
+    *,
+    today: date,
+    by: ColumnMap | None = None,
+    maps: dict[str, ColumnMap] | None = None,
+) -> Found:
     """Return the good orders of the two files, which are one unit, and what is wrong with the others.
 
     An order is good when its own record and all its lines are, its number stands once, it has a line, and its days lie
-    between 1965 and the day after `today`. Raises Problem when a file as a whole cannot be read (not UTF-8, another header).
+    between 1965 and the day after `today`; it is taken as a whole or not at all. `by` is the map of a file of another program,
+    which may give the lines in the same file. Raises Problem when a file as a whole cannot be read (another encoding or header).
     """
-    problems: list[Problem] = []
-    found: dict[str, OrderData] = {}
-    first_line: dict[str, int] = {}
+    found, tally, in_lines = Found(), Tally(), Tally()
+    problems = found.problems
+    good: dict[str, OrderData] = {}
+    first: dict[str, Row] = {}
     bad: set[str] = set()
-    for row in csvfile.read(orders, ORDER_COLUMNS, problems=problems, card_columns=("card_number",)):
+    rows_of: dict[str, list[int]] = {}
+    is_whole = has_lines(by)
+    for row in csvfile.read(
+        orders,
+        NEEDED if by else ORDER_COLUMNS,
+        optional=ALL_COLUMNS if by else OPTIONAL_COLUMNS,
+        problems=problems,
+        card_columns=("card_number",),
+        by=by,
+        maps=maps,
+        tally=tally,
+    ):
         number = row["order_number"]
-        if number in first_line:
-            problems.append(
-                Problem(row.line, "order_number", f"The order number stands on line {first_line[number]} already.")
-            )
+        if number in first:
+            if not is_whole:
+                reason = f"The order number stands on line {first[number].line} already."
+                problems.append(Problem(row.line, "order_number", reason))
+                bad.add(number)
+                found.of_orders.bad += 1
+                continue
+            checks = Checks(row)
+            for column in sorted(set(row.values) - set(LINE_COLUMNS)):
+                if row[column] not in ("", first[number][column]):
+                    checks.wrong(column, f"It says something else than line {first[number].line} of the same order.")
+            found.of_orders.further += 1
+        else:
+            checks = Checks(row)
+            first[number] = row
+            if (order := _order(checks, today, by)) is not None:
+                good[number] = order
+        rows_of.setdefault(number, []).append(row.line)
+        if is_whole and any(row[name] for name in LINE_COLUMNS[1:]):
+            line = _line(checks)
+            if line is not None and number in good:
+                good[number].lines.append(line)
+            found.of_lines.lines += 1
+        problems += checks.problems
+        if not checks.is_good:
             bad.add(number)
-            continue
-        first_line[number] = row.line
-        try:
-            found[number] = _order(row, today)
-        except Problem as problem:
-            problems.append(problem)
-            bad.add(number)
-    in_lines: list[Problem] = []
-    for row in csvfile.read(lines, LINE_COLUMNS, problems=in_lines):
-        number = row["order_number"]
-        if number not in first_line:
-            in_lines.append(Problem(row.line, "order_number", "The file of orders has no such order."))
-            continue
-        try:
-            line = _line(row)
-        except Problem as problem:
-            in_lines.append(problem)
-            bad.add(number)
-            continue
-        if number in found:
-            found[number].lines.append(line)
-    for number, order in found.items():
+    of_bad = _numbers_in(tally.unread, by)
+    is_unsure = is_whole and bool(tally.unread) and not of_bad & set(first)
+    bad |= of_bad
+    if lines is not None and not is_whole:
+        of_lines, is_unsure = _lines_of(lines, first, good, problems, in_lines, of_bad)
+        bad |= of_lines
+        found.of_lines.lines, found.of_lines.empty = in_lines.lines, in_lines.empty
+        found.of_lines.continued = in_lines.continued
+    for number, order in good.items():
         if number not in bad and not order.lines:
-            problems.append(Problem(order.line, "order_number", "The order has no line in the file of lines."))
+            where = "in the file of lines" if not is_whole else "with a product"
+            problems.append(Problem(order.line, "order_number", f"The order has no line {where}."))
             bad.add(number)
-    problems += [Problem(p.line, f"lines.{p.column}" if p.column else "lines", p.reason) for p in in_lines]
-    return [order for number, order in found.items() if number not in bad], problems
+    for number, order in good.items():
+        if is_unsure and number not in bad and (order.subtotal is None or order.of_lines != order.subtotal):
+            problems.append(Problem(order.line, "order_number", UNSURE))
+            bad.add(number)
+    found.orders = [order for number, order in good.items() if number not in bad]
+    of = found.of_orders
+    of.lines, of.empty, of.continued = tally.lines, tally.empty, tally.continued
+    of.good = len(found.orders)
+    of.bad = of.lines - of.empty - of.continued - of.further - of.good
+    found.of_lines.good = sum(len(order.lines) for order in found.orders)
+    lines_of = found.of_lines
+    lines_of.bad = lines_of.lines - lines_of.good - lines_of.empty - lines_of.continued
+    kept = {line for order in found.orders for line in rows_of[order.number]}
+    found.notices = [one for one in tally.notices if one.line in kept]
+    found.notices += [Problem(one.line, f"lines.{one.column}", one.reason) for one in in_lines.notices]
+    found.columns_left_out = list(tally.left_out)
+    return found
 
 
-def _order(row: Row, today: date) -> OrderData:
-    check: dict[str, Any] = {}
+def _lines_of(
+    path: str | Path,
+    first: dict[str, Row],
+    good: dict[str, OrderData],
+    problems: list[Problem],
+    tally: Tally,
+    of_bad: set[str],
+) -> tuple[set[str], bool]:
+    """Add the lines of the second file to their orders.
+
+    Return the numbers of the orders of which one is bad, and whether there is a line of which it is not known whose it is.
+    `of_bad` are the numbers that stand in bad lines of the file of orders.
+    """
+    bad: set[str] = set()
+    is_unsure = False
+    wrong: list[Problem] = []
+    for row in csvfile.read(path, LINE_COLUMNS, problems=wrong, tally=tally):
+        number = row["order_number"]
+        checks = Checks(row)
+        if number not in first and "order_number" not in row.bad:
+            reason = "The line of its order is bad." if number in of_bad else "The file of orders has no such order."
+            wrong.append(Problem(row.line, "order_number", reason))
+            is_unsure |= number not in of_bad
+            continue
+        is_unsure |= number not in first
+        line = _line(checks)
+        wrong += checks.problems
+        if line is None:
+            bad.add(number)
+        elif number in good:
+            good[number].lines.append(line)
+    for text in tally.unread:
+        named = _numbers_in([text], None) & set(first)
+        bad |= named
+        is_unsure |= not named
+    problems += [Problem(p.line, f"lines.{p.column}" if p.column else "lines", p.reason) for p in wrong]
+    return bad, is_unsure
+
+
+def _numbers_in(texts: Iterable[str], by: ColumnMap | None) -> set[str]:
+    """Return what in lines that are no record may be the number of an order: an order of which a line is lost is not whole."""
+    found: set[str] = set()
+    for text in texts:
+        for piece in text.split(by.separator if by else ","):
+            plain = piece.strip(' "')
+            found |= {plain, by.mapped("order_number", plain) if by else plain}
+    return found - {""}
+
+
+def _order(checks: Checks, today: date, by: ColumnMap | None) -> OrderData | None:
+    """Return an order; None where something is wrong with it, all of which is noted."""
+    row, day, reference = checks.row, csvfile.day_by(today), _validated(validate_reference)
+    may_lack = _optional if by else _as_it_is
+    found: dict[str, Any] = {}
     for column, convert in (
         ("order_number", _number),
-        ("customer_ref", _validated(validate_reference)),
+        ("customer_ref", _optional(reference) if row["email"] or "email" in row.bad else reference),
+        ("email", _optional(_validated(validate_mailbox))),
+        ("phone", _optional(_validated(validate_phone))),
         ("channel", _channel),
-        ("placed_on", csvfile.day_by(today)),
-        ("shipped_on", csvfile.day_by(today)),
-        ("ship_country", _validated(validate_country)),
+        ("state", _optional(_one_of(STATES))),
+        ("placed_on", day),
+        ("shipped_on", _optional(day)),
+        ("paid_on", _optional(day)),
+        ("cancelled_on", _optional(day)),
+        ("ship_country", may_lack(_validated(validate_country))),
+        ("invoice_country", _optional(_validated(validate_country))),
+        ("currency", _optional(_currency)),
         ("account_number", _optional(_validated(validate_freight_account))),
         ("card_number", _optional(_last_four)),
         ("card_expiry", _optional(_expiry)),
-        ("subtotal", _amount),
-        ("tax", _amount),
-        ("freight", _amount),
+        ("payment_method", _optional(_one_of(Payment.Method.values))),
+        ("subtotal", may_lack(_amount)),
+        ("tax", may_lack(_amount)),
+        ("freight", may_lack(_amount)),
+        ("refunded", _optional(_amount)),
         ("total", _amount),
-        *((name, _text(_limit(Order, name))) for name in SHIP_TEXT),
+        *((name, _text(_limit(Order, name))) for name in (*SHIP_TEXT, *OTHER_TEXT)),
     ):
-        check[column] = csvfile.checked(row, column, convert)
-    if check["shipped_on"] < check["placed_on"]:
-        raise Problem(row.line, "shipped_on", "The order is shipped before it is placed.")
+        found[column] = checks.value(column, convert)
+    if not checks.is_good:
+        return None
+    return _with_days(checks, found, by)
+
+
+def _with_days(checks: Checks, found: dict[str, Any], by: ColumnMap | None) -> OrderData | None:
+    """Return the order with the days of its state; None where they contradict each other."""
+    row = checks.row
+    placed, shipped, paid = found["placed_on"], found["shipped_on"] or None, found["paid_on"] or None
+    cancelled, refunded, total = found["cancelled_on"] or None, found["refunded"] or Decimal(0), found["total"]
+    state = found["state"] or _state(shipped, cancelled, refunded, total)
+    if state == "refunded" and not found["refunded"]:
+        refunded = total
+    if state == "shipped" and shipped is None and by is not None and by.instead.get("shipped_on"):
+        shipped = found.get(by.instead["shipped_on"]) or placed
+    for column, done, day in (("shipped_on", "shipped", shipped), ("cancelled_on", "cancelled", cancelled)):
+        if day is not None and day < placed:
+            checks.wrong(column, f"The order is {done} before it is placed.")
+    if state == "shipped" and shipped is None:
+        checks.wrong("shipped_on", "It is empty, and the order is shipped.")
+    if state in ("open", "cancelled") and shipped is not None:
+        checks.wrong(
+            "shipped_on", f"An order that is {state} has no such day; one that was sent and paid back is refunded."
+        )
+    if refunded > total:
+        checks.wrong("refunded", "More was paid back than the order came to.")
+    if not checks.is_good:
+        return None
+    if "paid_on" not in row.values or not total:
+        paid = paid or shipped  # the file does not say when: it counts as paid on the day it was shipped
+    if state == "refunded":
+        paid = paid or placed
+    closed = None
+    if state == "cancelled" or (state == "refunded" and shipped is None):
+        closed = cancelled or max(day for day in (placed, paid) if day)
+    elif shipped is not None and paid is not None:
+        closed = max(shipped, paid)
     return OrderData(
         line=row.line,
-        number=check["order_number"],
-        customer_ref=check["customer_ref"],
-        channel=check["channel"],
-        placed_on=check["placed_on"],
-        shipped_on=check["shipped_on"],
-        ship={name: check[name] for name in SHIP_TEXT},
-        ship_country=check["ship_country"],
-        account_number=check["account_number"],
-        last_four=check["card_number"],
-        card_expiry=check["card_expiry"],
-        subtotal=check["subtotal"],
-        tax=check["tax"],
-        freight=check["freight"],
-        total=check["total"],
+        number=found["order_number"],
+        customer_ref=found["customer_ref"],
+        email=found["email"],
+        channel=found["channel"],
+        state=_state_on_file(state, shipped, paid),
+        placed_on=placed,
+        paid_on=paid,
+        shipped_on=shipped,
+        closed_on=closed,
+        ship={name: found[name] for name in SHIP_TEXT},
+        other={name: found[name] for name in (*OTHER_TEXT, "email", "phone") if name in row.values},
+        ship_country=found["ship_country"],
+        invoice_country=found["invoice_country"] or found["ship_country"],
+        currency=found["currency"] or "USD",
+        account_number=found["account_number"],
+        payment_method=found["payment_method"],
+        last_four=found["card_number"],
+        card_expiry=found["card_expiry"],
+        subtotal=found["subtotal"] if found["subtotal"] != "" else None,
+        tax=found["tax"] or Decimal(0),
+        freight=found["freight"] or Decimal(0),
+        total=total,
+        refunded=refunded,
+        given=frozenset(row.values),
     )
 
 
-def _line(row: Row) -> LineData:
-    return LineData(
-        line=row.line,
-        sku=csvfile.checked(row, "sku", _required(_limit(Product, "sku"))),
-        product=csvfile.checked(row, "product", _required(_limit(OrderLine, "description"))),
-        quantity=csvfile.checked(row, "quantity", _quantity),
-        unit_price=csvfile.checked(row, "unit_price", _amount),
-    )
+def _state(shipped: date | None, cancelled: date | None, refunded: Decimal, total: Decimal) -> str:
+    """Return what the days and amounts say of an order of which the file says no state."""
+    if refunded and refunded >= total:
+        return "refunded"
+    if shipped is not None:
+        return "shipped"
+    return "cancelled" if cancelled is not None else "open"
+
+
+def _state_on_file(state: str, shipped: date | None, paid: date | None) -> str:
+    if state == "cancelled" or (state == "refunded" and shipped is None):
+        return Order.State.CANCELLED
+    if shipped is None:
+        return Order.State.PLACED
+    return Order.State.CLOSED if paid is not None else Order.State.SHIPPED
+
+
+def _line(checks: Checks) -> LineData | None:
+    found = {
+        "sku": checks.value("sku", _required(_limit(Product, "sku"))),
+        "product": checks.value("product", _required(_limit(OrderLine, "description"))),
+        "quantity": checks.value("quantity", _quantity),
+        "unit_price": checks.value("unit_price", _amount),
+    }
+    if None in found.values() or checks.row.bad:
+        return None
+    return LineData(line=checks.row.line, **found)
 
 
 def _number(value: str) -> str:
     if not NUMBER.fullmatch(value):
-        raise ValueError("An order number has 1 to 40 capital letters, digits or dashes.")
+        raise ValueError(
+            "An order number has 1 to 40 capital letters, digits or dashes. A map takes in other spellings "
+            "(references = “ours”)."
+        )
     return value
 
 
@@ -185,7 +433,10 @@ def _channel(value: str) -> str:
 
 def _amount(value: str) -> Decimal:
     if not AMOUNT.fullmatch(value):
-        raise ValueError("It is not an amount with up to four decimals.")
+        raise ValueError(
+            "It is not an amount with up to four decimals, such as 1240.00. Other spellings come in by a map (numbers); what was "
+            "paid back stands in the column refunded."
+        )
     try:
         return Decimal(value)
     except InvalidOperation:  # cannot happen after the pattern; without the value if it does
@@ -199,9 +450,11 @@ def _quantity(value: str) -> int:
 
 
 def _last_four(value: str) -> str:
+    if MASKED_CARD.fullmatch(value):
+        return value[-4:]
     last_four = cards.last_four(value)
     if not last_four:
-        raise ValueError("It is not a card number.")
+        raise ValueError("It is not a card number, nor the last four digits of one.")
     return last_four
 
 
@@ -234,8 +487,27 @@ def _required(limit: int) -> Callable[[str], str]:
     return convert
 
 
-def _optional(check: Callable[[str], str]) -> Callable[[str], str]:
+def _optional(check: Callable[[str], Any]) -> Callable[[str], Any]:
     return lambda value: check(value) if value else ""
+
+
+def _as_it_is(check: Callable[[str], Any]) -> Callable[[str], Any]:
+    return check
+
+
+def _one_of(words: Iterable[str]) -> Callable[[str], str]:
+    def convert(value: str) -> str:
+        if value not in words:
+            raise ValueError(f"It must be one of: {', '.join(words)}.")
+        return value
+
+    return convert
+
+
+def _currency(value: str) -> str:
+    if not CURRENCY.fullmatch(value):
+        raise ValueError("It is not a currency of three capital letters, such as USD.")
+    return value
 
 
 def _validated(validator: Callable[[str], None]) -> Callable[[str], str]:

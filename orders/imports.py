@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,13 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
+from accounts import columnmap
+from accounts.columnmap import ColumnMap
 from accounts.csvfile import Problem
 from accounts.models import Customer, FreightAccount
 from accounts.services import touch_all
 from orders import importfile
-from orders.importfile import OrderData
+from orders.importfile import Counted, OrderData
 from orders.models import Order, OrderLine, Payment, Product
 from privacy import audit, progress, subjects, vault
 from privacy.audit import Happened
@@ -31,6 +33,7 @@ from privacy.lines import on_one_line
 from privacy.requests.models import Request, State
 from privacy.retention import rules
 
+MAPS = Path(__file__).parent / "maps"
 BATCH = 500
 
 
@@ -42,7 +45,8 @@ class ImportRefused(Exception):
 class Report:
     """What an import did, in numbers and places; never a value of the file.
 
-    `differing` names orders on file that differ, by line and columns: they are reported, never overwritten.
+    Every line of the file of orders is created, unchanged, differing, blocked, or one of what `of_orders` counts; `good` are those
+    that could have been taken in where an error stopped the import. `differing` names orders on file that differ, by line and columns: they are reported, never overwritten.
     `subtotals_off` counts orders taken in although their amounts do not add up; `freight_accounts_past` accounts left
     out because their period is over.
     """
@@ -56,6 +60,10 @@ class Report:
     freight_accounts: int = 0
     freight_accounts_past: int = 0
     subtotals_off: int = 0
+    of_orders: Counted = field(default_factory=Counted)
+    of_lines: Counted = field(default_factory=Counted)
+    notices: list[Problem] = field(default_factory=list)
+    columns_left_out: list[str] = field(default_factory=list)
     differing: list[dict[str, Any]] = field(default_factory=list)
     dry_run: bool = False
     is_written: bool = False
@@ -71,7 +79,9 @@ class Report:
             "lines": self.lines,
             "freight_accounts": self.freight_accounts,
             "freight_accounts_past": self.freight_accounts_past,
-            "notices": {"subtotals_off": self.subtotals_off},
+            "notices": {"subtotals_off": self.subtotals_off, "lines": [one.as_dict() for one in self.notices]},
+            "read": {"orders": asdict(self.of_orders), "lines": asdict(self.of_lines)},
+            "columns_left_out": self.columns_left_out,
             "differing": self.differing,
             "dry_run": self.dry_run,
         }
@@ -87,27 +97,35 @@ class _Plan:
 
 def import_orders(
     orders: str | Path,
-    lines: str | Path,
+    lines: str | Path | None,
     *,
     actor: Actor | None,
     now: datetime,
     dry_run: bool = False,
     skip_bad: bool = False,
+    by: ColumnMap | None = None,
 ) -> Report:
     """Take in the orders of two files that are one unit, and return what was done.
 
-    An imported order counts as invoiced and paid on the day it was shipped. With an error nothing is written, unless
+    `by` is the map of a file of another program, which may hold the lines, too; then there is no second file. An order counts as
+    invoiced and paid on the day it was shipped, unless the file has a column that says when it was paid. With an error nothing is written, unless
     `skip_bad`. A second import of the same files changes nothing at all. Raises Problem when one of the files as a
     whole cannot be used, ImportRefused when the key store does not let it compare.
     """
     report = Report(dry_run=dry_run)
-    found, report.errors = importfile.read(orders, lines, today=timezone.localdate(now))
+    found = importfile.read(
+        orders, lines, today=timezone.localdate(now), by=by, maps=columnmap.loaded(MAPS, importfile.ALL_COLUMNS)
+    )
+    report.errors, report.notices, report.columns_left_out = found.problems, found.notices, found.columns_left_out
+    report.of_orders, report.of_lines = found.of_orders, found.of_lines
     with vault.internal():  # to compare and to name the invoice; nothing of it is shown to anybody
-        plan = _plan(found, report, today=timezone.localdate(now))
+        plan = _plan(found.orders, report, today=timezone.localdate(now))
         if report.errors and not skip_bad:
             # All or nothing: what would have been created was not.
+            report.of_orders.good = report.created
             report.created = report.lines = report.freight_accounts = report.freight_accounts_past = 0
             report.subtotals_off = 0
+            report.notices = []
         elif not dry_run:
             if plan.new:
                 _write(plan, report, actor=actor, now=now)
@@ -120,20 +138,17 @@ def import_orders(
 
 def _plan(found: list[OrderData], report: Report, *, today: date) -> _Plan:
     plan = _Plan()
-    references = {data.customer_ref for data in found}
-    customers = {
-        customer.reference: customer
-        for customer in Customer.objects.filter(reference__in=references).select_related("company")
-    }
-    erased = vault.blocks.are_blocked("customer_ref", sorted(references))
+    who = _Customers(found)
     on_file = _on_file(data.number for data in found)
-    accounts = _accounts_on_file(customer.pk for customer in customers.values())
+    accounts = _accounts_on_file(customer.pk for customer in who.all())
+    wrong = 0
     for data in found:
-        customer = customers.get(data.customer_ref)
-        if data.customer_ref in erased:
+        customer, reason = who.of(data)
+        if who.is_erased(data):
             report.blocked += 1
         elif customer is None:
-            report.errors.append(Problem(data.line, "customer_ref", "There is no such customer."))
+            report.errors.append(Problem(data.line, "customer_ref" if data.customer_ref else "email", reason))
+            wrong += 1
         elif data.number in on_file:
             _compare(data, customer, on_file[data.number], accounts, report)
         elif isinstance(_opened(customer.last_name), vault.Erased):
@@ -141,8 +156,50 @@ def _plan(found: list[OrderData], report: Report, *, today: date) -> _Plan:
         else:
             plan.new.append((data, customer))
     report.errors.sort(key=lambda problem: (problem.column.startswith("lines"), problem.line))
+    report.of_orders.bad += wrong
+    report.of_orders.good = 0
     _count(plan, report, accounts, today=today)
     return plan
+
+
+class _Customers:
+    """The customers of the orders of a file: by their number, or where the file has none by the e-mail address."""
+
+    def __init__(self, found: list[OrderData]) -> None:
+        references = {data.customer_ref for data in found if data.customer_ref}
+        emails = {data.email for data in found if not data.customer_ref}
+        rows = Customer.objects.select_related("company")
+        self._by_reference = {one.reference: one for one in rows.filter(reference__in=references)}
+        self._erased = vault.blocks.are_blocked("customer_ref", sorted(references))
+        self._erased_emails = vault.blocks.are_blocked("email", sorted(emails))
+        self._by_email: dict[str, list[Customer]] = {}
+        holders = vault.tokens.holders(Customer._meta.get_field("email").blind[0], emails)
+        known = rows.in_bulk({pk for pks in holders.values() for pk in pks})
+        for email, pks in holders.items():
+            same = vault.index.normalise("email", email)
+            self._by_email[email] = [
+                known[pk]
+                for pk in sorted(pks)
+                if pk in known and vault.index.normalise("email", str(_opened(known[pk].email) or "")) == same
+            ]
+
+    def all(self) -> list[Customer]:
+        return [*self._by_reference.values(), *(one for found in self._by_email.values() for one in found)]
+
+    def of(self, data: OrderData) -> tuple[Customer | None, str]:
+        """Return the customer of an order, or why there is none."""
+        if data.customer_ref:
+            return self._by_reference.get(data.customer_ref), "There is no such customer."
+        found = self._by_email.get(data.email, [])
+        if len(found) == 1:
+            return found[0], ""
+        many = "The address stands with several customers, so it names none: give the customer's number (customer_ref)."
+        return None, many if found else "There is no customer with this address: import the customers first."
+
+    def is_erased(self, data: OrderData) -> bool:
+        if data.customer_ref:
+            return data.customer_ref in self._erased
+        return data.email in self._erased_emails and not self._by_email.get(data.email)
 
 
 def _on_file(numbers: Iterable[str]) -> dict[str, Order]:
@@ -168,17 +225,28 @@ def _compare(
         "customer_ref": (customer.pk, order.customer_id if order.customer_id else customer.pk),
         "channel": (data.channel, order.channel),
         "placed_on": (data.placed_on, order.placed_on),
+        "state": (data.state, order.state),
         "shipped_on": (data.shipped_on, order.shipped_on),
         "ship_country": (data.ship_country, order.ship_country),
-        "subtotal": (data.subtotal, order.subtotal),
+        "subtotal": (data.of_lines if data.subtotal is None else data.subtotal, order.subtotal),
         "tax": (data.tax, order.tax),
         "freight": (data.freight, order.freight),
         "total": (data.total, order.total),
     }
+    if "paid_on" in data.given:
+        plain["paid_on"] = (data.paid_on, order.paid_on)
+    if "currency" in data.given:
+        plain["currency"] = (data.currency, order.currency)
+    if "invoice_country" in data.given:
+        plain["invoice_country"] = (data.invoice_country, order.invoice_country)
     columns = [name for name, (new, old) in plain.items() if new != old]
-    columns += [name for name, value in data.ship.items() if _differs(value, getattr(order, name))]
+    texts = {**data.ship, **{name: value for name, value in data.other.items() if value}}
+    columns += [name for name, value in texts.items() if _differs(value, getattr(order, name))]
+    paid_back = sum(one.amount for one in order.payments.all() if one.state == Payment.State.REFUNDED)
+    if "refunded" in data.given and order.state != Order.State.CANCELLED and paid_back != data.refunded:
+        columns.append("refunded")
     for payment in order.payments.all():
-        if payment.method == Payment.Method.CARD and data.last_four:
+        if payment.method == Payment.Method.CARD and data.last_four and payment.last_four != "":
             if _differs(data.last_four, payment.last_four):
                 columns.append("card_number")
             if _differs(data.card_expiry, payment.expiry):
@@ -214,9 +282,11 @@ def _count(plan: _Plan, report: Report, accounts: dict[UUID, list[FreightAccount
     report.subtotals_off = sum(not data.adds_up for data, _ in plan.new)
     last: dict[tuple[UUID, str], date] = {}
     for data, customer in plan.new:
-        if data.account_number:
+        # An order that is still to be sent needs the account; one that was cancelled does not.
+        sent = data.shipped_on or (today if data.state == Order.State.PLACED else None)
+        if data.account_number and sent:
             key = (customer.pk, data.account_number)
-            last[key] = max(last.get(key, data.shipped_on), data.shipped_on)
+            last[key] = max(last.get(key, sent), sent)
     past = rules.cutoff("freight_account", today)
     for (customer_id, number), shipped_on in last.items():
         if shipped_on <= past:
@@ -249,18 +319,7 @@ def _write(plan: _Plan, report: Report, *, actor: Actor | None, now: datetime) -
                 )
                 for position, one in enumerate(data.lines, start=1)
             ]
-            if data.last_four:
-                payments.append(
-                    Payment(
-                        order=order,
-                        method=Payment.Method.CARD,
-                        state=Payment.State.CHARGED,
-                        amount=order.total,
-                        charged_on=order.paid_on,
-                        last_four=data.last_four,
-                        expiry=data.card_expiry,
-                    )
-                )
+            payments += _payments(order, data)
         OrderLine.objects.bulk_create(lines, batch_size=BATCH)
         Payment.objects.bulk_create(payments, batch_size=BATCH)
         _take_in_accounts(plan, today=timezone.localdate(now))
@@ -323,36 +382,71 @@ def _products(plan: _Plan) -> dict[str, Product]:
 def _order(data: OrderData, customer: Customer) -> Order:
     name = on_one_line(" ".join(part for part in (customer.first_name, customer.last_name) if part))
     company = on_one_line(str(customer.company.name)) if customer.company_id else ""
-    place = data.ship
     return Order(
         number=data.number,
         customer=customer,
         company=customer.company,
         channel=data.channel,
-        state=Order.State.CLOSED,
+        state=data.state,
         placed_on=data.placed_on,
-        invoiced_on=data.shipped_on,
-        paid_on=data.shipped_on,
+        invoiced_on=_invoiced_on(data),
+        paid_on=data.paid_on,
         shipped_on=data.shipped_on,
-        closed_on=data.shipped_on,
-        subtotal=data.subtotal,
+        closed_on=data.closed_on,
+        currency=data.currency,
+        subtotal=data.of_lines if data.subtotal is None else data.subtotal,
         tax=data.tax,
         freight=data.freight,
         total=data.total,
         ship_country=data.ship_country,
-        invoice_country=data.ship_country,
-        # The files have no address of their own for the invoice.
-        invoice_name=name,
-        invoice_company=company,
-        invoice_street=place["ship_street"],
-        invoice_street2=place["ship_street2"],
-        invoice_city=place["ship_city"],
-        invoice_region=place["ship_region"],
-        invoice_postal_code=place["ship_postal_code"],
-        ship_name=name,
-        ship_company=company,
-        **place,
+        invoice_country=data.invoice_country,
+        **(_places(data, name, company) | {name: value for name, value in data.other.items() if value}),
     )
+
+
+def _places(data: OrderData, name: str, company: str) -> dict[str, str]:
+    """Return where the order goes, and its invoice: a file without an address of its own for the invoice has one for both."""
+    has_invoice = any(data.other.get(f"invoice_{part}") for part in ("street", "street2", "city", "postal_code"))
+    invoice = {} if has_invoice else {column.replace("ship_", "invoice_"): text for column, text in data.ship.items()}
+    names = {"invoice_name": name, "invoice_company": company, "ship_name": name, "ship_company": company}
+    return {**names, **invoice, **data.ship}
+
+
+def _invoiced_on(data: OrderData) -> date | None:
+    """Return the day that counts as that of the invoice: of the shipment, or of the payment where it came before."""
+    days = [day for day in (data.shipped_on, data.paid_on) if day]
+    return min(days) if days else None
+
+
+def _payments(order: Order, data: OrderData) -> list[Payment]:
+    """Return what is known of how the order was paid and what was paid back."""
+    is_all_back = bool(data.refunded) and data.refunded == data.total
+    method = data.payment_method or (Payment.Method.CARD if data.last_four else "")
+    found = []
+    if method and (data.paid_on or data.state == Order.State.PLACED):
+        charged = Payment.State.CHARGED if data.paid_on else Payment.State.PENDING
+        found.append(
+            Payment(
+                order=order,
+                method=method,
+                state=Payment.State.REFUNDED if is_all_back else charged,
+                amount=order.total,
+                charged_on=data.paid_on,
+                last_four=data.last_four,
+                expiry=data.card_expiry,
+            )
+        )
+    if data.refunded and not (found and is_all_back):
+        found.append(
+            Payment(
+                order=order,
+                method=method or Payment.Method.OTHER,
+                state=Payment.State.REFUNDED,
+                amount=data.refunded,
+                charged_on=data.paid_on,
+            )
+        )
+    return found
 
 
 def _take_in_accounts(plan: _Plan, *, today: date) -> None:
@@ -374,8 +468,8 @@ def _take_in_accounts(plan: _Plan, *, today: date) -> None:
 
 
 def _touch(plan: _Plan) -> None:
-    """Note the last shipment of each customer, whose account is kept as long as it is in use."""
+    """Note the last order of each customer, whose account is kept as long as it is in use."""
     last: dict[UUID, date] = {}
     for data, customer in plan.new:
-        last[customer.pk] = max(last.get(customer.pk, data.shipped_on), data.shipped_on)
+        last[customer.pk] = max(last.get(customer.pk, data.last_on), data.last_on)
     touch_all(last)

@@ -305,6 +305,7 @@ class Payment(SealedModel):
         TRANSFER = "transfer", "Bank transfer"
         CHECK = "check", "Check"
         CASH = "cash", "Cash"
+        OTHER = "other", "Another way, or not known"
 
     class State(models.TextChoices):
         PENDING = "pending", "Pending"

@@ -294,7 +294,7 @@ datamap.register(
         subject_path="order__customer__subject",
         data={
             "order": Datum("For which order", "link", BILL, "us", plain="a random number"),
-            "method": Datum("How it was paid", "payment", BILL, PERSON, plain="one of four words"),
+            "method": Datum("How it was paid", "payment", BILL, PERSON, plain="one of five words"),
             "state": Datum("State of the payment", "payment", BILL, PROVIDER, plain="one of four words"),
             "brand": Datum("Brand of the card", "payment", BILL, PROVIDER, plain="a brand that millions have"),
             "amount": Datum("Amount", "payment", BILL, "us", plain="an amount"),

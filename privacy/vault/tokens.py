@@ -156,6 +156,26 @@ def find(blind: Blind, value: str, most: int = MOST_FOUND) -> tuple[set[UUID], s
     return records, numbers
 
 
+def holders(blind: Exact, values: Iterable[str]) -> dict[str, set[UUID]]:
+    """Return, for each of the values that stands in records, the ids of these records; one query."""
+    wanted: dict[bytes, list[str]] = {}
+    for value in values:
+        for token in (token for group in blind.looked_up(value) for token in group):
+            wanted.setdefault(token, []).append(value)
+    if not wanted:
+        return {}
+    found: dict[str, set[UUID]] = {}
+    with cursor() as cur:
+        cur.execute(
+            "SELECT value, record FROM vault_token WHERE field = %s AND value = ANY(%s::bytea[])",
+            [blind.field, list(wanted)],
+        )
+        for token, record in cur.fetchall():
+            for value in wanted[bytes(token)]:
+                found.setdefault(value, set()).add(record)
+    return found
+
+
 _FIND_ALL = """SELECT f.field, f.record, f.key, f.next_key
 FROM unnest(%s::text[]) AS w(field) CROSS JOIN LATERAL (
     SELECT t.field, t.record, t.key, t.next_key FROM vault_token t

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from accounts import csvfile
+from accounts import columnmap, csvfile, spoiled
 from accounts.csvfile import Problem
 
 COLUMNS = ("ref", "name", "note")
@@ -70,7 +70,7 @@ def test_a_byte_order_mark_is_no_part_of_the_header(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "line", "column", "words"),
     [
-        ("name,ref,note\n1,2,3\n", 1, "", "header must be: ref, name, note"),
+        ("ref,name\n1,2\n", 1, "", "Missing: note."),
         ("", 1, "", "empty"),
         (b"ref,name,note\n1,\xff\xfe,3\n", 1, "", "not UTF-8"),
         (f"ref,name,note\n1,{SECRET}\n", 2, "", "2 fields instead of 3"),
@@ -114,6 +114,133 @@ def test_the_limit_of_the_csv_module_is_as_before(tmp_path: Path) -> None:
     before = csv.field_size_limit()
     list(csvfile.read(write(tmp_path, "ref,name,note\n1,a,b\n"), COLUMNS))
     assert csv.field_size_limit() == before
+
+
+def test_the_columns_may_stand_in_any_order(tmp_path: Path) -> None:
+    (row,) = csvfile.read(write(tmp_path, "note,name,ref\nc,b,a\n"), COLUMNS)
+    assert row.values == {"ref": "a", "name": "b", "note": "c"}
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        ("ref,Name,note,shoe size", ["Spelt differently here: “Name” is name.", "Not known: “shoe size”."]),
+        ("ref,naem,note", ["Spelt differently here: “naem” is name."]),
+        ("ref,name,note,note", ["There twice: “note”."]),
+        (
+            "ref,note,ann@x.example,4155550199",
+            ["Not known: the column at place 3, the column at place 4.", "Missing: name."],
+        ),
+    ],
+)
+def test_every_column_that_does_not_fit_is_named_with_the_way_out(tmp_path: Path, header: str, said: list[str]) -> None:
+    ((line, column, reason),) = problems_of(write(tmp_path, f"{header}\n1,2,3\n"))
+    assert (line, column) == (1, "")
+    assert reason == " ".join(
+        ["The columns do not fit.", *said, "Rename the columns, or say in a map which of yours is which of ours (--map FILE).",
+         "See docs/imports.md."]
+    )  # fmt: skip
+
+
+def test_a_file_without_a_header_is_refused_without_its_first_record(tmp_path: Path) -> None:
+    ((line, _, reason),) = problems_of(write(tmp_path, f"1,{SECRET},b\n2,c,d\n"))
+    assert line == 1
+    assert "must be the header" in reason and SECRET not in reason
+
+
+@pytest.mark.parametrize("mark", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf_16_is_named_with_the_way_out_and_read_by_a_map_that_says_so(tmp_path: Path, mark: str) -> None:
+    path = write(tmp_path, "ref,name,note\n1,Zoë,\n".encode(mark))
+    ((line, _, reason),) = problems_of(path)
+    assert line == 1
+    assert reason == csvfile.UTF16 and "CSV UTF-8" in reason
+    if mark == "utf-16":
+        (row,) = csvfile.read(path, COLUMNS, by=columnmap.parse({"file": {"encoding": "utf-16"}}, COLUMNS))
+        assert row["name"] == "Zoë"
+
+
+def test_windows_1252_is_named_with_the_way_out_and_read_by_a_map_that_says_so(tmp_path: Path) -> None:
+    path = write(tmp_path, "ref,name,note\n1,Zoë,“x”\n".encode("cp1252"))
+    assert problems_of(path) == [(1, "", csvfile.NOT_UTF8)]
+    (row,) = csvfile.read(path, COLUMNS, by=columnmap.parse({"file": {"encoding": "windows-1252"}}, COLUMNS))
+    assert (row["name"], row["note"]) == ("Zoë", "“x”")
+
+
+def test_a_workbook_is_named_as_one(tmp_path: Path) -> None:
+    assert problems_of(write(tmp_path, b"PK\x03\x04\x14\x00" + b"\xff" * 40)) == [(1, "", csvfile.WORKBOOK)]
+
+
+@pytest.mark.parametrize(("separator", "many", "name"), [(";", "Semicolons", "semicolon"), ("\t", "Tabs", "tab")])
+def test_another_separator_is_named_and_read_by_a_map_that_says_so(
+    tmp_path: Path, separator: str, many: str, name: str
+) -> None:
+    path = write(tmp_path, separator.join(COLUMNS) + "\n" + separator.join(["1", '"b,c"', "d"]) + "\n")
+    ((_, _, reason),) = problems_of(path)
+    assert reason.startswith(f"{many} stand where commas are expected.") and f"separator = “{name}”" in reason
+    (row,) = csvfile.read(path, COLUMNS, by=columnmap.parse({"file": {"separator": name}}, COLUMNS))
+    assert row["name"] == "b,c"
+
+
+def test_lines_of_commas_are_no_records_and_a_blank_is_blank(tmp_path: Path) -> None:
+    tally = csvfile.Tally()
+    path = write(tmp_path, "ref,name,note,,\n,,,,\n\n1,\u00a0,b,,\n \u00a0,, ,,\n")
+    (row,) = csvfile.read(path, COLUMNS, tally=tally)
+    assert (row.line, row.values) == (4, {"ref": "1", "name": "", "note": "b"})
+    assert (tally.lines, tally.empty) == (4, 3)
+
+
+def test_a_value_in_a_column_without_a_name_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, "ref,,name,note\n1,lost,b,c\n")
+    assert problems_of(path) == [(2, "", "A value stands in a column without a name.")]
+
+
+def test_all_that_is_wrong_with_a_line_is_said_at_once(tmp_path: Path) -> None:
+    path = write(tmp_path, f"ref,name,note\n1\x07,{SECRET} 4111 1111 1111 1111,9.78819E+09\n")
+    assert [(line, column) for line, column, _ in problems_of(path)] == [(2, "ref"), (2, "name"), (2, "note")]
+
+
+def test_what_cannot_be_seen_is_left_out_with_a_notice(tmp_path: Path) -> None:
+    tally = csvfile.Tally()
+    (row,) = csvfile.read(write(tmp_path, "ref,name,note\n1,\u202eAn\u200bn,\ufeff\n"), COLUMNS, tally=tally)
+    assert (row["name"], row["note"]) == ("Ann", "")
+    assert [(one.line, one.column) for one in tally.notices] == [(2, "name")]
+
+
+@pytest.mark.parametrize(
+    ("text", "notice"),
+    [("MÃ¼ller", spoiled.MISREAD), ("ZieliÅ„ski", spoiled.MISREAD), ("M\ufffdller", spoiled.LOST), ("Müller", ""),
+     ("Ã", ""), ("Łódź", ""), ("O’Brien", ""), ("王小明", ""), ("São Tomé", "")],
+)  # fmt: skip
+def test_text_that_was_decoded_twice_is_noticed(text: str, notice: str) -> None:
+    assert spoiled.text(text) == notice
+
+
+def test_a_field_that_is_not_read_may_go_on_over_several_lines(tmp_path: Path) -> None:
+    by = columnmap.parse({"columns": {"Ref": "ref", "Name": "name"}, "left_out": {"Memo": "", "*": "x"}}, COLUMNS)
+    tally = csvfile.Tally()
+    text = 'Ref,Memo,Name,Tag\n1,"one, two\nthree\n""four""",Ann,x\n2,,Ben,y\n'
+    rows = list(csvfile.read(write(tmp_path, text), ("ref",), by=by, tally=tally))
+    assert [(row.line, row["ref"], row["name"]) for row in rows] == [(2, "1", "Ann"), (5, "2", "Ben")]
+    assert (tally.lines, tally.continued) == (4, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "bad", "good"),
+    [
+        ('1,"one,Ann,x\n2,two",Ben,y\n3,,Cy,z\n', [2, 3], ["3"]),  # a mark is missing in two neighbouring lines
+        ('1,"one,Ann,x\n3,,Cy,z\n2,two",Ben,y\n', [2, 4], ["3"]),
+        ('1,,"Ann\nArcher",x\n2,,Ben,y\n', [2, 3], ["2"]),  # a name is one line, always
+        ('1,"one,Ann,x\n2,,Ben,y\n', [2], ["2"]),
+    ],
+)
+def test_a_missing_quotation_mark_never_joins_two_people(
+    tmp_path: Path, text: str, bad: list[int], good: list[str]
+) -> None:
+    by = columnmap.parse({"columns": {"Ref": "ref", "Name": "name"}, "left_out": {"*": "x"}}, COLUMNS)
+    found: list[Problem] = []
+    rows = list(csvfile.read(write(tmp_path, "Ref,Memo,Name,Tag\n" + text), ("ref",), by=by, problems=found))
+    assert [row["ref"] for row in rows] == good
+    assert [one.line for one in found] == bad
 
 
 @pytest.mark.parametrize("text", ["2026-2-3", "20260203", "03.02.2026", "2026-02-30", "", "２026-02-03"])

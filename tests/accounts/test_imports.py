@@ -6,13 +6,15 @@ import io
 import json
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import connections
 
-from accounts import imports, services
-from accounts.models import Address, Company, Customer
+from accounts import imports, services, spoiled
+from accounts.csvfile import Row
+from accounts.models import Address, Company, ContactPoint, Customer
 from privacy import vault
 from privacy.audit import AuditEvent
 from privacy.gate import Actor
@@ -162,6 +164,117 @@ def test_a_reference_that_stands_twice_is_an_error(tmp_path: Path) -> None:
     assert (problem.line, problem.column) == (4, "customer_ref")
 
 
+def test_all_reasons_of_a_line_are_told_at_once(tmp_path: Path) -> None:
+    row = ALICE | {"customer_ref": "a_1", "email": "x", "country": "USA", "since": "31.5.2016", "marketing_opt_in": "",
+                   "company": "Smith 123-45-6789", "street": "4111 1111 1111 1111"}  # fmt: skip
+    errors = take(file_of(tmp_path, row)).errors
+    assert {one.line for one in errors} == {2}
+    assert sorted(one.column for one in errors) == [
+        "company", "country", "customer_ref", "email", "marketing_opt_in", "since", "street",
+    ]  # fmt: skip
+
+
+def test_every_line_is_accounted_for(tmp_path: Path) -> None:
+    vault.blocks.add("customer_ref", "GONE-1", until=date(2030, 1, 1), now=NOW)
+    take(file_of(tmp_path, ALICE, BOB))
+    path = file_of(
+        tmp_path, ALICE, BOB | {"city": "Lynn"}, CONTACT, CONTACT | {"customer_ref": "GONE-1"}, dict.fromkeys(ALICE, ""),
+        BOB | {"customer_ref": "x", "since": "x"},
+    )  # fmt: skip
+    report = take(path, skip_bad=True)
+    parts = (report.created, report.unchanged, report.differs, report.blocked, report.bad, report.empty)
+    assert (parts, report.lines) == ((1, 1, 1, 1, 1, 1), 6)
+    refused = take(path)
+    assert (refused.good, refused.bad, refused.empty, refused.created) == (4, 1, 1, 0)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"last_name": ""},
+        {"first_name": "", "last_name": "Madonna"},
+        {"first_name": "", "last_name": "", "company": "Acme Optics GmbH"},
+        {"first_name": "\u00a0", "street": " ", "street2": "\u00a0", "city": "", "postal_code": "", "region": "MA"},
+        {"street": "", "street2": "PO Box 77", "city": ""},
+        {"street": "", "city": "", "region": "", "postal_code": "D02 X285", "country": "IE"},
+        {"street": "", "city": "", "region": "", "postal_code": "", "country": ""},
+        {"customer_ref": "7"},
+    ],
+)
+def test_a_customer_may_have_one_name_and_a_part_of_an_address(tmp_path: Path, row: dict[str, str]) -> None:
+    path = file_of(tmp_path, ALICE | row)
+    assert counts(take(path)) == (1, 0, 0, 0, 0)
+    assert counts(take(path)) == (0, 1, 0, 0, 0)
+    with vault.internal():
+        found = [{name: getattr(one, name).strip() for name in imports.PLACE} for one in Address.objects.all()]
+    given = {name: (ALICE | row)[name].strip() for name in imports.PLACE}
+    assert found == ([given] if any(given.values()) else [])
+
+
+def test_a_part_of_an_address_is_no_place_for_a_code_by_post(tmp_path: Path) -> None:
+    take(file_of(tmp_path, ALICE, BOB | {"street": "", "street2": ""}))
+    whole = ContactPoint.objects.filter(channel=ContactPoint.Channel.POST)
+    assert [one.customer.reference for one in whole] == [ALICE["customer_ref"]]
+
+
+def test_somebody_without_any_name_is_refused(tmp_path: Path) -> None:
+    (problem,) = take(file_of(tmp_path, ALICE | {"first_name": "\u00a0", "last_name": ""})).errors
+    assert (problem.column, problem.reason) == ("last_name", "There is neither a name nor a company.")
+
+
+def test_an_address_without_a_country_is_refused(tmp_path: Path) -> None:
+    (problem,) = take(file_of(tmp_path, ALICE | {"country": "", "region": ""})).errors
+    assert problem.column == "country"
+
+
+@pytest.mark.parametrize("company", ["Smith 123-45-6789", "x" * 201, "Card 4111 1111 1111 1111"])
+def test_a_company_is_checked_like_the_rest(tmp_path: Path, company: str) -> None:
+    (problem,) = take(file_of(tmp_path, ALICE | {"company": company})).errors
+    assert (problem.line, problem.column) == (2, "company")
+
+
+def test_an_address_that_stands_twice_or_is_on_file_is_reported(tmp_path: Path) -> None:
+    take(file_of(tmp_path, BOB))
+    path = file_of(
+        tmp_path, ALICE, CONTACT | {"email": "Alice@EXAMPLE.com"}, CONTACT | {"customer_ref": "N-1", "email": BOB["email"]},
+        CONTACT | {"customer_ref": "N-2", "email": "own@spa.example"},
+    )  # fmt: skip
+    expected = [{"line": 2, "lines": [3], "on_file": 0}, {"line": 3, "lines": [2], "on_file": 0},
+                {"line": 4, "lines": [], "on_file": 1}]  # fmt: skip
+    assert take(path, dry_run=True).shared == expected
+    assert take(path).shared == expected
+    assert take(path).shared == []  # nobody is new
+
+
+def test_whose_address_is_on_file_is_asked_once_however_many(tmp_path: Path, django_assert_num_queries: Any) -> None:
+    for count in (2, 30):
+        rows = [Row(n, {"customer_ref": f"Q{n}", "email": f"q{n}@x.example"}) for n in range(count)]
+        with django_assert_num_queries(1, using="keystore"), django_assert_num_queries(0):
+            assert imports._shared(rows, rows) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "country", "is_noticed"),
+    [
+        ("1970", "US", True),
+        ("601", "US", True),
+        ("1970-0123", "US", True),
+        ("01970", "US", False),
+        ("1970", "NO", False),
+    ],
+)
+def test_a_postal_code_that_lost_its_zero_is_noticed_and_taken_in(
+    tmp_path: Path, code: str, country: str, is_noticed: bool
+) -> None:
+    report = take(file_of(tmp_path, ALICE | {"postal_code": code, "country": country, "region": ""}))
+    assert (report.created, [one.column for one in report.notices]) == (1, ["postal_code"] * is_noticed)
+
+
+def test_a_number_that_a_spreadsheet_shortened_is_refused(tmp_path: Path) -> None:
+    (problem,) = take(file_of(tmp_path, ALICE | {"phone": "1.97882E+09"})).errors
+    assert (problem.column, "spreadsheet" in problem.reason) == ("phone", True)
+
+
 def test_a_yes_to_marketing_without_proof_is_counted_and_stored_nowhere(tmp_path: Path) -> None:
     yes, no = file_of(tmp_path, ALICE | {"marketing_opt_in": "yes"}), None
     assert take(yes).consent_without_proof == 1
@@ -230,8 +343,9 @@ def test_the_command_prints_its_report_as_json(tmp_path: Path) -> None:
     code, out, _ = run(str(file_of(tmp_path, ALICE)), "--json")
     assert code == 0
     assert json.loads(out) == {
-        "created": 1, "unchanged": 0, "differs": 0, "blocked": 0, "errors": [], "differing": [],
-        "consent_without_proof": 0,
+        "created": 1, "unchanged": 0, "differs": 0, "blocked": 0, "lines": 1, "bad": 0, "good": 0, "empty": 0, "repeated": 0,
+        "continued": 0, "consent_without_proof": 0, "since_today": 0, "errors": [], "notices": [], "shared": [],
+        "differing": [], "columns_left_out": [],
     }  # fmt: skip
 
 
@@ -243,7 +357,39 @@ def test_the_command_says_one_sentence_per_error_and_fails(tmp_path: Path) -> No
         "Line 2, since: It is not a date written as YYYY-MM-DD.",
         "Line 3, country: Use the two-letter code of a country.",
     ]
-    assert out == "Nothing was taken in: 2 lines are bad.\n"
+    assert out == "Nothing was taken in. Of 2 lines: 2 bad, 0 good.\n"
+
+
+@pytest.mark.django_db(databases="__all__", transaction=True)
+def test_the_command_says_what_became_of_every_line(tmp_path: Path) -> None:
+    take(file_of(tmp_path, ALICE))
+    again = BOB | {"email": "ALICE@example.com", "postal_code": "1970", "marketing_opt_in": "yes"}
+    path = file_of(tmp_path, ALICE, again, dict.fromkeys(ALICE, ""), CONTACT | {"since": "x"})
+    code, out, _ = run(str(path))
+    assert (code, out.splitlines()) == (
+        1,
+        ["Nothing was taken in. Of 4 lines: 1 bad, 2 good, 1 empty.",
+         "Mend the bad lines, or take in the good ones with --skip-bad."],
+    )  # fmt: skip
+    code, out, _ = run(str(path), "--skip-bad")
+    assert (code, out.splitlines()) == (
+        0,
+        ["Of 4 lines: 1 created, 1 unchanged, 0 differ and stay as they are, 0 blocked because they were erased, "
+         "1 left out as bad, 1 empty.",
+         f"Notice: Line 3, postal_code: {spoiled.ZIP}",
+         "Notice: Line 3, email: The address stands on line 2, too; it identifies nobody.",
+         "1 said yes to marketing: without proof that is no consent."],
+    )  # fmt: skip
+
+
+@pytest.mark.django_db(databases="__all__", transaction=True)
+def test_a_map_that_is_none_is_an_error_of_usage(tmp_path: Path) -> None:
+    path = file_of(tmp_path, ALICE)
+    (tmp_path / "mine.toml").write_text('[columns]\n"A" = "shoe_size"\n')
+    for named, words in (("nosuch", "There is no ready map"), (str(tmp_path / "mine.toml"), "shoe_size")):
+        with pytest.raises(CommandError, match=words) as refused:
+            run(str(path), "--map", named)
+        assert refused.value.returncode == 2
 
 
 @pytest.mark.django_db(databases="__all__", transaction=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from accounts import imports
+from accounts import columnmap, imports
 from accounts.csvfile import Problem
 from privacy import gate, progress
 from privacy.gate.system import system
@@ -18,17 +18,27 @@ class Command(BaseCommand):
     help = (
         "Takes in customers from a CSV file: all or nothing, or with --skip-bad all good lines. Creates customers and "
         "their addresses; a record on file that differs is reported and not changed, somebody who was erased is not "
-        "brought back. --dry-run writes nothing. "
+        "brought back. --map takes in the files of other programs. --dry-run writes nothing. "
         "Exit codes: 0 done, 1 bad data, 2 usage."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("file", help="UTF-8, comma, with the header line: " + ",".join(imports.COLUMNS))
+        ready = ", ".join(columnmap.ready(imports.MAPS))
+        parser.add_argument("file", help="UTF-8, comma, with a header line of: " + ",".join(imports.COLUMNS))
+        parser.add_argument(
+            "--map", metavar="MAP", help=f"what the columns of another program are: a TOML file, or one of: {ready}"
+        )
         parser.add_argument("--dry-run", action="store_true", help="say what would happen, write nothing")
         parser.add_argument("--skip-bad", action="store_true", help="leave out bad lines instead of refusing the file")
         parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        by = None
+        if named := options["map"]:
+            try:
+                by = columnmap.load(named, folder=imports.MAPS, columns=imports.COLUMNS)
+            except columnmap.MapRefused as refused:
+                raise CommandError(str(refused), returncode=2) from None
         with system("import", kind="operator"), progress.shown(self.stderr, options["verbosity"]):
             try:
                 report = imports.import_customers(
@@ -37,6 +47,7 @@ class Command(BaseCommand):
                     now=timezone.now(),
                     dry_run=options["dry_run"],
                     skip_bad=options["skip_bad"],
+                    by=by,
                 )
             except Problem as whole_file:
                 report = imports.Report(errors=[whole_file])
@@ -45,14 +56,31 @@ class Command(BaseCommand):
         else:
             for problem in report.errors:
                 self.stderr.write(str(problem))
-            self.stdout.write(_sentence(report, dry_run=options["dry_run"]))
+            for line in _told(report, dry_run=options["dry_run"]):
+                self.stdout.write(line)
         if report.errors and not (options["skip_bad"] and (report.is_written or options["dry_run"])):
             raise SystemExit(1)
 
 
-def _sentence(report: imports.Report, *, dry_run: bool) -> str:
+def _told(report: imports.Report, *, dry_run: bool) -> list[str]:
+    """Return the report in sentences: what became of each line, and what to look at."""
+    if report.errors and not report.lines:
+        return ["Nothing was taken in: the file as a whole cannot be used."]
+    rest = [
+        f"{count} {what}"
+        for count, what in (
+            (report.repeated, "repeat a customer who stands above"),
+            (report.empty, "empty"),
+            (report.continued, "go on with a field that is not read"),
+        )
+        if count
+    ]
     if report.errors and not report.is_written and not dry_run:
-        return f"Nothing was taken in: {len(report.errors)} lines are bad."
+        parts = [f"{report.bad} bad", f"{report.good} good", *rest]
+        return [
+            f"Nothing was taken in. Of {report.lines} lines: {', '.join(parts)}.",
+            *(["Mend the bad lines, or take in the good ones with --skip-bad."] if report.good else []),
+        ]
     would = "would be " if dry_run else ""
     parts = [
         f"{report.created} {would}created",
@@ -61,10 +89,24 @@ def _sentence(report: imports.Report, *, dry_run: bool) -> str:
         f"{report.blocked} blocked because they were erased",
     ]
     if report.errors:
-        parts.append(f"{len(report.errors)} left out as bad")
-    sentence = ", ".join(parts) + "."
-    for one in report.differing:
-        sentence += f"\nLine {one['line']} differs in: {', '.join(one['columns'])}."
+        parts.append(f"{report.bad} left out as bad")
+    told = [f"Of {report.lines} lines: {', '.join(parts + rest)}."]
+    told += [f"Line {one['line']} differs in: {', '.join(one['columns'])}." for one in report.differing]
+    told += [f"Notice: {notice}" for notice in report.notices]
+    told += [_shared(one) for one in report.shared]
+    if report.since_today:
+        told.append(f"{report.since_today} came without a day: they count as customers since today.")
     if report.consent_without_proof:
-        sentence += f"\n{report.consent_without_proof} said yes to marketing: without proof that is no consent."
-    return sentence
+        told.append(f"{report.consent_without_proof} said yes to marketing: without proof that is no consent.")
+    if report.columns_left_out:
+        told.append(f"Columns that were not read: {', '.join(report.columns_left_out)}.")
+    return told
+
+
+def _shared(one: dict[str, Any]) -> str:
+    where = []
+    if one["lines"]:
+        where.append(f"on line {', '.join(map(str, one['lines']))}")
+    if one["on_file"]:
+        where.append("on file with another customer")
+    return f"Notice: Line {one['line']}, email: The address stands {' and '.join(where)}, too; it identifies nobody."

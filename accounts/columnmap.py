@@ -1,0 +1,394 @@
+"""Which column of a file is which of ours: by our own names, or by a map (TOML) for the files of another program.
+
+What must never happen: a column is read as another one, or left unread without a word. So every column of a file is one of
+ours, one that the map names as left out, or is named in the refusal or the report. A header is repeated in a message only
+where it can be no record: a file without a header begins with a person. A mistake in a map is mended in the map; the
+import is done again, and what is on file stays as it is.
+"""
+
+from __future__ import annotations
+
+import base64
+import difflib
+import hmac
+import re
+import tomllib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from accounts import countries
+from privacy import cards, regular
+from privacy.lines import BREAK, HIDDEN
+from privacy.vault import ring
+
+HELP = "See docs/imports.md."
+ENCODINGS = {"utf-8": "utf-8-sig", "utf-16": "utf-16", "windows-1252": "cp1252"}
+SEPARATORS = (",", ";", "\t")
+NUMBERS = {"1234.56": ("", "."), "1,234.56": (",", "."), "1.234,56": (".", ","), "1 234,56": (" \u00a0\u202f", ",")}
+DATE_COLUMNS = frozenset({"since", "placed_on", "paid_on", "shipped_on", "cancelled_on"})
+NUMBER_COLUMNS = frozenset({"subtotal", "tax", "freight", "total", "refunded", "unit_price"})
+REFERENCE_COLUMNS = frozenset({"customer_ref", "order_number"})
+COUNTRY_COLUMNS = frozenset({"country", "ship_country", "invoice_country"})
+_PARTS = {"YYYY": r"(?P<y>[0-9]{4})", "MM": r"(?P<m>[0-9]{1,2})", "DD": r"(?P<d>[0-9]{1,2})"}
+#: A time of day after the date says nothing about the day, which counts as it is written.
+_TIME = r"(?:[T ]+[0-9]{1,2}:[0-9]{2}.{0,25})?"
+_MONEY = re.compile(r"\A[$€£] ?|(?<=[0-9]) ?[$€£]\Z")
+_TABLES = {"file", "columns", "constants", "formats", "leading", "values", "made", "instead", "left_out"}
+
+
+class MapRefused(ValueError):
+    """A map that cannot be used. The text says what is wrong with it."""
+
+
+class Unfit(ValueError):
+    """A header that does not fit; the text names each column and the way out, and repeats nothing that may be a record."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """A number for records that have none: always the same for the same values, and readable from nothing."""
+
+    prefix: str
+    columns: tuple[str, ...]
+
+    def of(self, values: Sequence[str]) -> str:
+        """Return the number, "" where all values are blank: a keyed hash, so that it tells nobody what it was made of."""
+        if not any(values):
+            return ""
+        text = "\x00".join(" ".join(value.casefold().split()) for value in values)
+        digest = hmac.digest(ring.derive("import:made"), text.encode(), "sha256")
+        return self.prefix + base64.b32encode(digest)[:12].decode()
+
+
+@dataclass(frozen=True)
+class Dates:
+    """The ways in which a file writes days."""
+
+    patterns: tuple[str, ...]
+
+    def read(self, value: str) -> str:
+        """Return a day as YYYY-MM-DD. Raises ValueError, without the value, where it is written in none of these ways."""
+        for pattern in self.patterns:
+            text = re.escape(pattern)
+            for part, expression in _PARTS.items():
+                text = text.replace(part, expression)
+            if found := re.fullmatch(text + _TIME, value, re.ASCII):
+                return f"{found['y']}-{int(found['m']):02d}-{int(found['d']):02d}"
+        raise ValueError(f"It is not a date written as {' or '.join(self.patterns)}, which the map says.")
+
+
+@dataclass(frozen=True)
+class ColumnMap:
+    """What each column of a file is (theirs -> ours), and how its values are written."""
+
+    title: str = ""
+    encoding: str = "utf-8"
+    separator: str = ","
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    constants: Mapping[str, str] = field(default_factory=dict)
+    dates: Dates | None = None
+    numbers: str = ""
+    has_country_names: bool = False
+    repeats: bool = False
+    has_other_references: bool = False
+    leading: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    made: Mapping[str, Made] = field(default_factory=dict)
+    instead: Mapping[str, str] = field(default_factory=dict)
+    left_out: frozenset[str] = frozenset()
+    leaves_others_out: bool = False
+    is_ours: bool = False
+
+    def gives(self, column: str) -> bool:
+        """Return whether the map can give one of our columns at all."""
+        return any(column in ours for ours in self.columns.values()) or column in self.constants or column in self.made
+
+    def mapped(self, ours: str, value: str) -> str:
+        """Return a value as ours. Raises ValueError, without the value, where it is not written as the map says."""
+        value = value.lstrip(self.leading.get("*", "") + self.leading.get(ours, "")) if self.leading else value
+        table = self.values.get(ours)
+        if table is not None:
+            found = table.get(value.strip().casefold())
+            if found is None and value:
+                found = table.get("*", value)
+            value = found if found is not None else value
+        if not value:
+            return ""
+        if ours in DATE_COLUMNS and self.dates:
+            return self.dates.read(value.strip())
+        if ours in NUMBER_COLUMNS and self.numbers:
+            return _number(value.strip(), self.numbers)
+        if ours in COUNTRY_COLUMNS and self.has_country_names:
+            return _country(value)
+        if ours in REFERENCE_COLUMNS and self.has_other_references:
+            return re.sub(r"[^A-Z0-9]+", "-", value.upper()).strip("-")
+        return value
+
+
+@dataclass(frozen=True)
+class Header:
+    """Where each of our columns stands in a file."""
+
+    map: ColumnMap
+    names: tuple[str, ...]
+    places: Mapping[str, tuple[int, ...]]
+    unread: frozenset[int]
+    unknown: tuple[str, ...] = ()
+
+    def values(self, cells: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
+        """Return the values of one record by our columns, and what is wrong with those that could not be read."""
+        found: dict[str, str] = {}
+        wrong: dict[str, str] = {}
+        for ours, places in self.places.items():
+            raw = next((cells[place] for place in places if cells[place]), "")
+            try:
+                found[ours] = raw if self.map.is_ours else self.map.mapped(ours, raw)
+            except ValueError as error:
+                found[ours], wrong[ours] = "", str(error)
+        for ours, constant in self.map.constants.items():
+            if not found.get(ours) and ours not in wrong:
+                found[ours] = constant
+        for ours, made in self.map.made.items():
+            if not found.get(ours):
+                at = {_key(name): place for place, name in enumerate(self.names)}
+                found[ours] = made.of([cells[at[_key(name)]] if _key(name) in at else "" for name in made.columns])
+        return found, wrong
+
+
+def ours(columns: Sequence[str], **options: Any) -> ColumnMap:
+    """Return the map of a file that is written in our own columns."""
+    return ColumnMap(columns={name: (name,) for name in columns}, is_ours=True, **options)
+
+
+def ready(folder: Path) -> dict[str, Path]:
+    """Return the maps that lie ready, by name."""
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def load(named: str, *, folder: Path, columns: Sequence[str]) -> ColumnMap:
+    """Return the map of this name, or in this file, for an import of `columns`. Raises MapRefused."""
+    lying = ready(folder)
+    is_name = "/" not in named and not named.endswith(".toml")
+    if is_name and named not in lying:
+        raise MapRefused(f"There is no ready map of this name. Ready: {', '.join(lying)}. Or give a file: ./mine.toml")
+    try:
+        page = tomllib.loads(regular.text(lying[named] if is_name else named))
+    except (OSError, UnicodeDecodeError):
+        raise MapRefused("The map cannot be read.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise MapRefused(f"The map is not proper TOML: {error}") from None
+    return parse(page, columns)
+
+
+def parse(page: Mapping[str, Any], columns: Sequence[str]) -> ColumnMap:
+    """Return the map that a page of TOML says. Raises MapRefused, which names what in it is not so."""
+    if unknown := sorted(set(page) - _TABLES - {"title", "kind"}):
+        raise MapRefused(f"The map has a part that is none: {', '.join(unknown)}. {HELP}")
+    file, formats = _table(page, "file"), _table(page, "formats")
+    for part, names, known in (
+        ("file", file, {"encoding", "separator", "repeats"}),
+        ("formats", formats, {"dates", "numbers", "countries", "references"}),
+    ):
+        if more := sorted(set(names) - known):
+            raise MapRefused(f"[{part}] has no {', '.join(more)}; it has: {', '.join(sorted(known))}.")
+    encoding, separator = file.get("encoding", "utf-8"), file.get("separator", ",")
+    separator = {"tab": "\t", "semicolon": ";", "comma": ","}.get(separator, separator)
+    if encoding not in ENCODINGS:
+        raise MapRefused(f"encoding is one of: {', '.join(ENCODINGS)}.")
+    if separator not in SEPARATORS:
+        raise MapRefused('separator is one of: ",", ";", "tab".')
+    if (numbers := formats.get("numbers", "")) and numbers not in NUMBERS:
+        raise MapRefused(f"numbers is one of: {', '.join(NUMBERS)}.")
+    if formats.get("countries", "codes") not in ("codes", "names"):
+        raise MapRefused("countries is one of: codes, names.")
+    if formats.get("references", "ours") != "ours":
+        raise MapRefused("references is “ours”: in capitals, and a dash for each sign that is no letter and no digit.")
+    dates = formats.get("dates", ())
+    patterns = (dates,) if isinstance(dates, str) else tuple(dates)
+    if any(sorted(re.findall("YYYY|MM|DD", one)) != ["DD", "MM", "YYYY"] for one in patterns):
+        raise MapRefused("dates says how a day is written: YYYY, MM and DD once each, such as MM/DD/YYYY.")
+    theirs = {name: (to,) if isinstance(to, str) else tuple(to) for name, to in _table(page, "columns").items()}
+    left_out = page.get("left_out", {})
+    others = left_out.pop("*", "") if isinstance(left_out, dict) else ""
+    made = {name: Made(one.get("prefix", ""), tuple(one.get("from", ()))) for name, one in _table(page, "made").items()}
+    named = {to for tos in theirs.values() for to in tos} | set(made)
+    named |= {name for part in ("constants", "values", "instead") for name in _table(page, part)}
+    named |= set(_table(page, "leading")) - {"*"}
+    if wrong := sorted(named - set(columns)):
+        raise MapRefused(f"The map names columns that this import does not have: {', '.join(wrong)}. {HELP}")
+    return ColumnMap(
+        title=str(page.get("title", "")),
+        encoding=encoding,
+        separator=separator,
+        columns=theirs or {name: (name,) for name in columns},
+        constants={name: str(value) for name, value in _table(page, "constants").items()},
+        dates=Dates(patterns) if patterns else None,
+        numbers=numbers,
+        has_country_names=formats.get("countries") == "names",
+        repeats=bool(file.get("repeats")),
+        has_other_references="references" in formats,
+        leading=_table(page, "leading"),
+        values={
+            name: {key.casefold(): str(value) for key, value in table.items()}
+            for name, table in _table(page, "values").items()
+        },
+        made=made,
+        instead=_table(page, "instead"),
+        left_out=frozenset(map(_key, left_out)),
+        leaves_others_out=bool(others),
+    )
+
+
+def _table(page: Mapping[str, Any], name: str) -> dict[str, Any]:
+    found = page.get(name, {})
+    if not isinstance(found, dict):
+        raise MapRefused(f"[{name}] is a table of TOML.")
+    return found
+
+
+def header(names: Sequence[str], of: ColumnMap, *, required: Sequence[str], maps: Mapping[str, ColumnMap]) -> Header:
+    """Return where each of our columns stands in a file whose first line gives `names`.
+
+    Raises Unfit, which names every column that is missing, unknown, spelt differently or there twice, and says what to do.
+    `maps` are those that lie ready, to recognise the program that wrote the file.
+    """
+    names = [name.strip().lstrip("\ufeff") for name in names]
+    while names and not names[-1]:
+        names = names[:-1]
+    at: dict[str, list[int]] = {}
+    for place, name in enumerate(names):
+        at.setdefault(name if of.is_ours else _key(name), []).append(place)
+    theirs = {name if of.is_ours else _key(name): tos for name, tos in of.columns.items()}
+    wrong = _wrong(names, at, theirs, of, required, maps)
+    if wrong:
+        raise Unfit(" ".join(["The columns do not fit.", *wrong, _way_out(names, of, maps)]))
+    places: dict[str, list[int]] = {}
+    for name, tos in theirs.items():
+        for to in tos:
+            places.setdefault(to, []).extend(at.get(name, []))
+    read = {place for found in places.values() for place in found}
+    read |= {place for made in of.made.values() for name in made.columns for place in at.get(_key(name), [])}
+    unread = frozenset(range(len(names))) - read
+    return Header(
+        map=of,
+        names=tuple(names),
+        places={to: tuple(found) for to, found in places.items() if found},
+        unread=unread,
+        unknown=tuple(names[place] for place in sorted(unread) if names[place]),
+    )
+
+
+def _wrong(
+    names: Sequence[str],
+    at: Mapping[str, list[int]],
+    theirs: Mapping[str, tuple[str, ...]],
+    of: ColumnMap,
+    required: Sequence[str],
+    maps: Mapping[str, ColumnMap],
+) -> list[str]:
+    unknown = [name for name in names if name and (name if of.is_ours else _key(name)) not in theirs]
+    unknown = [name for name in unknown if _key(name) not in of.left_out]
+    if of.leaves_others_out:
+        unknown = []
+    given = {to for name, tos in theirs.items() if name in at for to in tos} | set(of.constants) | set(of.made)
+    missing = [name for name in required if name not in given]
+    twice = [name for name, places in at.items() if len(places) > 1 and name in theirs]
+    if not (missing or unknown or twice):
+        return []
+    known = {_key(name) for one in (of, *maps.values()) for name in (*one.columns, *one.left_out)}
+    known |= {_key(name) for name in required}
+    if len({_key(name) for name in names} & known) < 2:
+        return ["The first line names no column that is known here; it must be the header."]
+    meant = {_key(name): name for name in theirs}
+    strange: list[str] = []
+    spelt: list[tuple[str, str]] = []
+    for name in unknown:
+        like = meant.get(_key(name)) or next(iter(difflib.get_close_matches(_key(name), meant, 1, 0.75)), "")
+        like = meant.get(like, like)
+        if like and like not in at and like not in [one for _, one in spelt]:
+            spelt.append((_said(name, names), like))
+        else:
+            strange.append(_said(name, names))
+    missing = [name for name in missing if name not in {like for _, like in spelt}]
+    return [
+        f"{what}: {', '.join(found)}."
+        for what, found in (
+            ("Spelt differently here", [f"{said} is {like}" for said, like in spelt]),
+            ("Not known", strange),
+            ("Missing", [_expected(name, of) for name in missing]),
+            ("There twice", [_said(names[at[name][0]], names) for name in twice]),
+        )
+        if found
+    ]
+
+
+def _expected(name: str, of: ColumnMap) -> str:
+    """Return one of our columns, with the names by which the map knows it."""
+    expected = [key for key, tos in of.columns.items() if name in tos]
+    return name if of.is_ours or not expected else f"{name} (in the map: {' or '.join(expected)})"
+
+
+def _said(name: str, names: Sequence[str]) -> str:
+    """Return a column by its name, or by its place where the name may be something else."""
+    is_plain = len(name) <= 60 and "@" not in name and not re.search(r"\d{3}", name)
+    is_plain = is_plain and not BREAK.search(name) and not HIDDEN.search(name) and not cards.find(name)
+    return f"“{name}”" if is_plain else f"the column at place {names.index(name) + 1}"
+
+
+def _way_out(names: Sequence[str], of: ColumnMap, maps: Mapping[str, ColumnMap]) -> str:
+    keys = {_key(name) for name in names}
+    best, most = "", 0.5
+    for name, one in maps.items():
+        known = {_key(column) for column in (*one.columns, *one.left_out)}
+        share = len(keys & known) / max(len(keys), 1)
+        if share > most and one.columns != of.columns:
+            best, most = name, share
+    if best:
+        return f"This looks like an export of {maps[best].title or best}: give --map {best}. {HELP}"
+    if of.is_ours:
+        return f"Rename the columns, or say in a map which of yours is which of ours (--map FILE). {HELP}"
+    return f"Export the columns that the map names, or change the map. {HELP}"
+
+
+def loaded(folder: Path | None, columns: Collection[str]) -> dict[str, ColumnMap]:
+    """Return the ready maps of a folder, to recognise whose a file is."""
+    if folder is None:
+        return {}
+    return {name: load(name, folder=folder, columns=list(columns)) for name in ready(folder)}
+
+
+def _key(name: str) -> str:
+    """Return a column's name without case, blanks and punctuation; what is in brackets counts."""
+    return re.sub(r"[\W_]+", "", name.casefold())
+
+
+def _number(value: str, numbers: str) -> str:
+    thousands, point = NUMBERS[numbers]
+    text = _MONEY.sub("", value).strip()
+    minus, text = ("-", text[1:]) if text.startswith("-") else ("", text)
+    text = _MONEY.sub("", text)
+    whole, _, fraction = text.partition(point)
+    if any(mark in whole for mark in thousands):
+        groups = re.split(f"[{re.escape(thousands)}]", whole)
+        if not (1 <= len(groups[0]) <= 3 and all(len(one) == 3 for one in groups[1:])):
+            raise ValueError(f"It is not an amount written as {numbers}, which the map says.")
+        whole = "".join(groups)
+    if not re.fullmatch(r"[0-9]+", whole, re.ASCII) or (fraction and not re.fullmatch(r"[0-9]+", fraction, re.ASCII)):
+        raise ValueError(f"It is not an amount written as {numbers}, which the map says.")
+    return f"{minus}{whole}" + (f".{fraction}" if fraction else "")
+
+
+def _country(value: str) -> str:
+    """Return the code of a country that is written by its English name, else what is written."""
+    wanted = _key(value)
+    names: Iterable[tuple[str, str]] = ((str(code), str(name)) for code, name in countries.CHOICES if code)
+    return next((code for code, name in names if _key(name) == wanted), _ALSO.get(wanted, value.strip()))
+
+
+_ALSO = {
+    "usa": "US", "us": "US", "unitedstatesofamerica": "US", "unitedstates": "US", "uk": "GB", "unitedkingdom": "GB",
+    "greatbritain": "GB", "england": "GB", "scotland": "GB", "wales": "GB", "southkorea": "KR", "russia": "RU",
+    "czechrepublic": "CZ", "holland": "NL", "taiwan": "TW", "vietnam": "VN",
+}  # fmt: skip
