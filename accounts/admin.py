@@ -21,18 +21,21 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.text import capfirst
 
-from accounts import claim, looks, notices, people, reach, regions, services
+from accounts import claim, giving_back, looks, notices, people, reach, regions, services
 from accounts.models import ClaimReview, Communication, Company, ContactPoint, Customer, User
 from accounts.reach import Came, Channel
 from privacy import audit, gate, numbers
 from privacy.admin.covers import reason
+from privacy.admin.handling import CalledBack
 from privacy.admin.records import MaskingForm, RecordAdmin
 from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Rows, Step, Task, WorkAdmin, WorkList, acting, date_input
 from privacy.gate import MANAGER, Actor
-from privacy.requests import letters
+from privacy.requests import letters, proof
 from privacy.requests.models import Letter
 from privacy.retention import notices as endings
 from privacy.vault import Unreadable
+
+LATE_AFTER_DAYS = 7  # a disputed login alarms: whoever has it may be a stranger
 
 admin.site.unregister(Group)  # roles are given by `create_staff`, with an acknowledgement
 # The login's own tables: an address here would be opened by whoever lists them, a second factor by whoever edits it.
@@ -159,10 +162,10 @@ class ProposeEnd(Step):
     title = "Propose to end the dispute"
     help = (
         "Somebody who was told of another login address said that it was not they who changed it. Propose the end only if you are sure "
-        "that the address is the person's: call back on a number that was on file before. No step gives a login back: if it "
-        "was taken, propose nothing. As long as the dispute is open, copies and removals asked for by this login wait for "
+        "that the address is the person's: call back on a number that was on file before. If the login was taken, propose to give it "
+        "back instead, or nothing. As long as the dispute is open, copies and removals asked for by this login wait for "
         "a second person; the right person asks by a call-back, in person or in writing. Nothing ends yet: a second person "
-        "of the privacy team, or a manager, confirms within 7 days. Who entered or changed a contact proposes nothing."
+        "of the privacy team, a manager or an operator confirms within 7 days. Who entered or changed a contact proposes nothing."
     )
 
 
@@ -172,6 +175,27 @@ class ConfirmEnd(Step):
         "A colleague has proposed this; you are the second person. Let the colleague show you how we know that the login "
         "address is the person's. From then on what is asked by this login needs no second person. The mailbox that objected "
         "is told."
+    )
+    is_destructive = True
+
+
+class ProposeBack(CalledBack):
+    title = "Propose to give the login back"
+    help = (
+        "The mailbox that the login had before the change says that it was not they. If the login was taken, call the person on a "
+        "number that was on file before the change, and ask for two facts before you name any. What you type is compared with what "
+        "is on file and not kept; after five wrong tries nothing is compared for a day. Nothing is given back yet: a second "
+        "person of the privacy team, a manager or an operator confirms within 7 days. Who entered or changed a contact proposes nothing."
+    )
+
+
+class GiveBack(Step):
+    title = "Confirm, and give the login back"
+    help = (
+        "A colleague has called the person back and proposed this; you are the second person. The login gets the address that it had "
+        "before, whose mailbox has objected. Its password, its second factor and every session end, and a link to choose a new "
+        "password goes to that mailbox. Every other address on file is told, and the one that loses the login can object. It can be "
+        "undone by the same way within 14 days."
     )
     is_destructive = True
 
@@ -296,54 +320,89 @@ class CustomerAdmin(CorrectableAdmin):
 
 @admin.register(ContactPoint)
 class LoginDisputeAdmin(WorkAdmin):
-    """Changes of a login's address to which somebody objects: one proposes the end, a second person confirms it."""
+    """Changes of a login's address to which somebody objects: one proposes what becomes of it, a second person confirms it."""
 
     readers = frozenset({"privacy", MANAGER})  # a manager only confirms
-    list_display = ("disputed_at", "customer", "since", "end_proposed_at")
+    list_display = ("disputed_at", "customer", "since", "end_proposed_at", "gives_back")
     ordering = (F("disputed_at").desc(nulls_last=True), "-id")
-    fieldsets = ((None, {"fields": ("customer", "channel", "since", "disputed_at", "end_proposed_at")}),)
-    refusals: ClassVar[dict[type[Exception], str]] = {notices.OwnEntry: "", notices.NotProposed: ""}
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": (
+                    *("customer", "channel", "since", "disputed_at", "open_for"),
+                    *("end_proposed_at", "gives_back", "given_back_at"),
+                )
+            },
+        ),
+    )
+    refusals: ClassVar[dict[type[Exception], str]] = {
+        notices.OwnEntry: "",
+        notices.NotProposed: "",
+        giving_back.CannotGiveBack: "",
+        proof.BadRequest: "",
+    }
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).filter(channel=Channel.LOGIN).select_related("customer")
+
+    @admin.display(description="Open for")
+    def open_for(self, point: ContactPoint) -> str:
+        """Return how long somebody has objected."""
+        return _age(point, timezone.localdate()) if point.disputed_at else "–"
 
     def history_of(self, record: ContactPoint) -> QuerySet[audit.AuditEvent]:
         return audit.history(record=(Customer.vault_label, record.customer_id)).filter(action__startswith="contact.")
 
     def steps(self, record: ContactPoint, actor: Actor) -> dict[str, type[Step]]:
-        steps: dict[str, type[Step]] = {}
-        if notices.may_end(record, actor, now=timezone.now()):
-            steps["confirm"] = ConfirmEnd
-        elif (
-            "privacy" in actor.roles and record.disputed_at and not notices.is_end_proposed(record, now=timezone.now())
-        ):
-            steps["propose"] = ProposeEnd
-        return steps
+        now = timezone.now()
+        if notices.may_end(record, actor, now=now):
+            return {"give": GiveBack} if record.gives_back else {"confirm": ConfirmEnd}
+        if "privacy" not in actor.roles or not record.disputed_at or notices.is_end_proposed(record, now=now):
+            return {}
+        back: dict[str, type[Step]] = {"back": ProposeBack} if giving_back.is_objected(record) else {}
+        return {"propose": ProposeEnd, **back}
 
     def take(self, name: str, record: ContactPoint, data: dict[str, Any], *, actor: Actor, now: datetime) -> str:
-        if name == "propose":
-            notices.propose_end(record, actor=actor, now=now)
-            return (
-                "Proposed. The dispute stays open until a second person confirms its end on this page, within 7 days."
-            )
-        notices.settle(record, actor=actor, now=now)
-        return "The dispute is ended, and the mailbox that objected is told."
+        match name:
+            case "propose":
+                notices.propose_end(record, actor=actor, now=now)
+                return "Proposed. The dispute stays open until a second person confirms its end on this page, within 7 days."
+            case "back":
+                giving_back.propose(record, data["callback"], actor=actor, now=now)
+                return "Proposed. Nothing is given back until a second person confirms it on this page, within 7 days."
+            case "give":
+                giving_back.give_back(record, actor=actor, now=now)
+                return "The login is given back. A link to choose a new password goes to its earlier address, and everybody else is told."
+            case _:
+                notices.settle(record, actor=actor, now=now)
+                return "The dispute is ended, and the mailbox that objected is told."
 
     def work_lists(self, actor: Actor, today: date) -> Iterable[WorkList]:
         if not actor.roles & self.readers:
             return []
-        disputed = ContactPoint.objects.filter(channel=Channel.LOGIN, disputed_at__isnull=False)
+        disputed = notices.disputed_logins()
         if "privacy" not in actor.roles:
             disputed = disputed.filter(end_proposed_at__gt=timezone.now() - notices.PROPOSAL_LIVES)
         tasks = [
             Task(
                 self.url_of(one),
                 f"{capfirst(str(one.customer))}: somebody objects to the changed login address",
-                f"since {timezone.localdate(one.disputed_at):%-d %B %Y}",
+                f"since {timezone.localdate(one.disputed_at):%-d %B %Y}, {_age(one, today)}",
+                _days(one, today) >= LATE_AFTER_DAYS,
             )
-            for one in disputed.select_related("customer").order_by("disputed_at")[:SHOWN_ON_FRONT_PAGE]
+            for one in disputed[:SHOWN_ON_FRONT_PAGE]
         ]
         return [WorkList("Disputed login addresses", self.url_of_list(), tasks, disputed.count())]
+
+
+def _days(point: ContactPoint, today: date) -> int:
+    return (today - timezone.localdate(point.disputed_at)).days
+
+
+def _age(point: ContactPoint, today: date) -> str:
+    days = _days(point, today)
+    return "today" if days < 1 else f"{days} day{'' if days == 1 else 's'}"
 
 
 def _state(point: ContactPoint, now: datetime) -> str:

@@ -35,7 +35,11 @@ AGAIN_AFTER = timedelta(minutes=10)
 ENTERED = ("customer.created", "record.corrected", "address.added")
 SETTLED = "contact.settled"
 PROPOSAL_LIVES = timedelta(days=7)
-NO_PROPOSAL: dict[str, Any] = {"end_proposed_at": None, "end_proposed_by": ""}
+NO_PROPOSAL: dict[str, Any] = {"end_proposed_at": None, "end_proposed_by": "", "gives_back": False}
+SECOND_ENDS = (
+    "A second person ends this dispute: of the privacy team, a manager or an operator, within 7 days of the proposal, who "
+    "neither proposed it nor had a contact of the person in hand."
+)
 CONTACTS = frozenset({"email", "phone"})
 POSTED = "contact_posted"
 Came, Channel, Purpose = ContactPoint.Came, ContactPoint.Channel, ContactLink.Purpose
@@ -128,23 +132,30 @@ def removed(subject: UUID | None, record: UUID, what: str, *, by_person: bool, n
 
 
 def login_changed(
-    user: User, customer: Customer | None, *, told: Sequence[str], left: Sequence[str], now: datetime
+    user: User,
+    customer: Customer | None,
+    *,
+    told: Sequence[str],
+    left: Sequence[str],
+    by_person: bool = True,
+    now: datetime,
 ) -> None:
     """Tell these addresses (the earlier one of the login, and every contact) that the address of a login was changed, with the
     link by which their readers say "this was not me". In the transaction of the change; `left` are those that it leaves behind.
+    Not `by_person`: our staff gave it back to the address that it had before (accounts/giving_back.py).
 
     Of staff without a customer no objection can be written down here: they are told to call.
     """
     left_behind = {reach.same(one) for one in left}
     point = None
     if customer is not None:
-        anew = {"came": Came.PERSON, "since": now, "confirmed_at": now, **NO_PROPOSAL}
+        anew = {"came": Came.PERSON, "since": now, "confirmed_at": now, "given_back_at": None, **NO_PROPOSAL}
         point, _ = ContactPoint.objects.update_or_create(customer=customer, channel=Channel.LOGIN, defaults=anew)
     for address in told:
         stays = Customer.objects.find("customer.email", address).filter(subject_id=user.subject_id).exists()
         about = {"is_left": reach.same(address) in left_behind, "stays": stays}
         if point is not None:
-            _send(point, Purpose.NOT_ME, to=address, lives=NOT_ME_LIVES, now=now, by_person=True, **about)
+            _send(point, Purpose.NOT_ME, to=address, lives=NOT_ME_LIVES, now=now, by_person=by_person, **about)
             continue
         letters.queue(
             "contact_not_me",
@@ -175,13 +186,19 @@ def send_again(user: User, *, actor: Actor, now: datetime) -> None:
             raise TooSoon
         sent.filter(used_at=None).update(expires_at=now)
         _send(point, Purpose.CONFIRM, to=str(address), lives=CONFIRM_LIVES, now=now)
-        audit.record("contact.asked", actor=actor, now=now, subject=point.customer.subject_id, record=_record(point))
+        audit.record("contact.asked", actor=actor, now=now, subject=point.customer.subject_id, record=record_of(point))
 
 
 def asked(points: Iterable[ContactPoint]) -> set[int]:
     """Return which of these contacts were asked for their confirmation since they stand as they are; one query."""
     sent = ContactLink.objects.filter(point__in=[one.pk for one in points], purpose=Purpose.CONFIRM)
     return set(sent.filter(at__gte=F("point__since")).values_list("point", flat=True))
+
+
+def disputed_logins() -> QuerySet[ContactPoint]:
+    """Return the changes of a login's address to which somebody objects, the oldest objection first."""
+    found = ContactPoint.objects.filter(channel=Channel.LOGIN, disputed_at__isnull=False)
+    return found.select_related("customer").order_by("disputed_at", "pk")
 
 
 def is_told(token: str) -> bool:
@@ -215,7 +232,7 @@ def confirm(token: str, *, user: User, actor: Actor, now: datetime) -> None:
             raise LinkRefused
         _use(link, now)
         ContactPoint.objects.filter(pk=point.pk).update(confirmed_at=now)
-        audit.record("contact.confirmed", actor=actor, now=now, subject=_subject(point), record=_record(point))
+        audit.record("contact.confirmed", actor=actor, now=now, subject=_subject(point), record=record_of(point))
 
 
 def dispute(token: str, *, now: datetime) -> ContactPoint:
@@ -251,7 +268,7 @@ def to_post(customer: Customer) -> Letter | None:
 def mark_posted(letter: Letter, *, actor: Actor, now: datetime) -> None:
     """Record that staff printed and posted a letter to a person. Raises OwnEntry for who entered or settled the contact that it
     tells of, letters.CannotSendAgain."""
-    if letter.kind == POSTED and letter.subject_id and _name(actor) in _entered_by(letter.subject_id, SETTLED):
+    if letter.kind == POSTED and letter.subject_id and name_of(actor) in _entered_by(letter.subject_id, SETTLED):
         raise OwnEntry("You entered or settled a contact of this person. Somebody else posts the notice and marks it.")
     letters.mark_posted(letter, actor=actor, now=now)
 
@@ -272,12 +289,12 @@ def propose_end(point: ContactPoint, *, actor: Actor, now: datetime) -> None:
     """
     if actor.kind != "staff" or "privacy" not in actor.roles:
         raise NotProposed("Only the privacy team proposes that.")
-    _not_own(point, actor)
+    not_own(point, actor)
     with transaction.atomic():
         disputed = ContactPoint.objects.filter(pk=point.pk, channel=Channel.LOGIN, disputed_at__isnull=False)
-        if not disputed.update(end_proposed_at=now, end_proposed_by=_name(actor)[:64]):
+        if not disputed.update(end_proposed_at=now, end_proposed_by=name_of(actor)[:64], gives_back=False):
             raise NotProposed("Nobody objects to this login address any more.")
-        audit.record("contact.end_proposed", actor=actor, now=now, subject=_subject(point), record=_record(point))
+        audit.record("contact.end_proposed", actor=actor, now=now, subject=_subject(point), record=record_of(point))
 
 
 def is_end_proposed(point: ContactPoint, *, now: datetime) -> bool:
@@ -288,13 +305,17 @@ def is_end_proposed(point: ContactPoint, *, now: datetime) -> bool:
 
 
 def may_end(point: ContactPoint, actor: Actor, *, now: datetime) -> bool:
-    """Say whether this actor is the second person for the end that was proposed: of the privacy team or a manager, who neither
-    proposed it nor had a contact of the person in hand."""
-    if actor.kind != "staff" or not actor.roles & {"privacy", MANAGER} or not is_end_proposed(point, now=now):
+    """Say whether this actor is the second person for what was proposed: of the privacy team or a manager, who neither proposed
+    it nor had a contact of the person in hand; or an operator, who proposes nothing."""
+    if not is_end_proposed(point, now=now):
+        return False
+    if actor.kind == "operator":
+        return True
+    if actor.kind != "staff" or not actor.roles & {"privacy", MANAGER}:
         return False
     subject = _subject(point)
-    is_own = subject is not None and _name(actor) in had_contacts(subject)
-    return point.end_proposed_by != _name(actor)[:64] and not is_own
+    is_own = subject is not None and name_of(actor) in had_contacts(subject)
+    return point.end_proposed_by != name_of(actor)[:64] and not is_own
 
 
 def settle(point: ContactPoint, *, actor: Actor, now: datetime) -> None:
@@ -302,22 +323,19 @@ def settle(point: ContactPoint, *, actor: Actor, now: datetime) -> None:
     was confirmed goes on counting, one that was taken out stays so. A mailbox that objected is told, and objects no more to this
     contact: it calls. Of a login's address only the second person ends it (`propose_end`). Raises OwnEntry for who entered a
     contact of the person, NotProposed."""
-    _not_own(point, actor)
+    not_own(point, actor)
     with transaction.atomic():
         ended = ContactPoint.objects.filter(pk=point.pk, disputed_at__isnull=False)
         if point.channel == Channel.LOGIN:
             found = ended.select_related("customer").select_for_update(of=("self",)).first()
-            if found is None or not may_end(found, actor, now=now):
-                raise NotProposed(
-                    "A second person ends this dispute: of the privacy team, or a manager, within 7 days of the proposal, who "
-                    "neither proposed it nor had a contact of the person in hand."
-                )
+            if found is None or found.gives_back or not may_end(found, actor, now=now):
+                raise NotProposed(SECOND_ENDS)
         stays = Q(confirmed_at__isnull=False) | Q(came=Came.CLEARED)
         stayed = ended.filter(stays).update(disputed_at=None, **NO_PROPOSAL)
         anew = ended.update(disputed_at=None, came=Came.STAFF, since=now)
         heard: dict[str, str] = {}
         if stayed or anew:
-            audit.record(SETTLED, actor=actor, now=now, subject=_subject(point), record=_record(point))
+            audit.record(SETTLED, actor=actor, now=now, subject=_subject(point), record=record_of(point))
             heard = _hear(point, now)
         if stayed:
             for address in heard.values():
@@ -450,7 +468,7 @@ def _dispute(point: ContactPoint, *, actor: Actor | None, now: datetime) -> None
         **NO_PROPOSAL
     )  # who proposed the end did not know of this objection
     if ContactPoint.objects.filter(pk=point.pk, disputed_at=None).update(disputed_at=now):
-        audit.record("contact.disputed", actor=actor, now=now, subject=_subject(point), record=_record(point))
+        audit.record("contact.disputed", actor=actor, now=now, subject=_subject(point), record=record_of(point))
         if (subject := _subject(point)) is not None:
             waits.contact_disputed(subject, actor=actor or waits.ANYBODY, now=now)
 
@@ -466,12 +484,14 @@ def _entered_by(subject: UUID, *also: str) -> set[str]:
     return {f"staff/{who}" for who in by}
 
 
-def _not_own(point: ContactPoint, actor: Actor) -> None:
-    if (subject := _subject(point)) is not None and _name(actor) in _entered_by(subject):
+def not_own(point: ContactPoint, actor: Actor) -> None:
+    """Raise OwnEntry for who entered or changed a contact of the person."""
+    if (subject := _subject(point)) is not None and name_of(actor) in _entered_by(subject):
         raise OwnEntry("You entered or changed a contact of this person. Somebody else ends the dispute.")
 
 
-def _name(actor: Actor) -> str:
+def name_of(actor: Actor) -> str:
+    """Return how an actor is named where a part in something is written down."""
     return f"{actor.kind}/{actor.id or ''}"
 
 
@@ -522,7 +542,9 @@ def _send(
     **about: bool,
 ) -> None:
     token = secrets.token_urlsafe(32)
-    link = ContactLink(point=point, purpose=purpose, at=now, expires_at=now + lives)
+    link = ContactLink(
+        point=point, purpose=purpose, at=now, expires_at=now + lives, was_login=about.get("is_left", False)
+    )
     if gives_link:
         link.token_hash = _hashed(token)
         link.mac = vault.mac_of(*_says(link))
@@ -591,12 +613,14 @@ def _subject(point: ContactPoint) -> UUID | None:
     return point.customer.subject_id
 
 
-def _record(point: ContactPoint) -> tuple[str, UUID]:
+def record_of(point: ContactPoint) -> tuple[str, UUID]:
+    """Return the record under which the audit tells of a contact."""
     return Customer.vault_label, point.customer_id
 
 
 def _says(link: ContactLink) -> tuple[Any, ...]:
-    return "contact-link", link.token_hash, link.purpose, link.point_id, link.at, link.expires_at
+    also = ("was-login",) if link.was_login else ()
+    return "contact-link", link.token_hash, link.purpose, link.point_id, link.at, link.expires_at, *also
 
 
 def bind_all() -> int:

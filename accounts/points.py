@@ -45,6 +45,9 @@ class ContactPoint(models.Model):
     # Of a login's address only: somebody of the privacy team has proposed to end the dispute; another person confirms.
     end_proposed_at = models.DateTimeField(null=True, blank=True)
     end_proposed_by = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
+    # What was proposed: to give the login back to the mailbox that objects, not to leave it as it is.
+    gives_back = models.BooleanField(default=False, db_default=False)
+    given_back_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [
@@ -80,6 +83,8 @@ class ContactLink(models.Model):
     at = models.DateTimeField()
     expires_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True, blank=True)
+    # It went to an address of the login that a change left behind: to that one the login can be given back.
+    was_login = models.BooleanField(default=False, db_default=False)
     # A keyed hash over what the row says (privacy.vault.macs); without one the link opens nothing.
     mac = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
 

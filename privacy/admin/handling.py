@@ -134,6 +134,26 @@ def _said(label: str, help_text: str = "") -> forms.CharField:
     )  # fmt: skip
 
 
+class CalledBack(Step):
+    """A call-back alone: the number that was called, and two facts."""
+
+    number = _said("Number that you called")
+    first_fact = forms.ChoiceField(label="First fact")
+    first_said = _said("What the person said")
+    second_fact = forms.ChoiceField(label="Second fact")
+    second_said = _said("What the person said")
+
+    def prepare(self) -> None:
+        for name in ("first_fact", "second_fact"):
+            self.fields[name].choices = [("", "choose"), *proof.kinds()]  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        data = self.cleaned_data
+        facts = tuple((data.pop(f"{which}_fact", ""), data.pop(f"{which}_said", "")) for which in ("first", "second"))
+        data["callback"] = proof.Callback(data.get("number", ""), facts)
+        return data
+
+
 class StateIdentity(Numbered):
     title = "State the identity"
     help = (

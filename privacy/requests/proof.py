@@ -7,6 +7,7 @@ for the person, whoever of the staff tried and in whichever request.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -55,10 +56,23 @@ def kinds() -> list[tuple[str, str]]:
 
 
 def matches(request: Request, subject: UUID, said: Callback | None, *, actor: Actor, now: datetime) -> bool:
+    """Compare the call-back of a request with what is on file of the person, as `compared` does."""
+    return compared(subject, said, lambda number: True, reference=request.reference, actor=actor, now=now)
+
+
+def compared(
+    subject: UUID,
+    said: Callback | None,
+    may_call: Callable[[str], bool],
+    *,
+    reference: str,
+    actor: Actor,
+    now: datetime,
+) -> bool:
     """Compare a call-back with what is on file of the person, write down that it was tried, and return whether it matches.
 
-    In the caller's transaction, which has to commit whatever is returned. Raises Incomplete, and TooManyTries
-    without looking.
+    `may_call` says of a number on file whether it proves something here. In the caller's transaction, which has to commit
+    whatever is returned. Raises Incomplete, and TooManyTries without looking.
     """
     if not hooks.people().can_call(subject, now):
         raise Incomplete("No phone number of this person has been on file for 14 days: a call-back proves nothing.")
@@ -66,16 +80,17 @@ def matches(request: Request, subject: UUID, said: Callback | None, *, actor: Ac
     if said is None or not said.number.strip() or len({kind for kind, _ in facts}) != FACTS or len(facts) != FACTS:
         raise Incomplete("A call-back needs the number that you called, and two facts of different kinds.")
     within_limit(subject, now=now)
+    number = said.number.strip()
     found = [_is_on_file(subject, kind, text) for kind, text in facts]
-    is_right = hooks.people().called(subject, said.number.strip(), now) and all(found)
+    is_right = hooks.people().called(subject, number, now) and may_call(number) and all(found)
     reason = "callback: " + ", ".join(sorted(kind for kind, _ in facts))
-    _record(MATCHED if is_right else REFUSED, request, subject, reason, actor=actor, now=now)
+    _record(MATCHED if is_right else REFUSED, reference, subject, reason, actor=actor, now=now)
     return is_right
 
 
 def code_refused(request: Request, subject: UUID, *, actor: Actor, now: datetime) -> None:
     """Write down that a code by post was not the right one, in the caller's transaction, which has to commit."""
-    _record(REFUSED, request, subject, "post", actor=actor, now=now)
+    _record(REFUSED, request.reference, subject, "post", actor=actor, now=now)
 
 
 def within_limit(subject: UUID, *, now: datetime) -> None:
@@ -96,8 +111,8 @@ def _is_on_file(subject: UUID, kind: str, text: str) -> bool:
     raise Incomplete("There is no such kind of fact.")
 
 
-def _record(action: str, request: Request, subject: UUID, reason: str, *, actor: Actor, now: datetime) -> None:
-    audit.record(action, actor=actor, now=now, subject=subject, reference=request.reference, reason=reason)
+def _record(action: str, reference: str, subject: UUID, reason: str, *, actor: Actor, now: datetime) -> None:
+    audit.record(action, actor=actor, now=now, subject=subject, reference=reference, reason=reason)
 
 
 def refused_sentence(how: str) -> str:

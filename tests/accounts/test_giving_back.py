@@ -1,0 +1,308 @@
+"""A login that was taken is given back by three things together: the old mailbox, a call-back, and a second person."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+import time_machine
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.test import Client
+from django.urls import reverse
+
+from accounts import factor, giving_back, notices, reach
+from accounts.models import ContactPoint, Customer, Session, User
+from privacy import audit, vault
+from privacy.requests import proof
+from privacy.requests.letters import given
+from privacy.requests.models import Letter
+from tests import factories, pages
+from tests.factories import PASSWORD
+from tests.privacy.requests.conftest import called
+
+pytestmark = pytest.mark.django_db(databases="__all__")
+OLD, THIEF = "alice@example.com", "thief@elsewhere.example"
+NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
+PHONE = "978-555-0123"
+
+
+@pytest.fixture(autouse=True)
+def _now() -> Iterator[None]:
+    with time_machine.travel(NOW, tick=False):
+        yield
+
+
+@pytest.fixture
+def alice(db: None) -> Customer:
+    user = factories.login("alice", OLD, subject=factories.subject())
+    since = NOW - timedelta(days=30)
+    return factories.customer(
+        "Alice", "Archer", email="alice@work.example", phone=PHONE, user=user, contact_since=since
+    )
+
+
+def staff(name: str, **more: Any) -> User:
+    return factories.staff(name, f"{name}@ilt.example", **({"roles": ("privacy",)} | more))
+
+
+def letters(kind: str) -> list[tuple[str, str]]:
+    with vault.internal():
+        return [
+            (str(one.to), str(given(one)[0])) for one in Letter.objects.filter(kind=kind).order_by("queued_at", "pk")
+        ]
+
+
+def taken(customer: Customer, to: str = THIEF, *, left: str = OLD) -> ContactPoint:
+    """Somebody signed in as the owner changes the address; the earlier one and the contact are told."""
+    user = customer.user
+    EmailAddress.objects.get(user=user).delete()
+    EmailAddress.objects.create(user=user, email=to, verified=True, primary=True)
+    notices.login_changed(user, customer, told=[left, "alice@work.example"], left=[left], now=NOW)
+    return point(customer)
+
+
+def point(customer: Customer) -> ContactPoint:
+    return ContactPoint.objects.get(customer=customer, channel="login")
+
+
+def object_from(address: str) -> None:
+    text = [text for to, text in letters("contact_not_me") if to == address][-1]
+    Client().post(re.findall(r"https?://[^/]+(/account/contact/not-me/[^/\s]+/)", text)[0])
+
+
+def address_of(user: User) -> str:
+    with vault.internal():
+        return str(EmailAddress.objects.get(user=user).email)
+
+
+def steps_of(browser: Client, one: ContactPoint) -> list[str]:
+    return re.findall(r"/step/(\w+)/", browser.get(f"/admin/accounts/contactpoint/{one.pk}/change/").content.decode())
+
+
+def form(said: proof.Callback) -> dict[str, str]:
+    (first, first_said), (second, second_said) = said.facts
+    return {
+        "number": said.number, "first_fact": first, "first_said": first_said, "second_fact": second,
+        "second_said": second_said,
+    }  # fmt: skip
+
+
+def test_a_login_that_was_taken_is_given_back_and_whoever_had_it_is_out(alice: Customer) -> None:
+    user = alice.user
+    thief = pages.signed_in(user)
+    factor.enrol(user)
+    said = called(alice)
+    one = taken(alice)
+    object_from(OLD)
+    page = f"/admin/accounts/contactpoint/{one.pk}"
+    pat, mona = pages.signed_in(staff("pat")), pages.signed_in(staff("mona", roles=(), is_superuser=True))
+    assert steps_of(pat, one) == ["propose", "back"]
+    assert pat.post(f"{page}/step/back/", form(said)).status_code == 302
+    assert address_of(user) == THIEF and thief.get("/account/").status_code == 200, "nothing is given back yet"
+    assert steps_of(pat, one) == []
+    pat.post(f"{page}/step/give/")
+    assert address_of(user) == THIEF, "not by who proposed it"
+    assert "somebody objects to the changed login address" in mona.get("/admin/").content.decode()
+    assert steps_of(mona, one) == ["give"]
+    mona.post(f"{page}/step/confirm/")
+    assert reach.is_login_disputed(alice.subject_id), "giving back was proposed, not to leave it as it is"
+    assert mona.post(f"{page}/step/give/").status_code == 302
+
+    assert address_of(user) == OLD and EmailAddress.objects.get(user=user).verified
+    assert thief.get("/account/").status_code == 302 and not Session.objects.filter(user=user).exists()
+    assert not Authenticator.objects.filter(user=user).exists()
+    tried = Client()
+    for name in ("alice", OLD, THIEF):
+        tried.post(reverse("account_login"), {"login": name, "password": PASSWORD})
+        assert "_auth_user_id" not in tried.session
+    assert not reach.is_login_disputed(alice.subject_id)
+    again = "by two people of our staff: it is again the one of before"
+    told = [(to, text) for to, text in letters("contact_not_me") if again in text]
+    assert sorted(to for to, _ in told) == ["alice@work.example", THIEF]
+    assert ["You no longer sign in with this one." in text for to, text in told if to == THIEF] == [True]
+    ((to, text),) = letters("login_given_back")
+    assert to == OLD and OLD not in text and THIEF not in text
+    owner = Client()
+    new = owner.get(re.findall(r"https?://[^/]+(/accounts/password/reset/key/\S+)", text)[0]).url
+    owner.post(new, {"password1": "another good long password", "password2": "another good long password"})
+    back = Client()
+    back.post(reverse("account_login"), {"login": OLD, "password": "another good long password"})
+    assert back.get("/account/").status_code == 200
+    done = audit.history(record=(User.vault_label, user.pk)).filter(action="login.given_back")
+    assert list(done.values_list("actor_kind", "fields", "reason")) == [("staff", ["email"], "")]
+
+
+def proposed(alice: Customer, by: User | None = None) -> ContactPoint:
+    said = called(alice)
+    one = taken(alice)
+    object_from(OLD)
+    giving_back.propose(one, said, actor=(by or staff("pat")).as_actor(), now=NOW)
+    return point(alice)
+
+
+def test_without_the_old_mailbox_nothing_is_given_back(alice: Customer) -> None:
+    """A contact objects, or staff write down that the person did: neither is the mailbox that the login had."""
+    said, one, pat = called(alice), taken(alice), staff("pat")
+    with pytest.raises(notices.NotProposed):
+        giving_back.propose(one, said, actor=pat.as_actor(), now=NOW)
+    object_from("alice@work.example")
+    notices.object_to(one, actor=staff("sam", roles=("sales",)).as_actor(), now=NOW)
+    assert reach.is_login_disputed(alice.subject_id), "control"
+    with pytest.raises(giving_back.CannotGiveBack, match="has not objected by the link"):
+        giving_back.propose(one, said, actor=pat.as_actor(), now=NOW)
+    assert steps_of(pages.signed_in(pat), one) == ["propose"]
+
+
+@pytest.mark.parametrize("wrong", ["number", "fact", "new number"])
+def test_without_the_call_back_nothing_is_given_back(alice: Customer, wrong: str) -> None:
+    said = called(alice)
+    one = taken(alice)
+    object_from(OLD)
+    later = NOW + timedelta(days=20)
+    if wrong == "number":
+        said = proof.Callback("978-555-0100", said.facts)
+    elif wrong == "fact":
+        said = proof.Callback(said.number, (said.facts[0], ("order_total", "2026-11 1.00")))
+    else:  # whoever has the login entered a number after the change, and waited until it counts
+        ContactPoint.objects.filter(customer=alice, channel="phone").update(came="person", since=NOW)
+    pat = pages.signed_in(staff("pat"))
+    with time_machine.travel(later, tick=False):
+        pat = pages.signed_in(User.objects.named("pat").get())
+        answer = pat.post(f"/admin/accounts/contactpoint/{one.pk}/step/back/", form(said))
+        assert answer.status_code == 401 and "Nothing was proposed" in answer.content.decode()
+        assert audit.history(subject=alice.subject_id).filter(action="request.proof_refused").count() == 1
+        assert not notices.is_end_proposed(point(alice), now=later)
+
+
+def test_who_may_not_propose_and_who_may_not_confirm(alice: Customer) -> None:
+    said, one = called(alice), taken(alice)
+    object_from(OLD)
+    with pytest.raises(notices.NotProposed):
+        giving_back.propose(one, said, actor=staff("sam", roles=("sales",)).as_actor(), now=NOW)
+    pat, pia = staff("pat"), staff("pia")
+    giving_back.propose(one, said, actor=pat.as_actor(), now=NOW)
+    for who, when in ((pat, NOW), (User.objects.named("sam").get(), NOW), (pia, NOW + notices.PROPOSAL_LIVES)):
+        with pytest.raises(notices.NotProposed):
+            giving_back.give_back(one, actor=who.as_actor(), now=when)
+    notices.object_to(one, actor=pat.as_actor(), now=NOW)
+    with pytest.raises(notices.NotProposed):
+        giving_back.give_back(one, actor=pia.as_actor(), now=NOW)  # another objection has come
+    giving_back.propose(one, said, actor=pat.as_actor(), now=NOW)
+    giving_back.give_back(one, actor=pia.as_actor(), now=NOW)
+    assert address_of(alice.user) == OLD
+
+
+def test_an_address_that_is_another_logins_by_now_takes_nothing_from_it(alice: Customer) -> None:
+    one = proposed(alice)
+    bob = factories.login("bob", OLD)
+    with pytest.raises(giving_back.CannotGiveBack, match="another login's by now"):
+        giving_back.give_back(one, actor=staff("pia").as_actor(), now=NOW)
+    assert (address_of(alice.user), address_of(bob)) == (THIEF, OLD)
+
+
+def test_of_two_changes_it_goes_back_to_the_first_address(alice: Customer) -> None:
+    """Whoever took it changed the address once more, and objects from the one between."""
+    said = called(alice)
+    taken(alice, "between@elsewhere.example")
+    one = taken(alice, left="between@elsewhere.example")
+    object_from("between@elsewhere.example")
+    object_from(OLD)
+    giving_back.propose(one, said, actor=staff("pat").as_actor(), now=NOW)
+    giving_back.give_back(one, actor=staff("pia").as_actor(), now=NOW)
+    assert address_of(alice.user) == OLD
+
+
+@pytest.mark.parametrize(("days", "is_undone"), [(13, True), (14, False)])
+def test_it_is_undone_by_the_same_way_within_fourteen_days(alice: Customer, days: int, is_undone: bool) -> None:
+    said, one = called(alice), proposed(alice)
+    pat, pia = User.objects.named("pat").get(), staff("pia")
+    giving_back.give_back(one, actor=pia.as_actor(), now=NOW)
+    later = NOW + timedelta(days=days)
+    with time_machine.travel(later, tick=False):
+        object_from(THIEF)
+        if not is_undone:
+            with pytest.raises(giving_back.CannotGiveBack, match="more than 14 days ago"):
+                giving_back.propose(one, said, actor=pat.as_actor(), now=later)
+            return
+        giving_back.propose(one, said, actor=pat.as_actor(), now=later)
+        giving_back.give_back(one, actor=pia.as_actor(), now=later)
+    assert address_of(alice.user) == THIEF
+
+
+def test_a_login_of_staff_is_not_given_back_here(alice: Customer) -> None:
+    said, one = called(alice), taken(alice)
+    object_from(OLD)
+    alice.user.is_staff = True
+    alice.user.save(update_fields=["is_staff"])
+    with pytest.raises(giving_back.CannotGiveBack, match="login of staff"):
+        giving_back.propose(one, said, actor=staff("pat").as_actor(), now=NOW)
+
+
+# The operator as the second person ---------------------------------------------------------------------------------------
+
+
+def command(*args: str) -> str:
+    out = StringIO()
+    call_command("login_dispute", *args, stdout=out)
+    return out.getvalue()
+
+
+def refused(*args: str) -> tuple[int, str]:
+    with pytest.raises(CommandError) as caught:
+        command(*args)
+    return caught.value.returncode, str(caught.value)
+
+
+def test_an_operator_confirms_in_a_company_with_one_clerk(alice: Customer) -> None:
+    assert command() == "Nobody objects to a changed login address.\n"
+    one = proposed(alice)
+    number = alice.reference
+    with time_machine.travel(NOW + timedelta(days=3), tick=False):
+        assert command() == f"{number}: open for 3 day(s), proposed: give_back.\n"
+        assert refused(number, "--confirm", "end") == (3, "That is not what waits here: proposed: give_back.")
+        assert "dry run" in command(number, "--confirm", "give_back", "--dry-run")
+        assert address_of(alice.user) == THIEF and point(alice).disputed_at == one.disputed_at
+        assert "The login is given back." in command(number, "--confirm", "give_back")
+        assert address_of(alice.user) == OLD
+    done = audit.history(record=(User.vault_label, alice.user_id)).filter(action="login.given_back")
+    assert list(done.values_list("actor_kind", flat=True)) == ["operator"]
+    assert refused(number, "--confirm", "give_back") == (1, "No login with this customer number is disputed.")
+
+
+def test_an_operator_ends_a_dispute_that_a_clerk_has_proposed_to_end_and_proposes_none(alice: Customer) -> None:
+    one, number = taken(alice), alice.reference
+    object_from(OLD)
+    assert command() == f"{number}: open for 0 day(s), nothing proposed.\n"
+    assert refused(number, "--confirm", "end") == (3, "That is not what waits here: nothing proposed.")
+    notices.propose_end(one, actor=staff("pat").as_actor(), now=NOW)
+    assert "the dispute would end" in command(number, "--confirm", "end", "--dry-run")
+    assert reach.is_login_disputed(alice.subject_id)
+    assert "The dispute is ended" in command(number, "--confirm", "end")
+    assert not reach.is_login_disputed(alice.subject_id) and address_of(alice.user) == THIEF
+
+
+@pytest.mark.parametrize("args", [("C1",), ("--confirm", "end"), ("--dry-run",), ("C1", "--dry-run")])
+def test_wrong_arguments_do_nothing(db: None, args: tuple[str, ...]) -> None:
+    assert refused(*args)[0] == 2
+
+
+def test_an_unknown_number_is_none(db: None) -> None:
+    assert refused("C1", "--confirm", "end")[0] == 1
+
+
+def test_the_front_page_says_how_long_a_dispute_is_open_and_alarms_after_a_week(alice: Customer) -> None:
+    one = taken(alice)
+    object_from(OLD)
+    pat = staff("pat")
+    for days, said in ((0, "today"), (1, "1 day"), (9, "9 days")):
+        with time_machine.travel(NOW + timedelta(days=days), tick=False):
+            browser = pages.signed_in(User.objects.get(pk=pat.pk))
+            assert f"since 20 November 2026, {said}" in browser.get("/admin/").content.decode()
+            assert said in browser.get(f"/admin/accounts/contactpoint/{one.pk}/change/").content.decode()
