@@ -373,6 +373,8 @@ LETTERS: dict[str, str] = {
     "link_identity": "One-time link to prove who asks",
     "link_result": "One-time link to the answer",
     "not_identified": "Nobody identified by the address",
+    "plan_ready": "Plan of the removal, by post",
+    "plan_confirmed": "Plan confirmed for the person",
     "plan_changed": "Plan has changed",
     "copy_ready": "Copy is ready",
     "erasure_done": "Answer: what went and what stays",

@@ -317,6 +317,7 @@ class RequestAdmin(RecordAdmin):
             text = f"{one.reference}: {one.get_kind_display()}, {one.get_state_display()}"
             tasks.append(Task(self.url_of(one), text, f"due {when}", is_late))
         lists = [WorkList("Requests, by due date", self.url_of_list(), tasks, waiting.count())]
+        lists.append(_to_post(self))
         breaches = second.possible_breaches()
         if found := list(breaches[:SHOWN_ON_FRONT_PAGE]):
             looks = [
@@ -330,6 +331,15 @@ class RequestAdmin(RecordAdmin):
             ]
             lists.insert(0, WorkList("Possible breaches to assess", self.url_of_list(), looks, breaches.count()))
         return lists
+
+
+def _to_post(site: RequestAdmin) -> WorkList:
+    """Return the requests with a letter that waits to be printed and posted, the one due first at the top."""
+    waiting = Letter.objects.filter(by=Letter.By.POST, sent_at=None, stopped_at=None, request__isnull=False)
+    found = Request.objects.filter(pk__in=waiting.values("request"))
+    first = found.order_by("due_on", "reference")[:SHOWN_ON_FRONT_PAGE]
+    tasks = [Task(site.url_of(one), f"{one.reference}: {one.get_kind_display()}") for one in first]
+    return WorkList("Letters to post", site.url_of_list(), tasks, found.count())
 
 
 def _today() -> date:

@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from django.db.models import QuerySet
+
 from privacy.gate.actor import Actor
 from privacy.requests import clock
-from privacy.requests.models import TRANSITIONS, Request, RequestEvent, State
+from privacy.requests.models import TRANSITIONS, Letter, Request, RequestEvent, State
 
 STEP = "step"
 # Who was asked less than this before the due day gets more time, where the law has any.
@@ -23,6 +25,9 @@ ADDRESS_CHANGED, NAME_CHANGED = "address_changed", "name_changed"
 # A question to a second person ended with its request, undecided.
 SECOND_ENDED = "second_ended"
 # Of the letter with a code that proves who is asking: whoever had it in hand may know the code.
+# The letters that tell a plan by post where no e-mail reaches the person.
+PLAN_READY, PLAN_CHANGED = "plan_ready", "plan_changed"
+ASKED_BY_POST = "acknowledgement"  # the receipt, which says what would prove who is asking
 CODE_WRITTEN, CODE_SHOWN, CODE_POSTED = "code_written", "code_shown", "code_posted"
 
 
@@ -98,9 +103,26 @@ def schedule(request: Request, step: str, *, at: datetime | None) -> None:
 
 
 def asked_at(request: Request) -> datetime:
-    """Return since when the person can act: the last time the proof was asked for, or a plan was made."""
+    """Return since when the person can act: the last time the proof was asked for, or a plan was made; where that was told by
+    post, the day on which its letter was ticked off."""
     asked = request.events.filter(kind__in=(clock.Kind.IDENTITY_ASKED, State.PLANNED)).order_by("at", "pk").last()
-    return asked.at if asked is not None else request.filed_at
+    since: datetime = asked.at if asked is not None else request.filed_at
+    posted = _told_by_post(request).filter(queued_at__gte=since, sent_at__isnull=False).order_by("-sent_at")
+    return max(since, posted.values_list("sent_at", flat=True).first() or since)
+
+
+def was_told_by_post(request: Request) -> bool:
+    """Return whether a letter that was posted told the person the plan: they have two weeks from that day in any case."""
+    return _told_by_post(request).filter(sent_at__isnull=False).exclude(kind=ASKED_BY_POST).exists()
+
+
+def is_to_be_posted(request: Request) -> bool:
+    """Return whether the letter that tells the person the plan waits to be posted: then they were not asked yet."""
+    return _told_by_post(request).filter(sent_at=None, stopped_at=None).exclude(kind=ASKED_BY_POST).exists()
+
+
+def _told_by_post(request: Request) -> QuerySet[Letter]:
+    return request.letters.filter(by=Letter.By.POST, kind__in=(ASKED_BY_POST, PLAN_READY, PLAN_CHANGED))
 
 
 def facts(request: Request) -> list[clock.Event]:

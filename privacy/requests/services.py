@@ -15,7 +15,7 @@ from django.db import transaction
 
 from privacy import audit, gate
 from privacy.gate.actor import Actor
-from privacy.requests import assessment, broker, history, hooks, identity, letters, outcome, waits
+from privacy.requests import assessment, broker, history, identity, letters, offering, outcome, waits
 from privacy.requests.filing import (
     BadRequest,
     NotYours,
@@ -109,7 +109,10 @@ def make_plan(request: Request, *, actor: Actor, now: datetime) -> Plan:
             return assessment.plan_for(found, today=assessment.today(now))
         if found.state not in (State.IDENTITY, State.PLANNED):
             raise NotAllowed(f"A request that is {found.state} is not planned any more.")
+        was = found.state
         made = plan_into(found, actor=actor, now=now)
+        if was == State.IDENTITY and found.kind == Request.Kind.ERASURE and actor.kind == "staff":
+            offering.offer(found, made, now=now)  # the worker, which finds the plan made, offers none
     _copy(found, request)
     return made
 
@@ -126,34 +129,11 @@ def plan_into(request: Request, *, actor: Actor, now: datetime) -> Plan:
     return made
 
 
-def offer_plan(request: Request, *, now: datetime) -> None:
-    """Send the person a link to the plan, unless they are logged in and see it anyway."""
-    if request.identity == Request.Identity.LOGIN:
-        return
-    to = identity.address_for_answer(request, now=now)
-    if to:
-        identity.send_link(request, OneTimeLink.Purpose.RESULT, to=to, now=now)
-
-
 def plan_again(request: Request, *, actor: Actor, now: datetime) -> None:
     """Go back to the person with a plan that changed after the confirmation; nothing was done yet."""
     request.confirmed_hash = ""
     request.save(update_fields=["confirmed_hash"])
-    made = plan_into(request, actor=actor, now=now)
-    to = identity.address_for_answer(request, now=now)
-    link = ""
-    if to and not (request.subject_id and hooks.people().has_login(request.subject_id)):
-        link = identity.address_of_link(identity.make_link(request, OneTimeLink.Purpose.RESULT, to=to, now=now))
-    letters.queue(
-        "plan_changed",
-        to=to,
-        context={},
-        key=f"plan-changed:{request.pk}:{made.hash}",
-        request=request,
-        now=now,
-        credentials={"link": link},
-        until=now + identity.RESULT_LINK_LIVES,
-    )
+    offering.changed(request, plan_into(request, actor=actor, now=now), now=now)
 
 
 def confirm(request: Request, plan_hash: str, *, actor: Actor, now: datetime) -> Request:
@@ -175,6 +155,7 @@ def confirm(request: Request, plan_hash: str, *, actor: Actor, now: datetime) ->
         same = made.hash == plan_hash
         if same:
             confirm_into(found, actor=actor, now=now)
+            offering.confirmed(found, made, actor=actor, now=now)
     _copy(found, request)
     if not same:
         raise PlanChanged(made)

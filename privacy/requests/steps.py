@@ -13,7 +13,19 @@ from uuid import UUID
 from privacy import audit, broken, datamap, subjects, vault
 from privacy.gate.actor import Actor
 from privacy.gate.context import current
-from privacy.requests import assessment, clock, erasure, export, history, hooks, identity, letters, outcome, waits
+from privacy.requests import (
+    assessment,
+    clock,
+    erasure,
+    export,
+    history,
+    hooks,
+    identity,
+    letters,
+    offering,
+    outcome,
+    waits,
+)
 from privacy.requests.models import OPEN_STATES, Decision, Export, Letter, OneTimeLink, Request, SecondLook, State
 from privacy.retention import restriction
 from privacy.vault import blocks, ledger
@@ -75,11 +87,11 @@ def plan_step(request: Request, now: datetime) -> Result:
     from privacy.requests import services
 
     actor = _actor()
-    services.plan_into(request, actor=actor, now=now)
+    made = services.plan_into(request, actor=actor, now=now)
     if request.kind == Request.Kind.ACCESS:
         services.confirm_into(request, actor=actor, now=now)
         return Ended()
-    services.offer_plan(request, now=now)
+    offering.offer(request, made, now=now)
     return Ended()
 
 
@@ -284,12 +296,15 @@ def identity_step(request: Request, now: datetime) -> Result:
     due = clock.answer_from(request.due_on)
     if now < due:
         return Wait(due)
-    asked = history.asked_at(request)
+    is_unasked = history.is_to_be_posted(request)
+    asked = now if is_unasked else history.asked_at(request)
     if now - asked < history.LEAST_TIME_TO_ACT:
         if deadline.may_extend(request, now=now):
             deadline.extend_by_itself(request, request.step, actor=_actor(), now=now)
             return Wait(clock.answer_from(request.due_on))
-        if asked > due:
+        if is_unasked:  # ours, not the person's: it stays open and overdue, and alarms, until somebody posts it
+            return Wait(now + LOOK_LATER)
+        if asked > due or history.was_told_by_post(request):
             return Wait(asked + history.LEAST_TIME_TO_ACT)
     services.expire_into(request, actor=_actor(), now=now)
     return Ended()

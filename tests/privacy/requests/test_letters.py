@@ -158,7 +158,7 @@ def test_every_letter_of_a_request_is_complete(alice, kind) -> None:
     }  # fmt: skip
     kinds = (
         "acknowledgement", "link_identity", "link_result", "not_identified", "plan_changed", "copy_ready", "erasure_done",
-        "refused", "withdrawn", "expired", "extended", "late", "not_you",
+        "refused", "withdrawn", "expired", "extended", "late", "not_you", "plan_ready", "plan_confirmed",
     )  # fmt: skip
     for one in kinds:
         gives = {"link": "https://portal.example/privacy/link/x/", "code": "CODE-CODE-CODE"}

@@ -1,0 +1,70 @@
+"""The plan of a removal, told to its person: where no e-mail reaches them, and whenever somebody else confirmed it (design 9, 11).
+
+What must never happen: a removal whose plan the person has not been told, or one that staff or an operator confirmed and nobody
+was told of. So whom no e-mail reaches gets the plan in words by post; until that letter is ticked off the person was not asked.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from privacy.gate.actor import Actor
+from privacy.requests import history, hooks, identity, letters, waits
+from privacy.requests.models import OneTimeLink, Request
+from privacy.requests.plan import Plan
+
+READY, CHANGED, CONFIRMED = history.PLAN_READY, history.PLAN_CHANGED, "plan_confirmed"
+
+
+def offer(request: Request, made: Plan, *, now: datetime) -> None:
+    """Send the person a link to the plan, or by post the plan itself; not who is logged in and sees it anyway."""
+    if request.identity == Request.Identity.LOGIN:
+        return
+    to = identity.address_for_answer(request, now=now)
+    if to:
+        identity.send_link(request, OneTimeLink.Purpose.RESULT, to=to, now=now)
+    else:
+        _write(READY, request, made, to="", now=now)
+
+
+def changed(request: Request, made: Plan, *, now: datetime) -> None:
+    """Tell the person that the plan they confirmed is not the plan any more, and what it is now: by link or in words."""
+    _write(CHANGED, request, made, to=identity.address_for_answer(request, now=now), now=now)
+
+
+def confirmed(request: Request, made: Plan, *, actor: Actor, now: datetime) -> None:
+    """Tell the person what somebody else confirmed for them, when it starts, and how to object; nothing where they did it."""
+    if actor.kind not in ("staff", "operator"):
+        return
+    context = {
+        "by_staff": actor.kind == "staff",
+        "needs_second": waits.is_undecided(request),
+        "waits_until": _waits_until(request, now),
+    }
+    _write(CONFIRMED, request, made, to=identity.address_for_answer(request, now=now), now=now, **context)
+
+
+def _write(kind: str, request: Request, made: Plan, *, to: str, now: datetime, **context: Any) -> None:
+    # What an earlier letter says of the plan is over, and is neither sent nor posted any more.
+    earlier = request.letters.filter(kind__in=(READY, CHANGED, CONFIRMED), sent_at=None, stopped_at=None)
+    letters.withhold(list(earlier.values_list("key", flat=True)), now=now)
+    has_login = request.subject_id is not None and hooks.people().has_login(request.subject_id)
+    link = ""
+    if to and not has_login:
+        link = identity.address_of_link(identity.make_link(request, OneTimeLink.Purpose.RESULT, to=to, now=now))
+    letters.queue(
+        kind,
+        to=to,
+        context={"plan": made, "has_login": has_login, **context},
+        key=f"{kind.replace('_', '-')}:{request.pk}:{made.hash[:16]}:{now:%Y%m%d%H%M%S}",
+        request=request,
+        now=now,
+        credentials={"link": link},
+        until=now + identity.RESULT_LINK_LIVES,
+    )
+
+
+def _waits_until(request: Request, now: datetime) -> datetime | None:
+    until = waits.ends_at(request, now=now)
+    return until if until is not None and until > now else None
