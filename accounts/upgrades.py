@@ -32,6 +32,10 @@ PHONES: tuple[tuple[type[Any], str], ...] = (
     (Company, "company.phone"),
     (Communication, "communication.phone"),
 )
+NAMES: tuple[tuple[type[Any], str], ...] = (
+    (Customer, "customer.name"),
+    (Company, "company.name"),
+)
 BATCH = 500
 
 
@@ -59,22 +63,30 @@ def settle_regions(*, batch: int = BATCH) -> Findings:
 
 def index_phones(*, batch: int = BATCH) -> Findings:
     """Place the tokens of the telephone numbers of before; return which rows could not be. Safe to repeat and to go on."""
+    return _indexed(PHONES, step="index_phones", what="phone numbers indexed", batch=batch)
+
+
+def index_names(*, batch: int = BATCH) -> Findings:
+    """Place the tokens of the words of names as this version compares them; return which rows could not be.
+
+    Safe to repeat, and to go on: each batch asks which of its rows have none yet. What an earlier version placed goes with its keys.
+    """
+    return _indexed(NAMES, step="index_names", what="names indexed", batch=batch)
+
+
+def _indexed(indexes: Sequence[tuple[type[Any], str]], *, step: str, what: str, batch: int) -> Findings:
     findings = Findings()
-    for model, name in PHONES:
+    for model, name in indexes:
         after, done = None, 0
         while True:
             ids, after = reindex.without(model, name, after=after, most=batch)
             if after is None:
                 break
             placed = broken.spared(
-                ids,
-                partial(reindex.place, model, name),
-                step="index_phones",
-                label=model.vault_label,
-                findings=findings,
+                ids, partial(reindex.place, model, name), step=step, label=model.vault_label, findings=findings
             )
             done += sum(placed)
-            progress.tell("phone numbers indexed", done)
+            progress.tell(what, done)
     return findings
 
 

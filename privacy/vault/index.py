@@ -2,7 +2,8 @@
 
 A token is a keyed hash (HMAC-SHA256, one key per field and normaliser version, derived from the ring).
 Tokens live in the key store and go with the data key, so a backup of the main database confirms no
-guess. What they give away to a holder of key store and ring: equality, and the first letters of names.
+guess. What they give away to a holder of key store and ring: equality, the first letters of names, and the signs of those
+in Chinese, Japanese and Korean.
 There is none on the SSN.
 """
 
@@ -21,6 +22,7 @@ from privacy.vault import lookalikes
 from privacy.vault import ring as rings
 
 SHORTEST_PREFIX, LONGEST_PREFIX = 3, 6
+MOST_PAIRS = 8  # pairs of signs that are asked for; they say enough
 KELVIN = "\u212a"  # the one letter that composing alone would turn into an ASCII one
 ACE = "xn--"  # begins a label of a domain whose letters are not ASCII
 HOME_REGION = "US"  # a number without country code was dialled from here
@@ -105,14 +107,64 @@ NORMALISERS: dict[str, tuple[int, Callable[[str], str]]] = {
     "reference": (1, _alphanumeric),
 }
 
-_WORD = re.compile(r"[^\W_]+")
+_CJK = "\u3005-\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
+_WORD = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}]+")
+#: What people type for an apostrophe; the modifier letters among them would count as letters.
+_APOSTROPHES = str.maketrans(
+    dict.fromkeys("\u2018\u2019\u201b\u02b9\u02bb\u02bc\u02bd\u02be\u02bf\u2032`\u00b4\uff07", "'")
+)
+#: Letters that no keyboard elsewhere has and that do not fall apart into a letter and a mark.
+_LETTERS = {"ı": "i", "æ": "ae", "œ": "oe", "þ": "th", "ð": "d", "ŋ": "n", "ĸ": "k", "ə": "e", "ß": "ss"}
+#: How those write a letter with a mark who cannot type the mark.
+_WRITTEN_OUT = {"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa"}
+_WITH = re.compile("LATIN SMALL LETTER ([A-Z]) WITH ")
+
+
+def _plain(text: str) -> str:
+    """Return a text in small letters, composed, without what cannot be seen, and with one kind of apostrophe."""
+    folded = _folded("".join(c for c in text.translate(_APOSTROPHES) if unicodedata.category(c) != "Cf"))
+    return unicodedata.normalize("NFC", folded)
+
+
+def _bare(text: str) -> str:
+    """Return a folded text with the letters of a plain keyboard: "łódź" is "lodz", "sørensen" is "sorensen"."""
+    decomposed = unicodedata.normalize("NFKD", text)
+    return unicodedata.normalize("NFC", "".join(_letter(c) for c in decomposed if not unicodedata.combining(c)))
+
+
+def _letter(character: str) -> str:
+    if character.isascii():
+        return character
+    if character in _LETTERS:
+        return _LETTERS[character]
+    found = _WITH.match(unicodedata.name(character, ""))
+    return found[1].lower() if found else character
+
+
+def _words(text: str, is_joined: bool) -> list[tuple[str, ...]]:
+    """Return each word of a name in every spelling that counts for the same, the plain one first.
+
+    An apostrophe joins where `is_joined` ("obrien"), or parts ("o", "brien").
+    """
+    plain = _plain(text).replace("'", "" if is_joined else " ")
+    written_out = "".join(_WRITTEN_OUT.get(c, c) for c in plain)
+    both = zip(_WORD.findall(_bare(plain)), _WORD.findall(_bare(written_out)), strict=True)
+    return list(dict.fromkeys(tuple(dict.fromkeys(spelled)) for spelled in both))
 
 
 def words(text: str) -> list[str]:
-    """Return the words of a name, folded, without accents, in order and without repeats."""
-    decomposed = unicodedata.normalize("NFKD", _folded(text))
-    bare = "".join(c for c in decomposed if not unicodedata.combining(c))
-    return list(dict.fromkeys(_WORD.findall(bare)))
+    """Return the words of a name, folded, with the letters of a plain keyboard, in order and without repeats."""
+    return list(dict.fromkeys(spelled[0] for spelled in _words(text, is_joined=True)))
+
+
+def _signs(word: str) -> list[str]:
+    """Return the signs and pairs of signs of a word in Chinese, Japanese or Korean; none of any other word.
+
+    Such a name has no blank between its parts, and is asked for by the family name, which is a sign or two of it.
+    """
+    if not re.match(f"[{_CJK}]", word):
+        return []
+    return list(dict.fromkeys([*word, *(word[place : place + 2] for place in range(len(word) - 1))]))
 
 
 def normalise(normaliser: str, value: str) -> str:
@@ -156,6 +208,11 @@ class Exact:
     unique: bool = False
 
     @property
+    def stored_as(self) -> str:
+        """The name under which the tokens stand."""
+        return self.field
+
+    @property
     def scheme(self) -> str:
         return f"{self.normaliser}.{NORMALISERS[self.normaliser][0]}"
 
@@ -173,27 +230,44 @@ class Exact:
 
 @dataclass(frozen=True)
 class Words:
-    """Index a name by word: each whole word and its prefixes of 3 to 6 letters."""
+    """Index a name by word: each whole word and its prefixes of 3 to 6 letters; of Chinese, Japanese and Korean each sign and pair.
+
+    Version 2 stands beside version 1 (whose words kept strokes, and which an apostrophe parted) under a name of its own, so that
+    it is known which rows have it. What version 1 placed is asked for no more, and goes with its keys.
+    """
 
     field: str
-    scheme = "words.1"
+    scheme = "words.2"
+
+    @property
+    def stored_as(self) -> str:
+        """The name under which the tokens stand."""
+        return f"{self.field}.2"
 
     def entries(self, value: str) -> Iterator[Entry]:
-        """Yield one token per word and prefix."""
+        """Yield one token per word and prefix, or per sign and pair of signs."""
         texts: dict[str, None] = {}
-        for word in words(value):
+        spellings_of = [*_words(value, is_joined=True), *_words(value, is_joined=False)]
+        for word in dict.fromkeys(word for spelled in spellings_of for word in spelled):
+            if signs := _signs(word):
+                texts |= dict.fromkeys(f"~{sign}" for sign in signs)
+                continue
             texts[f"={word}"] = None
             for length in range(SHORTEST_PREFIX, min(len(word), LONGEST_PREFIX) + 1):
                 texts[word[:length]] = None
         for text in texts:
-            yield Entry(self.field, token(self.field, self.scheme, text), False)
+            yield Entry(self.stored_as, token(self.field, self.scheme, text), False)
 
     def looked_up(self, value: str) -> list[list[bytes]]:
-        """Return the tokens each searched word must match: 3 to 6 letters begin a word, others are one."""
+        """Return the tokens each searched word must match: 3 to 6 letters begin a word, others are one; signs stand in one."""
         found = []
-        for word in words(value):
-            is_prefix = SHORTEST_PREFIX <= len(word) <= LONGEST_PREFIX
-            found.append([token(self.field, self.scheme, word if is_prefix else f"={word}")])
+        for spelled in _words(value, is_joined=True):
+            if signs := _signs(spelled[0]):
+                pairs = [sign for sign in signs if len(sign) == 2] or signs
+                found += [[token(self.field, self.scheme, f"~{sign}")] for sign in pairs[:MOST_PAIRS]]
+                continue
+            texts = [word if SHORTEST_PREFIX <= len(word) <= LONGEST_PREFIX else f"={word}" for word in spelled]
+            found.append([token(self.field, self.scheme, text) for text in dict.fromkeys(texts)])
         return found
 
 

@@ -15,19 +15,20 @@ from django.db import models, router, transaction
 
 from privacy.vault import index, keys, saving, tokens
 from privacy.vault.envelope import key_id
-from privacy.vault.index import Exact
+from privacy.vault.index import Blind, Words
 from privacy.vault.plan import Plan, plans
 from privacy.vault.sql import array, cursor
 
 
 def without(model: Any, name: str, *, after: UUID | None, most: int) -> tuple[list[UUID], UUID | None]:
     """Return the next rows that are sealed and have no token of this index, among `most` rows, and where to go on."""
-    plan, _ = _index(model, name)
+    plan, blind = _index(model, name)
     sealed: models.QuerySet[Any] = models.QuerySet(model).filter(**{f"{plan.column}__isnull": False}).order_by("pk")
     ids = list((sealed.filter(pk__gt=after) if after else sealed).values_list("pk", flat=True)[:most])
     with cursor() as cur:
         cur.execute(
-            "SELECT DISTINCT record FROM vault_token WHERE record = ANY(%s::uuid[]) AND field = %s", [array(ids), name]
+            "SELECT DISTINCT record FROM vault_token WHERE record = ANY(%s::uuid[]) AND field = %s",
+            [array(ids), blind.stored_as],
         )
         known = {row[0] for row in cur.fetchall()}
     return [pk for pk in ids if pk not in known], ids[-1] if ids else None
@@ -51,13 +52,15 @@ def place(model: Any, name: str, ids: Sequence[UUID]) -> int:
         places = [
             (entry, pk, key_id(sealed))
             for (_, pk, sealed), payload in zip(stored, saving.opened(stored), strict=True)
-            for entry in index.entries((one, value) for one, value in plan.blinds(payload) if one is blind)
+            for entry in index.entries((one, value) for one, value in plan.blinds(payload) if one == blind)
         ]
         return tokens.add(places)
 
 
-def _index(model: Any, name: str) -> tuple[Plan, Exact]:
+def _index(model: Any, name: str) -> tuple[Plan, Blind]:
     found: Iterable[tuple[Plan, Any]] = (
         (plan, blind) for plan in plans(model).values() for _, field in plan.blind for blind in field.blind
     )
-    return next((plan, one) for plan, one in found if isinstance(one, Exact) and one.field == name and not one.unique)
+    # Of two indexes of one name, that by words is the one that may be without tokens: it has a version of its own.
+    ours = [(plan, one) for plan, one in found if one.field == name and not getattr(one, "unique", False)]
+    return next((one for one in ours if isinstance(one[1], Words)), ours[0])

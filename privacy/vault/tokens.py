@@ -139,12 +139,12 @@ def find(blind: Blind, value: str, most: int = MOST_FOUND) -> tuple[set[UUID], s
         return set(), set()
     with cursor() as cur:
         if len(groups) == 1:
-            cur.execute(_FIND, [blind.field, groups[0], 2 * most])
+            cur.execute(_FIND, [blind.stored_as, groups[0], 2 * most])
             rows = [(record, k) for record, *both in cur.fetchall() for k in both if k is not None]
         else:
             # one word of several may be common: intersect in the key store, before the cap
             parts = " INTERSECT ".join([_OF_WORD] * len(groups))
-            parameters = [part for group in groups for part in (blind.field, group)]
+            parameters = [part for group in groups for part in (blind.stored_as, group)]
             cur.execute(f"SELECT record, k FROM ({parts}) m ORDER BY record DESC LIMIT %s", [*parameters, 2 * most])  # noqa: S608
             rows = cur.fetchall()
     records: set[UUID] = set()

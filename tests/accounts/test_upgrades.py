@@ -257,3 +257,64 @@ def test_the_token_goes_with_the_key_that_its_value_had(django_capture_on_commit
     assert Token.objects.filter(record=message.pk, field="communication.phone").count() == 1
     keys.destroy([(message.pk, "support")], now=NOW)
     assert not Token.objects.filter(record=message.pk).exists()
+
+
+# Names ---------------------------------------------------------------------------------------------------------------
+
+
+def names_of_before(records: list[Any]) -> None:
+    """Put the tokens of the words under the name that the version before gave them."""
+    Token.objects.filter(record__in=[one.pk for one in records], field="customer.name.2").update(field="customer.name")
+
+
+def by_name(text: str) -> list[UUID]:
+    return list(Customer.objects.find_words("customer.name", text).values_list("pk", flat=True))
+
+
+def test_names_of_before_are_found_after_the_upgrade_which_goes_on_where_it_was_cut_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    people = [factories.customer(last_name=f"O'Brien{n}") for n in "abcd"]
+    names_of_before(people)
+    keys_before = list(DataKey.objects.order_by("pk").values_list("pk", "destroyed_at"))
+    old = Token.objects.filter(field="customer.name").count()
+    assert by_name("obriena") == []
+    place, calls = reindex.place, []
+
+    def then_killed(*given: Any) -> int:
+        if calls:
+            raise KeyboardInterrupt
+        calls.append(place(*given))
+        return calls[0]
+
+    monkeypatch.setattr(reindex, "place", then_killed)
+    with pytest.raises(KeyboardInterrupt):
+        upgrades.index_names(batch=2)
+    monkeypatch.setattr(reindex, "place", place)
+    assert [len(by_name(f"obrien{n}")) for n in "abcd"] == [1, 1, 0, 0]
+    assert upgrades.index_names(batch=2) == []
+    assert [by_name(f"obrien{n}") for n in "abcd"] == [[one.pk] for one in people]
+    assert list(DataKey.objects.order_by("pk").values_list("pk", "destroyed_at")) == keys_before
+    count = Token.objects.count()
+    assert upgrades.index_names(batch=2) == []
+    assert (Token.objects.count(), Token.objects.filter(field="customer.name").count()) == (count, old)
+
+
+def test_what_the_version_before_placed_goes_with_its_key(django_capture_on_commit_callbacks: Any) -> None:
+    corrected, erased = factories.customer(last_name="O'Brien"), factories.customer(last_name="O'Neil")
+    names_of_before([corrected, erased])
+    upgrades.index_names()
+    with django_capture_on_commit_callbacks(execute=True), vault.internal():
+        one = Customer.objects.get(pk=corrected.pk)
+        one.last_name = "O'Brian"
+        one.save()
+    keys.destroy([(erased.pk, "account")], now=NOW)
+    assert not Token.objects.filter(record__in=[corrected.pk, erased.pk], field="customer.name").exists()
+    assert (by_name("obrien"), by_name("oneil"), by_name("obrian")) == ([], [], [corrected.pk])
+
+
+def test_the_name_of_a_company_of_before_is_found_after_the_upgrade() -> None:
+    company = factories.company(name="Łódź Optyka")
+    Token.objects.filter(record=company.pk, field="company.name.2").delete()
+    assert upgrades.index_names() == []
+    assert list(Company.objects.find_words("company.name", "lodz").values_list("pk", flat=True)) == [company.pk]

@@ -46,6 +46,24 @@ def test_a_person_is_found_among_a_thousand_of_the_same_last_name() -> None:
     assert search.find(Order, "zacharias smith", through=[("customer", Customer)]).ids == [order.pk]
 
 
+@pytest.mark.parametrize(
+    ("first", "last", "typed"),
+    [
+        ("Pat", "O'Brien", "obrien"),
+        ("Ewa", "Łódź", "lodz"),
+        ("", "王小明", "王"),
+        ("Jens", "Sørensen", "jens sorensen"),
+    ],
+)
+def test_a_clerk_finds_a_name_by_what_the_keyboard_has(
+    first: str, last: str, typed: str, django_assert_num_queries: Any
+) -> None:
+    wanted = a_customer("AW00029825", first_name=first, last_name=last)
+    a_customer("AW00029826", first_name="Bob", last_name="Marlow")
+    with django_assert_num_queries(3, using="keystore"):
+        assert search.find(Customer, typed).ids == [wanted.pk]
+
+
 def test_more_than_are_shown_are_said_to_be_more() -> None:
     smiths(search.CAP)
     carol = at_work("sales")
