@@ -24,6 +24,7 @@ from accounts.users import carry, carry_joinings
 from privacy import audit, datamap, gate, vault
 from privacy.gate import MANAGER, Actor
 from privacy.gate import log as access_log
+from privacy.requests import bound
 from privacy.requests.models import OPEN_STATES, Request
 from privacy.subjects import Subject
 from privacy.vault import Unreadable
@@ -286,6 +287,8 @@ def merge(subject: UUID, into: UUID, *, actor: Actor | None, now: datetime) -> N
                 carry(rows.values_list("pk", flat=True), into)
             elif model is Joining:
                 carry_joinings(Joining.objects.filter(subject_id=subject), into)
+            elif model is Request and column == "owner_id":
+                bound.carry(rows.values_list("pk", flat=True), into)
             else:
                 rows.update(**{column: into})
         Subject.objects.filter(pk=subject).delete()

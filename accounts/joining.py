@@ -35,7 +35,7 @@ from privacy import audit, datamap, gate, vault
 from privacy.datamap import Declaration
 from privacy.gate import MANAGER, Actor
 from privacy.gate import log as access_log
-from privacy.requests import waits
+from privacy.requests import bound, waits
 from privacy.requests.models import OPEN_STATES, Decision, Request, State
 from privacy.subjects import Subject
 from privacy.vault import SealedModel
@@ -450,6 +450,8 @@ class _Moved:
                 carry(map(UUID, ids), after)
             elif model is Joining and after is not None:
                 carry_joinings(Joining.objects.filter(pk__in=ids), after)
+            elif model is Request and column == "owner_id" and after is not None:
+                bound.carry(map(UUID, ids), after)
             else:
                 model._base_manager.filter(pk__in=ids).update(**{column: after})
             # A later joining or claim may give `into` another number: its own is not written down.
@@ -493,6 +495,8 @@ class _Moved:
                 carry(rows.values_list("pk", flat=True), UUID(before) if before else None)
             elif rows.model is Joining and before:
                 carry_joinings(rows, UUID(before))
+            elif rows.model is Request and column == "owner_id" and before:
+                bound.carry(rows.values_list("pk", flat=True), UUID(before))
             else:
                 rows.update(**{column: before}, **anew)
         return {pk for pk, _ in self.people}

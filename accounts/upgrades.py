@@ -23,7 +23,7 @@ from accounts.models import Address, Communication, Company, Customer
 from privacy import broken, progress, vault
 from privacy.broken import Findings
 from privacy.lines import on_one_line
-from privacy.requests import identity
+from privacy.requests import bound, identity
 from privacy.retention import notices as ending
 from privacy.vault import once, reindex
 
@@ -91,13 +91,14 @@ def _indexed(indexes: Sequence[tuple[type[Any], str]], *, step: str, what: str, 
 
 
 def bind_rows(*, now: datetime) -> int:
-    """Bind one-time links, outcome codes, second factors, joinings and logins of before to their rows; return how many.
+    """Bind one-time links, outcome codes, second factors, joinings, requests, their files and logins of before to their rows; return how many.
 
     Once in the life of an installation: a second time it would make valid what somebody planted in the tables meanwhile.
     """
     done = once.do(once.LINKS, _bind_links, now=now)
     done += once.do(once.FACTORS, factor_secrets.bind_all, now=now)
     done += once.do(once.JOININGS, joining.bind_all, now=now)
+    done += once.do(once.REQUESTS, bound.bind_all, now=now)
     return done + once.do(once.LOGINS, vouching.vouch_first, now=now)
 
 

@@ -28,7 +28,7 @@ from privacy import audit, datamap, vault
 from privacy.datamap import Declaration
 from privacy.gate import log as access_log
 from privacy.gate.actor import Actor
-from privacy.requests import checkpoints
+from privacy.requests import bound, checkpoints
 from privacy.requests.models import Decision, Request
 from privacy.retention import holds
 from privacy.retention.verdict import Verdict
@@ -322,7 +322,7 @@ def _forget(subject: UUID, *, now: datetime) -> None:
     # Those with whom the subject was joined had names of their own in the audit.
     names = vault.pseudonymity.joined_to(subject) | vault.pseudonymity.joined_to(nobody)
     vault.keys.reowner(("subject", subject), ("subject", nobody))
-    Request.objects.filter(owner_id=subject).update(owner_id=nobody, subject=None)
+    bound.carry(Request.objects.filter(owner_id=subject).values_list("pk", flat=True), nobody, subject=None)
     access_log.forget(subject)  # its rows stay as they are and lead to nobody
     vault.keys.destroy([(one, vault.pseudonymity.ENVELOPE) for one in {subject, *names}], now=now)
     Subject.objects.filter(pk=subject).delete()

@@ -22,7 +22,7 @@ from privacy.broken import is_everybodys
 from privacy.gate.context import current
 from privacy.gate.log import CHAINS
 from privacy.gate.system import system
-from privacy.requests import broker, checkpoints, history, steps, waits
+from privacy.requests import bound, broker, checkpoints, history, steps, waits
 from privacy.requests.models import Request, State
 
 log = structlog.get_logger(__name__)
@@ -128,6 +128,8 @@ def _do(request_id: UUID, now: datetime, step: str, version: int) -> str:
         request = _lock(request_id, wait=True)
         if request.step != step or request.version != version:
             return "stale"
+        if step not in steps.WAITING:  # these only end it, or give it more time
+            bound.require(request)
         _check_confirmed(request)
         result = steps.DO[step](request, now)
         if not isinstance(result, steps.Wait):

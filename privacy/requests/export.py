@@ -19,6 +19,7 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from html import escape
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any, cast
 from uuid import UUID
@@ -33,7 +34,7 @@ from privacy.broken import Findings, spared
 from privacy.gate import log
 from privacy.gate.actor import Actor
 from privacy.gate.context import current
-from privacy.requests import assessment, contents, filing, identity, unjoined, waits
+from privacy.requests import assessment, bound, contents, filing, identity, unjoined, waits
 from privacy.requests.contents import Verdicts
 from privacy.requests.models import Decision, Export, Request, State
 from privacy.retention import rules
@@ -47,10 +48,12 @@ ENVELOPE = "export"
 # A file without a row that is older than any build is left over from a killed worker.
 ORPHAN_AFTER = timedelta(hours=2)
 NOBODY = UUID(int=0)
+CHUNK = 1_000
 
 
 class NoCopy(Exception):
-    """There is no copy to fetch: not built yet, expired or erased, or a second person has to look first."""
+    """There is no copy to fetch: not built yet, expired or erased, not the one that the site made for this request, or a second
+    person has to look first."""
 
 
 class _Counted(io.RawIOBase):
@@ -103,6 +106,7 @@ def build(request: Request, *, now: datetime) -> Export:
             file.flush()
             os.fsync(file.fileno())
         export.size, export.sha256, export.built_at = counted.size, counted.sha256, now
+        bound.sign_file(export)
         with transaction.atomic():
             export.save(force_insert=True)
     except BaseException:
@@ -128,6 +132,8 @@ def fetch(request: Request, *, actor: Actor, now: datetime, via: str = "portal")
         export = Export.objects.select_for_update().filter(request=request, deleted_at=None, expires_at__gt=now).first()
         if export is None or not (folder() / export.path).exists() or waits.is_undecided(request):
             raise NoCopy
+        if not (bound.is_our_file(export) and bound.is_ours(request)):
+            raise NoCopy
         Export.objects.filter(pk=export.pk).update(downloads=F("downloads") + 1)
         if request.step == "close":  # nothing to wait for any more
             Request.objects.filter(pk=request.pk, step="close").update(next_action_at=now)
@@ -145,7 +151,7 @@ def left(request: Request, *, now: datetime) -> list[Export]:
     A removal that was carried out took the login away by which earlier copies are fetched: it leads to those that were
     finished before it, and to none that was made later. One about some records leads to no other request's copy.
     """
-    if request.owner_id is None:
+    if request.owner_id is None or not bound.is_ours(request):
         return []
     found = Export.objects.filter(deleted_at=None, built_at__isnull=False, expires_at__gt=now)
     carried_out = (State.EXECUTING, State.EXECUTED, State.REPLIED, State.CLOSED)
@@ -153,7 +159,7 @@ def left(request: Request, *, now: datetime) -> list[Export]:
         found = found.filter(request__owner_id=request.owner_id, built_at__lte=request.closed_at or now)
     else:
         found = found.filter(request=request)
-    return list(found.select_related("request").order_by("expires_at"))
+    return [one for one in found.select_related("request").order_by("expires_at") if bound.is_our_file(one)]
 
 
 def destroy(request: Request, *, actor: Actor, now: datetime) -> None:
@@ -212,6 +218,7 @@ def _write(out: io.IOBase, request: Request, now: datetime) -> None:
         )
         # They lead to nobody, or to a subject of their own each, of whom the request opens nothing else: so they are opened
         # past the gate, exactly these, and the log is written first.
+        _check_owners(kinds)
         _note(kinds, now)
         with vault.internal():
             _archive(out, request, kinds, verdicts, now)
@@ -221,8 +228,20 @@ def _write(out: io.IOBase, request: Request, now: datetime) -> None:
         if kind.declaration.model is Decision:
             # What this request decided is the copy itself: one line for each record that stands in it anyway.
             kind.rows = kind.rows.exclude(request=request)
+    _check_owners(kinds)
     verdicts = _alike(assessment.assess_all(request.subject_id, today=assessment.today(now), asked=False))
     _archive(out, request, kinds, verdicts, now)
+
+
+def _check_owners(kinds: list[contents.Kind]) -> None:
+    """Raise bound.NotOurs where the key store says of a record of the copy that it is another's than its row says."""
+    for kind in kinds:
+        if not issubclass(kind.declaration.model, vault.SealedModel):
+            continue
+        related = kind.declaration.related
+        rows = (kind.rows.select_related(*related) if related else kind.rows).order_by("pk").iterator(chunk_size=CHUNK)
+        while some := list(islice(rows, CHUNK)):
+            bound.require_owners({row.pk: row.vault_owner() for row in some})
 
 
 def _note(kinds: list[contents.Kind], now: datetime) -> None:

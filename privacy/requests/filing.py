@@ -17,7 +17,7 @@ from django.db.models import Q
 from privacy import audit, cards, mailbox, subjects, vault
 from privacy.gate.actor import STAFF_ROLES, Actor
 from privacy.lines import on_one_line
-from privacy.requests import assessment, broker, clock, history, hooks, identity, letters, proof, waits
+from privacy.requests import assessment, bound, broker, clock, history, hooks, identity, letters, proof, waits
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import OPEN_STATES, Channel, OneTimeLink, Request, SecondLook, State
 from privacy.requests.proof import BadRequest
@@ -28,6 +28,7 @@ LINK_AGAIN_AFTER = timedelta(hours=1)
 # What the program itself has seen, nobody states.
 WITNESSED_HERE = frozenset({Request.Identity.LOGIN, Request.Identity.LINK, Request.Identity.POST})
 OLDEST_RECEIPT = timedelta(days=3 * 365)
+NOT_OURS = "This request does not say what the site wrote."
 
 
 class NotYours(PermissionDenied):
@@ -38,8 +39,13 @@ class NotYours(PermissionDenied):
 
 
 def require_sight(request: Request, actor: Actor) -> None:
-    """Raise NotYours unless `actor` is the person, the privacy team, or the program."""
+    """Raise NotYours unless `actor` is the person, the privacy team, or the program.
+
+    For the person only where the row says what the site wrote: it may have been another's before.
+    """
     if actor.kind == "customer" and request.owner_id is not None and actor.subject == request.owner_id:
+        if not bound.is_ours(request):
+            raise NotYours(NOT_OURS)
         return
     if actor.kind in ("task", "operator") or (actor.kind == "staff" and "privacy" in actor.roles):
         return
@@ -47,7 +53,12 @@ def require_sight(request: Request, actor: Actor) -> None:
 
 
 def acting_as(request: Request, *, purpose: str = "own request") -> Actor:
-    """Return the actor for somebody who has just proved, by link or code, that the request is theirs."""
+    """Return the actor for somebody who has just proved, by link or code, that the request is theirs.
+
+    Raises NotYours for a request whose row does not say what the site wrote: whose it is nobody knows.
+    """
+    if not bound.is_ours(request):
+        raise NotYours(NOT_OURS)
     return Actor(kind="customer", id=None, subject=request.owner_id, roles=frozenset({"customer"}), purpose=purpose)
 
 

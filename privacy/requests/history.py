@@ -12,10 +12,11 @@ from typing import Any
 from django.db.models import QuerySet
 
 from privacy.gate.actor import Actor
-from privacy.requests import clock
+from privacy.requests import bound, clock
 from privacy.requests.models import TRANSITIONS, Letter, Request, RequestEvent, State
 
 STEP = "step"
+ENDS = frozenset({State.REFUSED, State.WITHDRAWN, State.EXPIRED, State.PARKED})
 # Who was asked less than this before the due day gets more time, where the law has any.
 LEAST_TIME_TO_ACT = timedelta(days=14)
 # After a second person found it not shown who asked, and something had gone out; and what the privacy team then found.
@@ -45,7 +46,25 @@ def event(
     step: str = "",
     detail: Mapping[str, Any] | None = None,
 ) -> RequestEvent:
-    """Append one event; `on` is the day that counts for the clock, `detail` holds codes, dates and counts only."""
+    """Append one event; `on` is the day that counts for the clock, `detail` holds codes, dates and counts only.
+
+    One after which an earlier row of the request counts no longer goes under the request's keyed hash.
+    """
+    if kind in bound.STAGES:
+        with bound.kept(request):
+            return _append(request, kind, actor, now, on, step, detail)
+    return _append(request, kind, actor, now, on, step, detail)
+
+
+def _append(
+    request: Request,
+    kind: str,
+    actor: Actor | None,
+    now: datetime,
+    on: date | None,
+    step: str,
+    detail: Mapping[str, Any] | None,
+) -> RequestEvent:
     return RequestEvent.objects.create(
         request=request,
         at=now,
@@ -63,17 +82,23 @@ def event(
 def move(
     request: Request, to: State | str, *, actor: Actor | None, now: datetime, detail: Mapping[str, Any] | None = None
 ) -> None:
-    """Change the state and append the event of it, in the caller's transaction. Raises NotAllowed."""
+    """Change the state and append the event of it, in the caller's transaction. Raises NotAllowed.
+
+    A request whose row does not say what the site wrote can only end, or wait for a person.
+    """
     to = State(to)
     if to not in TRANSITIONS[State(request.state)]:
         raise NotAllowed(f"A request that is {request.state} cannot become {to.value}.")
-    request.state = to
-    fields = ["state"]
-    if not request.is_open:
-        request.closed_at = now
-        fields.append("closed_at")
-    request.save(update_fields=fields)
-    event(request, to.value, actor=actor, now=now, detail=detail)
+    with bound.kept(request) as is_bound:
+        if not is_bound and to not in ENDS:
+            raise NotAllowed("This request does not say what the site wrote. Nothing was done: tell who runs the site.")
+        request.state = to
+        fields = ["state"]
+        if not request.is_open:
+            request.closed_at = now
+            fields.append("closed_at")
+        request.save(update_fields=fields)
+        event(request, to.value, actor=actor, now=now, detail=detail)
 
 
 def close_restored(request: Request, *, actor: Actor | None, now: datetime, at: datetime) -> None:
@@ -81,10 +106,11 @@ def close_restored(request: Request, *, actor: Actor | None, now: datetime, at: 
 
     The one change of state outside the table: what happened cannot be asked to happen again.
     """
-    request.state, request.closed_at, request.parked_from = State.CLOSED, at, ""
-    request.save(update_fields=["state", "closed_at", "parked_from"])
-    schedule(request, "", at=None)
-    event(request, "restored", actor=actor, now=now, detail={"carried_out_at": at.isoformat()})
+    with bound.kept(request):
+        request.state, request.closed_at, request.parked_from = State.CLOSED, at, ""
+        request.save(update_fields=["state", "closed_at", "parked_from"])
+        schedule(request, "", at=None)
+        event(request, "restored", actor=actor, now=now, detail={"carried_out_at": at.isoformat()})
 
 
 def step_done(

@@ -109,7 +109,7 @@ def decide(
         if seen is not None and not set(whys) <= set(seen):
             raise NotAllowed("Another question has come since you looked. Nothing was decided: read all of them below.")
         waiting_here.update(decided_at=now, outcome=outcome, decided_kind=actor.kind, decided_by=(actor.id or "")[:64])
-        history.event(found, "second_decided", actor=actor, now=now, detail={"outcome": outcome, "why": whys})
+        history.event(found, waits.DECIDED, actor=actor, now=now, detail={"outcome": outcome, "why": whys})
         audit.record(
             "request.second_decided",
             actor=actor,

@@ -5,7 +5,7 @@ Every step may be run again after a crash: it does what is left to do and nothin
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -15,6 +15,7 @@ from privacy.gate.actor import Actor
 from privacy.gate.context import current
 from privacy.requests import (
     assessment,
+    bound,
     clock,
     erasure,
     export,
@@ -205,12 +206,32 @@ def erase(request: Request, now: datetime) -> Result:
     if kept:
         outcome.keep(request, kept, now=now)
         return Again()
+    _check_owners(request, batch)
     done = erasure.erase_records(
         [assessment.verdict_of(one) for one in batch], request=request, actor=current(), now=now
     )
     if done.held:
         outcome.keep_held(request, done.held, now=now)
     return Again()
+
+
+def _check_owners(request: Request, batch: Sequence[Decision]) -> None:
+    """Raise bound.NotOurs where one of these records is not the person's by what the key store says.
+
+    Of a request about records it is to be whose its row says: nobody's, or a subject's of its own.
+    """
+    here, wanted = ("subject", request.owner_id), {}
+    for label in sorted({one.label for one in batch}):
+        declaration = datamap.for_label(label)
+        if not issubclass(declaration.model, vault.SealedModel):
+            continue
+        ids = {one.record_id for one in batch if one.label == label}
+        rows = declaration.model._default_manager.filter(pk__in=ids)
+        for row in rows.select_related(*declaration.related) if declaration.related else rows:
+            owner = row.vault_owner()
+            is_persons = request.is_about_records or owner[0] != "subject"
+            wanted[row.pk] = owner if is_persons else here
+    bound.require_owners(wanted)
 
 
 def exports_destroyed(request: Request, now: datetime) -> Result:

@@ -17,9 +17,12 @@ from privacy import audit, vault
 from privacy.calendar import COMPANY, add_working_days
 from privacy.gate.actor import Actor
 from privacy.requests import clock, history, hooks, identity, letters
-from privacy.requests.models import OPEN_STATES, Export, Letter, OneTimeLink, Request, SecondLook
+from privacy.requests.models import OPEN_STATES, Export, Letter, OneTimeLink, Request, SecondLook, State
 
 TOLD = "told_elsewhere"
+ASKED, DECIDED = "second_asked", "second_decided"
+# What was open when it ended is open no more.
+ENDED = frozenset({State.REFUSED, State.WITHDRAWN, State.EXPIRED})
 LONGEST, SHORTEST = timedelta(hours=72), timedelta(hours=24)
 LATE_AFTER_WORKING_DAYS = 3
 ANYBODY = Actor("anonymous", None, None, frozenset(), "one-time link")
@@ -213,13 +216,21 @@ def ask(request: Request, why: SecondLook.Why, *, actor: Actor, now: datetime) -
         request=request, why=why, decided_at=None, defaults={"asked_at": now}
     )
     if is_new:
-        history.event(request, "second_asked", actor=actor, now=now, detail={"why": why.value})
+        history.event(request, ASKED, actor=actor, now=now, detail={"why": why.value})
     return look
 
 
 def is_undecided(request: Request) -> bool:
-    """Say whether a second person has still to decide about this request."""
-    return SecondLook.objects.filter(request=request, decided_at=None).exists()
+    """Say whether a second person has still to decide about this request.
+
+    By the question, and by the history, which is appended to only: a question that is gone or changed is not answered by that.
+    """
+    if SecondLook.objects.filter(request=request, decided_at=None).exists():
+        return True
+    if request.state in ENDED:
+        return False
+    last = request.events.filter(kind__in=(ASKED, DECIDED, history.SECOND_ENDED)).order_by("-pk").values_list("kind", flat=True).first()
+    return last == ASKED
 
 
 def left_over() -> QuerySet[SecondLook]:

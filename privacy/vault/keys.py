@@ -44,6 +44,7 @@ __all__ = [
     "restrict",
     "restricted",
     "restrictions",
+    "strangers",
 ]
 
 
@@ -241,6 +242,22 @@ def restricted(*, after: UUID | None = None, most: int = CHUNK) -> list[tuple[UU
         )
         rows: list[tuple[UUID, str]] = cur.fetchall()
     return rows
+
+
+def strangers(wanted: Mapping[UUID, Owner]) -> set[UUID]:
+    """Return the records of which a live key is of another owner than is said here; one query for any number.
+
+    Whose a key is, is bound to it: who can write to the main database alone cannot change it.
+    """
+    if not wanted:
+        return set()
+    with cursor() as cur:
+        cur.execute(
+            """SELECT DISTINCT d.record, d.owner_kind, d.owner_id FROM vault_datakey d
+               WHERE d.record = ANY(%s::uuid[]) AND d.destroyed_at IS NULL""",
+            [array(wanted)],
+        )
+        return {record for record, kind, owner in cur.fetchall() if (kind, owner) != wanted[record]}
 
 
 def reowner(old: Owner, new: Owner) -> int:

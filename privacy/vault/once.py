@@ -14,6 +14,7 @@ from django.db import transaction
 from privacy.vault.models import Once
 
 LINKS, FACTORS, LOGINS, LEDGER, JOININGS = "links", "factors", "logins", "ledger", "joinings"
+REQUESTS = "requests"
 
 
 def is_done(step: str) -> bool:

@@ -1,0 +1,233 @@
+"""Which requests, and which files, say what the site wrote: those whose keyed hash fits (privacy.vault.macs).
+
+What must never happen: a file of another person's data made or given out, or a removal carried out, because somebody wrote into
+the row of a request of his own whose it is, what it covers or that it was proved and confirmed. So the row carries a keyed hash
+over that, and over the last of its events that brought it where it is: events are appended only, so that an earlier row of the
+same request does not fit any more. Whose the file of the request is, the key store says as well. A request that does not fit
+can only end; it is sealed again by an operator who looked (`seal_requests`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from django.apps import apps
+from django.db import models
+from django.db.models import Max, OuterRef, Subquery
+
+from privacy import vault
+from privacy.vault.models import DataKey
+
+if TYPE_CHECKING:
+    from privacy.requests.models import Export, Request
+
+CHUNK = 500
+ENVELOPE = "request_file"
+PARKED = "parked"
+_COLUMNS = (
+    "pk",
+    "reference",
+    "kind",
+    "scope",
+    "owner_id",
+    "channel",
+    "asked_by",
+    "identity",
+    "identity_at",
+    "plan_hash",
+    "confirmed_hash",
+)
+#: What the keyed hash of a request stands over. Of the subject it is checked that it is the owner, or gone.
+DECIDING = frozenset({*_COLUMNS, "subject", "subject_id", "state", "parked_from"})
+#: The kinds of events after which an earlier row of the request counts no longer.
+STAGES = frozenset(
+    {
+        "received", "identity", "planned", "confirmed", "executing", "executed", "replied", "closed", "refused", "withdrawn",
+        "expired", "restored", "second_asked", "second_decided", "second_ended",
+    }
+)  # fmt: skip
+
+
+class NotOurs(Exception):
+    """The row of a request, or what it covers, does not say what the site wrote: nothing is done for it."""
+
+
+def is_ours(request: Request) -> bool:
+    """Say whether the row of this request says what the site wrote, as it stands in the table now."""
+    return is_bound(request.pk)
+
+
+def require(request: Request) -> None:
+    """Raise NotOurs unless the row of this request says what the site wrote."""
+    if not is_bound(request.pk):
+        raise NotOurs
+
+
+def is_bound(pk: UUID) -> bool:
+    """Say whether the row fits its keyed hash, and is of whom the key store says its file is. Two queries."""
+    row = _rows().filter(pk=pk).first()
+    return row is not None and _fits(row) and pk not in _elsewhere([row])
+
+
+@contextmanager
+def kept(request: Request) -> Iterator[bool]:
+    """Let the row be changed, and give it the keyed hash over what it says then, unless it did not fit before.
+
+    Yields whether it did. In the caller's transaction, which holds the row; within another one it is the outer one that signs.
+    """
+    inside = request.__dict__.get("_is_kept")
+    if inside is not None:
+        yield inside
+        return
+    fitted = request._state.adding or is_bound(request.pk)
+    request.__dict__["_is_kept"] = fitted
+    try:
+        yield fitted
+    finally:
+        del request.__dict__["_is_kept"]
+    if fitted:
+        request.mac = sign(request.pk)
+
+
+def sign(pk: UUID) -> str:
+    """Give the row the keyed hash over what it says, and return it."""
+    row = _rows().get(pk=pk)
+    mac = vault.mac_of(*_says(row))
+    if mac != row["mac"]:
+        _plain().filter(pk=pk).update(mac=mac)
+    return mac
+
+
+def carry(rows: Iterable[UUID], to: UUID, **also: Any) -> int:
+    """Make requests another person's, with their keyed hashes; return how many. One that did not fit still does not.
+
+    In the caller's transaction; the keys follow. `also` are further columns to write."""
+    numbers = list(rows)
+    list(_plain().filter(pk__in=numbers).order_by("pk").select_for_update().values_list("pk"))
+    fitted = [row["pk"] for row in _rows().filter(pk__in=numbers) if _fits(row, subject=False)]
+    moved = _plain().filter(pk__in=numbers).update(owner_id=to, **also)
+    _sign_all(_rows().filter(pk__in=fitted))
+    return moved
+
+
+# Files ----------------------------------------------------------------------------------------------------------------
+
+
+def sign_file(export: Export) -> None:
+    """Give the row of a file, not yet saved, the keyed hash over whose it is."""
+    export.mac = vault.mac_of(*_file_says(export))
+
+
+def is_our_file(export: Export) -> bool:
+    """Say whether the site made this file, for this request."""
+    return vault.mac_fits(export.mac, *_file_says(export))
+
+
+def _file_says(export: Export) -> tuple[Any, ...]:
+    return "request-file", export.pk, export.request_id, export.path
+
+
+# Records --------------------------------------------------------------------------------------------------------------
+
+
+def require_owners(wanted: Mapping[UUID, tuple[str, UUID | None]]) -> None:
+    """Raise NotOurs where the key store says of one of these records that it is another's than its row says. One query."""
+    if vault.keys.strangers(wanted):
+        raise NotOurs
+
+
+# Looking at all -------------------------------------------------------------------------------------------------------
+
+
+def doubted() -> Iterator[UUID]:
+    """Yield the requests whose row does not say what the site wrote, oldest first."""
+    for rows in _chunks(_rows().order_by("pk")):
+        elsewhere = _elsewhere(rows)
+        yield from (row["pk"] for row in rows if not _fits(row) or row["pk"] in elsewhere)
+
+
+def seal(numbers: Collection[UUID]) -> int:
+    """Sign these requests as they stand, with their files: by the decision of an operator who looked. Return how many."""
+    done = _sign_all(_rows().filter(pk__in=numbers))
+    _sign_files(_files().filter(request__in=numbers))
+    return done
+
+
+def bind_all() -> int:
+    """Sign requests and files of before; return how many.
+
+    In the caller's transaction, once in the life of an installation (privacy.vault.once).
+    """
+    return _sign_all(_rows().filter(mac="")) + _sign_files(_files().filter(mac=""))
+
+
+def _sign_files(files: models.QuerySet[Export]) -> int:
+    done = 0
+    for one in files.order_by("pk").iterator(chunk_size=CHUNK):
+        sign_file(one)
+        done += files.model.objects.filter(pk=one.pk).update(mac=one.mac)
+    return done
+
+
+def _sign_all(rows: models.QuerySet[Any, dict[str, Any]]) -> int:
+    done, model = 0, _model()
+    for some in _chunks(rows.order_by("pk")):
+        made = [model(pk=row["pk"], mac=vault.mac_of(*_says(row))) for row in some]
+        done += models.QuerySet(model).bulk_update(made, ["mac"])
+    return done
+
+
+def _chunks(rows: models.QuerySet[Any, dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    after: UUID | None = None
+    while some := list((rows.filter(pk__gt=after) if after else rows)[:CHUNK]):
+        yield some
+        after = some[-1]["pk"]
+
+
+# Parts ----------------------------------------------------------------------------------------------------------------
+
+
+def _model() -> type[Request]:
+    found: type[Request] = apps.get_model("privacy", "Request")
+    return found
+
+
+def _files() -> models.QuerySet[Export]:
+    return models.QuerySet(apps.get_model("privacy", "Export"))
+
+
+def _plain() -> models.QuerySet[Request]:
+    return models.QuerySet(_model())
+
+
+def _rows() -> models.QuerySet[Any, dict[str, Any]]:
+    """Return what the keyed hashes stand over, read with the last stage in one statement."""
+    events = apps.get_model("privacy", "RequestEvent").objects.filter(request=OuterRef("pk"), kind__in=STAGES)
+    stage = events.order_by().values("request").annotate(last=Max("pk")).values("last")
+    columns = (*_COLUMNS, "subject_id", "state", "parked_from", "mac")
+    return _plain().annotate(stage=Subquery(stage)).values(*columns, "stage")  # type: ignore[return-value]
+
+
+def _says(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    # A parked request is where it stopped: it may be parked by a statement that knows no more of the row.
+    state = row["parked_from"] if row["state"] == PARKED else row["state"]
+    return "request", *(row[name] for name in _COLUMNS), state, row["stage"]
+
+
+def _fits(row: Mapping[str, Any], *, subject: bool = True) -> bool:
+    is_one = not subject or row["subject_id"] in (None, row["owner_id"])
+    return is_one and vault.mac_fits(row["mac"], *_says(row))
+
+
+def _elsewhere(rows: Iterable[Mapping[str, Any]]) -> set[UUID]:
+    """Return those of which the key store says that their file is somebody else's."""
+    owners = {row["pk"]: row["owner_id"] for row in rows}
+    keys = DataKey.objects.filter(record__in=owners, envelope=ENVELOPE, destroyed_at=None)
+    return {
+        record
+        for record, kind, owner in keys.values_list("record", "owner_kind", "owner_id")
+        if (kind, owner) != (("subject", owners[record]) if owners[record] else ("none", None))
+    }

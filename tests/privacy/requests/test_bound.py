@@ -1,0 +1,364 @@
+"""Who can write to the main database, and has neither key ring nor key store, gets nobody else's data by a request of his own.
+
+Each attack is what such a person can do: rows changed past the services. Beside it stands what the same rows do untouched.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connections, models
+from django.test.utils import CaptureQueriesContext
+
+from accounts import claim, joining, upgrades
+from accounts.models import Communication, Customer
+from orders.models import Order
+from privacy.gate import Actor
+from privacy.requests import bound, execute, export, identity, second, services, waits
+from privacy.requests.filing import NotYours
+from privacy.requests.models import Decision, Export, OneTimeLink, Request, RequestEvent, SecondLook, State
+from privacy.vault import once
+from privacy.vault.models import DataKey, Once
+from tests import factories
+from tests.orders.factories import as_customer
+from tests.privacy.requests.conftest import NOW, PRIVACY, TODAY, Clock, confirmed, filed, run
+
+pytestmark = pytest.mark.django_db(databases="__all__")
+
+COLLEAGUE = Actor("staff", "pat", None, frozenset({"privacy"}), "admin")
+LATER = NOW + timedelta(hours=1)
+
+
+def planted(request: Request, **columns: Any) -> None:
+    """Write into the row of a request as somebody who holds the main database's password."""
+    assert models.QuerySet(Request).filter(pk=request.pk).update(**columns) == 1
+
+
+def copy_of(request: Request, customer: Customer) -> str:
+    """Return all that stands in the copy that this person fetches."""
+    _, chunks = export.fetch(request, actor=as_customer(customer), now=LATER)
+    with zipfile.ZipFile(io.BytesIO(b"".join(chunks))) as archive:
+        return "".join(archive.read(name).decode() for name in archive.namelist())
+
+
+def stands(record: Any) -> bool:
+    """Say whether the data of a record can still be read."""
+    return DataKey.objects.filter(record=record.pk, destroyed_at=None).exists()
+
+
+def test_a_request_that_nobody_touched_is_carried_out_at_every_step(alice: Customer, bob: Customer) -> None:
+    for customer in (alice, bob):
+        request = filed(customer, "access")
+        run(request)
+        assert bound.is_ours(request) and request.state == State.REPLIED
+        assert (customer.first_name in copy_of(request, customer)) is True
+    removal = confirmed(bob)
+    run(removal)
+    assert removal.state == State.CLOSED and bound.is_ours(removal)
+    assert list(bound.doubted()) == []
+
+
+@pytest.mark.parametrize("columns", ["subject_id", "owner_id", "subject_id owner_id"])
+def test_ones_own_request_made_about_somebody_else_makes_no_copy(alice: Customer, bob: Customer, columns: str) -> None:
+    his = filed(bob, "access")
+    planted(his, **dict.fromkeys(columns.split(), alice.subject_id))
+    assert run(his) == "retry"
+    assert (his.last_error, Export.objects.count()) == ("NotOurs", 0)
+    for _ in range(execute.MOST_ATTEMPTS):
+        execute.advance(his.pk, now=NOW + timedelta(days=_ + 1))
+    his.refresh_from_db()
+    assert his.state == State.PARKED
+    with pytest.raises(services.NotAllowed, match="does not say what the site wrote"):
+        services.resume(his, actor=PRIVACY, now=LATER)
+    planted(his, subject_id=bob.subject_id, owner_id=bob.subject_id)
+    services.resume(his, actor=PRIVACY, now=LATER + timedelta(days=20))
+    run(his, Clock(LATER + timedelta(days=20)))
+    assert Export.objects.get().request == his
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"scope": "records"},
+        {"kind": "erasure"},
+        {"channel": "phone"},
+        {"asked_by": "agent"},
+        {"identity": "in_person"},
+        {"identity_at": NOW - timedelta(days=1)},
+        {"plan_hash": "0" * 64},
+        {"confirmed_hash": "0" * 64, "plan_hash": "0" * 64},
+        {"reference": "PR-2026-0000-00"},
+        {"state": "closed"},
+        {"mac": ""},
+    ],
+)
+def test_what_decides_about_a_request_stands_under_its_hash(bob: Customer, columns: dict[str, Any]) -> None:
+    his = filed(bob, "access")
+    assert bound.is_ours(his)
+    planted(his, **columns)
+    assert not bound.is_ours(his)
+    assert list(bound.doubted()) == [his.pk]
+
+
+def test_who_is_asking_is_not_proved_by_what_somebody_wrote_into_the_row(alice: Customer) -> None:
+    asked = services.file(
+        kind="erasure", subject=alice.subject_id, channel="web", received_on=TODAY, email="alice@example.com",
+        actor=Actor("anonymous", None, None, frozenset(), "web"), now=NOW,
+    )  # fmt: skip
+    planted(asked, identity="login", identity_at=NOW, state="identity", step="plan", next_action_at=NOW)
+    assert run(asked) == "retry" and asked.last_error == "NotOurs"
+    assert stands(alice)
+
+
+def test_ones_own_confirmed_removal_made_about_somebody_else_removes_nothing(alice: Customer, bob: Customer) -> None:
+    his = confirmed(bob)
+    planted(his, subject_id=alice.subject_id, owner_id=alice.subject_id)
+    assert run(his) == "retry" and his.last_error == "NotOurs"
+    assert stands(alice)
+    planted(his, subject_id=bob.subject_id, owner_id=bob.subject_id)
+    run(his, Clock(NOW + timedelta(days=1)))
+    assert his.state == State.CLOSED and stands(alice) and not stands(bob)
+
+
+def test_a_decision_about_somebody_elses_record_removes_nothing_of_it(alice: Customer, bob: Customer) -> None:
+    his = confirmed(bob)
+    assert execute.advance(his.pk, now=NOW) == "wait_for_access"
+    one = Decision.objects.filter(request=his, action="erase", label="accounts.customer").get()
+    assert Decision.objects.filter(pk=one.pk).update(record_id=alice.pk) == 1
+    assert run(his, Clock(NOW + timedelta(minutes=5))) == "retry" and his.last_error == "NotOurs"
+    assert stands(alice)
+    assert Decision.objects.filter(pk=one.pk).update(record_id=bob.pk) == 1
+    run(his, Clock(NOW + timedelta(days=1)))
+    assert his.state == State.CLOSED and stands(alice) and not stands(bob)
+
+
+def test_a_finished_copy_is_given_out_for_no_other_request(alice: Customer, bob: Customer) -> None:
+    hers, his = filed(alice, "access"), filed(bob, "access")
+    for request in (hers, his):
+        run(request)
+    Export.objects.filter(request=his).update(deleted_at=NOW)
+    assert Export.objects.filter(request=hers).update(request=his) == 1
+    with pytest.raises(export.NoCopy):
+        copy_of(his, bob)
+    assert export.left(his, now=LATER) == []
+    assert Export.objects.filter(request=his, deleted_at=None).update(request=hers) == 1
+    assert "Archer" in copy_of(hers, alice) and len(export.left(hers, now=LATER)) == 1
+
+
+def test_somebody_elses_request_made_ones_own_gives_out_no_copy_and_is_not_confirmed(
+    alice: Customer, bob: Customer
+) -> None:
+    hers = filed(alice, "access")
+    run(hers)
+    removal = filed(alice)
+    made = services.make_plan(removal, actor=as_customer(alice), now=NOW)
+    for request in (hers, removal):
+        planted(request, subject_id=bob.subject_id, owner_id=bob.subject_id)
+        request.refresh_from_db()
+    with pytest.raises(NotYours):
+        copy_of(hers, bob)
+    with pytest.raises(NotYours):
+        services.confirm(removal, made.hash, actor=as_customer(bob), now=NOW)
+    with pytest.raises(NotYours):
+        services.acting_as(hers)
+    for request in (hers, removal):
+        planted(request, subject_id=alice.subject_id, owner_id=alice.subject_id)
+        request.refresh_from_db()
+    assert "Archer" in copy_of(hers, alice)
+    services.confirm(removal, made.hash, actor=as_customer(alice), now=NOW)
+
+
+def test_ones_own_outcome_code_leads_to_nobody_elses_copy(alice: Customer, bob: Customer) -> None:
+    hers, his = filed(alice, "access"), filed(bob, "access")
+    code = his.outcome_code  # type: ignore[attr-defined]
+    for request in (hers, his):
+        run(request)
+    assert services.by_code(his.reference, code, now=LATER)["request"] == his
+    planted(his, subject_id=None, owner_id=alice.subject_id)
+    for reader in (None, alice.subject_id):
+        with pytest.raises((NotYours, services.CodeMoved)):
+            services.by_code(his.reference, code, now=LATER, reader=reader)
+    his.refresh_from_db()
+    assert export.left(his, now=LATER) == []
+
+
+# An earlier row -------------------------------------------------------------------------------------------------------
+
+
+def columns_of(request: Request) -> dict[str, Any]:
+    names = [one.attname for one in Request._meta.concrete_fields if one.attname != "id"]
+    return dict(models.QuerySet(Request).filter(pk=request.pk).values(*names).get())
+
+
+def test_an_earlier_row_of_a_request_that_was_refused_is_not_carried_out(bob: Customer) -> None:
+    his = confirmed(bob)
+    before = columns_of(his)
+    assert bound.is_ours(his)
+    services.refuse(his, ground="It is not him.", authority="", actor=PRIVACY, now=NOW)
+    planted(his, **before)
+    assert not bound.is_ours(his)
+    assert run(his) == "retry" and his.last_error == "NotOurs"
+    assert stands(bob)
+
+
+def test_a_row_from_before_two_people_were_joined_again_parted_is_nobodys(alice: Customer, bob: Customer) -> None:
+    his = filed(bob, "access")
+    run(his)
+    before = columns_of(his)
+    claim.merge(bob.subject_id, alice.subject_id, actor=None, now=NOW)
+    his.refresh_from_db()
+    assert his.owner_id == alice.subject_id and bound.is_ours(his), "it goes along"
+    assert "Bob" in copy_of(his, alice)
+    planted(his, **before | {"subject_id": None})
+    assert not bound.is_ours(his), "the key store knows whose file it is"
+
+
+@pytest.mark.parametrize("how", ["taken away", "answered"])
+def test_a_question_to_a_second_person_is_not_answered_by_a_statement(alice: Customer, how: str) -> None:
+    hers = services.file(
+        kind="access", subject=alice.subject_id, channel="mail", received_on=TODAY, identity="staff",
+        actor=PRIVACY, now=NOW,
+    )  # fmt: skip
+    assert waits.is_undecided(hers)
+    looks = SecondLook.objects.filter(request=hers)
+    if how == "taken away":
+        looks.delete()
+    else:
+        looks.update(decided_at=NOW, outcome="go_on", decided_kind="staff", decided_by="pat")
+    assert waits.is_undecided(hers)
+    run(hers)
+    assert not Export.objects.exists()
+    RequestEvent.objects.create(
+        request=hers, at=NOW, on=TODAY, kind="second_decided", state=hers.state, actor_kind="staff", actor_id="pat"
+    )
+    assert not bound.is_ours(hers), "a planted event breaks the row"
+
+
+def test_the_second_persons_own_answer_lets_it_go_on(alice: Customer) -> None:
+    hers = services.file(
+        kind="access", subject=alice.subject_id, channel="mail", received_on=TODAY, identity="staff",
+        actor=PRIVACY, now=NOW,
+    )  # fmt: skip
+    run(hers)
+    second.decide(hers, "go_on", actor=COLLEAGUE, now=NOW)
+    assert not waits.is_undecided(hers)
+    run(hers, Clock(LATER))
+    assert Export.objects.get().request == hers
+
+
+# Records that were moved by a statement -------------------------------------------------------------------------------
+
+
+def test_somebody_elses_order_hung_on_ones_own_number_is_not_in_ones_copy(
+    alice: Customer, bob: Customer, old_order: Order
+) -> None:
+    his = filed(bob, "access")
+    assert Order.objects.filter(pk=old_order.pk).update(customer=bob) == 1
+    assert run(his) == "retry"
+    assert (his.last_error, Export.objects.count()) == ("NotOurs", 0)
+    assert Order.objects.filter(pk=old_order.pk).update(customer=alice) == 1
+    run(his, Clock(NOW + timedelta(days=1)))
+    assert "Whitfield" not in copy_of(his, bob)
+
+
+def test_somebody_elses_order_hung_on_ones_own_number_is_not_removed_with_ones_own(
+    alice: Customer, bob: Customer, old_order: Order
+) -> None:
+    assert Order.objects.filter(pk=old_order.pk).update(customer=bob) == 1
+    his = confirmed(bob)
+    assert Decision.objects.filter(request=his, record_id=old_order.pk, action="erase").exists()
+    assert run(his) == "retry" and his.last_error == "NotOurs"
+    assert stands(old_order)
+
+
+def test_what_is_nobodys_is_not_in_ones_copy_by_a_changed_row(bob: Customer) -> None:
+    letter = factories.communication(None, subject=None, email="gina@example.com", body="Gina writes.")
+    assert DataKey.objects.filter(record=letter.pk).values_list("owner_kind", flat=True)[0] == "none"
+    his = filed(bob, "access")
+    assert Communication.objects.filter(pk=letter.pk).update(subject=bob.subject) == 1
+    assert run(his) == "retry" and his.last_error == "NotOurs"
+    assert Communication.objects.filter(pk=letter.pk).update(subject=None) == 1
+    run(his, Clock(NOW + timedelta(days=1)))
+    assert "Gina" not in copy_of(his, bob)
+
+
+# People joined, and the upgrade ---------------------------------------------------------------------------------------
+
+
+def test_a_request_goes_with_its_person_to_another_and_back(alice: Customer, bob: Customer) -> None:
+    his = filed(bob, "access")
+    services.withdraw(his, actor=as_customer(bob), now=NOW)
+    message = factories.communication(bob, email="alice@example.com")
+    look = joining.ask(alice.subject_id, actor=PRIVACY, now=NOW)
+    seen = joining.preview(look, [], [bob.subject_id], now=NOW).fingerprint
+    joining.join(look, [], people=[bob.subject_id], reason="facts", fingerprint=seen, actor=PRIVACY, now=NOW)
+    look = joining.confirm(look, fingerprint=seen, actor=COLLEAGUE, now=NOW)
+    his.refresh_from_db()
+    assert his.owner_id == alice.subject_id and bound.is_ours(his)
+    joining.undo(look, actor=PRIVACY, now=NOW)
+    his.refresh_from_db()
+    message.refresh_from_db()
+    assert his.owner_id == bob.subject_id and bound.is_ours(his)
+    planted(his, identity_at=None)
+    assert bound.carry([his.pk], bob.subject_id) == 1
+    assert not bound.is_ours(his), "one that was changed stays so"
+
+
+def test_requests_of_before_are_signed_once_and_never_again(alice: Customer, bob: Customer) -> None:
+    hers, his = filed(alice, "access"), filed(bob, "access")
+    run(hers)
+    models.QuerySet(Request).update(mac="")
+    Export.objects.update(mac="")
+    assert not bound.is_ours(hers)
+    Once.objects.filter(step=once.REQUESTS).delete()
+    assert once.do(once.REQUESTS, bound.bind_all, now=NOW) == 3
+    assert bound.is_ours(hers) and bound.is_ours(his) and "Archer" in copy_of(hers, alice)
+    planted(his, identity_at=NOW - timedelta(days=1), mac="")
+    upgrades.bind_rows(now=NOW)
+    assert not bound.is_ours(his) and once.is_done(once.REQUESTS)
+
+
+def test_signing_many_takes_as_many_statements_as_signing_one(alice: Customer, bob: Customer) -> None:
+    counts = []
+    for number in (1, 2):
+        for customer in (alice, bob)[:number]:
+            request = filed(customer, "access")
+            services.withdraw(request, actor=as_customer(customer), now=NOW)
+        models.QuerySet(Request).update(mac="")
+        with CaptureQueriesContext(connections["default"]) as found:
+            bound.bind_all()
+        counts.append(len(found))
+    assert counts[0] == counts[1]
+
+
+def test_an_operator_who_looked_seals_a_request_and_no_other(
+    alice: Customer, bob: Customer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hers, his = filed(alice, "access"), filed(bob, "access")
+    call_command("seal_requests")
+    assert "Requests that are doubted: 0." in capsys.readouterr().out
+    for request in (hers, his):
+        planted(request, mac="")
+    with pytest.raises(CommandError):
+        call_command("seal_requests", request=hers.reference)
+    assert bound.is_ours(hers) and not bound.is_ours(his)
+    assert his.reference in capsys.readouterr().out
+    planted(hers, subject_id=None, owner_id=bob.subject_id)
+    with pytest.raises(CommandError):
+        call_command("seal_requests", all=True)
+    assert bound.is_ours(his) and not bound.is_ours(hers), "whose file it is, no operator says"
+
+
+def test_a_link_leads_to_nobody_elses_request_by_a_changed_row(alice: Customer, bob: Customer) -> None:
+    his = filed(bob, "access")
+    run(his)
+    token = identity.make_link(his, OneTimeLink.Purpose.RESULT, to="", now=NOW)
+    planted(his, subject_id=alice.subject_id, owner_id=alice.subject_id)
+    about, _ = services.redeem(token, now=NOW)
+    with pytest.raises(NotYours):
+        services.acting_as(about)
