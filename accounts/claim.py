@@ -11,6 +11,7 @@ times the address must count for the person at that moment. Everybody who has an
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -29,6 +30,7 @@ from privacy.requests.models import OPEN_STATES, Request
 from privacy.subjects import Subject
 from privacy.vault import Unreadable
 
+logger = logging.getLogger(__name__)
 TEAM = "privacy"
 PROPOSAL_LIVES = timedelta(days=7)
 
@@ -165,6 +167,8 @@ def _record(action: str, review: ClaimReview, *, actor: Actor, now: datetime, re
 
 def _check(user: User, customer: Customer, *, actor: Actor, now: datetime) -> None:
     """Raise NotNow unless the address on file proves something at this moment, and this member of staff had no part in it."""
+    if not _is_whose_it_says(user, customer):
+        raise NotNow("One of them is another person's than its row says. Nothing is linked: tell who runs the site.")
     point = reach.point_of(customer, ContactPoint.Channel.EMAIL)
     if point is not None and point.disputed_at is not None:
         raise NotNow(
@@ -194,7 +198,15 @@ def _matches(user: User, email: str) -> list[Customer]:
     if user.is_staff or not email:
         return []
     others = Customer.objects.find("customer.email", email).exclude(subject_id=user.subject_id).order_by("pk")
-    return [one for one in others if _is(one, email)]
+    return [one for one in others if _is(one, email) and _is_whose_it_says(user, one)]
+
+
+def _is_whose_it_says(user: User, customer: Customer) -> bool:
+    """Say whether login and customer number are of whom their rows say, by what the key store says: only then they become one."""
+    if not vault.keys.strangers({one.pk: one.vault_owner() for one in (user, customer)}):
+        return True
+    logger.error("A login was not linked to a customer number: one of them is another person's than its row says.")
+    return False
 
 
 def _is(customer: Customer, email: str) -> bool:
@@ -232,7 +244,7 @@ def _has_open_request(*subjects: UUID | None) -> bool:
 def _link(user: User, customer: Customer, *, actor: Actor | None, now: datetime, proposed_by: str = "") -> Customer:
     with transaction.atomic():
         customer = Customer.objects.select_for_update().get(pk=customer.pk)
-        if customer.subject_id is None or _has_login(customer):
+        if customer.subject_id is None or _has_login(customer) or not _is_whose_it_says(user, customer):
             raise NotOpen
         if _has_open_request(user.subject_id, customer.subject_id):
             raise NotOpen

@@ -67,7 +67,9 @@ def keep(address: str, user: User | None) -> Handle:
     record.pk = min(left_over, default=record.pk)
     record.save(force_insert=True)
     if left_over:
-        vault.keys.hand_over([record.pk], record.vault_owner())  # the key was made for whoever crashed
+        # The key was made for whoever crashed: the token leads to no row, so it is nobody's who is here.
+        owners = vault.keys.owners([record.pk]).values()
+        vault.keys.hand_over([record.pk], record.vault_owner(), of=owners)
     return Handle.of(record.pk)
 
 
@@ -86,7 +88,7 @@ def adopt(handle: Handle, user: User, *, giving: User | None = None) -> None:
     if key is not None and key not in (former, user.vault_owner()):
         return
     LoginAddress.objects.filter(pk=record.pk).update(user=user)
-    vault.keys.hand_over([record.pk], user.vault_owner())
+    vault.keys.hand_over([record.pk], user.vault_owner(), of=[former])
 
 
 class HandleAttribute(DeferredAttribute):

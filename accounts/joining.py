@@ -51,9 +51,13 @@ CHUNK = 1_000
 INTO = "into"
 NAMES = access_log.AccessName._meta.label
 PROPOSAL_LIVES = timedelta(days=7)
+ELSEWHERE = "One of the records is somebody else's than its row says. Nothing was joined: tell who runs the site."
 BOUND = (Joining.Outcome.JOINED, Joining.Outcome.UNDONE)  # what can move keys
 
+OWNING = frozenset({"subject_id", "owner_id", "customer_id"})  # what says whose a record is
+
 Key = tuple[str, UUID]
+Owner = tuple[str, UUID | None]
 
 
 class NotPossible(Exception):
@@ -268,6 +272,7 @@ def _carry_out(
         _check(into, formers, [*((one.label, one.pk) for one in chosen), *_of_guests(whole)])
         if preview(joining, records, people, now=now).fingerprint != fingerprint:
             raise NotPossible("Something has changed since you looked. Nothing was joined: look once more.")
+        _check_owners(into, chosen, whole)
         moved = _Moved(into)
         if whole:
             notices.joined(into, whole, whole=True, by=actor, proposed_by=proposed_by, joining=joining, now=now)
@@ -318,24 +323,29 @@ def undo(joining: Joining, *, actor: Actor, now: datetime) -> Joining:
 def settle(joining: Joining) -> Joining:
     """Give the keys of what moved to whom the records name now; return the row. Safe to repeat; the tables are the truth.
 
-    Raises NotPossible, before any key changes its owner, for a row that says what the site did not write.
+    A key goes from those whom the joining moved things from to whom it moved them, and back: no other one, whatever a row says
+    by now. Raises NotPossible, before any key changes its owner, for a row that says what the site did not write.
     """
     with transaction.atomic():
         joining = Joining.objects.select_for_update().get(pk=joining.pk)
         _check_bound(joining)
         moved = _Moved.of(joining)
-        owners: dict[tuple[str, UUID | None], list[UUID]] = defaultdict(list)
+        owners: dict[Owner, list[UUID]] = defaultdict(list)
         for model, ids in moved.roots():
             for _, rows in _under(model, ids):
                 for row in rows.iterator(chunk_size=CHUNK):
                     owners[row.vault_owner()].append(row.pk)
         is_joined = joining.outcome == Joining.Outcome.JOINED
+        here, formers = {("subject", joining.subject_id)}, moved.formers()
+        take, give = (formers, here) if is_joined else (here, formers)
         for former, _ in moved.people:
             # The name of a person in the audit: it is destroyed with the one to whom it belongs.
             owners["subject", joining.subject_id if is_joined else former].append(former)
         for owner, ids in sorted(owners.items(), key=str):
+            if owner not in give:
+                continue  # the row was changed since: it is not the joining that says so
             for start in range(0, len(ids), CHUNK):
-                vault.keys.hand_over(ids[start : start + CHUNK], owner)
+                vault.keys.hand_over(ids[start : start + CHUNK], owner, of=take)
         joining.is_settled = True
         if not is_joined:
             joining.moved = {}  # nothing leads back to anybody any more
@@ -465,6 +475,15 @@ class _Moved:
             found[apps.get_model(label)].update(ids)
         for model, numbers in found.items():
             yield model, sorted(numbers)
+
+    def formers(self) -> set[Owner]:
+        """Return whose the keys of what moved were: the people, and of customer numbers whose the key store says they are."""
+        befores = [(column, before) for _, column, before, _, _ in self.links if column in OWNING]
+        found: set[Owner] = {("subject", former) for former, _ in self.people}
+        found |= {("subject", UUID(before)) for column, before in befores if before and column != "customer_id"}
+        found |= {("none", None) for _, before in befores if before is None}
+        numbers = [UUID(before) for column, before in befores if before and column == "customer_id"]
+        return found | set(vault.keys.owners(numbers).values())
 
     def check_still_there(self, *, since: datetime) -> None:
         """Raise NotPossible when something of what moved was erased, or joined anew, since."""
@@ -612,6 +631,19 @@ def _is_asked_about(records: Sequence[Key]) -> bool:
             if isinstance(email, str) and email and waits.is_covered((label, pk), email):
                 return True
     return False
+
+
+def _check_owners(into: UUID, chosen: Collection[Record], whole: Collection[UUID]) -> None:
+    """Raise NotPossible where the key store says of a record, or of a customer number of these people, that it is another's."""
+    wanted: dict[UUID, Owner] = {}
+    for model, ids in _by_model(chosen).items():
+        for _, rows in _under(model, ids):
+            wanted |= {row.pk: row.vault_owner() for row in rows}
+    for person_model in (Customer, User):
+        rows = person_model._default_manager.filter(subject_id__in=[into, *whole])
+        wanted |= {pk: ("subject", subject) for pk, subject in rows.values_list("pk", "subject_id")}
+    if vault.keys.strangers(wanted):
+        raise NotPossible(ELSEWHERE)
 
 
 def _by_model(chosen: Iterable[Record]) -> dict[type[models.Model], list[UUID]]:

@@ -25,7 +25,7 @@ from privacy.admin.lists import FoundChangeList, SearchedList
 from privacy.admin.work import WorkAdmin, acting
 from privacy.datamap import sealed_in
 from privacy.gate import Actor, matrix
-from privacy.vault import RecordErased, RecordRestricted, Unreadable
+from privacy.vault import RecordElsewhere, RecordErased, RecordRestricted, Unreadable
 
 
 class SealedChangeList(FoundChangeList):
@@ -167,6 +167,8 @@ class RecordAdmin(SearchedList, WorkAdmin):
             return super().change_view(request, object_id, form_url, context)
         except RecordErased:
             text = "This record was erased while you were writing; nothing was saved."
+        except RecordElsewhere:
+            text = "This record is somebody else's than its row says; nothing was saved. Tell who runs the site."
         except RecordRestricted:
             text = "This record was locked while you were writing; nothing was saved."
         except (gate.Refused, ValidationError) as error:

@@ -540,11 +540,14 @@ def _identified_as(request: Request, how: str, subject: UUID, note: str, *, acto
     if request.subject_id != subject:
         if Request.objects.filter(subject_id=subject, kind=request.kind, state__in=OPEN_STATES).exists():
             raise NotAllowed("The person has an open request of this kind already; add the receipt there.")
-        vault.keys.hand_over([request.pk], ("subject", subject))
-        request.subject_id = request.owner_id = subject
-        request.scope = Request.Scope.WHOLE
-        request.country = assessment.country_of(subject)
-        request.save(update_fields=["subject", "owner_id", "scope", "country"])
+        with bound.kept(request) as is_bound:
+            if not is_bound:  # a key that changed its owner is not taken back
+                raise NotAllowed(NOT_OURS)
+            vault.keys.hand_over([request.pk], ("subject", subject), of=[request.vault_owner()])
+            request.subject_id = request.owner_id = subject
+            request.scope = Request.Scope.WHOLE
+            request.country = assessment.country_of(subject)
+            request.save(update_fields=["subject", "owner_id", "scope", "country"])
         # Until then it was matched with nobody, and the address in it is one that was only given.
         request.requester_email, _ = _on_file(subject, _given(request), "", now)
         request.save(update_fields=["requester_email"])  # type: ignore[misc]  # a sealed field is no column

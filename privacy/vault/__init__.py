@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from privacy.vault.results import KeyUnavailable as KeyUnavailable
     from privacy.vault.results import Masked as Masked
     from privacy.vault.results import MaskNotAValue as MaskNotAValue
+    from privacy.vault.results import RecordElsewhere as RecordElsewhere
     from privacy.vault.results import RecordErased as RecordErased
     from privacy.vault.results import RecordRestricted as RecordRestricted
     from privacy.vault.results import Restricted as Restricted
@@ -70,6 +71,7 @@ _NAMES = {
         "KeyUnavailable",
         "MaskNotAValue",
         "Masked",
+        "RecordElsewhere",
         "RecordErased",
         "RecordRestricted",
         "Restricted",

@@ -40,6 +40,7 @@ __all__ = [
     "load",
     "load_and_erased",
     "make",
+    "owners",
     "reowner",
     "restrict",
     "restricted",
@@ -244,6 +245,17 @@ def restricted(*, after: UUID | None = None, most: int = CHUNK) -> list[tuple[UU
     return rows
 
 
+def owners(records: Iterable[UUID]) -> dict[UUID, Owner]:
+    """Return whose the live keys of these records are; one query for any number."""
+    with cursor() as cur:
+        cur.execute(
+            """SELECT DISTINCT record, owner_kind, owner_id FROM vault_datakey
+               WHERE record = ANY(%s::uuid[]) AND destroyed_at IS NULL""",
+            [array(records)],
+        )
+        return {record: (kind, owner) for record, kind, owner in cur.fetchall()}
+
+
 def strangers(wanted: Mapping[UUID, Owner]) -> set[UUID]:
     """Return the records of which a live key is of another owner than is said here; one query for any number.
 
@@ -265,9 +277,19 @@ def reowner(old: Owner, new: Owner) -> int:
     return _hand_over("owner_kind = %s AND owner_id = %s::uuid", [old[0], str(old[1])], new)
 
 
-def hand_over(records: Iterable[UUID], new: Owner) -> int:
-    """Give the keys of these records to a new owner (a contact claims its account). Return how many."""
-    return _hand_over("record = ANY(%s::uuid[])", [array(records)], new)
+def hand_over(records: Iterable[UUID], new: Owner, *, of: Iterable[Owner]) -> int:
+    """Give the keys of these records that are one of `of`'s to a new owner (a contact claims its account). Return how many.
+
+    A key of anybody else stays where it is: the main database alone does not say whose a record is.
+    """
+    former = list(of)
+    return _hand_over(
+        """record = ANY(%s::uuid[]) AND EXISTS (
+           SELECT 1 FROM unnest(%s::text[], %s::uuid[]) AS f(kind, id)
+           WHERE f.kind = owner_kind AND f.id IS NOT DISTINCT FROM owner_id)""",
+        [array(records), array(kind for kind, _ in former), array(number for _, number in former)],
+        new,
+    )
 
 
 def _hand_over(where: str, parameters: Sequence[Any], new: Owner) -> int:

@@ -21,7 +21,7 @@ from privacy.vault import index, tokens
 from privacy.vault import ring as rings
 from privacy.vault.envelope import prefixed
 from privacy.vault.ids import from_int
-from privacy.vault.results import ERASED, FOREIGN, RecordErased, Unreadable
+from privacy.vault.results import ERASED, FOREIGN, RecordElsewhere, RecordErased, Unreadable
 from privacy.vault.sql import KEYSTORE, array, cursor
 
 Owner = tuple[str, UUID | None]
@@ -126,7 +126,8 @@ FROM unnest(%s::bigint[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::uu
 ON CONFLICT DO NOTHING RETURNING id
 """
 _LOCK = """
-SELECT d.id, d.record, d.envelope, d.restriction FROM vault_datakey d JOIN unnest(%s::uuid[], %s::text[]) AS n(record, envelope) USING (record, envelope)
+SELECT d.id, d.record, d.envelope, d.restriction, d.owner_kind, d.owner_id
+FROM vault_datakey d JOIN unnest(%s::uuid[], %s::text[]) AS n(record, envelope) USING (record, envelope)
 WHERE d.destroyed_at IS NULL ORDER BY d.id FOR UPDATE OF d
 """
 _SUPERSEDE = """
@@ -140,7 +141,8 @@ def make(wanted: Sequence[Wanted], check: Callable[[Wanted], None] | None = None
     """Commit a key and its tokens for each of `wanted`, before any data names them.
 
     A key left over by a crash before the data was written is used again. A key that replaces one takes its restriction
-    over; `check` may refuse such a write by raising. Raises RecordErased when a pair was destroyed, ValueTaken when
+    over; `check` may refuse such a write by raising. Raises RecordErased when a pair was destroyed,
+    RecordElsewhere when the key that is replaced is another owner's than the row names, ValueTaken when
     another record holds a unique value; then none of them was made.
     """
     for start in range(0, len(wanted), CHUNK):
@@ -153,7 +155,12 @@ def _make(wanted: Sequence[Wanted], check: Callable[[Wanted], None] | None) -> N
         replacing = [w for w in wanted if w.replaces]
         if replacing:
             numbers, records, envelopes = _pairs(replacing)
-            restricted = {(record, name): code for _, record, name, code in lock_rows(cur, records, envelopes) if code}
+            locked = lock_rows(cur, records, envelopes)
+            whose = {(record, name): owner for _, record, name, _, *owner in locked}
+            for one in replacing:
+                if whose.get(one.pair, list(one.owner)) != list(one.owner):
+                    raise RecordElsewhere(f"{one.label}/{one.envelope}: this record is another's than its row says.")
+            restricted = {(record, name): code for _, record, name, code, *_ in locked if code}
             for one in replacing if restricted else ():
                 # Read under the lock: a restriction set a moment ago counts for this write too.
                 one.restriction = restricted.get(one.pair, "")
@@ -186,10 +193,10 @@ def lock(cur: CursorWrapper, records: str, envelopes: str) -> list[int]:
     return [row[0] for row in lock_rows(cur, records, envelopes)]
 
 
-def lock_rows(cur: CursorWrapper, records: str, envelopes: str) -> list[tuple[int, UUID, str, str]]:
-    """Lock the live keys of pairs as `lock` does; return (id, record, envelope, restriction) of each."""
+def lock_rows(cur: CursorWrapper, records: str, envelopes: str) -> list[tuple[int, UUID, str, str, str, UUID | None]]:
+    """Lock the live keys of pairs as `lock` does; return (id, record, envelope, restriction, owner kind and id) of each."""
     cur.execute(_LOCK, [records, envelopes])
-    rows: list[tuple[int, UUID, str, str]] = cur.fetchall()
+    rows: list[tuple[int, UUID, str, str, str, UUID | None]] = cur.fetchall()
     return rows
 
 

@@ -84,6 +84,10 @@ class RecordRestricted(VaultError):
     """The record is restricted, and whoever writes is not who does what keeps it; nothing was written."""
 
 
+class RecordElsewhere(VaultError):
+    """The key store says that the record is another's than its row says; nothing was written, because a new key would be theirs."""
+
+
 class KeyMissing(VaultError):
     """The envelope cannot be opened for writing: its key is not in the key store, or the store is down."""
 

@@ -237,7 +237,7 @@ def write(drafts: Sequence[Draft], using: str) -> None:
     """Commit keys and tokens for the drafts, then put the sealed bytes into their objects.
 
     The keys that the new ones replace are destroyed when the transaction on `using` has committed.
-    Raises RecordErased, RecordRestricted or ValueTaken, and ValidationError for a line break in a field of one line; then
+    Raises RecordErased, RecordElsewhere, RecordRestricted or ValueTaken, and ValidationError for a line break in a field of one line; then
     nothing was made.
     """
     if not drafts:

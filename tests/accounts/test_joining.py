@@ -447,7 +447,7 @@ def test_killed_between_the_databases_nothing_opens_for_the_wrong_person_and_a_w
 ) -> None:
     order = an_order(bob, email=ADDRESS)
 
-    def killed(*_: Any) -> None:
+    def killed(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:

@@ -267,7 +267,7 @@ def test_a_record_given_to_a_customer_meanwhile_is_covered_no_longer(alice: Cust
     confirmed = request.plan_hash
     assert request.decisions.count() == 2
     Communication.objects.filter(pk=own[0].pk).update(customer=alice, subject=alice.subject)
-    vault.keys.hand_over([own[0].pk], ("subject", alice.subject_id))
+    vault.keys.hand_over([own[0].pk], ("subject", alice.subject_id), of=[own[0].vault_owner()])
     with pytest.raises(services.PlanChanged):
         services.confirm(request, confirmed, actor=services.acting_as(request), now=NOW)
     assert list(request.decisions.values_list("record_id", flat=True)) == [own[1].pk], "the other is hidden by nothing"

@@ -95,7 +95,11 @@ def test_merging_two_subjects_wraps_keys_again_and_touches_no_data(work: unit.Un
 @pytest.mark.django_db
 def test_records_are_handed_over_to_who_claims_them(alice: Person, work: unit.Unit, asked: Asked) -> None:
     subject = uuid4()
-    assert keys.hand_over([alice.pk], ("subject", subject)) == 2
+    assert keys.hand_over([alice.pk], ("subject", subject), of=[("subject", uuid4()), ("company", uuid4())]) == 0
+    assert keys.hand_over([alice.pk], ("subject", subject), of=[alice.vault_owner()]) == 2
+    assert keys.owners([alice.pk]) == {alice.pk: ("subject", subject)}
+    assert keys.strangers({alice.pk: ("subject", subject)}) == set()
+    assert keys.strangers({alice.pk: alice.vault_owner()}) == {alice.pk}
     assert again(alice).name == "Alice Smith"
     assert asked[-1].owner_id == subject
 
