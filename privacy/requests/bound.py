@@ -176,7 +176,7 @@ def _sign_all(rows: models.QuerySet[Any, dict[str, Any]]) -> int:
     done, model = 0, _model()
     for some in _chunks(rows.order_by("pk")):
         made = [model(pk=row["pk"], mac=vault.mac_of(*_says(row))) for row in some]
-        done += models.QuerySet(model).bulk_update(made, ["mac"])
+        done += _plain().bulk_update(made, ["mac"])
     return done
 
 
@@ -208,7 +208,7 @@ def _rows() -> models.QuerySet[Any, dict[str, Any]]:
     events = apps.get_model("privacy", "RequestEvent").objects.filter(request=OuterRef("pk"), kind__in=STAGES)
     stage = events.order_by().values("request").annotate(last=Max("pk")).values("last")
     columns = (*_COLUMNS, "subject_id", "state", "parked_from", "mac")
-    return _plain().annotate(stage=Subquery(stage)).values(*columns, "stage")  # type: ignore[return-value]
+    return _plain().annotate(stage=Subquery(stage)).values(*columns, "stage")
 
 
 def _says(row: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -225,7 +225,7 @@ def _check_owners(request: Request, batch: Sequence[Decision]) -> None:
         declaration = datamap.for_label(label)
         if not issubclass(declaration.model, vault.SealedModel):
             continue
-        ids = {one.record_id for one in batch if one.label == label}
+        ids = {one.record_id for one in batch if one.label == label and one.record_id is not None}
         rows = declaration.model._default_manager.filter(pk__in=ids)
         for row in rows.select_related(*declaration.related) if declaration.related else rows:
             owner = row.vault_owner()

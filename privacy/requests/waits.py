@@ -229,7 +229,12 @@ def is_undecided(request: Request) -> bool:
         return True
     if request.state in ENDED:
         return False
-    last = request.events.filter(kind__in=(ASKED, DECIDED, history.SECOND_ENDED)).order_by("-pk").values_list("kind", flat=True).first()
+    last = (
+        request.events.filter(kind__in=(ASKED, DECIDED, history.SECOND_ENDED))
+        .order_by("-pk")
+        .values_list("kind", flat=True)
+        .first()
+    )
     return last == ASKED
 
 
