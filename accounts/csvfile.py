@@ -51,8 +51,8 @@ class Problem(Exception):
     reason: str
 
     def __str__(self) -> str:
-        where = f"Line {self.line}" + (f", {self.column}" if self.column else "")
-        return f"{where}: {self.reason}"
+        where = ", ".join(filter(None, [f"Line {self.line}" if self.line else "", self.column]))
+        return f"{where}: {self.reason}" if where else self.reason
 
     def as_dict(self) -> dict[str, int | str]:
         """Return the problem for `--json`."""
@@ -117,8 +117,8 @@ def read(
                     yield found
     except regular.NotRegular:
         raise Problem(0, "", "It is not a regular file: write what a pipe or a device gives into one first.") from None
-    except OSError:
-        raise Problem(0, "", "The file cannot be read.") from None
+    except OSError as error:
+        raise Problem(0, "", f"The file cannot be read: {error.strerror}.") from None
 
 
 def _read(

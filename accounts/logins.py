@@ -88,6 +88,8 @@ def create_staff(
     roles = sorted(set(roles))
     if unknown := set(roles) - gate.STAFF_ROLES:
         raise ValidationError(f"There is no such role: {', '.join(sorted(unknown))}.")
+    if acknowledged_on is not None:  # before a key is made: one that a refusal leaves behind holds the name
+        registers.check(version=version, signed_on=acknowledged_on, now=now)
     once = password or one_time_password()
     with transaction.atomic():
         user = create(

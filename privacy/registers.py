@@ -10,6 +10,7 @@ import uuid
 from datetime import date, datetime
 from uuid import UUID
 
+from django.core.exceptions import ValidationError
 from django.db import models, transaction
 
 from privacy import audit, days
@@ -51,6 +52,14 @@ class Acknowledgement(models.Model):
         return f"{self.kind} {self.version}, until {self.expires_on}"
 
 
+def check(*, version: str, signed_on: date, now: datetime) -> None:
+    """Raise ValidationError for a day on which nobody can have signed, or a version that is too long to be kept."""
+    days.require(now=now, signed_on=signed_on)
+    longest = Acknowledgement._meta.get_field("version").max_length
+    if longest is not None and len(version) > longest:
+        raise ValidationError(f"The version of a text has at most {longest} characters.")
+
+
 def sign(
     *,
     subject: UUID,
@@ -70,10 +79,10 @@ def sign(
         raise ValueError(f"There is no acknowledgement of the kind {kind!r}.")
     if not version:
         raise ValueError("An acknowledgement names the version of the text that was signed.")
+    check(version=version, signed_on=signed_on, now=now)
     expires_on = expires_on or _years_later(signed_on, VALID_YEARS)
     if expires_on < signed_on:
         raise ValueError("An acknowledgement cannot end before it was signed.")
-    days.require(now=now, signed_on=signed_on)
     with transaction.atomic():
         signature, created = Acknowledgement.objects.get_or_create(
             subject_id=subject, kind=kind, version=version, signed_on=signed_on, defaults={"expires_on": expires_on}

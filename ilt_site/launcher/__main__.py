@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
+from ilt_site import arguments
 from ilt_site.launcher import Problem, binaries, roles
 from ilt_site.launcher.place import Holder, Place, write
 from ilt_site.launcher.servers import Servers, dying_with, free_port
@@ -173,10 +174,10 @@ def start_site(place: Place, port: int | None, *, dev: bool = False) -> int:
     with interruptible(interrupted), place.locked("site") as lock:
         interrupted.listen()
         place.shorten_logs()
+        chosen = web_port(place, port)
         say(f"Starting in {place.folder} ..." if external() else DEMO_LINE)
         if not external():
             say("Starting PostgreSQL and Valkey ...")
-        chosen = web_port(place, port)
         with running_servers(place) as (servers, env, owner):
             place.keep_ports({**place.ports(), "web": chosen})
             url = env.setdefault("PORTAL_URL", f"http://127.0.0.1:{chosen}")
@@ -345,12 +346,19 @@ def port_number(text: str) -> int:
     return int(text)
 
 
+def folder(text: str) -> Path:
+    """Return the data folder; argparse says the sentence of the error."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it names no folder")
+    return Path(text)
+
+
 def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     """Return the options and, after `manage`, the arguments of the command."""
     own, command = argv, []
     for index, word in enumerate(argv):
         if word in {"manage", "code"} and (index == 0 or argv[index - 1] not in {"--data", "--port"}):
-            own, command = argv[: index + 1], ["demo_code"] * (word == "code") + argv[index + 1 :]
+            own, command = argv[: index + 1], argv[index + 1 :]
             break
     parser = argparse.ArgumentParser(
         prog="run",
@@ -358,7 +366,7 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
         "KEYSTORE_DATABASE_URL and REDIS_URL name others.",
         allow_abbrev=False,
     )
-    parser.add_argument("--data", metavar="DIR", type=Path, default=ROOT / ".local", help="data folder (.local)")
+    parser.add_argument("--data", metavar="DIR", type=folder, default=ROOT / ".local", help="data folder (.local)")
     parser.add_argument("--port", type=port_number, metavar="N", help="port of the site (8000)")
     parser.add_argument("--yes", action="store_true", help="reset without asking")
     parser.add_argument(
@@ -371,9 +379,16 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
         "terminal), stop the site, tell its state, remove its data, print a sign-in code of the demo's staff, or run a "
         "management command on its servers",
     )
+    arguments.refuse_unknown(parser, own)
     options = parser.parse_args(own)
     if options.command == "manage" and not command:
         parser.error("manage needs a command: ./run manage help lists them")
+    if options.command == "code":
+        if {"-h", "--help"} & set(command):
+            parser.parse_args(["--help"])
+        if len(command) != 1 or not command[0].strip() or command[0].startswith("-"):
+            parser.error("code needs the name of one login and nothing else: ./run code carol")
+        command = ["demo_code", *command]
     return options, command
 
 
@@ -382,6 +397,7 @@ def main(argv: list[str]) -> int:
     options, command = parse(argv)
     external()
     place = Place(Path(os.path.abspath(options.data)))
+    place.refuse_a_file()
     if options.command in ("start", "dev"):
         return start_site(place, options.port, dev=options.command == "dev")
     if options.command == "stop":

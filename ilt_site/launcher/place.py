@@ -50,6 +50,12 @@ class Place:
         given = os.environ.get("KEY_RING_FILE")
         return Path(given).absolute() if given else self.folder.with_name(f"{self.folder.name}.keyring")
 
+    def refuse_a_file(self) -> None:
+        """Raise Problem where the name is that of a file, or leads through one."""
+        for path in (self.folder, *self.folder.parents):
+            if path.exists() and not path.is_dir():
+                raise Problem(f"{path} is no folder: name another data folder with --data.")
+
     def make(self) -> None:
         """Make the folder and its parts; raises Problem when it is somebody else's or not writable."""
         if self._is_foreign():

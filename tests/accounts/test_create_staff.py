@@ -32,6 +32,31 @@ def test_it_prints_a_one_time_password_that_must_be_changed() -> None:
     assert result["roles"] == ["sales"]
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--acknowledged-on", "2099-01-01", "--ack-version", "2026"), "That day has not come yet."),
+        (("--acknowledged-on", "0001-01-01", "--ack-version", "2026"), ""),
+        (
+            ("--acknowledged-on", "2026-01-01", "--ack-version", "x" * 41),
+            "The version of a text has at most 40 characters.",
+        ),
+    ],
+)
+def test_an_acknowledgement_that_is_refused_leaves_the_name_free(words: tuple[str, ...], said: str) -> None:
+    with pytest.raises(CommandError) as refused:
+        run(*CAROL, *words)
+    assert refused.value.returncode == 1
+    assert not said or str(refused.value) == said
+    run(*CAROL)
+
+
+def test_an_empty_user_name_is_a_wrong_argument() -> None:
+    with pytest.raises(CommandError, match=r"^The user name is empty\.$") as refused:
+        run("--username", " ", *CAROL[2:])
+    assert refused.value.returncode == 2
+
+
 def test_without_an_acknowledgement_the_login_has_no_rights() -> None:
     assert "masks only" in run(*CAROL)
     assert User.objects.get().as_actor().roles == frozenset()

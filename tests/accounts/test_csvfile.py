@@ -90,6 +90,16 @@ def test_a_bad_file_is_named_by_line_and_column_and_never_by_value(
     assert SECRET not in reason
 
 
+def test_a_file_that_cannot_be_read_has_no_line_that_is_bad(tmp_path: Path) -> None:
+    for path, said in (
+        (tmp_path / "none", "The file cannot be read: No such file or directory."),
+        (tmp_path, "It is not a regular file: write what a pipe or a device gives into one first."),
+    ):
+        with pytest.raises(Problem) as refused:
+            list(csvfile.read(path, COLUMNS))
+        assert (refused.value.line, str(refused.value)) == (0, said)
+
+
 def test_reading_goes_on_after_a_bad_line(tmp_path: Path) -> None:
     path = write(tmp_path, "ref,name,note\n1,a\n2,b,c\n" + "3," + "x" * 10_000_000 + ",y\n4,d,e\n")
     found: list[Problem] = []

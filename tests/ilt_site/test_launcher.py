@@ -224,8 +224,9 @@ def test_a_second_launcher_is_refused(site: Running) -> None:
 
 def test_a_taken_port_is_named(site: Running, tmp_path: Path) -> None:
     folder = tmp_path / "other"
-    said = one_sentence(run("--data", str(folder), "--port", str(site.port)))
-    assert f"Port {site.port} is taken" in said
+    done = run("--data", str(folder), "--port", str(site.port))
+    assert f"Port {site.port} is taken" in one_sentence(done)
+    assert done.stdout == "", "nothing was said to start"
     assert not processes_of(folder)
     run("reset", "--yes", "--data", str(folder))
 

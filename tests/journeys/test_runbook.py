@@ -50,7 +50,7 @@ class Server:
         for name in ("ilt", "ilt-backup"):
             shutil.copy(DOCS / "deploy" / name, commands / name)
         (commands / "curl").write_text(
-            f'#!/bin/sh\nexec /usr/bin/curl --insecure --resolve portal.example:{self.tls}:127.0.0.1 "$@"\n'
+            f'#!/bin/sh\nexec /usr/bin/curl --insecure --connect-to portal.example:443:127.0.0.1:{self.tls} "$@"\n'
         )
         (commands / "curl").chmod(0o755)
         self.env = {
@@ -67,7 +67,7 @@ class Server:
             "PGUSER": "postgres",
             "PGPASSFILE": str(folder / "pgpass"),
             "REDIS": made.broker_url.replace("//:", "//default:"),  # redis-cli wants a name
-            "PORTAL": f"https://portal.example:{self.tls}",
+            "PORTAL_URL": "https://portal.example",
             "RING_COPY": str(elsewhere / "ring.json"),
         }
 
@@ -156,7 +156,7 @@ class Server:
         self.processes.clear()
 
     def wait_until_healthy(self) -> None:
-        self.wait_for(lambda: self.shell('curl -fsS "$PORTAL/health/"').stdout == "ok\n")
+        self.wait_for(lambda: self.shell('curl -fsS "$PORTAL_URL/health/"').stdout == "ok\n")
 
     def wait_for(self, condition: Callable[[], bool], seconds: float = 400) -> None:
         deadline = time.monotonic() + seconds
@@ -177,7 +177,7 @@ class Server:
 
     def get(self, path: str, *, token: bool = False) -> tuple[int, str]:
         headers = f'-H "Authorization: Bearer {self.settings()["METRICS_TOKEN"]}"' if token else ""
-        done = self.shell(f'curl -sS -w "\\n%{{http_code}}" {headers} "$PORTAL{path}"')
+        done = self.shell(f'curl -sS -w "\\n%{{http_code}}" {headers} "$PORTAL_URL{path}"')
         body, _, status = done.stdout.rpartition("\n")
         return int(status or 0), body + done.stderr
 
@@ -209,6 +209,21 @@ def server() -> Iterator[Server]:
             os.environ["ILT_TEST_SERVERS"] = before
 
 
+def test_a_redis_that_refuses_a_line_stops_the_block_before_settings_are_written(server: Server) -> None:
+    begin = BLOCKS["roles"].index("BROKER=$(secret)")
+    block = "set -eu\numask 077\nsecret() { echo secret; }\n" + BLOCKS["roles"][begin:].replace(
+        "+brpop", "+no-such-command"
+    )
+    with tempfile.TemporaryDirectory() as etc:
+        done = server.shell("(" + block, ETC=etc, OWNER="x", APP="x", KEEPER="x")
+        assert (done.returncode, list(Path(etc).iterdir())) == (1, [])
+    assert "Redis says: ERR Error in ACL SETUSER modifier" in done.stderr
+    done = server.shell(
+        "(" + block, ETC="/nowhere", OWNER="x", APP="x", KEEPER="x", REDIS="redis://default@127.0.0.1:1/0"
+    )
+    assert (done.returncode, "Redis says: nothing" in done.stderr) == (1, True)
+
+
 CUSTOMERS = """customer_ref,company,title,first_name,last_name,email,phone,street,street2,city,region,postal_code,country,marketing_opt_in,since
 AW00000001,,,Alice,Archer,alice@example.com,978-555-0123,12 Elm Street,,Salem,MA,01970,US,no,2015-01-01
 AW00000002,,,Bob,Barnes,bob@example.com,978-555-0124,13 Elm Street,,Salem,MA,01970,US,no,2026-01-01
@@ -225,7 +240,7 @@ def test_the_runbook_holds_from_an_empty_machine_to_an_upgrade(server: Server) -
     server.wait_for(
         lambda: server.shell(BLOCKS["look"]).stdout == "ok\n"
     )  # a worker of a loaded machine may miss a ping
-    headers = server.shell('curl -sSI "$PORTAL/accounts/login/"').stdout.lower()
+    headers = server.shell('curl -sSI "$PORTAL_URL/accounts/login/"').stdout.lower()
     for name in ("strict-transport-security", "content-security-policy", "x-frame-options", "x-content-type-options"):
         assert headers.count(f"\n{name}:") == 1, name
     assert "__host-csrf=" in headers and "secure" in headers
@@ -376,7 +391,7 @@ def test_slow_connections_from_other_addresses_do_not_keep_visitors_out(server: 
         lines.append(line)
     answered = 0
     for _ in range(SLOW):
-        done = server.shell('curl -sS -m 5 -o /dev/null -w "%{http_code}" "$PORTAL/accounts/login/"')
+        done = server.shell('curl -sS -m 5 -o /dev/null -w "%{http_code}" "$PORTAL_URL/accounts/login/"')
         answered += done.stdout == "200"
     for line in lines:
         line.close()

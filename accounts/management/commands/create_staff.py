@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from accounts import logins
-from privacy import gate
+from privacy import gate, vault
 
 
 def _day(text: str) -> date:
@@ -45,6 +45,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if (options["acknowledged_on"] is None) != (options["ack_version"] is None):
             raise CommandError("--acknowledged-on and --ack-version belong together.", returncode=2)
+        if not options["username"].strip():
+            raise CommandError("The user name is empty.", returncode=2)
         if not options["role"] and not options["manager"]:
             raise CommandError("Say --role, or --manager, or both.", returncode=2)
         # A command line can be seen by others and stays in the shell's history: what identifies a person comes by "-".
@@ -68,6 +70,11 @@ class Command(BaseCommand):
             )
         except ValidationError as error:
             raise CommandError(" ".join(error.messages), returncode=1) from None
+        except vault.ValueTaken:
+            raise CommandError(
+                "The user name or address is held by what was refused within the last hour: try again later.",
+                returncode=1,
+            ) from None
         if options["json"]:
             result = {
                 "id": str(user.pk),

@@ -5,6 +5,7 @@ Here a letter goes out by being printed: its links and codes are shown once, the
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError
 from typing import Any
 
 from django.conf import settings
@@ -16,12 +17,20 @@ from privacy.gate.system import system
 from privacy.requests import letters
 from privacy.requests.models import Letter
 
+MOST = 10_000
+
+
+def _number(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text[:9]) <= MOST:
+        raise ArgumentTypeError(f"it is a number from 1 to {MOST:,}")
+    return int(text)
+
 
 class Command(BaseCommand):
     help = "Prints the last letters of the sealed outbox, newest last; in a demo only. A mail's links and codes are printed once: afterwards they are destroyed, as after a sending, and with them the text where it answers a removal that is closed. Exit codes: 0 done, 2 usage, 3 refused by rule."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--last", type=int, default=3, metavar="N")
+        parser.add_argument("--last", type=_number, default=3, metavar="N")
 
     def handle(self, *args: Any, last: int, **options: Any) -> None:
         if not settings.DEMO:
@@ -30,7 +39,7 @@ class Command(BaseCommand):
                 returncode=3,
             )
         with system("letter", kind="operator"):
-            found = list(reversed(Letter.objects.order_by("-queued_at", "-id")[: max(last, 0)]))
+            found = list(reversed(Letter.objects.order_by("-queued_at", "-id")[:last]))
             if not found:
                 self.stdout.write("There is no letter.\n")
             for letter in found:

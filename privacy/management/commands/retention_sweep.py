@@ -15,12 +15,17 @@ from privacy.gate.system import system, system_actor
 from privacy.retention import sweep
 from privacy.retention.rules import ScheduleError
 
+FIRST_YEAR = 1900  # the longest periods end in years that a calendar has
+
 
 def _day(text: str) -> date:
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
         raise ArgumentTypeError("a day is written like 2026-12-31") from None
+    if day.year < FIRST_YEAR:
+        raise ArgumentTypeError(f"no day before {FIRST_YEAR} is judged by")
+    return day
 
 
 class Command(BaseCommand):

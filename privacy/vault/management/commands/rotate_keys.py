@@ -13,6 +13,7 @@ from privacy.vault import ring as rings
 from privacy.vault import rotate
 from privacy.vault.results import VaultError
 
+MOST = 1_000_000
 BAD_DATA, USAGE, REFUSED = 1, 2, 3
 
 
@@ -29,8 +30,8 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON object at the end")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["chunk"] < 1:
-            raise CommandError("--chunk is at least 1.", returncode=USAGE)
+        if not 1 <= options["chunk"] <= MOST:
+            raise CommandError(f"--chunk is a number from 1 to {MOST:,}.", returncode=USAGE)
         wrapped = 0
         try:
             current = rings.current().current

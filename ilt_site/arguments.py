@@ -1,0 +1,20 @@
+"""What an operator types, taken as it is typed: no shortened option, and an option that does not exist is named first."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from collections.abc import Sequence
+
+
+def refuse_unknown(parser: ArgumentParser, words: Sequence[str]) -> None:
+    """End with the usage and code 2 at an option that the parser does not have, before it misses any other.
+
+    Otherwise a mistyped option is told as a missing one, or its value as a wrong command.
+    """
+    known = parser._option_string_actions
+    for word in words:
+        if word == "--":
+            return
+        name = word.partition("=")[0]
+        if word.startswith("--") and name not in known:
+            parser.error(f"there is no option {name}")

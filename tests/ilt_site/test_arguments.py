@@ -1,0 +1,139 @@
+"""Wrong arguments, as an operator types them: one code for all of them, and what is wrong is named."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.ilt_site.test_launcher import one_sentence, run
+from tests.ilt_site.test_startup import ROOT, key_ring, production, start
+
+__all__ = ["key_ring", "production"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["bogus"], "Unknown command: 'bogus'"),
+        (["help", "bogus"], "Unknown command: 'bogus'"),
+        (["retention_schedule", "--form", "json"], "there is no option --form"),
+        (["retention_schedule", "--form=json"], "there is no option --form"),
+        (["migrate", "--datab", "default"], "there is no option --datab"),
+        (["retention_schedule", "--format", "xml"], "invalid choice: 'xml'"),
+        (["keyring", "status", "--fil", "x"], "there is no option --fil"),
+    ],
+)
+def test_what_is_typed_wrong_ends_with_two_and_is_named(
+    production: dict[str, str], words: list[str], said: str
+) -> None:
+    done = start(production, "manage.py", *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_mistyped_option_is_named_before_a_missing_one(production: dict[str, str]) -> None:
+    done = start({**production, "DATABASE_URL": "sqlite://:memory:"}, "manage.py", "keyring", "--knd", "erasure")
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (
+        2,
+        "manage.py keyring: error: there is no option --knd",
+    )
+
+
+def test_what_follows_two_dashes_is_no_option(production: dict[str, str]) -> None:
+    done = start(production, "manage.py", "keyring", "status", "--", "--x")
+    assert done.returncode == 2
+    assert "invalid int value: '--x'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["retention_sweep", "--on", "0001-01-01"], "argument --on: no day before 1900 is judged by"),
+        (["outbox", "--last", "99999999999999999999"], "argument --last: it is a number from 1 to 10,000"),
+        (["outbox", "--last", "0"], "argument --last: it is a number from 1 to 10,000"),
+    ],
+)
+def test_a_number_or_day_that_no_work_can_use_is_a_wrong_argument(
+    production: dict[str, str], words: list[str], said: str
+) -> None:
+    done = start(production, "manage.py", *words)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (2, f"manage.py {words[0]}: error: {said}")
+
+
+def test_bytes_that_are_no_text_are_refused_before_they_get_anywhere(production: dict[str, str]) -> None:
+    done = start(production, "manage.py", "request_show", os.fsdecode(b"PR-\xff"))
+    assert (done.returncode, done.stderr) == (2, "An argument is not UTF-8.\n")
+
+
+@pytest.mark.parametrize("words", [["verify_audit"], ["retention_sweep", "--dry-run"], ["migrate"]])
+def test_a_database_that_is_down_is_one_sentence(production: dict[str, str], words: list[str]) -> None:
+    done = start(production, "manage.py", *words)
+    assert done.returncode == 1
+    said = "A database does not answer, or ended the work: run the command again when it is back."
+    assert done.stderr.splitlines()[-1] == said
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["request_file", "--kind", "access", "--channel", "phone", "--email", "-"],
+        ["create_staff", "--username", "x", "--role", "sales", "--email", "-"],
+    ],
+)
+@pytest.mark.parametrize(("stdin", "said"), [("<&-", "ddress"), ("</dev/null", "ddress"), ('<"$BAD"', "is not UTF-8.")])
+def test_standard_input_that_is_closed_or_empty_or_no_text_is_one_sentence(
+    production: dict[str, str], tmp_path: Path, words: list[str], stdin: str, said: str
+) -> None:
+    (tmp_path / "bad").write_bytes(b"carol\xff@ilt.example\n")
+    done = subprocess.run(
+        ["sh", "-c", f'"$@" {stdin}', "sh", sys.executable, "manage.py", *words],
+        env={**production, "BAD": str(tmp_path / "bad")}, cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert said in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+# --- ./run ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--dat", "x"], "there is no option --dat"),
+        (["--dat=x"], "there is no option --dat"),
+        (["status", "--json"], "there is no option --json"),
+        (["code"], "code needs the name of one login and nothing else: ./run code carol"),
+        (["code", "carol", "bob"], "code needs the name of one login and nothing else: ./run code carol"),
+        (["code", "--last"], "code needs the name of one login and nothing else: ./run code carol"),
+        (["--data", "", "status"], "argument --data: it names no folder"),
+    ],
+)
+def test_run_names_what_is_wrong_in_its_own_words(words: list[str], said: str) -> None:
+    done = run(*words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[-1] == f"run: error: {said}"
+    assert "demo_code" not in done.stderr
+
+
+def test_the_help_of_code_is_that_of_run() -> None:
+    done = run("code", "--help")
+    assert done.returncode == 0
+    assert done.stdout.startswith("usage: run ") and "demo_code" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    "words", [(), ("status",), ("stop",), ("reset", "--yes"), ("manage", "help"), ("code", "carol")]
+)
+def test_a_file_where_a_folder_is_wanted_is_said_to_be_none(tmp_path: Path, words: tuple[str, ...]) -> None:
+    (tmp_path / "file").write_text("dear")
+    for name in ("file", "file/below"):
+        said = one_sentence(run("--data", str(tmp_path / name), *words))
+        assert said == f"run: {tmp_path}/file is no folder: name another data folder with --data."
+    assert (tmp_path / "file").read_text() == "dear"
