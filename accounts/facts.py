@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -43,6 +44,7 @@ def user(user: User) -> Facts:
         flags=frozenset({"staff"}) if user.is_staff and user.is_active else frozenset(),
         party=_party(customer) if customer else "person",
         country=_country(customer),
+        region=_region(customer),
     )
 
 
@@ -60,6 +62,7 @@ def login_address(address: LoginAddress) -> Facts:
         flags=of_user.flags if of_user else frozenset(),
         party=of_user.party if of_user else "person",
         country=of_user.country if of_user else None,
+        region=of_user.region if of_user else None,
     )
 
 
@@ -74,12 +77,15 @@ def customer(customer: Customer) -> Facts:
         events={"last_activity": customer.last_active_on, "opened": customer.since},
         party=_party(customer),
         country=_country(customer),
+        region=_region(customer),
     )
 
 
 def address(address: Address) -> Facts:
     """Return the facts of an address: those of its customer."""
-    return _of_customer(address, f"{address.get_purpose_display().capitalize()} address")
+    facts = _of_customer(address, f"{address.get_purpose_display().capitalize()} address")
+    # Of the customer's country only: the code of a state says nothing about another.
+    return replace(facts, region=address.state) if address.state and address.country == facts.country else facts
 
 
 def tax_identifier(number: TaxIdentifier) -> Facts:
@@ -137,6 +143,7 @@ def company(company: Company) -> Facts:
         flags=frozenset({"sole_trader"}) if company.is_sole_trader else frozenset(),
         party="person" if company.is_sole_trader else "company",
         country=company.country or None,
+        region=company.state or None,
     )
 
 
@@ -194,6 +201,7 @@ def _of_customer(
         flags=flags,
         party=_party(owner),
         country=_country(owner),
+        region=_region(owner),
     )
 
 
@@ -203,6 +211,10 @@ def _party(customer: Customer) -> Party:
 
 def _country(customer: Customer | None) -> str | None:
     return (customer.country or None) if customer else None
+
+
+def _region(customer: Customer | None) -> str | None:
+    return (customer.state or None) if customer else None
 
 
 def _latest(*days: date | None) -> date | None:

@@ -168,9 +168,16 @@ datamap.register(
             "identity": _plain("How identity was proved", "request", WORD),
             "scope": _plain("What it covers", "request", WORD),
             "country": _plain("Country", "address", "a country alone names nobody", envelope="request_file"),
+            "region": _plain(
+                "State or province",
+                "address",
+                "the code of a state or province alone names nobody",
+                envelope="request_file",
+            ),
             "received_on": _plain("Received", "dates", TIME),
             "identity_at": _plain("Identity proved", "dates", TIME),
             "due_on": _plain("Answer by", "dates", TIME),
+            "unpaused_due_on": _plain("Answer by, without the days of waiting for the person", "dates", TIME),
             "closed_at": _plain("Closed", "dates", TIME),
             "outcome_code_hash": Datum(
                 "Outcome code",

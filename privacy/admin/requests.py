@@ -15,10 +15,10 @@ from django.utils import timezone
 from privacy import audit
 from privacy.admin import handling, search
 from privacy.admin.records import RecordAdmin
-from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Step, Task, WorkList, acting, due
+from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Step, Task, WorkList, acting, due, unpaused
 from privacy.gate import Actor, told
 from privacy.models import Hold, Letter, Request
-from privacy.requests import assessment, deadline, identity, letters, second, services, waits
+from privacy.requests import assessment, deadline, history, identity, letters, second, services, waits
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import OPEN_STATES, TRANSITIONS, State
 from privacy.requests.outcome import FileUnreadable
@@ -103,7 +103,7 @@ class RequestAdmin(RecordAdmin):
     change_form_template = "admin/request.html"
     search_help = "Reference, or the e-mail address the answer goes to. What you type is not kept."
     fieldsets = (
-        (None, {"fields": ("kind", "state", "received_on", "due", "legal_due_on", "channel", "asked_by")}),
+        (None, {"fields": ("kind", "state", "received_on", "due", "latest", "channel", "asked_by")}),
         ("Who asks", {"fields": ("identity", "identity_at", "scope", "requester_name", "requester_email", "note")}),
         ("Progress", {"fields": ("next_step", "plan_at", "plan_hash", "last_error", "closed_at")}),
     )
@@ -124,7 +124,20 @@ class RequestAdmin(RecordAdmin):
     @admin.display(description="Answer due", ordering="due_on")
     def due(self, record: Request) -> str:
         """Return the due date, and in words how late it is while the request is open."""
-        return due(record.due_on, _today())[0] if record.is_open else f"{record.due_on:%-d %B %Y}"
+        day = due(record.due_on, _today())[0] if record.is_open else f"{record.due_on:%-d %B %Y}"
+        return f"{day}{unpaused(record)}"
+
+    @admin.display(description="At the latest", ordering="legal_due_on")
+    def latest(self, record: Request) -> str:
+        """Return the law's last day, and by when receipt is confirmed where the law asks for that, with the law's name."""
+        dates = history.due_dates(record)
+        without = dates.unpaused_legal_due_on if record.unpaused_due_on else None
+        parts = [
+            f"{record.legal_due_on:%-d %B %Y}",
+            f" ({without:%-d %B %Y} without the pause)" if without else "",
+            f", receipt to be confirmed by {dates.confirm_by:%-d %B %Y}" if dates.confirm_by else "",
+        ]
+        return f"{''.join(parts)}, by {dates.regime.law}"
 
     @admin.display(description="Identity", ordering="identity")
     def how_identified(self, record: Request) -> str:
@@ -244,7 +257,7 @@ class RequestAdmin(RecordAdmin):
                 return "The record is under a hold. Refresh the plan to see what that changes."
             case "extend":
                 deadline.extend(record, reason=data["reason"], words=data["words"], actor=actor, now=now)
-                return f"The deadline is extended to {record.due_on:%-d %B %Y}; the person is told."
+                return f"The deadline is extended to {record.due_on:%-d %B %Y}{unpaused(record)}; the person is told."
             case "pause":
                 deadline.pause(record, actor=actor, now=now)
                 return "The clock stands still until the identity is proved."
@@ -264,7 +277,7 @@ class RequestAdmin(RecordAdmin):
             for name in ("kind", "channel", "received_on", "asked_by", "identity", "email", "name", "note")
         }
         filed = services.file(subject=data["subject"], actor=actor, now=now, **given)
-        said = f"{filed.reference}: answer due on {due(filed.due_on, assessment.today(now))[0]}."
+        said = f"{filed.reference}: answer due on {due(filed.due_on, assessment.today(now))[0]}{unpaused(filed)}."
         if filed.filed_at != now:
             said = f"The same was asked before and is still open; this receipt was added to it. {said}"
         return filed, f"{said}{_code(filed)}"
@@ -315,7 +328,7 @@ class RequestAdmin(RecordAdmin):
         for one in first[:SHOWN_ON_FRONT_PAGE]:
             when, is_late = due(one.due_on, today)
             text = f"{one.reference}: {one.get_kind_display()}, {one.get_state_display()}"
-            tasks.append(Task(self.url_of(one), text, f"due {when}", is_late))
+            tasks.append(Task(self.url_of(one), text, f"due {when}{unpaused(one)}", is_late))
         lists = [WorkList("Requests, by due date", self.url_of_list(), tasks, waiting.count())]
         lists.append(_to_post(self))
         breaches = second.possible_breaches()

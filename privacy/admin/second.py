@@ -17,7 +17,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from privacy import audit, cards
-from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Step, Task, WorkAdmin, WorkList, due
+from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Step, Task, WorkAdmin, WorkList, due, unpaused
 from privacy.gate import MANAGER, Actor
 from privacy.models import SecondLook
 from privacy.requests import assessment, second, services
@@ -135,7 +135,8 @@ class SecondLookAdmin(WorkAdmin):
     def answer_due(self, look: SecondLook) -> str:
         """Return the due date, and how late it is while the question is open."""
         day = look.request.due_on
-        return due(day, _today())[0] if look.decided_at is None else f"{day:%-d %B %Y}"
+        said = due(day, _today())[0] if look.decided_at is None else f"{day:%-d %B %Y}"
+        return f"{said}{unpaused(look.request)}"
 
     def history_of(self, record: SecondLook) -> QuerySet[audit.AuditEvent]:
         return audit.history(reference=record.request.reference)
@@ -170,7 +171,7 @@ class SecondLookAdmin(WorkAdmin):
             Task(
                 self.url_of(one),
                 f"{one.request.reference}: {one.get_why_display()}",
-                f"due {due(one.request.due_on, today)[0]}",
+                f"due {due(one.request.due_on, today)[0]}{unpaused(one.request)}",
                 one.pk in late,
             )
             for one in waiting[:SHOWN_ON_FRONT_PAGE]

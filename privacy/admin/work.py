@@ -409,6 +409,12 @@ def due(day: date, today: date) -> tuple[str, bool]:
     return f"{day:%-d %B %Y}, " + ("today" if left == 0 else f"in {_days(left)}"), False
 
 
+def unpaused(request: Any) -> str:
+    """Return what stands behind the due date of a privacy request whose clock was stopped: the date without that, else ""."""
+    day = request.unpaused_due_on
+    return f" ({day:%-d %B %Y} without the pause)" if day is not None else ""
+
+
 def _days(count: int) -> str:
     return "1 day" if count == 1 else f"{count} days"
 

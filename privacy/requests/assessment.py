@@ -199,21 +199,29 @@ def block_until(now: datetime, country: str = "") -> date:
     return next(one.until for one in plan.leave(rules.load(), today(now), country or None) if one.name == "block_token")
 
 
-def country_of(subject: UUID) -> str:
-    """Return the country whose clock and wording count for `subject`, "" when no record says one.
+def place_of(subject: UUID) -> tuple[str, str]:
+    """Return the country whose clock and wording count for `subject`, and the code of the state or province, each "" when no
+    record says one.
 
-    It is the one that most records name; of each kind the first hundred are asked.
+    It is the country that most records name, and the region that most records of that country do; of each kind the first
+    hundred are asked.
     """
-    found: list[str | None] = []
+    found: list[Facts] = []
     for declaration, rows in datamap.records_of(subject):
         if declaration.facts is not None and declaration.label not in OUTSIDE:
-            found += [facts.country for facts in _facts(declaration, rows[:ASKED])]
-    return _most(found)
+            found += _facts(declaration, rows[:ASKED])
+    return _place(found)
 
 
-def country_of_records(records: Iterable[tuple[str, UUID]]) -> str:
-    """Return the country that most of these records name, "" when none does."""
-    return _most(facts.country for facts in facts_of_records(records))
+def place_of_records(records: Iterable[tuple[str, UUID]]) -> tuple[str, str]:
+    """Return the country and the region that most of these records name, "" for what none does."""
+    return _place(facts_of_records(records))
+
+
+def _place(found: Iterable[Facts]) -> tuple[str, str]:
+    found = list(found)
+    country = _most(one.country for one in found)
+    return country, _most(one.region for one in found if (one.country or "").upper() == country)
 
 
 def under_one_law(found: list[Facts], seen: Counter[str]) -> list[Facts]:

@@ -67,7 +67,7 @@ def may_pause(request: Request, *, now: datetime) -> bool:
     """Whether the clock may stop until the identity is proved: it was asked for at once, is not known yet, and there is time."""
     if request.state != State.RECEIVED or history.due_dates(request).is_paused:
         return False
-    facts, place = history.facts(request), history.place_of(request.country)
+    facts, place = history.facts(request), history.place(request.country, request.region)
     try:
         clock.check_pause(facts, place, on=clock.company_day(now))
     except clock.PauseNotAllowed:

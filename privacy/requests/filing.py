@@ -246,16 +246,16 @@ def _new(
     name: str,
     note: str,
 ) -> Request:
-    scope, country = Request.Scope.WHOLE, ""
+    scope, country, region = Request.Scope.WHOLE, "", ""
     records: hooks.Records = []
     if subject is not None:
-        country = assessment.country_of(subject)
+        country, region = assessment.place_of(subject)
         email, name = _on_file(subject, email, name, now)
     elif records := identity.standing_of(email, now=now).records:
-        scope, country = Request.Scope.RECORDS, assessment.country_of_records(records)
+        scope, (country, region) = Request.Scope.RECORDS, assessment.place_of_records(records)
         email = identity.spelled_on_file(*records[0], email) or email
         subject = _subject_for(email, now)
-    dates = clock.dates([clock.Event(clock.Kind.RECEIVED, received_on)], history.place_of(country))
+    dates = clock.dates([clock.Event(clock.Kind.RECEIVED, received_on)], history.place(country, region))
     request = Request(
         reference=_free_reference(now),
         kind=kind,
@@ -265,6 +265,7 @@ def _new(
         subject_id=subject,
         owner_id=subject,
         country=country,
+        region=region,
         filed_at=now,
         received_on=received_on,
         due_on=dates.due_on,
@@ -546,8 +547,8 @@ def _identified_as(request: Request, how: str, subject: UUID, note: str, *, acto
             vault.keys.hand_over([request.pk], ("subject", subject), of=[request.vault_owner()])
             request.subject_id = request.owner_id = subject
             request.scope = Request.Scope.WHOLE
-            request.country = assessment.country_of(subject)
-            request.save(update_fields=["subject", "owner_id", "scope", "country"])
+            request.country, request.region = assessment.place_of(subject)
+            request.save(update_fields=["subject", "owner_id", "scope", "country", "region"])
         # Until then it was matched with nobody, and the address in it is one that was only given.
         request.requester_email, _ = _on_file(subject, _given(request), "", now)
         request.save(update_fields=["requester_email"])  # type: ignore[misc]  # a sealed field is no column

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db.models import QuerySet
 
 from privacy.gate.actor import Actor
-from privacy.requests import bound, clock
+from privacy.requests import bound, clock, regimes
 from privacy.requests.models import TRANSITIONS, Letter, Request, RequestEvent, State
 
 STEP = "step"
@@ -157,18 +158,20 @@ def facts(request: Request) -> list[clock.Event]:
     return [clock.Event(clock.Kind(kind), on) for kind, on in found]
 
 
-def place_of(country: str) -> clock.Place:
-    """Return where a person is, with the laws that the company has switched on."""
-    return clock.Place(country)
+def place(country: str, region: str) -> clock.Place:
+    """Return where a person is, with the laws that the company has switched on in its settings."""
+    switches = {one.switch for one in regimes.regimes() if one.switch}
+    return clock.Place(country, region, frozenset(name for name in switches if getattr(settings, name, False)))
 
 
 def due_dates(request: Request) -> clock.Dates:
     """Recompute the dates of a request from its events (Art. 12(3))."""
-    return clock.dates(facts(request), place_of(request.country))
+    return clock.dates(facts(request), place(request.country, request.region))
 
 
 def recompute(request: Request) -> None:
     """Write the due dates that follow from the events into the row, where lists sort by them."""
     dates = due_dates(request)
     request.received_on, request.due_on, request.legal_due_on = dates.received_on, dates.due_on, dates.legal_due_on
-    request.save(update_fields=["received_on", "due_on", "legal_due_on"])
+    request.unpaused_due_on = dates.unpaused_due_on if dates.unpaused_due_on != dates.due_on else None
+    request.save(update_fields=["received_on", "due_on", "legal_due_on", "unpaused_due_on"])

@@ -107,11 +107,15 @@ class Request(vault.SealedModel):
     # Whom the sealed file belongs to; stays when the subject is gone, so that the outcome can still be opened with the code.
     owner_id = models.UUIDField(null=True, blank=True, editable=False)
     country = models.CharField(max_length=2, blank=True, default="")
+    # The code of a state or province, where one is on file: some laws and holidays are those of a part of the country.
+    region = models.CharField(max_length=10, blank=True, default="", db_default="")
 
     filed_at = models.DateTimeField()
     received_on = models.DateField()
     due_on = models.DateField()
     legal_due_on = models.DateField()
+    # The day to answer by had nothing stopped the clock; none where nothing did.
+    unpaused_due_on = models.DateField(null=True, blank=True)
     closed_at = models.DateTimeField(null=True, blank=True)
 
     plan_hash = models.CharField(max_length=64, blank=True, default="")

@@ -249,6 +249,7 @@ def shape(request: Request) -> dict[str, Any]:
         "received_on": request.received_on.isoformat(),
         "due_on": request.due_on.isoformat(),
         "legal_due_on": request.legal_due_on.isoformat(),
+        "unpaused_due_on": request.unpaused_due_on.isoformat() if request.unpaused_due_on else None,
         "identity": request.identity,
         "scope": request.scope,
         "plan_hash": request.plan_hash,

@@ -116,7 +116,7 @@ def _verdict(declaration: Declaration, name: str, record: UUID) -> Verdict:
 # Requests -------------------------------------------------------------------------------------------------------------
 
 _DATES = ("received_on", "due_on", "legal_due_on")
-_WORDS = ("kind", "channel", "asked_by", "identity", "scope", "country", "plan_hash")
+_WORDS = ("kind", "channel", "asked_by", "identity", "scope", "country", "region", "plan_hash")
 
 
 def of_request(request: Request) -> dict[str, Any]:

@@ -54,7 +54,8 @@ class Facts:
     `label` names the model ("orders.order"), `title` the record in plain words without personal data ("Order
     SO43659"). `data` gives, per envelope, the plain names of the data in it; `events` the day of each event, None
     when it has not happened; `flags` the circumstances of FLAGS. `party` is the role of the person in the record;
-    `country` (ISO 3166-1 alpha-2) decides under whose law what is kept is explained. An unknown event or flag is a
+    `country` (ISO 3166-1 alpha-2) decides under whose law what is kept is explained, with `region`, the code of a state or province
+    of it where one is on file, also how long an answer may take. An unknown event or flag is a
     mistake of the app that states it and raises ValueError, because a misspelt reason would erase too early.
     """
 
@@ -67,6 +68,7 @@ class Facts:
     flags: frozenset[str] = frozenset()
     party: Party = "person"
     country: str | None = None
+    region: str | None = None
 
     def __post_init__(self) -> None:
         unknown = (set(self.events) - EVENTS) | (set(self.flags) - FLAGS)

@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts import logins, upgrades
 from privacy import owner
 from privacy.gate.system import system_actor
-from privacy.requests import letters
+from privacy.requests import letters, recount
 from privacy.restore import replay
 from privacy.retention import restriction
 from privacy.vault import identity
@@ -24,7 +24,7 @@ class Command(BaseCommand):
 
     help = (
         "Changes the tables of both databases to what this version needs, binds both to the key ring, grants the "
-        "application roles their rights, restricts what earlier erasures kept, indexes user names of before by what they look like, telephone numbers of companies and messages of before and the words of names as this version compares them, binds links, codes, second factors, joinings and logins of before to what their rows say (once), signs the copied lines of the ledger of before (once), seals regions and serial numbers of before that are none, and writes the static files into STATIC_ROOT. Safe to repeat. Run it as the owner: ILT_DB_ROLE=owner. "
+        "application roles their rights, restricts what earlier erasures kept, counts the days of open requests anew, indexes user names of before by what they look like, telephone numbers of companies and messages of before and the words of names as this version compares them, binds links, codes, second factors, joinings and logins of before to what their rows say (once), signs the copied lines of the ledger of before (once), seals regions and serial numbers of before that are none, and writes the static files into STATIC_ROOT. Safe to repeat. Run it as the owner: ILT_DB_ROLE=owner. "
         "Exit codes: 0 done, 1 failed, 2 usage."
     )
 
@@ -37,6 +37,8 @@ class Command(BaseCommand):
         call_command("grant_roles")
         # What was kept before there were restrictions: nothing changes where all of it is known already.
         restriction.settle_all(actor=system_actor("sweep", kind="operator"), now=timezone.now())
+        # What is open is answered by today's laws, holidays and switches.
+        recount.recount(actor=system_actor("sweep", kind="operator"), now=timezone.now())
         logins.index_lookalikes()  # likewise
         # What was typed as a region before it was a code or sealed: each batch stands for itself.
         for left in upgrades.settle_regions():

@@ -31,6 +31,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{shown['reference']}: {request.get_kind_display()}, {request.get_state_display()}")
         self.stdout.write(
             f"received {shown['received_on']}, answer by {shown['due_on']}, at the latest {shown['legal_due_on']}"
+            + (f"; without the pause by {shown['unpaused_due_on']}" if shown["unpaused_due_on"] else "")
         )
         self.stdout.write(f"identity: {request.get_identity_display()}")
         for record in shown["decisions"]:
