@@ -26,7 +26,7 @@ from accounts.models import ClaimReview, Communication, Company, ContactPoint, C
 from accounts.reach import Came, Channel
 from privacy import audit, gate, numbers
 from privacy.admin.covers import reason
-from privacy.admin.handling import CalledBack
+from privacy.admin.handling import CalledBack, on_paper
 from privacy.admin.records import MaskingForm, RecordAdmin
 from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Rows, Step, Task, WorkAdmin, WorkList, acting, date_input
 from privacy.gate import MANAGER, Actor
@@ -137,7 +137,7 @@ class PostNotice(Step):
         letter = notices.to_post(self.record)
         if letter is not None:
             letters.opened(letter, actor=acting(), now=timezone.now())
-        return {"letter": letter}
+        return on_paper(letter, letter.text) if letter is not None else {}
 
 
 class DisputeContact(Step):

@@ -17,8 +17,9 @@ from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.text import capfirst
 
 from accounts import candidates, joining, notices, people
@@ -77,7 +78,8 @@ class Join(Step):
     def prepare(self) -> None:
         self.preview: joining.Preview | None = None
         found = described(candidates.of(self.record.subject_id, now=timezone.now()))
-        self.fields["records"].choices = [(f"{r.label}/{r.pk}", f"{title}: {why}") for r, title, _, why in found]  # type: ignore[attr-defined]
+        choices = [(f"{r.label}/{r.pk}", f"{n}. {title}: {why}") for n, (r, title, _, why) in enumerate(found, 1)]
+        self.fields["records"].choices = choices  # type: ignore[attr-defined]
 
     def clean_records(self) -> list[tuple[str, UUID]]:
         return [(label, UUID(pk)) for label, _, pk in (one.partition("/") for one in self.cleaned_data["records"])]
@@ -99,8 +101,11 @@ class Join(Step):
         """Show what will move before it does."""
         return self.preview is not None and self.cleaned_data["seen"] != self.preview.fingerprint
 
+    def button(self) -> str:
+        return "Join exactly this" if self.preview is not None else "See what will move"
+
     def context(self) -> dict[str, Any]:
-        return {"preview": self.preview, "is_second": False}
+        return {"preview": self.preview, "is_second": False, "person": _numbers(self.record)}
 
 
 class ConfirmJoining(Step):
@@ -133,6 +138,8 @@ class ConfirmJoining(Step):
         return {
             "preview": self.preview,
             "is_second": True,
+            "person": _numbers(self.record),
+            "others": _proposed_people(self.record),
             "reason": dict(Joining.Reason.choices).get(self.record.proposal.get("reason", "")),
         }
 
@@ -204,8 +211,11 @@ class JoiningAdmin(WorkAdmin):
         found = described(candidates.of(record.subject_id, now=timezone.now()))
         table = {
             "title": "Carries an address or phone of this person, and is not joined",
-            "headings": ["Record", "Date", "Why"],
-            "rows": [[title, f"{day:%-d %B %Y}" if day else "–", why] for _, title, day, why in found],
+            "headings": ["No.", "Record", "Date", "Why"],
+            "rows": [
+                [number, _link(record, title), f"{day:%-d %B %Y}" if day else "–", why]
+                for number, (record, title, day, why) in enumerate(found, 1)
+            ],
         }
         return {"tables": [table]}
 
@@ -301,6 +311,23 @@ def described(found: Iterable[Record]) -> list[tuple[Record, str, date | None, s
                 day = min((day for day in facts.events.values() if day), default=None)
                 lines.append((one, facts.title, day, WHY[one.channel]))
     return sorted(lines, key=lambda line: (line[0].label, line[2] or date.min, line[1]))
+
+
+def _proposed_people(joining: Joining) -> str:
+    """Return the customer numbers of the people who are proposed to be joined whole, "" where only records are."""
+    people_ = joining.proposal.get("people", [])
+    numbers = Customer.objects.filter(subject_id__in=people_).order_by("reference")
+    return ", ".join(str(one) for one in numbers)
+
+
+def _link(record: Record, title: str) -> str:
+    """Return the title of a record as a link to its page, where it has one; who may open it opens it there, at the gate."""
+    meta = record.declaration.model._meta
+    try:
+        url = reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[record.pk])
+    except NoReverseMatch:
+        return title
+    return format_html('<a href="{}">{}</a>', url, title)
 
 
 def _numbers(record: Joining | Joined) -> str:

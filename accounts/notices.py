@@ -26,7 +26,7 @@ from accounts.points import ContactLink, ContactPoint
 from accounts.users import Joined, Joining, User
 from privacy import audit, vault
 from privacy.gate import MANAGER, Actor
-from privacy.requests import letters, waits
+from privacy.requests import hooks, letters, waits
 from privacy.requests.models import Letter
 
 CONFIRM_LIVES = timedelta(days=7)
@@ -575,15 +575,11 @@ def _send(
 def _post(point: ContactPoint, *, now: datetime) -> None:
     """Leave a notice to be printed and posted where a postal address counts; else write down that nobody could be told."""
     link = ContactLink.objects.create(point=point, purpose=Purpose.NOT_ME, at=now, expires_at=now + NOT_ME_LIVES)
-    own = Address.objects.for_subject(point.customer.subject_id).order_by("pk")
-    place = next((one for one in own if reach.counts(one, Channel.POST, now=now)), None)
-    if place is None:
-        return
     customer = point.customer
     with vault.internal():
-        name = " ".join(part for part in (customer.title, customer.first_name, customer.last_name) if part)
-        city = " ".join(part for part in (place.city, place.region, place.postal_code) if part)
-        lines = [line for line in (name, place.street, place.street2, city, place.country) if line]
+        lines = hooks.people().postal(customer.subject_id, now) if customer.subject_id else []
+    if not lines:
+        return
     link.letter = letters.queue(
         POSTED,
         to="",

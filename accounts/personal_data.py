@@ -151,6 +151,7 @@ datamap.register(
     Declaration(
         model=LoginAddress,
         title="E-mail address of a login",
+        noun=("address of a login", "addresses of logins"),
         subject_path="user__subject",
         data={
             "user": _link("Whose address it is", LOGIN),
@@ -179,6 +180,7 @@ datamap.register(
     Declaration(
         model=Customer,
         title="Customer",
+        noun=("customer record", "customer records"),
         subject_path="subject",
         reference="reference",
         data={
@@ -207,6 +209,7 @@ datamap.register(
     Declaration(
         model=Address,
         title="Address",
+        noun=("address", "addresses"),
         subject_path="customer__subject",
         data={
             "customer": _link("Whose address it is"),
@@ -220,6 +223,7 @@ datamap.register(
     Declaration(
         model=Company,
         title="Company",
+        noun=("company", "companies"),
         subject_path="subject",
         data={
             "subject": _link("Which sole trader it is", BILLING),
@@ -303,7 +307,8 @@ datamap.register(
     ),
     Declaration(
         model=ContactPoint,
-        title="Since when we reach somebody how",
+        title="How we reach you, and since when",
+        noun=("contact", "contacts"),
         subject_path="customer__subject",
         data={
             "customer": _link("Whom we reach"),
@@ -323,6 +328,7 @@ datamap.register(
     Declaration(
         model=ContactLink,
         title="Letter about a changed contact",
+        noun=("letter about a changed contact", "letters about a changed contact"),
         subject_path="point__customer__subject",
         data={
             "point": _link("About which contact"),
@@ -338,6 +344,7 @@ datamap.register(
     Declaration(
         model=Joining,
         title="Look at records with the same address",
+        noun=("look at records with the same address", "looks at records with the same address"),
         subject_path="subject",
         data={
             "subject": _link("Whose records they may be", LOGIN),
@@ -356,7 +363,8 @@ datamap.register(
     ),
     Declaration(
         model=Joined,
-        title="Word that something was joined",
+        title="Notice that something was joined",
+        noun=("notice that something was joined", "notices that something was joined"),
         subject_path="subject",
         data={
             "subject": _link("To whom it was joined", LOGIN),
@@ -371,6 +379,7 @@ datamap.register(
     Declaration(
         model=ClaimReview,
         title="Question whether a login belongs to a customer",
+        noun=("question whether a login belongs to a customer", "questions whether a login belongs to a customer"),
         subject_path="user__subject",
         data={
             "user": _link("Which login asks", LOGIN),

@@ -173,7 +173,8 @@ def account_claim(request: HttpRequest) -> HttpResponse:
     address = EmailAddress.objects.filter(user=user, verified=True, primary=True).first()
     if request.method != "POST":
         found = claim.joinable(user, address.email, now=now) if address else None
-        return render(request, "accounts/claim.html", {"counts": claim.counts(found) if found else []})
+        counts = claim.counts(found) if found else []
+        return render(request, "accounts/claim.html", {"counts": counts, "has_address": address is not None})
     found = claim.attempt(user, address.email, actor=actor, now=now) if address else None
     if found is None:
         if address is not None and user.subject_id is not None and not user.is_staff:

@@ -24,6 +24,7 @@ datamap.register(
     Declaration(
         model=EmailAddress,
         title="Handle of a login's address",
+        noun=("handle of a login's address", "handles of logins' addresses"),
         subject_path="user__subject",
         data={
             "user": Datum("Whose address it is", "link", LOGIN, US, plain="a random number"),
@@ -43,6 +44,7 @@ datamap.register(
     Declaration(
         model=EmailConfirmation,
         title="Confirmation of an address (unused: addresses are confirmed by a code, which waits in the session)",
+        noun=("confirmation of an address", "confirmations of addresses"),
         subject_path="email_address__user__subject",
         data={
             "email_address": Datum("Which address", "link", LOGIN, US, plain="a number"),
@@ -55,6 +57,7 @@ datamap.register(
     Declaration(
         model=Authenticator,
         title="Second factor of a login",
+        noun=("second factor", "second factors"),
         subject_path="user__subject",
         data={
             "user": Datum("Whose second factor it is", "link", LOGIN, US, plain="a random number"),
@@ -68,6 +71,7 @@ datamap.register(
     Declaration(
         model=LogEntry,
         title="What staff did in the back office",
+        noun=("entry of what staff did", "entries of what staff did"),
         subject_path="user__subject",
         data={
             "user": Datum("Which member of staff", "link", SECURITY, US, plain="a random number"),
@@ -90,6 +94,7 @@ datamap.register(
     Declaration(
         model=Group,
         title="Role of staff",
+        noun=("role", "roles"),
         impersonal={"name": "the name of a role", "permissions": "names of permissions"},
     ),
     Declaration(

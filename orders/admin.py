@@ -97,7 +97,9 @@ PARTS = {
     "postal_code": "Postal code",
     "country": "Country",
 }
-LABELS = {f"{group}_{part}": title for group in ("invoice", "ship") for part, title in PARTS.items()}
+LABELS = {f"{group}_{part}": title for group in ("invoice", "ship") for part, title in PARTS.items()} | {
+    "email": "E-mail"
+}
 
 
 class PaymentDue(admin.SimpleListFilter):

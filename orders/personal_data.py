@@ -261,6 +261,7 @@ datamap.register(
     Declaration(
         model=OrderLine,
         title="Line of an order",
+        noun=("line of an order", "lines of orders"),
         subject_path="order__customer__subject",
         data={
             "order": Datum("Of which order", "link", BILL, "us", plain="a random number"),

@@ -144,6 +144,7 @@ datamap.register(
     Declaration(
         model=Subject,
         title="Person",
+        noun=("person", "people"),
         subject_path="id",
         impersonal={"created_at": "a time; the row is a random number and nothing else"},
     ),
@@ -213,6 +214,7 @@ datamap.register(
     Declaration(
         model=RequestEvent,
         title="History of a request",
+        noun=("step of a request", "steps of requests"),
         subject_path="request__subject",
         impersonal={
             "request": OF_REQUEST,
@@ -229,6 +231,7 @@ datamap.register(
     Declaration(
         model=Decision,
         title="Decision about a record",
+        noun=("decision about a record", "decisions about records"),
         subject_path="request__subject",
         impersonal={
             "request": OF_REQUEST,
@@ -280,6 +283,7 @@ datamap.register(
     Declaration(
         model=Export,
         title="Copy that was made",
+        noun=("copy", "copies"),
         subject_path="request__subject",
         data={
             "request": _plain("For which request", "link", RANDOM),
@@ -299,6 +303,7 @@ datamap.register(
     Declaration(
         model=SecondLook,
         title="Question to a second person",
+        noun=("question to a second person", "questions to a second person"),
         subject_path="request__subject",
         impersonal={
             "request": OF_REQUEST,
@@ -333,6 +338,7 @@ datamap.register(
     Declaration(
         model=AccessEntry,
         title="Who looked at your data",
+        noun=("entry of who looked", "entries of who looked"),
         subject_path="whose__subject_id",
         related=("whose",),
         data={
@@ -360,6 +366,7 @@ datamap.register(
     Declaration(
         model=AccessName,
         title="Name in the log of who looked",
+        noun=("name in the log of who looked", "names in the log of who looked"),
         subject_path="subject_id",
         data={
             "subject_id": Datum("Whose name it is", "link", PROOF, US, plain=RANDOM, export="no"),
@@ -394,6 +401,7 @@ datamap.register(
     Declaration(
         model=Acknowledgement,
         title="Undertakings and training of staff",
+        noun=("undertaking or training", "undertakings or trainings"),
         subject_path="subject",
         data={
             "subject": _plain("Who signed", "link", RANDOM, PROOF, envelope=None),
@@ -407,6 +415,7 @@ datamap.register(
     Declaration(
         model=AuditEvent,
         title="Audit trail",
+        noun=("line of the audit trail", "lines of the audit trail"),
         data={
             "subject": Datum(
                 "Pseudonym of the person",
@@ -470,6 +479,7 @@ datamap.register(
     Declaration(
         model=HeldValue,
         title="Earlier values of a record under a legal hold",
+        noun=("earlier value under a legal hold", "earlier values under a legal hold"),
         subject_path="subject",
         data={
             "subject": _plain("Whose it is", "link", RANDOM, PROOF),
@@ -486,6 +496,7 @@ datamap.register(
     Declaration(
         model=EndNotice,
         title="Warning before an account ends",
+        noun=("warning before an account ends", "warnings before an account ends"),
         subject_path="subject",
         data={
             "subject": Datum("Who was warned", "link", PROOF, US, plain=RANDOM),

@@ -39,10 +39,35 @@ class Quote(MoveOn):
     )  # fmt: skip
 
 
+# What a step into a state is called where somebody takes it.
+DOING: dict[RMA.State, str] = {
+    RMA.State.REQUESTED: "Set back to requested",
+    RMA.State.AUTHORISED: "Authorise the return",
+    RMA.State.IN_TRANSIT: "Mark as on its way to us",
+    RMA.State.RECEIVED: "Mark as received and inspected",
+    RMA.State.QUOTED: "Quote a price",
+    RMA.State.APPROVED: "Note that the quote is approved",
+    RMA.State.DECLINED: "Note that the quote is declined",
+    RMA.State.IN_SERVICE: "Begin calibration or repair",
+    RMA.State.VERIFIED: "Mark as done and verified",
+    RMA.State.SHIPPED_BACK: "Mark as shipped back",
+    RMA.State.CLOSED: "Close the return",
+    RMA.State.ON_HOLD: "Put on hold",
+    RMA.State.REJECTED: "Reject the return",
+    RMA.State.CANCELLED: "Cancel the return",
+    RMA.State.BEYOND_REPAIR: "Mark as beyond repair",
+}
+# States whose words speak to the customer, in words for the desk.
+AT_THE_DESK: dict[RMA.State, str] = {
+    RMA.State.AUTHORISED: "authorised: waiting for the instrument",
+    RMA.State.QUOTED: "quoted: waiting for the customer's approval",
+}
+
+
 def _step_to(state: str) -> type[Step]:
     base = Quote if state == RMA.State.QUOTED else MoveOn
     is_end = state in (RMA.State.REJECTED, RMA.State.CANCELLED, RMA.State.CLOSED)
-    return type(f"To{state}", (base,), {"title": f"→ {RMA.State(state).label}", "is_destructive": is_end})
+    return type(f"To{state}", (base,), {"title": DOING[RMA.State(state)], "is_destructive": is_end})
 
 
 class SettleSerial(Step):
@@ -76,7 +101,7 @@ class SettleSerial(Step):
 STEPS = {state.value: _step_to(state.value) for state in RMA.State}
 
 
-LABELS = {f"return_{part}": title for part, title in PARTS.items()} | {"contact_name": "Name"}
+LABELS = {f"return_{part}": title for part, title in PARTS.items()} | {"contact_name": "Name", "email": "E-mail"}
 
 
 @admin.register(RMA)
@@ -93,7 +118,12 @@ class RMAAdmin(RecordAdmin):
     }
     rows = (
         Rows("thread", "Messages", ("written_at", "author", "text")),
-        Rows("events", "States", ("at", "from_state", "to_state", "actor_kind", "reason")),
+        Rows(
+            "events",
+            "States",
+            ("at", "from_state", "to_state", "actor_kind", "reason"),
+            called={"at": "When", "from_state": "From", "to_state": "To", "actor_kind": "By"},
+        ),
         Rows("certificates", "Certificates", ("number", "revision", "procedure", "calibrated_on", "issued_on")),
     )
     search_help = "RMA number, serial number, or name, e-mail, phone of the customer. What you type is not kept."
@@ -145,7 +175,7 @@ class RMAAdmin(RecordAdmin):
         tasks = [
             Task(
                 self.url_of(one),
-                f"{one.number}: {one.get_state_display().lower()}",
+                f"{one.number}: {AT_THE_DESK.get(RMA.State(one.state), one.get_state_display().lower())}",
                 f"opened {one.opened_on:%-d %B %Y}",
             )
             for one in first

@@ -204,6 +204,7 @@ datamap.register(
     Declaration(
         model=RMANote,
         title="Note on a return",
+        noun=("note on a return", "notes on returns"),
         subject_path="rma__customer__subject",
         data={
             "rma": _plain("On which return", LINK, "link"),
@@ -218,6 +219,7 @@ datamap.register(
     Declaration(
         model=RMAEvent,
         title="History of a return",
+        noun=("step of a return", "steps of returns"),
         subject_path="rma__customer__subject",
         data={
             "rma": _plain("Of which return", LINK, "link"),
@@ -232,6 +234,7 @@ datamap.register(
     Declaration(
         model=Ownership,
         title="Ownership of an instrument",
+        noun=("registration of an instrument", "registrations of instruments"),
         subject_path="customer__subject",
         data={
             "customer": Datum(

@@ -15,7 +15,7 @@ from privacy.admin.work import Step, date_input
 from privacy.lines import one_line
 from privacy.mailbox import MailboxField
 from privacy.models import Hold, Letter, Request
-from privacy.requests import assessment, deadline, filing, identity, proof
+from privacy.requests import assessment, deadline, filing, identity, letters, proof
 from privacy.requests.models import Channel
 from privacy.retention import holds
 
@@ -139,9 +139,9 @@ class CalledBack(Step):
 
     number = _said("Number that you called")
     first_fact = forms.ChoiceField(label="First fact")
-    first_said = _said("What the person said")
+    first_said = _said("What the person said to the first")
     second_fact = forms.ChoiceField(label="Second fact")
-    second_said = _said("What the person said")
+    second_said = _said("What the person said to the second")
 
     def prepare(self) -> None:
         for name in ("first_fact", "second_fact"):
@@ -179,9 +179,9 @@ class StateIdentity(Numbered):
     )  # fmt: skip
     number = _said("Number that you called", "Only for a call-back.")
     first_fact = forms.ChoiceField(required=False, label="First fact")
-    first_said = _said("What the person said")
+    first_said = _said("What the person said to the first")
     second_fact = forms.ChoiceField(required=False, label="Second fact")
-    second_said = _said("What the person said")
+    second_said = _said("What the person said to the second")
     field_order = (
         "how", "number", "first_fact", "first_said", "second_fact", "second_said", "code", "customer_number", "note",
     )  # fmt: skip
@@ -392,6 +392,12 @@ LETTERS: dict[str, str] = {
 def letter_title(letter: Letter) -> str:
     """Return what kind of letter it is."""
     return LETTERS.get(letter.kind, letter.kind.replace("_", " ").capitalize())
+
+
+def on_paper(letter: Letter, text: Any) -> dict[str, Any]:
+    """Return what the page of a letter to be printed shows: the letter, its address block, and its text below that."""
+    address, rest = letters.on_paper(text) if isinstance(text, str) else ("", text)
+    return {"letter": letter, "address": address, "text": rest}
 
 
 def name_records(found: list[Hold]) -> None:

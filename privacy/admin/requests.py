@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
 from privacy import audit
@@ -101,6 +101,18 @@ class RequestAdmin(RecordAdmin):
     editable = ("note",)
     adding = handling.FileRequest
     change_form_template = "admin/request.html"
+    labels: ClassVar[Mapping[str, str]] = {
+        "kind": "What is asked for",
+        "legal_due_on": "Due by law",
+        "channel": "How it reached us",
+        "identity": "How identity was proved",
+        "identity_at": "Proved",
+        "scope": "What it covers",
+        "plan_at": "Plan made",
+        "plan_hash": "Fingerprint of the plan",
+        "last_error": "Last failure",
+        "closed_at": "Ended",
+    }
     search_help = "Reference, or the e-mail address the answer goes to. What you type is not kept."
     fieldsets = (
         (None, {"fields": ("kind", "state", "received_on", "due", "latest", "channel", "asked_by")}),
@@ -305,8 +317,9 @@ class RequestAdmin(RecordAdmin):
         context = {
             "title": handling.letter_title(letter),
             "letter": letter,
-            "text": letters.given(letter)[0],
+            **handling.on_paper(letter, letters.given(letter)[0]),
             "gives": letter.sealed_credentials is not None,
+            "mark_url": reverse(f"admin:{self.names}_step", args=[record.pk, "posted"]),
         }
         return self._page(request, "admin/letter.html", record, context)
 

@@ -15,11 +15,12 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.text import capfirst
 
 from privacy import audit, cards
 from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Step, Task, WorkAdmin, WorkList, due, unpaused
 from privacy.gate import MANAGER, Actor
-from privacy.models import SecondLook
+from privacy.models import Request, SecondLook
 from privacy.requests import assessment, second, services
 from privacy.requests.history import NotAllowed
 
@@ -29,8 +30,8 @@ class Decide(Step):
     help = (
         "Let the privacy team show you what shows who is asking: the paper, the note of the call, the answer of the other mailbox. "
         "This page holds none of it. If you are sure that it is the person, it goes on. If you are not, it ends: nothing more is "
-        "given or removed, a copy is destroyed, and the person is told why. What has gone out already stands below under “Already "
-        "given or removed”; then the person is told of that too, and the privacy team has to assess whether it is a breach."
+        "given or removed, a copy is destroyed, and the person is told why. If something stands below under “Already given or "
+        "removed”, the person is told of that too, and the privacy team has to assess whether it is a breach."
     )
     template = "admin/step_second.html"
     outcome = forms.ChoiceField(choices=SecondLook.Outcome.choices, widget=forms.RadioSelect, label="Decision")
@@ -42,7 +43,13 @@ class Decide(Step):
     seen = forms.MultipleChoiceField(required=False, choices=SecondLook.Why.choices, widget=forms.MultipleHiddenInput)
 
     def context(self) -> dict[str, Any]:
-        return {"looks": list(second.open_looks(self.record.request))}
+        request = self.record.request
+        return {
+            "looks": list(second.open_looks(request)),
+            "about": request,
+            "already": _already(request),
+            "answer_due": due(request.due_on, _today())[0],
+        }
 
 
 class Open(admin.SimpleListFilter):
@@ -99,8 +106,8 @@ class SecondLookAdmin(WorkAdmin):
     def reasons(self, look: SecondLook) -> str:
         """Return every reason that waits in this request, each in a line: one decision answers all; of a decided one its own."""
         if look.decided_at is not None:
-            return look.get_why_display()
-        return "\n".join(one.get_why_display() for one in second.open_looks(look.request))
+            return capfirst(look.get_why_display())
+        return "\n".join(capfirst(one.get_why_display()) for one in second.open_looks(look.request))
 
     @admin.display(description="How it was shown who asks")
     def how(self, look: SecondLook) -> str:
@@ -110,14 +117,7 @@ class SecondLookAdmin(WorkAdmin):
     @admin.display(description="Already given or removed")
     def already(self, look: SecondLook) -> str:
         """Return what had gone out because of the request."""
-        match second.gone_out(look.request):
-            case second.FETCHED:
-                times = second.fetched(look.request)
-                return f"The copy was fetched {'once' if times == 1 else f'{times} times'}."
-            case second.REMOVED:
-                return "The removal was begun or carried out."
-            case _:
-                return "Nothing"
+        return _already(look.request)
 
     @admin.display(description="Decision", ordering="outcome")
     def decision(self, look: SecondLook) -> str:
@@ -177,6 +177,18 @@ class SecondLookAdmin(WorkAdmin):
             for one in waiting[:SHOWN_ON_FRONT_PAGE]
         ]
         return [WorkList("To decide as second person", self.url_of_list(), tasks, waiting.count())]
+
+
+def _already(request: Request) -> str:
+    """Say what had gone out because of a request."""
+    match second.gone_out(request):
+        case second.FETCHED:
+            times = second.fetched(request)
+            return f"The copy was fetched {'once' if times == 1 else f'{times} times'}."
+        case second.REMOVED:
+            return "The removal was begun or carried out."
+        case _:
+            return "Nothing"
 
 
 def _today() -> date:

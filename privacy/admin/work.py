@@ -8,7 +8,7 @@ every change is a step: one page, one POST, one call of a service.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -90,6 +90,10 @@ class Step(forms.Form):
         """Whether what was filled in is shown once more, with what would come of it, before it is done."""
         return False
 
+    def button(self) -> str:
+        """Return what the button says: what pressing it does now."""
+        return self.title
+
     def context(self) -> dict[str, Any]:
         """Return what the step's own template shows besides the form."""
         return {}
@@ -97,12 +101,16 @@ class Step(forms.Form):
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows shown under a record, never edited there: which link leads to them, what they are called, their columns."""
+    """Rows shown under a record, never edited there: which link leads to them, what they are called, their columns.
+
+    `called` says how a column is headed where the name of its field is none for the reader.
+    """
 
     accessor: str
     title: str
     columns: tuple[str, ...]
     joined: tuple[str, ...] = ()
+    called: Mapping[str, str] = field(default_factory=dict)
 
     def table(self, record: Any) -> dict[str, Any]:
         """Return title, headings and cells, the first `MOST_ROWS` rows; and why a cell is covered."""
@@ -113,20 +121,20 @@ class Rows:
         cells = []
         for row in rows[:MOST_ROWS]:
             line = []
-            for field in fields:
-                value = getattr(row, field.name)
+            for column in fields:
+                value = getattr(row, column.name)
                 if isinstance(value, Unreadable):
-                    covered[reason(value, manager.model.vault_label, sealed_in(field))] = None
+                    covered[reason(value, manager.model.vault_label, sealed_in(column))] = None
                 if isinstance(value, Decimal):
                     line.append(f"{value:,.2f}")
                     continue
                 line.append(
-                    str(value) if field.is_relation and value is not None else display_for_field(value, field, "–")
+                    str(value) if column.is_relation and value is not None else display_for_field(value, column, "–")
                 )
             cells.append(line)
         return {
             "title": self.title,
-            "headings": [capfirst(str(field.verbose_name)) for field in fields],
+            "headings": [self.called.get(field.name) or capfirst(str(field.verbose_name)) for field in fields],
             "rows": cells,
             "covered": list(covered),
             "has_more": len(rows) > MOST_ROWS,
@@ -373,7 +381,12 @@ class WorkAdmin(LimitedList):
                 messages.success(request, said)
                 return HttpResponseRedirect(url)
         # Not the class itself: a template would call it.
-        about = {"title": step.title, "help": step.help, "is_destructive": step.is_destructive}
+        about = {
+            "title": step.title,
+            "button": form.button(),
+            "help": step.help,
+            "is_destructive": step.is_destructive,
+        }
         context = {"title": step.title, "step": about, "form": form, **form.context()}
         return self._page(request, step.template, record, context, status=refused if form.errors else 200)
 

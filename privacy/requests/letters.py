@@ -97,6 +97,15 @@ def given(letter: Letter) -> tuple[Any, Any]:
     return text, html
 
 
+def on_paper(text: str) -> tuple[str, str]:
+    """Return the address block with which the text of a posted letter begins, "" when none does, and the rest of the text.
+
+    A block of an address ends with a place or a country; a paragraph ends with a sign.
+    """
+    first, _, rest = text.partition("\n\n")
+    return (first, rest.strip()) if rest and "\n" in first and first[-1].isalnum() else ("", text)
+
+
 def end_lapsed(*, now: datetime) -> int:
     """Destroy links and codes whose time is over, and stop the letters that never went out with them; return how many."""
     with transaction.atomic():

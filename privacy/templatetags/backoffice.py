@@ -24,7 +24,10 @@ def worker() -> Actor:
 
 @register.simple_tag
 def work_lists() -> list[WorkList]:
-    """Return what waits for who is at work, app by app; one that takes too long is stopped and says so."""
+    """Return what waits for who is at work, app by app, the lists with something in them first.
+
+    One that takes too long is stopped and says so.
+    """
     actor, today = acting(), assessment.today(timezone.now())
     found: list[WorkList] = []
     with lists.within(lists.LONGEST):
@@ -38,7 +41,7 @@ def work_lists() -> list[WorkList]:
                     raise
                 title = capfirst(str(one.opts.verbose_name_plural))
                 found.append(WorkList(title, one.url_of_list(), [], 0, is_stopped=True))
-    return found
+    return sorted(found, key=lambda one: not one.tasks and not one.is_stopped)
 
 
 @register.filter

@@ -67,7 +67,7 @@ def test_verifying_an_address_on_file_joins_nothing_until_the_person_does(client
     assert Customer.objects.get().user_id is None
     ask = client.get(reverse("account_claim"))
     page = client.get(client.post(ask["Location"], {"password": factories.PASSWORD})["Location"])
-    assert "1 address, 1 customer." in page.content.decode()
+    assert "1 address, 1 customer record." in page.content.decode()
     assert "Alice" not in page.content.decode()
     client.post(reverse("account_claim"))
     assert Customer.objects.get(pk=alice.pk).user == User.objects.get()

@@ -298,11 +298,13 @@ def test_without_an_older_address_the_notice_goes_by_post_where_one_counts() -> 
     services.correct(alice, {"email": NEW}, actor=carol(), now=NOW, reason="by staff")
     ((kind, to, text),) = sent()
     assert (kind, to, NEW in text, "http" in text) == ("contact_posted", "", False, False)
-    assert "Alice Archer\n12 Elm Street\nSalem MA 01970\nUS\n" in text
+    assert text.startswith("Alice Archer\n12 Elm Street\nSalem MA 01970\nUnited States\n\n")
     assert not reach.counts(alice, "email", now=NOW + timedelta(days=99))
     step = f"/admin/accounts/customer/{alice.pk}/step/post/"
     pat = pages.signed_in(factories.staff("pat", "pat@ilt.example", roles=("privacy",)))
-    assert "12 Elm Street" in pat.get(step).content.decode()
+    shown = pat.get(step).content.decode()
+    assert "<address>Alice Archer<br>12 Elm Street<br>Salem MA 01970<br>United States</address>" in shown
+    assert '<p class="step-help screen-only">Print this page' in shown, "what is for staff is not printed"
     assert AuditEvent.objects.filter(action="letter.opened", reason="contact_posted").count() == 1
     assert "Notices to post" in pat.get("/admin/").content.decode()
     pat.post(step)

@@ -263,12 +263,20 @@ def test_a_post_without_the_token_of_its_form_has_no_effect(alice: User, custome
 def test_earlier_records_are_connected_when_exactly_one_private_person_has_the_address(alice: User) -> None:
     earlier = factories.customer(email="alice@example.com")
     browser = pages.signed_in(alice, again=True)
-    assert "Records with your address are on file: 1 customer." in pages.check(browser.get("/account/claim/"))
+    assert "On file under your address: 1 customer record." in pages.check(browser.get("/account/claim/"))
     earlier.refresh_from_db()
     assert earlier.user_id is None
     text = pages.check(browser.post("/account/claim/", follow=True))
     earlier.refresh_from_db()
     assert earlier.user_id == alice.pk and "now under this account" in text
+
+
+def test_who_has_confirmed_no_address_is_told_to_confirm_one_first() -> None:
+    browser = pages.signed_in(factories.login("nina", "nina@example.com", verified=False), again=True)
+    for answer in (browser.get("/account/claim/"), browser.post("/account/claim/")):
+        text = pages.check(answer)
+        assert "Confirm your e-mail address first" in text and "the address that you confirmed" not in text
+        assert "We could not connect anything" not in text
 
 
 def test_a_shared_address_gets_the_same_answer_as_an_unknown_one(alice: User, bob: User) -> None:

@@ -88,7 +88,7 @@ def test_from_sign_up_to_an_erasure_and_a_login_that_is_refused(
     if "reauthenticate" in page.url:
         visitor.fill(password=factories.PASSWORD)
         visitor.follow("main button[type=submit]", "claim")
-    visitor.press("Join them")
+    visitor.press("Join it")
     assert Customer.objects.get(pk=nora.pk).user == User.objects.named("nora").get(), "the earlier orders are joined"
     visitor.open("/orders/", "orders")
     visitor.follow("tbody a", "order")

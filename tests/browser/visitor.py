@@ -138,10 +138,12 @@ class Visitor:
             self.page.set_viewport_size({"width": width, "height": 800})
             for scheme in ("light", "dark"):
                 self.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-                self.page.screenshot(path=folder / f"{file}-{width}-{scheme}.png", full_page=True)
+                self.page.screenshot(
+                    path=folder / f"{file}-{width}-{scheme}.png", full_page=True, animations="disabled"
+                )
         self.page.set_viewport_size({"width": PAPER, "height": 800})
         self.page.emulate_media(media="print", color_scheme="light")
-        self.page.screenshot(path=folder / f"{file}-paper.png", full_page=True)
+        self.page.screenshot(path=folder / f"{file}-paper.png", full_page=True, animations="disabled")
         self.page.set_viewport_size({"width": self.dimension.width, "height": 800})
         self.page.emulate_media(media="screen", color_scheme=self.dimension.scheme)  # type: ignore[arg-type]
 

@@ -71,7 +71,10 @@ def test_from_two_messages_and_an_order_to_one_person_and_to_nobody() -> None:
     path = f"/admin/accounts/joining/{alice.subject.joinings.get().pk}/step/join/"
     chosen = [f"{one.vault_label}/{one.pk}" for one in (*messages, order)]
     form = {"records": chosen, "other": "", "reason": "facts", "seen": ""}
-    seen = pat.post(path, form).context["preview"].fingerprint
+    assert 'value="See what will move"' in pat.get(path).text
+    preview = pat.post(path, form)
+    assert 'value="Join exactly this"' in preview.text and "<dt>Person</dt>" in preview.text
+    seen = preview.context["preview"].fingerprint
     pat.post(path, {**form, "seen": seen})
     assert Order.objects.for_subject(bob.subject_id).exists(), "it stands under a customer: a second person joins it"
     pia = pages.signed_in(factories.staff("pia", "pia@ilt.example", roles=("privacy",)))

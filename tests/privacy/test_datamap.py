@@ -1,6 +1,7 @@
 """The data map is whole: nothing in either database that it does not know, nothing in it that does not exist."""
 
 import json
+import re
 from io import StringIO
 from pathlib import Path
 from uuid import uuid4
@@ -10,7 +11,7 @@ from django.apps import apps
 from django.core.management import call_command
 from django.db import connections
 
-from accounts.models import Address, Customer
+from accounts.models import Address, Company, ContactPoint, Customer
 from privacy import datamap
 from privacy.datamap import DataMapError, Declaration, Store
 from privacy.vault import SealedModel
@@ -189,3 +190,15 @@ def test_a_file_that_cannot_be_written_is_exit_one(tmp_path):
     with pytest.raises(SystemExit) as caught:
         call_command("data_map", "--out", str(tmp_path / "no" / "where"), stderr=StringIO())
     assert caught.value.code == 1
+
+
+SMALL_WORDS = re.compile(r"\b(a|about|at|before|how|in|of|on|that|to|under|whether|who|with)\b")
+
+
+def test_what_is_counted_in_a_sentence_has_a_plural() -> None:
+    """An s behind the title makes one of "order" and none of "line of an order", "company" or "address"."""
+    for one in datamap.declarations():
+        if one.subject_path is not None and one.noun is None:
+            assert not SMALL_WORDS.search(one.title) and not one.title.endswith(("s", "y")), one.title
+    assert datamap.for_model(ContactPoint).called(2) == "contacts"
+    assert datamap.for_model(Company).called(2) == "companies"

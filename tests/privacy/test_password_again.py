@@ -96,7 +96,7 @@ def test_records_are_not_joined_by_who_only_looks(session: Client, alice: User) 
     session.post("/account/claim/")
     assert typed_for(session, "/account/claim/").headers["Location"] == "/account/claim/"
     assert Customer.objects.get(pk=earlier.pk).user_id is None
-    assert "Join them" in pages.check(session.get("/account/claim/")), "control: there is something to join"
+    assert "Join it" in pages.check(session.get("/account/claim/")), "control: there is something to join"
 
 
 def test_the_undertaking_is_not_signed_by_who_only_looks() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -261,11 +262,31 @@ def test_service_finds_it_on_the_front_page_and_settles_it_on_a_page_of_its_own(
     for nothing in ({}, {"serial": "SN-7", "has_none": "on"}):
         text = carol.post(step, nothing).text
         assert "Enter the serial number, or tick that the instrument has none." in text
+        assert '<div class="errornote" role="alert" tabindex="-1" autofocus>' in text
+        assert '<a href="#id_serial">Serial number: Enter the serial number' in text, "the mistake leads to its field"
+    assert text.index('name="has_none"') < text.index('<label for="id_has_none">'), "the box stands before its words"
     text = carol.post(step, {"serial": "Mrs Archer"}).text
     assert "A serial number has at most 20 letters" in text and typed(rma) == TYPED
     assert carol.post(step, {"serial": "sn-7"}).status_code == 302
     assert RMA.objects.get().instrument.serial == "SN-7"
     assert "Settle the serial number" not in carol.get(reverse("admin:rma_rma_change", args=[rma.pk])).text
+
+
+def test_what_waits_stands_before_what_does_not(alice: Customer) -> None:
+    moved(written(alice), State.CANCELLED)
+    front = pages.signed_in(at_work("service")).get("/admin/").text
+    assert front.index("Serial numbers to settle") < front.index("Open returns") < front.index("Nothing waits.")
+
+
+def test_a_step_and_a_state_speak_to_the_desk_and_not_to_the_customer(alice: Customer) -> None:
+    carol = pages.signed_in(at_work("service"))
+    rma = moved(written(alice), State.AUTHORISED, State.RECEIVED)
+    page = carol.get(reverse("admin:rma_rma_change", args=[rma.pk])).text
+    assert ">Quote a price</a>" in page and "→" not in page
+    assert ">From</th>" in page and ">By</th>" in page and "Actor kind" not in page
+    moved(rma, State.QUOTED, quote=Decimal(480))
+    front = carol.get("/admin/").text
+    assert "quoted: waiting for the customer&#x27;s approval" in front and "your approval" not in front
 
 
 def test_sales_and_privacy_settle_nothing(alice: Customer) -> None:

@@ -162,6 +162,26 @@ def test_the_page_sends_the_code_and_takes_it(dora: Customer) -> None:
         assert "The identity is proved." in pat.post(f"{base}identity/", given, follow=True).text
 
 
+def test_a_letter_is_printed_as_one_with_sender_address_and_day(dora: Customer) -> None:
+    request = filed(dora)
+    code = written(request, dora)
+    one = Letter.objects.get(request=request, kind="posted_code")
+    with time_machine.travel(NOW, tick=False):
+        browser = pages.signed_in(factories.staff("pat", "pat@ilt.example", roles=("privacy",)))
+        text = browser.get(f"/admin/privacy/request/{request.pk}/letter/{one.pk}/").text
+    paper = text[text.index('<article class="letter">') : text.index("</article>")]
+    address = "<address>Dora Double<br>12 Elm Street<br>Salem MA 01970<br>United States</address>"
+    assert address in paper and paper.count("12 Elm Street") == 1
+    assert paper.index(address) < paper.index("November 2026") < paper.index("<h2>Your code</h2>") < paper.index(code)
+    assert f'href="/admin/privacy/request/{request.pk}/step/posted/"' in text, "the next step stands beside it"
+
+
+def test_a_letter_without_an_address_block_loses_no_paragraph() -> None:
+    assert letters.on_paper("Dora Double\nSalem\n\nHello.\n\nBye.") == ("Dora Double\nSalem", "Hello.\n\nBye.")
+    for text in ("We write\nto you.\n\nBye.", "Your code:\n\n7", "One line"):
+        assert letters.on_paper(text) == ("", text)
+
+
 def test_who_opens_the_letter_to_print_it_is_known_and_is_no_second_person(dora: Customer) -> None:
     pat, mona = (
         factories.staff("pat", "pat@ilt.example", roles=("privacy",)),

@@ -415,10 +415,10 @@ def test_who_came_by_a_link_can_leave_and_the_next_at_this_computer_sees_nothing
 ) -> None:
     request = asked("erasure")
     text = pages.check(opened(client, token(request, "link_identity")))
-    assert 'action="/accounts/logout/"' in text and "Close my request here" in text
+    assert 'action="/accounts/logout/"' in text and "Sign out of this request" in text
     path = f"/privacy/requests/{request.pk}/"
     assert client.get(path).status_code == 200, "control: it opens for an hour"
     getattr(client, method)("/accounts/logout/")
     for one in (path, f"{path}confirm/"):
         assert client.get(one).headers["Location"].startswith("/accounts/login/")
-    assert "Close my request here" not in client.get("/privacy/").text
+    assert "Sign out of this request" not in client.get("/privacy/").text

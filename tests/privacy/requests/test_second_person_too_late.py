@@ -16,7 +16,7 @@ from privacy.requests import execute, export, second, services, waits
 from privacy.requests.models import Letter, Request, SecondLook, State
 from tests import factories, pages
 from tests.orders.factories import as_customer
-from tests.privacy.requests.conftest import NOW, PRIVACY, TODAY, Clock, run, with_letters
+from tests.privacy.requests.conftest import NOW, PRIVACY, TODAY, Clock, filed, run, with_letters
 from tests.privacy.requests.test_second_person import COLLEAGUE, OTHER, PAGE, by_link, confirm, not_me_token
 from tests.privacy.requests.test_second_person import two_mailboxes as two_mailboxes  # a fixture
 
@@ -72,6 +72,17 @@ def test_after_the_copy_was_fetched_nobody_is_told_that_nothing_is_given(two_mai
     assert "nothing is given to anybody" not in text
 
 
+def test_who_reads_the_outcome_meanwhile_is_not_told_to_be_signed_in(two_mailboxes: Customer) -> None:
+    request = filed(two_mailboxes, "access")
+    code = request.outcome_code
+    run(request, Clock(NOW))
+    waits.ask(request, SecondLook.Why.NOT_ME, actor=PRIVACY, now=NOW)
+    with time_machine.travel(NOW, tick=False):
+        text = pages.check(Client().post("/privacy/outcome/", {"reference": request.reference, "code": code}))
+    assert "A second member of our staff looks at it first" in text
+    assert "This browser is signed in" not in text and "Download the copy" not in text
+
+
 def test_a_copy_that_waits_unfetched_stands_still(two_mailboxes: Customer) -> None:
     request = confirm(by_link("access"))
     token = not_me_token(request)
@@ -115,6 +126,8 @@ def test_who_decides_sees_what_has_gone_out_and_the_person_is_told_at_every_addr
         assert "The copy was fetched once." in page
         help_text = browser.get(f"{PAGE}{look.pk}/step/decide/").text
         assert "This page holds none of it." in help_text and "Archer" not in help_text
+        assert "Already given or removed</dt><dd>The copy was fetched once.</dd>" in help_text
+        assert f"<dd>{request.reference}, copy of my data</dd>" in help_text
         answer = browser.post(f"{PAGE}{look.pk}/step/decide/", {"outcome": "end", "words": ""}, follow=True).text
         assert f"{request.reference}: The copy had been fetched before. The person is told" in answer
         assert "nothing is done for it" not in answer
