@@ -90,7 +90,7 @@ def attempt(user: User, email: str, *, actor: Actor | None, now: datetime) -> Cu
 
 def is_proposed(review: ClaimReview, *, now: datetime) -> bool:
     """Say whether a proposal to link them waits for the second person; one that nobody confirmed lapses after 7 days."""
-    return review.proposed_at is not None and now < review.proposed_at + PROPOSAL_LIVES
+    return review.proposed_at is not None and now < review.proposed_at + PROPOSAL_LIVES and review.is_bound
 
 
 def may_confirm(review: ClaimReview, actor: Actor) -> bool:
@@ -107,7 +107,8 @@ def propose(review: ClaimReview, *, how: str, actor: Actor, now: datetime) -> No
         found = _open(review)
         customer = Customer.objects.select_for_update().get(pk=found.customer_id)
         _check(found.user, customer, actor=actor, now=now)
-        ClaimReview.objects.filter(pk=found.pk).update(how=how, proposed_at=now, proposed_by=(actor.id or "")[:64])
+        found.how, found.proposed_at, found.proposed_by = how, now, (actor.id or "")[:64]
+        found.bind().save(update_fields=["how", "proposed_at", "proposed_by", "mac"])
         _record("claim.proposed", found, actor=actor, now=now, reason=how)
 
 

@@ -194,7 +194,7 @@ def join(
                 "reason": reason,
             }
             joining.proposed_at, joining.proposed_by = now, f"{actor.kind}/{actor.id or ''}"[:64]
-            joining.save(update_fields=["proposal", "proposed_at", "proposed_by"])
+            joining.bind().save(update_fields=["proposal", "proposed_at", "proposed_by", "mac"])
             audit.record("joining.proposed", actor=actor, now=now, subject=joining.subject_id, reason=reason)
             return joining
     return settle(joining)
@@ -204,7 +204,7 @@ def is_proposed(joining: Joining, *, now: datetime) -> bool:
     """Say whether a proposal waits for the second person; it lapses after 7 days."""
     if joining.outcome != Joining.Outcome.OPEN or not joining.proposal or joining.proposed_at is None:
         return False
-    return now < joining.proposed_at + PROPOSAL_LIVES
+    return now < joining.proposed_at + PROPOSAL_LIVES and joining.is_bound
 
 
 def may_confirm(joining: Joining, actor: Actor) -> bool:
@@ -374,6 +374,17 @@ def bind_all() -> int:
     done = 0
     for joining in Joining.objects.filter(mac="", outcome__in=BOUND).order_by("pk").iterator(chunk_size=CHUNK):
         done += Joining.objects.filter(pk=joining.pk, mac="").update(mac=joining.bind().mac)
+    return done
+
+
+def bind_proposals() -> int:
+    """Bind what was proposed before and waits, joinings and claims; return how many. Once in the life of an installation."""
+    done = 0
+    for joining in Joining.objects.filter(mac="", outcome=Joining.Outcome.OPEN).exclude(proposal={}).order_by("pk"):
+        done += Joining.objects.filter(pk=joining.pk, mac="").update(mac=joining.bind().mac)
+    waiting = ClaimReview.objects.filter(mac="", outcome=ClaimReview.Outcome.OPEN, proposed_at__isnull=False)
+    for review in waiting.order_by("pk"):
+        done += ClaimReview.objects.filter(pk=review.pk, mac="").update(mac=review.bind().mac)
     return done
 
 

@@ -391,7 +391,7 @@ datamap.register(
             "proposed_at": _plain("Proposed", "dates", DAY, LOGIN),
             "decided_at": _plain("Decided", "dates", DAY, LOGIN),
         },
-        impersonal={"proposed_by": OF_STAFF},
+        impersonal={"proposed_by": OF_STAFF, "mac": "a keyed hash over the row"},
         follows="user",
     ),
 )

@@ -91,13 +91,14 @@ def _indexed(indexes: Sequence[tuple[type[Any], str]], *, step: str, what: str, 
 
 
 def bind_rows(*, now: datetime) -> int:
-    """Bind one-time links, outcome codes, second factors, joinings, requests, their files and logins of before to their rows; return how many.
+    """Bind one-time links, outcome codes, second factors, joinings, proposals, requests, their files and logins of before to their rows; return how many.
 
     Once in the life of an installation: a second time it would make valid what somebody planted in the tables meanwhile.
     """
     done = once.do(once.LINKS, _bind_links, now=now)
     done += once.do(once.FACTORS, factor_secrets.bind_all, now=now)
     done += once.do(once.JOININGS, joining.bind_all, now=now)
+    done += once.do(once.PROPOSALS, joining.bind_proposals, now=now)
     done += once.do(once.REQUESTS, bound.bind_all, now=now)
     return done + once.do(once.LOGINS, vouching.vouch_first, now=now)
 

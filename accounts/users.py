@@ -299,6 +299,8 @@ class ClaimReview(models.Model):
     how = models.CharField("how we know", max_length=8, choices=How.choices, blank=True, default="")
     proposed_at = models.DateTimeField(null=True, blank=True)
     proposed_by = models.CharField(max_length=64, blank=True, default="", editable=False)
+    # A keyed hash over what is proposed; a proposal without one waits for nobody.
+    mac = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
     decided_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -310,6 +312,19 @@ class ClaimReview(models.Model):
 
     def __str__(self) -> str:
         return f"claim review {self.pk}"
+
+    def bind(self) -> ClaimReview:
+        """Give the row, not yet saved, the keyed hash over what is proposed: whose login, which number, how, when, by whom."""
+        self.mac = vault.mac_of(*self._says())
+        return self
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether somebody proposed by the site what the row says."""
+        return vault.mac_fits(self.mac, *self._says())
+
+    def _says(self) -> tuple[Any, ...]:
+        return "claim", self.pk, self.user_id, self.customer_id, self.how, self.proposed_at, self.proposed_by
 
 
 class Joining(models.Model):
@@ -358,7 +373,8 @@ class Joining(models.Model):
         return f"joining {self.pk}"
 
     def bind(self) -> Joining:
-        """Give the row, not yet saved, the keyed hash over what moved keys: person, outcome, what moved, whether they follow."""
+        """Give the row, not yet saved, the keyed hash over what moves keys: person, outcome, what moved, whether they follow; and
+        what is proposed, when and by whom, as long as that waits."""
         self.mac = vault.mac_of(*self._says())
         return self
 
@@ -369,7 +385,9 @@ class Joining(models.Model):
 
     def _says(self) -> tuple[Any, ...]:
         moved = json.dumps(self.moved, sort_keys=True)
-        return "joining", self.pk, self.subject_id, self.outcome, self.is_settled, moved
+        waits = json.dumps(self.proposal, sort_keys=True), self.proposed_at, self.proposed_by
+        proposed = waits if self.proposal else ()
+        return "joining", self.pk, self.subject_id, self.outcome, self.is_settled, moved, *proposed
 
 
 class Joined(models.Model):

@@ -14,7 +14,7 @@ from django.db import transaction
 from privacy.vault.models import Once
 
 LINKS, FACTORS, LOGINS, LEDGER, JOININGS = "links", "factors", "logins", "ledger", "joinings"
-REQUESTS = "requests"
+REQUESTS, PROPOSALS = "requests", "proposals"
 
 
 def is_done(step: str) -> bool:
