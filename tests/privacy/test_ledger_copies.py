@@ -13,7 +13,7 @@ from django.db.models import F
 
 from privacy import audit, vault
 from privacy.gate.system import system_actor
-from privacy.restore import file, position, replay, signed
+from privacy.restore import effect, file, position, replay, signed
 from privacy.restore.models import LedgerCopy
 from privacy.vault.models import Tombstone
 from tests import factories, roles
@@ -163,6 +163,22 @@ def test_the_newest_line_that_was_changed_is_said_to_be_and_replayed() -> None:
 
     assert position.problems() == [] and named() == []
     assert LedgerCopy.objects.filter(filed_at=None).count() == 0
+
+
+def test_a_line_marked_as_filed_closes_the_site_until_the_file_is_begun_anew() -> None:
+    erased()
+    erased(1, copied=False)
+    for line, went in replay._lines_for_main():
+        effect.apply(line, went, restored=False, actor=SWEEP, now=datetime.now(UTC))
+    roles.run("UPDATE privacy_ledgercopy SET filed_at = now() WHERE filed_at IS NULL")
+    assert position.problems() == ["file_behind"]
+    with pytest.raises(replay.FileRefused):
+        replay.replay(actor=SWEEP, now=datetime.now(UTC))
+
+    replay.replay(actor=SWEEP, now=datetime.now(UTC), new_file=True)
+
+    assert position.problems() == [] and named() == []
+    assert set(filed()) == set(Tombstone.objects.values_list("entry", flat=True))
 
 
 def test_the_upgrade_signs_what_all_three_places_say_and_nothing_else() -> None:
