@@ -13,6 +13,7 @@ from django.db import DatabaseError, connections
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
+from ilt_site import transport
 from ilt_site.metrics import has_token
 from privacy import owner
 from privacy.restore import position
@@ -40,9 +41,13 @@ def _redis() -> str:
     try:
         with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1) as client:
             client.ping()
+            taken = transport.taken_names(client)
     except redis.RedisError:
         return "Redis does not answer"
-    return ""
+    names = ", ".join(name.encode("unicode_escape").decode() for name in taken)
+    return (
+        f"Redis holds something else under a name of the broker, and no work is done: delete {names}" if taken else ""
+    )
 
 
 def note_work() -> None:

@@ -3,7 +3,8 @@
 What must never happen: a word that somebody else wrote into the broker reaches kombu, Celery or a task. A message that they
 do not expect ends a worker; Celery puts it back, and it ends the next one. So each message is signed by a key of the ring as it
 is written, and what was signed nowhere, or for another place, is dropped as it is read, before anything looks into it, with
-one line in the log. Nothing is lost: the tables are the truth, and the poller sends again what is still due.
+one line in the log. Where a name of the broker holds something of another kind, which only an operator can take away, the
+workers go on asking, the health page names it, and the log has a line. Nothing is lost: the tables are the truth, and the poller sends again what is still due.
 
 There is one queue and no broadcast: neither remote control, which tells all settings and stops work, nor what workers tell
 each other of themselves. So the broker's user needs eleven commands on three names, and no script (docs/runbook.md).
@@ -14,12 +15,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
+from collections.abc import Callable
 from typing import Any
 
 import structlog
 from kombu.transport import redis as over_redis
 from redis import Redis
 from redis.client import Pipeline
+from redis.exceptions import ResponseError
 
 from privacy.vault import ring
 
@@ -31,6 +34,12 @@ SIGNATURE = 32  # bytes
 WAITING, TAKEN = b"waiting", b"taken"
 WRITES = {"LPUSH": (2, WAITING), "RPUSH": (2, WAITING), "HSET": (3, TAKEN)}  # from which argument on, and for where
 READS = {"BRPOP": WAITING, "RPOP": WAITING, "HGET": TAKEN}
+
+# Kombu keeps a list for each of four priorities, and the hash and its index of what workers are at.
+QUEUES = (QUEUE, *(f"{QUEUE}\x06\x16{step}" for step in (3, 6, 9)))
+AT_WORK, AT_WORK_SINCE = "unacked", "unacked_index"
+PAUSE_SECONDS = 1.0  # between two looks at a name that holds something else
+NO_ANSWER: dict[str, Any] = {"BRPOP": None, "RPOP": None, "HGET": None, "ZRANGE": [], "LLEN": 0}
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +64,33 @@ def _signature(place: bytes, text: bytes) -> bytes:
     return hmac.new(key, place + b"\0" + text, hashlib.sha256).digest()
 
 
+def is_another_kind(error: ResponseError) -> bool:
+    """Say whether the name that was asked holds a value of another kind than we keep there; one line in the log if so."""
+    if "WRONGTYPE" not in str(error):  # in a pipeline the command is named before it
+        return False
+    log.error(
+        "broker_name_taken", reason="a name of the broker holds a value of another kind; the health page names it"
+    )
+    return True
+
+
+def taken_names(client: Redis) -> list[str]:
+    """Return the names of the broker under which something of another kind lies: no work is done until it is deleted."""
+    asks: dict[str, Callable[[str], Any]] = {
+        **dict.fromkeys(QUEUES, client.llen),
+        AT_WORK: lambda name: client.hget(name, ""),
+        AT_WORK_SINCE: lambda name: client.zrange(name, 0, 0),
+    }
+    found = []
+    for name, ask in asks.items():
+        try:
+            ask(name)
+        except ResponseError as error:
+            if str(error).startswith("WRONGTYPE"):
+                found.append(name)
+    return found
+
+
 class Signed:
     """Signs what kombu writes and drops what nobody here signed, at the place where commands and answers pass."""
 
@@ -65,7 +101,14 @@ class Signed:
         return super().execute_command(*args, **options)  # type: ignore[misc]
 
     def parse_response(self, connection: Any, command_name: Any, **options: Any) -> Any:
-        found = super().parse_response(connection, command_name, **options)  # type: ignore[misc]
+        try:
+            found = super().parse_response(connection, command_name, **options)  # type: ignore[misc]
+        except ResponseError as error:
+            if command_name not in NO_ANSWER or not is_another_kind(error):
+                raise
+            if command_name == "BRPOP":
+                time.sleep(PAUSE_SECONDS)
+            return NO_ANSWER[command_name]
         if found is None or command_name not in READS:
             return found
         place = READS[command_name]
@@ -77,7 +120,15 @@ class Signed:
 
 
 class SignedPipeline(Signed, Pipeline):
-    """Several commands at once."""
+    """Several commands at once; what a worker notes of a message where something else lies is left out, and the work is done."""
+
+    def execute(self, raise_on_error: bool = True) -> list[Any]:
+        try:
+            return list(super().execute(raise_on_error))
+        except ResponseError as error:
+            if not is_another_kind(error):
+                raise
+            return []
 
 
 class SignedRedis(Signed, Redis):

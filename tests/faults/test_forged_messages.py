@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import re
@@ -18,6 +19,7 @@ import redis
 from celery import Celery, current_app
 from django.conf import settings
 from django.core.cache import cache
+from kombu.exceptions import OperationalError
 
 from ilt_site import health
 from privacy import tasks
@@ -154,6 +156,29 @@ def test_a_message_that_a_lost_worker_had_taken_comes_back_once(broker: redis.Re
         assert (broker.llen("celery"), broker.hlen("unacked"), broker.zcard("unacked_index")) == (1, 0, 0)
         found = one.default_channel.basic_get("celery", no_ack=True)
     assert (found.headers["task"], found.headers["redelivered"]) == ("privacy.tasks.send_letters", True)
+
+
+@pytest.mark.parametrize("name", ["celery", "celery\x06\x163", "unacked", "unacked_index"])
+def test_a_name_that_holds_something_else_ends_nothing_and_is_named_until_it_is_deleted(
+    broker: redis.Redis, worker: workers.Celery, tmp_path: Path, name: str
+) -> None:
+    with workers.beat(tmp_path) as beat:
+        broker.delete(name)
+        try:
+            broker.set(name, "planted")
+            shown = name.encode("unicode_escape").decode()
+            said = f"Redis holds something else under a name of the broker, and no work is done: delete {shown}"
+            assert health._redis() == said
+            with contextlib.suppress(OperationalError):
+                tasks.send_letters.delay()
+            until(lambda: "broker_name_taken" in log(tmp_path), lambda: log(tmp_path)[-2000:], seconds=60)
+        finally:
+            broker.delete(name)
+        assert health._redis() == ""
+        cache.delete(health.WORKED)
+        until(lambda: health._worker() == "", lambda: log(tmp_path)[-2000:], seconds=60)
+        assert (worker.process.poll(), beat.process.poll()) == (None, None)
+    assert "Traceback" not in log(tmp_path)
 
 
 def test_what_was_signed_for_one_place_is_refused_at_the_other(broker: redis.Redis) -> None:
