@@ -392,14 +392,14 @@ def _waits(confirmed: Request, now: datetime) -> str:
 
 def _what(event: Any) -> str:
     if event.kind == "step":
-        return words.STEPS.get(event.step, event.step)
+        return words.step(event.step)
     named = EVENTS.get(event.kind) or dict(State.choices).get(event.kind, event.kind.replace("_", " "))
     return named[:1].upper() + named[1:]
 
 
 def _fate(letter: Letter) -> str:
     if letter.sent_at:
-        return "posted" if letter.by == Letter.By.POST else "sent"
+        return letters.word_for_gone(letter)
     if letter.stopped_at:
         return "stopped"
     if letter.by == Letter.By.POST:

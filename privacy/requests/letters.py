@@ -373,6 +373,13 @@ def is_read_by_outbox() -> bool:
     return bool(settings.DEMO) and has_no_mail_server()
 
 
+def word_for_gone(letter: Letter) -> str:
+    """Return how a letter that counts as sent went out: a demo without a mail server only keeps it for `outbox` to print."""
+    if letter.by == Letter.By.POST:
+        return "posted"
+    return "kept for the demo's outbox; no mail was sent" if is_read_by_outbox() else "sent"
+
+
 def send(letter_id: UUID, *, now: datetime) -> bool:
     """Send one letter if it is due and nobody else is sending it; return whether it went out."""
     with transaction.atomic():

@@ -307,7 +307,10 @@ class Decision(models.Model):
 
 
 class Letter(vault.SealedModel):
-    """One mail of the sealed outbox. `key` makes it exist once; `sending_at` is set before the attempt, `sent_at` after it."""
+    """One mail of the sealed outbox. `key` makes it exist once; `sending_at` is set before the attempt, `sent_at` after it.
+
+    In a demo without a mail server `sent_at` says that the command `outbox` can print it; pages say so (letters.word_for_gone).
+    """
 
     vault_label: ClassVar[str] = "privacy.letter"
 

@@ -14,12 +14,15 @@ from uuid import UUID
 
 from privacy import datamap, gate, vault
 from privacy.requests import assessment, export, hooks, identity, letters, plan, unjoined
-from privacy.requests.models import Decision, OneTimeLink, Request
+from privacy.requests.models import Decision, Letter, OneTimeLink, Request
 from privacy.retention import jurisdiction, restriction, rules
 from privacy.retention.assess import assess
 from privacy.retention.verdict import Verdict
 
 FORMAT = 1
+CODE_MOVED = (
+    "code_moved"  # in the file of the request: its outcome code went to an address that does not count any more
+)
 BATCH = 1_000
 OF_KEYS = "restore the keys"  # the reason of the schedule that says how long a backup of the key store is kept
 
@@ -191,8 +194,15 @@ def answer(request: Request, *, now: datetime) -> None:
         return
     leftovers = {one["name"]: date.fromisoformat(one["until"]) for one in read(request)["plan"]["leftovers"]}
     done = [d for d in (one["done_at"] for one in about["erased"]) if d]
+    if moved := _code_went_elsewhere(request, to):
+        with vault.internal():  # the file of the request, shown to nobody; later letters say the same
+            kept_file = request.outcome
+        if isinstance(kept_file, dict):
+            request.outcome = {**kept_file, CODE_MOVED: True}
+            request.save(update_fields=["outcome"])  # type: ignore[misc]  # a sealed field is no column
     context |= {
         **about,
+        CODE_MOVED: moved,
         # As it was planned: the addresses by which it was found are gone.
         "unjoined": unjoined_of(request),
         "done_on": max(done) if done else now,
@@ -205,6 +215,17 @@ def answer(request: Request, *, now: datetime) -> None:
         ),
     }
     letters.queue("erasure_done", to=to, context=context, key=answer_key(request), request=request, now=now)
+
+
+def _code_went_elsewhere(request: Request, to: str) -> bool:
+    """Say whether the outcome code was mailed to another address than `to`, where the answer goes: it opens nothing alone then."""
+    gave = Letter.objects.filter(request=request, kind="acknowledgement", by=Letter.By.EMAIL)
+    last = gave.filter(credentials_until__isnull=False).order_by("queued_at", "pk").last()
+    with vault.internal():  # compared only
+        went_to = last.to if last is not None else ""
+    if not to or not isinstance(went_to, str) or not went_to:
+        return False
+    return bool(vault.index.normalise("email", went_to) != vault.index.normalise("email", to))
 
 
 def _result_link(request: Request, to: str, now: datetime) -> str:

@@ -71,6 +71,7 @@ def _write(request: Request, ended: set[Decision], on: date, now: datetime) -> b
     numbers = {one.pk for one in ended}
     context = {
         "jurisdiction": jurisdiction.of(request.country or None),
+        outcome.CODE_MOVED: bool(outcome.read(request).get(outcome.CODE_MOVED)),
         "erased": [line for line in lines["erased"] if line["id"] in numbers],
         "kept": lines["kept"],
         "done_on": max(one.done_at for one in ended if one.done_at),

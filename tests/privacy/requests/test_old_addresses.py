@@ -13,7 +13,7 @@ from django.core import mail
 from django.test import Client
 
 from accounts import services as people
-from accounts.models import Communication, Customer, User
+from accounts.models import Communication, ContactPoint, Customer, User
 from privacy import audit, vault
 from privacy.gate import Actor
 from privacy.requests import execute, export, identity, letters, second, services, waits
@@ -422,3 +422,38 @@ def test_who_came_by_a_link_can_leave_and_the_next_at_this_computer_sees_nothing
     for one in (path, f"{path}confirm/"):
         assert client.get(one).headers["Location"].startswith("/accounts/login/")
     assert "Sign out of this request" not in client.get("/privacy/").text
+    assert "Close my request here" not in client.get("/privacy/").text
+
+
+# What the letters say of the outcome code -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_moved", [False, True], ids=["same address", "changed since"])
+def test_the_answer_calls_the_outcome_code_good_only_where_it_is(bob: Customer, is_moved: bool) -> None:
+    """The code went to the address on file then; the answer goes to the one on file now."""
+    operator = Actor("operator", "erasure", None, frozenset({"system:erasure"}), "erasure")
+    request = services.file(
+        kind="erasure", subject=bob.subject_id, channel="phone", received_on=TODAY, identity="in_person", actor=operator,
+        now=NOW,
+    )  # fmt: skip
+    code = request.outcome_code
+    with vault.internal():
+        said = Letter.objects.get(request=request, kind="acknowledgement").text
+    assert "It works alone as long as we hold this e-mail address as yours" in said
+    if is_moved:
+        changed(bob)
+        ContactPoint.objects.filter(customer=bob, channel="email").update(confirmed_at=NOW)
+    made = services.make_plan(request, actor=operator, now=NOW)
+    services.confirm(request, made.hash, actor=operator, now=NOW)
+    mail.outbox = []
+    run(request)
+    answer = next(one for one in mail.outbox if "removed" in one.subject)
+    assert answer.to == [NEW if is_moved else OLD]
+    for text in (answer.body, answer.alternatives[0][0]):
+        assert ("stays readable with your reference and outcome code" in text) is not is_moved
+        assert ("has to wait until a member of our staff has looked" in text) is is_moved
+    if is_moved:
+        with pytest.raises(services.CodeMoved):
+            services.by_code(request.reference, code, now=NOW)
+    else:
+        assert services.by_code(request.reference, code, now=NOW)["request"] == request

@@ -17,6 +17,7 @@ from django.core.management import call_command
 from accounts.models import Customer
 from privacy.requests import letters
 from privacy.requests.models import Letter, State
+from tests import factories, pages
 from tests.privacy.requests.conftest import NOW, confirmed, run, with_letters
 
 pytestmark = pytest.mark.django_db
@@ -83,3 +84,23 @@ def test_a_reader_who_has_read_enough_gets_no_traceback() -> None:
     )
     os.close(writer)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("has_server", [False, True], ids=["no mail server", "a mail server"])
+def test_no_page_calls_a_letter_sent_that_only_waits_to_be_printed(
+    alice: Customer, settings: Any, has_server: bool
+) -> None:
+    if has_server:
+        settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+    with time_machine.travel(NOW, tick=False):
+        request = confirmed(alice, "access")
+        run(request)
+        carol = pages.signed_in(factories.staff("carol", roles=("privacy",)))
+        page = f"/admin/privacy/request/{request.pk}/"
+        carol.post(f"{page}why/", {"reason": "called"})
+        shown = carol.get(f"{page}change/").text
+        own = pages.signed_in(alice.user, again=True).get(f"/privacy/requests/{request.pk}/").text
+    assert ("<td>sent</td>" in shown) is has_server
+    assert ("kept for the demo&#x27;s outbox; no mail was sent" in shown) is not has_server
+    assert ("Answer sent" in own) is has_server
+    assert ("this demo sends no mail" in own) is not has_server
