@@ -129,15 +129,17 @@ class PostNotice(Step):
         "Print this page with your browser and post the letter; then mark it. A new contact that it tells of counts 14 days later; an "
         "account whose end it tells of stays for 30 days more, and as long as the letter is not posted. Where no address stands at its "
         "top, none has been on file for 14 days: tell the person some other way, by phone for example. Who entered or settled the "
-        "contact does not mark it."
+        "contact does not mark it. A code in it works once it is marked, and who had that in hand confirms nothing about the person."
     )
     template = "admin/step_letter.html"
 
     def context(self) -> dict[str, Any]:
         letter = notices.to_post(self.record)
+        text: Any = ""
         if letter is not None:
             letters.opened(letter, actor=acting(), now=timezone.now())
-        return on_paper(letter, letter.text) if letter is not None else {}
+            text, _ = letters.given(letter)
+        return on_paper(letter, text) if letter is not None else {}
 
 
 class DisputeContact(Step):
@@ -179,14 +181,27 @@ class ConfirmEnd(Step):
     is_destructive = True
 
 
+class PostCode(Step):
+    title = "Post a code to the person"
+    help = (
+        "Where nobody can be called: leaves a letter with a code, to an address that was on file before the change, under “Notices to "
+        "post” with the customer. Who reads the code back is the person. An earlier code works no more."
+    )
+
+
 class ProposeBack(CalledBack):
     title = "Propose to give the login back"
     help = (
         "The mailbox that the login had before the change says that it was not they. If the login was taken, call the person on a "
-        "number that was on file before the change, and ask for two facts before you name any. What you type is compared with what "
-        "is on file and not kept; after five wrong tries nothing is compared for a day. Nothing is given back yet: a second "
-        "person of the privacy team, a manager or an operator confirms within 7 days. Who entered or changed a contact proposes nothing."
+        "number that was on file before the change, and ask for two facts before you name any; or take the code from our letter. "
+        "What you type is compared with what is on file and not kept; after five wrong tries nothing is compared for a day. Nothing "
+        "is given back yet: a second person of the privacy team, a manager or an operator confirms within 7 days. Who entered or "
+        "changed a contact proposes nothing."
     )
+    code = forms.CharField(
+        required=False, max_length=20, label="Code from our letter", help_text="Instead of a call-back.",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )  # fmt: skip
 
 
 class GiveBack(Step):
@@ -360,7 +375,9 @@ class LoginDisputeAdmin(WorkAdmin):
             return {"give": GiveBack} if record.gives_back else {"confirm": ConfirmEnd}
         if "privacy" not in actor.roles or not record.disputed_at or notices.is_end_proposed(record, now=now):
             return {}
-        back: dict[str, type[Step]] = {"back": ProposeBack} if giving_back.is_objected(record) else {}
+        back: dict[str, type[Step]] = {"back": ProposeBack, "code": PostCode}
+        if not giving_back.is_objected(record):
+            back = {}
         return {"propose": ProposeEnd, **back}
 
     def take(self, name: str, record: ContactPoint, data: dict[str, Any], *, actor: Actor, now: datetime) -> str:
@@ -369,8 +386,11 @@ class LoginDisputeAdmin(WorkAdmin):
                 notices.propose_end(record, actor=actor, now=now)
                 return "Proposed. The dispute stays open until a second person confirms its end on this page, within 7 days."
             case "back":
-                giving_back.propose(record, data["callback"], actor=actor, now=now)
+                giving_back.propose(record, data["callback"], code=data["code"], actor=actor, now=now)
                 return "Proposed. Nothing is given back until a second person confirms it on this page, within 7 days."
+            case "code":
+                giving_back.post_code(record, actor=actor, now=now)
+                return "The letter stands with the customer, under “Mark the notice as posted”."
             case "give":
                 giving_back.give_back(record, actor=actor, now=now)
                 return "The login is given back. A link to choose a new password goes to its earlier address, and everybody else is told."

@@ -3,8 +3,8 @@
 What must never happen: a login given to whoever reads an old mailbox, to whoever persuades one member of staff, or to an address
 that is another login's by now; a session, a second factor or a password of whoever had it that goes on. So three things come
 together: the mailbox that the change left behind has said "this was not me" by its link; the person was called back at a number that
-was on file before the change, and named two facts; and a second person, who had no contact of the person in hand,
-confirms what one of the privacy team proposed. Everybody who had been told of the change is told of this.
+was on file before the change, and named two facts, or read back a code that was posted to an address on file before it;
+and a second person, who had neither a contact of the person nor the code in hand, confirms what one of the privacy team proposed. Everybody who had been told of the change is told of this.
 A mistake is undone by the same way within 14 days: the address that loses the login is told with such a link, too.
 """
 
@@ -22,12 +22,13 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 from django.urls import reverse
+from django.utils import timezone
 
-from accounts import notices, reach, sessions, unconfirmed
-from accounts.models import ContactLink, ContactPoint, Customer, User
+from accounts import notices, people, reach, sessions, unconfirmed
+from accounts.models import Address, ContactLink, ContactPoint, Customer, User
 from privacy import audit, vault
 from privacy.gate import Actor
-from privacy.requests import letters, proof
+from privacy.requests import identity, letters, proof
 
 UNDONE_WITHIN = timedelta(days=14)
 LINK_WORKS = timedelta(days=3)  # as that of a new password (PASSWORD_RESET_TIMEOUT)
@@ -49,32 +50,79 @@ def check(point: ContactPoint, *, now: datetime) -> None:
         _check(_locked(point), now)
 
 
-def propose(point: ContactPoint, said: proof.Callback | None, *, actor: Actor, now: datetime) -> None:
-    """Propose to give a login back to the mailbox that objects, after a call-back; a second person confirms within 7 days.
+def post_code(point: ContactPoint, *, actor: Actor, now: datetime) -> None:
+    """Leave a letter with a code for the person to be printed and posted, where a postal address counts that was on file before
+    the change. An earlier code stops working. Raises what `propose` raises but for the call-back."""
+    _permit(point, actor)
+    with transaction.atomic():
+        found = _locked(point)
+        _check(found, now)
+        place = next((one for one in _places(found) if reach.counts(one, Channel.POST, now=now)), None)
+        subject = found.customer.subject_id
+        if place is None or subject is None:
+            raise CannotGiveBack("No postal address of the person counts that was on file before the change.")
+        earlier = ContactLink.objects.filter(point=found, purpose=Purpose.CODE, used_at=None)
+        earlier.update(expires_at=now)
+        with vault.internal():  # sealed into the letter, shown to nobody
+            lines = people.lines_to(subject, place)
+        code = identity.new_code()
+        link = ContactLink(point=found, purpose=Purpose.CODE, token_hash=_hashed(found, code), at=now)
+        link.expires_at = now + identity.POSTED_CODE_LIVES
+        link.letter = letters.queue(
+            notices.LOGIN_CODE,
+            to="",
+            context={
+                "postal": lines,
+                "number": found.customer.reference,
+                "expires_on": timezone.localdate(link.expires_at),
+            },
+            key=f"login-code:{uuid4()}",
+            subject=found.customer.subject_id,
+            now=now,
+            credentials={"code": code},
+            until=link.expires_at,
+        )
+        notices.bind(link)
+        link.save(force_insert=True)
+        audit.record(
+            "contact.code_written",
+            actor=actor,
+            now=now,
+            subject=found.customer.subject_id,
+            record=notices.record_of(found),
+        )
+
+
+def propose(point: ContactPoint, said: proof.Callback | None, *, code: str = "", actor: Actor, now: datetime) -> None:
+    """Propose to give a login back to the mailbox that objects, after a call-back or by the code of `post_code`; a second person
+    confirms within 7 days.
 
     What the person said is compared with what is on file. Raises CannotGiveBack, notices.NotProposed for others than the privacy
     team, notices.OwnEntry for who entered a contact of the person, proof.Incomplete, proof.TooManyTries and, with the refused
     try written down, proof.ProofRefused.
     """
-    if actor.kind != "staff" or "privacy" not in actor.roles:
-        raise notices.NotProposed("Only the privacy team proposes that.")
-    notices.not_own(point, actor)
+    _permit(point, actor)
     with transaction.atomic():
         found = _locked(point)
         _check(found, now)
         subject = found.customer.subject_id
         if subject is None:
             raise CannotGiveBack("This login is nobody's any more.")
-        before = partial(_was_there_before, subject, found.since)
-        is_right = proof.compared(subject, said, before, reference="", actor=actor, now=now)
+        if code.strip():
+            proof.within_limit(subject, now=now)
+            is_right = _use_code(found, code, now=now)
+            proof.code_compared(subject, is_right, reference="", actor=actor, now=now)
+        else:
+            before = partial(_was_there_before, subject, found.since)
+            is_right = proof.compared(subject, said, before, reference="", actor=actor, now=now)
         if is_right:
-            proposed = {"end_proposed_at": now, "end_proposed_by": notices.name_of(actor), "gives_back": True}
+            proposed = {"end_proposed_at": now, "end_proposed_by": notices.name_of(actor)[:64], "gives_back": True}
             ContactPoint.objects.filter(pk=found.pk).update(**proposed)
             audit.record(
                 "contact.back_proposed", actor=actor, now=now, subject=subject, record=notices.record_of(found)
             )
     if not is_right:  # only now: the refused try has to stay written down
-        raise proof.ProofRefused("The number and the two facts are not what is on file. Nothing was proposed.")
+        raise proof.ProofRefused("What was said is not what is on file, or no code that works. Nothing was proposed.")
 
 
 def give_back(point: ContactPoint, *, actor: Actor, now: datetime) -> None:
@@ -118,6 +166,32 @@ def give_back(point: ContactPoint, *, actor: Actor, now: datetime) -> None:
 
 
 # parts ---------------------------------------------------------------------------------------------------------------
+
+
+def _permit(point: ContactPoint, actor: Actor) -> None:
+    if actor.kind != "staff" or "privacy" not in actor.roles:
+        raise notices.NotProposed("Only the privacy team proposes that.")
+    notices.not_own(point, actor)
+
+
+def _places(point: ContactPoint) -> list[Address]:
+    """Return the postal addresses of the person that were on file before the change."""
+    own = Address.objects.for_subject(point.customer.subject_id).filter(contact_point__since__lt=point.since)
+    return list(own.select_related("customer").order_by("pk"))
+
+
+def _use_code(point: ContactPoint, code: str, *, now: datetime) -> bool:
+    """Use up the code that was posted for this change; return whether it was that, and its letter marked as posted."""
+    live = ContactLink.objects.filter(
+        point=point, purpose=Purpose.CODE, token_hash=_hashed(point, code), used_at=None, expires_at__gt=now
+    ).filter(at__gte=point.since, letter__sent_at__isnull=False)
+    if not any(notices.is_ours(one) for one in live):
+        return False
+    return bool(live.update(used_at=now))
+
+
+def _hashed(point: ContactPoint, code: str) -> str:
+    return vault.mac_of("login-code", point.pk, identity.plain_code(code))
 
 
 def _locked(point: ContactPoint) -> ContactPoint:

@@ -41,7 +41,7 @@ SECOND_ENDS = (
     "neither proposed it nor had a contact of the person in hand."
 )
 CONTACTS = frozenset({"email", "phone"})
-POSTED = "contact_posted"
+POSTED, LOGIN_CODE = "contact_posted", "login_code"
 Came, Channel, Purpose = ContactPoint.Came, ContactPoint.Channel, ContactLink.Purpose
 
 
@@ -268,16 +268,22 @@ def to_post(customer: Customer) -> Letter | None:
 def mark_posted(letter: Letter, *, actor: Actor, now: datetime) -> None:
     """Record that staff printed and posted a letter to a person. Raises OwnEntry for who entered or settled the contact that it
     tells of, letters.CannotSendAgain."""
-    if letter.kind == POSTED and letter.subject_id and name_of(actor) in _entered_by(letter.subject_id, SETTLED):
+    if (
+        letter.kind in (POSTED, LOGIN_CODE)
+        and letter.subject_id
+        and name_of(actor) in _entered_by(letter.subject_id, SETTLED)
+    ):
         raise OwnEntry("You entered or settled a contact of this person. Somebody else posts the notice and marks it.")
     letters.mark_posted(letter, actor=actor, now=now)
 
 
 def had_contacts(subject: UUID) -> set[str]:
-    """Return which members of staff ("kind/id") entered, changed or settled a contact of the person, or posted a notice about
-    one; by the audit. Opens nothing."""
+    """Return which members of staff ("kind/id") entered, changed or settled a contact of the person, posted a notice about one,
+    or had a letter with a code for the person's login in hand; by the audit. Opens nothing."""
     told = Letter.objects.filter(subject_id=subject, kind=POSTED).values_list("pk", flat=True)
     ticked = audit.doers(["letter.posted"], [(Letter.vault_label, pk) for pk in told], kind="staff")
+    coded = Letter.objects.filter(subject_id=subject, kind=LOGIN_CODE).values_list("pk", flat=True)
+    ticked += audit.doers(["letter.opened", "letter.posted"], [(Letter.vault_label, pk) for pk in coded], kind="staff")
     return _entered_by(subject, SETTLED) | {f"staff/{who}" for _, _, who in ticked}
 
 
@@ -612,6 +618,16 @@ def _subject(point: ContactPoint) -> UUID | None:
 def record_of(point: ContactPoint) -> tuple[str, UUID]:
     """Return the record under which the audit tells of a contact."""
     return Customer.vault_label, point.customer_id
+
+
+def bind(link: ContactLink) -> None:
+    """Give a link or code the keyed hash over what its row says, before it is saved."""
+    link.mac = vault.mac_of(*_says(link))
+
+
+def is_ours(link: ContactLink) -> bool:
+    """Say whether the site made this link or code."""
+    return vault.mac_fits(link.mac, *_says(link))
 
 
 def _says(link: ContactLink) -> tuple[Any, ...]:

@@ -57,11 +57,16 @@ def postal(subject: UUID, now: datetime) -> list[str]:
     addresses = Address.objects.filter(customer__subject_id=subject).order_by("customer", "purpose", "pk")
     for one in addresses:
         if one.street and not isinstance(one.street, Unreadable) and reach.counts(one, "post", now=now):
-            is_us = one.country == "US"
-            place = (one.city, one.region, one.postal_code) if is_us else (one.postal_code, one.city, one.region)
-            lines = [name(subject), one.street, one.street2, " ".join(str(part) for part in place if part)]
-            return [str(line) for line in (*lines, countries.name_of(one.country)) if line]
+            return lines_to(subject, one)
     return []
+
+
+def lines_to(subject: UUID, one: Address) -> list[str]:
+    """Return the lines of an envelope to a person at this address, the name first. Opened under the caller's actor."""
+    is_us = one.country == "US"
+    place = (one.city, one.region, one.postal_code) if is_us else (one.postal_code, one.city, one.region)
+    lines = [name(subject), one.street, one.street2, " ".join(str(part) for part in place if part)]
+    return [str(line) for line in (*lines, countries.name_of(one.country)) if line]
 
 
 def can_call(subject: UUID, now: datetime) -> bool:

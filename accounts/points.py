@@ -74,6 +74,7 @@ class ContactLink(models.Model):
     class Purpose(models.TextChoices):
         CONFIRM = "confirm", "confirm the new address"
         NOT_ME = "not_me", "say that it was somebody else"
+        CODE = "code", "a code by post, to have a login given back"
 
     point = models.ForeignKey(ContactPoint, on_delete=models.CASCADE, related_name="links")
     purpose = models.CharField(max_length=7, choices=Purpose.choices)

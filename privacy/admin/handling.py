@@ -138,9 +138,9 @@ class CalledBack(Step):
     """A call-back alone: the number that was called, and two facts."""
 
     number = _said("Number that you called")
-    first_fact = forms.ChoiceField(label="First fact")
+    first_fact = forms.ChoiceField(required=False, label="First fact")
     first_said = _said("What the person said to the first")
-    second_fact = forms.ChoiceField(label="Second fact")
+    second_fact = forms.ChoiceField(required=False, label="Second fact")
     second_said = _said("What the person said to the second")
 
     def prepare(self) -> None:

@@ -86,9 +86,9 @@ def hash_of_code(request: Request, code: str, *, to: str = "") -> str:
 
     With the code that goes `to` an address also one that tells, to whom has code and key ring, which address that was.
     """
-    kept = make_password(_plain(code))
+    kept = make_password(plain_code(code))
     if to:
-        kept += BETWEEN + vault.mac_of(CODE_WENT_TO, request.pk, _went_to(_key_of(_plain(code)), to))
+        kept += BETWEEN + vault.mac_of(CODE_WENT_TO, request.pk, _went_to(_key_of(plain_code(code)), to))
     return _bound(request.pk, kept)
 
 
@@ -100,14 +100,15 @@ def code_matches(typed: str, request: Request | None) -> bool:
     mac, _, kept = (request.outcome_code_hash if request else "").partition(BETWEEN)
     is_ours = request is not None and vault.mac_fits(mac, "outcome-code", request.pk, kept)
     hashed, _, _ = kept.partition(BETWEEN)
-    return check_password(_plain(typed), hashed if is_ours else _hash_of_no_code()) and is_ours
+    return check_password(plain_code(typed), hashed if is_ours else _hash_of_no_code()) and is_ours
 
 
 def _bound(request: UUID, kept: str) -> str:
     return vault.mac_of("outcome-code", request, kept) + BETWEEN + kept
 
 
-def _plain(code: str) -> str:
+def plain_code(code: str) -> str:
+    """Return what all spellings of one code have in common."""
     return "".join(c for c in code.upper() if c.isalnum()).translate(str.maketrans("OIL", "011"))
 
 
@@ -205,7 +206,7 @@ def key_of_posted_code(link: OneTimeLink) -> str:
 
 def _posted(request: Request, subject: UUID, code: str) -> str:
     key = vault.ring.current().derive("posted-code")
-    return hmac.digest(key, f"{request.pk}:{subject}:{_plain(code)}".encode(), "sha256").hex()
+    return hmac.digest(key, f"{request.pk}:{subject}:{plain_code(code)}".encode(), "sha256").hex()
 
 
 def look(token: str, *, now: datetime) -> OneTimeLink:
@@ -257,7 +258,7 @@ def stands_on(token: str) -> Stands:
 
 def stands_on_code(request: Request, code: str) -> Stands:
     """Return on what the outcome code of a request stands."""
-    return Stands(0, _key_of(_plain(code)), str(request.pk))
+    return Stands(0, _key_of(plain_code(code)), str(request.pk))
 
 
 def counts_still(link: OneTimeLink, key: str, *, now: datetime) -> bool:

@@ -93,6 +93,11 @@ def code_refused(request: Request, subject: UUID, *, actor: Actor, now: datetime
     _record(REFUSED, request.reference, subject, "post", actor=actor, now=now)
 
 
+def code_compared(subject: UUID, is_right: bool, *, reference: str, actor: Actor, now: datetime) -> None:
+    """Write down that a code by post was compared, in the caller's transaction, which has to commit."""
+    _record(MATCHED if is_right else REFUSED, reference, subject, "post", actor=actor, now=now)
+
+
 def within_limit(subject: UUID, *, now: datetime) -> None:
     """Raise TooManyTries when nothing is looked at for this person now. Holds the person's row until the transaction ends."""
     subjects.lock([subject])  # tries at the same moment are counted one after the other

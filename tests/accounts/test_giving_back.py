@@ -103,7 +103,7 @@ def test_a_login_that_was_taken_is_given_back_and_whoever_had_it_is_out(alice: C
     object_from(OLD)
     page = f"/admin/accounts/contactpoint/{one.pk}"
     pat, mona = pages.signed_in(staff("pat")), pages.signed_in(staff("mona", roles=(), is_superuser=True))
-    assert steps_of(pat, one) == ["propose", "back"]
+    assert steps_of(pat, one) == ["propose", "back", "code"]
     assert pat.post(f"{page}/step/back/", form(said)).status_code == 302
     assert address_of(user) == THIEF and thief.get("/account/").status_code == 200, "nothing is given back yet"
     assert steps_of(pat, one) == []
@@ -243,6 +243,52 @@ def test_a_login_of_staff_is_not_given_back_here(alice: Customer) -> None:
     alice.user.save(update_fields=["is_staff"])
     with pytest.raises(giving_back.CannotGiveBack, match="login of staff"):
         giving_back.propose(one, said, actor=staff("pat").as_actor(), now=NOW)
+
+
+# A code by post -----------------------------------------------------------------------------------------------------------
+
+
+def test_who_cannot_be_called_reads_back_a_code_that_was_posted(alice: Customer) -> None:
+    factories.address(alice, street="17 Quince Row", city="Gloucester", country="US", since=NOW - timedelta(days=30))
+    ContactPoint.objects.filter(customer=alice, channel="phone").delete()
+    one = taken(alice)
+    object_from(OLD)
+    page, desk = f"/admin/accounts/contactpoint/{one.pk}", f"/admin/accounts/customer/{alice.pk}/step/post/"
+    users = {name: staff(name) for name in ("pat", "pia", "rita")}
+    pat, pia = pages.signed_in(users["pat"]), pages.signed_in(users["pia"])
+    assert pat.post(f"{page}/step/code/").status_code == 302
+    shown = opened(pia, desk)
+    code = re.findall(r"\b[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}\b", shown)[0]
+    assert "17 Quince Row" in shown and THIEF not in shown
+    answer = pat.post(f"{page}/step/back/", {"code": code})
+    assert answer.status_code == 401, "before the letter is marked as posted only who has it on the screen knows it"
+    assert pia.post(desk).status_code == 302
+    assert pat.post(f"{page}/step/back/", {"code": "0000-0000-0000"}).status_code == 401
+    assert pat.post(f"{page}/step/back/", {"code": code.lower()}).status_code == 302
+    assert notices.is_end_proposed(point(alice), now=NOW) and point(alice).gives_back
+    with pytest.raises(notices.NotProposed):
+        giving_back.give_back(one, actor=users["pia"].as_actor(), now=NOW)  # she had the code in hand
+    giving_back.give_back(one, actor=users["rita"].as_actor(), now=NOW)
+    assert address_of(alice.user) == OLD
+    assert audit.history(subject=alice.subject_id).filter(action=proof.REFUSED).count() == 2
+
+
+def opened(browser: Client, path: str) -> str:
+    """Open a page of the back office, and say why where it asks."""
+    answer = browser.get(path)
+    if answer.status_code == 302:
+        browser.post(answer.url, {"why": "asked", "reason": "asked"})
+        answer = browser.get(path)
+    return str(answer.content.decode())
+
+
+def test_no_code_goes_to_an_address_that_was_entered_after_the_change(alice: Customer) -> None:
+    factories.address(alice, street="1 Thief Street", country="US", came="person", since=NOW)
+    one = taken(alice)
+    object_from(OLD)
+    with pytest.raises(giving_back.CannotGiveBack, match="No postal address"):
+        giving_back.post_code(one, actor=staff("pat").as_actor(), now=NOW + timedelta(days=20))
+    assert not Letter.objects.filter(kind="login_code").exists()
 
 
 # The operator as the second person ---------------------------------------------------------------------------------------

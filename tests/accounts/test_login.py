@@ -350,7 +350,7 @@ def test_no_clerk_ends_the_dispute_about_a_login_alone(client: Client, alice: Us
     pat.post(f"{page}/step/confirm/")
     with pytest.raises(notices.NotProposed):
         notices.settle(point, actor=user.as_actor(), now=timezone.now())
-    assert steps_of(pat, point) == ["propose", "back"]
+    assert steps_of(pat, point) == ["propose", "back", "code"]
     assert "propose to give it back instead, or nothing" in pat.get(f"{page}/step/propose/").content.decode()
     assert pat.post(f"{page}/step/propose/").status_code == 302
     pat.post(f"{page}/step/confirm/")
