@@ -306,16 +306,21 @@ def _record(
     line: int, values: list[str], header: Header, card_columns: frozenset[str], tally: Tally
 ) -> Iterator[Row | Problem]:
     values = values[: len(header.names)]
-    seen = [HIDDEN.sub("", value) for value in values]
-    found, wrong = header.values([value if value.strip() else "" for value in seen])
+    is_odd = any(BREAK.search(value) or HIDDEN.search(value) for value in values if not value.isprintable())
+    seen = [HIDDEN.sub("", value) for value in values] if is_odd else values
+    found, wrong = header.values([value if value and not value.isspace() else "" for value in seen])
     for column, value in found.items():
-        raw = next((values[place] for place in header.places.get(column, ()) if seen[place].strip()), "")
         if column in wrong:
             continue
-        if reason := _refused(raw if BREAK.search(raw) else value, column in card_columns):
+        raw = value
+        if is_odd:
+            raw = next((values[place] for place in header.places.get(column, ()) if seen[place].strip()), "")
+        if reason := (value or raw) and _refused(
+            raw if is_odd and BREAK.search(raw) else value, column in card_columns
+        ):
             wrong[column] = reason
             continue
-        if HIDDEN.search(raw):
+        if is_odd and HIDDEN.search(raw):
             tally.notices.append(Problem(line, column, "A character that cannot be seen was left out."))
         if notice := spoiled.text(value):
             tally.notices.append(Problem(line, column, notice))
@@ -330,7 +335,7 @@ def _refused(value: str, may_be_card: bool) -> str:
         return "There is a NUL character in it."
     if BREAK.search(value):
         return "There is a line break, a tab or another control character in it."
-    if spoiled.SHORTENED.fullmatch(value):
+    if "+" in value and spoiled.SHORTENED.fullmatch(value):
         return "A spreadsheet shortened a number here; its other digits are gone."
     if not may_be_card and (found := cards.find(value, frozenset({cards.CARD, cards.BANK}))):
         what = "payment card number" if found[0].kind == cards.CARD else found[0].kind

@@ -357,7 +357,11 @@ def test_the_command_says_one_sentence_per_error_and_fails(tmp_path: Path) -> No
         "Line 2, since: It is not a date written as YYYY-MM-DD.",
         "Line 3, country: Use the two-letter code of a country.",
     ]
-    assert out == "Nothing was taken in. Of 2 lines: 2 bad, 0 good.\n"
+    assert out.splitlines() == [
+        "Nothing was taken in.",
+        "2 lines under the header:",
+        "        2  something is wrong with it: all reasons are listed",
+    ]
 
 
 @pytest.mark.django_db(databases="__all__", transaction=True)
@@ -368,17 +372,24 @@ def test_the_command_says_what_became_of_every_line(tmp_path: Path) -> None:
     code, out, _ = run(str(path))
     assert (code, out.splitlines()) == (
         1,
-        ["Nothing was taken in. Of 4 lines: 1 bad, 2 good, 1 empty.",
-         "Mend the bad lines, or take in the good ones with --skip-bad."],
+        ["Nothing was taken in.",
+         "4 lines under the header:",
+         "        1  something is wrong with it: all reasons are listed",
+         "        2  could be taken in",
+         "        1  empty",
+         "Mend the file, or take in the good lines with --skip-bad."],
     )  # fmt: skip
     code, out, _ = run(str(path), "--skip-bad")
     assert (code, out.splitlines()) == (
         0,
-        ["Of 4 lines: 1 created, 1 unchanged, 0 differ and stay as they are, 0 blocked because they were erased, "
-         "1 left out as bad, 1 empty.",
+        ["4 lines under the header:",
+         "        1  created",
+         "        1  on file already, the same",
+         "        1  left out: something is wrong with it",
+         "        1  empty",
          f"Notice: Line 3, postal_code: {spoiled.ZIP}",
          "Notice: Line 3, email: The address stands on line 2, too; it identifies nobody.",
-         "1 said yes to marketing: without proof that is no consent."],
+         "Yes to marketing: 1. Without proof that is no consent, and none is stored."],
     )  # fmt: skip
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
+import jsonschema
 import pytest
+from django.core.management import CommandError, call_command
 
 from accounts import columnmap
 from accounts import imports as people
@@ -19,7 +22,7 @@ from orders.models import Order, Payment
 from privacy import vault
 from tests import files
 from tests.orders.factories import TASK, a_customer
-from tests.orders.test_imports import LINE, NOW, ORDER, fingerprint, places, write
+from tests.orders.test_imports import LINE, NOW, ORDER, SCHEMA, fingerprint, places, write
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 
@@ -275,3 +278,47 @@ def test_the_lines_of_a_bad_order_make_no_other_order_doubtful(tmp_path: Any) ->
     lines = write(tmp_path / "l.csv", importfile.LINE_COLUMNS, [LINE, LINE | {"order_number": "T-2"}])
     report = import_orders(orders, lines, actor=TASK, now=NOW, skip_bad=True)
     assert (report.created, report.subtotals_off, places(report)) == (1, 1, [(3, ""), (3, "lines.order_number")])
+
+
+def test_the_command_takes_a_shops_file_and_its_report_can_be_read(capsys: Any) -> None:
+    theirs = columnmap.load("shopify", folder=people.MAPS, columns=people.COLUMNS)
+    people.import_customers(SHOPS / "shopify_customers.csv", actor=TASK, now=NOW, by=theirs)
+    call_command("import_orders", str(SHOPS / "shopify_orders.csv"), map="shopify")
+    told = capsys.readouterr().out.splitlines()
+    assert told[:4] == [
+        "6 lines under the header:",
+        "        4  taken in, with 5 lines of orders",
+        "        1  a further line of an order above",
+        "        1  the rest of a field that is not read, such as a note of several lines",
+    ]
+    assert told[4].startswith("Columns that were not read: Financial Status, ")
+    call_command("import_orders", str(SHOPS / "shopify_orders.csv"), map="shopify", json=True)
+    report = json.loads(capsys.readouterr().out)
+    jsonschema.validate(report, SCHEMA)
+    assert (report["unchanged"], report["read"]["orders"]["lines"]) == (4, 6)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [({}, "--map FILE, or: shopify, woocommerce"), ({"map": "shopify", "lines": "x"}, "leave --lines out"),
+     ({"map": "nosuch"}, "no ready map")],
+)  # fmt: skip
+def test_lines_and_map_that_do_not_go_together_are_an_error_of_usage(options: dict[str, str], words: str) -> None:
+    with pytest.raises(CommandError, match=words) as refused:
+        call_command("import_orders", str(SHOPS / "shopify_orders.csv"), **options)
+    assert refused.value.returncode == 2
+
+
+def test_a_refused_file_says_what_became_of_each_line(tmp_path: Any, capsys: Any) -> None:
+    a_customer("C-1001")
+    path = write(tmp_path / "o.csv", ORDER_COLUMNS, [PLAIN, PLAIN | {"order_number": "T-2", "total": "x"}])
+    lines = write(tmp_path / "l.csv", importfile.LINE_COLUMNS, [LINE, LINE | {"order_number": "T-2"}])
+    with pytest.raises(SystemExit):
+        call_command("import_orders", str(path), lines=str(lines))
+    assert capsys.readouterr().err.splitlines()[1:] == [
+        "Nothing was taken in.",
+        "2 lines under the header:",
+        "        1  left out: all reasons are listed",
+        "        1  could be taken in",
+        "Mend the files, or take in the good orders with --skip-bad.",
+    ]

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from accounts import columnmap, imports
+from accounts import accounted, columnmap, imports
 from accounts.csvfile import Problem
 from privacy import gate, progress
 from privacy.gate.system import system
@@ -63,41 +63,41 @@ class Command(BaseCommand):
 
 
 def _told(report: imports.Report, *, dry_run: bool) -> list[str]:
-    """Return the report in sentences: what became of each line, and what to look at."""
+    """Return the report for a reader: what became of each line, and what to look at."""
     if report.errors and not report.lines:
         return ["Nothing was taken in: the file as a whole cannot be used."]
-    rest = [
-        f"{count} {what}"
-        for count, what in (
-            (report.repeated, "repeat a customer who stands above"),
-            (report.empty, "empty"),
-            (report.continued, "go on with a field that is not read"),
-        )
-        if count
-    ]
+    rest = (
+        (report.repeated, "a customer who stands above once more"),
+        (report.empty, "empty"),
+        (report.continued, "the rest of a field that is not read, such as a note of several lines"),
+    )
     if report.errors and not report.is_written and not dry_run:
-        parts = [f"{report.bad} bad", f"{report.good} good", *rest]
+        parts: tuple[tuple[int, str], ...] = (
+            (report.bad, "something is wrong with it: all reasons are listed"),
+            (report.good, "could be taken in"),
+        )
         return [
-            f"Nothing was taken in. Of {report.lines} lines: {', '.join(parts)}.",
-            *(["Mend the bad lines, or take in the good ones with --skip-bad."] if report.good else []),
+            "Nothing was taken in.",
+            *accounted.table(report.lines, (*parts, *rest)),
+            *(["Mend the file, or take in the good lines with --skip-bad."] if report.good else []),
         ]
-    would = "would be " if dry_run else ""
-    parts = [
-        f"{report.created} {would}created",
-        f"{report.unchanged} unchanged",
-        f"{report.differs} differ and stay as they are",
-        f"{report.blocked} blocked because they were erased",
-    ]
-    if report.errors:
-        parts.append(f"{report.bad} left out as bad")
-    told = [f"Of {report.lines} lines: {', '.join(parts + rest)}."]
+    parts = (
+        (report.created, "would be created" if dry_run else "created"),
+        (report.unchanged, "on file already, the same"),
+        (report.differs, "on file already, different: what is on file stays"),
+        (report.blocked, "left out: the person was erased"),
+        (report.bad, "left out: something is wrong with it"),
+    )
+    told = accounted.table(report.lines, (*parts, *rest))
     told += [f"Line {one['line']} differs in: {', '.join(one['columns'])}." for one in report.differing]
     told += [f"Notice: {notice}" for notice in report.notices]
     told += [_shared(one) for one in report.shared]
     if report.since_today:
-        told.append(f"{report.since_today} came without a day: they count as customers since today.")
+        told.append(f"Without a day in the file: {report.since_today}. They count as customers since today.")
     if report.consent_without_proof:
-        told.append(f"{report.consent_without_proof} said yes to marketing: without proof that is no consent.")
+        told.append(
+            f"Yes to marketing: {report.consent_without_proof}. Without proof that is no consent, and none is stored."
+        )
     if report.columns_left_out:
         told.append(f"Columns that were not read: {', '.join(report.columns_left_out)}.")
     return told

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from accounts import columnmap
+from accounts import accounted, columnmap
 from accounts.columnmap import ColumnMap
 from accounts.csvfile import Problem
 from orders import importfile, imports
@@ -44,9 +44,10 @@ class Command(BaseCommand):
         """Exit 0 when done, 1 for bad data (nothing written unless --skip-bad), 3 when refused."""
         by = _map(options["map"])
         if bool(options["lines"]) == importfile.has_lines(by):
-            reason = (
-                "The map says that the file of orders has the lines, too." if by else "Give the lines: --lines FILE."
-            )
+            reason = "The map says that the file of orders has the lines, too: leave --lines out."
+            if not options["lines"]:
+                ready = ", ".join(columnmap.ready(imports.MAPS))
+                reason = f"Give the file of lines (--lines FILE), or the map of a file that has them, too (--map FILE, or: {ready})."
             raise CommandError(reason, returncode=2)
         try:
             with system("import", kind="operator"), progress.shown(self.stderr, options["verbosity"]):
@@ -78,20 +79,32 @@ class Command(BaseCommand):
         if report.errors and not report.of_orders.lines:
             self.stderr.write("Nothing was taken in: the files as a whole cannot be used.")
             return
+        of = report.of_orders
+        rest = (
+            (of.further, "a further line of an order above"),
+            (of.empty, "empty"),
+            (of.continued, "the rest of a field that is not read, such as a note of several lines"),
+        )
         if report.errors and not report.is_written and not report.dry_run:
-            self.stderr.write(
-                f"Nothing was taken in. {_counted(report.of_orders, [])}"
-                + (" Mend the bad ones, or take in the good ones with --skip-bad." if report.of_orders.good else "")
+            parts: tuple[tuple[int, str], ...] = (
+                (of.bad, "left out: all reasons are listed"),
+                (of.good, "could be taken in"),
             )
+            self.stderr.write("Nothing was taken in.")
+            for line in accounted.table(of.lines, (*parts, *rest)):
+                self.stderr.write(line)
+            if of.good:
+                self.stderr.write("Mend the files, or take in the good orders with --skip-bad.")
             return
-        done = [
-            f"{report.created} {verb}",
-            f"{report.unchanged} unchanged",
-            f"{report.differs} differ and stay as they are",
-            f"{report.blocked} blocked (erased customers)",
-        ]
-        self.stdout.write(_counted(report.of_orders, done))
-        self.stdout.write(f"{report.lines} lines of orders {verb}.")
+        parts = (
+            (report.created, f"{verb}, with {report.lines:,} lines of orders"),
+            (report.unchanged, "on file already, the same: unchanged"),
+            (report.differs, "on file already, different: what is on file stays"),
+            (report.blocked, "left out: the customer was erased"),
+            (of.bad, "left out whole: something is wrong with the order, or with a line of it"),
+        )
+        for line in accounted.table(of.lines, (*parts, *rest)):
+            self.stdout.write(line)
         for one in report.differing:
             self.stdout.write(f"Line {one['line']} differs from what is on file in: {', '.join(one['columns'])}.")
         for notice in report.notices:
@@ -114,11 +127,3 @@ def _map(named: str | None) -> ColumnMap | None:
         return columnmap.load(named, folder=imports.MAPS, columns=importfile.ALL_COLUMNS)
     except columnmap.MapRefused as refused:
         raise CommandError(str(refused), returncode=2) from None
-
-
-def _counted(of: importfile.Counted, done: list[str]) -> str:
-    """Return in a sentence what became of each line of the file of orders."""
-    rest = ((of.good, "good"), (of.bad, "left out whole" if done else "bad"), (of.further, "further lines of an order above"),
-            (of.empty, "empty"), (of.continued, "go on with a field that is not read"))  # fmt: skip
-    parts = [*done, *(f"{count} {what}" for count, what in rest if count)]
-    return f"Of {of.lines} lines: {', '.join(parts)}."
