@@ -187,7 +187,7 @@ datamap.register(
             "subject": _link("Who it is"),
             "user": _link("Which login belongs to it"),
             "company": _link("Which company it stands for"),
-            "reference": _plain("Customer number", "identifier", "a number that only we know"),
+            "reference": _plain("Customer number", "identifier", "a number that names nobody without our records"),
             "kind": _plain("Private person or contact of a company", "role", WORD),
             "title": _self("Title", "name"),
             "first_name": _self("First name", "name", recipients=CARRIER),

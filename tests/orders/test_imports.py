@@ -437,7 +437,7 @@ def test_the_command_tells_the_shape_and_then_that_nothing_changed(tmp_path: Pat
     second = json.loads(capsys.readouterr().out)
     assert (second["created"], second["unchanged"]) == (0, 1)
     call_command("import_orders", str(orders), lines=str(lines))
-    assert "1 unchanged" in capsys.readouterr().out
+    assert "        1  on file already, the same\n" in capsys.readouterr().out
 
 
 def test_the_command_names_the_place_and_never_the_value(tmp_path: Path, capsys: Any) -> None:

@@ -98,7 +98,7 @@ class Command(BaseCommand):
             return
         parts = (
             (report.created, f"{verb}, with {report.lines:,} lines of orders"),
-            (report.unchanged, "on file already, the same: unchanged"),
+            (report.unchanged, "on file already, the same"),
             (report.differs, "on file already, different: what is on file stays"),
             (report.blocked, "left out: the customer was erased"),
             (of.bad, "left out whole: something is wrong with the order, or with a line of it"),
