@@ -28,7 +28,7 @@ from privacy import audit, gate, numbers
 from privacy.admin.covers import reason
 from privacy.admin.handling import CalledBack, on_paper
 from privacy.admin.records import MaskingForm, RecordAdmin
-from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Rows, Step, Task, WorkAdmin, WorkList, acting, date_input
+from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Decision, Rows, Step, Task, WorkAdmin, WorkList, acting, date_input
 from privacy.gate import MANAGER, Actor
 from privacy.requests import letters, proof
 from privacy.requests.models import Letter
@@ -151,7 +151,25 @@ class DisputeContact(Step):
     is_destructive = True
 
 
-class SettleContact(Step):
+class EndOfDispute(Decision):
+    """A page on which objections to contacts are ended, or that is proposed: it shows each of them."""
+
+    def points(self) -> list[ContactPoint]:
+        """Return the contacts to which somebody objects."""
+        return [self.record]
+
+    def shown(self) -> str:
+        return notices.shown(self.points())
+
+    def lines(self) -> list[str]:
+        """Return the contacts as they stand, and each objection to one of them since the oldest that is open."""
+        points, now = self.points(), timezone.now()
+        first = min((one.disputed_at for one in points if one.disputed_at), default=now)
+        told = [f"{timezone.localtime(at):%-d %B %Y, %H:%M}" for _, at in notices.objections(points) if at >= first]
+        return [*(_state(one, now) for one in points), *(f"“This was not me” was said on {at}" for at in told)]
+
+
+class SettleContact(EndOfDispute):
     title = "End the dispute"
     help = (
         "Somebody who was told of a new contact said that it was not they who entered it. Call back on a number that was on "
@@ -159,8 +177,11 @@ class SettleContact(Step):
         "Who entered or corrected it does not end the dispute."
     )
 
+    def points(self) -> list[ContactPoint]:
+        return list(notices.disputed_contacts(self.record))
 
-class ProposeEnd(Step):
+
+class ProposeEnd(EndOfDispute):
     title = "Propose to end the dispute"
     help = (
         "Somebody who was told of another login address said that it was not they who changed it. Propose the end only if you are sure "
@@ -171,7 +192,7 @@ class ProposeEnd(Step):
     )
 
 
-class ConfirmEnd(Step):
+class ConfirmEnd(EndOfDispute):
     title = "Confirm, and end the dispute"
     help = (
         "A colleague has proposed this; you are the second person. Let the colleague show you how we know that the login "
@@ -189,7 +210,7 @@ class PostCode(Step):
     )
 
 
-class ProposeBack(CalledBack):
+class ProposeBack(EndOfDispute, CalledBack):
     title = "Propose to give the login back"
     help = (
         "The mailbox that the login had before the change says that it was not they. If the login was taken, call the person on a "
@@ -204,7 +225,7 @@ class ProposeBack(CalledBack):
     )  # fmt: skip
 
 
-class GiveBack(Step):
+class GiveBack(EndOfDispute):
     title = "Confirm, and give the login back"
     help = (
         "A colleague has called the person back and proposed this; you are the second person. The login gets the address that it had "
@@ -271,10 +292,9 @@ class CustomerAdmin(CorrectableAdmin):
         found: dict[str, type[Step]] = {}
         if record.subject_id and getattr(record, "sealed_account", None) and self.may_write(actor):
             found["keep"] = KeepAccount
-        disputed = record.contact_points.filter(disputed_at__isnull=False).exclude(channel=Channel.LOGIN)
         if actor.roles & self.disputed_by and self._entered(record).exists():
             found["dispute"] = DisputeContact
-        if "privacy" in actor.roles and disputed.exists():
+        if "privacy" in actor.roles and notices.disputed_contacts(record).exists():
             found["settle"] = SettleContact
         if "privacy" in actor.roles and record.subject_id and self._objected(record, actor).exists():
             found["joined"] = looks.SettleJoining
@@ -288,9 +308,9 @@ class CustomerAdmin(CorrectableAdmin):
         return notices.disputed_joinings(record.subject_id).exclude(proposed_by=mine)
 
     def _entered(self, record: Customer) -> Any:
-        """Return the e-mail addresses in force that came after the customer: what somebody can object to."""
+        """Return the e-mail addresses in force that came after the customer: what somebody can object to, also when another has."""
         came = (Came.CREATED, Came.EARLIER)
-        return record.contact_points.filter(channel="email", disputed_at=None).exclude(came__in=came)
+        return record.contact_points.filter(channel="email").exclude(came__in=came)
 
     def take(self, name: str, record: Customer, data: dict[str, Any], *, actor: Actor, now: datetime) -> str:
         if name == "keep":
@@ -301,13 +321,12 @@ class CustomerAdmin(CorrectableAdmin):
                 notices.object_to(point, actor=actor, now=now)
             return "Written down: the privacy team looks into it."
         if name == "joined" and record.subject_id:
-            notices.settle_joined(record.subject_id, actor=actor, now=now)
+            notices.settle_joined(record.subject_id, seen=data["seen"], actor=actor, now=now)
             return "The objection is ended."
         if name == "post" and (letter := notices.to_post(record)) is not None:
             notices.mark_posted(letter, actor=actor, now=now)
             return "The notice is marked as posted."
-        for point in record.contact_points.filter(disputed_at__isnull=False).exclude(channel=Channel.LOGIN):
-            notices.settle(point, actor=actor, now=now)
+        notices.settle_contacts(record, seen=data["seen"], actor=actor, now=now)
         return "The dispute is ended."
 
     def work_lists(self, actor: Actor, today: date) -> Iterable[WorkList]:
@@ -383,19 +402,21 @@ class LoginDisputeAdmin(WorkAdmin):
     def take(self, name: str, record: ContactPoint, data: dict[str, Any], *, actor: Actor, now: datetime) -> str:
         match name:
             case "propose":
-                notices.propose_end(record, actor=actor, now=now)
+                notices.propose_end(record, seen=data["seen"], actor=actor, now=now)
                 return "Proposed. The dispute stays open until a second person confirms its end on this page, within 7 days."
             case "back":
-                giving_back.propose(record, data["callback"], code=data["code"], actor=actor, now=now)
+                giving_back.propose(
+                    record, data["callback"], code=data["code"], seen=data["seen"], actor=actor, now=now
+                )
                 return "Proposed. Nothing is given back until a second person confirms it on this page, within 7 days."
             case "code":
                 giving_back.post_code(record, actor=actor, now=now)
                 return "The letter stands with the customer, under “Mark the notice as posted”."
             case "give":
-                giving_back.give_back(record, actor=actor, now=now)
+                giving_back.give_back(record, seen=data["seen"], actor=actor, now=now)
                 return "The login is given back. A link to choose a new password goes to its earlier address, and everybody else is told."
             case _:
-                notices.settle(record, actor=actor, now=now)
+                notices.settle(record, seen=data["seen"], actor=actor, now=now)
                 return "The dispute is ended, and the mailbox that objected is told."
 
     def work_lists(self, actor: Actor, today: date) -> Iterable[WorkList]:

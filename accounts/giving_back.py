@@ -93,17 +93,27 @@ def post_code(point: ContactPoint, *, actor: Actor, now: datetime) -> None:
         )
 
 
-def propose(point: ContactPoint, said: proof.Callback | None, *, code: str = "", actor: Actor, now: datetime) -> None:
+def propose(
+    point: ContactPoint,
+    said: proof.Callback | None,
+    *,
+    code: str = "",
+    seen: str | None = None,
+    actor: Actor,
+    now: datetime,
+) -> None:
     """Propose to give a login back to the mailbox that objects, after a call-back or by the code of `post_code`; a second person
     confirms within 7 days.
 
-    What the person said is compared with what is on file. Raises CannotGiveBack, notices.NotProposed for others than the privacy
-    team, notices.OwnEntry for who entered a contact of the person, proof.Incomplete, proof.TooManyTries and, with the refused
+    What the person said is compared with what is on file; `seen` is the fingerprint of what was shown to who proposes it
+    (`notices.shown`), None where no page was. Raises fingerprint.NotSeen, CannotGiveBack, notices.NotProposed for others than the
+    privacy team, notices.OwnEntry for who entered a contact of the person, proof.Incomplete, proof.TooManyTries and, with the refused
     try written down, proof.ProofRefused.
     """
     _permit(point, actor)
     with transaction.atomic():
         found = _locked(point)
+        notices.was_seen(ContactPoint.objects.filter(pk=found.pk), seen)
         _check(found, now)
         subject = found.customer.subject_id
         if subject is None:
@@ -125,15 +135,16 @@ def propose(point: ContactPoint, said: proof.Callback | None, *, code: str = "",
         raise proof.ProofRefused("What was said is not what is on file, or no code that works. Nothing was proposed.")
 
 
-def give_back(point: ContactPoint, *, actor: Actor, now: datetime) -> None:
+def give_back(point: ContactPoint, *, seen: str | None = None, actor: Actor, now: datetime) -> None:
     """Give a login back as the second person: its address is the earlier one again, and the dispute is ended.
 
     Password, sessions and second factors end; a link to choose a new password goes to the earlier address; everybody else is told,
     the address that loses the login with a link to object. Raises CannotGiveBack, and notices.NotProposed for who is no second
-    person and where nothing is proposed. Everything is checked once more.
+    person and where nothing is proposed; `seen` as for `propose`. Everything is checked once more.
     """
     with transaction.atomic():
         found = _locked(point)
+        notices.was_seen(ContactPoint.objects.filter(pk=found.pk), seen)
         if not found.gives_back or not notices.may_end(found, actor, now=now):
             raise notices.NotProposed(notices.SECOND_ENDS)
         user, address = _check(found, now)

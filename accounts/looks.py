@@ -27,7 +27,7 @@ from accounts.candidates import Record
 from accounts.models import Customer, Joined, Joining, User
 from privacy import audit
 from privacy.admin.handling import subject_of
-from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Step, Task, WorkAdmin, WorkList, acting
+from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Decision, Step, Task, WorkAdmin, WorkList, acting
 from privacy.gate import MANAGER, Actor
 from privacy.subjects import Subject
 
@@ -149,12 +149,23 @@ class CloseLook(Step):
     help = "You looked, and could not tell that any of it is this person's. They read that on their page."
 
 
-class SettleJoining(Step):
+class SettleJoining(Decision):
     title = "End the objection"
     help = (
         "Somebody who was told of the joining said that it was not they. Be sure that all of it is this person's, for example by a "
         "call-back; if it is not, undo the joining instead. Who proposed it does not end the objection."
     )
+
+    def shown(self) -> str:
+        return notices.shown_joined(self.record.subject_id)
+
+    def lines(self) -> list[str]:
+        """Return each objection to a joining of the person, the first one first."""
+        return [
+            f"{'Another person' if one.is_whole else 'Single records'} joined on {timezone.localtime(one.at):%-d %B %Y, %H:%M}: "
+            f"“This was not me” was said on {timezone.localtime(one.disputed_at):%-d %B %Y, %H:%M}"
+            for one in notices.disputed_joinings(self.record.subject_id).order_by("disputed_at", "pk")
+        ]
 
 
 class UndoJoining(Step):
@@ -249,7 +260,7 @@ class JoiningAdmin(WorkAdmin):
                 joining.confirm(record, fingerprint=data["seen"], actor=actor, now=now)
                 return "Joined. The person reads it from now on, and every e-mail address on file of both is told."
             case "settle":
-                notices.settle_joined(record.subject_id, actor=actor, now=now)
+                notices.settle_joined(record.subject_id, seen=data["seen"], actor=actor, now=now)
                 return "The objection is ended."
             case "undo":
                 joining.undo(record, actor=actor, now=now)

@@ -24,7 +24,7 @@ from accounts import reach
 from accounts.parties import Address, Customer
 from accounts.points import ContactLink, ContactPoint
 from accounts.users import Joined, Joining, User
-from privacy import audit, vault
+from privacy import audit, fingerprint, vault
 from privacy.gate import MANAGER, Actor
 from privacy.requests import hooks, letters, waits
 from privacy.requests.models import Letter
@@ -33,7 +33,7 @@ CONFIRM_LIVES = timedelta(days=7)
 NOT_ME_LIVES = timedelta(days=60)
 AGAIN_AFTER = timedelta(minutes=10)
 ENTERED = ("customer.created", "record.corrected", "address.added")
-SETTLED = "contact.settled"
+DISPUTED, SETTLED = "contact.disputed", "contact.settled"
 PROPOSAL_LIVES = timedelta(days=7)
 NO_PROPOSAL: dict[str, Any] = {"end_proposed_at": None, "end_proposed_by": "", "gives_back": False}
 SECOND_ENDS = (
@@ -287,17 +287,40 @@ def had_contacts(subject: UUID) -> set[str]:
     return _entered_by(subject, SETTLED) | {f"staff/{who}" for _, _, who in ticked}
 
 
-def propose_end(point: ContactPoint, *, actor: Actor, now: datetime) -> None:
+def shown(points: Iterable[ContactPoint]) -> str:
+    """Return the fingerprint of what who ends a dispute about these contacts is shown: the contacts as they stand, a proposal to
+    end it, and every objection, by its event in the audit."""
+    points = list(points)
+    facts: list[tuple[Any, ...]] = [
+        (one.pk, one.came, one.since, one.confirmed_at, one.disputed_at, *_proposal(one)) for one in points
+    ]
+    return fingerprint.of([*facts, *(("objection", pk) for pk, _ in objections(points))])
+
+
+def objections(points: Iterable[ContactPoint]) -> list[tuple[int, datetime]]:
+    """Return every objection to a contact of the customers of these contacts, by the audit: its number there, and when."""
+    found = {
+        pk: at
+        for customer in {one.customer_id for one in points}
+        for pk, at in audit.history(record=(Customer.vault_label, customer))
+        .filter(action=DISPUTED)
+        .values_list("pk", "at")
+    }
+    return sorted(found.items())
+
+
+def propose_end(point: ContactPoint, *, seen: str | None = None, actor: Actor, now: datetime) -> None:
     """Propose to end the dispute about a login's address: it ends when a second person confirms within 7 days (`settle`).
 
-    Raises NotProposed for others than the privacy team and where nothing is disputed, OwnEntry for who entered a contact of the
-    person.
+    `seen` as for `settle`. Raises NotProposed for others than the privacy team and where nothing is disputed, OwnEntry for who
+    entered a contact of the person, fingerprint.NotSeen.
     """
     if actor.kind != "staff" or "privacy" not in actor.roles:
         raise NotProposed("Only the privacy team proposes that.")
     not_own(point, actor)
     with transaction.atomic():
         disputed = ContactPoint.objects.filter(pk=point.pk, channel=Channel.LOGIN, disputed_at__isnull=False)
+        was_seen(disputed, seen)
         if not disputed.update(end_proposed_at=now, end_proposed_by=name_of(actor)[:64], gives_back=False):
             raise NotProposed("Nobody objects to this login address any more.")
         audit.record("contact.end_proposed", actor=actor, now=now, subject=_subject(point), record=record_of(point))
@@ -324,14 +347,33 @@ def may_end(point: ContactPoint, actor: Actor, *, now: datetime) -> bool:
     return point.end_proposed_by != name_of(actor)[:64] and not is_own
 
 
-def settle(point: ContactPoint, *, actor: Actor, now: datetime) -> None:
+def settle_contacts(customer: Customer, *, seen: str, actor: Actor, now: datetime) -> int:
+    """End the disputes about the contacts of a customer, but for the login's address, as `settle` does; return how many."""
+    with transaction.atomic():
+        disputed = disputed_contacts(customer)
+        was_seen(disputed, seen)
+        points = list(disputed)
+        for point in points:
+            settle(point, actor=actor, now=now)
+    return len(points)
+
+
+def disputed_contacts(customer: Customer) -> QuerySet[ContactPoint]:
+    """Return the contacts of a customer to which somebody objects, but for the login's address, which takes two people."""
+    found = ContactPoint.objects.filter(customer=customer, disputed_at__isnull=False).exclude(channel=Channel.LOGIN)
+    return found.select_related("customer", "address").order_by("pk")
+
+
+def settle(point: ContactPoint, *, seen: str | None = None, actor: Actor, now: datetime) -> None:
     """Let the privacy team end a dispute: the contact in force is the person's. It counts from now as newly entered; one that
     was confirmed goes on counting, one that was taken out stays so. A mailbox that objected is told, and objects no more to this
-    contact: it calls. Of a login's address only the second person ends it (`propose_end`). Raises OwnEntry for who entered a
-    contact of the person, NotProposed."""
+    contact: it calls. Of a login's address only the second person ends it (`propose_end`). `seen` is the fingerprint of what was
+    shown to who ends it (`shown`), None where the caller has held it against what is there. Raises OwnEntry for who entered a
+    contact of the person, NotProposed, fingerprint.NotSeen."""
     not_own(point, actor)
     with transaction.atomic():
         ended = ContactPoint.objects.filter(pk=point.pk, disputed_at__isnull=False)
+        was_seen(ended, seen)
         if point.channel == Channel.LOGIN:
             found = ended.select_related("customer").select_for_update(of=("self",)).first()
             if found is None or found.gives_back or not may_end(found, actor, now=now):
@@ -442,21 +484,30 @@ def dispute_joined(token: str, *, now: datetime) -> None:
         waits.people_joined(found.subject_id, actor=waits.ANYBODY, now=now)
 
 
-def settle_joined(subject: UUID, *, actor: Actor, now: datetime) -> int:
+def shown_joined(subject: UUID) -> str:
+    """Return the fingerprint of what who ends the objections to joinings of this person is shown: each of them."""
+    return fingerprint.of(disputed_joinings(subject).values_list("pk", "disputed_at"))
+
+
+def settle_joined(subject: UUID, *, seen: str | None = None, actor: Actor, now: datetime) -> int:
     """Let the privacy team end the objections to joinings of this person: what was joined is theirs. Return how many.
 
     Not those of joinings that this member of staff had proposed. The link of what is settled works no more: who still objects
-    calls.
+    calls. Each leaves a line of its own in the audit. `seen` is the fingerprint of what was shown (`shown_joined`), None where
+    no page was. Raises fingerprint.NotSeen.
     """
     mine = f"{actor.kind}/{actor.id or ''}"[:64]
     with transaction.atomic():
+        # All joinings of the person, not only the disputed ones: an objection that comes now waits, and is not ended unseen.
+        list(Joined.objects.filter(subject_id=subject).order_by("pk").select_for_update().values_list("pk", flat=True))
+        if seen is not None:
+            fingerprint.require(seen, shown_joined(subject))
         ended = 0
-        for one in disputed_joinings(subject).exclude(proposed_by=mine).select_for_update():
+        for one in disputed_joinings(subject).exclude(proposed_by=mine).order_by("pk"):
             one.disputed_at, one.token_hash = None, _hashed(secrets.token_urlsafe(32))
             one.save(update_fields=["disputed_at", "token_hash"])
-            ended += 1
-        if ended:
             audit.record("joining.settled", actor=actor, now=now, subject=subject)
+            ended += 1
     return ended
 
 
@@ -470,13 +521,24 @@ def disputed_joinings(subject: UUID | None = None) -> QuerySet[Joined]:
 
 
 def _dispute(point: ContactPoint, *, actor: Actor | None, now: datetime) -> None:
-    ContactPoint.objects.filter(pk=point.pk).update(
-        **NO_PROPOSAL
-    )  # who proposed the end did not know of this objection
-    if ContactPoint.objects.filter(pk=point.pk, disputed_at=None).update(disputed_at=now):
-        audit.record("contact.disputed", actor=actor, now=now, subject=_subject(point), record=record_of(point))
-        if (subject := _subject(point)) is not None:
-            waits.contact_disputed(subject, actor=actor or waits.ANYBODY, now=now)
+    """Write one objection down. Each leaves its line, also while another one is open: who decides then has to see it."""
+    # Who proposed the end did not know of this objection.
+    ContactPoint.objects.filter(pk=point.pk).update(**NO_PROPOSAL)
+    ContactPoint.objects.filter(pk=point.pk, disputed_at=None).update(disputed_at=now)
+    audit.record(DISPUTED, actor=actor, now=now, subject=_subject(point), record=record_of(point))
+    if (subject := _subject(point)) is not None:
+        waits.contact_disputed(subject, actor=actor or waits.ANYBODY, now=now)
+
+
+def was_seen(points: QuerySet[ContactPoint], seen: str | None) -> None:
+    """Lock these contacts, so that an objection to them waits, and hold what was seen against what is there. Raises
+    fingerprint.NotSeen; None, where no page was shown, is held against nothing."""
+    if seen is not None:
+        fingerprint.require(seen, shown(points.order_by("pk").select_for_update(of=("self",))))
+
+
+def _proposal(point: ContactPoint) -> tuple[Any, ...]:
+    return point.end_proposed_at, point.end_proposed_by, point.gives_back
 
 
 def _entered_by(subject: UUID, *also: str) -> set[str]:

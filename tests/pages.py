@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from django.http import HttpResponse
@@ -43,6 +44,17 @@ def signed_in(user: User, *, again: bool = False, asked: bool = True) -> Client:
     if again:
         client.post("/accounts/reauthenticate/", {"password": factories.PASSWORD})
     return client
+
+
+def seen(browser: Client, step: str) -> dict[str, str]:
+    """Return what the page of a decision says that it showed; nothing where it is not possible."""
+    found = re.search(r'name="seen" value="(\w+)"', browser.get(step).content.decode())
+    return {"seen": found[1]} if found else {}
+
+
+def decide(browser: Client, step: str, data: Mapping[str, str] | None = None, **options: Any) -> Any:
+    """Look at the page of a decision, and answer it with what it showed."""
+    return browser.post(step, {**(data or {}), **seen(browser, step)}, **options)
 
 
 def title(answer: HttpResponse) -> str:

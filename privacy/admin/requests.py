@@ -36,6 +36,7 @@ EVENTS: dict[str, str] = {
     "paused": "Clock paused",
     "told_elsewhere": "The person's other addresses told, if there are any",
     "second_asked": "Second person asked",
+    "second_asked_again": "Second person asked once more",
     "second_decided": "Second person decided",
     "second_ended": "Question to the second person ended with the request, undecided",
     "code_written": "Letter with a code written",

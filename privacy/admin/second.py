@@ -18,34 +18,40 @@ from django.utils import timezone
 from django.utils.text import capfirst
 
 from privacy import audit, cards
-from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Step, Task, WorkAdmin, WorkList, due, unpaused
+from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Decision, Step, Task, WorkAdmin, WorkList, due, unpaused
 from privacy.gate import MANAGER, Actor
 from privacy.models import Request, SecondLook
 from privacy.requests import assessment, second, services
 from privacy.requests.history import NotAllowed
 
 
-class Decide(Step):
+class Decide(Decision):
     title = "Decide as second person"
+    template = "admin/step_second.html"
     help = (
         "Let the privacy team show you what shows who is asking: the paper, the note of the call, the answer of the other mailbox. "
         "This page holds none of it. If you are sure that it is the person, it goes on. If you are not, it ends: nothing more is "
         "given or removed, a copy is destroyed, and the person is told why. If something stands below under “Already given or "
         "removed”, the person is told of that too, and the privacy team has to assess whether it is a breach."
     )
-    template = "admin/step_second.html"
     outcome = forms.ChoiceField(choices=SecondLook.Outcome.choices, widget=forms.RadioSelect, label="Decision")
     words = forms.CharField(
         required=False, max_length=2000, label="If it ends: the reason, in words for the person",
         help_text="Empty: we could not make sure who is asking.", widget=forms.Textarea(attrs={"rows": 4}),
         validators=[cards.refuse],
     )  # fmt: skip
-    seen = forms.MultipleChoiceField(required=False, choices=SecondLook.Why.choices, widget=forms.MultipleHiddenInput)
+
+    def shown(self) -> str:
+        return second.shown(self.record.request)
+
+    def lines(self) -> list[str]:
+        """Return every question that one decision answers, and when it was put: one can be put by several events."""
+        return [_question(look, times) for look, times in second.asked_when(self.record.request)]
 
     def context(self) -> dict[str, Any]:
         request = self.record.request
         return {
-            "looks": list(second.open_looks(request)),
+            **super().context(),
             "about": request,
             "already": _already(request),
             "answer_due": due(request.due_on, _today())[0],
@@ -148,7 +154,7 @@ class SecondLookAdmin(WorkAdmin):
     def take(self, name: str, record: SecondLook, data: dict[str, Any], *, actor: Actor, now: datetime) -> str:
         was_open = record.request.is_open
         request = second.decide(
-            record.request, data["outcome"], seen=data["seen"] or None, words=data["words"], actor=actor, now=now
+            record.request, data["outcome"], seen=data["seen"], words=data["words"], actor=actor, now=now
         )
         out = second.gone_out(request)
         if data["outcome"] == SecondLook.Outcome.GO_ON:
@@ -189,6 +195,12 @@ def _already(request: Request) -> str:
             return "The removal was begun or carried out."
         case _:
             return "Nothing"
+
+
+def _question(look: SecondLook, times: list[datetime]) -> str:
+    said = [f"{timezone.localtime(at):%-d %B %Y, %H:%M}" for at in times]
+    why = capfirst(look.get_why_display())
+    return f"{why} (asked on {'; again on '.join(said)})" if said else why
 
 
 def _today() -> date:

@@ -27,7 +27,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.text import capfirst
 
-from privacy import audit, gate
+from privacy import audit, fingerprint, gate
 from privacy.admin import why
 from privacy.admin.covers import reason
 from privacy.admin.lists import LimitedList
@@ -99,6 +99,28 @@ class Step(forms.Form):
         return {}
 
 
+class Decision(Step):
+    """A step that decides about what has come until now: the form says what it showed, the service holds that against what is there.
+
+    Who answers a form that showed something else, or that does not say what it showed, reads it anew; nothing was decided.
+    """
+
+    template = "admin/step_decision.html"
+    seen = forms.CharField(required=False, widget=forms.HiddenInput)
+
+    def shown(self) -> str:
+        """Return the fingerprint of what the page shows."""
+        raise NotImplementedError
+
+    def lines(self) -> list[str]:
+        """Return what the page shows of it, each a line."""
+        return []
+
+    def context(self) -> dict[str, Any]:
+        shown = self.shown()  # first: what comes between the two is shown, and not counted as seen
+        return {"shown": shown, "lines": self.lines()}
+
+
 @dataclass(frozen=True, slots=True)
 class Rows:
     """Rows shown under a record, never edited there: which link leads to them, what they are called, their columns.
@@ -157,6 +179,7 @@ class WorkAdmin(LimitedList):
     refusals: ClassVar[Mapping[type[Exception], str]] = {}
     _refusals: ClassVar[Mapping[type[Exception], str]] = {
         gate.Refused: "Your role may not do this, or your confidentiality acknowledgement has run out.",
+        fingerprint.NotSeen: "",
         ValidationError: "",
     }
 

@@ -46,7 +46,7 @@ DECIDING = frozenset({*_COLUMNS, "subject", "subject_id", "state", "parked_from"
 STAGES = frozenset(
     {
         "received", "identity", "planned", "confirmed", "executing", "executed", "replied", "closed", "refused", "withdrawn",
-        "expired", "restored", "second_asked", "second_decided", "second_ended",
+        "expired", "restored", "second_asked", "second_asked_again", "second_decided", "second_ended",
     }
 )  # fmt: skip
 

@@ -8,13 +8,14 @@ the execution of an erasure nothing here is final, afterwards it is only written
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet, Subquery
 
-from privacy import audit, vault
+from privacy import audit, fingerprint, vault
 from privacy.gate.actor import MANAGER, Actor
 from privacy.requests import broker, clock, deadline, export, history, hooks, identity, letters, services, waits
 from privacy.requests.filing import BadRequest, NotYours, locked
@@ -85,13 +86,33 @@ def open_looks(request: Request) -> QuerySet[SecondLook]:
     return SecondLook.objects.filter(request=request, decided_at=None).order_by("asked_at", "pk")
 
 
+def shown(request: Request) -> str:
+    """Return the fingerprint of what a second person is shown: the open questions, and each time that one was put."""
+    questions = SecondLook.objects.filter(request=request, decided_at=None).values_list("pk", flat=True)
+    events = request.events.filter(kind__in=waits.ASKED).values_list("pk", flat=True)
+    return fingerprint.of([*(("question", pk) for pk in questions), *(("event", pk) for pk in events)])
+
+
+def asked_when(request: Request) -> list[tuple[SecondLook, list[datetime]]]:
+    """Return the open questions, each with the times at which it was put since it was decided the last time."""
+    times: dict[str, list[datetime]] = defaultdict(list)
+    for kind, at, detail in (
+        request.events.filter(kind__in=waits.ASKED).order_by("pk").values_list("kind", "at", "detail")
+    ):
+        if kind == history.SECOND_ASKED:
+            times[detail["why"]] = []
+        times[detail["why"]].append(at)
+    return [(look, times[look.why]) for look in open_looks(request)]
+
+
 def decide(
-    request: Request, outcome: str, *, seen: Iterable[str] | None = None, words: str = "", actor: Actor, now: datetime
+    request: Request, outcome: str, *, seen: str | None = None, words: str = "", actor: Actor, now: datetime
 ) -> Request:
     """Decide every open question about a request: it goes on, or it ends and the person is told why. Return it.
 
-    `words` say to the person why it ends; `seen` are the reasons that were shown to who decides. Raises NotYours for whom it is
-    not to decide, BadRequest for another word than an outcome, NotAllowed when nothing is open or something else than was seen.
+    `words` say to the person why it ends; `seen` is the fingerprint of what was shown to who decides, None only where no page
+    was: an operator at the command. Raises NotYours for whom it is not to decide, BadRequest for another word than an outcome,
+    NotAllowed when nothing is open, fingerprint.NotSeen when something else is there than was seen.
     """
     if outcome not in SecondLook.Outcome.values:
         raise BadRequest(f"There is no such decision; it is one of {', '.join(SecondLook.Outcome.values)}.")
@@ -106,8 +127,8 @@ def decide(
         whys = sorted(waiting_here.values_list("why", flat=True))
         if not whys:
             raise NotAllowed("Nothing waits for a second person in this request.")
-        if seen is not None and not set(whys) <= set(seen):
-            raise NotAllowed("Another question has come since you looked. Nothing was decided: read all of them below.")
+        if seen is not None:
+            fingerprint.require(seen, shown(found))
         waiting_here.update(decided_at=now, outcome=outcome, decided_kind=actor.kind, decided_by=(actor.id or "")[:64])
         history.event(found, waits.DECIDED, actor=actor, now=now, detail={"outcome": outcome, "why": whys})
         audit.record(

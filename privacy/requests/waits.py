@@ -20,7 +20,7 @@ from privacy.requests import clock, history, hooks, identity, letters
 from privacy.requests.models import OPEN_STATES, Export, Letter, OneTimeLink, Request, SecondLook, State
 
 TOLD = "told_elsewhere"
-ASKED, DECIDED = "second_asked", "second_decided"
+ASKED, DECIDED = (history.SECOND_ASKED, history.SECOND_ASKED_AGAIN), "second_decided"
 # What was open when it ended is open no more.
 ENDED = frozenset({State.REFUSED, State.WITHDRAWN, State.EXPIRED})
 LONGEST, SHORTEST = timedelta(hours=72), timedelta(hours=24)
@@ -211,12 +211,15 @@ def people_joined(subject: UUID, *, actor: Actor, now: datetime) -> None:
 
 
 def ask(request: Request, why: SecondLook.Why, *, actor: Actor, now: datetime) -> SecondLook:
-    """Put a question to a second person, once while it is open; return it."""
+    """Put a question to a second person and return it: one while it is open, with an event for each time that it was put.
+
+    By the events, not by the reason, a decision is held against what was shown to who decides (`second.shown`).
+    """
     look, is_new = SecondLook.objects.get_or_create(
         request=request, why=why, decided_at=None, defaults={"asked_at": now}
     )
-    if is_new:
-        history.event(request, ASKED, actor=actor, now=now, detail={"why": why.value})
+    kind = history.SECOND_ASKED if is_new else history.SECOND_ASKED_AGAIN
+    history.event(request, kind, actor=actor, now=now, detail={"why": why.value})
     return look
 
 
@@ -230,12 +233,12 @@ def is_undecided(request: Request) -> bool:
     if request.state in ENDED:
         return False
     last = (
-        request.events.filter(kind__in=(ASKED, DECIDED, history.SECOND_ENDED))
+        request.events.filter(kind__in=(*ASKED, DECIDED, history.SECOND_ENDED))
         .order_by("-pk")
         .values_list("kind", flat=True)
         .first()
     )
-    return last == ASKED
+    return last in ASKED
 
 
 def left_over() -> QuerySet[SecondLook]:

@@ -104,16 +104,16 @@ def test_a_login_that_was_taken_is_given_back_and_whoever_had_it_is_out(alice: C
     page = f"/admin/accounts/contactpoint/{one.pk}"
     pat, mona = pages.signed_in(staff("pat")), pages.signed_in(staff("mona", roles=(), is_superuser=True))
     assert steps_of(pat, one) == ["propose", "back", "code"]
-    assert pat.post(f"{page}/step/back/", form(said)).status_code == 302
+    assert pages.decide(pat, f"{page}/step/back/", form(said)).status_code == 302
     assert address_of(user) == THIEF and thief.get("/account/").status_code == 200, "nothing is given back yet"
     assert steps_of(pat, one) == []
-    pat.post(f"{page}/step/give/")
+    pages.decide(pat, f"{page}/step/give/")
     assert address_of(user) == THIEF, "not by who proposed it"
     assert "somebody objects to the changed login address" in mona.get("/admin/").content.decode()
     assert steps_of(mona, one) == ["give"]
-    mona.post(f"{page}/step/confirm/")
+    pages.decide(mona, f"{page}/step/confirm/")
     assert reach.is_login_disputed(alice.subject_id), "giving back was proposed, not to leave it as it is"
-    assert mona.post(f"{page}/step/give/").status_code == 302
+    assert pages.decide(mona, f"{page}/step/give/").status_code == 302
 
     assert address_of(user) == OLD and EmailAddress.objects.get(user=user).verified
     assert thief.get("/account/").status_code == 302 and not Session.objects.filter(user=user).exists()
@@ -175,7 +175,7 @@ def test_without_the_call_back_nothing_is_given_back(alice: Customer, wrong: str
     pat = pages.signed_in(staff("pat"))
     with time_machine.travel(later, tick=False):
         pat = pages.signed_in(User.objects.named("pat").get())
-        answer = pat.post(f"/admin/accounts/contactpoint/{one.pk}/step/back/", form(said))
+        answer = pages.decide(pat, f"/admin/accounts/contactpoint/{one.pk}/step/back/", form(said))
         assert answer.status_code == 401 and "Nothing was proposed" in answer.content.decode()
         assert audit.history(subject=alice.subject_id).filter(action="request.proof_refused").count() == 1
         assert not notices.is_end_proposed(point(alice), now=later)
@@ -260,11 +260,11 @@ def test_who_cannot_be_called_reads_back_a_code_that_was_posted(alice: Customer)
     shown = opened(pia, desk)
     code = re.findall(r"\b[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}\b", shown)[0]
     assert "17 Quince Row" in shown and THIEF not in shown
-    answer = pat.post(f"{page}/step/back/", {"code": code})
+    answer = pages.decide(pat, f"{page}/step/back/", {"code": code})
     assert answer.status_code == 401, "before the letter is marked as posted only who has it on the screen knows it"
     assert pia.post(desk).status_code == 302
-    assert pat.post(f"{page}/step/back/", {"code": "0000-0000-0000"}).status_code == 401
-    assert pat.post(f"{page}/step/back/", {"code": code.lower()}).status_code == 302
+    assert pages.decide(pat, f"{page}/step/back/", {"code": "0000-0000-0000"}).status_code == 401
+    assert pages.decide(pat, f"{page}/step/back/", {"code": code.lower()}).status_code == 302
     assert notices.is_end_proposed(point(alice), now=NOW) and point(alice).gives_back
     with pytest.raises(notices.NotProposed):
         giving_back.give_back(one, actor=users["pia"].as_actor(), now=NOW)  # she had the code in hand

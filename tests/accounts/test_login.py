@@ -346,14 +346,14 @@ def test_no_clerk_ends_the_dispute_about_a_login_alone(client: Client, alice: Us
     pat = pages.signed_in(user)
     customer, page = f"/admin/accounts/customer/{point.customer_id}", f"/admin/accounts/contactpoint/{point.pk}"
     assert "/step/settle/" not in pat.get(f"{customer}/change/").content.decode()
-    pat.post(f"{customer}/step/settle/")
-    pat.post(f"{page}/step/confirm/")
+    pages.decide(pat, f"{customer}/step/settle/")
+    pages.decide(pat, f"{page}/step/confirm/")
     with pytest.raises(notices.NotProposed):
         notices.settle(point, actor=user.as_actor(), now=timezone.now())
     assert steps_of(pat, point) == ["propose", "back", "code"]
     assert "propose to give it back instead, or nothing" in pat.get(f"{page}/step/propose/").content.decode()
-    assert pat.post(f"{page}/step/propose/").status_code == 302
-    pat.post(f"{page}/step/confirm/")
+    assert pages.decide(pat, f"{page}/step/propose/").status_code == 302
+    pages.decide(pat, f"{page}/step/confirm/")
     with pytest.raises(notices.NotProposed):
         notices.settle(point, actor=user.as_actor(), now=timezone.now())
     assert steps_of(pat, point) == []
@@ -373,7 +373,7 @@ def test_a_second_person_ends_it_and_the_mailbox_that_objected_is_told(
     second = pages.signed_in(factories.staff("mona", "mona@ilt.example", roles=roles, is_superuser=is_manager))
     assert "somebody objects to the changed login address" in second.get("/admin/").content.decode()
     assert steps_of(second, point) == ["confirm"]
-    assert second.post(f"/admin/accounts/contactpoint/{point.pk}/step/confirm/").status_code == 302
+    assert pages.decide(second, f"/admin/accounts/contactpoint/{point.pk}/step/confirm/").status_code == 302
     assert not reach.is_login_disputed(alice.subject_id) and not waits.is_undecided(asked_for_a_copy(alice))
     ((to, text),) = [(to, text) for kind, to, text in letters() if kind == "contact_settled"]
     assert to == ADDRESS and "it was not you who changed the e-mail address with which you sign in" in text

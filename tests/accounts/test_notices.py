@@ -250,7 +250,7 @@ def test_a_dispute_of_a_confirmed_address_is_a_task_and_its_end_keeps_the_confir
     pat = pages.signed_in(factories.staff("pat", "pat@ilt.example", roles=("privacy",)))
     assert "e-mail said to be somebody else" in pat.get("/admin/").content.decode()
     assert "confirmed with the password" in pat.get(f"/admin/accounts/customer/{customer.pk}/change/").content.decode()
-    pat.post(f"/admin/accounts/customer/{customer.pk}/step/settle/")
+    pages.decide(pat, f"/admin/accounts/customer/{customer.pk}/step/settle/")
     assert point(customer).disputed_at is None and point(customer).confirmed_at is not None
     assert not waits.is_undecided(asked(LOGIN, "access"))
     ((to, text),) = [(to, text) for kind, to, text in sent() if kind == "contact_settled"]
@@ -342,9 +342,9 @@ def test_whoever_entered_a_contact_does_not_end_the_dispute_about_it(customer: C
     services.correct(customer, {"email": NEW}, actor=pat.as_actor(), now=NOW, reason="by staff")
     notices.object_to(point(customer), actor=carol(), now=NOW)
     step = f"/admin/accounts/customer/{customer.pk}/step/settle/"
-    assert "Somebody else ends the dispute" in pages.signed_in(pat).post(step).content.decode()
+    assert "Somebody else ends the dispute" in pages.decide(pages.signed_in(pat), step).content.decode()
     assert point(customer).disputed_at == NOW
-    assert pages.signed_in(pia).post(step).status_code == 302
+    assert pages.decide(pages.signed_in(pia), step).status_code == 302
     assert point(customer).disputed_at is None
     assert notices.had_contacts(customer.subject_id) == {f"staff/{one.pk}" for one in (pat, pia)}
 
@@ -440,9 +440,9 @@ def test_a_dispute_waits_on_the_front_page_and_the_privacy_team_ends_it(customer
     step = f"/admin/accounts/customer/{customer.pk}/step/settle/"
     desk = pages.signed_in(factories.staff(roles=("sales",)))
     assert "e-mail said to be somebody else" in desk.get("/admin/").content.decode()
-    desk.post(step)
+    pages.decide(desk, step)
     assert point(customer).disputed_at is not None
-    pages.signed_in(factories.staff("pat", "pat@ilt.example", roles=("privacy",))).post(step)
+    pages.decide(pages.signed_in(factories.staff("pat", "pat@ilt.example", roles=("privacy",))), step)
     assert point(customer).disputed_at is None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from privacy.requests import second
 from tests import factories
 from tests.journeys.everybody import Everybody
 
@@ -81,7 +82,7 @@ def effects(world: Everybody) -> list[Effect]:
         Effect("/admin/privacy/hold/add/", "-", ("pat",), "default.privacy_hold", hold),
         Effect(
             f"/admin/privacy/secondlook/{step}", "look,=decide", ("pat",), "default.privacy_secondlook",
-            {"outcome": "go_on", "words": ""},
+            {"outcome": "go_on", "words": "", "seen": second.shown(bob["look"].request)},
         ),
         Effect(f"/admin/privacy/hold/{step}", "hold,=lift", ("pat",), "default.privacy_hold"),
         Effect("/admin/privacy/request/add/", "-", ("pat",), "default.privacy_request", FILING),

@@ -128,7 +128,9 @@ def test_who_decides_sees_what_has_gone_out_and_the_person_is_told_at_every_addr
         assert "This page holds none of it." in help_text and "Archer" not in help_text
         assert "Already given or removed</dt><dd>The copy was fetched once.</dd>" in help_text
         assert f"<dd>{request.reference}, copy of my data</dd>" in help_text
-        answer = browser.post(f"{PAGE}{look.pk}/step/decide/", {"outcome": "end", "words": ""}, follow=True).text
+        answer = pages.decide(
+            browser, f"{PAGE}{look.pk}/step/decide/", {"outcome": "end", "words": ""}, follow=True
+        ).text
         assert f"{request.reference}: The copy had been fetched before. The person is told" in answer
         assert "nothing is done for it" not in answer
     letters = told(request)
@@ -230,7 +232,9 @@ def test_a_word_after_the_end_is_noted_and_nothing_is_said_to_go_on(two_mailboxe
         services.withdraw(request, actor=services.acting_as(request), now=NOW)
         second.say_not_me(token, now=NOW)
         look = SecondLook.objects.get(request=request)
-        answer = mona().post(f"{PAGE}{look.pk}/step/decide/", {"outcome": "go_on", "words": ""}, follow=True).text
+        answer = pages.decide(
+            mona(), f"{PAGE}{look.pk}/step/decide/", {"outcome": "go_on", "words": ""}, follow=True
+        ).text
         assert (
             "had ended before; your decision is noted." in answer
             and "goes on" not in answer.split("messages")[-1][:400]
