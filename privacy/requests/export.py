@@ -218,7 +218,7 @@ def _write(out: io.IOBase, request: Request, now: datetime) -> None:
         )
         # They lead to nobody, or to a subject of their own each, of whom the request opens nothing else: so they are opened
         # past the gate, exactly these, and the log is written first.
-        _check_owners(kinds)
+        _check_owners(kinds, None)
         _note(kinds, now)
         with vault.internal():
             _archive(out, request, kinds, verdicts, now)
@@ -228,20 +228,27 @@ def _write(out: io.IOBase, request: Request, now: datetime) -> None:
         if kind.declaration.model is Decision:
             # What this request decided is the copy itself: one line for each record that stands in it anyway.
             kind.rows = kind.rows.exclude(request=request)
-    _check_owners(kinds)
+    _check_owners(kinds, ("subject", request.subject_id))
     verdicts = _alike(assessment.assess_all(request.subject_id, today=assessment.today(now), asked=False))
     _archive(out, request, kinds, verdicts, now)
 
 
-def _check_owners(kinds: list[contents.Kind]) -> None:
-    """Raise bound.NotOurs where the key store says of a record of the copy that it is another's than its row says."""
+def _check_owners(kinds: list[contents.Kind], owner: vault.keys.Owner | None) -> None:
+    """Raise bound.NotOurs where the key store says of a record of the copy that it is not `owner`'s.
+
+    Without one it is to be whose its row says. With one no row is read: a broken one keeps nobody from the copy.
+    """
     for kind in kinds:
         if not issubclass(kind.declaration.model, vault.SealedModel):
             continue
-        related = kind.declaration.related
-        rows = (kind.rows.select_related(*related) if related else kind.rows).order_by("pk").iterator(chunk_size=CHUNK)
-        while some := list(islice(rows, CHUNK)):
-            bound.require_owners({row.pk: row.vault_owner() for row in some})
+        rows = kind.rows.order_by("pk")
+        some: Iterator[tuple[UUID, vault.keys.Owner]]
+        if owner is not None:
+            some = ((pk, owner) for pk in rows.values_list("pk", flat=True).iterator(chunk_size=CHUNK))
+        else:
+            some = ((row.pk, row.vault_owner()) for row in rows)
+        while part := dict(islice(some, CHUNK)):
+            bound.require_owners(part)
 
 
 def _note(kinds: list[contents.Kind], now: datetime) -> None:

@@ -220,17 +220,18 @@ def _check_owners(request: Request, batch: Sequence[Decision]) -> None:
 
     Of a request about records it is to be whose its row says: nobody's, or a subject's of its own.
     """
-    here, wanted = ("subject", request.owner_id), {}
+    wanted: dict[UUID, vault.keys.Owner] = {}
     for label in sorted({one.label for one in batch}):
         declaration = datamap.for_label(label)
         if not issubclass(declaration.model, vault.SealedModel):
             continue
         ids = {one.record_id for one in batch if one.label == label and one.record_id is not None}
+        if not request.is_about_records:  # no row is read: a broken one stops nothing
+            wanted |= dict.fromkeys(ids, ("subject", request.owner_id))
+            continue
         rows = declaration.model._default_manager.filter(pk__in=ids)
-        for row in rows.select_related(*declaration.related) if declaration.related else rows:
-            owner = row.vault_owner()
-            is_persons = request.is_about_records or owner[0] != "subject"
-            wanted[row.pk] = owner if is_persons else here
+        rows = rows.select_related(*declaration.related) if declaration.related else rows
+        wanted |= {row.pk: row.vault_owner() for row in broken.rows(rows, step="erase")}
     bound.require_owners(wanted)
 
 
