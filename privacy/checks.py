@@ -175,6 +175,14 @@ def check_retention_classes(app_configs: Any = None, **kwargs: Any) -> list[Chec
 
 
 @register("privacy")
+def check_regimes(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
+    """The file that says how long an answer may take is one that the clock can read (E012)."""
+    from privacy.requests import regimes
+
+    return [Error(one, hint="See privacy/requests/regimes.toml.", id="privacy.E012") for one in regimes.problems()]
+
+
+@register("privacy")
 def check_access_matrix(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
     """Every envelope is readable by some role, each line of the matrix names what exists (P40, E008-E009)."""
     try:

@@ -1,8 +1,7 @@
 """How long an answer may take, by the law of the person who asks: read from `regimes.toml` and checked.
 
 What must never happen: a law that is misspelt and therefore not applied. So an unknown word, a missing period or two laws for
-one place and day are refused with one sentence, when the program starts. Mended in the file; `prepare` then counts the open
-requests anew.
+one place and day stop `manage.py check` with one sentence. Mended in the file; `prepare` then counts the open requests anew.
 """
 
 from __future__ import annotations
@@ -100,6 +99,17 @@ def regime_for(place: Place, received_on: date) -> Regime:
     """Return the law under which somebody in `place` is answered whose request was received on that day."""
     there = [(one.covers(place), one.starts_on, one) for one in regimes() if one.starts_on <= received_on]
     return max((one for one in there if one[0]), key=lambda one: one[:2])[2]
+
+
+def problems(path: Path = HERE) -> list[str]:
+    """Return the first mistake of a file of regimes in a sentence, [] when it has none (for `manage.py check`)."""
+    try:
+        parse(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, RegimeError) as error:
+        return [
+            str(error) if isinstance(error, RegimeError) else f"The regimes cannot be read: {type(error).__name__}."
+        ]
+    return []
 
 
 @lru_cache(maxsize=1)

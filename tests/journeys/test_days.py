@@ -141,7 +141,8 @@ def test_the_database_refuses_a_day_that_no_calendar_of_ours_reaches(db: None) -
 def test_every_day_of_people_is_bounded_or_written_by_the_clock(db: None) -> None:
     """A new DateField of a personal model must be a PastDateField or a DueDateField, or stand here with its reason."""
     by_the_clock = {
-        "privacy.Request.received_on", "privacy.Request.due_on", "privacy.Request.legal_due_on",  # services.file
+        "privacy.Request.received_on", "privacy.Request.due_on", "privacy.Request.legal_due_on",
+        "privacy.Request.unpaused_due_on",  # services.file
         "privacy.RequestEvent.on", "privacy.Decision.until", "privacy.EndNotice.given_on", "privacy.EndNotice.kept_on",
         "privacy.EndNotice.ends_after", "privacy.EndNotice.told_on", "vault.Block.until",
     }  # fmt: skip

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 
 import pytest
 
+from privacy import checks
 from privacy.requests import regimes
 from privacy.requests.regimes import Place, RegimeError, regime_for
 
@@ -80,3 +82,13 @@ def test_a_law_counts_from_its_day(place: Place, first: date) -> None:
 def test_a_table_that_is_wrong_is_refused_with_its_place(wrong: str, sentence: str) -> None:
     with pytest.raises(RegimeError, match=sentence.replace("(", r"\(")):
         regimes.parse(wrong)
+
+
+def test_a_wrong_file_is_a_problem_of_the_check_in_a_sentence(tmp_path: Path) -> None:
+    wrong, latin, missing = tmp_path / "wrong.toml", tmp_path / "latin.toml", tmp_path / "missing.toml"
+    wrong.write_text("[[regime]")
+    latin.write_bytes(b"# caf\xe9")
+    assert regimes.problems(wrong)[0].startswith("The regimes are not valid TOML: ")
+    assert regimes.problems(latin) == ["The regimes cannot be read: UnicodeDecodeError."]
+    assert regimes.problems(missing) == ["The regimes cannot be read: FileNotFoundError."]
+    assert regimes.problems() == [] and checks.check_regimes() == []
