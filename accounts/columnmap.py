@@ -9,12 +9,14 @@ import is done again, and what is on file stays as it is.
 from __future__ import annotations
 
 import base64
+import contextlib
 import difflib
 import hmac
 import re
 import tomllib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +77,8 @@ class Dates:
             for part, expression in _PARTS.items():
                 text = text.replace(part, expression)
             if found := re.fullmatch(text + _TIME, value, re.ASCII):
-                return f"{found['y']}-{int(found['m']):02d}-{int(found['d']):02d}"
+                with contextlib.suppress(ValueError):  # such as a thirteenth month
+                    return date(int(found["y"]), int(found["m"]), int(found["d"])).isoformat()
         raise ValueError(f"It is not a date written as {' or '.join(self.patterns)}, which the map says.")
 
 

@@ -172,7 +172,7 @@ def _read(
 
 def _encoding(beginning: bytes, by: ColumnMap) -> str:
     """Return why the file cannot be read by its first bytes, "" where it may be."""
-    if beginning.startswith(b"PK\x03\x04"):
+    if beginning.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
         return WORKBOOK
     is_wide = beginning.startswith((b"\xff\xfe", b"\xfe\xff")) or beginning.count(0) * 4 > len(beginning)
     if is_wide and by.encoding != "utf-16":

@@ -6,8 +6,8 @@ A card number is looked at once, cut down to its last four digits and forgotten;
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -213,7 +213,7 @@ def read(
     is_unsure = is_whole and bool(tally.unread) and not of_bad & set(first)
     bad |= of_bad
     if lines is not None and not is_whole:
-        of_lines, is_unsure = _lines_of(lines, first, good, problems, in_lines, of_bad)
+        of_lines, is_unsure = _lines_of(lines, first, good, problems, in_lines, of_bad, by)
         bad |= of_lines
         found.of_lines.lines, found.of_lines.empty = in_lines.lines, in_lines.empty
         found.of_lines.continued = in_lines.continued
@@ -248,6 +248,7 @@ def _lines_of(
     problems: list[Problem],
     tally: Tally,
     of_bad: set[str],
+    by: ColumnMap | None,
 ) -> tuple[set[str], bool]:
     """Add the lines of the second file to their orders.
 
@@ -257,7 +258,7 @@ def _lines_of(
     bad: set[str] = set()
     is_unsure = False
     wrong: list[Problem] = []
-    for row in csvfile.read(path, LINE_COLUMNS, problems=wrong, tally=tally):
+    for row in _read_lines(path, wrong, tally, by):
         number = row["order_number"]
         checks = Checks(row)
         if number not in first and "order_number" not in row.bad:
@@ -273,11 +274,23 @@ def _lines_of(
         elif number in good:
             good[number].lines.append(line)
     for text in tally.unread:
-        named = _numbers_in([text], None) & set(first)
+        named = _numbers_in([text], by) & set(first)
         bad |= named
         is_unsure |= not named
     problems += [Problem(p.line, f"lines.{p.column}" if p.column else "lines", p.reason) for p in wrong]
     return bad, is_unsure
+
+
+def _read_lines(path: str | Path, problems: list[Problem], tally: Tally, by: ColumnMap | None) -> Iterator[Row]:
+    """Yield the records of a file of lines, which has our columns; a map says how it is written. Raises Problem, as "lines"."""
+    if by is not None:
+        by = replace(
+            by, columns={name: (name,) for name in LINE_COLUMNS}, constants={}, made={}, leaves_others_out=False
+        )
+    try:
+        yield from csvfile.read(path, LINE_COLUMNS, problems=problems, tally=tally, by=by)
+    except Problem as whole:
+        raise Problem(whole.line, "lines", whole.reason) from None
 
 
 def _numbers_in(texts: Iterable[str], by: ColumnMap | None) -> set[str]:

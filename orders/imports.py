@@ -423,13 +423,12 @@ def _payments(order: Order, data: OrderData) -> list[Payment]:
     is_all_back = bool(data.refunded) and data.refunded == data.total
     method = data.payment_method or (Payment.Method.CARD if data.last_four else "")
     found = []
-    if method and (data.paid_on or data.state == Order.State.PLACED):
-        charged = Payment.State.CHARGED if data.paid_on else Payment.State.PENDING
+    if method and data.paid_on:  # how an order will be paid that is not is told by who pays it
         found.append(
             Payment(
                 order=order,
                 method=method,
-                state=Payment.State.REFUNDED if is_all_back else charged,
+                state=Payment.State.REFUNDED if is_all_back else Payment.State.CHARGED,
                 amount=order.total,
                 charged_on=data.paid_on,
                 last_four=data.last_four,

@@ -74,6 +74,7 @@ def test_every_ready_map_can_be_used_and_never_reads_a_card_or_a_secret(folder: 
         (("MM/DD/YYYY",), "3/5/2026", "2026-03-05"),
         (("DD.MM.YYYY", "YYYY-MM-DD"), "05.03.2026", "2026-03-05"),
         (("MM/DD/YYYY",), "2026-03-05", None),
+        (("MM/DD/YYYY",), "25/03/2026", None),
         (("DD.MM.YYYY",), "05.03.26", None),
         (("YYYY-MM-DD",), "2026-03-05 or so", None),
     ],

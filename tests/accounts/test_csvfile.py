@@ -176,8 +176,9 @@ def test_windows_1252_is_named_with_the_way_out_and_read_by_a_map_that_says_so(t
     assert (row["name"], row["note"]) == ("Zoë", "“x”")
 
 
-def test_a_workbook_is_named_as_one(tmp_path: Path) -> None:
-    assert problems_of(write(tmp_path, b"PK\x03\x04\x14\x00" + b"\xff" * 40)) == [(1, "", csvfile.WORKBOOK)]
+@pytest.mark.parametrize("beginning", [b"PK\x03\x04\x14\x00", b"\xd0\xcf\x11\xe0\xa1\xb1"])
+def test_a_workbook_is_named_as_one(tmp_path: Path, beginning: bytes) -> None:
+    assert problems_of(write(tmp_path, beginning + b"\xff" * 40)) == [(1, "", csvfile.WORKBOOK)]
 
 
 @pytest.mark.parametrize(("separator", "many", "name"), [(";", "Semicolons", "semicolon"), ("\t", "Tabs", "tab")])

@@ -14,6 +14,7 @@ from django.core.management import CommandError, call_command
 
 from accounts import columnmap
 from accounts import imports as people
+from accounts.csvfile import Problem
 from accounts.models import Customer
 from orders import importfile
 from orders.importfile import ORDER_COLUMNS
@@ -89,7 +90,7 @@ def test_an_order_comes_in_with_the_days_of_its_state(
         ({}, []),
         ({"payment_method": "check"}, [("check", "charged", TOTAL)]),
         ({"card_number": "XXXX-XXXX-XXXX-4242"}, [("card", "charged", TOTAL)]),
-        ({"card_number": "4242", "shipped_on": ""}, [("card", "pending", TOTAL)]),
+        ({"card_number": "4242", "shipped_on": ""}, []),
         ({"state": "refunded"}, [("other", "refunded", TOTAL)]),
         ({"state": "refunded", "payment_method": "transfer"}, [("transfer", "refunded", TOTAL)]),
         ({"refunded": "10", "card_number": "4242"}, [("card", "charged", TOTAL), ("card", "refunded", Decimal(10))]),
@@ -102,9 +103,9 @@ def test_what_was_paid_and_paid_back_is_known(
     assert take(PLAIN | columns).created == 1
     found = [(one.method, one.state, one.amount) for one in Payment.objects.order_by("state")]
     assert found == expected
-    if "card_number" in columns:
-        with vault.internal():
-            assert {one.last_four for one in Payment.objects.filter(state__in=["charged", "pending"])} == {"4242"}
+    with vault.internal():
+        charged = {one.last_four for one in Payment.objects.filter(method="card", state="charged")}
+    assert charged == ({"4242"} if expected and "card_number" in columns else set())
     assert take(PLAIN | columns).unchanged == 1
 
 
@@ -202,7 +203,7 @@ def test_the_orders_of_shopify_come_in_by_its_map() -> None:
         "2004": ("closed", "in_person", Decimal("41.5"), date(2025, 6, 3), gdansk, [("Lens cap", 1)]),
     }  # fmt: skip
     assert [(one.order.number, one.state) for one in Payment.objects.order_by("order__number")] == [
-        ("2001", "charged"), ("2002", "pending"), ("2004", "refunded"),
+        ("2001", "charged"), ("2004", "refunded"),
     ]  # fmt: skip
     again = import_orders(SHOPS / "shopify_orders.csv", None, actor=TASK, now=NOW, by=by("shopify"))
     assert (again.unchanged, again.created, again.differs) == (4, 0, 0)
@@ -322,3 +323,25 @@ def test_a_refused_file_says_what_became_of_each_line(tmp_path: Any, capsys: Any
         "        1  could be taken in",
         "Mend the files, or take in the good orders with --skip-bad.",
     ]
+
+
+def test_a_file_of_lines_is_named_in_its_refusal_and_read_as_the_map_says(tmp_path: Any) -> None:
+    a_customer("C-1001")
+    path = write(
+        tmp_path / "o.csv", ORDER_COLUMNS, [PLAIN | {"order_number": "#7", "tax": "", "freight": "", "subtotal": ""}]
+    )
+    lines = tmp_path / "l.csv"
+    theirs = columnmap.parse(
+        {"file": {"encoding": "windows-1252"}, "formats": {"references": "ours", "numbers": "1.234,56"},
+         "columns": {name: name for name in ORDER_COLUMNS}},
+        importfile.ALL_COLUMNS,
+    )  # fmt: skip
+    path.write_text(path.read_text().replace("4053.4880", '"4.053,00"'))
+    lines.write_text('order_number,sku,product,quantity,unit_price\n#7,ILT-X,Prüfgerät,1,"4.053,00"\n', "cp1252")
+    report = import_orders(path, lines, actor=TASK, now=NOW, by=theirs)
+    assert (report.errors, report.created, report.subtotals_off) == ([], 1, 0)
+    assert Order.objects.get().lines.get().description == "Prüfgerät"
+    lines.write_text("order_number,sku\n")
+    with pytest.raises(Problem) as refused:
+        import_orders(path, lines, actor=TASK, now=NOW, by=theirs)
+    assert (refused.value.line, refused.value.column) == (1, "lines")

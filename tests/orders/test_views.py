@@ -12,7 +12,7 @@ from orders import services
 from orders.models import Order, Payment
 from privacy import vault
 from tests import factories, pages
-from tests.orders.factories import an_order, noon
+from tests.orders.factories import TASK, an_order, noon
 
 pytestmark = pytest.mark.django_db
 
@@ -58,6 +58,14 @@ def test_an_order_shows_lines_invoice_payment_and_delivery(alice: User, customer
     for part in ("Product ILT2400-A", invoice.number, "Visa ending in", "4242", "14 Harbor View Road", "Ring twice."):
         assert part in text
     assert CARD.token not in text and CARD.expiry not in text
+
+
+def test_the_day_of_payment_is_not_given_as_the_day_of_the_refund(alice: User, customer: Customer) -> None:
+    order = an_order(customer, invoiced=date(2026, 11, 3), paid=date(2026, 11, 5), card=CARD)
+    services.cancel(order, actor=TASK, now=noon(date(2026, 11, 9)))
+    text = pages.check(pages.signed_in(alice).get(f"/orders/{order.pk}/"))
+    assert "refunded; it was paid on 5 November 2026." in " ".join(text.split())
+    assert "refunded on" not in text
 
 
 def test_bob_gets_404_for_an_order_of_alice_as_for_one_that_does_not_exist(bob: User, customer: Customer) -> None:
