@@ -14,7 +14,7 @@ import difflib
 import hmac
 import re
 import tomllib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -385,13 +385,4 @@ def _number(value: str, numbers: str) -> str:
 
 def _country(value: str) -> str:
     """Return the code of a country that is written by its English name, else what is written."""
-    wanted = _key(value)
-    names: Iterable[tuple[str, str]] = ((str(code), str(name)) for code, name in countries.CHOICES if code)
-    return next((code for code, name in names if _key(name) == wanted), _ALSO.get(wanted, value.strip()))
-
-
-_ALSO = {
-    "usa": "US", "us": "US", "unitedstatesofamerica": "US", "unitedstates": "US", "uk": "GB", "unitedkingdom": "GB",
-    "greatbritain": "GB", "england": "GB", "scotland": "GB", "wales": "GB", "southkorea": "KR", "russia": "RU",
-    "czechrepublic": "CZ", "holland": "NL", "taiwan": "TW", "vietnam": "VN",
-}  # fmt: skip
+    return countries.find(value) or value.strip()

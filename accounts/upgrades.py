@@ -15,15 +15,19 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+from django.apps import apps
 from django.core import checks
 from django.db import DEFAULT_DB_ALIAS, connection, models, transaction
 
-from accounts import factor_secrets, joining, notices, regions, vouching
+from accounts import countries, factor_secrets, joining, notices, regions, vouching
 from accounts.models import Address, Communication, Company, Customer
-from privacy import broken, progress, vault
+from accounts.validators import validate_country
+from privacy import audit, broken, progress, vault
 from privacy.broken import Findings
+from privacy.gate.actor import Actor
 from privacy.lines import on_one_line
 from privacy.requests import bound, identity
+from privacy.requests.models import Request
 from privacy.retention import notices as ending
 from privacy.vault import once, reindex
 
@@ -37,6 +41,53 @@ NAMES: tuple[tuple[type[Any], str], ...] = (
     (Company, "company.name"),
 )
 BATCH = 500
+
+
+def settle_countries(*, actor: Actor, now: datetime) -> int:
+    """Put right every code of a country that an earlier version took in and that stands for exactly one; return how many rows.
+
+    UK becomes GB, EL becomes GR, de becomes DE; each such change is one event of the audit. What could be another country is
+    left for staff (`countries_left`). Safe to repeat.
+    """
+    done = 0
+    for model, name in _country_columns():
+        for old in sorted(set(_misspelt(model, name).values_list(name, flat=True))):
+            if not (new := countries.FORMER.get(old.upper()) or countries.find(old)):
+                continue
+            with transaction.atomic():
+                rows = models.QuerySet(model).filter(**{name: old}).update(**{name: new})
+                audit.record(
+                    "countries.settled", actor=actor, now=now, fields=[f"{model._meta.label_lower}.{name}"],
+                    reason=f"{old} became {new} in {rows} rows",
+                )  # fmt: skip
+            done += rows
+            progress.tell("countries settled", done)
+    return done
+
+
+def misspelt_countries() -> list[tuple[type[Any], str, Any, str]]:
+    """Return model, column, number and code of every row whose country is no code of ISO 3166-1: what staff have to choose."""
+    return [
+        (model, name, pk, code)
+        for model, name in _country_columns()
+        for pk, code in _misspelt(model, name).order_by("pk").values_list("pk", name)
+    ]
+
+
+def _country_columns() -> list[tuple[type[Any], str]]:
+    """Return every column of a country: those with our validator, and where a request says that the person is."""
+    found = [
+        (model, one.name)
+        for model in apps.get_models()
+        if model._meta.managed
+        for one in model._meta.concrete_fields
+        if validate_country in one.validators
+    ]
+    return [*found, (Request, "country")]
+
+
+def _misspelt(model: type[Any], name: str) -> models.QuerySet[Any]:
+    return models.QuerySet(model).exclude(**{f"{name}__in": ["", *countries.NAMES]})
 
 
 def settle_regions(*, batch: int = BATCH) -> Findings:
@@ -149,6 +200,25 @@ def regions_left(databases: Sequence[str] | None = None, **_: Any) -> list[check
         return []
     text = f"Regions that were typed before stand readable in the main database: {', '.join(left)}."
     return [checks.Warning(text, hint="Run `prepare` as the owner: it is safe to repeat.", id="accounts.W001")]
+
+
+@checks.register(checks.Tags.database)
+def countries_left(databases: Sequence[str] | None = None, **_: Any) -> list[checks.CheckMessage]:
+    """Return a warning as long as a country on file is none of ISO 3166-1."""
+    if DEFAULT_DB_ALIAS not in (databases or ()):
+        return []
+    left = [
+        f"{model._meta.verbose_name_plural} ({name})"
+        for model, name in _country_columns()
+        if _is_there(model) and _misspelt(model, name).exists()
+    ]
+    if not left:
+        return []
+    text = (
+        f"Countries that are none of ISO 3166-1 stand on file, and say nothing of the person's law: {', '.join(left)}."
+    )
+    hint = "Run `prepare` as the owner: it puts right what is certain and names the rows of the others, for staff to choose."
+    return [checks.Warning(text, hint=hint, id="accounts.W003")]
 
 
 def _is_there(model: type[Any]) -> bool:

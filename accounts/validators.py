@@ -15,6 +15,7 @@ from stdnum.eu import vat as eu_vat
 from stdnum.us import ssn as us_ssn
 from stdnum.us import tin as us_tin
 
+from accounts import countries
 from privacy import cards, mailbox
 
 EU = frozenset(
@@ -73,9 +74,12 @@ def validate_username(value: str) -> None:
 
 
 def validate_country(value: str) -> None:
-    """Accept a two-letter ISO country code in capitals."""
-    if not re.fullmatch(r"[A-Z]{2}", value, re.ASCII):
-        raise ValidationError("Use the two-letter code of a country.", code="country")
+    """Accept a code of ISO 3166-1 (alpha-2) in capitals and nothing else; name the code of what is written otherwise."""
+    if value in countries.NAMES:
+        return
+    if code := countries.find(value):
+        raise ValidationError(f"Use the two-letter code {code} for {countries.name_of(code)}.", code="country")
+    raise ValidationError("Use the two-letter code of a country (ISO 3166-1).", code="country")
 
 
 def validate_freight_account(value: str) -> None:

@@ -355,7 +355,7 @@ def test_the_command_says_one_sentence_per_error_and_fails(tmp_path: Path) -> No
     assert code == 1
     assert err.splitlines() == [
         "Line 2, since: It is not a date written as YYYY-MM-DD.",
-        "Line 3, country: Use the two-letter code of a country.",
+        "Line 3, country: Use the two-letter code of a country (ISO 3166-1).",
     ]
     assert out.splitlines() == [
         "Nothing was taken in.",

@@ -24,7 +24,7 @@ class Command(BaseCommand):
 
     help = (
         "Changes the tables of both databases to what this version needs, binds both to the key ring, grants the "
-        "application roles their rights, restricts what earlier erasures kept, counts the days of open requests anew, indexes user names of before by what they look like, telephone numbers of companies and messages of before and the words of names as this version compares them, binds links, codes, second factors, joinings and logins of before to what their rows say (once), signs the copied lines of the ledger of before (once), seals regions and serial numbers of before that are none, and writes the static files into STATIC_ROOT. Safe to repeat. Run it as the owner: ILT_DB_ROLE=owner. "
+        "application roles their rights, restricts what earlier erasures kept, puts right codes of countries that are none of ISO 3166-1 where it is certain which is meant (UK, EL, small letters) and names the rows of the others, counts the days of open requests anew, indexes user names of before by what they look like, telephone numbers of companies and messages of before and the words of names as this version compares them, binds links, codes, second factors, joinings and logins of before to what their rows say (once), signs the copied lines of the ledger of before (once), seals regions and serial numbers of before that are none, and writes the static files into STATIC_ROOT. Safe to repeat. Run it as the owner: ILT_DB_ROLE=owner. "
         "Exit codes: 0 done, 1 failed, 2 usage."
     )
 
@@ -37,6 +37,12 @@ class Command(BaseCommand):
         call_command("grant_roles")
         # What was kept before there were restrictions: nothing changes where all of it is known already.
         restriction.settle_all(actor=system_actor("sweep", kind="operator"), now=timezone.now())
+        # Codes of countries from before only those of ISO 3166-1 came in; the law is read from them.
+        upgrades.settle_countries(actor=system_actor("sweep", kind="operator"), now=timezone.now())
+        for model, name, pk, code in upgrades.misspelt_countries():
+            self.stderr.write(
+                f"{model._meta.label_lower} {pk}: {code} in {name} is no code of ISO 3166-1. Staff choose the country."
+            )
         # What is open is answered by today's laws, holidays and switches.
         recount.recount(actor=system_actor("sweep", kind="operator"), now=timezone.now())
         logins.index_lookalikes()  # likewise

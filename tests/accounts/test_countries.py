@@ -1,0 +1,147 @@
+"""Only ISO 3166-1 codes come in, at every door; what earlier versions took in is put right where it is certain."""
+
+from __future__ import annotations
+
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.core.management import call_command
+from django.db import models
+
+from accounts import countries, services, upgrades, validators
+from accounts.forms import AddressForm
+from accounts.models import Address, Customer
+from ilt_site.management.commands import prepare
+from privacy.audit.models import AuditEvent
+from privacy.gate import Actor
+from tests import factories
+from tests.factories import NOW
+from tests.orders.factories import an_order
+from tests.privacy.requests.conftest import OPERATOR, filed
+
+# The codes that look right and are none: what the European Union writes, reserved, dissolved, of nobody.
+NONE_OF_THEM = ("UK", "EL", "XK", "AN", "SU", "ZZ", "de", "USA", "Germany", "", "D", "ＤＥ")
+
+
+def test_the_list_is_the_standards() -> None:
+    assert len(countries.NAMES) == 249 and {"AX", "BQ", "RE", "SS"} <= set(countries.NAMES)
+    assert countries.CHOICES[0] == ("", "Choose a country")
+    assert dict(countries.CHOICES[1:]) == countries.NAMES
+
+
+@pytest.mark.parametrize("code", NONE_OF_THEM)
+def test_a_code_of_no_country_is_refused(code: str) -> None:
+    with pytest.raises(ValidationError):
+        validators.validate_country(code)
+
+
+def test_every_code_of_the_list_is_taken_and_found_by_code_and_by_name() -> None:
+    for code, name in countries.NAMES.items():
+        validators.validate_country(code)
+        assert (countries.find(code.lower()), countries.find(name)) == (code, code)
+
+
+@pytest.mark.parametrize(
+    ("written", "says"),
+    [
+        ("UK", "Use the two-letter code GB for United Kingdom."),
+        ("EL", "Use the two-letter code GR for Greece."),
+        ("de", "Use the two-letter code DE for Germany."),
+        ("Deutschland", "Use the two-letter code DE for Germany."),
+        ("turkey", "Use the two-letter code TR for Türkiye."),
+        ("Cote d’Ivoire", "Use the two-letter code CI for Côte d'Ivoire."),
+        ("USA", "Use the two-letter code US for United States of America."),
+        ("XK", "Use the two-letter code of a country (ISO 3166-1)."),
+        ("Nowhere", "Use the two-letter code of a country (ISO 3166-1)."),
+    ],
+)
+def test_what_is_spelt_otherwise_is_told_the_code(written: str, says: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        validators.validate_country(written)
+    assert refused.value.messages == [says]
+
+
+@pytest.mark.parametrize("code", ["UK", "EL", "ZZ"])
+def test_every_door_refuses_it(db: None, code: str) -> None:
+    alice = factories.customer("Alice", "Archer", country="DE")
+    erin = Actor("staff", "erin", None, frozenset({"sales", "accounting"}), "work")
+    place = {"street": "1 Quay", "city": "Kiel"}
+    doors = (
+        lambda: services.create_customer(actor=erin, now=NOW, since=NOW.date(), last_name="Bell", country=code),
+        lambda: services.correct(alice, {"country": code}, actor=erin, now=NOW),
+        lambda: services.add_address(alice, purpose="shipping", country=code, actor=erin, now=NOW, **place),
+        lambda: services.set_tax_identifier(alice, kind="tax_id", value="X-1", country=code, actor=erin, now=NOW),
+    )
+    for door in doors:
+        with pytest.raises(ValidationError):
+            door()
+    form = AddressForm({"purpose": "shipping", "country": code, **place})
+    assert not form.is_valid() and "country" in form.errors
+    alice.refresh_from_db()
+    assert alice.country == "DE" and not Address.objects.exists()
+
+
+def test_every_column_of_a_country_is_known_by_its_validator() -> None:
+    found = {(model._meta.label_lower, name) for model, name in upgrades._country_columns()}
+    assert found == {
+        ("accounts.company", "country"),
+        ("accounts.customer", "country"),
+        ("accounts.address", "country"),
+        ("accounts.taxidentifier", "country"),
+        ("orders.order", "ship_country"),
+        ("orders.order", "invoice_country"),
+        ("rma.rma", "return_country"),
+        ("privacy.request", "country"),
+    }
+
+
+def of_before(record: Any, **codes: str) -> Any:
+    """Put codes where earlier versions took them in."""
+    models.QuerySet(type(record)).filter(pk=record.pk).update(**codes)
+    return record
+
+
+def test_what_is_certain_is_put_right_once_and_the_rest_is_named(db: None) -> None:
+    alice = of_before(factories.customer("Alice", "Archer"), country="UK")
+    bob = of_before(factories.customer("Bob", "Baker", email="bob@example.com"), country="ZZ")
+    firm = of_before(factories.company(), country="el")
+    address = of_before(factories.address(alice), country="de")
+    order = of_before(an_order(alice), ship_country="UK", invoice_country="EL")
+    asked = of_before(filed(alice), country="UK")
+    assert [one.id for one in upgrades.countries_left(databases=["default"])] == ["accounts.W003"]
+
+    assert upgrades.settle_countries(actor=OPERATOR, now=NOW) == 6
+    assert upgrades.settle_countries(actor=OPERATOR, now=NOW) == 0
+
+    for record in (alice, bob, firm, address, order, asked):
+        record.refresh_from_db()
+    assert (alice.country, bob.country, firm.country, address.country) == ("GB", "ZZ", "GR", "DE")
+    assert (order.ship_country, order.invoice_country, asked.country) == ("GB", "GR", "GB")
+    noted = AuditEvent.objects.filter(action="countries.settled").order_by("pk")
+    assert noted.count() == 6
+    assert [(one.subject, one.reason) for one in noted if one.fields == ["orders.order.ship_country"]] == [
+        ("", "UK became GB in 1 rows")
+    ]
+    assert upgrades.misspelt_countries() == [(Customer, "country", bob.pk, "ZZ")]
+    (left,) = upgrades.countries_left(databases=["default"])
+    assert "customers (country)." in left.msg
+    of_before(bob, country="SE")
+    assert upgrades.countries_left(databases=["default"]) == []
+
+
+@pytest.mark.django_db(databases="__all__")
+def test_prepare_names_the_rows_that_staff_have_to_choose(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prepare, "call_command", lambda *args, **options: None)
+    sure = of_before(factories.customer("Alice", "Archer"), country="EL")
+    open_ = of_before(factories.customer("Bob", "Baker", email="bob@example.com"), country="AN")
+    err = StringIO()
+    call_command("prepare", stderr=err)
+    assert (
+        f"accounts.customer {open_.pk}: AN in country is no code of ISO 3166-1. Staff choose the country."
+        in err.getvalue()
+    )
+    assert str(sure.pk) not in err.getvalue()
+    sure.refresh_from_db()
+    assert sure.country == "GR"
