@@ -32,6 +32,8 @@ from rma.models import (
 PERSON = "the person who sent the instrument"
 CARRIER = "carrier"
 OWNERSHIP, REGISTRATION = "rma.ownership", "product_registration"
+#: In which states a return ends without an instrument, when none was received.
+NOTHING_CAME = (RMA.State.CANCELLED, RMA.State.REJECTED)
 SERVE = ("calibration and repair",)
 SEND = ("calibration and repair", "delivery")
 
@@ -64,10 +66,19 @@ def _facts(record: RMA | RMANote, rma: RMA, *, label: str, title: str) -> Facts:
         subject_id=rma.customer.subject_id if rma.customer_id else None,
         data=held(record),
         events={"opened": rma.opened_on, "shipped": rma.shipped_on, "closed": rma.closed_on},
-        flags=frozenset({"open_rma"} if rma.is_open else ()),
+        flags=_flags(rma),
         party=party,
         country=(rma.customer.country if rma.customer_id else "") or rma.return_country or None,
     )
+
+
+def _flags(rma: RMA) -> frozenset[str]:
+    """Return what keeps a return from ending, or tells that nothing came of it."""
+    if rma.is_open:
+        return frozenset({"open_rma"})
+    # Nothing is called so on a guess: one that came in as closed may lack the day on which its instrument did.
+    came = rma.received_on or rma.shipped_on or rma.state not in NOTHING_CAME
+    return frozenset(() if came else {"never_came"})
 
 
 def ownership_facts(ownership: Ownership) -> Facts:
@@ -122,14 +133,27 @@ def work(subject_id: UUID, roles: frozenset[str]) -> Iterator[Matter]:
 def rma_candidates(day: date) -> RMAQuerySet:
     """Return the closed RMAs that may have outlived their reason on `day`, by an index of those that hold data."""
     live = Q(sealed_rma__isnull=False) | Q(sealed_rma_note__isnull=False)
-    last = max(rules.cutoff("rma", day), rules.cutoff("rma_note", day))
-    return RMA.objects.filter(live, closed_on__lte=last).with_owner()
+    return RMA.objects.filter(live, _outlived(("rma", "rma_note"), day)).with_owner()
 
 
 def note_candidates(day: date) -> RMANoteQuerySet:
     """Return the notes on closed RMAs that may have outlived their reason on `day`."""
-    last = rules.cutoff("rma_note", day)
-    return RMANote.objects.filter(sealed_rma_note__isnull=False, rma__closed_on__lte=last).with_owner()
+    return RMANote.objects.filter(_outlived(("rma_note",), day, of="rma__"), sealed_rma_note__isnull=False).with_owner()
+
+
+def _outlived(envelopes: tuple[str, ...], day: date, *, of: str = "") -> Q:
+    """Return which closed returns may be outlived on `day`: with an instrument that came, and without."""
+    never = Q(**{f"{of}received_on": None, f"{of}shipped_on": None, f"{of}state__in": NOTHING_CAME})
+    came, nothing_came = (
+        max(
+            reason.period.started_by(day)
+            for envelope in envelopes
+            for reason in rules.load().reasons(envelope)
+            if reason.period is not None and ("never_came" in reason.when) == is_never
+        )
+        for is_never in (False, True)
+    )
+    return Q(**{f"{of}closed_on__lte": came}) | never & Q(**{f"{of}closed_on__lte": nothing_came})
 
 
 def ownership_candidates(day: date) -> OwnershipQuerySet:

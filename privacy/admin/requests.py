@@ -206,7 +206,7 @@ class RequestAdmin(RecordAdmin):
         if not record.plan_hash:
             return {}
         try:
-            found = services.lines(record, actor=actor)
+            found = services.lines(record, actor=actor, now=timezone.now())
         except (FileUnreadable, services.NotYours):
             return {"is_covered": True}
         is_done = all(line["done_at"] for line in found["erased"])

@@ -15,7 +15,7 @@ from uuid import UUID
 from privacy import datamap, gate, vault
 from privacy.requests import assessment, export, hooks, identity, letters, plan, unjoined
 from privacy.requests.models import Decision, Letter, OneTimeLink, Request
-from privacy.retention import jurisdiction, restriction, rules
+from privacy.retention import holds, jurisdiction, restriction, rules
 from privacy.retention.assess import assess
 from privacy.retention.verdict import Verdict
 
@@ -24,6 +24,9 @@ CODE_MOVED = (
     "code_moved"  # in the file of the request: its outcome code went to an address that does not count any more
 )
 BATCH = 1_000
+#: Said of what is kept no more: the sweep of the coming night ends it, or something else has ended it.
+ENDED = "What kept it has ended. It is due to go."
+GONE = "It is no longer there."
 OF_KEYS = "restore the keys"  # the reason of the schedule that says how long a backup of the key store is kept
 
 
@@ -120,23 +123,31 @@ def keep(request: Request, verdicts: Iterable[Verdict], *, now: datetime) -> Non
     restriction.settle_request(request.pk, actor=gate.current(), now=now)
 
 
-def lines(request: Request) -> dict[str, list[dict[str, Any]]]:
+def lines(request: Request, *, today: date) -> dict[str, list[dict[str, Any]]]:
     """Return what was erased, kept and given: per record the title, the names of the data, ground and date.
 
-    What was kept and has ended since is among what was erased; its action tells that it was kept first.
-    Titles and sentences come from the sealed file, the rest from the decisions as they stand now. Raises FileUnreadable.
+    What was kept and has ended since is among what was erased; its action tells that it was kept first. Why something is
+    still kept is said as it is on `today`: an invoice that was paid since is not called unpaid. Titles come from the sealed
+    file, and so does why something is to be kept while the erasure has not begun. Raises FileUnreadable.
     """
     found: dict[str, list[dict[str, Any]]] = {"erased": [], "kept": [], "given": []}
+    decisions = list(request.decisions.all())
+    reasons = _reasons_now(request, decisions, today)
     names = {Decision.Action.ERASE: "erased", Decision.Action.KEEP: "kept", Decision.Action.GIVE: "given"}
     # Decisions stand in the order of the plan; one whose record ended for good has lost its number.
-    for decision, planned in zip(
-        request.decisions.all(), read(request).get("plan", {}).get("verdicts", ()), strict=False
-    ):
+    for decision, planned in zip(decisions, read(request).get("plan", {}).get("verdicts", ()), strict=False):
         sentence = (
             planned["sentence"]
             if decision.action == Decision.Action.KEEP and decision.action == planned["action"]
             else ""
         )
+        says: Decision | Verdict = decision
+        if decision.pk in reasons:
+            verdict = reasons[decision.pk]
+            if verdict is None or verdict.is_erased:
+                sentence = GONE if verdict is None else ENDED
+            else:
+                sentence, says = verdict.sentence, verdict
         name = "erased" if decision.done_at and decision.pinned else names[Decision.Action(decision.action)]
         found[name].append(
             {
@@ -144,15 +155,36 @@ def lines(request: Request) -> dict[str, list[dict[str, Any]]]:
                 "title": planned["title"],
                 "data": decision.data,
                 "action": decision.action,
-                "code": decision.code,
+                "code": says.code,
                 "sentence": sentence,
-                "ground": decision.ground,
-                "authority": decision.authority,
-                "until": decision.until,
+                "ground": says.ground,
+                "authority": says.authority,
+                "until": says.until,
                 "done_at": decision.done_at,
             }
         )
     return found
+
+
+def _reasons_now(request: Request, decisions: Iterable[Decision], today: date) -> dict[int, Verdict | None]:
+    """Return of what the request keeps, by the number of its decision, what is to be said of it today; opens nothing.
+
+    None where the record or that part of it is gone. Only for what was told and is binding: a plan says what was planned.
+    """
+    kept = [one for one in decisions if one.pinned and one.done_at is None and one.action == Decision.Action.KEEP]
+    named = dict.fromkeys((one.label, one.record_id) for one in kept if one.record_id is not None)
+    if not named:
+        return {}
+    facts = assessment.under_one_law(
+        assessment.facts_of_records(named), Counter([request.country] if request.country else [])
+    )
+    pins, held, schedule = assessment.pins_of(facts), holds.held([one.record_id for one in facts]), rules.load()
+    verdicts = {
+        (one.label, *verdict.key): verdict
+        for one in facts
+        for verdict in assess(one, schedule, held, today, asked=True, pins=pins)
+    }
+    return {one.pk: verdicts.get((one.label, one.record_id, one.envelope)) for one in kept if one.record_id is not None}
 
 
 def unjoined_of(request: Request) -> str:
@@ -168,7 +200,7 @@ def counts(request: Request) -> dict[str, int]:
 
 def answer(request: Request, *, now: datetime) -> None:
     """Compose the answer and leave it in the outbox, once. To be called under an actor that may open the file."""
-    about = lines(request)
+    about = lines(request, today=assessment.today(now))
     to = identity.address_for_answer(request, now=now)
     context: dict[str, Any] = {"jurisdiction": jurisdiction.of(request.country or None)}
     if request.kind == Request.Kind.ACCESS:

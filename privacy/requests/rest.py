@@ -67,7 +67,7 @@ def _write(request: Request, ended: set[Decision], on: date, now: datetime) -> b
     to = identity.address_for_answer(request, now=now)
     if not to or Letter.objects.filter(key=key).exists():
         return False
-    lines = outcome.lines(request)
+    lines = outcome.lines(request, today=on)
     numbers = {one.pk for one in ended}
     context = {
         "jurisdiction": jurisdiction.of(request.country or None),

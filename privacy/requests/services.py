@@ -15,7 +15,7 @@ from django.db import transaction
 
 from privacy import audit, gate
 from privacy.gate.actor import Actor
-from privacy.requests import assessment, broker, history, identity, letters, offering, outcome, waits
+from privacy.requests import assessment, broker, clock, history, identity, letters, offering, outcome, waits
 from privacy.requests.filing import (
     BadRequest,
     NotYours,
@@ -291,13 +291,13 @@ def show(request: Request) -> dict[str, Any]:
     return outcome.shape(request)
 
 
-def lines(request: Request, *, actor: Actor) -> dict[str, list[dict[str, Any]]]:
-    """Return for the person what is (to be) erased, kept and given, with titles; under the actor's own context.
+def lines(request: Request, *, actor: Actor, now: datetime) -> dict[str, list[dict[str, Any]]]:
+    """Return for the person what is (to be) erased, kept and given, with titles and why; under the actor's own context.
 
     Raises NotYours, outcome.FileUnreadable.
     """
     require_sight(request, actor)
-    return outcome.lines(request)
+    return outcome.lines(request, today=clock.company_day(now))
 
 
 def unjoined(request: Request, *, actor: Actor) -> str:
@@ -333,7 +333,7 @@ def by_code(reference: str, code: str, *, now: datetime, reader: UUID | None = N
         raise CodeMoved(request)
     with gate.acting(acting_as(request, purpose="outcome by code")):
         plan = outcome.read(request).get("plan", {})
-        found = outcome.lines(request)
+        found = outcome.lines(request, today=clock.company_day(now))
         refusal = outcome.refusal_of(request)
     said = {name: plan.get(name, []) for name in ("leftovers", "warnings")}
     return {"request": request, **found, **said, "unjoined": plan.get("unjoined", ""), "refusal": refusal}

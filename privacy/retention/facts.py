@@ -39,6 +39,7 @@ FLAGS = frozenset(
         "on_invoice",  # a tax identifier that stands on an invoice
         "customer",  # a message of somebody who is a customer
         "staff",  # somebody who works here
+        "never_came",  # a return that was closed before any instrument came with it
         "never_fulfilled",  # an order that was cancelled before anything was invoiced, paid or shipped
         "active",  # the reason lasts as long as this (login enabled, engagement runs, marketing goes on)
         "sole_trader",  # a company that is one person

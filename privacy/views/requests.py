@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from allauth.core import ratelimit
@@ -88,19 +89,19 @@ def request_detail(request: HttpRequest, about: Request, actor: Actor) -> HttpRe
         "is_running": about.state in RUNNING,
         "can_confirm": about.kind == Request.Kind.ERASURE and about.state == State.PLANNED,
         **still,
-        **_lines(about, actor),
+        **_lines(about, actor, now),
     }
     return render(request, "privacy/request.html", context)
 
 
-def _lines(about: Request, actor: Actor) -> dict[str, Any]:
+def _lines(about: Request, actor: Actor, now: datetime) -> dict[str, Any]:
     """Return what the request gives, removes and keeps, once there is something to say; opens the request's own file."""
     stage = result.stage(about)
     if not stage:
         return {"stage": stage}
     try:
         with gate.acting(actor):
-            found = services.lines(about, actor=actor)
+            found = services.lines(about, actor=actor, now=now)
             unjoined = services.unjoined(about, actor=actor)
             refusal = services.refusal(about, actor=actor)
     except FileUnreadable:

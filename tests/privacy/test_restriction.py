@@ -96,11 +96,6 @@ def kept_to_reach_the_sender(alice: Customer) -> tuple[Any, str, str]:
     return alice, "account", "first_name"
 
 
-def kept_as_repair_record(alice: Customer) -> tuple[Any, str, str]:
-    states = ("authorised", "received", "cancelled", "shipped_back", "closed")
-    return moved(an_rma(alice, LONG_AGO), *states, on=LONG_AGO), "rma", "contact_name"
-
-
 def kept_for_an_exemption(alice: Customer) -> tuple[Any, str, str]:
     return factories.tax_identifier(alice, has_certificate=True, last_used_on=TODAY), "tax_identifier", "value"
 
@@ -130,7 +125,6 @@ CASES: dict[Any, tuple[set[str], set[str], set[str]]] = {
     ),
     kept_for_an_open_return: ({"sales", "service", "privacy"}, {"sales", "service"}, {"service"}),
     kept_to_reach_the_sender: (set(ROLES), {"sales", "service"}, {"sales"}),
-    kept_as_repair_record: ({"sales", "service", "privacy"}, {"service"}, {"service"}),
     kept_for_an_exemption: ({"accounting", "privacy"}, {"accounting"}, {"accounting"}),
     kept_by_a_hold_alone: (set(ROLES), {"privacy"}, set()),
     kept_for_tax_and_by_a_hold: ({"sales", "accounting", "privacy"}, {"accounting", "privacy"}, {"accounting"}),
@@ -199,10 +193,7 @@ def test_the_mask_says_for_what_until_when_and_who_opens_it() -> None:
     with gate.acting(role("privacy")):
         value = fresh(rma).contact_name
         assert isinstance(value, Restricted)
-        assert str(value) == (
-            "locked: kept for an open return until it is finished and the repair record until 31 December 2033; "
-            "sales and service open it"
-        )
+        assert str(value) == ("locked: kept for an open return until it is finished; sales and service open it")
     with gate.acting(role("service")):
         # Whose job never needed it sees dots as before: not even that it is kept.
         assert not isinstance(fresh(order).invoice_name, Restricted)

@@ -100,8 +100,9 @@ def test_every_field_is_declared_and_the_sealed_ones_have_a_retention_class() ->
 def test_the_sweep_is_shown_old_closed_returns_that_still_hold_data() -> None:
     alice = a_customer()
     day = date(2026, 11, 22)
-    old = moved(an_rma(alice, date(2018, 3, 1)), State.CANCELLED, on=date(2018, 12, 31))
-    recent = moved(an_rma(alice, date(2018, 3, 1)), State.CANCELLED, on=date(2019, 1, 1))
+    came = (State.AUTHORISED, State.RECEIVED, State.CANCELLED, State.SHIPPED_BACK, State.CLOSED)
+    old = moved(an_rma(alice, date(2018, 3, 1)), *came, on=date(2018, 12, 31))
+    recent = moved(an_rma(alice, date(2018, 3, 1)), *came, on=date(2019, 1, 1))
     still_open = an_rma(alice, date(2012, 3, 1))
     add_note(still_open, text="Hello", actor=DAN, now=noon(date(2012, 3, 2)))
     emptied = moved(an_rma(alice, date(2011, 1, 1)), State.CANCELLED, on=date(2011, 1, 1))
@@ -109,3 +110,26 @@ def test_the_sweep_is_shown_old_closed_returns_that_still_hold_data() -> None:
     assert list(personal_data.rma_candidates(day)) == [old]
     assert not personal_data.note_candidates(day).exists()
     assert set(personal_data.rma_candidates(date(2027, 1, 1))) == {old, recent}
+
+
+def test_a_return_with_which_no_instrument_came_is_kept_for_twelve_months_and_not_after_a_request() -> None:
+    alice, day = a_customer(), date(2026, 11, 5)
+    rma = an_rma(alice)
+    add_note(rma, text="Hello", actor=DAN, now=noon(date(2026, 11, 3)))
+    moved(rma, State.CANCELLED, on=day)
+    facts = datamap.for_model(RMA).facts(RMA.objects.with_owner().get())
+    assert facts.flags == {"never_came"}
+    kept = {one.envelope: one for one in assess(facts, rules.load(), [], day, asked=False)}
+    assert {one.until for one in kept.values()} == {date(2027, 11, 5)}
+    assert {one.action for one in assess(facts, rules.load(), [], day, asked=True)} == {"erase"}
+    last, first = date(2027, 11, 5), date(2027, 11, 6)
+    assert not personal_data.rma_candidates(last).exists() and not personal_data.note_candidates(last).exists()
+    assert personal_data.rma_candidates(first).exists() and personal_data.note_candidates(first).exists()
+
+
+def test_a_return_whose_instrument_came_is_never_called_one_that_did_not() -> None:
+    alice = a_customer()
+    for states in ((State.AUTHORISED, State.RECEIVED, State.CANCELLED, State.SHIPPED_BACK, State.CLOSED), ()):
+        rma = moved(an_rma(alice), *states)
+        facts = datamap.for_model(RMA).facts(RMA.objects.with_owner().get(pk=rma.pk))
+        assert "never_came" not in facts.flags

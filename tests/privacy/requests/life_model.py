@@ -106,7 +106,8 @@ class Model:
                 return not sold.is_open and (asked or day > sold.invoice_ends())
             case "rma":
                 _, _, closed = self.returns[record]
-                return closed is not None and day > date(closed.year + 7, 12, 31)
+                # In these lives no instrument comes: of that a return is kept for twelve months, and less when asked.
+                return closed is not None and (asked or day > months_after(closed, 12))
             case "request_file":
                 closed = self.closed.get(record)
                 return closed is not None and day > date(closed.year + 3, 12, 31)

@@ -72,7 +72,7 @@ def test_an_order_that_comes_while_the_erasure_runs_keeps_what_it_needs(world: W
 
 def outcome_of(request: Request) -> dict[str, list[dict[str, Any]]]:
     with gate.acting(services.acting_as(request)):
-        return outcome.lines(request)
+        return outcome.lines(request, today=NOW.date())
 
 
 @pytest.mark.figure

@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 
 from accounts.models import Customer
+from orders import services as orders
 from orders.models import Order
 from privacy import gate, vault
 from privacy.gate.system import system
@@ -16,8 +17,8 @@ from privacy.requests import identity, outcome, rest, services
 from privacy.requests.models import Letter, Request, State
 from privacy.retention import holds, sweep
 from rma.models import RMA
-from tests.orders.factories import an_order, an_rma
-from tests.privacy.requests.conftest import NOW, OPERATOR, confirmed, filed, run, with_letters
+from tests.orders.factories import an_order, an_rma, moved
+from tests.privacy.requests.conftest import NOW, OPERATOR, TODAY, confirmed, filed, run, with_letters
 
 LAST_DAY, FIRST_DAY = date(2027, 12, 31), date(2028, 1, 1)
 SOON = date(2026, 12, 1)
@@ -118,7 +119,20 @@ def test_a_lifted_hold_lets_the_erasure_go_on_and_the_letter_says_what_still_sta
         ]
 
 
-def test_a_closed_return_lets_its_notes_go_and_the_person_is_told(alice) -> None:
+def test_a_closed_return_keeps_no_phone_and_no_address_after_a_request(alice: Customer, bob: Customer) -> None:
+    states = ("authorised", "received", "cancelled", "shipped_back", "closed")
+    sent_back, never_came, bobs = an_rma(alice), moved(an_rma(alice), "cancelled"), an_rma(bob)
+    sent_back, bobs = moved(sent_back, *states), moved(bobs, *states)
+    erased(alice)
+    for rma in (sent_back, never_came):
+        for envelope in ("rma", "rma_note"):
+            assert vault.keys.is_destroyed(rma.pk, envelope), envelope
+        rma.refresh_from_db()
+        assert rma.instrument_id and rma.closed_on, "the history of the instrument stays with its serial number"
+    assert not vault.keys.is_destroyed(bobs.pk, "rma")
+
+
+def test_a_closed_return_goes_after_a_request_and_the_person_is_told(alice) -> None:
     rma = an_rma(alice)
     request = erased(alice)
     swept(SOON)
@@ -127,8 +141,30 @@ def test_a_closed_return_lets_its_notes_go_and_the_person_is_told(alice) -> None
     swept(SOON)
     (letter,) = second_letters(request)
     with system("letter"):
-        assert letter.headline == "More of your data was removed"
+        assert letter.headline == "The rest of your data was removed"
         assert f"{rma.number}" in letter.text
+
+
+def test_a_second_letter_gives_the_reasons_of_its_day_and_none_that_has_ended(alice: Customer, bob: Customer) -> None:
+    day = date(2026, 11, 5)
+    order = an_order(alice, date(2026, 11, 2), invoiced=day, shipped=day)
+    an_order(bob, date(2026, 11, 2), invoiced=day, shipped=day)
+    request = erased(alice)
+    with gate.acting(services.acting_as(request)):
+        kept = outcome.lines(request, today=TODAY)["kept"]
+    assert {one["code"] for one in kept} == {"KEEP_CONTRACT"}
+    orders.mark_paid(order, actor=OPERATOR, now=NOW)
+    with gate.acting(services.acting_as(request)):
+        kept = outcome.lines(request, today=TODAY)["kept"]
+    ended = {one["sentence"] for one in kept if one["title"] != f"Order {order.number}"}
+    assert ended == {outcome.ENDED}, "paid today: the pages say so before the sweep of the night"
+    swept(SOON)
+    (letter,) = second_letters(request)
+    with system("letter"):
+        for text in (letter.text, letter.html):
+            assert f"Order {order.number}" in text
+            assert "31 December 2033" in text
+            assert "not finished" not in text and "not yet paid" not in text, "it is paid"
 
 
 def test_a_run_that_broke_off_before_its_letters_is_made_good_by_the_next(alice, order_of_2020, monkeypatch) -> None:
@@ -179,6 +215,6 @@ def test_the_first_answer_does_not_change(alice, order_of_2020) -> None:
     request = confirmed(alice)
     run(request)
     with gate.acting(services.acting_as(request)):
-        found = outcome.lines(request)
+        found = outcome.lines(request, today=TODAY)
     assert {one["action"] for one in found["erased"]} == {"erase"}
     assert {one["code"] for one in found["kept"]} == {"KEEP_LI"}

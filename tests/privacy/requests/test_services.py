@@ -288,7 +288,7 @@ def test_bob_neither_plans_nor_confirms_nor_withdraws_for_alice(alice, bob) -> N
         lambda who: services.withdraw(request, actor=who, now=NOW),
         lambda who: services.refuse(request, ground="x", authority="", actor=who, now=NOW),
         lambda who: services.resume(request, actor=who, now=NOW),
-        lambda who: services.lines(request, actor=who),
+        lambda who: services.lines(request, actor=who, now=NOW),
         lambda who: services.identify(request, "staff", subject=bob.subject_id, actor=who, now=NOW),
     ):
         for who in (as_customer(bob), ANYBODY):
