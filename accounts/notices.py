@@ -481,7 +481,7 @@ def dispute_joined(token: str, *, now: datetime) -> None:
         if not Joined.objects.filter(pk=found.pk, disputed_at=None).update(disputed_at=now):
             raise LinkRefused
         audit.record("joining.disputed", actor=None, now=now, subject=found.subject_id)
-        waits.people_joined(found.subject_id, actor=waits.ANYBODY, now=now)
+        waits.people_joined(found.subject_id, actor=waits.ANYBODY, now=now, is_objected=True)
 
 
 def shown_joined(subject: UUID) -> str:

@@ -611,4 +611,7 @@ def stands(request: Request, on: identity.Stands, *, now: datetime) -> bool:
             looks = looks.filter(asked_at__gte=since)
         if not looks.exists():
             waits.moved(found, actor=waits.ANYBODY, now=now)
-        return looks.filter(outcome=SecondLook.Outcome.GO_ON).exists() and not waits.is_undecided(found)
+        last = (
+            looks.order_by("-asked_at", "-pk").values_list("outcome", flat=True).first()
+        )  # an earlier yes is none to a later change
+        return last == SecondLook.Outcome.GO_ON and not waits.is_undecided(found)

@@ -293,7 +293,8 @@ def _is_still_theirs(request: Request, is_it: Callable[[str], bool], *, now: dat
     with vault.internal():  # compared only, shown to nobody
         if request.subject_id is None or _has_begun(request) or _is_erased(request.subject_id):
             stored = request.requester_email
-            return not (isinstance(stored, str) and stored) or is_it(stored)
+            # None there, or one that cannot be read: it went to one that had gone before, and not by post.
+            return isinstance(stored, str) and bool(stored) and is_it(stored)
         one = next((one for one in people.others(request.subject_id, "", now) if is_it(one)), "")
         if not one:
             return False

@@ -134,17 +134,18 @@ def wait_for_access(request: Request, now: datetime) -> Result:
 
 
 def _keep_addresses(request: Request, now: datetime) -> None:
-    """Write into the files of the person's other requests with a copy where that is answered now: an old link or code counts no
-    longer because the erasure took the address that replaced its own."""
-    live = Export.objects.filter(deleted_at=None, expires_at__gt=now, request__scope=Request.Scope.WHOLE)
-    found = Request.objects.filter(subject_id=_subject(request), pk__in=live.values("request")).exclude(pk=request.pk)
+    """Write into the files of the person's other requests where they are answered now, "" where by post: no old link or code
+    counts again because the erasure took the address that replaced its own, or because none was left to hold it against."""
+    found = Request.objects.filter(subject_id=_subject(request), scope=Request.Scope.WHOLE).exclude(pk=request.pk)
     for other in found.order_by("pk"):
         with vault.internal():  # compared only, shown to nobody
             stored = other.requester_email
         to = identity.address_for_answer(other, now=now)
-        if isinstance(stored, str) and stored and to and stored != to:
+        if isinstance(stored, str) and stored != to:
             other.requester_email = to
             other.save(update_fields=["requester_email"])  # type: ignore[misc]  # a sealed field is no column
+        if not to and other.is_open:
+            letters.keep_postal(other, now=now)
 
 
 def _held_up(request: Request, now: datetime) -> Result | None:

@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from privacy import audit, vault
 from privacy.calendar import COMPANY, add_working_days
@@ -160,10 +160,8 @@ def _tell_others(request: Request, *, but: str, actor: Actor, now: datetime) -> 
 def contact_disputed(subject: UUID, *, actor: Actor, now: datetime) -> None:
     """Ask a second person about what an e-mail link, or the login, proved before somebody objected to a contact of the person,
     or to a change of the login's address."""
-    proved = Request.objects.select_for_update().filter(
-        subject_id=subject, identity__in=BY_MACHINE, state__in=OPEN_STATES
-    )
-    for request in proved.order_by("pk"):
+    proved = Request.objects.filter(_can_give(), subject_id=subject, identity__in=BY_MACHINE)
+    for request in proved.select_for_update(of=("self",)).order_by("pk"):
         if _is_disputed(request):
             ask(request, SecondLook.Why.DISPUTED, actor=actor, now=now)
 
@@ -172,9 +170,10 @@ def record_changes(
     record: tuple[str, UUID], email: str, *, is_address: bool, actor: Actor | None, now: datetime
 ) -> None:
     """Ask a second person about requests about records that cover this record by this address, when that, or a person's name, is
-    about to be changed on it: else who may write there would cut off who asked, or let the request reach further. In the
-    caller's transaction, before the change."""
-    for request in _about(email).select_for_update(of=("self",)).order_by("pk"):
+    about to be changed on it: else who may write there would cut off who asked, or let the request reach further. Also about one
+    that has ended while its copy can be fetched: link and code went to that address. In the caller's transaction, before the
+    change."""
+    for request in _about(email, _can_give()).select_for_update(of=("self",)).order_by("pk"):
         if record not in identity.records_of(request):
             continue
         if is_address:
@@ -190,20 +189,27 @@ def record_changes(
 
 def is_covered(record: tuple[str, UUID], email: str) -> bool:
     """Say whether an open request about records covers this record by this address."""
-    return any(record in identity.records_of(request) for request in _about(email))
+    is_open = Q(state__in=OPEN_STATES)
+    return any(record in identity.records_of(request) for request in _about(email, is_open))
 
 
-def _about(email: str) -> QuerySet[Request]:
+def _about(email: str, which: Q) -> QuerySet[Request]:
     same = Request.objects.find("request.email", email).values_list("pk", flat=True)
-    return Request.objects.filter(scope=Request.Scope.RECORDS, state__in=OPEN_STATES, pk__in=list(same))
+    return Request.objects.filter(which, scope=Request.Scope.RECORDS, pk__in=list(same))
 
 
-def people_joined(subject: UUID, *, actor: Actor, now: datetime) -> None:
-    """Ask a second person about what was asked by login or link before the person was joined, or somebody objected to it."""
-    proved = Request.objects.select_for_update().filter(
-        subject_id=subject, identity__in=BY_MACHINE, state__in=OPEN_STATES, scope=Request.Scope.WHOLE
-    )
-    for request in proved.order_by("pk"):
+def _can_give() -> Q:
+    """Return which requests something is or may still be given for: the open ones, and those whose copy can be fetched."""
+    copies = Export.objects.filter(request=OuterRef("pk"), deleted_at=None, built_at__isnull=False)
+    return Q(state__in=OPEN_STATES) | Q(Exists(copies))
+
+
+def people_joined(subject: UUID, *, actor: Actor, now: datetime, is_objected: bool = False) -> None:
+    """Ask a second person about what was asked by login or link before the person was joined; where somebody objects to what was
+    joined (`is_objected`), also about a copy that can be fetched: it may hold that."""
+    which = _can_give() if is_objected else Q(state__in=OPEN_STATES)
+    proved = Request.objects.filter(which, subject_id=subject, identity__in=BY_MACHINE, scope=Request.Scope.WHOLE)
+    for request in proved.select_for_update(of=("self",)).order_by("pk"):
         ask(request, SecondLook.Why.JOINED, actor=actor, now=now)
 
 

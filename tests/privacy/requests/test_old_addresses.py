@@ -19,7 +19,7 @@ from privacy.gate import Actor
 from privacy.requests import execute, export, identity, letters, second, services, waits
 from privacy.requests.models import Letter, OneTimeLink, Request, SecondLook, State
 from tests import factories, pages
-from tests.privacy.requests.conftest import ANYBODY, NOW, PRIVACY, TODAY, Clock, run
+from tests.privacy.requests.conftest import ANYBODY, NOW, OPERATOR, PRIVACY, TODAY, Clock, run
 
 pytestmark = pytest.mark.django_db
 OLD, NEW = "bob@old.example", "bob@new.example"
@@ -265,6 +265,80 @@ def test_after_a_removal_a_code_opens_the_copy_only_to_the_address_of_then(is_mo
         assert fetched(browser, access) == (302 if is_moved else 200)
 
 
+def mailed_code() -> str:
+    """Return the outcome code that went to the mailbox."""
+    return [code for one in mail.outbox for code in CODE.findall(str(one.body))][-1]
+
+
+def outcome_of(there: dict[str, str]) -> tuple[int, Client]:
+    browser = Client()
+    return int(browser.post("/privacy/outcome/", there).status_code), browser
+
+
+@pytest.mark.parametrize("is_taken_off", [True, False])
+def test_a_removal_revives_no_code_or_link_of_an_address_that_was_taken_off_file(
+    bob: Customer, is_taken_off: bool
+) -> None:
+    """No other address stood on file: the removal had none against which to hold what was dead, and took it for posted."""
+    access = asked("access")
+    opened(Client(), token(access, "link_identity"))
+    run(access, Clock())
+    code = mailed_code()
+    there = {"reference": access.reference, "code": code}
+    link = token(access, "copy_ready")
+    with_code, with_link = identity.stands_on_code(access, code), identity.stands_on(link)
+    if is_taken_off:
+        changed(bob, "")
+        assert not identity.code_counts_still(access, with_code.key, now=NOW), "control: it is dead before"
+    removal = services.file(
+        kind="erasure", subject=bob.subject_id, channel="phone", received_on=TODAY, identity="in_person",
+        actor=OPERATOR, now=NOW,
+    )  # fmt: skip
+    made = services.make_plan(removal, actor=OPERATOR, now=NOW)
+    services.confirm(removal, made.hash, actor=OPERATOR, now=NOW)
+    run(removal, Clock(NOW + timedelta(hours=1)))
+    assert removal.state == (State.EXECUTED if is_taken_off else State.CLOSED), (
+        "carried out; an answer by post is still to be posted"
+    )
+    access.refresh_from_db()
+    row = OneTimeLink.objects.select_related("request").get(pk=with_link.link)
+    assert identity.code_counts_still(access, with_code.key, now=NOW) is not is_taken_off
+    assert identity.counts_still(row, with_link.key, now=NOW) is not is_taken_off
+    status, browser = outcome_of(there)
+    assert (status, fetched(browser, access)) == ((403, 302) if is_taken_off else (200, 200))
+
+
+@pytest.mark.parametrize("is_taken_off", [True, False])
+def test_nor_the_code_and_link_of_the_removal_itself(bob: Customer, is_taken_off: bool) -> None:
+    removal = asked("erasure")
+    opened(Client(), token(removal, "link_identity"))
+    run(removal, Clock())
+    code = mailed_code()
+    stands = identity.stands_on_code(removal, code)
+    if is_taken_off:
+        changed(bob, "")
+        assert not identity.code_counts_still(removal, stands.key, now=NOW), "control: it is dead before"
+    made = services.make_plan(removal, actor=OPERATOR, now=NOW)
+    services.confirm(removal, made.hash, actor=OPERATOR, now=NOW)
+    run(removal, Clock(NOW + timedelta(hours=80)))
+    assert removal.state == (State.EXECUTED if is_taken_off else State.CLOSED)
+    removal.refresh_from_db()
+    assert identity.code_counts_still(removal, stands.key, now=NOW) is not is_taken_off
+    assert outcome_of({"reference": removal.reference, "code": code})[0] == (403 if is_taken_off else 200)
+
+
+def test_a_file_that_cannot_be_read_is_no_yes() -> None:
+    user = factories.login("bob", OLD)
+    removal, there = by_login(user, "erasure")
+    made = services.make_plan(removal, actor=user.as_actor(), now=NOW)
+    services.confirm(removal, made.hash, actor=user.as_actor(), now=NOW)
+    run(removal, Clock(NOW + timedelta(hours=1)))
+    stands = identity.stands_on_code(removal, there["code"])
+    assert identity.code_counts_still(Request.objects.get(), stands.key, now=NOW), "control"
+    vault.keys.destroy([(removal.pk, "request_file")], now=NOW)
+    assert not identity.code_counts_still(Request.objects.get(), stands.key, now=NOW)
+
+
 def test_what_tells_where_a_code_went_is_bound_and_cannot_be_taken_off() -> None:
     request, there = by_login(factories.login("bob", OLD))
     assert identity.code_matches(there["code"], request)
@@ -391,6 +465,49 @@ def test_a_changed_number_or_a_message_of_another_address_asks_nobody(client: Cl
     people.correct(message, {"phone": "978-555-0199"}, actor=SERVICE, now=NOW, reason="phone call")
     people.correct(other, {"email": NEW}, actor=SERVICE, now=NOW, reason="phone call")
     pages.check(opened(client, token(request, "link_identity")))
+    assert not request.second_looks.exists()
+
+
+@pytest.mark.parametrize("what", ["email", "contact_name", "phone"])
+def test_who_writes_on_a_record_of_a_closed_request_asks_while_its_copy_can_be_fetched(
+    client: Client, message: Communication, what: str
+) -> None:
+    """A closed request asked nobody, and the former holder of the address went on fetching for a week."""
+    request = asked("access")
+    opened(client, token(request, "link_identity"))
+    run(request, Clock())
+    there = {"reference": request.reference, "code": mailed_code()}
+    assert fetched(client, request) == 200
+    run(request, Clock())
+    assert request.state == State.CLOSED, "control: closed, with a copy"
+    link = token(request, "copy_ready")
+    to = {"email": NEW, "contact_name": "Eve Else", "phone": "978-555-0199"}[what]
+    people.correct(message, {what: to}, actor=SERVICE, now=NOW, reason="phone call")
+    is_asked = what != "phone"
+    assert list(request.second_looks.values_list("why", flat=True)) == ([SecondLook.Why.MOVED] if is_asked else [])
+    status, browser = outcome_of(there)
+    assert (status, fetched(browser, request)) == ((403, 302) if is_asked else (200, 200))
+    assert opened(Client(), link).status_code == (403 if is_asked else 200)
+    if is_asked:
+        assert fetched(client, request) == 403, "nor by what was proved before"
+        assert not second.may_decide(request, DAN_OF_PRIVACY)
+        second.decide(request, "go_on", actor=COLLEAGUE, now=NOW)
+        assert outcome_of(there)[0] == 200
+        people.correct(message, {"contact_name": "Ina Third"}, actor=SERVICE, now=NOW, reason="phone call")
+        if what == "contact_name":
+            second.decide(request, "end", actor=COLLEAGUE, now=NOW)
+            assert outcome_of(there)[0] == 403, "an earlier yes is none to a later change"
+
+
+def test_once_the_copy_is_gone_a_change_asks_nobody(client: Client, message: Communication) -> None:
+    """The positive control."""
+    request = asked("access")
+    opened(client, token(request, "link_identity"))
+    run(request, Clock())
+    assert fetched(client, request) == 200
+    run(request, Clock())
+    export.expire(now=NOW + timedelta(days=8))
+    people.correct(message, {"email": NEW}, actor=SERVICE, now=NOW + timedelta(days=8), reason="phone call")
     assert not request.second_looks.exists()
 
 
