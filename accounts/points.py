@@ -52,11 +52,16 @@ class ContactPoint(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["customer", "channel"], condition=Q(address=None), name="one_contact_point_of_a_channel"
+                fields=["customer", "channel"],
+                condition=Q(address=None) & ~Q(channel="post"),
+                name="one_contact_point_of_a_channel",
             ),
             models.CheckConstraint(
                 name="contact_point_of_an_address_is_post",
-                condition=Q(channel="post", address__isnull=False) | (~Q(channel="post") & Q(address__isnull=True)),
+                # Of a postal address that was removed the row stays where somebody objects to it.
+                condition=Q(channel="post", address__isnull=False)
+                | Q(channel="post", came="cleared")
+                | (~Q(channel="post") & Q(address__isnull=True)),
             ),
         ]
 

@@ -188,8 +188,9 @@ def way(actor: Actor | None, subject: UUID | None) -> str:
 def entered(record: Customer | Address, channel: str, value: str, *, came: str, now: datetime) -> ContactPoint | None:
     """Write that a contact is on file anew with this value, from now on, and return its row; None where none ever was.
 
-    In the caller's transaction. A dispute stands, also when the contact is taken out (an empty value) and entered again: what
-    staff enter after somebody said "this was not me" never counts by waiting.
+    In the caller's transaction. A dispute stands, also when the contact is taken out (an empty value) and entered again, and when
+    it is the login's own address: no act of a login, which may be in wrong hands, ends one. What staff enter after somebody
+    said "this was not me" never counts by waiting.
     """
     mine = {"address": record} if isinstance(record, Address) else {"customer": record, "channel": channel}
     if not value:
@@ -200,12 +201,16 @@ def entered(record: Customer | Address, channel: str, value: str, *, came: str, 
         came = Came.LOGIN
     proved = now if came == Came.LOGIN else None
     anew: dict[str, Any] = {"came": came, "since": now, "confirmed_at": proved}
-    if proved:
-        anew["disputed_at"] = None
     point, _ = ContactPoint.objects.update_or_create(
         **mine, defaults=anew, create_defaults={**anew, "customer": customer, "channel": channel}
     )
     return point
+
+
+def taken_out(address: Address, *, now: datetime) -> None:
+    """Keep the row about a postal address that is about to be removed, where somebody objects to it: the objection outlives it."""
+    disputed = ContactPoint.objects.filter(address=address, disputed_at__isnull=False)
+    disputed.update(address=None, came=Came.CLEARED, since=now, confirmed_at=None)
 
 
 def created(customers: Iterable[Customer], addresses: Iterable[Address], *, came: str, now: datetime) -> int:

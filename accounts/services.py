@@ -274,6 +274,8 @@ def remove(record: Address | TaxIdentifier | FreightAccount, *, actor: Actor | N
             raise ValidationError("This is under a legal hold: it cannot be removed until the hold is lifted.")
         _may_write(actor, record, [name for name in type(record).envelopes() if getattr(record, f"sealed_{name}")])
         subject, about = _subject(record), _record(record)
+        if isinstance(record, Address):
+            reach.taken_out(record, now=now)
         record.delete()
         is_own = reach.way(actor, subject) == ContactPoint.Came.PERSON
         notices.removed(subject, about[1], REMOVED[type(record)], by_person=is_own, now=now)

@@ -258,6 +258,40 @@ def test_a_dispute_of_a_confirmed_address_is_a_task_and_its_end_keeps_the_confir
     assert "http" not in text and "Two people" not in text
 
 
+def test_no_act_of_the_login_ends_a_dispute_about_a_contact(alice: User, customer: Customer) -> None:
+    """Entering the login's own address as contact wiped the objection, without a line, and a removal by link asked nobody."""
+    browser = pages.signed_in(alice, again=True)
+    browser.post(EDIT, form(email="new@example.com"))
+    Client().post(link_to(OLD, "contact_not_me"))
+    for address in ("x@example.com", LOGIN, "", LOGIN):
+        browser.post(EDIT, form(email=address))
+        assert point(customer).disputed_at is not None
+    assert reach.is_disputed(alice.subject_id) and reach.counts(customer, "email", now=timezone.now())
+    assert AuditEvent.objects.filter(action="contact.settled").count() == 0
+    request = asked(LOGIN, "erasure")
+    assert list(request.second_looks.filter(decided_at=None).values_list("why", flat=True)) == ["disputed"]
+    pat = pages.signed_in(factories.staff("pat", "pat@ilt.example", roles=("privacy",)))
+    step = f"/admin/accounts/customer/{customer.pk}/step/settle/"
+    assert pages.decide(pat, step).status_code == 302, "the positive control: the privacy team ends it"
+    assert not reach.is_disputed(alice.subject_id) and AuditEvent.objects.filter(action="contact.settled").count() == 1
+
+
+def test_nor_does_removing_the_postal_address_to_which_somebody_objects(alice: User, customer: Customer) -> None:
+    place = factories.address(customer)
+    other = factories.address(customer, street="2 Other Street")
+    notices.object_to(ContactPoint.objects.get(address=place), actor=carol(), now=NOW)
+    browser = pages.signed_in(alice, again=True)
+    for one in (place, other):
+        assert browser.post(f"/account/addresses/{one.pk}/remove/").status_code == 302
+    assert not customer.addresses.exists()
+    left = customer.contact_points.get(channel="post")
+    assert (left.came, left.disputed_at, left.address) == ("cleared", NOW, None), "and nothing is left of the other one"
+    assert reach.is_disputed(alice.subject_id)
+    pat = pages.signed_in(factories.staff("pat", "pat@ilt.example", roles=("privacy",)))
+    assert pages.decide(pat, f"/admin/accounts/customer/{customer.pk}/step/settle/").status_code == 302
+    assert not reach.is_disputed(alice.subject_id)
+
+
 def test_the_privacy_team_settles_a_dispute(customer: Customer) -> None:
     ContactPoint.objects.update(disputed_at=NOW)
     notices.settle(point(customer), actor=carol(), now=NOW)
