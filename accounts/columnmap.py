@@ -139,6 +139,7 @@ class Header:
     places: Mapping[str, tuple[int, ...]]
     unread: frozenset[int]
     unknown: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
     def values(self, cells: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
         """Return the values of one record by our columns, and what is wrong with those that could not be read."""
@@ -280,6 +281,7 @@ def header(names: Sequence[str], of: ColumnMap, *, required: Sequence[str], maps
         places={to: tuple(found) for to, found in places.items() if found},
         unread=unread,
         unknown=tuple(names[place] for place in sorted(unread) if names[place]),
+        missing=() if of.is_ours else tuple(to for to, found in places.items() if not found and to not in of.constants),
     )
 
 

@@ -73,12 +73,13 @@ class Row:
 
 @dataclass
 class Tally:
-    """What became of the lines under the header that are no record, which columns were not read, and what is to be noticed."""
+    """What became of the lines under the header that are no record, which columns were not read or not there, and the notices."""
 
     lines: int = 0
     empty: int = 0
     continued: int = 0
     left_out: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
     notices: list[Problem] = field(default_factory=list)
     header: Header | None = None
     #: The lines that are no record, for who must know to what they belong. Never told and never kept.
@@ -154,7 +155,7 @@ def _read(
                 except columnmap.Unfit as unfit:
                     yield Problem(1, "", str(unfit))
                     return
-                tally.header, tally.left_out = header, header.unknown
+                tally.header, tally.left_out, tally.missing = header, header.unknown, header.missing
             elif values is not None and not any(value.strip() for value in values):
                 tally.empty += 1
             elif reason := _unfit(values, header, limit):

@@ -66,6 +66,7 @@ class Report:
     shared: list[dict[str, Any]] = field(default_factory=list)
     differing: list[dict[str, Any]] = field(default_factory=list)
     columns_left_out: list[str] = field(default_factory=list)
+    columns_missing: list[str] = field(default_factory=list)
     consent_without_proof: int = 0
     since_today: int = 0
     is_written: bool = False
@@ -79,6 +80,7 @@ class Report:
             "shared": self.shared,
             "differing": self.differing,
             "columns_left_out": self.columns_left_out,
+            "columns_missing": self.columns_missing,
         }
 
 
@@ -116,7 +118,7 @@ def import_customers(
     report.errors.sort(key=lambda problem: problem.line)
     report.bad = len({problem.line for problem in report.errors})
     report.lines, report.empty, report.continued = tally.lines, tally.empty, tally.continued
-    report.columns_left_out = list(tally.left_out)
+    report.columns_left_out, report.columns_missing = list(tally.left_out), list(tally.missing)
     report.good = len(rows)
     if report.errors and not skip_bad:
         return report
@@ -230,6 +232,8 @@ def _shared(rows: Sequence[Row], new: Sequence[Row]) -> list[dict[str, Any]]:
             lines[vault.index.normalise("email", row["email"])].append(row.line)
     blind = Customer._meta.get_field("email").blind[0]
     of_file = {row.line for row in new}
+    # Those of this file are lines; who was created by it stands on file meanwhile.
+    in_file = {row["customer_ref"] for row in rows}
     found = []
     for start in range(0, len(rows), BATCH):
         batch = [row for row in rows[start : start + BATCH] if row["email"]]
@@ -239,8 +243,6 @@ def _shared(rows: Sequence[Row], new: Sequence[Row]) -> list[dict[str, Any]]:
                 "pk", "reference"
             )
         )
-        # Those of this file are lines; who was created by it stands on file meanwhile.
-        in_file = {row["customer_ref"] for row in rows} if references else set()
         for row in batch:
             others = [line for line in lines[vault.index.normalise("email", row["email"])] if line != row.line]
             on_file = {references[pk] for pk in holders.get(row["email"], ()) if pk in references} - in_file

@@ -144,6 +144,7 @@ class Found:
     of_orders: Counted = field(default_factory=Counted)
     of_lines: Counted = field(default_factory=Counted)
     columns_left_out: list[str] = field(default_factory=list)
+    columns_missing: list[str] = field(default_factory=list)
 
 
 def has_lines(by: ColumnMap | None) -> bool:
@@ -237,7 +238,7 @@ def read(
     kept = {line for order in found.orders for line in rows_of[order.number]}
     found.notices = [one for one in tally.notices if one.line in kept]
     found.notices += [Problem(one.line, f"lines.{one.column}", one.reason) for one in in_lines.notices]
-    found.columns_left_out = list(tally.left_out)
+    found.columns_left_out, found.columns_missing = list(tally.left_out), list(tally.missing)
     return found
 
 

@@ -64,6 +64,7 @@ class Report:
     of_lines: Counted = field(default_factory=Counted)
     notices: list[Problem] = field(default_factory=list)
     columns_left_out: list[str] = field(default_factory=list)
+    columns_missing: list[str] = field(default_factory=list)
     differing: list[dict[str, Any]] = field(default_factory=list)
     dry_run: bool = False
     is_written: bool = False
@@ -82,6 +83,7 @@ class Report:
             "notices": {"subtotals_off": self.subtotals_off, "lines": [one.as_dict() for one in self.notices]},
             "read": {"orders": asdict(self.of_orders), "lines": asdict(self.of_lines)},
             "columns_left_out": self.columns_left_out,
+            "columns_missing": self.columns_missing,
             "differing": self.differing,
             "dry_run": self.dry_run,
         }
@@ -116,7 +118,8 @@ def import_orders(
     found = importfile.read(
         orders, lines, today=timezone.localdate(now), by=by, maps=columnmap.loaded(MAPS, importfile.ALL_COLUMNS)
     )
-    report.errors, report.notices, report.columns_left_out = found.problems, found.notices, found.columns_left_out
+    report.errors, report.notices = found.problems, found.notices
+    report.columns_left_out, report.columns_missing = found.columns_left_out, found.columns_missing
     report.of_orders, report.of_lines = found.of_orders, found.of_lines
     with vault.internal():  # to compare and to name the invoice; nothing of it is shown to anybody
         plan = _plan(found.orders, report, today=timezone.localdate(now))

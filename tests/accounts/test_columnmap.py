@@ -269,3 +269,33 @@ def test_a_column_that_the_map_needs_is_named_as_the_map_knows_it(tmp_path: Path
         imports.import_customers(
             path, actor=OPERATOR, now=factories.NOW, by=columnmap.load("hubspot", folder=imports.MAPS, columns=COLUMNS)
         )
+
+
+@pytest.mark.django_db(databases="__all__")
+def test_a_column_that_the_file_lacks_is_named_in_the_report(tmp_path: Path) -> None:
+    path = tmp_path / "contacts.csv"
+    path.write_text("Record ID,First Name,Email\n5,Ann,ann@x.example\n")
+    by = columnmap.load("hubspot", folder=imports.MAPS, columns=COLUMNS)
+    report = imports.import_customers(path, actor=OPERATOR, now=factories.NOW, by=by)
+    assert report.created == 1
+    assert report.columns_missing == [
+        "title", "last_name", "phone", "company", "street", "city", "region", "postal_code", "country", "since",
+    ]  # fmt: skip
+
+
+@pytest.mark.django_db(databases="__all__")
+def test_an_older_export_of_shopify_comes_in_too(tmp_path: Path) -> None:
+    path = tmp_path / "customers.csv"
+    path.write_text(
+        "First Name,Last Name,Email,Accepts Email Marketing,Company,Address1,Address2,City,Province,Province Code,Country,"
+        "Country Code,Zip,Phone,Accepts SMS Marketing,Total Spent,Total Orders,Tags,Note,Tax Exempt\n"
+        "Ann,Archer,ann@x.example,no,,1 Elm St,,Salem,Massachusetts,MA,United States,US,'01970,,no,0.00,0,,,no\n"
+    )
+    by = columnmap.load("shopify", folder=imports.MAPS, columns=COLUMNS)
+    assert imports.import_customers(path, actor=OPERATOR, now=factories.NOW, by=by).created == 1
+    (found,) = on_file()
+    assert found.pop("reference").startswith("SHOP-")
+    assert found == {
+        "first_name": "Ann", "last_name": "Archer", "email": "ann@x.example", "region": "MA", "country": "US", "since": TODAY,
+        "street": "1 Elm St", "city": "Salem", "postal_code": "01970",
+    }  # fmt: skip

@@ -98,6 +98,8 @@ def _told(report: imports.Report, *, dry_run: bool) -> list[str]:
         told.append(
             f"Yes to marketing: {report.consent_without_proof}. Without proof that is no consent, and none is stored."
         )
+    if report.columns_missing:
+        told.append(f"Columns of the map that the file does not have: {', '.join(report.columns_missing)}.")
     if report.columns_left_out:
         told.append(f"Columns that were not read: {', '.join(report.columns_left_out)}.")
     return told

@@ -116,6 +116,8 @@ class Command(BaseCommand):
             )
         if report.subtotals_off:
             self.stdout.write(f"Notice: the amounts of {report.subtotals_off} orders do not add up.")
+        if report.columns_missing:
+            self.stdout.write(f"Columns of the map that the file does not have: {', '.join(report.columns_missing)}.")
         if report.columns_left_out:
             self.stdout.write(f"Columns that were not read: {', '.join(report.columns_left_out)}.")
 
