@@ -2,7 +2,7 @@
 
 What must never happen: root types a command, what it wrote is root's, and the services can no longer write their ledger and
 checkpoints, or read a copy: hours later the site is closed. So a command started as root stops before it writes where the
-folder is another user's, but for the few that need root's rights; these hand over what they made. `docs/deploy/ilt` starts
+folder is another user's, but for the few that need root's rights; these write there as that user. `docs/deploy/ilt` starts
 all others as that user. What lies there wrong all the same is named by `check` and on the health page, with what mends it.
 """
 
@@ -13,6 +13,7 @@ import pwd
 import shlex
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from django.conf import settings
@@ -45,15 +46,39 @@ def refusal(command: str) -> str:
     )
 
 
+@contextmanager
+def as_services() -> Iterator[None]:
+    """Write in STATE_DIR as the user to whom it belongs, where root types the command; otherwise as whoever types it.
+
+    In a folder of theirs root would follow whatever link they put there, while it writes or while it hands over.
+    """
+    if not anothers():
+        yield
+        return
+    to, gid, groups = Path(settings.STATE_DIR).stat(), os.getegid(), os.getgroups()
+    os.setgroups([])
+    os.setegid(to.st_gid)
+    os.seteuid(to.st_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(gid)
+        os.setgroups(groups)
+
+
 def hand_over(path: Path) -> None:
-    """Give a file, or a folder with all in it, that root made to the user to whom STATE_DIR belongs."""
+    """Give one file that root made to the user to whom STATE_DIR belongs: this very file, through no link. Raises OSError."""
     if not anothers():
         return
     to = Path(settings.STATE_DIR).stat()
-    for one in (path, *(path.rglob("*") if path.is_dir() and not path.is_symlink() else ())):
-        found = one.lstat()
-        if found.st_uid == 0 and (found.st_nlink == 1 or stat.S_ISDIR(found.st_mode)):
-            os.chown(one, to.st_uid, to.st_gid, follow_symlinks=False)
+    file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        found = os.fstat(file)
+        if stat.S_ISREG(found.st_mode) and found.st_uid == 0 and found.st_nlink == 1:
+            os.fchown(file, to.st_uid, to.st_gid)
+    finally:
+        os.close(file)
 
 
 def unwritable() -> list[Path]:

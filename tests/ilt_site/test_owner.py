@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 
 from ilt_site import health, startup
 from ilt_site.launcher import binaries
+from ilt_site.management.commands import prepare
 from privacy import owner
 from tests import machine
 from tests.ilt_site.test_startup import key_ring, production, start
@@ -169,21 +170,46 @@ def test_a_ring_that_root_makes_is_the_services(state: Path, folder: Path, servi
     assert (folder / "etc" / "ring.json").stat().st_uid == services.uid
 
 
-def test_what_is_handed_over_is_nothing_but_what_root_made(
+def test_what_is_handed_over_is_nothing_but_what_root_made(state: Path, folder: Path) -> None:
+    for name in ("roots", "theirs", "linked to"):
+        (folder / name).touch()
+    os.chown(folder / "theirs", 12345, 12345)
+    (folder / "link").symlink_to(folder / "roots")
+    os.link(folder / "linked to", folder / "second name")
+    with pytest.raises(OSError):
+        owner.hand_over(folder / "link")
+    owner.hand_over(folder / "second name")
+    owner.hand_over(folder / "theirs")
+    assert [(folder / name).stat().st_uid for name in ("roots", "linked to", "theirs")] == [0, 0, 12345]
+
+
+def test_root_writes_in_the_folder_of_the_services_as_they_do(
     state: Path, folder: Path, services: binaries.Account
 ) -> None:
-    (state / "static" / "css").mkdir(parents=True)
-    (state / "static" / "css" / "site.css").touch()
-    (state / "static" / "theirs").touch()
-    os.chown(state / "static" / "theirs", 12345, 12345)
-    (folder / "roots").touch()
-    (state / "static" / "link").symlink_to(folder / "roots")
-    os.link(folder / "roots", state / "static" / "second name")
-    owner.hand_over(state / "static")
-    assert (state / "static" / "css" / "site.css").stat().st_uid == services.uid
-    assert (state / "static" / "css").stat().st_uid == services.uid
-    assert (state / "static" / "theirs").stat().st_uid == 12345
-    assert (folder / "roots").stat().st_uid == 0, "neither by a link nor by a second name"
+    with owner.as_services():
+        (state / "theirs").touch()
+        with pytest.raises(PermissionError):
+            (folder / "etc" / "planted").touch()
+    assert (state / "theirs").stat().st_uid == services.uid
+    assert (os.geteuid(), os.getegid()) == (0, 0)
+
+
+def test_static_files_are_collected_through_no_link_that_the_services_put_there(
+    state: Path, folder: Path, services: binaries.Account, settings: Any
+) -> None:
+    (folder / "roots").mkdir()
+    (folder / "roots" / "kept").touch()
+    (state / "static").symlink_to(folder / "roots")
+    settings.STATIC_ROOT = str(state / "static")
+    with pytest.raises(CommandError, match=r"cannot be written .*: `rm -r "):
+        prepare.collect_static()
+    assert [one.name for one in (folder / "roots").iterdir()] == ["kept"]
+    assert (folder / "roots" / "kept").stat().st_uid == 0
+    (state / "static").unlink()
+    prepare.collect_static()
+    made = [one.lstat().st_uid for one in (state / "static").rglob("*")]
+    assert len(made) > 10
+    assert set(made) == {services.uid}
 
 
 # --- Found afterwards -------------------------------------------------------------------------------------------------

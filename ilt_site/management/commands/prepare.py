@@ -1,11 +1,13 @@
 """Bring an installation up to date: migrate, grant, collect static files. Run as the owner: ILT_DB_ROLE=owner."""
 
+import shlex
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from django.db import DEFAULT_DB_ALIAS
 from django.utils import timezone
 
@@ -64,7 +66,17 @@ class Command(BaseCommand):
         # Letters of a version that put links and codes into the text: a migration cannot open what is sealed.
         while letters.set_apart():
             pass
-        call_command("collectstatic", verbosity=0, interactive=False)
-        static, state = Path(settings.STATIC_ROOT), Path(settings.STATE_DIR)
-        if state in static.parents:
-            owner.hand_over(static)
+        collect_static()
+
+
+def collect_static() -> None:
+    """Write the static files, in a folder of the services as they would. Raises CommandError where root's are in the way."""
+    static = Path(settings.STATIC_ROOT)
+    with owner.as_services() if Path(settings.STATE_DIR) in static.parents else nullcontext():
+        try:
+            call_command("collectstatic", verbosity=0, interactive=False)
+        except PermissionError as error:
+            raise CommandError(
+                f"The static files cannot be written ({error.strerror}): `rm -r {shlex.quote(str(static))}`, then type this again.",
+                returncode=1,
+            ) from None
