@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from accounts import regions
 from accounts.models import (
     Address,
     Communication,
@@ -85,7 +86,8 @@ def address(address: Address) -> Facts:
     """Return the facts of an address: those of its customer."""
     facts = _of_customer(address, f"{address.get_purpose_display().capitalize()} address")
     # Of the customer's country only: the code of a state says nothing about another.
-    return replace(facts, region=address.state) if address.state and address.country == facts.country else facts
+    here = _code(address) if address.country == facts.country else None
+    return replace(facts, region=here) if here else facts
 
 
 def tax_identifier(number: TaxIdentifier) -> Facts:
@@ -143,7 +145,7 @@ def company(company: Company) -> Facts:
         flags=frozenset({"sole_trader"}) if company.is_sole_trader else frozenset(),
         party="person" if company.is_sole_trader else "company",
         country=company.country or None,
-        region=company.state or None,
+        region=_code(company),
     )
 
 
@@ -214,7 +216,12 @@ def _country(customer: Customer | None) -> str | None:
 
 
 def _region(customer: Customer | None) -> str | None:
-    return (customer.state or None) if customer else None
+    return _code(customer) if customer else None
+
+
+def _code(record: Customer | Address | Company) -> str | None:
+    # The column of before may still hold what somebody typed: that is no code, and goes nowhere.
+    return regions.code(record.country, record.state) or None
 
 
 def _latest(*days: date | None) -> date | None:

@@ -45,12 +45,12 @@ class Command(BaseCommand):
             self.stderr.write(
                 f"{model._meta.label_lower} {pk}: {code} in {name} is no code of ISO 3166-1. Staff choose the country."
             )
-        # What is open is answered by today's laws, holidays and switches.
-        recount.recount(actor=system_actor("sweep", kind="operator"), now=timezone.now())
         logins.index_lookalikes()  # likewise
         # What was typed as a region before it was a code or sealed: each batch stands for itself.
         for left in upgrades.settle_regions():
             self.stderr.write(f"The region of {left.label} {left.record} could not be settled ({left.error}).")
+        # What is open is answered by today's laws, holidays and switches, and by regions that are codes now.
+        recount.recount(actor=system_actor("sweep", kind="operator"), now=timezone.now())
         for left in serials.settle_old():
             self.stderr.write(f"The serial number of {left.label} {left.record} could not be settled ({left.error}).")
         # Numbers that were sealed before they had an index: staff find by them, too.

@@ -79,6 +79,12 @@ def test_an_address_in_another_country_names_no_state_of_the_persons() -> None:
     assert (request.country, request.region, request.due_on) == ("DE", "", MONTH)
 
 
+def test_a_region_of_before_that_is_no_code_goes_into_no_request() -> None:
+    alice = person("US", "")
+    Customer.objects.filter(pk=alice.pk).update(state="Somewhere in New England, by the sea")
+    assert filed(alice).region == ""
+
+
 @pytest.mark.usefixtures("_by_californias_law")
 def test_who_is_known_by_nothing_is_answered_by_the_strictest_law() -> None:
     request = services.file(
