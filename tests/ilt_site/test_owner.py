@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
 import shutil
 import subprocess
 import tempfile
@@ -76,6 +78,35 @@ def test_what_root_types_runs_as_the_services_user(
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"{services.uid} {folder}/state manage.py {words[0]} {folder}\n"
     assert ilt(folder, *words, uid=services.uid).stdout.startswith(f"{services.uid} "), "the user itself types it"
+
+
+# Tells the number of the terminal that controls a process, 0 for none, and hands on what it reads.
+TERMINAL = '#!/bin/sh\ncut -d" " -f7 /proc/self/stat\nid -u\n[ "$2" = check ] || cat\nexit 3\n'
+
+
+@pytest.mark.parametrize("words", ["check", "read <in >out 2>&1; code=$?; cat out; exit $code"])
+def test_nothing_of_the_services_gets_the_terminal_at_which_root_types(
+    folder: Path, services: binaries.Account, words: str
+) -> None:
+    (folder / "code" / ".venv" / "bin" / "python").write_text(TERMINAL)
+    shutil.copy(WRAPPER, folder / "ilt")
+    (folder / "in").write_text("a line of a file\n")
+    env = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "ETC": f"{folder}/etc", "ILT": f"{folder}/code"}
+    child, terminal = pty.fork()
+    if child == 0:  # a new session, which the new terminal controls
+        os.chdir(folder)
+        os.execve("/bin/sh", ["sh", "-c", f'cut -d" " -f7 /proc/self/stat; sh ./ilt {words}'], env)
+    shown = b""
+    with contextlib.suppress(OSError):  # the other end is closed
+        while more := os.read(terminal, 1000):
+            shown += more
+    os.close(terminal)
+    roots, theirs, uid, *rest = shown.decode().split("\r\n")
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
+    assert int(uid) == services.uid
+    assert int(roots) > 0
+    assert theirs != roots
+    assert rest == ([""] if words == "check" else ["a line of a file", ""])
 
 
 def test_a_file_that_a_program_makes_is_the_services(folder: Path, services: binaries.Account) -> None:
