@@ -196,7 +196,9 @@ def _is_of_an_account(found: Sequence[tuple[str, Any]]) -> list[bool]:
 
 
 def _without_typed(found: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
-    """Leave out what came by the website and hangs on a login: its owner typed the address."""
+    """Leave out what somebody signed in typed into the website, whatever has become of the login since, and what came by the
+    website and hangs on a login: its owner typed the address."""
+    found = [(label, row) for label, row in found if not getattr(row, "is_typed", False)]
     web = {row.pk: owner for _, row in found if getattr(row, "channel", "") == Channel.WEB and (owner := _owner(row))}
     owners = set(web.values())
     logins = set(User.objects.filter(subject_id__in=owners).values_list("subject_id", flat=True)) if owners else set()

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from accounts import facts
+from accounts import facts, reach
 from accounts.models import (
     Address,
     ClaimReview,
@@ -106,9 +106,12 @@ def _place(purposes: tuple[str, ...] = ACCOUNT, source: str = SELF) -> dict[str,
 
 
 def block_keys(customer: Customer) -> list[tuple[str, str]]:
-    """Return by what an import must recognise an erased customer: the reference and, while readable, the address."""
+    """Return by what an import must recognise an erased customer: the reference and, while readable, the address.
+
+    Not an address that the person only typed: it may be somebody else's, whom the import would leave out.
+    """
     keys = [("customer_ref", customer.reference)]
-    if customer.email:
+    if customer.email and not reach.is_typed(customer, "email"):
         keys.append(("email", customer.email))
     return keys
 

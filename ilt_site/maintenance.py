@@ -1,7 +1,8 @@
 """Maintenance mode: while a restored database is behind the ledger of erasures nothing is served and nothing is done.
 
 The website answers 503 with a calm page (health, metrics and static files go on), workers leave every task undone: the
-tables are the truth, and the poller sends each again. Commands that could open or change personal data refuse.
+tables are the truth, and the poller sends each again. Commands that could open or change personal data refuse, Django's own
+(`shell`, `dbshell`, `dumpdata`, `loaddata`, `clearsessions`) included; but for `migrate` and those that show or mend what is wrong.
 """
 
 from __future__ import annotations
@@ -25,6 +26,14 @@ OPEN_COMMANDS = frozenset(
     {
         "replay_ledger", "keyring", "prepare", "grant_roles", "verify_audit", "data_map", "retention_schedule",
         "request_show",
+    }
+)  # fmt: skip
+# Of Django and its packages: all but these refuse. A server that is started answers 503 itself.
+FOREIGN_OPEN = frozenset(
+    {
+        "check", "collectstatic", "compilemessages", "createcachetable", "diffsettings", "findstatic", "inspectdb",
+        "makemessages", "makemigrations", "migrate", "optimizemigration", "runserver", "sendtestemail", "showmigrations",
+        "sqlflush", "sqlmigrate", "sqlsequencereset", "squashmigrations", "startapp", "startproject", "test",
     }
 )  # fmt: skip
 
@@ -56,7 +65,7 @@ class WaitingTask(Task):
 
 def refusal(command: str) -> str:
     """Return why `command` must not run now, in one sentence; "" when it may."""
-    if command in OPEN_COMMANDS or get_commands().get(command) not in OUR_APPS:
+    if command in OPEN_COMMANDS | FOREIGN_OPEN or command not in get_commands():
         return ""
     try:
         if not _is_migrated() or not (found := position.maintenance(afresh=True)):

@@ -192,6 +192,7 @@ datamap.register(
             "instrument": _plain("Which instrument", "a number of the register of instruments", "link", PERSON),
             "service": _plain("Service wanted", "calibration or repair", source=PERSON),
             "channel": _plain("How the return came", "one of six words", source=PERSON),
+            "is_typed": _plain("That you typed it on the website", "yes or no"),
             "state": _plain("State of the return", "one of fifteen words"),
             "is_warranty": _plain("Under warranty", "yes or no"),
             "cost_limit": _plain("Approved in advance up to", AMOUNT, source=PERSON),

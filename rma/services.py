@@ -169,6 +169,7 @@ def open_rma(
             accessories=accessories,
             serial_typed=serial_typed,
             is_serial_open=bool(serial_typed),
+            is_typed=actor.kind == "customer",
             **contact,
         )
         rma.full_clean(validate_unique=False)
