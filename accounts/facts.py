@@ -95,8 +95,6 @@ def tax_identifier(number: TaxIdentifier) -> Facts:
     flags = set()
     if number.has_certificate:
         flags.add("exemption_certificate")
-    if number.used_as_tax_id:
-        flags.add("used_as_tax_id")
     return _of_customer(
         number, number.get_kind_display().capitalize(), {"last_use": number.last_used_on}, frozenset(flags)
     )
@@ -142,7 +140,6 @@ def company(company: Company) -> Facts:
         subject_id=company.subject_id,
         data=held(company),
         events={"last_activity": company.last_active_on},
-        flags=frozenset({"sole_trader"}) if company.is_sole_trader else frozenset(),
         party="person" if company.is_sole_trader else "company",
         country=company.country or None,
         region=_code(company),

@@ -52,7 +52,7 @@ def held(record: Order | Payment) -> dict[str, tuple[str, ...]]:
 def party_of(record: Order) -> Party:
     """Return the role in which the person stands: buyer, contact of a company, or nobody but the company."""
     if record.customer_id is None:
-        return "company"
+        return "company" if record.company_id else "person"
     return "contact" if record.company_id or record.customer.company_id else "person"
 
 
@@ -92,6 +92,7 @@ def order_facts(order: Order) -> Facts:
         flags=flags_of(order),
         party=party_of(order),
         country=_country(order),
+        sold_to=order.ship_country or None,
     )
 
 
@@ -111,6 +112,7 @@ def payment_facts(payment: Payment) -> Facts:
         flags=frozenset(flags),
         party=party_of(order),
         country=_country(order),
+        sold_to=order.ship_country or None,
     )
 
 

@@ -30,19 +30,14 @@ FLAGS = frozenset(
         "unpaid",  # an invoice is open
         "open_charge",  # a card charge is not settled
         "open_rma",  # an instrument is here
-        "open_shipment",  # a shipment on this freight account is under way
         "open_request",  # a request of the person is not answered yet
         "order_related",  # a message about an order or an RMA
-        "certificate",  # a technical record that follows the instrument
         "exemption_certificate",  # a live tax-exemption or resale certificate relies on it
-        "used_as_tax_id",  # a Social Security number that serves as Tax ID
-        "on_invoice",  # a tax identifier that stands on an invoice
         "customer",  # a message of somebody who is a customer
         "staff",  # somebody who works here
         "never_came",  # a return that was closed before any instrument came with it
         "never_fulfilled",  # an order that was cancelled before anything was invoiced, paid or shipped
         "active",  # the reason lasts as long as this (login enabled, engagement runs, marketing goes on)
-        "sole_trader",  # a company that is one person
         "broken",  # a date of the record cannot be right, so nobody can say how long it is kept
     }
 )
@@ -56,7 +51,7 @@ class Facts:
     SO43659"). `data` gives, per envelope, the plain names of the data in it; `events` the day of each event, None
     when it has not happened; `flags` the circumstances of FLAGS. `party` is the role of the person in the record;
     `country` (ISO 3166-1 alpha-2) decides under whose law what is kept is explained, with `region`, the code of a state or province
-    of it where one is on file, also how long an answer may take. An unknown event or flag is a
+    of it where one is on file, also how long an answer may take; `sold_to` is the country to which a sale went. An unknown event or flag is a
     mistake of the app that states it and raises ValueError, because a misspelt reason would erase too early.
     """
 
@@ -70,6 +65,7 @@ class Facts:
     party: Party = "person"
     country: str | None = None
     region: str | None = None
+    sold_to: str | None = None
 
     def __post_init__(self) -> None:
         unknown = (set(self.events) - EVENTS) | (set(self.flags) - FLAGS)

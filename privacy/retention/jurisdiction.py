@@ -16,6 +16,9 @@ EU = frozenset(
 )  # fmt: skip
 #: Parts of France and Finland with a code of their own, in which the GDPR applies. They are not in the Union's VAT area.
 OVERSEAS = frozenset({"AX", "GF", "GP", "MF", "MQ", "RE", "YT"})
+#: Where the Union's VAT is due: Member States, and Monaco, which counts as France (Art. 7 Directive 2006/112/EC). A part
+#: of a Member State outside that area that has no code of its own, such as the Canary Islands, counts with it.
+EU_VAT = EU - {"IS", "LI", "NO"} | {"MC"}
 UK = frozenset({"GB"})
 
 

@@ -81,7 +81,7 @@ class Reason:
             (not self.when or bool(self.when & facts.flags))
             and not self.unless & facts.flags
             and facts.party in self.party
-            and (self.countries is None or (facts.country or "").upper() in self.countries)
+            and (self.countries is None or (facts.sold_to or facts.country or "").upper() in self.countries)
         )
 
     def started_on(self, facts: Facts) -> date | None:

@@ -22,6 +22,7 @@ from privacy.retention.reasons import PARTIES, Authority, Overlay, Reason, Reten
 
 CODES = ("KEEP_CONTRACT", "KEEP_LAW", "KEEP_LI", "KEEP_CLAIMS", "TOKEN")
 ON_REQUEST = ("KEEP", "ERASE", "MINIMISE")
+VAT_AREA = "EU-VAT"
 BASES = ("6(1)(a)", "6(1)(b)", "6(1)(c)", "6(1)(f)")
 #: What a decision of the database has room for.
 LONGEST_AUTHORITY = 300
@@ -201,9 +202,13 @@ def _countries(where: str, raw: Mapping[str, Any]) -> frozenset[str] | None:
     if "countries" not in raw:
         return None
     names = raw["countries"]
-    if not isinstance(names, list) or not names or not all(isinstance(one, str) and len(one) == 2 for one in names):
-        raise ScheduleError(f'{where}: countries is a list of two-letter codes, or ["EU"].')
-    return frozenset().union(*(jurisdiction.EU if one == "EU" else {one} for one in names))
+    if (
+        not isinstance(names, list)
+        or not names
+        or not all(isinstance(one, str) and (one == VAT_AREA or len(one) == 2) for one in names)
+    ):
+        raise ScheduleError(f'{where}: countries is a list of two-letter codes, or ["EU-VAT"].')
+    return frozenset().union(*(jurisdiction.EU_VAT if one == VAT_AREA else {one} for one in names))
 
 
 def _period(where: str, raw: Mapping[str, Any], key: str, *, year_end: bool) -> Period | None:
