@@ -111,7 +111,7 @@ def test_everything_held_is_shown_with_reason_law_and_date(hers: Client, custome
         f"Order {order.number}",
         "14 Harbor View Road",
         "Kept until 31 December 2033",
-        "Tax and export law",
+        "That is our own rule: it covers the shorter times of tax law",
         "26 CFR 1.6001-1",
     ):
         assert part in text
