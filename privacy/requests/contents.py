@@ -21,7 +21,6 @@ from django.db import models
 
 from privacy import broken, datamap, undated, vault
 from privacy.datamap import Declaration
-from privacy.retention import jurisdiction
 from privacy.retention.verdict import Verdict
 
 CHUNK = 200
@@ -268,19 +267,3 @@ TRANSFERS = (
     "The recipients named above get only what they need for the purpose named, under a contract that binds them to it "
     "(Art. 28 and 46); ask us for a copy of the safeguards (Art. 15(2))."
 )
-
-
-def complaint(country: str | None) -> str:
-    """Return whom to complain to, for a person in `country` (Art. 15(1)(f))."""
-    here = jurisdiction.of(country)
-    if here == "UK":
-        return (
-            "To us first, if you like (we acknowledge a complaint within 30 days), and to the Information Commissioner: "
-            "ico.org.uk, Wycliffe House, Water Lane, Wilmslow, Cheshire SK9 5AF."
-        )
-    if here == "EU":
-        return (
-            "To the data protection authority of the country where you live, where you work, or where you think the rule was "
-            "broken; addresses: edpb.europa.eu/about-edpb/about-edpb/members_en."
-        )
-    return "To us, to the attorney general of your state, or to the Federal Trade Commission (reportfraud.ftc.gov)."

@@ -17,7 +17,6 @@ from privacy.requests import clock, history, identity, letters
 from privacy.requests.filing import BadRequest, NotYours, locked, require_sight, wait_anew
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import Request, State
-from privacy.retention import jurisdiction
 
 #: Art. 12(3): what alone makes a request take longer.
 REASONS = {
@@ -118,7 +117,6 @@ def _extend(request: Request, reason: str, because: str, words: str, actor: Acto
             "reason": because,
             "words": words,
             "due_on": found.due_on,
-            "jurisdiction": jurisdiction.of(found.country or None),
         }
         letters.queue("extended", to=address, context=context, key=f"extended:{found.pk}", request=found, now=now)
         _noted("request.extended", found, reason=reason, actor=actor, now=now)

@@ -34,10 +34,10 @@ from privacy.broken import Findings, spared
 from privacy.gate import log
 from privacy.gate.actor import Actor
 from privacy.gate.context import current
-from privacy.requests import assessment, bound, contents, filing, identity, unjoined, waits
+from privacy.requests import assessment, authorities, bound, contents, filing, identity, unjoined, waits
 from privacy.requests.contents import Verdicts
 from privacy.requests.models import Decision, Export, Request, State
-from privacy.retention import rules
+from privacy.retention import jurisdiction, rules
 from privacy.retention.verdict import Verdict
 from privacy.vault import stream
 
@@ -308,10 +308,10 @@ def _page(request: Request, kinds: list[contents.Kind], verdicts: Verdicts, now:
             {"title": k.title, "file_name": k.file_name, "anchor": k.label.replace(".", "-"), **k.facets()}
             for k in kinds
         ],
-        "rights": contents.RIGHTS,
-        "complaint": contents.complaint(request.country),
-        "automated": contents.AUTOMATED,
-        "transfers": contents.TRANSFERS,
+        "rights": [jurisdiction.told(one, request.country) for one in contents.RIGHTS],
+        "complaint": authorities.complaint(request.country, request.region),
+        "automated": jurisdiction.told(contents.AUTOMATED, request.country),
+        "transfers": jurisdiction.told(contents.TRANSFERS, request.country),
         "periods": _periods(verdicts),
         "unjoined": unjoined.of_request(request.subject_id, assessment.today(now)),
     }
@@ -368,10 +368,10 @@ def _json(request: Request, kinds: list[contents.Kind], verdicts: Verdicts, now:
         "reference": request.reference,
         "made_at": now.isoformat(),
         "controller": dict(settings.COMPANY),
-        "rights": list(contents.RIGHTS),
-        "complaint": contents.complaint(request.country),
-        "automated_decisions": contents.AUTOMATED,
-        "transfers": contents.TRANSFERS,
+        "rights": [jurisdiction.told(one, request.country) for one in contents.RIGHTS],
+        "complaint": authorities.complaint(request.country, request.region),
+        "automated_decisions": jurisdiction.told(contents.AUTOMATED, request.country),
+        "transfers": jurisdiction.told(contents.TRANSFERS, request.country),
         "kinds": [{"label": k.label, "title": k.title, "table": k.file_name, **k.facets()} for k in kinds],
     }
     yield json.dumps(head, ensure_ascii=False, indent=1)[:-2] + ',\n "records": ['

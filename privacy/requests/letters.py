@@ -33,7 +33,7 @@ from django.utils.html import escape
 from privacy import audit, mailbox, vault
 from privacy.broken import Findings, is_everybodys
 from privacy.gate.actor import Actor
-from privacy.requests import clock, history, hooks
+from privacy.requests import authorities, clock, history, hooks
 from privacy.requests.models import Letter, Request, State
 
 log = structlog.get_logger(__name__)
@@ -193,6 +193,7 @@ def queue(
         "company": settings.COMPANY,
         "portal_url": settings.PORTAL_URL,
         "request": request,
+        "where_to_complain": authorities.where_to(*((request.country, request.region) if request else ("",))),
         "is_overdue": request is not None and clock.company_day(now) > request.due_on,
         **context,
         **{name: placeholder(name) for name in gives},

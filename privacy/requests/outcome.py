@@ -52,7 +52,7 @@ def store(request: Request, made: plan.Plan, *, now: datetime) -> None:
             data=list(v.data),
             action=Decision.Action.GIVE if gives else v.action,
             code="GIVE" if gives else v.code,
-            ground="Art. 15(1) and (3) GDPR" if gives else v.ground,
+            ground=jurisdiction.ground("Art. 15(1) and (3) GDPR", request.country or None) if gives else v.ground,
             authority="" if gives else v.authority,
             until=v.until,
             overdue=v.overdue,
@@ -202,7 +202,7 @@ def answer(request: Request, *, now: datetime) -> None:
     """Compose the answer and leave it in the outbox, once. To be called under an actor that may open the file."""
     about = lines(request, today=assessment.today(now))
     to = identity.address_for_answer(request, now=now)
-    context: dict[str, Any] = {"jurisdiction": jurisdiction.of(request.country or None)}
+    context: dict[str, Any] = {}
     if request.kind == Request.Kind.ACCESS:
         copy = export.live(request)
         has_login = _has_login(request)

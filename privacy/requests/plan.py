@@ -142,7 +142,7 @@ def leave(
                 title=rule.title,
                 holds=rule.holds,
                 code=reason.code,
-                ground=reason.basis_for("person"),
+                ground=reason.basis_for("person", country),
                 authority=reason.authority.texts[here],
                 until=ends[reason],
                 sentence=reason.plain,

@@ -19,7 +19,6 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from privacy.broken import Findings, spared
 from privacy.requests import identity, letters, outcome
 from privacy.requests.models import Decision, Letter, Request
-from privacy.retention import jurisdiction
 
 log = structlog.get_logger(__name__)
 
@@ -70,7 +69,6 @@ def _write(request: Request, ended: set[Decision], on: date, now: datetime) -> b
     lines = outcome.lines(request, today=on)
     numbers = {one.pk for one in ended}
     context = {
-        "jurisdiction": jurisdiction.of(request.country or None),
         outcome.CODE_MOVED: bool(outcome.read(request).get(outcome.CODE_MOVED)),
         "erased": [line for line in lines["erased"] if line["id"] in numbers],
         "kept": lines["kept"],

@@ -29,7 +29,6 @@ from privacy.requests.models import (
     SecondLook,
     State,
 )
-from privacy.retention import jurisdiction
 
 ALARM_DAYS = 7
 NOT_ME = "not_me"
@@ -186,7 +185,6 @@ def _tell_that_it_was_not_shown(request: Request, words: str, out: str, *, now: 
                 "ground": words,
                 "what": out,
                 "times": fetched(request),
-                "jurisdiction": jurisdiction.of(request.country or None),
             },
             key=f"{letters.NOT_YOU}:{request.pk}:{now:%Y%m%d%H%M%S}:{number}",
             request=request,
@@ -297,7 +295,7 @@ def _say_that_it_is_late(request: Request, *, now: datetime) -> None:
     letters.queue(
         "late",
         to=identity.address_for_answer(request, now=now),
-        context={"jurisdiction": jurisdiction.of(request.country or None)},
+        context={},
         key=f"late:{request.pk}",
         request=request,
         now=now,

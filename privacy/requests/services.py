@@ -245,8 +245,7 @@ def _end(request: Request, to: State, kind: str, context: dict[str, Any], *, act
     waits.end_questions(request, request.second_looks.filter(decided_at=None), actor=actor, now=now)
     audit.record(f"request.{to.value}", actor=actor, now=now, subject=request.subject_id, reference=request.reference)
     address = identity.address_for_answer(request, now=now)
-    everything = {**context, "jurisdiction": jurisdiction.of(request.country or None)}
-    letters.queue(kind, to=address, context=everything, key=f"{kind}:{request.pk}", request=request, now=now)
+    letters.queue(kind, to=address, context=context, key=f"{kind}:{request.pk}", request=request, now=now)
 
 
 def resume(request: Request, *, actor: Actor, now: datetime) -> Request:

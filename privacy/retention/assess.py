@@ -28,7 +28,7 @@ _STRENGTH = {"KEEP_CONTRACT": 5, "KEEP_LAW": 4, "KEEP_LI": 3, "KEEP_CLAIMS": 2, 
 _HOLD_AUTHORITY = {
     "EU": "Art. 17(3)(e) GDPR: establishment, exercise or defence of claims",
     "UK": "Art. 17(3)(e) UK GDPR: establishment, exercise or defence of claims",
-    "US": "Our privacy policy: needed for legitimate business under Art. 6(1)(f) GDPR: claims",
+    "US": "Our privacy policy: needed for legitimate business, for which it cites Article 6 of the GDPR: claims",
 }
 _HOLD_SENTENCE = (
     "It may be needed for a legal claim, and is locked until that is settled. What you asked for is due then."
@@ -124,7 +124,7 @@ def _kept(facts: Facts, envelope: str, keeping: set[Reason], today: date, pinned
         data=facts.data[envelope],
         action="keep",
         code=code,
-        ground=lead.basis_for(facts.party),
+        ground=lead.basis_for(facts.party, facts.country),
         authority=lead.authority.texts[here],
         until=until,
         policy_reason=LAW if is_law else ARTICLE_6,
@@ -143,7 +143,7 @@ def _held(facts: Facts, envelope: str, *, restricted: bool) -> Verdict:
         data=facts.data[envelope],
         action="keep",
         code="KEEP_CLAIMS",
-        ground="Art. 6(1)(f) GDPR",
+        ground=jurisdiction.ground("Art. 6(1)(f) GDPR", facts.country),
         authority=_HOLD_AUTHORITY[jurisdiction.of(facts.country)],
         policy_reason=ARTICLE_6,
         sentence=_HOLD_SENTENCE if restricted else _HELD_SENTENCE,
@@ -162,7 +162,7 @@ def _broken(facts: Facts, envelope: str, pinned: date | None) -> Verdict:
         data=facts.data[envelope],
         action="keep",
         code="KEEP_LI",
-        ground="Art. 6(1)(f) GDPR",
+        ground=jurisdiction.ground("Art. 6(1)(f) GDPR", facts.country),
         authority=_BROKEN_AUTHORITY[jurisdiction.of(facts.country)],
         until=pinned,
         policy_reason=ARTICLE_6,
@@ -172,8 +172,7 @@ def _broken(facts: Facts, envelope: str, pinned: date | None) -> Verdict:
 
 
 def _erased(facts: Facts, envelope: str, code: str, letter: str, *, overdue: bool) -> Verdict:
-    where = {"EU": "GDPR", "UK": "UK GDPR"}.get(jurisdiction.of(facts.country))
-    ground = f"Art. 17(1)({letter}) GDPR"
+    article = f"Art. 17(1)({letter}) GDPR"
     return Verdict(
         record_id=facts.record_id,
         label=facts.label,
@@ -182,8 +181,8 @@ def _erased(facts: Facts, envelope: str, code: str, letter: str, *, overdue: boo
         data=facts.data[envelope],
         action="erase",
         code=code,
-        ground=ground,
-        authority=f"Art. 17(1)({letter}) {where}" if where else "Our privacy policy: you can have your data removed",
+        ground=jurisdiction.ground(article, facts.country),
+        authority=jurisdiction.rule(article, facts.country) or "Our privacy policy: you can have your data removed",
         overdue=overdue,
         subject_id=facts.subject_id,
     )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
+
+from django_countries.data import COUNTRIES
 
 Jurisdiction = Literal["EU", "UK", "US"]
 JURISDICTIONS: tuple[Jurisdiction, ...] = ("EU", "UK", "US")
@@ -22,20 +25,39 @@ EU_VAT = EU - {"IS", "LI", "NO"} | {"MC"}
 UK = frozenset({"GB"})
 
 
+#: What the published policy cites to everybody, wherever the GDPR does not cover a person.
+CITED = "Our privacy policy, which cites Article 6 of the GDPR"
+OWN = "Our privacy policy"
+_ARTICLE = re.compile(r" ?\(Art\. [^()]*(?:\(\w+\)[^()]*)*\)|, Art\. [0-9]+(?:\(\w+\))*")
+
+
 def of(country: str | None) -> Jurisdiction:
     """Return whose law is explained to a person in `country` (ISO 3166-1 alpha-2).
 
-    An unknown country counts as EU, the strictest; every other country is explained the company's own law.
+    An unknown country, and a code of none, count as EU, the strictest; every other country is explained the company's own law.
     """
     code = (country or "").upper()
-    if not code or code in EU or code in OVERSEAS:
+    if code not in COUNTRIES or code in EU or code in OVERSEAS:
         return "EU"
     return "UK" if code in UK else "US"
 
 
+def covers(country: str | None) -> str:
+    """Return "GDPR" or "UK GDPR" for a person whom it covers, "" for one whom neither does."""
+    return {"EU": "GDPR", "UK": "UK GDPR", "US": ""}[of(country)]
+
+
 def rule(article: str, country: str | None) -> str:
-    """Return a rule of the GDPR, as "Art. 12(6) GDPR", as it binds the company towards a person in `country`."""
-    here = of(country)
-    if here == "UK":
-        return article.replace(" GDPR", " UK GDPR")
-    return article if here == "EU" else f"our privacy policy, on the terms of {article}"
+    """Return a rule of the GDPR, as "Art. 12(6) GDPR", as it binds the company towards a person in `country`; "" where it does not."""
+    law = covers(country)
+    return article.replace(" GDPR", f" {law}") if law else ""
+
+
+def ground(article: str, country: str | None) -> str:
+    """Return the ground of a decision as it is told to a person in `country`: the article, or the policy where no GDPR covers him."""
+    return rule(article, country) or (CITED if article.startswith("Art. 6(") else OWN)
+
+
+def told(text: str, country: str | None) -> str:
+    """Return a sentence as it is told to a person in `country`: without the articles of a law that does not cover him."""
+    return text if covers(country) else _ARTICLE.sub("", text)

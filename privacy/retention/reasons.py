@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
+from privacy.retention import jurisdiction
 from privacy.retention.facts import Facts
 from privacy.retention.periods import Period
 
@@ -113,9 +114,13 @@ class Reason:
         end = self.ends_on(facts, today)
         return end is None or today <= end
 
-    def basis_for(self, party: str) -> str:
-        """Return the ground of Art. 6(1); a contact is no party to the contract of the company (Art. 6(1)(f))."""
-        return f"Art. {self.basis_contact if party == 'contact' and self.basis_contact else self.basis} GDPR"
+    def basis_for(self, party: str, country: str | None) -> str:
+        """Return the ground of Art. 6(1), or the policy's word for a person whom no GDPR covers.
+
+        A contact is no party to the contract of the company (Art. 6(1)(f)).
+        """
+        basis = self.basis_contact if party == "contact" and self.basis_contact else self.basis
+        return jurisdiction.ground(f"Art. {basis} GDPR", country)
 
 
 @dataclass(frozen=True)

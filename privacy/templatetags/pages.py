@@ -14,7 +14,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from privacy import undated, vault
-from privacy.requests import outcome
+from privacy.requests import authorities, outcome
+from privacy.requests.models import Request
 from privacy.retention import arming, due
 
 register = template.Library()
@@ -32,6 +33,12 @@ def company() -> dict[str, str]:
     """Return the company's contact data; error pages are drawn without a context and need it as well (P50)."""
     found: dict[str, str] = settings.COMPANY
     return found
+
+
+@register.filter
+def where_to_complain(request: Request) -> str:
+    """Return to whom the person of this request can complain, as it goes on after "You can also complain to"."""
+    return authorities.where_to(request.country, request.region)
 
 
 @register.simple_tag

@@ -101,9 +101,9 @@ def mails(person: Person, name: str) -> list[Any]:
         found = []
         for kind, context in (
             ("acknowledgement", {"received_on": TODAY, "merged": False, "code": name}),
-            ("refused", {"ground": name, "authority": name, "jurisdiction": "EU"}),
+            ("refused", {"ground": name, "authority": name}),
             ("plan_changed", {}),
-            ("withdrawn", {"jurisdiction": "EU"}),
+            ("withdrawn", {}),
         ):
             letter = letters.queue(
                 kind, to="bob@example.com", context={**context, "name": name}, key=f"planted:{kind}:{number}",

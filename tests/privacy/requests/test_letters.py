@@ -152,7 +152,7 @@ def test_every_letter_of_a_request_is_complete(alice, kind) -> None:
     request = filed(alice, kind)
     everything = {
         "received_on": NOW.date(), "merged": True, "expires_at": NOW, "several": True,
-        "ground": "A ground.", "authority": "An authority.", "jurisdiction": "UK", "records": 1, "erased": [], "kept": [],
+        "ground": "A ground.", "authority": "An authority.", "records": 1, "erased": [], "kept": [],
         "done_on": NOW, "file_until": NOW, "token_until": NOW, "backups_until": NOW, "recipients": ["carrier"],
         "reason": "A reason.", "words": "Some words.", "due_on": NOW.date(), "what": "fetched", "times": 2,
     }  # fmt: skip

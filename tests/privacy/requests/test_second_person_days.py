@@ -109,18 +109,18 @@ def test_more_time_says_that_the_second_person_is_waited_for() -> None:
 @pytest.mark.parametrize(
     ("country", "rule"),
     [
-        ("DE", "(Art. 12(6) GDPR)"),
-        ("", "(Art. 12(6) GDPR)"),
-        ("GB", "(Art. 12(6) UK GDPR)"),
-        ("US", "(our privacy policy, on the terms of Art. 12(6) GDPR)"),
-        ("CA", "(our privacy policy, on the terms of Art. 12(6) GDPR)"),
-        ("AU", "(our privacy policy, on the terms of Art. 12(6) GDPR)"),
+        ("DE", " (Art. 12(6) GDPR)"),
+        ("", " (Art. 12(6) GDPR)"),
+        ("GB", " (Art. 12(6) UK GDPR)"),
+        ("US", ""),
+        ("CA", ""),
+        ("AU", ""),
     ],
 )
 def test_a_refusal_names_the_rule_that_binds_towards_the_person(country: str, rule: str) -> None:
     request = evidence(person(country), "access", TODAY)
     second.decide(request, "end", actor=MANAGER, now=NOW)
-    assert f"{second.UNSURE} {rule}" in text_of(request, "refused")
+    assert f"{second.UNSURE}{rule}\n" in text_of(request, "refused")
 
 
 def test_a_refusal_of_the_last_day_says_that_nobody_had_decided() -> None:

@@ -285,7 +285,7 @@ def test_where_nothing_could_be_removed_no_key_is_called_destroyed(alice: Custom
     request = filed(alice)
     context = {
         "erased": [], "kept": [{"title": "Order 1", "data": ["name"], "sentence": "A claim.", "ground": "", "authority": "Law."}],
-        "jurisdiction": "EU", "backups_until": TODAY, "done_on": NOW,
+        "backups_until": TODAY, "done_on": NOW,
     }  # fmt: skip
     letter = letters.queue("erasure_done", to="a@example.com", context=context, key="t", request=request, now=NOW)
     with vault.internal():

@@ -190,7 +190,7 @@ def test_letters_tell_both_dates() -> None:
     for kind in ("extended", "late", "plan_changed", "plan_ready", "link_identity"):
         letter = letters.queue(
             kind, to="alice@example.com", request=request, key=f"try:{kind}", now=NOW,
-            context={"reason": "x", "words": "y", "due_on": request.due_on, "jurisdiction": "UK"},
+            context={"reason": "x", "words": "y", "due_on": request.due_on},
         )  # fmt: skip
         with vault.internal():
             assert TWO in " ".join(str(letter.text).split())

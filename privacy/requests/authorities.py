@@ -1,0 +1,80 @@
+"""To whom a person can complain: the authority of the country, and the part of it, where the person is (authorities.toml).
+
+What must never happen: a person is sent to an authority, or told of a law, that is not there for him. So a country without a
+table gets a sentence that is true anywhere, and the GDPR's own words stand only where it covers the person.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+
+from privacy.calendar import part_of
+from privacy.retention import jurisdiction
+
+HERE = Path(__file__).with_name("authorities.toml")
+ANYWHERE = "the data protection authority of your country, where there is one, or to a court"
+# Parts of the United States with a country code of their own.
+TERRITORIES = frozenset({"AS", "GU", "MP", "PR", "UM", "VI"})
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """One authority, as authorities.toml explains it."""
+
+    of: tuple[str, ...]
+    name: str
+    website: str
+    language: str
+    law: str = ""
+    address: str = ""
+    checked_on: date | None = None
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.website}, in {self.language})"
+
+
+def named(country: str | None, region: str = "") -> tuple[str, ...]:
+    """Return the authorities of a person there, as a letter names them: of the part of the country first; none when unknown."""
+    code = (country or "").upper()
+    code, part = ("US", code) if code in TERRITORIES else (code, part_of(code, region) if region else "")
+    found = [str(one) for one in _read()[0] if part and f"{code}-{part}" in one.of]
+    if code == "US" and not found:
+        state = _read()[1].get(part, "")
+        found = [f"Attorney General of {state}" if state else "attorney general of your state or territory"]
+    return (*found, *(str(one) for one in _read()[0] if code in one.of))
+
+
+def where_to(country: str | None, region: str = "") -> str:
+    """Return to whom a person there can complain, as it goes on after "You can complain to" (Art. 12(4), 13(2)(d), 77)."""
+    found = named(country, region)
+    if not found:
+        return ANYWHERE
+    own = " and to ".join(_article(one) for one in found)
+    if jurisdiction.covers(country) == "GDPR":
+        return (
+            f"{own}, or to that of the country where you work or where you think the rule was broken (addresses: "
+            "edpb.europa.eu/about-edpb/about-edpb/members_en), and you can go to court"
+        )
+    return f"{own}, and you can go to court"
+
+
+def complaint(country: str | None, region: str = "") -> str:
+    """Return the whole sentence of the copy (Art. 15(1)(f)); in the United Kingdom to the company first (DPA 2018 s. 164A)."""
+    first = (
+        "To us first, if you like: we acknowledge a complaint within 30 days. Also" if country == "GB" else "To us, and"
+    )
+    return f"{first} to {where_to(country, region)}."
+
+
+def _article(name: str) -> str:
+    return name if name.startswith("the ") else f"the {name}"
+
+
+@lru_cache(maxsize=1)
+def _read() -> tuple[tuple[Authority, ...], dict[str, str]]:
+    raw = tomllib.loads(HERE.read_text(encoding="utf-8"))
+    return tuple(Authority(**{**one, "of": tuple(one["of"])}) for one in raw["authority"]), raw["attorneys_general"]
