@@ -14,7 +14,7 @@ import difflib
 import hmac
 import re
 import tomllib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -38,6 +38,44 @@ _PARTS = {"YYYY": r"(?P<y>[0-9]{4})", "MM": r"(?P<m>[0-9]{1,2})", "DD": r"(?P<d>
 _TIME = r"(?:[T ]+[0-9]{1,2}:[0-9]{2}.{0,25})?"
 _MONEY = re.compile(r"\A[$€£] ?|(?<=[0-9]) ?[$€£]\Z")
 _TABLES = {"file", "columns", "constants", "formats", "leading", "values", "made", "instead", "left_out"}
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value))
+
+
+def _is_word(value: Any) -> bool:
+    return isinstance(value, (str, int, float))
+
+
+def _is_made(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and set(value) <= {"prefix", "from"}
+        and _is_text(value.get("prefix", ""))
+        and _is_texts(value.get("from", []))
+    )
+
+
+#: Part of a map, what each of its values has to be, and that in words.
+_KINDS: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
+    ("file", lambda value: isinstance(value, (str, bool)), "a text, or true or false"),
+    ("formats", lambda value: _is_text(value) or _is_texts(value), "a text, or texts in brackets"),
+    (
+        "columns",
+        lambda value: _is_text(value) or _is_texts(value),
+        "the name of a column of ours, or names in brackets",
+    ),
+    ("constants", _is_word, "a text or a number"),
+    ("leading", _is_text, "a text"),
+    ("values", lambda value: isinstance(value, dict) and all(map(_is_word, value.values())), "a table of texts"),
+    ("made", _is_made, "a table of prefix (a text) and from (names in brackets)"),
+    ("instead", _is_text, "a text"),
+)
 
 
 class MapRefused(ValueError):
@@ -183,6 +221,8 @@ def load(named: str, *, folder: Path, columns: Sequence[str]) -> ColumnMap:
         raise MapRefused("The map cannot be read.") from None
     except tomllib.TOMLDecodeError as error:
         raise MapRefused(f"The map is not proper TOML: {error}") from None
+    except (ValueError, RecursionError):  # a number of thousands of digits, brackets in brackets
+        raise MapRefused("The map is not proper TOML.") from None
     return parse(page, columns)
 
 
@@ -190,6 +230,7 @@ def parse(page: Mapping[str, Any], columns: Sequence[str]) -> ColumnMap:
     """Return the map that a page of TOML says. Raises MapRefused, which names what in it is not so."""
     if unknown := sorted(set(page) - _TABLES - {"title", "kind"}):
         raise MapRefused(f"The map has a part that is none: {', '.join(unknown)}. {HELP}")
+    _check_kinds(page)
     file, formats = _table(page, "file"), _table(page, "formats")
     for part, names, known in (
         ("file", file, {"encoding", "separator", "repeats"}),
@@ -203,6 +244,8 @@ def parse(page: Mapping[str, Any], columns: Sequence[str]) -> ColumnMap:
         raise MapRefused(f"encoding is one of: {', '.join(ENCODINGS)}.")
     if separator not in SEPARATORS:
         raise MapRefused('separator is one of: ",", ";", "tab".')
+    if any(not isinstance(value, str) for name, value in formats.items() if name != "dates"):
+        raise MapRefused("numbers, countries and references are texts.")
     if (numbers := formats.get("numbers", "")) and numbers not in NUMBERS:
         raise MapRefused(f"numbers is one of: {', '.join(NUMBERS)}.")
     if formats.get("countries", "codes") not in ("codes", "names"):
@@ -243,6 +286,16 @@ def parse(page: Mapping[str, Any], columns: Sequence[str]) -> ColumnMap:
         left_out=frozenset(map(_key, left_out)),
         leaves_others_out=bool(others),
     )
+
+
+def _check_kinds(page: Mapping[str, Any]) -> None:
+    """Raise MapRefused for the first value that is not of the kind that its part of the map holds."""
+    for part, fits, says in _KINDS:
+        for name, value in _table(page, part).items():
+            if not fits(value):
+                raise MapRefused(f"[{part}] {name} is {says}.")
+    if not isinstance(page.get("left_out", {}), dict) and not _is_texts(page["left_out"]):
+        raise MapRefused("left_out is a table, or texts in brackets.")
 
 
 def _table(page: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -37,6 +37,17 @@ def parsed(**page: Any) -> ColumnMap:
         ({"formats": {"numbers": "1'234.56"}}, "numbers is one of"),
         ({"formats": {"countries": "flags"}}, "codes, names"),
         ({"formats": {"references": "theirs"}}, "references"),
+        ({"formats": {"dates": [1]}}, "dates is a text"),
+        ({"formats": {"numbers": ["1234.56"]}}, "are texts"),
+        ({"file": {"encoding": ["utf-8"]}}, "encoding is a text"),
+        ({"columns": {"A": 1}}, "A is the name of a column"),
+        ({"columns": {"A": [["email"]]}}, "A is the name of a column"),
+        ({"made": {"customer_ref": "x"}}, "customer_ref is a table"),
+        ({"made": {"customer_ref": {"from": "E-mail"}}}, "customer_ref is a table"),
+        ({"values": {"country": "x"}}, "country is a table"),
+        ({"constants": {"country": ["DE"]}}, "country is a text"),
+        ({"leading": {"phone": 0}}, "phone is a text"),
+        ({"left_out": "Notes"}, "left_out is a table"),
     ],
 )
 def test_a_map_that_says_what_is_not_so_is_refused_with_the_place(page: dict[str, Any], words: str) -> None:
@@ -46,7 +57,10 @@ def test_a_map_that_says_what_is_not_so_is_refused_with_the_place(page: dict[str
 
 def test_a_map_that_is_no_toml_or_no_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text("a = = b")
+    (tmp_path / "deep.toml").write_text("a = " + "[" * 5_000)
+    (tmp_path / "long.toml").write_text("a = " + "9" * 5_000)
     for named, words in ((str(tmp_path / "bad.toml"), "not proper TOML"), (str(tmp_path / "none.toml"), "cannot be read"),
+                         (str(tmp_path / "deep.toml"), "not proper TOML"), (str(tmp_path / "long.toml"), "not proper TOML"),
                          (str(tmp_path), "cannot be read")):  # fmt: skip
         with pytest.raises(MapRefused, match=words):
             columnmap.load(named, folder=imports.MAPS, columns=COLUMNS)
