@@ -156,6 +156,7 @@ RETENTION_SCHEDULE = env.str("RETENTION_SCHEDULE", default=str(BASE_DIR / "priva
 RETENTION_OVERLAYS = env.list("RETENTION_OVERLAYS", default=[])
 # Whether the company counts by California's law for Californians (privacy/requests/regimes.toml); off until a lawyer confirmed it.
 CALIFORNIA = env.bool("CALIFORNIA", default=False)
+CONNECTICUT = env.bool("CONNECTICUT", default=False)  # likewise, for people in Connecticut
 STATE_DIR = Path(env.str("STATE_DIR", default=str(BASE_DIR / ".local" / "state")))
 EXPORT_DIR = env.str("EXPORT_DIR", default=str(STATE_DIR / "exports"))
 CHECKPOINT_DIR = env.str("CHECKPOINT_DIR", default=str(STATE_DIR / "checkpoints"))

@@ -5,6 +5,7 @@ import json
 import re
 import zipfile
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import time_machine
@@ -525,3 +526,11 @@ def test_titles_are_unique_and_name_nobody(client: Client, hers: Client, custome
     titles += [pages.title(hers.get(path)) for path in paths]
     assert len(set(titles)) == len(titles)
     assert not any("alice" in title.lower() or "archer" in title.lower() for title in titles)
+
+
+def test_the_notice_names_the_controller_as_rhode_island_asks(client: Client, settings: Any) -> None:
+    settings.COMPANY = {**settings.COMPANY, "name": "Light & Sons"}
+    text = client.get("/privacy/").content.decode()
+    assert (
+        "The controller of the data that this website collects is Light &amp; Sons (for people in Rhode Island:" in text
+    )

@@ -12,7 +12,7 @@ from privacy.requests import regimes
 from privacy.requests.regimes import Place, RegimeError, regime_for
 
 TODAY = date(2026, 11, 20)
-ON = frozenset({"CALIFORNIA"})
+ON = frozenset({"CALIFORNIA", "CONNECTICUT"})
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,8 @@ ON = frozenset({"CALIFORNIA"})
         (Place("US", "CA"), "policy"),
         (Place("US", "CA", ON), "california"),
         (Place("US", "California", ON), "california"),
+        (Place("US", "CT"), "policy"),
+        (Place("US", "CT", ON), "connecticut"),
         (Place("US", "", ON), "policy"),
         (Place("CA"), "canada"),
         (Place("CA", "ON", ON), "canada"),
@@ -51,6 +53,7 @@ def test_the_country_and_the_part_of_it_choose_the_law(place: Place, name: str) 
         (Place("CH"), date(2023, 9, 1)),
         (Place("BR"), date(2020, 9, 18)),
         (Place("US", "CA", ON), date(2020, 1, 1)),
+        (Place("US", "CT", ON), date(2026, 7, 1)),
         (Place("CA"), date(2004, 1, 1)),
         (Place("DE"), date(2018, 5, 25)),
     ],
@@ -92,3 +95,8 @@ def test_a_wrong_file_is_a_problem_of_the_check_in_a_sentence(tmp_path: Path) ->
     assert regimes.problems(latin) == ["The regimes cannot be read: UnicodeDecodeError."]
     assert regimes.problems(missing) == ["The regimes cannot be read: FileNotFoundError."]
     assert regimes.problems() == [] and checks.check_regimes() == []
+
+
+def test_connecticut_counts_45_days_after_the_receipt_and_once_as_many_again() -> None:
+    law = regime_for(Place("US", "CT", ON), TODAY)
+    assert (law.last_day(TODAY), law.last_day(TODAY, is_extended=True)) == (date(2027, 1, 4), date(2027, 2, 18))
