@@ -30,6 +30,8 @@ class AccountsConfig(AppConfig):
                 reach=people.opened_by,
                 named=people.named,
                 still=people.still,
+                later=people.later,
+                written_by=people.written_by,
                 renamed=people.renamed,
                 renamed_by=people.renamed_by,
                 on_file=people.on_file,

@@ -7,6 +7,9 @@ from typing import Any
 from privacy import vault
 from privacy.vault import Unreadable
 
+#: The events of the audit that tell who wrote a record down that carries an address.
+WRITTEN = ("communication.recorded", "order.placed", "rma.opened")
+
 
 def addresses(model: Any) -> set[str]:
     """Return the names of the fields in which such a record carries an e-mail address by which it is found."""

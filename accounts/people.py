@@ -108,7 +108,7 @@ def named(email: str) -> list[tuple[str, UUID]]:
     What somebody who signs in typed into the website is no claim: it is not among them and hides none of them. Without those on
     which the address was changed after they were written: it proves who changed it, not who wrote. None as soon as anything
     points to a second person: one of them hangs on a customer, a login or a company, or they name people of different last
-    names. A name that was changed after it was written says neither (`renamed`). Opens the names for the comparison only and
+    names; but where one member of staff alone wrote all that down later, those that were there before. A name that was changed after it was written says neither (`renamed`). Opens the names for the comparison only and
     shows them to nobody.
     """
     by_label = _carrying(email)
@@ -117,14 +117,9 @@ def named(email: str) -> list[tuple[str, UUID]]:
     found = _without_typed(_rows(by_label))
     changed = audit.corrected([(label, row.pk) for label, row in found])
     with vault.internal():
-        said = {
-            name
-            for label, row in found
-            for field in names.of_people(type(row)) - changed.get((label, row.pk), set())
-            for name in names.last(getattr(row, field))
-        }
-    if len(said) > 1 or any(_is_of_an_account(found)):
-        return []
+        said = _said(found, changed)
+    if len({name for one in said.values() for name in one}) > 1 or any(_is_of_an_account(found)):
+        found = _before_one_clerk(email, found, said)
     return [(label, row.pk) for label, row in found if not _has_other_address(label, row, changed)]
 
 
@@ -150,6 +145,44 @@ def still(
     ]
 
 
+def later(email: str, records: Sequence[tuple[str, UUID]]) -> tuple[list[tuple[str, UUID]], list[tuple[str, UUID]]]:
+    """Return what carries this address beside `records`, which somebody has asked about: first what names the same person or
+    nobody, then what points to another one.
+
+    To another one points what hangs on a customer, a login or a company, what has another last name, and what was given its name
+    after it was written: that tells who changed it. What was typed by who is signed in is neither, nor is a record on which the
+    address was changed. Opens the names for the comparison only.
+    """
+    by_label = _carrying(email)
+    if any(len(ids) >= candidates.MOST for ids in by_label.values()):
+        return [], []
+    found = _without_typed(_rows(by_label))
+    changed = audit.corrected([(label, row.pk) for label, row in found])
+    with vault.internal():
+        said = _said(found, changed)
+    asked = {pk for _, pk in records}
+    own = {name for pk in asked for name in said.get(pk, ())}
+    is_renamed_there = any(
+        changed.get(one, set()) & names.of_people(datamap.for_label(one[0]).model) for one in records
+    )
+    if not own and not is_renamed_there and len(every := {name for one in said.values() for name in one}) == 1:
+        own = every
+    same: list[tuple[str, UUID]] = []
+    other: list[tuple[str, UUID]] = []
+    for (label, row), is_theirs in zip(found, _is_of_an_account(found), strict=True):
+        if row.pk in asked or _has_other_address(label, row, changed):
+            continue
+        is_renamed = bool(changed.get((label, row.pk), set()) & names.of_people(type(row)))
+        (other if is_theirs or is_renamed or said[row.pk] - own else same).append((label, row.pk))
+    return same, other
+
+
+def written_by(records: Sequence[tuple[str, UUID]]) -> set[str]:
+    """Return which members of staff ("kind/id") wrote one of these records down, or changed something on it."""
+    found = audit.doers(["record.corrected", *names.WRITTEN], records, kind="staff")
+    return {f"staff/{who}" for _, _, who in found}
+
+
 def renamed(records: Sequence[tuple[str, UUID]]) -> bool:
     """Return whether the name of a person was changed on one of these records after it was written; by the audit."""
     changed = audit.corrected(records)
@@ -161,6 +194,42 @@ def renamed_by(records: Sequence[tuple[str, UUID]]) -> set[str]:
     named_in = {name for label, _ in records for name in names.of_people(datamap.for_label(label).model)}
     found = audit.doers(["record.corrected"], records, kind="staff")
     return {f"staff/{who}" for _, fields, who in found if named_in & set(fields)}
+
+
+def _said(found: Sequence[tuple[str, Any]], changed: Mapping[Any, set[str]]) -> dict[UUID, set[str]]:
+    """Return the last names on each of these rows, but those that were changed after it was written."""
+    return {
+        row.pk: {
+            name
+            for field in names.of_people(type(row)) - changed.get((label, row.pk), set())
+            for name in names.last(getattr(row, field))
+        }
+        for label, row in found
+    }
+
+
+def _before_one_clerk(
+    email: str, found: Sequence[tuple[str, Any]], said: Mapping[UUID, set[str]]
+) -> list[tuple[str, Any]]:
+    """Return the rows that tell of one person, the oldest first, where all that points to another one was written down later, by one
+    and the same member of staff; else none. So one clerk's entry keeps nobody from what was there before: it asks a second
+    person (`waits.look_at_others`)."""
+    own: set[str] = set()
+    first: list[tuple[str, UUID]] = []
+    is_theirs = dict(zip((row.pk for _, row in found), _is_of_an_account(found), strict=True))
+    for label, row in sorted(found, key=lambda one: one[1].pk):  # numbers tell of the time at which they were given
+        if is_theirs[row.pk] or len(own | said[row.pk]) > 1:
+            break
+        own |= said[row.pk]
+        first.append((label, row.pk))
+    if not first:
+        return []
+    same, other = later(email, first)
+    clerks = [who for _, _, who in audit.doers(names.WRITTEN, other, kind="staff")]
+    if not other or len(clerks) < len(other) or len(set(clerks)) > 1:
+        return []
+    kept = {*first, *same}
+    return [(label, row) for label, row in found if (label, row.pk) in kept]
 
 
 def _carrying(email: str) -> dict[str, list[UUID]]:

@@ -161,6 +161,7 @@ datamap.register(
             "note": Datum("Notes of the privacy team", "text", REQUESTS, US),
             "outcome": Datum("Plan and outcome", "text", REQUESTS, US),
             "covered_records": Datum("Records that it covered when it came", "link", REQUESTS, US, export="no"),
+            "other_records": Datum("Records with the address and another name", "link", REQUESTS, US, export="no"),
             "changed_records": Datum("Records with a changed address", "link", REQUESTS, US, export="no"),
             "kind": _plain("What is asked", "request", WORD),
             "state": _plain("How it stands", "request", WORD),

@@ -43,6 +43,7 @@ EVENTS: dict[str, str] = {
     "code_shown": "Letter with a link or code opened to be printed",
     "code_posted": "Letter with the code posted",
     "address_changed": "Address changed on a record that it is about",
+    "other_name": "Another record carries the address and points to somebody else",
     "name_changed": "Name changed on a record that it is about",
     "possible_breach": "Possible breach: not shown to be the person, and something had gone out",
     "breach_assessed": "Possible breach assessed",

@@ -24,6 +24,8 @@ LEAST_TIME_TO_ACT = timedelta(days=14)
 POSSIBLE_BREACH, BREACH_ASSESSED = "possible_breach", "breach_assessed"
 # The address, or a person's name, was changed on a record that a request about records covers.
 ADDRESS_CHANGED, NAME_CHANGED = "address_changed", "name_changed"
+# Another record carries the address and points to somebody else; it came, or got its name, after the request.
+OTHER_NAME = "other_name"
 # A question was put to a second person; the same one once more while it was open, by something else that happened.
 SECOND_ASKED, SECOND_ASKED_AGAIN = "second_asked", "second_asked_again"
 # A question to a second person ended with its request, undecided.

@@ -43,6 +43,8 @@ class People:
     none as soon as one of them points to a second person, but by a name that was changed after it was written;
     still(email, records, also) those of `records` that carry it as they did and are nobody else's, and those of `also`, on which
     it was changed and a second person let it count;
+    later(email, records) what carries it beside `records`: what names the same person or nobody, and what points to another
+    one; written_by(records) which members of staff ("kind/id") wrote one of them or changed something on it;
     renamed(records) whether a person's name was changed on one of them after it was written; renamed_by(records) which members of
     staff ("kind/id") did;
     on_file(subject, email, now) this address as it stands on file, "" when it does not open the subject's whole file;
@@ -70,6 +72,8 @@ class People:
     reach: Callable[[str, datetime], Reach]
     named: Callable[[str], Records]
     still: Callable[[str, Records, Records], Records]
+    later: Callable[[str, Records], tuple[Records, Records]]
+    written_by: Callable[[Records], set[str]]
     renamed: Callable[[Records], bool]
     renamed_by: Callable[[Records], set[str]]
     on_file: Callable[[UUID, str, datetime], str]

@@ -367,9 +367,9 @@ def records_of(request: Request) -> hooks.Records:
     """Return the records, (label, id), that a request about records covers now.
 
     Those that it covered when it came, whatever names or whatever other record has come since: else who writes there would cut
-    off who asked. And those that have come since, while nothing points to a second person. A record that was given to somebody
-    meanwhile is covered no longer; one on which the address was changed is covered again once a second person has let the
-    request go on.
+    off who asked. And those that have come since and name the same person or nobody (`others_with_address`: the others). A
+    record that was given to somebody meanwhile is covered no longer; one on which the address was changed is covered again
+    once a second person has let the request go on.
     """
     with vault.internal():  # looked up by its blind index, shown to nobody
         email = request.requester_email
@@ -377,8 +377,26 @@ def records_of(request: Request) -> hooks.Records:
     if not isinstance(email, str) or not email:
         return []
     also = changed if _said_of_a_change(request) == SecondLook.Outcome.GO_ON else []
-    before = hooks.people().still(email, covered, also)
-    return before + [one for one in hooks.people().named(email) if one not in before]
+    people = hooks.people()
+    before = people.still(email, covered or people.named(email), also)
+    same, _ = people.later(email, covered or people.named(email))  # one of before does not tell what it covered
+    return before + [one for one in same if one not in before]
+
+
+def others_with_address(request: Request) -> hooks.Records:
+    """Return the records, (label, id), that carry the address of a request about records, are none that it covers and point to
+    somebody else: written down after it came, or named anew."""
+    with vault.internal():  # looked up by its blind index, shown to nobody
+        email, covered = request.requester_email, _listed(request.covered_records)
+    if not request.is_about_records or not isinstance(email, str) or not email:
+        return []
+    return hooks.people().later(email, covered or hooks.people().named(email))[1]
+
+
+def settled_others(request: Request) -> hooks.Records:
+    """Return those of them about which a second person was asked."""
+    with vault.internal():  # the file of the request, shown to nobody
+        return _listed(request.other_records)
 
 
 def _listed(stored: Any) -> hooks.Records:

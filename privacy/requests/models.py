@@ -152,6 +152,8 @@ class Request(vault.SealedModel):
     # Of a request about records: those that it covered when it came, and those on which the address was changed since,
     # [label, number] each.
     covered_records = vault.EncryptedJSONField(envelope="request_file", verbose_name="records that it covered")
+    # Those that came later with the same address and somebody else's name, about which a second person was asked.
+    other_records = vault.EncryptedJSONField(envelope="request_file", verbose_name="records with another name")
     changed_records = vault.EncryptedJSONField(envelope="request_file", verbose_name="records with a changed address")
 
     class Meta(vault.SealedModel.Meta):

@@ -64,6 +64,7 @@ def _had_a_part(request: Request) -> set[tuple[str, str]]:
         found |= _joined(request)
     if request.is_about_records:  # before the request came, too
         found |= _pairs(hooks.people().renamed_by(identity.records_of(request)))
+        found |= _pairs(hooks.people().written_by(identity.settled_others(request)))
     if request.subject_id is not None:
         found |= _pairs(hooks.people().had_contacts(request.subject_id))
     return found

@@ -156,6 +156,7 @@ def _held_up(request: Request, now: datetime) -> Result | None:
     """
     from privacy.requests import second
 
+    waits.look_at_others(request, actor=_actor(), now=now)
     if waits.is_undecided(request):
         if second.last_day(request, actor=_actor(), now=now):
             return Ended()

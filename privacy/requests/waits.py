@@ -41,6 +41,7 @@ def begin(request: Request, *, actor: Actor, now: datetime, is_moved: bool = Fal
         ask(request, why, actor=actor, now=now)
     if _is_renamed(request):
         ask(request, SecondLook.Why.MOVED, actor=actor, now=now)
+    look_at_others(request, actor=actor, now=now)
     if is_moved:
         moved(request, actor=actor, now=now)
     elif request.identity != Request.Identity.LOGIN:
@@ -185,6 +186,20 @@ def record_changes(
         kind = history.ADDRESS_CHANGED if is_address else history.NAME_CHANGED
         history.event(request, kind, actor=actor, now=now)
         ask(request, SecondLook.Why.MOVED, actor=actor or ANYBODY, now=now)
+
+
+def look_at_others(request: Request, *, actor: Actor, now: datetime) -> None:
+    """Ask a second person, once for each, about what carries the address of a request about records and points to somebody else,
+    in the caller's transaction: it neither takes a record away from the request nor brings one, and is not passed over."""
+    known = identity.settled_others(request)
+    others = [one for one in identity.others_with_address(request) if one not in known]
+    if not others:
+        return
+    with vault.internal():  # the file of the request, shown to nobody
+        request.other_records = [[label, str(number)] for label, number in (*known, *others)]
+        request.save(update_fields=["other_records"])  # type: ignore[misc]  # a sealed field is no column
+    history.event(request, history.OTHER_NAME, actor=actor, now=now, detail={"count": len(others)})
+    ask(request, SecondLook.Why.MOVED, actor=actor, now=now)
 
 
 def is_covered(record: tuple[str, UUID], email: str) -> bool:

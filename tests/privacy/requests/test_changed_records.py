@@ -153,17 +153,123 @@ def test_two_names_that_nobody_changed_still_open_nothing(own: list[Communicatio
     assert asked().subject_id is None
 
 
-def test_a_record_that_staff_write_down_later_cuts_off_nobody(client: Client, own: list[Communication]) -> None:
+OTHERS: dict[str, dict[str, Any]] = {
+    "another name": {"contact_name": "Eve Else"},
+    "a customer": {"contact_name": "Rose Guest", "customer": True},
+}
+
+
+def written(is_of: str) -> Communication:
+    """What a clerk writes down later, with the guest's address."""
+    data = dict(OTHERS[is_of])
+    if data.pop("customer", False):
+        data["customer"] = factories.customer("Dora", "Double", email="dora@example.com")
+    return people.record_communication(
+        department="support", channel="phone", received_on=TODAY, actor=SERVICE, now=NOW, email=ROSE, **data
+    )
+
+
+@pytest.mark.parametrize("is_of", list(OTHERS))
+@pytest.mark.parametrize("when", ["before the link", "after the plan", "after the confirmation"])
+def test_a_record_that_staff_write_down_later_takes_nothing_away_and_asks_a_second_person(
+    client: Client, own: list[Communication], when: str, is_of: str
+) -> None:
+    """It was passed over in silence before; with the name of another person it showed that two read the mailbox."""
     request = asked()
-    customer = factories.customer("Dora", "Double", email="dora@example.com")
-    for data in ({"contact_name": "Eve Else"}, {"customer": customer, "contact_name": "Dora Double"}):
-        people.record_communication(
-            department="support", channel="phone", received_on=TODAY, actor=SERVICE, now=NOW, email=ROSE, **data
-        )
-    assert covered(request) == {one.pk for one in own}
-    pages.check(opened(client, token(request)))
+    mine = {one.pk for one in own}
+    if when == "before the link":
+        written(is_of)
+    link = token(request)
+    opened(client, link)
+    run(request, Clock())
+    if when == "after the plan":
+        written(is_of)
+    if when != "before the link":
+        services.confirm(request, request.plan_hash, actor=services.acting_as(request), now=NOW)
+    if when == "after the confirmation":
+        written(is_of)
+    run(request, Clock())
+    assert covered(request) == mine and open_questions(request) == [SecondLook.Why.MOVED]
+    assert Communication.objects.count() == 3, "nothing is done until somebody else has looked"
+    assert second.may_decide(request, COLLEAGUE) and not second.may_decide(request, DAN_OF_PRIVACY)
+    second.decide(request, "go_on", actor=COLLEAGUE, now=NOW)
+    if when == "before the link":
+        run(request, Clock())
+        services.confirm(request, request.plan_hash, actor=services.acting_as(request), now=NOW)
+    run(request, Clock(NOW + timedelta(hours=1)))
+    assert open_questions(request) == [], "asked once"
+    assert request.state == State.CLOSED and not Communication.objects.filter(pk__in=mine).exists()
+    assert Communication.objects.get().contact_name is not None, "the other record is untouched"
+
+
+@pytest.mark.parametrize("when", ["before the link", "after the link"])
+def test_a_name_changed_to_fit_brings_no_record_into_an_open_request(
+    client: Client, own: list[Communication], when: str
+) -> None:
+    """Eve's message was written down after Rose asked; then the clerk gave it Rose's name, and the copy had Eve's text."""
+    request = asked("access")
+    link = token(request)
+    if when == "after the link":
+        opened(client, link)
+    eve = factories.communication(email=ROSE, contact_name="Eve Else", body="What Eve asked.")
+    renamed(eve, "Eve Guest")
+    if when == "before the link":
+        opened(client, link)
+    run(request, Clock())
+    assert covered(request) == {one.pk for one in own} and open_questions(request) == [SecondLook.Why.MOVED]
+    assert not request.exports.exists()
+    assert second.may_decide(request, COLLEAGUE) and not second.may_decide(request, DAN_OF_PRIVACY)
+    second.decide(request, "go_on", actor=COLLEAGUE, now=NOW)
+    run(request, Clock())
+    assert request.exports.count() == 1 and eve.pk not in covered(request)
+
+
+def test_a_name_changed_on_a_covered_record_lets_no_other_name_in(own: list[Communication]) -> None:
+    request = asked("access")
+    eve = factories.communication(email=ROSE, contact_name="Eve Else")
+    for one in own:
+        renamed(one, "Eve Else")
+    assert covered(request) == {one.pk for one in own} and eve.pk not in covered(request)
+
+
+def test_another_name_does_not_take_away_what_the_guest_wrote_after_asking(own: list[Communication]) -> None:
+    request = asked()
+    later = factories.communication(email=ROSE, contact_name="Rose Guest")
+    written("another name")
+    assert covered(request) == {later.pk, *(one.pk for one in own)}
+
+
+@pytest.mark.parametrize("is_of", list(OTHERS))
+def test_one_clerks_later_entry_makes_no_later_ask_fail_but_asks_a_second_person(client: Client, is_of: str) -> None:
+    """Whoever may write down one message could make every later ask of the guest fail."""
+    with time_machine.travel(NOW - timedelta(days=2), tick=False):
+        mine = [factories.communication(email=ROSE, contact_name=name) for name in ("Rose Guest", "R. Guest")]
+    written(is_of)
+    request = asked()
+    assert request.is_about_records and covered(request) == {one.pk for one in mine}
+    opened(client, token(request))
+    run(request, Clock())
+    assert open_questions(request) == [SecondLook.Why.MOVED]
+    assert second.may_decide(request, COLLEAGUE) and not second.may_decide(request, DAN_OF_PRIVACY)
+    second.decide(request, "go_on", actor=COLLEAGUE, now=NOW)
     run(request, Clock())
     assert request.decisions.count() == 2 and open_questions(request) == []
+
+
+@pytest.mark.parametrize("is_by", ["two clerks", "nobody known"])
+def test_what_more_than_one_clerk_tells_of_two_people_still_opens_nothing(is_by: str) -> None:
+    """The positive control."""
+    with time_machine.travel(NOW - timedelta(days=2), tick=False):
+        factories.communication(email=ROSE, contact_name="Rose Guest")
+    if is_by == "two clerks":
+        written("another name")
+        people.record_communication(
+            department="support", channel="phone", received_on=TODAY, now=NOW, email=ROSE, contact_name="Eve Else",
+            actor=Actor("staff", "ann", None, frozenset({"service"}), "admin", "phone call"),
+        )  # fmt: skip
+    else:
+        factories.communication(email=ROSE, contact_name="Eve Else")
+    assert asked().subject_id is None
 
 
 def test_what_the_guest_writes_later_is_covered_too(own: list[Communication]) -> None:
