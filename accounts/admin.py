@@ -166,7 +166,15 @@ class EndOfDispute(Decision):
         points, now = self.points(), timezone.now()
         first = min((one.disputed_at for one in points if one.disputed_at), default=now)
         told = [f"{timezone.localtime(at):%-d %B %Y, %H:%M}" for _, at in notices.objections(points) if at >= first]
-        return [*(_state(one, now) for one in points), *(f"“This was not me” was said on {at}" for at in told)]
+        owners = [one.used_at for point in points if point.disputed_at for one in notices.owner_objects(point)]
+        return [
+            *(_state(one, now) for one in points),
+            *(f"“This was not me” was said on {at}" for at in told),
+            *(
+                f"On {timezone.localtime(at):%-d %B %Y, %H:%M} it was the present address of the login that objected to giving it back"
+                for at in owners
+            ),
+        ]
 
 
 class SettleContact(EndOfDispute):
@@ -214,11 +222,16 @@ class ProposeBack(EndOfDispute, CalledBack):
     title = "Propose to give the login back"
     help = (
         "The mailbox that the login had before the change says that it was not they. If the login was taken, call the person on a "
-        "number that was on file before the change, and ask for two facts before you name any; or take the code from our letter. "
+        "number that was on file before the change, and ask for two facts of before before you name any; or take the code from our "
+        "letter. Either way let the person name the address, before you name any: the login goes to no other. "
         "What you type is compared with what is on file and not kept; after five wrong tries nothing is compared for a day. Nothing "
-        "is given back yet: a second person of the privacy team, a manager or an operator confirms within 7 days. Who entered or "
-        "changed a contact proposes nothing."
+        "is given back yet: the present address is told and can object, and after 72 hours and within 7 days a second person of the "
+        "privacy team, a manager or an operator confirms. Who entered or changed a contact proposes nothing."
     )
+    mailbox = forms.EmailField(
+        label="Address that the person names", help_text="With which they signed in before the change.",
+        widget=forms.EmailInput(attrs={"autocomplete": "off"}),
+    )  # fmt: skip
     code = forms.CharField(
         required=False, max_length=20, label="Code from our letter", help_text="Instead of a call-back.",
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
@@ -229,7 +242,9 @@ class GiveBack(EndOfDispute):
     title = "Confirm, and give the login back"
     help = (
         "A colleague has called the person back and proposed this; you are the second person. The login gets the address that it had "
-        "before, whose mailbox has objected. Its password, its second factor and every session end, and a link to choose a new "
+        "before, whose mailbox has objected and which the person named. Its present address was told and had 72 hours to object; if it "
+        "did before, its objection stands here. Contacts that the login entered or confirmed meanwhile are disputed, its open requests "
+        "wait for a second person. Its password, its second factor and every session end, and a link to choose a new "
         "password goes to that mailbox. Every other address on file is told, and the one that loses the login can object. It can be "
         "undone by the same way within 14 days."
     )
@@ -365,7 +380,7 @@ class LoginDisputeAdmin(WorkAdmin):
             {
                 "fields": (
                     *("customer", "channel", "since", "disputed_at", "open_for"),
-                    *("end_proposed_at", "gives_back", "given_back_at"),
+                    *("end_proposed_at", "gives_back", "given_back_at", "taken_at"),
                 )
             },
         ),
@@ -406,9 +421,15 @@ class LoginDisputeAdmin(WorkAdmin):
                 return "Proposed. The dispute stays open until a second person confirms its end on this page, within 7 days."
             case "back":
                 giving_back.propose(
-                    record, data["callback"], code=data["code"], seen=data["seen"], actor=actor, now=now
+                    record,
+                    data["callback"],
+                    mailbox=data["mailbox"],
+                    code=data["code"],
+                    seen=data["seen"],
+                    actor=actor,
+                    now=now,
                 )
-                return "Proposed. Nothing is given back until a second person confirms it on this page, within 7 days."
+                return "Proposed. The present address of the login is told. A second person confirms on this page, after 72 hours and within 7 days."
             case "code":
                 giving_back.post_code(record, actor=actor, now=now)
                 return "The letter stands with the customer, under “Mark the notice as posted”."

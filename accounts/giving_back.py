@@ -1,17 +1,20 @@
 """A login whose address somebody else changed is given back to the mailbox that it had before (design 9).
 
-What must never happen: a login given to whoever reads an old mailbox, to whoever persuades one member of staff, or to an address
-that is another login's by now; a session, a second factor or a password of whoever had it that goes on. So three things come
-together: the mailbox that the change left behind has said "this was not me" by its link; the person was called back at a number that
-was on file before the change, and named two facts, or read back a code that was posted to an address on file before it;
-and a second person, who had neither a contact of the person nor the code in hand, confirms what one of the privacy team proposed. Everybody who had been told of the change is told of this.
-A mistake is undone by the same way within 14 days: the address that loses the login is told with such a link, too.
+What must never happen: a login given to whoever reads an older mailbox, to whoever persuades one member of staff, or to an address
+that is another login's by now; a session, a second factor, a password, a contact or a request of whoever had it that goes on
+counting; a login taken from its owner who was not told. So these come together: the mailbox that the change in force left behind has
+said "this was not me" by the link of the letter about that change; the person was called back at a number that was on file before the
+login was in other hands, and named two facts of before, or read back a code that was posted to an address on file before; either way
+the person named the mailbox; the present address was told three days before, with a link to object; and a second person, who had
+neither a contact of the person nor the code in hand, confirms what one of the privacy team proposed.
+A mistake is undone by the same way within 14 days, with what was on file before the first change.
 """
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 from uuid import UUID, uuid4
 
 from allauth.account.forms import default_token_generator
@@ -20,7 +23,7 @@ from allauth.account.utils import user_pk_to_url_str
 from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
@@ -28,9 +31,10 @@ from accounts import notices, people, reach, sessions, unconfirmed
 from accounts.models import Address, ContactLink, ContactPoint, Customer, User
 from privacy import audit, vault
 from privacy.gate import Actor
-from privacy.requests import identity, letters, proof
+from privacy.requests import identity, letters, proof, waits
 
 UNDONE_WITHIN = timedelta(days=14)
+OWNER_HAS = timedelta(hours=72)  # to object, as others have before a removal (design 9)
 LINK_WORKS = timedelta(days=3)  # as that of a new password (PASSWORD_RESET_TIMEOUT)
 Channel, Purpose = ContactPoint.Channel, ContactLink.Purpose
 
@@ -41,13 +45,15 @@ class CannotGiveBack(Exception):
 
 def is_objected(point: ContactPoint) -> bool:
     """Return whether the mailbox that the change of the login's address left behind objects by its link. Opens nothing."""
-    return point.disputed_at is not None and _objections(point).exists()
+    return point.disputed_at is not None and bool(_against_the_change(point))
 
 
 def check(point: ContactPoint, *, now: datetime) -> None:
-    """Raise CannotGiveBack, or notices.NotProposed where nothing is disputed, when the login cannot be given back now."""
+    """Raise CannotGiveBack, or notices.NotProposed where nothing is disputed, when what was proposed cannot be done now."""
     with transaction.atomic():
-        _check(_locked(point), now)
+        found = _locked(point)
+        _check(found, found.end_proposed_at or now)
+        _check_owner_told(found, now)
 
 
 def post_code(point: ContactPoint, *, actor: Actor, now: datetime) -> None:
@@ -97,6 +103,7 @@ def propose(
     point: ContactPoint,
     said: proof.Callback | None,
     *,
+    mailbox: str,
     code: str = "",
     seen: str | None = None,
     actor: Actor,
@@ -105,8 +112,9 @@ def propose(
     """Propose to give a login back to the mailbox that objects, after a call-back or by the code of `post_code`; a second person
     confirms within 7 days.
 
-    What the person said is compared with what is on file; `seen` is the fingerprint of what was shown to who proposes it
-    (`notices.shown`), None where no page was. Raises fingerprint.NotSeen, CannotGiveBack, notices.NotProposed for others than the
+    What the person said is compared with what is on file; `mailbox` is the address that the person says is theirs: the login goes to
+    no other. The present address of the login is told at once, with a link to object. `seen` is the fingerprint of what
+    was shown to who proposes it (`notices.shown`), None where no page was. Raises fingerprint.NotSeen, CannotGiveBack, notices.NotProposed for others than the
     privacy team, notices.OwnEntry for who entered a contact of the person, proof.Incomplete, proof.TooManyTries and, with the refused
     try written down, proof.ProofRefused.
     """
@@ -114,20 +122,29 @@ def propose(
     with transaction.atomic():
         found = _locked(point)
         notices.was_seen(ContactPoint.objects.filter(pk=found.pk), seen)
-        _check(found, now)
+        user, objecting = _check(found, now)
         subject = found.customer.subject_id
         if subject is None:
             raise CannotGiveBack("This login is nobody's any more.")
+        back = next((link for link, address in objecting if reach.same(address) == reach.same(mailbox)), None)
+        if back is None:
+            raise CannotGiveBack(
+                "The address that the person named is none that the change left behind and that has objected."
+            )
         if code.strip():
             proof.within_limit(subject, now=now)
             is_right = _use_code(found, code, now=now)
             proof.code_compared(subject, is_right, reference="", actor=actor, now=now)
         else:
-            before = partial(_was_there_before, subject, found.since)
-            is_right = proof.compared(subject, said, before, reference="", actor=actor, now=now)
+            taken = _taken_at(found)
+            may_call, day = partial(_was_there_before, subject, taken), timezone.localdate(taken)
+            is_right = proof.compared(subject, said, may_call, reference="", actor=actor, now=now, before=day)
         if is_right:
-            proposed = {"end_proposed_at": now, "end_proposed_by": notices.name_of(actor)[:64], "gives_back": True}
-            ContactPoint.objects.filter(pk=found.pk).update(**proposed)
+            notices.put_proposal(found, back=back, actor=actor, now=now)
+            with vault.internal():  # to be written to at once, shown to nobody
+                present = [str(one.email) for one in EmailAddress.objects.filter(user=user, verified=True)]
+            for one in present:
+                notices.tell_owner(found, one, now=now)
             audit.record(
                 "contact.back_proposed", actor=actor, now=now, subject=subject, record=notices.record_of(found)
             )
@@ -139,7 +156,8 @@ def give_back(point: ContactPoint, *, seen: str | None = None, actor: Actor, now
     """Give a login back as the second person: its address is the earlier one again, and the dispute is ended.
 
     Password, sessions and second factors end; a link to choose a new password goes to the earlier address; everybody else is told,
-    the address that loses the login with a link to object. Raises CannotGiveBack, and notices.NotProposed for who is no second
+    the address that loses the login with a link to object. What was entered, confirmed or asked with the login since it was in other
+    hands counts no longer (`_end_what_came`). Raises CannotGiveBack, also before the owner had three days to object, and notices.NotProposed for who is no second
     person and where nothing is proposed; `seen` as for `propose`. Everything is checked once more.
     """
     with transaction.atomic():
@@ -147,7 +165,12 @@ def give_back(point: ContactPoint, *, seen: str | None = None, actor: Actor, now
         notices.was_seen(ContactPoint.objects.filter(pk=found.pk), seen)
         if not found.gives_back or not notices.may_end(found, actor, now=now):
             raise notices.NotProposed(notices.SECOND_ENDS)
-        user, address = _check(found, now)
+        user, objecting = _check(found, found.end_proposed_at or now)
+        _check_owner_told(found, now)
+        address = next((one for link, one in objecting if link.pk == found.back_link), "")
+        if not address:
+            raise CannotGiveBack("The mailbox for which it was proposed is none any more that the login could go to.")
+        taken = _taken_at(found)
         subject = user.subject_id
         assert subject is not None  # noqa: S101  `_check` looked
         with vault.internal():  # to be written to at once, shown to nobody
@@ -162,9 +185,10 @@ def give_back(point: ContactPoint, *, seen: str | None = None, actor: Actor, now
         Authenticator.objects.filter(user=user).delete()
         sessions.end_all(subject)
         sessions.end_others(user.pk, but=None)
+        ended = _end_what_came(found, subject, since=taken, actor=actor, now=now)
         ContactPoint.objects.filter(pk=found.pk).update(disputed_at=None)
         notices.login_changed(user, found.customer, told=told, left=left, by_person=False, now=now)
-        ContactPoint.objects.filter(pk=found.pk).update(given_back_at=now)
+        ContactPoint.objects.filter(pk=found.pk).update(given_back_at=now, taken_at=taken)
         audit.record(
             "login.given_back",
             actor=actor,
@@ -173,7 +197,7 @@ def give_back(point: ContactPoint, *, seen: str | None = None, actor: Actor, now
             record=(User.vault_label, user.pk),
             fields=["email"],
         )
-        _send_link(user, address, now=now)
+        _send_link(user, address, ended | {"taken_on": timezone.localdate(taken)}, now=now)
 
 
 # parts ---------------------------------------------------------------------------------------------------------------
@@ -186,8 +210,8 @@ def _permit(point: ContactPoint, actor: Actor) -> None:
 
 
 def _places(point: ContactPoint) -> list[Address]:
-    """Return the postal addresses of the person that were on file before the change."""
-    own = Address.objects.for_subject(point.customer.subject_id).filter(contact_point__since__lt=point.since)
+    """Return the postal addresses of the person that were on file before the login was in other hands."""
+    own = Address.objects.for_subject(point.customer.subject_id).filter(contact_point__since__lt=_taken_at(point))
     return list(own.select_related("customer").order_by("pk"))
 
 
@@ -195,7 +219,7 @@ def _use_code(point: ContactPoint, code: str, *, now: datetime) -> bool:
     """Use up the code that was posted for this change; return whether it was that, and its letter marked as posted."""
     live = ContactLink.objects.filter(
         point=point, purpose=Purpose.CODE, token_hash=_hashed(point, code), used_at=None, expires_at__gt=now
-    ).filter(at__gte=point.since, letter__sent_at__isnull=False)
+    ).filter(at__gte=max(point.since, point.disputed_at or point.since), letter__sent_at__isnull=False)
     if not any(notices.is_ours(one) for one in live):
         return False
     return bool(live.update(used_at=now))
@@ -213,8 +237,8 @@ def _locked(point: ContactPoint) -> ContactPoint:
     return found
 
 
-def _check(point: ContactPoint, now: datetime) -> tuple[User, str]:
-    """Return the login and the address to which it can be given back. Raises CannotGiveBack."""
+def _check(point: ContactPoint, now: datetime) -> tuple[User, list[tuple[ContactLink, str]]]:
+    """Return the login, and the objections whose mailbox it can be given back to, with their addresses. Raises CannotGiveBack."""
     user = User.objects.select_for_update().filter(pk=point.customer.user_id).first()
     if user is None or user.subject_id is None or not user.is_active:
         raise CannotGiveBack("There is no login any more that could be given back.")
@@ -224,18 +248,79 @@ def _check(point: ContactPoint, now: datetime) -> tuple[User, str]:
         raise CannotGiveBack("This login was given back more than 14 days ago: that is not undone any more.")
     with vault.internal():  # compared only, shown to nobody
         own = {reach.same(str(one.email)) for one in EmailAddress.objects.filter(user=user, verified=True)}
-        addresses = [
-            str(link.letter.to)
-            for link in _objections(point).select_related("letter")
+        found = [
+            (link, str(link.letter.to))
+            for link in _against_the_change(point)
             if link.letter and link.letter.to and not isinstance(link.letter.to, vault.Unreadable)
         ]
-    # Of several that objected the first that the login had: whoever took it may have changed the address twice.
-    address = next((one for one in addresses if reach.same(one) not in own), "")
-    if not address:
+    found = [(link, address) for link, address in found if reach.same(address) not in own]
+    if not found:
         raise CannotGiveBack("The mailbox that the login had before has not objected by the link of our letter.")
-    if EmailAddress.objects.filter(email=address, verified=True).exclude(user=user).exists():
+    free = [
+        (link, address)
+        for link, address in found
+        if not EmailAddress.objects.filter(email=address, verified=True).exclude(user=user).exists()
+    ]
+    if not free:
         raise CannotGiveBack("The address that the login had before is another login's by now.")
-    return user, address
+    return user, free
+
+
+def _against_the_change(point: ContactPoint) -> list[ContactLink]:
+    """Return the objections to a change of the login that was in force when its mailbox objected. Who objects to an earlier one may
+    be whom the person left: only that mailbox's reader says that it was not the person."""
+    changes = ContactLink.objects.filter(point=point, purpose=Purpose.NOT_ME, was_login=True)
+    changed_at = sorted(set(changes.values_list("at", flat=True)))
+    return [
+        link
+        for link in _objections(point).select_related("letter")
+        if notices.is_ours(link) and not any(link.at < at <= (link.used_at or link.at) for at in changed_at)
+    ]
+
+
+def _taken_at(point: ContactPoint) -> datetime:
+    """Return since when the login may have been in other hands: the earliest change to which a mailbox objects, or, where it was
+    given back since, that of then."""
+    objected = [*(link.at for link in _against_the_change(point)), point.since]
+    return min([*objected, point.taken_at] if point.taken_at else objected)
+
+
+def _check_owner_told(point: ContactPoint, now: datetime) -> None:
+    """Raise CannotGiveBack until 72 hours after the present address of the login was told of the proposal."""
+    proposed_at = point.end_proposed_at
+    if proposed_at is None:
+        raise CannotGiveBack("Nothing is proposed.")
+    told = ContactLink.objects.filter(point=point, letter__kind=notices.BACK_PROPOSED, at=proposed_at)
+    for sent_at, stopped_at in told.values_list("letter__sent_at", "letter__stopped_at"):
+        if sent_at is None and stopped_at is None:
+            raise CannotGiveBack("The letter to the present address of the login has not been sent yet.")
+        if sent_at is not None and now < sent_at + OWNER_HAS:
+            raise CannotGiveBack("The present address of the login was told, and has 72 hours to object.")
+    if now < proposed_at + OWNER_HAS:
+        raise CannotGiveBack("The present address of the login has 72 hours to object.")
+
+
+def _end_what_came(
+    point: ContactPoint, subject: UUID, *, since: datetime, actor: Actor, now: datetime
+) -> dict[str, int]:
+    """Let nothing count any longer that came by the login since it was in other hands; return how many of which.
+
+    Contacts that the login entered or confirmed are disputed, and proved by nothing, so that a second person is asked until the
+    privacy team has settled them. Open requests of that time ask a second person, links and codes of that time end.
+    """
+    came = Q(came__in=(ContactPoint.Came.PERSON, ContactPoint.Came.LOGIN), since__gte=since)
+    own = ContactPoint.objects.filter(came | Q(confirmed_at__gte=since), customer__subject_id=subject)
+    contacts = list(own.exclude(channel=Channel.LOGIN).select_for_update(of=("self",)).order_by("pk"))
+    for one in contacts:
+        one.confirmed_at, one.disputed_at = None, one.disputed_at or now
+        one.save(update_fields=["confirmed_at", "disputed_at"])
+        audit.record(
+            notices.DISPUTED, actor=actor, now=now, subject=subject, record=(Customer.vault_label, one.customer_id)
+        )
+    live = ContactLink.objects.filter(point__customer__subject_id=subject, used_at=None, expires_at__gt=now)
+    live.filter(Q(point=point) | Q(purpose=Purpose.CONFIRM, at__gte=since)).update(expires_at=now)
+    requests, copies = waits.login_given_back(subject, since=since, actor=actor, now=now)
+    return {"contacts": len(contacts), "requests": requests, "copies": copies}
 
 
 def _objections(point: ContactPoint) -> QuerySet[ContactLink]:
@@ -245,20 +330,20 @@ def _objections(point: ContactPoint) -> QuerySet[ContactLink]:
 
 
 def _was_there_before(subject: UUID, change: datetime, number: str) -> bool:
-    """Say whether a telephone number of the person was on file before the login's address was changed: who took the login may
-    have entered a later one."""
+    """Say whether a telephone number of the person was on file before the login was in other hands: who took it may have entered a
+    later one."""
     found = Customer.objects.find("customer.phone", number).filter(subject_id=subject)
     points = [reach.point_of(one, Channel.PHONE) for one in found]
     return any(point is not None and point.since < change for point in points)
 
 
-def _send_link(user: User, address: str, *, now: datetime) -> None:
+def _send_link(user: User, address: str, ended: dict[str, Any], *, now: datetime) -> None:
     key = f"{user_pk_to_url_str(user)}-{default_token_generator.make_token(user)}"
     path = reverse("account_reset_password_from_key", args=["UID", "KEY"]).replace("UID-KEY", key)
     letters.queue(
         "login_given_back",
         to=address,
-        context={},
+        context=ended,
         key=f"login-given-back:{uuid4()}",
         subject=user.subject_id,
         now=now,

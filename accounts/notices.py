@@ -35,13 +35,19 @@ AGAIN_AFTER = timedelta(minutes=10)
 ENTERED = ("customer.created", "record.corrected", "address.added")
 DISPUTED, SETTLED = "contact.disputed", "contact.settled"
 PROPOSAL_LIVES = timedelta(days=7)
-NO_PROPOSAL: dict[str, Any] = {"end_proposed_at": None, "end_proposed_by": "", "gives_back": False}
+NO_PROPOSAL: dict[str, Any] = {
+    "end_proposed_at": None,
+    "end_proposed_by": "",
+    "gives_back": False,
+    "back_link": None,
+    "mac": "",
+}
 SECOND_ENDS = (
     "A second person ends this dispute: of the privacy team, a manager or an operator, within 7 days of the proposal, who "
     "neither proposed it nor had a contact of the person in hand."
 )
 CONTACTS = frozenset({"email", "phone"})
-POSTED, LOGIN_CODE = "contact_posted", "login_code"
+POSTED, LOGIN_CODE, BACK_PROPOSED = "contact_posted", "login_code", "login_back_proposed"
 Came, Channel, Purpose = ContactPoint.Came, ContactPoint.Channel, ContactLink.Purpose
 
 
@@ -149,7 +155,8 @@ def login_changed(
     left_behind = {reach.same(one) for one in left}
     point = None
     if customer is not None:
-        anew = {"came": Came.PERSON, "since": now, "confirmed_at": now, "given_back_at": None, **NO_PROPOSAL}
+        anew = {"came": Came.PERSON, "since": now, "confirmed_at": now, "given_back_at": None, "taken_at": None}
+        anew |= NO_PROPOSAL
         point, _ = ContactPoint.objects.update_or_create(customer=customer, channel=Channel.LOGIN, defaults=anew)
     for address in told:
         stays = Customer.objects.find("customer.email", address).filter(subject_id=user.subject_id).exists()
@@ -321,16 +328,47 @@ def propose_end(point: ContactPoint, *, seen: str | None = None, actor: Actor, n
     with transaction.atomic():
         disputed = ContactPoint.objects.filter(pk=point.pk, channel=Channel.LOGIN, disputed_at__isnull=False)
         was_seen(disputed, seen)
-        if not disputed.update(end_proposed_at=now, end_proposed_by=name_of(actor)[:64], gives_back=False):
+        found = disputed.select_related("customer").select_for_update(of=("self",)).first()
+        if found is None:
             raise NotProposed("Nobody objects to this login address any more.")
+        put_proposal(found, actor=actor, now=now)
         audit.record("contact.end_proposed", actor=actor, now=now, subject=_subject(point), record=record_of(point))
+
+
+def put_proposal(point: ContactPoint, *, back: ContactLink | None = None, actor: Actor, now: datetime) -> None:
+    """Write a proposal into the locked row about a login's address: to end the dispute, or (`back`) to give the login back to the
+    mailbox of this objection. Bound by a keyed hash, so that who writes to the database proposes nothing."""
+    point.end_proposed_at, point.end_proposed_by = now, name_of(actor)[:64]
+    point.gives_back, point.back_link = back is not None, back.pk if back else None
+    point.mac = vault.mac_of(*_proposes(point))
+    point.save(update_fields=["end_proposed_at", "end_proposed_by", "gives_back", "back_link", "mac"])
+
+
+def tell_owner(point: ContactPoint, address: str, *, now: datetime) -> None:
+    """Tell the present address of a login that somebody has proposed to give the login to another mailbox, with the link to say
+    "this was not me"; without it where it was used in this dispute: who decides knows of that."""
+    _send(
+        point,
+        Purpose.NOT_ME,
+        to=address,
+        lives=PROPOSAL_LIVES,
+        now=now,
+        gives_link=not owner_objects(point).exists(),
+        kind=BACK_PROPOSED,
+    )
+
+
+def owner_objects(point: ContactPoint) -> QuerySet[ContactLink]:
+    """Return the objections, in this dispute, of an address that the login had when it was proposed to give it back."""
+    links = ContactLink.objects.filter(point=point, purpose=Purpose.NOT_ME, letter__kind=BACK_PROPOSED)
+    return links.filter(used_at__gte=point.disputed_at).order_by("used_at", "pk")
 
 
 def is_end_proposed(point: ContactPoint, *, now: datetime) -> bool:
     """Say whether a proposal to end the dispute waits for the second person; it lapses after 7 days."""
     if point.disputed_at is None or point.end_proposed_at is None:
         return False
-    return now < point.end_proposed_at + PROPOSAL_LIVES
+    return now < point.end_proposed_at + PROPOSAL_LIVES and vault.mac_fits(point.mac, *_proposes(point))
 
 
 def may_end(point: ContactPoint, actor: Actor, *, now: datetime) -> bool:
@@ -538,7 +576,12 @@ def was_seen(points: QuerySet[ContactPoint], seen: str | None) -> None:
 
 
 def _proposal(point: ContactPoint) -> tuple[Any, ...]:
-    return point.end_proposed_at, point.end_proposed_by, point.gives_back
+    return point.end_proposed_at, point.end_proposed_by, point.gives_back, point.back_link
+
+
+def _proposes(point: ContactPoint) -> tuple[Any, ...]:
+    about = point.pk, point.customer_id, point.channel, point.since, point.disputed_at
+    return "login-dispute", *about, *_proposal(point)
 
 
 def _entered_by(subject: UUID, *also: str) -> set[str]:
@@ -607,6 +650,7 @@ def _send(
     now: datetime,
     by_person: bool = True,
     gives_link: bool = True,
+    kind: str = "",
     **about: bool,
 ) -> None:
     token = secrets.token_urlsafe(32)
@@ -619,7 +663,7 @@ def _send(
     link.save(force_insert=True)
     page = "confirm" if purpose == Purpose.CONFIRM else "not-me"
     link.letter = letters.queue(
-        f"contact_{purpose}",
+        kind or f"contact_{purpose}",
         to=to,
         context={
             "expires_on": timezone.localdate(link.expires_at),

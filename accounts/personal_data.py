@@ -281,7 +281,7 @@ datamap.register(
         model=Communication,
         title="Message",
         subject_path="subject",
-        proofs=(Proof("message_day", "Day of a message to us, such as 2026-03-14", has_message_of),),
+        proofs=(Proof("message_day", "Day of a message to us, such as 2026-03-14", has_message_of, "received_on"),),
         data={
             "subject": _link("Who wrote or called", SUPPORT),
             "customer": _link("Which customer it is", SUPPORT),
@@ -324,8 +324,13 @@ datamap.register(
             "end_proposed_at": _plain("End of the dispute proposed", "dates", DAY),
             "gives_back": _plain("Proposed to give the login back", "contact", WORD),
             "given_back_at": _plain("Login given back", "dates", DAY),
+            "taken_at": _plain("Login in other hands since", "dates", DAY),
         },
-        impersonal={"end_proposed_by": OF_STAFF},
+        impersonal={
+            "end_proposed_by": OF_STAFF,
+            "back_link": "the number of a letter's row",
+            "mac": "a keyed hash over the row",
+        },
         follows="customer",
     ),
     Declaration(

@@ -47,7 +47,13 @@ class ContactPoint(models.Model):
     end_proposed_by = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
     # What was proposed: to give the login back to the mailbox that objects, not to leave it as it is.
     gives_back = models.BooleanField(default=False, db_default=False)
+    # The objection (ContactLink) whose mailbox would have the login back.
+    back_link = models.BigIntegerField(null=True, blank=True, editable=False)
+    # A keyed hash over what is proposed (privacy.vault.macs); a proposal without one waits for nobody.
+    mac = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
     given_back_at = models.DateTimeField(null=True, blank=True)
+    # Since when the login that was given back had been in other hands: what was entered since proves nothing.
+    taken_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [

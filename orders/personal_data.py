@@ -208,8 +208,8 @@ datamap.register(
         subject_path="customer__subject",
         reference="number",
         proofs=(
-            Proof("order_number", "Order number", numbers.has("number")),
-            Proof("order_total", "Month and total of an order, such as 2026-03 1,234.50", has_total),
+            Proof("order_number", "Order number", numbers.has("number"), "placed_on"),
+            Proof("order_total", "Month and total of an order, such as 2026-03 1,234.50", has_total, "placed_on"),
         ),
         data={
             "customer": Datum("Who ordered", "link", BILL, PERSON, plain="a random number"),
@@ -280,7 +280,7 @@ datamap.register(
         title="Invoice",
         subject_path="order__customer__subject",
         reference="number",
-        proofs=(Proof("invoice_number", "Invoice number", numbers.has("number")),),
+        proofs=(Proof("invoice_number", "Invoice number", numbers.has("number"), "issued_on"),),
         data={
             "number": Datum("Invoice number", "identifier", BILL, "us", plain="a number of a series"),
             "order": Datum("Of which order", "link", BILL, "us", plain="a random number"),

@@ -154,11 +154,13 @@ class Declaration:
 @dataclass(frozen=True, slots=True)
 class Proof:
     """A fact of a record that its person can name on the telephone: `has(rows, text)` says whether one of the person's rows
-    has it. It compares, and shows nothing."""
+    has it. It compares, and shows nothing. `day` names the column with the day of the record: where the fact must be older than
+    something, records of that day or later do not count."""
 
     name: str
     title: str
     has: Callable[[models.QuerySet[Any], str], bool]
+    day: str
 
 
 @dataclass(frozen=True, slots=True)

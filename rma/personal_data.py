@@ -181,8 +181,13 @@ datamap.register(
         subject_path="customer__subject",
         reference="number",
         proofs=(
-            Proof("rma_number", "RMA number", numbers.has("number")),
-            Proof("serial_number", "Serial number of an instrument sent in", numbers.has("instrument__serial")),
+            Proof("rma_number", "RMA number", numbers.has("number"), "opened_on"),
+            Proof(
+                "serial_number",
+                "Serial number of an instrument sent in",
+                numbers.has("instrument__serial"),
+                "opened_on",
+            ),
         ),
         data={
             "number": _plain("RMA number", NUMBER, "identifier"),

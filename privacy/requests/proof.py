@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from privacy import audit, datamap, subjects
@@ -68,10 +68,11 @@ def compared(
     reference: str,
     actor: Actor,
     now: datetime,
+    before: date | None = None,
 ) -> bool:
     """Compare a call-back with what is on file of the person, write down that it was tried, and return whether it matches.
 
-    `may_call` says of a number on file whether it proves something here. In the caller's transaction, which has to commit
+    `may_call` says of a number on file whether it proves something here; with `before` only facts of earlier days count. In the caller's transaction, which has to commit
     whatever is returned. Raises Incomplete, and TooManyTries without looking.
     """
     if not hooks.people().can_call(subject, now):
@@ -81,7 +82,7 @@ def compared(
         raise Incomplete("A call-back needs the number that you called, and two facts of different kinds.")
     within_limit(subject, now=now)
     number = said.number.strip()
-    found = [_is_on_file(subject, kind, text) for kind, text in facts]
+    found = [_is_on_file(subject, kind, text, before) for kind, text in facts]
     is_right = hooks.people().called(subject, number, now) and may_call(number) and all(found)
     reason = "callback: " + ", ".join(sorted(kind for kind, _ in facts))
     _record(MATCHED if is_right else REFUSED, reference, subject, reason, actor=actor, now=now)
@@ -108,11 +109,12 @@ def within_limit(subject: UUID, *, now: datetime) -> None:
         )
 
 
-def _is_on_file(subject: UUID, kind: str, text: str) -> bool:
+def _is_on_file(subject: UUID, kind: str, text: str, before: date | None) -> bool:
     for declaration in datamap.declarations():
         for one in declaration.proofs:
             if one.name == kind:
-                return one.has(declaration.rows_of(subject), text)
+                rows = declaration.rows_of(subject)
+                return one.has(rows if before is None else rows.filter(**{f"{one.day}__lt": before}), text)
     raise Incomplete("There is no such kind of fact.")
 
 

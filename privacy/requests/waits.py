@@ -167,6 +167,22 @@ def contact_disputed(subject: UUID, *, actor: Actor, now: datetime) -> None:
             ask(request, SecondLook.Why.DISPUTED, actor=actor, now=now)
 
 
+def login_given_back(subject: UUID, *, since: datetime, actor: Actor, now: datetime) -> tuple[int, int]:
+    """Ask a second person about what was asked by login or e-mail link since then, by which the login was in other hands, and end
+    the links and codes of requests of that time. In the caller's transaction. Return how many were asked about, and how many
+    copies of that time were fetched."""
+    asked = 0
+    of_then = Request.objects.filter(Q(filed_at__gte=since) | Q(identity_at__gte=since), subject_id=subject)
+    machine = of_then.filter(_can_give(), identity__in=BY_MACHINE)
+    for request in machine.select_for_update(of=("self",)).order_by("pk"):
+        ask(request, SecondLook.Why.DISPUTED, actor=actor, now=now)
+        asked += 1
+    theirs = OneTimeLink.objects.filter(request__subject_id=subject, created_at__gte=since, used_at=None)
+    theirs.exclude(purpose=OneTimeLink.Purpose.NOT_ME).filter(expires_at__gt=now).update(expires_at=now)
+    fetched = Export.objects.filter(request__subject_id=subject, built_at__gte=since, downloads__gt=0)
+    return asked, fetched.count()
+
+
 def record_changes(
     record: tuple[str, UUID], email: str, *, is_address: bool, actor: Actor | None, now: datetime
 ) -> None:

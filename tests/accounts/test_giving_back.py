@@ -18,19 +18,21 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts import factor, giving_back, notices, reach
-from accounts.models import ContactPoint, Customer, Session, User
+from accounts.models import Address, ContactLink, ContactPoint, Customer, Session, User
 from privacy import audit, vault
-from privacy.requests import proof
+from privacy.requests import proof, services
 from privacy.requests.letters import given
-from privacy.requests.models import Letter
+from privacy.requests.models import Letter, SecondLook
 from tests import factories, pages
 from tests.factories import PASSWORD
-from tests.privacy.requests.conftest import called
+from tests.orders.factories import an_order
+from tests.privacy.requests.conftest import as_customer, called
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 OLD, THIEF = "alice@example.com", "thief@elsewhere.example"
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
 PHONE = "978-555-0123"
+DAY = timedelta(days=1)
 
 
 @pytest.fixture(autouse=True)
@@ -59,12 +61,12 @@ def letters(kind: str) -> list[tuple[str, str]]:
         ]
 
 
-def taken(customer: Customer, to: str = THIEF, *, left: str = OLD) -> ContactPoint:
+def taken(customer: Customer, to: str = THIEF, *, left: str = OLD, at: datetime = NOW) -> ContactPoint:
     """Somebody signed in as the owner changes the address; the earlier one and the contact are told."""
     user = customer.user
     EmailAddress.objects.get(user=user).delete()
     EmailAddress.objects.create(user=user, email=to, verified=True, primary=True)
-    notices.login_changed(user, customer, told=[left, "alice@work.example"], left=[left], now=NOW)
+    notices.login_changed(user, customer, told=[left, "alice@work.example"], left=[left], now=at)
     return point(customer)
 
 
@@ -86,11 +88,18 @@ def steps_of(browser: Client, one: ContactPoint) -> list[str]:
     return re.findall(r"/step/(\w+)/", browser.get(f"/admin/accounts/contactpoint/{one.pk}/change/").content.decode())
 
 
+WAITED = NOW + giving_back.OWNER_HAS
+
+
+def owner_told(at: datetime = NOW) -> None:
+    Letter.objects.filter(kind=notices.BACK_PROPOSED, sent_at=None).update(sent_at=at)
+
+
 def form(said: proof.Callback) -> dict[str, str]:
     (first, first_said), (second, second_said) = said.facts
     return {
         "number": said.number, "first_fact": first, "first_said": first_said, "second_fact": second,
-        "second_said": second_said,
+        "second_said": second_said, "mailbox": OLD,
     }  # fmt: skip
 
 
@@ -113,7 +122,10 @@ def test_a_login_that_was_taken_is_given_back_and_whoever_had_it_is_out(alice: C
     assert steps_of(mona, one) == ["give"]
     pages.decide(mona, f"{page}/step/confirm/")
     assert reach.is_login_disputed(alice.subject_id), "giving back was proposed, not to leave it as it is"
-    assert pages.decide(mona, f"{page}/step/give/").status_code == 302
+    owner_told()
+    with time_machine.travel(WAITED, tick=False):
+        mona = pages.signed_in(User.objects.named("mona").get())
+        assert pages.decide(mona, f"{page}/step/give/").status_code == 302
 
     assert address_of(user) == OLD and EmailAddress.objects.get(user=user).verified
     assert thief.get("/account/").status_code == 302 and not Session.objects.filter(user=user).exists()
@@ -143,7 +155,8 @@ def proposed(alice: Customer, by: User | None = None) -> ContactPoint:
     said = called(alice)
     one = taken(alice)
     object_from(OLD)
-    giving_back.propose(one, said, actor=(by or staff("pat")).as_actor(), now=NOW)
+    giving_back.propose(one, said, mailbox=OLD, actor=(by or staff("pat")).as_actor(), now=NOW)
+    owner_told()
     return point(alice)
 
 
@@ -151,12 +164,12 @@ def test_without_the_old_mailbox_nothing_is_given_back(alice: Customer) -> None:
     """A contact objects, or staff write down that the person did: neither is the mailbox that the login had."""
     said, one, pat = called(alice), taken(alice), staff("pat")
     with pytest.raises(notices.NotProposed):
-        giving_back.propose(one, said, actor=pat.as_actor(), now=NOW)
+        giving_back.propose(one, said, mailbox=OLD, actor=pat.as_actor(), now=NOW)
     object_from("alice@work.example")
     notices.object_to(one, actor=staff("sam", roles=("sales",)).as_actor(), now=NOW)
     assert reach.is_login_disputed(alice.subject_id), "control"
     with pytest.raises(giving_back.CannotGiveBack, match="has not objected by the link"):
-        giving_back.propose(one, said, actor=pat.as_actor(), now=NOW)
+        giving_back.propose(one, said, mailbox=OLD, actor=pat.as_actor(), now=NOW)
     assert steps_of(pages.signed_in(pat), one) == ["propose"]
 
 
@@ -185,17 +198,18 @@ def test_who_may_not_propose_and_who_may_not_confirm(alice: Customer) -> None:
     said, one = called(alice), taken(alice)
     object_from(OLD)
     with pytest.raises(notices.NotProposed):
-        giving_back.propose(one, said, actor=staff("sam", roles=("sales",)).as_actor(), now=NOW)
+        giving_back.propose(one, said, mailbox=OLD, actor=staff("sam", roles=("sales",)).as_actor(), now=NOW)
     pat, pia = staff("pat"), staff("pia")
-    giving_back.propose(one, said, actor=pat.as_actor(), now=NOW)
+    giving_back.propose(one, said, mailbox=OLD, actor=pat.as_actor(), now=NOW)
     for who, when in ((pat, NOW), (User.objects.named("sam").get(), NOW), (pia, NOW + notices.PROPOSAL_LIVES)):
         with pytest.raises(notices.NotProposed):
             giving_back.give_back(one, actor=who.as_actor(), now=when)
     notices.object_to(one, actor=pat.as_actor(), now=NOW)
     with pytest.raises(notices.NotProposed):
         giving_back.give_back(one, actor=pia.as_actor(), now=NOW)  # another objection has come
-    giving_back.propose(one, said, actor=pat.as_actor(), now=NOW)
-    giving_back.give_back(one, actor=pia.as_actor(), now=NOW)
+    giving_back.propose(one, said, mailbox=OLD, actor=pat.as_actor(), now=NOW)
+    owner_told()
+    giving_back.give_back(one, actor=pia.as_actor(), now=WAITED)
     assert address_of(alice.user) == OLD
 
 
@@ -203,36 +217,212 @@ def test_an_address_that_is_another_logins_by_now_takes_nothing_from_it(alice: C
     one = proposed(alice)
     bob = factories.login("bob", OLD)
     with pytest.raises(giving_back.CannotGiveBack, match="another login's by now"):
-        giving_back.give_back(one, actor=staff("pia").as_actor(), now=NOW)
+        giving_back.give_back(one, actor=staff("pia").as_actor(), now=WAITED)
     assert (address_of(alice.user), address_of(bob)) == (THIEF, OLD)
 
 
-def test_of_two_changes_it_goes_back_to_the_first_address(alice: Customer) -> None:
-    """Whoever took it changed the address once more, and objects from the one between."""
+def between(alice: Customer) -> ContactPoint:
+    """Somebody changed the address once more, a day later."""
+    with time_machine.travel(NOW + DAY, tick=False):
+        return taken(alice, left="between@elsewhere.example", at=NOW + DAY)
+
+
+def test_of_two_changes_it_goes_to_the_mailbox_that_the_person_names(alice: Customer) -> None:
+    """Whoever took it changed the address once more after the objection, and objects from the one between."""
     said = called(alice)
     taken(alice, "between@elsewhere.example")
-    one = taken(alice, left="between@elsewhere.example")
-    object_from("between@elsewhere.example")
     object_from(OLD)
-    giving_back.propose(one, said, actor=staff("pat").as_actor(), now=NOW)
-    giving_back.give_back(one, actor=staff("pia").as_actor(), now=NOW)
+    one = between(alice)
+    with time_machine.travel(NOW + DAY, tick=False):
+        object_from("between@elsewhere.example")
+    with pytest.raises(giving_back.CannotGiveBack, match="that the person named"):
+        giving_back.propose(one, said, mailbox=THIEF, actor=staff("pat").as_actor(), now=NOW + DAY)
+    giving_back.propose(one, said, mailbox=OLD, actor=User.objects.named("pat").get().as_actor(), now=NOW + DAY)
+    owner_told(NOW + DAY)
+    giving_back.give_back(one, actor=staff("pia").as_actor(), now=WAITED + DAY)
     assert address_of(alice.user) == OLD
+
+
+@pytest.mark.parametrize("named", ["older@example.com", OLD])
+def test_a_mailbox_that_the_person_had_left_before_gets_nothing(alice: Customer, named: str) -> None:
+    """She had changed it herself; its reader has such a link, too, and uses it first."""
+    said = called(alice)
+    taken(alice, OLD, left="older@example.com")
+    with time_machine.travel(NOW + DAY, tick=False):
+        one = taken(alice, at=NOW + DAY)
+        object_from("older@example.com")
+        object_from(OLD)
+    pat, pia = staff("pat").as_actor(), staff("pia").as_actor()
+    if named != OLD:
+        with pytest.raises(giving_back.CannotGiveBack, match="that the person named"):
+            giving_back.propose(one, said, mailbox=named, actor=pat, now=NOW + DAY)
+        return
+    giving_back.propose(one, said, mailbox=named, actor=pat, now=NOW + DAY)
+    owner_told(NOW + DAY)
+    giving_back.give_back(one, actor=pia, now=WAITED + DAY)
+    assert address_of(alice.user) == OLD
+
+
+def test_the_older_mailbox_alone_gets_nothing_by_the_call_back_of_the_person(alice: Customer) -> None:
+    said = called(alice)
+    taken(alice, OLD, left="older@example.com")
+    with time_machine.travel(NOW + DAY, tick=False):
+        one = taken(alice, at=NOW + DAY)
+        object_from("older@example.com")
+        assert reach.is_login_disputed(alice.subject_id), "control"
+        with pytest.raises(giving_back.CannotGiveBack, match="has not objected by the link"):
+            giving_back.propose(one, said, mailbox="older@example.com", actor=staff("pat").as_actor(), now=NOW + DAY)
+        assert steps_of(pages.signed_in(User.objects.named("pat").get()), one) == ["propose"]
+
+
+def test_the_present_owner_is_told_before_and_stops_it_for_the_second_person(alice: Customer) -> None:
+    said, one = called(alice), proposed(alice)
+    ((to, text),) = letters("login_back_proposed")
+    assert to == THIEF and OLD not in text and "Nothing was changed yet" in text
+    pat, pia = User.objects.named("pat").get(), staff("pia")
+    with pytest.raises(giving_back.CannotGiveBack, match="72 hours"):
+        giving_back.give_back(one, actor=pia.as_actor(), now=WAITED - timedelta(seconds=1))
+    Client().post(re.findall(r"https?://[^/]+(/account/contact/not-me/[^/\s]+/)", text)[0])
+    with pytest.raises(notices.NotProposed):
+        giving_back.give_back(one, actor=pia.as_actor(), now=WAITED)
+    page = pages.signed_in(pat).get(f"/admin/accounts/contactpoint/{one.pk}/step/back/").content.decode()
+    assert "it was the present address of the login that objected" in page
+    giving_back.propose(one, said, mailbox=OLD, actor=pat.as_actor(), now=NOW)
+    assert sorted("not-me" in text for _, text in letters("login_back_proposed")) == [False, True], "once"
+    with pytest.raises(giving_back.CannotGiveBack, match="has not been sent yet"):
+        giving_back.give_back(one, actor=pia.as_actor(), now=WAITED)
+    owner_told()
+    giving_back.give_back(one, actor=pia.as_actor(), now=WAITED)
+    assert address_of(alice.user) == OLD
+
+
+@pytest.mark.parametrize("what", ["number", "place", "fact"])
+def test_what_was_entered_while_the_login_was_in_other_hands_undoes_nothing(alice: Customer, what: str) -> None:
+    """Who took the login entered it, and waited; measured against the giving back it would have been there before."""
+    said, one = called(alice), taken(alice)
+    bad = proof.Callback("978-555-0999", said.facts)
+    entered = NOW + DAY
+    if what == "number":
+        phone(alice, "978-555-0999", entered)
+    elif what == "place":
+        factories.address(alice, street="1 Thief Street", country="US", came="person", since=entered)
+    else:
+        order = an_order(alice, entered.date())
+        bad = proof.Callback(PHONE, (("order_number", order.number), ("order_total", f"2026-11 {order.total:.2f}")))
+    after = NOW + timedelta(days=20)
+    pat, pia, rita = staff("pat").as_actor(), staff("pia").as_actor(), staff("rita").as_actor()
+    with time_machine.travel(after, tick=False):
+        object_from(OLD)
+        home = factories.address(alice, street="17 Quince Row", country="US", since=NOW - timedelta(days=30))
+        giving_back.post_code(one, actor=pat, now=after)
+        posted = letters("login_code")[-1][1]
+        code = re.findall(r"\b[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}\b", posted)[0]
+        Letter.objects.filter(kind="login_code").update(sent_at=after)
+        giving_back.propose(one, None, mailbox=OLD, code=code, actor=pat, now=after)
+        owner_told(after)
+    given_at = after + giving_back.OWNER_HAS
+    with time_machine.travel(given_at, tick=False):
+        giving_back.give_back(one, actor=pia, now=given_at)
+        Address.objects.filter(pk=home.pk).delete()
+        object_from(THIEF)
+        if what == "place":
+            with pytest.raises(giving_back.CannotGiveBack, match="No postal address"):
+                giving_back.post_code(one, actor=rita, now=given_at)
+            return
+        with pytest.raises((proof.ProofRefused, proof.Incomplete)):
+            giving_back.propose(one, bad, mailbox=THIEF, actor=rita, now=given_at)
+        assert not notices.is_end_proposed(point(alice), now=given_at)
+    assert address_of(alice.user) == OLD
+
+
+def test_a_proposal_that_nobody_made_gives_nothing_back(alice: Customer) -> None:
+    one = taken(alice)
+    object_from(OLD)
+    link = ContactLink.objects.get(point=one, used_at__isnull=False)
+    planted = {"end_proposed_at": NOW, "end_proposed_by": "staff/pat", "gives_back": True, "back_link": link.pk}
+    ContactPoint.objects.filter(pk=one.pk).update(**planted)
+    with pytest.raises(notices.NotProposed):
+        giving_back.give_back(one, actor=staff("pia").as_actor(), now=WAITED)
+    ContactPoint.objects.filter(pk=one.pk).update(gives_back=False, back_link=None)
+    with pytest.raises(notices.NotProposed):
+        notices.settle(one, actor=User.objects.named("pia").get().as_actor(), now=WAITED)
+    notices.propose_end(one, actor=staff("pat").as_actor(), now=NOW)
+    ContactPoint.objects.filter(pk=one.pk).update(gives_back=True, back_link=link.pk)
+    with pytest.raises(notices.NotProposed):
+        giving_back.give_back(one, actor=User.objects.named("pia").get().as_actor(), now=WAITED)
+    assert address_of(alice.user) == THIEF and reach.is_login_disputed(alice.subject_id)
+
+
+def test_nothing_counts_that_came_by_the_login_meanwhile(alice: Customer) -> None:
+    """Contacts, requests and links of the time between: the thief asks for a copy by the address that he entered and confirmed."""
+    before = services.file(
+        kind="erasure", subject=alice.subject_id, channel="web", received_on=NOW.date() - DAY, identity="login",
+        actor=as_customer(alice), now=NOW - DAY,
+    )  # fmt: skip
+    said, one = called(alice), taken(alice)
+    then = NOW + timedelta(hours=1)
+    phone(alice, "978-555-0999", then)
+    evil = "evil@elsewhere.example"
+    alice.refresh_from_db()
+    alice.email = evil
+    with vault.internal():
+        alice.save()
+    ContactPoint.objects.filter(customer=alice, channel="email").update(came="person", since=then, confirmed_at=then)
+    with time_machine.travel(then, tick=False):
+        asked = services.file(
+            kind="access", subject=alice.subject_id, channel="web", received_on=NOW.date(), identity="login",
+            actor=as_customer(alice), now=then,
+        )  # fmt: skip
+    assert reach.of(evil, now=WAITED).whole == (alice.subject_id,), "control"
+    object_from(OLD)
+    SecondLook.objects.all().delete()  # as if somebody had agreed before
+    said = proof.Callback(PHONE, said.facts)
+    code_place = factories.address(alice, street="17 Quince Row", country="US", since=NOW - timedelta(days=30))
+    pat, pia = staff("pat").as_actor(), staff("pia").as_actor()
+    giving_back.post_code(one, actor=pat, now=then)
+    code = re.findall(r"\b[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}\b", letters("login_code")[-1][1])[0]
+    Letter.objects.filter(kind="login_code").update(sent_at=then)
+    giving_back.propose(one, None, mailbox=OLD, code=code, actor=pat, now=then)
+    owner_told(then)
+    given_at = then + giving_back.OWNER_HAS
+    with time_machine.travel(given_at, tick=False):
+        giving_back.give_back(one, actor=pia, now=given_at)
+    assert reach.of(evil, now=given_at + timedelta(days=20)).whole == ()
+    later = given_at + timedelta(days=20)
+    assert not reach.counts(alice, "phone", now=later) and not reach.counts(alice, "email", now=later)
+    assert reach.counts(code_place, "post", now=later), "control: what was there before counts"
+    assert list(SecondLook.objects.values_list("request", "why")) == [(asked.pk, "disputed")]
+    assert before.pk != asked.pk and reach.is_disputed(alice.subject_id)
+    ((_, text),) = letters("login_given_back")
+    assert "entered or confirmed since then with the account (2) prove nothing" in text
+    assert "Requests about your data that were made since then (1) wait" in text
+
+
+def phone(customer: Customer, number: str, since: datetime) -> None:
+    """The person (or whoever is signed in) enters another telephone number."""
+    customer.refresh_from_db()
+    customer.phone = number
+    with vault.internal():
+        customer.save()
+    ContactPoint.objects.filter(customer=customer, channel="phone").update(came="person", since=since)
 
 
 @pytest.mark.parametrize(("days", "is_undone"), [(13, True), (14, False)])
 def test_it_is_undone_by_the_same_way_within_fourteen_days(alice: Customer, days: int, is_undone: bool) -> None:
     said, one = called(alice), proposed(alice)
     pat, pia = User.objects.named("pat").get(), staff("pia")
-    giving_back.give_back(one, actor=pia.as_actor(), now=NOW)
-    later = NOW + timedelta(days=days)
+    with time_machine.travel(WAITED, tick=False):
+        giving_back.give_back(one, actor=pia.as_actor(), now=WAITED)
+    later = WAITED + timedelta(days=days)
     with time_machine.travel(later, tick=False):
         object_from(THIEF)
         if not is_undone:
             with pytest.raises(giving_back.CannotGiveBack, match="more than 14 days ago"):
-                giving_back.propose(one, said, actor=pat.as_actor(), now=later)
+                giving_back.propose(one, said, mailbox=OLD, actor=pat.as_actor(), now=later)
             return
-        giving_back.propose(one, said, actor=pat.as_actor(), now=later)
-        giving_back.give_back(one, actor=pia.as_actor(), now=later)
+        giving_back.propose(one, said, mailbox=THIEF, actor=pat.as_actor(), now=later)
+        owner_told(later)
+        giving_back.give_back(one, actor=pia.as_actor(), now=later + giving_back.OWNER_HAS)
     assert address_of(alice.user) == THIEF
 
 
@@ -242,7 +432,7 @@ def test_a_login_of_staff_is_not_given_back_here(alice: Customer) -> None:
     alice.user.is_staff = True
     alice.user.save(update_fields=["is_staff"])
     with pytest.raises(giving_back.CannotGiveBack, match="login of staff"):
-        giving_back.propose(one, said, actor=staff("pat").as_actor(), now=NOW)
+        giving_back.propose(one, said, mailbox=OLD, actor=staff("pat").as_actor(), now=NOW)
 
 
 # A code by post -----------------------------------------------------------------------------------------------------------
@@ -260,15 +450,16 @@ def test_who_cannot_be_called_reads_back_a_code_that_was_posted(alice: Customer)
     shown = opened(pia, desk)
     code = re.findall(r"\b[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}\b", shown)[0]
     assert "17 Quince Row" in shown and THIEF not in shown
-    answer = pages.decide(pat, f"{page}/step/back/", {"code": code})
+    answer = pages.decide(pat, f"{page}/step/back/", {"code": code, "mailbox": OLD})
     assert answer.status_code == 401, "before the letter is marked as posted only who has it on the screen knows it"
     assert pia.post(desk).status_code == 302
-    assert pages.decide(pat, f"{page}/step/back/", {"code": "0000-0000-0000"}).status_code == 401
-    assert pages.decide(pat, f"{page}/step/back/", {"code": code.lower()}).status_code == 302
+    assert pages.decide(pat, f"{page}/step/back/", {"code": "0000-0000-0000", "mailbox": OLD}).status_code == 401
+    assert pages.decide(pat, f"{page}/step/back/", {"code": code.lower(), "mailbox": OLD}).status_code == 302
     assert notices.is_end_proposed(point(alice), now=NOW) and point(alice).gives_back
     with pytest.raises(notices.NotProposed):
-        giving_back.give_back(one, actor=users["pia"].as_actor(), now=NOW)  # she had the code in hand
-    giving_back.give_back(one, actor=users["rita"].as_actor(), now=NOW)
+        giving_back.give_back(one, actor=users["pia"].as_actor(), now=WAITED)  # she had the code in hand
+    owner_told()
+    giving_back.give_back(one, actor=users["rita"].as_actor(), now=WAITED)
     assert address_of(alice.user) == OLD
     assert audit.history(subject=alice.subject_id).filter(action=proof.REFUSED).count() == 2
 
