@@ -21,6 +21,8 @@ from tests.privacy.requests.conftest import alice as alice  # the person of thes
 
 pytestmark = pytest.mark.django_db
 
+MANAGER = Actor("staff", "mia", None, frozenset({"manager"}), "admin")
+
 
 @pytest.fixture(autouse=True)
 def _stopped() -> object:
@@ -66,7 +68,7 @@ def test_a_confirmed_removal_that_waits_says_what_would_go_and_until_when_it_wai
     for text in both(alice, request, code):
         assert "What would go" in text and "What was removed" not in text
         assert "A second member of our staff looks at it first" in text
-    request.second_looks.update(decided_at=NOW, outcome="go_on")
+    second.decide(request, "go_on", actor=MANAGER, now=NOW)
     assert waits.ends_at(request, now=NOW) == NOW + timedelta(hours=72)
     for text in both(alice, request, code):
         assert "What would go" in text and "There is time to object" in text and "23 November 2026" in text
@@ -149,9 +151,7 @@ def fetched(request: Request) -> None:
 
 def not_them(request: Request, *, words: str = "The voice was another one.") -> None:
     waits.ask(request, SecondLook.Why.NOT_ME, actor=PRIVACY, now=NOW)
-    second.decide(
-        request, "end", words=words, actor=Actor("staff", "mia", None, frozenset({"manager"}), "admin"), now=NOW
-    )
+    second.decide(request, "end", words=words, actor=MANAGER, now=NOW)
 
 
 def made(request: Request) -> None:
