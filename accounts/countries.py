@@ -53,7 +53,7 @@ _ALSO = {
     "TL": "East Timor",
     "TR": "Turkey",
     "TW": "Taiwan, Province of China",
-    "US": "USA|U.S.A.|United States|United States (US)|America",
+    "US": "USA|U.S.A.|United States of America|United States (US)|America",
     "VA": "Vatican City|Vatican",
     "VC": "St Vincent",
     "VG": "Virgin Islands (UK)|British Virgin Islands",

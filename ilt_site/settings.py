@@ -372,6 +372,8 @@ STORAGES = {
     },
 }
 LANGUAGE_CODE = "en-us"
+# As its own post writes it in an address.
+COUNTRIES_OVERRIDE = {"US": "United States"}
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "America/New_York"
