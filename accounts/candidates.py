@@ -16,11 +16,10 @@ from datetime import date, datetime, time
 from typing import Any, Literal
 from uuid import UUID
 
-from allauth.account.models import EmailAddress
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from accounts import handles, reach
+from accounts import reach
 from accounts.models import Company, Customer, LoginAddress
 from privacy import audit, datamap, vault
 from privacy.datamap import Declaration
@@ -104,16 +103,17 @@ def _own(subject: UUID, now: datetime) -> Mapping[Channel, Collection[str]]:
     """
     emails: set[str] = set()
     phones: set[str] = set()
-    verified = EmailAddress.objects.filter(user__subject_id=subject, verified=True).values_list("email", flat=True)
-    logins = [one.record_id for one in verified if isinstance(one, handles.Handle) and one.record_id]
+    logins = reach.login_records(user__subject_id=subject)
+    customers = reach.own(Customer.objects.for_subject(subject))
+    count = reach.counting_contacts({one.pk for one in customers}, now=now)
     with vault.internal():
         for login in LoginAddress.objects.filter(pk__in=logins):
             emails.add(_text(login.email))
-        for customer in Customer.objects.for_subject(subject):
+        for customer in customers:
             # What does not count as the person's yet would tell them of somebody else's records.
-            if reach.counts(customer, "email", now=now):
+            if (customer.pk, "email") in count:
                 emails.add(_text(customer.email))
-            if reach.counts(customer, "phone", now=now) and not reach.is_typed(customer, "phone"):
+            if (customer.pk, "phone") in count and not reach.is_typed(customer, "phone"):
                 phones.add(_text(customer.phone))
     return {"email": emails - {""}, "phone": phones - {""}}
 

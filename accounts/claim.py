@@ -195,16 +195,22 @@ def _has_proved(user: User, customer: Customer) -> bool:
 
 
 def _matches(user: User, email: str) -> list[Customer]:
-    """Return the customers of other people with exactly this address."""
+    """Return the customers of other people with exactly this address.
+
+    None as soon as one of those who have it, or the login, is another's than its row says: then nobody knows whose it is.
+    """
     if user.is_staff or not email:
         return []
-    others = Customer.objects.find("customer.email", email).exclude(subject_id=user.subject_id).order_by("pk")
-    return [one for one in others if _is(one, email) and _is_whose_it_says(user, one)]
+    found = Customer.objects.find("customer.email", email).order_by("pk")
+    matches = [one for one in found if _is(one, email)]
+    if not _is_whose_it_says(user, *matches):
+        return []
+    return [one for one in matches if one.subject_id is None or one.subject_id != user.subject_id]
 
 
-def _is_whose_it_says(user: User, customer: Customer) -> bool:
-    """Say whether login and customer number are of whom their rows say, by what the key store says: only then they become one."""
-    if not vault.keys.strangers({one.pk: one.vault_owner() for one in (user, customer)}):
+def _is_whose_it_says(user: User, *customers: Customer) -> bool:
+    """Say whether login and customer numbers are of whom their rows say, by the key store: only then they become one."""
+    if not vault.keys.strangers({one.pk: one.vault_owner() for one in (user, *customers)}):
         return True
     logger.error("A login was not linked to a customer number: one of them is another person's than its row says.")
     return False

@@ -333,7 +333,7 @@ def _was_there_before(subject: UUID, change: datetime, number: str) -> bool:
     """Say whether a telephone number of the person was on file before the login was in other hands: who took it may have entered a
     later one."""
     found = Customer.objects.find("customer.phone", number).filter(subject_id=subject)
-    points = [reach.point_of(one, Channel.PHONE) for one in found]
+    points = [reach.point_of(one, Channel.PHONE) for one in reach.own(found)]
     return any(point is not None and point.since < change for point in points)
 
 

@@ -54,9 +54,9 @@ def is_login_disputed(subject: UUID) -> bool:
 
 def postal(subject: UUID, now: datetime) -> list[str]:
     """Return the lines of a postal address that copies and codes may go to, the name first; [] when none counts yet."""
-    addresses = Address.objects.filter(customer__subject_id=subject).order_by("customer", "purpose", "pk")
-    for one in addresses:
-        if one.street and not isinstance(one.street, Unreadable) and reach.counts(one, "post", now=now):
+    addresses = Address.objects.for_subject(subject).select_related("customer").order_by("customer", "purpose", "pk")
+    for one in reach.that_count(addresses, "post", now=now):
+        if one.street and not isinstance(one.street, Unreadable):
             return lines_to(subject, one)
     return []
 
@@ -71,13 +71,13 @@ def lines_to(subject: UUID, one: Address) -> list[str]:
 
 def can_call(subject: UUID, now: datetime) -> bool:
     """Return whether a call-back may use a phone number of this person: one that counts is on file. Opens nothing."""
-    return any(reach.counts(one, "phone", now=now) for one in Customer.objects.for_subject(subject))
+    return bool(reach.that_count(Customer.objects.for_subject(subject), "phone", now=now))
 
 
 def called(subject: UUID, number: str, now: datetime) -> bool:
     """Return whether this is a phone number of the person that counts, in whatever spelling. Opens nothing."""
     found = Customer.objects.find("customer.phone", number).filter(subject_id=subject)
-    return any(reach.counts(one, "phone", now=now) for one in found)
+    return bool(reach.that_count(found, "phone", now=now))
 
 
 def address(subject: UUID) -> str:
@@ -85,13 +85,12 @@ def address(subject: UUID) -> str:
 
     "" when there is none. An address that only a message carries is none: whoever wrote it may be somebody else.
     """
-    verified = EmailAddress.objects.filter(user__subject_id=subject, verified=True).order_by("-primary", "pk")
-    records = [one.record_id for one in verified.values_list("email", flat=True) if isinstance(one, handles.Handle)]
-    of_logins = LoginAddress.objects.in_bulk([one for one in records if one])
+    records = reach.login_records(user__subject_id=subject)
+    of_logins = LoginAddress.objects.in_bulk(records)
     found = [of_logins[one].email for one in records if one in of_logins]
     objected = ContactPoint.objects.filter(channel="email", disputed_at__isnull=False, confirmed_at=None)
     contacts = Customer.objects.for_subject(subject).exclude(pk__in=objected.values("customer")).order_by("pk")
-    found += [customer.email for customer in contacts]
+    found += [customer.email for customer in reach.own(contacts)]
     return next((one for one in found if one and not isinstance(one, Unreadable)), "")
 
 
@@ -107,14 +106,18 @@ def named(email: str) -> list[tuple[str, UUID]]:
 
     What somebody who signs in typed into the website is no claim: it is not among them and hides none of them. Without those on
     which the address was changed after they were written: it proves who changed it, not who wrote. None as soon as anything
-    points to a second person: one of them hangs on a customer, a login or a company, or they name people of different last
-    names; but where one member of staff alone wrote all that down later, those that were there before. A name that was changed after it was written says neither (`renamed`). Opens the names for the comparison only and
-    shows them to nobody.
+    points to a second person: one of them hangs on a customer, a login or a company, or on somebody else than its key,
+    or they name people of different last names; but where one member of staff alone wrote all that down later, those that were
+    there before. A name that was changed after it was written says neither (`renamed`). Opens the names for the
+    comparison only and shows them to nobody.
     """
     by_label = _carrying(email)
     if any(len(ids) >= candidates.MOST for ids in by_label.values()):
         return []  # what an index does not give any more may point to somebody else
-    found = _without_typed(_rows(by_label))
+    carrying = _rows(by_label)
+    if len(reach.own(row for _, row in carrying)) < len(carrying):
+        return []
+    found = _without_typed(carrying)
     changed = audit.corrected([(label, row.pk) for label, row in found])
     with vault.internal():
         said = _said(found, changed)
@@ -129,7 +132,8 @@ def still(
     """Return those of `records` that carry this address as they did, and those of `also`, on which it was changed and a second
     person let it count.
 
-    What has come to hang on a customer, a login or a company is left out by itself and hides none of the others. Opens nothing.
+    What has come to hang on a customer, a login or a company is left out by itself and hides none of the others, and so is what
+    hangs on somebody else than the key store says. Opens nothing.
     """
     by_label = _carrying(email)
     wanted = {one for one in records if one[1] in by_label.get(one[0], ())} | set(also)
@@ -137,6 +141,8 @@ def still(
     for label, pk in sorted(wanted):
         of_kind.setdefault(label, []).append(pk)
     found = _rows(of_kind)
+    own = {row.pk for row in reach.own(row for _, row in found)}
+    found = [(label, row) for label, row in found if row.pk in own]
     changed = audit.corrected([(label, row.pk) for label, row in found])
     return [
         (label, row.pk)
@@ -149,14 +155,16 @@ def later(email: str, records: Sequence[tuple[str, UUID]]) -> tuple[list[tuple[s
     """Return what carries this address beside `records`, which somebody has asked about: first what names the same person or
     nobody, then what points to another one.
 
-    To another one points what hangs on a customer, a login or a company, what has another last name, and what was given its name
-    after it was written: that tells who changed it. What was typed by who is signed in is neither, nor is a record on which the
+    To another one points what hangs on a customer, a login or a company, or on somebody else than its key does, what has
+    another last name, and what was given its name after it was written: that tells who changed it. What was typed by who is
+    signed in is neither, nor is a record on which the
     address was changed. Opens the names for the comparison only.
     """
     by_label = _carrying(email)
     if any(len(ids) >= candidates.MOST for ids in by_label.values()):
         return [], []
     found = _without_typed(_rows(by_label))
+    whose = {row.pk for row in reach.own(row for _, row in found)}
     changed = audit.corrected([(label, row.pk) for label, row in found])
     with vault.internal():
         said = _said(found, changed)
@@ -173,7 +181,8 @@ def later(email: str, records: Sequence[tuple[str, UUID]]) -> tuple[list[tuple[s
         if row.pk in asked or _has_other_address(label, row, changed):
             continue
         is_renamed = bool(changed.get((label, row.pk), set()) & names.of_people(type(row)))
-        (other if is_theirs or is_renamed or said[row.pk] - own else same).append((label, row.pk))
+        is_elsewhere = is_theirs or row.pk not in whose
+        (other if is_elsewhere or is_renamed or said[row.pk] - own else same).append((label, row.pk))
     return same, other
 
 

@@ -7,16 +7,20 @@ whatever staff enter there later, until the privacy team has settled it. An obje
 confirmed with the password and the link goes on counting, and is told of everything; only what is asked by an e-mail link
 needs the second person until then.
 
+Whose a customer number, a postal address or a login's address is, the key store is asked (`own`): a row that names another
+person than its key does leads to nobody, and an address that stands on such a row identifies nobody.
+
 The questions here open nothing but where they return an address; what opens one does so under the caller's actor.
 """
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from allauth.account.models import EmailAddress
@@ -26,10 +30,13 @@ from accounts.points import ContactLink, ContactPoint
 from accounts.users import LoginAddress
 from privacy import vault
 from privacy.gate import Actor
-from privacy.vault import Unreadable
+from privacy.vault import SealedModel, Unreadable
+from privacy.vault.keys import Owner
 
+logger = logging.getLogger(__name__)
 Came, Channel = ContactPoint.Came, ContactPoint.Channel
 WAIT = timedelta(days=14)
+Row = TypeVar("Row", bound=SealedModel)
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,8 @@ class Reach:
     `whole`: the subjects whose whole file it opens (two: a login and the customer of the same address that it was not yet
     joined with). `by_staff_entry`: those of them where it only stands because somebody entered it, and nobody objected for
     14 days: a copy may go by it, an erasure needs more. `is_shared`: the contact or login of more than one living customer,
-    which identifies nobody; then `whole` is empty. (A company has no e-mail address of its own here: its contacts do.)
+    which identifies nobody, as does one on a row that names another person than its key does; then `whole` is empty.
+    (A company has no e-mail address of its own here: its contacts do.)
     """
 
     whole: tuple[UUID, ...] = ()
@@ -52,9 +60,12 @@ def of(email: str, *, now: datetime) -> Reach:
     email = email.strip()
     if not email:
         return Reach()
-    logins = _verified(email)
-    holders = Customer.objects.find("customer.email", email).exclude(subject=None)
-    subject_of = dict(holders.values_list("pk", "subject_id"))
+    on_logins = _verified(email=email)
+    on_customers = list(Customer.objects.find("customer.email", email).values_list("pk", "subject_id"))
+    if _strangers(_owners([*on_logins, *on_customers])):
+        return Reach(is_shared=True)
+    logins = {subject for _, subject in on_logins if subject is not None}
+    subject_of = {pk: subject for pk, subject in on_customers if subject is not None}
     points = {
         one.customer_id: one for one in ContactPoint.objects.filter(customer__in=subject_of, channel=Channel.EMAIL)
     }
@@ -77,9 +88,29 @@ def counts(record: Any, channel: str, *, now: datetime) -> bool:
     """Return whether copies, codes and call-backs may use this contact: of a Customer ("email", "phone"), an Address
     ("post"), or a LoginAddress ("email", when it is confirmed). Everything else counts for nothing."""
     if isinstance(record, LoginAddress):
-        return channel == Channel.EMAIL and record.pk in set(_login_records(user_id=record.user_id))
-    point = point_of(record, channel)
-    return point is not None and _counts(point, _told([point]).get(point.pk), now)
+        return channel == Channel.EMAIL and record.pk in set(login_records(user_id=record.user_id))
+    return bool(that_count([record], channel, now=now))
+
+
+def own(rows: Iterable[Row]) -> list[Row]:
+    """Return those of these rows of which the key store says that they are of whom they name; one query for any number.
+
+    Who writes to the main database alone can name somebody else in a row, and cannot change whose its key is. The log
+    tells of it.
+    """
+    listed = list(rows)
+    strange = _strangers([(row.pk, row.vault_owner()) for row in listed])
+    return [row for row in listed if row.pk not in strange]
+
+
+def that_count(rows: Iterable[Row], channel: str, *, now: datetime) -> list[Row]:
+    """Return those of these customers ("email", "phone") or addresses ("post") whose contact counts; in three queries."""
+    listed = own(rows)
+    ids = [row.pk for row in listed]
+    of = {"address__in": ids} if channel == Channel.POST else {"customer__in": ids, "channel": channel}
+    points = {one.address_id or one.customer_id: one for one in ContactPoint.objects.filter(**of)} if ids else {}
+    told = _told(points.values()) if points else {}
+    return [row for row in listed if (one := points.get(row.pk)) and _counts(one, told.get(one.pk), now)]
 
 
 def is_proved(customer: Customer, *, now: datetime) -> bool:
@@ -93,7 +124,8 @@ def is_proved(customer: Customer, *, now: datetime) -> bool:
 
 def counting_contacts(customers: Collection[UUID], *, now: datetime) -> set[tuple[UUID, str]]:
     """Return which contacts of these customers count now, as (customer, "email" or "phone")."""
-    points = list(ContactPoint.objects.filter(customer__in=customers, address=None))
+    mine = own(Customer.objects.filter(pk__in=customers))
+    points = list(ContactPoint.objects.filter(customer__in=[one.pk for one in mine], address=None))
     told = _told(points)
     return {(one.customer_id, one.channel) for one in points if _counts(one, told.get(one.pk), now)}
 
@@ -109,10 +141,9 @@ def answer_address(subject: UUID, *, now: datetime) -> str:
     counts and is not shared; "" when there is none, and then they go by post. Opened under the caller's actor."""
     for address in _login_emails(subject):
         return address
-    for customer in _customers(subject):
+    for customer in that_count(Customer.objects.for_subject(subject).order_by("pk"), Channel.EMAIL, now=now):
         email = customer.email
-        is_known = email and not isinstance(email, Unreadable)
-        if is_known and counts(customer, Channel.EMAIL, now=now) and not of(str(email), now=now).is_shared:
+        if email and not isinstance(email, Unreadable) and not of(str(email), now=now).is_shared:
             return str(email)
     return ""
 
@@ -143,8 +174,8 @@ def is_login_disputed(subject: UUID) -> bool:
 def counting(subject: UUID, *, now: datetime) -> list[str]:
     """Return the e-mail addresses of login and contact that count now. Opened under the caller's actor."""
     found = list(_login_emails(subject))
-    for one in _customers(subject):
-        if one.email and not isinstance(one.email, Unreadable) and counts(one, Channel.EMAIL, now=now):
+    for one in that_count(Customer.objects.for_subject(subject).order_by("pk"), Channel.EMAIL, now=now):
+        if one.email and not isinstance(one.email, Unreadable):
             found.append(str(one.email))
     return found
 
@@ -197,7 +228,11 @@ def entered(record: Customer | Address, channel: str, value: str, *, came: str, 
         ContactPoint.objects.filter(**mine).update(came=Came.CLEARED, since=now, confirmed_at=None)
         return ContactPoint.objects.filter(**mine).first()
     customer = record.customer if isinstance(record, Address) else record
-    if channel == Channel.EMAIL and customer.subject_id is not None and customer.subject_id in _verified(value):
+    if (
+        channel == Channel.EMAIL
+        and customer.subject_id is not None
+        and customer.subject_id in _subjects_of_login(value)
+    ):
         came = Came.LOGIN
     proved = now if came == Came.LOGIN else None
     anew: dict[str, Any] = {"came": came, "since": now, "confirmed_at": proved}
@@ -262,25 +297,54 @@ def _told(points: Iterable[ContactPoint]) -> dict[int, datetime]:
     return {pk: max(sent) for pk, all_sent in notices.items() if (sent := [s for s in all_sent if s]) == all_sent}
 
 
-def _verified(email: str) -> set[UUID]:
+def _strangers(named: Iterable[tuple[UUID, Owner]]) -> set[UUID]:
+    """Return the records, of those given with the owner that they name, whose key is another's; one query."""
+    by_row: dict[UUID, set[Owner]] = defaultdict(set)
+    for pk, owner in named:
+        by_row[pk].add(owner)
+    # A record that is said to be two people's is not looked at: one of them at least is not its owner.
+    strange = {pk for pk, owners in by_row.items() if len(owners) > 1}
+    strange |= vault.keys.strangers({pk: one for pk, (one, *_) in by_row.items()})
+    if strange:
+        logger.error(
+            "An address leads to nobody: a row names another person than its key does. Rows: %d.", len(strange)
+        )
+    return strange
+
+
+def _verified(**of: Any) -> list[tuple[UUID, UUID | None]]:
+    """Return the sealed records and the subjects of the logins that confirmed their address; opens nothing."""
+    found = EmailAddress.objects.filter(verified=True, **of).order_by("-primary", "pk")
+    rows = found.values_list("email", "user__subject_id")
+    return [(handle.record_id, subject) for handle, subject in rows if handle.record_id is not None]
+
+
+def _owners(named: Iterable[tuple[UUID, UUID | None]]) -> list[tuple[UUID, Owner]]:
+    return [(pk, ("subject", subject) if subject else ("none", None)) for pk, subject in named]
+
+
+def _subjects_of_login(email: str) -> set[UUID]:
     """Return the subjects who confirmed this address as their login's; opens nothing."""
-    found = EmailAddress.objects.filter(email=email, verified=True).values_list("user__subject_id", flat=True)
-    return {subject for subject in found if subject is not None}
+    found = _verified(email=email)
+    strange = _strangers(_owners(found))
+    return {subject for pk, subject in found if subject is not None and pk not in strange}
 
 
-def _login_records(**of_user: Any) -> list[UUID]:
-    handles = EmailAddress.objects.filter(verified=True, **of_user).order_by("-primary", "pk")
-    return [one.record_id for one in handles.values_list("email", flat=True) if one.record_id is not None]
+def login_records(**of_user: Any) -> list[UUID]:
+    """Return the sealed records of the addresses that these logins confirmed, the primary first; opens nothing."""
+    found = _verified(**of_user)
+    strange = _strangers(_owners(found))
+    return [pk for pk, _ in found if pk not in strange]
 
 
 def _login_emails(subject: UUID) -> Iterable[str]:
-    for record in LoginAddress.objects.filter(pk__in=_login_records(user__subject_id=subject)).order_by("pk"):
+    for record in LoginAddress.objects.filter(pk__in=login_records(user__subject_id=subject)).order_by("pk"):
         if record.email and not isinstance(record.email, Unreadable):
             yield str(record.email)
 
 
-def _customers(subject: UUID) -> Iterable[Customer]:
-    return Customer.objects.for_subject(subject).order_by("pk")
+def _customers(subject: UUID) -> list[Customer]:
+    return own(Customer.objects.for_subject(subject).order_by("pk"))
 
 
 def same(email: str) -> str:
