@@ -401,7 +401,7 @@ class SecondLook(models.Model):
         CONFIRMED = "confirmed", "one member of staff alone has confirmed the plan for the person"
         MOVED = (
             "moved",
-            "the address that a link or code went to does not count as the person's any more, or an address or name was changed on a record",
+            "the address that a link or code went to does not count as the person's any more, or an address or name was changed on a record, or another record with the address names somebody else",
         )
         NOT_ME = "not_me", "the reader of another address of the person says that it was not them"
         DISPUTED = "disputed", "somebody says of a contact of the person that it was not them who entered it"
