@@ -73,13 +73,14 @@ def test_the_second_command_says_that_it_waits_for_the_first(tmp_path: Path) -> 
             env={"PATH": f"{clone}/bin:/usr/bin:/bin", "HOME": str(clone)},
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,
         )
         assert waiting.stderr is not None
         assert (
             waiting.stderr.readline()
             == "run: another command is installing the environment; this one waits for it ...\n"
         )
-        waiting.kill()
+        os.killpg(waiting.pid, signal.SIGKILL)  # with the program that waits: it holds the pipe, and the lock is ours
         waiting.communicate()
 
 
