@@ -77,7 +77,7 @@ class Report:
             **{name: getattr(self, name) for name in _COUNTS},
             "errors": [problem.as_dict() for problem in self.errors],
             "notices": [notice.as_dict() for notice in self.notices],
-            "shared": self.shared,
+            "shared_addresses": self.shared,
             "differing": self.differing,
             "columns_left_out": self.columns_left_out,
             "columns_missing": self.columns_missing,

@@ -14,7 +14,17 @@ import pytest
 from tests import machine
 
 ROOT = Path(__file__).resolve().parents[1]
-ELSEWHERE = {".git", ".venv", ".local", "__pycache__", ".pytest_cache", ".ruff_cache", ".mypy_cache", "node_modules"}
+ELSEWHERE = {
+    ".git",
+    ".venv",
+    ".local",
+    "__pycache__",
+    ".hypothesis",
+    ".pytest_cache",
+    ".ruff_cache",
+    ".mypy_cache",
+    "node_modules",
+}
 
 
 def test_it_names_each_thing_its_tests_and_one_command_that_brings_all() -> None:

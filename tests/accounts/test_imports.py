@@ -344,7 +344,7 @@ def test_the_command_prints_its_report_as_json(tmp_path: Path) -> None:
     assert code == 0
     assert json.loads(out) == {
         "created": 1, "unchanged": 0, "differs": 0, "blocked": 0, "lines": 1, "bad": 0, "good": 0, "empty": 0, "repeated": 0,
-        "continued": 0, "consent_without_proof": 0, "since_today": 0, "errors": [], "notices": [], "shared": [],
+        "continued": 0, "consent_without_proof": 0, "since_today": 0, "errors": [], "notices": [], "shared_addresses": [],
         "differing": [], "columns_left_out": [],
         "columns_missing": [],
     }  # fmt: skip
