@@ -222,8 +222,8 @@ class ProposeBack(EndOfDispute, CalledBack):
     title = "Propose to give the login back"
     help = (
         "The mailbox that the login had before the change says that it was not they. If the login was taken, call the person on a "
-        "number that was on file before the change, and ask for two facts of before before you name any; or take the code from our "
-        "letter. Either way let the person name the address, before you name any: the login goes to no other. "
+        "number that was on file before the change, and ask for two facts from before it; or take the code from our letter. "
+        "Either way the person names the address, and you name nothing first: the login goes to no other. "
         "What you type is compared with what is on file and not kept; after five wrong tries nothing is compared for a day. Nothing "
         "is given back yet: the present address is told and can object, and after 72 hours and within 7 days a second person of the "
         "privacy team, a manager or an operator confirms. Who entered or changed a contact proposes nothing."
