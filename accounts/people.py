@@ -114,10 +114,10 @@ def named(email: str) -> list[tuple[str, UUID]]:
     by_label = _carrying(email)
     if any(len(ids) >= candidates.MOST for ids in by_label.values()):
         return []  # what an index does not give any more may point to somebody else
-    carrying = _rows(by_label)
-    if len(reach.own(row for _, row in carrying)) < len(carrying):
+    # What was typed goes first: whatever has become of it and of its writer, it hides nothing.
+    found = _without_typed(_rows(by_label))
+    if len(reach.own(row for _, row in found)) < len(found):
         return []
-    found = _without_typed(carrying)
     changed = audit.corrected([(label, row.pk) for label, row in found])
     with vault.internal():
         said = _said(found, changed)

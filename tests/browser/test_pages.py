@@ -209,7 +209,7 @@ def back_office(site: Site) -> Iterator[tuple[str, str, list[str]]]:
     )  # fmt: skip
     services.make_plan(about, actor=PAT, now=now)
     hold = holds.place("orders.order", order.pk, reason="claim", reference="C-77", actor=PAT, now=now)
-    letter = Letter.objects.get(request=about)
+    letter = Letter.objects.get(request=about, kind="acknowledgement")
     Letter.objects.filter(pk=letter.pk).update(by=Letter.By.POST, next_attempt_at=None)
     review = ClaimReview.objects.create(
         customer=jana, user=factories.login("eve", "eve@nordlicht.example"), reason="contact", opened_at=now
