@@ -9,6 +9,7 @@ can only end; it is sealed again by an operator who looked (`seal_requests`).
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -111,6 +112,14 @@ def carry(rows: Iterable[UUID], to: UUID, **also: Any) -> int:
     moved = _plain().filter(pk__in=numbers).update(owner_id=to, **also)
     _sign_all(_rows().filter(pk__in=fitted))
     return moved
+
+
+def nobody_of(subject: UUID) -> UUID:
+    """Return the owner that the files of a person's requests get when nothing else is left of the person; it stands nowhere else.
+
+    The same number in every repetition, and nobody's guess: it is derived from the ring.
+    """
+    return UUID(bytes=hmac.digest(vault.ring.current().derive("nobody"), subject.bytes, "sha256")[:16])
 
 
 # Files ----------------------------------------------------------------------------------------------------------------
@@ -229,5 +238,10 @@ def _elsewhere(rows: Iterable[Mapping[str, Any]]) -> set[UUID]:
     return {
         record
         for record, kind, owner in keys.values_list("record", "owner_kind", "owner_id")
-        if (kind, owner) != (("subject", owners[record]) if owners[record] else ("none", None))
+        if (kind, owner) not in _owners(owners[record])
     }
+
+
+def _owners(owner: UUID | None) -> tuple[tuple[str, UUID | None], ...]:
+    # When the last link to a person is cut the key store is committed first: a kill leaves the row with the person.
+    return (("subject", owner), ("subject", nobody_of(owner))) if owner else (("none", None),)

@@ -13,7 +13,6 @@ what the other has ended: under the lock of the row it does what is left to do, 
 
 from __future__ import annotations
 
-import hmac
 from collections import Counter, defaultdict
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -318,7 +317,7 @@ def _forget(subject: UUID, *, now: datetime) -> None:
     The files of its requests stay, sealed; they get an owner number of their own that stands nowhere else.
     """
     # The same number in every repetition: the key store may have committed it when this process was killed.
-    nobody = UUID(bytes=hmac.digest(vault.ring.current().derive("nobody"), subject.bytes, "sha256")[:16])
+    nobody = bound.nobody_of(subject)
     # Those with whom the subject was joined had names of their own in the audit.
     names = vault.pseudonymity.joined_to(subject) | vault.pseudonymity.joined_to(nobody)
     vault.keys.reowner(("subject", subject), ("subject", nobody))
