@@ -30,7 +30,7 @@ from privacy.admin.handling import CalledBack, on_paper
 from privacy.admin.records import MaskingForm, RecordAdmin
 from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Decision, Rows, Step, Task, WorkAdmin, WorkList, acting, date_input
 from privacy.gate import MANAGER, Actor
-from privacy.requests import letters, proof
+from privacy.requests import history, letters, proof
 from privacy.requests.models import Letter
 from privacy.retention import notices as endings
 from privacy.vault import Unreadable
@@ -129,7 +129,7 @@ class PostNotice(Step):
         "Print this page with your browser and post the letter; then mark it. A new contact that it tells of counts 14 days later; an "
         "account whose end it tells of stays for 30 days more, and as long as the letter is not posted. Where no address stands at its "
         "top, none has been on file for 14 days: tell the person some other way, by phone for example. Who entered or settled the "
-        "contact does not mark it. A code in it works once it is marked, and who had that in hand confirms nothing about the person."
+        "contact does not mark it. A code in it works once it is marked, and who had that in hand neither proposes anything by it nor confirms anything about the person."
     )
     template = "admin/step_letter.html"
 
@@ -169,6 +169,7 @@ class EndOfDispute(Decision):
         owners = [one.used_at for point in points if point.disputed_at for one in notices.owner_objects(point)]
         return [
             *(_state(one, now) for one in points),
+            *(line for one in points for line in _proposed(one, now)),
             *(f"“This was not me” was said on {at}" for at in told),
             *(
                 f"On {timezone.localtime(at):%-d %B %Y, %H:%M} it was the present address of the login that objected to giving it back"
@@ -214,7 +215,8 @@ class PostCode(Step):
     title = "Post a code to the person"
     help = (
         "Where nobody can be called: leaves a letter with a code, to an address that was on file before the change, under “Notices to "
-        "post” with the customer. Who reads the code back is the person. An earlier code works no more."
+        "post” with the customer. Who reads the code back is the person; who wrote the letter, opened it or marked it as posted does not "
+        "propose by it. An earlier code works no more."
     )
 
 
@@ -233,7 +235,7 @@ class ProposeBack(EndOfDispute, CalledBack):
         widget=forms.EmailInput(attrs={"autocomplete": "off"}),
     )  # fmt: skip
     code = forms.CharField(
-        required=False, max_length=20, label="Code from our letter", help_text="Instead of a call-back.",
+        required=False, max_length=20, label="Code from our letter", help_text="Instead of a call-back, and not by who wrote, opened or posted the letter.",
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )  # fmt: skip
 
@@ -241,7 +243,8 @@ class ProposeBack(EndOfDispute, CalledBack):
 class GiveBack(EndOfDispute):
     title = "Confirm, and give the login back"
     help = (
-        "A colleague has called the person back and proposed this; you are the second person. The login gets the address that it had "
+        "A colleague of the privacy team has proposed this; you are the second person. Below stands how the person was proved to the "
+        "colleague: by a call-back, or by a code that we had posted. The login gets the address that it had "
         "before, whose mailbox has objected and which the person named. Its present address was told and had 72 hours to object; if it "
         "did before, its objection stands here. Contacts that the login entered or confirmed meanwhile are disputed, its open requests "
         "wait for a second person. Its password, its second factor and every session end, and a link to choose a new "
@@ -465,6 +468,20 @@ def _days(point: ContactPoint, today: date) -> int:
 def _age(point: ContactPoint, today: date) -> str:
     days = _days(point, today)
     return "today" if days < 1 else f"{days} day{'' if days == 1 else 's'}"
+
+
+def _proposed(point: ContactPoint, now: datetime) -> list[str]:
+    """Return by whom what waits for the second person was proposed, and how the person was proved to them."""
+    if not notices.is_end_proposed(point, now=now):
+        return []
+    who = history.named(*point.end_proposed_by.split("/", 1))
+    day = f"{timezone.localtime(point.end_proposed_at):%-d %B %Y, %H:%M}"
+    if not point.gives_back:
+        return [
+            f"On {day} {who} proposed to end the dispute; how we know that the address is the person's is not written down here"
+        ]
+    how = giving_back.how_proved(point) or "how is not written down"
+    return [f"On {day} {who} proposed to give the login back; the person was proved {how}"]
 
 
 def _state(point: ContactPoint, now: datetime) -> str:

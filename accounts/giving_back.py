@@ -35,6 +35,7 @@ from privacy.requests import identity, letters, proof, waits
 
 UNDONE_WITHIN = timedelta(days=14)
 OWNER_HAS = timedelta(hours=72)  # to object, as others have before a removal (design 9)
+CODE_WRITTEN = "contact.code_written"
 LINK_WORKS = timedelta(days=3)  # as that of a new password (PASSWORD_RESET_TIMEOUT)
 Channel, Purpose = ContactPoint.Channel, ContactLink.Purpose
 
@@ -91,7 +92,7 @@ def post_code(point: ContactPoint, *, actor: Actor, now: datetime) -> None:
         notices.bind(link)
         link.save(force_insert=True)
         audit.record(
-            "contact.code_written",
+            CODE_WRITTEN,
             actor=actor,
             now=now,
             subject=found.customer.subject_id,
@@ -115,7 +116,7 @@ def propose(
     What the person said is compared with what is on file; `mailbox` is the address that the person says is theirs: the login goes to
     no other. The present address of the login is told at once, with a link to object. `seen` is the fingerprint of what
     was shown to who proposes it (`notices.shown`), None where no page was. Raises fingerprint.NotSeen, CannotGiveBack, notices.NotProposed for others than the
-    privacy team, notices.OwnEntry for who entered a contact of the person, proof.Incomplete, proof.TooManyTries and, with the refused
+    privacy team, notices.OwnEntry for who entered a contact of the person, proof.HadTheLetter, proof.Incomplete, proof.TooManyTries and, with the refused
     try written down, proof.ProofRefused.
     """
     _permit(point, actor)
@@ -132,6 +133,8 @@ def propose(
                 "The address that the person named is none that the change left behind and that has objected."
             )
         if code.strip():
+            if notices.name_of(actor) in _had_code(found, now=now):
+                raise proof.HadTheLetter
             proof.within_limit(subject, now=now)
             is_right = _use_code(found, code, now=now)
             proof.code_compared(subject, is_right, reference="", actor=actor, now=now)
@@ -200,6 +203,16 @@ def give_back(point: ContactPoint, *, seen: str | None = None, actor: Actor, now
         _send_link(user, address, ended | {"taken_on": timezone.localdate(taken)}, now=now)
 
 
+def how_proved(point: ContactPoint) -> str:
+    """Return how the person was proved to who proposed to give the login back, in words; by the audit. "" where nothing says it."""
+    subject, at = point.customer.subject_id, point.end_proposed_at
+    if subject is None or at is None or not point.gives_back:
+        return ""
+    compared = audit.history(subject=subject).filter(action=proof.MATCHED, at=at, actor_kind="staff")
+    by = [why for who, why in compared.values_list("actor", "reason") if f"staff/{who}"[:64] == point.end_proposed_by]
+    return proof.in_words(by[-1]) if by else ""
+
+
 # parts ---------------------------------------------------------------------------------------------------------------
 
 
@@ -223,6 +236,15 @@ def _use_code(point: ContactPoint, code: str, *, now: datetime) -> bool:
     if not any(notices.is_ours(one) for one in live):
         return False
     return bool(live.update(used_at=now))
+
+
+def _had_code(point: ContactPoint, *, now: datetime) -> set[str]:
+    """Return which members of staff ("kind/id") wrote, opened or marked as posted the letter with the code that works now."""
+    live = list(ContactLink.objects.filter(point=point, purpose=Purpose.CODE, used_at=None, expires_at__gt=now))
+    wrote = audit.history(record=notices.record_of(point)).filter(action=CODE_WRITTEN, actor_kind="staff")
+    found = {("staff", who) for who in wrote.filter(at__in=[one.at for one in live]).values_list("actor", flat=True)}
+    found |= letters.in_hand(one.letter_id for one in live if one.letter_id is not None)
+    return {f"{kind}/{who}" for kind, who in found}
 
 
 def _hashed(point: ContactPoint, code: str) -> str:

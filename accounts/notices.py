@@ -290,8 +290,8 @@ def had_contacts(subject: UUID) -> set[str]:
     told = Letter.objects.filter(subject_id=subject, kind=POSTED).values_list("pk", flat=True)
     ticked = audit.doers(["letter.posted"], [(Letter.vault_label, pk) for pk in told], kind="staff")
     coded = Letter.objects.filter(subject_id=subject, kind=LOGIN_CODE).values_list("pk", flat=True)
-    ticked += audit.doers(["letter.opened", "letter.posted"], [(Letter.vault_label, pk) for pk in coded], kind="staff")
-    return _entered_by(subject, SETTLED) | {f"staff/{who}" for _, _, who in ticked}
+    hands = {f"{kind}/{who}" for kind, who in letters.in_hand(coded)}
+    return _entered_by(subject, SETTLED) | {f"staff/{who}" for _, _, who in ticked} | hands
 
 
 def shown(points: Iterable[ContactPoint]) -> str:

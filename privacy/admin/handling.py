@@ -109,8 +109,9 @@ class PostCode(Numbered):
     title = "Send a code by post"
     help = (
         "For a person whom no e-mail reaches. The letter goes to the postal address on file, if it has been there for 14 days: "
-        "print it, post it, mark it as posted: before that the code does not work. When the person reads it back, state the identity "
-        "with it; who wrote the letter or marked it is no second person then."
+        "print it, post it, mark it as posted: before that the code does not work. When the person reads it back, somebody else "
+        "states the identity with it: who wrote the letter, opened it or marked it as posted takes no code from it, and is no second "
+        "person then."
     )
 
     def prepare(self) -> None:
@@ -170,7 +171,7 @@ class StateIdentity(Numbered):
         label="Proved by",
     )
     code = forms.CharField(
-        required=False, max_length=20, label="Code from our letter", help_text="Only for a code sent by post.",
+        required=False, max_length=20, label="Code from our letter", help_text="Only for a code sent by post, and not by who wrote, opened or posted the letter.",
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )  # fmt: skip
     note = forms.CharField(

@@ -53,6 +53,7 @@ class Decide(Decision):
         return {
             **super().context(),
             "about": request,
+            "how_proved": second.how_proved(request),
             "already": _already(request),
             "answer_due": due(request.due_on, _today())[0],
         }
@@ -117,8 +118,8 @@ class SecondLookAdmin(WorkAdmin):
 
     @admin.display(description="How it was shown who asks")
     def how(self, look: SecondLook) -> str:
-        """Return how identity was stated or proved."""
-        return look.request.get_identity_display()
+        """Return how identity was stated or proved, and by whom it was stated."""
+        return second.how_proved(look.request)
 
     @admin.display(description="Already given or removed")
     def already(self, look: SecondLook) -> str:

@@ -492,7 +492,7 @@ def identify(
     """Let staff state how identity was proved, and of whom (shared mailbox, call-back). Returns the request.
 
     What the person said is compared with what is on file: `code` of a code by post, `callback` of a call-back by staff (an
-    operator, who holds the keys anyway, is believed). A refused try is written down. Raises NotYours, NotAllowed, BadRequest,
+    operator, who holds the keys anyway, is believed). A refused try is written down. Raises NotYours, proof.HadTheLetter, NotAllowed, BadRequest,
     proof.Incomplete, proof.ProofRefused and proof.TooManyTries; when the person has an open request of the same kind the two
     are not merged silently: NotAllowed says so.
     """
@@ -526,6 +526,8 @@ def _is_proved(
 ) -> bool:
     """Compare what the person said with what is on file, where there is something to compare."""
     if how == Request.Identity.POST:
+        if (actor.kind, actor.id or "") in identity.had_posted_code(request, now=now):
+            raise proof.HadTheLetter
         proof.within_limit(subject, now=now)
         if identity.use_posted_code(request, subject, code, now=now):
             return True

@@ -179,3 +179,8 @@ def recompute(request: Request) -> None:
     request.received_on, request.due_on, request.legal_due_on = dates.received_on, dates.due_on, dates.legal_due_on
     request.unpaused_due_on = dates.unpaused_due_on if dates.unpaused_due_on != dates.due_on else None
     request.save(update_fields=["received_on", "due_on", "legal_due_on", "unpaused_due_on"])
+
+
+def named(kind: str, number: str) -> str:
+    """Return how pages name staff to each other: by the number of the login, which opens nothing."""
+    return f"a member of staff (user {number[-12:]})" if kind == "staff" else "an operator"

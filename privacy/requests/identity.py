@@ -199,6 +199,19 @@ def use_posted_code(request: Request, subject: UUID, code: str, *, now: datetime
     return bool(live.update(used_at=now))
 
 
+def had_posted_code(request: Request, *, now: datetime) -> set[tuple[str, str]]:
+    """Return who wrote, opened or marked as posted the letter with the code that works for this request now: (kind, id).
+
+    They know it without the person, so they take it from nobody.
+    """
+    posted = OneTimeLink.objects.filter(request=request, purpose=OneTimeLink.Purpose.POSTED, used_at=None)
+    live = list(posted.filter(expires_at__gt=now))
+    written = request.events.filter(kind=history.CODE_WRITTEN, at__in=[one.created_at for one in live])
+    found = set(written.values_list("actor_kind", "actor_id"))
+    keys = [key_of_posted_code(one) for one in live]
+    return found | letters.in_hand(Letter.objects.filter(key__in=keys).values_list("pk", flat=True))
+
+
 def key_of_posted_code(link: OneTimeLink) -> str:
     """Return the key of the letter that gives this code."""
     return f"posted-code:{link.pk}"

@@ -515,6 +515,12 @@ def opened(letter: Letter, *, actor: Actor, now: datetime) -> None:
         )  # fmt: skip
 
 
+def in_hand(numbers: Iterable[Any]) -> set[tuple[str, str]]:
+    """Return which members of staff, (kind, id), opened one of these letters or marked it as posted; by the audit."""
+    found = audit.doers(["letter.opened", "letter.posted"], [(Letter.vault_label, pk) for pk in numbers], kind="staff")
+    return {("staff", who) for _, _, who in found}
+
+
 def mark_posted(letter: Letter, *, actor: Actor, now: datetime) -> None:
     """Record that staff printed and posted a letter. Raises CannotSendAgain when it was not waiting for that."""
     with transaction.atomic():

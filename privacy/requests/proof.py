@@ -19,6 +19,7 @@ from privacy.requests.models import Request
 
 FACTS = 2
 MOST_REFUSED, WITHIN = 5, timedelta(days=1)
+POST = "post"
 REFUSED, MATCHED = "request.proof_refused", "request.proof_matched"
 
 
@@ -34,6 +35,16 @@ class ProofRefused(BadRequest):
     """The number and the facts, or the code, are not what is on file. Never says which, nor what is right."""
 
     status = 401
+
+
+class HadTheLetter(BadRequest):
+    """Who wrote, opened or posted the letter with a code knows it without the person. Nothing is looked at."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "You wrote, opened or posted the letter with this code, and know it without the person. Somebody else takes it from the "
+            "person."
+        )
 
 
 class TooManyTries(BadRequest):
@@ -91,12 +102,12 @@ def compared(
 
 def code_refused(request: Request, subject: UUID, *, actor: Actor, now: datetime) -> None:
     """Write down that a code by post was not the right one, in the caller's transaction, which has to commit."""
-    _record(REFUSED, request.reference, subject, "post", actor=actor, now=now)
+    _record(REFUSED, request.reference, subject, POST, actor=actor, now=now)
 
 
 def code_compared(subject: UUID, is_right: bool, *, reference: str, actor: Actor, now: datetime) -> None:
     """Write down that a code by post was compared, in the caller's transaction, which has to commit."""
-    _record(MATCHED if is_right else REFUSED, reference, subject, "post", actor=actor, now=now)
+    _record(MATCHED if is_right else REFUSED, reference, subject, POST, actor=actor, now=now)
 
 
 def within_limit(subject: UUID, *, now: datetime) -> None:
@@ -120,6 +131,13 @@ def _is_on_file(subject: UUID, kind: str, text: str, before: date | None) -> boo
 
 def _record(action: str, reference: str, subject: UUID, reason: str, *, actor: Actor, now: datetime) -> None:
     audit.record(action, actor=actor, now=now, subject=subject, reference=reference, reason=reason)
+
+
+def in_words(reason: str) -> str:
+    """Return in words what was compared, by the reason that the audit keeps of it (`MATCHED`)."""
+    if reason == POST:
+        return "by the code of a letter to a postal address on file, read back"
+    return "by a call-back: the number and two facts were compared with what is on file"
 
 
 def refused_sentence(how: str) -> str:

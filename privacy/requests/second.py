@@ -81,6 +81,15 @@ def _pairs(actors: Iterable[str]) -> set[tuple[str, str]]:
     return {(kind, number) for kind, _, number in (one.partition("/") for one in actors) if number}
 
 
+def how_proved(request: Request) -> str:
+    """Return in words how it was shown who asks, and which member of staff stated it."""
+    how = request.get_identity_display()
+    last = request.events.filter(kind=State.IDENTITY).order_by("pk").last() if request.is_identified else None
+    if last is None or last.actor_kind not in ("staff", "operator"):
+        return how
+    return f"{how}; stated by {history.named(last.actor_kind, last.actor_id)}"
+
+
 def open_looks(request: Request) -> QuerySet[SecondLook]:
     """Return every question about a request that waits: one decision answers all of them."""
     return SecondLook.objects.filter(request=request, decided_at=None).order_by("asked_at", "pk")

@@ -314,7 +314,7 @@ def test_what_was_entered_while_the_login_was_in_other_hands_undoes_nothing(alic
     with time_machine.travel(after, tick=False):
         object_from(OLD)
         home = factories.address(alice, street="17 Quince Row", country="US", since=NOW - timedelta(days=30))
-        giving_back.post_code(one, actor=pat, now=after)
+        giving_back.post_code(one, actor=rita, now=after)
         posted = letters("login_code")[-1][1]
         code = re.findall(r"\b[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}\b", posted)[0]
         Letter.objects.filter(kind="login_code").update(sent_at=after)
@@ -379,7 +379,7 @@ def test_nothing_counts_that_came_by_the_login_meanwhile(alice: Customer) -> Non
     said = proof.Callback(PHONE, said.facts)
     code_place = factories.address(alice, street="17 Quince Row", country="US", since=NOW - timedelta(days=30))
     pat, pia = staff("pat").as_actor(), staff("pia").as_actor()
-    giving_back.post_code(one, actor=pat, now=then)
+    giving_back.post_code(one, actor=staff("rita").as_actor(), now=then)
     code = re.findall(r"\b[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}\b", letters("login_code")[-1][1])[0]
     Letter.objects.filter(kind="login_code").update(sent_at=then)
     giving_back.propose(one, None, mailbox=OLD, code=code, actor=pat, now=then)
@@ -444,9 +444,9 @@ def test_who_cannot_be_called_reads_back_a_code_that_was_posted(alice: Customer)
     one = taken(alice)
     object_from(OLD)
     page, desk = f"/admin/accounts/contactpoint/{one.pk}", f"/admin/accounts/customer/{alice.pk}/step/post/"
-    users = {name: staff(name) for name in ("pat", "pia", "rita")}
-    pat, pia = pages.signed_in(users["pat"]), pages.signed_in(users["pia"])
-    assert pat.post(f"{page}/step/code/").status_code == 302
+    users = {name: staff(name) for name in ("pat", "pia", "rita", "rob")}
+    pat, pia, rob = (pages.signed_in(users[name]) for name in ("pat", "pia", "rob"))
+    assert rob.post(f"{page}/step/code/").status_code == 302
     shown = opened(pia, desk)
     code = re.findall(r"\b[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}\b", shown)[0]
     assert "17 Quince Row" in shown and THIEF not in shown
@@ -462,6 +462,35 @@ def test_who_cannot_be_called_reads_back_a_code_that_was_posted(alice: Customer)
     giving_back.give_back(one, actor=users["rita"].as_actor(), now=WAITED)
     assert address_of(alice.user) == OLD
     assert audit.history(subject=alice.subject_id).filter(action=proof.REFUSED).count() == 2
+
+
+def test_who_had_the_letter_with_the_code_in_hand_proposes_nothing_by_it(alice: Customer) -> None:
+    factories.address(alice, street="17 Quince Row", country="US", since=NOW - timedelta(days=30))
+    one = taken(alice)
+    object_from(OLD)
+    page, desk = f"/admin/accounts/contactpoint/{one.pk}", f"/admin/accounts/customer/{alice.pk}/step/post/"
+    names = ("rob", "pia", "sam", "pat", "mona")
+    users = {name: staff(name) for name in names}
+    rob, pia, sam, pat, mona = (pages.signed_in(users[name]) for name in names)
+    rob.post(f"{page}/step/code/")
+    code = re.findall(r"\b[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}\b", opened(pia, desk))[0]
+    assert sam.post(desk).status_code == 302
+    for browser in (rob, pia, sam):
+        answer = pages.decide(browser, f"{page}/step/back/", {"code": code, "mailbox": OLD})
+        assert "know it without the person" in answer.text
+        assert not notices.is_end_proposed(point(alice), now=NOW)
+    assert not audit.history(subject=alice.subject_id).filter(action=proof.REFUSED).exists(), "nothing was compared"
+    assert pages.decide(pat, f"{page}/step/back/", {"code": code, "mailbox": OLD}).status_code == 302, "control"
+    said = mona.get(f"{page}/step/give/").text
+    assert f"a member of staff (user {str(users['pat'].pk)[-12:]}) proposed to give the login back" in said
+    assert "by the code of a letter to a postal address on file" in said
+    assert "called the person back" not in said and "by a call-back: " not in said
+
+
+def test_the_second_person_reads_that_there_was_a_call_back(alice: Customer) -> None:
+    one = proposed(alice)
+    said = pages.signed_in(staff("mona")).get(f"/admin/accounts/contactpoint/{one.pk}/step/give/").text
+    assert "by a call-back: the number and two facts were compared" in said and "by the code of a letter" not in said
 
 
 def opened(browser: Client, path: str) -> str:

@@ -145,10 +145,13 @@ def test_a_letter_with_a_code_is_printed_and_posted(site: Site, visitor: Visitor
     choice = page.locator("[name=letter] option", has_text="Code by post").get_attribute("value")
     page.select_option("[name=letter]", choice)
     visitor.follow("#content [type=submit]", "request, a letter is posted")
-    visitor.open(f"/admin/privacy/request/{asked.pk}/step/identity/")
-    page.select_option("[name=how]", "post")
-    visitor.fill(code="AAAA-AAAA-AAAA")
-    visitor.follow("#content [type=submit]", "code by post, wrong", status=401)
+    factories.staff("rita", "rita@ilt.example", roles=("privacy",))
+    for name, said, status in (("pat", "taken by who posted it", 400), ("rita", "wrong", 401)):
+        to_desk(visitor, name)
+        visitor.open(f"/admin/privacy/request/{asked.pk}/step/identity/")
+        page.select_option("[name=how]", "post")
+        visitor.fill(code="AAAA-AAAA-AAAA")
+        visitor.follow("#content [type=submit]", f"code by post, {said}", status=status)
 
 
 @each_dimension

@@ -10,13 +10,14 @@ import time_machine
 from accounts.models import Customer
 from privacy import audit, vault
 from privacy.gate import Actor
-from privacy.requests import letters, second, services
+from privacy.requests import letters, proof, second, services
 from privacy.requests.models import Letter, OneTimeLink, Request, State
 from tests import factories, pages
 from tests.privacy.requests.conftest import ANYBODY, NOW, PRIVACY, TODAY, Clock, run
 
 pytestmark = pytest.mark.django_db
 COLLEAGUE = Actor("staff", "pat", None, frozenset({"privacy"}), "admin")
+READER = Actor("staff", "rob", None, frozenset({"privacy"}), "admin")
 MANAGER = Actor("staff", "mona", None, frozenset({"manager"}), "admin")
 BLOCK = "Dora Double\n12 Elm Street\nSalem MA 01970\nUnited States\n\n"
 
@@ -60,9 +61,9 @@ def written(request: Request, customer: Customer) -> str:
     return next(line for line in text.splitlines() if line.count("-") == 2 and len(line) == 14)
 
 
-def identify(request: Request, customer: Customer, code: str, days: int = 5) -> Request:
+def identify(request: Request, customer: Customer, code: str, days: int = 5, actor: Actor = READER) -> Request:
     now = NOW + timedelta(days=days)
-    return services.identify(request, "post", subject=customer.subject_id, code=code, actor=PRIVACY, now=now)
+    return services.identify(request, "post", subject=customer.subject_id, code=code, actor=actor, now=now)
 
 
 def test_a_code_by_post_proves_the_person_once(dora: Customer) -> None:
@@ -92,11 +93,39 @@ def test_who_had_the_letter_in_hand_is_no_second_person(dora: Customer) -> None:
     request = filed(dora)
     code = written(request, dora)
     ticked_off(request, COLLEAGUE)
-    reader = Actor("staff", "rob", None, frozenset({"privacy"}), "admin")
-    services.identify(request, "post", subject=dora.subject_id, code=code, actor=reader, now=NOW)
-    assert [second.may_decide(request, one) for one in (PRIVACY, COLLEAGUE, reader, MANAGER)] == [
+    identify(request, dora, code)
+    assert [second.may_decide(request, one) for one in (PRIVACY, COLLEAGUE, READER, MANAGER)] == [
         False, False, False, True,
     ]  # fmt: skip
+
+
+def test_who_had_the_letter_in_hand_takes_no_code_from_it(dora: Customer) -> None:
+    opener = Actor("staff", "olga", None, frozenset({"privacy"}), "admin")
+    request = filed(dora)
+    code = written(request, dora)
+    with vault.internal():
+        letters.opened(Letter.objects.get(request=request, kind="posted_code"), actor=opener, now=NOW)
+    ticked_off(request, COLLEAGUE)
+    for one in (PRIVACY, opener, COLLEAGUE):
+        with pytest.raises(proof.HadTheLetter, match="know it without the person"):
+            identify(request, dora, code, actor=one)
+    assert not audit.history(reference=request.reference).filter(action="request.proof_refused").exists()
+    assert identify(request, dora, code).is_identified, "control"
+    request.refresh_from_db()
+    assert second.how_proved(request) == (
+        "code sent by post to an address on file for 14 days; stated by a member of staff (user rob)"
+    )
+
+
+def test_who_had_an_earlier_letter_in_hand_takes_the_code_of_a_later_one(dora: Customer) -> None:
+    request = filed(dora)
+    posted(request, dora)
+    later = NOW + timedelta(days=1)
+    services.post_code(request, subject=dora.subject_id, actor=COLLEAGUE, now=later)
+    text = letter(request, "posted_code")
+    code = next(line for line in text.splitlines() if line.count("-") == 2 and len(line) == 14)
+    ticked_off(request, COLLEAGUE)
+    assert identify(request, dora, code, actor=PRIVACY).is_identified
 
 
 def test_it_counts_for_the_person_it_was_posted_to_for_thirty_days_and_the_last_one_only(dora: Customer) -> None:
@@ -149,17 +178,24 @@ def test_a_mail_has_no_address_block(db: None) -> None:
 def test_the_page_sends_the_code_and_takes_it(dora: Customer) -> None:
     with time_machine.travel(NOW, tick=False):
         request = filed(dora)
-        pat = pages.signed_in(factories.staff("pat", "pat@ilt.example", roles=("privacy",)))
+        pat, rob = (
+            pages.signed_in(factories.staff(name, f"{name}@ilt.example", roles=("privacy",))) for name in ("pat", "rob")
+        )
         base = f"/admin/privacy/request/{request.pk}/step/"
         assert "The letter with the code is written" in pat.post(f"{base}code/", {}, follow=True).text
         code = next(
             one for one in letter(request, "posted_code").splitlines() if one.count("-") == 2 and len(one) == 14
         )
         given = {"how": "post", "code": code, "customer_number": "", "note": ""}
-        assert "marked as posted, or it has run out" in pat.post(f"{base}identity/", given).text
+        assert "marked as posted, or it has run out" in rob.post(f"{base}identity/", given).text
         letter_id = Letter.objects.get(request=request, kind="posted_code").pk
         assert "counts as posted" in pat.post(f"{base}posted/", {"letter": letter_id}, follow=True).text
-        assert "The identity is proved." in pat.post(f"{base}identity/", given, follow=True).text
+        refused = pat.post(f"{base}identity/", given)
+        assert "know it without the person" in refused.text
+        assert "The identity is proved." in rob.post(f"{base}identity/", given, follow=True).text
+        sees = pages.signed_in(factories.staff("mona", "mona@ilt.example", roles=(), is_superuser=True))
+        look = request.second_looks.get()
+        assert "code sent by post" in sees.get(f"/admin/privacy/secondlook/{look.pk}/step/decide/").text
 
 
 def test_a_letter_is_printed_as_one_with_sender_address_and_day(dora: Customer) -> None:
