@@ -13,18 +13,25 @@ from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from accounts import candidates, claim, joining, notices, reach, services
+from accounts import candidates, claim, countries, joining, notices, reach, services
 from accounts.forms import AddressForm, ContactForm
 from accounts.models import Address, ContactLink, ContactPoint, Customer, FreightAccount, TaxIdentifier, User
 from privacy import registers
 from privacy.requests.models import OPEN_STATES, Request
 from privacy.retention import holds
+from privacy.templatetags.pages import ending
 from privacy.vault import RecordErased
-from privacy.views import person
+from privacy.views import check, person
 
+# What the pages say before an address or a freight account is removed (privacy/views/check.py).
+KEEP_THEIRS = "Orders and returns that are already placed keep what they were placed with."
+TOLD = "We tell every e-mail address that we have of you."
+GONE = "Its key is destroyed with it, so it cannot be brought back; backups of the key are overwritten in turn."
+HELD = "This is under a legal hold: it cannot be removed until the hold is lifted."
 CORRECTED = "Corrected. The old value can no longer be read in this record; backups of its key are overwritten in turn."
 
 
@@ -90,18 +97,49 @@ def address_edit(request: HttpRequest, pk: UUID) -> HttpResponse:
     return render(request, "accounts/address.html", {"form": form, "address": address})
 
 
-@require_POST
+@require_http_methods(["GET", "POST"])
 @reauthentication_required
 def address_remove(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Remove one of the own addresses at once (P9)."""
-    return _remove(request, _own(request, Address, pk), "The address is removed.")
+    """Say what removing one of the own addresses means; the POST removes it at once (P9)."""
+    address = _own(request, Address, pk)
+    if request.method == "POST":
+        return _remove(request, address, "The address is removed.")
+    kind = address.get_purpose_display()
+    about = [
+        ("Street", address.street),
+        ("Second address line", address.street2),
+        ("City", address.city),
+        ("State or region", address.region),
+        ("Postal code", address.postal_code),
+        ("Country", countries.name_of(address.country)),
+    ]
+    return _check_removal(
+        request,
+        address,
+        title=f"Remove the {kind} address?",
+        about=[(name, shown) for name, shown in about if shown],
+        happens=f"The {kind} address is removed from your account at once.",
+        lost="You can type the address in again; a code by post goes to it only after it has been on file for 14 days.",
+        act="Remove the address",
+    )
 
 
-@require_POST
+@require_http_methods(["GET", "POST"])
 @reauthentication_required
 def freight_remove(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Remove one of the own freight accounts at once (P9)."""
-    return _remove(request, _own(request, FreightAccount, pk), "The freight account is removed.")
+    """Say what removing one of the own freight accounts means; the POST removes it at once (P9)."""
+    account = _own(request, FreightAccount, pk)
+    if request.method == "POST":
+        return _remove(request, account, "The freight account is removed.")
+    return _check_removal(
+        request,
+        account,
+        title="Remove this freight account?",
+        about=[("Carrier", account.carrier), ("Number", ending(account.number))],
+        happens="The freight account is removed at once.",
+        lost="Its number cannot be typed in here again.",
+        act="Remove the freight account",
+    )
 
 
 @require_POST
@@ -272,9 +310,30 @@ def _corrected(request: HttpRequest, record: Any, form: Any) -> bool:
     return True
 
 
+def _check_removal(request: HttpRequest, record: Any, *, happens: str, lost: str, **said: Any) -> HttpResponse:
+    """Return the page before a removal; back with the reason where the record is under a legal hold."""
+    if holds.held([record.pk]):
+        messages.warning(request, HELD)
+        return redirect("account_details")
+    return check.page(
+        request,
+        check.Check(
+            happens=[happens, KEEP_THEIRS, TOLD],
+            lost=[GONE, lost],
+            back=reverse("account_details"),
+            up="Contact data and addresses",
+            **said,
+        ),
+    )
+
+
 def _remove(request: HttpRequest, record: Any, told: str) -> HttpResponse:
-    services.remove(record, actor=request.user.as_actor(), now=timezone.now())
-    messages.success(request, told)
+    try:
+        services.remove(record, actor=request.user.as_actor(), now=timezone.now())
+    except ValidationError as held:
+        messages.warning(request, " ".join(held.messages))
+    else:
+        messages.success(request, told)
     return redirect("account_details")
 
 

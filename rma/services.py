@@ -35,8 +35,10 @@ UNITS = frozenset({"W/m2", "mW/cm2", "uW/cm2", "lx", "fc", "cd/m2", "nm", "A/W",
 __all__ = [
     "CertificateRefused",
     "InstrumentRefused",
+    "MovedOn",
     "TransitionRefused",
     "add_note",
+    "as_seen",
     "find_instrument",
     "is_another",
     "issue_certificate",
@@ -49,6 +51,10 @@ __all__ = [
 
 class TransitionRefused(Exception):
     """A step that the table of states does not have, or not for this actor. The text names states and no person."""
+
+
+class MovedOn(Exception):
+    """The return, or its quote, is not any more as it was when the person decided."""
 
 
 class InstrumentRefused(Exception):
@@ -180,13 +186,26 @@ def open_rma(
     return rma
 
 
+def as_seen(rma: RMA) -> str:
+    """Return state and quote as one word: what a page showed to somebody who decides."""
+    return f"{rma.state}/{'' if rma.quote is None else f'{rma.quote:.2f}'}"
+
+
 def transition(
-    rma: RMA, to: str, *, actor: Actor, now: datetime, reason: str = "", quote: Decimal | None = None
+    rma: RMA,
+    to: str,
+    *,
+    actor: Actor,
+    now: datetime,
+    reason: str = "",
+    quote: Decimal | None = None,
+    seen: str | None = None,
 ) -> RMA:
     """Take an RMA to its next state, as `states.TABLE` allows, and return it.
 
-    A quote within the limit that the customer approved in advance is approved at once. Raises gate.Refused,
-    TransitionRefused (no such step, a quote without an amount, an unknown reason).
+    A quote within the limit that the customer approved in advance is approved at once. `seen` is what `as_seen` gave when
+    the page was drawn on which somebody decided. Raises gate.Refused, TransitionRefused (no such step, a quote without an
+    amount, an unknown reason), MovedOn when the return or its quote is another one than was seen.
     """
     permit(actor, "service", "sales", subject=rma.customer.subject_id if rma.customer_id else None)
     if reason not in RMAEvent.Reason.values:
@@ -197,6 +216,8 @@ def transition(
         rma = RMA.objects.select_for_update(of=("self",)).select_related("customer", "instrument").get(pk=rma.pk)
         if to not in states.next_states(rma, who):
             raise TransitionRefused(f"{rma.number} cannot go from {rma.state} to {to}.")
+        if seen is not None and seen != as_seen(rma):
+            raise MovedOn
         within_limit = False
         if to == RMA.State.QUOTED:
             amount = rma.quote if quote is None else quote

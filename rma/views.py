@@ -12,18 +12,20 @@ from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.models import Channel, Customer, User
 from accounts.services import customer_of
 from privacy import numbers
-from rma import serials, services, states
+from privacy.views import check
+from rma import serials, services, states, steps
 from rma.forms import NewRMAForm, NoteForm, initial
 from rma.models import RMA, Certificate
 
 PER_PAGE = 20
 State = RMA.State
 
+NO_LONGER = "This step is no longer possible: the return has moved on meanwhile."
 #: What happens next, told to the person, by state.
 NEXT: dict[str, str] = {
     State.REQUESTED: "We look at what you wrote and send you the authorisation, usually within two working days. Please wait for it before you send the instrument.",
@@ -39,13 +41,6 @@ NEXT: dict[str, str] = {
     State.ON_HOLD: "We wait for a part or for an answer from you. The history says which.",
     State.BEYOND_REPAIR: "The instrument cannot be repaired. We send it back, or dispose of it if you ask us to.",
     State.CANCELLED: "You cancelled. If the instrument is here, it is sent back to you.",
-}
-#: The button for each step that a customer may take.
-STEPS: dict[str, str] = {
-    State.IN_TRANSIT: "I have sent the instrument",
-    State.APPROVED: "Accept the quote",
-    State.DECLINED: "Decline the quote",
-    State.CANCELLED: "Cancel this return",
 }
 
 
@@ -103,14 +98,23 @@ def rma(request: HttpRequest, pk: UUID) -> HttpResponse:
     return _detail(request, _own(request, pk), NoteForm())
 
 
-@require_POST
+@require_http_methods(["GET", "POST"])
 def rma_step(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Take a step that is the customer's to take: sent, accept or decline the quote, cancel."""
+    """Say what a step means that is the customer's to take (sent, accept or decline the quote, cancel); the POST takes it."""
     found = _own(request, pk)
-    try:
-        services.transition(found, request.POST.get("to", ""), actor=request.user.as_actor(), now=timezone.now())
-    except services.TransitionRefused:
-        messages.warning(request, "This step is no longer possible: the return has moved on meanwhile.")
+    to = request.POST.get("to") or request.GET.get("to", "")
+    seen = request.POST.get("seen", "")
+    if to not in _steps(found):
+        messages.warning(request, NO_LONGER)
+    elif not seen:
+        return check.page(request, steps.check(found, to))
+    else:
+        try:
+            services.transition(found, to, seen=seen, actor=request.user.as_actor(), now=timezone.now())
+        except services.MovedOn:
+            return check.page(request, steps.check(_own(request, pk), to, is_changed=True))
+        except services.TransitionRefused:
+            messages.warning(request, NO_LONGER)
     return redirect("rma", pk=pk)
 
 
@@ -144,7 +148,16 @@ def _own(request: HttpRequest, pk: UUID) -> RMA:
     return get_object_or_404(RMA.objects.for_subject(request.user.subject_id).with_details(), pk=pk)
 
 
+def _steps(found: RMA) -> dict[str, str]:
+    """Return the steps that the customer may take now, each with the words of its button."""
+    return {to: steps.ACTS[to] for to in states.next_states(found, states.CUSTOMER) if to in steps.ACTS}
+
+
 def _detail(request: HttpRequest, found: RMA, form: NoteForm) -> HttpResponse:
-    steps = [(to, STEPS[to]) for to in states.next_states(found, states.CUSTOMER) if to in STEPS]
-    context = {"rma": found, "form": form, "steps": steps, "next": NEXT.get(found.state, "") if found.is_open else ""}
+    context = {
+        "rma": found,
+        "form": form,
+        "steps": _steps(found),
+        "next": NEXT.get(found.state, "") if found.is_open else "",
+    }
     return render(request, "rma/detail.html", context)

@@ -11,8 +11,9 @@ from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from privacy import gate
 from privacy.gate import Actor
@@ -21,7 +22,7 @@ from privacy.requests import assessment, export, services, unjoined
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import OPEN_STATES, Channel, State
 from privacy.requests.outcome import FileUnreadable
-from privacy.views import ends, person, result, words
+from privacy.views import check, ends, person, result, words
 
 PER_PAGE = 20
 RUNNING = (State.RECEIVED, State.IDENTITY, State.CONFIRMED, State.EXECUTING)
@@ -154,12 +155,14 @@ def _line(verdict: Any) -> dict[str, Any]:
     }
 
 
-@require_POST
+@require_http_methods(["GET", "POST"])
 @person.entered_again
 @person.own_request
 def request_withdraw(request: HttpRequest, about: Request, actor: Actor) -> HttpResponse:
-    """Take a request back; possible until its execution begins."""
+    """Say what taking a request back means; the POST does it, until the execution begins."""
     try:
+        if request.method != "POST":
+            return check.page(request, _check_withdrawal(about))
         services.withdraw(about, actor=actor, now=timezone.now())
     except NotAllowed:
         messages.warning(request, "This request can no longer be taken back: it is being carried out, or has ended.")
@@ -168,18 +171,62 @@ def request_withdraw(request: HttpRequest, about: Request, actor: Actor) -> Http
     return redirect("request", pk=about.pk)
 
 
-@require_POST
+def _check_withdrawal(about: Request) -> check.Check:
+    """Return what is said before a request is taken back. Raises NotAllowed."""
+    if not about.can_withdraw:
+        raise NotAllowed
+    is_copy = about.kind == Request.Kind.ACCESS
+    return check.Check(
+        title="Take the request back?",
+        about=[("Reference", about.reference), ("Received", about.received_on), ("Answer due", about.due_on)],
+        happens=["The request ends at once.", "No copy is made for it." if is_copy else "Nothing is removed for it."],
+        lost=[
+            "This request cannot be taken up again.",
+            "You can ask again at any time. That is a new request: you show once more who you are, and the time for the answer "
+            "begins anew.",
+        ],
+        act="Take the request back",
+        back=reverse("request", args=[about.pk]),
+        up=f"Request {about.reference}",
+    )
+
+
+@require_http_methods(["GET", "POST"])
 @person.entered_again
 @person.own_request
 def request_destroy(request: HttpRequest, about: Request, actor: Actor) -> HttpResponse:
-    """Destroy the person's copy at once, before its week is over."""
+    """Say what destroying the person's copy before its week is over means; the POST does it at once."""
     try:
+        if request.method != "POST":
+            return check.page(request, _check_destruction(about))
         export.destroy(about, actor=actor, now=timezone.now())
     except export.NoCopy:
         messages.warning(request, "There is no copy any more.")
     else:
         messages.success(request, "The copy is destroyed.")
     return redirect("request", pk=about.pk)
+
+
+def _check_destruction(about: Request) -> check.Check:
+    """Return what is said before a copy is destroyed. Raises NoCopy."""
+    copy = export.live(about)
+    if copy is None:
+        raise export.NoCopy
+    return check.Check(
+        title="Destroy the copy now?",
+        about=[("Reference", about.reference), ("Can be fetched until", copy.expires_at)],
+        happens=[
+            "The key of the copy is destroyed and its file is deleted, at once.",
+            "A file that you fetched stays with you.",
+        ],
+        lost=[
+            "Nobody can fetch this copy any more.",
+            "A copy that you ask for later holds what we have then: nothing that was corrected or removed since.",
+        ],
+        act="Destroy the copy",
+        back=reverse("request", args=[about.pk]),
+        up=f"Request {about.reference}",
+    )
 
 
 @require_POST

@@ -9,10 +9,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Address, Customer, FreightAccount, Joining, User
-from privacy import vault
+from privacy import gate, vault
 from privacy.audit.models import AuditEvent
 from privacy.requests.models import Letter
+from privacy.retention import holds
 from tests import factories, pages
+from tests.orders.factories import TASK
 
 pytestmark = pytest.mark.django_db
 
@@ -194,15 +196,33 @@ def test_an_address_is_added_corrected_and_removed(alice: User, customer: Custom
     assert "6 Pine Road" in pages.check(
         browser.post(f"/account/addresses/{address.pk}/", {**ADDRESS, "street": "6 Pine Road"}, follow=True)
     )
-    assert browser.get(f"/account/addresses/{address.pk}/remove/").status_code == 405
+    assert f'href="/account/addresses/{address.pk}/remove/"' in pages.check(browser.get("/account/details/"))
+    asked = pages.check(browser.get(f"/account/addresses/{address.pk}/remove/"))
+    assert "Remove the " in asked and "6 Pine Road" in asked and 'href="/account/details/">Back' in asked
+    assert Address.objects.exists(), "looking removes nothing"
     assert "removed" in pages.check(browser.post(f"/account/addresses/{address.pk}/remove/", follow=True))
     assert not Address.objects.exists()
 
 
 def test_a_freight_account_is_removed_by_its_owner(alice: User, customer: Customer) -> None:
     account = factories.freight_account(customer)
-    pages.signed_in(alice, again=True).post(f"/account/freight/{account.pk}/remove/")
+    browser, remove = pages.signed_in(alice, again=True), f"/account/freight/{account.pk}/remove/"
+    with gate.acting(alice.as_actor()):
+        number = str(account.number)
+    asked = pages.check(browser.get(remove))
+    assert number[-4:] in asked and number not in asked and FreightAccount.objects.exists()
+    browser.post(remove)
     assert not FreightAccount.objects.exists()
+
+
+@pytest.mark.parametrize("kind", ["addresses", "freight"])
+def test_what_is_under_a_hold_is_not_removed_and_the_page_says_so(alice: User, customer: Customer, kind: str) -> None:
+    record = factories.address(customer) if kind == "addresses" else factories.freight_account(customer)
+    holds.place(record.vault_label, record.pk, reason="claim", actor=TASK, now=factories.NOW)
+    browser, remove = pages.signed_in(alice, again=True), f"/account/{kind}/{record.pk}/remove/"
+    for answer in (browser.get(remove, follow=True), browser.post(remove, follow=True)):
+        assert "under a legal hold: it cannot be removed until the hold is lifted" in pages.check(answer)
+    assert type(record).objects.filter(pk=record.pk).exists()
 
 
 def test_a_borrowed_session_removes_nothing_without_the_password_and_every_e_mail_is_told(alice: User) -> None:

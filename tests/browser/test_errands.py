@@ -7,6 +7,7 @@ contact disputed, two people joined and parted again, a letter printed, an outco
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -32,7 +33,7 @@ from tests.browser import checker
 from tests.browser.conftest import Site
 from tests.browser.test_pages import come_in, each_dimension, go_out, serve, told
 from tests.browser.visitor import Findings, Visitor
-from tests.orders.factories import as_customer
+from tests.orders.factories import an_rma, as_customer, moved
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -396,6 +397,42 @@ def test_earlier_records_are_claimed(site: Site, visitor: Visitor) -> None:
     come_in(visitor, "nina")
     visitor.open("/privacy/held/", "what we hold, something is not joined")
     visitor.press("Ask us to look at it", "what we hold, asked to look")
+
+
+@each_dimension
+def test_what_cannot_be_undone_is_asked_about_first(site: Site, visitor: Visitor) -> None:
+    come_in(visitor, "alice")
+    alice = site.customer("alice")
+    factories.freight_account(alice)
+    visitor.open("/account/details/")
+    visitor.follow("a[href*='/account/addresses/'][href$='/remove/']", "remove an address, asked")
+    visitor.press("Back")
+    assert alice.addresses.exists()
+    visitor.follow("a[href*='/account/addresses/'][href$='/remove/']")
+    visitor.press("Remove the address", "address removed")
+    assert not alice.addresses.exists()
+    visitor.follow("a[href*='/account/freight/']", "remove a freight account, asked")
+    visitor.press("Remove the freight account")
+    assert not alice.freight_accounts.exists()
+
+    rma = an_rma(alice, serial="ILT2400-04711")
+    moved(moved(rma, "authorised", "received"), "quoted", quote=Decimal("350"))
+    visitor.open(f"/rma/{rma.pk}/", "return, quoted")
+    visitor.press("Decline the quote", "decline a quote, asked")
+    visitor.press("Back")
+    visitor.press("Accept the quote", "accept a quote, asked")
+    visitor.press("Accept the quote", "quote accepted")
+    visitor.press("Cancel this return", "cancel a return, asked")
+    visitor.press("Cancel this return", "return cancelled")
+    rma.refresh_from_db()
+    assert rma.state == "cancelled"
+
+    visitor.open("/privacy/requests/new/access/")
+    visitor.press("Ask for the copy")
+    site.work()
+    visitor.page.reload()
+    visitor.press("Destroy the copy now", "destroy a copy, asked")
+    visitor.press("Destroy the copy", "copy destroyed")
 
 
 @each_dimension

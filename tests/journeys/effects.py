@@ -71,7 +71,7 @@ def effects(world: Everybody) -> list[Effect]:
         Effect("/account/addresses/<uuid:pk>/", "address", ("bob",), "default.accounts_address", ADDRESS),
         Effect("/account/addresses/<uuid:pk>/remove/", "address", ("bob",), "default.accounts_address"),
         Effect("/account/freight/<uuid:pk>/remove/", "freight", ("bob",), "default.accounts_freightaccount"),
-        Effect("/rma/<uuid:pk>/step/", "rma", ("bob",), "default.rma_rma", {"to": "in_transit"}),
+        Effect("/rma/<uuid:pk>/step/", "rma", ("bob",), "default.rma_rma", {"to": "in_transit", "seen": "authorised/"}),
         Effect("/rma/<uuid:pk>/message/", "rma", ("bob",), "default.rma_rmanote", {"text": "Any news?"}),
         Effect("/privacy/requests/<uuid:pk>/confirm/", "erasure", ("bob",), "default.privacy_request", {"plan_hash": bob["erasure"].plan_hash}),
         Effect("/privacy/requests/<uuid:pk>/withdraw/", "erasure", ("bob",), "default.privacy_request"),

@@ -111,6 +111,22 @@ def test_every_url_that_takes_a_post_has_its_effect_or_a_reason(house: House) ->
     assert [one for one in known if one not in {row.pattern for row in TABLE}] == []
 
 
+#: What acts by one button that a page with other things has; each with the reason why nothing of it needs a page before.
+ONE_BUTTON: dict[str, str] = {
+    "/account/contact/send/": "sends a link once more",
+    "/account/look/": "asks the privacy team to look",
+    "/rma/<uuid:pk>/message/": "sends what the person has just typed; nothing is lost by it",
+    "/privacy/requests/<uuid:pk>/export/": "fetches the copy, which can be fetched again",
+}
+
+
+def test_what_acts_by_one_button_can_be_done_again_or_loses_nothing() -> None:
+    """Whatever cannot be undone by the same person has a page before it, which a GET shows (privacy/views/check.py); at the desk
+    each act is a step with a page of its own, and a search is no act."""
+    one_button = {row.pattern for row in TABLE if row.methods == "POST" and not row.pattern.endswith("/search/")}
+    assert one_button == set(ONE_BUTTON)
+
+
 def test_each_sealed_field_of_a_person_has_a_canary(house: House) -> None:
     world = house.world
     planted = {(one.label, one.envelope, one.field) for one in world.bob.canaries}

@@ -309,7 +309,10 @@ def test_confirming_needs_the_password_once_more_and_a_post(alice: User, hers: C
 
 def test_a_removal_can_be_taken_back_until_it_begins(hers: Client) -> None:
     about = ask_for(hers, "erasure")
-    assert hers.get(f"/privacy/requests/{about.pk}/withdraw/").status_code == 405
+    asked = pages.check(hers.get(f"/privacy/requests/{about.pk}/withdraw/"))
+    assert "Take the request back?" in asked and f'href="/privacy/requests/{about.pk}/">Back' in asked
+    about.refresh_from_db()
+    assert about.is_open, "looking takes nothing back"
     text = pages.check(hers.post(f"/privacy/requests/{about.pk}/withdraw/", follow=True))
     assert "taken back" in text
     about.refresh_from_db()

@@ -1,5 +1,6 @@
 """Alice's returns: opened after a second look at the answers, followed, answered; bob sees none of it."""
 
+import re
 from datetime import date
 from decimal import Decimal
 
@@ -138,14 +139,69 @@ def test_bob_gets_404_for_a_return_of_alice(bob: User, customer: Customer, part:
     assert rma.state == "requested" and not rma.thread.exists()
 
 
-def test_a_quote_is_accepted_by_a_post_only(alice: User, customer: Customer) -> None:
+def sent_by(text: str) -> dict[str, str]:
+    """Return what the form of a check page sends."""
+    return dict(re.findall(r'<input type="hidden" name="(to|seen)" value="([^"]*)"', text))
+
+
+def test_a_quote_is_accepted_by_a_post_only_after_a_page_that_says_what_it_means(
+    alice: User, customer: Customer
+) -> None:
     rma = moved(moved(an_rma(customer), "authorised", "received"), "quoted", quote=Decimal("350"))
     browser = pages.signed_in(alice)
-    assert "Accept the quote" in pages.check(browser.get(f"/rma/{rma.pk}/"))
-    assert browser.get(f"/rma/{rma.pk}/step/?to=approved").status_code == 405
-    browser.post(f"/rma/{rma.pk}/step/", {"to": "approved"})
+    step = f"/rma/{rma.pk}/step/"
+    assert f'href="{step}?to=approved"' in pages.check(browser.get(f"/rma/{rma.pk}/"))
+    text = pages.check(browser.get(f"{step}?to=approved"))
+    assert "You order the work for USD 350.00." in text and f'href="/rma/{rma.pk}/">Back' in text
+    rma.refresh_from_db()
+    assert rma.state == "quoted"
+    browser.post(step, sent_by(text))
     rma.refresh_from_db()
     assert rma.state == "approved"
+
+
+def test_a_quote_that_has_changed_since_it_was_read_is_not_accepted(alice: User, customer: Customer) -> None:
+    rma = moved(moved(an_rma(customer), "authorised", "received"), "quoted", quote=Decimal("350"))
+    browser, step = pages.signed_in(alice), f"/rma/{rma.pk}/step/"
+    seen = sent_by(browser.get(f"{step}?to=approved").text)
+    moved(moved(rma, "on_hold"), "quoted", quote=Decimal("990"))
+    text = pages.check(browser.post(step, seen))
+    assert "has changed since you opened this page" in text and "USD 990.00" in text
+    rma.refresh_from_db()
+    assert rma.state == "quoted"
+    browser.post(step, sent_by(text))
+    rma.refresh_from_db()
+    assert rma.state == "approved"
+
+
+@pytest.mark.parametrize("data", [{"to": "approved"}, {"to": "cancelled", "seen": ""}])
+def test_a_step_without_the_page_before_it_is_asked_about_once_more(
+    alice: User, customer: Customer, data: dict[str, str]
+) -> None:
+    rma = moved(moved(an_rma(customer), "authorised", "received"), "quoted", quote=Decimal("350"))
+    assert "Nothing has been done yet." in pages.check(pages.signed_in(alice).post(f"/rma/{rma.pk}/step/", data))
+    rma.refresh_from_db()
+    assert rma.state == "quoted"
+
+
+def test_who_cancels_after_accepting_the_quote_reads_what_ends_and_may_go_back(alice: User, customer: Customer) -> None:
+    rma = moved(moved(an_rma(customer), "authorised", "received"), "quoted", quote=Decimal("350"))
+    rma = moved(rma, "approved")
+    browser, step = pages.signed_in(alice), f"/rma/{rma.pk}/step/"
+    text = pages.check(browser.get(f"{step}?to=cancelled"))
+    assert "The quote of USD 350.00 was accepted: it ends" in text
+    assert "we send it back to you" in text and "cannot be taken up again" in text
+    rma.refresh_from_db()
+    assert rma.state == "approved"
+    browser.post(step, sent_by(text))
+    rma.refresh_from_db()
+    assert rma.state == "cancelled"
+
+
+def test_who_cancels_before_the_instrument_is_sent_reads_not_to_send_it(alice: User, customer: Customer) -> None:
+    rma = moved(an_rma(customer), "authorised")
+    text = pages.check(pages.signed_in(alice).get(f"/rma/{rma.pk}/step/?to=cancelled"))
+    assert "Please do not send the instrument." in text and "quote" not in text.partition("<main")[2]
 
 
 def test_a_step_that_is_not_the_customers_changes_nothing_and_says_so(alice: User, customer: Customer) -> None:
