@@ -21,4 +21,5 @@ urlpatterns = [
 handler400 = "ilt_site.views.bad_request"
 handler403 = "ilt_site.views.permission_denied"
 handler404 = "ilt_site.views.page_not_found"
+handler429 = "ilt_site.views.too_many_requests"  # asked for by allauth's limits
 handler500 = "ilt_site.views.server_error"

@@ -9,6 +9,10 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from ilt_site import limits
+
+A_CODE_AGAIN = 60  # seconds (settings.ACCOUNT_RATE_LIMITS, confirm_email)
+
 
 @login_not_required
 def home(request: HttpRequest) -> HttpResponse:
@@ -29,6 +33,14 @@ def permission_denied(request: HttpRequest, exception: Exception | None = None) 
 def page_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Answer 404, the same for what does not exist and for what belongs to somebody else."""
     return _plain(request, 404)
+
+
+def too_many_requests(request: HttpRequest) -> HttpResponse:
+    """Answer 429: say which limit was reached and when the next attempt is taken; the same for every address."""
+    limit, is_code = limits.reached(request), limits.may_have_sent_a_code(request)
+    answer = _plain(request, 429, limit=limit, is_code=is_code)
+    answer.headers["Retry-After"] = str(limit.seconds if limit else A_CODE_AGAIN if is_code else 5)
+    return answer
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
@@ -64,9 +76,12 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     return _plain(request, 403, "403_csrf.html")
 
 
-def _plain(request: HttpRequest, status: int, template: str = "") -> HttpResponse:
+def _plain(request: HttpRequest, status: int, template: str = "", **more: object) -> HttpResponse:
     # No request in the context: the plain layout asks for no user and no messages.
-    context = {"reference": getattr(request, "request_id", "")}  # the one in the log, for whoever calls about it
+    context = {
+        "reference": getattr(request, "request_id", ""),
+        **more,
+    }  # the one in the log, for whoever calls about it
     response = render(None, template or f"{status}.html", context, status=status)
     response.headers["Cache-Control"] = "no-store"
     return response
