@@ -458,7 +458,9 @@ class LoginDisputeAdmin(WorkAdmin):
             )
             for one in disputed[:SHOWN_ON_FRONT_PAGE]
         ]
-        return [WorkList("Disputed login addresses", self.url_of_list(), tasks, disputed.count())]
+        return [
+            WorkList("Changed login addresses to which somebody objects", self.url_of_list(), tasks, disputed.count())
+        ]
 
 
 def _days(point: ContactPoint, today: date) -> int:

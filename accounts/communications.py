@@ -91,7 +91,7 @@ class Communication(SealedModel):
         ]
 
     def __str__(self) -> str:
-        return f"{self.department} communication {str(self.pk)[-12:]}"
+        return f"message with {self.get_department_display()}, {self.received_on:%-d %B %Y}"
 
     def vault_owner(self) -> tuple[str, UUID | None]:
         return ("subject", self.subject_id) if self.subject_id else ("none", None)

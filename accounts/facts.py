@@ -117,7 +117,7 @@ def communication(message: Communication) -> Facts:
     return Facts(
         label=Communication.vault_label,
         record_id=message.pk,
-        title=f"Message with {message.get_department_display()}, {message.received_on}",
+        title=f"Message with {message.get_department_display()}, {message.received_on:%-d %B %Y}",
         subject_id=message.subject_id,
         data=held(message),
         events={

@@ -283,7 +283,7 @@ class JoiningAdmin(WorkAdmin):
             )
             for one in waiting.order_by("opened_at")[:SHOWN_ON_FRONT_PAGE]
         ]
-        lists = [WorkList("Records to look at", self.url_of_list(), tasks, waiting.count())]
+        lists = [WorkList("Joinings of records to look at", self.url_of_list(), tasks, waiting.count())]
         if joining.TEAM in actor.roles:
             disputed = notices.disputed_joinings().select_related("joining").prefetch_related("subject__customers")
             told = [
@@ -294,7 +294,9 @@ class JoiningAdmin(WorkAdmin):
                 )
                 for one in disputed.order_by("disputed_at")[:SHOWN_ON_FRONT_PAGE]
             ]
-            lists.append(WorkList("Disputed joinings", self.url_of_list(), told, disputed.count()))
+            lists.append(
+                WorkList("Joinings of records to which somebody objects", self.url_of_list(), told, disputed.count())
+            )
         return lists
 
     def _url_of_objection(self, disputed: Joined) -> str:

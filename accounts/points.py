@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from accounts.parties import Address, Customer
 
@@ -56,6 +57,9 @@ class ContactPoint(models.Model):
     taken_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        # The back office lists those of logins alone.
+        verbose_name = "changed login address"
+        verbose_name_plural = "changed login addresses"
         constraints = [
             models.UniqueConstraint(
                 fields=["customer", "channel"],
@@ -72,7 +76,8 @@ class ContactPoint(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"contact point {self.pk}"
+        kind = "changed login address" if self.channel == self.Channel.LOGIN else self.get_channel_display()
+        return f"{kind}, since {timezone.localdate(self.since):%-d %B %Y}"
 
 
 class ContactLink(models.Model):
@@ -101,4 +106,4 @@ class ContactLink(models.Model):
     mac = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
 
     def __str__(self) -> str:
-        return f"contact link {self.pk}"
+        return f"letter about a contact, {timezone.localdate(self.at):%-d %B %Y}"

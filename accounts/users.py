@@ -20,6 +20,7 @@ from django.contrib.sessions.base_session import AbstractBaseSession
 from django.core.exceptions import PermissionDenied
 from django.db import models, router, transaction
 from django.db.models import OuterRef, Q
+from django.utils import timezone
 
 from accounts.parties import Customer, Owned
 from accounts.validators import validate_username
@@ -304,6 +305,8 @@ class ClaimReview(models.Model):
     decided_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        verbose_name = "claimed address"
+        verbose_name_plural = "claimed addresses"
         constraints = [
             models.UniqueConstraint(
                 fields=["user", "customer"], condition=Q(outcome="open"), name="one_open_claim_review"
@@ -311,7 +314,7 @@ class ClaimReview(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"claim review {self.pk}"
+        return f"claimed address, {timezone.localdate(self.opened_at):%-d %B %Y}"
 
     def bind(self) -> ClaimReview:
         """Give the row, not yet saved, the keyed hash over what is proposed: whose login, which number, how, when, by whom."""
@@ -370,7 +373,7 @@ class Joining(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"joining {self.pk}"
+        return f"joining of records, opened {timezone.localdate(self.opened_at):%-d %B %Y}"
 
     def bind(self) -> Joining:
         """Give the row, not yet saved, the keyed hash over what moves keys: person, outcome, what moved, whether they follow; and
@@ -405,7 +408,7 @@ class Joined(models.Model):
     disputed_at = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:
-        return f"joined {self.pk}"
+        return f"joining that was told, {timezone.localdate(self.at):%-d %B %Y}"
 
 
 class Session(AbstractBaseSession):

@@ -49,7 +49,7 @@ class Acknowledgement(models.Model):
         indexes = [models.Index(fields=["subject", "kind", "expires_on"], name="acknowledgement_current")]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.version}, until {self.expires_on}"
+        return f"{self.get_kind_display()} {self.version}, until {self.expires_on:%-d %B %Y}"
 
 
 def check(*, version: str, signed_on: date, now: datetime) -> None:

@@ -240,8 +240,8 @@ class RMA(SealedModel):
     objects = RMAQuerySet.as_manager()  # type: ignore[misc]
 
     class Meta(SealedModel.Meta):
-        verbose_name = "RMA"
-        verbose_name_plural = "RMAs"
+        verbose_name = "return"
+        verbose_name_plural = "returns"
         indexes = [
             models.Index(fields=["-opened_on", "-number"], name="rma_listed"),  # as the back office lists them
             models.Index(fields=["customer", "-opened_on"], name="rma_customer_opened"),
@@ -318,7 +318,8 @@ class RMANote(SealedModel):
 
     class Meta(SealedModel.Meta):
         ordering = ["written_at", "id"]
-        verbose_name = "RMA note"
+        verbose_name = "message in a return"
+        verbose_name_plural = "messages in returns"
 
     def __str__(self) -> str:
         return f"Note {self.pk}"

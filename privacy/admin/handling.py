@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from privacy import cards, datamap
-from privacy.admin.work import Step, date_input
+from privacy.admin.work import Group, Step, date_input
 from privacy.lines import one_line
 from privacy.mailbox import MailboxField
 from privacy.models import Hold, Letter, Request
@@ -171,25 +171,38 @@ class StateIdentity(Numbered):
         label="Proved by",
     )
     code = forms.CharField(
-        required=False, max_length=20, label="Code from our letter", help_text="Only for a code sent by post, and not by who wrote, opened or posted the letter.",
+        required=False, max_length=20, label="Code from our letter",
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )  # fmt: skip
     note = forms.CharField(
         required=False, max_length=2000, label="Reasons, for the file", widget=forms.Textarea(attrs={"rows": 4}),
         validators=[cards.refuse],
     )  # fmt: skip
-    number = _said("Number that you called", "Only for a call-back.")
+    number = _said("Number that you called")
     first_fact = forms.ChoiceField(required=False, label="First fact")
     first_said = _said("What the person said to the first")
     second_fact = forms.ChoiceField(required=False, label="Second fact")
     second_said = _said("What the person said to the second")
     field_order = (
-        "how", "number", "first_fact", "first_said", "second_fact", "second_said", "code", "customer_number", "note",
+        "how", "customer_number", "number", "first_fact", "first_said", "second_fact", "second_said", "code", "note",
     )  # fmt: skip
+    groups = (
+        Group(
+            "Call-back",
+            "Only if you called back. Call first, ask for both facts, and write down what the person says.",
+            ("number", "first_fact", "first_said", "second_fact", "second_said"),
+        ),
+        Group(
+            "Code by post",
+            "Only if the person reads back the code from our letter, and not by who wrote, opened or posted the letter.",
+            ("code",),
+        ),
+        Group("Written evidence", "Needed for written evidence: what you saw, and why it is enough.", ("note",)),
+    )
 
     def prepare(self) -> None:
         for name in ("first_fact", "second_fact"):
-            self.fields[name].choices = [("", "only for a call-back"), *proof.kinds()]  # type: ignore[attr-defined]
+            self.fields[name].choices = [("", "choose"), *proof.kinds()]  # type: ignore[attr-defined]
         if self.record.subject_id:
             self.fields["customer_number"].help_text = "Empty: the person already matched."
 

@@ -183,7 +183,7 @@ class SecondLookAdmin(WorkAdmin):
             )
             for one in waiting[:SHOWN_ON_FRONT_PAGE]
         ]
-        return [WorkList("To decide as second person", self.url_of_list(), tasks, waiting.count())]
+        return [WorkList("Questions to a second person", self.url_of_list(), tasks, waiting.count())]
 
 
 def _already(request: Request) -> str:

@@ -69,6 +69,15 @@ class WorkList:
     is_stopped: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Questions of a step that belong together: what they are about, when they are to be answered, and their names."""
+
+    title: str
+    help: str
+    names: tuple[str, ...]
+
+
 class Step(forms.Form):
     """What can be done with a record now: a name, a sentence about it, and what has to be filled in first."""
 
@@ -77,6 +86,7 @@ class Step(forms.Form):
     is_destructive: ClassVar[bool] = False
     is_offered: ClassVar[bool] = True  # else no button leads to it: it answers who had its form open before
     template: ClassVar[str] = "admin/step.html"
+    groups: ClassVar[tuple[Group, ...]] = ()  # a step of many questions; what is in none of them comes first
 
     def __init__(self, *args: Any, record: Any = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -85,6 +95,13 @@ class Step(forms.Form):
 
     def prepare(self) -> None:
         """Fill in choices and first values that depend on the record."""
+
+    def grouped(self) -> list[tuple[Group | None, list[forms.BoundField]]]:
+        """Return the questions as the page shows them: those of no group, then group by group."""
+        named = {name for group in self.groups for name in group.names}
+        first = [field for field in self.visible_fields() if field.name not in named]
+        groups = [(group, [self[name] for name in group.names]) for group in self.groups]
+        return [(None, first), *groups] if first else [*groups]
 
     def asks_again(self) -> bool:
         """Whether what was filled in is shown once more, with what would come of it, before it is done."""

@@ -110,7 +110,7 @@ def make(
     of records that carry the person's address and are not joined.
     Raises ScheduleError when an envelope has no retention class.
     """
-    records = sorted(facts_list, key=lambda facts: (facts.label, facts.title, str(facts.record_id)))
+    records = sorted(facts_list, key=lambda facts: (facts.label, _first_day(facts), facts.title, str(facts.record_id)))
     verdicts = tuple(
         verdict for facts in records for verdict in assess(facts, schedule, holds, today, asked=asked, pins=pins)
     )
@@ -291,6 +291,10 @@ def _until(kept: Iterable[Verdict]) -> dict[date | None, int]:
     for day in last.values():
         counts[day] = counts.get(day, 0) + 1
     return counts
+
+
+def _first_day(facts: Facts) -> date:
+    return min((day for day in facts.events.values() if day), default=date.min)
 
 
 def _rows(one: Verdict) -> tuple[Any, ...]:

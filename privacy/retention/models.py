@@ -123,7 +123,7 @@ class EndNotice(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"warning of {self.given_on}"
+        return f"warning of {self.given_on:%-d %B %Y}"
 
 
 class SweepState(models.Model):

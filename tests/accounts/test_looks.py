@@ -88,7 +88,7 @@ def test_what_a_person_asks_is_a_task_of_the_privacy_team_alone(alice: User, pat
     pages.signed_in(alice).post("/account/look/")
     assert "A person without a customer number: records with the same address" in pat.get("/admin/").text
     sales = pages.signed_in(factories.staff())
-    assert "Records to look at" not in sales.get("/admin/").text
+    assert "Joinings of records to look at" not in sales.get("/admin/").text
     assert sales.get(LIST).status_code == 403
 
 

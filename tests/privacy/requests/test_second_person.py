@@ -359,7 +359,7 @@ def test_a_manager_decides_on_one_page_and_opens_nothing(alice: Customer, mona: 
         request = confirm(file_by_staff(alice))
         look = SecondLook.objects.get()
         front = mona.get("/admin/").text
-        assert request.reference in front and "To decide as second person" in front
+        assert request.reference in front and "Questions to a second person" in front
         assert set(re.findall(r'href="(/admin/\w+/\w+/)"', front)) == {
             PAGE,
             "/admin/accounts/claimreview/",  # of these three: what was proposed, to confirm; nothing is opened

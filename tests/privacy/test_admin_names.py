@@ -1,0 +1,99 @@
+"""What the lists, headings and groups of the back office are called: one thing has one name, and no running number is one."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.contrib import admin
+
+from accounts.models import ClaimReview, Communication, ContactPoint, Joining
+from accounts.users import Joined
+from privacy.admin.handling import StateIdentity
+from privacy.admin.work import WorkAdmin
+from privacy.gate import Actor
+from privacy.models import Request
+from privacy.registers import Acknowledgement
+from privacy.requests import services
+from privacy.retention.models import EndNotice
+from tests import factories, pages
+from tests.privacy.requests.conftest import PRIVACY
+
+pytestmark = pytest.mark.django_db
+
+EVERYBODY = Actor("staff", "x", None, frozenset({"sales", "service", "accounting", "privacy", "manager"}), "admin")
+#: What waits is not the record of the list but something in it, and is called by that.
+IN_A_RECORD: dict[str, str] = {
+    "Disputed contacts": "customers",
+    "Notices to post": "customers",
+    "Letters to post": "privacy requests",
+    "Possible breaches to assess": "privacy requests",
+    "Unpaid invoices, by due date": "orders",
+    "Serial numbers to settle": "returns",
+}
+
+
+def test_what_waits_is_called_as_the_list_that_it_stands_in() -> None:
+    found = {}
+    for one in admin.site._registry.values():
+        if isinstance(one, WorkAdmin):
+            for waiting in one.work_lists(EVERYBODY, factories.TODAY):
+                found[waiting.title] = str(one.opts.verbose_name_plural)
+    assert len(found) >= 8
+    wrong = {title: name for title, name in found.items() if name.rpartition(" ")[2] not in title.lower()}
+    assert {title for title in wrong if title not in IN_A_RECORD} == set()
+
+
+def test_no_heading_is_a_running_number_or_a_day_in_figures() -> None:
+    number, now = 190, factories.NOW
+    records = [
+        ContactPoint(pk=number, channel="login", since=now),
+        ContactPoint(pk=number, channel="email", since=now),
+        ClaimReview(pk=number, opened_at=now),
+        Joining(pk=number, opened_at=now),
+        Joined(pk=number, at=now),
+        Communication(department="support", received_on=factories.TODAY),
+        Acknowledgement(pk=number, kind="confidentiality", version="2026", expires_on=factories.TODAY),
+        EndNotice(pk=number, given_on=factories.TODAY),
+    ]
+    for record in records:
+        text = str(record)
+        assert f"{now:%-d %B %Y}" in text, text
+        assert str(number) not in text and not re.search(r"\d{4}-\d\d", text), text
+    assert str(records[0]) == f"changed login address, since {now:%-d %B %Y}"
+
+
+def test_messages_stand_in_a_plan_by_their_day_in_words_the_earliest_first() -> None:
+    customer = factories.customer()
+    for month in (11, 2, 9):
+        factories.communication(customer, received_on=factories.TODAY.replace(month=month, day=3))
+    about = services.file(
+        kind="erasure", subject=customer.subject_id, channel="phone", received_on=factories.TODAY, identity="in_person",
+        actor=PRIVACY, now=factories.NOW,
+    )  # fmt: skip
+    plan = services.make_plan(about, actor=PRIVACY, now=factories.NOW)
+    found = [one.title for one in plan.verdicts if one.title.startswith("Message")]
+    assert found == [f"Message with support, 3 {month} 2026" for month in ("February", "September", "November")]
+
+
+def test_the_nine_questions_about_an_identity_stand_in_groups_with_their_help() -> None:
+    about = services.file(
+        kind="access", subject=factories.customer().subject_id, channel="phone", received_on=factories.TODAY,
+        identity="pending", actor=PRIVACY, now=factories.NOW,
+    )  # fmt: skip
+    assert Request.objects.get().state == "received"
+    text = (
+        pages.signed_in(factories.staff(roles=("privacy",)))
+        .get(f"/admin/privacy/request/{about.pk}/step/identity/")
+        .text
+    )
+    groups = re.findall(r"<fieldset class=\"module aligned\".*?</fieldset>", text, re.S)
+    assert [re.search(r"<legend[^>]*>(.*?)</legend>", one)[1] for one in groups] == [  # type: ignore[index]
+        "Call-back", "Code by post", "Written evidence",
+    ]  # fmt: skip
+    for group, names in zip(groups, [one.names for one in StateIdentity.groups], strict=True):
+        assert re.findall(r'name="(\w+)"', group) == list(names)
+        assert 'class="description"' in group
+    assert len(set(re.findall(r'name="(\w+)"', text)) & set(StateIdentity.base_fields)) == len(
+        StateIdentity.base_fields
+    )
