@@ -18,7 +18,7 @@ from privacy.admin.records import RecordAdmin
 from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Step, Task, WorkList, acting, due, unpaused
 from privacy.gate import Actor, told
 from privacy.models import Hold, Letter, Request
-from privacy.requests import assessment, deadline, history, identity, letters, second, services, waits
+from privacy.requests import assessment, deadline, history, identity, letters, posting, second, services, waits
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import OPEN_STATES, TRANSITIONS, State
 from privacy.requests.outcome import FileUnreadable
@@ -39,6 +39,7 @@ EVENTS: dict[str, str] = {
     "second_asked_again": "Second person asked once more",
     "second_decided": "Second person decided",
     "second_ended": "Question to the second person ended with the request, undecided",
+    "notice_written": "Letter about a longer deadline written, to be posted",
     "code_written": "Letter with a code written",
     "code_shown": "Letter with a link or code opened to be printed",
     "code_posted": "Letter with the code posted",
@@ -260,7 +261,7 @@ class RequestAdmin(RecordAdmin):
                 services.confirm(record, data["plan_hash"], actor=actor, now=now)
                 return f"The plan is confirmed{_waits(record, now)}."
             case "posted":
-                letters.mark_posted(data["letter"], actor=actor, now=now)
+                posting.mark_posted(data["letter"], actor=actor, now=now)
                 return "The letter counts as posted today."
             case "resend":
                 letters.resend(data["letter"], actor=actor, now=now)
@@ -271,6 +272,8 @@ class RequestAdmin(RecordAdmin):
                 return "The record is under a hold. Refresh the plan to see what that changes."
             case "extend":
                 deadline.extend(record, reason=data["reason"], words=data["words"], actor=actor, now=now)
+                if deadline.is_notice_unposted(record):
+                    return "The letter is written. The deadline is extended once you have posted it and marked it as posted."
                 return f"The deadline is extended to {record.due_on:%-d %B %Y}{unpaused(record)}; the person is told."
             case "pause":
                 deadline.pause(record, actor=actor, now=now)

@@ -16,7 +16,9 @@ from privacy.gate.actor import Actor
 from privacy.requests import clock, history, identity, letters
 from privacy.requests.filing import BadRequest, NotYours, locked, require_sight, wait_anew
 from privacy.requests.history import NotAllowed
-from privacy.requests.models import Request, State
+from privacy.requests.models import Letter, Request, State
+
+NOTICE = "extended"  # the letter that tells of a longer deadline
 
 #: Art. 12(3): what alone makes a request take longer.
 REASONS = {
@@ -47,8 +49,7 @@ class TooLate(NotAllowed):
 
 def may_extend(request: Request, *, now: datetime) -> bool:
     """Whether the deadline can be extended today: once, where the law knows a longer time, and while the notice is in time."""
-    by = _last_day_for_notice(request)
-    return by is not None and clock.company_day(now) <= by
+    return may_post_notice(request, now=now) and not is_notice_unposted(request)
 
 
 def is_too_late_to_extend(request: Request, *, now: datetime) -> bool:
@@ -77,7 +78,8 @@ def may_pause(request: Request, *, now: datetime) -> bool:
 def extend(request: Request, *, reason: str, words: str, actor: Actor, now: datetime) -> Request:
     """Take the longer deadline the law allows once, and tell the person with the reason (Art. 12(3)).
 
-    `reason` is a key of REASONS, `words` say more to the person. Raises NotYours, BadRequest, NotAllowed; TooLate after the last
+    `reason` is a key of REASONS, `words` say more to the person. Where they are told by post the longer deadline counts from the
+    day on which the letter is ticked off (`posting.mark_posted`). Raises NotYours, BadRequest, NotAllowed; TooLate after the last
     day for the notice, which is written into the audit as a missed deadline.
     """
     _require_team(request, actor)
@@ -90,10 +92,16 @@ def extend(request: Request, *, reason: str, words: str, actor: Actor, now: date
         raise
 
 
-def extend_by_itself(request: Request, waits_for: str, *, actor: Actor, now: datetime) -> Request:
-    """Take the longer deadline on the due day for a request that waits for a key of WAITED_FOR. Raises NotAllowed."""
+def extend_by_itself(request: Request, waits_for: str, *, actor: Actor, now: datetime) -> bool:
+    """Take the longer deadline on the due day for a request that waits for a key of WAITED_FOR. Raises NotAllowed.
+
+    Return whether it counts: a notice by post does once it is ticked off on that day.
+    """
+    if is_notice_unposted(request):
+        return False
     because, words = WAITED_FOR[waits_for]
-    return _extend(request, waits_for, because, words, actor, now)
+    _extend(request, waits_for, because, words, actor, now)
+    return history.due_dates(request).is_extended
 
 
 def _extend(request: Request, reason: str, because: str, words: str, actor: Actor, now: datetime) -> Request:
@@ -105,23 +113,78 @@ def _extend(request: Request, reason: str, because: str, words: str, actor: Acto
                 "The deadline was extended before, the request has ended, or the law knows no longer time."
             )
         if clock.company_day(now) > by:
-            raise TooLate(
-                f"The person had to be told of an extension by {by:%-d %B %Y}. The deadline is not extended, and the audit says "
-                "that this was tried too late."
-            )
-        history.event(found, clock.Kind.EXTENDED, actor=actor, now=now, detail={"reason": reason})
-        history.recompute(found)
-        wait_anew(found, now=now)
+            raise TooLate(_too_late(by))
+        if is_notice_unposted(found):
+            raise NotAllowed("The letter that tells the person of the longer deadline waits to be posted.")
         address = identity.address_for_answer(found, now=now)
+        if address:
+            _count(found, reason, actor=actor, now=now)
+        else:
+            history.event(found, history.NOTICE_WRITTEN, actor=actor, now=now, detail={"reason": reason})
+        dates = history.due_dates(found) if address else _dates_once_posted(found, now)
         context: dict[str, Any] = {
             "reason": because,
             "words": words,
-            "due_on": found.due_on,
+            "due_on": dates.due_on,
+            "dates": {"unpaused_due_on": dates.unpaused_due_on if dates.unpaused_due_on != dates.due_on else None},
         }
-        letters.queue("extended", to=address, context=context, key=f"extended:{found.pk}", request=found, now=now)
-        _noted("request.extended", found, reason=reason, actor=actor, now=now)
+        letters.queue(NOTICE, to=address, context=context, key=f"{NOTICE}:{found.pk}", request=found, now=now)
     request.refresh_from_db()
     return found
+
+
+def _count(request: Request, reason: str, *, actor: Actor, now: datetime) -> None:
+    """Let the longer deadline count from today, in the caller's transaction."""
+    history.event(request, clock.Kind.EXTENDED, actor=actor, now=now, detail={"reason": reason})
+    history.recompute(request)
+    wait_anew(request, now=now)
+    _noted("request.extended", request, reason=reason, actor=actor, now=now)
+
+
+def _dates_once_posted(request: Request, now: datetime) -> clock.Dates:
+    """Return the dates that follow when the notice is posted in time."""
+    facts = [*history.facts(request), clock.Event(clock.Kind.EXTENDED, clock.company_day(now))]
+    return clock.dates(facts, history.place(request.country, request.region))
+
+
+# The notice by post ---------------------------------------------------------------------------------------------------
+
+
+def is_notice_unposted(request: Request) -> bool:
+    """Say whether a notice of a longer deadline was written and waits to be posted: until then the deadline is not extended."""
+    return request.letters.filter(kind=NOTICE, by=Letter.By.POST, sent_at=None, stopped_at=None).exists()
+
+
+def may_post_notice(request: Request, *, now: datetime) -> bool:
+    """Say whether a notice that is posted today is in time."""
+    by = _last_day_for_notice(request)
+    return by is not None and clock.company_day(now) <= by
+
+
+def count_notice(request: Request, *, actor: Actor, now: datetime) -> None:
+    """Let the longer deadline count, whose notice was posted today, in the caller's transaction."""
+    _count(request, _reason_written(request), actor=actor, now=now)
+
+
+def refuse_late_notice(request: Request, *, actor: Actor, now: datetime) -> None:
+    """Write into the audit that a notice was to be posted after its last day, and raise TooLate; NotAllowed for an ended request."""
+    by = _last_day_for_notice(request)
+    if by is None:
+        raise NotAllowed("The request has ended, or its deadline was extended before: the letter is stopped.")
+    _noted("request.extension_too_late", request, reason=_reason_written(request), actor=actor, now=now)
+    raise TooLate(f"{_too_late(by)} The letter is stopped: do not post it.")
+
+
+def _reason_written(request: Request) -> str:
+    written = request.events.filter(kind=history.NOTICE_WRITTEN).order_by("pk").last()
+    return str(written.detail["reason"]) if written is not None else ""
+
+
+def _too_late(by: date) -> str:
+    return (
+        f"The person had to be told of an extension by {by:%-d %B %Y}. The deadline is not extended, and the audit says "
+        "that this was tried too late."
+    )
 
 
 def pause(request: Request, *, actor: Actor, now: datetime) -> Request:

@@ -203,9 +203,10 @@ def _file(
         _send_result_again(request, actor=actor, now=now)
     else:
         if not merged:
-            history.event(request, clock.Kind.IDENTITY_ASKED, actor=actor, now=now)
             history.schedule(request, "identity", at=time_to_act(request, now))
-        _ask_who(request, now=now)
+        is_asked = _ask_who(request, now=now)
+        if is_asked and not request.events.filter(kind=clock.Kind.IDENTITY_ASKED).exists():
+            history.event(request, clock.Kind.IDENTITY_ASKED, actor=actor, now=now)
         broker.nudge_letters()
     return request
 
@@ -321,37 +322,42 @@ def wait_anew(request: Request, *, now: datetime) -> None:
         history.schedule(request, request.step, at=time_to_act(request, now))
 
 
-def _ask_who(request: Request, *, now: datetime) -> None:
+def _ask_who(request: Request, *, now: datetime) -> bool:
     """Send a one-time link to the address on file, or say what else would prove it. The page says the same to everybody.
 
-    Whom no e-mail reaches gets the receipt by post, which says what else would prove it: never silence (design 9).
+    Whom no e-mail reaches gets the receipt by post, which says what else would prove it: never silence (design 9). Return whether
+    the person is asked by that: who is asked by post is asked on the day on which the letter is ticked off, and not before.
     """
     to = identity.address_for_answer(request, now=now)
-    if request.subject_id is not None:
-        recent = OneTimeLink.objects.filter(
-            request=request, purpose=OneTimeLink.Purpose.IDENTITY, created_at__gt=now - LINK_AGAIN_AFTER
+    if request.subject_id is None:
+        context = {"several": identity.standing_of(to, now=now).is_shared, "ends_on": _ends_on(request, now)}
+        letters.queue(
+            "not_identified", to=to, context=context, key=f"not-identified:{request.pk}", request=request, now=now
         )
-        is_free = request.channel != Channel.WEB or letters.within_cap("link_identity", to, now=now)
-        if to and not recent.exists() and is_free:
-            identity.send_link(request, OneTimeLink.Purpose.IDENTITY, to=to, now=now)
-        if not to:
-            letters.queue(
-                "acknowledgement",
-                to="",
-                context={"received_on": request.received_on, "ends_on": _ends_on(request, now)},
-                key=f"acknowledgement:{request.pk}:asked",
-                request=request,
-                now=now,
-            )
-        return
-    letters.queue(
-        "not_identified",
-        to=to,
-        context={"several": identity.standing_of(to, now=now).is_shared, "ends_on": _ends_on(request, now)},
-        key=f"not-identified:{request.pk}",
-        request=request,
-        now=now,
+        return True
+    if not to:
+        letters.queue(
+            "acknowledgement",
+            to="",
+            context={
+                "received_on": request.received_on,
+                "ends_on": _ends_on(request, now),
+                "has_login": hooks.people().has_login(request.subject_id),
+                "by_post": True,
+            },
+            key=f"acknowledgement:{request.pk}:asked",
+            request=request,
+            now=now,
+        )
+        return False
+    recent = OneTimeLink.objects.filter(
+        request=request, purpose=OneTimeLink.Purpose.IDENTITY, created_at__gt=now - LINK_AGAIN_AFTER
     )
+    is_free = request.channel != Channel.WEB or letters.within_cap("link_identity", to, now=now)
+    if recent.exists() or not is_free:
+        return False
+    identity.send_link(request, OneTimeLink.Purpose.IDENTITY, to=to, now=now)
+    return True
 
 
 def _send_result_again(request: Request, *, actor: Actor, now: datetime) -> None:
@@ -392,6 +398,7 @@ def _acknowledge(
             "waits_until": waits.ends_at(request, now=now),
             "must_confirm": request.kind == Request.Kind.ERASURE and request.state in (State.IDENTITY, State.PLANNED),
             "by_post": not to,
+            "has_login": request.subject_id is not None and hooks.people().has_login(request.subject_id),
         },
         key=f"acknowledgement:{request.pk}:{receipts}",
         request=request,
@@ -428,6 +435,7 @@ def identify_into(
     """Write down that identity is proved, in the caller's transaction: the clock, the code, the receipt, the next step."""
     asked = request.events.filter(kind=clock.Kind.IDENTITY_ASKED).exists()
     request.identity, request.identity_at = how, now
+    letters.end_unposted(request, now=now, kinds=letters.ASKING)  # what asks for a proof is answered
     code = identity.new_code()
     to = identity.address_for_answer(request, now=now)  # there the receipt goes, with the code
     request.outcome_code_hash = identity.hash_of_code(request, code, to=to)

@@ -33,7 +33,11 @@ SECOND_ENDED = "second_ended"
 # Of the letter with a code that proves who is asking: whoever had it in hand may know the code.
 # The letters that tell a plan by post where no e-mail reaches the person.
 PLAN_READY, PLAN_CHANGED = "plan_ready", "plan_changed"
-ASKED_BY_POST = "acknowledgement"  # the receipt, which says what would prove who is asking
+PLANS_BY_POST = (PLAN_READY, PLAN_CHANGED)
+# The receipt, which says what would prove who is asking, and the letter with a code.
+QUESTIONS_BY_POST = ("acknowledgement", "posted_code")
+# The notice of a longer deadline was written for a person who is told by post: it counts from the day on which it is ticked off.
+NOTICE_WRITTEN = "notice_written"
 CODE_WRITTEN, CODE_SHOWN, CODE_POSTED = "code_written", "code_shown", "code_posted"
 
 
@@ -144,16 +148,26 @@ def asked_at(request: Request) -> datetime:
 
 def was_told_by_post(request: Request) -> bool:
     """Return whether a letter that was posted told the person the plan: they have two weeks from that day in any case."""
-    return _told_by_post(request).filter(sent_at__isnull=False).exclude(kind=ASKED_BY_POST).exists()
+    return _told_by_post(request).filter(sent_at__isnull=False, kind__in=PLANS_BY_POST).exists()
 
 
 def is_to_be_posted(request: Request) -> bool:
     """Return whether the letter that tells the person the plan waits to be posted: then they were not asked yet."""
-    return _told_by_post(request).filter(sent_at=None, stopped_at=None).exclude(kind=ASKED_BY_POST).exists()
+    return _told_by_post(request).filter(sent_at=None, stopped_at=None, kind__in=PLANS_BY_POST).exists()
+
+
+def is_question_unposted(request: Request) -> bool:
+    """Return whether every letter that asks who it is waits to be posted: then the person was not asked yet."""
+    asking = _told_by_post(request).filter(kind__in=QUESTIONS_BY_POST)
+    return (
+        not request.is_identified
+        and asking.filter(sent_at=None, stopped_at=None).exists()
+        and (not request.events.filter(kind=clock.Kind.IDENTITY_ASKED).exists())
+    )
 
 
 def _told_by_post(request: Request) -> QuerySet[Letter]:
-    return request.letters.filter(by=Letter.By.POST, kind__in=(ASKED_BY_POST, PLAN_READY, PLAN_CHANGED))
+    return request.letters.filter(by=Letter.By.POST, kind__in=(*QUESTIONS_BY_POST, *PLANS_BY_POST))
 
 
 def facts(request: Request) -> list[clock.Event]:

@@ -226,6 +226,11 @@ def _postal(request: Request | None, subject: UUID | None, now: datetime) -> lis
     return list(lines or [])
 
 
+def has_postal(request: Request, *, now: datetime) -> bool:
+    """Say whether there is an address to which letters about a request can be posted."""
+    return bool(_postal(request, request.subject_id, now))
+
+
 def keep_postal(request: Request, *, now: datetime) -> None:
     """Keep in the file of the request where its answer is posted to: once the erasure has begun it is read nowhere else."""
     with vault.internal():
@@ -522,7 +527,10 @@ def in_hand(numbers: Iterable[Any]) -> set[tuple[str, str]]:
 
 
 def mark_posted(letter: Letter, *, actor: Actor, now: datetime) -> None:
-    """Record that staff printed and posted a letter. Raises CannotSendAgain when it was not waiting for that."""
+    """Record that staff printed and posted a letter. Raises CannotSendAgain when it was not waiting for that.
+
+    What follows for the request of it, `posting.mark_posted` does.
+    """
     with transaction.atomic():
         posted = Letter.objects.filter(pk=letter.pk, sent_at=None, stopped_at=None, by=Letter.By.POST).update(
             sent_at=now
@@ -552,6 +560,18 @@ def stop(subject: UUID, *, now: datetime, but: Request | None = None) -> int:
 def withhold(keys: Collection[str], *, now: datetime) -> None:
     """Stop those of these letters that have not gone out, with what they give, in the caller's transaction; audited."""
     waiting = Letter.objects.filter(key__in=keys, sent_at=None, stopped_at=None, sending_at=None)
+    end_credentials(list(waiting.values_list("pk", flat=True)), now=now)
+
+
+def end_unposted(request: Request, *, now: datetime, kinds: Collection[str] | None = None) -> None:
+    """Stop what still waits to be posted about a request (of these kinds), with what it gives, in the caller's transaction.
+
+    What comes next tells the person more than it does, or everything that it tells of is over. Not that something had gone out
+    to somebody else: that is told in any case.
+    """
+    waiting = request.letters.filter(by=Letter.By.POST, sent_at=None, stopped_at=None).exclude(kind=NOT_YOU)
+    if kinds is not None:
+        waiting = waiting.filter(kind__in=kinds)
     end_credentials(list(waiting.values_list("pk", flat=True)), now=now)
 
 

@@ -202,7 +202,8 @@ def answer(request: Request, *, now: datetime) -> None:
     """Compose the answer and leave it in the outbox, once. To be called under an actor that may open the file."""
     about = lines(request, today=assessment.today(now))
     to = identity.address_for_answer(request, now=now)
-    context: dict[str, Any] = {}
+    letters.end_unposted(request, now=now)  # the answer says more than they do
+    context: dict[str, Any] = {"by_post": not to, "was_code_given": was_code_given(request)}
     if request.kind == Request.Kind.ACCESS:
         copy = export.live(request)
         has_login = _has_login(request)
@@ -247,6 +248,12 @@ def answer(request: Request, *, now: datetime) -> None:
         ),
     }
     letters.queue("erasure_done", to=to, context=context, key=answer_key(request), request=request, now=now)
+
+
+def was_code_given(request: Request) -> bool:
+    """Say whether a letter that gave the outcome code has gone out, or still goes."""
+    gave = Letter.objects.filter(request=request, kind="acknowledgement", credentials_until__isnull=False)
+    return gave.filter(stopped_at=None).exists()
 
 
 def _code_went_elsewhere(request: Request, to: str) -> bool:

@@ -2,7 +2,7 @@
 
 What must never happen: a letter that says more was done than was done, or the same twice. It is made from the decisions that
 the sweep has completed and no letter told yet, so that a run which broke off before its letters is made good by the next.
-It goes to the address in the file of the request, as long as that file can be opened and has one; to nobody else.
+It goes to the address in the file of the request, by e-mail or by post, as long as that file can be opened and has one; to nobody else.
 """
 
 from __future__ import annotations
@@ -64,12 +64,15 @@ def _untold(now: datetime) -> QuerySet[Decision]:
 def _write(request: Request, ended: set[Decision], on: date, now: datetime) -> bool:
     key = f"{KIND}:{request.pk}:{on}"
     to = identity.address_for_answer(request, now=now)
-    if not to or Letter.objects.filter(key=key).exists():
+    is_reached = bool(to) or letters.has_postal(request, now=now)
+    if not is_reached or Letter.objects.filter(key=key).exists():
         return False
     lines = outcome.lines(request, today=on)
     numbers = {one.pk for one in ended}
     context = {
         outcome.CODE_MOVED: bool(outcome.read(request).get(outcome.CODE_MOVED)),
+        "was_code_given": outcome.was_code_given(request),
+        "by_post": not to,
         "erased": [line for line in lines["erased"] if line["id"] in numbers],
         "kept": lines["kept"],
         "done_on": max(one.done_at for one in ended if one.done_at),

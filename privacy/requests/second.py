@@ -281,7 +281,7 @@ def last_day(request: Request, *, actor: Actor, now: datetime) -> bool:
     """
     if clock.company_day(now) < request.due_on:
         return False
-    if deadline.may_extend(request, now=now):
+    if deadline.may_post_notice(request, now=now):
         deadline.extend_by_itself(request, "second_person", actor=actor, now=now)
         return False
     asked = SecondLook.objects.filter(request=request, decided_at=None).order_by("-asked_at").first()

@@ -244,6 +244,7 @@ def _end(request: Request, to: State, kind: str, context: dict[str, Any], *, act
     # Nothing has gone out, so nothing is left to decide; "this was not me" said later is a question of its own.
     waits.end_questions(request, request.second_looks.filter(decided_at=None), actor=actor, now=now)
     audit.record(f"request.{to.value}", actor=actor, now=now, subject=request.subject_id, reference=request.reference)
+    letters.end_unposted(request, now=now)
     address = identity.address_for_answer(request, now=now)
     letters.queue(kind, to=address, context=context, key=f"{kind}:{request.pk}", request=request, now=now)
 

@@ -290,7 +290,9 @@ def close(request: Request, now: datetime) -> Result:
     """Close when the answer has gone out, and the copy was fetched or its week is over; of an erasure burn what letters say."""
     answer = Letter.objects.filter(request=request, key=outcome.answer_key(request)).first()
     if answer is not None and answer.sent_at is None and answer.stopped_at is None:
-        return Wait(now + LOOK_AGAIN)
+        return Wait(
+            now + (LOOK_LATER if answer.by == Letter.By.POST else LOOK_AGAIN)
+        )  # ticking it off wakes the request
     if request.state == State.EXECUTED:
         history.move(request, State.REPLIED, actor=current(), now=now)
     if request.kind == Request.Kind.ACCESS:
@@ -320,18 +322,23 @@ def identity_step(request: Request, now: datetime) -> Result:
     due = clock.answer_from(request.due_on)
     if now < due:
         return Wait(due)
-    is_unasked = history.is_to_be_posted(request)
+    is_unasked = history.is_to_be_posted(request) or _is_question_unposted(request, now)
     asked = now if is_unasked else history.asked_at(request)
     if now - asked < history.LEAST_TIME_TO_ACT:
-        if deadline.may_extend(request, now=now):
-            deadline.extend_by_itself(request, request.step, actor=_actor(), now=now)
-            return Wait(clock.answer_from(request.due_on))
+        if deadline.may_post_notice(request, now=now):
+            is_told = deadline.extend_by_itself(request, request.step, actor=_actor(), now=now)
+            return Wait(clock.answer_from(request.due_on) if is_told else now + LOOK_LATER)
         if is_unasked:  # ours, not the person's: it stays open and overdue, and alarms, until somebody posts it
             return Wait(now + LOOK_LATER)
         if asked > due or history.was_told_by_post(request):
             return Wait(asked + history.LEAST_TIME_TO_ACT)
     services.expire_into(request, actor=_actor(), now=now)
     return Ended()
+
+
+def _is_question_unposted(request: Request, now: datetime) -> bool:
+    """Say whether the letter that asks who it is lies here, and could be posted."""
+    return history.is_question_unposted(request) and letters.has_postal(request, now=now)
 
 
 DO: dict[str, Step] = {
