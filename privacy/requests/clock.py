@@ -1,8 +1,9 @@
 """The statutory clock: when a request must be answered, recomputed from what happened, never typed in (Art. 12(3)).
 
 What must never happen: a date later than the law's. So a pause counts only once it has ended and only where the law has
-one; what comes after the last day moves it no more, so that late stays late; an extension announced too late has no effect;
-and the day to work by is the date before any week-end is added. `regimes.toml` says how long each law gives.
+one; what comes after the last day moves it no more, so that late stays late (only under Article 12A UK GDPR time that stands
+cannot run out); an extension announced too late has no effect; and the day to work by is the date before any week-end is
+added. `regimes.toml` says how long each law gives.
 """
 
 from __future__ import annotations
@@ -57,8 +58,9 @@ class Dates:
 
     `due_on` is the day to work by, `legal_due_on` the outer limit (rolled past week-ends and holidays where the law does). The
     `unpaused` pair is what it would be had nothing stopped the clock: shown beside, because no statute of the EU knows a
-    pause. `extension_by` is the last day for the notice of an extension, None where the law knows none; `confirm_by` the day by
-    which receipt is confirmed, None where no law asks for it.
+    pause. `extension_by` is the last day for the notice of an extension, as it stood when the person was told, None where the
+    law knows none; `confirm_by` the day by which receipt is confirmed, None where no law asks for it. `stands`: the time does
+    not run, by law, until the person has answered (Art. 12A UK GDPR).
     """
 
     regime: Regime
@@ -73,6 +75,11 @@ class Dates:
     confirm_by: date | None
     is_extended: bool
     is_paused: bool
+    stands: bool
+
+    def notice_by(self, today: date) -> date | None:
+        """Return the last day for the notice of an extension as it is known `today`: time that stands is not over."""
+        return max(self.extension_by, today) if self.extension_by and self.stands else self.extension_by
 
 
 class ExtensionTooLate(Exception):
@@ -105,13 +112,14 @@ def dates(events: Iterable[Event], place: Place) -> Dates:
     Pure: the same events and place give the same dates on every day and machine. The law is that of `place` on the day of
     receipt (`regimes.regime_for`), its months, days, longest time, pause and holidays those of `regimes.toml`; several receipts
     count as the earliest. Then the events are taken day by day, and each counts only while the time that follows from those
-    before it is not over (`legal_due_on` is the last day):
+    before it is not over (`legal_due_on` is the last day, but no time is over that stands):
 
     - `extended`: the longer time, from the same start, once;
     - law "asked" (EU): the days from `paused` to `identity_received`, both included, are added when `identity_asked` came within
       three working days of the receipt and not after `paused`, as far as they lie after the receipt;
     - law "law" (UK): `identity_received` after `identity_asked` is the new start; the days from `clarification_asked` to
-      `clarification_received`, both included, are added as far as they lie after the start.
+      `clarification_received`, both included, are added as far as they lie after the start. What was asked for in time
+      counts whenever it is answered: until then the time stands.
 
     A stop that has not ended moves nothing yet. Raises ValueError when nothing was received.
     """
@@ -133,10 +141,11 @@ def dates(events: Iterable[Event], place: Place) -> Dates:
         legal_due_on=run.legal_due_on,
         unpaused_due_on=unstopped.due_on,
         unpaused_legal_due_on=unstopped.legal_due_on,
-        extension_by=run.first_limit if regime.has_extension else None,
+        extension_by=(run.told_by or run.first_limit) if regime.has_extension else None,
         confirm_by=add_working_days(received, confirm, regime.calendar(place)) if confirm else None,
         is_extended=run.is_extended,
         is_paused=run.is_paused,
+        stands=run.stands,
     )
 
 
@@ -148,6 +157,8 @@ class _Run:
         self.is_extended = self.was_asked_at_once = False
         self.left_out: set[date] = set()
         self.asked: dict[Kind, date] = {}
+        #: The last day for the notice of the extension, once it was sent: what comes later moves only the longer time.
+        self.told_by: date | None = None
 
     @classmethod
     def of(cls, happened: Sequence[Event], regime: Regime, place: Place, received: date) -> _Run:
@@ -173,13 +184,18 @@ class _Run:
     def is_paused(self) -> bool:
         return bool(self.asked.keys() & _STOPS.get(self.regime.pause, {}).keys())
 
+    @property
+    def stands(self) -> bool:
+        """Whether the law itself stops the time: then it does not run out while the person's answer is owed."""
+        return self.is_paused and self.regime.pause == "law"
+
     def _end(self, is_extended: bool) -> date:
         end = self.regime.last_day(self.start, is_extended=is_extended)
         # The day of the start is not counted anyway, nor is any before it.
         return end + timedelta(days=sum(day > self.start for day in self.left_out))
 
     def take(self, event: Event) -> None:
-        in_time = event.on <= self.legal_due_on
+        in_time = self.stands or event.on <= self.legal_due_on
         opens = _STOPS.get(self.regime.pause, {})
         if event.kind in opens:
             if in_time and self._may_stop(event.kind):
@@ -191,8 +207,8 @@ class _Run:
         if event.kind is Kind.IDENTITY_ASKED:
             limit = add_working_days(self.received, PAUSE_WITHIN_WORKING_DAYS, self.regime.calendar(self.place))
             self.was_asked_at_once = self.was_asked_at_once or event.on <= limit
-        if event.kind is Kind.EXTENDED and self.regime.has_extension and in_time:
-            self.is_extended = True
+        if event.kind is Kind.EXTENDED and self.regime.has_extension and in_time and not self.is_extended:
+            self.is_extended, self.told_by = True, self.first_limit
 
     def _may_stop(self, opening: Kind) -> bool:
         return opening is not Kind.PAUSED or self.was_asked_at_once
@@ -216,7 +232,7 @@ _STOPS: dict[str, dict[Kind, Kind]] = {
 
 def check_extension(events: Iterable[Event], place: Place, *, on: date) -> None:
     """Raise ExtensionTooLate when a notice sent on `on` would come after the last day for it, or the law knows none."""
-    by = dates(events, place).extension_by
+    by = dates(events, place).notice_by(on)
     if by is None:
         raise ExtensionTooLate("The law where this person is knows no longer time.")
     if on > by:

@@ -54,13 +54,13 @@ def may_extend(request: Request, *, now: datetime) -> bool:
 
 def is_too_late_to_extend(request: Request, *, now: datetime) -> bool:
     """Whether the deadline could have been extended, and the last day for the notice is over."""
-    by = _last_day_for_notice(request)
+    by = _last_day_for_notice(request, now)
     return by is not None and clock.company_day(now) > by
 
 
-def _last_day_for_notice(request: Request) -> date | None:
+def _last_day_for_notice(request: Request, now: datetime) -> date | None:
     dates = history.due_dates(request)
-    return dates.extension_by if request.is_open and not dates.is_extended else None
+    return dates.notice_by(clock.company_day(now)) if request.is_open and not dates.is_extended else None
 
 
 def may_pause(request: Request, *, now: datetime) -> bool:
@@ -107,7 +107,7 @@ def extend_by_itself(request: Request, waits_for: str, *, actor: Actor, now: dat
 def _extend(request: Request, reason: str, because: str, words: str, actor: Actor, now: datetime) -> Request:
     with transaction.atomic():
         found = locked(request)
-        by = _last_day_for_notice(found)
+        by = _last_day_for_notice(found, now)
         if by is None:
             raise NotAllowed(
                 "The deadline was extended before, the request has ended, or the law knows no longer time."
@@ -157,7 +157,7 @@ def is_notice_unposted(request: Request) -> bool:
 
 def may_post_notice(request: Request, *, now: datetime) -> bool:
     """Say whether a notice that is posted today is in time."""
-    by = _last_day_for_notice(request)
+    by = _last_day_for_notice(request, now)
     return by is not None and clock.company_day(now) <= by
 
 
@@ -168,7 +168,7 @@ def count_notice(request: Request, *, actor: Actor, now: datetime) -> None:
 
 def refuse_late_notice(request: Request, *, actor: Actor, now: datetime) -> None:
     """Write into the audit that a notice was to be posted after its last day, and raise TooLate; NotAllowed for an ended request."""
-    by = _last_day_for_notice(request)
+    by = _last_day_for_notice(request, now)
     if by is None:
         raise NotAllowed("The request has ended, or its deadline was extended before: the letter is stopped.")
     _noted("request.extension_too_late", request, reason=_reason_written(request), actor=actor, now=now)

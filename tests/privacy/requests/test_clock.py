@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from privacy.calendar import add_months
 from privacy.requests import clock
 from privacy.requests.clock import Event, Kind, Place
 
@@ -211,19 +212,46 @@ def test_of_a_clarification_that_outlasts_the_identity_only_the_days_after_that_
     assert got("2026-03-10", ENGLAND, *events) == days("2026-04-23", "2026-04-23")
 
 
-@pytest.mark.parametrize(
-    "asked", [(), (on(Kind.IDENTITY_ASKED, "2026-09-30"),), (on(Kind.IDENTITY_ASKED, "2026-11-02"),)]
-)
+@pytest.mark.parametrize("asked", [(), (on(Kind.IDENTITY_ASKED, "2026-11-02"),)])
 def test_law_7_a_british_identity_proved_late_leaves_late_late(asked: tuple[Event, ...]) -> None:
     found = clock.dates([received(2026, 9, 30), *asked, on(Kind.IDENTITY_RECEIVED, "2026-11-29")], ENGLAND)
     assert (found.due_on, found.legal_due_on) == days("2026-10-30", "2026-10-30")
     assert not found.is_paused
 
 
-def test_an_identity_proved_on_the_last_day_is_in_time_and_a_day_later_it_is_not() -> None:
-    asked = on(Kind.IDENTITY_ASKED, "2026-03-12")
-    assert got("2026-03-10", ENGLAND, asked, on(Kind.IDENTITY_RECEIVED, "2026-04-10"))[0] == date(2026, 5, 10)
-    assert got("2026-03-10", ENGLAND, asked, on(Kind.IDENTITY_RECEIVED, "2026-04-11"))[0] == date(2026, 4, 10)
+@pytest.mark.parametrize("proved", ["2026-04-10", "2026-04-11", "2026-07-20"])
+def test_the_british_month_runs_from_an_identity_asked_for_in_time_whenever_it_is_proved(proved: str) -> None:
+    asked = on(Kind.IDENTITY_ASKED, "2026-04-10")
+    a_month_on = add_months(date.fromisoformat(proved), 1)
+    assert got("2026-03-10", ENGLAND, asked, on(Kind.IDENTITY_RECEIVED, proved))[0] == a_month_on
+    the_day_after = on(Kind.IDENTITY_ASKED, "2026-04-11")
+    assert got("2026-03-10", ENGLAND, the_day_after, on(Kind.IDENTITY_RECEIVED, proved))[0] == date(2026, 4, 10)
+
+
+def test_british_days_of_clarification_do_not_count_though_the_answer_comes_after_the_month() -> None:
+    clarified = [on(Kind.CLARIFICATION_ASKED, "2026-04-08"), on(Kind.CLARIFICATION_RECEIVED, "2026-04-20")]
+    assert got("2026-03-10", ENGLAND, *clarified) == days("2026-04-23", "2026-04-23")
+
+
+def test_while_a_british_answer_is_owed_the_notice_of_an_extension_is_in_time() -> None:
+    asked = [received(2026, 3, 10), on(Kind.IDENTITY_ASKED, "2026-03-12")]
+    clock.check_extension(asked, ENGLAND, on=date(2026, 4, 20))
+    told = [*asked, on(Kind.EXTENDED, "2026-04-20"), on(Kind.IDENTITY_RECEIVED, "2026-05-04")]
+    found = clock.dates(told, ENGLAND)
+    assert (found.is_extended, found.due_on) == (True, date(2026, 8, 4))
+    assert found.unpaused_due_on == date(2026, 4, 10)
+    with pytest.raises(clock.ExtensionTooLate, match="10 April 2026"):
+        clock.check_extension([*asked, on(Kind.PAUSED, "2026-03-12")], GERMANY, on=date(2026, 4, 20))
+
+
+@pytest.mark.parametrize("place", [ENGLAND, GERMANY])
+def test_what_stops_the_longer_time_does_not_move_the_last_day_for_its_notice(place: Place) -> None:
+    events = [
+        received(2026, 3, 10), on(Kind.IDENTITY_ASKED, "2026-03-10"), on(Kind.EXTENDED, "2026-03-11"),
+        on(Kind.PAUSED, "2026-05-04"), on(Kind.CLARIFICATION_ASKED, "2026-05-04"),
+        on(Kind.CLARIFICATION_RECEIVED, "2026-05-08"), on(Kind.IDENTITY_RECEIVED, "2026-05-08"),
+    ]  # fmt: skip
+    assert clock.dates(events, place).extension_by == date(2026, 4, 10)
 
 
 def test_law_7_a_european_pause_asked_after_the_due_day_counts_nothing() -> None:
@@ -419,13 +447,16 @@ def test_dates_do_not_depend_on_the_order_in_which_events_are_read(
 def test_time_travel_what_happens_after_the_day_moves_nothing(
     day: date, after: list[tuple[Kind, int]], place: Place
 ) -> None:
-    """Taken day by day, a request that is late on one day is late on every day that follows, whatever is proved."""
+    """Taken day by day, a request that is late on one day is late on every day that follows, whatever is proved.
+
+    Save where a British answer is owed: the time there does not run, so it is not over.
+    """
     events = sorted((Event(kind, day + timedelta(days=number)) for kind, number in after), key=lambda one: one.on)
     so_far = [Event(Kind.RECEIVED, day)]
     for event in events:
         before = clock.dates(so_far, place)
         so_far.append(event)
-        if event.on > before.legal_due_on:
+        if event.on > before.legal_due_on and not before.stands:
             now = clock.dates(so_far, place)
             assert replace(now, is_paused=before.is_paused) == before
 

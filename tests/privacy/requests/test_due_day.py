@@ -114,6 +114,18 @@ def test_a_deadline_that_staff_extended_is_waited_for() -> None:
     assert lived(request) == [(LATER, TODAY), (END, date(2027, 2, 20))]
 
 
+@pytest.mark.parametrize(("country", "due_on"), [("GB", date(2027, 2, 20)), ("DE", None)])
+def test_while_british_time_stands_for_the_identity_staff_may_extend_after_the_month(
+    country: str, due_on: date | None
+) -> None:
+    request, after = by_letter(person(country), TODAY), NOW + timedelta(days=40)
+    assert deadline.may_extend(request, now=after) is bool(due_on)
+    assert deadline.is_too_late_to_extend(request, now=after) is not bool(due_on)
+    if due_on:
+        extended = deadline.extend(request, reason="number", words="You asked five times.", actor=PRIVACY, now=after)
+        assert extended.due_on == due_on
+
+
 def test_a_plan_that_is_ready_on_the_last_day_can_be_confirmed_in_the_longer_deadline() -> None:
     alice = person("GB")
     request = by_letter(alice, date(2026, 10, 21), identity="in_person")
