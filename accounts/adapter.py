@@ -142,7 +142,8 @@ class AccountAdapter(DefaultAccountAdapter):
         return username
 
     def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
-        """Confirm an address and end the sign-ups that wait with the same one; False when another login was first.
+        """Confirm an address and end the sign-ups that wait with the same one; False when another login was first, and while somebody
+        objects to the login's address.
 
         Where the login had another one, that one and every contact are told, and the user's other sessions end.
         """
@@ -153,16 +154,22 @@ class AccountAdapter(DefaultAccountAdapter):
                 user = User.objects.select_for_update().filter(pk=email_address.user_id).first()
                 if user is None:
                     return False
+                notices.require_undisputed(user)
                 left = _confirmed_but(email_address)  # read before they are gone
                 told = _other_addresses(user, email_address.email, now) if left else []
                 if not super().confirm_email(request, email_address):
                     return False
                 if left:
                     _login_changed(request, user, told, left, now)
-        except IntegrityError:
+        except (IntegrityError, notices.LoginDisputed):
             return False
         unconfirmed.make_way("", email_address.email, but=email_address.user_id, actor=gate.current(), now=now)
         return True
+
+    def can_delete_email(self, email_address: EmailAddress) -> bool:
+        """Return whether the owner may take an address back: one that waits for its code only. What was confirmed ends by another one
+        that is confirmed, so that everybody who has to is told."""
+        return not email_address.verified
 
     def set_password(self, user: User, password: str) -> None:
         """Set a password; a one-time password is one no more, and no other browser goes on that is half-way in."""

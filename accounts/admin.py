@@ -383,7 +383,7 @@ class LoginDisputeAdmin(WorkAdmin):
             {
                 "fields": (
                     *("customer", "channel", "since", "disputed_at", "open_for"),
-                    *("end_proposed_at", "gives_back", "given_back_at", "taken_at"),
+                    *("end_proposed_at", "gives_back", "confirms", "given_back_at", "taken_at"),
                 )
             },
         ),
@@ -403,12 +403,19 @@ class LoginDisputeAdmin(WorkAdmin):
         """Return how long somebody has objected."""
         return _age(point, timezone.localdate()) if point.disputed_at else "–"
 
+    @admin.display(description="Who confirms")
+    def confirms(self, point: ContactPoint) -> str:
+        """Return who is the second person for what is proposed."""
+        if not notices.is_end_proposed(point, now=timezone.now()):
+            return "–"
+        return giving_back.OPERATOR_ENDS if giving_back.needs_operator(point) else "A second person, on this page"
+
     def history_of(self, record: ContactPoint) -> QuerySet[audit.AuditEvent]:
         return audit.history(record=(Customer.vault_label, record.customer_id)).filter(action__startswith="contact.")
 
     def steps(self, record: ContactPoint, actor: Actor) -> dict[str, type[Step]]:
         now = timezone.now()
-        if notices.may_end(record, actor, now=now):
+        if notices.may_end(record, actor, now=now) and not giving_back.needs_operator(record):
             return {"give": GiveBack} if record.gives_back else {"confirm": ConfirmEnd}
         if "privacy" not in actor.roles or not record.disputed_at or notices.is_end_proposed(record, now=now):
             return {}
@@ -432,7 +439,10 @@ class LoginDisputeAdmin(WorkAdmin):
                     actor=actor,
                     now=now,
                 )
-                return "Proposed. The present address of the login is told. A second person confirms on this page, after 72 hours and within 7 days."
+                told = "Proposed. The present address of the login is told."
+                if giving_back.needs_operator(ContactPoint.objects.get(pk=record.pk)):
+                    return f"{told} After 72 hours and within 7 days: {giving_back.OPERATOR_ENDS}"
+                return f"{told} A second person confirms on this page, after 72 hours and within 7 days."
             case "code":
                 giving_back.post_code(record, actor=actor, now=now)
                 return "The letter stands with the customer, under “Mark the notice as posted”."

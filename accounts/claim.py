@@ -170,6 +170,10 @@ def _check(user: User, customer: Customer, *, actor: Actor, now: datetime) -> No
     """Raise NotNow unless the address on file proves something at this moment, and this member of staff had no part in it."""
     if not _is_whose_it_says(user, customer):
         raise NotNow("One of them is another person's than its row says. Nothing is linked: tell who runs the site.")
+    if reach.is_login_disputed(user.subject_id):
+        raise NotNow(
+            "Somebody objects to the changed address of this login. As long as that is open nothing is linked."
+        )
     point = reach.point_of(customer, ContactPoint.Channel.EMAIL)
     if point is not None and point.disputed_at is not None:
         raise NotNow(
@@ -199,8 +203,8 @@ def _matches(user: User, email: str) -> list[Customer]:
 
     None as soon as one of those who have it, or the login, is another's than its row says: then nobody knows whose it is.
     """
-    if user.is_staff or not email:
-        return []
+    if user.is_staff or not email or reach.is_login_disputed(user.subject_id):
+        return []  # whoever changed the address of the login may not be its owner
     found = Customer.objects.find("customer.email", email).order_by("pk")
     matches = [one for one in found if _is(one, email)]
     if not _is_whose_it_says(user, *matches):

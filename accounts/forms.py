@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.account.adapter import get_adapter
+from allauth.account.forms import AddEmailForm as AllauthAddEmailForm
 from allauth.account.forms import BaseConfirmCodeForm, ConfirmEmailVerificationCodeForm
 from allauth.account.forms import LoginForm as AllauthLoginForm
 from allauth.account.forms import ResetPasswordForm as AllauthResetPasswordForm
@@ -12,9 +13,10 @@ from allauth.account.forms import SignupForm as AllauthSignupForm
 from allauth.account.forms import UserTokenForm as AllauthUserTokenForm
 from allauth.account.models import EmailAddress
 from django import forms
+from django.conf import settings
 from django.utils import timezone
 
-from accounts import countries, regions, vouching
+from accounts import countries, reach, regions, vouching
 from accounts.models import Address
 from accounts.validators import no_card_number, validate_phone
 from privacy.lines import one_line
@@ -76,9 +78,35 @@ class CodeForm(ConfirmEmailVerificationCodeForm):
         code = BaseConfirmCodeForm.clean_code(self)
         if self.user is None:
             raise get_adapter().validation_error("incorrect_code")
+        if reach.is_login_disputed(self.user.subject_id):
+            raise forms.ValidationError(said_of_a_dispute())
         if EmailAddress.objects.filter(email=self.email, verified=True).exclude(user=self.user).exists():
             raise get_adapter().validation_error("email_taken")
         return str(code)
+
+
+def said_of_a_dispute() -> str:
+    """Return why the address of a login cannot be changed now, and what to do, in one sentence."""
+    phone, email = settings.COMPANY["phone"], settings.COMPANY["email"]
+    return (
+        "Somebody has told us that the last change of this address was not theirs, so it stays as it is until our privacy team has "
+        f"decided: call {phone} or write to {email}."
+    )
+
+
+class AddEmailForm(AllauthAddEmailForm):
+    """allauth's form for another address of the login; none is taken while somebody objects to the one in force."""
+
+    @property
+    def refusal(self) -> str:
+        """Why no other address is taken, "" where one is: the page says it instead of asking."""
+        is_disputed = self.user is not None and reach.is_login_disputed(self.user.subject_id)
+        return said_of_a_dispute() if is_disputed else ""
+
+    def clean_email(self) -> str:
+        if refusal := self.refusal:
+            raise forms.ValidationError(refusal)
+        return str(super().clean_email())
 
 
 class ResetPasswordForm(AllauthResetPasswordForm):

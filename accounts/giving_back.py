@@ -3,10 +3,12 @@
 What must never happen: a login given to whoever reads an older mailbox, to whoever persuades one member of staff, or to an address
 that is another login's by now; a session, a second factor, a password, a contact or a request of whoever had it that goes on
 counting; a login taken from its owner who was not told. So these come together: the mailbox that the change in force left behind has
-said "this was not me" by the link of the letter about that change; the person was called back at a number that was on file before the
+said "this was not me" by the link of the letter about that change (one that an earlier change left, and that objected later, the same,
+but only an operator confirms it); the person was called back at a number that was on file before the
 login was in other hands, and named two facts of before, or read back a code that was posted to an address on file before; either way
 the person named the mailbox; the present address was told three days before, with a link to object; and a second person, who had
-neither a contact of the person nor the code in hand, confirms what one of the privacy team proposed.
+neither a contact of the person nor the code in hand, confirms what one of the privacy team proposed. While somebody objects nobody
+changes the address again (notices.require_undisputed).
 A mistake is undone by the same way within 14 days, with what was on file before the first change.
 """
 
@@ -36,6 +38,7 @@ from privacy.requests import identity, letters, proof, waits
 UNDONE_WITHIN = timedelta(days=14)
 OWNER_HAS = timedelta(hours=72)  # to object, as others have before a removal (design 9)
 CODE_WRITTEN = "contact.code_written"
+OPERATOR_ENDS = "The address of this login was changed once more before that mailbox objected. An operator confirms this, by login_dispute."
 LINK_WORKS = timedelta(days=3)  # as that of a new password (PASSWORD_RESET_TIMEOUT)
 Channel, Purpose = ContactPoint.Channel, ContactLink.Purpose
 
@@ -136,10 +139,10 @@ def propose(
             if notices.name_of(actor) in _had_code(found, now=now):
                 raise proof.HadTheLetter
             proof.within_limit(subject, now=now)
-            is_right = _use_code(found, code, now=now)
+            is_right = _use_code(found, code, back=back.pk, now=now)
             proof.code_compared(subject, is_right, reference="", actor=actor, now=now)
         else:
-            taken = _taken_at(found)
+            taken = _taken_at(found, back=back.pk)
             may_call, day = partial(_was_there_before, subject, taken), timezone.localdate(taken)
             is_right = proof.compared(subject, said, may_call, reference="", actor=actor, now=now, before=day)
         if is_right:
@@ -173,12 +176,16 @@ def give_back(point: ContactPoint, *, seen: str | None = None, actor: Actor, now
         address = next((one for link, one in objecting if link.pk == found.back_link), "")
         if not address:
             raise CannotGiveBack("The mailbox for which it was proposed is none any more that the login could go to.")
-        taken = _taken_at(found)
+        if needs_operator(found) and actor.kind != "operator":
+            raise notices.NotProposed(OPERATOR_ENDS)
+        taken = _taken_at(found, back=found.back_link)
         subject = user.subject_id
         assert subject is not None  # noqa: S101  `_check` looked
         with vault.internal():  # to be written to at once, shown to nobody
             told = reach.others(subject, but=address, now=now)
             left = [str(one.email) for one in EmailAddress.objects.filter(user=user)]
+        ended = _end_what_came(found, subject, since=taken, actor=actor, now=now)
+        ContactPoint.objects.filter(pk=found.pk).update(disputed_at=None, **notices.NO_PROPOSAL)
         for one in EmailAddress.objects.filter(user=user):
             one.delete()  # its sealed address and key go with it
         EmailAddress.objects.create(user=user, email=address, verified=True, primary=True)
@@ -188,8 +195,6 @@ def give_back(point: ContactPoint, *, seen: str | None = None, actor: Actor, now
         Authenticator.objects.filter(user=user).delete()
         sessions.end_all(subject)
         sessions.end_others(user.pk, but=None)
-        ended = _end_what_came(found, subject, since=taken, actor=actor, now=now)
-        ContactPoint.objects.filter(pk=found.pk).update(disputed_at=None)
         notices.login_changed(user, found.customer, told=told, left=left, by_person=False, now=now)
         ContactPoint.objects.filter(pk=found.pk).update(given_back_at=now, taken_at=taken)
         audit.record(
@@ -201,6 +206,12 @@ def give_back(point: ContactPoint, *, seen: str | None = None, actor: Actor, now
             fields=["email"],
         )
         _send_link(user, address, ended | {"taken_on": timezone.localdate(taken)}, now=now)
+
+
+def needs_operator(point: ContactPoint) -> bool:
+    """Return whether what is proposed would give the login to a mailbox that objected only after another change: then no member of staff
+    is the second person, but an operator (`login_dispute`)."""
+    return point.gives_back and point.back_link in _older(point)
 
 
 def how_proved(point: ContactPoint) -> str:
@@ -222,20 +233,29 @@ def _permit(point: ContactPoint, actor: Actor) -> None:
     notices.not_own(point, actor)
 
 
-def _places(point: ContactPoint) -> list[Address]:
-    """Return the postal addresses of the person that were on file before the login was in other hands."""
-    own = Address.objects.for_subject(point.customer.subject_id).filter(contact_point__since__lt=_taken_at(point))
-    return list(own.select_related("customer").order_by("pk"))
+def _places(point: ContactPoint, *, back: int | None = None) -> list[Address]:
+    """Return the postal addresses of the person that were on file before the login was in other hands, the oldest first: to that one a
+    code goes."""
+    taken = _taken_at(point, back=back)
+    own = Address.objects.for_subject(point.customer.subject_id).filter(contact_point__since__lt=taken)
+    return list(own.select_related("customer").order_by("contact_point__since", "pk"))
 
 
-def _use_code(point: ContactPoint, code: str, *, now: datetime) -> bool:
-    """Use up the code that was posted for this change; return whether it was that, and its letter marked as posted."""
+def _use_code(point: ContactPoint, code: str, *, back: int, now: datetime) -> bool:
+    """Use up the code that was posted for this change; return whether it was that, and its letter marked as posted.
+
+    For an objection to an earlier change it must have gone to an address that was on file before that one: the oldest that counted
+    then (`post_code`).
+    """
     live = ContactLink.objects.filter(
         point=point, purpose=Purpose.CODE, token_hash=_hashed(point, code), used_at=None, expires_at__gt=now
     ).filter(at__gte=max(point.since, point.disputed_at or point.since), letter__sent_at__isnull=False)
-    if not any(notices.is_ours(one) for one in live):
-        return False
-    return bool(live.update(used_at=now))
+    places = _places(point, back=back) if back in _older(point) else None
+    for one in live:
+        was_there = places is None or any(reach.counts(place, Channel.POST, now=one.at) for place in places)
+        if notices.is_ours(one) and was_there:
+            return bool(live.update(used_at=now))
+    return False
 
 
 def _had_code(point: ContactPoint, *, now: datetime) -> set[str]:
@@ -289,21 +309,31 @@ def _check(point: ContactPoint, now: datetime) -> tuple[User, list[tuple[Contact
 
 
 def _against_the_change(point: ContactPoint) -> list[ContactLink]:
-    """Return the objections to a change of the login that was in force when its mailbox objected. Who objects to an earlier one may
-    be whom the person left: only that mailbox's reader says that it was not the person."""
+    """Return the objections, in this dispute, of mailboxes that a change of the login left behind, by links that the site made: those
+    to a change that was in force when its mailbox objected before those to an earlier one (`_older`)."""
+    found = [link for link in _objections(point).select_related("letter") if notices.is_ours(link)]
+    older = _older(point)
+    return sorted(found, key=lambda link: link.pk in older)
+
+
+def _older(point: ContactPoint) -> set[int]:
+    """Return the objections of mailboxes that had objected only after the address was changed once more.
+
+    Whoever took the login may have changed it twice; or the person has left that mailbox before, and somebody else reads it now.
+    """
     changes = ContactLink.objects.filter(point=point, purpose=Purpose.NOT_ME, was_login=True)
-    changed_at = sorted(set(changes.values_list("at", flat=True)))
-    return [
-        link
-        for link in _objections(point).select_related("letter")
-        if notices.is_ours(link) and not any(link.at < at <= (link.used_at or link.at) for at in changed_at)
-    ]
+    changed_at = set(changes.values_list("at", flat=True))
+    used = _objections(point).values_list("pk", "at", "used_at")
+    return {pk for pk, at, used_at in used if any(at < change <= used_at for change in changed_at)}
 
 
-def _taken_at(point: ContactPoint) -> datetime:
+def _taken_at(point: ContactPoint, *, back: int | None = None) -> datetime:
     """Return since when the login may have been in other hands: the earliest change to which a mailbox objects, or, where it was
-    given back since, that of then."""
-    objected = [*(link.at for link in _against_the_change(point)), point.since]
+    given back since, that of then. An objection to an earlier change counts only where it is `back`, or where no other one is there: who
+    has an old mailbox must not say how long something has to be on file."""
+    older, links = _older(point), _against_the_change(point)
+    counting = [link for link in links if link.pk not in older or link.pk == back] or links
+    objected = [*(link.at for link in counting), point.since]
     return min([*objected, point.taken_at] if point.taken_at else objected)
 
 

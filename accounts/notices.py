@@ -63,6 +63,10 @@ class NothingToConfirm(Exception):
     """There is no address of the person's own entry that waits for its confirmation."""
 
 
+class LoginDisputed(Exception):
+    """Somebody objects to the address of this login: until that is decided the address stays as it is."""
+
+
 class NotProposed(Exception):
     """The end of a dispute about a login takes two people; the text is one sentence for who tries alone."""
 
@@ -148,15 +152,17 @@ def login_changed(
 ) -> None:
     """Tell these addresses (the earlier one of the login, and every contact) that the address of a login was changed, with the
     link by which their readers say "this was not me". In the transaction of the change; `left` are those that it leaves behind.
-    Not `by_person`: our staff gave it back to the address that it had before (accounts/giving_back.py).
+    Not `by_person`: our staff gave it back to the address that it had before (accounts/giving_back.py). Raises LoginDisputed.
 
     Of staff without a customer no objection can be written down here: they are told to call.
     """
     left_behind = {reach.same(one) for one in left}
     point = None
     if customer is not None:
+        mine = ContactPoint.objects.filter(customer=customer, channel=Channel.LOGIN)
+        if any(mine.select_for_update(of=("self",)).values_list("disputed_at", flat=True)):
+            raise LoginDisputed
         anew = {"came": Came.PERSON, "since": now, "confirmed_at": now, "given_back_at": None, "taken_at": None}
-        anew |= NO_PROPOSAL
         point, _ = ContactPoint.objects.update_or_create(customer=customer, channel=Channel.LOGIN, defaults=anew)
     for address in told:
         stays = Customer.objects.find("customer.email", address).filter(subject_id=user.subject_id).exists()
@@ -172,6 +178,15 @@ def login_changed(
             subject=user.subject_id,
             now=now,
         )
+
+
+def require_undisputed(user: User) -> None:
+    """Raise LoginDisputed while somebody objects to the address of this login; an objection that comes now waits for the caller's
+    transaction. Else whoever has the login could change it until no mailbox is left that could have it back."""
+    points = ContactPoint.objects.filter(channel=Channel.LOGIN, customer__subject_id=user.subject_id)
+    disputed = points.order_by("pk").select_for_update(of=("self",)).values_list("disputed_at", flat=True)
+    if user.subject_id is not None and any(disputed):
+        raise LoginDisputed
 
 
 def send_again(user: User, *, actor: Actor, now: datetime) -> None:

@@ -165,8 +165,11 @@ def is_disputed(subject: UUID) -> bool:
     return ContactPoint.objects.filter(customer__subject_id=subject, disputed_at__isnull=False).exists()
 
 
-def is_login_disputed(subject: UUID) -> bool:
-    """Return whether somebody said "this was not me" of a change of the login's address, and nobody has settled it yet."""
+def is_login_disputed(subject: UUID | None) -> bool:
+    """Return whether somebody said "this was not me" of a change of the login's address, and nobody has settled it yet.
+    Of nobody it is not said."""
+    if subject is None:
+        return False
     points = ContactPoint.objects.filter(customer__subject_id=subject, channel=Channel.LOGIN)
     return points.filter(disputed_at__isnull=False).exists()
 

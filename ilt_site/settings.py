@@ -268,6 +268,7 @@ CSRF_FAILURE_VIEW = "ilt_site.views.csrf_failure"
 AUTHENTICATION_BACKENDS = ["accounts.backends.LoginBackend"]
 ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
 ACCOUNT_FORMS = {
+    "add_email": "accounts.forms.AddEmailForm",
     "login": "accounts.forms.LoginForm",
     "signup": "accounts.signup.SignupForm",
     "reset_password": "accounts.forms.ResetPasswordForm",

@@ -7,7 +7,7 @@ import pytest
 from django.urls import reverse
 
 from accounts import claim, services
-from accounts.models import ClaimReview, Customer, User
+from accounts.models import ClaimReview, ContactPoint, Customer, User
 from orders.models import Order
 from privacy import gate
 from privacy.audit import AuditEvent
@@ -54,6 +54,21 @@ def test_one_exact_match_is_linked_and_two_subjects_become_one() -> None:
     assert not ClaimReview.objects.exists()
     with gate.acting(user.as_actor()):
         assert (Customer.objects.get().first_name, User.objects.get().username) == ("Alice", "alice")
+
+
+def test_a_login_whose_changed_address_somebody_objects_to_takes_over_no_customer_number() -> None:
+    """Else whoever has the login could hang it on a customer number of their own, and nobody could give it back."""
+    factories.customer(email=ADDRESS)
+    user = factories.login()
+    own = factories.customer("Alice", "Archer", email="other@example.com", user=user, subject=user.subject)
+    point = ContactPoint.objects.create(
+        customer=own, channel="login", came="person", since=NOW, confirmed_at=NOW, disputed_at=NOW
+    )
+    assert attempt(user) is None and claim.joinable(user, ADDRESS, now=NOW) is None
+    own.refresh_from_db()
+    assert own.user == user and not ClaimReview.objects.exists()
+    ContactPoint.objects.filter(pk=point.pk).update(disputed_at=None)
+    assert attempt(user) is not None, "control"
 
 
 @pytest.mark.django_db(databases="__all__", transaction=True)

@@ -20,6 +20,7 @@ from django.urls import reverse
 from accounts import factor, giving_back, notices, reach
 from accounts.models import Address, ContactLink, ContactPoint, Customer, Session, User
 from privacy import audit, vault
+from privacy.gate import Actor
 from privacy.requests import proof, services
 from privacy.requests.letters import given
 from privacy.requests.models import Letter, SecondLook
@@ -227,24 +228,70 @@ def between(alice: Customer) -> ContactPoint:
         return taken(alice, left="between@elsewhere.example", at=NOW + DAY)
 
 
+def operator() -> Actor:
+    return Actor("operator", "login_dispute", None, frozenset(), "login")
+
+
 def test_of_two_changes_it_goes_to_the_mailbox_that_the_person_names(alice: Customer) -> None:
-    """Whoever took it changed the address once more after the objection, and objects from the one between."""
+    """Whoever took it changed the address twice before the person objected, and objects from the one between."""
     said = called(alice)
     taken(alice, "between@elsewhere.example")
-    object_from(OLD)
     one = between(alice)
     with time_machine.travel(NOW + DAY, tick=False):
+        object_from(OLD)
         object_from("between@elsewhere.example")
+    pat, pia = staff("pat"), staff("pia")
     with pytest.raises(giving_back.CannotGiveBack, match="that the person named"):
-        giving_back.propose(one, said, mailbox=THIEF, actor=staff("pat").as_actor(), now=NOW + DAY)
-    giving_back.propose(one, said, mailbox=OLD, actor=User.objects.named("pat").get().as_actor(), now=NOW + DAY)
+        giving_back.propose(one, said, mailbox=THIEF, actor=pat.as_actor(), now=NOW + DAY)
+    assert "back" in steps_of(pages.signed_in(pat), one)
+    giving_back.propose(one, said, mailbox=OLD, actor=pat.as_actor(), now=NOW + DAY)
     owner_told(NOW + DAY)
-    giving_back.give_back(one, actor=staff("pia").as_actor(), now=WAITED + DAY)
+    with time_machine.travel(WAITED + DAY, tick=False):
+        assert steps_of(pages.signed_in(User.objects.named("pia").get()), one) == []
+        assert "to a mailbox of before an earlier change" in command()
+        with pytest.raises(notices.NotProposed, match="An operator confirms this"):
+            giving_back.give_back(one, actor=pia.as_actor(), now=WAITED + DAY)
+        assert address_of(alice.user) == THIEF
+        command(alice.reference, "--confirm", "give_back")
     assert address_of(alice.user) == OLD
 
 
+def test_to_the_mailbox_of_before_an_earlier_change_nothing_leads_that_came_after_it(alice: Customer) -> None:
+    """A number, a place: what was entered between the two changes is whoever's had the login then."""
+    said = called(alice)
+    taken(alice, "between@elsewhere.example")
+    phone(alice, "978-555-0999", NOW + timedelta(hours=1))
+    factories.address(alice, street="1 Thief Street", country="US", came="person", since=NOW + timedelta(hours=1))
+    later, bad = NOW + timedelta(days=20), proof.Callback("978-555-0999", said.facts)
+    pat, rob = staff("pat").as_actor(), staff("rob").as_actor()
+    with time_machine.travel(later, tick=False):
+        one = taken(alice, left="between@elsewhere.example", at=later)
+        object_from(OLD)
+        assert reach.counts(alice, "phone", now=later), "control: for anything else it counts"
+        with pytest.raises(proof.ProofRefused):
+            giving_back.propose(one, bad, mailbox=OLD, actor=pat, now=later)
+        with pytest.raises(giving_back.CannotGiveBack, match="No postal address"):
+            giving_back.post_code(one, actor=rob, now=later)
+        object_from("between@elsewhere.example")
+        giving_back.post_code(one, actor=rob, now=later)
+        posted = letters("login_code")[-1][1]
+        assert "1 Thief Street" in posted, "control: against the last change it was there before"
+        code = re.findall(r"\b[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}\b", posted)[0]
+        Letter.objects.filter(kind="login_code").update(sent_at=later)
+        with pytest.raises(proof.ProofRefused):
+            giving_back.propose(one, None, mailbox=OLD, code=code, actor=pat, now=later)
+        home = factories.address(alice, street="17 Quince Row", country="US", since=NOW - timedelta(days=30))
+        giving_back.post_code(one, actor=rob, now=later + DAY)
+        posted = letters("login_code")[-1][1]
+        assert "17 Quince Row" in posted and reach.counts(home, "post", now=later)
+        code = re.findall(r"\b[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}\b", posted)[0]
+        Letter.objects.filter(kind="login_code").update(sent_at=later + DAY)
+        giving_back.propose(one, None, mailbox=OLD, code=code, actor=pat, now=later + DAY)
+        assert giving_back.needs_operator(point(alice))
+
+
 @pytest.mark.parametrize("named", ["older@example.com", OLD])
-def test_a_mailbox_that_the_person_had_left_before_gets_nothing(alice: Customer, named: str) -> None:
+def test_a_mailbox_that_the_person_had_left_before_gets_nothing_from_staff(alice: Customer, named: str) -> None:
     """She had changed it herself; its reader has such a link, too, and uses it first."""
     said = called(alice)
     taken(alice, OLD, left="older@example.com")
@@ -253,26 +300,35 @@ def test_a_mailbox_that_the_person_had_left_before_gets_nothing(alice: Customer,
         object_from("older@example.com")
         object_from(OLD)
     pat, pia = staff("pat").as_actor(), staff("pia").as_actor()
-    if named != OLD:
-        with pytest.raises(giving_back.CannotGiveBack, match="that the person named"):
-            giving_back.propose(one, said, mailbox=named, actor=pat, now=NOW + DAY)
-        return
     giving_back.propose(one, said, mailbox=named, actor=pat, now=NOW + DAY)
     owner_told(NOW + DAY)
+    if named != OLD:
+        with pytest.raises(notices.NotProposed, match="An operator confirms this"):
+            giving_back.give_back(one, actor=pia, now=WAITED + DAY)
+        assert address_of(alice.user) == THIEF
+        return
     giving_back.give_back(one, actor=pia, now=WAITED + DAY)
     assert address_of(alice.user) == OLD
 
 
-def test_the_older_mailbox_alone_gets_nothing_by_the_call_back_of_the_person(alice: Customer) -> None:
+def test_a_link_of_an_earlier_change_that_somebody_planted_is_no_way_back(alice: Customer) -> None:
+    """That the address was this login's before is told by a link that the site made: another one says nothing."""
     said = called(alice)
     taken(alice, OLD, left="older@example.com")
     with time_machine.travel(NOW + DAY, tick=False):
         one = taken(alice, at=NOW + DAY)
         object_from("older@example.com")
-        assert reach.is_login_disputed(alice.subject_id), "control"
-        with pytest.raises(giving_back.CannotGiveBack, match="has not objected by the link"):
-            giving_back.propose(one, said, mailbox="older@example.com", actor=staff("pat").as_actor(), now=NOW + DAY)
-        assert steps_of(pages.signed_in(User.objects.named("pat").get()), one) == ["propose"]
+    used = ContactLink.objects.get(point=one, used_at__isnull=False)
+    mac = used.mac
+    ContactLink.objects.filter(pk=used.pk).update(mac="0" * 64)
+    with pytest.raises(giving_back.CannotGiveBack, match="has not objected by the link"):
+        giving_back.propose(one, said, mailbox="older@example.com", actor=staff("pat").as_actor(), now=NOW + DAY)
+    ContactLink.objects.filter(pk=used.pk).update(mac=mac)
+    pat = User.objects.named("pat").get().as_actor()
+    giving_back.propose(one, said, mailbox="older@example.com", actor=pat, now=NOW + DAY)
+    owner_told(NOW + DAY)
+    giving_back.give_back(one, actor=operator(), now=WAITED + DAY)
+    assert address_of(alice.user) == "older@example.com", "control"
 
 
 def test_the_present_owner_is_told_before_and_stops_it_for_the_second_person(alice: Customer) -> None:

@@ -22,6 +22,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts import handles, notices, reach, sessions
+from accounts.adapter import AccountAdapter
 from accounts.models import ContactPoint, Customer, LoginAddress, Session, User
 from privacy import vault
 from privacy.requests import services, waits
@@ -399,8 +400,64 @@ def test_the_proposal_to_end_it_lapses_and_outlives_no_other_change_and_no_other
     assert may() == [False, False, False]
     notices.propose_end(point, actor=pat, now=now)
     assert may() == [False, True, False]
-    notices.login_changed(alice, point.customer, told=[ADDRESS], left=[], now=now)
-    assert may() == [False, False, False] and reach.is_login_disputed(alice.subject_id)
+    with pytest.raises(notices.LoginDisputed):
+        notices.login_changed(alice, point.customer, told=[ADDRESS], left=[], now=now)
+    assert may() == [False, True, False] and reach.is_login_disputed(alice.subject_id), "no change closes a proposal"
+
+
+def addresses(user: User) -> list[str]:
+    with vault.internal():
+        return [str(one.email) for one in EmailAddress.objects.filter(user=user)]
+
+
+def test_while_somebody_objects_no_page_changes_the_address_again(client: Client, alice: User) -> None:
+    """Whoever has the login asked for a code before, asks for another one, types both, and takes the address out."""
+    point = disputed_login(client, alice)
+    (kept,) = addresses(alice)
+    browser, early = Client(), Client()
+    three_minutes_later()
+    ContactPoint.objects.filter(pk=point.pk).update(disputed_at=None)
+    for one in (browser, early):
+        log_in(one, NAME)
+    change_address(early, "thief@elsewhere.example")
+    code = last_code()
+    ContactPoint.objects.filter(pk=point.pk).update(disputed_at=timezone.now())
+    notices.propose_end(
+        point, actor=factories.staff("pat", "pat@ilt.example", roles=PRIVACY).as_actor(), now=timezone.now()
+    )
+    sentence = "it stays as it is until our privacy team has decided"
+    answer = type_code(early, code)
+    assert answer.status_code == 401 and sentence in answer.content.decode()
+    sent = len(letters())
+    browser.post(reverse("account_reauthenticate"), {"password": PASSWORD})
+    page = browser.get(reverse("account_email")).content.decode()
+    assert sentence in page and "action_add" not in page
+    answer = browser.post(reverse("account_email"), {"action_add": "", "email": "thief@elsewhere.example"})
+    assert answer.status_code == 200 and sentence in answer.content.decode() and len(letters()) == sent
+    browser.post(reverse("account_email"), {"action_remove": "", "email": kept})
+    waiting = EmailAddress(user=alice, email="thief@elsewhere.example")
+    assert not AccountAdapter().confirm_email(browser.request().wsgi_request, waiting), (
+        "a race: after the form was clean"
+    )
+    assert addresses(alice) == [kept]
+    assert notices.is_end_proposed(ContactPoint.objects.get(pk=point.pk), now=timezone.now())
+    ContactPoint.objects.filter(pk=point.pk).update(disputed_at=None)
+    three_minutes_later()
+    browser.post(reverse("account_email"), {"action_add": "", "email": "new.again@example.com"})
+    verify(browser)
+    assert addresses(alice) == ["new.again@example.com"], "control"
+
+
+def test_no_page_takes_out_the_address_of_a_login_so_that_nobody_is_told_of_the_next_one(
+    client: Client, alice: User
+) -> None:
+    log_in(client, NAME)
+    client.post(reverse("account_reauthenticate"), {"password": PASSWORD})
+    client.post(reverse("account_email"), {"action_remove": "", "email": ADDRESS})
+    assert EmailAddress.objects.filter(user=alice, verified=True).count() == 1
+    client.post(reverse("account_email"), {"action_add": "", "email": NEW_ADDRESS})
+    verify(client)
+    assert [to for kind, to, _ in letters() if kind == "contact_not_me"] == [ADDRESS]
 
 
 def asked_for_a_copy(user: User) -> Request:

@@ -16,7 +16,7 @@ class Command(BaseCommand):
     help = (
         "Lists the disputes about changed login addresses, the oldest first; with a customer number and --confirm it does, as the second "
         "person, what one of the privacy team has proposed within 7 days: the dispute ends, or the login is given back to the "
-        "mailbox that objects. Be sure first how we know it. An operator proposes nothing. --dry-run changes nothing. Exit codes: "
+        "mailbox that objects. Where that one objected only after the address was changed once more, nobody else confirms it. Be sure first how we know it. An operator proposes nothing. --dry-run changes nothing. Exit codes: "
         "0 done, 1 no such dispute, 2 usage, 3 refused by rule."
     )
 
@@ -36,7 +36,8 @@ class Command(BaseCommand):
         now, found = timezone.now(), notices.disputed_logins()
         for one in found:
             days = (timezone.localdate(now) - timezone.localdate(one.disputed_at)).days
-            self.stdout.write(f"{one.customer.reference}: open for {days} day(s), {self._proposed(one)}.")
+            also = ", to a mailbox of before an earlier change" if giving_back.needs_operator(one) else ""
+            self.stdout.write(f"{one.customer.reference}: open for {days} day(s), {self._proposed(one)}{also}.")
         if not found:
             self.stdout.write("Nobody objects to a changed login address.")
 
