@@ -22,6 +22,7 @@ from django.utils import timezone
 from django.utils.text import capfirst
 
 from accounts import claim, giving_back, looks, notices, people, reach, regions, services
+from accounts.country_choice import CountryToChoose
 from accounts.models import ClaimReview, Communication, Company, ContactPoint, Customer, User
 from accounts.reach import Came, Channel
 from privacy import audit, gate, numbers
@@ -259,7 +260,7 @@ class CustomerAdmin(CorrectableAdmin):
     form = CustomerForm
     disputed_by = frozenset({"sales", "privacy"})
     list_display = ("reference", "last_name", "first_name", "kind", "country", "since", "last_active_on")
-    list_filter = ("kind", "channel")
+    list_filter = ("kind", "channel", CountryToChoose)
     ordering = ("reference",)
     columns = ("reference",)
     through = (("subject__users", people.logins_with),)
@@ -518,7 +519,7 @@ def _state(point: ContactPoint, now: datetime) -> str:
 class CompanyAdmin(CorrectableAdmin):
     form = PlacedForm
     list_display = ("name", "city", "region", "country", "is_sole_trader")
-    list_filter = ("is_sole_trader",)
+    list_filter = ("is_sole_trader", CountryToChoose)
     ordering = ("-id",)
     editable = (
         "name",

@@ -50,8 +50,8 @@ def settle_countries(*, actor: Actor, now: datetime) -> int:
     left for staff (`countries_left`). Safe to repeat.
     """
     done = 0
-    for model, name in _country_columns():
-        for old in sorted(set(_misspelt(model, name).values_list(name, flat=True))):
+    for model, name in country_columns():
+        for old in sorted(set(misspelt(model, name).values_list(name, flat=True))):
             if not (new := countries.FORMER.get(old.upper()) or countries.find(old)):
                 continue
             with transaction.atomic():
@@ -69,12 +69,12 @@ def misspelt_countries() -> list[tuple[type[Any], str, Any, str]]:
     """Return model, column, number and code of every row whose country is no code of ISO 3166-1: what staff have to choose."""
     return [
         (model, name, pk, code)
-        for model, name in _country_columns()
-        for pk, code in _misspelt(model, name).order_by("pk").values_list("pk", name)
+        for model, name in country_columns()
+        for pk, code in misspelt(model, name).order_by("pk").values_list("pk", name)
     ]
 
 
-def _country_columns() -> list[tuple[type[Any], str]]:
+def country_columns() -> list[tuple[type[Any], str]]:
     """Return every column of a country: those with our validator, and where a request says that the person is."""
     found = [
         (model, one.name)
@@ -86,7 +86,8 @@ def _country_columns() -> list[tuple[type[Any], str]]:
     return [*found, (Request, "country")]
 
 
-def _misspelt(model: type[Any], name: str) -> models.QuerySet[Any]:
+def misspelt(model: type[Any], name: str) -> models.QuerySet[Any]:
+    """Return the rows of a column whose country is none; a blank one is not given, and no mistake."""
     return models.QuerySet(model).exclude(**{f"{name}__in": ["", *countries.NAMES]})
 
 
@@ -209,15 +210,18 @@ def countries_left(databases: Sequence[str] | None = None, **_: Any) -> list[che
         return []
     left = [
         f"{model._meta.verbose_name_plural} ({name})"
-        for model, name in _country_columns()
-        if _is_there(model) and _misspelt(model, name).exists()
+        for model, name in country_columns()
+        if _is_there(model) and misspelt(model, name).exists()
     ]
     if not left:
         return []
     text = (
         f"Countries that are none of ISO 3166-1 stand on file, and say nothing of the person's law: {', '.join(left)}."
     )
-    hint = "Run `prepare` as the owner: it puts right what is certain and names the rows of the others, for staff to choose."
+    hint = (
+        "Run `prepare` as the owner: it puts right what is certain. `countries` names the rows of the others, and takes the country "
+        "that somebody found out; so do the pages of customers and companies, whose lists have a filter for it."
+    )
     return [checks.Warning(text, hint=hint, id="accounts.W003")]
 
 

@@ -11,6 +11,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from accounts import people
+from accounts.country_choice import CountryToChoose
 from accounts.models import Company, Customer
 from orders import services
 from orders.models import Invoice, Order, Payment, Product
@@ -118,7 +119,7 @@ class PaymentDue(admin.SimpleListFilter):
 @admin.register(Order)
 class OrderAdmin(RecordAdmin):
     list_display = ("number", "state", "placed_on", "shipped_on", "invoice_name", "invoice_company", TOTAL)
-    list_filter = ("state", PaymentDue, "channel")
+    list_filter = ("state", PaymentDue, "channel", CountryToChoose)
     ordering = ("-placed_on", "-number")
     columns = ("number",)
     through = (("customer", Customer), ("company", Company), ("customer__subject__users", people.logins_with))

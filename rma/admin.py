@@ -11,6 +11,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from accounts import people
+from accounts.country_choice import CountryToChoose
 from accounts.models import Company, Customer
 from orders.admin import PARTS
 from privacy.admin.records import RecordAdmin
@@ -107,7 +108,7 @@ LABELS = {f"return_{part}": title for part, title in PARTS.items()} | {"contact_
 @admin.register(RMA)
 class RMAAdmin(RecordAdmin):
     list_display = ("number", "state", "service", "instrument", "contact_name", "opened_on", "closed_on")
-    list_filter = ("state", "service", "is_warranty", "is_serial_open")
+    list_filter = ("state", "service", "is_warranty", "is_serial_open", CountryToChoose)
     ordering = ("-opened_on", "-number")
     columns = ("number", "instrument__serial")
     through = (("customer", Customer), ("company", Company), ("customer__subject__users", people.logins_with))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import models
 
 from accounts import countries, services, upgrades, validators
@@ -16,7 +16,7 @@ from accounts.models import Address, Customer
 from ilt_site.management.commands import prepare
 from privacy.audit.models import AuditEvent
 from privacy.gate import Actor
-from tests import factories
+from tests import factories, pages
 from tests.factories import NOW
 from tests.orders.factories import an_order
 from tests.privacy.requests.conftest import OPERATOR, filed
@@ -85,7 +85,7 @@ def test_every_door_refuses_it(db: None, code: str) -> None:
 
 
 def test_every_column_of_a_country_is_known_by_its_validator() -> None:
-    found = {(model._meta.label_lower, name) for model, name in upgrades._country_columns()}
+    found = {(model._meta.label_lower, name) for model, name in upgrades.country_columns()}
     assert found == {
         ("accounts.company", "country"),
         ("accounts.customer", "country"),
@@ -133,16 +133,89 @@ def test_what_is_certain_is_put_right_once_and_the_rest_is_named(db: None) -> No
 
 
 @pytest.mark.django_db(databases="__all__")
-def test_prepare_names_the_rows_that_staff_have_to_choose(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prepare_says_how_many_it_put_right_and_how_many_are_left_to_choose(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prepare, "call_command", lambda *args, **options: None)
     sure = of_before(factories.customer("Alice", "Archer"), country="EL")
-    open_ = of_before(factories.customer("Bob", "Baker", email="bob@example.com"), country="AN")
+    of_before(factories.customer("Bob", "Baker", email="bob@example.com"), country="AN")
     err = StringIO()
     call_command("prepare", stderr=err)
-    assert (
-        f"accounts.customer {open_.pk}: AN in country is no code of ISO 3166-1. Staff choose the country."
-        in err.getvalue()
-    )
-    assert str(sure.pk) not in err.getvalue()
+    assert "Countries put right: 1.\n" in err.getvalue()
+    assert "1 country on file is none of ISO 3166-1. `countries` lists them, and takes the right one." in err.getvalue()
     sure.refresh_from_db()
     assert sure.country == "GR"
+
+
+def listed(*words: str) -> str:
+    out = StringIO()
+    call_command("countries", *words, stdout=out)
+    return out.getvalue()
+
+
+def refused(*words: str) -> tuple[int, str]:
+    with pytest.raises(CommandError) as error:
+        listed(*words)
+    return error.value.returncode, str(error.value)
+
+
+@pytest.mark.django_db(databases="__all__")
+def test_an_operator_reads_which_countries_are_none_and_chooses_them_one_by_one() -> None:
+    alice = factories.customer("Alice", "Archer", country="DE")
+    address = of_before(factories.address(alice), country="XK")
+    order = of_before(an_order(alice), ship_country="ZZ", invoice_country="ZZ")
+    asked = of_before(filed(alice), country="AN")
+    *lines, count = listed().splitlines()
+    assert set(lines) == {
+        f"accounts.address {address.pk}: XK in country",
+        f"orders.order {order.pk}: ZZ in ship_country",
+        f"orders.order {order.pk}: ZZ in invoice_country",
+        f"privacy.request {asked.pk}: AN in country",
+    }
+    assert count == "4 countries on file are none of ISO 3166-1."
+    number = ("orders.order", str(order.pk))
+    assert "would be put" in listed(*number, "--to", "BR", "--dry-run")
+    assert len(upgrades.misspelt_countries()) == 4, "a dry run changes nothing"
+    assert listed(*number, "--to", "BR") == f"BR is put in ship_country, invoice_country of orders.order {order.pk}.\n"
+    listed("privacy.request", str(asked.pk), "--to", "BR")
+    listed("accounts.address", str(address.pk), "--to", "GR")
+    for record in (address, order, asked):
+        record.refresh_from_db()
+    assert (address.country, order.ship_country, order.invoice_country, asked.country) == ("GR", "BR", "BR", "BR")
+    assert listed() == "Every country on file is one.\n"
+    event = AuditEvent.objects.filter(action="country.chosen").latest("pk")
+    assert (event.actor_kind, event.reason) == ("operator", "XK became GR")
+    assert AuditEvent.objects.filter(action="request.recounted").exists(), "Brazil gives 15 days"
+
+
+@pytest.mark.django_db(databases="__all__")
+def test_a_country_that_is_one_is_not_changed_by_the_command_and_none_that_is_none_comes_in() -> None:
+    alice = factories.customer("Alice", "Archer", country="DE")
+    bob = of_before(factories.customer("Bob", "Baker", email="bob@example.com"), country="ZZ")
+    assert refused("accounts.customer", str(alice.pk), "--to", "FR")[0] == 1
+    assert refused("accounts.customer", "7", "--to", "FR")[0] == 1
+    assert refused("no.such", str(bob.pk), "--to", "FR")[0] == 1
+    assert refused("accounts.customer", str(bob.pk), "--to", "UK") == (
+        2,
+        "Use the two-letter code GB for United Kingdom.",
+    )
+    for words in (("accounts.customer",), ("accounts.customer", str(bob.pk)), ("--to", "FR"), ("--dry-run",)):
+        assert refused(*words)[0] == 2
+    alice.refresh_from_db()
+    bob.refresh_from_db()
+    assert (alice.country, bob.country) == ("DE", "ZZ")
+
+
+def test_the_back_office_lists_those_whose_country_is_to_be_chosen(db: None) -> None:
+    alice = factories.customer("Alice", "Archer", country="DE")
+    of_before(factories.address(alice), country="XK")
+    bob = of_before(factories.customer("Bob", "Baker", email="bob@example.com"), country="ZZ")
+    factories.customer("Carl", "Cole", email="carl@example.com", country="FR")
+    order = of_before(an_order(alice), ship_country="ZZ")
+    an_order(alice)
+    browser = pages.signed_in(factories.staff())
+    text = browser.get("/admin/accounts/customer/?country=none").text
+    assert (alice.reference in text, bob.reference in text, text.count("field-reference")) == (True, True, 2)
+    assert "No country that there is" in text
+    text = browser.get("/admin/orders/order/?country=none").text
+    assert order.number in text and text.count("field-number") == 1
+    for path in ("accounts/company", "rma/rma"):
+        assert browser.get(f"/admin/{path}/?country=none").status_code == 200

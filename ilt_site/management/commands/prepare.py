@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DEFAULT_DB_ALIAS
 from django.utils import timezone
 
-from accounts import logins, upgrades
+from accounts import country_choice, logins, upgrades
 from privacy import owner
 from privacy.gate.system import system_actor
 from privacy.requests import letters, recount
@@ -40,11 +40,11 @@ class Command(BaseCommand):
         # What was kept before there were restrictions: nothing changes where all of it is known already.
         restriction.settle_all(actor=system_actor("sweep", kind="operator"), now=timezone.now())
         # Codes of countries from before only those of ISO 3166-1 came in; the law is read from them.
-        upgrades.settle_countries(actor=system_actor("sweep", kind="operator"), now=timezone.now())
-        for model, name, pk, code in upgrades.misspelt_countries():
-            self.stderr.write(
-                f"{model._meta.label_lower} {pk}: {code} in {name} is no code of ISO 3166-1. Staff choose the country."
-            )
+        settled = upgrades.settle_countries(actor=system_actor("sweep", kind="operator"), now=timezone.now())
+        if settled:
+            self.stderr.write(f"Countries put right: {settled}.")
+        if left := upgrades.misspelt_countries():
+            self.stderr.write(f"{country_choice.said(len(left))} `countries` lists them, and takes the right one.")
         logins.index_lookalikes()  # likewise
         # What was typed as a region before it was a code or sealed: each batch stands for itself.
         for left in upgrades.settle_regions():
