@@ -306,7 +306,8 @@ def _unfit(values: list[str] | None, header: Header, limit: int) -> str:
 def _record(
     line: int, values: list[str], header: Header, card_columns: frozenset[str], tally: Tally
 ) -> Iterator[Row | Problem]:
-    values = values[: len(header.names)]
+    # A tab around a value is blank, and left out as by every form; one inside is the sign of another column.
+    values = [value.strip("\t") if "\t" in value else value for value in values[: len(header.names)]]
     is_odd = any(BREAK.search(value) or HIDDEN.search(value) for value in values if not value.isprintable())
     seen = [HIDDEN.sub("", value) for value in values] if is_odd else values
     found, wrong = header.values([value if value and not value.isspace() else "" for value in seen])

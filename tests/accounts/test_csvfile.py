@@ -62,6 +62,13 @@ def test_nothing_is_trimmed_and_a_formula_stays_as_it_is(tmp_path: Path) -> None
     assert row.values == {"ref": "1", "name": " =cmd() ", "note": "@x"}
 
 
+def test_a_tab_around_a_value_is_blank_and_one_inside_is_refused(tmp_path: Path) -> None:
+    (row,) = csvfile.read(write(tmp_path, "ref,name,note\n1,\t=1+1,x\t\n"), COLUMNS)
+    assert row.values == {"ref": "1", "name": "=1+1", "note": "x"}
+    ((line, column, reason),) = problems_of(write(tmp_path, "ref,name,note\n1,Mill\tLane,x\n"))
+    assert (line, column) == (2, "name") and "a tab" in reason
+
+
 def test_a_byte_order_mark_is_no_part_of_the_header(tmp_path: Path) -> None:
     path = write(tmp_path, "ref,name,note\n1,a,b\n".encode("utf-8-sig"))
     assert [row["ref"] for row in csvfile.read(path, COLUMNS)] == ["1"]
