@@ -381,6 +381,12 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     )
     arguments.refuse_unknown(parser, own)
     options = parser.parse_args(own)
+    for given, name, fits in (
+        (options.yes, "--yes", ("reset",)),
+        (options.port is not None, "--port", ("start", "dev")),
+    ):
+        if given and options.command not in fits:
+            parser.error(f"{name} means nothing to {options.command}: it belongs to {' and '.join(fits)}")
     if options.command == "manage" and not command:
         parser.error("manage needs a command: ./run manage help lists them")
     if options.command == "code":

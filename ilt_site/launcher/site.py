@@ -1,6 +1,7 @@
 """The site's own processes: web, worker and beat, started together, watched and stopped together."""
 
 import http.client
+import json
 import os
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -156,8 +158,9 @@ class Site:
             if interrupted():
                 return
             if time.monotonic() > deadline:
+                wrong = self.what_is_wrong() or "the health page does not answer"
                 raise Problem(
-                    f"The site is not healthy after {HEALTH_SECONDS} s; the logs in {self.place.logs} say why."
+                    f"The site is not healthy after {HEALTH_SECONDS} s: {wrong}. The logs in {self.place.logs} have more."
                 )
             time.sleep(0.2)
 
@@ -168,14 +171,31 @@ class Site:
 
     def is_healthy(self) -> bool:
         """Return whether the health page answers that all is well."""
+        return self._health()[0] == HTTPStatus.OK
+
+    def what_is_wrong(self) -> str:
+        """Return what the health page finds wrong, part by part; "" when it does not answer, or finds nothing."""
+        _, body = self._health()
+        try:
+            parts = json.loads(body)["parts"]
+        except (ValueError, TypeError, KeyError):
+            return ""
+        return "; ".join(f"{name}: {found}" for name, found in parts.items() if found != "ok")
+
+    def _health(self) -> tuple[int, bytes]:
+        """Return status and body of the health page, which tells who has the token more; 0 when it does not answer."""
         host = urlsplit(self.env.get("PORTAL_URL", "")).hostname or "127.0.0.1"
         allowed = self.env.get("ALLOWED_HOSTS", host).split(",")[0].lstrip(".").replace("*", "localhost")
+        headers = {"Host": allowed or "127.0.0.1"}
+        if token := self.env.get("METRICS_TOKEN"):
+            headers["Authorization"] = f"Bearer {token}"
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
-            connection.request("GET", "/health/", headers={"Host": allowed or "127.0.0.1"})
-            return connection.getresponse().status == 200
+            connection.request("GET", "/health/", headers=headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
         except (OSError, http.client.HTTPException):
-            return False
+            return 0, b""
         finally:
             connection.close()
 

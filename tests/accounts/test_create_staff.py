@@ -85,8 +85,9 @@ def test_a_given_password_is_read_and_not_printed(monkeypatch: pytest.MonkeyPatc
     [
         (("--username", "Carol", "--email", "other@ilt.example", "--role", "sales"), 1),
         (("--username", "dora", "--email", "CAROL@ilt.example", "--role", "sales"), 1),
-        (("--username", "dora", "--email", "dora", "--role", "sales"), 1),
-        (("--username", "d ra", "--email", "dora@ilt.example", "--role", "sales"), 1),
+        (("--username", "dora", "--email", "dora", "--role", "sales"), 2),
+        (("--username", "dora", "--email", '"dora"@ilt.example', "--role", "sales"), 2),
+        (("--username", "d ra", "--email", "dora@ilt.example", "--role", "sales"), 2),
         (("--username", "dora", "--email", "dora@ilt.example", "--role", "sales", "--ack-version", "1"), 2),
     ],
 )
@@ -97,6 +98,14 @@ def test_bad_data_is_one_sentence_without_the_value(arguments: tuple[str, ...], 
     assert refused.value.returncode == code
     assert "dora" not in str(refused.value).lower()
     assert User.objects.count() == 1
+
+
+def test_a_bad_address_from_standard_input_is_a_wrong_argument_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("carol at ilt\n"))
+    with pytest.raises(CommandError, match=r"^That is not an e-mail address\.$") as refused:
+        run("--username", "carol", "--email", "-", "--role", "sales")
+    assert refused.value.returncode == 2
+    assert not User.objects.exists()
 
 
 def test_the_event_tells_who_was_made_and_no_name() -> None:

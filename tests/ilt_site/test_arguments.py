@@ -25,6 +25,12 @@ __all__ = ["key_ring", "production"]
         (["migrate", "--datab", "default"], "there is no option --datab"),
         (["retention_schedule", "--format", "xml"], "invalid choice: 'xml'"),
         (["keyring", "status", "--fil", "x"], "there is no option --fil"),
+        (["login_dispute", "C1"], "A customer number and --confirm belong together, --dry-run to both."),
+        (["login_dispute", "--confirm", "end"], "A customer number and --confirm belong together, --dry-run to both."),
+        (["login_dispute", "--dry-run"], "A customer number and --confirm belong together, --dry-run to both."),
+        (["login_dispute", "C1", "--confirm", "both"], "invalid choice: 'both'"),
+        (["login_dispute", "C1", "C2", "--confirm", "end"], "unrecognized arguments: C2"),
+        (["login_dispute", "C1", "--confrim", "end"], "there is no option --confrim"),
     ],
 )
 def test_what_is_typed_wrong_ends_with_two_and_is_named(
@@ -113,6 +119,11 @@ def test_standard_input_that_is_closed_or_empty_or_no_text_is_one_sentence(
         (["code", "carol", "bob"], "code needs the name of one login and nothing else: ./run code carol"),
         (["code", "--last"], "code needs the name of one login and nothing else: ./run code carol"),
         (["--data", "", "status"], "argument --data: it names no folder"),
+        (["--yes", "stop"], "--yes means nothing to stop: it belongs to reset"),
+        (["--yes"], "--yes means nothing to start: it belongs to reset"),
+        (["--yes", "manage", "help"], "--yes means nothing to manage: it belongs to reset"),
+        (["--port", "8123", "stop"], "--port means nothing to stop: it belongs to start and dev"),
+        (["--port", "8123", "code", "carol"], "--port means nothing to code: it belongs to start and dev"),
     ],
 )
 def test_run_names_what_is_wrong_in_its_own_words(words: list[str], said: str) -> None:

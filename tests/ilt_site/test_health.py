@@ -2,14 +2,21 @@
 
 import threading
 import time
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+import redis
 from django.core.cache import cache
 from django.db import connections
 from django.test import Client
 
 from ilt_site import health
+from ilt_site.launcher import Problem
+from ilt_site.launcher.place import Place
+from ilt_site.launcher.servers import free_port
+from ilt_site.launcher.site import Site
 from privacy import tasks
 from privacy.restore import position
 from tests import factories
@@ -142,3 +149,29 @@ def test_staff_and_the_holder_of_the_token_read_which_part_is_wrong(
     assert client.get("/health/", headers={"authorization": "Bearer tokem"}).content == b"not ok\n"
     client.force_login(factories.staff())
     assert "ledger" in client.get("/health/").json()["parts"]
+
+
+def test_a_start_that_waits_in_vain_names_what_lies_under_a_name_of_the_broker(
+    live_server: Any, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a value of another kind under `celery` the start of a demo ended with "the logs say why", and no log did."""
+    settings.METRICS_TOKEN = "t" * 32
+    url = urlsplit(live_server.url)
+    env = {"PORTAL_URL": live_server.url, "METRICS_TOKEN": settings.METRICS_TOKEN, "ALLOWED_HOSTS": url.hostname}
+    site = Site(Place(tmp_path), env, url.port or 0)
+    monkeypatch.setattr("ilt_site.launcher.site.HEALTH_SECONDS", -1)
+    with redis.Redis.from_url(settings.REDIS_URL) as broker:
+        broker.delete("celery")
+        broker.set("celery", "something else")
+        try:
+            with pytest.raises(Problem) as problem:
+                site.wait_until_healthy(lambda: False)
+        finally:
+            broker.delete("celery")
+    assert "no work is done: delete celery" in str(problem.value)
+
+
+def test_a_start_whose_health_page_does_not_answer_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ilt_site.launcher.site.HEALTH_SECONDS", -1)
+    with pytest.raises(Problem, match="the health page does not answer"):
+        Site(Place(tmp_path), {}, free_port()).wait_until_healthy(lambda: False)

@@ -13,7 +13,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from accounts import logins
-from privacy import gate, vault
+from accounts.models import User
+from privacy import gate, mailbox, vault
 
 
 def _day(text: str) -> date:
@@ -23,11 +24,26 @@ def _day(text: str) -> date:
         raise ArgumentTypeError("a date is written as YYYY-MM-DD") from None
 
 
+def _check(username: str, email: str) -> None:
+    """Raise CommandError with the code of a wrong argument for what can be no user name or no address of anybody."""
+    try:
+        mailbox.validate(email)
+        mailbox.validate_usual(email)
+    except ValidationError as error:
+        refused = error.code in ("unusual", "refused")
+        raise CommandError(error.messages[0] if refused else "That is not an e-mail address.", returncode=2) from None
+    try:
+        for validate in User._meta.get_field("username").validators:
+            validate(username)
+    except ValidationError as error:
+        raise CommandError(" ".join(error.messages), returncode=2) from None
+
+
 class Command(BaseCommand):
     help = (
         "Creates a staff login with its roles and prints a one-time password; with --acknowledged-on it also files the "
         "confidentiality acknowledgement, without which the login sees masks only. Changes no other login. Exit codes: "
-        "0 done, 1 bad data, 2 usage."
+        "0 done, 1 bad data (a name or an address that somebody has), 2 usage (an address or a name that is none)."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -56,6 +72,7 @@ class Command(BaseCommand):
             raise CommandError("No address came from standard input.", returncode=1)
         if options["password"] and not given:
             raise CommandError("No password came from standard input.", returncode=1)
+        _check(options["username"], email)
         try:
             user, password = logins.create_staff(
                 username=options["username"],
