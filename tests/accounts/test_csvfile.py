@@ -69,6 +69,13 @@ def test_a_tab_around_a_value_is_blank_and_one_inside_is_refused(tmp_path: Path)
     assert (line, column) == (2, "name") and "a tab" in reason
 
 
+def test_lines_that_end_as_an_old_macintosh_ends_them_are_read_with_a_mark_before_the_header_too(
+    tmp_path: Path,
+) -> None:
+    path = write(tmp_path, "\ufeffref,name,note\r1,Bø,x\r2,Çağla,y\r")
+    assert [(row.line, row["name"]) for row in csvfile.read(path, COLUMNS)] == [(2, "Bø"), (3, "Çağla")]
+
+
 def test_a_byte_order_mark_is_no_part_of_the_header(tmp_path: Path) -> None:
     path = write(tmp_path, "ref,name,note\n1,a,b\n".encode("utf-8-sig"))
     assert [row["ref"] for row in csvfile.read(path, COLUMNS)] == ["1"]

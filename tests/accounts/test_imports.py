@@ -211,6 +211,36 @@ def test_a_customer_may_have_one_name_and_a_part_of_an_address(tmp_path: Path, r
     assert found == ([given] if any(given.values()) else [])
 
 
+@pytest.mark.parametrize(
+    ("first_name", "last_name"),
+    [
+        ("Jan", "Null"), ("False", "None"), ("nan", "NA"), ("Maeve", "D’Arcy"), ("Maeve", "D'Arcy"), ("רונית", "שפירא"),
+        ("فاطمة", "الزهراء"), ("🌻 Ines", "Źdźbło"), ("N/A", "undefined"), ("Uvuvwevwevwe", "Onyetenyevwe Ugwemuhwem Osas"),
+    ],
+)  # fmt: skip
+def test_a_name_that_a_program_may_take_for_nothing_comes_in_as_it_is(
+    tmp_path: Path, first_name: str, last_name: str
+) -> None:
+    row = ALICE | {"first_name": first_name, "last_name": last_name}
+    assert counts(take(file_of(tmp_path, row))) == (1, 0, 0, 0, 0)
+    on_file = as_on_file(ALICE["customer_ref"])
+    assert (on_file["first_name"], on_file["last_name"]) == (first_name, last_name)
+
+
+@pytest.mark.parametrize(
+    ("column", "most"),
+    [("first_name", 100), ("last_name", 100), ("street", 200), ("city", 100), ("postal_code", 20)],
+)
+def test_what_is_longer_than_its_field_is_named_with_line_column_and_limit(
+    tmp_path: Path, column: str, most: int
+) -> None:
+    assert counts(take(file_of(tmp_path, ALICE | {column: "L" * most}), dry_run=True)) == (1, 0, 0, 0, 0)
+    (problem,) = take(file_of(tmp_path, BOB, ALICE | {column: "L" * (most + 1)})).errors
+    assert (problem.line, problem.column) == (3, column)
+    assert f"at most {most} characters (it has {most + 1})" in problem.reason
+    assert "LLLLL" not in problem.reason
+
+
 def test_a_part_of_an_address_is_no_place_for_a_code_by_post(tmp_path: Path) -> None:
     take(file_of(tmp_path, ALICE, BOB | {"street": "", "street2": ""}))
     whole = ContactPoint.objects.filter(channel=ContactPoint.Channel.POST)

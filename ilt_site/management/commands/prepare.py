@@ -43,8 +43,8 @@ class Command(BaseCommand):
         settled = upgrades.settle_countries(actor=system_actor("sweep", kind="operator"), now=timezone.now())
         if settled:
             self.stderr.write(f"Countries put right: {settled}.")
-        if left := upgrades.misspelt_countries():
-            self.stderr.write(f"{country_choice.said(len(left))} `countries` lists them, and takes the right one.")
+        if to_choose := upgrades.misspelt_countries():
+            self.stderr.write(f"{country_choice.said(len(to_choose))} `countries` lists them, and takes the right one.")
         logins.index_lookalikes()  # likewise
         # What was typed as a region before it was a code or sealed: each batch stands for itself.
         for left in upgrades.settle_regions():
