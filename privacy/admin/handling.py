@@ -159,9 +159,7 @@ class StateIdentity(Numbered):
     title = "State the identity"
     help = (
         "State how the person proved who they are. Every other e-mail address of the person is told. Before anything is given or "
-        "removed, a second person who had no part in it has to agree. For a call-back, call a number that has been on file for 14 days, "
-        "and ask for two facts before you name any. What you type is compared with what is on file and not kept; after five wrong "
-        "tries nothing is compared for a day."
+        "removed, a second person who had no part in it has to agree."
     )
     how = forms.ChoiceField(
         choices=[
@@ -189,7 +187,8 @@ class StateIdentity(Numbered):
     groups = (
         Group(
             "Call-back",
-            "Only if you called back. Call first, ask for both facts, and write down what the person says.",
+            "Only if you called back: a number that has been on file for 14 days. Ask for two facts before you name any. What you "
+            "type is compared with what is on file and not kept; after five wrong tries nothing is compared for a day.",
             ("number", "first_fact", "first_said", "second_fact", "second_said"),
         ),
         Group(

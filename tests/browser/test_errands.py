@@ -13,6 +13,7 @@ import pytest
 from allauth.account.models import EmailAddress
 from django.core import mail
 from django.core.cache import cache
+from django.db import transaction
 from django.utils import timezone
 
 from accounts import factor, notices
@@ -223,7 +224,8 @@ def test_a_changed_login_address_is_disputed(site: Site, visitor: Visitor) -> No
     alice, now = site.customer("alice"), timezone.now()
     assert alice.user is not None
     old = EmailAddress.objects.get(user=alice.user).email
-    notices.login_changed(alice.user, alice, told=[str(old)], left=[str(old)], now=now)
+    with transaction.atomic():
+        notices.login_changed(alice.user, alice, told=[str(old)], left=[str(old)], now=now)
     not_me = told("contact_not_me", r"https?://[^/\s]+(/account/contact/not-me/\S+)")
     visitor.open(not_me, "login address, this was not me")
     visitor.press("This was not me", "login address, told")
