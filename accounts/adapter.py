@@ -17,6 +17,7 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.totp.internal.auth import generate_totp_secret
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.mail import EmailMultiAlternatives
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest
@@ -33,6 +34,11 @@ logger = logging.getLogger(__name__)
 
 # What allauth hands to its templates that lets its bearer in, and what the letter calls it.
 CREDENTIALS = {"activate_url": "link", "password_reset_url": "reset_link", "code": "code", "key": "key"}
+# By the limits of `login_failed` (settings.ACCOUNT_RATE_LIMITS): the same for every name and address, known or not.
+TOO_MANY = (
+    "Too many failed login attempts with this name or address, or from your connection. The next one is looked at in five "
+    "minutes at the latest."
+)
 CREDENTIALS_WORK = timedelta(days=3)  # the longest of them: a link to confirm an address or to choose a new password
 # Mail that somebody not signed in can have sent to any address.
 ASKED_FOR_BY_ANYBODY = frozenset(
@@ -184,6 +190,13 @@ class AccountAdapter(DefaultAccountAdapter):
                 subject=user.subject_id,
                 record=(User.vault_label, user.pk),
             )
+
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        """Count a try to sign in. Raises ValidationError where a limit is reached: it says what is limited, and until when."""
+        try:
+            super().pre_authenticate(request, **credentials)
+        except ValidationError as reached:
+            raise ValidationError(TOO_MANY, code=reached.code) from None
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> Any:
         """Return the user of these credentials, or None. A try that was not looked at (hashing.Busy) is not counted."""

@@ -58,6 +58,18 @@ DOING: dict[RMA.State, str] = {
     RMA.State.CANCELLED: "Cancel the return",
     RMA.State.BEYOND_REPAIR: "Mark as beyond repair",
 }
+# What cannot be undone about a step, told before it is taken.
+LOST: dict[RMA.State, str] = {
+    RMA.State.DECLINED: "The quote ends: nothing is done to the instrument, and the only next step is to send it back.",
+    RMA.State.SHIPPED_BACK: "Today becomes the day on which it left us, and the only next step is to close the return.",
+    RMA.State.CLOSED: "A closed return is never opened again: for more work the customer opens a new one.",
+    RMA.State.REJECTED: "A rejected return is never taken up again: the customer would open a new one.",
+    RMA.State.CANCELLED: (
+        "A cancelled return is never taken up again, and a quote ends with it, accepted or not. If the instrument is here the "
+        "only next step is to send it back."
+    ),
+    RMA.State.BEYOND_REPAIR: "No work follows: the next step is to send the instrument back, or to close the return.",
+}
 # States whose words speak to the customer, in words for the desk.
 AT_THE_DESK: dict[RMA.State, str] = {
     RMA.State.AUTHORISED: "authorised: waiting for the instrument",
@@ -68,7 +80,11 @@ AT_THE_DESK: dict[RMA.State, str] = {
 def _step_to(state: str) -> type[Step]:
     base = Quote if state == RMA.State.QUOTED else MoveOn
     is_end = state in (RMA.State.REJECTED, RMA.State.CANCELLED, RMA.State.CLOSED)
-    return type(f"To{state}", (base,), {"title": DOING[RMA.State(state)], "is_destructive": is_end})
+    return type(
+        f"To{state}",
+        (base,),
+        {"title": DOING[RMA.State(state)], "help": LOST.get(RMA.State(state), ""), "is_destructive": is_end},
+    )
 
 
 class SettleSerial(Step):

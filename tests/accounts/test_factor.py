@@ -232,6 +232,10 @@ def test_a_refused_login_answers_401_and_one_refused_by_a_limit_429_with_the_sam
     assert [one.status_code for one in wrong] == [401] * 5 + [429] * 2
     unknown = [Client(REMOTE_ADDR="192.0.2.9").post("/accounts/login/", {**right, "login": "nobody"}) for _ in range(7)]
     assert [one.status_code for one in unknown] == [401] * 5 + [429] * 2
+    for one in (*wrong[5:], *unknown[5:]):
+        assert (
+            "with this name or address, or from your connection. The next one is looked at in five minutes" in one.text
+        )
     for one in wrong + unknown:
         assert (
             "WWW-Authenticate" not in one

@@ -510,6 +510,11 @@ def test_pages_of_a_visitor_who_is_stopped(site: Site, visitor: Visitor) -> None
         if there.value.status == 429:
             break
     visitor.look("429, after too many wrong codes")
+    for name in ("nadia", "nadia2"):
+        visitor.open("/accounts/signup/")
+        visitor.fill(username=name, email="nadia@post.example", password1=factories.PASSWORD)
+        visitor.press("Create", "429, signed up again at once" if name == "nadia2" else "", status=429)
+    assert "You can ask again in" in visitor.text()
 
 
 @each_dimension

@@ -43,6 +43,24 @@ def press(page: Page, text: str, key: str = "Enter") -> None:
         page.keyboard.press(key)
 
 
+def test_what_cannot_be_undone_is_read_and_taken_back_or_done_without_a_mouse(site: Site, visitor: Visitor) -> None:
+    page = visitor.page
+    visitor.open("/accounts/login/")
+    visitor.fill(login="alice", password=factories.PASSWORD)
+    visitor.press("Sign in")
+    visitor.open("/privacy/requests/new/erasure/")
+    visitor.fill(password=factories.PASSWORD)
+    visitor.follow("main button[type=submit]")
+    visitor.press("Show me what would happen")
+    press(page, "Take the request back")
+    assert "Nothing has been done yet." in visitor.text()
+    press(page, "Back")
+    assert Request.objects.get().is_open
+    press(page, "Take the request back")
+    press(page, "Take the request back", "Space")
+    assert Request.objects.get().state == "withdrawn"
+
+
 def test_everything_can_be_done_without_a_mouse(site: Site, visitor: Visitor) -> None:
     page = visitor.page
     visitor.open("/")

@@ -10,7 +10,7 @@ from django.contrib import admin
 from accounts.models import ClaimReview, Communication, ContactPoint, Joining
 from accounts.users import Joined
 from privacy.admin.handling import StateIdentity
-from privacy.admin.work import WorkAdmin
+from privacy.admin.work import Step, WorkAdmin
 from privacy.gate import Actor
 from privacy.models import Request
 from privacy.registers import Acknowledgement
@@ -97,3 +97,13 @@ def test_the_nine_questions_about_an_identity_stand_in_groups_with_their_help() 
     assert len(set(re.findall(r'name="(\w+)"', text)) & set(StateIdentity.base_fields)) == len(
         StateIdentity.base_fields
     )
+
+
+def every(step: type[Step]) -> set[type[Step]]:
+    return {step} | {one for below in step.__subclasses__() for one in every(below)}
+
+
+def test_each_step_that_cannot_be_undone_says_so_on_its_page() -> None:
+    ends = [step for step in every(Step) if step.is_destructive]
+    assert len(ends) >= 10
+    assert [step.__name__ for step in ends if not step.help] == []
