@@ -114,6 +114,16 @@ def rma_warnings(subject_id: UUID, today: date) -> list[str]:
     return warnings
 
 
+def ownership_warnings(subject_id: UUID, today: date) -> list[str]:
+    """Return what ends with the registration of each instrument of today: nobody can be warned about it any more (P32)."""
+    owned = Ownership.objects.for_subject(subject_id).current().order_by("instrument__serial", "pk")
+    return [
+        f"When the registration of instrument {serial or 'without a serial number'} is removed we cannot reach you with a safety "
+        "notice about it any more."
+        for serial in owned.values_list("instrument__serial", flat=True)
+    ]
+
+
 def account_flags(subject_ids: Collection[UUID]) -> dict[UUID, frozenset[str]]:
     """Return which people have an open RMA: their account stays until it is closed (KEEP_CONTRACT)."""
     found = RMA.objects.open().filter(customer__subject_id__in=list(subject_ids))
@@ -278,6 +288,7 @@ datamap.register(
         facts=ownership_facts,
         candidates=ownership_candidates,
         related=("customer", "instrument"),
+        warnings=ownership_warnings,
     ),
     Declaration(
         model=Instrument,

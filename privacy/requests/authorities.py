@@ -70,6 +70,19 @@ def complaint(country: str | None, region: str = "") -> str:
     return f"{first} to {where_to(country, region)}."
 
 
+def to_us(country: str | None) -> str:
+    """Return what comes of a complaint to the company, as the law of the person promises it ("" where none does).
+
+    In the United Kingdom section 164A of the Data Protection Act 2018, in force since 19 June 2026.
+    """
+    if jurisdiction.covers(country) != "UK GDPR":
+        return ""
+    return (
+        "The law of the United Kingdom gives you the right to complain to us (section 164A of the Data Protection Act 2018): we "
+        "confirm within 30 days that we have your complaint, look into it without undue delay and tell you what came of it."
+    )
+
+
 def _article(name: str) -> str:
     return name if name.startswith("the ") else f"the {name}"
 

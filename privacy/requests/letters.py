@@ -193,6 +193,7 @@ def queue(
         "company": settings.COMPANY,
         "portal_url": settings.PORTAL_URL,
         "request": request,
+        "complaint_to_us": authorities.to_us(request.country if request else ""),
         "where_to_complain": authorities.where_to(*((request.country, request.region) if request else ("",))),
         "is_overdue": request is not None and clock.company_day(now) > request.due_on,
         **context,

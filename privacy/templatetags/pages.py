@@ -41,6 +41,12 @@ def where_to_complain(request: Request) -> str:
     return authorities.where_to(request.country, request.region)
 
 
+@register.filter
+def complaint_to_us(request: Request) -> str:
+    """Return what comes of a complaint to the company, where the law of the person of this request says so; else ""."""
+    return authorities.to_us(request.country)
+
+
 @register.simple_tag
 def backups_until() -> date:
     """Return the last day on which a backup of a key destroyed today can still exist, by the retention schedule (P11)."""

@@ -69,6 +69,18 @@ def test_the_choice_and_the_certificates_are_told_before_an_erasure() -> None:
     assert f"Certificate {certificate.number} stays" in told[2]
 
 
+def test_that_nobody_can_be_warned_about_an_instrument_any_more_is_told_before_an_erasure() -> None:
+    alice, bob = a_customer(), a_customer()
+    an_rma(alice, serial="SN-7")
+    an_rma(bob, serial="SN-8")
+    (told,) = datamap.for_model(Ownership).warnings(alice.subject_id, date(2026, 11, 22))
+    assert told == (
+        "When the registration of instrument SN-7 is removed we cannot reach you with a safety notice about it any more."
+    )
+    Ownership.objects.for_subject(alice.subject_id).update(until_on=date(2026, 11, 22))
+    assert datamap.for_model(Ownership).warnings(alice.subject_id, date(2026, 11, 22)) == []
+
+
 def test_an_ownership_is_a_record_of_its_own_that_ends_when_asked() -> None:
     alice = a_customer(country="DE")
     ownership = an_rma(alice, serial="SN-7").instrument.ownerships.get()

@@ -131,6 +131,8 @@ def law_of(country: str, region: str, switches: Iterable[str], received: date) -
         return Law(days=(30, 60))
     if country == "BR":
         return Law(days=(15, 0))
+    if (country, region) == ("CA", "QC"):
+        return Law(days=(30, 0))
     if country == "CA":
         return Law(days=(30, 60))
     if (country, region) == ("US", "CA") and "CALIFORNIA" in switches:

@@ -100,6 +100,9 @@ def test_every_letter_names_the_persons_own_authority_and_no_law_of_others(
     for kind, (text, html) in written.items():
         assert (f"You can also complain to {words}" in text) is (kind in ends), kind
         assert ("You can also complain to " in html) is (kind in ends), kind
+        first = kind in ends and country == "GB"
+        assert ("section 164A of the Data Protection Act 2018" in text) is first, kind
+        assert ("we confirm within 30 days that we have your complaint" in html) is first, kind
         if not jurisdiction.covers(country):
             assert not GDPR.search(beside_the_promise(text + html)), kind
 
@@ -129,6 +132,22 @@ def test_grounds_and_the_copy_cite_no_gdpr_to_whom_it_does_not_cover(
     else:
         assert [one for one in told if GDPR.search(beside_the_promise(one))] == []
         assert not any("()" in one or " ." in one for one in told)
+
+
+def test_each_ground_told_where_no_gdpr_covers_the_person_is_one_of_the_policys_two() -> None:
+    """The policy lets data stay for legitimate business or where the law requires it (P10); consent ends when withdrawn."""
+    policys = (
+        "needed for legitimate business",
+        "legally required",
+        "only if you consent",
+        "needed to respect your wish",
+    )
+    schedule = rules.load()
+    told = {one.authority.texts["US"] for name in schedule.classes for one in schedule.reasons(name)}
+    assert len(told) > 5
+    assert [
+        one for one in told if "our privacy policy" not in one.lower() or not any(each in one for each in policys)
+    ] == []
 
 
 def test_an_answer_to_somebody_in_rhode_island_says_why_by_the_policy(db: None, outbox: list[Any]) -> None:

@@ -305,7 +305,8 @@ OPEN, SALE, CLAIM = (
         "of a company Art. 6(1)(f) UK GDPR",
     },
     {
-        "": f"{RECORDS} (tax and export records); M.G.L. c. 260 s. 2 (contract claims)",
+        "": "Our privacy policy: in part legally required, for the rest needed for legitimate business, for which it cites Article 6 "
+        f"of the GDPR: the seller's US tax and export records ({RECORDS}) and contract claims (M.G.L. c. 260 s. 2)",
         "GDPR": f"Art. 17(1)(c) GDPR: overriding grounds, Art. 6(1)(f): the seller's US tax and export records ({RECORDS}); "
         "Art. 17(3)(e) GDPR: claims",
         "UK GDPR": f"Art. 17(1)(c) UK GDPR: overriding grounds, Art. 6(1)(f): the seller's US tax and export records ({RECORDS}); "
@@ -330,6 +331,7 @@ def test_every_letter_is_right_where_the_person_is(place: Place, written: list[W
         is_end = one.kind in ENDS
         assert (f"You can also complain to {AUTHORITY[place.key]}" in one.text) is is_end, one.kind
         for text in (one.text, one.html):
+            assert ("section 164A of the Data Protection Act 2018" in text) is (is_end and law == "UK GDPR"), one.kind
             assert ("You can also complain to " in text) is is_end, one.kind
             left = beside_the_promise(text)
             if not law:

@@ -34,6 +34,8 @@ ON = frozenset({"CALIFORNIA", "CONNECTICUT"})
         (Place("US", "", ON), "policy"),
         (Place("CA"), "canada"),
         (Place("CA", "ON", ON), "canada"),
+        (Place("CA", "QC"), "quebec"),
+        (Place("CA", "Québec"), "quebec"),
         (Place("CA", "CA", ON), "canada"),  # Canada's own code, written as its province
         (Place("BR"), "brazil"),
         (Place("br", "CA"), "brazil"),
@@ -100,3 +102,8 @@ def test_a_wrong_file_is_a_problem_of_the_check_in_a_sentence(tmp_path: Path) ->
 def test_connecticut_counts_45_days_after_the_receipt_and_once_as_many_again() -> None:
     law = regime_for(Place("US", "CT", ON), TODAY)
     assert (law.last_day(TODAY), law.last_day(TODAY, is_extended=True)) == (date(2027, 1, 4), date(2027, 2, 18))
+
+
+def test_quebec_counts_30_days_after_the_receipt_and_knows_no_longer_time() -> None:
+    law = regime_for(Place("CA", "QC"), TODAY)
+    assert (law.last_day(TODAY), law.has_extension) == (date(2026, 12, 20), False)
