@@ -531,6 +531,11 @@ def test_titles_are_unique_and_name_nobody(client: Client, hers: Client, custome
     assert not any("alice" in title.lower() or "archer" in title.lower() for title in titles)
 
 
+def test_the_notice_tells_of_the_complaint_that_british_law_gives(client: Client) -> None:
+    text = client.get("/privacy/").content.decode()
+    assert "complain to us (section 164A of the Data Protection Act 2018): we confirm within 30 days" in text
+
+
 def test_the_notice_names_the_controller_as_rhode_island_asks(client: Client, settings: Any) -> None:
     settings.COMPANY = {**settings.COMPANY, "name": "Light & Sons"}
     text = client.get("/privacy/").content.decode()

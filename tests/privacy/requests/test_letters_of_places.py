@@ -6,7 +6,7 @@ The letters are not composed here: each comes out of what the product does for s
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -177,7 +177,8 @@ def removal_by_post(place: Place) -> Request:
     code = re.search(r"\n([0-9A-Z-]{14})\n", text_of(request, "posted_code"))
     assert code
     letters.mark_posted(Letter.objects.get(request=request, kind="posted_code"), actor=PRIVACY, now=NOW)
-    services.identify(request, "post", subject=mia.subject_id, code=code[1], actor=PRIVACY, now=NOW)
+    a_colleague = replace(PRIVACY, id="dan")  # who had no part in the letter, and takes the code from the person
+    services.identify(request, "post", subject=mia.subject_id, code=code[1], actor=a_colleague, now=NOW)
     work(request)
     services.confirm(request, request.plan_hash, actor=PRIVACY, now=NOW)
     second.decide(request, "go_on", actor=MANAGER, now=NOW)
