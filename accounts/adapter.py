@@ -24,7 +24,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts import factor_secrets, hashing, middleware, notices, reach, services, sessions, unconfirmed
+from accounts import confirmed, factor_secrets, hashing, middleware, notices, reach, services, sessions, unconfirmed
 from accounts.models import Customer, LoginAddress, User
 from privacy import audit, gate, mailbox, subjects, vault
 from privacy.gate.system import system
@@ -64,9 +64,11 @@ def address_of(record_id: UUID) -> str:
 
 
 def _confirmed_but(email_address: EmailAddress) -> list[str]:
-    """Return the confirmed addresses of the login besides this one, as the login's own pages may read them."""
-    others = type(email_address).objects.filter(user=email_address.user_id, verified=True).exclude(pk=email_address.pk)
-    return [found for one in others if (found := one.email)]
+    """Return the confirmed addresses of the login besides this one, as the login's own pages may read them; those too of which only the
+    table or only the site says so: they are told that they are left."""
+    others = type(email_address).objects.filter(user=email_address.user_id).exclude(pk=email_address.pk)
+    is_so = [one for one in others if one.verified or confirmed.is_of(confirmed.number_of(one), one.user_id)]
+    return [found for one in is_so if (found := one.email)]
 
 
 def _opened(record_id: UUID) -> Any:

@@ -15,11 +15,10 @@ import logging
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from allauth.account.models import EmailAddress
 from django.db import models, transaction
 from django.utils import timezone
 
-from accounts import notices, reach
+from accounts import confirmed, notices, reach
 from accounts.models import ClaimReview, ContactPoint, Customer, Joining, User
 from accounts.users import carry, carry_joinings
 from privacy import audit, datamap, gate, vault
@@ -195,7 +194,7 @@ def _has_proved(user: User, customer: Customer) -> bool:
     with vault.internal():
         on_file = customer.email
         email = str(on_file) if on_file and not isinstance(on_file, Unreadable) else ""
-    return bool(email) and EmailAddress.objects.filter(user=user, email=email, verified=True).exists()
+    return bool(email) and bool(confirmed.rows(user=user, email=email))
 
 
 def _matches(user: User, email: str) -> list[Customer]:

@@ -116,8 +116,7 @@ class ResetPasswordForm(AllauthResetPasswordForm):
 
     def clean_email(self) -> str:
         email = super().clean_email()
-        confirmed = EmailAddress.objects.filter(email=email, verified=True)
-        self.users = vouching.reached(self.users, confirmed)
+        self.users = vouching.reached(self.users, email)
         return str(email)
 
 

@@ -148,7 +148,7 @@ def propose(
         if is_right:
             notices.put_proposal(found, back=back, actor=actor, now=now)
             with vault.internal():  # to be written to at once, shown to nobody
-                present = [str(one.email) for one in EmailAddress.objects.filter(user=user, verified=True)]
+                present = [str(one.email) for one in EmailAddress.objects.filter(user=user)]
             for one in present:
                 notices.tell_owner(found, one, now=now)
             audit.record(
@@ -289,7 +289,7 @@ def _check(point: ContactPoint, now: datetime) -> tuple[User, list[tuple[Contact
     if point.given_back_at is not None and now >= point.given_back_at + UNDONE_WITHIN:
         raise CannotGiveBack("This login was given back more than 14 days ago: that is not undone any more.")
     with vault.internal():  # compared only, shown to nobody
-        own = {reach.same(str(one.email)) for one in EmailAddress.objects.filter(user=user, verified=True)}
+        own = {reach.same(str(one.email)) for one in EmailAddress.objects.filter(user=user)}
         found = [
             (link, str(link.letter.to))
             for link in _against_the_change(point)

@@ -19,7 +19,7 @@ from django.db import models
 from django.db.models.query_utils import DeferredAttribute
 from django.db.models.signals import post_delete
 
-from accounts import adapter
+from accounts import adapter, confirmed
 from accounts.models import LOGIN_ADDRESS, LoginAddress, User
 from privacy import vault
 from privacy.vault import tokens
@@ -127,8 +127,10 @@ class HandleField(models.EmailField):
         value = instance.__dict__.get(self.attname)
         if value and not isinstance(value, Handle):
             value = keep(value, instance.user)
-        if value and instance.verified:
+        if value and instance.verified and not _was_verified(instance):
             adopt(value, instance.user)
+            if value.record_id is not None:
+                confirmed.bind(value.record_id, instance.user_id)
         return value
 
     def get_lookup(self, lookup_name: str) -> Any:
@@ -140,14 +142,22 @@ class HandleField(models.EmailField):
         return super().get_lookup(lookup_name)
 
 
+def _was_verified(instance: Any) -> bool:
+    """Say whether the row stands in the table as verified already: then the site confirms nothing by saving it, and who wrote there gets
+    nobody's address by that."""
+    stored = type(instance)._base_manager.filter(pk=instance.pk, verified=True)
+    return instance.pk is not None and bool(stored.exists())
+
+
 def forget(sender: Any, instance: Any, **kwargs: Any) -> None:
-    """Remove the sealed address, its token and key with the last row that uses it; pass it on otherwise."""
+    """Remove the sealed address, its token and key with the last row that uses it, or with that of the login that confirmed it; pass it on
+    otherwise: a row alone makes nobody the heir of an address that was somebody's."""
     value = instance.__dict__.get("email")
     handle = value if isinstance(value, Handle) else find(value or "")
     if handle is None or handle.record_id is None:
         return
     other = sender.objects.filter(email=handle).order_by("-verified").first()
-    if other is None:
+    if other is None or confirmed.is_of(handle.record_id, instance.user_id):
         for record in LoginAddress.objects.filter(pk=handle.record_id):
             record.delete()
     elif other.user_id != instance.user_id:

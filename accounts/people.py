@@ -10,9 +10,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from allauth.account.models import EmailAddress
-
-from accounts import candidates, countries, handles, names, reach, services, sessions
+from accounts import candidates, confirmed, countries, handles, names, reach, services, sessions
 from accounts.models import Address, Channel, Company, ContactPoint, Customer, LoginAddress, User
 from privacy import audit, datamap, vault
 from privacy.vault import Unreadable
@@ -293,7 +291,7 @@ def logins_with(text: str) -> list[UUID]:
     handle = handles.find(text) if "@" in text else None
     if handle is None:
         return []
-    return list(EmailAddress.objects.filter(email=handle, verified=True).values_list("user_id", flat=True))
+    return [one.user_id for one in confirmed.rows(email=handle)]
 
 
 def name(subject: UUID) -> str:

@@ -161,6 +161,7 @@ datamap.register(
             "email": _self("E-mail address of the login", "contact", LOGIN, recipients=("mail provider",)),
             "created_at": _plain("Since", "login", DAY, LOGIN),
         },
+        impersonal={"mac": "a keyed hash over the row"},
         facts=facts.login_address,
         candidates=facts.login_addresses,
         related=("user__customer",),

@@ -23,8 +23,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
-from allauth.account.models import EmailAddress
-
+from accounts import confirmed
 from accounts.parties import Address, Customer
 from accounts.points import ContactLink, ContactPoint
 from accounts.users import LoginAddress
@@ -317,9 +316,8 @@ def _strangers(named: Iterable[tuple[UUID, Owner]]) -> set[UUID]:
 
 def _verified(**of: Any) -> list[tuple[UUID, UUID | None]]:
     """Return the sealed records and the subjects of the logins that confirmed their address; opens nothing."""
-    found = EmailAddress.objects.filter(verified=True, **of).order_by("-primary", "pk")
-    rows = found.values_list("email", "user__subject_id")
-    return [(handle.record_id, subject) for handle, subject in rows if handle.record_id is not None]
+    said = confirmed.rows(**of)
+    return [(pk, one.user.subject_id) for one in said if (pk := confirmed.number_of(one)) is not None]
 
 
 def _owners(named: Iterable[tuple[UUID, UUID | None]]) -> list[tuple[UUID, Owner]]:

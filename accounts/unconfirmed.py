@@ -19,7 +19,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
 
-from accounts import handles, sessions
+from accounts import confirmed, handles, sessions
 from accounts.models import LoginAddress, User
 from privacy import audit
 from privacy.gate import Actor
@@ -91,6 +91,8 @@ def end(user_id: UUID, *, reason: str, actor: Actor | None, now: datetime) -> bo
         found = User.objects.select_for_update().filter(pk=user_id).first()
         if found is None or not sign_ups().filter(pk=user_id).exists():
             return False
+        if any(confirmed.is_of(pk, user_id) for pk in found.login_addresses.values_list("pk", flat=True)):
+            return False  # only the table says that nothing was confirmed
         subject = found.subject_id
         if subject is not None and Request.objects.filter(subject_id=subject).exists():
             return False

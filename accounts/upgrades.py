@@ -19,7 +19,7 @@ from django.apps import apps
 from django.core import checks
 from django.db import DEFAULT_DB_ALIAS, connection, models, transaction
 
-from accounts import countries, factor_secrets, joining, notices, regions, vouching
+from accounts import confirmed, countries, factor_secrets, joining, notices, regions, vouching
 from accounts.models import Address, Communication, Company, Customer
 from accounts.validators import validate_country
 from privacy import audit, broken, progress, vault
@@ -143,7 +143,7 @@ def _indexed(indexes: Sequence[tuple[type[Any], str]], *, step: str, what: str, 
 
 
 def bind_rows(*, now: datetime) -> int:
-    """Bind one-time links, outcome codes, second factors, joinings, proposals, requests, their files and logins of before to their rows; return how many.
+    """Bind one-time links, outcome codes, second factors, joinings, proposals, requests, their files, confirmed addresses and logins of before to their rows; return how many.
 
     Once in the life of an installation: a second time it would make valid what somebody planted in the tables meanwhile.
     """
@@ -152,6 +152,7 @@ def bind_rows(*, now: datetime) -> int:
     done += once.do(once.JOININGS, joining.bind_all, now=now)
     done += once.do(once.PROPOSALS, joining.bind_proposals, now=now)
     done += once.do(once.REQUESTS, bound.bind_all, now=now)
+    done += once.do(once.ADDRESSES, confirmed.bind_all, now=now)
     return done + once.do(once.LOGINS, vouching.vouch_first, now=now)
 
 

@@ -258,6 +258,8 @@ class LoginAddress(SealedModel):
         verbose_name="e-mail",
     )
     created_at = models.DateTimeField(auto_now_add=True)
+    # A keyed hash that says which login has confirmed the address (accounts/confirmed.py); without one it counts for nothing.
+    mac = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
 
     class Meta(SealedModel.Meta):
         abstract = False

@@ -7,7 +7,6 @@ from typing import Any, cast
 from uuid import UUID
 
 from allauth.account.decorators import reauthentication_required
-from allauth.account.models import EmailAddress
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import ValidationError
@@ -17,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from accounts import candidates, claim, countries, joining, notices, reach, services
+from accounts import candidates, claim, confirmed, countries, joining, notices, reach, services
 from accounts.forms import AddressForm, ContactForm
 from accounts.models import Address, ContactLink, ContactPoint, Customer, FreightAccount, TaxIdentifier, User
 from privacy import registers
@@ -208,7 +207,7 @@ def account_claim(request: HttpRequest) -> HttpResponse:
     says the same then as when there is nothing."""
     user, now = cast(User, request.user), timezone.now()
     actor = user.as_actor()
-    address = EmailAddress.objects.filter(user=user, verified=True, primary=True).first()
+    address = next(iter(confirmed.rows(user=user, primary=True)), None)
     if request.method != "POST":
         found = claim.joinable(user, address.email, now=now) if address else None
         counts = claim.counts(found) if found else []

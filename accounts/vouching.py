@@ -13,11 +13,10 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from allauth.account.models import EmailAddress
 from django.core import checks
 from django.db import DEFAULT_DB_ALIAS, connection, models, transaction
 
-from accounts import sessions
+from accounts import confirmed, sessions
 from accounts.models import User
 from accounts.users import LOOKED_AT
 from privacy import audit
@@ -39,13 +38,13 @@ def refuse(user: User, *, now: datetime) -> None:
         audit.record(REFUSED, actor=None, now=now, record=record)
 
 
-def reached(users: Iterable[User], confirmed: models.QuerySet[EmailAddress]) -> list[User]:
+def reached(users: Iterable[User], email: str) -> list[User]:
     """Return those of these logins that a letter to this confirmed address may let in.
 
-    The site vouches for the login, and the key store says that the address is of the login's person: the table of addresses
-    alone proves nothing.
+    The site vouches for the login, and has seen it confirm the address, and the key store says that this is of the login's person: the
+    table of addresses alone proves nothing.
     """
-    of = {address.user_id: address.__dict__["email"].record_id for address in confirmed}
+    of = {one.user_id: confirmed.number_of(one) for one in confirmed.rows(email=email)}
     owners = dict(
         DataKey.objects.filter(record__in=[one for one in of.values() if one], destroyed_at=None)
         .exclude(owner_id=None)
@@ -119,7 +118,18 @@ def vouch_again(user: User, *, keep_password: bool, actor: Actor | None, now: da
             user.set_unusable_password()
         user.save(update_fields=["password"], anew=True)
         sessions.end_others(user.pk, but=None)
+        confirmed.bind_all([user.pk])
         _told([user], actor=actor, now=now, reason="password kept" if keep_password else "")
+
+
+def vouch_for_address(user: User, *, actor: Actor | None, now: datetime) -> bool:
+    """Let the address of a login count that the table says is confirmed, by the decision of an operator who looked; return whether one does
+    by it. Not one whose key is another person's."""
+    with transaction.atomic():
+        if not (found := confirmed.bind_all([user.pk])):
+            return False
+        _told([user], actor=actor, now=now, reason="address")
+    return bool(found)
 
 
 def vouch_for_all(*, actor: Actor | None, now: datetime) -> int:
@@ -127,6 +137,7 @@ def vouch_for_all(*, actor: Actor | None, now: datetime) -> int:
     with transaction.atomic():
         found = list(doubted())
         _vouch(User.objects.filter(pk__in=[one.pk for one in found]))
+        confirmed.bind_all()
         _told(found, actor=actor, now=now, reason="all")
     return len(found)
 

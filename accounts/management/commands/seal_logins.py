@@ -8,14 +8,15 @@ from uuid import UUID
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from accounts import vouching
+from accounts import confirmed, vouching
 from accounts.models import User
 from privacy import gate
 
 
 class Command(BaseCommand):
     help = (
-        "Names the logins whose row does not say what the site wrote, by number, with their roles: they cannot sign in. Look "
+        "Names the logins whose row does not say what the site wrote, by number, with their roles: they cannot sign in; "
+        "and those whose address the table says is confirmed, and the site did not see it: it counts for nothing. Look "
         "first who changed them (docs/runbook.md). --login vouches for one as it stands: its sessions end and its password "
         "goes, unless --keep-password says that nobody touched it. --all vouches for all as they stand, passwords included: "
         "after a restore from a backup of an older version only. Exit codes: 0 nothing is doubted any more, 1 logins are "
@@ -40,7 +41,9 @@ class Command(BaseCommand):
             user = User.objects.with_roles().filter(pk=options["login"]).first()
             if user is None:
                 raise CommandError("There is no login with this number.", returncode=1)
-            if user.is_vouched:
+            if user.is_vouched and vouching.vouch_for_address(user, actor=actor, now=now):
+                self.stdout.write("The address of this login counts as it stands.")
+            elif user.is_vouched:
                 self.stdout.write("This login is in order. Nothing was changed.")
             else:
                 vouching.vouch_again(user, keep_password=options["keep_password"], actor=actor, now=now)
@@ -49,7 +52,10 @@ class Command(BaseCommand):
         for user in left:
             self.stdout.write(f"{user.pk}: {_told(user)}")
         self.stdout.write(f"Logins that are doubted: {len(left)}.")
-        if left:
+        unseen = list(confirmed.doubted())
+        for number in unseen:
+            self.stdout.write(f"{number}: the table says that its address is confirmed, and the site did not see it")
+        if left or unseen:
             raise CommandError("Look at them before you vouch for any.", returncode=1)
 
 

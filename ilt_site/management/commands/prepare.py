@@ -26,7 +26,7 @@ class Command(BaseCommand):
 
     help = (
         "Changes the tables of both databases to what this version needs, binds both to the key ring, grants the "
-        "application roles their rights, restricts what earlier erasures kept, puts right codes of countries that are none of ISO 3166-1 where it is certain which is meant (UK, EL, small letters) and names the rows of the others, counts the days of open requests anew, indexes user names of before by what they look like, telephone numbers of companies and messages of before and the words of names as this version compares them, binds links, codes, second factors, joinings and logins of before to what their rows say (once), signs the copied lines of the ledger of before (once), seals regions and serial numbers of before that are none, and writes the static files into STATIC_ROOT. Safe to repeat. Run it as the owner: ILT_DB_ROLE=owner. "
+        "application roles their rights, restricts what earlier erasures kept, puts right codes of countries that are none of ISO 3166-1 where it is certain which is meant (UK, EL, small letters) and names the rows of the others, counts the days of open requests anew, indexes user names of before by what they look like, telephone numbers of companies and messages of before and the words of names as this version compares them, binds links, codes, second factors, joinings, confirmed addresses and logins of before to what their rows say (once), signs the copied lines of the ledger of before (once), seals regions and serial numbers of before that are none, and writes the static files into STATIC_ROOT. Safe to repeat. Run it as the owner: ILT_DB_ROLE=owner. "
         "Exit codes: 0 done, 1 failed, 2 usage."
     )
 
@@ -59,7 +59,7 @@ class Command(BaseCommand):
         # Names as this version compares words: staff find O'Brien by obrien, and each sign of a Chinese name.
         for left in upgrades.index_names():
             self.stderr.write(f"The name of {left.label} {left.record} could not be indexed ({left.error}).")
-        # Links, outcome codes, second factors, joinings and logins that were not bound to their rows; once in the life of an installation.
+        # Links, outcome codes, second factors, joinings, confirmed addresses and logins that were not bound to their rows; once in the life of an installation.
         upgrades.bind_rows(now=timezone.now())
         # Lines of the ledger's copy from before they were signed; likewise.
         replay.sign_old(now=timezone.now())
