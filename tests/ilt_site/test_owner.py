@@ -76,7 +76,7 @@ def test_what_root_types_runs_as_the_services_user(
 ) -> None:
     done = ilt(folder, *words)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"{services.uid} {folder}/state manage.py {words[0]} {folder}\n"
+    assert done.stdout == f"{services.uid} / manage.py {words[0]} {folder}\n"
     assert ilt(folder, *words, uid=services.uid).stdout.startswith(f"{services.uid} "), "the user itself types it"
 
 
@@ -107,6 +107,61 @@ def test_nothing_of_the_services_gets_the_terminal_at_which_root_types(
     assert int(roots) > 0
     assert theirs != roots
     assert rest == ([""] if words == "check" else ["a line of a file", ""])
+
+
+# Says which of its three are a terminal, lets a process stay behind that reads what is typed, and writes to both.
+STAYS = """#!/bin/sh
+for one in 0 1 2; do [ -t $one ] && printf "terminal " || printf "none "; done >"$STATE_DIR/has"
+ls -l /proc/$$/fd >"$STATE_DIR/open"
+(trap '' HUP; timeout 20 cat >"$STATE_DIR/read"; echo ended >>"$STATE_DIR/read") <&0 >/dev/null 2>&1 &
+echo for the file
+echo for the eye >&2
+exit 3
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "seen"),
+    [
+        (">out; code=$?", ["for the eye", "3", "for the file"]),
+        ("2>out; code=$?", ["for the file", "3", "for the eye"]),
+        ("| cat >out; code=0", ["for the eye", "0", "for the file"]),
+        ("3</dev/tty </dev/null >out; code=$?", ["for the eye", "3", "for the file"]),
+    ],
+)
+def test_a_process_left_behind_reads_nothing_that_root_types_where_one_end_is_a_file(
+    folder: Path, services: binaries.Account, words: str, seen: list[str]
+) -> None:
+    (folder / "code" / ".venv" / "bin" / "python").write_text(STAYS)
+    shutil.copy(WRAPPER, folder / "ilt")
+    env = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "ETC": f"{folder}/etc", "ILT": f"{folder}/code"}
+    child, terminal = pty.fork()
+    if child == 0:
+        os.chdir(folder)
+        typed = f"sh ./ilt check {words}; echo $code; cat out; read -r typed; echo got $typed"
+        os.execve("/bin/sh", ["sh", "-c", typed], env)
+    shown = b""
+    while seen[-1].encode() not in shown or seen[0].encode() not in shown:
+        shown += os.read(terminal, 1000)
+    os.write(terminal, b"a password of root\n")
+    with contextlib.suppress(OSError):  # the other end is closed
+        while more := os.read(terminal, 1000):
+            shown += more
+    os.close(terminal)
+    os.waitpid(child, 0)
+    lines = shown.decode().split("\r\n")
+    assert [line for line in lines if line in seen] == seen
+    assert "got a password of root" in lines, "root's own shell reads it"
+    assert (folder / "state" / "has").read_text() == "none none none "
+    assert "/dev/pts/" not in (folder / "state" / "open").read_text()
+    assert "password" not in (folder / "state" / "read").read_text()
+
+
+def test_no_settings_that_the_services_wrote_are_read_by_what_root_types(folder: Path) -> None:
+    done = ilt(folder, "exec", "sh", "-c", 'echo "$PSQLRC $PSQL_HISTORY"; touch "$HOME/.psqlrc"')
+    assert done.stdout == "/dev/null /dev/null\n"
+    assert done.returncode != 0
+    assert "ermission denied" in done.stderr
 
 
 def test_a_file_that_a_program_makes_is_the_services(folder: Path, services: binaries.Account) -> None:
