@@ -47,3 +47,25 @@ def test_what_is_signed_is_in_the_backup(tmp_path: Path) -> None:
     listed = subprocess.run(["tar", "-tf", str(made)], capture_output=True, text=True, check=True).stdout
     assert "checkpoints/ledger.jsonl" in listed
     assert made.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("to", ["elsewhere", "nowhere"])
+def test_a_link_in_the_place_of_the_signed_files_is_no_backup(tmp_path: Path, to: str) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "ledger.jsonl").write_text("{}\n")
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "checkpoints").symlink_to(tmp_path / to)
+    done = backup(tmp_path, "files")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "is a link" in done.stderr
+    assert not (tmp_path / "backup").exists()
+
+
+def test_a_backup_without_any_signed_file_fails(tmp_path: Path) -> None:
+    signed = tmp_path / "state" / "checkpoints"
+    signed.mkdir(parents=True)
+    (signed / "ledger.jsonl").symlink_to("/dev/null")
+    done = backup(tmp_path, "files")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no file is in the backup" in done.stderr
+    assert all(one.name.startswith(".") for one in (tmp_path / "backup" / "files").iterdir())
