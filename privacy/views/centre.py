@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
@@ -13,6 +14,7 @@ from django.views.decorators.http import require_safe
 from privacy.gate import log
 from privacy.gate.told import tell
 from privacy.models import AccessEntry
+from privacy.requests import regimes
 from privacy.views import words
 
 PER_PAGE = 30
@@ -24,7 +26,10 @@ NOBODY = UUID(int=0)
 @require_safe
 def privacy(request: HttpRequest) -> HttpResponse:
     """Tell everybody their rights, how to use them, what is held, what for and how long (P6, P11, P50)."""
-    return render(request, "privacy/centre.html", {"collected": words.collected(), "kept": words.kept()})
+    longer = [one for one in regimes.regimes() if one.switch and getattr(settings, one.switch, False)]
+    return render(
+        request, "privacy/centre.html", {"collected": words.collected(), "kept": words.kept(), "longer": longer}
+    )
 
 
 @require_safe

@@ -536,6 +536,23 @@ def test_the_notice_tells_of_the_complaint_that_british_law_gives(client: Client
     assert "complain to us (section 164A of the Data Protection Act 2018): we confirm within 30 days" in text
 
 
+@pytest.mark.parametrize(
+    ("switched_on", "said"),
+    [
+        ([], "within 15 or 30 days, as a rule"),
+        (["CALIFORNIA"], "within 15 or 30 days, in California within 45, as a rule"),
+        (["CALIFORNIA", "CONNECTICUT"], "30 days, in California within 45, in Connecticut within 45, as a rule"),
+    ],
+)
+def test_the_notice_names_the_time_of_each_law_that_is_switched_on(
+    client: Client, settings: Any, switched_on: list[str], said: str
+) -> None:
+    for one in switched_on:
+        setattr(settings, one, True)
+    text = client.get("/privacy/").content.decode()
+    assert said in text and "Where we need longer and your law allows it, we tell you why" in text
+
+
 def test_the_notice_names_the_controller_as_rhode_island_asks(client: Client, settings: Any) -> None:
     settings.COMPANY = {**settings.COMPANY, "name": "Light & Sons"}
     text = client.get("/privacy/").content.decode()
