@@ -1,4 +1,9 @@
-"""Ask the data side which key a row names: the only judge of which keys and tokens are alive."""
+"""Ask the data side which key a row names, and whether a save of a unique value is still under way.
+
+The row decides which keys and tokens are alive. What must never happen: a unique value is taken from a save whose row is
+not committed yet. So such a save holds a shared lock of the value in its own transaction on the data side, and only who
+gets that lock alone may take a value over. The lock ends with the transaction, a crash included; nothing is to be undone.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +21,8 @@ if TYPE_CHECKING:
     from privacy.vault.sealed import SealedModel
 
 GRACE = timedelta(hours=1)  # longer than any transaction may last (statement_timeout of a worker is 10 min)
+LOCK = 0x554E4951  # advisory locks of saves that place a unique value; the second number is the value's
+LOCKS = 64  # an import of thousands holds no more locks than this
 
 
 def models() -> dict[str, type[SealedModel]]:
@@ -30,6 +37,30 @@ def models() -> dict[str, type[SealedModel]]:
             if not model._meta.abstract and not model._meta.proxy:
                 found[model.vault_label] = model
     return found
+
+
+def under_way(values: Iterable[bytes], using: str) -> None:
+    """Tell others, until the transaction on `using` ends, that a save with these unique values is under way."""
+    if numbers := sorted({_number(value) for value in values}):
+        with connections[using].cursor() as cur:
+            cur.execute("SELECT pg_advisory_xact_lock_shared(%s, n) FROM unnest(%s::int[]) n", [LOCK, numbers])
+
+
+def is_under_way(value: bytes, label: str) -> bool:
+    """Return whether a save with this unique value may still commit its row of the model with this label."""
+    model: Any = models().get(label)
+    if model is None:
+        return True
+    with connections[router.db_for_write(model)].cursor() as cur:
+        cur.execute("SELECT pg_try_advisory_lock(%s, %s)", [LOCK, _number(value)])
+        if not cur.fetchone()[0]:
+            return True
+        cur.execute("SELECT pg_advisory_unlock(%s, %s)", [LOCK, _number(value)])
+    return False
+
+
+def _number(value: bytes) -> int:
+    return value[0] % LOCKS
 
 
 def named(label: str, envelope: str, records: Iterable[UUID]) -> dict[UUID, int | None] | None:

@@ -145,11 +145,12 @@ def make(wanted: Sequence[Wanted], check: Callable[[Wanted], None] | None = None
     RecordElsewhere when the key that is replaced is another owner's than the row names, ValueTaken when
     another record holds a unique value; then none of them was made.
     """
+    ours = frozenset(w.record for w in wanted)
     for start in range(0, len(wanted), CHUNK):
-        _make(wanted[start : start + CHUNK], check)
+        _make(wanted[start : start + CHUNK], check, ours)
 
 
-def _make(wanted: Sequence[Wanted], check: Callable[[Wanted], None] | None) -> None:
+def _make(wanted: Sequence[Wanted], check: Callable[[Wanted], None] | None, ours: frozenset[UUID]) -> None:
     kek = _draw(wanted)
     with transaction.atomic(using=KEYSTORE, durable=True), cursor() as cur:
         replacing = [w for w in wanted if w.replaces]
@@ -183,7 +184,7 @@ def _make(wanted: Sequence[Wanted], check: Callable[[Wanted], None] | None) -> N
         if cur.rowcount != len(wanted):
             inserted = {row[0] for row in cur.fetchall()}
             _adopt(cur, [w for w in wanted if w.number not in inserted])
-        tokens.place(cur, wanted)
+        tokens.place(cur, wanted, ours)
     for one in wanted:
         one.key.restriction = one.restriction or one.key.restriction
 

@@ -17,7 +17,7 @@ from cryptography.exceptions import InvalidTag
 from django.db import DatabaseError, transaction
 
 from privacy.lines import no_break
-from privacy.vault import guard, index, keys
+from privacy.vault import guard, index, keys, living
 from privacy.vault import unit as units
 from privacy.vault.envelope import key_id, pack, seal, unpack, unseal
 from privacy.vault.plan import Plan, plans
@@ -256,6 +256,7 @@ def write(drafts: Sequence[Draft], using: str) -> None:
         )
         for draft in drafts
     ]
+    living.under_way((entry.value for w in wanted for entry in w.entries if entry.is_unique), using)
     try:
         keys.make(wanted, _check)
     except ValueTaken:

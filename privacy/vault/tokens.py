@@ -1,7 +1,7 @@
 """Tokens in the key store: placed with a key, moved on with its successor, looked up.
 
 A unique token that no living row stands behind (a crash between the two commits) would block its value
-for ever; it is taken over by compare-and-swap once it is older than the grace period.
+for ever; it is taken over by compare-and-swap as soon as the save that placed it can commit no row any more.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def _values(places: Sequence[Place]) -> bytes:
     return b"".join([entry.value for entry, _, _ in places])
 
 
-def place(cur: CursorWrapper, wanted: Sequence[Wanted]) -> None:
-    """Place the tokens of new keys in the transaction that makes the keys. Raises ValueTaken."""
+def place(cur: CursorWrapper, wanted: Sequence[Wanted], ours: frozenset[UUID]) -> None:
+    """Place the tokens of new keys in the transaction that makes the keys; `ours` are all records of this save. Raises ValueTaken."""
     kept = [(entry, w.record, w.number) for w in wanted if w.replaces for entry in w.entries]
     new = [(entry, w.record, w.number) for w in wanted if not w.replaces for entry in w.entries]
     if kept:
@@ -59,7 +59,7 @@ def place(cur: CursorWrapper, wanted: Sequence[Wanted]) -> None:
     if not new:
         return
     for start in range(0, len(new), 20_000):
-        _insert(cur, new[start : start + 20_000])
+        _insert(cur, new[start : start + 20_000], ours)
 
 
 def add(places: Sequence[Place]) -> int:
@@ -84,7 +84,7 @@ def add(places: Sequence[Place]) -> int:
         return int(cur.rowcount)
 
 
-def _insert(cur: CursorWrapper, new: Sequence[Place]) -> None:
+def _insert(cur: CursorWrapper, new: Sequence[Place], ours: frozenset[UUID]) -> None:
     cur.execute(
         f"""INSERT INTO vault_token (field, value, record, key, is_unique)
             SELECT u.field, {_VALUE}, u.record, u.key, u.is_unique FROM {_ROWS}
@@ -95,10 +95,10 @@ def _insert(cur: CursorWrapper, new: Sequence[Place]) -> None:
         placed = {(key, field, bytes(value)) for key, field, value in cur.fetchall()}
         for entry, record, key in new:
             if (key, entry.field, entry.value) not in placed:
-                _take_over(cur, entry, record, key)
+                _take_over(cur, entry, record, key, ours)
 
 
-def _take_over(cur: CursorWrapper, entry: Entry, record: UUID, key: int) -> None:
+def _take_over(cur: CursorWrapper, entry: Entry, record: UUID, key: int, ours: frozenset[UUID]) -> None:
     cur.execute(
         """SELECT t.id, t.record, t.key, t.next_key, d.label, d.envelope,
                   d.created_at < now() - %s::interval AS is_old
@@ -109,7 +109,9 @@ def _take_over(cur: CursorWrapper, entry: Entry, record: UUID, key: int) -> None
     row = cur.fetchone()
     if row is not None:
         token, dead, old, following, label, envelope, is_old = row
-        if label is None or (is_old and not _is_alive(label, envelope, dead, (old, following))):
+        # First the lock, then the row: who committed it in between is seen.
+        is_over = is_old or (dead not in ours and label is not None and not living.is_under_way(entry.value, label))
+        if label is None or (is_over and not _is_alive(label, envelope, dead, (old, following))):
             cur.execute(
                 "UPDATE vault_token SET record = %s, key = %s, next_key = NULL "
                 "WHERE id = %s AND record = %s AND key = %s",

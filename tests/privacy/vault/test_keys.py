@@ -270,6 +270,29 @@ def test_an_erasure_that_races_with_corrections_wins(now) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+def test_a_value_is_not_taken_from_a_save_whose_row_is_not_committed_yet() -> None:
+    placed, tried = threading.Event(), threading.Event()
+
+    def first() -> None:
+        with transaction.atomic():
+            Person.objects.create(email="dora@x.example")
+            placed.set()
+            assert tried.wait(20)
+
+    def second() -> None:
+        assert placed.wait(20)
+        try:
+            Person.objects.create(email="dora@x.example")
+        finally:
+            tried.set()
+
+    raised = race(first, second)
+    assert raised[0] is None
+    assert isinstance(raised[1], vault.ValueTaken)
+    assert Person.objects.find("tests.person.email", "dora@x.example").count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
 def test_two_records_that_want_one_unique_value_at_once_get_it_once() -> None:
     for i in range(5):
         raised = race(*[lambda i=i: Person.objects.create(email=f"a{i}@x.example") for _ in range(3)])
