@@ -135,7 +135,7 @@ BEHIND = {
 
 
 @pytest.mark.parametrize("restored", BEHIND)
-def test_nobody_who_was_erased_comes_back_with_a_restored_database(backups: Backups, restored: str) -> None:
+def test_scenario_19_nobody_who_was_erased_comes_back_with_a_restored_database(backups: Backups, restored: str) -> None:
     count = tries(4, 50)
     people = [person(n) for n in range(count)]
     bob = factories.customer("Bob", "Barnes", email="bob@example.com")
