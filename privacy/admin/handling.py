@@ -391,6 +391,8 @@ LETTERS: dict[str, str] = {
     "plan_changed": "Plan has changed",
     "copy_ready": "Copy is ready",
     "erasure_done": "Answer: what went and what stays",
+    "rest_erased": "What had to stay has gone",
+    "kept_longer": "A day that was told came while something was open",
     "refused": "Refusal",
     "extended": "More time is needed",
     "late": "The answer is late",

@@ -48,6 +48,7 @@ EVENTS: dict[str, str] = {
     "name_changed": "Name changed on a record that it is about",
     "possible_breach": "Possible breach: not shown to be the person, and something had gone out",
     "breach_assessed": "Possible breach assessed",
+    "day_came": "A day that was told came while something was open: the person was written why",
     "not_me": "“This was not me” said from another address",
 }
 WAITING: dict[str, str] = {"identity": "proof of identity", "confirm": "confirmation by the person"}

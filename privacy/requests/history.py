@@ -33,6 +33,8 @@ SECOND_ENDED = "second_ended"
 # Of the letter with a code that proves who is asking: whoever had it in hand may know the code.
 # The letters that tell a plan by post where no e-mail reaches the person.
 PLAN_READY, PLAN_CHANGED = "plan_ready", "plan_changed"
+# A day that the person was told came while something was open: the event keeps what it was, and says where it moved.
+DAY_CAME = "day_came"
 PLANS_BY_POST = (PLAN_READY, PLAN_CHANGED)
 # The receipt, which says what would prove who is asking, and the letter with a code.
 QUESTIONS_BY_POST = ("acknowledgement", "posted_code")

@@ -198,7 +198,7 @@ def summary(plan: Plan) -> list[str]:
     for when, count in sorted(_until(plan.kept).items(), key=lambda pair: (pair[0] is None, pair[0] or date.max)):
         if when:
             who = "1 record has" if count == 1 else f"{count} records have"
-            lines.append(f"{who} to stay until {when:%-d %B %Y} at the latest; then {_go(count)}.")
+            lines.append(f"{who} to stay until {when:%-d %B %Y}; then {_go(count)}.")
         else:
             held = _until(claims).get(None, 0)
             lines += [
@@ -206,6 +206,8 @@ def summary(plan: Plan) -> list[str]:
                 for number, what in ((held, "a legal claim"), (count - held, "what is said beside the record"))
                 if number
             ]
+    if any(one.until for one in plan.kept):
+        lines.append("What is still open on its day stays until it is finished.")
     for one in plan.leftovers:
         lines.append(f"{one.title}: kept until {one.until:%-d %B %Y}. {one.sentence}")
     if plan.unjoined:

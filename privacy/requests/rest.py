@@ -17,7 +17,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from privacy.broken import Findings, spared
-from privacy.requests import identity, letters, outcome
+from privacy.requests import identity, letters, longer, outcome
 from privacy.requests.models import Decision, Letter, Request
 
 log = structlog.get_logger(__name__)
@@ -33,7 +33,7 @@ def write(*, on: date, now: datetime, findings: Findings) -> int:
     At most one per request and day of the sweep. Opens the files under the actor of the caller. What earlier letters
     said is destroyed once they have gone out. A request that cannot be answered is noted, and the others are told.
     """
-    told = Q(kind=KIND) | Q(kind=letters.NOT_YOU, request__kind=Request.Kind.ERASURE)
+    told = Q(kind__in=(KIND, longer.KIND)) | Q(kind=letters.NOT_YOU, request__kind=Request.Kind.ERASURE)
     letters.burn_given(Letter.objects.filter(told, sent_at__isnull=False, sealed_letter__isnull=False), now=now)
     untold = _untold(now)
     found = Request.objects.filter(pk__in=untold.values("request"), sealed_request_file__isnull=False)

@@ -1,6 +1,6 @@
 """What happens to a record, and why: a pure function of its facts, the rules, the holds and the day.
 
-What must never happen: something erased that a reason or a legal hold still covers. A class of data has reasons;
+What must never happen: something erased that a reason or a legal hold still covers, on a day that was told either. A class of data has reasons;
 those that ended, and on a request those that give way to it, are subtracted; what no reason covers is erased (P9, P10).
 There is no undo: an erased envelope cannot be opened again. So a doubt (an unknown start) keeps, and says so.
 """
@@ -63,7 +63,8 @@ def assess(
 
     `asked`: the person asks for erasure, so reasons that give way to a request fall; else only what has outlived all
     its reasons is erased. `holds` are the ids of records under a legal hold. `pins` are until-dates told to the person
-    before: no rule moves one to a later day; when it has passed the envelope is erased. A broken record (an event in
+    before: no rule moves one to a later day, and when it has passed the envelope is erased, unless something of it is open
+    that day; then it is kept without a day and `told` says the one that has come. A broken record (an event in
     another year to come, or the flag) is kept until it is mended. Raises ScheduleError for an
     envelope without a class.
     """
@@ -81,7 +82,13 @@ def _judge(
         return _held(facts, envelope, restricted=asked or not any(one.holds_on(today, facts) for one in reasons))
     pinned = pins.get((facts.record_id, envelope))
     if pinned is not None and pinned < today:
-        return _erased(facts, envelope, "ERASE", "a", overdue=_is_late(pinned, today))
+        is_open = [one for one in reasons if one.is_open_ended and one.on_request == "KEEP"]
+        if not is_open and "broken" in facts.flags and not facts.events:
+            return _broken(facts, envelope, None)  # the row cannot be read: whether something is open nobody can say
+        if not is_open:
+            return _erased(facts, envelope, "ERASE", "a", overdue=_is_late(pinned, today))
+        # It has no day until a letter names one (privacy.requests.longer).
+        return replace(_kept(facts, envelope, set(is_open), today, None), until=None, told=pinned)
     if "broken" in facts.flags:
         return _broken(facts, envelope, pinned)
     lasting = {reason for reason in reasons if reason.holds_on(today, facts)}

@@ -12,6 +12,17 @@ UNARMED = (
     "remove it."
 )
 
+#: Of what a person asked us to remove: a day that we told ends nothing that is open.
+OPEN_ARMED = (
+    "If something is still open on the day given, it stays until that is finished: we write to you then, and say why."
+)
+OPEN_UNARMED = "What is still open on the day given stays until it is finished."
+
+
+def still_open(*, is_armed: bool) -> str:
+    """Return what happens to what is open on the day that was told, in a sentence for a person who asked for a removal."""
+    return OPEN_ARMED if is_armed else OPEN_UNARMED
+
 
 def carried_out(*, is_armed: bool) -> str:
     """Return what happens to what is due to go, in a sentence for the person; `is_armed` is `arming.is_armed()`."""

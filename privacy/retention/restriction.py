@@ -63,10 +63,12 @@ def codes(facts: Facts, envelope: str, sources: Sources, schedule: Schedule, tod
     if pair in sources.pinned:
         last = sources.pinned[pair]
         for reason in lasting:
-            if reason.on_request != "KEEP" or (last is not None and last < today):
+            if reason.on_request != "KEEP":
                 continue
             if reason.is_open_ended:
-                found |= reason.when & facts.flags
+                found |= reason.when & facts.flags  # a day that was told ends no open matter
+                continue
+            if last is not None and last < today:
                 continue
             ends = [day for day in (reason.ends_on(facts, today), last) if day is not None]
             found.add(f"{envelope}:{min(ends).isoformat()}" if ends else envelope)

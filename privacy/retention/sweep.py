@@ -1,11 +1,11 @@
 """The nightly sweep: ends what has outlived its reason, without anybody asking (P10, Art. 5(1)(e)).
 
 What must never happen: a record erased that a rule or a hold still covers, be it by a wrong clock, a wrong rule or an
-import gone wrong. There is no undo. So the sweep is unarmed on a new installation and only counts; it goes by the
+import gone wrong, or because a day that was told has come while something is open. There is no undo. So the sweep is unarmed on a new installation and only counts; it goes by the
 database's clock and refuses one that jumped; it ends data of at most a small part of all people a night, so that a
 mistake is noticed while it is small; and every batch looks again at the facts, the holds and the rules. A broken record
 is a finding of the report: it is kept, and all others go on. Ends that a
-person was told (pinned) go first and outside that cap. Killed anywhere, it has done some batches and not the others;
+person was told (pinned) go first and outside that cap; what is open then stays, and they are written why. Killed anywhere, it has done some batches and not the others;
 the next run goes on.
 """
 
@@ -29,7 +29,7 @@ from privacy.broken import NAMED, Findings, spared
 from privacy.datamap import Declaration
 from privacy.days import PastDateField
 from privacy.gate.actor import Actor
-from privacy.requests import clock, erasure, rest
+from privacy.requests import clock, erasure, longer, rest
 from privacy.requests.models import OPEN_STATES, Decision, Request
 from privacy.retention import holds, notices, restriction, rules
 from privacy.retention.arming import (
@@ -156,6 +156,7 @@ class _Run:
         if not self.report.is_dry_run:
             # before the files of requests are looked at, which may end as well
             rest.write(on=self.on, now=self.now, findings=self.findings)
+            longer.write(on=self.on, actor=self.actor, now=self.now, findings=self.findings)
         for declaration in datamap.declarations():
             if declaration.facts is None or not declaration.envelopes():
                 continue
@@ -198,19 +199,21 @@ class _Run:
         decisions = Decision.objects.filter(
             label=declaration.label, pinned=True, done_at=None, action=Decision.Action.KEEP
         ).order_by("pk")
-        pinned = {
-            (one.record_id, one.envelope): one
-            for some in spared(
-                ids,
-                lambda some: list(decisions.filter(record_id__in=some)),
-                step="decision",
-                label=declaration.label,
-                findings=self.findings,
-            )
-            for one in some
-            if one.record_id is not None
+        pinned: dict[tuple[UUID, str], list[Decision]] = {}  # of one, more than one request may speak
+        for some in spared(
+            ids,
+            lambda some: list(decisions.filter(record_id__in=some)),
+            step="decision",
+            label=declaration.label,
+            findings=self.findings,
+        ):
+            for one in some:
+                if one.record_id is not None:
+                    pinned.setdefault((one.record_id, one.envelope), []).append(one)
+        pins: Pins = {
+            key: min((one.until for one in those if one.until is not None), default=None)
+            for key, those in pinned.items()
         }
-        pins: Pins = {key: one.until for key, one in pinned.items()}
         held = holds.held(ids)
         waiting = self._waiting(found.values())
         ending: list[Verdict] = []
@@ -221,11 +224,12 @@ class _Run:
             for key in keys:
                 verdict = verdicts.get(key)
                 if verdict is None:
-                    gone.append(pinned[key].pk)  # it ended another way: the promise is kept
+                    gone += [one.pk for one in pinned[key]]  # it ended another way: the promise is kept
                 elif verdict.is_erased:
                     ending.append(verdict)
                 else:
-                    self._keep_on(pinned[key], verdict)
+                    for one in pinned[key]:
+                        self._keep_on(one, verdict)
         if gone and not self.report.is_dry_run:
             Decision.objects.filter(pk__in=gone, done_at=None).update(done_at=self.now)
         self._count(declaration, {one.record_id for one in ending})
@@ -237,11 +241,12 @@ class _Run:
         """Write down why it is kept now, when a hold was lifted; never a later day than the person was told."""
         if self._is_due(decision):
             self._count_kept(decision.record_id, decision.label)
+            return  # a day that was told moves with a letter only (privacy.requests.longer)
         told = (decision.code, decision.until, decision.authority)
         if told == (verdict.code, verdict.until, verdict.authority) or self.report.is_dry_run:
             return
-        if verdict.restricted:
-            return  # a hold does not move what was told; it only stands before it
+        if verdict.restricted or verdict.told is not None:
+            return  # a hold does not move what was told; it only stands before it. Of two days the later waits for the other
         Decision.objects.filter(pk=decision.pk, done_at=None).update(
             code=verdict.code, ground=verdict.ground, authority=verdict.authority, until=verdict.until
         )

@@ -43,7 +43,7 @@ def as_json(schedule: Schedule) -> dict[str, Any]:
 def how_long(reason: Reason) -> str:
     """Return in words how long a reason lasts: "7 years, to the end of that year, from invoiced, paid or shipped"."""
     if reason.period is None:
-        return f"while {_any(sorted(reason.when))}; told as at most {reason.latest}"
+        return f"while {_any(sorted(reason.when))}; told as {reason.latest}, and by letter when it takes longer"
     last = "the last of " if len(reason.start) > 1 else ""
     return f"{reason.period}, from {last}{_all(reason.start)}"
 
@@ -55,7 +55,8 @@ def as_markdown(schedule: Schedule) -> str:
         "",
         "How long each kind of data is kept, why, and what a request to remove it does before the end. Written by "
         "`retention_schedule --format md` from `privacy/retention/schedule.toml`, which the plan of a request and the "
-        "nightly sweep follow. Longest reason wins; a legal hold beats all; each last day still belongs to the period.",
+        "nightly sweep follow. Longest reason wins; a legal hold beats all; each last day still belongs to the period. "
+        "A day that a person was told ends nothing that is open; it moves with a letter only.",
         "",
         "No reason here has been confirmed by a lawyer unless it says so.",
         "",

@@ -60,6 +60,12 @@ def when_due() -> str:
 
 
 @register.simple_tag
+def still_open() -> str:
+    """Return what happens here to what is open on a day that a removal told: for pages and letters (design 12)."""
+    return due.still_open(is_armed=arming.is_armed())
+
+
+@register.simple_tag
 def renewal_is_by_hand() -> bool:
     """Whether somebody has to renew the key ring by hand: without a place for its copy it is not renewed by itself."""
     return not settings.KEY_RING_COPY

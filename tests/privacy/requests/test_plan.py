@@ -41,9 +41,9 @@ def test_a_plan_says_what_goes_what_stays_and_what_is_left() -> None:
     assert [(one.title, one.envelope) for one in found.kept] == [("Order A-2", "order")]
     assert [(one.title, one.envelope, one.code) for one in found.erased] == [
         ("Customer", "account", "ERASE"),
-        ("Order A-2", "fulfilment", "MINIMISE"),
         ("Order A-3", "fulfilment", "ERASE"),
         ("Order A-3", "order", "ERASE"),
+        ("Order A-2", "fulfilment", "MINIMISE"),
     ]
     assert [(one.name, one.code, one.until) for one in found.leftovers] == [
         ("request_file", "KEEP_CLAIMS", date(2029, 12, 31)),
@@ -52,7 +52,8 @@ def test_a_plan_says_what_goes_what_stays_and_what_is_left() -> None:
     assert found.summary() == [
         "2 records are removed completely.",
         "1 record is removed in part: only what must stay is kept.",
-        "1 record has to stay until 31 December 2031 at the latest; then it is due to go.",
+        "1 record has to stay until 31 December 2031; then it is due to go.",
+        "What is still open on its day stays until it is finished.",
         "Your request and our answer: kept until 31 December 2029. It proves that your request was answered; only our "
         "privacy team can read it: three years, to the end of the year.",
         "Keyed block token: kept until 31 December 2033. It stops an old file from bringing your data back: as long as "

@@ -1,6 +1,7 @@
 """What happens to a record, by the scenarios of the law and by thousands of records nobody thought of."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
@@ -332,12 +333,31 @@ def test_a_longer_rule_cannot_move_a_day_that_a_person_was_told() -> None:
     assert judge(one, date(2032, 1, 3), schedule=longer, pins=pins)["order"].overdue
 
 
-def test_a_day_that_was_told_ends_what_is_still_open() -> None:
+def test_a_day_that_was_told_ends_nothing_that_is_still_open() -> None:
     one = facts(DATA, {"placed": date(2026, 1, 1)}, {"open_order"})
     pins = {(RECORD, "fulfilment"): date(2033, 12, 31)}
-    assert judge(one, date(2033, 12, 31), pins=pins)["fulfilment"].action == "keep"
-    assert judge(one, date(2034, 1, 1), pins=pins)["fulfilment"].action == "erase"
-    assert judge(one, date(2034, 1, 1), pins=pins)["order"].action == "keep"
+    before, after = judge(one, date(2033, 12, 31), pins=pins), judge(one, date(2034, 1, 1), pins=pins)
+    assert (before["fulfilment"].until, before["fulfilment"].told) == (date(2033, 12, 31), None)
+    kept = after["fulfilment"]
+    assert (kept.action, kept.code, kept.until, kept.told) == ("keep", "KEEP_CONTRACT", None, date(2033, 12, 31))
+    assert kept.sentence.startswith("This order is not finished") and kept.waits_for == ("open_order",)
+    assert after["order"].told is None
+    finished = judge(replace(one, flags=frozenset()), date(2034, 1, 1), pins=pins)["fulfilment"]
+    assert (finished.action, finished.overdue) == ("erase", False)
+    assert judge(one, date(2034, 1, 1), held=True, pins=pins)["fulfilment"].code == "KEEP_CLAIMS"
+
+
+def test_a_day_that_was_told_ends_what_only_a_rule_would_keep() -> None:
+    """An open matter of a kind that gives way to a request keeps nothing either."""
+    cancelled = facts(DATA, {"placed": date(2026, 1, 1), "closed": date(2026, 2, 1)}, {"never_fulfilled"})
+    pins = {(RECORD, name): date(2026, 3, 1) for name in DATA}
+    assert {one.action for one in judge(cancelled, date(2026, 4, 1), pins=pins).values()} == {"erase"}
+
+
+def test_what_cannot_be_read_on_the_day_that_was_told_stays_until_somebody_can_tell() -> None:
+    pins = {(RECORD, name): date(2026, 3, 1) for name in DATA}
+    unread = facts(DATA, {}, {"broken"})
+    assert {(one.action, one.until) for one in judge(unread, date(2026, 4, 1), pins=pins).values()} == {("keep", None)}
 
 
 def test_what_has_no_known_start_is_kept_without_a_date() -> None:
@@ -449,7 +469,13 @@ def test_an_overlay_only_ever_keeps_longer(one: Facts, today: date, asked: bool)
 def test_a_told_day_is_never_passed(one: Facts, schedule: Schedule, today: date, pinned: date, asked: bool) -> None:
     pins = {(one.record_id, envelope): pinned for envelope in one.data}
     for verdict in assess(one, schedule, set(), today, asked=asked, pins=pins):
-        assert verdict.is_erased or (verdict.until is not None and today <= verdict.until <= pinned)
+        if verdict.is_erased or (verdict.until is not None and today <= verdict.until <= pinned):
+            continue
+        if "broken" in one.flags and not one.events:
+            continue
+        reasons = [reason for reason in schedule.reasons(verdict.envelope) if reason.applies_to(one)]
+        assert verdict.told == pinned < today and verdict.until is None
+        assert any(reason.is_open_ended and reason.on_request == "KEEP" for reason in reasons)
 
 
 @settings(max_examples=100, deadline=None)

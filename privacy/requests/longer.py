@@ -1,0 +1,204 @@
+"""The letter that moves a day: what we said would go by now is open, so it stays, and the person is told why (P10, design 12).
+
+What must never happen: a day that somebody was told passes or moves, and nobody says so; or a letter that names a reason which is
+none any more. So the day moves in the transaction that leaves the letter, with the reasons of that day, and what it was stands in
+the append-only events of the request. Where there is no address to write to, the day stays where it was: what is open is kept all
+the same, and goes in the night after it was finished. Killed anywhere, a request has been told and its days have moved, or neither.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import QuerySet
+
+from privacy import audit, vault
+from privacy.broken import Findings, spared
+from privacy.gate.actor import Actor
+from privacy.requests import assessment, history, hooks, identity, letters
+from privacy.requests.models import OPEN_STATES, Decision, Request
+from privacy.retention import holds, jurisdiction, restriction, rules
+from privacy.retention.assess import assess
+from privacy.retention.facts import Facts
+from privacy.retention.verdict import Verdict
+
+log = structlog.get_logger(__name__)
+
+KIND = "kept_longer"
+#: Why something stays that nothing else keeps: the person asked for something else, and nothing of it may vanish meanwhile.
+UNANSWERED = "Another request of yours is not answered yet, and nothing that it may be about is removed before."
+
+
+@dataclass(frozen=True)
+class Open:
+    """One decision whose day has come and of which something is open; `until` is its new day, None where it has none."""
+
+    decision: Decision
+    told: date
+    verdict: Verdict
+    until: date | None
+
+    @property
+    def moves(self) -> bool:
+        """Whether the day moves. One that a hold or another request stands before stays: it goes once those have ended."""
+        return self.verdict.told is not None
+
+
+def write(*, on: date, actor: Actor | None, now: datetime, findings: Findings) -> int:
+    """Tell each person of whom something is open whose day has come by `on`, move those days, and return how many letters are new.
+
+    One letter for each request. Opens addresses under the actor of the caller. What cannot be told is noted, and the others are told.
+    """
+    late = _late(on)
+    # One whose answer still waits to go out says there what stays.
+    found = Request.objects.filter(pk__in=late.values("request")).exclude(state__in=OPEN_STATES)
+
+    def tell(some: Sequence[UUID]) -> int:
+        with transaction.atomic():
+            return sum(_tell(one, on, actor, now) for one in found.filter(pk__in=some).order_by("pk"))
+
+    waiting = list(found.order_by("pk").values_list("pk", flat=True))
+    return sum(spared(waiting, tell, step="move", label=Request.vault_label, findings=findings))
+
+
+def _late(on: date) -> QuerySet[Decision]:
+    """Return what was to have ended before `on` and has not; an index finds it."""
+    return Decision.objects.filter(
+        pinned=True, done_at=None, action=Decision.Action.KEEP, record_id__isnull=False, until__lt=on
+    )
+
+
+def _tell(request: Request, on: date, actor: Actor | None, now: datetime) -> bool:
+    decisions = list(_late(on).filter(request=request).select_for_update().order_by("pk"))
+    facts = {(one.label, one.record_id): one for one in _facts(request, decisions)}
+    told = {
+        (one["decision"], one["told"], one["code"])
+        for one in request.events.filter(kind=history.DAY_CAME).values_list("detail", flat=True)
+    }
+    found = [one for one in _open(decisions, facts.values(), on) if _as_told(one) not in told]
+    if not found:
+        return False
+    to, postal = _address(request, facts.values(), now)
+    if not to and not postal and not letters.has_postal(request, now=now):
+        log.warning("letter.no_address", request=str(request.pk), kind=KIND)
+        return False
+    try:
+        letters.queue(
+            KIND,
+            to=to,
+            context={"kept": [_line(one) for one in found], "postal": postal, "by_post": not to},
+            key=f"{KIND}:{request.pk}:{on}",
+            request=request,
+            now=now,
+        )  # fmt: skip
+    except ValidationError:  # an address of old that is none: the day stays
+        log.warning("letter.no_address", request=str(request.pk), kind=KIND)
+        return False
+    for one in found:
+        _write_down(request, one, actor, now)
+    restriction.settle_request(request.pk, actor=actor, now=now)
+    audit.record(
+        "request.day_came", actor=actor, now=now, subject=request.subject_id, reference=request.reference,
+        reason=f"{sum(one.moves for one in found)} moved, {sum(not one.moves for one in found)} stay",
+    )  # fmt: skip
+    return True
+
+
+def _facts(request: Request, decisions: Iterable[Decision]) -> list[Facts]:
+    named = dict.fromkeys((one.label, one.record_id) for one in decisions if one.record_id is not None)
+    return assessment.under_one_law(
+        assessment.facts_of_records(named), Counter([request.country] if request.country else [])
+    )
+
+
+def _open(decisions: Iterable[Decision], found: Iterable[Facts], on: date) -> list[Open]:
+    """Return those of the decisions of which something is open on `on`, with the reason of that day."""
+    facts = {one.record_id: one for one in found}
+    held, schedule = holds.held(list(facts)), rules.load()
+    asking = set(
+        Request.objects.filter(
+            state__in=OPEN_STATES, subject__in={one.subject_id for one in facts.values() if one.subject_id}
+        ).values_list("subject_id", flat=True)
+    )
+    still = []
+    for decision in decisions:
+        one = facts.get(decision.record_id) if decision.record_id is not None else None
+        if one is None or decision.until is None:
+            continue
+        pins = {(one.record_id, decision.envelope): decision.until}
+        verdict = _of(decision.envelope, assess(one, schedule, held, on, asked=True, pins=pins))
+        if verdict is None:
+            continue
+        if verdict.is_erased:
+            if one.subject_id in asking:
+                still.append(Open(decision, decision.until, _waiting(verdict, one.country), None))
+            continue
+        anew = _of(decision.envelope, assess(one, schedule, held, on, asked=True))
+        until = anew.until if anew is not None and verdict.told is not None else None
+        still.append(Open(decision, decision.until, verdict, until))
+    return still
+
+
+def _of(envelope: str, verdicts: Iterable[Verdict]) -> Verdict | None:
+    return next((one for one in verdicts if one.envelope == envelope), None)
+
+
+def _waiting(verdict: Verdict, country: str | None) -> Verdict:
+    article = "Art. 12(3) GDPR"
+    return replace(
+        verdict, action="keep", code="KEEP_CONTRACT", sentence=UNANSWERED,
+        authority=jurisdiction.rule(article, country) or jurisdiction.OWN,
+    )  # fmt: skip
+
+
+def _as_told(one: Open) -> tuple[int, str, str]:
+    return one.decision.pk, one.told.isoformat(), one.verdict.code
+
+
+def _line(one: Open) -> dict[str, Any]:
+    return {
+        "title": one.verdict.title,
+        "data": one.decision.data,
+        "code": one.verdict.code,
+        "sentence": one.verdict.sentence,
+        "ground": one.verdict.ground,
+        "authority": one.verdict.authority,
+        "told": one.told,
+        "until": one.until,
+    }
+
+
+def _write_down(request: Request, one: Open, actor: Actor | None, now: datetime) -> None:
+    """Keep what the person had been told in the events, and write the new day and reason into the decision."""
+    decision, told, code = _as_told(one)
+    until = one.until.isoformat() if one.until else None
+    history.event(
+        request, history.DAY_CAME, actor=actor, now=now,
+        detail={"decision": decision, "envelope": one.decision.envelope, "told": told, "until": until, "code": code},
+    )  # fmt: skip
+    if one.moves:
+        Decision.objects.filter(pk=decision, done_at=None).update(
+            code=code, ground=one.verdict.ground, authority=one.verdict.authority, until=one.until
+        )
+
+
+def _address(request: Request, found: Iterable[Facts], now: datetime) -> tuple[str, list[str]]:
+    """Return the e-mail address to write to, else the lines of a postal address, else neither.
+
+    The address in the file of the request; once that file is gone the one on file of the person whose matter is open.
+    """
+    people, subjects = hooks.people(), {one.subject_id for one in found if one.subject_id is not None}
+    to = identity.address_for_answer(request, now=now)
+    if to or len(subjects) != 1 or request.is_about_records:
+        return to, []
+    (subject,) = subjects
+    with vault.internal():
+        return people.answer_address(subject, now), people.postal(subject, now)

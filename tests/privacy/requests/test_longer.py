@@ -1,0 +1,312 @@
+"""A day that was told ends no open matter: it moves with a letter that says why, and with nothing else."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from accounts.models import Customer
+from orders import services as orders
+from orders.models import Order
+from privacy import audit, gate, vault
+from privacy.gate import matrix
+from privacy.gate.system import system
+from privacy.requests import history, letters, longer, outcome, rest, services
+from privacy.requests.models import Decision, Letter, Request, State
+from privacy.retention import due, holds, sweep
+from rma.models import RMA
+from tests import factories
+from tests.orders.factories import TASK, an_order, an_rma, moved
+from tests.privacy.requests.conftest import NOW, OPERATOR, PRIVACY, Clock, confirmed, filed, run, with_letters
+
+LAST_DAY, FIRST_DAY, LATER = date(2033, 12, 31), date(2034, 1, 1), date(2041, 12, 31)
+NEXT = FIRST_DAY + timedelta(days=1)
+#: A day that was told and comes while the file of the request is there.
+SOON, AFTER_SOON, LATEST = date(2026, 12, 31), date(2027, 1, 1), date(2033, 12, 31)
+
+
+@pytest.fixture(autouse=True)
+def _any_day(settings: Any, db: None) -> None:
+    settings.DEMO = True
+    sweep.arm(actor=OPERATOR)
+
+
+def unpaid(customer: Customer) -> Order:
+    day = date(2026, 11, 5)
+    return an_order(customer, date(2026, 11, 2), invoiced=day, shipped=day)
+
+
+def erased(customer: Customer, until: date | None = None) -> Request:
+    """A removal that was carried out; `until`: the person was told this day of all that was kept."""
+    request = confirmed(customer)
+    answered(request)
+    assert request.state == State.CLOSED
+    if until is not None:
+        Decision.objects.filter(request=request, pinned=True).update(until=until)
+    return request
+
+
+def answered(request: Request) -> None:
+    run(request)
+    for one in Letter.objects.filter(request=request, by=Letter.By.POST, sent_at=None, stopped_at=None):
+        letters.mark_posted(one, actor=PRIVACY, now=NOW)
+        run(request, Clock(NOW + timedelta(hours=1)))
+
+
+def swept(on: date, *, dry_run: bool = False) -> sweep.SweepReport:
+    with system("sweep"):
+        return sweep.sweep(on=on, dry_run=dry_run, actor=OPERATOR)
+
+
+def told(request: Request) -> list[Letter]:
+    return list(Letter.objects.filter(request=request, kind=longer.KIND).order_by("queued_at"))
+
+
+def texts(letter: Letter) -> tuple[str, str]:
+    with system("letter"):
+        return letter.text, letter.html
+
+
+def decision(request: Request, order: Order, envelope: str) -> Decision:
+    return Decision.objects.get(request=request, record_id=order.pk, envelope=envelope)
+
+
+def is_there(record: Any, envelope: str) -> bool:
+    return not vault.keys.is_destroyed(record.pk, envelope)
+
+
+def test_an_unpaid_invoice_outlives_the_day_that_was_told_and_the_person_is_written_why(
+    alice: Customer, bob: Customer
+) -> None:
+    order, bobs = unpaid(alice), unpaid(bob)
+    request = erased(alice)
+    assert decision(request, order, "fulfilment").until == LAST_DAY
+    swept(LAST_DAY)
+    assert not told(request)
+    report = swept(FIRST_DAY)
+    assert (report.erased, report.broken) == (0, 0) and report.kept > 0
+    assert is_there(order, "fulfilment") and is_there(order, "order") and is_there(alice, "account")
+    for envelope in ("fulfilment", "order"):
+        one = decision(request, order, envelope)
+        assert (one.code, one.until, one.done_at) == ("KEEP_CONTRACT", LATER, None), envelope
+    (letter,) = told(request)
+    for text in texts(letter):
+        assert f"Order {order.number}" in text and "is not yet shipped, not yet invoiced or not yet paid" in text
+        assert "We had told you: 31 December 2033" in text
+        assert "Until: 31 December 2041, or earlier when it is finished" in text
+        assert due.OPEN_ARMED in text
+        assert bobs.number not in text
+    assert Letter.objects.filter(kind=longer.KIND).count() == 1, "bob asked for nothing"
+    assert is_there(bobs, "order") and is_there(bobs, "fulfilment")
+
+
+def test_the_day_is_told_once_and_what_it_was_stands_in_the_events_of_the_request(alice: Customer) -> None:
+    order = unpaid(alice)
+    request = erased(alice)
+    for day in (FIRST_DAY, FIRST_DAY, NEXT):
+        swept(day)
+    assert len(told(request)) == 1
+    number = decision(request, order, "order").pk
+    kept = request.events.filter(kind=history.DAY_CAME).values_list("detail", flat=True)
+    assert {
+        "decision": number, "envelope": "order", "told": "2033-12-31", "until": "2041-12-31", "code": "KEEP_CONTRACT",
+    } in kept  # fmt: skip
+    assert len({one["decision"] for one in kept}) == len(kept)
+    assert audit.history(reference=request.reference).filter(action="request.day_came").count() == 1
+
+
+def test_what_was_open_goes_in_the_night_after_it_was_finished(alice: Customer) -> None:
+    order = unpaid(alice)
+    request = erased(alice, until=SOON)
+    swept(AFTER_SOON)
+    assert decision(request, order, "order").until == LATEST
+    orders.mark_paid(order, actor=TASK, now=NOW)
+    swept(AFTER_SOON + timedelta(days=1))
+    assert not is_there(order, "fulfilment") and not is_there(alice, "account")
+    (letter,) = Letter.objects.filter(request=request, kind=rest.KIND)
+    assert f"Order {order.number}" in texts(letter)[0]
+
+
+def test_on_the_day_that_was_told_what_is_finished_goes_and_what_is_open_stays(alice: Customer) -> None:
+    day = date(2026, 11, 5)
+    finished, order = an_order(alice, day, invoiced=day, shipped=day, paid=day), unpaid(alice)
+    request = erased(alice)
+    swept(FIRST_DAY)
+    assert not is_there(finished, "order") and is_there(order, "order")
+    assert finished.number not in texts(told(request)[0])[0]
+
+
+def test_an_open_return_outlives_it_and_opens_to_those_who_work_on_it(alice: Customer) -> None:
+    rma = moved(an_rma(alice), "authorised", "received")
+    request = erased(alice, until=SOON)
+    swept(AFTER_SOON)
+    assert is_there(rma, "rma") and is_there(alice, "account")
+    assert RMA.objects.get(pk=rma.pk).restriction("rma") == "open_rma"
+    assert "This return is not finished" in texts(told(request)[0])[0]
+
+
+def test_before_the_letter_a_page_names_no_new_day(alice: Customer) -> None:
+    order = unpaid(alice)
+    request = erased(alice, until=SOON)
+    with gate.acting(services.acting_as(request)):
+        kept = outcome.lines(request, today=AFTER_SOON)["kept"]
+        assert {one["until"] for one in kept if order.number in one["title"]} == {None}
+        assert all(one["sentence"] not in (outcome.ENDED, outcome.GONE) for one in kept)
+    swept(AFTER_SOON)
+    with gate.acting(services.acting_as(request)):
+        kept = outcome.lines(request, today=AFTER_SOON)["kept"]
+        assert {one["until"] for one in kept if order.number in one["title"]} == {LATEST}
+
+
+def test_a_hold_on_the_day_is_told_once_and_what_was_due_goes_when_it_is_lifted(alice: Customer) -> None:
+    day = date(2026, 11, 5)
+    order = an_order(alice, day, invoiced=day, shipped=day, paid=day)
+    request = erased(alice)
+    holds.place("orders.order", order.pk, reason="claim", actor=PRIVACY, now=NOW)
+    for day in (FIRST_DAY, NEXT):
+        swept(day)
+        assert is_there(order, "order")
+    (letter,) = told(request)
+    for text in texts(letter):
+        assert "It may be needed for a legal claim" in text and "Until: the legal claim is settled" in text
+    assert decision(request, order, "order").until == LAST_DAY, "what was told stands"
+    holds.lift("orders.order", order.pk, actor=PRIVACY, now=NOW)
+    swept(NEXT)
+    assert not is_there(order, "order")
+
+
+def test_another_request_that_waits_on_the_day_is_told_and_answered_first(alice: Customer) -> None:
+    day = date(2026, 11, 5)
+    order = an_order(alice, day, invoiced=day, shipped=day, paid=day)
+    request = erased(alice)
+    copy = filed(alice, "access")
+    swept(FIRST_DAY)
+    assert is_there(order, "order")
+    (letter,) = told(request)
+    for text in texts(letter):
+        assert longer.UNANSWERED in text and "Until: what is said here is settled" in text
+    Request.objects.filter(pk=copy.pk).update(state=State.CLOSED)
+    swept(NEXT)
+    assert not is_there(order, "order") and len(told(request)) == 1
+
+
+def test_a_day_does_not_move_where_nobody_can_be_told() -> None:
+    nora = factories.customer("Nora", "Nowhere", email="")
+    order = unpaid(nora)
+    request = erased(nora)
+    vault.keys.destroy([(request.pk, "request_file")], now=NOW)  # it has outlived its own reason
+    for day in (FIRST_DAY, NEXT):
+        swept(day)
+    assert not told(request) and not request.events.filter(kind=history.DAY_CAME).exists()
+    assert is_there(order, "order") and decision(request, order, "order").until == LAST_DAY
+    orders.mark_paid(order, actor=TASK, now=NOW)
+    swept(NEXT)
+    assert not is_there(order, "order"), "the day that was told is over, and nothing is open"
+
+
+def test_once_the_file_of_the_request_is_gone_the_letter_goes_to_the_address_on_file(alice: Customer) -> None:
+    unpaid(alice)
+    request = erased(alice)
+    vault.keys.destroy([(request.pk, "request_file")], now=NOW)
+    swept(FIRST_DAY)
+    (letter,) = told(request)
+    with system("letter"):
+        assert letter.to == "alice@example.com"
+
+
+@pytest.mark.parametrize("is_file_gone", [False, True])
+def test_whom_no_mail_reaches_is_told_by_post(is_file_gone: bool) -> None:
+    mia = factories.customer("Mia", "Mute", email="")
+    factories.address(mia)
+    unpaid(mia)
+    request = erased(mia)
+    if is_file_gone:
+        vault.keys.destroy([(request.pk, "request_file")], now=NOW)
+    swept(FIRST_DAY)
+    (letter,) = told(request)
+    assert letter.by == Letter.By.POST and texts(letter)[0].startswith("Mia Mute\n12 Elm Street\nSalem MA 01970\n")
+
+
+def test_the_letter_is_burned_once_it_has_gone_out(alice: Customer, outbox: list[Any]) -> None:
+    unpaid(alice)
+    request = erased(alice)
+    swept(FIRST_DAY)
+    outbox.clear()
+    with_letters(NOW + timedelta(days=4000))
+    assert [one.subject for one in outbox] == ["A day that we told you has come, and something is still open"]
+    Letter.objects.filter(request=request).update(queued_at=NOW)
+    swept(NEXT)
+    (letter,) = told(request)
+    assert letter.sealed_letter is None and vault.keys.is_destroyed(letter.pk, "letter")
+
+
+def test_a_run_that_dies_while_it_writes_moves_no_day_and_the_next_one_does(
+    alice: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = unpaid(alice)
+    request = erased(alice)
+
+    class Killed(BaseException):
+        pass
+
+    def die(*_: Any, **__: Any) -> None:
+        raise Killed
+
+    for where, name in ((letters, "queue"), (history, "event"), (audit, "record")):
+        monkeypatch.setattr(where, name, die)
+        with pytest.raises(Killed):
+            swept(FIRST_DAY)
+        monkeypatch.undo()
+        assert not told(request) and not request.events.filter(kind=history.DAY_CAME).exists()
+        assert decision(request, order, "order").until == LAST_DAY and is_there(order, "order")
+    swept(FIRST_DAY)
+    assert len(told(request)) == 1 and decision(request, order, "order").until == LATER
+
+
+def test_a_dry_run_counts_what_stays_and_moves_and_writes_nothing(alice: Customer) -> None:
+    order = unpaid(alice)
+    request = erased(alice)
+    report = swept(FIRST_DAY, dry_run=True)
+    assert report.kept > 0 and not told(request)
+    assert decision(request, order, "order").until == LAST_DAY
+
+
+def test_of_two_requests_about_one_order_the_earlier_day_counts(alice: Customer) -> None:
+    day = date(2026, 11, 5)
+    order = an_order(alice, day, invoiced=day, shipped=day, paid=day)
+    first = erased(alice)
+    second = filed(alice, email="alice@example.com")
+    made = services.make_plan(second, actor=OPERATOR, now=NOW)
+    services.confirm(second, made.hash, actor=OPERATOR, now=NOW)
+    answered(second)
+    assert second.state == State.CLOSED
+    Decision.objects.filter(request=first, record_id=order.pk).update(until=date(2030, 12, 31))
+    swept(date(2031, 1, 1))
+    assert not is_there(order, "order")
+    assert not Decision.objects.filter(record_id=order.pk, pinned=True, done_at=None).exists()
+
+
+def test_roles_that_an_open_matter_needs_are_those_of_before(alice: Customer) -> None:
+    order = unpaid(alice)
+    request = erased(alice)
+    before = Order.objects.get(pk=order.pk).restriction("fulfilment")
+    Decision.objects.filter(request=request, record_id=order.pk).update(until=date(2026, 11, 1))
+    swept(date(2026, 12, 1))
+    after = Order.objects.get(pk=order.pk).restriction("fulfilment")
+    assert matrix.kept_for(after) == matrix.kept_for(before) and "unpaid" in after
+
+
+def test_while_the_answer_itself_has_not_gone_out_no_letter_says_that_something_stays() -> None:
+    mia = factories.customer("Mia", "Mute", email="")
+    factories.address(mia)
+    order = unpaid(mia)
+    request = confirmed(mia)
+    run(request)
+    assert request.state == State.EXECUTED
+    swept(FIRST_DAY)
+    assert not told(request) and is_there(order, "order")
+    answered(request)
+    swept(NEXT)
+    assert len(told(request)) == 1
