@@ -16,8 +16,10 @@ from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.core.mail import get_connection
 from django.db import OperationalError, connections
+from django.utils import timezone
 
 from privacy import owner, regular
+from privacy.requests import authorities
 
 logger = structlog.get_logger(__name__)
 
@@ -134,6 +136,17 @@ def files_of_the_services(app_configs: Any = None, **_: Any) -> list[checks.Chec
     """Return an error when STATE_DIR holds what the services have to write and cannot."""
     told = owner.told()
     return [checks.Error(told, id="site.E011")] if told else []
+
+
+@checks.register("authorities", deploy=True)
+def authorities_looked_up(app_configs: Any = None, **_: Any) -> list[checks.CheckMessage]:
+    """Return a word to the operator as long as people are sent to authorities that nobody looked up within a year."""
+    doubtful, there_are = authorities.not_looked_up(timezone.localdate())
+    if not doubtful:
+        return []
+    text = f"Of {there_are} authorities to which people are told they can complain, {doubtful} were not looked up within a year."
+    hint = "Look up those of the countries where your customers are, and write the day into privacy/requests/authorities.toml."
+    return [checks.Info(text, hint=hint, id="site.I001")]
 
 
 # What PostgreSQL must not be set to, because an error's text or a statement may quote a value.

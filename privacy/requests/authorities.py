@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from privacy.calendar import part_of
 from privacy.retention import jurisdiction
 
 HERE = Path(__file__).with_name("authorities.toml")
+LOOKED_UP_FOR = timedelta(days=365)
 ANYWHERE = "the data protection authority of your country, where there is one, or to a court"
 # Parts of the United States with a country code of their own.
 TERRITORIES = frozenset({"AS", "GU", "MP", "PR", "UM", "VI"})
@@ -32,6 +33,10 @@ class Authority:
     law: str = ""
     address: str = ""
     checked_on: date | None = None
+
+    def is_doubtful(self, today: date) -> bool:
+        """Say whether nobody of the company has looked this up within a year before `today`."""
+        return self.checked_on is None or self.checked_on < today - LOOKED_UP_FOR
 
     def __str__(self) -> str:
         return f"{self.name} ({self.website}, in {self.language})"
@@ -60,6 +65,12 @@ def where_to(country: str | None, region: str = "") -> str:
             "edpb.europa.eu/about-edpb/about-edpb/members_en), and you can go to court"
         )
     return f"{own}, and you can go to court"
+
+
+def not_looked_up(today: date) -> tuple[int, int]:
+    """Return how many authorities nobody of the company has looked up within a year before `today`, and how many there are."""
+    listed, _ = _read()
+    return sum(one.is_doubtful(today) for one in listed), len(listed)
 
 
 def complaint(country: str | None, region: str = "") -> str:

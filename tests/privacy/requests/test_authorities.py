@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from accounts import countries, regions
+from ilt_site import startup
 from privacy import vault
 from privacy.requests import authorities, contents, letters, plan, services
 from privacy.requests.models import Letter
@@ -194,6 +197,15 @@ def test_every_state_has_its_attorney_general_and_no_code_is_of_no_place() -> No
             country, _, part = place.partition("-")
             assert country in countries.NAMES and (not part or part in regions.CODES[country])
         assert one.website not in ("", one.address) and one.checked_on is None
+
+
+def test_the_operator_is_told_how_many_authorities_nobody_looked_up() -> None:
+    listed, _ = authorities._read()
+    assert authorities.not_looked_up(TODAY) == (len(listed), len(listed))
+    (told,) = startup.authorities_looked_up()
+    assert told.id == "site.I001" and f"Of {len(listed)} authorities" in told.msg and not told.is_serious()
+    for days, is_doubtful in ((0, False), (365, False), (366, True)):
+        assert replace(listed[0], checked_on=TODAY - timedelta(days=days)).is_doubtful(TODAY) == is_doubtful
 
 
 def test_a_code_of_no_country_is_read_as_an_unknown_one() -> None:
