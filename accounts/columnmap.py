@@ -23,6 +23,7 @@ from typing import Any
 from accounts import countries
 from privacy import cards, regular
 from privacy.lines import BREAK, HIDDEN
+from privacy.numberfields import Kind
 from privacy.vault import ring
 
 HELP = "See docs/imports.md."
@@ -32,6 +33,12 @@ NUMBERS = {"1234.56": ("", "."), "1,234.56": (",", "."), "1.234,56": (".", ","),
 DATE_COLUMNS = frozenset({"since", "placed_on", "paid_on", "shipped_on", "cancelled_on"})
 NUMBER_COLUMNS = frozenset({"subtotal", "tax", "freight", "total", "refunded", "unit_price"})
 REFERENCE_COLUMNS = frozenset({"customer_ref", "order_number"})
+#: What the numbers of a column are; those of any other are guarded as free text is.
+KINDS = {
+    "phone": Kind.PHONE,
+    **dict.fromkeys(("sku", "product"), Kind.PRODUCT),
+    **dict.fromkeys((*REFERENCE_COLUMNS, "email", "account_number"), Kind.IDENTIFIER),
+}
 COUNTRY_COLUMNS = frozenset({"country", "ship_country", "invoice_country"})
 _PARTS = {"YYYY": r"(?P<y>[0-9]{4})", "MM": r"(?P<m>[0-9]{1,2})", "DD": r"(?P<d>[0-9]{1,2})"}
 #: A time of day after the date says nothing about the day, which counts as it is written.

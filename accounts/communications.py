@@ -9,7 +9,8 @@ from django.db import models
 from django.db.models import Q
 
 from accounts.parties import Channel, Customer, Owned
-from accounts.validators import no_card_number, validate_mailbox, validate_phone
+from accounts.phonefield import PhoneField
+from accounts.validators import no_card_number, validate_mailbox
 from privacy.days import PastDateField
 from privacy.subjects import Subject
 from privacy.vault import EncryptedTextField, Exact, SealedModel
@@ -65,11 +66,10 @@ class Communication(SealedModel):
         blind=(Exact("communication.email", normaliser="email"),),
         verbose_name="e-mail",
     )
-    phone = EncryptedTextField(
+    phone = PhoneField(
         envelope="support",
         max_length=60,
         blind=(Exact("communication.phone", normaliser="phone"),),
-        validators=[validate_phone],
     )
     address = EncryptedTextField(envelope="support", max_length=500, multiline=True, validators=[no_card_number])
     heading = EncryptedTextField(envelope="support", validators=[no_card_number])

@@ -24,7 +24,7 @@ from django.core.exceptions import ValidationError
 
 from accounts import columnmap, spoiled
 from accounts.columnmap import ColumnMap, Header
-from privacy import cards, days, regular
+from privacy import cards, days, numberfields, regular
 from privacy.lines import BREAK, HIDDEN
 
 LIMIT = 20_000
@@ -318,7 +318,7 @@ def _record(
         if is_odd:
             raw = next((values[place] for place in header.places.get(column, ()) if seen[place].strip()), "")
         if reason := (value or raw) and _refused(
-            raw if is_odd and BREAK.search(raw) else value, column in card_columns
+            raw if is_odd and BREAK.search(raw) else value, column, column in card_columns
         ):
             wrong[column] = reason
             continue
@@ -331,15 +331,18 @@ def _record(
     yield Row(line, found, frozenset(wrong))
 
 
-def _refused(value: str, may_be_card: bool) -> str:
+def _refused(value: str, column: str, may_be_card: bool) -> str:
     """Return why a value is never taken in, whatever its column is; "" where it may be."""
     if "\x00" in value:
         return "There is a NUL character in it."
     if BREAK.search(value):
         return "There is a line break, a tab or another control character in it."
     if "+" in value and spoiled.SHORTENED.fullmatch(value):
-        return "A spreadsheet shortened a number here; its other digits are gone."
-    if not may_be_card and (found := cards.find(value, frozenset({cards.CARD, cards.BANK}))):
+        return spoiled.DIGITS_GONE
+    if may_be_card:
+        return ""
+    of = columnmap.KINDS.get(column, numberfields.Kind.TEXT)
+    if found := numberfields.find(value, of, frozenset({cards.CARD, cards.BANK})):
         what = "payment card number" if found[0].kind == cards.CARD else found[0].kind
         return f"It looks like a {what}, which is never stored."
     return ""

@@ -18,7 +18,8 @@ from django.utils import timezone
 
 from accounts import countries, reach, regions, vouching
 from accounts.models import Address
-from accounts.validators import no_card_number, validate_phone
+from accounts.phonefield import PhoneFormField
+from accounts.validators import no_card_number
 from privacy.lines import one_line
 from privacy.mailbox import MailboxField
 from privacy.vault import SealedModel, Unreadable
@@ -188,7 +189,13 @@ class ContactForm(OwnDataForm):
         widget=forms.EmailInput(attrs={"autocomplete": "email"}),
         error_messages={"invalid": "Enter an e-mail address like name@example.com."},
     )
-    phone = _text("Phone number", 60, "tel", validators=[validate_phone])
+    phone = PhoneFormField(
+        label="Phone number",
+        max_length=40,
+        required=False,
+        widget=forms.TextInput(attrs={"autocomplete": "tel"}),
+        validators=[one_line],
+    )
     region = _text("State or region", regions.LONGEST, "address-level1", hint=regions.HINT)
     country = _country()
 

@@ -384,8 +384,7 @@ def _objections(point: ContactPoint) -> QuerySet[ContactLink]:
 def _was_there_before(subject: UUID, change: datetime, number: str) -> bool:
     """Say whether a telephone number of the person was on file before the login was in other hands: who took it may have entered a
     later one."""
-    found = Customer.objects.find("customer.phone", number).filter(subject_id=subject)
-    points = [reach.point_of(one, Channel.PHONE) for one in reach.own(found)]
+    points = [reach.point_of(one, Channel.PHONE) for one in reach.own(reach.with_phone(subject, number))]
     return any(point is not None and point.since < change for point in points)
 
 

@@ -13,13 +13,14 @@ from uuid import UUID
 from django.db import models
 from django.db.models import Q
 
+from accounts.phonefield import PhoneField
 from accounts.regions import RegionField, StateField
 from accounts.validators import (
+    no_card_for_identifier,
     no_card_number,
     validate_country,
     validate_freight_account,
     validate_mailbox,
-    validate_phone,
     validate_reference,
     validate_ssn,
 )
@@ -76,12 +77,13 @@ class Company(SealedModel):
         verbose_name="VAT number",
         validators=[no_card_number],
     )
-    tax_id = EncryptedTextField(envelope="company", max_length=40, verbose_name="Tax ID", validators=[no_card_number])
-    phone = EncryptedTextField(
+    tax_id = EncryptedTextField(
+        envelope="company", max_length=40, verbose_name="Tax ID", validators=[no_card_for_identifier]
+    )
+    phone = PhoneField(
         envelope="company",
         max_length=60,
         blind=(Exact("company.phone", normaliser="phone"),),
-        validators=[validate_phone],
         verbose_name="switchboard",
     )
     street = EncryptedTextField(envelope="company", validators=[no_card_number])
@@ -150,11 +152,10 @@ class Customer(SealedModel):
         blind=(Exact("customer.email", normaliser="email"),),
         verbose_name="e-mail",
     )
-    phone = EncryptedTextField(
+    phone = PhoneField(
         envelope="account",
         max_length=60,
         blind=(Exact("customer.phone", normaliser="phone"),),
-        validators=[validate_phone],
     )
     region = RegionField(envelope="account", validators=[no_card_number])
     state = StateField()

@@ -6,6 +6,7 @@ import re
 
 #: 9788186180 becomes 9.78819E+09 where a column is narrow: what is left is no number of anybody.
 SHORTENED = re.compile(r"[0-9](?:[.,][0-9]+)?E\+[0-9]{1,3}", re.ASCII | re.IGNORECASE)
+DIGITS_GONE = "A spreadsheet shortened a number here; its other digits are gone."
 _LOST_ZERO = re.compile(r"[0-9]{3,4}(?:-[0-9]{4})?", re.ASCII)
 
 MISREAD = "It looks like text that was read in a wrong encoding, so that each accented letter became two signs."

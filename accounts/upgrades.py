@@ -20,7 +20,7 @@ from django.core import checks
 from django.db import DEFAULT_DB_ALIAS, connection, models, transaction
 
 from accounts import confirmed, countries, factor_secrets, joining, notices, regions, vouching
-from accounts.models import Address, Communication, Company, Customer
+from accounts.models import Address, Company, Customer
 from accounts.validators import validate_country
 from privacy import audit, broken, progress, vault
 from privacy.broken import Findings
@@ -32,10 +32,6 @@ from privacy.retention import notices as ending
 from privacy.vault import once, reindex
 
 PLACED: tuple[type[Any], ...] = (Company, Customer, Address)
-PHONES: tuple[tuple[type[Any], str], ...] = (
-    (Company, "company.phone"),
-    (Communication, "communication.phone"),
-)
 NAMES: tuple[tuple[type[Any], str], ...] = (
     (Customer, "customer.name"),
     (Company, "company.name"),
@@ -114,8 +110,23 @@ def settle_regions(*, batch: int = BATCH) -> Findings:
 
 
 def index_phones(*, batch: int = BATCH) -> Findings:
-    """Place the tokens of the telephone numbers of before; return which rows could not be. Safe to repeat and to go on."""
-    return _indexed(PHONES, step="index_phones", what="phone numbers indexed", batch=batch)
+    """Place the tokens of the telephone numbers of before, of every app, as this version compares them; return which rows could not be.
+
+    Safe to repeat, and to go on: each batch asks which of its rows have none yet. What an earlier version placed goes with its keys.
+    """
+    return _indexed(phone_indexes(), step="index_phones", what="phone numbers indexed", batch=batch)
+
+
+def phone_indexes() -> list[tuple[type[Any], str]]:
+    """Return each model of every app that has telephone numbers, with the name of their index."""
+    return [
+        (model, blind.field)
+        for model in apps.get_models()
+        if issubclass(model, vault.SealedModel)
+        for field in model._meta.private_fields
+        for blind in getattr(field, "blind", ())
+        if isinstance(blind, vault.Exact) and blind.normaliser == "phone"
+    ]
 
 
 def index_names(*, batch: int = BATCH) -> Findings:

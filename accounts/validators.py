@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import re
 
-import phonenumbers
 import stdnum.exceptions
 from django.core.exceptions import ValidationError
 from stdnum.eu import vat as eu_vat
 from stdnum.us import ssn as us_ssn
 from stdnum.us import tin as us_tin
 
-from accounts import countries
-from privacy import cards, mailbox
+from accounts import countries, spoiled
+from privacy import cards, mailbox, numberfields, phones
+from privacy.numberfields import Kind
 
 EU = frozenset(
     {
@@ -24,7 +24,6 @@ EU = frozenset(
         "LV", "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK",
     }
 )  # fmt: skip
-_PHONE = re.compile(r"[0-9 ()+./\-–]{3,40}(?: ?(?:x|ext\.?|Ext\.?) ?[0-9]{1,8})?", re.ASCII)
 _REFERENCE = re.compile(r"[A-Z0-9][A-Z0-9-]{0,31}", re.ASCII)
 _USERNAME = re.compile(r"[\w.+-]{1,150}")
 _FREIGHT = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ./-]{2,39}", re.ASCII)
@@ -35,6 +34,16 @@ def no_card_number(text: str) -> None:
     cards.refuse(text)
 
 
+def no_card_for_product(text: str) -> None:
+    """Refuse what `no_card_number` refuses, but for the EAN of a product."""
+    numberfields.refuse(text, Kind.PRODUCT)
+
+
+def no_card_for_identifier(text: str) -> None:
+    """Refuse what `no_card_number` refuses, but for a number of 13 digits: a shop's or maker's own."""
+    numberfields.refuse(text, Kind.IDENTIFIER)
+
+
 def validate_mailbox(value: str) -> None:
     """Accept an e-mail address, also one with letters outside ASCII before the @, in its usual spelling."""
     mailbox.validate(value)
@@ -42,35 +51,30 @@ def validate_mailbox(value: str) -> None:
 
 
 def validate_phone(value: str) -> None:
-    """Accept anything a person may have written as a phone number, and no card number."""
-    if not _PHONE.fullmatch(value.strip()) or sum(c.isdigit() for c in value) < 3:
-        raise ValidationError("Enter a phone number: digits, spaces and + ( ) - .", code="phone")
-    if cards.find(value, frozenset({cards.CARD})):  # but some phone numbers are written like an SSN
-        cards.refuse(value)
-
-
-def normal_phone(value: str, country: str = "") -> str:
-    """Return the number as E.164 when a numbering plan knows it, else its digits."""
-    try:
-        number = phonenumbers.parse(value, country or None)
-    except phonenumbers.NumberParseException:
-        number = None
-    if number is not None and phonenumbers.is_valid_number(number):
-        return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-    return "".join(c for c in value if c.isdigit())
+    """Accept one telephone number or a few, in any spelling that people use, and no card number (P8, P22)."""
+    if spoiled.SHORTENED.fullmatch(value.strip()):
+        raise ValidationError(spoiled.DIGITS_GONE, code="phone")
+    if not phones.is_written(value):
+        raise ValidationError(
+            "Enter a phone number: digits, spaces and + ( ) - . /, an extension as ext. 5; several with a comma between them.",
+            code="phone",
+        )
+    # Some phone numbers are written like an SSN.
+    numberfields.refuse(value, Kind.PHONE, frozenset({cards.CARD}))
 
 
 def validate_reference(value: str) -> None:
     """Accept a customer number: capital letters, digits and dashes."""
     if not _REFERENCE.fullmatch(value):
         raise ValidationError("A customer number has 1 to 32 capital letters, digits or dashes.", code="reference")
+    no_card_for_identifier(value)
 
 
 def validate_username(value: str) -> None:
     """Accept letters, digits and . _ + - ; no @, so that a user name never looks like an e-mail address."""
     if not _USERNAME.fullmatch(value):
         raise ValidationError("Use letters, digits and the signs . _ + - only.", code="username")
-    no_card_number(value)
+    no_card_for_identifier(value)
 
 
 def validate_country(value: str) -> None:
@@ -86,7 +90,7 @@ def validate_freight_account(value: str) -> None:
     """Accept a carrier's account number; a card number is none."""
     if not _FREIGHT.fullmatch(value):
         raise ValidationError("A freight account has 3 to 40 letters, digits, dots or dashes.", code="freight")
-    no_card_number(value)
+    no_card_for_identifier(value)
 
 
 def validate_ssn(value: str) -> None:
@@ -114,7 +118,7 @@ def validate_vat(value: str, country: str) -> None:
             raise ValidationError("This is not a VAT number of that country.", code="vat") from None
     elif not re.fullmatch(r"[A-Z0-9]{4,20}", compact, re.ASCII):
         raise ValidationError("A VAT number has 4 to 20 letters and digits.", code="vat")
-    no_card_number(value)
+    no_card_for_identifier(value)
 
 
 def validate_tax_id(value: str, country: str) -> None:
@@ -131,4 +135,4 @@ def validate_tax_id(value: str, country: str) -> None:
             raise ValidationError("This is not a US Tax ID.", code="tax_id") from None
     elif not re.fullmatch(r"[A-Za-z0-9 ./-]{4,40}", value, re.ASCII):
         raise ValidationError(wrong_form, code="tax_id")
-    no_card_number(value)
+    no_card_for_identifier(value)

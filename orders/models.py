@@ -16,7 +16,8 @@ from django.db import models
 from django.db.models import Q
 
 from accounts.models import Channel
-from accounts.validators import no_card_number, validate_country, validate_phone
+from accounts.phonefield import PhoneField
+from accounts.validators import no_card_for_identifier, no_card_for_product, no_card_number, validate_country
 from orders.cards import check_card
 from privacy.days import DueDateField, PastDateField
 from privacy.lines import LineField
@@ -45,8 +46,8 @@ class Product(models.Model):
         SERVICE = "service", "Service"
         GOODS = "goods", "Other goods"
 
-    sku = LineField("SKU", max_length=40, unique=True, validators=[no_card_number])
-    name = LineField(max_length=200, validators=[no_card_number])
+    sku = LineField("SKU", max_length=40, unique=True, validators=[no_card_for_product])
+    name = LineField(max_length=200, validators=[no_card_for_product])
     kind = models.CharField(max_length=20, choices=Kind, default=Kind.INSTRUMENT)
     price = Money(default=Decimal(0), validators=[MinValueValidator(0)])
     is_active = models.BooleanField(default=True)
@@ -97,7 +98,7 @@ class Order(SealedModel):
         CLOSED = "closed", "Complete"
         CANCELLED = "cancelled", "Cancelled"
 
-    number = LineField(max_length=40, unique=True)
+    number = LineField(max_length=40, unique=True, validators=[no_card_for_identifier])
     customer = models.ForeignKey(
         "accounts.Customer", null=True, blank=True, on_delete=models.PROTECT, related_name="orders"
     )
@@ -132,14 +133,14 @@ class Order(SealedModel):
     invoice_region = EncryptedTextField(envelope="order", max_length=100, validators=[no_card_number])
     invoice_postal_code = EncryptedTextField(envelope="order", max_length=20, validators=[no_card_number])
     invoice_vat_number = EncryptedTextField(
-        envelope="order", max_length=40, verbose_name="VAT no. or Tax ID", validators=[no_card_number]
+        envelope="order", max_length=40, verbose_name="VAT no. or Tax ID", validators=[no_card_for_identifier]
     )
     customer_reference = EncryptedTextField(
         envelope="order",
         max_length=80,
         verbose_name="your reference",
         help_text="Your purchase order number",
-        validators=[no_card_number],
+        validators=[no_card_for_identifier],
     )
 
     # What shipping needs: ends when it has done its work.
@@ -150,11 +151,10 @@ class Order(SealedModel):
     ship_city = EncryptedTextField(envelope="fulfilment", max_length=100, validators=[no_card_number])
     ship_region = EncryptedTextField(envelope="fulfilment", max_length=100, validators=[no_card_number])
     ship_postal_code = EncryptedTextField(envelope="fulfilment", max_length=20, validators=[no_card_number])
-    phone = EncryptedTextField(
+    phone = PhoneField(
         envelope="fulfilment",
         max_length=40,
         blind=(Exact("order.phone", normaliser="phone"),),
-        validators=[validate_phone],
     )
     email = EncryptedEmailField(
         envelope="fulfilment", max_length=254, blind=(Exact("order.email", normaliser="email"),)
@@ -227,7 +227,7 @@ class OrderLine(models.Model):
     order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="lines")
     position = models.PositiveSmallIntegerField()
     product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="+")
-    description = LineField(max_length=200)
+    description = LineField(max_length=200, validators=[no_card_for_product])
     quantity = models.PositiveIntegerField(validators=[MinValueValidator(1)])
     unit_price = Money()
 

@@ -207,10 +207,16 @@ def redact(text: str, kinds: frozenset[str] = ALL) -> tuple[str, list[Found]]:
 
 
 def refuse(value: object) -> None:
-    """Raise ValidationError when a text holds what must not be kept; the message never quotes it (form validator)."""
-    if not isinstance(value, str):
-        return
-    found = find(value)
+    """Raise ValidationError when a text holds what must not be kept; the message never quotes it (form validator).
+
+    For a field of numbers of its own see `privacy.numberfields`.
+    """
+    if isinstance(value, str):
+        refuse_found(find(value))
+
+
+def refuse_found(found: Sequence[Found]) -> None:
+    """Raise ValidationError with the advice for the first of what was found, if anything was."""
     if not found:
         return
     kind = found[0].kind

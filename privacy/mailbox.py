@@ -10,7 +10,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
-from privacy import cards
+from privacy import cards, numberfields
 
 
 def validate(value: str) -> None:
@@ -18,8 +18,7 @@ def validate(value: str) -> None:
     local, at, domain = value.rpartition("@")
     folded = "".join("x" if not c.isascii() and c.isalnum() else c for c in local)
     validate_email(folded + at + domain)
-    if cards.find(value, frozenset({cards.CARD})):
-        cards.refuse(value)
+    numberfields.refuse(value, numberfields.Kind.IDENTIFIER, frozenset({cards.CARD}))
 
 
 def validate_usual(value: str) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
 
 from accounts import countries
 from accounts.models import Customer
-from accounts.validators import no_card_number, validate_phone
+from accounts.phonefield import PhoneFormField
+from accounts.validators import no_card_for_identifier, no_card_number
 from privacy.lines import one_line
 from privacy.mailbox import MailboxField
 from rma.models import RMA, Instrument, RMANote
@@ -29,13 +31,20 @@ CONTACT = (
 
 
 def _text(
-    label: str, limit: int | None, *, required: bool = True, hint: str = "", complete: str = "", **kwargs: Any
+    label: str,
+    limit: int | None,
+    *,
+    required: bool = True,
+    hint: str = "",
+    complete: str = "",
+    guard: Callable[[str], None] = no_card_number,
+    **kwargs: Any,
 ) -> forms.CharField:
-    """Return a line of text that refuses card numbers; `complete` is the browser's autocomplete token."""
+    """Return a line of text that refuses card numbers by `guard`; `complete` is the browser's autocomplete token."""
     widget = kwargs.pop("widget", None) or forms.TextInput()
     if complete:
         widget.attrs["autocomplete"] = complete
-    validators = [no_card_number, *kwargs.pop("validators", [])]
+    validators = [guard, *kwargs.pop("validators", [])]
     if not isinstance(widget, forms.Textarea):
         validators.append(one_line)
     return forms.CharField(
@@ -55,6 +64,7 @@ class NewRMAForm(forms.Form):
     serial = _text(
         "Serial number of the instrument",
         RMA._meta.get_field("serial_typed").max_length,
+        guard=no_card_for_identifier,
         hint="It stands on the back or underneath, for example ILT2400-01234. If you find none, write what you find there: "
         "our service looks at the instrument.",
         error_messages={"required": "Enter the serial number."},
@@ -62,6 +72,7 @@ class NewRMAForm(forms.Form):
     model_name = _text(
         "Model",
         Instrument._meta.get_field("model_name").max_length,
+        guard=no_card_for_identifier,
         hint="For example ILT2400.",
         error_messages={"required": "Enter the model."},
     )
@@ -73,7 +84,9 @@ class NewRMAForm(forms.Form):
         error_messages={"required": "Describe the fault or the calibration that you need."},
     )
     accessories = _text("What comes with it?", 500, required=False, hint="Cables, sensors, case.")
-    customer_reference = _text("Your reference", 80, required=False, hint="A purchase order number, for example.")
+    customer_reference = _text(
+        "Your reference", 80, required=False, guard=no_card_for_identifier, hint="A purchase order number, for example."
+    )
     contact_name = _text(
         "Name of the contact", 200, complete="name", error_messages={"required": "Enter the name of the contact."}
     )
@@ -87,13 +100,13 @@ class NewRMAForm(forms.Form):
             "invalid": "Enter an e-mail address like name@example.com.",
         },
     )
-    phone = _text(
-        "Phone number",
-        40,
+    phone = PhoneFormField(
+        label="Phone number",
+        max_length=40,
         required=False,
-        complete="tel",
-        validators=[validate_phone],
-        hint="Only used when the laboratory has a question.",
+        widget=forms.TextInput(attrs={"autocomplete": "tel"}),
+        validators=[one_line],
+        help_text="Only used when the laboratory has a question.",
     )
     return_street = _text(
         "Street",

@@ -15,7 +15,8 @@ from django.db import models
 from django.db.models import F, Q
 
 from accounts.models import Channel
-from accounts.validators import no_card_number, validate_country, validate_phone
+from accounts.phonefield import PhoneField
+from accounts.validators import no_card_for_identifier, no_card_number, validate_country
 from orders.models import Money, Order, Product, owner_of
 from privacy.calendar import add_months
 from privacy.days import PastDateField
@@ -49,9 +50,9 @@ class Instrument(models.Model):
     """
 
     serial = models.CharField(
-        "serial number", max_length=60, unique=True, null=True, blank=True, validators=[SERIAL, no_card_number]
+        "serial number", max_length=60, unique=True, null=True, blank=True, validators=[SERIAL, no_card_for_identifier]
     )
-    model_name = models.CharField("model", max_length=60, validators=[MODEL_NAME, no_card_number])
+    model_name = models.CharField("model", max_length=60, validators=[MODEL_NAME, no_card_for_identifier])
     product = models.ForeignKey(Product, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     made_on = PastDateField(null=True, blank=True)
     calibration_months = models.PositiveSmallIntegerField(
@@ -200,9 +201,7 @@ class RMA(SealedModel):
     contact_company = EncryptedTextField(
         envelope="rma", max_length=200, verbose_name="company", validators=[no_card_number]
     )
-    phone = EncryptedTextField(
-        envelope="rma", max_length=40, blind=(Exact("rma.phone", normaliser="phone"),), validators=[validate_phone]
-    )
+    phone = PhoneField(envelope="rma", max_length=40, blind=(Exact("rma.phone", normaliser="phone"),))
     email = EncryptedEmailField(envelope="rma", max_length=254, blind=(Exact("rma.email", normaliser="email"),))
     return_street = EncryptedTextField(envelope="rma", max_length=200, validators=[no_card_number])
     return_street2 = EncryptedTextField(envelope="rma", max_length=200, validators=[no_card_number])
@@ -210,7 +209,7 @@ class RMA(SealedModel):
     return_region = EncryptedTextField(envelope="rma", max_length=100, validators=[no_card_number])
     return_postal_code = EncryptedTextField(envelope="rma", max_length=20, validators=[no_card_number])
     customer_reference = EncryptedTextField(
-        envelope="rma", max_length=80, verbose_name="your reference", validators=[no_card_number]
+        envelope="rma", max_length=80, verbose_name="your reference", validators=[no_card_for_identifier]
     )
 
     # What the customer wrote: free text, ends by itself.
@@ -234,7 +233,7 @@ class RMA(SealedModel):
         envelope="rma_note",
         max_length=60,
         verbose_name="serial number as the customer wrote it",
-        validators=[no_card_number],
+        validators=[no_card_for_identifier],
     )
 
     objects = RMAQuerySet.as_manager()  # type: ignore[misc]

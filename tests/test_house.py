@@ -59,7 +59,7 @@ def replace(path: str, old: str, new: str, then: Callable[[Path], None] | None =
     return change
 
 
-SKU = '    sku = LineField("SKU", max_length=40, unique=True, validators=[no_card_number])\n'
+SKU = '    sku = LineField("SKU", max_length=40, unique=True, validators=[no_card_for_product])\n'
 OWNER = SKU + '    owner_name = models.CharField(max_length=40, default="")\n'
 DECLARED = 'model=Product,\n        title="Product",\n'
 DATUM = DECLARED + '        data={"owner_name": Datum("Owner", "name", ("orders",), "the person")},\n'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -10,11 +11,12 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from privacy import cards, datamap
+from privacy import cards, datamap, numberfields
 from privacy.admin.work import Group, Step, date_input
 from privacy.lines import one_line
 from privacy.mailbox import MailboxField
 from privacy.models import Hold, Letter, Request
+from privacy.numberfields import Kind
 from privacy.requests import assessment, deadline, filing, identity, letters, proof
 from privacy.requests.models import Channel
 from privacy.retention import holds
@@ -127,10 +129,10 @@ class PostCode(Numbered):
         return data
 
 
-def _said(label: str, help_text: str = "") -> forms.CharField:
-    """Return a line for what somebody said on the telephone."""
+def _said(label: str, help_text: str = "", of: Kind = Kind.IDENTIFIER) -> forms.CharField:
+    """Return a line for what somebody said on the telephone: a number of ours, a name, or the number that was called."""
     return forms.CharField(
-        required=False, max_length=60, label=label, help_text=help_text, validators=[one_line, cards.refuse],
+        required=False, max_length=60, label=label, help_text=help_text, validators=[one_line, partial(numberfields.refuse, of=of)],
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )  # fmt: skip
 
@@ -138,7 +140,7 @@ def _said(label: str, help_text: str = "") -> forms.CharField:
 class CalledBack(Step):
     """A call-back alone: the number that was called, and two facts."""
 
-    number = _said("Number that you called")
+    number = _said("Number that you called", of=Kind.PHONE)
     first_fact = forms.ChoiceField(required=False, label="First fact")
     first_said = _said("What the person said to the first")
     second_fact = forms.ChoiceField(required=False, label="Second fact")
@@ -176,7 +178,7 @@ class StateIdentity(Numbered):
         required=False, max_length=2000, label="Reasons, for the file", widget=forms.Textarea(attrs={"rows": 4}),
         validators=[cards.refuse],
     )  # fmt: skip
-    number = _said("Number that you called")
+    number = _said("Number that you called", of=Kind.PHONE)
     first_fact = forms.ChoiceField(required=False, label="First fact")
     first_said = _said("What the person said to the first")
     second_fact = forms.ChoiceField(required=False, label="Second fact")

@@ -16,7 +16,7 @@ from uuid import UUID
 from django.db import models
 from django.db.models import Q
 
-from privacy import gate, numbers
+from privacy import gate, numbers, phones
 from privacy.vault import Exact, Words, keys
 
 # What a link leads to: a model whose own indexes are searched, or a function that returns the ids that a text finds.
@@ -155,5 +155,5 @@ def _suits(normaliser: str, text: str) -> bool:
     if normaliser == "email":
         return "@" in text
     if normaliser == "phone":
-        return sum(character.isdigit() for character in text) >= PHONE_DIGITS and not any(c.isalpha() for c in text)
+        return sum(character.isdigit() for character in text) >= PHONE_DIGITS and phones.is_written(text)
     return "@" not in text

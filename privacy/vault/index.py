@@ -16,8 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import phonenumbers
-
+from privacy import phones
 from privacy.vault import lookalikes
 from privacy.vault import ring as rings
 
@@ -25,7 +24,6 @@ SHORTEST_PREFIX, LONGEST_PREFIX = 3, 6
 MOST_PAIRS = 8  # pairs of signs that are asked for; they say enough
 KELVIN = "\u212a"  # the one letter that composing alone would turn into an ASCII one
 ACE = "xn--"  # begins a label of a domain whose letters are not ASCII
-HOME_REGION = "US"  # a number without country code was dialled from here
 
 
 def _folded(value: str) -> str:
@@ -83,26 +81,13 @@ def _alphanumeric(value: str) -> str:
     return "".join(c for c in _folded(value) if c.isalnum())
 
 
-def _phone(value: str) -> str:
-    text = unicodedata.normalize("NFKC", value).strip()
-    try:
-        number = phonenumbers.parse(text, HOME_REGION)
-        if phonenumbers.is_possible_number(number):
-            # the extension is left out: the same line is found with and without it
-            number.extension = None
-            return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-    except phonenumbers.NumberParseException:
-        pass
-    return "".join(str(unicodedata.digit(c)) for c in text if c.isdigit())
-
-
 # name -> (version, function). A changed function needs a new version and a re-seal of the records, unless `spellings`
 # still names what it returned before: then each token is found as it was placed, and its record's next save renews it.
 NORMALISERS: dict[str, tuple[int, Callable[[str], str]]] = {
     "email": (2, _address),
     "username": (1, _folded),
     "lookalike": (1, lookalikes.skeleton),
-    "phone": (1, _phone),
+    "phone": (2, phones.same),
     "identifier": (1, _alphanumeric),
     "reference": (1, _alphanumeric),
 }
@@ -182,6 +167,8 @@ def spellings(normaliser: str, value: str) -> list[str]:
     if normaliser == "email":
         local, at, domain = text.rpartition("@")
         found += [_as_typed(value), local + at + _labels(domain, _ascii)]
+    if normaliser == "phone":
+        found = phones.asked(value)
     return list(dict.fromkeys(found)) if text else []
 
 
@@ -201,30 +188,37 @@ def token(field: str, scheme: str, text: str) -> bytes:
 
 @dataclass(frozen=True)
 class Exact:
-    """Index a whole normalised value under the name `field`; `unique` lets one record only hold it."""
+    """Index a whole normalised value under the name `field`; `unique` lets one record only hold it.
+
+    A telephone number stands under several texts, so that it is found in whatever spelling. Version 2 of it stands beside version 1
+    (which knew no number without its country but ours) under a name of its own, so that it is known which rows have it.
+    With `is_sure` only the same number with its country is looked up.
+    """
 
     field: str
     normaliser: str = "identifier"
     unique: bool = False
+    is_sure: bool = False
 
     @property
     def stored_as(self) -> str:
         """The name under which the tokens stand."""
-        return self.field
+        return f"{self.field}.2" if self.normaliser == "phone" else self.field
 
     @property
     def scheme(self) -> str:
         return f"{self.normaliser}.{NORMALISERS[self.normaliser][0]}"
 
     def entries(self, value: str) -> Iterator[Entry]:
-        """Yield the token of a value, if anything is left of it after normalising."""
-        text = normalise(self.normaliser, value)
-        if text:
-            yield Entry(self.field, token(self.field, self.scheme, text), self.unique)
+        """Yield the token of a value, or those of a telephone number, if anything is left of it after normalising."""
+        texts = phones.stored(value) if self.normaliser == "phone" else [normalise(self.normaliser, value)]
+        for text in filter(None, texts):
+            yield Entry(self.stored_as, token(self.field, self.scheme, text), self.unique)
 
     def looked_up(self, value: str) -> list[list[bytes]]:
         """Return the tokens that a searched value must match, as an AND of ORs; empty means no search."""
-        found = [token(self.field, self.scheme, text) for text in spellings(self.normaliser, value)]
+        texts = phones.sure(value) if self.is_sure else spellings(self.normaliser, value)
+        found = [token(self.field, self.scheme, text) for text in texts]
         return [found] if found else []
 
 

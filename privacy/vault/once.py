@@ -15,11 +15,17 @@ from privacy.vault.models import Once
 
 LINKS, FACTORS, LOGINS, LEDGER, JOININGS = "links", "factors", "logins", "ledger", "joinings"
 REQUESTS, PROPOSALS, ADDRESSES = "requests", "proposals", "addresses"
+PHONES = "phones.2"
 
 
 def is_done(step: str) -> bool:
     """Say whether the step ran on this installation."""
     return Once.objects.filter(step=step).exists()
+
+
+def note(step: str, *, now: datetime) -> None:
+    """Note that the step ran; to note it again changes nothing."""
+    Once.objects.get_or_create(step=step, defaults={"done_at": now})
 
 
 def do(step: str, work: Callable[[], int], *, now: datetime) -> int:
@@ -31,5 +37,5 @@ def do(step: str, work: Callable[[], int], *, now: datetime) -> int:
         return 0
     with transaction.atomic():
         done = work()
-    Once.objects.get_or_create(step=step, defaults={"done_at": now})
+    note(step, now=now)
     return done

@@ -170,7 +170,7 @@ def holders(blind: Exact, values: Iterable[str]) -> dict[str, set[UUID]]:
     with cursor() as cur:
         cur.execute(
             "SELECT value, record FROM vault_token WHERE field = %s AND value = ANY(%s::bytea[])",
-            [blind.field, list(wanted)],
+            [blind.stored_as, list(wanted)],
         )
         for token, record in cur.fetchall():
             for value in wanted[bytes(token)]:
@@ -185,15 +185,15 @@ FROM unnest(%s::text[]) AS w(field) CROSS JOIN LATERAL (
 
 
 def find_all(wanted: Iterable[tuple[Exact, str]], *, most: int) -> dict[str, tuple[set[UUID], set[int]]]:
-    """Return, for each index in which something was found, the ids of at most `most` records and their keys; one query.
+    """Return, by the name of each index in which something was found, the ids of at most `most` records and their keys; one query.
 
     Each index is asked for the values that name it.
     """
-    fields: set[str] = set()
+    fields: dict[str, str] = {}
     values: set[bytes] = set()  # a token is made with the key of its field: it matches in no other
     for blind, value in wanted:
         for group in blind.looked_up(value):
-            fields.add(blind.field)
+            fields[blind.stored_as] = blind.field
             values.update(group)
     if not fields:
         return {}
@@ -201,7 +201,7 @@ def find_all(wanted: Iterable[tuple[Exact, str]], *, most: int) -> dict[str, tup
         cur.execute(_FIND_ALL, [array(sorted(fields)), sorted(values), most])
         found: dict[str, tuple[set[UUID], set[int]]] = {}
         for field, record, *numbers in cur.fetchall():
-            records, known = found.setdefault(field, (set(), set()))
+            records, known = found.setdefault(fields[field], (set(), set()))
             records.add(record)
             known.update(number for number in numbers if number is not None)
     return found

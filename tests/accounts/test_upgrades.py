@@ -14,14 +14,16 @@ from django.db.migrations.executor import MigrationExecutor
 from accounts import upgrades
 from accounts.models import Communication, Company, Customer
 from ilt_site.management.commands import prepare
-from privacy import vault
+from orders.models import Order
+from privacy import phones, vault
 from privacy.retention import holds
 from privacy.retention.models import HeldValue
-from privacy.vault import keys, reindex
+from privacy.vault import keys, once, reindex
 from privacy.vault.models import DataKey, Token
 from tests import factories
 from tests.accounts.test_regions import opened, plain
 from tests.factories import NOW
+from tests.orders.factories import an_order
 from tests.privacy.requests.conftest import PRIVACY
 
 pytestmark = pytest.mark.django_db(databases="__all__")
@@ -174,12 +176,12 @@ def test_prepare_settles_and_says_what_it_could_not(monkeypatch: pytest.MonkeyPa
 def numbers_of_before(records: list[Any]) -> None:
     """Take away what the version before did not place."""
     Token.objects.filter(
-        record__in=[one.pk for one in records], field__in=[name for _, name in upgrades.PHONES]
+        record__in=[one.pk for one in records], field__in=[f"{name}.2" for _, name in upgrades.phone_indexes()]
     ).delete()
 
 
 def by_phone(model: Any, number: str) -> list[UUID]:
-    return list(model.objects.find(dict(upgrades.PHONES)[model], number).values_list("pk", flat=True))
+    return list(model.objects.find(dict(upgrades.phone_indexes())[model], number).values_list("pk", flat=True))
 
 
 def test_numbers_of_before_are_found_after_the_upgrade_in_batches_and_nothing_is_sealed_anew() -> None:
@@ -194,7 +196,7 @@ def test_numbers_of_before_are_found_after_the_upgrade_in_batches_and_nothing_is
     assert upgrades.index_phones(batch=2) == []
     assert by_phone(Company, "(978) 555-0101") == [companies[1].pk]
     assert by_phone(Communication, "(617) 555-0202") == [messages[2].pk]
-    assert not Token.objects.filter(record=silent.pk, field="communication.phone").exists()
+    assert not Token.objects.filter(record=silent.pk, field="communication.phone.2").exists()
     assert list(DataKey.objects.order_by("pk").values_list("pk", "destroyed_at")) == keys_before
     assert bytes(Communication.objects.get(pk=messages[0].pk).sealed_support) == sealed
 
@@ -217,7 +219,7 @@ def test_an_index_that_was_cut_off_goes_on(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(reindex, "place", then_killed)
     with pytest.raises(KeyboardInterrupt):
         upgrades.index_phones(batch=2)
-    assert Token.objects.filter(field="communication.phone").count() == 2
+    assert Token.objects.filter(field="communication.phone.2").values("record").distinct().count() == 2
     monkeypatch.setattr(reindex, "place", place)
     assert upgrades.index_phones(batch=2) == []
     assert [by_phone(Communication, f"617-555-020{n}") for n in range(4)] == [[one.pk] for one in messages]
@@ -254,7 +256,8 @@ def test_the_token_goes_with_the_key_that_its_value_had(django_capture_on_commit
         one.save()
     assert by_phone(Communication, "617-555-0200") == []
     assert by_phone(Communication, "617-555-0299") == [message.pk]
-    assert Token.objects.filter(record=message.pk, field="communication.phone").count() == 1
+    texts = len(phones.stored("617-555-0299"))
+    assert Token.objects.filter(record=message.pk, field="communication.phone.2").count() == texts
     keys.destroy([(message.pk, "support")], now=NOW)
     assert not Token.objects.filter(record=message.pk).exists()
 
@@ -318,3 +321,16 @@ def test_the_name_of_a_company_of_before_is_found_after_the_upgrade() -> None:
     Token.objects.filter(record=company.pk, field="company.name.2").delete()
     assert upgrades.index_names() == []
     assert list(Company.objects.find_words("company.name", "lodz").values_list("pk", flat=True)) == [company.pk]
+
+
+def test_the_numbers_of_every_app_are_indexed_anew_and_only_once_by_prepare(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prepare, "call_command", lambda *args, **options: None)
+    alice = factories.customer("Alice", phone="0151 12345009", country="DE")
+    order = an_order(alice)
+    numbers_of_before([alice, order])
+    assert by_phone(Customer, "+4915112345009") == by_phone(Order, "+1 (978) 555-0101") == []
+    for _ in range(2):
+        call_command("prepare")
+        assert by_phone(Customer, "+4915112345009") == [alice.pk]
+        assert by_phone(Order, "+1 (978) 555-0101") == [order.pk]
+        assert once.is_done(once.PHONES)

@@ -20,7 +20,7 @@ import privacy
 import rma
 from accounts import validators
 from ilt_site import logs
-from privacy import cards, mailbox
+from privacy import cards, mailbox, phones
 from privacy.requests import identity
 from privacy.vault import index
 from tests.figures import report, tries
@@ -86,7 +86,8 @@ def worst(do: Callable[[str], object], seeds: list[str]) -> tuple[float, str]:
 FUNCTIONS: dict[str, Callable[[str], object]] = {
     "cards.find": cards.find, "cards.redact": cards.redact, "cards.blot": cards.blot, "cards.refuse": cards.refuse,
     "logs.redact": logs.redact, "mailbox.validate": mailbox.validate, "validate_phone": validators.validate_phone,
-    "normal_phone": lambda text: validators.normal_phone(text[:4000], "US"), "validate_username": validators.validate_username,
+    "no_card_for_product": validators.no_card_for_product, "no_card_for_identifier": validators.no_card_for_identifier,
+    "phones.read": phones.read, "validate_username": validators.validate_username,
     "validate_reference": validators.validate_reference, "validate_freight_account": validators.validate_freight_account,
     "validate_vat": lambda text: validators.validate_vat(text, "DE"), "validate_tax_id": lambda text: validators.validate_tax_id(text, "US"),
     "validate_ssn": validators.validate_ssn, "index.words": index.words,

@@ -455,3 +455,17 @@ def test_nobody_acts_after_the_command(tmp_path: Path) -> None:
     with pytest.raises(SystemExit):
         call_command("import_orders", str(tmp_path / "none.csv"), lines=str(tmp_path / "none.csv"))
     assert gate.current() is None
+
+
+def test_an_ean_is_no_card_number_in_a_line_and_a_card_number_is_one_everywhere(take: Callable[..., Report]) -> None:
+    a_customer("C-1001")
+    ean = "4006381330060"  # with the check digits of both
+    fine = take([ORDER | {"order_number": "5712345678903"}],
+                [LINE | {"order_number": "5712345678903", "sku": ean, "product": f"Light meter {ean}"}])  # fmt: skip
+    assert (fine.created, fine.errors) == (1, [])
+    assert Order.objects.get().number == "5712345678903" and Product.objects.get(sku=ean).name == f"Light meter {ean}"
+    card = "4111111111111111"
+    for line in ({"sku": card}, {"product": f"Light meter {card}"}, {"sku": "4222222222222"}):
+        assert f"lines.{next(iter(line))}" in [column for _, column in places(take([ORDER], [LINE | line]))], line
+    wrong = take([ORDER | {"order_number": card}], [LINE | {"order_number": card}])
+    assert "order_number" in [column for _, column in places(wrong)]
