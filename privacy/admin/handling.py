@@ -326,6 +326,15 @@ class MarkPosted(LetterStep):
         return record.letters.filter(by=Letter.By.POST, sent_at=None, stopped_at=None)
 
 
+class PostCopy(Step):
+    title = "Post the copy"
+    help = (
+        "For a person who wants the copy on paper or on a USB stick, or whom no e-mail reaches. A letter is written to the postal "
+        "address that has been on file for 14 days; print the copy from its page, or take it for a stick, and post both together. "
+        "Marked as posted, letter and copy are destroyed here."
+    )
+
+
 class Resend(LetterStep):
     title = "Send a letter again"
     help = "It was interrupted or given up. It may have reached the person already."
@@ -392,6 +401,7 @@ LETTERS: dict[str, str] = {
     "plan_confirmed": "Plan confirmed for the person",
     "plan_changed": "Plan has changed",
     "copy_ready": "Copy is ready",
+    "copy_posted": "Copy by post, on paper or on a USB stick",
     "erasure_done": "Answer: what went and what stays",
     "rest_erased": "What had to stay has gone",
     "kept_longer": "A day that was told came while something was open",

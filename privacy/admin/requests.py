@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any, ClassVar
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
@@ -18,7 +19,19 @@ from privacy.admin.records import RecordAdmin
 from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Step, Task, WorkList, acting, due, unpaused
 from privacy.gate import Actor, told
 from privacy.models import Hold, Letter, Request
-from privacy.requests import assessment, deadline, history, identity, letters, posting, second, services, waits
+from privacy.requests import (
+    assessment,
+    deadline,
+    export,
+    history,
+    identity,
+    letters,
+    paper,
+    posting,
+    second,
+    services,
+    waits,
+)
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import OPEN_STATES, TRANSITIONS, State
 from privacy.requests.outcome import FileUnreadable
@@ -43,6 +56,9 @@ EVENTS: dict[str, str] = {
     "code_written": "Letter with a code written",
     "code_shown": "Letter with a link or code opened to be printed",
     "code_posted": "Letter with the code posted",
+    "copy_printed": "Copy opened to be printed",
+    "copy_on_stick": "Copy taken for a USB stick",
+    "copy_posted": "Copy posted, and destroyed here",
     "address_changed": "Address changed on a record that it is about",
     "other_name": "Another record carries the address and points to somebody else",
     "name_changed": "Name changed on a record that it is about",
@@ -230,6 +246,7 @@ class RequestAdmin(RecordAdmin):
             (is_planning and is_erasure, "confirm", handling.Confirm),
             (is_planning, "plan", handling.MakePlan),
             (handling.MarkPosted.letters(record).exists(), "posted", handling.MarkPosted),
+            (paper.can_post(record, now=now), "copy", handling.PostCopy),
             (handling.Resend.letters(record).exists(), "resend", handling.Resend),
             (record.subject_id is not None and record.is_open, "hold", handling.PlaceHold),
             (deadline.may_extend(record, now=now), "extend", handling.Extend),
@@ -264,6 +281,9 @@ class RequestAdmin(RecordAdmin):
             case "posted":
                 posting.mark_posted(data["letter"], actor=actor, now=now)
                 return "The letter counts as posted today."
+            case "copy":
+                paper.post(record, actor=actor, now=now)
+                return "The letter is written: open it under Letters, and print the copy or take it for a stick from its page."
             case "resend":
                 letters.resend(data["letter"], actor=actor, now=now)
                 return "The letter goes out again."
@@ -303,28 +323,59 @@ class RequestAdmin(RecordAdmin):
     # Letters to be printed -----------------------------------------------------------------------------------------
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.letter_view)
+        view, copy = self.admin_site.admin_view(self.letter_view), self.admin_site.admin_view(self.copy_view)
         return [
             path("<uuid:object_id>/letter/<uuid:letter_id>/", view, name=f"{self.names}_letter"),
+            path("<uuid:object_id>/letter/<uuid:letter_id>/copy/", copy, name=f"{self.names}_copy"),
             *super().get_urls(),
         ]
 
-    def letter_view(self, request: HttpRequest, object_id: Any, letter_id: Any) -> HttpResponse:
-        """Show a letter that is to be printed and posted; what goes by mail is nobody's to read here."""
+    def _to_post(self, request: HttpRequest, object_id: Any, letter_id: Any) -> tuple[Request, Letter]:
+        """Return a letter that waits to be posted, with its request. Raises Http404."""
         record = self.get_object(request, str(object_id))
         if record is None or not self.has_view_permission(request, record):
             raise Http404
-        if (question := self.ask_why(request, record)) is not None:
-            return question
         letter = record.letters.filter(pk=letter_id, by=Letter.By.POST, sent_at=None, stopped_at=None).first()
         if letter is None:
             raise Http404
+        return record, letter
+
+    def copy_view(self, request: HttpRequest, object_id: Any, letter_id: Any) -> HttpResponseBase:
+        """Show the page of the copy that goes with a letter, to be printed (GET), or give its archive once, for a stick (POST)."""
+        record, letter = self._to_post(request, object_id, letter_id)
+        if (question := self.ask_why(request, record)) is not None:
+            return question
+        try:
+            if request.method != "POST":
+                pieces = paper.page(letter, actor=acting(), now=timezone.now())
+                shown = StreamingHttpResponse(pieces, content_type="text/html; charset=utf-8")
+                shown._csp_update = {"style-src": [paper.style_of_page()]}  # type: ignore[attr-defined]
+                shown["Cache-Control"] = "no-store"
+                return shown
+            name, pieces = paper.archive(letter, actor=acting(), now=timezone.now())
+        except export.NoCopy:
+            messages.warning(request, "There is no copy with this letter, or its week is over.")
+        except (NotAllowed, services.NotYours) as refused:
+            messages.warning(request, str(refused))
+        else:
+            headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+            return StreamingHttpResponse(pieces, content_type="application/zip", headers=headers)
+        return HttpResponseRedirect(self.url_of(record))
+
+    def letter_view(self, request: HttpRequest, object_id: Any, letter_id: Any) -> HttpResponse:
+        """Show a letter that is to be printed and posted; what goes by mail is nobody's to read here."""
+        record, letter = self._to_post(request, object_id, letter_id)
+        if (question := self.ask_why(request, record)) is not None:
+            return question
         letters.opened(letter, actor=acting(), now=timezone.now())
         context = {
             "title": handling.letter_title(letter),
             "letter": letter,
             **handling.on_paper(letter, letters.given(letter)[0]),
             "gives": letter.sealed_credentials is not None,
+            "copy_url": reverse(f"admin:{self.names}_copy", args=[record.pk, letter.pk])
+            if letter.kind == paper.KIND
+            else "",
             "mark_url": reverse(f"admin:{self.names}_step", args=[record.pk, "posted"]),
         }
         return self._page(request, "admin/letter.html", record, context)

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from privacy import datamap, gate, vault
-from privacy.requests import assessment, export, hooks, identity, letters, plan, unjoined
+from privacy.requests import assessment, export, hooks, identity, letters, paper, plan, unjoined
 from privacy.requests.models import Decision, Letter, OneTimeLink, Request
 from privacy.retention import holds, jurisdiction, restriction, rules
 from privacy.retention.assess import assess
@@ -207,6 +207,9 @@ def answer(request: Request, *, now: datetime) -> None:
     if request.kind == Request.Kind.ACCESS:
         copy = export.live(request)
         has_login = _has_login(request)
+        if not to and not has_login and letters.has_postal(request, now=now):
+            paper.write(request, key=answer_key(request), records=len(about["given"]), now=now)
+            return
         context |= {
             "records": len(about["given"]),
             # As it is now: what staff joined since the plan was made stands in the copy.

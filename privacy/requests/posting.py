@@ -12,16 +12,16 @@ from datetime import datetime
 from django.db import transaction
 
 from privacy.gate.actor import Actor
-from privacy.requests import broker, clock, deadline, history, letters, outcome
+from privacy.requests import broker, clock, deadline, history, letters, outcome, paper
 from privacy.requests.filing import locked
 from privacy.requests.models import Letter, Request, State
 
 
 def mark_posted(letter: Letter, *, actor: Actor, now: datetime) -> None:
     """Record that staff printed and posted a letter, with what follows from that day on: the person was asked who it is, was told
-    of a longer deadline (Art. 12(3)), has the answer.
+    of a longer deadline (Art. 12(3)), has the answer; a copy that went with it is destroyed here.
 
-    Raises letters.CannotSendAgain when it was not waiting for that, deadline.TooLate for the notice of an extension whose last day
+    Raises letters.CannotSendAgain when it was not waiting for that, NotAllowed for a copy that nobody has printed or taken, deadline.TooLate for the notice of an extension whose last day
     is over: it is stopped, the deadline stays, and the audit says that it was tried.
     """
     if letter.request is None:
@@ -31,6 +31,8 @@ def mark_posted(letter: Letter, *, actor: Actor, now: datetime) -> None:
         request = locked(letter.request)
         is_in_time = letter.kind != deadline.NOTICE or deadline.may_post_notice(request, now=now)
         if is_in_time:
+            if letter.kind == paper.KIND:
+                paper.require_in_envelope(letter, request, now=now)
             letters.mark_posted(letter, actor=actor, now=now)
             _follow(letter, request, actor=actor, now=now)
         else:
@@ -46,6 +48,8 @@ def _follow(letter: Letter, request: Request, *, actor: Actor, now: datetime) ->
             history.event(request, clock.Kind.IDENTITY_ASKED, actor=actor, now=now)
     elif letter.kind == deadline.NOTICE:
         deadline.count_notice(request, actor=actor, now=now)
-    elif letter.key == outcome.answer_key(request) and request.step == "close":
+    if letter.kind == paper.KIND:
+        paper.posted(letter, request, actor=actor, now=now)
+    if letter.key == outcome.answer_key(request) and request.step == "close":
         history.schedule(request, "close", at=now)
         broker.nudge(request)

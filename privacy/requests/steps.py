@@ -25,6 +25,7 @@ from privacy.requests import (
     letters,
     offering,
     outcome,
+    paper,
     waits,
 )
 from privacy.requests.models import OPEN_STATES, Decision, Export, Letter, OneTimeLink, Request, SecondLook, State
@@ -290,9 +291,10 @@ def close(request: Request, now: datetime) -> Result:
     """Close when the answer has gone out, and the copy was fetched or its week is over; of an erasure burn what letters say."""
     answer = Letter.objects.filter(request=request, key=outcome.answer_key(request)).first()
     if answer is not None and answer.sent_at is None and answer.stopped_at is None:
-        return Wait(
-            now + (LOOK_LATER if answer.by == Letter.By.POST else LOOK_AGAIN)
-        )  # ticking it off wakes the request
+        if answer.kind == paper.KIND and export.live(request) is None and request.subject_id is not None:
+            export.build(request, now=now)  # its week is over, and nobody has posted it
+        # Ticking a letter off wakes the request.
+        return Wait(now + (LOOK_LATER if answer.by == Letter.By.POST else LOOK_AGAIN))
     if request.state == State.EXECUTED:
         history.move(request, State.REPLIED, actor=current(), now=now)
     if request.kind == Request.Kind.ACCESS:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from privacy.models import Request
-from privacy.requests import export, letters, second
+from privacy.requests import export, letters, paper, second
 from privacy.requests.models import SecondLook, State
 
 NOT_SHOWN = "A second member of our staff looked at it and decided that it was not shown that it was you who asked."
@@ -55,6 +55,8 @@ def of_copy(about: Request, *, now: datetime) -> str:
         return "The copy has been destroyed: its seven days are over."
     if _decided_by_second(about):
         return "The copy has been destroyed: a second member of our staff decided that it was not shown that it was you who asked."
+    if about.events.filter(kind=paper.POSTED).exists():
+        return "The copy was posted to you, and has been destroyed here."
     return "The copy has been destroyed before its seven days were over, because you wanted that."
 
 

@@ -85,7 +85,17 @@ def test_every_letter_names_the_persons_own_authority_and_no_law_of_others(
         "file_until": NOW, "token_until": NOW, "backups_until": NOW, "recipients": ["carrier"], "reason": "A reason.",
         "words": "Some words.", "due_on": NOW.date(), "what": "fetched", "times": 2,
     }  # fmt: skip
-    ends = ("copy_ready", "erasure_done", "refused", "expired", "extended", "late", "not_you", "rest_erased")
+    ends = (
+        "copy_ready",
+        "copy_posted",
+        "erasure_done",
+        "refused",
+        "expired",
+        "extended",
+        "late",
+        "not_you",
+        "rest_erased",
+    )
     others = (
         "acknowledgement",
         "link_identity",

@@ -157,7 +157,7 @@ def test_every_letter_of_a_request_is_complete(alice, kind) -> None:
         "reason": "A reason.", "words": "Some words.", "due_on": NOW.date(), "what": "fetched", "times": 2,
     }  # fmt: skip
     kinds = (
-        "acknowledgement", "link_identity", "link_result", "not_identified", "plan_changed", "copy_ready", "erasure_done",
+        "acknowledgement", "link_identity", "link_result", "not_identified", "plan_changed", "copy_ready", "copy_posted", "erasure_done",
         "refused", "withdrawn", "expired", "extended", "late", "not_you", "plan_ready", "plan_confirmed",
     )  # fmt: skip
     for one in kinds:
