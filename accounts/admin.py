@@ -215,8 +215,8 @@ class ConfirmEnd(EndOfDispute):
 class PostCode(Step):
     title = "Post a code to the person"
     help = (
-        "Where nobody can be called: leaves a letter with a code, to an address that was on file before the change, under “Notices to "
-        "post” with the customer. Who reads the code back is the person; who wrote the letter, opened it or marked it as posted does not "
+        "Where nobody can be called: leaves a letter with a code, to an address that was on file before the change, and that the login did not "
+        "enter in the 30 days before it, under “Notices to post” with the customer. Who reads the code back is the person; who wrote the letter, opened it or marked it as posted does not "
         "propose by it. An earlier code works no more."
     )
 
@@ -225,7 +225,8 @@ class ProposeBack(EndOfDispute, CalledBack):
     title = "Propose to give the login back"
     help = (
         "The mailbox that the login had before the change says that it was not they. If the login was taken, call the person on a "
-        "number that was on file before the change, and ask for two facts from before it; or take the code from our letter. "
+        "number that was on file before the change, and that the login did not enter in the 30 days before it, and ask for two facts from "
+        "before the change; or take the code from our letter. "
         "Either way the person names the address, and you name nothing first: the login goes to no other. "
         "What you type is compared with what is on file and not kept; after five wrong tries nothing is compared for a day. Nothing "
         "is given back yet: the present address is told and can object, and after 72 hours and within 7 days a second person of the "

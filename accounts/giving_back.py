@@ -5,7 +5,7 @@ that is another login's by now; a session, a second factor, a password, a contac
 counting; a login taken from its owner who was not told. So these come together: the mailbox that the change in force left behind has
 said "this was not me" by the link of the letter about that change (one that an earlier change left, and that objected later, the same,
 but only an operator confirms it); the person was called back at a number that was on file before the
-login was in other hands, and named two facts of before, or read back a code that was posted to an address on file before; either way
+login was in other hands (accounts/in_other_hands.py), and named two facts of before, or read back a code that was posted to an address on file before; either way
 the person named the mailbox; the present address was told three days before, with a link to object; and a second person, who had
 neither a contact of the person nor the code in hand, confirms what one of the privacy team proposed. While somebody objects nobody
 changes the address again (notices.require_undisputed).
@@ -25,15 +25,15 @@ from allauth.account.utils import user_pk_to_url_str
 from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts import notices, people, reach, sessions, unconfirmed
-from accounts.models import Address, ContactLink, ContactPoint, Customer, User
+from accounts import in_other_hands, notices, people, reach, sessions, unconfirmed
+from accounts.models import Address, ContactLink, ContactPoint, User
 from privacy import audit, vault
 from privacy.gate import Actor
-from privacy.requests import identity, letters, proof, waits
+from privacy.requests import identity, letters, proof
 
 UNDONE_WITHIN = timedelta(days=14)
 OWNER_HAS = timedelta(hours=72)  # to object, as others have before a removal (design 9)
@@ -162,8 +162,8 @@ def give_back(point: ContactPoint, *, seen: str | None = None, actor: Actor, now
     """Give a login back as the second person: its address is the earlier one again, and the dispute is ended.
 
     Password, sessions and second factors end; a link to choose a new password goes to the earlier address; everybody else is told,
-    the address that loses the login with a link to object. What was entered, confirmed or asked with the login since it was in other
-    hands counts no longer (`_end_what_came`). Raises CannotGiveBack, also before the owner had three days to object, and notices.NotProposed for who is no second
+    the address that loses the login with a link to object. What was entered, confirmed, joined or asked with the login since it may
+    have been in other hands counts no longer (accounts/in_other_hands.py). Raises CannotGiveBack, also before the owner had three days to object, and notices.NotProposed for who is no second
     person and where nothing is proposed; `seen` as for `propose`. Everything is checked once more.
     """
     with transaction.atomic():
@@ -184,7 +184,7 @@ def give_back(point: ContactPoint, *, seen: str | None = None, actor: Actor, now
         with vault.internal():  # to be written to at once, shown to nobody
             told = reach.others(subject, but=address, now=now)
             left = [str(one.email) for one in EmailAddress.objects.filter(user=user)]
-        ended = _end_what_came(found, subject, since=taken, actor=actor, now=now)
+        ended = in_other_hands.end_all(found, subject, changed_at=taken, actor=actor, now=now)
         ContactPoint.objects.filter(pk=found.pk).update(disputed_at=None, **notices.NO_PROPOSAL)
         for one in EmailAddress.objects.filter(user=user):
             one.delete()  # its sealed address and key go with it
@@ -205,7 +205,9 @@ def give_back(point: ContactPoint, *, seen: str | None = None, actor: Actor, now
             record=(User.vault_label, user.pk),
             fields=["email"],
         )
-        _send_link(user, address, ended | {"taken_on": timezone.localdate(taken)}, now=now)
+        begun = in_other_hands.since(taken)
+        about = {"changed_on": timezone.localdate(taken), "begun_on": timezone.localdate(begun)}
+        _send_link(user, address, ended | about, now=now)
 
 
 def needs_operator(point: ContactPoint) -> bool:
@@ -237,8 +239,9 @@ def _places(point: ContactPoint, *, back: int | None = None) -> list[Address]:
     """Return the postal addresses of the person that were on file before the login was in other hands, the oldest first: to that one a
     code goes."""
     taken = _taken_at(point, back=back)
-    own = Address.objects.for_subject(point.customer.subject_id).filter(contact_point__since__lt=taken)
-    return list(own.select_related("customer").order_by("contact_point__since", "pk"))
+    own = Address.objects.for_subject(point.customer.subject_id).select_related("customer", "contact_point")
+    known = own.filter(contact_point__isnull=False).order_by("contact_point__since", "pk")
+    return [one for one in known if in_other_hands.was_there_before(one.contact_point, taken)]
 
 
 def _use_code(point: ContactPoint, code: str, *, back: int, now: datetime) -> bool:
@@ -328,8 +331,8 @@ def _older(point: ContactPoint) -> set[int]:
 
 
 def _taken_at(point: ContactPoint, *, back: int | None = None) -> datetime:
-    """Return since when the login may have been in other hands: the earliest change to which a mailbox objects, or, where it was
-    given back since, that of then. An objection to an earlier change counts only where it is `back`, or where no other one is there: who
+    """Return when whoever took the login changed its address first: the earliest change to which a mailbox objects, or, where it was
+    given back since, that of then (since when they may have had it: `in_other_hands.since`). An objection to an earlier change counts only where it is `back`, or where no other one is there: who
     has an old mailbox must not say how long something has to be on file."""
     older, links = _older(point), _against_the_change(point)
     counting = [link for link in links if link.pk not in older or link.pk == back] or links
@@ -352,29 +355,6 @@ def _check_owner_told(point: ContactPoint, now: datetime) -> None:
         raise CannotGiveBack("The present address of the login has 72 hours to object.")
 
 
-def _end_what_came(
-    point: ContactPoint, subject: UUID, *, since: datetime, actor: Actor, now: datetime
-) -> dict[str, int]:
-    """Let nothing count any longer that came by the login since it was in other hands; return how many of which.
-
-    Contacts that the login entered or confirmed are disputed, and proved by nothing, so that a second person is asked until the
-    privacy team has settled them. Open requests of that time ask a second person, links and codes of that time end.
-    """
-    came = Q(came__in=(ContactPoint.Came.PERSON, ContactPoint.Came.LOGIN), since__gte=since)
-    own = ContactPoint.objects.filter(came | Q(confirmed_at__gte=since), customer__subject_id=subject)
-    contacts = list(own.exclude(channel=Channel.LOGIN).select_for_update(of=("self",)).order_by("pk"))
-    for one in contacts:
-        one.confirmed_at, one.disputed_at = None, one.disputed_at or now
-        one.save(update_fields=["confirmed_at", "disputed_at"])
-        audit.record(
-            notices.DISPUTED, actor=actor, now=now, subject=subject, record=(Customer.vault_label, one.customer_id)
-        )
-    live = ContactLink.objects.filter(point__customer__subject_id=subject, used_at=None, expires_at__gt=now)
-    live.filter(Q(point=point) | Q(purpose=Purpose.CONFIRM, at__gte=since)).update(expires_at=now)
-    requests, copies = waits.login_given_back(subject, since=since, actor=actor, now=now)
-    return {"contacts": len(contacts), "requests": requests, "copies": copies}
-
-
 def _objections(point: ContactPoint) -> QuerySet[ContactLink]:
     """Return the used links of letters to addresses that a change of the login left behind, in this dispute, the oldest first."""
     links = ContactLink.objects.filter(point=point, purpose=Purpose.NOT_ME, was_login=True)
@@ -385,7 +365,7 @@ def _was_there_before(subject: UUID, change: datetime, number: str) -> bool:
     """Say whether a telephone number of the person was on file before the login was in other hands: who took it may have entered a
     later one."""
     points = [reach.point_of(one, Channel.PHONE) for one in reach.own(reach.with_phone(subject, number))]
-    return any(point is not None and point.since < change for point in points)
+    return any(point is not None and in_other_hands.was_there_before(point, change) for point in points)
 
 
 def _send_link(user: User, address: str, ended: dict[str, Any], *, now: datetime) -> None:

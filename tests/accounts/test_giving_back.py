@@ -17,7 +17,7 @@ from django.core.management.base import CommandError
 from django.test import Client
 from django.urls import reverse
 
-from accounts import factor, giving_back, notices, reach
+from accounts import factor, giving_back, in_other_hands, notices, reach
 from accounts.models import Address, ContactLink, ContactPoint, Customer, Session, User
 from privacy import audit, vault
 from privacy.gate import Actor
@@ -262,7 +262,7 @@ def test_to_the_mailbox_of_before_an_earlier_change_nothing_leads_that_came_afte
     taken(alice, "between@elsewhere.example")
     phone(alice, "978-555-0999", NOW + timedelta(hours=1))
     factories.address(alice, street="1 Thief Street", country="US", came="person", since=NOW + timedelta(hours=1))
-    later, bad = NOW + timedelta(days=20), proof.Callback("978-555-0999", said.facts)
+    later, bad = NOW + timedelta(days=40), proof.Callback("978-555-0999", said.facts)
     pat, rob = staff("pat").as_actor(), staff("rob").as_actor()
     with time_machine.travel(later, tick=False):
         one = taken(alice, left="between@elsewhere.example", at=later)
@@ -411,9 +411,10 @@ def test_a_proposal_that_nobody_made_gives_nothing_back(alice: Customer) -> None
 
 def test_nothing_counts_that_came_by_the_login_meanwhile(alice: Customer) -> None:
     """Contacts, requests and links of the time between: the thief asks for a copy by the address that he entered and confirmed."""
+    long_ago = NOW - timedelta(days=31)
     before = services.file(
-        kind="erasure", subject=alice.subject_id, channel="web", received_on=NOW.date() - DAY, identity="login",
-        actor=as_customer(alice), now=NOW - DAY,
+        kind="erasure", subject=alice.subject_id, channel="web", received_on=long_ago.date(), identity="login",
+        actor=as_customer(alice), now=long_ago,
     )  # fmt: skip
     said, one = called(alice), taken(alice)
     then = NOW + timedelta(hours=1)
@@ -450,8 +451,119 @@ def test_nothing_counts_that_came_by_the_login_meanwhile(alice: Customer) -> Non
     assert list(SecondLook.objects.values_list("request", "why")) == [(asked.pk, "disputed")]
     assert before.pk != asked.pk and reach.is_disputed(alice.subject_id)
     ((_, text),) = letters("login_given_back")
-    assert "entered or confirmed since then with the account (2) prove nothing" in text
-    assert "Requests about your data that were made since then (1) wait" in text
+    assert "looked at them: e-mail addresses (1), telephone numbers (1). Requests" in text
+    assert "Requests about your data that were made or proved since that day (1) wait" in text
+
+
+BEFORE = in_other_hands.BEFORE_THE_CHANGE
+
+
+def given_back(alice: Customer, said: proof.Callback | None = None, code: str = "") -> datetime:
+    """The change of NOW is undone by two people; return when."""
+    object_from(OLD)
+    giving_back.propose(point(alice), said, mailbox=OLD, code=code, actor=staff("pat").as_actor(), now=NOW)
+    owner_told()
+    with time_machine.travel(WAITED, tick=False):
+        giving_back.give_back(point(alice), actor=staff("pia").as_actor(), now=WAITED)
+    return WAITED
+
+
+def mailed(alice: Customer, email: str, at: datetime) -> None:
+    """Whoever is signed in enters another contact address, and confirms it by its link."""
+    alice.refresh_from_db()
+    alice.email = email
+    with vault.internal():
+        alice.save()
+    ContactPoint.objects.filter(customer=alice, channel="email").update(came="person", since=at, confirmed_at=at)
+
+
+@pytest.mark.parametrize(("before", "opens"), [(timedelta(seconds=3), False), (BEFORE, False), (BEFORE + DAY, True)])
+def test_a_contact_that_was_confirmed_before_the_login_was_changed_opens_nothing_after_it_is_given_back(
+    alice: Customer, before: timedelta, opens: bool
+) -> None:
+    """Whoever took the login confirms a contact first and changes the address last. What is older is the person's own."""
+    mine = "evil@elsewhere.example"
+    said = called(alice)
+    mailed(alice, mine, NOW - before)
+    taken(alice)
+    later = given_back(alice, said) + timedelta(days=20)
+    assert bool(reach.of(mine, now=later).whole) == opens
+    assert reach.is_disputed(alice.subject_id) is not opens
+    ((_, text),) = letters("login_given_back")
+    assert ("e-mail addresses (1)" in text) is not opens
+    assert ("no contact that is on file was entered or confirmed since 21 October 2026" in text) == opens
+
+
+def test_what_the_person_vouches_for_is_taken_out_of_the_dispute_by_the_privacy_team(alice: Customer) -> None:
+    said = called(alice)
+    mailed(alice, "new@work.example", NOW - DAY)
+    taken(alice)
+    later = given_back(alice, said)
+    seen = notices.shown(notices.disputed_contacts(alice))
+    assert notices.settle_contacts(alice, seen=seen, actor=staff("rita").as_actor(), now=later) == 1
+    assert not reach.is_disputed(alice.subject_id)
+    assert letters("contact_confirm") or letters("contact_not_me"), "it counts as newly entered"
+
+
+@pytest.mark.parametrize("came", ["person", "staff"])
+def test_a_number_that_the_login_entered_before_it_was_changed_undoes_no_giving_back(
+    alice: Customer, came: str
+) -> None:
+    """Typed ten seconds before: fourteen days later it would call whoever took the login. What staff wrote down is not theirs."""
+    said = called(alice)
+    phone(alice, "978-555-0999", NOW - timedelta(seconds=10))
+    ContactPoint.objects.filter(customer=alice, channel="phone").update(came=came)
+    factories.address(alice, street="1 Thief Street", country="US", came="person", since=NOW - timedelta(days=20))
+    one = taken(alice)
+    object_from(OLD)
+    with pytest.raises(giving_back.CannotGiveBack, match="No postal address"):
+        giving_back.post_code(one, actor=staff("rob").as_actor(), now=NOW)
+    later = NOW + timedelta(days=20)
+    theirs = proof.Callback("978-555-0999", said.facts)
+    ContactPoint.objects.filter(customer=alice, channel="phone", came="staff").update(confirmed_at=NOW - DAY)
+    with time_machine.travel(later, tick=False):
+        assert reach.counts(alice, "phone", now=later), (
+            "it counts for anything else as long as nobody gave the login back"
+        )
+        if came == "staff":
+            giving_back.propose(one, theirs, mailbox=OLD, actor=staff("pat").as_actor(), now=later)
+            return
+        with pytest.raises(proof.ProofRefused):
+            giving_back.propose(one, theirs, mailbox=OLD, actor=staff("pat").as_actor(), now=later)
+
+
+@pytest.mark.parametrize("before", [DAY, BEFORE + DAY])
+def test_what_was_joined_with_the_login_before_it_was_changed_is_looked_at(alice: Customer, before: timedelta) -> None:
+    other = factories.customer("Alice", "Archer", email="alice@third.example").subject_id
+    notices.joined(alice.subject_id, (other,), whole=True, now=NOW - before)
+    said = called(alice)
+    taken(alice)
+    later = given_back(alice, said)
+    assert notices.joined_by(alice.subject_id, later) == ([""] if before == DAY else [])
+    assert ("What was joined to you with the account since that day (1)" in letters("login_given_back")[0][1]) == (
+        before == DAY
+    )
+    if before == DAY:
+        notices.settle_joined(alice.subject_id, actor=staff("rita").as_actor(), now=later)
+        assert notices.joined_by(alice.subject_id, later) == [], "control: the privacy team ends it"
+
+
+def test_what_was_asked_with_the_login_before_it_was_changed_waits_for_a_second_person(alice: Customer) -> None:
+    yesterday = NOW - DAY
+    with time_machine.travel(yesterday, tick=False):
+        asked = services.file(
+            kind="access", subject=alice.subject_id, channel="web", received_on=yesterday.date(), identity="login",
+            actor=as_customer(alice), now=yesterday,
+        )  # fmt: skip
+    said = called(alice)
+    taken(alice)
+    object_from(OLD)
+    SecondLook.objects.all().delete()  # as if somebody had agreed before
+    giving_back.propose(point(alice), said, mailbox=OLD, actor=staff("pat").as_actor(), now=NOW)
+    owner_told()
+    with time_machine.travel(WAITED, tick=False):
+        giving_back.give_back(point(alice), actor=staff("pia").as_actor(), now=WAITED)
+    assert list(SecondLook.objects.values_list("request", "why")) == [(asked.pk, "disputed")]
 
 
 def phone(customer: Customer, number: str, since: datetime) -> None:
