@@ -208,8 +208,8 @@ def _keep(subject: UUID, *, reason: str, actor: Actor, now: datetime) -> None:
         is_own = actor.subject == subject
         asked, told = ("You asked us", "you") if is_own else ("This person asked us", "the person")
         raise CannotKeep(
-            f"{asked} before to remove {'your' if is_own else 'all'} data. What is still kept goes on the day that we told {told}; "
-            "that day is not moved here."
+            f"{asked} before to remove {'your' if is_own else 'all'} data. What is still kept goes on the day that we told {told}, or "
+            "once what is open then is finished; that day is not moved here."
         )
     today = clock.company_day(now)
     if not hooks.people().keep(subject, today):

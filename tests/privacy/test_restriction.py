@@ -19,14 +19,15 @@ from accounts import services as accounts
 from accounts.models import Address, Communication, Customer, LoginAddress
 from orders import services as orders
 from orders.models import Order
-from privacy import gate, vault
+from privacy import gate, subjects, vault
 from privacy.audit.models import AuditEvent
 from privacy.gate import Actor, Refused, matrix
 from privacy.gate.system import system, system_actor
 from privacy.models import HeldValue
 from privacy.requests import export
 from privacy.requests.models import Decision
-from privacy.retention import holds, restriction, sweep
+from privacy.retention import holds, restriction, rules, sweep
+from privacy.retention.facts import Facts
 from privacy.vault import RecordRestricted, Restricted
 from tests import factories, pages
 from tests.orders.factories import DAN, ERIN, TASK, a_customer, an_order, an_rma, as_customer, moved
@@ -521,3 +522,14 @@ def test_the_text_of_a_mask_is_never_taken_for_a_value() -> None:
     order.invoice_name = TAX
     with pytest.raises(vault.MaskNotAValue):
         order.save(update_fields=["invoice_name"])
+
+
+def test_what_is_open_on_the_day_that_was_told_opens_to_those_who_finish_it_and_what_is_not_to_nobody() -> None:
+    number = subjects.create(now=NOW).pk
+    told = restriction.Sources({(number, name): date(2026, 11, 1) for name in ("order", "fulfilment")}, ())
+    placed = {"placed": date(2019, 5, 2)}
+    sold = {"order": ("Name on the invoice",), "fulfilment": ("Name for delivery",)}
+    for flags, code in ((frozenset({"open_order"}), "open_order"), (frozenset(), restriction.ENDING)):
+        facts = Facts("orders.order", number, "Order", None, sold, placed, flags)
+        for envelope in sold:
+            assert restriction.codes(facts, envelope, told, rules.load(), TODAY) == code

@@ -95,6 +95,7 @@ def test_every_letter_names_the_persons_own_authority_and_no_law_of_others(
         "late",
         "not_you",
         "rest_erased",
+        "kept_longer",
     )
     others = (
         "acknowledgement",

@@ -44,14 +44,23 @@ DUE = {
     ("US", "RI"): date(2026, 12, 20),
 }
 #: Those that tell a person what became of a request, and so how to complain (Art. 12(4)).
-ENDS = {"copy_ready", "erasure_done", "refused", "expired", "extended", "late", "not_you", "rest_erased"}
+ENDS = {"copy_ready", "erasure_done", "refused", "expired", "extended", "late", "not_you", "rest_erased", "kept_longer"}
 OTHERS = {
     "acknowledgement", "link_identity", "link_result", "not_identified", "plan_changed", "plan_confirmed", "plan_ready",
     "posted_code", "told_elsewhere", "withdrawn",
 }  # fmt: skip
 #: Where every one of them is written: one place for each law and clock. Elsewhere those in which law and place say the most.
 WHOLE = {("DE", ""), ("GB", "Scotland"), ("BR", "")}
-MOST = {"acknowledgement", "link_identity", "not_identified", "copy_ready", "erasure_done", "rest_erased", "refused"}
+MOST = {
+    "acknowledgement",
+    "link_identity",
+    "not_identified",
+    "copy_ready",
+    "erasure_done",
+    "rest_erased",
+    "refused",
+    "kept_longer",
+}
 AUTHORITY = {(country, region): words for country, region, words in PLACES}
 
 
@@ -164,8 +173,12 @@ def paid_later(request: Request, order: Order) -> None:
     Letter.objects.filter(request=request, kind="erasure_done").update(sent_at=NOW)
     work(request, NOW + timedelta(hours=1))
     orders.mark_paid(order, actor=TASK, now=NOW)
+    swept(date(2026, 12, 1))
+
+
+def swept(on: date) -> None:
     with system("sweep"):
-        sweep.sweep(on=date(2026, 12, 1), dry_run=False, actor=OPERATOR)
+        sweep.sweep(on=on, dry_run=False, actor=OPERATOR)
 
 
 def removal_by_post(place: Place) -> Request:
@@ -280,6 +293,8 @@ def written(place: Place) -> list[Written]:
         not_her(place)
         changed_plan(place)
     reader.look()
+    swept(date(2034, 1, 1))  # the day that Alice was told has come, and her return is still open
+    reader.look()
     return list(reader.read.values())
 
 
@@ -292,7 +307,8 @@ def said(day: date) -> str:
 
 def kept(letter: Written) -> list[tuple[str, str, str]]:
     """What a letter says of each part of a record that stays: the title, the words in brackets after the reason, until when."""
-    return re.findall(r"\n- (\w+)[^:\n]*: [^\n]*\n  Why: [^\n]*? \(([^\n]*)\)\n  Until: ([^\n]*)", letter.text)
+    said = r"\n- (\w+)[^:\n]*: [^\n]*\n  Why: [^\n]*? \(([^\n]*)\)\n(?:  We had told you: 31 December 2033\n)?  Until: ([^\n]*)"
+    return re.findall(said, letter.text)
 
 
 #: The seller's own tax and export law, as each law lets it stand against a removal.
@@ -361,5 +377,9 @@ def test_every_letter_is_right_where_the_person_is(place: Place, written: list[W
     # The invoice was paid since: what it says of that order is the reason of the day.
     paid = ("Order", SALE[law], "31 December 2033")
     assert kept(again) == [*account, claim, claim, sale, paid, *returned]
+    # In 2034 the return is still open: what it needs stays, and what was paid for has gone.
+    (longer,) = (one for one in written if one.kind == "kept_longer")
+    anew = [(*one[:2], "31 December 2041, or earlier when it is finished") for one in (*account, *returned)]
+    assert kept(longer) == anew and longer.text.count("We had told you: 31 December 2033\n") == len(anew)
     for part in ("until 31 December 2029", "until 31 December 2033", "overwritten by 28 November 2026"):
         assert part in first.text
