@@ -58,7 +58,7 @@ def external() -> bool:
     given = [name for name in EXTERNAL if os.environ.get(name)]
     if given and len(given) < len(EXTERNAL):
         missing = ", ".join(name for name in EXTERNAL if name not in given)
-        raise Problem(f"Set all of {', '.join(EXTERNAL)} or none of them; {missing} is missing.")
+        raise Problem(f"Set all of {', '.join(EXTERNAL)} or none of them; missing: {missing}.")
     return bool(given)
 
 
@@ -89,7 +89,9 @@ def make_key_ring(place: Place) -> None:
         ring.write(place.key_ring, ring.new(), new_file=True)
     except OSError as error:
         reason = error.strerror
-        raise Problem(f"The key ring {place.key_ring} cannot be made ({reason}): set KEY_RING_FILE.") from None
+        raise Problem(
+            f"The key ring {place.key_ring} cannot be made ({reason}): name another file by KEY_RING_FILE."
+        ) from None
 
 
 def fingerprint() -> str:
@@ -150,7 +152,11 @@ def web_port(place: Place, wanted: int | None) -> int:
         if free_port(wanted) != wanted:
             raise Problem(f"Port {wanted} is taken: choose another with --port.")
         return wanted
-    return free_port(place.ports().get("web", DEFAULT_PORT))
+    kept = place.ports().get("web", DEFAULT_PORT)
+    chosen = free_port(kept)
+    if chosen != kept:
+        say(f"Port {kept} is taken by something else: the site takes {chosen} and keeps it; --port {kept} goes back.")
+    return chosen
 
 
 @dataclass(frozen=True)
@@ -161,9 +167,9 @@ class Demo:
     in_use: list[str]
 
 
-def load_demo(env: dict[str, str]) -> Demo:
+def load_demo(env: dict[str, str], interrupted: Callable[[], bool]) -> Demo:
     """Load the demo company if it is not there, and draw new passwords for the logins that nobody has used."""
-    content = json.loads(manage(env, "demo_data", "--json", what="Loading the demo data"))
+    content = json.loads(manage(env, "demo_data", "--json", what="Loading the demo data", interrupted=interrupted))
     return Demo(content["logins"], content["in_use"])
 
 
@@ -188,7 +194,7 @@ def start_site(place: Place, port: int | None, *, dev: bool = False) -> int:
             try:
                 say("Starting the site ...")
                 site.start()
-                demo = load_demo(env) if servers else None
+                demo = load_demo(env, interrupted) if servers else None
                 site.wait_until_healthy(interrupted)
                 if not interrupted():
                     announce(url, demo)

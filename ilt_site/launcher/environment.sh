@@ -42,9 +42,17 @@ make_environment() {
             return 0
         fi
     fi
-    free=$(df -Pk "$ROOT/.venv" | awk 'END { print int($4 / 1000) }')
-    if [ "${free:-0}" -lt $NEEDED_MB ]; then
-        say "$NAME: only $free MB are free where $ROOT lies, and the Python environment needs $NEEDED_MB MB."
+    needed=$NEEDED_MB
+    [ "$kind" = demo ] && needed=$DEMO_MB
+    temporary=${TMPDIR:-/tmp}
+    free=$(free_mb "$ROOT/.venv")
+    if [ "${free:-0}" -lt "$needed" ]; then
+        say "$NAME: only $free MB are free where $ROOT lies, and the Python environment needs $needed MB."
+        return 1
+    fi
+    free=$(free_mb "$temporary")
+    if [ "${free:-0}" -lt $UNPACKING_MB ]; then
+        say "$NAME: only $free MB are free in $temporary, and unpacking the packages needs $UNPACKING_MB MB there."
         return 1
     fi
     if command -v uv >/dev/null 2>&1; then
@@ -73,7 +81,12 @@ make_environment() {
     printf '%s' "$sum" >"$stamp"
 }
 
+# What is free of these before an installation: the environment with pip's own copies, and what is unpacked on the way.
 NEEDED_MB=700
+DEMO_MB=400
+UNPACKING_MB=100
+
+free_mb() { df -Pk "$1" | awk 'END { print int($4 / 1000) }'; }
 
 patiently() { # wait for the installation, and say now and then how far it is
     interrupted=
@@ -83,7 +96,7 @@ patiently() { # wait for the installation, and say now and then how far it is
         sleep 1
         seconds=$((seconds + 1))
         if [ $((seconds % 15)) -eq 0 ]; then
-            say "$NAME: ... $(grep -cE '^(Collecting|Requirement already satisfied)' "$log") of $packages packages after $seconds s"
+            say "$NAME: ... $(grep -cE '^(Collecting|Requirement already satisfied)' "$log") packages found after $seconds s, which are then installed"
         fi
     done
     trap - INT TERM
@@ -98,7 +111,7 @@ NO_NETWORK="$NO_NETWORK|error sending request|Could not connect"
 explain() { # say why the packages could not be installed, in one sentence
     missing=$(sed -n 's/.*No matching distribution found for \([^ ]*\).*/\1/p; s/.*no version of \([^ ]*\).*/\1/p' "$log" | head -n 1)
     if grep -q 'No space left on device' "$log"; then
-        say "$NAME: the disk is full: the packages need $NEEDED_MB MB where $ROOT lies."
+        say "$NAME: the disk is full: the packages need $needed MB where $ROOT lies."
     elif grep -qE 'ensurepip is not|No module named (venv|ensurepip)' "$log"; then
         say "$NAME: Python's venv module is missing: apt-get install python3-venv."
     elif grep -qE "$NO_NETWORK" "$log"; then
@@ -108,7 +121,7 @@ explain() { # say why the packages could not be installed, in one sentence
     elif grep -q 'DO NOT MATCH THE HASHES' "$log"; then
         say "$NAME: a package is not the one that was locked (its hash differs): nothing was installed."
     else
-        grep -E '^ *(ERROR|error)' "$log" | head -n 5 >&2
+        grep -iE '^ *error' "$log" | head -n 5 >&2
         say "$NAME: the packages could not be installed."
     fi
     say "$NAME: .venv/install.log has all that was said."

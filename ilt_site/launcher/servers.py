@@ -166,10 +166,26 @@ class Servers:
         self._prepare_folders()
         if not (self.cluster / "PG_VERSION").is_file():
             self._initdb()
+        self._wait_for_the_last_one()
         self._start_valkey()
         self._start_postgres()
         self._wait_for_valkey()
         self._wait_for_postgres()
+
+    def _wait_for_the_last_one(self) -> None:
+        """Let a PostgreSQL whose launcher was killed finish its end; a lock file that nobody stands behind is its own matter."""
+        deadline, has_told = time.monotonic() + START_SECONDS, False
+        while time.monotonic() < deadline and self._is_the_last_one_there():
+            if not has_told:
+                print("Waiting for the PostgreSQL of before to end ...", file=sys.stderr, flush=True)
+                has_told = True
+            time.sleep(0.1)
+
+    def _is_the_last_one_there(self) -> bool:
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            number = int((self.cluster / "postmaster.pid").read_text().splitlines()[0])
+            return Path(f"/proc/{number}/cwd").resolve() == self.cluster.resolve()
+        return False
 
     def stop(self) -> None:
         """Stop both servers, PostgreSQL with a checkpoint."""

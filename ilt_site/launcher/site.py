@@ -27,23 +27,33 @@ def python(*arguments: str) -> list[str]:
     return [sys.executable, *arguments]
 
 
-def manage(env: Mapping[str, str], *arguments: str, what: str) -> str:
-    """Run one management command and return its output; raises Problem with its last line when it fails."""
-    done = subprocess.run(
+def manage(env: Mapping[str, str], *arguments: str, what: str, interrupted: Callable[[], bool] = lambda: False) -> str:
+    """Run one management command and return its output; raises Problem with its last line when it fails.
+
+    `interrupted` says whether to end it before its end, for a command that loses nothing by that.
+    """
+    command = subprocess.Popen(
         python(str(ROOT / "manage.py"), *arguments),
         env=dict(env),
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
         preexec_fn=dying_with(signal.SIGKILL),
     )
-    if done.returncode:
+    while True:
+        try:
+            printed, errors = command.communicate(timeout=0.3)
+            break
+        except subprocess.TimeoutExpired:
+            if interrupted():
+                command.terminate()
+    if command.returncode:
         kept = Path(env["STATE_DIR"]) / "last-error.txt"
-        kept.write_text(done.stderr)
-        raise Problem(f"{what} failed: {last_words(done.stderr)} ({kept} has all of it)")
-    return done.stdout
+        kept.write_text(errors)
+        raise Problem(f"{what} failed: {last_words(errors)} ({kept} has all of it)")
+    return printed
 
 
 def last_words(errors: str) -> str:

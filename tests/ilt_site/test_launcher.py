@@ -439,6 +439,30 @@ def test_given_servers_are_used_and_none_is_started(tmp_path: Path) -> None:
 # --- ./test ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGKILL])
+def test_a_demo_ended_while_it_is_loaded_is_loaded_by_the_next_start(by: signal.Signals) -> None:
+    with tempfile.TemporaryDirectory(prefix="ilt-run-") as made:
+        Path(made).chmod(0o711)
+        site = start(Path(made) / "data", free_port(), until="Starting the site")
+
+        def is_underway() -> int:
+            connection = site.connect("ilt_keystore", "keystore", "ilt_keystore")
+            with connection, connection.cursor() as cursor:
+                cursor.execute("SELECT count(*) FROM vault_token WHERE field = 'user.username'")
+                return int(cursor.fetchone()[0])
+
+        try:
+            assert wait_for(is_underway, 60), "the demo was not loaded"
+            site.process.send_signal(by)
+            assert site.process.wait(30) in (0, -by), "loading the demo was not interrupted"
+            again = start(site.folder, site.port)
+            assert "Ready: " in again.output and "alice" in again.output
+            again.process.terminate()
+            assert again.process.wait(60) == 0
+        finally:
+            run("reset", "--yes", "--data", str(site.folder))
+
+
 def test_throw_away_servers_leave_nothing_when_killed() -> None:
     code = (
         "import time; from ilt_site.launcher import throwaway\n"

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -137,11 +138,39 @@ def test_a_lock_that_pip_cannot_read_keeps_pips_own_words(clone: Path) -> None:
 def test_a_disk_without_room_for_the_packages_is_named_before_anything_is_done(tmp_path: Path) -> None:
     clone = bare(tmp_path)
     script = (clone / "environment.sh").read_text()
-    assert "NEEDED_MB=700" in script
-    (clone / "environment.sh").write_text(script.replace("NEEDED_MB=700", "NEEDED_MB=700000000"))
+    assert "DEMO_MB=400" in script
+    (clone / "environment.sh").write_text(script.replace("DEMO_MB=400", "DEMO_MB=400000000"))
     said = install(clone, PACKAGE)
-    assert f"MB are free where {clone} lies, and the Python environment needs 700000000 MB." in said
+    assert f"MB are free where {clone} lies, and the Python environment needs 400000000 MB." in said
     assert not (clone / ".venv" / "bin").exists()
+
+
+def test_a_full_folder_for_temporary_files_is_named_before_anything_is_done(tmp_path: Path) -> None:
+    clone = bare(tmp_path)
+    script = (clone / "environment.sh").read_text()
+    assert "UNPACKING_MB=100" in script
+    (clone / "environment.sh").write_text(script.replace("UNPACKING_MB=100", "UNPACKING_MB=100000000"))
+    said = install(clone, PACKAGE, TMPDIR=str(tmp_path))
+    assert f"MB are free in {tmp_path}, and unpacking the packages needs 100000000 MB there." in said
+    assert not (clone / ".venv" / "bin").exists()
+
+
+def test_what_python_itself_says_against_the_environment_is_handed_on(tmp_path: Path) -> None:
+    (tmp_path / "a:b").mkdir()
+    clone = bare(tmp_path / "a:b")
+    assert "Refusing to create a venv" in install(clone, PACKAGE, PATH=f"{tmp_path}/a:b/bin:/usr/bin:/bin")
+
+
+@pytest.mark.parametrize(("asked", "code"), [("status", 3), ("stop", 0)])
+def test_a_question_about_the_site_installs_nothing(tmp_path: Path, asked: str, code: int) -> None:
+    shutil.copy(ROOT / "run", tmp_path)
+    (tmp_path / "ilt_site" / "launcher").mkdir(parents=True)
+    shutil.copy(ROOT / "ilt_site" / "launcher" / "environment.sh", tmp_path / "ilt_site" / "launcher")
+    done = subprocess.run(
+        [tmp_path / "run", "--data", "start", asked], capture_output=True, text=True, check=False, timeout=30
+    )
+    assert (done.returncode, done.stderr) == (code, "Nothing is installed here yet, so nothing runs from here.\n")
+    assert not (tmp_path / ".venv").exists()
 
 
 # --- The machine and its servers -------------------------------------------------------------------------------
@@ -208,6 +237,41 @@ def test_the_server_that_died_is_named_and_only_logs_that_exist(folder: Path, br
     log = folder / f"{broken}.log"
     assert str(problem.value) == f"{name} ended while it was starting: FATAL: broken on purpose ({log} has the rest)."
     assert log.is_file()
+
+
+def test_a_start_waits_for_the_postgresql_of_a_launcher_that_was_killed(folder: Path) -> None:
+    made = Servers(
+        folder=folder,
+        binaries=binaries.embedded(lambda: folder),
+        who=binaries.account(),
+        password="x" * 20,
+        broker_password="y" * 20,
+        logs=folder,
+        postgres_port=throwaway.free_port(),
+        valkey_port=throwaway.free_port(),
+    )
+    made.start()
+    last = made.processes["postgres"]
+    holding = made.connect("postgres")  # a smart end waits for this connection
+    last.send_signal(signal.SIGTERM)
+    ender = threading.Timer(2, holding.close)
+    ender.start()
+    made.processes.pop("valkey").kill()
+    try:
+        made.start()
+        assert last.poll() is not None
+        assert made.processes["postgres"].poll() is None
+    finally:
+        ender.join()
+        made.stop()
+
+
+def test_a_lock_file_of_postgresql_that_nobody_stands_behind_delays_nothing(folder: Path) -> None:
+    made = Servers(folder, binaries.embedded(lambda: folder), binaries.account(), "x" * 20, "y" * 20, logs=folder)
+    made.cluster.mkdir()
+    for left in ("", "no number\n", f"{os.getpid()}\n", "999999999\n"):
+        (made.cluster / "postmaster.pid").write_text(left)
+        assert not made._is_the_last_one_there(), left
 
 
 # --- Reset and development -------------------------------------------------------------------------------------
