@@ -17,7 +17,7 @@ from privacy.lines import one_line
 from privacy.mailbox import MailboxField
 from privacy.models import Hold, Letter, Request
 from privacy.numberfields import Kind
-from privacy.requests import assessment, deadline, filing, identity, letters, proof
+from privacy.requests import assessment, deadline, filing, grounds, identity, letters, proof
 from privacy.requests.models import Channel
 from privacy.retention import holds
 
@@ -25,11 +25,6 @@ PROOFS = [choice for choice in Request.Identity.choices if choice[0] not in fili
 # With a call-back goes what the person said: it is stated once the request is filed.
 AT_FILING = [choice for choice in PROOFS if choice[0] != Request.Identity.CALLBACK]
 CHANNELS = [choice for choice in Channel.choices if choice[0] != Channel.WEB]
-GROUNDS = (
-    ("Art. 12(2) GDPR", "Art. 12(2) GDPR: the person cannot be identified"),
-    ("Art. 12(5) GDPR", "Art. 12(5) GDPR: manifestly unfounded or excessive"),
-    ("Art. 15(4) GDPR", "Art. 15(4) GDPR: a copy would harm the rights of others"),
-)
 NOT_FOUND = "No customer, order or return has this number."
 
 
@@ -242,12 +237,16 @@ class Refuse(Step):
     title = "Refuse"
     help = "The person is told the reason, and where to complain. Nothing of theirs is changed."
     is_destructive = True
-    authority = forms.ChoiceField(choices=GROUNDS, label="Ground")
+    authority = forms.ChoiceField(label="Ground")
     ground = forms.CharField(
         max_length=2000, label="Reason, in words for the person", widget=forms.Textarea(attrs={"rows": 5}),
         validators=[cards.refuse],
     )  # fmt: skip
     field_order = ("authority", "ground")
+
+    def prepare(self) -> None:
+        authority: Any = self.fields["authority"]
+        authority.choices = [(rule, f"{rule}: {words}") for rule, words in grounds.of(self.record).items()]
 
 
 class Extend(Step):

@@ -19,6 +19,7 @@ by withdrawing the request; after it there is nothing to undo, which is why a pl
     poller     wakes what fell asleep
     clock      due dates (pure)
     plan       what will happen to each record (pure)
+    grounds    by which rule a request may be refused (pure)
 """
 
 from typing import Any

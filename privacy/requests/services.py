@@ -15,7 +15,7 @@ from django.db import transaction
 
 from privacy import audit, gate
 from privacy.gate.actor import Actor
-from privacy.requests import assessment, broker, clock, history, identity, letters, offering, outcome, waits
+from privacy.requests import assessment, broker, clock, grounds, history, identity, letters, offering, outcome, waits
 from privacy.requests.filing import (
     BadRequest,
     NotYours,
@@ -203,7 +203,7 @@ def withdraw(request: Request, *, actor: Actor, now: datetime) -> Request:
 def refuse(request: Request, *, ground: str, authority: str, actor: Actor, now: datetime) -> Request:
     """Refuse a request with reasons (Art. 12(4), 12(5)); the person is told them and how to complain.
 
-    Raises NotYours for anybody but the privacy team, BadRequest without a ground, NotAllowed once the execution has begun.
+    Raises NotYours for anybody but the privacy team, BadRequest without a ground or by a rule that is none for it, NotAllowed once the execution has begun.
     """
     require_sight(request, actor)
     if actor.kind == "customer":
@@ -213,6 +213,11 @@ def refuse(request: Request, *, ground: str, authority: str, actor: Actor, now: 
     no_card_number(ground, authority)
     with transaction.atomic():
         found = locked(request)
+        if authority and authority not in grounds.of(found):
+            raise BadRequest(
+                "By this rule the request of this person cannot be refused: it is about copies only, or no GDPR covers the person "
+                "and our policy knows no such reason."
+            )
         if State.REFUSED not in TRANSITIONS[State(found.state)]:
             raise NotAllowed(f"A request that is {found.state} cannot be refused.")
         refuse_into(found, ground=ground, authority=authority, actor=actor, now=now)

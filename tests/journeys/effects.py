@@ -87,7 +87,7 @@ def effects(world: Everybody) -> list[Effect]:
         Effect(f"/admin/privacy/hold/{step}", "hold,=lift", ("pat",), "default.privacy_hold"),
         Effect("/admin/privacy/request/add/", "-", ("pat",), "default.privacy_request", FILING),
         Effect(f"/admin/privacy/request/{step}", "erasure,=withdraw", ("pat",), "default.privacy_request"),
-        Effect(f"/admin/privacy/request/{step}", "erasure,=refuse", ("pat",), "default.privacy_request", {"ground": "Unfounded.", "authority": "Art. 12(5) GDPR"}),
+        Effect(f"/admin/privacy/request/{step}", "erasure,=refuse", ("pat",), "default.privacy_request", {"ground": "Unfounded.", "authority": "Art. 12(2) GDPR"}),
         Effect(f"/admin/privacy/request/{step}", "access,=posted", ("pat",), LETTER, {"letter": str(bob["letter"].pk)}),
         Effect("/admin/privacy/request/<path:object_id>/change/", "access", ("pat",), "default.privacy_request", {"note": "Called back."}),
         Effect("/admin/privacy/request/search/", "-", ("pat",), SESSION, {"q": "bob@example.com"}),

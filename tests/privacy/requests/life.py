@@ -256,7 +256,7 @@ class Life(RuleBasedStateMachine):
             done = self.act(
                 "refuse",
                 lambda: services.refuse(
-                    request, ground=ground, authority="Art. 12(5) GDPR", actor=PRIVACY, now=self.now
+                    request, ground=ground, authority="Art. 12(2) GDPR", actor=PRIVACY, now=self.now
                 ),
             )
         if isinstance(done, Request):

@@ -12,7 +12,7 @@ import pytest
 from accounts import countries, regions
 from ilt_site import startup
 from privacy import vault
-from privacy.requests import authorities, contents, letters, plan, services
+from privacy.requests import authorities, contents, grounds, letters, plan, services
 from privacy.requests.models import Letter
 from privacy.retention import jurisdiction, rules
 from tests import factories
@@ -179,17 +179,45 @@ def test_an_answer_to_somebody_in_rhode_island_says_why_by_the_policy(db: None, 
 
 
 @pytest.mark.parametrize(
-    ("country", "rule"), [("DE", " (Art. 12(5) GDPR)"), ("GB", " (Art. 12(5) UK GDPR)"), ("US", "")]
+    ("country", "rule"), [("DE", " (Art. 12(2) GDPR)"), ("GB", " (Art. 12(2) UK GDPR)"), ("US", "")]
 )
 def test_a_refusal_cites_the_gdpr_only_where_it_covers_the_person(db: None, country: str, rule: str) -> None:
     alice = factories.customer("Alice", "Archer", email="alice@example.com", country=country)
     request = services.file(
         kind="access", subject=alice.subject_id, channel="mail", received_on=TODAY, actor=PRIVACY, now=NOW
     )
-    services.refuse(request, ground="It is excessive.", authority="Art. 12(5) GDPR", actor=PRIVACY, now=NOW)
+    services.refuse(request, ground="Nobody knows you.", authority="Art. 12(2) GDPR", actor=PRIVACY, now=NOW)
     with vault.internal():
         text = Letter.objects.get(request=request, kind="refused").text
-    assert f"It is excessive.{rule}\n" in text
+    assert f"Nobody knows you.{rule}\n" in text
+
+
+@pytest.mark.parametrize(
+    ("country", "kind", "rules"),
+    [
+        ("DE", "access", ["Art. 12(2) GDPR", "Art. 12(5) GDPR", "Art. 15(4) GDPR"]),
+        ("", "erasure", ["Art. 12(2) GDPR", "Art. 12(5) GDPR"]),
+        ("GB", "erasure", ["Art. 12(2) GDPR", "Art. 12(5) GDPR"]),
+        ("US", "access", ["Art. 12(2) GDPR", "Art. 15(4) GDPR"]),
+        ("AU", "erasure", ["Art. 12(2) GDPR"]),
+        ("CH", "erasure", ["Art. 12(2) GDPR"]),
+    ],
+)
+def test_nobody_is_refused_for_a_reason_that_neither_the_law_over_them_nor_the_policy_knows(
+    db: None, country: str, kind: str, rules: list[str]
+) -> None:
+    alice = factories.customer("Alice", "Archer", email="alice@example.com", country=country)
+    request = services.file(
+        kind=kind, subject=alice.subject_id, channel="mail", received_on=TODAY, actor=PRIVACY, now=NOW
+    )
+    assert list(grounds.of(request)) == rules
+    for rule in grounds.WORDS.keys() - set(rules):
+        with pytest.raises(services.BadRequest, match="our policy knows no such reason"):
+            services.refuse(request, ground="You asked nine times.", authority=rule, actor=PRIVACY, now=NOW)
+    request.refresh_from_db()
+    assert request.is_open
+    services.refuse(request, ground="Nobody knows you.", authority=rules[0], actor=PRIVACY, now=NOW)
+    assert not request.is_open
 
 
 def test_every_state_of_the_european_economic_area_has_an_authority_of_its_own() -> None:

@@ -201,7 +201,7 @@ def removal_by_post(place: Place) -> Request:
 def refused(place: Place) -> None:
     request = asked(place.person("ron"))
     services.refuse(
-        request, ground="You asked for the third time this week.", authority="Art. 12(5) GDPR", actor=PRIVACY, now=NOW
+        request, ground="Two people say that this is theirs.", authority="Art. 12(2) GDPR", actor=PRIVACY, now=NOW
     )
 
 
@@ -362,8 +362,8 @@ def test_every_letter_is_right_where_the_person_is(place: Place, written: list[W
         if one.kind == "link_identity":
             assert f"We received the request on 20 November 2026 and answer by {said(due)}." in one.text
         if one.kind == "refused":
-            rule = f" (Art. 12(5) {law})" if law else ""
-            assert f"\n\nYou asked for the third time this week.{rule}\n\n" in one.text
+            rule = f" (Art. 12(2) {law})" if law else ""
+            assert f"\n\nTwo people say that this is theirs.{rule}\n\n" in one.text
         if one.kind == "extended":
             longer = date(2027, 1, 19) if place.country in ("CH", "CA") else date(2027, 2, 20)
             assert f"You get our answer by {said(longer)} at the latest." in one.text
