@@ -91,7 +91,7 @@ def _other_addresses(user: User, email: str, now: datetime) -> list[str]:
 
 def _login_changed(request: HttpRequest, user: User, told: Sequence[str], left: Sequence[str], now: datetime) -> None:
     """Tell these addresses that the login's was changed, those among them that it leaves behind in so many words, and end the user's other sessions: in the transaction of the change."""
-    customer = Customer.objects.filter(user=user).first()
+    customer = reach.customer_of(user)
     if customer is None and not user.is_staff and user.subject_id is not None:
         customer = services.customer_of(user, actor=gate.current(), now=now, today=timezone.localdate(now))
     notices.login_changed(user, customer, told=told, left=left, now=now)
@@ -219,7 +219,8 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def post_login(self, request: HttpRequest, user: User, **kwargs: Any) -> Any:
         """Note the day: an account's retention counts from its last use."""
-        services.touch(Customer.objects.filter(user=user).values_list("pk", flat=True), on=timezone.localdate())
+        own = Customer.objects.filter(user=user, subject=user.subject_id)
+        services.touch(own.values_list("pk", flat=True), on=timezone.localdate())
         return super().post_login(request, user, **kwargs)
 
     def get_reauthentication_methods(self, user: Any) -> list[dict[str, Any]]:

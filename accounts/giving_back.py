@@ -39,6 +39,7 @@ UNDONE_WITHIN = timedelta(days=14)
 OWNER_HAS = timedelta(hours=72)  # to object, as others have before a removal (design 9)
 CODE_WRITTEN = "contact.code_written"
 OPERATOR_ENDS = "The address of this login was changed once more before that mailbox objected. An operator confirms this, by login_dispute."
+OTHERS = "Login and customer number are not one person's. Nothing is given back: tell who runs the site."
 LINK_WORKS = timedelta(days=3)  # as that of a new password (PASSWORD_RESET_TIMEOUT)
 Channel, Purpose = ContactPoint.Channel, ContactLink.Purpose
 
@@ -287,6 +288,8 @@ def _check(point: ContactPoint, now: datetime) -> tuple[User, list[tuple[Contact
     user = User.objects.select_for_update().filter(pk=point.customer.user_id).first()
     if user is None or user.subject_id is None or not user.is_active:
         raise CannotGiveBack("There is no login any more that could be given back.")
+    if not reach.is_one(user, point.customer):
+        raise CannotGiveBack(OTHERS)
     if user.is_staff:
         raise CannotGiveBack("A login of staff is not given back here: an operator closes it and makes another one.")
     if point.given_back_at is not None and now >= point.given_back_at + UNDONE_WITHIN:

@@ -193,10 +193,11 @@ def send_again(user: User, *, actor: Actor, now: datetime) -> None:
     """Send the owner of this login a new link for the contact address that waits; earlier ones stop working.
 
     For the person too when staff entered the address: confirmed with the password, it counts at once. Raises
-    NothingToConfirm and TooSoon.
+    NothingToConfirm, TooSoon, and reach.NotTheirs.
     """
     with transaction.atomic():
-        customer = Customer.objects.select_for_update(no_key=True).filter(user=user).first()
+        Customer.objects.select_for_update(no_key=True).filter(user=user).first()
+        customer = reach.customer_of(user)
         point = reach.point_of(customer, Channel.EMAIL) if customer else None
         with vault.internal():
             address = customer.email if customer else ""
@@ -250,7 +251,9 @@ def confirm(token: str, *, user: User, actor: Actor, now: datetime) -> None:
     with transaction.atomic():
         link = look(token, Purpose.CONFIRM, now=now)
         point = _locked(link)
-        if point.customer.user_id != user.pk or point.disputed_at is not None or link.at < point.since:
+        if point.customer.user_id != user.pk or not reach.is_one(user, point.customer):
+            raise LinkRefused
+        if point.disputed_at is not None or link.at < point.since:
             raise LinkRefused
         _use(link, now)
         ContactPoint.objects.filter(pk=point.pk).update(confirmed_at=now)
@@ -352,7 +355,8 @@ def propose_end(point: ContactPoint, *, seen: str | None = None, actor: Actor, n
 
 def put_proposal(point: ContactPoint, *, back: ContactLink | None = None, actor: Actor, now: datetime) -> None:
     """Write a proposal into the locked row about a login's address: to end the dispute, or (`back`) to give the login back to the
-    mailbox of this objection. Bound by a keyed hash, so that who writes to the database proposes nothing."""
+    mailbox of this objection. Bound by a keyed hash, over whose login it is too, so that who writes to the database proposes nothing
+    and points to no other login."""
     point.end_proposed_at, point.end_proposed_by = now, name_of(actor)[:64]
     point.gives_back, point.back_link = back is not None, back.pk if back else None
     point.mac = vault.mac_of(*_proposes(point))
@@ -595,7 +599,8 @@ def _proposal(point: ContactPoint) -> tuple[Any, ...]:
 
 
 def _proposes(point: ContactPoint) -> tuple[Any, ...]:
-    about = point.pk, point.customer_id, point.channel, point.since, point.disputed_at
+    whose = point.customer_id, point.customer.user_id, point.customer.subject_id
+    about = point.pk, *whose, point.channel, point.since, point.disputed_at
     return "login-dispute", *about, *_proposal(point)
 
 

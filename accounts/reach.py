@@ -23,12 +23,13 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 
 from accounts import confirmed
 from accounts.parties import Address, Customer
 from accounts.points import ContactLink, ContactPoint
-from accounts.users import LoginAddress
+from accounts.users import LoginAddress, User
 from privacy import phones, vault
 from privacy.gate import Actor
 from privacy.vault import SealedModel, Unreadable
@@ -38,6 +39,10 @@ logger = logging.getLogger(__name__)
 Came, Channel = ContactPoint.Came, ContactPoint.Channel
 WAIT = timedelta(days=14)
 Row = TypeVar("Row", bound=SealedModel)
+
+
+class NotTheirs(PermissionDenied):
+    """The customer number that a login is linked to is another person's: nothing is read from it and nothing written there."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,24 @@ def own(rows: Iterable[Row]) -> list[Row]:
     listed = list(rows)
     strange = _strangers([(row.pk, row.vault_owner()) for row in listed])
     return [row for row in listed if row.pk not in strange]
+
+
+def is_one(user: User, customer: Customer) -> bool:
+    """Say whether a login and a customer number are one person's, by their rows and by the key store. The column that links the one
+    to the other says it of nobody: who writes to the main database can put any login there."""
+    if user.subject_id is None or user.subject_id != customer.subject_id:
+        return False
+    return len(own([customer])) == 1 and not vault.keys.strangers({user.pk: user.vault_owner()})
+
+
+def customer_of(user: User) -> Customer | None:
+    """Return the customer number of a login; None where it has none. Raises NotTheirs where the one that is linked is another
+    person's."""
+    found = Customer.objects.filter(user=user).first()
+    if found is not None and not is_one(user, found):
+        logger.error("A login is linked to a customer number that is another person's. Nothing was done.")
+        raise NotTheirs
+    return found
 
 
 def that_count(rows: Iterable[Row], channel: str, *, now: datetime) -> list[Row]:

@@ -97,10 +97,10 @@ def create_customer(
 
 
 def customer_of(user: User, *, actor: Actor | None, now: datetime, today: date) -> Customer:
-    """Return the customer of a login; create it when the login needs one for the first time."""
+    """Return the customer of a login; create it when the login needs one for the first time. Raises reach.NotTheirs."""
     with transaction.atomic():
         User.objects.select_for_update().only("pk").get(pk=user.pk)
-        found = Customer.objects.filter(user=user).first()
+        found = reach.customer_of(user)
         return found or create_customer(actor=actor, now=now, since=today, user=user)
 
 

@@ -62,7 +62,7 @@ def account_details(request: HttpRequest) -> HttpResponse:
 def account_edit(request: HttpRequest) -> HttpResponse:
     """Correct the own contact data (Art. 16, P8); the old value becomes unreadable."""
     # Looking makes nothing: a login that never needed a customer gets one when there is something to keep.
-    known = Customer.objects.filter(user=cast(User, request.user)).first()
+    known = reach.customer_of(cast(User, request.user))
     form = ContactForm(request.POST or None, record=known)
     if request.method == "POST" and form.is_valid() and _corrected(request, known or _own_customer(request), form):
         return redirect("account_details")

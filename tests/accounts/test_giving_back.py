@@ -14,10 +14,12 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db import models
 from django.test import Client
 from django.urls import reverse
 
 from accounts import factor, giving_back, in_other_hands, notices, reach
+from accounts import services as people
 from accounts.models import Address, ContactLink, ContactPoint, Customer, Session, User
 from privacy import audit, vault
 from privacy.gate import Actor
@@ -601,6 +603,87 @@ def test_a_login_of_staff_is_not_given_back_here(alice: Customer) -> None:
     alice.user.save(update_fields=["is_staff"])
     with pytest.raises(giving_back.CannotGiveBack, match="login of staff"):
         giving_back.propose(one, said, mailbox=OLD, actor=staff("pat").as_actor(), now=NOW)
+
+
+# Whose login it is -------------------------------------------------------------------------------------------------------
+
+
+def written(row: models.Model, **columns: Any) -> None:
+    """Write into a row as somebody who holds the main database's password."""
+    assert models.QuerySet(type(row)).filter(pk=row.pk).update(**columns) == 1
+
+
+@pytest.fixture
+def bob(db: None) -> Customer:
+    user = factories.login("bob", "bob@example.com", subject=factories.subject())
+    return factories.customer("Bob", "Baker", email="bob@work.example", phone="978-555-0199", user=user)
+
+
+def swapped(one: Customer, other: Customer) -> None:
+    """Let the customer number of the one name the login of the other."""
+    login = other.user_id
+    written(other, user_id=None)
+    written(one, user_id=login)
+
+
+@pytest.mark.parametrize("also", [{}, {"subject_id": "bob"}])
+def test_a_customer_number_that_names_somebody_elses_login_when_it_is_confirmed_gives_nobody_that_login(
+    alice: Customer, bob: Customer, also: dict[str, Any]
+) -> None:
+    """Everything is true: her own login, changed by herself. Only when the second person clicks the row names another login."""
+    one, pia = proposed(alice), staff("pia").as_actor()
+    own = {"user_id": alice.user_id, "subject_id": alice.subject_id}
+    his = bob.user_id
+    swapped(alice, bob)
+    if also:
+        written(alice, subject_id=bob.subject_id)
+    with pytest.raises(notices.NotProposed):
+        giving_back.give_back(one, actor=pia, now=WAITED)
+    with pytest.raises(giving_back.CannotGiveBack, match="not one person's"):
+        giving_back.check(one, now=WAITED)
+    assert address_of(User.objects.get(pk=his)) == "bob@example.com"
+    written(alice, **own)
+    written(bob, user_id=his)
+    giving_back.give_back(one, actor=pia, now=WAITED)
+    assert address_of(alice.user) == OLD, "control: the rows as they were"
+
+
+def test_for_somebody_elses_login_nothing_is_proposed_and_no_code_is_written(alice: Customer, bob: Customer) -> None:
+    said, one = called(alice), taken(alice)
+    factories.address(alice, street="17 Quince Row", country="US", since=NOW - timedelta(days=40))
+    object_from(OLD)
+    login, pat = alice.user_id, staff("pat").as_actor()
+    swapped(alice, bob)
+    with pytest.raises(giving_back.CannotGiveBack, match="not one person's"):
+        giving_back.propose(one, said, mailbox=OLD, actor=pat, now=NOW)
+    with pytest.raises(giving_back.CannotGiveBack, match="not one person's"):
+        giving_back.post_code(one, actor=pat, now=NOW)
+    written(alice, user_id=login)
+    giving_back.post_code(one, actor=pat, now=NOW)
+    giving_back.propose(one, said, mailbox=OLD, actor=pat, now=NOW)
+
+
+def test_a_login_that_is_linked_to_somebody_elses_customer_number_does_nothing_there(
+    alice: Customer, bob: Customer
+) -> None:
+    """Nothing is confirmed, asked, entered or kept under it; its own number, linked as before, does all of it."""
+    ContactPoint.objects.filter(customer=bob, channel="email").update(came="person")
+    user, browser = bob.user, pages.signed_in(bob.user, again=True)
+    notices.send_again(user, actor=user.as_actor(), now=NOW)
+    token = re.findall(r"/account/contact/confirm/([^/\s]+)/", letters("contact_confirm")[0][1])[0]
+    thief = alice.user
+    swapped(bob, alice)
+    with pytest.raises(notices.LinkRefused):
+        notices.confirm(token, user=thief, actor=thief.as_actor(), now=NOW)
+    with pytest.raises(reach.NotTheirs):
+        notices.send_again(thief, actor=thief.as_actor(), now=NOW)
+    with pytest.raises(reach.NotTheirs):
+        people.customer_of(thief, actor=thief.as_actor(), now=NOW, today=NOW.date())
+    assert pages.signed_in(thief, again=True).get("/account/details/edit/").status_code == 403
+    written(bob, user_id=user.pk)
+    assert browser.get("/account/details/edit/").status_code == 200
+    notices.confirm(token, user=user, actor=user.as_actor(), now=NOW)
+    assert people.customer_of(user, actor=user.as_actor(), now=NOW, today=NOW.date()) == bob
 
 
 # A code by post -----------------------------------------------------------------------------------------------------------
