@@ -2,7 +2,7 @@
 
 What must never happen: half a file, an overwritten record, a person who was erased and comes back, a consent nobody
 gave. So a file is checked whole before anything is written, and written in one transaction; a record that exists and
-differs is reported, not changed; blocked references and addresses are left out; a "yes" to marketing without proof
+differs is reported, not changed; who was erased is left out, line by line (accounts/blocked.py); a "yes" to marketing without proof
 counts as no. A mistake is undone by erasing what was created: the report and the audit say how many and when.
 """
 
@@ -20,7 +20,8 @@ from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.utils import timezone
 
-from accounts import columnmap, csvfile, reach, regions, spoiled
+from accounts import blocked, columnmap, csvfile, reach, regions, spoiled
+from accounts.blocked import Blocked
 from accounts.columnmap import ColumnMap
 from accounts.csvfile import Checks, Problem, Row, Tally
 from accounts.models import Address, Channel, Company, ContactPoint, Customer
@@ -65,6 +66,7 @@ class Report:
     notices: list[Problem] = field(default_factory=list)
     shared: list[dict[str, Any]] = field(default_factory=list)
     differing: list[dict[str, Any]] = field(default_factory=list)
+    blocked_lines: list[Problem] = field(default_factory=list)
     columns_left_out: list[str] = field(default_factory=list)
     columns_missing: list[str] = field(default_factory=list)
     consent_without_proof: int = 0
@@ -79,6 +81,7 @@ class Report:
             "notices": [notice.as_dict() for notice in self.notices],
             "shared_addresses": self.shared,
             "differing": self.differing,
+            "blocked_lines": [one.as_dict() for one in self.blocked_lines],
             "columns_left_out": self.columns_left_out,
             "columns_missing": self.columns_missing,
         }
@@ -131,14 +134,15 @@ def import_customers(
     ]
     report.consent_without_proof = sum(row["marketing_opt_in"] == "yes" for row in rows)
     while True:
-        taken = replace(report, differing=[])
+        taken = replace(report, differing=[], blocked_lines=[], notices=list(report.notices))
         with transaction.atomic():
             new: list[Row] = []
             for start in range(0, len(rows), BATCH):
                 progress.tell("lines taken in", start, len(rows))
                 new += _take(rows[start : start + BATCH], taken, actor=actor, now=now, dry_run=dry_run)
             # Who was erased while this ran is left out: all is taken back and done again without them.
-            if not any(_blocked(new)):
+            found = _blocked(new, new=new)
+            if not any(found.column(row["customer_ref"], row["email"]) for row in new):
                 break
             transaction.set_rollback(True)
     taken.shared = _shared(rows, new)
@@ -148,10 +152,11 @@ def import_customers(
     return taken
 
 
-def _blocked(rows: Sequence[Row]) -> tuple[set[str], set[str]]:
-    """Return the customer numbers and the e-mail addresses of erased people among the rows."""
-    refs = vault.blocks.are_blocked("customer_ref", [row["customer_ref"] for row in rows])
-    return refs, vault.blocks.are_blocked("email", [row["email"] for row in rows if row["email"]])
+def _blocked(rows: Sequence[Row], *, new: Iterable[Row] = ()) -> Blocked:
+    """Return by what the rows are about erased people; `new` are those whose customers this import has created."""
+    return blocked.among(
+        {(row["customer_ref"], row["email"]) for row in rows}, new={row["customer_ref"] for row in new}
+    )
 
 
 def _good(rows: Iterable[Row], report: Report, today: date, by: ColumnMap | None) -> list[Row]:
@@ -259,7 +264,7 @@ def _take(rows: Sequence[Row], report: Report, *, actor: Actor | None, now: date
         .select_related("company")
         .prefetch_related(models.Prefetch("addresses", Address.objects.order_by("id"), "on_file"))
     }
-    refs, emails = _blocked(rows)
+    erased = _blocked(rows)
     with vault.internal():  # one unit for the batch: its keys are loaded together
         differences = {
             row["customer_ref"]: _differences(row, existing[row["customer_ref"]])
@@ -275,10 +280,13 @@ def _take(rows: Sequence[Row], report: Report, *, actor: Actor | None, now: date
                 report.differing.append({"line": row.line, "columns": different})
             else:
                 report.unchanged += 1
-        elif row["customer_ref"] in refs or row["email"] in emails:
+        elif column := erased.column(row["customer_ref"], row["email"]):
             report.blocked += 1
+            report.blocked_lines.append(blocked.problem(row.line, column))
         else:
             new.append(row)
+            if row["email"] in erased.shared:
+                report.notices.append(Problem(row.line, "email", blocked.SHARED))
     report.created += len(new)
     if new and not dry_run:
         _create(new, actor=actor, now=now)

@@ -18,7 +18,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from accounts import columnmap
+from accounts import blocked, columnmap
 from accounts.columnmap import ColumnMap
 from accounts.csvfile import Problem
 from accounts.models import Customer, FreightAccount
@@ -35,6 +35,7 @@ from privacy.retention import rules
 
 MAPS = Path(__file__).parent / "maps"
 BATCH = 500
+ERASED = "The customer was erased, and so stays without new orders here. A person who came back is imported under another number."
 
 
 class ImportRefused(Exception):
@@ -66,6 +67,7 @@ class Report:
     columns_left_out: list[str] = field(default_factory=list)
     columns_missing: list[str] = field(default_factory=list)
     differing: list[dict[str, Any]] = field(default_factory=list)
+    blocked_lines: list[Problem] = field(default_factory=list)
     dry_run: bool = False
     is_written: bool = False
 
@@ -85,6 +87,7 @@ class Report:
             "columns_left_out": self.columns_left_out,
             "columns_missing": self.columns_missing,
             "differing": self.differing,
+            "blocked_lines": [one.as_dict() for one in self.blocked_lines],
             "dry_run": self.dry_run,
         }
 
@@ -147,15 +150,15 @@ def _plan(found: list[OrderData], report: Report, *, today: date) -> _Plan:
     wrong = 0
     for data in found:
         customer, reason = who.of(data)
-        if who.is_erased(data):
-            report.blocked += 1
+        if column := who.erased_by(data):
+            _leave_out(data, column, report)
         elif customer is None:
             report.errors.append(Problem(data.line, "customer_ref" if data.customer_ref else "email", reason))
             wrong += 1
         elif data.number in on_file:
             _compare(data, customer, on_file[data.number], accounts, report)
         elif isinstance(_opened(customer.last_name), vault.Erased):
-            report.blocked += 1
+            _leave_out(data, "", report)
         else:
             plan.new.append((data, customer))
     report.errors.sort(key=lambda problem: (problem.column.startswith("lines"), problem.line))
@@ -163,6 +166,11 @@ def _plan(found: list[OrderData], report: Report, *, today: date) -> _Plan:
     report.of_orders.good = 0
     _count(plan, report, accounts, today=today)
     return plan
+
+
+def _leave_out(data: OrderData, column: str, report: Report) -> None:
+    report.blocked += 1
+    report.blocked_lines.append(blocked.problem(data.line, column) if column else Problem(data.line, "", ERASED))
 
 
 class _Customers:
@@ -173,8 +181,7 @@ class _Customers:
         emails = {data.email for data in found if not data.customer_ref}
         rows = Customer.objects.select_related("company")
         self._by_reference = {one.reference: one for one in rows.filter(reference__in=references)}
-        self._erased = vault.blocks.are_blocked("customer_ref", sorted(references))
-        self._erased_emails = vault.blocks.are_blocked("email", sorted(emails))
+        self._erased = blocked.among({*((one, "") for one in references), *(("", one) for one in emails)})
         self._by_email: dict[str, list[Customer]] = {}
         holders = vault.tokens.holders(Customer._meta.get_field("email").blind[0], emails)
         known = rows.in_bulk({pk for pks in holders.values() for pk in pks})
@@ -199,10 +206,11 @@ class _Customers:
         many = "The address stands with several customers, so it names none: give the customer's number (customer_ref)."
         return None, many if found else "There is no customer with this address: import the customers first."
 
-    def is_erased(self, data: OrderData) -> bool:
+    def erased_by(self, data: OrderData) -> str:
+        """Return the column by which an order is somebody's who was erased, "" where it is not."""
         if data.customer_ref:
-            return data.customer_ref in self._erased
-        return data.email in self._erased_emails and not self._by_email.get(data.email)
+            return self._erased.column(data.customer_ref, "")
+        return "" if self._by_email.get(data.email) else self._erased.column("", data.email)
 
 
 def _on_file(numbers: Iterable[str]) -> dict[str, Order]:
@@ -351,7 +359,7 @@ def _look_again(plan: _Plan, report: Report, *, today: date) -> None:
             kind=Request.Kind.ERASURE, state=State.EXECUTING, subject__in=people.values()
         ).values_list("subject_id", flat=True)
     )
-    blocked = vault.blocks.are_blocked("customer_ref", {customer.reference for _, customer in plan.new})
+    erased = blocked.among({(customer.reference, "") for _, customer in plan.new})
     destroyed = {record for record, _ in vault.keys.destroyed([(pk, "account") for pk in people])}
     here = [
         (data, customer)
@@ -359,11 +367,14 @@ def _look_again(plan: _Plan, report: Report, *, today: date) -> None:
         if customer.pk in people
         and people[customer.pk] not in leaving
         and customer.pk not in destroyed
-        and customer.reference not in blocked
+        and not erased.column(customer.reference, "")
     ]
     if len(here) == len(plan.new):
         return
-    report.blocked += len(plan.new) - len(here)
+    kept = {data.number for data, _ in here}
+    for data, _ in plan.new:
+        if data.number not in kept:
+            _leave_out(data, "", report)
     plan.new, plan.accounts = here, {}
     report.freight_accounts = report.freight_accounts_past = 0
     _count(plan, report, _accounts_on_file(customer.pk for _, customer in here), today=today)

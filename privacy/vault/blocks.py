@@ -16,15 +16,21 @@ from privacy.vault import ring as rings
 from privacy.vault.index import NORMALISERS, spellings
 from privacy.vault.sql import KEYSTORE, array, cursor
 
-_NORMALISED_AS = {"email": "email", "phone": "phone", "username": "username"}
+_NORMALISED_AS = {"email": "email", "username": "username"}
 
 
 def _tokens(kind: str, value: str) -> list[bytes]:
-    """Return the tokens under which a value may be blocked; a new block is placed under the first."""
+    """Return the tokens under which a value may be blocked; a new block is placed under the first.
+
+    A number counts letter by letter: FXS1 is another customer than FXS-1. A version before left dashes out; its blocks stand under the
+    second token until they end, since nothing says what number they were made of.
+    """
     normaliser = _NORMALISED_AS.get(kind, "reference")
-    key = rings.current().derive(f"block:{kind}:{normaliser}.{NORMALISERS[normaliser][0]}")
-    texts = spellings(normaliser, value) or [""]
-    return [hmac.digest(key, text.encode(), "sha256")[:16] for text in texts]
+    found = [(f"{normaliser}.{NORMALISERS[normaliser][0]}", text) for text in spellings(normaliser, value) or [""]]
+    if normaliser == "reference":
+        found.insert(0, ("exact.1", value.strip()))
+    keys = {scheme: rings.current().derive(f"block:{kind}:{scheme}") for scheme in {scheme for scheme, _ in found}}
+    return [hmac.digest(keys[scheme], text.encode(), "sha256")[:16] for scheme, text in found]
 
 
 def add(kind: str, value: str, *, until: date | None, now: datetime) -> None:
@@ -58,6 +64,17 @@ def are_blocked(kind: str, values: Iterable[str]) -> set[str]:
         )
         found = {row[0] for row in cur.fetchall()}
     return {value for value, of_it in tokens.items() if of_it & found}
+
+
+def ends(kind: str, value: str) -> list[date | None]:
+    """Return the ends of the blocks that hit a value today (None: for good), [] when none does."""
+    with cursor() as cur:
+        cur.execute(
+            "SELECT until FROM vault_block WHERE kind = %s AND value = ANY(%s::bytea[]) "
+            "AND (until IS NULL OR until >= current_date)",
+            [kind, _tokens(kind, value)],
+        )
+        return [row[0] for row in cur.fetchall()]
 
 
 def remove(kind: str, value: str) -> bool:

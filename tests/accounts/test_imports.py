@@ -121,6 +121,113 @@ def test_an_erased_person_is_not_created_again_by_reference_or_by_address(tmp_pa
     assert list(Customer.objects.values_list("reference", flat=True)) == ["AW00000003"]
 
 
+def test_each_line_of_an_erased_person_is_named_with_why_and_what_to_do(tmp_path: Path) -> None:
+    vault.blocks.add("customer_ref", "AW00000001", until=date(2030, 1, 1), now=NOW)
+    vault.blocks.add("email", "bob@example.com", until=date(2030, 1, 1), now=NOW)
+    path = file_of(tmp_path, ALICE, BOB | {"email": "BOB@Example.COM"}, CONTACT)
+    report = take(path)
+    assert [(one.line, one.column) for one in report.blocked_lines] == [(2, "customer_ref"), (3, "email")]
+    assert all("lift_block" in one.reason for one in report.blocked_lines)
+    out = io.StringIO()
+    call_command("import_customers", str(path), stdout=out)
+    assert "Left out: Line 2, customer_ref: Somebody with this customer number was erased." in out.getvalue()
+    assert "Left out: Line 3, email: Somebody with this address was erased" in out.getvalue()
+
+
+def test_a_number_that_only_looks_like_that_of_an_erased_person_comes_in(tmp_path: Path) -> None:
+    vault.blocks.add("customer_ref", "FXS-1", until=date(2030, 1, 1), now=NOW)
+    report = take(file_of(tmp_path, ALICE | {"customer_ref": "FXS1"}, BOB | {"customer_ref": "FXS-1"}))
+    assert (report.created, [one.line for one in report.blocked_lines]) == (1, [3])
+    assert Customer.objects.get().reference == "FXS1"
+
+
+def erased(customer: Customer, address: str) -> None:
+    """Leave what the erasure of a customer leaves."""
+    vault.blocks.add("customer_ref", customer.reference, until=date(2030, 1, 1), now=NOW)
+    vault.blocks.add("email", address, until=date(2030, 1, 1), now=NOW)
+    vault.keys.destroy([(customer.pk, "account")], now=NOW)
+
+
+def test_a_living_colleague_at_the_same_mailbox_comes_in_and_the_line_is_named(tmp_path: Path) -> None:
+    shared = {"email": "info@shared.example"}
+    take(file_of(tmp_path, ALICE | shared, BOB | shared))
+    erased(Customer.objects.get(reference="AW00000001"), "info@shared.example")
+    cid = CONTACT | shared
+    report = take(file_of(tmp_path, cid))
+    assert (report.created, report.blocked, report.blocked_lines) == (1, 0, [])
+    assert [(one.line, one.column) for one in report.notices] == [(2, "email")]
+    assert "was erased" in report.notices[0].reason
+    # when the last who had it is erased, nobody comes in by it any more, and a file is no living person
+    erased(Customer.objects.get(reference="AW00000002"), "info@shared.example")
+    erased(Customer.objects.get(reference="AW00000003"), "info@shared.example")
+    report = take(file_of(tmp_path, cid | {"customer_ref": "N1"}, cid | {"customer_ref": "N2"}))
+    assert (report.created, [(one.line, one.column) for one in report.blocked_lines]) == (
+        0,
+        [(2, "email"), (3, "email")],
+    )
+
+
+def test_an_address_that_somebody_only_typed_or_who_is_leaving_brings_nobody_back(tmp_path: Path) -> None:
+    vault.blocks.add("email", "gone@post.example", until=date(2030, 1, 1), now=NOW)
+    factories.customer("Mallory", email="gone@post.example", came=ContactPoint.Came.PERSON)
+    leaving = factories.customer("Lea", email="gone@post.example")
+    vault.blocks.add("customer_ref", leaving.reference, until=date(2030, 1, 1), now=NOW)
+    report = take(file_of(tmp_path, ALICE | {"email": "gone@post.example"}))
+    assert [(one.line, one.column) for one in report.blocked_lines] == [(2, "email")]
+    factories.customer("Bob", email="gone@post.example")  # the control: he has it
+    assert take(file_of(tmp_path, ALICE | {"email": "gone@post.example"})).created == 1
+
+
+def lifted(*args: str) -> str:
+    out = io.StringIO()
+    call_command("lift_block", *args, stdout=out)
+    return out.getvalue()
+
+
+def test_an_operator_lifts_a_block_with_a_reason_and_the_audit_says_so_but_not_whose(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for kind, value in (("customer_ref", "AW00000001"), ("email", "alice@example.com")):
+        vault.blocks.add(kind, value, until=date(2030, 1, 1), now=NOW)
+    before = everything()
+    assert "would be lifted. It ends on 2030-01-01" in lifted(
+        "--customer", "AW00000001", "--reason", "returned", "--dry-run"
+    )
+    assert everything() == before
+    assert "is lifted" in lifted("--customer", "AW00000001", "--reason", "returned")
+    assert [one.column for one in take(file_of(tmp_path, ALICE)).blocked_lines] == ["email"]
+    monkeypatch.setattr("sys.stdin", io.StringIO("ALICE@example.com\n"))
+    lifted("--email", "-", "--reason", "another")
+    assert take(file_of(tmp_path, ALICE)).created == 1
+    events = AuditEvent.objects.filter(action="block.lifted").order_by("pk")
+    assert [(one.fields, one.reason) for one in events] == [
+        (["customer_ref"], "the person wants to be a customer again"), (["email"], "it is another person"),
+    ]  # fmt: skip
+    assert not any(part in str(list(events.values())).casefold() for part in ("alice", "aw000"))
+
+
+@pytest.mark.parametrize(
+    ("args", "code"),
+    [
+        (["--customer", "NOBODY-1", "--reason", "returned"], "1"),
+        (["--customer", "", "--reason", "returned"], "2"),
+        (["--customer", "NOBODY-1"], "usage"),
+        (["--customer", "A", "--email", "-", "--reason", "returned"], "usage"),
+        (["--reason", "returned"], "usage"),
+        (["--customer", "A", "--reason", "because"], "usage"),
+        (["--email", "alice@example.com", "--reason", "returned"], "usage"),
+    ],
+)
+def test_what_is_no_block_ends_with_1_and_wrong_arguments_do_nothing(args: list[str], code: str) -> None:
+    before = everything()
+    with pytest.raises(CommandError) as refused:
+        lifted(*args)
+    assert everything() == before
+    assert "alice@example.com" not in str(refused.value)
+    # the parser's own refusals end with 2 on a command line (tests/ilt_site/test_arguments.py)
+    assert code == "usage" or str(refused.value.returncode) == code
+
+
 def test_one_bad_line_refuses_the_whole_file(tmp_path: Path) -> None:
     before = everything()
     report = take(file_of(tmp_path, ALICE, BOB | {"since": "31.5.2016"}))
@@ -375,7 +482,7 @@ def test_the_command_prints_its_report_as_json(tmp_path: Path) -> None:
     assert json.loads(out) == {
         "created": 1, "unchanged": 0, "differs": 0, "blocked": 0, "lines": 1, "bad": 0, "good": 0, "empty": 0, "repeated": 0,
         "continued": 0, "consent_without_proof": 0, "since_today": 0, "errors": [], "notices": [], "shared_addresses": [],
-        "differing": [], "columns_left_out": [],
+        "differing": [], "blocked_lines": [], "columns_left_out": [],
         "columns_missing": [],
     }  # fmt: skip
 

@@ -31,6 +31,14 @@ __all__ = ["key_ring", "production"]
         (["login_dispute", "C1", "--confirm", "both"], "invalid choice: 'both'"),
         (["login_dispute", "C1", "C2", "--confirm", "end"], "unrecognized arguments: C2"),
         (["login_dispute", "C1", "--confrim", "end"], "there is no option --confrim"),
+        (["lift_block", "--customer", "C1"], "the following arguments are required: --reason"),
+        (["lift_block", "--customer", "", "--reason", "returned"], "The customer number is empty."),
+        (["lift_block", "--reason", "returned"], "one of the arguments --customer --email is required"),
+        (["lift_block", "--customer", "C1", "--reason", "because"], "invalid choice: 'because'"),
+        (
+            ["lift_block", "--email", "a@b.example", "--reason", "another"],
+            "the address comes on standard input: --email -",
+        ),
     ],
 )
 def test_what_is_typed_wrong_ends_with_two_and_is_named(
@@ -90,6 +98,7 @@ def test_a_database_that_is_down_is_one_sentence(production: dict[str, str], wor
     [
         ["request_file", "--kind", "access", "--channel", "phone", "--email", "-"],
         ["create_staff", "--username", "x", "--role", "sales", "--email", "-"],
+        ["lift_block", "--reason", "another", "--email", "-"],
     ],
 )
 @pytest.mark.parametrize(("stdin", "said"), [("<&-", "ddress"), ("</dev/null", "ddress"), ('<"$BAD"', "is not UTF-8.")])

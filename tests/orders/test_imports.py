@@ -296,16 +296,22 @@ def test_what_was_erased_does_not_come_back(take: Callable[..., Report], alice: 
 def test_orders_of_an_erased_customer_are_blocked(take: Callable[..., Report], alice: Customer) -> None:
     vault.blocks.add("customer_ref", alice.reference, until=date(2033, 12, 31), now=NOW)
     before = fingerprint()
-    assert take([ORDER], [LINE]).blocked == 1
+    report = take([ORDER], [LINE])
+    assert (report.blocked, [(one.line, one.column) for one in report.blocked_lines]) == (1, [(2, "customer_ref")])
+    assert "lift_block" in report.blocked_lines[0].reason
     assert fingerprint() == before
     alice.delete()
     report = take([ORDER], [LINE])
     assert (report.blocked, report.created, report.errors) == (1, 0, [])
+    a_customer(alice.reference.replace("-", ""))  # another number, which only looks alike
+    other = ORDER | {"order_number": "T-30002", "customer_ref": alice.reference.replace("-", "")}
+    assert take([other], [LINE | {"order_number": "T-30002"}]).created == 1
 
 
 def test_orders_of_a_customer_whose_key_is_destroyed_are_blocked(take: Callable[..., Report], alice: Customer) -> None:
     vault.keys.destroy([(alice.pk, "account")], now=NOW)
-    assert take([ORDER], [LINE]).blocked == 1
+    report = take([ORDER], [LINE])
+    assert (report.blocked, [(one.line, one.column) for one in report.blocked_lines]) == (1, [(2, "")])
     assert Order.objects.count() == 0
 
 

@@ -85,11 +85,12 @@ def _told(report: imports.Report, *, dry_run: bool) -> list[str]:
         (report.created, "would be created" if dry_run else "created"),
         (report.unchanged, "on file already, the same"),
         (report.differs, "on file already, different: what is on file stays"),
-        (report.blocked, "left out: the person was erased"),
+        (report.blocked, "left out: the person was erased (each is named below)"),
         (report.bad, "left out: something is wrong with it"),
     )
     told = accounted.table(report.lines, (*parts, *rest))
     told += [f"Line {one['line']} differs in: {', '.join(one['columns'])}." for one in report.differing]
+    told += [f"Left out: {one}" for one in report.blocked_lines]
     told += [f"Notice: {notice}" for notice in report.notices]
     told += [_shared(one) for one in report.shared]
     if report.since_today:

@@ -100,13 +100,15 @@ class Command(BaseCommand):
             (report.created, f"{verb}, with {report.lines:,} lines of orders"),
             (report.unchanged, "on file already, the same"),
             (report.differs, "on file already, different: what is on file stays"),
-            (report.blocked, "left out: the customer was erased"),
+            (report.blocked, "left out: the customer was erased (each is named below)"),
             (of.bad, "left out whole: something is wrong with the order, or with a line of it"),
         )
         for line in accounted.table(of.lines, (*parts, *rest)):
             self.stdout.write(line)
         for one in report.differing:
             self.stdout.write(f"Line {one['line']} differs from what is on file in: {', '.join(one['columns'])}.")
+        for left in report.blocked_lines:
+            self.stdout.write(f"Left out: {left}")
         for notice in report.notices:
             self.stdout.write(f"Notice: {notice}")
         if report.freight_accounts or report.freight_accounts_past:
