@@ -511,6 +511,7 @@ def test_pages_of_a_visitor_who_is_stopped(site: Site, visitor: Visitor) -> None
             break
     visitor.look("429, after too many wrong codes")
     for name in ("nadia", "nadia2"):
+        go_out(visitor)
         visitor.open("/accounts/signup/")
         visitor.fill(username=name, email="nadia@post.example", password1=factories.PASSWORD)
         visitor.press("Create", "429, signed up again at once" if name == "nadia2" else "", status=429)
