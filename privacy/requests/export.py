@@ -138,7 +138,12 @@ def fetch(request: Request, *, actor: Actor, now: datetime, via: str = "portal")
         if request.step == "close":  # nothing to wait for any more
             Request.objects.filter(pk=request.pk, step="close").update(next_action_at=now)
         audit.record(
-            "copy.fetched", actor=actor, now=now, subject=request.subject_id, reference=request.reference, reason=via
+            "copy.fetched",
+            actor=actor,
+            now=now,
+            subject=request.subject_id,
+            reference=request.reference,
+            reason=f"{via}: {actor.reason}" if actor.reason else via,
         )
         # The file is opened by its own key, past the envelopes: so its opening is noted here.
         log.write([log.Opening(actor, request.vault_owner(), {f"{LABEL}/{ENVELOPE}": [export.pk]})], now=now)

@@ -21,6 +21,7 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.auth.hashers import check_password, make_password
 from django.db import transaction
+from django.db.models import QuerySet
 from django.urls import reverse
 
 from privacy import datamap, vault
@@ -101,6 +102,27 @@ def code_matches(typed: str, request: Request | None) -> bool:
     is_ours = request is not None and vault.mac_fits(mac, "outcome-code", request.pk, kept)
     hashed, _, _ = kept.partition(BETWEEN)
     return check_password(plain_code(typed), hashed if is_ours else _hash_of_no_code()) and is_ours
+
+
+def is_code_out(request: Request) -> bool:
+    """Whether the outcome code of a request has gone to its person, as far as the site knows.
+
+    One that stands in a letter to be posted has not, before that letter is ticked off: until then only who has it on the screen can know
+    the code. Who signed in, or used a one-time link, was shown it.
+    """
+    if request.identity in (Request.Identity.LOGIN, Request.Identity.LINK):
+        return True
+    gave = _gave_code(request)
+    return not gave.exists() or gave.exclude(by=Letter.By.POST, sent_at=None).exists()
+
+
+def had_code(request: Request) -> set[tuple[str, str]]:
+    """Return which members of staff, (kind, id), opened or ticked off a letter that gives the outcome code of a request."""
+    return letters.in_hand(_gave_code(request).filter(by=Letter.By.POST).values_list("pk", flat=True))
+
+
+def _gave_code(request: Request) -> QuerySet[Letter]:
+    return Letter.objects.filter(request=request, kind="acknowledgement", credentials_until__isnull=False)
 
 
 def _bound(request: UUID, kept: str) -> str:

@@ -15,11 +15,24 @@ from django.db import transaction
 
 from privacy import audit, gate
 from privacy.gate.actor import Actor
-from privacy.requests import assessment, broker, clock, grounds, history, identity, letters, offering, outcome, waits
+from privacy.requests import (
+    assessment,
+    broker,
+    clock,
+    grounds,
+    history,
+    identity,
+    letters,
+    offering,
+    outcome,
+    proof,
+    waits,
+)
 from privacy.requests.filing import (
     BadRequest,
     NotYours,
     acting_as,
+    acting_by_code,
     ask,
     file,
     identify,
@@ -45,6 +58,7 @@ __all__ = [
     "PlanChanged",
     "WrongCode",
     "acting_as",
+    "acting_by_code",
     "ask",
     "by_code",
     "confirm",
@@ -323,20 +337,25 @@ def refusal(request: Request, *, actor: Actor) -> dict[str, str]:
     return outcome.refusal_of(request)
 
 
-def by_code(reference: str, code: str, *, now: datetime, reader: UUID | None = None) -> dict[str, Any]:
+def by_code(
+    reference: str, code: str, *, now: datetime, reader: UUID | None = None, visitor: Actor | None = None
+) -> dict[str, Any]:
     """Return the outcome for a reference and the code that was shown once: also when the account is gone.
 
     Keys: request, erased, kept, given, leftovers, warnings, unjoined, refusal. Raises WrongCode, which takes as long for an
-    unknown reference, and CodeMoved unless `reader`, who is signed in, is the person.
+    unknown reference and for one that goes by post whose letter is not ticked off, CodeMoved unless `reader`, who is signed
+    in, is the person, and proof.HadTheLetter where `visitor`, a member of staff who is signed in, had that letter in hand.
     """
     spelled = identity.read_reference(reference)
     request = Request.objects.filter(reference=spelled).first() if spelled else None
-    if not identity.code_matches(code, request) or request is None:
+    if not identity.code_matches(code, request) or request is None or not identity.is_code_out(request):
         raise WrongCode
+    if visitor is not None and (visitor.kind, visitor.id or "") in identity.had_code(request):
+        raise proof.HadTheLetter
     is_own = reader is not None and reader == request.subject_id
     if not is_own and not stands(request, identity.stands_on_code(request, code), now=now):
         raise CodeMoved(request)
-    with gate.acting(acting_as(request, purpose="outcome by code")):
+    with gate.acting(acting_by_code(request, request.pk)):
         plan = outcome.read(request).get("plan", {})
         found = outcome.lines(request, today=clock.company_day(now))
         refusal = outcome.refusal_of(request)

@@ -76,10 +76,10 @@ def forget_proof(request: HttpRequest) -> None:
         request.session.pop(name, None)
 
 
-def still_stands(request: HttpRequest, about: Request) -> bool:
-    """Whether the address of the link or code that this browser used is still the person's (services.stands)."""
+def proved_by(request: HttpRequest) -> identity.Stands:
+    """Return on what the proof of this browser stands: a link, or an outcome code."""
     _, _, *on = request.session[PROVED]
-    return services.stands(about, identity.Stands(*on), now=timezone.now())
+    return identity.Stands(*on)
 
 
 def moved(request: HttpRequest, about: Request) -> HttpResponse:
@@ -102,9 +102,13 @@ def own_request(view: View) -> View:
             return redirect_to_login(request.get_full_path())
         else:
             about = get_object_or_404(Request, pk=pk)
-            if not still_stands(request, about):
+            on = proved_by(request)
+            if not services.stands(about, on, now=timezone.now()):
                 return moved(request, about)
-            who = services.acting_as(about, purpose="one-time link")
+            by_link = "one-time link"
+            who = (
+                services.acting_by_code(about, on.code_of) if on.code_of else services.acting_as(about, purpose=by_link)
+            )
         services.require_sight(about, who)  # once more, by owner: a plan names records even where nothing is opened
         return view(request, about, who, **kwargs)
 

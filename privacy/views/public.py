@@ -18,11 +18,16 @@ from django.views.decorators.http import require_safe
 from privacy import gate
 from privacy.forms import AskForm, OutcomeForm
 from privacy.models import Export, Request
-from privacy.requests import export, identity, second, services
+from privacy.requests import export, identity, proof, second, services
 from privacy.requests.models import OneTimeLink
 from privacy.requests.outcome import FileUnreadable
 from privacy.retention import notices
 from privacy.views import ends, person, result, words
+
+NO_OUTCOME = (
+    "There is no outcome for this reference and code. Please check both. A code that came by post works from the day on which we "
+    "noted that its letter was posted: if both are right, call us."
+)
 
 
 @login_not_required
@@ -103,10 +108,14 @@ def outcome(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     try:
         reader = request.user.subject_id if request.user.is_authenticated else None
+        visitor = request.user.as_actor() if request.user.is_authenticated else None
         code = form.cleaned_data["code"]
-        found = services.by_code(form.cleaned_data["reference"], code, now=now, reader=reader)
+        found = services.by_code(form.cleaned_data["reference"], code, now=now, reader=reader, visitor=visitor)
+    except proof.HadTheLetter as had:
+        form.add_error(None, str(had))
+        return render(request, "privacy/outcome_form.html", {"form": form}, status=403)
     except (services.WrongCode, FileUnreadable):
-        form.add_error(None, "There is no outcome for this reference and code. Please check both.")
+        form.add_error(None, NO_OUTCOME)
         return render(request, "privacy/outcome_form.html", {"form": form}, status=401)
     except services.CodeMoved as moved:
         return person.moved(request, moved.request)
