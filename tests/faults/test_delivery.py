@@ -75,7 +75,7 @@ class World:
         keys.make([keys.Wanted(uuid4(), "account", "accounts.customer")])
         with connections["keystore"].cursor() as cursor:
             cursor.execute("UPDATE vault_datakey SET created_at = now() - interval '3 h'")
-            cursor.execute("UPDATE vault_datakey SET doubted_at = now() - interval '2 h' WHERE owner_kind = 'none'")
+            cursor.execute("UPDATE vault_datakey SET doubted_at = now() - interval '8 days' WHERE owner_kind = 'none'")
 
     def _filed(self, kind: str, customer: Any) -> Request:
         now = timezone.now()

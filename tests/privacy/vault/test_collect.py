@@ -22,12 +22,12 @@ pytestmark = pytest.mark.django_db
 EMAIL = Exact("tests.person.email", "email")
 
 
-def later() -> None:
-    """Let two hours pass for every key."""
+def later(time: str = "2 hours") -> None:
+    """Let time pass for every key."""
     with cursor() as cur:
         cur.execute(
-            "UPDATE vault_datakey SET created_at = created_at - interval '2 hours', "
-            "doubted_at = doubted_at - interval '2 hours'"
+            "UPDATE vault_datakey SET created_at = created_at - %s::interval, doubted_at = doubted_at - %s::interval",
+            [time, time],
         )
 
 
@@ -45,6 +45,8 @@ def test_a_living_key_is_left_alone(alice: Person, bob: Person, work: unit.Unit)
         "reinstated": 0,
         "doubted": 0,
         "destroyed": 0,
+        "waiting": 0,
+        "stopped_by_cap": 0,
         "broken": 0,
     }
     assert again(alice).name == "Alice Smith"
@@ -56,7 +58,9 @@ def test_an_orphan_is_doubted_at_the_first_look_and_destroyed_at_the_second(alic
     assert collect().doubted == 0  # too young: its transaction might still commit
     later()
     assert (collect().doubted, collect().destroyed) == (1, 0)
-    later()
+    later("6 days")
+    assert (collect().waiting, collect().destroyed) == (1, 0)
+    later("2 days")
     assert collect(dry_run=True).destroyed == 1
     assert DataKey.objects.get(record=lost.pk).wrapped is not None
     assert collect().destroyed == 1
@@ -124,7 +128,7 @@ def test_an_orphan_of_an_empty_envelope_does_not_close_it(work: unit.Unit) -> No
     tried.note = "lost"
     crash(tried)
     for _ in range(2):
-        later()
+        later("8 days")
         collect()
     assert not keys.is_destroyed(person.pk, "note")
     again_ = again(person)
@@ -136,10 +140,54 @@ def test_an_orphan_of_an_empty_envelope_does_not_close_it(work: unit.Unit) -> No
 def test_a_row_deleted_behind_djangos_back_loses_its_keys_for_good(alice: Person) -> None:
     Person.objects.filter(pk=alice.pk)._raw_delete("default")
     for _ in range(2):
-        later()
+        later("8 days")
         report = collect()
     assert report.destroyed == 2
     assert keys.is_destroyed(alice.pk, "account")
+
+
+def test_a_row_that_somebody_deleted_opens_again_when_a_backup_brings_it_back_within_a_week(
+    alice: Person, work: unit.Unit
+) -> None:
+    """The key collector destroyed its keys on the second night, and no backup opened it any more."""
+    copy = again(alice)
+    Person.objects.filter(pk=alice.pk)._raw_delete("default")
+    later("1 day")
+    assert collect().doubted == 2
+    for _ in range(6):
+        later("1 day")
+        assert (report := collect()).destroyed == 0 and report.waiting == 2
+    Person.objects.bulk_create([copy])
+    assert again(alice).name == "Alice Smith"
+    collect()
+    assert not DataKey.objects.filter(doubted_at__isnull=False).exists(), "a later look begins anew"
+    later("8 days")
+    assert collect().destroyed == 0
+
+
+def test_more_keys_without_a_row_than_a_crash_leaves_wait_for_an_operator(
+    alice: Person, bob: Person, work: unit.Unit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("privacy.vault.collect.CAP", 3)
+    alice.email = "new@x.example"
+    alice.save()  # leaves a key whose row names another: no crowd stops its end
+    Person.objects.filter(pk=bob.pk)._raw_delete("default")
+    for name in ("Dora", "Emil"):
+        crash(Person(name=name))
+    later()
+    assert collect().doubted == 5
+    later()
+    assert collect().finished == 1
+    later("8 days")
+    report = collect()
+    assert (report.stopped_by_cap, report.destroyed) == (4, 0)
+    assert not keys.is_destroyed(bob.pk, "account")
+    said = StringIO()
+    call_command("collect_keys", stdout=StringIO(), stderr=said)
+    assert "none of them was destroyed" in said.getvalue()
+    call_command("collect_keys", "--beyond-cap", stdout=StringIO())
+    assert keys.is_destroyed(bob.pk, "account")
+    assert collect().stopped_by_cap == 0
 
 
 def test_keys_of_a_label_or_envelope_nobody_knows_are_left_alone(alice: Person) -> None:
@@ -158,7 +206,7 @@ def test_small_chunks_find_the_same(alice: Person, bob: Person, work: unit.Unit)
         person.name += "!"
         person.save()
     for _ in range(2):
-        later()
+        later("8 days")
         report = collect(chunk=3)
     assert (report.finished, report.destroyed, report.looked_at) == (2, 10, 16)
     assert DataKey.objects.filter(wrapped__isnull=False).count() == 4
@@ -170,7 +218,7 @@ def test_a_key_that_cannot_be_judged_is_counted_and_the_others_are_ended(alice: 
         crash(person)
     later()
     assert collect().doubted == 3
-    later()
+    later("8 days")
     with cursor() as cur:
         cur.execute(
             "CREATE FUNCTION pg_temp.no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE check_violation; END $$"
@@ -194,10 +242,14 @@ def test_the_command_reports_and_a_dry_run_changes_nothing(alice: Person) -> Non
     out = StringIO()
     call_command("collect_keys", "--dry-run", "--json", stdout=out)
     assert shaped("collect_keys", json.loads(out.getvalue())) == {
-        "looked_at": 3, "finished": 0, "reinstated": 0, "doubted": 1, "destroyed": 0, "broken": 0,
+        "looked_at": 3, "finished": 0, "reinstated": 0, "doubted": 1, "destroyed": 0, "waiting": 0,
+        "stopped_by_cap": 0, "broken": 0,
         "dry_run": True,
     }  # fmt: skip
     assert not DataKey.objects.filter(doubted_at__isnull=False).exists()
     out = StringIO()
     call_command("collect_keys", stdout=out)
-    assert out.getvalue() == "3 looked at, 0 finished, 0 reinstated, 1 doubted, 0 destroyed, 0 broken\n"
+    assert (
+        out.getvalue()
+        == "3 looked at, 0 finished, 0 reinstated, 1 doubted, 0 destroyed, 0 waiting, 0 stopped by cap, 0 broken\n"
+    )

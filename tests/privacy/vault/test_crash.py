@@ -74,8 +74,8 @@ def killed(subprocess_environment: dict[str, str]) -> Callable[..., None]:
 def later() -> None:
     with cursor() as cur:
         cur.execute(
-            "UPDATE vault_datakey SET created_at = created_at - interval '2 hours', "
-            "doubted_at = doubted_at - interval '2 hours'"
+            "UPDATE vault_datakey SET created_at = created_at - interval '8 days', "
+            "doubted_at = doubted_at - interval '8 days'"
         )
 
 
