@@ -27,7 +27,7 @@ from accounts.models import (
     User,
 )
 from privacy import datamap
-from privacy.datamap import Datum, Declaration, Proof
+from privacy.datamap import ROW_HASH, Datum, Declaration, Machinery, Proof
 from privacy.gate import matters
 from privacy.gate.matters import Matter
 
@@ -141,11 +141,11 @@ datamap.register(
         },
         impersonal={
             "is_active": "a switch",
-            "is_staff": "a switch",
-            "is_superuser": "a switch",
-            "must_change_password": "a switch",
-            "mac": "a keyed hash over the row",
-            "user_permissions": "names of permissions, unused",
+            "is_staff": Machinery("a switch"),
+            "is_superuser": Machinery("a switch"),
+            "must_change_password": Machinery("a switch"),
+            "mac": ROW_HASH,
+            "user_permissions": Machinery("names of permissions, unused"),
         },
         facts=facts.user,
         candidates=facts.users,
@@ -161,7 +161,7 @@ datamap.register(
             "email": _self("E-mail address of the login", "contact", LOGIN, recipients=("mail provider",)),
             "created_at": _plain("Since", "login", DAY, LOGIN),
         },
-        impersonal={"mac": "a keyed hash over the row"},
+        impersonal={"mac": ROW_HASH},
         facts=facts.login_address,
         candidates=facts.login_addresses,
         related=("user__customer",),
@@ -329,8 +329,8 @@ datamap.register(
         },
         impersonal={
             "end_proposed_by": OF_STAFF,
-            "back_link": "the number of a letter's row",
-            "mac": "a keyed hash over the row",
+            "back_link": Machinery("the number of a letter's row"),
+            "mac": ROW_HASH,
         },
         follows="customer",
     ),
@@ -347,7 +347,7 @@ datamap.register(
             "used_at": _plain("Link used", "dates", DAY),
             "was_login": _plain("To an earlier address of the login", "contact", WORD),
         },
-        impersonal={"token_hash": "a hash of a random token", "expires_at": DAY, "mac": "a keyed hash over the row"},
+        impersonal={"token_hash": Machinery("a hash of a random token"), "expires_at": DAY, "mac": ROW_HASH},
         follows="point",
     ),
     Declaration(
@@ -367,7 +367,7 @@ datamap.register(
             "proposal": Datum("What is proposed", "link", LOGIN, US, plain="random numbers", export="no"),
             "proposed_at": _plain("Proposed", "dates", DAY, LOGIN),
         },
-        impersonal={"is_settled": "a switch", "proposed_by": OF_STAFF, "mac": "a keyed hash over the row"},
+        impersonal={"is_settled": "a switch", "proposed_by": OF_STAFF, "mac": ROW_HASH},
         follows="subject",
     ),
     Declaration(
@@ -382,7 +382,7 @@ datamap.register(
             "is_whole": _plain("Another entry, or single records", "role", WORD, LOGIN),
             "disputed_at": _plain("Said not to be theirs", "dates", DAY, LOGIN),
         },
-        impersonal={"token_hash": "a hash of a random token", "proposed_by": OF_STAFF},
+        impersonal={"token_hash": Machinery("a hash of a random token"), "proposed_by": OF_STAFF},
         follows="subject",
     ),
     Declaration(
@@ -400,7 +400,7 @@ datamap.register(
             "proposed_at": _plain("Proposed", "dates", DAY, LOGIN),
             "decided_at": _plain("Decided", "dates", DAY, LOGIN),
         },
-        impersonal={"proposed_by": OF_STAFF, "mac": "a keyed hash over the row"},
+        impersonal={"proposed_by": OF_STAFF, "mac": ROW_HASH},
         follows="user",
     ),
 )

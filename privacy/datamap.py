@@ -41,6 +41,15 @@ if TYPE_CHECKING:
 MODULE = "personal_data"
 
 
+class Machinery(str):
+    """Why a field is impersonal that tells its person nothing: a keyed hash, a counter, a step. It is in no copy and on no page."""
+
+    __slots__ = ()
+
+
+ROW_HASH = Machinery("a keyed hash over the row")
+
+
 @dataclass(frozen=True, slots=True)
 class Datum:
     """One declared field: what it is, why it is held, where it came from, who gets it (Art. 30(1), P11).

@@ -10,7 +10,7 @@ from django.db import models
 
 from privacy import datamap
 from privacy.audit.models import AuditEvent, AuditLink, ChainFloor
-from privacy.datamap import Datum, Declaration
+from privacy.datamap import ROW_HASH, Datum, Declaration, Machinery
 from privacy.gate import matters, told
 from privacy.gate.log import AccessEntry, AccessLink, AccessName
 from privacy.gate.matters import Matter
@@ -146,7 +146,7 @@ datamap.register(
         title="Person",
         noun=("person", "people"),
         subject_path="id",
-        impersonal={"created_at": "a time; the row is a random number and nothing else"},
+        impersonal={"created_at": Machinery("a time; the row is a random number and nothing else")},
     ),
     Declaration(
         model=Request,
@@ -193,19 +193,19 @@ datamap.register(
         },
         impersonal={
             "reference": "a random reference",
-            "parked_from": WORD,
+            "parked_from": Machinery(WORD),
             "filed_at": TIME,
             "legal_due_on": TIME,
-            "plan_hash": "a hash over decisions",
-            "plan_at": TIME,
-            "confirmed_hash": "a hash over decisions",
-            "mac": "a keyed hash over the row",
-            "step": WORD,
-            "version": COUNT,
-            "attempts": COUNT,
-            "tries": COUNT,
-            "next_action_at": TIME,
-            "last_error": "the name of a class of error",
+            "plan_hash": Machinery("a hash over decisions"),
+            "plan_at": Machinery(TIME),
+            "confirmed_hash": Machinery("a hash over decisions"),
+            "mac": ROW_HASH,
+            "step": Machinery(WORD),
+            "version": Machinery(COUNT),
+            "attempts": Machinery(COUNT),
+            "tries": Machinery(COUNT),
+            "next_action_at": Machinery(TIME),
+            "last_error": Machinery("the name of a class of error"),
         },
         facts=request_facts,
         candidates=_requests,
@@ -268,15 +268,15 @@ datamap.register(
             "sent_at": _plain("Sent", "dates", TIME),
         },
         impersonal={
-            "key": "made of random numbers",
+            "key": Machinery("made of random numbers"),
             "by": WORD,
-            "sending_at": TIME,
+            "sending_at": Machinery(TIME),
             "stopped_at": TIME,
-            "attempts": COUNT,
-            "next_attempt_at": TIME,
-            "last_error": "the name of a class of error",
+            "attempts": Machinery(COUNT),
+            "next_attempt_at": Machinery(TIME),
+            "last_error": Machinery("the name of a class of error"),
             "credentials_until": TIME,
-            "is_apart": "a switch",
+            "is_apart": Machinery("a switch"),
         },
         facts=letter_facts,
         candidates=_letters,
@@ -293,10 +293,10 @@ datamap.register(
             "downloads": _plain("How often fetched", "request", COUNT),
         },
         impersonal={
-            "path": "a random name of a sealed file",
+            "path": Machinery("a random name of a sealed file"),
             "size": COUNT,
             "sha256": "a check sum over the file",
-            "mac": "a keyed hash over the row",
+            "mac": ROW_HASH,
             "deleted_at": TIME,
         },
         follows="request",
@@ -333,7 +333,7 @@ datamap.register(
             ),
             "used_at": _plain("Used", "dates", TIME),
         },
-        impersonal={"purpose": WORD, "created_at": TIME, "expires_at": TIME, "mac": "a keyed hash over the row"},
+        impersonal={"purpose": WORD, "created_at": TIME, "expires_at": TIME, "mac": ROW_HASH},
         follows="request",
     ),
     Declaration(
@@ -358,7 +358,7 @@ datamap.register(
             "actor_kind": WORD,
             "count": COUNT,
             "encoding": "a version",
-            "mac": "a keyed hash over the row",
+            "mac": ROW_HASH,
             "xid": "the number of a transaction",
         },
         told=(told.COLUMNS, told.rows),
@@ -373,7 +373,7 @@ datamap.register(
             "subject_id": Datum("Whose name it is", "link", PROOF, US, plain=RANDOM, export="no"),
             "secret": Datum("Key to the numbers of records", "link", PROOF, US, plain="random bytes", export="no"),
         },
-        impersonal={"mac": "a keyed hash over the row"},
+        impersonal={"mac": ROW_HASH},
         ended_by="the person: emptied with the last of the other records",
     ),
     Declaration(
@@ -444,7 +444,7 @@ datamap.register(
             "fields": "names of data, never values",
             "reference": "the reference of a request or case",
             "encoding": "a version",
-            "mac": "a keyed hash over the row",
+            "mac": ROW_HASH,
             "xid": "the number of a transaction",
         },
     ),
@@ -508,7 +508,7 @@ datamap.register(
             "ended_at": Datum("When its removal began", "dates", PROOF, US, plain=TIME),
             "token_hash": Datum("Link", "login", PROOF, US, plain="a hash of 32 random bytes", export="no"),
         },
-        impersonal={"mac": "a keyed hash over the row"},
+        impersonal={"mac": ROW_HASH},
         follows="subject",
     ),
     Declaration(

@@ -122,6 +122,8 @@ def _columns(declaration: Declaration) -> list[tuple[str, str]]:
         datum = declaration.data.get(name)
         if one.many_to_many or name in _TECHNICAL or (datum is not None and datum.export == "no"):
             continue
+        if isinstance(declaration.impersonal.get(name), datamap.Machinery):
+            continue
         if one.is_relation and (datum is not None or _leads_to_people(one)):
             continue  # a link to a person says nothing but a number; a link to a colleague is a third person's
         title = datum.title if datum is not None else str(one.verbose_name).capitalize()
@@ -138,6 +140,12 @@ def _leads_to_people(one: Any) -> bool:
     except KeyError:
         return False
     return declared.is_personal
+
+
+def given(label: str, titles: Iterable[str]) -> list[str]:
+    """Return which of the data of such a record a copy holds: a password, kept as a hash that nobody reads, is not in it."""
+    withheld = {datum.title for datum in datamap.for_label(label).data.values() if datum.export == "no"}
+    return [title for title in titles if title not in withheld]
 
 
 def rows(kind: Kind, verdicts: Verdicts) -> Iterator[Row]:

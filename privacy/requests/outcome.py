@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from privacy import datamap, gate, vault
-from privacy.requests import assessment, export, hooks, identity, letters, paper, plan, unjoined
+from privacy.requests import assessment, contents, export, hooks, identity, letters, paper, plan, unjoined
 from privacy.requests.models import Decision, Letter, OneTimeLink, Request
 from privacy.retention import holds, jurisdiction, restriction, rules
 from privacy.retention.assess import assess
@@ -49,7 +49,7 @@ def store(request: Request, made: plan.Plan, *, now: datetime) -> None:
             label=v.label,
             record_id=v.record_id,
             envelope=v.envelope,
-            data=list(v.data),
+            data=contents.given(v.label, v.data) if gives else list(v.data),
             action=Decision.Action.GIVE if gives else v.action,
             code="GIVE" if gives else v.code,
             ground=jurisdiction.ground("Art. 15(1) and (3) GDPR", request.country or None) if gives else v.ground,

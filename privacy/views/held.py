@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from privacy import broken, datamap, gate, vault
 from privacy.requests import assessment, contents, hooks, unjoined
 from privacy.retention import rules
 from privacy.retention.verdict import Verdict
+from privacy.templatetags import pages
 from privacy.views import person, words
 
 SHOWN = 3  # of each kind on the first page; the rest stands on pages of its own
@@ -73,6 +75,8 @@ def _related(kind: contents.Kind) -> Any:
     if kind.declaration.told is not None:
         return kind.rows
     links = [name for name, _ in kind.columns if kind.declaration.model._meta.get_field(name).is_relation]
+    if hop := _belongs_to(kind.declaration):
+        links.append(hop)
     return kind.rows.select_related(*links) if links else kind.rows
 
 
@@ -97,13 +101,13 @@ def _record(
     shown = [
         (title, value) for title, value in values if value not in (None, "") or isinstance(value, vault.Unreadable)
     ]
-    follows = kind.declaration.follows
     return {
         "title": verdicts[0].title if verdicts else _title(kind, row),
         "values": shown,
         # What tells records of the same title apart; a number of ours tells nobody anything.
         "hints": [] if verdicts else [one for one in shown if not isinstance(one[1], UUID)][:2],
-        "follows": _title_of(kind.declaration.model._meta.get_field(follows).related_model) if follows else "",
+        "follows": "" if verdicts else _follows(kind.declaration, row),
+        "ended_by": kind.declaration.ended_by,
         "verdicts": [
             {"verdict": one, "code": words.CODES.get(one.code, ""), "holds": schedule[one.envelope].title.lower()}
             for one in verdicts
@@ -111,10 +115,20 @@ def _record(
     }
 
 
-def _title_of(model: Any) -> str:
-    """Return what the data map calls the records of a model, within a sentence."""
-    title: str = datamap.for_model(model).title
-    return title[0].lower() + title[1:]
+def _belongs_to(declaration: datamap.Declaration) -> str:
+    """Return the link to the record that such a row goes with when no reason of its own keeps it; "" for none."""
+    hop, more, _ = (declaration.subject_path or "").partition("__")
+    return declaration.follows or (hop if more and not declaration.ended_by else "")
+
+
+def _follows(declaration: datamap.Declaration, row: Any) -> str:
+    """Return which record the row goes with, within a sentence: "order SO-2017-000002"; "" for none."""
+    hop = _belongs_to(declaration)
+    if not hop:
+        return ""
+    other = datamap.for_model(declaration.model._meta.get_field(hop).related_model)
+    reference = getattr(getattr(row, hop, None), other.reference, "") if other.reference else ""
+    return f"{other.title[0].lower()}{other.title[1:]} {reference}".strip()
 
 
 def _title(kind: contents.Kind, row: Any) -> str:
@@ -128,5 +142,8 @@ def _value(kind: contents.Kind, row: Any, name: str) -> Any:
         return value
     if datum is not None and datum.export == "last4":
         return f"•••• {str(value)[-4:]}" if value else ""
+    if isinstance(value, Decimal):
+        belongs_to = getattr(row, _belongs_to(kind.declaration) or "pk", None)
+        return pages.money(value, getattr(row, "currency", None) or getattr(belongs_to, "currency", None) or "USD")
     choices = getattr(kind.declaration.model._meta.get_field(name), "flatchoices", None)
     return dict(choices).get(value, value) if choices else value

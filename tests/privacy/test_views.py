@@ -118,6 +118,33 @@ def test_everything_held_is_shown_with_reason_law_and_date(hers: Client, custome
         assert part in text
 
 
+def test_what_has_no_date_of_its_own_says_what_it_goes_together_with(hers: Client, customer: Customer) -> None:
+    order = an_order(customer, invoiced=factories.TODAY, shipped=factories.TODAY, paid=factories.TODAY)
+    text = pages.check(hers.get("/privacy/held/"))
+    assert f"goes together with the order {order.number} it belongs to" in text
+    assert "ends with the oldest part of the log, three years after it was written" in pages.check(
+        hers.get("/privacy/held/")
+    )
+    assert "USD 1,495.00" in text and "1495.0000" not in text
+
+
+def test_our_own_machinery_is_not_called_their_data(hers: Client, customer: Customer) -> None:
+    ask_for(hers, "access")
+    text = pages.check(hers.get("/privacy/held/"))
+    for word in (
+        "Mac",
+        "Superuser status",
+        "Staff status",
+        "Tries",
+        "Attempts",
+        "Last error",
+        "Next action at",
+        "Plan at",
+    ):
+        assert f"<dt>{word}</dt>" not in text, word
+    assert "<dt>User name</dt>" in text
+
+
 def test_bob_sees_nothing_of_alice(bob: User, customer: Customer) -> None:
     an_order(customer)
     browser = pages.signed_in(bob, again=True)
@@ -223,6 +250,7 @@ def test_a_copy_is_asked_for_made_and_fetched(hers: Client, customer: Customer) 
     carry_out(about)
     text = pages.check(hers.get(f"/privacy/requests/{about.pk}/"))
     assert "Your copy is ready" in text
+    assert "User name" in text and "Password" not in text, "no copy holds a password"
     assert hers.get(f"/privacy/requests/{about.pk}/export/").status_code == 405
     answer = hers.post(f"/privacy/requests/{about.pk}/export/")
     assert answer["Content-Type"] == "application/zip" and answer["Cache-Control"] == "no-store"
