@@ -42,6 +42,8 @@ def rows(**of: Any) -> list[EmailAddress]:
 
 def is_of(record: UUID | None, user: UUID | None) -> bool:
     """Return whether this login confirmed the sealed address with this number, whatever allauth's table says."""
+    if record is None or user is None:
+        return False
     mac = LoginAddress.objects.filter(pk=record, user=user).values_list("mac", flat=True).first()
     return bool(mac) and vault.mac_fits(str(mac), *_says(record, user))
 

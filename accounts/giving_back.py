@@ -330,7 +330,7 @@ def _older(point: ContactPoint) -> set[int]:
     changes = ContactLink.objects.filter(point=point, purpose=Purpose.NOT_ME, was_login=True)
     changed_at = set(changes.values_list("at", flat=True))
     used = _objections(point).values_list("pk", "at", "used_at")
-    return {pk for pk, at, used_at in used if any(at < change <= used_at for change in changed_at)}
+    return {pk for pk, at, used_at in used if used_at and any(at < change <= used_at for change in changed_at)}
 
 
 def _taken_at(point: ContactPoint, *, back: int | None = None) -> datetime:

@@ -183,9 +183,11 @@ def login_changed(
 def require_undisputed(user: User) -> None:
     """Raise LoginDisputed while somebody objects to the address of this login; an objection that comes now waits for the caller's
     transaction. Else whoever has the login could change it until no mailbox is left that could have it back."""
+    if user.subject_id is None:
+        return
     points = ContactPoint.objects.filter(channel=Channel.LOGIN, customer__subject_id=user.subject_id)
     disputed = points.order_by("pk").select_for_update(of=("self",)).values_list("disputed_at", flat=True)
-    if user.subject_id is not None and any(disputed):
+    if any(disputed):
         raise LoginDisputed
 
 

@@ -53,8 +53,8 @@ class Command(BaseCommand):
             self.stdout.write(f"{user.pk}: {_told(user)}")
         self.stdout.write(f"Logins that are doubted: {len(left)}.")
         unseen = list(confirmed.doubted())
-        for number in unseen:
-            self.stdout.write(f"{number}: the table says that its address is confirmed, and the site did not see it")
+        for one in unseen:
+            self.stdout.write(f"{one}: the table says that its address is confirmed, and the site did not see it")
         if left or unseen:
             raise CommandError("Look at them before you vouch for any.", returncode=1)
 
