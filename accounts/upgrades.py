@@ -26,7 +26,7 @@ from privacy import audit, broken, progress, vault
 from privacy.broken import Findings
 from privacy.gate.actor import Actor
 from privacy.lines import on_one_line
-from privacy.requests import bound, identity
+from privacy.requests import bound, decided, identity
 from privacy.requests.models import Request
 from privacy.retention import notices as ending
 from privacy.vault import once, reindex
@@ -154,7 +154,7 @@ def _indexed(indexes: Sequence[tuple[type[Any], str]], *, step: str, what: str, 
 
 
 def bind_rows(*, now: datetime) -> int:
-    """Bind one-time links, outcome codes, second factors, joinings, proposals, requests, their files, confirmed addresses and logins of before to their rows; return how many.
+    """Bind one-time links, outcome codes, second factors, joinings, proposals, requests, their files, decisions, confirmed addresses and logins of before to their rows; return how many.
 
     Once in the life of an installation: a second time it would make valid what somebody planted in the tables meanwhile.
     """
@@ -163,6 +163,7 @@ def bind_rows(*, now: datetime) -> int:
     done += once.do(once.JOININGS, joining.bind_all, now=now)
     done += once.do(once.PROPOSALS, joining.bind_proposals, now=now)
     done += once.do(once.REQUESTS, bound.bind_all, now=now)
+    done += once.do(once.DECISIONS, decided.bind_all, now=now)
     done += once.do(once.ADDRESSES, confirmed.bind_all, now=now)
     return done + once.do(once.LOGINS, vouching.vouch_first, now=now)
 

@@ -44,7 +44,9 @@ def reached(users: Iterable[User], email: str) -> list[User]:
     The site vouches for the login, and has seen it confirm the address, and the key store says that this is of the login's person: the
     table of addresses alone proves nothing.
     """
-    of = {one.user_id: number for one in confirmed.rows(email=email) if (number := confirmed.number_of(one)) is not None}
+    of = {
+        one.user_id: number for one in confirmed.rows(email=email) if (number := confirmed.number_of(one)) is not None
+    }
     owners = dict(
         DataKey.objects.filter(record__in=[one for one in of.values() if one], destroyed_at=None)
         .exclude(owner_id=None)

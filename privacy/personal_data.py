@@ -248,6 +248,7 @@ datamap.register(
             "overdue": "a switch",
             "pinned": "a switch",
             "done_at": TIME,
+            "mac": "a keyed hash over the row",
         },
     ),
     Declaration(

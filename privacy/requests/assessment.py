@@ -13,7 +13,7 @@ from uuid import UUID
 from privacy import datamap, undated
 from privacy.broken import Findings, is_everybodys
 from privacy.datamap import Declaration
-from privacy.requests import clock, identity, plan, unjoined
+from privacy.requests import clock, decided, identity, plan, unjoined
 from privacy.requests.models import Decision, Export, Request
 from privacy.retention import holds, rules
 from privacy.retention.assess import assess
@@ -105,7 +105,8 @@ def pins_of(records: Iterable[Facts]) -> dict[tuple[UUID, str], date | None]:
     """Return the until-dates told to the person before: of two the earlier counts."""
     pins: dict[tuple[UUID, str], date | None] = {}
     rows = Decision.objects.filter(record_id__in=[f.record_id for f in records], pinned=True, done_at=None)
-    for record_id, envelope, until in rows.values_list("record_id", "envelope", "until"):
+    for one in decided.ours(rows):
+        record_id, envelope, until = one.record_id, one.envelope, one.until
         if record_id is None:
             continue
         before = pins.get((record_id, envelope))

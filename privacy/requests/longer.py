@@ -23,7 +23,7 @@ from django.db.models import QuerySet
 from privacy import audit, vault
 from privacy.broken import Findings, spared
 from privacy.gate.actor import Actor
-from privacy.requests import assessment, history, hooks, identity, letters
+from privacy.requests import assessment, decided, history, hooks, identity, letters
 from privacy.requests.models import OPEN_STATES, Decision, Request
 from privacy.retention import holds, jurisdiction, restriction, rules
 from privacy.retention.assess import assess
@@ -77,7 +77,7 @@ def _late(on: date) -> QuerySet[Decision]:
 
 
 def _tell(request: Request, on: date, actor: Actor | None, now: datetime) -> bool:
-    decisions = list(_late(on).filter(request=request).select_for_update().order_by("pk"))
+    decisions = decided.ours(_late(on).filter(request=request).select_for_update().order_by("pk"))
     facts = {(one.label, one.record_id): one for one in _facts(request, decisions)}
     told = {
         (one["decision"], one["told"], one["code"])
@@ -185,8 +185,12 @@ def _write_down(request: Request, one: Open, actor: Actor | None, now: datetime)
         detail={"decision": decision, "envelope": one.decision.envelope, "told": told, "until": until, "code": code},
     )  # fmt: skip
     if one.moves:
-        Decision.objects.filter(pk=decision, done_at=None).update(
-            code=code, ground=one.verdict.ground, authority=one.verdict.authority, until=one.until
+        decided.change(
+            Decision.objects.filter(pk=decision, done_at=None),
+            code=code,
+            ground=one.verdict.ground,
+            authority=one.verdict.authority,
+            until=one.until,
         )
 
 

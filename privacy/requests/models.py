@@ -287,6 +287,8 @@ class Decision(models.Model):
     overdue = models.BooleanField(default=False)
     pinned = models.BooleanField(default=False)
     done_at = models.DateTimeField(null=True, blank=True)
+    # A keyed hash over what is decided (requests/decided.py); without one nothing is ended by it.
+    mac = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
 
     class Meta:
         ordering = ["id"]

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from privacy import datamap, gate, vault
-from privacy.requests import assessment, contents, export, hooks, identity, letters, paper, plan, unjoined
+from privacy.requests import assessment, contents, decided, export, hooks, identity, letters, paper, plan, unjoined
 from privacy.requests.models import Decision, Letter, OneTimeLink, Request
 from privacy.retention import holds, jurisdiction, restriction, rules
 from privacy.retention.assess import assess
@@ -59,7 +59,7 @@ def store(request: Request, made: plan.Plan, *, now: datetime) -> None:
         )
         for v in made.verdicts
     )
-    Decision.objects.bulk_create(decisions, batch_size=BATCH)
+    Decision.objects.bulk_create(map(decided.sign, decisions), batch_size=BATCH)
     request.plan_hash, request.plan_at = made.hash, now
     request.outcome = {"format": FORMAT, "plan": plan.for_file(made)}
     request.save(update_fields=["plan_hash", "plan_at", "outcome"])  # type: ignore[misc]  # a sealed field is no column
@@ -103,8 +103,11 @@ def keep_held(request: Request, held: Iterable[tuple[UUID, str]], *, now: dateti
         )
         verdicts = assess(facts, rules.load(), {record_id}, assessment.today(now), asked=True)
         verdict = next(v for v in verdicts if v.envelope == envelope)
+        fitted = decided.is_ours(decision)
         decision.action, decision.code, decision.until, decision.pinned = Decision.Action.KEEP, verdict.code, None, True
         decision.ground, decision.authority = verdict.ground, verdict.authority
+        if fitted:
+            decided.sign(decision)
         decision.save()
     restriction.settle_request(request.pk, actor=gate.current(), now=now)
 
@@ -112,7 +115,9 @@ def keep_held(request: Request, held: Iterable[tuple[UUID, str]], *, now: dateti
 def keep(request: Request, verdicts: Iterable[Verdict], *, now: datetime) -> None:
     """Turn decisions to erase into decisions to keep, because something new is open since. The sweep ends them later."""
     for verdict in verdicts:
-        request.decisions.filter(record_id=verdict.record_id, envelope=verdict.envelope, done_at=None).update(
+        mine = request.decisions.filter(record_id=verdict.record_id, envelope=verdict.envelope, done_at=None)
+        decided.change(
+            mine,
             action=Decision.Action.KEEP,
             code=verdict.code,
             ground=verdict.ground,

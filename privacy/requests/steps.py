@@ -17,6 +17,7 @@ from privacy.requests import (
     assessment,
     bound,
     clock,
+    decided,
     erasure,
     export,
     history,
@@ -129,7 +130,8 @@ def wait_for_access(request: Request, now: datetime) -> Result:
     if not request.is_about_records:
         _keep_addresses(request, now)
     # From here it only goes forward: what was said about kept data is binding now.
-    Decision.objects.filter(request=request, action=Decision.Action.KEEP).update(pinned=True)
+    if decided.change(Decision.objects.filter(request=request, action=Decision.Action.KEEP), pinned=True):
+        raise bound.NotOurs
     restriction.settle_request(request.pk, actor=actor, now=now)
     return Done(State.EXECUTING)
 
@@ -209,6 +211,8 @@ def erase(request: Request, now: datetime) -> Result:
     if kept:
         outcome.keep(request, kept, now=now)
         return Again()
+    if len(decided.ours(batch)) < len(batch):
+        raise bound.NotOurs
     _check_owners(request, batch)
     done = erasure.erase_records(
         [assessment.verdict_of(one) for one in batch], request=request, actor=current(), now=now

@@ -18,7 +18,7 @@ from django.db import IntegrityError, models, transaction
 from privacy import audit, datamap
 from privacy.datamap import Declaration
 from privacy.gate.actor import Actor
-from privacy.requests import erasure, history, letters, waits
+from privacy.requests import decided, erasure, history, letters, waits
 from privacy.requests.models import Decision, Letter, Request, State
 from privacy.restore import signed
 from privacy.restore.models import LedgerCopy, LedgerWaiting
@@ -137,7 +137,7 @@ def of_request(request: Request) -> dict[str, Any]:
                 "until": one.until.isoformat() if one.until else None,
                 "overdue": one.overdue,
             }
-            for one in request.decisions.filter(action=Decision.Action.KEEP, done_at=None)
+            for one in decided.ours(request.decisions.filter(action=Decision.Action.KEEP, done_at=None))
             if one.record_id is not None
         ],
     }
@@ -180,7 +180,7 @@ def _keep_again(request: Request, kept: Iterable[dict[str, Any]]) -> None:
         for record in models.QuerySet(datamap.for_label(label).model).values_list("pk", flat=True).iterator():
             found = by_hash.get(ledger.pair_hash(record, name))
             if found is not None:
-                Decision.objects.update_or_create(
+                made, _ = Decision.objects.update_or_create(
                     request=request, label=label, record_id=record, envelope=name,
                     defaults={
                         "action": Decision.Action.KEEP, "pinned": True, "data": found["data"], "code": found["code"],
@@ -188,6 +188,7 @@ def _keep_again(request: Request, kept: Iterable[dict[str, Any]]) -> None:
                         "until": date.fromisoformat(found["until"]) if found["until"] else None,
                     },
                 )  # fmt: skip
+                decided.sign(made).save(update_fields=["mac"])
 
 
 def _is_under_way(went: Sequence[Gone]) -> bool:

@@ -29,7 +29,7 @@ from privacy.broken import NAMED, Findings, spared
 from privacy.datamap import Declaration
 from privacy.days import PastDateField
 from privacy.gate.actor import Actor
-from privacy.requests import clock, erasure, longer, rest
+from privacy.requests import clock, decided, erasure, longer, rest
 from privacy.requests.models import OPEN_STATES, Decision, Request
 from privacy.retention import holds, notices, restriction, rules
 from privacy.retention.arming import (
@@ -208,7 +208,7 @@ class _Run:
             findings=self.findings,
         ):
             for one in some:
-                if one.record_id is not None:
+                if one.record_id is not None and self._is_ours(one):
                     pinned.setdefault((one.record_id, one.envelope), []).append(one)
         pins: Pins = {
             key: min((one.until for one in those if one.until is not None), default=None)
@@ -247,10 +247,21 @@ class _Run:
             return
         if verdict.restricted or verdict.told is not None:
             return  # a hold does not move what was told; it only stands before it. Of two days the later waits for the other
-        Decision.objects.filter(pk=decision.pk, done_at=None).update(
-            code=verdict.code, ground=verdict.ground, authority=verdict.authority, until=verdict.until
+        decided.change(
+            Decision.objects.filter(pk=decision.pk, done_at=None),
+            code=verdict.code,
+            ground=verdict.ground,
+            authority=verdict.authority,
+            until=verdict.until,
         )
         self.report.changed += 1
+
+    def _is_ours(self, decision: Decision) -> bool:
+        """Say whether the site made this decision as it stands; one that it did not is a finding, and promised nothing."""
+        is_ours = decided.is_ours(decision)
+        if not is_ours:
+            self.findings.note("decision", decision.label, decision.record_id, "NotOurs")
+        return is_ours
 
     def _is_due(self, decision: Decision) -> bool:
         return decision.until is not None and decision.until < self.on
@@ -268,15 +279,14 @@ class _Run:
     def _end_scheduled(self, declaration: Declaration, ids: list[UUID]) -> None:
         found = self._facts(declaration, ids)
         held = holds.held(found)
-        told = set(
-            Decision.objects.filter(
-                label=declaration.label,
-                record_id__in=list(found),
-                pinned=True,
-                done_at=None,
-                action=Decision.Action.KEEP,
-            ).values_list("record_id", "envelope")
+        pinned = Decision.objects.filter(
+            label=declaration.label,
+            record_id__in=list(found),
+            pinned=True,
+            done_at=None,
+            action=Decision.Action.KEEP,
         )
+        told = {(one.record_id, one.envelope) for one in pinned if self._is_ours(one)}
         due: dict[UUID, list[Verdict]] = {}
         for record_id, facts in found.items():
             verdicts = self._judge(facts, frozenset(), asked=False, pins=NO_PINS)

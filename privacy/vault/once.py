@@ -14,7 +14,7 @@ from django.db import transaction
 from privacy.vault.models import Once
 
 LINKS, FACTORS, LOGINS, LEDGER, JOININGS = "links", "factors", "logins", "ledger", "joinings"
-REQUESTS, PROPOSALS, ADDRESSES = "requests", "proposals", "addresses"
+REQUESTS, PROPOSALS, ADDRESSES, DECISIONS = "requests", "proposals", "addresses", "decisions"
 PHONES = "phones.2"
 
 

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from privacy import audit, gate
-from privacy.requests import bound, services
+from privacy.requests import bound, decided, services
 from privacy.requests.models import Request
 
 
@@ -50,6 +50,7 @@ class Command(BaseCommand):
         actor, now = gate.Actor("operator", "seal_requests", None, frozenset(), "erasure"), timezone.now()
         with transaction.atomic():
             bound.seal(found)
+            decided.seal(found)
             for one in Request.objects.filter(pk__in=found).order_by("reference"):
                 audit.record(
                     "request.sealed", actor=actor, now=now, subject=one.subject_id, reference=one.reference,

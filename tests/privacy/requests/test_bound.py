@@ -137,6 +137,21 @@ def test_a_decision_about_somebody_elses_record_removes_nothing_of_it(alice: Cus
     assert his.state == State.CLOSED and stands(alice) and not stands(bob)
 
 
+@pytest.mark.parametrize("columns", [{"code": "ERASE_X"}, {"until": TODAY}, {"overdue": True}, {"mac": ""}])
+def test_ones_own_removal_stops_at_a_decision_that_somebody_wrote(bob: Customer, columns: dict[str, Any]) -> None:
+    """Else who asked for it could have removed what law keeps."""
+    his = confirmed(bob)
+    assert execute.advance(his.pk, now=NOW) == "wait_for_access"
+    one = Decision.objects.filter(request=his, action="erase", label="accounts.customer").get()
+    before = {name: getattr(one, name) for name in columns}
+    assert Decision.objects.filter(pk=one.pk).update(**columns) == 1
+    assert run(his, Clock(NOW + timedelta(minutes=5))) == "retry" and his.last_error == "NotOurs"
+    assert stands(bob)
+    assert Decision.objects.filter(pk=one.pk).update(**before) == 1
+    run(his, Clock(NOW + timedelta(days=1)))
+    assert his.state == State.CLOSED and not stands(bob), "control"
+
+
 def test_a_finished_copy_is_given_out_for_no_other_request(alice: Customer, bob: Customer) -> None:
     hers, his = filed(alice, "access"), filed(bob, "access")
     for request in (hers, his):

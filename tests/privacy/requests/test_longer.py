@@ -13,7 +13,7 @@ from orders.models import Order
 from privacy import audit, gate, vault
 from privacy.gate import matrix
 from privacy.gate.system import system
-from privacy.requests import history, letters, longer, outcome, rest, services
+from privacy.requests import decided, history, letters, longer, outcome, rest, services
 from privacy.requests.models import Decision, Letter, Request, State
 from privacy.retention import due, holds, sweep
 from rma.models import RMA
@@ -44,7 +44,7 @@ def erased(customer: Customer, until: date | None = None) -> Request:
     answered(request)
     assert request.state == State.CLOSED
     if until is not None:
-        Decision.objects.filter(request=request, pinned=True).update(until=until)
+        decided.change(Decision.objects.filter(request=request, pinned=True), until=until)
     return request
 
 
@@ -282,7 +282,7 @@ def test_of_two_requests_about_one_order_the_earlier_day_counts(alice: Customer)
     services.confirm(second, made.hash, actor=OPERATOR, now=NOW)
     answered(second)
     assert second.state == State.CLOSED
-    Decision.objects.filter(request=first, record_id=order.pk).update(until=date(2030, 12, 31))
+    decided.change(Decision.objects.filter(request=first, record_id=order.pk), until=date(2030, 12, 31))
     swept(date(2031, 1, 1))
     assert not is_there(order, "order")
     assert not Decision.objects.filter(record_id=order.pk, pinned=True, done_at=None).exists()
@@ -292,7 +292,7 @@ def test_roles_that_an_open_matter_needs_are_those_of_before(alice: Customer) ->
     order = unpaid(alice)
     request = erased(alice)
     before = Order.objects.get(pk=order.pk).restriction("fulfilment")
-    Decision.objects.filter(request=request, record_id=order.pk).update(until=date(2026, 11, 1))
+    decided.change(Decision.objects.filter(request=request, record_id=order.pk), until=date(2026, 11, 1))
     swept(date(2026, 12, 1))
     after = Order.objects.get(pk=order.pk).restriction("fulfilment")
     assert matrix.kept_for(after) == matrix.kept_for(before) and "unpaid" in after

@@ -14,10 +14,11 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import ContactPoint
 from orders.models import Order
+from orders.personal_data import order_facts
 from privacy import subjects, vault
 from privacy.audit.models import AuditEvent
 from privacy.gate.system import system
-from privacy.requests import erasure, letters
+from privacy.requests import assessment, decided, erasure, letters
 from privacy.requests.models import Decision, Letter, Request
 from privacy.retention import arming, holds, notices, sweep
 from privacy.retention.models import EndNotice, SweepState
@@ -422,10 +423,37 @@ def tell(
     order: Order, envelope: str = "order", code: str = "KEEP_LI", until: date | None = None, **more: Any
 ) -> Decision:
     """What a confirmed plan wrote down about an envelope that is kept."""
-    return Decision.objects.create(
+    made = Decision(
         request=more.pop("request", None) or asked(order), label="orders.order", record_id=order.pk, envelope=envelope,
         action="keep", code=code, until=until, pinned=True, **more,
     )  # fmt: skip
+    decided.sign(made).save()
+    return made
+
+
+@pytest.mark.parametrize("how", ["planted", "another day", "unbound plan"])
+def test_a_decision_that_the_site_did_not_make_ends_nothing_early(armed: SweepState, how: str) -> None:
+    """Who can write to the main database says that a person was told of an earlier day, or makes a plan binding."""
+    order, told, past = bought(2024), date(2026, 11, 1), date(2019, 12, 31)
+    if how == "planted":
+        one = Decision.objects.create(
+            request=asked(order), label="orders.order", record_id=order.pk, envelope="order", action="keep", code="KEEP_LI",
+            until=past, pinned=True,
+        )  # fmt: skip
+    else:
+        is_told = how == "another day"
+        one = tell(order, until=LAST_DAY if is_told else told)
+        if not is_told:
+            one.pinned = False
+            decided.sign(one).save()
+        written = {"until": past} if is_told else {"pinned": True}
+        Decision.objects.filter(pk=one.pk).update(**written)
+    report = run(LAST_DAY)
+    assert report.erased == 0 and is_readable(order)
+    assert [(found.step, found.error) for found in report.findings] == [("decision", "NotOurs")]
+    assert assessment.pins_of([order_facts(order)]) == {}
+    decided.seal([one.request_id])
+    assert run(LAST_DAY).erased == 1 and not is_readable(order), "control: as the site's own it ends that day"
 
 
 def test_a_held_record_stays_and_goes_by_itself_when_the_hold_is_lifted(armed: SweepState) -> None:
