@@ -266,7 +266,8 @@ class Decision(models.Model):
     """What a request does to one envelope of one record, and why (P10).
 
     A kept one is `pinned` when the erasure starts: later rules cannot move `until` silently; the sweep
-    completes it at that date and sets `done_at`. When the record stays for statistics `record_id` goes too.
+    completes it at that date and sets `done_at`, unless something is open then: a letter moves `until`, and the event
+    `day_came` keeps what it was. When the record stays for statistics `record_id` goes too.
     """
 
     class Action(models.TextChoices):

@@ -44,7 +44,18 @@ DUE = {
     ("US", "RI"): date(2026, 12, 20),
 }
 #: Those that tell a person what became of a request, and so how to complain (Art. 12(4)).
-ENDS = {"copy_ready", "erasure_done", "refused", "expired", "extended", "late", "not_you", "rest_erased", "kept_longer"}
+ENDS = {
+    "copy_ready",
+    "copy_posted",
+    "erasure_done",
+    "refused",
+    "expired",
+    "extended",
+    "late",
+    "not_you",
+    "rest_erased",
+    "kept_longer",
+}
 OTHERS = {
     "acknowledgement", "link_identity", "link_result", "not_identified", "plan_changed", "plan_confirmed", "plan_ready",
     "posted_code", "told_elsewhere", "withdrawn",
@@ -198,6 +209,14 @@ def removal_by_post(place: Place) -> Request:
     return work(request)
 
 
+def copy_by_post(place: Place) -> Request:
+    """No e-mail reaches Max, who asked in person: the copy goes to the postal address on file."""
+    request = asked(place.person("max", email=""), kind="access", how="in_person")
+    work(request)
+    second.decide(request, "go_on", actor=MANAGER, now=NOW)
+    return work(request)
+
+
 def refused(place: Place) -> None:
     request = asked(place.person("ron"))
     services.refuse(
@@ -288,6 +307,7 @@ def written(place: Place) -> list[Written]:
     paid_later(removal, unpaid)
     if place.key in WHOLE:
         removal_by_post(place)
+        copy_by_post(place)
         other_ends(place)
         late(place)
         not_her(place)
