@@ -441,8 +441,9 @@ class LoginDisputeAdmin(WorkAdmin):
                     actor=actor,
                     now=now,
                 )
-                told = "Proposed. The present address of the login is told."
-                if giving_back.needs_operator(ContactPoint.objects.get(pk=record.pk)):
+                record.refresh_from_db()
+                told = f"Proposed: it goes to {giving_back.goes_to(record)}. The present address of the login is told."
+                if giving_back.needs_operator(record):
                     return f"{told} After 72 hours and within 7 days: {giving_back.OPERATOR_ENDS}"
                 return f"{told} A second person confirms on this page, after 72 hours and within 7 days."
             case "code":
@@ -495,7 +496,10 @@ def _proposed(point: ContactPoint, now: datetime) -> list[str]:
             f"On {day} {who} proposed to end the dispute; how we know that the address is the person's is not written down here"
         ]
     how = giving_back.how_proved(point) or "how is not written down"
-    return [f"On {day} {who} proposed to give the login back; the person was proved {how}"]
+    return [
+        f"On {day} {who} proposed to give the login back to {giving_back.goes_to(point) or 'a mailbox that cannot be read'}; "
+        f"the person was proved {how}"
+    ]
 
 
 def _state(point: ContactPoint, now: datetime) -> str:

@@ -29,7 +29,7 @@ from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts import in_other_hands, notices, people, reach, sessions, unconfirmed
+from accounts import confirmed, in_other_hands, notices, people, reach, sessions, unconfirmed
 from accounts.models import Address, ContactLink, ContactPoint, User
 from privacy import audit, vault
 from privacy.gate import Actor
@@ -93,8 +93,7 @@ def post_code(point: ContactPoint, *, actor: Actor, now: datetime) -> None:
             credentials={"code": code},
             until=link.expires_at,
         )
-        notices.bind(link)
-        link.save(force_insert=True)
+        link.bind().save(force_insert=True)
         audit.record(
             CODE_WRITTEN,
             actor=actor,
@@ -217,6 +216,17 @@ def needs_operator(point: ContactPoint) -> bool:
     return point.gives_back and point.back_link in _older(point)
 
 
+def goes_to(point: ContactPoint) -> str:
+    """Return the mailbox to which what is proposed would give the login, masked: its first letter, and where it is; "" where nothing is
+    proposed, or where the link that objected does not say what the site wrote."""
+    link = ContactLink.objects.filter(pk=point.back_link, point=point).select_related("letter").first()
+    if link is None or not point.gives_back:
+        return ""
+    with vault.internal():  # all but a hint of it stays hidden
+        name, _, where = link.went_to.rpartition("@")
+    return f"{name[:1]}••••@{where}" if name else ""
+
+
 def how_proved(point: ContactPoint) -> str:
     """Return how the person was proved to who proposed to give the login back, in words; by the audit. "" where nothing says it."""
     subject, at = point.customer.subject_id, point.end_proposed_at
@@ -257,7 +267,7 @@ def _use_code(point: ContactPoint, code: str, *, back: int, now: datetime) -> bo
     places = _places(point, back=back) if back in _older(point) else None
     for one in live:
         was_there = places is None or any(reach.counts(place, Channel.POST, now=one.at) for place in places)
-        if notices.is_ours(one) and was_there:
+        if one.is_bound and was_there:
             return bool(live.update(used_at=now))
     return False
 
@@ -296,11 +306,7 @@ def _check(point: ContactPoint, now: datetime) -> tuple[User, list[tuple[Contact
         raise CannotGiveBack("This login was given back more than 14 days ago: that is not undone any more.")
     with vault.internal():  # compared only, shown to nobody
         own = {reach.same(str(one.email)) for one in EmailAddress.objects.filter(user=user)}
-        found = [
-            (link, str(link.letter.to))
-            for link in _against_the_change(point)
-            if link.letter and link.letter.to and not isinstance(link.letter.to, vault.Unreadable)
-        ]
+        found = [(link, address) for link in _against_the_change(point) if (address := link.went_to)]
     found = [(link, address) for link, address in found if reach.same(address) not in own]
     if not found:
         raise CannotGiveBack("The mailbox that the login had before has not objected by the link of our letter.")
@@ -317,7 +323,7 @@ def _check(point: ContactPoint, now: datetime) -> tuple[User, list[tuple[Contact
 def _against_the_change(point: ContactPoint) -> list[ContactLink]:
     """Return the objections, in this dispute, of mailboxes that a change of the login left behind, by links that the site made: those
     to a change that was in force when its mailbox objected before those to an earlier one (`_older`)."""
-    found = [link for link in _objections(point).select_related("letter") if notices.is_ours(link)]
+    found = [link for link in _objections(point).select_related("letter") if link.is_bound]
     older = _older(point)
     return sorted(found, key=lambda link: link.pk in older)
 
@@ -348,8 +354,18 @@ def _check_owner_told(point: ContactPoint, now: datetime) -> None:
     proposed_at = point.end_proposed_at
     if proposed_at is None:
         raise CannotGiveBack("Nothing is proposed.")
-    told = ContactLink.objects.filter(point=point, letter__kind=notices.BACK_PROPOSED, at=proposed_at)
-    for sent_at, stopped_at in told.values_list("letter__sent_at", "letter__stopped_at"):
+    told = [
+        one
+        for one in ContactLink.objects.filter(point=point, purpose=Purpose.NOT_ME, at=proposed_at).select_related(
+            "letter"
+        )
+        if one.is_bound and one.letter is not None and one.letter.kind == notices.BACK_PROPOSED
+    ]
+    if not told and confirmed.rows(user=point.customer.user_id):
+        raise CannotGiveBack(
+            "No letter tells the present address of the login of this proposal. It is proposed once more."
+        )
+    for sent_at, stopped_at in ((one.letter.sent_at, one.letter.stopped_at) for one in told if one.letter):
         if sent_at is None and stopped_at is None:
             raise CannotGiveBack("The letter to the present address of the login has not been sent yet.")
         if sent_at is not None and now < sent_at + OWNER_HAS:

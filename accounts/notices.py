@@ -240,7 +240,7 @@ def look(token: str, purpose: str, *, now: datetime) -> ContactLink:
         .filter(token_hash=_hashed(token), purpose=purpose, used_at=None, expires_at__gt=now)
         .first()
     )
-    if link is None or not vault.mac_fits(link.mac, *_says(link)):
+    if link is None or not link.is_bound:
         raise LinkRefused
     return link
 
@@ -374,15 +374,16 @@ def tell_owner(point: ContactPoint, address: str, *, now: datetime) -> None:
         to=address,
         lives=PROPOSAL_LIVES,
         now=now,
-        gives_link=not owner_objects(point).exists(),
+        gives_link=not owner_objects(point),
         kind=BACK_PROPOSED,
     )
 
 
-def owner_objects(point: ContactPoint) -> QuerySet[ContactLink]:
+def owner_objects(point: ContactPoint) -> list[ContactLink]:
     """Return the objections, in this dispute, of an address that the login had when it was proposed to give it back."""
     links = ContactLink.objects.filter(point=point, purpose=Purpose.NOT_ME, letter__kind=BACK_PROPOSED)
-    return links.filter(used_at__gte=point.disputed_at).order_by("used_at", "pk")
+    used = links.filter(used_at__gte=point.disputed_at).order_by("used_at", "pk")
+    return [link for link in used if link.is_bound]
 
 
 def is_end_proposed(point: ContactPoint, *, now: datetime) -> bool:
@@ -603,7 +604,12 @@ def _proposal(point: ContactPoint) -> tuple[Any, ...]:
 def _proposes(point: ContactPoint) -> tuple[Any, ...]:
     whose = point.customer_id, point.customer.user_id, point.customer.subject_id
     about = point.pk, *whose, point.channel, point.since, point.disputed_at
-    return "login-dispute", *about, *_proposal(point)
+    # With which mailbox: by the number of the letter whose link objected, which opens as that letter only.
+    backs = (
+        ContactLink.objects.filter(pk=point.back_link) if point.back_link is not None else ContactLink.objects.none()
+    )
+    back = backs.values_list("token_hash", "letter").first()
+    return "login-dispute", *about, *_proposal(point), back
 
 
 def _entered_by(subject: UUID, *also: str) -> set[str]:
@@ -636,14 +642,13 @@ def _hear(point: ContactPoint, now: datetime) -> dict[str, str]:
     written: dict[str, str] = {}
     with vault.internal():
         for link in links.select_related("letter"):
-            if link.letter and link.letter.to and not isinstance(link.letter.to, vault.Unreadable):
-                to[link.pk] = reach.same(str(link.letter.to))
-                written[to[link.pk]] = str(link.letter.to)
+            if address := link.went_to:
+                to[link.pk] = reach.same(address)
+                written[to[link.pk]] = address
     heard = {to[pk] for pk in links.filter(used_at__isnull=False).values_list("pk", flat=True) if pk in to}
     for link in links.filter(pk__in=[pk for pk, address in to.items() if address in heard], used_at=None):
         link.expires_at = min(link.expires_at, now)
-        link.mac = vault.mac_of(*_says(link))
-        link.save(update_fields=["expires_at", "mac"])
+        link.bind().save(update_fields=["expires_at", "mac"])
     return {one: written[one] for one in sorted(heard)}
 
 
@@ -655,11 +660,10 @@ def _told_before(customer: Customer, now: datetime) -> tuple[list[str], list[str
     nobody = {(one.point_id, one.at) for one in rows if one.letter is None}
     found, sure = [], []
     for one in rows:
-        to = one.letter.to if one.letter and one.letter.by == Letter.By.EMAIL else ""
-        if to and not isinstance(to, vault.Unreadable):
-            found.append(str(to))
+        if to := one.went_to:
+            found.append(to)
             if (one.point_id, one.at) not in nobody:
-                sure.append(str(to))
+                sure.append(to)
     return found, sure
 
 
@@ -681,7 +685,6 @@ def _send(
     )
     if gives_link:
         link.token_hash = _hashed(token)
-        link.mac = vault.mac_of(*_says(link))
     link.save(force_insert=True)
     page = "confirm" if purpose == Purpose.CONFIRM else "not-me"
     link.letter = letters.queue(
@@ -703,12 +706,13 @@ def _send(
         credentials={"link": f"{settings.PORTAL_URL}/account/contact/{page}/{token}/"} if gives_link else None,
         until=link.expires_at if gives_link else None,
     )
-    link.save(update_fields=["letter"])
+    link.bind().save(update_fields=["letter", "mac"])
 
 
 def _post(point: ContactPoint, *, now: datetime) -> None:
     """Leave a notice to be printed and posted where a postal address counts; else write down that nobody could be told."""
-    link = ContactLink.objects.create(point=point, purpose=Purpose.NOT_ME, at=now, expires_at=now + NOT_ME_LIVES)
+    link = ContactLink(point=point, purpose=Purpose.NOT_ME, at=now, expires_at=now + NOT_ME_LIVES)
+    link.bind().save(force_insert=True)
     customer = point.customer
     with vault.internal():
         lines = hooks.people().postal(customer.subject_id, now) if customer.subject_id else []
@@ -727,7 +731,7 @@ def _post(point: ContactPoint, *, now: datetime) -> None:
         subject=customer.subject_id,
         now=now,
     )
-    link.save(update_fields=["letter"])
+    link.bind().save(update_fields=["letter", "mac"])
 
 
 def _locked(link: ContactLink) -> ContactPoint:
@@ -748,26 +752,20 @@ def record_of(point: ContactPoint) -> tuple[str, UUID]:
     return Customer.vault_label, point.customer_id
 
 
-def bind(link: ContactLink) -> None:
-    """Give a link or code the keyed hash over what its row says, before it is saved."""
-    link.mac = vault.mac_of(*_says(link))
-
-
-def is_ours(link: ContactLink) -> bool:
-    """Say whether the site made this link or code."""
-    return vault.mac_fits(link.mac, *_says(link))
-
-
-def _says(link: ContactLink) -> tuple[Any, ...]:
-    also = ("was-login",) if link.was_login else ()
-    return "contact-link", link.token_hash, link.purpose, link.point_id, link.at, link.expires_at, *also
-
-
 def bind_all() -> int:
     """Bind the links of the version before to their contacts; return how many. As privacy.requests.identity.bind_all."""
     done = 0
     for link in ContactLink.objects.filter(mac="", token_hash__isnull=False).order_by("pk").iterator(500):
-        done += ContactLink.objects.filter(pk=link.pk, mac="").update(mac=vault.mac_of(*_says(link)))
+        done += ContactLink.objects.filter(pk=link.pk, mac="").update(mac=link.bind().mac)
+    return done
+
+
+def bind_letters() -> int:
+    """Bind the links of the version before to their letters; return how many. As privacy.requests.identity.bind_all."""
+    done = 0
+    for link in ContactLink.objects.order_by("pk").iterator(500):
+        if link.bind_letter():
+            done += ContactLink.objects.filter(pk=link.pk).update(mac=link.mac)
     return done
 
 

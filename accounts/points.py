@@ -7,11 +7,15 @@ keeps its row, so that an objection outlives it.
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
 from accounts.parties import Address, Customer
+from privacy import vault
+from privacy.requests.models import Letter
 
 
 class ContactPoint(models.Model):
@@ -84,7 +88,8 @@ class ContactLink(models.Model):
     """A letter about a changed contact, with its one-time link: to confirm the new address, or to say "this was not me".
 
     A notice by post has no link (token_hash is NULL): the person calls. A row without a letter says that nobody could be told
-    whose address counts: then no waiting makes the contact count.
+    whose address counts: then no waiting makes the contact count. The row carries a keyed hash over what it says, over the number of its
+    letter too: a letter says by itself to whom it went, and opens under its own number only. So whom a link reached is no column.
     """
 
     class Purpose(models.TextChoices):
@@ -102,8 +107,41 @@ class ContactLink(models.Model):
     used_at = models.DateTimeField(null=True, blank=True)
     # It went to an address of the login that a change left behind: to that one the login can be given back.
     was_login = models.BooleanField(default=False, db_default=False)
-    # A keyed hash over what the row says (privacy.vault.macs); without one the link opens nothing.
+    # A keyed hash over what the row says (privacy.vault.macs); without one the link opens nothing, and its letter told nobody.
     mac = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
 
     def __str__(self) -> str:
         return f"letter about a contact, {timezone.localdate(self.at):%-d %B %Y}"
+
+    def bind(self) -> ContactLink:
+        """Give the row, not yet saved, the keyed hash over what it says."""
+        self.mac = vault.mac_of(*self._says())
+        return self
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether the site made this link or code, and its letter is the one that was written with it."""
+        return vault.mac_fits(self.mac, *self._says())
+
+    @property
+    def went_to(self) -> str:
+        """The e-mail address to which the letter went, "" where it was none or the row does not say what the site wrote. Opened
+        under the caller's actor."""
+        letter = self.letter if self.letter_id is not None and self.is_bound else None
+        to = letter.to if letter is not None and letter.by == Letter.By.EMAIL else ""
+        return "" if isinstance(to, vault.Unreadable) else str(to or "")
+
+    def bind_letter(self) -> bool:
+        """Give a row of the version before, not yet saved, the hash over its letter, too, unless it said something else before;
+        return whether it did. A notice without a link had no hash."""
+        if self.is_bound or not (vault.mac_fits(self.mac, *self._said()) or (not self.mac and self.token_hash is None)):
+            return False
+        self.bind()
+        return True
+
+    def _says(self) -> tuple[Any, ...]:
+        return *self._said(), "letter", self.letter_id
+
+    def _said(self) -> tuple[Any, ...]:
+        also = ("was-login",) if self.was_login else ()
+        return "contact-link", self.token_hash, self.purpose, self.point_id, self.at, self.expires_at, *also

@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 
 from accounts import confirmed
 from accounts.parties import Address, Customer
@@ -331,9 +331,10 @@ def _told(points: Iterable[ContactPoint]) -> dict[int, datetime]:
     since = {one.pk: one.since for one in points}
     notices: dict[int, list[datetime | None]] = defaultdict(list)
     rows = ContactLink.objects.filter(point__in=since, purpose=ContactLink.Purpose.NOT_ME)
-    for pk, at, sent_at in rows.values_list("point", "at", "letter__sent_at"):
-        if at >= since[pk]:
-            notices[pk].append(sent_at)
+    for one in rows.annotate(sent_at=F("letter__sent_at")):
+        if one.at >= since[one.point_id]:
+            # What names another letter than it was written with told nobody.
+            notices[one.point_id].append(one.sent_at if one.is_bound else None)
     return {pk: max(sent) for pk, all_sent in notices.items() if (sent := [s for s in all_sent if s]) == all_sent}
 
 

@@ -165,6 +165,7 @@ def bind_rows(*, now: datetime) -> int:
     done += once.do(once.REQUESTS, bound.bind_all, now=now)
     done += once.do(once.DECISIONS, decided.bind_all, now=now)
     done += once.do(once.ADDRESSES, confirmed.bind_all, now=now)
+    done += once.do(once.NOTICES, notices.bind_letters, now=now)
     return done + once.do(once.LOGINS, vouching.vouch_first, now=now)
 
 

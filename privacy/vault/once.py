@@ -15,7 +15,7 @@ from privacy.vault.models import Once
 
 LINKS, FACTORS, LOGINS, LEDGER, JOININGS = "links", "factors", "logins", "ledger", "joinings"
 REQUESTS, PROPOSALS, ADDRESSES, DECISIONS = "requests", "proposals", "addresses", "decisions"
-PHONES = "phones.2"
+PHONES, NOTICES = "phones.2", "notices"
 
 
 def is_done(step: str) -> bool:

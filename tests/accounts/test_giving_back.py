@@ -23,6 +23,7 @@ from accounts import services as people
 from accounts.models import Address, ContactLink, ContactPoint, Customer, Session, User
 from privacy import audit, vault
 from privacy.gate import Actor
+from privacy.requests import letters as given_letters
 from privacy.requests import proof, services
 from privacy.requests.letters import given
 from privacy.requests.models import Letter, SecondLook
@@ -684,6 +685,85 @@ def test_a_login_that_is_linked_to_somebody_elses_customer_number_does_nothing_t
     assert browser.get("/account/details/edit/").status_code == 200
     notices.confirm(token, user=user, actor=user.as_actor(), now=NOW)
     assert people.customer_of(user, actor=user.as_actor(), now=NOW, today=NOW.date()) == bob
+
+
+def theirs() -> Letter:
+    """Any letter of the site to whoever attacks."""
+    key = f"theirs-{Letter.objects.count()}"
+    return given_letters.queue("withdrawn", to="mal@evil.example", context={"request": None}, key=key, now=NOW)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_login_goes_to_no_other_mailbox_because_the_objection_names_another_letter(
+    alice: Customer, when: str
+) -> None:
+    """The letter of the link that objected is exchanged: before somebody proposes it, or while it waits for the second person."""
+    said, one = called(alice), taken(alice)
+    object_from(OLD)
+    link, pat, pia = ContactLink.objects.get(point=one, used_at__isnull=False), staff("pat").as_actor(), staff("pia")
+    own = link.letter_id
+    if when == "before":
+        written(link, letter_id=theirs().pk)
+        for mailbox in ("mal@evil.example", OLD):
+            with pytest.raises(giving_back.CannotGiveBack, match="has not objected by the link"):
+                giving_back.propose(one, said, mailbox=mailbox, actor=pat, now=NOW)
+        written(link, letter_id=own)
+    giving_back.propose(one, said, mailbox=OLD, actor=pat, now=NOW)
+    owner_told()
+    if when == "after":
+        written(link, letter_id=theirs().pk)
+        with pytest.raises(notices.NotProposed):
+            giving_back.give_back(one, actor=pia.as_actor(), now=WAITED)
+        assert address_of(alice.user) == THIEF and not letters("login_given_back")
+        assert ContactLink.objects.get(pk=link.pk).went_to == "" and giving_back.goes_to(point(alice)) == ""
+        written(link, letter_id=own)
+    giving_back.give_back(one, actor=pia.as_actor(), now=WAITED)
+    assert [to for to, _ in letters("login_given_back")] == [OLD], "control: the rows as they were"
+
+
+def test_who_proposes_and_who_confirms_read_the_mailbox_masked(alice: Customer) -> None:
+    said, one = called(alice), taken(alice)
+    object_from(OLD)
+    page = f"/admin/accounts/contactpoint/{one.pk}"
+    pat, mona = pages.signed_in(staff("pat")), pages.signed_in(staff("mona"))
+    assert "it goes to a••••@example.com" in pages.decide(pat, f"{page}/step/back/", form(said), follow=True).text
+    seen = mona.get(f"{page}/step/give/").text
+    assert "to give the login back to a••••@example.com; the person was proved" in seen and OLD not in seen
+
+
+@pytest.mark.parametrize("how", ["kind", "letter", "gone"])
+def test_the_present_owner_counts_as_told_by_the_letter_of_the_proposal_only(alice: Customer, how: str) -> None:
+    one, pia = proposed(alice), staff("pia").as_actor()
+    link = ContactLink.objects.get(point=one, letter__kind=notices.BACK_PROPOSED)
+    sent = theirs()
+    Letter.objects.filter(pk=sent.pk).update(kind=notices.BACK_PROPOSED, sent_at=NOW)
+    kept = link.letter
+    if how == "kind":
+        written(kept, kind="withdrawn")
+    elif how == "letter":
+        written(link, letter_id=sent.pk)
+    else:
+        written(link, at=NOW - DAY)
+    with pytest.raises(giving_back.CannotGiveBack, match="No letter tells the present address"):
+        giving_back.give_back(one, actor=pia, now=WAITED)
+    written(kept, kind=notices.BACK_PROPOSED)
+    written(link, letter_id=kept.pk, at=NOW)
+    giving_back.give_back(one, actor=pia, now=WAITED)
+    assert address_of(alice.user) == OLD, "control"
+
+
+def test_the_links_of_the_version_before_are_bound_to_their_letters_once(alice: Customer) -> None:
+    one = taken(alice)
+    object_from(OLD)
+    links = list(ContactLink.objects.filter(point=one).order_by("pk"))
+    for link in links:
+        written(link, mac=vault.mac_of(*link._said()))
+    planted = links[0]
+    written(planted, mac="0" * 64)
+    assert notices.bind_letters() == len(links) - 1 > 0 and notices.bind_letters() == 0
+    assert [link.is_bound for link in ContactLink.objects.filter(point=one).order_by("pk")] == [
+        link.pk != planted.pk for link in links
+    ]
 
 
 # A code by post -----------------------------------------------------------------------------------------------------------

@@ -39,9 +39,11 @@ def notice(of: ContactPoint, *, sent_at: Any, to: str = "old@example.com", key: 
     """A notice about a contact to an older address, sent or not."""
     letter = letters.queue("withdrawn", to=to, context={"request": None}, key=key, now=of.since)
     type(letter).objects.filter(pk=letter.pk).update(sent_at=sent_at)
-    return ContactLink.objects.create(
+    link = ContactLink(
         point=of, purpose="not_me", token_hash=key, letter=letter, at=of.since, expires_at=of.since + 2 * DAYS_14
     )
+    link.bind().save(force_insert=True)
+    return link
 
 
 # What opens the whole file --------------------------------------------------------------------------------------------

@@ -209,7 +209,7 @@ def test_a_planted_link_about_a_contact_confirms_and_objects_to_nothing() -> Non
             with pytest.raises(notices.LinkRefused):
                 notices.look(TOKEN, purpose, now=NOW)
             link = ContactLink.objects.get(token_hash=HASH)
-            link.mac = vault.mac_of(*notices._says(link))
+            link.bind()
             link.save()
             assert notices.look(TOKEN, purpose, now=NOW).point == point
             raise AsItWas
