@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.core.paginator import Paginator
@@ -126,7 +126,7 @@ def _follows(declaration: datamap.Declaration, row: Any) -> str:
     hop = _belongs_to(declaration)
     if not hop:
         return ""
-    other = datamap.for_model(declaration.model._meta.get_field(hop).related_model)
+    other: datamap.Declaration = datamap.for_model(cast("Any", declaration.model._meta.get_field(hop).related_model))
     reference = getattr(getattr(row, hop, None), other.reference, "") if other.reference else ""
     return f"{other.title[0].lower()}{other.title[1:]} {reference}".strip()
 
