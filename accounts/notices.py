@@ -458,7 +458,7 @@ def settle(point: ContactPoint, *, seen: str | None = None, actor: Actor, now: d
         if anew:
             point.refresh_from_db()
             with vault.internal():
-                email = point.customer.email if point.channel == Channel.EMAIL else ""
+                email = point.customer.email if point.channel == Channel.EMAIL and reach.own([point.customer]) else ""
             changed(point, older=(), new=str(email or ""), now=now, heard=heard)
 
 

@@ -1,6 +1,8 @@
 """What requests ask about people (privacy.requests.hooks): what an address opens, where answers may go, how to sign out.
 
-Nothing here decides who may know: what opens an envelope does so under the caller's actor.
+Nothing here decides who may know: what opens an envelope does so under the caller's actor. What is opened of a person to be
+written to somebody comes from `own_of`, or from accounts.reach, which asks the key store as well: a row that somebody let name another
+person leads to nobody.
 """
 
 from __future__ import annotations
@@ -50,6 +52,11 @@ def is_login_disputed(subject: UUID) -> bool:
     return reach.is_login_disputed(subject)
 
 
+def own_of(subject: UUID) -> list[Customer]:
+    """Return the customer records of a person of which the key store says that they are theirs, the oldest first (accounts.reach)."""
+    return reach.own(Customer.objects.for_subject(subject).order_by("pk"))
+
+
 def postal(subject: UUID, now: datetime) -> list[str]:
     """Return the lines of a postal address that copies and codes may go to, the name first; [] when none counts yet."""
     addresses = Address.objects.for_subject(subject).select_related("customer").order_by("customer", "purpose", "pk")
@@ -60,7 +67,12 @@ def postal(subject: UUID, now: datetime) -> list[str]:
 
 
 def lines_to(subject: UUID, one: Address) -> list[str]:
-    """Return the lines of an envelope to a person at this address, the name first. Opened under the caller's actor."""
+    """Return the lines of an envelope to a person at this address, the name first; [] where the address is somebody else's by its key.
+
+    Opened under the caller's actor.
+    """
+    if one.vault_owner() != ("subject", subject) or not reach.own([one]):
+        return []
     is_us = one.country == "US"
     place = (one.city, one.region, one.postal_code) if is_us else (one.postal_code, one.city, one.region)
     lines = [name(subject), one.street, one.street2, " ".join(str(part) for part in place if part)]
@@ -86,8 +98,8 @@ def address(subject: UUID) -> str:
     of_logins = LoginAddress.objects.in_bulk(records)
     found = [of_logins[one].email for one in records if one in of_logins]
     objected = ContactPoint.objects.filter(channel="email", disputed_at__isnull=False, confirmed_at=None)
-    contacts = Customer.objects.for_subject(subject).exclude(pk__in=objected.values("customer")).order_by("pk")
-    found += [customer.email for customer in reach.own(contacts)]
+    disputed = set(objected.filter(customer__subject_id=subject).values_list("customer", flat=True))
+    found += [customer.email for customer in own_of(subject) if customer.pk not in disputed]
     return next((one for one in found if one and not isinstance(one, Unreadable)), "")
 
 
@@ -295,7 +307,7 @@ def logins_with(text: str) -> list[UUID]:
 
 def name(subject: UUID) -> str:
     """Return how to greet a subject: first and last name; "" when they are unknown."""
-    for customer in Customer.objects.for_subject(subject).order_by("pk"):
+    for customer in own_of(subject):
         parts = [customer.first_name, customer.last_name]
         known = [part for part in parts if part and not isinstance(part, Unreadable)]
         if known:

@@ -18,7 +18,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from accounts import blocked, columnmap
+from accounts import blocked, columnmap, reach
 from accounts.columnmap import ColumnMap
 from accounts.csvfile import Problem
 from accounts.models import Customer, FreightAccount
@@ -174,7 +174,10 @@ def _leave_out(data: OrderData, column: str, report: Report) -> None:
 
 
 class _Customers:
-    """The customers of the orders of a file: by their number, or where the file has none by the e-mail address."""
+    """The customers of the orders of a file: by their number, or where the file has none by the e-mail address.
+
+    One whose row names another person than its key does gets no order: the name on it would be sealed for somebody else.
+    """
 
     def __init__(self, found: list[OrderData]) -> None:
         references = {data.customer_ref for data in found if data.customer_ref}
@@ -193,18 +196,28 @@ class _Customers:
                 if pk in known and vault.index.normalise("email", str(_opened(known[pk].email) or "")) == same
             ]
 
+        self._own = {one.pk for one in reach.own(self.all())}
+
     def all(self) -> list[Customer]:
         return [*self._by_reference.values(), *(one for found in self._by_email.values() for one in found)]
 
     def of(self, data: OrderData) -> tuple[Customer | None, str]:
         """Return the customer of an order, or why there is none."""
         if data.customer_ref:
-            return self._by_reference.get(data.customer_ref), "There is no such customer."
+            return self._if_own(self._by_reference.get(data.customer_ref), "There is no such customer.")
         found = self._by_email.get(data.email, [])
         if len(found) == 1:
-            return found[0], ""
+            return self._if_own(found[0], "")
         many = "The address stands with several customers, so it names none: give the customer's number (customer_ref)."
         return None, many if found else "There is no customer with this address: import the customers first."
+
+    def _if_own(self, customer: Customer | None, why: str) -> tuple[Customer | None, str]:
+        if customer is not None and customer.pk not in self._own:
+            return (
+                None,
+                "The row of this customer names another person than its key does: an operator has to look at it.",
+            )
+        return customer, why
 
     def erased_by(self, data: OrderData) -> str:
         """Return the column by which an order is somebody's who was erased, "" where it is not."""

@@ -241,3 +241,35 @@ def test_staff_finds_the_person_of_an_address_and_not_who_points_at_them(alice: 
     assert identity.only_subject_of(BOB, now=NOW) == bob.subject_id
     written(bob, subject_id=alice.subject_id)
     assert identity.only_subject_of(BOB, now=NOW) is None
+
+
+# What is opened to be written to somebody ------------------------------------------------------------------------------
+
+
+def test_the_name_of_a_customer_number_that_points_at_who_asks_stands_in_no_request_of_theirs(
+    alice: Customer, bob: Customer
+) -> None:
+    def name_given(request: Request) -> str:
+        with vault.internal():
+            return str(Request.objects.get(pk=request.pk).requester_name)
+
+    assert name_given(ask(BOB, "erasure")) == "Bob Baker", "control"
+    was = alice.subject_id
+    written(alice, subject_id=bob.subject_id)  # older than Bob's own: her name came first
+    asked = ask(BOB, "access")
+    written(alice, subject_id=was)
+    assert name_given(asked) == "Bob Baker"
+
+
+def test_no_envelope_and_no_greeting_bears_the_name_of_a_number_that_points_elsewhere(
+    alice: Customer, bob: Customer
+) -> None:
+    assert bob.subject_id is not None and alice.subject_id is not None
+    hers, his = factories.address(alice), factories.address(bob)
+    written(alice, subject_id=bob.subject_id)
+    hers, his = Address.objects.get(pk=hers.pk), Address.objects.get(pk=his.pk)
+    with vault.internal():
+        assert people.name(bob.subject_id) == "Bob Baker"
+        assert people.lines_to(bob.subject_id, his)[0] == "Bob Baker", "control"
+        assert people.lines_to(bob.subject_id, hers) == []
+        assert people.name(alice.subject_id) == ""

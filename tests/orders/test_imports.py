@@ -475,3 +475,16 @@ def test_an_ean_is_no_card_number_in_a_line_and_a_card_number_is_one_everywhere(
         assert f"lines.{next(iter(line))}" in [column for _, column in places(take([ORDER], [LINE | line]))], line
     wrong = take([ORDER | {"order_number": card}], [LINE | {"order_number": card}])
     assert "order_number" in [column for _, column in places(wrong)]
+
+
+def test_an_order_of_a_customer_number_that_points_at_somebody_else_is_not_taken(take: Callable[..., Report]) -> None:
+    owner, other = a_customer("C-1001"), a_customer("C-1002")
+    was = owner.subject_id
+    Customer.objects.filter(pk=owner.pk).update(subject_id=other.subject_id)
+    told = take([ORDER], [LINE])
+    assert [str(one).split(": ", 1)[-1][:51] for one in told.errors] == [
+        "The row of this customer names another person than "
+    ]
+    assert not Order.objects.exists(), "the name would be sealed for the other one"
+    Customer.objects.filter(pk=owner.pk).update(subject_id=was)
+    assert take([ORDER], [LINE]).created == 1, "control"
