@@ -46,6 +46,7 @@ class AccountsConfig(AppConfig):
                 called=people.called,
                 address=people.address,
                 name=people.name,
+                team=people.team,
                 sign_out=people.sign_out,
                 has_login=people.has_login,
                 candidates=candidates.told,

@@ -315,6 +315,12 @@ def name(subject: UUID) -> str:
     return ""
 
 
+def team() -> set[str]:
+    """Return the numbers of the members of staff who are of the privacy team now."""
+    found = User.objects.filter(is_active=True, is_staff=True, groups__name="privacy")
+    return {str(pk) for pk in found.values_list("pk", flat=True)}
+
+
 def sign_out(subject: UUID, now: datetime) -> int:
     """End every session of a subject, half-finished logins included; return how many ended. Safe to repeat."""
     return sessions.end_all(subject)

@@ -223,10 +223,17 @@ class MakePlan(Step):
 
 class Confirm(Step):
     title = "Confirm for the person"
-    help = "Only when the person was told this plan and agreed to it. A second person has to agree. What goes cannot be brought back."
+    help = (
+        "Only when the person was told this plan and agreed to it; where it went by post not before the day after its letter was posted, or "
+        "with the day on which the answer came. A second person has to agree. What goes cannot be brought back."
+    )
     is_destructive = True
     template = "admin/confirm.html"
     plan_hash = forms.CharField(max_length=64, widget=forms.HiddenInput)
+    answered_on = forms.DateField(
+        required=False, widget=date_input(), label="Day on which the person's answer came",
+        help_text="Needed where the letter with the plan was posted, or handed over, today.",
+    )  # fmt: skip
 
     def context(self) -> dict[str, Any]:
         plan = assessment.plan_for(self.record, today=assessment.today(timezone.now()))

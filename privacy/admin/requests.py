@@ -276,7 +276,7 @@ class RequestAdmin(RecordAdmin):
                 plan = services.make_plan(record, actor=actor, now=now)
                 return f"The plan is made: {len(plan.erased)} to be erased, {len(plan.kept)} kept."
             case "confirm":
-                services.confirm(record, data["plan_hash"], actor=actor, now=now)
+                services.confirm(record, data["plan_hash"], actor=actor, now=now, answered_on=data["answered_on"])
                 return f"The plan is confirmed{_waits(record, now)}."
             case "posted":
                 posting.mark_posted(data["letter"], actor=actor, now=now)

@@ -60,6 +60,7 @@ class People:
     can_call(subject, now) whether a phone number of the person counts, opens nothing;
     called(subject, number, now) whether this is a phone number of the person that counts, opens nothing;
     address(subject) where to write about orders and accounts, "" when there is none; name(subject) how to greet the person, "" when unknown;
+    team() the numbers of those who are of the privacy team now;
     sign_out(subject, now) ends every session and login of the subject, returns how many ended, safe to repeat;
     has_login(subject) whether the person can log in to read an answer in the portal;
     candidates(subject, today) what the person is told of records that carry one of their addresses without being joined to
@@ -88,6 +89,7 @@ class People:
     called: Callable[[UUID, str, datetime], bool]
     address: Callable[[UUID], str]
     name: Callable[[UUID], str]
+    team: Callable[[], set[str]]
     sign_out: Callable[[UUID, datetime], int]
     has_login: Callable[[UUID], bool]
     candidates: Callable[[UUID, date], list[tuple[str, int]]]

@@ -6,12 +6,13 @@ was told of. So whom no e-mail reaches gets the plan in words by post; until tha
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from privacy.gate.actor import Actor
-from privacy.requests import history, hooks, identity, letters, waits
-from privacy.requests.models import OneTimeLink, Request
+from privacy.requests import clock, history, hooks, identity, letters, waits
+from privacy.requests.history import NotAllowed
+from privacy.requests.models import Letter, OneTimeLink, Request
 from privacy.requests.plan import Plan
 
 READY, CHANGED, CONFIRMED = history.PLAN_READY, history.PLAN_CHANGED, "plan_confirmed"
@@ -31,6 +32,29 @@ def offer(request: Request, made: Plan, *, now: datetime) -> None:
 def changed(request: Request, made: Plan, *, now: datetime) -> None:
     """Tell the person that the plan they confirmed is not the plan any more, and what it is now: by link or in words."""
     _write(CHANGED, request, made, to=identity.address_for_answer(request, now=now), now=now)
+
+
+def require_told(request: Request, *, answered_on: date | None, now: datetime) -> None:
+    """Raise NotAllowed unless the person, whom the plan reaches by post only, can have read it before staff confirm it for them.
+
+    Its letter was posted on an earlier day; or on any day, and `answered_on` is the day on which the answer came, not before that
+    one. Where a login or an e-mail tells the plan nothing is asked.
+    """
+    if request.identity == Request.Identity.LOGIN or identity.address_for_answer(request, now=now):
+        return
+    told = request.letters.filter(kind__in=(READY, CHANGED), by=Letter.By.POST, sent_at__isnull=False)
+    posted_at = told.order_by("sent_at").values_list("sent_at", flat=True).last()
+    if posted_at is None:
+        raise NotAllowed(
+            "The plan goes to this person by post: print its letter, post it or hand it over, and mark it as posted first."
+        )
+    posted_on, today = clock.company_day(posted_at), clock.company_day(now)
+    if answered_on is None and posted_on >= today:
+        raise NotAllowed(
+            "The letter with the plan was posted today: enter the day on which the person's answer came, or wait for it."
+        )
+    if answered_on is not None and not posted_on <= answered_on <= today:
+        raise NotAllowed(f"The answer came between {posted_on:%-d %B %Y}, when the plan was posted, and today.")
 
 
 def confirmed(request: Request, made: Plan, *, actor: Actor, now: datetime) -> None:

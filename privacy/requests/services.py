@@ -7,7 +7,7 @@ confirmation of another plan than the one that was seen. Until the execution beg
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -150,11 +150,14 @@ def plan_again(request: Request, *, actor: Actor, now: datetime) -> None:
     offering.changed(request, plan_into(request, actor=actor, now=now), now=now)
 
 
-def confirm(request: Request, plan_hash: str, *, actor: Actor, now: datetime) -> Request:
+def confirm(
+    request: Request, plan_hash: str, *, actor: Actor, now: datetime, answered_on: date | None = None
+) -> Request:
     """Confirm exactly the plan with `plan_hash`; a worker carries it out. Return the request.
 
     Raises PlanChanged, with the plan as it is now already stored, when facts, rules or holds have changed since;
-    NotYours, NotIdentified, NotAllowed. Confirming the same twice is once.
+    NotYours, NotIdentified, NotAllowed, also where staff confirm what the person cannot have read (offering.require_told;
+    `answered_on` is the day on which the person's answer came). Confirming the same twice is once.
     """
     require_sight(request, actor)
     with transaction.atomic():
@@ -168,7 +171,9 @@ def confirm(request: Request, plan_hash: str, *, actor: Actor, now: datetime) ->
         made = plan_into(found, actor=actor, now=now)
         same = made.hash == plan_hash
         if same:
-            confirm_into(found, actor=actor, now=now)
+            if actor.kind == "staff":
+                offering.require_told(found, answered_on=answered_on, now=now)
+            confirm_into(found, actor=actor, now=now, answered_on=answered_on)
             offering.confirmed(found, made, actor=actor, now=now)
     _copy(found, request)
     if not same:
@@ -176,7 +181,7 @@ def confirm(request: Request, plan_hash: str, *, actor: Actor, now: datetime) ->
     return found
 
 
-def confirm_into(request: Request, *, actor: Actor, now: datetime) -> None:
+def confirm_into(request: Request, *, actor: Actor, now: datetime, answered_on: date | None = None) -> None:
     """Confirm the stored plan in the caller's transaction and say what comes next.
 
     What staff confirm for the person waits for a second person, however the identity was proved: the person may have looked
@@ -184,7 +189,8 @@ def confirm_into(request: Request, *, actor: Actor, now: datetime) -> None:
     """
     request.confirmed_hash = request.plan_hash
     request.save(update_fields=["confirmed_hash"])
-    history.move(request, State.CONFIRMED, actor=actor, now=now, detail={"hash": request.plan_hash})
+    answered = {"answered_on": answered_on.isoformat()} if answered_on else {}
+    history.move(request, State.CONFIRMED, actor=actor, now=now, detail={"hash": request.plan_hash, **answered})
     audit.record(
         "request.confirmed",
         actor=actor,

@@ -204,7 +204,8 @@ def removal_by_post(place: Place) -> Request:
     a_colleague = replace(PRIVACY, id="dan")  # who had no part in the letter, and takes the code from the person
     services.identify(request, "post", subject=mia.subject_id, code=code[1], actor=a_colleague, now=NOW)
     work(request)
-    services.confirm(request, request.plan_hash, actor=PRIVACY, now=NOW)
+    letters.mark_posted(Letter.objects.get(request=request, kind="plan_ready"), actor=PRIVACY, now=NOW)
+    services.confirm(request, request.plan_hash, actor=PRIVACY, now=NOW, answered_on=TODAY)
     second.decide(request, "go_on", actor=MANAGER, now=NOW)
     return work(request)
 

@@ -115,7 +115,10 @@ def test_time_to_answer_a_posted_plan_counts_from_the_day_it_was_ticked_off(dora
 @pytest.mark.parametrize("actor", [PRIVACY, OPERATOR], ids=["staff", "operator"])
 def test_what_somebody_else_confirmed_is_told_with_the_plan_and_when_it_starts(dora: Customer, actor: Actor) -> None:
     request = asked(dora, actor=actor)
-    services.confirm(request, request.plan_hash, actor=actor, now=NOW)
+    told = Letter.objects.get(request=request, kind="plan_ready")
+    if actor is PRIVACY:
+        letters.mark_posted(told, actor=PRIVACY, now=NOW)
+    services.confirm(request, request.plan_hash, actor=actor, now=NOW, answered_on=TODAY)
     letter = Letter.objects.get(request=request, kind="plan_confirmed")
     assert letter.by == Letter.By.POST
     said = text(request, "plan_confirmed")
@@ -124,8 +127,8 @@ def test_what_somebody_else_confirmed_is_told_with_the_plan_and_when_it_starts(d
     assert ("An operator of ours wrote down today that you confirm" in said) is (actor is OPERATOR)
     assert ("It starts once a second member of our staff has looked at it" in said) is (actor is PRIVACY)
     assert ("It starts at once" in said) is (actor is OPERATOR)
-    unposted = Letter.objects.get(request=request, kind="plan_ready")
-    assert unposted.stopped_at == NOW, "the plan that was to be confirmed is posted no more"
+    told.refresh_from_db()
+    assert (told.stopped_at == NOW) is (actor is OPERATOR), "the plan that was to be confirmed is posted no more"
 
 
 def test_it_goes_to_the_address_that_counts_with_a_link_to_the_request(db: None) -> None:

@@ -195,7 +195,8 @@ def removed(customer: Customer, *, is_receipt_posted: bool = False) -> Request:
     run(request)
     if is_receipt_posted:
         posting.mark_posted(one(request, "acknowledgement"), actor=PRIVACY, now=NOW)
-    services.confirm(request, request.plan_hash, actor=PRIVACY, now=NOW)
+    posting.mark_posted(one(request, "plan_ready"), actor=PRIVACY, now=NOW)
+    services.confirm(request, request.plan_hash, actor=PRIVACY, now=NOW, answered_on=TODAY)
     second.decide(request, "go_on", actor=MANAGER, now=NOW)
     run(request, Clock())
     assert request.state == State.EXECUTED
