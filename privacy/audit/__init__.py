@@ -10,7 +10,7 @@ by another.
 
 from privacy.audit.chains import AUDIT, Chain, for_each
 from privacy.audit.ending import end
-from privacy.audit.events import Happened, corrected, doers, history, last, record, record_many, told
+from privacy.audit.events import Happened, corrected, doers, history, last, record, record_many, told, told_of
 from privacy.audit.models import AuditEvent, AuditLink, ChainFloor
 from privacy.audit.seals import checkpoint, seal, sign_all
 from privacy.audit.verification import Finding, Report, verify
@@ -36,5 +36,6 @@ __all__ = [
     "seal",
     "sign_all",
     "told",
+    "told_of",
     "verify",
 ]

@@ -105,6 +105,14 @@ def doers(actions: Collection[str], records: Collection[Record], *, kind: str) -
     return list(events.values_list("action", "fields", "actor"))
 
 
+def told_of(actions: Collection[str], records: Collection[Record]) -> list[tuple[Record, str, str, str]]:
+    """Return record, action, reason and reference of each of these events of these records that this program wrote, oldest first; one
+    query."""
+    by_hash = {encoding.record_hash(*one): one for one in records}
+    events = AuditEvent.objects.filter(action__in=actions, record__in=by_hash).order_by("id")
+    return [(by_hash[one.record], one.action, one.reason, one.reference) for one in events if encoding.is_ours(one)]
+
+
 def last(actions: Collection[str], records: Collection[Record]) -> dict[Record, tuple[str, str]]:
     """Return, for each of these records, action and reason of the newest event that is one of `actions`; one query."""
     by_hash = {encoding.record_hash(*one): one for one in records}

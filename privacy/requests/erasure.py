@@ -73,7 +73,7 @@ def erase_records(
             declaration = datamap.for_label(label)
             rows = {row.pk: row for row in _locked(declaration, records)}
             # After the lock: a hold that came first is seen, a later one finds the record gone.
-            held = set() if again else holds.held(records)
+            held = set() if again else holds.held(records) | holds.not_lifted(label, records)
             done.held += [(pk, envelope) for pk in records if pk in held for envelope in sorted(records[pk])]
             subject_of = _subjects_of(declaration, rows)
             sealed = sealed_envelopes(declaration.model)

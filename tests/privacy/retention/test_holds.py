@@ -102,6 +102,48 @@ def test_a_hold_cannot_be_lifted_before_it_was_placed() -> None:
         hold.save()
 
 
+def paid_order() -> Order:
+    day = date(2026, 6, 10)
+    return an_order(a_customer(), day, invoiced=day, shipped=day, paid=day)
+
+
+def ended(order: Order) -> erasure.Erased:
+    """Erase an order of which nothing but a hold is in the way."""
+    facts = gather(datamap.for_model(Order), [order], rules.load())[0]
+    verdicts = assess(facts, rules.load(), set(), date(2040, 1, 1), asked=True)
+    assert {one.action for one in verdicts} == {"erase"}
+    return erasure.erase_records(verdicts, request=None, actor=TASK, now=NOW)
+
+
+@pytest.mark.parametrize("how", ["lifted", "taken away", "with an event of their own"])
+def test_a_hold_that_somebody_lifted_in_the_table_still_keeps_the_record(how: str) -> None:
+    order = paid_order()
+    put(order)
+    if how == "taken away":
+        Hold.objects.all().delete()
+    else:
+        Hold.objects.update(lifted_at=NOW)
+    if how == "with an event of their own":
+        placed = AuditEvent.objects.get(action="hold.placed")
+        copied = ("at", "label", "record", "reason", "reference", "encoding", "mac")
+        AuditEvent.objects.create(**{name: getattr(placed, name) for name in copied}, action="hold.lifted")
+    assert not holds.held([order.pk]), "control: by the table nothing is held"
+    done = ended(order)
+    assert {pk for pk, _ in done.held} == {order.pk} and not done.envelopes
+    assert not vault.keys.is_destroyed(order.pk, "order")
+
+
+def test_one_that_the_site_lifted_keeps_nothing() -> None:
+    order = paid_order()
+    put(order)
+    put(order, reference="2026-17")
+    holds.lift("orders.order", order.pk, reference="2026-17", actor=TASK, now=NOW)
+    assert holds.not_lifted("orders.order", [order.pk]) == {order.pk}
+    holds.lift("orders.order", order.pk, reference="", actor=TASK, now=NOW)
+    assert holds.not_lifted("orders.order", [order.pk]) == set()
+    assert not ended(order).held and vault.keys.is_destroyed(order.pk, "order")
+
+
 def test_an_erasure_that_was_decided_before_the_hold_leaves_the_record_whole() -> None:
     day = date(2026, 6, 10)
     order = an_order(a_customer(), day, invoiced=day, shipped=day, paid=day)
