@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from privacy import cards, datamap, numberfields
+from privacy import cards, datamap, numberfields, vault
 from privacy.admin.work import Group, Step, date_input
 from privacy.lines import one_line
 from privacy.mailbox import MailboxField
@@ -41,6 +41,9 @@ def subject_of(number: str) -> UUID:
         raise ValidationError("More than one record has this number.") from None
     path = found.declaration.subject_path
     rows = found.declaration.model._default_manager.filter(pk=found.record_id)
+    row = rows.first()
+    if isinstance(row, vault.SealedModel) and vault.keys.strangers({row.pk: row.vault_owner()}):
+        raise ValidationError("This record is somebody else's than its row says: tell who runs the site.")
     subject = rows.values_list(path, flat=True).first() if path else None
     if not isinstance(subject, UUID):
         raise ValidationError("This record leads to nobody.")

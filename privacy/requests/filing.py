@@ -45,7 +45,7 @@ def require_sight(request: Request, actor: Actor) -> None:
     For the person only where the row says what the site wrote: it may have been another's before.
     """
     if actor.kind == "customer" and request.owner_id is not None and actor.subject == request.owner_id:
-        if not bound.is_ours(request):
+        if not bound.is_ours(request) or _is_of_a_login(request):
             raise NotYours(NOT_OURS)
         return
     if actor.kind in ("task", "operator") or (actor.kind == "staff" and "privacy" in actor.roles):
@@ -58,7 +58,7 @@ def acting_as(request: Request, *, purpose: str = "own request", reason: str = "
 
     Raises NotYours for a request whose row does not say what the site wrote: whose it is nobody knows.
     """
-    if not bound.is_ours(request):
+    if not bound.is_ours(request) or _is_of_a_login(request):
         raise NotYours(NOT_OURS)
     return Actor(
         kind="customer",
@@ -75,6 +75,13 @@ def acting_by_code(request: Request, coded: UUID | str) -> Actor:
     access log say so of everything that is opened by it. Raises NotYours."""
     of = Request.objects.filter(pk=coded).first()
     return acting_as(request, purpose="outcome by code", reason=CODE_IN_HAND if of and identity.had_code(of) else "")
+
+
+def _is_of_a_login(request: Request) -> bool:
+    """Say whether an open request about records belongs to somebody with a login: the site files none, they are nobody's."""
+    if not request.is_about_records or request.state not in OPEN_STATES or request.owner_id is None:
+        return False
+    return hooks.people().has_login(request.owner_id)
 
 
 def locked(request: Request) -> Request:
@@ -227,15 +234,20 @@ def _file(
 
 
 def _open_one(kind: str, subject: UUID | None, email: str) -> Request | None:
-    """Return the open request of the same kind: of the subject, or of the same unmatched address, locked."""
-    found = Request.objects.filter(kind=kind, state__in=OPEN_STATES)
+    """Return the open request of the same kind: of the subject, or of the same unmatched address, locked.
+
+    What is asked about a whole file is never one with a request about records, whoever's that says it is: they are proved by
+    different things, and open different ones.
+    """
+    found = (
+        Request.objects.filter(kind=kind, state__in=OPEN_STATES).select_for_update(of=("self",)).order_by("filed_at")
+    )
     if subject is not None:
-        found = found.filter(subject_id=subject)
-    else:
-        _one_at_a_time(kind, email)
-        same = Request.objects.find("request.email", email).values_list("pk", flat=True)
-        found = found.filter(Q(subject=None) | Q(scope=Request.Scope.RECORDS), pk__in=list(same))
-    return found.select_for_update(of=("self",)).order_by("filed_at").first()
+        return found.filter(subject_id=subject, scope=Request.Scope.WHOLE).first()
+    _one_at_a_time(kind, email)
+    same = Request.objects.find("request.email", email).values_list("pk", flat=True)
+    of_address = found.filter(Q(subject=None) | Q(scope=Request.Scope.RECORDS), pk__in=list(same))
+    return next((one for one in of_address if not one.is_about_records or bound.is_ours(one)), None)
 
 
 def _one_at_a_time(kind: str, email: str) -> None:
@@ -309,12 +321,15 @@ def _on_file(subject: UUID, email: str, name: str, now: datetime) -> tuple[str, 
 def _subject_for(email: str, now: datetime) -> UUID:
     """Return a subject for a request about records: that of another open one from this address, else a new one.
 
-    It is nobody's whose records these are: whoever proves the address gets at this request, and at no person's file.
+    It is nobody's whose records these are: whoever proves the address gets at this request, and at no person's file. Of an earlier one
+    the site must have written whose it is, and nobody with a login.
     """
     same = Request.objects.find("request.email", email).values_list("pk", flat=True)
     earlier = Request.objects.filter(scope=Request.Scope.RECORDS, state__in=OPEN_STATES, pk__in=list(same))
-    found = earlier.filter(subject__isnull=False).values_list("subject_id", flat=True).first()
-    return found or subjects.create(now=now).pk
+    for one in earlier.filter(owner_id__isnull=False).order_by("filed_at"):
+        if one.owner_id is not None and bound.is_ours(one) and not hooks.people().has_login(one.owner_id):
+            return one.owner_id
+    return subjects.create(now=now).pk
 
 
 def _free_reference(now: datetime) -> str:
@@ -447,7 +462,12 @@ def ask(*, kind: str, email: str, note: str = "", actor: Actor, now: datetime) -
 def identify_into(
     request: Request, how: str, *, actor: Actor, now: datetime, merged: bool = False, is_moved: bool = False
 ) -> None:
-    """Write down that identity is proved, in the caller's transaction: the clock, the code, the receipt, the next step."""
+    """Write down that identity is proved, in the caller's transaction: the clock, the code, the receipt, the next step.
+
+    Raises NotAllowed for a request about records by a login: that proves the own file, and nothing of an address on a record.
+    """
+    if how == Request.Identity.LOGIN and request.is_about_records:
+        raise NotAllowed("A login proves nothing about records that carry an address.")
     asked = request.events.filter(kind=clock.Kind.IDENTITY_ASKED).exists()
     request.identity, request.identity_at = how, now
     letters.end_unposted(request, now=now, kinds=letters.ASKING)  # what asks for a proof is answered

@@ -161,7 +161,8 @@ class Request(vault.SealedModel):
         constraints = [
             models.UniqueConstraint(
                 fields=["subject", "kind"],
-                condition=Q(state__in=OPEN_STATES) & Q(subject__isnull=False),
+                # Those about records are nobody's file: none of them keeps a person's own request out.
+                condition=Q(state__in=OPEN_STATES) & Q(subject__isnull=False) & Q(scope="whole"),
                 name="one_open_request_per_kind",
             )
         ]

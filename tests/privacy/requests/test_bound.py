@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 from django.db import connections, models
 from django.test.utils import CaptureQueriesContext
@@ -18,15 +19,17 @@ from django.test.utils import CaptureQueriesContext
 from accounts import claim, joining, upgrades
 from accounts.models import Communication, Customer
 from orders.models import Order
+from privacy.admin.handling import subject_of
 from privacy.gate import Actor
 from privacy.requests import bound, execute, export, identity, second, services, waits
-from privacy.requests.filing import NotYours
+from privacy.requests.filing import NotYours, identify_into
 from privacy.requests.models import Decision, Export, OneTimeLink, Request, RequestEvent, SecondLook, State
 from privacy.vault import once
 from privacy.vault.models import DataKey, Once
 from tests import factories
-from tests.orders.factories import as_customer
+from tests.orders.factories import an_order, as_customer
 from tests.privacy.requests.conftest import NOW, PRIVACY, TODAY, Clock, confirmed, filed, run
+from tests.privacy.requests.test_who_is_the_person import carried_out
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 
@@ -377,3 +380,92 @@ def test_a_link_leads_to_nobody_elses_request_by_a_changed_row(alice: Customer, 
     about, _ = services.redeem(token, now=NOW)
     with pytest.raises(NotYours):
         services.acting_as(about)
+
+
+# Records of a guest, and somebody's login ---------------------------------------------------------------------------------
+
+GWEN = "gwen@mail.example"
+
+
+@pytest.fixture
+def message(db: None) -> Communication:
+    """What a guest wrote, who has no account."""
+    return factories.communication(None, email=GWEN, contact_name="Gwen Guest", body="GWEN-SECRET")
+
+
+def asked(kind: str, email: str = GWEN) -> Request:
+    services.ask(kind=kind, email=email, actor=waits.ANYBODY, now=NOW)
+    return Request.objects.filter(kind=kind, scope="records").latest("pk")
+
+
+def with_login(name: str = "bob") -> Customer:
+    user = factories.login(name, f"{name}@example.com")
+    return factories.customer("Bob", "Baker", email=f"{name}@example.com", user=user)
+
+
+@pytest.mark.parametrize("is_touched", [True, False])
+def test_a_later_request_about_records_is_nobodys_because_an_earlier_row_names_somebody(
+    message: Communication, is_touched: bool
+) -> None:
+    """Whoever writes to the database and has a login lets the site sign that a guest's records are asked about by them."""
+    mallory = with_login()
+    first = asked("access")
+    if is_touched:
+        planted(first, subject_id=mallory.subject_id)
+    later = asked("erasure")
+    assert bound.is_ours(later) and later.owner_id == later.subject_id != mallory.subject_id
+    assert (later.owner_id == first.owner_id) is not is_touched, "control: of an untouched one it is the same"
+
+
+@pytest.mark.parametrize("what", ["customer", "order"])
+def test_a_number_whose_row_names_somebody_else_leads_staff_to_nobody(
+    alice: Customer, bob: Customer, what: str
+) -> None:
+    """By that number a request would be given to that person, with its key."""
+    row = bob if what == "customer" else an_order(bob)
+    number = row.reference if what == "customer" else row.number
+    assert subject_of(number) == bob.subject_id, "control"
+    column = {"subject_id": alice.subject_id} if what == "customer" else {"customer_id": alice.pk}
+    models.QuerySet(type(row)).filter(pk=row.pk).update(**column)
+    with pytest.raises(ValidationError, match="somebody else's than its row says"):
+        subject_of(number)
+
+
+@pytest.mark.parametrize("is_signed", [False, True])
+def test_what_is_asked_with_a_login_is_no_part_of_a_request_about_records(
+    message: Communication, is_signed: bool
+) -> None:
+    """Even where such a request names the login's person, and where the site had signed that."""
+    mallory = with_login()
+    guests = asked("erasure")
+    planted(guests, subject_id=mallory.subject_id, **({"owner_id": mallory.subject_id} if is_signed else {}))
+    if is_signed:
+        bound.sign(guests.pk)
+    his = filed(mallory, "erasure")
+    assert his.pk != guests.pk and his.scope == "whole" and his.identity == "login"
+    guests.refresh_from_db()
+    assert (guests.identity, guests.state) == ("pending", "received")
+    with pytest.raises(NotYours):
+        services.require_sight(guests, as_customer(mallory))
+    with pytest.raises(NotYours):
+        services.acting_as(guests)
+    with pytest.raises(services.NotAllowed, match="A login proves nothing"):
+        identify_into(guests, "login", actor=as_customer(mallory), now=NOW)
+    run(his)
+    services.confirm(his, his.plan_hash, actor=as_customer(mallory), now=NOW)
+    run(his)
+    assert stands(message), "nothing of hers is removed by his own removal"
+
+
+def test_the_guest_gets_the_own_records_removed_by_the_own_mailbox(message: Communication) -> None:
+    request = carried_out(asked("erasure"))
+    assert bound.is_ours(request) and not stands(message), "control"
+
+
+def test_two_receipts_for_one_address_are_one_request_unless_somebody_wrote_into_the_first(
+    message: Communication,
+) -> None:
+    first = asked("access")
+    assert asked("access").pk == first.pk
+    planted(first, owner_id=with_login().subject_id)
+    assert asked("access").pk != first.pk
