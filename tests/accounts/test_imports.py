@@ -517,6 +517,9 @@ def test_the_command_says_what_became_of_every_line(tmp_path: Path) -> None:
          "        1  empty",
          "Mend the file, or take in the good lines with --skip-bad."],
     )  # fmt: skip
+    refused = out.splitlines()
+    code, out, _ = run(str(path), "--dry-run")
+    assert (code, out.splitlines()) == (1, ["Nothing would be taken in.", *refused[1:]])
     code, out, _ = run(str(path), "--skip-bad")
     assert (code, out.splitlines()) == (
         0,

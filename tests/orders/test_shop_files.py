@@ -325,6 +325,32 @@ def test_a_refused_file_says_what_became_of_each_line(tmp_path: Any, capsys: Any
     ]
 
 
+@pytest.mark.parametrize(("is_dry", "said"), [(True, "Nothing would be taken in."), (False, "Nothing was taken in.")])
+def test_a_refused_file_accounts_for_what_is_on_file_and_for_what_could_come_in(
+    tmp_path: Any, capsys: Any, is_dry: bool, said: str
+) -> None:
+    a_customer("C-1001")
+    lines = write(
+        tmp_path / "l.csv", importfile.LINE_COLUMNS, [LINE | {"order_number": f"T-{number}"} for number in range(1, 5)]
+    )
+    of = [PLAIN | {"order_number": f"T-{number}"} for number in range(1, 5)]
+    import_orders(write(tmp_path / "o.csv", ORDER_COLUMNS, of[:2]), lines, actor=TASK, now=NOW, skip_bad=True)
+    of = [of[0], of[1] | {"ship_city": "Elsewhere"}, of[2], of[3] | {"total": "x"}]
+    path = write(tmp_path / "o.csv", ORDER_COLUMNS, of)
+    with pytest.raises(SystemExit):
+        call_command("import_orders", str(path), lines=str(lines), dry_run=is_dry)
+    assert capsys.readouterr().err.splitlines()[1:] == [
+        said,
+        "4 lines under the header:",
+        "        1  left out: all reasons are listed",
+        "        1  could be taken in",
+        "        1  on file already, the same",
+        "        1  on file already, different: what is on file stays",
+        "Line 3 differs from what is on file in: ship_city.",
+        "Mend the files, or take in the good orders with --skip-bad.",
+    ]
+
+
 def test_a_file_of_lines_is_named_in_its_refusal_and_read_as_the_map_says(tmp_path: Any) -> None:
     a_customer("C-1001")
     path = write(

@@ -56,14 +56,18 @@ class Command(BaseCommand):
         else:
             for problem in report.errors:
                 self.stderr.write(str(problem))
-            for line in _told(report, dry_run=options["dry_run"]):
+            is_refused = bool(report.errors) and not options["skip_bad"]
+            for line in _told(report, dry_run=options["dry_run"], is_refused=is_refused):
                 self.stdout.write(line)
         if report.errors and not (options["skip_bad"] and (report.is_written or options["dry_run"])):
             raise SystemExit(1)
 
 
-def _told(report: imports.Report, *, dry_run: bool) -> list[str]:
-    """Return the report for a reader: what became of each line, and what to look at."""
+def _told(report: imports.Report, *, dry_run: bool, is_refused: bool) -> list[str]:
+    """Return the report for a reader: what became of each line, and what to look at.
+
+    A file with errors is refused as a whole unless the bad lines are skipped, by a dry run as well: both say the same of it.
+    """
     if report.errors and not report.lines:
         return ["Nothing was taken in: the file as a whole cannot be used."]
     rest = (
@@ -71,13 +75,13 @@ def _told(report: imports.Report, *, dry_run: bool) -> list[str]:
         (report.empty, "empty"),
         (report.continued, "the rest of a field that is not read, such as a note of several lines"),
     )
-    if report.errors and not report.is_written and not dry_run:
+    if is_refused:
         parts: tuple[tuple[int, str], ...] = (
             (report.bad, "something is wrong with it: all reasons are listed"),
             (report.good, "could be taken in"),
         )
         return [
-            "Nothing was taken in.",
+            "Nothing would be taken in." if dry_run else "Nothing was taken in.",
             *accounted.table(report.lines, (*parts, *rest)),
             *(["Mend the file, or take in the good lines with --skip-bad."] if report.good else []),
         ]

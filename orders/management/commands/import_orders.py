@@ -4,7 +4,7 @@ import json
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 from django.utils import timezone
 
 from accounts import accounted, columnmap
@@ -68,11 +68,11 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps(report.as_dict()))
         else:
-            self._tell(report)
+            self._tell(report, is_refused=bool(report.errors) and not options["skip_bad"])
         if report.errors and not (options["skip_bad"] and (report.is_written or report.dry_run)):
             raise SystemExit(BAD_DATA)
 
-    def _tell(self, report: imports.Report) -> None:
+    def _tell(self, report: imports.Report, *, is_refused: bool) -> None:
         verb = "would be taken in" if report.dry_run else "taken in"
         for problem in report.errors:
             self.stderr.write(str(problem))
@@ -85,30 +85,32 @@ class Command(BaseCommand):
             (of.empty, "empty"),
             (of.continued, "the rest of a field that is not read, such as a note of several lines"),
         )
-        if report.errors and not report.is_written and not report.dry_run:
+        known = (
+            (report.unchanged, "on file already, the same"),
+            (report.differs, "on file already, different: what is on file stays"),
+            (report.blocked, "left out: the customer was erased (each is named below)"),
+        )
+        if is_refused:
             parts: tuple[tuple[int, str], ...] = (
                 (of.bad, "left out: all reasons are listed"),
                 (of.good, "could be taken in"),
+                *known,
             )
-            self.stderr.write("Nothing was taken in.")
+            self.stderr.write("Nothing would be taken in." if report.dry_run else "Nothing was taken in.")
             for line in accounted.table(of.lines, (*parts, *rest)):
                 self.stderr.write(line)
+            self._name_known(report, self.stderr)
             if of.good:
                 self.stderr.write("Mend the files, or take in the good orders with --skip-bad.")
             return
         parts = (
             (report.created, f"{verb}, with {report.lines:,} lines of orders"),
-            (report.unchanged, "on file already, the same"),
-            (report.differs, "on file already, different: what is on file stays"),
-            (report.blocked, "left out: the customer was erased (each is named below)"),
+            *known,
             (of.bad, "left out whole: something is wrong with the order, or with a line of it"),
         )
         for line in accounted.table(of.lines, (*parts, *rest)):
             self.stdout.write(line)
-        for one in report.differing:
-            self.stdout.write(f"Line {one['line']} differs from what is on file in: {', '.join(one['columns'])}.")
-        for left in report.blocked_lines:
-            self.stdout.write(f"Left out: {left}")
+        self._name_known(report, self.stdout)
         for notice in report.notices:
             self.stdout.write(f"Notice: {notice}")
         if report.freight_accounts or report.freight_accounts_past:
@@ -122,6 +124,14 @@ class Command(BaseCommand):
             self.stdout.write(f"Columns of the map that the file does not have: {', '.join(report.columns_missing)}.")
         if report.columns_left_out:
             self.stdout.write(f"Columns that were not read: {', '.join(report.columns_left_out)}.")
+
+    @staticmethod
+    def _name_known(report: imports.Report, out: OutputWrapper) -> None:
+        """Name each line whose order is on file and differs, or whose customer was erased."""
+        for one in report.differing:
+            out.write(f"Line {one['line']} differs from what is on file in: {', '.join(one['columns'])}.")
+        for left in report.blocked_lines:
+            out.write(f"Left out: {left}")
 
 
 def _map(named: str | None) -> ColumnMap | None:
