@@ -1,4 +1,4 @@
-"""Which lines of a file are about people who were erased, by what they are known, and how a block is lifted (P10; docs/operations.md).
+"""Which lines of a file are about people who were erased, by what they are known, and how a block is lifted (P10; docs/imports.md).
 
 What must never happen: somebody who was erased comes back with an old file; somebody else is left out without a word, because
 the mailbox is shared or the number looks alike. So a customer number counts letter by letter, an address only while nobody on
