@@ -56,7 +56,7 @@ def _is_texts(value: Any) -> bool:
 
 
 def _is_word(value: Any) -> bool:
-    return isinstance(value, (str, int, float))
+    return isinstance(value, (str, int, float)) and not isinstance(value, bool)  # true is no word of a file
 
 
 def _is_made(value: Any) -> bool:
@@ -86,7 +86,10 @@ _KINDS: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
 
 
 class MapRefused(ValueError):
-    """A map that cannot be used. The text says what is wrong with it."""
+    """A map that cannot be used. The text says what is wrong with it; what steers a terminal is written out in it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__("".join(one if one.isprintable() else f"\\x{ord(one):02x}" for one in text))
 
 
 class Unfit(ValueError):
@@ -245,6 +248,8 @@ def parse(page: Mapping[str, Any], columns: Sequence[str]) -> ColumnMap:
     ):
         if more := sorted(set(names) - known):
             raise MapRefused(f"[{part}] has no {', '.join(more)}; it has: {', '.join(sorted(known))}.")
+    if not isinstance(file.get("repeats", False), bool):
+        raise MapRefused("[file] repeats is true or false, without quotes.")
     encoding, separator = file.get("encoding", "utf-8"), file.get("separator", ",")
     separator = {"tab": "\t", "semicolon": ";", "comma": ","}.get(separator, separator)
     if encoding not in ENCODINGS:

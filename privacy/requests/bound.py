@@ -158,6 +158,27 @@ def doubted() -> Iterator[UUID]:
         yield from (row["pk"] for row in rows if not _fits(row) or row["pk"] in elsewhere)
 
 
+def contradictions(pk: UUID) -> list[str]:
+    """Return in words what in the row of a request its own history or the key store contradicts; [] where it is the keyed hash alone."""
+    row = _rows().filter(pk=pk).first()
+    if row is None:
+        return []
+    kinds = set(apps.get_model("privacy", "RequestEvent").objects.filter(request=pk).values_list("kind", flat=True))
+    state = row["parked_from"] if row["state"] == PARKED else row["state"]
+    checks = (
+        (row["subject_id"] not in (None, row["owner_id"]), "the row names another person than its owner"),
+        (bool(_elsewhere([row])), "by the key store its file is another person's than the row's"),
+        (state in STAGES and state not in kinds, f"its history does not say that it was ever {state}"),
+        (row["identity"] != "pending" and "identity" not in kinds, "its history does not say that identity was proved"),
+        (bool(row["plan_hash"]) and "planned" not in kinds, "its history does not say that a plan was made"),
+        (
+            bool(row["confirmed_hash"]) and "confirmed" not in kinds,
+            "its history does not say that a plan was confirmed",
+        ),
+    )
+    return [words for is_so, words in checks if is_so]
+
+
 def seal(numbers: Collection[UUID]) -> int:
     """Sign these requests as they stand, with their files: by the decision of an operator who looked. Return how many."""
     done = _sign_all(_rows().filter(pk__in=numbers))

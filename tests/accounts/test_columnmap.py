@@ -19,6 +19,26 @@ from tests import factories, files
 COLUMNS = imports.COLUMNS
 
 
+def test_what_steers_a_terminal_is_written_out_in_a_refusal() -> None:
+    with pytest.raises(MapRefused) as told:
+        columnmap.parse({"\x1b[31mpart\u202e": {}}, COLUMNS)
+    assert "\\x1b[31mpart\\x202e" in str(told.value) and str(told.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("page", "words"),
+    [
+        ({"file": {"repeats": "no"}}, "repeats is true or false"),
+        ({"constants": {"first_name": True}}, "first_name is a text or a number"),
+        ({"values": {"first_name": {"x": False}}}, "first_name is a table of texts"),
+    ],
+)
+def test_a_word_is_no_truth_and_a_truth_no_word(page: dict[str, Any], words: str) -> None:
+    with pytest.raises(MapRefused, match=words):
+        columnmap.parse(page, COLUMNS)
+    assert columnmap.parse({"file": {"repeats": False}}, COLUMNS).repeats is False, "control"
+
+
 def parsed(**page: Any) -> ColumnMap:
     return columnmap.parse(page, COLUMNS)
 

@@ -38,6 +38,8 @@ class Command(BaseCommand):
             days = (timezone.localdate(now) - timezone.localdate(one.disputed_at)).days
             also = ", to a mailbox of before an earlier change" if giving_back.needs_operator(one) else ""
             self.stdout.write(f"{one.customer.reference}: open for {days} day(s), {self._proposed(one)}{also}.")
+            for line in self._known(one):
+                self.stdout.write(f"  {line}")
         if not found:
             self.stdout.write("Nobody objects to a changed login address.")
 
@@ -45,6 +47,20 @@ class Command(BaseCommand):
         if not notices.is_end_proposed(point, now=timezone.now()):
             return "nothing proposed"
         return "proposed: give_back" if point.gives_back else "proposed: end"
+
+    def _known(self, point: ContactPoint) -> list[str]:
+        """Return what the page says as well: how the person was proved, and when the present address objected."""
+        is_back = notices.is_end_proposed(point, now=timezone.now()) and point.gives_back
+        how = (
+            [f"The person was proved {giving_back.how_proved(point) or '(how is not written down)'}."]
+            if is_back
+            else []
+        )
+        at = [timezone.localtime(one.used_at) for one in notices.owner_objects(point) if one.used_at]
+        return how + [
+            f"On {day:%-d %B %Y, %H:%M} it was the present address of the login that objected to giving it back."
+            for day in at
+        ]
 
     def _confirm(self, number: str, confirm: str, dry_run: bool) -> None:
         point = notices.disputed_logins().filter(customer__reference=number).first()

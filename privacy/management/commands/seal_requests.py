@@ -17,8 +17,8 @@ class Command(BaseCommand):
     help = (
         "Names the privacy requests whose row does not say what the site wrote: nothing is done for them and no copy of theirs "
         "is given out. Look first who changed them (docs/runbook.md). --request seals one as it stands, with its copies; --all "
-        "seals all: after a restore from a backup of an older version only. One whose file is another's by what the key store "
-        "says stays doubted. Exit codes: 0 nothing is doubted any more, 1 requests are doubted or there is no such request, "
+        "seals all: after a restore from a backup of an older version only. One that its own history or the key store contradicts "
+        "is named with that and stays doubted: put its row right first. Exit codes: 0 nothing is doubted any more, 1 requests are doubted or there is no such request, "
         "2 usage."
     )
 
@@ -42,12 +42,17 @@ class Command(BaseCommand):
         left = list(bound.doubted())
         for one in Request.objects.filter(pk__in=left).order_by("reference"):
             self.stdout.write(f"{one.reference}: {one.kind}, {one.state}, identity: {one.identity}, scope: {one.scope}")
+            for why in bound.contradictions(one.pk) or [
+                "the row was changed past the program; its history fits it as it stands"
+            ]:
+                self.stdout.write(f"  {why}")
         self.stdout.write(f"Requests that are doubted: {len(left)}.")
         if left:
             raise CommandError("Look at them before you seal any.", returncode=1)
 
     def _seal(self, found: list[Any]) -> None:
         actor, now = gate.Actor("operator", "seal_requests", None, frozenset(), "erasure"), timezone.now()
+        found = [one for one in found if not bound.contradictions(one)]
         with transaction.atomic():
             bound.seal(found)
             decided.seal(found)

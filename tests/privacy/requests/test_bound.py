@@ -372,6 +372,29 @@ def test_an_operator_who_looked_seals_a_request_and_no_other(
     assert bound.is_ours(his) and not bound.is_ours(hers), "whose file it is, no operator says"
 
 
+def test_what_its_history_contradicts_is_named_and_not_sealed_as_it_stands(
+    alice: Customer, bob: Customer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    forged = services.file(
+        kind="access", subject=alice.subject_id, channel="mail", received_on=TODAY, actor=PRIVACY, now=NOW
+    )
+    planted(forged, identity="link", identity_at=NOW, state="confirmed", confirmed_hash="a" * 64, plan_hash="a" * 64)
+    with pytest.raises(CommandError):
+        call_command("seal_requests", request=forged.reference)
+    said = capsys.readouterr().out
+    for what in (
+        "that it was ever confirmed",
+        "that identity was proved",
+        "that a plan was made",
+        "that a plan was confirmed",
+    ):
+        assert f"  its history does not say {what}\n" in said
+    assert "Sealed as they stand: 0." in said and not bound.is_ours(forged)
+    planted(forged, identity="pending", identity_at=None, state="received", confirmed_hash="", plan_hash="", mac="")
+    call_command("seal_requests", request=forged.reference)
+    assert bound.is_ours(forged), "control"
+
+
 def test_a_link_leads_to_nobody_elses_request_by_a_changed_row(alice: Customer, bob: Customer) -> None:
     his = filed(bob, "access")
     run(his)
