@@ -162,9 +162,12 @@ def test_no_code_goes_to_an_address_that_was_entered_lately(db: None) -> None:
 def test_the_answer_knows_where_to_go_after_the_account_is_gone(dora: Customer) -> None:
     request = filed(dora, how="in_person")
     run(request)
-    services.confirm(request, request.plan_hash, actor=PRIVACY, now=NOW)
-    second.decide(request, "go_on", actor=MANAGER, now=NOW)
-    run(request, Clock())
+    for one in Letter.objects.filter(request=request, by=Letter.By.POST, sent_at=None, stopped_at=None):
+        letters.mark_posted(one, actor=COLLEAGUE, now=NOW)
+    later = NOW + timedelta(days=7)  # the letter with the plan has arrived
+    services.confirm(request, request.plan_hash, actor=PRIVACY, now=later)
+    second.decide(request, "go_on", actor=MANAGER, now=later)
+    run(request, Clock(later))
     assert not Customer.objects.filter(pk=dora.pk, sealed_account__isnull=False).exists()
     assert letter(request, "erasure_done").startswith(BLOCK)
 
