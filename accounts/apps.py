@@ -32,6 +32,7 @@ class AccountsConfig(AppConfig):
                 still=people.still,
                 later=people.later,
                 written_by=people.written_by,
+                is_known=people.is_known,
                 renamed=people.renamed,
                 renamed_by=people.renamed_by,
                 on_file=people.on_file,

@@ -20,7 +20,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts import reach
-from accounts.models import Company, Customer, LoginAddress
+from accounts.models import LOGIN_ADDRESS, Company, Customer, LoginAddress
 from privacy import audit, datamap, vault
 from privacy.datamap import Declaration
 from privacy.vault import Exact, SealedModel, Unreadable, tokens
@@ -94,6 +94,13 @@ def records_with(email: str) -> list[Record]:
     one writer have two subjects, and no second person follows from that. Opens nothing.
     """
     return list(_carrying({"email": {email}}, but=CONTACT))
+
+
+def carries(email: str) -> bool:
+    """Return whether any record carries this address: a login, confirmed or not, contact data, whatever else has an index of it."""
+    if LoginAddress.objects.find(LOGIN_ADDRESS.field, email.strip()).exists():
+        return True
+    return next(_carrying({"email": {email.strip()}}, but=frozenset()), None) is not None
 
 
 def _own(subject: UUID, now: datetime) -> Mapping[Channel, Collection[str]]:

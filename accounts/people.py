@@ -135,6 +135,18 @@ def named(email: str) -> list[tuple[str, UUID]]:
     return [(label, row.pk) for label, row in found if not _has_other_address(label, row, changed)]
 
 
+def is_known(email: str, name: str) -> bool:
+    """Return whether anything on file carries this address, whoever's it is, or a customer or company this name. Opens nothing."""
+    if email.strip() and candidates.carries(email):
+        return True
+    if not name.strip():
+        return False
+    return (
+        Customer.objects.find_words("customer.name", name).exists()
+        or Company.objects.find_words("company.name", name).exists()
+    )
+
+
 def still(
     email: str, records: Sequence[tuple[str, UUID]], also: Sequence[tuple[str, UUID]] = ()
 ) -> list[tuple[str, UUID]]:

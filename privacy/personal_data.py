@@ -61,7 +61,7 @@ def request_facts(request: Request) -> Facts:
         record_id=request.pk,
         title=f"Request {request.reference}",
         subject_id=request.subject_id,
-        data={"request_file": ("name", "address for the answer", "notes", "plan and outcome")},
+        data={"request_file": ("name", "address for the answer", "postal address", "notes", "plan and outcome")},
         events={
             "opened": request.received_on,
             "closed": clock.company_day(request.closed_at) if request.closed_at else None,
@@ -158,6 +158,7 @@ datamap.register(
             "owner_id": _plain("Whose file it is", "link", RANDOM, envelope="request_file"),
             "requester_email": Datum("Address for the answer", "contact", REQUESTS, SELF, MAIL),
             "requester_name": Datum("Name given", "name", REQUESTS, SELF),
+            "requester_postal": Datum("Postal address given", "address", REQUESTS, SELF),
             "note": Datum("Notes of the privacy team", "text", REQUESTS, US),
             "outcome": Datum("Plan and outcome", "text", REQUESTS, US),
             "covered_records": Datum("Records that it covered when it came", "link", REQUESTS, US, export="no"),

@@ -17,7 +17,7 @@ from privacy.lines import one_line
 from privacy.mailbox import MailboxField
 from privacy.models import Hold, Letter, Request
 from privacy.numberfields import Kind
-from privacy.requests import assessment, deadline, filing, grounds, identity, letters, proof
+from privacy.requests import assessment, deadline, filing, grounds, history, identity, letters, offering, proof
 from privacy.requests.models import Channel
 from privacy.retention import holds
 
@@ -68,7 +68,7 @@ class FileRequest(Numbered):
     title = "File a request"
     help = (
         "For what came by phone, fax, e-mail, mail or in person. The clock starts on the day anybody here received it. "
-        "You need a customer number or an e-mail address."
+        "You need a customer number, an e-mail address, or a name and a postal address."
     )
     kind = forms.ChoiceField(choices=Request.Kind.choices, label="What is asked for")
     channel = forms.ChoiceField(choices=CHANNELS, label="How it reached us")
@@ -82,6 +82,11 @@ class FileRequest(Numbered):
         required=False, max_length=200, label="Name given", widget=forms.TextInput(attrs={"autocomplete": "off"}),
         validators=[one_line, cards.refuse],
     )  # fmt: skip
+    postal = forms.CharField(
+        required=False, max_length=400, label="Postal address they wrote from",
+        help_text="With the name, for somebody without a customer number and an e-mail address. Only what holds nothing is posted there.",
+        widget=forms.Textarea(attrs={"rows": 4, "autocomplete": "off"}), validators=[cards.refuse],
+    )  # fmt: skip
     asked_by = forms.ChoiceField(choices=Request.AskedBy.choices, label="Asked by")
     identity = forms.ChoiceField(
         choices=AT_FILING, label="How identity was proved",
@@ -93,7 +98,18 @@ class FileRequest(Numbered):
         required=False, max_length=4000, label="Notes", widget=forms.Textarea(attrs={"rows": 4}),
         validators=[cards.refuse],
     )  # fmt: skip
-    field_order = ("kind", "channel", "received_on", "customer_number", "email", "name", "asked_by", "identity", "note")
+    field_order = (
+        "kind",
+        "channel",
+        "received_on",
+        "customer_number",
+        "email",
+        "name",
+        "postal",
+        "asked_by",
+        "identity",
+        "note",
+    )
 
     def prepare(self) -> None:
         self.fields["received_on"].initial = assessment.today(timezone.now())
@@ -227,11 +243,17 @@ class MakePlan(Step):
 class Confirm(Step):
     title = "Confirm for the person"
     help = (
-        "Only when the person was told this plan and agreed to it; where it went by post not before the day after its letter was posted, or "
-        "with the day on which the answer came. A second person has to agree. What goes cannot be brought back."
+        "Only when the person was told this plan and agreed to it, or asked for the removal by a signed letter or fax; where it went by post "
+        "not before the day after its letter was posted, or with the day on which the answer came. A second person has to agree, and reads "
+        "what you state here. What goes cannot be brought back."
     )
     is_destructive = True
     template = "admin/confirm.html"
+    agreed = forms.ChoiceField(choices=[("", "choose"), *offering.AGREED.items()], label="How the person agreed")
+    number = _said(
+        "Number of the plan on the signed letter",
+        "Only for a plan that came back signed: it stands above the signature.",
+    )
     plan_hash = forms.CharField(max_length=64, widget=forms.HiddenInput)
     answered_on = forms.DateField(
         required=False, widget=date_input(), label="Day on which the person's answer came",
@@ -241,6 +263,14 @@ class Confirm(Step):
     def context(self) -> dict[str, Any]:
         plan = assessment.plan_for(self.record, today=assessment.today(timezone.now()))
         return {"plan": plan}
+
+
+class NothingHeld(Step):
+    title = "Answer that nothing is held"
+    help = (
+        "For somebody whom nothing on file names. The program looks for the address and the name that were given, whoever's they are, and "
+        "refuses where anything carries them; look for other spellings yourself first. The answer goes to the address that was given."
+    )
 
 
 class Refuse(Step):
@@ -335,6 +365,19 @@ class MarkPosted(LetterStep):
         return record.letters.filter(by=Letter.By.POST, sent_at=None, stopped_at=None)
 
 
+class CameBack(LetterStep):
+    title = "A letter came back"
+    help = (
+        "A mail bounced, or the post could not deliver a letter. Nothing more of this request goes to that address, and links and codes of "
+        "before end. After a bounce the person is written to by post; a call-back or a code by post shows who asks."
+    )
+
+    @staticmethod
+    def letters(record: Request) -> QuerySet[Letter]:
+        back = record.events.filter(kind=history.LETTER_RETURNED).values_list("detail__letter", flat=True)
+        return record.letters.filter(sent_at__isnull=False).exclude(pk__in=list(back))
+
+
 class PostCopy(Step):
     title = "Post the copy"
     help = (
@@ -419,6 +462,7 @@ LETTERS: dict[str, str] = {
     "late": "The answer is late",
     "withdrawn": "Taken back",
     "expired": "Expired",
+    "nothing_held": "Answer: nothing is held",
     "posted_code": "Code by post to prove who asks",
     "not_you": "Not shown to be the person",
     "told_elsewhere": "Word to another address of the person",

@@ -26,6 +26,7 @@ from privacy.requests import (
     history,
     identity,
     letters,
+    nothing,
     paper,
     posting,
     second,
@@ -59,6 +60,7 @@ EVENTS: dict[str, str] = {
     "copy_printed": "Copy opened to be printed",
     "copy_on_stick": "Copy taken for a USB stick",
     "copy_posted": "Copy posted, and destroyed here",
+    "letter_returned": "Letter came back",
     "address_changed": "Address changed on a record that it is about",
     "other_name": "Another record carries the address and points to somebody else",
     "name_changed": "Name changed on a record that it is about",
@@ -136,7 +138,20 @@ class RequestAdmin(RecordAdmin):
     search_help = "Reference, or the e-mail address the answer goes to. What you type is not kept."
     fieldsets = (
         (None, {"fields": ("kind", "state", "received_on", "due", "latest", "channel", "asked_by")}),
-        ("Who asks", {"fields": ("identity", "identity_at", "scope", "requester_name", "requester_email", "note")}),
+        (
+            "Who asks",
+            {
+                "fields": (
+                    "identity",
+                    "identity_at",
+                    "scope",
+                    "requester_name",
+                    "requester_email",
+                    "requester_postal",
+                    "note",
+                )
+            },
+        ),
         ("Progress", {"fields": ("next_step", "plan_at", "plan_hash", "last_error", "closed_at")}),
     )
     refusals: ClassVar[dict[type[Exception], str]] = {
@@ -243,9 +258,11 @@ class RequestAdmin(RecordAdmin):
             (state == State.PARKED, "resume", handling.Resume),
             (state == State.RECEIVED, "identity", handling.StateIdentity),
             (state == State.RECEIVED, "code", handling.PostCode),
+            (nothing.may_be(record), "nothing", handling.NothingHeld),
             (is_planning and is_erasure, "confirm", handling.Confirm),
             (is_planning, "plan", handling.MakePlan),
             (handling.MarkPosted.letters(record).exists(), "posted", handling.MarkPosted),
+            (record.is_open and handling.CameBack.letters(record).exists(), "returned", handling.CameBack),
             (paper.can_post(record, now=now), "copy", handling.PostCopy),
             (handling.Resend.letters(record).exists(), "resend", handling.Resend),
             (record.subject_id is not None and record.is_open, "hold", handling.PlaceHold),
@@ -272,15 +289,24 @@ class RequestAdmin(RecordAdmin):
             case "code":
                 services.post_code(record, subject=data["subject"], actor=actor, now=now)
                 return "The letter with the code is written: open it under Letters, print it, post it and mark it as posted."
+            case "nothing":
+                services.say_nothing_held(record, actor=actor, now=now)
+                return f"{record.reference} is answered: nothing is held."
             case "plan":
                 plan = services.make_plan(record, actor=actor, now=now)
                 return f"The plan is made: {len(plan.erased)} to be erased, {len(plan.kept)} kept."
             case "confirm":
-                services.confirm(record, data["plan_hash"], actor=actor, now=now, answered_on=data["answered_on"])
+                services.confirm(
+                    record, data["plan_hash"], actor=actor, now=now,
+                    answered_on=data["answered_on"], agreed=data["agreed"], number=data["number"],
+                )  # fmt: skip
                 return f"The plan is confirmed{_waits(record, now)}."
             case "posted":
                 posting.mark_posted(data["letter"], actor=actor, now=now)
                 return "The letter counts as posted today."
+            case "returned":
+                posting.came_back(data["letter"], actor=actor, now=now)
+                return "It is written down that the letter came back."
             case "copy":
                 paper.post(record, actor=actor, now=now)
                 return "The letter is written: open it under Letters, and print the copy or take it for a stick from its page."
@@ -312,7 +338,7 @@ class RequestAdmin(RecordAdmin):
     def add(self, data: dict[str, Any], *, actor: Actor, now: datetime) -> tuple[Request, str]:
         given = {
             name: data[name]
-            for name in ("kind", "channel", "received_on", "asked_by", "identity", "email", "name", "note")
+            for name in ("kind", "channel", "received_on", "asked_by", "identity", "email", "name", "note", "postal")
         }
         filed = services.file(subject=data["subject"], actor=actor, now=now, **given)
         said = f"{filed.reference}: answer due on {due(filed.due_on, assessment.today(now))[0]}{unpaused(filed)}."
@@ -455,6 +481,8 @@ def _what(event: Any) -> str:
 
 
 def _fate(letter: Letter) -> str:
+    if letter.sent_at and letters.is_returned(letter):
+        return "came back"
     if letter.sent_at:
         return letters.word_for_gone(letter)
     if letter.stopped_at:

@@ -118,8 +118,9 @@ class SecondLookAdmin(WorkAdmin):
 
     @admin.display(description="How it was shown who asks")
     def how(self, look: SecondLook) -> str:
-        """Return how identity was stated or proved, and by whom it was stated."""
-        return second.how_proved(look.request)
+        """Return how identity was stated or proved, and by whom; and how the person agreed where staff confirmed for them."""
+        agreed = second.agreed(look.request)
+        return f"{second.how_proved(look.request)}\nThe plan: {agreed}" if agreed else second.how_proved(look.request)
 
     @admin.display(description="Already given or removed")
     def already(self, look: SecondLook) -> str:

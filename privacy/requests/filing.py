@@ -17,7 +17,7 @@ from django.db.models import Q
 from privacy import audit, cards, mailbox, subjects, vault
 from privacy.gate.actor import STAFF_ROLES, Actor
 from privacy.lines import on_one_line
-from privacy.requests import assessment, bound, broker, clock, history, hooks, identity, letters, proof, waits
+from privacy.requests import assessment, bound, broker, clock, history, hooks, identity, letters, nothing, proof, waits
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import OPEN_STATES, Channel, OneTimeLink, Request, SecondLook, State
 from privacy.requests.proof import BadRequest
@@ -104,6 +104,7 @@ def file(
     email: str = "",
     name: str = "",
     note: str = "",
+    postal: str = "",
 ) -> Request:
     """File a request, or add this receipt to the one of the same kind that is still open; return it (Art. 12, 15, 17).
 
@@ -112,14 +113,19 @@ def file(
     Raises BadRequest, and NotYours when a customer files for somebody else.
     """
     who = subject.pk if isinstance(subject, Subject) else subject
-    _check(kind, channel, asked_by, identity, received_on, who, actor, email, now, name, note)
+    _check(kind, channel, asked_by, identity, received_on, who, actor, email, now, name, note, postal)
+    postal = "" if who is not None or email.strip() else postal.strip()  # else it is answered elsewhere
     try:
         with transaction.atomic():
-            return _file(kind, who, channel, received_on, asked_by, identity, actor, now, email.strip(), name, note)
+            return _file(
+                kind, who, channel, received_on, asked_by, identity, actor, now, email.strip(), name, note, postal
+            )
     except IntegrityError:
         # The same person filed the same twice in one moment: the other receipt was first.
         with transaction.atomic():
-            return _file(kind, who, channel, received_on, asked_by, identity, actor, now, email.strip(), name, note)
+            return _file(
+                kind, who, channel, received_on, asked_by, identity, actor, now, email.strip(), name, note, postal
+            )
 
 
 def _check(
@@ -134,6 +140,7 @@ def _check(
     now: datetime,
     name: str,
     note: str,
+    postal: str,
 ) -> None:
     for value, allowed, what in (
         (kind, Request.Kind.values, "kind of request"),
@@ -148,14 +155,14 @@ def _check(
         raise BadRequest("The day of receipt cannot be in the future.")
     if received_on < today - OLDEST_RECEIPT:
         raise BadRequest("The day of receipt is more than three years ago.")
-    no_card_number(name, note)
+    no_card_number(name, note, postal)
     if email:
         try:
             mailbox.validate(email.strip())
         except ValidationError:
             raise BadRequest("That is not an e-mail address.") from None
-    if subject is None and not email:
-        raise BadRequest("Say who is asking: a customer or an e-mail address.")
+    if subject is None and not email and not (name.strip() and postal.strip()):
+        raise BadRequest("Say who is asking: a customer, an e-mail address, or a name and a postal address.")
     if how != Request.Identity.PENDING and subject is None:
         raise BadRequest("Nobody on file is identified by this; leave the identity pending.")
     by_staff = actor.kind in ("task", "operator") or (actor.kind == "staff" and bool(actor.roles & STAFF_ROLES))
@@ -192,11 +199,12 @@ def _file(
     email: str,
     name: str,
     note: str,
+    postal: str,
 ) -> Request:
     request = _open_one(kind, subject, email)
     merged = request is not None
     if request is None:
-        request = _new(kind, subject, channel, received_on, asked_by, actor, now, email, name, note)
+        request = _new(kind, subject, channel, received_on, asked_by, actor, now, email, name, note, postal)
     history.event(
         request,
         clock.Kind.RECEIVED,
@@ -226,7 +234,7 @@ def _file(
     else:
         if not merged:
             history.schedule(request, "identity", at=time_to_act(request, now))
-        is_asked = _ask_who(request, now=now)
+        is_asked = ask_who(request, now=now)
         if is_asked and not request.events.filter(kind=clock.Kind.IDENTITY_ASKED).exists():
             history.event(request, clock.Kind.IDENTITY_ASKED, actor=actor, now=now)
         broker.nudge_letters()
@@ -244,6 +252,8 @@ def _open_one(kind: str, subject: UUID | None, email: str) -> Request | None:
     )
     if subject is not None:
         return found.filter(subject_id=subject, scope=Request.Scope.WHOLE).first()
+    if not email:
+        return None  # a name and a postal address tell nobody apart
     _one_at_a_time(kind, email)
     same = Request.objects.find("request.email", email).values_list("pk", flat=True)
     of_address = found.filter(Q(subject=None) | Q(scope=Request.Scope.RECORDS), pk__in=list(same))
@@ -273,6 +283,7 @@ def _new(
     email: str,
     name: str,
     note: str,
+    postal: str,
 ) -> Request:
     scope, country, region = Request.Scope.WHOLE, "", ""
     records: hooks.Records = []
@@ -301,6 +312,7 @@ def _new(
         requester_email=email,
         requester_name=name,
         note=note,
+        requester_postal=postal,
         covered_records=[[label, str(number)] for label, number in records],
     )
     request.save(force_insert=True)
@@ -352,19 +364,20 @@ def wait_anew(request: Request, *, now: datetime) -> None:
         history.schedule(request, request.step, at=time_to_act(request, now))
 
 
-def _ask_who(request: Request, *, now: datetime) -> bool:
+def ask_who(request: Request, *, now: datetime) -> bool:
     """Send a one-time link to the address on file, or say what else would prove it. The page says the same to everybody.
 
     Whom no e-mail reaches gets the receipt by post, which says what else would prove it: never silence (design 9). Return whether
     the person is asked by that: who is asked by post is asked on the day on which the letter is ticked off, and not before.
     """
     to = identity.address_for_answer(request, now=now)
-    if request.subject_id is None:
+    if request.subject_id is None and (not to or nothing.is_known(request)):
         context = {"several": identity.standing_of(to, now=now).is_shared, "ends_on": _ends_on(request, now)}
+        context["by_post"] = not to
         letters.queue(
             "not_identified", to=to, context=context, key=f"not-identified:{request.pk}", request=request, now=now
         )
-        return True
+        return bool(to)
     if not to:
         letters.queue(
             "acknowledgement",
@@ -506,6 +519,8 @@ def post_code(request: Request, *, subject: UUID, actor: Actor, now: datetime) -
             lines = hooks.people().postal(subject, now)
         if not lines:
             raise NotAllowed("No postal address of this person has been on file for 14 days.")
+        if letters.undelivered(request, lines):
+            raise NotAllowed("A letter to this postal address came back.")
         link, code = identity.make_posted_code(request, subject, now=now)
         letters.queue(
             letters.POSTED_CODE,
@@ -594,6 +609,9 @@ def _identified_as(request: Request, how: str, subject: UUID, note: str, *, acto
             request.scope = Request.Scope.WHOLE
             request.country, request.region = assessment.place_of(subject)
             request.save(update_fields=["subject", "owner_id", "scope", "country", "region"])
+        # A link that went to the address that was only given opens nothing of this person's.
+        unused = request.links.filter(used_at=None).exclude(purpose=OneTimeLink.Purpose.NOT_ME)
+        unused.update(expires_at=now)
         # Until then it was matched with nobody, and the address in it is one that was only given.
         request.requester_email, _ = _on_file(subject, _given(request), "", now)
         request.save(update_fields=["requester_email"])  # type: ignore[misc]  # a sealed field is no column
@@ -625,6 +643,14 @@ def redeem(token: str, *, now: datetime) -> tuple[Request, str]:
         if link.purpose != OneTimeLink.Purpose.IDENTITY or request.is_identified or request.state != State.RECEIVED:
             if not stands(request, on, now=now):
                 OneTimeLink.objects.filter(pk=link.pk).update(used_at=None)
+            return request, ""
+        if (
+            request.subject_id is None
+        ):  # the address stands nowhere, and its reader asks: that is all that there is to say
+            if nothing.is_known(request):
+                ask_who(request, now=now)
+            else:
+                nothing.answer(request, actor=waits.ANYBODY, now=now)
             return request, ""
         is_moved = not identity.counts_still(link, on.key, now=now)
         actor = acting_as(request, purpose="one-time link")

@@ -37,9 +37,10 @@ PLAN_READY, PLAN_CHANGED = "plan_ready", "plan_changed"
 DAY_CAME = "day_came"
 PLANS_BY_POST = (PLAN_READY, PLAN_CHANGED)
 # The receipt, which says what would prove who is asking, and the letter with a code.
-QUESTIONS_BY_POST = ("acknowledgement", "posted_code")
+QUESTIONS_BY_POST = ("acknowledgement", "posted_code", "not_identified")
 # The notice of a longer deadline was written for a person who is told by post: it counts from the day on which it is ticked off.
 NOTICE_WRITTEN = "notice_written"
+LETTER_RETURNED = "letter_returned"  # a mail bounced, or the post could not deliver a letter
 CODE_WRITTEN, CODE_SHOWN, CODE_POSTED = "code_written", "code_shown", "code_posted"
 
 

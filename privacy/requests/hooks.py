@@ -45,6 +45,7 @@ class People:
     it was changed and a second person let it count;
     later(email, records) what carries it beside `records`: what names the same person or nobody, and what points to another
     one; written_by(records) which members of staff ("kind/id") wrote one of them or changed something on it;
+    is_known(email, name) whether anything on file carries this address, or a customer or company this name, opens nothing;
     renamed(records) whether a person's name was changed on one of them after it was written; renamed_by(records) which members of
     staff ("kind/id") did;
     on_file(subject, email, now) this address as it stands on file, "" when it does not open the subject's whole file;
@@ -75,6 +76,7 @@ class People:
     still: Callable[[str, Records, Records], Records]
     later: Callable[[str, Records], tuple[Records, Records]]
     written_by: Callable[[Records], set[str]]
+    is_known: Callable[[str, str], bool]
     renamed: Callable[[Records], bool]
     renamed_by: Callable[[Records], set[str]]
     on_file: Callable[[UUID, str, datetime], str]

@@ -2,7 +2,7 @@
 
 What must never happen: an answer that tells a stranger whether an address is known here, a link that works
 twice, by GET, or, like an outcome code, longer than the address to which it went counts, control of a shared mailbox taken for a person, a link, code
-or answer to an address that came with the request, a link or code that whoever can write to the database made. Tokens and codes
+or answer to an address that came with the request (but a link that opens nothing, where nothing on file carries the address), a link or code that whoever can write to the database made. Tokens and codes
 are stored as hashes only, with a keyed one that binds them to their request (privacy.vault.macs).
 """
 
@@ -449,8 +449,13 @@ def address_for_answer(request: Request, *, now: datetime) -> str:
     It is the address on file by which the person asked, else the one that opens their file. Of a request about records it is
     the address that stands on them; of one that was matched with nobody the one that was given, to which nothing is
     disclosed. Once an erasure has begun, what was on file before it stands in the file of the request.
-    Opened to be sealed into a letter at once, so nobody is asked.
+    None from which a mail of this request came back. Opened to be sealed into a letter at once, so nobody is asked.
     """
+    to = _address_on_file(request, now)
+    return "" if to and letters.bounced(request, to) else to
+
+
+def _address_on_file(request: Request, now: datetime) -> str:
     with vault.internal():
         stored = request.requester_email
         stored = "" if isinstance(stored, vault.Unreadable) else str(stored or "")

@@ -224,7 +224,41 @@ def _postal(request: Request | None, subject: UUID | None, now: datetime) -> lis
         lines = kept.get("postal") if isinstance(kept, dict) else None
         if not lines and subject is not None:
             lines = hooks.people().postal(subject, now)
+        elif not lines and request is not None and isinstance(request.requester_postal, str):
+            lines = [one.strip() for one in request.requester_postal.splitlines() if one.strip()]
+    if lines and request is not None and undelivered(request, lines):
+        return []
     return list(lines or [])
+
+
+def returned(request: Request, by: str) -> list[Letter]:
+    """Return the letters about a request that came back from there: a mail that bounced, a letter that the post did not deliver."""
+    noted = request.events.filter(kind=history.LETTER_RETURNED, detail__by=by).values_list("detail", flat=True)
+    numbers = [one["letter"] for one in noted]
+    return list(request.letters.filter(pk__in=numbers)) if numbers else []
+
+
+def is_returned(letter: Letter) -> bool:
+    """Say whether it was written down that a letter came back."""
+    if letter.request is None:
+        return False
+    noted = letter.request.events.filter(kind=history.LETTER_RETURNED, detail__letter=str(letter.pk))
+    return bool(noted.exists())
+
+
+def bounced(request: Request, to: str) -> bool:
+    """Say whether a mail of this request came back from this address; one that says no more where it went counts as such."""
+    with vault.internal():  # compared only
+        gone = [one.to for one in returned(request, Letter.By.EMAIL)]
+    wanted = vault.index.normalise("email", to)
+    return any(not isinstance(one, str) or vault.index.normalise("email", one) == wanted for one in gone)
+
+
+def undelivered(request: Request, lines: Sequence[str]) -> bool:
+    """Say whether a letter of this request came back from this postal address; one that says no more where it went counts as such."""
+    with vault.internal():  # compared only
+        gone = [one.text for one in returned(request, Letter.By.POST)]
+    return any(not isinstance(one, str) or on_paper(one)[0] in ("", "\n".join(lines)) for one in gone)
 
 
 def has_postal(request: Request, *, now: datetime) -> bool:

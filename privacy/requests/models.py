@@ -31,7 +31,10 @@ class State(models.TextChoices):
 
 # The state machine, whole: from -> to. Whatever is not here cannot happen (design 5).
 TRANSITIONS: dict[State, frozenset[State]] = {
-    State.RECEIVED: frozenset({State.IDENTITY, State.REFUSED, State.WITHDRAWN, State.EXPIRED, State.PARKED}),
+    # Closed at once: nobody is known by what was given, and that is the answer.
+    State.RECEIVED: frozenset(
+        {State.IDENTITY, State.CLOSED, State.REFUSED, State.WITHDRAWN, State.EXPIRED, State.PARKED}
+    ),
     State.IDENTITY: frozenset({State.PLANNED, State.REFUSED, State.WITHDRAWN, State.EXPIRED, State.PARKED}),
     State.PLANNED: frozenset({State.PLANNED, State.CONFIRMED, State.REFUSED, State.WITHDRAWN, State.EXPIRED}),
     State.CONFIRMED: frozenset({State.PLANNED, State.EXECUTING, State.REFUSED, State.WITHDRAWN, State.PARKED}),
@@ -141,6 +144,14 @@ class Request(vault.SealedModel):
     requester_name = vault.EncryptedTextField(
         envelope="request_file", verbose_name="name given", validators=[cards.refuse]
     )
+    # Where a letter came from whose writer was matched with nobody; only what holds nothing is posted there.
+    requester_postal = vault.EncryptedTextField(
+        envelope="request_file",
+        max_length=400,
+        multiline=True,
+        verbose_name="postal address given",
+        validators=[cards.refuse],
+    )
     note = vault.EncryptedTextField(
         envelope="request_file",
         max_length=4000,
@@ -202,6 +213,11 @@ class Request(vault.SealedModel):
     @property
     def is_identified(self) -> bool:
         return self.identity_at is not None
+
+    @property
+    def is_in_writing(self) -> bool:
+        """True when it came by letter or fax: the person signed what they want, and has perhaps nothing to click."""
+        return self.channel in (Channel.MAIL, Channel.FAX)
 
     @property
     def is_about_records(self) -> bool:

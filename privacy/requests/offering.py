@@ -15,7 +15,41 @@ from privacy.requests.history import NotAllowed
 from privacy.requests.models import Letter, OneTimeLink, Request
 from privacy.requests.plan import Plan
 
+#: How somebody who is not at the page agreed to the plan that staff confirm for them.
+SIGNED_PLAN, SIGNED_REQUEST = "signed_plan", "signed_request"
+AGREED = {
+    SIGNED_PLAN: "the plan came back by post or fax, signed",
+    "phone": "said on the telephone",
+    "in_person": "said in person",
+    "other_writing": "written in another letter or message",
+    SIGNED_REQUEST: "asked by signed letter or fax; the plan was posted two weeks ago, and no word has come since",
+}
 READY, CHANGED, CONFIRMED = history.PLAN_READY, history.PLAN_CHANGED, "plan_confirmed"
+
+
+def number_of(plan_hash: str) -> str:
+    """Return the number of a plan as its letter prints it, by which the letter that comes back signed is held against the plan."""
+    return f"{plan_hash[:4]}-{plan_hash[4:8]}".upper()
+
+
+def require_agreed(request: Request, agreed: str, number: str, *, now: datetime) -> None:
+    """Raise NotAllowed where the person cannot have agreed to this plan in the way that staff state.
+
+    A signed plan has the number of the plan that stands now. A signed request is enough only after the plan was posted and the
+    person had two weeks to answer: silence alone is never a yes, two people of the staff decide by what was signed (design 11).
+    """
+    if agreed not in AGREED:
+        raise NotAllowed("Say how the person agreed.")
+    typed = "".join(one for one in number.upper() if one.isalnum())
+    if agreed == SIGNED_PLAN and typed != request.plan_hash[:8].upper():
+        raise NotAllowed("The number on the signed letter is not that of the plan as it is now. Post the plan that is.")
+    if agreed == SIGNED_REQUEST:
+        told = request.letters.filter(kind__in=(READY, CHANGED), by=Letter.By.POST, sent_at__isnull=False)
+        since = told.order_by("-sent_at").values_list("sent_at", flat=True).first()
+        if not request.is_in_writing or history.is_to_be_posted(request):
+            raise NotAllowed("It was not asked by letter or fax, or the plan waits to be posted.")
+        if since is None or now - since < history.LEAST_TIME_TO_ACT:
+            raise NotAllowed("The plan was not posted two weeks ago: the person has time to answer.")
 
 
 def offer(request: Request, made: Plan, *, now: datetime) -> None:
@@ -26,6 +60,13 @@ def offer(request: Request, made: Plan, *, now: datetime) -> None:
     if to:
         identity.send_link(request, OneTimeLink.Purpose.RESULT, to=to, now=now)
     else:
+        _write(READY, request, made, to="", now=now)
+
+
+def offer_anew(request: Request, made: Plan, *, now: datetime) -> None:
+    """Send by post the plan as it is now to whom an earlier one was told by post: they agree to no plan that they have not seen."""
+    was_told = request.letters.filter(kind__in=(READY, CHANGED), by=Letter.By.POST).exists()
+    if was_told and not identity.address_for_answer(request, now=now):
         _write(READY, request, made, to="", now=now)
 
 
@@ -80,7 +121,7 @@ def _write(kind: str, request: Request, made: Plan, *, to: str, now: datetime, *
     letters.queue(
         kind,
         to=to,
-        context={"plan": made, "has_login": has_login, **context},
+        context={"plan": made, "number": number_of(made.hash), "has_login": has_login, **context},
         key=f"{kind.replace('_', '-')}:{request.pk}:{made.hash[:16]}:{now:%Y%m%d%H%M%S}",
         request=request,
         now=now,

@@ -11,11 +11,12 @@ from datetime import datetime
 
 from django.db import transaction
 
+from privacy import audit
 from privacy.gate.actor import Actor
-from privacy.requests import broker, clock, deadline, history, hooks, letters, outcome, paper
-from privacy.requests.filing import locked
+from privacy.requests import assessment, broker, clock, deadline, history, hooks, letters, offering, outcome, paper
+from privacy.requests.filing import ask_who, locked
 from privacy.requests.history import NotAllowed
-from privacy.requests.models import Letter, Request, State
+from privacy.requests.models import Letter, OneTimeLink, Request, State
 
 
 def mark_posted(letter: Letter, *, actor: Actor, now: datetime) -> None:
@@ -66,3 +67,35 @@ def _follow(letter: Letter, request: Request, *, actor: Actor, now: datetime) ->
     if letter.key == outcome.answer_key(request) and request.step == "close":
         history.schedule(request, "close", at=now)
         broker.nudge(request)
+
+
+# What comes back ------------------------------------------------------------------------------------------------------
+
+
+def came_back(letter: Letter, *, actor: Actor, now: datetime) -> None:
+    """Write down that a letter came back: a mail bounced, or the post could not deliver it. Raises letters.CannotSendAgain.
+
+    From then on nothing of this request goes to that address: after a bounce what the person has to know goes by post, and the
+    call-back or the code by post prove who asks (design 9). Links and codes of before end: somebody else may have them.
+    """
+    with transaction.atomic():
+        request = locked(letter.request) if letter.request is not None else None
+        if request is None or letter.sent_at is None or letters.is_returned(letter):
+            raise letters.CannotSendAgain
+        detail = {"letter": str(letter.pk), "by": letter.by}
+        history.event(request, history.LETTER_RETURNED, actor=actor, now=now, detail=detail)
+        audit.record(
+            "letter.returned", actor=actor, now=now, subject=letter.subject_id, record=(Letter.vault_label, letter.pk),
+            reason=letter.by, reference=request.reference,
+        )  # fmt: skip
+        request.links.filter(used_at=None).exclude(purpose=OneTimeLink.Purpose.NOT_ME).update(expires_at=now)
+        if letter.by == Letter.By.EMAIL and request.subject_id is not None and not request.is_about_records:
+            _tell_by_post(request, now=now)
+
+
+def _tell_by_post(request: Request, *, now: datetime) -> None:
+    """Write by post what the person has to know to go on: how to show who asks, or the plan."""
+    if request.state == State.RECEIVED:
+        ask_who(request, now=now)
+    elif request.state == State.PLANNED and request.kind == Request.Kind.ERASURE:
+        offering.offer(request, assessment.plan_for(request, today=assessment.today(now)), now=now)

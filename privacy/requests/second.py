@@ -17,7 +17,19 @@ from django.db.models import Exists, OuterRef, QuerySet, Subquery
 
 from privacy import audit, fingerprint, vault
 from privacy.gate.actor import MANAGER, Actor
-from privacy.requests import broker, clock, deadline, export, history, hooks, identity, letters, services, waits
+from privacy.requests import (
+    broker,
+    clock,
+    deadline,
+    export,
+    history,
+    hooks,
+    identity,
+    letters,
+    offering,
+    services,
+    waits,
+)
 from privacy.requests.filing import BadRequest, NotYours, locked
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import (
@@ -200,6 +212,12 @@ def _tell_that_it_was_not_shown(request: Request, words: str, out: str, *, now: 
             request=request,
             now=now,
         )
+
+
+def agreed(request: Request) -> str:
+    """Return in words how the person agreed to the plan that was confirmed in their place, "" where nobody did that."""
+    last = request.events.filter(kind=State.CONFIRMED).order_by("pk").last()
+    return offering.AGREED.get(last.detail.get("agreed", ""), "") if last is not None else ""
 
 
 def gone_out(request: Request) -> str:

@@ -23,6 +23,7 @@ from privacy.requests import (
     history,
     identity,
     letters,
+    nothing,
     offering,
     outcome,
     proof,
@@ -75,6 +76,7 @@ __all__ = [
     "refuse_into",
     "require_sight",
     "resume",
+    "say_nothing_held",
     "show",
     "stands",
     "unjoined",
@@ -123,10 +125,12 @@ def make_plan(request: Request, *, actor: Actor, now: datetime) -> Plan:
             return assessment.plan_for(found, today=assessment.today(now))
         if found.state not in (State.IDENTITY, State.PLANNED):
             raise NotAllowed(f"A request that is {found.state} is not planned any more.")
-        was = found.state
+        was, hash_before = found.state, found.plan_hash
         made = plan_into(found, actor=actor, now=now)
         if was == State.IDENTITY and found.kind == Request.Kind.ERASURE and actor.kind == "staff":
             offering.offer(found, made, now=now)  # the worker, which finds the plan made, offers none
+        elif made.hash != hash_before:
+            offering.offer_anew(found, made, now=now)
     _copy(found, request)
     return made
 
@@ -151,13 +155,21 @@ def plan_again(request: Request, *, actor: Actor, now: datetime) -> None:
 
 
 def confirm(
-    request: Request, plan_hash: str, *, actor: Actor, now: datetime, answered_on: date | None = None
+    request: Request,
+    plan_hash: str,
+    *,
+    actor: Actor,
+    now: datetime,
+    answered_on: date | None = None,
+    agreed: str = "",
+    number: str = "",
 ) -> Request:
     """Confirm exactly the plan with `plan_hash`; a worker carries it out. Return the request.
 
-    Raises PlanChanged, with the plan as it is now already stored, when facts, rules or holds have changed since;
-    NotYours, NotIdentified, NotAllowed, also where staff confirm what the person cannot have read (offering.require_told;
-    `answered_on` is the day on which the person's answer came). Confirming the same twice is once.
+    Who confirms in the person's place may say how the person `agreed` (a key of offering.AGREED), with the `number` on a plan that
+    came back signed; the second person reads it. Raises PlanChanged, with the plan as it is now already stored, when facts, rules
+    or holds have changed since; NotYours, NotIdentified, NotAllowed, also where staff confirm what the person cannot have read
+    (offering.require_told; `answered_on` is the day on which the person's answer came). Confirming the same twice is once.
     """
     require_sight(request, actor)
     with transaction.atomic():
@@ -168,12 +180,17 @@ def confirm(
             return found
         if found.state not in (State.IDENTITY, State.PLANNED):
             raise NotAllowed(f"A request that is {found.state} cannot be confirmed.")
+        hash_before = found.plan_hash
         made = plan_into(found, actor=actor, now=now)
         same = made.hash == plan_hash
+        if not same and made.hash != hash_before:
+            offering.offer_anew(found, made, now=now)
+        if same and agreed:
+            offering.require_agreed(found, agreed, number, now=now)
         if same:
             if actor.kind == "staff":
                 offering.require_told(found, answered_on=answered_on, now=now)
-            confirm_into(found, actor=actor, now=now, answered_on=answered_on)
+            confirm_into(found, actor=actor, now=now, answered_on=answered_on, agreed=agreed)
             offering.confirmed(found, made, actor=actor, now=now)
     _copy(found, request)
     if not same:
@@ -181,7 +198,9 @@ def confirm(
     return found
 
 
-def confirm_into(request: Request, *, actor: Actor, now: datetime, answered_on: date | None = None) -> None:
+def confirm_into(
+    request: Request, *, actor: Actor, now: datetime, answered_on: date | None = None, agreed: str = ""
+) -> None:
     """Confirm the stored plan in the caller's transaction and say what comes next.
 
     What staff confirm for the person waits for a second person, however the identity was proved: the person may have looked
@@ -190,7 +209,8 @@ def confirm_into(request: Request, *, actor: Actor, now: datetime, answered_on: 
     request.confirmed_hash = request.plan_hash
     request.save(update_fields=["confirmed_hash"])
     answered = {"answered_on": answered_on.isoformat()} if answered_on else {}
-    history.move(request, State.CONFIRMED, actor=actor, now=now, detail={"hash": request.plan_hash, **answered})
+    how = {"agreed": agreed} if agreed else {}
+    history.move(request, State.CONFIRMED, actor=actor, now=now, detail={"hash": request.plan_hash, **answered, **how})
     audit.record(
         "request.confirmed",
         actor=actor,
@@ -241,6 +261,21 @@ def refuse(request: Request, *, ground: str, authority: str, actor: Actor, now: 
         if State.REFUSED not in TRANSITIONS[State(found.state)]:
             raise NotAllowed(f"A request that is {found.state} cannot be refused.")
         refuse_into(found, ground=ground, authority=authority, actor=actor, now=now)
+    _copy(found, request)
+    return found
+
+
+def say_nothing_held(request: Request, *, actor: Actor, now: datetime) -> Request:
+    """Tell a stranger known under no name that nothing is held, and close the request (Art. 15(1)).
+
+    Raises NotYours, NotAllowed; nothing.SomethingHeld where anything on file carries the address or the name that was given.
+    """
+    require_sight(request, actor)
+    if actor.kind == "customer":
+        raise NotYours("Only the privacy team says that.")
+    with transaction.atomic():
+        found = locked(request)
+        nothing.answer(found, actor=actor, now=now)
     _copy(found, request)
     return found
 

@@ -322,6 +322,7 @@ def identity_step(request: Request, now: datetime) -> Result:
     Never a yes, and never later than that day (design 11). Who had less than two weeks, because a letter was written down
     late or the plan was ready late, gets the law's longer deadline while its notice is in time. Where the due day was over
     before the person could be asked at all, no answer is in time any more: then two weeks are left to act, and it alarms.
+    What was asked by a signed letter, and told by post, never ends for want of a click.
     """
     from privacy.requests import deadline, services
 
@@ -338,6 +339,10 @@ def identity_step(request: Request, now: datetime) -> Result:
             return Wait(now + LOOK_LATER)
         if asked > due or history.was_told_by_post(request):
             return Wait(asked + history.LEAST_TIME_TO_ACT)
+    if request.step == "confirm" and request.is_in_writing and history.was_told_by_post(request):
+        return Wait(
+            now + LOOK_LATER
+        )  # signed, and nothing to click: two people decide; overdue, it alarms until they have
     services.expire_into(request, actor=_actor(), now=now)
     return Ended()
 

@@ -25,7 +25,7 @@ from privacy import vault
 from privacy.admin import lists
 from privacy.gate import Actor
 from privacy.models import Letter, Request, SecondLook
-from privacy.requests import identity, services, waits
+from privacy.requests import identity, posting, second, services, waits
 from privacy.requests.models import OneTimeLink
 from privacy.retention import arming
 from rma.models import RMA
@@ -40,6 +40,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 PAT = Actor("staff", "pat", None, frozenset({"privacy"}), "admin")
 CAROL = Actor("staff", "carol", None, frozenset({"sales"}), "admin")
+MONA = Actor("staff", "mona", None, frozenset({"manager"}), "admin")
 
 
 def on_file(reference: str) -> Customer:
@@ -154,6 +155,59 @@ def test_a_letter_with_a_code_is_printed_and_posted(site: Site, visitor: Visitor
         page.select_option("[name=how]", "post")
         visitor.fill(code="AAAA-AAAA-AAAA")
         visitor.follow("#content [type=submit]", f"code by post, {said}", status=status)
+
+
+@each_dimension
+def test_a_copy_is_posted_and_its_letter_comes_back(site: Site, visitor: Visitor) -> None:
+    walter, now = on_file("DEMO-05"), timezone.now()
+    asked = services.file(
+        kind="access", subject=walter.subject_id, channel="mail", received_on=timezone.localdate(now),
+        identity="in_person", actor=PAT, now=now,
+    )  # fmt: skip
+    site.work()
+    second.decide(asked, "go_on", actor=MONA, now=timezone.now())
+    site.work()
+    letter = Letter.objects.get(request=asked, kind="copy_posted")
+    come_in(visitor, "pat")
+    visitor.open(f"/admin/privacy/request/{asked.pk}/letter/{letter.pk}/", "copy by post, its letter")
+    visitor.open(f"/admin/privacy/request/{asked.pk}/letter/{letter.pk}/copy/", "copy by post, the page to print")
+    visitor.open(f"/admin/privacy/request/{asked.pk}/step/posted/")
+    visitor.follow("#content [type=submit]", "request, the copy is posted")
+    erasure = services.file(
+        kind="erasure", subject=walter.subject_id, channel="fax", received_on=timezone.localdate(now),
+        identity="in_person", actor=PAT, now=now,
+    )  # fmt: skip
+    site.work()
+    plan = Letter.objects.get(request=erasure, kind="plan_ready")
+    visitor.open(f"/admin/privacy/request/{erasure.pk}/letter/{plan.pk}/", "plan by post, to be signed")
+    posting.mark_posted(plan, actor=PAT, now=timezone.now())
+    visitor.open(f"/admin/privacy/request/{erasure.pk}/step/confirm/")
+    visitor.page.select_option("[name=agreed]", "signed_plan")
+    visitor.fill(number="0000-0000")
+    visitor.follow("#content [type=submit]", "confirm, not the plan that was signed", status=400)
+    visitor.open(f"/admin/privacy/request/{erasure.pk}/step/returned/", "a letter came back")
+    visitor.follow("#content [type=submit]", "request, a letter came back")
+
+
+@each_dimension
+def test_a_stranger_is_told_that_nothing_is_held(site: Site, visitor: Visitor) -> None:
+    now = timezone.now()
+    stranger = Actor("anonymous", None, None, frozenset(), "web")
+    services.ask(kind="access", email="sid.stranger@post.example", actor=stranger, now=now)
+    visitor.open(told("link_identity", r"https?://[^/\s]+(/privacy/link/\S+)"))
+    visitor.press("Continue", "link, nothing is held")
+    services.ask(kind="access", email="sam.stranger@post.example", actor=stranger, now=now)
+    link = told("link_identity", r"https?://[^/\s]+(/privacy/link/\S+)")
+    factories.communication(email="sam.stranger@post.example", contact_name="Sam", body="Hello.")
+    visitor.open(link)
+    visitor.press("Continue", "link, something came since")
+    asked = services.file(
+        kind="access", subject=None, channel="mail", received_on=timezone.localdate(now), name="Zacharias Unheard",
+        postal="Zacharias Unheard\n1 Nowhere Lane\nSalem MA 01970", actor=PAT, now=now,
+    )  # fmt: skip
+    come_in(visitor, "pat")
+    visitor.open(f"/admin/privacy/request/{asked.pk}/step/nothing/", "answer that nothing is held")
+    visitor.follow("#content [type=submit]", "request, nothing is held")
 
 
 @each_dimension

@@ -114,7 +114,7 @@ def test_the_same_asked_twice_is_one_request(alice: Customer, carol: Client) -> 
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
-        ({}, "Say who is asking: a customer or an e-mail address."),
+        ({}, "Say who is asking: a customer, an e-mail address, or a name and a postal address."),
         ({"customer_number": "NOBODY"}, "No customer, order or return has this number."),
         ({"customer_number": "\x00"}, "Null characters are not allowed."),
         ({"email": "not an address"}, "Enter a valid email address."),
@@ -227,7 +227,7 @@ def test_confirming_shows_the_plan_first_and_looking_does_nothing(alice: Custome
     assert "The plan" in text and f"Customer {alice.reference}" in text
     about.refresh_from_db()
     assert about.state == State.PLANNED
-    answer = take(carol, about, "confirm", plan_hash=the_hash(carol, about))
+    answer = take(carol, about, "confirm", agreed="phone", plan_hash=the_hash(carol, about))
     about.refresh_from_db()
     assert about.state == State.CONFIRMED and "carried out once a second person has agreed" in answer.text
     assert "Waits for a second person" in answer.text
@@ -238,12 +238,12 @@ def test_a_plan_that_changed_is_shown_again_and_nothing_is_done(alice: Customer,
     about = planned(alice)
     seen = the_hash(carol, about)
     order = an_order(alice)
-    answer = take(carol, about, "confirm", plan_hash=seen)
+    answer = take(carol, about, "confirm", agreed="phone", plan_hash=seen)
     assert answer.status_code == 400 and "The plan has changed since you saw it." in answer.text
     assert f"Order {order.number}" in answer.text and seen not in answer.text
     about.refresh_from_db()
     assert about.state == State.PLANNED
-    take(carol, about, "confirm", plan_hash=the_hash(carol, about))
+    take(carol, about, "confirm", agreed="phone", plan_hash=the_hash(carol, about))
     about.refresh_from_db()
     assert about.state == State.CONFIRMED
 

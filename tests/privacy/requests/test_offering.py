@@ -29,12 +29,12 @@ def dora(db: None) -> Customer:
     return customer
 
 
-def asked(customer: Customer, how: str = "in_person", *, actor: Actor = PRIVACY) -> Request:
+def asked(customer: Customer, how: str = "in_person", *, actor: Actor = PRIVACY, channel: str = "phone") -> Request:
     """A removal whose identity somebody stated for the person; its plan is made by a worker."""
     request = services.file(
         kind="erasure",
         subject=customer.subject_id,
-        channel="mail",
+        channel=channel,
         received_on=TODAY,
         identity=how,
         actor=actor,
@@ -65,7 +65,8 @@ def test_whom_no_email_reaches_gets_the_plan_in_words_by_post(dora: Customer) ->
         "What goes:",
         "- Customer",
         "What the removal itself leaves:",
-        "call us or write to us",
+        "sign here and post this letter back to us",
+        "Or call us",
         request.reference,
     ):
         assert part in said, part

@@ -327,7 +327,8 @@ def test_an_address_of_the_person_that_stands_on_file_is_answered_at(alice: Cust
 def test_a_stranger_who_is_later_said_to_be_alice_gets_nothing_to_his_own_mailbox(alice: Customer) -> None:
     request = ask(STRANGER)
     services.identify(request, "in_person", subject=alice.subject_id, actor=PRIVACY, now=NOW)
-    before = {pk for (pk,) in Letter.objects.filter(request=request, kind="not_identified").values_list("pk")}
+    before = {pk for (pk,) in Letter.objects.filter(request=request, kind="link_identity").values_list("pk")}
+    assert not request.links.filter(expires_at__gt=NOW).exists(), "and his link is dead"
     run(request)
     with vault.internal():
         later = {one.to for one in Letter.objects.filter(request=request).exclude(pk__in=before)}

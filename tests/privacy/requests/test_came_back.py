@@ -1,0 +1,92 @@
+"""A letter that came back: the address is used no more for the request, and the way by post or call-back opens."""
+
+from __future__ import annotations
+
+import pytest
+import time_machine
+
+from accounts.models import Customer
+from privacy import audit, vault
+from privacy.requests import identity, letters, posting, services
+from privacy.requests.models import Letter, OneTimeLink, Request
+from tests import factories, pages
+from tests.privacy.requests.conftest import NOW, PRIVACY, TODAY, with_letters
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def dora(db: None) -> Customer:
+    """She has an e-mail address, a postal one, and no login."""
+    customer = factories.customer("Dora", "Double", email="dora@example.com")
+    factories.address(customer)
+    return customer
+
+
+def filed(customer: Customer, how: str = "pending") -> Request:
+    request = services.file(
+        kind="access",
+        subject=customer.subject_id,
+        channel="email",
+        received_on=TODAY,
+        identity=how,
+        actor=PRIVACY,
+        now=NOW,
+    )
+    with_letters(NOW)
+    return request
+
+
+def kinds(request: Request) -> list[tuple[str, str]]:
+    return list(request.letters.order_by("queued_at", "pk").values_list("kind", "by"))
+
+
+def test_after_a_bounce_the_person_is_asked_by_post_and_the_link_is_dead(dora: Customer) -> None:
+    request = filed(dora)
+    assert kinds(request) == [("link_identity", "email")]
+    assert identity.address_for_answer(request, now=NOW) == "dora@example.com"
+    posting.came_back(request.letters.get(), actor=PRIVACY, now=NOW)
+    assert identity.address_for_answer(request, now=NOW) == ""
+    assert ("acknowledgement", "post") in kinds(request)
+    assert not OneTimeLink.objects.filter(request=request, expires_at__gt=NOW).exists()
+    assert audit.history(reference=request.reference).filter(action="letter.returned").count() == 1
+    services.post_code(request, subject=dora.subject_id, actor=PRIVACY, now=NOW)
+    with pytest.raises(letters.CannotSendAgain):
+        posting.came_back(request.letters.get(kind="link_identity"), actor=PRIVACY, now=NOW)
+
+
+def test_another_address_and_another_request_are_not_touched(dora: Customer, bob: Customer) -> None:
+    request, other = filed(dora), filed(bob)
+    posting.came_back(request.letters.get(), actor=PRIVACY, now=NOW)
+    assert identity.address_for_answer(other, now=NOW) == "bob@example.com"
+    assert not letters.bounced(request, "new@example.com")
+
+
+def test_where_the_post_did_not_deliver_no_code_and_no_copy_is_posted(db: None) -> None:
+    customer = factories.customer("Mia", "Mute", email="")
+    factories.address(customer)
+    request = filed(customer)
+    services.post_code(request, subject=customer.subject_id, actor=PRIVACY, now=NOW)
+    code = request.letters.get(kind="posted_code")
+    posting.mark_posted(code, actor=PRIVACY, now=NOW)
+    code.refresh_from_db()
+    assert letters.has_postal(request, now=NOW)
+    posting.came_back(code, actor=PRIVACY, now=NOW)
+    assert not letters.has_postal(request, now=NOW)
+    assert not OneTimeLink.objects.filter(request=request, expires_at__gt=NOW).exists()
+    with pytest.raises(services.NotAllowed, match="came back"):
+        services.post_code(request, subject=customer.subject_id, actor=PRIVACY, now=NOW)
+    with vault.internal():
+        assert not letters.undelivered(request, ["Mia Mute", "4 Other Street"])
+
+
+def test_the_desk_notes_it(dora: Customer) -> None:
+    with time_machine.travel(NOW, tick=False):
+        request = filed(dora)
+        pat = pages.signed_in(factories.staff("pat", "pat@ilt.example", roles=("privacy",)))
+        base = f"/admin/privacy/request/{request.pk}"
+        letter = Letter.objects.get(request=request)
+        pat.post(f"{base}/step/returned/", {"letter": str(letter.pk)})
+        shown = pat.get(f"{base}/change/").text
+        assert "Letter came back" in shown and "came back</td>" in shown
+        assert pat.get(f"{base}/step/returned/").status_code == 302, "nothing is left that could come back"
