@@ -73,17 +73,17 @@ def keep(address: str, user: User | None) -> Handle:
     return Handle.of(record.pk)
 
 
-def adopt(handle: Handle, user: User, *, giving: User | None = None) -> None:
+def adopt(handle: Handle, user: User) -> None:
     """Make the holder of a verified address its owner: an earlier, unverified claim by somebody else ends with that
     person's data, not with the holder's.
 
-    `giving` is the login from which it is taken, else the one that the sealed record names. Nothing changes where the key
-    store says that the address is neither that login's nor this one's: a row in allauth's table alone takes no key away."""
+    It is taken from the login that the sealed record names. Nothing changes where the key store says that the address is neither
+    that login's nor this one's: a row in allauth's table alone takes no key away."""
     record_id = handle.record_id
     record = LoginAddress.objects.filter(pk=record_id).exclude(user=user).first() if record_id else None
     if record is None:
         return
-    former = giving.vault_owner() if giving is not None else record.vault_owner()
+    former = record.vault_owner()
     key = DataKey.objects.filter(record=record.pk, destroyed_at=None).values_list("owner_kind", "owner_id").first()
     if key is not None and key not in (former, user.vault_owner()):
         return
@@ -150,18 +150,17 @@ def _was_verified(instance: Any) -> bool:
 
 
 def forget(sender: Any, instance: Any, **kwargs: Any) -> None:
-    """Remove the sealed address, its token and key with the last row that uses it, or with that of the login that confirmed it; pass it on
-    otherwise: a row alone makes nobody the heir of an address that was somebody's."""
+    """Remove the sealed address, its token and key with the row of the login whose it is by the key store, whoever else says that it is
+    theirs: a row alone makes nobody the heir of an address, and takes none away. Who had typed it too, and not confirmed it, types it again."""
     value = instance.__dict__.get("email")
     handle = value if isinstance(value, Handle) else find(value or "")
     if handle is None or handle.record_id is None:
         return
-    other = sender.objects.filter(email=handle).order_by("-verified").first()
-    if other is None or confirmed.is_of(handle.record_id, instance.user_id):
+    if sender.objects.filter(email=handle, user=instance.user_id).exists():
+        return
+    if not vault.keys.strangers({handle.record_id: instance.user.vault_owner()}):
         for record in LoginAddress.objects.filter(pk=handle.record_id):
             record.delete()
-    elif other.user_id != instance.user_id:
-        adopt(handle, other.user, giving=instance.user)
 
 
 def install() -> None:

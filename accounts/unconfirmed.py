@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from allauth.account.models import EmailAddress
@@ -19,9 +18,9 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
 
-from accounts import confirmed, handles, sessions
+from accounts import confirmed, sessions
 from accounts.models import LoginAddress, User
-from privacy import audit
+from privacy import audit, vault
 from privacy.gate import Actor
 from privacy.requests import erasure, letters
 from privacy.requests.models import Letter, Request
@@ -118,14 +117,10 @@ def _over(now: datetime) -> QuerySet[User]:
 
 
 def _alone(user: User) -> Iterable[UUID]:
-    """Return the sealed addresses of this login only; one that another login uses too goes over to that login."""
-    for address in EmailAddress.objects.filter(user=user).only("email"):
-        handle: Any = address.__dict__["email"]
-        other = EmailAddress.objects.filter(email=handle).exclude(user=user).order_by("-verified", "pk").first()
-        if other is not None:
-            handles.adopt(handle, other.user, giving=user)
-        elif handle.record_id is not None:
-            yield handle.record_id
+    """Return the sealed addresses that are this login's by the key store, whoever else says that one is theirs: nobody inherits it."""
+    numbers = [confirmed.number_of(one) for one in EmailAddress.objects.filter(user=user).only("email")]
+    found = set(LoginAddress.objects.filter(pk__in=[one for one in numbers if one]).values_list("pk", flat=True))
+    return sorted(found - vault.keys.strangers(dict.fromkeys(found, user.vault_owner())))
 
 
 def _ends(label: str, record: UUID) -> Verdict:

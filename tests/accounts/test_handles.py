@@ -166,14 +166,27 @@ def test_a_planted_holder_of_an_address_gives_it_to_nobody() -> None:
     assert owner_of(record) == alice.subject_id
 
 
-def test_an_address_of_two_who_claim_it_is_the_others_when_the_first_goes() -> None:
+def test_an_address_of_two_who_claim_it_ends_with_the_first_and_the_other_types_it_again() -> None:
     mallory, trudy = (factories.login(name, f"{name}@example.com") for name in ("mallory", "trudy"))
     first = EmailAddress.objects.create(user=mallory, email=ADDRESS)
     EmailAddress.objects.create(user=trudy, email=ADDRESS)
     record = LoginAddress.objects.find(LOGIN_ADDRESS.field, ADDRESS).get()
     assert owner_of(record) == mallory.subject_id
     first.delete()
-    assert (owner_of(record), LoginAddress.objects.get(pk=record.pk).user) == (trudy.subject_id, trudy)
+    assert not LoginAddress.objects.filter(pk=record.pk).exists()
+    with vault.internal():
+        assert not EmailAddress.objects.filter(user=trudy, verified=False).get().email
+    EmailAddress.objects.filter(user=trudy, verified=False).delete()
+    EmailAddress.objects.create(user=trudy, email=ADDRESS)
+    assert owner_of(LoginAddress.objects.find(LOGIN_ADDRESS.field, ADDRESS).get()) == trudy.subject_id
+
+
+def test_a_planted_row_that_goes_takes_the_key_of_nobodys_address() -> None:
+    alice, mallory = factories.login(), factories.login("mallory", "mallory@example.com")
+    record = LoginAddress.objects.find(LOGIN_ADDRESS.field, ADDRESS).get()
+    unclaimed(alice)
+    claims(mallory, record).delete()
+    assert owner_of(record) == alice.subject_id and LoginAddress.objects.filter(pk=record.pk).exists()
 
 
 def test_deleting_does_not_open_anything() -> None:

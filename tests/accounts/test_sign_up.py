@@ -8,12 +8,14 @@ import pytest
 from allauth.account.models import EmailAddress
 from django.core.cache import cache
 from django.core.exceptions import ValidationError
+from django.db import models
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from accounts import factor, logins, unconfirmed
 from accounts.models import Customer, LoginAddress, Session, User
+from privacy import vault
 from privacy.audit.models import AuditEvent
 from privacy.requests.models import Letter
 from privacy.subjects import Subject
@@ -179,6 +181,21 @@ def test_what_is_not_confirmed_ends_after_three_days_and_its_name_is_free(mallor
     assert unconfirmed.end_lapsed(actor=None, now=made + timedelta(days=3)) == 1
     assert (User.objects.count(), LoginAddress.objects.count(), EmailAddress.objects.count()) == (0, 0, 0)
     assert sign_up(Client(), "mallory", "other@example.com").url == reverse(PAGE)
+
+
+def test_an_address_that_waits_for_its_confirmation_is_inherited_by_nobody_when_its_sign_up_ends() -> None:
+    """A row beside it, which somebody wrote into the table, says that the address is another login's, too."""
+    sign_up(Client(), "gwen", "gwen@example.com")
+    waiting, trudy = User.objects.get(), factories.login("trudy", "trudy@example.com")
+    record = waiting.login_addresses.get()
+    row = EmailAddress.objects.get(user=waiting)
+    planted = EmailAddress(user=trudy, email=row.__dict__["email"], verified=False, primary=False)
+    models.QuerySet(EmailAddress).bulk_create([planted])
+    assert DataKey.objects.get(record=record.pk, destroyed_at=None).owner_id == waiting.subject_id
+    assert unconfirmed.end_lapsed(actor=None, now=waiting.created_at + timedelta(days=3)) == 1
+    assert not DataKey.objects.filter(record=record.pk, destroyed_at=None).exists()
+    with vault.internal():
+        assert not EmailAddress.objects.get(user=trudy, verified=False).email
 
 
 def test_a_name_that_should_be_free_by_now_waits_for_no_worker(mallory: Client) -> None:
