@@ -9,7 +9,6 @@ import is done again, and what is on file stays as it is.
 from __future__ import annotations
 
 import base64
-import contextlib
 import difflib
 import hmac
 import re
@@ -119,14 +118,22 @@ class Dates:
     patterns: tuple[str, ...]
 
     def read(self, value: str) -> str:
-        """Return a day as YYYY-MM-DD. Raises ValueError, without the value, where it is written in none of these ways."""
+        """Return a day as YYYY-MM-DD.
+
+        Raises ValueError, without the value, where it is written in none of these ways, or the calendar has no such day.
+        """
+        read_as = ""
         for pattern in self.patterns:
             text = re.escape(pattern)
             for part, expression in _PARTS.items():
                 text = text.replace(part, expression)
             if found := re.fullmatch(text + _TIME, value, re.ASCII):
-                with contextlib.suppress(ValueError):  # such as a thirteenth month
+                try:
                     return date(int(found["y"]), int(found["m"]), int(found["d"])).isoformat()
+                except ValueError:  # such as a thirteenth month, or the 0000-00-00 of a database for "not known"
+                    read_as = pattern
+        if read_as:
+            raise ValueError(f"Read as {read_as}, as the map says, it is no day of the calendar.")
         raise ValueError(f"It is not a date written as {' or '.join(self.patterns)}, which the map says.")
 
 
@@ -207,6 +214,20 @@ class Header:
                 at = {_key(name): place for place, name in enumerate(self.names)}
                 found[ours] = made.of([cells[at[_key(name)]] if _key(name) in at else "" for name in made.columns])
         return found, wrong
+
+    @property
+    def called(self) -> dict[str, str]:
+        """Return what the file calls each of our columns, where it has another name; of one that is made, what of."""
+        if self.map.is_ours:
+            return {}
+        called = {}
+        for ours, one in self.map.made.items():
+            keys = {_key(name) for name in one.columns}
+            if of := [_said(name, self.names) for name in self.names if _key(name) in keys]:
+                called[ours] = f"made of {' and '.join(of)}"
+        for ours, places in self.places.items():
+            called[ours] = " or ".join(_said(self.names[place], self.names) for place in places)
+        return called
 
 
 def ours(columns: Sequence[str], **options: Any) -> ColumnMap:
@@ -362,7 +383,8 @@ def _wrong(
     unknown = [name for name in unknown if _key(name) not in of.left_out]
     if of.leaves_others_out:
         unknown = []
-    given = {to for name, tos in theirs.items() if name in at for to in tos} | set(of.constants) | set(of.made)
+    given = {to for name, tos in theirs.items() if name in at for to in tos} | set(of.constants)
+    given |= {to for to, made in of.made.items() if any(_key(name) in at for name in made.columns)}
     missing = [name for name in required if name not in given]
     twice = [name for name, places in at.items() if len(places) > 1 and name in theirs]
     if not (missing or unknown or twice):
@@ -370,7 +392,7 @@ def _wrong(
     known = {_key(name) for one in (of, *maps.values()) for name in (*one.columns, *one.left_out)}
     known |= {_key(name) for name in required}
     if len({_key(name) for name in names} & known) < 2:
-        return ["The first line names no column that is known here; it must be the header."]
+        return ["The first line names no column that is known here; it must be the header, with nothing above it."]
     meant = {_key(name): name for name in theirs}
     strange: list[str] = []
     spelt: list[tuple[str, str]] = []
@@ -397,6 +419,7 @@ def _wrong(
 def _expected(name: str, of: ColumnMap) -> str:
     """Return one of our columns, with the names by which the map knows it."""
     expected = [key for key, tos in of.columns.items() if name in tos]
+    expected += [key for key in (of.made[name].columns if name in of.made else ()) if key not in expected]
     return name if of.is_ours or not expected else f"{name} (in the map: {' or '.join(expected)})"
 
 

@@ -49,7 +49,7 @@ class Report:
 
     Every line under the header is one of: created, unchanged, differing, blocked, bad, repeated (of a customer who stands
     above), empty (blank, or nothing but commas), continued (the rest of a field that is left out). Where nothing was taken in,
-    `good` counts the lines that could have been.
+    `good` counts the lines that could have been. `called` is what a file of another program calls our columns.
     """
 
     created: int = 0
@@ -71,6 +71,7 @@ class Report:
     columns_missing: list[str] = field(default_factory=list)
     consent_without_proof: int = 0
     since_today: int = 0
+    called: dict[str, str] = field(default_factory=dict)
     is_written: bool = False
 
     def as_dict(self) -> dict[str, Any]:
@@ -122,6 +123,7 @@ def import_customers(
     report.bad = len({problem.line for problem in report.errors})
     report.lines, report.empty, report.continued = tally.lines, tally.empty, tally.continued
     report.columns_left_out, report.columns_missing = list(tally.left_out), list(tally.missing)
+    report.called = tally.header.called if tally.header else {}
     report.good = len(rows)
     if report.errors and not skip_bad:
         return report
@@ -131,6 +133,12 @@ def import_customers(
         Problem(row.line, "postal_code", notice)
         for row in rows
         if (notice := spoiled.postal_code(row["country"], row["postal_code"]))
+    ]
+    report.notices += [Problem(row.line, "company", spoiled.SEVERAL) for row in rows if ";" in row["company"]]
+    report.notices += [
+        Problem(row.line, "last_name" if row["last_name"] else "first_name", spoiled.ONLY_A_NAME)
+        for row in rows
+        if not any(row[name] for name in ("company", "email", "phone", *PLACE))
     ]
     report.consent_without_proof = sum(row["marketing_opt_in"] == "yes" for row in rows)
     while True:

@@ -145,6 +145,7 @@ class Found:
     of_lines: Counted = field(default_factory=Counted)
     columns_left_out: list[str] = field(default_factory=list)
     columns_missing: list[str] = field(default_factory=list)
+    called: dict[str, str] = field(default_factory=dict)
 
 
 def has_lines(by: ColumnMap | None) -> bool:
@@ -239,6 +240,7 @@ def read(
     found.notices = [one for one in tally.notices if one.line in kept]
     found.notices += [Problem(one.line, f"lines.{one.column}", one.reason) for one in in_lines.notices]
     found.columns_left_out, found.columns_missing = list(tally.left_out), list(tally.missing)
+    found.called = tally.header.called if tally.header else {}
     return found
 
 

@@ -48,7 +48,7 @@ class Report:
 
     Every line of the file of orders is created, unchanged, differing, blocked, or one of what `of_orders` counts; `good` are those
     that could have been taken in where an error stopped the import. `differing` names orders on file that differ, by line and columns: they are reported, never overwritten.
-    `subtotals_off` counts orders taken in although their amounts do not add up; `freight_accounts_past` accounts left
+    `subtotals_off` counts orders taken in although their amounts do not add up, `off` has their lines; `freight_accounts_past` accounts left
     out because their period is over.
     """
 
@@ -61,11 +61,13 @@ class Report:
     freight_accounts: int = 0
     freight_accounts_past: int = 0
     subtotals_off: int = 0
+    off: list[int] = field(default_factory=list)
     of_orders: Counted = field(default_factory=Counted)
     of_lines: Counted = field(default_factory=Counted)
     notices: list[Problem] = field(default_factory=list)
     columns_left_out: list[str] = field(default_factory=list)
     columns_missing: list[str] = field(default_factory=list)
+    called: dict[str, str] = field(default_factory=dict)
     differing: list[dict[str, Any]] = field(default_factory=list)
     blocked_lines: list[Problem] = field(default_factory=list)
     dry_run: bool = False
@@ -123,6 +125,7 @@ def import_orders(
     )
     report.errors, report.notices = found.problems, found.notices
     report.columns_left_out, report.columns_missing = found.columns_left_out, found.columns_missing
+    report.called = found.called
     report.of_orders, report.of_lines = found.of_orders, found.of_lines
     with vault.internal():  # to compare and to name the invoice; nothing of it is shown to anybody
         plan = _plan(found.orders, report, today=timezone.localdate(now))
@@ -303,7 +306,8 @@ def _opened(value: Any) -> Any:
 def _count(plan: _Plan, report: Report, accounts: dict[UUID, list[FreightAccount]], *, today: date) -> None:
     report.created = len(plan.new)
     report.lines = sum(len(data.lines) for data, _ in plan.new)
-    report.subtotals_off = sum(not data.adds_up for data, _ in plan.new)
+    report.off = sorted(data.line for data, _ in plan.new if not data.adds_up)
+    report.subtotals_off = len(report.off)
     last: dict[tuple[UUID, str], date] = {}
     for data, customer in plan.new:
         # An order that is still to be sent needs the account; one that was cancelled does not.

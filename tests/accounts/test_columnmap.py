@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from accounts import columnmap, imports
+from accounts import accounted, columnmap, imports, spoiled
 from accounts.columnmap import ColumnMap, Dates, MapRefused
 from accounts.models import Customer
 from orders import importfile
@@ -333,3 +333,56 @@ def test_an_older_export_of_shopify_comes_in_too(tmp_path: Path) -> None:
         "first_name": "Ann", "last_name": "Archer", "email": "ann@x.example", "region": "MA", "country": "US", "since": TODAY,
         "street": "1 Elm St", "city": "Salem", "postal_code": "01970",
     }  # fmt: skip
+
+
+def customers_of(tmp_path: Path, name: str, text: str) -> imports.Report:
+    path = tmp_path / f"{name}.csv"
+    path.write_text(text)
+    by = columnmap.load(name, folder=imports.MAPS, columns=COLUMNS)
+    return imports.import_customers(path, actor=OPERATOR, now=factories.NOW, by=by)
+
+
+@pytest.mark.parametrize("text", ["0000-00-00 00:00:00", "2023-02-29", "2/30/2023"])
+def test_a_day_that_no_calendar_has_is_told_from_one_that_is_written_otherwise(text: str) -> None:
+    with pytest.raises(ValueError, match="it is no day of the calendar"):
+        Dates(("MM/DD/YYYY", "YYYY-MM-DD")).read(text)
+    with pytest.raises(ValueError, match="which the map says"):
+        Dates(("MM/DD/YYYY", "YYYY-MM-DD")).read("30 Feb 2023")
+
+
+@pytest.mark.parametrize(
+    "first", ["The Lamp Shop LLC", "Maud Penrose,,3 Weir St,Lowell,MA,USA,01852,,maud@books.example,,$0.00"]
+)
+def test_a_file_that_does_not_begin_with_its_header_is_refused_and_repeats_nothing(tmp_path: Path, first: str) -> None:
+    header = "Name,Company name,Street Address,City,State,Country,Zip,Phone,Email,Attachments,Open Balance"
+    with pytest.raises(imports.Problem, match="it must be the header, with nothing above it") as refused:
+        customers_of(tmp_path, "quickbooks", f"{first}\n{header}\nAnn Archer,,,,,,,,ann@x.example,,\n")
+    assert not any(word in str(refused.value) for word in ("Lamp", "Maud", "maud@", "Weir"))
+
+
+@pytest.mark.django_db(databases="__all__")
+def test_what_a_program_writes_under_a_list_and_what_looks_like_several_values_is_noticed(tmp_path: Path) -> None:
+    report = customers_of(
+        tmp_path,
+        "quickbooks",
+        "Name,Company name,Country,Email\n"
+        "Ann &amp; Ben Archer,,,ann@x.example\n"
+        "Cora Dale,Dale Ltd;Dale Optics,US,cora@x.example\n"
+        "Total,,,\n"
+        "Eve & Finn; Sons,,US,eve@x.example\n",
+    )
+    assert report.created == 4
+    assert [(one.line, one.column, one.reason) for one in report.notices] == [
+        (2, "last_name", spoiled.ENTITY),
+        (3, "company", spoiled.SEVERAL),
+        (4, "last_name", spoiled.ONLY_A_NAME),
+    ]
+
+
+def test_a_report_says_what_the_file_calls_the_columns_that_it_names(tmp_path: Path) -> None:
+    report = customers_of(tmp_path, "woocommerce", "Name,Sign up,Email\nAnn,2023-02-29,\n")
+    assert [one.column for one in report.errors] == ["since", "customer_ref"]
+    assert accounted.legend((one.column for one in report.errors), report.called) == [
+        "In the file since is “Sign up”; customer_ref is made of “Email”."
+    ]
+    assert accounted.legend(["email"], {}) == []

@@ -240,7 +240,7 @@ def test_a_known_freight_account_gets_its_later_shipment_and_no_second_record(
 @pytest.mark.usefixtures("alice")
 def test_amounts_that_do_not_add_up_are_a_notice(take: Callable[..., Report]) -> None:
     report = take([ORDER | {"subtotal": "4049.9881"}], [LINE])
-    assert (report.created, report.subtotals_off, report.errors) == (1, 1, [])
+    assert (report.created, report.subtotals_off, report.off, report.errors) == (1, 1, [2], [])
     assert Order.objects.get().subtotal == Decimal("4049.9881")
 
 

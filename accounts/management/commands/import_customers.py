@@ -83,6 +83,7 @@ def _told(report: imports.Report, *, dry_run: bool, is_refused: bool) -> list[st
         return [
             "Nothing would be taken in." if dry_run else "Nothing was taken in.",
             *accounted.table(report.lines, (*parts, *rest)),
+            *accounted.legend((one.column for one in report.errors), report.called),
             *(["Mend the file, or take in the good lines with --skip-bad."] if report.good else []),
         ]
     parts = (
@@ -103,6 +104,14 @@ def _told(report: imports.Report, *, dry_run: bool, is_refused: bool) -> list[st
         told.append(
             f"Yes to marketing: {report.consent_without_proof}. Without proof that is no consent, and none is stored."
         )
+    told += accounted.legend(
+        (
+            *(one.column for one in (*report.errors, *report.blocked_lines, *report.notices)),
+            *(column for one in report.differing for column in one["columns"]),
+            *("email" for _ in report.shared[:1]),
+        ),
+        report.called,
+    )
     if report.columns_missing:
         told.append(f"Columns of the map that the file does not have: {', '.join(report.columns_missing)}.")
     if report.columns_left_out:

@@ -100,6 +100,8 @@ class Command(BaseCommand):
             for line in accounted.table(of.lines, (*parts, *rest)):
                 self.stderr.write(line)
             self._name_known(report, self.stderr)
+            for sentence in self._legend(report):
+                self.stderr.write(sentence)
             if of.good:
                 self.stderr.write("Mend the files, or take in the good orders with --skip-bad.")
             return
@@ -119,11 +121,22 @@ class Command(BaseCommand):
                 "their period."
             )
         if report.subtotals_off:
-            self.stdout.write(f"Notice: the amounts of {report.subtotals_off} orders do not add up.")
+            lines = ", ".join(map(str, report.off))
+            self.stdout.write(
+                f"Notice: the amounts of {report.subtotals_off} orders do not add up; they begin on line {lines}."
+            )
+        for sentence in self._legend(report):
+            self.stdout.write(sentence)
         if report.columns_missing:
             self.stdout.write(f"Columns of the map that the file does not have: {', '.join(report.columns_missing)}.")
         if report.columns_left_out:
             self.stdout.write(f"Columns that were not read: {', '.join(report.columns_left_out)}.")
+
+    @staticmethod
+    def _legend(report: imports.Report) -> list[str]:
+        told = (*report.errors, *report.blocked_lines, *report.notices)
+        different = (column for one in report.differing for column in one["columns"])
+        return accounted.legend((*(one.column for one in told), *different), report.called)
 
     @staticmethod
     def _name_known(report: imports.Report, out: OutputWrapper) -> None:
