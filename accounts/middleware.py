@@ -26,6 +26,7 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 
 from accounts import factor, hashing
+from accounts.pace import Pace
 from accounts.places import Places
 from privacy.views import person
 
@@ -73,7 +74,9 @@ class EvenTimeMiddleware:
     """Holds the answers of forms that ask about an address or a reference until the next step of the clock.
 
     What they say is the same whether or not somebody has an account; how long finding and writing takes is not, and a
-    stopwatch would tell (R11). A step is longer than any of them takes. The work itself is evened where it is a hash of
+    stopwatch would tell (R11). On an idle machine a step is longer than any of them takes; on a busy one an answer waits as many
+    steps as the slowest of its kind took lately (accounts.pace), which leaves the slowest itself to be told. The work itself is evened
+    where it is a hash of
     a password: LoginBackend, SignupForm, identity.code_matches. Refusals by a limit look at nothing and are not held.
 
     A held answer keeps a thread. Who finds no place (accounts.places) is refused by LoginMiddleware before any page looks.
@@ -81,6 +84,7 @@ class EvenTimeMiddleware:
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
+        self.pace = Pace()
         self.places = Places(settings.HELD_AT_ONCE, max(1, settings.HELD_AT_ONCE // 2))
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
@@ -94,7 +98,9 @@ class EvenTimeMiddleware:
         try:
             response = self.get_response(request)
             if response.status_code not in REFUSED_UNSEEN:
-                time.sleep(-(time.monotonic() - begin) % settings.EVEN_TIME_STEP)
+                now = time.monotonic()
+                leaves = self.pace.leaves_after(request.path, now - begin, settings.EVEN_TIME_STEP, at=now)
+                time.sleep(max(0.0, leaves - (time.monotonic() - begin)))
             return response
         finally:
             self.places.give_back(address)

@@ -303,7 +303,7 @@ ACCOUNT_RATE_LIMITS = {  # the others: allauth's own
     "rma_open": "50/d/user",
     "rma_message": "120/h/user",
 }
-EVEN_TIME_STEP = 0.5  # seconds: more than a login or a sign-up takes, Argon2 included
+EVEN_TIME_STEP = 0.5  # seconds: more than a login or a sign-up takes on an idle machine, Argon2 included
 HELD_AT_ONCE = max(1, env.int("WEB_THREADS", default=16) // 2)  # answers that a web process holds back at once
 ALLAUTH_TRUSTED_PROXY_COUNT = env.int("ALLAUTH_TRUSTED_PROXY_COUNT", default=0)
 MFA_ADAPTER = "accounts.adapter.MFAAdapter"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from django.urls import reverse
 from accounts import middleware
 from accounts.adapter import AccountAdapter
 from accounts.middleware import EVEN_TIME
+from accounts.pace import LATELY, Pace
 from accounts.places import Places
 from privacy.requests import identity
 from privacy.requests.models import Letter
@@ -119,6 +121,37 @@ def test_an_answer_about_somebody_is_held_until_the_next_step(name: str, held: l
     took = time.monotonic() - begin
     assert len(held) == 1
     assert 3600 - took <= held[0] <= 3600
+
+
+def test_after_a_slow_answer_the_quick_ones_of_its_kind_leave_as_late() -> None:
+    pace, step = Pace(), 0.5
+    assert pace.leaves_after("/ask/", 0.1, step, at=0) == 0.5, "an idle machine"
+    assert pace.leaves_after("/ask/", 1.2, step, at=1) == 1.5, "the slowest can be told"
+    for took, at in ((0.1, 2), (0.7, 3), (1.4, 4)):
+        assert pace.leaves_after("/ask/", took, step, at=at) == 1.5, "and nothing after it"
+    assert pace.leaves_after("/login/", 0.1, step, at=5) == 0.5, "of its kind only"
+    assert pace.leaves_after("/ask/", 0.1, step, at=4 + LATELY + 1) == 0.5, "an idle machine again"
+
+
+def test_what_takes_longer_than_the_most_keeps_nobody_else_waiting() -> None:
+    pace, step = Pace(), 0.5
+    assert pace.leaves_after("/ask/", 7.1, step, at=0) == 7.5
+    assert pace.leaves_after("/ask/", 0.1, step, at=1) == 0.5
+
+
+def test_a_page_answers_as_late_as_the_slowest_of_late(settings: LazySettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.EVEN_TIME_STEP = 10
+    waits: list[float] = []
+    clock = iter([0.0, 25.0, 25.0, 30.0, 31.0, 31.0])  # began, looked at twice: 25 seconds, then one
+    monkeypatch.setattr(
+        middleware, "time", SimpleNamespace(monotonic=lambda: next(clock), sleep=waits.append, time=time.time)
+    )
+    visitor = Client()
+    visitor.get("/")
+    clock = iter([0.0, 25.0, 25.0, 30.0, 31.0, 31.0])
+    for _ in range(2):
+        visitor.post(reverse("outcome"), {})
+    assert waits == [5.0, 29.0]
 
 
 def test_a_refusal_by_a_limit_is_not_held(held: list[float]) -> None:
