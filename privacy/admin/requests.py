@@ -398,7 +398,7 @@ class RequestAdmin(RecordAdmin):
             "title": handling.letter_title(letter),
             "letter": letter,
             **handling.on_paper(letter, letters.given(letter)[0]),
-            "gives": letter.sealed_credentials is not None,
+            "gives": letter.sealed_credentials is not None,  # type: ignore[attr-defined]
             "copy_url": reverse(f"admin:{self.names}_copy", args=[record.pk, letter.pk])
             if letter.kind == paper.KIND
             else "",

@@ -385,7 +385,7 @@ def ask_who(request: Request, *, now: datetime) -> bool:
             context={
                 "received_on": request.received_on,
                 "ends_on": _ends_on(request, now),
-                "has_login": hooks.people().has_login(request.subject_id),
+                "has_login": request.subject_id is not None and hooks.people().has_login(request.subject_id),
                 "by_post": True,
             },
             key=f"acknowledgement:{request.pk}:asked",
