@@ -219,8 +219,10 @@ def needs_operator(point: ContactPoint) -> bool:
 def goes_to(point: ContactPoint) -> str:
     """Return the mailbox to which what is proposed would give the login, masked: its first letter, and where it is; "" where nothing is
     proposed, or where the link that objected does not say what the site wrote."""
+    if not point.gives_back or point.back_link is None:
+        return ""
     link = ContactLink.objects.filter(pk=point.back_link, point=point).select_related("letter").first()
-    if link is None or not point.gives_back:
+    if link is None:
         return ""
     with vault.internal():  # all but a hint of it stays hidden
         name, _, where = link.went_to.rpartition("@")
