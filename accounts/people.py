@@ -12,7 +12,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from accounts import candidates, confirmed, countries, handles, names, reach, services, sessions
+from accounts import addresslines, candidates, confirmed, countries, handles, names, reach, services, sessions
 from accounts.models import Address, Channel, Company, ContactPoint, Customer, LoginAddress, User
 from privacy import audit, datamap, vault
 from privacy.vault import Unreadable
@@ -73,10 +73,10 @@ def lines_to(subject: UUID, one: Address) -> list[str]:
     """
     if one.vault_owner() != ("subject", subject) or not reach.own([one]):
         return []
-    is_us = one.country == "US"
-    place = (one.city, one.region, one.postal_code) if is_us else (one.postal_code, one.city, one.region)
-    lines = [name(subject), one.street, one.street2, " ".join(str(part) for part in place if part)]
-    return [str(line) for line in (*lines, countries.name_of(one.country)) if line]
+    city, region, postal_code = (str(part) if part else "" for part in (one.city, one.region, one.postal_code))
+    place = addresslines.of_place(country=one.country, city=city, region=region, postal_code=postal_code)
+    lines = [name(subject), one.street, one.street2, *place, countries.name_of(one.country)]
+    return [str(line) for line in lines if line]
 
 
 def can_call(subject: UUID, now: datetime) -> bool:

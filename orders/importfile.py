@@ -313,7 +313,7 @@ def _order(checks: Checks, today: date, by: ColumnMap | None) -> OrderData | Non
     found: dict[str, Any] = {}
     for column, convert in (
         ("order_number", _number),
-        ("customer_ref", _optional(reference) if row["email"] or "email" in row.bad else reference),
+        ("customer_ref", _optional(reference) if row["email"] or "email" in row.bad else _whose(reference)),
         ("email", _optional(_validated(validate_mailbox))),
         ("phone", _optional(_validated(validate_phone))),
         ("channel", _channel),
@@ -430,6 +430,17 @@ def _line(checks: Checks) -> LineData | None:
     if None in found.values() or checks.row.bad:
         return None
     return LineData(line=checks.row.line, **found)
+
+
+def _whose(check: Callable[[str], str]) -> Callable[[str], str]:
+    def convert(value: str) -> str:
+        if not value:
+            raise ValueError(
+                "There is neither a customer number nor an e-mail address: it cannot be told whose order it is."
+            )
+        return check(value)
+
+    return convert
 
 
 def _number(value: str) -> str:

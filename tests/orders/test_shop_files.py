@@ -371,3 +371,11 @@ def test_a_file_of_lines_is_named_in_its_refusal_and_read_as_the_map_says(tmp_pa
     with pytest.raises(Problem) as refused:
         import_orders(path, lines, actor=TASK, now=NOW, by=theirs)
     assert (refused.value.line, refused.value.column) == (1, "lines")
+
+
+def test_an_order_that_names_nobody_is_refused_with_what_it_lacks(take: Callable[..., Report]) -> None:
+    (problem,) = take(PLAIN | {"customer_ref": "", "email": ""}).errors
+    assert (problem.line, problem.column) == (2, "customer_ref")
+    assert problem.reason.startswith("There is neither a customer number nor an e-mail address")
+    (control,) = take(PLAIN | {"customer_ref": "#17", "email": ""}).errors
+    assert "capital letters" in control.reason

@@ -123,7 +123,7 @@ class Command(BaseCommand):
         if report.subtotals_off:
             lines = ", ".join(map(str, report.off))
             self.stdout.write(
-                f"Notice: the amounts of {report.subtotals_off} orders do not add up; they begin on line {lines}."
+                f"Notice: the amounts of an order do not add up. Lines on which such orders begin: {lines}."
             )
         for sentence in self._legend(report):
             self.stdout.write(sentence)

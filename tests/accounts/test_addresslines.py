@@ -1,0 +1,46 @@
+"""A letter is addressed as the post of its country wants it."""
+
+from __future__ import annotations
+
+import pytest
+
+from accounts import addresslines, people
+from privacy import vault
+from tests import factories
+
+PLACES = [
+    ("US", "Salem", "MA", "01970", ["Salem MA 01970"]),
+    ("CA", "Québec", "QC", "G1R 2S5", ["Québec QC G1R 2S5"]),
+    ("AU", "Ultimo", "NSW", "2007", ["Ultimo NSW 2007"]),
+    ("GB", "Leeds", "ENG", "LS1 1AA", ["Leeds", "LS1 1AA"]),
+    ("GB", "London", "London", "N1 7ZZ", ["London", "N1 7ZZ"]),
+    ("GB", "Keswick", "Cumbria", "CA12 5AA", ["Keswick", "Cumbria", "CA12 5AA"]),
+    ("IE", "Cork", "CO", "T12 W8KP", ["Cork", "T12 W8KP"]),
+    ("DE", "Rostock", "MV", "18055", ["18055 Rostock"]),
+    ("IT", "Milano", "MI", "20121", ["20121 Milano MI"]),
+    ("JP", "Shibuya-ku", "JP-13", "150-0002", ["Shibuya-ku 150-0002"]),
+    ("JP", "Shibuya-ku", "Tokyo", "150-0002", ["Shibuya-ku 150-0002", "Tokyo"]),
+    ("FR", "", "RE", "97400", ["97400", "RE"]),
+    ("SG", "", "", "018956", ["018956"]),
+    ("", "Anywhere", "", "", ["Anywhere"]),
+]
+
+
+@pytest.mark.parametrize(("country", "city", "region", "postal_code", "lines"), PLACES)
+def test_the_place_stands_as_the_post_of_the_country_wants_it(
+    country: str, city: str, region: str, postal_code: str, lines: list[str]
+) -> None:
+    found = addresslines.of_place(country=country, city=city, region=region, postal_code=postal_code)
+    assert found == lines
+
+
+@pytest.mark.django_db(databases="__all__")
+def test_an_envelope_to_canada_has_the_postal_code_behind_the_province() -> None:
+    alice = factories.customer(country="CA")
+    address = factories.address(
+        alice, street="85 rue des Érables", street2="", city="Québec", region="QC", postal_code="G1R 2S5", country="CA"
+    )
+    assert alice.subject_id is not None
+    with vault.internal():
+        lines = people.lines_to(alice.subject_id, address)
+    assert lines[1:] == ["85 rue des Érables", "Québec QC G1R 2S5", "Canada"]
