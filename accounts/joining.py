@@ -452,7 +452,9 @@ class _Moved:
         found = next((pk for pk in ids if pk not in gone), None)
         if found is None and make:
             user = User.objects.for_subject(self.into).filter(customer=None).order_by("created_at").first()
-            made = services.create_customer(actor=actor, now=now, since=now.date(), subject=self.into, user=user)
+            made = services.create_customer(
+                actor=actor, now=now, since=timezone.localdate(now), subject=self.into, user=user
+            )
             found = made.pk
         return found
 

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.db import connection, models, transaction
+from django.utils import timezone
 
 from accounts import names, notices, reach, regions, validators
 from accounts.models import (
@@ -289,7 +290,7 @@ def create_company(
     with transaction.atomic():
         owner = (subject or subjects.create(now=now).pk) if is_sole_trader else None
         return _add(
-            Company(is_sole_trader=is_sole_trader, subject_id=owner, last_active_on=now.date(), **data),
+            Company(is_sole_trader=is_sole_trader, subject_id=owner, last_active_on=timezone.localdate(now), **data),
             "company.created",
             actor,
             now,

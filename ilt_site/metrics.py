@@ -14,6 +14,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.db import DatabaseError
 from django.db.models import Exists, OuterRef
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from django.views.decorators.http import require_safe
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector, CollectorRegistry
@@ -54,7 +55,7 @@ class Gauges(Collector):
                 yield GaugeMetricFamily(name, text, value=value)
 
     def _requests(self) -> Iterator[Number]:
-        today = self.now.date()
+        today = timezone.localdate(self.now)
         unfinished = Request.objects.filter(state__in=OPEN_STATES)
         soon = unfinished.filter(legal_due_on__gte=today, legal_due_on__lte=today + SOON)
         due = Request.objects.filter(next_action_at__lte=self.now).order_by("next_action_at")

@@ -362,7 +362,7 @@ def test_one_clerk_gives_himself_no_file_by_an_own_entry_and_decides_nothing_abo
     later = timezone.now() + timedelta(days=15)
     assert reach.of(NEW, now=later).by_staff_entry == {alice.subject_id}
     request = filing.file(
-        kind="erasure", subject=alice.subject_id, channel="phone", received_on=later.date(), identity="staff",
+        kind="erasure", subject=alice.subject_id, channel="phone", received_on=timezone.localdate(later), identity="staff",
         actor=petra.as_actor(), now=later,
     )  # fmt: skip
     mona = Actor("staff", "mona", None, frozenset({"manager"}), "admin")

@@ -1,7 +1,8 @@
 """What can be done to people's records: one transaction, one event, rights asked, nothing taken in that must not be."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -30,6 +31,12 @@ def actions() -> list[str]:
 def opened(record: Any, name: str) -> Any:
     with vault.internal():
         return getattr(type(record).objects.get(pk=record.pk), name)
+
+
+def test_a_day_is_that_of_the_company_and_not_of_greenwich() -> None:
+    evening = datetime(2026, 11, 20, 22, 0, tzinfo=ZoneInfo("America/New_York"))
+    company = services.create_company(actor=carol("sales"), now=evening.astimezone(UTC), name="Ann Lamp Repair")
+    assert company.last_active_on == date(2026, 11, 20)
 
 
 def test_a_customer_gets_a_subject_and_a_number_that_tells_nothing() -> None:
