@@ -163,6 +163,8 @@ datamap.register(
             "outcome": Datum("Plan and outcome", "text", REQUESTS, US),
             "covered_records": Datum("Records that it covered when it came", "link", REQUESTS, US, export="no"),
             "other_records": Datum("Records with the address and another name", "link", REQUESTS, US, export="no"),
+            "refusal_words": Datum("Reason of a refusal that was proposed", "text", REQUESTS, US),
+            "refusal_evidence": Datum("Evidence for a refusal that was proposed", "text", REQUESTS, US),
             "changed_records": Datum("Records with a changed address", "link", REQUESTS, US, export="no"),
             "kind": _plain("What is asked", "request", WORD),
             "state": _plain("How it stands", "request", WORD),

@@ -275,14 +275,23 @@ class NothingHeld(Step):
 
 class Refuse(Step):
     title = "Refuse"
-    help = "The person is told the reason, and where to complain. Nothing of theirs is changed."
+    help = (
+        "The person is told the reason, and where to complain. Nothing of theirs is changed. As manifestly unfounded or excessive it is "
+        "refused only once a second person has agreed to your evidence; without a decision by the due date the request goes on."
+    )
     is_destructive = True
     authority = forms.ChoiceField(label="Ground")
     ground = forms.CharField(
         max_length=2000, label="Reason, in words for the person", widget=forms.Textarea(attrs={"rows": 5}),
         validators=[cards.refuse],
     )  # fmt: skip
-    field_order = ("authority", "ground")
+    evidence = forms.CharField(
+        required=False, max_length=2000, label="Evidence, in words for the second person",
+        help_text="Needed to refuse as manifestly unfounded or excessive: how often was asked, what was answered, what shows the intent. "
+        "That somebody asks again is none by itself.",
+        widget=forms.Textarea(attrs={"rows": 5}), validators=[cards.refuse],
+    )  # fmt: skip
+    field_order = ("authority", "ground", "evidence")
 
     def prepare(self) -> None:
         authority: Any = self.fields["authority"]

@@ -22,7 +22,9 @@ from privacy.models import Hold, Letter, Request
 from privacy.requests import (
     assessment,
     deadline,
+    excess,
     export,
+    grounds,
     history,
     identity,
     letters,
@@ -52,6 +54,8 @@ EVENTS: dict[str, str] = {
     "second_asked": "Second person asked",
     "second_asked_again": "Second person asked once more",
     "second_decided": "Second person decided",
+    "refusal_proposed": "Refusal proposed to a second person",
+    "refusal_decided": "Proposed refusal decided",
     "second_ended": "Question to the second person ended with the request, undecided",
     "notice_written": "Letter about a longer deadline written, to be posted",
     "code_written": "Letter with a code written",
@@ -332,6 +336,9 @@ class RequestAdmin(RecordAdmin):
                 services.withdraw(record, actor=actor, now=now)
                 return f"{record.reference} is taken back."
             case _:
+                if data["authority"] in grounds.NEED_SECOND:
+                    excess.propose(record, ground=data["ground"], evidence=data["evidence"], actor=actor, now=now)
+                    return f"A second person decides whether {record.reference} is refused; until then its deadline goes on."
                 services.refuse(record, ground=data["ground"], authority=data["authority"], actor=actor, now=now)
                 return f"{record.reference} is refused; the person is told why."
 

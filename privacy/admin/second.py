@@ -21,7 +21,7 @@ from privacy import audit, cards
 from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Decision, Step, Task, WorkAdmin, WorkList, due, unpaused
 from privacy.gate import MANAGER, Actor
 from privacy.models import Request, SecondLook
-from privacy.requests import assessment, second, services
+from privacy.requests import assessment, excess, second, services
 from privacy.requests.history import NotAllowed
 
 
@@ -34,7 +34,10 @@ class Decide(Decision):
         "given or removed, a copy is destroyed, and the person is told why. If something stands below under “Already given or "
         "removed”, the person is told of that too, and the privacy team has to assess whether it is a breach."
     )
-    outcome = forms.ChoiceField(choices=SecondLook.Outcome.choices, widget=forms.RadioSelect, label="Decision")
+    outcome = forms.ChoiceField(
+        choices=[(one.value, one.label) for one in (SecondLook.Outcome.GO_ON, SecondLook.Outcome.END)],
+        widget=forms.RadioSelect, label="Decision",
+    )  # fmt: skip
     words = forms.CharField(
         required=False, max_length=2000, label="If it ends: the reason, in words for the person",
         help_text="Empty: we could not make sure who is asking.", widget=forms.Textarea(attrs={"rows": 4}),
@@ -57,6 +60,27 @@ class Decide(Decision):
             "already": _already(request),
             "answer_due": due(request.due_on, _today())[0],
         }
+
+
+class DecideRefusal(Decision):
+    title = "Decide about a refusal"
+    template = "admin/step_refusal.html"
+    help = (
+        "The request is refused only if the evidence shows that it is manifestly unfounded or excessive: we have to prove it. That "
+        "somebody asks again, or gives no reason, shows nothing by itself. If it does not, the request goes on and is answered."
+    )
+    outcome = forms.ChoiceField(
+        choices=[(one.value, one.label) for one in (SecondLook.Outcome.REFUSE, SecondLook.Outcome.ANSWER)],
+        widget=forms.RadioSelect, label="Decision",
+    )  # fmt: skip
+
+    def shown(self) -> str:
+        return excess.shown(self.record.request)
+
+    def context(self) -> dict[str, Any]:
+        request = self.record.request
+        answer_due = due(request.due_on, _today())[0]
+        return {**super().context(), "about": request, "proposed": excess.proposed(request), "answer_due": answer_due}
 
 
 class Open(admin.SimpleListFilter):
@@ -114,6 +138,8 @@ class SecondLookAdmin(WorkAdmin):
         """Return every reason that waits in this request, each in a line: one decision answers all; of a decided one its own."""
         if look.decided_at is not None:
             return capfirst(look.get_why_display())
+        if look.why == SecondLook.Why.EXCESSIVE:
+            return capfirst(look.get_why_display())
         return "\n".join(capfirst(one.get_why_display()) for one in second.open_looks(look.request))
 
     @admin.display(description="How it was shown who asks")
@@ -150,10 +176,17 @@ class SecondLookAdmin(WorkAdmin):
         return audit.history(reference=record.request.reference)
 
     def steps(self, record: SecondLook, actor: Actor) -> dict[str, type[Step]]:
+        if record.why == SecondLook.Why.EXCESSIVE:
+            is_open = record.decided_at is None and excess.may_decide(record.request, actor)
+            return {"refusal": DecideRefusal} if is_open else {}
         is_possible = record.decided_at is None and second.may_decide(record.request, actor)
         return {"decide": Decide} if is_possible else {}
 
     def take(self, name: str, record: SecondLook, data: dict[str, Any], *, actor: Actor, now: datetime) -> str:
+        if name == "refusal":
+            request = excess.decide(record.request, data["outcome"], seen=data["seen"], actor=actor, now=now)
+            is_refused = data["outcome"] == SecondLook.Outcome.REFUSE
+            return f"{request.reference} {'is refused; the person is told why' if is_refused else 'goes on'}."
         was_open = record.request.is_open
         request = second.decide(
             record.request, data["outcome"], seen=data["seen"], words=data["words"], actor=actor, now=now

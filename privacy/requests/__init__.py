@@ -11,6 +11,7 @@ by withdrawing the request; after it there is nothing to undo, which is why a pl
     execute    one step at a time, and steps what each does
     erasure    how a record ends
     outcome    what became of it, and the answer
+    excess     a refusal for excess: proposed with evidence, decided by a second person
     history    states and events, the only place that writes them
     assessment from the tables to the pure plan
     export     the copy of everything, and contents what stands in it

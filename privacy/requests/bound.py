@@ -47,7 +47,7 @@ DECIDING = frozenset({*_COLUMNS, "subject", "subject_id", "state", "parked_from"
 STAGES = frozenset(
     {
         "received", "identity", "planned", "confirmed", "executing", "executed", "replied", "closed", "refused", "withdrawn",
-        "expired", "restored", "second_asked", "second_asked_again", "second_decided", "second_ended",
+        "expired", "restored", "second_asked", "second_asked_again", "second_decided", "second_ended", "refusal_proposed", "refusal_decided",
     }
 )  # fmt: skip
 

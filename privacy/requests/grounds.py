@@ -2,7 +2,8 @@
 
 What must never happen: what the policy promises is refused for a reason that the policy does not know. It lets data stay where
 they are needed for legitimate business or the law requires it, record by record (P10); that somebody asks often is a reason of the
-GDPR alone, so it is none towards a person whom no GDPR covers. A refusal made by mistake is undone by asking again.
+GDPR alone, so it is none towards a person whom no GDPR covers. By that rule one member of staff alone refuses nothing: the company has
+to show the excess (Art. 12(5); Brillen Rottler, C-526/24). A refusal made by mistake is undone by asking again.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ WORDS = {
     EXCESSIVE: "manifestly unfounded or excessive",
     OTHERS: "a copy would harm the rights of others",
 }
+
+#: What the company has to show: evidence in words, and a second person who agrees to it.
+NEED_SECOND = frozenset({EXCESSIVE})
 
 
 def of(request: Request) -> dict[str, str]:

@@ -30,6 +30,8 @@ OTHER_NAME = "other_name"
 SECOND_ASKED, SECOND_ASKED_AGAIN = "second_asked", "second_asked_again"
 # A question to a second person ended with its request, undecided.
 SECOND_ENDED = "second_ended"
+# A refusal that needs a second person (Art. 12(5)): not among the questions about who asks.
+REFUSAL_PROPOSED, REFUSAL_DECIDED = "refusal_proposed", "refusal_decided"
 # Of the letter with a code that proves who is asking: whoever had it in hand may know the code.
 # The letters that tell a plan by post where no e-mail reaches the person.
 PLAN_READY, PLAN_CHANGED = "plan_ready", "plan_changed"

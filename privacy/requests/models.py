@@ -165,6 +165,21 @@ class Request(vault.SealedModel):
     covered_records = vault.EncryptedJSONField(envelope="request_file", verbose_name="records that it covered")
     # Those that came later with the same address and somebody else's name, about which a second person was asked.
     other_records = vault.EncryptedJSONField(envelope="request_file", verbose_name="records with another name")
+    # Of a refusal that a second person has to agree to: the words for the person, and what shows the excess (Art. 12(5)).
+    refusal_words = vault.EncryptedTextField(
+        envelope="request_file",
+        max_length=2000,
+        multiline=True,
+        verbose_name="reason of a proposed refusal",
+        validators=[cards.refuse],
+    )
+    refusal_evidence = vault.EncryptedTextField(
+        envelope="request_file",
+        max_length=2000,
+        multiline=True,
+        verbose_name="evidence for a proposed refusal",
+        validators=[cards.refuse],
+    )
     changed_records = vault.EncryptedJSONField(envelope="request_file", verbose_name="records with a changed address")
 
     class Meta(vault.SealedModel.Meta):
@@ -411,7 +426,7 @@ class Export(models.Model):
 
 
 class SecondLook(models.Model):
-    """A question to a second person: whether a request is truly the person's (design 9). Codes, times, who decided; no values."""
+    """A question to a second person: whether a request is truly the person's, or its refusal is right. Codes, times, who decided; no values."""
 
     class Why(models.TextChoices):
         EVIDENCE = "evidence", "it stands on written evidence"
@@ -426,10 +441,13 @@ class SecondLook(models.Model):
         NOT_ME = "not_me", "the reader of another address of the person says that it was not them"
         DISPUTED = "disputed", "somebody says of a contact of the person that it was not them who entered it"
         JOINED = "joined", "our staff joined two people lately, or somebody objects to what was joined"
+        EXCESSIVE = "excessive", "our staff propose to refuse it as manifestly unfounded or excessive"
 
     class Outcome(models.TextChoices):
         GO_ON = "go_on", "it is the person: the request goes on"
         END = "end", "not shown to be the person: the request ends"
+        REFUSE = "refuse", "the excess is shown: the request is refused"
+        ANSWER = "answer", "the excess is not shown: the request goes on"
 
     request = models.ForeignKey(Request, models.CASCADE, related_name="second_looks")
     why = models.CharField(max_length=10, choices=Why.choices)

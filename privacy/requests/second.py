@@ -65,11 +65,11 @@ def may_decide(request: Request, actor: Actor) -> bool:
 
 
 def _had_a_part(request: Request) -> set[tuple[str, str]]:
-    """Return who filed, stated the identity, confirmed for the person, had a letter with a code in hand, changed an address or name on a
+    """Return who filed, proposed to refuse it, stated the identity, confirmed for the person, had a letter with a code in hand, changed an address or name on a
     record it covers, proposed the joining about which is asked, or had a contact of the person in hand (entered, settled, its notice posted): (kind, id)."""
     in_hand = (history.CODE_WRITTEN, history.CODE_SHOWN, history.CODE_POSTED)
     changed = (history.ADDRESS_CHANGED, history.NAME_CHANGED)
-    kinds = (clock.Kind.RECEIVED, State.IDENTITY, State.CONFIRMED, *changed, *in_hand)
+    kinds = (clock.Kind.RECEIVED, State.IDENTITY, State.CONFIRMED, history.REFUSAL_PROPOSED, *changed, *in_hand)
     parts = RequestEvent.objects.filter(request=request, kind__in=kinds)
     found = set(parts.filter(actor_kind__in=("staff", "operator")).values_list("actor_kind", "actor_id"))
     if SecondLook.objects.filter(request=request, why=SecondLook.Why.JOINED).exists():
@@ -103,13 +103,17 @@ def how_proved(request: Request) -> str:
 
 
 def open_looks(request: Request) -> QuerySet[SecondLook]:
-    """Return every question about a request that waits: one decision answers all of them."""
-    return SecondLook.objects.filter(request=request, decided_at=None).order_by("asked_at", "pk")
+    """Return every question that waits about who asks: one decision answers all of them. A proposed refusal has its own (`excess`)."""
+    return (
+        SecondLook.objects.filter(request=request, decided_at=None)
+        .exclude(why=SecondLook.Why.EXCESSIVE)
+        .order_by("asked_at", "pk")
+    )
 
 
 def shown(request: Request) -> str:
     """Return the fingerprint of what a second person is shown: the open questions, and each time that one was put."""
-    questions = SecondLook.objects.filter(request=request, decided_at=None).values_list("pk", flat=True)
+    questions = open_looks(request).values_list("pk", flat=True)
     events = request.events.filter(kind__in=waits.ASKED).values_list("pk", flat=True)
     return fingerprint.of([*(("question", pk) for pk in questions), *(("event", pk) for pk in events)])
 
@@ -135,8 +139,8 @@ def decide(
     was: an operator at the command. Raises NotYours for whom it is not to decide, BadRequest for another word than an outcome,
     NotAllowed when nothing is open, fingerprint.NotSeen when something else is there than was seen.
     """
-    if outcome not in SecondLook.Outcome.values:
-        raise BadRequest(f"There is no such decision; it is one of {', '.join(SecondLook.Outcome.values)}.")
+    if outcome not in (SecondLook.Outcome.GO_ON, SecondLook.Outcome.END):
+        raise BadRequest("There is no such decision about who asks; it is go_on or end.")
     services.no_card_number(words)
     with transaction.atomic():
         found = locked(request)
@@ -144,7 +148,7 @@ def decide(
             raise NotYours(
                 "A second person decides: of the privacy team, a manager or an operator, who had no part in it."
             )
-        waiting_here = SecondLook.objects.select_for_update().filter(request=found, decided_at=None)
+        waiting_here = open_looks(found).select_for_update()
         whys = sorted(waiting_here.values_list("why", flat=True))
         if not whys:
             raise NotAllowed("Nothing waits for a second person in this request.")
@@ -302,13 +306,11 @@ def last_day(request: Request, *, actor: Actor, now: datetime) -> bool:
     if deadline.may_post_notice(request, now=now):
         deadline.extend_by_itself(request, "second_person", actor=actor, now=now)
         return False
-    asked = SecondLook.objects.filter(request=request, decided_at=None).order_by("-asked_at").first()
+    asked = open_looks(request).order_by("-asked_at").first()
     if asked is not None and clock.expires_at(request.due_on) - asked.asked_at < LEAST_TIME_TO_LOOK:
         _say_that_it_is_late(request, now=now)
         return False
-    SecondLook.objects.filter(request=request, decided_at=None).update(
-        decided_at=now, outcome=SecondLook.Outcome.END, decided_kind=actor.kind, decided_by=""
-    )
+    open_looks(request).update(decided_at=now, outcome=SecondLook.Outcome.END, decided_kind=actor.kind, decided_by="")
     services.refuse_into(request, ground=UNDECIDED, authority=DOUBT, actor=actor, now=now)
     return True
 

@@ -243,7 +243,8 @@ def withdraw(request: Request, *, actor: Actor, now: datetime) -> Request:
 def refuse(request: Request, *, ground: str, authority: str, actor: Actor, now: datetime) -> Request:
     """Refuse a request with reasons (Art. 12(4), 12(5)); the person is told them and how to complain.
 
-    Raises NotYours for anybody but the privacy team, BadRequest without a ground or by a rule that is none for it, NotAllowed once the execution has begun.
+    Raises NotYours for anybody but the privacy team, BadRequest without a ground, by a rule that is none for it or by one that needs
+    a second person (`excess.propose`), NotAllowed once the execution has begun.
     """
     require_sight(request, actor)
     if actor.kind == "customer":
@@ -257,6 +258,10 @@ def refuse(request: Request, *, ground: str, authority: str, actor: Actor, now: 
             raise BadRequest(
                 "By this rule the request of this person cannot be refused: it is about copies only, or no GDPR covers the person "
                 "and our policy knows no such reason."
+            )
+        if authority in grounds.NEED_SECOND:
+            raise BadRequest(
+                "By this rule one person alone refuses nothing: it is proposed with its evidence, and a second person decides."
             )
         if State.REFUSED not in TRANSITIONS[State(found.state)]:
             raise NotAllowed(f"A request that is {found.state} cannot be refused.")

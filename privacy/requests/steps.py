@@ -157,9 +157,10 @@ def _held_up(request: Request, now: datetime) -> Result | None:
     An open question ends on the due date with more time or a refusal, never with a yes (design 11); one that was put too
     late for that stays open, and the request is overdue until it is decided.
     """
-    from privacy.requests import second
+    from privacy.requests import excess, second
 
     waits.look_at_others(request, actor=_actor(), now=now)
+    excess.last_day(request, actor=_actor(), now=now)
     if waits.is_undecided(request):
         if second.last_day(request, actor=_actor(), now=now):
             return Ended()

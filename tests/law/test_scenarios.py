@@ -22,7 +22,7 @@ from orders import services as orders
 from orders.models import Order
 from privacy import audit, gate, vault
 from privacy.gate.system import system
-from privacy.requests import assessment, clock, deadline, execute, export, outcome, rest, services
+from privacy.requests import assessment, clock, deadline, excess, execute, export, outcome, rest, services
 from privacy.requests.models import Letter, Request, State
 from privacy.retention import holds, rules, sweep
 from privacy.retention.assess import assess
@@ -465,6 +465,45 @@ def test_scenario_23_a_copy_asked_for_again_after_three_weeks_is_answered(alice:
     assert again != first
     run(again, Clock(later))
     assert again.state == State.REPLIED and export.live(again) is not None
+
+
+def test_scenario_23_a_refusal_for_excess_needs_evidence_and_a_second_person(alice: Customer) -> None:
+    request = received(alice, "2026-11-20", "access", how="pending")
+    words = {"ground": "You ask in order to be paid.", "actor": PRIVACY, "now": NOW}
+    with pytest.raises(services.BadRequest, match="one person alone refuses nothing"):
+        services.refuse(request, authority="Art. 12(5) GDPR", **words)
+    with pytest.raises(services.BadRequest, match="its evidence in words"):
+        excess.propose(request, evidence=" ", **words)
+    excess.propose(request, evidence="Five letters ask for money instead of the answer.", **words)
+    with pytest.raises(services.NotYours):
+        excess.decide(request, "refuse", actor=PRIVACY, now=NOW)
+    request.refresh_from_db()
+    assert request.is_open and not Letter.objects.filter(request=request, kind="refused").exists()
+    excess.decide(request, "refuse", actor=OPERATOR, now=NOW)
+    request.refresh_from_db()
+    assert request.state == State.REFUSED
+    with vault.internal():
+        text = Letter.objects.get(request=request, kind="refused").text
+    assert "You ask in order to be paid. (Art. 12(5) GDPR)" in text and "Five letters" not in text
+    found = list(audit.history(reference=request.reference).values_list("action", flat=True))
+    assert {"request.refusal_proposed", "request.refusal_decided", "request.refused"} <= set(found)
+
+
+@pytest.mark.parametrize("is_declined", [True, False])
+def test_scenario_23_what_is_not_shown_to_be_excessive_is_answered_in_time(alice: Customer, is_declined: bool) -> None:
+    request = filed(alice, "access")
+    excess.propose(request, ground="You asked.", evidence="A second time.", actor=PRIVACY, now=NOW)
+    run(request)
+    request.refresh_from_db()
+    assert request.is_open and export.live(request) is None, "it waits for the second person"
+    when = NOW
+    if is_declined:
+        excess.decide(request, "answer", actor=OPERATOR, now=NOW)
+    else:
+        when = datetime.combine(request.due_on, datetime.min.time(), UTC) + timedelta(hours=15)
+    run(request, Clock(when))
+    request.refresh_from_db()
+    assert request.state == State.REPLIED and export.live(request) is not None
 
 
 def test_scenario_26_a_company_is_no_person_and_a_sole_trader_is(nights: None) -> None:

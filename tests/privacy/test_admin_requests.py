@@ -265,13 +265,34 @@ def test_a_copy_needs_no_confirmation(alice: Customer, carol: Client) -> None:
 
 def test_a_refusal_needs_its_reason_and_the_person_is_told(alice: Customer, carol: Client) -> None:
     about = planned(alice)
-    assert take(carol, about, "refuse", authority="Art. 12(5) GDPR", ground=" ").status_code == 400
-    answer = take(carol, about, "refuse", authority="Art. 12(5) GDPR", ground="You asked for the same last week.")
+    assert take(carol, about, "refuse", authority="Art. 12(2) GDPR", ground=" ").status_code == 400
+    answer = take(carol, about, "refuse", authority="Art. 12(2) GDPR", ground="Two people say that this is theirs.")
     about.refresh_from_db()
     assert about.state == State.REFUSED and "Refusal" in answer.text
     with vault.internal():
         text = Letter.objects.get(request=about, kind="refused").text
-    assert "You asked for the same last week." in text and "Art. 12(5) GDPR" in text
+    assert "Two people say that this is theirs." in text and "Art. 12(2) GDPR" in text
+
+
+def test_a_refusal_for_excess_is_proposed_with_evidence_and_another_of_the_team_decides(
+    alice: Customer, carol: Client
+) -> None:
+    about = planned(alice)
+    words = {"authority": "Art. 12(5) GDPR", "ground": "You ask to be paid for asking."}
+    assert take(carol, about, "refuse", **words, evidence=" ").status_code == 400
+    take(carol, about, "refuse", **words, evidence="Five letters ask for money instead of the answer.")
+    about.refresh_from_db()
+    assert about.state == State.PLANNED and not Letter.objects.filter(request=about, kind="refused").exists()
+    look = about.second_looks.get(why="excessive")
+    step = f"/admin/privacy/secondlook/{look.pk}/step/refusal/"
+    assert carol.get(step).status_code != 200, "who proposed it gets no form"
+    mona = pages.signed_in(factories.staff("mona", "mona@ilt.example", roles=(), is_superuser=True))
+    assert mona.get(step).status_code != 200, "a manager opens no evidence"
+    pat = pages.signed_in(factories.staff("patty", "patty@ilt.example", roles=("privacy",)))
+    assert "Five letters ask for money instead of the answer." in pat.get(step).text
+    pages.decide(pat, step, {"outcome": "refuse"})
+    about.refresh_from_db()
+    assert about.state == State.REFUSED
 
 
 def test_a_deadline_is_extended_once_for_a_reason_of_the_law_and_the_person_is_told(

@@ -16,7 +16,7 @@ from privacy.requests import export, second, services, waits
 from privacy.requests.models import Request, SecondLook, State
 from tests import factories, pages
 from tests.orders.factories import as_customer
-from tests.privacy.requests.conftest import NOW, PRIVACY, TODAY, confirmed, filed, run
+from tests.privacy.requests.conftest import NOW, PRIVACY, TODAY, confirmed, filed, refused_by_two, run
 from tests.privacy.requests.conftest import alice as alice  # the person of these tests
 
 pytestmark = pytest.mark.django_db
@@ -89,7 +89,7 @@ def test_a_removal_taken_back_says_that_nothing_was_removed(alice: Customer) -> 
 def test_a_refusal_gives_its_reason_on_both_pages(alice: Customer, kind: str) -> None:
     request = filed(alice, kind)
     code = request.outcome_code
-    services.refuse(request, ground="You asked nine times.", authority="Art. 12(5) GDPR", actor=PRIVACY, now=NOW)
+    refused_by_two(request, "You asked nine times.")
     for text in both(alice, request, code):
         assert "Why we do not do it You asked nine times. (Art. 12(5) GDPR)" in text
         assert f"Nothing was {'given' if kind == 'access' else 'removed'} because of this request." in text
@@ -98,14 +98,14 @@ def test_a_refusal_gives_its_reason_on_both_pages(alice: Customer, kind: str) ->
 
 def test_a_refusal_after_the_plan_keeps_nothing_of_the_plan_on_the_page(alice: Customer) -> None:
     request = confirmed(alice)
-    services.refuse(request, ground="You asked nine times.", authority="Art. 12(5) GDPR", actor=PRIVACY, now=NOW)
+    refused_by_two(request, "You asked nine times.")
     text = own_page(alice, request)
     assert "You asked nine times." in text and "What was removed" not in text and "What would go" not in text
 
 
 def test_a_refusal_of_an_earlier_version_points_to_its_letter(alice: Customer) -> None:
     request = filed(alice)
-    services.refuse(request, ground="You asked nine times.", authority="Art. 12(5) GDPR", actor=PRIVACY, now=NOW)
+    refused_by_two(request, "You asked nine times.")
     request = Request.objects.get(pk=request.pk)
     with vault.internal():
         request.outcome = {"format": 1}
@@ -135,7 +135,7 @@ def test_a_browser_that_is_signed_in_is_told_where_the_copy_is(alice: Customer) 
 
 def test_the_stranger_reads_no_reason(alice: Customer, client: Client) -> None:
     request = filed(alice)
-    services.refuse(request, ground="You asked nine times.", authority="Art. 12(5) GDPR", actor=PRIVACY, now=NOW)
+    refused_by_two(request, "You asked nine times.")
     bob = pages.signed_in(factories.login("bob", "bob@example.com", subject=factories.subject()), again=True)
     assert bob.get(f"/privacy/requests/{request.pk}/").status_code == 404
     answer = client.post("/privacy/outcome/", {"reference": request.reference, "code": "0000-0000-0000"})

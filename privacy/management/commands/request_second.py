@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from privacy.gate.system import system, system_actor
-from privacy.requests import second, services
+from privacy.requests import excess, second, services
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import Request, SecondLook
 
@@ -18,7 +18,7 @@ from privacy.requests.models import Request, SecondLook
 class Command(BaseCommand):
     help = (
         "Lists the requests that wait for a second person; with a reference and --decision it decides: go_on carries the request "
-        "on, end refuses it, or destroys its copy, and writes to the person, also of what had gone out before. An operator decides about nothing that an operator filed. Exit codes: 0 done, "
+        "on, end refuses it, or destroys its copy, and writes to the person, also of what had gone out before. A proposed refusal is decided by refuse or answer; the list prints its evidence. An operator decides about nothing that an operator filed. Exit codes: 0 done, "
         "1 no such request or bad data, 2 usage, 3 refused by rule."
     )
 
@@ -58,6 +58,11 @@ class Command(BaseCommand):
             self.stdout.write(
                 f"{one.request.reference}: {one.request.get_kind_display()}, answer by {one.request.due_on}: {one.get_why_display()}"
             )
+            if one.why == SecondLook.Why.EXCESSIVE:
+                with system("erasure", subject=one.request.owner_id, kind="operator", id="request_second"):
+                    said = excess.proposed(one.request)
+                self.stdout.write(f"  Reason: {said.get('ground', 'not readable')}")
+                self.stdout.write(f"  Evidence: {said.get('evidence', 'not readable')}")
         if not found:
             self.stdout.write("Nothing waits for a second person.")
 
@@ -69,6 +74,9 @@ class Command(BaseCommand):
         actor = system_actor("erasure", kind="operator", id="request_second")
         try:
             with system("erasure", subject=request.owner_id, kind="operator", id="request_second"):
+                if decision in (SecondLook.Outcome.REFUSE, SecondLook.Outcome.ANSWER):
+                    excess.decide(request, decision, actor=actor, now=timezone.now())
+                    return
                 second.decide(request, decision, words=words, actor=actor, now=timezone.now())
         except services.BadRequest as error:
             raise CommandError(str(error), returncode=1) from None

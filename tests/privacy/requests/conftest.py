@@ -13,7 +13,7 @@ from django.core import mail
 from accounts.models import Customer
 from orders.models import Order
 from privacy.gate import Actor
-from privacy.requests import execute, letters, proof, services
+from privacy.requests import excess, execute, letters, proof, services
 from privacy.requests.models import Request
 from tests import factories
 from tests.orders.factories import an_order, as_customer
@@ -123,3 +123,10 @@ def with_letters(now: datetime) -> int:
 def outbox() -> Iterator[list[Any]]:
     mail.outbox = []
     return mail.outbox
+
+
+def refused_by_two(request: Request, ground: str) -> None:
+    """Refuse a request as excessive: carol proposes it, an operator agrees."""
+    excess.propose(request, ground=ground, evidence="Nine letters in nine days.", actor=PRIVACY, now=NOW)
+    excess.decide(request, "refuse", actor=OPERATOR, now=NOW)
+    request.refresh_from_db()

@@ -12,7 +12,7 @@ from privacy.gate import Actor
 from privacy.requests import clock, deadline, execute, second, services, waits
 from privacy.requests.models import Letter, Request, SecondLook, State
 from tests import factories
-from tests.privacy.requests.conftest import NOW, OPERATOR, PRIVACY, TODAY, Clock, run
+from tests.privacy.requests.conftest import NOW, OPERATOR, PRIVACY, TODAY, Clock, refused_by_two, run
 
 pytestmark = pytest.mark.django_db
 MANAGER = Actor("staff", "mona", None, frozenset({"manager"}), "admin")
@@ -136,7 +136,7 @@ def test_staff_refuse_by_the_rule_that_binds_towards_the_person() -> None:
     request = services.file(
         kind="access", subject=person("GB").subject_id, channel="mail", received_on=TODAY, actor=PRIVACY, now=NOW
     )
-    services.refuse(request, ground="It is excessive.", authority="Art. 12(5) GDPR", actor=PRIVACY, now=NOW)
+    refused_by_two(request, "It is excessive.")
     assert "It is excessive. (Art. 12(5) UK GDPR)" in text_of(request, "refused")
 
 

@@ -14,7 +14,18 @@ from privacy.requests import bound, execute, history, identity, letters, service
 from privacy.requests.models import TRANSITIONS, Letter, Request, RequestEvent, State
 from tests import factories
 from tests.orders.factories import an_order, an_rma, as_customer
-from tests.privacy.requests.conftest import ANYBODY, NOW, OPERATOR, PRIVACY, TODAY, confirmed, filed, run, with_letters
+from tests.privacy.requests.conftest import (
+    ANYBODY,
+    NOW,
+    OPERATOR,
+    PRIVACY,
+    TODAY,
+    confirmed,
+    filed,
+    refused_by_two,
+    run,
+    with_letters,
+)
 
 
 def texts(request: Request, kind: str) -> list[str]:
@@ -330,9 +341,7 @@ def test_a_refusal_says_why_and_where_to_complain(alice) -> None:
     request = filed(alice)
     with pytest.raises(services.BadRequest):
         services.refuse(request, ground=" ", authority="", actor=PRIVACY, now=NOW)
-    services.refuse(
-        request, ground="The request is manifestly unfounded.", authority="Art. 12(5) GDPR", actor=PRIVACY, now=NOW
-    )
+    refused_by_two(request, "The request is manifestly unfounded.")
     (text,) = texts(request, "refused")
     assert "manifestly unfounded" in text and "Art. 12(5)" in text and "data protection authority" in text
 
