@@ -17,7 +17,7 @@ from accounts import logins
 from accounts.models import Customer
 from privacy import audit, gate, vault
 from privacy.gate import Actor, matrix
-from privacy.requests import clock, execute, export, identity, letters, second, services, waits
+from privacy.requests import clock, excess, execute, export, identity, letters, second, services, waits
 from privacy.requests.models import Letter, OneTimeLink, Request, SecondLook, State
 from tests import factories, pages
 from tests.orders.factories import as_customer
@@ -539,3 +539,30 @@ def test_a_late_receipt_for_what_was_asked_by_login_or_for_a_copy_asks_nobody(al
         filed(alice, kind)
         request = file_by_staff(alice, "pending", kind, received_on=date(2026, 11, 1))
         assert request.identity == "login" and not request.second_looks.exists()
+
+
+def test_the_command_shows_the_evidence_for_a_refusal_and_decides_it(alice: Customer) -> None:
+    with time_machine.travel(NOW, tick=False):
+        request = filed(alice, "access")
+        excess.propose(
+            request, ground="You ask to be paid.", evidence="Five letters ask for money.", actor=PRIVACY, now=NOW
+        )
+        call_command("request_second", stdout=(out := io.StringIO()))
+        assert (
+            "Reason: You ask to be paid." in out.getvalue()
+            and "Evidence: Five letters ask for money." in out.getvalue()
+        )
+        with pytest.raises(CommandError) as failed:
+            call_command("request_second", request.reference, decision="go_on")
+        assert failed.value.returncode == 3, "who asks is another question"
+        call_command("request_second", request.reference, decision="refuse", stdout=io.StringIO())
+        request.refresh_from_db()
+        assert request.state == State.REFUSED
+
+
+def test_an_answer_about_who_asks_decides_no_refusal(alice: Customer) -> None:
+    request = filed(alice, "access")
+    excess.propose(request, ground="You ask to be paid.", evidence="Five letters.", actor=PRIVACY, now=NOW)
+    waits.ask(request, SecondLook.Why.NOT_ME, actor=ANYBODY, now=NOW)
+    second.decide(request, "go_on", actor=OPERATOR, now=NOW)
+    assert waits.is_undecided(request) and excess.open_look(request) is not None
