@@ -473,7 +473,7 @@ def _code(filed: Request) -> str:
 def _waits(confirmed: Request, now: datetime) -> str:
     """Return how a sentence about a confirmed plan goes on: what still holds it up, or that it is being carried out."""
     if waits.is_undecided(confirmed):
-        return "; it is carried out once a second person has agreed"
+        return "; a second person looks at it before it is carried out"
     until = waits.ends_at(confirmed, now=now)
     if until is not None and until > now:
         return "; it is carried out once the person's other addresses had time to object"

@@ -229,7 +229,7 @@ def test_confirming_shows_the_plan_first_and_looking_does_nothing(alice: Custome
     assert about.state == State.PLANNED
     answer = take(carol, about, "confirm", agreed="phone", plan_hash=the_hash(carol, about))
     about.refresh_from_db()
-    assert about.state == State.CONFIRMED and "carried out once a second person has agreed" in answer.text
+    assert about.state == State.CONFIRMED and "a second person looks at it before it is carried out" in answer.text
     assert "Waits for a second person" in answer.text
     assert "confirm" not in steps(carol, about)
 
