@@ -60,7 +60,7 @@ class Command(BaseCommand):
     def _waits(self, request: Request) -> str:
         now = timezone.now()
         if waits.is_undecided(request):
-            return "It waits for a second person (request_second); once that one agrees it is carried out by itself."
+            return "It waits for a second person (request_second); after that it goes on by itself, or ends."
         until = waits.ends_at(request, now=now)
         if until is not None and until > now:
             end = timezone.localtime(until)
