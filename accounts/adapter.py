@@ -24,7 +24,18 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts import confirmed, factor_secrets, hashing, middleware, notices, reach, services, sessions, unconfirmed
+from accounts import (
+    confirmed,
+    factor_secrets,
+    hashing,
+    middleware,
+    notices,
+    reach,
+    services,
+    sessions,
+    unconfirmed,
+    witnessed,
+)
 from accounts.models import Customer, LoginAddress, User
 from privacy import audit, gate, mailbox, subjects, vault
 from privacy.gate.system import system
@@ -169,6 +180,8 @@ class AccountAdapter(DefaultAccountAdapter):
                     return False
                 if left:
                     _login_changed(request, user, told, left, now)
+                else:
+                    witnessed.confirm(user, actor=gate.current(), now=now)
         except (IntegrityError, notices.LoginDisputed):
             return False
         unconfirmed.make_way("", email_address.email, but=email_address.user_id, actor=gate.current(), now=now)

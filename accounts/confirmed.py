@@ -18,7 +18,7 @@ from allauth.account.models import EmailAddress
 from django.db.models import OuterRef, QuerySet, Subquery, TextField, Value
 from django.db.models.functions import Cast, Concat, Replace
 
-from accounts.users import LoginAddress
+from accounts.users import LoginAddress, User
 from privacy import vault
 
 logger = logging.getLogger(__name__)
@@ -57,6 +57,12 @@ def doubted() -> Iterator[UUID]:
     """Yield the logins of which the table says that an address is confirmed, and the site did not see it."""
     for some in _chunks(_said(EmailAddress.objects.filter(verified=True))):
         yield from (one.user_id for one in some if not _fits(one))
+
+
+def bound() -> Iterator[list[User]]:
+    """Yield, in lists, the logins with an address that the site saw confirmed."""
+    for some in _chunks(_said(EmailAddress.objects.filter(verified=True))):
+        yield list({one.user_id: one.user for one in some if _fits(one)}.values())
 
 
 def bind_all(users: Collection[UUID] | None = None) -> int:

@@ -1,7 +1,8 @@
 """Sign-ups that nobody has confirmed: they hold no address and no user name for long (design 9).
 
 What must never happen: the owner of an address kept out because a stranger signed up with it first; a confirmed login ended
-here; an answer that tells a stranger that somebody signed up. So only a confirmed address is taken. A new sign-up with
+here; an answer that tells a stranger that somebody signed up. What ends is what the audit knows as a sign-up and nothing else, whatever
+the columns say: these can be changed by who writes to the main database, its events cannot. So only a confirmed address is taken. A new sign-up with
 the same address replaces the one that waits, with its code and its half-finished sessions, and one that was not
 confirmed for three days ends by itself. Confirming and ending lock the same row, the login's: the first of the two wins, whole.
 There is no undo: whoever was replaced signs up again.
@@ -9,6 +10,7 @@ There is no undo: whoever was replaced signs up again.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -18,7 +20,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
 
-from accounts import confirmed, sessions
+from accounts import confirmed, sessions, witnessed
 from accounts.models import LoginAddress, User
 from privacy import audit, vault
 from privacy.gate import Actor
@@ -27,6 +29,8 @@ from privacy.requests.models import Letter, Request
 from privacy.retention.verdict import Verdict
 
 KEPT_FOR = timedelta(days=3)
+
+logger = logging.getLogger(__name__)
 
 
 def sign_ups() -> QuerySet[User]:
@@ -84,14 +88,17 @@ def end_lapsed(*, actor: Actor | None, now: datetime, limit: int = 500) -> int:
 def end(user_id: UUID, *, reason: str, actor: Actor | None, now: datetime) -> bool:
     """End one sign-up: its sessions, its code, its letters, its data and the person they were about; return whether it did.
 
-    Not when it was confirmed meanwhile, nor when somebody has filed a request about this person.
+    Not when it was confirmed meanwhile, nor when somebody has filed a request about this person. Where the columns say that it waits
+    and the keyed hashes or the audit do not, it stays, and the log says so.
     """
     with transaction.atomic():
         found = User.objects.select_for_update().filter(pk=user_id).first()
         if found is None or not sign_ups().filter(pk=user_id).exists():
             return False
-        if any(confirmed.is_of(pk, user_id) for pk in found.login_addresses.values_list("pk", flat=True)):
-            return False  # only the table says that nothing was confirmed
+        seen = any(confirmed.is_of(pk, user_id) for pk in found.login_addresses.values_list("pk", flat=True))
+        if seen or not witnessed.is_sign_up_only(found):
+            logger.error("A login was not ended as a sign-up: only the tables say that nobody confirmed it.")
+            return False
         subject = found.subject_id
         if subject is not None and Request.objects.filter(subject_id=subject).exists():
             return False

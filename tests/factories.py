@@ -11,6 +11,7 @@ from typing import Any
 
 from allauth.account.models import EmailAddress
 
+from accounts import witnessed
 from accounts.models import (
     Address,
     Communication,
@@ -21,7 +22,7 @@ from accounts.models import (
     TaxIdentifier,
     User,
 )
-from privacy import registers, subjects
+from privacy import audit, registers, subjects
 from privacy.gate import Actor
 from privacy.subjects import Subject
 
@@ -38,13 +39,16 @@ def subject() -> Subject:
 
 
 def login(username: str = "alice", email: str = "alice@example.com", password: str = PASSWORD, **more: Any) -> User:
-    """A login with a verified address."""
+    """A login with a verified address; without one it is a sign-up that waits for its code."""
     is_verified = more.pop("verified", True)
     more.setdefault("subject", subject())
     user = User(username=username, created_at=NOW, **more)
     user.set_password(password)
     user.save()
     EmailAddress.objects.create(user=user, email=email, verified=is_verified, primary=True)
+    if not is_verified:
+        record = (User.vault_label, user.pk)
+        audit.record(witnessed.SIGNED_UP, actor=None, now=NOW, subject=user.subject_id, record=record)
     return user
 
 

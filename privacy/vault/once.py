@@ -15,7 +15,7 @@ from privacy.vault.models import Once
 
 LINKS, FACTORS, LOGINS, LEDGER, JOININGS = "links", "factors", "logins", "ledger", "joinings"
 REQUESTS, PROPOSALS, ADDRESSES, DECISIONS = "requests", "proposals", "addresses", "decisions"
-PHONES, NOTICES = "phones.2", "notices"
+PHONES, NOTICES, CONFIRMATIONS = "phones.2", "notices", "confirmations"
 
 
 def is_done(step: str) -> bool:

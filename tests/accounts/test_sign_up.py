@@ -8,14 +8,14 @@ import pytest
 from allauth.account.models import EmailAddress
 from django.core.cache import cache
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import connection, models
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts import factor, logins, unconfirmed
+from accounts import factor, logins, unconfirmed, upgrades, witnessed
 from accounts.models import Customer, LoginAddress, Session, User
-from privacy import vault
+from privacy import audit, vault
 from privacy.audit.models import AuditEvent
 from privacy.requests.models import Letter
 from privacy.subjects import Subject
@@ -172,6 +172,71 @@ def test_a_confirmed_login_is_never_replaced() -> None:
     assert list(User.objects.all()) == [owner]
     assert unconfirmed.end(owner.pk, reason="replaced", actor=None, now=timezone.now()) is False
     assert unconfirmed.end_lapsed(actor=None, now=timezone.now() + timedelta(days=99)) == 0
+
+
+def columns_say_unconfirmed(user: User) -> None:
+    """Do as somebody does who holds the main database's password: every column says that nobody ever confirmed or signed in."""
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE account_emailaddress SET verified = false WHERE user_id = %s", [user.pk])
+        cursor.execute("UPDATE accounts_loginaddress SET mac = '' WHERE user_id = %s", [user.pk])
+        cursor.execute(
+            "UPDATE accounts_user SET last_login = NULL, created_at = created_at - interval '4 days' WHERE id = %s",
+            [user.pk],
+        )
+
+
+@pytest.mark.parametrize("door", ["lapsed", "another signs up"])
+def test_a_login_in_use_is_not_ended_whatever_the_columns_say(
+    mallory: Client, door: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Control: a sign-up of which all columns say the same, and whose code nobody ever typed, does end."""
+    waiting = User.objects.get()
+    alice = Client()
+    sign_up(alice, "zoe", "zoe@example.com")
+    type_code(alice, last_code())
+    login = User.objects.exclude(pk=waiting.pk).get()
+    for user in (waiting, login):
+        columns_say_unconfirmed(user)
+    assert set(unconfirmed.sign_ups()) == {waiting, login}
+    if door == "lapsed":
+        assert unconfirmed.end_lapsed(actor=None, now=timezone.now()) == 1
+    else:
+        cache.clear()
+        sign_up(Client(), "other", "zoe@example.com")
+        sign_up(Client(), "ma11ory", ALICE)
+    assert not User.objects.filter(pk=waiting.pk).exists()
+    assert User.objects.get(pk=login.pk).last_login is None and is_in(alice)
+    assert DataKey.objects.get(record=login.pk).destroyed_at is None
+    assert DataKey.objects.get(record=login.login_addresses.get().pk).destroyed_at is None
+    assert "only the tables say" in caplog.text and "zoe" not in caplog.text
+
+
+def test_a_sign_up_that_is_said_to_be_another_persons_ends_nothing_of_theirs(mallory: Client) -> None:
+    """The row of a sign-up that really waits is turned to the person, and the address, of a login."""
+    waiting, owner = User.objects.get(), factories.login("zoe", "zoe@example.com")
+    witnessed.confirm(owner, actor=None, now=factories.NOW)
+    address = owner.login_addresses.get().pk
+    handle = EmailAddress.objects.get(user=owner).__dict__["email"]
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE accounts_user SET subject_id = NULL WHERE id = %s", [owner.pk])
+        cursor.execute("UPDATE accounts_user SET subject_id = %s WHERE id = %s", [owner.subject_id, waiting.pk])
+        cursor.execute("DELETE FROM account_emailaddress WHERE user_id = %s", [owner.pk])
+    models.QuerySet(EmailAddress).filter(user=waiting).update(email=handle)
+    assert unconfirmed.end_lapsed(actor=None, now=timezone.now() + timedelta(days=3)) == 0
+    assert DataKey.objects.get(record=address).destroyed_at is None
+
+
+def test_the_logins_of_before_are_written_down_as_confirmed_once() -> None:
+    login, waiting = factories.login("alice", ALICE), factories.login("bob", "bob@example.com", verified=False)
+    assert witnessed.is_sign_up_only(waiting)
+    upgrades.bind_rows(now=factories.NOW)
+    events = AuditEvent.objects.filter(action=witnessed.CONFIRMED)
+    assert list(events) == list(audit.history(record=(User.vault_label, login.pk)).filter(action=witnessed.CONFIRMED))
+    assert events.count() == 1
+    assert witnessed.confirm_earlier(now=factories.NOW) == 0
+    columns_say_unconfirmed(login)
+    assert unconfirmed.end_lapsed(actor=None, now=factories.NOW + timedelta(days=9)) == 1
+    assert list(User.objects.all()) == [login]
 
 
 def test_what_is_not_confirmed_ends_after_three_days_and_its_name_is_free(mallory: Client) -> None:
