@@ -15,10 +15,10 @@ from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.http import HttpRequest
 
-from accounts import upgrades
-from accounts.models import Address
+from accounts import services, upgrades
+from accounts.models import Address, Customer
 from accounts.validators import validate_country
-from privacy import audit
+from privacy import audit, vault
 from privacy.gate.actor import Actor
 from privacy.requests import recount
 
@@ -50,6 +50,7 @@ def choose(label: str, number: str, code: str, *, actor: Actor, now: datetime, i
             if is_dry:
                 continue
             models.QuerySet(model).filter(pk=number).update(**{name: code})
+            _contacts_read_anew(model, number, old, actor=actor, now=now)
             audit.record(
                 "country.chosen", actor=actor, now=now, record=(label.lower(), number), fields=[name],
                 reason=f"{old} became {code}",
@@ -59,6 +60,16 @@ def choose(label: str, number: str, code: str, *, actor: Actor, now: datetime, i
     if not is_dry:
         recount.recount(actor=actor, now=now)
     return done
+
+
+def _contacts_read_anew(model: type[Any], number: str, old: str, *, actor: Actor, now: datetime) -> None:
+    """Let what is read by the country count as entered now: a customer's telephone number, a postal address."""
+    if model not in (Customer, Address):
+        return
+    row = model._base_manager.get(pk=number)
+    with vault.internal():  # compared, shown to nobody
+        before = {"country": old} | ({"phone": row.phone} if isinstance(row, Customer) else {})
+        services.contacts_changed(row, before, actor=actor, now=now)
 
 
 def said(left: int) -> str:

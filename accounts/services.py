@@ -26,7 +26,7 @@ from accounts.models import (
     TaxIdentifier,
     User,
 )
-from privacy import audit, days, gate, subjects, vault
+from privacy import audit, days, gate, phones, subjects, vault
 from privacy.gate import Actor
 from privacy.requests import waits
 from privacy.retention import holds
@@ -125,6 +125,7 @@ def correct(
         with vault.internal():  # only to compare; whoever writes need not be able to read
             changes = _placed(record, changes)
             on_file = {name: getattr(record, name) for name in changes}
+            number = getattr(record, "phone", "") if "country" in changes else ""
         changed = [
             name for name, value in changes.items() if not isinstance(value, Unreadable) and on_file[name] != value
         ]
@@ -142,7 +143,8 @@ def correct(
             written = [*changed, "region"]
         _validate(record, written)
         record.save(update_fields=written)
-        _contacts_changed(record, {name: on_file[name] for name in changed}, actor=actor, now=now)
+        before = {"phone": number} if "country" in changed else {}
+        contacts_changed(record, before | {name: on_file[name] for name in changed}, actor=actor, now=now)
         audit.record(
             "record.corrected",
             actor=actor,
@@ -408,6 +410,35 @@ def require_living(customer: Customer) -> None:
         raise CustomerErased
 
 
+def contacts_changed(record: SealedModel, before: Mapping[str, Any], *, actor: Actor | None, now: datetime) -> None:
+    """Write of each contact that `before` has another value of, that it is on file since now; tell the older addresses.
+
+    In the transaction of the change. A telephone number that does not say its country is another one when the country of its
+    customer is: `before` then has the number besides the country, whether it changed or not.
+    """
+    if isinstance(record, Customer):
+        came = reach.way(actor, record.subject_id)
+        for channel in (ContactPoint.Channel.EMAIL, ContactPoint.Channel.PHONE):
+            if channel.value not in before:
+                continue
+            with vault.internal():  # compared, shown to nobody
+                old, new = before[channel.value], getattr(record, channel.value)
+            if _is_same(record, channel, old, new, before.get("country", record.country)):
+                continue
+            is_email = channel == ContactPoint.Channel.EMAIL
+            older = (old,) if is_email and old else ()
+            counted = is_email and reach.counts(record, channel, now=now)
+            point = reach.entered(record, channel, new, came=came, now=now)
+            if point is not None:
+                is_own = came == ContactPoint.Came.PERSON
+                notices.changed(point, older=older, new=new, now=now, older_counted=counted, by_person=is_own)
+    elif isinstance(record, Address) and set(before) - {"purpose"}:
+        came = reach.way(actor, record.customer.subject_id)
+        point = reach.entered(record, ContactPoint.Channel.POST, "changed", came=came, now=now)
+        if point is not None:
+            notices.changed(point, older=(), new="", now=now)
+
+
 # -- parts ------------------------------------------------------------------------------------------------------------
 
 REMOVED: dict[type[SealedModel], str] = {
@@ -426,28 +457,14 @@ CORRECTABLE: dict[type[SealedModel], frozenset[str]] = {
 }
 
 
-def _contacts_changed(record: SealedModel, before: Mapping[str, Any], *, actor: Actor | None, now: datetime) -> None:
-    """Write of each contact that `before` has another value of, that it is on file since now; tell the older addresses."""
-    if isinstance(record, Customer):
-        came = reach.way(actor, record.subject_id)
-        for channel in (ContactPoint.Channel.EMAIL, ContactPoint.Channel.PHONE):
-            if channel.value not in before:
-                continue
-            old, new = before[channel.value], getattr(record, channel.value)
-            if reach.is_same(channel, old, new):
-                continue
-            is_email = channel == ContactPoint.Channel.EMAIL
-            older = (old,) if is_email and old else ()
-            counted = is_email and reach.counts(record, channel, now=now)
-            point = reach.entered(record, channel, new, came=came, now=now)
-            if point is not None:
-                is_own = came == ContactPoint.Came.PERSON
-                notices.changed(point, older=older, new=new, now=now, older_counted=counted, by_person=is_own)
-    elif isinstance(record, Address) and set(before) - {"purpose"}:
-        came = reach.way(actor, record.customer.subject_id)
-        point = reach.entered(record, ContactPoint.Channel.POST, "changed", came=came, now=now)
-        if point is not None:
-            notices.changed(point, older=(), new="", now=now)
+def _is_same(customer: Customer, channel: str, old: Any, new: Any, country: str) -> bool:
+    """Say whether a contact reaches whom it reached before, when the customer was of `country`; also of one that was erased."""
+    if isinstance(new, Unreadable):
+        return isinstance(new, vault.Erased)  # of what cannot be read now nobody knows it
+    is_same = reach.is_same(channel, old, new)
+    if channel == ContactPoint.Channel.PHONE:
+        return is_same and phones.reached(old, country) == phones.reached(new, customer.country)
+    return is_same
 
 
 def _placed(record: Any, changes: Mapping[str, Any]) -> Mapping[str, Any]:

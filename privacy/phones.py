@@ -143,6 +143,18 @@ def fits(text: str, country: str) -> bool:
     )
 
 
+def reached(text: str, country: str) -> frozenset[str]:
+    """Return the numbers, each with the code of its country, for which a text on file stands with somebody of this country
+    ("" is where we are): what says its country stands for itself in every one, all else for a number of that country, too."""
+    code = f"+{phonenumbers.country_code_for_region(country or HOME)}"
+    found: set[str] = set()
+    for one in read(text):
+        found |= {one.whole} if one.whole else set()
+        if not (one.is_abroad or (one.is_bare and one.whole.startswith(code))):
+            found |= {f"{code}{digits}" for digits in one.within}
+    return frozenset(found)
+
+
 def same(text: str) -> str:
     """Return what two spellings of the same numbers have in common; "" when there is no digit."""
     return "/".join(one.whole or one.within[0] for one in read(text))

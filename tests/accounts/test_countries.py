@@ -187,6 +187,21 @@ def test_an_operator_reads_which_countries_are_none_and_chooses_them_one_by_one(
 
 
 @pytest.mark.django_db(databases="__all__")
+def test_a_contact_that_is_read_by_the_country_counts_as_entered_when_an_operator_chooses_it() -> None:
+    alice = of_before(factories.customer("Alice", "Archer", phone="978 555 0101"), country="ZZ")
+    address = of_before(factories.address(alice), country="ZZ")
+    listed("accounts.customer", str(alice.pk), "--to", "IN")
+    listed("accounts.address", str(address.pk), "--to", "IN")
+    came = dict(alice.contact_points.values_list("channel", "came"))
+    assert came == {"email": "created", "phone": "staff", "post": "staff"}
+    abroad = of_before(
+        factories.customer("Bob", "Brown", email="bob@example.com", phone="+1 978 555 0101"), country="ZZ"
+    )
+    listed("accounts.customer", str(abroad.pk), "--to", "IN")
+    assert {one.came for one in abroad.contact_points.all()} == {"created"}, "it says its country itself"
+
+
+@pytest.mark.django_db(databases="__all__")
 def test_a_country_that_is_one_is_not_changed_by_the_command_and_none_that_is_none_comes_in() -> None:
     alice = factories.customer("Alice", "Archer", country="DE")
     bob = of_before(factories.customer("Bob", "Baker", email="bob@example.com"), country="ZZ")

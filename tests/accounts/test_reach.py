@@ -9,7 +9,7 @@ import pytest
 from allauth.account.models import EmailAddress
 from django.apps import apps
 
-from accounts import claim, imports, reach, services
+from accounts import claim, imports, in_other_hands, people, reach, services
 from accounts.models import ContactLink, ContactPoint, Customer
 from accounts.reach import Reach
 from privacy import gate, vault
@@ -196,6 +196,54 @@ def test_another_spelling_of_the_same_address_changes_nothing() -> None:
     alice = factories.customer()
     services.correct(alice, {"email": "Alice@EXAMPLE.com"}, actor=carol(), now=NOW)
     assert point(alice).came == "created"
+
+
+NATIONAL, LONDON, ABROAD = "978 555 0101", "020 7946 0777", "+44 20 7946 0777"
+
+
+@pytest.mark.parametrize(
+    ("number", "country", "steps", "other"),
+    [
+        (NATIONAL, "US", [{"country": "IN"}], "+91 978 555 0101"),
+        (NATIONAL, "US", [{"country": "IN", "phone": "(978) 555-0101"}], "+91 978 555 0101"),
+        (LONDON, "GB", [{"country": "US"}], "+1 207 946 0777"),
+        ("+1 978 555 0101", "US", [{"country": "IN"}, {"phone": NATIONAL}], "+91 978 555 0101"),
+        ("+1 978 555 0101", "US", [{"phone": NATIONAL}, {"country": "IN"}], "+91 978 555 0101"),
+    ],
+)
+@pytest.mark.parametrize("who", ["person", "staff"])
+def test_a_number_that_another_country_makes_another_one_was_entered_with_the_country(
+    number: str, country: str, steps: list[dict[str, str]], other: str, who: str
+) -> None:
+    """Whoever has a login for a minute changes the country alone: no digit differs, and the call goes to another person."""
+    alice = factories.customer(phone=number, country=country)
+    assert not people.called(alice.subject_id, other, NOW)
+    actor = factories.acting_as(alice) if who == "person" else carol()
+    for step in steps:
+        services.correct(alice, step, actor=actor, now=NOW + TICK)
+    assert (point(alice, "phone").came, point(alice, "phone").since) == (who, NOW + TICK)
+    assert not people.called(alice.subject_id, other, NOW + DAYS_14)
+    assert not in_other_hands.was_there_before(point(alice, "phone"), NOW + TICK)
+    told = Letter.objects.filter(kind="contact_not_me")
+    with vault.internal():
+        assert [str(one.to) for one in told] == [ADDRESS]
+    if who == "person":
+        assert people.called(alice.subject_id, other, NOW + TICK + DAYS_14), "after 14 days it is their number"
+
+
+@pytest.mark.parametrize(
+    ("number", "before", "after"),
+    [(ABROAD, "GB", "IN"), (NATIONAL, "US", "CA"), (NATIONAL, "", "US"), ("", "US", "IN")],
+)
+def test_a_number_that_stays_the_same_in_another_country_is_not_entered_anew(
+    number: str, before: str, after: str
+) -> None:
+    alice = factories.customer(phone=number, country=before)
+    services.correct(alice, {"country": after, "region": ""}, actor=factories.acting_as(alice), now=NOW + TICK)
+    assert {(one.came, one.since) for one in alice.contact_points.all()} == {("created", NOW)}
+    assert not Letter.objects.exists()
+    if number:
+        assert people.called(alice.subject_id, number, NOW + TICK)
 
 
 def test_what_is_not_a_contact_starts_no_clock() -> None:
