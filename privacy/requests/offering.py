@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
+from privacy import vault
 from privacy.gate.actor import Actor
 from privacy.requests import clock, history, hooks, identity, letters, waits
 from privacy.requests.history import NotAllowed
@@ -27,9 +28,13 @@ AGREED = {
 READY, CHANGED, CONFIRMED = history.PLAN_READY, history.PLAN_CHANGED, "plan_confirmed"
 
 
-def number_of(plan_hash: str) -> str:
-    """Return the number of a plan as its letter prints it, by which the letter that comes back signed is held against the plan."""
-    return f"{plan_hash[:4]}-{plan_hash[4:8]}".upper()
+def number_of(request: Request, plan_hash: str) -> str:
+    """Return the number of a request's plan as its letter prints it, by which the letter that comes back signed is held against the plan.
+
+    A keyed hash, so that it stands in the letter alone: who has not the letter reads it neither off the plan's fingerprint nor off a page.
+    """
+    number = vault.mac_of("plan-number", request.pk, plan_hash)
+    return f"{number[:4]}-{number[4:8]}".upper()
 
 
 def require_agreed(request: Request, agreed: str, number: str, *, now: datetime) -> None:
@@ -40,8 +45,11 @@ def require_agreed(request: Request, agreed: str, number: str, *, now: datetime)
     """
     if agreed not in AGREED:
         raise NotAllowed("Say how the person agreed.")
-    typed = "".join(one for one in number.upper() if one.isalnum())
-    if agreed == SIGNED_PLAN and typed != request.plan_hash[:8].upper():
+    typed, said = (
+        "".join(one for one in some.upper() if one.isalnum())
+        for some in (number, number_of(request, request.plan_hash))
+    )
+    if agreed == SIGNED_PLAN and typed != said:
         raise NotAllowed("The number on the signed letter is not that of the plan as it is now. Post the plan that is.")
     if agreed == SIGNED_REQUEST:
         told = request.letters.filter(kind__in=(READY, CHANGED), by=Letter.By.POST, sent_at__isnull=False)
@@ -121,7 +129,7 @@ def _write(kind: str, request: Request, made: Plan, *, to: str, now: datetime, *
     letters.queue(
         kind,
         to=to,
-        context={"plan": made, "number": number_of(made.hash), "has_login": has_login, **context},
+        context={"plan": made, "number": number_of(request, made.hash), "has_login": has_login, **context},
         key=f"{kind.replace('_', '-')}:{request.pk}:{made.hash[:16]}:{now:%Y%m%d%H%M%S}",
         request=request,
         now=now,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import timedelta
 
 import pytest
@@ -42,7 +43,7 @@ def test_the_letter_with_the_plan_has_its_number_above_the_signature(dora: Custo
     request = asked(dora, channel="mail")
     with vault.internal():
         said = str(plan(request).text)
-    number = offering.number_of(request.plan_hash)
+    number = offering.number_of(request, request.plan_hash)
     assert f"Plan {number}, reference {request.reference}\n\nDay and signature: ___" in said
     assert request.plan_hash not in said
     assert "does not end because you do not answer" in said and "the request ends" not in said
@@ -63,13 +64,20 @@ def test_what_was_asked_in_writing_never_ends_for_want_of_an_answer(dora: Custom
 
 def test_a_plan_that_came_back_signed_has_to_be_the_plan_that_is(dora: Customer) -> None:
     request = asked(dora, channel="mail")
-    for wrong in ("", "0000-0000", request.plan_hash[:7]):
+    other = Request(pk=uuid.uuid4())
+    for wrong in (
+        "",
+        "0000-0000",
+        request.plan_hash[:8],
+        request.plan_hash,
+        offering.number_of(other, request.plan_hash),
+    ):
         with pytest.raises(services.NotAllowed, match="number on the signed letter"):
             confirmed(request, "signed_plan", wrong)
     request.refresh_from_db()
     assert request.state == State.PLANNED
     posting.mark_posted(plan(request), actor=PRIVACY, now=NOW)
-    confirmed(request, "signed_plan", offering.number_of(request.plan_hash).lower())
+    confirmed(request, "signed_plan", offering.number_of(request, request.plan_hash).lower())
     request.refresh_from_db()
     assert request.state == State.CONFIRMED and second.agreed(request) == offering.AGREED["signed_plan"]
     assert [one.why for one in second.open_looks(request)] == ["confirmed", "stated"] or second.may_decide(
@@ -104,9 +112,14 @@ def test_the_page_asks_how_the_person_agreed_and_shows_it_to_the_second_person(d
         carol = pages.signed_in(factories.staff("carol", roles=("privacy",)))
         step = f"/admin/privacy/request/{request.pk}/step/confirm/"
         data = {"plan_hash": request.plan_hash, "answered_on": TODAY.isoformat()}
+        number = offering.number_of(request, request.plan_hash).lower()
+        for page in (step, step.replace("step/confirm", "change")):
+            shown = carol.get(page).text.lower()
+            assert request.plan_hash in shown, "control: the fingerprint of the plan does stand there"
+            assert number not in shown and number.replace("-", "") not in shown, "the number stands in the letter alone"
         assert carol.post(step, data).status_code == 400, "not without saying how"
         assert "number on the signed letter" in carol.post(step, data | {"agreed": "signed_plan", "number": "1"}).text
-        carol.post(step, data | {"agreed": "signed_plan", "number": offering.number_of(request.plan_hash)})
+        carol.post(step, data | {"agreed": "signed_plan", "number": offering.number_of(request, request.plan_hash)})
         request.refresh_from_db()
         assert request.state == State.CONFIRMED
         mona = pages.signed_in(factories.staff("mona", "mona@ilt.example", roles=("manager",)))
