@@ -374,12 +374,18 @@ class RequestAdmin(RecordAdmin):
         return record, letter
 
     def copy_view(self, request: HttpRequest, object_id: Any, letter_id: Any) -> HttpResponseBase:
-        """Show the page of the copy that goes with a letter, to be printed (GET), or give its archive once, for a stick (POST)."""
+        """Give the copy that goes with a letter: its page, to be printed, or its archive, once, for a stick.
+
+        Only where a button asked for it: a look, or a browser that fetches ahead, puts nothing into an envelope.
+        """
         record, letter = self._to_post(request, object_id, letter_id)
+        take = request.POST.get("take")
+        if take not in ("page", "stick"):
+            return HttpResponseRedirect(reverse(f"admin:{self.names}_letter", args=[record.pk, letter.pk]))
         if (question := self.ask_why(request, record)) is not None:
             return question
         try:
-            if request.method != "POST":
+            if take == "page":
                 pieces = paper.page(letter, actor=acting(), now=timezone.now())
                 shown = StreamingHttpResponse(pieces, content_type="text/html; charset=utf-8")
                 shown._csp_update = {"style-src": [paper.style_of_page()]}  # type: ignore[attr-defined]

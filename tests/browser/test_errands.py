@@ -171,7 +171,7 @@ def test_a_copy_is_posted_and_its_letter_comes_back(site: Site, visitor: Visitor
     letter = Letter.objects.get(request=asked, kind="copy_posted")
     come_in(visitor, "pat")
     visitor.open(f"/admin/privacy/request/{asked.pk}/letter/{letter.pk}/", "copy by post, its letter")
-    visitor.open(f"/admin/privacy/request/{asked.pk}/letter/{letter.pk}/copy/", "copy by post, the page to print")
+    visitor.press("Open the copy to print it", "copy by post, the page to print")
     visitor.open(f"/admin/privacy/request/{asked.pk}/step/posted/")
     visitor.follow("#content [type=submit]", "request, the copy is posted")
     erasure = services.file(

@@ -74,7 +74,7 @@ class Desk:
             assert "Letters to post" in browser.get("/admin/").text
             page = browser.get(f"{base}/letter/{letter.pk}/").text
             if kind == "copy_posted":
-                copy = b"".join(browser.get(f"{base}/letter/{letter.pk}/copy/").streaming_content)
+                copy = b"".join(browser.post(f"{base}/letter/{letter.pk}/copy/", {"take": "page"}).streaming_content)
                 page += copy.decode()
         paper = page[page.index('<article class="letter">') :]
         assert BLOCK in paper, kind

@@ -214,17 +214,35 @@ def test_the_desk_prints_takes_and_ticks_off(dora: Customer, settings: Any) -> N
         assert "Letters to post" in pat.get("/admin/").text
         base = f"/admin/privacy/request/{request.pk}"
         shown = pat.get(f"{base}/letter/{letter.pk}/").text
-        assert f'href="{base}/letter/{letter.pk}/copy/"' in shown and "Take the copy for a USB stick" in shown
-        page = pat.get(f"{base}/letter/{letter.pk}/copy/")
+        assert f'action="{base}/letter/{letter.pk}/copy/"' in shown and "Take the copy for a USB stick" in shown
+        page = pat.post(f"{base}/letter/{letter.pk}/copy/", {"take": "page"})
         assert b"Dora asks about" in b"".join(page.streaming_content)  # type: ignore[attr-defined]
         assert "style-src 'self' 'sha256-" in page.headers["Content-Security-Policy"]
         assert "no-store" in page.headers["Cache-Control"]
-        stick = pat.post(f"{base}/letter/{letter.pk}/copy/")
+        stick = pat.post(f"{base}/letter/{letter.pk}/copy/", {"take": "stick"})
         assert zipfile.is_zipfile(io.BytesIO(b"".join(stick.streaming_content)))  # type: ignore[attr-defined]
-        again = pat.post(f"{base}/letter/{letter.pk}/copy/", follow=True)
+        again = pat.post(f"{base}/letter/{letter.pk}/copy/", {"take": "stick"}, follow=True)
         assert "taken for a stick before" in again.text
         pat.post(f"{base}/step/posted/", {"letter": str(letter.pk)})
         assert "Copy posted, and destroyed here" in pat.get(f"{base}/change/").text
         assert pat.get(f"{base}/letter/{letter.pk}/copy/").status_code == 404
         sam = pages.signed_in(factories.staff("sam", "sam@ilt.example", roles=("sales",)))
         assert sam.get(f"{base}/letter/{letter.pk}/copy/").status_code == 404
+
+
+def test_a_look_or_a_browser_that_fetches_ahead_prints_nothing(dora: Customer) -> None:
+    """Control: the button does, and the letter can be ticked off after it."""
+    with time_machine.travel(NOW, tick=False):
+        request = answered(dora)
+        letter = the_letter(request)
+        pat = pages.signed_in(factories.staff("pat", "pat@ilt.example", roles=("privacy",)))
+        base = f"/admin/privacy/request/{request.pk}"
+        for answer in (pat.get(f"{base}/letter/{letter.pk}/copy/"), pat.post(f"{base}/letter/{letter.pk}/copy/")):
+            assert (answer.status_code, answer.headers["Location"]) == (302, f"{base}/letter/{letter.pk}/")
+        assert not request.events.filter(kind__in=("copy_printed", "copy_on_stick")).exists()
+        assert "first print it" in pat.post(f"{base}/step/posted/", {"letter": str(letter.pk)}).text
+        assert export.live(request) is not None
+        pat.post(f"{base}/letter/{letter.pk}/copy/", {"take": "page"})
+        assert request.events.filter(kind="copy_printed").count() == 1
+        pat.post(f"{base}/step/posted/", {"letter": str(letter.pk)})
+    assert export.live(request) is None
