@@ -17,7 +17,7 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.totp.internal.auth import generate_totp_secret
 from django.conf import settings
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.mail import EmailMultiAlternatives
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest
@@ -193,8 +193,14 @@ class AccountAdapter(DefaultAccountAdapter):
         return not email_address.verified
 
     def set_password(self, user: User, password: str) -> None:
-        """Set a password; a one-time password is one no more, and no other browser goes on that is half-way in."""
+        """Set a password; a one-time password is one no more, and no other browser goes on that is half-way in.
+
+        Raises PermissionDenied where the login has another one by now than when the old one, or the link, was looked at.
+        """
         with transaction.atomic():
+            known = User.objects.select_for_update().filter(pk=user.pk).values_list("password", flat=True).first()
+            if known != user.password:
+                raise PermissionDenied
             user.must_change_password = False
             super().set_password(user, password)
             sessions.end_others(user.pk, but=self.request.session.session_key if self.request else None)

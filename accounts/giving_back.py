@@ -29,7 +29,7 @@ from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts import confirmed, in_other_hands, notices, people, reach, sessions, unconfirmed
+from accounts import acts, confirmed, in_other_hands, notices, people, reach, sessions, unconfirmed
 from accounts.models import Address, ContactLink, ContactPoint, User
 from privacy import audit, vault
 from privacy.gate import Actor
@@ -167,6 +167,9 @@ def give_back(point: ContactPoint, *, seen: str | None = None, actor: Actor, now
     person and where nothing is proposed; `seen` as for `propose`. Everything is checked once more.
     """
     with transaction.atomic():
+        acts.wait_for(
+            point.customer.user_id
+        )  # what a session of the login has begun is seen below, what it begins now is refused
         found = _locked(point)
         notices.was_seen(ContactPoint.objects.filter(pk=found.pk), seen)
         if not found.gives_back or not notices.may_end(found, actor, now=now):

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from contextvars import ContextVar
 from functools import cache
 from http import HTTPStatus
@@ -25,7 +26,7 @@ from django.shortcuts import render, resolve_url
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 
-from accounts import factor, hashing
+from accounts import acts, factor, hashing
 from accounts.pace import Pace
 from accounts.places import Places
 from privacy.views import person
@@ -194,13 +195,15 @@ def _page_of_the_button(request: HttpRequest) -> str:
 class LoginMiddleware:
     """Ends sessions that are idle or too old, and leads the holder of a one-time password to choosing a new one, staff
     without a second factor to setting one up before any page of the back office, and a session that has not shown the factor
-    of its user to showing it (P45)."""
+    of its user to showing it (P45). No act of a session outlives the giving back of its login (accounts/acts.py)."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         token = _at_login.set(False)
+        held = ExitStack()
+        request.act = held  # type: ignore[attr-defined]
         try:
             was_in = request.user.is_authenticated
             if not was_in and SESSION_KEY in request.session:
@@ -215,6 +218,7 @@ class LoginMiddleware:
                 response.headers["Clear-Site-Data"] = CLEAR
             return response
         finally:
+            held.close()
             _at_login.reset(token)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
@@ -249,7 +253,17 @@ class LoginMiddleware:
         if must_enrol and "admin" in request.resolver_match.app_names:
             messages.info(request, "The back office needs a second factor. Set it up here, then open the page again.")
             return HttpResponseRedirect(reverse("mfa_activate_totp"))
-        return None
+        return self._no_longer_in(request)
+
+    def _no_longer_in(self, request: HttpRequest) -> HttpResponse | None:
+        """Let a customer's act hold the lock of the login until its answer is made; sign out who was let in before the login was
+        given back. What was sent has been read by then: who sends slowly holds nobody up."""
+        if request.method in ("GET", "HEAD", "OPTIONS") or request.user.is_staff:
+            return None
+        if request.act.enter_context(acts.of(cast("User", request.user))):  # type: ignore[attr-defined]
+            return None
+        logout(request)
+        return HttpResponseRedirect(resolve_url(settings.LOGIN_URL))
 
     def _lacks_second_factor(self, request: HttpRequest) -> tuple[bool, bool]:
         """Return whether this session must prove the factor its user enrolled, and whether its user must enrol one first.
