@@ -88,8 +88,8 @@ def test_pages_for_what_went_wrong(site: Site, visitor: Visitor) -> None:
     policy = Client().get("/nothing/").headers["Content-Security-Policy"]
     for status, view in ((400, views.bad_request), (403, views.permission_denied), (500, views.server_error)):
         serve(visitor, status, view(RequestFactory().get("/")).content.decode(), policy)
-    for name in ("429", "503", "503_away", "maintenance"):
-        status = 429 if name == "429" else 503
+    for name in ("400_signed_out", "429", "503", "503_away", "maintenance"):
+        status = int(name[:3]) if name[:3].isdigit() else 503
         answer = views._plain(RequestFactory().get("/"), status, f"{name}.html")
         serve(visitor, status, answer.content.decode(), policy, name)
 

@@ -2,14 +2,18 @@
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.db import DatabaseError, OperationalError, connection, transaction
+from django.db.models.signals import post_save
 from django.db.utils import ConnectionHandler
 from django.http import HttpResponse
 from django.test import Client, RequestFactory
 
+from accounts.models import Address, Session
 from ilt_site import views
+from tests import factories, pages
 
 
 def test_the_front_page_is_public_and_leads_to_privacy_and_sign_in(client: Client, db: None) -> None:
@@ -42,6 +46,33 @@ def test_an_error_page_needs_neither_database_nor_user(view, status: int) -> Non
     assert answer.status_code == status
     assert answer["Cache-Control"] == "no-store"
     assert "International Light Technologies" in answer.text and "<h1>" in answer.text
+
+
+@pytest.mark.django_db(databases="__all__")
+def test_who_is_signed_out_while_an_address_is_stored_is_not_told_that_nothing_was() -> None:
+    """The address stands; only then the session, gone by a sign-out in another window, cannot be written."""
+    user = factories.login("alice", "alice@example.com", subject=factories.subject())
+    factories.customer("Alice", "Archer", user=user)
+    browser = pages.signed_in(user, again=True)
+    place = {"street": "12 Elm Street", "city": "Salem", "region": "MA", "postal_code": "01970", "country": "US"}
+
+    def signs_out(**_: Any) -> None:
+        Session.objects.all().delete()
+
+    post_save.connect(signs_out, sender=Address)
+    try:
+        answer = browser.post("/account/addresses/new/", {"purpose": "shipping", **place})
+    finally:
+        post_save.disconnect(signs_out, sender=Address)
+    assert answer.status_code == 400 and Address.objects.count() == 1
+    assert "You were signed out meanwhile" in answer.text and "Nothing was stored" not in answer.text
+    assert "may have been taken in" in answer.text
+
+
+def test_what_could_not_be_read_is_answered_with_nothing_stored(client: Client, db: None) -> None:
+    """The control: what is too large is refused before any page is asked."""
+    answer = client.post("/privacy/ask/", {f"field{number}": "x" for number in range(5000)})
+    assert answer.status_code == 400 and "Nothing was stored and nothing was changed." in answer.text
 
 
 def test_each_error_page_has_a_title_of_its_own() -> None:
