@@ -269,7 +269,8 @@ class NothingHeld(Step):
     title = "Answer that nothing is held"
     help = (
         "For somebody whom nothing on file names. The program looks for the address and the name that were given, whoever's they are, and "
-        "refuses where anything carries them; look for other spellings yourself first. The answer goes to the address that was given."
+        "refuses where anything carries them; look for other spellings yourself first. The answer goes to the address that was given. "
+        "Where a name was given, nobody is told so without this step."
     )
 
 

@@ -371,7 +371,7 @@ def ask_who(request: Request, *, now: datetime) -> bool:
     the person is asked by that: who is asked by post is asked on the day on which the letter is ticked off, and not before.
     """
     to = identity.address_for_answer(request, now=now)
-    if request.subject_id is None and (not to or nothing.is_known(request)):
+    if request.subject_id is None and not (to and nothing.is_said_by_itself(request)):
         context = {"several": identity.standing_of(to, now=now).is_shared, "ends_on": _ends_on(request, now)}
         context["by_post"] = not to
         letters.queue(
@@ -647,10 +647,10 @@ def redeem(token: str, *, now: datetime) -> tuple[Request, str]:
         if (
             request.subject_id is None
         ):  # the address stands nowhere, and its reader asks: that is all that there is to say
-            if nothing.is_known(request):
-                ask_who(request, now=now)
-            else:
+            if nothing.is_said_by_itself(request):
                 nothing.answer(request, actor=waits.ANYBODY, now=now)
+            else:
+                ask_who(request, now=now)
             return request, ""
         is_moved = not identity.counts_still(link, on.key, now=now)
         actor = acting_as(request, purpose="one-time link")

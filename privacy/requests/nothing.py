@@ -1,7 +1,7 @@
 """Nothing is held: what a stranger known under no name is told (Art. 15(1), "whether or not"; Art. 12(3)).
 
-What must never happen: "nothing held" while anything on file carries the address or the name that was given, whoever's it is; a profile
-made of who asks. Control of an address that stands nowhere opens nothing and is a proof of nothing: all that goes to it is that it stands
+What must never happen: "nothing held" while anything on file carries the address or the name that was given, whoever's it is; a letter
+that the program writes by itself and that differs by whether a name is on file; a profile made of who asks. Control of an address that stands nowhere opens nothing and is a proof of nothing: all that goes to it is that it stands
 nowhere. What is kept is the file of the request.
 """
 
@@ -31,6 +31,15 @@ def is_known(request: Request) -> bool:
     """Say whether anything on file carries the address of a request, or anybody the name in it. Shows neither to anybody."""
     email, name = _given(request)
     return hooks.people().is_known(email, name)
+
+
+def is_said_by_itself(request: Request) -> bool:
+    """Say whether who reads the mailbox may be told without the privacy team: an address alone was given, and nothing carries it.
+
+    A name is anybody's to give: where one was, the letters are the same whoever is on file, and a person looks.
+    """
+    email, name = _given(request)
+    return bool(email.strip()) and not name.strip() and not is_known(request)
 
 
 def answer(request: Request, *, actor: Actor, now: datetime) -> None:

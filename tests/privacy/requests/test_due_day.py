@@ -150,7 +150,7 @@ def test_the_letters_say_the_day_or_that_it_is_over() -> None:
     assert "We had to answer by 14 September 2026, which is over, and answer as soon as we can." in text
     for name, day in (("nobody", TODAY), ("none", date(2026, 10, 30))):
         services.file(
-            kind="erasure", subject=None, email=f"{name}@example.com", channel="mail", received_on=day,
+            kind="erasure", subject=None, email=f"{name}@example.com", name=name, channel="mail", received_on=day,
             actor=OPERATOR, now=NOW,
         )  # fmt: skip
     first, second = texts("not_identified")

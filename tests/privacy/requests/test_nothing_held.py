@@ -138,6 +138,29 @@ def test_a_namesake_stands_before_it(alice: Customer) -> None:
         services.say_nothing_held(by_letter(), actor=ANYBODY, now=NOW)
 
 
+@pytest.mark.parametrize("channel", ["mail", "phone"])
+def test_no_letter_of_the_program_itself_tells_whether_a_name_is_on_file(alice: Customer, channel: str) -> None:
+    """Somebody gives the own mailbox and somebody's name. Control: without a name the address alone is looked at, as ever."""
+    texts = []
+    for number, name in enumerate(("Alice Archer", "Nora Nowhere", "")):
+        request = services.file(
+            kind="access", subject=None, channel=channel, received_on=TODAY, name=name, email=f"sid{number}@post.example",
+            actor=PRIVACY, now=NOW,
+        )  # fmt: skip
+        if not name:
+            assert kinds(request) == ["link_identity"]
+            continue
+        assert kinds(request) == ["not_identified"] and not request.links.exists()
+        texts.append(said(request, "not_identified").replace(request.reference, ""))
+        if name == "Nora Nowhere":
+            services.say_nothing_held(request, actor=PRIVACY, now=NOW)
+            assert "No customer and no company of ours has the name." in said(request, "nothing_held")
+        else:
+            with pytest.raises(SomethingHeld):
+                services.say_nothing_held(request, actor=PRIVACY, now=NOW)
+    assert texts[0] == texts[1]
+
+
 def test_a_name_alone_is_no_request_and_one_that_was_matched_is_not_answered_so(alice: Customer) -> None:
     with pytest.raises(services.BadRequest, match="a name and a postal address"):
         services.file(
