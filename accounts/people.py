@@ -58,8 +58,10 @@ def own_of(subject: UUID) -> list[Customer]:
 
 
 def postal(subject: UUID, now: datetime) -> list[str]:
-    """Return the lines of a postal address that copies and codes may go to, the name first; [] when none counts yet."""
-    addresses = Address.objects.for_subject(subject).select_related("customer").order_by("customer", "purpose", "pk")
+    """Return the lines of a postal address that copies and codes may go to, as `lines_to`; [] when none counts yet."""
+    addresses = (
+        Address.objects.for_subject(subject).select_related("customer__company").order_by("customer", "purpose", "pk")
+    )
     for one in reach.that_count(addresses, "post", now=now):
         if one.street and not isinstance(one.street, Unreadable):
             return lines_to(subject, one)
@@ -67,7 +69,8 @@ def postal(subject: UUID, now: datetime) -> list[str]:
 
 
 def lines_to(subject: UUID, one: Address) -> list[str]:
-    """Return the lines of an envelope to a person at this address, the name first; [] where the address is somebody else's by its key.
+    """Return the lines of an envelope to a person at this address, the name first, that of the company where a contact has none; [] where
+    the address is somebody else's by its key.
 
     Opened under the caller's actor.
     """
@@ -75,8 +78,19 @@ def lines_to(subject: UUID, one: Address) -> list[str]:
         return []
     city, region, postal_code = (str(part) if part else "" for part in (one.city, one.region, one.postal_code))
     place = addresslines.of_place(country=one.country, city=city, region=region, postal_code=postal_code)
-    lines = [name(subject), one.street, one.street2, *place, countries.name_of(one.country)]
+    lines = [
+        name(subject) or _company_of(one.customer),
+        one.street,
+        one.street2,
+        *place,
+        countries.name_of(one.country),
+    ]
     return [str(line) for line in lines if line]
+
+
+def _company_of(customer: Customer) -> str:
+    called = customer.company.name if customer.company is not None else ""
+    return "" if isinstance(called, Unreadable) else str(called or "")
 
 
 def can_call(subject: UUID, now: datetime) -> bool:

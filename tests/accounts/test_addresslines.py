@@ -44,3 +44,16 @@ def test_an_envelope_to_canada_has_the_postal_code_behind_the_province() -> None
     with vault.internal():
         lines = people.lines_to(alice.subject_id, address)
     assert lines[1:] == ["85 rue des Érables", "Québec QC G1R 2S5", "Canada"]
+
+
+@pytest.mark.django_db(databases="__all__")
+@pytest.mark.parametrize(
+    ("last_name", "first_line"), [("", "Lumen Works"), ("Archer", "Archer")], ids=["no name", "a name"]
+)
+def test_an_envelope_to_a_contact_without_a_name_has_the_companys(last_name: str, first_line: str) -> None:
+    alice = factories.customer("", last_name, company=factories.company("Lumen Works"))
+    address = factories.address(alice)
+    assert alice.subject_id is not None
+    with vault.internal():
+        assert people.lines_to(alice.subject_id, address)[:2] == [first_line, "12 Elm Street"]
+        assert people.postal(alice.subject_id, factories.NOW)[:1] == [first_line]

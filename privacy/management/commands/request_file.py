@@ -38,21 +38,22 @@ def _stdin(text: str) -> str:
 
 
 def _check(email: str) -> None:
-    """Raise CommandError when what came on standard input is no address; it is not repeated."""
+    """Raise CommandError with the code of a wrong argument where what came on standard input is no address; it is not repeated."""
     if not email:
-        raise CommandError("No address on standard input.", returncode=1)
+        raise CommandError("No address came from standard input.", returncode=1)
     try:
         mailbox.validate(email)
-    except ValidationError:
-        raise CommandError("That is not an e-mail address.", returncode=1) from None
+    except ValidationError as error:
+        refused = error.code == "refused"
+        raise CommandError(error.messages[0] if refused else "That is not an e-mail address.", returncode=2) from None
 
 
 class Command(BaseCommand):
     help = (
         "Files a request for a copy or for erasure on behalf of a person: writes the request, its clock and an "
         "acknowledgement to the person; adds the receipt to a request of the same kind that is still open. A copy is made "
-        "by itself once identity is proved; an erasure waits for request_run. Exit codes: 0 done, 1 bad data, 2 usage, "
-        "3 refused by rule."
+        "by itself once identity is proved; an erasure waits for request_run. Exit codes: 0 done, 1 bad data, 2 usage (an "
+        "address that is none), 3 refused by rule."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -109,11 +109,21 @@ def test_an_address_is_read_from_standard_input_only(records, monkeypatch) -> No
 
 
 @pytest.mark.parametrize(
-    "typed", ["", "\n", "nonsense\n", "a@b.example\x00\n", "\udcff\udcfe@b.example\n", "a" * 300_000 + "@b.example\n"]
+    ("typed", "ends", "said"),
+    [
+        ("", 1, "No address came from standard input."),
+        ("\n", 1, "No address came from standard input."),
+        ("nonsense\n", 2, "That is not an e-mail address."),
+        ("a@b.example\x00\n", 2, "That is not an e-mail address."),
+        ("\udcff\udcfe@b.example\n", 2, "That is not an e-mail address."),
+        ("a" * 300_000 + "@b.example\n", 2, "That is not an e-mail address."),
+    ],
 )
-def test_bad_addresses_are_bad_data(db, monkeypatch, typed) -> None:
+def test_an_address_that_is_none_is_a_wrong_argument_in_one_sentence(db, monkeypatch, typed, ends, said) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
-    assert code("request_file", "--kind", "access", "--email", "-", "--channel", "email") == 1
+    with pytest.raises(CommandError) as refused:
+        command("request_file", "--kind", "access", "--email", "-", "--channel", "email")
+    assert (refused.value.returncode, str(refused.value)) == (ends, said)
     assert not Request.objects.exists()
 
 
