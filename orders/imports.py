@@ -8,7 +8,7 @@ people and looks once more whether they are still there.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -128,7 +128,7 @@ def import_orders(
     report.called = found.called
     report.of_orders, report.of_lines = found.of_orders, found.of_lines
     with vault.internal():  # to compare and to name the invoice; nothing of it is shown to anybody
-        plan = _plan(found.orders, report, today=timezone.localdate(now))
+        plan = _plan(found.orders, report, _number_of_customer(by, found.called), today=timezone.localdate(now))
         if report.errors and not skip_bad:
             # All or nothing: what would have been created was not.
             report.of_orders.good = report.created
@@ -145,9 +145,9 @@ def import_orders(
 # Compare -------------------------------------------------------------------------------------------------------------
 
 
-def _plan(found: list[OrderData], report: Report, *, today: date) -> _Plan:
+def _plan(found: list[OrderData], report: Report, number: str, *, today: date) -> _Plan:
     plan = _Plan()
-    who = _Customers(found)
+    who = _Customers(found, number)
     on_file = _on_file(data.number for data in found)
     accounts = _accounts_on_file(customer.pk for customer in who.all())
     wrong = 0
@@ -171,6 +171,16 @@ def _plan(found: list[OrderData], report: Report, *, today: date) -> _Plan:
     return plan
 
 
+def _number_of_customer(by: ColumnMap | None, called: Mapping[str, str]) -> str:
+    """Return what to do so that this file says by its number which customer is meant."""
+    if by is None or by.gives("customer_ref"):
+        return f"give the customer's number ({called.get('customer_ref', 'customer_ref')})."
+    return (
+        "this file has no column with the customer's number. Add one, and name it as customer_ref in a copy of the map (--map), "
+        "or leave the address with one customer alone."
+    )
+
+
 def _leave_out(data: OrderData, column: str, report: Report) -> None:
     report.blocked += 1
     report.blocked_lines.append(blocked.problem(data.line, column) if column else Problem(data.line, "", ERASED))
@@ -179,10 +189,12 @@ def _leave_out(data: OrderData, column: str, report: Report) -> None:
 class _Customers:
     """The customers of the orders of a file: by their number, or where the file has none by the e-mail address.
 
-    One whose row names another person than its key does gets no order: the name on it would be sealed for somebody else.
+    One whose row names another person than its key does gets no order: the name on it would be sealed for somebody else. `number`
+    says where this file gives the number of a customer.
     """
 
-    def __init__(self, found: list[OrderData]) -> None:
+    def __init__(self, found: list[OrderData], number: str) -> None:
+        self._number = number
         references = {data.customer_ref for data in found if data.customer_ref}
         emails = {data.email for data in found if not data.customer_ref}
         rows = Customer.objects.select_related("company")
@@ -211,7 +223,7 @@ class _Customers:
         found = self._by_email.get(data.email, [])
         if len(found) == 1:
             return self._if_own(found[0], "")
-        many = "The address stands with several customers, so it names none: give the customer's number (customer_ref)."
+        many = f"The address stands with several customers, so it names none: {self._number}"
         return None, many if found else "There is no customer with this address: import the customers first."
 
     def _if_own(self, customer: Customer | None, why: str) -> tuple[Customer | None, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -156,10 +157,37 @@ def test_an_order_without_a_number_of_its_customer_finds_who_has_the_address(tak
     a_customer("C-1002", email="harriet@post.example")
     (problem,) = take(order | {"order_number": "T-2"}).errors
     assert (problem.column, "several customers" in problem.reason) == ("email", True)
+    assert "give the customer's number (customer_ref)." in problem.reason
     (problem,) = take(order | {"order_number": "T-3", "email": "nobody@post.example"}).errors
     assert (problem.column, "import the customers first" in problem.reason) == ("email", True)
     (problem,) = take(order | {"order_number": "T-4", "email": ""}).errors
     assert problem.column == "customer_ref"
+
+
+def test_the_way_out_of_a_shared_address_is_one_that_the_file_has(tmp_path: Any) -> None:
+    """Shopify's file has no column with the customer's number; a copy of its map can name one that was added."""
+    theirs = columnmap.load("shopify", folder=people.MAPS, columns=people.COLUMNS)
+    people.import_customers(SHOPS / "shopify_customers.csv", actor=TASK, now=NOW, by=theirs)
+    with vault.internal():
+        shared = [str(one.email) for one in Customer.objects.all() if one.email]
+    for number, email in enumerate(shared):
+        a_customer(f"C-900{number}", email=email)
+    said = {
+        one.reason
+        for one in import_orders(SHOPS / "shopify_orders.csv", None, actor=TASK, now=NOW, by=by("shopify")).errors
+    }
+    (reason,) = said
+    assert "give the customer's number" not in reason
+    assert "Add one, and name it as customer_ref in a copy of the map (--map)" in reason
+    own = replace(by("shopify"), columns=by("shopify").columns | {"Customer number": ("customer_ref",)})
+    rows = (SHOPS / "shopify_orders.csv").read_text(encoding="utf-8").splitlines()
+    with_number = tmp_path / "orders.csv"
+    with_number.write_text(
+        "\n".join([f"{rows[0]},Customer number", *(f"{row}," for row in rows[1:])]), encoding="utf-8"
+    )
+    said = {one.reason for one in import_orders(with_number, None, actor=TASK, now=NOW, by=own).errors}
+    (reason,) = said
+    assert reason.endswith("give the customer's number (“Customer number”).")
 
 
 def test_the_order_of_an_erased_address_is_blocked(take: Callable[..., Report]) -> None:
