@@ -1,8 +1,11 @@
-"""Names of countries for templates."""
+"""Names of countries, and places as the post of a country writes them, for templates."""
+
+from typing import Any
 
 from django import template
 
-from accounts import countries
+from accounts import addresslines, countries
+from privacy.vault import Unreadable
 
 register = template.Library()
 
@@ -11,3 +14,12 @@ register = template.Library()
 def country(code: str) -> str:
     """Return the country's name."""
     return countries.name_of(code)
+
+
+@register.simple_tag
+def place(city: Any, region: Any, postal_code: Any, country: Any) -> list[str]:
+    """Return the lines of a place in the order of its country, as on an envelope; what is blank or cannot be read is left out."""
+    of, city, region, postal_code = (
+        "" if isinstance(part, Unreadable) else str(part or "") for part in (country, city, region, postal_code)
+    )
+    return addresslines.of_place(country=of, city=city, region=region, postal_code=postal_code)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from accounts import addresslines, people
 from privacy import vault
-from tests import factories
+from tests import factories, pages
 
 PLACES = [
     ("US", "Salem", "MA", "01970", ["Salem MA 01970"]),
@@ -57,3 +59,26 @@ def test_an_envelope_to_a_contact_without_a_name_has_the_companys(last_name: str
     with vault.internal():
         assert people.lines_to(alice.subject_id, address)[:2] == [first_line, "12 Elm Street"]
         assert people.postal(alice.subject_id, factories.NOW)[:1] == [first_line]
+
+
+@pytest.mark.django_db(databases="__all__")
+@pytest.mark.parametrize(
+    ("place", "shown"),
+    [
+        ({"city": "Salem", "region": "MA", "postal_code": "01970", "country": "US"}, "Salem MA 01970<br>United States"),
+        (
+            {"city": "Leeds", "region": "", "postal_code": "LS1 1AA", "country": "GB"},
+            "Leeds<br>LS1 1AA<br>United Kingdom",
+        ),
+        ({"city": "Rostock", "region": "", "postal_code": "18055", "country": "DE"}, "18055 Rostock<br>Germany"),
+        ({"city": "<b>Leeds", "region": "", "postal_code": "", "country": "GB"}, "&lt;b&gt;Leeds<br>United Kingdom"),
+        ({"city": "", "region": "", "postal_code": "", "country": "GB"}, "<br>United Kingdom"),
+    ],
+    ids=["US", "GB", "DE", "escaped", "no place"],
+)
+def test_the_page_writes_the_place_as_the_envelope_does(place: dict[str, str], shown: str) -> None:
+    user = factories.login()
+    factories.address(factories.customer(user=user), street="1 High Street", street2="", **place)
+    text = pages.check(pages.signed_in(user).get("/account/details/"))
+    (address,) = re.findall(r"<address>.*?</address>", re.sub(r"\s*\n\s*", "", text), re.DOTALL)
+    assert address == f"<address>1 High Street<br>{shown.removeprefix('<br>')}</address>"
