@@ -47,7 +47,8 @@ def test_whoever_tried_too_often_is_told_when_to_come_back(client: Client) -> No
     assert [answer.status_code for answer in answers] == [401] * 5 + [429]
     assert [answer.headers.get("Retry-After") for answer in answers] == [None] * 5 + ["300"]
     asked = [client.post("/privacy/outcome/", UNKNOWN, REMOTE_ADDR="192.0.2.9") for _ in range(11)]
-    assert (asked[-1].status_code, asked[-1].headers["Retry-After"]) == (429, "300")
+    assert asked[-1].status_code == 429
+    assert 30 < int(asked[-1].headers["Retry-After"]) <= 60  # ten a minute
 
 
 def test_get_and_head_are_answered(client: Client) -> None:
