@@ -76,7 +76,9 @@ def link(request: HttpRequest, token: str) -> HttpResponse:
         stands = identity.stands_on(token)
     except identity.LinkRefused:
         return render(request, "privacy/link_spent.html", {"is_told": identity.is_told(token)}, status=403)
-    if about.subject_id is None:
+    if (
+        about.subject_id is None and not about.is_identified
+    ):  # after a removal it is nobody's, too, and leads to its outcome
         return render(request, "privacy/nothing_held.html", {"about": about})
     person.remember_proof(request, about, code, stands)
     return redirect("request_confirm" if about.kind == Request.Kind.ERASURE else "request", pk=about.pk)

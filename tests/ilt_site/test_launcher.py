@@ -176,7 +176,7 @@ def one_sentence(done: subprocess.CompletedProcess[str]) -> str:
 
 def test_some_of_the_three_addresses_are_refused(tmp_path: Path) -> None:
     said = one_sentence(run("--data", str(tmp_path / "x"), REDIS_URL="redis://127.0.0.1:1/0"))
-    assert "DATABASE_URL, KEYSTORE_DATABASE_URL is missing" in said
+    assert "missing: DATABASE_URL, KEYSTORE_DATABASE_URL." in said
     assert not (tmp_path / "x").exists()
 
 

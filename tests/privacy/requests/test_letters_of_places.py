@@ -301,7 +301,10 @@ def written(place: Place) -> list[Written]:
     """The letters to people of the place, every one where it is to be WHOLE."""
     reader = Reader()
     copy_by_link(place)
-    services.ask(kind="access", email="stranger@example.com", actor=ANYBODY, now=NOW)
+    services.file(
+        kind="access", subject=None, email="stranger@example.com", name="Bob Stranger", channel="mail", received_on=TODAY,
+        actor=OPERATOR, now=NOW,
+    )  # fmt: skip
     removal, unpaid = removal_by_login(place)
     refused(place)
     reader.look()

@@ -99,7 +99,7 @@ def test_the_day_after_the_letter_needs_no_day_of_the_answer(dora: Customer, pat
 def test_the_page_says_why_and_takes_the_day(dora: Customer, pat: User, pia: User) -> None:
     request = planned(dora, pat)
     path = f"/admin/privacy/request/{request.pk}/step/confirm/"
-    typed = {"plan_hash": request.plan_hash, "answered_on": ""}
+    typed = {"plan_hash": request.plan_hash, "answered_on": "", "agreed": "phone"}
     with time_machine.travel(NOW, tick=False):
         browser = pages.signed_in(pia, again=True)
         assert "mark it as posted first" in browser.post(path, typed, follow=True).text
