@@ -102,7 +102,7 @@ def test_sixteen_questions_about_an_unknown_address_are_one() -> None:
         ends = together([ask] * AT_ONCE)
         assert ends == [None] * AT_ONCE
         twice += Request.objects.find("request.email", address).count() != 1
-    answers = Letter.objects.filter(kind="not_identified").count()
+    answers = Letter.objects.filter(kind="link_identity").count()
     assert (twice, answers) == (0, rounds)
     report("F10", "rounds of 16 identical questions without a login that made two", twice, n=rounds, goal="0")
 
