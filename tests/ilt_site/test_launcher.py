@@ -455,7 +455,7 @@ def test_a_demo_ended_while_it_is_loaded_is_loaded_by_the_next_start(by: signal.
             assert wait_for(is_underway, 60), "the demo was not loaded"
             site.process.send_signal(by)
             assert site.process.wait(30) in (0, -by), "loading the demo was not interrupted"
-            again = start(site.folder, site.port)
+            again = start(site.folder, free_port())
             assert "Ready: " in again.output and "alice" in again.output
             again.process.terminate()
             assert again.process.wait(60) == 0

@@ -126,7 +126,7 @@ def test_what_somebody_else_confirmed_is_told_with_the_plan_and_when_it_starts(d
     assert said.startswith(BLOCK) and "What goes:" in said and "you may object" in said
     assert ("A member of our staff wrote down today that you confirm" in said) is (actor is PRIVACY)
     assert ("An operator of ours wrote down today that you confirm" in said) is (actor is OPERATOR)
-    assert ("It starts once a second member of our staff has looked at it" in said) is (actor is PRIVACY)
+    assert ("Before it starts, a second member of our staff looks at it" in said) is (actor is PRIVACY)
     assert ("It starts at once" in said) is (actor is OPERATOR)
     told.refresh_from_db()
     assert (told.stopped_at == NOW) is (actor is OPERATOR), "the plan that was to be confirmed is posted no more"
