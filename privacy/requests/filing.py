@@ -365,7 +365,9 @@ def wait_anew(request: Request, *, now: datetime) -> None:
 
 
 def ask_who(request: Request, *, now: datetime) -> bool:
-    """Send a one-time link to the address on file, or say what else would prove it. The page says the same to everybody.
+    """Send a one-time link, or say what else would prove it. The page says the same to everybody.
+
+    The link goes to the address on file; where nothing carries the address that was given it goes there and opens nothing (nothing.py).
 
     Whom no e-mail reaches gets the receipt by post, which says what else would prove it: never silence (design 9). Return whether
     the person is asked by that: who is asked by post is asked on the day on which the letter is ticked off, and not before.
@@ -630,7 +632,8 @@ def _given(request: Request) -> str:
 def redeem(token: str, *, now: datetime) -> tuple[Request, str]:
     """Use a one-time link (POST only); return its request and the outcome code to show once, "" when it was shown before.
 
-    The link went to the address on file, so using it proves the person (Art. 12(6)), as long as that address counts. Where it
+    Who reads the mailbox of an address that stands nowhere is told that nothing is held (nothing.py). Any other link went to the
+    address on file, so using it proves the person (Art. 12(6)), as long as that address counts. Where it
     does not any more a second person is asked, and what is on file now is told; `stands` says that nothing is to be shown
     until then, and a link to the plan or the outcome is not used up by it. Raises identity.LinkRefused.
     """
@@ -644,9 +647,7 @@ def redeem(token: str, *, now: datetime) -> tuple[Request, str]:
             if not stands(request, on, now=now):
                 OneTimeLink.objects.filter(pk=link.pk).update(used_at=None)
             return request, ""
-        if (
-            request.subject_id is None
-        ):  # the address stands nowhere, and its reader asks: that is all that there is to say
+        if request.subject_id is None:  # the address stands nowhere, and its reader asks: there is nothing else to say
             if nothing.is_said_by_itself(request):
                 nothing.answer(request, actor=waits.ANYBODY, now=now)
             else:

@@ -497,7 +497,10 @@ def _is_address(one: Any) -> bool:
 
 
 def send_link(request: Request, purpose: str, *, to: str, now: datetime) -> None:
-    """Send a one-time link to an address on file; earlier unused links of the same purpose stop working."""
+    """Send a one-time link to an address on file, or for IDENTITY to one that nothing carries.
+
+    Earlier unused links of the same purpose stop working.
+    """
     with transaction.atomic():
         OneTimeLink.objects.filter(request=request, purpose=purpose, used_at=None).update(expires_at=now)
         token = make_link(request, purpose, to=to, now=now)
