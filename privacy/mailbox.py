@@ -35,6 +35,16 @@ def validate_usual(value: str) -> None:
         )
 
 
+def as_sent(value: str) -> str:
+    """Return an address with its domain as mail goes to it (IDNA): full-width letters, a soft hyphen or another full stop reach the
+    mailbox of the plain spelling."""
+    local, at, domain = value.strip().rpartition("@")
+    try:
+        return local + at + domain.encode("idna").decode()
+    except UnicodeError:
+        return value.strip()
+
+
 _WORD = r"[^\s\"(),:;<>@\[\\\].]+"
 _UNQUOTED = re.compile(rf'"{_WORD}(\.{_WORD})*"')
 FULL_STOP = "\u3002"  # between two labels it is read as a dot

@@ -201,8 +201,10 @@ def _file(
     note: str,
     postal: str,
 ) -> Request:
-    request = _open_one(kind, subject, email)
+    request = _open_one(kind, subject, email, name)
     merged = request is not None
+    if request is not None and request.subject_id is None:
+        _take_name(request, name, now=now)
     if request is None:
         request = _new(kind, subject, channel, received_on, asked_by, actor, now, email, name, note, postal)
     history.event(
@@ -241,8 +243,26 @@ def _file(
     return request
 
 
-def _open_one(kind: str, subject: UUID | None, email: str) -> Request | None:
+def _take_name(request: Request, name: str, *, now: datetime) -> None:
+    """Write the name that came with a later receipt into a request that had none: from then on a person looks (nothing.py)."""
+    with vault.internal():  # compared, shown to nobody
+        if not name.strip() or str(request.requester_name or ""):
+            return
+        request.requester_name = name
+        request.save(update_fields=["requester_name"])  # type: ignore[misc]  # a sealed field is no column
+    request.links.filter(used_at=None).exclude(purpose=OneTimeLink.Purpose.NOT_ME).update(expires_at=now)
+
+
+def _is_named_otherwise(request: Request, name: str) -> bool:
+    with vault.internal():  # compared, shown to nobody
+        said = str(request.requester_name or "")
+    return bool(said.strip() and name.strip()) and said.split() != name.split()
+
+
+def _open_one(kind: str, subject: UUID | None, email: str, name: str) -> Request | None:
     """Return the open request of the same kind: of the subject, or of the same unmatched address, locked.
+
+    Who gives an unmatched address and another name than the first is another person until a person has looked.
 
     What is asked about a whole file is never one with a request about records, whoever's that says it is: they are proved by
     different things, and open different ones.
@@ -257,7 +277,14 @@ def _open_one(kind: str, subject: UUID | None, email: str) -> Request | None:
     _one_at_a_time(kind, email)
     same = Request.objects.find("request.email", email).values_list("pk", flat=True)
     of_address = found.filter(Q(subject=None) | Q(scope=Request.Scope.RECORDS), pk__in=list(same))
-    return next((one for one in of_address if not one.is_about_records or bound.is_ours(one)), None)
+    return next(
+        (
+            one
+            for one in of_address
+            if (bound.is_ours(one) if one.is_about_records else not _is_named_otherwise(one, name))
+        ),
+        None,
+    )
 
 
 def _one_at_a_time(kind: str, email: str) -> None:

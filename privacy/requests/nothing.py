@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from privacy import audit, vault
+from privacy import audit, mailbox, vault
 from privacy.gate.actor import Actor
 from privacy.requests import history, hooks, letters
 from privacy.requests.history import NotAllowed
-from privacy.requests.models import Request, State
+from privacy.requests.models import OPEN_STATES, Request, State
 
 KIND = "nothing_held"
 
@@ -28,9 +28,16 @@ def may_be(request: Request) -> bool:
 
 
 def is_known(request: Request) -> bool:
-    """Say whether anything on file carries the address of a request, or anybody the name in it. Shows neither to anybody."""
+    """Say whether anything on file carries the address of a request, or anybody the name in it. Shows neither to anybody.
+
+    The address counts as it was typed and as mail goes to it, and so do the names in the other open requests by it.
+    """
     email, name = _given(request)
-    return hooks.people().is_known(email, name)
+    people = hooks.people()
+    addresses = {email, mailbox.as_sent(email)}
+    return any(people.is_known(one, name) for one in addresses) or any(
+        people.is_known("", other) for other in _other_names(request, addresses)
+    )
 
 
 def is_said_by_itself(request: Request) -> bool:
@@ -58,6 +65,16 @@ def answer(request: Request, *, actor: Actor, now: datetime) -> None:
     audit.record("request.nothing_held", actor=actor, now=now, reference=request.reference)
     context = {"has_email": bool(email), "has_name": bool(name), "by_post": not email}
     letters.queue(KIND, to=email, context=context, key=f"{KIND}:{request.pk}", request=request, now=now)
+
+
+def _other_names(request: Request, addresses: set[str]) -> set[str]:
+    """Return the names that came with other open requests by one of these addresses."""
+    names = set()
+    for address in filter(None, addresses):
+        same = Request.objects.find("request.email", address).values_list("pk", flat=True)
+        for other in Request.objects.filter(pk__in=list(same), state__in=OPEN_STATES).exclude(pk=request.pk):
+            names.add(_given(other)[1])
+    return names - {""}
 
 
 def _given(request: Request) -> tuple[str, str]:

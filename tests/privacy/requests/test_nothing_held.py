@@ -59,6 +59,45 @@ def by_letter(name: str = "Sid Stranger") -> Request:
     )
 
 
+def named(name: str, kind: str = "access") -> Request:
+    return services.file(
+        kind=kind, subject=None, channel="mail", received_on=TODAY, name=name, email=STRANGER, actor=PRIVACY, now=NOW
+    )
+
+
+@pytest.mark.parametrize("kind", ["access", "erasure"])
+def test_a_name_that_comes_later_with_the_same_address_counts(alice: Customer, kind: str) -> None:
+    with time_machine.travel(NOW, tick=False):
+        request = asked()
+        path = path_of_link(request)
+        later = named("Alice Archer", kind)
+        assert (later == request) is (kind == "access")
+        page = Client().post(path, follow=True).text
+        assert "We hold nothing about you" not in page
+        assert "nothing_held" not in kinds(request)
+        with pytest.raises(SomethingHeld):
+            services.say_nothing_held(request, actor=PRIVACY, now=NOW)
+    request.refresh_from_db()
+    assert request.state == State.RECEIVED
+
+
+def test_another_name_by_the_same_address_is_another_request(alice: Customer) -> None:
+    assert named("Sid Stranger") != named("Alice Archer")
+    assert named("Sid  Stranger") == Request.objects.order_by("filed_at", "pk").first()
+
+
+@pytest.mark.parametrize("typed", ["alice@ｅxample.com", "alice@exam\u00adple.com"])
+def test_a_spelling_that_mail_takes_for_the_address_on_file_is_not_told_that_nothing_is_held(
+    alice: Customer, typed: str
+) -> None:
+    request = services.file(
+        kind="access", subject=None, channel="mail", received_on=TODAY, email=typed, actor=PRIVACY, now=NOW
+    )
+    assert kinds(request) == ["not_identified"]
+    with pytest.raises(SomethingHeld):
+        services.say_nothing_held(request, actor=PRIVACY, now=NOW)
+
+
 @pytest.mark.parametrize("kind", ["access", "erasure"])
 def test_who_reads_the_mailbox_is_told_that_nothing_carries_the_address(alice: Customer, kind: str) -> None:
     people = Subject.objects.count()
