@@ -65,7 +65,7 @@ def refuse_as_root(arguments: list[str]) -> None:
     """Stop (3, refused by rule) a command whose files the services could not write: root's, where STATE_DIR is another's."""
     if os.geteuid() != 0 or not arguments or arguments[0].startswith("-") or {"-h", "--help"} & set(arguments):
         return
-    from privacy import owner
+    from privacy.files import owner
 
     if reason := owner.refusal(arguments[0]):
         print(reason, file=sys.stderr)  # noqa: T201

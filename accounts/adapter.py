@@ -37,9 +37,10 @@ from accounts import (
     witnessed,
 )
 from accounts.models import Customer, LoginAddress, User
-from privacy import audit, gate, mailbox, subjects, vault
+from privacy import audit, gate, subjects, vault
 from privacy.gate.system import system
 from privacy.requests import letters
+from privacy.typed import mailbox
 
 logger = logging.getLogger(__name__)
 

@@ -25,7 +25,7 @@ from accounts import claim, giving_back, looks, notices, people, reach, regions,
 from accounts.country_choice import CountryToChoose
 from accounts.models import ClaimReview, Communication, Company, ContactPoint, Customer, User
 from accounts.reach import Came, Channel
-from privacy import audit, gate, numbers
+from privacy import audit, gate
 from privacy.admin.covers import reason
 from privacy.admin.handling import CalledBack, on_paper
 from privacy.admin.records import MaskingForm, RecordAdmin
@@ -33,7 +33,8 @@ from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Decision, Rows, Step, Task, 
 from privacy.gate import MANAGER, Actor
 from privacy.requests import history, letters, proof
 from privacy.requests.models import Letter
-from privacy.retention import notices as endings
+from privacy.sweep import notices as endings
+from privacy.typed import numbers
 from privacy.vault import Unreadable
 
 LATE_AFTER_DAYS = 7  # a disputed login alarms: whoever has it may be a stranger

@@ -20,13 +20,13 @@ class AccountsConfig(AppConfig):
             upgrades,
             vouching,
         )
-        from privacy.requests import hooks
+        from privacy.people import People, register
 
         handles.install()
         factor_secrets.install()
         factor.install()
-        hooks.register(
-            hooks.People(
+        register(
+            People(
                 reach=people.opened_by,
                 named=people.named,
                 still=people.still,

@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from accounts import countries
-from privacy import cards, regular
-from privacy.lines import BREAK, HIDDEN
-from privacy.numberfields import Kind
+from privacy.files import regular
+from privacy.typed import cards
+from privacy.typed.lines import BREAK, HIDDEN
+from privacy.typed.numberfields import Kind
 from privacy.vault import ring
 
 HELP = "See docs/imports.md."

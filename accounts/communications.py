@@ -11,7 +11,7 @@ from django.db.models import Q
 from accounts.parties import Channel, Customer, Owned
 from accounts.phonefield import PhoneField
 from accounts.validators import no_card_number, validate_mailbox
-from privacy.days import PastDateField
+from privacy.calendar.days import PastDateField
 from privacy.subjects import Subject
 from privacy.vault import EncryptedTextField, Exact, SealedModel
 

@@ -19,7 +19,7 @@ from accounts import services, upgrades
 from accounts.models import Address, Customer
 from accounts.validators import validate_country
 from privacy import audit, vault
-from privacy.gate.actor import Actor
+from privacy.actor import Actor
 from privacy.requests import recount
 
 

@@ -24,8 +24,10 @@ from django.core.exceptions import ValidationError
 
 from accounts import columnmap, spoiled
 from accounts.columnmap import ColumnMap, Header
-from privacy import cards, days, numberfields, regular
-from privacy.lines import BREAK, HIDDEN
+from privacy.calendar import days
+from privacy.files import regular
+from privacy.typed import cards, numberfields
+from privacy.typed.lines import BREAK, HIDDEN
 
 LIMIT = 20_000
 MOST_CONTINUED = 200  # lines of one field that is left out

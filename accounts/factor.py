@@ -24,9 +24,9 @@ from django.utils import timezone
 
 from accounts import sessions
 from accounts.models import User
-from privacy import audit, gate, vault
+from privacy import audit, gate, people, vault
 from privacy.gate import Actor
-from privacy.requests import hooks, letters
+from privacy.requests import letters
 
 PERIOD = 30  # seconds that an app shows a code
 
@@ -117,7 +117,7 @@ def reset(user: User, *, reason: str, actor: Actor | None, now: datetime) -> int
         _noted("factor.reset", user, actor=actor, now=now, reason=reason)
         if user.subject_id is not None:
             with vault.internal():  # shown to nobody
-                to = hooks.people().address(user.subject_id)
+                to = people.ask().address(user.subject_id)
             letters.queue(
                 "factor_reset", to=to, context={}, key=f"factor-reset:{uuid4()}", now=now, subject=user.subject_id
             )

@@ -20,8 +20,8 @@ from accounts import countries, reach, regions, vouching
 from accounts.models import Address
 from accounts.phonefield import PhoneFormField
 from accounts.validators import no_card_number
-from privacy.lines import one_line
-from privacy.mailbox import MailboxField
+from privacy.typed.lines import one_line
+from privacy.typed.mailbox import MailboxField
 from privacy.vault import SealedModel, Unreadable
 
 

@@ -26,9 +26,10 @@ from accounts.columnmap import ColumnMap
 from accounts.csvfile import Checks, Problem, Row, Tally
 from accounts.models import Address, Channel, Company, ContactPoint, Customer
 from accounts.validators import validate_country, validate_phone, validate_reference
-from privacy import audit, progress, subjects, vault
+from privacy import audit, subjects, vault
 from privacy.audit.events import Happened
 from privacy.gate import Actor
+from privacy.work import progress
 
 COLUMNS = (
     "customer_ref", "company", "title", "first_name", "last_name", "email", "phone", "street", "street2", "city",

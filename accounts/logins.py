@@ -18,8 +18,9 @@ from django.db import transaction
 from accounts import sessions, unconfirmed
 from accounts.models import User
 from accounts.users import LOOKALIKE
-from privacy import audit, gate, mailbox, registers, subjects, vault
+from privacy import audit, gate, registers, subjects, vault
 from privacy.gate import Actor
+from privacy.typed import mailbox
 from privacy.vault.models import Token
 
 PASSWORD_WORDS = 5

@@ -24,9 +24,9 @@ from accounts import reach
 from accounts.parties import Address, Customer
 from accounts.points import ContactLink, ContactPoint
 from accounts.users import Joined, Joining, User
-from privacy import audit, fingerprint, vault
-from privacy.gate import MANAGER, Actor
-from privacy.requests import hooks, letters, waits
+from privacy import audit, people, vault
+from privacy.gate import MANAGER, Actor, fingerprint
+from privacy.requests import letters, waits
 from privacy.requests.models import Letter
 
 CONFIRM_LIVES = timedelta(days=7)
@@ -715,7 +715,7 @@ def _post(point: ContactPoint, *, now: datetime) -> None:
     link.bind().save(force_insert=True)
     customer = point.customer
     with vault.internal():
-        lines = hooks.people().postal(customer.subject_id, now) if customer.subject_id else []
+        lines = people.ask().postal(customer.subject_id, now) if customer.subject_id else []
     if not lines:
         return
     link.letter = letters.queue(

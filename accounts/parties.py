@@ -24,7 +24,7 @@ from accounts.validators import (
     validate_reference,
     validate_ssn,
 )
-from privacy.days import PastDateField
+from privacy.calendar.days import PastDateField
 from privacy.subjects import Subject
 from privacy.vault import EncryptedTextField, Exact, SealedModel, SealedQuerySet, Words
 

@@ -1,4 +1,4 @@
-"""What requests ask about people (privacy.requests.hooks): what an address opens, where answers may go, how to sign out.
+"""What requests ask about people (privacy.people): what an address opens, where answers may go, how to sign out.
 
 Nothing here decides who may know: what opens an envelope does so under the caller's actor. What is opened of a person to be
 written to somebody comes from `own_of`, or from accounts.reach, which asks the key store as well: a row that somebody let name another

@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 
 from accounts.validators import validate_phone
-from privacy.lines import HIDDEN
+from privacy.typed.lines import HIDDEN
 from privacy.vault import EncryptedTextField
 from privacy.vault.forms import SealedCharField
 

@@ -30,8 +30,9 @@ from accounts import confirmed
 from accounts.parties import Address, Customer
 from accounts.points import ContactLink, ContactPoint
 from accounts.users import LoginAddress, User
-from privacy import phones, vault
+from privacy import vault
 from privacy.gate import Actor
+from privacy.typed import phones
 from privacy.vault import SealedModel, Unreadable
 from privacy.vault.keys import Owner
 

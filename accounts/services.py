@@ -26,11 +26,13 @@ from accounts.models import (
     TaxIdentifier,
     User,
 )
-from privacy import audit, days, gate, phones, subjects, vault
+from privacy import audit, gate, subjects, vault
+from privacy.calendar import days
 from privacy.gate import Actor
 from privacy.requests import waits
 from privacy.retention import holds
-from privacy.retention import notices as endings
+from privacy.sweep import notices as endings
+from privacy.typed import phones
 from privacy.vault import SealedModel, Unreadable
 
 

@@ -22,14 +22,15 @@ from django.db import DEFAULT_DB_ALIAS, connection, models, transaction
 from accounts import confirmed, countries, factor_secrets, joining, notices, regions, vouching, witnessed
 from accounts.models import Address, Company, Customer
 from accounts.validators import validate_country
-from privacy import audit, broken, progress, vault
-from privacy.broken import Findings
-from privacy.gate.actor import Actor
-from privacy.lines import on_one_line
+from privacy import audit, vault
+from privacy.actor import Actor
 from privacy.requests import bound, decided, identity
 from privacy.requests.models import Request
-from privacy.retention import notices as ending
+from privacy.sweep import notices as ending
+from privacy.typed.lines import on_one_line
 from privacy.vault import once, reindex
+from privacy.work import broken, progress
+from privacy.work.broken import Findings
 
 PLACED: tuple[type[Any], ...] = (Company, Customer, Address)
 NAMES: tuple[tuple[type[Any], str], ...] = (

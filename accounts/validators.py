@@ -15,8 +15,8 @@ from stdnum.us import ssn as us_ssn
 from stdnum.us import tin as us_tin
 
 from accounts import countries, spoiled
-from privacy import cards, mailbox, numberfields, phones
-from privacy.numberfields import Kind
+from privacy.typed import cards, mailbox, numberfields, phones
+from privacy.typed.numberfields import Kind
 
 EU = frozenset(
     {

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
-from privacy.retention import arming
+from privacy.sweep import arming
 
 
 def company(request: HttpRequest) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from orders import services as orders
 from orders.models import Order, Product
 from privacy import gate, registers, subjects
 from privacy.gate import Actor
-from privacy.retention import arming
+from privacy.sweep import arming
 from rma import serials
 from rma import services as rmas
 from rma.models import RMA, Certificate, Instrument, RMAEvent

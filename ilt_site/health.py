@@ -15,8 +15,8 @@ from django.views.decorators.http import require_safe
 
 from ilt_site import transport
 from ilt_site.metrics import has_token
-from privacy import owner
-from privacy.restore import position
+from privacy.files import owner
+from privacy.restore import maintenance
 
 KEEP_SECONDS = 3.0
 WAIT_SECONDS = 5.0
@@ -65,7 +65,7 @@ def _worker() -> str:
 
 def _ledger() -> str:
     """Whether the databases are at the ledger's position; otherwise nothing is served (ilt_site.maintenance)."""
-    return " ".join(position.SENTENCES[code] for code in position.maintenance())
+    return " ".join(maintenance.SENTENCES[code] for code in maintenance.reasons())
 
 
 LIVE: dict[str, Check] = {"database": lambda: _database("default"), "key store": lambda: _database("keystore")}

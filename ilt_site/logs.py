@@ -21,7 +21,7 @@ from django.db import DatabaseError, InterfaceError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.multipartparser import MultiPartParserError
 
-from privacy import cards
+from privacy.typed import cards
 
 # From the beginning of a run of such characters only, and never back: else each of them would be a beginning.
 EMAIL = re.compile(r"(?<![^\s@<>\"'(),:;=])[^\s@<>\"'(),:;=]++@[^\s@<>\"'(),:;=]{1,190}")

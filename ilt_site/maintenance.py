@@ -15,7 +15,7 @@ from django.core.management import get_commands
 from django.db import DatabaseError, connections
 from django.http import HttpRequest, HttpResponse
 
-from privacy.restore import position
+from privacy.restore import maintenance
 
 OPEN_PATHS = ("/health/", "/metrics/")
 # The one task that looks whether it is over.
@@ -45,11 +45,11 @@ class MaintenanceMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if request.path.startswith(OPEN_PATHS) or not position.maintenance():
+        if request.path.startswith(OPEN_PATHS) or not maintenance.reasons():
             return self.get_response(request)
-        from ilt_site.views import maintenance
+        from ilt_site import views
 
-        return maintenance(request)
+        return views.maintenance(request)
 
 
 class WaitingTask(Task):
@@ -58,7 +58,7 @@ class WaitingTask(Task):
     abstract = True
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self.name != WATCHING and position.maintenance():
+        if self.name != WATCHING and maintenance.reasons():
             return "maintenance"
         return super().__call__(*args, **kwargs)
 
@@ -68,19 +68,19 @@ def refusal(command: str) -> str:
     if command in OPEN_COMMANDS | FOREIGN_OPEN or command not in get_commands():
         return ""
     try:
-        if not _is_migrated() or not (found := position.maintenance(afresh=True)):
+        if not _is_migrated() or not (found := maintenance.reasons(afresh=True)):
             return ""
     except DatabaseError:
         return ""  # the command will say so itself
     finally:
         connections.close_all()
-    return f"{position.SENTENCES[found[0]]} Maintenance mode: run `manage.py replay_ledger` first."
+    return f"{maintenance.SENTENCES[found[0]]} Maintenance mode: run `manage.py replay_ledger` first."
 
 
 def look_at_start() -> tuple[str, ...]:
     """Compare the places of the ledger as a process starts; returns what is wrong, which is also logged."""
     try:
-        return position.maintenance(afresh=True) if _is_migrated() else ()
+        return maintenance.reasons(afresh=True) if _is_migrated() else ()
     except DatabaseError:
         return ()
     finally:

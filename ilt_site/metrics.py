@@ -23,9 +23,9 @@ from accounts import vouching
 from privacy.gate.log import CHAINS
 from privacy.requests import broker, second
 from privacy.requests.models import OPEN_STATES, Letter, Request
-from privacy.restore import position
+from privacy.restore import maintenance
 from privacy.restore.models import LedgerCopy
-from privacy.retention.models import SweepState
+from privacy.sweep.models import SweepState
 from privacy.vault import renewal
 from privacy.vault.models import DataKey
 from privacy.vault.ring import RingRefused
@@ -110,11 +110,11 @@ class Gauges(Collector):
 
     def _ledger(self) -> Iterator[Number]:
         # Not the numbers of all lines: each scrape would read both tables from end to end.
-        uncopied = len(position.missing_entries())
+        uncopied = len(maintenance.missing_entries())
         yield "ilt_ledger_uncopied", "Lines of the key store's ledger that the main database does not have", uncopied
         unfiled = LedgerCopy.objects.filter(filed_at=None).count()
         yield "ilt_ledger_unfiled", "Lines of the main database that are not in the signed file yet", unfiled
-        problems = len(position.problems())
+        problems = len(maintenance.problems())
         yield "ilt_maintenance", "What is out of place after a restore; above 0 nothing is served", problems
         waits = renewal.need().oldest
         yield "ilt_ring_waits_seconds", "How long a destroyed key has waited for the ring's renewal", self._age(waits)

@@ -18,7 +18,7 @@ from django.core.mail import get_connection
 from django.db import OperationalError, connections
 from django.utils import timezone
 
-from privacy import owner, regular
+from privacy.files import owner, regular
 from privacy.requests import authorities
 
 logger = structlog.get_logger(__name__)

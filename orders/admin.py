@@ -15,11 +15,11 @@ from accounts.country_choice import CountryToChoose
 from accounts.models import Company, Customer
 from orders import services
 from orders.models import Invoice, Order, Payment, Product
-from privacy import days
 from privacy.admin import search
 from privacy.admin.lists import SearchedList
 from privacy.admin.records import RecordAdmin
 from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Rows, Step, Task, WorkList, amount, date_input, due
+from privacy.calendar import days
 from privacy.gate import STAFF_ROLES, Actor
 
 

@@ -5,7 +5,7 @@ The envelope is sealed, so no database constraint can look into it; this check s
 
 import re
 
-from privacy import cards
+from privacy.typed import cards
 
 LAST_FOUR = re.compile(r"[0-9]{4}\Z")
 EXPIRY = re.compile(r"(0[1-9]|1[0-2])/20[0-9]{2}\Z")

@@ -26,12 +26,13 @@ from accounts.services import touch_all
 from orders import importfile
 from orders.importfile import Counted, OrderData
 from orders.models import Order, OrderLine, Payment, Product
-from privacy import audit, progress, subjects, vault
+from privacy import audit, subjects, vault
 from privacy.audit import Happened
 from privacy.gate import Actor
-from privacy.lines import on_one_line
 from privacy.requests.models import Request, State
 from privacy.retention import rules
+from privacy.typed.lines import on_one_line
+from privacy.work import progress
 
 MAPS = Path(__file__).parent / "maps"
 BATCH = 500

@@ -19,8 +19,8 @@ from accounts.models import Channel
 from accounts.phonefield import PhoneField
 from accounts.validators import no_card_for_identifier, no_card_for_product, no_card_number, validate_country
 from orders.cards import check_card
-from privacy.days import DueDateField, PastDateField
-from privacy.lines import LineField
+from privacy.calendar.days import DueDateField, PastDateField
+from privacy.typed.lines import LineField
 from privacy.vault import EncryptedEmailField, EncryptedTextField, Exact, SealedModel, SealedQuerySet
 
 

@@ -15,12 +15,13 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 
 from orders.models import Invoice, Order, OrderLine, OrderQuerySet, Payment, PaymentQuerySet, Product
-from privacy import datamap, numbers
+from privacy import datamap
 from privacy.datamap import Datum, Declaration, Proof
 from privacy.gate import matters
 from privacy.gate.matters import Matter
 from privacy.retention import rules
 from privacy.retention.facts import Facts, Party
+from privacy.typed import numbers
 
 PERSON = "the person who ordered"
 CARRIER = "carrier"

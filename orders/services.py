@@ -18,7 +18,8 @@ from accounts.models import Channel, Company, Customer
 from accounts.services import require_living, touch
 from orders.cards import check_card
 from orders.models import Invoice, Order, OrderLine, Payment, Product
-from privacy import audit, days
+from privacy import audit
+from privacy.calendar import days
 from privacy.gate import Actor, Refused
 from privacy.retention import restriction
 

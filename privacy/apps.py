@@ -9,11 +9,8 @@ class PrivacyConfig(AppConfig):
     verbose_name = "Privacy"
 
     def ready(self) -> None:
-        from privacy import (
-            checks,  # noqa: F401  (registers the system checks)
-            datamap,
-            undated,
-        )
+        from privacy import datamap
+        from privacy.calendar import undated
         from privacy.gate import guard, worker
         from privacy.retention import holds
         from privacy.vault.guard import set_guard, set_keeper

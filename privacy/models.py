@@ -2,12 +2,13 @@
 
 from privacy.audit.models import AuditEvent, AuditLink, ChainFloor
 from privacy.gate.log import AccessEntry, AccessLink, AccessName
-from privacy.installation import Installation
 from privacy.registers import Acknowledgement
 from privacy.requests.models import Decision, Export, Letter, OneTimeLink, Request, RequestEvent, SecondLook
+from privacy.restore.installation import Installation
 from privacy.restore.models import LedgerCopy, LedgerWaiting
-from privacy.retention.models import EndNotice, HeldValue, Hold, SweepState
+from privacy.retention.models import HeldValue, Hold
 from privacy.subjects import Subject
+from privacy.sweep.models import EndNotice, SweepState
 
 __all__ = [
     "AccessEntry",

@@ -10,13 +10,12 @@ from django.db import models
 
 from privacy import datamap
 from privacy.audit.models import AuditEvent, AuditLink, ChainFloor
+from privacy.calendar import company_day
 from privacy.datamap import ROW_HASH, Datum, Declaration, Machinery
 from privacy.gate import matters, told
 from privacy.gate.log import AccessEntry, AccessLink, AccessName
 from privacy.gate.matters import Matter
-from privacy.installation import Installation
 from privacy.registers import Acknowledgement
-from privacy.requests import clock
 from privacy.requests.models import (
     OPEN_STATES,
     Decision,
@@ -27,11 +26,13 @@ from privacy.requests.models import (
     RequestEvent,
     SecondLook,
 )
+from privacy.restore.installation import Installation
 from privacy.restore.models import LedgerCopy, LedgerWaiting
 from privacy.retention import rules
 from privacy.retention.facts import Facts
-from privacy.retention.models import EndNotice, HeldValue, Hold, SweepState
+from privacy.retention.models import HeldValue, Hold
 from privacy.subjects import Subject
+from privacy.sweep.models import EndNotice, SweepState
 
 REQUESTS = ("answering your requests",)
 PROOF = ("proof that rights and duties were kept",)
@@ -64,7 +65,7 @@ def request_facts(request: Request) -> Facts:
         data={"request_file": ("name", "address for the answer", "postal address", "notes", "plan and outcome")},
         events={
             "opened": request.received_on,
-            "closed": clock.company_day(request.closed_at) if request.closed_at else None,
+            "closed": company_day(request.closed_at) if request.closed_at else None,
         },
         flags=frozenset({"open_request"}) if request.is_open else frozenset(),
         country=request.country or None,
@@ -84,9 +85,9 @@ def letter_facts(letter: Letter) -> Facts:
         subject_id=letter.subject_id,
         data=data,
         events={
-            "opened": clock.company_day(letter.queued_at),
-            "delivered": clock.company_day(letter.sent_at) if letter.sent_at else None,
-            "ended": clock.company_day(letter.stopped_at) if letter.stopped_at else None,
+            "opened": company_day(letter.queued_at),
+            "delivered": company_day(letter.sent_at) if letter.sent_at else None,
+            "ended": company_day(letter.stopped_at) if letter.stopped_at else None,
         },
         flags=frozenset({"active"}) if waits else frozenset(),
     )
@@ -122,7 +123,7 @@ def held_value_facts(value: HeldValue) -> Facts:
         title="Earlier values of a record under a legal hold",
         subject_id=value.subject_id,
         data={"held_value": ("what it said",)},
-        events={"entered": clock.company_day(value.kept_at)},
+        events={"entered": company_day(value.kept_at)},
         flags=frozenset({"active"}),
     )
 

@@ -13,9 +13,10 @@ from uuid import UUID
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
 
-from privacy import audit, days
-from privacy.days import DueDateField, PastDateField
-from privacy.gate.actor import Actor
+from privacy import audit
+from privacy.actor import Actor
+from privacy.calendar import days
+from privacy.calendar.days import DueDateField, PastDateField
 from privacy.subjects import Subject
 
 VALID_YEARS = 1

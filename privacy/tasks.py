@@ -18,9 +18,9 @@ from privacy import audit
 from privacy.gate.log import CHAINS
 from privacy.gate.system import system, system_actor
 from privacy.requests import execute, export, identity, letters, poller, waits
-from privacy.restore import position, replay
+from privacy.restore import maintenance, replay
 from privacy.retention import restriction
-from privacy.retention import sweep as sweeping
+from privacy.sweep import nightly as sweeping
 from privacy.vault import blocks, collect
 
 log = structlog.get_logger(__name__)
@@ -109,6 +109,6 @@ def collect_keys() -> dict[str, int]:
 def follow_ledger() -> int:
     """Compare the three places of the ledger and copy new lines onwards; does nothing in maintenance mode."""
     with replay.alone() as alone:
-        if not alone or position.maintenance(afresh=True):
+        if not alone or maintenance.reasons(afresh=True):
             return 0
         return replay.follow(actor=system_actor("sweep"), now=timezone.now())

@@ -11,8 +11,8 @@ from accounts import countries
 from accounts.models import Customer
 from accounts.phonefield import PhoneFormField
 from accounts.validators import no_card_for_identifier, no_card_number
-from privacy.lines import one_line
-from privacy.mailbox import MailboxField
+from privacy.typed.lines import one_line
+from privacy.typed.mailbox import MailboxField
 from rma.models import RMA, Instrument, RMANote
 
 CONTACT = (

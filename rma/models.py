@@ -19,7 +19,7 @@ from accounts.phonefield import PhoneField
 from accounts.validators import no_card_for_identifier, no_card_number, validate_country
 from orders.models import Money, Order, Product, owner_of
 from privacy.calendar import add_months
-from privacy.days import PastDateField
+from privacy.calendar.days import PastDateField
 from privacy.vault import EncryptedEmailField, EncryptedTextField, Exact, SealedModel, SealedQuerySet, uuid7
 
 # Readable columns that customers type into: the form leaves no room for a sentence, an address or an e-mail.

@@ -11,12 +11,13 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from privacy import datamap, numbers
+from privacy import datamap
 from privacy.datamap import Datum, Declaration, Proof
 from privacy.gate import matters
 from privacy.gate.matters import Matter
 from privacy.retention import rules
 from privacy.retention.facts import Facts, Party
+from privacy.typed import numbers
 from rma.models import (
     RMA,
     Certificate,

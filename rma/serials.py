@@ -18,10 +18,11 @@ from django.db import DEFAULT_DB_ALIAS, IntegrityError, connection, models, tran
 from django.db.models import Q
 
 from orders.services import permit
-from privacy import broken, progress, vault
-from privacy.broken import Findings
+from privacy import vault
 from privacy.gate import Actor
-from privacy.lines import on_one_line
+from privacy.typed.lines import on_one_line
+from privacy.work import broken, progress
+from privacy.work.broken import Findings
 from rma import services
 from rma.models import RMA, SERIAL, Certificate, Instrument, Ownership, RMAQuerySet
 

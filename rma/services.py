@@ -17,7 +17,8 @@ from accounts.models import Channel, Company, Customer
 from accounts.services import require_living, touch
 from orders.models import Order, Product
 from orders.services import next_number, permit
-from privacy import audit, days
+from privacy import audit
+from privacy.calendar import days
 from privacy.gate import Actor, Refused
 from privacy.retention import restriction
 from rma import states

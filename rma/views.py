@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from accounts.models import Channel, Customer, User
 from accounts.services import customer_of
-from privacy import numbers
+from privacy.typed import numbers
 from privacy.views import check
 from rma import serials, services, states, steps
 from rma.forms import NewRMAForm, NoteForm, initial

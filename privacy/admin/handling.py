@@ -11,15 +11,17 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from privacy import cards, datamap, numberfields, vault
+from privacy import datamap, vault
 from privacy.admin.work import Group, Step, date_input
-from privacy.lines import one_line
-from privacy.mailbox import MailboxField
+from privacy.calendar import company_day
 from privacy.models import Hold, Letter, Request
-from privacy.numberfields import Kind
 from privacy.requests import assessment, deadline, filing, grounds, history, identity, letters, offering, proof
 from privacy.requests.models import Channel
 from privacy.retention import holds
+from privacy.typed import cards, numberfields
+from privacy.typed.lines import one_line
+from privacy.typed.mailbox import MailboxField
+from privacy.typed.numberfields import Kind
 
 PROOFS = [choice for choice in Request.Identity.choices if choice[0] not in filing.WITNESSED_HERE]
 # With a call-back goes what the person said: it is stated once the request is filed.
@@ -112,7 +114,7 @@ class FileRequest(Numbered):
     )
 
     def prepare(self) -> None:
-        self.fields["received_on"].initial = assessment.today(timezone.now())
+        self.fields["received_on"].initial = company_day(timezone.now())
 
     def clean(self) -> dict[str, Any]:
         data = self.cleaned_data
@@ -261,7 +263,7 @@ class Confirm(Step):
     )  # fmt: skip
 
     def context(self) -> dict[str, Any]:
-        plan = assessment.plan_for(self.record, today=assessment.today(timezone.now()))
+        plan = assessment.plan_for(self.record, today=company_day(timezone.now()))
         return {"plan": plan}
 
 

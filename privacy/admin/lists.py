@@ -20,9 +20,10 @@ from django.template.response import SimpleTemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST
 
-from privacy import datamap, undated
+from privacy import datamap
 from privacy.admin.search import Found
-from privacy.broken import Findings
+from privacy.calendar import undated
+from privacy.work.broken import Findings
 
 LONGEST = 3000  # milliseconds for one statement of a list
 CANCELED = "57014"

@@ -17,10 +17,10 @@ from privacy import audit
 from privacy.admin import handling, search
 from privacy.admin.records import RecordAdmin
 from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Step, Task, WorkList, acting, due, unpaused
+from privacy.calendar import company_day
 from privacy.gate import Actor, told
 from privacy.models import Hold, Letter, Request
 from privacy.requests import (
-    assessment,
     deadline,
     excess,
     export,
@@ -104,7 +104,7 @@ class Work(admin.SimpleListFilter):
             yield {"selected": self.value() == name, "query_string": query, "display": title}
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Request]) -> QuerySet[Request]:
-        today = assessment.today(timezone.now())
+        today = company_day(timezone.now())
         match self.value():
             case "ended":
                 return queryset.exclude(state__in=OPEN_STATES)
@@ -348,7 +348,7 @@ class RequestAdmin(RecordAdmin):
             for name in ("kind", "channel", "received_on", "asked_by", "identity", "email", "name", "note", "postal")
         }
         filed = services.file(subject=data["subject"], actor=actor, now=now, **given)
-        said = f"{filed.reference}: answer due on {due(filed.due_on, assessment.today(now))[0]}{unpaused(filed)}."
+        said = f"{filed.reference}: answer due on {due(filed.due_on, company_day(now))[0]}{unpaused(filed)}."
         if filed.filed_at != now:
             said = f"The same was asked before and is still open; this receipt was added to it. {said}"
         return filed, f"{said}{_code(filed)}"
@@ -465,7 +465,7 @@ def _to_post(site: RequestAdmin) -> WorkList:
 
 
 def _today() -> date:
-    return assessment.today(timezone.now())
+    return company_day(timezone.now())
 
 
 def _code(filed: Request) -> str:

@@ -16,7 +16,8 @@ from uuid import UUID
 from django.db import models
 from django.db.models import Q
 
-from privacy import gate, numbers, phones
+from privacy import gate
+from privacy.typed import numbers, phones
 from privacy.vault import Exact, Words, keys
 
 # What a link leads to: a model whose own indexes are searched, or a function that returns the ids that a text finds.

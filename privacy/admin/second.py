@@ -17,12 +17,14 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.text import capfirst
 
-from privacy import audit, cards
+from privacy import audit
 from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Decision, Step, Task, WorkAdmin, WorkList, due, unpaused
+from privacy.calendar import company_day
 from privacy.gate import MANAGER, Actor
 from privacy.models import Request, SecondLook
-from privacy.requests import assessment, excess, second, services
+from privacy.requests import excess, second, services
 from privacy.requests.history import NotAllowed
+from privacy.typed import cards
 
 
 class Decide(Decision):
@@ -239,4 +241,4 @@ def _question(look: SecondLook, times: list[datetime]) -> str:
 
 
 def _today() -> date:
-    return assessment.today(timezone.now())
+    return company_day(timezone.now())

@@ -27,12 +27,12 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.text import capfirst
 
-from privacy import audit, fingerprint, gate
+from privacy import audit, gate
 from privacy.admin import why
 from privacy.admin.covers import reason
 from privacy.admin.lists import LimitedList
 from privacy.datamap import sealed_in
-from privacy.gate import Actor
+from privacy.gate import Actor, fingerprint
 from privacy.vault import Unreadable
 
 NOBODY = Actor(kind="anonymous", id=None, subject=None, roles=frozenset(), purpose="admin")

@@ -10,10 +10,11 @@ from uuid import UUID
 
 from django.db import models
 
-from privacy import cards, vault
+from privacy import vault
+from privacy.actor import Actor
 from privacy.audit import encoding
 from privacy.audit.models import AuditEvent
-from privacy.gate.actor import Actor
+from privacy.typed import cards
 
 Record = tuple[str, UUID | str | int]
 # The hash of a plan proves what was confirmed: seven digits in a row in it are no telephone number.

@@ -22,7 +22,7 @@ from django.db import connection, transaction
 from privacy.audit import encoding, events
 from privacy.audit.chains import AUDIT, Chain, for_each
 from privacy.audit.models import ChainFloor
-from privacy.broken import Findings, spared
+from privacy.work.broken import Findings, spared
 
 BATCH = 5000
 

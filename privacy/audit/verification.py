@@ -18,13 +18,13 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef
 
-from privacy import progress
 from privacy.audit import encoding, seals
 from privacy.audit.chains import AUDIT, Chain
 from privacy.audit.models import ChainFloor, Link
-from privacy.broken import Findings, spared
 from privacy.restore import signed
 from privacy.vault.models import Tombstone
+from privacy.work import progress
+from privacy.work.broken import Findings, spared
 
 UNSEALED_AFTER = timedelta(seconds=60)
 UNSIGNED_AFTER = timedelta(hours=3)  # a checkpoint is written every hour, and after each erasure

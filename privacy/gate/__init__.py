@@ -7,7 +7,7 @@ What must never happen: an opened value without an actor, without a right, or wi
 Whatever goes wrong here ends in a mask or in a refused response, never in a value.
 """
 
-from privacy.gate.actor import ANONYMOUS, MANAGER, STAFF_ROLES, Actor
+from privacy.actor import ANONYMOUS, MANAGER, STAFF_ROLES, Actor
 from privacy.gate.context import AccessLogUnavailable, InsideTransaction, acting, because, current, streaming
 from privacy.gate.log import AccessEntry
 from privacy.gate.matrix import Refused, may, require, require_record

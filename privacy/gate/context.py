@@ -18,8 +18,8 @@ from uuid import UUID
 from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.utils import timezone
 
+from privacy.actor import Actor
 from privacy.gate import log
-from privacy.gate.actor import Actor
 from privacy.gate.log import Opening, Owner
 from privacy.vault import unit
 

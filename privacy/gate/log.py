@@ -27,12 +27,12 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.db import models, transaction
 from django.db.models import Exists, Func, OuterRef
 
-from privacy import cards
+from privacy.actor import KINDS, Actor
 from privacy.audit import encoding, events
 from privacy.audit.chains import AUDIT, Chain
 from privacy.audit.events import Happened
 from privacy.audit.models import AuditEvent, Link, TransactionIdField
-from privacy.gate.actor import KINDS, Actor
+from privacy.typed import cards
 from privacy.vault import ring, uuid7
 
 Owner = tuple[str, UUID | None]

@@ -24,8 +24,9 @@ from uuid import UUID
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 
-from privacy import datamap, regular
-from privacy.gate.actor import STAFF_ROLES, Actor
+from privacy import datamap
+from privacy.actor import STAFF_ROLES, Actor
+from privacy.files import regular
 from privacy.vault import Restricted, SealedModel
 
 Pair = tuple[str, str]

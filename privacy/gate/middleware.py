@@ -11,8 +11,8 @@ from django.http.response import HttpResponseBase
 from django.template import TemplateDoesNotExist
 from django.template.loader import render_to_string
 
+from privacy.actor import ANONYMOUS, Actor
 from privacy.gate import context
-from privacy.gate.actor import ANONYMOUS, Actor
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from privacy.gate.actor import MANAGER, STAFF_ROLES, Actor
+from privacy.actor import MANAGER, STAFF_ROLES, Actor
 
 
 def staff_actor(

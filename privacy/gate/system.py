@@ -13,8 +13,8 @@ from contextlib import AbstractContextManager
 from typing import Literal
 from uuid import UUID
 
+from privacy.actor import Actor
 from privacy.gate import matrix
-from privacy.gate.actor import Actor
 from privacy.gate.context import acting
 
 

@@ -10,10 +10,10 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from privacy import datamap, undated
-from privacy.broken import Findings, is_everybodys
+from privacy import datamap
+from privacy.calendar import company_day, undated
 from privacy.datamap import Declaration
-from privacy.requests import clock, decided, identity, plan, unjoined
+from privacy.requests import decided, identity, plan, unjoined
 from privacy.requests.models import Decision, Export, Request
 from privacy.retention import holds, rules
 from privacy.retention.assess import assess
@@ -21,6 +21,7 @@ from privacy.retention.facts import Facts
 from privacy.retention.gather import read, with_flags
 from privacy.retention.rules import ScheduleError
 from privacy.retention.verdict import Verdict
+from privacy.work.broken import Findings, is_everybodys
 
 # What requests themselves make: not judged record by record. The plan names the file and the token as what is left over;
 # letters, copies and links are destroyed by steps of their own, the names in the access log go with the person.
@@ -37,11 +38,6 @@ OUTSIDE = frozenset(
         "privacy.onetimelink",
     }
 )
-
-
-def today(now: datetime) -> date:
-    """Return the company's day of a moment."""
-    return clock.company_day(now)
 
 
 def facts_of(subject: UUID, *, whole: bool = False, counts: Mapping[str, int] | None = None) -> list[Facts]:
@@ -197,7 +193,9 @@ def assess_these(found: Iterable[Facts], *, today: date, asked: bool) -> Iterato
 
 def block_until(now: datetime, country: str = "") -> date:
     """Return the last day of a block token left today."""
-    return next(one.until for one in plan.leave(rules.load(), today(now), country or None) if one.name == "block_token")
+    return next(
+        one.until for one in plan.leave(rules.load(), company_day(now), country or None) if one.name == "block_token"
+    )
 
 
 def place_of(subject: UUID) -> tuple[str, str]:

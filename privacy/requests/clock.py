@@ -14,12 +14,12 @@ from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from privacy.calendar import COMPANY, COMPANY_ZONE, FALLBACK_ZONE, add_working_days, company_day
+from privacy.calendar import COMPANY, COMPANY_ZONE, FALLBACK_ZONE, add_working_days
 from privacy.requests.regimes import Place, Regime, regime_for
 
 __all__ = [
     "COMPANY_ZONE", "FALLBACK_ZONE", "Dates", "Event", "ExtensionTooLate", "Kind", "PauseNotAllowed", "Place", "Regime", "alarm",
-    "alarms", "answer_from", "check_extension", "check_pause", "company_day", "dates", "expires_at", "regime_for",
+    "alarms", "answer_from", "check_extension", "check_pause", "dates", "expires_at", "regime_for",
 ]  # fmt: skip
 
 ALARM_DAYS = (14, 7, 3, 1)

@@ -19,9 +19,11 @@ from uuid import UUID
 
 from django.db import models
 
-from privacy import broken, datamap, undated, vault
+from privacy import datamap, vault
+from privacy.calendar import undated
 from privacy.datamap import Declaration
 from privacy.retention.verdict import Verdict
+from privacy.work import broken
 
 CHUNK = 200
 # OWASP: a leading = + - @ tab or CR makes a formula; a full-width sign is folded, and a blank before it skipped, by some.

@@ -12,7 +12,8 @@ from typing import Any
 from django.db import transaction
 
 from privacy import audit
-from privacy.gate.actor import Actor
+from privacy.actor import Actor
+from privacy.calendar import company_day
 from privacy.requests import clock, history, identity, letters
 from privacy.requests.filing import BadRequest, NotYours, locked, require_sight, wait_anew
 from privacy.requests.history import NotAllowed
@@ -55,12 +56,12 @@ def may_extend(request: Request, *, now: datetime) -> bool:
 def is_too_late_to_extend(request: Request, *, now: datetime) -> bool:
     """Whether the deadline could have been extended, and the last day for the notice is over."""
     by = _last_day_for_notice(request, now)
-    return by is not None and clock.company_day(now) > by
+    return by is not None and company_day(now) > by
 
 
 def _last_day_for_notice(request: Request, now: datetime) -> date | None:
     dates = history.due_dates(request)
-    return dates.notice_by(clock.company_day(now)) if request.is_open and not dates.is_extended else None
+    return dates.notice_by(company_day(now)) if request.is_open and not dates.is_extended else None
 
 
 def may_pause(request: Request, *, now: datetime) -> bool:
@@ -69,7 +70,7 @@ def may_pause(request: Request, *, now: datetime) -> bool:
         return False
     facts, place = history.facts(request), history.place(request.country, request.region)
     try:
-        clock.check_pause(facts, place, on=clock.company_day(now))
+        clock.check_pause(facts, place, on=company_day(now))
     except clock.PauseNotAllowed:
         return False
     return True
@@ -112,7 +113,7 @@ def _extend(request: Request, reason: str, because: str, words: str, actor: Acto
             raise NotAllowed(
                 "The deadline was extended before, the request has ended, or the law knows no longer time."
             )
-        if clock.company_day(now) > by:
+        if company_day(now) > by:
             raise TooLate(_too_late(by))
         if is_notice_unposted(found):
             raise NotAllowed("The letter that tells the person of the longer deadline waits to be posted.")
@@ -143,7 +144,7 @@ def _count(request: Request, reason: str, *, actor: Actor, now: datetime) -> Non
 
 def _dates_once_posted(request: Request, now: datetime) -> clock.Dates:
     """Return the dates that follow when the notice is posted in time."""
-    facts = [*history.facts(request), clock.Event(clock.Kind.EXTENDED, clock.company_day(now))]
+    facts = [*history.facts(request), clock.Event(clock.Kind.EXTENDED, company_day(now))]
     return clock.dates(facts, history.place(request.country, request.region))
 
 
@@ -158,7 +159,7 @@ def is_notice_unposted(request: Request) -> bool:
 def may_post_notice(request: Request, *, now: datetime) -> bool:
     """Say whether a notice that is posted today is in time."""
     by = _last_day_for_notice(request, now)
-    return by is not None and clock.company_day(now) <= by
+    return by is not None and company_day(now) <= by
 
 
 def count_notice(request: Request, *, actor: Actor, now: datetime) -> None:

@@ -24,14 +24,15 @@ from django.db import models, transaction
 from django.db.models import ProtectedError, Q
 
 from privacy import audit, datamap, vault
+from privacy.actor import Actor
 from privacy.datamap import Declaration
 from privacy.gate import log as access_log
-from privacy.gate.actor import Actor
-from privacy.requests import bound, checkpoints
+from privacy.requests import bound
 from privacy.requests.models import Decision, Request
 from privacy.retention import holds
 from privacy.retention.verdict import Verdict
 from privacy.subjects import Subject
+from privacy.work import checkpoints
 
 BATCH = 500
 

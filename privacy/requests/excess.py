@@ -11,9 +11,11 @@ from datetime import datetime
 
 from django.db import transaction
 
-from privacy import audit, fingerprint, vault
-from privacy.gate.actor import Actor
-from privacy.requests import broker, clock, grounds, history, second, services, waits
+from privacy import audit, vault
+from privacy.actor import Actor
+from privacy.calendar import company_day
+from privacy.gate import fingerprint
+from privacy.requests import broker, grounds, history, second, services, waits
 from privacy.requests.filing import BadRequest, NotYours, locked, require_sight
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import TRANSITIONS, Request, SecondLook, State
@@ -107,7 +109,7 @@ def decide(request: Request, outcome: str, *, seen: str | None = None, actor: Ac
 def last_day(request: Request, *, actor: Actor, now: datetime) -> None:
     """End a proposal that nobody decided by the due date, in the caller's transaction: the request goes on."""
     look = open_look(request)
-    if look is not None and clock.company_day(now) >= request.due_on:
+    if look is not None and company_day(now) >= request.due_on:
         _close(request, look, "", actor=actor, now=now)
 
 

@@ -18,12 +18,13 @@ from django.db import DatabaseError, OperationalError, transaction
 from django.db.models import F
 
 from privacy import audit
-from privacy.broken import is_everybodys
 from privacy.gate.context import current
 from privacy.gate.log import CHAINS
 from privacy.gate.system import system
-from privacy.requests import bound, broker, checkpoints, history, steps, waits
+from privacy.requests import bound, broker, history, steps, waits
 from privacy.requests.models import Request, State
+from privacy.work import checkpoints
+from privacy.work.broken import is_everybodys
 
 log = structlog.get_logger(__name__)
 

@@ -30,9 +30,9 @@ from django.db.models import F
 from django.template.loader import render_to_string
 
 from privacy import audit, gate, vault
-from privacy.broken import Findings, spared
+from privacy.actor import Actor
+from privacy.calendar import company_day
 from privacy.gate import log
-from privacy.gate.actor import Actor
 from privacy.gate.context import current
 from privacy.requests import assessment, authorities, bound, contents, filing, identity, unjoined, waits
 from privacy.requests.contents import Verdicts
@@ -40,6 +40,7 @@ from privacy.requests.models import Decision, Export, Request, State
 from privacy.retention import jurisdiction, rules
 from privacy.retention.verdict import Verdict
 from privacy.vault import stream
+from privacy.work.broken import Findings, spared
 
 LIVES = timedelta(days=7)
 SUFFIX = ".sealed"
@@ -218,9 +219,7 @@ def _write(out: io.IOBase, request: Request, now: datetime) -> None:
         raise NoCopy
     if request.is_about_records:
         kinds = contents.kinds_of(identity.records_of(request))
-        verdicts = _alike(
-            assessment.assess_these(assessment.facts_for(request), today=assessment.today(now), asked=False)
-        )
+        verdicts = _alike(assessment.assess_these(assessment.facts_for(request), today=company_day(now), asked=False))
         # They lead to nobody, or to a subject of their own each, of whom the request opens nothing else: so they are opened
         # past the gate, exactly these, and the log is written first.
         _check_owners(kinds, None)
@@ -234,7 +233,7 @@ def _write(out: io.IOBase, request: Request, now: datetime) -> None:
             # What this request decided is the copy itself: one line for each record that stands in it anyway.
             kind.rows = kind.rows.exclude(request=request)
     _check_owners(kinds, ("subject", request.subject_id))
-    verdicts = _alike(assessment.assess_all(request.subject_id, today=assessment.today(now), asked=False))
+    verdicts = _alike(assessment.assess_all(request.subject_id, today=company_day(now), asked=False))
     _archive(out, request, kinds, verdicts, now)
 
 
@@ -318,7 +317,7 @@ def _page(request: Request, kinds: list[contents.Kind], verdicts: Verdicts, now:
         "automated": jurisdiction.told(contents.AUTOMATED, request.country),
         "transfers": jurisdiction.told(contents.TRANSFERS, request.country),
         "periods": _periods(verdicts),
-        "unjoined": unjoined.of_request(request.subject_id, assessment.today(now)),
+        "unjoined": unjoined.of_request(request.subject_id, company_day(now)),
     }
     yield render_to_string("privacy/export/head.html", about)
     for kind in kinds:

@@ -14,14 +14,16 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Q
 
-from privacy import audit, cards, mailbox, subjects, vault
-from privacy.gate.actor import STAFF_ROLES, Actor
-from privacy.lines import on_one_line
-from privacy.requests import assessment, bound, broker, clock, history, hooks, identity, letters, nothing, proof, waits
+from privacy import audit, people, subjects, vault
+from privacy.actor import STAFF_ROLES, Actor
+from privacy.calendar import company_day
+from privacy.requests import assessment, bound, broker, clock, history, identity, letters, nothing, proof, waits
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import OPEN_STATES, Channel, OneTimeLink, Request, SecondLook, State
 from privacy.requests.proof import BadRequest
 from privacy.subjects import Subject
+from privacy.typed import cards, mailbox
+from privacy.typed.lines import on_one_line
 
 # A second link to the same mailbox within this time would only help to flood it.
 LINK_AGAIN_AFTER = timedelta(hours=1)
@@ -81,7 +83,7 @@ def _is_of_a_login(request: Request) -> bool:
     """Say whether an open request about records belongs to somebody with a login: the site files none, they are nobody's."""
     if not request.is_about_records or request.state not in OPEN_STATES or request.owner_id is None:
         return False
-    return hooks.people().has_login(request.owner_id)
+    return people.ask().has_login(request.owner_id)
 
 
 def locked(request: Request) -> Request:
@@ -150,7 +152,7 @@ def _check(
     ):
         if value not in allowed:
             raise BadRequest(f"There is no such {what}; it is one of {', '.join(allowed)}.")
-    today = assessment.today(now)
+    today = company_day(now)
     if received_on > today:
         raise BadRequest("The day of receipt cannot be in the future.")
     if received_on < today - OLDEST_RECEIPT:
@@ -313,7 +315,7 @@ def _new(
     postal: str,
 ) -> Request:
     scope, country, region = Request.Scope.WHOLE, "", ""
-    records: hooks.Records = []
+    records: people.Records = []
     if subject is not None:
         country, region = assessment.place_of(subject)
         email, name = _on_file(subject, email, name, now)
@@ -352,9 +354,9 @@ def _on_file(subject: UUID, email: str, name: str, now: datetime) -> tuple[str, 
     An address that came with the request counts only where it stands on file anyway. Shown to nobody, so nobody is asked.
     """
     with vault.internal():
-        people = hooks.people()
-        on_file = people.on_file(subject, email, now) if email else ""
-        return on_file or people.answer_address(subject, now), name or on_one_line(str(people.name(subject)))
+        known = people.ask()
+        on_file = known.on_file(subject, email, now) if email else ""
+        return on_file or known.answer_address(subject, now), name or on_one_line(str(known.name(subject)))
 
 
 def _subject_for(email: str, now: datetime) -> UUID:
@@ -366,13 +368,13 @@ def _subject_for(email: str, now: datetime) -> UUID:
     same = Request.objects.find("request.email", email).values_list("pk", flat=True)
     earlier = Request.objects.filter(scope=Request.Scope.RECORDS, state__in=OPEN_STATES, pk__in=list(same))
     for one in earlier.filter(owner_id__isnull=False).order_by("filed_at"):
-        if one.owner_id is not None and bound.is_ours(one) and not hooks.people().has_login(one.owner_id):
+        if one.owner_id is not None and bound.is_ours(one) and not people.ask().has_login(one.owner_id):
             return one.owner_id
     return subjects.create(now=now).pk
 
 
 def _free_reference(now: datetime) -> str:
-    while Request.objects.filter(reference=(found := identity.new_reference(assessment.today(now).year))).exists():
+    while Request.objects.filter(reference=(found := identity.new_reference(company_day(now).year))).exists():
         pass
     return found
 
@@ -414,7 +416,7 @@ def ask_who(request: Request, *, now: datetime) -> bool:
             context={
                 "received_on": request.received_on,
                 "ends_on": _ends_on(request, now),
-                "has_login": request.subject_id is not None and hooks.people().has_login(request.subject_id),
+                "has_login": request.subject_id is not None and people.ask().has_login(request.subject_id),
                 "by_post": True,
             },
             key=f"acknowledgement:{request.pk}:asked",
@@ -470,7 +472,7 @@ def _acknowledge(
             "waits_until": waits.ends_at(request, now=now),
             "must_confirm": request.kind == Request.Kind.ERASURE and request.state in (State.IDENTITY, State.PLANNED),
             "by_post": not to,
-            "has_login": request.subject_id is not None and hooks.people().has_login(request.subject_id),
+            "has_login": request.subject_id is not None and people.ask().has_login(request.subject_id),
         },
         key=f"acknowledgement:{request.pk}:{receipts}",
         request=request,
@@ -490,7 +492,7 @@ def ask(*, kind: str, email: str, note: str = "", actor: Actor, now: datetime) -
             kind=kind,
             subject=subject,
             channel=Channel.WEB,
-            received_on=assessment.today(now),
+            received_on=company_day(now),
             actor=actor,
             now=now,
             email=email,
@@ -545,7 +547,7 @@ def post_code(request: Request, *, subject: UUID, actor: Actor, now: datetime) -
         if request.state != State.RECEIVED:
             raise NotAllowed(f"Identity is not open in a request that is {request.state}.")
         with vault.internal():
-            lines = hooks.people().postal(subject, now)
+            lines = people.ask().postal(subject, now)
         if not lines:
             raise NotAllowed("No postal address of this person has been on file for 14 days.")
         if letters.undelivered(request, lines):

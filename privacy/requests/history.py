@@ -12,7 +12,8 @@ from typing import Any
 from django.conf import settings
 from django.db.models import QuerySet
 
-from privacy.gate.actor import Actor
+from privacy.actor import Actor
+from privacy.calendar import company_day
 from privacy.requests import bound, clock, regimes
 from privacy.requests.models import TRANSITIONS, Letter, Request, RequestEvent, State
 
@@ -82,7 +83,7 @@ def _append(
     return RequestEvent.objects.create(
         request=request,
         at=now,
-        on=on or clock.company_day(now),
+        on=on or company_day(now),
         kind=kind,
         state=request.state,
         step=step,

@@ -24,8 +24,8 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.urls import reverse
 
-from privacy import datamap, vault
-from privacy.requests import history, hooks, letters
+from privacy import datamap, people, vault
+from privacy.requests import history, letters
 from privacy.requests.models import Letter, OneTimeLink, Request, SecondLook, State
 
 # Crockford's alphabet: no I, L, O, U, so that a reference survives the telephone.
@@ -324,18 +324,16 @@ def _is_still_theirs(request: Request, is_it: Callable[[str], bool], *, now: dat
     """
     if request.is_about_records:
         return _said_of_a_change(request) in (None, SecondLook.Outcome.GO_ON)
-    people = hooks.people()
+    known = people.ask()
     with vault.internal():  # compared only, shown to nobody
         if request.subject_id is None or _has_begun(request) or _is_erased(request.subject_id):
             stored = request.requester_email
             # None there, or one that cannot be read: it went to one that had gone before, and not by post.
             return isinstance(stored, str) and bool(stored) and is_it(stored)
-        one = next((one for one in people.others(request.subject_id, "", now) if is_it(one)), "")
+        one = next((one for one in known.others(request.subject_id, "", now) if is_it(one)), "")
         if not one:
             return False
-        return bool(people.on_file(request.subject_id, one, now)) or is_it(
-            people.answer_address(request.subject_id, now)
-        )
+        return bool(known.on_file(request.subject_id, one, now)) or is_it(known.answer_address(request.subject_id, now))
 
 
 def _said_of_a_change(request: Request) -> str | None:
@@ -370,7 +368,7 @@ class Standing:
     """What an address proves to whoever controls it (design 9): one person's whole file, some records, or nothing."""
 
     subjects: tuple[UUID, ...] = ()  # two: a login and a customer of the same address that were not joined yet
-    records: hooks.Records = field(default_factory=list)
+    records: people.Records = field(default_factory=list)
     is_shared: bool = False
 
 
@@ -383,13 +381,13 @@ def standing_of(email: str, *, now: datetime) -> Standing:
     email = email.strip()
     if not email:
         return Standing()
-    people = hooks.people()
-    reach = people.reach(email, now)
+    known = people.ask()
+    reach = known.reach(email, now)
     if reach.is_shared:
         return Standing(is_shared=True)
     if reach.whole:
         return Standing(subjects=reach.whole)
-    return Standing(records=people.named(email))
+    return Standing(records=known.named(email))
 
 
 def only_subject_of(email: str, *, now: datetime) -> UUID | None:
@@ -398,7 +396,7 @@ def only_subject_of(email: str, *, now: datetime) -> UUID | None:
     return found[0] if len(found) == 1 else None
 
 
-def records_of(request: Request) -> hooks.Records:
+def records_of(request: Request) -> people.Records:
     """Return the records, (label, id), that a request about records covers now.
 
     Those that it covered when it came, whatever names or whatever other record has come since: else who writes there would cut
@@ -412,29 +410,29 @@ def records_of(request: Request) -> hooks.Records:
     if not isinstance(email, str) or not email:
         return []
     also = changed if _said_of_a_change(request) == SecondLook.Outcome.GO_ON else []
-    people = hooks.people()
-    before = people.still(email, covered or people.named(email), also)
-    same, _ = people.later(email, covered or people.named(email))  # one of before does not tell what it covered
+    known = people.ask()
+    before = known.still(email, covered or known.named(email), also)
+    same, _ = known.later(email, covered or known.named(email))  # one of before does not tell what it covered
     return before + [one for one in same if one not in before]
 
 
-def others_with_address(request: Request) -> hooks.Records:
+def others_with_address(request: Request) -> people.Records:
     """Return the records, (label, id), that carry the address of a request about records, are none that it covers and point to
     somebody else: written down after it came, or named anew."""
     with vault.internal():  # looked up by its blind index, shown to nobody
         email, covered = request.requester_email, _listed(request.covered_records)
     if not request.is_about_records or not isinstance(email, str) or not email:
         return []
-    return hooks.people().later(email, covered or hooks.people().named(email))[1]
+    return people.ask().later(email, covered or people.ask().named(email))[1]
 
 
-def settled_others(request: Request) -> hooks.Records:
+def settled_others(request: Request) -> people.Records:
     """Return those of them about which a second person was asked."""
     with vault.internal():  # the file of the request, shown to nobody
         return _listed(request.other_records)
 
 
-def _listed(stored: Any) -> hooks.Records:
+def _listed(stored: Any) -> people.Records:
     return [(label, UUID(pk)) for label, pk in stored] if isinstance(stored, list) else []
 
 
@@ -461,9 +459,9 @@ def _address_on_file(request: Request, now: datetime) -> str:
         stored = "" if isinstance(stored, vault.Unreadable) else str(stored or "")
         if request.subject_id is None or request.is_about_records or _has_begun(request):
             return stored
-        people = hooks.people()
-        asked_by = people.on_file(request.subject_id, stored, now) if stored else ""
-        return asked_by or people.answer_address(request.subject_id, now)
+        known = people.ask()
+        asked_by = known.on_file(request.subject_id, stored, now) if stored else ""
+        return asked_by or known.answer_address(request.subject_id, now)
 
 
 def _has_begun(request: Request) -> bool:

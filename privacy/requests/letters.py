@@ -30,11 +30,13 @@ from django.db.models import F, QuerySet
 from django.template.loader import render_to_string
 from django.utils.html import escape
 
-from privacy import audit, mailbox, vault
-from privacy.broken import Findings, is_everybodys
-from privacy.gate.actor import Actor
-from privacy.requests import authorities, clock, history, hooks
+from privacy import audit, people, vault
+from privacy.actor import Actor
+from privacy.calendar import company_day
+from privacy.requests import authorities, history
 from privacy.requests.models import Letter, Request, State
+from privacy.typed import mailbox
+from privacy.work.broken import Findings, is_everybodys
 
 log = structlog.get_logger(__name__)
 
@@ -195,7 +197,7 @@ def queue(
         "request": request,
         "complaint_to_us": authorities.to_us(request.country if request else ""),
         "where_to_complain": authorities.where_to(*((request.country, request.region) if request else ("",))),
-        "is_overdue": request is not None and clock.company_day(now) > request.due_on,
+        "is_overdue": request is not None and company_day(now) > request.due_on,
         **context,
         **{name: placeholder(name) for name in gives},
     }
@@ -223,7 +225,7 @@ def _postal(request: Request | None, subject: UUID | None, now: datetime) -> lis
         kept = request.outcome if request is not None else None
         lines = kept.get("postal") if isinstance(kept, dict) else None
         if not lines and subject is not None:
-            lines = hooks.people().postal(subject, now)
+            lines = people.ask().postal(subject, now)
         elif not lines and request is not None and isinstance(request.requester_postal, str):
             lines = [one.strip() for one in request.requester_postal.splitlines() if one.strip()]
     if lines and request is not None and undelivered(request, lines):

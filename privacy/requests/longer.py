@@ -20,15 +20,15 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
 
-from privacy import audit, vault
-from privacy.broken import Findings, spared
-from privacy.gate.actor import Actor
-from privacy.requests import assessment, decided, history, hooks, identity, letters
+from privacy import audit, people, vault
+from privacy.actor import Actor
+from privacy.requests import assessment, decided, history, identity, letters
 from privacy.requests.models import OPEN_STATES, Decision, Request
 from privacy.retention import holds, jurisdiction, restriction, rules
 from privacy.retention.assess import assess
 from privacy.retention.facts import Facts
 from privacy.retention.verdict import Verdict
+from privacy.work.broken import Findings, spared
 
 log = structlog.get_logger(__name__)
 
@@ -199,10 +199,10 @@ def _address(request: Request, found: Iterable[Facts], now: datetime) -> tuple[s
 
     The address in the file of the request; once that file is gone the one on file of the person whose matter is open.
     """
-    people, subjects = hooks.people(), {one.subject_id for one in found if one.subject_id is not None}
+    known, subjects = people.ask(), {one.subject_id for one in found if one.subject_id is not None}
     to = identity.address_for_answer(request, now=now)
     if to or len(subjects) != 1 or request.is_about_records:
         return to, []
     (subject,) = subjects
     with vault.internal():
-        return people.answer_address(subject, now), people.postal(subject, now)
+        return known.answer_address(subject, now), known.postal(subject, now)

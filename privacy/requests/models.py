@@ -10,8 +10,9 @@ from uuid import UUID
 from django.db import models
 from django.db.models import Q
 
-from privacy import cards, vault
-from privacy.gate.actor import KINDS
+from privacy import vault
+from privacy.actor import KINDS
+from privacy.typed import cards
 
 
 class State(models.TextChoices):

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from privacy import audit, mailbox, vault
-from privacy.gate.actor import Actor
-from privacy.requests import history, hooks, letters
+from privacy import audit, people, vault
+from privacy.actor import Actor
+from privacy.requests import history, letters
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import OPEN_STATES, Request, State
+from privacy.typed import mailbox
 
 KIND = "nothing_held"
 
@@ -33,10 +34,10 @@ def is_known(request: Request) -> bool:
     The address counts as it was typed and as mail goes to it, and so do the names in the other open requests by it.
     """
     email, name = _given(request)
-    people = hooks.people()
+    known = people.ask()
     addresses = {email, mailbox.as_sent(email)}
-    return any(people.is_known(one, name) for one in addresses) or any(
-        people.is_known("", other) for other in _other_names(request, addresses)
+    return any(known.is_known(one, name) for one in addresses) or any(
+        known.is_known("", other) for other in _other_names(request, addresses)
     )
 
 

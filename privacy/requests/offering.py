@@ -9,9 +9,10 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from privacy import vault
-from privacy.gate.actor import Actor
-from privacy.requests import clock, history, hooks, identity, letters, waits
+from privacy import people, vault
+from privacy.actor import Actor
+from privacy.calendar import company_day
+from privacy.requests import history, identity, letters, waits
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import Letter, OneTimeLink, Request
 from privacy.requests.plan import Plan
@@ -97,7 +98,7 @@ def require_told(request: Request, *, answered_on: date | None, now: datetime) -
         raise NotAllowed(
             "The plan goes to this person by post: print its letter, post it or hand it over, and mark it as posted first."
         )
-    posted_on, today = clock.company_day(posted_at), clock.company_day(now)
+    posted_on, today = company_day(posted_at), company_day(now)
     if answered_on is None and posted_on >= today:
         raise NotAllowed(
             "The letter with the plan was posted today: enter the day on which the person's answer came, or wait for it."
@@ -122,7 +123,7 @@ def _write(kind: str, request: Request, made: Plan, *, to: str, now: datetime, *
     # What an earlier letter says of the plan is over, and is neither sent nor posted any more.
     earlier = request.letters.filter(kind__in=(READY, CHANGED, CONFIRMED), sent_at=None, stopped_at=None)
     letters.withhold(list(earlier.values_list("key", flat=True)), now=now)
-    has_login = request.subject_id is not None and hooks.people().has_login(request.subject_id)
+    has_login = request.subject_id is not None and people.ask().has_login(request.subject_id)
     link = ""
     if to and not has_login:
         link = identity.address_of_link(identity.make_link(request, OneTimeLink.Purpose.RESULT, to=to, now=now))

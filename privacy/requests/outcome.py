@@ -12,8 +12,9 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from privacy import datamap, gate, vault
-from privacy.requests import assessment, contents, decided, export, hooks, identity, letters, paper, plan, unjoined
+from privacy import datamap, gate, people, vault
+from privacy.calendar import company_day
+from privacy.requests import assessment, contents, decided, export, identity, letters, paper, plan, unjoined
 from privacy.requests.models import Decision, Letter, OneTimeLink, Request
 from privacy.retention import holds, jurisdiction, restriction, rules
 from privacy.retention.assess import assess
@@ -101,7 +102,7 @@ def keep_held(request: Request, held: Iterable[tuple[UUID, str]], *, now: dateti
         (facts,) = assessment.under_one_law(
             [declaration.facts(row)], Counter([request.country] if request.country else [])
         )
-        verdicts = assess(facts, rules.load(), {record_id}, assessment.today(now), asked=True)
+        verdicts = assess(facts, rules.load(), {record_id}, company_day(now), asked=True)
         verdict = next(v for v in verdicts if v.envelope == envelope)
         fitted = decided.is_ours(decision)
         decision.action, decision.code, decision.until, decision.pinned = Decision.Action.KEEP, verdict.code, None, True
@@ -205,7 +206,7 @@ def counts(request: Request) -> dict[str, int]:
 
 def answer(request: Request, *, now: datetime) -> None:
     """Compose the answer and leave it in the outbox, once. To be called under an actor that may open the file."""
-    about = lines(request, today=assessment.today(now))
+    about = lines(request, today=company_day(now))
     to = identity.address_for_answer(request, now=now)
     letters.end_unposted(request, now=now)  # the answer says more than they do
     context: dict[str, Any] = {"by_post": not to, "was_code_given": was_code_given(request)}
@@ -218,7 +219,7 @@ def answer(request: Request, *, now: datetime) -> None:
         context |= {
             "records": len(about["given"]),
             # As it is now: what staff joined since the plan was made stands in the copy.
-            "unjoined": unjoined.of_request(request.subject_id, assessment.today(now)),
+            "unjoined": unjoined.of_request(request.subject_id, company_day(now)),
             "has_login": has_login,
             "expires_at": copy.expires_at if copy else now,
         }
@@ -281,12 +282,12 @@ def _result_link(request: Request, to: str, now: datetime) -> str:
 
 
 def _has_login(request: Request) -> bool:
-    return request.subject_id is not None and hooks.people().has_login(request.subject_id)
+    return request.subject_id is not None and people.ask().has_login(request.subject_id)
 
 
 def backups_until(now: datetime) -> date:
     """Return the last day on which a backup of keys destroyed now can still exist."""
-    day = assessment.today(now)
+    day = company_day(now)
     # Other schedules may name no life of their own for the keys: then that of every backup counts.
     reasons = [one for one in rules.load()["backup"].reasons if one.period is not None]
     of_keys = [one for one in reasons if one.name == OF_KEYS] or reasons

@@ -22,9 +22,10 @@ from django.db.models import F
 from django.template import Engine
 
 from privacy import audit, gate
+from privacy.actor import Actor
+from privacy.calendar import company_day
 from privacy.gate import log
-from privacy.gate.actor import Actor
-from privacy.requests import assessment, bound, export, history, letters, unjoined, waits
+from privacy.requests import bound, export, history, letters, unjoined, waits
 from privacy.requests.filing import NotYours, locked, require_sight
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import Export, Letter, Request
@@ -67,7 +68,7 @@ def post(request: Request, *, actor: Actor, now: datetime) -> None:
 
 def write(request: Request, *, key: str, records: int, now: datetime) -> None:
     """Write the letter that goes with the copy, in the caller's transaction."""
-    context = {"records": records, "unjoined": unjoined.of_request(request.subject_id, assessment.today(now))}
+    context = {"records": records, "unjoined": unjoined.of_request(request.subject_id, company_day(now))}
     letters.queue(KIND, to="", context=context, key=key, request=request, now=now)
 
 

@@ -11,9 +11,10 @@ from datetime import datetime
 
 from django.db import transaction
 
-from privacy import audit
-from privacy.gate.actor import Actor
-from privacy.requests import assessment, broker, clock, deadline, history, hooks, letters, offering, outcome, paper
+from privacy import audit, people
+from privacy.actor import Actor
+from privacy.calendar import company_day
+from privacy.requests import assessment, broker, clock, deadline, history, letters, offering, outcome, paper
 from privacy.requests.filing import ask_who, locked
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import Letter, OneTimeLink, Request, State
@@ -46,7 +47,7 @@ def mark_posted(letter: Letter, *, actor: Actor, now: datetime) -> None:
 
 def _require_another(request: Request, actor: Actor) -> None:
     """Raise NotAllowed for a member of staff who filed the request, where another one of the privacy team can post its letters."""
-    if actor.kind != "staff" or not hooks.people().team() - {actor.id or ""}:
+    if actor.kind != "staff" or not people.ask().team() - {actor.id or ""}:
         return
     receipts = request.events.filter(kind=clock.Kind.RECEIVED, actor_kind="staff", actor_id=actor.id or "")
     if receipts.exists():
@@ -98,4 +99,4 @@ def _tell_by_post(request: Request, *, now: datetime) -> None:
     if request.state == State.RECEIVED:
         ask_who(request, now=now)
     elif request.state == State.PLANNED and request.kind == Request.Kind.ERASURE:
-        offering.offer(request, assessment.plan_for(request, today=assessment.today(now)), now=now)
+        offering.offer(request, assessment.plan_for(request, today=company_day(now)), now=now)

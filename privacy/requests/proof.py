@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from privacy import audit, datamap, subjects
-from privacy.gate.actor import Actor
-from privacy.requests import hooks
+from privacy import audit, datamap, people, subjects
+from privacy.actor import Actor
 from privacy.requests.models import Request
 
 FACTS = 2
@@ -86,7 +85,7 @@ def compared(
     `may_call` says of a number on file whether it proves something here; with `before` only facts of earlier days count. In the caller's transaction, which has to commit
     whatever is returned. Raises Incomplete, and TooManyTries without looking.
     """
-    if not hooks.people().can_call(subject, now):
+    if not people.ask().can_call(subject, now):
         raise Incomplete("No phone number of this person has been on file for 14 days: a call-back proves nothing.")
     facts = [(kind, text.strip()) for kind, text in said.facts if text.strip()] if said else []
     if said is None or not said.number.strip() or len({kind for kind, _ in facts}) != FACTS or len(facts) != FACTS:
@@ -94,7 +93,7 @@ def compared(
     within_limit(subject, now=now)
     number = said.number.strip()
     found = [_is_on_file(subject, kind, text, before) for kind, text in facts]
-    is_right = hooks.people().called(subject, number, now) and may_call(number) and all(found)
+    is_right = people.ask().called(subject, number, now) and may_call(number) and all(found)
     reason = "callback: " + ", ".join(sorted(kind for kind, _ in facts))
     _record(MATCHED if is_right else REFUSED, reference, subject, reason, actor=actor, now=now)
     return is_right

@@ -12,7 +12,7 @@ from uuid import UUID
 from django.db import transaction
 
 from privacy import audit
-from privacy.gate.actor import Actor
+from privacy.actor import Actor
 from privacy.requests import assessment, filing, history, identity
 from privacy.requests.models import OPEN_STATES, Request
 

@@ -15,21 +15,11 @@ from datetime import date, datetime, timedelta
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet, Subquery
 
-from privacy import audit, fingerprint, vault
-from privacy.gate.actor import MANAGER, Actor
-from privacy.requests import (
-    broker,
-    clock,
-    deadline,
-    export,
-    history,
-    hooks,
-    identity,
-    letters,
-    offering,
-    services,
-    waits,
-)
+from privacy import audit, people, vault
+from privacy.actor import MANAGER, Actor
+from privacy.calendar import company_day
+from privacy.gate import fingerprint
+from privacy.requests import broker, clock, deadline, export, history, identity, letters, offering, services, waits
 from privacy.requests.filing import BadRequest, NotYours, locked
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import (
@@ -75,10 +65,10 @@ def _had_a_part(request: Request) -> set[tuple[str, str]]:
     if SecondLook.objects.filter(request=request, why=SecondLook.Why.JOINED).exists():
         found |= _joined(request)
     if request.is_about_records:  # before the request came, too
-        found |= _pairs(hooks.people().renamed_by(identity.records_of(request)))
-        found |= _pairs(hooks.people().written_by(identity.settled_others(request)))
+        found |= _pairs(people.ask().renamed_by(identity.records_of(request)))
+        found |= _pairs(people.ask().written_by(identity.settled_others(request)))
     if request.subject_id is not None:
-        found |= _pairs(hooks.people().had_contacts(request.subject_id))
+        found |= _pairs(people.ask().had_contacts(request.subject_id))
     return found
 
 
@@ -86,7 +76,7 @@ def _joined(request: Request) -> set[tuple[str, str]]:
     """Return whose idea it was to join the person with another: they vouch for nothing that follows from it."""
     if request.subject_id is None or request.identity_at is None:
         return set()
-    return _pairs(hooks.people().joined_by(request.subject_id, request.identity_at))
+    return _pairs(people.ask().joined_by(request.subject_id, request.identity_at))
 
 
 def _pairs(actors: Iterable[str]) -> set[tuple[str, str]]:
@@ -202,7 +192,7 @@ def _tell_that_it_was_not_shown(request: Request, words: str, out: str, *, now: 
     """Write to the address of the answer and to every other e-mail of the person: any of them may be the right one."""
     to = identity.address_for_answer(request, now=now)
     with vault.internal():
-        others = hooks.people().others(request.subject_id, to, now) if request.subject_id else []
+        others = people.ask().others(request.subject_id, to, now) if request.subject_id else []
     for number, address in enumerate([to, *others]):
         letters.queue(
             letters.NOT_YOU,
@@ -301,7 +291,7 @@ def last_day(request: Request, *, actor: Actor, now: datetime) -> bool:
     alarms, the person is told, and the second person decides. Returns whether the request has ended. Does nothing before
     that day.
     """
-    if clock.company_day(now) < request.due_on:
+    if company_day(now) < request.due_on:
         return False
     if deadline.may_post_notice(request, now=now):
         deadline.extend_by_itself(request, "second_person", actor=actor, now=now)
@@ -317,10 +307,10 @@ def last_day(request: Request, *, actor: Actor, now: datetime) -> bool:
 
 def _say_that_it_is_late(request: Request, *, now: datetime) -> None:
     """Tell the person once that the due day is over and what is waited for, unless the acknowledgement has said it."""
-    if clock.company_day(now) <= request.due_on:
+    if company_day(now) <= request.due_on:
         return
     acknowledged = Letter.objects.filter(request=request, kind="acknowledgement").order_by("-queued_at").first()
-    if acknowledged is not None and clock.company_day(acknowledged.queued_at) > request.due_on:
+    if acknowledged is not None and company_day(acknowledged.queued_at) > request.due_on:
         return
     letters.queue(
         "late",

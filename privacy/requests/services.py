@@ -14,11 +14,11 @@ from uuid import UUID
 from django.db import transaction
 
 from privacy import audit, gate
-from privacy.gate.actor import Actor
+from privacy.actor import Actor
+from privacy.calendar import company_day
 from privacy.requests import (
     assessment,
     broker,
-    clock,
     grounds,
     history,
     identity,
@@ -122,7 +122,7 @@ def make_plan(request: Request, *, actor: Actor, now: datetime) -> Plan:
         if not found.is_identified:
             raise NotIdentified("It is not proved yet who is asking.")
         if found.state == State.CONFIRMED:
-            return assessment.plan_for(found, today=assessment.today(now))
+            return assessment.plan_for(found, today=company_day(now))
         if found.state not in (State.IDENTITY, State.PLANNED):
             raise NotAllowed(f"A request that is {found.state} is not planned any more.")
         was, hash_before = found.state, found.plan_hash
@@ -137,7 +137,7 @@ def make_plan(request: Request, *, actor: Actor, now: datetime) -> Plan:
 
 def plan_into(request: Request, *, actor: Actor, now: datetime) -> Plan:
     """Make the plan in the caller's transaction; one that says the same as the stored one changes nothing."""
-    made = assessment.plan_for(request, today=assessment.today(now))
+    made = assessment.plan_for(request, today=company_day(now))
     if request.state == State.PLANNED and made.hash == request.plan_hash:
         return made
     outcome.store(request, made, now=now)
@@ -362,7 +362,7 @@ def lines(request: Request, *, actor: Actor, now: datetime) -> dict[str, list[di
     Raises NotYours, outcome.FileUnreadable.
     """
     require_sight(request, actor)
-    return outcome.lines(request, today=clock.company_day(now))
+    return outcome.lines(request, today=company_day(now))
 
 
 def unjoined(request: Request, *, actor: Actor) -> str:
@@ -403,7 +403,7 @@ def by_code(
         raise CodeMoved(request)
     with gate.acting(acting_by_code(request, request.pk)):
         plan = outcome.read(request).get("plan", {})
-        found = outcome.lines(request, today=clock.company_day(now))
+        found = outcome.lines(request, today=company_day(now))
         refusal = outcome.refusal_of(request)
     said = {name: plan.get(name, []) for name in ("leftovers", "warnings")}
     return {"request": request, **found, **said, "unjoined": plan.get("unjoined", ""), "refusal": refusal}

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from privacy import audit, broken, datamap, subjects, vault
-from privacy.gate.actor import Actor
+from privacy import audit, datamap, people, subjects, vault
+from privacy.actor import Actor
+from privacy.calendar import company_day
 from privacy.gate.context import current
 from privacy.requests import (
     assessment,
@@ -21,7 +22,6 @@ from privacy.requests import (
     erasure,
     export,
     history,
-    hooks,
     identity,
     letters,
     offering,
@@ -32,6 +32,7 @@ from privacy.requests import (
 from privacy.requests.models import OPEN_STATES, Decision, Export, Letter, OneTimeLink, Request, SecondLook, State
 from privacy.retention import restriction
 from privacy.vault import blocks, ledger
+from privacy.work import broken
 
 LOOK_AGAIN = timedelta(seconds=15)
 LOOK_LATER = timedelta(minutes=30)  # a decision wakes the request at once
@@ -110,14 +111,14 @@ def wait_for_access(request: Request, now: datetime) -> Result:
     first = Request.objects.filter(
         subject_id=_subject(request), kind=Request.Kind.ACCESS, state__in=UNANSWERED, identity_at__isnull=False
     )
-    if clock.company_day(now) < request.due_on and first.exists():
+    if company_day(now) < request.due_on and first.exists():
         return Wait(now + LOOK_AGAIN)
     from privacy.requests import services
 
     actor = _actor()
     subjects.lock([_subject(request)])  # an import that takes something in for the person is finished first, or waits
     confirmed = request.confirmed_hash
-    if assessment.plan_for(request, today=assessment.today(now)).hash != confirmed:
+    if assessment.plan_for(request, today=company_day(now)).hash != confirmed:
         services.plan_again(request, actor=actor, now=now)
         return Ended()
     # What is on file now goes with the execution: where the answer is sent stands in the file of the request from here on.
@@ -171,7 +172,7 @@ def _held_up(request: Request, now: datetime) -> Result | None:
 
 def sign_out(request: Request, now: datetime) -> Result:
     """End every session and login of the person."""
-    ended = hooks.people().sign_out(_subject(request), now)
+    ended = people.ask().sign_out(_subject(request), now)
     return Done(State.EXECUTING, {"ended": ended})
 
 
@@ -208,7 +209,7 @@ def erase(request: Request, now: datetime) -> Result:
     batch = list(waiting[: erasure.BATCH])
     if not batch:
         return Done(State.EXECUTING)
-    kept = assessment.kept_by_now(batch, today=assessment.today(now))
+    kept = assessment.kept_by_now(batch, today=company_day(now))
     if kept:
         outcome.keep(request, kept, now=now)
         return Again()
@@ -264,11 +265,11 @@ def unlink(request: Request, now: datetime) -> Result:
 
 def tombstone(request: Request, now: datetime) -> Result:
     """Write the proof without personal data that a restored backup is held against."""
-    from privacy.restore import effect
+    from privacy.restore import apply
 
     # In the audit as well: a log whose end was cut off is held against the ledger (`audit.verification`).
     audit.record("request.executed", actor=current(), now=now, reference=request.reference)
-    content = effect.of_request(request) | {"audited": True}
+    content = apply.of_request(request) | {"audited": True}
     ledger.tombstone(request.reference, counts=outcome.counts(request), now=now, content=content)
     return Done(State.EXECUTED)
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 from datetime import date
 from uuid import UUID
 
-from privacy.requests import hooks
+from privacy import people
 
 
 def found(subject: UUID | None, today: date) -> str:
     """Return one sentence: how many records of each kind carry an address of the person without being joined; "" for none."""
-    kinds = hooks.people().candidates(subject, today) if subject else []
+    kinds = people.ask().candidates(subject, today) if subject else []
     if not kinds:
         return ""
     parts = [f"{count} {name}" for name, count in kinds]

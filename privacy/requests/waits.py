@@ -13,10 +13,10 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from privacy import audit, vault
-from privacy.calendar import COMPANY, add_working_days
-from privacy.gate.actor import Actor
-from privacy.requests import clock, history, hooks, identity, letters
+from privacy import audit, people, vault
+from privacy.actor import Actor
+from privacy.calendar import COMPANY, add_working_days, company_day
+from privacy.requests import clock, history, identity, letters
 from privacy.requests.models import OPEN_STATES, Export, Letter, OneTimeLink, Request, SecondLook, State
 
 TOLD = "told_elsewhere"
@@ -90,15 +90,15 @@ def _is_disputed(request: Request) -> bool:
     changed its address: one mailbox, or whoever is signed in, is no proof then."""
     if request.identity not in BY_MACHINE or request.is_about_records or request.subject_id is None:
         return False
-    people, by_login = hooks.people(), request.identity == Request.Identity.LOGIN
-    return people.is_login_disputed(request.subject_id) if by_login else people.is_disputed(request.subject_id)
+    known, by_login = people.ask(), request.identity == Request.Identity.LOGIN
+    return known.is_login_disputed(request.subject_id) if by_login else known.is_disputed(request.subject_id)
 
 
 def _is_joined(request: Request, now: datetime) -> bool:
     """Say whether login or mailbox may open what is somebody else's: by a joining that has still to prove itself."""
     if request.identity not in BY_MACHINE or request.is_about_records or request.subject_id is None:
         return False
-    return bool(hooks.people().joined_by(request.subject_id, now))
+    return bool(people.ask().joined_by(request.subject_id, now))
 
 
 def _is_renamed(request: Request) -> bool:
@@ -106,7 +106,7 @@ def _is_renamed(request: Request) -> bool:
     then the names do not tell whether the address is one person's."""
     if not request.is_about_records or identity.was_asked_of_a_change(request):
         return False
-    return hooks.people().renamed(identity.records_of(request))
+    return people.ask().renamed(identity.records_of(request))
 
 
 def _is_staff_entry(request: Request, now: datetime) -> bool:
@@ -115,7 +115,7 @@ def _is_staff_entry(request: Request, now: datetime) -> bool:
         return False
     with vault.internal():
         email = request.requester_email
-    reach = hooks.people().reach(email, now) if isinstance(email, str) and email else None
+    reach = people.ask().reach(email, now) if isinstance(email, str) and email else None
     return reach is not None and request.subject_id in reach.by_staff_entry
 
 
@@ -126,7 +126,7 @@ def _came_late(request: Request) -> bool:
 
 
 def _is_late(on: date, at: datetime) -> bool:
-    return clock.company_day(at) > add_working_days(on, LATE_AFTER_WORKING_DAYS, COMPANY)
+    return company_day(at) > add_working_days(on, LATE_AFTER_WORKING_DAYS, COMPANY)
 
 
 def received_again(request: Request, on: date, *, actor: Actor, now: datetime) -> None:
@@ -142,7 +142,7 @@ def _tell_others(request: Request, *, but: str, actor: Actor, now: datetime) -> 
     if request.subject_id is None or request.is_about_records:
         return
     with vault.internal():
-        others = hooks.people().others(request.subject_id, but, now)
+        others = people.ask().others(request.subject_id, but, now)
     for number, other in enumerate(others):
         token = identity.make_link(request, OneTimeLink.Purpose.NOT_ME, to=other, now=now)
         letters.queue(

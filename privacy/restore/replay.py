@@ -23,15 +23,16 @@ import structlog
 from django.conf import settings
 from django.db import connection, models, transaction
 
-from privacy import audit, datamap, progress
-from privacy.gate.actor import Actor
-from privacy.requests import checkpoints, erasure
-from privacy.restore import effect, file, position, signed
+from privacy import audit, datamap
+from privacy.actor import Actor
+from privacy.requests import erasure
+from privacy.restore import apply, maintenance, signed, signed_file
 from privacy.restore.models import LedgerCopy, LedgerWaiting
 from privacy.retention import restriction
 from privacy.vault import envelope, keys, ledger, once
 from privacy.vault.models import DataKey, Tombstone
 from privacy.vault.sql import cursor
+from privacy.work import checkpoints, progress
 
 log = structlog.get_logger(__name__)
 CHUNK = 5_000
@@ -76,8 +77,8 @@ def follow(*, actor: Actor, now: datetime) -> int:
     count = 0
     for line, went in _lines_for_main():
         try:
-            done = effect.apply(line, went, restored=False, actor=actor, now=now)
-        except effect.NotCopied:
+            done = apply.apply(line, went, restored=False, actor=actor, now=now)
+        except apply.NotCopied:
             _uncopied(line)
             continue
         if done is not None:
@@ -100,9 +101,9 @@ def _lines_for_main(known: Mapping[UUID, LedgerCopy] | None = None) -> Iterator[
 
     A line that is `known` from the file is copied as it stands there: a restored key store may lack some of its keys.
     """
-    missing = sorted(one.seq for page in position.waiting() for one in page)
-    for start in range(0, len(missing), position.PAGE):
-        seqs = missing[start : start + position.PAGE]
+    missing = sorted(one.seq for page in maintenance.waiting() for one in page)
+    for start in range(0, len(missing), maintenance.PAGE):
+        seqs = missing[start : start + maintenance.PAGE]
         went = ledger.gone(seqs)
         for line in Tombstone.objects.filter(seq__in=seqs).order_by("seq"):
             listed = went.get(line.seq, [])
@@ -127,7 +128,7 @@ def file_copies(*, now: datetime) -> int:
         copies = list(islice(signed.ours(unfiled), CHUNK))
         if not copies:
             return 0
-        file.append(copies, goes_on_from=_has)
+        signed_file.append(copies, goes_on_from=_has)
         LedgerCopy.objects.filter(pk__in=[one.pk for one in copies]).update(filed_at=now)
     return len(copies)
 
@@ -146,11 +147,11 @@ def sign_old(*, now: datetime) -> int:
 
 def _sign_old() -> int:
     try:
-        filed = {line.entry: line for line in file.read()}
-    except file.FileBroken:
+        filed = {line.entry: line for line in signed_file.read()}
+    except signed_file.FileBroken:
         filed = {}
     count, after = 0, 0
-    while copies := list(LedgerCopy.objects.filter(mac="", pk__gt=after).order_by("pk")[: position.PAGE]):
+    while copies := list(LedgerCopy.objects.filter(mac="", pk__gt=after).order_by("pk")[: maintenance.PAGE]):
         after = copies[-1].pk
         lines = {one.entry: one for one in Tombstone.objects.filter(entry__in=[one.entry for one in copies])}
         went = ledger.gone([one.seq for one in lines.values()])
@@ -183,7 +184,7 @@ def replay(*, actor: Actor, now: datetime, dry_run: bool = False, new_file: bool
     Raises FileRefused when the signed file is missing or changed, unless `new_file` gives it up: it is put aside then
     and begun anew from the databases.
     """
-    report = Report(problems=position.problems())
+    report = Report(problems=maintenance.problems())
     filed = _filed(report, new_file)
     restored = "main_behind" in report.problems
     if restored and not dry_run:
@@ -198,17 +199,17 @@ def replay(*, actor: Actor, now: datetime, dry_run: bool = False, new_file: bool
         return report
     for line, went in _lines_for_main():  # what the replay itself destroyed
         try:
-            effect.apply(line, went, restored=restored, actor=actor, now=now)
-        except effect.NotCopied:
+            apply.apply(line, went, restored=restored, actor=actor, now=now)
+        except apply.NotCopied:
             report.uncopied.append(_uncopied(line))
     # Restrictions stand in the key store, which may be older than the decisions and holds, or newer.
     restriction.settle_all(actor=actor, now=now)
     if new_file:
-        file.put_aside(now)
+        signed_file.put_aside(now)
         filed = {}
     with transaction.atomic():
         LedgerCopy.objects.exclude(entry__in=filed).update(filed_at=None)
-        last = file.last() if filed else None
+        last = signed_file.last() if filed else None
         end = LedgerCopy.objects.filter(entry=last).first() if last else None
         if end is not None:
             # One that was copied anew behind the file's last line is filed once more, so that the file ends with the newest.
@@ -218,24 +219,24 @@ def replay(*, actor: Actor, now: datetime, dry_run: bool = False, new_file: bool
     if report.problems or report.key_lines or report.records:
         reason = f"{report.keys} keys, {report.records} envelopes, {len(report.corrections)} corrections lost"
         audit.record("ledger.replayed", actor=actor, now=now, reason=reason)
-    position.maintenance(afresh=True)
+    maintenance.reasons(afresh=True)
     return report
 
 
 def _filed(report: Report, new_file: bool) -> dict[UUID, LedgerCopy]:
     """Return the lines of the file. Raises FileRefused, and FileOutOfReach for one that may be whole."""
     if "file_unreadable" in report.problems:
-        raise FileOutOfReach(position.SENTENCES["file_unreadable"])
+        raise FileOutOfReach(maintenance.SENTENCES["file_unreadable"])
     wrong = {"file_missing", "file_broken", "file_behind"}.intersection(report.problems)
     try:
-        return {line.entry: line for line in file.read()} if not wrong else _refuse(wrong, new_file)
-    except file.FileBroken:
+        return {line.entry: line for line in signed_file.read()} if not wrong else _refuse(wrong, new_file)
+    except signed_file.FileBroken:
         return _refuse({"file_broken"}, new_file)
 
 
 def _refuse(wrong: set[str], new_file: bool) -> dict[UUID, LedgerCopy]:
     if not new_file:
-        raise FileRefused(" ".join(position.SENTENCES[code] for code in sorted(wrong)))
+        raise FileRefused(" ".join(maintenance.SENTENCES[code] for code in sorted(wrong)))
     return {}
 
 
@@ -307,16 +308,16 @@ def _replay_main(
     dry_run: bool,
 ) -> None:
     """Do again in the main database what the lines say that it lacks."""
-    total = sum(len(page) for page in position.waiting())
+    total = sum(len(page) for page in maintenance.waiting())
     report.main_lines = total
     for number, (line, went) in enumerate(_lines_for_main(filed)):
         progress.tell("lines done again in the main database", number, total)
         if dry_run:
-            report.records += effect.standing(went)
+            report.records += apply.standing(went)
             continue
         try:
-            done = effect.apply(line, went, restored=restored, actor=actor, now=now)
-        except effect.NotCopied:
+            done = apply.apply(line, went, restored=restored, actor=actor, now=now)
+        except apply.NotCopied:
             _uncopied(line)  # tried once more at the end
             continue
         if done is not None:

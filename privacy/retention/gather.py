@@ -14,11 +14,12 @@ from uuid import UUID
 
 from django.db import models
 
-from privacy import datamap, undated
-from privacy.broken import Findings, spared
+from privacy import datamap
+from privacy.calendar import undated
 from privacy.datamap import Declaration
 from privacy.retention.facts import Facts
 from privacy.retention.rules import Schedule, ScheduleError
+from privacy.work.broken import Findings, spared
 
 
 def gather(declaration: Declaration, rows: Iterable[Any], schedule: Schedule) -> list[Facts]:

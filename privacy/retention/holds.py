@@ -18,12 +18,13 @@ from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.utils import timezone
 
-from privacy import audit, datamap, numbers
+from privacy import audit, datamap
+from privacy.actor import Actor
 from privacy.datamap import Declaration
 from privacy.gate import matrix
-from privacy.gate.actor import Actor
 from privacy.retention import restriction
 from privacy.retention.models import HeldValue, Hold
+from privacy.typed import numbers
 from privacy.vault.guard import Ended
 
 PLACED, LIFTED = "hold.placed", "hold.lifted"

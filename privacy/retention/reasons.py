@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
+from privacy.calendar.periods import Period
 from privacy.retention import jurisdiction
 from privacy.retention.facts import Facts
-from privacy.retention.periods import Period
 
 PARTIES = ("person", "contact", "company")
 

@@ -22,11 +22,10 @@ from uuid import UUID
 from django.db import models, transaction
 
 from privacy import audit, datamap
-from privacy.broken import Findings
+from privacy.actor import Actor
+from privacy.calendar import company_day
 from privacy.datamap import Declaration
 from privacy.gate import matrix
-from privacy.gate.actor import Actor
-from privacy.requests import clock
 from privacy.requests.models import Decision
 from privacy.retention import rules
 from privacy.retention.facts import Facts
@@ -34,6 +33,7 @@ from privacy.retention.gather import read, with_flags
 from privacy.retention.models import Hold
 from privacy.retention.rules import Schedule
 from privacy.vault import SealedModel, keys
+from privacy.work.broken import Findings
 
 BATCH = 500
 HOLD, ENDING = "hold", "ending"
@@ -102,7 +102,7 @@ def settle(label: str, records: Iterable[UUID], *, actor: Actor | None, now: dat
         return 0
     if declaration.facts is None or not issubclass(declaration.model, SealedModel):
         return 0
-    schedule, today = rules.load(), clock.company_day(now)
+    schedule, today = rules.load(), company_day(now)
     return sum(_settle(declaration, chunk, schedule, today, actor, now) for chunk in _batches(dict.fromkeys(records)))
 
 

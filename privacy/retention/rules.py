@@ -13,11 +13,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from privacy import regular
+from privacy.calendar.periods import BadPeriod, Period
+from privacy.files import regular
 from privacy.retention import jurisdiction
 from privacy.retention.facts import EVENTS, FLAGS
 from privacy.retention.jurisdiction import JURISDICTIONS
-from privacy.retention.periods import BadPeriod, Period
 from privacy.retention.reasons import PARTIES, Authority, Overlay, Reason, RetentionClass, Schedule, ScheduleError
 
 CODES = ("KEEP_CONTRACT", "KEEP_LAW", "KEEP_LI", "KEEP_CLAIMS", "TOKEN")

@@ -10,8 +10,8 @@ from django.utils.text import capfirst
 
 from privacy.admin import lists
 from privacy.admin.work import WorkAdmin, WorkList, acting
+from privacy.calendar import company_day
 from privacy.gate import Actor
-from privacy.requests import assessment
 
 register = template.Library()
 
@@ -28,7 +28,7 @@ def work_lists() -> list[WorkList]:
 
     One that takes too long is stopped and says so.
     """
-    actor, today = acting(), assessment.today(timezone.now())
+    actor, today = acting(), company_day(timezone.now())
     found: list[WorkList] = []
     with lists.within(lists.LONGEST):
         for one in admin.site._registry.values():

@@ -13,10 +13,12 @@ from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from privacy import undated, vault
+from privacy import vault
+from privacy.calendar import undated
 from privacy.requests import authorities, outcome
 from privacy.requests.models import Request
-from privacy.retention import arming, due
+from privacy.retention import due
+from privacy.sweep import arming
 
 register = template.Library()
 

@@ -21,11 +21,11 @@ from uuid import UUID
 import structlog
 from django.db import transaction
 
-from privacy import progress
-from privacy.broken import Findings, spared
 from privacy.vault import ledger, living
 from privacy.vault.living import GRACE
 from privacy.vault.sql import KEYSTORE, array, cursor
+from privacy.work import progress
+from privacy.work.broken import Findings, spared
 
 log = structlog.get_logger(__name__)
 CHUNK = 5_000

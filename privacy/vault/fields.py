@@ -18,8 +18,8 @@ from django.db import models
 from django.db.models.signals import post_delete
 from django.utils.dateparse import parse_date
 
-from privacy import mailbox
-from privacy.lines import one_line
+from privacy.typed import mailbox
+from privacy.typed.lines import one_line
 from privacy.vault import forms
 from privacy.vault.columns import SealedColumn
 from privacy.vault.index import Blind
@@ -194,7 +194,7 @@ class EncryptedTextField(EncryptedField):
 
 
 class EncryptedEmailField(EncryptedTextField):
-    """Encrypted e-mail address, by the rule of `privacy.mailbox`."""
+    """Encrypted e-mail address, by the rule of `privacy.typed.mailbox`."""
 
     description = "Encrypted e-mail address"
     default_validators = [mailbox.validate, mailbox.validate_usual]

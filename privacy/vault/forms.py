@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.forms.boundfield import BoundField
 
-from privacy import mailbox
+from privacy.typed import mailbox
 from privacy.vault.results import Unreadable
 
 Textarea = forms.Textarea
@@ -36,7 +36,7 @@ class SealedCharField(SealedFormField, forms.CharField):
 
 
 class SealedEmailField(SealedFormField, forms.EmailField):
-    """E-mail address, by the rule of `privacy.mailbox`."""
+    """E-mail address, by the rule of `privacy.typed.mailbox`."""
 
     default_validators = [mailbox.validate, mailbox.validate_usual]
 

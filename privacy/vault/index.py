@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from privacy import phones
+from privacy.typed import phones
 from privacy.vault import lookalikes
 from privacy.vault import ring as rings
 

@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 
-from privacy import regular
+from privacy.files import regular
 from privacy.vault.results import VaultError
 
 WRAPPED = 60  # nonce 12 + data key 32 + tag 16

@@ -16,7 +16,7 @@ from uuid import UUID
 from cryptography.exceptions import InvalidTag
 from django.db import DatabaseError, transaction
 
-from privacy.lines import no_break
+from privacy.typed.lines import no_break
 from privacy.vault import guard, index, keys, living
 from privacy.vault import unit as units
 from privacy.vault.envelope import key_id, pack, seal, unpack, unseal

@@ -14,12 +14,14 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from privacy import broken, datamap, gate, vault
-from privacy.requests import assessment, contents, hooks, unjoined
+from privacy import datamap, gate, people, vault
+from privacy.calendar import company_day
+from privacy.requests import assessment, contents, unjoined
 from privacy.retention import rules
 from privacy.retention.verdict import Verdict
 from privacy.templatetags import pages
 from privacy.views import person, words
+from privacy.work import broken
 
 SHOWN = 3  # of each kind on the first page; the rest stands on pages of its own
 PER_PAGE = 10
@@ -41,8 +43,8 @@ def held(request: HttpRequest) -> HttpResponse:
             sections.append({"kind": kind, "count": kind.count, "records": _records(kind, found, verdicts)})
     # What was written about the person first, what only hangs on it afterwards.
     sections.sort(key=lambda section: (not section["kind"].declaration.envelopes(), section["kind"].title))
-    found = unjoined.found(subject, assessment.today(timezone.now()))
-    looked, may_ask = hooks.people().look(subject) if subject and found else ("", False)
+    found = unjoined.found(subject, company_day(timezone.now()))
+    looked, may_ask = people.ask().look(subject) if subject and found else ("", False)
     context = {"sections": sections, "unjoined": found, "looked": looked, "may_ask": may_ask}
     return render(request, "privacy/held.html", context)
 
@@ -65,7 +67,7 @@ def held_kind(request: HttpRequest, label: str) -> HttpResponse:
 def _verdicts(request: HttpRequest, counts: Mapping[str, int]) -> Verdicts:
     """Return, per record, how long its data are kept when nobody asks for their removal."""
     by_record: Verdicts = defaultdict(list)
-    subject, today = request.user.subject_id, assessment.today(timezone.now())
+    subject, today = request.user.subject_id, company_day(timezone.now())
     for verdict in assessment.assess_all(subject, today=today, asked=False, counts=counts) if subject else ():
         by_record[verdict.record_id].append(verdict)
     return by_record

@@ -16,13 +16,13 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_safe
 
 from privacy import gate
-from privacy.forms import AskForm, OutcomeForm
 from privacy.models import Export, Request
 from privacy.requests import export, identity, proof, second, services
 from privacy.requests.models import OneTimeLink
 from privacy.requests.outcome import FileUnreadable
-from privacy.retention import notices
+from privacy.sweep import notices
 from privacy.views import ends, person, result, words
+from privacy.views.forms import AskForm, OutcomeForm
 
 NO_OUTCOME = (
     "There is no outcome for this reference and code. Please check both. A code that came by post works from the day on which we "

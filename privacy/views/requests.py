@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from privacy import gate
+from privacy.calendar import company_day
 from privacy.gate import Actor
 from privacy.models import Request
 from privacy.requests import assessment, export, services, unjoined
@@ -51,9 +52,9 @@ def request_new(request: HttpRequest, kind: str) -> HttpResponse:
     context: dict[str, Any] = {"open_request": _own(request).filter(kind=kind, state__in=OPEN_STATES).first()}
     if kind == Request.Kind.ERASURE:
         draft = Request(kind=kind, subject_id=request.user.subject_id)
-        context["warnings"] = assessment.warnings_of(draft, assessment.today(now))
+        context["warnings"] = assessment.warnings_of(draft, company_day(now))
     else:
-        context["unjoined"] = unjoined.found(request.user.subject_id, assessment.today(now))
+        context["unjoined"] = unjoined.found(request.user.subject_id, company_day(now))
     return render(request, f"privacy/new_{kind}.html", context)
 
 
@@ -65,7 +66,7 @@ def _filed(request: HttpRequest, kind: str, now: Any) -> HttpResponse:
         kind=kind,
         subject=request.user.subject_id,
         channel=Channel.WEB,
-        received_on=assessment.today(now),
+        received_on=company_day(now),
         identity=Request.Identity.LOGIN,
         actor=person.actor(request),
         now=now,
@@ -119,7 +120,7 @@ def request_confirm(request: HttpRequest, about: Request, actor: Actor) -> HttpR
     if about.kind != Request.Kind.ERASURE or about.state not in (State.IDENTITY, State.PLANNED):
         return redirect("request", pk=about.pk)
     if request.method != "POST":
-        return _plan(request, about, assessment.plan_for(about, today=assessment.today(now)))
+        return _plan(request, about, assessment.plan_for(about, today=company_day(now)))
     try:
         confirmed = services.confirm(about, request.POST.get("plan_hash", ""), actor=actor, now=now)
     except services.PlanChanged as changed:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from privacy.calendar import company_day
 from privacy.models import Request
-from privacy.requests import clock, export, second, waits
+from privacy.requests import export, second, waits
 from privacy.requests.models import State
 
 WOULD = (State.PLANNED, State.CONFIRMED)
@@ -31,7 +32,7 @@ def still(about: Request, now: datetime) -> dict[str, Any]:
     """Return what holds a request up, a question to a second person or time for others to object, and whether it is late."""
     until = waits.ends_at(about, now=now) if about.can_withdraw else None
     return {
-        "is_overdue": about.is_open and clock.company_day(now) > about.due_on,
+        "is_overdue": about.is_open and company_day(now) > about.due_on,
         "needs_second": (about.is_open or export.live(about) is not None) and waits.is_undecided(about),
         "gone_out": second.gone_out(about),
         "waits_until": until if until and until > now else None,

@@ -17,9 +17,9 @@ from accounts import candidates, communications, reach
 from accounts import services as services_of_accounts
 from accounts.models import Communication, ContactPoint, Customer, User
 from orders.models import Order
-from privacy import datamap, vault
+from privacy import datamap, people, vault
 from privacy.gate import AccessEntry
-from privacy.requests import execute, export, hooks, services
+from privacy.requests import execute, export, services
 from privacy.requests.models import Letter, Request
 from privacy.vault import Exact, SealedModel
 from privacy.vault.index import token
@@ -208,9 +208,9 @@ def test_two_messages_by_one_writer_are_two_records_and_no_second_person() -> No
     assert {(r.label, r.pk, r.subject) for r in candidates.records_with(ADDRESS)} == {
         (*key_of(one), one.subject_id), (*key_of(two), two.subject_id), (*key_of(order), order.customer.subject_id),
     }  # fmt: skip
-    assert hooks.people().named(ADDRESS) == [], "the order hangs on a customer: it points to a second person"
+    assert people.ask().named(ADDRESS) == [], "the order hangs on a customer: it points to a second person"
     order.delete()
-    assert sorted(hooks.people().named(ADDRESS)) == sorted([key_of(one), key_of(two)])
+    assert sorted(people.ask().named(ADDRESS)) == sorted([key_of(one), key_of(two)])
 
 
 # What is said ---------------------------------------------------------------------------------------------------------

@@ -6,15 +6,15 @@ from allauth.account.models import EmailAddress
 from accounts import people
 from privacy import gate
 from privacy.gate import AccessEntry
-from privacy.requests import hooks
+from privacy.people import ask
 from tests import factories
 from tests.factories import NOW
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 
 
-def test_the_functions_are_registered() -> None:
-    assert hooks.people().reach is people.opened_by
+def test_the_functions_are_ask() -> None:
+    assert ask().reach is people.opened_by
 
 
 def test_an_address_opens_the_file_of_login_and_contact_and_of_no_writer_of_a_message() -> None:

@@ -15,9 +15,10 @@ from accounts import upgrades
 from accounts.models import Communication, Company, Customer
 from ilt_site.management.commands import prepare
 from orders.models import Order
-from privacy import phones, vault
+from privacy import vault
 from privacy.retention import holds
 from privacy.retention.models import HeldValue
+from privacy.typed import phones
 from privacy.vault import keys, once, reindex
 from privacy.vault.models import DataKey, Token
 from tests import factories

@@ -1,4 +1,4 @@
-"""Card numbers in every writing, and ordinary text in quantity (B2). How each writing is read: tests/privacy/test_cards.py;
+"""Card numbers in every writing, and ordinary text in quantity (B2). How each writing is read: tests/privacy/typed/test_cards.py;
 files of customers and orders: tests/accounts/test_csvfile.py, tests/orders/test_imports.py."""
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ import pytest
 from stdnum import iban, luhn
 
 from ilt_site import logs
-from privacy import cards, datamap, vault
+from privacy import datamap, vault
+from privacy.typed import cards
 from privacy.vault import SealedModel
 from tests.bad_input.forms import Form, Sender
 from tests.figures import report, tries
 from tests.journeys.doors import House
 from tests.journeys.everybody import undone
-from tests.privacy.test_cards import SCRIPTS, SEPARATORS, TEST_CARDS
+from tests.privacy.typed.test_cards import SCRIPTS, SEPARATORS, TEST_CARDS
 
 pytestmark = pytest.mark.figure
 

@@ -20,8 +20,8 @@ import privacy
 import rma
 from accounts import validators
 from ilt_site import logs
-from privacy import cards, mailbox, phones
 from privacy.requests import identity
+from privacy.typed import cards, mailbox, phones
 from privacy.vault import index
 from tests.figures import report, tries
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pytest
 
+from privacy.actor import STAFF_ROLES
 from privacy.gate import matrix
-from privacy.gate.actor import STAFF_ROLES
 from tests import factories, pages
 from tests.bad_input.forms import Sender
 from tests.figures import report, tries

@@ -27,7 +27,7 @@ from privacy.gate import Actor
 from privacy.models import Letter, Request, SecondLook
 from privacy.requests import identity, posting, second, services, waits
 from privacy.requests.models import OneTimeLink
-from privacy.retention import arming
+from privacy.sweep import arming
 from rma.models import RMA
 from tests import factories
 from tests.browser import checker

@@ -24,7 +24,8 @@ from privacy.gate.system import system
 from privacy.models import Letter, Request, SecondLook
 from privacy.requests import identity, letters, services
 from privacy.requests.models import OneTimeLink
-from privacy.retention import holds, notices
+from privacy.retention import holds
+from privacy.sweep import notices
 from rma.models import RMA, Certificate
 from tests import factories, pages
 from tests.browser import checker

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from privacy.restore import file
+from privacy.restore import signed_file
 from tests.faults import workers
 from tests.ilt_site.test_launcher import Running
 from tests.journeys import stack
@@ -18,7 +18,7 @@ from tests.journeys import stack
 def _no_ledger_of_another_test() -> None:
     """Begin without the signed file: the databases were emptied, and would look restored to the processes of a test."""
     assert settings.DEMO, "on the test's own servers only"
-    file.path().unlink(missing_ok=True)
+    signed_file.path().unlink(missing_ok=True)
 
 
 @pytest.fixture(scope="module")

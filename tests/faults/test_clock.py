@@ -13,11 +13,12 @@ from django.utils import timezone
 
 from orders.models import Order
 from privacy import gate, vault
-from privacy.requests import assessment, clock, services
+from privacy.calendar import company_day
+from privacy.requests import clock, services
 from privacy.requests.clock import Event, Kind, Place
 from privacy.requests.models import State
-from privacy.retention import sweep
-from privacy.retention.models import SweepState
+from privacy.sweep import nightly
+from privacy.sweep.models import SweepState
 from tests.figures import report, tries
 from tests.journeys import asking
 from tests.orders.factories import TASK, a_customer, an_order
@@ -40,7 +41,7 @@ def bought(year: int) -> Order:
     day = date(year, 6, 10)
     customer = a_customer(f"T9{next(_number):05d}", email=f"f9-{next(_number)}@example.com")
     order = an_order(customer, day, invoiced=day, shipped=day, paid=day)
-    type(customer).objects.filter(pk=customer.pk).update(last_active_on=sweep.database_now().date())
+    type(customer).objects.filter(pk=customer.pk).update(last_active_on=nightly.database_now().date())
     return order
 
 
@@ -51,12 +52,12 @@ def is_readable(order: Order) -> bool:
 
 @pytest.mark.parametrize("wrong", WRONG)
 def test_a_process_with_a_wrong_clock_sweeps_by_the_clock_of_the_database(wrong: str) -> None:
-    now = sweep.database_now()
-    year = clock.company_day(now).year
-    sweep.arm(actor=TASK)
+    now = nightly.database_now()
+    year = company_day(now).year
+    nightly.arm(actor=TASK)
     due, young = bought(year - 8), [bought(year - 7) for _ in range(tries(2, 15))]
     with time_machine.travel(now + WRONG[wrong], tick=False):
-        sweep.sweep(dry_run=False, actor=TASK)
+        nightly.sweep(dry_run=False, actor=TASK)
     gone = sum(not is_readable(one) for one in young)
     assert not is_readable(due), "the control: what is due by the database's clock goes"
     assert gone == 0
@@ -65,11 +66,11 @@ def test_a_process_with_a_wrong_clock_sweeps_by_the_clock_of_the_database(wrong:
 
 @pytest.mark.parametrize("jump", [timedelta(days=400), timedelta(days=-2)])
 def test_a_database_whose_clock_jumped_sweeps_nothing(jump: timedelta) -> None:
-    sweep.arm(actor=TASK)
-    orders = [bought(clock.company_day(sweep.database_now()).year - 8) for _ in range(tries(2, 15))]
-    SweepState.objects.update(marked_at=sweep.database_now() - jump)
-    with pytest.raises(sweep.ClockJumped):
-        sweep.sweep(dry_run=False, actor=TASK)
+    nightly.arm(actor=TASK)
+    orders = [bought(company_day(nightly.database_now()).year - 8) for _ in range(tries(2, 15))]
+    SweepState.objects.update(marked_at=nightly.database_now() - jump)
+    with pytest.raises(nightly.ClockJumped):
+        nightly.sweep(dry_run=False, actor=TASK)
     gone = sum(not is_readable(one) for one in orders)
     assert gone == 0
     way = f"{jump.days} days ahead" if jump.days > 0 else f"{-jump.days} days behind"
@@ -78,7 +79,7 @@ def test_a_database_whose_clock_jumped_sweeps_nothing(jump: timedelta) -> None:
 
 def test_a_worker_whose_clock_is_a_year_ahead_erases_nothing_that_was_not_confirmed() -> None:
     now, people = timezone.now(), tries(2, 15)
-    year = clock.company_day(now).year
+    year = company_day(now).year
     orders = [bought(year - 7) for _ in range(people)]
     went_back = 0
     for order in orders:
@@ -102,7 +103,7 @@ def test_a_deadline_is_the_same_in_every_zone_on_every_day_of_a_leap_year() -> N
                 day = date(LEAP_YEAR, 1, 1) + timedelta(days=offset)
                 for at in (time(0, 0, 1), time(2, 30), time(23, 59, 59)):
                     moment = datetime.combine(day, at, tzinfo=clock.COMPANY_ZONE).astimezone(UTC)
-                    received = assessment.today(timezone.localtime(moment))
+                    received = company_day(timezone.localtime(moment))
                     for country in ("DE", "GB", "US"):
                         due = clock.dates([Event(Kind.RECEIVED, received)], Place(country)).due_on
                         tried += 1

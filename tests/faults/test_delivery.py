@@ -23,7 +23,7 @@ from ilt_site.celery import app
 from privacy import tasks
 from privacy.requests import export, letters, services
 from privacy.requests.models import Export, OneTimeLink, Request
-from privacy.retention import arming
+from privacy.sweep import arming
 from privacy.vault import keys
 from tests import factories
 from tests.faults.together import together

@@ -10,10 +10,10 @@ from django.utils import timezone
 from accounts.models import Customer
 from privacy import gate
 from privacy.requests import services
-from privacy.requests.checkpoints import CHECKPOINTS
 from privacy.requests.models import Request
 from privacy.vault import identity
 from privacy.vault.models import DataKey
+from privacy.work.checkpoints import CHECKPOINTS
 from tests import factories
 from tests.faults import workers
 from tests.faults.measuring import until

@@ -23,9 +23,9 @@ from orders.models import Order
 from privacy import gate
 from privacy.models import AuditEvent
 from privacy.requests import poller
-from privacy.requests.checkpoints import CHECKPOINTS
-from privacy.retention import arming
+from privacy.sweep import arming
 from privacy.vault import identity
+from privacy.work.checkpoints import CHECKPOINTS
 from tests import factories
 from tests.faults import workers
 from tests.faults.measuring import CEILING, p95, until

@@ -10,7 +10,7 @@ import pytest
 from django.core.management import CommandError, call_command, get_commands, load_command_class
 
 from ilt_site import maintenance
-from privacy import progress
+from privacy.work import progress
 from tests.shapes import SCHEMAS
 
 OURS = sorted(name for name, app in get_commands().items() if app in maintenance.OUR_APPS)

@@ -18,7 +18,7 @@ from ilt_site.launcher.place import Place
 from ilt_site.launcher.servers import free_port
 from ilt_site.launcher.site import Site
 from privacy import tasks
-from privacy.restore import position
+from privacy.restore import maintenance
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -141,7 +141,7 @@ def test_only_reading_is_allowed(client: Client, method: str) -> None:
 def test_staff_and_the_holder_of_the_token_read_which_part_is_wrong(
     client: Client, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(position._watch, "found", ("main_behind",))
+    monkeypatch.setattr(maintenance._watch, "found", ("main_behind",))
     settings.METRICS_TOKEN = "token"
     told = client.get("/health/", headers={"authorization": "Bearer token"})
     assert (told.status_code, told.json()["parts"]["database"]) == (503, "ok")

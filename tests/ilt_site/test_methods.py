@@ -8,7 +8,7 @@ from django.http import HttpResponse
 from django.test import Client, RequestFactory
 
 from ilt_site.static import StaticMiddleware
-from privacy.restore import position
+from privacy.restore import maintenance
 
 pytestmark = pytest.mark.django_db
 UNKNOWN = {"reference": "PR-2026-AAAA-AA", "code": "0000-0000-0000"}
@@ -34,7 +34,7 @@ def test_the_answer_to_a_foreign_host_carries_the_headers(client: Client, settin
 
 
 def test_the_page_for_maintenance_is_shown_in_no_frame(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(position._watch, "found", ("main_behind",))
+    monkeypatch.setattr(maintenance._watch, "found", ("main_behind",))
     answer = client.get("/")
     assert (answer.status_code, answer.headers["X-Frame-Options"]) == (503, "DENY")
 

@@ -20,7 +20,7 @@ from django.core.management import CommandError, call_command
 from ilt_site import health, startup
 from ilt_site.launcher import binaries
 from ilt_site.management.commands import prepare
-from privacy import owner
+from privacy.files import owner
 from tests import machine
 from tests.ilt_site.test_startup import key_ring, production, start
 

@@ -19,8 +19,9 @@ from accounts.models import Communication, Customer
 from orders.importfile import LINE_COLUMNS, ORDER_COLUMNS
 from orders.imports import import_orders
 from orders.models import Invoice, Order
-from privacy import datamap, days
-from privacy.retention import sweep
+from privacy import datamap
+from privacy.calendar import days
+from privacy.sweep import nightly
 from tests.orders.factories import TASK, a_customer
 from tests.orders.test_imports import LINE, ORDER
 
@@ -103,9 +104,9 @@ def test_ten_thousand_days_of_every_kind_never_stop_the_sweep(tmp_path: Path, se
         except ValidationError:
             continue
 
-    sweep.arm(actor=TASK)
+    nightly.arm(actor=TASK)
     for dry_run in (True, False):
-        found = sweep.sweep(on=TODAY, dry_run=dry_run, actor=TASK)
+        found = nightly.sweep(on=TODAY, dry_run=dry_run, actor=TASK)
         assert found.broken == 0
         assert found.due > 500
 
@@ -174,5 +175,5 @@ def test_days_of_before_the_bounds_are_moved_inside_and_then_reported(db: None) 
     found = dict(Order.objects.values_list("number", "shipped_on"))
     assert found == {"SO-1": days.EARLIEST, "SO-2": days.LATEST}
     assert Order.objects.get(pk=order.pk).paid_on is None
-    report = sweep.sweep(on=TODAY, dry_run=True, actor=TASK)
+    report = nightly.sweep(on=TODAY, dry_run=True, actor=TASK)
     assert [(one.error, one.record) for one in report.findings] == [("DayNotCome", str(other.pk))]

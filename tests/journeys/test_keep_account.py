@@ -22,7 +22,7 @@ from privacy.gate import Actor, Refused
 from privacy.gate.system import system, system_actor
 from privacy.models import EndNotice, Letter
 from privacy.requests import erasure, letters
-from privacy.retention import notices, sweep
+from privacy.sweep import nightly, notices
 from tests import factories, pages
 from tests.privacy.requests.conftest import PRIVACY, confirmed, run
 
@@ -46,13 +46,13 @@ def quiet(**data: Any) -> Customer:
     return customer
 
 
-def swept(monkeypatch: pytest.MonkeyPatch, at: datetime) -> sweep.SweepReport:
+def swept(monkeypatch: pytest.MonkeyPatch, at: datetime) -> nightly.SweepReport:
     """Let the sweep of a night run, by a database clock that shows `at`."""
-    monkeypatch.setattr("privacy.retention.arming.database_now", lambda: at)
-    monkeypatch.setattr("privacy.retention.sweep.database_now", lambda: at)
-    sweep.arm(actor=PRIVACY)
+    monkeypatch.setattr("privacy.sweep.arming.database_now", lambda: at)
+    monkeypatch.setattr("privacy.sweep.nightly.database_now", lambda: at)
+    nightly.arm(actor=PRIVACY)
     with system("sweep"):
-        return sweep.sweep(dry_run=False, actor=system_actor("sweep"))
+        return nightly.sweep(dry_run=False, actor=system_actor("sweep"))
 
 
 def sent(at: datetime) -> None:

@@ -23,8 +23,8 @@ from accounts.models import ContactLink, ContactPoint, Session, User
 from privacy import vault
 from privacy.requests import identity, letters
 from privacy.requests.models import Letter, OneTimeLink
-from privacy.retention import notices as ending
-from privacy.retention.models import EndNotice
+from privacy.sweep import notices as ending
+from privacy.sweep.models import EndNotice
 from privacy.vault import once
 from privacy.vault.models import Once
 from tests import factories, pages

@@ -21,12 +21,12 @@ from django.db import connections
 from django.test import Client
 
 from accounts.models import Customer
-from ilt_site import maintenance
+from ilt_site.maintenance import refusal
 from orders.models import Order
 from privacy import audit, gate, vault
 from privacy.gate.system import system_actor
 from privacy.requests.models import Decision, Request
-from privacy.restore import file, position, replay
+from privacy.restore import maintenance, replay, signed_file
 from privacy.restore.models import LedgerCopy, LedgerWaiting
 from privacy.vault import identity
 from privacy.vault.models import DataKey, Tombstone
@@ -71,14 +71,14 @@ class Backups:
             program("psql", "-q", "-d", "postgres", "-c", f'DROP DATABASE "{name}" WITH (FORCE)')
             program("psql", "-q", "-d", "postgres", "-c", f'CREATE DATABASE "{name}"')
             program("pg_restore", "-d", name, str(self.folder / f"{alias}.dump"))
-        position.maintenance(afresh=True)
+        maintenance.reasons(afresh=True)
 
 
 @pytest.fixture
 def backups(tmp_path: Path, settings: Any) -> Iterator[Backups]:
     settings.CHECKPOINT_DIR = str(tmp_path / "checkpoints")
     yield Backups(tmp_path)
-    position._watch.found = ()
+    maintenance._watch.found = ()
 
 
 def follow() -> None:
@@ -149,15 +149,15 @@ def test_scenario_19_nobody_who_was_erased_comes_back_with_a_restored_database(b
     kept = set(
         Decision.objects.filter(action="keep", done_at=None).values_list("label", "record_id", "envelope", "until")
     )
-    assert not position.problems()
+    assert not maintenance.problems()
 
     aliases, expected = BEHIND[restored]
     backups.restore(*aliases)
-    assert position.problems() == expected
+    assert maintenance.problems() == expected
     assert Client().get("/").status_code == 503
 
     foreseen = replayed("--dry-run")
-    assert position.problems() == expected, "a dry run changes nothing"
+    assert maintenance.problems() == expected, "a dry run changes nothing"
     begin = time.monotonic()
     done = replayed()
     seconds = time.monotonic() - begin
@@ -167,7 +167,7 @@ def test_scenario_19_nobody_who_was_erased_comes_back_with_a_restored_database(b
         "main_lines": done["main_lines"] if restored == "both" else foreseen["main_lines"],
     }
 
-    assert position.problems() == []
+    assert maintenance.problems() == []
     assert Client().get("/").status_code == 200
     resurrected = [one.pk for one in people if readable(one.pk)]
     assert resurrected == []
@@ -187,14 +187,19 @@ def test_scenario_19_nobody_who_was_erased_comes_back_with_a_restored_database(b
         assert isinstance(Order.objects.get(pk=order.pk).invoice_name, vault.Restricted), "for that duty only"
     assert audit.AuditEvent.objects.filter(action="ledger.replayed").count() == 1
 
-    state = [Customer.objects.count(), LedgerCopy.objects.count(), Tombstone.objects.count(), file.path().read_bytes()]
+    state = [
+        Customer.objects.count(),
+        LedgerCopy.objects.count(),
+        Tombstone.objects.count(),
+        signed_file.path().read_bytes(),
+    ]
     again = replayed()
     assert {name: value for name, value in again.items() if value} == {}, "twice is once"
     assert state == [
         Customer.objects.count(),
         LedgerCopy.objects.count(),
         Tombstone.objects.count(),
-        file.path().read_bytes(),
+        signed_file.path().read_bytes(),
     ]
     report("F15", f"resurrected subjects ({restored} restored)", len(resurrected), n=count, goal="0")
     report(
@@ -216,9 +221,9 @@ def test_a_replay_that_is_killed_at_any_line_is_finished_by_the_next(backups: Ba
     ]:
         backups.restore(*aliases)
         kill_at(place, tmp_path / place)
-        assert position.problems(), "half a replay is not enough"
+        assert maintenance.problems(), "half a replay is not enough"
         replayed()
-        assert position.problems() == []
+        assert maintenance.problems() == []
         assert [readable(one.pk) for one in people] == [[], []]
         assert not DataKey.objects.filter(record__in=[one.pk for one in people], wrapped__isnull=False).exists()
 
@@ -230,7 +235,7 @@ def kill_at(place: str, folder: Path) -> None:
         **os.environ,
         "ILT_HOLD_AT": place,
         "ILT_HOLD_DIR": str(folder),
-        "CHECKPOINT_DIR": file.path().parent.as_posix(),
+        "CHECKPOINT_DIR": signed_file.path().parent.as_posix(),
     }
     for alias, variable in (("default", "DATABASE_URL"), ("keystore", "KEYSTORE_DATABASE_URL")):
         env[variable] = os.environ[variable].rpartition("/")[0] + "/" + databases[alias]
@@ -272,14 +277,14 @@ def test_a_correction_lost_with_the_backup_is_named_and_can_be_entered_again(bac
         alice.save()
     follow()
     backups.restore("default")
-    assert position.problems() == ["main_behind"]
+    assert maintenance.problems() == ["main_behind"]
     with gate.acting(asking.PAT):
         assert isinstance(Customer.objects.get(pk=alice.pk).last_name, vault.Erased), "never the wrong old value"
 
     done = replayed()
     reference = Customer.objects.get(pk=alice.pk).reference
     assert done["corrections"] == [{"label": "accounts.customer", "record": reference, "envelope": "account"}]
-    assert position.problems() == []
+    assert maintenance.problems() == []
     with gate.acting(asking.PAT):
         found = Customer.objects.get(pk=alice.pk)
         assert found.last_name == ""
@@ -291,7 +296,7 @@ def test_a_correction_lost_with_the_backup_is_named_and_can_be_entered_again(bac
 def test_the_signed_file_is_missed_when_it_is_gone_and_known_when_it_is_forged(backups: Backups) -> None:
     asking.erase(person(1))
     follow()
-    whole = file.path().read_bytes()
+    whole = signed_file.path().read_bytes()
     lines = whole.splitlines(keepends=True)
     forged = {
         "gone": (None, "file_missing"),
@@ -301,28 +306,28 @@ def test_the_signed_file_is_missed_when_it_is_gone_and_known_when_it_is_forged(b
     }
     for how, (content, code) in forged.items():
         if content is None:
-            file.path().unlink()
+            signed_file.path().unlink()
         else:
-            file.path().write_bytes(content)
-        assert position.problems() == [code], how
+            signed_file.path().write_bytes(content)
+        assert maintenance.problems() == [code], how
         with pytest.raises(CommandError, match="--new-file") as refused:
             replayed()
         assert refused.value.returncode == 3
-        assert all(map(maintenance.refusal, WAITING)), "commands wait as well, Django's own included"
-        assert not any(map(maintenance.refusal, GOING_ON))
+        assert all(map(refusal, WAITING)), "commands wait as well, Django's own included"
+        assert not any(map(refusal, GOING_ON))
 
-    file.path().write_bytes(b"".join([lines[0], *lines[2:]]))  # a line taken out of the middle: its end is right
+    signed_file.path().write_bytes(b"".join([lines[0], *lines[2:]]))  # a line taken out of the middle: its end is right
     with pytest.raises(CommandError, match="--new-file"):
         replayed()
     assert replayed("--new-file")["filed"] == len(lines)
-    assert position.problems() == []
-    assert [line.entry for line in file.read()] == list(LedgerCopy.objects.values_list("entry", flat=True))
+    assert maintenance.problems() == []
+    assert [line.entry for line in signed_file.read()] == list(LedgerCopy.objects.values_list("entry", flat=True))
 
 
 def test_what_a_killed_worker_left_is_mended_without_maintenance(backups: Backups, now: datetime) -> None:
     alice = person(1)
     vault.keys.destroy([(alice.pk, "account")], now=now)
-    assert position.problems() == []
+    assert maintenance.problems() == []
     follow()
     assert not Customer.objects.filter(pk=alice.pk).exists()
     assert audit.AuditEvent.objects.filter(action="ledger.mended").count() == 1
@@ -331,7 +336,7 @@ def test_what_a_killed_worker_left_is_mended_without_maintenance(backups: Backup
 def test_a_line_that_waits_for_its_request_is_not_forgotten_below_newer_ones(
     backups: Backups, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(position, "PAGE", 2)
+    monkeypatch.setattr(maintenance, "PAGE", 2)
     alice, slow = person(1), asking.erase(person(2))
     # as if its worker had died between the two commits
     Request.objects.filter(pk=slow.pk).update(state="executing", step="tombstone")
@@ -340,27 +345,27 @@ def test_a_line_that_waits_for_its_request_is_not_forgotten_below_newer_ones(
         asking.erase(person(10 + number))
     follow()
     waits = Tombstone.objects.get(reference=slow.reference).entry
-    assert position.missing_entries() == {waits}
+    assert maintenance.missing_entries() == {waits}
     assert [one.entry for one in LedgerWaiting.objects.all()] == [waits]
     assert LedgerCopy.objects.count() == Tombstone.objects.count() - 1
 
     Request.objects.filter(pk=slow.pk).update(state="executed", step="letter")
     follow()
-    assert position.missing_entries() == set()
+    assert maintenance.missing_entries() == set()
     assert not LedgerWaiting.objects.exists()
-    assert waits in {line.entry for line in file.read()}
+    assert waits in {line.entry for line in signed_file.read()}
 
 
 def test_a_file_that_ends_in_half_a_line_is_gone_on_with(backups: Backups) -> None:
     asking.erase(person(1))
     follow()
-    with file.path().open("ab") as stream:
+    with signed_file.path().open("ab") as stream:
         stream.write(b'{"format":1,"ent')
-    assert position.problems() == []
+    assert maintenance.problems() == []
     asking.erase(person(2))
     follow()
-    assert position.problems() == []
-    assert len(list(file.read())) == LedgerCopy.objects.count()
+    assert maintenance.problems() == []
+    assert len(list(signed_file.read())) == LedgerCopy.objects.count()
 
 
 def test_workers_leave_their_tasks_undone_in_maintenance_mode(backups: Backups) -> None:
@@ -396,14 +401,14 @@ def test_a_request_that_came_after_the_backup_is_on_file_again_without_its_text(
 def test_a_signed_file_out_of_reach_is_no_broken_one_and_nothing_takes_its_place(backups: Backups) -> None:
     asking.erase(person(1))
     follow()
-    whole = file.path().with_name("whole")
-    file.path().rename(whole)
-    file.path().mkdir()  # root reads past every mode, but no folder as a file
-    assert position.problems() == ["file_unreadable"]
+    whole = signed_file.path().with_name("whole")
+    signed_file.path().rename(whole)
+    signed_file.path().mkdir()  # root reads past every mode, but no folder as a file
+    assert maintenance.problems() == ["file_unreadable"]
     for words in ((), ("--new-file",)):
         with pytest.raises(CommandError, match=r"cannot be read here.*Nothing was done") as refused:
             replayed(*words)
         assert refused.value.returncode == 3
-    file.path().rmdir()
-    whole.rename(file.path())
-    assert position.problems() == []
+    signed_file.path().rmdir()
+    whole.rename(signed_file.path())
+    assert maintenance.problems() == []

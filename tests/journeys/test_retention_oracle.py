@@ -14,9 +14,10 @@ from orders.models import Order
 from privacy import datamap
 from privacy.gate.system import system, system_actor
 from privacy.requests.models import Decision
-from privacy.retention import rules, sweep
+from privacy.retention import rules
 from privacy.retention.assess import assess
 from privacy.retention.gather import gather
+from privacy.sweep import nightly
 from tests import files
 from tests.journeys import asking, importing
 
@@ -24,10 +25,10 @@ pytestmark = pytest.mark.django_db
 YEARS_KEPT = 7
 
 
-def swept(on: date) -> sweep.SweepReport:
+def swept(on: date) -> nightly.SweepReport:
     actor = system_actor("sweep")
     with system("sweep"):
-        return sweep.sweep(on=on, dry_run=False, actor=actor)
+        return nightly.sweep(on=on, dry_run=False, actor=actor)
 
 
 def sealed_orders(among: Iterable[str]) -> set[str]:
@@ -100,7 +101,7 @@ def test_what_was_asked_for_goes_by_itself_when_its_day_has_come(imported: dict[
     assert not Order.objects.filter(number__in=ends, sealed_fulfilment__isnull=False).exists()
     assert not Customer.objects.filter(pk__in=[one.pk for one in asked], sealed_account__isnull=False).exists()
 
-    sweep.arm(actor=system_actor("sweep"))
+    nightly.arm(actor=system_actor("sweep"))
     swept(date(2026, 12, 31))
     assert sealed_orders(ends) == set(ends) - past
     swept(date(2027, 1, 1))

@@ -21,11 +21,13 @@ from accounts.models import Communication, Customer, TaxIdentifier
 from orders import services as orders
 from orders.models import Order
 from privacy import audit, gate, vault
+from privacy.calendar import company_day
 from privacy.gate.system import system
-from privacy.requests import assessment, clock, deadline, excess, execute, export, outcome, rest, services
+from privacy.requests import assessment, clock, deadline, excess, execute, export, outcome, services
 from privacy.requests.models import Letter, Request, State
-from privacy.retention import holds, rules, sweep
+from privacy.retention import holds, rules
 from privacy.retention.assess import assess
+from privacy.sweep import nightly, second_letter
 from rma.models import Certificate
 from tests import factories
 from tests.orders.factories import DAN, TASK, an_order, an_rma, as_customer, moved
@@ -82,9 +84,9 @@ def is_there(record: Any, envelope: str) -> bool:
     return not vault.keys.is_destroyed(record.pk, envelope)
 
 
-def swept(on: str) -> sweep.SweepReport:
+def swept(on: str) -> nightly.SweepReport:
     with system("sweep"):
-        return sweep.sweep(on=date.fromisoformat(on), dry_run=False, actor=OPERATOR)
+        return nightly.sweep(on=date.fromisoformat(on), dry_run=False, actor=OPERATOR)
 
 
 def page_of(request: Request, customer: Customer) -> str:
@@ -97,7 +99,7 @@ def page_of(request: Request, customer: Customer) -> str:
 def nights(settings: Any) -> None:
     """The sweep is armed and may be sent to a day to come."""
     settings.DEMO = True
-    sweep.arm(actor=OPERATOR)
+    nightly.arm(actor=OPERATOR)
 
 
 # The clock -------------------------------------------------------------------------------------------------------------
@@ -263,13 +265,13 @@ def test_scenario_7_an_open_return_stays_with_its_choice_and_goes_with_a_second_
     plan = services.make_plan(request, actor=as_customer(alice), now=NOW)
     assert any("You can finish and return it, or cancel and return it: tell us which." in one for one in plan.warnings)
     carried_out(request, NOW)
-    assert request.state == State.CLOSED and clock.company_day(NOW) <= request.due_on
+    assert request.state == State.CLOSED and company_day(NOW) <= request.due_on
     assert is_there(rma, "rma") and is_there(alice, "account") and not is_there(message, "support")
     moved(rma, "cancelled", "shipped_back", "closed", on=date(2026, 11, 25))
     swept("2026-11-26")
     assert not is_there(rma, "rma") and not is_there(alice, "account")
     with system("letter"):
-        (letter,) = Letter.objects.filter(request=request, kind=rest.KIND)
+        (letter,) = Letter.objects.filter(request=request, kind=second_letter.KIND)
         assert rma.number in letter.text
 
 
@@ -360,9 +362,7 @@ def test_scenario_14_a_hold_keeps_its_order_alone_and_the_night_after_it_is_lift
     assert is_there(held, "fulfilment") and not is_there(other, "fulfilment") and not is_there(alice, "account")
     assert Order.objects.get(pk=held.pk).restriction("fulfilment")
     with gate.acting(services.acting_as(request)):
-        said = [
-            one for one in outcome.lines(request, today=clock.company_day(NOW))["kept"] if held.number in one["title"]
-        ]
+        said = [one for one in outcome.lines(request, today=company_day(NOW))["kept"] if held.number in one["title"]]
     assert {one["code"] for one in said} == {"KEEP_CLAIMS"} and all("legal claim" in one["sentence"] for one in said)
     holds.lift("orders.order", held.pk, actor=PRIVACY, now=NOW)
     swept("2026-11-21")
@@ -405,7 +405,7 @@ def test_scenario_16_one_typed_into_a_note_is_refused(alice: Customer) -> None:
     for text in ("My SSN is 536-90-4399.", "ssn 536904399"):
         with pytest.raises(ValidationError):
             accounts.record_communication(
-                department="support", channel="phone", received_on=clock.company_day(NOW), actor=DAN, now=NOW,
+                department="support", channel="phone", received_on=company_day(NOW), actor=DAN, now=NOW,
                 customer=alice, heading="Note", body=text,
             )  # fmt: skip
     assert not TaxIdentifier.objects.exists()
@@ -419,13 +419,13 @@ def test_scenario_17_a_card_number_in_free_text_is_not_kept_anywhere(
     count = Communication.objects.count()
     with pytest.raises(ValidationError) as refused:
         accounts.record_communication(
-            department="accounting", channel="fax", received_on=clock.company_day(NOW), actor=DAN, now=NOW,
+            department="accounting", channel="fax", received_on=company_day(NOW), actor=DAN, now=NOW,
             customer=alice, heading="Payment", body=text,
         )  # fmt: skip
     assert Communication.objects.count() == count
     with pytest.raises(services.BadRequest):
         services.file(
-            kind="access", subject=alice.subject_id, channel="fax", received_on=clock.company_day(NOW), note=text,
+            kind="access", subject=alice.subject_id, channel="fax", received_on=company_day(NOW), note=text,
             actor=PRIVACY, now=NOW,
         )  # fmt: skip
     for said in (str(refused.value), caplog.text):
@@ -461,7 +461,7 @@ def test_scenario_23_a_copy_asked_for_again_after_three_weeks_is_answered(alice:
     later = NOW + timedelta(days=21)
     run(first, Clock(later))
     assert first.state == State.CLOSED
-    again = filed(alice, "access", received_on=clock.company_day(later), now=later)
+    again = filed(alice, "access", received_on=company_day(later), now=later)
     assert again != first
     run(again, Clock(later))
     assert again.state == State.REPLIED and export.live(again) is not None

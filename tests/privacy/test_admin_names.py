@@ -15,7 +15,7 @@ from privacy.gate import Actor
 from privacy.models import Request
 from privacy.registers import Acknowledgement
 from privacy.requests import services
-from privacy.retention.models import EndNotice
+from privacy.sweep.models import EndNotice
 from tests import factories, pages
 from tests.privacy.requests.conftest import PRIVACY
 

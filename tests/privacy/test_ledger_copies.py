@@ -13,7 +13,7 @@ from django.db.models import F
 
 from privacy import audit, vault
 from privacy.gate.system import system_actor
-from privacy.restore import effect, file, position, replay, signed
+from privacy.restore import apply, maintenance, replay, signed, signed_file
 from privacy.restore.models import LedgerCopy
 from privacy.vault.models import Tombstone
 from tests import factories, roles
@@ -47,7 +47,7 @@ def erased(count: int = 2, *, copied: bool = True) -> None:
         while follow():  # ending the rows destroys more keys
             pass
         assert all(map(signed.is_ours, LedgerCopy.objects.exclude(reference="PR-2026-FORG-ED")))
-        assert position.problems() == []
+        assert maintenance.problems() == []
 
 
 def follow() -> int:
@@ -56,7 +56,7 @@ def follow() -> int:
 
 
 def filed() -> list[Any]:
-    return [line.entry for line in file.read()]
+    return [line.entry for line in signed_file.read()]
 
 
 def named() -> list[tuple[str, Any]]:
@@ -71,12 +71,12 @@ def test_a_planted_line_closes_nothing_and_is_neither_replayed_nor_filed(said_to
 
     forge(filed=said_to_be_filed)
 
-    assert position.problems() == []
+    assert maintenance.problems() == []
     assert follow() == 0
     report = replay.replay(actor=SWEEP, now=datetime.now(UTC))
     assert (report.problems, report.key_lines, report.filed) == ([], 0, 0)
     assert list(Tombstone.objects.values_list("entry", flat=True)) == filed() == lines
-    assert b"FORG" not in file.path().read_bytes()
+    assert b"FORG" not in signed_file.path().read_bytes()
     planted = LedgerCopy.objects.get(reference="PR-2026-FORG-ED").entry
     assert named() == [("ledger_copy", str(planted))]
 
@@ -94,7 +94,7 @@ def test_the_place_of_a_line_that_is_not_copied_yet_cannot_be_taken() -> None:
 
     copy = LedgerCopy.objects.get()
     assert (copy.entry, copy.kind, signed.is_ours(copy)) == (line.entry, "keys", True)
-    assert filed() == [line.entry] and position.problems() == [] and named() == []
+    assert filed() == [line.entry] and maintenance.problems() == [] and named() == []
 
 
 NEXT = (
@@ -117,7 +117,7 @@ def test_the_next_numbers_of_the_copy_cannot_be_occupied() -> None:
         while follow():
             pass
 
-    assert position.missing_entries() == set() and filed() == list(Tombstone.objects.values_list("entry", flat=True))
+    assert maintenance.missing_entries() == set() and filed() == list(Tombstone.objects.values_list("entry", flat=True))
 
 
 def test_lines_whose_number_is_taken_are_said_not_to_be_copied() -> None:
@@ -130,7 +130,7 @@ def test_lines_whose_number_is_taken_are_said_not_to_be_copied() -> None:
 
     assert follow() == 0
     said = replay.replay(actor=SWEEP, now=datetime.now(UTC)).uncopied
-    assert str(line.entry) in said and set(said) == set(map(str, position.missing_entries()))
+    assert str(line.entry) in said and set(said) == set(map(str, maintenance.missing_entries()))
     with pytest.raises(CommandError, match="could not be copied into the main database") as refusal:
         call_command("replay_ledger", verbosity=0, stdout=StringIO())
     assert refusal.value.returncode == 1
@@ -138,7 +138,7 @@ def test_lines_whose_number_is_taken_are_said_not_to_be_copied() -> None:
 
     LedgerCopy.objects.filter(entry__in=taken).delete()
     assert replay.replay(actor=SWEEP, now=datetime.now(UTC)).uncopied == []
-    assert position.missing_entries() == set() and filed() == list(Tombstone.objects.values_list("entry", flat=True))
+    assert maintenance.missing_entries() == set() and filed() == list(Tombstone.objects.values_list("entry", flat=True))
 
 
 def test_a_changed_line_is_named_and_copied_anew() -> None:
@@ -151,17 +151,17 @@ def test_a_changed_line_is_named_and_copied_anew() -> None:
     replay.replay(actor=SWEEP, now=datetime.now(UTC))
 
     assert LedgerCopy.objects.get(entry=first.entry).content == first.content
-    assert position.problems() == [] and named() == []
+    assert maintenance.problems() == [] and named() == []
 
 
 def test_the_newest_line_that_was_changed_is_said_to_be_and_replayed() -> None:
     erased()
     roles.run("UPDATE privacy_ledgercopy SET counts = '{}'")
-    assert position.problems() == ["main_changed"]
+    assert maintenance.problems() == ["main_changed"]
 
     replay.replay(actor=SWEEP, now=datetime.now(UTC))
 
-    assert position.problems() == [] and named() == []
+    assert maintenance.problems() == [] and named() == []
     assert LedgerCopy.objects.filter(filed_at=None).count() == 0
 
 
@@ -169,15 +169,15 @@ def test_a_line_marked_as_filed_closes_the_site_until_the_file_is_begun_anew() -
     erased()
     erased(1, copied=False)
     for line, went in replay._lines_for_main():
-        effect.apply(line, went, restored=False, actor=SWEEP, now=datetime.now(UTC))
+        apply.apply(line, went, restored=False, actor=SWEEP, now=datetime.now(UTC))
     roles.run("UPDATE privacy_ledgercopy SET filed_at = now() WHERE filed_at IS NULL")
-    assert position.problems() == ["file_behind"]
+    assert maintenance.problems() == ["file_behind"]
     with pytest.raises(replay.FileRefused):
         replay.replay(actor=SWEEP, now=datetime.now(UTC))
 
     replay.replay(actor=SWEEP, now=datetime.now(UTC), new_file=True)
 
-    assert position.problems() == [] and named() == []
+    assert maintenance.problems() == [] and named() == []
     assert set(filed()) == set(Tombstone.objects.values_list("entry", flat=True))
 
 

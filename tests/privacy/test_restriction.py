@@ -26,8 +26,9 @@ from privacy.gate.system import system, system_actor
 from privacy.models import HeldValue
 from privacy.requests import export
 from privacy.requests.models import Decision
-from privacy.retention import holds, restriction, rules, sweep
+from privacy.retention import holds, restriction, rules
 from privacy.retention.facts import Facts
+from privacy.sweep import nightly
 from privacy.vault import RecordRestricted, Restricted
 from tests import factories, pages
 from tests.orders.factories import DAN, ERIN, TASK, a_customer, an_order, an_rma, as_customer, moved
@@ -473,9 +474,9 @@ def test_a_record_that_only_a_hold_keeps_is_restricted_by_the_sweep_and_released
     assert readers(message, "heading") == set(ROLES)
     Communication.objects.filter(pk=message.pk).update(closed_on=date(2015, 1, 6))
 
-    sweep.arm(actor=PRIVACY)
+    nightly.arm(actor=PRIVACY)
     with system("sweep"):
-        sweep.sweep(dry_run=False, actor=system_actor("sweep"))
+        nightly.sweep(dry_run=False, actor=system_actor("sweep"))
 
     assert readers(message, "heading") == {"privacy"}
     with django_capture_on_commit_callbacks(execute=True):

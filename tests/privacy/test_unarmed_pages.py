@@ -17,11 +17,12 @@ from django.utils.html import strip_tags
 from accounts.models import Customer
 from orders.models import Order
 from privacy import vault
-from privacy.broken import Findings
 from privacy.gate.system import system
 from privacy.models import Decision, Letter, Request
-from privacy.requests import assessment, export, identity, rest, services
-from privacy.retention import arming, assess, notices, rules
+from privacy.requests import assessment, export, identity, services
+from privacy.retention import assess, rules
+from privacy.sweep import arming, notices, second_letter
+from privacy.work.broken import Findings
 from tests import factories, pages
 from tests.orders.factories import an_order, an_rma, as_customer
 from tests.privacy.requests.conftest import NOW, TODAY, confirmed, filed, run
@@ -112,7 +113,7 @@ def test_so_does_the_letter_about_the_rest(alice: Customer, kept_order: Order, i
     assert done.count() > 1
     Decision.objects.filter(pk=done[0].pk).update(done_at=NOW + timedelta(hours=1), pinned=True)
     with vault.internal(), system("sweep"):
-        assert rest.write(on=TODAY, now=NOW + timedelta(hours=2), findings=Findings()) == 1
+        assert second_letter.write(on=TODAY, now=NOW + timedelta(hours=2), findings=Findings()) == 1
         letter = Letter.objects.get(kind="rest_erased")
         for text in (" ".join(letter.text.split()), text_of(letter.html)):
             assert "Still kept" in text

@@ -14,7 +14,8 @@ from django.utils import timezone
 
 from accounts import logins
 from accounts.models import User
-from privacy import gate, mailbox, vault
+from privacy import gate, vault
+from privacy.typed import mailbox
 
 
 def _day(text: str) -> date:

@@ -10,8 +10,9 @@ from django.utils import timezone
 
 from accounts import accounted, columnmap, imports
 from accounts.csvfile import Problem
-from privacy import gate, progress
+from privacy import gate
 from privacy.gate.system import system
+from privacy.work import progress
 
 
 class Command(BaseCommand):

@@ -12,7 +12,7 @@ from django.db import DEFAULT_DB_ALIAS
 from django.utils import timezone
 
 from accounts import country_choice, logins, upgrades
-from privacy import owner
+from privacy.files import owner
 from privacy.gate.system import system_actor
 from privacy.requests import letters, recount
 from privacy.restore import replay

@@ -11,8 +11,9 @@ from accounts import accounted, columnmap
 from accounts.columnmap import ColumnMap
 from accounts.csvfile import Problem
 from orders import importfile, imports
-from privacy import gate, progress
+from privacy import gate
 from privacy.gate.system import system
+from privacy.work import progress
 
 BAD_DATA, REFUSED = 1, 3
 

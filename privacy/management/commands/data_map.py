@@ -11,7 +11,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from privacy import datamap, regular
+from privacy import datamap
+from privacy.files import regular
 
 DONE, BAD, USAGE = 0, 1, 2
 

@@ -9,9 +9,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 from django.utils import timezone
 
-from privacy import progress
 from privacy.gate.system import system, system_actor
-from privacy.restore import file, position, replay
+from privacy.restore import maintenance, replay, signed_file
+from privacy.work import progress
 
 
 class Command(BaseCommand):
@@ -43,7 +43,7 @@ class Command(BaseCommand):
         except replay.FileRefused as error:
             text = f"{error} Put the file back from its copy; if there is none, run this again with --new-file."
             raise CommandError(text, returncode=3) from None
-        except (file.FileBroken, DatabaseError) as error:
+        except (signed_file.FileBroken, DatabaseError) as error:
             text = (
                 f"A database or the signed file failed ({type(error).__name__}); run this again, what was done stays."
             )
@@ -61,7 +61,7 @@ class Command(BaseCommand):
 
     def _say(self, report: replay.Report, dry_run: bool) -> None:
         for code in report.problems:
-            self.stdout.write(position.SENTENCES[code])
+            self.stdout.write(maintenance.SENTENCES[code])
         self.stdout.write(
             f"Key store: {report.key_lines} lines were missing, {report.keys} keys were alive again.\n"
             f"Main database: {report.main_lines} lines were missing, {report.records} envelopes stood again, "

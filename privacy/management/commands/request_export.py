@@ -9,10 +9,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from privacy import progress
 from privacy.gate.system import system, system_actor
 from privacy.requests import export, services
 from privacy.requests.models import Request
+from privacy.work import progress
 
 
 class Command(BaseCommand):

@@ -13,11 +13,12 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from privacy import mailbox
+from privacy.calendar import company_day
 from privacy.gate.system import system, system_actor
-from privacy.requests import assessment, filing, identity, services
+from privacy.requests import filing, identity, services
 from privacy.requests.models import Channel, Request
 from privacy.retention import holds
+from privacy.typed import mailbox
 
 PROOFS = [one.value for one in Request.Identity if one not in filing.WITNESSED_HERE]
 
@@ -86,7 +87,7 @@ class Command(BaseCommand):
                     kind=options["kind"],
                     subject=subject,
                     channel=options["channel"],
-                    received_on=options["received_on"] or assessment.today(now),
+                    received_on=options["received_on"] or company_day(now),
                     asked_by=options["asked_by"],
                     identity=options["identity"],
                     actor=actor,

@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from privacy.calendar import company_day
 from privacy.gate.system import system, system_actor
 from privacy.requests import assessment, execute, letters, services, waits
 from privacy.requests.models import Request, State
@@ -69,7 +70,7 @@ class Command(BaseCommand):
 
     def _say(self, request: Request) -> None:
         with system("erasure", subject=request.owner_id, kind="operator"):
-            made = assessment.plan_for(request, today=assessment.today(timezone.now()))
+            made = assessment.plan_for(request, today=company_day(timezone.now()))
         for line in (*made.warnings, *made.summary()):
             self.stdout.write(line)
         self.stdout.write(f"Plan {made.hash}. Nothing was changed: this was a dry run.")

@@ -8,7 +8,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from privacy.requests import assessment, services
+from privacy.calendar import company_day
+from privacy.requests import services
 from privacy.requests.models import Request
 
 
@@ -38,7 +39,7 @@ class Command(BaseCommand):
             for datum in record["data"]:
                 until = f" until {datum['until']}" if datum["until"] else ""
                 if datum["done_at"]:
-                    until = f", erased on {assessment.today(datetime.fromisoformat(datum['done_at']))}"
+                    until = f", erased on {company_day(datetime.fromisoformat(datum['done_at']))}"
                 self.stdout.write(
                     f"  {record['label']} {record['record'] or ''} {datum['name']}: {datum['action']} {datum['code']}{until}"
                 )

@@ -8,7 +8,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from privacy.gate.system import system, system_actor
-from privacy.retention import rules, sweep
+from privacy.retention import rules
+from privacy.sweep import nightly
 
 
 class Command(BaseCommand):
@@ -27,11 +28,13 @@ class Command(BaseCommand):
             raise CommandError(problems[0], returncode=1)
         actor = system_actor("sweep", kind="operator")
         with system("sweep", kind="operator"):
-            state = sweep.disarm(actor=actor) if off else sweep.arm(actor=actor)
+            state = nightly.disarm(actor=actor) if off else nightly.arm(actor=actor)
         if options["json"]:
             armed_at = state.armed_at.isoformat() if state.armed_at else None
-            self.stdout.write(json.dumps({"armed": bool(state.armed_at), "armed_at": armed_at, "cap": sweep.cap()}))
+            self.stdout.write(json.dumps({"armed": bool(state.armed_at), "armed_at": armed_at, "cap": nightly.cap()}))
         elif state.armed_at:
-            self.stdout.write(f"Armed. At most {sweep.cap()} people a night, and whatever people were told would end.")
+            self.stdout.write(
+                f"Armed. At most {nightly.cap()} people a night, and whatever people were told would end."
+            )
         else:
             self.stdout.write("Not armed: the sweep only counts.")

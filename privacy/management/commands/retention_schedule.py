@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from privacy.retention import rules, written
+from privacy.retention import rules, schedule_page
 
 
 class Command(BaseCommand):
@@ -22,6 +22,6 @@ class Command(BaseCommand):
         except rules.ScheduleError as error:
             raise CommandError(str(error), returncode=1) from None
         if options["format"] == "json":
-            self.stdout.write(json.dumps(written.as_json(schedule), ensure_ascii=False, indent=2))
+            self.stdout.write(json.dumps(schedule_page.as_json(schedule), ensure_ascii=False, indent=2))
         else:
-            self.stdout.write(written.as_markdown(schedule), ending="")
+            self.stdout.write(schedule_page.as_markdown(schedule), ending="")

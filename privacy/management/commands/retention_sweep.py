@@ -9,11 +9,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from privacy import progress
-from privacy.broken import NAMED
 from privacy.gate.system import system, system_actor
-from privacy.retention import sweep
 from privacy.retention.rules import ScheduleError
+from privacy.sweep import nightly
+from privacy.work import progress
+from privacy.work.broken import NAMED
 
 FIRST_YEAR = 1900  # the longest periods end in years that a calendar has
 
@@ -49,10 +49,10 @@ class Command(BaseCommand):
         actor = system_actor("sweep", kind="operator")
         try:
             with system("sweep", kind="operator"), progress.shown(self.stderr, options["verbosity"]):
-                report = sweep.sweep(on=on, dry_run=dry_run, actor=actor)
+                report = nightly.sweep(on=on, dry_run=dry_run, actor=actor)
         except ScheduleError as error:
             raise CommandError(str(error), returncode=1) from None
-        except sweep.SweepRefused as error:
+        except nightly.SweepRefused as error:
             raise CommandError(str(error), returncode=3) from None
         if options["json"]:
             self.stdout.write(json.dumps(report.as_dict()))
@@ -70,7 +70,7 @@ class Command(BaseCommand):
             self.stdout.write(f"  broken: {one.label} {one.record} ({one.step}: {one.error})")
         return self._finish(report)
 
-    def _finish(self, report: sweep.SweepReport) -> None:
+    def _finish(self, report: nightly.SweepReport) -> None:
         """Raise CommandError with code 4 when records were left that a person must mend."""
         if report.broken:
             raise CommandError(

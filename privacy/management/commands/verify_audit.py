@@ -10,8 +10,9 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from privacy import audit, progress
+from privacy import audit
 from privacy.gate.log import CHAINS
+from privacy.work import progress
 
 INTACT, WRONG, BEHIND = 0, 1, 3
 

@@ -26,14 +26,17 @@ from hypothesis.stateful import (
 from accounts.models import Customer
 from orders import services as orders
 from orders.models import Order
+from privacy.calendar import company_day
 from privacy.gate import Actor
 from privacy.gate.system import system
 from privacy.models import Hold, Letter, Request, RequestEvent
-from privacy.requests import checkpoints, clock, execute, export, identity, letters, poller, second, services, waits
+from privacy.requests import execute, export, identity, letters, poller, second, services, waits
 from privacy.requests.models import STEPS
-from privacy.retention import holds, sweep
-from privacy.retention.models import SweepState
+from privacy.retention import holds
+from privacy.sweep import nightly
+from privacy.sweep.models import SweepState
 from privacy.vault.models import DataKey, Tombstone
+from privacy.work import checkpoints
 from rma import services as rmas
 from rma.models import RMA
 from tests.journeys.everybody import undone
@@ -424,16 +427,16 @@ class Life(RuleBasedStateMachine):
     @rule()
     def the_sweep_comes(self) -> None:
         with system("sweep"):
-            self.act("sweep", lambda: sweep.sweep(on=self.today, dry_run=False, actor=TASK))
+            self.act("sweep", lambda: nightly.sweep(on=self.today, dry_run=False, actor=TASK))
 
     @rule(hours=st.sampled_from([-400 * 24, -49, 1, 48, 400 * 24]))
     def the_sweep_comes_with_a_wrong_clock(self, hours: int) -> None:
         """The database's clock jumped since the last run: before it, or more than 48 hours after it."""
-        SweepState.objects.update(marked_at=sweep.database_now() + timedelta(hours=hours))
-        with system("sweep"), pytest.raises(sweep.ClockJumped):
-            sweep.sweep(on=date(2099, 1, 1), dry_run=False, actor=TASK)
+        SweepState.objects.update(marked_at=nightly.database_now() + timedelta(hours=hours))
+        with system("sweep"), pytest.raises(nightly.ClockJumped):
+            nightly.sweep(on=date(2099, 1, 1), dry_run=False, actor=TASK)
         type(self).acts["wrong clock"] += 1
-        SweepState.objects.update(marked_at=sweep.database_now())
+        SweepState.objects.update(marked_at=nightly.database_now())
 
     # Looking --------------------------------------------------------------------------------------------------------
 
@@ -534,7 +537,7 @@ class Life(RuleBasedStateMachine):
                 if one.state == "parked":
                     services.resume(one, actor=PRIVACY, now=self.now)
                 # What was asked too late to be refused in time waits for the second person, however long.
-                if turn > 20 and one.due_on < clock.company_day(self.now) and waits.is_undecided(one):
+                if turn > 20 and one.due_on < company_day(self.now) and waits.is_undecided(one):
                     second.decide(one, "go_on", actor=MANAGER, now=self.now)
                 for _ in range(40):
                     if execute.advance(one.pk, now=self.now) in ("idle", "waiting", "retry", "held", "parked"):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from privacy.calendar import add_months
+from privacy.calendar import add_months, company_day
 from privacy.requests import clock
 from privacy.requests.clock import Event, Kind, Place
 
@@ -325,7 +325,7 @@ def test_brazil_has_no_longer_time_and_its_target_is_not_after_its_last_day() ->
     ],
 )
 def test_law_7_the_day_of_receipt_is_that_of_new_york_also_when_clocks_change(moment: str, day: str) -> None:
-    assert clock.company_day(datetime.fromisoformat(moment)) == date.fromisoformat(day)
+    assert company_day(datetime.fromisoformat(moment)) == date.fromisoformat(day)
 
 
 # What else the clock does -----------------------------------------------------------------------------------------------
@@ -410,9 +410,9 @@ def test_alarms_ring_14_7_3_and_1_days_before() -> None:
 
 
 def test_a_message_at_night_in_europe_was_received_on_the_companys_day() -> None:
-    assert clock.company_day(datetime(2026, 5, 2, 3, 30, tzinfo=UTC)) == date(2026, 5, 1)
+    assert company_day(datetime(2026, 5, 2, 3, 30, tzinfo=UTC)) == date(2026, 5, 1)
     with pytest.raises(ValueError, match="time zone"):
-        clock.company_day(datetime(2026, 5, 2, 3, 30))
+        company_day(datetime(2026, 5, 2, 3, 30))
 
 
 def test_the_last_day_ends_where_the_person_is_or_where_europe_is_earliest() -> None:

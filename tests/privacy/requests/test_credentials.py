@@ -16,7 +16,7 @@ from privacy.gate import matrix
 from privacy.gate.system import system
 from privacy.requests import letters, services
 from privacy.requests.models import Letter
-from privacy.restore import effect
+from privacy.restore import apply
 from privacy.vault import keys
 from tests.privacy.requests.conftest import ANYBODY, NOW, OPERATOR, filed, with_letters
 
@@ -145,8 +145,8 @@ def test_the_row_of_a_backup_taken_before_the_sending_is_not_sent_again(alice, o
     letter.refresh_from_db()
     assert len(outbox) == sent and letter.stopped_at is not None
     Letter.objects.filter(pk=letter.pk).update(**row, stopped_at=None)
-    gone = effect.Gone(record=letter.pk, label="privacy.letter", envelope="credentials", number=0, is_final=True)
-    effect.end_again([gone], actor=OPERATOR, now=NOW)
+    gone = apply.Gone(record=letter.pk, label="privacy.letter", envelope="credentials", number=0, is_final=True)
+    apply.end_again([gone], actor=OPERATOR, now=NOW)
     letter.refresh_from_db()
     assert letter.stopped_at is not None and letter.sealed_credentials is None and letter.sealed_letter is not None
 

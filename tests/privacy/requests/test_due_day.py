@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 import pytest
 
 from accounts.models import Customer
+from privacy.calendar import company_day
 from privacy.gate.system import system
 from privacy.requests import clock, deadline, execute, letters, services
 from privacy.requests.models import Letter, Request, State
@@ -56,7 +57,7 @@ def lived(request: Request, *, until: datetime = NOW + timedelta(days=150)) -> l
         now = max(now, request.next_action_at)
         execute.advance(request.pk, now=now)
     answers = Letter.objects.filter(request=request, kind__in=(LATER, END)).order_by("queued_at")
-    return [(one.kind, clock.company_day(one.queued_at)) for one in answers]
+    return [(one.kind, company_day(one.queued_at)) for one in answers]
 
 
 def is_in_time(answers: list[tuple[str, date]], due_on: date) -> bool:

@@ -19,9 +19,10 @@ from privacy.audit.models import AuditEvent
 from privacy.requests import assessment, erasure, execute, letters
 from privacy.requests.models import Letter, Request, State
 from privacy.restore import replay
-from privacy.retention import restriction, sweep
+from privacy.retention import restriction
 from privacy.retention.verdict import Verdict
 from privacy.subjects import Subject
+from privacy.sweep import nightly
 from tests import factories
 from tests.orders.factories import a_customer, an_order
 from tests.orders.test_import_race import Other, until_somebody_waits
@@ -180,8 +181,8 @@ def a_login_of_staff() -> tuple[str, Callable[[], Any]]:
 
 
 def an_armed_sweep() -> tuple[str, Callable[[], Any]]:
-    sweep.arm(actor=OPERATOR)
-    return "retention.disarmed", lambda: sweep.disarm(actor=OPERATOR)
+    nightly.arm(actor=OPERATOR)
+    return "retention.disarmed", lambda: nightly.disarm(actor=OPERATOR)
 
 
 def a_restriction_that_nothing_asks_for() -> tuple[str, Callable[[], Any]]:

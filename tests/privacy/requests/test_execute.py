@@ -13,14 +13,15 @@ from django.db import connection, connections
 
 from accounts.models import Address, Communication, Customer, FreightAccount, LoginAddress, Session, User
 from orders.models import Order
-from privacy import audit, gate, vault
+from privacy import audit, gate, people, vault
 from privacy.gate.log import CHAINS, AccessEntry
 from privacy.gate.system import system
-from privacy.requests import assessment, checkpoints, erasure, execute, export, hooks, outcome, services
+from privacy.requests import assessment, erasure, execute, export, outcome, services
 from privacy.requests.models import STEPS, Decision, Export, Letter, Request, RequestEvent, State
 from privacy.retention import holds
 from privacy.subjects import Subject
 from privacy.vault.models import DataKey, Tombstone
+from privacy.work import checkpoints
 from tests import factories
 from tests.orders.factories import an_order, an_rma, as_customer
 from tests.privacy.requests.conftest import NOW, OPERATOR, Clock, confirmed, filed, run, with_letters
@@ -267,9 +268,9 @@ def test_an_open_return_keeps_its_contact_and_the_rest_goes(alice) -> None:
 
 def test_it_is_parked_after_ten_failures_and_goes_on_by_a_persons_decision(alice, monkeypatch) -> None:
     request = confirmed(alice)
-    people = hooks.people()
-    broken = dataclasses.replace(people, sign_out=lambda *_: 1 / 0)
-    monkeypatch.setattr(hooks, "_people", broken)
+    known = people.ask()
+    broken = dataclasses.replace(known, sign_out=lambda *_: 1 / 0)
+    monkeypatch.setattr(people, "_people", broken)
     clock = Clock()
     words = []
     for _ in range(12):

@@ -20,8 +20,9 @@ from privacy.gate import Actor
 from privacy.gate.system import system
 from privacy.requests import clock, deadline, execute, letters, second, services, waits
 from privacy.requests.models import Letter, Request, SecondLook
-from privacy.retention import holds, jurisdiction, sweep
+from privacy.retention import holds, jurisdiction
 from privacy.retention.models import Hold
+from privacy.sweep import nightly
 from tests import factories
 from tests.orders.factories import BILL, CONTACT, SHIP, TASK, a_product, an_rma, as_customer, moved, noon
 from tests.privacy.requests.conftest import ANYBODY, NOW, OPERATOR, PRIVACY, TODAY, Clock, filed
@@ -117,7 +118,7 @@ class Place:
 @pytest.fixture(params=DUE, ids=lambda one: "-".join(filter(None, one)))
 def place(request: pytest.FixtureRequest, settings: Any) -> Place:
     settings.DEMO = True  # the sweep of a day to come
-    sweep.arm(actor=OPERATOR)
+    nightly.arm(actor=OPERATOR)
     return Place(*request.param)
 
 
@@ -189,7 +190,7 @@ def paid_later(request: Request, order: Order) -> None:
 
 def swept(on: date) -> None:
     with system("sweep"):
-        sweep.sweep(on=on, dry_run=False, actor=OPERATOR)
+        nightly.sweep(on=on, dry_run=False, actor=OPERATOR)
 
 
 def removal_by_post(place: Place) -> Request:

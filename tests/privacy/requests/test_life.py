@@ -22,7 +22,7 @@ from privacy import gate, vault
 from privacy.gate.system import system
 from privacy.models import Request
 from privacy.requests import execute, outcome, services
-from privacy.retention import sweep
+from privacy.sweep import nightly
 from privacy.vault.models import DataKey
 from tests.figures import report, tries
 from tests.orders.factories import TASK, an_order
@@ -34,7 +34,7 @@ from tests.privacy.requests.life_model import Sold
 @pytest.fixture
 def world(alice: Customer, bob: Customer, old_order: Order, kept_order: Order, settings: Any) -> World:
     settings.DEMO = True  # the sweep goes to the day of the machine's clock; the guards go by the database's
-    sweep.arm(actor=TASK)
+    nightly.arm(actor=TASK)
     paid = date(2024, 5, 10)
     bobs_order = an_order(bob, date(2024, 5, 2), invoiced=paid, shipped=paid, paid=paid)
     Customer.objects.filter(pk__in=[alice.pk, bob.pk]).update(last_active_on=NOW.date())
@@ -66,7 +66,7 @@ def test_an_order_that_comes_while_the_erasure_runs_keeps_what_it_needs(world: W
 
     orders.cancel(order, actor=TASK, now=NOW)
     with system("sweep"):
-        sweep.sweep(on=NOW.date(), dry_run=False, actor=TASK)
+        nightly.sweep(on=NOW.date(), dry_run=False, actor=TASK)
     assert vault.keys.is_destroyed(world.alice.pk, "account"), "and when it is finished the rest goes by itself"
 
 

@@ -13,9 +13,10 @@ from orders.models import Order
 from privacy import audit, gate, vault
 from privacy.gate import matrix
 from privacy.gate.system import system
-from privacy.requests import decided, history, letters, longer, outcome, rest, services
+from privacy.requests import decided, history, letters, longer, outcome, services
 from privacy.requests.models import Decision, Letter, Request, State
-from privacy.retention import due, holds, sweep
+from privacy.retention import due, holds
+from privacy.sweep import nightly, second_letter
 from rma.models import RMA
 from tests import factories
 from tests.orders.factories import TASK, an_order, an_rma, moved
@@ -30,7 +31,7 @@ SOON, AFTER_SOON, LATEST = date(2026, 12, 31), date(2027, 1, 1), date(2033, 12, 
 @pytest.fixture(autouse=True)
 def _any_day(settings: Any, db: None) -> None:
     settings.DEMO = True
-    sweep.arm(actor=OPERATOR)
+    nightly.arm(actor=OPERATOR)
 
 
 def unpaid(customer: Customer) -> Order:
@@ -55,9 +56,9 @@ def answered(request: Request) -> None:
         run(request, Clock(NOW + timedelta(hours=1)))
 
 
-def swept(on: date, *, dry_run: bool = False) -> sweep.SweepReport:
+def swept(on: date, *, dry_run: bool = False) -> nightly.SweepReport:
     with system("sweep"):
-        return sweep.sweep(on=on, dry_run=dry_run, actor=OPERATOR)
+        return nightly.sweep(on=on, dry_run=dry_run, actor=OPERATOR)
 
 
 def told(request: Request) -> list[Letter]:
@@ -125,7 +126,7 @@ def test_what_was_open_goes_in_the_night_after_it_was_finished(alice: Customer) 
     orders.mark_paid(order, actor=TASK, now=NOW)
     swept(AFTER_SOON + timedelta(days=1))
     assert not is_there(order, "fulfilment") and not is_there(alice, "account")
-    (letter,) = Letter.objects.filter(request=request, kind=rest.KIND)
+    (letter,) = Letter.objects.filter(request=request, kind=second_letter.KIND)
     assert f"Order {order.number}" in texts(letter)[0]
 
 

@@ -11,8 +11,7 @@ from django.test import Client
 
 from accounts import services as people
 from accounts.models import Communication, Customer
-from privacy import fingerprint
-from privacy.gate import Actor
+from privacy.gate import Actor, fingerprint
 from privacy.requests import identity, second, services, waits
 from privacy.requests.models import Request, SecondLook
 from tests import factories, pages

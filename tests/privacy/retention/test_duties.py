@@ -14,10 +14,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
-from privacy.requests import clock
-from privacy.retention import arming, rules
+from privacy.calendar import company_day
+from privacy.retention import rules
 from privacy.retention.assess import assess
 from privacy.retention.facts import Facts
+from privacy.sweep import arming
 from tests.figures import report, tries
 from tests.privacy.requests.life_model import Model, Sold
 
@@ -83,13 +84,13 @@ def nights(sold: Sold, years: float, error: int, since: int, held: bool, asked: 
         return  # the sweep refuses such a clock: nothing is judged
     pins = {}
     if told is not None:  # a day that the person was told earlier: what the rules said then
-        then = assess(facts, SCHEDULE, set(), clock.company_day(true - timedelta(days=30 * told)), asked=asked)
+        then = assess(facts, SCHEDULE, set(), company_day(true - timedelta(days=30 * told)), asked=asked)
         pins = {one.key: one.until for one in then if not one.is_erased}
     model = Model(sold={record: sold}, active={"alice": sold.placed})
     model.held[record] = int(held)
     if asked:
         model.asked = {uuid4(): {record}}
-    verdicts = assess(facts, SCHEDULE, {record} if held else set(), clock.company_day(shown), asked=asked, pins=pins)
+    verdicts = assess(facts, SCHEDULE, {record} if held else set(), company_day(shown), asked=asked, pins=pins)
     for verdict in verdicts:
         seen["erased" if verdict.is_erased else "kept"] += 1
         if verdict.is_erased:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from privacy.calendar.periods import Period
 from privacy.retention import rules
 from privacy.retention.facts import EVENTS, FLAGS, Facts
-from privacy.retention.periods import Period
 
 TEXT = rules.HERE.read_text(encoding="utf-8")
 ENVELOPES = [

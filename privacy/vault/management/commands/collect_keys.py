@@ -8,8 +8,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
-from privacy import progress
 from privacy.vault.collect import CAP, collect
+from privacy.work import progress
 
 BAD_DATA = 1
 

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
-from privacy import owner
+from privacy.files import owner
 from privacy.vault import identity, rotate
 from privacy.vault import ring as rings
 

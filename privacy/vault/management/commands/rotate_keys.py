@@ -8,10 +8,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
-from privacy import progress
 from privacy.vault import ring as rings
 from privacy.vault import rotate
 from privacy.vault.results import VaultError
+from privacy.work import progress
 
 MOST = 1_000_000
 BAD_DATA, USAGE, REFUSED = 1, 2, 3

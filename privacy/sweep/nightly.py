@@ -1,0 +1,454 @@
+"""The nightly sweep: ends what has outlived its reason, without anybody asking (P10, Art. 5(1)(e)).
+
+What must never happen: a record erased that a rule or a hold still covers, be it by a wrong clock, a wrong rule or an
+import gone wrong, or because a day that was told has come while something is open. There is no undo. So the sweep is unarmed on a new installation and only counts; it goes by the
+database's clock and refuses one that jumped; it ends data of at most a small part of all people a night, so that a
+mistake is noticed while it is small; and every batch looks again at the facts, the holds and the rules. A broken record
+is a finding of the report: it is kept, and all others go on. Ends that a
+person was told (pinned) go first and outside that cap; what is open then stays, and they are written why. Killed anywhere, it has done some batches and not the others;
+the next run goes on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from itertools import islice
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import models, transaction
+from django.db.models import Q
+
+from privacy import audit, datamap
+from privacy.actor import Actor
+from privacy.calendar import company_day
+from privacy.calendar.days import PastDateField
+from privacy.datamap import Declaration
+from privacy.requests import decided, erasure, longer
+from privacy.requests.models import OPEN_STATES, Decision, Request
+from privacy.retention import holds, restriction, rules
+from privacy.retention.assess import NO_PINS, Pins, assess
+from privacy.retention.facts import Facts
+from privacy.retention.gather import read, with_flags
+from privacy.retention.rules import Schedule
+from privacy.retention.verdict import Verdict
+from privacy.subjects import Subject
+from privacy.sweep import notices, second_letter
+from privacy.sweep.arming import (
+    AlreadyRunning,
+    ClockJumped,
+    FutureDay,
+    NotArmed,
+    SweepRefused,
+    alone,
+    arm,
+    database_now,
+    disarm,
+    is_armed,
+    mark,
+)
+from privacy.sweep.models import SweepState
+from privacy.work import progress
+from privacy.work.broken import NAMED, Findings, spared
+
+__all__ = [
+    "AlreadyRunning", "ClockJumped", "FutureDay", "NotArmed", "SweepRefused", "SweepReport", "arm", "cap",
+    "database_now", "disarm", "is_armed", "sweep",
+]  # fmt: skip
+
+BATCH = 200
+CAP_LEAST = 20
+CAP_SHARE = 100  # one in a hundred
+
+
+@dataclass
+class SweepReport:
+    """What one run found and did, in records: due = erased + kept + stopped_by_cap + those of `findings`
+    that could not be ended (+ what a dry run left alone).
+    """
+
+    on: date
+    is_dry_run: bool
+    due: int = 0
+    erased: int = 0
+    kept: int = 0
+    stopped_by_cap: int = 0
+    due_by_label: Counter[str] = field(default_factory=Counter)
+    warned: int = 0
+    changed: int = 0
+    findings: Findings = field(default_factory=Findings)
+
+    @property
+    def broken(self) -> int:
+        """How many records could not be handled, or name a day that has not come: a person must mend them."""
+        return len({(one.label, one.record) for one in self.findings})
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report for `--json`: {on, due, erased, kept, stopped_by_cap, broken …} and the due records per kind."""
+        return {
+            "on": self.on.isoformat(),
+            "dry_run": self.is_dry_run,
+            "due": self.due,
+            "erased": self.erased,
+            "kept": self.kept,
+            "stopped_by_cap": self.stopped_by_cap,
+            "warned": self.warned,
+            "due_by_label": dict(sorted(self.due_by_label.items())),
+            "broken": self.broken,
+            "findings": self.findings.as_list(),
+        }
+
+
+def sweep(*, on: date | None = None, dry_run: bool, actor: Actor | None) -> SweepReport:
+    """End what has outlived its reason on `on` (today by the database's clock) and return what was found and done.
+
+    A dry run changes nothing and needs no arming. Raises NotArmed, ClockJumped, FutureDay, AlreadyRunning, and
+    ScheduleError when the schedule cannot be read: then nothing was erased.
+    """
+    schedule = rules.load()
+    now = database_now()
+    today = company_day(now)
+    day = on or today
+    if dry_run:
+        report = SweepReport(on=day, is_dry_run=True)
+        _Run(report, schedule, actor=actor, now=now).go()
+        return report
+    if day > today and not settings.DEMO:
+        raise FutureDay("A day that has not come can only be counted: use --dry-run.")
+    with alone():
+        mark(now)
+        report = SweepReport(on=day, is_dry_run=False)
+        _Run(report, schedule, actor=actor, now=now).go()
+        # What has come under another reason, or under a hold alone, opens to others from now on.
+        restriction.settle_all(actor=actor, now=now)
+        SweepState.objects.filter(pk=SweepState.ONLY).update(last_report=report.as_dict())
+        audit.record("retention.swept", actor=actor, now=now, reason=_counts(report))
+    return report
+
+
+def cap() -> int:
+    """Return how many people one run may end data of without their having been told: 20, or 1 % of all."""
+    return max(CAP_LEAST, Subject.objects.count() // CAP_SHARE)
+
+
+# One run -------------------------------------------------------------------------------------------------------------
+
+
+class _Run:
+    """One run: first what people were told, then the schedule, in batches with a transaction each."""
+
+    def __init__(self, report: SweepReport, schedule: Schedule, *, actor: Actor | None, now: datetime) -> None:
+        self.report, self.schedule, self.actor, self.now = report, schedule, actor, now
+        self.on = report.on
+        self.cap = cap()
+        self.findings = report.findings
+        self.people: set[object] = set()
+        self.seen: set[UUID] = set()
+        self.warned: set[UUID] = set()
+
+    def go(self) -> None:
+        if not self.report.is_dry_run:
+            notices.note_told()  # before the letters that tell it may end
+        for label, ids in self._told():
+            self._end_told(datamap.for_label(label), ids)
+        if not self.report.is_dry_run:
+            # before the files of requests are looked at, which may end as well
+            second_letter.write(on=self.on, now=self.now, findings=self.findings)
+            longer.write(on=self.on, actor=self.actor, now=self.now, findings=self.findings)
+        for declaration in datamap.declarations():
+            if declaration.facts is None or not declaration.envelopes():
+                continue
+            for ids in self._candidates(declaration, self.on):
+                self._end_scheduled(declaration, ids)
+        for declaration in datamap.declarations():
+            days = max((self.schedule[name].warn_days for name in declaration.envelopes()), default=0)
+            if declaration.facts is not None and days and not self.report.is_dry_run:
+                for ids in self._candidates(declaration, self.on + timedelta(days=days)):
+                    self._warn(declaration, ids, days)
+        self._find_days_that_have_not_come()
+
+    def _find_days_that_have_not_come(self) -> None:
+        """Note the records that say something happened on a day that has not come: no sweep would ever end them."""
+        tomorrow = company_day(self.now) + timedelta(days=1)
+        for declaration in datamap.declarations():
+            columns = [one.name for one in declaration.model._meta.concrete_fields if type(one) is PastDateField]
+            if not columns:
+                continue
+            late = Q(*((f"{name}__gt", max(tomorrow, self.on)) for name in columns), _connector=Q.OR)
+            rows: models.QuerySet[Any] = models.QuerySet(declaration.model).filter(late).order_by("pk")
+            for number in rows.values_list("pk", flat=True)[:NAMED]:
+                self.findings.note("day", declaration.label, number, "DayNotCome")
+
+    # What people were told: pinned ends that have come, and what only waited for something.
+
+    def _told(self) -> Iterator[tuple[str, list[UUID]]]:
+        """Yield (label, record ids) of pinned decisions that are due or may have become due: an index finds them."""
+        waiting = Decision.objects.filter(
+            pinned=True, done_at=None, action=Decision.Action.KEEP, record_id__isnull=False
+        )
+        due = waiting.filter(Q(until__lt=self.on) | Q(until=None) | Q(code="KEEP_CONTRACT"))
+        for label in sorted(due.values_list("label", flat=True).distinct().order_by()):
+            if _has_facts(label):
+                ids = due.filter(label=label).order_by("record_id").values_list("record_id", flat=True).distinct()
+                yield from ((label, batch) for batch in _batches(ids))
+
+    def _end_told(self, declaration: Declaration, ids: list[UUID]) -> None:
+        found = self._facts(declaration, ids)
+        decisions = Decision.objects.filter(
+            label=declaration.label, pinned=True, done_at=None, action=Decision.Action.KEEP
+        ).order_by("pk")
+        pinned: dict[tuple[UUID, str], list[Decision]] = {}  # of one, more than one request may speak
+        for some in spared(
+            ids,
+            lambda some: list(decisions.filter(record_id__in=some)),
+            step="decision",
+            label=declaration.label,
+            findings=self.findings,
+        ):
+            for one in some:
+                if one.record_id is not None and self._is_ours(one):
+                    pinned.setdefault((one.record_id, one.envelope), []).append(one)
+        pins: Pins = {
+            key: min((one.until for one in those if one.until is not None), default=None)
+            for key, those in pinned.items()
+        }
+        held = holds.held(ids)
+        waiting = self._waiting(found.values())
+        ending: list[Verdict] = []
+        gone: list[int] = []
+        for record_id in ids:
+            keys = [key for key in pinned if key[0] == record_id]
+            verdicts = self._judge(found[record_id], held, asked=True, pins=pins) if record_id in found else {}
+            for key in keys:
+                verdict = verdicts.get(key)
+                if verdict is None:
+                    gone += [one.pk for one in pinned[key]]  # it ended another way: the promise is kept
+                elif verdict.is_erased:
+                    ending.append(verdict)
+                else:
+                    for one in pinned[key]:
+                        self._keep_on(one, verdict)
+        if gone and not self.report.is_dry_run:
+            Decision.objects.filter(pk__in=gone, done_at=None).update(done_at=self.now)
+        self._count(declaration, {one.record_id for one in ending})
+        stay = {one.record_id for one in ending if one.record_id in waiting}
+        self.report.kept += len(stay)
+        self._erase([one for one in ending if one.record_id not in stay])
+
+    def _keep_on(self, decision: Decision, verdict: Verdict) -> None:
+        """Write down why it is kept now, when a hold was lifted; never a later day than the person was told."""
+        if self._is_due(decision):
+            self._count_kept(decision.record_id, decision.label)
+            return  # a day that was told moves with a letter only (privacy.requests.longer)
+        told = (decision.code, decision.until, decision.authority)
+        if told == (verdict.code, verdict.until, verdict.authority) or self.report.is_dry_run:
+            return
+        if verdict.restricted or verdict.told is not None:
+            return  # a hold does not move what was told; it only stands before it. Of two days the later waits for the other
+        decided.change(
+            Decision.objects.filter(pk=decision.pk, done_at=None),
+            code=verdict.code,
+            ground=verdict.ground,
+            authority=verdict.authority,
+            until=verdict.until,
+        )
+        self.report.changed += 1
+
+    def _is_ours(self, decision: Decision) -> bool:
+        """Say whether the site made this decision as it stands; one that it did not is a finding, and promised nothing."""
+        is_ours = decided.is_ours(decision)
+        if not is_ours:
+            self.findings.note("decision", decision.label, decision.record_id, "NotOurs")
+        return is_ours
+
+    def _is_due(self, decision: Decision) -> bool:
+        return decision.until is not None and decision.until < self.on
+
+    # The schedule: what has outlived all its reasons.
+
+    def _candidates(self, declaration: Declaration, day: date) -> Iterator[list[UUID]]:
+        """Yield batches of numbers of rows that may be due; all of the table where the app offers nothing better."""
+        if declaration.candidates is not None:
+            rows = declaration.candidates(day)
+        else:
+            rows = models.QuerySet(declaration.model).all()
+        return _batches(rows.order_by().values_list("pk", flat=True))
+
+    def _end_scheduled(self, declaration: Declaration, ids: list[UUID]) -> None:
+        found = self._facts(declaration, ids)
+        held = holds.held(found)
+        pinned = Decision.objects.filter(
+            label=declaration.label,
+            record_id__in=list(found),
+            pinned=True,
+            done_at=None,
+            action=Decision.Action.KEEP,
+        )
+        told = {(one.record_id, one.envelope) for one in pinned if self._is_ours(one)}
+        due: dict[UUID, list[Verdict]] = {}
+        for record_id, facts in found.items():
+            verdicts = self._judge(facts, frozenset(), asked=False, pins=NO_PINS)
+            # What a person was told stands: its own day ends it, not a rule that came later.
+            ending = [one for key, one in verdicts.items() if one.is_erased and key not in told]
+            if ending and record_id not in self.seen:
+                due[record_id] = ending
+        if not due:
+            return
+        waiting = self._waiting(found[record_id] for record_id in due) | self._unwarned(found, due)
+        self._count(declaration, due)
+        batch: list[Verdict] = []
+        for record_id, ending in due.items():
+            if record_id in held or record_id in waiting:
+                self.report.kept += 1
+            elif self._within_cap(found[record_id].subject_id or record_id):
+                batch += ending
+            else:
+                self.report.stopped_by_cap += 1
+        self._end_warned(batch, found)
+
+    def _end_warned(self, batch: Sequence[Verdict], found: dict[UUID, Facts]) -> None:
+        """Erase a batch, but nothing of people who said in this very moment to keep their account."""
+        if not batch or self.report.is_dry_run:
+            return
+        warned = [found[one.record_id] for one in batch if self.schedule[one.envelope].warn_days]
+        if not warned:
+            self._erase(batch)
+            return
+        with transaction.atomic():
+            kept = notices.begin_to_end(warned, now=self.now)
+            stay = {one.record_id for one in batch if one.subject_id in kept}
+            self.report.kept += len(stay)
+            self._erase([one for one in batch if one.record_id not in stay])
+
+    def _unwarned(self, found: dict[UUID, Facts], due: dict[UUID, list[Verdict]]) -> set[UUID]:
+        """Return the records of people who were to be warned and were not, or not early enough: they stay for now."""
+        early: dict[int, list[Facts]] = {}
+        for record_id, ending in due.items():
+            if days := notices.days_before(found[record_id], (one.envelope for one in ending), self.schedule):
+                early.setdefault(days, []).append(found[record_id])
+        stay: set[UUID] = set()
+        for days, those in early.items():
+            missing = notices.unwarned(those, by=self.on - timedelta(days=days))
+            stay |= {facts.record_id for facts in those if facts.subject_id in missing}
+        return stay
+
+    def _warn(self, declaration: Declaration, ids: list[UUID], days: int) -> None:
+        """Warn the people whose records of this batch end within `days`; not those whom a hold or request keeps."""
+        then = self.on + timedelta(days=days)
+        found = self._facts(declaration, ids)
+        held = holds.held(found)
+        ending = []
+        for facts in found.values():
+            verdicts = assess(facts, self.schedule, held, then, asked=False)
+            gone = [one.envelope for one in verdicts if one.is_erased]
+            if notices.days_before(facts, gone, self.schedule):
+                ending.append(facts)
+        waiting = self._waiting(ending)
+        missing = notices.unwritten(ending)
+        for facts in ending:
+            subject = facts.subject_id
+            if subject is None or subject not in missing or facts.record_id in waiting or subject in self.warned:
+                continue
+            if len(self.warned) >= self.cap:
+                return
+            self.warned.add(subject)
+            new = spared(
+                [subject],
+                lambda some: [notices.warn(one, on=self.on, ends_after=then, now=self.now) for one in some],
+                step="warn",
+                label=declaration.label,
+                findings=self.findings,
+                number=lambda _, record=facts.record_id: record,  # type: ignore[misc]
+            )
+            self.report.warned += len(list(new))
+
+    def _within_cap(self, person: object) -> bool:
+        """Whether this run may still end data of `person`: those it has begun with are finished."""
+        if person not in self.people:
+            if len(self.people) >= self.cap:
+                return False
+            self.people.add(person)
+        return True
+
+    # Both.
+
+    def _facts(self, declaration: Declaration, ids: list[UUID]) -> dict[UUID, Facts]:
+        found = with_flags(read(declaration, ids, findings=self.findings), self.schedule)
+        return {facts.record_id: facts for facts in found}
+
+    def _judge(
+        self, facts: Facts, held: Container[UUID], *, asked: bool, pins: Pins
+    ) -> dict[tuple[UUID, str], Verdict]:
+        return {one.key: one for one in assess(facts, self.schedule, held, self.on, asked=asked, pins=pins)}
+
+    def _waiting(self, found: Iterable[Facts]) -> set[UUID]:
+        """Return the records of people whose request is not answered yet: nothing of it may vanish meanwhile."""
+        subjects = {facts.record_id: facts.subject_id for facts in found if facts.subject_id is not None}
+        if not subjects:
+            return set()
+        asking = set(
+            Request.objects.filter(state__in=OPEN_STATES, subject__in=set(subjects.values())).values_list(
+                "subject_id", flat=True
+            )
+        )
+        return {record_id for record_id, subject in subjects.items() if subject in asking}
+
+    def _count(self, declaration: Declaration, ids: Iterable[UUID]) -> None:
+        for record_id in ids:
+            if record_id not in self.seen:
+                self.seen.add(record_id)
+                self.report.due += 1
+                self.report.due_by_label[declaration.label] += 1
+
+    def _count_kept(self, record_id: UUID | None, label: str) -> None:
+        if record_id is not None and record_id not in self.seen:
+            self.seen.add(record_id)
+            self.report.due += 1
+            self.report.kept += 1
+            self.report.due_by_label[label] += 1
+
+    def _erase(self, verdicts: Sequence[Verdict]) -> None:
+        """Carry out one batch; what came under a hold in this very moment counts as kept."""
+        if not verdicts or self.report.is_dry_run:
+            return
+        label = verdicts[0].label
+        of_record: dict[UUID, list[Verdict]] = {}
+        for one in verdicts:
+            of_record.setdefault(one.record_id, []).append(one)
+
+        def end(some: Sequence[UUID]) -> tuple[Sequence[UUID], erasure.Erased]:
+            batch = [one for record_id in some for one in of_record[record_id]]
+            return some, erasure.erase_records(batch, request=None, actor=self.actor, now=self.now)
+
+        for some, done in spared(list(of_record), end, step="end", label=label, findings=self.findings):
+            held = {record_id for record_id, _ in done.held}
+            self.report.kept += len(held)
+            self.report.erased += len(set(some) - held)
+        progress.tell("records ended", self.report.erased)
+
+
+# Reading -------------------------------------------------------------------------------------------------------------
+
+
+def _has_facts(label: str) -> bool:
+    try:
+        return datamap.for_label(label).facts is not None
+    except KeyError:
+        return False
+
+
+def _batches(ids: models.QuerySet[Any]) -> Iterator[list[UUID]]:
+    """Yield numbers BATCH by BATCH from one server-side cursor, which erasing behind it does not disturb."""
+    stream = ids.iterator(chunk_size=10 * BATCH)
+    while batch := list(islice(stream, BATCH)):
+        yield batch
+
+
+def _counts(report: SweepReport) -> str:
+    names = ("due", "erased", "kept", "stopped_by_cap", "broken")
+    return json.dumps({name: getattr(report, name) for name in names}, separators=(",", ":"))

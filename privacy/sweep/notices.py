@@ -1,0 +1,277 @@
+"""Warnings: nobody's account ends by itself without a letter some time before (law §4: 30 days); who answers it is kept.
+
+What must never happen: somebody who said in time that the account is to be kept, and lost it to the sweep of that night. So
+keeping it and ending it lock the same rows, the warnings of the person: the first of the two wins, whole. The clock of
+retention starts again on the day of the answer. A day that was told after a request to remove is never moved here.
+
+A warning counts from the day on which its letter went out, sent by e-mail or ticked off as posted, and as long as the person
+did nothing since: whoever came back is warned anew before the next end. A letter that waits to be posted has warned nobody,
+however long it lies there. At most as many people are warned in a night as may be ended in one, so that a wrong rule does not
+write to everybody.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Collection, Iterable
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.urls import reverse
+
+from privacy import audit, people, vault
+from privacy.actor import Actor
+from privacy.calendar import company_day
+from privacy.requests import clock, letters
+from privacy.requests.models import Decision, Letter
+from privacy.retention.facts import Facts
+from privacy.retention.rules import Schedule
+from privacy.sweep.models import EndNotice
+
+KIND = "account_ending"
+LINK_LIVES = timedelta(days=60)
+BATCH = 500
+
+#: How somebody told us to keep the account.
+WAYS = {
+    "link": "by the link in the letter",
+    "phone": "by phone",
+    "email": "by e-mail",
+    "mail": "by mail",
+    "in_person": "in person",
+}
+
+
+def days_before(facts: Facts, envelopes: Iterable[str], schedule: Schedule) -> int:
+    """Return how long before these envelopes end the person is to be warned; 0 when not at all, or about nobody."""
+    if facts.subject_id is None:
+        return 0
+    return max((schedule[name].warn_days for name in envelopes), default=0)
+
+
+def unwarned(found: Collection[Facts], *, by: date) -> set[UUID]:
+    """Return the people in `found` whom no letter that went out by that day has warned, or none that still counts."""
+    notices = list(_of(found))
+    told = _told(notices)
+    return _without(found, [one for one in notices if (day := told.get(one.pk)) is not None and day <= by])
+
+
+def unwritten(found: Collection[Facts]) -> set[UUID]:
+    """Return the people in `found` to whom a warning is to be written: none that still counts went out, or waits to."""
+    notices = list(_of(found))
+    told = _told(notices)
+    waiting = Letter.objects.filter(key__in=[_key(one) for one in notices], sent_at=None, stopped_at=None)
+    keys = set(waiting.values_list("key", flat=True))
+    return _without(found, [one for one in notices if one.pk in told or _key(one) in keys])
+
+
+def note_told() -> int:
+    """Write down of each warning on which day its letter went out; return of how many. Letters end before warnings do."""
+    count, last = 0, None
+    while True:
+        open_ = EndNotice.objects.filter(told_on=None, kept_on=None, ended_at=None).order_by("pk")
+        batch = list((open_ if last is None else open_.filter(pk__gt=last))[:BATCH])
+        if not batch:
+            return count
+        last = batch[-1].pk
+        for pk, day in _told(batch).items():
+            count += EndNotice.objects.filter(pk=pk, told_on=None).update(told_on=day)
+
+
+def _of(found: Collection[Facts]) -> Iterable[EndNotice]:
+    subjects = {facts.subject_id for facts in found if facts.subject_id is not None}
+    return EndNotice.objects.filter(subject__in=subjects).order_by("given_on")
+
+
+def _told(notices: Iterable[EndNotice]) -> dict[UUID, date]:
+    """Return of these warnings the day on which the letter went out, where it did; one query."""
+    told = {one.pk: one.told_on for one in notices if one.told_on is not None}
+    by_key = {_key(one): one.pk for one in notices if one.told_on is None}
+    sent = Letter.objects.filter(key__in=list(by_key), sent_at__isnull=False).values_list("key", "sent_at")
+    return told | {by_key[key]: company_day(at) for key, at in sent if at is not None}
+
+
+def _key(notice: EndNotice) -> str:
+    return f"{KIND}:{notice.pk}"
+
+
+def _without(found: Collection[Facts], notices: Iterable[EndNotice]) -> set[UUID]:
+    """Return the people in `found` to whom none of these warnings was given after they were last active."""
+    given = {one.subject_id: one.given_on for one in notices}  # in the order of their days
+    missing = set()
+    for facts in found:
+        if facts.subject_id is None:
+            continue
+        last = max((day for day in facts.events.values() if day is not None), default=date.min)
+        if facts.subject_id not in given or given[facts.subject_id] <= last:
+            missing.add(facts.subject_id)
+    return missing
+
+
+def warn(subject: UUID, *, on: date, ends_after: date, now: datetime) -> bool:
+    """Write to the person that the account ends unless it is used, not before that day; return whether a letter is new.
+
+    It ends when the letter has been out for as long as the schedule says, so not at all while it waits to be posted. An
+    earlier letter that still waits is stopped: what it says is over. The letter has a link by which the person keeps it, without a login too: it goes only to an address that counts (design 9).
+    Without one the letter is posted, or waits for staff, and says how else to keep it. Opens the address on file under the
+    actor of the caller. Safe to repeat on one day.
+    """
+    token = secrets.token_urlsafe(32)
+    known = people.ask()
+    with transaction.atomic():
+        to = known.answer_address(subject, now)
+        made = EndNotice(subject_id=subject, given_on=on, token_hash=_hashed(token) if to else "")
+        new = {
+            "id": made.pk,
+            "ends_after": ends_after,
+            "token_hash": made.token_hash,
+            "mac": vault.mac_of(*_says(made)),
+        }
+        notice, is_new = EndNotice.objects.get_or_create(subject_id=subject, given_on=on, defaults=new)
+        if is_new:
+            _stop_letters(EndNotice.objects.filter(subject=subject).exclude(pk=notice.pk), now=now)
+            link = f"{settings.PORTAL_URL}{reverse('keep', args=[token])}" if to else ""
+            letters.queue(
+                KIND,
+                to=to,
+                context={
+                    "name": known.name(subject),
+                    "ends_after": ends_after,
+                    "days": (ends_after - on).days,
+                    "has_login": known.has_login(subject),
+                },
+                key=_key(notice),
+                now=now,
+                subject=subject,
+                credentials={"link": link},
+                until=clock.expires_at(on + LINK_LIVES),
+            )
+    return is_new
+
+
+# Keeping it ---------------------------------------------------------------------------------------------------------------
+
+
+class NoticeGone(Exception):
+    """There is no such link any more: it is unknown or too old, or the account has ended."""
+
+
+class CannotKeep(Exception):
+    """The account cannot be kept this way; the text is one sentence, for the person or for staff, whoever asks."""
+
+
+def look(token: str, *, now: datetime) -> EndNotice:
+    """Return the warning whose link this is, used or not, without doing anything (what GET may do). Raises NoticeGone."""
+    found = EndNotice.objects.filter(token_hash=_hashed(token), ended_at=None).first()  # one by post has no hash
+    # A letter that went out late gives its reader as long as any other.
+    if found is None or (found.told_on or found.given_on) + LINK_LIVES < company_day(now):
+        raise NoticeGone
+    if not vault.mac_fits(found.mac, *_says(found)):
+        raise NoticeGone
+    return found
+
+
+def keep(token: str, *, now: datetime) -> EndNotice:
+    """Keep the account of the person who was sent this link (POST only), and return the warning. Twice is once.
+
+    Raises NoticeGone when the account has ended or the link is too old, CannotKeep.
+    """
+    with transaction.atomic():
+        subject = look(token, now=now).subject_id
+        person = Actor("customer", None, subject, frozenset({"customer"}), "link in a warning")
+        _lock(subject)
+        if look(token, now=now).kept_on is None:
+            _keep(subject, reason="link", actor=person, now=now)
+        return look(token, now=now)
+
+
+def keep_for(subject: UUID, *, reason: str, actor: Actor, now: datetime) -> None:
+    """Keep the account of somebody who told us so; `reason` is a word of WAYS. Raises NoticeGone, CannotKeep.
+
+    The caller has asked whether this actor may write the account.
+    """
+    if reason not in WAYS:
+        raise CannotKeep("Say how the person told us.")
+    with transaction.atomic():
+        _keep(subject, reason=reason, actor=actor, now=now)
+
+
+def _keep(subject: UUID, *, reason: str, actor: Actor, now: datetime) -> None:
+    """Start the clock of retention again today, in the caller's transaction."""
+    notices = _lock(subject)
+    if notices and max(notices, key=lambda one: one.given_on).ended_at is not None:
+        raise NoticeGone
+    if Decision.objects.filter(request__subject=subject, pinned=True, done_at=None).exists():
+        is_own = actor.subject == subject
+        asked, told = ("You asked us", "you") if is_own else ("This person asked us", "the person")
+        raise CannotKeep(
+            f"{asked} before to remove {'your' if is_own else 'all'} data. What is still kept goes on the day that we told {told}, or "
+            "once what is open then is finished; that day is not moved here."
+        )
+    today = company_day(now)
+    if not people.ask().keep(subject, today):
+        who = (
+            "you have a login, sign in"
+            if actor.subject == subject
+            else "the person has a login, it is kept by signing in"
+        )
+        raise CannotKeep(f"Nothing of this kind is on file. If {who} once before that day.")
+    EndNotice.objects.filter(pk__in=[one.pk for one in notices if one.kept_on is None and one.ended_at is None]).update(
+        kept_on=today
+    )
+    _stop_letters(notices, now=now)
+    audit.record("account.kept", actor=actor, now=now, subject=subject, reason=reason)
+
+
+def _stop_letters(notices: Iterable[EndNotice], *, now: datetime) -> None:
+    """Stop those letters of these warnings that have not gone out, in the caller's transaction."""
+    letters.withhold([_key(one) for one in notices], now=now)
+
+
+def _lock(subject: UUID) -> list[EndNotice]:
+    """Lock what decides between keeping and ending, in the order of `begin_to_end`; wait for a sweep that is at it."""
+    return list(EndNotice.objects.select_for_update().filter(subject=subject).order_by("pk"))
+
+
+def begin_to_end(found: Collection[Facts], *, now: datetime) -> set[UUID]:
+    """Note that the sweep ends these people's accounts now; return those who said meanwhile to keep them.
+
+    In the transaction that ends their records: it holds the rows that `keep` needs. `found` are the facts by which the sweep
+    judged; who was active after them is left alone.
+    """
+    last: dict[UUID, date] = {}
+    for facts in found:
+        if facts.subject_id is not None:
+            seen = max((day for day in facts.events.values() if day is not None), default=date.min)
+            last[facts.subject_id] = max(seen, last.get(facts.subject_id, date.min))
+    kept: set[UUID] = set()
+    ending: list[UUID] = []
+    for notice in EndNotice.objects.select_for_update().filter(subject__in=last).order_by("pk"):
+        if notice.kept_on is None:
+            ending.append(notice.pk)
+        elif notice.kept_on > last[notice.subject_id]:
+            kept.add(notice.subject_id)
+    EndNotice.objects.filter(pk__in=ending, ended_at=None).exclude(subject__in=kept).update(ended_at=now)
+    return kept
+
+
+def _says(notice: EndNotice) -> tuple[Any, ...]:
+    # Not the person: a notice follows when records are joined, and keeping the account is all that it does.
+    return "end-notice", notice.pk, notice.token_hash, notice.given_on
+
+
+def bind_all() -> int:
+    """Bind the links of the version before to their notices; return how many. As privacy.requests.identity.bind_all."""
+    done = 0
+    for notice in EndNotice.objects.filter(mac="").exclude(token_hash="").order_by("pk").iterator(500):
+        done += EndNotice.objects.filter(pk=notice.pk, mac="").update(mac=vault.mac_of(*_says(notice)))
+    return done
+
+
+def _hashed(token: str) -> str:
+    # 256 random bits need no salt and no slow hash.
+    return hashlib.sha256(token.encode()).hexdigest()
