@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from privacy import vault
 from privacy.calendar import undated
-from privacy.requests import authorities, outcome
+from privacy.requests import authorities, ended, outcome
 from privacy.requests.models import Request
 from privacy.retention import due
 from privacy.sweep import arming
@@ -24,7 +24,6 @@ register = template.Library()
 
 NOT_GIVEN = mark_safe('<span class="hint">not given</span>')
 REASONS: tuple[tuple[type, str], ...] = (
-    (vault.Erased, "Removed: its key was destroyed, so nobody can read it any more."),
     (vault.KeyUnavailable, "Cannot be read at this moment. It is not lost; please try again later."),
     (vault.Masked, "On file, but this page may not show it."),
 )
@@ -75,7 +74,12 @@ def renewal_is_by_hand() -> bool:
 
 @register.filter
 def value(shown: Any) -> SafeString | str:
-    """Return a value for the page: dates in words, "not given" for nothing, and why, when it cannot be read."""
+    """Return a value for the page: dates in words, "not given" for nothing, and why, when it cannot be read.
+
+    What was erased says when and by what; it never reads as if it had not been given.
+    """
+    if isinstance(shown, vault.Erased):
+        return format_html('<span class="unreadable">{}</span>', ended.told(shown))
     if isinstance(shown, vault.Unreadable):
         reason = next((text for kind, text in REASONS if isinstance(shown, kind)), "Cannot be read.")
         return format_html('<span class="unreadable">{}</span>', reason)

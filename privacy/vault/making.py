@@ -21,7 +21,7 @@ from privacy.vault import index, tokens
 from privacy.vault import ring as rings
 from privacy.vault.envelope import prefixed
 from privacy.vault.ids import from_int
-from privacy.vault.results import ERASED, FOREIGN, RecordElsewhere, RecordErased, Unreadable
+from privacy.vault.results import FOREIGN, Erased, RecordElsewhere, RecordErased, Unreadable
 from privacy.vault.sql import KEYSTORE, array, cursor
 
 Owner = tuple[str, UUID | None]
@@ -253,13 +253,14 @@ def _adopt(cur: CursorWrapper, lost: Sequence[Wanted]) -> None:
 
 
 _LOAD = """
-SELECT id, kek, owner_kind, restriction, encode(coalesce(uuid_send(owner_id), %s) || wrapped || commitment, 'hex')
+SELECT id, kek, owner_kind, restriction, encode(coalesce(uuid_send(owner_id), %s) || wrapped || commitment, 'hex'),
+       destroyed_at
 FROM vault_datakey WHERE id = ANY(%s::bigint[])
 """
 
 
 _AND_ERASED = """
-UNION ALL SELECT NULL, 0, envelope, record::text, NULL FROM vault_datakey
+UNION ALL SELECT NULL, 0, envelope, record::text, NULL, destroyed_at FROM vault_datakey
 WHERE record = ANY(%s::uuid[]) AND superseded_by IS NULL AND destroyed_at IS NOT NULL AND label <> ''
 """
 
@@ -271,18 +272,18 @@ def load(asked: Sequence[tuple[int, UUID, str]]) -> dict[int, OpenKey | Unreadab
 
 def load_and_erased(
     asked: Sequence[tuple[int, UUID, str]], records: Collection[UUID]
-) -> tuple[dict[int, OpenKey | Unreadable], set[Pair]]:
+) -> tuple[dict[int, OpenKey | Unreadable], dict[Pair, Erased]]:
     """Return what is known of each (key id, record, envelope), with one query. Absent: no such key.
 
     The record and the envelope are those of the row that names the key: a key of another record does not
     unwrap and comes back as Foreign, a destroyed one as Erased. Raises DatabaseError when the key store
     is down.
 
-    The same query answers for `records` which of their envelopes were erased: a row whose bytes are gone names no
+    The same query answers for `records` which of their envelopes were erased, and when: a row whose bytes are gone names no
     key. A pair that was only marked, because it never had a key, is not among them: there was nothing to erase.
     """
     found: dict[int, OpenKey | Unreadable] = {}
-    erased: set[Pair] = set()
+    erased: dict[Pair, Erased] = {}
     numbers = array([number for number, _, _ in asked])
     with cursor() as cur:
         if records:
@@ -292,7 +293,8 @@ def load_and_erased(
         rows = {}
         for row in cur.fetchall():
             if row[0] is None:
-                erased.add((UUID(row[3]), row[2]))
+                pair = UUID(row[3]), row[2]
+                erased[pair] = Erased(row[5], pair)
             else:
                 rows[row[0]] = row
     unwrap, to_int, committed = rings.current().unwrap, int.from_bytes, commitment  # looked up once
@@ -301,9 +303,9 @@ def load_and_erased(
         row = rows.get(number)
         if row is None:
             continue
-        _, kek, kind, restriction, text = row
+        _, kek, kind, restriction, text, destroyed_at = row
         if text is None:
-            found[number] = ERASED
+            found[number] = Erased(destroyed_at, (record, envelope))
             continue
         secret = bytes.fromhex(text)  # owner 16 | wrapped 60 | commitment 16
         head = heads.get((envelope, kind))

@@ -6,7 +6,9 @@ had typed it. Reads return one of the typed results below and never raise; write
 
 from __future__ import annotations
 
-from typing import ClassVar
+from datetime import datetime
+from typing import Any, ClassVar
+from uuid import UUID
 
 from django.db import IntegrityError
 
@@ -25,14 +27,24 @@ class Unreadable(str):
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
 
-    def __reduce__(self) -> tuple[type[Unreadable], tuple[()]]:
+    def __reduce__(self) -> tuple[type[Unreadable], tuple[Any, ...]]:
         return type(self), ()
 
 
 class Erased(Unreadable):
-    """The key was destroyed: nobody can read this again (Art. 17)."""
+    """The key was destroyed: nobody can read this again (Art. 17). It knows when, and of which envelope of which record."""
 
     text = "(erased)"
+    at: datetime | None
+    pair: tuple[UUID, str] | None
+
+    def __new__(cls, at: datetime | None = None, pair: tuple[UUID, str] | None = None) -> Erased:
+        made = str.__new__(cls, cls.text)
+        made.at, made.pair = at, pair
+        return made
+
+    def __reduce__(self) -> tuple[type[Unreadable], tuple[Any, ...]]:
+        return type(self), (self.at, self.pair)
 
 
 class KeyUnavailable(Unreadable):
@@ -59,11 +71,11 @@ class Restricted(Masked):
     def __new__(cls, text: str = "") -> Restricted:
         return str.__new__(cls, text)
 
-    def __reduce__(self) -> tuple[type[Unreadable], tuple[()]]:
-        return type(self), (str(self),)  # type: ignore[return-value]
+    def __reduce__(self) -> tuple[type[Unreadable], tuple[Any, ...]]:
+        return type(self), (str(self),)
 
 
-ERASED, KEY_UNAVAILABLE, FOREIGN, MASKED = Erased(), KeyUnavailable(), Foreign(), Masked()
+KEY_UNAVAILABLE, FOREIGN, MASKED = KeyUnavailable(), Foreign(), Masked()
 MASK_TEXTS = frozenset({Erased.text, KeyUnavailable.text, Masked.text})
 
 

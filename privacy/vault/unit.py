@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import DatabaseError
 
 from privacy.vault import keys
-from privacy.vault.results import ERASED, FOREIGN, KEY_UNAVAILABLE, Unreadable
+from privacy.vault.results import FOREIGN, KEY_UNAVAILABLE, Erased, Unreadable
 
 if TYPE_CHECKING:
     from privacy.vault.sealed import SealedModel
@@ -36,6 +36,7 @@ class Unit:
         self.ended = False
         self.keys: dict[int, keys.OpenKey | Unreadable] = {}
         self.bare: dict[keys.Pair, Unreadable | None] = {}  # of envelopes without bytes: why, None when never filled
+        self.notes: dict[keys.Pair, str] = {}  # what a reader of this unit found out about erased pairs
         self._opened: list[weakref.ref[SealedModel]] = []
         self._prune_at = 1_000
         self._token: Token[Unit | None] | None = None
@@ -79,7 +80,7 @@ class Unit:
             loaded = {}
             self.bare.update(dict.fromkeys(bare, KEY_UNAVAILABLE))
         else:
-            self.bare.update({pair: ERASED if pair in erased else None for pair in bare})
+            self.bare.update({pair: erased.get(pair) for pair in bare})
             if [key for key in loaded.values() if key is FOREIGN]:
                 log.error("data keys do not belong to the records that name them")
             if len(loaded) < len(asked) and any(number not in loaded for number, _, _ in asked):
@@ -89,6 +90,11 @@ class Unit:
         if len(loaded) < len(asked):
             for number, _, _ in asked:
                 self.keys.setdefault(number, KEY_UNAVAILABLE)
+
+    def erased(self) -> set[keys.Pair]:
+        """Return the pairs that reads of this unit found erased."""
+        found = [*self.bare.values(), *self.keys.values()]
+        return {one.pair for one in found if isinstance(one, Erased) and one.pair is not None}
 
     def remember(self, record: SealedModel) -> None:
         """Note a record that holds plaintext, so that `end` can take it out again."""
