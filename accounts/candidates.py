@@ -23,8 +23,9 @@ from accounts import reach
 from accounts.models import LOGIN_ADDRESS, Company, Customer, LoginAddress
 from privacy import audit, datamap, vault
 from privacy.datamap import Declaration
-from privacy.vault import Exact, SealedModel, Unreadable, tokens
+from privacy.vault import Exact, SealedModel, Unreadable
 from privacy.vault.columns import Found
+from privacy.vault.keystore import tokens
 
 Channel = Literal["email", "phone"]
 

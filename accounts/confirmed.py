@@ -67,7 +67,7 @@ def bound() -> Iterator[list[User]]:
 
 def bind_all(users: Collection[UUID] | None = None) -> int:
     """Bind what allauth's table says is confirmed, of all logins or of these, where the sealed address and its key are the same
-    person's; return how many. For all once in the life of an installation (privacy.vault.once)."""
+    person's; return how many. For all once in the life of an installation (privacy.vault.keystore.once)."""
     said = _said(EmailAddress.objects.filter(verified=True))
     said = said if users is None else said.filter(user__in=users)
     return sum(_bind_some(one for one in some if not _fits(one)) for some in _chunks(said))

@@ -132,7 +132,7 @@ def install() -> None:
 def bind_all() -> int:
     """Bind the secrets of the version before to the logins in whose rows they stand; return how many rows.
 
-    In the caller's transaction, once in the life of an installation (privacy.vault.once). What does not open stays as it is.
+    In the caller's transaction, once in the life of an installation (privacy.vault.keystore.once). What does not open stays as it is.
     """
     from allauth.mfa.models import Authenticator
 

@@ -22,7 +22,7 @@ from django.db.models.signals import post_delete
 from accounts import adapter, confirmed
 from accounts.models import LOGIN_ADDRESS, LoginAddress, User
 from privacy import vault
-from privacy.vault import tokens
+from privacy.vault.keystore import tokens
 from privacy.vault.models import DataKey
 
 PREFIX = "h1."

@@ -34,7 +34,7 @@ from privacy import vault
 from privacy.gate import Actor
 from privacy.typed import phones
 from privacy.vault import SealedModel, Unreadable
-from privacy.vault.keys import Owner
+from privacy.vault.keystore.keys import Owner
 
 logger = logging.getLogger(__name__)
 Came, Channel = ContactPoint.Came, ContactPoint.Channel

@@ -28,7 +28,8 @@ from privacy.requests import bound, decided, identity
 from privacy.requests.models import Request
 from privacy.sweep import notices as ending
 from privacy.typed.lines import on_one_line
-from privacy.vault import once, reindex
+from privacy.vault import reindex
+from privacy.vault.keystore import once
 from privacy.work import broken, progress
 from privacy.work.broken import Findings
 

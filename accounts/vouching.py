@@ -105,7 +105,7 @@ def _is_there() -> bool:
 def vouch_first() -> int:
     """Vouch for the logins of the version before, while none has a keyed hash; return how many.
 
-    In the caller's transaction, once in the life of an installation (privacy.vault.once).
+    In the caller's transaction, once in the life of an installation (privacy.vault.keystore.once).
     """
     return 0 if User.objects.exclude(mac="").exists() else _vouch(User.objects.all())
 

@@ -37,7 +37,7 @@ def confirm(user: User, *, actor: Actor | None, now: datetime, reason: str = "")
 def confirm_earlier(*, now: datetime) -> int:
     """Write down the confirmation of every login whose address was confirmed before such events were written; return how many.
 
-    Once in the life of an installation (privacy.vault.once): by the keyed hash beside the address, not by allauth's table.
+    Once in the life of an installation (privacy.vault.keystore.once): by the keyed hash beside the address, not by allauth's table.
     """
     done = 0
     for some in confirmed.bound():

@@ -16,8 +16,8 @@ from benchmarks.harness import Goal, Table
 from benchmarks.models import Sealed
 from benchmarks.rows import empty, settle, write
 from privacy.vault import ring as rings
-from privacy.vault import rotate
-from privacy.vault.sql import cursor
+from privacy.vault.keystore import rotate
+from privacy.vault.keystore.sql import cursor
 
 KEYS = 40_000
 WHY = {

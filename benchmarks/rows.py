@@ -18,7 +18,7 @@ from benchmarks.harness import Goal, Table, Timing
 from benchmarks.models import LIBRARIES, NAMES, Plain, Sealed
 from benchmarks.profiling import explained
 from privacy import gate
-from privacy.vault import guard, unit, uuid7
+from privacy.vault import unit, uuid7
 
 ROWS, PAGE = 5_000, 50
 PLAIN = "plain Django"
@@ -75,7 +75,7 @@ def read(model: Any, rows: int, names: tuple[str, ...] = NAMES) -> None:
     assert len(last) == 35, repr(last)
 
 
-def everything(opening: guard.Opening) -> bool:
+def everything(opening: unit.Opening) -> bool:
     """Let everything be opened and write nothing down: the vault without the gate."""
     return True
 
@@ -83,13 +83,13 @@ def everything(opening: guard.Opening) -> bool:
 @contextmanager
 def bare() -> Iterator[unit.Unit]:
     """Open a unit of work of the vault alone."""
-    before = guard.set_guard(everything)
+    before = unit.set_guard(everything)
     mine = unit.begin()
     try:
         yield mine
     finally:
         unit.end(mine)
-        guard.set_guard(before)
+        unit.set_guard(before)
 
 
 def in_bare(work: Callable[[], None]) -> None:

@@ -70,7 +70,7 @@ def migrate() -> None:
     django.setup()
     from django.core.management import call_command
 
-    from privacy.vault import identity
+    from privacy.vault.keystore import identity
 
     for alias in ("default", "keystore"):
         call_command("migrate", database=alias, run_syncdb=True, verbosity=0)

@@ -188,7 +188,7 @@ def refuse_foreign_parts() -> None:
 
     A database that is down now is no reason: the site then answers with an error page until it is back.
     """
-    from privacy.vault import identity
+    from privacy.vault.keystore import identity
 
     try:
         for alias in settings.DATABASES:

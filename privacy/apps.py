@@ -13,7 +13,7 @@ class PrivacyConfig(AppConfig):
         from privacy.calendar import undated
         from privacy.gate import guard, worker
         from privacy.retention import holds
-        from privacy.vault.guard import set_guard, set_keeper
+        from privacy.vault.unit import set_guard, set_keeper
 
         datamap.autodiscover()
         set_guard(guard.decide)

@@ -21,7 +21,7 @@ from privacy.requests import execute, export, identity, letters, poller, waits
 from privacy.restore import maintenance, replay
 from privacy.retention import restriction
 from privacy.sweep import nightly as sweeping
-from privacy.vault import blocks, collect
+from privacy.vault.keystore import blocks, collect
 
 log = structlog.get_logger(__name__)
 

@@ -18,7 +18,8 @@ from django.db.models import Q
 
 from privacy import gate
 from privacy.typed import numbers, phones
-from privacy.vault import Exact, Words, keys
+from privacy.vault import Exact, Words
+from privacy.vault.keystore import keys
 
 # What a link leads to: a model whose own indexes are searched, or a function that returns the ids that a text finds.
 Through = type[models.Model] | Callable[[str], Iterable[Any]]

@@ -15,6 +15,7 @@ from privacy.actor import Actor
 from privacy.audit import encoding
 from privacy.audit.models import AuditEvent
 from privacy.typed import cards
+from privacy.vault.keystore import pseudonyms
 
 Record = tuple[str, UUID | str | int]
 # The hash of a plan proves what was confirmed: seven digits in a row in it are no telephone number.
@@ -71,7 +72,7 @@ def history(
     events = AuditEvent.objects.order_by("id")
     if subject is not None:
         # A person who was joined from two has the names of both.
-        names = vault.pseudonyms([subject, *vault.pseudonymity.joined_to(subject)])
+        names = vault.pseudonyms([subject, *pseudonyms.joined_to(subject)])
         events = events.filter(subject__in=names.values())
     if record is not None:
         events = events.filter(label=record[0], record=encoding.record_hash(*record))

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from privacy.gate import context, matrix
 from privacy.vault import Restricted
-from privacy.vault.guard import Opening
 from privacy.vault.results import Unreadable
+from privacy.vault.unit import Opening
 
 
 def decide(opening: Opening) -> bool | Unreadable:

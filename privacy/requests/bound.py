@@ -189,7 +189,7 @@ def seal(numbers: Collection[UUID]) -> int:
 def bind_all() -> int:
     """Sign requests and files of before; return how many.
 
-    In the caller's transaction, once in the life of an installation (privacy.vault.once).
+    In the caller's transaction, once in the life of an installation (privacy.vault.keystore.once).
     """
     return _sign_all(_rows().filter(mac="")) + _sign_files(_files().filter(mac=""))
 

@@ -54,7 +54,7 @@ def seal(requests: Collection[UUID]) -> int:
 def bind_all() -> int:
     """Sign the decisions of before; return how many.
 
-    In the caller's transaction, once in the life of an installation (privacy.vault.once).
+    In the caller's transaction, once in the life of an installation (privacy.vault.keystore.once).
     """
     return _sign_all(Decision.objects.filter(mac=""))
 

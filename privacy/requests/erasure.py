@@ -32,6 +32,7 @@ from privacy.requests.models import Decision, Request
 from privacy.retention import holds
 from privacy.retention.verdict import Verdict
 from privacy.subjects import Subject
+from privacy.vault.keystore import pseudonyms
 from privacy.work import checkpoints
 
 BATCH = 500
@@ -320,9 +321,9 @@ def _forget(subject: UUID, *, now: datetime) -> None:
     # The same number in every repetition: the key store may have committed it when this process was killed.
     nobody = bound.nobody_of(subject)
     # Those with whom the subject was joined had names of their own in the audit.
-    names = vault.pseudonymity.joined_to(subject) | vault.pseudonymity.joined_to(nobody)
+    names = pseudonyms.joined_to(subject) | pseudonyms.joined_to(nobody)
     vault.keys.reowner(("subject", subject), ("subject", nobody))
     bound.carry(Request.objects.filter(owner_id=subject).values_list("pk", flat=True), nobody, subject=None)
     access_log.forget(subject)  # its rows stay as they are and lead to nobody
-    vault.keys.destroy([(one, vault.pseudonymity.ENVELOPE) for one in {subject, *names}], now=now)
+    vault.keys.destroy([(one, pseudonyms.ENVELOPE) for one in {subject, *names}], now=now)
     Subject.objects.filter(pk=subject).delete()

@@ -172,7 +172,7 @@ def _is_ours(link: OneTimeLink) -> bool:
 def bind_all() -> int:
     """Bind links and outcome codes of the version before to their requests; return how many.
 
-    In the caller's transaction, once in the life of an installation (privacy.vault.once).
+    In the caller's transaction, once in the life of an installation (privacy.vault.keystore.once).
     """
     done = 0
     for link in OneTimeLink.objects.filter(mac="").order_by("pk").iterator(500):

@@ -31,7 +31,7 @@ from privacy.requests import (
 )
 from privacy.requests.models import OPEN_STATES, Decision, Export, Letter, OneTimeLink, Request, SecondLook, State
 from privacy.retention import restriction
-from privacy.vault import blocks, ledger
+from privacy.vault.keystore import blocks, ledger
 from privacy.work import broken
 
 LOOK_AGAIN = timedelta(seconds=15)

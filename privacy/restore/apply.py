@@ -23,8 +23,9 @@ from privacy.requests.models import Decision, Letter, Request, State
 from privacy.restore import signed
 from privacy.restore.models import LedgerCopy, LedgerWaiting
 from privacy.retention.verdict import Verdict
-from privacy.vault import envelope, ledger
-from privacy.vault.ledger import Gone
+from privacy.vault import envelope
+from privacy.vault.keystore import ledger
+from privacy.vault.keystore.ledger import Gone
 
 
 class NotCopied(Exception):

@@ -17,7 +17,7 @@ from django.db import DatabaseError
 
 from privacy.restore import apply, signed, signed_file
 from privacy.restore.models import LedgerCopy, LedgerWaiting
-from privacy.vault import ledger
+from privacy.vault.keystore import ledger
 from privacy.vault.models import Tombstone
 from privacy.vault.ring import RingRefused
 

@@ -29,9 +29,10 @@ from privacy.requests import erasure
 from privacy.restore import apply, maintenance, signed, signed_file
 from privacy.restore.models import LedgerCopy, LedgerWaiting
 from privacy.retention import restriction
-from privacy.vault import envelope, keys, ledger, once
+from privacy.vault import envelope
+from privacy.vault.keystore import keys, ledger, once
+from privacy.vault.keystore.sql import cursor
 from privacy.vault.models import DataKey, Tombstone
-from privacy.vault.sql import cursor
 from privacy.work import checkpoints, progress
 
 log = structlog.get_logger(__name__)

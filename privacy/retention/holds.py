@@ -25,7 +25,7 @@ from privacy.gate import matrix
 from privacy.retention import restriction
 from privacy.retention.models import HeldValue, Hold
 from privacy.typed import numbers
-from privacy.vault.guard import Ended
+from privacy.vault.unit import Ended
 
 PLACED, LIFTED = "hold.placed", "hold.lifted"
 

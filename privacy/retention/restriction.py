@@ -32,7 +32,8 @@ from privacy.retention.facts import Facts
 from privacy.retention.gather import read, with_flags
 from privacy.retention.models import Hold
 from privacy.retention.rules import Schedule
-from privacy.vault import SealedModel, keys
+from privacy.vault import SealedModel
+from privacy.vault.keystore import keys
 from privacy.work.broken import Findings
 
 BATCH = 500

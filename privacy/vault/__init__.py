@@ -1,6 +1,44 @@
 """The vault: data keys, envelopes, blind indexes. `from privacy import vault` or `from privacy.vault import …`.
 
-Names are looked up when first used, because this package is imported before Django's models may be.
+The files, in the order in which a value passes through them (each imports only those that stand below it, or beside it in the
+list, never above):
+
+    sealed        `SealedModel`: reading opens an envelope when a field is touched; saving seals what changed
+    queryset      the keys of a whole result set in one query; SQL on encrypted fields refused
+    reindex       tokens for what was sealed before its index was declared
+    saving        keys first, then sealed bytes, then the old keys ended; what a deleted row takes with it
+    drafts        what a save has to seal, laid on what stands in the rows now
+    stream        sealed files of any length
+    unit          one unit of work: who may open, the keys and plaintext it holds, and for how long
+    renewal       the ring renewed whole, with its copy and a fresh backup
+    fields        the encrypted fields, and the layout of the envelopes they form
+    columns       the column of an envelope: sealed bytes or nothing
+    forms         form fields that draw a mask and never take it for an answer
+
+    keystore/     the files that speak SQL to the key store:
+        keys          what the rest of the product asks of data keys, and hands over
+        ending        the one way in which a key ends: its row, its tokens, its line of the ledger
+        collect       the key collector: ends what a crash between two commits left behind
+        making        a key and its tokens, committed before any data
+        loading       keys for a result set, unwrapped
+        rotate        every key wrapped again under the ring's current version
+        tokens        the entries of the blind indexes
+        ledger        what a restored backup has to be held against
+        pseudonyms    a name for a person in the audit that means nothing after the erasure
+        blocks        who was erased is not created again
+        identity      ring, key store and main database belong together
+        once          what an upgrade does once
+        datakey, binding, sql    a key in memory; what its wrapping is bound to; the connection
+
+    in_use        asks the data side which key a row names, and whether a save is under way
+    index         the keyed hashes of the blind indexes, with lookalikes
+    blob, macs    sealed bytes and keyed hashes of what is no record
+    envelope      the sealed form of an envelope
+    ring          the key-encryption keys and what is derived from their root
+    results       what reading or sealing can end in when there is no plaintext
+    ids, typecasts    record ids; how values come from PostgreSQL and go there
+
+Names are looked up when first used, because Django imports this package before its models may be.
 """
 
 from __future__ import annotations
@@ -14,18 +52,19 @@ if TYPE_CHECKING:
     from privacy.vault.blob import seal_blob as seal_blob
     from privacy.vault.fields import EncryptedDateField as EncryptedDateField
     from privacy.vault.fields import EncryptedEmailField as EncryptedEmailField
-    from privacy.vault.fields import EncryptedField as EncryptedField
     from privacy.vault.fields import EncryptedJSONField as EncryptedJSONField
     from privacy.vault.fields import EncryptedTextField as EncryptedTextField
-    from privacy.vault.guard import Opening as Opening
     from privacy.vault.ids import uuid7 as uuid7
     from privacy.vault.index import Exact as Exact
     from privacy.vault.index import Words as Words
+    from privacy.vault.keystore import blocks as blocks
+    from privacy.vault.keystore import keys as keys
+    from privacy.vault.keystore import tokens as tokens
+    from privacy.vault.keystore.pseudonyms import pseudonym as pseudonym
+    from privacy.vault.keystore.pseudonyms import pseudonyms as pseudonyms
     from privacy.vault.macs import mac_fits as mac_fits
     from privacy.vault.macs import mac_of as mac_of
     from privacy.vault.macs import same_mac as same_mac
-    from privacy.vault.pseudonymity import pseudonym as pseudonym
-    from privacy.vault.pseudonymity import pseudonyms as pseudonyms
     from privacy.vault.queryset import SealedQuerySet as SealedQuerySet
     from privacy.vault.results import CopyRefused as CopyRefused
     from privacy.vault.results import Erased as Erased
@@ -42,77 +81,40 @@ if TYPE_CHECKING:
     from privacy.vault.results import Unreadable as Unreadable
     from privacy.vault.results import UnsealedPlaintext as UnsealedPlaintext
     from privacy.vault.results import ValueTaken as ValueTaken
-    from privacy.vault.results import VaultError as VaultError
     from privacy.vault.saving import rekey as rekey
     from privacy.vault.sealed import SealedModel as SealedModel
     from privacy.vault.unit import internal as internal
 
 _NAMES = {
-    "blob": ("BlobDamaged", "open_blob", "seal_blob"),
-    "fields": (
-        "EncryptedDateField",
-        "EncryptedEmailField",
-        "EncryptedField",
-        "EncryptedJSONField",
-        "EncryptedTextField",
-    ),
-    "guard": ("Opening",),
-    "ids": ("uuid7",),
-    "index": ("Exact", "Words"),
-    "macs": ("mac_fits", "mac_of", "same_mac"),
-    "pseudonymity": ("pseudonym", "pseudonyms"),
-    "queryset": ("SealedQuerySet",),
-    "results": (
-        "CopyRefused",
-        "Erased",
-        "Foreign",
-        "ForeignEnvelope",
-        "KeyMissing",
-        "KeyUnavailable",
-        "MaskNotAValue",
-        "Masked",
-        "RecordElsewhere",
-        "RecordErased",
-        "RecordRestricted",
-        "Restricted",
-        "Unreadable",
-        "UnsealedPlaintext",
-        "ValueTaken",
-        "VaultError",
-    ),
-    "saving": ("rekey",),
-    "sealed": ("SealedModel",),
-    "unit": ("internal",),
+    "blob": "BlobDamaged open_blob seal_blob",
+    "fields": "EncryptedDateField EncryptedEmailField EncryptedJSONField EncryptedTextField",
+    "ids": "uuid7",
+    "index": "Exact Words",
+    "keystore.pseudonyms": "pseudonym pseudonyms",
+    "macs": "mac_fits mac_of same_mac",
+    "queryset": "SealedQuerySet",
+    "results": "CopyRefused Erased Foreign ForeignEnvelope KeyMissing KeyUnavailable MaskNotAValue Masked RecordElsewhere "
+    "RecordErased RecordRestricted Restricted Unreadable UnsealedPlaintext ValueTaken",
+    "saving": "rekey",
+    "sealed": "SealedModel",
+    "unit": "internal",
 }
-_HOME = {name: module for module, names in _NAMES.items() for name in names}
-_MODULES = frozenset(
-    {
-        "blocks",
-        "collect",
-        "envelope",
-        "guard",
-        "identity",
-        "index",
-        "keys",
-        "ledger",
-        "living",
-        "models",
-        "once",
-        "pseudonymity",
-        "ring",
-        "rotate",
-        "stream",
-        "tokens",
-        "unit",
-    }
-)
+_HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
+_MODULES = {
+    "blocks": "keystore.blocks",
+    "index": "index",
+    "keys": "keystore.keys",
+    "ring": "ring",
+    "tokens": "keystore.tokens",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOME:
         value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-        globals()[name] = value
-        return value
-    if name in _MODULES:
-        return import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    elif name in _MODULES:
+        value = import_module(f"{__name__}.{_MODULES[name]}")
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value

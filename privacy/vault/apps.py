@@ -9,6 +9,6 @@ class VaultConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from privacy.vault import checks, wire  # noqa: F401  (checks: registers the system checks)
+        from privacy.vault import checks, typecasts  # noqa: F401  (checks: registers the system checks)
 
-        wire.register()
+        typecasts.register()

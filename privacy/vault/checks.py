@@ -12,6 +12,7 @@ from django.db import DatabaseError, models
 
 from privacy.vault.fields import EncryptedField
 from privacy.vault.index import NORMALISERS, Exact, Words
+from privacy.vault.keystore import identity
 from privacy.vault.queryset import SealedQuerySet, virtual
 from privacy.vault.sealed import SealedModel
 
@@ -126,8 +127,6 @@ def check_belongs_together(databases: Sequence[str] | None = None, **kwargs: Any
     """Return an error for ring, key store and main database that are not of one installation."""
     if not databases or "keystore" not in databases:
         return []
-    from privacy.vault import identity
-
     try:
         if not identity.is_migrated():
             return []  # `migrate` itself asks before the tables are there

@@ -12,7 +12,7 @@ from django.db.models import F, Func, IntegerField, Value
 from django.db.models import lookups as sql
 
 from privacy.vault import envelope as sealed_form
-from privacy.vault.sql import array
+from privacy.vault.typecasts import array
 
 
 class HeaderCheck(models.CheckConstraint):

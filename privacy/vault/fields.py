@@ -22,9 +22,9 @@ from privacy.typed import mailbox
 from privacy.typed.lines import one_line
 from privacy.vault import forms
 from privacy.vault.columns import SealedColumn
+from privacy.vault.envelope import context
 from privacy.vault.index import Blind
-from privacy.vault.plan import Plan, plans
-from privacy.vault.results import MaskNotAValue, Unreadable, is_mask
+from privacy.vault.results import MASKED, MaskNotAValue, Unreadable, is_mask
 
 if TYPE_CHECKING:
     from privacy.vault.sealed import SealedModel
@@ -34,19 +34,19 @@ class Opener:
     """Open the envelope when one of its fields is first touched. No `__set__`: a value in the instance's
     own dictionary is an ordinary attribute, read as fast as any other."""
 
-    __slots__ = ("field", "plan")
+    __slots__ = ("field", "layout")
 
     def __init__(self, field: EncryptedField) -> None:
         self.field = field
-        self.plan: Plan | None = None
+        self.layout: Layout | None = None
 
     def __get__(self, instance: SealedModel | None, owner: type[SealedModel]) -> Any:
         if instance is None:
             return self
-        plan = self.plan
-        if plan is None:
-            plan = self.plan = plans(owner)[self.field.envelope]
-        return instance._read_sealed(self.field, plan)
+        layout = self.layout
+        if layout is None:
+            layout = self.layout = layouts(owner)[self.field.envelope]
+        return instance._read_sealed(self.field, layout)
 
 
 class EncryptedField(models.Field):
@@ -263,6 +263,85 @@ class EncryptedJSONField(EncryptedField):
 
 
 def _forget_deleted(sender: type[SealedModel], instance: SealedModel, using: str, **kwargs: Any) -> None:
-    from privacy.vault import deletion
+    instance._was_deleted(using)
 
-    deletion.note(instance, using)
+
+class Layout:
+    """What the hot paths need to know of one envelope of one model, worked out once: its column, fields and labels."""
+
+    __slots__ = (
+        "blind",
+        "bound",
+        "column",
+        "empties",
+        "envelope",
+        "fields",
+        "label",
+        "labels",
+        "lines",
+        "names",
+        "pk",
+        "plain",
+        "typed",
+    )
+
+    def __init__(self, model: type[SealedModel], envelope: str, fields: list[EncryptedField]) -> None:
+        self.label = model.vault_label
+        self.envelope = envelope
+        self.column = f"sealed_{envelope}"
+        self.bound = context(self.label, envelope)
+        self.fields = fields
+        self.names = frozenset(field.name for field in fields)
+        self.labels = {str(field.label): field for field in fields}
+        self.plain = [(field.attname, str(field.label), field.get_default()) for field in fields if field.unpacks_as_is]
+        self.typed = [field for field in fields if not field.unpacks_as_is]
+        self.lines = frozenset(label for label, field in self.labels.items() if field.is_line)
+        self.empties = {label: field.empty() for label, field in self.labels.items()}
+        self.blind = [(label, field) for label, field in self.labels.items() if field.blind]
+        self.pk = model._meta.pk.attname
+
+    def pour(self, payload: dict[str, Any], into: dict[str, Any]) -> None:
+        """Put the values of an opened payload into an instance's dictionary, beside what is assigned there."""
+        for attname, label, default in self.plain:
+            if attname not in into or isinstance(into[attname], Unreadable):
+                into[attname] = payload.get(label, default)
+        for field in self.typed:
+            if isinstance(into.get(field.attname, MASKED), Unreadable):
+                present = field.label in payload
+                into[field.attname] = field.unpack(payload[str(field.label)]) if present else field.get_default()
+
+    def gather(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Return the payload of an instance that was never sealed. Raises MaskNotAValue."""
+        payload: dict[str, Any] = {}
+        for label, field in self.labels.items():
+            value = data.get(field.attname, MASKED)
+            if value.__class__ is not str or not field.unpacks_as_is or is_mask(value):
+                if isinstance(value, Unreadable):
+                    continue
+                value = field.pack(value)
+            if (value != "" and value is not None) or value != self.empties[label]:
+                payload[label] = value
+        return payload
+
+    def blinds(self, payload: dict[str, Any]) -> list[tuple[Blind, str]]:
+        """Return the values of a payload that are indexed."""
+        return [
+            (blind, field.indexed(payload[label]))
+            for label, field in self.blind
+            if payload.get(label) is not None
+            for blind in field.blind
+        ]
+
+
+def layouts(model: Any) -> dict[str, Layout]:
+    """Return the layouts of a model's envelopes, none when it is not sealed; a proxy has those of its concrete model."""
+    concrete: Any = model._meta.concrete_model
+    found: dict[str, Layout] | None = concrete.__dict__.get("_vault_layouts")
+    if found is None:
+        grouped: dict[str, list[EncryptedField]] = {}
+        for field in concrete._meta.private_fields:
+            if isinstance(field, EncryptedField):
+                grouped.setdefault(field.envelope, []).append(field)
+        found = {envelope: Layout(concrete, envelope, fields) for envelope, fields in grouped.items()}
+        concrete._vault_layouts = found
+    return found

@@ -1,8 +1,8 @@
 """The tables of the key store, a database of its own (alias `keystore`).
 
 Must never happen: a plaintext here. The main database without this one is noise, and this one without
-the ring of key-encryption keys is noise as well. Rows are read and written with plain SQL in `keys`,
-`index` and `blocks`, because a key query stands behind every page; these classes give the schema.
+the ring of key-encryption keys is noise as well. Rows of keys, tokens and blocks are read and written with plain SQL, all of
+it in `privacy.vault.keystore`, because a key query stands behind every page; these classes give the schema.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ class KeystoreIdentity(models.Model):
 
 
 class Once(models.Model):
-    """Note a step that an upgrade does once in the life of an installation (privacy.vault.once)."""
+    """Note a step that an upgrade does once in the life of an installation (privacy.vault.keystore.once)."""
 
     step = models.CharField(max_length=40, primary_key=True)
     done_at = models.DateTimeField()

@@ -12,11 +12,12 @@ from django.db import models, transaction
 from django.db.models.constants import LOOKUP_SEP
 from django.db.models.query import ModelIterable
 
-from privacy.vault import saving, tokens
+from privacy.vault import saving
 from privacy.vault.columns import Found
-from privacy.vault.fields import EncryptedField, refusal
+from privacy.vault.drafts import merged
+from privacy.vault.fields import EncryptedField, Layout, layouts, refusal
 from privacy.vault.index import Exact, Words
-from privacy.vault.plan import Plan, plans
+from privacy.vault.keystore import tokens
 
 
 class Batch:
@@ -31,9 +32,9 @@ class Batch:
     def __init__(self, rows: list[Any]) -> None:
         self.rows = [ref(row) for row in rows]
 
-    def asked(self, plan: Plan) -> list[tuple[int, Any, str]]:
+    def asked(self, layout: Layout) -> list[tuple[int, Any, str]]:
         """Return what to ask the key store for, for one envelope of all rows."""
-        column, envelope, pk, number = plan.column, plan.envelope, plan.pk, int.from_bytes
+        column, envelope, pk, number = layout.column, layout.envelope, layout.pk, int.from_bytes
         return [
             (number(sealed[1:9], "big", signed=True), data[pk], envelope)
             for there in self.rows
@@ -48,18 +49,16 @@ class Batch:
                 continue
             data = row.__dict__
             found += [
-                (data[plan.pk], plan.envelope)
-                for plan in plans(type(row)).values()
-                if data.get(plan.column, b"") is None
+                (data[layout.pk], layout.envelope)
+                for layout in layouts(type(row)).values()
+                if data.get(layout.column, b"") is None
             ]
         return found
 
 
 def attach(rows: list[Any], related: bool) -> None:
     """Give the rows of a result set, and the rows joined to them, one batch per model."""
-    from privacy.vault.sealed import SealedModel
-
-    if rows and isinstance(rows[0], SealedModel):
+    if rows and layouts(type(rows[0])):
         batch = Batch(rows)
         for row in rows:
             row._vault_batch = batch
@@ -72,11 +71,9 @@ def attach(rows: list[Any], related: bool) -> None:
 
 
 def _gather(row: Any, joined: dict[type, dict[int, Any]]) -> None:
-    from privacy.vault.sealed import SealedModel
-
     for other in row._state.fields_cache.values():
         if isinstance(other, models.Model):
-            if isinstance(other, SealedModel):
+            if layouts(type(other)):
                 if "_vault_batch" in other.__dict__ or id(other) in joined.get(type(other), ()):
                     continue
                 joined.setdefault(type(other), {})[id(other)] = other
@@ -118,12 +115,12 @@ class SealedQuerySet(models.QuerySet):
         return self._found(field, text, Words, most)
 
     def _found(self, name: str, value: str, kind: type[Exact] | type[Words], most: int) -> Any:
-        for plan in plans(self.model).values():
-            for field in plan.fields:
+        for layout in layouts(self.model).values():
+            for field in layout.fields:
                 for blind in field.blind:
                     if blind.field == name and isinstance(blind, kind):
                         records, numbers = tokens.find(blind, value, most)
-                        return self.filter(pk__found=Found(records, numbers, plan.column)) if records else self.none()
+                        return self.filter(pk__found=Found(records, numbers, layout.column)) if records else self.none()
         raise FieldError(f"{self.model._meta.label} has no {kind.__name__} index {name!r}.")
 
     # --- writing -------------------------------------------------------------------------------
@@ -133,7 +130,7 @@ class SealedQuerySet(models.QuerySet):
         if kwargs.get("update_conflicts") or (len(args) > 2 and args[2]):
             raise FieldError("bulk_create(update_conflicts=True) would write sealed bytes into another record.")
         listed = list(objs)
-        if not plans_of(self.model):
+        if not layouts(self.model):
             return super().bulk_create(listed, *args, **kwargs)
         self._for_write = True
         for obj in listed:
@@ -145,7 +142,7 @@ class SealedQuerySet(models.QuerySet):
     def bulk_update(self, objs: Iterable[Any], fields: Iterable[str], batch_size: int | None = None) -> int:
         """Update plain and encrypted fields; concurrent changes of other labels in an envelope survive."""
         listed, fields = list(objs), sorted(saving.with_beside(self.model, fields))
-        sealed = {name: plan for plan in plans_of(self.model).values() for name in plan.names}
+        sealed = {name: layout for layout in layouts(self.model).values() for name in layout.names}
         names = frozenset(fields)
         if names.isdisjoint(sealed):
             return super().bulk_update(listed, fields, batch_size)
@@ -153,11 +150,11 @@ class SealedQuerySet(models.QuerySet):
         self._for_write = True
         written = 0
         with transaction.atomic(using=self.db):
-            drafts, lost = saving.merged(listed, names, self.db)
+            drafts, lost = merged(listed, names, self.db)
             saving.write(drafts, self.db)
             by_column: dict[str, list[Any]] = {}
             for draft in drafts:
-                by_column.setdefault(draft.plan.column, []).append(draft.obj)
+                by_column.setdefault(draft.layout.column, []).append(draft.obj)
             for column, changed in by_column.items():
                 written = max(written, super().bulk_update(changed, [column], batch_size))
             if plain:
@@ -191,13 +188,6 @@ class SealedQuerySet(models.QuerySet):
                 if field is not None:
                     raise FieldError(refusal(field))
         return super()._values(*fields, **expressions)  # type: ignore[misc]
-
-
-def plans_of(model: type[models.Model]) -> dict[str, Plan]:
-    """Return the envelopes of a model, none for one that is not sealed."""
-    from privacy.vault.sealed import SealedModel
-
-    return plans(model) if issubclass(model, SealedModel) else {}
 
 
 def virtual(model: type[models.Model], path: str) -> EncryptedField | None:

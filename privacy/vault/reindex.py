@@ -13,24 +13,20 @@ from uuid import UUID
 
 from django.db import models, router, transaction
 
-from privacy.vault import index, keys, saving, tokens
+from privacy.vault import index
+from privacy.vault.drafts import opened
 from privacy.vault.envelope import key_id
+from privacy.vault.fields import Layout, layouts
 from privacy.vault.index import Blind, Words
-from privacy.vault.plan import Plan, plans
-from privacy.vault.sql import array, cursor
+from privacy.vault.keystore import keys, tokens
 
 
 def without(model: Any, name: str, *, after: UUID | None, most: int) -> tuple[list[UUID], UUID | None]:
     """Return the next rows that are sealed and have no token of this index, among `most` rows, and where to go on."""
-    plan, blind = _index(model, name)
-    sealed: models.QuerySet[Any] = models.QuerySet(model).filter(**{f"{plan.column}__isnull": False}).order_by("pk")
+    layout, blind = _index(model, name)
+    sealed: models.QuerySet[Any] = models.QuerySet(model).filter(**{f"{layout.column}__isnull": False}).order_by("pk")
     ids = list((sealed.filter(pk__gt=after) if after else sealed).values_list("pk", flat=True)[:most])
-    with cursor() as cur:
-        cur.execute(
-            "SELECT DISTINCT record FROM vault_token WHERE record = ANY(%s::uuid[]) AND field = %s",
-            [array(ids), blind.stored_as],
-        )
-        known = {row[0] for row in cur.fetchall()}
+    known = tokens.known(blind, ids)
     return [pk for pk in ids if pk not in known], ids[-1] if ids else None
 
 
@@ -39,28 +35,28 @@ def place(model: Any, name: str, ids: Sequence[UUID]) -> int:
 
     A row without a value, one that was erased, and one that has its token already get none.
     """
-    plan, blind = _index(model, name)
+    layout, blind = _index(model, name)
     using = router.db_for_write(model)
     with transaction.atomic(using=using):
         rows: models.QuerySet[Any] = models.QuerySet(model, using=using).filter(pk__in=ids).order_by("pk")
-        gone = {pk for pk, _ in keys.destroyed([(pk, plan.envelope) for pk in ids])}
+        gone = {pk for pk, _ in keys.destroyed([(pk, layout.envelope) for pk in ids])}
         stored = [
-            (plan, pk, bytes(sealed))
-            for pk, sealed in rows.select_for_update(of=("self",)).values_list("pk", plan.column)
+            (layout, pk, bytes(sealed))
+            for pk, sealed in rows.select_for_update(of=("self",)).values_list("pk", layout.column)
             if sealed is not None and pk not in gone
         ]
         places = [
             (entry, pk, key_id(sealed))
-            for (_, pk, sealed), payload in zip(stored, saving.opened(stored), strict=True)
-            for entry in index.entries((one, value) for one, value in plan.blinds(payload) if one == blind)
+            for (_, pk, sealed), payload in zip(stored, opened(stored), strict=True)
+            for entry in index.entries((one, value) for one, value in layout.blinds(payload) if one == blind)
         ]
         return tokens.add(places)
 
 
-def _index(model: Any, name: str) -> tuple[Plan, Blind]:
-    found: Iterable[tuple[Plan, Any]] = (
-        (plan, blind) for plan in plans(model).values() for _, field in plan.blind for blind in field.blind
+def _index(model: Any, name: str) -> tuple[Layout, Blind]:
+    found: Iterable[tuple[Layout, Any]] = (
+        (layout, blind) for layout in layouts(model).values() for _, field in layout.blind for blind in field.blind
     )
     # Of two indexes of one name, that by words is the one that may be without tokens: it has a version of its own.
-    ours = [(plan, one) for plan, one in found if one.field == name and not getattr(one, "unique", False)]
+    ours = [(layout, one) for layout, one in found if one.field == name and not getattr(one, "unique", False)]
     return next((one for one in ours if isinstance(one[1], Words)), ours[0])

@@ -22,14 +22,11 @@ from pathlib import Path
 from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
 
-from privacy.vault import identity, rotate
 from privacy.vault import ring as rings
-from privacy.vault.making import KEY_CONTEXT, NO_ID, middle
-from privacy.vault.models import KeystoreIdentity
+from privacy.vault.keystore import identity, rotate
+from privacy.vault.keystore.binding import NO_ID, bound
 from privacy.vault.results import VaultError
-from privacy.vault.sql import KEYSTORE, cursor
 
 # Not oftener than weekly, and so never later than a week after a destruction. An hour less, because a timer is never exact.
 EVERY = timedelta(days=7)
@@ -74,13 +71,8 @@ class Renewed:
 
 def need() -> Need:
     """Return whether and why the ring is to be renewed. Raises RingRefused, DatabaseError."""
-    renewed_at = KeystoreIdentity.objects.values_list("renewed_at", flat=True).first()
-    with cursor() as cur:
-        cur.execute(
-            "SELECT min(destroyed_at) FROM vault_datakey WHERE destroyed_at > %s",
-            [renewed_at or datetime.fromtimestamp(0, UTC)],
-        )
-        (oldest,) = cur.fetchone()
+    renewed_at = identity.renewed_at()
+    oldest = rotate.first_destroyed(renewed_at or datetime.fromtimestamp(0, UTC))
     return Need(oldest, renewed_at, half_done=len(rings.current().versions) > 1 and bool(settings.KEY_RING_COPY))
 
 
@@ -126,8 +118,7 @@ def renew(
         raise RenewalRefused(f"{left} keys hang on an old version still. Run it again.")
     _put(shorter, file, copy)
     _same(shorter, copy, file)
-    with transaction.atomic(using=KEYSTORE):
-        KeystoreIdentity.objects.update(renewed_at=now)
+    identity.note_renewed(now)
     return Renewed(shorter.current, ring.versions[:-1], wrapped, opened)
 
 
@@ -179,17 +170,14 @@ def _opened(ring: rings.KeyRing, dump: Path) -> int:
         if row["wrapped"] is None:
             continue
         owner = UUID(row["owner_id"]).bytes if row["owner_id"] else NO_ID
-        bound = int(row["id"]).to_bytes(8, "big", signed=True) + UUID(row["record"]).bytes  # type: ignore[arg-type]
-        context = KEY_CONTEXT + bound + middle(str(row["envelope"]), str(row["owner_kind"])) + owner
+        both = int(row["id"]).to_bytes(8, "big", signed=True) + UUID(row["record"]).bytes  # type: ignore[arg-type]
+        context = bound(both, str(row["envelope"]), str(row["owner_kind"]), owner)
         try:
             ring.unwrap(int(row["kek"] or 0), bytes.fromhex(row["wrapped"].removeprefix("\\\\x")), context)
         except (rings.VersionUnknown, rings.WrapBroken):
             raise RenewalRefused("The backup holds a key that the new ring does not open.") from None
         count += 1
-    with cursor() as cur:
-        cur.execute("SELECT count(*) FROM vault_datakey WHERE wrapped IS NOT NULL")
-        (living,) = cur.fetchone()
-    if count == 0 < living:
+    if count == 0 and rotate.waiting():
         raise RenewalRefused("The backup holds no key.")
     return count
 

@@ -1,236 +1,30 @@
 """Seal what changed: the write side of `SealedModel`.
 
-Must never happen: one writer's change lost because another wrote the same envelope (so a stored row is
-locked and only the changed labels are laid on what stands there now); the old value readable in a backup
-after a correction (so a changed envelope gets a new key, and the old key goes once the row has committed);
-a mask or an unopened envelope written back.
+Must never happen: the old value readable in a backup after a correction (so a changed envelope gets a new key, and the old
+key goes once the row has committed); the keys of a row destroyed whose deletion was rolled back (so the row is looked for once
+more, after the commit). What a crash leaves half-done the key collector finishes.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
-from cryptography.exceptions import InvalidTag
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, connections, transaction
+from django.utils import timezone
 
 from privacy.typed.lines import no_break
-from privacy.vault import guard, index, keys, living
+from privacy.vault import in_use, index
 from privacy.vault import unit as units
-from privacy.vault.envelope import key_id, pack, seal, unpack, unseal
-from privacy.vault.plan import Plan, plans
-from privacy.vault.results import (
-    CopyRefused,
-    Erased,
-    Foreign,
-    ForeignEnvelope,
-    KeyMissing,
-    RecordErased,
-    RecordRestricted,
-    Unreadable,
-    ValueTaken,
-)
+from privacy.vault.drafts import Draft, Payload, Snap, fresh, merged, opened
+from privacy.vault.envelope import pack, seal
+from privacy.vault.fields import Layout, layouts
+from privacy.vault.keystore import keys
+from privacy.vault.results import KeyMissing, RecordErased, RecordRestricted, ValueTaken
 
 if TYPE_CHECKING:
     from privacy.vault.sealed import SealedModel
-
-log = logging.getLogger("privacy.vault")
-Payload = dict[str, Any]
-
-
-class Snap:
-    """What an envelope held when it was opened or sealed in this object, and for which record."""
-
-    __slots__ = ("payload", "record", "sealed", "unsure")
-
-    def __init__(self, payload: Payload, record: UUID, sealed: Any, unsure: Collection[str] = ()) -> None:
-        self.payload = payload
-        self.record = record
-        self.sealed = sealed
-        self.unsure = unsure  # labels written by a transaction that has not committed yet
-
-
-class Draft:
-    """One envelope of one object on its way into the database."""
-
-    __slots__ = ("base", "changed", "obj", "payload", "plan", "replaces")
-
-    def __init__(
-        self,
-        obj: SealedModel,
-        plan: Plan,
-        payload: Payload,
-        changed: Collection[str],
-        *,
-        replaces: bool,
-        base: Payload | None = None,
-    ) -> None:
-        self.obj = obj
-        self.plan = plan
-        self.payload = payload
-        self.changed = changed
-        self.replaces = replaces
-        self.base = base  # what stands there now, where it is another
-
-
-def changes(obj: SealedModel, plan: Plan, names: frozenset[str] | None = None) -> Payload:
-    """Return {label: packed value} of what may differ from the stored envelope, without opening it."""
-    data = obj.__dict__
-    packed: Payload = {}
-    for label, field in plan.labels.items():
-        if field.attname in data and (names is None or field.name in names):
-            value = data[field.attname]
-            if not isinstance(value, Unreadable):
-                packed[label] = field.pack(value)
-    if not packed:
-        return packed
-    snap = obj._snap(plan)
-    if snap is not None:
-        base = snap.payload
-        unsure = snap.unsure if snap.record == obj.pk else ()
-        return {
-            label: value
-            for label, value in packed.items()
-            if label in unsure or value != base.get(label, plan.empties[label])
-        }
-    if data.get(plan.column, _DEFERRED) is None:
-        return {label: value for label, value in packed.items() if value != plan.empties[label]}
-    return packed  # stored and not opened: whether it differs is seen when it is
-
-
-_DEFERRED = object()
-
-
-def lay(plan: Plan, base: Payload, changed: Payload) -> Payload:
-    """Return `base` with the changed labels laid on it; a default that means nothing is left out."""
-    payload = {**base, **changed}
-    for label in changed:
-        if payload[label] in ("", None) and payload[label] == plan.empties[label]:
-            del payload[label]
-    return payload
-
-
-def opened(wanted: Sequence[tuple[Plan, UUID, bytes]]) -> list[Payload]:
-    """Open stored envelopes for sealing, all keys of one envelope name in one query. Shows nobody anything.
-
-    Raises RecordErased, KeyMissing or ForeignEnvelope: what cannot be opened is never overwritten.
-    """
-    unit = units.current()
-    known: dict[int, keys.OpenKey | Unreadable] = unit.keys if unit else {}
-    asked = [(key_id(sealed), record, plan.envelope) for plan, record, sealed in wanted]
-    missing = [ask for ask in asked if not isinstance(known.get(ask[0]), keys.OpenKey)]
-    try:
-        loaded = keys.load(missing)
-    except DatabaseError:
-        raise KeyMissing("The key store cannot be reached; nothing was written.") from None
-    payloads = []
-    for (plan, record, sealed), (number, _, _) in zip(wanted, asked, strict=True):
-        key = loaded[number] if number in loaded else known.get(number)
-        where = f"{plan.label}/{plan.envelope}"
-        if isinstance(key, Erased):
-            raise RecordErased(f"{where} of this record was erased; it takes no data again.")
-        if isinstance(key, Foreign):
-            raise ForeignEnvelope(f"{where}: the key belongs to another record.")
-        if not isinstance(key, keys.OpenKey):
-            log.error("data key missing from the key store", extra={"label": plan.label, "envelope": plan.envelope})
-            raise KeyMissing(f"{where}: the key is not in the key store; nothing was written.")
-        try:
-            payloads.append(unpack(unseal(key.cipher, sealed, plan.bound, record)))
-        except InvalidTag:
-            raise ForeignEnvelope(f"{where}: the sealed bytes are not this record's.") from None
-    return payloads
-
-
-def fresh(objs: Sequence[SealedModel]) -> list[Draft]:
-    """Return the drafts of objects that have no row yet, copies included."""
-    drafts = []
-    unopened: list[tuple[SealedModel, Plan]] = []
-    for obj in objs:
-        for plan in plans(type(obj)).values():
-            sealed = obj.__dict__.get(plan.column)
-            if sealed is None:
-                payload = plan.gather(obj.__dict__)
-                if payload:
-                    drafts.append(Draft(obj, plan, payload, payload, replaces=False))
-                continue
-            snap = obj._snap(plan)
-            if snap is None:
-                unopened.append((obj, plan))
-                continue
-            changed = changes(obj, plan)
-            if snap.record == obj.pk and not changed:
-                continue  # sealed for this record already, by a save that was rolled back
-            payload = lay(plan, snap.payload, changed)
-            if payload:
-                drafts.append(Draft(obj, plan, payload, payload, replaces=False))
-    for obj, plan in unopened:
-        try:
-            base = opened([(plan, obj.pk, bytes(obj.__dict__[plan.column]))])[0]
-        except ForeignEnvelope:
-            raise CopyRefused(
-                f"{plan.label}/{plan.envelope}: the copy still holds another record's sealed bytes. Use duplicate()."
-            ) from None
-        changed = changes(obj, plan)
-        payload = lay(plan, base, changed)
-        if payload != base:
-            drafts.append(Draft(obj, plan, payload, payload, replaces=True, base=base))
-    return drafts
-
-
-def merged(objs: Sequence[SealedModel], names: frozenset[str] | None, using: str) -> tuple[list[Draft], set[UUID]]:
-    """Lock the stored rows and return the drafts of what changed in them, and the ids of rows not there.
-
-    Call it inside the transaction that writes. Untouched and equal envelopes give no draft.
-    """
-    work = [
-        (obj, plan, changed)
-        for obj in objs
-        for plan in plans(type(obj)).values()
-        if (changed := changes(obj, plan, names))
-    ]
-    if not work:
-        return [], set()
-    columns = list(dict.fromkeys(plan.column for _, plan, _ in work))
-    model = type(work[0][0])
-    rows = {
-        row[0]: dict(zip(columns, row[1:], strict=True))
-        for row in model._base_manager.using(using)
-        .filter(pk__in={obj.pk for obj, _, _ in work})
-        .order_by("pk")  # one order for everybody: no deadlock between two bulk writers
-        .select_for_update()
-        .values_list("pk", *columns)
-    }
-    lost = {obj.pk for obj, _, _ in work if obj.pk not in rows}
-    work = [entry for entry in work if entry[0].pk in rows]
-    to_open = []
-    for obj, plan, _ in work:
-        now = rows[obj.pk][plan.column]
-        rows[obj.pk][plan.column] = now = None if now is None else bytes(now)
-        snap = obj._snap(plan)
-        if now is not None and not (snap and snap.record == obj.pk and bytes(snap.sealed or b"") == now):
-            to_open.append((obj, plan))
-    bases = dict(
-        zip(
-            [(id(obj), plan.envelope) for obj, plan in to_open],
-            opened([(plan, obj.pk, rows[obj.pk][plan.column]) for obj, plan in to_open]),
-            strict=True,
-        )
-    )
-    drafts = []
-    for obj, plan, changed in work:
-        now = rows[obj.pk][plan.column]
-        snap = obj._snap(plan)
-        base = bases.get((id(obj), plan.envelope))
-        if base is None:
-            base = snap.payload if snap and now is not None else {}
-        payload = lay(plan, base, changed)
-        if payload == base:
-            obj._took(plan, Snap(base, obj.pk, now))
-        else:
-            drafts.append(Draft(obj, plan, payload, changed, replaces=now is not None, base=base))
-    return drafts, lost
 
 
 def write(drafts: Sequence[Draft], using: str) -> None:
@@ -243,20 +37,20 @@ def write(drafts: Sequence[Draft], using: str) -> None:
     if not drafts:
         return
     for draft in drafts:
-        for label in draft.plan.lines.intersection(draft.changed):
+        for label in draft.layout.lines.intersection(draft.changed):
             no_break(draft.payload.get(label))
     wanted = [
         keys.Wanted(
             draft.obj.pk,
-            draft.plan.envelope,
-            draft.plan.label,
+            draft.layout.envelope,
+            draft.layout.label,
             draft.obj.vault_owner(),
             replaces=draft.replaces,
-            entries=index.entries(draft.plan.blinds(draft.payload)) if draft.plan.blind else (),
+            entries=index.entries(draft.layout.blinds(draft.payload)) if draft.layout.blind else (),
         )
         for draft in drafts
     ]
-    living.under_way((entry.value for w in wanted for entry in w.entries if entry.is_unique), using)
+    in_use.under_way((entry.value for w in wanted for entry in w.entries if entry.is_unique), using)
     try:
         keys.make(wanted, _check)
     except ValueTaken:
@@ -265,15 +59,15 @@ def write(drafts: Sequence[Draft], using: str) -> None:
         raise KeyMissing("The key store cannot be reached; nothing was written.") from error
     for draft, want in zip(drafts, wanted, strict=True):
         if want.restriction and draft.base and _replaces(draft):
-            guard.keep(_ended(draft.plan, want.record, want.owner, want.restriction, draft.base))
+            units.keep(_ended(draft.layout, want.record, want.owner, want.restriction, draft.base))
     unit = units.current()
     snaps = []
     for draft, want in zip(drafts, wanted, strict=True):
-        obj, plan, key = draft.obj, draft.plan, want.key
-        sealed = seal(key.cipher, key.number, plan.bound, want.record, pack(draft.payload))
+        obj, layout, key = draft.obj, draft.layout, want.key
+        sealed = seal(key.cipher, key.number, layout.bound, want.record, pack(draft.payload))
         snap = Snap(draft.payload, want.record, sealed, draft.changed)
         snaps.append(snap)
-        obj._took(plan, snap)
+        obj._took(layout, snap)
         if unit is not None:
             unit.keys[key.number] = key
             unit.remember(obj)
@@ -285,19 +79,9 @@ def _replaces(draft: Draft) -> bool:
     return any(draft.payload.get(label) != value for label, value in (draft.base or {}).items())
 
 
-def _ended(plan: Plan, record: UUID, owner: keys.Owner, restriction: str, payload: Payload) -> guard.Ended:
-    values = {plan.labels[label].name: value for label, value in payload.items() if label in plan.labels}
-    return guard.Ended(plan.label, plan.envelope, record, *owner, restriction, values)
-
-
-def keep_deleted(obj: SealedModel) -> None:
-    """Show the keeper what a deleted row held, as long as it can be opened, in the transaction that deletes it."""
-    holding = [plan for plan in plans(type(obj)).values() if obj.__dict__.get(plan.column) is not None]
-    codes = keys.restrictions([obj.pk]) if holding else {}
-    for plan in holding:
-        if code := codes.get((obj.pk, plan.envelope)):
-            payload = opened([(plan, obj.pk, bytes(obj.__dict__[plan.column]))])[0]
-            guard.keep(_ended(plan, obj.pk, obj.vault_owner(), code, payload))
+def _ended(layout: Layout, record: UUID, owner: keys.Owner, restriction: str, payload: Payload) -> units.Ended:
+    values = {layout.labels[label].name: value for label, value in payload.items() if label in layout.labels}
+    return units.Ended(layout.label, layout.envelope, record, *owner, restriction, values)
 
 
 def _check(wanted: keys.Wanted) -> None:
@@ -308,10 +92,10 @@ def _check(wanted: keys.Wanted) -> None:
     unit = units.current()
     if unit is not None and unit.free:
         return
-    opening = guard.Opening(
+    opening = units.Opening(
         wanted.label, wanted.envelope, wanted.record, *wanted.owner, wanted.restriction, mode="write"
     )
-    if guard.ask(opening) is not None:
+    if units.ask(opening) is not None:
         raise RecordRestricted(f"{wanted.label}/{wanted.envelope}: this record is restricted; nothing was written.")
 
 
@@ -342,11 +126,11 @@ def save(obj: SealedModel, using: str, update_fields: Iterable[str] | None) -> f
         if lost:
             drafts = fresh([obj])  # the row is not there (a rolled-back create, a copy): Django will insert it
     write(drafts, using)
-    state.writing = {draft.plan.column for draft in drafts}
+    state.writing = {draft.layout.column for draft in drafts}
     if names is None:
         return None
-    explicit = {f"sealed_{envelope}" for envelope in plans(model)} & names
-    virtual = {name for plan in plans(model).values() for name in plan.names}
+    explicit = {f"sealed_{envelope}" for envelope in layouts(model)} & names
+    virtual = {name for layout in layouts(model).values() for name in layout.names}
     state.writing |= explicit
     return (names - virtual) | (state.writing if not names.isdisjoint(virtual) else explicit)
 
@@ -354,7 +138,7 @@ def save(obj: SealedModel, using: str, update_fields: Iterable[str] | None) -> f
 def with_beside(model: Any, names: Iterable[str]) -> frozenset[str]:
     """Return the names with those of the readable columns that hold a part of the same data."""
     given = frozenset(names)
-    found = (field.beside for plan in plans(model).values() for field in plan.fields if field.name in given)
+    found = (field.beside for layout in layouts(model).values() for field in layout.fields if field.name in given)
     return given.union(*found)
 
 
@@ -379,22 +163,22 @@ def rekey(instance: SealedModel, envelopes: Iterable[str], *, now: object = None
     using = instance._state.db or "default"
     model = type(instance)
     with transaction.atomic(using=using):
-        chosen = [plans(model)[envelope] for envelope in envelopes]
-        columns = [plan.column for plan in chosen]
+        chosen = [layouts(model)[envelope] for envelope in envelopes]
+        columns = [layout.column for layout in chosen]
         row = model._base_manager.using(using).filter(pk=instance.pk).select_for_update().values_list(*columns).first()
         stored = [
-            (plan, instance.pk, bytes(sealed))
-            for plan, sealed in zip(chosen, row or (), strict=False)
+            (layout, instance.pk, bytes(sealed))
+            for layout, sealed in zip(chosen, row or (), strict=False)
             if sealed is not None
         ]
         drafts = [
-            Draft(instance, plan, payload, (), replaces=True)
-            for (plan, _, _), payload in zip(stored, opened(stored), strict=True)
+            Draft(instance, layout, payload, (), replaces=True)
+            for (layout, _, _), payload in zip(stored, opened(stored), strict=True)
         ]
         write(drafts, using)
         for draft in drafts:
-            sealed = instance.__dict__[draft.plan.column]
-            model._base_manager.using(using).filter(pk=instance.pk).update(**{draft.plan.column: sealed})
+            sealed = instance.__dict__[draft.layout.column]
+            model._base_manager.using(using).filter(pk=instance.pk).update(**{draft.layout.column: sealed})
 
 
 def settle_id(obj: SealedModel) -> None:
@@ -408,3 +192,41 @@ def settle_id(obj: SealedModel) -> None:
 def seal_new(objs: Sequence[Any], using: str) -> None:
     """Seal many objects that have no row yet, with one INSERT of keys (bulk_create)."""
     write(fresh(cast("Sequence[SealedModel]", objs)), using)
+
+
+# A deleted row takes its keys with it ---------------------------------------------------------------------------------
+
+
+def note_deleted(instance: SealedModel, using: str) -> None:
+    """Remember a deleted record until its transaction has committed."""
+    _keep_deleted(instance)
+    connection = connections[using]
+    waiting: list[tuple[type[SealedModel], UUID]] = connection.__dict__.setdefault("vault_deleted", [])
+    model = cast("type[SealedModel]", instance._meta.concrete_model)
+    waiting.append((model, instance.pk))
+    # one callback for each row, because a savepoint that rolls back drops its own; the first that runs does all
+    transaction.on_commit(lambda: _end_deleted(using, waiting), using=using, robust=True)
+
+
+def _keep_deleted(obj: SealedModel) -> None:
+    """Show the keeper what a deleted row held, as long as it can be opened, in the transaction that deletes it."""
+    holding = [layout for layout in layouts(type(obj)).values() if obj.__dict__.get(layout.column) is not None]
+    codes = keys.restrictions([obj.pk]) if holding else {}
+    for layout in holding:
+        if code := codes.get((obj.pk, layout.envelope)):
+            payload = opened([(layout, obj.pk, bytes(obj.__dict__[layout.column]))])[0]
+            units.keep(_ended(layout, obj.pk, obj.vault_owner(), code, payload))
+
+
+def _end_deleted(using: str, waiting: list[tuple[type[SealedModel], UUID]]) -> None:
+    listed, waiting[:] = list(waiting), []
+    by_model: dict[type[SealedModel], list[UUID]] = {}
+    for model, record in listed:
+        by_model.setdefault(model, []).append(record)
+    for model, records in by_model.items():
+        still = set(model._base_manager.using(using).filter(pk__in=records).values_list("pk", flat=True))
+        gone = [record for record in records if record not in still]
+        keys.destroy(
+            [(record, envelope) for record in gone for envelope in model.envelopes()],
+            now=timezone.now(),  # the edge: the moment of the commit, which nobody can pass in
+        )

@@ -19,15 +19,13 @@ from django.db.models.signals import post_init, pre_init
 from privacy.vault import saving
 from privacy.vault import unit as units
 from privacy.vault.columns import RecordIdField, SealedColumn
+from privacy.vault.drafts import Snap, changes
 from privacy.vault.envelope import key_id, unpack, unseal
-from privacy.vault.fields import EncryptedField
-from privacy.vault.guard import Opening, ask
+from privacy.vault.fields import EncryptedField, Layout, layouts
 from privacy.vault.ids import uuid7
-from privacy.vault.keys import NOBODY, OpenKey, load
-from privacy.vault.plan import Plan, plans
+from privacy.vault.keystore.keys import NOBODY, OpenKey, load
 from privacy.vault.queryset import Batch, SealedQuerySet, columns
 from privacy.vault.results import FOREIGN, MASKED, KeyMissing, Unreadable, UnsealedPlaintext
-from privacy.vault.saving import Snap
 
 log = logging.getLogger("privacy.vault")
 _ABSENT = object()
@@ -72,7 +70,7 @@ class SealedModel(models.Model):
     @classmethod
     def envelopes(cls) -> dict[str, tuple[str, ...]]:
         """Return the field names of each envelope."""
-        return {name: tuple(field.name for field in plan.fields) for name, plan in plans(cls).items()}
+        return {name: tuple(field.name for field in layout.fields) for name, layout in layouts(cls).items()}
 
     # --- reading -------------------------------------------------------------------------------
 
@@ -95,22 +93,22 @@ class SealedModel(models.Model):
 
         In a unit of work the keys of the whole result set come with it, as when it is opened.
         """
-        plan = plans(type(self))[envelope]
-        sealed = getattr(self, plan.column)
+        layout = layouts(type(self))[envelope]
+        sealed = getattr(self, layout.column)
         if sealed is None:
             return ""
         asked = (key_id(sealed), self.pk, envelope)
         unit, batch = units.current(), self.__dict__.get("_vault_batch")
-        key = unit.key(asked, batch.asked(plan) if batch else []) if unit else load([asked]).get(asked[0])
+        key = unit.key(asked, batch.asked(layout) if batch else []) if unit else load([asked]).get(asked[0])
         return key.restriction if isinstance(key, OpenKey) else ""
 
-    def _read_sealed(self, field: EncryptedField, plan: Plan) -> Any:
+    def _read_sealed(self, field: EncryptedField, layout: Layout) -> Any:
         data = self.__dict__
-        sealed = data.get(plan.column, _ABSENT)
+        sealed = data.get(layout.column, _ABSENT)
         if sealed is _ABSENT:
-            sealed = getattr(self, plan.column)
+            sealed = getattr(self, layout.column)
         if sealed is None:
-            if (end := self._end_of(plan)) is not None:
+            if (end := self._end_of(layout)) is not None:
                 return end
             value = field.get_default()
             if isinstance(value, dict | list):
@@ -119,13 +117,13 @@ class SealedModel(models.Model):
         unit = units.current()
         if unit is None:
             return MASKED
-        payload = self._open(unit, plan, sealed)
+        payload = self._open(unit, layout, sealed)
         if isinstance(payload, Unreadable):
             return payload
-        plan.pour(payload, data)
+        layout.pour(payload, data)
         return data[field.attname]
 
-    def _end_of(self, plan: Plan) -> Unreadable | None:
+    def _end_of(self, layout: Layout) -> Unreadable | None:
         """Return Erased for an envelope whose bytes went with an erasure, None for one that was never filled.
 
         The key store knows which; it is asked for the whole result set at once, and for the keys of its other envelopes,
@@ -135,28 +133,30 @@ class SealedModel(models.Model):
         unit, batch = units.current(), self.__dict__.get("_vault_batch")
         if unit is None or unit.free or batch is None:
             return None
-        mine = (self.__dict__[plan.pk], plan.envelope)
+        mine = (self.__dict__[layout.pk], layout.envelope)
         if mine in unit.bare:
             return unit.bare[mine]
         return unit.end_of(
-            mine, [one for each in plans(type(self)).values() for one in batch.asked(each)], batch.bare()
+            mine, [one for each in layouts(type(self)).values() for one in batch.asked(each)], batch.bare()
         )
 
-    def _open(self, unit: units.Unit, plan: Plan, sealed: Any) -> dict[str, Any] | Unreadable:
+    def _open(self, unit: units.Unit, layout: Layout, sealed: Any) -> dict[str, Any] | Unreadable:
         data = self.__dict__
         state: State | None = data.get("_vault")
         if state is None:
             state = data["_vault"] = State()
-        elif state.refused is not None and state.refused[0] is unit and plan.envelope in state.refused[1]:
-            return state.refused[1][plan.envelope]
-        record = data[plan.pk]
+        elif state.refused is not None and state.refused[0] is unit and layout.envelope in state.refused[1]:
+            return state.refused[1][layout.envelope]
+        record = data[layout.pk]
         number = key_id(sealed)
         key = unit.keys.get(number)
         if key is None or key is FOREIGN:
             batch: Batch | None = data.get("_vault_batch")
-            asked = (number, record, plan.envelope)
+            asked = (number, record, layout.envelope)
             key = (
-                unit.key(asked, batch.asked(plan), [] if unit.free else batch.bare()) if batch else unit.key(asked, [])
+                unit.key(asked, batch.asked(layout), [] if unit.free else batch.bare())
+                if batch
+                else unit.key(asked, [])
             )
         found: dict[str, Any] | Unreadable
         if not isinstance(key, OpenKey):
@@ -164,8 +164,8 @@ class SealedModel(models.Model):
         elif (
             not unit.free
             and (
-                refused := ask(
-                    Opening(plan.label, plan.envelope, record, key.owner_kind, key.owner_id, key.restriction)
+                refused := units.ask(
+                    units.Opening(layout.label, layout.envelope, record, key.owner_kind, key.owner_id, key.restriction)
                 )
             )
             is not None
@@ -173,16 +173,16 @@ class SealedModel(models.Model):
             found = refused
         else:
             try:
-                found = unpack(unseal(key.cipher, bytes(sealed), plan.bound, record))
+                found = unpack(unseal(key.cipher, bytes(sealed), layout.bound, record))
             except InvalidTag:
-                log.error("sealed bytes altered or moved", extra={"label": plan.label, "envelope": plan.envelope})
+                log.error("sealed bytes altered or moved", extra={"label": layout.label, "envelope": layout.envelope})
                 found = FOREIGN
         if isinstance(found, Unreadable):
             if state.refused is None or state.refused[0] is not unit:
                 state.refused = (unit, {})
-            state.refused[1][plan.envelope] = found
+            state.refused[1][layout.envelope] = found
         else:
-            state.snaps[plan.envelope] = Snap(found, record, sealed)
+            state.snaps[layout.envelope] = Snap(found, record, sealed)
             unit.remember(self)
         return found
 
@@ -191,19 +191,19 @@ class SealedModel(models.Model):
         state: State | None = self.__dict__.get("_vault")
         if state is None:
             return
-        for plan in plans(type(self)).values():
-            snap = state.snaps.get(plan.envelope)
-            if snap is not None and (envelopes is None or plan.envelope in envelopes):
-                self._take_out(plan, snap)
-                del state.snaps[plan.envelope]
+        for layout in layouts(type(self)).values():
+            snap = state.snaps.get(layout.envelope)
+            if snap is not None and (envelopes is None or layout.envelope in envelopes):
+                self._take_out(layout, snap)
+                del state.snaps[layout.envelope]
         state.refused = None
 
-    def _take_out(self, plan: Plan, snap: Snap) -> None:
+    def _take_out(self, layout: Layout, snap: Snap) -> None:
         data, payload = self.__dict__, snap.payload
-        for attname, label, default in plan.plain:
+        for attname, label, default in layout.plain:
             if attname in data and data[attname] is payload.get(label, default):
                 del data[attname]  # the very text that came out: nothing was assigned
-        for field in plan.fields:
+        for field in layout.fields:
             if field.attname in data and not self._is_unsaved(field, snap):
                 del data[field.attname]
 
@@ -220,17 +220,17 @@ class SealedModel(models.Model):
             state = self.__dict__["_vault"] = State()
         return state
 
-    def _snap(self, plan: Plan) -> Snap | None:
+    def _snap(self, layout: Layout) -> Snap | None:
         """Return what is known of an envelope's content, if the column still holds those bytes."""
         state: State | None = self.__dict__.get("_vault")
-        snap = state.snaps.get(plan.envelope) if state else None
-        return snap if snap is not None and self.__dict__.get(plan.column) is snap.sealed else None
+        snap = state.snaps.get(layout.envelope) if state else None
+        return snap if snap is not None and self.__dict__.get(layout.column) is snap.sealed else None
 
-    def _took(self, plan: Plan, snap: Snap) -> None:
+    def _took(self, layout: Layout, snap: Snap) -> None:
         """Remember what was sealed, or found to stand in the row already."""
-        self.__dict__[plan.column] = snap.sealed
-        self._vault_state().snaps[plan.envelope] = snap
-        plan.pour(snap.payload, self.__dict__)
+        self.__dict__[layout.column] = snap.sealed
+        self._vault_state().snaps[layout.envelope] = snap
+        layout.pour(snap.payload, self.__dict__)
 
     # --- writing -------------------------------------------------------------------------------
 
@@ -263,25 +263,28 @@ class SealedModel(models.Model):
             saving.check_insert(self)
         return super()._do_insert(manager, using, fields, returning_fields, raw)  # type: ignore[misc]
 
+    def _was_deleted(self, using: str) -> None:
+        saving.note_deleted(self, using)
+
     def refresh_from_db(
         self, using: str | None = None, fields: Iterable[str] | None = None, from_queryset: Any = None
     ) -> None:
         """Load the columns again; opened values and unsaved changes of what was loaded before are dropped."""
-        loaded = {plan.envelope for plan in plans(type(self)).values() if plan.column in self.__dict__}
+        loaded = {layout.envelope for layout in layouts(type(self)).values() if layout.column in self.__dict__}
         mapped = None if fields is None else columns(type(self), list(fields))
         super().refresh_from_db(using=using, fields=mapped, from_queryset=from_queryset)
         state = self._vault_state()
-        for plan in plans(type(self)).values():
-            if plan.envelope in loaded and (mapped is None or plan.column in mapped):
-                state.snaps.pop(plan.envelope, None)
-                for field in plan.fields:
+        for layout in layouts(type(self)).values():
+            if layout.envelope in loaded and (mapped is None or layout.column in mapped):
+                state.snaps.pop(layout.envelope, None)
+                for field in layout.fields:
                     self.__dict__.pop(field.attname, None)
         state.refused = None
 
     def clean_fields(self, exclude: Collection[str] | None = None) -> None:
         super().clean_fields(exclude=exclude)
-        for plan in plans(type(self)).values():
-            for field in plan.fields:
+        for layout in layouts(type(self)).values():
+            for field in layout.fields:
                 if isinstance(self.__dict__.get(field.attname), Unreadable):
                     del self.__dict__[field.attname]  # Django sets what it cleaned; a mask must not stick
 
@@ -293,20 +296,20 @@ class SealedModel(models.Model):
         for field in self._meta.concrete_fields:
             if not field.primary_key and not isinstance(field, SealedColumn):
                 setattr(copied, field.attname, getattr(self, field.attname))
-        for plan in plans(type(self)).values():
-            for sealed_field in plan.fields:
+        for layout in layouts(type(self)).values():
+            for sealed_field in layout.fields:
                 value = getattr(self, sealed_field.attname)
                 if isinstance(value, Unreadable):
-                    raise KeyMissing(f"{plan.label}/{plan.envelope} cannot be opened here, so it cannot be copied.")
+                    raise KeyMissing(f"{layout.label}/{layout.envelope} cannot be opened here, so it cannot be copied.")
                 setattr(copied, sealed_field.attname, value)
         return copied
 
     def __getstate__(self) -> dict[str, Any]:  # noqa: DJ012
         state: dict[str, Any] = super().__getstate__()
-        for plan in plans(type(self)).values():
-            if saving.changes(self, plan):
-                raise UnsealedPlaintext(f"{plan.label}/{plan.envelope} has unsaved data; save it first.")
-            for field in plan.fields:
+        for layout in layouts(type(self)).values():
+            if changes(self, layout):
+                raise UnsealedPlaintext(f"{layout.label}/{layout.envelope} has unsaved data; save it first.")
+            for field in layout.fields:
                 state.pop(field.attname, None)
         state.pop("_vault", None)
         state.pop("_vault_batch", None)

@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
-from privacy.vault import keys
 from privacy.vault.envelope import context, key_bytes
+from privacy.vault.keystore import keys
 from privacy.vault.results import Erased, KeyMissing, RecordErased, VaultError
 
 LABEL = "vault.stream"

@@ -1,31 +1,111 @@
-"""One unit of work: the keys and the plaintext it may hold, and for how long.
+"""One unit of work: who may open envelopes in it, the keys and the plaintext it may hold, and for how long.
 
 Must never happen: plaintext or keys that outlive the request, task or command that was allowed to open
 them. Outside a unit every read is Masked; a unit that has ended stays ended, in whatever thread,
-generator or copied context a reference to it turns up.
+generator or copied context a reference to it turns up. The vault asks the guard before it opens; the gate is that guard, and
+records each opening. Until it is connected nothing opens.
 """
 
 from __future__ import annotations
 
 import logging
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal, NamedTuple, Protocol
+from uuid import UUID
 
 from django.db import DatabaseError
 
-from privacy.vault import keys
-from privacy.vault.results import FOREIGN, KEY_UNAVAILABLE, Erased, Unreadable
-
-if TYPE_CHECKING:
-    from privacy.vault.sealed import SealedModel
+from privacy.vault.keystore import keys
+from privacy.vault.results import FOREIGN, KEY_UNAVAILABLE, MASKED, Erased, Unreadable
 
 log = logging.getLogger("privacy.vault")
 MOST_KEYS = 10_000  # about 25 MB; a long export starts over
 
 Asked = tuple[int, Any, str]
+
+# Who may open it -------------------------------------------------------------------------------------------------------
+
+
+class Opening(NamedTuple):
+    """One envelope that somebody is about to open, or, when it is restricted, to write.
+
+    `restriction` is what the key store says of it, "" when it is not restricted: codes, read by the gate alone.
+    """
+
+    label: str
+    envelope: str
+    record_id: UUID
+    owner_kind: str
+    owner_id: UUID | None
+    restriction: str = ""
+    mode: Literal["read", "write"] = "read"
+
+
+Guard = Callable[[Opening], bool | Unreadable]
+
+
+def closed(opening: Opening) -> bool:
+    """Open nothing: what is asked before the gate has been connected."""
+    return False
+
+
+_guard: Guard = closed
+
+
+def set_guard(guard: Guard | None) -> Guard:
+    """Connect the gate, or disconnect it with None; return what was connected before."""
+    global _guard
+    before, _guard = _guard, closed if guard is None else guard
+    return before
+
+
+class Ended(NamedTuple):
+    """What an envelope held before a correction or a deletion: field names and packed values."""
+
+    label: str
+    envelope: str
+    record_id: UUID
+    owner_kind: str
+    owner_id: UUID | None
+    restriction: str
+    values: Mapping[str, Any]
+
+
+Keeper = Callable[[Ended], None]
+_keeper: Keeper | None = None
+
+
+def set_keeper(keeper: Keeper | None) -> Keeper | None:
+    """Connect what keeps old values for a legal hold; return what was connected before."""
+    global _keeper
+    before, _keeper = _keeper, keeper
+    return before
+
+
+def keep(ended: Ended) -> None:
+    """Show the keeper what is about to be destroyed, in the transaction that does it."""
+    if _keeper is not None:
+        _keeper(ended)
+
+
+def ask(opening: Opening) -> Unreadable | None:
+    """Return None when the guard lets this one open, and has recorded it; else what stands in place of the values."""
+    answer = _guard(opening)
+    if answer is True:
+        return None
+    return answer if isinstance(answer, Unreadable) else MASKED
+
+
+# What is open, and how long --------------------------------------------------------------------------------------------
+
+
+class Opened(Protocol):
+    """A record from which `Unit.close` takes out what was opened in it."""
+
+    def forget(self) -> None: ...
 
 
 class Unit:
@@ -37,7 +117,7 @@ class Unit:
         self.keys: dict[int, keys.OpenKey | Unreadable] = {}
         self.bare: dict[keys.Pair, Unreadable | None] = {}  # of envelopes without bytes: why, None when never filled
         self.notes: dict[keys.Pair, str] = {}  # what a reader of this unit found out about erased pairs
-        self._opened: list[weakref.ref[SealedModel]] = []
+        self._opened: list[weakref.ref[Opened]] = []
         self._prune_at = 1_000
         self._token: Token[Unit | None] | None = None
 
@@ -96,7 +176,7 @@ class Unit:
         found = [*self.bare.values(), *self.keys.values()]
         return {one.pair for one in found if isinstance(one, Erased) and one.pair is not None}
 
-    def remember(self, record: SealedModel) -> None:
+    def remember(self, record: Opened) -> None:
         """Note a record that holds plaintext, so that `end` can take it out again."""
         self._opened.append(weakref.ref(record))
         if len(self._opened) > self._prune_at:

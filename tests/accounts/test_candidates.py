@@ -161,7 +161,7 @@ def test_the_other_spelling_of_a_domain_is_found_also_by_a_token_of_before() -> 
 
 
 def test_an_erased_record_is_none(alice: User, now: Any) -> None:
-    from privacy.vault import keys
+    from privacy.vault.keystore import keys
 
     message = factories.communication(email=ADDRESS)
     keys.destroy([(message.pk, "support")], now=now)

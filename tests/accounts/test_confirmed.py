@@ -24,7 +24,7 @@ from accounts.models import Customer, LoginAddress, User
 from accounts.reach import Reach
 from privacy import vault
 from privacy.requests.models import Letter
-from privacy.vault import once
+from privacy.vault.keystore import once
 from privacy.vault.models import DataKey, Once
 from tests import factories
 from tests.factories import NOW

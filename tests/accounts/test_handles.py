@@ -14,7 +14,7 @@ from accounts.middleware import _at_login
 from accounts.models import LOGIN_ADDRESS, LoginAddress
 from privacy import gate, vault
 from privacy.gate import AccessEntry
-from privacy.vault import keys
+from privacy.vault.keystore import keys
 from privacy.vault.models import DataKey, Token
 from tests import factories
 from tests.factories import NOW

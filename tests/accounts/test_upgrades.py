@@ -19,7 +19,8 @@ from privacy import vault
 from privacy.retention import holds
 from privacy.retention.models import HeldValue
 from privacy.typed import phones
-from privacy.vault import keys, once, reindex
+from privacy.vault import reindex
+from privacy.vault.keystore import keys, once
 from privacy.vault.models import DataKey, Token
 from tests import factories
 from tests.accounts.test_regions import opened, plain

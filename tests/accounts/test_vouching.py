@@ -23,7 +23,7 @@ from accounts.users import LoginDoubted
 from privacy import audit
 from privacy.audit.models import AuditEvent
 from privacy.requests.models import Letter
-from privacy.vault import once
+from privacy.vault.keystore import once
 from privacy.vault.models import Once
 from tests import factories, pages
 from tests.factories import NOW, PASSWORD

@@ -13,7 +13,7 @@ from privacy import datamap, gate, vault
 from privacy.models import Export, Letter, Request
 from privacy.requests import execute, export, letters, services
 from privacy.vault import SealedModel
-from privacy.vault.plan import plans
+from privacy.vault.fields import layouts
 from tests.bad_input import forms
 from tests.journeys.doors import House
 from tests.journeys.everybody import NOW, TODAY, Person
@@ -60,7 +60,7 @@ def plant(person: Person, text: Callable[[str], str]) -> int:
 @contextmanager
 def as_before(model: type[SealedModel]) -> Iterator[None]:
     """Let the vault seal line breaks in one line, as it did before it refused them: such data may still be there."""
-    found = plans(model).values()
+    found = layouts(model).values()
     lines = [plan.lines for plan in found]
     for plan in found:
         plan.lines = frozenset()

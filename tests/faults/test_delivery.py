@@ -24,7 +24,7 @@ from privacy import tasks
 from privacy.requests import export, letters, services
 from privacy.requests.models import Export, OneTimeLink, Request
 from privacy.sweep import arming
-from privacy.vault import keys
+from privacy.vault.keystore import keys
 from tests import factories
 from tests.faults.together import together
 from tests.figures import report, tries

@@ -11,7 +11,7 @@ from accounts.models import Customer
 from privacy import gate
 from privacy.requests import services
 from privacy.requests.models import Request
-from privacy.vault import identity
+from privacy.vault.keystore import identity
 from privacy.vault.models import DataKey
 from privacy.work.checkpoints import CHECKPOINTS
 from tests import factories

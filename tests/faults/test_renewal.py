@@ -20,7 +20,8 @@ from django.db import InternalError, connections
 from accounts.models import Customer
 from privacy.audit import AuditEvent
 from privacy.gate.system import system
-from privacy.vault import identity, keys, renewal, ring, rotate
+from privacy.vault import renewal, ring
+from privacy.vault.keystore import identity, keys, rotate
 from privacy.vault.models import DataKey, KeystoreIdentity
 from privacy.vault.renewal import Need, RenewalRefused
 from tests import factories
@@ -126,11 +127,11 @@ def test_what_was_erased_opens_from_the_servers_files_until_the_ring_is_renewed_
 
 
 def context(key: dict[str, Any]) -> bytes:
-    from privacy.vault.making import KEY_CONTEXT, NO_ID, middle
+    from privacy.vault.keystore.binding import NO_ID, bound
 
+    both = key["id"].to_bytes(8, "big", signed=True) + UUID(str(key["record"])).bytes
     owner = key["owner_id"].bytes if key["owner_id"] else NO_ID
-    bound = key["id"].to_bytes(8, "big", signed=True) + UUID(str(key["record"])).bytes
-    return KEY_CONTEXT + bound + middle(key["envelope"], key["owner_kind"]) + owner
+    return bound(both, key["envelope"], key["owner_kind"], owner)
 
 
 def test_the_old_ring_is_overwritten_where_it_lay(places: tuple[Path, Path], backup: list[str]) -> None:

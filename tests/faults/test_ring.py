@@ -11,7 +11,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from privacy.vault import identity, ring
+from privacy.vault import ring
+from privacy.vault.keystore import identity
 from privacy.vault.models import DataKey
 from tests import factories
 from tests.faults import process

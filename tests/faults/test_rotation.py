@@ -16,7 +16,8 @@ from django.core.management import call_command
 
 from accounts.models import Communication
 from privacy import vault
-from privacy.vault import ring, rotate
+from privacy.vault import ring
+from privacy.vault.keystore import rotate
 from tests import factories
 from tests.faults import process
 from tests.figures import report, tries

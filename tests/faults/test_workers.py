@@ -24,7 +24,7 @@ from privacy import gate
 from privacy.models import AuditEvent
 from privacy.requests import poller
 from privacy.sweep import arming
-from privacy.vault import identity
+from privacy.vault.keystore import identity
 from privacy.work.checkpoints import CHECKPOINTS
 from tests import factories
 from tests.faults import workers

@@ -16,7 +16,7 @@ from privacy.gate import Actor, log
 from privacy.models import AuditEvent
 from privacy.requests import services
 from privacy.requests.models import RequestEvent
-from privacy.vault import ledger
+from privacy.vault.keystore import ledger
 from tests import factories
 from tests.roles import app_role
 

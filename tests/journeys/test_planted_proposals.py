@@ -9,7 +9,7 @@ from django.db import models
 
 from accounts import claim, joining, upgrades
 from accounts.models import ClaimReview, Customer, Joining, User
-from privacy.vault import once
+from privacy.vault.keystore import once
 from privacy.vault.models import DataKey, Once
 from tests import factories
 from tests.accounts.test_joining import COLLEAGUE, a_look

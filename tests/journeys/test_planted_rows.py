@@ -25,7 +25,7 @@ from privacy.requests import identity, letters
 from privacy.requests.models import Letter, OneTimeLink
 from privacy.sweep import notices as ending
 from privacy.sweep.models import EndNotice
-from privacy.vault import once
+from privacy.vault.keystore import once
 from privacy.vault.models import Once
 from tests import factories, pages
 from tests.factories import NOW, PASSWORD, TODAY

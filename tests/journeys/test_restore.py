@@ -28,7 +28,7 @@ from privacy.gate.system import system_actor
 from privacy.requests.models import Decision, Request
 from privacy.restore import maintenance, replay, signed_file
 from privacy.restore.models import LedgerCopy, LedgerWaiting
-from privacy.vault import identity
+from privacy.vault.keystore import identity
 from privacy.vault.models import DataKey, Tombstone
 from tests import factories
 from tests.figures import report, tries

@@ -18,7 +18,7 @@ from privacy.audit import ChainFloor, seals
 from privacy.gate import AccessEntry, Actor, log, told
 from privacy.models import AccessLink, AccessName
 from privacy.requests import erasure
-from privacy.vault import ledger
+from privacy.vault.keystore import ledger
 from tests import factories, roles
 
 NOW = factories.NOW

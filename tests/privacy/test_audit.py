@@ -17,7 +17,7 @@ from privacy.audit import AuditEvent, AuditLink, events, seals
 from privacy.audit.events import Happened
 from privacy.gate import Actor
 from privacy.models import AccessLink
-from privacy.vault import ledger
+from privacy.vault.keystore import ledger
 from tests import factories
 
 NOW = factories.NOW

@@ -19,7 +19,7 @@ from privacy import gate, vault
 from privacy.audit import AuditEvent
 from privacy.gate import Refused
 from privacy.requests import contents
-from privacy.vault import keys
+from privacy.vault.keystore import keys
 from rma import serials, services
 from rma.models import RMA, Certificate, Instrument, Ownership
 from tests import factories, pages

@@ -17,7 +17,7 @@ from privacy.gate.system import system_actor
 from privacy.requests import letters, recount
 from privacy.restore import replay
 from privacy.retention import restriction
-from privacy.vault import identity, once
+from privacy.vault.keystore import identity, once
 from rma import serials
 
 

@@ -24,7 +24,7 @@ from privacy.gate import Actor
 from privacy.requests import bound, execute, export, identity, second, services, waits
 from privacy.requests.filing import NotYours, identify_into
 from privacy.requests.models import Decision, Export, OneTimeLink, Request, RequestEvent, SecondLook, State
-from privacy.vault import once
+from privacy.vault.keystore import once
 from privacy.vault.models import DataKey, Once
 from tests import factories
 from tests.orders.factories import an_order, as_customer

@@ -17,7 +17,7 @@ from privacy.gate.system import system
 from privacy.requests import letters, services
 from privacy.requests.models import Letter
 from privacy.restore import apply
-from privacy.vault import keys
+from privacy.vault.keystore import keys
 from tests.privacy.requests.conftest import ANYBODY, NOW, OPERATOR, filed, with_letters
 
 LINK = "https://portal.example/privacy/link/Zq9wLkY3bN5xR8vT2mC7pJ4hG6fD1sA0eU-iOyKtWrQ/"

@@ -21,7 +21,7 @@ from privacy.gate.log import AccessEntry
 from privacy.requests import export, letters, services
 from privacy.requests.models import Letter, Request, State
 from privacy.subjects import Subject
-from privacy.vault import blocks
+from privacy.vault.keystore import blocks
 from rma.models import RMA
 from tests import factories, pages
 from tests.orders.factories import CONTACT, an_order, an_rma

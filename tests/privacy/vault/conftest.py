@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
-from privacy.vault import guard, unit
+from privacy.vault import unit
 from tests.privacy.vault.models import TABLES, Person
 
 
@@ -37,12 +37,12 @@ def _tables(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     apps.clear_cache()
 
 
-class Asked(list[guard.Opening]):
+class Asked(list[unit.Opening]):
     """A guard that writes down what it is asked; `refuse` makes it say no."""
 
     refuse = False
 
-    def __call__(self, opening: guard.Opening) -> bool:
+    def __call__(self, opening: unit.Opening) -> bool:
         self.append(opening)
         return not self.refuse
 
@@ -51,9 +51,9 @@ class Asked(list[guard.Opening]):
 def asked() -> Iterator[Asked]:
     """Let the guard open everything, and see what it was asked."""
     recorder = Asked()
-    before = guard.set_guard(recorder)
+    before = unit.set_guard(recorder)
     yield recorder
-    guard.set_guard(before)
+    unit.set_guard(before)
 
 
 @pytest.fixture(autouse=True)

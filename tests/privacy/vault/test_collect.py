@@ -8,12 +8,13 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from privacy.vault import keys, tokens, unit
-from privacy.vault.collect import collect
+from privacy.vault import unit
 from privacy.vault.envelope import key_id
 from privacy.vault.index import Exact
+from privacy.vault.keystore import keys, tokens
+from privacy.vault.keystore.collect import collect
+from privacy.vault.keystore.sql import cursor
 from privacy.vault.models import DataKey, Token
-from privacy.vault.sql import cursor
 from tests.privacy.vault.conftest import again, rolled_back
 from tests.privacy.vault.models import Person
 from tests.shapes import shaped
@@ -168,7 +169,7 @@ def test_a_row_that_somebody_deleted_opens_again_when_a_backup_brings_it_back_wi
 def test_more_keys_without_a_row_than_a_crash_leaves_wait_for_an_operator(
     alice: Person, bob: Person, work: unit.Unit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("privacy.vault.collect.CAP", 3)
+    monkeypatch.setattr("privacy.vault.keystore.collect.CAP", 3)
     alice.email = "new@x.example"
     alice.save()  # leaves a key whose row names another: no crowd stops its end
     Person.objects.filter(pk=bob.pk)._raw_delete("default")

@@ -9,11 +9,12 @@ from collections.abc import Callable
 
 import pytest
 
-from privacy.vault import keys, unit
-from privacy.vault.collect import collect
+from privacy.vault import unit
 from privacy.vault.envelope import key_id
+from privacy.vault.keystore import keys
+from privacy.vault.keystore.collect import collect
+from privacy.vault.keystore.sql import cursor
 from privacy.vault.models import DataKey, Token
-from privacy.vault.sql import cursor
 from tests.privacy.vault.conftest import again
 from tests.privacy.vault.models import Person
 
@@ -23,7 +24,8 @@ WORK = """
 import signal, os, sys, django
 django.setup()
 from django.db import transaction
-from privacy.vault import keys, saving
+from privacy.vault import saving
+from privacy.vault.keystore import keys
 from tests.privacy.vault.models import Person
 
 def stop():

@@ -9,8 +9,9 @@ import pytest
 from django.core import checks
 
 from privacy.models import Installation
-from privacy.vault import identity, ring
+from privacy.vault import ring
 from privacy.vault.checks import check_belongs_together
+from privacy.vault.keystore import identity
 from privacy.vault.models import DataKey, KeystoreIdentity
 from tests.privacy.vault.models import Person
 

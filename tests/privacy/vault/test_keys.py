@@ -9,8 +9,9 @@ import pytest
 from django.db import DatabaseError, IntegrityError, connections, transaction
 
 from privacy import vault
-from privacy.vault import RecordErased, blocks, keys, ledger, unit
+from privacy.vault import RecordErased, unit
 from privacy.vault.envelope import key_id
+from privacy.vault.keystore import blocks, keys, ledger
 from privacy.vault.models import Block, DataKey, Token, Tombstone
 from tests.privacy.vault.conftest import Asked, again
 from tests.privacy.vault.models import Person

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from privacy.vault import keys, ring, rotate, unit
+from privacy.vault import ring, unit
+from privacy.vault.keystore import keys, rotate
 from privacy.vault.models import DataKey
 from tests.privacy.vault.conftest import again
 from tests.privacy.vault.models import Person
@@ -120,7 +121,7 @@ def test_init_makes_a_ring_nobody_else_can_read(tmp_path: Path) -> None:
 ROTATION = """
 import django, sys
 django.setup()
-from privacy.vault import rotate
+from privacy.vault.keystore import rotate
 for progress in rotate.rotate(chunk=10):
     print(progress.wrapped, flush=True)
     sys.stdin.readline()

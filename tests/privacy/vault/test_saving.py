@@ -11,9 +11,10 @@ from django.db import DatabaseError, connection, connections, models, transactio
 from django.test.utils import CaptureQueriesContext
 
 from privacy import vault
-from privacy.vault import CopyRefused, KeyMissing, RecordErased, keys, making, tokens, unit
+from privacy.vault import CopyRefused, KeyMissing, RecordErased, unit
 from privacy.vault.envelope import key_id
 from privacy.vault.index import Exact, Words
+from privacy.vault.keystore import keys, making, tokens
 from privacy.vault.models import DataKey, Token
 from tests.privacy.vault.conftest import Asked, again, rolled_back, selects
 from tests.privacy.vault.conftest import Count as Counter

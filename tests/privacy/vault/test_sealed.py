@@ -15,8 +15,9 @@ from django.db import IntegrityError, OperationalError, connection, connections,
 from django.db.models import Count, F, OuterRef, Q
 from django.forms import modelform_factory
 
-from privacy.vault import Erased, KeyUnavailable, Masked, RecordErased, UnsealedPlaintext, keys, unit
+from privacy.vault import Erased, KeyUnavailable, Masked, RecordErased, UnsealedPlaintext, unit
 from privacy.vault.envelope import key_id
+from privacy.vault.keystore import keys
 from tests.privacy.vault.conftest import Asked, again, selects
 from tests.privacy.vault.conftest import Count as Counter
 from tests.privacy.vault.models import Person, PersonProxy, Shop, Visit

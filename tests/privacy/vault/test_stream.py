@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from privacy.vault import KeyMissing, RecordErased, keys, stream
+from privacy.vault import KeyMissing, RecordErased, stream
+from privacy.vault.keystore import keys
 from privacy.vault.models import DataKey
 
 pytestmark = pytest.mark.django_db

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from privacy import vault
-from privacy.vault import Masked, guard, unit
+from privacy.vault import Masked, unit
 from tests.privacy.vault.conftest import Asked, again, selects
 from tests.privacy.vault.conftest import Count as Counter
 from tests.privacy.vault.models import Person
@@ -24,13 +24,13 @@ def test_without_a_unit_everything_is_masked(alice: Person, asked: Asked) -> Non
 
 
 def test_without_a_guard_nothing_opens(alice: Person) -> None:
-    before = guard.set_guard(None)
+    before = unit.set_guard(None)
     mine = unit.begin()
     try:
         assert isinstance(alice.name, Masked)
     finally:
         unit.end(mine)
-        guard.set_guard(before)
+        unit.set_guard(before)
 
 
 def test_the_guard_is_asked_once_for_what_is_touched_and_for_nothing_else(
@@ -39,7 +39,7 @@ def test_the_guard_is_asked_once_for_what_is_touched_and_for_nothing_else(
     owner = alice.vault_owner()
     first = next(p for p in Person.objects.order_by("number"))
     assert (first.name, first.email) == ("Alice Smith", "alice@x.example")
-    assert asked == [guard.Opening("tests.person", "account", alice.pk, *owner)]
+    assert asked == [unit.Opening("tests.person", "account", alice.pk, *owner)]
 
 
 def test_a_refused_envelope_is_masked_and_not_asked_again(alice: Person, work: unit.Unit, asked: Asked) -> None:

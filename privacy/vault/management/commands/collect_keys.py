@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
-from privacy.vault.collect import CAP, collect
+from privacy.vault.keystore.collect import CAP, collect
 from privacy.work import progress
 
 BAD_DATA = 1

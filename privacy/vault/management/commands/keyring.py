@@ -12,8 +12,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
 from privacy.files import owner
-from privacy.vault import identity, rotate
 from privacy.vault import ring as rings
+from privacy.vault.keystore import identity, rotate
 
 BAD_DATA, USAGE, REFUSED = 1, 2, 3
 

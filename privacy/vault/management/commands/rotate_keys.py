@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
 from privacy.vault import ring as rings
-from privacy.vault import rotate
+from privacy.vault.keystore import rotate
 from privacy.vault.results import VaultError
 from privacy.work import progress
 

@@ -1,28 +1,25 @@
-"""Data keys: made, loaded, superseded, destroyed, handed over.
+"""Data keys, as the rest of the product uses them: made, loaded and ended elsewhere in this room, asked about and handed over here.
 
-Must never happen: a data row whose key was never committed (so keys commit first, in a transaction of
-their own), a key destroyed while a row still needs it (so a superseded key goes only after the row that
-names its successor has committed), or a new key for an erased pair (the unique index in `models` holds
-the place of the destroyed one). What a crash leaves half-done the key collector finishes; a destroyed key
-cannot be undone.
+Must never happen: a key that is of another owner than its binding says, or a restriction that a write passes by. So a key
+is wrapped again when it is handed over, and the rows of keys are locked while either is changed. Both can be set back.
 """
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.backends.utils import CursorWrapper
 
-from privacy.vault import ledger
 from privacy.vault import ring as rings
-from privacy.vault.making import CHUNK, NOBODY, OpenKey, Owner, Pair, Wanted, bound, load, load_and_erased, lock, make
-from privacy.vault.sql import KEYSTORE, array, cursor
+from privacy.vault.keystore.binding import NO_ID, bound
+from privacy.vault.keystore.datakey import NOBODY, OpenKey, Owner, Pair, Wanted
+from privacy.vault.keystore.ending import destroy, destroy_again, finish
+from privacy.vault.keystore.loading import load, load_and_erased
+from privacy.vault.keystore.making import CHUNK, lock, make
+from privacy.vault.keystore.sql import KEYSTORE, cursor
+from privacy.vault.typecasts import array
 
 __all__ = [
     "NOBODY",
@@ -49,91 +46,6 @@ __all__ = [
 ]
 
 
-def finish(numbers: Sequence[int], records: Sequence[UUID]) -> int:
-    """Destroy what the committed keys `numbers` superseded and move the tokens on; return how many went.
-
-    Called after the data that names `numbers` has committed; the collector calls it for those a crash left.
-    """
-    with transaction.atomic(using=KEYSTORE, durable=True), cursor() as cur:
-        cur.execute(
-            """SELECT id FROM vault_datakey WHERE record = ANY(%s::uuid[]) AND superseded_by = ANY(%s::bigint[])
-               AND destroyed_at IS NULL ORDER BY id FOR UPDATE""",
-            [array(records), array(numbers)],
-        )
-        cur.execute(
-            "UPDATE vault_token SET key = next_key, next_key = NULL "
-            "WHERE record = ANY(%s::uuid[]) AND next_key = ANY(%s::bigint[])",
-            [array(records), array(numbers)],
-        )
-        cur.execute(
-            """UPDATE vault_datakey SET wrapped = NULL, destroyed_at = now(), owner_kind = 'none', owner_id = NULL
-               WHERE record = ANY(%s::uuid[]) AND superseded_by = ANY(%s::bigint[]) AND destroyed_at IS NULL
-               RETURNING id""",
-            [array(records), array(numbers)],
-        )
-        gone = [row[0] for row in cur.fetchall()]
-        if gone:
-            cur.execute(
-                "DELETE FROM vault_token WHERE record = ANY(%s::uuid[]) AND key = ANY(%s::bigint[])",
-                [array(records), array(gone)],
-            )
-            ledger.note_destroyed(cur, gone, now=None)
-    return len(gone)
-
-
-_DESTROY = """
-UPDATE vault_datakey SET wrapped = NULL, destroyed_at = %s, owner_kind = 'none', owner_id = NULL
-WHERE id = ANY(%s::bigint[]) AND destroyed_at IS NULL
-"""
-_MARK = """
-INSERT INTO vault_datakey (id, record, envelope, label, owner_kind, kek, commitment, destroyed_at)
-SELECT t.id, t.record, t.envelope, '', 'none', 0, '', %s
-FROM unnest(%s::bigint[], %s::uuid[], %s::text[]) AS t(id, record, envelope)
-ON CONFLICT DO NOTHING RETURNING id
-"""
-
-
-def destroy(pairs: Iterable[Pair], *, now: datetime) -> int:
-    """Destroy the keys and tokens of (record, envelope) pairs for good; return how many keys went (Art. 17).
-
-    Twice is once. A pair that never had a key is marked as well, so that it never gets one.
-    """
-    listed = sorted(set(pairs))
-    return sum(_destroy(listed[start : start + CHUNK], now) for start in range(0, len(listed), CHUNK))
-
-
-def _destroy(pairs: list[Pair], now: datetime) -> int:
-    with transaction.atomic(using=KEYSTORE, durable=True), cursor() as cur:
-        gone, touched = _end_pairs(cur, pairs, now)
-        ledger.note_destroyed(cur, touched, now=now)
-    return gone
-
-
-def _end_pairs(cur: CursorWrapper, pairs: Sequence[Pair], now: datetime) -> tuple[int, list[int]]:
-    """Destroy the live keys of the pairs and mark those without; return how many, and the ids of all rows touched."""
-    arrays = [array(record for record, _ in pairs), array(envelope for _, envelope in pairs)]
-    gone: list[int] = []
-    marked: list[int] = []
-    while True:
-        # a correction may commit a new key while we wait for the old one's lock, unseen by this
-        # statement: look again until no live key is left
-        live = lock(cur, *arrays)
-        if live:
-            cur.execute(_DESTROY, [now, array(live)])
-            gone += live
-        ids = [int.from_bytes(os.urandom(8), "big", signed=True) for _ in pairs]
-        cur.execute(_MARK, [now, array(ids), *arrays])
-        marked += [row[0] for row in cur.fetchall()]
-        if not live and not cur.rowcount:
-            break
-    cur.execute(
-        """DELETE FROM vault_token t USING vault_datakey d
-           WHERE t.record = ANY(%s::uuid[]) AND d.id = t.key AND d.destroyed_at IS NOT NULL""",
-        arrays[:1],
-    )
-    return len(gone), [*gone, *marked]
-
-
 def alive(pairs: Sequence[Pair]) -> list[int]:
     """Return the ids of the live keys of these pairs."""
     with cursor() as cur:
@@ -143,42 +55,6 @@ def alive(pairs: Sequence[Pair]) -> list[int]:
             [array(record for record, _ in pairs), array(envelope for _, envelope in pairs)],
         )
         return [row[0] for row in cur.fetchall()]
-
-
-def destroy_again(
-    entry: UUID,
-    pairs: Sequence[Pair],
-    replaced: Sequence[int],
-    *,
-    kind: str,
-    reference: str | None,
-    at: datetime,
-    counts: Mapping[str, Any],
-    content: Mapping[str, Any],
-) -> None:
-    """Put a line back into the ledger of a restored key store, with its effect: these pairs and replaced keys are gone.
-
-    A replaced key leaves its pair's place free, because its successor came after the backup. Twice is once.
-    """
-    with transaction.atomic(using=KEYSTORE), cursor() as cur:
-        cur.execute(
-            """INSERT INTO vault_tombstone (entry, kind, reference, at, counts, content)
-               VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING RETURNING seq""",
-            [str(entry), kind, reference, at, json.dumps(counts), json.dumps(content if kind == "request" else {})],
-        )
-        row = cur.fetchone()
-        if row is None:
-            return
-        cur.execute(
-            """UPDATE vault_datakey SET wrapped = NULL, destroyed_at = %s, owner_kind = 'none', owner_id = NULL,
-                      superseded_by = coalesce(superseded_by, id)
-               WHERE id = ANY(%s::bigint[]) AND destroyed_at IS NULL""",
-            [at, array(replaced)],
-        )
-        cur.execute("DELETE FROM vault_token WHERE key = ANY(%s::bigint[])", [array(replaced)])
-        touched = _end_pairs(cur, sorted(set(pairs)), at)[1] if pairs else []
-        # keys that an earlier line had destroyed for good stay with that line
-        ledger.stamp(cur, [*replaced, *touched], row[0])
 
 
 def is_destroyed(record: UUID, envelope: str) -> bool:
@@ -303,9 +179,12 @@ def _hand_over(where: str, parameters: Sequence[Any], new: Owner) -> int:
         rows = cur.fetchall()
         rewrapped = []
         kek = ring.current
+        theirs = new[1].bytes if new[1] else NO_ID
         for number, record, envelope, kind, owner_id, version, wrapped in rows:
-            data_key = ring.unwrap(version, bytes.fromhex(wrapped), bound(number, record, envelope, (kind, owner_id)))
-            kek, fresh = ring.wrap(data_key, bound(number, record, envelope, new))
+            both = number.to_bytes(8, "big", signed=True) + record.bytes
+            owner = owner_id.bytes if owner_id else NO_ID
+            data_key = ring.unwrap(version, bytes.fromhex(wrapped), bound(both, envelope, kind, owner))
+            kek, fresh = ring.wrap(data_key, bound(both, envelope, new[0], theirs))
             rewrapped.append((number, fresh))
         cur.execute(
             """UPDATE vault_datakey d SET owner_kind = %s, owner_id = %s::uuid, kek = %s,

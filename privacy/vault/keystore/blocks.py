@@ -14,7 +14,8 @@ from django.db import transaction
 
 from privacy.vault import ring as rings
 from privacy.vault.index import NORMALISERS, spellings
-from privacy.vault.sql import KEYSTORE, array, cursor
+from privacy.vault.keystore.sql import KEYSTORE, cursor
+from privacy.vault.typecasts import array
 
 _NORMALISED_AS = {"email": "email", "username": "username"}
 

@@ -7,19 +7,18 @@ for ever; it is taken over by compare-and-swap as soon as the save that placed i
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 from django.db.backends.utils import CursorWrapper
 
-from privacy.vault import living
+from privacy.vault import in_use
 from privacy.vault.index import Blind, Entry, Exact
+from privacy.vault.keystore.datakey import Wanted
+from privacy.vault.keystore.sql import KEYSTORE, cursor
 from privacy.vault.results import ValueTaken
-from privacy.vault.sql import KEYSTORE, array, cursor
-
-if TYPE_CHECKING:
-    from privacy.vault.making import Wanted
+from privacy.vault.typecasts import array
 
 MOST_FOUND = 200
 
@@ -62,6 +61,24 @@ def place(cur: CursorWrapper, wanted: Sequence[Wanted], ours: frozenset[UUID]) -
         _insert(cur, new[start : start + 20_000], ours)
 
 
+def move_on(cur: CursorWrapper, ended: Sequence[int], *, records: Sequence[UUID]) -> None:
+    """Give the tokens of ended keys to the keys that take them over; forget ended keys that were to take one over."""
+    cur.execute(
+        """UPDATE vault_token SET key = CASE WHEN next_key = ANY(%s::bigint[]) THEN key ELSE next_key END, next_key = NULL
+           WHERE record = ANY(%s::uuid[]) AND next_key IS NOT NULL
+             AND (key = ANY(%s::bigint[]) OR next_key = ANY(%s::bigint[]))""",
+        [numbers := array(ended), array(records), numbers, numbers],
+    )
+
+
+def delete(cur: CursorWrapper, numbers: Sequence[int], *, records: Sequence[UUID]) -> None:
+    """Delete the tokens of these keys, which are of these records."""
+    cur.execute(
+        "DELETE FROM vault_token WHERE record = ANY(%s::uuid[]) AND key = ANY(%s::bigint[])",
+        [array(records), array(numbers)],
+    )
+
+
 def add(places: Sequence[Place]) -> int:
     """Place the tokens that are not there yet beside keys that live, in a transaction of their own; return how many.
 
@@ -84,6 +101,16 @@ def add(places: Sequence[Place]) -> int:
         return int(cur.rowcount)
 
 
+def known(blind: Blind, records: Sequence[UUID]) -> set[UUID]:
+    """Return those of the records that have a token of this index."""
+    with cursor() as cur:
+        cur.execute(
+            "SELECT DISTINCT record FROM vault_token WHERE record = ANY(%s::uuid[]) AND field = %s",
+            [array(records), blind.stored_as],
+        )
+        return {row[0] for row in cur.fetchall()}
+
+
 def _insert(cur: CursorWrapper, new: Sequence[Place], ours: frozenset[UUID]) -> None:
     cur.execute(
         f"""INSERT INTO vault_token (field, value, record, key, is_unique)
@@ -104,13 +131,13 @@ def _take_over(cur: CursorWrapper, entry: Entry, record: UUID, key: int, ours: f
                   d.created_at < now() - %s::interval AS is_old
            FROM vault_token t LEFT JOIN vault_datakey d ON d.id = t.key
            WHERE t.field = %s AND t.value = %s AND t.is_unique""",
-        [f"{living.GRACE.total_seconds()} seconds", entry.field, entry.value],
+        [f"{in_use.GRACE.total_seconds()} seconds", entry.field, entry.value],
     )
     row = cur.fetchone()
     if row is not None:
         token, dead, old, following, label, envelope, is_old = row
         # First the lock, then the row: who committed it in between is seen.
-        is_over = is_old or (dead not in ours and label is not None and not living.is_under_way(entry.value, label))
+        is_over = is_old or (dead not in ours and label is not None and not in_use.is_under_way(entry.value, label))
         if label is None or (is_over and not _is_alive(label, envelope, dead, (old, following))):
             cur.execute(
                 "UPDATE vault_token SET record = %s, key = %s, next_key = NULL "
@@ -123,7 +150,7 @@ def _take_over(cur: CursorWrapper, entry: Entry, record: UUID, key: int, ours: f
 
 
 def _is_alive(label: str, envelope: str, record: UUID, numbers: tuple[int, int | None]) -> bool:
-    named = living.named(label, envelope, [record])
+    named = in_use.named(label, envelope, [record])
     number = named.get(record) if named is not None else numbers[0]
     return number is not None and number in numbers
 

@@ -21,9 +21,11 @@ from uuid import UUID
 import structlog
 from django.db import transaction
 
-from privacy.vault import ledger, living
-from privacy.vault.living import GRACE
-from privacy.vault.sql import KEYSTORE, array, cursor
+from privacy.vault import in_use
+from privacy.vault.in_use import GRACE
+from privacy.vault.keystore.ending import end
+from privacy.vault.keystore.sql import KEYSTORE, cursor
+from privacy.vault.typecasts import array
 from privacy.work import progress
 from privacy.work.broken import Findings, spared
 
@@ -67,7 +69,7 @@ def collect(*, dry_run: bool = False, beyond_cap: bool = False, chunk: int = CHU
     has looked at why so many keys have lost their rows, and lets them end.
     """
     report = Report()
-    labels = sorted(living.models())
+    labels = sorted(in_use.models())
     is_stopped = not beyond_cap and _due(labels) > CAP
     for rows in _chunks(labels, chunk):
         _judge(rows, report, dry_run, is_stopped)
@@ -132,7 +134,7 @@ def _judge_envelope(
     judged: dict[UUID, Report] = {}
 
     def judge(records: Sequence[UUID]) -> None:
-        named = living.named(label, envelope, records)
+        named = in_use.named(label, envelope, records)
         if named is None:
             return
         for record in records:
@@ -204,26 +206,8 @@ def _end(record: UUID, survivor: int | None, orphans: list[int], has_row: bool) 
         )
         if {row[0] for row in cur.fetchall()} != set(expected):
             return
-        if survivor is not None:
-            cur.execute(
-                "UPDATE vault_token SET key = %s, next_key = NULL WHERE record = %s AND next_key = %s",
-                [survivor, str(record), survivor],
-            )
-            cur.execute(
-                "UPDATE vault_token SET next_key = NULL WHERE record = %s AND next_key = ANY(%s::bigint[])",
-                [str(record), array(orphans)],
-            )
-        # A row with an empty envelope may be filled again, so its orphan gives the pair's place free by
-        # superseding itself; without a row the destroyed key keeps the place, as after an erasure.
-        cur.execute(
-            """UPDATE vault_datakey SET wrapped = NULL, destroyed_at = now(), owner_kind = 'none', owner_id = NULL,
-                      superseded_by = coalesce(%s, CASE WHEN %s THEN id END, superseded_by)
-               WHERE id = ANY(%s::bigint[])""",
-            [survivor, has_row, array(orphans)],
-        )
+        # A row with an empty envelope may be filled again, so its orphan gives the pair's place free; without a row the
+        # destroyed key keeps the place, as after an erasure.
+        end(cur, orphans, successor=survivor, frees_place=has_row)
         if survivor is not None:
             cur.execute("UPDATE vault_datakey SET superseded_by = NULL, doubted_at = NULL WHERE id = %s", [survivor])
-        cur.execute(
-            "DELETE FROM vault_token WHERE record = %s AND key = ANY(%s::bigint[])", [str(record), array(orphans)]
-        )
-        ledger.note_destroyed(cur, orphans, now=None)

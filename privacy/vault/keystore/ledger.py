@@ -5,8 +5,8 @@ letter) and `request` (the proof that a request was carried out). Which keys wen
 (`destroyed_in`). Copies leave the key store as keyed hashes: a number that lies beside the reference of a request would
 lead from the request back to what stays for statistics. Blocks are not in it: they have an end, and it has none.
 
-Must never happen: a key destroyed without a line. So every function that destroys keys calls `note_destroyed` in the
-same transaction.
+Must never happen: a key destroyed without a line. So the one function that destroys keys (`ending.end`) writes the line in
+the same transaction.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from django.db import transaction
 from django.db.backends.utils import CursorWrapper
 
 from privacy.vault import ring as rings
+from privacy.vault.keystore.sql import KEYSTORE, cursor
 from privacy.vault.models import Tombstone
-from privacy.vault.sql import KEYSTORE, array, cursor
+from privacy.vault.typecasts import array
 
 WIDTH = 16
 
@@ -56,16 +57,14 @@ def position() -> int:
     return last or 0
 
 
-def note_destroyed(cur: CursorWrapper, numbers: Sequence[int], *, now: datetime | None) -> None:
-    """Append a line for keys that the transaction of `cur` destroyed, and name it in their rows."""
-    if not numbers:
-        return
+def note_destroyed(cur: CursorWrapper, count: int, *, now: datetime | None) -> int:
+    """Append a line for so many keys that the transaction of `cur` destroyed, at `now` or the key store's own time; return its number."""
     cur.execute(
         "INSERT INTO vault_tombstone (kind, at, counts, content) VALUES ('keys', coalesce(%s, now()), %s, '{}') "
         "RETURNING seq",
-        [now, f'{{"keys": {len(numbers)}}}'],
+        [now, f'{{"keys": {count}}}'],
     )
-    stamp(cur, numbers, cur.fetchone()[0])
+    return int(cur.fetchone()[0])
 
 
 def stamp(cur: CursorWrapper, numbers: Sequence[int], seq: int) -> None:

@@ -6,6 +6,7 @@ rest of the data needs. A restored or exchanged part is refused; it is undone by
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from django.apps import apps
@@ -13,8 +14,8 @@ from django.db import DatabaseError, connections, transaction
 
 from privacy.vault import ring as rings
 from privacy.vault.blob import BlobDamaged, open_blob, seal_blob
+from privacy.vault.keystore.sql import KEYSTORE
 from privacy.vault.models import DataKey, KeystoreIdentity
-from privacy.vault.sql import KEYSTORE
 
 _PURPOSE = "installation"
 
@@ -93,3 +94,14 @@ def _proved(identity: KeystoreIdentity, ring: rings.KeyRing) -> bool:
 def _versions_missing(ring: rings.KeyRing) -> list[int]:
     used = DataKey.objects.filter(wrapped__isnull=False).values_list("kek", flat=True).distinct()
     return sorted(set(used) - set(ring.versions))
+
+
+def renewed_at() -> datetime | None:
+    """Return when the ring was last renewed whole, None when it never was."""
+    return KeystoreIdentity.objects.values_list("renewed_at", flat=True).first()
+
+
+def note_renewed(now: datetime) -> None:
+    """Note that the ring was renewed whole."""
+    with transaction.atomic(using=KEYSTORE):
+        KeystoreIdentity.objects.update(renewed_at=now)

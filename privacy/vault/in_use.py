@@ -9,34 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
+from django.apps import apps
 from django.db import connections, router
 
 from privacy.vault.envelope import key_id
-from privacy.vault.sql import array
-
-if TYPE_CHECKING:
-    from privacy.vault.sealed import SealedModel
+from privacy.vault.typecasts import array
 
 GRACE = timedelta(hours=1)  # longer than any transaction may last (statement_timeout of a worker is 10 min)
 LOCK = 0x554E4951  # advisory locks of saves that place a unique value; the second number is the value's
 LOCKS = 64  # an import of thousands holds no more locks than this
 
 
-def models() -> dict[str, type[SealedModel]]:
+def models() -> dict[str, Any]:
     """Return the sealed models that have a table, by their stable label."""
-    from privacy.vault.sealed import SealedModel
-
-    found: dict[str, type[SealedModel]] = {}
-    waiting: list[Any] = [SealedModel]
-    while waiting:
-        for model in waiting.pop().__subclasses__():
-            waiting.append(model)
-            if not model._meta.abstract and not model._meta.proxy:
-                found[model.vault_label] = model
-    return found
+    return {
+        model.vault_label: model
+        for model in apps.get_models()
+        if getattr(model, "vault_label", "") and not model._meta.proxy
+    }
 
 
 def under_way(values: Iterable[bytes], using: str) -> None:
@@ -48,7 +41,7 @@ def under_way(values: Iterable[bytes], using: str) -> None:
 
 def is_under_way(value: bytes, label: str) -> bool:
     """Return whether a save with this unique value may still commit its row of the model with this label."""
-    model: Any = models().get(label)
+    model = models().get(label)
     if model is None:
         return True
     with connections[router.db_for_write(model)].cursor() as cur:
@@ -68,7 +61,7 @@ def named(label: str, envelope: str, records: Iterable[UUID]) -> dict[UUID, int 
 
     None instead of a dictionary: no model knows this label and envelope, so nobody can say what is alive.
     """
-    model: Any = models().get(label)
+    model = models().get(label)
     if model is None or envelope not in model.envelopes():
         return None
     connection = connections[router.db_for_write(model)]

@@ -9,14 +9,16 @@ this ring, which bounds how long a destroyed key survives in backups.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from django.db import transaction
 from django.db.backends.utils import CursorWrapper
 
 from privacy.vault import ring as rings
-from privacy.vault.making import KEY_CONTEXT, NO_ID, middle
-from privacy.vault.sql import KEYSTORE, array, cursor
+from privacy.vault.keystore.binding import NO_ID, bound
+from privacy.vault.keystore.sql import KEYSTORE, cursor
+from privacy.vault.typecasts import array
 
 CHUNK = 2_000
 FIRST = -(2**63)
@@ -50,6 +52,14 @@ def waiting() -> dict[int, int]:
         return dict(cur.fetchall())
 
 
+def first_destroyed(after: datetime) -> datetime | None:
+    """Return when the first of the keys was destroyed that were destroyed after that moment; None when none was."""
+    with cursor() as cur:
+        cur.execute("SELECT min(destroyed_at) FROM vault_datakey WHERE destroyed_at > %s", [after])
+        found: datetime | None = cur.fetchone()[0]
+    return found
+
+
 def close(current: int) -> int:
     """Refuse from now on every key wrapped under an older version than `current`; return how many hang on one still.
 
@@ -78,15 +88,11 @@ def rewrapped(ring: rings.Ring, rows: Sequence[Row]) -> tuple[list[bytes], list[
     Raises VersionUnknown or WrapBroken at a key that the ring cannot open.
     """
     rewrap, from_hex = ring.rewrap, bytes.fromhex  # looked up once
-    heads: dict[tuple[str, str], bytes] = {}
     fresh, old = [], []
     for _, version, envelope, kind, text in rows:
         secret = from_hex(text)  # id 8 | record 16 | owner 16 | wrapped 60
-        head = heads.get((envelope, kind))
-        if head is None:
-            head = heads[envelope, kind] = middle(envelope, kind)
         wrapped = secret[40:]
-        fresh.append(rewrap(version, wrapped, KEY_CONTEXT + secret[:24] + head + secret[24:40]))
+        fresh.append(rewrap(version, wrapped, bound(secret[:24], envelope, kind, secret[24:40])))
         old.append(wrapped[:12])
     return fresh, old
 

@@ -10,9 +10,10 @@ import base64
 from collections.abc import Iterable
 from uuid import UUID
 
-from privacy.vault import keys
+from privacy.vault.keystore import keys
+from privacy.vault.keystore.sql import cursor
 from privacy.vault.results import RecordErased
-from privacy.vault.sql import array, cursor
+from privacy.vault.typecasts import array
 
 ENVELOPE = "pseudonym"
 LABEL = "vault.pseudonym"
