@@ -9,7 +9,7 @@ class PrivacyConfig(AppConfig):
     verbose_name = "Privacy"
 
     def ready(self) -> None:
-        from privacy import datamap
+        from privacy import checks, datamap  # noqa: F401  (checks: registers the system checks)
         from privacy.calendar import undated
         from privacy.gate import guard, worker
         from privacy.retention import holds
