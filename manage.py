@@ -36,7 +36,7 @@ def reads_a_stream(error: UnicodeDecodeError) -> bool:
 
 
 def command_line(argv: list[str]) -> None:
-    """Run Django's command line: 2 for whatever is typed wrong, the command's name too, and no shortened options."""
+    """Run Django's command line: one sentence and 2 for whatever is typed wrong, the command's name too."""
     from django.core.management import BaseCommand, CommandParser, ManagementUtility
 
     from ilt_site import arguments
@@ -47,10 +47,9 @@ def command_line(argv: list[str]) -> None:
                 command = super().fetch_command(subcommand)
             except SystemExit:  # it said that there is none
                 sys.exit(2)
-            create = command.create_parser
 
             def create_parser(prog_name: str, subcommand: str, **options: Any) -> CommandParser:
-                parser = create(prog_name, subcommand, allow_abbrev=False, **options)
+                parser = arguments.parser_of(command, prog_name, subcommand, **options)
                 if subcommand == argv[1]:
                     arguments.refuse_unknown(parser, argv[2:])
                 return parser
@@ -86,6 +85,15 @@ def refuse_in_maintenance(arguments: list[str]) -> None:
         sys.exit(3)
 
 
+def let_go_of_closed_pipes() -> None:
+    """Throw away what the command has still to say where its reader has gone (`| head -1`): Python would complain at its end."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ilt_site.settings")
     from django.core.exceptions import ImproperlyConfigured
@@ -110,9 +118,10 @@ def main() -> None:
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)  # noqa: T201
         sys.exit(130)
-    except BrokenPipeError:  # the reader has read enough (`| head`); what Python still holds goes nowhere
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader has read enough
         sys.exit(1)
+    finally:
+        let_go_of_closed_pipes()
 
 
 def refuse_foreign_parts(arguments: list[str]) -> None:

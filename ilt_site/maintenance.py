@@ -25,7 +25,7 @@ OUR_APPS = ("accounts", "ilt_site", "orders", "privacy", "privacy.vault", "rma")
 OPEN_COMMANDS = frozenset(
     {
         "replay_ledger", "keyring", "prepare", "grant_roles", "verify_audit", "data_map", "retention_schedule",
-        "request_show",
+        "request_list", "request_show",
     }
 )  # fmt: skip
 # Of Django and its packages: all but these refuse. A server that is started answers 503 itself.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
@@ -28,6 +28,7 @@ from privacy.requests import (
     history,
     identity,
     letters,
+    listing,
     nothing,
     paper,
     posting,
@@ -41,7 +42,6 @@ from privacy.requests.outcome import FileUnreadable
 from privacy.retention import holds
 from privacy.views import words
 
-SOON = timedelta(days=7)
 # What the events of the clock and of the states are called.
 EVENTS: dict[str, str] = {
     "received": "Received",
@@ -83,13 +83,7 @@ class Work(admin.SimpleListFilter):
     parameter_name = "work"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [
-            ("open", "Open"),
-            ("overdue", "Overdue"),
-            ("soon", "Due within 7 days"),
-            ("ended", "Ended"),
-            ("all", "All"),
-        ]
+        return list(listing.Which.choices)
 
     def __init__(self, request: HttpRequest, params: Any, model: Any, model_admin: Any) -> None:
         super().__init__(request, params, model, model_admin)
@@ -104,18 +98,8 @@ class Work(admin.SimpleListFilter):
             yield {"selected": self.value() == name, "query_string": query, "display": title}
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Request]) -> QuerySet[Request]:
-        today = company_day(timezone.now())
-        match self.value():
-            case "ended":
-                return queryset.exclude(state__in=OPEN_STATES)
-            case "all":
-                return queryset
-            case "overdue":
-                return queryset.filter(state__in=OPEN_STATES, due_on__lt=today)
-            case "soon":
-                return queryset.filter(state__in=OPEN_STATES, due_on__lte=today + SOON)
-            case _:
-                return queryset.filter(state__in=OPEN_STATES)
+        which = self.value() if self.value() in listing.Which.values else self.otherwise
+        return listing.narrowed(queryset, which, today=_today())
 
 
 @admin.register(Request)

@@ -13,7 +13,7 @@ from privacy.audit.ending import end
 from privacy.audit.events import Happened, corrected, doers, history, last, record, record_many, told, told_of
 from privacy.audit.models import AuditEvent, AuditLink, ChainFloor
 from privacy.audit.seals import checkpoint, seal, sign_all
-from privacy.audit.verification import Finding, Report, verify
+from privacy.audit.verification import Finding, Report, late, verify
 
 __all__ = [
     "AUDIT",
@@ -31,6 +31,7 @@ __all__ = [
     "for_each",
     "history",
     "last",
+    "late",
     "record",
     "record_many",
     "seal",

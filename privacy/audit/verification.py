@@ -143,6 +143,16 @@ class Report:
         }
 
 
+def late(reports: Collection[Report]) -> list[Behind]:
+    """Return what is late in several logs together: one sentence for each cause, since one program seals them all."""
+    found = [one for report in reports for one in report.behind]
+    return [
+        Behind(code, sum(one.count for one in of_code), min(one.since for one in of_code))
+        for code in LATE
+        if (of_code := [one for one in found if one.code == code])
+    ]
+
+
 def verify(*, now: datetime, chain: Chain = AUDIT) -> Report:
     """Compute the whole log again from one snapshot and report what does not agree (P40, Art. 5(2))."""
     report = Report(chain)

@@ -863,7 +863,7 @@ def test_an_operator_confirms_in_a_company_with_one_clerk(alice: Customer) -> No
     number = alice.reference
     with time_machine.travel(NOW + timedelta(days=3), tick=False):
         said = command()
-        assert said.startswith(f"{number}: open for 3 day(s), proposed: give_back.\n  The person was proved ")
+        assert said.startswith(f"{number}: open for 3 days, proposed: give_back.\n  The person was proved ")
         assert "how is not written down" not in said and said.count("\n") == 2
         assert refused(number, "--confirm", "end") == (3, "That is not what waits here: proposed: give_back.")
         assert "dry run" in command(number, "--confirm", "give_back", "--dry-run")
@@ -878,7 +878,7 @@ def test_an_operator_confirms_in_a_company_with_one_clerk(alice: Customer) -> No
 def test_an_operator_ends_a_dispute_that_a_clerk_has_proposed_to_end_and_proposes_none(alice: Customer) -> None:
     one, number = taken(alice), alice.reference
     object_from(OLD)
-    assert command() == f"{number}: open for 0 day(s), nothing proposed.\n"
+    assert command() == f"{number}: open for 0 days, nothing proposed.\n"
     assert refused(number, "--confirm", "end") == (3, "That is not what waits here: nothing proposed.")
     notices.propose_end(one, actor=staff("pat").as_actor(), now=NOW)
     assert "the dispute would end" in command(number, "--confirm", "end", "--dry-run")

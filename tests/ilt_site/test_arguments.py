@@ -8,7 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.core.management import get_commands, load_command_class
 
+from ilt_site import arguments
+from tests.ilt_site.test_commands import OURS
 from tests.ilt_site.test_launcher import one_sentence, run
 from tests.ilt_site.test_startup import ROOT, key_ring, production, start
 
@@ -50,6 +53,18 @@ def test_what_is_typed_wrong_ends_with_two_and_is_named(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("name", OURS)
+def test_every_command_names_what_is_wrong_in_one_sentence(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    command = load_command_class(get_commands()[name], name)
+    command._called_from_command_line = True
+    parser = arguments.parser_of(command, "manage.py", name)
+    with pytest.raises(SystemExit) as ended:
+        arguments.refuse_unknown(parser, ["--no-such-option"])
+    said = capsys.readouterr()
+    assert (ended.value.code, said.out) == (2, "")
+    assert said.err == f"manage.py {name}: error: there is no option --no-such-option\n"
+
+
 def test_a_mistyped_option_is_named_before_a_missing_one(production: dict[str, str]) -> None:
     done = start({**production, "DATABASE_URL": "sqlite://:memory:"}, "manage.py", "keyring", "--knd", "erasure")
     assert (done.returncode, done.stderr.splitlines()[-1]) == (
@@ -77,6 +92,23 @@ def test_a_number_or_day_that_no_work_can_use_is_a_wrong_argument(
 ) -> None:
     done = start(production, "manage.py", *words)
     assert (done.returncode, done.stderr.splitlines()[-1]) == (2, f"manage.py {words[0]}: error: {said}")
+
+
+@pytest.mark.parametrize("words", [["retention_schedule", "--help"], ["help"], ["retention_schedule"], ["bogus"]])
+@pytest.mark.parametrize("both", [False, True], ids=["output", "output and errors"])
+def test_a_reader_that_has_read_enough_ends_a_command_without_a_word(
+    production: dict[str, str], words: list[str], both: bool
+) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)  # before the command begins, so that its first line is one too many
+    done = subprocess.run(
+        [sys.executable, "manage.py", *words], env=production, cwd=ROOT, text=True, check=False,
+        stdout=writing, stderr=writing if both else subprocess.PIPE,
+    )  # fmt: skip
+    os.close(writing)
+    assert done.returncode in ((1, 2) if words == ["bogus"] else (0, 1))
+    assert both or words == ["bogus"] or done.stderr == ""
+    assert both or ("Traceback" not in done.stderr and "BrokenPipe" not in done.stderr)
 
 
 def test_bytes_that_are_no_text_are_refused_before_they_get_anywhere(production: dict[str, str]) -> None:

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import io
+import json
 import re
+from datetime import date
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command, get_commands, load_command_class
 
+from accounts import blocked, factor
 from ilt_site import maintenance
+from privacy import vault
 from privacy.work import progress
-from tests.shapes import SCHEMAS
+from tests import factories
+from tests.shapes import SCHEMAS, shaped
 
 OURS = sorted(name for name, app in get_commands().items() if app in maintenance.OUR_APPS)
 DESTROYS = {"collect_keys", "end_staff", "keyring", "replay_ledger", "request_run", "retention_sweep", "rotate_keys"}
 WRITES_MUCH = {"import_customers", "import_orders"}
 # A third-party command that we took over is none of ours to describe.
+# What they say is for who installs: tables changed, rights given.
+CHANGE_AN_INSTALLATION = {"grant_roles", "migrate", "prepare"}
 LONG_WORK = {"collect_keys", "import_customers", "import_orders", "replay_ledger", "retention_sweep", "rotate_keys",
              "verify_audit"}  # fmt: skip
 
@@ -55,6 +62,49 @@ def test_a_wrong_word_is_refused_with_code_two(name: str) -> None:
     with pytest.raises(SystemExit) as ended:
         one.create_parser("manage.py", name).parse_args(["--no-such-option"])
     assert ended.value.code == 2
+
+
+@pytest.mark.parametrize("name", sorted(set(OURS) - CHANGE_AN_INSTALLATION))
+def test_every_command_that_tells_something_tells_it_to_programs_too(name: str) -> None:
+    assert "--json" in options(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("countries", []),
+        ("login_dispute", []),
+        ("seal_logins", []),
+        ("seal_requests", []),
+        ("retention_schedule", []),
+        ("data_map", []),
+        ("request_list", ["--all"]),
+        ("request_second", []),
+        ("hold", ["--list"]),
+    ],
+)
+@pytest.mark.django_db
+def test_what_they_print_for_programs_has_the_published_shape(name: str, words: list[str]) -> None:
+    out = io.StringIO()
+    call_command(name, *words, "--json", stdout=out)
+    shaped(name, json.loads(out.getvalue()))
+
+
+@pytest.mark.django_db
+def test_a_factor_and_a_block_are_told_to_programs(settings: Any) -> None:
+    carol = factories.login("carol", "carol@ilt.example")
+    factor.enrol(carol)
+    out = io.StringIO()
+    call_command("factor_reset", "carol", "--reason", "lost", "--dry-run", "--json", stdout=out)
+    assert shaped("factor_reset", json.loads(out.getvalue())) == {"reset": False, "sessions": 0, "dry_run": True}
+    settings.DEMO, out = True, io.StringIO()
+    call_command("demo_code", "carol", "--json", stdout=out, stderr=io.StringIO())
+    assert shaped("demo_code", json.loads(out.getvalue()))["seconds"] > 0
+    vault.blocks.add(blocked.NUMBER, "AW00029825", until=date(2030, 1, 1), now=factories.NOW)
+    out = io.StringIO()
+    call_command("lift_block", "--customer", "AW00029825", "--reason", "returned", "--json", stdout=out)
+    told = {"lifted": True, "until": "2030-01-01", "dry_run": False}
+    assert shaped("lift_block", json.loads(out.getvalue())) == told
 
 
 @pytest.mark.parametrize("name", [name for name in OURS if "--json" in options(name)])

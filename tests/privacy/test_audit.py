@@ -538,6 +538,24 @@ def test_the_command_ends_with_three_when_nothing_is_wrong_but_the_sealer_is_beh
     ]  # fmt: skip
 
 
+def test_the_command_says_in_one_line_that_the_sealer_is_not_running():
+    """Both logs wait for the same program: one line, however many of them are behind."""
+    an_hour_ago = timezone.now() - timedelta(hours=1)
+    for number in range(2):
+        audit.record(f"x{number}", actor=None, now=an_hour_ago)
+    alice = factories.customer("Alice", "Archer")
+    what = {"accounts.customer/account": [alice.pk]}
+    gate.log.write([gate.log.Opening(CAROL, ("subject", alice.subject_id), what, "open order")], now=an_hour_ago)
+    out = StringIO()
+    with pytest.raises(SystemExit) as caught:
+        call_command("verify_audit", stdout=out)
+    said = [line for line in out.getvalue().splitlines() if "sealer" in line]
+    assert caught.value.code == 3 and len(said) == 1
+    assert said[0].startswith(
+        "The sealer is not running, or has only just begun: 3 rows older than a minute are not sealed"
+    )
+
+
 def test_reasons_of_actors_are_not_taken_from_values():
     events_before = AuditEvent.objects.count()
     audit.record("x", actor=replace(CAROL, reason="alice@example.com"), now=NOW)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django.conf import settings
@@ -20,6 +21,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("username")
+        parser.add_argument("--json", action="store_true", help="print {code, seconds}")
 
     def handle(self, *args: Any, username: str, **options: Any) -> None:
         if not settings.DEMO:
@@ -33,5 +35,8 @@ class Command(BaseCommand):
             code, seconds = factor.code(user, now=timezone.now())
         except factor.NotEnrolled as error:
             raise CommandError(str(error), returncode=1) from None
+        if options["json"]:
+            self.stdout.write(json.dumps({"code": code, "seconds": seconds + factor.PERIOD}))
+            return
         self.stdout.write(code)
         self.stderr.write(f"It works once, for the next {seconds + factor.PERIOD} seconds.")

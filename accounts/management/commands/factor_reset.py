@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -25,6 +26,7 @@ class Command(BaseCommand):
         parser.add_argument("username")
         parser.add_argument("--reason", required=True, choices=REASONS)
         parser.add_argument("--dry-run", action="store_true", help="change nothing")
+        parser.add_argument("--json", action="store_true", help="print {reset, sessions, dry_run}")
 
     def handle(self, *args: Any, username: str, reason: str, dry_run: bool, **options: Any) -> None:
         user = User.objects.named(username).filter(is_active=True).first()
@@ -32,9 +34,15 @@ class Command(BaseCommand):
             raise CommandError("There is no active login with this user name.", returncode=1)
         if not factor.is_enrolled(user):
             raise CommandError("This login has no second factor.", returncode=1)
+        if dry_run and options["json"]:
+            self.stdout.write(json.dumps({"reset": False, "sessions": 0, "dry_run": True}))
+            return
         if dry_run:
             self.stdout.write("The second factor would be taken away. Nothing was changed: this was a dry run.")
             return
         actor = gate.Actor("operator", "factor_reset", None, frozenset(), "login")
         ended = factor.reset(user, reason=reason, actor=actor, now=timezone.now())
+        if options["json"]:
+            self.stdout.write(json.dumps({"reset": True, "sessions": ended, "dry_run": False}))
+            return
         self.stdout.write(f"The second factor is taken away. Sessions ended: {ended}. A letter tells the owner.")

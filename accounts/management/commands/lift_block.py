@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from argparse import ArgumentTypeError
 from typing import Any
@@ -34,6 +35,7 @@ class Command(BaseCommand):
             "--reason", required=True, choices=blocked.Why.values, help="; ".join(map(": ".join, blocked.Why.choices))
         )
         parser.add_argument("--dry-run", action="store_true", help="change nothing")
+        parser.add_argument("--json", action="store_true", help="print {lifted, until, dry_run}")
 
     def handle(self, *args: Any, reason: str, dry_run: bool, **options: Any) -> None:
         kind, value = blocked.NUMBER, options["customer"]
@@ -50,9 +52,13 @@ class Command(BaseCommand):
                 blocked.lift(kind, value, why=reason, actor=actor, now=timezone.now())
         except blocked.NoBlock:
             raise CommandError("Nothing is blocked by this today.", returncode=1) from None
-        ends = f"It would have ended on {day}." if day else "It had no end."
+        if options["json"]:
+            until = day.isoformat() if day else None
+            self.stdout.write(json.dumps({"lifted": not dry_run, "until": until, "dry_run": dry_run}))
+            return
+        ends = f"It would have ended on {day:%-d %B %Y}." if day else "It had no end."
         if dry_run:
-            ends = f"It ends on {day}." if day else "It has no end."
+            ends = f"It ends on {day:%-d %B %Y}." if day else "It has no end."
             self.stdout.write(f"The block would be lifted. {ends} Nothing was changed: this was a dry run.")
         else:
             self.stdout.write(f"The block is lifted. {ends}")

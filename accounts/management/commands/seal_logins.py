@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from uuid import UUID
 
@@ -27,6 +28,7 @@ class Command(BaseCommand):
         which = parser.add_mutually_exclusive_group()
         which.add_argument("--login", type=UUID, metavar="NUMBER", help="vouch for this login")
         which.add_argument("--all", action="store_true", help="vouch for all as they stand")
+        parser.add_argument("--json", action="store_true", help="print {vouched, doubted, unseen_addresses}")
         parser.add_argument("--keep-password", action="store_true", help="with --login: the password stays")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -35,33 +37,57 @@ class Command(BaseCommand):
             raise CommandError("--keep-password belongs to --login.", returncode=2)
         if options["all"]:
             number = vouching.vouch_for_all(actor=actor, now=now)
-            self.stdout.write(f"Logins vouched for: {number}.")
+            whole = {"vouched": number, "doubted": [], "unseen_addresses": []}
+            self.stdout.write(json.dumps(whole) if options["json"] else f"Logins vouched for: {number}.")
             return
+        vouched = 0
         if options["login"] is not None:
             user = User.objects.with_roles().filter(pk=options["login"]).first()
             if user is None:
                 raise CommandError("There is no login with this number.", returncode=1)
             if user.is_vouched and vouching.vouch_for_address(user, actor=actor, now=now):
-                self.stdout.write("The address of this login counts as it stands.")
+                vouched, text = 1, "The address of this login counts as it stands."
             elif user.is_vouched:
-                self.stdout.write("This login is in order. Nothing was changed.")
+                text = "This login is in order. Nothing was changed."
             else:
                 vouching.vouch_again(user, keep_password=options["keep_password"], actor=actor, now=now)
-                self.stdout.write(f"Vouched for as it stands: {_told(user)}.")
-        left = list(vouching.doubted())
+                vouched, text = 1, f"Vouched for as it stands: {_told(user)}."
+            if not options["json"]:
+                self.stdout.write(text)
+        left, unseen = list(vouching.doubted()), list(confirmed.doubted())
+        if options["json"]:
+            whole = {"vouched": vouched, "doubted": [_as_json(one) for one in left], "unseen_addresses": unseen}
+            self.stdout.write(json.dumps(whole, default=str))
+        else:
+            self._tell(left, unseen)
+        if left or unseen:
+            raise CommandError("Look at them before you vouch for any.", returncode=1)
+
+    def _tell(self, left: list[User], unseen: list[Any]) -> None:
         for user in left:
             self.stdout.write(f"{user.pk}: {_told(user)}")
         self.stdout.write(f"Logins that are doubted: {len(left)}.")
-        unseen = list(confirmed.doubted())
         for one in unseen:
             self.stdout.write(f"{one}: the table says that its address is confirmed, and the site did not see it")
-        if left or unseen:
-            raise CommandError("Look at them before you vouch for any.", returncode=1)
+
+
+def _as_json(user: User) -> dict[str, Any]:
+    """Return one login in the shape of docs/schemas/seal_logins.json."""
+    return {
+        "login": str(user.pk),
+        "kind": "staff" if user.is_staff else "customer",
+        "roles": _roles(user),
+        "open": user.is_active,
+        "since": f"{user.created_at:%Y-%m-%d}",
+    }
+
+
+def _roles(user: User) -> list[str]:
+    return [*user.role_names, *(["manager"] if user.is_superuser else [])]
 
 
 def _told(user: User) -> str:
     """Say what a login may do, without naming anybody."""
     kind = "staff" if user.is_staff else "customer"
-    manager = ["manager"] if user.is_superuser else []
-    roles = ", ".join([*user.role_names, *manager]) or "none"
-    return f"{kind}, roles: {roles}, {'open' if user.is_active else 'closed'}, since {user.created_at:%Y-%m-%d}"
+    roles = ", ".join(_roles(user)) or "none"
+    return f"{kind}, roles: {roles}, {'open' if user.is_active else 'closed'}, since {user.created_at:%-d %B %Y}"

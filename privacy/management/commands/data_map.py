@@ -21,7 +21,11 @@ class Command(BaseCommand):
     help = "Print the data map as JSON or as a page; writes nothing but --out FILE. Exit codes: 0 done, 1 the file cannot be written, 2 usage."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--format", choices=("json", "md"), default="md")
+        which = parser.add_mutually_exclusive_group()
+        which.add_argument("--format", choices=("json", "md"), default="md", help="data for programs, or a page")
+        which.add_argument(
+            "--json", dest="format", action="store_const", const="json", help="the same as --format json"
+        )
         parser.add_argument("--out", metavar="FILE", help="write to FILE instead of standard output")
         parser.add_argument(
             "--check", action="store_true", help="with --out: change nothing, exit 1 when FILE is not up to date"

@@ -5,6 +5,7 @@ Here a letter goes out by being printed: its links and codes are shown once, the
 
 from __future__ import annotations
 
+import json
 from argparse import ArgumentTypeError
 from typing import Any
 
@@ -30,9 +31,11 @@ class Command(BaseCommand):
     help = "Prints the last letters of the sealed outbox, newest last; in a demo only. A mail's links and codes are printed once: afterwards they are destroyed, as after a sending, and with them the text where it answers a removal that is closed. Exit codes: 0 done, 2 usage, 3 refused by rule."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--last", type=_number, default=3, metavar="N")
+        parser.add_argument("--last", type=_number, default=3, metavar="N", help="how many letters; 3 when left out")
+        parser.add_argument("--json", action="store_true", help="print {letters}")
 
     def handle(self, *args: Any, last: int, **options: Any) -> None:
+        as_json, shown = options["json"], []
         if not settings.DEMO:
             raise CommandError(
                 "Letters are printed in a demo only; elsewhere they are sent, or read by the privacy team.",
@@ -40,22 +43,57 @@ class Command(BaseCommand):
             )
         with system("letter", kind="operator"):
             found = list(reversed(Letter.objects.order_by("-queued_at", "-id")[:last]))
-            if not found:
+            if not found and not as_json:
                 self.stdout.write("There is no letter.\n")
             for letter in found:
                 by_mail = letter.by == Letter.By.EMAIL
                 # A letter for the post is given by the page that prints it.
                 to, headline, text = letter.to, letter.headline, letters.given(letter)[0] if by_mail else letter.text
-                if isinstance(text, vault.Unreadable):
-                    is_erased = isinstance(text, vault.Erased)
-                    why = (
-                        "What this letter said was erased; its row stays as proof that it was written."
-                        if is_erased
-                        else text
-                    )
+                is_readable = not isinstance(text, vault.Unreadable)
+                if as_json:
+                    shown.append((letter, _as_json(letter, to, headline, text)))
+                    continue
+                if not is_readable:
+                    why = burned(letter) if isinstance(text, vault.Erased) else text
                     self.stdout.write(f"[{letter.kind}] {why}\n{'-' * 72}")
                     continue
                 self.stdout.write(f"[{letter.kind}] to {to or 'the post'}: {headline}\n\n{text}\n{'-' * 72}")
-                if by_mail and letters.is_read_by_outbox():
-                    self.stdout.flush()
-                    letters.printed(letter, now=timezone.now())
+                self._count_as_sent(letter)
+            if as_json:
+                self.stdout.write(json.dumps({"letters": [one for _, one in shown]}))
+                for letter, one in shown:
+                    if one["readable"]:
+                        self._count_as_sent(letter)
+
+    def _count_as_sent(self, letter: Letter) -> None:
+        """Destroy what a mail gave, once it is printed: here that is its sending."""
+        if letter.by == Letter.By.EMAIL and letters.is_read_by_outbox():
+            self.stdout.flush()
+            letters.printed(letter, now=timezone.now())
+
+
+def burned(letter: Letter) -> str:
+    """Return what is said of a letter whose text was destroyed."""
+    if letter.by == Letter.By.EMAIL and letters.is_read_by_outbox():
+        when = "after it was printed, which is its sending here, or unprinted when its time was over"
+    elif letter.sent_at is not None:
+        when = "after it was sent" if letter.by == Letter.By.EMAIL else "after it was posted"
+    else:
+        when = "without having been sent"
+    return f"What this letter said was burned {when}; its row stays as proof that it was written."
+
+
+def _as_json(letter: Letter, to: Any, headline: Any, text: Any) -> dict[str, Any]:
+    """Return one letter in the shape of docs/schemas/outbox.json."""
+    is_readable = not isinstance(text, vault.Unreadable)
+    return {
+        "kind": letter.kind,
+        "by": letter.by,
+        "queued_at": letter.queued_at.isoformat(),
+        "sent_at": letter.sent_at.isoformat() if letter.sent_at else None,
+        "readable": is_readable,
+        "burned": isinstance(text, vault.Erased),
+        "to": str(to) if is_readable else "",
+        "headline": str(headline) if is_readable else "",
+        "text": str(text) if is_readable else "",
+    }

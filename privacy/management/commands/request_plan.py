@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -53,12 +54,12 @@ class Command(BaseCommand):
             )
             return
         for verdict in made.verdicts:
-            fate = (
-                "erased"
-                if verdict.is_erased
-                else f"kept until {verdict.until or 'the claim is settled'}: {verdict.code}, {verdict.authority}"
-            )
+            fate = "erased" if verdict.is_erased else f"kept until {_until(verdict.until)} ({verdict.authority})"
             self.stdout.write(f"{verdict.title}: {', '.join(verdict.data)}: {fate}")
         for line in (*made.warnings, *made.summary()):
             self.stdout.write(line)
         self.stdout.write(f"Plan {made.hash}")
+
+
+def _until(day: date | None) -> str:
+    return f"{day:%-d %B %Y}" if day else "what holds it has ended"

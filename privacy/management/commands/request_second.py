@@ -56,7 +56,7 @@ class Command(BaseCommand):
             return
         for one in looks:
             self.stdout.write(
-                f"{one.request.reference}: {one.request.get_kind_display()}, answer by {one.request.due_on}: {one.get_why_display()}"
+                f"{one.request.reference}: {one.request.get_kind_display()}, answer by {one.request.due_on:%-d %B %Y}: {one.get_why_display()}"
             )
             if one.why == SecondLook.Why.EXCESSIVE:
                 with system("erasure", subject=one.request.owner_id, kind="operator", id="request_second"):

@@ -1,20 +1,27 @@
-"""Show how a request stands: decisions, steps, dates; no personal data."""
+"""Show how a request stands: decisions, steps, dates, in words; with --json in codes. No personal data."""
 
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import date, datetime
 from typing import Any
+from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
 
-from privacy.calendar import company_day
+from privacy import called, datamap
 from privacy.requests import services
 from privacy.requests.models import Request
+from privacy.views import words
 
 
 class Command(BaseCommand):
-    help = "Shows a request: state, dates, decisions, steps. Changes nothing. Exit codes: 0 done, 1 no such request, 2 usage."
+    help = (
+        "Shows a request: state, dates, decisions, steps; in words, or with --json in codes. Changes nothing, and names nobody. "
+        "Exit codes: 0 done, 1 no such request, 2 usage."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("reference", metavar="REF")
@@ -29,19 +36,66 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps(shown))
             return
-        self.stdout.write(f"{shown['reference']}: {request.get_kind_display()}, {request.get_state_display()}")
-        self.stdout.write(
-            f"received {shown['received_on']}, answer by {shown['due_on']}, at the latest {shown['legal_due_on']}"
-            + (f"; without the pause by {shown['unpaused_due_on']}" if shown["unpaused_due_on"] else "")
+        self.stdout.write(f"{request.reference}: {request.get_kind_display()}, {request.get_state_display()}.")
+        for line in (*_dates(request), *_decisions(shown), *_steps(shown)):
+            self.stdout.write(line)
+
+
+def _dates(request: Request) -> list[str]:
+    unpaused = f"; without the pause by {_day(request.unpaused_due_on)}" if request.unpaused_due_on else ""
+    said = [
+        f"Received on {_day(request.received_on)} by {request.get_channel_display()}, from {request.get_asked_by_display()}.",
+        f"Answer by {_day(request.due_on)}, at the latest {_day(request.legal_due_on)}{unpaused}.",
+        f"Who is asking: {request.get_identity_display()}.",
+    ]
+    if request.is_about_records:
+        said.append(f"It covers {request.get_scope_display()}.")
+    if request.last_error:
+        said.append(f"Last failure: {request.last_error}.")
+    return said
+
+
+def _decisions(shown: Mapping[str, Any]) -> list[str]:
+    """Return a line for each record and fate: what of it is erased, kept or given, why and until when."""
+    keys = {id(one): (one["label"], UUID(one["record"]) if one["record"] else None) for one in shown["decisions"]}
+    names = called.names(keys.values())
+    lines = []
+    for record in shown["decisions"]:
+        fates: dict[str, list[str]] = {}
+        for datum in record["data"]:
+            fates.setdefault(_fate(datum), []).append(_title(record["label"], datum["name"]))
+        lines += [f"  {names[keys[id(record)]]}: {', '.join(data)}: {fate}" for fate, data in fates.items()]
+    return lines
+
+
+def _fate(datum: Mapping[str, Any]) -> str:
+    if datum["done_at"] and datum["action"] != "give":
+        return f"erased on {_day(timezone.localdate(datetime.fromisoformat(datum['done_at'])))}"
+    if datum["action"] == "keep":
+        until = (
+            f"until {_day(date.fromisoformat(datum['until']))}" if datum["until"] else "until what holds it has ended"
         )
-        self.stdout.write(f"identity: {request.get_identity_display()}")
-        for record in shown["decisions"]:
-            for datum in record["data"]:
-                until = f" until {datum['until']}" if datum["until"] else ""
-                if datum["done_at"]:
-                    until = f", erased on {company_day(datetime.fromisoformat(datum['done_at']))}"
-                self.stdout.write(
-                    f"  {record['label']} {record['record'] or ''} {datum['name']}: {datum['action']} {datum['code']}{until}"
-                )
-        for step in shown["steps"]:
-            self.stdout.write(f"  step {step['name']}: {step['done_at'] or 'to do'}, tried {step['attempts']} times")
+        why = f" ({datum['authority']})" if datum["authority"] else ""
+        return f"kept {until}{why}"
+    return "to be erased" if datum["action"] == "erase" else "given in the copy"
+
+
+def _title(label: str, name: str) -> str:
+    try:
+        return datamap.for_label(label).data[name].title.lower()
+    except KeyError:  # of an earlier release
+        return name
+
+
+def _steps(shown: Mapping[str, Any]) -> list[str]:
+    lines = []
+    for step in shown["steps"]:
+        done = datetime.fromisoformat(step["done_at"]) if step["done_at"] else None
+        when = f"done on {timezone.localtime(done):%-d %B %Y, %H:%M}" if done else "to do"
+        tried = f"; tried {step['attempts']} times" if step["attempts"] > 1 else ""
+        lines.append(f"  {words.step(step['name'])}: {when}{tried}")
+    return lines
+
+
+def _day(day: date) -> str:
+    return f"{day:%-d %B %Y}"

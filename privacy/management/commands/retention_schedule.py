@@ -14,7 +14,11 @@ class Command(BaseCommand):
     help = "Prints the retention schedule in force, for people or programs. Changes nothing. Exit codes: 0 done, 1 the schedule cannot be used, 2 usage."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--format", choices=("md", "json"), default="md")
+        which = parser.add_mutually_exclusive_group()
+        which.add_argument("--format", choices=("md", "json"), default="md", help="a page, or data for programs")
+        which.add_argument(
+            "--json", dest="format", action="store_const", const="json", help="the same as --format json"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -26,31 +27,45 @@ class Command(BaseCommand):
         which = parser.add_mutually_exclusive_group()
         which.add_argument("--request", metavar="REFERENCE", help="seal this request")
         which.add_argument("--all", action="store_true", help="seal all as they stand")
+        parser.add_argument("--json", action="store_true", help="print {sealed, doubted}")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        found = list(bound.doubted())
+        found, sealed = list(bound.doubted()), 0
         if options["request"]:
             try:
                 request = services.find(options["request"])
             except Request.DoesNotExist:
                 raise CommandError("There is no request with this reference.", returncode=1) from None
             found = [one for one in found if one == request.pk]
-            if not found:
+            if not found and not options["json"]:
                 self.stdout.write("This request is in order. Nothing was changed.")
         if options["request"] or options["all"]:
-            self._seal(found)
+            sealed = self._seal(found)
+            if not options["json"]:
+                self.stdout.write(f"Sealed as they stand: {sealed}.")
         left = list(bound.doubted())
-        for one in Request.objects.filter(pk__in=left).order_by("reference"):
-            self.stdout.write(f"{one.reference}: {one.kind}, {one.state}, identity: {one.identity}, scope: {one.scope}")
+        doubted = list(Request.objects.filter(pk__in=left).order_by("reference"))
+        if options["json"]:
+            self.stdout.write(json.dumps({"sealed": sealed, "doubted": [_as_json(one) for one in doubted]}))
+        else:
+            self._tell(doubted)
+        if left:
+            raise CommandError("Look at them before you seal any.", returncode=1)
+
+    def _tell(self, doubted: list[Request]) -> None:
+        for one in doubted:
+            self.stdout.write(
+                f"{one.reference}: {one.get_kind_display()}, {one.get_state_display()}; who is asking: "
+                f"{one.get_identity_display()}; it covers {one.get_scope_display()}"
+            )
             for why in bound.contradictions(one.pk) or [
                 "the row was changed past the program; its history fits it as it stands"
             ]:
                 self.stdout.write(f"  {why}")
-        self.stdout.write(f"Requests that are doubted: {len(left)}.")
-        if left:
-            raise CommandError("Look at them before you seal any.", returncode=1)
+        self.stdout.write(f"Requests that are doubted: {len(doubted)}.")
 
-    def _seal(self, found: list[Any]) -> None:
+    def _seal(self, found: list[Any]) -> int:
+        """Seal those that nothing contradicts, each with an event of the audit; return how many."""
         actor, now = gate.Actor("operator", "seal_requests", None, frozenset(), "erasure"), timezone.now()
         found = [one for one in found if not bound.contradictions(one)]
         with transaction.atomic():
@@ -61,4 +76,10 @@ class Command(BaseCommand):
                     "request.sealed", actor=actor, now=now, subject=one.subject_id, reference=one.reference,
                     record=(Request.vault_label, one.pk),
                 )  # fmt: skip
-        self.stdout.write(f"Sealed as they stand: {len(found)}.")
+        return len(found)
+
+
+def _as_json(request: Request) -> dict[str, Any]:
+    """Return one request in the shape of docs/schemas/seal_requests.json."""
+    shown = {name: getattr(request, name) for name in ("reference", "kind", "state", "identity", "scope")}
+    return {**shown, "contradictions": list(bound.contradictions(request.pk))}

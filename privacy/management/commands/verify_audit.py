@@ -43,6 +43,8 @@ class Command(BaseCommand):
         else:
             for report in reports:
                 self._tell(report)
+            for late in audit.late(reports):
+                self.stdout.write(f"{late}.")
         if not is_intact:
             sys.exit(WRONG)
         if is_behind:
@@ -53,8 +55,6 @@ class Command(BaseCommand):
             self.stdout.write(f"{finding}.")
         if report.wrong > len(report.findings):
             self.stdout.write(f"... and {report.wrong - len(report.findings)} more.")
-        for late in report.behind:
-            self.stdout.write(f"{late}.")
         noun = report.chain.noun
         counts = f"{report.events} {noun}s, {report.links} links, {report.checkpoints} checkpoints: "
         bad = f"{report.wrong} wrong, the first at {noun} {report.first_bad or 'unknown'}."

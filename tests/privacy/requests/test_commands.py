@@ -157,8 +157,8 @@ def test_what_is_no_text_is_bad_data_too(records) -> None:
     for name, *words in (
         ("request_show", "\udcff"),
         ("request_file", "--kind", "access", "--channel", "phone", "--customer", "x\udcff"),
-        ("hold", "x\udcff"),
-        ("hold", records.reference, "--case", "x\udcff"),
+        ("hold", "x\udcff", "--reason", "claim"),
+        ("hold", records.reference, "--reason", "claim", "--case", "x\udcff"),
     ):
         assert code(name, *words) == 1, name
     assert code("hold", records.reference, "--lift", "--case", "x\udcff") == 3
@@ -234,6 +234,27 @@ def test_running_twice_is_once(records, outbox) -> None:
     assert len([m for m in outbox if "removed" in m.subject]) == 1
 
 
+def test_a_request_is_shown_in_words_and_its_codes_are_left_to_programs(records, old_order, kept_order) -> None:
+    reference = filing(records, "erasure")["reference"]
+    said = io.StringIO()
+    call_command("request_show", reference, stdout=said)
+    first, received, answer, who, *_ = said.getvalue().splitlines()
+    assert first == f"{reference}: removal of my data, identity being proved or proved."
+    assert received.startswith("Received on ") and received.endswith(" by phone, from the person.")
+    assert answer.startswith("Answer by ") and ", at the latest " in answer
+    assert who == "Who is asking: called back on a number on file for 14 days, two facts confirmed."
+    command("request_run", reference, "--yes")
+    said = io.StringIO()
+    call_command("request_show", reference, stdout=said)
+    text = said.getvalue()
+    assert f"  Order {kept_order.number}: " in text and ": kept until 31 December 2031 (" in text
+    assert "  Keys destroyed and data removed: done on " in text
+    for code_or_number in ("KEEP_LI", "ERASE", "orders.order", str(kept_order.pk), "ship_name", "exports_destroyed"):
+        assert code_or_number not in text
+    for value in ("alice", "archer", "quince"):
+        assert value not in text.lower()
+
+
 def test_queueing_leaves_it_to_the_workers(records) -> None:
     reference = filing(records, "erasure")["reference"]
     assert command("request_run", reference, "--yes", "--queue")["state"] == "confirmed"
@@ -250,7 +271,7 @@ def test_for_people_they_print_sentences(records) -> None:
 def test_the_shapes_of_the_other_commands_are_published_too(records) -> None:
     schema = json.loads((SCHEMAS / "data_map.json").read_text())
     jsonschema.validate(datamap.as_json(), schema)
-    assert command("hold", records.reference)["holds"]
+    assert command("hold", records.reference, "--reason", "claim")["holds"]
     swept = command("retention_sweep", "--on", "2032-01-01", "--dry-run")
     assert swept["due"] > 0 and swept["erased"] == 0
 

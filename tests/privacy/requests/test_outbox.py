@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import subprocess
 import sys
@@ -19,11 +20,15 @@ from privacy.requests import letters
 from privacy.requests.models import Letter, State
 from tests import factories, pages
 from tests.privacy.requests.conftest import NOW, confirmed, run, with_letters
+from tests.shapes import shaped
 
 pytestmark = pytest.mark.django_db
 
 LATER = NOW + timedelta(hours=1)
-GONE = "What this letter said was erased; its row stays as proof that it was written."
+GONE = (
+    "What this letter said was burned after it was printed, which is its sending here, or unprinted when its time was over; "
+    "its row stays as proof that it was written."
+)
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +74,21 @@ def test_with_a_mail_server_the_text_goes_when_the_removal_closes(alice: Custome
     run(request)
     assert not letters.is_read_by_outbox()
     assert not Letter.objects.filter(request=request).exclude(sealed_letter=None).exists()
+
+
+def test_with_a_mail_server_it_says_that_a_letter_was_burned_after_it_was_sent(alice: Customer, settings: Any) -> None:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+    run(confirmed(alice))
+    said = "What this letter said was burned after it was sent; its row stays as proof that it was written."
+    assert f"[erasure_done] {said}" in outbox("--last", "20")
+
+
+def test_for_programs_it_prints_the_same_and_that_is_the_sending_as_well(alice: Customer) -> None:
+    run(confirmed(alice))
+    first, second = (shaped("outbox", json.loads(outbox("--last", "20", "--json")))["letters"] for _ in range(2))
+    was, now = (next(one for one in of if one["kind"] == "erasure_done") for of in (first, second))
+    assert (was["to"], was["readable"], was["burned"]) == ("alice@example.com", True, False)
+    assert (now["to"], now["text"], now["readable"], now["burned"]) == ("", "", False, True)
 
 
 def test_without_letters_it_says_so(db: None) -> None:

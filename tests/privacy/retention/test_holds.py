@@ -175,20 +175,41 @@ def test_the_command_places_lists_and_lifts() -> None:
     assert Hold.objects.get().lifted_by
 
 
+def test_a_hold_without_a_reason_is_none() -> None:
+    held_order()
+    with pytest.raises(CommandError, match="Say why: --reason with one of claim, authority, audit, incident"):
+        call_command("hold", "T-ALICE")
+    assert not Hold.objects.exists()
+
+
+def test_the_list_is_read_by_people_and_names_the_record_by_its_number() -> None:
+    held_order()
+    call_command("hold", "T-ALICE", "--reason", "audit", "--case", "IRS 2026-4", stdout=StringIO())
+    out = StringIO()
+    call_command("hold", "--list", stdout=out)
+    first, last = out.getvalue().splitlines()
+    assert first.startswith("Customer T-ALICE: a tax or export audit is under way, case IRS 2026-4; since ")
+    assert last == "Holds in force: 1."
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
         ((), 2),
+        (("T-ALICE",), 2),
+        (("T-ALICE", "--case", "2026-17"), 2),
+        (("T-ALICE", "--lift", "--reason", "claim"), 2),
+        (("--list", "--reason", "claim"), 2),
         (("--list", "--lift"), 2),
-        (("NOBODY",), 1),
-        (("T-ALICE", "--case", "alice@x"), 1),
+        (("NOBODY", "--reason", "claim"), 1),
+        (("T-ALICE", "--reason", "claim", "--case", "alice@x"), 1),
         (("T-ALICE", "--lift"), 3),
     ],
 )
 def test_the_command_says_what_is_wrong_by_its_exit_code(arguments: tuple[str, ...], code: int) -> None:
     held_order()
     with pytest.raises(CommandError) as error:
-        call_command("hold", *arguments)
+        call_command("hold", *arguments, stdout=StringIO())
     assert error.value.returncode == code
     assert "\n" not in str(error.value)
     assert "alice@x" not in str(error.value)

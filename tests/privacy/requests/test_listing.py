@@ -1,0 +1,78 @@
+"""The list of requests for an operator: what is open, what is overdue, in whose hands; constant queries, no person."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.core.management import call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from privacy.requests.models import Request
+from tests import factories
+from tests.privacy.requests.conftest import NOW, filed
+from tests.shapes import shaped
+
+pytestmark = pytest.mark.django_db
+
+LATER = NOW + timedelta(days=60)
+
+
+def listed(*words: str, now: Any = NOW) -> dict[str, Any]:
+    out = io.StringIO()
+    with time_machine.travel(now, tick=False):
+        call_command("request_list", *words, "--json", stdout=out)
+    return shaped("request_list", json.loads(out.getvalue()))
+
+
+def said(*words: str, now: Any = NOW) -> list[str]:
+    out = io.StringIO()
+    with time_machine.travel(now, tick=False):
+        call_command("request_list", *words, stdout=out)
+    return out.getvalue().splitlines()
+
+
+def test_the_open_ones_are_listed_and_the_overdue_ones_counted(alice: Any, bob: Any) -> None:
+    mine, bobs = filed(alice), filed(bob, "access")
+    assert {one["reference"] for one in listed()["requests"]} == {mine.reference, bobs.reference}
+    assert listed()["overdue"] == 0 and listed("--overdue")["requests"] == []
+    late = listed("--overdue", now=LATER)
+    assert late["overdue"] == 2
+    days = {one["reference"]: one["days_overdue"] for one in late["requests"]}
+    assert days[mine.reference] == (LATER.date() - Request.objects.get(pk=mine.pk).due_on).days > 0
+
+
+def test_they_are_narrowed_by_kind_state_and_end(alice: Any, bob: Any) -> None:
+    mine, bobs = filed(alice), filed(bob, "access")
+    Request.objects.filter(pk=bobs.pk).update(state="withdrawn")
+    assert [one["reference"] for one in listed("--kind", "erasure")["requests"]] == [mine.reference]
+    assert [one["reference"] for one in listed("--ended")["requests"]] == [bobs.reference]
+    assert len(listed("--all")["requests"]) == 2
+    assert listed("--all", "--state", "withdrawn")["requests"][0]["days_overdue"] == 0
+    assert listed("--ended", now=LATER)["overdue"] == 0, "what has ended is not late any more"
+
+
+def test_people_read_sentences_without_a_name(alice: Any) -> None:
+    mine = filed(alice)
+    lines = said(now=LATER)
+    assert lines[0].startswith(f"{mine.reference}: removal of my data, ")
+    assert "; overdue by " in lines[0] and ", was to be answered by " in lines[0]
+    assert lines[1] == "Requests: 1. Overdue: 1."
+    assert "alice" not in "".join(lines).lower()
+    assert said("--ended") == ["Requests: 0. Overdue: 0."]
+
+
+def test_it_asks_the_database_as_often_for_thirty_as_for_one(alice: Any) -> None:
+    filed(alice)
+    with CaptureQueriesContext(connection) as one:
+        listed()
+    for number in range(29):
+        filed(factories.customer(f"Bob{number}", "Baker", email=f"bob{number}@example.com"))
+    with CaptureQueriesContext(connection) as many:
+        assert len(listed()["requests"]) == 30
+    assert len(many) == len(one)
