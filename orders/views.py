@@ -10,6 +10,7 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
 from orders.models import Order
+from privacy.requests import ended
 
 PER_PAGE = 20
 
@@ -19,7 +20,8 @@ def orders(request: HttpRequest) -> HttpResponse:
     """List the signed-in person's orders, newest first; opens no envelope."""
     found = Order.objects.for_subject(request.user.subject_id).recent_first()
     page = Paginator(found, PER_PAGE).get_page(request.GET.get("page"))
-    return render(request, "orders/list.html", {"page": page})
+    gone = ended.gone(request.user.subject_id, Order.objects.for_subject(request.user.subject_id))
+    return render(request, "orders/list.html", {"page": page, "gone": gone})
 
 
 @require_safe

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from accounts.models import Channel, Customer, User
 from accounts.services import customer_of
+from privacy.requests import ended
 from privacy.typed import numbers
 from privacy.views import check
 from rma import serials, services, states, steps
@@ -49,7 +50,8 @@ def rmas(request: HttpRequest) -> HttpResponse:
     """List the signed-in person's returns, newest first; opens no envelope."""
     found = RMA.objects.for_subject(request.user.subject_id).recent_first().select_related("instrument")
     page = Paginator(found, PER_PAGE).get_page(request.GET.get("page"))
-    return render(request, "rma/list.html", {"page": page})
+    gone = ended.gone(request.user.subject_id, RMA.objects.for_subject(request.user.subject_id))
+    return render(request, "rma/list.html", {"page": page, "gone": gone})
 
 
 def rma_new(request: HttpRequest) -> HttpResponse:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from privacy import gate
 from privacy.gate import matrix
+from privacy.requests import ended
 from privacy.vault import Erased, KeyUnavailable, Restricted, Unreadable
 
 _WHY = "your confidentiality acknowledgement is missing or has run out, or you have no role yet."
@@ -16,7 +17,8 @@ UNCHANGED = f"Not to be changed now: {_WHY}"
 def reason(value: Unreadable, label: str, envelope: str | None) -> str:
     """Return the sentence that says why a value of this envelope is covered for who acts now (P28, P40, P41)."""
     if isinstance(value, Erased):
-        return "Erased: its key was destroyed, so nobody can read this here any more."
+        said = ended.told(value)
+        return f"{said[0].upper()}{said[1:]}: its key was destroyed, so nobody can read this here any more."
     if isinstance(value, KeyUnavailable):
         return "Not available at the moment: the key store does not answer, or does not know this record."
     if isinstance(value, Restricted):

@@ -6,13 +6,20 @@ key; a request is the cause where one of its decisions was to erase it and was c
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
 from uuid import UUID
 
+from django.db.models import Q, QuerySet
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
-from privacy import vault
+from privacy import audit, datamap, vault
+from privacy.audit import encoding
 from privacy.calendar import company_day
 from privacy.requests.models import Decision
 
@@ -45,3 +52,55 @@ def by_request(pairs: Iterable[Pair]) -> set[Pair]:
         record_id__in={record for record, _ in pairs}, action=Decision.Action.ERASE, done_at__isnull=False
     )
     return pairs & set(found.values_list("record_id", "envelope"))
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Records of one kind that ended whole on one day for one cause."""
+
+    count: int
+    called: str
+    on: date
+    is_by_request: bool
+
+    @property
+    def sentence(self) -> str:
+        """Say it to the person: "1 order was removed on 3 March 2026, by request."."""
+        said = {"count": self.count, "called": self.called, "day": date_format(self.on, "j F Y")}
+        if self.is_by_request:
+            return (
+                ngettext(
+                    "%(count)d %(called)s was removed on %(day)s, by request.",
+                    "%(count)d %(called)s were removed on %(day)s, by request.",
+                    self.count,
+                )
+                % said
+            )
+        return (
+            ngettext(
+                "%(count)d %(called)s was removed on %(day)s, by period.",
+                "%(count)d %(called)s were removed on %(day)s, by period.",
+                self.count,
+            )
+            % said
+        )
+
+
+def gone(subject: UUID | None, rows: QuerySet[Any]) -> list[Gone]:
+    """Return which records of the kind of `rows` ended whole for `subject`, newest first; `rows` are those that still lead to it.
+
+    The audit tells of them, as long as it goes back. One of which a part is still kept stands among `rows` and is not counted.
+    """
+    if subject is None:
+        return []
+    declaration = datamap.for_model(rows.model)
+    told = audit.history(subject=subject).filter(action="record.erased", label=declaration.label)
+    events = list(told.values_list("record", "at", "reference"))
+    if not events:
+        return []
+    is_half = Q(*((f"sealed_{name}__isnull", True) for name in rows.model.envelopes()), _connector=Q.OR)
+    halves = rows.filter(is_half).order_by().values_list("pk", flat=True)
+    there = {encoding.record_hash(declaration.label, pk) for pk in halves}
+    last = {record: (company_day(at), bool(reference)) for record, at, reference in events}
+    counts = Counter(end for record, end in last.items() if record not in there)
+    return [Gone(count, declaration.called(count), *end) for end, count in sorted(counts.items(), reverse=True)]
