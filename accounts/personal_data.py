@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
 
-from accounts import facts, reach
+from accounts import countries, facts, reach
 from accounts.models import (
     Address,
     ClaimReview,
@@ -27,7 +27,7 @@ from accounts.models import (
     User,
 )
 from privacy import datamap
-from privacy.datamap import ROW_HASH, Datum, Declaration, Machinery, Proof
+from privacy.datamap import ROW_HASH, Datum, Declaration, Life, Machinery, Proof
 from privacy.gate import matters
 from privacy.gate.matters import Matter
 
@@ -80,8 +80,15 @@ def _self(title: str, category: str, purposes: tuple[str, ...] = ACCOUNT, *, rec
     return Datum(title, category, purposes, SELF, recipients)
 
 
-def _plain(title: str, category: str, why: str, purposes: tuple[str, ...] = ACCOUNT, source: str = US) -> Datum:
-    return Datum(title, category, purposes, source, plain=why)
+def _plain(
+    title: str,
+    category: str,
+    why: str,
+    purposes: tuple[str, ...] = ACCOUNT,
+    source: str = US,
+    words: Callable[[Any], str] | None = None,
+) -> Datum:
+    return Datum(title, category, purposes, source, plain=why, words=words)
 
 
 def _link(title: str, purposes: tuple[str, ...] = ACCOUNT) -> Datum:
@@ -101,7 +108,15 @@ def _place(purposes: tuple[str, ...] = ACCOUNT, source: str = SELF) -> dict[str,
         "postal_code": Datum("Postal code", "address", purposes, source, CARRIER),
         "region": Datum("Region", "address", purposes, source, CARRIER),
         "state": _state(purposes, source),
-        "country": Datum("Country", "address", purposes, source, CARRIER, plain="a country alone names nobody"),
+        "country": Datum(
+            "Country",
+            "address",
+            purposes,
+            source,
+            CARRIER,
+            plain="a country alone names nobody",
+            words=countries.name_of,
+        ),
     }
 
 
@@ -122,6 +137,7 @@ datamap.register(
     Declaration(
         model=User,
         title="Login",
+        life=Life.SIGNING_IN,
         subject_path="subject",
         data={
             "subject": _link("Whose login it is", LOGIN),
@@ -154,6 +170,7 @@ datamap.register(
     Declaration(
         model=LoginAddress,
         title="E-mail address of a login",
+        life=Life.SIGNING_IN,
         noun=("address of a login", "addresses of logins"),
         subject_path="user__subject",
         data={
@@ -169,6 +186,7 @@ datamap.register(
     Declaration(
         model=Session,
         title="Browser session",
+        life=Life.SIGNING_IN,
         subject_path="subject",
         data={
             "subject": _link("Whose session it is", LOGIN),
@@ -184,6 +202,7 @@ datamap.register(
     Declaration(
         model=Customer,
         title="Customer",
+        life=Life.YOU,
         noun=("customer record", "customer records"),
         subject_path="subject",
         reference="reference",
@@ -200,7 +219,9 @@ datamap.register(
             "phone": _self("Phone", "contact", recipients=CARRIER),
             "region": _self("Region", "address"),
             "state": _state(recipients=()),
-            "country": _plain("Country", "address", "a country alone names nobody", source=SELF),
+            "country": _plain(
+                "Country", "address", "a country alone names nobody", source=SELF, words=countries.name_of
+            ),
             "channel": _plain("How we met", "role", WORD),
             "since": _plain("Customer since", "dates", DAY),
             "last_active_on": _plain("Last active", "dates", DAY),
@@ -213,6 +234,7 @@ datamap.register(
     Declaration(
         model=Address,
         title="Address",
+        life=Life.YOU,
         noun=("address", "addresses"),
         subject_path="customer__subject",
         data={
@@ -227,6 +249,7 @@ datamap.register(
     Declaration(
         model=Company,
         title="Company",
+        life=Life.YOU,
         noun=("company", "companies"),
         subject_path="subject",
         data={
@@ -246,11 +269,19 @@ datamap.register(
     Declaration(
         model=TaxIdentifier,
         title="Tax identifier",
+        life=Life.YOU,
         subject_path="customer__subject",
         data={
             "customer": _link("Whose number it is", BILLING),
             "kind": _plain("Which number it is", "identifier", WORD, BILLING),
-            "country": _plain("Country of the number", "identifier", "a country alone names nobody", BILLING, SELF),
+            "country": _plain(
+                "Country of the number",
+                "identifier",
+                "a country alone names nobody",
+                BILLING,
+                SELF,
+                words=countries.name_of,
+            ),
             "value": Datum("VAT number or Tax ID", "identifier", BILLING, SELF, ("tax authority",), export="last4"),
             "ssn": Datum(
                 "Social security number used as Tax ID", "identifier", BILLING, SELF, ("tax authority",), export="last4"
@@ -265,6 +296,7 @@ datamap.register(
     Declaration(
         model=FreightAccount,
         title="Freight account",
+        life=Life.YOU,
         subject_path="customer__subject",
         data={
             "customer": _link("Whose account it is", ("orders",)),
@@ -281,6 +313,7 @@ datamap.register(
     Declaration(
         model=Communication,
         title="Message",
+        life=Life.MESSAGES,
         subject_path="subject",
         proofs=(Proof("message_day", "Day of a message to us, such as 2026-03-14", has_message_of, "received_on"),),
         data={
@@ -312,6 +345,7 @@ datamap.register(
     Declaration(
         model=ContactPoint,
         title="How we reach you, and since when",
+        life=Life.YOU,
         noun=("contact", "contacts"),
         subject_path="customer__subject",
         data={
@@ -337,6 +371,8 @@ datamap.register(
     Declaration(
         model=ContactLink,
         title="Letter about a changed contact",
+        life=Life.YOU,
+        inside="point",
         noun=("letter about a changed contact", "letters about a changed contact"),
         subject_path="point__customer__subject",
         data={
@@ -353,6 +389,7 @@ datamap.register(
     Declaration(
         model=Joining,
         title="Look at records with the same address",
+        life=Life.SIGNING_IN,
         noun=("look at records with the same address", "looks at records with the same address"),
         subject_path="subject",
         data={
@@ -373,6 +410,7 @@ datamap.register(
     Declaration(
         model=Joined,
         title="Notice that something was joined",
+        life=Life.SIGNING_IN,
         noun=("notice that something was joined", "notices that something was joined"),
         subject_path="subject",
         data={
@@ -388,6 +426,7 @@ datamap.register(
     Declaration(
         model=ClaimReview,
         title="Question whether a login belongs to a customer",
+        life=Life.SIGNING_IN,
         noun=("question whether a login belongs to a customer", "questions whether a login belongs to a customer"),
         subject_path="user__subject",
         data={

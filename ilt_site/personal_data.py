@@ -13,7 +13,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.models import Session
 
 from privacy import datamap
-from privacy.datamap import Datum, Declaration, Store
+from privacy.datamap import Datum, Declaration, Life, Store
 
 LOGIN = ("account", "security")
 SECURITY = ("security",)
@@ -24,6 +24,7 @@ datamap.register(
     Declaration(
         model=EmailAddress,
         title="Handle of a login's address",
+        life=Life.TECHNICAL,
         noun=("handle of a login's address", "handles of logins' addresses"),
         subject_path="user__subject",
         data={
@@ -44,6 +45,7 @@ datamap.register(
     Declaration(
         model=EmailConfirmation,
         title="Confirmation of an address (unused: addresses are confirmed by a code, which waits in the session)",
+        life=Life.TECHNICAL,
         noun=("confirmation of an address", "confirmations of addresses"),
         subject_path="email_address__user__subject",
         data={
@@ -57,6 +59,7 @@ datamap.register(
     Declaration(
         model=Authenticator,
         title="Second factor of a login",
+        life=Life.SIGNING_IN,
         noun=("second factor", "second factors"),
         subject_path="user__subject",
         data={
@@ -71,6 +74,7 @@ datamap.register(
     Declaration(
         model=LogEntry,
         title="What staff did in the back office",
+        life=Life.TECHNICAL,
         noun=("entry of what staff did", "entries of what staff did"),
         subject_path="user__subject",
         data={

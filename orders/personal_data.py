@@ -14,9 +14,10 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
+from accounts import countries
 from orders.models import Invoice, Order, OrderLine, OrderQuerySet, Payment, PaymentQuerySet, Product
 from privacy import datamap
-from privacy.datamap import Datum, Declaration, Proof
+from privacy.datamap import Datum, Declaration, Life, Proof
 from privacy.gate import matters
 from privacy.gate.matters import Matter
 from privacy.retention import rules
@@ -206,6 +207,7 @@ datamap.register(
     Declaration(
         model=Order,
         title="Order",
+        life=Life.ORDERS,
         subject_path="customer__subject",
         reference="number",
         proofs=(
@@ -223,7 +225,12 @@ datamap.register(
             "invoice_region": _order("Region on the invoice"),
             "invoice_postal_code": _order("Postal code on the invoice"),
             "invoice_country": Datum(
-                "Country on the invoice", "address", BILL, PERSON, plain="a country alone names nobody"
+                "Country on the invoice",
+                "address",
+                BILL,
+                PERSON,
+                plain="a country alone names nobody",
+                words=countries.name_of,
             ),
             "invoice_vat_number": _order("VAT number or Tax ID on the invoice", "identifier"),
             "customer_reference": _order("Your reference", "identifier"),
@@ -235,7 +242,13 @@ datamap.register(
             "ship_region": _ship("Region for delivery"),
             "ship_postal_code": _ship("Postal code for delivery"),
             "ship_country": Datum(
-                "Country of delivery", "address", FULFIL, PERSON, (CARRIER,), plain="a country alone names nobody"
+                "Country of delivery",
+                "address",
+                FULFIL,
+                PERSON,
+                (CARRIER,),
+                plain="a country alone names nobody",
+                words=countries.name_of,
             ),
             "phone": _ship("Phone for this order", "contact"),
             "email": _ship("E-mail for this order", "contact"),
@@ -264,6 +277,8 @@ datamap.register(
     Declaration(
         model=OrderLine,
         title="Line of an order",
+        life=Life.ORDERS,
+        inside="order",
         noun=("line of an order", "lines of orders"),
         subject_path="order__customer__subject",
         data={
@@ -279,6 +294,8 @@ datamap.register(
     Declaration(
         model=Invoice,
         title="Invoice",
+        life=Life.ORDERS,
+        inside="order",
         subject_path="order__customer__subject",
         reference="number",
         proofs=(Proof("invoice_number", "Invoice number", numbers.has("number"), "issued_on"),),
@@ -295,6 +312,8 @@ datamap.register(
     Declaration(
         model=Payment,
         title="Payment",
+        life=Life.ORDERS,
+        inside="order",
         subject_path="order__customer__subject",
         data={
             "order": Datum("For which order", "link", BILL, "us", plain="a random number"),
@@ -315,6 +334,7 @@ datamap.register(
     Declaration(
         model=Product,
         title="Product",
+        reference="sku",
         impersonal={
             "sku": "a code of the price list",
             "name": "the name of a product",

@@ -17,7 +17,7 @@ from privacy.gate import matrix
 
 @register("privacy")
 def check_data_map(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
-    """Every field of every installed model is declared, and every declaration is true (P18, E001-E009)."""
+    """Every field of every installed model is declared, and every declaration is true (P18, E001-E007, E013)."""
     found: list[CheckMessage] = []
     for model in datamap.installed_models():
         try:
@@ -102,6 +102,29 @@ def _unsealed(declaration: Declaration) -> Iterator[CheckMessage]:
             )
 
 
+def _life(declaration: Declaration) -> Iterator[CheckMessage]:
+    """What is held about somebody stands on their page in one part of their life with us; nothing else does."""
+    if (declaration.subject_path is None) != (declaration.life is None):
+        yield _error(
+            declaration,
+            f"{_label(declaration)} leads to a person and says not to which part of their life with us it belongs, or "
+            "says so and leads to nobody.",
+            "Name one of datamap.Life in `life`.",
+            "E013",
+        )
+    if declaration.inside:
+        link = _field(declaration, declaration.inside)
+        outer = datamap.for_model(link.related_model) if link is not None and link.is_relation else None
+        if outer is None or outer.life is not declaration.life:
+            yield _error(
+                declaration,
+                f"{_label(declaration)} is to be shown inside of {declaration.inside!r}, which leads to no record of the "
+                "same part of life.",
+                None,
+                "E013",
+            )
+
+
 def _paths(declaration: Declaration) -> Iterator[CheckMessage]:
     path = declaration.subject_path
     if path is not None and not datamap.path_resolves(declaration.model, path):
@@ -156,6 +179,7 @@ _OF_A_DECLARATION: tuple[Callable[[Declaration], Iterable[CheckMessage]], ...] =
     _unknown,
     _unsealed,
     _paths,
+    _life,
     _fate,
 )
 

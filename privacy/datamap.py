@@ -33,6 +33,7 @@ from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist
 from django.db import connection, models
 from django.utils.module_loading import autodiscover_modules
+from django.utils.translation import gettext_lazy as _
 from psycopg2.extensions import AsIs
 
 if TYPE_CHECKING:
@@ -50,13 +51,29 @@ class Machinery(str):
 ROW_HASH = Machinery("a keyed hash over the row")
 
 
+class Life(models.TextChoices):
+    """The parts of a person's life with the company, in the order in which pages and copies show them.
+
+    Each declaration says to which part its records belong; no page keeps a list of kinds.
+    """
+
+    YOU = "you", _("You")
+    ORDERS = "orders", _("Orders")
+    RETURNS = "returns", _("Instruments and returns")
+    MESSAGES = "messages", _("Messages")
+    SIGNING_IN = "signing_in", _("Signing in")
+    REQUESTS = "requests", _("Your requests")
+    TECHNICAL = "technical", _("Technical")
+
+
 @dataclass(frozen=True, slots=True)
 class Datum:
     """One declared field: what it is, why it is held, where it came from, who gets it (Art. 30(1), P11).
 
     `plain` says why a column may stand unsealed; `envelope` of such a column names the envelope whose end it
     shares (it is blanked then). Of an encrypted field both come from the field itself. `export` says how much
-    of the value a copy shows.
+    of the value a copy shows. `words` says a value as people say it ("Germany" for "DE"); pages and the readable
+    part of a copy show that, its files for programs the value.
     """
 
     title: str
@@ -67,6 +84,7 @@ class Datum:
     plain: str = ""
     envelope: str | None = None
     export: Literal["full", "last4", "no"] = "full"
+    words: Callable[[Any], str] | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +97,8 @@ class Declaration:
     its last envelope ended: it is deleted, or stays for statistics with the foreign keys in `links` set to NULL.
     `warnings(subject, today)` gives sentences to show before an erasure. `block_keys(row)` gives the (kind, value)
     pairs by which an import must recognise an erased person ("email", "customer_ref"); asked while they can be read.
+    `life` says to which part of a person's life with the company the records belong, `inside` names the link to the
+    record that they are shown inside of (a line within its order); `page` names the page of its own that shows them.
     `reference` names the plain unique column by which people call the record (an order number); `noun` is what one of
     them and several are called where they are counted ("return", "returns"). `told` says the rows in words for a copy:
     their columns, and a function of some rows that gives each row's values by column; without it a copy shows the declared
@@ -106,6 +126,9 @@ class Declaration:
     told: tuple[tuple[str, ...], Callable[[Sequence[Any]], list[dict[str, Any]]]] | None = None
     ended_by: str = ""
     proofs: tuple[Proof, ...] = ()
+    life: Life | None = None
+    inside: str = ""
+    page: str = ""
 
     def called(self, count: int) -> str:
         """Return what so many of these records are called within a sentence: "order", "orders"."""
@@ -413,6 +436,7 @@ def _record_as_json(declaration: Declaration) -> dict[str, Any]:
         "subject": declaration.subject_path,
         "end": declaration.end,
         "follows": declaration.follows,
+        "life": declaration.life.value if declaration.life else None,
         "ended_by": declaration.ended_by,
         "data": data,
         "impersonal": [{"name": name, "reason": reason} for name, reason in sorted(declaration.impersonal.items())],
@@ -430,7 +454,8 @@ def as_markdown() -> str:
     ]
     personal = [record for record in whole["records"] if record["data"]]
     for record in personal:
-        lines += [f"## {record['title']}", "", f"Record `{record['label']}`. {_ending(record)}", ""]
+        life = f" Shown under *{Life(record['life']).label}*." if record["life"] else ""
+        lines += [f"## {record['title']}", "", f"Record `{record['label']}`.{life} {_ending(record)}", ""]
         lines += [
             "| Datum | Category | Purposes | Source | Recipients | Kept as | In a copy |",
             "| --- | --- | --- | --- | --- | --- | --- |",

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
+from typing import Any
 from uuid import UUID
 
 from django.db import models
+from django_countries import countries
 
 from privacy import datamap
 from privacy.audit.models import AuditEvent, AuditLink, ChainFloor
 from privacy.calendar import company_day
-from privacy.datamap import ROW_HASH, Datum, Declaration, Machinery
+from privacy.datamap import ROW_HASH, Datum, Declaration, Life, Machinery
 from privacy.gate import matters, told
 from privacy.gate.log import AccessEntry, AccessLink, AccessName
 from privacy.gate.matters import Matter
@@ -47,9 +49,19 @@ OF_REQUEST = "leads to the request; says nothing by itself"
 
 
 def _plain(
-    title: str, category: str, why: str, purposes: tuple[str, ...] = REQUESTS, *, envelope: str | None = None
+    title: str,
+    category: str,
+    why: str,
+    purposes: tuple[str, ...] = REQUESTS,
+    *,
+    envelope: str | None = None,
+    words: Callable[[Any], str] | None = None,
 ) -> Datum:
-    return Datum(title, category, purposes, US, plain=why, envelope=envelope)
+    return Datum(title, category, purposes, US, plain=why, envelope=envelope, words=words)
+
+
+def _country(code: Any) -> str:
+    return str(countries.name(code)) or str(code)
 
 
 # Facts ----------------------------------------------------------------------------------------------------------------
@@ -145,6 +157,7 @@ datamap.register(
     Declaration(
         model=Subject,
         title="Person",
+        life=Life.TECHNICAL,
         noun=("person", "people"),
         subject_path="id",
         impersonal={"created_at": Machinery("a time; the row is a random number and nothing else")},
@@ -152,6 +165,7 @@ datamap.register(
     Declaration(
         model=Request,
         title="Privacy request",
+        life=Life.REQUESTS,
         subject_path="subject",
         reference="reference",
         data={
@@ -173,7 +187,9 @@ datamap.register(
             "asked_by": _plain("Who asked for the person", "request", WORD),
             "identity": _plain("How identity was proved", "request", WORD),
             "scope": _plain("What it covers", "request", WORD),
-            "country": _plain("Country", "address", "a country alone names nobody", envelope="request_file"),
+            "country": _plain(
+                "Country", "address", "a country alone names nobody", envelope="request_file", words=_country
+            ),
             "region": _plain(
                 "State or province",
                 "address",
@@ -219,6 +235,8 @@ datamap.register(
     Declaration(
         model=RequestEvent,
         title="History of a request",
+        life=Life.REQUESTS,
+        inside="request",
         noun=("step of a request", "steps of requests"),
         subject_path="request__subject",
         impersonal={
@@ -236,6 +254,8 @@ datamap.register(
     Declaration(
         model=Decision,
         title="Decision about a record",
+        life=Life.REQUESTS,
+        inside="request",
         noun=("decision about a record", "decisions about records"),
         subject_path="request__subject",
         impersonal={
@@ -258,6 +278,7 @@ datamap.register(
     Declaration(
         model=Letter,
         title="Letter",
+        life=Life.MESSAGES,
         subject_path="subject",
         data={
             "subject": _plain("To whom", "link", RANDOM, envelope="letter"),
@@ -289,6 +310,8 @@ datamap.register(
     Declaration(
         model=Export,
         title="Copy that was made",
+        life=Life.REQUESTS,
+        inside="request",
         noun=("copy", "copies"),
         subject_path="request__subject",
         data={
@@ -309,6 +332,8 @@ datamap.register(
     Declaration(
         model=SecondLook,
         title="Question to a second person",
+        life=Life.REQUESTS,
+        inside="request",
         noun=("question to a second person", "questions to a second person"),
         subject_path="request__subject",
         impersonal={
@@ -324,6 +349,8 @@ datamap.register(
     Declaration(
         model=OneTimeLink,
         title="One-time link",
+        life=Life.REQUESTS,
+        inside="request",
         subject_path="request__subject",
         data={
             "request": _plain("For which request", "link", RANDOM),
@@ -344,6 +371,8 @@ datamap.register(
     Declaration(
         model=AccessEntry,
         title="Who looked at your data",
+        page="openings",
+        life=Life.TECHNICAL,
         noun=("entry of who looked", "entries of who looked"),
         subject_path="whose__subject_id",
         related=("whose",),
@@ -372,6 +401,7 @@ datamap.register(
     Declaration(
         model=AccessName,
         title="Name in the log of who looked",
+        life=Life.TECHNICAL,
         noun=("name in the log of who looked", "names in the log of who looked"),
         subject_path="subject_id",
         data={
@@ -407,6 +437,7 @@ datamap.register(
     Declaration(
         model=Acknowledgement,
         title="Undertakings and training of staff",
+        life=Life.YOU,
         noun=("undertaking or training", "undertakings or trainings"),
         subject_path="subject",
         data={
@@ -485,6 +516,7 @@ datamap.register(
     Declaration(
         model=HeldValue,
         title="Earlier values of a record under a legal hold",
+        life=Life.YOU,
         noun=("earlier value under a legal hold", "earlier values under a legal hold"),
         subject_path="subject",
         data={
@@ -502,6 +534,7 @@ datamap.register(
     Declaration(
         model=EndNotice,
         title="Warning before an account ends",
+        life=Life.YOU,
         noun=("warning before an account ends", "warnings before an account ends"),
         subject_path="subject",
         data={

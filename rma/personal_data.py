@@ -5,14 +5,16 @@ Instruments, certificates and the history of states name nobody: they follow the
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import date
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Q
 
+from accounts import countries
 from privacy import datamap
-from privacy.datamap import Datum, Declaration, Proof
+from privacy.datamap import Datum, Declaration, Life, Proof
 from privacy.gate import matters
 from privacy.gate.matters import Matter
 from privacy.retention import rules
@@ -172,8 +174,33 @@ def ownership_candidates(day: date) -> OwnershipQuerySet:
     return Ownership.objects.filter(from_on__lte=rules.cutoff(REGISTRATION, day)).with_owner()
 
 
-def _plain(title: str, why: str, category: str = "return", source: str = "us") -> Datum:
-    return Datum(title, category, SERVE, source, plain=why)
+#: How the laboratory's units are written: the register keeps them in letters that every program can take.
+_SIGNS = (("degC", "°C"), ("m2", "m²"), ("uW", "µW"))
+
+
+def results_in_words(results: Any) -> str:
+    """Return what a certificate says was measured, a line for each quantity, with its unit."""
+    lines = []
+    for one in results or ():
+        unit = str(one.get("unit", ""))
+        for letters, sign in _SIGNS:
+            unit = unit.replace(letters, sign)
+        parts = [
+            f"{title} {one[name]} {unit}".strip()
+            for name, title in (("nominal", "nominal"), ("as_found", "as found"), ("as_left", "as left"))
+            if one.get(name) not in (None, "")
+        ]
+        if one.get("uncertainty") not in (None, ""):
+            parts.append(f"uncertainty {one['uncertainty']} {unit}".strip())
+        quantity = str(one.get("quantity", "")).replace("_", " ")
+        lines.append(f"{quantity[:1].upper()}{quantity[1:]}: {', '.join(parts)}")
+    return "\n".join(lines)
+
+
+def _plain(
+    title: str, why: str, category: str = "return", source: str = "us", words: Callable[[Any], str] | None = None
+) -> Datum:
+    return Datum(title, category, SERVE, source, plain=why, words=words)
 
 
 def _contact(title: str, category: str = "address") -> Datum:
@@ -188,6 +215,7 @@ datamap.register(
     Declaration(
         model=RMA,
         title="Return for calibration or repair",
+        life=Life.RETURNS,
         noun=("return", "returns"),
         subject_path="customer__subject",
         reference="number",
@@ -217,7 +245,9 @@ datamap.register(
             "received_on": _plain("Day received", DATE),
             "shipped_on": _plain("Day shipped back", DATE),
             "closed_on": _plain("Day closed", DATE),
-            "return_country": _plain("Country of return", "a country alone names nobody", "address", PERSON),
+            "return_country": _plain(
+                "Country of return", "a country alone names nobody", "address", PERSON, words=countries.name_of
+            ),
             "contact_name": _contact("Contact name", "name"),
             "contact_company": _contact("Contact company", "name"),
             "phone": _contact("Phone for this return", "contact"),
@@ -245,6 +275,8 @@ datamap.register(
     Declaration(
         model=RMANote,
         title="Note on a return",
+        life=Life.RETURNS,
+        inside="rma",
         noun=("note on a return", "notes on returns"),
         subject_path="rma__customer__subject",
         data={
@@ -260,6 +292,8 @@ datamap.register(
     Declaration(
         model=RMAEvent,
         title="History of a return",
+        life=Life.RETURNS,
+        inside="rma",
         noun=("step of a return", "steps of returns"),
         subject_path="rma__customer__subject",
         data={
@@ -275,6 +309,7 @@ datamap.register(
     Declaration(
         model=Ownership,
         title="Ownership of an instrument",
+        life=Life.RETURNS,
         noun=("registration of an instrument", "registrations of instruments"),
         subject_path="customer__subject",
         data={
@@ -294,6 +329,7 @@ datamap.register(
     Declaration(
         model=Instrument,
         title="Instrument",
+        reference="serial",
         impersonal={
             "serial": "the number of a thing, whoever owns it: at most 20 letters, digits and . - /, at least one digit",
             "model_name": "a model of the price list",
@@ -305,6 +341,8 @@ datamap.register(
     Declaration(
         model=Certificate,
         title="Calibration certificate",
+        life=Life.RETURNS,
+        inside="rma",
         subject_path="rma__customer__subject",
         reference="number",
         data={
@@ -317,7 +355,11 @@ datamap.register(
             "received_on": _plain("Day received", DATE),
             "calibrated_on": _plain("Day calibrated", DATE),
             "issued_on": _plain("Day issued", DATE),
-            "results": _plain("Results", "quantities, units and numbers from fixed lists; no text of anybody's"),
+            "results": _plain(
+                "Results",
+                "quantities, units and numbers from fixed lists; no text of anybody's",
+                words=results_in_words,
+            ),
         },
         follows="rma",
     ),

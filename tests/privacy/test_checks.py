@@ -137,6 +137,9 @@ def test_a_true_declaration_is_accepted():
         ({"facts": None}, "privacy.E006"),
         ({"impersonal": {"email": "sealed"}}, "privacy.E004"),
         ({"impersonal": {"reference": " "}}, "privacy.E004"),
+        ({"life": None}, "privacy.E013"),
+        ({"inside": "user"}, "privacy.E013"),
+        ({"inside": "reference"}, "privacy.E013"),
     ],
 )
 def test_a_declaration_that_is_not_true_is_an_error(changes, code):
