@@ -1,14 +1,14 @@
-"""What every test gets: both databases, an empty cache, and a flush that passes the append-only triggers."""
+"""What every test gets: both databases, and an empty cache."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from django.db.backends.postgresql.operations import DatabaseOperations
+from django.test import TransactionTestCase
 
-from tests import machine
+from tests import databases, machine
 
 # Files that take minutes begin first, so that no process ends up with one of them while the others are idle.
 LONG = {"test_launcher.py", "test_no_leaks.py", "test_retention_oracle.py"}
@@ -80,21 +80,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.write_line(line)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _flush_past_append_only_triggers() -> Iterator[None]:
-    """Let the flush after a transactional test empty tables whose triggers refuse TRUNCATE.
+@pytest.fixture(scope="session")
+def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> Iterator[None]:
+    """Both databases, as pytest-django's fixture of this name gives them: copied, and put back after a transactional test."""
+    with django_db_blocker.unblock():
+        databases.copy()
 
-    The test connection is a superuser's; in the `replica` role ordinary triggers do not fire. The triggers are in
-    force during the tests themselves.
-    """
-    original = DatabaseOperations.execute_sql_flush
+    def put_back(case: TransactionTestCase) -> None:
+        for alias in case._databases_names(include_mirrors=False):
+            databases.put_back(alias)
 
-    def execute(self: DatabaseOperations, sql_list: Sequence[str]) -> None:
-        original(self, ["SET session_replication_role = replica", *sql_list, "RESET session_replication_role"])
-
-    DatabaseOperations.execute_sql_flush = execute  # type: ignore[method-assign]
+    flush, TransactionTestCase._fixture_teardown = TransactionTestCase._fixture_teardown, put_back
     yield
-    DatabaseOperations.execute_sql_flush = original  # type: ignore[method-assign]
+    TransactionTestCase._fixture_teardown = flush
 
 
 @pytest.fixture(autouse=True)

@@ -18,6 +18,7 @@ FILES = (
     "pyproject.toml",
     "tests/__init__.py",
     "tests/conftest.py",
+    "tests/databases.py",
     "tests/machine.py",
     "tests/test_house.py",
 )

@@ -12,10 +12,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ilt_site.launcher import Problem, binaries
+from ilt_site.launcher import Problem, binaries, prepared
 from ilt_site.launcher.servers import Servers, dying_with, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,10 +58,10 @@ def _base() -> Path:
 
 
 @contextlib.contextmanager
-def servers(**options: str) -> Iterator[Servers]:
+def servers(fill: Callable[[Servers], None] | None = None, **options: str) -> Iterator[Servers]:
     """Yield running throw-away servers: no fsync, free ports, a folder of their own that ends with this process.
 
-    ILT_TEST_SERVERS=debian takes Debian's PostgreSQL and Redis instead of those from the wheels.
+    They are empty, or have the databases that `fill` makes, which are kept for the next time. ILT_TEST_SERVERS=debian takes Debian's PostgreSQL and Redis instead of those from the wheels.
     """
     folder = Path(tempfile.mkdtemp(prefix="ilt-test-", dir=_base()))
     _remove_when_we_are_gone(folder)
@@ -83,7 +83,10 @@ def servers(**options: str) -> Iterator[Servers]:
         valkey_port=free_port(),
     )
     try:
-        made.start()
+        if fill:
+            prepared.start(made, fill)
+        else:
+            made.start()
         yield made
     finally:
         made.stop()
@@ -107,6 +110,11 @@ def environment(made: Servers) -> dict[str, str]:
         "ILT_TEST_FOLDER": str(made.folder),
         "ILT_TEST_POSTGRES_BIN": str(made.binaries.postgres),
     }
+
+
+def migrated(made: Servers) -> None:
+    """Make both databases with their tables."""
+    prepared.migrate(made, environment(made))
 
 
 def key_ring() -> str:
@@ -137,7 +145,7 @@ def main(arguments: list[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, lambda received, _: interrupted.append(received))
     runs = passes(arguments)
-    with servers() as made:
+    with servers(migrated) as made:
         env = environment(made)
         if arguments[:1] == [REPORT]:
             return _report(runs, made.folder, env, interrupted, is_full="--usual" not in arguments)
