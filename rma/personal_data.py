@@ -20,6 +20,7 @@ from privacy.gate.matters import Matter
 from privacy.retention import rules
 from privacy.retention.facts import Facts, Party
 from privacy.typed import numbers
+from rma import states
 from rma.models import (
     RMA,
     Certificate,
@@ -104,15 +105,17 @@ def rma_warnings(subject_id: UUID, today: date) -> list[str]:
     warnings = []
     for rma in RMA.objects.for_subject(subject_id).open().order_by("opened_on", "number"):
         where = "Your instrument is here. " if rma.is_here else ""
+        may_cancel = RMA.State.CANCELLED in states.next_states(rma, states.CUSTOMER)
+        how = "on its page under Calibration and repair, or by a call to us" if may_cancel else "by a call to us only"
         warnings.append(
-            f"Return {rma.number} is open. {where}You can finish and return it, or cancel and return it: tell us which. "
+            f"Return {rma.number} is open. {where}You can let us finish it, or cancel it: {how}. "
             "What the return needs stays until it is closed; then it is due to go, without a new request."
         )
     certificates = Certificate.objects.for_subject(subject_id).order_by("number").values_list("number", flat=True)
     for number in certificates:
         warnings.append(
-            f"Certificate {number} stays with the instrument's serial number, without your name. You will not be able "
-            "to fetch it here any more: download it first if you need it."
+            f"Certificate {number} stays with the instrument's serial number, without your name. Once your part of the return "
+            "in which it was issued, or your account, is removed, you cannot read it here any more: print it first if you need it."
         )
     return warnings
 

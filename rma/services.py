@@ -219,6 +219,8 @@ def transition(
             raise TransitionRefused(f"{rma.number} cannot go from {rma.state} to {to}.")
         if seen is not None and seen != as_seen(rma):
             raise MovedOn
+        if to == RMA.State.IN_SERVICE and _waits_for_yes(rma):
+            raise TransitionRefused(f"The quote of {rma.number} is not accepted yet.")
         within_limit = False
         if to == RMA.State.QUOTED:
             amount = rma.quote if quote is None else quote
@@ -321,6 +323,13 @@ def is_another(owner: Ownership | None, customer: Customer) -> bool:
     if owner is None or owner.customer_id == customer.pk:
         return False
     return not (owner.company_id and owner.company_id == customer.company_id)
+
+
+def _waits_for_yes(rma: RMA) -> bool:
+    """Whether the last quote is not accepted: the page tells its person that its work does not begin before, a hold or not."""
+    states_reached = [RMA.State.QUOTED, RMA.State.APPROVED]
+    last = rma.events.filter(to_state__in=states_reached).order_by("-pk").values_list("to_state", flat=True).first()
+    return last == RMA.State.QUOTED
 
 
 def _who(actor: Actor) -> str:

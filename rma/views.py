@@ -6,6 +6,7 @@ from typing import cast
 from uuid import UUID
 
 from allauth.core import ratelimit
+from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
@@ -29,19 +30,19 @@ State = RMA.State
 NO_LONGER = "This step is no longer possible: the return has moved on meanwhile."
 #: What happens next, told to the person, by state.
 NEXT: dict[str, str] = {
-    State.REQUESTED: "We look at what you wrote and send you the authorisation, usually within two working days. Please wait for it before you send the instrument.",
-    State.AUTHORISED: "Pack the instrument well, write the return number on the box and send it to us. Tell us here when it is on its way.",
-    State.IN_TRANSIT: "We tell you when the instrument has arrived and has been inspected.",
-    State.RECEIVED: "The laboratory inspects the instrument. If the work costs something, you get a quote first.",
-    State.QUOTED: "Please accept or decline the quote. Nothing is done to the instrument before.",
+    State.REQUESTED: "We look at what you wrote. This page says when the return is authorised: please send the instrument only then.",
+    State.AUTHORISED: "Pack the instrument well, write the return number on the box and send it to {name}, {address}. Tell us here when it is on its way.",
+    State.IN_TRANSIT: "This page says when the instrument has arrived.",
+    State.RECEIVED: "The laboratory inspects the instrument. If we quote a price for the work, it stands here.",
+    State.QUOTED: "Please accept or decline the quote. The work that it is for does not begin before it is accepted.",
     State.APPROVED: "Your instrument waits for its place on the bench.",
     State.DECLINED: "We send the instrument back as it came.",
     State.IN_SERVICE: "The laboratory is at work. When it is done, the instrument is verified once more.",
-    State.VERIFIED: "We issue the certificate and send the instrument back.",
+    State.VERIFIED: "We send the instrument back. A certificate that we issue for it stands on this page.",
     State.SHIPPED_BACK: "The instrument is on its way to you. The case is closed when it has arrived.",
-    State.ON_HOLD: "We wait for a part or for an answer from you. The history says which.",
+    State.ON_HOLD: "The work waits for a part, or for an answer from you. The history says which, where we noted it.",
     State.BEYOND_REPAIR: "The instrument cannot be repaired. We send it back, or dispose of it if you ask us to.",
-    State.CANCELLED: "You cancelled. If the instrument is here, it is sent back to you.",
+    State.CANCELLED: "This return is cancelled. The instrument is sent back to you.",
 }
 
 
@@ -160,6 +161,6 @@ def _detail(request: HttpRequest, found: RMA, form: NoteForm) -> HttpResponse:
         "rma": found,
         "form": form,
         "steps": _steps(found),
-        "next": NEXT.get(found.state, "") if found.is_open else "",
+        "next": NEXT.get(found.state, "").format(**settings.COMPANY) if found.is_open else "",
     }
     return render(request, "rma/detail.html", context)

@@ -263,7 +263,7 @@ def test_scenario_7_an_open_return_stays_with_its_choice_and_goes_with_a_second_
     message = Communication.objects.get(customer=alice)
     request = filed(alice)
     plan = services.make_plan(request, actor=as_customer(alice), now=NOW)
-    assert any("You can finish and return it, or cancel and return it: tell us which." in one for one in plan.warnings)
+    assert any("You can let us finish it, or cancel it: on its page" in one for one in plan.warnings)
     carried_out(request, NOW)
     assert request.state == State.CLOSED and company_day(NOW) <= request.due_on
     assert is_there(rma, "rma") and is_there(alice, "account") and not is_there(message, "support")

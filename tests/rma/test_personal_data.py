@@ -64,9 +64,11 @@ def test_the_choice_and_the_certificates_are_told_before_an_erasure() -> None:
     told = personal_data.rma_warnings(alice.subject_id, date(2026, 11, 22))
     assert len(told) == 3
     assert f"Return {here.number} is open. Your instrument is here." in told[0]
-    assert all("finish and return it, or cancel and return it" in sentence for sentence in told[:2])
+    assert all("You can let us finish it, or cancel it: on its page" in sentence for sentence in told[:2])
     assert f"Return {expected.number} is open. You can" in told[1]
-    assert f"Certificate {certificate.number} stays" in told[2]
+    assert f"Certificate {certificate.number} stays" in told[2] and "print it first" in told[2]
+    moved(here, State.IN_SERVICE)  # the customer can cancel it no more
+    assert "cancel it: by a call to us only." in personal_data.rma_warnings(alice.subject_id, date(2026, 11, 22))[0]
 
 
 def test_that_nobody_can_be_warned_about_an_instrument_any_more_is_told_before_an_erasure() -> None:

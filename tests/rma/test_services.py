@@ -347,3 +347,14 @@ def test_a_list_of_returns_costs_the_same_for_1_and_for_30() -> None:
                 assert len(rma.certificates.all()) == 1
         costs.append(len(main))
     assert costs == [4, 4]  # returns, history, notes, certificates
+
+
+def test_the_work_of_a_quote_does_not_begin_before_it_is_accepted_by_way_of_a_hold_neither() -> None:
+    rma = moved(an_rma(a_customer()), State.AUTHORISED, State.RECEIVED)
+    rma = moved(moved(rma, State.QUOTED, quote=Decimal("350")), State.ON_HOLD)
+    with pytest.raises(services.TransitionRefused):
+        services.transition(rma, State.IN_SERVICE, actor=DAN, now=noon(date(2026, 11, 9)))
+    rma = moved(moved(rma, State.QUOTED, quote=Decimal("350")), State.APPROVED, State.ON_HOLD, State.IN_SERVICE)
+    assert rma.state == State.IN_SERVICE
+    held = moved(an_rma(a_customer()), State.AUTHORISED, State.RECEIVED, State.ON_HOLD, State.IN_SERVICE)
+    assert held.state == State.IN_SERVICE, "without a quote there is nothing to accept"

@@ -3,6 +3,7 @@
 import re
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.db import connections
@@ -272,3 +273,14 @@ def test_a_certificate_is_shown_to_whoever_sent_the_instrument_and_names_nobody(
     text = pages.check(browser.get(f"/rma/certificates/{issued.number}/"))
     assert "1000.4" in text and rma.instrument.serial in text and "Archer" not in text
     pages.check(pages.signed_in(bob).get(f"/rma/certificates/{issued.number}/"), status=404)
+
+
+def test_who_is_to_send_an_instrument_reads_where_to_and_nothing_is_promised_that_no_letter_tells(
+    alice: User, customer: Customer, settings: Any
+) -> None:
+    rma, browser = an_rma(customer), pages.signed_in(alice)
+    text = pages.check(browser.get(f"/rma/{rma.pk}/"))
+    assert "This page says when the return is authorised" in text and "we send you" not in text.lower()
+    moved(rma, "authorised")
+    text = pages.check(browser.get(f"/rma/{rma.pk}/"))
+    assert f"send it to {settings.COMPANY['name']}, {settings.COMPANY['address']}." in text
