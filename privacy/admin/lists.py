@@ -1,13 +1,16 @@
 """Lists of the back office: they end in time, are narrowed by their own filters only, and searched by POST.
 
 What must never happen: a slow list that holds the database from everybody else, or what was typed into a search in a URL,
-a log, the history or the text of a statement. What is kept of a search is the ids found, in the sealed session.
+a log, the history or the text of a statement. What is kept of a search is the ids found, in the sealed session, under a number
+of chance that stands in the URL: a list that is opened without that number shows all.
 """
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
@@ -18,6 +21,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.template.response import SimpleTemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from privacy import datamap
@@ -27,6 +31,7 @@ from privacy.work.broken import Findings
 
 LONGEST = 3000  # milliseconds for one statement of a list
 CANCELED = "57014"
+SEARCH = "found"  # of the URL: the number of a search, which says nothing of what was typed
 YES_OR_NO = {"0", "1", "True", "False"}
 
 
@@ -122,13 +127,26 @@ class LimitedList(admin.ModelAdmin):
         return str(getattr(row, reference) if reference else row.pk)
 
 
+@dataclass(frozen=True, slots=True)
+class Search:
+    """The last search in a list: the number by which the list shows it, the ids found, and whether more match than these."""
+
+    number: str
+    ids: list[str]
+    is_capped: bool
+
+
 class FoundChangeList(ChangeList):
     """A list narrowed to what was searched."""
 
+    def get_filters_params(self, params: Any = None) -> dict[str, Any]:
+        found: dict[str, Any] = super().get_filters_params(params)
+        return {name: value for name, value in found.items() if name != SEARCH}
+
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
         queryset = super().get_queryset(request, exclude_parameters)
-        found = request.session.get(self.model_admin.found_key)  # type: ignore[attr-defined]
-        return queryset if found is None else queryset.filter(pk__in=found)
+        search = self.model_admin.search_of(request)  # type: ignore[attr-defined]
+        return queryset if search is None else queryset.filter(pk__in=search.ids)
 
 
 class SearchedList(LimitedList):
@@ -146,12 +164,23 @@ class SearchedList(LimitedList):
         """Where the sealed session keeps the ids of what was searched last."""
         return f"found:{self.names}"
 
+    def search_of(self, request: HttpRequest) -> Search | None:
+        """Return the search that the list is to show: the last one, and only where the URL has its number."""
+        kept = request.session.get(self.found_key)
+        if not isinstance(kept, list) or len(kept) != 3 or kept[0] != request.GET.get(SEARCH):
+            return None
+        return Search(*kept)
+
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        search = self.search_of(request)
+        if search is None and SEARCH in request.GET:
+            messages.info(request, _("That search has ended. This is the whole list."))
+            return HttpResponseRedirect(reverse(f"admin:{self.names}_changelist"))
         context = {
             "search_help": self.search_help,
             "search_missed": self.search_missed,
-            "found": request.session.get(self.found_key),
-            "is_found_capped": bool(request.session.get(f"{self.found_key}:more")),
+            "found": None if search is None else search.ids,
+            "is_found_capped": search is not None and search.is_capped,
             "search_url": reverse(f"admin:{self.names}_search"),
             **(extra_context or {}),
         }
@@ -166,18 +195,19 @@ class SearchedList(LimitedList):
         if not self.has_view_permission(request):
             raise Http404
         text = request.POST.get("q", "").replace("\x00", "").strip()[:200]
-        more = f"{self.found_key}:more"
+        shown = reverse(f"admin:{self.names}_changelist")
         if not text or "clear" in request.POST:
             request.session.pop(self.found_key, None)
-            request.session.pop(more, None)
         elif refusal := self.refuse_search():
             messages.error(request, refusal)
         elif (found := self._found_in_time(text)) is None:
             messages.error(request, "The search was stopped after three seconds. Type more of the name or number.")
         else:
-            request.session[self.found_key], request.session[more] = [str(pk) for pk in found.ids], not found.is_all
+            number = secrets.token_hex(8)
+            request.session[self.found_key] = [number, [str(pk) for pk in found.ids], not found.is_all]
             self.note_search(text, found)
-        return HttpResponseRedirect(reverse(f"admin:{self.names}_changelist"))
+            shown = f"{shown}?{SEARCH}={number}"
+        return HttpResponseRedirect(shown)
 
     def _found_in_time(self, text: str) -> Found | None:
         try:

@@ -87,7 +87,7 @@ class Work(admin.SimpleListFilter):
 
     def __init__(self, request: HttpRequest, params: Any, model: Any, model_admin: Any) -> None:
         super().__init__(request, params, model, model_admin)
-        self.otherwise = "open" if request.session.get(model_admin.found_key) is None else "all"
+        self.otherwise = "open" if model_admin.search_of(request) is None else "all"
 
     def value(self) -> str:
         return super().value() or self.otherwise
