@@ -13,6 +13,12 @@ from accounts.models import User
 from tests import factories
 
 INLINE = re.compile(r"<script|<style|\s(style|on[a-z]+)=", re.I)
+#: The elements beside which a browser draws no blank.
+BLOCK = (
+    "address|article|aside|blockquote|body|br|caption|dd|details|div|dl|dt|fieldset|footer|form|h[1-6]|head|header|hr|"
+    "html|legend|li|link|main|meta|nav|ol|option|p|section|summary|table|tbody|td|tfoot|th|thead|title|tr|ul"
+)
+BLANKS = re.compile(rf"\s*(</?(?:{BLOCK})\b[^>]*>)\s*")
 ELSEWHERE = re.compile(r'(?:src|action)="(?:https?:)?//', re.I)
 
 
@@ -57,6 +63,12 @@ def decide(browser: Client, step: str, data: Mapping[str, str] | None = None, **
     return browser.post(step, {**(data or {}), **seen(browser, step)}, **options)
 
 
+def read(answer: HttpResponse | str) -> str:
+    """Return the page without the blanks and line ends that a browser does not draw: a sentence stands in one piece."""
+    page = answer if isinstance(answer, str) else answer.content.decode()
+    return BLANKS.sub(r"\1", re.sub(r"\s+", " ", page))
+
+
 def title(answer: HttpResponse) -> str:
     """Return the page's title without the company."""
     found = re.search(r"<title>(.*?)</title>", answer.content.decode(), re.S)
@@ -65,9 +77,9 @@ def title(answer: HttpResponse) -> str:
 
 
 def check(answer: Any, *, status: int = 200) -> str:
-    """Assert what holds for every page and return its text."""
+    """Assert what holds for every page and return it as `read` does."""
     assert answer.status_code == status, answer.status_code
-    text: str = answer.content.decode()
+    text = read(answer)
     assert "no-store" in answer["Cache-Control"]
     assert text.count("<h1") == 1, "one heading of the first level"
     assert title(answer)

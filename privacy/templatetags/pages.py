@@ -8,6 +8,7 @@ from typing import Any
 
 from django import template
 from django.conf import settings
+from django.forms import BoundField
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
@@ -114,3 +115,9 @@ def ending(shown: Any) -> SafeString | str:
     if not isinstance(shown, str) or not shown:
         return value(shown)
     return f"•••• {shown[-4:]}" if len(shown) > 4 else "••••"
+
+
+@register.filter
+def first_control(field: BoundField) -> str:
+    """Return the id of the field's control, of the first one where it is a group: there the link of a mistake leads."""
+    return f"{field.auto_id}_0" if field.use_fieldset else field.id_for_label or field.auto_id

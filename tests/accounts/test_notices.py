@@ -336,7 +336,7 @@ def test_without_an_older_address_the_notice_goes_by_post_where_one_counts() -> 
     assert not reach.counts(alice, "email", now=NOW + timedelta(days=99))
     step = f"/admin/accounts/customer/{alice.pk}/step/post/"
     pat = pages.signed_in(factories.staff("pat", "pat@ilt.example", roles=("privacy",)))
-    shown = pat.get(step).content.decode()
+    shown = pages.read(pat.get(step))
     assert "<address>Alice Archer<br>12 Elm Street<br>Salem MA 01970<br>United States</address>" in shown
     assert '<p class="step-help screen-only">Print this page' in shown, "what is for staff is not printed"
     assert AuditEvent.objects.filter(action="letter.opened", reason="contact_posted").count() == 1

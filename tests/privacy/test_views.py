@@ -560,7 +560,7 @@ def test_titles_are_unique_and_name_nobody(client: Client, hers: Client, custome
 
 
 def test_the_notice_tells_of_the_complaint_that_british_law_gives(client: Client) -> None:
-    text = client.get("/privacy/").content.decode()
+    text = pages.read(client.get("/privacy/"))
     assert "complain to us (section 164A of the Data Protection Act 2018): we confirm within 30 days" in text
 
 
@@ -577,13 +577,13 @@ def test_the_notice_names_the_time_of_each_law_that_is_switched_on(
 ) -> None:
     for one in switched_on:
         setattr(settings, one, True)
-    text = client.get("/privacy/").content.decode()
+    text = pages.read(client.get("/privacy/"))
     assert said in text and "Where we need longer and your law allows it, we tell you why" in text
 
 
 def test_the_notice_names_the_controller_as_rhode_island_asks(client: Client, settings: Any) -> None:
     settings.COMPANY = {**settings.COMPANY, "name": "Light & Sons"}
-    text = client.get("/privacy/").content.decode()
+    text = pages.read(client.get("/privacy/"))
     assert (
         "The controller of the data that this website collects is Light &amp; Sons (for people in Rhode Island:" in text
     )

@@ -19,7 +19,7 @@ from privacy.gate.log import AccessEntry
 from privacy.gate.system import system
 from privacy.requests import contents, export, services
 from privacy.requests.models import Export, Request, State
-from tests import factories
+from tests import factories, pages
 from tests.orders.factories import BILL, SHIP, an_order, as_customer
 from tests.privacy.requests.conftest import NOW, OPERATOR, PRIVACY, Clock, filed, run
 
@@ -45,7 +45,7 @@ def test_the_copy_holds_every_value_and_nothing_of_anybody_else(alice, bob, old_
     assert request.state == State.REPLIED
     for name in ("index.html", "data.json", "tables/accounts-customer.csv", "tables/orders-order.csv"):
         assert name in archive.namelist()
-    page, data = archive.read("index.html").decode(), archive.read("data.json").decode()
+    page, data = pages.read(archive.read("index.html").decode()), archive.read("data.json").decode()
     whole = text_of(archive)
     for value in (
         "Alice", "Archer", "alice@example.com", "17 Quince Row", "Alice asks about a filter.", alice.reference,
@@ -61,7 +61,7 @@ def test_the_copy_holds_every_value_and_nothing_of_anybody_else(alice, bob, old_
 
 def test_the_page_has_each_letter_of_article_15_for_this_person(alice, kept_order) -> None:
     _, archive = copy_of(alice)
-    page = archive.read("index.html").decode()
+    page = pages.read(archive.read("index.html").decode())
     for anchor in (
         "purposes",
         "categories",
@@ -127,7 +127,7 @@ def test_markup_typed_by_the_person_is_shown_not_run(alice) -> None:
         alice.last_name = "<script>alert(1)</script>"
         alice.save()
     _, archive = copy_of(alice)
-    assert "<script>" not in archive.read("index.html").decode()
+    assert "<script>" not in pages.read(archive.read("index.html").decode())
 
 
 def test_on_disk_it_is_sealed_under_a_random_name(alice) -> None:
@@ -226,7 +226,7 @@ def test_what_the_copy_itself_decided_is_not_in_it_but_what_was_decided_before_i
 
 def test_what_looks_like_markup_stands_in_the_page_as_text(alice) -> None:
     factories.communication(alice, heading="<b>bold</b>", body="one\ntwo & <script>three</script>")
-    page = copy_of(alice)[1].read("index.html").decode()
+    page = pages.read(copy_of(alice)[1].read("index.html").decode())
     assert "&lt;b&gt;bold&lt;/b&gt;" in page
     assert "one<br>two &amp; &lt;script&gt;three&lt;/script&gt;" in page
     assert "<script" not in page

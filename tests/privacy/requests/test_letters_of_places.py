@@ -23,7 +23,7 @@ from privacy.requests.models import Letter, Request, SecondLook
 from privacy.retention import holds, jurisdiction
 from privacy.retention.models import Hold
 from privacy.sweep import nightly
-from tests import factories
+from tests import factories, pages
 from tests.orders.factories import BILL, CONTACT, SHIP, TASK, a_product, an_rma, as_customer, moved, noon
 from tests.privacy.requests.conftest import ANYBODY, NOW, OPERATOR, PRIVACY, TODAY, Clock, filed
 from tests.privacy.requests.test_authorities import GDPR, PLACES, beside_the_promise
@@ -294,7 +294,7 @@ class Reader:
         with vault.internal():
             for one in Letter.objects.filter(request__isnull=False).order_by("queued_at", "pk"):
                 if one.pk not in self.read and not isinstance(one.text, vault.Unreadable):
-                    self.read[one.pk] = Written(one.kind, one.by, f"{one.headline}\n\n{one.text}", one.html)
+                    self.read[one.pk] = Written(one.kind, one.by, f"{one.headline}\n\n{one.text}", pages.read(one.html))
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from privacy.requests.models import Decision, Letter, Request, State
 from privacy.retention import due, holds
 from privacy.sweep import nightly, second_letter
 from rma.models import RMA
-from tests import factories
+from tests import factories, pages
 from tests.orders.factories import TASK, an_order, an_rma, moved
 from tests.privacy.requests.conftest import NOW, OPERATOR, PRIVACY, Clock, confirmed, filed, run, with_letters
 
@@ -67,7 +67,7 @@ def told(request: Request) -> list[Letter]:
 
 def texts(letter: Letter) -> tuple[str, str]:
     with system("letter"):
-        return letter.text, letter.html
+        return letter.text, pages.read(letter.html)
 
 
 def decision(request: Request, order: Order, envelope: str) -> Decision:

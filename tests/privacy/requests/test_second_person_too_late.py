@@ -124,7 +124,7 @@ def test_who_decides_sees_what_has_gone_out_and_the_person_is_told_at_every_addr
         browser = mona()
         page = browser.get(f"{PAGE}{look.pk}/change/").text
         assert "The copy was fetched once." in page
-        help_text = browser.get(f"{PAGE}{look.pk}/step/decide/").text
+        help_text = pages.read(browser.get(f"{PAGE}{look.pk}/step/decide/"))
         assert "This page holds none of it." in help_text and "Archer" not in help_text
         assert "Already given or removed</dt><dd>The copy was fetched once.</dd>" in help_text
         assert f"<dd>{request.reference}, copy of my data</dd>" in help_text
@@ -197,10 +197,10 @@ def test_the_page_of_the_person_says_why_the_copy_is_gone(two_mailboxes: Custome
     second.say_not_me(token, now=NOW)
     with time_machine.travel(NOW, tick=False):
         browser = pages.signed_in(two_mailboxes.subject.users.get(), again=True)
-        text = browser.get(f"/privacy/requests/{request.pk}/").text
+        text = pages.read(browser.get(f"/privacy/requests/{request.pk}/"))
         assert "The copy has been fetched. It is not given again before they have decided" in text
         second.decide(request, "end", actor=COLLEAGUE, now=NOW)
-        text = browser.get(f"/privacy/requests/{request.pk}/").text
+        text = pages.read(browser.get(f"/privacy/requests/{request.pk}/"))
         assert "a second member of our staff decided that it was not shown that it was you who asked." in text
         assert "its seven days are over" not in text
 

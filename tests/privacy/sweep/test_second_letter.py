@@ -18,6 +18,7 @@ from privacy.requests.models import Letter, Request, State
 from privacy.retention import holds
 from privacy.sweep import nightly, second_letter
 from rma.models import RMA
+from tests import pages
 from tests.orders.factories import an_order, an_rma, moved
 from tests.privacy.requests.conftest import NOW, OPERATOR, TODAY, confirmed, filed, run, with_letters
 
@@ -70,7 +71,7 @@ def test_at_the_day_that_was_told_the_rest_goes_and_the_person_is_told(alice, bo
     with system("letter"):
         assert letter.to == "alice@example.com"
         assert letter.headline == "The rest of your data was removed"
-        for text in (letter.text, letter.html):
+        for text in (letter.text, pages.read(letter.html)):
             assert f"Order {order_of_2020.number}" in text
             assert "Nothing that we told you we had to keep is kept any longer." in text
             assert "Freight account" not in text, "what the first letter said is not said again"
@@ -94,7 +95,7 @@ def test_the_outcome_shows_what_ended_as_done(alice, order_of_2020, client: Clie
     assert "Stays until 31 December 2027" in before
     swept(FIRST_DAY)
     request.refresh_from_db()
-    after = client.post("/privacy/outcome/", {"reference": request.reference, "code": code}).content.decode()
+    after = pages.read(client.post("/privacy/outcome/", {"reference": request.reference, "code": code}))
     assert "Stays until" not in after
     assert "when the reason to keep it had ended" in after
     fates = [x for record in services.show(request)["decisions"] for x in record["data"] if x["envelope"] == "order"]
@@ -162,7 +163,7 @@ def test_a_second_letter_gives_the_reasons_of_its_day_and_none_that_has_ended(al
     swept(SOON)
     (letter,) = second_letters(request)
     with system("letter"):
-        for text in (letter.text, letter.html):
+        for text in (letter.text, pages.read(letter.html)):
             assert f"Order {order.number}" in text
             assert "31 December 2033" in text
             assert "not finished" not in text and "not yet paid" not in text, "it is paid"
