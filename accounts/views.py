@@ -32,6 +32,7 @@ TOLD = "We tell every e-mail address that we have of you."
 GONE = "Its key is destroyed with it, so it cannot be brought back; backups of the key are overwritten in turn."
 HELD = "This is under a legal hold: it cannot be removed until the hold is lifted."
 CORRECTED = "Corrected. The old value can no longer be read in this record; backups of its key are overwritten in turn."
+CORRECTED_HELD = "Corrected. The record is under a legal hold: the old value is kept until the hold ends; of our staff only the privacy team can read it."
 
 
 @require_safe
@@ -305,7 +306,8 @@ def _corrected(request: HttpRequest, record: Any, form: Any) -> bool:
         form.add_error(None, "These data were removed while you were writing; nothing was saved.")
         return False
     else:
-        messages.success(request, CORRECTED)
+        told = CORRECTED_HELD if holds.held([record.pk]) else CORRECTED
+        messages.success(request, f"{told} {KEEP_THEIRS}")
     return True
 
 

@@ -200,7 +200,7 @@ datamap.store(
         name="browser cookies",
         holds="a session number and a form token",
         where="the person's own browser",
-        until="12 hours, for staff 8, or log-out",
+        until="12 hours, for staff 8, or until signing out",
         erased_by="expiry; an erasure ends the session on our side",
     ),
 )

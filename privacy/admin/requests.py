@@ -47,7 +47,7 @@ EVENTS: dict[str, str] = {
     "received": "Received",
     "step": "Step done",
     "extended": "Deadline extended",
-    "identity_asked": "Asked who it is",
+    "identity_asked": "Asked to show who is asking",
     "identity_received": "Identity proved",
     "paused": "Clock paused",
     "told_elsewhere": "The person's other addresses told, if there are any",

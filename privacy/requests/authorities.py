@@ -76,7 +76,9 @@ def not_looked_up(today: date) -> tuple[int, int]:
 def complaint(country: str | None, region: str = "") -> str:
     """Return the whole sentence of the copy (Art. 15(1)(f)); in the United Kingdom to the company first (DPA 2018 s. 164A)."""
     first = (
-        "To us first, if you like: we acknowledge a complaint within 30 days. Also" if country == "GB" else "To us, and"
+        "To us first, if you like: your law gives us 30 days to confirm that we have a complaint. Also"
+        if country == "GB"
+        else "To us, and"
     )
     return f"{first} to {where_to(country, region)}."
 
@@ -89,8 +91,9 @@ def to_us(country: str | None) -> str:
     if jurisdiction.covers(country) != "UK GDPR":
         return ""
     return (
-        "The law of the United Kingdom gives you the right to complain to us (section 164A of the Data Protection Act 2018): we "
-        "confirm within 30 days that we have your complaint, look into it without undue delay and tell you what came of it."
+        "The law of the United Kingdom gives you the right to complain to us (section 164A of the Data Protection Act 2018). By it "
+        "we have to confirm within 30 days that we have your complaint, to look into it without undue delay and to tell you what "
+        "came of it."
     )
 
 

@@ -271,9 +271,13 @@ RIGHTS = (
     "to receive what you gave us in a form for programs, which is the file data.json here (Art. 20)",
     "to withdraw a consent at any time, without effect on what was done before (Art. 7(3))",
 )
-AUTOMATED = "None. No decision about you is made by a program alone, and no profile is made of you (Art. 22)."
+AUTOMATED = (
+    "By fixed rules, which stand beside each record, a program works out how long it is kept and what a removal takes; and a request "
+    "ends when nobody has shown in time who is asking. If you do not agree, tell us: a person looks at it. No other decision about "
+    "you is made by a program alone, and no profile is made of you (Art. 22)."
+)
 TRANSFERS = (
     "We are a company in the United States of America and keep your data there; what you gave us, you gave to us there directly. "
-    "The recipients named above get only what they need for the purpose named, under a contract that binds them to it "
-    "(Art. 28 and 46); ask us for a copy of the safeguards (Art. 15(2))."
+    "The recipients named above are to get only what they need for the purpose named. Ask us in which country each of them is, "
+    "and what protects your data there: we tell you, and give you a copy of what was agreed on that (Art. 15(2))."
 )

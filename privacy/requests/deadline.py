@@ -31,11 +31,11 @@ REASONS = {
 WAITED_FOR = {
     "identity": (
         "we do not know yet who is asking, and asked you less than two weeks ago",
-        "Until then you can still show that it is you who is asking: ask for a new link where you asked, log in, or call us.",
+        "Until then you can still show that it is you who is asking: ask for a new link where you asked, sign in, or call us.",
     ),
     "confirm": (
         "the plan for your request has lain before you for less than two weeks",
-        "Until then you can still look at it and confirm it: log in, ask for a new link where you asked, or call us. Nothing happens before.",
+        "Until then you can still look at it and confirm it: sign in, ask for a new link where you asked, or call us. Nothing happens before.",
     ),
     "second_person": (
         "a second member of our staff has still to look at how it was shown that it is you who is asking",

@@ -17,7 +17,7 @@ from privacy.typed import cards
 
 class State(models.TextChoices):
     RECEIVED = "received", "received"
-    IDENTITY = "identity", "identity being proved or proved"
+    IDENTITY = "identity", "identity"
     PLANNED = "planned", "planned, waiting for confirmation"
     CONFIRMED = "confirmed", "confirmed"
     EXECUTING = "executing", "being carried out"
@@ -84,7 +84,7 @@ class Request(vault.SealedModel):
 
     class Identity(models.TextChoices):
         PENDING = "pending", "not proved yet"
-        LOGIN = "login", "logged in and password entered again"
+        LOGIN = "login", "signed in and password entered again"
         LINK = "link", "one-time link to the address on file"
         CALLBACK = "callback", "called back on a number on file for 14 days, two facts confirmed"
         POST = "post", "code sent by post to an address on file for 14 days"
@@ -216,6 +216,12 @@ class Request(vault.SealedModel):
 
     def vault_owner(self) -> tuple[str, UUID | None]:
         return ("subject", self.owner_id) if self.owner_id else ("none", None)
+
+    def get_state_display(self) -> str:
+        """Return how it stands in words: while identity is the matter, whether it is proved yet."""
+        if self.state == State.IDENTITY:
+            return "identity proved" if self.is_identified else "identity being proved"
+        return str(State(self.state).label)
 
     @property
     def is_open(self) -> bool:

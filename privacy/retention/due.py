@@ -6,7 +6,7 @@ sentences that are stored say only that something "is due to go"; who carries th
 
 from __future__ import annotations
 
-ARMED = "What is due to go is removed in the night that follows; you need not ask again."
+ARMED = "What is due to go is removed by night, as a rule in the night that follows; you need not ask again."
 UNARMED = (
     "The nightly removal of what is due to go is not switched on here yet: what is due waits for it. Until then you can ask us to "
     "remove it."

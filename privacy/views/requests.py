@@ -168,7 +168,7 @@ def request_withdraw(request: HttpRequest, about: Request, actor: Actor) -> Http
     except NotAllowed:
         messages.warning(request, "This request can no longer be taken back: it is being carried out, or has ended.")
     else:
-        messages.success(request, "The request is taken back. Nothing was done.")
+        messages.success(request, "The request is taken back. Nothing was given or removed because of it.")
     return redirect("request", pk=about.pk)
 
 

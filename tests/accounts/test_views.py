@@ -349,3 +349,18 @@ def test_details_cost_as_many_queries_with_30_addresses_as_with_one(alice: User,
     for _ in range(29):
         factories.address(customer)
     assert queries() == one
+
+
+@pytest.mark.parametrize("is_held", [False, True], ids=["free", "held"])
+def test_who_corrects_something_reads_what_becomes_of_the_old_value_and_what_keeps_it(
+    alice: User, customer: Customer, is_held: bool
+) -> None:
+    address = factories.address(customer)
+    if is_held:
+        holds.place(address.vault_label, address.pk, reason="claim", actor=TASK, now=factories.NOW)
+    browser = pages.signed_in(alice, again=True)
+    data = {"purpose": address.purpose, "country": "US", "street": "9 New Street", "city": "Salem", "region": "MA"}
+    text = pages.check(browser.post(f"/account/addresses/{address.pk}/", data, follow=True))
+    assert ("The old value can no longer be read in this record" in text) is not is_held
+    assert ("the old value is kept until the hold ends" in text) is is_held
+    assert "Orders and returns that are already placed keep what they were placed with." in text

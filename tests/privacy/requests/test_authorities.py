@@ -116,7 +116,7 @@ def test_every_letter_names_the_persons_own_authority_and_no_law_of_others(
         assert ("You can also complain to " in html) is (kind in ends), kind
         first = kind in ends and country == "GB"
         assert ("section 164A of the Data Protection Act 2018" in text) is first, kind
-        assert ("we confirm within 30 days that we have your complaint" in html) is first, kind
+        assert ("we have to confirm within 30 days that we have your complaint" in html) is first, kind
         if not jurisdiction.covers(country):
             assert not GDPR.search(beside_the_promise(text + html)), kind
 
