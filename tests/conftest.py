@@ -26,10 +26,6 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.EVEN_TIME_STEP = 0  # the stopwatch's test turns it on
     settings.MAINTENANCE_CHECK_SECONDS = 0  # no task follows the ledger here; the tests of the restore look themselves
     settings.STAFF_SECOND_FACTOR = False  # the tests of the login turn it on
-    if number := os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw"):
-        # A database of the broker for each process: emptying the cache must not empty another's.
-        settings.REDIS_URL = settings.REDIS_URL.removesuffix("/0") + f"/{int(number) + 1}"
-        settings.CACHES["default"]["LOCATION"] = settings.CELERY_BROKER_URL = settings.CACHE_URL = settings.REDIS_URL
     settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 
 

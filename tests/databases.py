@@ -20,7 +20,7 @@ _prepared: dict[str, dict[str, str]] = {}
 
 def copy() -> None:
     """Give this process a copy of each prepared database; it ends with the servers."""
-    suffix = str(os.getpid())
+    suffix = str(os.getpid())  # a second pytest on the same servers makes its own
     for connection in connections.all():
         connection.creation.clone_test_db(suffix, verbosity=0)
         name = connection.creation.get_test_db_clone_settings(suffix)["NAME"]

@@ -19,6 +19,7 @@ FILES = (
     "tests/__init__.py",
     "tests/conftest.py",
     "tests/databases.py",
+    "tests/own_servers.py",
     "tests/machine.py",
     "tests/test_house.py",
 )

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from ilt_site.launcher import Problem, throwaway
 from tests import reliability
 
 MACHINE, OUTCOME = ["Machine: one."], ["Tests: 3 passed, 0 failed, 0 skipped."]
@@ -93,13 +92,6 @@ def test_every_promise_names_tests_of_the_table() -> None:
         for name in shown.split(", "):
             first, _, last = name.partition("–")
             assert {first, last or first} <= set(reliability.TESTS)
-
-
-def test_the_report_runs_what_measures_and_takes_no_other_argument() -> None:
-    assert throwaway.passes(["--report"]) == [["-q", "-m", "figure and not fault"], ["-q", "-m", "fault"]]
-    assert throwaway.passes(["--report", "--usual"]) == throwaway.passes(["--report"])
-    with pytest.raises(Problem, match="--usual"):
-        throwaway.passes(["--report", "tests/faults"])
 
 
 def test_a_figure_beside_its_goal_comes_with_its_reason_where_one_is_known() -> None:

@@ -1,7 +1,7 @@
 """The migrated databases that tests start from, made once and kept below .local for the next run.
 
 The kept folder is found by the content of everything that makes these tables: migrations, what migrations import of ours,
-the locked packages, the servers' program. A change of any of them makes a new one; where CI is set none is looked for.
+the locked packages, the servers' program. A change of any of them makes a new one.
 """
 
 import ast
@@ -62,10 +62,10 @@ def _file(name: str) -> Path | None:
     return next((one for one in (path.with_suffix(".py"), path / "__init__.py") if one.is_file()), None)
 
 
-def start(made: Servers, fill: Callable[[Servers], None]) -> None:
+def start(made: Servers, fill: Callable[[Servers], None], *, anew: bool) -> None:
     """Start servers with the kept databases, or with those that `fill` makes now, which are kept then."""
     kept = KEPT / key(made.binaries.postgres / "postgres")
-    if not os.environ.get("CI") and _fetch(kept, made):
+    if not anew and _fetch(kept, made):
         made.start()
         return
     made.start()

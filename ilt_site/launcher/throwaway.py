@@ -1,6 +1,9 @@
 """`./test`: pytest on throw-away servers that leave nothing behind, even when this process is killed.
 
-`./test --report` measures what docs/reliability.md tells and writes it; with `--usual` in small sizes.
+./test              every test that neither kills, drives a browser nor measures, in as many processes as there are cores
+./test --all        those as well, afterwards
+./test ARGUMENTS    what pytest makes of them, in one process: ./test -q tests/orders, ./test -m browser
+./test --report     measure what docs/reliability.md tells, and write it; with --usual in small sizes
 """
 
 import contextlib
@@ -20,6 +23,8 @@ from ilt_site.launcher.servers import Servers, dying_with, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 REPORT = "--report"
+ALL = "--all"
+REST = "fault or browser or figure"  # what kills, drives Chromium or measures: not with every run
 
 
 def _remove_when_we_are_gone(folder: Path) -> None:
@@ -39,7 +44,9 @@ def _remove_when_we_are_gone(folder: Path) -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(null, stream)  # a pipe reading our output must not wait for the watcher
-    os.read(reader, 1)
+    os.dup2(reader, 3)
+    os.closerange(4, os.sysconf("SC_OPEN_MAX"))  # nor one of pytest's, whose processes may start servers too
+    os.read(3, 1)
     for _ in range(100):
         shutil.rmtree(folder, ignore_errors=True)
         if not folder.exists():
@@ -58,10 +65,11 @@ def _base() -> Path:
 
 
 @contextlib.contextmanager
-def servers(fill: Callable[[Servers], None] | None = None, **options: str) -> Iterator[Servers]:
+def servers(fill: Callable[[Servers], None] | None = None, *, anew: bool = False, **options: str) -> Iterator[Servers]:
     """Yield running throw-away servers: no fsync, free ports, a folder of their own that ends with this process.
 
-    They are empty, or have the databases that `fill` makes, which are kept for the next time. ILT_TEST_SERVERS=debian takes Debian's PostgreSQL and Redis instead of those from the wheels.
+    They are empty, or have the databases that `fill` makes, which are kept for the next time; `anew` takes none of before.
+    ILT_TEST_SERVERS=debian takes Debian's PostgreSQL and Redis instead of those from the wheels.
     """
     folder = Path(tempfile.mkdtemp(prefix="ilt-test-", dir=_base()))
     _remove_when_we_are_gone(folder)
@@ -84,7 +92,7 @@ def servers(fill: Callable[[Servers], None] | None = None, **options: str) -> It
     )
     try:
         if fill:
-            prepared.start(made, fill)
+            prepared.start(made, fill, anew=anew)
         else:
             made.start()
         yield made
@@ -125,27 +133,32 @@ def key_ring() -> str:
 
 
 def passes(arguments: list[str]) -> list[list[str]]:
-    """Return the pytest runs to make: the one asked for, or all tests, last those that break things or need the servers alone.
+    """Return the pytest runs to make: the one asked for, or the usual tests, or with --all those after them too.
 
-    Raises Problem when the report is asked for with anything but --usual.
+    Raises Problem when --all or --report comes with what it does not take.
     """
     if arguments[:1] == [REPORT]:
         if arguments[1:] not in ([], ["--usual"]):
             raise Problem("The report is all or nothing: it takes no argument but --usual.")
         return [["-q", "-m", "figure and not fault"], ["-q", "-m", "fault"]]  # bad input, then what breaks
-    if arguments:
+    if ALL in arguments and len(arguments) > 1:
+        raise Problem(f'{ALL} takes no other argument: `./test -m "{REST}"` runs a part.')
+    if arguments and arguments != [ALL]:
         return [arguments]
-    processes = str(min(os.cpu_count() or 1, 4))
-    return [["-q", "-n", processes, "--dist", "loadfile", "-m", "not (fault or alone)"], ["-q", "-m", "fault or alone"]]
+    each = ["-q", "-n", str(min(os.cpu_count() or 1, 4)), "--dist", "loadfile", "-m"]
+    return [[*each, f"not ({REST})"], *([[*each, REST]] if arguments else [])]
 
 
 def main(arguments: list[str]) -> int:
-    """Run pytest with the arguments given, without any over everything; returns its exit code, that of the first failure."""
+    """Run pytest with the arguments given, without any over what is usual; returns its exit code, that of the first failure."""
+    if arguments in (["-h"], ["--help"]):
+        print(f"{(__doc__ or '').strip()}\n\nEvery option of pytest's: .venv/bin/python -m pytest --help")
+        return 0
     interrupted: list[int] = []
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, lambda received, _: interrupted.append(received))
     runs = passes(arguments)
-    with servers(migrated) as made:
+    with servers(migrated, anew=bool(os.environ.get("CI"))) as made:  # there nothing is trusted that was kept
         env = environment(made)
         if arguments[:1] == [REPORT]:
             return _report(runs, made.folder, env, interrupted, is_full="--usual" not in arguments)

@@ -26,7 +26,7 @@ from privacy import tasks
 from tests.faults import sites, workers
 from tests.faults.measuring import until
 
-pytestmark = [pytest.mark.fault, pytest.mark.alone, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.fault, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from tests.figures import report, tries
 LATER = factories.NOW + timedelta(seconds=10)
 EDITS = ["action = 'x'", "at = at - interval '1 s'", "actor = 'x'", "fields = '[]'", "reason = 'x'", "subject = 'x'"]
 
-pytestmark = [pytest.mark.fault, pytest.mark.alone, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.fault, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture(autouse=True)

@@ -41,7 +41,6 @@ def test_redis_that_is_back_is_asked_again() -> None:
     assert caches["default"].get("seen") == "by redis"
 
 
-@pytest.mark.alone
 def test_a_limit_counts_on_while_redis_is_full(settings: Any, client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """It still reads: what it held must neither hide the tries that it refused to take, nor keep everybody out."""
     monkeypatch.setattr(caches_module, "AWAY_SECONDS", 0.0)  # it is asked again each time

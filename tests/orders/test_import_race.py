@@ -20,7 +20,7 @@ from tests.orders.factories import a_customer
 from tests.orders.test_imports import LINE, ORDER, take  # noqa: F401  (a fixture)
 from tests.privacy.requests.conftest import Clock, confirmed
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.alone]
+pytestmark = [pytest.mark.django_db(transaction=True)]
 Take = Callable[..., Report]
 LONGEST = 60
 

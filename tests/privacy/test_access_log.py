@@ -26,7 +26,7 @@ LATER = NOW + timedelta(seconds=10)
 LONG_AGO = timezone.now() - timedelta(days=3 * 366 + 2)
 CAROL = Actor("staff", str(uuid4()), None, frozenset({"sales"}), "admin")
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.alone]
+pytestmark = [pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture(autouse=True)

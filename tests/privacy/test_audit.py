@@ -27,7 +27,7 @@ COLUMNS = (
 )
 CAROL = Actor("staff", str(uuid4()), None, frozenset({"sales"}), "admin")
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.alone]
+pytestmark = [pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture(autouse=True)

@@ -21,7 +21,7 @@ from tests import factories, roles
 NOW = factories.NOW
 SWEEP = system_actor("sweep")
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.alone]
+pytestmark = [pytest.mark.django_db(transaction=True)]
 
 FORGED = (
     "INSERT INTO privacy_ledgercopy (entry, kind, reference, at, counts, content, filed_at, mac)"

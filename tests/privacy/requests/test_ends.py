@@ -104,7 +104,6 @@ def test_after_a_lost_transaction_each_end_is_told_once_by_whoever_comes_first(
     assert Communication.objects.count() == 1
 
 
-@pytest.mark.alone
 @pytest.mark.django_db(transaction=True)
 @ORDERS
 def test_after_a_lost_transaction_two_who_end_the_same_at_once_tell_it_once(
@@ -142,7 +141,6 @@ def test_a_record_in_which_nothing_was_ever_entered_is_told_of_once() -> None:
     assert told() == once(verdicts)
 
 
-@pytest.mark.alone
 @pytest.mark.django_db(transaction=True)
 def test_two_who_end_the_same_person_at_once_tell_it_once() -> None:
     nobody = factories.subject()
@@ -191,7 +189,6 @@ def a_restriction_that_nothing_asks_for() -> tuple[str, Callable[[], Any]]:
     return "record.released", lambda: restriction.settle("orders.order", [order.pk], actor=OPERATOR, now=NOW)
 
 
-@pytest.mark.alone
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
     "make",

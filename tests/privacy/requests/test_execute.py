@@ -70,7 +70,6 @@ def test_an_erasure_leaves_the_file_and_the_block_token_and_nothing_else(alice, 
         assert Customer.objects.get(pk=bob.pk).first_name == "Bob"
 
 
-@pytest.mark.alone
 @pytest.mark.django_db(transaction=True)
 def test_an_erasure_is_followed_by_signed_checkpoints_of_both_logs(alice, bob, settings, tmp_path, outbox) -> None:
     settings.CHECKPOINT_DIR = tmp_path / "checkpoints"

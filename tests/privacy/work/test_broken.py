@@ -229,7 +229,6 @@ def test_a_copy_that_cannot_be_deleted_keeps_no_other_beyond_its_week(alice, bob
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.alone
 def test_the_sealer_goes_past_an_event_that_cannot_be_read_and_verify_names_it(settings: Any, tmp_path: Any) -> None:
     settings.CHECKPOINT_DIR = tmp_path / "checkpoints"
     for number in range(3):

@@ -1,0 +1,53 @@
+"""`./test`: which tests its words mean, and what it says to words that mean nothing."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+import pytest
+
+from ilt_site.launcher import Problem, throwaway
+from tests.ilt_site.test_launcher import ROOT, environment
+
+
+def marks(words: list[str]) -> list[str]:
+    """Return the expression of marks of each run of pytest, all of which use every core up to four."""
+    found = []
+    for one in throwaway.passes(words):
+        assert one[0] == "-q" and re.fullmatch("[1-4]", one[one.index("-n") + 1])
+        assert one[one.index("--dist") + 1] == "loadfile"
+        found.append(one[one.index("-m") + 1])
+    return found
+
+
+def test_the_usual_run_has_all_that_neither_kills_nor_needs_a_browser_nor_measures() -> None:
+    assert marks([]) == ["not (fault or browser or figure)"]
+
+
+def test_all_of_them_is_the_usual_run_and_just_what_that_left_out() -> None:
+    usual, rest = marks(["--all"])
+    assert usual == f"not ({rest})"
+
+
+def test_whatever_else_is_pytests() -> None:
+    assert throwaway.passes(["-q", "tests/orders"]) == [["-q", "tests/orders"]]
+
+
+def test_the_report_runs_what_measures_and_takes_no_other_argument() -> None:
+    assert throwaway.passes(["--report"]) == [["-q", "-m", "figure and not fault"], ["-q", "-m", "fault"]]
+    assert throwaway.passes(["--report", "--usual"]) == throwaway.passes(["--report"])
+    with pytest.raises(Problem, match="--usual"):
+        throwaway.passes(["--report", "tests/faults"])
+
+
+@pytest.mark.parametrize("words", [["--all", "tests/orders"], ["-q", "--all"], ["--report", "-q"]])
+def test_what_means_nothing_is_told_in_one_sentence(words: list[str]) -> None:
+    done = subprocess.run([ROOT / "test", *words], env=environment(), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(r"test: [^\n]+\.\n", done.stderr)
+
+
+def test_the_help_is_that_of_test() -> None:
+    done = subprocess.run([ROOT / "test", "--help"], env=environment(), capture_output=True, text=True, check=True)
+    assert "./test --all" in done.stdout and "./test --report" in done.stdout
