@@ -20,6 +20,7 @@ from django.db.models import F, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.text import capfirst
+from django.utils.translation import gettext as _
 
 from accounts import claim, giving_back, looks, notices, people, reach, regions, services
 from accounts.country_choice import CountryToChoose
@@ -29,7 +30,18 @@ from privacy import audit, gate
 from privacy.admin.covers import reason
 from privacy.admin.handling import CalledBack, on_paper
 from privacy.admin.records import MaskingForm, RecordAdmin
-from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Decision, Rows, Step, Task, WorkAdmin, WorkList, acting, date_input
+from privacy.admin.work import (
+    SHOWN_ON_FRONT_PAGE,
+    Decision,
+    Rows,
+    Step,
+    Task,
+    WorkAdmin,
+    WorkList,
+    acting,
+    date_input,
+    matters_of,
+)
 from privacy.gate import MANAGER, Actor
 from privacy.requests import history, letters, proof
 from privacy.requests.models import Letter
@@ -116,7 +128,7 @@ class CustomerForm(PlacedForm):
         if "change_reason" in self.fields:
             kind = self.instance.vault_label
             may = gate.may(acting(), kind, "account", "write")
-            self.fields["change_reason"].disabled = not may
+            self.fields["change_reason"].disabled |= not may
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}
@@ -260,11 +272,13 @@ class GiveBack(EndOfDispute):
 @admin.register(Customer)
 class CustomerAdmin(CorrectableAdmin):
     form = CustomerForm
+    change_form_template = "admin/owner.html"
     disputed_by = frozenset({"sales", "privacy"})
     list_display = ("reference", "last_name", "first_name", "kind", "country", "since", "last_active_on")
     list_filter = ("kind", "channel", CountryToChoose)
     ordering = ("reference",)
     columns = ("reference",)
+    named_by = ("first_name", "last_name")
     through = (("subject__users", people.logins_with),)
     editable = ("title", "first_name", "last_name", "email", "phone", "region", "country", "change_reason")
     search_help = "Name, e-mail, phone or customer number. What you type is not kept."
@@ -296,6 +310,10 @@ class CustomerAdmin(CorrectableAdmin):
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).select_related("company")
+
+    def details(self, record: Customer, actor: Actor) -> dict[str, Any]:
+        """Return the tables, and above them what the person has to do with us, as far as the role works with it."""
+        return {**super().details(record, actor), "matters": matters_of(record, actor)}
 
     @admin.display(description="Since when they count")
     def contacts_since(self, customer: Customer) -> str:
@@ -524,6 +542,7 @@ def _state(point: ContactPoint, now: datetime) -> str:
 @admin.register(Company)
 class CompanyAdmin(CorrectableAdmin):
     form = PlacedForm
+    change_form_template = "admin/owner.html"
     list_display = ("name", "city", "region", "country", "is_sole_trader")
     list_filter = ("is_sole_trader", CountryToChoose)
     ordering = ("-id",)
@@ -541,7 +560,12 @@ class CompanyAdmin(CorrectableAdmin):
     )
     search_help = "Company name, VAT number or switchboard. What you type is not kept."
     fields = (*editable, "is_sole_trader")
+    named_by = ("name",)
     rows = (Rows("contacts", "Contacts", ("reference", "first_name", "last_name", "email", "phone")),)
+
+    def details(self, record: Company, actor: Actor) -> dict[str, Any]:
+        """Return the contacts, and above them what the company has to do with us, as far as the role works with it."""
+        return {**super().details(record, actor), "matters": matters_of(record, actor)}
 
 
 class CloseMessage(Step):
@@ -593,6 +617,7 @@ class CommunicationAdmin(CorrectableAdmin):
     list_filter = ("department", "channel", "topic")
     ordering = ("-received_on", "-id")
     through = (("customer", Customer), ("customer__subject__users", people.logins_with))
+    named_by = ("contact_name",)
     adding = WriteDown
     editable = ("contact_name", "company_name", "email", "phone", "address", "department", "topic")
     search_help = "E-mail or phone of the message, or name, e-mail, phone of the customer. What you type is not kept."
@@ -604,6 +629,15 @@ class CommunicationAdmin(CorrectableAdmin):
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).select_related("customer")
+
+    def rows_of(self, owner: Any) -> QuerySet[Communication] | None:
+        if not isinstance(owner, Customer):
+            return None
+        return Communication.objects.filter(customer=owner).order_by("-received_on", "-id")
+
+    def line_of(self, record: Communication) -> tuple[str, str]:
+        state = _("closed on %s") % f"{record.closed_on:%-d %B %Y}" if record.closed_on else _("open")
+        return f"{capfirst(str(record))}: {record.get_topic_display()}", state
 
     def add(self, data: dict[str, Any], *, actor: Actor, now: datetime) -> tuple[Communication, str]:
         taker = User.objects.filter(pk=actor.id).first()

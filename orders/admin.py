@@ -8,7 +8,9 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from accounts import people
 from accounts.country_choice import CountryToChoose
@@ -122,6 +124,7 @@ class OrderAdmin(RecordAdmin):
     list_filter = ("state", PaymentDue, "channel", CountryToChoose)
     ordering = ("-placed_on", "-number")
     columns = ("number",)
+    named_by = ("invoice_name",)
     through = (("customer", Customer), ("company", Company), ("customer__subject__users", people.logins_with))
     refusals: ClassVar[dict[type[Exception], str]] = {services.OrderRefused: ""}
     rows = (
@@ -157,6 +160,15 @@ class OrderAdmin(RecordAdmin):
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).select_related("customer", "company")
+
+    def rows_of(self, owner: Any) -> QuerySet[Order] | None:
+        found = {Customer: "customer", Company: "company"}
+        path = next((path for model, path in found.items() if isinstance(owner, model)), "")
+        return Order.objects.filter(**{path: owner}).order_by("-placed_on", "-number") if path else None
+
+    def line_of(self, record: Order) -> tuple[str, str]:
+        placed = _("placed on %s") % f"{record.placed_on:%-d %B %Y}"
+        return str(record), f"{placed}; {record.get_state_display().lower()}"
 
     def steps(self, record: Order, actor: Actor) -> dict[str, type[Step]]:
         roles = actor.roles

@@ -8,7 +8,9 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from accounts import people
 from accounts.country_choice import CountryToChoose
@@ -127,6 +129,7 @@ class RMAAdmin(RecordAdmin):
     list_filter = ("state", "service", "is_warranty", "is_serial_open", CountryToChoose)
     ordering = ("-opened_on", "-number")
     columns = ("number", "instrument__serial")
+    named_by = ("contact_name",)
     through = (("customer", Customer), ("company", Company), ("customer__subject__users", people.logins_with))
     refusals: ClassVar[dict[type[Exception], str]] = {
         services.TransitionRefused: "",
@@ -163,6 +166,17 @@ class RMAAdmin(RecordAdmin):
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).select_related("customer", "company", "order", "instrument")
+
+    def rows_of(self, owner: Any) -> QuerySet[RMA] | None:
+        found = {Customer: "customer", Company: "company"}
+        path = next((path for model, path in found.items() if isinstance(owner, model)), "")
+        rows = RMA.objects.select_related("instrument").order_by("-opened_on", "-number")
+        return rows.filter(**{path: owner}) if path else None
+
+    def line_of(self, record: RMA) -> tuple[str, str]:
+        opened = _("opened on %s") % f"{record.opened_on:%-d %B %Y}"
+        state = AT_THE_DESK.get(RMA.State(record.state), record.get_state_display().lower())
+        return f"{super().line_of(record)[0]}: {record.instrument}", f"{opened}; {state}"
 
     def steps(self, record: RMA, actor: Actor) -> dict[str, type[Step]]:
         if not actor.roles & {"service", "sales"}:

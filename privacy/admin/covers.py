@@ -11,6 +11,7 @@ from privacy.vault import Erased, KeyUnavailable, Restricted, Unreadable
 
 _WHY = "your confidentiality acknowledgement is missing or has run out, or you have no role yet."
 UNSIGNED = f"Covered: {_WHY}"
+ERASED = "Not to be changed any more: the data of this record was erased."
 UNCHANGED = f"Not to be changed now: {_WHY}"
 
 
@@ -30,6 +31,13 @@ def reason(value: Unreadable, label: str, envelope: str | None) -> str:
     if not readers:
         return "Covered: no role of staff may read this."
     return f"Covered: your role does not need this. It is open to {_list(readers)}."
+
+
+def shown(value: Erased) -> Erased:
+    """Return the same result, still no value of anybody, that reads "erased on 3 March 2026, by request"."""
+    made: Erased = str.__new__(type(value), ended.told(value))
+    made.at, made.pair = value.at, value.pair
+    return made
 
 
 def locked(restriction: str, label: str, envelope: str) -> str:

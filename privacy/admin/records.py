@@ -6,26 +6,26 @@ sees what: reading a field asks the gate, and what comes back covered is drawn a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any, ClassVar
 
 from django import forms
-from django.contrib import messages
-from django.contrib.admin.utils import flatten_fieldsets
+from django.contrib import admin, messages
+from django.contrib.admin.utils import flatten_fieldsets, unquote
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 
-from privacy import audit, gate
+from privacy import audit, gate, vault
 from privacy.admin import covers, search
 from privacy.admin.covers import UNCHANGED, reason
 from privacy.admin.lists import FoundChangeList, SearchedList
 from privacy.admin.work import WorkAdmin, acting
 from privacy.datamap import sealed_in
 from privacy.gate import Actor, matrix
-from privacy.vault import RecordElsewhere, RecordErased, RecordRestricted, Unreadable
+from privacy.vault import Erased, RecordElsewhere, RecordErased, RecordRestricted, Unreadable
 
 
 class SealedChangeList(FoundChangeList):
@@ -39,15 +39,21 @@ class SealedChangeList(FoundChangeList):
         return None if sealed_in(field) else super().get_ordering_field(field_name)
 
 
+def is_erased(record: Any) -> bool:
+    """Whether the first envelope of a record was erased: the one with which its plain columns are written. Opens nothing."""
+    return vault.keys.is_destroyed(record.pk, next(iter(type(record).envelopes())))
+
+
 class MaskingForm(forms.ModelForm):
     """A form that draws what may not be read or changed as a disabled field with its reason."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         actor, record = acting(), self.instance
-        first = next(iter(type(record).envelopes()))
+        first, is_gone = next(iter(type(record).envelopes())), is_erased(record)
         for name, field in self.fields.items():
             if name in self.declared_fields:
+                field.disabled = field.disabled or is_gone
                 continue  # a question of the form's own, no field of the record
             # A plain column is written with the right to the record's first envelope, as the services see it.
             envelope = sealed_in(record._meta.get_field(name)) or first
@@ -55,6 +61,11 @@ class MaskingForm(forms.ModelForm):
             if isinstance(value, Unreadable):
                 field.disabled = True
                 field.help_text = reason(value, record.vault_label, envelope)
+                if isinstance(value, Erased):
+                    self.initial[name] = covers.shown(value)
+            elif is_gone:
+                field.disabled = True
+                field.help_text = covers.ERASED
             elif not gate.may(actor, record.vault_label, envelope, "write"):
                 field.disabled = True
                 field.help_text = "Your role may read this, not change it." if actor.roles else UNCHANGED
@@ -70,6 +81,7 @@ class RecordAdmin(SearchedList, WorkAdmin):
 
     form = MaskingForm
     editable: ClassVar[tuple[str, ...]] = ()
+    named_by: ClassVar[tuple[str, ...]] = ()  # the data that name the person or company that a record is about
     columns: ClassVar[tuple[str, ...]] = ()  # plain columns that a search looks into
     through: ClassVar[tuple[tuple[str, search.Through], ...]] = ()  # ("customer", Customer): found by its owner too
     labels: ClassVar[Mapping[str, str]] = {}  # where the name of a field says twice what its group says
@@ -80,9 +92,9 @@ class RecordAdmin(SearchedList, WorkAdmin):
 
     # Who may come in ---------------------------------------------------------------------------------------------
 
-    def may_see(self, user: Any) -> bool:
-        """Whether the matrix lets one of the roles of this member of staff read anything of such a record."""
-        return bool(user.is_active and user.is_staff and self._allows(user.roles, "read"))
+    def opens_to(self, roles: Collection[str]) -> bool:
+        """Whether the matrix lets one of these roles read anything of such a record."""
+        return self._allows(frozenset(roles), "read")
 
     def may_write(self, actor: Actor) -> bool:
         """Whether the matrix lets this actor, under a current acknowledgement, write anything of such a record."""
@@ -103,6 +115,26 @@ class RecordAdmin(SearchedList, WorkAdmin):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return SealedChangeList
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        return [self._column(one) if isinstance(one, str) and self._is_datum(one) else one for one in self.list_display]
+
+    def _is_datum(self, name: str) -> bool:
+        try:
+            return bool(sealed_in(self.opts.get_field(name)))
+        except FieldDoesNotExist:
+            return False
+
+    def _column(self, name: str) -> Callable[[Any], Any]:
+        """Return a column that shows a sealed datum, and of an erased one when it was erased and by what."""
+
+        @admin.display(description=str(self.opts.get_field(name).verbose_name))  # type: ignore[union-attr]
+        def shown(record: Any) -> Any:
+            value = getattr(record, name)
+            return covers.shown(value) if isinstance(value, Erased) else value
+
+        shown.__name__ = name
+        return shown
 
     def get_sortable_by(self, request: HttpRequest) -> list[Any]:
         return [name for name in self.get_list_display(request) if isinstance(name, str) and not self._is_sealed(name)]
@@ -151,10 +183,18 @@ class RecordAdmin(SearchedList, WorkAdmin):
     ) -> type[forms.ModelForm]:
         return super().get_form(request, obj, change=change, labels=dict(self.labels), **kwargs)
 
+    def heading_of(self, record: Any) -> str:
+        """Return who the record is about, where that opens to who is at work, and its number."""
+        values = (getattr(record, name) for name in self.named_by)
+        name = " ".join(value for value in values if value)  # what cannot be read is falsy
+        return f"{name}, {record}" if name else super().heading_of(record)
+
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         can_save = bool(self.editable) and self.may_write(acting())
+        record = self.get_object(request, unquote(object_id)) if can_save else None
+        can_save = can_save and (record is None or not is_erased(record))
         if request.method == "POST" and not can_save:
             return HttpResponseRedirect(request.path)
         context = {

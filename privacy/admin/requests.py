@@ -12,6 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from privacy import audit
 from privacy.admin import handling, search
@@ -195,6 +196,19 @@ class RequestAdmin(RecordAdmin):
     def find(self, text: str) -> search.Found:
         """Return the requests found by address, or by reference in whatever spelling."""
         return search.find(Request, identity.read_reference(text) or text, columns=self.columns)
+
+    def rows_of(self, owner: Any) -> QuerySet[Request] | None:
+        person = getattr(owner, "subject_id", None)
+        return Request.objects.filter(subject_id=person).order_by("-received_on", "-reference") if person else None
+
+    def line_of(self, record: Request) -> tuple[str, str]:
+        what = f"{record.reference}: {record.get_kind_display()}"
+        if not record.is_open:
+            return what, record.get_state_display()
+        return what, _("%(state)s; answer due %(when)s") % {
+            "state": record.get_state_display(),
+            "when": self.due(record),
+        }
 
     def history_of(self, record: Request) -> QuerySet[audit.AuditEvent]:
         return audit.history(reference=record.reference)

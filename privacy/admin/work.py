@@ -7,7 +7,7 @@ every change is a step: one page, one POST, one call of a service.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -28,16 +28,17 @@ from django.utils import timezone
 from django.utils.text import capfirst
 
 from privacy import audit, gate
-from privacy.admin import why
+from privacy.admin import covers, why
 from privacy.admin.covers import reason
 from privacy.admin.lists import LimitedList
 from privacy.datamap import sealed_in
 from privacy.gate import Actor, fingerprint
-from privacy.vault import Unreadable
+from privacy.vault import Erased, Unreadable
 
 NOBODY = Actor(kind="anonymous", id=None, subject=None, roles=frozenset(), purpose="admin")
 SHOWN_ON_FRONT_PAGE = 10
 MOST_ROWS = 200
+SHOWN_OF_MATTERS = 20
 
 
 def acting() -> Actor:
@@ -162,6 +163,9 @@ class Rows:
             line = []
             for column in fields:
                 value = getattr(row, column.name)
+                if isinstance(value, Erased):
+                    line.append(str(covers.shown(value)))
+                    continue
                 if isinstance(value, Unreadable):
                     covered[reason(value, manager.model.vault_label, sealed_in(column))] = None
                 if isinstance(value, Decimal):
@@ -178,6 +182,31 @@ class Rows:
             "covered": list(covered),
             "has_more": len(rows) > MOST_ROWS,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Matters:
+    """What one person or company has to do with us, of one kind: lines that lead to the records, and how many there are."""
+
+    title: str
+    lines: list[Task]
+    total: int
+
+
+def matters_of(owner: Any, actor: Actor) -> list[Matters]:
+    """Return what the records of other pages tell of a customer or company, as far as this actor works with them.
+
+    Numbers, days and states, which are not sealed: nothing is opened. Two queries for each kind, however many there are.
+    """
+    found = []
+    for one in admin.site._registry.values():
+        if not isinstance(one, WorkAdmin) or not one.opens_to(actor.roles):
+            continue
+        if (rows := one.rows_of(owner)) is None:
+            continue
+        lines = [Task(one.url_of(row), *one.line_of(row)) for row in rows[:SHOWN_OF_MATTERS]]
+        found.append(Matters(capfirst(str(one.opts.verbose_name_plural)), lines, rows.count()))
+    return found
 
 
 class WorkAdmin(LimitedList):
@@ -206,7 +235,11 @@ class WorkAdmin(LimitedList):
 
     def may_see(self, user: Any) -> bool:
         """Whether this member of staff has a role that works here."""
-        return bool(user.is_active and user.is_staff and user.roles & self.readers)
+        return bool(user.is_active and user.is_staff and self.opens_to(user.roles))
+
+    def opens_to(self, roles: Collection[str]) -> bool:
+        """Whether one of these roles works here."""
+        return bool(self.readers & set(roles))
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.may_see(request.user)
@@ -246,6 +279,18 @@ class WorkAdmin(LimitedList):
         """Return the page of the list."""
         return reverse(f"admin:{self.names}_changelist")
 
+    def heading_of(self, record: Any) -> str:
+        """Return what the page of a record is headed with; the tab of the browser, which it keeps, says the number alone."""
+        return capfirst(str(record))
+
+    def rows_of(self, owner: Any) -> models.QuerySet[Any] | None:
+        """Return the records here that belong to a customer or company, newest first; None where none can."""
+        return None
+
+    def line_of(self, record: Any) -> tuple[str, str]:
+        """Return how a record is told on the page of its owner: what it is, and how it stands."""
+        return capfirst(str(record)), ""
+
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
@@ -255,7 +300,8 @@ class WorkAdmin(LimitedList):
             if (question := self.ask_why(request, record)) is not None:
                 return question
             context |= {
-                "title": capfirst(str(record)),
+                "title": self.heading_of(record),
+                "tab": capfirst(str(record)),
                 "steps": [
                     {
                         "title": step.title,
