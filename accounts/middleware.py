@@ -249,7 +249,10 @@ class LoginMiddleware:
         if request.user.must_change_password:
             allowed = {"account_change_password", "account_logout", "account_reauthenticate", "mfa_reauthenticate"}
             if request.path not in {reverse(one) for one in allowed}:
-                return HttpResponseRedirect(reverse("account_change_password"))
+                after = (
+                    f"?{urlencode({REDIRECT_FIELD_NAME: request.get_full_path()})}" if request.method == "GET" else ""
+                )
+                return HttpResponseRedirect(reverse("account_change_password") + after)
         if must_enrol and "admin" in request.resolver_match.app_names:
             messages.info(request, "The back office needs a second factor. Set it up here, then open the page again.")
             return HttpResponseRedirect(reverse("mfa_activate_totp"))

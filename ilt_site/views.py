@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 
+from django.contrib import admin
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.sessions.exceptions import SessionInterrupted
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from ilt_site import limits
 
@@ -28,12 +31,14 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
 
 def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Answer 403: another role is needed. A stranger's record is a 404, never this."""
-    return _plain(request, 403)
+    sentence = _("This page needs another role than yours, or a step such as signing in again. Nothing was changed.")
+    return _back_office(request, 403, _("You have no access to this page"), sentence) or _plain(request, 403)
 
 
 def page_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Answer 404, the same for what does not exist and for what belongs to somebody else."""
-    return _plain(request, 404)
+    sentence = _("There is no such page or record, or it is not part of your work.")
+    return _back_office(request, 404, _("Not found"), sentence) or _plain(request, 404)
 
 
 def too_many_requests(request: HttpRequest) -> HttpResponse:
@@ -75,6 +80,22 @@ def maintenance(request: HttpRequest) -> HttpResponse:
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Answer 403 for a form that did not come from this site, or is too old."""
     return _plain(request, 403, "403_csrf.html")
+
+
+def _back_office(request: HttpRequest, status: int, title: str, sentence: str) -> HttpResponse | None:
+    """Return the page in the back office's own frame for staff who are at work there, None for everybody else."""
+    user = getattr(request, "user", None)
+    if not request.path.startswith(reverse("admin:index")) or not getattr(user, "is_staff", False):
+        return None
+    context = {
+        **admin.site.each_context(request),
+        "title": title,
+        "sentence": sentence,
+        "reference": getattr(request, "request_id", ""),
+    }
+    response = render(request, "admin/problem.html", context, status=status)
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def _plain(request: HttpRequest, status: int, template: str = "", **more: object) -> HttpResponse:

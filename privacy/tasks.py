@@ -77,7 +77,7 @@ def sweep() -> dict[str, object]:
         try:
             report = sweeping.sweep(dry_run=False, actor=actor)
         except sweeping.NotArmed:
-            report = sweeping.sweep(dry_run=True, actor=actor)
+            report = sweeping.count(actor=actor)
             restriction.settle_all(actor=actor, now=timezone.now())
         except sweeping.SweepRefused as refusal:
             log.error("sweep.refused", reason=type(refusal).__name__)

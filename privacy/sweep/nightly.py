@@ -57,7 +57,7 @@ from privacy.work import progress
 from privacy.work.broken import NAMED, Findings, spared
 
 __all__ = [
-    "AlreadyRunning", "ClockJumped", "FutureDay", "NotArmed", "SweepRefused", "SweepReport", "arm", "cap",
+    "AlreadyRunning", "ClockJumped", "FutureDay", "NotArmed", "SweepRefused", "SweepReport", "arm", "cap", "count",
     "database_now", "disarm", "is_armed", "sweep",
 ]  # fmt: skip
 
@@ -128,6 +128,16 @@ def sweep(*, on: date | None = None, dry_run: bool, actor: Actor | None) -> Swee
         restriction.settle_all(actor=actor, now=now)
         SweepState.objects.filter(pk=SweepState.ONLY).update(last_report=report.as_dict())
         audit.record("retention.swept", actor=actor, now=now, reason=_counts(report))
+    return report
+
+
+def count(*, actor: Actor | None) -> SweepReport:
+    """Count what is due while the sweep is not armed, keep the counts for those who read what waits, and return them.
+
+    Erases nothing. Raises ScheduleError when the schedule cannot be read.
+    """
+    report = sweep(dry_run=True, actor=actor)
+    SweepState.objects.update_or_create(pk=SweepState.ONLY, defaults={"last_report": report.as_dict()})
     return report
 
 

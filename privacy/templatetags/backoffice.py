@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import date
+from typing import Any
+
 from django import template
 from django.contrib import admin
 from django.db import OperationalError
@@ -12,6 +15,7 @@ from privacy.admin import lists
 from privacy.admin.work import WorkAdmin, WorkList, acting
 from privacy.calendar import company_day
 from privacy.gate import Actor
+from privacy.sweep.models import SweepState
 
 register = template.Library()
 
@@ -42,6 +46,23 @@ def work_lists() -> list[WorkList]:
                 title = capfirst(str(one.opts.verbose_name_plural))
                 found.append(WorkList(title, one.url_of_list(), [], 0, is_stopped=True))
     return sorted(found, key=lambda one: not one.tasks and not one.is_stopped)
+
+
+@register.simple_tag
+def unarmed_sweep() -> dict[str, Any]:
+    """Return for the privacy team, while the nightly sweep is not armed, what it last counted as due: {due, on}; {} else.
+
+    `on` is None where it has not counted yet.
+    """
+    if "privacy" not in acting().roles:
+        return {}
+    state = SweepState.objects.filter(pk=SweepState.ONLY).first()
+    if state is not None and state.armed_at is not None:
+        return {}
+    report = (state.last_report if state is not None else None) or {}
+    # What a run that erased had found says nothing of what is due now.
+    on = date.fromisoformat(report["on"]) if report.get("dry_run") else None
+    return {"due": report.get("due", 0), "on": on}
 
 
 @register.filter

@@ -659,13 +659,36 @@ def test_an_idle_session_ends(client: Client, alice: User, settings: Any) -> Non
 def test_a_one_time_password_leads_to_choosing_a_new_one(client: Client) -> None:
     factories.login("carol", "carol@ilt.example", must_change_password=True)
     log_in(client, "carol")
-    assert client.get(reverse("account_email")).url == reverse("account_change_password")
+    assert client.get(reverse("account_email")).url == f"{reverse('account_change_password')}?next=%2Faccounts%2Femail%2F"
     client.post(
         reverse("account_change_password"),
         {"oldpassword": PASSWORD, "password1": "another good long password", "password2": "another good long password"},
     )
     assert not User.objects.get().must_change_password
     assert client.get(reverse("account_email")).status_code == 200
+
+
+def test_the_page_of_a_one_time_password_says_why_and_leads_to_where_one_wanted(client: Client) -> None:
+    factories.staff("carol", "carol@ilt.example", roles=("sales",), must_change_password=True)
+    log_in(client, "carol")
+    asked = client.get("/admin/orders/order/?state__exact=placed")
+    assert asked.status_code == 302
+    page = client.get(asked.url).text
+    assert "whoever made this login has seen it, too" in page and "your other sessions end" not in page
+    new = "another good long password"
+    said = {"oldpassword": PASSWORD, "password1": new, "password2": new}
+    done = client.post(asked.url, said)
+    assert (done.status_code, done.url) == (302, "/admin/orders/order/?state__exact=placed")
+    assert "your other sessions end" in client.get(reverse("account_change_password")).text
+
+
+def test_after_a_new_password_nobody_is_led_to_another_site(client: Client) -> None:
+    factories.login("carol", "carol@ilt.example", must_change_password=True)
+    log_in(client, "carol")
+    new = "another good long password"
+    where = f"{reverse('account_change_password')}?next=https://elsewhere.example/"
+    done = client.post(where, {"oldpassword": PASSWORD, "password1": new, "password2": new})
+    assert (done.status_code, done.url) == (302, "/account/")
 
 
 @pytest.mark.parametrize(("is_staff", "place"), [(True, "/admin/"), (False, "/account/")])

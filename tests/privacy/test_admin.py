@@ -19,13 +19,14 @@ from django.urls import reverse
 
 from accounts.models import Communication, Customer
 from orders.models import Order
-from privacy import vault
+from privacy import tasks, vault
 from privacy.admin.records import RecordAdmin
 from privacy.admin.work import WorkAdmin
 from privacy.audit import AuditEvent
 from privacy.models import AccessEntry, SecondLook
 from privacy.requests import services, waits
 from privacy.retention import holds
+from privacy.sweep import nightly
 from rma.models import RMA
 from tests import factories, pages
 from tests.orders.factories import SHIP, an_order, an_rma
@@ -762,6 +763,43 @@ def test_the_front_page_shows_each_role_its_own_work(alice: Customer) -> None:
                 assert not any(part in shown[other] for other in ROLES if other != role)
     assert "Archer" not in "".join(shown.values()) and not AccessEntry.objects.exists()
     assert "tasks" not in at_work("privacy", "sales", acknowledged=False).get("/admin/").text
+
+
+UNARMED = "The nightly sweep is not armed: nothing goes by itself."
+
+
+def test_the_privacy_team_reads_that_the_sweep_is_not_armed_and_what_is_due(alice: Customer) -> None:
+    an_order(alice, date(2017, 5, 2), invoiced=date(2017, 5, 10), shipped=date(2017, 5, 10), paid=date(2017, 5, 10))
+    carol = at_work("privacy")
+    text = carol.get("/admin/").text
+    assert UNARMED in text and "It has not counted yet what is due to go." in text
+    tasks.sweep()
+    text = " ".join(carol.get("/admin/").text.split())
+    assert "it counted 1 record of which something is due to go." in text
+    assert UNARMED not in at_work("sales").get("/admin/").text
+    nightly.arm(actor=PRIVACY)
+    assert UNARMED not in carol.get("/admin/").text
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "said"),
+    [
+        ("/admin/accounts/joining/", 403, "This page needs another role than yours"),
+        ("/admin/no/such/page/", 404, "There is no such page or record"),
+        (
+            "/admin/accounts/customer/00000000-0000-0000-0000-000000000000/history/",
+            404,
+            "There is no such page or record",
+        ),
+    ],
+)
+def test_what_is_refused_at_the_desk_looks_like_the_desk(alice: Customer, path: str, status: int, said: str) -> None:
+    answer = at_work("sales").get(path)
+    assert (answer.status_code, answer["Cache-Control"]) == (status, "no-store")
+    assert said in answer.text and "Role: <strong>sales</strong>" in " ".join(answer.text.split())
+    assert 'href="/admin/"' in answer.text and answer.text.count("<h1") == 1
+    customer = pages.signed_in(factories.login("eve", "eve@example.com"))
+    assert "ILT back office" not in customer.get(path).text, "for a customer it does not exist"
 
 
 def test_whose_acknowledgement_is_missing_is_not_told_that_the_role_has_no_work() -> None:
