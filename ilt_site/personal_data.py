@@ -125,6 +125,7 @@ datamap.store(
         until="7 days",
         erased_by="destruction of the file's key and deletion at the end; an erasure leaves a finished copy its week, for the "
         "person to fetch by reference and code or to have destroyed",
+        told="Copies that were asked for: files on our server, each sealed under a key of its own, for seven days.",
     ),
     Store(
         name="sealed outbox",
@@ -139,6 +140,7 @@ datamap.store(
         where="the company's mail provider (EMAIL_URL)",
         until="as the mail provider's contract says; the recipient's mailbox is the recipient's own",
         erased_by="the mail provider; nothing is kept here once it was accepted, save the sealed letter",
+        told="Letters by e-mail, at the company that delivers our mail, as long as its contract says; the one in your mailbox is yours.",
     ),
     Store(
         name="program logs",
@@ -146,6 +148,7 @@ datamap.store(
         where="standard error of web, worker and beat, as the machine keeps it",
         until="90 days (retention class `web_access_log`)",
         erased_by="rotation; at an erasure the random number leads to nobody any more",
+        told="Logs of the program: which kind of page was asked for and when, how it ended, and a random number of your account; no name, no address and no IP address; for 90 days.",
     ),
     Store(
         name="database logs",
@@ -153,6 +156,7 @@ datamap.store(
         where="PostgreSQL's log",
         until="90 days",
         erased_by="rotation",
+        told="Logs of the databases: errors, without what was stored or asked for; for 90 days.",
     ),
     Store(
         name="broker",
@@ -160,6 +164,7 @@ datamap.store(
         where="Redis (REDIS_URL)",
         until="the message was handled",
         erased_by="the worker",
+        told="Messages between our programs: numbers of requests, until they are handled.",
     ),
     Store(
         name="cache",
@@ -167,6 +172,7 @@ datamap.store(
         where="Redis (REDIS_URL); the process's memory while Redis is away",
         until="minutes to hours, as each limit says",
         erased_by="expiry",
+        told="Counts of attempts to sign in or to ask, under keyed names, for minutes or hours.",
     ),
     Store(
         name="key store",
@@ -195,6 +201,7 @@ datamap.store(
         where="where the operator keeps them, the two apart",
         until="35 days",
         erased_by="a destroyed key reaches every copy of the main database; the key store's end by retired ring keys",
+        told="Backups of the databases, for 35 days; what was removed cannot be read there once the last backup of its keys is overwritten.",
     ),
     Store(
         name="browser cookies",
@@ -202,5 +209,6 @@ datamap.store(
         where="the person's own browser",
         until="12 hours, for staff 8, or until signing out",
         erased_by="expiry; an erasure ends the session on our side",
+        told="Two cookies in your own browser: one keeps you signed in, one protects forms.",
     ),
 )

@@ -197,13 +197,18 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """A place outside the tables that holds personal data: files, logs, broker, mail, backups, caches."""
+    """A place outside the tables that holds personal data: files, logs, broker, mail, backups, caches.
+
+    `told` says to people what it holds and how long, in a sentence of the public notice (P11); "" for one that the notice tells of
+    elsewhere, or that holds nothing about anybody.
+    """
 
     name: str
     holds: str
     where: str
     until: str
     erased_by: str
+    told: str = ""
 
 
 class DataMapError(Exception):

@@ -35,6 +35,10 @@ class FileUnreadable(Exception):
     """The file of the request could not be opened, so that nothing true can be said from it."""
 
 
+class FileEnded(FileUnreadable):
+    """The file of the request was erased, because its time was over: it is not to be opened later either."""
+
+
 def answer_key(request: Request) -> str:
     """Return the key under which the answer exists once in the outbox."""
     return f"answer:{request.pk}"
@@ -86,6 +90,8 @@ def refusal_of(request: Request) -> dict[str, str]:
 def read(request: Request) -> dict[str, Any]:
     """Return the sealed plan and outcome, for an actor that may open the file. Raises FileUnreadable."""
     found = request.outcome
+    if isinstance(found, vault.Erased):
+        raise FileEnded
     if isinstance(found, vault.Unreadable):
         raise FileUnreadable
     return found if isinstance(found, dict) else {}

@@ -28,7 +28,9 @@ def privacy(request: HttpRequest) -> HttpResponse:
     """Tell everybody their rights, how to use them, what is held, what for and how long (P6, P11, P50)."""
     longer = [one for one in regimes.regimes() if one.switch and getattr(settings, one.switch, False)]
     return render(
-        request, "privacy/centre.html", {"collected": words.collected(), "kept": words.kept(), "longer": longer}
+        request,
+        "privacy/centre.html",
+        {"collected": words.collected(), "stores": words.stores(), "kept": words.kept(), "longer": longer},
     )
 
 

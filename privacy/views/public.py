@@ -6,6 +6,7 @@ What must never happen: an answer that tells whether an address is on file, or a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 
 from allauth.core import ratelimit
 from django.contrib.auth.decorators import login_not_required
@@ -127,7 +128,8 @@ def outcome(request: HttpRequest) -> HttpResponse:
     copies = export.left(about, now=now)
     copy = _copy_to_fetch(request, about, copies, identity.stands_on_code(about, code))
     listed = {name: words.by_title(found[name]) for name in ("erased", "kept", "given")}
-    said = {name: found[name] for name in ("leftovers", "unjoined")}
+    leftovers = [one | {"until": date.fromisoformat(one["until"])} for one in found["leftovers"]]
+    said = {"leftovers": leftovers, "unjoined": found["unjoined"]}
     how_far = {"stage": result.stage(about), **result.still(about, now), "steps": words.steps(services.show(about))}
     ended = {
         "end": ends.of_request(about, found["refusal"]),

@@ -22,7 +22,7 @@ from privacy.models import Request
 from privacy.requests import assessment, export, services, unjoined
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import OPEN_STATES, Channel, State
-from privacy.requests.outcome import FileUnreadable
+from privacy.requests.outcome import FileEnded, FileUnreadable
 from privacy.views import check, ends, person, result, words
 
 PER_PAGE = 20
@@ -106,8 +106,14 @@ def _lines(about: Request, actor: Actor, now: datetime) -> dict[str, Any]:
             found = services.lines(about, actor=actor, now=now)
             unjoined = services.unjoined(about, actor=actor)
             refusal = services.refusal(about, actor=actor)
-    except FileUnreadable:
-        return {"stage": stage, "is_unreadable": True, "end": ends.of_request(about, {}, is_unreadable=True)}
+    except FileUnreadable as why:
+        is_gone = isinstance(why, FileEnded)
+        return {
+            "stage": stage,
+            "is_unreadable": not is_gone,
+            "is_gone": is_gone,
+            "end": ends.of_request(about, {}, is_unreadable=True),
+        }
     listed = {name: words.by_title(lines) for name, lines in found.items()}
     return {"stage": stage, **listed, "unjoined": unjoined, "end": ends.of_request(about, refusal)}
 

@@ -61,6 +61,11 @@ def collected() -> list[dict[str, Any]]:
     return [_listed(groups[name]) for name in sorted(groups, key=_place)]
 
 
+def stores() -> list[str]:
+    """Return what is held outside the tables and how long, in sentences for the published list (P11)."""
+    return [one.told for one in datamap.stores() if one.told]
+
+
 def kept() -> list[dict[str, Any]]:
     """Return how long each kind of sealed data is kept and why, from the schedule that the sweep itself follows."""
     schedule = rules.load()

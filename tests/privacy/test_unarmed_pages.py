@@ -32,7 +32,7 @@ from tests.privacy.requests.conftest import kept_order as kept_order
 pytestmark = pytest.mark.django_db
 PROMISED = re.compile(
     r"(?<!who you are )(?<!prove who you are )\bby (itself|themselves)\b|without your asking again|at the date given"
-    r"|removes data each night|with the next nightly run|in the night that follows|need not ask again",
+    r"|removes data each night|with one of the next nightly runs|in the night that follows|need not ask again",
     re.I,
 )
 NOT_YET = re.compile(r"not switched on")

@@ -13,9 +13,10 @@ from django.db import connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from django.utils.html import escape
 
 from accounts.models import Customer, User
-from privacy import gate, vault
+from privacy import datamap, gate, vault
 from privacy.models import AccessEntry, Export, Letter, OneTimeLink, Request
 from privacy.requests import execute, identity, letters, services
 from tests import factories, pages
@@ -561,7 +562,7 @@ def test_titles_are_unique_and_name_nobody(client: Client, hers: Client, custome
 
 def test_the_notice_tells_of_the_complaint_that_british_law_gives(client: Client) -> None:
     text = pages.read(client.get("/privacy/"))
-    assert "complain to us (section 164A of the Data Protection Act 2018): we confirm within 30 days" in text
+    assert "complain to us (section 164A of the Data Protection Act 2018): by that law we have to confirm" in text
 
 
 @pytest.mark.parametrize(
@@ -587,3 +588,19 @@ def test_the_notice_names_the_controller_as_rhode_island_asks(client: Client, se
     assert (
         "The controller of the data that this website collects is Light &amp; Sons (for people in Rhode Island:" in text
     )
+
+
+def test_the_notice_names_what_stands_outside_the_tables_and_claims_nothing_of_it(client: Client) -> None:
+    text = " ".join(client.get("/privacy/").text.split())
+    assert "What is not in it, the tables of this software do not hold." in text
+    assert "What is not in it, we do not store" not in text
+    about_people = [one for one in datamap.stores() if one.told]
+    assert {one.name for one in about_people} >= {
+        "program logs",
+        "database logs",
+        "broker",
+        "backups",
+        "mail",
+        "export files",
+    }
+    assert all(escape(one.told) in text for one in about_people)

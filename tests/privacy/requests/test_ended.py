@@ -8,14 +8,16 @@ from typing import Any
 import pytest
 from django.db import connections
 from django.test.utils import CaptureQueriesContext
+from django.utils.html import strip_tags
 
 from accounts.models import Customer
 from orders.models import Order
 from privacy import gate, vault
-from privacy.requests import ended
+from privacy.requests import assessment, ended, erasure
 from privacy.templatetags.pages import value
-from tests.orders.factories import an_order, as_customer
-from tests.privacy.requests.conftest import NOW, confirmed, run
+from tests import pages
+from tests.orders.factories import an_order, an_rma, as_customer, moved
+from tests.privacy.requests.conftest import NOW, TODAY, confirmed, run
 
 pytestmark = pytest.mark.django_db
 
@@ -57,3 +59,48 @@ def test_thirty_erased_records_are_asked_about_in_one_query(alice: Customer) -> 
 
 def test_without_a_day_it_still_says_erased(db: Any) -> None:
     assert ended.told(vault.Erased()) == "erased"
+
+
+LONG_AGO = date(2017, 5, 10)
+
+
+def her_list(customer: Customer, path: str) -> str:
+    browser = pages.signed_in(customer.subject.users.get())
+    return " ".join(strip_tags(browser.get(path).text).split())
+
+
+def finished(customer: Customer, day: date = LONG_AGO) -> Order:
+    return an_order(customer, day, invoiced=day, shipped=day, paid=day)
+
+
+def end_by_period(customer: Customer, *rows: Any) -> None:
+    """End what has outlived its reason, as the sweep does: without a request."""
+    wanted = {row.pk for row in rows}
+    verdicts = assessment.assess_all(customer.subject_id, today=TODAY, asked=False)
+    due = [one for one in verdicts if one.is_erased and one.record_id in wanted]
+    assert {one.record_id for one in due} == wanted
+    erasure.erase_records(due, request=None, actor=None, now=NOW)
+
+
+def test_an_order_that_went_at_request_is_counted_on_the_list_of_orders(alice: Customer, bob: Customer) -> None:
+    finished(alice)
+    finished(bob)
+    kept, opened = finished(alice, date(2024, 5, 10)), an_order(alice)
+    run(confirmed(alice))
+    text = her_list(alice, "/orders/")
+    assert "1 order was removed on 20 November 2026, by request." in text
+    assert kept.number in text and opened.number in text, "of which a part, or all, is still kept"
+
+
+def test_orders_and_returns_that_outlived_their_period_are_counted_on_their_lists(alice: Customer) -> None:
+    states = ("authorised", "received", "in_service", "verified", "shipped_back", "closed")
+    end_by_period(alice, finished(alice), finished(alice), moved(an_rma(alice, LONG_AGO), *states, on=LONG_AGO))
+    assert "2 orders were removed on 20 November 2026, by period." in her_list(alice, "/orders/")
+    assert "1 return was removed on 20 November 2026, by period." in her_list(alice, "/rma/")
+
+
+def test_a_list_of_which_nothing_went_and_the_list_of_somebody_else_say_nothing(alice: Customer, bob: Customer) -> None:
+    end_by_period(bob, finished(bob))
+    an_order(alice)
+    assert "removed" not in her_list(alice, "/orders/")
+    assert ended.gone(None, Order.objects.none()) == []

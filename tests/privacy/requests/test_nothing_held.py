@@ -152,7 +152,7 @@ def test_what_came_after_the_link_was_sent_is_not_passed_over(alice: Customer) -
 def test_a_letter_of_somebody_known_under_no_name_is_answered_by_post(alice: Customer) -> None:
     people, messages = Subject.objects.count(), Communication.objects.count()
     request = by_letter()
-    assert kinds(request) == ["not_identified"] and "logging in" not in said(request, "not_identified")
+    assert kinds(request) == ["not_identified"] and "signing in" not in said(request, "not_identified")
     assert not request.events.filter(kind="identity_asked").exists(), "it lies here"
     with time_machine.travel(NOW, tick=False):
         pat = pages.signed_in(factories.staff("pat", "pat@ilt.example", roles=("privacy",)))

@@ -179,4 +179,4 @@ def test_who_has_a_login_is_led_to_it(alice: Customer) -> None:
     made = services.make_plan(request, actor=as_customer(alice), now=NOW)
     services.confirm(request, made.hash, actor=PRIVACY, now=NOW)
     said = text(request, "plan_confirmed")
-    assert "/privacy/requests/ after logging in" in said and "/privacy/link/" not in said
+    assert "/privacy/requests/ after signing in" in said and "/privacy/link/" not in said

@@ -229,9 +229,9 @@ def test_ticking_the_answer_off_wakes_the_request(dora: Customer) -> None:
 
 
 def test_who_has_no_login_is_not_told_to_log_in(dora: Customer) -> None:
-    assert "logging in" not in text(filed(dora), "acknowledgement")
+    assert "signing in" not in text(filed(dora), "acknowledgement")
     user = factories.login("lea", "lea@example.com", subject=factories.subject())
     customer = factories.customer("Lea", "Login", email="", user=user)
     factories.address(customer)
     user.emailaddress_set.update(verified=False)
-    assert "by logging in at" in text(filed(customer), "acknowledgement")
+    assert "by signing in at" in text(filed(customer), "acknowledgement")

@@ -107,7 +107,7 @@ def test_a_mailbox_alone_never_gets_at_what_was_asked_by_login(alice: Customer) 
     services.make_plan(request, actor=PRIVACY, now=NOW)
     services.ask(kind="erasure", email="alice@example.com", actor=ANYBODY, now=NOW + timedelta(days=2))
     assert not OneTimeLink.objects.filter(request=request).exists()
-    assert "log in at" in texts(request, "acknowledgement")[-1]
+    assert "sign in at" in texts(request, "acknowledgement")[-1]
 
 
 def test_staff_who_note_the_question_again_send_the_link_too(dora: Customer) -> None:
@@ -140,7 +140,7 @@ def test_the_acknowledgement_of_a_removal_says_that_the_plan_must_be_confirmed(
     assert "You still have to look at the plan, what goes and what stays, and confirm it" in text
     assert "Nothing is removed before you have seen" in text
     assert ("we know that it is you. You still" in text) is (how in ("login", "link"))
-    assert ("log in at" in text) is (how == "login") and ("we send a link to it" in text) is (how != "login")
+    assert ("sign in at" in text) is (how == "login") and ("we send a link to it" in text) is (how != "login")
 
 
 def test_once_it_is_confirmed_or_for_a_copy_nothing_more_is_needed(alice: Customer) -> None:
@@ -236,7 +236,7 @@ def test_more_time_says_how_to_act_in_it(dora: Customer) -> None:
     )
     execute.advance(request.pk, now=clock.answer_from(request.due_on))
     (text,) = texts(request, "extended")
-    assert "ask for a new link where you asked, log in, or call us" in text and "earlier letter" not in text
+    assert "ask for a new link where you asked, sign in, or call us" in text and "earlier letter" not in text
 
 
 def test_staff_and_the_person_read_that_the_day_is_over(alice: Customer) -> None:
