@@ -419,7 +419,7 @@ def test_seven_days_before_the_due_date_it_alarms(alice: Customer) -> None:
     assert second.late(request.due_on - timedelta(days=7)).count() == 1
     with time_machine.travel(NOW + timedelta(days=24), tick=False):
         mona = pages.signed_in(factories.staff("mona", "mona@ilt.example", roles=(), is_superuser=True))
-        assert '<li class="is-late"><a href="/admin/privacy/secondlook/' in mona.get("/admin/").text
+        assert '<li class="is-late"><a href="/admin/privacy/secondlook/' in pages.read(mona.get("/admin/"))
 
 
 def test_the_published_shape_knows_every_question_to_a_second_person() -> None:
