@@ -37,9 +37,8 @@ from accounts import (
     witnessed,
 )
 from accounts.models import Customer, LoginAddress, User
-from privacy import audit, gate, subjects, vault
+from privacy import audit, gate, letters, subjects, vault
 from privacy.gate.system import system
-from privacy.requests import letters
 from privacy.typed import mailbox
 
 logger = logging.getLogger(__name__)

@@ -26,7 +26,7 @@ from accounts import claim, giving_back, looks, notices, people, reach, regions,
 from accounts.country_choice import CountryToChoose
 from accounts.models import ClaimReview, Communication, Company, ContactPoint, Customer, User
 from accounts.reach import Came, Channel
-from privacy import audit, gate
+from privacy import audit, gate, letters
 from privacy.admin.covers import reason
 from privacy.admin.handling import CalledBack, on_paper
 from privacy.admin.records import MaskingForm, RecordAdmin
@@ -43,8 +43,8 @@ from privacy.admin.work import (
     matters_of,
 )
 from privacy.gate import MANAGER, Actor
-from privacy.requests import history, letters, proof
-from privacy.requests.models import Letter
+from privacy.letters.models import Letter
+from privacy.requests import history, proof
 from privacy.sweep import notices as endings
 from privacy.typed import numbers
 from privacy.vault import Unreadable

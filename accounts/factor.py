@@ -24,9 +24,8 @@ from django.utils import timezone
 
 from accounts import sessions
 from accounts.models import User
-from privacy import audit, gate, people, vault
+from privacy import audit, gate, letters, people, vault
 from privacy.gate import Actor
-from privacy.requests import letters
 
 PERIOD = 30  # seconds that an app shows a code
 

@@ -31,9 +31,9 @@ from django.utils import timezone
 
 from accounts import acts, confirmed, in_other_hands, notices, people, reach, sessions, unconfirmed
 from accounts.models import Address, ContactLink, ContactPoint, User
-from privacy import audit, vault
+from privacy import audit, letters, vault
 from privacy.gate import Actor
-from privacy.requests import identity, letters, proof
+from privacy.requests import identity, proof
 
 UNDONE_WITHIN = timedelta(days=14)
 OWNER_HAS = timedelta(hours=72)  # to object, as others have before a removal (design 9)

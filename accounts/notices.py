@@ -24,10 +24,10 @@ from accounts import reach
 from accounts.parties import Address, Customer
 from accounts.points import ContactLink, ContactPoint
 from accounts.users import Joined, Joining, User
-from privacy import audit, people, vault
+from privacy import audit, letters, people, vault
 from privacy.gate import MANAGER, Actor, fingerprint
-from privacy.requests import letters, waits
-from privacy.requests.models import Letter
+from privacy.letters.models import Letter
+from privacy.requests import waits
 
 CONFIRM_LIVES = timedelta(days=7)
 NOT_ME_LIVES = timedelta(days=60)

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from accounts.parties import Address, Customer
 from privacy import vault
-from privacy.requests.models import Letter
+from privacy.letters.models import Letter
 
 
 class ContactPoint(models.Model):

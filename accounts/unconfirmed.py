@@ -22,10 +22,11 @@ from django.http import HttpRequest
 
 from accounts import confirmed, sessions, witnessed
 from accounts.models import LoginAddress, User
-from privacy import audit, vault
+from privacy import audit, letters, vault
 from privacy.gate import Actor
-from privacy.requests import erasure, letters
-from privacy.requests.models import Letter, Request
+from privacy.letters.models import Letter
+from privacy.requests import erasure
+from privacy.requests.models import Request
 from privacy.retention.verdict import Verdict
 
 KEPT_FOR = timedelta(days=3)

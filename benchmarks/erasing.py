@@ -17,7 +17,7 @@ from benchmarks.harness import Goal, Table
 from benchmarks.profiling import explained
 from privacy import gate
 from privacy.gate.system import system
-from privacy.requests import execute, letters, services
+from privacy.requests import execute, services, writing
 from privacy.requests.models import Channel, Decision, Request
 
 RECORDS = 1_000
@@ -98,7 +98,7 @@ def erased(subject: UUID | None) -> Laps:
         )
     carried_out(laps, request)
     with system("letter"):
-        letters.send_due(now=filling.now())
+        writing.send_due(now=filling.now())
     carried_out(laps, request, later=True)
     request.refresh_from_db()
     if request.state != "closed" or Decision.objects.filter(request=request, action="erase", done_at=None).exists():

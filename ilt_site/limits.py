@@ -16,7 +16,7 @@ from django.core.cache import cache
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 
-from privacy.requests.letters import MOST_A_DAY
+from privacy.letters import MOST_A_DAY
 
 APP = "allauth.account"  # where the limits are set, ours too (settings.ACCOUNT_RATE_LIMITS)
 #: What each page is limited by.

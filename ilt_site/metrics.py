@@ -21,8 +21,9 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from accounts import vouching
 from privacy.gate.log import CHAINS
+from privacy.letters.models import Letter
 from privacy.requests import broker, second
-from privacy.requests.models import OPEN_STATES, Letter, Request
+from privacy.requests.models import OPEN_STATES, Request
 from privacy.restore import maintenance
 from privacy.restore.models import LedgerCopy
 from privacy.sweep.models import SweepState

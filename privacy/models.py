@@ -2,8 +2,9 @@
 
 from privacy.audit.models import AuditEvent, AuditLink, ChainFloor
 from privacy.gate.log import AccessEntry, AccessLink, AccessName
+from privacy.letters.models import Letter
 from privacy.registers import Acknowledgement
-from privacy.requests.models import Decision, Export, Letter, OneTimeLink, Request, RequestEvent, SecondLook
+from privacy.requests.models import Decision, Export, OneTimeLink, Request, RequestEvent, SecondLook
 from privacy.restore.installation import Installation
 from privacy.restore.models import LedgerCopy, LedgerWaiting
 from privacy.retention.models import HeldValue, Hold

@@ -17,17 +17,9 @@ from privacy.datamap import ROW_HASH, Datum, Declaration, Life, Machinery
 from privacy.gate import matters, told
 from privacy.gate.log import AccessEntry, AccessLink, AccessName
 from privacy.gate.matters import Matter
+from privacy.letters.models import Letter
 from privacy.registers import Acknowledgement
-from privacy.requests.models import (
-    OPEN_STATES,
-    Decision,
-    Export,
-    Letter,
-    OneTimeLink,
-    Request,
-    RequestEvent,
-    SecondLook,
-)
+from privacy.requests.models import OPEN_STATES, Decision, Export, OneTimeLink, Request, RequestEvent, SecondLook
 from privacy.restore.installation import Installation
 from privacy.restore.models import LedgerCopy, LedgerWaiting
 from privacy.retention import rules

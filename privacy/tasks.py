@@ -17,7 +17,7 @@ from django.utils import timezone
 from privacy import audit
 from privacy.gate.log import CHAINS
 from privacy.gate.system import system, system_actor
-from privacy.requests import execute, export, identity, letters, poller, waits
+from privacy.requests import execute, export, identity, poller, waits, writing
 from privacy.restore import maintenance, replay
 from privacy.retention import restriction
 from privacy.sweep import nightly as sweeping
@@ -39,7 +39,7 @@ def advance(request_id: str, step: str, version: int) -> str:
     """Do one step of one request, if it is still at this step and version; then send the letters that wait."""
     word = execute.advance(UUID(request_id), now=timezone.now(), step=step, version=version)
     with system("letter"):
-        letters.send_due(now=timezone.now())
+        writing.send_due(now=timezone.now())
     return word
 
 
@@ -54,7 +54,7 @@ def poll() -> int:
 def send_letters() -> int:
     """Send the letters that wait in the outbox."""
     with system("letter"):
-        return letters.send_due(now=timezone.now())
+        return writing.send_due(now=timezone.now())
 
 
 @shared_task

@@ -11,11 +11,11 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from privacy import datamap, vault
+from privacy import datamap, letters, vault
 from privacy.admin.work import Group, Step, date_input
 from privacy.calendar import company_day
 from privacy.models import Hold, Letter, Request
-from privacy.requests import assessment, deadline, filing, grounds, history, identity, letters, offering, proof
+from privacy.requests import assessment, deadline, filing, grounds, history, identity, offering, proof
 from privacy.requests.models import Channel
 from privacy.retention import holds
 from privacy.typed import cards, numberfields

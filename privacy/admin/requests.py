@@ -14,7 +14,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from privacy import audit
+from privacy import audit, letters
 from privacy.admin import handling, search
 from privacy.admin.records import RecordAdmin
 from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Step, Task, WorkList, acting, due, unpaused
@@ -28,7 +28,6 @@ from privacy.requests import (
     grounds,
     history,
     identity,
-    letters,
     listing,
     nothing,
     paper,
@@ -36,6 +35,7 @@ from privacy.requests import (
     second,
     services,
     waits,
+    writing,
 )
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import OPEN_STATES, TRANSITIONS, State
@@ -404,7 +404,7 @@ class RequestAdmin(RecordAdmin):
         record, letter = self._to_post(request, object_id, letter_id)
         if (question := self.ask_why(request, record)) is not None:
             return question
-        letters.opened(letter, actor=acting(), now=timezone.now())
+        posting.opened(letter, actor=acting(), now=timezone.now())
         context = {
             "title": handling.letter_title(letter),
             "letter": letter,
@@ -492,7 +492,7 @@ def _what(event: Any) -> str:
 
 
 def _fate(letter: Letter) -> str:
-    if letter.sent_at and letters.is_returned(letter):
+    if letter.sent_at and writing.is_returned(letter):
         return "came back"
     if letter.sent_at:
         return letters.word_for_gone(letter)

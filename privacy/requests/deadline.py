@@ -14,10 +14,11 @@ from django.db import transaction
 from privacy import audit
 from privacy.actor import Actor
 from privacy.calendar import company_day
-from privacy.requests import clock, history, identity, letters
+from privacy.letters.models import Letter
+from privacy.requests import clock, history, identity, writing
 from privacy.requests.filing import BadRequest, NotYours, locked, require_sight, wait_anew
 from privacy.requests.history import NotAllowed
-from privacy.requests.models import Letter, Request, State
+from privacy.requests.models import Request, State
 
 NOTICE = "extended"  # the letter that tells of a longer deadline
 
@@ -129,7 +130,7 @@ def _extend(request: Request, reason: str, because: str, words: str, actor: Acto
             "due_on": dates.due_on,
             "dates": {"unpaused_due_on": dates.unpaused_due_on if dates.unpaused_due_on != dates.due_on else None},
         }
-        letters.queue(NOTICE, to=address, context=context, key=f"{NOTICE}:{found.pk}", request=found, now=now)
+        writing.queue(NOTICE, to=address, context=context, key=f"{NOTICE}:{found.pk}", request=found, now=now)
     request.refresh_from_db()
     return found
 

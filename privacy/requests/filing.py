@@ -14,10 +14,10 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Q
 
-from privacy import audit, people, subjects, vault
+from privacy import audit, letters, people, subjects, vault
 from privacy.actor import STAFF_ROLES, Actor
 from privacy.calendar import company_day
-from privacy.requests import assessment, bound, broker, clock, history, identity, letters, nothing, proof, waits
+from privacy.requests import assessment, bound, broker, clock, history, identity, nothing, proof, waits, writing
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import OPEN_STATES, Channel, OneTimeLink, Request, SecondLook, State
 from privacy.requests.proof import BadRequest
@@ -405,12 +405,12 @@ def ask_who(request: Request, *, now: datetime) -> bool:
     if request.subject_id is None and not (to and nothing.is_said_by_itself(request)):
         context = {"several": identity.standing_of(to, now=now).is_shared, "ends_on": _ends_on(request, now)}
         context["by_post"] = not to
-        letters.queue(
+        writing.queue(
             "not_identified", to=to, context=context, key=f"not-identified:{request.pk}", request=request, now=now
         )
         return bool(to)
     if not to:
-        letters.queue(
+        writing.queue(
             "acknowledgement",
             to="",
             context={
@@ -462,7 +462,7 @@ def _acknowledge(
     if actor.kind == "anonymous" and to and not letters.within_cap("acknowledgement", to, now=now):
         return
     receipts = request.events.filter(kind=clock.Kind.RECEIVED).count()
-    letters.queue(
+    writing.queue(
         "acknowledgement",
         to=to,
         context={
@@ -514,7 +514,7 @@ def identify_into(
         raise NotAllowed("A login proves nothing about records that carry an address.")
     asked = request.events.filter(kind=clock.Kind.IDENTITY_ASKED).exists()
     request.identity, request.identity_at = how, now
-    letters.end_unposted(request, now=now, kinds=letters.ASKING)  # what asks for a proof is answered
+    writing.end_unposted(request, now=now, kinds=writing.ASKING)  # what asks for a proof is answered
     code = identity.new_code()
     to = identity.address_for_answer(request, now=now)  # there the receipt goes, with the code
     request.outcome_code_hash = identity.hash_of_code(request, code, to=to)
@@ -550,11 +550,11 @@ def post_code(request: Request, *, subject: UUID, actor: Actor, now: datetime) -
             lines = people.ask().postal(subject, now)
         if not lines:
             raise NotAllowed("No postal address of this person has been on file for 14 days.")
-        if letters.undelivered(request, lines):
+        if writing.undelivered(request, lines):
             raise NotAllowed("A letter to this postal address came back.")
         link, code = identity.make_posted_code(request, subject, now=now)
-        letters.queue(
-            letters.POSTED_CODE,
+        writing.queue(
+            writing.POSTED_CODE,
             to="",
             context={"expires_at": link.expires_at, "postal": lines},
             key=identity.key_of_posted_code(link),

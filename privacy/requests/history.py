@@ -14,8 +14,9 @@ from django.db.models import QuerySet
 
 from privacy.actor import Actor
 from privacy.calendar import company_day
+from privacy.letters.models import Letter
 from privacy.requests import bound, clock, regimes
-from privacy.requests.models import TRANSITIONS, Letter, Request, RequestEvent, State
+from privacy.requests.models import TRANSITIONS, Request, RequestEvent, State
 
 STEP = "step"
 ENDS = frozenset({State.REFUSED, State.WITHDRAWN, State.EXPIRED, State.PARKED})

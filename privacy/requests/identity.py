@@ -24,9 +24,10 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.urls import reverse
 
-from privacy import datamap, people, vault
-from privacy.requests import history, letters
-from privacy.requests.models import Letter, OneTimeLink, Request, SecondLook, State
+from privacy import datamap, letters, people, vault
+from privacy.letters.models import Letter
+from privacy.requests import history, writing
+from privacy.requests.models import OneTimeLink, Request, SecondLook, State
 
 # Crockford's alphabet: no I, L, O, U, so that a reference survives the telephone.
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -450,7 +451,7 @@ def address_for_answer(request: Request, *, now: datetime) -> str:
     None from which a mail of this request came back. Opened to be sealed into a letter at once, so nobody is asked.
     """
     to = _address_on_file(request, now)
-    return "" if to and letters.bounced(request, to) else to
+    return "" if to and writing.bounced(request, to) else to
 
 
 def _address_on_file(request: Request, now: datetime) -> str:
@@ -503,7 +504,7 @@ def send_link(request: Request, purpose: str, *, to: str, now: datetime) -> None
         OneTimeLink.objects.filter(request=request, purpose=purpose, used_at=None).update(expires_at=now)
         token = make_link(request, purpose, to=to, now=now)
         link = OneTimeLink.objects.get(token_hash=_hashed(token))
-        letters.queue(
+        writing.queue(
             f"link_{purpose}",
             to=to,
             context={"expires_at": link.expires_at},

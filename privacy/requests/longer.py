@@ -22,7 +22,7 @@ from django.db.models import QuerySet
 
 from privacy import audit, people, vault
 from privacy.actor import Actor
-from privacy.requests import assessment, decided, history, identity, letters
+from privacy.requests import assessment, decided, history, identity, writing
 from privacy.requests.models import OPEN_STATES, Decision, Request
 from privacy.retention import holds, jurisdiction, restriction, rules
 from privacy.retention.assess import assess
@@ -87,11 +87,11 @@ def _tell(request: Request, on: date, actor: Actor | None, now: datetime) -> boo
     if not found:
         return False
     to, postal = _address(request, facts.values(), now)
-    if not to and not postal and not letters.has_postal(request, now=now):
+    if not to and not postal and not writing.has_postal(request, now=now):
         log.warning("letter.no_address", request=str(request.pk), kind=KIND)
         return False
     try:
-        letters.queue(
+        writing.queue(
             KIND,
             to=to,
             context={"kept": [_line(one) for one in found], "postal": postal, "by_post": not to},

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from privacy import audit, people, vault
 from privacy.actor import Actor
-from privacy.requests import history, letters
+from privacy.requests import history, writing
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import OPEN_STATES, Request, State
 from privacy.typed import mailbox
@@ -57,15 +57,15 @@ def answer(request: Request, *, actor: Actor, now: datetime) -> None:
     if is_known(request):
         raise SomethingHeld("Something on file carries this address or this name: nobody is told that nothing is held.")
     email, name = _given(request)
-    if not email and not letters.has_postal(request, now=now):
+    if not email and not writing.has_postal(request, now=now):
         raise NotAllowed("There is no address to which this could be said.")
     history.move(request, State.CLOSED, actor=actor, now=now, detail={"answer": KIND})
     history.schedule(request, "", at=None)
     request.links.filter(used_at=None).update(expires_at=now)
-    letters.end_unposted(request, now=now)
+    writing.end_unposted(request, now=now)
     audit.record("request.nothing_held", actor=actor, now=now, reference=request.reference)
     context = {"has_email": bool(email), "has_name": bool(name), "by_post": not email}
-    letters.queue(KIND, to=email, context=context, key=f"{KIND}:{request.pk}", request=request, now=now)
+    writing.queue(KIND, to=email, context=context, key=f"{KIND}:{request.pk}", request=request, now=now)
 
 
 def _other_names(request: Request, addresses: set[str]) -> set[str]:

@@ -9,12 +9,13 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from privacy import people, vault
+from privacy import letters, people, vault
 from privacy.actor import Actor
 from privacy.calendar import company_day
-from privacy.requests import history, identity, letters, waits
+from privacy.letters.models import Letter
+from privacy.requests import history, identity, waits, writing
 from privacy.requests.history import NotAllowed
-from privacy.requests.models import Letter, OneTimeLink, Request
+from privacy.requests.models import OneTimeLink, Request
 from privacy.requests.plan import Plan
 
 #: How somebody who is not at the page agreed to the plan that staff confirm for them.
@@ -127,7 +128,7 @@ def _write(kind: str, request: Request, made: Plan, *, to: str, now: datetime, *
     link = ""
     if to and not has_login:
         link = identity.address_of_link(identity.make_link(request, OneTimeLink.Purpose.RESULT, to=to, now=now))
-    letters.queue(
+    writing.queue(
         kind,
         to=to,
         context={"plan": made, "number": number_of(request, made.hash), "has_login": has_login, **context},

@@ -14,8 +14,9 @@ from uuid import UUID
 
 from privacy import datamap, gate, people, vault
 from privacy.calendar import company_day
-from privacy.requests import assessment, contents, decided, export, identity, letters, paper, plan, unjoined
-from privacy.requests.models import Decision, Letter, OneTimeLink, Request
+from privacy.letters.models import Letter
+from privacy.requests import assessment, contents, decided, export, identity, paper, plan, unjoined, writing
+from privacy.requests.models import Decision, OneTimeLink, Request
 from privacy.retention import holds, jurisdiction, restriction, rules
 from privacy.retention.assess import assess
 from privacy.retention.verdict import Verdict
@@ -214,12 +215,12 @@ def answer(request: Request, *, now: datetime) -> None:
     """Compose the answer and leave it in the outbox, once. To be called under an actor that may open the file."""
     about = lines(request, today=company_day(now))
     to = identity.address_for_answer(request, now=now)
-    letters.end_unposted(request, now=now)  # the answer says more than they do
+    writing.end_unposted(request, now=now)  # the answer says more than they do
     context: dict[str, Any] = {"by_post": not to, "was_code_given": was_code_given(request)}
     if request.kind == Request.Kind.ACCESS:
         copy = export.live(request)
         has_login = _has_login(request)
-        if not to and not has_login and letters.has_postal(request, now=now):
+        if not to and not has_login and writing.has_postal(request, now=now):
             paper.write(request, key=answer_key(request), records=len(about["given"]), now=now)
             return
         context |= {
@@ -229,7 +230,7 @@ def answer(request: Request, *, now: datetime) -> None:
             "has_login": has_login,
             "expires_at": copy.expires_at if copy else now,
         }
-        letters.queue(
+        writing.queue(
             "copy_ready",
             to=to,
             context=context,
@@ -262,7 +263,7 @@ def answer(request: Request, *, now: datetime) -> None:
             request.decisions.filter(action=Decision.Action.ERASE).values_list("label", "envelope")
         ),
     }
-    letters.queue("erasure_done", to=to, context=context, key=answer_key(request), request=request, now=now)
+    writing.queue("erasure_done", to=to, context=context, key=answer_key(request), request=request, now=now)
 
 
 def was_code_given(request: Request) -> bool:

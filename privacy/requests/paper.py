@@ -21,14 +21,15 @@ from django.db import transaction
 from django.db.models import F
 from django.template import Engine
 
-from privacy import audit, gate
+from privacy import audit, gate, letters
 from privacy.actor import Actor
 from privacy.calendar import company_day
 from privacy.gate import log
-from privacy.requests import bound, export, history, letters, unjoined, waits
+from privacy.letters.models import Letter
+from privacy.requests import bound, export, history, unjoined, waits, writing
 from privacy.requests.filing import NotYours, locked, require_sight
 from privacy.requests.history import NotAllowed
-from privacy.requests.models import Export, Letter, Request
+from privacy.requests.models import Export, Request
 from privacy.vault import stream
 
 KIND = "copy_posted"
@@ -44,7 +45,7 @@ def can_post(request: Request, *, now: datetime) -> bool:
         and export.live(request) is not None
         and not waiting(request).exists()
         and not waits.is_undecided(request)
-        and letters.has_postal(request, now=now)
+        and writing.has_postal(request, now=now)
     )
 
 
@@ -69,7 +70,7 @@ def post(request: Request, *, actor: Actor, now: datetime) -> None:
 def write(request: Request, *, key: str, records: int, now: datetime) -> None:
     """Write the letter that goes with the copy, in the caller's transaction."""
     context = {"records": records, "unjoined": unjoined.of_request(request.subject_id, company_day(now))}
-    letters.queue(KIND, to="", context=context, key=key, request=request, now=now)
+    writing.queue(KIND, to="", context=context, key=key, request=request, now=now)
 
 
 def page(letter: Letter, *, actor: Actor, now: datetime) -> Iterator[bytes]:

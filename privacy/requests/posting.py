@@ -11,13 +11,31 @@ from datetime import datetime
 
 from django.db import transaction
 
-from privacy import audit, people
+from privacy import audit, letters, people, vault
 from privacy.actor import Actor
 from privacy.calendar import company_day
-from privacy.requests import assessment, broker, clock, deadline, history, letters, offering, outcome, paper
+from privacy.letters.models import Letter
+from privacy.requests import assessment, broker, clock, deadline, history, offering, outcome, paper, writing
 from privacy.requests.filing import ask_who, locked
 from privacy.requests.history import NotAllowed
-from privacy.requests.models import Letter, OneTimeLink, Request, State
+from privacy.requests.models import OneTimeLink, Request, State
+
+
+def opened(letter: Letter, *, actor: Actor, now: datetime) -> None:
+    """Record that somebody opens a letter to print it, each time; and with whom a link or code in it is known from then on.
+
+    Who has had a link or code in hand decides about the request of it no more (`second.may_decide`). Whoever sees only what
+    covers the text has seen nothing.
+    """
+    request = letter.request
+    if isinstance(letter.text, vault.Unreadable):
+        return
+    with transaction.atomic():
+        if request is not None and isinstance(letter.credentials, dict):
+            known = request.events.filter(kind=history.CODE_SHOWN, actor_kind=actor.kind, actor_id=actor.id or "")
+            if not known.exists():
+                history.event(request, history.CODE_SHOWN, actor=actor, now=now)
+        letters.opened(letter, actor=actor, now=now, reference=request.reference if request is not None else "")
 
 
 def mark_posted(letter: Letter, *, actor: Actor, now: datetime) -> None:
@@ -58,7 +76,9 @@ def _require_another(request: Request, actor: Actor) -> None:
 
 def _follow(letter: Letter, request: Request, *, actor: Actor, now: datetime) -> None:
     """Do what follows from the posting, in the caller's transaction."""
-    if letter.kind in letters.ASKING and request.state == State.RECEIVED:
+    if letter.kind == writing.POSTED_CODE:
+        history.event(request, history.CODE_POSTED, actor=actor, now=now)
+    if letter.kind in writing.ASKING and request.state == State.RECEIVED:
         if not request.events.filter(kind=clock.Kind.IDENTITY_ASKED).exists():
             history.event(request, clock.Kind.IDENTITY_ASKED, actor=actor, now=now)
     elif letter.kind == deadline.NOTICE:
@@ -81,7 +101,7 @@ def came_back(letter: Letter, *, actor: Actor, now: datetime) -> None:
     """
     with transaction.atomic():
         request = locked(letter.request) if letter.request is not None else None
-        if request is None or letter.sent_at is None or letters.is_returned(letter):
+        if request is None or letter.sent_at is None or writing.is_returned(letter):
             raise letters.CannotSendAgain
         detail = {"letter": str(letter.pk), "by": letter.by}
         history.event(request, history.LETTER_RETURNED, actor=actor, now=now, detail=detail)

@@ -19,18 +19,11 @@ from privacy import audit, people, vault
 from privacy.actor import MANAGER, Actor
 from privacy.calendar import company_day
 from privacy.gate import fingerprint
-from privacy.requests import broker, clock, deadline, export, history, identity, letters, offering, services, waits
+from privacy.letters.models import Letter
+from privacy.requests import broker, clock, deadline, export, history, identity, offering, services, waits, writing
 from privacy.requests.filing import BadRequest, NotYours, locked
 from privacy.requests.history import NotAllowed
-from privacy.requests.models import (
-    TRANSITIONS,
-    Letter,
-    OneTimeLink,
-    Request,
-    RequestEvent,
-    SecondLook,
-    State,
-)
+from privacy.requests.models import TRANSITIONS, OneTimeLink, Request, RequestEvent, SecondLook, State
 
 ALARM_DAYS = 7
 NOT_ME = "not_me"
@@ -194,15 +187,15 @@ def _tell_that_it_was_not_shown(request: Request, words: str, out: str, *, now: 
     with vault.internal():
         others = people.ask().others(request.subject_id, to, now) if request.subject_id else []
     for number, address in enumerate([to, *others]):
-        letters.queue(
-            letters.NOT_YOU,
+        writing.queue(
+            writing.NOT_YOU,
             to=address,
             context={
                 "ground": words,
                 "what": out,
                 "times": fetched(request),
             },
-            key=f"{letters.NOT_YOU}:{request.pk}:{now:%Y%m%d%H%M%S}:{number}",
+            key=f"{writing.NOT_YOU}:{request.pk}:{now:%Y%m%d%H%M%S}:{number}",
             request=request,
             now=now,
         )
@@ -312,7 +305,7 @@ def _say_that_it_is_late(request: Request, *, now: datetime) -> None:
     acknowledged = Letter.objects.filter(request=request, kind="acknowledgement").order_by("-queued_at").first()
     if acknowledged is not None and company_day(acknowledged.queued_at) > request.due_on:
         return
-    letters.queue(
+    writing.queue(
         "late",
         to=identity.address_for_answer(request, now=now),
         context={},

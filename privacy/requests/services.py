@@ -22,12 +22,12 @@ from privacy.requests import (
     grounds,
     history,
     identity,
-    letters,
     nothing,
     offering,
     outcome,
     proof,
     waits,
+    writing,
 )
 from privacy.requests.filing import (
     BadRequest,
@@ -297,7 +297,7 @@ def refuse_into(request: Request, *, ground: str, authority: str, actor: Actor, 
 
 def expire_into(request: Request, *, actor: Actor, now: datetime) -> None:
     """End a request on which the person did not act in time, in the caller's transaction; the person is told."""
-    asked = request.letters.filter(kind__in=letters.ASKING, sent_at__isnull=False)
+    asked = request.letters.filter(kind__in=writing.ASKING, sent_at__isnull=False)
     _end(request, State.EXPIRED, "expired", {"was_asked": asked.exists()}, actor=actor, now=now)
 
 
@@ -309,9 +309,9 @@ def _end(request: Request, to: State, kind: str, context: dict[str, Any], *, act
     # Nothing has gone out, so nothing is left to decide; "this was not me" said later is a question of its own.
     waits.end_questions(request, request.second_looks.filter(decided_at=None), actor=actor, now=now)
     audit.record(f"request.{to.value}", actor=actor, now=now, subject=request.subject_id, reference=request.reference)
-    letters.end_unposted(request, now=now)
+    writing.end_unposted(request, now=now)
     address = identity.address_for_answer(request, now=now)
-    letters.queue(kind, to=address, context=context, key=f"{kind}:{request.pk}", request=request, now=now)
+    writing.queue(kind, to=address, context=context, key=f"{kind}:{request.pk}", request=request, now=now)
 
 
 def resume(request: Request, *, actor: Actor, now: datetime) -> Request:

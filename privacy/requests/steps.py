@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from privacy import audit, datamap, people, subjects, vault
+from privacy import audit, datamap, letters, people, subjects, vault
 from privacy.actor import Actor
 from privacy.calendar import company_day
 from privacy.gate.context import current
+from privacy.letters.models import Letter
 from privacy.requests import (
     assessment,
     bound,
@@ -23,13 +24,13 @@ from privacy.requests import (
     export,
     history,
     identity,
-    letters,
     offering,
     outcome,
     paper,
     waits,
+    writing,
 )
-from privacy.requests.models import OPEN_STATES, Decision, Export, Letter, OneTimeLink, Request, SecondLook, State
+from privacy.requests.models import OPEN_STATES, Decision, Export, OneTimeLink, Request, SecondLook, State
 from privacy.retention import restriction
 from privacy.vault.keystore import blocks, ledger
 from privacy.work import broken
@@ -127,7 +128,7 @@ def wait_for_access(request: Request, now: datetime) -> Result:
         request.requester_email = answer_to
         request.save(update_fields=["requester_email"])  # type: ignore[misc]  # a sealed field is no column
     if not answer_to:
-        letters.keep_postal(request, now=now)
+        writing.keep_postal(request, now=now)
     if not request.is_about_records:
         _keep_addresses(request, now)
     # From here it only goes forward: what was said about kept data is binding now.
@@ -149,7 +150,7 @@ def _keep_addresses(request: Request, now: datetime) -> None:
             other.requester_email = to
             other.save(update_fields=["requester_email"])  # type: ignore[misc]  # a sealed field is no column
         if not to and other.is_open:
-            letters.keep_postal(other, now=now)
+            writing.keep_postal(other, now=now)
 
 
 def _held_up(request: Request, now: datetime) -> Result | None:
@@ -311,7 +312,7 @@ def close(request: Request, now: datetime) -> Result:
             letters.burn_given(Letter.objects.filter(request=request), now=now)
     else:
         # Word that it was not shown to be the person goes out first; what it says is destroyed by the sweep (`rest`).
-        unsent = Letter.objects.filter(request=request, kind=letters.NOT_YOU, sent_at=None, stopped_at=None)
+        unsent = Letter.objects.filter(request=request, kind=writing.NOT_YOU, sent_at=None, stopped_at=None)
         letters.burn_given(Letter.objects.filter(request=request).exclude(pk__in=unsent.values("pk")), now=now)
         unused = OneTimeLink.objects.filter(request=request, used_at=None)
         unused.exclude(purpose=OneTimeLink.Purpose.NOT_ME).update(expires_at=now)
@@ -351,7 +352,7 @@ def identity_step(request: Request, now: datetime) -> Result:
 
 def _is_question_unposted(request: Request, now: datetime) -> bool:
     """Say whether the letter that asks who it is lies here, and could be posted."""
-    return history.is_question_unposted(request) and letters.has_postal(request, now=now)
+    return history.is_question_unposted(request) and writing.has_postal(request, now=now)
 
 
 DO: dict[str, Step] = {

@@ -16,8 +16,9 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from privacy import audit, people, vault
 from privacy.actor import Actor
 from privacy.calendar import COMPANY, add_working_days, company_day
-from privacy.requests import clock, history, identity, letters
-from privacy.requests.models import OPEN_STATES, Export, Letter, OneTimeLink, Request, SecondLook, State
+from privacy.letters.models import Letter
+from privacy.requests import clock, history, identity, writing
+from privacy.requests.models import OPEN_STATES, Export, OneTimeLink, Request, SecondLook, State
 
 TOLD = "told_elsewhere"
 ASKED, DECIDED = (history.SECOND_ASKED, history.SECOND_ASKED_AGAIN), "second_decided"
@@ -145,7 +146,7 @@ def _tell_others(request: Request, *, but: str, actor: Actor, now: datetime) -> 
         others = people.ask().others(request.subject_id, but, now)
     for number, other in enumerate(others):
         token = identity.make_link(request, OneTimeLink.Purpose.NOT_ME, to=other, now=now)
-        letters.queue(
+        writing.queue(
             TOLD,
             to=other,
             context={"waits": request.kind == Request.Kind.ERASURE and request.identity in NEED_TIME},

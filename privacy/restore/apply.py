@@ -15,11 +15,12 @@ from uuid import UUID
 
 from django.db import IntegrityError, models, transaction
 
-from privacy import audit, datamap
+from privacy import audit, datamap, letters
 from privacy.actor import Actor
 from privacy.datamap import Declaration
-from privacy.requests import decided, erasure, history, letters, waits
-from privacy.requests.models import Decision, Letter, Request, State
+from privacy.letters.models import Letter
+from privacy.requests import decided, erasure, history, waits
+from privacy.requests.models import Decision, Request, State
 from privacy.restore import signed
 from privacy.restore.models import LedgerCopy, LedgerWaiting
 from privacy.retention.verdict import Verdict

@@ -23,11 +23,12 @@ from django.conf import settings
 from django.db import transaction
 from django.urls import reverse
 
-from privacy import audit, people, vault
+from privacy import audit, letters, people, vault
 from privacy.actor import Actor
 from privacy.calendar import company_day
-from privacy.requests import clock, letters
-from privacy.requests.models import Decision, Letter
+from privacy.letters.models import Letter
+from privacy.requests import clock
+from privacy.requests.models import Decision
 from privacy.retention.facts import Facts
 from privacy.retention.rules import Schedule
 from privacy.sweep.models import EndNotice

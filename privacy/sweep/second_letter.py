@@ -16,8 +16,10 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from privacy.requests import identity, letters, longer, outcome
-from privacy.requests.models import Decision, Letter, Request
+from privacy import letters
+from privacy.letters.models import Letter
+from privacy.requests import identity, longer, outcome, writing
+from privacy.requests.models import Decision, Request
 from privacy.work.broken import Findings, spared
 
 log = structlog.get_logger(__name__)
@@ -33,7 +35,7 @@ def write(*, on: date, now: datetime, findings: Findings) -> int:
     At most one per request and day of the sweep. Opens the files under the actor of the caller. What earlier letters
     said is destroyed once they have gone out. A request that cannot be answered is noted, and the others are told.
     """
-    told = Q(kind__in=(KIND, longer.KIND)) | Q(kind=letters.NOT_YOU, request__kind=Request.Kind.ERASURE)
+    told = Q(kind__in=(KIND, longer.KIND)) | Q(kind=writing.NOT_YOU, request__kind=Request.Kind.ERASURE)
     letters.burn_given(Letter.objects.filter(told, sent_at__isnull=False, sealed_letter__isnull=False), now=now)
     untold = _untold(now)
     found = Request.objects.filter(pk__in=untold.values("request"), sealed_request_file__isnull=False)
@@ -64,7 +66,7 @@ def _untold(now: datetime) -> QuerySet[Decision]:
 def _write(request: Request, ended: set[Decision], on: date, now: datetime) -> bool:
     key = f"{KIND}:{request.pk}:{on}"
     to = identity.address_for_answer(request, now=now)
-    is_reached = bool(to) or letters.has_postal(request, now=now)
+    is_reached = bool(to) or writing.has_postal(request, now=now)
     if not is_reached or Letter.objects.filter(key=key).exists():
         return False
     lines = outcome.lines(request, today=on)
@@ -80,7 +82,7 @@ def _write(request: Request, ended: set[Decision], on: date, now: datetime) -> b
         "recipients": outcome.recipients((one.label, one.envelope) for one in ended),
     }
     try:
-        letters.queue(KIND, to=to, context=context, key=key, request=request, now=now)
+        writing.queue(KIND, to=to, context=context, key=key, request=request, now=now)
     except ValidationError:  # an address of old that is none: the others are told all the same
         log.warning("letter.no_address", request=str(request.pk), kind=KIND)
         return False

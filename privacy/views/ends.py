@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from privacy.models import Request
-from privacy.requests import export, letters, paper, second
+from privacy.requests import export, paper, second, writing
 from privacy.requests.models import SecondLook, State
 
 NOT_SHOWN = "A second member of our staff looked at it and decided that it was not shown that it was you who asked."
@@ -70,7 +70,7 @@ def _why(refusal: Mapping[str, str], is_unreadable: bool) -> tuple[str, ...]:
 def _unanswered(about: Request) -> str:
     if about.is_identified:
         return "The plan was not confirmed in time."
-    if about.letters.filter(kind__in=letters.ASKING, sent_at__isnull=False).exists():
+    if about.letters.filter(kind__in=writing.ASKING, sent_at__isnull=False).exists():
         return "We asked you to show that it is you who is asking, and heard nothing."
     return "It was not shown that it is you who is asking, and we had no way to ask you of which we are sure that it reaches you alone."
 

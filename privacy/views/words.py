@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from privacy import datamap
-from privacy.requests import letters
+from privacy import datamap, letters
 from privacy.retention import rules
 
 CATEGORIES: dict[str, str] = {

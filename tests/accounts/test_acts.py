@@ -15,7 +15,8 @@ from django.db import connections, transaction
 
 from accounts import acts, adapter, giving_back, notices, services
 from accounts.models import ContactPoint, Customer, User
-from privacy.requests.models import Letter, Request
+from privacy.letters.models import Letter
+from privacy.requests.models import Request
 from tests import factories, pages
 from tests.accounts.test_giving_back import OLD, object_from, staff, taken
 from tests.factories import PASSWORD

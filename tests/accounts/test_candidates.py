@@ -19,8 +19,9 @@ from accounts.models import Communication, ContactPoint, Customer, User
 from orders.models import Order
 from privacy import datamap, people, vault
 from privacy.gate import AccessEntry
+from privacy.letters.models import Letter
 from privacy.requests import execute, export, services
-from privacy.requests.models import Letter, Request
+from privacy.requests.models import Request
 from privacy.vault import Exact, SealedModel
 from privacy.vault.index import token
 from privacy.vault.models import Token

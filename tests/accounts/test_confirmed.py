@@ -23,7 +23,7 @@ from accounts import candidates, claim, confirmed, people, reach, unconfirmed, u
 from accounts.models import Customer, LoginAddress, User
 from accounts.reach import Reach
 from privacy import vault
-from privacy.requests.models import Letter
+from privacy.letters.models import Letter
 from privacy.vault.keystore import once
 from privacy.vault.models import DataKey, Once
 from tests import factories

@@ -21,8 +21,8 @@ from accounts.adapter import AccountAdapter
 from accounts.middleware import EVEN_TIME
 from accounts.pace import LATELY, Pace
 from accounts.places import Places
+from privacy.letters.models import Letter
 from privacy.requests import identity
-from privacy.requests.models import Letter
 from privacy.vault import ring as rings
 from tests import factories
 from tests.privacy.requests.conftest import filed

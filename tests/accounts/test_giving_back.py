@@ -23,10 +23,10 @@ from accounts import services as people
 from accounts.models import Address, ContactLink, ContactPoint, Customer, Session, User
 from privacy import audit, vault
 from privacy.gate import Actor
-from privacy.requests import letters as given_letters
+from privacy.letters import given, queue
+from privacy.letters.models import Letter
 from privacy.requests import proof, services
-from privacy.requests.letters import given
-from privacy.requests.models import Letter, SecondLook
+from privacy.requests.models import SecondLook
 from tests import factories, pages
 from tests.factories import PASSWORD
 from tests.orders.factories import an_order
@@ -690,7 +690,7 @@ def test_a_login_that_is_linked_to_somebody_elses_customer_number_does_nothing_t
 def theirs() -> Letter:
     """Any letter of the site to whoever attacks."""
     key = f"theirs-{Letter.objects.count()}"
-    return given_letters.queue("withdrawn", to="mal@evil.example", context={"request": None}, key=key, now=NOW)
+    return queue("withdrawn", to="mal@evil.example", context={"request": None}, key=key, now=NOW)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

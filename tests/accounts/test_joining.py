@@ -19,8 +19,9 @@ from privacy import audit, datamap, gate, vault
 from privacy.audit import AuditEvent
 from privacy.gate import AccessEntry
 from privacy.gate.log import AccessName
+from privacy.letters.models import Letter
 from privacy.requests import erasure, services
-from privacy.requests.models import Letter, Request
+from privacy.requests.models import Request
 from privacy.subjects import Subject
 from privacy.vault import SealedModel
 from privacy.vault.models import DataKey, Once

@@ -25,9 +25,10 @@ from accounts import handles, notices, reach, sessions
 from accounts.adapter import AccountAdapter
 from accounts.models import ContactPoint, Customer, LoginAddress, Session, User
 from privacy import vault
+from privacy.letters import given
+from privacy.letters.models import Letter
 from privacy.requests import services, waits
-from privacy.requests.letters import given
-from privacy.requests.models import Letter, Request
+from privacy.requests.models import Request
 from privacy.vault.models import DataKey, Token
 from tests import factories, pages
 from tests.factories import PASSWORD

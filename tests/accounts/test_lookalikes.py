@@ -11,8 +11,8 @@ from django.urls import reverse
 from accounts import claim
 from accounts.models import ClaimReview, Customer, LoginAddress, User
 from privacy import vault
+from privacy.letters import given
 from privacy.models import Letter, OneTimeLink, Request
-from privacy.requests.letters import given
 from tests import factories
 
 pytestmark = pytest.mark.django_db

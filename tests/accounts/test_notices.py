@@ -15,10 +15,11 @@ from accounts.models import ContactLink, ContactPoint, Customer, User
 from privacy import vault
 from privacy.audit import AuditEvent
 from privacy.gate import Actor
+from privacy.letters import given
+from privacy.letters.models import Letter
 from privacy.requests import second, waits
 from privacy.requests import services as filing
-from privacy.requests.letters import given
-from privacy.requests.models import Letter, Request
+from privacy.requests.models import Request
 from tests import factories, pages
 from tests.accounts.test_reach import carol, point
 from tests.factories import NOW, PASSWORD

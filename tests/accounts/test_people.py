@@ -56,7 +56,7 @@ def test_somebody_without_a_login_has_none() -> None:
 
 
 def test_a_person_with_an_accent_in_the_address_can_be_written_to() -> None:
-    from privacy.requests import letters
+    from privacy import letters
 
     alice = factories.customer("François", "Ferrier", email="françois1@example.com")
     assert people.opened_by("FRANÇOIS1@example.com", NOW).whole == (alice.subject_id,)

@@ -12,11 +12,10 @@ from django.apps import apps
 from accounts import claim, imports, in_other_hands, people, reach, services
 from accounts.models import ContactLink, ContactPoint, Customer
 from accounts.reach import Reach
-from privacy import gate, vault
+from privacy import gate, letters, vault
 from privacy.gate import AccessEntry, Actor
 from privacy.gate.system import system
-from privacy.requests import letters
-from privacy.requests.models import Letter
+from privacy.letters.models import Letter
 from tests import factories
 from tests.factories import NOW, TODAY
 

@@ -17,7 +17,7 @@ from accounts import factor, logins, unconfirmed, upgrades, witnessed
 from accounts.models import Customer, LoginAddress, Session, User
 from privacy import audit, vault
 from privacy.audit.models import AuditEvent
-from privacy.requests.models import Letter
+from privacy.letters.models import Letter
 from privacy.subjects import Subject
 from privacy.vault.models import DataKey, Token
 from tests import factories, pages

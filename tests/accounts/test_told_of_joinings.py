@@ -15,9 +15,10 @@ from accounts.models import ClaimReview, Customer, Joined, Joining, User
 from privacy import vault
 from privacy.audit.models import AuditEvent
 from privacy.gate import MANAGER, Actor
+from privacy.letters import given
+from privacy.letters.models import Letter
 from privacy.requests import second, services, waits
-from privacy.requests.letters import given
-from privacy.requests.models import Letter, Request, SecondLook
+from privacy.requests.models import Request, SecondLook
 from privacy.subjects import Subject
 from tests import factories, pages
 from tests.accounts.test_joining import COLLEAGUE, _end, a_look, join

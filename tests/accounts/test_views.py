@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts.models import Address, Customer, FreightAccount, Joining, User
 from privacy import gate, vault
 from privacy.audit.models import AuditEvent
-from privacy.requests.models import Letter
+from privacy.letters.models import Letter
 from privacy.retention import holds
 from tests import factories, pages
 from tests.orders.factories import TASK

@@ -22,7 +22,7 @@ from accounts.models import Session, User
 from accounts.users import LoginDoubted
 from privacy import audit
 from privacy.audit.models import AuditEvent
-from privacy.requests.models import Letter
+from privacy.letters.models import Letter
 from privacy.vault.keystore import once
 from privacy.vault.models import Once
 from tests import factories, pages

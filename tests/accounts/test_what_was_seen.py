@@ -14,8 +14,8 @@ from accounts.models import ContactPoint, Customer, Joined, Joining, User
 from privacy import vault
 from privacy.audit import AuditEvent
 from privacy.gate import Actor
-from privacy.requests.letters import given
-from privacy.requests.models import Letter
+from privacy.letters import given
+from privacy.letters.models import Letter
 from tests import factories, pages
 from tests.accounts.test_joining import a_look, join
 from tests.factories import NOW

@@ -10,8 +10,9 @@ from itertools import count
 from typing import Any
 
 from privacy import datamap, gate, vault
+from privacy.letters import sending
 from privacy.models import Export, Letter, Request
-from privacy.requests import execute, export, letters, services
+from privacy.requests import execute, export, services, writing
 from privacy.vault import SealedModel
 from privacy.vault.fields import layouts
 from tests.bad_input import forms
@@ -105,9 +106,9 @@ def mails(person: Person, name: str) -> list[Any]:
             ("plan_changed", {}),
             ("withdrawn", {}),
         ):
-            letter = letters.queue(
+            letter = writing.queue(
                 kind, to="bob@example.com", context={**context, "name": name}, key=f"planted:{kind}:{number}",
                 request=request, now=NOW,
             )  # fmt: skip
-            found.append(letters._message(Letter.objects.get(pk=letter.pk)))
+            found.append(sending._message(Letter.objects.get(pk=letter.pk)))
         return found

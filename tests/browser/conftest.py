@@ -13,7 +13,7 @@ from accounts.models import Customer, User
 from ilt_site import demo
 from privacy import gate
 from privacy.gate.system import system
-from privacy.requests import execute, letters
+from privacy.requests import execute, writing
 from privacy.requests.models import Request
 from tests import factories
 from tests.browser.visitor import Dimension, Findings, Visitor
@@ -34,7 +34,7 @@ class Site(NamedTuple):
         for number in Request.objects.values_list("pk", flat=True):
             execute.run(number, clock=timezone.now, pause=lambda: None)
         with system("letter"):
-            letters.send_due(now=timezone.now())
+            writing.send_due(now=timezone.now())
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,8 @@ from django.utils import timezone
 from accounts import factor
 from accounts.models import Customer, User
 from privacy import vault
+from privacy.letters import given
 from privacy.models import Letter
-from privacy.requests.letters import given
 from privacy.requests.models import Request
 from tests import factories
 from tests.browser import checker

@@ -18,11 +18,11 @@ from accounts import joining
 from accounts.models import ClaimReview, Company, Customer, User
 from ilt_site import views
 from orders.models import Order
-from privacy import vault
+from privacy import letters, vault
 from privacy.gate import Actor
 from privacy.gate.system import system
 from privacy.models import Letter, Request, SecondLook
-from privacy.requests import identity, letters, services
+from privacy.requests import identity, services
 from privacy.requests.models import OneTimeLink
 from privacy.retention import holds
 from privacy.sweep import notices

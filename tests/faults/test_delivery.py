@@ -20,8 +20,8 @@ from django.utils import timezone
 from accounts.models import Communication, Joining, User
 from accounts.tasks import end_unconfirmed, settle_joinings
 from ilt_site.celery import app
-from privacy import tasks
-from privacy.requests import export, letters, services
+from privacy import letters, tasks
+from privacy.requests import export, services
 from privacy.requests.models import Export, OneTimeLink, Request
 from privacy.sweep import arming
 from privacy.vault.keystore import keys

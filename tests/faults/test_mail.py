@@ -14,10 +14,11 @@ import pytest
 from django.core.mail import EmailMultiAlternatives
 from django.utils import timezone
 
-from privacy import tasks
+from privacy import letters, tasks
 from privacy.gate.system import system
-from privacy.requests import letters, services
-from privacy.requests.models import Letter
+from privacy.letters import sending
+from privacy.letters.models import Letter
+from privacy.requests import services, writing
 from tests import factories
 from tests.faults.together import together
 from tests.figures import report, tries
@@ -50,7 +51,7 @@ def queued(*addresses: str) -> None:
 
 def sent(now: datetime) -> int:
     with system("letter"):
-        return letters.send_due(now=now)
+        return writing.send_due(now=now)
 
 
 def addresses(number: int) -> list[str]:
@@ -94,10 +95,10 @@ def test_a_refused_address_delays_nobody_else(server: Server, caplog: Any, capfd
     refused = Letter.objects.get(sent_at=None)
     assert (refused.last_error, refused.attempts) == ("SMTPRecipientsRefused", 1)
     assert refused.next_attempt_at and refused.next_attempt_at > now
-    for round_ in range(letters.MOST_ATTEMPTS):
+    for round_ in range(sending.MOST_ATTEMPTS):
         sent(now + timedelta(days=round_ + 1))
     refused.refresh_from_db()
-    assert (refused.attempts, refused.next_attempt_at) == (letters.MOST_ATTEMPTS, None), "a person must look"
+    assert (refused.attempts, refused.next_attempt_at) == (sending.MOST_ATTEMPTS, None), "a person must look"
     assert Counter(server.accepted) == Counter(people)
     told = nobody_named(caplog.text + "".join(capfd.readouterr()))
     assert told == 0
@@ -139,7 +140,7 @@ def test_a_slow_server_holds_up_neither_pages_nor_requests(server: Server, live_
     assert state == "executed"
     assert server.accepted == []
     tried = sum(Letter.objects.values_list("attempts", flat=True))
-    most = 1 + seconds // letters.AWAY_FOR.total_seconds()
+    most = 1 + seconds // sending.AWAY_FOR.total_seconds()
     assert tried <= most, "while the server does not answer nobody waits for it again"
     server.delay = 0
     for round_ in range(60):

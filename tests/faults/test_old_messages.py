@@ -12,8 +12,9 @@ from django.utils import timezone
 from privacy import gate, tasks
 from privacy.audit.models import AuditEvent
 from privacy.gate.system import system
-from privacy.requests import execute, letters, services
-from privacy.requests.models import STEPS, Decision, Letter, Request, RequestEvent, State
+from privacy.letters.models import Letter
+from privacy.requests import execute, services, writing
+from privacy.requests.models import STEPS, Decision, Request, RequestEvent, State
 from tests import factories
 from tests.figures import report
 from tests.journeys import asking
@@ -68,7 +69,7 @@ def test_a_message_of_another_version_does_nothing_and_the_request_ends() -> Non
         effects += rows() != before
         execute.advance(request.pk, now=request.next_action_at or timezone.now())
         with system("letter"):
-            letters.send_due(now=timezone.now())
+            writing.send_due(now=timezone.now())
     assert request.state == State.CLOSED
     assert steps >= set(STEPS["erasure"]) - {"plan"}
     assert effects == 0

@@ -22,9 +22,10 @@ from accounts.services import CustomerErased
 from orders.models import Order
 from privacy import audit, gate
 from privacy.gate.system import system
-from privacy.requests import execute, letters, services
+from privacy.letters.models import Letter
+from privacy.requests import execute, services, writing
 from privacy.requests.history import NotAllowed
-from privacy.requests.models import OPEN_STATES, Letter, Request, State
+from privacy.requests.models import OPEN_STATES, Request, State
 from privacy.vault import RecordErased
 from privacy.vault.models import DataKey
 from rma.models import RMA
@@ -135,7 +136,7 @@ def carry_out(request: Request) -> None:
         now = timezone.now() + timedelta(minutes=5 * round_)
         word = execute.run(request.pk, clock=lambda now=now: now, pause=lambda: time.sleep(0.02))
         with system("letter"):
-            letters.send_due(now=now)
+            writing.send_due(now=now)
         if word == "idle":
             return
     pytest.fail(f"it does not end: {word}")

@@ -19,9 +19,10 @@ from django.utils import timezone
 
 from accounts.models import Customer
 from privacy import gate
+from privacy.letters.models import Letter
 from privacy.models import AuditEvent
 from privacy.requests import services
-from privacy.requests.models import Letter, Request, RequestEvent
+from privacy.requests.models import Request, RequestEvent
 from privacy.vault.models import Tombstone
 from tests import factories
 from tests.journeys.asking import OPERATOR, PAT

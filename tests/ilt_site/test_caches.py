@@ -11,7 +11,7 @@ from django.core.cache import cache, caches
 
 from ilt_site import caches as caches_module
 from ilt_site.caches import FallbackRedisCache, keyed
-from privacy.requests import letters
+from privacy.letters import sending
 
 pytestmark = pytest.mark.django_db
 
@@ -166,8 +166,8 @@ def test_the_tries_of_one_login_copied_to_another_refuse_nobody(settings: Any, c
 
 def test_a_mail_server_is_not_taken_for_away_by_a_value_of_another_name(settings: Any) -> None:
     cache.set("other", 4e9)
-    copied(settings, "other", letters.AWAY)
-    assert cache.get(letters.AWAY, 0.0) == 0.0
+    copied(settings, "other", sending.AWAY)
+    assert cache.get(sending.AWAY, 0.0) == 0.0
 
 
 def test_what_the_limits_store_comes_back_as_it_was() -> None:

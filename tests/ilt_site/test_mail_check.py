@@ -14,7 +14,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from ilt_site import startup
-from privacy.requests.models import Letter
+from privacy.letters.models import Letter
 from privacy.vault import ring
 from tests.mail_server import REFUSED, Server
 from tests.shapes import shaped

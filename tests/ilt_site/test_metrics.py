@@ -15,7 +15,8 @@ from privacy.audit import AUDIT, AuditEvent
 from privacy.gate import Actor, log
 from privacy.gate.log import CHAINS
 from privacy.gate.system import system
-from privacy.requests.models import Letter, Request
+from privacy.letters.models import Letter
+from privacy.requests.models import Request
 from tests import factories
 from tests.journeys import asking
 

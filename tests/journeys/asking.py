@@ -9,7 +9,7 @@ from django.utils import timezone
 from accounts.models import Customer
 from privacy import gate
 from privacy.gate.system import system
-from privacy.requests import execute, letters, second, services, waits
+from privacy.requests import execute, second, services, waits, writing
 from privacy.requests.models import Request
 
 NOW = datetime(2026, 11, 22, 15, 0, tzinfo=UTC)
@@ -53,5 +53,5 @@ def work(request: Request, now: datetime = NOW) -> None:
     for _ in range(3):
         execute.run(request.pk, clock=lambda: now, pause=lambda: None)
         with system("letter"):
-            letters.send_due(now=now)
+            writing.send_due(now=now)
     request.refresh_from_db()

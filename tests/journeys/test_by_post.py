@@ -12,8 +12,9 @@ import time_machine
 from accounts.models import Customer, User
 from privacy import vault
 from privacy.gate.system import system
-from privacy.requests import execute, letters
-from privacy.requests.models import Letter, Request, State
+from privacy.letters.models import Letter
+from privacy.requests import execute, writing
+from privacy.requests.models import Request, State
 from tests import factories, pages
 from tests.privacy.requests.conftest import NOW
 
@@ -51,7 +52,7 @@ class Desk:
         for pk in Request.objects.exclude(step="").values_list("pk", flat=True):
             execute.run(pk, clock=self._tick, pause=lambda: None, rounds=60)
         with system("letter"):
-            letters.send_due(now=self.now)
+            writing.send_due(now=self.now)
 
     def _tick(self) -> datetime:
         self.now += timedelta(seconds=1)

@@ -21,7 +21,7 @@ from django.test import Client
 from privacy import datamap, vault
 from privacy.gate.system import system
 from privacy.models import Letter, Request
-from privacy.requests import execute, letters, services
+from privacy.requests import execute, posting, services, writing
 from privacy.vault import SealedModel
 from tests import factories
 from tests.bad_input import planting
@@ -159,7 +159,7 @@ def test_no_link_or_code_of_a_day_is_shown_or_readable_while_its_letter_waits(ho
 def test_nor_is_one_kept_when_its_letter_has_gone(house: House, day: Day) -> None:
     mail.outbox = []
     with system("letter"):
-        letters.send_due(now=NOW, limit=500)
+        writing.send_due(now=NOW, limit=500)
     sent = "\n".join(f"{one.body}\n{one.alternatives}" for one in mail.outbox)
     assert day.found_in(sent) == set(day.given), "control: each went out"
     waiting = Letter.objects.exclude(sealed_credentials=None)
@@ -191,5 +191,5 @@ def test_the_print_view_gives_a_code_until_it_is_ticked_off(house: House) -> Non
     path = f"/admin/privacy/request/{filed.pk}/letter/{letter.pk}/"
     assert filed.outcome_code in pat.get(path).text
     assert filed.outcome_code not in house.browser("carol").get(path).text
-    letters.mark_posted(letter, actor=actor, now=NOW + timedelta(minutes=1))
+    posting.mark_posted(letter, actor=actor, now=NOW + timedelta(minutes=1))
     assert house.browser("pat").get(path).status_code == 404

@@ -21,7 +21,7 @@ from privacy.audit.models import AuditEvent
 from privacy.gate import Actor, Refused
 from privacy.gate.system import system, system_actor
 from privacy.models import EndNotice, Letter
-from privacy.requests import erasure, letters
+from privacy.requests import erasure, posting, writing
 from privacy.sweep import nightly, notices
 from tests import factories, pages
 from tests.privacy.requests.conftest import PRIVACY, confirmed, run
@@ -58,9 +58,9 @@ def swept(monkeypatch: pytest.MonkeyPatch, at: datetime) -> nightly.SweepReport:
 def sent(at: datetime) -> None:
     """Let the letters go out: by e-mail, and each that is to be posted ticked off."""
     with system("letter"):
-        letters.send_due(now=at)
+        writing.send_due(now=at)
         for one in Letter.objects.filter(by=Letter.By.POST, sent_at=None, stopped_at=None):
-            letters.mark_posted(one, actor=PRIVACY, now=at)
+            posting.mark_posted(one, actor=PRIVACY, now=at)
 
 
 def token() -> str:

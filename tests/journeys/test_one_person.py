@@ -15,7 +15,7 @@ from accounts.models import Communication
 from orders.models import Order
 from privacy.gate.system import system
 from privacy.models import Request
-from privacy.requests import execute, letters
+from privacy.requests import execute, writing
 from privacy.subjects import Subject
 from tests import factories, pages
 from tests.factories import NOW
@@ -88,7 +88,7 @@ def test_from_two_messages_and_an_order_to_one_person_and_to_nobody() -> None:
     copy = carried_out(hers, "access")
     page = copy_of(hers, copy)
     with system("letter"):
-        assert letters.send_due(now=NOW)
+        assert writing.send_due(now=NOW)
     execute.run(copy.pk, clock=lambda: NOW, pause=lambda: None)  # fetched and answered: nothing waits for it any more
     assert all(f"canary {number}" in page for number in (1, 2, 3)) and "carry an address" not in page
 

@@ -21,8 +21,9 @@ from django.utils import timezone
 from accounts import factor, factor_secrets, notices, sessions, upgrades
 from accounts.models import ContactLink, ContactPoint, Session, User
 from privacy import vault
-from privacy.requests import identity, letters
-from privacy.requests.models import Letter, OneTimeLink
+from privacy.letters.models import Letter
+from privacy.requests import identity, writing
+from privacy.requests.models import OneTimeLink
 from privacy.sweep import notices as ending
 from privacy.sweep.models import EndNotice
 from privacy.vault.keystore import once
@@ -177,7 +178,7 @@ def test_a_code_by_post_in_another_purpose_or_for_another_person_is_none() -> No
     hers = filed(alice.customer, "access")
     link, code = identity.make_posted_code(hers, alice.subject_id, now=NOW)
     assert OneTimeLink.objects.filter(pk=link.pk).update(expires_at=NOW + timedelta(days=99)) == 1
-    letters.queue("posted_code", to="", context={}, key=identity.key_of_posted_code(link), request=hers, now=NOW)
+    writing.queue("posted_code", to="", context={}, key=identity.key_of_posted_code(link), request=hers, now=NOW)
     Letter.objects.update(sent_at=NOW)
     assert not identity.use_posted_code(hers, alice.subject_id, code, now=NOW)
     assert OneTimeLink.objects.filter(pk=link.pk).update(expires_at=link.expires_at) == 1

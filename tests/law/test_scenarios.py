@@ -23,8 +23,9 @@ from orders.models import Order
 from privacy import audit, gate, vault
 from privacy.calendar import company_day
 from privacy.gate.system import system
+from privacy.letters.models import Letter
 from privacy.requests import assessment, clock, deadline, excess, execute, export, outcome, services
-from privacy.requests.models import Letter, Request, State
+from privacy.requests.models import Request, State
 from privacy.retention import holds, rules
 from privacy.retention.assess import assess
 from privacy.sweep import nightly, second_letter

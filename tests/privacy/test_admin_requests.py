@@ -16,10 +16,10 @@ from django.utils.html import escape
 from accounts import claim
 from accounts import services as accounts
 from accounts.models import ClaimReview, ContactPoint, Customer
-from privacy import audit, vault
+from privacy import audit, letters, vault
 from privacy.gate import Actor
 from privacy.models import AccessEntry, Hold, Letter, OneTimeLink, Request
-from privacy.requests import deadline, letters, services
+from privacy.requests import deadline, services
 from privacy.requests.models import State
 from tests import factories, pages
 from tests.orders.factories import an_order

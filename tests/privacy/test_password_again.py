@@ -11,9 +11,10 @@ from django.utils.http import urlencode
 
 from accounts.models import Customer, User
 from privacy import registers
+from privacy.letters.models import Letter
 from privacy.models import Request
 from privacy.requests import services
-from privacy.requests.models import Letter, State
+from privacy.requests.models import State
 from tests import factories, pages
 
 pytestmark = pytest.mark.django_db

@@ -16,9 +16,9 @@ from django.utils import timezone
 from django.utils.html import escape
 
 from accounts.models import Customer, User
-from privacy import datamap, gate, vault
+from privacy import datamap, gate, letters, vault
 from privacy.models import AccessEntry, Export, Letter, OneTimeLink, Request
-from privacy.requests import execute, identity, letters, services
+from privacy.requests import execute, identity, services
 from tests import factories, pages
 from tests.orders.factories import an_order, an_rma
 

@@ -12,9 +12,10 @@ from django.db import DEFAULT_DB_ALIAS
 from django.utils import timezone
 
 from accounts import country_choice, logins, upgrades
+from privacy import letters
 from privacy.files import owner
 from privacy.gate.system import system_actor
-from privacy.requests import letters, recount
+from privacy.requests import recount
 from privacy.restore import replay
 from privacy.retention import restriction
 from privacy.vault.keystore import identity, once

@@ -12,9 +12,9 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from privacy import letters
 from privacy.gate.system import system
-from privacy.requests import letters
-from privacy.requests.models import Letter
+from privacy.letters.models import Letter
 
 FAILED, USAGE, REFUSED = 1, 2, 3
 

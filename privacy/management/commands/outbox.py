@@ -13,10 +13,10 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from privacy import vault
+from privacy import letters, vault
 from privacy.gate.system import system
-from privacy.requests import letters
-from privacy.requests.models import Letter
+from privacy.letters.models import Letter
+from privacy.requests import writing
 
 MOST = 10_000
 
@@ -69,7 +69,7 @@ class Command(BaseCommand):
         """Destroy what a mail gave, once it is printed: here that is its sending."""
         if letter.by == Letter.By.EMAIL and letters.is_read_by_outbox():
             self.stdout.flush()
-            letters.printed(letter, now=timezone.now())
+            writing.printed(letter, now=timezone.now())
 
 
 def burned(letter: Letter) -> str:

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from privacy.calendar import company_day
 from privacy.gate.system import system, system_actor
-from privacy.requests import assessment, execute, letters, services, waits
+from privacy.requests import assessment, execute, services, waits, writing
 from privacy.requests.models import Request, State
 
 
@@ -92,6 +92,6 @@ class Command(BaseCommand):
         request.refresh_from_db(fields=["step", "state"])
         if word == "waiting" and request.step == "close":
             with system("letter", kind="operator"):
-                letters.send_due(now=timezone.now())
+                writing.send_due(now=timezone.now())
             word = execute.run(request.pk, clock=timezone.now, pause=lambda: time.sleep(0.2))
         return word

@@ -13,7 +13,7 @@ from django.core import mail
 from accounts.models import Customer
 from orders.models import Order
 from privacy.gate import Actor
-from privacy.requests import excess, execute, letters, proof, services
+from privacy.requests import excess, execute, proof, services, writing
 from privacy.requests.models import Request
 from tests import factories
 from tests.orders.factories import an_order, as_customer
@@ -116,7 +116,7 @@ def with_letters(now: datetime) -> int:
     from privacy.gate.system import system
 
     with system("letter"):
-        return letters.send_due(now=now)
+        return writing.send_due(now=now)
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from privacy.calendar import company_day
 from privacy.gate import Actor
 from privacy.gate.system import system
 from privacy.models import Hold, Letter, Request, RequestEvent
-from privacy.requests import execute, export, identity, letters, poller, second, services, waits
+from privacy.requests import execute, export, identity, poller, second, services, waits, writing
 from privacy.requests.models import STEPS
 from privacy.retention import holds
 from privacy.sweep import nightly
@@ -412,7 +412,7 @@ class Life(RuleBasedStateMachine):
     @rule()
     def the_letters_go_out(self) -> None:
         with system("letter"):
-            self.act("letters", lambda: letters.send_due(now=self.now))
+            self.act("letters", lambda: writing.send_due(now=self.now))
 
     @precondition(lambda self: self.seen)
     @rule(which=WHICH)
@@ -544,7 +544,7 @@ class Life(RuleBasedStateMachine):
                         break
                     self.now += timedelta(seconds=1)
             with system("letter"):
-                letters.send_due(now=self.now)
+                writing.send_due(now=self.now)
             self.all_is_well()
         left = [(one.kind, one.state, one.step, one.last_error) for one in self.requests() if one.state not in ENDS]
         assert not left, left

@@ -12,8 +12,8 @@ import pytest
 from accounts import countries, regions
 from ilt_site import startup
 from privacy import vault
-from privacy.requests import authorities, contents, grounds, letters, plan, services
-from privacy.requests.models import Letter
+from privacy.letters.models import Letter
+from privacy.requests import authorities, contents, grounds, plan, services, writing
 from privacy.retention import jurisdiction, rules
 from tests import factories, pages
 from tests.orders.factories import an_order
@@ -107,7 +107,7 @@ def test_every_letter_names_the_persons_own_authority_and_no_law_of_others(
         "plan_confirmed",
     )
     for one in (*ends, *others):
-        letters.queue(one, to="alice@example.com", context=everything, key=f"t:{one}", request=request, now=NOW)
+        writing.queue(one, to="alice@example.com", context=everything, key=f"t:{one}", request=request, now=NOW)
     with vault.internal():
         written = {one.kind: (one.text, pages.read(one.html)) for one in Letter.objects.filter(key__startswith="t:")}
     assert len(written) == len(ends) + len(others)

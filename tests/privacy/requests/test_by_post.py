@@ -8,10 +8,11 @@ import pytest
 import time_machine
 
 from accounts.models import Customer
-from privacy import audit, vault
+from privacy import audit, letters, vault
 from privacy.gate import Actor
-from privacy.requests import letters, proof, second, services
-from privacy.requests.models import Letter, OneTimeLink, Request, State
+from privacy.letters.models import Letter
+from privacy.requests import posting, proof, second, services, writing
+from privacy.requests.models import OneTimeLink, Request, State
 from tests import factories, pages
 from tests.privacy.requests.conftest import ANYBODY, NOW, PRIVACY, TODAY, Clock, run
 
@@ -44,7 +45,7 @@ def letter(request: Request, kind: str) -> str:
 
 def ticked_off(request: Request, actor: Actor = PRIVACY) -> None:
     for one in Letter.objects.filter(request=request, kind="posted_code", sent_at=None, stopped_at=None):
-        letters.mark_posted(one, actor=actor, now=NOW)
+        posting.mark_posted(one, actor=actor, now=NOW)
 
 
 def posted(request: Request, customer: Customer) -> str:
@@ -104,7 +105,7 @@ def test_who_had_the_letter_in_hand_takes_no_code_from_it(dora: Customer) -> Non
     request = filed(dora)
     code = written(request, dora)
     with vault.internal():
-        letters.opened(Letter.objects.get(request=request, kind="posted_code"), actor=opener, now=NOW)
+        posting.opened(Letter.objects.get(request=request, kind="posted_code"), actor=opener, now=NOW)
     ticked_off(request, COLLEAGUE)
     for one in (PRIVACY, opener, COLLEAGUE):
         with pytest.raises(proof.HadTheLetter, match="know it without the person"):
@@ -163,7 +164,7 @@ def test_the_answer_knows_where_to_go_after_the_account_is_gone(dora: Customer) 
     request = filed(dora, how="in_person")
     run(request)
     for one in Letter.objects.filter(request=request, by=Letter.By.POST, sent_at=None, stopped_at=None):
-        letters.mark_posted(one, actor=COLLEAGUE, now=NOW)
+        posting.mark_posted(one, actor=COLLEAGUE, now=NOW)
     later = NOW + timedelta(days=7)  # the letter with the plan has arrived
     services.confirm(request, request.plan_hash, actor=PRIVACY, now=later)
     second.decide(request, "go_on", actor=MANAGER, now=later)
@@ -249,7 +250,7 @@ def test_who_opens_the_letter_to_print_it_is_known_and_is_no_second_person(dora:
 def test_a_letter_that_gives_nothing_is_in_the_audit_and_excludes_nobody(dora: Customer) -> None:
     pat = factories.staff("pat", "pat@ilt.example", roles=("privacy",))
     request = filed(dora)
-    letters.queue("withdrawn", to="", context={}, key="one", request=request, now=NOW)
+    writing.queue("withdrawn", to="", context={}, key="one", request=request, now=NOW)
     one = Letter.objects.get(request=request, kind="withdrawn")
     with time_machine.travel(NOW, tick=False):
         pages.signed_in(pat).get(f"/admin/privacy/request/{request.pk}/letter/{one.pk}/")
@@ -261,6 +262,6 @@ def test_whoever_sees_only_a_cover_has_had_nothing_in_hand(dora: Customer) -> No
     request = filed(dora)
     written(request, dora)
     one = Letter.objects.get(request=request, kind="posted_code")
-    letters.opened(one, actor=COLLEAGUE, now=NOW)  # outside of any context: masked
+    posting.opened(one, actor=COLLEAGUE, now=NOW)  # outside of any context: masked
     assert not request.events.filter(kind="code_shown").exists()
     assert not audit.history(record=(Letter.vault_label, one.pk)).filter(action="letter.opened").exists()

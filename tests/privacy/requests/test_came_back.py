@@ -6,9 +6,10 @@ import pytest
 import time_machine
 
 from accounts.models import Customer
-from privacy import audit, vault
-from privacy.requests import identity, letters, posting, services
-from privacy.requests.models import Letter, OneTimeLink, Request
+from privacy import audit, letters, vault
+from privacy.letters.models import Letter
+from privacy.requests import identity, posting, services, writing
+from privacy.requests.models import OneTimeLink, Request
 from tests import factories, pages
 from tests.privacy.requests.conftest import NOW, PRIVACY, TODAY, with_letters
 
@@ -59,7 +60,7 @@ def test_another_address_and_another_request_are_not_touched(dora: Customer, bob
     request, other = filed(dora), filed(bob)
     posting.came_back(request.letters.get(), actor=PRIVACY, now=NOW)
     assert identity.address_for_answer(other, now=NOW) == "bob@example.com"
-    assert not letters.bounced(request, "new@example.com")
+    assert not writing.bounced(request, "new@example.com")
 
 
 def test_where_the_post_did_not_deliver_no_code_and_no_copy_is_posted(db: None) -> None:
@@ -70,14 +71,14 @@ def test_where_the_post_did_not_deliver_no_code_and_no_copy_is_posted(db: None) 
     code = request.letters.get(kind="posted_code")
     posting.mark_posted(code, actor=PRIVACY, now=NOW)
     code.refresh_from_db()
-    assert letters.has_postal(request, now=NOW)
+    assert writing.has_postal(request, now=NOW)
     posting.came_back(code, actor=PRIVACY, now=NOW)
-    assert not letters.has_postal(request, now=NOW)
+    assert not writing.has_postal(request, now=NOW)
     assert not OneTimeLink.objects.filter(request=request, expires_at__gt=NOW).exists()
     with pytest.raises(services.NotAllowed, match="came back"):
         services.post_code(request, subject=customer.subject_id, actor=PRIVACY, now=NOW)
     with vault.internal():
-        assert not letters.undelivered(request, ["Mia Mute", "4 Other Street"])
+        assert not writing.undelivered(request, ["Mia Mute", "4 Other Street"])
 
 
 def test_the_desk_notes_it(dora: Customer) -> None:

@@ -13,10 +13,11 @@ from django.test import Client
 from accounts import joining
 from accounts import services as people
 from accounts.models import Communication, Customer
-from privacy import audit, vault
+from privacy import audit, letters, vault
 from privacy.gate import Actor
-from privacy.requests import identity, letters, second, services
-from privacy.requests.models import Letter, Request, SecondLook, State
+from privacy.letters.models import Letter
+from privacy.requests import identity, second, services
+from privacy.requests.models import Request, SecondLook, State
 from tests import factories, pages
 from tests.privacy.requests.conftest import ANYBODY, NOW, PRIVACY, TODAY, Clock, run
 

@@ -18,8 +18,9 @@ from django.utils import timezone
 
 from privacy import audit, datamap
 from privacy.gate import Actor
+from privacy.letters.models import Letter
 from privacy.requests import execute, export, second
-from privacy.requests.models import Export, Letter, Request
+from privacy.requests.models import Export, Request
 from tests.orders.factories import an_order
 from tests.privacy.requests.conftest import with_letters
 

@@ -11,11 +11,11 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from privacy import audit, vault
+from privacy import audit, letters, vault
 from privacy.gate import matrix
 from privacy.gate.system import system
-from privacy.requests import letters, services
-from privacy.requests.models import Letter
+from privacy.letters.models import Letter
+from privacy.requests import posting, services, writing
 from privacy.restore import apply
 from privacy.vault.keystore import keys
 from tests.privacy.requests.conftest import ANYBODY, NOW, OPERATOR, filed, with_letters
@@ -26,7 +26,7 @@ DUMMY = "django.core.mail.backends.dummy.EmailBackend"
 
 
 def a_letter(to: str = "alice@example.com", *, link: str = LINK, key: str = "x:1", **more: Any) -> Letter:
-    return letters.queue(
+    return writing.queue(
         "plan_changed", to=to, context={}, key=key, request=more.pop("request"), now=NOW, credentials={"link": link}, **more
     )  # fmt: skip
 
@@ -107,7 +107,7 @@ def test_a_mail_that_fails_keeps_them_for_the_next_attempt(alice, outbox, settin
 
 def test_they_end_when_the_paper_is_ticked_off(alice) -> None:
     letter = a_letter("", request=filed(alice))
-    letters.mark_posted(letter, actor=OPERATOR, now=NOW)
+    posting.mark_posted(letter, actor=OPERATOR, now=NOW)
     assert is_gone(letter)
 
 

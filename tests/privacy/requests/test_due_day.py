@@ -7,10 +7,12 @@ from datetime import date, datetime, timedelta
 import pytest
 
 from accounts.models import Customer
+from privacy import letters
 from privacy.calendar import company_day
 from privacy.gate.system import system
-from privacy.requests import clock, deadline, execute, letters, services
-from privacy.requests.models import Letter, Request, State
+from privacy.letters.models import Letter
+from privacy.requests import clock, deadline, execute, services
+from privacy.requests.models import Request, State
 from tests import factories
 from tests.orders.factories import as_customer
 from tests.privacy.requests.conftest import NOW, OPERATOR, PRIVACY, TODAY, filed

@@ -14,10 +14,12 @@ from django.db import transaction
 from accounts import logins
 from accounts.models import Communication, Customer, User
 from orders.models import Order
-from privacy import audit, vault
+from privacy import audit, letters, vault
 from privacy.audit.models import AuditEvent
-from privacy.requests import assessment, erasure, execute, letters
-from privacy.requests.models import Letter, Request, State
+from privacy.letters import sending
+from privacy.letters.models import Letter
+from privacy.requests import assessment, erasure, execute
+from privacy.requests.models import Request, State
 from privacy.restore import replay
 from privacy.retention import restriction
 from privacy.retention.verdict import Verdict
@@ -165,7 +167,7 @@ def test_two_who_end_the_same_person_at_once_tell_it_once() -> None:
 def an_interrupted_letter() -> tuple[str, Callable[[], Any]]:
     letter = letters.queue("expired", to="alice@example.com", context={}, key="one", now=NOW)
     Letter.objects.filter(pk=letter.pk).update(sending_at=NOW)
-    return "letter.interrupted", lambda: letters.report_interrupted(now=NOW + timedelta(hours=1))
+    return "letter.interrupted", lambda: sending.report_interrupted(now=NOW + timedelta(hours=1))
 
 
 def a_letter_whose_code_has_lapsed() -> tuple[str, Callable[[], Any]]:

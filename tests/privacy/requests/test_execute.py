@@ -16,8 +16,9 @@ from orders.models import Order
 from privacy import audit, gate, people, vault
 from privacy.gate.log import CHAINS, AccessEntry
 from privacy.gate.system import system
+from privacy.letters.models import Letter
 from privacy.requests import assessment, erasure, execute, export, outcome, services
-from privacy.requests.models import STEPS, Decision, Export, Letter, Request, RequestEvent, State
+from privacy.requests.models import STEPS, Decision, Export, Request, RequestEvent, State
 from privacy.retention import holds
 from privacy.subjects import Subject
 from privacy.vault.models import DataKey, Tombstone
@@ -290,7 +291,7 @@ def test_the_lease_doubles_up_to_an_hour() -> None:
 
 
 def test_everybody_is_signed_out_and_waiting_mail_stops(alice, client: Any) -> None:
-    from privacy.requests import letters
+    from privacy import letters
 
     client.force_login(alice.user)
     assert Session.objects.exists()

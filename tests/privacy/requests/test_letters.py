@@ -13,10 +13,11 @@ from django.core.exceptions import ValidationError
 from django.core.mail import EmailMultiAlternatives
 from django.db import connections
 
-from privacy import audit, vault
+from privacy import audit, letters, vault
 from privacy.gate.system import system
-from privacy.requests import letters
-from privacy.requests.models import Letter
+from privacy.letters import sending
+from privacy.letters.models import Letter
+from privacy.requests import posting, writing
 from tests.privacy.requests.conftest import NOW, OPERATOR, filed, with_letters
 
 
@@ -95,7 +96,7 @@ def test_after_twenty_refusals_a_person_must_look_and_can_send_it_again(db, sett
         with_letters(now)
         now += timedelta(hours=7)
     letter.refresh_from_db()
-    assert letter.attempts == letters.MOST_ATTEMPTS and letter.next_attempt_at is None
+    assert letter.attempts == sending.MOST_ATTEMPTS and letter.next_attempt_at is None
     assert audit.history(record=("privacy.letter", letter.pk)).filter(action="letter.given_up").count() == 1
     settings.EMAIL_BACKEND = working
     letters.resend(letter, actor=OPERATOR, now=now)
@@ -130,7 +131,7 @@ def test_without_a_mail_server_letters_wait_and_only_a_demo_counts_them_as_sent(
 def test_without_an_address_it_waits_for_the_post(db, outbox) -> None:
     letter = letters.queue("withdrawn", to="", context={}, key="x:1", now=NOW)
     assert letter.by == "post" and with_letters(NOW) == 0
-    letters.mark_posted(letter, actor=OPERATOR, now=NOW)
+    posting.mark_posted(letter, actor=OPERATOR, now=NOW)
     letter.refresh_from_db()
     assert letter.sent_at == NOW
 
@@ -162,7 +163,7 @@ def test_every_letter_of_a_request_is_complete(alice, kind) -> None:
     )  # fmt: skip
     for one in kinds:
         gives = {"link": "https://portal.example/privacy/link/x/", "code": "CODE-CODE-CODE"}
-        letters.queue(
+        writing.queue(
             one, to="alice@example.com", context=everything, key=f"t:{one}", request=request, now=NOW, credentials=gives
         )  # fmt: skip
     with system("letter"):

@@ -15,11 +15,12 @@ import pytest
 from accounts.models import Customer
 from orders import services as orders
 from orders.models import Order
-from privacy import vault
+from privacy import letters, vault
 from privacy.gate import Actor
 from privacy.gate.system import system
-from privacy.requests import clock, deadline, execute, letters, second, services, waits
-from privacy.requests.models import Letter, Request, SecondLook
+from privacy.letters.models import Letter
+from privacy.requests import clock, deadline, execute, posting, second, services, waits
+from privacy.requests.models import Request, SecondLook
 from privacy.retention import holds, jurisdiction
 from privacy.retention.models import Hold
 from privacy.sweep import nightly
@@ -201,11 +202,11 @@ def removal_by_post(place: Place) -> Request:
     services.post_code(request, subject=mia.subject_id, actor=PRIVACY, now=NOW)
     code = re.search(r"\n([0-9A-Z-]{14})\n", text_of(request, "posted_code"))
     assert code
-    letters.mark_posted(Letter.objects.get(request=request, kind="posted_code"), actor=PRIVACY, now=NOW)
+    posting.mark_posted(Letter.objects.get(request=request, kind="posted_code"), actor=PRIVACY, now=NOW)
     a_colleague = replace(PRIVACY, id="dan")  # who had no part in the letter, and takes the code from the person
     services.identify(request, "post", subject=mia.subject_id, code=code[1], actor=a_colleague, now=NOW)
     work(request)
-    letters.mark_posted(Letter.objects.get(request=request, kind="plan_ready"), actor=PRIVACY, now=NOW)
+    posting.mark_posted(Letter.objects.get(request=request, kind="plan_ready"), actor=PRIVACY, now=NOW)
     services.confirm(request, request.plan_hash, actor=PRIVACY, now=NOW, answered_on=TODAY)
     second.decide(request, "go_on", actor=MANAGER, now=NOW)
     return work(request)

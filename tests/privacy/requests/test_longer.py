@@ -13,8 +13,9 @@ from orders.models import Order
 from privacy import audit, gate, vault
 from privacy.gate import matrix
 from privacy.gate.system import system
-from privacy.requests import decided, history, letters, longer, outcome, services
-from privacy.requests.models import Decision, Letter, Request, State
+from privacy.letters.models import Letter
+from privacy.requests import decided, history, longer, outcome, posting, services, writing
+from privacy.requests.models import Decision, Request, State
 from privacy.retention import due, holds
 from privacy.sweep import nightly, second_letter
 from rma.models import RMA
@@ -52,7 +53,7 @@ def erased(customer: Customer, until: date | None = None) -> Request:
 def answered(request: Request) -> None:
     run(request)
     for one in Letter.objects.filter(request=request, by=Letter.By.POST, sent_at=None, stopped_at=None):
-        letters.mark_posted(one, actor=PRIVACY, now=NOW)
+        posting.mark_posted(one, actor=PRIVACY, now=NOW)
         run(request, Clock(NOW + timedelta(hours=1)))
 
 
@@ -255,7 +256,7 @@ def test_a_run_that_dies_while_it_writes_moves_no_day_and_the_next_one_does(
     def die(*_: Any, **__: Any) -> None:
         raise Killed
 
-    for where, name in ((letters, "queue"), (history, "event"), (audit, "record")):
+    for where, name in ((writing, "queue"), (history, "event"), (audit, "record")):
         monkeypatch.setattr(where, name, die)
         with pytest.raises(Killed):
             swept(FIRST_DAY)

@@ -12,8 +12,9 @@ from django.test import Client
 from accounts.models import Communication, Customer
 from privacy import vault
 from privacy.gate import Actor
+from privacy.letters.models import Letter
 from privacy.requests import posting, services
-from privacy.requests.models import Letter, Request, State
+from privacy.requests.models import Request, State
 from privacy.requests.nothing import SomethingHeld
 from privacy.subjects import Subject
 from tests import factories, pages

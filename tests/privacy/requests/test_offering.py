@@ -8,10 +8,11 @@ import pytest
 import time_machine
 
 from accounts.models import Customer
-from privacy import vault
+from privacy import letters, vault
 from privacy.gate import Actor
-from privacy.requests import clock, execute, letters, services
-from privacy.requests.models import Letter, Request, State
+from privacy.letters.models import Letter
+from privacy.requests import clock, execute, posting, services
+from privacy.requests.models import Request, State
 from tests import factories, pages
 from tests.orders.factories import an_order, as_customer
 from tests.privacy.requests.conftest import NOW, OPERATOR, PRIVACY, TODAY, Clock, confirmed, filed
@@ -105,7 +106,7 @@ def test_time_to_answer_a_posted_plan_counts_from_the_day_it_was_ticked_off(dora
     execute.advance(request.pk, now=late)
     request.refresh_from_db()
     assert request.state == State.PLANNED, "nobody told her"
-    letters.mark_posted(Letter.objects.get(request=request, kind="plan_ready"), actor=PRIVACY, now=late)
+    posting.mark_posted(Letter.objects.get(request=request, kind="plan_ready"), actor=PRIVACY, now=late)
     for days, state in ((13, State.PLANNED), (15, State.EXPIRED)):
         Request.objects.filter(pk=request.pk).update(next_action_at=late)
         execute.advance(request.pk, now=late + timedelta(days=days))
@@ -118,7 +119,7 @@ def test_what_somebody_else_confirmed_is_told_with_the_plan_and_when_it_starts(d
     request = asked(dora, actor=actor)
     told = Letter.objects.get(request=request, kind="plan_ready")
     if actor is PRIVACY:
-        letters.mark_posted(told, actor=PRIVACY, now=NOW)
+        posting.mark_posted(told, actor=PRIVACY, now=NOW)
     services.confirm(request, request.plan_hash, actor=actor, now=NOW, answered_on=TODAY)
     letter = Letter.objects.get(request=request, kind="plan_confirmed")
     assert letter.by == Letter.By.POST

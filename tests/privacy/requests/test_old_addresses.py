@@ -14,10 +14,11 @@ from django.test import Client
 
 from accounts import services as people
 from accounts.models import Communication, ContactPoint, Customer, User
-from privacy import audit, vault
+from privacy import audit, letters, vault
 from privacy.gate import Actor
-from privacy.requests import execute, export, identity, letters, second, services, waits
-from privacy.requests.models import Letter, OneTimeLink, Request, SecondLook, State
+from privacy.letters.models import Letter
+from privacy.requests import execute, export, identity, second, services, waits
+from privacy.requests.models import OneTimeLink, Request, SecondLook, State
 from tests import factories, pages
 from tests.privacy.requests.conftest import ANYBODY, NOW, OPERATOR, PRIVACY, TODAY, Clock, run
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from accounts.models import Customer
+from privacy.letters.models import Letter
 from privacy.requests import assessment, outcome
-from privacy.requests.models import Letter
 from privacy.retention.models import HeldValue
 from tests import factories
 from tests.privacy.requests.conftest import NOW, TODAY, filed

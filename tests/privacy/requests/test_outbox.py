@@ -16,8 +16,9 @@ from django.conf import settings as site
 from django.core.management import call_command
 
 from accounts.models import Customer
-from privacy.requests import letters
-from privacy.requests.models import Letter, State
+from privacy import letters
+from privacy.letters.models import Letter
+from privacy.requests.models import State
 from tests import factories, pages
 from tests.privacy.requests.conftest import NOW, confirmed, run, with_letters
 from tests.shapes import shaped

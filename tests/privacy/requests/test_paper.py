@@ -13,9 +13,10 @@ import time_machine
 from accounts.models import Customer
 from privacy import audit, gate, vault
 from privacy.gate import Actor
+from privacy.letters.models import Letter
 from privacy.models import AccessEntry
-from privacy.requests import execute, export, letters, paper, posting, second, services, waits
-from privacy.requests.models import Export, Letter, Request, SecondLook, State
+from privacy.requests import execute, export, paper, posting, second, services, waits, writing
+from privacy.requests.models import Export, Request, SecondLook, State
 from privacy.vault import stream
 from privacy.views import ends
 from tests import factories, pages
@@ -203,7 +204,7 @@ def test_who_has_an_email_can_have_it_on_paper_too(alice: Customer) -> None:
         assert str(the_letter(request).text).startswith("Alice Archer\n17 Quince Row\n")
     with pytest.raises(services.NotAllowed):
         paper.post(request, actor=PRIVACY, now=NOW)
-    assert letters.has_postal(request, now=NOW)
+    assert writing.has_postal(request, now=NOW)
 
 
 def test_the_desk_prints_takes_and_ticks_off(dora: Customer, settings: Any) -> None:

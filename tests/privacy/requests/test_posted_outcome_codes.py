@@ -10,10 +10,12 @@ from django.http import HttpResponse
 from django.test import Client
 
 from accounts.models import Customer
-from privacy import audit, vault
+from privacy import audit, letters, vault
 from privacy.gate import Actor, log
-from privacy.requests import letters, posting, proof, second, services
-from privacy.requests.models import Letter, Request
+from privacy.letters import earlier
+from privacy.letters.models import Letter
+from privacy.requests import posting, proof, second, services
+from privacy.requests.models import Request
 from tests import factories, pages
 from tests.privacy.requests.conftest import NOW, PRIVACY, TODAY, Clock, filed, run
 from tests.privacy.requests.test_by_post import COLLEAGUE, MANAGER, READER, dora
@@ -41,9 +43,9 @@ def receipt(request: Request) -> Letter:
 def on_the_screen(request: Request, actor: Actor = COLLEAGUE) -> str:
     """What one of the privacy team reads who opens the letter to print it."""
     with vault.internal():
-        letters.opened(receipt(request), actor=actor, now=NOW)
+        posting.opened(receipt(request), actor=actor, now=NOW)
         text = letters.given(receipt(request))[0]
-    return letters.OLD_CODE.findall(text)[0]
+    return earlier.OLD_CODE.findall(text)[0]
 
 
 def typed(browser: Client, request: Request, code: str) -> HttpResponse:

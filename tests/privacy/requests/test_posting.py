@@ -8,9 +8,10 @@ import pytest
 import time_machine
 
 from accounts.models import Customer
-from privacy import audit, vault
-from privacy.requests import clock, deadline, execute, letters, posting, second, services
-from privacy.requests.models import Letter, Request, State
+from privacy import audit, letters, vault
+from privacy.letters.models import Letter
+from privacy.requests import clock, deadline, execute, posting, second, services
+from privacy.requests.models import Request, State
 from tests import factories, pages
 from tests.privacy.requests.conftest import NOW, PRIVACY, TODAY, Clock, run
 from tests.privacy.requests.test_by_post import BLOCK, MANAGER, identify, written

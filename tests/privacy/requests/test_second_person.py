@@ -15,10 +15,11 @@ from django.test import Client
 
 from accounts import logins
 from accounts.models import Customer
-from privacy import audit, gate, vault
+from privacy import audit, gate, letters, vault
 from privacy.gate import Actor, matrix
-from privacy.requests import clock, excess, execute, export, identity, letters, second, services, waits
-from privacy.requests.models import Letter, OneTimeLink, Request, SecondLook, State
+from privacy.letters.models import Letter
+from privacy.requests import clock, excess, execute, export, identity, second, services, waits
+from privacy.requests.models import OneTimeLink, Request, SecondLook, State
 from tests import factories, pages
 from tests.orders.factories import as_customer
 from tests.privacy.requests.conftest import (

@@ -12,8 +12,9 @@ from accounts import logins
 from accounts.models import Customer
 from privacy import audit, gate, vault
 from privacy.gate import Actor
+from privacy.letters.models import Letter
 from privacy.requests import execute, export, second, services, waits
-from privacy.requests.models import Letter, Request, SecondLook, State
+from privacy.requests.models import Request, SecondLook, State
 from tests import factories, pages
 from tests.orders.factories import as_customer
 from tests.privacy.requests.conftest import NOW, PRIVACY, TODAY, Clock, filed, run, with_letters

@@ -8,10 +8,11 @@ from datetime import date, timedelta
 import pytest
 from django.db import IntegrityError, transaction
 
-from privacy import audit, gate, personal_data
+from privacy import audit, gate, letters, personal_data
 from privacy.gate.system import system
-from privacy.requests import bound, execute, history, identity, letters, services
-from privacy.requests.models import TRANSITIONS, Letter, Request, RequestEvent, State
+from privacy.letters.models import Letter
+from privacy.requests import bound, execute, history, identity, services
+from privacy.requests.models import TRANSITIONS, Request, RequestEvent, State
 from tests import factories
 from tests.orders.factories import an_order, an_rma, as_customer
 from tests.privacy.requests.conftest import (

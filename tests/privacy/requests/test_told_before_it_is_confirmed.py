@@ -10,8 +10,9 @@ import time_machine
 from accounts.models import Customer
 from accounts.users import User
 from privacy import audit
+from privacy.letters.models import Letter
 from privacy.requests import posting, services
-from privacy.requests.models import Letter, Request, State
+from privacy.requests.models import Request, State
 from tests import factories, pages
 from tests.privacy.requests.conftest import NOW, TODAY, run
 from tests.privacy.requests.test_by_post import dora

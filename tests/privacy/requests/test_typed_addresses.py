@@ -18,8 +18,9 @@ from accounts.models import Communication, Customer, User
 from accounts.people import later, named
 from privacy import vault
 from privacy.gate import Actor
+from privacy.letters.models import Letter
 from privacy.requests import identity, services
-from privacy.requests.models import Letter, Request, State
+from privacy.requests.models import Request, State
 from privacy.retention import holds
 from rma import services as returns
 from rma.models import RMA, Instrument

@@ -9,9 +9,10 @@ import pytest
 import time_machine
 
 from accounts.models import Customer
-from privacy import vault
-from privacy.requests import clock, execute, identity, letters, posting, services
-from privacy.requests.models import Letter, OneTimeLink, Request, State
+from privacy import letters, vault
+from privacy.letters.models import Letter
+from privacy.requests import clock, execute, identity, posting, services, writing
+from privacy.requests.models import OneTimeLink, Request, State
 from tests import factories, pages
 from tests.orders.factories import an_order, as_customer
 from tests.privacy.requests.conftest import ANYBODY, NOW, OPERATOR, PRIVACY, TODAY, Clock, filed, run
@@ -288,7 +289,7 @@ def test_where_nothing_could_be_removed_no_key_is_called_destroyed(alice: Custom
         "erased": [], "kept": [{"title": "Order 1", "data": ["name"], "sentence": "A claim.", "ground": "", "authority": "Law."}],
         "backups_until": TODAY, "done_on": NOW,
     }  # fmt: skip
-    letter = letters.queue("erasure_done", to="a@example.com", context=context, key="t", request=request, now=NOW)
+    letter = writing.queue("erasure_done", to="a@example.com", context=context, key="t", request=request, now=NOW)
     with vault.internal():
         assert letter.headline == "Nothing could be removed now: what we must keep"
         for part in (letter.text, pages.read(letter.html)):

@@ -10,10 +10,11 @@ import pytest
 from django.core.management import call_command
 
 from accounts.models import Customer
-from privacy import audit, vault
+from privacy import audit, letters, vault
 from privacy.gate.system import system
-from privacy.requests import clock, history, letters, recount, services
-from privacy.requests.models import Letter, Request
+from privacy.letters.models import Letter
+from privacy.requests import clock, history, recount, services, writing
+from privacy.requests.models import Request
 from tests import factories, pages
 from tests.privacy.requests.conftest import NOW, OPERATOR, PRIVACY, TODAY, filed
 
@@ -188,7 +189,7 @@ def test_letters_tell_both_dates() -> None:
         said = {one.kind: letters.given(one)[0] for one in Letter.objects.filter(request=request).order_by("queued_at")}
     assert f"We answer by: {TWO}" in said["acknowledgement"]
     for kind in ("extended", "late", "plan_changed", "plan_ready", "link_identity"):
-        letter = letters.queue(
+        letter = writing.queue(
             kind, to="alice@example.com", request=request, key=f"try:{kind}", now=NOW,
             context={"reason": "x", "words": "y", "due_on": request.due_on},
         )  # fmt: skip

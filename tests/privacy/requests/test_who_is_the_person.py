@@ -16,10 +16,11 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import Communication, Customer, Session
-from privacy import vault
+from privacy import letters, vault
 from privacy.gate.log import AccessEntry
-from privacy.requests import export, letters, services
-from privacy.requests.models import Letter, Request, State
+from privacy.letters.models import Letter
+from privacy.requests import export, services
+from privacy.requests.models import Request, State
 from privacy.subjects import Subject
 from privacy.vault.keystore import blocks
 from rma.models import RMA

@@ -10,10 +10,10 @@ import pytest
 
 from orders import services as orders
 from orders.models import Order, Payment
-from privacy import datamap, registers
+from privacy import datamap, letters, registers
+from privacy.letters.models import Letter
 from privacy.models import HeldValue
-from privacy.requests import letters
-from privacy.requests.models import Letter, Request
+from privacy.requests.models import Request
 from privacy.retention import rules
 from privacy.retention.facts import FLAGS, Facts
 from privacy.retention.gather import gather

@@ -15,11 +15,12 @@ from django.test.utils import CaptureQueriesContext
 from accounts.models import ContactPoint
 from orders.models import Order
 from orders.personal_data import order_facts
-from privacy import subjects, vault
+from privacy import letters, subjects, vault
 from privacy.audit.models import AuditEvent
 from privacy.gate.system import system
-from privacy.requests import assessment, decided, erasure, letters
-from privacy.requests.models import Decision, Letter, Request
+from privacy.letters.models import Letter
+from privacy.requests import assessment, decided, erasure, posting
+from privacy.requests.models import Decision, Request
 from privacy.retention import holds
 from privacy.retention.verdict import Verdict
 from privacy.sweep import arming, nightly, notices
@@ -113,7 +114,7 @@ def went_out(on: date) -> int:
     with system("letter"):
         for letter in waiting:
             if letter.by == Letter.By.POST:
-                letters.mark_posted(letter, actor=TASK, now=at)
+                posting.mark_posted(letter, actor=TASK, now=at)
             else:
                 Letter.objects.filter(pk=letter.pk).update(next_attempt_at=at)
                 assert letters.send(letter.pk, now=at)

@@ -13,8 +13,9 @@ from orders import services as orders
 from orders.models import Order
 from privacy import gate, vault
 from privacy.gate.system import system
+from privacy.letters.models import Letter
 from privacy.requests import identity, outcome, services
-from privacy.requests.models import Letter, Request, State
+from privacy.requests.models import Request, State
 from privacy.retention import holds
 from privacy.sweep import nightly, second_letter
 from rma.models import RMA

@@ -18,12 +18,13 @@ from django.db import connection, models
 
 from accounts.models import Customer
 from orders.models import Order
-from privacy import audit, tasks, vault
+from privacy import audit, letters, tasks, vault
 from privacy.audit import AuditEvent, AuditLink
 from privacy.gate.system import system
-from privacy.requests import broker, execute, export, letters, poller, services
+from privacy.letters.models import Letter
+from privacy.requests import broker, execute, export, poller, services, writing
 from privacy.requests.contents import NO_DAY
-from privacy.requests.models import Decision, Export, Letter, Request, State
+from privacy.requests.models import Decision, Export, Request, State
 from privacy.sweep import nightly
 from tests.orders.factories import TASK, a_customer, an_order, as_customer
 from tests.privacy.requests.conftest import NOW, Clock, confirmed, filed, run
@@ -208,8 +209,8 @@ def test_a_letter_that_cannot_be_read_does_not_stand_before_the_others(db: None,
     )
     spoil(first, queued_at=BEYOND)
     with system("letter"):
-        assert letters.send_due(now=NOW) == 1
-        assert letters.send_due(now=NOW + timedelta(minutes=5)) == 0
+        assert writing.send_due(now=NOW) == 1
+        assert writing.send_due(now=NOW + timedelta(minutes=5)) == 0
     assert [message.to for message in outbox] == [["bob@example.com"]]
     assert Letter.objects.filter(pk=first.pk).values_list("sent_at", "last_error").get() == (None, "ValueError")
     assert Letter.objects.get(pk=second.pk).sent_at == NOW

@@ -1,0 +1,63 @@
+"""The sealed outbox: every message the product sends, of whatever app, is written here first, and sent from here.
+
+    letters.queue("shipped", to=address, context={...}, key=f"shipped:{order.pk}", now=now, subject=..., folder="orders/email")
+
+What must never happen: a letter that goes out twice, one that goes to somebody who was erased meanwhile, an address in a log, a
+stored letter that opens anything. Nothing here knows what a letter is about; what follows for a request that was answered is
+`privacy.requests.writing` and `posting`.
+
+    models       the table
+    composing    a letter from its templates, or one that another program composed, once per key
+    credentials  links and codes, kept apart from the text
+    sending      by mail: when, how often, what was interrupted
+    printing     to be printed and posted: who had it in hand
+    stopping     what is not sent any more, and what letters said
+    earlier      letters of versions that kept links in the text
+"""
+
+from privacy.letters.composing import MOST_A_DAY, CredentialInText, queue, queue_message, within_cap
+from privacy.letters.credentials import CREDENTIALS, end_credentials, given, placeholder
+from privacy.letters.earlier import set_apart
+from privacy.letters.models import Letter
+from privacy.letters.printing import in_hand, mark_posted, on_paper, opened
+from privacy.letters.sending import (
+    CannotSendAgain,
+    has_no_mail_server,
+    is_read_by_outbox,
+    printed,
+    resend,
+    send,
+    send_due,
+    word_for_gone,
+)
+from privacy.letters.stopping import burn, burn_given, stop, withhold
+
+__all__ = [
+    "CREDENTIALS",
+    "MOST_A_DAY",
+    "CannotSendAgain",
+    "CredentialInText",
+    "Letter",
+    "burn",
+    "burn_given",
+    "end_credentials",
+    "given",
+    "has_no_mail_server",
+    "in_hand",
+    "is_read_by_outbox",
+    "mark_posted",
+    "on_paper",
+    "opened",
+    "placeholder",
+    "printed",
+    "queue",
+    "queue_message",
+    "resend",
+    "send",
+    "send_due",
+    "set_apart",
+    "stop",
+    "withhold",
+    "within_cap",
+    "word_for_gone",
+]

@@ -1,0 +1,60 @@
+"""Letters that are printed and posted: who had them in hand, and the day on which they went out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from privacy import audit, vault
+from privacy.actor import Actor
+from privacy.letters import credentials
+from privacy.letters.models import Letter
+from privacy.letters.sending import CannotSendAgain
+
+
+def on_paper(text: str) -> tuple[str, str]:
+    """Return the address block with which the text of a posted letter begins, "" when none does, and the rest of the text.
+
+    A block of an address ends with a place or a country; a paragraph ends with a sign.
+    """
+    first, _, rest = text.partition("\n\n")
+    return (first, rest.strip()) if rest and "\n" in first and first[-1].isalnum() else ("", text)
+
+
+def opened(letter: Letter, *, actor: Actor, now: datetime, reference: str = "") -> None:
+    """Record that somebody opens a letter to print it, each time. Whoever sees only what covers the text has seen nothing.
+
+    `reference` is that of the request the letter is about.
+    """
+    if isinstance(letter.text, vault.Unreadable):
+        return
+    audit.record(
+        "letter.opened", actor=actor, now=now, subject=letter.subject_id, record=(Letter.vault_label, letter.pk),
+        reason=letter.kind, reference=reference,
+    )  # fmt: skip
+
+
+def in_hand(numbers: Iterable[Any]) -> set[tuple[str, str]]:
+    """Return which members of staff, (kind, id), opened one of these letters or marked it as posted; by the audit."""
+    found = audit.doers(["letter.opened", "letter.posted"], [(Letter.vault_label, pk) for pk in numbers], kind="staff")
+    return {("staff", who) for _, _, who in found}
+
+
+def mark_posted(letter: Letter, *, actor: Actor, now: datetime) -> None:
+    """Record that staff printed and posted a letter. Raises CannotSendAgain when it was not waiting for that.
+
+    What follows for a request that it is about, `privacy.requests.posting` does.
+    """
+    with transaction.atomic():
+        posted = Letter.objects.filter(pk=letter.pk, sent_at=None, stopped_at=None, by=Letter.By.POST).update(
+            sent_at=now
+        )
+        if not posted:
+            raise CannotSendAgain
+        credentials.end_only([letter.pk], now)
+        audit.record(
+            "letter.posted", actor=actor, now=now, subject=letter.subject_id, record=(Letter.vault_label, letter.pk)
+        )

@@ -1,0 +1,217 @@
+"""Send by mail what waits in the outbox.
+
+What must never happen: a letter that goes out twice, an address in a log, a mail to somebody who was erased meanwhile.
+Sending marks the row before the attempt and after it: a process killed in between leaves a letter of which nobody knows
+whether it went out; such a letter is never repeated by itself, `report_interrupted` reports it and a person decides (`resend`).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from email.utils import formataddr
+from smtplib import SMTPDataError, SMTPRecipientsRefused, SMTPSenderRefused
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+from django.core.cache import cache
+from django.core.mail import EmailMultiAlternatives
+from django.db import transaction
+from django.db.models import F, QuerySet
+
+from privacy import audit, vault
+from privacy.actor import Actor
+from privacy.letters import credentials, earlier
+from privacy.letters.credentials import INTERRUPTED_AFTER, given
+from privacy.letters.models import Letter
+from privacy.work.broken import Findings, is_everybodys
+
+log = structlog.get_logger(__name__)
+
+FIRST_RETRY = timedelta(minutes=1)
+LONGEST_RETRY = timedelta(hours=6)
+MOST_ATTEMPTS = 20
+# While the mail server does not answer nobody tries it: each try would hold a worker up for EMAIL_TIMEOUT.
+AWAY, AWAY_FOR = "mail-server-away", timedelta(seconds=30)
+ABOUT_ONE_LETTER = (SMTPRecipientsRefused, SMTPSenderRefused, SMTPDataError)
+
+
+class CannotSendAgain(Exception):
+    """The letter was sent, stopped or erased: there is nothing to repeat."""
+
+
+class Unopened(Exception):
+    """The letter cannot be opened: its key is gone or out of reach."""
+
+
+class CredentialsGone(Exception):
+    """What the letter gives was destroyed: it went out, was stopped or lapsed, whatever a restored row says."""
+
+
+def due(*, now: datetime) -> QuerySet[Letter]:
+    """Return the letters that wait to be sent by mail."""
+    return Letter.objects.filter(
+        by=Letter.By.EMAIL, sent_at=None, sending_at=None, stopped_at=None, next_attempt_at__lte=now, is_apart=True
+    ).order_by("next_attempt_at", "id")
+
+
+def send_due(*, now: datetime, limit: int = 50) -> list[UUID]:
+    """Send what is due, report what was interrupted, and return the letters that went out.
+
+    An installation without a mail server sends nothing: its letters wait, sealed. Only a demo counts them as sent.
+    Once the server did not answer, the others wait for half a minute, untried.
+    """
+    report_interrupted(now=now)
+    earlier.set_apart()
+    credentials.end_lapsed(now=now)
+    if has_no_mail_server() and not settings.DEMO:
+        return []
+    sent: list[UUID] = []
+    for letter_id in list(due(now=now).values_list("pk", flat=True)[:limit]):
+        if cache.get(AWAY, 0.0) > now.timestamp():
+            break
+        try:
+            if send(letter_id, now=now):
+                sent.append(letter_id)
+        except Exception as error:  # this letter's row cannot be read or marked: the others go out all the same
+            if is_everybodys(error):
+                raise
+            Findings().note("send", Letter.vault_label, letter_id, error)
+            _put_off(letter_id, type(error).__name__, now)
+    return sent
+
+
+def _put_off(letter_id: UUID, error: str, now: datetime) -> None:
+    """Let a letter whose row cannot be read wait for the longest time, so that it does not stand before the others."""
+    Letter.objects.filter(pk=letter_id, sent_at=None).update(
+        attempts=F("attempts") + 1, next_attempt_at=now + LONGEST_RETRY, last_error=error[:100]
+    )
+
+
+def has_no_mail_server() -> bool:
+    """Say whether mail leaves this machine nowhere; a demo without a server shows it by its command `outbox`."""
+    return bool(settings.EMAIL_BACKEND.endswith("dummy.EmailBackend"))
+
+
+def is_read_by_outbox() -> bool:
+    """Say whether letters reach nobody but through the command `outbox`: in a demo without a mail server."""
+    return bool(settings.DEMO) and has_no_mail_server()
+
+
+def word_for_gone(letter: Letter) -> str:
+    """Return how a letter that counts as sent went out: a demo without a mail server only keeps it for `outbox` to print."""
+    if letter.by == Letter.By.POST:
+        return "posted"
+    return "kept for the demo's outbox; no mail was sent" if is_read_by_outbox() else "sent"
+
+
+def send(letter_id: UUID, *, now: datetime) -> bool:
+    """Send one letter if it is due and nobody else is sending it; return whether it went out."""
+    with transaction.atomic():
+        letter = due(now=now).select_for_update(skip_locked=True).filter(pk=letter_id).first()
+        if letter is None:
+            return False
+        letter.sending_at = now
+        letter.attempts += 1
+        letter.save(update_fields=["sending_at", "attempts"])
+    try:
+        _message(letter).send()
+    except CredentialsGone:
+        with transaction.atomic():
+            credentials.stop_unsendable([letter.pk], now)
+        return False
+    except Exception as error:
+        if isinstance(error, OSError) and not isinstance(error, ABOUT_ONE_LETTER):
+            cache.set(AWAY, (now + AWAY_FOR).timestamp(), timeout=2 * AWAY_FOR.total_seconds())
+        _failed(letter, type(error).__name__, now)
+        return False
+    with transaction.atomic():
+        Letter.objects.filter(pk=letter.pk).update(sent_at=now, sending_at=None, next_attempt_at=None, last_error="")
+        if not is_read_by_outbox():  # there they wait to be printed (`printed`)
+            credentials.end_only([letter.pk], now)
+    log.info("letter.sent", letter=str(letter.pk), kind=letter.kind, attempts=letter.attempts)
+    return True
+
+
+def _message(letter: Letter) -> EmailMultiAlternatives:
+    """Open the letter and build the mail. Raises Unopened, CredentialsGone."""
+    to, headline, (text, html), gives = letter.to, letter.headline, given(letter), letter.credentials
+    if any(isinstance(part, vault.Unreadable) for part in (to, headline, text, html)):
+        raise Unopened
+    if letter.credentials_until is not None and not isinstance(gives, dict):
+        if isinstance(gives, vault.Unreadable) and not isinstance(gives, vault.Erased):
+            raise Unopened
+        raise CredentialsGone
+    host = settings.PORTAL_HOST
+    message = EmailMultiAlternatives(
+        subject=headline,
+        body=text,
+        from_email=formataddr((settings.COMPANY["name"], settings.DEFAULT_FROM_EMAIL)),
+        to=[to],
+        # The same for every attempt, so that the receiving side can recognise a repetition.
+        headers={"Message-ID": f"<{letter.pk}@{host}>", "Auto-Submitted": "auto-generated"},
+    )
+    if html:
+        message.attach_alternative(html, "text/html")
+    return message
+
+
+def _failed(letter: Letter, error: str, now: datetime) -> None:
+    """Put a letter back for a later attempt, twice as late each time; after MOST_ATTEMPTS a person must look."""
+    wait = min(FIRST_RETRY * 2 ** (letter.attempts - 1), LONGEST_RETRY)
+    again = now + wait if letter.attempts < MOST_ATTEMPTS else None
+    Letter.objects.filter(pk=letter.pk).update(sending_at=None, next_attempt_at=again, last_error=error[:100])
+    log.warning("letter.failed", letter=str(letter.pk), kind=letter.kind, attempts=letter.attempts, error=error)
+    if again is None:
+        audit.record(
+            "letter.given_up",
+            actor=None,
+            now=now,
+            subject=letter.subject_id,
+            record=(Letter.vault_label, letter.pk),
+            reason=error,
+        )
+
+
+def report_interrupted(*, now: datetime) -> int:
+    """Mark letters whose sender died in the middle, with an audit event each; return how many. They are not repeated."""
+    dead = Letter.objects.filter(sent_at=None, stopped_at=None, sending_at__lt=now - INTERRUPTED_AFTER).exclude(
+        last_error="interrupted"
+    )
+    count = 0
+    for letter in dead.only("pk", "subject_id")[:100]:
+        with transaction.atomic():
+            # Another worker may have reported it since it was read, or its sender has ended after all.
+            if not dead.filter(pk=letter.pk).update(last_error="interrupted", next_attempt_at=None):
+                continue
+            count += 1
+            audit.record(
+                "letter.interrupted",
+                actor=None,
+                now=now,
+                subject=letter.subject_id,
+                record=(Letter.vault_label, letter.pk),
+            )
+    return count
+
+
+def resend(letter: Letter, *, actor: Actor, now: datetime) -> None:
+    """Send a letter again that was interrupted or given up, by a person's decision. Raises CannotSendAgain."""
+    with transaction.atomic():
+        again = Letter.objects.filter(pk=letter.pk, sent_at=None, stopped_at=None, by=Letter.By.EMAIL).update(
+            sending_at=None, next_attempt_at=now, attempts=0, last_error=""
+        )
+        if not again:
+            raise CannotSendAgain
+        audit.record(
+            "letter.resend", actor=actor, now=now, subject=letter.subject_id, record=(Letter.vault_label, letter.pk)
+        )
+
+
+def printed(letter: Letter, *, now: datetime) -> None:
+    """Record that a demo's `outbox` has shown a mail: nothing else sends it there, so that is its only showing."""
+    with transaction.atomic():
+        Letter.objects.filter(pk=letter.pk, by=Letter.By.EMAIL, sent_at=None, stopped_at=None).update(
+            sent_at=now, sending_at=None, next_attempt_at=None, last_error=""
+        )
+        credentials.end_only([letter.pk], now)
