@@ -660,7 +660,9 @@ def test_an_idle_session_ends(client: Client, alice: User, settings: Any) -> Non
 def test_a_one_time_password_leads_to_choosing_a_new_one(client: Client) -> None:
     factories.login("carol", "carol@ilt.example", must_change_password=True)
     log_in(client, "carol")
-    assert client.get(reverse("account_email")).url == f"{reverse('account_change_password')}?next=%2Faccounts%2Femail%2F"
+    assert (
+        client.get(reverse("account_email")).url == f"{reverse('account_change_password')}?next=%2Faccounts%2Femail%2F"
+    )
     client.post(
         reverse("account_change_password"),
         {"oldpassword": PASSWORD, "password1": "another good long password", "password2": "another good long password"},
