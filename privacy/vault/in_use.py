@@ -25,11 +25,8 @@ LOCKS = 64  # an import of thousands holds no more locks than this
 
 def models() -> dict[str, Any]:
     """Return the sealed models that have a table, by their stable label."""
-    return {
-        model.vault_label: model
-        for model in apps.get_models()
-        if getattr(model, "vault_label", "") and not model._meta.proxy
-    }
+    labelled = ((getattr(model, "vault_label", ""), model) for model in apps.get_models() if not model._meta.proxy)
+    return {label: model for label, model in labelled if label}
 
 
 def under_way(values: Iterable[bytes], using: str) -> None:
