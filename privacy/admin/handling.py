@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
-from privacy import datamap, letters, vault
+from privacy import called, letters, vault
 from privacy.admin.work import Group, Step, date_input
 from privacy.calendar import company_day
 from privacy.models import Hold, Letter, Request
@@ -174,7 +176,10 @@ class CalledBack(Step):
 
 
 class StateIdentity(Numbered):
+    """First how it was proved, and then, on a page of its own, what that needs and no more."""
+
     title = "State the identity"
+    template = "admin/step_identity.html"
     help = (
         "State how the person proved who they are. Every other e-mail address of the person is told. Before anything is given or "
         "removed, a second person who had no part in it has to agree."
@@ -185,6 +190,7 @@ class StateIdentity(Numbered):
             (Request.Identity.POST.value, Request.Identity.POST.label),
         ],
         label="Proved by",
+        widget=forms.RadioSelect,
     )
     code = forms.CharField(
         required=False, max_length=20, label="Code from our letter",
@@ -202,37 +208,60 @@ class StateIdentity(Numbered):
     field_order = (
         "how", "customer_number", "number", "first_fact", "first_said", "second_fact", "second_said", "code", "note",
     )  # fmt: skip
-    groups = (
-        Group(
+    asked: ClassVar[Mapping[str, Group]] = {
+        Request.Identity.CALLBACK: Group(
             "Call-back",
-            "Only if you called back: a number that has been on file for 14 days. Ask for two facts before you name any. What you "
-            "type is compared with what is on file and not kept; after five wrong tries nothing is compared for a day.",
+            "A number that has been on file for 14 days. Ask for two facts before you name any. What you type is compared with what is "
+            "on file and not kept; after five wrong tries nothing is compared for a day.",
             ("number", "first_fact", "first_said", "second_fact", "second_said"),
         ),
-        Group(
+        Request.Identity.POST: Group(
             "Code by post",
-            "Only if the person reads back the code from our letter, and not by who wrote, opened or posted the letter.",
+            "The person reads back the code from our letter, and not to who wrote, opened or posted the letter.",
             ("code",),
         ),
-        Group("Written evidence", "Needed for written evidence: what you saw, and why it is enough.", ("note",)),
-    )
+        Request.Identity.STAFF: Group("Written evidence", "What you saw, and why it is enough.", ("note",)),
+    }
 
     def prepare(self) -> None:
-        for name in ("first_fact", "second_fact"):
+        how = str((self.data if self.is_bound else self.chosen).get("how", ""))
+        if how not in dict(self.fields["how"].choices):  # type: ignore[attr-defined]
+            self.method = "post" if self.is_bound else "get"
+            self._keep({"how"})
+            return
+        group = self.asked.get(how)
+        self.groups = (group,) if group else ()
+        self.fields["how"].widget, self.fields["how"].initial = forms.HiddenInput(), how
+        self._keep({"how", "customer_number", *(group.names if group else ())})
+        for name in {"first_fact", "second_fact"} & set(self.fields):
             self.fields[name].choices = [("", "choose"), *proof.kinds()]  # type: ignore[attr-defined]
         if self.record.subject_id:
             self.fields["customer_number"].help_text = "Empty: the person already matched."
 
+    def _keep(self, names: Collection[str]) -> None:
+        for name in [one for one in self.fields if one not in names]:
+            del self.fields[name]
+
+    def button(self) -> str:
+        """Return what the button says: on the first page nothing is stated yet."""
+        return self.title if "customer_number" in self.fields else _("Go on")
+
+    def context(self) -> dict[str, Any]:
+        """Return in words what was chosen on the page before."""
+        return {"chosen": dict(self.fields["how"].choices).get(self.fields["how"].initial, "")}  # type: ignore[attr-defined]
+
     def clean(self) -> dict[str, Any]:
         data = self.cleaned_data
+        if self.errors:
+            return data
         data["subject"] = data.get("subject") or self.record.subject_id
-        if not self.errors and data["subject"] is None:
+        if data["subject"] is None:
             self.add_error("customer_number", "Say who it is: nobody was matched by the address.")
         facts = tuple((data.pop(f"{which}_fact", ""), data.pop(f"{which}_said", "")) for which in ("first", "second"))
-        data["callback"] = None
-        if not self.errors and data["how"] == Request.Identity.CALLBACK:
-            data["callback"] = proof.Callback(data["number"], facts)
-        if not self.errors and data["how"] == Request.Identity.STAFF and not data["note"].strip():
+        is_called = data["how"] == Request.Identity.CALLBACK
+        data["callback"] = proof.Callback(data["number"], facts) if is_called else None
+        data |= {name: data.get(name, "") for name in ("note", "code")}
+        if data["how"] == Request.Identity.STAFF and not data["note"].strip():
             self.add_error("note", "Written evidence needs its description and your reasons.")
         return data
 
@@ -494,14 +523,6 @@ def on_paper(letter: Letter, text: Any) -> dict[str, Any]:
 
 def name_records(found: list[Hold]) -> None:
     """Give each hold the name of its record as `title`: order and RMA numbers, in one query per kind of record."""
-    kinds: dict[str, list[Hold]] = {}
+    names = called.names((hold.label, hold.record_id) for hold in found)
     for hold in found:
-        kinds.setdefault(hold.label, []).append(hold)
-    for label, of_kind in kinds.items():
-        declaration = datamap.for_label(label)
-        names: dict[Any, Any] = {}
-        if declaration.reference:
-            rows = declaration.model._base_manager.filter(pk__in=[one.record_id for one in of_kind])
-            names = dict(rows.values_list("pk", declaration.reference))
-        for hold in of_kind:
-            hold.title = f"{declaration.title} {names.get(hold.record_id) or str(hold.record_id)[-12:]}"  # type: ignore[attr-defined]
+        hold.title = names[hold.label, hold.record_id]  # type: ignore[attr-defined]

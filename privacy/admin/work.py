@@ -87,11 +87,13 @@ class Step(forms.Form):
     is_destructive: ClassVar[bool] = False
     is_offered: ClassVar[bool] = True  # else no button leads to it: it answers who had its form open before
     template: ClassVar[str] = "admin/step.html"
-    groups: ClassVar[tuple[Group, ...]] = ()  # a step of many questions; what is in none of them comes first
+    groups: tuple[Group, ...] = ()  # a step of many questions; what is in none of them comes first
+    method: str = "post"  # "get" of a page that only asks which questions are to come
 
-    def __init__(self, *args: Any, record: Any = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, record: Any = None, chosen: Mapping[str, str] | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.record = record
+        self.chosen = chosen or {}  # what the page before asked, in the address: never a datum of anybody
         self.prepare()
 
     def prepare(self) -> None:
@@ -453,7 +455,9 @@ class WorkAdmin(LimitedList):
         record: Any,
         do: Callable[[dict[str, Any], Actor, datetime], tuple[str, str]],
     ) -> HttpResponse:
-        form = step(request.POST, record=record) if request.method == "POST" else step(record=record)
+        form = (
+            step(request.POST, record=record) if request.method == "POST" else step(record=record, chosen=request.GET)
+        )
         refused = 400
         if request.method == "POST" and form.is_valid() and not form.asks_again():
             refusals = {**self._refusals, **self.refusals}

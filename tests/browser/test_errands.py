@@ -104,7 +104,8 @@ def test_a_call_back_is_written_down_and_agreed_to(site: Site, visitor: Visitor)
     asked = Request.objects.get()
     step = f"/admin/privacy/request/{asked.pk}/step"
     visitor.press("State the identity", "state the identity")
-    page.select_option("[name=how]", "callback")
+    page.check("[name=how][value=callback]")
+    visitor.press("Go on", "state the identity, call-back")
     visitor.follow("#content [type=submit]", "call-back, nothing filled in", status=400)
     page.select_option("[name=first_fact]", "order_number")
     page.select_option("[name=second_fact]", "rma_number")
@@ -152,8 +153,7 @@ def test_a_letter_with_a_code_is_printed_and_posted(site: Site, visitor: Visitor
     factories.staff("rita", "rita@ilt.example", roles=("privacy",))
     for name, said, status in (("pat", "taken by who posted it", 400), ("rita", "wrong", 401)):
         to_desk(visitor, name)
-        visitor.open(f"/admin/privacy/request/{asked.pk}/step/identity/")
-        page.select_option("[name=how]", "post")
+        visitor.open(f"/admin/privacy/request/{asked.pk}/step/identity/?how=post")
         visitor.fill(code="AAAA-AAAA-AAAA")
         visitor.follow("#content [type=submit]", f"code by post, {said}", status=status)
 

@@ -76,27 +76,37 @@ def test_messages_stand_in_a_plan_by_their_day_in_words_the_earliest_first() -> 
     assert found == [f"Message with support, 3 {month} 2026" for month in ("February", "September", "November")]
 
 
-def test_the_nine_questions_about_an_identity_stand_in_groups_with_their_help() -> None:
+@pytest.mark.parametrize(
+    ("how", "asked", "group"),
+    [
+        ("callback", {"number", "first_fact", "first_said", "second_fact", "second_said"}, "Call-back"),
+        ("post", {"code"}, "Code by post"),
+        ("staff", {"note"}, "Written evidence"),
+        ("in_person", set(), ""),
+    ],
+)
+def test_an_identity_asks_how_it_was_proved_and_then_for_what_that_needs(how: str, asked: set[str], group: str) -> None:
     about = services.file(
         kind="access", subject=factories.customer().subject_id, channel="phone", received_on=factories.TODAY,
         identity="pending", actor=PRIVACY, now=factories.NOW,
     )  # fmt: skip
-    assert Request.objects.get().state == "received"
-    text = (
-        pages.signed_in(factories.staff(roles=("privacy",)))
-        .get(f"/admin/privacy/request/{about.pk}/step/identity/")
-        .text
-    )
-    groups = re.findall(r"<fieldset class=\"module aligned\".*?</fieldset>", text, re.S)
-    assert [re.search(r"<legend[^>]*>(.*?)</legend>", one)[1] for one in groups] == [  # type: ignore[index]
-        "Call-back", "Code by post", "Written evidence",
-    ]  # fmt: skip
-    for group, names in zip(groups, [one.names for one in StateIdentity.groups], strict=True):
-        assert re.findall(r'name="(\w+)"', group) == list(names)
-        assert 'class="description"' in group
-    assert len(set(re.findall(r'name="(\w+)"', text)) & set(StateIdentity.base_fields)) == len(
-        StateIdentity.base_fields
-    )
+    carol = pages.signed_in(factories.staff(roles=("privacy",)))
+    path = f"/admin/privacy/request/{about.pk}/step/identity/"
+    first = carol.get(path).text
+    assert set(re.findall(r'name="(\w+)"', first)) & set(StateIdentity.base_fields) == {"how"}
+    assert 'method="get"' in first and f'value="{how}"' in first
+    second = carol.get(f"{path}?how={how}").text
+    assert set(re.findall(r'name="(\w+)"', second)) & set(StateIdentity.base_fields) == {
+        "how",
+        "customer_number",
+        *asked,
+    }
+    legends = re.findall(r'<legend class="fieldset-heading">(.*?)</legend>', second)
+    assert legends == ([group] if group else [])
+    assert str(Request.Identity(how).label) in second and 'href="?"' in second
+    nonsense = carol.get(f"{path}?how=nonsense").text
+    assert 'method="get"' in nonsense
+    assert carol.post(path, {"how": "nonsense"}).status_code == 400
 
 
 def every(step: type[Step]) -> set[type[Step]]:
