@@ -25,7 +25,8 @@ from privacy import audit, datamap, gate, vault
 from privacy.gate import MANAGER, Actor
 from privacy.gate import log as access_log
 from privacy.requests import bound
-from privacy.requests.models import OPEN_STATES, Request
+from privacy.requests.models import Request
+from privacy.requests.states import OPEN_STATES
 from privacy.subjects import Subject
 from privacy.vault import Unreadable
 

@@ -35,8 +35,9 @@ from privacy import audit, datamap, gate, vault
 from privacy.datamap import Declaration
 from privacy.gate import MANAGER, Actor
 from privacy.gate import log as access_log
-from privacy.requests import bound, waits
-from privacy.requests.models import OPEN_STATES, Decision, Request, State
+from privacy.requests import bound, procedures, waits
+from privacy.requests.models import Decision, Request
+from privacy.requests.states import OPEN_STATES, State
 from privacy.subjects import Subject
 from privacy.vault import SealedModel
 
@@ -500,7 +501,7 @@ class _Moved:
 
     def check_still_there(self, *, since: datetime) -> None:
         """Raise NotPossible when something of what moved was erased, or joined anew, since."""
-        removal = Request.objects.filter(subject_id=self.into, kind=Request.Kind.ERASURE, state__in=REMOVED)
+        removal = Request.objects.filter(subject_id=self.into, kind__in=procedures.removing(), state__in=REMOVED)
         if removal.filter(models.Q(closed_at=None) | models.Q(closed_at__gte=since)).exists():
             raise NotPossible("A removal was carried out for this person since: it cannot be undone any more.")
         back = {pk for pk, _ in self.people}
@@ -620,7 +621,7 @@ def _check(into: UUID, formers: Collection[UUID], records: Sequence[Key]) -> Non
     planned = Decision.objects.filter(record_id__in=[pk for _, pk in records], request__state__in=OPEN_STATES)
     if planned.exclude(request__subject=into).exists() or _is_asked_about(records):
         raise NotPossible("A privacy request about one of these records is open: it comes first.")
-    if Request.objects.filter(subject_id=into, kind=Request.Kind.ERASURE, state__in=REMOVING).exists():
+    if Request.objects.filter(subject_id=into, kind__in=procedures.removing(), state__in=REMOVING).exists():
         raise NotPossible("A removal of this person is confirmed and being carried out: it comes first.")
 
 

@@ -20,7 +20,8 @@ from accounts import candidates, claim, confirmed, countries, joining, notices, 
 from accounts.forms import AddressForm, ContactForm
 from accounts.models import Address, ContactLink, ContactPoint, Customer, FreightAccount, TaxIdentifier, User
 from privacy import registers
-from privacy.requests.models import OPEN_STATES, Request
+from privacy.requests.models import Request
+from privacy.requests.states import OPEN_STATES
 from privacy.retention import holds
 from privacy.templatetags.pages import ending
 from privacy.vault import RecordErased

@@ -18,7 +18,8 @@ from benchmarks.profiling import explained
 from privacy import gate
 from privacy.gate.system import system
 from privacy.requests import execute, services, writing
-from privacy.requests.models import Channel, Decision, Request
+from privacy.requests.models import Decision, Request
+from privacy.requests.states import Channel
 
 RECORDS = 1_000
 OTHERS = 5_000
@@ -87,7 +88,7 @@ def run() -> list[Table]:
 def erased(subject: UUID | None) -> Laps:
     """File, plan, confirm and carry out the erasure of one person; return what each step took."""
     laps: Laps = []
-    request = timed(laps, "file", lambda: file_request(subject, Request.Kind.ERASURE))
+    request = timed(laps, "file", lambda: file_request(subject, "erasure"))
     carried_out(laps, request)
     request.refresh_from_db()
     with gate.acting(PRIVACY):

@@ -49,7 +49,7 @@ def run() -> list[Table]:
     customer = filling.person()
     made = filling.records(customer, RECORDS)
     filling.counted()
-    found = built(file_request(customer.subject_id, Request.Kind.ACCESS))
+    found = built(file_request(customer.subject_id, "access"))
     return [
         Table(
             f"The copy of one person with {sum(made.values()):,} records",

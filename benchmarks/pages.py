@@ -20,7 +20,8 @@ from benchmarks.harness import Goal, Table, interleaved, percentile, samples
 from benchmarks.profiling import explained
 from privacy import gate
 from privacy.requests import execute, services
-from privacy.requests.models import Channel, Request
+from privacy.requests.models import Request
+from privacy.requests.states import Channel
 
 PEOPLE = int(os.environ.get("ILT_BENCH_PEOPLE", 20_000))
 ORDERED = 2_000  # so many of them have two orders each
@@ -155,7 +156,7 @@ def _planned(subject: Any) -> Request:
     actor = gate.Actor("customer", "alice", subject, frozenset({"customer"}), "own data")
     with gate.acting(actor):
         about = services.file(
-            kind=Request.Kind.ERASURE,
+            kind="erasure",
             subject=subject,
             channel=Channel.WEB,
             received_on=filling.today(),

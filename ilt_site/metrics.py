@@ -23,7 +23,8 @@ from accounts import vouching
 from privacy.gate.log import CHAINS
 from privacy.letters.models import Letter
 from privacy.requests import broker, second
-from privacy.requests.models import OPEN_STATES, Request
+from privacy.requests.models import Request
+from privacy.requests.states import OPEN_STATES
 from privacy.restore import maintenance
 from privacy.restore.models import LedgerCopy
 from privacy.sweep.models import SweepState

@@ -29,7 +29,9 @@ from orders.models import Order, OrderLine, Payment, Product
 from privacy import audit, subjects, vault
 from privacy.audit import Happened
 from privacy.gate import Actor
-from privacy.requests.models import Request, State
+from privacy.requests import procedures
+from privacy.requests.models import Request
+from privacy.requests.states import State
 from privacy.retention import rules
 from privacy.typed.lines import on_one_line
 from privacy.work import progress
@@ -386,7 +388,7 @@ def _look_again(plan: _Plan, report: Report, *, today: date) -> None:
     subjects.lock(one for one in people.values() if one is not None)
     leaving = set(
         Request.objects.filter(
-            kind=Request.Kind.ERASURE, state=State.EXECUTING, subject__in=people.values()
+            kind__in=procedures.removing(), state=State.EXECUTING, subject__in=people.values()
         ).values_list("subject_id", flat=True)
     )
     erased = blocked.among({(customer.reference, "") for _, customer in plan.new})

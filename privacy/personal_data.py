@@ -19,7 +19,8 @@ from privacy.gate.log import AccessEntry, AccessLink, AccessName
 from privacy.gate.matters import Matter
 from privacy.letters.models import Letter
 from privacy.registers import Acknowledgement
-from privacy.requests.models import OPEN_STATES, Decision, Export, OneTimeLink, Request, RequestEvent, SecondLook
+from privacy.requests.models import Decision, Export, OneTimeLink, Request, RequestEvent, SecondLook
+from privacy.requests.states import OPEN_STATES
 from privacy.restore.installation import Installation
 from privacy.restore.models import LedgerCopy, LedgerWaiting
 from privacy.retention import rules

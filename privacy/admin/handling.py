@@ -17,8 +17,9 @@ from privacy import called, letters, vault
 from privacy.admin.work import Group, Step, date_input
 from privacy.calendar import company_day
 from privacy.models import Hold, Letter, Request
-from privacy.requests import assessment, deadline, filing, grounds, history, identity, offering, proof
-from privacy.requests.models import Channel
+from privacy.requests import assessment, deadline, filing, grounds, history, identity, offering, procedures, proof
+from privacy.requests.procedure import Door
+from privacy.requests.states import Channel
 from privacy.retention import holds
 from privacy.typed import cards, numberfields
 from privacy.typed.lines import one_line
@@ -74,7 +75,7 @@ class FileRequest(Numbered):
         "For what came by phone, fax, e-mail, mail or in person. The clock starts on the day anybody here received it. "
         "You need a customer number, an e-mail address, or a name and a postal address."
     )
-    kind = forms.ChoiceField(choices=Request.Kind.choices, label="What is asked for")
+    kind = forms.ChoiceField(choices=procedures.choices_at(Door.STAFF), label="What is asked for")
     channel = forms.ChoiceField(choices=CHANNELS, label="How it reached us")
     received_on = forms.DateField(widget=date_input(), label="Received on")
     email = MailboxField(
@@ -274,7 +275,7 @@ class MakePlan(Step):
 class Confirm(Step):
     title = "Confirm for the person"
     help = (
-        "Only when the person was told this plan and agreed to it, or asked for the removal by a signed letter or fax; where it went by post "
+        "Only when the person was told this plan and agreed to it, or asked for it by a signed letter or fax; where it went by post "
         "not before the day after its letter was posted, or with the day on which the answer came. A second person has to agree, and reads "
         "what you state here. What goes cannot be brought back."
     )

@@ -38,8 +38,8 @@ from privacy.requests import (
     writing,
 )
 from privacy.requests.history import NotAllowed
-from privacy.requests.models import OPEN_STATES, TRANSITIONS, State
 from privacy.requests.outcome import FileUnreadable
+from privacy.requests.states import OPEN_STATES, TRANSITIONS, State
 from privacy.retention import holds
 from privacy.views import words
 
@@ -74,7 +74,6 @@ EVENTS: dict[str, str] = {
     "day_came": "A day that was told came while something was open: the person was written why",
     "not_me": "“This was not me” said from another address",
 }
-WAITING: dict[str, str] = {"identity": "proof of identity", "confirm": "confirmation by the person"}
 
 
 class Work(admin.SimpleListFilter):
@@ -105,7 +104,7 @@ class Work(admin.SimpleListFilter):
 
 @admin.register(Request)
 class RequestAdmin(RecordAdmin):
-    list_display = ("reference", "kind", "state", "received_on", "due", "how_identified", "channel")
+    list_display = ("reference", "asked_for", "state", "received_on", "due", "how_identified", "channel")
     list_filter = (Work, "kind", "state", "channel")
     ordering = ("due_on", "reference")
     columns = ("reference",)
@@ -113,7 +112,6 @@ class RequestAdmin(RecordAdmin):
     adding = handling.FileRequest
     change_form_template = "admin/request.html"
     labels: ClassVar[Mapping[str, str]] = {
-        "kind": "What is asked for",
         "legal_due_on": "Due by law",
         "channel": "How it reached us",
         "identity": "How identity was proved",
@@ -126,7 +124,7 @@ class RequestAdmin(RecordAdmin):
     }
     search_help = "Reference, or the e-mail address the answer goes to. What you type is not kept."
     fieldsets = (
-        (None, {"fields": ("kind", "state", "received_on", "due", "latest", "channel", "asked_by")}),
+        (None, {"fields": ("asked_for", "state", "received_on", "due", "latest", "channel", "asked_by")}),
         (
             "Who asks",
             {
@@ -157,6 +155,11 @@ class RequestAdmin(RecordAdmin):
 
     # Columns and fields ------------------------------------------------------------------------------------------
 
+    @admin.display(description="What is asked for", ordering="kind")
+    def asked_for(self, record: Request) -> str:
+        """Return what is asked for; of a kind that this version does not know its name, and that it is not known."""
+        return record.title
+
     @admin.display(description="Answer due", ordering="due_on")
     def due(self, record: Request) -> str:
         """Return the due date, and in words how late it is while the request is open."""
@@ -183,15 +186,18 @@ class RequestAdmin(RecordAdmin):
     @admin.display(description="Next")
     def next_step(self, record: Request) -> str:
         """Return what the request waits for."""
+        if not record.procedure.is_known:
+            return f"Nothing: this version of the site does not know a request of the kind “{record.kind}”. Tell who runs the site."
         if record.state == State.PARKED:
             return "It failed ten times and waits for you."
         if not record.step:
             return "Nothing"
-        if record.is_open and record.step not in WAITING and waits.is_undecided(record):
+        step = record.procedure.named(record.step)
+        if step is not None and step.waits:
+            return f"Waits for {step.waits}"
+        if record.is_open and waits.is_undecided(record):
             return "Waits for a second person"
-        return (
-            f"Waits for {WAITING[record.step]}" if record.step in WAITING else words.STEPS.get(record.step, record.step)
-        )
+        return words.step(record, record.step)
 
     def find(self, text: str) -> search.Found:
         """Return the requests found by address, or by reference in whatever spelling."""
@@ -219,7 +225,7 @@ class RequestAdmin(RecordAdmin):
             {
                 "at": event.at,
                 "on": event.on,
-                "what": _what(event),
+                "what": _what(record, event),
                 "by": told.ROLES.get(event.actor_kind, event.actor_kind)
                 if event.actor_kind != "customer"
                 else "the person",
@@ -254,15 +260,15 @@ class RequestAdmin(RecordAdmin):
     def steps(self, record: Request, actor: Actor) -> dict[str, type[Step]]:
         if "privacy" not in actor.roles:
             return {}
-        state, is_erasure, now = State(record.state), record.kind == Request.Kind.ERASURE, timezone.now()
+        state, right, now = State(record.state), record.procedure, timezone.now()
         is_planning = state in (State.IDENTITY, State.PLANNED) and record.is_identified
         possible: list[tuple[bool, str, type[Step]]] = [
-            (state == State.PARKED, "resume", handling.Resume),
+            (state == State.PARKED and right.is_known, "resume", handling.Resume),
             (state == State.RECEIVED, "identity", handling.StateIdentity),
             (state == State.RECEIVED, "code", handling.PostCode),
             (nothing.may_be(record), "nothing", handling.NothingHeld),
-            (is_planning and is_erasure, "confirm", handling.Confirm),
-            (is_planning, "plan", handling.MakePlan),
+            (is_planning and right.is_confirmed, "confirm", handling.Confirm),
+            (is_planning and right.is_known, "plan", handling.MakePlan),
             (handling.MarkPosted.letters(record).exists(), "posted", handling.MarkPosted),
             (record.is_open and handling.CameBack.letters(record).exists(), "returned", handling.CameBack),
             (paper.can_post(record, now=now), "copy", handling.PostCopy),
@@ -434,7 +440,7 @@ class RequestAdmin(RecordAdmin):
         tasks = []
         for one in first[:SHOWN_ON_FRONT_PAGE]:
             when, is_late = due(one.due_on, today)
-            text = f"{one.reference}: {one.get_kind_display()}, {one.get_state_display()}"
+            text = f"{one.reference}: {one.title}, {one.get_state_display()}"
             tasks.append(Task(self.url_of(one), text, f"due {when}{unpaused(one)}", is_late))
         lists = [WorkList("Requests, by due date", self.url_of_list(), tasks, waiting.count())]
         lists.append(_to_post(self))
@@ -443,7 +449,7 @@ class RequestAdmin(RecordAdmin):
             looks = [
                 Task(
                     self.url_of(one),
-                    f"{one.reference}: {one.get_kind_display()}, not shown to be the person",
+                    f"{one.reference}: {one.title}, not shown to be the person",
                     f"known since {timezone.localtime(second.breach_known_since(one)):%-d %B %Y, %H:%M}",
                     True,
                 )
@@ -458,7 +464,7 @@ def _to_post(site: RequestAdmin) -> WorkList:
     waiting = Letter.objects.filter(by=Letter.By.POST, sent_at=None, stopped_at=None, request__isnull=False)
     found = Request.objects.filter(pk__in=waiting.values("request"))
     first = found.order_by("due_on", "reference")[:SHOWN_ON_FRONT_PAGE]
-    tasks = [Task(site.url_of(one), f"{one.reference}: {one.get_kind_display()}") for one in first]
+    tasks = [Task(site.url_of(one), f"{one.reference}: {one.title}") for one in first]
     return WorkList("Letters to post", site.url_of_list(), tasks, found.count())
 
 
@@ -484,9 +490,9 @@ def _waits(confirmed: Request, now: datetime) -> str:
     return " and is being carried out"
 
 
-def _what(event: Any) -> str:
-    if event.kind == "step":
-        return words.step(event.step)
+def _what(record: Request, event: Any) -> str:
+    if event.kind == history.STEP:
+        return words.step(record, event.step)
     named = EVENTS.get(event.kind) or dict(State.choices).get(event.kind, event.kind.replace("_", " "))
     return named[:1].upper() + named[1:]
 

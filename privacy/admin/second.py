@@ -26,6 +26,13 @@ from privacy.requests import excess, second, services
 from privacy.requests.history import NotAllowed
 from privacy.typed import cards
 
+#: What had gone out before a second person decided, in a sentence.
+GONE_OUT = {
+    second.FETCHED: "The copy had been fetched",
+    second.REMOVED: "The removal had been begun or carried out",
+    second.CARRIED_OUT: "What was asked had been begun or carried out",
+}
+
 
 class Decide(Decision):
     title = "Decide as second person"
@@ -133,7 +140,7 @@ class SecondLookAdmin(WorkAdmin):
     @admin.display(description="What is asked for")
     def what(self, look: SecondLook) -> str:
         """Return what is asked for."""
-        return look.request.get_kind_display()
+        return look.request.title
 
     @admin.display(description="Why a second person has to look")
     def reasons(self, look: SecondLook) -> str:
@@ -197,7 +204,7 @@ class SecondLookAdmin(WorkAdmin):
         if data["outcome"] == SecondLook.Outcome.GO_ON:
             return f"{request.reference} {'goes on' if was_open else 'had ended before; your decision is noted'}."
         if out:
-            what = "The copy had been fetched" if out == second.FETCHED else "The removal had been begun or carried out"
+            what = GONE_OUT[out]
             return f"{request.reference}: {what} before. The person is told, and the privacy team assesses a possible breach."
         if not was_open:
             return (
@@ -230,6 +237,8 @@ def _already(request: Request) -> str:
             return f"The copy was fetched {'once' if times == 1 else f'{times} times'}."
         case second.REMOVED:
             return "The removal was begun or carried out."
+        case second.CARRIED_OUT:
+            return "What was asked was begun or carried out."
         case _:
             return "Nothing"
 

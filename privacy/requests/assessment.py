@@ -15,6 +15,7 @@ from privacy.calendar import company_day, undated
 from privacy.datamap import Declaration
 from privacy.requests import decided, identity, plan, unjoined
 from privacy.requests.models import Decision, Export, Request
+from privacy.requests.procedure import Does
 from privacy.retention import holds, rules
 from privacy.retention.assess import assess
 from privacy.retention.facts import Facts
@@ -113,18 +114,19 @@ def pins_of(records: Iterable[Facts]) -> dict[tuple[UUID, str], date | None]:
 def plan_for(request: Request, *, today: date) -> plan.Plan:
     """Return what the request would do today, with the warnings of the apps. Opens no envelope.
 
-    For an access request: what is given, and how long each of it is kept when nobody asks for its removal.
+    Of a right that removes nothing: what it is about, and how long each of it is kept when nobody asks for its removal.
     """
-    erasure = request.kind == Request.Kind.ERASURE
-    records = under_one_law(facts_for(request), Counter([request.country] if request.country else []))
+    right = request.procedure
+    about = facts_for(request) if right.does != Does.NOTHING else []
+    records = under_one_law(about, Counter([request.country] if request.country else []))
     return plan.make(
         records,
         rules.load(),
         holds.held([f.record_id for f in records]),
         pins_of(records),
         today,
-        asked=erasure,
-        warnings=warnings_of(request, today) if erasure else (),
+        asked=right.removes,
+        warnings=warnings_of(request, today) if right.removes else (),
         leftovers=("request_file",) if request.is_about_records else plan.LEFTOVERS,
         are_named=request.is_about_records,
         unjoined=unjoined.of_request(request.subject_id, today),

@@ -18,7 +18,8 @@ from privacy.letters.models import Letter
 from privacy.requests import clock, history, identity, writing
 from privacy.requests.filing import BadRequest, NotYours, locked, require_sight, wait_anew
 from privacy.requests.history import NotAllowed
-from privacy.requests.models import Request, State
+from privacy.requests.models import Request
+from privacy.requests.states import State
 
 NOTICE = "extended"  # the letter that tells of a longer deadline
 
@@ -69,7 +70,7 @@ def may_pause(request: Request, *, now: datetime) -> bool:
     """Whether the clock may stop until the identity is proved: it was asked for at once, is not known yet, and there is time."""
     if request.state != State.RECEIVED or history.due_dates(request).is_paused:
         return False
-    facts, place = history.facts(request), history.place(request.country, request.region)
+    facts, place = history.facts(request), history.place(request.procedure, request.country, request.region)
     try:
         clock.check_pause(facts, place, on=company_day(now))
     except clock.PauseNotAllowed:
@@ -146,7 +147,7 @@ def _count(request: Request, reason: str, *, actor: Actor, now: datetime) -> Non
 def _dates_once_posted(request: Request, now: datetime) -> clock.Dates:
     """Return the dates that follow when the notice is posted in time."""
     facts = [*history.facts(request), clock.Event(clock.Kind.EXTENDED, company_day(now))]
-    return clock.dates(facts, history.place(request.country, request.region))
+    return clock.dates(facts, history.place(request.procedure, request.country, request.region))
 
 
 # The notice by post ---------------------------------------------------------------------------------------------------

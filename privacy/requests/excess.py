@@ -18,7 +18,8 @@ from privacy.gate import fingerprint
 from privacy.requests import broker, grounds, history, second, services, waits
 from privacy.requests.filing import BadRequest, NotYours, locked, require_sight
 from privacy.requests.history import NotAllowed
-from privacy.requests.models import TRANSITIONS, Request, SecondLook, State
+from privacy.requests.models import Request, SecondLook
+from privacy.requests.states import TRANSITIONS, State
 
 
 def propose(request: Request, *, ground: str, evidence: str, actor: Actor, now: datetime) -> SecondLook:

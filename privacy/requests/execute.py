@@ -21,8 +21,10 @@ from privacy import audit
 from privacy.gate.context import current
 from privacy.gate.log import CHAINS
 from privacy.gate.system import system
-from privacy.requests import bound, broker, history, steps, waits
-from privacy.requests.models import Request, State
+from privacy.requests import bound, broker, history, procedures, steps, waits
+from privacy.requests.models import Request
+from privacy.requests.procedure import Step
+from privacy.requests.states import State
 from privacy.work import checkpoints
 from privacy.work.broken import is_everybodys
 
@@ -63,7 +65,7 @@ def advance(request_id: UUID, *, now: datetime, step: str | None = None, version
     if isinstance(taken, str):
         return taken
     try:
-        with system(_purpose(taken), subject=taken.owner_id):
+        with system(taken.procedure.purpose, subject=taken.owner_id):
             word = _do(request_id, now, taken.step, taken.version)
         if word == "tombstone":
             _sign_logs(now)
@@ -80,10 +82,6 @@ def _sign_logs(now: datetime) -> None:
     What cannot be written now is written by the sealer and the hourly checkpoint; the erasure stands.
     """
     audit.sign_all(now=now, chains=CHAINS)
-
-
-def _purpose(request: Request) -> str:
-    return "export" if request.kind == Request.Kind.ACCESS else "erasure"
 
 
 def _lock(request_id: UUID, *, wait: bool = False) -> Request:
@@ -108,10 +106,16 @@ def _take(request_id: UUID, now: datetime, step: str | None, version: int | None
         if (step is not None and step != request.step) or (version is not None and version != request.version):
             return "stale"
         if request.next_action_at > now:
-            if request.step in steps.WAITING:
+            if request.waits_for_person:
                 return "idle"
             if version is None:
                 return "held" if request.attempts and not request.last_error else "waiting"
+        if not request.procedure.is_known or request.procedure.named(request.step) is None:
+            # Nobody knows what is to be done: not tried, and never as something else.
+            request.last_error = procedures.UnknownKind.__name__
+            request.save(update_fields=["last_error"])
+            _park(request, now)
+            return "parked"
         if request.attempts >= MOST_ATTEMPTS:
             _park(request, now)
             return "parked"
@@ -129,27 +133,36 @@ def _do(request_id: UUID, now: datetime, step: str, version: int) -> str:
         request = _lock(request_id, wait=True)
         if request.step != step or request.version != version:
             return "stale"
-        if step not in steps.WAITING:  # these only end it, or give it more time
+        one = procedures.get(request.kind).named(step)
+        if one is None:
+            raise procedures.UnknownKind(f"This right has no step {step!r}.")
+        if not one.waits:  # these only end it, or give it more time
             bound.require(request)
         _check_confirmed(request)
-        result = steps.DO[step](request, now)
+        result = _held_up(request, one, now) or one.function()(request, now)
         if not isinstance(result, steps.Wait):
             checkpoints.reach(step, request_id)
-        return _write(request, result, now)
+        return _write(request, one, result, now)
+
+
+def _held_up(request: Request, step: Step, now: datetime) -> steps.Result | None:
+    """Return what holds up the first step after the confirmation, of every right: a second person, or time to object."""
+    is_first = request.state == State.CONFIRMED and not step.waits and step.reaches != State.PLANNED
+    return steps.held_up(request, now) if is_first else None
 
 
 def _check_confirmed(request: Request) -> None:
     """Look at the confirmed plan in the table: a message proves nothing. Raises NotConfirmed."""
-    if request.step in ("plan", *steps.WAITING):
+    if request.step == procedures.PLAN.name or request.waits_for_person:
         return
     going_on = (State.CONFIRMED, State.EXECUTING, State.EXECUTED, State.REPLIED)
     if request.state not in going_on or not request.plan_hash or request.confirmed_hash != request.plan_hash:
         raise steps.NotConfirmed
 
 
-def _write(request: Request, result: steps.Result, now: datetime) -> str:
+def _write(request: Request, one: Step, result: steps.Result, now: datetime) -> str:
     """Write what came of a step: state, event, next step, all in the step's own transaction."""
-    step = request.step
+    step = one.name
     actor = current()
     match result:
         case steps.Ended():
@@ -159,10 +172,12 @@ def _write(request: Request, result: steps.Result, now: datetime) -> str:
             return "waiting"
         case steps.Again():
             history.schedule(request, step, at=now)
-        case steps.Done(state, detail):
+        case steps.Done(detail):
+            if request.state == State.CONFIRMED and one.reaches == State.EXECUTED:  # begun and done in one step
+                history.move(request, State.EXECUTING, actor=actor, now=now)
             history.step_done(request, step, actor=actor, now=now, detail=detail)
-            if state != request.state:
-                history.move(request, state, actor=actor, now=now)
+            if one.reaches != request.state:
+                history.move(request, one.reaches, actor=actor, now=now)
                 waits.end_left_over(actor=actor, now=now, request=request)
             after = steps.following(request)
             history.schedule(request, after, at=now if after else None)

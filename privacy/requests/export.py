@@ -34,9 +34,10 @@ from privacy.actor import Actor
 from privacy.calendar import company_day
 from privacy.gate import log
 from privacy.gate.context import current
-from privacy.requests import assessment, authorities, bound, contents, filing, identity, unjoined, waits
+from privacy.requests import assessment, authorities, bound, contents, filing, identity, procedures, unjoined, waits
 from privacy.requests.contents import Verdicts
-from privacy.requests.models import Decision, Export, Request, State
+from privacy.requests.models import Decision, Export, Request
+from privacy.requests.states import BEGUN_STATES
 from privacy.retention import jurisdiction, rules
 from privacy.retention.verdict import Verdict
 from privacy.vault import stream
@@ -136,8 +137,8 @@ def fetch(request: Request, *, actor: Actor, now: datetime, via: str = "portal")
         if not (bound.is_our_file(export) and bound.is_ours(request)):
             raise NoCopy
         Export.objects.filter(pk=export.pk).update(downloads=F("downloads") + 1)
-        if request.step == "close":  # nothing to wait for any more
-            Request.objects.filter(pk=request.pk, step="close").update(next_action_at=now)
+        if request.step == procedures.CLOSE.name:  # nothing to wait for any more
+            Request.objects.filter(pk=request.pk, step=procedures.CLOSE.name).update(next_action_at=now)
         audit.record(
             "copy.fetched",
             actor=actor,
@@ -160,8 +161,7 @@ def left(request: Request, *, now: datetime) -> list[Export]:
     if request.owner_id is None or not bound.is_ours(request):
         return []
     found = Export.objects.filter(deleted_at=None, built_at__isnull=False, expires_at__gt=now)
-    carried_out = (State.EXECUTING, State.EXECUTED, State.REPLIED, State.CLOSED)
-    if request.kind == Request.Kind.ERASURE and request.state in carried_out and not request.is_about_records:
+    if request.procedure.removes and request.state in BEGUN_STATES and not request.is_about_records:
         found = found.filter(request__owner_id=request.owner_id, built_at__lte=request.closed_at or now)
     else:
         found = found.filter(request=request)
@@ -177,8 +177,8 @@ def destroy(request: Request, *, actor: Actor, now: datetime) -> None:
             raise NoCopy
         audit.record("copy.destroyed", actor=actor, now=now, subject=request.subject_id, reference=request.reference)
         delete(export, now=now)
-        if request.step == "close":  # nothing to wait for any more
-            Request.objects.filter(pk=request.pk, step="close").update(next_action_at=now)
+        if request.step == procedures.CLOSE.name:  # nothing to wait for any more
+            Request.objects.filter(pk=request.pk, step=procedures.CLOSE.name).update(next_action_at=now)
 
 
 def delete(export: Export, *, now: datetime) -> None:

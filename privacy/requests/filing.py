@@ -17,10 +17,24 @@ from django.db.models import Q
 from privacy import audit, letters, people, subjects, vault
 from privacy.actor import STAFF_ROLES, Actor
 from privacy.calendar import company_day
-from privacy.requests import assessment, bound, broker, clock, history, identity, nothing, proof, waits, writing
+from privacy.requests import (
+    assessment,
+    bound,
+    broker,
+    clock,
+    history,
+    identity,
+    nothing,
+    procedures,
+    proof,
+    waits,
+    writing,
+)
 from privacy.requests.history import NotAllowed
-from privacy.requests.models import OPEN_STATES, Channel, OneTimeLink, Request, SecondLook, State
+from privacy.requests.models import OneTimeLink, Request, SecondLook
+from privacy.requests.procedure import Door
 from privacy.requests.proof import BadRequest
+from privacy.requests.states import OPEN_STATES, Channel, State
 from privacy.subjects import Subject
 from privacy.typed import cards, mailbox
 from privacy.typed.lines import on_one_line
@@ -145,7 +159,7 @@ def _check(
     postal: str,
 ) -> None:
     for value, allowed, what in (
-        (kind, Request.Kind.values, "kind of request"),
+        (kind, [one.kind for one in procedures.rights(_door(actor))], "kind of request"),
         (channel, Channel.values, "channel"),
         (asked_by, Request.AskedBy.values, "way of being asked"),
         (how, Request.Identity.values, "way of proving who it is"),
@@ -178,6 +192,11 @@ def _check(
         raise BadRequest("This way of proving who it is cannot be stated here.")
     if how == Request.Identity.CALLBACK and actor.kind == "staff":
         raise BadRequest("A call-back is stated once the request is filed, with what the person said.")
+
+
+def _door(actor: Actor) -> Door:
+    """Return at which door somebody stands who files a request."""
+    return {"customer": Door.PORTAL, "anonymous": Door.WITHOUT_LOGIN}.get(actor.kind, Door.STAFF)
 
 
 def no_card_number(*texts: str) -> None:
@@ -237,7 +256,7 @@ def _file(
         _send_result_again(request, actor=actor, now=now)
     else:
         if not merged:
-            history.schedule(request, "identity", at=time_to_act(request, now))
+            history.schedule(request, procedures.IDENTITY.name, at=time_to_act(request, now))
         is_asked = ask_who(request, now=now)
         if is_asked and not request.events.filter(kind=clock.Kind.IDENTITY_ASKED).exists():
             history.event(request, clock.Kind.IDENTITY_ASKED, actor=actor, now=now)
@@ -319,11 +338,13 @@ def _new(
     if subject is not None:
         country, region = assessment.place_of(subject)
         email, name = _on_file(subject, email, name, now)
-    elif records := identity.standing_of(email, now=now).records:
+    elif procedures.get(kind).may_be_about_records and (records := identity.standing_of(email, now=now).records):
         scope, (country, region) = Request.Scope.RECORDS, assessment.place_of_records(records)
         email = identity.spelled_on_file(*records[0], email) or email
         subject = _subject_for(email, now)
-    dates = clock.dates([clock.Event(clock.Kind.RECEIVED, received_on)], history.place(country, region))
+    dates = clock.dates(
+        [clock.Event(clock.Kind.RECEIVED, received_on)], history.place(procedures.get(kind), country, region)
+    )
     request = Request(
         reference=_free_reference(now),
         kind=kind,
@@ -389,7 +410,7 @@ def time_to_act(request: Request, now: datetime) -> datetime:
 
 def wait_anew(request: Request, *, now: datetime) -> None:
     """Let a request that waits for the person wait for the due date in force; called when that has moved."""
-    if request.step in ("identity", "confirm"):
+    if request.waits_for_person:
         history.schedule(request, request.step, at=time_to_act(request, now))
 
 
@@ -470,7 +491,7 @@ def _acknowledge(
             "merged": merged,
             "needs_second": waits.is_undecided(request),
             "waits_until": waits.ends_at(request, now=now),
-            "must_confirm": request.kind == Request.Kind.ERASURE and request.state in (State.IDENTITY, State.PLANNED),
+            "must_confirm": request.procedure.is_confirmed and request.state in (State.IDENTITY, State.PLANNED),
             "by_post": not to,
             "has_login": request.subject_id is not None and people.ask().has_login(request.subject_id),
         },
@@ -508,10 +529,13 @@ def identify_into(
 ) -> None:
     """Write down that identity is proved, in the caller's transaction: the clock, the code, the receipt, the next step.
 
-    Raises NotAllowed for a request about records by a login: that proves the own file, and nothing of an address on a record.
+    Raises NotAllowed for a request about records by a login: that proves the own file, and nothing of an address on a record; and
+    for a proof that does not count for the right.
     """
     if how == Request.Identity.LOGIN and request.is_about_records:
         raise NotAllowed("A login proves nothing about records that carry an address.")
+    if how not in request.procedure.proofs:
+        raise NotAllowed("This way of proving who it is does not count for what is asked.")
     asked = request.events.filter(kind=clock.Kind.IDENTITY_ASKED).exists()
     request.identity, request.identity_at = how, now
     writing.end_unposted(request, now=now, kinds=writing.ASKING)  # what asks for a proof is answered
@@ -528,7 +552,7 @@ def identify_into(
     )
     waits.begin(request, actor=actor, now=now, is_moved=is_moved)
     _acknowledge(request, request.received_on, actor=actor, now=now, merged=merged, code=code)
-    history.schedule(request, "plan", at=now)
+    history.schedule(request, procedures.PLAN.name, at=now)
     broker.nudge(request)
     request.outcome_code = code  # type: ignore[attr-defined]  # shown once, kept as a hash only
 

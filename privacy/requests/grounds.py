@@ -25,8 +25,8 @@ NEED_SECOND = frozenset({EXCESSIVE})
 def of(request: Request) -> dict[str, str]:
     """Return the rules by which this request may be refused, with their words."""
     found = dict(WORDS)
-    if not jurisdiction.covers(request.country or None):
+    if not (request.procedure.may_be_excessive and jurisdiction.covers(request.country or None)):
         del found[EXCESSIVE]
-    if request.kind != Request.Kind.ACCESS:
+    if not request.procedure.gives:
         del found[OTHERS]
     return found

@@ -16,7 +16,9 @@ from privacy.actor import Actor
 from privacy.calendar import company_day
 from privacy.letters.models import Letter
 from privacy.requests import bound, clock, regimes
-from privacy.requests.models import TRANSITIONS, Request, RequestEvent, State
+from privacy.requests.models import Request, RequestEvent
+from privacy.requests.procedure import Procedure
+from privacy.requests.states import TRANSITIONS, State
 
 STEP = "step"
 ENDS = frozenset({State.REFUSED, State.WITHDRAWN, State.EXPIRED, State.PARKED})
@@ -35,11 +37,8 @@ SECOND_ENDED = "second_ended"
 # A refusal that needs a second person (Art. 12(5)): not among the questions about who asks.
 REFUSAL_PROPOSED, REFUSAL_DECIDED = "refusal_proposed", "refusal_decided"
 # Of the letter with a code that proves who is asking: whoever had it in hand may know the code.
-# The letters that tell a plan by post where no e-mail reaches the person.
-PLAN_READY, PLAN_CHANGED = "plan_ready", "plan_changed"
 # A day that the person was told came while something was open: the event keeps what it was, and says where it moved.
 DAY_CAME = "day_came"
-PLANS_BY_POST = (PLAN_READY, PLAN_CHANGED)
 # The receipt, which says what would prove who is asking, and the letter with a code.
 QUESTIONS_BY_POST = ("acknowledgement", "posted_code", "not_identified")
 # The notice of a longer deadline was written for a person who is told by post: it counts from the day on which it is ticked off.
@@ -155,12 +154,14 @@ def asked_at(request: Request) -> datetime:
 
 def was_told_by_post(request: Request) -> bool:
     """Return whether a letter that was posted told the person the plan: they have two weeks from that day in any case."""
-    return _told_by_post(request).filter(sent_at__isnull=False, kind__in=PLANS_BY_POST).exists()
+    return _told_by_post(request).filter(sent_at__isnull=False, kind__in=request.procedure.letters.plans).exists()
 
 
 def is_to_be_posted(request: Request) -> bool:
     """Return whether the letter that tells the person the plan waits to be posted: then they were not asked yet."""
-    return _told_by_post(request).filter(sent_at=None, stopped_at=None, kind__in=PLANS_BY_POST).exists()
+    return (
+        _told_by_post(request).filter(sent_at=None, stopped_at=None, kind__in=request.procedure.letters.plans).exists()
+    )
 
 
 def is_question_unposted(request: Request) -> bool:
@@ -174,7 +175,8 @@ def is_question_unposted(request: Request) -> bool:
 
 
 def _told_by_post(request: Request) -> QuerySet[Letter]:
-    return request.letters.filter(by=Letter.By.POST, kind__in=(*QUESTIONS_BY_POST, *PLANS_BY_POST))
+    told = (*QUESTIONS_BY_POST, *request.procedure.letters.plans)
+    return request.letters.filter(by=Letter.By.POST, kind__in=told)
 
 
 def facts(request: Request) -> list[clock.Event]:
@@ -183,15 +185,17 @@ def facts(request: Request) -> list[clock.Event]:
     return [clock.Event(clock.Kind(kind), on) for kind, on in found]
 
 
-def place(country: str, region: str) -> clock.Place:
-    """Return where a person is, with the laws that the company has switched on in its settings."""
+def place(right: Procedure, country: str, region: str) -> clock.Place:
+    """Return where a person is, with the laws that the company has switched on in its settings and those that know the right."""
     switches = {one.switch for one in regimes.regimes() if one.switch}
-    return clock.Place(country, region, frozenset(name for name in switches if getattr(settings, name, False)))
+    return clock.Place(
+        country, region, frozenset(name for name in switches if getattr(settings, name, False)), right.laws
+    )
 
 
 def due_dates(request: Request) -> clock.Dates:
     """Recompute the dates of a request from its events (Art. 12(3))."""
-    return clock.dates(facts(request), place(request.country, request.region))
+    return clock.dates(facts(request), place(request.procedure, request.country, request.region))
 
 
 def recompute(request: Request) -> None:

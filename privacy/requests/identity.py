@@ -26,8 +26,9 @@ from django.urls import reverse
 
 from privacy import datamap, letters, people, vault
 from privacy.letters.models import Letter
-from privacy.requests import history, writing
-from privacy.requests.models import OneTimeLink, Request, SecondLook, State
+from privacy.requests import history, procedures, writing
+from privacy.requests.models import OneTimeLink, Request, SecondLook
+from privacy.requests.states import BEGUN_STATES, State
 
 # Crockford's alphabet: no I, L, O, U, so that a reference survives the telephone.
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -190,7 +191,7 @@ def _works_until(request: Request, purpose: OneTimeLink.Purpose, now: datetime) 
     "This was not me" can be said after the end, too. Where the due day is so near that there is more time it ends nothing.
     """
     until, ends = now + LIVES[purpose], request.next_action_at
-    if purpose == OneTimeLink.Purpose.NOT_ME or request.step not in ("identity", "confirm") or ends is None:
+    if purpose == OneTimeLink.Purpose.NOT_ME or not request.waits_for_person or ends is None:
         return until
     is_end = ends - history.asked_at(request) >= history.LEAST_TIME_TO_ACT or history.due_dates(request).is_extended
     return min(until, ends) if is_end and ends > now else until
@@ -468,13 +469,12 @@ def _address_on_file(request: Request, now: datetime) -> str:
 def _has_begun(request: Request) -> bool:
     """Say whether an erasure was started: what it took can be read nowhere else any more."""
     state = request.parked_from if request.state == State.PARKED else request.state
-    begun = (State.EXECUTING, State.EXECUTED, State.REPLIED, State.CLOSED)
-    return request.kind == Request.Kind.ERASURE and state in begun
+    return request.procedure.removes and state in BEGUN_STATES
 
 
 def _is_erased(subject: UUID) -> bool:
     """Say whether an erasure of this person was started: a copy asked for before outlives it."""
-    erasures = Request.objects.filter(subject_id=subject, kind=Request.Kind.ERASURE)
+    erasures = Request.objects.filter(subject_id=subject, kind__in=procedures.removing())
     return any(_has_begun(one) for one in erasures.only("kind", "state", "parked_from"))
 
 

@@ -9,7 +9,8 @@ from typing import Any
 from django.db import models
 from django.db.models import Exists, OuterRef, QuerySet
 
-from privacy.requests.models import OPEN_STATES, Request, SecondLook
+from privacy.requests.models import Request, SecondLook
+from privacy.requests.states import OPEN_STATES
 
 SOON = timedelta(days=7)
 

@@ -23,7 +23,8 @@ from django.db.models import QuerySet
 from privacy import audit, people, vault
 from privacy.actor import Actor
 from privacy.requests import assessment, decided, history, identity, writing
-from privacy.requests.models import OPEN_STATES, Decision, Request
+from privacy.requests.models import Decision, Request
+from privacy.requests.states import OPEN_STATES
 from privacy.retention import holds, jurisdiction, restriction, rules
 from privacy.retention.assess import assess
 from privacy.retention.facts import Facts

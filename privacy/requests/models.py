@@ -12,61 +12,14 @@ from django.db.models import Q
 
 from privacy import vault
 from privacy.actor import KINDS
+from privacy.requests import procedures
+from privacy.requests.procedure import Procedure
+from privacy.requests.states import OPEN_STATES, WITHDRAWABLE_STATES, Channel, Proof, State
 from privacy.typed import cards
 
 
-class State(models.TextChoices):
-    RECEIVED = "received", "received"
-    IDENTITY = "identity", "identity"
-    PLANNED = "planned", "planned, waiting for confirmation"
-    CONFIRMED = "confirmed", "confirmed"
-    EXECUTING = "executing", "being carried out"
-    EXECUTED = "executed", "carried out"
-    REPLIED = "replied", "answered"
-    CLOSED = "closed", "closed"
-    REFUSED = "refused", "refused"
-    WITHDRAWN = "withdrawn", "withdrawn"
-    EXPIRED = "expired", "expired: identity was not proved or the plan not confirmed"
-    PARKED = "parked", "parked: needs a person"
-
-
-# The state machine, whole: from -> to. Whatever is not here cannot happen (design 5).
-TRANSITIONS: dict[State, frozenset[State]] = {
-    # Closed at once: nobody is known by what was given, and that is the answer.
-    State.RECEIVED: frozenset(
-        {State.IDENTITY, State.CLOSED, State.REFUSED, State.WITHDRAWN, State.EXPIRED, State.PARKED}
-    ),
-    State.IDENTITY: frozenset({State.PLANNED, State.REFUSED, State.WITHDRAWN, State.EXPIRED, State.PARKED}),
-    State.PLANNED: frozenset({State.PLANNED, State.CONFIRMED, State.REFUSED, State.WITHDRAWN, State.EXPIRED}),
-    State.CONFIRMED: frozenset({State.PLANNED, State.EXECUTING, State.REFUSED, State.WITHDRAWN, State.PARKED}),
-    State.EXECUTING: frozenset({State.EXECUTED, State.PARKED}),
-    State.EXECUTED: frozenset({State.REPLIED, State.PARKED}),
-    State.REPLIED: frozenset({State.CLOSED, State.PARKED}),
-    # A parked request goes on where it stopped, by a person's decision only.
-    State.PARKED: frozenset(
-        {State.RECEIVED, State.IDENTITY, State.CONFIRMED, State.EXECUTING, State.EXECUTED, State.REPLIED}
-    ),
-    State.CLOSED: frozenset(),
-    State.REFUSED: frozenset(),
-    State.WITHDRAWN: frozenset(),
-    State.EXPIRED: frozenset(),
-}
-OPEN_STATES = tuple(s.value for s in State if s not in (State.CLOSED, State.REFUSED, State.WITHDRAWN, State.EXPIRED))
-# Up to here the person can take the request back: nothing has been done yet.
-WITHDRAWABLE_STATES = tuple(s.value for s, to in TRANSITIONS.items() if State.WITHDRAWN in to)
-
-
-class Channel(models.TextChoices):
-    WEB = "web", "website"
-    PHONE = "phone", "phone"
-    FAX = "fax", "fax"
-    EMAIL = "email", "e-mail"
-    MAIL = "mail", "mail"
-    IN_PERSON = "in_person", "in person"
-
-
 class Request(vault.SealedModel):
-    """What one person asks: a copy of their data or its erasure.
+    """What one person asks: one of the rights in the table of `procedures`.
 
     `received_on` is the day any employee received it, by whatever channel; the due dates are recomputed from
     the events by `clock`. `step`, `version`, `attempts` and `next_action_at` belong to the worker.
@@ -74,22 +27,11 @@ class Request(vault.SealedModel):
 
     vault_label: ClassVar[str] = "privacy.request"
 
-    class Kind(models.TextChoices):
-        ACCESS = "access", "copy of my data"
-        ERASURE = "erasure", "removal of my data"
-
     class AskedBy(models.TextChoices):
         SELF = "self", "the person"
         AGENT = "agent", "somebody with a written authority"
 
-    class Identity(models.TextChoices):
-        PENDING = "pending", "not proved yet"
-        LOGIN = "login", "signed in and password entered again"
-        LINK = "link", "one-time link to the address on file"
-        CALLBACK = "callback", "called back on a number on file for 14 days, two facts confirmed"
-        POST = "post", "code sent by post to an address on file for 14 days"
-        IN_PERSON = "in_person", "known in person, or document seen and not copied"
-        STAFF = "staff", "written evidence"
+    Identity = Proof
 
     class Scope(models.TextChoices):
         """What was proved opens it: the whole file of a person, or the records that carry one address and no more."""
@@ -98,7 +40,8 @@ class Request(vault.SealedModel):
         RECORDS = "records", "the records that carry exactly this address"
 
     reference = models.CharField(max_length=20, unique=True)
-    kind = models.CharField(max_length=20, choices=Kind.choices)
+    # What is asked: an entry of the table of rights. A callable, so that a right more is no migration.
+    kind = models.CharField(max_length=20, choices=procedures.choices)
     state = models.CharField(max_length=20, choices=State.choices, default=State.RECEIVED)
     parked_from = models.CharField(max_length=20, choices=State.choices, blank=True, default="")
     channel = models.CharField(max_length=20, choices=Channel.choices)
@@ -247,30 +190,37 @@ class Request(vault.SealedModel):
         return self.scope == self.Scope.RECORDS
 
     @property
+    def procedure(self) -> Procedure:
+        """What is asked for, as the table of rights has it; of a kind that it does not know an entry by which nothing is done."""
+        return procedures.of(self.kind)
+
+    @property
+    def title(self) -> str:
+        """What is asked for, in lists: an unknown kind by its name, too."""
+        known = self.procedure
+        return str(known.words.title) if known.is_known else f"{known.words.title} ({self.kind})"
+
+    @property
+    def heading(self) -> str:
+        """What is asked for, as the heading of its page."""
+        words = self.procedure.words
+        return str(words.heading_of_records if self.is_about_records else words.heading)
+
+    @property
+    def asked(self) -> str:
+        """What is asked for, as a letter goes on after "You ask us"."""
+        words = self.procedure.words
+        return str(words.asked_of_records if self.is_about_records else words.asked)
+
+    @property
+    def waits_for_person(self) -> bool:
+        """True while its step only waits for the person: for a proof of who asks, or for a confirmation."""
+        return self.step in procedures.waiting_steps()
+
+    @property
     def steps(self) -> tuple[str, ...]:
         """What is done for it, in order: what would reach the rest of a person is no step of one about records."""
-        return tuple(one for one in STEPS[self.kind] if not (self.is_about_records and one in OF_A_PERSON))
-
-
-# What is done for a request, in this order; `steps` says how.
-STEPS: dict[str, tuple[str, ...]] = {
-    Request.Kind.ACCESS: ("plan", "build_copy", "letter", "close"),
-    Request.Kind.ERASURE: (
-        "plan",
-        "wait_for_access",
-        "sign_out",
-        "stop_mail",
-        "block_tokens",
-        "erase",
-        "exports_destroyed",
-        "unlink",
-        "tombstone",
-        "letter",
-        "close",
-    ),
-}
-# They end sessions, letters and copies of a person, and keep a name from coming back: never done for single records.
-OF_A_PERSON = frozenset({"sign_out", "stop_mail", "block_tokens"})
+        return self.procedure.order(of_a_person=not self.is_about_records)
 
 
 class RequestEvent(models.Model):

@@ -13,7 +13,8 @@ from privacy import audit, people, vault
 from privacy.actor import Actor
 from privacy.requests import history, writing
 from privacy.requests.history import NotAllowed
-from privacy.requests.models import OPEN_STATES, Request, State
+from privacy.requests.models import Request
+from privacy.requests.states import OPEN_STATES, State
 from privacy.typed import mailbox
 
 KIND = "nothing_held"

@@ -1,4 +1,4 @@
-"""The plan of a removal, told to its person: where no e-mail reaches them, and whenever somebody else confirmed it (design 9, 11).
+"""The plan of a right that is confirmed, told to its person: where no e-mail reaches them, and whenever somebody else confirmed it (design 9, 11).
 
 What must never happen: a removal whose plan the person has not been told, or one that staff or an operator confirmed and nobody
 was told of. So whom no e-mail reaches gets the plan in words by post; until that letter is ticked off the person was not asked.
@@ -27,7 +27,6 @@ AGREED = {
     "other_writing": "written in another letter or message",
     SIGNED_REQUEST: "asked by signed letter or fax; the plan was posted two weeks ago, and no word has come since",
 }
-READY, CHANGED, CONFIRMED = history.PLAN_READY, history.PLAN_CHANGED, "plan_confirmed"
 
 
 def number_of(request: Request, plan_hash: str) -> str:
@@ -54,7 +53,9 @@ def require_agreed(request: Request, agreed: str, number: str, *, now: datetime)
     if agreed == SIGNED_PLAN and typed != said:
         raise NotAllowed("The number on the signed letter is not that of the plan as it is now. Post the plan that is.")
     if agreed == SIGNED_REQUEST:
-        told = request.letters.filter(kind__in=(READY, CHANGED), by=Letter.By.POST, sent_at__isnull=False)
+        told = request.letters.filter(
+            kind__in=request.procedure.letters.plans, by=Letter.By.POST, sent_at__isnull=False
+        )
         since = told.order_by("-sent_at").values_list("sent_at", flat=True).first()
         if not request.is_in_writing or history.is_to_be_posted(request):
             raise NotAllowed("It was not asked by letter or fax, or the plan waits to be posted.")
@@ -70,19 +71,21 @@ def offer(request: Request, made: Plan, *, now: datetime) -> None:
     if to:
         identity.send_link(request, OneTimeLink.Purpose.RESULT, to=to, now=now)
     else:
-        _write(READY, request, made, to="", now=now)
+        _write(request.procedure.letters.plan_ready, request, made, to="", now=now)
 
 
 def offer_anew(request: Request, made: Plan, *, now: datetime) -> None:
     """Send by post the plan as it is now to whom an earlier one was told by post: they agree to no plan that they have not seen."""
-    was_told = request.letters.filter(kind__in=(READY, CHANGED), by=Letter.By.POST).exists()
+    was_told = request.letters.filter(kind__in=request.procedure.letters.plans, by=Letter.By.POST).exists()
     if was_told and not identity.address_for_answer(request, now=now):
-        _write(READY, request, made, to="", now=now)
+        _write(request.procedure.letters.plan_ready, request, made, to="", now=now)
 
 
 def changed(request: Request, made: Plan, *, now: datetime) -> None:
     """Tell the person that the plan they confirmed is not the plan any more, and what it is now: by link or in words."""
-    _write(CHANGED, request, made, to=identity.address_for_answer(request, now=now), now=now)
+    _write(
+        request.procedure.letters.plan_changed, request, made, to=identity.address_for_answer(request, now=now), now=now
+    )
 
 
 def require_told(request: Request, *, answered_on: date | None, now: datetime) -> None:
@@ -93,7 +96,7 @@ def require_told(request: Request, *, answered_on: date | None, now: datetime) -
     """
     if request.identity == Request.Identity.LOGIN or identity.address_for_answer(request, now=now):
         return
-    told = request.letters.filter(kind__in=(READY, CHANGED), by=Letter.By.POST, sent_at__isnull=False)
+    told = request.letters.filter(kind__in=request.procedure.letters.plans, by=Letter.By.POST, sent_at__isnull=False)
     posted_at = told.order_by("sent_at").values_list("sent_at", flat=True).last()
     if posted_at is None:
         raise NotAllowed(
@@ -110,19 +113,27 @@ def require_told(request: Request, *, answered_on: date | None, now: datetime) -
 
 def confirmed(request: Request, made: Plan, *, actor: Actor, now: datetime) -> None:
     """Tell the person what somebody else confirmed for them, when it starts, and how to object; nothing where they did it."""
-    if actor.kind not in ("staff", "operator"):
+    if actor.kind not in ("staff", "operator") or not request.procedure.letters.plan_confirmed:
         return
     context = {
         "by_staff": actor.kind == "staff",
         "needs_second": waits.is_undecided(request),
         "waits_until": _waits_until(request, now),
     }
-    _write(CONFIRMED, request, made, to=identity.address_for_answer(request, now=now), now=now, **context)
+    _write(
+        request.procedure.letters.plan_confirmed,
+        request,
+        made,
+        to=identity.address_for_answer(request, now=now),
+        now=now,
+        **context,
+    )
 
 
 def _write(kind: str, request: Request, made: Plan, *, to: str, now: datetime, **context: Any) -> None:
     # What an earlier letter says of the plan is over, and is neither sent nor posted any more.
-    earlier = request.letters.filter(kind__in=(READY, CHANGED, CONFIRMED), sent_at=None, stopped_at=None)
+    kinds = (*request.procedure.letters.plans, request.procedure.letters.plan_confirmed)
+    earlier = request.letters.filter(kind__in=kinds, sent_at=None, stopped_at=None)
     letters.withhold(list(earlier.values_list("key", flat=True)), now=now)
     has_login = request.subject_id is not None and people.ask().has_login(request.subject_id)
     link = ""

@@ -47,7 +47,7 @@ def answer_key(request: Request) -> str:
 
 def store(request: Request, made: plan.Plan, *, now: datetime) -> None:
     """Write a plan into the request: one decision per envelope in the table, the wording into the sealed file."""
-    gives = request.kind == Request.Kind.ACCESS
+    gives = request.procedure.gives
     request.decisions.all().delete()
     decisions = (
         Decision(
@@ -212,35 +212,38 @@ def counts(request: Request) -> dict[str, int]:
 
 
 def answer(request: Request, *, now: datetime) -> None:
-    """Compose the answer and leave it in the outbox, once. To be called under an actor that may open the file."""
-    about = lines(request, today=company_day(now))
-    to = identity.address_for_answer(request, now=now)
-    writing.end_unposted(request, now=now)  # the answer says more than they do
-    context: dict[str, Any] = {"by_post": not to, "was_code_given": was_code_given(request)}
-    if request.kind == Request.Kind.ACCESS:
-        copy = export.live(request)
-        has_login = _has_login(request)
-        if not to and not has_login and writing.has_postal(request, now=now):
-            paper.write(request, key=answer_key(request), records=len(about["given"]), now=now)
-            return
-        context |= {
-            "records": len(about["given"]),
-            # As it is now: what staff joined since the plan was made stands in the copy.
-            "unjoined": unjoined.of_request(request.subject_id, company_day(now)),
-            "has_login": has_login,
-            "expires_at": copy.expires_at if copy else now,
-        }
-        writing.queue(
-            "copy_ready",
-            to=to,
-            context=context,
-            key=answer_key(request),
-            request=request,
-            now=now,
-            credentials={"link": "" if has_login or not to else _result_link(request, to, now)},
-            until=now + identity.RESULT_LINK_LIVES,
-        )
+    """Leave the answer of a right in the outbox, once: its letter, with what was erased, kept and given.
+
+    To be called under an actor that may open the file, as the two below.
+    """
+    to, about = _answered(request, now)
+    context = _told(request, to) | about
+    if request.procedure.tells_recipients:
+        context["recipients"] = recipients(request.decisions.values_list("label", "envelope"))
+    _queue(request, to, context, now=now)
+
+
+def answer_with_copy(request: Request, *, now: datetime) -> None:
+    """Leave word in the outbox, once, that the copy is ready; for whom no e-mail or login reaches the letter with which it is posted."""
+    to, about = _answered(request, now)
+    copy, has_login = export.live(request), _has_login(request)
+    if not to and not has_login and writing.has_postal(request, now=now):
+        paper.write(request, key=answer_key(request), records=len(about["given"]), now=now)
         return
+    context = _told(request, to) | {
+        "records": len(about["given"]),
+        # As it is now: what staff joined since the plan was made stands in the copy.
+        "unjoined": unjoined.of_request(request.subject_id, company_day(now)),
+        "has_login": has_login,
+        "expires_at": copy.expires_at if copy else now,
+    }
+    link = "" if has_login or not to else _result_link(request, to, now)
+    _queue(request, to, context, now=now, credentials={"link": link}, until=now + identity.RESULT_LINK_LIVES)
+
+
+def answer_of_removal(request: Request, *, now: datetime) -> None:
+    """Leave the answer in the outbox, once: what went, what stays, why and until when, and who else had it (Art. 19)."""
+    to, about = _answered(request, now)
     leftovers = {one["name"]: date.fromisoformat(one["until"]) for one in read(request)["plan"]["leftovers"]}
     done = [d for d in (one["done_at"] for one in about["erased"]) if d]
     if moved := _code_went_elsewhere(request, to):
@@ -249,7 +252,7 @@ def answer(request: Request, *, now: datetime) -> None:
         if isinstance(kept_file, dict):
             request.outcome = {**kept_file, CODE_MOVED: True}
             request.save(update_fields=["outcome"])  # type: ignore[misc]  # a sealed field is no column
-    context |= {
+    context = _told(request, to) | {
         **about,
         CODE_MOVED: moved,
         # As it was planned: the addresses by which it was found are gone.
@@ -263,7 +266,24 @@ def answer(request: Request, *, now: datetime) -> None:
             request.decisions.filter(action=Decision.Action.ERASE).values_list("label", "envelope")
         ),
     }
-    writing.queue("erasure_done", to=to, context=context, key=answer_key(request), request=request, now=now)
+    _queue(request, to, context, now=now)
+
+
+def _answered(request: Request, now: datetime) -> tuple[str, dict[str, list[dict[str, Any]]]]:
+    """Return where the answer goes and what became of the records; letters that say less are posted no more."""
+    about = lines(request, today=company_day(now))
+    to = identity.address_for_answer(request, now=now)
+    writing.end_unposted(request, now=now)
+    return to, about
+
+
+def _told(request: Request, to: str) -> dict[str, Any]:
+    return {"by_post": not to, "was_code_given": was_code_given(request)}
+
+
+def _queue(request: Request, to: str, context: Mapping[str, Any], *, now: datetime, **given: Any) -> None:
+    kind = request.procedure.letters.answer
+    writing.queue(kind, to=to, context=context, key=answer_key(request), request=request, now=now, **given)
 
 
 def was_code_given(request: Request) -> bool:

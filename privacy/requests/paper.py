@@ -41,7 +41,7 @@ _LOCAL_HEADER = struct.Struct("<26xHH")  # of a member of a ZIP file: the length
 def can_post(request: Request, *, now: datetime) -> bool:
     """Say whether a finished copy can be posted: it is there, no letter with it waits, and a postal address counts."""
     return (
-        request.kind == Request.Kind.ACCESS
+        request.procedure.gives
         and export.live(request) is not None
         and not waiting(request).exists()
         and not waits.is_undecided(request)

@@ -15,10 +15,11 @@ from privacy import audit, letters, people, vault
 from privacy.actor import Actor
 from privacy.calendar import company_day
 from privacy.letters.models import Letter
-from privacy.requests import assessment, broker, clock, deadline, history, offering, outcome, paper, writing
+from privacy.requests import assessment, broker, clock, deadline, history, offering, outcome, paper, procedures, writing
 from privacy.requests.filing import ask_who, locked
 from privacy.requests.history import NotAllowed
-from privacy.requests.models import OneTimeLink, Request, State
+from privacy.requests.models import OneTimeLink, Request
+from privacy.requests.states import State
 
 
 def opened(letter: Letter, *, actor: Actor, now: datetime) -> None:
@@ -85,8 +86,8 @@ def _follow(letter: Letter, request: Request, *, actor: Actor, now: datetime) ->
         deadline.count_notice(request, actor=actor, now=now)
     if letter.kind == paper.KIND:
         paper.posted(letter, request, actor=actor, now=now)
-    if letter.key == outcome.answer_key(request) and request.step == "close":
-        history.schedule(request, "close", at=now)
+    if letter.key == outcome.answer_key(request) and request.step == procedures.CLOSE.name:
+        history.schedule(request, procedures.CLOSE.name, at=now)
         broker.nudge(request)
 
 
@@ -118,5 +119,5 @@ def _tell_by_post(request: Request, *, now: datetime) -> None:
     """Write by post what the person has to know to go on: how to show who asks, or the plan."""
     if request.state == State.RECEIVED:
         ask_who(request, now=now)
-    elif request.state == State.PLANNED and request.kind == Request.Kind.ERASURE:
+    elif request.state == State.PLANNED and request.procedure.is_confirmed:
         offering.offer(request, assessment.plan_for(request, today=company_day(now)), now=now)

@@ -14,7 +14,8 @@ from django.db import transaction
 from privacy import audit
 from privacy.actor import Actor
 from privacy.requests import assessment, filing, history, identity
-from privacy.requests.models import OPEN_STATES, Request
+from privacy.requests.models import Request
+from privacy.requests.states import OPEN_STATES
 
 _DATES = ("due_on", "legal_due_on", "unpaused_due_on")
 

@@ -32,12 +32,14 @@ class RegimeError(ValueError):
 class Place:
     """Where the person is who asks: country (ISO 3166-1 alpha-2) and part of it (ISO 3166-2, or its name), "" when not known.
 
-    `switched_on` names the laws that count only where the company says so, such as CALIFORNIA.
+    `switched_on` names the laws that count only where the company says so, such as CALIFORNIA; `laws` those that know the right
+    that is asked for, None every one: where none of them covers the person, our own policy does.
     """
 
     country: str = ""
     region: str = ""
     switched_on: frozenset[str] = frozenset()
+    laws: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,8 @@ class Regime:
     def covers(self, place: Place) -> int:
         """Return 0 when this law does not count there, else how narrow it is: everybody, whole countries, one, a part."""
         if self.switch and self.switch not in place.switched_on:
+            return 0
+        if self.of and place.laws is not None and self.name not in place.laws:
             return 0
         country, _, region = self.of.partition("-")
         if region:

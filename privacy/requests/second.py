@@ -23,11 +23,12 @@ from privacy.letters.models import Letter
 from privacy.requests import broker, clock, deadline, export, history, identity, offering, services, waits, writing
 from privacy.requests.filing import BadRequest, NotYours, locked
 from privacy.requests.history import NotAllowed
-from privacy.requests.models import TRANSITIONS, OneTimeLink, Request, RequestEvent, SecondLook, State
+from privacy.requests.models import OneTimeLink, Request, RequestEvent, SecondLook
+from privacy.requests.states import TRANSITIONS, State
 
 ALARM_DAYS = 7
 NOT_ME = "not_me"
-FETCHED, REMOVED = "fetched", "removed"
+FETCHED, REMOVED, CARRIED_OUT = "fetched", "removed", "carried_out"
 #: A question put less than this before the due date never becomes a refusal: the second person has time to look.
 LEAST_TIME_TO_LOOK = timedelta(days=ALARM_DAYS)
 UNSURE = "We could not make sure that it is you who is asking, and must not give away or remove somebody's data without that."
@@ -208,10 +209,13 @@ def agreed(request: Request) -> str:
 
 
 def gone_out(request: Request) -> str:
-    """Return what was given or removed because of a request: FETCHED, REMOVED (wholly or in part), or "" for nothing yet."""
-    if request.kind == Request.Kind.ERASURE:
-        return REMOVED if request.events.filter(kind=State.EXECUTING).exists() else ""
-    return FETCHED if fetched(request) else ""
+    """Return what was given or removed because of a request: FETCHED, REMOVED (wholly or in part), CARRIED_OUT for what neither gives
+    nor removes, or "" for nothing yet."""
+    if request.procedure.gives:
+        return FETCHED if fetched(request) else ""
+    if not request.events.filter(kind=State.EXECUTING).exists():
+        return ""
+    return REMOVED if request.procedure.removes else CARRIED_OUT
 
 
 def fetched(request: Request) -> int:
@@ -272,7 +276,7 @@ def say_not_me(token: str, *, now: datetime) -> Request:
 
 def stands_still(request: Request) -> bool:
     """Whether something of the request can still be done, and is not while a second person has to look."""
-    if request.kind == Request.Kind.ERASURE:
+    if not request.procedure.gives:
         return request.can_withdraw
     return export.live(request) is not None or (request.is_open and request.state != State.REPLIED)
 

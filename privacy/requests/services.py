@@ -25,6 +25,7 @@ from privacy.requests import (
     nothing,
     offering,
     outcome,
+    procedures,
     proof,
     waits,
     writing,
@@ -46,8 +47,9 @@ from privacy.requests.filing import (
     time_to_act,
 )
 from privacy.requests.history import NotAllowed
-from privacy.requests.models import TRANSITIONS, WITHDRAWABLE_STATES, OneTimeLink, Request, SecondLook, State
+from privacy.requests.models import OneTimeLink, Request, SecondLook
 from privacy.requests.plan import Plan
+from privacy.requests.states import TRANSITIONS, WITHDRAWABLE_STATES, State
 from privacy.retention import jurisdiction
 
 __all__ = [
@@ -82,6 +84,10 @@ __all__ = [
     "unjoined",
     "withdraw",
 ]
+
+
+#: Of a request whose kind the table of rights does not know.
+UNKNOWN = "This version of the site does not know what is asked here. Nothing is done for it: tell who runs the site."
 
 
 class NotIdentified(Exception):
@@ -125,9 +131,11 @@ def make_plan(request: Request, *, actor: Actor, now: datetime) -> Plan:
             return assessment.plan_for(found, today=company_day(now))
         if found.state not in (State.IDENTITY, State.PLANNED):
             raise NotAllowed(f"A request that is {found.state} is not planned any more.")
+        if not found.procedure.is_known:
+            raise NotAllowed(UNKNOWN)
         was, hash_before = found.state, found.plan_hash
         made = plan_into(found, actor=actor, now=now)
-        if was == State.IDENTITY and found.kind == Request.Kind.ERASURE and actor.kind == "staff":
+        if was == State.IDENTITY and found.procedure.is_confirmed and actor.kind == "staff":
             offering.offer(found, made, now=now)  # the worker, which finds the plan made, offers none
         elif made.hash != hash_before:
             offering.offer_anew(found, made, now=now)
@@ -142,8 +150,8 @@ def plan_into(request: Request, *, actor: Actor, now: datetime) -> Plan:
         return made
     outcome.store(request, made, now=now)
     history.move(request, State.PLANNED, actor=actor, now=now, detail={"hash": made.hash})
-    if request.kind == Request.Kind.ERASURE:
-        history.schedule(request, "confirm", at=time_to_act(request, now))
+    if request.procedure.is_confirmed:
+        history.schedule(request, procedures.CONFIRM.name, at=time_to_act(request, now))
     return made
 
 
@@ -180,6 +188,8 @@ def confirm(
             return found
         if found.state not in (State.IDENTITY, State.PLANNED):
             raise NotAllowed(f"A request that is {found.state} cannot be confirmed.")
+        if not found.procedure.is_known:
+            raise NotAllowed(UNKNOWN)
         hash_before = found.plan_hash
         made = plan_into(found, actor=actor, now=now)
         same = made.hash == plan_hash
@@ -221,7 +231,7 @@ def confirm_into(
     )
     if actor.kind == "staff":
         waits.ask(request, SecondLook.Why.CONFIRMED, actor=actor, now=now)
-    history.schedule(request, request.steps[request.steps.index("plan") + 1], at=now)
+    history.schedule(request, request.steps[request.steps.index(procedures.PLAN.name) + 1], at=now)
     broker.nudge(request)
 
 
@@ -323,6 +333,8 @@ def resume(request: Request, *, actor: Actor, now: datetime) -> Request:
         found = locked(request)
         if found.state != State.PARKED or not found.parked_from:
             raise NotAllowed(f"A request that is {found.state} is not parked.")
+        if not found.procedure.is_known:
+            raise NotAllowed(UNKNOWN)
         history.move(found, found.parked_from, actor=actor, now=now)
         found.parked_from = ""
         found.save(update_fields=["parked_from"])

@@ -1,11 +1,12 @@
 """What each step of a request does. `execute` decides when, locks the request and writes what came of it.
 
-Every step may be run again after a crash: it does what is left to do and nothing twice.
+Which steps a right has, in which order and what state each reaches, stands in `procedures`. Every step may be run again after a
+crash: it does what is left to do and nothing twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -19,18 +20,23 @@ from privacy.requests import (
     assessment,
     bound,
     clock,
+    deadline,
     decided,
     erasure,
+    excess,
     export,
     history,
     identity,
     offering,
     outcome,
     paper,
+    second,
+    services,
     waits,
     writing,
 )
-from privacy.requests.models import OPEN_STATES, Decision, Export, OneTimeLink, Request, SecondLook, State
+from privacy.requests.models import Decision, Export, OneTimeLink, Request, SecondLook
+from privacy.requests.states import OPEN_STATES, State
 from privacy.retention import restriction
 from privacy.vault.keystore import blocks, ledger
 from privacy.work import broken
@@ -40,9 +46,6 @@ LOOK_LATER = timedelta(minutes=30)  # a decision wakes the request at once
 
 # The person has no answer yet: the letter that the copy is ready goes out before anything is erased.
 UNANSWERED = tuple(one for one in OPEN_STATES if one != State.REPLIED)
-
-# Steps that only wait for the person: on the due day they get more time, or the request ends.
-WAITING = ("identity", "confirm")
 
 
 @dataclass(frozen=True)
@@ -59,9 +62,8 @@ class Again:
 
 @dataclass(frozen=True)
 class Done:
-    """The step is done; the request reaches `state` with it."""
+    """The step is done: the request reaches the state that the table of rights names."""
 
-    state: State
     detail: dict[str, object] | None = None
 
 
@@ -71,7 +73,6 @@ class Ended:
 
 
 Result = Wait | Again | Done | Ended
-Step = Callable[[Request, datetime], Result]
 
 
 class NotConfirmed(Exception):
@@ -88,34 +89,31 @@ def following(request: Request) -> str:
 
 
 def plan_step(request: Request, now: datetime) -> Result:
-    """Make the plan. An access request needs no confirmation; an erasure goes back to the person with it."""
-    from privacy.requests import services
-
+    """Make the plan. It goes back to the person where the right is one that is confirmed; else it is carried out as it is."""
     actor = _actor()
     made = services.plan_into(request, actor=actor, now=now)
-    if request.kind == Request.Kind.ACCESS:
+    if request.procedure.is_confirmed:
+        offering.offer(request, made, now=now)
+    else:
         services.confirm_into(request, actor=actor, now=now)
-        return Ended()
-    offering.offer(request, made, now=now)
     return Ended()
 
 
 def wait_for_access(request: Request, now: datetime) -> Result:
-    """Wait until an access request of the same person is answered, not past the due date; look at the plan once more.
+    """Wait until what the right waits for is answered, not past the due date; look at the plan once more.
 
     The finished copy outlives the erasure, so nobody waits until it is fetched (design 11, 12). When the plan has changed
     since it was confirmed, it goes back to be confirmed again.
     """
-    if (held := _held_up(request, now)) is not None:
-        return held
     # Only one whose identity is proved: a stranger's question must not hold an erasure up.
     first = Request.objects.filter(
-        subject_id=_subject(request), kind=Request.Kind.ACCESS, state__in=UNANSWERED, identity_at__isnull=False
+        subject_id=_subject(request),
+        kind__in=request.procedure.waits_for,
+        state__in=UNANSWERED,
+        identity_at__isnull=False,
     )
     if company_day(now) < request.due_on and first.exists():
         return Wait(now + LOOK_AGAIN)
-    from privacy.requests import services
-
     actor = _actor()
     subjects.lock([_subject(request)])  # an import that takes something in for the person is finished first, or waits
     confirmed = request.confirmed_hash
@@ -135,7 +133,7 @@ def wait_for_access(request: Request, now: datetime) -> Result:
     if decided.change(Decision.objects.filter(request=request, action=Decision.Action.KEEP), pinned=True):
         raise bound.NotOurs
     restriction.settle_request(request.pk, actor=actor, now=now)
-    return Done(State.EXECUTING)
+    return Done()
 
 
 def _keep_addresses(request: Request, now: datetime) -> None:
@@ -153,14 +151,13 @@ def _keep_addresses(request: Request, now: datetime) -> None:
             writing.keep_postal(other, now=now)
 
 
-def _held_up(request: Request, now: datetime) -> Result | None:
-    """Return what a question to a second person, or time for others to object, makes of a step; None when it may go on.
+def held_up(request: Request, now: datetime) -> Result | None:
+    """Return what a question to a second person, or time for others to object, makes of the first step that carries a request
+    out, whatever the right; None when it may go on.
 
     An open question ends on the due date with more time or a refusal, never with a yes (design 11); one that was put too
     late for that stays open, and the request is overdue until it is decided.
     """
-    from privacy.requests import excess, second
-
     waits.look_at_others(request, actor=_actor(), now=now)
     excess.last_day(request, actor=_actor(), now=now)
     if waits.is_undecided(request):
@@ -174,7 +171,7 @@ def _held_up(request: Request, now: datetime) -> Result | None:
 def sign_out(request: Request, now: datetime) -> Result:
     """End every session and login of the person."""
     ended = people.ask().sign_out(_subject(request), now)
-    return Done(State.EXECUTING, {"ended": ended})
+    return Done({"ended": ended})
 
 
 def stop_mail(request: Request, now: datetime) -> Result:
@@ -182,7 +179,7 @@ def stop_mail(request: Request, now: datetime) -> Result:
     subject = _subject(request)
     stopped = letters.stop(subject, now=now, but=request)
     letters.burn(Letter.objects.filter(subject_id=subject).exclude(request=request), now=now)
-    return Done(State.EXECUTING, {"stopped": stopped})
+    return Done({"stopped": stopped})
 
 
 def block_tokens(request: Request, now: datetime) -> Result:
@@ -198,7 +195,7 @@ def block_tokens(request: Request, now: datetime) -> Result:
                     if value:  # what cannot be read any more is falsy
                         blocks.add(kind, value, until=until, now=now)
                         count += 1
-    return Done(State.EXECUTING, {"tokens": count, "until": until.isoformat()})
+    return Done({"tokens": count, "until": until.isoformat()})
 
 
 def erase(request: Request, now: datetime) -> Result:
@@ -209,7 +206,7 @@ def erase(request: Request, now: datetime) -> Result:
     waiting = Decision.objects.filter(request=request, action=Decision.Action.ERASE, done_at=None).order_by("id")
     batch = list(waiting[: erasure.BATCH])
     if not batch:
-        return Done(State.EXECUTING)
+        return Done()
     kept = assessment.kept_by_now(batch, today=company_day(now))
     if kept:
         outcome.keep(request, kept, now=now)
@@ -252,16 +249,16 @@ def exports_destroyed(request: Request, now: datetime) -> Result:
         if one.built_at is None or one.expires_at <= now:
             export.delete(one, now=now)
             count += 1
-    return Done(State.EXECUTING, {"copies": count})
+    return Done({"copies": count})
 
 
 def unlink(request: Request, now: datetime) -> Result:
     """Delete emptied rows nothing kept points at; when none is left, the subject, and with it the last link."""
     if request.subject_id is None:  # the sweep ended the last record first, and the person with it
-        return Done(State.EXECUTING, {"subject_gone": True})
+        return Done({"subject_gone": True})
     gone = erasure.end_shells(request.subject_id, actor=current(), now=now, reference=request.reference)
     request.refresh_from_db(fields=["subject", "owner_id"])
-    return Done(State.EXECUTING, {"subject_gone": gone})
+    return Done({"subject_gone": gone})
 
 
 def tombstone(request: Request, now: datetime) -> Result:
@@ -272,30 +269,71 @@ def tombstone(request: Request, now: datetime) -> Result:
     audit.record("request.executed", actor=current(), now=now, reference=request.reference)
     content = apply.of_request(request) | {"audited": True}
     ledger.tombstone(request.reference, counts=outcome.counts(request), now=now, content=content)
-    return Done(State.EXECUTED)
+    return Done()
 
 
 def build_copy(request: Request, now: datetime) -> Result:
-    """Make the sealed copy, once no second person has to look any more."""
-    if (held := _held_up(request, now)) is not None:
-        return held
+    """Make the sealed copy."""
     if request.state == State.CONFIRMED:
         history.move(request, State.EXECUTING, actor=current(), now=now)
     made = export.build(request, now=now)
-    return Done(State.EXECUTED, {"size": made.size, "expires_at": made.expires_at.isoformat()})
+    return Done({"size": made.size, "expires_at": made.expires_at.isoformat()})
+
+
+# The answer -----------------------------------------------------------------------------------------------------------
 
 
 def letter(request: Request, now: datetime) -> Result:
-    """Leave the answer in the outbox, once; none that says a copy is ready which a second person has destroyed."""
-    ended = request.second_looks.filter(outcome=SecondLook.Outcome.END).exists()
-    if request.kind == Request.Kind.ACCESS and ended and export.live(request) is None:
-        return Done(State.EXECUTED)
+    """Leave the answer in the outbox, once."""
     outcome.answer(request, now=now)
-    return Done(State.EXECUTED)
+    return Done()
+
+
+def letter_with_copy(request: Request, now: datetime) -> Result:
+    """Leave word in the outbox, once, that the copy is ready; none where a second person has destroyed it."""
+    ended = request.second_looks.filter(outcome=SecondLook.Outcome.END).exists()
+    if not (ended and export.live(request) is None):
+        outcome.answer_with_copy(request, now=now)
+    return Done()
+
+
+def letter_of_removal(request: Request, now: datetime) -> Result:
+    """Leave the answer in the outbox, once: what went, what stays, why and until when."""
+    outcome.answer_of_removal(request, now=now)
+    return Done()
 
 
 def close(request: Request, now: datetime) -> Result:
-    """Close when the answer has gone out, and the copy was fetched or its week is over; of an erasure burn what letters say."""
+    """Close when the answer has gone out."""
+    return _unanswered(request, now) or Done()
+
+
+def close_copy(request: Request, now: datetime) -> Result:
+    """Close when the answer has gone out, and the copy was fetched or its week is over."""
+    if (wait := _unanswered(request, now)) is not None:
+        return wait
+    copy = export.live(request)
+    if copy is not None and not copy.downloads and copy.expires_at > now:
+        return Wait(copy.expires_at)
+    if request.subject_id is None:  # everything else about the person was erased meanwhile
+        letters.burn_given(Letter.objects.filter(request=request), now=now)
+    return Done()
+
+
+def close_removal(request: Request, now: datetime) -> Result:
+    """Close when the answer has gone out, and burn what the letters of the request say."""
+    if (wait := _unanswered(request, now)) is not None:
+        return wait
+    # Word that it was not shown to be the person goes out first; what it says is destroyed by the sweep (`rest`).
+    unsent = Letter.objects.filter(request=request, kind=writing.NOT_YOU, sent_at=None, stopped_at=None)
+    letters.burn_given(Letter.objects.filter(request=request).exclude(pk__in=unsent.values("pk")), now=now)
+    unused = OneTimeLink.objects.filter(request=request, used_at=None)
+    unused.exclude(purpose=OneTimeLink.Purpose.NOT_ME).update(expires_at=now)
+    return Done()
+
+
+def _unanswered(request: Request, now: datetime) -> Wait | None:
+    """Return until when to wait for the answer to go out; None once it has, and the request counts as answered then."""
     answer = Letter.objects.filter(request=request, key=outcome.answer_key(request)).first()
     if answer is not None and answer.sent_at is None and answer.stopped_at is None:
         if answer.kind == paper.KIND and export.live(request) is None and request.subject_id is not None:
@@ -304,19 +342,10 @@ def close(request: Request, now: datetime) -> Result:
         return Wait(now + (LOOK_LATER if answer.by == Letter.By.POST else LOOK_AGAIN))
     if request.state == State.EXECUTED:
         history.move(request, State.REPLIED, actor=current(), now=now)
-    if request.kind == Request.Kind.ACCESS:
-        copy = export.live(request)
-        if copy is not None and not copy.downloads and copy.expires_at > now:
-            return Wait(copy.expires_at)
-        if request.subject_id is None:  # everything else about the person was erased meanwhile
-            letters.burn_given(Letter.objects.filter(request=request), now=now)
-    else:
-        # Word that it was not shown to be the person goes out first; what it says is destroyed by the sweep (`rest`).
-        unsent = Letter.objects.filter(request=request, kind=writing.NOT_YOU, sent_at=None, stopped_at=None)
-        letters.burn_given(Letter.objects.filter(request=request).exclude(pk__in=unsent.values("pk")), now=now)
-        unused = OneTimeLink.objects.filter(request=request, used_at=None)
-        unused.exclude(purpose=OneTimeLink.Purpose.NOT_ME).update(expires_at=now)
-    return Done(State.CLOSED)
+    return None
+
+
+# Waiting for the person -----------------------------------------------------------------------------------------------
 
 
 def identity_step(request: Request, now: datetime) -> Result:
@@ -327,8 +356,6 @@ def identity_step(request: Request, now: datetime) -> Result:
     before the person could be asked at all, no answer is in time any more: then two weeks are left to act, and it alarms.
     What was asked by a signed letter, and told by post, never ends for want of a click.
     """
-    from privacy.requests import deadline, services
-
     due = clock.answer_from(request.due_on)
     if now < due:
         return Wait(due)
@@ -353,24 +380,6 @@ def identity_step(request: Request, now: datetime) -> Result:
 def _is_question_unposted(request: Request, now: datetime) -> bool:
     """Say whether the letter that asks who it is lies here, and could be posted."""
     return history.is_question_unposted(request) and writing.has_postal(request, now=now)
-
-
-DO: dict[str, Step] = {
-    "plan": plan_step,
-    "wait_for_access": wait_for_access,
-    "sign_out": sign_out,
-    "stop_mail": stop_mail,
-    "block_tokens": block_tokens,
-    "erase": erase,
-    "exports_destroyed": exports_destroyed,
-    "unlink": unlink,
-    "tombstone": tombstone,
-    "build_copy": build_copy,
-    "letter": letter,
-    "close": close,
-    "identity": identity_step,
-    "confirm": identity_step,
-}
 
 
 def _actor() -> Actor:

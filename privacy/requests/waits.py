@@ -18,7 +18,8 @@ from privacy.actor import Actor
 from privacy.calendar import COMPANY, add_working_days, company_day
 from privacy.letters.models import Letter
 from privacy.requests import clock, history, identity, writing
-from privacy.requests.models import OPEN_STATES, Export, OneTimeLink, Request, SecondLook, State
+from privacy.requests.models import Export, OneTimeLink, Request, SecondLook
+from privacy.requests.states import OPEN_STATES, State
 
 TOLD = "told_elsewhere"
 ASKED, DECIDED = (history.SECOND_ASKED, history.SECOND_ASKED_AGAIN), "second_decided"
@@ -77,7 +78,7 @@ def _reasons(request: Request, actor: Actor, now: datetime) -> list[SecondLook.W
         found.append(SecondLook.Why.EVIDENCE)
     elif actor.kind == "staff":
         found.append(SecondLook.Why.STATED)
-    if request.kind != Request.Kind.ERASURE:
+    if not request.procedure.is_final:
         return found
     if request.identity == Request.Identity.LINK and _is_staff_entry(request, now):
         found.append(SecondLook.Why.ENTRY)
@@ -131,16 +132,16 @@ def _is_late(on: date, at: datetime) -> bool:
 
 
 def received_again(request: Request, on: date, *, actor: Actor, now: datetime) -> None:
-    """Ask a second person about an erasure to which one more receipt was added late, in the caller's transaction: it shortens
+    """Ask a second person about what cannot be brought back, and to which one more receipt was added late, in the caller's transaction: it shortens
     the clock, and with it the time that others have to object."""
-    is_open = request.kind == Request.Kind.ERASURE and request.can_withdraw
+    is_open = request.procedure.is_final and request.can_withdraw
     if is_open and request.identity != Request.Identity.LOGIN and _is_late(on, now):
         ask(request, SecondLook.Why.LATE, actor=actor, now=now)
 
 
 def _tell_others(request: Request, *, but: str, actor: Actor, now: datetime) -> None:
     """Write to every other e-mail of the person's login and contact, without content: it was not them, or all is well."""
-    if request.subject_id is None or request.is_about_records:
+    if request.subject_id is None or request.is_about_records or not request.procedure.tells_others:
         return
     with vault.internal():
         others = people.ask().others(request.subject_id, but, now)
@@ -149,7 +150,7 @@ def _tell_others(request: Request, *, but: str, actor: Actor, now: datetime) -> 
         writing.queue(
             TOLD,
             to=other,
-            context={"waits": request.kind == Request.Kind.ERASURE and request.identity in NEED_TIME},
+            context={"waits": request.procedure.is_final and request.identity in NEED_TIME},
             key=f"{TOLD}:{request.pk}:{now:%Y%m%d%H%M%S}:{number}",
             request=request,
             now=now,
@@ -322,11 +323,11 @@ def end_questions(request: Request, looks: QuerySet[SecondLook], *, actor: Actor
 
 
 def ends_at(request: Request, *, now: datetime) -> datetime | None:
-    """Return until when an erasure waits for objections of the person's other mailboxes, None when it does not wait.
+    """Return until when what cannot be brought back waits for objections of the person's other mailboxes, None when it does not wait.
 
     72 hours from the letters, ended by the due date in force, but never less than 24 (design 9).
     """
-    if request.kind != Request.Kind.ERASURE or request.identity not in NEED_TIME:
+    if not request.procedure.is_final or request.identity not in NEED_TIME:
         return None
     told = Letter.objects.filter(request=request, kind=TOLD)
     # One that still waits for the mail server gives its reader no time yet; one that was given up or stopped never will.

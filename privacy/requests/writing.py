@@ -17,8 +17,9 @@ from privacy import letters, people, vault
 from privacy.calendar import company_day
 from privacy.letters.models import Letter
 from privacy.letters.stopping import UNPRINTED
-from privacy.requests import authorities, history
-from privacy.requests.models import Request, State
+from privacy.requests import authorities, history, procedures
+from privacy.requests.models import Request
+from privacy.requests.states import State
 
 POSTED_CODE = "posted_code"  # the kind of letter that gives a code to prove who is asking
 NOT_YOU = "not_you"  # the kind of letter that says: it was not shown to be you, and this had gone out
@@ -130,7 +131,7 @@ def send_due(*, now: datetime) -> int:
         end_unprinted(now=now)
     sent = letters.send_due(now=now)
     # A request that only waits for its answer to go out need not wait longer.
-    Request.objects.filter(letters__in=sent, step="close", attempts=0).update(next_action_at=now)
+    Request.objects.filter(letters__in=sent, step=procedures.CLOSE.name, attempts=0).update(next_action_at=now)
     return len(sent)
 
 
@@ -162,7 +163,7 @@ def end_unprinted(*, now: datetime) -> int:
 def _of_the_erased() -> QuerySet[Letter]:
     # Elsewhere the last step of the removal has burned them already.
     return Letter.objects.filter(
-        request__kind=Request.Kind.ERASURE,
+        request__kind__in=procedures.removing(),
         request__state=State.CLOSED,
         sent_at__isnull=False,
         sealed_letter__isnull=False,

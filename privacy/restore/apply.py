@@ -20,7 +20,8 @@ from privacy.actor import Actor
 from privacy.datamap import Declaration
 from privacy.letters.models import Letter
 from privacy.requests import decided, erasure, history, waits
-from privacy.requests.models import Decision, Request, State
+from privacy.requests.models import Decision, Request
+from privacy.requests.states import State
 from privacy.restore import signed
 from privacy.restore.models import LedgerCopy, LedgerWaiting
 from privacy.retention.verdict import Verdict

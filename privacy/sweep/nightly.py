@@ -30,7 +30,8 @@ from privacy.calendar import company_day
 from privacy.calendar.days import PastDateField
 from privacy.datamap import Declaration
 from privacy.requests import decided, erasure, longer
-from privacy.requests.models import OPEN_STATES, Decision, Request
+from privacy.requests.models import Decision, Request
+from privacy.requests.states import OPEN_STATES
 from privacy.retention import holds, restriction, rules
 from privacy.retention.assess import NO_PINS, Pins, assess
 from privacy.retention.facts import Facts

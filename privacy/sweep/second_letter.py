@@ -18,7 +18,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from privacy import letters
 from privacy.letters.models import Letter
-from privacy.requests import identity, longer, outcome, writing
+from privacy.requests import identity, longer, outcome, procedures, writing
 from privacy.requests.models import Decision, Request
 from privacy.work.broken import Findings, spared
 
@@ -35,7 +35,7 @@ def write(*, on: date, now: datetime, findings: Findings) -> int:
     At most one per request and day of the sweep. Opens the files under the actor of the caller. What earlier letters
     said is destroyed once they have gone out. A request that cannot be answered is noted, and the others are told.
     """
-    told = Q(kind__in=(KIND, longer.KIND)) | Q(kind=writing.NOT_YOU, request__kind=Request.Kind.ERASURE)
+    told = Q(kind__in=(KIND, longer.KIND)) | Q(kind=writing.NOT_YOU, request__kind__in=procedures.removing())
     letters.burn_given(Letter.objects.filter(told, sent_at__isnull=False, sealed_letter__isnull=False), now=now)
     untold = _untold(now)
     found = Request.objects.filter(pk__in=untold.values("request"), sealed_request_file__isnull=False)

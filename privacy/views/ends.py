@@ -11,7 +11,8 @@ from datetime import datetime
 
 from privacy.models import Request
 from privacy.requests import export, paper, second, writing
-from privacy.requests.models import SecondLook, State
+from privacy.requests.models import SecondLook
+from privacy.requests.states import State
 
 NOT_SHOWN = "A second member of our staff looked at it and decided that it was not shown that it was you who asked."
 IN_LETTER = "The reason stands in the letter that we wrote to you."
@@ -30,7 +31,7 @@ def of_request(about: Request, refusal: Mapping[str, str], *, is_unreadable: boo
 
     `refusal` is what `services.refusal` returns; `is_unreadable`: the file of the request cannot be opened now.
     """
-    nothing = f"Nothing was {'given' if about.kind == Request.Kind.ACCESS else 'removed'} because of this request."
+    nothing = str(about.procedure.words.nothing_done)
     if about.state == State.REFUSED:
         why = _why(refusal, is_unreadable)
         return End("Why we do not do it", (*((NOT_SHOWN,) if _decided_by_second(about) else ()), *why, nothing))
@@ -82,8 +83,10 @@ def _decided_by_second(about: Request) -> bool:
 
 
 def _gone_out(about: Request) -> tuple[str, ...]:
-    if about.kind == Request.Kind.ERASURE:
+    if about.procedure.removes:
         return ("The removal had been begun or carried out before that. What was removed cannot be brought back.",)
+    if not about.procedure.gives:
+        return ("What was asked had been begun or carried out before that.",) if second.gone_out(about) else ()
     if times := second.fetched(about):
         how_often = "once" if times == 1 else f"{times} times"
         return (f"A copy had been fetched before that, {how_often}. It cannot be fetched again.",)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from django import forms
 
-from privacy.requests.models import Request
+from privacy.requests import procedures
+from privacy.requests.procedure import Door
 from privacy.typed.mailbox import MailboxField
 
 
@@ -13,10 +14,7 @@ class AskForm(forms.Form):
 
     kind = forms.ChoiceField(
         label="What would you like?",
-        choices=[
-            (Request.Kind.ACCESS, "A copy of the data that you hold about me"),
-            (Request.Kind.ERASURE, "Removal of my data; you show me first what would happen"),
-        ],
+        choices=procedures.choices_at(Door.WITHOUT_LOGIN),
         widget=forms.RadioSelect,
         error_messages={"required": "Choose what you would like."},
     )

@@ -82,7 +82,7 @@ def link(request: HttpRequest, token: str) -> HttpResponse:
     ):  # after a removal it is nobody's, too, and leads to its outcome
         return render(request, "privacy/nothing_held.html", {"about": about})
     person.remember_proof(request, about, code, stands)
-    return redirect("request_confirm" if about.kind == Request.Kind.ERASURE else "request", pk=about.pk)
+    return redirect("request_confirm" if about.procedure.is_confirmed else "request", pk=about.pk)
 
 
 @login_not_required
@@ -130,7 +130,11 @@ def outcome(request: HttpRequest) -> HttpResponse:
     listed = {name: words.by_title(found[name]) for name in ("erased", "kept", "given")}
     leftovers = [one | {"until": date.fromisoformat(one["until"])} for one in found["leftovers"]]
     said = {"leftovers": leftovers, "unjoined": found["unjoined"]}
-    how_far = {"stage": result.stage(about), **result.still(about, now), "steps": words.steps(services.show(about))}
+    how_far = {
+        "stage": result.stage(about),
+        **result.still(about, now),
+        "steps": words.steps(about, services.show(about)),
+    }
     ended = {
         "end": ends.of_request(about, found["refusal"]),
         "copy_ended": "" if how_far["needs_second"] else ends.of_copy(about, now=now),

@@ -19,10 +19,11 @@ from privacy import gate
 from privacy.calendar import company_day
 from privacy.gate import Actor
 from privacy.models import Request
-from privacy.requests import assessment, export, services, unjoined
+from privacy.requests import assessment, export, procedures, services, unjoined
 from privacy.requests.history import NotAllowed
-from privacy.requests.models import OPEN_STATES, Channel, State
 from privacy.requests.outcome import FileEnded, FileUnreadable
+from privacy.requests.procedure import Door
+from privacy.requests.states import OPEN_STATES, Channel, State
 from privacy.views import check, ends, person, result, words
 
 PER_PAGE = 20
@@ -43,19 +44,22 @@ def requests(request: HttpRequest) -> HttpResponse:
 
 @person.entered_again
 def request_new(request: HttpRequest, kind: str) -> HttpResponse:
-    """Explain a copy or a removal, with warnings and the offer of a copy first; a POST files the request (Art. 15, 17)."""
-    if kind not in Request.Kind.values or request.user.subject_id is None:
+    """Explain a right, with warnings and what comes first; a POST files the request (Art. 15, 17)."""
+    right = procedures.of(kind)
+    if not right.is_at(Door.PORTAL) or request.user.subject_id is None:
         raise Http404
     now = timezone.now()
     if request.method == "POST":
         return _filed(request, kind, now)
-    context: dict[str, Any] = {"open_request": _own(request).filter(kind=kind, state__in=OPEN_STATES).first()}
-    if kind == Request.Kind.ERASURE:
-        draft = Request(kind=kind, subject_id=request.user.subject_id)
-        context["warnings"] = assessment.warnings_of(draft, company_day(now))
-    else:
-        context["unjoined"] = unjoined.found(request.user.subject_id, company_day(now))
-    return render(request, f"privacy/new_{kind}.html", context)
+    subject, today = request.user.subject_id, company_day(now)
+    context = {
+        "right": right,
+        "first": [procedures.get(other) for other in right.waits_for],
+        "open_request": _own(request).filter(kind=kind, state__in=OPEN_STATES).first(),
+        "warnings": assessment.warnings_of(Request(kind=kind, subject_id=subject), today) if right.removes else [],
+        "unjoined": unjoined.found(subject, today) if right.gives else "",
+    }
+    return render(request, right.pages.new, context)
 
 
 def _filed(request: HttpRequest, kind: str, now: Any) -> HttpResponse:
@@ -72,7 +76,7 @@ def _filed(request: HttpRequest, kind: str, now: Any) -> HttpResponse:
         now=now,
     )
     person.remember_code(request, filed, getattr(filed, "outcome_code", ""))
-    return redirect("request_confirm" if kind == Request.Kind.ERASURE else "request", pk=filed.pk)
+    return redirect("request_confirm" if filed.procedure.is_confirmed else "request", pk=filed.pk)
 
 
 @require_safe
@@ -81,15 +85,15 @@ def request_detail(request: HttpRequest, about: Request, actor: Actor) -> HttpRe
     """Show where a request stands: dates, steps, what was given, removed or kept, and what can be done now."""
     now = timezone.now()
     still = result.still(about, now)
-    copy = export.live(about) if about.kind == Request.Kind.ACCESS and not still["needs_second"] else None
+    copy = export.live(about) if about.procedure.gives and not still["needs_second"] else None
     context = {
         "about": about,
         "code": person.code_to_show(request, about) if about.state != State.PLANNED else "",
         "copy": copy if copy and copy.expires_at > now else None,
         "copy_ended": "" if still["needs_second"] else ends.of_copy(about, now=now),
-        "steps": words.steps(services.show(about)),
+        "steps": words.steps(about, services.show(about)),
         "is_running": about.state in RUNNING,
-        "can_confirm": about.kind == Request.Kind.ERASURE and about.state == State.PLANNED,
+        "can_confirm": about.procedure.is_confirmed and about.state == State.PLANNED,
         **still,
         **_lines(about, actor, now),
     }
@@ -121,9 +125,9 @@ def _lines(about: Request, actor: Actor, now: datetime) -> dict[str, Any]:
 @person.entered_again
 @person.own_request
 def request_confirm(request: HttpRequest, about: Request, actor: Actor) -> HttpResponse:
-    """Show the plan of a removal, record by record; a POST with its hash confirms exactly this plan (P9, P10)."""
+    """Show the plan of what is to be confirmed, record by record; a POST with its hash confirms exactly this plan (P9, P10)."""
     now = timezone.now()
-    if about.kind != Request.Kind.ERASURE or about.state not in (State.IDENTITY, State.PLANNED):
+    if not about.procedure.is_confirmed or about.state not in (State.IDENTITY, State.PLANNED):
         return redirect("request", pk=about.pk)
     if request.method != "POST":
         return _plan(request, about, assessment.plan_for(about, today=company_day(now)))
@@ -135,7 +139,7 @@ def request_confirm(request: HttpRequest, about: Request, actor: Actor) -> HttpR
         return redirect("request", pk=about.pk)
     # Drawn at once, not after a redirect: the removal signs this browser out within moments.
     context = {"about": confirmed, "code": person.code_to_show(request, about), **result.still(confirmed, now)}
-    return render(request, "privacy/confirmed.html", context)
+    return render(request, about.procedure.pages.confirmed, context)
 
 
 def _plan(request: HttpRequest, about: Request, plan: Any, *, is_changed: bool = False) -> HttpResponse:
@@ -145,8 +149,9 @@ def _plan(request: HttpRequest, about: Request, plan: Any, *, is_changed: bool =
         "erased": words.by_title([_line(one) for one in plan.erased]),
         "kept": words.by_title([_line(one) for one in plan.kept]),
         "is_changed": is_changed,
+        "first": [procedures.get(other) for other in about.procedure.waits_for],
     }
-    return render(request, "privacy/confirm.html", context)
+    return render(request, about.procedure.pages.confirm, context)
 
 
 def _line(verdict: Any) -> dict[str, Any]:
@@ -182,11 +187,10 @@ def _check_withdrawal(about: Request) -> check.Check:
     """Return what is said before a request is taken back. Raises NotAllowed."""
     if not about.can_withdraw:
         raise NotAllowed
-    is_copy = about.kind == Request.Kind.ACCESS
     return check.Check(
         title="Take the request back?",
         about=[("Reference", about.reference), ("Received", about.received_on), ("Answer due", about.due_on)],
-        happens=["The request ends at once.", "No copy is made for it." if is_copy else "Nothing is removed for it."],
+        happens=["The request ends at once.", str(about.procedure.words.nothing_for_it)],
         lost=[
             "This request cannot be taken up again.",
             "You can ask again at any time. That is a new request: you show once more who you are, and the time for the answer "

@@ -11,7 +11,7 @@ from typing import Any
 from privacy.calendar import company_day
 from privacy.models import Request
 from privacy.requests import export, second, waits
-from privacy.requests.models import State
+from privacy.requests.states import State
 
 WOULD = (State.PLANNED, State.CONFIRMED)
 BEGUN = (State.EXECUTING,)

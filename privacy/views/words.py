@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from privacy import datamap, letters
+from privacy.requests import procedures
+from privacy.requests.models import Request
 from privacy.retention import rules
 
 CATEGORIES: dict[str, str] = {
@@ -112,34 +114,22 @@ def _sentences(found: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(text for text in found if text))
 
 
-#: What each step of a request does, for the person.
-STEPS: dict[str, str] = {
-    "plan": "Plan made",
-    "wait_for_access": "Copies you asked for are finished first",
-    "sign_out": "Your sessions ended",
-    "stop_mail": "Letters not yet sent stopped",
-    "block_tokens": "Fingerprints left, so that old files do not bring you back",
-    "erase": "Keys destroyed and data removed",
-    "exports_destroyed": "Copies whose week is over destroyed",
-    "unlink": "Last links removed",
-    "tombstone": "Proof of the removal written, without your data",
-    "build_copy": "Copy made",
-    "letter": "Answer written",
-    "close": "Answer sent",
-}
 NOT_SENT = "Answer kept for the command outbox: this demo sends no mail"
 
 
-def step(name: str) -> str:
-    """Return what a step does, in words; a demo without a mail server sends nothing, and says so."""
-    return NOT_SENT if name == "close" and letters.is_read_by_outbox() else STEPS.get(name, name)
+def step(about: Request, name: str) -> str:
+    """Return what a step of a request does, in words; a demo without a mail server sends nothing, and says so."""
+    if name == procedures.CLOSE.name and letters.is_read_by_outbox():
+        return NOT_SENT
+    found = about.procedure.named(name)
+    return str(found.words) if found is not None and found.words else name
 
 
-def steps(shown: Mapping[str, Any]) -> list[dict[str, Any]]:
+def steps(about: Request, shown: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the steps of a request as `services.show` gives it: words, and when each was done."""
     return [
         {
-            "title": step(one["name"]),
+            "title": step(about, one["name"]),
             "at": datetime.fromisoformat(one["done_at"]) if one["done_at"] else None,
         }
         for one in shown["steps"]

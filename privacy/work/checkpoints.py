@@ -12,22 +12,7 @@ from uuid import UUID
 
 from django.conf import settings
 
-# Of requests, and of a replay after a restore (privacy.restore).
-CHECKPOINTS = (
-    "plan",
-    "wait_for_access",
-    "sign_out",
-    "stop_mail",
-    "block_tokens",
-    "erase",
-    "between_commits",
-    "exports_destroyed",
-    "unlink",
-    "tombstone",
-    "build_copy",
-    "letter",
-    "close",
-)
+# Of a replay after a restore (privacy.restore); those of requests stand in the table of rights (procedures.checkpoints).
 REPLAY = ("replayed_key_line", "replayed_main_line")
 HOLD_AT = "ILT_HOLD_AT"
 HOLD_SECONDS = 300

@@ -16,7 +16,7 @@ from privacy import gate, vault
 from privacy.calendar import company_day
 from privacy.requests import clock, services
 from privacy.requests.clock import Event, Kind, Place
-from privacy.requests.models import State
+from privacy.requests.states import State
 from privacy.sweep import nightly
 from privacy.sweep.models import SweepState
 from tests.figures import report, tries

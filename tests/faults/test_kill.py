@@ -9,11 +9,10 @@ from django.utils import timezone
 
 from accounts.models import Customer
 from privacy import gate
-from privacy.requests import services
+from privacy.requests import procedures, services
 from privacy.requests.models import Request
 from privacy.vault.keystore import identity
 from privacy.vault.models import DataKey
-from privacy.work.checkpoints import CHECKPOINTS
 from tests import factories
 from tests.faults import workers
 from tests.faults.measuring import until
@@ -25,7 +24,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.fault]
 def test_killed_at_each_checkpoint_it_ends_executed_once(beat: workers.Celery, tmp_path: Path) -> None:
     assert identity.verify() == []  # as a first start does: ring, key store and main database belong together
     bob = factories.customer("Bob", "Barnes", email="bob@example.com")
-    cases = [workers.filed(checkpoint, number) for number, checkpoint in enumerate(CHECKPOINTS)]
+    cases = [workers.filed(checkpoint, number) for number, checkpoint in enumerate(procedures.checkpoints())]
     held = tmp_path / "held"
     first = workers.worker(tmp_path, len(cases) + 2, **workers.held_at(cases, held))
     with first as running:

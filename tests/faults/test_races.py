@@ -25,7 +25,8 @@ from privacy.gate.system import system
 from privacy.letters.models import Letter
 from privacy.requests import execute, services, writing
 from privacy.requests.history import NotAllowed
-from privacy.requests.models import OPEN_STATES, Request, State
+from privacy.requests.models import Request
+from privacy.requests.states import OPEN_STATES, State
 from privacy.vault import RecordErased
 from privacy.vault.models import DataKey
 from rma.models import RMA

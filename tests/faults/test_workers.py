@@ -22,10 +22,9 @@ from django.utils import timezone
 from orders.models import Order
 from privacy import gate
 from privacy.models import AuditEvent
-from privacy.requests import poller
+from privacy.requests import poller, procedures
 from privacy.sweep import arming
 from privacy.vault.keystore import identity
-from privacy.work.checkpoints import CHECKPOINTS
 from tests import factories
 from tests.faults import workers
 from tests.faults.measuring import CEILING, p95, until
@@ -35,7 +34,9 @@ from tests.journeys.asking import PAT
 from tests.orders.factories import an_order
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.fault]
-STEPS = [name for name in CHECKPOINTS if name not in ("plan", "build_copy")]  # of a confirmed erasure
+STEPS = [
+    name for one in procedures.get("erasure").steps for name in one.stops if name != "plan"
+]  # once it is confirmed
 HALF_DONE_SECONDS = 60
 
 

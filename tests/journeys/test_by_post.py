@@ -14,7 +14,8 @@ from privacy import vault
 from privacy.gate.system import system
 from privacy.letters.models import Letter
 from privacy.requests import execute, writing
-from privacy.requests.models import Request, State
+from privacy.requests.models import Request
+from privacy.requests.states import State
 from tests import factories, pages
 from tests.privacy.requests.conftest import NOW
 

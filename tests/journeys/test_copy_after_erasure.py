@@ -17,7 +17,7 @@ from privacy.audit.models import AuditEvent
 from privacy.models import Export, Letter, Request
 from privacy.requests import bound, execute, export, services
 from privacy.requests import identity as identities
-from privacy.requests.models import State
+from privacy.requests.states import State
 from privacy.subjects import Subject
 from tests import factories, pages
 from tests.privacy.requests.conftest import ANYBODY, NOW, Clock, confirmed, filed, run

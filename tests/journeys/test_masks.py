@@ -30,7 +30,7 @@ from privacy.gate import Actor, matrix
 from privacy.gate.system import system
 from privacy.models import AccessEntry, Export, Request
 from privacy.requests import contents, execute, export, services
-from privacy.requests.models import Channel
+from privacy.requests.states import Channel
 from privacy.vault import Masked, SealedModel, SealedQuerySet
 from tests import factories, pages
 from tests.journeys import doors, importing

@@ -25,7 +25,8 @@ from privacy.calendar import company_day
 from privacy.gate.system import system
 from privacy.letters.models import Letter
 from privacy.requests import assessment, clock, deadline, excess, execute, export, outcome, services
-from privacy.requests.models import Request, State
+from privacy.requests.models import Request
+from privacy.requests.states import State
 from privacy.retention import holds, rules
 from privacy.retention.assess import assess
 from privacy.sweep import nightly, second_letter
@@ -68,7 +69,7 @@ def carried_out(request: Request, now: datetime) -> Request:
     """Let the person confirm the plan and the workers do the rest."""
     execute.run(request.pk, clock=Clock(now), pause=lambda: None, rounds=20)
     request.refresh_from_db()
-    if request.kind == Request.Kind.ERASURE:
+    if request.kind == "erasure":
         services.confirm(request, request.plan_hash, actor=services.acting_as(request), now=now)
     run(request, Clock(now))
     return request

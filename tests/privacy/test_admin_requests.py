@@ -20,7 +20,7 @@ from privacy import audit, letters, vault
 from privacy.gate import Actor
 from privacy.models import AccessEntry, Hold, Letter, OneTimeLink, Request
 from privacy.requests import deadline, services
-from privacy.requests.models import State
+from privacy.requests.states import State
 from tests import factories, pages
 from tests.orders.factories import an_order
 from tests.privacy.requests.conftest import PRIVACY

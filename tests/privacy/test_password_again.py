@@ -14,7 +14,7 @@ from privacy import registers
 from privacy.letters.models import Letter
 from privacy.models import Request
 from privacy.requests import services
-from privacy.requests.models import State
+from privacy.requests.states import State
 from tests import factories, pages
 
 pytestmark = pytest.mark.django_db

@@ -13,7 +13,8 @@ from accounts.models import Customer
 from privacy import vault
 from privacy.gate import Actor
 from privacy.requests import export, second, services, waits
-from privacy.requests.models import Request, SecondLook, State
+from privacy.requests.models import Request, SecondLook
+from privacy.requests.states import State
 from tests import factories, pages
 from tests.orders.factories import as_customer
 from tests.privacy.requests.conftest import NOW, PRIVACY, TODAY, confirmed, filed, refused_by_two, run

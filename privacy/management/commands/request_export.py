@@ -1,4 +1,4 @@
-"""Write the copy of an access request to a file, for somebody who cannot fetch it in the portal."""
+"""Write the finished copy of a request to a file, for somebody who cannot fetch it in the portal."""
 
 from __future__ import annotations
 

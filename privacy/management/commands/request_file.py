@@ -15,8 +15,10 @@ from django.utils import timezone
 
 from privacy.calendar import company_day
 from privacy.gate.system import system, system_actor
-from privacy.requests import filing, identity, services
-from privacy.requests.models import Channel, Request
+from privacy.requests import filing, identity, procedures, services
+from privacy.requests.models import Request
+from privacy.requests.procedure import Door
+from privacy.requests.states import Channel
 from privacy.retention import holds
 from privacy.typed import mailbox
 
@@ -51,14 +53,14 @@ def _check(email: str) -> None:
 
 class Command(BaseCommand):
     help = (
-        "Files a request for a copy or for erasure on behalf of a person: writes the request, its clock and an "
-        "acknowledgement to the person; adds the receipt to a request of the same kind that is still open. A copy is made "
-        "by itself once identity is proved; an erasure waits for request_run. Exit codes: 0 done, 1 bad data, 2 usage (an "
+        "Files a request on behalf of a person: writes the request, its clock and an acknowledgement to the person; adds the "
+        "receipt to a request of the same kind that is still open. Once identity is proved it is carried out by itself; one "
+        "whose plan has to be confirmed, such as an erasure, waits for request_run. Exit codes: 0 done, 1 bad data, 2 usage (an "
         "address that is none), 3 refused by rule."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--kind", choices=Request.Kind.values, required=True)
+        parser.add_argument("--kind", choices=[one.kind for one in procedures.rights(Door.STAFF)], required=True)
         who = parser.add_mutually_exclusive_group(required=True)
         who.add_argument("--customer", metavar="REF", help="customer number")
         who.add_argument("--email", type=_stdin, metavar="-", help="read the address from standard input")
@@ -80,9 +82,10 @@ class Command(BaseCommand):
         subject = (
             self._subject(options["customer"]) if options["customer"] else identity.only_subject_of(email, now=now)
         )
-        actor = system_actor("erasure", kind="operator")
+        purpose = procedures.get(options["kind"]).purpose
+        actor = system_actor(purpose, kind="operator")
         try:
-            with system("erasure", kind="operator"):
+            with system(purpose, kind="operator"):
                 request = services.file(
                     kind=options["kind"],
                     subject=subject,
@@ -116,7 +119,7 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(shown))
         else:
             self.stdout.write(
-                f"{request.reference}: {request.get_kind_display()}, received on {request.received_on:%-d %B %Y}, "
+                f"{request.reference}: {request.title}, received on {request.received_on:%-d %B %Y}, "
                 f"answer by {request.due_on:%-d %B %Y}; identity: {request.get_identity_display()}."
             )
 

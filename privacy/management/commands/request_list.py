@@ -9,8 +9,9 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
 from privacy.calendar import company_day
-from privacy.requests import listing
-from privacy.requests.models import Request, State
+from privacy.requests import listing, procedures
+from privacy.requests.models import Request
+from privacy.requests.states import State
 from privacy.work import progress
 
 
@@ -30,7 +31,7 @@ class Command(BaseCommand):
         ):
             which.add_argument(f"--{name}", dest="which", action="store_const", const=name.value, help=text)
         parser.set_defaults(which=listing.Which.OPEN.value)
-        parser.add_argument("--kind", choices=Request.Kind.values, help="only those that ask for this")
+        parser.add_argument("--kind", choices=list(procedures.TABLE), help="only those that ask for this")
         parser.add_argument("--state", choices=State.values, help="only those in this state")
         parser.add_argument("--json", action="store_true", help="print {requests, overdue}")
 
@@ -54,7 +55,7 @@ class Command(BaseCommand):
 
 def _line(request: Request, shown: dict[str, Any]) -> str:
     """Return one line: reference, what is asked, how it stands, until when."""
-    said = [f"{request.reference}: {request.get_kind_display()}, {request.get_state_display()}"]
+    said = [f"{request.reference}: {request.title}, {request.get_state_display()}"]
     if days := shown["days_overdue"]:
         said.append(
             f"overdue by {days} day{'' if days == 1 else 's'}, was to be answered by {request.due_on:%-d %B %Y}"

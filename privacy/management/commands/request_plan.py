@@ -30,8 +30,9 @@ class Command(BaseCommand):
         except Request.DoesNotExist:
             raise CommandError("No request has this reference.", returncode=1) from None
         try:
-            with system("erasure", subject=request.owner_id, kind="operator"):
-                made = services.make_plan(request, actor=system_actor("erasure", kind="operator"), now=timezone.now())
+            purpose = request.procedure.purpose
+            with system(purpose, subject=request.owner_id, kind="operator"):
+                made = services.make_plan(request, actor=system_actor(purpose, kind="operator"), now=timezone.now())
         except (services.NotIdentified, services.NotAllowed) as error:
             raise CommandError(str(error), returncode=3) from None
         request.refresh_from_db()

@@ -11,14 +11,15 @@ from django.utils import timezone
 
 from privacy.calendar import company_day
 from privacy.gate.system import system, system_actor
-from privacy.requests import assessment, execute, services, waits, writing
-from privacy.requests.models import Request, State
+from privacy.requests import assessment, execute, procedures, services, waits, writing
+from privacy.requests.models import Request
+from privacy.requests.states import State
 
 
 class Command(BaseCommand):
     help = (
         "Confirms the plan of a request (--plan HASH: exactly this one; --yes: the one it has now) and carries it out in this "
-        "process, with or without a worker: makes the copy, or erases for good, and answers the person. With --dry-run it says what would be done and changes nothing. Exit codes: 0 done, 1 it failed, 2 usage, 3 refused by rule."
+        "process, with or without a worker: does what is asked, such as making the copy or erasing for good, and answers the person. With --dry-run it says what would be done and changes nothing. Exit codes: 0 done, 1 it failed, 2 usage, 3 refused by rule."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -66,20 +67,26 @@ class Command(BaseCommand):
         if until is not None and until > now:
             end = timezone.localtime(until)
             return f"The person's other addresses have until {end:%-d %B %Y, %H:%M %Z} to object; then it is carried out by itself."
-        return "It waits for the person's open request for a copy, then it is carried out by itself."
+        others = [procedures.of(kind) for kind in request.procedure.waits_for]
+        return (
+            " ".join(str(one.words.waits_for_it) for one in others if one.words.waits_for_it) or "It goes on by itself."
+        )
 
     def _say(self, request: Request) -> None:
-        with system("erasure", subject=request.owner_id, kind="operator"):
+        if not request.procedure.is_known:
+            raise CommandError(services.UNKNOWN, returncode=3)
+        with system(request.procedure.purpose, subject=request.owner_id, kind="operator"):
             made = assessment.plan_for(request, today=company_day(timezone.now()))
         for line in (*made.warnings, *made.summary()):
             self.stdout.write(line)
         self.stdout.write(f"Plan {made.hash}. Nothing was changed: this was a dry run.")
 
     def _confirm(self, request: Request, wanted: str | None) -> None:
-        actor = system_actor("erasure", kind="operator")
+        purpose = request.procedure.purpose
+        actor = system_actor(purpose, kind="operator")
         going_on = request.state in (State.CONFIRMED, State.EXECUTING, State.EXECUTED, State.REPLIED)
         try:
-            with system("erasure", subject=request.owner_id, kind="operator"):
+            with system(purpose, subject=request.owner_id, kind="operator"):
                 if going_on and wanted in (None, request.confirmed_hash):
                     return
                 digest = wanted or services.make_plan(request, actor=actor, now=timezone.now()).hash
@@ -90,7 +97,7 @@ class Command(BaseCommand):
     def _run(self, request: Request) -> str:
         word = execute.run(request.pk, clock=timezone.now, pause=lambda: time.sleep(0.2))
         request.refresh_from_db(fields=["step", "state"])
-        if word == "waiting" and request.step == "close":
+        if word == "waiting" and request.step == procedures.CLOSE.name:
             with system("letter", kind="operator"):
                 writing.send_due(now=timezone.now())
             word = execute.run(request.pk, clock=timezone.now, pause=lambda: time.sleep(0.2))

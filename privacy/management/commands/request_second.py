@@ -56,10 +56,12 @@ class Command(BaseCommand):
             return
         for one in looks:
             self.stdout.write(
-                f"{one.request.reference}: {one.request.get_kind_display()}, answer by {one.request.due_on:%-d %B %Y}: {one.get_why_display()}"
+                f"{one.request.reference}: {one.request.title}, answer by {one.request.due_on:%-d %B %Y}: {one.get_why_display()}"
             )
             if one.why == SecondLook.Why.EXCESSIVE:
-                with system("erasure", subject=one.request.owner_id, kind="operator", id="request_second"):
+                with system(
+                    one.request.procedure.purpose, subject=one.request.owner_id, kind="operator", id="request_second"
+                ):
                     said = excess.proposed(one.request)
                 self.stdout.write(f"  Reason: {said.get('ground', 'not readable')}")
                 self.stdout.write(f"  Evidence: {said.get('evidence', 'not readable')}")
@@ -71,9 +73,10 @@ class Command(BaseCommand):
             request = services.find(reference)
         except Request.DoesNotExist:
             raise CommandError("No request has this reference.", returncode=1) from None
-        actor = system_actor("erasure", kind="operator", id="request_second")
+        purpose = request.procedure.purpose
+        actor = system_actor(purpose, kind="operator", id="request_second")
         try:
-            with system("erasure", subject=request.owner_id, kind="operator", id="request_second"):
+            with system(purpose, subject=request.owner_id, kind="operator", id="request_second"):
                 if decision in (SecondLook.Outcome.REFUSE, SecondLook.Outcome.ANSWER):
                     excess.decide(request, decision, actor=actor, now=timezone.now())
                     return

@@ -36,8 +36,8 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps(shown))
             return
-        self.stdout.write(f"{request.reference}: {request.get_kind_display()}, {request.get_state_display()}.")
-        for line in (*_dates(request), *_decisions(shown), *_steps(shown)):
+        self.stdout.write(f"{request.reference}: {request.title}, {request.get_state_display()}.")
+        for line in (*_dates(request), *_decisions(shown), *_steps(request, shown)):
             self.stdout.write(line)
 
 
@@ -87,13 +87,13 @@ def _title(label: str, name: str) -> str:
         return name
 
 
-def _steps(shown: Mapping[str, Any]) -> list[str]:
+def _steps(request: Request, shown: Mapping[str, Any]) -> list[str]:
     lines = []
     for step in shown["steps"]:
         done = datetime.fromisoformat(step["done_at"]) if step["done_at"] else None
         when = f"done on {timezone.localtime(done):%-d %B %Y, %H:%M}" if done else "to do"
         tried = f"; tried {step['attempts']} times" if step["attempts"] > 1 else ""
-        lines.append(f"  {words.step(step['name'])}: {when}{tried}")
+        lines.append(f"  {words.step(request, step['name'])}: {when}{tried}")
     return lines
 
 

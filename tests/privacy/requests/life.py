@@ -30,8 +30,7 @@ from privacy.calendar import company_day
 from privacy.gate import Actor
 from privacy.gate.system import system
 from privacy.models import Hold, Letter, Request, RequestEvent
-from privacy.requests import execute, export, identity, poller, second, services, waits, writing
-from privacy.requests.models import STEPS
+from privacy.requests import execute, export, identity, poller, procedures, second, services, waits, writing
 from privacy.retention import holds
 from privacy.sweep import nightly
 from privacy.sweep.models import SweepState
@@ -396,7 +395,7 @@ class Life(RuleBasedStateMachine):
                 break
 
     @precondition(lambda self: self.seen)
-    @rule(which=WHICH, place=st.sampled_from(["here", "here", "between_commits", *STEPS["erasure"]]))
+    @rule(which=WHICH, place=st.sampled_from(["here", "here", "between_commits", *procedures.get("erasure").order()]))
     def a_worker_is_killed(self, which: int, place: str) -> None:
         request = self.one(which)
         with self.killed_at(request.step if place == "here" else place):

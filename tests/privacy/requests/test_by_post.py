@@ -12,7 +12,8 @@ from privacy import audit, letters, vault
 from privacy.gate import Actor
 from privacy.letters.models import Letter
 from privacy.requests import posting, proof, second, services, writing
-from privacy.requests.models import OneTimeLink, Request, State
+from privacy.requests.models import OneTimeLink, Request
+from privacy.requests.states import State
 from tests import factories, pages
 from tests.privacy.requests.conftest import ANYBODY, NOW, PRIVACY, TODAY, Clock, run
 

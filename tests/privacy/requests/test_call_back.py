@@ -15,7 +15,8 @@ from orders.models import Order
 from privacy import audit
 from privacy.gate import Actor
 from privacy.requests import proof, services
-from privacy.requests.models import Request, State
+from privacy.requests.models import Request
+from privacy.requests.states import State
 from rma.models import RMA
 from tests import factories, pages
 from tests.orders.factories import an_order, an_rma

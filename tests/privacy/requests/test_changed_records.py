@@ -17,7 +17,8 @@ from privacy import audit, letters, vault
 from privacy.gate import Actor
 from privacy.letters.models import Letter
 from privacy.requests import identity, second, services
-from privacy.requests.models import Request, SecondLook, State
+from privacy.requests.models import Request, SecondLook
+from privacy.requests.states import State
 from tests import factories, pages
 from tests.privacy.requests.conftest import ANYBODY, NOW, PRIVACY, TODAY, Clock, run
 

@@ -12,7 +12,8 @@ from privacy.calendar import company_day
 from privacy.gate.system import system
 from privacy.letters.models import Letter
 from privacy.requests import clock, deadline, execute, services
-from privacy.requests.models import Request, State
+from privacy.requests.models import Request
+from privacy.requests.states import State
 from tests import factories
 from tests.orders.factories import as_customer
 from tests.privacy.requests.conftest import NOW, OPERATOR, PRIVACY, TODAY, filed

@@ -19,7 +19,8 @@ from privacy.audit.models import AuditEvent
 from privacy.letters import sending
 from privacy.letters.models import Letter
 from privacy.requests import assessment, erasure, execute
-from privacy.requests.models import Request, State
+from privacy.requests.models import Request
+from privacy.requests.states import State
 from privacy.restore import replay
 from privacy.retention import restriction
 from privacy.retention.verdict import Verdict

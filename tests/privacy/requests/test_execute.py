@@ -17,8 +17,9 @@ from privacy import audit, gate, people, vault
 from privacy.gate.log import CHAINS, AccessEntry
 from privacy.gate.system import system
 from privacy.letters.models import Letter
-from privacy.requests import assessment, erasure, execute, export, outcome, services
-from privacy.requests.models import STEPS, Decision, Export, Request, RequestEvent, State
+from privacy.requests import assessment, erasure, execute, export, outcome, procedures, services
+from privacy.requests.models import Decision, Export, Request, RequestEvent
+from privacy.requests.states import State
 from privacy.retention import holds
 from privacy.subjects import Subject
 from privacy.vault.models import DataKey, Tombstone
@@ -130,7 +131,7 @@ def test_each_step_is_done_once_and_in_order(alice, old_order) -> None:
     request = confirmed(alice)
     run(request)
     done = list(request.events.filter(kind="step").values_list("step", flat=True))
-    assert done == [one for one in STEPS["erasure"] if one != "plan"]
+    assert done == [one for one in procedures.get("erasure").order() if one != "plan"]
     states = [e.kind for e in request.events.all() if e.kind in State.values]
     assert states == [
         "received", "identity", "planned", "confirmed", "executing", "executed", "replied", "closed",
@@ -138,7 +139,7 @@ def test_each_step_is_done_once_and_in_order(alice, old_order) -> None:
     assert execute.advance(request.pk, now=NOW + timedelta(days=1)) == "idle"
 
 
-@pytest.mark.parametrize("checkpoint", [*STEPS["erasure"][1:], "between_commits"])
+@pytest.mark.parametrize("checkpoint", [*procedures.get("erasure").order()[1:], "between_commits"])
 def test_killed_anywhere_it_is_finished_once(alice, old_order, kept_order, checkpoint, monkeypatch, outbox) -> None:
     request = confirmed(alice)
     kill_at(checkpoint, monkeypatch)
@@ -165,7 +166,7 @@ def test_killed_anywhere_it_is_finished_once(alice, old_order, kept_order, check
     assert not request.decisions.filter(action="erase", done_at=None).exists()
 
 
-@pytest.mark.parametrize("checkpoint", STEPS["access"])
+@pytest.mark.parametrize("checkpoint", procedures.get("access").order())
 def test_a_copy_whose_worker_was_killed_is_made_once(alice, checkpoint, monkeypatch, outbox) -> None:
     request = filed(alice, "access")
     kill_at(checkpoint, monkeypatch)
@@ -198,7 +199,7 @@ def test_after_a_kill_between_the_two_commits_the_rows_already_read_erased(alice
 def test_a_message_proves_nothing(alice) -> None:
     request = filed(alice)
     services.make_plan(request, actor=as_customer(alice), now=NOW)
-    for step in STEPS["erasure"]:
+    for step in procedures.get("erasure").order():
         assert (
             execute.advance(request.pk, now=NOW, step=step, version=request.version) == "stale" or step == request.step
         )
@@ -345,7 +346,7 @@ def test_four_workers_at_once_do_each_step_once(alice, old_order, kept_order) ->
     run(request, clock)
     assert request.state == State.CLOSED
     steps = list(request.events.filter(kind="step").values_list("step", flat=True))
-    assert len(steps) == len(set(steps)) == len(STEPS["erasure"]) - 1
+    assert len(steps) == len(set(steps)) == len(procedures.get("erasure").order()) - 1
     assert Letter.objects.filter(request=request, kind="erasure_done").count() == 1
     assert Tombstone.objects.filter(kind="request").count() == 1
     assert connection.in_atomic_block is False

@@ -18,7 +18,8 @@ from privacy import audit, datamap, gate
 from privacy.gate.log import AccessEntry
 from privacy.gate.system import system
 from privacy.requests import contents, export, services
-from privacy.requests.models import Export, Request, State
+from privacy.requests.models import Export, Request
+from privacy.requests.states import State
 from tests import factories, pages
 from tests.orders.factories import BILL, SHIP, an_order, as_customer
 from tests.privacy.requests.conftest import NOW, OPERATOR, PRIVACY, Clock, filed, run

@@ -12,7 +12,8 @@ from accounts.models import Customer
 from privacy import vault
 from privacy.letters.models import Letter
 from privacy.requests import clock, execute, offering, posting, second, services
-from privacy.requests.models import Request, State
+from privacy.requests.models import Request
+from privacy.requests.states import State
 from tests import factories, pages
 from tests.privacy.requests.conftest import NOW, PRIVACY, TODAY
 from tests.privacy.requests.test_by_post import MANAGER

@@ -15,7 +15,8 @@ from privacy.gate import matrix
 from privacy.gate.system import system
 from privacy.letters.models import Letter
 from privacy.requests import decided, history, longer, outcome, posting, services, writing
-from privacy.requests.models import Decision, Request, State
+from privacy.requests.models import Decision, Request
+from privacy.requests.states import State
 from privacy.retention import due, holds
 from privacy.sweep import nightly, second_letter
 from rma.models import RMA

@@ -14,8 +14,9 @@ from privacy import vault
 from privacy.gate import Actor
 from privacy.letters.models import Letter
 from privacy.requests import posting, services
-from privacy.requests.models import Request, State
+from privacy.requests.models import Request
 from privacy.requests.nothing import SomethingHeld
+from privacy.requests.states import State
 from privacy.subjects import Subject
 from tests import factories, pages
 from tests.orders.factories import an_order

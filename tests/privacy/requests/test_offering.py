@@ -12,7 +12,8 @@ from privacy import letters, vault
 from privacy.gate import Actor
 from privacy.letters.models import Letter
 from privacy.requests import clock, execute, posting, services
-from privacy.requests.models import Request, State
+from privacy.requests.models import Request
+from privacy.requests.states import State
 from tests import factories, pages
 from tests.orders.factories import an_order, as_customer
 from tests.privacy.requests.conftest import NOW, OPERATOR, PRIVACY, TODAY, Clock, confirmed, filed

@@ -18,7 +18,8 @@ from privacy import audit, letters, vault
 from privacy.gate import Actor
 from privacy.letters.models import Letter
 from privacy.requests import execute, export, identity, second, services, waits
-from privacy.requests.models import OneTimeLink, Request, SecondLook, State
+from privacy.requests.models import OneTimeLink, Request, SecondLook
+from privacy.requests.states import State
 from tests import factories, pages
 from tests.privacy.requests.conftest import ANYBODY, NOW, OPERATOR, PRIVACY, TODAY, Clock, run
 

@@ -18,7 +18,7 @@ from django.core.management import call_command
 from accounts.models import Customer
 from privacy import letters
 from privacy.letters.models import Letter
-from privacy.requests.models import State
+from privacy.requests.states import State
 from tests import factories, pages
 from tests.privacy.requests.conftest import NOW, confirmed, run, with_letters
 from tests.shapes import shaped

@@ -16,7 +16,8 @@ from privacy.gate import Actor
 from privacy.letters.models import Letter
 from privacy.models import AccessEntry
 from privacy.requests import execute, export, paper, posting, second, services, waits, writing
-from privacy.requests.models import Export, Request, SecondLook, State
+from privacy.requests.models import Export, Request, SecondLook
+from privacy.requests.states import State
 from privacy.vault import stream
 from privacy.views import ends
 from tests import factories, pages

@@ -10,7 +10,8 @@ import pytest
 
 from privacy import tasks
 from privacy.requests import broker, execute, poller, services
-from privacy.requests.models import Request, State
+from privacy.requests.models import Request
+from privacy.requests.states import State
 from tests.orders.factories import as_customer
 from tests.privacy.requests.conftest import NOW, TODAY, Clock, confirmed, filed, run
 

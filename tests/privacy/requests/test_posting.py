@@ -11,7 +11,8 @@ from accounts.models import Customer
 from privacy import audit, letters, vault
 from privacy.letters.models import Letter
 from privacy.requests import clock, deadline, execute, posting, second, services
-from privacy.requests.models import Request, State
+from privacy.requests.models import Request
+from privacy.requests.states import State
 from tests import factories, pages
 from tests.privacy.requests.conftest import NOW, PRIVACY, TODAY, Clock, run
 from tests.privacy.requests.test_by_post import BLOCK, MANAGER, identify, written

@@ -18,8 +18,9 @@ from accounts.models import Customer
 from privacy import audit, gate, letters, vault
 from privacy.gate import Actor, matrix
 from privacy.letters.models import Letter
-from privacy.requests import clock, excess, execute, export, identity, second, services, waits
-from privacy.requests.models import OneTimeLink, Request, SecondLook, State
+from privacy.requests import clock, excess, execute, export, identity, procedures, second, services, waits
+from privacy.requests.models import OneTimeLink, Request, SecondLook
+from privacy.requests.states import State
 from tests import factories, pages
 from tests.orders.factories import as_customer
 from tests.privacy.requests.conftest import (
@@ -426,7 +427,7 @@ def test_seven_days_before_the_due_date_it_alarms(alice: Customer) -> None:
 def test_the_published_shape_knows_every_question_to_a_second_person() -> None:
     waiting = json.loads((SCHEMAS / "request_second.json").read_text())["properties"]["waiting"]["items"]
     assert waiting["properties"]["why"]["enum"] == SecondLook.Why.values
-    assert waiting["properties"]["kind"]["enum"] == Request.Kind.values
+    assert waiting["properties"]["kind"]["enum"] == [kind for kind, _ in procedures.choices()]
 
 
 def test_the_command_lists_decides_and_refuses_an_unknown_reference(alice: Customer) -> None:

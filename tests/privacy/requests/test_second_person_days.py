@@ -11,7 +11,8 @@ from privacy import vault
 from privacy.gate import Actor
 from privacy.letters.models import Letter
 from privacy.requests import clock, deadline, execute, second, services, waits
-from privacy.requests.models import Request, SecondLook, State
+from privacy.requests.models import Request, SecondLook
+from privacy.requests.states import State
 from tests import factories
 from tests.privacy.requests.conftest import NOW, OPERATOR, PRIVACY, TODAY, Clock, refused_by_two, run
 

@@ -14,7 +14,8 @@ from privacy import audit, gate, vault
 from privacy.gate import Actor
 from privacy.letters.models import Letter
 from privacy.requests import execute, export, second, services, waits
-from privacy.requests.models import Request, SecondLook, State
+from privacy.requests.models import Request, SecondLook
+from privacy.requests.states import State
 from tests import factories, pages
 from tests.orders.factories import as_customer
 from tests.privacy.requests.conftest import NOW, PRIVACY, TODAY, Clock, filed, run, with_letters

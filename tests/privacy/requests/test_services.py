@@ -12,7 +12,8 @@ from privacy import audit, gate, letters, personal_data
 from privacy.gate.system import system
 from privacy.letters.models import Letter
 from privacy.requests import bound, execute, history, identity, services
-from privacy.requests.models import TRANSITIONS, Request, RequestEvent, State
+from privacy.requests.models import Request, RequestEvent
+from privacy.requests.states import TRANSITIONS, State
 from tests import factories
 from tests.orders.factories import an_order, an_rma, as_customer
 from tests.privacy.requests.conftest import (

@@ -12,7 +12,8 @@ from accounts.users import User
 from privacy import audit
 from privacy.letters.models import Letter
 from privacy.requests import posting, services
-from privacy.requests.models import Request, State
+from privacy.requests.models import Request
+from privacy.requests.states import State
 from tests import factories, pages
 from tests.privacy.requests.conftest import NOW, TODAY, run
 from tests.privacy.requests.test_by_post import dora

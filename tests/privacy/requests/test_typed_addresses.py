@@ -20,7 +20,8 @@ from privacy import vault
 from privacy.gate import Actor
 from privacy.letters.models import Letter
 from privacy.requests import identity, services
-from privacy.requests.models import Request, State
+from privacy.requests.models import Request
+from privacy.requests.states import State
 from privacy.retention import holds
 from rma import services as returns
 from rma.models import RMA, Instrument

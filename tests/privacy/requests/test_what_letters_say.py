@@ -12,7 +12,8 @@ from accounts.models import Customer
 from privacy import letters, vault
 from privacy.letters.models import Letter
 from privacy.requests import clock, execute, identity, posting, services, writing
-from privacy.requests.models import OneTimeLink, Request, State
+from privacy.requests.models import OneTimeLink, Request
+from privacy.requests.states import State
 from tests import factories, pages
 from tests.orders.factories import an_order, as_customer
 from tests.privacy.requests.conftest import ANYBODY, NOW, OPERATOR, PRIVACY, TODAY, Clock, filed, run

@@ -20,7 +20,8 @@ from privacy import letters, vault
 from privacy.gate.log import AccessEntry
 from privacy.letters.models import Letter
 from privacy.requests import export, services
-from privacy.requests.models import Request, State
+from privacy.requests.models import Request
+from privacy.requests.states import State
 from privacy.subjects import Subject
 from privacy.vault.keystore import blocks
 from rma.models import RMA

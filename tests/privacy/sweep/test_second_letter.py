@@ -15,7 +15,8 @@ from privacy import gate, vault
 from privacy.gate.system import system
 from privacy.letters.models import Letter
 from privacy.requests import identity, outcome, services
-from privacy.requests.models import Request, State
+from privacy.requests.models import Request
+from privacy.requests.states import State
 from privacy.retention import holds
 from privacy.sweep import nightly, second_letter
 from rma.models import RMA

@@ -24,7 +24,8 @@ from privacy.gate.system import system
 from privacy.letters.models import Letter
 from privacy.requests import broker, execute, export, poller, services, writing
 from privacy.requests.contents import NO_DAY
-from privacy.requests.models import Decision, Export, Request, State
+from privacy.requests.models import Decision, Export, Request
+from privacy.requests.states import State
 from privacy.sweep import nightly
 from tests.orders.factories import TASK, a_customer, an_order, as_customer
 from tests.privacy.requests.conftest import NOW, Clock, confirmed, filed, run

@@ -1,0 +1,82 @@
+"""The states of a request and the one table of what may follow what; how a request reached the company, and how identity is proved.
+
+What must never happen: a state that is reached past this table (`history.move` holds it).
+"""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class State(models.TextChoices):
+    RECEIVED = "received", "received"
+    IDENTITY = "identity", "identity"
+    PLANNED = "planned", "planned, waiting for confirmation"
+    CONFIRMED = "confirmed", "confirmed"
+    EXECUTING = "executing", "being carried out"
+    EXECUTED = "executed", "carried out"
+    REPLIED = "replied", "answered"
+    CLOSED = "closed", "closed"
+    REFUSED = "refused", "refused"
+    WITHDRAWN = "withdrawn", "withdrawn"
+    EXPIRED = "expired", "expired: identity was not proved or the plan not confirmed"
+    PARKED = "parked", "parked: needs a person"
+
+
+# The state machine, whole: from -> to. Whatever is not here cannot happen (design 5).
+TRANSITIONS: dict[State, frozenset[State]] = {
+    # Closed at once: nobody is known by what was given, and that is the answer.
+    State.RECEIVED: frozenset(
+        {State.IDENTITY, State.CLOSED, State.REFUSED, State.WITHDRAWN, State.EXPIRED, State.PARKED}
+    ),
+    State.IDENTITY: frozenset({State.PLANNED, State.REFUSED, State.WITHDRAWN, State.EXPIRED, State.PARKED}),
+    State.PLANNED: frozenset(
+        {State.PLANNED, State.CONFIRMED, State.REFUSED, State.WITHDRAWN, State.EXPIRED, State.PARKED}
+    ),
+    State.CONFIRMED: frozenset({State.PLANNED, State.EXECUTING, State.REFUSED, State.WITHDRAWN, State.PARKED}),
+    State.EXECUTING: frozenset({State.EXECUTED, State.PARKED}),
+    State.EXECUTED: frozenset({State.REPLIED, State.PARKED}),
+    State.REPLIED: frozenset({State.CLOSED, State.PARKED}),
+    # A parked request goes on where it stopped, by a person's decision only.
+    State.PARKED: frozenset(
+        {
+            State.RECEIVED,
+            State.IDENTITY,
+            State.PLANNED,
+            State.CONFIRMED,
+            State.EXECUTING,
+            State.EXECUTED,
+            State.REPLIED,
+        }
+    ),
+    State.CLOSED: frozenset(),
+    State.REFUSED: frozenset(),
+    State.WITHDRAWN: frozenset(),
+    State.EXPIRED: frozenset(),
+}
+OPEN_STATES = tuple(s.value for s in State if s not in (State.CLOSED, State.REFUSED, State.WITHDRAWN, State.EXPIRED))
+# Up to here the person can take the request back: nothing has been done yet.
+WITHDRAWABLE_STATES = tuple(s.value for s, to in TRANSITIONS.items() if State.WITHDRAWN in to)
+# What was asked for has been begun, is done, or was answered.
+BEGUN_STATES = (State.EXECUTING, State.EXECUTED, State.REPLIED, State.CLOSED)
+
+
+class Channel(models.TextChoices):
+    WEB = "web", "website"
+    PHONE = "phone", "phone"
+    FAX = "fax", "fax"
+    EMAIL = "email", "e-mail"
+    MAIL = "mail", "mail"
+    IN_PERSON = "in_person", "in person"
+
+
+class Proof(models.TextChoices):
+    """How it was shown who is asking (design 9)."""
+
+    PENDING = "pending", "not proved yet"
+    LOGIN = "login", "signed in and password entered again"
+    LINK = "link", "one-time link to the address on file"
+    CALLBACK = "callback", "called back on a number on file for 14 days, two facts confirmed"
+    POST = "post", "code sent by post to an address on file for 14 days"
+    IN_PERSON = "in_person", "known in person, or document seen and not copied"
+    STAFF = "staff", "written evidence"
