@@ -179,6 +179,16 @@ class Procedure:
         """Return the names of the steps that do something, in order; without those that concern a whole person, if wanted."""
         return tuple(one.name for one in self.steps if not one.waits and (of_a_person or not one.of_a_person))
 
+    @property
+    def is_in_portal(self) -> bool:
+        """Whether who is signed in can ask for it."""
+        return Door.PORTAL in self.doors
+
+    @property
+    def is_for_staff_only(self) -> bool:
+        """Whether a person can ask for it on no page."""
+        return self.doors <= {Door.STAFF}
+
     def is_at(self, door: Door | str) -> bool:
         """Say whether it can be asked for there."""
         return Door(door) in self.doors

@@ -16,8 +16,9 @@ from django.utils.safestring import SafeString, mark_safe
 
 from privacy import vault
 from privacy.calendar import undated
-from privacy.requests import authorities, ended, outcome
+from privacy.requests import authorities, ended, outcome, procedures
 from privacy.requests.models import Request
+from privacy.requests.procedure import Procedure
 from privacy.retention import due
 from privacy.sweep import arming
 
@@ -47,6 +48,18 @@ def where_to_complain(request: Request) -> str:
 def complaint_to_us(request: Request) -> str:
     """Return what comes of a complaint to the company, where the law of the person of this request says so; else ""."""
     return authorities.to_us(request.country)
+
+
+@register.simple_tag
+def rights(door: str | None = None) -> list[Procedure]:
+    """Return the rights that a person can ask for at this door, of all without one, in the order in which they are offered."""
+    return procedures.rights(door) if door else [one for one in procedures.rights() if not one.is_for_staff_only]
+
+
+@register.simple_tag
+def right_that_removes() -> Procedure:
+    """Return the right by which a person has the own data removed."""
+    return next(one for one in procedures.rights("portal") if one.removes)
 
 
 @register.simple_tag

@@ -7,7 +7,7 @@ import privacy.requests.procedures
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("privacy", "0035_refusal_by_two"),
+        ("privacy", "0036_words_of_identity"),
     ]
 
     operations = [
