@@ -560,8 +560,11 @@ class CompanyAdmin(CorrectableAdmin):
     )
     search_help = "Company name, VAT number or switchboard. What you type is not kept."
     fields = (*editable, "is_sole_trader")
-    named_by = ("name",)
     rows = (Rows("contacts", "Contacts", ("reference", "first_name", "last_name", "email", "phone")),)
+
+    def heading_of(self, record: Company) -> str:
+        """Return the name of the company, which has no number of its own; where it cannot be read, that of the row."""
+        return record.name or super().heading_of(record)
 
     def details(self, record: Company, actor: Actor) -> dict[str, Any]:
         """Return the contacts, and above them what the company has to do with us, as far as the role works with it."""

@@ -79,6 +79,7 @@ class Communication(SealedModel):
 
     class Meta(SealedModel.Meta):
         abstract = False
+        verbose_name = "message"
         constraints = [
             models.CheckConstraint(
                 name="communication_has_channel_and_department",

@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
 from accounts import people
@@ -24,16 +25,39 @@ from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Rows, Step, Task, WorkList, 
 from privacy.calendar import days
 from privacy.gate import STAFF_ROLES, Actor
 
+PRICE = amount("price", "Price")
+
 
 @admin.register(Product)
 class ProductAdmin(SearchedList):
     """The price list: no personal data; kept by sales."""
 
-    list_display = ("sku", "name", "kind", amount("price", "Price"), "is_active")
+    list_display = ("sku", "name", "kind", PRICE, "is_active")
+    fields = ("sku", "name", "kind", "price", "is_active")
     list_filter = ("kind", "is_active")
     search_help = "SKU or name, or parts of them."
     actions = None
     show_full_result_count = False
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return super().changelist_view(request, {"title": _("Products"), **(extra_context or {})})
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        record = self.get_object(request, unquote(object_id))
+        titles = {"title": str(record), "subtitle": None} if record is not None else {}
+        return super().change_view(request, object_id, form_url, {**titles, **(extra_context or {})})
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        """Show the price with its currency and two decimals to who only reads it."""
+        names = list(super().get_fields(request, obj))
+        return (
+            names if self.has_change_permission(request, obj) else [PRICE if one == "price" else one for one in names]
+        )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        return [] if self.has_change_permission(request, obj) else [PRICE]
 
     def find(self, text: str) -> search.Found:
         return search.here(Product.objects.all(), text, columns=("sku", "name"))
@@ -101,7 +125,8 @@ PARTS = {
     "country": "Country",
 }
 LABELS = {f"{group}_{part}": title for group in ("invoice", "ship") for part, title in PARTS.items()} | {
-    "email": "E-mail"
+    "email": "E-mail",
+    "customer_reference": "Customer's reference",
 }
 
 

@@ -120,12 +120,16 @@ class SettleSerial(Step):
 STEPS = {state.value: _step_to(state.value) for state in RMA.State}
 
 
-LABELS = {f"return_{part}": title for part, title in PARTS.items()} | {"contact_name": "Name", "email": "E-mail"}
+LABELS = {f"return_{part}": title for part, title in PARTS.items()} | {
+    "contact_name": "Name",
+    "email": "E-mail",
+    "customer_reference": "Customer's reference",
+}
 
 
 @admin.register(RMA)
 class RMAAdmin(RecordAdmin):
-    list_display = ("number", "state", "service", "instrument", "contact_name", "opened_on", "closed_on")
+    list_display = ("number", "at_the_desk", "service", "instrument", "contact_name", "opened_on", "closed_on")
     list_filter = ("state", "service", "is_warranty", "is_serial_open", CountryToChoose)
     ordering = ("-opened_on", "-number")
     columns = ("number", "instrument__serial")
@@ -143,13 +147,14 @@ class RMAAdmin(RecordAdmin):
             "States",
             ("at", "from_state", "to_state", "actor_kind", "reason"),
             called={"at": "When", "from_state": "From", "to_state": "To", "actor_kind": "By"},
+            said={"from_state": AT_THE_DESK, "to_state": AT_THE_DESK},
         ),
         Rows("certificates", "Certificates", ("number", "revision", "procedure", "calibrated_on", "issued_on")),
     )
     search_help = "RMA number, serial number, or name, e-mail, phone of the customer. What you type is not kept."
     labels = LABELS
     fieldsets: ClassVar[Any] = (
-        (None, {"fields": ("state", "service", "instrument", "customer", "company", "order", "channel")}),
+        (None, {"fields": ("at_the_desk", "service", "instrument", "customer", "company", "order", "channel")}),
         ("Cost", {"fields": (("is_warranty", amount("cost_limit", "Approved in advance up to"), amount("quote", "Quote")),)}),
         ("Days", {"fields": (("opened_on", "received_on", "shipped_on", "closed_on"),)}),
         ("Wanted", {"fields": ("fault", "accessories")}),
@@ -167,6 +172,11 @@ class RMAAdmin(RecordAdmin):
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).select_related("customer", "company", "order", "instrument")
 
+    @admin.display(description="State", ordering="state")
+    def at_the_desk(self, record: RMA) -> str:
+        """Return the state in words for the desk: those of the model speak to the customer."""
+        return AT_THE_DESK.get(RMA.State(record.state), record.get_state_display().lower())
+
     def rows_of(self, owner: Any) -> QuerySet[RMA] | None:
         found = {Customer: "customer", Company: "company"}
         path = next((path for model, path in found.items() if isinstance(owner, model)), "")
@@ -175,8 +185,7 @@ class RMAAdmin(RecordAdmin):
 
     def line_of(self, record: RMA) -> tuple[str, str]:
         opened = _("opened on %s") % f"{record.opened_on:%-d %B %Y}"
-        state = AT_THE_DESK.get(RMA.State(record.state), record.get_state_display().lower())
-        return f"{super().line_of(record)[0]}: {record.instrument}", f"{opened}; {state}"
+        return f"{super().line_of(record)[0]}: {record.instrument}", f"{opened}; {self.at_the_desk(record)}"
 
     def steps(self, record: RMA, actor: Actor) -> dict[str, type[Step]]:
         if not actor.roles & {"service", "sales"}:

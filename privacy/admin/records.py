@@ -187,7 +187,8 @@ class RecordAdmin(SearchedList, WorkAdmin):
         """Return who the record is about, where that opens to who is at work, and its number."""
         values = (getattr(record, name) for name in self.named_by)
         name = " ".join(value for value in values if value)  # what cannot be read is falsy
-        return f"{name}, {record}" if name else super().heading_of(record)
+        said = str(record)
+        return f"{name}, {said[:1].lower()}{said[1:]}" if name else super().heading_of(record)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

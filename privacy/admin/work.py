@@ -145,7 +145,8 @@ class Decision(Step):
 class Rows:
     """Rows shown under a record, never edited there: which link leads to them, what they are called, their columns.
 
-    `called` says how a column is headed where the name of its field is none for the reader.
+    `called` says how a column is headed where the name of its field is none for the reader, `said` what of its choices is called
+    in another way at the desk.
     """
 
     accessor: str
@@ -153,6 +154,7 @@ class Rows:
     columns: tuple[str, ...]
     joined: tuple[str, ...] = ()
     called: Mapping[str, str] = field(default_factory=dict)
+    said: Mapping[str, Mapping[Any, str]] = field(default_factory=dict)
 
     def table(self, record: Any) -> dict[str, Any]:
         """Return title, headings and cells, the first `MOST_ROWS` rows; and why a cell is covered."""
@@ -170,6 +172,9 @@ class Rows:
                     continue
                 if isinstance(value, Unreadable):
                     covered[reason(value, manager.model.vault_label, sealed_in(column))] = None
+                if column.name in self.said and value in self.said[column.name]:
+                    line.append(self.said[column.name][value])
+                    continue
                 if isinstance(value, Decimal):
                     line.append(f"{value:,.2f}")
                     continue

@@ -18,7 +18,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts.models import Communication, Customer
-from orders.models import Order
+from orders.models import Order, Product
 from privacy import tasks, vault
 from privacy.admin.records import RecordAdmin
 from privacy.admin.work import WorkAdmin
@@ -356,7 +356,33 @@ def test_a_page_is_headed_by_the_person_whom_the_role_may_see_and_its_tab_by_the
     assert "Alice" not in text.partition("<title>")[2].partition("</title>")[0]
     unsigned = at_work(role, acknowledged=False).get(page_of(alice)).text
     assert f"<h1>Customer {alice.reference}</h1>" in unsigned and "Alice" not in unsigned
-    assert f", Order {order.number}</h1>" in at_work("sales").get(page_of(order)).text
+    assert f", order {order.number}</h1>" in at_work("sales").get(page_of(order)).text
+
+
+def test_a_companys_page_is_headed_by_its_name(alice: Customer) -> None:
+    company = factories.company()
+    with vault.internal():
+        name = company.name
+    assert f"<h1>{name}</h1>" in at_work("sales").get(page_of(company)).text
+
+
+def test_the_desk_reads_no_word_that_speaks_to_the_customer(alice: Customer) -> None:
+    rma = an_rma(alice)
+    RMA.objects.filter(pk=rma.pk).update(state=RMA.State.QUOTED)
+    carol = at_work("service")
+    for text in (carol.get(the_list(RETURN)).text, carol.get(page_of(rma)).text):
+        assert "waiting for the customer&#x27;s approval" in text
+        shown = re.sub(r"<(?:nav|ul|div)[^>]*changelist-filter.*", "", text, flags=re.S)
+        assert "your approval" not in shown and "Your reference" not in shown
+
+
+def test_products_are_called_products_and_have_a_price_of_two_decimals() -> None:
+    product = Product.objects.create(sku="ILT-T", name="Test", kind="instrument", price="395.0000")
+    carol = at_work("accounting")
+    text = carol.get("/admin/orders/product/").text
+    assert "<h1>Products</h1>" in text
+    page = carol.get(f"/admin/orders/product/{product.pk}/change/").text
+    assert "<h1>ILT-T Test</h1>" in page and "USD 395.00" in page and "395.0000" not in page
 
 
 def test_a_customers_page_shows_what_the_person_has_to_do_with_us_as_far_as_the_role_works_with_it(
