@@ -256,3 +256,22 @@ def test_that_it_was_not_the_person_is_told_after_a_removal_too(alice: Customer)
     not_them(request)
     text = outcome_page(request, code)
     assert "It was not shown that it was you who asked" in text and "cannot be brought back" in text
+
+
+def test_a_request_whose_file_has_ended_says_so_and_is_not_called_unreadable_for_the_moment(alice: Customer) -> None:
+    request = filed(alice, "access")
+    made(request)
+    Request.objects.filter(pk=request.pk).update(sealed_request_file=None)
+    vault.keys.destroy([(request.pk, "request_file")], now=NOW)
+    text = own_page(alice, request)
+    assert "is no longer on file: we kept it as proof, and that time is over" in text
+    assert "They are not lost" not in text
+
+
+def test_the_outcome_names_the_days_until_which_its_file_and_the_token_stay(alice: Customer) -> None:
+    request = filed(alice)
+    code = request.outcome_code
+    made(request)
+    text = outcome_page(request, code)
+    left = text[text.index("What the removal itself left") :]
+    assert len(re.findall(r", until \d+ \w+ 20\d\d\.", left)) == 2
