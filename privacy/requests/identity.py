@@ -23,6 +23,7 @@ from django.contrib.auth.hashers import check_password, make_password
 from django.db import transaction
 from django.db.models import QuerySet
 from django.urls import reverse
+from stdnum import luhn
 
 from privacy import datamap, letters, people, vault
 from privacy.letters.models import Letter
@@ -58,24 +59,15 @@ class LinkRefused(Exception):
 def new_reference(year: int) -> str:
     """Return a reference like PR-2026-7K3M-9Q: random, with a check character."""
     body = "".join(secrets.choice(ALPHABET) for _ in range(5))
-    return f"PR-{year}-{body[:4]}-{body[4]}{_check_character(f'{year}{body}')}"
+    return f"PR-{year}-{body[:4]}-{body[4]}{luhn.calc_check_digit(f'{year}{body}', ALPHABET)}"
 
 
 def read_reference(typed: str) -> str | None:
     """Return the reference somebody typed in its one spelling, None when it cannot be one (a slip is noticed)."""
     plain = "".join(c for c in typed.upper() if c.isalnum()).removeprefix("PR").translate(str.maketrans("OIL", "011"))
-    if len(plain) != 10 or any(c not in ALPHABET for c in plain) or plain[-1] != _check_character(plain[:-1]):
+    if len(plain) != 10 or any(c not in ALPHABET for c in plain) or not luhn.is_valid(plain, ALPHABET):
         return None
     return f"PR-{plain[:4]}-{plain[4:8]}-{plain[8:]}"
-
-
-def _check_character(plain: str) -> str:
-    """Luhn's formula modulo 32: finds every wrong character and every swap of two neighbours but one pair."""
-    total = 0
-    for place, character in enumerate(reversed(plain)):
-        value = ALPHABET.index(character) * (2 if place % 2 == 0 else 1)
-        total += value // 32 + value % 32
-    return ALPHABET[-total % 32]
 
 
 def new_code() -> str:

@@ -53,6 +53,17 @@ def test_filing_writes_request_receipt_audit_letter_and_the_next_look_at_once(al
     assert request.reference in text and "20 December 2026" in text and request.outcome_code in text
 
 
+@pytest.mark.parametrize(
+    "given", ["PR-2026-7K3M-95", "PR-2026-0000-0J", "PR-2026-ZZZZ-ZQ", "PR-2026-A1B2-CD", "PR-2026-0Q5X-VX"]
+)
+def test_references_of_before_are_read_and_a_slip_in_one_is_noticed(given: str) -> None:
+    assert identity.read_reference(given) == given
+    for place, character in enumerate(given[3:], 3):
+        other = "3" if character != "3" else "4"
+        if character != "-":
+            assert identity.read_reference(given[:place] + other + given[place + 1 :]) is None
+
+
 def test_nothing_about_a_person_stands_in_the_clear(alice) -> None:
     request = filed(alice)
     row = Request.objects.filter(pk=request.pk).values().get()
