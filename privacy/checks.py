@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from dataclasses import astuple
+from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.db import models
+from django.template import TemplateDoesNotExist
+from django.template.loader import get_template
 
 from privacy import datamap
 from privacy.datamap import Declaration
 from privacy.gate import matrix
+
+if TYPE_CHECKING:
+    from privacy.requests.procedure import Procedure
 
 
 @register("privacy")
@@ -204,6 +210,51 @@ def check_regimes(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
     from privacy.requests import regimes
 
     return [Error(one, hint="See privacy/requests/regimes.toml.", id="privacy.E012") for one in regimes.problems()]
+
+
+@register("privacy")
+def check_rights(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
+    """Every right's steps have functions, its letters and pages templates, its purpose a line of the matrix, its laws a clock (E014)."""
+    from privacy.requests import procedures
+
+    hint = "See privacy/requests/procedures.py."
+    return [
+        Error(f"The right {right.kind!r}: {said}", hint=hint, id="privacy.E014")
+        for right in procedures.rights()
+        for said in _missing(right)
+    ]
+
+
+def _missing(right: Procedure) -> Iterator[str]:
+    """Yield what an entry of the table of rights names and nothing has."""
+    from privacy.requests import procedures, regimes
+
+    for step in right.steps:
+        try:
+            step.function()
+        except ImportError:
+            yield f"its step {step.name!r} names {step.do}, which does not exist."
+    letters = right.letters
+    kinds = (letters.answer, letters.answer_by_post, *letters.plans, letters.plan_confirmed)
+    templates = [f"privacy/email/{kind}.{ending}" for kind in kinds if kind for ending in ("txt", "html")]
+    part = [f"{letters.receipt_part}.txt"] if letters.receipt_part else []
+    pages = [one for one in astuple(right.pages) if one]
+    for name in (*templates, *part, *pages):
+        try:
+            get_template(name)
+        except TemplateDoesNotExist:
+            yield f"it names the template {name}, which does not exist."
+    try:
+        known = f"system:{right.purpose}" in matrix.matrix().roles
+    except (ImproperlyConfigured, OSError):  # said by another check
+        known = True
+    if not known:
+        yield f"the access matrix knows no purpose {right.purpose!r}."
+    for law in sorted((right.laws or frozenset()) - {one.name for one in regimes.regimes()}):
+        yield f"regimes.toml has no law {law!r}."
+    for other in right.waits_for:
+        if other not in procedures.TABLE:
+            yield f"it waits for {other!r}, which is no right."
 
 
 @register("privacy")

@@ -302,6 +302,8 @@ class RequestAdmin(RecordAdmin):
                 return f"{record.reference} is answered: nothing is held."
             case "plan":
                 plan = services.make_plan(record, actor=actor, now=now)
+                if not record.procedure.removes:
+                    return "The plan is made."
                 return f"The plan is made: {len(plan.erased)} to be erased, {len(plan.kept)} kept."
             case "confirm":
                 services.confirm(

@@ -55,7 +55,7 @@ class Command(BaseCommand):
     def _tell(self, doubted: list[Request]) -> None:
         for one in doubted:
             self.stdout.write(
-                f"{one.reference}: {one.get_kind_display()}, {one.get_state_display()}; who is asking: "
+                f"{one.reference}: {one.title}, {one.get_state_display()}; who is asking: "
                 f"{one.get_identity_display()}; it covers {one.get_scope_display()}"
             )
             for why in bound.contradictions(one.pk) or [
@@ -66,7 +66,7 @@ class Command(BaseCommand):
 
     def _seal(self, found: list[Any]) -> int:
         """Seal those that nothing contradicts, each with an event of the audit; return how many."""
-        actor, now = gate.Actor("operator", "seal_requests", None, frozenset(), "erasure"), timezone.now()
+        actor, now = gate.Actor("operator", "seal_requests", None, frozenset(), "seal"), timezone.now()
         found = [one for one in found if not bound.contradictions(one)]
         with transaction.atomic():
             bound.seal(found)
