@@ -208,7 +208,7 @@ class RequestAdmin(RecordAdmin):
         return Request.objects.filter(subject_id=person).order_by("-received_on", "-reference") if person else None
 
     def line_of(self, record: Request) -> tuple[str, str]:
-        what = f"{record.reference}: {record.get_kind_display()}"
+        what = f"{record.reference}: {record.title}"
         if not record.is_open:
             return what, record.get_state_display()
         return what, _("%(state)s; answer due %(when)s") % {

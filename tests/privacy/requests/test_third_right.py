@@ -293,7 +293,7 @@ def test_staff_file_it_confirm_it_for_the_person_and_a_second_person_lets_it_go_
     assert states(request) == DONE
     with time_machine.travel(NOW + timedelta(hours=2), tick=False):
         pat = pages.signed_in(factories.staff("pat", "pat@ilt.example", roles=("privacy",)))
-        page = text_of(pat.get(f"{here}change/"))
+        page = pages.read(pat.get(f"{here}change/"))
         assert "Use held off" in page and second.gone_out(request) == second.CARRIED_OUT
 
 
