@@ -26,8 +26,10 @@ from accounts import candidates, joining, notices, people
 from accounts.candidates import Record
 from accounts.models import Customer, Joined, Joining, User
 from privacy import audit
-from privacy.admin.handling import subject_of
-from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Decision, Step, Task, WorkAdmin, WorkList, acting
+from privacy.admin.filing import subject_of
+from privacy.admin.steps import Decision, Step
+from privacy.admin.waiting import SHOWN_ON_FRONT_PAGE, Task, WorkList
+from privacy.admin.work import WorkAdmin, acting
 from privacy.gate import MANAGER, Actor
 from privacy.subjects import Subject
 

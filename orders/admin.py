@@ -21,7 +21,9 @@ from orders.models import Invoice, Order, Payment, Product
 from privacy.admin import search
 from privacy.admin.lists import SearchedList
 from privacy.admin.records import RecordAdmin
-from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Rows, Step, Task, WorkList, amount, date_input, due
+from privacy.admin.steps import Step, date_input
+from privacy.admin.tables import Rows, amount
+from privacy.admin.waiting import SHOWN_ON_FRONT_PAGE, Task, WorkList, due
 from privacy.calendar import days
 from privacy.gate import STAFF_ROLES, Actor
 

@@ -17,7 +17,9 @@ from accounts.country_choice import CountryToChoose
 from accounts.models import Company, Customer
 from orders.admin import PARTS
 from privacy.admin.records import RecordAdmin
-from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Rows, Step, Task, WorkList, amount
+from privacy.admin.steps import Step
+from privacy.admin.tables import Rows, amount
+from privacy.admin.waiting import SHOWN_ON_FRONT_PAGE, Task, WorkList
 from privacy.gate import Actor
 from rma import serials, services, states
 from rma.models import RMA, RMAEvent

@@ -12,8 +12,10 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from privacy import audit, gate
-from privacy.admin import handling
-from privacy.admin.work import MOST_ROWS, Step, WorkAdmin
+from privacy.admin import holding
+from privacy.admin.steps import Step
+from privacy.admin.tables import MOST_ROWS
+from privacy.admin.work import WorkAdmin
 from privacy.gate import Actor, Refused
 from privacy.models import Hold
 from privacy.retention import holds
@@ -25,7 +27,7 @@ class HoldList(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         self.result_list = list(self.result_list)
-        handling.name_records(self.result_list)
+        holding.name_records(self.result_list)
 
 
 class InForce(admin.SimpleListFilter):
@@ -44,7 +46,7 @@ class InForce(admin.SimpleListFilter):
 @admin.register(Hold)
 class HoldAdmin(WorkAdmin):
     readers = frozenset({"privacy"})
-    adding = handling.HoldRecord
+    adding = holding.HoldRecord
     list_display = ("record", "reason", "reference", "placed_at", "lifted_at")
     list_filter = (InForce, "reason")
     ordering = ("-placed_at",)
@@ -62,7 +64,7 @@ class HoldAdmin(WorkAdmin):
     def record(self, hold: Hold) -> str:
         """Return which record is held, by the name people know it."""
         if not hasattr(hold, "title"):
-            handling.name_records([hold])
+            holding.name_records([hold])
         return str(hold.title)  # type: ignore[attr-defined]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -96,7 +98,7 @@ class HoldAdmin(WorkAdmin):
         }
 
     def steps(self, record: Hold, actor: Actor) -> dict[str, type[Step]]:
-        return {"lift": handling.LiftHold} if record.is_in_force and "privacy" in actor.roles else {}
+        return {"lift": holding.LiftHold} if record.is_in_force and "privacy" in actor.roles else {}
 
     def take(self, name: str, record: Hold, data: dict[str, Any], *, actor: Actor, now: datetime) -> str:
         holds.lift(record.label, record.record_id, reference=record.reference, actor=actor, now=now)

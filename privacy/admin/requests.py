@@ -15,9 +15,11 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from privacy import audit, letters
-from privacy.admin import handling, search
+from privacy.admin import correspondence, filing, handling, holding, proving, search
 from privacy.admin.records import RecordAdmin
-from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Step, Task, WorkList, acting, due, unpaused
+from privacy.admin.steps import Step
+from privacy.admin.waiting import SHOWN_ON_FRONT_PAGE, Task, WorkList, due, unpaused
+from privacy.admin.work import acting
 from privacy.calendar import company_day
 from privacy.gate import Actor, told
 from privacy.models import Hold, Letter, Request
@@ -109,7 +111,7 @@ class RequestAdmin(RecordAdmin):
     ordering = ("due_on", "reference")
     columns = ("reference",)
     editable = ("note",)
-    adding = handling.FileRequest
+    adding = filing.FileRequest
     change_form_template = "admin/request.html"
     labels: ClassVar[Mapping[str, str]] = {
         "legal_due_on": "Due by law",
@@ -233,12 +235,14 @@ class RequestAdmin(RecordAdmin):
             for event in record.events.all()
         ]
         held = list(_holds(record))
-        handling.name_records(held)
+        holding.name_records(held)
         return {
             "about": record,
             "is_late": record.is_open and record.due_on < _today(),
             "events": events,
-            "letters": [(letter, handling.letter_title(letter), _fate(letter)) for letter in record.letters.all()],
+            "letters": [
+                (letter, correspondence.letter_title(letter), _fate(letter)) for letter in record.letters.all()
+            ],
             "copies": list(record.exports.all()),
             "holds": held,
             **self._decisions(record, actor),
@@ -264,16 +268,16 @@ class RequestAdmin(RecordAdmin):
         is_planning = state in (State.IDENTITY, State.PLANNED) and record.is_identified
         possible: list[tuple[bool, str, type[Step]]] = [
             (state == State.PARKED and right.is_known, "resume", handling.Resume),
-            (state == State.RECEIVED, "identity", handling.StateIdentity),
-            (state == State.RECEIVED, "code", handling.PostCode),
+            (state == State.RECEIVED, "identity", proving.StateIdentity),
+            (state == State.RECEIVED, "code", proving.PostCode),
             (nothing.may_be(record), "nothing", handling.NothingHeld),
             (is_planning and right.is_confirmed, "confirm", handling.Confirm),
             (is_planning and right.is_known, "plan", handling.MakePlan),
-            (handling.MarkPosted.letters(record).exists(), "posted", handling.MarkPosted),
-            (record.is_open and handling.CameBack.letters(record).exists(), "returned", handling.CameBack),
-            (paper.can_post(record, now=now), "copy", handling.PostCopy),
-            (handling.Resend.letters(record).exists(), "resend", handling.Resend),
-            (record.subject_id is not None and record.is_open, "hold", handling.PlaceHold),
+            (correspondence.MarkPosted.letters(record).exists(), "posted", correspondence.MarkPosted),
+            (record.is_open and correspondence.CameBack.letters(record).exists(), "returned", correspondence.CameBack),
+            (paper.can_post(record, now=now), "copy", correspondence.PostCopy),
+            (correspondence.Resend.letters(record).exists(), "resend", correspondence.Resend),
+            (record.subject_id is not None and record.is_open, "hold", holding.PlaceHold),
             (deadline.may_extend(record, now=now), "extend", handling.Extend),
             (deadline.is_too_late_to_extend(record, now=now), "extend", handling.ExtendTooLate),
             (deadline.may_pause(record, now=now), "pause", handling.Pause),
@@ -414,9 +418,9 @@ class RequestAdmin(RecordAdmin):
             return question
         posting.opened(letter, actor=acting(), now=timezone.now())
         context = {
-            "title": handling.letter_title(letter),
+            "title": correspondence.letter_title(letter),
             "letter": letter,
-            **handling.on_paper(letter, letters.given(letter)[0]),
+            **correspondence.on_paper(letter, letters.given(letter)[0]),
             "gives": letter.sealed_credentials is not None,  # type: ignore[attr-defined]
             "copy_url": reverse(f"admin:{self.names}_copy", args=[record.pk, letter.pk])
             if letter.kind == paper.KIND

@@ -18,7 +18,9 @@ from django.utils import timezone
 from django.utils.text import capfirst
 
 from privacy import audit
-from privacy.admin.work import SHOWN_ON_FRONT_PAGE, Decision, Step, Task, WorkAdmin, WorkList, due, unpaused
+from privacy.admin.steps import Decision, Step
+from privacy.admin.waiting import SHOWN_ON_FRONT_PAGE, Task, WorkList, due, unpaused
+from privacy.admin.work import WorkAdmin
 from privacy.calendar import company_day
 from privacy.gate import MANAGER, Actor
 from privacy.models import Request, SecondLook

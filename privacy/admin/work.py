@@ -8,16 +8,13 @@ every change is a step: one page, one POST, one call of a service.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import date, datetime
-from decimal import Decimal
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django import forms
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.contrib.admin.options import ShowFacets
-from django.contrib.admin.utils import display_for_field, quote, unquote
+from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db import models
@@ -28,192 +25,19 @@ from django.utils import timezone
 from django.utils.text import capfirst
 
 from privacy import audit, gate
-from privacy.admin import covers, why
-from privacy.admin.covers import reason
+from privacy.admin import why
 from privacy.admin.lists import LimitedList
-from privacy.datamap import sealed_in
+from privacy.admin.steps import Step
+from privacy.admin.tables import Rows
+from privacy.admin.waiting import WorkList
 from privacy.gate import Actor, fingerprint
-from privacy.vault import Erased, Unreadable
 
 NOBODY = Actor(kind="anonymous", id=None, subject=None, roles=frozenset(), purpose="admin")
-SHOWN_ON_FRONT_PAGE = 10
-MOST_ROWS = 200
-SHOWN_OF_MATTERS = 20
 
 
 def acting() -> Actor:
     """Return who is at work; without a current confidentiality acknowledgement an actor without roles."""
     return gate.current() or NOBODY
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """One line of a work list: where it is done, what it is, when it is due, and whether it is late."""
-
-    url: str
-    text: str
-    when: str = ""
-    is_late: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class WorkList:
-    """What waits for somebody, the most urgent first; `total` counts what is not shown, too.
-
-    `is_stopped`: the database took too long to say what waits.
-    """
-
-    title: str
-    url: str
-    tasks: list[Task]
-    total: int
-    is_stopped: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Questions of a step that belong together: what they are about, when they are to be answered, and their names."""
-
-    title: str
-    help: str
-    names: tuple[str, ...]
-
-
-class Step(forms.Form):
-    """What can be done with a record now: a name, a sentence about it, and what has to be filled in first."""
-
-    title: ClassVar[str] = ""
-    help: ClassVar[str] = ""
-    is_destructive: ClassVar[bool] = False
-    is_offered: ClassVar[bool] = True  # else no button leads to it: it answers who had its form open before
-    template: ClassVar[str] = "admin/step.html"
-    groups: tuple[Group, ...] = ()  # a step of many questions; what is in none of them comes first
-    method: str = "post"  # "get" of a page that only asks which questions are to come
-
-    def __init__(self, *args: Any, record: Any = None, chosen: Mapping[str, str] | None = None, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.record = record
-        self.chosen = chosen or {}  # what the page before asked, in the address: never a datum of anybody
-        self.prepare()
-
-    def prepare(self) -> None:
-        """Fill in choices and first values that depend on the record."""
-
-    def grouped(self) -> list[tuple[Group | None, list[forms.BoundField]]]:
-        """Return the questions as the page shows them: those of no group, then group by group."""
-        named = {name for group in self.groups for name in group.names}
-        first = [field for field in self.visible_fields() if field.name not in named]
-        groups = [(group, [self[name] for name in group.names]) for group in self.groups]
-        return [(None, first), *groups] if first else [*groups]
-
-    def asks_again(self) -> bool:
-        """Whether what was filled in is shown once more, with what would come of it, before it is done."""
-        return False
-
-    def button(self) -> str:
-        """Return what the button says: what pressing it does now."""
-        return self.title
-
-    def context(self) -> dict[str, Any]:
-        """Return what the step's own template shows besides the form."""
-        return {}
-
-
-class Decision(Step):
-    """A step that decides about what has come until now: the form says what it showed, the service holds that against what is there.
-
-    Who answers a form that showed something else, or that does not say what it showed, reads it anew; nothing was decided.
-    """
-
-    template = "admin/step_decision.html"
-    seen = forms.CharField(required=False, widget=forms.HiddenInput)
-
-    def shown(self) -> str:
-        """Return the fingerprint of what the page shows."""
-        raise NotImplementedError
-
-    def lines(self) -> list[str]:
-        """Return what the page shows of it, each a line."""
-        return []
-
-    def context(self) -> dict[str, Any]:
-        shown = self.shown()  # first: what comes between the two is shown, and not counted as seen
-        return {"shown": shown, "lines": self.lines()}
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Rows shown under a record, never edited there: which link leads to them, what they are called, their columns.
-
-    `called` says how a column is headed where the name of its field is none for the reader, `said` what of its choices is called
-    in another way at the desk.
-    """
-
-    accessor: str
-    title: str
-    columns: tuple[str, ...]
-    joined: tuple[str, ...] = ()
-    called: Mapping[str, str] = field(default_factory=dict)
-    said: Mapping[str, Mapping[Any, str]] = field(default_factory=dict)
-
-    def table(self, record: Any) -> dict[str, Any]:
-        """Return title, headings and cells, the first `MOST_ROWS` rows; and why a cell is covered."""
-        manager = getattr(record, self.accessor)
-        fields = [manager.model._meta.get_field(name) for name in self.columns]
-        rows = list(manager.select_related(*self.joined)[: MOST_ROWS + 1])
-        covered: dict[str, None] = {}
-        cells = []
-        for row in rows[:MOST_ROWS]:
-            line = []
-            for column in fields:
-                value = getattr(row, column.name)
-                if isinstance(value, Erased):
-                    line.append(str(covers.shown(value)))
-                    continue
-                if isinstance(value, Unreadable):
-                    covered[reason(value, manager.model.vault_label, sealed_in(column))] = None
-                if column.name in self.said and value in self.said[column.name]:
-                    line.append(self.said[column.name][value])
-                    continue
-                if isinstance(value, Decimal):
-                    line.append(f"{value:,.2f}")
-                    continue
-                line.append(
-                    str(value) if column.is_relation and value is not None else display_for_field(value, column, "–")
-                )
-            cells.append(line)
-        return {
-            "title": self.title,
-            "headings": [self.called.get(field.name) or capfirst(str(field.verbose_name)) for field in fields],
-            "rows": cells,
-            "covered": list(covered),
-            "has_more": len(rows) > MOST_ROWS,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Matters:
-    """What one person or company has to do with us, of one kind: lines that lead to the records, and how many there are."""
-
-    title: str
-    lines: list[Task]
-    total: int
-
-
-def matters_of(owner: Any, actor: Actor) -> list[Matters]:
-    """Return what the records of other pages tell of a customer or company, as far as this actor works with them.
-
-    Numbers, days and states, which are not sealed: nothing is opened. Two queries for each kind, however many there are.
-    """
-    found = []
-    for one in admin.site._registry.values():
-        if not isinstance(one, WorkAdmin) or not one.opens_to(actor.roles):
-            continue
-        if (rows := one.rows_of(owner)) is None:
-            continue
-        lines = [Task(one.url_of(row), *one.line_of(row)) for row in rows[:SHOWN_OF_MATTERS]]
-        found.append(Matters(capfirst(str(one.opts.verbose_name_plural)), lines, rows.count()))
-    return found
 
 
 class WorkAdmin(LimitedList):
@@ -490,41 +314,6 @@ class WorkAdmin(LimitedList):
     def work_lists(self, actor: Actor, today: date) -> Iterable[WorkList]:
         """Return what waits here for this actor: a list, perhaps empty, for each kind of work that is this actor's."""
         return ()
-
-
-def date_input() -> forms.DateInput:
-    """Return the browser's own day picker."""
-    return forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
-
-
-def amount(name: str, title: str) -> Callable[[Any], str]:
-    """Return a column or field that shows the amount `name` with two decimals and its currency."""
-
-    @admin.display(description=title, ordering=name)
-    def shown(record: Any) -> str:
-        value: Decimal | None = getattr(record, name)
-        return "–" if value is None else f"{getattr(record, 'currency', 'USD')} {value:,.2f}"
-
-    shown.__name__ = name
-    return shown
-
-
-def due(day: date, today: date) -> tuple[str, bool]:
-    """Return a due date in words, and whether it has passed."""
-    left = (day - today).days
-    if left < 0:
-        return f"{day:%-d %B %Y}, overdue by {_days(-left)}", True
-    return f"{day:%-d %B %Y}, " + ("today" if left == 0 else f"in {_days(left)}"), False
-
-
-def unpaused(request: Any) -> str:
-    """Return what stands behind the due date of a privacy request whose clock was stopped: the date without that, else ""."""
-    day = request.unpaused_due_on
-    return f" ({day:%-d %B %Y} without the pause)" if day is not None else ""
-
-
-def _days(count: int) -> str:
-    return "1 day" if count == 1 else f"{count} days"
 
 
 def _sentences(error: Exception) -> list[str]:

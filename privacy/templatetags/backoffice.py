@@ -12,7 +12,8 @@ from django.utils import timezone
 from django.utils.text import capfirst
 
 from privacy.admin import lists
-from privacy.admin.work import WorkAdmin, WorkList, acting
+from privacy.admin.waiting import WorkList
+from privacy.admin.work import WorkAdmin, acting
 from privacy.calendar import company_day
 from privacy.gate import Actor
 from privacy.sweep.models import SweepState

@@ -11,7 +11,7 @@ from accounts import people, spoiled
 from accounts.forms import ContactForm
 from accounts.models import Customer
 from privacy import vault
-from privacy.admin.handling import CalledBack
+from privacy.admin.proving import CalledBack
 from rma.forms import NewRMAForm
 from tests import factories
 from tests.accounts.test_imports import ALICE, file_of, take

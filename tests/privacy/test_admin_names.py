@@ -9,8 +9,9 @@ from django.contrib import admin
 
 from accounts.models import ClaimReview, Communication, ContactPoint, Joining
 from accounts.users import Joined
-from privacy.admin.handling import StateIdentity
-from privacy.admin.work import Step, WorkAdmin
+from privacy.admin.proving import StateIdentity
+from privacy.admin.steps import Step
+from privacy.admin.work import WorkAdmin
 from privacy.gate import Actor
 from privacy.models import Request
 from privacy.registers import Acknowledgement

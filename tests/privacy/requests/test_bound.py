@@ -19,7 +19,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts import claim, joining, upgrades
 from accounts.models import Communication, Customer
 from orders.models import Order
-from privacy.admin.handling import subject_of
+from privacy.admin.filing import subject_of
 from privacy.gate import Actor
 from privacy.requests import bound, execute, export, identity, second, services, waits
 from privacy.requests.filing import NotYours, identify_into

@@ -1,0 +1,25 @@
+"""People, companies, messages and claimed addresses in the admin."""
+
+from allauth.account import admin as _account_admin  # noqa: F401  registers what is unregistered here
+from allauth.account.models import EmailAddress
+from allauth.mfa import admin as _mfa_admin  # noqa: F401
+from allauth.mfa.models import Authenticator
+from django.contrib import admin
+from django.contrib.auth import admin as _auth_admin  # noqa: F401  registers what is unregistered here
+from django.contrib.auth.models import Group
+
+from accounts.admin.claims import ClaimReviewAdmin
+from accounts.admin.companies import CompanyAdmin
+
+# isort: off  each registers itself, in the order in which the front page shows its lists
+from accounts.admin.customers import CustomerAdmin
+from accounts.admin.disputes import LoginDisputeAdmin
+from accounts.admin.messages import CommunicationAdmin
+
+# isort: on
+
+__all__ = ["ClaimReviewAdmin", "CommunicationAdmin", "CompanyAdmin", "CustomerAdmin", "LoginDisputeAdmin"]
+
+admin.site.unregister(Group)  # roles are given by `create_staff`, with an acknowledgement
+# The login's own tables: an address here would be opened by whoever lists them, a second factor by whoever edits it.
+admin.site.unregister([EmailAddress, Authenticator])

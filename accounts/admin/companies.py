@@ -1,0 +1,46 @@
+"""Companies at the desk."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+
+from accounts.admin.correcting import CorrectableAdmin, PlacedForm
+from accounts.country_choice import CountryToChoose
+from accounts.models import Company
+from privacy.admin.matters import matters_of
+from privacy.admin.tables import Rows
+from privacy.gate import Actor
+
+
+@admin.register(Company)
+class CompanyAdmin(CorrectableAdmin):
+    form = PlacedForm
+    change_form_template = "admin/owner.html"
+    list_display = ("name", "city", "region", "country", "is_sole_trader")
+    list_filter = ("is_sole_trader", CountryToChoose)
+    ordering = ("-id",)
+    editable = (
+        "name",
+        "vat_number",
+        "tax_id",
+        "phone",
+        "street",
+        "street2",
+        "city",
+        "postal_code",
+        "region",
+        "country",
+    )
+    search_help = "Company name, VAT number or switchboard. What you type is not kept."
+    fields = (*editable, "is_sole_trader")
+    rows = (Rows("contacts", "Contacts", ("reference", "first_name", "last_name", "email", "phone")),)
+
+    def heading_of(self, record: Company) -> str:
+        """Return the name of the company, which has no number of its own; where it cannot be read, that of the row."""
+        return record.name or super().heading_of(record)
+
+    def details(self, record: Company, actor: Actor) -> dict[str, Any]:
+        """Return the contacts, and above them what the company has to do with us, as far as the role works with it."""
+        return {**super().details(record, actor), "matters": matters_of(record, actor)}

@@ -1,0 +1,68 @@
+"""What is filled in to place a legal hold and to lift it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+
+from privacy import called
+from privacy.admin.steps import Step
+from privacy.models import Hold
+from privacy.requests import assessment
+from privacy.retention import holds
+
+
+class PlaceHold(Step):
+    title = "Place a hold"
+    help = (
+        "A record under a hold is not removed, whatever is asked, until the hold is lifted; what is corrected in it stays "
+        "readable for the privacy team. It stays in use as long as something else keeps it, and is locked after that."
+    )
+    record_id = forms.ChoiceField(label="Record")
+    reason = forms.ChoiceField(choices=Hold.Reason.choices)
+    reference = forms.CharField(
+        required=False, max_length=60, label="Number of the case", help_text="A docket or a ticket, never a name.",
+        validators=Hold._meta.get_field("reference").validators,
+    )  # fmt: skip
+
+    def prepare(self) -> None:
+        facts = assessment.facts_of(self.record.subject_id)
+        self.labels = {str(one.record_id): one.label for one in facts}
+        self.fields["record_id"].choices = [(str(one.record_id), one.title) for one in facts]  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        self.cleaned_data["label"] = self.labels.get(self.cleaned_data.get("record_id", ""), "")
+        return self.cleaned_data
+
+
+class HoldRecord(PlaceHold):
+    """Place a hold on any record, by its number."""
+
+    record_id = None  # type: ignore[assignment]
+    number = forms.CharField(max_length=40, label="Number of the record", help_text="Order, RMA or customer number.")
+    field_order = ("number", "reason", "reference")
+
+    def prepare(self) -> None:
+        """Nothing to choose from: the record is named by its number."""
+
+    def clean(self) -> dict[str, Any]:
+        if number := self.cleaned_data.get("number"):
+            try:
+                self.cleaned_data["found"] = holds.find(number)
+            except (holds.RecordNotFound, holds.ReferenceNotUnique) as error:
+                self.add_error("number", str(error))
+        return self.cleaned_data
+
+
+class LiftHold(Step):
+    title = "Lift this hold"
+    help = "What an erasure left because of it is due from then on: the next sweep carries it out, where it is armed."
+    is_destructive = True
+
+
+def name_records(found: list[Hold]) -> None:
+    """Give each hold the name of its record as `title`: order and RMA numbers, in one query per kind of record."""
+    names = called.names((hold.label, hold.record_id) for hold in found)
+    for hold in found:
+        hold.title = names[hold.label, hold.record_id]  # type: ignore[attr-defined]

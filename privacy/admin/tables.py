@@ -1,0 +1,81 @@
+"""Rows below a record, which are never edited there, and amounts as people write them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.utils import display_for_field
+from django.utils.text import capfirst
+
+from privacy.admin import covers
+from privacy.admin.covers import reason
+from privacy.datamap import sealed_in
+from privacy.vault import Erased, Unreadable
+
+MOST_ROWS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows shown under a record, never edited there: which link leads to them, what they are called, their columns.
+
+    `called` says how a column is headed where the name of its field is none for the reader, `said` what of its choices is called
+    in another way at the desk.
+    """
+
+    accessor: str
+    title: str
+    columns: tuple[str, ...]
+    joined: tuple[str, ...] = ()
+    called: Mapping[str, str] = field(default_factory=dict)
+    said: Mapping[str, Mapping[Any, str]] = field(default_factory=dict)
+
+    def table(self, record: Any) -> dict[str, Any]:
+        """Return title, headings and cells, the first `MOST_ROWS` rows; and why a cell is covered."""
+        manager = getattr(record, self.accessor)
+        fields = [manager.model._meta.get_field(name) for name in self.columns]
+        rows = list(manager.select_related(*self.joined)[: MOST_ROWS + 1])
+        covered: dict[str, None] = {}
+        cells = []
+        for row in rows[:MOST_ROWS]:
+            line = []
+            for column in fields:
+                value = getattr(row, column.name)
+                if isinstance(value, Erased):
+                    line.append(str(covers.shown(value)))
+                    continue
+                if isinstance(value, Unreadable):
+                    covered[reason(value, manager.model.vault_label, sealed_in(column))] = None
+                if column.name in self.said and value in self.said[column.name]:
+                    line.append(self.said[column.name][value])
+                    continue
+                if isinstance(value, Decimal):
+                    line.append(f"{value:,.2f}")
+                    continue
+                line.append(
+                    str(value) if column.is_relation and value is not None else display_for_field(value, column, "–")
+                )
+            cells.append(line)
+        return {
+            "title": self.title,
+            "headings": [self.called.get(field.name) or capfirst(str(field.verbose_name)) for field in fields],
+            "rows": cells,
+            "covered": list(covered),
+            "has_more": len(rows) > MOST_ROWS,
+        }
+
+
+def amount(name: str, title: str) -> Callable[[Any], str]:
+    """Return a column or field that shows the amount `name` with two decimals and its currency."""
+
+    @admin.display(description=title, ordering=name)
+    def shown(record: Any) -> str:
+        value: Decimal | None = getattr(record, name)
+        return "–" if value is None else f"{getattr(record, 'currency', 'USD')} {value:,.2f}"
+
+    shown.__name__ = name
+    return shown
