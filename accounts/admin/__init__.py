@@ -10,13 +10,9 @@ from django.contrib.auth.models import Group
 
 from accounts.admin.claims import ClaimReviewAdmin
 from accounts.admin.companies import CompanyAdmin
-
-# isort: off  each registers itself, in the order in which the front page shows its lists
 from accounts.admin.customers import CustomerAdmin
 from accounts.admin.disputes import LoginDisputeAdmin
 from accounts.admin.messages import CommunicationAdmin
-
-# isort: on
 
 __all__ = ["ClaimReviewAdmin", "CommunicationAdmin", "CompanyAdmin", "CustomerAdmin", "LoginDisputeAdmin"]
 
