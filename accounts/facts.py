@@ -22,8 +22,8 @@ from accounts.models import (
     User,
 )
 from privacy import datamap
+from privacy.facts import Facts, Party
 from privacy.retention import rules
-from privacy.retention.facts import Facts, Party
 
 
 def held(record: Any) -> dict[str, tuple[str, ...]]:

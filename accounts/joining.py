@@ -36,8 +36,9 @@ from privacy.datamap import Declaration
 from privacy.gate import MANAGER, Actor
 from privacy.gate import log as access_log
 from privacy.requests import bound, procedures, waits
-from privacy.requests.models import Decision, Request
+from privacy.requests.models import Request
 from privacy.requests.states import OPEN_STATES, State
+from privacy.retention.models import Decision
 from privacy.subjects import Subject
 from privacy.vault import SealedModel
 

@@ -24,8 +24,9 @@ from accounts.models import Address, Company, Customer
 from accounts.validators import validate_country
 from privacy import audit, vault
 from privacy.actor import Actor
-from privacy.requests import bound, decided, identity
+from privacy.requests import bound, identity
 from privacy.requests.models import Request
+from privacy.retention import decided
 from privacy.sweep import notices as ending
 from privacy.typed.lines import on_one_line
 from privacy.vault import reindex

@@ -18,8 +18,9 @@ from benchmarks.profiling import explained
 from privacy import gate
 from privacy.gate.system import system
 from privacy.requests import execute, services, writing
-from privacy.requests.models import Decision, Request
+from privacy.requests.models import Request
 from privacy.requests.states import Channel
+from privacy.retention.models import Decision
 
 RECORDS = 1_000
 OTHERS = 5_000

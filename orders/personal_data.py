@@ -18,10 +18,10 @@ from accounts import countries
 from orders.models import Invoice, Order, OrderLine, OrderQuerySet, Payment, PaymentQuerySet, Product
 from privacy import datamap
 from privacy.datamap import Datum, Declaration, Life, Proof
+from privacy.facts import Facts, Party
 from privacy.gate import matters
 from privacy.gate.matters import Matter
 from privacy.retention import rules
-from privacy.retention.facts import Facts, Party
 from privacy.typed import numbers
 
 PERSON = "the person who ordered"

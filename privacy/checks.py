@@ -16,6 +16,8 @@ from django.template.loader import get_template
 from privacy import datamap
 from privacy.datamap import Declaration
 from privacy.gate import matrix
+from privacy.requests import regimes
+from privacy.retention import rules
 
 if TYPE_CHECKING:
     from privacy.requests.procedure import Procedure
@@ -193,8 +195,6 @@ _OF_A_DECLARATION: tuple[Callable[[Declaration], Iterable[CheckMessage]], ...] =
 @register("privacy")
 def check_retention_classes(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
     """Every envelope, and every class the data map names, is a class of the retention schedule (E007)."""
-    from privacy.retention import rules
-
     envelopes = {envelope for _, envelope in matrix.known_pairs()}
     for declaration in datamap.declarations():
         envelopes.update(datum.envelope for datum in declaration.data.values() if datum.envelope)
@@ -207,8 +207,6 @@ def check_retention_classes(app_configs: Any = None, **kwargs: Any) -> list[Chec
 @register("privacy")
 def check_regimes(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
     """The file that says how long an answer may take is one that the clock can read (E012)."""
-    from privacy.requests import regimes
-
     return [Error(one, hint="See privacy/requests/regimes.toml.", id="privacy.E012") for one in regimes.problems()]
 
 
@@ -288,8 +286,6 @@ def check_access_matrix(app_configs: Any = None, **kwargs: Any) -> list[CheckMes
 @register("privacy")
 def check_restricted(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
     """Whatever can keep an envelope after an erasure has its line in the table `restricted` (design 10, E011)."""
-    from privacy.retention import rules
-
     try:
         page, schedule = matrix.matrix(), rules.load()
     except (ImproperlyConfigured, OSError, rules.ScheduleError):

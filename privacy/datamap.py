@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from functools import cache, cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
@@ -36,8 +36,7 @@ from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
 from psycopg2.extensions import AsIs
 
-if TYPE_CHECKING:
-    from privacy.retention.facts import Facts
+from privacy.facts import Facts
 
 MODULE = "personal_data"
 

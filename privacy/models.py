@@ -4,10 +4,10 @@ from privacy.audit.models import AuditEvent, AuditLink, ChainFloor
 from privacy.gate.log import AccessEntry, AccessLink, AccessName
 from privacy.letters.models import Letter
 from privacy.registers import Acknowledgement
-from privacy.requests.models import Decision, Export, OneTimeLink, Request, RequestEvent, SecondLook
+from privacy.requests.models import Export, OneTimeLink, Request, RequestEvent, SecondLook
 from privacy.restore.installation import Installation
 from privacy.restore.models import LedgerCopy, LedgerWaiting
-from privacy.retention.models import HeldValue, Hold
+from privacy.retention.models import Decision, HeldValue, Hold
 from privacy.subjects import Subject
 from privacy.sweep.models import EndNotice, SweepState
 

@@ -14,18 +14,18 @@ from privacy import datamap
 from privacy.audit.models import AuditEvent, AuditLink, ChainFloor
 from privacy.calendar import company_day
 from privacy.datamap import ROW_HASH, Datum, Declaration, Life, Machinery
+from privacy.facts import Facts
 from privacy.gate import matters, told
 from privacy.gate.log import AccessEntry, AccessLink, AccessName
 from privacy.gate.matters import Matter
 from privacy.letters.models import Letter
 from privacy.registers import Acknowledgement
-from privacy.requests.models import Decision, Export, OneTimeLink, Request, RequestEvent, SecondLook
+from privacy.requests.models import Export, OneTimeLink, Request, RequestEvent, SecondLook
 from privacy.requests.states import OPEN_STATES
 from privacy.restore.installation import Installation
 from privacy.restore.models import LedgerCopy, LedgerWaiting
 from privacy.retention import rules
-from privacy.retention.facts import Facts
-from privacy.retention.models import HeldValue, Hold
+from privacy.retention.models import Decision, HeldValue, Hold
 from privacy.subjects import Subject
 from privacy.sweep.models import EndNotice, SweepState
 

@@ -20,6 +20,7 @@ from privacy.gate.system import system, system_actor
 from privacy.requests import execute, export, identity, poller, waits, writing
 from privacy.restore import maintenance, replay
 from privacy.retention import restriction
+from privacy.sweep import logs
 from privacy.sweep import nightly as sweeping
 from privacy.vault.keystore import blocks, collect
 
@@ -83,7 +84,7 @@ def sweep() -> dict[str, object]:
             log.error("sweep.refused", reason=type(refusal).__name__)
             return {"refused": type(refusal).__name__}
     blocks.expire()
-    audit.for_each(CHAINS, lambda chain: audit.end(now=timezone.now(), chain=chain))
+    logs.end_all(now=timezone.now())
     return report.as_dict()
 
 

@@ -15,10 +15,10 @@ from django.db.models import Q
 from accounts import countries
 from privacy import datamap
 from privacy.datamap import Datum, Declaration, Life, Proof
+from privacy.facts import Facts, Party
 from privacy.gate import matters
 from privacy.gate.matters import Matter
 from privacy.retention import rules
-from privacy.retention.facts import Facts, Party
 from privacy.typed import numbers
 from rma import states
 from rma.models import (

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.imports import circles, imports, modules
+
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("ilt_site", "accounts", "privacy", "orders", "rma", "templates", "static")
 FILES = (
@@ -18,6 +20,7 @@ FILES = (
     "pyproject.toml",
     "tests/__init__.py",
     "tests/conftest.py",
+    "tests/imports.py",
     "tests/databases.py",
     "tests/own_servers.py",
     "tests/machine.py",
@@ -36,6 +39,22 @@ def lint(folder: Path) -> subprocess.CompletedProcess[str]:
 def test_imports_point_right_only() -> None:
     done = lint(ROOT)
     assert done.returncode == 0, done.stdout
+
+
+#: Django asks for these: what an app does when all models are loaded stands in `ready`.
+MAY_IMPORT_LATE = {"privacy.apps", "privacy.vault.apps"}
+
+
+def test_imports_of_privacy_stand_at_the_top() -> None:
+    late = [one for one in imports(modules(ROOT, "privacy")) if one.is_late and one.by not in MAY_IMPORT_LATE]
+    assert not late, "An import inside a function: " + ", ".join(f"{one.by}:{one.line} of {one.of}" for one in late)
+
+
+def test_imports_of_privacy_go_in_no_circle() -> None:
+    known = modules(ROOT, "privacy")
+    assert len(known) > 200, "the walk sees the rooms"
+    groups = circles(list(imports(known)))
+    assert not groups, "A circle of imports: " + "; ".join(" - ".join(group) for group in groups)
 
 
 # --- Breaking a rule ---------------------------------------------------------------------------------------------
@@ -73,6 +92,21 @@ BREACHES = {
         "privacy.E",
     ),
     "an import upwards": (append("privacy/subjects.py", "\n\ndef up() -> None:\n    import rma.states\n"), "The house"),
+    "an import from a room above": (
+        append("privacy/audit/chains.py", "\n\nimport privacy.requests.clock\n"),
+        "The rooms of",
+    ),
+    "a room that no layer names": (
+        append("privacy/cellar.py", '"""A module beside the rooms."""\n'),
+        "privacy.cellar",
+    ),
+    "a late import": (
+        append(
+            "privacy/requests/clock.py", "\n\ndef late() -> None:\n    from privacy import audit\n\n    audit.late()\n"
+        ),
+        "An import inside a function: privacy.requests.clock",
+    ),
+    "a circle inside a room": (append("privacy/audit/chains.py", "\n\nfrom privacy.audit import seals\n"), "A circle"),
 }
 
 
@@ -85,7 +119,7 @@ def test_a_breach_of_the_house_rules_stops_the_tests(breach: str, tmp_path: Path
     (copy / "tests").mkdir()
     for name in FILES:
         shutil.copy(ROOT / name, copy / name)
-    command = [sys.executable, "-m", "pytest", "-q", "-k", "imports_point_right", "tests/test_house.py"]
+    command = [sys.executable, "-m", "pytest", "-q", "-k", "imports_", "tests/test_house.py"]
     environment = {**os.environ, "PYTHONPATH": str(copy)}
 
     def run() -> subprocess.CompletedProcess[str]:

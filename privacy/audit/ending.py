@@ -8,16 +8,14 @@ takes no floor above a row younger than three years. What ended cannot be brough
 
 from __future__ import annotations
 
-from datetime import datetime, time, timedelta
+from datetime import datetime
 
 import structlog
 from django.db import connection, transaction
-from django.utils import timezone
 
 from privacy.audit import encoding, verification
 from privacy.audit.chains import AUDIT, Chain
 from privacy.audit.models import ChainFloor
-from privacy.retention import rules
 
 log = structlog.get_logger(__name__)
 
@@ -27,18 +25,18 @@ _FIRST_TO_STAY = """
 """
 
 
-def end(*, now: datetime, chain: Chain = AUDIT) -> int:
-    """End the oldest rows whose three years are over, with their links; return how many.
+def end(*, before: datetime, now: datetime, chain: Chain = AUDIT) -> int:
+    """End the oldest rows, those written before a moment, with their links; return how many.
 
     Ends nothing, and logs an error, when one of them is not what was sealed: `verify_audit` then names it.
     """
     with transaction.atomic():
-        last = _last_to_end(chain, ends_before(now, chain))
+        last = _last_to_end(chain, before)
         if last is None:
             return 0
         report = verification.Report(chain)
-        position, before = verification.floor_of(report)
-        verification.walk(report, position, before, upto=last)
+        position, head = verification.floor_of(report)
+        verification.walk(report, position, head, upto=last)
         if not report.is_intact:
             log.error("chain.not_ended", chain=chain.name, wrong=report.wrong)
             return 0
@@ -50,12 +48,6 @@ def end(*, now: datetime, chain: Chain = AUDIT) -> int:
                 [floor.chain, floor.position, floor.chain_hash, floor.at, encoding.floor_signature(floor)],
             )
             return int(cursor.fetchone()[0])
-
-
-def ends_before(now: datetime, chain: Chain = AUDIT) -> datetime:
-    """Return the moment before which a row's three years are over."""
-    last = rules.cutoff(chain.ends_as, timezone.localdate(now))
-    return timezone.make_aware(datetime.combine(last + timedelta(days=1), time.min))
 
 
 def _last_to_end(chain: Chain, before: datetime) -> int | None:

@@ -9,7 +9,7 @@ and the ledger; that is why a copy of the file belongs elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
@@ -21,7 +21,6 @@ from django.db.models import Exists, OuterRef
 from privacy.audit import encoding, seals
 from privacy.audit.chains import AUDIT, Chain
 from privacy.audit.models import ChainFloor, Link
-from privacy.restore import signed
 from privacy.vault.models import Tombstone
 from privacy.work import progress
 from privacy.work.broken import Findings, spared
@@ -153,8 +152,11 @@ def late(reports: Collection[Report]) -> list[Behind]:
     ]
 
 
-def verify(*, now: datetime, chain: Chain = AUDIT) -> Report:
-    """Compute the whole log again from one snapshot and report what does not agree (P40, Art. 5(2))."""
+def verify(*, now: datetime, chain: Chain = AUDIT, also: Iterable[tuple[str, Any]] = ()) -> Report:
+    """Compute the whole log again from one snapshot and report what does not agree (P40, Art. 5(2)).
+
+    `also` are findings of others about this log, (code, number), looked for in the same snapshot.
+    """
     report = Report(chain)
     lines = seals.checkpoints(chain)
     with transaction.atomic():
@@ -172,12 +174,10 @@ def verify(*, now: datetime, chain: Chain = AUDIT) -> Report:
             if place >= position and heads.get(place) != head:
                 report.add("head", 0, place)
         _look_for_unsigned(report, last, now)
-        for code, number in chain.beside() if chain.beside else ():
+        for code, number in (*(chain.beside() if chain.beside else ()), *also):
             report.add(code, number)
         if chain is AUDIT:
             _verify_ledger(report, now)
-            for entry in signed.others():
-                report.add("ledger_copy", entry)
     report.sort()
     return report
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
+from privacy import registers
 from privacy.actor import MANAGER, STAFF_ROLES, Actor
 
 
@@ -24,8 +25,6 @@ def staff_actor(
 
     `roles` are names of groups, and "manager"; those the product does not know count for nothing.
     """
-    from privacy import registers  # the register records who signed, so it needs the gate's Actor first
-
     known = (STAFF_ROLES | {MANAGER}).intersection(roles)
     if known and registers.current(subject, today=today or timezone.localdate()) is None:
         known = frozenset()

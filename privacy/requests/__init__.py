@@ -22,18 +22,3 @@ by withdrawing the request; after it there is nothing to undo, which is why a pl
     plan       what will happen to each record (pure)
     grounds    by which rule a request may be refused (pure)
 """
-
-from typing import Any
-
-_SERVICES = frozenset(
-    {"file", "make_plan", "confirm", "withdraw", "refuse", "show", "by_code", "resume", "ask", "redeem", "identify"}
-)
-
-
-def __getattr__(name: str) -> Any:
-    """Offer the services as `requests.file(...)` without loading models before Django is ready."""
-    if name in _SERVICES:
-        from privacy.requests import services
-
-        return getattr(services, name)
-    raise AttributeError(name)

@@ -13,13 +13,14 @@ from uuid import UUID
 from privacy import datamap
 from privacy.calendar import company_day, undated
 from privacy.datamap import Declaration
-from privacy.requests import decided, identity, plan, unjoined
-from privacy.requests.models import Decision, Export, Request
+from privacy.facts import Facts
+from privacy.requests import identity, plan, unjoined
+from privacy.requests.models import Export, Request
 from privacy.requests.procedure import Does
-from privacy.retention import holds, rules
+from privacy.retention import decided, holds, rules
 from privacy.retention.assess import assess
-from privacy.retention.facts import Facts
 from privacy.retention.gather import read, with_flags
+from privacy.retention.models import Decision
 from privacy.retention.rules import ScheduleError
 from privacy.retention.verdict import Verdict
 from privacy.work.broken import Findings, is_everybodys

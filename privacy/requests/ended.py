@@ -21,7 +21,7 @@ from django.utils.translation import ngettext
 from privacy import audit, datamap, vault
 from privacy.audit import encoding
 from privacy.calendar import company_day
-from privacy.requests.models import Decision
+from privacy.retention.models import Decision
 
 Pair = tuple[UUID, str]
 

@@ -28,8 +28,9 @@ from privacy.actor import Actor
 from privacy.datamap import Declaration
 from privacy.gate import log as access_log
 from privacy.requests import bound
-from privacy.requests.models import Decision, Request
+from privacy.requests.models import Request
 from privacy.retention import holds
+from privacy.retention.models import Decision
 from privacy.retention.verdict import Verdict
 from privacy.subjects import Subject
 from privacy.vault.keystore import pseudonyms

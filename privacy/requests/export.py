@@ -36,9 +36,10 @@ from privacy.gate import log
 from privacy.gate.context import current
 from privacy.requests import assessment, authorities, bound, contents, filing, identity, procedures, unjoined, waits
 from privacy.requests.contents import Verdicts
-from privacy.requests.models import Decision, Export, Request
+from privacy.requests.models import Export, Request
 from privacy.requests.states import BEGUN_STATES
 from privacy.retention import jurisdiction, rules
+from privacy.retention.models import Decision
 from privacy.retention.verdict import Verdict
 from privacy.vault import stream
 from privacy.work.broken import Findings, spared

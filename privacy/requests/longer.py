@@ -22,12 +22,13 @@ from django.db.models import QuerySet
 
 from privacy import audit, people, vault
 from privacy.actor import Actor
-from privacy.requests import assessment, decided, history, identity, writing
-from privacy.requests.models import Decision, Request
+from privacy.facts import Facts
+from privacy.requests import assessment, history, identity, writing
+from privacy.requests.models import Request
 from privacy.requests.states import OPEN_STATES
-from privacy.retention import holds, jurisdiction, restriction, rules
+from privacy.retention import decided, holds, jurisdiction, restriction, rules
 from privacy.retention.assess import assess
-from privacy.retention.facts import Facts
+from privacy.retention.models import Decision
 from privacy.retention.verdict import Verdict
 from privacy.work.broken import Findings, spared
 

@@ -12,7 +12,7 @@ from django.db.models import Q
 
 from privacy import vault
 from privacy.actor import KINDS
-from privacy.requests import procedures
+from privacy.requests import bound, procedures
 from privacy.requests.procedure import Procedure
 from privacy.requests.states import OPEN_STATES, WITHDRAWABLE_STATES, Channel, Proof, State
 from privacy.typed import cards
@@ -148,8 +148,6 @@ class Request(vault.SealedModel):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Save, with the keyed hash where something under it is written; a row that did not fit before still does not."""
-        from privacy.requests import bound
-
         fields = kwargs.get("update_fields")
         if fields is not None and not bound.DECIDING & set(fields):
             super().save(*args, **kwargs)
@@ -249,55 +247,6 @@ class RequestEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.at:%Y-%m-%d %H:%M}"
-
-
-class Decision(models.Model):
-    """What a request does to one envelope of one record, and why (P10).
-
-    A kept one is `pinned` when the erasure starts: later rules cannot move `until` silently; the sweep
-    completes it at that date and sets `done_at`, unless something is open then: a letter moves `until`, and the event
-    `day_came` keeps what it was. When the record stays for statistics `record_id` goes too.
-    """
-
-    class Action(models.TextChoices):
-        ERASE = "erase", "erased"
-        KEEP = "keep", "kept"
-        GIVE = "give", "given in the copy"
-
-    request = models.ForeignKey(Request, models.CASCADE, related_name="decisions")
-    label = models.CharField(max_length=100)
-    record_id = models.UUIDField(null=True, blank=True)
-    envelope = models.CharField(max_length=40)
-    data = models.JSONField(default=list)
-    action = models.CharField(max_length=10, choices=Action.choices)
-    code = models.CharField(max_length=20)
-    ground = models.CharField(max_length=200, blank=True, default="")
-    authority = models.CharField(max_length=300, blank=True, default="")
-    until = models.DateField(null=True, blank=True)
-    overdue = models.BooleanField(default=False)
-    pinned = models.BooleanField(default=False)
-    done_at = models.DateTimeField(null=True, blank=True)
-    # A keyed hash over what is decided (requests/decided.py); without one nothing is ended by it.
-    mac = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
-
-    class Meta:
-        ordering = ["id"]
-        constraints = [
-            models.UniqueConstraint(
-                fields=["request", "label", "record_id", "envelope"], name="one_decision_per_envelope"
-            )
-        ]
-        indexes = [
-            models.Index(
-                fields=["record_id", "envelope"], condition=Q(pinned=True, done_at__isnull=True), name="decision_pinned"
-            ),
-            # By these the sweep finds what it promised to end, and what only waited for something.
-            models.Index(fields=["until"], condition=Q(pinned=True, done_at__isnull=True), name="decision_until"),
-            models.Index(fields=["code"], condition=Q(pinned=True, done_at__isnull=True), name="decision_code"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.label} {self.envelope}: {self.code}"
 
 
 class Export(models.Model):

@@ -15,10 +15,11 @@ from uuid import UUID
 from privacy import datamap, gate, people, vault
 from privacy.calendar import company_day
 from privacy.letters.models import Letter
-from privacy.requests import assessment, contents, decided, export, identity, paper, plan, unjoined, writing
-from privacy.requests.models import Decision, OneTimeLink, Request
-from privacy.retention import holds, jurisdiction, restriction, rules
+from privacy.requests import assessment, contents, export, identity, paper, plan, unjoined, writing
+from privacy.requests.models import OneTimeLink, Request
+from privacy.retention import decided, holds, jurisdiction, restriction, rules
 from privacy.retention.assess import assess
+from privacy.retention.models import Decision
 from privacy.retention.verdict import Verdict
 
 FORMAT = 1

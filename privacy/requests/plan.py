@@ -14,9 +14,9 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
+from privacy.facts import Facts
 from privacy.retention import jurisdiction
 from privacy.retention.assess import Pins, assess
-from privacy.retention.facts import Facts
 from privacy.retention.rules import Schedule
 from privacy.retention.verdict import Verdict
 

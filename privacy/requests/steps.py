@@ -21,7 +21,6 @@ from privacy.requests import (
     bound,
     clock,
     deadline,
-    decided,
     erasure,
     excess,
     export,
@@ -32,12 +31,14 @@ from privacy.requests import (
     paper,
     second,
     services,
+    tombstones,
     waits,
     writing,
 )
-from privacy.requests.models import Decision, Export, OneTimeLink, Request, SecondLook
+from privacy.requests.models import Export, OneTimeLink, Request, SecondLook
 from privacy.requests.states import OPEN_STATES, State
-from privacy.retention import restriction
+from privacy.retention import decided, restriction
+from privacy.retention.models import Decision
 from privacy.vault.keystore import blocks, ledger
 from privacy.work import broken
 
@@ -263,11 +264,9 @@ def unlink(request: Request, now: datetime) -> Result:
 
 def tombstone(request: Request, now: datetime) -> Result:
     """Write the proof without personal data that a restored backup is held against."""
-    from privacy.restore import apply
-
     # In the audit as well: a log whose end was cut off is held against the ledger (`audit.verification`).
     audit.record("request.executed", actor=current(), now=now, reference=request.reference)
-    content = apply.of_request(request) | {"audited": True}
+    content = tombstones.content(request) | {"audited": True}
     ledger.tombstone(request.reference, counts=outcome.counts(request), now=now, content=content)
     return Done()
 

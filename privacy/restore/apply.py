@@ -19,11 +19,13 @@ from privacy import audit, datamap, letters
 from privacy.actor import Actor
 from privacy.datamap import Declaration
 from privacy.letters.models import Letter
-from privacy.requests import decided, erasure, history, waits
-from privacy.requests.models import Decision, Request
+from privacy.requests import erasure, history, tombstones, waits
+from privacy.requests.models import Request
 from privacy.requests.states import State
 from privacy.restore import signed
 from privacy.restore.models import LedgerCopy, LedgerWaiting
+from privacy.retention import decided
+from privacy.retention.models import Decision
 from privacy.retention.verdict import Verdict
 from privacy.vault import envelope
 from privacy.vault.keystore import ledger
@@ -118,33 +120,6 @@ def _verdict(declaration: Declaration, name: str, record: UUID) -> Verdict:
 
 # Requests -------------------------------------------------------------------------------------------------------------
 
-_DATES = ("received_on", "due_on", "legal_due_on")
-_WORDS = ("kind", "channel", "asked_by", "identity", "scope", "country", "region", "plan_hash")
-
-
-def of_request(request: Request) -> dict[str, Any]:
-    """Return what the ledger keeps of a request that was carried out: codes and dates, of kept records their hashes."""
-    return {
-        **{name: getattr(request, name) for name in _WORDS},
-        **{name: getattr(request, name).isoformat() for name in _DATES},
-        "filed_at": request.filed_at.isoformat(),
-        "kept": [
-            {
-                "record": ledger.pair_hash(one.record_id, one.envelope).hex(),
-                "label": one.label,
-                "envelope": one.envelope,
-                "data": one.data,
-                "code": one.code,
-                "ground": one.ground,
-                "authority": one.authority,
-                "until": one.until.isoformat() if one.until else None,
-                "overdue": one.overdue,
-            }
-            for one in decided.ours(request.decisions.filter(action=Decision.Action.KEEP, done_at=None))
-            if one.record_id is not None
-        ],
-    }
-
 
 def close_again(reference: str, at: datetime, content: dict[str, Any], *, actor: Actor, now: datetime) -> Done:
     """Make the request `reference` one that was carried out, in the caller's transaction; safe to repeat.
@@ -158,8 +133,8 @@ def close_again(reference: str, at: datetime, content: dict[str, Any], *, actor:
     if request is None:
         if "kind" not in content:
             return Done()  # a line from before the ledger held more than the reference
-        dates = {name: date.fromisoformat(content[name]) for name in _DATES}
-        words = {name: content[name] for name in _WORDS if name in content}  # a line of before knows no scope
+        dates = {name: date.fromisoformat(content[name]) for name in tombstones.DATES}
+        words = {name: content[name] for name in tombstones.WORDS if name in content}  # a line of before knows no scope
         request = Request.objects.create(
             reference=reference, filed_at=datetime.fromisoformat(content["filed_at"]), **dates, **words
         )

@@ -47,6 +47,10 @@ def newest(lines: models.QuerySet[LedgerCopy]) -> LedgerCopy | None:
     return next(ours(lines.order_by("-id")), None)
 
 
-def others() -> Iterator[UUID]:
-    """Yield the names of the lines that another program wrote or changed."""
-    return (line.entry for line in LedgerCopy.objects.order_by("id").iterator(chunk_size=CHUNK) if not is_ours(line))
+def others() -> Iterator[tuple[str, UUID]]:
+    """Yield ("ledger_copy", name) of each line that another program wrote or changed: what `audit.verify` is told."""
+    return (
+        ("ledger_copy", line.entry)
+        for line in LedgerCopy.objects.order_by("id").iterator(chunk_size=CHUNK)
+        if not is_ours(line)
+    )

@@ -13,8 +13,8 @@ from datetime import date, timedelta
 from typing import Literal
 from uuid import UUID
 
+from privacy.facts import Facts
 from privacy.retention import jurisdiction
-from privacy.retention.facts import Facts
 from privacy.retention.rules import Reason, Schedule
 from privacy.retention.verdict import Verdict
 

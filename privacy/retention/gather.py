@@ -17,7 +17,7 @@ from django.db import models
 from privacy import datamap
 from privacy.calendar import undated
 from privacy.datamap import Declaration
-from privacy.retention.facts import Facts
+from privacy.facts import Facts
 from privacy.retention.rules import Schedule, ScheduleError
 from privacy.work.broken import Findings, spared
 

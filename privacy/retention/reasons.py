@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from privacy.calendar.periods import Period
+from privacy.facts import Facts
 from privacy.retention import jurisdiction
-from privacy.retention.facts import Facts
 
 PARTIES = ("person", "contact", "company")
 

@@ -25,12 +25,11 @@ from privacy import audit, datamap
 from privacy.actor import Actor
 from privacy.calendar import company_day
 from privacy.datamap import Declaration
+from privacy.facts import Facts
 from privacy.gate import matrix
-from privacy.requests.models import Decision
 from privacy.retention import rules
-from privacy.retention.facts import Facts
 from privacy.retention.gather import read, with_flags
-from privacy.retention.models import Hold
+from privacy.retention.models import Decision, Hold
 from privacy.retention.rules import Schedule
 from privacy.vault import SealedModel
 from privacy.vault.keystore import keys

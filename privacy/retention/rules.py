@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from privacy.calendar.periods import BadPeriod, Period
+from privacy.facts import EVENTS, FLAGS
 from privacy.files import regular
 from privacy.retention import jurisdiction
-from privacy.retention.facts import EVENTS, FLAGS
 from privacy.retention.jurisdiction import JURISDICTIONS
 from privacy.retention.reasons import PARTIES, Authority, Overlay, Reason, RetentionClass, Schedule, ScheduleError
 

@@ -29,13 +29,14 @@ from privacy.actor import Actor
 from privacy.calendar import company_day
 from privacy.calendar.days import PastDateField
 from privacy.datamap import Declaration
-from privacy.requests import decided, erasure, longer
-from privacy.requests.models import Decision, Request
+from privacy.facts import Facts
+from privacy.requests import erasure, longer
+from privacy.requests.models import Request
 from privacy.requests.states import OPEN_STATES
-from privacy.retention import holds, restriction, rules
+from privacy.retention import decided, holds, restriction, rules
 from privacy.retention.assess import NO_PINS, Pins, assess
-from privacy.retention.facts import Facts
 from privacy.retention.gather import read, with_flags
+from privacy.retention.models import Decision
 from privacy.retention.rules import Schedule
 from privacy.retention.verdict import Verdict
 from privacy.subjects import Subject

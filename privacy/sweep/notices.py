@@ -26,10 +26,10 @@ from django.urls import reverse
 from privacy import audit, letters, people, vault
 from privacy.actor import Actor
 from privacy.calendar import company_day
+from privacy.facts import Facts
 from privacy.letters.models import Letter
 from privacy.requests import clock
-from privacy.requests.models import Decision
-from privacy.retention.facts import Facts
+from privacy.retention.models import Decision
 from privacy.retention.rules import Schedule
 from privacy.sweep.models import EndNotice
 

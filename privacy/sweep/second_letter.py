@@ -19,7 +19,8 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from privacy import letters
 from privacy.letters.models import Letter
 from privacy.requests import identity, longer, outcome, procedures, writing
-from privacy.requests.models import Decision, Request
+from privacy.requests.models import Request
+from privacy.retention.models import Decision
 from privacy.work.broken import Findings, spared
 
 log = structlog.get_logger(__name__)

@@ -21,6 +21,7 @@ from privacy.requests.models import Request
 from privacy.requests.procedure import Procedure
 from privacy.retention import due
 from privacy.sweep import arming
+from privacy.views import words
 
 register = template.Library()
 
@@ -119,7 +120,7 @@ def readable(shown: Any) -> bool:
 @register.filter
 def money(amount: Decimal | None, currency: str = "USD") -> str:
     """Return an amount with two decimals and its currency: "USD 1,250.00"."""
-    return "" if amount is None else f"{currency} {amount:,.2f}"
+    return words.money(amount, currency)
 
 
 @register.filter

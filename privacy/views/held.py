@@ -19,7 +19,6 @@ from privacy.calendar import company_day
 from privacy.requests import assessment, contents, unjoined
 from privacy.retention import rules
 from privacy.retention.verdict import Verdict
-from privacy.templatetags import pages
 from privacy.views import person, words
 from privacy.work import broken
 
@@ -146,6 +145,6 @@ def _value(kind: contents.Kind, row: Any, name: str) -> Any:
         return f"•••• {str(value)[-4:]}" if value else ""
     if isinstance(value, Decimal):
         belongs_to = getattr(row, _belongs_to(kind.declaration) or "pk", None)
-        return pages.money(value, getattr(row, "currency", None) or getattr(belongs_to, "currency", None) or "USD")
+        return words.money(value, getattr(row, "currency", None) or getattr(belongs_to, "currency", None) or "USD")
     choices = getattr(kind.declaration.model._meta.get_field(name), "flatchoices", None)
     return dict(choices).get(value, value) if choices else value

@@ -8,8 +8,8 @@ import pytest
 from accounts import facts
 from accounts.models import Communication, Customer, User
 from privacy import datamap
+from privacy.facts import Facts
 from privacy.retention import assess, rules
-from privacy.retention.facts import Facts
 from tests import factories
 
 pytestmark = pytest.mark.django_db(databases="__all__")

@@ -14,8 +14,9 @@ from privacy.audit.models import AuditEvent
 from privacy.gate.system import system
 from privacy.letters.models import Letter
 from privacy.requests import execute, procedures, services, writing
-from privacy.requests.models import Decision, Request, RequestEvent
+from privacy.requests.models import Request, RequestEvent
 from privacy.requests.states import State
+from privacy.retention.models import Decision
 from tests import factories
 from tests.figures import report
 from tests.journeys import asking

@@ -25,9 +25,10 @@ from ilt_site.maintenance import refusal
 from orders.models import Order
 from privacy import audit, gate, vault
 from privacy.gate.system import system_actor
-from privacy.requests.models import Decision, Request
+from privacy.requests.models import Request
 from privacy.restore import maintenance, replay, signed_file
 from privacy.restore.models import LedgerCopy, LedgerWaiting
+from privacy.retention.models import Decision
 from privacy.vault.keystore import identity
 from privacy.vault.models import DataKey, Tombstone
 from tests import factories

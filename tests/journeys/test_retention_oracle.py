@@ -13,10 +13,10 @@ from accounts.models import Customer
 from orders.models import Order
 from privacy import datamap
 from privacy.gate.system import system, system_actor
-from privacy.requests.models import Decision
 from privacy.retention import rules
 from privacy.retention.assess import assess
 from privacy.retention.gather import gather
+from privacy.retention.models import Decision
 from privacy.sweep import nightly
 from tests import files
 from tests.journeys import asking, importing

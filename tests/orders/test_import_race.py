@@ -15,7 +15,8 @@ from accounts.models import Customer
 from orders.imports import Report
 from orders.models import Order, Product
 from privacy.requests import execute
-from privacy.requests.models import Decision, Request
+from privacy.requests.models import Request
+from privacy.retention.models import Decision
 from tests.orders.factories import a_customer
 from tests.orders.test_imports import LINE, ORDER, take  # noqa: F401  (a fixture)
 from tests.privacy.requests.conftest import Clock, confirmed

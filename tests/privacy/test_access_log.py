@@ -18,6 +18,7 @@ from privacy.audit import ChainFloor, seals
 from privacy.gate import AccessEntry, Actor, log, told
 from privacy.models import AccessLink, AccessName
 from privacy.requests import erasure
+from privacy.sweep import logs
 from privacy.vault.keystore import ledger
 from tests import factories, roles
 
@@ -266,7 +267,7 @@ def test_names_of_before_are_signed_as_they_are_found_by_the_upgrade() -> None:
 def test_nothing_can_be_changed_deleted_or_emptied(table: str) -> None:
     looked(1, at=LONG_AGO)
     audit.seal(now=LONG_AGO, chain=log.CHAIN)
-    audit.end(now=timezone.now(), chain=log.CHAIN)
+    logs.end(now=timezone.now(), chain=log.CHAIN)
     sealed(1)
     assert ChainFloor.objects.exists() and AccessLink.objects.exists()
     column = {"privacy_accessentry": "reason = 'x'", "privacy_accesslink": "row_hash = 'x'"}.get(table, "at = now()")
@@ -434,7 +435,7 @@ def test_rows_put_back_below_the_floor_are_named() -> None:
     looked(2, at=LONG_AGO)
     audit.seal(now=LONG_AGO, chain=log.CHAIN)
     sealed(2)
-    assert audit.end(now=timezone.now(), chain=log.CHAIN) == 2
+    assert logs.end(now=timezone.now(), chain=log.CHAIN) == 2
     assert verify(timezone.now()).is_intact
     as_superuser(
         "INSERT INTO privacy_accesslink (position, event_id, row_hash, chain_hash, sealed_at, horizon)"
@@ -455,7 +456,7 @@ def test_rows_end_after_three_years_from_the_beginning_and_the_chain_still_verif
     audit.seal(now=NOW, chain=log.CHAIN)
     audit.checkpoint(now=NOW, chain=log.CHAIN)
 
-    assert [audit.end(now=timezone.now(), chain=log.CHAIN) for _ in range(2)] == [3, 0]
+    assert [logs.end(now=timezone.now(), chain=log.CHAIN) for _ in range(2)] == [3, 0]
     report = verify(timezone.now())
     assert (report.is_intact, report.ended, report.events, report.links) == (True, 3, 2, 2)
     assert list(AccessEntry.objects.order_by("pk").values_list("pk", flat=True)) == kept
@@ -468,7 +469,7 @@ def test_rows_end_after_three_years_from_the_beginning_and_the_chain_still_verif
 def test_a_chain_whose_rows_have_all_ended_goes_on() -> None:
     looked(3, at=LONG_AGO)
     audit.seal(now=LONG_AGO, chain=log.CHAIN)
-    assert audit.end(now=timezone.now(), chain=log.CHAIN) == 3
+    assert logs.end(now=timezone.now(), chain=log.CHAIN) == 3
     looked(1)
     audit.seal(now=NOW, chain=log.CHAIN)
 
@@ -482,7 +483,7 @@ def test_an_old_row_behind_a_young_one_stays() -> None:
     looked(1, at=LONG_AGO)
     audit.seal(now=NOW, chain=log.CHAIN)
 
-    assert audit.end(now=timezone.now(), chain=log.CHAIN) == 0
+    assert logs.end(now=timezone.now(), chain=log.CHAIN) == 0
     assert AccessEntry.objects.count() == 2
 
 
@@ -491,7 +492,7 @@ def test_nothing_ends_where_somebody_changed_it() -> None:
     audit.seal(now=LONG_AGO, chain=log.CHAIN)
     as_superuser(f"UPDATE privacy_accessentry SET role = 'x' WHERE id = '{numbers[1]}'")
 
-    assert audit.end(now=timezone.now(), chain=log.CHAIN) == 0
+    assert logs.end(now=timezone.now(), chain=log.CHAIN) == 0
     assert verify(timezone.now()).first_bad == str(numbers[1])
 
 
@@ -503,7 +504,7 @@ def test_the_owners_delete_of_an_old_row_is_refused(chain: audit.Chain) -> None:
     for table in (chain.rows._meta.db_table, chain.links._meta.db_table):
         with pytest.raises(DatabaseError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(f"DELETE FROM {table}")
-    assert audit.end(now=timezone.now(), chain=chain) == 1, "by its own function it goes"
+    assert logs.end(now=timezone.now(), chain=chain) == 1, "by its own function it goes"
 
 
 def test_the_owner_cannot_set_a_floor_above_young_rows() -> None:
@@ -532,7 +533,7 @@ def test_nobody_can_set_a_floor_where_no_link_stands(chain: audit.Chain, place: 
     ):
         cursor.execute("SELECT privacy_end_chain(%s, %s, 'x', now(), 'y')", [chain.name, place])
     assert not ChainFloor.objects.exists()
-    assert audit.end(now=timezone.now(), chain=chain), "the program's own floor is taken"
+    assert logs.end(now=timezone.now(), chain=chain), "the program's own floor is taken"
 
 
 def test_every_function_of_the_logs_looks_in_public_before_temporary_tables() -> None:

@@ -17,6 +17,7 @@ from privacy.audit import AuditEvent, AuditLink, events, seals
 from privacy.audit.events import Happened
 from privacy.gate import Actor
 from privacy.models import AccessLink
+from privacy.sweep import logs
 from privacy.vault.keystore import ledger
 from tests import factories
 
@@ -486,7 +487,7 @@ def test_events_end_after_three_years_and_the_chain_still_verifies():
     audit.seal(now=NOW)
     audit.checkpoint(now=NOW)
 
-    assert [audit.end(now=timezone.now()), audit.end(now=timezone.now())] == [1, 0]
+    assert [logs.end(now=timezone.now()), logs.end(now=timezone.now())] == [1, 0]
     report = audit.verify(now=timezone.now())
     assert (report.is_intact, report.ended, report.events, report.links) == (True, 1, 1, 1)
 
@@ -495,7 +496,7 @@ def test_no_event_ends_before_its_three_years():
     sealed(1)
 
     with pytest.raises(DatabaseError, match="append-only"):
-        audit.end(now=timezone.now() + timedelta(days=2000))
+        logs.end(now=timezone.now() + timedelta(days=2000))
     assert AuditEvent.objects.count() == 1
 
 

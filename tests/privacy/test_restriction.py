@@ -21,13 +21,13 @@ from orders import services as orders
 from orders.models import Order
 from privacy import gate, subjects, vault
 from privacy.audit.models import AuditEvent
+from privacy.facts import Facts
 from privacy.gate import Actor, Refused, matrix
 from privacy.gate.system import system, system_actor
 from privacy.models import HeldValue
 from privacy.requests import export
-from privacy.requests.models import Decision
 from privacy.retention import holds, restriction, rules
-from privacy.retention.facts import Facts
+from privacy.retention.models import Decision
 from privacy.sweep import nightly
 from privacy.vault import RecordRestricted, Restricted
 from tests import factories, pages

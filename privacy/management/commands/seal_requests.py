@@ -10,8 +10,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from privacy import audit, gate
-from privacy.requests import bound, decided, services
+from privacy.requests import bound, services
 from privacy.requests.models import Request
+from privacy.retention import decided
 
 
 class Command(BaseCommand):

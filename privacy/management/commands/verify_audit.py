@@ -11,7 +11,9 @@ from django.core.management.base import BaseCommand
 from django.utils import timezone
 
 from privacy import audit
+from privacy.audit.chains import AUDIT
 from privacy.gate.log import CHAINS
+from privacy.restore import signed
 from privacy.work import progress
 
 INTACT, WRONG, BEHIND = 0, 1, 3
@@ -29,7 +31,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         with progress.shown(self.stderr, options["verbosity"]):
-            reports = [audit.verify(now=timezone.now(), chain=chain) for chain in CHAINS]
+            reports = [
+                audit.verify(now=timezone.now(), chain=chain, also=signed.others() if chain is AUDIT else ())
+                for chain in CHAINS
+            ]
         is_intact = all(report.is_intact for report in reports)
         is_behind = any(report.behind for report in reports)
         if options["json"]:

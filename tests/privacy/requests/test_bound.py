@@ -23,8 +23,9 @@ from privacy.admin.filing import subject_of
 from privacy.gate import Actor
 from privacy.requests import bound, execute, export, identity, second, services, waits
 from privacy.requests.filing import NotYours, identify_into
-from privacy.requests.models import Decision, Export, OneTimeLink, Request, RequestEvent, SecondLook
+from privacy.requests.models import Export, OneTimeLink, Request, RequestEvent, SecondLook
 from privacy.requests.states import State
+from privacy.retention.models import Decision
 from privacy.vault.keystore import once
 from privacy.vault.models import DataKey, Once
 from tests import factories

@@ -13,8 +13,8 @@ from accounts.models import Communication, Customer
 from orders.models import Order
 from privacy import vault
 from privacy.requests import assessment, erasure
-from privacy.requests.models import Decision, Request
-from privacy.retention.models import Hold
+from privacy.requests.models import Request
+from privacy.retention.models import Decision, Hold
 from tests import factories
 from tests.orders.factories import an_order
 from tests.privacy.requests.conftest import NOW, OPERATOR, TODAY, filed

@@ -18,9 +18,10 @@ from privacy.gate.log import CHAINS, AccessEntry
 from privacy.gate.system import system
 from privacy.letters.models import Letter
 from privacy.requests import assessment, erasure, execute, export, outcome, procedures, services
-from privacy.requests.models import Decision, Export, Request, RequestEvent
+from privacy.requests.models import Export, Request, RequestEvent
 from privacy.requests.states import State
 from privacy.retention import holds
+from privacy.retention.models import Decision
 from privacy.subjects import Subject
 from privacy.vault.models import DataKey, Tombstone
 from privacy.work import checkpoints

@@ -14,10 +14,11 @@ from privacy import audit, gate, vault
 from privacy.gate import matrix
 from privacy.gate.system import system
 from privacy.letters.models import Letter
-from privacy.requests import decided, history, longer, outcome, posting, services, writing
-from privacy.requests.models import Decision, Request
+from privacy.requests import history, longer, outcome, posting, services, writing
+from privacy.requests.models import Request
 from privacy.requests.states import State
-from privacy.retention import due, holds
+from privacy.retention import decided, due, holds
+from privacy.retention.models import Decision
 from privacy.sweep import nightly, second_letter
 from rma.models import RMA
 from tests import factories, pages

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from privacy.facts import Facts
 from privacy.requests import plan
 from privacy.retention import rules
-from privacy.retention.facts import Facts
 
 SCHEDULE = rules.load(rules.HERE, overlays=())
 TODAY = date(2026, 11, 22)

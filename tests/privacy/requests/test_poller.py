@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from celery import current_app
 
 from privacy import tasks
 from privacy.requests import broker, execute, poller, services
@@ -21,9 +22,16 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     """What would have gone to the broker."""
     found: list[tuple[Any, ...]] = []
     monkeypatch.setattr(broker, "answers", lambda: True)
-    monkeypatch.setattr(tasks.advance, "delay", lambda *message: found.append(message))
-    monkeypatch.setattr(tasks.send_letters, "delay", lambda *message: found.append(("letters", *message)))
+
+    def send(name: str, message: tuple[Any, ...] = (), **options: Any) -> None:
+        found.append(message if name == broker.ADVANCE else ("letters", *message))
+
+    monkeypatch.setattr(current_app, "send_task", send)
     return found
+
+
+def test_what_is_woken_by_name_is_a_task() -> None:
+    assert (tasks.advance.name, tasks.send_letters.name) == (broker.ADVANCE, broker.SEND_LETTERS)
 
 
 def test_a_filing_tells_a_worker_after_its_commit(alice, sent, django_capture_on_commit_callbacks) -> None:
@@ -84,7 +92,7 @@ def test_a_broker_that_is_down_or_dumb_costs_a_filing_nothing(
     listener.bind(("127.0.0.1", 0))
     listener.listen(1)  # takes the connection and never answers, like a Redis that was stopped
     settings.CELERY_BROKER_URL = f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
-    monkeypatch.setattr(tasks.advance, "delay", lambda *_: pytest.fail("the broker does not answer"))
+    monkeypatch.setattr(current_app, "send_task", lambda *_, **__: pytest.fail("the broker does not answer"))
     started = time.monotonic()
     assert broker.answers() is False
     assert time.monotonic() - started < 1
@@ -100,10 +108,10 @@ def test_a_broker_that_fails_in_the_middle_does_not_fail_the_filing(
 ) -> None:
     monkeypatch.setattr(broker, "answers", lambda: True)
 
-    def fail(*_: Any) -> None:
+    def fail(*_: Any, **__: Any) -> None:
         raise ConnectionError
 
-    monkeypatch.setattr(tasks.advance, "delay", fail)
+    monkeypatch.setattr(current_app, "send_task", fail)
     with django_capture_on_commit_callbacks(execute=True):
         assert filed(alice).reference
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from privacy.facts import EVENTS, FLAGS, Facts
 from privacy.retention import rules
 from privacy.retention.assess import assess
-from privacy.retention.facts import EVENTS, FLAGS, Facts
 from privacy.retention.rules import Schedule
 from privacy.retention.verdict import Verdict
 

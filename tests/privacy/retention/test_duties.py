@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
 from privacy.calendar import company_day
+from privacy.facts import Facts
 from privacy.retention import rules
 from privacy.retention.assess import assess
-from privacy.retention.facts import Facts
 from privacy.sweep import arming
 from tests.figures import report, tries
 from tests.privacy.requests.life_model import Model, Sold

@@ -11,11 +11,11 @@ import pytest
 from orders import services as orders
 from orders.models import Order, Payment
 from privacy import datamap, letters, registers
+from privacy.facts import FLAGS, Facts
 from privacy.letters.models import Letter
 from privacy.models import HeldValue
 from privacy.requests.models import Request
 from privacy.retention import rules
-from privacy.retention.facts import FLAGS, Facts
 from privacy.retention.gather import gather
 from rma.services import add_note
 from tests import factories

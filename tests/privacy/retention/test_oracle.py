@@ -6,10 +6,10 @@ from uuid import NAMESPACE_URL, uuid5
 
 import pytest
 
+from privacy.facts import Facts
 from privacy.requests import plan
 from privacy.retention import rules
 from privacy.retention.assess import assess
-from privacy.retention.facts import Facts
 from tests import files
 
 SCHEDULE = rules.load(rules.HERE, overlays=())

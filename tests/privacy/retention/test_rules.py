@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from privacy.calendar.periods import Period
+from privacy.facts import EVENTS, FLAGS, Facts
 from privacy.retention import rules
-from privacy.retention.facts import EVENTS, FLAGS, Facts
 
 TEXT = rules.HERE.read_text(encoding="utf-8")
 ENVELOPES = [

@@ -19,9 +19,10 @@ from privacy import letters, subjects, vault
 from privacy.audit.models import AuditEvent
 from privacy.gate.system import system
 from privacy.letters.models import Letter
-from privacy.requests import assessment, decided, erasure, posting
-from privacy.requests.models import Decision, Request
-from privacy.retention import holds
+from privacy.requests import assessment, erasure, posting
+from privacy.requests.models import Request
+from privacy.retention import decided, holds
+from privacy.retention.models import Decision
 from privacy.retention.verdict import Verdict
 from privacy.sweep import arming, nightly, notices
 from privacy.sweep.models import EndNotice, SweepState

@@ -13,19 +13,21 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from celery import current_app
 from django.core.management import CommandError, call_command
 from django.db import connection, models
 
 from accounts.models import Customer
 from orders.models import Order
-from privacy import audit, letters, tasks, vault
+from privacy import audit, letters, vault
 from privacy.audit import AuditEvent, AuditLink
 from privacy.gate.system import system
 from privacy.letters.models import Letter
 from privacy.requests import broker, execute, export, poller, services, writing
 from privacy.requests.contents import NO_DAY
-from privacy.requests.models import Decision, Export, Request
+from privacy.requests.models import Export, Request
 from privacy.requests.states import State
+from privacy.retention.models import Decision
 from privacy.sweep import nightly
 from tests.orders.factories import TASK, a_customer, an_order, as_customer
 from tests.privacy.requests.conftest import NOW, Clock, confirmed, filed, run
@@ -180,7 +182,7 @@ def test_the_poller_wakes_the_others(
 ) -> None:
     sent: list[Any] = []
     monkeypatch.setattr(broker, "answers", lambda: True)
-    monkeypatch.setattr(tasks.advance, "delay", lambda *message: sent.append(message[0]))
+    monkeypatch.setattr(current_app, "send_task", lambda name, message=(), **_: sent.append(message[0]))
     broken, sound = confirmed(alice), confirmed(bob)
     spoil(broken, legal_due_on=BEYOND)
     with django_capture_on_commit_callbacks(execute=True):

@@ -16,7 +16,7 @@ from uuid import UUID
 from django.db import models, transaction
 
 from privacy import vault
-from privacy.requests.models import Decision
+from privacy.retention.models import Decision
 
 CHUNK = 500
 
