@@ -35,7 +35,7 @@ class HeaderCheck(models.CheckConstraint):
 
     def deconstruct(self) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
         _, args, kwargs = super().deconstruct()
-        return "django.db.models.CheckConstraint", tuple(args), kwargs  # migrations import nothing of ours
+        return "django.db.models.CheckConstraint", tuple(args), kwargs  # a migration needs no class of the vault
 
 
 class SealedColumn(models.Field):
@@ -115,7 +115,7 @@ class RecordIdField(models.UUIDField):
 
     def deconstruct(self) -> tuple[str, str, list[Any], dict[str, Any]]:
         name, _, args, kwargs = super().deconstruct()
-        kwargs.pop("default", None)  # our function: old migrations must not import it
+        kwargs.pop("default", None)  # ours; migrations made since need not import it, older ones import `privacy.vault.ids`
         return name, "django.db.models.UUIDField", list(args), kwargs
 
 
