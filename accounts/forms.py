@@ -98,6 +98,10 @@ def said_of_a_dispute() -> str:
 class AddEmailForm(AllauthAddEmailForm):
     """allauth's form for another address of the login; none is taken while somebody objects to the one in force."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["email"].label = "New e-mail address"
+
     @property
     def refusal(self) -> str:
         """Why no other address is taken, "" where one is: the page says it instead of asking."""

@@ -127,7 +127,7 @@ PARTS = {
     "country": "Country",
 }
 LABELS = {f"{group}_{part}": title for group in ("invoice", "ship") for part, title in PARTS.items()} | {
-    "email": "E-mail",
+    "email": "E-mail address",
     "customer_reference": "Customer's reference",
 }
 

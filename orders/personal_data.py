@@ -251,7 +251,7 @@ datamap.register(
                 words=countries.name_of,
             ),
             "phone": _ship("Phone for this order", "contact"),
-            "email": _ship("E-mail for this order", "contact"),
+            "email": _ship("E-mail address for this order", "contact"),
             "notes": _ship("Delivery notes", "text"),
             "number": Datum("Order number", "identifier", BILL, "us", (CARRIER,), plain="a number of a series"),
             "channel": Datum("How the order came", "order", BILL, PERSON, plain="one of six words"),

@@ -124,7 +124,7 @@ STEPS = {state.value: _step_to(state.value) for state in RMA.State}
 
 LABELS = {f"return_{part}": title for part, title in PARTS.items()} | {
     "contact_name": "Name",
-    "email": "E-mail",
+    "email": "E-mail address",
     "customer_reference": "Customer's reference",
 }
 

@@ -254,7 +254,7 @@ datamap.register(
             "contact_name": _contact("Contact name", "name"),
             "contact_company": _contact("Contact company", "name"),
             "phone": _contact("Phone for this return", "contact"),
-            "email": _contact("E-mail for this return", "contact"),
+            "email": _contact("E-mail address for this return", "contact"),
             "return_street": _contact("Street for the return"),
             "return_street2": _contact("Second address line for the return"),
             "return_city": _contact("City for the return"),

@@ -77,7 +77,7 @@ class ClaimReviewAdmin(WorkAdmin):
         """Return the customer's name, or why it is covered."""
         return self._shown(review.customer, "first_name", "last_name")
 
-    @admin.display(description="E-mail")
+    @admin.display(description="E-mail address")
     def email_on_file(self, review: ClaimReview) -> str:
         """Return the customer's address, or why it is covered."""
         return self._shown(review.customer, "email")

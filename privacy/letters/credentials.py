@@ -34,7 +34,12 @@ def placeholder(name: str) -> str:
     """
     which, _, sort = name.rpartition("_")
     detail = f" ({which.replace('_', ' ')})" if which else ""
-    return f"[Here the letter gives {SORTS[sort]}{detail}; it is shown nowhere else and not kept.]"
+    return f"[Here the letter gives {SORTS[sort]}{detail}; it is not kept.]"
+
+
+def _written_before(name: str) -> str:
+    """Return what stood there in letters of an earlier version, which said of a code that the page shows, too, that none does."""
+    return placeholder(name).replace("; it is not kept", "; it is shown nowhere else and not kept")
 
 
 def given(letter: Letter) -> tuple[Any, Any]:
@@ -47,8 +52,9 @@ def given(letter: Letter) -> tuple[Any, Any]:
     if not isinstance(values, dict) or isinstance(text, vault.Unreadable) or isinstance(html, vault.Unreadable):
         return text, html
     for name, value in values.items():
-        text = text.replace(placeholder(name), value)
-        html = html.replace(placeholder(name), escape(value))
+        for words in (placeholder(name), _written_before(name)):
+            text = text.replace(words, value)
+            html = html.replace(words, escape(value))
     return text, html
 
 

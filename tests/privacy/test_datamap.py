@@ -177,7 +177,7 @@ def test_the_page_says_of_each_datum_how_it_is_kept(tmp_path):
     call_command("data_map", "--format", "md", "--out", str(path))
 
     page = path.read_text()
-    assert "| E-mail | contact |" in page
+    assert "| E-mail address | contact |" in page
     assert "sealed, envelope `account`" in page
     call_command("data_map", "--format", "md", "--out", str(path), "--check")
     path.write_text(page + "x")

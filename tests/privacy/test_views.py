@@ -4,7 +4,7 @@ import io
 import json
 import re
 import zipfile
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from django.db import connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
-from django.utils.html import escape
+from django.utils.html import escape, strip_tags
 
 from accounts.models import Customer, User
 from privacy import datamap, gate, letters, vault
@@ -604,3 +604,21 @@ def test_the_notice_names_what_stands_outside_the_tables_and_claims_nothing_of_i
         "export files",
     }
     assert all(escape(one.told) in text for one in about_people)
+
+
+def test_what_is_due_is_not_called_removed_before_it_is(hers: Client, customer: Customer) -> None:
+    day = date(2017, 5, 10)
+    an_order(customer, day, invoiced=day, shipped=day, paid=day)
+    an_order(customer)
+    text = " ".join(strip_tags(hers.get("/privacy/held/").text).split())
+    assert "Nothing keeps it any longer." in text and "Removed. Its key is destroyed" not in text
+    assert ", or earlier when it is finished" in text, "what waits for an open order has no day of its own"
+
+
+def test_the_plan_says_of_what_has_no_key_that_it_is_deleted(hers: Client, customer: Customer) -> None:
+    an_rma(customer)
+    hers.post("/privacy/requests/new/erasure/")
+    about = Request.objects.get()
+    text = " ".join(strip_tags(hers.get(f"/privacy/requests/{about.pk}/confirm/").text).split())
+    assert "Of all that tells who you are the key is destroyed." in text
+    assert "The key of each of these is destroyed" not in text

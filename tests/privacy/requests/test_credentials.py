@@ -49,7 +49,7 @@ def test_a_stored_letter_holds_words_where_its_link_stands(alice, outbox) -> Non
     letter = a_letter(request=filed(alice))
     with system("export", subject=alice.subject_id):
         found = Letter.objects.get(pk=letter.pk)
-        assert "[Here the letter gives a one-time link; it is shown nowhere else and not kept.]" in found.text
+        assert "[Here the letter gives a one-time link; it is not kept.]" in found.text
         assert LINK not in found.text + found.html and isinstance(found.credentials, vault.Masked)
     with_letters(NOW)
     sent = next(one for one in outbox if LINK in one.body)
@@ -164,7 +164,7 @@ def test_a_demo_prints_them_once(alice, settings) -> None:
     call_command("outbox", "--last", "9", stdout=first)
     assert LINK in first.getvalue() and is_gone(letter)
     call_command("outbox", "--last", "9", stdout=second)
-    assert LINK not in second.getvalue() and "a one-time link; it is shown nowhere else" in second.getvalue()
+    assert LINK not in second.getvalue() and "a one-time link; it is not kept" in second.getvalue()
 
 
 def test_a_letter_that_a_demo_prints_before_the_worker_came_has_gone_out(alice, settings) -> None:
