@@ -19,6 +19,7 @@ from privacy.retention.gather import gather
 from privacy.retention.models import Decision
 from privacy.sweep import nightly
 from tests import files
+from tests.figures import tries
 from tests.journeys import asking, importing
 
 pytestmark = pytest.mark.django_db
@@ -38,14 +39,14 @@ def sealed_orders(among: Iterable[str]) -> set[str]:
 
 
 def chosen() -> list[Customer]:
-    """Whose erasure is carried out: everybody with ILT_ORACLE=all (a quarter of an hour), else five of each ship year."""
+    """Whose erasure is carried out: everybody with ILT_ORACLE=all (a quarter of an hour), else two of each ship year, five in the report."""
     customers = Customer.objects.order_by("reference")
     if os.environ.get("ILT_ORACLE") == "all":
         return list(customers)
     by_year: dict[str, list[str]] = {}
     for row in files.rows(files.ORDERS):
         by_year.setdefault(row["shipped_on"][:4], []).append(row["customer_ref"])
-    wanted = {reference for references in by_year.values() for reference in references[:5]}
+    wanted = {reference for references in by_year.values() for reference in references[: tries(2, 5)]}
     return list(customers.filter(reference__in=wanted))
 
 
@@ -84,11 +85,11 @@ def test_what_was_asked_for_goes_by_itself_when_its_day_has_come(imported: dict[
     ends = {number: imported[number] for number in own.values()}
     past = {number for number, until in ends.items() if until < asking.NOW.date()}
     due_next = {number for number, until in ends.items() if until == date(2026, 12, 31)}
-    assert len(past) >= 5
-    assert len(due_next) >= 5
+    assert len(past) >= 2
+    assert len(due_next) >= 2
 
     for number, customer in enumerate(asked):
-        if number % 25 == 0:
+        if number % 4 == 0:
             importing.counted()
         asking.erase(customer)
 
