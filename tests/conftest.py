@@ -11,7 +11,7 @@ from django.test import TransactionTestCase
 from tests import databases, machine
 
 # Files that take minutes begin first, so that no process ends up with one of them while the others are idle.
-LONG = {"test_launcher.py", "test_no_leaks.py", "test_retention_oracle.py"}
+LONG = {"test_running_site.py", "test_no_leaks.py", "test_retention_oracle.py", "test_credentials.py"}
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "client", "admin_client"}
 PAGE_FIXTURES = {"live_server", "client", "admin_client"}
 

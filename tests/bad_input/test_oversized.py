@@ -18,11 +18,11 @@ from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 
 from tests.bad_input.forms import Form, Sender
 from tests.figures import report
-from tests.ilt_site.test_launcher import free_port
 from tests.journeys import importing
 from tests.journeys.doors import House
 from tests.journeys.everybody import undone
 from tests.journeys.test_url_table import LOGS, changed
+from tests.running import free_port
 
 pytestmark = pytest.mark.figure
 

@@ -10,8 +10,8 @@ from django.conf import settings
 
 from privacy.restore import signed_file
 from tests.faults import workers
-from tests.ilt_site.test_launcher import Running
 from tests.journeys import stack
+from tests.running import Running
 
 
 @pytest.fixture(autouse=True)

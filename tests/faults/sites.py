@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults.measuring import until
-from tests.ilt_site.test_launcher import Running
 from tests.journeys import stack
+from tests.running import Running
 
 REFERENCE = re.compile(r"PR-\d{4}-[0-9A-Z]{4}-[0-9A-Z]{2}")
 UNDER_WAY = ("executed", "replied", "closed")  # as far as the copy of somebody's data goes by itself

@@ -11,8 +11,8 @@ import pytest
 from tests.faults import sites
 from tests.faults.measuring import p95, until
 from tests.figures import report, tries
-from tests.ilt_site.test_launcher import Running
 from tests.journeys import stack
+from tests.running import Running
 
 pytestmark = [pytest.mark.journey, pytest.mark.fault]
 PAGES = ("/", "/account/", "/privacy/requests/", "/privacy/held/")

@@ -14,7 +14,7 @@ import pytest
 from tests import factories
 from tests.faults.sites import arrive
 from tests.figures import report
-from tests.ilt_site.test_launcher import Running
+from tests.running import Running
 
 pytestmark = [pytest.mark.fault, pytest.mark.figure]
 

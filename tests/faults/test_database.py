@@ -19,8 +19,8 @@ import pytest
 from tests.faults import sites
 from tests.faults.measuring import CEILING, p95, until
 from tests.figures import report, tries
-from tests.ilt_site.test_launcher import Running, command, environment
 from tests.journeys import stack
+from tests.running import Running, command, environment
 
 pytestmark = [pytest.mark.journey, pytest.mark.fault]
 CLIENTS = 8

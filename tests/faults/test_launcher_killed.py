@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.figures import report, tries
-from tests.ilt_site.test_launcher import (
+from tests.journeys import stack
+from tests.running import (
     Running,
     command,
     environment,
@@ -21,7 +22,6 @@ from tests.ilt_site.test_launcher import (
     start,
     wait_for,
 )
-from tests.journeys import stack
 
 pytestmark = pytest.mark.fault
 SECONDS = 60

@@ -29,9 +29,9 @@ from tests import factories
 from tests.faults import workers
 from tests.faults.measuring import CEILING, p95, until
 from tests.figures import report, tries
-from tests.ilt_site.test_launcher import command, environment, free_port, run
 from tests.journeys.asking import PAT
 from tests.orders.factories import an_order
+from tests.running import command, environment, free_port, run
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.fault]
 STEPS = [

@@ -12,8 +12,8 @@ from django.core.management import get_commands, load_command_class
 
 from ilt_site import arguments
 from tests.ilt_site.test_commands import OURS
-from tests.ilt_site.test_launcher import one_sentence, run
 from tests.ilt_site.test_startup import ROOT, key_ring, production, start
+from tests.running import one_sentence, run
 
 __all__ = ["key_ring", "production"]
 

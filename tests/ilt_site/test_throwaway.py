@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from ilt_site.launcher import Problem, throwaway
-from tests.ilt_site.test_launcher import ROOT, environment
+from tests.running import ROOT, environment, processes_of, wait_for
 
 
 def marks(words: list[str]) -> list[str]:
@@ -51,3 +53,19 @@ def test_what_means_nothing_is_told_in_one_sentence(words: list[str]) -> None:
 def test_the_help_is_that_of_test() -> None:
     done = subprocess.run([ROOT / "test", "--help"], env=environment(), capture_output=True, text=True, check=True)
     assert "./test --all" in done.stdout and "./test --report" in done.stdout
+
+
+def test_throw_away_servers_leave_nothing_when_killed() -> None:
+    code = (
+        "import time; from ilt_site.launcher import throwaway\n"
+        "with throwaway.servers() as made: print(made.folder, flush=True); time.sleep(60)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], env=environment(), cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    folder = Path(process.stdout.readline().strip())
+    assert folder.is_dir()
+    process.kill()
+    process.wait()
+    assert wait_for(lambda: not folder.exists() and not processes_of(folder), 15)

@@ -20,7 +20,7 @@ import pytest
 from ilt_site.launcher import Problem, binaries, throwaway
 from ilt_site.launcher.servers import Servers, check_machine
 from tests import machine
-from tests.ilt_site.test_launcher import command, environment, free_port, one_sentence, run, start
+from tests.running import command, environment, free_port, one_sentence, run, start
 
 ROOT = Path(__file__).resolve().parents[2]
 

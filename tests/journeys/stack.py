@@ -18,7 +18,7 @@ from pathlib import Path
 import redis
 
 from ilt_site.launcher import binaries
-from tests.ilt_site.test_launcher import Running, free_port, run, start
+from tests.running import Running, free_port, run, start
 
 LOGIN = re.compile(r"^  (\w+) +(\w{4}(?:-\w{4})+)  (\w+)$", re.MULTILINE)
 CSRF = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
@@ -42,7 +42,7 @@ def site(**environment: str) -> Iterator[Running]:
 
 def manage(running: Running, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
     """Run a management command of the site as an operator does."""
-    from tests.ilt_site.test_launcher import command, environment
+    from tests.running import command, environment
 
     return subprocess.run(
         command("--data", str(running.folder), "manage", *arguments),

@@ -16,11 +16,11 @@ import pytest
 import redis
 
 from tests import files
-from tests.ilt_site.test_launcher import Running, wait_for
 from tests.journeys import stack
+from tests.running import Running, wait_for
 from tests.scanner import Scanner
 
-pytestmark = pytest.mark.journey
+pytestmark = [pytest.mark.journey, pytest.mark.fault]
 
 
 def canary(kind: str) -> str:
