@@ -2,13 +2,15 @@
 
 import os
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import pytest
 from django.test import TransactionTestCase
 
 from tests import databases, machine
+
+pytest_plugins = ["tests.people"]
 
 # Files that take minutes begin first, so that no process ends up with one of them while the others are idle.
 LONG = {"test_running_site.py", "test_no_leaks.py", "test_retention_oracle.py", "test_credentials.py"}
@@ -102,8 +104,10 @@ def _empty_cache(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture
 def now() -> datetime:
-    """The fixed present of the tests."""
-    return datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
+    """The fixed present of the tests, `factories.NOW`."""
+    from tests import factories
+
+    return factories.NOW
 
 
 @pytest.fixture(scope="session")

@@ -19,8 +19,8 @@ from privacy.letters.models import Letter
 from privacy.requests.models import Request
 from tests import factories, pages
 from tests.accounts.test_giving_back import OLD, object_from, staff, taken
+from tests.asked import called
 from tests.factories import PASSWORD
-from tests.privacy.requests.conftest import called
 from tests.privacy.vault.test_keys import race
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")

@@ -25,7 +25,7 @@ from privacy.letters.models import Letter
 from privacy.requests import identity
 from privacy.vault import ring as rings
 from tests import factories
-from tests.privacy.requests.conftest import filed
+from tests.asked import filed
 
 pytestmark = pytest.mark.django_db
 

@@ -28,9 +28,9 @@ from privacy.letters.models import Letter
 from privacy.requests import proof, services
 from privacy.requests.models import SecondLook
 from tests import factories, pages
+from tests.asked import as_customer, called
 from tests.factories import PASSWORD
 from tests.orders.factories import an_order
-from tests.privacy.requests.conftest import as_customer, called
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 OLD, THIEF = "alice@example.com", "thief@elsewhere.example"

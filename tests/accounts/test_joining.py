@@ -27,9 +27,9 @@ from privacy.vault import SealedModel
 from privacy.vault.models import DataKey, Once
 from rma.models import RMA, RMANote
 from tests import factories, pages
+from tests.asked import ANYBODY, PRIVACY
 from tests.factories import NOW, TODAY
 from tests.orders.factories import CONTACT, an_order, an_rma
-from tests.privacy.requests.conftest import ANYBODY, PRIVACY
 
 pytestmark = pytest.mark.django_db
 

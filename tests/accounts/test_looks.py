@@ -18,9 +18,9 @@ from privacy import vault
 from privacy.gate import AccessEntry
 from privacy.models import Letter
 from tests import factories, pages
+from tests.asked import PRIVACY
 from tests.factories import NOW
 from tests.orders.factories import an_order
-from tests.privacy.requests.conftest import PRIVACY
 
 pytestmark = pytest.mark.django_db
 

@@ -21,8 +21,8 @@ from privacy.gate.system import system
 from privacy.requests import identity, services
 from privacy.requests.models import Export, Request, SecondLook
 from tests import factories
+from tests.asked import run
 from tests.factories import NOW
-from tests.privacy.requests.conftest import run
 from tests.privacy.requests.test_who_is_the_person import ask, carried_out, copy_of, link_for
 
 pytestmark = pytest.mark.django_db(databases="__all__")

@@ -24,9 +24,9 @@ from privacy.vault.keystore import keys, once
 from privacy.vault.models import DataKey, Token
 from tests import factories
 from tests.accounts.test_regions import opened, plain
+from tests.asked import PRIVACY
 from tests.factories import NOW
 from tests.orders.factories import an_order
-from tests.privacy.requests.conftest import PRIVACY
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 

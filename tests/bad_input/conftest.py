@@ -11,8 +11,8 @@ import time_machine
 from ilt_site import health
 from tests import factories
 from tests.bad_input import forms
-from tests.journeys.conftest import at_home
 from tests.journeys.doors import House
+from tests.journeys.home import at_home
 
 
 @pytest.fixture(scope="package")

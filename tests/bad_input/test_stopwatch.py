@@ -15,8 +15,8 @@ from django.test import Client
 from ilt_site import settings as configured
 from privacy.requests import identity
 from tests import factories
+from tests.asked import filed
 from tests.figures import report, tries
-from tests.privacy.requests.conftest import filed
 
 pytestmark = [pytest.mark.django_db, pytest.mark.figure]
 

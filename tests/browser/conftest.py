@@ -3,38 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from django.utils import timezone
 from playwright.sync_api import Browser, sync_playwright
 
-from accounts.models import Customer, User
+from accounts.models import User
 from ilt_site import demo
 from privacy import gate
 from privacy.gate.system import system
-from privacy.requests import execute, writing
-from privacy.requests.models import Request
 from tests import factories
+from tests.browser.site import Site
 from tests.browser.visitor import Dimension, Findings, Visitor
-from tests.journeys.conftest import _house, house  # noqa: F401  everybody at their doors, without a browser
-
-
-class Site(NamedTuple):
-    """A running site with the demo company behind it, whose logins all have the password of the factories."""
-
-    url: str
-
-    def customer(self, name: str) -> Customer:
-        """Return the customer of one of the demo's logins."""
-        return Customer.objects.get(user=User.objects.named(name).get())
-
-    def work(self) -> None:
-        """Do what the workers would do by now: carry requests on and send letters."""
-        for number in Request.objects.values_list("pk", flat=True):
-            execute.run(number, clock=timezone.now, pause=lambda: None)
-        with system("letter"):
-            writing.send_due(now=timezone.now())
+from tests.journeys.home import _house, house  # noqa: F401  everybody at their doors, without a browser
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,7 @@ from privacy.sweep import arming
 from rma.models import RMA
 from tests import factories
 from tests.browser import checker
-from tests.browser.conftest import Site
+from tests.browser.site import Site
 from tests.browser.test_pages import come_in, each_dimension, go_out, serve, told
 from tests.browser.visitor import Findings, Visitor
 from tests.orders.factories import an_rma, as_customer, moved

@@ -22,7 +22,7 @@ from privacy.models import Letter
 from privacy.requests.models import Request
 from tests import factories
 from tests.browser import checker
-from tests.browser.conftest import Site
+from tests.browser.site import Site
 from tests.browser.visitor import AXE, AXE_SHA256, DIMENSIONS, Findings, Visitor
 from tests.orders.factories import an_order, an_rma, moved
 

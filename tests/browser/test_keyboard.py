@@ -7,7 +7,7 @@ from playwright.sync_api import Page
 
 from privacy.requests.models import Request
 from tests import factories
-from tests.browser.conftest import Site
+from tests.browser.site import Site
 from tests.browser.visitor import WIDE, Visitor
 
 pytestmark = [

@@ -29,7 +29,7 @@ from privacy.sweep import notices
 from rma.models import RMA, Certificate
 from tests import factories, pages
 from tests.browser import checker
-from tests.browser.conftest import Site
+from tests.browser.site import Site
 from tests.browser.visitor import NARROW, WIDE, Findings, Visitor
 from tests.orders.factories import as_customer
 

@@ -17,7 +17,7 @@ from privacy.requests import execute, writing
 from privacy.requests.models import Request
 from privacy.requests.states import State
 from tests import factories, pages
-from tests.privacy.requests.conftest import NOW
+from tests.asked import NOW
 
 pytestmark = [pytest.mark.django_db, pytest.mark.journey]
 BLOCK = "Dora Double<br>12 Elm Street<br>Salem MA 01970<br>United States"

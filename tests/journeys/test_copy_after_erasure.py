@@ -20,7 +20,7 @@ from privacy.requests import identity as identities
 from privacy.requests.states import State
 from privacy.subjects import Subject
 from tests import factories, pages
-from tests.privacy.requests.conftest import ANYBODY, NOW, Clock, confirmed, filed, run
+from tests.asked import ANYBODY, NOW, Clock, confirmed, filed, run
 
 pytestmark = pytest.mark.django_db
 

@@ -24,7 +24,7 @@ from privacy.models import EndNotice, Letter
 from privacy.requests import erasure, posting, writing
 from privacy.sweep import nightly, notices
 from tests import factories, pages
-from tests.privacy.requests.conftest import PRIVACY, confirmed, run
+from tests.asked import PRIVACY, confirmed, run
 
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
 LONG_AGO = date(2023, 11, 25)  # its 36 months are over on 25 November 2026

@@ -19,9 +19,9 @@ from privacy import gate, vault
 from privacy.vault.models import DataKey
 from tests import factories
 from tests.accounts.test_joining import COLLEAGUE, a_look, join
+from tests.asked import PRIVACY
 from tests.factories import NOW
 from tests.orders.factories import an_order
-from tests.privacy.requests.conftest import PRIVACY
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 

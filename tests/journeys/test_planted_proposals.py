@@ -13,8 +13,8 @@ from privacy.vault.keystore import once
 from privacy.vault.models import DataKey, Once
 from tests import factories
 from tests.accounts.test_joining import COLLEAGUE, a_look
+from tests.asked import PRIVACY
 from tests.factories import NOW
-from tests.privacy.requests.conftest import PRIVACY
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 

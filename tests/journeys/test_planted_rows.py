@@ -29,8 +29,8 @@ from privacy.sweep.models import EndNotice
 from privacy.vault.keystore import once
 from privacy.vault.models import Once
 from tests import factories, pages
+from tests.asked import filed
 from tests.factories import NOW, PASSWORD, TODAY
-from tests.privacy.requests.conftest import filed
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 

@@ -1,6 +1,10 @@
-"""The scenarios use what the tests of requests use: alice who asks, bob the stranger, a folder for copies, no broker."""
+"""The scenarios have what the tests of requests have: a folder for copies, no broker."""
 
-from tests.privacy.requests.conftest import _quiet as _quiet
-from tests.privacy.requests.conftest import alice as alice
-from tests.privacy.requests.conftest import bob as bob
-from tests.privacy.requests.conftest import outbox as outbox
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _quiet(quiet: None) -> None:
+    """Copies in a folder of the test, and nobody listens at the broker."""

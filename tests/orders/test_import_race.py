@@ -17,9 +17,9 @@ from orders.models import Order, Product
 from privacy.requests import execute
 from privacy.requests.models import Request
 from privacy.retention.models import Decision
+from tests.asked import Clock, confirmed
 from tests.orders.factories import a_customer
 from tests.orders.test_imports import LINE, ORDER, take  # noqa: F401  (a fixture)
-from tests.privacy.requests.conftest import Clock, confirmed
 
 pytestmark = [pytest.mark.django_db(transaction=True)]
 Take = Callable[..., Report]

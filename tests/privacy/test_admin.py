@@ -29,8 +29,8 @@ from privacy.retention import holds
 from privacy.sweep import nightly
 from rma.models import RMA
 from tests import factories, pages
+from tests.asked import PRIVACY
 from tests.orders.factories import SHIP, an_order, an_rma
-from tests.privacy.requests.conftest import PRIVACY
 
 pytestmark = pytest.mark.django_db
 

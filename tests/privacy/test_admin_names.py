@@ -18,7 +18,7 @@ from privacy.registers import Acknowledgement
 from privacy.requests import services
 from privacy.sweep.models import EndNotice
 from tests import factories, pages
-from tests.privacy.requests.conftest import PRIVACY
+from tests.asked import PRIVACY
 
 pytestmark = pytest.mark.django_db
 

@@ -22,8 +22,8 @@ from privacy.models import AccessEntry, Hold, Letter, OneTimeLink, Request
 from privacy.requests import deadline, services
 from privacy.requests.states import State
 from tests import factories, pages
+from tests.asked import PRIVACY
 from tests.orders.factories import an_order
-from tests.privacy.requests.conftest import PRIVACY
 
 pytestmark = pytest.mark.django_db
 

@@ -16,9 +16,8 @@ from privacy.requests import export, second, services, waits
 from privacy.requests.models import Request, SecondLook
 from privacy.requests.states import State
 from tests import factories, pages
+from tests.asked import NOW, PRIVACY, TODAY, confirmed, filed, refused_by_two, run
 from tests.orders.factories import as_customer
-from tests.privacy.requests.conftest import NOW, PRIVACY, TODAY, confirmed, filed, refused_by_two, run
-from tests.privacy.requests.conftest import alice as alice  # the person of these tests
 
 pytestmark = pytest.mark.django_db
 

@@ -24,10 +24,8 @@ from privacy.retention import assess, rules
 from privacy.sweep import arming, notices, second_letter
 from privacy.work.broken import Findings
 from tests import factories, pages
+from tests.asked import NOW, TODAY, confirmed, filed, run
 from tests.orders.factories import an_order, an_rma, as_customer
-from tests.privacy.requests.conftest import NOW, TODAY, confirmed, filed, run
-from tests.privacy.requests.conftest import alice as alice  # the person of these tests
-from tests.privacy.requests.conftest import kept_order as kept_order
 
 pytestmark = pytest.mark.django_db
 PROMISED = re.compile(

@@ -16,8 +16,8 @@ from privacy.gate import AccessEntry, matters, told
 from privacy.gate.log import detail
 from privacy.requests.models import Request
 from tests import factories, pages
+from tests.asked import filed
 from tests.orders.factories import an_order, an_rma
-from tests.privacy.requests.conftest import filed
 
 pytestmark = pytest.mark.django_db
 

@@ -16,8 +16,8 @@ from privacy.letters.models import Letter
 from privacy.requests import authorities, contents, grounds, plan, services, writing
 from privacy.retention import jurisdiction, rules
 from tests import factories, pages
+from tests.asked import NOW, PRIVACY, TODAY, confirmed, filed, run
 from tests.orders.factories import an_order
-from tests.privacy.requests.conftest import NOW, PRIVACY, TODAY, confirmed, filed, run
 
 GDPR = re.compile(r"GDPR|Art\. ?\d|Article \d|edpb")
 #: What the published policy cites to everybody, and says that it does.

@@ -15,7 +15,7 @@ from privacy.requests import posting, proof, second, services, writing
 from privacy.requests.models import OneTimeLink, Request
 from privacy.requests.states import State
 from tests import factories, pages
-from tests.privacy.requests.conftest import ANYBODY, NOW, PRIVACY, TODAY, Clock, run
+from tests.asked import ANYBODY, NOW, PRIVACY, TODAY, Clock, run
 
 pytestmark = pytest.mark.django_db
 COLLEAGUE = Actor("staff", "pat", None, frozenset({"privacy"}), "admin")

@@ -19,8 +19,8 @@ from privacy.requests.models import Request
 from privacy.requests.states import State
 from rma.models import RMA
 from tests import factories, pages
+from tests.asked import ANYBODY, NOW, OPERATOR, PRIVACY, TODAY
 from tests.orders.factories import an_order, an_rma
-from tests.privacy.requests.conftest import ANYBODY, NOW, OPERATOR, PRIVACY, TODAY
 
 pytestmark = pytest.mark.django_db
 

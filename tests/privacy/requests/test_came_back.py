@@ -11,7 +11,7 @@ from privacy.letters.models import Letter
 from privacy.requests import identity, posting, services, writing
 from privacy.requests.models import OneTimeLink, Request
 from tests import factories, pages
-from tests.privacy.requests.conftest import NOW, PRIVACY, TODAY, with_letters
+from tests.asked import NOW, PRIVACY, TODAY, with_letters
 
 pytestmark = pytest.mark.django_db
 

@@ -20,7 +20,7 @@ from privacy.requests import identity, second, services
 from privacy.requests.models import Request, SecondLook
 from privacy.requests.states import State
 from tests import factories, pages
-from tests.privacy.requests.conftest import ANYBODY, NOW, PRIVACY, TODAY, Clock, run
+from tests.asked import ANYBODY, NOW, PRIVACY, TODAY, Clock, run
 
 pytestmark = pytest.mark.django_db
 ROSE = "rose@guest.example"

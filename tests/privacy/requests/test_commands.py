@@ -21,8 +21,8 @@ from privacy.gate import Actor
 from privacy.letters.models import Letter
 from privacy.requests import execute, export, second
 from privacy.requests.models import Export, Request
+from tests.asked import with_letters
 from tests.orders.factories import an_order
-from tests.privacy.requests.conftest import with_letters
 
 SCHEMAS = Path(__file__).parents[3] / "docs" / "schemas"
 

@@ -18,7 +18,7 @@ from privacy.letters.models import Letter
 from privacy.requests import posting, services, writing
 from privacy.restore import apply
 from privacy.vault.keystore import keys
-from tests.privacy.requests.conftest import ANYBODY, NOW, OPERATOR, filed, with_letters
+from tests.asked import ANYBODY, NOW, OPERATOR, filed, with_letters
 
 LINK = "https://portal.example/privacy/link/Zq9wLkY3bN5xR8vT2mC7pJ4hG6fD1sA0eU-iOyKtWrQ/"
 CODE = "7K3M-9QXA-22BD"

@@ -15,8 +15,8 @@ from privacy.requests import clock, deadline, execute, services
 from privacy.requests.models import Request
 from privacy.requests.states import State
 from tests import factories
+from tests.asked import NOW, OPERATOR, PRIVACY, TODAY, filed
 from tests.orders.factories import as_customer
-from tests.privacy.requests.conftest import NOW, OPERATOR, PRIVACY, TODAY, filed
 
 pytestmark = pytest.mark.django_db
 LATER = "extended"

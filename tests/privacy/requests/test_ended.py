@@ -16,8 +16,8 @@ from privacy import gate, vault
 from privacy.requests import assessment, ended, erasure
 from privacy.templatetags.pages import value
 from tests import pages
+from tests.asked import NOW, TODAY, confirmed, run
 from tests.orders.factories import an_order, an_rma, as_customer, moved
-from tests.privacy.requests.conftest import NOW, TODAY, confirmed, run
 
 pytestmark = pytest.mark.django_db
 

@@ -27,9 +27,9 @@ from privacy.retention.verdict import Verdict
 from privacy.subjects import Subject
 from privacy.sweep import nightly
 from tests import factories
+from tests.asked import NOW, OPERATOR, TODAY, confirmed
 from tests.orders.factories import a_customer, an_order
 from tests.orders.test_import_race import Other, until_somebody_waits
-from tests.privacy.requests.conftest import NOW, OPERATOR, TODAY, confirmed
 
 PAST = date(2017, 5, 10)
 KINDS = ("accounts.communication", "orders.order")

@@ -16,8 +16,8 @@ from privacy.requests import assessment, erasure
 from privacy.requests.models import Request
 from privacy.retention.models import Decision, Hold
 from tests import factories
+from tests.asked import NOW, OPERATOR, TODAY, filed
 from tests.orders.factories import an_order
-from tests.privacy.requests.conftest import NOW, OPERATOR, TODAY, filed
 
 PAST = date(2017, 5, 10)
 

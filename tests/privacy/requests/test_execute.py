@@ -26,8 +26,8 @@ from privacy.subjects import Subject
 from privacy.vault.models import DataKey, Tombstone
 from privacy.work import checkpoints
 from tests import factories
+from tests.asked import NOW, OPERATOR, Clock, confirmed, filed, run, with_letters
 from tests.orders.factories import an_order, an_rma, as_customer
-from tests.privacy.requests.conftest import NOW, OPERATOR, Clock, confirmed, filed, run, with_letters
 
 
 class Killed(BaseException):

@@ -21,8 +21,8 @@ from privacy.requests import contents, export, services
 from privacy.requests.models import Export, Request
 from privacy.requests.states import State
 from tests import factories, pages
+from tests.asked import NOW, OPERATOR, PRIVACY, Clock, filed, run
 from tests.orders.factories import BILL, SHIP, an_order, as_customer
-from tests.privacy.requests.conftest import NOW, OPERATOR, PRIVACY, Clock, filed, run
 
 SCHEMAS = Path(__file__).parents[3] / "docs" / "schemas"
 

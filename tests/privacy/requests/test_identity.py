@@ -9,7 +9,7 @@ import pytest
 
 from privacy.requests import identity
 from privacy.requests.models import OneTimeLink, Request
-from tests.privacy.requests.conftest import NOW, filed
+from tests.asked import NOW, filed
 
 
 def test_a_reference_survives_the_telephone() -> None:

@@ -15,7 +15,7 @@ from privacy.requests import clock, execute, offering, posting, second, services
 from privacy.requests.models import Request
 from privacy.requests.states import State
 from tests import factories, pages
-from tests.privacy.requests.conftest import NOW, PRIVACY, TODAY
+from tests.asked import NOW, PRIVACY, TODAY
 from tests.privacy.requests.test_by_post import MANAGER
 from tests.privacy.requests.test_offering import asked
 

@@ -18,7 +18,7 @@ from privacy.gate.system import system
 from privacy.letters import sending
 from privacy.letters.models import Letter
 from privacy.requests import posting, writing
-from tests.privacy.requests.conftest import NOW, OPERATOR, filed, with_letters
+from tests.asked import NOW, OPERATOR, filed, with_letters
 
 
 def message(

@@ -24,9 +24,9 @@ from privacy.models import Request
 from privacy.requests import execute, outcome, services
 from privacy.sweep import nightly
 from privacy.vault.models import DataKey
+from tests.asked import NOW, Clock, confirmed, run
 from tests.figures import report, tries
 from tests.orders.factories import TASK, an_order
-from tests.privacy.requests.conftest import NOW, Clock, confirmed, run
 from tests.privacy.requests.life import Life, World
 from tests.privacy.requests.life_model import Sold
 

@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 
 from privacy.requests.models import Request
 from tests import factories
-from tests.privacy.requests.conftest import NOW, filed
+from tests.asked import NOW, filed
 from tests.shapes import shaped
 
 pytestmark = pytest.mark.django_db

@@ -19,8 +19,8 @@ from privacy.requests.nothing import SomethingHeld
 from privacy.requests.states import State
 from privacy.subjects import Subject
 from tests import factories, pages
+from tests.asked import ANYBODY, NOW, PRIVACY, TODAY
 from tests.orders.factories import an_order
-from tests.privacy.requests.conftest import ANYBODY, NOW, PRIVACY, TODAY
 
 pytestmark = pytest.mark.django_db
 STRANGER = "sid@post.example"

@@ -15,8 +15,8 @@ from privacy.requests import clock, execute, posting, services
 from privacy.requests.models import Request
 from privacy.requests.states import State
 from tests import factories, pages
+from tests.asked import NOW, OPERATOR, PRIVACY, TODAY, Clock, confirmed, filed
 from tests.orders.factories import an_order, as_customer
-from tests.privacy.requests.conftest import NOW, OPERATOR, PRIVACY, TODAY, Clock, confirmed, filed
 
 pytestmark = pytest.mark.django_db
 MANAGER = Actor("staff", "mona", None, frozenset({"manager"}), "admin")

@@ -21,7 +21,7 @@ from privacy.requests import execute, export, identity, second, services, waits
 from privacy.requests.models import OneTimeLink, Request, SecondLook
 from privacy.requests.states import State
 from tests import factories, pages
-from tests.privacy.requests.conftest import ANYBODY, NOW, OPERATOR, PRIVACY, TODAY, Clock, run
+from tests.asked import ANYBODY, NOW, OPERATOR, PRIVACY, TODAY, Clock, run
 
 pytestmark = pytest.mark.django_db
 OLD, NEW = "bob@old.example", "bob@new.example"

@@ -9,7 +9,7 @@ from privacy.letters.models import Letter
 from privacy.requests import assessment, outcome
 from privacy.retention.models import HeldValue
 from tests import factories
-from tests.privacy.requests.conftest import NOW, TODAY, filed
+from tests.asked import NOW, TODAY, filed
 
 pytestmark = pytest.mark.django_db
 

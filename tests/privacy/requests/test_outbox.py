@@ -20,7 +20,7 @@ from privacy import letters
 from privacy.letters.models import Letter
 from privacy.requests.states import State
 from tests import factories, pages
-from tests.privacy.requests.conftest import NOW, confirmed, run, with_letters
+from tests.asked import NOW, confirmed, run, with_letters
 from tests.shapes import shaped
 
 pytestmark = pytest.mark.django_db

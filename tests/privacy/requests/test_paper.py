@@ -21,7 +21,7 @@ from privacy.requests.states import State
 from privacy.vault import stream
 from privacy.views import ends
 from tests import factories, pages
-from tests.privacy.requests.conftest import NOW, OPERATOR, PRIVACY, TODAY, Clock, confirmed, run
+from tests.asked import NOW, OPERATOR, PRIVACY, TODAY, Clock, confirmed, run
 from tests.privacy.requests.test_by_post import BLOCK, MANAGER
 
 pytestmark = pytest.mark.django_db

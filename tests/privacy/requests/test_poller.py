@@ -13,8 +13,8 @@ from privacy import tasks
 from privacy.requests import broker, execute, poller, services
 from privacy.requests.models import Request
 from privacy.requests.states import State
+from tests.asked import NOW, TODAY, Clock, confirmed, filed, run
 from tests.orders.factories import as_customer
-from tests.privacy.requests.conftest import NOW, TODAY, Clock, confirmed, filed, run
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from privacy.letters.models import Letter
 from privacy.requests import posting, proof, second, services
 from privacy.requests.models import Request
 from tests import factories, pages
-from tests.privacy.requests.conftest import NOW, PRIVACY, TODAY, Clock, filed, run
+from tests.asked import NOW, PRIVACY, TODAY, Clock, filed, run
 from tests.privacy.requests.test_by_post import COLLEAGUE, MANAGER, READER, dora
 
 __all__ = ["dora"]

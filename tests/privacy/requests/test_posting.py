@@ -14,7 +14,7 @@ from privacy.requests import clock, deadline, execute, posting, second, services
 from privacy.requests.models import Request
 from privacy.requests.states import State
 from tests import factories, pages
-from tests.privacy.requests.conftest import NOW, PRIVACY, TODAY, Clock, run
+from tests.asked import NOW, PRIVACY, TODAY, Clock, run
 from tests.privacy.requests.test_by_post import BLOCK, MANAGER, identify, written
 
 pytestmark = pytest.mark.django_db

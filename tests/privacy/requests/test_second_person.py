@@ -22,8 +22,7 @@ from privacy.requests import clock, excess, execute, export, identity, procedure
 from privacy.requests.models import OneTimeLink, Request, SecondLook
 from privacy.requests.states import State
 from tests import factories, pages
-from tests.orders.factories import as_customer
-from tests.privacy.requests.conftest import (
+from tests.asked import (
     ANYBODY,
     NOW,
     PRIVACY,
@@ -35,6 +34,7 @@ from tests.privacy.requests.conftest import (
     run,
     with_letters,
 )
+from tests.orders.factories import as_customer
 from tests.shapes import SCHEMAS, shaped
 
 pytestmark = pytest.mark.django_db

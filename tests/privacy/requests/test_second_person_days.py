@@ -14,7 +14,7 @@ from privacy.requests import clock, deadline, execute, second, services, waits
 from privacy.requests.models import Request, SecondLook
 from privacy.requests.states import State
 from tests import factories
-from tests.privacy.requests.conftest import NOW, OPERATOR, PRIVACY, TODAY, Clock, refused_by_two, run
+from tests.asked import NOW, OPERATOR, PRIVACY, TODAY, Clock, refused_by_two, run
 
 pytestmark = pytest.mark.django_db
 MANAGER = Actor("staff", "mona", None, frozenset({"manager"}), "admin")

@@ -15,8 +15,7 @@ from privacy.requests import bound, execute, history, identity, services
 from privacy.requests.models import Request, RequestEvent
 from privacy.requests.states import TRANSITIONS, State
 from tests import factories
-from tests.orders.factories import an_order, an_rma, as_customer
-from tests.privacy.requests.conftest import (
+from tests.asked import (
     ANYBODY,
     NOW,
     OPERATOR,
@@ -28,6 +27,7 @@ from tests.privacy.requests.conftest import (
     run,
     with_letters,
 )
+from tests.orders.factories import an_order, an_rma, as_customer
 
 
 def texts(request: Request, kind: str) -> list[str]:

@@ -15,7 +15,7 @@ from privacy.requests import posting, services
 from privacy.requests.models import Request
 from privacy.requests.states import State
 from tests import factories, pages
-from tests.privacy.requests.conftest import NOW, TODAY, run
+from tests.asked import NOW, TODAY, run
 from tests.privacy.requests.test_by_post import dora
 
 __all__ = ["dora"]

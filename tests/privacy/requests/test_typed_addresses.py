@@ -26,8 +26,8 @@ from privacy.retention import holds
 from rma import services as returns
 from rma.models import RMA, Instrument
 from tests import factories
+from tests.asked import ANYBODY, NOW, PRIVACY, TODAY, Clock, confirmed, run
 from tests.orders.factories import as_customer
-from tests.privacy.requests.conftest import ANYBODY, NOW, PRIVACY, TODAY, Clock, confirmed, run
 
 pytestmark = pytest.mark.django_db
 ROSE = "rose@guest.example"

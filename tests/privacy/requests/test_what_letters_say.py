@@ -15,8 +15,8 @@ from privacy.requests import clock, execute, identity, posting, services, writin
 from privacy.requests.models import OneTimeLink, Request
 from privacy.requests.states import State
 from tests import factories, pages
+from tests.asked import ANYBODY, NOW, OPERATOR, PRIVACY, TODAY, Clock, filed, run
 from tests.orders.factories import an_order, as_customer
-from tests.privacy.requests.conftest import ANYBODY, NOW, OPERATOR, PRIVACY, TODAY, Clock, filed, run
 
 pytestmark = pytest.mark.django_db
 

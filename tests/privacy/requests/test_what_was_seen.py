@@ -15,7 +15,7 @@ from privacy.gate import Actor, fingerprint
 from privacy.requests import identity, second, services, waits
 from privacy.requests.models import Request, SecondLook
 from tests import factories, pages
-from tests.privacy.requests.conftest import ANYBODY, NOW, filed
+from tests.asked import ANYBODY, NOW, filed
 
 pytestmark = pytest.mark.django_db
 NORA = "nora@mail.example"

@@ -16,7 +16,7 @@ from privacy.letters.models import Letter
 from privacy.requests import clock, history, recount, services, writing
 from privacy.requests.models import Request
 from tests import factories, pages
-from tests.privacy.requests.conftest import NOW, OPERATOR, PRIVACY, TODAY, filed
+from tests.asked import NOW, OPERATOR, PRIVACY, TODAY, filed
 
 pytestmark = pytest.mark.django_db
 

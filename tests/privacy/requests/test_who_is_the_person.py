@@ -26,8 +26,8 @@ from privacy.subjects import Subject
 from privacy.vault.keystore import blocks
 from rma.models import RMA
 from tests import factories, pages
+from tests.asked import ANYBODY, NOW, PRIVACY, TODAY, Clock, run, with_letters
 from tests.orders.factories import CONTACT, an_order, an_rma
-from tests.privacy.requests.conftest import ANYBODY, NOW, PRIVACY, TODAY, Clock, run, with_letters
 
 pytestmark = pytest.mark.django_db
 STRANGER = "bob@stranger.example"

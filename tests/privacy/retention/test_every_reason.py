@@ -19,8 +19,8 @@ from privacy.retention import rules
 from privacy.retention.gather import gather
 from rma.services import add_note
 from tests import factories
+from tests.asked import NOW, TODAY, filed
 from tests.orders.factories import DAN, TASK, an_order, an_rma, moved, noon
-from tests.privacy.requests.conftest import NOW, TODAY, filed
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.apps import AppConfig, apps
 from django.conf import settings
-from django.db import connection, connections, transaction
+from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 
 from privacy.vault import unit
 from tests.privacy.vault.models import TABLES, Person
+from tests.privacy.vault.watching import Asked, Count
 
 
 @pytest.fixture(scope="package", autouse=True)
@@ -35,16 +35,6 @@ def _tables(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
             editor.delete_model(model)
     del apps.app_configs["vault_tests"]
     apps.clear_cache()
-
-
-class Asked(list[unit.Opening]):
-    """A guard that writes down what it is asked; `refuse` makes it say no."""
-
-    refuse = False
-
-    def __call__(self, opening: unit.Opening) -> bool:
-        self.append(opening)
-        return not self.refuse
 
 
 @pytest.fixture
@@ -71,31 +61,10 @@ def work(asked: Asked) -> Iterator[unit.Unit]:
     unit.end(opened)
 
 
-Count = Callable[[], AbstractContextManager[CaptureQueriesContext]]
-
-
 @pytest.fixture
 def key_queries() -> Count:
     """Capture the statements that reach the key store."""
     return lambda: CaptureQueriesContext(connections["keystore"])
-
-
-@contextmanager
-def rolled_back() -> Iterator[None]:
-    """Lose the data transaction of the block; what it committed in the key store stays, as after a crash."""
-
-    class Undone(Exception):
-        pass
-
-    with suppress(Undone), transaction.atomic():
-        yield
-        raise Undone
-
-
-def selects(captured: CaptureQueriesContext) -> list[str]:
-    """Return the captured statements without transaction control."""
-    control = ("SAVEPOINT", "RELEASE", "BEGIN", "COMMIT")
-    return [q["sql"] for q in captured.captured_queries if not q["sql"].startswith(control)]
 
 
 @pytest.fixture
@@ -112,11 +81,6 @@ def bob(db: None) -> Person:
     """The stranger."""
     made = Person.objects.create(number="B-1", name="Bob Stone", email="bob@x.example", note="fax only")
     return Person.objects.get(pk=made.pk)
-
-
-def again(person: Person) -> Person:
-    """Return the record as a fresh reader finds it."""
-    return Person.objects.get(pk=person.pk)
 
 
 @pytest.fixture

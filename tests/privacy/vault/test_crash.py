@@ -15,8 +15,8 @@ from privacy.vault.keystore import keys
 from privacy.vault.keystore.collect import collect
 from privacy.vault.keystore.sql import cursor
 from privacy.vault.models import DataKey, Token
-from tests.privacy.vault.conftest import again
 from tests.privacy.vault.models import Person
+from tests.privacy.vault.watching import again
 
 pytestmark = [pytest.mark.django_db(transaction=True)]
 

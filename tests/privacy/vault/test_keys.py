@@ -13,8 +13,8 @@ from privacy.vault import RecordErased, unit
 from privacy.vault.envelope import key_id
 from privacy.vault.keystore import blocks, keys, ledger
 from privacy.vault.models import Block, DataKey, Token, Tombstone
-from tests.privacy.vault.conftest import Asked, again
 from tests.privacy.vault.models import Person
+from tests.privacy.vault.watching import Asked, again
 
 
 def destroyed(person: Person, envelope: str) -> DataKey:

@@ -17,8 +17,8 @@ from django.core.management import CommandError, call_command
 from privacy.vault import ring, unit
 from privacy.vault.keystore import keys, rotate
 from privacy.vault.models import DataKey
-from tests.privacy.vault.conftest import again
 from tests.privacy.vault.models import Person
+from tests.privacy.vault.watching import again
 from tests.shapes import shaped
 
 

@@ -16,9 +16,9 @@ from privacy.vault.envelope import key_id
 from privacy.vault.index import Exact, Words
 from privacy.vault.keystore import keys, making, tokens
 from privacy.vault.models import DataKey, Token
-from tests.privacy.vault.conftest import Asked, again, rolled_back, selects
-from tests.privacy.vault.conftest import Count as Counter
 from tests.privacy.vault.models import Person
+from tests.privacy.vault.watching import Asked, again, rolled_back, selects
+from tests.privacy.vault.watching import Count as Counter
 
 pytestmark = pytest.mark.django_db
 

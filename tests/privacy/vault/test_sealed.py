@@ -18,9 +18,9 @@ from django.forms import modelform_factory
 from privacy.vault import Erased, KeyUnavailable, Masked, RecordErased, UnsealedPlaintext, unit
 from privacy.vault.envelope import key_id
 from privacy.vault.keystore import keys
-from tests.privacy.vault.conftest import Asked, again, selects
-from tests.privacy.vault.conftest import Count as Counter
 from tests.privacy.vault.models import Person, PersonProxy, Shop, Visit
+from tests.privacy.vault.watching import Asked, again, selects
+from tests.privacy.vault.watching import Count as Counter
 
 pytestmark = pytest.mark.django_db
 

@@ -11,9 +11,9 @@ import pytest
 
 from privacy import vault
 from privacy.vault import Masked, unit
-from tests.privacy.vault.conftest import Asked, again, selects
-from tests.privacy.vault.conftest import Count as Counter
 from tests.privacy.vault.models import Person
+from tests.privacy.vault.watching import Asked, again, selects
+from tests.privacy.vault.watching import Count as Counter
 
 pytestmark = pytest.mark.django_db
 

@@ -29,8 +29,8 @@ from privacy.requests.models import Export, Request
 from privacy.requests.states import State
 from privacy.retention.models import Decision
 from privacy.sweep import nightly
+from tests.asked import NOW, Clock, confirmed, filed, run
 from tests.orders.factories import TASK, a_customer, an_order, as_customer
-from tests.privacy.requests.conftest import NOW, Clock, confirmed, filed, run
 
 BEYOND = "20000-01-01"  # a day for the database, and for no calendar of ours
 
