@@ -25,8 +25,8 @@ from privacy.requests.procedure import Door, NotInOrder, Procedure
 from privacy.requests.proof import BadRequest
 from privacy.requests.states import OPEN_STATES, State
 from tests import factories, pages
+from tests.asked import NOW, OPERATOR, PRIVACY, TODAY, Clock, confirmed, filed, run
 from tests.orders.factories import as_customer
-from tests.privacy.requests.conftest import NOW, OPERATOR, PRIVACY, TODAY, Clock, confirmed, filed, run
 
 ROOT = Path(__file__).parents[3]
 APPS = ("privacy", "accounts", "orders", "rma", "ilt_site")

@@ -26,8 +26,8 @@ from privacy.requests.models import Request
 from privacy.requests.procedure import Does, Letters, Pages, Procedure, Step, Words
 from privacy.requests.states import State
 from tests import factories, pages
+from tests.asked import NOW, TODAY, Clock, run
 from tests.orders.factories import an_order
-from tests.privacy.requests.conftest import NOW, TODAY, Clock, run
 
 pytestmark = pytest.mark.django_db
 
