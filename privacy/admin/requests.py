@@ -31,6 +31,7 @@ from privacy.requests import (
     history,
     identity,
     listing,
+    longer,
     nothing,
     paper,
     posting,
@@ -74,6 +75,7 @@ EVENTS: dict[str, str] = {
     "possible_breach": "Possible breach: not shown to be the person, and something had gone out",
     "breach_assessed": "Possible breach assessed",
     "day_came": "A day that was told came while something was open: the person was written why",
+    "nobody_told": "A day that was told came while something was open, and no address was there to write to",
     "not_me": "“This was not me” said from another address",
 }
 
@@ -450,6 +452,14 @@ class RequestAdmin(RecordAdmin):
             tasks.append(Task(self.url_of(one), text, f"due {when}{unpaused(one)}", is_late))
         lists = [WorkList("Requests, by due date", self.url_of_list(), tasks, waiting.count())]
         lists.append(_to_post(self))
+        untold = longer.untold()
+        lost = [
+            Task(self.url_of(one), _("%s: what was to go is open, and the person could not be told") % one.reference)
+            for one in untold.order_by("reference")[:SHOWN_ON_FRONT_PAGE]
+        ]
+        lists.append(
+            WorkList(_("People who could not be told of a moved day"), self.url_of_list(), lost, untold.count())
+        )
         breaches = second.possible_breaches()
         if found := list(breaches[:SHOWN_ON_FRONT_PAGE]):
             looks = [

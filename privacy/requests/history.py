@@ -39,6 +39,8 @@ REFUSAL_PROPOSED, REFUSAL_DECIDED = "refusal_proposed", "refusal_decided"
 # Of the letter with a code that proves who is asking: whoever had it in hand may know the code.
 # A day that the person was told came while something was open: the event keeps what it was, and says where it moved.
 DAY_CAME = "day_came"
+# The same, and no e-mail address and no postal address was there to write to: the day stays, and the privacy team looks for one.
+NOBODY_TOLD = "nobody_told"
 # The receipt, which says what would prove who is asking, and the letter with a code.
 QUESTIONS_BY_POST = ("acknowledgement", "posted_code", "not_identified")
 # The notice of a longer deadline was written for a person who is told by post: it counts from the day on which it is ticked off.

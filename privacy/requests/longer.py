@@ -2,7 +2,7 @@
 
 What must never happen: a day that somebody was told passes or moves, and nobody says so; or a letter that names a reason which is
 none any more. So the day moves in the transaction that leaves the letter, with the reasons of that day, and what it was stands in
-the append-only events of the request. Where there is no address to write to, the day stays where it was: what is open is kept all
+the append-only events of the request. Where there is no address to write to, the day stays where it was, and the privacy team reads it: what is open is kept all
 the same, and goes in the night after it was finished. Killed anywhere, a request has been told and its days have moved, or neither.
 """
 
@@ -18,13 +18,15 @@ from uuid import UUID
 import structlog
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import BigIntegerField, CharField, Exists, OuterRef, QuerySet
+from django.db.models.fields.json import KT
+from django.db.models.functions import Cast
 
 from privacy import audit, people, vault
 from privacy.actor import Actor
 from privacy.facts import Facts
 from privacy.requests import assessment, history, identity, writing
-from privacy.requests.models import Request
+from privacy.requests.models import Request, RequestEvent
 from privacy.requests.states import OPEN_STATES
 from privacy.retention import decided, holds, jurisdiction, restriction, rules
 from privacy.retention.assess import assess
@@ -90,8 +92,7 @@ def _tell(request: Request, on: date, actor: Actor | None, now: datetime) -> boo
         return False
     to, postal = _address(request, facts.values(), now)
     if not to and not postal and not writing.has_postal(request, now=now):
-        log.warning("letter.no_address", request=str(request.pk), kind=KIND)
-        return False
+        return _nobody_told(request, found, actor, now)
     try:
         writing.queue(
             KIND,
@@ -102,8 +103,7 @@ def _tell(request: Request, on: date, actor: Actor | None, now: datetime) -> boo
             now=now,
         )  # fmt: skip
     except ValidationError:  # an address of old that is none: the day stays
-        log.warning("letter.no_address", request=str(request.pk), kind=KIND)
-        return False
+        return _nobody_told(request, found, actor, now)
     for one in found:
         _write_down(request, one, actor, now)
     restriction.settle_request(request.pk, actor=actor, now=now)
@@ -112,6 +112,36 @@ def _tell(request: Request, on: date, actor: Actor | None, now: datetime) -> boo
         reason=f"{sum(one.moves for one in found)} moved, {sum(not one.moves for one in found)} stay",
     )  # fmt: skip
     return True
+
+
+def _nobody_told(request: Request, found: Iterable[Open], actor: Actor | None, now: datetime) -> bool:
+    """Write down once, for each day that came, that nobody could be told of it: the privacy team reads it among its work."""
+    log.warning("letter.no_address", request=str(request.pk), kind=KIND)
+    events = request.events.filter(kind=history.NOBODY_TOLD)
+    noted = {(one["decision"], one["told"]) for one in events.values_list("detail", flat=True)}
+    for one in found:
+        decision, day, code = _as_told(one)
+        if (decision, day) not in noted:
+            detail = {"decision": decision, "told": day, "code": code}
+            history.event(request, history.NOBODY_TOLD, actor=actor, now=now, detail=detail)
+    return False
+
+
+def untold() -> QuerySet[Request]:
+    """Return the requests of which a day that was told came while something was open, and whose person could not be told of it.
+
+    One leaves the list when the letter is written after all, or what was open has ended and the record with it.
+    """
+    waiting = Decision.objects.filter(pinned=True, done_at=None, action=Decision.Action.KEEP, record_id__isnull=False)
+    unwritten = waiting.filter(Exists(_about(history.NOBODY_TOLD))).exclude(Exists(_about(history.DAY_CAME)))
+    return Request.objects.filter(pk__in=unwritten.values("request"))
+
+
+def _about(kind: str) -> QuerySet[RequestEvent]:
+    """Return the events of a kind about the decision of the outer query and the day that it names now."""
+    events = RequestEvent.objects.filter(request=OuterRef("request"), kind=kind)
+    named = events.annotate(of=Cast(KT("detail__decision"), BigIntegerField()), day=KT("detail__told"))
+    return named.filter(of=OuterRef("pk"), day=Cast(OuterRef("until"), CharField()))
 
 
 def _facts(request: Request, decisions: Iterable[Decision]) -> list[Facts]:

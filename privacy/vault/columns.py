@@ -115,7 +115,9 @@ class RecordIdField(models.UUIDField):
 
     def deconstruct(self) -> tuple[str, str, list[Any], dict[str, Any]]:
         name, _, args, kwargs = super().deconstruct()
-        kwargs.pop("default", None)  # ours; migrations made since need not import it, older ones import `privacy.vault.ids`
+        kwargs.pop(
+            "default", None
+        )  # ours; migrations made since need not import it, older ones import `privacy.vault.ids`
         return name, "django.db.models.UUIDField", list(args), kwargs
 
 

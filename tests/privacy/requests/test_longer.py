@@ -205,9 +205,28 @@ def test_a_day_does_not_move_where_nobody_can_be_told() -> None:
         swept(day)
     assert not told(request) and not request.events.filter(kind=history.DAY_CAME).exists()
     assert is_there(order, "order") and decision(request, order, "order").until == LAST_DAY
+    noted = [
+        one["decision"] for one in request.events.filter(kind=history.NOBODY_TOLD).values_list("detail", flat=True)
+    ]
+    assert noted and len(noted) == len(set(noted)), "noted once for each, however many nights go by"
+    assert list(longer.untold()) == [request], "the privacy team reads it among its work"
     orders.mark_paid(order, actor=TASK, now=NOW)
     swept(NEXT)
     assert not is_there(order, "order"), "the day that was told is over, and nothing is open"
+    assert not longer.untold().exists()
+
+
+def test_who_can_be_told_after_all_leaves_the_list(alice: Customer) -> None:
+    nora = factories.customer("Nora", "Nowhere", email="")
+    unpaid(nora)
+    request = erased(nora)
+    vault.keys.destroy([(request.pk, "request_file")], now=NOW)
+    swept(FIRST_DAY)
+    assert list(longer.untold()) == [request]
+    factories.address(nora, street="9 Found Lane")
+    nora.contact_points.update(since=NOW - timedelta(days=400))
+    swept(NEXT)
+    assert len(told(request)) == 1 and not longer.untold().exists()
 
 
 def test_once_the_file_of_the_request_is_gone_the_letter_goes_to_the_address_on_file(alice: Customer) -> None:
