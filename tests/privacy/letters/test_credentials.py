@@ -98,7 +98,7 @@ def test_they_end_in_the_step_that_marks_the_letter_sent(alice, outbox) -> None:
 
 def test_a_mail_that_fails_keeps_them_for_the_next_attempt(alice, outbox, settings) -> None:
     letter = a_letter(request=filed(alice))
-    working, settings.EMAIL_BACKEND = settings.EMAIL_BACKEND, "tests.privacy.requests.test_letters.Broken"
+    working, settings.EMAIL_BACKEND = settings.EMAIL_BACKEND, "tests.privacy.letters.test_sending.Broken"
     assert with_letters(NOW) == 0 and not is_gone(letter)
     settings.EMAIL_BACKEND = working
     with_letters(NOW + timedelta(hours=1))
