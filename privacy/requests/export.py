@@ -400,7 +400,7 @@ def _csv(kind: contents.Kind, verdicts: Verdicts) -> Iterator[bytes]:
     buffer = io.StringIO()
     writer = csv.writer(buffer)
     buffer.write("\ufeff")
-    writer.writerow(["record", *(contents.cell(title) for _, title in kind.columns)])
+    writer.writerow(["record", *(contents.cell(column.title) for column in kind.columns)])
     for row in contents.rows(kind, verdicts):
         writer.writerow([row.id, *(contents.cell(value) for value in row.values.values())])
         if buffer.tell() > 64_000:
