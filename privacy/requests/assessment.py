@@ -123,7 +123,7 @@ def plan_for(request: Request, *, today: date) -> plan.Plan:
     return plan.make(
         records,
         rules.load(),
-        holds.held([f.record_id for f in records]),
+        holds.on_hold([f.record_id for f in records]),
         pins_of(records),
         today,
         asked=right.removes,
@@ -188,10 +188,10 @@ def assess_these(found: Iterable[Facts], *, today: date, asked: bool) -> Iterato
     """Yield the verdicts about these records, a chunk of them at a time."""
     schedule, records, seen = rules.load(), iter(found), Counter[str]()
     while chunk := with_flags(under_one_law(list(islice(records, CHUNK)), seen), schedule):
-        held = holds.held([f.record_id for f in chunk])
+        on_hold = holds.on_hold([f.record_id for f in chunk])
         pins = pins_of(chunk)
         for f in chunk:
-            yield from assess(f, schedule, held, today, asked=asked, pins=pins)
+            yield from assess(f, schedule, on_hold, today, asked=asked, pins=pins)
 
 
 def assess_rows(
@@ -219,8 +219,8 @@ def assess_rows(
     if facts and not any(one.country for one in facts):
         seen.update([place_of(subject)[0]])
     facts = with_flags(under_one_law(facts, seen), schedule)
-    held, pins = holds.held([one.record_id for one in facts]), pins_of(facts)
-    return [verdict for one in facts for verdict in assess(one, schedule, held, today, asked=False, pins=pins)]
+    on_hold, pins = holds.on_hold([one.record_id for one in facts]), pins_of(facts)
+    return [verdict for one in facts for verdict in assess(one, schedule, on_hold, today, asked=False, pins=pins)]
 
 
 def block_until(now: datetime, country: str = "") -> date:
