@@ -34,6 +34,10 @@ NO_DAY = undated.SENTENCE
 _TECHNICAL = frozenset({"password", "session_data", "session_key", "plan_hash", "confirmed_hash"})
 _TECHNICAL_WITHIN = frozenset({"hash"})
 
+#: Said in a copy of what nothing keeps any more, and of what is open: its day is the latest one.
+DUE = "Nothing keeps it any longer: it is due to go."
+OPEN = "Or earlier, when it is finished."
+
 Verdicts = dict[UUID, tuple[Verdict, ...]]  # by record; a shared one names no record of its own
 
 
@@ -188,10 +192,7 @@ def rows(kind: Kind, verdicts: Verdicts) -> Iterator[Row]:
         return
     for row in broken.rows(with_links(kind), step="copy", chunk=CHUNK):
         values = {column.title: plain(opened(kind, column, row)) for column in kind.columns}
-        kept = [
-            {"data": list(v.data), "until": v.until, "reason": v.sentence or v.ground, "authority": v.authority}
-            for v in verdicts.get(row.pk, ())
-        ]
+        kept = [_why(v) for v in verdicts.get(row.pk, ())]
         title = next((v.title for v in verdicts.get(row.pk, ())), kind.title)
         yield Row(id=str(row.pk), label=kind.label, title=title, values=values, kept=kept)
 
@@ -207,6 +208,17 @@ def with_links(kind: Kind) -> models.QuerySet[Any]:
         owner = datamap.for_model(one.related_model).subject_path if column.number else None
         paths += [f"{column.name}__{'__'.join(steps)}"] if (steps := (owner or "").split("__")[:-1]) else []
     return kind.rows.select_related(*paths) if paths else kind.rows
+
+
+def _why(verdict: Verdict) -> dict[str, Any]:
+    """Return why data are kept and until when; what is due to go is kept for no reason, and no article is cited for it."""
+    data = list(verdict.data)
+    if verdict.is_erased:
+        return {"data": data, "until": None, "reason": DUE, "authority": ""}
+    reason = verdict.sentence or verdict.ground
+    if verdict.waits_for:
+        reason = f"{OPEN} {reason}"
+    return {"data": data, "until": verdict.until, "reason": reason, "authority": verdict.authority}
 
 
 def _told(kind: Kind, say: Callable[[Sequence[Any]], list[dict[str, Any]]]) -> Iterator[Row]:
