@@ -1,3 +1,10 @@
-"""The people of the requests' tests."""
+"""What all tests of letters have: a folder for copies, no broker."""
 
-from tests.privacy.requests.conftest import _quiet, alice, bob, kept_order, old_order, outbox  # noqa: F401
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _quiet(quiet: None) -> None:
+    """Copies in a folder of the test, and nobody listens at the broker."""
