@@ -28,6 +28,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from accounts import acts, confirmed, in_other_hands, notices, people, reach, sessions, unconfirmed
 from accounts.models import Address, ContactLink, ContactPoint, User
@@ -392,13 +393,26 @@ def _was_there_before(subject: UUID, change: datetime, number: str) -> bool:
     return any(point is not None and in_other_hands.was_there_before(point, change) for point in points)
 
 
+def _counted(ended: dict[str, Any]) -> str:
+    """Return how many contacts of which kind prove nothing any more, as a letter tells it; "" for none."""
+    words = {
+        "emails": gettext("e-mail addresses"), "numbers": gettext("telephone numbers"), "places": gettext("postal addresses"),
+    }  # fmt: skip
+    return ", ".join(f"{word} ({ended[name]})" for name, word in words.items() if ended[name])
+
+
+def _is_anything(ended: dict[str, Any]) -> bool:
+    """Say whether anything of the time in other hands was found."""
+    return any(ended[name] for name in ("emails", "numbers", "places", "joinings", "requests", "copies"))
+
+
 def _send_link(user: User, address: str, ended: dict[str, Any], *, now: datetime) -> None:
     key = f"{user_pk_to_url_str(user)}-{default_token_generator.make_token(user)}"
     path = reverse("account_reset_password_from_key", args=["UID", "KEY"]).replace("UID-KEY", key)
     letters.queue(
         "login_given_back",
         to=address,
-        context=ended,
+        context={**ended, "contacts": _counted(ended), "is_anything": _is_anything(ended)},
         key=f"login-given-back:{uuid4()}",
         subject=user.subject_id,
         now=now,

@@ -19,6 +19,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from accounts import reach
 from accounts.parties import Address, Customer
@@ -49,6 +50,12 @@ SECOND_ENDS = (
 CONTACTS = frozenset({"email", "phone"})
 POSTED, LOGIN_CODE, BACK_PROPOSED = "contact_posted", "login_code", "login_back_proposed"
 Came, Channel, Purpose = ContactPoint.Came, ContactPoint.Channel, ContactLink.Purpose
+WORDS = {
+    Channel.EMAIL: _("e-mail address"),
+    Channel.PHONE: _("phone number"),
+    Channel.POST: _("postal address"),
+    Channel.LOGIN: _("e-mail address with which you sign in"),
+}
 
 
 class LinkRefused(Exception):
@@ -173,7 +180,7 @@ def login_changed(
         letters.queue(
             "contact_not_me",
             to=address,
-            context={"changed_on": timezone.localdate(now), "channel": Channel.LOGIN.value, "by_person": True, **about},
+            context={"changed_on": timezone.localdate(now), "is_login": True, "by_person": True, **about},
             key=f"login-changed:{uuid4()}",
             subject=user.subject_id,
             now=now,
@@ -450,7 +457,7 @@ def settle(point: ContactPoint, *, seen: str | None = None, actor: Actor, now: d
                 letters.queue(
                     "contact_settled",
                     to=address,
-                    context={"channel": point.channel},
+                    context=_of(point),
                     key=f"contact-settled:{uuid4()}",
                     subject=_subject(point),
                     now=now,
@@ -693,7 +700,7 @@ def _send(
         context={
             "expires_on": timezone.localdate(link.expires_at),
             "changed_on": timezone.localdate(point.since),
-            "channel": point.channel,
+            **_of(point),
             "by_person": by_person,
             "by_staff": point.came == Came.STAFF,
             "counts_from": reach.counts_from(point, now=now),
@@ -725,7 +732,7 @@ def _post(point: ContactPoint, *, now: datetime) -> None:
             "postal": lines,
             "number": customer.reference,
             "changed_on": timezone.localdate(point.since),
-            "channel": point.channel,
+            **_of(point),
         },
         key=f"contact:{link.pk}",
         subject=customer.subject_id,
@@ -741,6 +748,11 @@ def _locked(link: ContactLink) -> ContactPoint:
 def _use(link: ContactLink, now: datetime) -> None:
     if not ContactLink.objects.filter(pk=link.pk, used_at=None).update(used_at=now):
         raise LinkRefused
+
+
+def _of(point: ContactPoint) -> dict[str, Any]:
+    """Return what a letter says of which contact it is about."""
+    return {"is_login": point.channel == Channel.LOGIN, "contact": str(WORDS[Channel(point.channel)])}
 
 
 def _subject(point: ContactPoint) -> UUID | None:

@@ -234,8 +234,8 @@ def _missing(right: Procedure) -> Iterator[str]:
             yield f"its step {step.name!r} names {step.do}, which does not exist."
     letters = right.letters
     kinds = (letters.answer, letters.answer_by_post, *letters.plans, letters.plan_confirmed)
-    templates = [f"privacy/email/{kind}.{ending}" for kind in kinds if kind for ending in ("txt", "html")]
-    part = [f"{letters.receipt_part}.txt"] if letters.receipt_part else []
+    templates = [f"privacy/email/{kind}.html" for kind in kinds if kind]
+    part = [letters.receipt_part] if letters.receipt_part else []
     pages = [one for one in astuple(right.pages) if one]
     for name in (*templates, *part, *pages):
         try:

@@ -115,8 +115,8 @@ def table() -> list[Row]:
 
 
 def same(text: str) -> str:
-    """Return a sentence without what a formatter or the two forms of a letter may change: blanks, case, signs."""
-    return " ".join(re.sub(r"[^\w…]+", " ", text.lower()).split())
+    """Return a sentence without what a formatter may change: blanks, case, signs, and how many values stand beside each other."""
+    return " ".join(re.sub(r"…[\s…]*", "… ", re.sub(r"[^\w…]+", " ", text.lower())).split())
 
 
 def sentences(source: str, *, is_html: bool) -> list[str]:

@@ -7,7 +7,8 @@ stored letter that opens anything. Nothing here knows what a letter is about; wh
 `privacy.requests.writing` and `posting`.
 
     models       the table
-    composing    a letter from its templates, or one that another program composed, once per key
+    composing    a letter from its template, or one that another program composed, once per key
+    plain        the text part, made from the HTML part
     credentials  links and codes, kept apart from the text
     sending      by mail: when, how often, what was interrupted
     printing     to be printed and posted: who had it in hand

@@ -17,6 +17,7 @@ from django.db import IntegrityError, transaction
 from django.template.loader import render_to_string
 
 from privacy import people, vault
+from privacy.letters import plain
 from privacy.letters.credentials import CREDENTIALS_WAIT, placeholder
 from privacy.letters.models import Letter
 from privacy.typed import mailbox
@@ -58,15 +59,15 @@ def queue(
     credentials: Mapping[str, str] | None = None,
     until: datetime | None = None,
 ) -> Letter:
-    """Compose the letter `kind` from its templates, seal it, and leave it in the outbox; return it.
+    """Compose the letter `kind` from its template, seal it, and leave it in the outbox; return it.
 
     `credentials` are the links (whole addresses), codes and keys it gives, by the name that the templates use for each
     (`{{ link }}`, `{{ code }}`, `{{ stop_link }}`): they get words in their place, and are filled in when the letter is
     sent or printed. `until` is when the last of them works no longer. A second call with the same `key` returns the first
     letter unchanged. Without an address the letter waits to be printed and posted: to `postal`, the lines of an address,
-    else to the one of the `subject` that counts. `folder` is where the app keeps its templates, `kind`.txt (its first line
-    is the subject line) and `kind`.html; `request` the request that the letter is about, if there is one. Raises
-    ValidationError for something that is no address, CredentialInText.
+    else to the one of the `subject` that counts. `folder` is where the app keeps its templates, `kind`.html: its headline is
+    the subject line, and the text part is made from it; `request` the request that the letter is about, if there is one.
+    Raises ValidationError for something that is no address, CredentialInText.
     """
     earlier = Letter.objects.filter(key=key).first()
     if earlier is not None:
@@ -78,15 +79,15 @@ def queue(
         **context,
         **{name: placeholder(name) for name in gives},
     }
-    headline, _, text = render_to_string(f"{folder}/{kind}.txt", everything).strip().partition("\n")
-    html = render_to_string(f"{folder}/{kind}.html", {**everything, "headline": headline.strip()})
+    html = render_to_string(f"{folder}/{kind}.html", everything)
+    headline, text = plain.read(html)
     lines = [] if to else context.get("postal") or _postal(subject, now) if postal is None else postal
     return _put(
         kind,
         key,
         to=to,
         headline=headline,
-        text="\n".join([*lines, "", ""] if lines else []) + text.strip() + "\n",
+        text="\n".join([*lines, "", text] if lines else [text]),
         html=html,
         request=request,
         subject=subject,

@@ -34,7 +34,7 @@ from privacy.requests.history import NotAllowed
 from privacy.requests.models import OneTimeLink, Request, SecondLook
 from privacy.requests.procedure import Door
 from privacy.requests.proof import BadRequest
-from privacy.requests.states import OPEN_STATES, Channel, State
+from privacy.requests.states import OPEN_STATES, Channel, Proof, State
 from privacy.subjects import Subject
 from privacy.typed import cards, mailbox
 from privacy.typed.lines import on_one_line
@@ -483,6 +483,7 @@ def _acknowledge(
     if actor.kind == "anonymous" and to and not letters.within_cap("acknowledgement", to, now=now):
         return
     receipts = request.events.filter(kind=clock.Kind.RECEIVED).count()
+    must_confirm = request.procedure.is_confirmed and request.state in (State.IDENTITY, State.PLANNED)
     writing.queue(
         "acknowledgement",
         to=to,
@@ -491,8 +492,12 @@ def _acknowledge(
             "merged": merged,
             "needs_second": waits.is_undecided(request),
             "waits_until": waits.ends_at(request, now=now),
-            "must_confirm": request.procedure.is_confirmed and request.state in (State.IDENTITY, State.PLANNED),
+            "must_confirm": must_confirm,
+            "is_unconfirmed": must_confirm or not request.is_identified,
+            "was_signed_in": request.identity == Proof.LOGIN,
+            "used_link": request.identity == Proof.LINK,
             "by_post": not to,
+            "signs_paper": not to and request.is_in_writing,
             "has_login": request.subject_id is not None and people.ask().has_login(request.subject_id),
         },
         key=f"acknowledgement:{request.pk}:{receipts}",

@@ -107,7 +107,7 @@ class Letters:
     plan_ready: str = ""
     plan_changed: str = ""
     plan_confirmed: str = ""  # somebody else has confirmed it for the person
-    receipt_part: str = ""  # a part of the acknowledgement that is this right's own, without .txt and .html
+    receipt_part: str = ""  # a part of the acknowledgement that is this right's own
 
     @property
     def plans(self) -> tuple[str, ...]:

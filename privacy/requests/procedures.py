@@ -128,7 +128,7 @@ _REMOVAL = Procedure(
         plan_ready="plan_ready",
         plan_changed="plan_changed",
         plan_confirmed="plan_confirmed",
-        receipt_part="privacy/email/_acknowledgement_erasure",
+        receipt_part="privacy/email/_acknowledgement_erasure.html",
     ),
     pages=Pages(
         new="privacy/new_erasure.html",

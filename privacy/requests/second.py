@@ -14,6 +14,7 @@ from datetime import date, datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet, Subquery
+from django.utils.translation import gettext
 
 from privacy import audit, people, vault
 from privacy.actor import MANAGER, Actor
@@ -184,7 +185,7 @@ def _end(request: Request, words: str, *, actor: Actor, now: datetime) -> None:
 
 def _tell_that_it_was_not_shown(request: Request, words: str, out: str, *, now: datetime) -> None:
     """Write to the address of the answer and to every other e-mail of the person: any of them may be the right one."""
-    to = identity.address_for_answer(request, now=now)
+    to, times = identity.address_for_answer(request, now=now), fetched(request)
     with vault.internal():
         others = people.ask().others(request.subject_id, to, now) if request.subject_id else []
     for number, address in enumerate([to, *others]):
@@ -193,8 +194,10 @@ def _tell_that_it_was_not_shown(request: Request, words: str, out: str, *, now: 
             to=address,
             context={
                 "ground": words,
-                "what": out,
-                "times": fetched(request),
+                "is_out": bool(out),
+                "was_fetched": out == "fetched",
+                "was_removed": out == "removed",
+                "times": gettext("once") if times == 1 else gettext("%s times") % times,
             },
             key=f"{writing.NOT_YOU}:{request.pk}:{now:%Y%m%d%H%M%S}:{number}",
             request=request,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Mapping
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -10,20 +11,27 @@ from django import template
 from django.conf import settings
 from django.forms import BoundField
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext
 
 from privacy import vault
 from privacy.calendar import undated
-from privacy.requests import authorities, outcome, procedures, said
+from privacy.requests import authorities, ended, outcome, procedures
 from privacy.requests.models import Request
 from privacy.requests.procedure import Procedure
 from privacy.retention import due
 from privacy.sweep import arming
+from privacy.views import words
 
 register = template.Library()
 
 NOT_GIVEN = mark_safe('<span class="hint">not given</span>')
+REASONS: tuple[tuple[type, str], ...] = (
+    (vault.KeyUnavailable, "Cannot be read at this moment. It is not lost; please try again later."),
+    (vault.Masked, "On file, but this page may not show it."),
+)
 
 
 @register.simple_tag
@@ -87,9 +95,22 @@ def value(shown: Any) -> SafeString | str:
 
     What was erased says when and by what; it never reads as if it had not been given.
     """
-    if isinstance(shown, vault.Unreadable) or undated.is_none(shown):
-        return format_html('<span class="unreadable">{}</span>', said.value(shown))
-    return said.value(shown) or NOT_GIVEN
+    if isinstance(shown, vault.Erased):
+        return format_html('<span class="unreadable">{}</span>', ended.told(shown))
+    if isinstance(shown, vault.Unreadable):
+        reason = next((text for kind, text in REASONS if isinstance(shown, kind)), "Cannot be read.")
+        return format_html('<span class="unreadable">{}</span>', reason)
+    if undated.is_none(shown):
+        return format_html('<span class="unreadable">{}</span>', shown)
+    if isinstance(shown, datetime):
+        return date_format(timezone.localtime(shown), "j F Y, H:i T")
+    if isinstance(shown, date):
+        return date_format(shown, "j F Y")
+    if isinstance(shown, bool):
+        return "yes" if shown else "no"
+    if shown is None or shown == "":
+        return NOT_GIVEN
+    return str(shown)
 
 
 @register.filter
@@ -101,7 +122,7 @@ def readable(shown: Any) -> bool:
 @register.filter
 def money(amount: Decimal | None, currency: str = "USD") -> str:
     """Return an amount with two decimals and its currency: "USD 1,250.00"."""
-    return said.money(amount, currency)
+    return words.money(amount, currency)
 
 
 @register.filter
@@ -116,3 +137,30 @@ def ending(shown: Any) -> SafeString | str:
 def first_control(field: BoundField) -> str:
     """Return the id of the field's control, of the first one where it is a group: there the link of a mistake leads."""
     return f"{field.auto_id}_0" if field.use_fieldset else field.id_for_label or field.auto_id
+
+
+@register.filter
+def unpaused(dates: Any) -> str:
+    """Return what follows the day by which we answer: the day it would be had we not waited for the person; "" for none.
+
+    `dates` is a request, or whatever has its `unpaused_due_on` (Art. 12(3)).
+    """
+    day = _part(dates, "unpaused_due_on")
+    return " " + gettext("(had we not waited for you: %s)") % date_format(day, "j F Y") if day else ""
+
+
+@register.filter
+def until(kept: Any) -> str:
+    """Return until when something stays, in words: its day, or what has to be settled first. `kept` has `until` and `code`."""
+    end, code = _part(kept, "until"), _part(kept, "code")
+    if not end:
+        return (
+            gettext("the legal claim is settled") if code == "KEEP_CLAIMS" else gettext("what is said here is settled")
+        )
+    day = date_format(end, "j F Y")
+    return gettext("%s, or earlier when it is finished") % day if code == "KEEP_CONTRACT" else day
+
+
+def _part(thing: Any, name: str) -> Any:
+    # Letters are written from records and from what is kept of them in the file of a request.
+    return thing.get(name) if isinstance(thing, Mapping) else getattr(thing, name, None)

@@ -1,4 +1,4 @@
-"""What all tests of letters have: a folder for copies, no broker."""
+"""The people of the requests' tests."""
 
 from __future__ import annotations
 

@@ -21,11 +21,10 @@ ADDRESS = "alice@example.com"
 
 @pytest.fixture
 def shipped(settings: Any, tmp_path: Path) -> str:
-    """Templates of an app of its own: a letter that says an order was shipped."""
+    """The template of an app of its own: a letter that says an order was shipped."""
     folder = tmp_path / "orders" / "email"
     folder.mkdir(parents=True)
-    (folder / "shipped.txt").write_text("Order {{ number }} was shipped\n\nFollow it here: {{ link }}\n")
-    (folder / "shipped.html").write_text("<p>Follow order {{ number }} here: {{ link }}</p>\n")
+    (folder / "shipped.html").write_text("<h1>Order {{ number }} was shipped</h1><p>Follow it\nhere: {{ link }}</p>\n")
     first, *others = settings.TEMPLATES
     settings.TEMPLATES = [{**first, "DIRS": [*first["DIRS"], tmp_path]}, *others]
     return "orders/email"

@@ -63,8 +63,7 @@ def test_each_step_has_its_function_its_words_and_a_purpose_that_the_gate_knows(
 def test_each_letter_and_page_of_a_right_has_its_templates(right: Procedure) -> None:
     found = right.letters
     for kind in (found.answer, found.answer_by_post, found.plan_ready, found.plan_changed, found.plan_confirmed):
-        for ending in ("txt", "html") if kind else ():
-            get_template(f"privacy/email/{kind}.{ending}")
+        assert not kind or get_template(f"privacy/email/{kind}.html")
     for page in (right.pages.new, right.pages.confirm, right.pages.confirmed, right.pages.under_way):
         assert not page or get_template(page)
 

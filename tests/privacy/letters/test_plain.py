@@ -1,0 +1,35 @@
+"""The text part of a letter is made from its HTML part, and says the same."""
+
+from __future__ import annotations
+
+from privacy.letters import plain
+
+
+def test_a_paragraph_is_one_line_however_its_source_is_laid_out() -> None:
+    html = "<h1>\n  Your copy\n  is ready\n</h1>\n<p>\n  One sentence.\n  Another <strong>one</strong>.\n</p>\n<p>Second.</p>"
+    assert plain.read(html) == ("Your copy is ready", "One sentence. Another one.\n\nSecond.\n")
+
+
+def test_a_line_end_of_the_letter_stays_one() -> None:
+    assert plain.read("<p>ILT<br>\n  10 Technology Drive<br>Peabody</p>")[1] == "ILT\n10 Technology Drive\nPeabody\n"
+
+
+def test_a_list_stands_under_its_paragraph_with_its_further_lines_set_in() -> None:
+    html = "<p>What goes:</p>\n<ul>\n<li>Order 1: name<br>\nWhy: law</li>\n<li>Order 2</li>\n</ul>\n<p>That is all.</p>"
+    assert plain.read(html)[1] == "What goes:\n- Order 1: name\n  Why: law\n- Order 2\n\nThat is all.\n"
+
+
+def test_a_link_stands_as_its_address_after_its_words() -> None:
+    html = '<p><a href="https://a.example/?a=1&amp;b=2">\n  https://a.example/?a=1&amp;b=2</a></p><p>Or <a href="https://b.example/">sign in</a>.</p>'
+    assert plain.read(html)[1] == "https://a.example/?a=1&b=2\n\nOr sign in (https://b.example/).\n"
+
+
+def test_what_somebody_typed_is_text_and_no_markup() -> None:
+    assert (
+        plain.read("<p>Dora &lt;b&gt; &amp; sons\N{NO-BREAK SPACE}12</p>")[1] == "Dora <b> & sons\N{NO-BREAK SPACE}12\n"
+    )
+
+
+def test_what_a_browser_does_not_draw_is_not_in_the_text() -> None:
+    html = "<html><head><title>Company</title></head><body><h1>Code</h1><div> <p>One.</p> </div></body></html>"
+    assert plain.read(html) == ("Code", "One.\n")
