@@ -138,6 +138,7 @@ datamap.register(
         model=User,
         title="Login",
         life=Life.SIGNING_IN,
+        gist=("username",),
         subject_path="subject",
         data={
             "subject": _link("Whose login it is", LOGIN),
@@ -171,6 +172,7 @@ datamap.register(
         model=LoginAddress,
         title="E-mail address of a login",
         life=Life.SIGNING_IN,
+        gist=("email",),
         noun=("address of a login", "addresses of logins"),
         subject_path="user__subject",
         data={
@@ -187,6 +189,7 @@ datamap.register(
         model=Session,
         title="Browser session",
         life=Life.SIGNING_IN,
+        gist=("expire_date",),
         subject_path="subject",
         data={
             "subject": _link("Whose session it is", LOGIN),
@@ -203,6 +206,10 @@ datamap.register(
         model=Customer,
         title="Customer",
         life=Life.YOU,
+        gist=(
+            "first_name",
+            "last_name",
+        ),
         noun=("customer record", "customer records"),
         subject_path="subject",
         reference="reference",
@@ -235,6 +242,10 @@ datamap.register(
         model=Address,
         title="Address",
         life=Life.YOU,
+        gist=(
+            "street",
+            "city",
+        ),
         noun=("address", "addresses"),
         subject_path="customer__subject",
         data={
@@ -250,6 +261,7 @@ datamap.register(
         model=Company,
         title="Company",
         life=Life.YOU,
+        gist=("name",),
         noun=("company", "companies"),
         subject_path="subject",
         data={
@@ -270,6 +282,7 @@ datamap.register(
         model=TaxIdentifier,
         title="Tax identifier",
         life=Life.YOU,
+        gist=("kind",),
         subject_path="customer__subject",
         data={
             "customer": _link("Whose number it is", BILLING),
@@ -297,6 +310,7 @@ datamap.register(
         model=FreightAccount,
         title="Freight account",
         life=Life.YOU,
+        gist=("carrier",),
         subject_path="customer__subject",
         data={
             "customer": _link("Whose account it is", ("orders",)),
@@ -314,6 +328,11 @@ datamap.register(
         model=Communication,
         title="Message",
         life=Life.MESSAGES,
+        gist=(
+            "received_on",
+            "topic",
+            "heading",
+        ),
         subject_path="subject",
         proofs=(Proof("message_day", "Day of a message to us, such as 2026-03-14", has_message_of, "received_on"),),
         data={
@@ -346,6 +365,10 @@ datamap.register(
         model=ContactPoint,
         title="How we reach you, and since when",
         life=Life.YOU,
+        gist=(
+            "channel",
+            "since",
+        ),
         noun=("contact", "contacts"),
         subject_path="customer__subject",
         data={
@@ -373,6 +396,7 @@ datamap.register(
         title="Letter about a changed contact",
         life=Life.YOU,
         inside="point",
+        gist=("at",),
         noun=("letter about a changed contact", "letters about a changed contact"),
         subject_path="point__customer__subject",
         data={
@@ -390,6 +414,10 @@ datamap.register(
         model=Joining,
         title="Look at records with the same address",
         life=Life.SIGNING_IN,
+        gist=(
+            "opened_at",
+            "outcome",
+        ),
         noun=("look at records with the same address", "looks at records with the same address"),
         subject_path="subject",
         data={
@@ -411,6 +439,7 @@ datamap.register(
         model=Joined,
         title="Notice that something was joined",
         life=Life.SIGNING_IN,
+        gist=("at",),
         noun=("notice that something was joined", "notices that something was joined"),
         subject_path="subject",
         data={
@@ -427,6 +456,10 @@ datamap.register(
         model=ClaimReview,
         title="Question whether a login belongs to a customer",
         life=Life.SIGNING_IN,
+        gist=(
+            "opened_at",
+            "outcome",
+        ),
         noun=("question whether a login belongs to a customer", "questions whether a login belongs to a customer"),
         subject_path="user__subject",
         data={

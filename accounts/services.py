@@ -275,7 +275,7 @@ def remove(record: Address | TaxIdentifier | FreightAccount, *, actor: Actor | N
     """
     with transaction.atomic():
         type(record)._base_manager.select_for_update().only("pk").get(pk=record.pk)  # as a hold that is placed does
-        if holds.held([record.pk]):
+        if holds.on_hold([record.pk]):
             raise ValidationError("This is under a legal hold: it cannot be removed until the hold is lifted.")
         _may_write(actor, record, [name for name in type(record).envelopes() if getattr(record, f"sealed_{name}")])
         subject, about = _subject(record), _record(record)

@@ -68,7 +68,7 @@ def account_edit(request: HttpRequest) -> HttpResponse:
     form = ContactForm(request.POST or None, record=known)
     if request.method == "POST" and form.is_valid() and _corrected(request, known or _own_customer(request), form):
         return redirect("account_details")
-    is_held = known is not None and bool(holds.held([known.pk]))
+    is_held = known is not None and bool(holds.on_hold([known.pk]))
     return render(request, "accounts/edit.html", {"form": form, "is_held": is_held})
 
 
@@ -307,14 +307,14 @@ def _corrected(request: HttpRequest, record: Any, form: Any) -> bool:
         form.add_error(None, "These data were removed while you were writing; nothing was saved.")
         return False
     else:
-        told = CORRECTED_HELD if holds.held([record.pk]) else CORRECTED
+        told = CORRECTED_HELD if holds.on_hold([record.pk]) else CORRECTED
         messages.success(request, f"{told} {KEEP_THEIRS}")
     return True
 
 
 def _check_removal(request: HttpRequest, record: Any, *, happens: str, lost: str, **said: Any) -> HttpResponse:
     """Return the page before a removal; back with the reason where the record is under a legal hold."""
-    if holds.held([record.pk]):
+    if holds.on_hold([record.pk]):
         messages.warning(request, HELD)
         return redirect("account_details")
     return check.page(

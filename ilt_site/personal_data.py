@@ -60,6 +60,10 @@ datamap.register(
         model=Authenticator,
         title="Second factor of a login",
         life=Life.SIGNING_IN,
+        gist=(
+            "type",
+            "created_at",
+        ),
         noun=("second factor", "second factors"),
         subject_path="user__subject",
         data={
@@ -75,6 +79,7 @@ datamap.register(
         model=LogEntry,
         title="What staff did in the back office",
         life=Life.TECHNICAL,
+        gist=("action_time",),
         noun=("entry of what staff did", "entries of what staff did"),
         subject_path="user__subject",
         data={

@@ -208,6 +208,11 @@ datamap.register(
         model=Order,
         title="Order",
         life=Life.ORDERS,
+        gist=(
+            "placed_on",
+            "total",
+            "state",
+        ),
         subject_path="customer__subject",
         reference="number",
         proofs=(
@@ -296,6 +301,10 @@ datamap.register(
         title="Invoice",
         life=Life.ORDERS,
         inside="order",
+        gist=(
+            "issued_on",
+            "total",
+        ),
         subject_path="order__customer__subject",
         reference="number",
         proofs=(Proof("invoice_number", "Invoice number", numbers.has("number"), "issued_on"),),
@@ -314,6 +323,10 @@ datamap.register(
         title="Payment",
         life=Life.ORDERS,
         inside="order",
+        gist=(
+            "charged_on",
+            "amount",
+        ),
         subject_path="order__customer__subject",
         data={
             "order": Datum("For which order", "link", BILL, "us", plain="a random number"),

@@ -3,19 +3,42 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 from uuid import UUID
 
 Kind = Literal["customer", "staff", "task", "operator", "anonymous"]
 
-# How a person reads it, in the record of who opened their data.
-KINDS: list[tuple[Kind, str]] = [
-    ("customer", "a signed-in customer"),
-    ("staff", "our staff"),
-    ("task", "one of our programs"),
-    ("operator", "whoever runs our server"),
-    ("anonymous", "somebody not signed in"),
-]
+#: Who acts, as people read it: one table for the access log, the history of a request, the desk, the letters and the copy.
+#: A colleague is named by role, never by name (C-579/21).
+WORDS: dict[str, str] = {
+    "customer": "the person",
+    "staff": "our staff",
+    "task": "one of our programs",
+    "operator": "an operator of our server",
+    "anonymous": "somebody who was not signed in",
+    "sales": "sales staff",
+    "service": "laboratory and service staff",
+    "accounting": "accounting staff",
+    "privacy": "privacy team",
+    "manager": "a manager",
+}
+
+
+def kinds() -> list[tuple[str, str]]:
+    """Return the kinds of actor with their words, as choices of a field."""
+    return [(kind, WORDS[kind]) for kind in get_args(Kind)]
+
+
+def in_words(kind: str, role: str = "", *, own: str = "you") -> str:
+    """Return who acted: staff by their roles ("accounting+sales" reads "accounting staff, sales staff"), the person as `own`.
+
+    A program and an operator at the shell act under the same roles of the system; the kind tells them apart.
+    """
+    if kind == "customer":
+        return own
+    roles = [WORDS[one] for one in role.split("+") if one in WORDS] if kind == "staff" else []
+    return ", ".join(roles) or WORDS.get(kind, kind)
+
 
 STAFF_ROLES = frozenset({"sales", "service", "accounting", "privacy"})
 #: Decides as second person and manages logins; the access matrix gives it nothing.

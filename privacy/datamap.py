@@ -97,7 +97,8 @@ class Declaration:
     `warnings(subject, today)` gives sentences to show before an erasure. `block_keys(row)` gives the (kind, value)
     pairs by which an import must recognise an erased person ("email", "customer_ref"); asked while they can be read.
     `life` says to which part of a person's life with the company the records belong, `inside` names the link to the
-    record that they are shown inside of (a line within its order); `page` names the page of its own that shows them.
+    record that they are shown inside of (a line within its order); `gist` the data by which one is told from the next in a
+    list, the newest first where the first of them is a day; `page` names the page of its own that shows them.
     `reference` names the plain unique column by which people call the record (an order number); `noun` is what one of
     them and several are called where they are counted ("return", "returns"). `told` says the rows in words for a copy:
     their columns, and a function of some rows that gives each row's values by column; without it a copy shows the declared
@@ -127,6 +128,7 @@ class Declaration:
     proofs: tuple[Proof, ...] = ()
     life: Life | None = None
     inside: str = ""
+    gist: tuple[str, ...] = ()
     page: str = ""
 
     def called(self, count: int) -> str:

@@ -1,12 +1,14 @@
-"""What the upper apps tell requests about people: what an address opens, where answers may go, how to end their sessions.
+"""What the upper apps tell about people: what an address opens, where answers may go, how to end their sessions.
 
 `privacy` imports no other app; accounts registers these functions in its `AppConfig.ready` (or `personal_data.py`):
 
-    from privacy.requests import hooks
+    from privacy.people import People, register
 
-    hooks.register(hooks.People(reach=..., named=..., ...))
+    register(People(reach=..., named=..., ...))
 
-Each takes and returns plain values; a hook that opens an envelope does so under the actor of its caller.
+and whoever needs one asks for it: `people.ask().postal(subject, now)`.
+
+Each takes and returns plain values; one that opens an envelope does so under the actor of its caller.
 """
 
 from __future__ import annotations

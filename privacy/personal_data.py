@@ -20,6 +20,7 @@ from privacy.gate.log import AccessEntry, AccessLink, AccessName
 from privacy.gate.matters import Matter
 from privacy.letters.models import Letter
 from privacy.registers import Acknowledgement
+from privacy.requests import in_words
 from privacy.requests.models import Export, OneTimeLink, Request, RequestEvent, SecondLook
 from privacy.requests.states import OPEN_STATES
 from privacy.restore.installation import Installation
@@ -159,6 +160,11 @@ datamap.register(
         model=Request,
         title="Privacy request",
         life=Life.REQUESTS,
+        gist=(
+            "received_on",
+            "kind",
+            "state",
+        ),
         subject_path="subject",
         reference="reference",
         data={
@@ -227,6 +233,8 @@ datamap.register(
     ),
     Declaration(
         model=RequestEvent,
+        told=(in_words.HISTORY, in_words.history),
+        related=("request",),
         title="History of a request",
         life=Life.REQUESTS,
         inside="request",
@@ -246,6 +254,8 @@ datamap.register(
     ),
     Declaration(
         model=Decision,
+        told=(in_words.DECISIONS, in_words.decisions),
+        related=("request",),
         title="Decision about a record",
         life=Life.REQUESTS,
         inside="request",
@@ -272,6 +282,10 @@ datamap.register(
         model=Letter,
         title="Letter",
         life=Life.MESSAGES,
+        gist=(
+            "queued_at",
+            "headline",
+        ),
         subject_path="subject",
         data={
             "subject": _plain("To whom", "link", RANDOM, envelope="letter"),
@@ -305,6 +319,7 @@ datamap.register(
         title="Copy that was made",
         life=Life.REQUESTS,
         inside="request",
+        gist=("built_at",),
         noun=("copy", "copies"),
         subject_path="request__subject",
         data={
@@ -324,6 +339,8 @@ datamap.register(
     ),
     Declaration(
         model=SecondLook,
+        told=(in_words.LOOKS, in_words.looks),
+        related=("request",),
         title="Question to a second person",
         life=Life.REQUESTS,
         inside="request",
@@ -341,6 +358,8 @@ datamap.register(
     ),
     Declaration(
         model=OneTimeLink,
+        told=(in_words.LINKS, in_words.links),
+        related=("request",),
         title="One-time link",
         life=Life.REQUESTS,
         inside="request",
@@ -431,6 +450,10 @@ datamap.register(
         model=Acknowledgement,
         title="Undertakings and training of staff",
         life=Life.YOU,
+        gist=(
+            "signed_on",
+            "kind",
+        ),
         noun=("undertaking or training", "undertakings or trainings"),
         subject_path="subject",
         data={
@@ -510,6 +533,7 @@ datamap.register(
         model=HeldValue,
         title="Earlier values of a record under a legal hold",
         life=Life.YOU,
+        gist=("kept_at",),
         noun=("earlier value under a legal hold", "earlier values under a legal hold"),
         subject_path="subject",
         data={
@@ -528,6 +552,7 @@ datamap.register(
         model=EndNotice,
         title="Warning before an account ends",
         life=Life.YOU,
+        gist=("given_on",),
         noun=("warning before an account ends", "warnings before an account ends"),
         subject_path="subject",
         data={

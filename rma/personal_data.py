@@ -219,6 +219,12 @@ datamap.register(
         model=RMA,
         title="Return for calibration or repair",
         life=Life.RETURNS,
+        gist=(
+            "opened_on",
+            "service",
+            "instrument",
+            "state",
+        ),
         noun=("return", "returns"),
         subject_path="customer__subject",
         reference="number",
@@ -313,6 +319,10 @@ datamap.register(
         model=Ownership,
         title="Ownership of an instrument",
         life=Life.RETURNS,
+        gist=(
+            "from_on",
+            "instrument",
+        ),
         noun=("registration of an instrument", "registrations of instruments"),
         subject_path="customer__subject",
         data={
@@ -346,6 +356,10 @@ datamap.register(
         title="Calibration certificate",
         life=Life.RETURNS,
         inside="rma",
+        gist=(
+            "issued_on",
+            "instrument",
+        ),
         subject_path="rma__customer__subject",
         reference="number",
         data={

@@ -8,14 +8,13 @@ from typing import Any
 import pytest
 from django.test import TransactionTestCase
 
-from tests import databases, machine
+from tests import databases, debian, machine
 
 pytest_plugins = ["tests.people"]
 
 # Files that take minutes begin first, so that no process ends up with one of them while the others are idle.
 LONG = {"test_running_site.py", "test_no_leaks.py", "test_retention_oracle.py", "test_credentials.py"}
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "client", "admin_client"}
-PAGE_FIXTURES = {"live_server", "client", "admin_client"}
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -43,12 +42,12 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give every test that uses a database both of them (a customer's keys live in the second), and the mark `debian`.
-
-    Not to those that ask for pages: what a page asks of the databases is asked by the functions below it, in their own tests.
-    """
+    """Give every test that uses a database both of them (a customer's keys live in the second), and the chosen `debian`."""
     items.sort(key=lambda item: item.path.name not in LONG)
+    chosen = {path: debian.is_chosen(path) for path in {item.path for item in items}}
     for item in items:
+        if chosen[item.path]:
+            item.add_marker(pytest.mark.debian)
         marker = item.get_closest_marker("django_db")
         fixtures = DATABASE_FIXTURES.intersection(getattr(item, "fixturenames", ()))
         if marker is None and not fixtures - {"client"}:
@@ -57,8 +56,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if fixtures & {"transactional_db", "live_server"}:
             options["transaction"] = True
         item.add_marker(pytest.mark.django_db(**options), append=False)
-        if item.get_closest_marker("browser") is None and not fixtures & PAGE_FIXTURES:
-            item.add_marker(pytest.mark.debian)
 
 
 @pytest.hookimpl(trylast=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -45,6 +46,13 @@ def test_imports_of_privacy_go_in_no_circle() -> None:
     assert len(known) > 200, "the walk sees the rooms"
     groups = circles(list(imports(known)))
     assert not groups, "A circle of imports: " + "; ".join(" - ".join(group) for group in groups)
+
+
+def test_no_test_imports_a_conftest() -> None:
+    """What several files need stands in a module; fixtures for all in tests/people.py."""
+    importing = re.compile(r"^\s*(?:from|import) tests\.(?:\w+\.)*conftest\b", re.M)
+    found = [path for path in (ROOT / "tests").rglob("*.py") if importing.search(path.read_text())]
+    assert [str(path.relative_to(ROOT)) for path in found] == []
 
 
 # --- Breaking a rule ---------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from privacy.admin.steps import Step
 from privacy.admin.waiting import SHOWN_ON_FRONT_PAGE, Task, WorkList, due, unpaused
 from privacy.admin.work import acting
 from privacy.calendar import company_day
-from privacy.gate import Actor, told
+from privacy.gate import Actor
 from privacy.models import Hold, Letter, Request
 from privacy.requests import (
     deadline,
@@ -30,6 +30,7 @@ from privacy.requests import (
     grounds,
     history,
     identity,
+    in_words,
     listing,
     longer,
     nothing,
@@ -45,39 +46,6 @@ from privacy.requests.outcome import FileUnreadable
 from privacy.requests.states import OPEN_STATES, TRANSITIONS, State
 from privacy.retention import holds
 from privacy.views import words
-
-# What the events of the clock and of the states are called.
-EVENTS: dict[str, str] = {
-    "received": "Received",
-    "step": "Step done",
-    "extended": "Deadline extended",
-    "identity_asked": "Asked to show who is asking",
-    "identity_received": "Identity proved",
-    "paused": "Clock paused",
-    "told_elsewhere": "The person's other addresses told, if there are any",
-    "second_asked": "Second person asked",
-    "second_asked_again": "Second person asked once more",
-    "second_decided": "Second person decided",
-    "refusal_proposed": "Refusal proposed to a second person",
-    "refusal_decided": "Proposed refusal decided",
-    "second_ended": "Question to the second person ended with the request, undecided",
-    "notice_written": "Letter about a longer deadline written, to be posted",
-    "code_written": "Letter with a code written",
-    "code_shown": "Letter with a link or code opened to be printed",
-    "code_posted": "Letter with the code posted",
-    "copy_printed": "Copy opened to be printed",
-    "copy_on_stick": "Copy taken for a USB stick",
-    "copy_posted": "Copy posted, and destroyed here",
-    "letter_returned": "Letter came back",
-    "address_changed": "Address changed on a record that it is about",
-    "other_name": "Another record carries the address and points to somebody else",
-    "name_changed": "Name changed on a record that it is about",
-    "possible_breach": "Possible breach: not shown to be the person, and something had gone out",
-    "breach_assessed": "Possible breach assessed",
-    "day_came": "A day that was told came while something was open: the person was written why",
-    "nobody_told": "A day that was told came while something was open, and no address was there to write to",
-    "not_me": "“This was not me” said from another address",
-}
 
 
 class Work(admin.SimpleListFilter):
@@ -230,9 +198,7 @@ class RequestAdmin(RecordAdmin):
                 "at": event.at,
                 "on": event.on,
                 "what": _what(record, event),
-                "by": told.ROLES.get(event.actor_kind, event.actor_kind)
-                if event.actor_kind != "customer"
-                else "the person",
+                "by": in_words.by(event.actor_kind, own="the person"),
             }
             for event in record.events.all()
         ]
@@ -507,10 +473,7 @@ def _waits(confirmed: Request, now: datetime) -> str:
 
 
 def _what(record: Request, event: Any) -> str:
-    if event.kind == history.STEP:
-        return words.step(record, event.step)
-    named = EVENTS.get(event.kind) or dict(State.choices).get(event.kind, event.kind.replace("_", " "))
-    return named[:1].upper() + named[1:]
+    return words.step(record, event.step) if event.kind == history.STEP else in_words.happened(event)
 
 
 def _fate(letter: Letter) -> str:

@@ -6,6 +6,14 @@
 What must never happen: a value of anybody's data in an event, an event that can be changed without being named by
 `verify`, an event written outside the transaction it tells of. An event cannot be taken back; a wrong one is answered
 by another.
+
+    models        the append-only tables: events, links of the chain, where a chain begins
+    events        writing events, and reading what happened
+    encoding      the canonical form of an event; its bytes never change
+    chains        which logs are chained: this one, and others that are handed in
+    seals         sealing a chain, and signing its head outside the database
+    verification  everything computed again
+    ending        the oldest rows, after their time
 """
 
 from privacy.audit.chains import AUDIT, Chain, for_each

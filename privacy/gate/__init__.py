@@ -5,6 +5,16 @@
 
 What must never happen: an opened value without an actor, without a right, or without a row in the access log.
 Whatever goes wrong here ends in a mask or in a refused response, never in a value.
+
+    context      the unit of work: who acts, what was opened, and the row that says so
+    guard        the decision, asked by the vault before it opens anything
+    matrix       which role may open and change which envelope (ilt_site/access.toml)
+    log          the access log; `told` tells it to the person
+    matters      what is open between the company and a person: the reason of an opening
+    staff        roles count only under a current signature
+    system       the program as an actor; who may import it is held by import-linter
+    fingerprint  what a page had shown to who decides there
+    middleware, worker   around every page; around every task
 """
 
 from privacy.actor import ANONYMOUS, MANAGER, STAFF_ROLES, Actor

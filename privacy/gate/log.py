@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.db import models, transaction
 from django.db.models import Exists, Func, OuterRef
 
-from privacy.actor import KINDS, Actor
+from privacy.actor import Actor, kinds
 from privacy.audit import encoding, events
 from privacy.audit.chains import AUDIT, Chain
 from privacy.audit.events import Happened
@@ -98,7 +98,7 @@ class AccessEntry(models.Model):
         AccessName, null=True, db_constraint=False, db_index=False, on_delete=models.DO_NOTHING, related_name="entries"
     )
     company_id = models.UUIDField(null=True)
-    actor_kind = models.CharField("by", max_length=20, choices=KINDS)
+    actor_kind = models.CharField("by", max_length=20, choices=kinds)
     actor_id = models.CharField(
         max_length=64, blank=True, help_text="A user's number for staff, a name for a customer, a purpose for a task."
     )

@@ -11,23 +11,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from privacy import datamap
+from privacy import actor, datamap
 from privacy.gate.log import AccessEntry, detail, names_of
 
 MOST_NAMED = 10
 
-ROLES: dict[str, str] = {
-    "customer": "you",
-    "sales": "sales staff",
-    "service": "laboratory and service staff",
-    "accounting": "accounting staff",
-    "privacy": "privacy team",
-    "manager": "a manager",
-    "staff": "staff",
-    "operator": "operator of the system",
-    "task": "the program",
-    "anonymous": "somebody who was not signed in",
-}
 PURPOSES: dict[str, str] = {
     "own data": "to show it to you",
     "admin": "daily work",
@@ -55,19 +43,12 @@ class Told:
     """One opening in words; `opened` has one line for each kind of data."""
 
     at: datetime
-    role: str
+    who: str
     purpose: str
     opened: list[str]
 
 
 COLUMNS = ("When", "Who", "What for", "What was opened")
-
-
-def role(code: str) -> str:
-    """Return a role of the access log in words: "accounting+sales" becomes "accounting staff, sales staff"."""
-    if code.startswith("system:"):
-        return ROLES["task"]
-    return ", ".join(ROLES.get(part, part) for part in code.split("+"))
 
 
 def purpose(code: str, reason: str = "") -> str:
@@ -88,7 +69,7 @@ def tell(entries: Iterable[AccessEntry], subject: UUID) -> list[Told]:
     return [
         Told(
             at=entry.at,
-            role=role(entry.role),
+            who=actor.in_words(entry.actor_kind, entry.role),
             purpose=purpose(entry.purpose, f"{entry.reason} {reference}".strip()),
             opened=[
                 _line(name, count, records.get(name, ()), called.get(name.partition("/")[0], {}))
@@ -106,7 +87,7 @@ def rows(entries: Sequence[AccessEntry]) -> list[dict[str, Any]]:
         return []
     names = {name.pk for name in names_of([subject])}
     told = tell([one for one in entries if one.whose_id in names], subject)
-    return [dict(zip(COLUMNS, (one.at, one.role, one.purpose, "; ".join(one.opened)), strict=True)) for one in told]
+    return [dict(zip(COLUMNS, (one.at, one.who, one.purpose, "; ".join(one.opened)), strict=True)) for one in told]
 
 
 def _called(label: str, ids: set[UUID], subject: UUID) -> dict[UUID, str]:

@@ -5,20 +5,39 @@ that is late without anybody knowing, a letter that goes out twice, a copy that 
 The tables are the truth; a Celery message only says "look". A mistake found before the execution is undone
 by withdrawing the request; after it there is nothing to undo, which is why a plan is shown and confirmed first.
 
-    models     the tables and the one table of allowed states
-    services   file, plan, confirm, withdraw, refuse, show: one function for every door (filing: how one comes in)
-    identity   who is asking: links, finders, codes
-    execute    one step at a time, and steps what each does
-    erasure    how a record ends
-    outcome    what became of it, and the answer
-    excess     a refusal for excess: proposed with evidence, decided by a second person
-    history    states and events, the only place that writes them
-    assessment from the tables to the pure plan
-    export     the copy of everything, and contents what stands in it
-    letters    the sealed outbox
-    hooks      what the upper apps tell about people
-    poller     wakes what fell asleep
-    clock      due dates (pure)
-    plan       what will happen to each record (pure)
-    grounds    by which rule a request may be refused (pure)
+The rights
+    procedures  the table: one entry for each, of the types in `procedure`
+    steps       what each step does
+    states      the states and what may follow what
+    models      the tables
+
+From asking to the plan
+    services    file, plan, confirm, withdraw, refuse, show: one function for every door
+    filing      how a request comes in
+    identity    who is asking: links, finders, codes; `proof` a call-back or a code by post
+    waits       what a proof still needs; `second` the second person; `excess` a refusal for excess
+    nothing     the answer that nothing is held; `unjoined` what carries an address without being joined
+    assessment  from the tables to the pure plan; `plan` what will happen to each record (pure)
+    offering    the plan told to its person
+
+The clock
+    clock       due dates (pure), by `regimes`; `grounds` by which rule a request may be refused (pure)
+    deadline    a longer deadline; `recount` all counted anew after a change of the law
+
+Carrying out
+    broker      wakes a worker by name; `poller` wakes what fell asleep
+    execute     one step at a time, under a lock
+    erasure     how a record ends; `ended` when and by what it did
+    export      the copy of everything; `contents` what stands in it; `paper` the copy by post
+    tombstones  what the ledger keeps
+
+Answering
+    outcome     what became of it, and the answer; `authorities` where to complain
+    writing     letters about a request; `posting` what follows when one was posted or came back
+    longer      the letter that moves a day
+
+Proof and lists
+    history     states and events, the only place that writes them
+    bound       whether a row says what the site wrote
+    listing     the requests as a list
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from itertools import islice
@@ -123,7 +123,7 @@ def plan_for(request: Request, *, today: date) -> plan.Plan:
     return plan.make(
         records,
         rules.load(),
-        holds.held([f.record_id for f in records]),
+        holds.on_hold([f.record_id for f in records]),
         pins_of(records),
         today,
         asked=right.removes,
@@ -188,10 +188,39 @@ def assess_these(found: Iterable[Facts], *, today: date, asked: bool) -> Iterato
     """Yield the verdicts about these records, a chunk of them at a time."""
     schedule, records, seen = rules.load(), iter(found), Counter[str]()
     while chunk := with_flags(under_one_law(list(islice(records, CHUNK)), seen), schedule):
-        held = holds.held([f.record_id for f in chunk])
+        on_hold = holds.on_hold([f.record_id for f in chunk])
         pins = pins_of(chunk)
         for f in chunk:
-            yield from assess(f, schedule, held, today, asked=asked, pins=pins)
+            yield from assess(f, schedule, on_hold, today, asked=asked, pins=pins)
+
+
+def assess_rows(
+    found: Iterable[tuple[Declaration, Sequence[Any]]],
+    subject: UUID,
+    *,
+    today: date,
+) -> list[Verdict]:
+    """Return the verdicts about these rows of `subject` when nobody asks for their removal, and about no others.
+
+    The rows come with what their declaration calls related, so that nothing is asked for each of them.
+    """
+    facts: list[Facts] = []
+    for declaration, rows in found:
+        if declaration.facts is None or not rows:
+            continue
+        try:
+            with undated.strictly():
+                facts += map(declaration.facts, rows)
+        except Exception as error:
+            if is_everybodys(error) or isinstance(error, ScheduleError):
+                raise
+            facts += read(declaration, [row.pk for row in rows], findings=Findings())
+    schedule, seen = rules.load(), Counter[str]()
+    if facts and not any(one.country for one in facts):
+        seen.update([place_of(subject)[0]])
+    facts = with_flags(under_one_law(facts, seen), schedule)
+    on_hold, pins = holds.on_hold([one.record_id for one in facts]), pins_of(facts)
+    return [verdict for one in facts for verdict in assess(one, schedule, on_hold, today, asked=False, pins=pins)]
 
 
 def block_until(now: datetime, country: str = "") -> date:

@@ -34,11 +34,28 @@ NO_DAY = undated.SENTENCE
 _TECHNICAL = frozenset({"password", "session_data", "session_key", "plan_hash", "confirmed_hash"})
 _TECHNICAL_WITHIN = frozenset({"hash"})
 
+#: Said in a copy of what nothing keeps any more, and of what is open: its day is the latest one.
+DUE = "Nothing keeps it any longer: it is due to go."
+OPEN = "Or earlier, when it is finished."
+
 Verdicts = dict[UUID, tuple[Verdict, ...]]  # by record; a shared one names no record of its own
 
 
 class CopyIncomplete(Exception):
     """A value could not be opened for the copy. The text names record and envelope, never a value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """How one field is read and said: worked out once for a kind of record, used for thousands of them."""
+
+    name: str
+    title: str
+    is_last_four: bool = False
+    choices: Mapping[Any, Any] = field(default_factory=dict)
+    words: Callable[[Any], str] | None = None
+    place: str = ""  # label/envelope, for the error
+    number: str = ""  # of a link: the column by which people call the record that it leads to
 
 
 @dataclass
@@ -47,7 +64,7 @@ class Kind:
 
     declaration: Declaration
     rows: models.QuerySet[Any]
-    columns: list[tuple[str, str]]  # name, title
+    columns: list[Column]
     count: int
 
     @property
@@ -114,25 +131,43 @@ def kinds_of(records: Iterable[tuple[str, UUID]]) -> list[Kind]:
     return found
 
 
-def _columns(declaration: Declaration) -> list[tuple[str, str]]:
+def _columns(declaration: Declaration) -> list[Column]:
     if declaration.told is not None:
-        return [(title, title) for title in declaration.told[0]]
-    model = declaration.model
-    columns: list[tuple[str, str]] = []
-    for one in datamap.fields_to_declare(model):
+        return [Column(title, title) for title in declaration.told[0]]
+    columns: list[Column] = []
+    for one in datamap.fields_to_declare(declaration.model):
         name = one.name
         datum = declaration.data.get(name)
         if one.many_to_many or name in _TECHNICAL or (datum is not None and datum.export == "no"):
             continue
         if isinstance(declaration.impersonal.get(name), datamap.Machinery):
             continue
-        if one.is_relation and (datum is not None or _leads_to_people(one)):
+        number = _number_column(one) if one.is_relation else ""
+        if one.is_relation and not number and (datum is not None or _leads_to_people(one)):
             continue  # a link to a person says nothing but a number; a link to a colleague is a third person's
         title = datum.title if datum is not None else str(one.verbose_name).capitalize()
-        if title in {used for _, used in columns}:  # rows are told by title: a second one would push the first out
+        if title in {used.title for used in columns}:  # rows are told by title: a second one would push the first out
             title = f"{title} ({name.replace('_', ' ')})"
-        columns.append((name, title))
+        columns.append(
+            Column(
+                name=name,
+                title=title,
+                is_last_four=datum is not None and datum.export == "last4",
+                choices=dict(one.flatchoices) if getattr(one, "choices", None) else {},
+                words=datum.words if datum is not None else None,
+                place=f"{declaration.label}/{datamap.sealed_in(one)}",
+                number=number,
+            )
+        )
     return columns
+
+
+def _number_column(one: Any) -> str:
+    """Return the column by which people call the record that a link leads to; "" where they call it by none."""
+    try:
+        return datamap.for_model(one.related_model).reference or ""
+    except KeyError:
+        return ""
 
 
 def _leads_to_people(one: Any) -> bool:
@@ -155,17 +190,35 @@ def rows(kind: Kind, verdicts: Verdicts) -> Iterator[Row]:
     if kind.declaration.told is not None:
         yield from _told(kind, kind.declaration.told[1])
         return
-    related = [name for name, _ in kind.columns if kind.declaration.model._meta.get_field(name).is_relation]
-    query = kind.rows.select_related(*related) if related else kind.rows
-    columns = [_column(kind.declaration, name, title) for name, title in kind.columns]
-    for row in broken.rows(query, step="copy", chunk=CHUNK):
-        values = {column.title: _value(column, row) for column in columns}
-        kept = [
-            {"data": list(v.data), "until": v.until, "reason": v.sentence or v.ground, "authority": v.authority}
-            for v in verdicts.get(row.pk, ())
-        ]
+    for row in broken.rows(with_links(kind), step="copy", chunk=CHUNK):
+        values = {column.title: plain(opened(kind, column, row)) for column in kind.columns}
+        kept = [_why(v) for v in verdicts.get(row.pk, ())]
         title = next((v.title for v in verdicts.get(row.pk, ())), kind.title)
         yield Row(id=str(row.pk), label=kind.label, title=title, values=values, kept=kept)
+
+
+def with_links(kind: Kind) -> models.QuerySet[Any]:
+    """Return the rows of a kind with the records that its links lead to, in the same query."""
+    paths: list[str] = []
+    for column in kind.columns:
+        one = None if kind.declaration.told is not None else datamap.field_named(kind.declaration.model, column.name)
+        if one is None or not one.is_relation:
+            continue
+        paths.append(column.name)
+        owner = datamap.for_model(one.related_model).subject_path if column.number else None
+        paths += [f"{column.name}__{'__'.join(steps)}"] if (steps := (owner or "").split("__")[:-1]) else []
+    return kind.rows.select_related(*paths) if paths else kind.rows
+
+
+def _why(verdict: Verdict) -> dict[str, Any]:
+    """Return why data are kept and until when; what is due to go is kept for no reason, and no article is cited for it."""
+    data = list(verdict.data)
+    if verdict.is_erased:
+        return {"data": data, "until": None, "reason": DUE, "authority": ""}
+    reason = verdict.sentence or verdict.ground
+    if verdict.waits_for:
+        reason = f"{OPEN} {reason}"
+    return {"data": data, "until": verdict.until, "reason": reason, "authority": verdict.authority}
 
 
 def _told(kind: Kind, say: Callable[[Sequence[Any]], list[dict[str, Any]]]) -> Iterator[Row]:
@@ -176,41 +229,46 @@ def _told(kind: Kind, say: Callable[[Sequence[Any]], list[dict[str, Any]]]) -> I
             yield Row(id=str(row.pk), label=kind.label, title=kind.title, values=told)
 
 
-@dataclass(frozen=True, slots=True)
-class _Column:
-    """How one field is read: worked out once for a kind of record, used for thousands of them."""
-
-    name: str
-    title: str
-    is_last_four: bool
-    choices: dict[Any, Any]
-    place: str  # label/envelope, for the error
-
-
-def _column(declaration: Declaration, name: str, title: str) -> _Column:
-    one = datamap.field_named(declaration.model, name)
-    datum = declaration.data.get(name)
-    return _Column(
-        name=name,
-        title=title,
-        is_last_four=datum is not None and datum.export == "last4",
-        choices=dict(one.flatchoices) if getattr(one, "choices", None) else {},
-        place=f"{declaration.label}/{datamap.sealed_in(one)}",
-    )
-
-
-def _value(column: _Column, row: Any) -> Any:
-    """Return one value, plain enough for JSON. Raises CopyIncomplete for what cannot be opened."""
-    value = read(row, column.name)
-    if isinstance(value, vault.Unreadable):
-        if isinstance(value, vault.Erased):
-            return None
+def opened(kind: Kind, column: Column, row: Any) -> Any:
+    """Return one value of a row for the copy, None for what was erased. Raises CopyIncomplete for what cannot be opened."""
+    value = get(kind, column, row)
+    if isinstance(value, vault.Unreadable) and not isinstance(value, vault.Erased):
         raise CopyIncomplete(f"{column.place} could not be opened.")
+    return None if isinstance(value, vault.Erased) else value
+
+
+def get(kind: Kind, column: Column, row: Any) -> Any:
+    """Return one value of a row: an identifier that could be misused by its last four characters, a choice by its words, a
+    link by the number of the record it leads to."""
+    if column.number:
+        return _number(kind.declaration, column, row)
+    value = read(row, column.name)
+    if isinstance(value, vault.Unreadable) or value in (None, ""):
+        return value
     if column.is_last_four:
-        return f"•••• {str(value)[-4:]}" if value else ""
-    if column.choices and value not in (None, ""):
-        value = column.choices.get(value, value)
-    return plain(value)
+        return f"•••• {str(value)[-4:]}"
+    return column.choices.get(value, value) if column.choices else value
+
+
+def _number(declaration: Declaration, column: Column, row: Any) -> Any:
+    """Return the number of the record that a link leads to; None where that record is about somebody else."""
+    other = getattr(row, column.name)
+    if other is None:
+        return None
+    theirs, ours = datamap.for_model(type(other)).subject_path, declaration.subject_path or ""
+    if theirs is not None and not ours.startswith(f"{column.name}__"):  # that way the row itself is the person's
+        person = _at(other, theirs)
+        if person is None or person != _at(row, ours):
+            return None
+    return getattr(other, column.number)
+
+
+def _at(row: Any, path: str) -> Any:
+    """Return the number of the person at the end of a path from a row; None where it breaks off."""
+    *steps, last = path.split("__")
+    for step in steps:
+        row = getattr(row, step, None)
+    return getattr(row, f"{last}_id", getattr(row, last, None)) if last else None
 
 
 def read(row: Any, name: str) -> Any:

@@ -76,11 +76,11 @@ def erase_records(
             declaration = datamap.for_label(label)
             rows = {row.pk: row for row in _locked(declaration, records)}
             # After the lock: a hold that came first is seen, a later one finds the record gone.
-            held = set() if again else holds.held(records) | holds.not_lifted(label, records)
-            done.held += [(pk, envelope) for pk in records if pk in held for envelope in sorted(records[pk])]
+            on_hold = set() if again else holds.on_hold(records) | holds.not_lifted(label, records)
+            done.held += [(pk, envelope) for pk in records if pk in on_hold for envelope in sorted(records[pk])]
             subject_of = _subjects_of(declaration, rows)
             sealed = sealed_envelopes(declaration.model)
-            for envelopes, ids in _alike(records, but=held).items():
+            for envelopes, ids in _alike(records, but=on_hold).items():
                 # Without a key too, so that the ledger knows the end of what is not sealed; of our own logs it need not.
                 if sealed or not label.startswith("privacy."):
                     pairs += [(pk, envelope) for pk in ids for envelope in sorted(envelopes)]

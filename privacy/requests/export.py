@@ -343,9 +343,8 @@ def _record(row: contents.Row) -> str:
 @lru_cache(maxsize=1_000)
 def _kept(data: tuple[str, ...], until: date | None, reason: str, authority: str) -> str:
     """Return why data are kept, which is the same sentence for many records; it names kinds of data, no values."""
-    return render_to_string(
-        "privacy/export/kept.html", {"data": data, "until": until, "reason": reason, "authority": authority}
-    )
+    about = {"data": data, "until": until, "reason": reason, "authority": authority, "is_due": reason == contents.DUE}
+    return render_to_string("privacy/export/kept.html", about)
 
 
 def _periods(verdicts: Verdicts) -> list[dict[str, Any]]:
@@ -356,14 +355,18 @@ def _periods(verdicts: Verdicts) -> list[dict[str, Any]]:
         for v in per_record:
             line = lines.setdefault(
                 (v.label, v.envelope),
-                {"title": schedule[v.envelope].title, "records": 0, "until": None, "why": v.sentence or v.ground},
+                {"title": schedule[v.envelope].title, "records": 0, "until": None, "why": _reason(v)},
             )
             line["records"] += 1
             if v.until is not None and (line["until"] is None or v.until > line["until"]):
-                line["until"], line["why"] = v.until, v.sentence or v.ground
+                line["until"], line["why"] = v.until, _reason(v)
     log_class = schedule["access_log"]
     always = {"title": log_class.title, "records": None, "until": None, "why": log_class.reasons[0].plain}
     return [*(lines[key] for key in sorted(lines)), always]
+
+
+def _reason(verdict: Verdict) -> str:
+    return contents.DUE if verdict.is_erased else verdict.sentence or verdict.ground
 
 
 def _json(request: Request, kinds: list[contents.Kind], verdicts: Verdicts, now: datetime) -> Iterator[str]:
@@ -400,7 +403,7 @@ def _csv(kind: contents.Kind, verdicts: Verdicts) -> Iterator[bytes]:
     buffer = io.StringIO()
     writer = csv.writer(buffer)
     buffer.write("\ufeff")
-    writer.writerow(["record", *(contents.cell(title) for _, title in kind.columns)])
+    writer.writerow(["record", *(contents.cell(column.title) for column in kind.columns)])
     for row in contents.rows(kind, verdicts):
         writer.writerow([row.id, *(contents.cell(value) for value in row.values.values())])
         if buffer.tell() > 64_000:

@@ -12,7 +12,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import QuerySet
 
-from privacy.actor import Actor
+from privacy.actor import WORDS, Actor
 from privacy.calendar import company_day
 from privacy.letters.models import Letter
 from privacy.requests import bound, clock, regimes
@@ -210,4 +210,4 @@ def recompute(request: Request) -> None:
 
 def named(kind: str, number: str) -> str:
     """Return how pages name staff to each other: by the number of the login, which opens nothing."""
-    return f"a member of staff (user {number[-12:]})" if kind == "staff" else "an operator"
+    return f"a member of staff (user {number[-12:]})" if kind == "staff" else WORDS["operator"]

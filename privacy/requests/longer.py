@@ -154,7 +154,7 @@ def _facts(request: Request, decisions: Iterable[Decision]) -> list[Facts]:
 def _open(decisions: Iterable[Decision], found: Iterable[Facts], on: date) -> list[Open]:
     """Return those of the decisions of which something is open on `on`, with the reason of that day."""
     facts = {one.record_id: one for one in found}
-    held, schedule = holds.held(list(facts)), rules.load()
+    on_hold, schedule = holds.on_hold(list(facts)), rules.load()
     asking = set(
         Request.objects.filter(
             state__in=OPEN_STATES, subject__in={one.subject_id for one in facts.values() if one.subject_id}
@@ -166,14 +166,14 @@ def _open(decisions: Iterable[Decision], found: Iterable[Facts], on: date) -> li
         if one is None or decision.until is None:
             continue
         pins = {(one.record_id, decision.envelope): decision.until}
-        verdict = _of(decision.envelope, assess(one, schedule, held, on, asked=True, pins=pins))
+        verdict = _of(decision.envelope, assess(one, schedule, on_hold, on, asked=True, pins=pins))
         if verdict is None:
             continue
         if verdict.is_erased:
             if one.subject_id in asking:
                 still.append(Open(decision, decision.until, _waiting(verdict, one.country), None))
             continue
-        anew = _of(decision.envelope, assess(one, schedule, held, on, asked=True))
+        anew = _of(decision.envelope, assess(one, schedule, on_hold, on, asked=True))
         until = anew.until if anew is not None and verdict.told is not None else None
         still.append(Open(decision, decision.until, verdict, until))
     return still

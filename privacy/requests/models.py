@@ -10,8 +10,7 @@ from uuid import UUID
 from django.db import models
 from django.db.models import Q
 
-from privacy import vault
-from privacy.actor import KINDS
+from privacy import actor, vault
 from privacy.requests import bound, procedures
 from privacy.requests.procedure import Procedure
 from privacy.requests.states import OPEN_STATES, WITHDRAWABLE_STATES, Channel, Proof, State
@@ -234,7 +233,7 @@ class RequestEvent(models.Model):
     kind = models.CharField(max_length=40)
     state = models.CharField(max_length=20, choices=State.choices)
     step = models.CharField(max_length=40, blank=True, default="")
-    actor_kind = models.CharField("by", max_length=20, choices=KINDS)
+    actor_kind = models.CharField("by", max_length=20, choices=actor.kinds)
     actor_id = models.CharField(max_length=64, blank=True, default="")
     detail = models.JSONField(default=dict, blank=True)
 
@@ -305,7 +304,7 @@ class SecondLook(models.Model):
     asked_at = models.DateTimeField()
     decided_at = models.DateTimeField(null=True, blank=True)
     outcome = models.CharField("decision", max_length=10, choices=Outcome.choices, blank=True, default="")
-    decided_kind = models.CharField("decided by", max_length=20, choices=KINDS, blank=True, default="")
+    decided_kind = models.CharField("decided by", max_length=20, choices=actor.kinds, blank=True, default="")
     decided_by = models.CharField(max_length=64, blank=True, default="")
 
     class Meta:

@@ -192,11 +192,11 @@ def _reasons_now(request: Request, decisions: Iterable[Decision], today: date) -
     facts = assessment.under_one_law(
         assessment.facts_of_records(named), Counter([request.country] if request.country else [])
     )
-    pins, held, schedule = assessment.pins_of(facts), holds.held([one.record_id for one in facts]), rules.load()
+    pins, on_hold, schedule = assessment.pins_of(facts), holds.on_hold([one.record_id for one in facts]), rules.load()
     verdicts = {
         (one.label, *verdict.key): verdict
         for one in facts
-        for verdict in assess(one, schedule, held, today, asked=True, pins=pins)
+        for verdict in assess(one, schedule, on_hold, today, asked=True, pins=pins)
     }
     return {one.pk: verdicts.get((one.label, one.record_id, one.envelope)) for one in kept if one.record_id is not None}
 

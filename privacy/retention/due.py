@@ -6,6 +6,11 @@ sentences that are stored say only that something "is due to go"; who carries th
 
 from __future__ import annotations
 
+from datetime import date
+
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+
 ARMED = "What is due to go is removed by night, as a rule in the night that follows; you need not ask again."
 UNARMED = (
     "The nightly removal of what is due to go is not switched on here yet: what is due waits for it. Until then you can ask us to "
@@ -27,3 +32,22 @@ def still_open(*, is_armed: bool) -> str:
 def carried_out(*, is_armed: bool) -> str:
     """Return what happens to what is due to go, in a sentence for the person; `is_armed` is `arming.is_armed()`."""
     return ARMED if is_armed else UNARMED
+
+
+def becomes(*, is_due: bool, until: date | None, waits: bool, is_armed: bool) -> str:
+    """Return what becomes of data on a page or in a copy: "Kept until 3 March 2026", or that they are due to go.
+
+    `waits`: what keeps them may be finished earlier.
+    """
+    if is_due:
+        return (
+            _("Goes with one of the next nightly runs")
+            if is_armed
+            else _("Due to go; the nightly removal is not switched on here yet")
+        )
+    if until is None:
+        return _("Kept until the reason has ended")
+    day = date_format(until, "j F Y")
+    if waits:
+        return _("Kept until %(day)s, or earlier when it is finished") % {"day": day}
+    return _("Kept until %(day)s") % {"day": day}

@@ -54,7 +54,7 @@ class Found:
     record_id: UUID
 
 
-def held(record_ids: Iterable[UUID]) -> set[UUID]:
+def on_hold(record_ids: Iterable[UUID]) -> set[UUID]:
     """Return which of these records are under a hold now: one query."""
     found = Hold.objects.filter(record_id__in=list(record_ids), lifted_at__isnull=True)
     return set(found.values_list("record_id", flat=True))
@@ -143,7 +143,7 @@ def lift(label: str, record_id: UUID, *, reference: str | None = None, actor: Ac
                 reason=hold.reason,
                 reference=hold.reference,
             )
-        if not held([record_id]):
+        if not on_hold([record_id]):
             # What corrections replaced was kept for the hold alone; the vault destroys its keys after the commit.
             HeldValue.objects.filter(label=label, record_id=record_id).delete()
         restriction.settle(label, [record_id], actor=actor, now=now)

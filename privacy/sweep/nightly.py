@@ -229,13 +229,13 @@ class _Run:
             key: min((one.until for one in those if one.until is not None), default=None)
             for key, those in pinned.items()
         }
-        held = holds.held(ids)
+        on_hold = holds.on_hold(ids)
         waiting = self._waiting(found.values())
         ending: list[Verdict] = []
         gone: list[int] = []
         for record_id in ids:
             keys = [key for key in pinned if key[0] == record_id]
-            verdicts = self._judge(found[record_id], held, asked=True, pins=pins) if record_id in found else {}
+            verdicts = self._judge(found[record_id], on_hold, asked=True, pins=pins) if record_id in found else {}
             for key in keys:
                 verdict = verdicts.get(key)
                 if verdict is None:
@@ -293,7 +293,7 @@ class _Run:
 
     def _end_scheduled(self, declaration: Declaration, ids: list[UUID]) -> None:
         found = self._facts(declaration, ids)
-        held = holds.held(found)
+        on_hold = holds.on_hold(found)
         pinned = Decision.objects.filter(
             label=declaration.label,
             record_id__in=list(found),
@@ -315,7 +315,7 @@ class _Run:
         self._count(declaration, due)
         batch: list[Verdict] = []
         for record_id, ending in due.items():
-            if record_id in held or record_id in waiting:
+            if record_id in on_hold or record_id in waiting:
                 self.report.kept += 1
             elif self._within_cap(found[record_id].subject_id or record_id):
                 batch += ending
@@ -353,10 +353,10 @@ class _Run:
         """Warn the people whose records of this batch end within `days`; not those whom a hold or request keeps."""
         then = self.on + timedelta(days=days)
         found = self._facts(declaration, ids)
-        held = holds.held(found)
+        on_hold = holds.on_hold(found)
         ending = []
         for facts in found.values():
-            verdicts = assess(facts, self.schedule, held, then, asked=False)
+            verdicts = assess(facts, self.schedule, on_hold, then, asked=False)
             gone = [one.envelope for one in verdicts if one.is_erased]
             if notices.days_before(facts, gone, self.schedule):
                 ending.append(facts)
@@ -394,9 +394,9 @@ class _Run:
         return {facts.record_id: facts for facts in found}
 
     def _judge(
-        self, facts: Facts, held: Container[UUID], *, asked: bool, pins: Pins
+        self, facts: Facts, on_hold: Container[UUID], *, asked: bool, pins: Pins
     ) -> dict[tuple[UUID, str], Verdict]:
-        return {one.key: one for one in assess(facts, self.schedule, held, self.on, asked=asked, pins=pins)}
+        return {one.key: one for one in assess(facts, self.schedule, on_hold, self.on, asked=asked, pins=pins)}
 
     def _waiting(self, found: Iterable[Facts]) -> set[UUID]:
         """Return the records of people whose request is not answered yet: nothing of it may vanish meanwhile."""

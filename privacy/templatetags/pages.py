@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -18,20 +18,15 @@ from django.utils.translation import gettext
 
 from privacy import vault
 from privacy.calendar import undated
-from privacy.requests import authorities, ended, outcome, procedures
+from privacy.requests import authorities, outcome, procedures, said
 from privacy.requests.models import Request
 from privacy.requests.procedure import Procedure
 from privacy.retention import due
 from privacy.sweep import arming
-from privacy.views import words
 
 register = template.Library()
 
 NOT_GIVEN = mark_safe('<span class="hint">not given</span>')
-REASONS: tuple[tuple[type, str], ...] = (
-    (vault.KeyUnavailable, "Cannot be read at this moment. It is not lost; please try again later."),
-    (vault.Masked, "On file, but this page may not show it."),
-)
 
 
 @register.simple_tag
@@ -95,22 +90,9 @@ def value(shown: Any) -> SafeString | str:
 
     What was erased says when and by what; it never reads as if it had not been given.
     """
-    if isinstance(shown, vault.Erased):
-        return format_html('<span class="unreadable">{}</span>', ended.told(shown))
-    if isinstance(shown, vault.Unreadable):
-        reason = next((text for kind, text in REASONS if isinstance(shown, kind)), "Cannot be read.")
-        return format_html('<span class="unreadable">{}</span>', reason)
-    if undated.is_none(shown):
-        return format_html('<span class="unreadable">{}</span>', shown)
-    if isinstance(shown, datetime):
-        return date_format(timezone.localtime(shown), "j F Y, H:i T")
-    if isinstance(shown, date):
-        return date_format(shown, "j F Y")
-    if isinstance(shown, bool):
-        return "yes" if shown else "no"
-    if shown is None or shown == "":
-        return NOT_GIVEN
-    return str(shown)
+    if isinstance(shown, vault.Unreadable) or undated.is_none(shown):
+        return format_html('<span class="unreadable">{}</span>', said.value(shown))
+    return said.value(shown) or NOT_GIVEN
 
 
 @register.filter
@@ -122,7 +104,7 @@ def readable(shown: Any) -> bool:
 @register.filter
 def money(amount: Decimal | None, currency: str = "USD") -> str:
     """Return an amount with two decimals and its currency: "USD 1,250.00"."""
-    return words.money(amount, currency)
+    return said.money(amount, currency)
 
 
 @register.filter

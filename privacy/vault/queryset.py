@@ -13,6 +13,7 @@ from django.db.models.constants import LOOKUP_SEP
 from django.db.models.query import ModelIterable
 
 from privacy.vault import saving
+from privacy.vault import unit as units
 from privacy.vault.columns import Found
 from privacy.vault.drafts import merged
 from privacy.vault.fields import EncryptedField, Layout, layouts, refusal
@@ -54,6 +55,27 @@ class Batch:
                 if data.get(layout.column, b"") is None
             ]
         return found
+
+
+def load_keys(rows: Iterable[Any]) -> None:
+    """Load the keys of all envelopes of these rows, of whatever models, with one query: for a page that shows them all.
+
+    Whether a value may be shown is asked when it is read, as ever.
+    """
+    unit = units.current()
+    if unit is None:
+        return
+    asked: list[tuple[int, Any, str]] = []
+    bare: list[tuple[Any, str]] = []
+    for row in rows:
+        data = row.__dict__
+        for layout in layouts(type(row)).values():
+            sealed = data.get(layout.column, b"")
+            if sealed is None:
+                bare.append((data[layout.pk], layout.envelope))
+            elif sealed:
+                asked.append((int.from_bytes(sealed[1:9], "big", signed=True), data[layout.pk], layout.envelope))
+    unit.load(asked, bare)
 
 
 def attach(rows: list[Any], related: bool) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from privacy import datamap, letters
@@ -143,8 +142,3 @@ def by_title(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     for line in lines:
         found.setdefault(line["title"], []).append(line)
     return [{"title": title, "lines": of_title} for title, of_title in found.items()]
-
-
-def money(amount: Decimal | None, currency: str = "USD") -> str:
-    """Return an amount with two decimals and its currency: "USD 1,250.00"."""
-    return "" if amount is None else f"{currency} {amount:,.2f}"

@@ -1,0 +1,6 @@
+"""What long work has in common, whatever it does.
+
+broken       one record that cannot be handled is a finding, and all others go on
+checkpoints  the places at which a test stops and kills a worker
+progress     how far it is, for whoever watches a terminal
+"""

@@ -1,4 +1,4 @@
-"""The people of the requests' tests."""
+"""What all tests of letters have: a folder for copies, no broker."""
 
 from __future__ import annotations
 

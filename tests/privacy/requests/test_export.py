@@ -78,7 +78,8 @@ def test_the_page_has_each_letter_of_article_15_for_this_person(alice, kept_orde
     assert "carrier" in page, "recipients are named"
     assert "31 December 2031" in page, "the period of her own order"
     assert "edpb.europa.eu" in page and "Information Commissioner" not in page, "she lives in Germany"
-    assert "No decision about you is made by a program alone" in page
+    assert "(h) Automated decisions and profiling" in page
+    assert "No other decision about you is made by a program alone" in page
 
 
 def test_data_json_is_what_its_schema_says(alice, kept_order) -> None:
@@ -236,5 +237,18 @@ def test_what_looks_like_markup_stands_in_the_page_as_text(alice) -> None:
 def test_no_two_columns_of_a_table_have_one_title() -> None:
     """Rows are told by the titles of their columns: of two with one title the second would push the first out."""
     for declaration in datamap.declarations():
-        titles = [title for _, title in contents._columns(declaration)]
+        titles = [column.title for column in contents._columns(declaration)]
         assert len(titles) == len(set(titles)), declaration.label
+
+
+def test_what_is_due_is_not_called_kept_and_what_is_open_has_a_latest_day_only(alice, old_order) -> None:
+    an_order(alice)
+    _, archive = copy_of(alice)
+    page = pages.read(archive.read("index.html").decode())
+    records = json.loads(archive.read("data.json"))["records"]
+    kept = {one["title"]: one["kept"] for one in records if one["label"] == "orders.order"}
+    due = kept[f"Order {old_order.number}"]
+    assert [(one["until"], one["reason"], one["authority"]) for one in due] == [(None, contents.DUE, "")] * 2
+    assert contents.DUE in page and "Art. 17(1)(a)" not in page and "17(1)(a)" not in archive.read("data.json").decode()
+    (is_open,) = (value for title, value in kept.items() if title != f"Order {old_order.number}")
+    assert all(one["until"] and one["reason"].startswith(contents.OPEN) for one in is_open)

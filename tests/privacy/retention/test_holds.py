@@ -58,7 +58,7 @@ def test_what_nobody_has_is_not_found(name: str) -> None:
 def test_a_held_record_is_seen_and_others_are_not() -> None:
     order, other = held_order(), an_order(a_customer())
     put(order)
-    assert holds.held([order.pk, other.pk]) == {order.pk}
+    assert holds.on_hold([order.pk, other.pk]) == {order.pk}
 
 
 def test_the_same_case_holds_a_record_once_and_another_case_holds_it_too() -> None:
@@ -74,9 +74,9 @@ def test_one_case_is_lifted_and_the_other_still_holds() -> None:
     put(order, reference="2026-17")
     put(order, reference="2026-18")
     assert holds.lift("orders.order", order.pk, reference="2026-17", actor=TASK, now=NOW) == 1
-    assert holds.held([order.pk]) == {order.pk}
+    assert holds.on_hold([order.pk]) == {order.pk}
     assert holds.lift("orders.order", order.pk, actor=TASK, now=NOW) == 1
-    assert holds.held([order.pk]) == set()
+    assert holds.on_hold([order.pk]) == set()
     with pytest.raises(holds.NothingHeld):
         holds.lift("orders.order", order.pk, actor=TASK, now=NOW)
     assert AuditEvent.objects.filter(action="hold.lifted").count() == 2
@@ -127,7 +127,7 @@ def test_a_hold_that_somebody_lifted_in_the_table_still_keeps_the_record(how: st
         placed = AuditEvent.objects.get(action="hold.placed")
         copied = ("at", "label", "record", "reason", "reference", "encoding", "mac")
         AuditEvent.objects.create(**{name: getattr(placed, name) for name in copied}, action="hold.lifted")
-    assert not holds.held([order.pk]), "control: by the table nothing is held"
+    assert not holds.on_hold([order.pk]), "control: by the table nothing is held"
     done = ended(order)
     assert {pk for pk, _ in done.held} == {order.pk} and not done.envelopes
     assert not vault.keys.is_destroyed(order.pk, "order")

@@ -20,8 +20,8 @@ from privacy.vault.keystore import keys, pseudonyms
 from privacy.vault.keystore.collect import collect
 from privacy.vault.keystore.sql import cursor
 from privacy.vault.models import DataKey, Token, Tombstone
-from tests.privacy.vault.conftest import again, rolled_back
 from tests.privacy.vault.models import Person
+from tests.privacy.vault.watching import again, rolled_back
 
 NOW = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
 

@@ -1,0 +1,177 @@
+"""What happened to a request, in words: its history, its decisions, its second person and its links, as a person reads them.
+
+For the page of what we hold, the copy and the desk: one table of words, so that one thing has one name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+from privacy import actor, datamap
+from privacy.requests import procedures
+from privacy.requests.models import OneTimeLink, RequestEvent, SecondLook
+from privacy.requests.states import State
+from privacy.retention.models import Decision
+
+#: What the events of the clock and of the states are called.
+EVENTS: dict[str, str] = {
+    "received": "Received",
+    "step": "Step done",
+    "extended": "Deadline extended",
+    "identity_asked": "Asked to show who is asking",
+    "identity_received": "Identity proved",
+    "paused": "Clock paused",
+    "told_elsewhere": "The person's other addresses told, if there are any",
+    "second_asked": "Second person asked",
+    "second_asked_again": "Second person asked once more",
+    "second_decided": "Second person decided",
+    "refusal_proposed": "Refusal proposed to a second person",
+    "refusal_decided": "Proposed refusal decided",
+    "second_ended": "Question to the second person ended with the request, undecided",
+    "notice_written": "Letter about a longer deadline written, to be posted",
+    "code_written": "Letter with a code written",
+    "code_shown": "Letter with a link or code opened to be printed",
+    "code_posted": "Letter with the code posted",
+    "copy_printed": "Copy opened to be printed",
+    "copy_on_stick": "Copy taken for a USB stick",
+    "copy_posted": "Copy posted, and destroyed here",
+    "letter_returned": "Letter came back",
+    "address_changed": "Address changed on a record that it is about",
+    "other_name": "Another record carries the address and points to somebody else",
+    "name_changed": "Name changed on a record that it is about",
+    "possible_breach": "Possible breach: not shown to be the person, and something had gone out",
+    "breach_assessed": "Possible breach assessed",
+    "day_came": "A day that was told came while something was open: the person was written why",
+    "nobody_told": "A day that was told came while something was open, and no address was there to write to",
+    "not_me": "“This was not me” said from another address",
+}
+
+
+def happened(event: RequestEvent) -> str:
+    """Return what an event says: "Asked to show who is asking", "Carried out", "Answer written"."""
+    if event.step:
+        for step in procedures.of(event.request.kind).steps:
+            if step.name == event.step:
+                return str(step.words)
+    named = EVENTS.get(event.kind) or dict(State.choices).get(event.kind, event.kind.replace("_", " "))
+    return f"{named[:1].upper()}{named[1:]}"
+
+
+def by(kind: str, *, own: str = "you") -> str:
+    """Return who acted, in the words of the access log; "one of our programs" where nobody is noted."""
+    return actor.in_words(kind or "task", own=own)
+
+
+# As records of a person: columns, and what each row says ---------------------------------------------------------------
+
+HISTORY = ("Request", "When", "What happened", "By")
+DECISIONS = ("Request", "Record", "Data", "What became of it", "Why", "Kept until", "Done")
+LOOKS = ("Request", "Why a second person was asked", "Asked", "Decision", "Decided")
+LINKS = ("Request", "What for", "Made", "Works until", "Used")
+
+
+def history(rows: Sequence[RequestEvent]) -> list[dict[str, Any]]:
+    """Return events of requests as lines of the copy, by the titles in HISTORY."""
+    return _lines(HISTORY, ((one.request.reference, one.at, happened(one), by(one.actor_kind)) for one in rows))
+
+
+def decisions(rows: Sequence[Decision]) -> list[dict[str, Any]]:
+    """Return decisions as lines of the copy, by the titles in DECISIONS; one query for each kind of record."""
+    called = _called(rows)
+    return _lines(
+        DECISIONS,
+        (
+            (
+                one.request.reference,
+                called.get((one.label, one.record_id)) or _title(one.label),
+                ", ".join(one.data),
+                _became(one),
+                ". ".join(filter(None, [one.ground, one.authority])) if one.action == Decision.Action.KEEP else "",
+                one.until,
+                one.done_at,
+            )
+            for one in rows
+        ),
+    )
+
+
+def looks(rows: Sequence[SecondLook]) -> list[dict[str, Any]]:
+    """Return questions to a second person as lines of the copy, by the titles in LOOKS; roles, not people."""
+    return _lines(
+        LOOKS,
+        (
+            (
+                one.request.reference,
+                one.get_why_display(),  # type: ignore[attr-defined]
+                one.asked_at,
+                one.get_outcome_display() if one.outcome else "",  # type: ignore[attr-defined]
+                one.decided_at,
+            )
+            for one in rows
+        ),
+    )
+
+
+def links(rows: Sequence[OneTimeLink]) -> list[dict[str, Any]]:
+    """Return one-time links as lines of the copy, by the titles in LINKS; their secret and address are not kept."""
+    return _lines(
+        LINKS,
+        (
+            (
+                one.request.reference,
+                one.get_purpose_display(),  # type: ignore[attr-defined]
+                one.created_at,
+                one.expires_at,
+                one.used_at,
+            )
+            for one in rows
+        ),
+    )
+
+
+def _lines(columns: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> list[dict[str, Any]]:
+    return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+def _became(one: Decision) -> str:
+    """Return what became of the data: what was to be erased and is not yet says so."""
+    match one.action:
+        case Decision.Action.ERASE:
+            return "erased" if one.done_at else "to be erased"
+        case Decision.Action.KEEP if one.done_at:
+            return "kept first, and erased since"
+        case _:
+            return str(Decision.Action(one.action).label)
+
+
+def _title(label: str) -> str:
+    try:
+        return datamap.for_label(label).title
+    except KeyError:  # a kind of record of an earlier release
+        return label
+
+
+def _called(rows: Iterable[Decision]) -> dict[tuple[str, UUID | None], str]:
+    """Return the decided records with the numbers by which people call them: "Order SO-2026-000002"."""
+    wanted: dict[str, set[UUID]] = {}
+    subjects = {one.request.subject_id for one in rows}
+    for one in rows:
+        if one.record_id is not None:
+            wanted.setdefault(one.label, set()).add(one.record_id)
+    found: dict[tuple[str, UUID | None], str] = {}
+    for label, ids in wanted.items():
+        try:
+            declaration = datamap.for_label(label)
+        except KeyError:
+            continue
+        if declaration.reference is None or declaration.subject_path is None:
+            continue
+        theirs = declaration.model._default_manager.filter(
+            pk__in=ids, **{f"{declaration.subject_path}__in": [one for one in subjects if one is not None]}
+        )
+        for pk, number in theirs.order_by().values_list("pk", declaration.reference):
+            if number:
+                found[label, pk] = f"{declaration.title} {number}"
+    return found
