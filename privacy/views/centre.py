@@ -9,16 +9,18 @@ from django.contrib.auth.decorators import login_not_required
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
 from privacy.gate import log
-from privacy.gate.told import tell
+from privacy.gate.told import by_day
 from privacy.models import AccessEntry
 from privacy.requests import regimes
 from privacy.views import words
 
-PER_PAGE = 30
-OWN_SHOWN = 20
+PER_PAGE = 100  # openings; those of one day, role and occasion are one line
+OWN_SHOWN = 100
 NOBODY = UUID(int=0)
 
 
@@ -36,7 +38,7 @@ def privacy(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def openings(request: HttpRequest) -> HttpResponse:
-    """Show the signed-in person each opening of their data: when, which role, what for; own openings folded (P40)."""
+    """Show the signed-in person the openings of their data by day, role and occasion; own openings folded (P40)."""
     user, subject = request.user, request.user.subject_id or NOBODY
     found = AccessEntry.objects.for_subject(subject)
     mine = [str(user.pk), *(str(name.pk) for name in log.names_of([subject]))]
@@ -46,8 +48,17 @@ def openings(request: HttpRequest) -> HttpResponse:
     )
     context = {
         "page": page,
-        "entries": tell(page.object_list, subject),
-        "own": tell(own.select_related("whose")[:OWN_SHOWN], subject),
-        "own_count": own.count(),
+        "occasions": by_day(page.object_list, subject),
+        "own": by_day(own.select_related("whose")[:OWN_SHOWN], subject),
+        "own_summary": _own_summary(own.count()),
     }
     return render(request, "privacy/openings.html", context)
+
+
+def _own_summary(count: int) -> str:
+    told = ngettext("You opened your own data once", "You opened your own data %(count)d times", count) % {
+        "count": count
+    }
+    if count > OWN_SHOWN:
+        told += _("; here are the last %(shown)d") % {"shown": OWN_SHOWN}
+    return told

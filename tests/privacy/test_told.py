@@ -1,0 +1,113 @@
+"""Who looked is read by people: by day, role and occasion, with the records and their numbers."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+from django.db import connections
+from django.test.utils import CaptureQueriesContext
+
+from accounts.models import Customer
+from orders.models import Order, Payment
+from privacy import actor, gate
+from privacy.gate import log, told
+from privacy.gate.log import AccessEntry
+from privacy.gate.system import system, system_actor
+from tests import factories, pages
+from tests.orders.factories import CAROL, an_order
+
+pytestmark = pytest.mark.django_db
+PAID = date(2026, 11, 2)
+
+
+@pytest.fixture
+def customer() -> Customer:
+    return factories.customer(user=factories.login())
+
+
+def entries(customer: Customer) -> list[AccessEntry]:
+    return list(AccessEntry.objects.for_subject(customer.subject_id).select_related("whose"))
+
+
+def opened(customer: Customer, order: Order, by: gate.Actor = CAROL, *, minutes: int = 0) -> None:
+    log.write(
+        [log.Opening(by, ("subject", customer.subject_id), {"orders.order/fulfilment": [order.pk]}, "open order")],
+        now=factories.NOW + timedelta(minutes=minutes),
+    )
+
+
+def test_openings_of_one_day_role_and_occasion_are_one_line_with_their_count(customer: Customer) -> None:
+    first, second = an_order(customer), an_order(customer)
+    for minutes, order in ((0, first), (30, second), (60, first)):
+        opened(customer, order, minutes=minutes)
+    (one,) = [one for one in told.by_day(entries(customer), customer.subject_id) if one.who == "sales staff"]
+    assert (one.day, one.count, one.often) == (factories.TODAY, 3, "3 times, 10:00 to 11:00")
+    (line,) = one.opened
+    assert line.startswith(f"Order {first.number}, {second.number}: ") and "street for delivery" in line
+    assert "open order" in one.purpose
+
+
+def test_another_day_role_or_occasion_is_another_line(customer: Customer) -> None:
+    order = an_order(customer)
+    accounting = gate.Actor("staff", "erin", None, frozenset({"accounting"}), "test")
+    for by, minutes in ((CAROL, 0), (CAROL, 24 * 60), (accounting, 0)):
+        opened(customer, order, by, minutes=minutes)
+    lines = [(one.day, one.who) for one in told.by_day(entries(customer), customer.subject_id) if one.count == 1]
+    assert {who for _, who in lines} >= {"sales staff", "accounting staff"}
+    assert len([who for _, who in lines if who == "sales staff"]) == 2
+
+
+def test_a_person_at_the_shell_is_not_called_a_program(customer: Customer) -> None:
+    with system("demo", kind="operator"):
+        assert Customer.objects.get(pk=customer.pk).first_name == "Alice"
+    with system("demo"):
+        assert Customer.objects.get(pk=customer.pk).first_name == "Alice"
+    who = {one.who for one in told.by_day(entries(customer), customer.subject_id)}
+    assert who == {actor.WORDS["operator"], actor.WORDS["task"]}
+
+
+def test_a_record_without_a_number_of_its_own_is_called_by_the_one_it_stands_in(customer: Customer) -> None:
+    order = an_order(customer, PAID, invoiced=PAID, shipped=PAID, paid=PAID)
+    payment = Payment.objects.get(order=order)
+    by = system_actor("demo")
+    opening = log.Opening(by, ("subject", customer.subject_id), {"orders.payment/payment": [payment.pk]})
+    log.write([opening], now=factories.NOW)
+    assert any(
+        f"Payment {order.number}: " in line
+        for one in told.by_day(entries(customer), customer.subject_id)
+        for line in one.opened
+    )
+
+
+def test_no_line_tells_a_name_of_the_program(customer: Customer) -> None:
+    by, whose = system_actor("demo"), ("subject", customer.subject_id)
+    log.write(
+        [log.Opening(by, whose, {name: [customer.pk]}) for name in ("privacy.export/export", "gone.kind/data")],
+        now=factories.NOW,
+    )
+    (one,) = told.by_day(entries(customer), customer.subject_id)
+    assert sorted(one.opened) == ["Copy that was made", "data of an earlier kind"]
+
+
+def test_thirty_openings_cost_as_many_queries_as_one(customer: Customer) -> None:
+    orders = [an_order(customer) for _ in range(30)]
+    browser = pages.signed_in(customer.user)
+
+    def queries() -> int:
+        browser.get("/privacy/openings/")
+        with CaptureQueriesContext(connections["default"]) as main:
+            text = pages.check(browser.get("/privacy/openings/"))
+        assert "sales staff" in text
+        return len(main)
+
+    opened(customer, orders[0])
+    one = queries()
+    for minutes, order in enumerate(orders):
+        opened(customer, order, minutes=minutes)
+    assert queries() == one
+    assert "31 times, 10:00 to 10:29" in pages.check(browser.get("/privacy/openings/"))
+
+
+def test_every_kind_of_actor_and_every_role_of_staff_has_words() -> None:
+    assert set(dict(actor.kinds())) | gate.STAFF_ROLES | {gate.MANAGER} == set(actor.WORDS)
