@@ -16,6 +16,7 @@ from accounts import people
 from accounts.country_choice import CountryToChoose
 from accounts.models import Company, Customer
 from orders.admin import PARTS
+from privacy.actor import WORDS
 from privacy.admin.records import RecordAdmin
 from privacy.admin.steps import Step
 from privacy.admin.tables import Rows, amount
@@ -149,7 +150,7 @@ class RMAAdmin(RecordAdmin):
             "States",
             ("at", "from_state", "to_state", "actor_kind", "reason"),
             called={"at": "When", "from_state": "From", "to_state": "To", "actor_kind": "By"},
-            said={"from_state": AT_THE_DESK, "to_state": AT_THE_DESK},
+            said={"from_state": AT_THE_DESK, "to_state": AT_THE_DESK, "actor_kind": WORDS},
         ),
         Rows("certificates", "Certificates", ("number", "revision", "procedure", "calibrated_on", "issued_on")),
     )

@@ -418,6 +418,13 @@ class RequestAdmin(RecordAdmin):
             tasks.append(Task(self.url_of(one), text, f"due {when}{unpaused(one)}", is_late))
         lists = [WorkList("Requests, by due date", self.url_of_list(), tasks, waiting.count())]
         lists.append(_to_post(self))
+        dead = Request.objects.filter(
+            letters__by=Letter.By.EMAIL, letters__sent_at=None, letters__stopped_at=None, letters__next_attempt_at=None,
+            letters__last_error__gt="",
+        ).distinct()  # fmt: skip
+        if unsent := list(dead.order_by("due_on", "reference")[:SHOWN_ON_FRONT_PAGE]):
+            again = [Task(self.url_of(one), f"{one.reference}: {one.title}", is_late=True) for one in unsent]
+            lists.append(WorkList(_("Letters that did not go out"), self.url_of_list(), again, dead.count()))
         untold = longer.untold()
         lost = [
             Task(self.url_of(one), _("%s: what was to go is open, and the person could not be told") % one.reference)

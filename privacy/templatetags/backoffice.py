@@ -11,9 +11,11 @@ from django.db import OperationalError
 from django.utils import timezone
 from django.utils.text import capfirst
 
+from privacy.actor import WORDS, in_words
 from privacy.admin import lists
 from privacy.admin.waiting import WorkList
 from privacy.admin.work import WorkAdmin, acting
+from privacy.audit import AuditEvent
 from privacy.calendar import company_day
 from privacy.gate import Actor
 from privacy.sweep.models import SweepState
@@ -64,6 +66,12 @@ def unarmed_sweep() -> dict[str, Any]:
     # What a run that erased had found says nothing of what is due now.
     on = date.fromisoformat(report["on"]) if report.get("dry_run") else None
     return {"due": report.get("due", 0), "on": on}
+
+
+@register.filter
+def doer(event: AuditEvent) -> str:
+    """Return who did what an event of the audit tells of, in the words that the person reads, too."""
+    return in_words(event.actor_kind, event.role, own=WORDS["customer"]) if event.actor_kind else "–"
 
 
 @register.filter

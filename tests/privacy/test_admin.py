@@ -20,6 +20,7 @@ from django.urls import reverse
 from accounts.models import Communication, Customer
 from orders.models import Order, Product
 from privacy import tasks, vault
+from privacy.actor import WORDS
 from privacy.admin.records import RecordAdmin
 from privacy.admin.work import WorkAdmin
 from privacy.audit import AuditEvent
@@ -826,6 +827,26 @@ def test_what_is_refused_at_the_desk_looks_like_the_desk(alice: Customer, path: 
     assert 'href="/admin/"' in answer.text and answer.text.count("<h1") == 1
     customer = pages.signed_in(factories.login("eve", "eve@example.com"))
     assert "ILT back office" not in customer.get(path).text, "for a customer it does not exist"
+
+
+def test_a_letter_that_did_not_go_out_stands_on_the_front_page_until_it_is_sent_again(alice: Customer) -> None:
+    filed = everything(alice)[REQUEST]
+    carol = at_work("privacy")
+    assert "Letters that did not go out" not in carol.get("/admin/").text
+    filed.letters.update(next_attempt_at=None, last_error="SMTPServerDisconnected")
+    assert "Letters that did not go out" in carol.get("/admin/").text
+    letter = filed.letters.get()
+    carol.post(f"{page_of(filed).removesuffix('change/')}step/resend/", {"letter": letter.pk})
+    assert "Letters that did not go out" not in carol.get("/admin/").text
+
+
+def test_who_did_something_reads_at_the_desk_as_the_person_reads_it(alice: Customer) -> None:
+    change(at_work("sales"), alice, first_name="Alicia", last_name="Archer", email="alice@example.com",
+           phone="978-555-0123", region="MA", country="US")  # fmt: skip
+    text = at_work("sales").get(page_of(alice, "history")).text
+    assert f"<td>{WORDS['sales']}</td>" in text and "<td>sales</td>" not in text
+    rma = at_work("service").get(page_of(an_rma(alice))).text
+    assert f"<td>{WORDS['customer']}</td>" in rma or f"<td>{WORDS['staff']}</td>" in rma
 
 
 def test_whose_acknowledgement_is_missing_is_not_told_that_the_role_has_no_work() -> None:

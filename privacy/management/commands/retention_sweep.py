@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from privacy import datamap
 from privacy.gate.system import system, system_actor
 from privacy.retention.rules import ScheduleError
 from privacy.sweep import nightly
@@ -63,7 +64,7 @@ class Command(BaseCommand):
             f"  {report.stopped_by_cap} left for another night by the cap; {report.warned} people warned."
         )
         for label, count in sorted(report.due_by_label.items()):
-            self.stdout.write(f"  {label}: {count} due")
+            self.stdout.write(f"  {datamap.for_label(label).title}: {count} due")
         if dry_run:
             self.stdout.write("Nothing was erased: this was a dry run.")
         for one in report.findings[:NAMED]:
