@@ -24,8 +24,8 @@ ELSEWHERE = ("admin/", "django/", "allauth/")
 #: Modules that hold sentences for the person, and files of data that do: the keys of which the text is one.
 MODULES = (
     "accounts/views.py", "orders/personal_data.py", "privacy/requests/authorities.py", "privacy/requests/contents.py",
-    "privacy/requests/deadline.py", "privacy/requests/plan.py", "privacy/requests/procedures.py", "privacy/requests/unjoined.py",
-    "privacy/retention/due.py", "privacy/views/ends.py", "privacy/views/requests.py", "privacy/views/words.py",
+    "privacy/requests/deadline.py", "privacy/requests/plan.py", "privacy/requests/procedures.py", "privacy/requests/shown.py",
+    "privacy/requests/unjoined.py", "privacy/retention/due.py", "privacy/views/ends.py", "privacy/views/requests.py", "privacy/views/words.py",
     "rma/personal_data.py", "rma/steps.py", "rma/views.py",
 )  # fmt: skip
 SCHEDULE = ROOT / "privacy" / "retention" / "schedule.toml"
@@ -38,42 +38,11 @@ PROMISE = re.compile(
 )
 LEAST_WORDS = 4
 #: A sentence that begins so asks its reader for something; it promises only where it also says who does what.
-ASKS_FOR = frozenset(
-    [
-        "Ask",
-        "Call",
-        "Choose",
-        "Confirm",
-        "Correct",
-        "Describe",
-        "Enter",
-        "Fetch",
-        "Give",
-        "Go",
-        "If",
-        "Keep",
-        "Leave",
-        "Look",
-        "Open",
-        "Pack",
-        "Perhaps",
-        "Please",
-        "Press",
-        "Print",
-        "Read",
-        "Scan",
-        "Send",
-        "Sign",
-        "Take",
-        "Tell",
-        "Try",
-        "Turn",
-        "Type",
-        "Use",
-        "When",
-        "Write",
-    ]
-)
+ASKS_FOR = frozenset((
+    "Ask", "Call", "Choose", "Confirm", "Correct", "Describe", "Enter", "Fetch", "Give", "Go", "If", "Keep", "Leave",
+    "Look", "Open", "Pack", "Perhaps", "Please", "Press", "Print", "Read", "Scan", "Send", "Sign", "Take", "Tell",
+    "Try", "Turn", "Type", "Use", "When", "Write",
+))  # fmt: skip
 COMMITS = re.compile(
     r"\b(we (?!wrote|sent)\w+|our \w+ (?:look|is|are|tells?)|nobody|nothing|never|only|until|stops?|ends?|is told|are told|works?|counts?)\b",
     re.I,
@@ -83,6 +52,7 @@ _COMMENT = re.compile(
     r"\{#.*?#\}|\{%\s*comment\b.*?%\}.*?\{%\s*endcomment\s*%\}|<!--.*?-->|<(style|script)\b.*?</\1>", re.S
 )
 _PARTS = re.compile(r"\{%\s*(?:block|endblock|include|extends|load)\b.*?%\}", re.S)
+_TRANSLATED = re.compile(r"\{%\s*trans(?:late)?\s+(['\"])(.*?)\1.*?%\}", re.S)
 _TAG, _VARIABLE = re.compile(r"\{%.*?%\}", re.S), re.compile(r"\{\{.*?\}\}", re.S)
 _INLINE = re.compile(r"</?(?:a|strong|em|b|i|code|span)\b[^>]*>", re.I)
 _END = re.compile(r"(?<=[.!?])\s+(?=[A-Z…“])")
@@ -121,7 +91,7 @@ def same(text: str) -> str:
 
 def sentences(source: str, *, is_html: bool) -> list[str]:
     """Return the sentences of a template, whichever way its conditions go; what stands for a value is an ellipsis."""
-    text = _PARTS.sub("\n\n", _COMMENT.sub("", source))
+    text = _PARTS.sub("\n\n", _TRANSLATED.sub(r"\2", _COMMENT.sub("", source)))
     text = _VARIABLE.sub("…", _TAG.sub(" ", text))
     if is_html:
         text = html.unescape(re.sub(r"<[^>]+>", "\n\n", _INLINE.sub("", text)))
