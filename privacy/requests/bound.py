@@ -12,7 +12,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from django.apps import apps
@@ -22,8 +22,21 @@ from django.db.models import Max, OuterRef, Subquery
 from privacy import vault
 from privacy.vault.models import DataKey
 
-if TYPE_CHECKING:
-    from privacy.requests.models import Export, Request
+
+class Row(Protocol):
+    """What is asked here of the row of a request or of a file: the models ask this module when they are saved."""
+
+    pk: Any
+    mac: Any
+    _state: Any
+
+
+class FileRow(Row, Protocol):
+    """The row of a file: of which request it is, and where it lies."""
+
+    request_id: Any
+    path: Any
+
 
 CHUNK = 500
 ENVELOPE = "request_file"
@@ -56,12 +69,12 @@ class NotOurs(Exception):
     """The row of a request, or what it covers, does not say what the site wrote: nothing is done for it."""
 
 
-def is_ours(request: Request) -> bool:
+def is_ours(request: Row) -> bool:
     """Say whether the row of this request says what the site wrote, as it stands in the table now."""
     return is_bound(request.pk)
 
 
-def require(request: Request) -> None:
+def require(request: Row) -> None:
     """Raise NotOurs unless the row of this request says what the site wrote."""
     if not is_bound(request.pk):
         raise NotOurs
@@ -74,7 +87,7 @@ def is_bound(pk: UUID) -> bool:
 
 
 @contextmanager
-def kept(request: Request) -> Iterator[bool]:
+def kept(request: Row) -> Iterator[bool]:
     """Let the row be changed, and give it the keyed hash over what it says then, unless it did not fit before.
 
     Yields whether it did. In the caller's transaction, which holds the row; within another one it is the outer one that signs.
@@ -125,17 +138,17 @@ def nobody_of(subject: UUID) -> UUID:
 # Files ----------------------------------------------------------------------------------------------------------------
 
 
-def sign_file(export: Export) -> None:
+def sign_file(export: FileRow) -> None:
     """Give the row of a file, not yet saved, the keyed hash over whose it is."""
     export.mac = vault.mac_of(*_file_says(export))
 
 
-def is_our_file(export: Export) -> bool:
+def is_our_file(export: FileRow) -> bool:
     """Say whether the site made this file, for this request."""
     return vault.mac_fits(export.mac, *_file_says(export))
 
 
-def _file_says(export: Export) -> tuple[Any, ...]:
+def _file_says(export: FileRow) -> tuple[Any, ...]:
     return "request-file", export.pk, export.request_id, export.path
 
 
@@ -194,7 +207,7 @@ def bind_all() -> int:
     return _sign_all(_rows().filter(mac="")) + _sign_files(_files().filter(mac=""))
 
 
-def _sign_files(files: models.QuerySet[Export]) -> int:
+def _sign_files(files: models.QuerySet[Any]) -> int:
     done = 0
     for one in files.order_by("pk").iterator(chunk_size=CHUNK):
         sign_file(one)
@@ -220,16 +233,16 @@ def _chunks(rows: models.QuerySet[Any, dict[str, Any]]) -> Iterator[list[dict[st
 # Parts ----------------------------------------------------------------------------------------------------------------
 
 
-def _model() -> type[Request]:
-    found: type[Request] = apps.get_model("privacy", "Request")
+def _model() -> Any:
+    found: Any = apps.get_model("privacy", "Request")
     return found
 
 
-def _files() -> models.QuerySet[Export]:
+def _files() -> models.QuerySet[Any]:
     return models.QuerySet(apps.get_model("privacy", "Export"))
 
 
-def _plain() -> models.QuerySet[Request]:
+def _plain() -> models.QuerySet[Any]:
     return models.QuerySet(_model())
 
 

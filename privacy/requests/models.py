@@ -157,7 +157,7 @@ class Request(vault.SealedModel):
     def vault_owner(self) -> tuple[str, UUID | None]:
         return ("subject", self.owner_id) if self.owner_id else ("none", None)
 
-    def get_state_display(self) -> str:
+    def get_state_display(self) -> str:  # type: ignore[no-redef]  # Django leaves a method of this name alone
         """Return how it stands in words: while identity is the matter, whether it is proved yet."""
         if self.state == State.IDENTITY:
             return "identity proved" if self.is_identified else "identity being proved"
