@@ -188,7 +188,8 @@ class RecordAdmin(SearchedList, WorkAdmin):
         values = (getattr(record, name) for name in self.named_by)
         name = " ".join(value for value in values if value)  # what cannot be read is falsy
         said = str(record)
-        return f"{name}, {said[:1].lower()}{said[1:]}" if name else super().heading_of(record)
+        within = said if said[:2].isupper() else f"{said[:1].lower()}{said[1:]}"  # a number stays as it is
+        return f"{name}, {within}" if name else super().heading_of(record)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

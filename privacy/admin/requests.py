@@ -80,6 +80,7 @@ class RequestAdmin(RecordAdmin):
     list_filter = (Work, "kind", "state", "channel")
     ordering = ("due_on", "reference")
     columns = ("reference",)
+    named_by = ("requester_name",)
     editable = ("note",)
     adding = filing.FileRequest
     change_form_template = "admin/request.html"

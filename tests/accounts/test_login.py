@@ -677,7 +677,7 @@ def test_the_page_of_a_one_time_password_says_why_and_leads_to_where_one_wanted(
     asked = client.get("/admin/orders/order/?state__exact=placed")
     assert asked.status_code == 302
     page = client.get(asked.url).text
-    assert "whoever made this login has seen it, too" in page and "your other sessions end" not in page
+    assert "Whoever made this login has seen the password" in page and "your other sessions end" not in page
     new = "another good long password"
     said = {"oldpassword": PASSWORD, "password1": new, "password2": new}
     done = client.post(asked.url, said)

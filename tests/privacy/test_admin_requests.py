@@ -75,6 +75,16 @@ FORM = {
 # Filing ---------------------------------------------------------------------------------------------------------------
 
 
+def test_the_page_of_a_request_is_headed_by_who_asks_where_a_name_was_given(alice: Customer) -> None:
+    about = services.file(
+        kind="access", subject=None, channel="mail", received_on=factories.TODAY, name="Nora Nowhere", postal="1 Road\nTown",
+        actor=PRIVACY, now=factories.NOW,
+    )  # fmt: skip
+    text = pages.signed_in(factories.staff(roles=("privacy",))).get(page_of(about)).text
+    assert f"<h1>Nora Nowhere, {about.reference}</h1>" in text
+    assert "Nora" not in text.partition("<title>")[2].partition("</title>")[0]
+
+
 def test_a_request_by_fax_is_filed_with_its_day_of_receipt_and_only_the_person_gets_the_code(
     alice: Customer, carol: Client
 ) -> None:
