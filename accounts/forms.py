@@ -119,6 +119,10 @@ class ResetPasswordForm(AllauthResetPasswordForm):
 
     users: list[Any]
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["email"].label = "E-mail address"
+
     def clean_email(self) -> str:
         email = super().clean_email()
         self.users = vouching.reached(self.users, email)

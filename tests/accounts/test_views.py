@@ -364,3 +364,18 @@ def test_who_corrects_something_reads_what_becomes_of_the_old_value_and_what_kee
     assert ("The old value can no longer be read in this record" in text) is not is_held
     assert ("the old value is kept until the hold ends" in text) is is_held
     assert "Orders and returns that are already placed keep what they were placed with." in text
+
+
+def test_an_e_mail_address_is_called_so_on_every_page_that_asks_for_one(client: Client, alice: User) -> None:
+    own = pages.signed_in(alice, again=True)
+    for browser, path in (
+        (client, "/accounts/password/reset/"),
+        (client, "/accounts/signup/"),
+        (client, "/privacy/ask/"),
+        (own, "/accounts/email/"),
+        (own, "/account/details/edit/"),
+        (own, "/rma/new/"),
+    ):
+        labels = re.findall(r"<label[^>]*>\s*([^<]*?)\s*<", browser.get(path).text)
+        named = [one for one in labels if "mail" in one.lower()]
+        assert named and all("e-mail address" in one.lower() for one in named), (path, labels)
