@@ -5,17 +5,38 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from django.core.management import get_commands, load_command_class
 
 from ilt_site import arguments
+from privacy.vault import ring
 from tests.ilt_site.test_commands import OURS
-from tests.ilt_site.test_startup import ROOT, key_ring, production, start
+from tests.ilt_site.test_startup import ROOT, key_ring, production, settings_of_production, start
 from tests.running import one_sentence, run
+from tests.typist import Typist
 
 __all__ = ["key_ring", "production"]
+
+
+@pytest.fixture(scope="module")
+def typist(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Typist]:
+    """An operator at a production installation whose servers are away: one process, forked for each command."""
+    folder = tmp_path_factory.mktemp("production")
+    ring.write(folder / "ring.json", ring.new(), new_file=True)
+    made = Typist(settings_of_production(folder, folder / "ring.json"))
+    yield made
+    made.leave()
+
+
+def test_a_forked_command_does_what_one_of_its_own_does(production: dict[str, str], typist: Typist) -> None:
+    """The control of this file's quick way: words, exit code and both streams are the same."""
+    for words in (["bogus"], ["keyring", "status"], ["retention_schedule", "--json"], ["verify_audit"]):
+        alone, forked = start(production, "manage.py", *words), typist(*words)
+        assert (forked.returncode, forked.stdout) == (alone.returncode, alone.stdout)
+        assert forked.stderr.splitlines()[-1:] == alone.stderr.splitlines()[-1:]
 
 
 @pytest.mark.parametrize(
@@ -44,10 +65,8 @@ __all__ = ["key_ring", "production"]
         ),
     ],
 )
-def test_what_is_typed_wrong_ends_with_two_and_is_named(
-    production: dict[str, str], words: list[str], said: str
-) -> None:
-    done = start(production, "manage.py", *words)
+def test_what_is_typed_wrong_ends_with_two_and_is_named(typist: Typist, words: list[str], said: str) -> None:
+    done = typist(*words)
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
     assert "Traceback" not in done.stderr
@@ -73,8 +92,8 @@ def test_a_mistyped_option_is_named_before_a_missing_one(production: dict[str, s
     )
 
 
-def test_what_follows_two_dashes_is_no_option(production: dict[str, str]) -> None:
-    done = start(production, "manage.py", "keyring", "status", "--", "--x")
+def test_what_follows_two_dashes_is_no_option(typist: Typist) -> None:
+    done = typist("keyring", "status", "--", "--x")
     assert done.returncode == 2
     assert "invalid int value: '--x'" in done.stderr
 
@@ -87,10 +106,8 @@ def test_what_follows_two_dashes_is_no_option(production: dict[str, str]) -> Non
         (["outbox", "--last", "0"], "argument --last: it is a number from 1 to 10,000"),
     ],
 )
-def test_a_number_or_day_that_no_work_can_use_is_a_wrong_argument(
-    production: dict[str, str], words: list[str], said: str
-) -> None:
-    done = start(production, "manage.py", *words)
+def test_a_number_or_day_that_no_work_can_use_is_a_wrong_argument(typist: Typist, words: list[str], said: str) -> None:
+    done = typist(*words)
     assert (done.returncode, done.stderr.splitlines()[-1]) == (2, f"manage.py {words[0]}: error: {said}")
 
 

@@ -25,10 +25,9 @@ def key_ring(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def production(tmp_path: Path, key_ring: Path) -> dict[str, str]:
-    """The environment of a production installation in which nothing is wrong."""
-    (tmp_path / "state" / "static").mkdir(parents=True)
+def settings_of_production(folder: Path, key_ring: Path) -> dict[str, str]:
+    """Return the environment of a production installation in which nothing is wrong, and whose servers are away."""
+    (folder / "state" / "static").mkdir(parents=True)
     return {
         **{name: value for name, value in os.environ.items() if name in INHERITED},
         "DATABASE_URL": "postgres://ilt_app:none@127.0.0.1:1/ilt",
@@ -38,8 +37,13 @@ def production(tmp_path: Path, key_ring: Path) -> dict[str, str]:
         "KEY_RING_FILE": str(key_ring),
         "PORTAL_URL": "https://portal.example",
         "ALLOWED_HOSTS": "portal.example",
-        "STATE_DIR": str(tmp_path / "state"),
+        "STATE_DIR": str(folder / "state"),
     }
+
+
+@pytest.fixture
+def production(tmp_path: Path, key_ring: Path) -> dict[str, str]:
+    return settings_of_production(tmp_path, key_ring)
 
 
 def start(env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
