@@ -122,12 +122,12 @@ def validate_vat(value: str, country: str) -> None:
 
 
 def validate_tax_id(value: str, country: str) -> None:
-    """Accept a Tax ID; a US one must be an EIN, ITIN or other TIN, and a social security number has its own field."""
+    """Accept a Tax ID; a US one must be an EIN, ITIN or other TIN; a social security number is another kind of identifier."""
     wrong_form = "A Tax ID has 4 to 40 letters, digits, dots or dashes."
     if len(value) > 40:
         raise ValidationError(wrong_form, code="tax_id")
     if looks_like_ssn(value):
-        raise ValidationError("A social security number is taken only where it is used as the Tax ID.", code="ssn")
+        raise ValidationError("This looks like a social security number. It is not taken here: leave it out.", code="ssn")
     if country == "US":
         try:
             us_tin.validate(value)

@@ -224,7 +224,7 @@ def refuse_found(found: Sequence[Found]) -> None:
         CARD: "Card numbers are never stored here. Payment is made on the payment provider's page only.",
         SECURITY_CODE: "The security code of a card must never be written down. Payment is made elsewhere.",
         BANK: "Bank accounts are not written down here: payments are made on the payment provider's page or by invoice.",
-        SSN: "A social security number is taken only as a tax identifier, in its own field.",
+        SSN: "A social security number is not taken here: leave it out.",
     }[kind]
     raise ValidationError(f"This looks like a {kind}. {advice}", code="refused")
 
