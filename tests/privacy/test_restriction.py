@@ -299,8 +299,8 @@ def at_work(*roles: str) -> Client:
 
 
 def found_by(browser: Client, names: str, text: str) -> int:
-    browser.post(reverse(f"admin:{names}_search"), {"q": text})
-    return len(browser.get(reverse(f"admin:{names}_changelist")).context["cl"].result_list)
+    answer = browser.post(reverse(f"admin:{names}_search"), {"q": text}, follow=True)
+    return len(answer.context["cl"].result_list)
 
 
 def test_lists_and_pages_of_the_back_office_say_why_and_show_nothing() -> None:
