@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any, ClassVar
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
-from django.http.response import HttpResponseBase
-from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from privacy import audit, letters
-from privacy.admin import correspondence, filing, handling, holding, proving, search
-from privacy.admin.records import RecordAdmin
+from privacy.admin import agenda, correspondence, filing, handling, holding, proving, search
+from privacy.admin.letterpages import LetterPages
 from privacy.admin.steps import Step
-from privacy.admin.waiting import SHOWN_ON_FRONT_PAGE, Task, WorkList, due, unpaused
-from privacy.admin.work import acting
+from privacy.admin.waiting import WorkList, due, unpaused
 from privacy.calendar import company_day
 from privacy.gate import Actor
 from privacy.models import Hold, Letter, Request
 from privacy.requests import (
     deadline,
     excess,
-    export,
     grounds,
     history,
     identity,
     in_words,
-    listing,
-    longer,
     nothing,
     paper,
     posting,
@@ -43,41 +36,15 @@ from privacy.requests import (
 )
 from privacy.requests.history import NotAllowed
 from privacy.requests.outcome import FileUnreadable
-from privacy.requests.states import OPEN_STATES, TRANSITIONS, State
+from privacy.requests.states import TRANSITIONS, State
 from privacy.retention import holds
 from privacy.views import words
 
 
-class Work(admin.SimpleListFilter):
-    """What of the list is work: the open ones, unless something else is asked for or was searched."""
-
-    title = "work"
-    parameter_name = "work"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return list(listing.Which.choices)
-
-    def __init__(self, request: HttpRequest, params: Any, model: Any, model_admin: Any) -> None:
-        super().__init__(request, params, model, model_admin)
-        self.otherwise = "open" if model_admin.search_of(request) is None else "all"
-
-    def value(self) -> str:
-        return super().value() or self.otherwise
-
-    def choices(self, changelist: Any) -> Iterator[Any]:
-        for name, title in self.lookup_choices:
-            query = changelist.get_query_string({self.parameter_name: name})
-            yield {"selected": self.value() == name, "query_string": query, "display": title}
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Request]) -> QuerySet[Request]:
-        which = self.value() if self.value() in listing.Which.values else self.otherwise
-        return listing.narrowed(queryset, which, today=_today())
-
-
 @admin.register(Request)
-class RequestAdmin(RecordAdmin):
+class RequestAdmin(LetterPages):
     list_display = ("reference", "asked_for", "state", "received_on", "due", "how_identified", "channel")
-    list_filter = (Work, "kind", "state", "channel")
+    list_filter = (agenda.Work, "kind", "state", "channel")
     ordering = ("due_on", "reference")
     columns = ("reference",)
     named_by = ("requester_name",)
@@ -332,130 +299,8 @@ class RequestAdmin(RecordAdmin):
             said = f"The same was asked before and is still open; this receipt was added to it. {said}"
         return filed, f"{said}{_code(filed)}"
 
-    # Letters to be printed -----------------------------------------------------------------------------------------
-
-    def get_urls(self) -> list[URLPattern]:
-        view, copy = self.admin_site.admin_view(self.letter_view), self.admin_site.admin_view(self.copy_view)
-        return [
-            path("<uuid:object_id>/letter/<uuid:letter_id>/", view, name=f"{self.names}_letter"),
-            path("<uuid:object_id>/letter/<uuid:letter_id>/copy/", copy, name=f"{self.names}_copy"),
-            *super().get_urls(),
-        ]
-
-    def _to_post(self, request: HttpRequest, object_id: Any, letter_id: Any) -> tuple[Request, Letter]:
-        """Return a letter that waits to be posted, with its request. Raises Http404."""
-        record = self.get_object(request, str(object_id))
-        if record is None or not self.has_view_permission(request, record):
-            raise Http404
-        letter = record.letters.filter(pk=letter_id, by=Letter.By.POST, sent_at=None, stopped_at=None).first()
-        if letter is None:
-            raise Http404
-        return record, letter
-
-    def copy_view(self, request: HttpRequest, object_id: Any, letter_id: Any) -> HttpResponseBase:
-        """Give the copy that goes with a letter: its page, to be printed, or its archive, once, for a stick.
-
-        Only where a button asked for it: a look, or a browser that fetches ahead, puts nothing into an envelope.
-        """
-        record, letter = self._to_post(request, object_id, letter_id)
-        take = request.POST.get("take")
-        if take not in ("page", "stick"):
-            return HttpResponseRedirect(reverse(f"admin:{self.names}_letter", args=[record.pk, letter.pk]))
-        if (question := self.ask_why(request, record)) is not None:
-            return question
-        try:
-            if take == "page":
-                pieces = paper.page(letter, actor=acting(), now=timezone.now())
-                shown = StreamingHttpResponse(pieces, content_type="text/html; charset=utf-8")
-                shown._csp_update = {"style-src": [paper.style_of_page()]}  # type: ignore[attr-defined]
-                shown["Cache-Control"] = "no-store"
-                return shown
-            name, pieces = paper.archive(letter, actor=acting(), now=timezone.now())
-        except export.NoCopy:
-            messages.warning(request, "There is no copy with this letter, or its week is over.")
-        except (NotAllowed, services.NotYours) as refused:
-            messages.warning(request, str(refused))
-        else:
-            headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
-            return StreamingHttpResponse(pieces, content_type="application/zip", headers=headers)
-        return HttpResponseRedirect(self.url_of(record))
-
-    def letter_view(self, request: HttpRequest, object_id: Any, letter_id: Any) -> HttpResponse:
-        """Show a letter that is to be printed and posted; what goes by mail is nobody's to read here."""
-        record, letter = self._to_post(request, object_id, letter_id)
-        if (question := self.ask_why(request, record)) is not None:
-            return question
-        posting.opened(letter, actor=acting(), now=timezone.now())
-        context = {
-            "title": correspondence.letter_title(letter),
-            "letter": letter,
-            **correspondence.on_paper(letter, letters.given(letter)[0]),
-            "gives": letter.sealed_credentials is not None,  # type: ignore[attr-defined]
-            "copy_url": reverse(f"admin:{self.names}_copy", args=[record.pk, letter.pk])
-            if letter.kind == paper.KIND
-            else "",
-            "mark_url": reverse(f"admin:{self.names}_step", args=[record.pk, "posted"]),
-        }
-        return self._page(request, "admin/letter.html", record, context)
-
-    # The front page ------------------------------------------------------------------------------------------------
-
     def work_lists(self, actor: Actor, today: date) -> Iterable[WorkList]:
-        if "privacy" not in actor.roles:
-            return []
-        # Parked ones first: nothing moves them but a person.
-        waiting = Request.objects.filter(state__in=OPEN_STATES)
-        first = sorted(
-            {
-                *waiting.filter(state=State.PARKED)[:SHOWN_ON_FRONT_PAGE],
-                *waiting.order_by("due_on")[:SHOWN_ON_FRONT_PAGE],
-            },
-            key=lambda one: (one.state != State.PARKED, one.due_on, one.reference),
-        )
-        tasks = []
-        for one in first[:SHOWN_ON_FRONT_PAGE]:
-            when, is_late = due(one.due_on, today)
-            text = f"{one.reference}: {one.title}, {one.get_state_display()}"
-            tasks.append(Task(self.url_of(one), text, f"due {when}{unpaused(one)}", is_late))
-        lists = [WorkList("Requests, by due date", self.url_of_list(), tasks, waiting.count())]
-        lists.append(_to_post(self))
-        dead = Request.objects.filter(
-            letters__by=Letter.By.EMAIL, letters__sent_at=None, letters__stopped_at=None, letters__next_attempt_at=None,
-            letters__last_error__gt="",
-        ).distinct()  # fmt: skip
-        if unsent := list(dead.order_by("due_on", "reference")[:SHOWN_ON_FRONT_PAGE]):
-            again = [Task(self.url_of(one), f"{one.reference}: {one.title}", is_late=True) for one in unsent]
-            lists.append(WorkList(_("Letters that did not go out"), self.url_of_list(), again, dead.count()))
-        untold = longer.untold()
-        lost = [
-            Task(self.url_of(one), _("%s: what was to go is open, and the person could not be told") % one.reference)
-            for one in untold.order_by("reference")[:SHOWN_ON_FRONT_PAGE]
-        ]
-        lists.append(
-            WorkList(_("People who could not be told of a moved day"), self.url_of_list(), lost, untold.count())
-        )
-        breaches = second.possible_breaches()
-        if found := list(breaches[:SHOWN_ON_FRONT_PAGE]):
-            looks = [
-                Task(
-                    self.url_of(one),
-                    f"{one.reference}: {one.title}, not shown to be the person",
-                    f"known since {timezone.localtime(second.breach_known_since(one)):%-d %B %Y, %H:%M}",
-                    True,
-                )
-                for one in found
-            ]
-            lists.insert(0, WorkList("Possible breaches to assess", self.url_of_list(), looks, breaches.count()))
-        return lists
-
-
-def _to_post(site: RequestAdmin) -> WorkList:
-    """Return the requests with a letter that waits to be printed and posted, the one due first at the top."""
-    waiting = Letter.objects.filter(by=Letter.By.POST, sent_at=None, stopped_at=None, request__isnull=False)
-    found = Request.objects.filter(pk__in=waiting.values("request"))
-    first = found.order_by("due_on", "reference")[:SHOWN_ON_FRONT_PAGE]
-    tasks = [Task(site.url_of(one), f"{one.reference}: {one.title}") for one in first]
-    return WorkList("Letters to post", site.url_of_list(), tasks, found.count())
+        return agenda.waiting_for(self, actor, today)
 
 
 def _today() -> date:

@@ -64,6 +64,11 @@ def test_a_wrong_word_is_refused_with_code_two(name: str) -> None:
     assert ended.value.code == 2
 
 
+def test_every_command_stands_in_the_docs() -> None:
+    told = (SCHEMAS.parent / "commands.md").read_text()
+    assert [name for name in OURS if not re.search(rf"\b{name}\b", told)] == []
+
+
 @pytest.mark.parametrize("name", sorted(set(OURS) - CHANGE_AN_INSTALLATION))
 def test_every_command_that_tells_something_tells_it_to_programs_too(name: str) -> None:
     assert "--json" in options(name)
