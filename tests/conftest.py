@@ -12,8 +12,20 @@ from tests import databases, debian, machine
 
 pytest_plugins = ["tests.people"]
 
-# Files that take minutes begin first, so that no process ends up with one of them while the others are idle.
-LONG = {"test_running_site.py", "test_no_leaks.py", "test_retention_oracle.py", "test_credentials.py"}
+# Files that take longest begin first, so that no process ends up with one of them while the others are idle.
+LONG = {
+    "test_running_site.py",
+    "test_no_leaks.py",
+    "test_forged_messages.py",
+    "test_restore.py",
+    "test_runbook.py",
+    "test_errands.py",
+    "test_pages.py",
+    "test_retention_oracle.py",
+    "test_credentials.py",
+    "test_letters_of_places.py",
+    "test_factor.py",
+}
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "client", "admin_client"}
 
 

@@ -145,7 +145,7 @@ def passes(arguments: list[str]) -> list[list[str]]:
         raise Problem(f'{ALL} takes no other argument: `./test -m "{REST}"` runs a part.')
     if arguments and arguments != [ALL]:
         return [arguments]
-    each = ["-q", "-n", str(min(os.cpu_count() or 1, 4)), "--dist", "loadfile", "-m"]
+    each = ["-q", "-n", str(min(os.cpu_count() or 1, 4)), "--dist", "loadfile", "--no-loadscope-reorder", "-m"]
     return [[*each, f"not ({REST})"], *([[*each, REST]] if arguments else [])]
 
 
