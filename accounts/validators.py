@@ -127,7 +127,9 @@ def validate_tax_id(value: str, country: str) -> None:
     if len(value) > 40:
         raise ValidationError(wrong_form, code="tax_id")
     if looks_like_ssn(value):
-        raise ValidationError("This looks like a social security number. It is not taken here: leave it out.", code="ssn")
+        raise ValidationError(
+            "This looks like a social security number. It is not taken here: leave it out.", code="ssn"
+        )
     if country == "US":
         try:
             us_tin.validate(value)

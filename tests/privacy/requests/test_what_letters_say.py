@@ -280,7 +280,10 @@ def test_where_something_is_kept_only_the_keys_to_what_was_removed_are_called_de
         letter = answer(alice)
         for part in (letter.text, pages.read(letter.html)):
             assert "Kept for now" in part
-            assert "the keys to all of it that tells who you are have been destroyed" in part and "the keys to your data" not in part
+            assert (
+                "the keys to all of it that tells who you are have been destroyed" in part
+                and "the keys to your data" not in part
+            )
         assert letter.headline == "Your data was removed; what we must keep"
 
 
