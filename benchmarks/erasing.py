@@ -17,7 +17,7 @@ from benchmarks.harness import Goal, Table
 from benchmarks.profiling import explained
 from privacy import gate
 from privacy.gate.system import system
-from privacy.requests import execute, services, writing
+from privacy.requests import execute, filing, services, sight, writing
 from privacy.requests.models import Request
 from privacy.requests.states import Channel
 from privacy.retention.models import Decision
@@ -96,7 +96,7 @@ def erased(subject: UUID | None) -> Laps:
         timed(
             laps,
             "confirm",
-            lambda: services.confirm(request, request.plan_hash, actor=services.acting_as(request), now=filling.now()),
+            lambda: services.confirm(request, request.plan_hash, actor=sight.acting_as(request), now=filling.now()),
         )
     carried_out(laps, request)
     with system("letter"):
@@ -111,15 +111,17 @@ def erased(subject: UUID | None) -> Laps:
 def file_request(subject: UUID | None, kind: str) -> Request:
     """File a request as an operator does by command after a call-back; one of staff would wait for a second person."""
     with gate.acting(PRIVACY):
-        return services.file(
-            kind=kind,
-            subject=subject,
-            channel=Channel.PHONE,
-            received_on=filling.today(),
-            identity=Request.Identity.CALLBACK,
+        return filing.file(
+            filing.Receipt(
+                kind=kind,
+                subject=subject,
+                channel=Channel.PHONE,
+                received_on=filling.today(),
+                identity=Request.Identity.CALLBACK,
+            ),
             actor=OPERATOR,
             now=filling.now(),
-        )
+        ).request
 
 
 def carried_out(laps: Laps, request: Request, *, later: bool = False) -> None:

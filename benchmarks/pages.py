@@ -19,7 +19,7 @@ from benchmarks import filling
 from benchmarks.harness import Goal, Table, interleaved, percentile, samples
 from benchmarks.profiling import explained
 from privacy import gate
-from privacy.requests import execute, services
+from privacy.requests import execute, filing
 from privacy.requests.models import Request
 from privacy.requests.states import Channel
 
@@ -155,15 +155,17 @@ def _signed_in(user: Any) -> Client:
 def _planned(subject: Any) -> Request:
     actor = gate.Actor("customer", "alice", subject, frozenset({"customer"}), "own data")
     with gate.acting(actor):
-        about = services.file(
-            kind="erasure",
-            subject=subject,
-            channel=Channel.WEB,
-            received_on=filling.today(),
-            identity=Request.Identity.LOGIN,
+        about = filing.file(
+            filing.Receipt(
+                kind="erasure",
+                subject=subject,
+                channel=Channel.WEB,
+                received_on=filling.today(),
+                identity=Request.Identity.LOGIN,
+            ),
             actor=actor,
             now=filling.now(),
-        )
+        ).request
     execute.advance(about.pk, now=filling.now())
     return about
 

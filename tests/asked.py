@@ -8,7 +8,7 @@ from typing import Any
 
 from accounts.models import Customer
 from privacy.gate import Actor
-from privacy.requests import excess, execute, proof, services, writing
+from privacy.requests import excess, execute, filing, proof, services, writing
 from privacy.requests.models import Request
 from tests import factories
 from tests.orders.factories import an_order, as_customer
@@ -28,7 +28,9 @@ def called(customer: Customer, number: str = "978-555-0123") -> proof.Callback:
 def filed(customer: Customer, kind: str = "erasure", *, now: datetime = NOW, **data: Any) -> Request:
     """A request whose identity the portal proved."""
     data = {"channel": "web", "received_on": TODAY, "identity": "login"} | data
-    return services.file(kind=kind, subject=customer.subject_id, actor=as_customer(customer), now=now, **data)
+    return filing.file(
+        filing.Receipt(kind=kind, subject=customer.subject_id, **data), actor=as_customer(customer), now=now
+    ).request
 
 
 def confirmed(customer: Customer, kind: str = "erasure", *, now: datetime = NOW) -> Request:

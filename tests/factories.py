@@ -22,8 +22,10 @@ from accounts.models import (
     TaxIdentifier,
     User,
 )
-from privacy import audit, registers, subjects
+from privacy import audit, registers, subjects, vault
 from privacy.gate import Actor
+from privacy.letters.models import Letter
+from privacy.requests.models import Request
 from privacy.subjects import Subject
 
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
@@ -146,3 +148,10 @@ def acting_as(customer: Customer) -> Actor:
     """The customer as an actor, without a login."""
     companies = frozenset({customer.company_id} if customer.company_id else ())
     return Actor("customer", str(customer.pk), customer.subject_id, frozenset({"customer"}), "own data", "", companies)
+
+
+def code_of(request: Request) -> str:
+    """Return the outcome code of a request, from the acknowledgement that gives it, before that is sent."""
+    gives = Letter.objects.filter(request=request, kind="acknowledgement", credentials_until__isnull=False)
+    with vault.internal():
+        return str(gives.latest("queued_at").credentials["code"])

@@ -19,7 +19,7 @@ from privacy.requests import (
     export,
     paper,
     posting,
-    services,
+    sight,
 )
 from privacy.requests.history import NotAllowed
 
@@ -66,7 +66,7 @@ class LetterPages(RecordAdmin):
             name, pieces = paper.archive(letter, actor=acting(), now=timezone.now())
         except export.NoCopy:
             messages.warning(request, "There is no copy with this letter, or its week is over.")
-        except (NotAllowed, services.NotYours) as refused:
+        except (NotAllowed, sight.NotYours) as refused:
             messages.warning(request, str(refused))
         else:
             headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}

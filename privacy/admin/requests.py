@@ -29,13 +29,17 @@ from privacy.requests import (
     nothing,
     paper,
     posting,
+    proof,
     second,
     services,
+    sight,
     waits,
     writing,
 )
+from privacy.requests.filing import Receipt, file
 from privacy.requests.history import NotAllowed
 from privacy.requests.outcome import FileUnreadable
+from privacy.requests.proving import identify, post_code
 from privacy.requests.states import TRANSITIONS, State
 from privacy.retention import holds
 from privacy.views import words
@@ -82,8 +86,8 @@ class RequestAdmin(LetterPages):
         ("Progress", {"fields": ("next_step", "plan_at", "plan_hash", "last_error", "closed_at")}),
     )
     refusals: ClassVar[dict[type[Exception], str]] = {
-        services.BadRequest: "",
-        services.NotYours: "Only the privacy team may do this, under a current confidentiality acknowledgement.",
+        proof.BadRequest: "",
+        sight.NotYours: "Only the privacy team may do this, under a current confidentiality acknowledgement.",
         services.NotIdentified: "",
         services.PlanChanged: "The plan has changed since you saw it. Nothing was done. Look at it once more and confirm it again.",
         NotAllowed: "",
@@ -189,7 +193,7 @@ class RequestAdmin(LetterPages):
             return {}
         try:
             found = services.lines(record, actor=actor, now=timezone.now())
-        except (FileUnreadable, services.NotYours):
+        except (FileUnreadable, sight.NotYours):
             return {"is_covered": True}
         is_done = all(line["done_at"] for line in found["erased"])
         titles = (("Erased" if is_done else "To be erased", "erased"), ("Kept", "kept"), ("Given in the copy", "given"))
@@ -229,13 +233,13 @@ class RequestAdmin(LetterPages):
                 services.resume(record, actor=actor, now=now)
                 return f"{record.reference} goes on."
             case "identity":
-                done = services.identify(
+                _, code = identify(
                     record, data["how"], subject=data["subject"], note=data["note"].strip(), code=data["code"],
                     callback=data["callback"], actor=actor, now=now,
                 )  # fmt: skip
-                return f"The identity is proved.{_code(done)}"
+                return f"The identity is proved.{_code(code)}"
             case "code":
-                services.post_code(record, subject=data["subject"], actor=actor, now=now)
+                post_code(record, subject=data["subject"], actor=actor, now=now)
                 return "The letter with the code is written: open it under Letters, print it, post it and mark it as posted."
             case "nothing":
                 services.say_nothing_held(record, actor=actor, now=now)
@@ -293,11 +297,11 @@ class RequestAdmin(LetterPages):
             name: data[name]
             for name in ("kind", "channel", "received_on", "asked_by", "identity", "email", "name", "note", "postal")
         }
-        filed = services.file(subject=data["subject"], actor=actor, now=now, **given)
+        filed, code = file(Receipt(subject=data["subject"], **given), actor=actor, now=now)
         said = f"{filed.reference}: answer due on {due(filed.due_on, company_day(now))[0]}{unpaused(filed)}."
         if filed.filed_at != now:
             said = f"The same was asked before and is still open; this receipt was added to it. {said}"
-        return filed, f"{said}{_code(filed)}"
+        return filed, f"{said}{_code(code)}"
 
     def work_lists(self, actor: Actor, today: date) -> Iterable[WorkList]:
         return agenda.waiting_for(self, actor, today)
@@ -307,12 +311,11 @@ def _today() -> date:
     return company_day(timezone.now())
 
 
-def _code(filed: Request) -> str:
+def _code(code: str) -> str:
     """Return where the outcome code is, in a sentence; "" when this step made none. With the code the copy is fetched: the
     person gets it, staff do not see it here.
     """
-    is_new = getattr(filed, "outcome_code", "")
-    return " The acknowledgement to the person gives the outcome code; it is not shown here." if is_new else ""
+    return " The acknowledgement to the person gives the outcome code; it is not shown here." if code else ""
 
 
 def _waits(confirmed: Request, now: datetime) -> str:

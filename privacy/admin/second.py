@@ -24,7 +24,7 @@ from privacy.admin.work import WorkAdmin
 from privacy.calendar import company_day
 from privacy.gate import MANAGER, Actor
 from privacy.models import Request, SecondLook
-from privacy.requests import excess, second, services
+from privacy.requests import excess, proof, second, sight
 from privacy.requests.history import NotAllowed
 from privacy.typed import cards
 
@@ -129,8 +129,8 @@ class SecondLookAdmin(WorkAdmin):
         "decision",
     )
     refusals: ClassVar[dict[type[Exception], str]] = {
-        services.BadRequest: "",
-        services.NotYours: "",
+        proof.BadRequest: "",
+        sight.NotYours: "",
         NotAllowed: "",
     }
 

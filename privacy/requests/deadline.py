@@ -16,9 +16,11 @@ from privacy.actor import Actor
 from privacy.calendar import company_day
 from privacy.letters.models import Letter
 from privacy.requests import clock, history, identity, writing
-from privacy.requests.filing import BadRequest, NotYours, locked, require_sight, wait_anew
+from privacy.requests.asking import wait_anew
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import Request
+from privacy.requests.proof import BadRequest
+from privacy.requests.sight import NotYours, locked, require_sight
 from privacy.requests.states import State
 
 NOTICE = "extended"  # the letter that tells of a longer deadline

@@ -15,10 +15,11 @@ from privacy import audit, vault
 from privacy.actor import Actor
 from privacy.calendar import company_day
 from privacy.gate import fingerprint
-from privacy.requests import broker, grounds, history, second, services, waits
-from privacy.requests.filing import BadRequest, NotYours, locked, require_sight
+from privacy.requests import broker, grounds, history, proof, second, services, waits
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import Request, SecondLook
+from privacy.requests.proof import BadRequest
+from privacy.requests.sight import NotYours, locked, require_sight
 from privacy.requests.states import TRANSITIONS, State
 
 
@@ -33,7 +34,7 @@ def propose(request: Request, *, ground: str, evidence: str, actor: Actor, now: 
         raise NotYours("Only the privacy team refuses.")
     if not ground.strip() or not evidence.strip():
         raise BadRequest("To refuse as manifestly unfounded or excessive needs its reason and its evidence in words.")
-    services.no_card_number(ground, evidence)
+    proof.no_card_number(ground, evidence)
     with transaction.atomic():
         found = locked(request)
         if grounds.EXCESSIVE not in grounds.of(found):

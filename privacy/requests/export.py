@@ -34,7 +34,17 @@ from privacy.actor import Actor
 from privacy.calendar import company_day
 from privacy.gate import log
 from privacy.gate.context import current
-from privacy.requests import assessment, authorities, bound, contents, filing, identity, procedures, unjoined, waits
+from privacy.requests import (
+    assessment,
+    authorities,
+    bound,
+    contents,
+    identity,
+    procedures,
+    sight,
+    unjoined,
+    waits,
+)
 from privacy.requests.contents import Verdicts
 from privacy.requests.models import Export, Request
 from privacy.requests.states import BEGUN_STATES
@@ -128,9 +138,9 @@ def fetch(request: Request, *, actor: Actor, now: datetime, via: str = "portal")
     """Return a file name and the ZIP's bytes as a stream; counted, audited and in the person's access log. Raises NoCopy.
 
     The stream enters the gate by itself: give it to StreamingHttpResponse as it is. Who may fetch has been decided by
-    `services.require_sight`, which this asks again. Raises NotYours.
+    `sight.require_sight`, which this asks again. Raises NotYours.
     """
-    filing.require_sight(request, actor)
+    sight.require_sight(request, actor)
     with transaction.atomic():
         export = Export.objects.select_for_update().filter(request=request, deleted_at=None, expires_at__gt=now).first()
         if export is None or not (folder() / export.path).exists() or waits.is_undecided(request):
@@ -171,7 +181,7 @@ def left(request: Request, *, now: datetime) -> list[Export]:
 
 def destroy(request: Request, *, actor: Actor, now: datetime) -> None:
     """Destroy a finished copy at once, because its person wants it. Raises NotYours, NoCopy."""
-    filing.require_sight(request, actor)
+    sight.require_sight(request, actor)
     with transaction.atomic():
         export = Export.objects.select_for_update().filter(request=request, deleted_at=None).first()
         if export is None:

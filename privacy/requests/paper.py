@@ -27,9 +27,9 @@ from privacy.calendar import company_day
 from privacy.gate import log
 from privacy.letters.models import Letter
 from privacy.requests import bound, export, history, unjoined, waits, writing
-from privacy.requests.filing import NotYours, locked, require_sight
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import Export, Request
+from privacy.requests.sight import NotYours, locked, require_sight
 from privacy.vault import stream
 
 KIND = "copy_posted"

@@ -16,9 +16,10 @@ from privacy.actor import Actor
 from privacy.calendar import company_day
 from privacy.letters.models import Letter
 from privacy.requests import assessment, broker, clock, deadline, history, offering, outcome, paper, procedures, writing
-from privacy.requests.filing import ask_who, locked
+from privacy.requests.asking import ask_who
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import OneTimeLink, Request
+from privacy.requests.sight import locked
 from privacy.requests.states import State
 
 

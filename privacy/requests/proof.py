@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
+from django.core.exceptions import ValidationError
+
 from privacy import audit, datamap, people, subjects
 from privacy.actor import Actor
 from privacy.requests.models import Request
+from privacy.typed import cards
 
 FACTS = 2
 MOST_REFUSED, WITHIN = 5, timedelta(days=1)
@@ -24,6 +27,15 @@ REFUSED, MATCHED = "request.proof_refused", "request.proof_matched"
 
 class BadRequest(ValueError):
     """What was given cannot be a request, or prove one; one sentence, never a value."""
+
+
+def no_card_number(*texts: str) -> None:
+    """Raise BadRequest when a text holds what must not be kept (P22)."""
+    for text in texts:
+        try:
+            cards.refuse(text)
+        except ValidationError as refused:
+            raise BadRequest(refused.message) from None
 
 
 class Incomplete(BadRequest):

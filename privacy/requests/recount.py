@@ -13,7 +13,7 @@ from django.db import transaction
 
 from privacy import audit
 from privacy.actor import Actor
-from privacy.requests import assessment, filing, history, identity
+from privacy.requests import asking, assessment, history, identity
 from privacy.requests.models import Request
 from privacy.requests.states import OPEN_STATES
 
@@ -36,7 +36,7 @@ def _recount(number: UUID, actor: Actor, now: datetime) -> bool:
         history.recompute(request)
         if before == [getattr(request, name) for name in _DATES]:
             return False
-        filing.wait_anew(request, now=now)
+        asking.wait_anew(request, now=now)
         audit.record(
             "request.recounted", actor=actor, now=now, subject=request.subject_id, reference=request.reference,
             reason=f"from {before[0]:%-d %B %Y} to {request.due_on:%-d %B %Y}",

@@ -21,10 +21,23 @@ from privacy.actor import MANAGER, Actor
 from privacy.calendar import company_day
 from privacy.gate import fingerprint
 from privacy.letters.models import Letter
-from privacy.requests import broker, clock, deadline, export, history, identity, offering, services, waits, writing
-from privacy.requests.filing import BadRequest, NotYours, locked
+from privacy.requests import (
+    broker,
+    clock,
+    deadline,
+    export,
+    history,
+    identity,
+    offering,
+    proof,
+    services,
+    waits,
+    writing,
+)
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import OneTimeLink, Request, RequestEvent, SecondLook
+from privacy.requests.proof import BadRequest
+from privacy.requests.sight import NotYours, locked
 from privacy.requests.states import TRANSITIONS, State
 
 ALARM_DAYS = 7
@@ -126,7 +139,7 @@ def decide(
     """
     if outcome not in (SecondLook.Outcome.GO_ON, SecondLook.Outcome.END):
         raise BadRequest("There is no such decision about who asks; it is go_on or end.")
-    services.no_card_number(words)
+    proof.no_card_number(words)
     with transaction.atomic():
         found = locked(request)
         if not may_decide(found, actor):

@@ -30,61 +30,15 @@ from privacy.requests import (
     waits,
     writing,
 )
-from privacy.requests.filing import (
-    BadRequest,
-    NotYours,
-    acting_as,
-    acting_by_code,
-    ask,
-    file,
-    identify,
-    locked,
-    no_card_number,
-    post_code,
-    redeem,
-    require_sight,
-    stands,
-    time_to_act,
-)
+from privacy.requests.asking import time_to_act
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import OneTimeLink, Request, SecondLook
 from privacy.requests.plan import Plan
+from privacy.requests.proof import BadRequest, no_card_number
+from privacy.requests.proving import stands
+from privacy.requests.sight import NotYours, acting_by_code, locked, require_sight
 from privacy.requests.states import TRANSITIONS, WITHDRAWABLE_STATES, State
 from privacy.retention import jurisdiction
-
-__all__ = [
-    "BadRequest",
-    "CodeMoved",
-    "NotAllowed",
-    "NotIdentified",
-    "NotYours",
-    "PlanChanged",
-    "WrongCode",
-    "acting_as",
-    "acting_by_code",
-    "ask",
-    "by_code",
-    "confirm",
-    "file",
-    "find",
-    "identify",
-    "lines",
-    "make_plan",
-    "no_card_number",
-    "post_code",
-    "redeem",
-    "refusal",
-    "refuse",
-    "refuse_into",
-    "require_sight",
-    "resume",
-    "say_nothing_held",
-    "show",
-    "stands",
-    "unjoined",
-    "withdraw",
-]
-
 
 #: Of a request whose kind the table of rights does not know.
 UNKNOWN = "This version of the site does not know what is asked here. Nothing is done for it: tell who runs the site."

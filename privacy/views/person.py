@@ -23,7 +23,7 @@ from django.utils import timezone
 
 from privacy.gate import Actor
 from privacy.models import Request
-from privacy.requests import identity, services, waits
+from privacy.requests import identity, proving, sight, waits
 
 PROVED, CODE = "privacy_proved", "privacy_code"
 PROOF_LASTS = 3600  # seconds
@@ -103,13 +103,11 @@ def own_request(view: View) -> View:
         else:
             about = get_object_or_404(Request, pk=pk)
             on = proved_by(request)
-            if not services.stands(about, on, now=timezone.now()):
+            if not proving.stands(about, on, now=timezone.now()):
                 return moved(request, about)
             by_link = "one-time link"
-            who = (
-                services.acting_by_code(about, on.code_of) if on.code_of else services.acting_as(about, purpose=by_link)
-            )
-        services.require_sight(about, who)  # once more, by owner: a plan names records even where nothing is opened
+            who = sight.acting_by_code(about, on.code_of) if on.code_of else sight.acting_as(about, purpose=by_link)
+        sight.require_sight(about, who)  # once more, by owner: a plan names records even where nothing is opened
         return view(request, about, who, **kwargs)
 
     return inner

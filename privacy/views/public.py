@@ -18,7 +18,7 @@ from django.views.decorators.http import require_safe
 
 from privacy import gate
 from privacy.models import Export, Request
-from privacy.requests import export, identity, proof, second, services
+from privacy.requests import export, filing, identity, proof, proving, second, services
 from privacy.requests.models import OneTimeLink
 from privacy.requests.outcome import FileUnreadable
 from privacy.sweep import notices
@@ -41,10 +41,10 @@ def ask(request: HttpRequest) -> HttpResponse:
     if not ratelimit.consume(request, action="privacy_ask"):
         return ratelimit.respond_429(request)
     try:
-        services.ask(
+        filing.ask(
             kind=form.cleaned_data["kind"], email=form.cleaned_data["email"], actor=gate.ANONYMOUS, now=timezone.now()
         )
-    except services.BadRequest as bad:
+    except proof.BadRequest as bad:
         form.add_error("email", str(bad))
         return render(request, "privacy/ask.html", {"form": form})
     return redirect("asked")
@@ -73,7 +73,7 @@ def link(request: HttpRequest, token: str) -> HttpResponse:
                 "privacy/not_me_said.html",
                 {"is_stopped": second.stands_still(stopped), "gone_out": second.gone_out(stopped)},
             )
-        about, code = services.redeem(token, now=now)
+        about, code = proving.redeem(token, now=now)
         stands = identity.stands_on(token)
     except identity.LinkRefused:
         return render(request, "privacy/link_spent.html", {"is_told": identity.is_told(token)}, status=403)

@@ -19,7 +19,7 @@ from privacy import gate
 from privacy.calendar import company_day
 from privacy.gate import Actor
 from privacy.models import Request
-from privacy.requests import assessment, export, procedures, services, unjoined
+from privacy.requests import assessment, export, filing, procedures, services, unjoined
 from privacy.requests.history import NotAllowed
 from privacy.requests.outcome import FileEnded, FileUnreadable
 from privacy.requests.procedure import Door
@@ -66,16 +66,18 @@ def _filed(request: HttpRequest, kind: str, now: Any) -> HttpResponse:
     """File the request of the signed-in person and lead to what comes next."""
     if not ratelimit.consume(request, action="privacy_request", user=request.user):
         return ratelimit.respond_429(request)
-    filed = services.file(
-        kind=kind,
-        subject=request.user.subject_id,
-        channel=Channel.WEB,
-        received_on=company_day(now),
-        identity=Request.Identity.LOGIN,
+    filed, code = filing.file(
+        filing.Receipt(
+            kind=kind,
+            subject=request.user.subject_id,
+            channel=Channel.WEB,
+            received_on=company_day(now),
+            identity=Request.Identity.LOGIN,
+        ),
         actor=person.actor(request),
         now=now,
     )
-    person.remember_code(request, filed, getattr(filed, "outcome_code", ""))
+    person.remember_code(request, filed, code)
     return redirect("request_confirm" if filed.procedure.is_confirmed else "request", pk=filed.pk)
 
 

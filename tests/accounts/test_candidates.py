@@ -20,7 +20,7 @@ from orders.models import Order
 from privacy import datamap, people, vault
 from privacy.gate import AccessEntry
 from privacy.letters.models import Letter
-from privacy.requests import execute, export, services
+from privacy.requests import execute, export, filing, services
 from privacy.requests.models import Request
 from privacy.vault import Exact, SealedModel
 from privacy.vault.index import token
@@ -236,10 +236,11 @@ def test_bob_is_told_nothing(alice: User) -> None:
 
 
 def filed(user: User, kind: str) -> Request:
-    return services.file(
-        kind=kind, subject=user.subject_id, channel="web", received_on=TODAY, identity="login",
-        actor=user.as_actor(), now=NOW,
-    )  # fmt: skip
+    return filing.file(
+        filing.Receipt(kind=kind, subject=user.subject_id, channel="web", received_on=TODAY, identity="login"),
+        actor=user.as_actor(),
+        now=NOW,
+    ).request
 
 
 def test_the_plan_names_them_and_its_hash_does_not_change_by_them(alice: User) -> None:

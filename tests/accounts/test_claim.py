@@ -237,14 +237,22 @@ def test_sessions_and_messages_move_with_the_subject(client: Any) -> None:
 
 
 def test_an_open_request_comes_first() -> None:
-    from privacy.requests import services as requests
+    from privacy.requests import filing
 
     alice = factories.customer()
     user = factories.login()
-    requests.file(
-        kind="erasure", subject=alice.subject_id, channel="phone", received_on=factories.TODAY, asked_by="self",
-        identity="in_person", actor=factories.staff(roles=("privacy",)).as_actor(), now=NOW,
-    )  # fmt: skip
+    filing.file(
+        filing.Receipt(
+            kind="erasure",
+            subject=alice.subject_id,
+            channel="phone",
+            received_on=factories.TODAY,
+            asked_by="self",
+            identity="in_person",
+        ),
+        actor=factories.staff(roles=("privacy",)).as_actor(),
+        now=NOW,
+    )
     assert attempt(user) is None
     review = ClaimReview.objects.get()
     assert review.reason == "request"

@@ -223,6 +223,6 @@ def test_looking_at_the_page_for_a_code_needs_a_place_too(full: Places) -> None:
 def test_a_place_comes_back_when_a_page_fails(full: Places, monkeypatch: pytest.MonkeyPatch) -> None:
     visitor: Client = full.visitor  # type: ignore[attr-defined]
     visitor.raise_request_exception = False
-    monkeypatch.setattr("privacy.requests.services.ask", lambda **_: 1 / 0)
+    monkeypatch.setattr("privacy.requests.filing.ask", lambda **_: 1 / 0)
     for _ in range(3):
         assert visitor.post(reverse("ask"), {"kind": "access", "email": KNOWN}).status_code == 500

@@ -25,7 +25,7 @@ from privacy import audit, vault
 from privacy.gate import Actor
 from privacy.letters import given, queue
 from privacy.letters.models import Letter
-from privacy.requests import proof, services
+from privacy.requests import filing, proof
 from privacy.requests.models import SecondLook
 from tests import factories, pages
 from tests.asked import as_customer, called
@@ -415,10 +415,13 @@ def test_a_proposal_that_nobody_made_gives_nothing_back(alice: Customer) -> None
 def test_nothing_counts_that_came_by_the_login_meanwhile(alice: Customer) -> None:
     """Contacts, requests and links of the time between: the thief asks for a copy by the address that he entered and confirmed."""
     long_ago = NOW - timedelta(days=31)
-    before = services.file(
-        kind="erasure", subject=alice.subject_id, channel="web", received_on=long_ago.date(), identity="login",
-        actor=as_customer(alice), now=long_ago,
-    )  # fmt: skip
+    before = filing.file(
+        filing.Receipt(
+            kind="erasure", subject=alice.subject_id, channel="web", received_on=long_ago.date(), identity="login"
+        ),
+        actor=as_customer(alice),
+        now=long_ago,
+    ).request
     said, one = called(alice), taken(alice)
     then = NOW + timedelta(hours=1)
     phone(alice, "978-555-0999", then)
@@ -429,10 +432,13 @@ def test_nothing_counts_that_came_by_the_login_meanwhile(alice: Customer) -> Non
         alice.save()
     ContactPoint.objects.filter(customer=alice, channel="email").update(came="person", since=then, confirmed_at=then)
     with time_machine.travel(then, tick=False):
-        asked = services.file(
-            kind="access", subject=alice.subject_id, channel="web", received_on=NOW.date(), identity="login",
-            actor=as_customer(alice), now=then,
-        )  # fmt: skip
+        asked = filing.file(
+            filing.Receipt(
+                kind="access", subject=alice.subject_id, channel="web", received_on=NOW.date(), identity="login"
+            ),
+            actor=as_customer(alice),
+            now=then,
+        ).request
     assert reach.of(evil, now=WAITED).whole == (alice.subject_id,), "control"
     object_from(OLD)
     SecondLook.objects.all().delete()  # as if somebody had agreed before
@@ -554,10 +560,13 @@ def test_what_was_joined_with_the_login_before_it_was_changed_is_looked_at(alice
 def test_what_was_asked_with_the_login_before_it_was_changed_waits_for_a_second_person(alice: Customer) -> None:
     yesterday = NOW - DAY
     with time_machine.travel(yesterday, tick=False):
-        asked = services.file(
-            kind="access", subject=alice.subject_id, channel="web", received_on=yesterday.date(), identity="login",
-            actor=as_customer(alice), now=yesterday,
-        )  # fmt: skip
+        asked = filing.file(
+            filing.Receipt(
+                kind="access", subject=alice.subject_id, channel="web", received_on=yesterday.date(), identity="login"
+            ),
+            actor=as_customer(alice),
+            now=yesterday,
+        ).request
     said = called(alice)
     taken(alice)
     object_from(OLD)

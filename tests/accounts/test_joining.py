@@ -20,7 +20,7 @@ from privacy.audit import AuditEvent
 from privacy.gate import AccessEntry
 from privacy.gate.log import AccessName
 from privacy.letters.models import Letter
-from privacy.requests import erasure, services
+from privacy.requests import erasure, filing, services
 from privacy.requests.models import Request
 from privacy.subjects import Subject
 from privacy.vault import SealedModel
@@ -217,9 +217,11 @@ def test_the_question_whether_a_login_is_the_customer_is_decided_with_it_and_ask
 
 def test_a_record_in_the_plan_of_another_request_waits_for_it(alice: User, bob: Customer) -> None:
     message = factories.communication(email=ADDRESS)
-    asked = services.file(
-        kind="access", subject=bob.subject_id, channel="phone", received_on=TODAY, actor=PRIVACY, now=NOW
-    )
+    asked = filing.file(
+        filing.Receipt(kind="access", subject=bob.subject_id, channel="phone", received_on=TODAY),
+        actor=PRIVACY,
+        now=NOW,
+    ).request
     asked.decisions.create(
         label="accounts.communication", record_id=message.pk, envelope="support", action="give", code="GIVE"
     )
@@ -330,10 +332,11 @@ def test_undo_of_what_was_erased_since_is_refused_and_changes_nothing(alice: Use
 def test_undo_after_a_removal_is_refused(alice: User) -> None:
     message = factories.communication(email=ADDRESS)
     look = join(a_look(alice), message)
-    request = services.file(
-        kind="erasure", subject=alice.subject_id, channel="web", received_on=TODAY, identity="login",
-        actor=alice.as_actor(), now=NOW,
-    )  # fmt: skip
+    request = filing.file(
+        filing.Receipt(kind="erasure", subject=alice.subject_id, channel="web", received_on=TODAY, identity="login"),
+        actor=alice.as_actor(),
+        now=NOW,
+    ).request
     plan = services.make_plan(request, actor=alice.as_actor(), now=NOW)
     services.confirm(request, plan.hash, actor=alice.as_actor(), now=NOW)
     with pytest.raises(NotPossible, match="removal"):
@@ -406,14 +409,18 @@ def test_only_the_privacy_team_joins_and_undoes(alice: User, roles: tuple[str, .
 
 def test_an_open_request_of_the_other_person_comes_first(alice: User, bob: Customer) -> None:
     order = an_order(bob, email=ADDRESS)
-    services.file(kind="access", subject=bob.subject_id, channel="phone", received_on=TODAY, actor=PRIVACY, now=NOW)
+    filing.file(
+        filing.Receipt(kind="access", subject=bob.subject_id, channel="phone", received_on=TODAY),
+        actor=PRIVACY,
+        now=NOW,
+    )
     with pytest.raises(NotPossible, match="open: it comes first"):
         join(a_look(alice), order)
 
 
 def test_nothing_is_joined_to_the_stand_in_of_a_request_about_single_records(alice: User) -> None:
     factories.communication(email="eve@example.com", contact_name="Eve Eden")
-    services.ask(kind="access", email="eve@example.com", actor=ANYBODY, now=NOW)
+    filing.ask(kind="access", email="eve@example.com", actor=ANYBODY, now=NOW)
     asked = Request.objects.get()
     assert asked.is_about_records and asked.subject_id
     with pytest.raises(NotPossible, match="one address"):
@@ -564,10 +571,11 @@ def test_joinings_of_before_are_bound_once_and_are_undone_then(alice: User) -> N
 
 def test_joining_while_a_removal_is_planned_changes_its_plan(alice: User) -> None:
     message = factories.communication(email=ADDRESS)
-    request = services.file(
-        kind="erasure", subject=alice.subject_id, channel="web", received_on=TODAY, identity="login",
-        actor=alice.as_actor(), now=NOW,
-    )  # fmt: skip
+    request = filing.file(
+        filing.Receipt(kind="erasure", subject=alice.subject_id, channel="web", received_on=TODAY, identity="login"),
+        actor=alice.as_actor(),
+        now=NOW,
+    ).request
     plan = services.make_plan(request, actor=alice.as_actor(), now=NOW)
     join(a_look(alice), message)
     with pytest.raises(services.PlanChanged) as changed:

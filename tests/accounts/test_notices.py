@@ -17,8 +17,7 @@ from privacy.audit import AuditEvent
 from privacy.gate import Actor
 from privacy.letters import given
 from privacy.letters.models import Letter
-from privacy.requests import second, waits
-from privacy.requests import services as filing
+from privacy.requests import filing, second, waits
 from privacy.requests.models import Request
 from tests import factories, pages
 from tests.accounts.test_reach import carol, point
@@ -363,9 +362,16 @@ def test_one_clerk_gives_himself_no_file_by_an_own_entry_and_decides_nothing_abo
     later = timezone.now() + timedelta(days=15)
     assert reach.of(NEW, now=later).by_staff_entry == {alice.subject_id}
     request = filing.file(
-        kind="erasure", subject=alice.subject_id, channel="phone", received_on=timezone.localdate(later), identity="staff",
-        actor=petra.as_actor(), now=later,
-    )  # fmt: skip
+        filing.Receipt(
+            kind="erasure",
+            subject=alice.subject_id,
+            channel="phone",
+            received_on=timezone.localdate(later),
+            identity="staff",
+        ),
+        actor=petra.as_actor(),
+        now=later,
+    ).request
     mona = Actor("staff", "mona", None, frozenset({"manager"}), "admin")
     rose = factories.staff("rose", "rose@ilt.example", roles=("privacy",)).as_actor()
     may = [second.may_decide(request, who) for who in (pat.as_actor(), pia.as_actor(), petra.as_actor(), mona, rose)]

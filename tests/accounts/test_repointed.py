@@ -18,7 +18,7 @@ from accounts.models import Address, ClaimReview, Communication, Customer
 from accounts.reach import Reach
 from privacy import gate, vault
 from privacy.gate.system import system
-from privacy.requests import identity, services
+from privacy.requests import identity, proving
 from privacy.requests.models import Export, Request, SecondLook
 from tests import factories
 from tests.asked import run
@@ -77,7 +77,7 @@ def test_a_link_that_is_used_while_the_number_points_at_somebody_waits_for_the_s
     token = link_for(request)
     assert token
     written(bob, subject_id=alice.subject_id)
-    services.redeem(token, now=NOW)
+    proving.redeem(token, now=NOW)
     written(bob, subject_id=bob.subject_id)
     run(request)
     assert [(one.why, one.decided_at) for one in SecondLook.objects.filter(request=request)] == [("moved", None)]

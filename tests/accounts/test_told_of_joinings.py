@@ -17,7 +17,7 @@ from privacy.audit.models import AuditEvent
 from privacy.gate import MANAGER, Actor
 from privacy.letters import given
 from privacy.letters.models import Letter
-from privacy.requests import second, services, waits
+from privacy.requests import filing, proving, second, services, waits
 from privacy.requests.models import Request, SecondLook
 from privacy.subjects import Subject
 from tests import factories, pages
@@ -67,10 +67,11 @@ def link_to(email: str, kind: str = "joined") -> str:
 
 
 def by_login(user: User, kind: str = "erasure", now: datetime = NOW) -> Request:
-    return services.file(
-        kind=kind, subject=user.subject_id, channel="web", received_on=TODAY, identity="login", actor=user.as_actor(),
+    return filing.file(
+        filing.Receipt(kind=kind, subject=user.subject_id, channel="web", received_on=TODAY, identity="login"),
+        actor=user.as_actor(),
         now=now,
-    )  # fmt: skip
+    ).request
 
 
 def whys(request: Request) -> list[str]:
@@ -100,10 +101,10 @@ def test_after_14_days_and_without_a_joining_it_does_not(alice: User, bob: Custo
 
 @pytest.mark.parametrize("email", [ADDRESS, "bob@example.com"])
 def test_so_does_one_by_a_link_to_an_address_of_either_side(joined: Joining, email: str) -> None:
-    services.ask(kind="access", email=email, actor=ANYBODY, now=NOW)
+    filing.ask(kind="access", email=email, actor=ANYBODY, now=NOW)
     with vault.internal():
         text = given(Letter.objects.get(kind="link_identity"))[0]
-    request, _ = services.redeem(re.search(r"/privacy/link/([\w-]+)/", text)[1], now=NOW)
+    request, _ = proving.redeem(re.search(r"/privacy/link/([\w-]+)/", text)[1], now=NOW)
     assert whys(request) == ["joined"]
 
 

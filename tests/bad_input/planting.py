@@ -12,7 +12,7 @@ from typing import Any
 from privacy import datamap, gate, vault
 from privacy.letters import sending
 from privacy.models import Export, Letter, Request
-from privacy.requests import execute, export, services, writing
+from privacy.requests import execute, export, filing, writing
 from privacy.vault import SealedModel
 from privacy.vault.fields import layouts
 from tests.bad_input import forms
@@ -83,9 +83,11 @@ def copy(person: Person) -> dict[str, bytes]:
     Request.objects.filter(subject=person.subject, kind="access").update(state="closed", step="", next_action_at=None)
     Export.objects.filter(request__subject=person.subject).delete()
     actor = person.user.as_actor()
-    request = services.file(
-        kind="access", subject=person.subject, channel="web", received_on=TODAY, identity="login", actor=actor, now=NOW
-    )
+    request = filing.file(
+        filing.Receipt(kind="access", subject=person.subject, channel="web", received_on=TODAY, identity="login"),
+        actor=actor,
+        now=NOW,
+    ).request
     while execute.run(request.pk, clock=lambda: NOW, pause=lambda: None) == "ended":
         pass
     with gate.acting(actor):

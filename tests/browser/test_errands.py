@@ -25,7 +25,7 @@ from privacy import vault
 from privacy.admin import lists
 from privacy.gate import Actor
 from privacy.models import Letter, Request, SecondLook
-from privacy.requests import identity, posting, second, services, waits
+from privacy.requests import filing, identity, posting, second, services, waits
 from privacy.requests.models import OneTimeLink
 from privacy.sweep import arming
 from rma.models import RMA
@@ -136,10 +136,17 @@ def phone_of(customer: Customer) -> str:
 @each_dimension
 def test_a_letter_with_a_code_is_printed_and_posted(site: Site, visitor: Visitor) -> None:
     walter, now = on_file("DEMO-05"), timezone.now()
-    asked = services.file(
-        kind="access", subject=walter.subject_id, channel="mail", received_on=timezone.localdate(now),
-        identity="pending", actor=PAT, now=now,
-    )  # fmt: skip
+    asked = filing.file(
+        filing.Receipt(
+            kind="access",
+            subject=walter.subject_id,
+            channel="mail",
+            received_on=timezone.localdate(now),
+            identity="pending",
+        ),
+        actor=PAT,
+        now=now,
+    ).request
     come_in(visitor, "pat")
     visitor.open(f"/admin/privacy/request/{asked.pk}/step/code/", "send a code by post")
     visitor.follow("#content [type=submit]", "request, a letter with a code to print")
@@ -161,10 +168,17 @@ def test_a_letter_with_a_code_is_printed_and_posted(site: Site, visitor: Visitor
 @each_dimension
 def test_a_copy_is_posted_and_its_letter_comes_back(site: Site, visitor: Visitor) -> None:
     walter, now = on_file("DEMO-05"), timezone.now()
-    asked = services.file(
-        kind="access", subject=walter.subject_id, channel="mail", received_on=timezone.localdate(now),
-        identity="in_person", actor=PAT, now=now,
-    )  # fmt: skip
+    asked = filing.file(
+        filing.Receipt(
+            kind="access",
+            subject=walter.subject_id,
+            channel="mail",
+            received_on=timezone.localdate(now),
+            identity="in_person",
+        ),
+        actor=PAT,
+        now=now,
+    ).request
     site.work()
     second.decide(asked, "go_on", actor=MONA, now=timezone.now())
     site.work()
@@ -174,10 +188,17 @@ def test_a_copy_is_posted_and_its_letter_comes_back(site: Site, visitor: Visitor
     visitor.press("Open the copy to print it", "copy by post, the page to print")
     visitor.open(f"/admin/privacy/request/{asked.pk}/step/posted/")
     visitor.follow("#content [type=submit]", "request, the copy is posted")
-    erasure = services.file(
-        kind="erasure", subject=walter.subject_id, channel="fax", received_on=timezone.localdate(now),
-        identity="in_person", actor=PAT, now=now,
-    )  # fmt: skip
+    erasure = filing.file(
+        filing.Receipt(
+            kind="erasure",
+            subject=walter.subject_id,
+            channel="fax",
+            received_on=timezone.localdate(now),
+            identity="in_person",
+        ),
+        actor=PAT,
+        now=now,
+    ).request
     site.work()
     plan = Letter.objects.get(request=erasure, kind="plan_ready")
     visitor.open(f"/admin/privacy/request/{erasure.pk}/letter/{plan.pk}/", "plan by post, to be signed")
@@ -194,18 +215,26 @@ def test_a_copy_is_posted_and_its_letter_comes_back(site: Site, visitor: Visitor
 def test_a_stranger_is_told_that_nothing_is_held(site: Site, visitor: Visitor) -> None:
     now = timezone.now()
     stranger = Actor("anonymous", None, None, frozenset(), "web")
-    services.ask(kind="access", email="sid.stranger@post.example", actor=stranger, now=now)
+    filing.ask(kind="access", email="sid.stranger@post.example", actor=stranger, now=now)
     visitor.open(told("link_identity", r"https?://[^/\s]+(/privacy/link/\S+)"))
     visitor.press("Continue", "link, nothing is held")
-    services.ask(kind="access", email="sam.stranger@post.example", actor=stranger, now=now)
+    filing.ask(kind="access", email="sam.stranger@post.example", actor=stranger, now=now)
     link = told("link_identity", r"https?://[^/\s]+(/privacy/link/\S+)")
     factories.communication(email="sam.stranger@post.example", contact_name="Sam", body="Hello.")
     visitor.open(link)
     visitor.press("Continue", "link, something came since")
-    asked = services.file(
-        kind="access", subject=None, channel="mail", received_on=timezone.localdate(now), name="Zacharias Unheard",
-        postal="Zacharias Unheard\n1 Nowhere Lane\nSalem MA 01970", actor=PAT, now=now,
-    )  # fmt: skip
+    asked = filing.file(
+        filing.Receipt(
+            kind="access",
+            subject=None,
+            channel="mail",
+            received_on=timezone.localdate(now),
+            name="Zacharias Unheard",
+            postal="Zacharias Unheard\n1 Nowhere Lane\nSalem MA 01970",
+        ),
+        actor=PAT,
+        now=now,
+    ).request
     come_in(visitor, "pat")
     visitor.open(f"/admin/privacy/request/{asked.pk}/step/nothing/", "answer that nothing is held")
     visitor.follow("#content [type=submit]", "request, nothing is held")
@@ -332,7 +361,7 @@ def test_every_question_about_a_request_and_a_possible_breach(site: Site, visito
     bob, now, page = site.customer("bob"), timezone.now(), visitor.page
     with vault.internal():
         email = str(bob.email)
-    services.ask(kind="access", email=email, actor=Actor("anonymous", None, None, frozenset(), "web"), now=now)
+    filing.ask(kind="access", email=email, actor=Actor("anonymous", None, None, frozenset(), "web"), now=now)
     visitor.open(told("link_identity", r"https?://[^/\s]+(/privacy/link/\S+)"), "link from the mail")
     visitor.press("Continue", "asked by link, the code")
     code = page.locator("strong.code").inner_text()
@@ -383,7 +412,7 @@ def test_a_link_whose_address_moved(site: Site, visitor: Visitor) -> None:
     assert bob.user is not None
     with vault.internal():
         email = str(bob.email)
-    services.ask(kind="erasure", email=email, actor=Actor("anonymous", None, None, frozenset(), "web"), now=now)
+    filing.ask(kind="erasure", email=email, actor=Actor("anonymous", None, None, frozenset(), "web"), now=now)
     link = told("link_identity", r"https?://[^/\s]+(/privacy/link/\S+)")
     EmailAddress.objects.filter(user=bob.user).delete()
     accounts.correct(bob, {"email": "bob@elsewhere.example"}, actor=CAROL, now=now, reason="by staff")
@@ -577,10 +606,17 @@ def test_pages_of_a_visitor_who_is_stopped(site: Site, visitor: Visitor) -> None
 def test_a_removal_that_was_refused_and_one_that_ended(site: Site, visitor: Visitor) -> None:
     alice, now = site.customer("alice"), timezone.now()
     come_in(visitor, "alice")
-    asked = services.file(
-        kind="erasure", subject=alice.subject_id, channel="web", received_on=timezone.localdate(now), identity="login",
-        actor=as_customer(alice), now=now,
-    )  # fmt: skip
+    asked = filing.file(
+        filing.Receipt(
+            kind="erasure",
+            subject=alice.subject_id,
+            channel="web",
+            received_on=timezone.localdate(now),
+            identity="login",
+        ),
+        actor=as_customer(alice),
+        now=now,
+    ).request
     site.work()
     visitor.open("/privacy/requests/new/erasure/", "ask for removal, asked already")
     services.refuse(asked, ground="Two people claim this account.", authority="Art. 12(2) GDPR", actor=PAT, now=now)

@@ -22,7 +22,7 @@ from privacy import letters, vault
 from privacy.gate import Actor
 from privacy.gate.system import system
 from privacy.models import Letter, Request, SecondLook
-from privacy.requests import identity, services
+from privacy.requests import filing, identity, services
 from privacy.requests.models import OneTimeLink
 from privacy.retention import holds
 from privacy.sweep import notices
@@ -66,10 +66,13 @@ def test_pages_without_a_login(site: Site, visitor: Visitor) -> None:
     visitor.press("Show the outcome", "outcome, wrong code", status=401)
 
     bob = site.customer("bob")
-    asked = services.file(
-        kind="access", subject=bob.subject_id, channel="web", received_on=factories.TODAY, identity="login",
-        actor=as_customer(bob), now=timezone.now(),
-    )  # fmt: skip
+    asked = filing.file(
+        filing.Receipt(
+            kind="access", subject=bob.subject_id, channel="web", received_on=factories.TODAY, identity="login"
+        ),
+        actor=as_customer(bob),
+        now=timezone.now(),
+    ).request
     site.work()
     token = identity.make_link(asked, OneTimeLink.Purpose.RESULT, to="", now=timezone.now())
     visitor.open(f"/privacy/link/{token}/", "one-time link")
@@ -206,9 +209,17 @@ def back_office(site: Site) -> Iterator[tuple[str, str, list[str]]]:
     jana = Customer.objects.get(reference="DEMO-06")
     order, rma = Order.objects.filter(customer=jana).first(), RMA.objects.filter(customer=jana).first()
     message = jana.communications.first() or factories.communication(jana)
-    about = services.file(
-        kind="erasure", subject=jana.subject_id, channel="phone", received_on=timezone.localdate(now), identity="in_person", actor=PAT, now=now
-    )  # fmt: skip
+    about = filing.file(
+        filing.Receipt(
+            kind="erasure",
+            subject=jana.subject_id,
+            channel="phone",
+            received_on=timezone.localdate(now),
+            identity="in_person",
+        ),
+        actor=PAT,
+        now=now,
+    ).request
     services.make_plan(about, actor=PAT, now=now)
     hold = holds.place("orders.order", order.pk, reason="claim", reference="C-77", actor=PAT, now=now)
     letter = Letter.objects.get(request=about, kind="acknowledgement")
@@ -243,10 +254,13 @@ def test_letters(site: Site, visitor: Visitor, tmp_path: Path) -> None:
     mail.outbox.clear()
     alice = site.customer("alice")
     for kind in ("access", "erasure"):
-        services.file(
-            kind=kind, subject=alice.subject_id, channel="web", received_on=factories.TODAY, identity="login",
-            actor=as_customer(alice), now=timezone.now(),
-        )  # fmt: skip
+        filing.file(
+            filing.Receipt(
+                kind=kind, subject=alice.subject_id, channel="web", received_on=factories.TODAY, identity="login"
+            ),
+            actor=as_customer(alice),
+            now=timezone.now(),
+        )
         site.work()
     refused = Request.objects.get(kind="erasure")
     services.refuse(
@@ -309,10 +323,17 @@ def test_the_pages_of_the_second_person(site: Site, visitor: Visitor) -> None:
     visitor.open("/admin/", "manager: front page")
     visitor.open("/admin/privacy/secondlook/", "second person, nothing waits")
     now = timezone.now()
-    asked = services.file(
-        kind="erasure", subject=site.customer("alice").subject_id, channel="in_person", received_on=timezone.localdate(now),
-        identity="in_person", actor=PAT, now=now,
-    )  # fmt: skip
+    asked = filing.file(
+        filing.Receipt(
+            kind="erasure",
+            subject=site.customer("alice").subject_id,
+            channel="in_person",
+            received_on=timezone.localdate(now),
+            identity="in_person",
+        ),
+        actor=PAT,
+        now=now,
+    ).request
     site.work()
     look = SecondLook.objects.get(request=asked)
     visitor.open("/admin/privacy/secondlook/", "second person, one waits")

@@ -14,7 +14,7 @@ from django.utils import timezone
 from orders.models import Order
 from privacy import gate, vault
 from privacy.calendar import company_day
-from privacy.requests import clock, services
+from privacy.requests import clock, services, sight
 from privacy.requests.clock import Event, Kind, Place
 from privacy.requests.states import State
 from privacy.sweep import nightly
@@ -86,7 +86,7 @@ def test_a_worker_whose_clock_is_a_year_ahead_erases_nothing_that_was_not_confir
         assert order.customer is not None
         request = asking.ask(order.customer, "erasure", now)
         with gate.acting(asking.PAT):
-            services.confirm(request, request.plan_hash, actor=services.acting_as(request), now=now)
+            services.confirm(request, request.plan_hash, actor=sight.acting_as(request), now=now)
         asking.work(request, now + WRONG["400 days ahead"])
         went_back += request.state == State.PLANNED
     assert went_back == people, "the plan says something else on the wrong day: it goes back to the person"

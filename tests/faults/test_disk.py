@@ -18,7 +18,7 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import Communication, Customer
-from privacy.requests import execute, export, services
+from privacy.requests import execute, export, filing
 from privacy.requests.models import Export, Request
 from privacy.vault.models import DataKey
 from tests import factories
@@ -74,10 +74,17 @@ def asked() -> Request:
         for text in texts
     )  # fmt: skip
     now = timezone.now()
-    return services.file(
-        kind="access", subject=alice.subject_id, channel="web", received_on=timezone.localdate(now),
-        identity="login", actor=as_customer(alice), now=now,
-    )  # fmt: skip
+    return filing.file(
+        filing.Receipt(
+            kind="access",
+            subject=alice.subject_id,
+            channel="web",
+            received_on=timezone.localdate(now),
+            identity="login",
+        ),
+        actor=as_customer(alice),
+        now=now,
+    ).request
 
 
 def left_over() -> list[str]:

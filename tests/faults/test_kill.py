@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from accounts.models import Customer
 from privacy import gate
-from privacy.requests import procedures, services
+from privacy.requests import procedures, services, sight
 from privacy.requests.models import Request
 from privacy.vault.keystore import identity
 from privacy.vault.models import DataKey
@@ -44,7 +44,7 @@ def test_killed_at_each_checkpoint_it_ends_executed_once(beat: workers.Celery, t
         until(lambda: Request.objects.get(pk=planned.request.pk).state == "planned", lambda: "the plan again")
         request = Request.objects.get(pk=planned.request.pk)
         with gate.acting(PAT):
-            services.confirm(request, request.plan_hash, actor=services.acting_as(request), now=timezone.now())
+            services.confirm(request, request.plan_hash, actor=sight.acting_as(request), now=timezone.now())
         until(lambda: len(workers.ended(cases)) == len(cases), lambda: workers.where(cases))
 
     for case in cases:

@@ -14,7 +14,7 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import Communication, Customer
-from privacy.requests import export, services
+from privacy.requests import export, filing
 from privacy.requests.models import Request
 from tests import factories
 from tests.faults import process
@@ -52,10 +52,17 @@ def asked(alice: Customer, rows: int, now: datetime) -> Request:
             )
             for number in range(begin, min(begin + 5_000, rows))
         )  # fmt: skip
-    return services.file(
-        kind="access", subject=alice.subject_id, channel="web", received_on=timezone.localdate(now),
-        identity="login", actor=as_customer(alice), now=now,
-    )  # fmt: skip
+    return filing.file(
+        filing.Receipt(
+            kind="access",
+            subject=alice.subject_id,
+            channel="web",
+            received_on=timezone.localdate(now),
+            identity="login",
+        ),
+        actor=as_customer(alice),
+        now=now,
+    ).request
 
 
 def test_a_copy_of_very_many_rows_needs_little_memory(tmp_path: Path, settings: Any) -> None:

@@ -13,7 +13,7 @@ from privacy import gate, tasks
 from privacy.audit.models import AuditEvent
 from privacy.gate.system import system
 from privacy.letters.models import Letter
-from privacy.requests import execute, procedures, services, writing
+from privacy.requests import execute, procedures, services, sight, writing
 from privacy.requests.models import Request, RequestEvent
 from privacy.requests.states import State
 from privacy.retention.models import Decision
@@ -56,7 +56,7 @@ def test_a_message_of_another_version_does_nothing_and_the_request_ends() -> Non
     factories.address(alice)
     request = asking.ask(alice, "erasure", timezone.now())
     with gate.acting(asking.PAT):
-        services.confirm(request, request.plan_hash, actor=services.acting_as(request), now=timezone.now())
+        services.confirm(request, request.plan_hash, actor=sight.acting_as(request), now=timezone.now())
     effects = delivered = 0
     steps = set()
     for _ in range(40):

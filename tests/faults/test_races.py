@@ -23,7 +23,7 @@ from orders.models import Order
 from privacy import audit, gate
 from privacy.gate.system import system
 from privacy.letters.models import Letter
-from privacy.requests import execute, services, writing
+from privacy.requests import execute, filing, services, writing
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import Request
 from privacy.requests.states import OPEN_STATES, State
@@ -99,7 +99,7 @@ def test_sixteen_questions_about_an_unknown_address_are_one() -> None:
         address = f"nobody{number}@example.com"
 
         def ask(address: str = address, now: datetime = now) -> None:
-            services.ask(kind="erasure", email=address, actor=gate.ANONYMOUS, now=now)
+            filing.ask(kind="erasure", email=address, actor=gate.ANONYMOUS, now=now)
 
         ends = together([ask] * AT_ONCE)
         assert ends == [None] * AT_ONCE
@@ -121,10 +121,17 @@ def told(error: Exception, *words: type[Exception]) -> bool:
 def erasure(customer: Customer, *, confirmed: bool = True) -> Request:
     """An erasure asked for in the portal, planned and, unless told otherwise, confirmed."""
     now, actor = timezone.now(), as_customer(customer)
-    request = services.file(
-        kind="erasure", subject=customer.subject_id, channel="web", received_on=timezone.localdate(now),
-        identity="login", actor=actor, now=now,
-    )  # fmt: skip
+    request = filing.file(
+        filing.Receipt(
+            kind="erasure",
+            subject=customer.subject_id,
+            channel="web",
+            received_on=timezone.localdate(now),
+            identity="login",
+        ),
+        actor=actor,
+        now=now,
+    ).request
     made = services.make_plan(request, actor=actor, now=now)
     if confirmed:
         services.confirm(request, made.hash, actor=actor, now=now)

@@ -21,7 +21,7 @@ from accounts.models import Customer
 from privacy import gate
 from privacy.letters.models import Letter
 from privacy.models import AuditEvent
-from privacy.requests import services
+from privacy.requests import filing, services, sight
 from privacy.requests.models import Request, RequestEvent
 from privacy.vault.models import Tombstone
 from tests import factories
@@ -133,13 +133,20 @@ def filed(checkpoint: str, number: int) -> Case:
     now = timezone.now()
     kind = "access" if checkpoint == "build_copy" else "erasure"
     with gate.acting(PAT):
-        request = services.file(
-            kind=kind, subject=customer.subject_id, channel="phone", received_on=timezone.localdate(now),
-            identity="callback", actor=OPERATOR, now=now,
-        )  # fmt: skip
+        request = filing.file(
+            filing.Receipt(
+                kind=kind,
+                subject=customer.subject_id,
+                channel="phone",
+                received_on=timezone.localdate(now),
+                identity="callback",
+            ),
+            actor=OPERATOR,
+            now=now,
+        ).request
         if kind == "erasure" and checkpoint != "plan":
             plan = services.make_plan(request, actor=PAT, now=now)
-            services.confirm(request, plan.hash, actor=services.acting_as(request), now=now)
+            services.confirm(request, plan.hash, actor=sight.acting_as(request), now=now)
     return Case(checkpoint, customer.pk, request)
 
 

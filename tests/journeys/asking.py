@@ -9,7 +9,7 @@ from django.utils import timezone
 from accounts.models import Customer
 from privacy import gate
 from privacy.gate.system import system
-from privacy.requests import execute, second, services, waits, writing
+from privacy.requests import execute, filing, second, services, sight, waits, writing
 from privacy.requests.models import Request
 
 NOW = datetime(2026, 11, 22, 15, 0, tzinfo=UTC)
@@ -23,15 +23,17 @@ MONA = gate.Actor(kind="staff", id="mona", subject=None, roles=frozenset({gate.M
 def ask(customer: Customer, kind: str, now: datetime = NOW) -> Request:
     """File a request, identity shown in person, let mona agree as second person and the worker plan it."""
     with gate.acting(PAT):
-        request = services.file(
-            kind=kind,
-            subject=customer.subject_id,
-            channel="in_person",
-            received_on=timezone.localdate(now),
-            identity="in_person",
+        request = filing.file(
+            filing.Receipt(
+                kind=kind,
+                subject=customer.subject_id,
+                channel="in_person",
+                received_on=timezone.localdate(now),
+                identity="in_person",
+            ),
             actor=PAT,
             now=now,
-        )
+        ).request
     if waits.is_undecided(request):
         second.decide(request, "go_on", actor=MONA, now=now)
     work(request, now)
@@ -42,7 +44,7 @@ def erase(customer: Customer, now: datetime = NOW) -> Request:
     """Ask for erasure, confirm the plan and carry it out to the end."""
     request = ask(customer, "erasure", now)
     with gate.acting(PAT):
-        services.confirm(request, request.plan_hash, actor=services.acting_as(request), now=now)
+        services.confirm(request, request.plan_hash, actor=sight.acting_as(request), now=now)
     work(request, now)
     assert request.state == "closed", (request.state, request.step, request.last_error)
     return request

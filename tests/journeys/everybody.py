@@ -23,7 +23,7 @@ from accounts.models import ClaimReview, Company, ContactPoint, Customer, Joinin
 from orders.services import Card
 from privacy import datamap, vault
 from privacy.models import Letter, OneTimeLink, Request, SecondLook
-from privacy.requests import execute, identity, services, waits
+from privacy.requests import execute, filing, identity, waits
 from privacy.retention import holds
 from privacy.vault import SealedModel
 from rma import services as rmas
@@ -160,9 +160,11 @@ def _requests(person: Person) -> dict[str, Any]:
     actor = as_customer(person.customer)
     found: dict[str, Any] = {}
     for kind in ("access", "erasure"):
-        filed = services.file(
-            kind=kind, subject=person.subject, channel="web", received_on=TODAY, identity="login", actor=actor, now=NOW
-        )
+        filed = filing.file(
+            filing.Receipt(kind=kind, subject=person.subject, channel="web", received_on=TODAY, identity="login"),
+            actor=actor,
+            now=NOW,
+        ).request
         while execute.run(filed.pk, clock=lambda: NOW, pause=lambda: None) == "ended":
             pass  # a plan that needs no confirmation ends a round, not the request
         found[kind] = Request.objects.get(pk=filed.pk)

@@ -15,7 +15,7 @@ from accounts.models import Customer, User
 from privacy import vault
 from privacy.audit.models import AuditEvent
 from privacy.models import Export, Letter, Request
-from privacy.requests import bound, execute, export, services
+from privacy.requests import bound, execute, export, filing, services, sight
 from privacy.requests import identity as identities
 from privacy.requests.states import State
 from privacy.subjects import Subject
@@ -41,7 +41,7 @@ def alice(db: None) -> Customer:
 def both(alice: Customer) -> tuple[Request, str, Request, str]:
     """Ask for both, let everything be done, and return the requests with their outcome codes."""
     access = filed(alice, "access")
-    access_code = access.outcome_code
+    access_code = factories.code_of(access)
     erasure = confirmed(alice)
     code = vault_code(erasure)
     clock = Clock()
@@ -116,7 +116,7 @@ def test_the_code_of_a_removal_that_was_taken_back_opens_no_copy(alice: Customer
     access = filed(alice, "access")
     run(access, Clock())
     assert fetched(access, vault_code(access))
-    services.withdraw(erasure, actor=services.acting_as(erasure), now=NOW)
+    services.withdraw(erasure, actor=sight.acting_as(erasure), now=NOW)
     assert not fetched(erasure, code)
 
 
@@ -131,7 +131,7 @@ def test_without_the_code_nobody_fetches_or_destroys_it(alice: Customer) -> None
     bob = pages.signed_in(factories.login("bob", "bob@example.com"), again=True)
     for what in ("export", "export/destroy"):
         assert bob.post(f"/privacy/requests/{access.pk}/{what}/").status_code == 404
-    with pytest.raises(services.NotYours):
+    with pytest.raises(sight.NotYours):
         export.destroy(access, actor=ANYBODY, now=NOW)
     assert Export.objects.get().deleted_at is None
 
@@ -186,10 +186,17 @@ def test_the_removal_never_waits_past_its_due_date_for_another_request(alice: Cu
 
 @pytest.mark.parametrize("identity", ["pending", "login"])
 def test_an_identity_or_a_confirmation_that_never_came_is_never_taken_for_a_yes(alice: Customer, identity: str) -> None:
-    request = filed(alice, identity=identity) if identity == "login" else services.file(
-        kind="erasure", subject=alice.subject_id, channel="phone", received_on=NOW.date(), identity="pending",
-        actor=factories.acting_as(alice), now=NOW,
-    )  # fmt: skip
+    request = (
+        filed(alice, identity=identity)
+        if identity == "login"
+        else filing.file(
+            filing.Receipt(
+                kind="erasure", subject=alice.subject_id, channel="phone", received_on=NOW.date(), identity="pending"
+            ),
+            actor=factories.acting_as(alice),
+            now=NOW,
+        ).request
+    )
     for days in (1, 60):
         run(request, Clock(NOW + timedelta(days=days)))
     assert request.state == State.EXPIRED

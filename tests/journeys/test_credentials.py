@@ -21,7 +21,7 @@ from django.test import Client
 from privacy import datamap, vault
 from privacy.gate.system import system
 from privacy.models import Letter, Request
-from privacy.requests import execute, posting, services, writing
+from privacy.requests import execute, filing, posting, writing
 from privacy.vault import SealedModel
 from tests import factories
 from tests.bad_input import planting
@@ -184,13 +184,16 @@ def test_the_print_view_gives_a_code_until_it_is_ticked_off(house: House) -> Non
     person = factories.customer("Gus", "Green", email="")
     pat = house.browser("pat")
     actor = house.world.pat.as_actor()
-    filed = services.file(
-        kind="access", subject=person.subject_id, channel="mail", received_on=NOW.date(), identity="in_person",
-        actor=actor, now=NOW,
-    )  # fmt: skip
+    filed = filing.file(
+        filing.Receipt(
+            kind="access", subject=person.subject_id, channel="mail", received_on=NOW.date(), identity="in_person"
+        ),
+        actor=actor,
+        now=NOW,
+    ).request
     letter = filed.letters.get(kind="acknowledgement")
     path = f"/admin/privacy/request/{filed.pk}/letter/{letter.pk}/"
-    assert filed.outcome_code in pat.get(path).text
-    assert filed.outcome_code not in house.browser("carol").get(path).text
+    assert factories.code_of(filed) in pat.get(path).text
+    assert factories.code_of(filed) not in house.browser("carol").get(path).text
     posting.mark_posted(letter, actor=actor, now=NOW + timedelta(minutes=1))
     assert house.browser("pat").get(path).status_code == 404

@@ -29,7 +29,7 @@ from privacy.admin.work import WorkAdmin
 from privacy.gate import Actor, matrix
 from privacy.gate.system import system
 from privacy.models import AccessEntry, Export, Request
-from privacy.requests import contents, execute, export, services
+from privacy.requests import contents, execute, export, filing
 from privacy.requests.states import Channel
 from privacy.vault import Masked, SealedModel, SealedQuerySet
 from tests import factories, pages
@@ -239,15 +239,11 @@ def fresh_request(person: Person) -> Request:
     old = Request.objects.get(pk=person.records["access"].pk)
     Export.objects.filter(request=old).delete()
     Request.objects.filter(pk=old.pk).update(state="closed", step="", next_action_at=None)
-    return services.file(
-        kind="access",
-        subject=person.subject,
-        channel=Channel.WEB,
-        received_on=TODAY,
-        identity="login",
+    return filing.file(
+        filing.Receipt(kind="access", subject=person.subject, channel=Channel.WEB, received_on=TODAY, identity="login"),
         actor=person.user.as_actor(),
         now=NOW,
-    )
+    ).request
 
 
 def test_a_zip_of_bobs_built_under_alices_bound_actor_is_not_built(house: House) -> None:

@@ -28,7 +28,7 @@ from privacy.gate.log import CHAINS, AccessEntry
 from privacy.gate.system import system, system_actor
 from privacy.letters import sending
 from privacy.letters.models import Letter
-from privacy.requests import second, services, waits
+from privacy.requests import second, services, sight, waits
 from privacy.requests.models import Request
 from privacy.requests.states import State
 from privacy.restore import maintenance, replay
@@ -165,7 +165,7 @@ def test_what_the_version_before_left_is_brought_up_to_date_and_goes_on(of_befor
     asking.work(request, AFTER)
     assert (request.state, request.step) == (State.PLANNED, "confirm")
     with gate.acting(asking.PAT):
-        services.confirm(request, request.plan_hash, actor=services.acting_as(request), now=AFTER)
+        services.confirm(request, request.plan_hash, actor=sight.acting_as(request), now=AFTER)
     asking.work(request, AFTER)
     assert request.state == State.CLOSED, (request.state, request.step, request.last_error)
     assert Tombstone.objects.filter(kind="request").count() == 2

@@ -24,7 +24,20 @@ from privacy import audit, gate, vault
 from privacy.calendar import company_day
 from privacy.gate.system import system
 from privacy.letters.models import Letter
-from privacy.requests import assessment, clock, deadline, excess, execute, export, outcome, services
+from privacy.requests import (
+    assessment,
+    clock,
+    deadline,
+    excess,
+    execute,
+    export,
+    filing,
+    outcome,
+    proof,
+    proving,
+    services,
+    sight,
+)
 from privacy.requests.models import Request
 from privacy.requests.states import State
 from privacy.retention import holds, rules
@@ -54,10 +67,18 @@ def received(
     customer: Customer, day: str, kind: str = "access", *, noted: str = "", how: str = "staff", **data: Any
 ) -> Request:
     """A request that reached us on `day` and was written down on `noted`, or on the same day."""
-    return services.file(
-        kind=kind, subject=customer.subject_id, channel=data.pop("channel", "mail"),
-        received_on=date.fromisoformat(day), identity=how, actor=PRIVACY, now=at(noted or day), **data,
-    )  # fmt: skip
+    return filing.file(
+        filing.Receipt(
+            kind=kind,
+            subject=customer.subject_id,
+            channel=data.pop("channel", "mail"),
+            received_on=date.fromisoformat(day),
+            identity=how,
+            **data,
+        ),
+        actor=PRIVACY,
+        now=at(noted or day),
+    ).request
 
 
 def due(request: Request) -> tuple[str, str]:
@@ -70,14 +91,14 @@ def carried_out(request: Request, now: datetime) -> Request:
     execute.run(request.pk, clock=Clock(now), pause=lambda: None, rounds=20)
     request.refresh_from_db()
     if request.kind == "erasure":
-        services.confirm(request, request.plan_hash, actor=services.acting_as(request), now=now)
+        services.confirm(request, request.plan_hash, actor=sight.acting_as(request), now=now)
     run(request, Clock(now))
     return request
 
 
 def kept(request: Request, today: str) -> dict[tuple[str, str], tuple[str, date | None]]:
     """What the person reads of what stays: by record and reason, the code and until when."""
-    with gate.acting(services.acting_as(request)):
+    with gate.acting(sight.acting_as(request)):
         found = outcome.lines(request, today=date.fromisoformat(today))["kept"]
     return {(one["title"], one["data"][0]): (one["code"], one["until"]) for one in found}
 
@@ -165,7 +186,7 @@ def test_scenario_4_the_british_month_runs_from_the_identity_that_was_asked_for(
     alice = person("GB", "ENG")
     request = received(alice, "2026-03-10", noted="2026-03-12", how="pending")
     assert due(request) == ("2026-04-10", "2026-04-10")
-    services.identify(request, "in_person", subject=alice.subject_id, actor=PRIVACY, now=at("2026-03-20"))
+    proving.identify(request, "in_person", subject=alice.subject_id, actor=PRIVACY, now=at("2026-03-20"))
     assert due(request) == ("2026-04-20", "2026-04-20")
     assert request.unpaused_due_on == date(2026, 4, 10)
 
@@ -174,7 +195,7 @@ def test_scenario_4_the_european_date_without_the_pause_stands_beside_the_paused
     alice = person("DE")
     request = received(alice, "2026-03-10", noted="2026-03-12", how="pending")
     deadline.pause(request, actor=PRIVACY, now=at("2026-03-12"))
-    services.identify(request, "in_person", subject=alice.subject_id, actor=PRIVACY, now=at("2026-03-20"))
+    proving.identify(request, "in_person", subject=alice.subject_id, actor=PRIVACY, now=at("2026-03-20"))
     assert due(request) == ("2026-04-19", "2026-04-20")
     assert request.unpaused_due_on == date(2026, 4, 10)
     with vault.internal():
@@ -187,7 +208,7 @@ def test_scenario_5_california_is_confirmed_in_ten_working_days_and_answered_in_
     alice = person("US", "CA")
     request = received(alice, "2026-06-01", how="pending")
     assert due(request) == ("2026-07-15", "2026-07-15")
-    services.identify(request, "in_person", subject=alice.subject_id, actor=PRIVACY, now=at("2026-06-20"))
+    proving.identify(request, "in_person", subject=alice.subject_id, actor=PRIVACY, now=at("2026-06-20"))
     assert due(request) == ("2026-07-15", "2026-07-15"), "showing who asks stops nothing"
     with pytest.raises(deadline.TooLate):
         deadline.extend(request, reason="number", words="Five.", actor=PRIVACY, now=at("2026-07-16"))
@@ -229,7 +250,7 @@ def test_scenario_24_what_reached_the_lab_on_friday_counts_from_friday(later: st
     assert due(request) == ("2026-06-01", "2026-06-01")
     received(alice, "2026-04-30", noted="2026-05-08", channel="phone")
     assert due(request) == ("2026-05-30", "2026-06-01")
-    with pytest.raises(services.BadRequest, match="future"):
+    with pytest.raises(proof.BadRequest, match="future"):
         received(alice, "2026-05-09", noted="2026-05-08")
 
 
@@ -339,7 +360,7 @@ def test_scenario_11_the_mailbox_of_a_firm_proves_nobody_and_a_login_proves_anna
     anna = factories.customer("Anna", "Archer", email="info@firm.example", company=firm, user=login, country="DE")
     ben = factories.customer("Ben", "Baker", email="info@firm.example", company=firm, country="DE")
     factories.communication(ben, heading="Bens secret question")
-    services.ask(kind="access", email="info@firm.example", actor=ANYBODY, now=NOW)
+    filing.ask(kind="access", email="info@firm.example", actor=ANYBODY, now=NOW)
     request = Request.objects.get()
     assert request.subject_id is None and not request.links.exists()
     with vault.internal():
@@ -363,7 +384,7 @@ def test_scenario_14_a_hold_keeps_its_order_alone_and_the_night_after_it_is_lift
     carried_out(request, NOW)
     assert is_there(held, "fulfilment") and not is_there(other, "fulfilment") and not is_there(alice, "account")
     assert Order.objects.get(pk=held.pk).restriction("fulfilment")
-    with gate.acting(services.acting_as(request)):
+    with gate.acting(sight.acting_as(request)):
         said = [one for one in outcome.lines(request, today=company_day(NOW))["kept"] if held.number in one["title"]]
     assert {one["code"] for one in said} == {"KEEP_CLAIMS"} and all("legal claim" in one["sentence"] for one in said)
     holds.lift("orders.order", held.pk, actor=PRIVACY, now=NOW)
@@ -382,7 +403,7 @@ def test_scenario_15_another_address_is_neither_disclosed_nor_removed_and_the_pe
     assert "carries an address of yours, but is not joined to you" in plan.unjoined
     carried_out(request, NOW)
     assert is_there(hers, "support") and is_there(others, "support")
-    with gate.acting(services.acting_as(request)):
+    with gate.acting(sight.acting_as(request)):
         assert "is not joined to you" in outcome.unjoined_of(request)
 
 
@@ -425,11 +446,14 @@ def test_scenario_17_a_card_number_in_free_text_is_not_kept_anywhere(
             customer=alice, heading="Payment", body=text,
         )  # fmt: skip
     assert Communication.objects.count() == count
-    with pytest.raises(services.BadRequest):
-        services.file(
-            kind="access", subject=alice.subject_id, channel="fax", received_on=company_day(NOW), note=text,
-            actor=PRIVACY, now=NOW,
-        )  # fmt: skip
+    with pytest.raises(proof.BadRequest):
+        filing.file(
+            filing.Receipt(
+                kind="access", subject=alice.subject_id, channel="fax", received_on=company_day(NOW), note=text
+            ),
+            actor=PRIVACY,
+            now=NOW,
+        )
     for said in (str(refused.value), caplog.text):
         assert not re.search(r"4111|1111|737", said)
 
@@ -448,7 +472,7 @@ def test_scenario_22_who_has_left_a_firm_goes_from_it_and_what_was_printed_stays
 
 
 def test_scenario_22_an_employer_who_asks_for_him_gets_no_data_of_his(alice: Customer) -> None:
-    services.ask(kind="access", email="boss@firm.example", actor=ANYBODY, now=NOW)
+    filing.ask(kind="access", email="boss@firm.example", actor=ANYBODY, now=NOW)
     request = Request.objects.get()
     with vault.internal():
         (letter,) = Letter.objects.filter(request=request)
@@ -472,12 +496,12 @@ def test_scenario_23_a_copy_asked_for_again_after_three_weeks_is_answered(alice:
 def test_scenario_23_a_refusal_for_excess_needs_evidence_and_a_second_person(alice: Customer) -> None:
     request = received(alice, "2026-11-20", "access", how="pending")
     words = {"ground": "You ask in order to be paid.", "actor": PRIVACY, "now": NOW}
-    with pytest.raises(services.BadRequest, match="one person alone refuses nothing"):
+    with pytest.raises(proof.BadRequest, match="one person alone refuses nothing"):
         services.refuse(request, authority="Art. 12(5) GDPR", **words)
-    with pytest.raises(services.BadRequest, match="its evidence in words"):
+    with pytest.raises(proof.BadRequest, match="its evidence in words"):
         excess.propose(request, evidence=" ", **words)
     excess.propose(request, evidence="Five letters ask for money instead of the answer.", **words)
-    with pytest.raises(services.NotYours):
+    with pytest.raises(sight.NotYours):
         excess.decide(request, "refuse", actor=PRIVACY, now=NOW)
     request.refresh_from_db()
     assert request.is_open and not Letter.objects.filter(request=request, kind="refused").exists()
@@ -522,7 +546,7 @@ def test_scenario_26_a_company_is_no_person_and_a_sole_trader_is(nights: None) -
 
 def test_scenario_27_who_is_known_under_no_name_is_answered_in_time_and_no_profile_is_made() -> None:
     before = Customer.objects.count()
-    services.ask(kind="access", email="stranger@example.com", actor=ANYBODY, now=NOW)
+    filing.ask(kind="access", email="stranger@example.com", actor=ANYBODY, now=NOW)
     request = Request.objects.get()
     assert due(request)[0] == "2026-12-20"
     assert Letter.objects.filter(request=request).count() == 1

@@ -25,7 +25,7 @@ from privacy.admin.records import RecordAdmin
 from privacy.admin.work import WorkAdmin
 from privacy.audit import AuditEvent
 from privacy.models import AccessEntry, SecondLook
-from privacy.requests import services, waits
+from privacy.requests import filing, waits
 from privacy.retention import holds
 from privacy.sweep import nightly
 from rma.models import RMA
@@ -94,14 +94,11 @@ def page_of(record: Any, kind: str = "change") -> str:
 def everything(alice: Customer) -> dict[str, Any]:
     """One record of each kind."""
     order = an_order(alice)
-    filed = services.file(
-        kind="erasure",
-        subject=alice.subject_id,
-        channel="phone",
-        received_on=factories.TODAY,
+    filed = filing.file(
+        filing.Receipt(kind="erasure", subject=alice.subject_id, channel="phone", received_on=factories.TODAY),
         actor=PRIVACY,
         now=factories.NOW,
-    )
+    ).request
     return {
         CUSTOMER: alice,
         COMPANY: factories.company(),
@@ -451,11 +448,8 @@ def test_a_list_costs_as_many_queries_with_30_rows_as_with_one(names: str) -> No
     def another() -> None:
         person = factories.customer("Person", "Example", email=f"p{Customer.objects.count()}@example.com")
         if names == REQUEST:
-            services.file(
-                kind="access",
-                subject=person.subject_id,
-                channel="mail",
-                received_on=factories.TODAY,
+            filing.file(
+                filing.Receipt(kind="access", subject=person.subject_id, channel="mail", received_on=factories.TODAY),
                 actor=PRIVACY,
                 now=factories.NOW,
             )
@@ -869,10 +863,16 @@ def test_accounting_sees_which_invoices_are_not_paid_and_how_late_they_are(alice
 
 
 def test_what_is_overdue_is_said_in_words(alice: Customer) -> None:
-    filed = services.file(
-        kind="access", subject=alice.subject_id, channel="mail", received_on=factories.TODAY.replace(month=10, day=18),
-        actor=PRIVACY, now=factories.NOW,
-    )  # fmt: skip
+    filed = filing.file(
+        filing.Receipt(
+            kind="access",
+            subject=alice.subject_id,
+            channel="mail",
+            received_on=factories.TODAY.replace(month=10, day=18),
+        ),
+        actor=PRIVACY,
+        now=factories.NOW,
+    ).request
     carol = at_work("privacy")
     assert "due 18 November 2026, overdue by 2 days" in carol.get("/admin/").text
     assert "18 November 2026, overdue by 2 days" in carol.get(the_list(REQUEST)).text
@@ -882,11 +882,8 @@ def test_what_is_overdue_is_said_in_words(alice: Customer) -> None:
 def test_the_front_page_costs_as_many_queries_with_30_requests_as_with_one() -> None:
     def another() -> None:
         person = factories.customer("Person", "Example", email=f"p{Customer.objects.count()}@example.com")
-        services.file(
-            kind="access",
-            subject=person.subject_id,
-            channel="mail",
-            received_on=factories.TODAY,
+        filing.file(
+            filing.Receipt(kind="access", subject=person.subject_id, channel="mail", received_on=factories.TODAY),
             actor=PRIVACY,
             now=factories.NOW,
         )

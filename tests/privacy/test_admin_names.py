@@ -15,7 +15,7 @@ from privacy.admin.work import WorkAdmin
 from privacy.gate import Actor
 from privacy.models import Request
 from privacy.registers import Acknowledgement
-from privacy.requests import services
+from privacy.requests import filing, services
 from privacy.sweep.models import EndNotice
 from tests import factories, pages
 from tests.asked import PRIVACY
@@ -68,10 +68,17 @@ def test_messages_stand_in_a_plan_by_their_day_in_words_the_earliest_first() -> 
     customer = factories.customer()
     for month in (11, 2, 9):
         factories.communication(customer, received_on=factories.TODAY.replace(month=month, day=3))
-    about = services.file(
-        kind="erasure", subject=customer.subject_id, channel="phone", received_on=factories.TODAY, identity="in_person",
-        actor=PRIVACY, now=factories.NOW,
-    )  # fmt: skip
+    about = filing.file(
+        filing.Receipt(
+            kind="erasure",
+            subject=customer.subject_id,
+            channel="phone",
+            received_on=factories.TODAY,
+            identity="in_person",
+        ),
+        actor=PRIVACY,
+        now=factories.NOW,
+    ).request
     plan = services.make_plan(about, actor=PRIVACY, now=factories.NOW)
     found = [one.title for one in plan.verdicts if one.title.startswith("Message")]
     assert found == [f"Message with support, 3 {month} 2026" for month in ("February", "September", "November")]
@@ -87,10 +94,17 @@ def test_messages_stand_in_a_plan_by_their_day_in_words_the_earliest_first() -> 
     ],
 )
 def test_an_identity_asks_how_it_was_proved_and_then_for_what_that_needs(how: str, asked: set[str], group: str) -> None:
-    about = services.file(
-        kind="access", subject=factories.customer().subject_id, channel="phone", received_on=factories.TODAY,
-        identity="pending", actor=PRIVACY, now=factories.NOW,
-    )  # fmt: skip
+    about = filing.file(
+        filing.Receipt(
+            kind="access",
+            subject=factories.customer().subject_id,
+            channel="phone",
+            received_on=factories.TODAY,
+            identity="pending",
+        ),
+        actor=PRIVACY,
+        now=factories.NOW,
+    ).request
     carol = pages.signed_in(factories.staff(roles=("privacy",)))
     path = f"/admin/privacy/request/{about.pk}/step/identity/"
     first = carol.get(path).text

@@ -19,7 +19,7 @@ from accounts.models import ClaimReview, ContactPoint, Customer
 from privacy import audit, letters, vault
 from privacy.gate import Actor
 from privacy.models import AccessEntry, Hold, Letter, OneTimeLink, Request
-from privacy.requests import deadline, services
+from privacy.requests import deadline, filing, history, proving, services
 from privacy.requests.states import State
 from tests import factories, pages
 from tests.asked import PRIVACY
@@ -51,7 +51,9 @@ def carol() -> Client:
 
 def filed(customer: Customer, kind: str = "erasure", **data: Any) -> Request:
     given = {"channel": "phone", "received_on": factories.TODAY, "identity": "in_person"} | data
-    return services.file(kind=kind, subject=customer.subject_id, actor=PRIVACY, now=factories.NOW, **given)
+    return filing.file(
+        filing.Receipt(kind=kind, subject=customer.subject_id, **given), actor=PRIVACY, now=factories.NOW
+    ).request
 
 
 def page_of(about: Request) -> str:
@@ -76,10 +78,7 @@ FORM = {
 
 
 def test_the_page_of_a_request_is_headed_by_who_asks_where_a_name_was_given(alice: Customer) -> None:
-    about = services.file(
-        kind="access", subject=None, channel="mail", received_on=factories.TODAY, name="Nora Nowhere", postal="1 Road\nTown",
-        actor=PRIVACY, now=factories.NOW,
-    )  # fmt: skip
+    about = filing.file(filing.Receipt(kind="access", subject=None, channel="mail", received_on=factories.TODAY, name="Nora Nowhere", postal="1 Road\nTown"), actor=PRIVACY, now=factories.NOW).request  # fmt: skip
     text = pages.signed_in(factories.staff(roles=("privacy",))).get(page_of(about)).text
     assert f"<h1>Nora Nowhere, {about.reference}</h1>" in text
     assert "Nora" not in text.partition("<title>")[2].partition("</title>")[0]
@@ -329,7 +328,7 @@ def test_the_last_day_for_the_notice_is_a_month_after_the_receipt(alice: Custome
         assert deadline.may_extend(about, now=timezone.now())
     with time_machine.travel(datetime(2026, 12, 22, 15, tzinfo=UTC), tick=False):
         assert not deadline.may_extend(about, now=timezone.now())
-        with pytest.raises(services.NotAllowed):
+        with pytest.raises(history.NotAllowed):
             deadline.extend(about, reason="number", words="Late.", actor=PRIVACY, now=timezone.now())
     assert not about.events.filter(kind="extended").exists()
 
@@ -356,7 +355,7 @@ def test_a_time_that_the_law_does_not_lengthen_is_not_extended(carol: Client) ->
     about = filed(factories.customer(country="BR"))
     assert about.due_on == date(2026, 12, 5)
     assert "extend" not in steps(carol, about)
-    with pytest.raises(services.NotAllowed, match="no longer time") as refused:
+    with pytest.raises(history.NotAllowed, match="no longer time") as refused:
         deadline.extend(about, reason="number", words="More.", actor=PRIVACY, now=factories.NOW)
     assert not isinstance(refused.value, deadline.TooLate)
 
@@ -367,14 +366,14 @@ def test_a_pause_cannot_begin_after_the_last_day(alice: Customer) -> None:
         assert deadline.may_pause(about, now=timezone.now())
     with time_machine.travel(datetime(2026, 12, 22, 15, tzinfo=UTC), tick=False):
         assert not deadline.may_pause(about, now=timezone.now())
-        with pytest.raises(services.NotAllowed):
+        with pytest.raises(history.NotAllowed):
             deadline.pause(about, actor=PRIVACY, now=timezone.now())
 
 
 def test_time_travel_an_identity_proved_after_the_day_leaves_the_request_late() -> None:
     about = filed(factories.customer(country="GB"), identity="pending", received_on=date(2026, 9, 30))
     with time_machine.travel(datetime(2026, 11, 29, 15, tzinfo=UTC), tick=False):
-        services.identify(about, "in_person", subject=about.subject_id, actor=PRIVACY, now=timezone.now())
+        proving.identify(about, "in_person", subject=about.subject_id, actor=PRIVACY, now=timezone.now())
         carol = pages.signed_in(factories.staff(roles=("privacy",)))
         assert "30 October 2026, overdue by 30 days" in carol.get(page_of(about)).text
     about.refresh_from_db()
@@ -387,7 +386,7 @@ def test_the_clock_stands_still_until_the_identity_is_proved(alice: Customer, ca
     assert "stands still" in take(carol, about, "pause").text
     assert "pause" not in steps(carol, about)
     with time_machine.travel(datetime(2026, 11, 27, 15, tzinfo=UTC), tick=False):
-        services.identify(about, "in_person", subject=alice.subject_id, actor=PRIVACY, now=timezone.now())
+        proving.identify(about, "in_person", subject=alice.subject_id, actor=PRIVACY, now=timezone.now())
     about.refresh_from_db()
     assert about.due_on == date(2026, 12, 27), "a month and the seven days of waiting after the day of receipt"
 
@@ -395,7 +394,7 @@ def test_the_clock_stands_still_until_the_identity_is_proved(alice: Customer, ca
 def test_no_clock_is_paused_where_the_law_knows_no_pause(carol: Client) -> None:
     about = filed(factories.customer(country="US"), identity="pending")
     assert "pause" not in steps(carol, about)
-    with pytest.raises(services.NotAllowed):
+    with pytest.raises(history.NotAllowed):
         deadline.pause(about, actor=PRIVACY, now=factories.NOW)
 
 

@@ -12,7 +12,7 @@ from django.test import Client
 from accounts.models import Customer
 from privacy import vault
 from privacy.gate import Actor
-from privacy.requests import export, second, services, waits
+from privacy.requests import export, filing, second, services, sight, waits
 from privacy.requests.models import Request, SecondLook
 from privacy.requests.states import State
 from tests import factories, pages
@@ -47,7 +47,7 @@ def both(customer: Customer, request: Request, code: str) -> list[str]:
 
 def test_a_planned_removal_says_what_would_go_and_that_it_waits_for_the_person(alice: Customer) -> None:
     request = filed(alice)
-    code = request.outcome_code
+    code = factories.code_of(request)
     services.make_plan(request, actor=PRIVACY, now=NOW)
     for text in both(alice, request, code):
         assert "What would go" in text and "What was removed" not in text
@@ -58,13 +58,14 @@ def test_a_confirmed_removal_that_waits_says_what_would_go_and_until_when_it_wai
     with vault.internal():
         alice.email = "alice@work.example"
         alice.save(update_fields=["email"])
-    request = services.file(
-        kind="erasure", subject=alice.subject_id, channel="mail", received_on=TODAY, identity="staff", actor=PRIVACY,
+    request = filing.file(
+        filing.Receipt(kind="erasure", subject=alice.subject_id, channel="mail", received_on=TODAY, identity="staff"),
+        actor=PRIVACY,
         now=NOW,
-    )  # fmt: skip
-    code = request.outcome_code
+    ).request
+    code = factories.code_of(request)
     plan = services.make_plan(request, actor=PRIVACY, now=NOW)
-    services.confirm(request, plan.hash, actor=services.acting_as(request), now=NOW)
+    services.confirm(request, plan.hash, actor=sight.acting_as(request), now=NOW)
     for text in both(alice, request, code):
         assert "What would go" in text and "What was removed" not in text
         assert "A second member of our staff looks at it first" in text
@@ -76,9 +77,9 @@ def test_a_confirmed_removal_that_waits_says_what_would_go_and_until_when_it_wai
 
 def test_a_removal_taken_back_says_that_nothing_was_removed(alice: Customer) -> None:
     request = filed(alice)
-    code = request.outcome_code
+    code = factories.code_of(request)
     services.make_plan(request, actor=PRIVACY, now=NOW)
-    services.withdraw(request, actor=services.acting_as(request), now=NOW)
+    services.withdraw(request, actor=sight.acting_as(request), now=NOW)
     for text in both(alice, request, code):
         assert "Nothing was removed because of this request." in text
         assert "What was removed" not in text and "What stays" not in text and "Keys destroyed" not in text
@@ -88,7 +89,7 @@ def test_a_removal_taken_back_says_that_nothing_was_removed(alice: Customer) -> 
 @pytest.mark.parametrize("kind", ["access", "erasure"])
 def test_a_refusal_gives_its_reason_on_both_pages(alice: Customer, kind: str) -> None:
     request = filed(alice, kind)
-    code = request.outcome_code
+    code = factories.code_of(request)
     refused_by_two(request, "You asked nine times.")
     for text in both(alice, request, code):
         assert "Why we do not do it You asked nine times. (Art. 12(5) GDPR)" in text
@@ -122,7 +123,7 @@ def test_a_copy_that_is_not_made_yet_is_not_called_made(alice: Customer) -> None
 
 def test_a_browser_that_is_signed_in_is_told_where_the_copy_is(alice: Customer) -> None:
     request = filed(alice, "access")
-    there = {"reference": request.reference, "code": request.outcome_code}
+    there = {"reference": request.reference, "code": factories.code_of(request)}
     made = services.make_plan(request, actor=as_customer(alice), now=NOW)
     services.confirm(request, made.hash, actor=as_customer(alice), now=NOW)
     run(request)
@@ -155,8 +156,8 @@ def not_them(request: Request, *, words: str = "The voice was another one.") -> 
 
 
 def made(request: Request) -> None:
-    plan = services.make_plan(request, actor=services.acting_as(request), now=NOW)
-    services.confirm(request, plan.hash, actor=services.acting_as(request), now=NOW)
+    plan = services.make_plan(request, actor=sight.acting_as(request), now=NOW)
+    services.confirm(request, plan.hash, actor=sight.acting_as(request), now=NOW)
     run(request)
 
 
@@ -179,7 +180,7 @@ def second_after_it_was_fetched(request: Request) -> None:
 
 def destroyed_by_the_person(request: Request) -> None:
     made(request)
-    export.destroy(request, actor=services.acting_as(request), now=NOW)
+    export.destroy(request, actor=sight.acting_as(request), now=NOW)
 
 
 def over(request: Request) -> None:
@@ -198,7 +199,7 @@ def nobody_decided(request: Request) -> None:
 NOT_SHOWN = "decided that it was not shown that it was you who asked."
 ENDS = {
     ("access", "withdrawn"): (
-        lambda one: services.withdraw(one, actor=services.acting_as(one), now=NOW),
+        lambda one: services.withdraw(one, actor=sight.acting_as(one), now=NOW),
         ["The request was taken back", "Nothing was given because of this request."],
     ),
     ("access", "refused"): (
@@ -240,7 +241,7 @@ def test_every_end_is_told_on_both_pages(alice: Customer, kind: str, name: str) 
     """What one page tells the other tells, too: also that a second person ended it, and what became of a copy."""
     end, said = ENDS[kind, name]
     request = filed(alice, kind)
-    code = request.outcome_code
+    code = factories.code_of(request)
     end(request)
     for text in both(alice, request, code):
         for one in said:
@@ -250,7 +251,7 @@ def test_every_end_is_told_on_both_pages(alice: Customer, kind: str, name: str) 
 
 def test_that_it_was_not_the_person_is_told_after_a_removal_too(alice: Customer) -> None:
     request = filed(alice)
-    code = request.outcome_code
+    code = factories.code_of(request)
     made(request)
     not_them(request)
     text = outcome_page(request, code)
@@ -269,7 +270,7 @@ def test_a_request_whose_file_has_ended_says_so_and_is_not_called_unreadable_for
 
 def test_the_outcome_names_the_days_until_which_its_file_and_the_token_stay(alice: Customer) -> None:
     request = filed(alice)
-    code = request.outcome_code
+    code = factories.code_of(request)
     made(request)
     text = outcome_page(request, code)
     left = text[text.index("What the removal itself left") :]

@@ -18,7 +18,7 @@ from django.utils.html import escape, strip_tags
 from accounts.models import Customer, User
 from privacy import datamap, gate, letters, vault
 from privacy.models import AccessEntry, Export, Letter, OneTimeLink, Request
-from privacy.requests import execute, identity, services
+from privacy.requests import execute, filing, identity
 from tests import factories, pages
 from tests.orders.factories import an_order, an_rma
 
@@ -383,7 +383,7 @@ def test_bob_gets_404_for_every_page_of_a_request_of_alice(hers: Client, bob: Us
 
 def test_a_request_that_lost_its_person_belongs_to_nobody_who_signs_in_without_one(client: Client) -> None:
     """subject NULL = subject NULL must never match."""
-    services.ask(kind="access", email="nobody@example.com", actor=gate.ANONYMOUS, now=timezone.now())
+    filing.ask(kind="access", email="nobody@example.com", actor=gate.ANONYMOUS, now=timezone.now())
     about = Request.objects.get()
     assert about.subject_id is None
     erin = factories.login("erin", "erin@example.com", subject=None)

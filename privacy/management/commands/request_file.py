@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from privacy.calendar import company_day
 from privacy.gate.system import system, system_actor
-from privacy.requests import filing, identity, procedures, services
+from privacy.requests import filing, identity, procedures, proof, services
 from privacy.requests.models import Request
 from privacy.requests.procedure import Door
 from privacy.requests.states import Channel
@@ -86,18 +86,20 @@ class Command(BaseCommand):
         actor = system_actor(purpose, kind="operator")
         try:
             with system(purpose, kind="operator"):
-                request = services.file(
-                    kind=options["kind"],
-                    subject=subject,
-                    channel=options["channel"],
-                    received_on=options["received_on"] or company_day(now),
-                    asked_by=options["asked_by"],
-                    identity=options["identity"],
+                request, _ = filing.file(
+                    filing.Receipt(
+                        kind=options["kind"],
+                        subject=subject,
+                        channel=options["channel"],
+                        received_on=options["received_on"] or company_day(now),
+                        asked_by=options["asked_by"],
+                        identity=options["identity"],
+                        email=email,
+                    ),
                     actor=actor,
                     now=now,
-                    email=email,
                 )
-        except services.BadRequest as error:
+        except proof.BadRequest as error:
             raise CommandError(str(error), returncode=1) from None
         shown = {
             name: value

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from privacy.gate.system import system, system_actor
-from privacy.requests import plan, services
+from privacy.requests import history, plan, services
 from privacy.requests.models import Request
 
 
@@ -33,7 +33,7 @@ class Command(BaseCommand):
             purpose = request.procedure.purpose
             with system(purpose, subject=request.owner_id, kind="operator"):
                 made = services.make_plan(request, actor=system_actor(purpose, kind="operator"), now=timezone.now())
-        except (services.NotIdentified, services.NotAllowed) as error:
+        except (services.NotIdentified, history.NotAllowed) as error:
             raise CommandError(str(error), returncode=3) from None
         request.refresh_from_db()
         if options["json"]:

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from privacy.calendar import company_day
 from privacy.gate.system import system, system_actor
-from privacy.requests import assessment, execute, procedures, services, waits, writing
+from privacy.requests import assessment, execute, history, procedures, services, waits, writing
 from privacy.requests.models import Request
 from privacy.requests.states import State
 
@@ -91,7 +91,7 @@ class Command(BaseCommand):
                     return
                 digest = wanted or services.make_plan(request, actor=actor, now=timezone.now()).hash
                 services.confirm(request, digest, actor=actor, now=timezone.now())
-        except (services.NotIdentified, services.NotAllowed, services.PlanChanged) as error:
+        except (services.NotIdentified, history.NotAllowed, services.PlanChanged) as error:
             raise CommandError(str(error), returncode=3) from None
 
     def _run(self, request: Request) -> str:

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from privacy.gate.system import system, system_actor
-from privacy.requests import excess, second, services
+from privacy.requests import excess, proof, second, services, sight
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import Request, SecondLook
 
@@ -81,7 +81,7 @@ class Command(BaseCommand):
                     excess.decide(request, decision, actor=actor, now=timezone.now())
                     return
                 second.decide(request, decision, words=words, actor=actor, now=timezone.now())
-        except services.BadRequest as error:
+        except proof.BadRequest as error:
             raise CommandError(str(error), returncode=1) from None
-        except (services.NotYours, NotAllowed) as error:
+        except (sight.NotYours, NotAllowed) as error:
             raise CommandError(str(error), returncode=3) from None

@@ -15,7 +15,7 @@ from privacy import audit, letters, vault
 from privacy.gate import matrix
 from privacy.gate.system import system
 from privacy.letters.models import Letter
-from privacy.requests import posting, services, writing
+from privacy.requests import filing, posting, writing
 from privacy.restore import apply
 from privacy.vault.keystore import keys
 from tests.asked import ANYBODY, NOW, OPERATOR, filed, with_letters
@@ -272,10 +272,10 @@ def test_the_cap_begins_anew_each_day_and_for_each_address(db) -> None:
 
 def test_links_and_receipts_for_what_a_stranger_asks_again_and_again_stop_too(alice) -> None:
     for hour in range(9):
-        services.ask(kind="access", email="alice@example.com", actor=ANYBODY, now=NOW.replace(hour=hour + 5))
+        filing.ask(kind="access", email="alice@example.com", actor=ANYBODY, now=NOW.replace(hour=hour + 5))
     assert Letter.objects.filter(kind="link_identity").count() == letters.MOST_A_DAY
     filed(alice, "erasure")
     own = Letter.objects.filter(kind="acknowledgement").count()
     for _ in range(9):
-        services.ask(kind="erasure", email="alice@example.com", actor=ANYBODY, now=NOW)
+        filing.ask(kind="erasure", email="alice@example.com", actor=ANYBODY, now=NOW)
     assert Letter.objects.filter(kind="acknowledgement").count() == own + letters.MOST_A_DAY

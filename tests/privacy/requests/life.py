@@ -30,7 +30,22 @@ from privacy.calendar import company_day
 from privacy.gate import Actor
 from privacy.gate.system import system
 from privacy.models import Hold, Letter, Request, RequestEvent
-from privacy.requests import execute, export, identity, poller, procedures, second, services, waits, writing
+from privacy.requests import (
+    execute,
+    export,
+    filing,
+    history,
+    identity,
+    poller,
+    procedures,
+    proof,
+    proving,
+    second,
+    services,
+    sight,
+    waits,
+    writing,
+)
 from privacy.retention import holds
 from privacy.sweep import nightly
 from privacy.sweep.models import SweepState
@@ -45,7 +60,7 @@ from tests.privacy.requests.life_model import ARROWS, BEGUN, ENDS, LINE, Model, 
 
 # What a service may answer instead of doing it; anything else is a defect.
 ANSWERS = (
-    services.NotAllowed, services.NotYours, services.NotIdentified, services.PlanChanged, services.BadRequest, identity.LinkRefused,
+    history.NotAllowed, sight.NotYours, services.NotIdentified, services.PlanChanged, proof.BadRequest, identity.LinkRefused,
     export.NoCopy, holds.RecordNotFound, holds.NothingHeld,
 )  # fmt: skip
 
@@ -169,10 +184,7 @@ class Life(RuleBasedStateMachine):
     def file_in_the_portal(self, kind: str) -> None:
         received = self.today
         self.filed(
-            self.act("file", lambda: services.file(
-                kind=kind, subject=self.world.alice.subject_id, channel="web", received_on=received,
-                identity="login", actor=self.person(), now=self.now,
-            )),
+            self.act("file", lambda: filing.file(filing.Receipt(kind=kind, subject=self.world.alice.subject_id, channel="web", received_on=received, identity="login"), actor=self.person(), now=self.now).request),
             received,
         )  # fmt: skip
 
@@ -187,30 +199,27 @@ class Life(RuleBasedStateMachine):
     def file_by_staff(self, kind: str, channel: str, how: str, days: int, asked_by: str) -> None:
         received = self.today - timedelta(days=days)
         self.filed(
-            self.act("file", lambda: services.file(
-                kind=kind, subject=self.world.alice.subject_id, channel=channel, received_on=received,
-                identity=how, asked_by=asked_by, actor=PRIVACY, now=self.now,
-            )),
+            self.act("file", lambda: filing.file(filing.Receipt(kind=kind, subject=self.world.alice.subject_id, channel=channel, received_on=received, identity=how, asked_by=asked_by), actor=PRIVACY, now=self.now).request),
             received,
         )  # fmt: skip
 
     @rule(kind=st.sampled_from(["access", "erasure"]), email=st.sampled_from(["alice@example.com", "who@example.com"]))
     def ask_without_a_login(self, kind: str, email: str) -> None:
         before = set(Request.objects.values_list("pk", flat=True))
-        self.act("ask", lambda: services.ask(kind=kind, email=email, actor=ANYBODY, now=self.now))
+        self.act("ask", lambda: filing.ask(kind=kind, email=email, actor=ANYBODY, now=self.now))
         for pk in set(Request.objects.values_list("pk", flat=True)) - before:
             self.model.received[pk] = self.today
 
     @rule(which=WHICH)
     def use_a_link(self, which: int) -> None:
-        self.act("link", lambda: services.redeem(self.tokens[which % len(self.tokens)], now=self.now))
+        self.act("link", lambda: proving.redeem(self.tokens[which % len(self.tokens)], now=self.now))
 
     @precondition(lambda self: self.seen)
     @rule(which=WHICH, how=st.sampled_from(["callback", "in_person", "staff", "login"]))
     def staff_prove_identity(self, which: int, how: str) -> None:
         request = self.one(which)
         if self.is_there():
-            self.act("identify", lambda: services.identify(
+            self.act("identify", lambda: proving.identify(
                 request, how, subject=self.world.alice.subject_id, actor=PRIVACY, now=self.now
             ))  # fmt: skip
 
@@ -280,7 +289,7 @@ class Life(RuleBasedStateMachine):
             lambda: services.withdraw(request, actor=bob, now=self.now),
             lambda: export.fetch(request, actor=bob, now=self.now),
         ):
-            with pytest.raises(services.NotYours):
+            with pytest.raises(sight.NotYours):
                 attempt()
 
     # What happens meanwhile -----------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from accounts import countries, regions
 from ilt_site import startup
 from privacy import vault
 from privacy.letters.models import Letter
-from privacy.requests import authorities, contents, grounds, plan, services, writing
+from privacy.requests import authorities, contents, filing, grounds, plan, proof, services, writing
 from privacy.retention import jurisdiction, rules
 from tests import factories, pages
 from tests.asked import NOW, PRIVACY, TODAY, confirmed, filed, run
@@ -183,9 +183,11 @@ def test_an_answer_to_somebody_in_rhode_island_says_why_by_the_policy(db: None, 
 )
 def test_a_refusal_cites_the_gdpr_only_where_it_covers_the_person(db: None, country: str, rule: str) -> None:
     alice = factories.customer("Alice", "Archer", email="alice@example.com", country=country)
-    request = services.file(
-        kind="access", subject=alice.subject_id, channel="mail", received_on=TODAY, actor=PRIVACY, now=NOW
-    )
+    request = filing.file(
+        filing.Receipt(kind="access", subject=alice.subject_id, channel="mail", received_on=TODAY),
+        actor=PRIVACY,
+        now=NOW,
+    ).request
     services.refuse(request, ground="Nobody knows you.", authority="Art. 12(2) GDPR", actor=PRIVACY, now=NOW)
     with vault.internal():
         text = Letter.objects.get(request=request, kind="refused").text
@@ -207,12 +209,12 @@ def test_nobody_is_refused_for_a_reason_that_neither_the_law_over_them_nor_the_p
     db: None, country: str, kind: str, rules: list[str]
 ) -> None:
     alice = factories.customer("Alice", "Archer", email="alice@example.com", country=country)
-    request = services.file(
-        kind=kind, subject=alice.subject_id, channel="mail", received_on=TODAY, actor=PRIVACY, now=NOW
-    )
+    request = filing.file(
+        filing.Receipt(kind=kind, subject=alice.subject_id, channel="mail", received_on=TODAY), actor=PRIVACY, now=NOW
+    ).request
     assert list(grounds.of(request)) == rules
     for rule in grounds.WORDS.keys() - set(rules):
-        with pytest.raises(services.BadRequest, match="our policy knows no such reason"):
+        with pytest.raises(proof.BadRequest, match="our policy knows no such reason"):
             services.refuse(request, ground="You asked nine times.", authority=rule, actor=PRIVACY, now=NOW)
     request.refresh_from_db()
     assert request.is_open

@@ -11,7 +11,7 @@ from accounts.models import Customer
 from privacy import audit, letters, vault
 from privacy.gate import Actor
 from privacy.letters.models import Letter
-from privacy.requests import posting, proof, second, services, writing
+from privacy.requests import filing, history, posting, proof, proving, second, services, sight, writing
 from privacy.requests.models import OneTimeLink, Request
 from privacy.requests.states import State
 from tests import factories, pages
@@ -33,9 +33,11 @@ def dora(db: None) -> Customer:
 
 
 def filed(customer: Customer, kind: str = "erasure", how: str = "pending") -> Request:
-    return services.file(
-        kind=kind, subject=customer.subject_id, channel="mail", received_on=TODAY, identity=how, actor=PRIVACY, now=NOW
-    )
+    return filing.file(
+        filing.Receipt(kind=kind, subject=customer.subject_id, channel="mail", received_on=TODAY, identity=how),
+        actor=PRIVACY,
+        now=NOW,
+    ).request
 
 
 def letter(request: Request, kind: str) -> str:
@@ -57,7 +59,7 @@ def posted(request: Request, customer: Customer) -> str:
 
 
 def written(request: Request, customer: Customer) -> str:
-    services.post_code(request, subject=customer.subject_id, actor=PRIVACY, now=NOW)
+    proving.post_code(request, subject=customer.subject_id, actor=PRIVACY, now=NOW)
     text = letter(request, "posted_code")
     assert text.startswith(BLOCK)
     return next(line for line in text.splitlines() if line.count("-") == 2 and len(line) == 14)
@@ -65,7 +67,7 @@ def written(request: Request, customer: Customer) -> str:
 
 def identify(request: Request, customer: Customer, code: str, days: int = 5, actor: Actor = READER) -> Request:
     now = NOW + timedelta(days=days)
-    return services.identify(request, "post", subject=customer.subject_id, code=code, actor=actor, now=now)
+    return proving.identify(request, "post", subject=customer.subject_id, code=code, actor=actor, now=now)[0]
 
 
 def test_a_code_by_post_proves_the_person_once(dora: Customer) -> None:
@@ -73,7 +75,7 @@ def test_a_code_by_post_proves_the_person_once(dora: Customer) -> None:
     code = posted(request, dora)
     assert code not in str(OneTimeLink.objects.values())
     for wrong in ("", "AAAA-AAAA-AAAA", code[:-1]):
-        with pytest.raises(services.BadRequest):
+        with pytest.raises(proof.BadRequest):
             identify(request, dora, wrong)
     identify(request, dora, code.lower().replace("-", " "))
     request.refresh_from_db()
@@ -85,7 +87,7 @@ def test_a_code_by_post_proves_the_person_once(dora: Customer) -> None:
 def test_a_code_whose_letter_was_not_posted_proves_nothing(dora: Customer) -> None:
     request = filed(dora)
     code = written(request, dora)
-    with pytest.raises(services.BadRequest, match="marked as posted"):
+    with pytest.raises(proof.BadRequest, match="marked as posted"):
         identify(request, dora, code)
     ticked_off(request)
     assert identify(request, dora, code).is_identified
@@ -123,7 +125,7 @@ def test_who_had_an_earlier_letter_in_hand_takes_the_code_of_a_later_one(dora: C
     request = filed(dora)
     posted(request, dora)
     later = NOW + timedelta(days=1)
-    services.post_code(request, subject=dora.subject_id, actor=COLLEAGUE, now=later)
+    proving.post_code(request, subject=dora.subject_id, actor=COLLEAGUE, now=later)
     text = letter(request, "posted_code")
     code = next(line for line in text.splitlines() if line.count("-") == 2 and len(line) == 14)
     ticked_off(request, COLLEAGUE)
@@ -135,17 +137,17 @@ def test_it_counts_for_the_person_it_was_posted_to_for_thirty_days_and_the_last_
     request = filed(dora)
     first, code = posted(request, dora), posted(request, dora)
     for who, given, days in ((bob, code, 1), (dora, first, 1), (dora, code, 31)):
-        with pytest.raises(services.BadRequest):
+        with pytest.raises(proof.BadRequest):
             identify(request, who, given, days)
     assert identify(request, dora, code, 29).is_identified
 
 
 def test_nobody_states_a_code_without_one_and_strangers_send_none(dora: Customer) -> None:
-    with pytest.raises(services.BadRequest):
+    with pytest.raises(proof.BadRequest):
         filed(dora, how="post")
     request = filed(dora)
-    with pytest.raises(services.NotYours):
-        services.post_code(request, subject=dora.subject_id, actor=ANYBODY, now=NOW)
+    with pytest.raises(sight.NotYours):
+        proving.post_code(request, subject=dora.subject_id, actor=ANYBODY, now=NOW)
 
 
 def test_no_code_goes_to_an_address_that_was_entered_lately(db: None) -> None:
@@ -153,12 +155,12 @@ def test_no_code_goes_to_an_address_that_was_entered_lately(db: None) -> None:
     factories.address(customer, came="staff")  # and nobody could be told: no waiting makes it count
     request = filed(customer)
     for days in (13, 99):
-        with pytest.raises(services.NotAllowed, match="14 days"):
-            services.post_code(request, subject=customer.subject_id, actor=PRIVACY, now=NOW + timedelta(days=days))
+        with pytest.raises(history.NotAllowed, match="14 days"):
+            proving.post_code(request, subject=customer.subject_id, actor=PRIVACY, now=NOW + timedelta(days=days))
     factories.address(customer, came="person")
-    with pytest.raises(services.NotAllowed, match="14 days"):
-        services.post_code(request, subject=customer.subject_id, actor=PRIVACY, now=NOW + timedelta(days=13))
-    services.post_code(request, subject=customer.subject_id, actor=PRIVACY, now=NOW + timedelta(days=15))
+    with pytest.raises(history.NotAllowed, match="14 days"):
+        proving.post_code(request, subject=customer.subject_id, actor=PRIVACY, now=NOW + timedelta(days=13))
+    proving.post_code(request, subject=customer.subject_id, actor=PRIVACY, now=NOW + timedelta(days=15))
 
 
 def test_the_answer_knows_where_to_go_after_the_account_is_gone(dora: Customer) -> None:

@@ -14,7 +14,7 @@ from accounts.models import Customer
 from orders.models import Order
 from privacy import audit
 from privacy.gate import Actor
-from privacy.requests import proof, services
+from privacy.requests import filing, proof, proving, sight
 from privacy.requests.models import Request
 from privacy.requests.states import State
 from rma.models import RMA
@@ -45,9 +45,11 @@ def rma(alice: Customer) -> RMA:
 
 
 def pending(customer: Customer, kind: str = "access") -> Request:
-    return services.file(
-        kind=kind, subject=customer.subject_id, channel="phone", received_on=TODAY, actor=PRIVACY, now=NOW
-    )
+    return filing.file(
+        filing.Receipt(kind=kind, subject=customer.subject_id, channel="phone", received_on=TODAY),
+        actor=PRIVACY,
+        now=NOW,
+    ).request
 
 
 def state(
@@ -55,7 +57,7 @@ def state(
 ) -> Request:
     assert request.subject_id
     said = proof.Callback(number, facts)
-    return services.identify(request, "callback", subject=request.subject_id, callback=said, actor=actor, now=now)
+    return proving.identify(request, "callback", subject=request.subject_id, callback=said, actor=actor, now=now)[0]
 
 
 def facts_of(order: Order, rma: RMA) -> dict[str, str]:
@@ -179,15 +181,15 @@ def test_wrong_codes_by_post_count_with_them(alice: Customer, facts: dict[str, s
     request = pending(alice)
     for _ in range(5):
         with pytest.raises(proof.ProofRefused):
-            services.identify(request, "post", subject=alice.subject_id, code="AAAA-BBBB-CCCC", actor=PRIVACY, now=NOW)
+            proving.identify(request, "post", subject=alice.subject_id, code="AAAA-BBBB-CCCC", actor=PRIVACY, now=NOW)
     with pytest.raises(proof.TooManyTries):
-        services.identify(request, "post", subject=alice.subject_id, code="AAAA-BBBB-CCCC", actor=PRIVACY, now=NOW)
+        proving.identify(request, "post", subject=alice.subject_id, code="AAAA-BBBB-CCCC", actor=PRIVACY, now=NOW)
 
 
 def test_an_operator_is_believed_and_a_visitor_states_nothing(alice: Customer) -> None:
-    with pytest.raises((services.BadRequest, services.NotYours)):
-        services.identify(pending(alice), "callback", subject=alice.subject_id, actor=ANYBODY, now=NOW)
-    done = services.identify(pending(alice), "callback", subject=alice.subject_id, actor=OPERATOR, now=NOW)
+    with pytest.raises((proof.BadRequest, sight.NotYours)):
+        proving.identify(pending(alice), "callback", subject=alice.subject_id, actor=ANYBODY, now=NOW)
+    done, _ = proving.identify(pending(alice), "callback", subject=alice.subject_id, actor=OPERATOR, now=NOW)
     assert done.is_identified
 
 

@@ -8,7 +8,7 @@ import time_machine
 from accounts.models import Customer
 from privacy import audit, letters, vault
 from privacy.letters.models import Letter
-from privacy.requests import identity, posting, services, writing
+from privacy.requests import filing, history, identity, posting, proving, writing
 from privacy.requests.models import OneTimeLink, Request
 from tests import factories, pages
 from tests.asked import NOW, PRIVACY, TODAY, with_letters
@@ -25,15 +25,11 @@ def dora(db: None) -> Customer:
 
 
 def filed(customer: Customer, how: str = "pending") -> Request:
-    request = services.file(
-        kind="access",
-        subject=customer.subject_id,
-        channel="email",
-        received_on=TODAY,
-        identity=how,
+    request = filing.file(
+        filing.Receipt(kind="access", subject=customer.subject_id, channel="email", received_on=TODAY, identity=how),
         actor=PRIVACY,
         now=NOW,
-    )
+    ).request
     with_letters(NOW)
     return request
 
@@ -51,7 +47,7 @@ def test_after_a_bounce_the_person_is_asked_by_post_and_the_link_is_dead(dora: C
     assert ("acknowledgement", "post") in kinds(request)
     assert not OneTimeLink.objects.filter(request=request, expires_at__gt=NOW).exists()
     assert audit.history(reference=request.reference).filter(action="letter.returned").count() == 1
-    services.post_code(request, subject=dora.subject_id, actor=PRIVACY, now=NOW)
+    proving.post_code(request, subject=dora.subject_id, actor=PRIVACY, now=NOW)
     with pytest.raises(letters.CannotSendAgain):
         posting.came_back(request.letters.get(kind="link_identity"), actor=PRIVACY, now=NOW)
 
@@ -67,7 +63,7 @@ def test_where_the_post_did_not_deliver_no_code_and_no_copy_is_posted(db: None) 
     customer = factories.customer("Mia", "Mute", email="")
     factories.address(customer)
     request = filed(customer)
-    services.post_code(request, subject=customer.subject_id, actor=PRIVACY, now=NOW)
+    proving.post_code(request, subject=customer.subject_id, actor=PRIVACY, now=NOW)
     code = request.letters.get(kind="posted_code")
     posting.mark_posted(code, actor=PRIVACY, now=NOW)
     code.refresh_from_db()
@@ -75,8 +71,8 @@ def test_where_the_post_did_not_deliver_no_code_and_no_copy_is_posted(db: None) 
     posting.came_back(code, actor=PRIVACY, now=NOW)
     assert not writing.has_postal(request, now=NOW)
     assert not OneTimeLink.objects.filter(request=request, expires_at__gt=NOW).exists()
-    with pytest.raises(services.NotAllowed, match="came back"):
-        services.post_code(request, subject=customer.subject_id, actor=PRIVACY, now=NOW)
+    with pytest.raises(history.NotAllowed, match="came back"):
+        proving.post_code(request, subject=customer.subject_id, actor=PRIVACY, now=NOW)
     with vault.internal():
         assert not writing.undelivered(request, ["Mia Mute", "4 Other Street"])
 

@@ -16,7 +16,7 @@ from accounts.models import Communication, Customer
 from privacy import audit, letters, vault
 from privacy.gate import Actor
 from privacy.letters.models import Letter
-from privacy.requests import identity, second, services
+from privacy.requests import filing, identity, second, services, sight
 from privacy.requests.models import Request, SecondLook
 from privacy.requests.states import State
 from tests import factories, pages
@@ -49,7 +49,7 @@ def renamed(message: Communication, to: str = "Eve Else", *, now: Any = NOW) -> 
 
 
 def asked(kind: str = "erasure") -> Request:
-    services.ask(kind=kind, email=ROSE, actor=ANYBODY, now=NOW)
+    filing.ask(kind=kind, email=ROSE, actor=ANYBODY, now=NOW)
     return Request.objects.get()
 
 
@@ -82,7 +82,7 @@ def test_staff_cut_off_nobody_by_changing_the_name_on_one_of_several_records(
         opened(client, link)
         run(request, Clock())
     if when == "after the confirmation":
-        services.confirm(request, request.plan_hash, actor=services.acting_as(request), now=NOW)
+        services.confirm(request, request.plan_hash, actor=sight.acting_as(request), now=NOW)
     renamed(own[1])
     assert open_questions(request) == [SecondLook.Why.MOVED]
     assert covered(request) == {one.pk for one in own}, "nothing is narrowed"
@@ -98,8 +98,8 @@ def test_staff_cut_off_nobody_by_changing_the_name_on_one_of_several_records(
         return
     if when != "after the confirmation":
         pages.check(client.get(path))
-        made = services.make_plan(request, actor=services.acting_as(request), now=NOW)
-        services.confirm(request, made.hash, actor=services.acting_as(request), now=NOW)
+        made = services.make_plan(request, actor=sight.acting_as(request), now=NOW)
+        services.confirm(request, made.hash, actor=sight.acting_as(request), now=NOW)
     run(request, Clock(NOW + timedelta(hours=1)))
     assert request.state == State.CLOSED and not Communication.objects.exists()
 
@@ -136,12 +136,12 @@ def test_a_name_changed_before_the_request_brings_the_second_person_and_hides_no
 def test_a_name_changed_to_fit_lets_no_mailbox_reach_further_alone(client: Client, own: list[Communication]) -> None:
     """Of two people who share a mailbox one is renamed by the clerk: until now the mailbox got the records of both at once."""
     eve = factories.communication(email=ROSE, contact_name="Eve Else", body="What Eve asked.")
-    services.ask(kind="access", email=ROSE, actor=ANYBODY, now=NOW)
+    filing.ask(kind="access", email=ROSE, actor=ANYBODY, now=NOW)
     assert Request.objects.get().subject_id is None, "control: they name two people"
     Request.objects.get().second_looks.all().delete()
     services.withdraw(Request.objects.get(), actor=PRIVACY, now=NOW)
     renamed(eve, "Rose Guest")
-    services.ask(kind="access", email=ROSE, actor=ANYBODY, now=NOW)
+    filing.ask(kind="access", email=ROSE, actor=ANYBODY, now=NOW)
     request = Request.objects.get(state=State.RECEIVED)
     assert opened(client, token(request)).status_code == 403
     run(request, Clock())
@@ -187,7 +187,7 @@ def test_a_record_that_staff_write_down_later_takes_nothing_away_and_asks_a_seco
     if when == "after the plan":
         written(is_of)
     if when != "before the link":
-        services.confirm(request, request.plan_hash, actor=services.acting_as(request), now=NOW)
+        services.confirm(request, request.plan_hash, actor=sight.acting_as(request), now=NOW)
     if when == "after the confirmation":
         written(is_of)
     run(request, Clock())
@@ -197,7 +197,7 @@ def test_a_record_that_staff_write_down_later_takes_nothing_away_and_asks_a_seco
     second.decide(request, "go_on", actor=COLLEAGUE, now=NOW)
     if when == "before the link":
         run(request, Clock())
-        services.confirm(request, request.plan_hash, actor=services.acting_as(request), now=NOW)
+        services.confirm(request, request.plan_hash, actor=sight.acting_as(request), now=NOW)
     run(request, Clock(NOW + timedelta(hours=1)))
     assert open_questions(request) == [], "asked once"
     assert request.state == State.CLOSED and not Communication.objects.filter(pk__in=mine).exists()

@@ -11,7 +11,7 @@ from privacy import letters
 from privacy.calendar import company_day
 from privacy.gate.system import system
 from privacy.letters.models import Letter
-from privacy.requests import clock, deadline, execute, services
+from privacy.requests import clock, deadline, execute, filing, services
 from privacy.requests.models import Request
 from privacy.requests.states import State
 from tests import factories
@@ -44,10 +44,11 @@ def person(country: str) -> Customer:
 
 
 def by_letter(customer: Customer, received_on: date, **more: str) -> Request:
-    return services.file(
-        kind="erasure", subject=customer.subject_id, channel="mail", received_on=received_on,
-        actor=OPERATOR, now=NOW, **more,
-    )  # fmt: skip
+    return filing.file(
+        filing.Receipt(kind="erasure", subject=customer.subject_id, channel="mail", received_on=received_on, **more),
+        actor=OPERATOR,
+        now=NOW,
+    ).request
 
 
 def lived(request: Request, *, until: datetime = NOW + timedelta(days=150)) -> list[tuple[str, date]]:
@@ -92,10 +93,11 @@ def test_a_due_day_on_a_week_end_is_over_and_the_notice_still_in_time() -> None:
     """Received on 21 October, due on Saturday the 21st; written down on Sunday: the law's last day is Monday."""
     sunday = datetime(2026, 11, 22, 15, 0, tzinfo=NOW.tzinfo)
     alice = person("DE")
-    request = services.file(
-        kind="erasure", subject=alice.subject_id, channel="mail", received_on=date(2026, 10, 21),
-        actor=OPERATOR, now=sunday,
-    )  # fmt: skip
+    request = filing.file(
+        filing.Receipt(kind="erasure", subject=alice.subject_id, channel="mail", received_on=date(2026, 10, 21)),
+        actor=OPERATOR,
+        now=sunday,
+    ).request
     execute.advance(request.pk, now=sunday)
     assert Letter.objects.get(request=request, kind=LATER).queued_at == sunday
     request.refresh_from_db()
@@ -153,10 +155,13 @@ def test_the_letters_say_the_day_or_that_it_is_over() -> None:
     (text,) = texts("link_identity")
     assert "We had to answer by 14 September 2026, which is over, and answer as soon as we can." in text
     for name, day in (("nobody", TODAY), ("none", date(2026, 10, 30))):
-        services.file(
-            kind="erasure", subject=None, email=f"{name}@example.com", name=name, channel="mail", received_on=day,
-            actor=OPERATOR, now=NOW,
-        )  # fmt: skip
+        filing.file(
+            filing.Receipt(
+                kind="erasure", subject=None, email=f"{name}@example.com", name=name, channel="mail", received_on=day
+            ),
+            actor=OPERATOR,
+            now=NOW,
+        )
     first, second = texts("not_identified")
     assert "without your answer it ends on 20 December 2026." in first
     assert "without your answer it ends in two weeks at the earliest." in second

@@ -17,7 +17,7 @@ from privacy import audit, gate, people, vault
 from privacy.gate.log import CHAINS, AccessEntry
 from privacy.gate.system import system
 from privacy.letters.models import Letter
-from privacy.requests import assessment, erasure, execute, export, outcome, procedures, services
+from privacy.requests import assessment, erasure, execute, export, filing, outcome, procedures, services, sight
 from privacy.requests.models import Export, Request, RequestEvent
 from privacy.requests.states import State
 from privacy.retention import holds
@@ -123,7 +123,7 @@ def test_when_the_last_kept_record_ends_the_shell_and_the_person_go_too(alice, k
     assert not Decision.objects.filter(pinned=True, done_at=None).exists()
     request.refresh_from_db()
     assert request.subject_id is None and request.owner_id != subject
-    with gate.acting(services.acting_as(request)):
+    with gate.acting(sight.acting_as(request)):
         assert request.requester_email == "alice@example.com", "the file can still be opened by its code"
     assert audit.history().filter(action="subject.erased").count() == 1
 
@@ -231,14 +231,14 @@ def test_an_erasure_waits_for_the_copy_and_the_copy_shows_what_was_there(alice) 
     run(erasure, clock)
     assert erasure.state == State.CLOSED, "it does not wait until the copy is fetched"
     access.refresh_from_db()
-    _, chunks = export.fetch(access, actor=services.acting_as(access), now=clock())
+    _, chunks = export.fetch(access, actor=sight.acting_as(access), now=clock())
     assert b"".join(chunks)[:2] == b"PK"
     run(access, clock)
     assert access.state == State.CLOSED
 
 
 def test_a_strangers_unproved_question_holds_nothing_up(alice) -> None:
-    services.ask(kind="access", email="alice@example.com", actor=gate.ANONYMOUS, now=NOW)
+    filing.ask(kind="access", email="alice@example.com", actor=gate.ANONYMOUS, now=NOW)
     request = confirmed(alice)
     run(request)
     assert request.state == State.CLOSED

@@ -17,7 +17,7 @@ from accounts.models import Customer
 from privacy import audit, datamap, gate
 from privacy.gate.log import AccessEntry
 from privacy.gate.system import system
-from privacy.requests import contents, export, services
+from privacy.requests import contents, export, services, sight
 from privacy.requests.models import Export, Request
 from privacy.requests.states import State
 from tests import factories, pages
@@ -171,7 +171,7 @@ def test_a_fetch_is_counted_audited_and_shown_to_the_person(alice) -> None:
 def test_bob_does_not_fetch_alices_copy(alice, bob) -> None:
     request = filed(alice, "access")
     run(request)
-    with pytest.raises(services.NotYours):
+    with pytest.raises(sight.NotYours):
         export.fetch(request, actor=as_customer(bob), now=NOW)
 
 

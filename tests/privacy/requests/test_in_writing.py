@@ -11,7 +11,7 @@ import time_machine
 from accounts.models import Customer
 from privacy import vault
 from privacy.letters.models import Letter
-from privacy.requests import clock, execute, offering, posting, second, services
+from privacy.requests import clock, execute, history, offering, posting, second, services
 from privacy.requests.models import Request
 from privacy.requests.states import State
 from tests import factories, pages
@@ -74,7 +74,7 @@ def test_a_plan_that_came_back_signed_has_to_be_the_plan_that_is(dora: Customer)
         request.plan_hash,
         offering.number_of(other, request.plan_hash),
     ):
-        with pytest.raises(services.NotAllowed, match="number on the signed letter"):
+        with pytest.raises(history.NotAllowed, match="number on the signed letter"):
             confirmed(request, "signed_plan", wrong)
     request.refresh_from_db()
     assert request.state == State.PLANNED
@@ -90,10 +90,10 @@ def test_a_plan_that_came_back_signed_has_to_be_the_plan_that_is(dora: Customer)
 
 def test_a_signed_request_is_enough_two_weeks_after_the_plan_was_posted_and_not_before(dora: Customer) -> None:
     request = asked(dora, channel="mail")
-    with pytest.raises(services.NotAllowed, match="waits to be posted"):
+    with pytest.raises(history.NotAllowed, match="waits to be posted"):
         confirmed(request, "signed_request", days=30)
     posting.mark_posted(plan(request), actor=PRIVACY, now=NOW)
-    with pytest.raises(services.NotAllowed, match="time to answer"):
+    with pytest.raises(history.NotAllowed, match="time to answer"):
         confirmed(request, "signed_request", days=13)
     confirmed(request, "signed_request", days=14)
     request.refresh_from_db()
@@ -103,7 +103,7 @@ def test_a_signed_request_is_enough_two_weeks_after_the_plan_was_posted_and_not_
 def test_what_was_asked_by_telephone_is_no_signed_request(dora: Customer) -> None:
     request = asked(dora, channel="phone")
     posting.mark_posted(plan(request), actor=PRIVACY, now=NOW)
-    with pytest.raises(services.NotAllowed, match="not asked by letter"):
+    with pytest.raises(history.NotAllowed, match="not asked by letter"):
         confirmed(request, "signed_request", days=30)
 
 

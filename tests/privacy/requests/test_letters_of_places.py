@@ -19,7 +19,7 @@ from privacy import letters, vault
 from privacy.gate import Actor
 from privacy.gate.system import system
 from privacy.letters.models import Letter
-from privacy.requests import clock, deadline, execute, posting, second, services, waits
+from privacy.requests import clock, deadline, execute, filing, posting, proving, second, services, sight, waits
 from privacy.requests.models import Request, SecondLook
 from privacy.retention import holds, jurisdiction
 from privacy.retention.models import Hold
@@ -135,14 +135,16 @@ def work(request: Request, now: datetime = NOW) -> Request:
 
 def confirm(request: Request, now: datetime = NOW) -> Request:
     work(request, now)
-    services.confirm(request, request.plan_hash, actor=services.acting_as(request), now=now)
+    services.confirm(request, request.plan_hash, actor=sight.acting_as(request), now=now)
     return work(request, now)
 
 
 def asked(customer: Customer, kind: str = "erasure", how: str = "pending", channel: str = "mail") -> Request:
-    return services.file(
-        kind=kind, subject=customer.subject_id, channel=channel, received_on=TODAY, identity=how, actor=PRIVACY, now=NOW
-    )
+    return filing.file(
+        filing.Receipt(kind=kind, subject=customer.subject_id, channel=channel, received_on=TODAY, identity=how),
+        actor=PRIVACY,
+        now=NOW,
+    ).request
 
 
 def text_of(request: Request, kind: str) -> str:
@@ -160,9 +162,9 @@ def copy_by_link(place: Place) -> Request:
     """Dora asks by her address for a copy; a stranger's address is asked who it is."""
     dora = place.person("dora")
     place.order(dora, date(2024, 5, 2), date(2024, 5, 10))
-    services.ask(kind="access", email="dora@example.com", actor=ANYBODY, now=NOW)
+    filing.ask(kind="access", email="dora@example.com", actor=ANYBODY, now=NOW)
     request = Request.objects.get(kind="access", subject=dora.subject_id)
-    services.redeem(token(request, "link_identity"), now=NOW)
+    proving.redeem(token(request, "link_identity"), now=NOW)
     return work(request)
 
 
@@ -199,12 +201,12 @@ def removal_by_post(place: Place) -> Request:
     mia = place.person("mia", email="")
     place.order(mia, date(2024, 5, 2), date(2024, 5, 10))
     request = asked(mia)
-    services.post_code(request, subject=mia.subject_id, actor=PRIVACY, now=NOW)
+    proving.post_code(request, subject=mia.subject_id, actor=PRIVACY, now=NOW)
     code = re.search(r"\n([0-9A-Z-]{14})\n", text_of(request, "posted_code"))
     assert code
     posting.mark_posted(Letter.objects.get(request=request, kind="posted_code"), actor=PRIVACY, now=NOW)
     a_colleague = replace(PRIVACY, id="dan")  # who had no part in the letter, and takes the code from the person
-    services.identify(request, "post", subject=mia.subject_id, code=code[1], actor=a_colleague, now=NOW)
+    proving.identify(request, "post", subject=mia.subject_id, code=code[1], actor=a_colleague, now=NOW)
     work(request)
     posting.mark_posted(Letter.objects.get(request=request, kind="plan_ready"), actor=PRIVACY, now=NOW)
     services.confirm(request, request.plan_hash, actor=PRIVACY, now=NOW, answered_on=TODAY)
@@ -252,9 +254,9 @@ def late(place: Place) -> Request:
 def not_her(place: Place) -> Request:
     """Nora has two mailboxes; the reader of the other one says that it was not her, and the second person agrees."""
     nora = place.person("nora", login=True, email="nora@work.example")
-    services.ask(kind="access", email="nora@example.com", actor=ANYBODY, now=NOW)
+    filing.ask(kind="access", email="nora@example.com", actor=ANYBODY, now=NOW)
     request = Request.objects.get(kind="access", subject=nora.subject_id)
-    services.redeem(token(request, "link_identity"), now=NOW)
+    proving.redeem(token(request, "link_identity"), now=NOW)
     says = token(request, "told_elsewhere")
     work(request)
     second.say_not_me(says, now=NOW)
@@ -265,9 +267,9 @@ def not_her(place: Place) -> Request:
 def changed_plan(place: Place) -> Request:
     """Pia confirms by link; before the removal begins she orders again."""
     pia = place.person("pia", login=True, email="pia@work.example")
-    services.ask(kind="erasure", email="pia@work.example", actor=ANYBODY, now=NOW)
+    filing.ask(kind="erasure", email="pia@work.example", actor=ANYBODY, now=NOW)
     request = Request.objects.get(kind="erasure", subject=pia.subject_id)
-    services.redeem(token(request, "link_identity"), now=NOW)
+    proving.redeem(token(request, "link_identity"), now=NOW)
     confirm(request)
     place.order(pia, TODAY)
     for one in Letter.objects.filter(request=request, kind="told_elsewhere"):
@@ -303,10 +305,18 @@ def written(place: Place) -> list[Written]:
     """The letters to people of the place, every one where it is to be WHOLE."""
     reader = Reader()
     copy_by_link(place)
-    services.file(
-        kind="access", subject=None, email="stranger@example.com", name="Bob Stranger", channel="mail", received_on=TODAY,
-        actor=OPERATOR, now=NOW,
-    )  # fmt: skip
+    filing.file(
+        filing.Receipt(
+            kind="access",
+            subject=None,
+            email="stranger@example.com",
+            name="Bob Stranger",
+            channel="mail",
+            received_on=TODAY,
+        ),
+        actor=OPERATOR,
+        now=NOW,
+    )
     removal, unpaid = removal_by_login(place)
     refused(place)
     reader.look()

@@ -21,7 +21,7 @@ from orders.models import Order
 from privacy import gate, vault
 from privacy.gate.system import system
 from privacy.models import Request
-from privacy.requests import execute, outcome, services
+from privacy.requests import execute, outcome, sight
 from privacy.sweep import nightly
 from privacy.vault.models import DataKey
 from tests.asked import NOW, Clock, confirmed, run
@@ -71,7 +71,7 @@ def test_an_order_that_comes_while_the_erasure_runs_keeps_what_it_needs(world: W
 
 
 def outcome_of(request: Request) -> dict[str, list[dict[str, Any]]]:
-    with gate.acting(services.acting_as(request)):
+    with gate.acting(sight.acting_as(request)):
         return outcome.lines(request, today=NOW.date())
 
 

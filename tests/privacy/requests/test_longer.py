@@ -14,7 +14,7 @@ from privacy import audit, gate, vault
 from privacy.gate import matrix
 from privacy.gate.system import system
 from privacy.letters.models import Letter
-from privacy.requests import history, longer, outcome, posting, services, writing
+from privacy.requests import history, longer, outcome, posting, services, sight, writing
 from privacy.requests.models import Request
 from privacy.requests.states import State
 from privacy.retention import decided, due, holds
@@ -154,12 +154,12 @@ def test_an_open_return_outlives_it_and_opens_to_those_who_work_on_it(alice: Cus
 def test_before_the_letter_a_page_names_no_new_day(alice: Customer) -> None:
     order = unpaid(alice)
     request = erased(alice, until=SOON)
-    with gate.acting(services.acting_as(request)):
+    with gate.acting(sight.acting_as(request)):
         kept = outcome.lines(request, today=AFTER_SOON)["kept"]
         assert {one["until"] for one in kept if order.number in one["title"]} == {None}
         assert all(one["sentence"] not in (outcome.ENDED, outcome.GONE) for one in kept)
     swept(AFTER_SOON)
-    with gate.acting(services.acting_as(request)):
+    with gate.acting(sight.acting_as(request)):
         kept = outcome.lines(request, today=AFTER_SOON)["kept"]
         assert {one["until"] for one in kept if order.number in one["title"]} == {LATEST}
 

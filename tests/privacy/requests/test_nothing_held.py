@@ -13,7 +13,7 @@ from accounts.models import Communication, Customer
 from privacy import vault
 from privacy.gate import Actor
 from privacy.letters.models import Letter
-from privacy.requests import posting, services
+from privacy.requests import filing, history, posting, proof, services, sight
 from privacy.requests.models import Request
 from privacy.requests.nothing import SomethingHeld
 from privacy.requests.states import State
@@ -27,7 +27,7 @@ STRANGER = "sid@post.example"
 
 
 def asked(email: str = STRANGER, kind: str = "access") -> Request:
-    services.ask(kind=kind, email=email, actor=ANYBODY, now=NOW)
+    filing.ask(kind=kind, email=email, actor=ANYBODY, now=NOW)
     return Request.objects.get(kind=kind)
 
 
@@ -49,22 +49,26 @@ def path_of_link(request: Request) -> str:
 
 
 def by_letter(name: str = "Sid Stranger") -> Request:
-    return services.file(
-        kind="access",
-        subject=None,
-        channel="mail",
-        received_on=TODAY,
-        name=name,
-        postal="Sid Stranger\n1 Nowhere Lane\nSalem MA 01970",
+    return filing.file(
+        filing.Receipt(
+            kind="access",
+            subject=None,
+            channel="mail",
+            received_on=TODAY,
+            name=name,
+            postal="Sid Stranger\n1 Nowhere Lane\nSalem MA 01970",
+        ),
         actor=PRIVACY,
         now=NOW,
-    )
+    ).request
 
 
 def named(name: str, kind: str = "access") -> Request:
-    return services.file(
-        kind=kind, subject=None, channel="mail", received_on=TODAY, name=name, email=STRANGER, actor=PRIVACY, now=NOW
-    )
+    return filing.file(
+        filing.Receipt(kind=kind, subject=None, channel="mail", received_on=TODAY, name=name, email=STRANGER),
+        actor=PRIVACY,
+        now=NOW,
+    ).request
 
 
 @pytest.mark.parametrize("kind", ["access", "erasure"])
@@ -92,9 +96,11 @@ def test_another_name_by_the_same_address_is_another_request(alice: Customer) ->
 def test_a_spelling_that_mail_takes_for_the_address_on_file_is_not_told_that_nothing_is_held(
     alice: Customer, typed: str
 ) -> None:
-    request = services.file(
-        kind="access", subject=None, channel="mail", received_on=TODAY, email=typed, actor=PRIVACY, now=NOW
-    )
+    request = filing.file(
+        filing.Receipt(kind="access", subject=None, channel="mail", received_on=TODAY, email=typed),
+        actor=PRIVACY,
+        now=NOW,
+    ).request
     assert kinds(request) == ["not_identified"]
     with pytest.raises(SomethingHeld):
         services.say_nothing_held(request, actor=PRIVACY, now=NOW)
@@ -175,7 +181,7 @@ def test_a_namesake_stands_before_it(alice: Customer) -> None:
     request = by_letter("Alice Archer")
     with pytest.raises(SomethingHeld):
         services.say_nothing_held(request, actor=PRIVACY, now=NOW)
-    with pytest.raises(services.NotYours):
+    with pytest.raises(sight.NotYours):
         services.say_nothing_held(by_letter(), actor=ANYBODY, now=NOW)
 
 
@@ -184,10 +190,18 @@ def test_no_letter_of_the_program_itself_tells_whether_a_name_is_on_file(alice: 
     """Somebody gives the own mailbox and somebody's name. Control: without a name the address alone is looked at, as ever."""
     texts = []
     for number, name in enumerate(("Alice Archer", "Nora Nowhere", "")):
-        request = services.file(
-            kind="access", subject=None, channel=channel, received_on=TODAY, name=name, email=f"sid{number}@post.example",
-            actor=PRIVACY, now=NOW,
-        )  # fmt: skip
+        request = filing.file(
+            filing.Receipt(
+                kind="access",
+                subject=None,
+                channel=channel,
+                received_on=TODAY,
+                name=name,
+                email=f"sid{number}@post.example",
+            ),
+            actor=PRIVACY,
+            now=NOW,
+        ).request
         if not name:
             assert kinds(request) == ["link_identity"]
             continue
@@ -203,10 +217,12 @@ def test_no_letter_of_the_program_itself_tells_whether_a_name_is_on_file(alice: 
 
 
 def test_a_name_alone_is_no_request_and_one_that_was_matched_is_not_answered_so(alice: Customer) -> None:
-    with pytest.raises(services.BadRequest, match="a name and a postal address"):
-        services.file(
-            kind="access", subject=None, channel="mail", received_on=TODAY, name="Sid", actor=PRIVACY, now=NOW
+    with pytest.raises(proof.BadRequest, match="a name and a postal address"):
+        filing.file(
+            filing.Receipt(kind="access", subject=None, channel="mail", received_on=TODAY, name="Sid"),
+            actor=PRIVACY,
+            now=NOW,
         )
     request = asked("alice@example.com")
-    with pytest.raises(services.NotAllowed, match="matched with somebody"):
+    with pytest.raises(history.NotAllowed, match="matched with somebody"):
         services.say_nothing_held(request, actor=PRIVACY, now=NOW)

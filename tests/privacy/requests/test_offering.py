@@ -11,7 +11,7 @@ from accounts.models import Customer
 from privacy import letters, vault
 from privacy.gate import Actor
 from privacy.letters.models import Letter
-from privacy.requests import clock, execute, posting, services
+from privacy.requests import clock, execute, filing, posting, services
 from privacy.requests.models import Request
 from privacy.requests.states import State
 from tests import factories, pages
@@ -33,15 +33,11 @@ def dora(db: None) -> Customer:
 
 def asked(customer: Customer, how: str = "in_person", *, actor: Actor = PRIVACY, channel: str = "phone") -> Request:
     """A removal whose identity somebody stated for the person; its plan is made by a worker."""
-    request = services.file(
-        kind="erasure",
-        subject=customer.subject_id,
-        channel=channel,
-        received_on=TODAY,
-        identity=how,
+    request = filing.file(
+        filing.Receipt(kind="erasure", subject=customer.subject_id, channel=channel, received_on=TODAY, identity=how),
         actor=actor,
         now=NOW,
-    )
+    ).request
     execute.run(request.pk, clock=Clock(), pause=lambda: None, rounds=20)
     request.refresh_from_db()
     return request
@@ -162,15 +158,13 @@ def test_a_plan_that_changed_is_told_in_words_where_no_email_and_no_login_leads_
 
 
 def test_staff_who_make_the_plan_before_the_worker_does_tell_it_too(dora: Customer) -> None:
-    request = services.file(
-        kind="erasure",
-        subject=dora.subject_id,
-        channel="mail",
-        received_on=TODAY,
-        identity="in_person",
+    request = filing.file(
+        filing.Receipt(
+            kind="erasure", subject=dora.subject_id, channel="mail", received_on=TODAY, identity="in_person"
+        ),
         actor=PRIVACY,
         now=NOW,
-    )
+    ).request
     services.make_plan(request, actor=PRIVACY, now=NOW)
     services.make_plan(request, actor=PRIVACY, now=NOW)
     assert Letter.objects.filter(request=request, kind="plan_ready").count() == 1

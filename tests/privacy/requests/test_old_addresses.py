@@ -17,7 +17,7 @@ from accounts.models import Communication, ContactPoint, Customer, User
 from privacy import audit, letters, vault
 from privacy.gate import Actor
 from privacy.letters.models import Letter
-from privacy.requests import execute, export, identity, second, services, waits
+from privacy.requests import execute, export, filing, identity, proving, second, services, sight, waits
 from privacy.requests.models import OneTimeLink, Request, SecondLook
 from privacy.requests.states import State
 from tests import factories, pages
@@ -61,7 +61,7 @@ def told(request: Request) -> list[str]:
 
 
 def asked(kind: str) -> Request:
-    services.ask(kind=kind, email=OLD, actor=ANYBODY, now=NOW)
+    filing.ask(kind=kind, email=OLD, actor=ANYBODY, now=NOW)
     return Request.objects.get()
 
 
@@ -115,10 +115,13 @@ def test_who_was_cut_off_by_staff_goes_on_when_a_second_person_agrees(client: Cl
 
 def planned_by_staff(customer: Customer) -> Request:
     """A removal that staff filed for who stood before them and a second person let go on; the plan went to the old address."""
-    request = services.file(
-        kind="erasure", subject=customer.subject_id, channel="phone", received_on=TODAY, identity="in_person",
-        actor=PRIVACY, now=NOW,
-    )  # fmt: skip
+    request = filing.file(
+        filing.Receipt(
+            kind="erasure", subject=customer.subject_id, channel="phone", received_on=TODAY, identity="in_person"
+        ),
+        actor=PRIVACY,
+        now=NOW,
+    ).request
     second.decide(request, "go_on", actor=COLLEAGUE, now=NOW)
     execute.run(request.pk, clock=lambda: NOW, pause=lambda: None, rounds=5)
     request.refresh_from_db()
@@ -170,9 +173,11 @@ def test_what_tells_where_a_link_went_says_nothing_without_the_link(bob: Custome
     request = asked("access")
     one = OneTimeLink.objects.get(request=request)
     assert len(one.address_hash) == 64
-    services.file(
-        kind="erasure", subject=bob.subject_id, channel="phone", received_on=TODAY, actor=PRIVACY, now=NOW
-    )  # fmt: skip
+    filing.file(
+        filing.Receipt(kind="erasure", subject=bob.subject_id, channel="phone", received_on=TODAY),
+        actor=PRIVACY,
+        now=NOW,
+    )
     hashes = set(OneTimeLink.objects.values_list("address_hash", flat=True))
     assert len(hashes) == 2, "the same address looks different in every link"
     assert identity.counts_still(one, identity.stands_on(token(request, "link_identity")).key, now=NOW)
@@ -181,11 +186,11 @@ def test_what_tells_where_a_link_went_says_nothing_without_the_link(bob: Custome
 
 def test_after_the_removal_the_outcome_is_read_by_the_address_that_it_took(client: Client, bob: Customer) -> None:
     request = asked("access")
-    services.redeem(token(request, "link_identity"), now=NOW)
+    proving.redeem(token(request, "link_identity"), now=NOW)
     run(request, Clock())
     link = token(request, "copy_ready")
     removal = planned_by_staff(bob)
-    services.confirm(removal, removal.plan_hash, actor=services.acting_as(removal), now=NOW)
+    services.confirm(removal, removal.plan_hash, actor=sight.acting_as(removal), now=NOW)
     run(removal, Clock(NOW + timedelta(hours=1)))
     assert not Customer.objects.filter(pk=bob.pk, sealed_account__isnull=False).exists()
     assert "copy" in pages.check(opened(client, link))
@@ -196,10 +201,11 @@ def test_after_the_removal_the_outcome_is_read_by_the_address_that_it_took(clien
 
 def by_login(user: User, kind: str = "access") -> tuple[Request, dict[str, str]]:
     """File a request by login; return it, and reference and code as its receipt in the mailbox gives them."""
-    request = services.file(
-        kind=kind, subject=user.subject_id, channel="web", received_on=TODAY, identity="login", actor=user.as_actor(),
+    request = filing.file(
+        filing.Receipt(kind=kind, subject=user.subject_id, channel="web", received_on=TODAY, identity="login"),
+        actor=user.as_actor(),
         now=NOW,
-    )  # fmt: skip
+    ).request
     with vault.internal():
         receipt = Letter.objects.get(request=request, kind="acknowledgement")
         assert receipt.to == OLD
@@ -292,10 +298,13 @@ def test_a_removal_revives_no_code_or_link_of_an_address_that_was_taken_off_file
     if is_taken_off:
         changed(bob, "")
         assert not identity.code_counts_still(access, with_code.key, now=NOW), "control: it is dead before"
-    removal = services.file(
-        kind="erasure", subject=bob.subject_id, channel="phone", received_on=TODAY, identity="in_person",
-        actor=OPERATOR, now=NOW,
-    )  # fmt: skip
+    removal = filing.file(
+        filing.Receipt(
+            kind="erasure", subject=bob.subject_id, channel="phone", received_on=TODAY, identity="in_person"
+        ),
+        actor=OPERATOR,
+        now=NOW,
+    ).request
     made = services.make_plan(removal, actor=OPERATOR, now=NOW)
     services.confirm(removal, made.hash, actor=OPERATOR, now=NOW)
     run(removal, Clock(NOW + timedelta(hours=1)))
@@ -438,7 +447,7 @@ def test_staff_cut_off_nobody_by_changing_the_address_on_a_message(
         opened(client, link)
         run(request, Clock())
     if when == "after the confirmation":
-        services.confirm(request, request.plan_hash, actor=services.acting_as(request), now=NOW)
+        services.confirm(request, request.plan_hash, actor=sight.acting_as(request), now=NOW)
     people.correct(message, {"email": NEW}, actor=SERVICE, now=NOW, reason="phone call")
     assert list(request.second_looks.values_list("why", "decided_at")) == [(SecondLook.Why.MOVED, None)]
     answer = opened(client, link) if when == "before the link" else client.get(path)
@@ -454,8 +463,8 @@ def test_staff_cut_off_nobody_by_changing_the_address_on_a_message(
         return
     if when != "after the confirmation":
         assert "No record is left" not in pages.check(client.get(path))
-        made = services.make_plan(request, actor=services.acting_as(request), now=NOW)
-        services.confirm(request, made.hash, actor=services.acting_as(request), now=NOW)
+        made = services.make_plan(request, actor=sight.acting_as(request), now=NOW)
+        services.confirm(request, made.hash, actor=sight.acting_as(request), now=NOW)
     run(request, Clock(NOW + timedelta(hours=1)))
     assert request.state == State.CLOSED and not Communication.objects.filter(pk=message.pk).exists()
 
@@ -551,11 +560,14 @@ def test_who_came_by_a_link_can_leave_and_the_next_at_this_computer_sees_nothing
 def test_the_answer_calls_the_outcome_code_good_only_where_it_is(bob: Customer, is_moved: bool) -> None:
     """The code went to the address on file then; the answer goes to the one on file now."""
     operator = Actor("operator", "erasure", None, frozenset({"system:erasure"}), "erasure")
-    request = services.file(
-        kind="erasure", subject=bob.subject_id, channel="phone", received_on=TODAY, identity="in_person", actor=operator,
+    request = filing.file(
+        filing.Receipt(
+            kind="erasure", subject=bob.subject_id, channel="phone", received_on=TODAY, identity="in_person"
+        ),
+        actor=operator,
         now=NOW,
-    )  # fmt: skip
-    code = request.outcome_code
+    ).request
+    code = factories.code_of(request)
     with vault.internal():
         said = Letter.objects.get(request=request, kind="acknowledgement").text
     assert "It works alone as long as we hold this e-mail address as yours" in said

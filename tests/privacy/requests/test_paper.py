@@ -15,7 +15,7 @@ from privacy import audit, gate, vault
 from privacy.gate import Actor
 from privacy.letters.models import Letter
 from privacy.models import AccessEntry
-from privacy.requests import execute, export, paper, posting, second, services, waits, writing
+from privacy.requests import execute, export, filing, history, paper, posting, second, sight, waits, writing
 from privacy.requests.models import Export, Request, SecondLook
 from privacy.requests.states import State
 from privacy.vault import stream
@@ -40,15 +40,13 @@ def dora(db: None) -> Customer:
 
 def answered(customer: Customer) -> Request:
     """A request by letter for a copy, whose person was seen and found to be it by two members of staff."""
-    request = services.file(
-        kind="access",
-        subject=customer.subject_id,
-        channel="mail",
-        received_on=TODAY,
-        identity="in_person",
+    request = filing.file(
+        filing.Receipt(
+            kind="access", subject=customer.subject_id, channel="mail", received_on=TODAY, identity="in_person"
+        ),
         actor=PRIVACY,
         now=NOW,
-    )
+    ).request
     run(request)
     second.decide(request, "go_on", actor=MANAGER, now=NOW)
     run(request, Clock())
@@ -114,7 +112,7 @@ def test_nobody_but_the_privacy_team_gets_at_it(dora: Customer, actor: Actor) ->
     request = answered(dora)
     letter = the_letter(request)
     for take in (paper.page, paper.archive):
-        with pytest.raises(services.NotYours):
+        with pytest.raises(sight.NotYours):
             take(letter, actor=actor, now=NOW)
     assert not request.events.filter(kind__startswith="copy_").exists()
 
@@ -126,7 +124,7 @@ def test_a_stick_is_given_once_and_is_the_archive_itself(dora: Customer) -> None
         name, pieces = paper.archive(letter, actor=PRIVACY, now=NOW)
     found = zipfile.ZipFile(io.BytesIO(b"".join(pieces)))
     assert name == f"{request.reference}.zip" and {"index.html", "data.json"} <= set(found.namelist())
-    with pytest.raises(services.NotAllowed, match="before"):
+    with pytest.raises(history.NotAllowed, match="before"):
         paper.archive(letter, actor=PRIVACY, now=NOW)
 
 
@@ -139,7 +137,7 @@ def test_while_a_second_person_has_to_look_nobody_opens_it(dora: Customer) -> No
 
 def test_it_is_not_ticked_off_before_somebody_has_put_the_copy_into_the_envelope(dora: Customer) -> None:
     request = answered(dora)
-    with pytest.raises(services.NotAllowed, match="first print it"):
+    with pytest.raises(history.NotAllowed, match="first print it"):
         posting.mark_posted(the_letter(request), actor=PRIVACY, now=NOW)
     assert the_letter(request).sent_at is None and export.live(request) is not None
 
@@ -170,7 +168,7 @@ def test_one_that_was_not_posted_in_its_week_is_made_anew(dora: Customer) -> Non
     assert first is not None
     printed(the_letter(request))
     late = first.expires_at + timedelta(minutes=1)
-    with pytest.raises(services.NotAllowed, match="week is over"):
+    with pytest.raises(history.NotAllowed, match="week is over"):
         posting.mark_posted(the_letter(request), actor=PRIVACY, now=late)
     export.expire(now=late)
     assert export.live(request) is None
@@ -180,7 +178,7 @@ def test_one_that_was_not_posted_in_its_week_is_made_anew(dora: Customer) -> Non
     assert (request.last_error, request.step) == ("", "close")
     new = export.live(request)
     assert new is not None and new.pk != first.pk and Export.objects.filter(request=request).count() == 2
-    with pytest.raises(services.NotAllowed, match="first print it"):
+    with pytest.raises(history.NotAllowed, match="first print it"):
         posting.mark_posted(the_letter(request), actor=PRIVACY, now=late)
 
 
@@ -189,7 +187,7 @@ def test_without_a_postal_address_that_counts_nothing_is_posted(db: None) -> Non
     factories.address(nora, came="staff")  # and nobody could be told
     request = answered(nora)
     assert not Letter.objects.filter(request=request, kind="copy_posted").exists()
-    with pytest.raises(services.NotAllowed, match="14 days"):
+    with pytest.raises(history.NotAllowed, match="14 days"):
         paper.post(request, actor=PRIVACY, now=NOW)
     with vault.internal():
         said = str(Letter.objects.get(request=request, kind="copy_ready").text)
@@ -203,7 +201,7 @@ def test_who_has_an_email_can_have_it_on_paper_too(alice: Customer) -> None:
     paper.post(request, actor=PRIVACY, now=NOW)
     with vault.internal():
         assert str(the_letter(request).text).startswith("Alice Archer\n17 Quince Row\n")
-    with pytest.raises(services.NotAllowed):
+    with pytest.raises(history.NotAllowed):
         paper.post(request, actor=PRIVACY, now=NOW)
     assert writing.has_postal(request, now=NOW)
 

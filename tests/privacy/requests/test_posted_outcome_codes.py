@@ -14,7 +14,7 @@ from privacy import audit, letters, vault
 from privacy.gate import Actor, log
 from privacy.letters import earlier
 from privacy.letters.models import Letter
-from privacy.requests import posting, proof, second, services
+from privacy.requests import filing, posting, proof, second, services
 from privacy.requests.models import Request
 from tests import factories, pages
 from tests.asked import NOW, PRIVACY, TODAY, Clock, filed, run
@@ -28,10 +28,13 @@ SAYS = "a code from a letter that members of our staff had in hand"
 @pytest.fixture
 def request_of(dora: Customer) -> Request:
     """Dora's copy, asked for in person, let go on by a second person and not built yet."""
-    request = services.file(
-        kind="access", subject=dora.subject_id, channel="in_person", received_on=TODAY, identity="in_person",
-        actor=PRIVACY, now=NOW,
-    )  # fmt: skip
+    request = filing.file(
+        filing.Receipt(
+            kind="access", subject=dora.subject_id, channel="in_person", received_on=TODAY, identity="in_person"
+        ),
+        actor=PRIVACY,
+        now=NOW,
+    ).request
     second.decide(request, "go_on", actor=MANAGER, now=NOW)
     return request
 
@@ -105,7 +108,7 @@ def test_who_had_the_letter_in_hand_and_is_signed_in_reads_nothing_by_its_code(r
 def test_a_code_that_the_person_was_shown_works_before_its_receipt_is_posted(alice: Customer) -> None:
     request = filed(alice, "access")
     Letter.objects.filter(request=request).update(by="post")
-    assert services.by_code(request.reference, request.outcome_code, now=NOW)["request"] == request  # type: ignore[attr-defined]
+    assert services.by_code(request.reference, factories.code_of(request), now=NOW)["request"] == request
     Request.objects.filter(pk=request.pk).update(identity="in_person")
     with pytest.raises(services.WrongCode):
-        services.by_code(request.reference, request.outcome_code, now=NOW)  # type: ignore[attr-defined]
+        services.by_code(request.reference, factories.code_of(request), now=NOW)

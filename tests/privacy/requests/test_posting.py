@@ -10,7 +10,7 @@ import time_machine
 from accounts.models import Customer
 from privacy import audit, letters, vault
 from privacy.letters.models import Letter
-from privacy.requests import clock, deadline, execute, posting, second, services
+from privacy.requests import clock, deadline, execute, filing, history, posting, second, services
 from privacy.requests.models import Request
 from privacy.requests.states import State
 from tests import factories, pages
@@ -30,9 +30,11 @@ def dora(db: None) -> Customer:
 
 
 def filed(customer: Customer, kind: str = "access", how: str = "pending") -> Request:
-    return services.file(
-        kind=kind, subject=customer.subject_id, channel="mail", received_on=TODAY, identity=how, actor=PRIVACY, now=NOW
-    )
+    return filing.file(
+        filing.Receipt(kind=kind, subject=customer.subject_id, channel="mail", received_on=TODAY, identity=how),
+        actor=PRIVACY,
+        now=NOW,
+    ).request
 
 
 def one(request: Request, kind: str) -> Letter:
@@ -114,7 +116,7 @@ def test_a_longer_deadline_told_by_post_counts_when_it_is_ticked_off(dora: Custo
     assert request.due_on == date(2026, 12, 20) and not request.events.filter(kind="extended").exists()
     said = text(request, "extended")
     assert said.startswith(BLOCK) and "20 February 2027" in said
-    with pytest.raises(services.NotAllowed, match="waits to be posted"):
+    with pytest.raises(history.NotAllowed, match="waits to be posted"):
         extended(request)
     posting.mark_posted(one(request, "extended"), actor=PRIVACY, now=NOW + 8 * DAY)
     request.refresh_from_db()

@@ -18,7 +18,7 @@ from django.template.loader import get_template
 from accounts.models import Customer
 from privacy import audit, checks
 from privacy.letters.models import Letter
-from privacy.requests import execute, poller, procedures, services
+from privacy.requests import execute, filing, poller, procedures, services
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import Request
 from privacy.requests.procedure import Door, NotInOrder, Procedure
@@ -266,8 +266,10 @@ def test_it_goes_on_once_its_entry_is_there_again(alice: Customer, outbox: list[
 
 def test_what_is_not_known_is_not_filed(alice: Customer) -> None:
     with pytest.raises(BadRequest, match="one of access, erasure"):
-        services.file(
-            kind="portability", subject=alice.subject_id, channel="phone", received_on=TODAY, actor=OPERATOR, now=NOW
+        filing.file(
+            filing.Receipt(kind="portability", subject=alice.subject_id, channel="phone", received_on=TODAY),
+            actor=OPERATOR,
+            now=NOW,
         )
     assert not Request.objects.exists()
 

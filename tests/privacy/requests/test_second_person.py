@@ -18,7 +18,22 @@ from accounts.models import Customer
 from privacy import audit, gate, letters, vault
 from privacy.gate import Actor, matrix
 from privacy.letters.models import Letter
-from privacy.requests import clock, excess, execute, export, identity, procedures, second, services, waits
+from privacy.requests import (
+    clock,
+    excess,
+    execute,
+    export,
+    filing,
+    history,
+    identity,
+    procedures,
+    proof,
+    proving,
+    second,
+    services,
+    sight,
+    waits,
+)
 from privacy.requests.models import OneTimeLink, Request, SecondLook
 from privacy.requests.states import State
 from tests import factories, pages
@@ -55,20 +70,20 @@ def two_mailboxes(alice: Customer) -> Customer:
 
 
 def file_by_staff(customer: Customer, how: str = "staff", kind: str = "erasure", **data: Any) -> Request:
-    given = {"channel": "phone", "received_on": TODAY, "now": NOW, "actor": PRIVACY} | data
+    given = {"channel": "phone", "received_on": TODAY} | data
+    by = {"actor": given.pop("actor", PRIVACY), "now": given.pop("now", NOW)}
     if how != "callback":
-        return services.file(kind=kind, subject=customer.subject_id, identity=how, **given)
-    request = services.file(kind=kind, subject=customer.subject_id, **given)
-    by = {"actor": given["actor"], "now": given["now"]}
-    return services.identify(request, how, subject=customer.subject_id, callback=called(customer), **by)
+        return filing.file(filing.Receipt(kind=kind, subject=customer.subject_id, identity=how, **given), **by).request
+    request = filing.file(filing.Receipt(kind=kind, subject=customer.subject_id, **given), **by).request
+    return proving.identify(request, how, subject=customer.subject_id, callback=called(customer), **by)[0]
 
 
 def by_link(kind: str = "erasure", email: str = "alice@example.com") -> Request:
-    services.ask(kind=kind, email=email, actor=ANYBODY, now=NOW)
+    filing.ask(kind=kind, email=email, actor=ANYBODY, now=NOW)
     request = Request.objects.get(kind=kind)
     with vault.internal():
         text = letters.given(Letter.objects.get(request=request, kind="link_identity"))[0]
-    services.redeem(re.search(r"/privacy/link/([\w-]+)/", text)[1], now=NOW)
+    proving.redeem(re.search(r"/privacy/link/([\w-]+)/", text)[1], now=NOW)
     request.refresh_from_db()
     return request
 
@@ -78,7 +93,7 @@ def confirm(request: Request, now: datetime = NOW) -> Request:
     execute.run(request.pk, clock=lambda: now, pause=lambda: None, rounds=5)
     request.refresh_from_db()
     if request.kind == "erasure":
-        services.confirm(request, request.plan_hash, actor=services.acting_as(request), now=now)
+        services.confirm(request, request.plan_hash, actor=sight.acting_as(request), now=now)
         request.refresh_from_db()
     return request
 
@@ -114,7 +129,7 @@ def test_whatever_staff_state_every_other_address_is_told_without_content(
     assert told(request) == [OTHER]
     with vault.internal():
         text = Letter.objects.get(request=request, kind=waits.TOLD).text
-    assert "Archer" not in text and "Quince" not in text and (request.outcome_code not in text)
+    assert "Archer" not in text and "Quince" not in text and (factories.code_of(request) not in text)
 
 
 def test_a_link_tells_the_other_address_and_a_login_tells_nobody(two_mailboxes: Customer) -> None:
@@ -190,7 +205,7 @@ def test_not_me_stops_the_request_and_ends_it_not(two_mailboxes: Customer) -> No
 def test_the_link_against_a_request_never_proves_anybody(two_mailboxes: Customer) -> None:
     request = by_link()
     with pytest.raises(identity.LinkRefused):
-        services.redeem(not_me_token(request), now=NOW)
+        proving.redeem(not_me_token(request), now=NOW)
     assert OneTimeLink.objects.get(request=request, purpose="not_me").used_at is None
     result = identity.make_link(request, "result", to="", now=NOW)
     with pytest.raises(identity.LinkRefused):
@@ -204,7 +219,7 @@ def test_a_copy_stands_still_too_and_is_destroyed_when_it_was_not_the_person(two
     assert export.live(request) is not None
     second.say_not_me(token, now=NOW)
     with pytest.raises(export.NoCopy):
-        export.fetch(request, actor=services.acting_as(request), now=NOW)
+        export.fetch(request, actor=sight.acting_as(request), now=NOW)
     second.decide(request, "end", actor=COLLEAGUE, now=NOW)
     assert export.live(request) is None
     assert worked(request, NOW + timedelta(minutes=1)) == State.CLOSED
@@ -220,7 +235,7 @@ def test_one_member_of_staff_alone_neither_copies_nor_erases_anybody(alice: Cust
     assert worked(request, NOW + timedelta(days=4)) == State.CONFIRMED
     assert export.live(request) is None and Customer.objects.get(pk=alice.pk).sealed_account is not None
     for nobody in (PRIVACY, SALES, as_customer(alice), ANYBODY):
-        with pytest.raises(services.NotYours):
+        with pytest.raises(sight.NotYours):
             second.decide(request, "go_on", actor=nobody, now=NOW)
     second.decide(request, "go_on", actor=COLLEAGUE, now=NOW + timedelta(days=4))
     assert worked(request, NOW + timedelta(days=4)) in (State.CLOSED, State.REPLIED)
@@ -229,7 +244,7 @@ def test_one_member_of_staff_alone_neither_copies_nor_erases_anybody(alice: Cust
 
 def test_who_stated_the_identity_is_no_second_person(alice: Customer) -> None:
     request = file_by_staff(alice, "pending", actor=COLLEAGUE)
-    services.identify(request, "staff", subject=alice.subject_id, actor=PRIVACY, now=NOW)
+    proving.identify(request, "staff", subject=alice.subject_id, actor=PRIVACY, now=NOW)
     assert [second.may_decide(request, one) for one in (COLLEAGUE, PRIVACY, MANAGER, OPERATOR)] == [
         False, False, True, True,
     ]  # fmt: skip
@@ -237,10 +252,10 @@ def test_who_stated_the_identity_is_no_second_person(alice: Customer) -> None:
 
 @pytest.mark.parametrize("how", ["callback", "in_person"])
 def test_what_is_stated_later_needs_the_second_person_too(alice: Customer, how: str) -> None:
-    services.ask(kind="access", email="alice@example.com", actor=ANYBODY, now=NOW)
+    filing.ask(kind="access", email="alice@example.com", actor=ANYBODY, now=NOW)
     request = Request.objects.get()
     said = called(alice) if how == "callback" else None
-    services.identify(request, how, subject=alice.subject_id, callback=said, actor=PRIVACY, now=NOW)
+    proving.identify(request, how, subject=alice.subject_id, callback=said, actor=PRIVACY, now=NOW)
     request.refresh_from_db()
     assert worked(request, NOW) == State.CONFIRMED and export.live(request) is None
     assert not second.may_decide(request, PRIVACY) and second.may_decide(request, MANAGER)
@@ -250,19 +265,22 @@ def test_a_call_back_needs_a_number_that_counts(db: None) -> None:
     nobody = factories.customer("Nora", "None", email="nora@example.com", phone="")
     lately = factories.customer("Lea", "Lately", email="lea@example.com", came="person")
     for customer in (nobody, lately):
-        with pytest.raises(services.BadRequest, match="once the request is filed"):
-            services.file(
-                kind="access", subject=customer.subject_id, identity="callback", channel="phone", received_on=TODAY,
-                actor=PRIVACY, now=NOW,
-            )  # fmt: skip
+        with pytest.raises(proof.BadRequest, match="once the request is filed"):
+            filing.file(
+                filing.Receipt(
+                    kind="access", subject=customer.subject_id, identity="callback", channel="phone", received_on=TODAY
+                ),
+                actor=PRIVACY,
+                now=NOW,
+            )
         request, said = file_by_staff(customer, "pending"), called(customer)
         given = {"subject": customer.subject_id, "callback": said, "actor": PRIVACY}
-        with pytest.raises(services.BadRequest, match="No phone number of this person has been on file for 14 days"):
-            services.identify(request, "callback", now=NOW, **given)
+        with pytest.raises(proof.BadRequest, match="No phone number of this person has been on file for 14 days"):
+            proving.identify(request, "callback", now=NOW, **given)
         request.refresh_from_db()
         assert request.state == State.RECEIVED
     later = NOW + timedelta(days=14)
-    services.identify(request, "callback", now=later, **given)
+    proving.identify(request, "callback", now=later, **given)
     request.refresh_from_db()
     assert request.is_identified, "fourteen days later the number counts"
 
@@ -312,14 +330,14 @@ def test_refusing_ends_the_request_and_says_why(alice: Customer) -> None:
     with vault.internal():
         text = Letter.objects.get(request=request, kind="refused").text
     assert "The paper does not name you. (Art. 12(6) GDPR)" in text
-    with pytest.raises(services.NotAllowed):
+    with pytest.raises(history.NotAllowed):
         second.decide(request, "go_on", actor=MANAGER, now=NOW)
 
 
 def test_nobody_is_asked_about_a_request_that_was_taken_back(alice: Customer) -> None:
     request = confirm(file_by_staff(alice))
     assert second.waiting().count() == 1
-    services.withdraw(request, actor=services.acting_as(request), now=NOW)
+    services.withdraw(request, actor=sight.acting_as(request), now=NOW)
     assert not second.waiting().exists()
 
 
@@ -477,7 +495,7 @@ def test_what_one_clerk_confirms_for_a_person_who_only_looked_waits_for_a_second
     assert list(SecondLook.objects.values_list("why", flat=True)) == [SecondLook.Why.CONFIRMED]
     assert worked(request, NOW + timedelta(days=2)) == State.CONFIRMED
     assert Customer.objects.get(pk=alice.pk).sealed_account is not None
-    with pytest.raises(services.NotYours):
+    with pytest.raises(sight.NotYours):
         second.decide(request, "go_on", actor=PRIVACY, now=NOW)
     second.decide(request, "end", actor=COLLEAGUE, now=NOW)
     request.refresh_from_db()

@@ -13,7 +13,7 @@ from accounts.models import Customer
 from privacy import audit, gate, vault
 from privacy.gate import Actor
 from privacy.letters.models import Letter
-from privacy.requests import execute, export, second, services, waits
+from privacy.requests import execute, export, history, second, services, sight, waits
 from privacy.requests.models import Request, SecondLook
 from privacy.requests.states import State
 from tests import factories, pages
@@ -38,7 +38,7 @@ def given_out(customer: Customer) -> tuple[Request, str]:
 
 
 def fetch(request: Request) -> list[bytes]:
-    _, chunks = export.fetch(request, actor=services.acting_as(request), now=NOW)
+    _, chunks = export.fetch(request, actor=sight.acting_as(request), now=NOW)
     return list(chunks)
 
 
@@ -76,7 +76,7 @@ def test_after_the_copy_was_fetched_nobody_is_told_that_nothing_is_given(two_mai
 
 def test_who_reads_the_outcome_meanwhile_is_not_told_to_be_signed_in(two_mailboxes: Customer) -> None:
     request = filed(two_mailboxes, "access")
-    code = request.outcome_code
+    code = factories.code_of(request)
     run(request, Clock(NOW))
     waits.ask(request, SecondLook.Why.NOT_ME, actor=PRIVACY, now=NOW)
     with time_machine.travel(NOW, tick=False):
@@ -100,7 +100,7 @@ def test_of_a_request_that_ended_with_nothing_done_it_says_so(two_mailboxes: Cus
     request = confirm(by_link())
     token = not_me_token(request)
     if end == "withdraw":
-        services.withdraw(request, actor=services.acting_as(request), now=NOW)
+        services.withdraw(request, actor=sight.acting_as(request), now=NOW)
     else:
         services.refuse(request, ground="No.", authority="", actor=PRIVACY, now=NOW)
     assert "Nothing was given to anybody or removed because of it." in said_not_me(token)
@@ -155,14 +155,14 @@ def test_the_privacy_team_finds_a_possible_breach_and_notes_what_became_of_it(tw
         assert "Possible breaches to assess" in front and f"{request.reference}: copy of my data, not shown" in front
         assert audit.history(reference=request.reference).get(action="request.possible_breach").reason == "fetched"
         for stranger in (as_customer(two_mailboxes), Actor("staff", "sam", None, frozenset({"sales"}), "admin")):
-            with pytest.raises(services.NotYours):
+            with pytest.raises(sight.NotYours):
                 second.assess_breach(request, is_breach=False, actor=stranger, now=NOW)
         path = f"/admin/privacy/request/{request.pk}/step/breach/"
         assert "Art. 33" in carol.get(path).text
         assert "is in the audit" in carol.post(path, {"found": "breach"}, follow=True).text
         assert "Possible breaches" not in carol.get("/admin/").text
     assert audit.history(reference=request.reference).get(action="request.breach_assessed").reason == "breach"
-    with pytest.raises(services.NotAllowed):
+    with pytest.raises(history.NotAllowed):
         second.assess_breach(request, is_breach=True, actor=PRIVACY, now=NOW)
 
 
@@ -215,11 +215,11 @@ def test_an_open_question_ends_with_the_request_and_is_decided_no_more(two_mailb
     request = confirm(by_link())
     second.say_not_me(not_me_token(request), now=NOW)
     if end == "withdraw":
-        services.withdraw(request, actor=services.acting_as(request), now=NOW)
+        services.withdraw(request, actor=sight.acting_as(request), now=NOW)
     else:
         services.refuse(request, ground="No.", authority="", actor=PRIVACY, now=NOW)
     assert not second.waiting().exists() and not waits.is_undecided(request)
-    with pytest.raises(services.NotAllowed):
+    with pytest.raises(history.NotAllowed):
         second.decide(request, "go_on", actor=COLLEAGUE, now=NOW)
     look = SecondLook.objects.get(request=request)
     assert (look.outcome, look.decided_at) == ("", NOW)
@@ -231,7 +231,7 @@ def test_a_word_after_the_end_is_noted_and_nothing_is_said_to_go_on(two_mailboxe
     with time_machine.travel(NOW, tick=False):
         request = confirm(by_link())
         token = not_me_token(request)
-        services.withdraw(request, actor=services.acting_as(request), now=NOW)
+        services.withdraw(request, actor=sight.acting_as(request), now=NOW)
         second.say_not_me(token, now=NOW)
         look = SecondLook.objects.get(request=request)
         answer = pages.decide(

@@ -21,7 +21,7 @@ from accounts.models import Customer
 from privacy import audit, vault
 from privacy.gate.context import current
 from privacy.letters.models import Letter
-from privacy.requests import execute, history, poller, procedures, second, services, steps
+from privacy.requests import execute, history, poller, procedures, second, services, sight, steps
 from privacy.requests.models import Request
 from privacy.requests.procedure import Does, Letters, Pages, Procedure, Step, Words
 from privacy.requests.states import State
@@ -331,7 +331,7 @@ def test_the_poller_wakes_it_and_a_killed_step_is_done_again_once(
     assert poller.poll(now=NOW) == 1
     execute.run(request.pk, clock=Clock(NOW + timedelta(minutes=1)), pause=lambda: None)
     request.refresh_from_db()
-    actor = services.acting_as(request)
+    actor = sight.acting_as(request)
     services.confirm(request, request.plan_hash, actor=actor, now=NOW)
     assert "hold_off" in procedures.checkpoints()
 

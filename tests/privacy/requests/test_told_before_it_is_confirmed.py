@@ -11,7 +11,7 @@ from accounts.models import Customer
 from accounts.users import User
 from privacy import audit
 from privacy.letters.models import Letter
-from privacy.requests import posting, services
+from privacy.requests import filing, history, posting, services
 from privacy.requests.models import Request
 from privacy.requests.states import State
 from tests import factories, pages
@@ -34,10 +34,13 @@ def pia(db: None) -> User:
 
 
 def planned(customer: Customer, by: User) -> Request:
-    request = services.file(
-        kind="erasure", subject=customer.subject_id, channel="in_person", received_on=TODAY, identity="in_person",
-        actor=by.as_actor(), now=NOW,
-    )  # fmt: skip
+    request = filing.file(
+        filing.Receipt(
+            kind="erasure", subject=customer.subject_id, channel="in_person", received_on=TODAY, identity="in_person"
+        ),
+        actor=by.as_actor(),
+        now=NOW,
+    ).request
     run(request)
     return request
 
@@ -51,7 +54,7 @@ def test_who_filed_a_request_ticks_off_none_of_its_letters_where_there_is_anothe
 ) -> None:
     request = planned(dora, pat)
     for letter in Letter.objects.filter(request=request, by="post", sent_at=None, stopped_at=None):
-        with pytest.raises(services.NotAllowed, match="somebody else of the privacy team posts"):
+        with pytest.raises(history.NotAllowed, match="somebody else of the privacy team posts"):
             posting.mark_posted(letter, actor=pat.as_actor(), now=NOW)
     posting.mark_posted(plan_of(request), actor=pia.as_actor(), now=NOW)
     assert plan_of(request).sent_at == NOW
@@ -75,13 +78,13 @@ def test_staff_confirm_for_the_person_what_the_person_can_have_read(dora: Custom
         )  # fmt: skip
 
     for days, answered in ((0, None), (5, None), (5, 5)):
-        with pytest.raises(services.NotAllowed, match="mark it as posted first"):
+        with pytest.raises(history.NotAllowed, match="mark it as posted first"):
             confirm(days, answered)
     posting.mark_posted(plan_of(request), actor=pia.as_actor(), now=NOW + 2 * DAY)
-    with pytest.raises(services.NotAllowed, match="was posted today"):
+    with pytest.raises(history.NotAllowed, match="was posted today"):
         confirm(2)
     for answered in (1, 4):
-        with pytest.raises(services.NotAllowed, match="between 22 November 2026"):
+        with pytest.raises(history.NotAllowed, match="between 22 November 2026"):
             confirm(3, answered)
     request.refresh_from_db()
     assert request.state == State.PLANNED

@@ -19,7 +19,7 @@ from accounts.people import later, named
 from privacy import vault
 from privacy.gate import Actor
 from privacy.letters.models import Letter
-from privacy.requests import identity, services
+from privacy.requests import filing, identity
 from privacy.requests.models import Request
 from privacy.requests.states import State
 from privacy.retention import holds
@@ -75,7 +75,7 @@ def removed(customer: Customer) -> None:
 
 
 def asked(kind: str = "access") -> Request:
-    services.ask(kind=kind, email=ROSE, actor=ANYBODY, now=NOW)
+    filing.ask(kind=kind, email=ROSE, actor=ANYBODY, now=NOW)
     return Request.objects.filter(kind=kind, state=State.RECEIVED).latest("filed_at")
 
 

@@ -11,7 +11,7 @@ import time_machine
 from accounts.models import Customer
 from privacy import letters, vault
 from privacy.letters.models import Letter
-from privacy.requests import clock, execute, identity, posting, services, writing
+from privacy.requests import clock, execute, filing, identity, posting, proving, services, sight, writing
 from privacy.requests.models import OneTimeLink, Request
 from privacy.requests.states import State
 from tests import factories, pages
@@ -35,13 +35,13 @@ def token(text: str) -> str:
 
 
 def ask(kind: str = "erasure", email: str = "dora@example.com", now: datetime = NOW) -> Request:
-    services.ask(kind=kind, email=email, actor=ANYBODY, now=now)
+    filing.ask(kind=kind, email=email, actor=ANYBODY, now=now)
     return Request.objects.get(kind=kind)
 
 
 def planned(request: Request, now: datetime = NOW) -> Request:
     """Prove it by the mailed link and let the plan be made."""
-    services.redeem(token(texts(request, "link_identity")[-1]), now=now)
+    proving.redeem(token(texts(request, "link_identity")[-1]), now=now)
     execute.run(request.pk, clock=lambda: now, pause=lambda: None, rounds=5)
     request.refresh_from_db()
     return request
@@ -71,13 +71,13 @@ def test_who_has_no_login_asks_again_and_gets_a_new_link_to_the_plan(dora: Custo
     spent = token(texts(request, "link_result")[0])
     later = NOW + timedelta(days=10)
     with pytest.raises(identity.LinkRefused):
-        services.redeem(spent, now=later)
+        proving.redeem(spent, now=later)
     assert ask(now=later) == request, "the same request, asked for once more"
     again = texts(request, "link_result")
     assert len(again) == 2 and "Nothing happens before you confirm it." in again[1]
-    found, code = services.redeem(token(again[1]), now=later)
+    found, code = proving.redeem(token(again[1]), now=later)
     assert (found, code) == (request, "")
-    services.confirm(found, found.plan_hash, actor=services.acting_as(found), now=later)
+    services.confirm(found, found.plan_hash, actor=sight.acting_as(found), now=later)
     run(found, Clock(later))
     assert found.state == State.CLOSED
 
@@ -88,7 +88,7 @@ def test_who_asks_again_for_a_copy_that_waits_gets_a_new_link_to_it(dora: Custom
     assert request.state == State.REPLIED
     later = NOW + timedelta(days=3)
     ask("access", now=later)
-    assert services.redeem(token(texts(request, "link_result")[-1]), now=later) == (request, "")
+    assert proving.redeem(token(texts(request, "link_result")[-1]), now=later) == (request, "")
 
 
 def test_one_link_an_hour_goes_out_and_a_stranger_gets_none(dora: Customer) -> None:
@@ -96,28 +96,29 @@ def test_one_link_an_hour_goes_out_and_a_stranger_gets_none(dora: Customer) -> N
     for minutes in (1, 30, 59):
         ask(now=NOW + timedelta(minutes=minutes))
     assert len(texts(request, "link_result")) == 1, "the one that offered the plan"
-    services.ask(kind="erasure", email="bob@stranger.example", actor=ANYBODY, now=NOW + timedelta(days=2))
+    filing.ask(kind="erasure", email="bob@stranger.example", actor=ANYBODY, now=NOW + timedelta(days=2))
     assert len(texts(request, "link_result")) == 1
     for number in range(9):
         again = NOW + timedelta(days=2, hours=2 * number)
-        services.ask(kind="erasure", email="dora@example.com", actor=ANYBODY, now=again)
+        filing.ask(kind="erasure", email="dora@example.com", actor=ANYBODY, now=again)
     assert len(texts(request, "link_result")) <= 1 + 2 * letters.MOST_A_DAY
 
 
 def test_a_mailbox_alone_never_gets_at_what_was_asked_by_login(alice: Customer) -> None:
     request = filed(alice)
     services.make_plan(request, actor=PRIVACY, now=NOW)
-    services.ask(kind="erasure", email="alice@example.com", actor=ANYBODY, now=NOW + timedelta(days=2))
+    filing.ask(kind="erasure", email="alice@example.com", actor=ANYBODY, now=NOW + timedelta(days=2))
     assert not OneTimeLink.objects.filter(request=request).exists()
     assert "sign in at" in texts(request, "acknowledgement")[-1]
 
 
 def test_staff_who_note_the_question_again_send_the_link_too(dora: Customer) -> None:
     request = planned(ask())
-    services.file(
-        kind="erasure", subject=dora.subject_id, channel="phone", received_on=TODAY, actor=PRIVACY,
+    filing.file(
+        filing.Receipt(kind="erasure", subject=dora.subject_id, channel="phone", received_on=TODAY),
+        actor=PRIVACY,
         now=NOW + timedelta(days=9),
-    )  # fmt: skip
+    )
     assert len(texts(request, "link_result")) == 2
 
 
@@ -133,10 +134,11 @@ def test_the_acknowledgement_of_a_removal_says_that_the_plan_must_be_confirmed(
     elif how == "link":
         request = planned(ask())
     else:
-        request = services.file(
-            kind="erasure", subject=dora.subject_id, channel="phone", received_on=TODAY, identity=how, actor=OPERATOR,
+        request = filing.file(
+            filing.Receipt(kind="erasure", subject=dora.subject_id, channel="phone", received_on=TODAY, identity=how),
+            actor=OPERATOR,
             now=NOW,
-        )  # fmt: skip
+        ).request
     (text,) = texts(request, "acknowledgement")
     assert "othing more is needed from you" not in text
     assert "You still have to look at the plan, what goes and what stays, and confirm it" in text
@@ -161,9 +163,11 @@ def test_once_it_is_confirmed_or_for_a_copy_nothing_more_is_needed(alice: Custom
 
 
 def by_letter(customer: Customer, now: datetime = NOW) -> Request:
-    return services.file(
-        kind="access", subject=customer.subject_id, channel="mail", received_on=TODAY, actor=PRIVACY, now=now
-    )
+    return filing.file(
+        filing.Receipt(kind="access", subject=customer.subject_id, channel="mail", received_on=TODAY),
+        actor=PRIVACY,
+        now=now,
+    ).request
 
 
 def test_whom_no_email_reaches_is_asked_by_post(mute: Customer) -> None:
@@ -206,10 +210,12 @@ def test_the_end_says_whether_the_person_was_asked(mute: Customer, is_posted: bo
 
 def test_a_posted_code_works_until_the_request_ends(mute: Customer) -> None:
     now = datetime(2026, 11, 29, 15, 0, tzinfo=NOW.tzinfo)
-    request = services.file(
-        kind="access", subject=mute.subject_id, channel="mail", received_on=date(2026, 11, 13), actor=PRIVACY, now=NOW
-    )
-    services.post_code(request, subject=mute.subject_id, actor=PRIVACY, now=now)
+    request = filing.file(
+        filing.Receipt(kind="access", subject=mute.subject_id, channel="mail", received_on=date(2026, 11, 13)),
+        actor=PRIVACY,
+        now=NOW,
+    ).request
+    proving.post_code(request, subject=mute.subject_id, actor=PRIVACY, now=now)
     (text,) = texts(request, "posted_code")
     assert "It works once, until 13 December 2026 12:00 (EST)." in text
     link = OneTimeLink.objects.get(purpose="posted")
@@ -225,17 +231,21 @@ def test_a_link_to_the_plan_works_until_the_request_ends(dora: Customer) -> None
 
 
 def test_where_there_is_more_time_a_code_has_its_thirty_days(mute: Customer) -> None:
-    request = services.file(
-        kind="access", subject=mute.subject_id, channel="mail", received_on=date(2026, 10, 30), actor=PRIVACY, now=NOW
-    )
-    services.post_code(request, subject=mute.subject_id, actor=PRIVACY, now=NOW)
+    request = filing.file(
+        filing.Receipt(kind="access", subject=mute.subject_id, channel="mail", received_on=date(2026, 10, 30)),
+        actor=PRIVACY,
+        now=NOW,
+    ).request
+    proving.post_code(request, subject=mute.subject_id, actor=PRIVACY, now=NOW)
     assert OneTimeLink.objects.get(request=request).expires_at == NOW + timedelta(days=30)
 
 
 def test_more_time_says_how_to_act_in_it(dora: Customer) -> None:
-    request = services.file(
-        kind="erasure", subject=dora.subject_id, channel="mail", received_on=date(2026, 10, 30), actor=OPERATOR, now=NOW
-    )
+    request = filing.file(
+        filing.Receipt(kind="erasure", subject=dora.subject_id, channel="mail", received_on=date(2026, 10, 30)),
+        actor=OPERATOR,
+        now=NOW,
+    ).request
     execute.advance(request.pk, now=clock.answer_from(request.due_on))
     (text,) = texts(request, "extended")
     assert "ask for a new link where you asked, sign in, or call us" in text and "earlier letter" not in text
@@ -263,10 +273,11 @@ def test_staff_and_the_person_read_that_the_day_is_over(alice: Customer) -> None
 
 
 def answer(customer: Customer) -> Letter:
-    request = services.file(
-        kind="erasure", subject=customer.subject_id, channel="web", received_on=TODAY, identity="login",
-        actor=as_customer(customer), now=NOW,
-    )  # fmt: skip
+    request = filing.file(
+        filing.Receipt(kind="erasure", subject=customer.subject_id, channel="web", received_on=TODAY, identity="login"),
+        actor=as_customer(customer),
+        now=NOW,
+    ).request
     made = services.make_plan(request, actor=as_customer(customer), now=NOW)
     services.confirm(request, made.hash, actor=as_customer(customer), now=NOW)
     while execute.advance(request.pk, now=NOW) not in ("letter", "idle", "parked", "retry"):

@@ -12,7 +12,7 @@ from django.test import Client
 from accounts import services as people
 from accounts.models import Communication, Customer
 from privacy.gate import Actor, fingerprint
-from privacy.requests import identity, second, services, waits
+from privacy.requests import filing, identity, second, waits
 from privacy.requests.models import Request, SecondLook
 from tests import factories, pages
 from tests.asked import ANYBODY, NOW, filed
@@ -46,7 +46,7 @@ def moved(message: Communication) -> None:
 
 def asked(own: list[Communication]) -> tuple[Request, str]:
     """A request about records on one of which the address was changed; and the page of its second person."""
-    services.ask(kind="erasure", email=NORA, actor=ANYBODY, now=NOW)
+    filing.ask(kind="erasure", email=NORA, actor=ANYBODY, now=NOW)
     request = Request.objects.get()
     moved(own[0])
     look = SecondLook.objects.get(request=request)

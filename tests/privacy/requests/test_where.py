@@ -13,7 +13,7 @@ from accounts.models import Customer
 from privacy import audit, letters, vault
 from privacy.gate.system import system
 from privacy.letters.models import Letter
-from privacy.requests import clock, history, recount, services, writing
+from privacy.requests import clock, filing, history, proving, recount, services, writing
 from privacy.requests.models import Request
 from tests import factories, pages
 from tests.asked import NOW, OPERATOR, PRIVACY, TODAY, filed
@@ -64,9 +64,14 @@ def test_californias_law_counts_only_where_the_company_switched_it_on() -> None:
 @pytest.mark.usefixtures("_by_californias_law")
 def test_the_state_is_read_where_the_person_has_no_e_mail_and_where_only_an_address_names_it() -> None:
     silent = factories.customer("Sam", "Silent", email="", country="US", region="CA")
-    assert services.file(
-        kind="erasure", subject=silent.subject_id, channel="mail", received_on=TODAY, actor=OPERATOR, now=NOW
-    ).due_on == CALIFORNIA  # fmt: skip
+    assert (
+        filing.file(
+            filing.Receipt(kind="erasure", subject=silent.subject_id, channel="mail", received_on=TODAY),
+            actor=OPERATOR,
+            now=NOW,
+        ).request.due_on
+        == CALIFORNIA
+    )
     alice = person("US", "")
     factories.address(alice, region="CA")
     assert filed(alice).region == "CA"
@@ -88,26 +93,24 @@ def test_a_region_of_before_that_is_no_code_goes_into_no_request() -> None:
 
 @pytest.mark.usefixtures("_by_californias_law")
 def test_who_is_known_by_nothing_is_answered_by_the_strictest_law() -> None:
-    request = services.file(
-        kind="access",
-        subject=None,
-        email="nobody@example.com",
-        channel="mail",
-        received_on=TODAY,
+    request = filing.file(
+        filing.Receipt(kind="access", subject=None, email="nobody@example.com", channel="mail", received_on=TODAY),
         actor=OPERATOR,
         now=NOW,
-    )
+    ).request
     assert (request.country, request.region, request.due_on) == ("", "", MONTH)
     assert history.due_dates(request).regime.name == "eu"
 
 
 @pytest.mark.usefixtures("_by_californias_law")
 def test_the_state_of_who_turns_out_to_ask_counts_from_the_receipt() -> None:
-    request = services.file(
-        kind="access", subject=None, email="new@example.com", channel="mail", received_on=TODAY, actor=OPERATOR, now=NOW
-    )
+    request = filing.file(
+        filing.Receipt(kind="access", subject=None, email="new@example.com", channel="mail", received_on=TODAY),
+        actor=OPERATOR,
+        now=NOW,
+    ).request
     alice = person("US", "CA")
-    services.identify(request, "in_person", subject=alice.subject_id, actor=PRIVACY, now=NOW + timedelta(days=2))
+    proving.identify(request, "in_person", subject=alice.subject_id, actor=PRIVACY, now=NOW + timedelta(days=2))
     request.refresh_from_db()
     assert (request.region, request.due_on) == ("CA", CALIFORNIA)
 
@@ -115,10 +118,11 @@ def test_the_state_of_who_turns_out_to_ask_counts_from_the_receipt() -> None:
 def test_an_easter_monday_in_an_unknown_part_of_britain_is_a_working_day() -> None:
     easter = person("GB", "")
     received = date(2027, 2, 28)
-    request = services.file(
-        kind="access", subject=easter.subject_id, channel="mail", received_on=received, actor=OPERATOR,
+    request = filing.file(
+        filing.Receipt(kind="access", subject=easter.subject_id, channel="mail", received_on=received),
+        actor=OPERATOR,
         now=NOW + timedelta(days=100),
-    )  # fmt: skip
+    ).request
     assert (request.due_on, request.legal_due_on) == (date(2027, 3, 28), date(2027, 3, 29))
 
 
@@ -127,10 +131,7 @@ def test_an_easter_monday_in_an_unknown_part_of_britain_is_a_working_day() -> No
 
 def test_what_was_counted_by_an_older_law_is_counted_anew_once_and_stands_in_the_audit() -> None:
     brazilian, ended, german = (
-        services.file(
-            kind="erasure", subject=factories.customer(email=f"{country}@example.com", country=country).subject_id,
-            channel="mail", received_on=TODAY, actor=OPERATOR, now=NOW,
-        )
+        filing.file(filing.Receipt(kind="erasure", subject=factories.customer(email=f"{country}@example.com", country=country).subject_id, channel="mail", received_on=TODAY), actor=OPERATOR, now=NOW).request
         for country in ("BR", "BR", "DE")
     )  # fmt: skip
     services.withdraw(ended, actor=PRIVACY, now=NOW)
@@ -162,10 +163,12 @@ def test_a_state_of_before_is_noted_when_it_is_counted_anew(settings: Any) -> No
 def proved_after_a_week(country: str) -> Request:
     """Asked by letter on 20 November, who it is proved on the 27th: the British month starts then."""
     alice = person(country, "", user=factories.login("alice", "alice@example.com"))
-    request = services.file(
-        kind="erasure", subject=alice.subject_id, channel="mail", received_on=TODAY, actor=OPERATOR, now=NOW
-    )
-    services.identify(request, "in_person", subject=alice.subject_id, actor=OPERATOR, now=NOW + timedelta(days=7))
+    request = filing.file(
+        filing.Receipt(kind="erasure", subject=alice.subject_id, channel="mail", received_on=TODAY),
+        actor=OPERATOR,
+        now=NOW,
+    ).request
+    proving.identify(request, "in_person", subject=alice.subject_id, actor=OPERATOR, now=NOW + timedelta(days=7))
     request.refresh_from_db()
     return request
 

@@ -19,7 +19,7 @@ from accounts.models import Communication, Customer, Session
 from privacy import letters, vault
 from privacy.gate.log import AccessEntry
 from privacy.letters.models import Letter
-from privacy.requests import export, services
+from privacy.requests import export, filing, proving, services, sight
 from privacy.requests.models import Request
 from privacy.requests.states import State
 from privacy.subjects import Subject
@@ -40,7 +40,7 @@ def letters_of(request: Request) -> list[tuple[str, str, str]]:
 
 
 def ask(email: str, kind: str = "access") -> Request:
-    services.ask(kind=kind, email=email, actor=ANYBODY, now=NOW)
+    filing.ask(kind=kind, email=email, actor=ANYBODY, now=NOW)
     return Request.objects.get(kind=kind)
 
 
@@ -54,17 +54,17 @@ def carried_out(request: Request) -> Request:
     """Use the mailed link, confirm what has to be confirmed, and do all the work."""
     token = link_for(request)
     assert token
-    services.redeem(token, now=NOW)
+    proving.redeem(token, now=NOW)
     run(request)
     if request.kind == "erasure":
-        services.confirm(request, request.plan_hash, actor=services.acting_as(request), now=NOW)
+        services.confirm(request, request.plan_hash, actor=sight.acting_as(request), now=NOW)
         run(request, Clock())
     return request
 
 
 def copy_of(request: Request) -> str:
     """Return all that stands in the copy of a request, as who holds its link fetches it."""
-    _, chunks = export.fetch(request, actor=services.acting_as(request), now=NOW)
+    _, chunks = export.fetch(request, actor=sight.acting_as(request), now=NOW)
     with zipfile.ZipFile(io.BytesIO(b"".join(chunks))) as archive:
         return archive.read("data.json").decode()
 
@@ -191,7 +191,7 @@ def test_an_address_that_staff_put_on_a_contact_today_opens_nothing_of_it(db: No
 
 def test_a_login_and_a_customer_of_one_address_that_are_not_joined_are_asked_for_both(db: None) -> None:
     user, customer = factories.login("dora", "dora@example.com"), factories.customer("Dora", email="dora@example.com")
-    services.ask(kind="access", email="dora@example.com", actor=ANYBODY, now=NOW)
+    filing.ask(kind="access", email="dora@example.com", actor=ANYBODY, now=NOW)
     assert {one.subject_id for one in Request.objects.all()} == {user.subject_id, customer.subject_id}
     assert all(link_for(one) for one in Request.objects.all())
 
@@ -264,14 +264,14 @@ def test_an_erasure_of_a_whole_file_still_does_all_that(alice: Customer, client:
 
 def test_a_record_given_to_a_customer_meanwhile_is_covered_no_longer(alice: Customer, own: list[Communication]) -> None:
     request = ask(STRANGER, "erasure")
-    services.redeem(link_for(request) or "", now=NOW)
+    proving.redeem(link_for(request) or "", now=NOW)
     run(request)
     confirmed = request.plan_hash
     assert request.decisions.count() == 2
     Communication.objects.filter(pk=own[0].pk).update(customer=alice, subject=alice.subject)
     vault.keys.hand_over([own[0].pk], ("subject", alice.subject_id), of=[own[0].vault_owner()])
     with pytest.raises(services.PlanChanged):
-        services.confirm(request, confirmed, actor=services.acting_as(request), now=NOW)
+        services.confirm(request, confirmed, actor=sight.acting_as(request), now=NOW)
     assert list(request.decisions.values_list("record_id", flat=True)) == [own[1].pk], "the other is hidden by nothing"
     assert Communication.objects.filter(pk=own[0].pk, sealed_support__isnull=False).exists()
 
@@ -295,7 +295,7 @@ def test_a_shared_address_opens_neither_file_nor_records(alice: Customer, own: l
 
 def file_by_staff(customer: Customer, **data: Any) -> Request:
     given = {"kind": "access", "channel": "phone", "received_on": TODAY, "identity": "pending"} | data
-    return services.file(subject=customer.subject_id, actor=PRIVACY, now=NOW, **given)
+    return filing.file(filing.Receipt(subject=customer.subject_id, **given), actor=PRIVACY, now=NOW).request
 
 
 @pytest.mark.parametrize("identity", ["pending", "in_person", "staff"])
@@ -328,7 +328,7 @@ def test_an_address_of_the_person_that_stands_on_file_is_answered_at(alice: Cust
 
 def test_a_stranger_who_is_later_said_to_be_alice_gets_nothing_to_his_own_mailbox(alice: Customer) -> None:
     request = ask(STRANGER)
-    services.identify(request, "in_person", subject=alice.subject_id, actor=PRIVACY, now=NOW)
+    proving.identify(request, "in_person", subject=alice.subject_id, actor=PRIVACY, now=NOW)
     before = {pk for (pk,) in Letter.objects.filter(request=request, kind="link_identity").values_list("pk")}
     assert not request.links.filter(expires_at__gt=NOW).exists(), "and his link is dead"
     run(request)
@@ -342,6 +342,6 @@ def test_a_request_about_records_becomes_one_about_the_person_whom_staff_name(
 ) -> None:
     request = ask(STRANGER)
     assert request.is_about_records
-    services.identify(request, "in_person", subject=alice.subject_id, actor=PRIVACY, now=NOW)
+    proving.identify(request, "in_person", subject=alice.subject_id, actor=PRIVACY, now=NOW)
     request.refresh_from_db()
     assert (request.scope, request.subject_id, request.owner_id) == ("whole", alice.subject_id, alice.subject_id)

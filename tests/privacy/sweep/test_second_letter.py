@@ -14,7 +14,7 @@ from orders.models import Order
 from privacy import gate, vault
 from privacy.gate.system import system
 from privacy.letters.models import Letter
-from privacy.requests import identity, outcome, services
+from privacy.requests import identity, outcome, services, sight
 from privacy.requests.models import Request
 from privacy.requests.states import State
 from privacy.retention import holds
@@ -154,11 +154,11 @@ def test_a_second_letter_gives_the_reasons_of_its_day_and_none_that_has_ended(al
     order = an_order(alice, date(2026, 11, 2), invoiced=day, shipped=day)
     an_order(bob, date(2026, 11, 2), invoiced=day, shipped=day)
     request = erased(alice)
-    with gate.acting(services.acting_as(request)):
+    with gate.acting(sight.acting_as(request)):
         kept = outcome.lines(request, today=TODAY)["kept"]
     assert {one["code"] for one in kept} == {"KEEP_CONTRACT"}
     orders.mark_paid(order, actor=OPERATOR, now=NOW)
-    with gate.acting(services.acting_as(request)):
+    with gate.acting(sight.acting_as(request)):
         kept = outcome.lines(request, today=TODAY)["kept"]
     ended = {one["sentence"] for one in kept if one["title"] != f"Order {order.number}"}
     assert ended == {outcome.ENDED}, "paid today: the pages say so before the sweep of the night"
@@ -218,7 +218,7 @@ def test_what_a_second_request_ends_is_told_by_its_own_answer(alice, order_of_20
 def test_the_first_answer_does_not_change(alice, order_of_2020) -> None:
     request = confirmed(alice)
     run(request)
-    with gate.acting(services.acting_as(request)):
+    with gate.acting(sight.acting_as(request)):
         found = outcome.lines(request, today=TODAY)
     assert {one["action"] for one in found["erased"]} == {"erase"}
     assert {one["code"] for one in found["kept"]} == {"KEEP_LI"}

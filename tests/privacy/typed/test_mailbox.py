@@ -10,7 +10,7 @@ from django.test import Client
 from accounts import services
 from accounts.models import Customer
 from privacy.gate import Actor
-from privacy.requests import services as requests
+from privacy.requests import filing
 from privacy.typed import mailbox
 from tests import factories
 
@@ -45,6 +45,6 @@ def test_an_address_in_its_own_letters_does(address: str) -> None:
 @pytest.mark.parametrize("address", UNUSUAL)
 def test_somebody_whose_address_stands_there_from_before_can_still_ask_and_is_written_to(address: str) -> None:
     mailbox.validate(address)  # what letters and the form of a request hold an address against
-    requests.ask(
+    filing.ask(
         kind="access", email=address, actor=Actor("anonymous", None, None, frozenset(), "web"), now=factories.NOW
     )

@@ -1,0 +1,72 @@
+"""Who may see a request: its person, the privacy team, the program; and as whom somebody acts who proved it by link or code.
+
+What must never happen: a request shown to a stranger, or to the person named in a row that somebody changed past the program.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.core.exceptions import PermissionDenied
+
+from privacy import people
+from privacy.actor import Actor
+from privacy.requests import bound, identity
+from privacy.requests.models import Request
+from privacy.requests.states import OPEN_STATES
+
+CODE_IN_HAND = "a code from a letter that members of our staff had in hand"
+NOT_OURS = "This request does not say what the site wrote."
+
+
+class NotYours(PermissionDenied):
+    """The actor has nothing to do with this request."""
+
+
+def require_sight(request: Request, actor: Actor) -> None:
+    """Raise NotYours unless `actor` is the person, the privacy team, or the program.
+
+    For the person only where the row says what the site wrote: it may have been another's before.
+    """
+    if actor.kind == "customer" and request.owner_id is not None and actor.subject == request.owner_id:
+        if not bound.is_ours(request) or _is_of_a_login(request):
+            raise NotYours(NOT_OURS)
+        return
+    if actor.kind in ("task", "operator") or (actor.kind == "staff" and "privacy" in actor.roles):
+        return
+    raise NotYours("This request belongs to somebody else.")
+
+
+def acting_as(request: Request, *, purpose: str = "own request", reason: str = "") -> Actor:
+    """Return the actor for somebody who has just proved, by link or code, that the request is theirs.
+
+    Raises NotYours for a request whose row does not say what the site wrote: whose it is nobody knows.
+    """
+    if not bound.is_ours(request) or _is_of_a_login(request):
+        raise NotYours(NOT_OURS)
+    return Actor(
+        kind="customer",
+        id=None,
+        subject=request.owner_id,
+        roles=frozenset({"customer"}),
+        purpose=purpose,
+        reason=reason,
+    )
+
+
+def acting_by_code(request: Request, coded: UUID | str) -> Actor:
+    """Return the actor for who proved it by the outcome code of the request `coded`; where staff had that code in hand, audit and
+    access log say so of everything that is opened by it. Raises NotYours."""
+    of = Request.objects.filter(pk=coded).first()
+    return acting_as(request, purpose="outcome by code", reason=CODE_IN_HAND if of and identity.had_code(of) else "")
+
+
+def _is_of_a_login(request: Request) -> bool:
+    """Say whether an open request about records belongs to somebody with a login: the site files none, they are nobody's."""
+    if not request.is_about_records or request.state not in OPEN_STATES or request.owner_id is None:
+        return False
+    return people.ask().has_login(request.owner_id)
+
+
+def locked(request: Request) -> Request:
+    return Request.objects.select_for_update(of=("self",)).get(pk=request.pk)
