@@ -78,7 +78,18 @@ FORM = {
 
 
 def test_the_page_of_a_request_is_headed_by_who_asks_where_a_name_was_given(alice: Customer) -> None:
-    about = filing.file(filing.Receipt(kind="access", subject=None, channel="mail", received_on=factories.TODAY, name="Nora Nowhere", postal="1 Road\nTown"), actor=PRIVACY, now=factories.NOW).request  # fmt: skip
+    about = filing.file(
+        filing.Receipt(
+            kind="access",
+            subject=None,
+            channel="mail",
+            received_on=factories.TODAY,
+            name="Nora Nowhere",
+            postal="1 Road\nTown",
+        ),
+        actor=PRIVACY,
+        now=factories.NOW,
+    ).request
     text = pages.signed_in(factories.staff(roles=("privacy",))).get(page_of(about)).text
     assert f"<h1>Nora Nowhere, {about.reference}</h1>" in text
     assert "Nora" not in text.partition("<title>")[2].partition("</title>")[0]
