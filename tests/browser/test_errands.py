@@ -584,6 +584,7 @@ def test_pages_of_a_visitor_who_is_stopped(site: Site, visitor: Visitor) -> None
     serve(visitor, 503, _busy().content.decode(), policy, "503_busy")
     come_in(visitor, "carol")
     visitor.open("/admin/accounts/joining/", "403, another role is needed", status=403)
+    visitor.open("/admin/no/such/page/", "404 at the desk", status=404)
     go_out(visitor)
     for _ in range(12):
         visitor.page.goto(f"{site.url}/privacy/outcome/")
