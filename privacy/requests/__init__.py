@@ -12,9 +12,11 @@ The rights
     models      the tables
 
 From asking to the plan
-    services    file, plan, confirm, withdraw, refuse, show: one function for every door
-    filing      how a request comes in
-    identity    who is asking: links, finders, codes; `proof` a call-back or a code by post
+    filing      how a request comes in: a receipt, and what is filed of it
+    asking      what the person is asked or told because of it
+    identity    links, finders, codes; `proof` what is compared in a call-back or of a code by post
+    proving     who is asking is shown, by whatever door; `sight` who may see a request
+    services    plan, confirm, withdraw, refuse, resume, show: one function for every door
     waits       what a proof still needs; `second` the second person; `excess` a refusal for excess
     nothing     the answer that nothing is held; `unjoined` what carries an address without being joined
     assessment  from the tables to the pure plan; `plan` what will happen to each record (pure)
