@@ -16,7 +16,7 @@ from django.template.loader import get_template
 from privacy import datamap
 from privacy.datamap import Declaration
 from privacy.gate import matrix
-from privacy.requests import regimes
+from privacy.requests import procedures, regimes
 from privacy.retention import rules
 
 if TYPE_CHECKING:
@@ -213,8 +213,6 @@ def check_regimes(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
 @register("privacy")
 def check_rights(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
     """Every right's steps have functions, its letters and pages templates, its purpose a line of the matrix, its laws a clock (E014)."""
-    from privacy.requests import procedures
-
     hint = "See privacy/requests/procedures.py."
     return [
         Error(f"The right {right.kind!r}: {said}", hint=hint, id="privacy.E014")
@@ -225,8 +223,6 @@ def check_rights(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
 
 def _missing(right: Procedure) -> Iterator[str]:
     """Yield what an entry of the table of rights names and nothing has."""
-    from privacy.requests import procedures, regimes
-
     for step in right.steps:
         try:
             step.function()
