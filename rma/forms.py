@@ -106,7 +106,7 @@ class NewRMAForm(forms.Form):
         required=False,
         widget=forms.TextInput(attrs={"autocomplete": "tel"}),
         validators=[one_line],
-        help_text="Only used when the laboratory has a question.",
+        help_text="For questions of the laboratory, and for the carrier that brings the instrument back.",
     )
     return_street = _text(
         "Street",

@@ -23,10 +23,10 @@ ELSEWHERE = ("admin/", "django/", "allauth/")
 
 #: Modules that hold sentences for the person, and files of data that do: the keys of which the text is one.
 MODULES = (
-    "accounts/views.py", "orders/personal_data.py", "privacy/requests/authorities.py", "privacy/requests/contents.py",
+    "accounts/forms.py", "accounts/views.py", "orders/personal_data.py", "privacy/requests/authorities.py", "privacy/requests/contents.py",
     "privacy/requests/deadline.py", "privacy/requests/plan.py", "privacy/requests/procedures.py", "privacy/requests/shown.py",
     "privacy/requests/unjoined.py", "privacy/retention/due.py", "privacy/views/ends.py", "privacy/views/requests.py", "privacy/views/words.py",
-    "rma/personal_data.py", "rma/steps.py", "rma/views.py",
+    "rma/forms.py", "rma/personal_data.py", "rma/steps.py", "rma/views.py",
 )  # fmt: skip
 SCHEDULE = ROOT / "privacy" / "retention" / "schedule.toml"
 
