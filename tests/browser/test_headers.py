@@ -141,6 +141,7 @@ def test_every_answer_of_every_url_has_every_header(house: House, https: None, d
     report("observatory", "lowest score of any answer, by our reading", min(scores), n=count, goal="100 or more")
 
 
+@pytest.mark.browser
 def test_the_nu_checker_finds_no_error_on_any_of_them(drawn: dict[str, str]) -> None:
     wrong = checker.errors(drawn)
     assert wrong == [], "\n".join(wrong[:40])

@@ -206,6 +206,7 @@ def folder() -> Iterator[Path]:
         yield Path(made)
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize(("broken", "name"), [("valkey", "Valkey"), ("postgres", "PostgreSQL")])
 def test_the_server_that_died_is_named_and_only_logs_that_exist(folder: Path, broken: str, name: str) -> None:
     good = binaries.embedded(lambda: folder)
@@ -239,6 +240,7 @@ def test_the_server_that_died_is_named_and_only_logs_that_exist(folder: Path, br
     assert log.is_file()
 
 
+@pytest.mark.fault
 def test_a_start_waits_for_the_postgresql_of_a_launcher_that_was_killed(folder: Path) -> None:
     made = Servers(
         folder=folder,

@@ -21,6 +21,8 @@ from ilt_site.launcher.servers import dying_with, free_port
 from ilt_site.webserver import SILENT_SECONDS
 from tests import machine
 
+pytestmark = pytest.mark.fault  # it stands idle for ten seconds to see what becomes of whom
+
 ROOT = Path(__file__).resolve().parents[2]
 THREADS = 4
 IDLE = 60

@@ -18,7 +18,7 @@ from privacy.vault.models import DataKey, Token
 from tests.privacy.vault.models import Person
 from tests.privacy.vault.watching import again
 
-pytestmark = [pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.fault]
 
 WORK = """
 import signal, os, sys, django
