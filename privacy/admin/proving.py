@@ -119,7 +119,7 @@ class StateIdentity(Numbered):
     def prepare(self) -> None:
         how = str((self.data if self.is_bound else self.chosen).get("how", ""))
         if how not in dict(self.fields["how"].choices):  # type: ignore[attr-defined]
-            self.method = "post" if self.is_bound else "get"
+            self.http_method = "post" if self.is_bound else "get"
             self._keep({"how"})
             return
         group = self.asked.get(how)

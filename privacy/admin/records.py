@@ -128,7 +128,7 @@ class RecordAdmin(SearchedList, WorkAdmin):
     def _column(self, name: str) -> Callable[[Any], Any]:
         """Return a column that shows a sealed datum, and of an erased one when it was erased and by what."""
 
-        @admin.display(description=str(self.opts.get_field(name).verbose_name))  # type: ignore[union-attr]
+        @admin.display(description=str(self.opts.get_field(name).verbose_name))
         def shown(record: Any) -> Any:
             value = getattr(record, name)
             return covers.shown(value) if isinstance(value, Erased) else value

@@ -27,7 +27,7 @@ class Step(forms.Form):
     is_offered: ClassVar[bool] = True  # else no button leads to it: it answers who had its form open before
     template: ClassVar[str] = "admin/step.html"
     groups: tuple[Group, ...] = ()  # a step of many questions; what is in none of them comes first
-    method: str = "post"  # "get" of a page that only asks which questions are to come
+    http_method: str = "post"  # "get" of a page that only asks which questions are to come
 
     def __init__(self, *args: Any, record: Any = None, chosen: Mapping[str, str] | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
