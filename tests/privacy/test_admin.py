@@ -693,6 +693,12 @@ def test_a_step_is_a_page_a_post_and_one_call(alice: Customer) -> None:
     assert "This step is not possible now." in carol.post(path, {}, follow=True).text
 
 
+def test_a_step_that_asks_for_a_method_is_posted_like_every_other(alice: Customer) -> None:
+    order = an_order(alice, invoiced=factories.TODAY)
+    text = at_work("accounting").get(f"/admin/orders/order/{order.pk}/step/pay/").text
+    assert '<form method="post" novalidate' in text and 'name="method"' in text
+
+
 def test_a_step_of_another_role_is_not_offered_and_not_taken(alice: Customer) -> None:
     order = an_order(alice, invoiced=factories.TODAY)
     carol = at_work("sales")
