@@ -281,6 +281,11 @@ class TaxIdentifier(_OfCustomer):
     def __str__(self) -> str:
         return f"{self.get_kind_display()} {str(self.pk)[-12:]}"
 
+    @property
+    def is_ssn(self) -> bool:
+        """Whether it is a social security number, which no page shows (P28)."""
+        return self.kind == self.Kind.SSN
+
 
 class FreightAccount(_OfCustomer):
     """The customer's own account with a carrier (P26)."""

@@ -49,10 +49,11 @@ def account(request: HttpRequest) -> HttpResponse:
 def account_details(request: HttpRequest) -> HttpResponse:
     """Show contact data, addresses, tax numbers and freight accounts of the signed-in person (P8)."""
     owner = request.user.subject_id
+    customers = list(Customer.objects.for_subject(owner).select_related("company").order_by("since", "pk"))
     context = {
-        "customers": _with_waiting(
-            list(Customer.objects.for_subject(owner).select_related("company").order_by("since", "pk")), timezone.now()
-        ),
+        "customers": [
+            (customer, customer.user_id == request.user.pk) for customer in _with_waiting(customers, timezone.now())
+        ],
         "addresses": Address.objects.for_subject(owner).order_by("purpose", "pk"),
         "tax_identifiers": TaxIdentifier.objects.for_subject(owner).order_by("kind"),
         "freight_accounts": FreightAccount.objects.for_subject(owner).order_by("added_on", "pk"),
@@ -167,7 +168,7 @@ def contact_confirm(request: HttpRequest, token: str) -> HttpResponse:
     try:
         if request.method != "POST":
             notices.look(token, purpose, now=now)
-            return render(request, "accounts/contact_link.html", {"purpose": purpose.value})
+            return render(request, "accounts/contact_link.html", {"is_confirming": True})
         notices.confirm(token, user=user, actor=user.as_actor(), now=now)
     except notices.LinkRefused:
         return render(request, "accounts/contact_link_spent.html", status=403)
@@ -182,11 +183,13 @@ def contact_not_me(request: HttpRequest, token: str) -> HttpResponse:
     try:
         if request.method != "POST":
             point = notices.look(token, purpose, now=now).point
-            return render(request, "accounts/contact_link.html", {"purpose": purpose.value, "channel": point.channel})
+            return render(
+                request, "accounts/contact_link.html", {"is_login": point.channel == ContactPoint.Channel.LOGIN}
+            )
         point = notices.dispute(token, now=now)
     except notices.LinkRefused:
         return _joined_not_me(request, token, now)
-    return render(request, "accounts/contact_disputed.html", {"channel": point.channel})
+    return render(request, "accounts/contact_disputed.html", {"is_login": point.channel == ContactPoint.Channel.LOGIN})
 
 
 def _joined_not_me(request: HttpRequest, token: str, now: datetime) -> HttpResponse:
@@ -194,7 +197,7 @@ def _joined_not_me(request: HttpRequest, token: str, now: datetime) -> HttpRespo
     try:
         if request.method != "POST":
             notices.look_at_joined(token, now=now)
-            return render(request, "accounts/contact_link.html", {"purpose": "joined"})
+            return render(request, "accounts/contact_link.html", {"is_joined": True})
         notices.dispute_joined(token, now=now)
     except notices.LinkRefused:
         context = {"is_not_me": True, "is_told": notices.is_told(token)}

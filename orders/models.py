@@ -211,6 +211,11 @@ class Order(SealedModel):
         """Whether an invoice is out and not paid."""
         return self.invoiced_on is not None and self.paid_on is None and self.state != self.State.CANCELLED
 
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether it is never sent."""
+        return self.state == self.State.CANCELLED
+
 
 def owner_of(record: Any) -> tuple[str, UUID | None]:
     """Return the owner that a record's data keys name: ("subject", id), ("company", id) or ("none", None)."""
@@ -349,3 +354,13 @@ class Payment(SealedModel):
         """Save after `check_card`."""
         self.check_card()
         super().save(*args, **kwargs)
+
+    @property
+    def means(self) -> str:
+        """By what it was paid, as a page says it: the brand of a card, else the method."""
+        return self.brand or "Card" if self.method == self.Method.CARD else str(self.get_method_display())
+
+    @property
+    def is_refunded(self) -> bool:
+        """Whether it was given back."""
+        return self.state == self.State.REFUNDED

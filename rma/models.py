@@ -327,6 +327,11 @@ class RMANote(SealedModel):
         """Return whom the data is about: the owner of the RMA."""
         return owner_of(self.rma)
 
+    @property
+    def is_by_customer(self) -> bool:
+        """Whether the customer wrote it."""
+        return self.author == self.Author.CUSTOMER
+
 
 class RMAEvent(models.Model):
     """One step of an RMA: state to state, when, by which kind of actor, why in a fixed word. No free text."""
@@ -353,6 +358,11 @@ class RMAEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.from_state or 'new'} → {self.to_state}"
+
+    @property
+    def is_by_customer(self) -> bool:
+        """Whether the customer took the step."""
+        return self.actor_kind == "customer"
 
 
 class CertificateQuerySet(models.QuerySet["Certificate"]):

@@ -22,6 +22,8 @@ ACTS: dict[str, str] = {
     State.DECLINED: "Decline the quote",
     State.CANCELLED: "Cancel this return",
 }
+#: After these there is nothing more to do: their buttons do not stand out.
+ENDS = frozenset({State.DECLINED, State.CANCELLED})
 TITLES: dict[str, str] = {
     State.IN_TRANSIT: "Have you sent the instrument?",
     State.APPROVED: "Accept the quote?",

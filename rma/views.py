@@ -160,7 +160,7 @@ def _detail(request: HttpRequest, found: RMA, form: NoteForm) -> HttpResponse:
     context = {
         "rma": found,
         "form": form,
-        "steps": _steps(found),
+        "steps": [(to, label, to in steps.ENDS) for to, label in _steps(found).items()],
         "next": NEXT.get(found.state, "").format(**settings.COMPANY) if found.is_open else "",
     }
     return render(request, "rma/detail.html", context)

@@ -5,6 +5,7 @@ from typing import Any
 from django import template
 
 from accounts import addresslines, countries
+from privacy.templatetags.pages import readable
 from privacy.vault import Unreadable
 
 register = template.Library()
@@ -23,3 +24,14 @@ def place(city: Any, region: Any, postal_code: Any, country: Any) -> list[str]:
         "" if isinstance(part, Unreadable) else str(part or "") for part in (country, city, region, postal_code)
     )
     return addresslines.of_place(country=of, city=city, region=region, postal_code=postal_code)
+
+
+@register.inclusion_tag("_address.html")
+def address(record: Any, where: str = "", who: str = "") -> dict[str, Any]:
+    """Draw one postal address: the fields of `record` that begin with `where` and, for name and company, with `who`."""
+    parts = ("street", "street2", "city", "region", "postal_code", "country")
+    shown = {part: getattr(record, f"{where}_{part}" if where else part) for part in parts}
+    if who:
+        shown |= {"name": getattr(record, f"{who}_name"), "organisation": getattr(record, f"{who}_company")}
+    is_told = any(readable(shown.get(part)) for part in ("name", "organisation", "street", "city"))
+    return {**shown, "is_told": is_told}

@@ -180,6 +180,7 @@ class SearchedList(LimitedList):
             "search_help": self.search_help,
             "search_missed": self.search_missed,
             "found": None if search is None else search.ids,
+            "is_searched": search is not None,
             "is_found_capped": search is not None and search.is_capped,
             "search_url": reverse(f"admin:{self.names}_search"),
             **(extra_context or {}),

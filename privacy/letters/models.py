@@ -64,3 +64,8 @@ class Letter(vault.SealedModel):
 
     def vault_owner(self) -> tuple[str, UUID | None]:
         return ("subject", self.subject_id) if self.subject_id else ("none", None)
+
+    @property
+    def is_to_post(self) -> bool:
+        """Whether it waits to be printed and posted."""
+        return self.by == self.By.POST and self.sent_at is None and self.stopped_at is None

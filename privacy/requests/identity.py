@@ -499,7 +499,7 @@ def send_link(request: Request, purpose: str, *, to: str, now: datetime) -> None
         writing.queue(
             f"link_{purpose}",
             to=to,
-            context={"expires_at": link.expires_at},
+            context={"expires_at": link.expires_at, "is_planned": request.state == State.PLANNED},
             key=f"link:{link.pk}",
             request=request,
             now=now,

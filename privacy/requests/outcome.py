@@ -169,6 +169,8 @@ def lines(request: Request, *, today: date) -> dict[str, list[dict[str, Any]]]:
                 "title": planned["title"],
                 "data": decision.data,
                 "action": decision.action,
+                "is_to_go": decision.action == Decision.Action.ERASE and not decision.done_at,
+                "was_kept": decision.action == Decision.Action.KEEP,
                 "code": says.code,
                 "sentence": sentence,
                 "ground": says.ground,

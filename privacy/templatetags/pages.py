@@ -10,6 +10,7 @@ from typing import Any
 from django import template
 from django.conf import settings
 from django.forms import BoundField
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
@@ -52,6 +53,21 @@ def complaint_to_us(request: Request) -> str:
 def rights(door: str | None = None) -> list[Procedure]:
     """Return the rights that a person can ask for at this door, of all without one, in the order in which they are offered."""
     return procedures.rights(door) if door else [one for one in procedures.rights() if not one.is_for_staff_only]
+
+
+@register.simple_tag(takes_context=True)
+def door(context: dict[str, Any], right: Procedure) -> str:
+    """Return where a visitor asks for a right: in the portal, or without a login where it has no place there or nobody is signed in."""
+    user = context.get("user")
+    has_portal = right.is_in_portal and getattr(user, "subject_id", None) is not None
+    return reverse("request_new", args=[right.kind]) if has_portal else reverse("ask")
+
+
+@register.simple_tag(takes_context=True)
+def current(context: dict[str, Any], begin: str) -> SafeString:
+    """Return the mark of the entry of the menu below which the page stands: its path has this begin; else ""."""
+    request = context.get("request")
+    return mark_safe(' aria-current="true"') if request and request.path.startswith(begin) else mark_safe("")
 
 
 @register.simple_tag

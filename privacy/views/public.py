@@ -21,6 +21,7 @@ from privacy.models import Export, Request
 from privacy.requests import export, filing, identity, proof, proving, second, services
 from privacy.requests.models import OneTimeLink
 from privacy.requests.outcome import FileUnreadable
+from privacy.requests.states import State
 from privacy.sweep import notices
 from privacy.views import ends, person, result, words
 from privacy.views.forms import AskForm, OutcomeForm
@@ -71,7 +72,7 @@ def link(request: HttpRequest, token: str) -> HttpResponse:
             return render(
                 request,
                 "privacy/not_me_said.html",
-                {"is_stopped": second.stands_still(stopped), "gone_out": second.gone_out(stopped)},
+                {"is_stopped": second.stands_still(stopped), **result.gone_out(stopped)},
             )
         about, code = proving.redeem(token, now=now)
         stands = identity.stands_on(token)
@@ -131,7 +132,8 @@ def outcome(request: HttpRequest) -> HttpResponse:
     leftovers = [one | {"until": date.fromisoformat(one["until"])} for one in found["leftovers"]]
     said = {"leftovers": leftovers, "unjoined": found["unjoined"]}
     how_far = {
-        "stage": result.stage(about),
+        **result.how_far(about),
+        "can_confirm": about.procedure.is_confirmed and about.state == State.PLANNED,
         **result.still(about, now),
         "steps": words.steps(about, services.show(about)),
     }
@@ -139,7 +141,16 @@ def outcome(request: HttpRequest) -> HttpResponse:
         "end": ends.of_request(about, found["refusal"]),
         "copy_ended": "" if how_far["needs_second"] else ends.of_copy(about, now=now),
     }
-    context = {"about": about, "copy": copy, "has_copy": bool(copies), **said, **ended, **how_far, **listed}
+    is_elsewhere = bool(copies) and request.user.is_authenticated and not how_far["needs_second"]
+    context = {
+        "about": about,
+        "copy": copy if not how_far["needs_second"] else None,
+        "is_copy_elsewhere": is_elsewhere,
+        **said,
+        **ended,
+        **how_far,
+        **listed,
+    }
     return render(request, "privacy/outcome.html", context)
 
 

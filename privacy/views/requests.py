@@ -88,13 +88,17 @@ def request_detail(request: HttpRequest, about: Request, actor: Actor) -> HttpRe
     now = timezone.now()
     still = result.still(about, now)
     copy = export.live(about) if about.procedure.gives and not still["needs_second"] else None
+    copy = copy if copy and copy.expires_at > now else None
+    copy_ended = "" if still["needs_second"] else ends.of_copy(about, now=now)
     context = {
         "about": about,
         "code": person.code_to_show(request, about) if about.state != State.PLANNED else "",
-        "copy": copy if copy and copy.expires_at > now else None,
-        "copy_ended": "" if still["needs_second"] else ends.of_copy(about, now=now),
+        "copy": copy,
+        "copy_ended": copy_ended,
         "steps": words.steps(about, services.show(about)),
-        "is_running": about.state in RUNNING,
+        "is_under_way": about.state in RUNNING and not (copy or copy_ended or still["is_held_up"]),
+        "is_parked": about.state == State.PARKED,
+        "has_steps": about.state not in (*result.ENDED, State.PLANNED),
         "can_confirm": about.procedure.is_confirmed and about.state == State.PLANNED,
         **still,
         **_lines(about, actor, now),
@@ -104,9 +108,9 @@ def request_detail(request: HttpRequest, about: Request, actor: Actor) -> HttpRe
 
 def _lines(about: Request, actor: Actor, now: datetime) -> dict[str, Any]:
     """Return what the request gives, removes and keeps, once there is something to say; opens the request's own file."""
-    stage = result.stage(about)
-    if not stage:
-        return {"stage": stage}
+    how_far = result.how_far(about)
+    if not any(how_far.values()):
+        return how_far
     try:
         with gate.acting(actor):
             found = services.lines(about, actor=actor, now=now)
@@ -115,13 +119,13 @@ def _lines(about: Request, actor: Actor, now: datetime) -> dict[str, Any]:
     except FileUnreadable as why:
         is_gone = isinstance(why, FileEnded)
         return {
-            "stage": stage,
+            **how_far,
             "is_unreadable": not is_gone,
             "is_gone": is_gone,
             "end": ends.of_request(about, {}, is_unreadable=True),
         }
     listed = {name: words.by_title(lines) for name, lines in found.items()}
-    return {"stage": stage, **listed, "unjoined": unjoined, "end": ends.of_request(about, refusal)}
+    return {**how_far, **listed, "unjoined": unjoined, "end": ends.of_request(about, refusal)}
 
 
 @person.entered_again
