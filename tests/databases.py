@@ -57,6 +57,8 @@ def _contents(connection: BaseDatabaseWrapper, tables: list[str] | None = None) 
             cursor.execute(WRITTEN)
             tables = [table for table, _ in cursor.fetchall()]
         for table in tables:
-            cursor.execute(f"SELECT md5(string_agg(one::text, ' ' ORDER BY one::text)) FROM {table} one")
+            # A test that goes back to an old migration and forth again applies it at another time, under another number.
+            row = "one.app || one.name" if table == "django_migrations" else "one::text"
+            cursor.execute(f"SELECT md5(string_agg({row}, ' ' ORDER BY {row})) FROM {table} one")
             found[table] = cursor.fetchone()[0]
     return found
