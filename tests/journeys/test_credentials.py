@@ -18,10 +18,10 @@ from django.core.management import call_command
 from django.db import connections
 from django.test import Client
 
-from privacy import datamap, vault
+from privacy import datamap, letters, vault
 from privacy.gate.system import system
 from privacy.models import Letter, Request
-from privacy.requests import execute, filing, posting, writing
+from privacy.requests import execute, filing, posting
 from privacy.vault import SealedModel
 from tests import factories
 from tests.bad_input import planting
@@ -159,7 +159,7 @@ def test_no_link_or_code_of_a_day_is_shown_or_readable_while_its_letter_waits(ho
 def test_nor_is_one_kept_when_its_letter_has_gone(house: House, day: Day) -> None:
     mail.outbox = []
     with system("letter"):
-        writing.send_due(now=NOW, limit=500)
+        letters.send_due(now=NOW, limit=500)
     sent = "\n".join(f"{one.body}\n{one.alternatives}" for one in mail.outbox)
     assert day.found_in(sent) == set(day.given), "control: each went out"
     waiting = Letter.objects.exclude(sealed_credentials=None)
