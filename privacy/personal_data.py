@@ -197,8 +197,8 @@ datamap.register(
             ),
             "received_on": _plain("Received", "dates", TIME),
             "identity_at": _plain("Identity proved", "dates", TIME),
-            "due_on": _plain("Answer by", "dates", TIME),
-            "unpaused_due_on": _plain("Answer by, without the days of waiting for the person", "dates", TIME),
+            "due_on": _plain("Due date of the answer", "dates", TIME),
+            "unpaused_due_on": _plain("Due date, without the days of waiting for the person", "dates", TIME),
             "closed_at": _plain("Closed", "dates", TIME),
             "outcome_code_hash": Datum(
                 "Outcome code",

@@ -29,6 +29,9 @@ CHUNK = 200
 # OWASP: a leading = + - @ tab or CR makes a formula; a full-width sign is folded, and a blank before it skipped, by some.
 _FORMULA = re.compile("\\A(?:[\t\r\n]|[\\s\u00a0\ufeff\u200b]*[=+\\-@＝＋－＠])")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+# A telephone number that no spreadsheet can calculate with: digits alone, or a blank behind the code of the country, which stands
+# between two numbers in no formula. One with hyphens alone ("+1-978-555-0101") would be subtracted.
+_PHONE = re.compile(r"\+[0-9]{1,3}(?: [0-9()./-]+)+|\+[0-9]{7,15}")
 NO_DAY = undated.SENTENCE
 # With the hash of a plan a removal is confirmed; it stands on the page that asks for the password, and nowhere else.
 _TECHNICAL = frozenset({"password", "session_data", "session_key", "plan_hash", "confirmed_hash"})
@@ -232,9 +235,14 @@ def _told(kind: Kind, say: Callable[[Sequence[Any]], list[dict[str, Any]]]) -> I
 def opened(kind: Kind, column: Column, row: Any) -> Any:
     """Return one value of a row for the copy, None for what was erased. Raises CopyIncomplete for what cannot be opened."""
     value = get(kind, column, row)
+    require_open(column, value)
+    return None if isinstance(value, vault.Erased) else value
+
+
+def require_open(column: Column, value: Any) -> None:
+    """Raise CopyIncomplete for a value that could not be opened; what was erased is no gap."""
     if isinstance(value, vault.Unreadable) and not isinstance(value, vault.Erased):
         raise CopyIncomplete(f"{column.place} could not be opened.")
-    return None if isinstance(value, vault.Erased) else value
 
 
 def get(kind: Kind, column: Column, row: Any) -> Any:
@@ -306,7 +314,7 @@ def plain(value: Any) -> Any:
 
 
 def cell(value: Any) -> str:
-    """Return a value as a CSV cell: one line, and nothing that a spreadsheet would run as a formula."""
+    """Return a value as a CSV cell: nothing that a spreadsheet would run as a formula, telephone numbers as they are."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -316,7 +324,8 @@ def cell(value: Any) -> str:
     if isinstance(value, int | float):
         return str(value)
     text = str(value)
-    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
+    is_harmless = _NUMBER.fullmatch(text) or _PHONE.fullmatch(text)
+    return f"'{text}" if _FORMULA.match(text) and not is_harmless else text
 
 
 # Art. 15, the same for everybody --------------------------------------------------------------------------------------

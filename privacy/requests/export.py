@@ -16,9 +16,7 @@ import secrets
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import date, datetime, timedelta
-from functools import lru_cache
-from html import escape
+from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, cast
@@ -27,7 +25,6 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
-from django.template.loader import render_to_string
 
 from privacy import audit, gate, vault
 from privacy.actor import Actor
@@ -39,16 +36,16 @@ from privacy.requests import (
     authorities,
     bound,
     contents,
+    copypage,
     identity,
     procedures,
     sight,
-    unjoined,
     waits,
 )
 from privacy.requests.contents import Verdicts
 from privacy.requests.models import Export, Request
 from privacy.requests.states import BEGUN_STATES
-from privacy.retention import jurisdiction, rules
+from privacy.retention import jurisdiction
 from privacy.retention.models import Decision
 from privacy.retention.verdict import Verdict
 from privacy.vault import stream
@@ -58,6 +55,8 @@ LIVES = timedelta(days=7)
 SUFFIX = ".sealed"
 LABEL = "privacy.export"
 ENVELOPE = "export"
+#: Of data.json. 1 (until 0.1): the explanations of Art. 15 before the data, links without the numbers they lead to.
+FORMAT = 2
 # A file without a row that is older than any build is left over from a killed worker.
 ORPHAN_AFTER = timedelta(hours=2)
 NOBODY = UUID(int=0)
@@ -282,8 +281,10 @@ def _note(kinds: list[contents.Kind], now: datetime) -> None:
 def _archive(out: io.IOBase, request: Request, kinds: list[contents.Kind], verdicts: Verdicts, now: datetime) -> None:
     with zipfile.ZipFile(cast("IO[bytes]", out), "w", zipfile.ZIP_DEFLATED, allowZip64=True) as archive:
         with _member(archive, "index.html", now) as file:
-            for piece in _page(request, kinds, verdicts, now):
+            for piece in copypage.written(request, kinds, verdicts, now=now):
                 file.write(piece.encode())
+        with _member(archive, "README.txt", now) as file:
+            file.write(copypage.readme(request, kinds).encode())
         with _member(archive, "data.json", now) as file:
             for piece in _json(request, kinds, verdicts, now):
                 file.write(piece.encode())
@@ -313,76 +314,10 @@ def _alike(verdicts: Iterable[Verdict]) -> Verdicts:
     return by_record
 
 
-def _page(request: Request, kinds: list[contents.Kind], verdicts: Verdicts, now: datetime) -> Iterator[str]:
-    """Yield the readable page: all of Art. 15(1) and (2) for this person, then every record."""
-    about = {
-        "request": request,
-        "now": now,
-        "company": settings.COMPANY,
-        "kinds": [
-            {"title": k.title, "file_name": k.file_name, "anchor": k.label.replace(".", "-"), **k.facets()}
-            for k in kinds
-        ],
-        "rights": [jurisdiction.told(one, request.country) for one in contents.RIGHTS],
-        "complaint": authorities.complaint(request.country, request.region),
-        "automated": jurisdiction.told(contents.AUTOMATED, request.country),
-        "transfers": jurisdiction.told(contents.TRANSFERS, request.country),
-        "periods": _periods(verdicts),
-        "unjoined": unjoined.of_request(request.subject_id, company_day(now)),
-    }
-    yield render_to_string("privacy/export/head.html", about)
-    for kind in kinds:
-        yield render_to_string("privacy/export/kind.html", {"kind": kind, "anchor": kind.label.replace(".", "-")})
-        for row in contents.rows(kind, verdicts):
-            yield _record(row)
-    yield render_to_string("privacy/export/tail.html", about)
-
-
-def _record(row: contents.Row) -> str:
-    """Return one record of the page. Put together by hand: a template takes most of the time of a large copy."""
-    lines = []
-    for title, value in row.values.items():
-        if value is None or value == "":
-            continue
-        text = ("no", "yes")[value] if isinstance(value, bool) else str(value)
-        lines.append(f"<dt>{escape(title)}</dt><dd>{'<br>'.join(escape(text).splitlines())}</dd>")
-    kept = (_kept(tuple(one["data"]), one["until"], one["reason"], one["authority"]) for one in row.kept)
-    return f'<section class="record">\n<h3>{escape(row.title)}</h3>\n<dl>{"".join(lines)}</dl>\n{"".join(kept)}</section>\n'
-
-
-@lru_cache(maxsize=1_000)
-def _kept(data: tuple[str, ...], until: date | None, reason: str, authority: str) -> str:
-    """Return why data are kept, which is the same sentence for many records; it names kinds of data, no values."""
-    about = {"data": data, "until": until, "reason": reason, "authority": authority, "is_due": reason == contents.DUE}
-    return render_to_string("privacy/export/kept.html", about)
-
-
-def _periods(verdicts: Verdicts) -> list[dict[str, Any]]:
-    """Return one line per kind of data: how many records, until when the last is kept, and why (Art. 15(1)(d))."""
-    schedule = rules.load()
-    lines: dict[tuple[str, str], dict[str, Any]] = {}
-    for per_record in verdicts.values():
-        for v in per_record:
-            line = lines.setdefault(
-                (v.label, v.envelope),
-                {"title": schedule[v.envelope].title, "records": 0, "until": None, "why": _reason(v)},
-            )
-            line["records"] += 1
-            if v.until is not None and (line["until"] is None or v.until > line["until"]):
-                line["until"], line["why"] = v.until, _reason(v)
-    log_class = schedule["access_log"]
-    always = {"title": log_class.title, "records": None, "until": None, "why": log_class.reasons[0].plain}
-    return [*(lines[key] for key in sorted(lines)), always]
-
-
-def _reason(verdict: Verdict) -> str:
-    return contents.DUE if verdict.is_erased else verdict.sentence or verdict.ground
-
-
 def _json(request: Request, kinds: list[contents.Kind], verdicts: Verdicts, now: datetime) -> Iterator[str]:
     """Yield data.json: the same as the page, for programs (docs/schemas/copy.json)."""
     head = {
-        "format": 1,
+        "format": FORMAT,
         "reference": request.reference,
         "made_at": now.isoformat(),
         "controller": dict(settings.COMPANY),
@@ -390,7 +325,17 @@ def _json(request: Request, kinds: list[contents.Kind], verdicts: Verdicts, now:
         "complaint": authorities.complaint(request.country, request.region),
         "automated_decisions": jurisdiction.told(contents.AUTOMATED, request.country),
         "transfers": jurisdiction.told(contents.TRANSFERS, request.country),
-        "kinds": [{"label": k.label, "title": k.title, "table": k.file_name, **k.facets()} for k in kinds],
+        "files": copypage.files(kinds),
+        "kinds": [
+            {
+                "label": k.label,
+                "title": k.title,
+                "life": k.declaration.life,
+                "table": k.file_name,
+                **k.facets(),
+            }
+            for k in kinds
+        ],
     }
     yield json.dumps(head, ensure_ascii=False, indent=1)[:-2] + ',\n "records": ['
     separator = "\n"

@@ -8,7 +8,7 @@ kinds of record alone, and one query for the keys of each of them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -122,19 +122,25 @@ def newest_first(kind: Kind) -> Any:
 
 
 class Page:
-    """Puts records together for one page: first all rows, then one judgement of them all, then the words."""
+    """Puts records together for one page: first all rows, then one judgement of them all, then the words.
+
+    With `verdicts`, by record, for a copy: nothing is judged, and what cannot be opened raises contents.CopyIncomplete.
+    """
 
     def __init__(
         self,
-        subject: UUID,
+        subject: UUID | None,
         kinds: Sequence[Kind],
         *,
         today: date,
-        is_armed: bool,
+        is_armed: bool | None = None,
         most_inside: int | None = MOST_INSIDE,
+        verdicts: Mapping[UUID, Sequence[Verdict]] | None = None,
     ) -> None:
         self.subject, self.kinds, self.today, self.most_inside = subject, kinds, today, most_inside
-        self.is_armed = is_armed  # whether what is due to go goes by itself here
+        self.is_armed = is_armed  # whether what is due to go goes by itself here; None in a copy, which is kept
+        self.is_copy = verdicts is not None
+        self._known = verdicts
         self._met: list[tuple[Declaration, list[Any]]] = []
         self._verdicts: dict[UUID, list[Verdict]] = {}
         self._made: list[tuple[list[Shown], _Branch]] = []
@@ -147,8 +153,9 @@ class Page:
 
     def judge(self) -> None:
         """Decide how long the records that were taken in are kept, and fill the lists; one query for all of their keys."""
-        for verdict in assessment.assess_rows(self._met, self.subject, today=self.today):
-            self._verdicts.setdefault(verdict.record_id, []).append(verdict)
+        if self._known is None and self.subject is not None:
+            for verdict in assessment.assess_rows(self._met, self.subject, today=self.today):
+                self._verdicts.setdefault(verdict.record_id, []).append(verdict)
         load_keys(row for _, rows in self._met for row in rows if isinstance(row, vault.SealedModel))
         for records, branch in self._made:
             records += self._records(branch)
@@ -190,7 +197,8 @@ class Page:
         ]
 
     def _record(self, kind: Kind, row: Any, told: list[tuple[str, Any]] | None, inside: list[Inside]) -> Shown:
-        verdicts, declaration, schedule = self._verdicts.get(row.pk, []), kind.declaration, rules.load()
+        known = self._verdicts if self._known is None else self._known
+        verdicts, declaration, schedule = known.get(row.pk, ()), kind.declaration, rules.load()
         if told is None:
             values = {
                 column.name: words(kind, column, row) for column in kind.columns if not _is_plain_link(kind, column)
@@ -206,7 +214,11 @@ class Page:
             title=verdicts[0].title if verdicts else _title(kind, row),
             gist=gist,
             values=shown,
-            kept=[self._keeping(kind, one, schedule[one.envelope].title) for one in verdicts],
+            kept=[
+                self._keeping(kind, one, schedule[one.envelope].title)
+                for one in verdicts
+                if contents.given(kind.label, one.data)
+            ],
             goes_with="" if verdicts or declaration.inside else _goes_with(declaration, row),
             ended_by="" if verdicts else declaration.ended_by,
             inside=inside,
@@ -238,9 +250,14 @@ class _Within:
     branch: _Branch
 
 
-def words(kind: Kind, column: Column, row: Any) -> str:
-    """Return one value of a row as people read it, "" for nothing; what cannot be read says why."""
+def words(kind: Kind, column: Column, row: Any, *, strict: bool = False) -> str:
+    """Return one value of a row as people read it, "" for nothing; what cannot be read says why.
+
+    `strict`: what cannot be opened raises contents.CopyIncomplete instead; what was erased still says so.
+    """
     value = contents.get(kind, column, row)
+    if strict:
+        contents.require_open(column, value)
     if isinstance(value, UUID):  # a number of ours tells nobody anything
         return ""
     if column.words is not None and value not in (None, "") and not isinstance(value, vault.Unreadable):

@@ -34,11 +34,13 @@ def carried_out(*, is_armed: bool) -> str:
     return ARMED if is_armed else UNARMED
 
 
-def becomes(*, is_due: bool, until: date | None, waits: bool, is_armed: bool) -> str:
+def becomes(*, is_due: bool, until: date | None, waits: bool, is_armed: bool | None) -> str:
     """Return what becomes of data on a page or in a copy: "Kept until 3 March 2026", or that they are due to go.
 
-    `waits`: what keeps them may be finished earlier.
+    `waits`: what keeps them may be finished earlier. `is_armed` is None where the sentence is stored, as in a copy.
     """
+    if is_due and is_armed is None:
+        return _("Due to go")
     if is_due:
         return (
             _("Goes with one of the next nightly runs")

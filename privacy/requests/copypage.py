@@ -1,0 +1,147 @@
+"""The readable page of a copy: the data first, by part of life, then what Art. 15 wants said of them.
+
+What must never happen: a value that is not escaped, a gap that looks like nothing. Records are put together a chunk at a time
+and by hand, because a template for each would take most of the time of a large copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from html import escape
+from itertools import islice
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.template.loader import render_to_string
+from django.utils.translation import gettext as _
+
+from privacy.calendar import company_day
+from privacy.requests import authorities, contents, shown, unjoined
+from privacy.requests.contents import Kind, Verdicts
+from privacy.requests.models import Request
+from privacy.requests.shown import Inside, Keeping, Shown
+from privacy.retention import jurisdiction, rules
+from privacy.retention.verdict import Verdict
+
+CHUNK = 200
+
+
+def written(request: Request, kinds: Sequence[Kind], verdicts: Verdicts, *, now: datetime) -> Iterator[str]:
+    """Yield the page piece by piece: every record, then all of Art. 15(1) and (2). Raises contents.CopyIncomplete."""
+    lives = list(shown.lives(kinds))
+    about = {
+        "request": request,
+        "now": now,
+        "company": settings.COMPANY,
+        "lives": [life for life, _kinds in lives],
+        "kinds": [{"title": k.title, "file_name": k.file_name, **k.facets()} for k in kinds],
+        "rights": [jurisdiction.told(one, request.country) for one in contents.RIGHTS],
+        "complaint": authorities.complaint(request.country, request.region),
+        "automated": jurisdiction.told(contents.AUTOMATED, request.country),
+        "transfers": jurisdiction.told(contents.TRANSFERS, request.country),
+        "periods": periods(verdicts),
+        "unjoined": unjoined.of_request(request.subject_id, company_day(now)),
+    }
+    yield render_to_string("privacy/export/head.html", about)
+    for life, outer in lives:
+        yield f'<h2 id="{life.value}">{escape(str(life.label))}</h2>\n'
+        for kind in outer:
+            for record in _records(request.subject_id, kind, kinds, verdicts, now):
+                yield _record(record)
+    yield render_to_string("privacy/export/law.html", about)
+
+
+def _records(
+    subject: UUID | None, kind: Kind, kinds: Sequence[Kind], verdicts: Verdicts, now: datetime
+) -> Iterator[Shown]:
+    rows = shown.newest_first(kind)
+    numbers = rows.values_list("pk", flat=True).iterator(chunk_size=CHUNK)
+    while some := list(islice(numbers, CHUNK)):
+        page = shown.Page(subject, kinds, today=company_day(now), most_inside=None, verdicts=verdicts)
+        records = page.add(kind, rows.filter(pk__in=some))
+        page.judge()
+        yield from records
+
+
+def _record(record: Shown) -> str:
+    inside = "".join(map(_inside, record.inside))
+    return f'<section class="record">\n<h3>{escape(record.title)}</h3>\n{_values(record)}{inside}{_kept(record)}</section>\n'
+
+
+def _values(record: Shown) -> str:
+    lines = "".join(f"<dt>{escape(title)}</dt><dd>{_text(value)}</dd>" for title, value in record.values)
+    return f"<dl>{lines}</dl>\n"
+
+
+def _text(value: str) -> str:
+    return "<br>".join(escape(value).splitlines())
+
+
+def _inside(one: Inside) -> str:
+    heading = f"<h4>{escape(one.title)}</h4>\n"
+    if not one.is_table:
+        return heading + "".join(_values(each) + _kept(each) for each in one.records)
+    titles = "".join(f'<th scope="col">{escape(title)}</th>' for title in one.titles)
+    rows = "".join(
+        "<tr>" + "".join(f'<td data-label="{escape(title)}">{_text(value)}</td>' for title, value in row) + "</tr>\n"
+        for row in one.table
+    )
+    table = f"<table><thead><tr>{titles}</tr></thead><tbody>\n{rows}</tbody></table>\n"
+    return heading + table + "".join(map(_kept, one.records))
+
+
+def _kept(record: Shown) -> str:
+    return "".join(map(_keeping, record.kept))
+
+
+def _keeping(one: Keeping) -> str:
+    if one.is_due:
+        return f'<p class="kept">{escape(one.data)}. {escape(contents.DUE)}</p>\n'
+    ground = f" ({escape(one.ground)})" if one.ground else ""
+    return f'<p class="kept">{escape(one.data)}: {escape(one.becomes)}. {escape(one.why)}{ground}</p>\n'
+
+
+def periods(verdicts: Verdicts) -> list[dict[str, Any]]:
+    """Return one line per kind of data: how many records, until when the last is kept, and why (Art. 15(1)(d))."""
+    schedule = rules.load()
+    lines: dict[tuple[str, str], dict[str, Any]] = {}
+    for per_record in verdicts.values():
+        for v in per_record:
+            line = lines.setdefault(
+                (v.label, v.envelope),
+                {"title": schedule[v.envelope].title, "records": 0, "until": None, "why": _reason(v)},
+            )
+            line["records"] += 1
+            if v.until is not None and (line["until"] is None or v.until > line["until"]):
+                line["until"], line["why"] = v.until, _reason(v)
+    log_class = schedule["access_log"]
+    always = {"title": log_class.title, "records": None, "until": None, "why": log_class.reasons[0].plain}
+    return [*(lines[key] for key in sorted(lines)), always]
+
+
+def _reason(verdict: Verdict) -> str:
+    return contents.DUE if verdict.is_erased else verdict.sentence or verdict.ground
+
+
+# The other files ------------------------------------------------------------------------------------------------------
+
+
+def files(kinds: Sequence[Kind]) -> list[dict[str, str]]:
+    """Return what each file of the archive is."""
+    return [
+        {
+            "name": "index.html",
+            "holds": _("Everything, to be read: the data first, then what the law wants said of them."),
+        },
+        {"name": "data.json", "holds": _("The same for programs: exact values, days as 2026-03-14, amounts as text.")},
+        {"name": "README.txt", "holds": _("What each file is.")},
+        *({"name": kind.file_name, "holds": kind.title} for kind in kinds),
+    ]
+
+
+def readme(request: Request, kinds: Sequence[Kind]) -> str:
+    """Return README.txt: what each file is and how their rows belong together."""
+    about: dict[str, Any] = {"request": request, "company": settings.COMPANY, "files": files(kinds)}
+    return render_to_string("privacy/export/readme.txt", about)
