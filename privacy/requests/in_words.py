@@ -104,9 +104,9 @@ def looks(rows: Sequence[SecondLook]) -> list[dict[str, Any]]:
         (
             (
                 one.request.reference,
-                one.get_why_display(),  # type: ignore[attr-defined]
+                one.get_why_display(),
                 one.asked_at,
-                one.get_outcome_display() if one.outcome else "",  # type: ignore[attr-defined]
+                one.get_outcome_display() if one.outcome else "",
                 one.decided_at,
             )
             for one in rows
@@ -121,7 +121,7 @@ def links(rows: Sequence[OneTimeLink]) -> list[dict[str, Any]]:
         (
             (
                 one.request.reference,
-                one.get_purpose_display(),  # type: ignore[attr-defined]
+                one.get_purpose_display(),
                 one.created_at,
                 one.expires_at,
                 one.used_at,
