@@ -75,7 +75,7 @@ class Communication(SealedModel):
     heading = EncryptedTextField(envelope="support", validators=[no_card_number])
     body = EncryptedTextField(envelope="support", max_length=20_000, multiline=True, validators=[no_card_number])
 
-    objects: ClassVar[Any] = Owned.as_manager()
+    objects: ClassVar[Any] = Owned.as_manager()  # type: ignore[assignment]
 
     class Meta(SealedModel.Meta):
         abstract = False

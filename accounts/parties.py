@@ -40,7 +40,7 @@ class Channel(models.TextChoices):
     IN_PERSON = "in_person", "in person"
 
 
-class Owned(SealedQuerySet):
+class Owned(SealedQuerySet):  # type: ignore[override]
     """Records that belong to one subject."""
 
     subject_lookup: ClassVar[str] = "subject"
@@ -52,7 +52,7 @@ class Owned(SealedQuerySet):
         return self.filter(**{self.subject_lookup: subject_id})
 
 
-class OwnedByCustomer(Owned):
+class OwnedByCustomer(Owned):  # type: ignore[override]
     subject_lookup = "customer__subject"
 
 
@@ -97,7 +97,7 @@ class Company(SealedModel):
     last_active_on = PastDateField(null=True, blank=True)
     subject = models.ForeignKey(Subject, null=True, blank=True, on_delete=models.SET_NULL, related_name="companies")
 
-    objects: ClassVar[Any] = Owned.as_manager()
+    objects: ClassVar[Any] = Owned.as_manager()  # type: ignore[assignment]
 
     class Meta(SealedModel.Meta):
         abstract = False
@@ -167,7 +167,7 @@ class Customer(SealedModel):
         null=True, blank=True, help_text="When the privacy notice was handed over (P25, Art. 13)."
     )
 
-    objects: ClassVar[Any] = Owned.as_manager()
+    objects: ClassVar[Any] = Owned.as_manager()  # type: ignore[assignment]
 
     class Meta(SealedModel.Meta):
         abstract = False
@@ -191,7 +191,7 @@ class _OfCustomer(SealedModel):
 
     customer: models.ForeignKey[Customer, Customer]
 
-    objects: ClassVar[Any] = OwnedByCustomer.as_manager()
+    objects: ClassVar[Any] = OwnedByCustomer.as_manager()  # type: ignore[assignment]
 
     class Meta(SealedModel.Meta):
         abstract = True

@@ -47,7 +47,7 @@ class LoginDoubted(PermissionDenied):
     """The row of a login does not say what the site wrote: it is neither used nor changed."""
 
 
-class UserQuerySet(Owned):
+class UserQuerySet(Owned):  # type: ignore[override]
     def with_roles(self) -> UserQuerySet:
         """Read the names of the roles in the same query: the keyed hash stands over them, too."""
         names = Group.objects.filter(user=OuterRef("pk")).order_by("name").values("name")
