@@ -200,8 +200,8 @@ def rows(kind: Kind, verdicts: Verdicts) -> Iterator[Row]:
         yield Row(id=str(row.pk), label=kind.label, title=title, values=values, kept=kept)
 
 
-def with_links(kind: Kind) -> models.QuerySet[Any]:
-    """Return the rows of a kind with the records that its links lead to, in the same query."""
+def with_links(kind: Kind, *, but: str = "") -> models.QuerySet[Any]:
+    """Return the rows of a kind with the records that its links lead to, in the same query; `but` is a link to be left out."""
     paths: list[str] = []
     for column in kind.columns:
         one = None if kind.declaration.told is not None else datamap.field_named(kind.declaration.model, column.name)
@@ -210,6 +210,10 @@ def with_links(kind: Kind) -> models.QuerySet[Any]:
         paths.append(column.name)
         owner = datamap.for_model(one.related_model).subject_path if column.number else None
         paths += [f"{column.name}__{'__'.join(steps)}"] if (steps := (owner or "").split("__")[:-1]) else []
+    if but:
+        related = [path for path in (*paths, *kind.declaration.related) if path.split("__")[0] != but]
+        rows = kind.rows.select_related(None)
+        return rows.select_related(*related) if related else rows
     return kind.rows.select_related(*paths) if paths else kind.rows
 
 

@@ -117,7 +117,8 @@ def newest_first(kind: Kind) -> Any:
     first = declaration.gist[0] if declaration.gist else ""
     one = datamap.field_named(declaration.model, first) if first else None
     if one is not None and one.concrete and one.get_internal_type() in ("DateField", "DateTimeField"):
-        return rows.order_by(F(first).desc(nulls_last=True), "-pk")
+        # Where no day can be missing, the order is that of the index.
+        return rows.order_by(F(first).desc(nulls_last=True) if one.null else f"-{first}", "-pk")
     return rows
 
 
@@ -162,18 +163,29 @@ class Page:
 
     def _branch(self, kind: Kind, rows: list[Any]) -> _Branch:
         self._met.append((kind.declaration, rows))
-        inside = [self._within(kind, one, rows) for one in self.kinds if rows and _stands_in(one, kind)]
+        inside = [self._within(one, rows) for one in self.kinds if rows and _stands_in(one, kind)]
         return _Branch(kind, rows, [one for one in inside if one.branch.rows])
 
-    def _within(self, outer: Kind, kind: Kind, rows: list[Any]) -> _Within:
+    def _within(self, kind: Kind, rows: list[Any]) -> _Within:
         link = kind.declaration.inside
-        found = contents.with_links(kind).filter(**{f"{link}__in": [row.pk for row in rows]})
-        if self.most_inside is not None:
-            found = found.annotate(
-                place_within=Window(RowNumber(), partition_by=F(link), order_by="pk"),
-                of_within=Window(Count("pk"), partition_by=F(link)),
-            ).filter(place_within__lte=self.most_inside)
-        return _Within(link, self._branch(kind, list(broken.rows(found.order_by("pk"), step="held"))))
+        outer = {row.pk: row for row in rows}
+        # The outer records are here already, with what their links lead to: they are not read again with each inner one.
+        found = contents.with_links(kind, but=link).filter(**{f"{link}__in": list(outer)})
+        most, counts = self.most_inside, Counter[Any]()
+        if most is None:
+            inner = list(broken.rows(found.order_by("pk"), step="held"))
+        else:
+            enough = most * len(rows)
+            inner = list(broken.rows(found.order_by("pk")[: enough + 1], step="held"))
+            if len(inner) > enough:  # one of them has so many that others might have none here
+                inner = list(broken.rows(_some_of_each(found, link, most), step="held"))
+                counts.update({getattr(row, f"{link}_id"): getattr(row, "of_within", 0) for row in inner})
+            else:
+                counts.update(getattr(row, f"{link}_id") for row in inner)
+                inner = _first_of_each(inner, link, most)
+        for row in inner:
+            setattr(row, link, outer[getattr(row, f"{link}_id")])
+        return _Within(link, self._branch(kind, inner), counts)
 
     def _records(self, branch: _Branch) -> list[Shown]:
         kind, rows = branch.kind, branch.rows
@@ -186,7 +198,7 @@ class Page:
             for row, record in zip(within.branch.rows, made, strict=True):
                 outer = getattr(row, f"{within.link}_id")
                 if outer not in by_outer:
-                    by_outer[outer] = Inside(within.branch.kind, getattr(row, "of_within", 0), [])
+                    by_outer[outer] = Inside(within.branch.kind, within.counts[outer], [])
                 by_outer[outer].records.append(record)
             for outer, one in by_outer.items():
                 one.count = max(one.count, len(one.records))
@@ -248,6 +260,30 @@ class _Branch:
 class _Within:
     link: str
     branch: _Branch
+    counts: Counter[Any]  # by outer record, those that are not shown too
+
+
+def _some_of_each(found: Any, link: str, most: int) -> Any:
+    """Return the first rows within each outer record, each with how many there are."""
+    return (
+        found.annotate(
+            place_within=Window(RowNumber(), partition_by=F(link), order_by="pk"),
+            of_within=Window(Count("pk"), partition_by=F(link)),
+        )
+        .filter(place_within__lte=most)
+        .order_by("pk")
+    )
+
+
+def _first_of_each(rows: list[Any], link: str, most: int) -> list[Any]:
+    seen: Counter[Any] = Counter()
+    kept = []
+    for row in rows:
+        outer = getattr(row, f"{link}_id")
+        seen[outer] += 1
+        if seen[outer] <= most:
+            kept.append(row)
+    return kept
 
 
 def words(kind: Kind, column: Column, row: Any, *, strict: bool = False) -> str:

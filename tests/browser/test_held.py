@@ -8,7 +8,7 @@ import pytest
 
 from accounts.models import Customer
 from privacy.gate.system import system
-from tests.browser.conftest import Site
+from tests.browser.site import Site
 from tests.browser.test_errands import come_in
 from tests.browser.visitor import NARROW, PLAIN, WIDE, Visitor
 from tests.orders.factories import an_order
