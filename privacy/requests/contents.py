@@ -264,7 +264,7 @@ def get(kind: Kind, column: Column, row: Any) -> Any:
 
 def _number(declaration: Declaration, column: Column, row: Any) -> Any:
     """Return the number of the record that a link leads to; None where that record is about somebody else."""
-    other = getattr(row, column.name)
+    other = broken.linked(row, column.name, step="copy")
     if other is None:
         return None
     theirs, ours = datamap.for_model(type(other)).subject_path, declaration.subject_path or ""
@@ -279,7 +279,7 @@ def _at(row: Any, path: str) -> Any:
     """Return the number of the person at the end of a path from a row; None where it breaks off."""
     *steps, last = path.split("__")
     for step in steps:
-        row = getattr(row, step, None)
+        row = broken.linked(row, step, step="copy")
     return getattr(row, f"{last}_id", getattr(row, last, None)) if last else None
 
 

@@ -113,6 +113,20 @@ def rows(queryset: models.QuerySet[Any], *, step: str, chunk: int | None = None)
         yield _one(queryset.model, pk, step)
 
 
+def linked(row: Any, name: str, *, step: str) -> Any:
+    """Return the record that a link of a row leads to, None where there is none; one that cannot be read whole without its
+    days and moments, as `rows` gives it."""
+    try:
+        return getattr(row, name, None)
+    except Exception as error:
+        if is_everybodys(error):
+            raise
+    link = row._meta.get_field(name)
+    other = _one(link.related_model, getattr(row, link.attname), step)
+    link.set_cached_value(row, other)
+    return other
+
+
 def _strictly(queryset: models.QuerySet[Any]) -> list[Any]:
     with undated.strictly():
         return list(queryset)

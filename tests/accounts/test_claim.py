@@ -15,7 +15,7 @@ from privacy.gate import Actor
 from privacy.subjects import Subject
 from privacy.vault.models import DataKey
 from rma.models import RMA
-from tests import factories
+from tests import factories, pages
 from tests.factories import NOW
 from tests.orders.factories import an_order, an_rma
 
@@ -82,7 +82,7 @@ def test_verifying_an_address_on_file_joins_nothing_until_the_person_does(client
     assert Customer.objects.get().user_id is None
     ask = client.get(reverse("account_claim"))
     page = client.get(client.post(ask["Location"], {"password": factories.PASSWORD})["Location"])
-    assert "1 address, 1 customer record." in page.content.decode()
+    assert "1 address, 1 customer record." in pages.read(page)
     assert "Alice" not in page.content.decode()
     client.post(reverse("account_claim"))
     assert Customer.objects.get(pk=alice.pk).user == User.objects.get()

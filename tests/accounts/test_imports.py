@@ -190,7 +190,7 @@ def test_an_operator_lifts_a_block_with_a_reason_and_the_audit_says_so_but_not_w
     for kind, value in (("customer_ref", "AW00000001"), ("email", "alice@example.com")):
         vault.blocks.add(kind, value, until=date(2030, 1, 1), now=NOW)
     before = everything()
-    assert "would be lifted. It ends on 2030-01-01" in lifted(
+    assert "would be lifted. It ends on 1 January 2030" in lifted(
         "--customer", "AW00000001", "--reason", "returned", "--dry-run"
     )
     assert everything() == before

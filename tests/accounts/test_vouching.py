@@ -212,7 +212,7 @@ def test_an_operator_is_told_looks_and_vouches_for_one_login_whose_password_goes
     code, said = command()
     assert (code, said) == (
         1,
-        f"{carol.pk}: staff, roles: privacy, sales, open, since 2026-11-20\nLogins that are doubted: 1.\n",
+        f"{carol.pk}: staff, roles: privacy, sales, open, since 20 November 2026\nLogins that are doubted: 1.\n",
     )
     assert command("--login", str(alice.subject_id))[0] == 1 and command("--keep-password")[0] == 2
     assert command("--login", str(carol.pk))[0] == 0

@@ -82,7 +82,7 @@ def test_a_row_names_nobody_and_its_person_reads_which_records_were_opened() -> 
     entry = AccessEntry.objects.for_subject(alice.subject_id).get()
     assert log.detail(entry) == ({"accounts.customer/account": [alice.pk]}, "RMA-2026-00012")
     line = told.tell([entry], alice.subject_id)[0]
-    assert (line.role, line.purpose) == ("sales staff", "daily work: open return RMA-2026-00012")
+    assert (line.who, line.purpose) == ("sales staff", "daily work: open return RMA-2026-00012")
     assert line.opened[0].startswith(f"Customer {alice.reference}: ")
 
 

@@ -29,6 +29,7 @@ IN_A_RECORD: dict[str, str] = {
     "Notices to post": "customers",
     "Letters to post": "privacy requests",
     "Possible breaches to assess": "privacy requests",
+    "People who could not be told of a moved day": "privacy requests",
     "Unpaid invoices, by due date": "orders",
     "Serial numbers to settle": "returns",
 }

@@ -213,6 +213,6 @@ def test_the_person_reads_role_day_record_and_reason(alice: Any) -> None:
     staff("sales").get(page_of(order))
     entry = AccessEntry.objects.for_subject(alice.subject_id).get(actor_kind="staff")
     line = told.tell([entry], alice.subject_id)[0]
-    assert (line.role, line.purpose) == ("sales staff", f"daily work: open order {order.number}")
+    assert (line.who, line.purpose) == ("sales staff", f"daily work: open order {order.number}")
     assert any(one.startswith(f"Order {order.number}: ") for one in line.opened)
     assert str(order.pk) not in " ".join(line.opened)

@@ -54,8 +54,8 @@ def test_a_plan_says_what_goes_what_stays_and_what_is_left() -> None:
         "1 record is removed in part: only what must stay is kept.",
         "1 record has to stay until 31 December 2031; then it is due to go.",
         "What is still open on its day stays until it is finished.",
-        "Your request and our answer: kept until 31 December 2029. It proves that your request was answered; only our "
-        "privacy team can read it: three years, to the end of the year.",
+        "Your request and our answer: kept until 31 December 2029. It proves that your request was answered; of our staff "
+        "only the privacy team can read it: three years, to the end of the year.",
         "Keyed block token: kept until 31 December 2033. It stops an old file from bringing your data back: as long as "
         "such files may exist.",
     ]

@@ -219,7 +219,10 @@ def test_the_desk_and_the_commands_tell_both_dates() -> None:
     assert "29 December 2026 (21 December 2026 without the pause), by Art. 12A UK GDPR" in text
     out = StringIO()
     call_command("request_show", request.reference, stdout=out)
-    assert "answer by 2026-12-27, at the latest 2026-12-29; without the pause by 2026-12-20" in out.getvalue()
+    assert (
+        "Answer by 27 December 2026, at the latest 29 December 2026; without the pause by 20 December 2026."
+        in out.getvalue()
+    )
     assert services.show(request)["unpaused_due_on"] == "2026-12-20"
 
 

@@ -93,8 +93,8 @@ def test_the_outcome_shows_what_ended_as_done(alice, order_of_2020, client: Clie
     code = identity.new_code()
     hashed = identity.hash_of_code(request, code)
     Request.objects.filter(pk=request.pk).update(outcome_code_hash=hashed)
-    before = client.post("/privacy/outcome/", {"reference": request.reference, "code": code}).content.decode()
-    assert "Stays until 31 December 2027" in before
+    before = client.post("/privacy/outcome/", {"reference": request.reference, "code": code})
+    assert "Stays until 31 December 2027" in pages.read(before)
     swept(FIRST_DAY)
     request.refresh_from_db()
     after = pages.read(client.post("/privacy/outcome/", {"reference": request.reference, "code": code}))
