@@ -13,6 +13,12 @@ WRITTEN = """
     SELECT quote_ident(relname), pg_relation_size(oid) FROM pg_class
     WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND pg_relation_size(oid) > 0 ORDER BY 1
 """
+#: The sequences of the columns of all other tables than those named.
+SEQUENCES = """
+    SELECT quote_ident(s.relname) FROM pg_class s
+    JOIN pg_depend d ON d.objid = s.oid AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
+    JOIN pg_class t ON t.oid = d.refobjid WHERE s.relkind = 'S' AND quote_ident(t.relname) <> ALL (%s)
+"""
 LARGE = 1 << 20  # bytes from which a table is truncated: below that, to delete a few rows is ten times as fast
 
 _prepared: dict[str, dict[str, str]] = {}
@@ -28,8 +34,10 @@ def copy() -> None:
         _prepared[connection.alias] = _contents(connection)
 
 
-def put_back(alias: str) -> None:
+def put_back(alias: str, *, count_anew: bool = False) -> None:
     """Empty whatever was written since the database was copied; what was prepared must stand there unchanged.
+
+    With `count_anew` rows get their numbers from the beginning again, for who compares two databases row by row.
 
     The test connection is a superuser's; in the `replica` role neither the append-only triggers nor foreign keys fire.
     They are in force during the tests themselves. Raises AssertionError when a test changed what was prepared.
@@ -46,6 +54,10 @@ def put_back(alias: str) -> None:
             cursor.execute(
                 "; ".join(["SET session_replication_role = replica", *statements, "RESET session_replication_role"])
             )
+        if count_anew:
+            cursor.execute(SEQUENCES, [list(prepared)])
+            for (sequence,) in cursor.fetchall():
+                cursor.execute(f"ALTER SEQUENCE {sequence} RESTART")
     assert _contents(connection, list(prepared)) == prepared, "a test changed what the migrations had made"
 
 

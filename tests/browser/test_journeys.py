@@ -96,7 +96,7 @@ def test_from_sign_up_to_an_erasure_and_a_login_that_is_refused(
     visitor.follow("tbody a", "return")
     visitor.open("/privacy/", "privacy")
     visitor.open("/privacy/held/", "what we hold")
-    visitor.follow("main a[href^='/privacy/held/']", "what we hold, one kind")
+    visitor.open("/privacy/held/orders.order/", "what we hold, one kind")
 
     visitor.open("/privacy/requests/new/access/")
     if "reauthenticate" in page.url:

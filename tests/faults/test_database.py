@@ -32,10 +32,10 @@ RESTARTS = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 # Run in the site.
 DUE = """
 from datetime import date
-from privacy.retention import sweep
+from privacy.sweep import arming
 from tests import factories
 from tests.orders.factories import an_order
-sweep.arm(actor=None)
+arming.arm(actor=None)
 day = date(2015, 6, 10)
 for number in range({count}):
     customer = factories.customer("Old", f"Order{{number}}", reference=f"D{{number:06d}}")

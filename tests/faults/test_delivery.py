@@ -13,7 +13,6 @@ from uuid import uuid4
 import pytest
 from django.core import mail
 from django.core.mail import EmailMultiAlternatives
-from django.core.management import call_command
 from django.db import connections
 from django.utils import timezone
 
@@ -25,7 +24,7 @@ from privacy.requests import export, filing, services
 from privacy.requests.models import Export, OneTimeLink, Request
 from privacy.sweep import arming
 from privacy.vault.keystore import keys
-from tests import factories
+from tests import databases, factories
 from tests.faults.together import together
 from tests.figures import report, tries
 from tests.orders.factories import TASK, an_order, as_customer
@@ -186,7 +185,7 @@ def empty() -> None:
     # Rows that earlier tests deleted and rolled back wait there for a commit, and would be taken for deleted with ours.
     connections["default"].__dict__.pop("vault_deleted", None)
     for alias in ("default", "keystore"):
-        call_command("flush", database=alias, interactive=False, verbosity=0, inhibit_post_migrate=True)
+        databases.put_back(alias, count_anew=True)
 
 
 def same(one: Any, other: Any) -> None:
