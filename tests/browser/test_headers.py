@@ -24,7 +24,11 @@ from tests.figures import report
 from tests.journeys.doors import House
 from tests.journeys.test_url_table import TABLE
 
-pytestmark = [pytest.mark.django_db, pytest.mark.journey]
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.journey,
+    pytest.mark.browser,
+]  # the checker looks at what all of them drew
 
 POLICY = (
     "base-uri 'none'; default-src 'none'; font-src 'self'; form-action 'self'; frame-ancestors 'none'; "
@@ -141,7 +145,6 @@ def test_every_answer_of_every_url_has_every_header(house: House, https: None, d
     report("observatory", "lowest score of any answer, by our reading", min(scores), n=count, goal="100 or more")
 
 
-@pytest.mark.browser
 def test_the_nu_checker_finds_no_error_on_any_of_them(drawn: dict[str, str]) -> None:
     wrong = checker.errors(drawn)
     assert wrong == [], "\n".join(wrong[:40])

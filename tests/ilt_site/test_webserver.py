@@ -102,9 +102,13 @@ def test_an_idle_connection_is_served_when_it_speaks_and_closed_when_it_does_not
 )
 def test_a_request_that_is_not_finished_gives_its_thread_back(port: int, begun: bytes) -> None:
     with connections(port, THREADS, begun):
-        begin = time.monotonic()
-        assert ask(port, seconds=4 * SILENT_SECONDS) == "hello 0"
-        assert time.monotonic() - begin > SILENT_SECONDS / 2, "the control: until then every thread was taken"
+        opened = begin = time.monotonic()
+        while True:  # a busy machine may serve us before it has given every thread to one of them
+            assert ask(port, seconds=4 * SILENT_SECONDS) == "hello 0"
+            waited, begin = time.monotonic() - begin, time.monotonic()
+            if waited > 1 or begin - opened > SILENT_SECONDS / 2:
+                break
+        assert waited > SILENT_SECONDS / 4, "the control: until then every thread was taken"
 
 
 # Behind the nginx that we ship -------------------------------------------------------------------------------------------
