@@ -18,7 +18,7 @@ from uuid import UUID
 from django.db import models, transaction
 from django.utils import timezone
 
-from accounts import confirmed, notices, reach
+from accounts import confirmed, in_hand, reach, told_of_joinings
 from accounts.models import ClaimReview, ContactPoint, Customer, Joining, User
 from accounts.users import carry, carry_joinings
 from privacy import audit, datamap, gate, vault
@@ -187,7 +187,7 @@ def _check(user: User, customer: Customer, *, actor: Actor, now: datetime) -> No
             f"It counts from {timezone.localtime(day):%-d %B %Y} on" if day else "It does not count by waiting alone"
         )
         raise NotNow(f"The address on file proves nothing yet, because the person has not confirmed it. {since}.")
-    if customer.subject_id and f"{actor.kind}/{actor.id or ''}" in notices.had_contacts(customer.subject_id):
+    if customer.subject_id and f"{actor.kind}/{actor.id or ''}" in in_hand.had_contacts(customer.subject_id):
         raise NotNow("You had the contact data of this customer in hand. Somebody who did not decides.")
 
 
@@ -259,7 +259,9 @@ def _link(user: User, customer: Customer, *, actor: Actor | None, now: datetime,
             raise NotOpen
         if _has_open_request(user.subject_id, customer.subject_id):
             raise NotOpen
-        notices.joined(customer.subject_id, (user.subject_id,), whole=True, by=actor, proposed_by=proposed_by, now=now)
+        told_of_joinings.joined(
+            customer.subject_id, (user.subject_id,), whole=True, by=actor, proposed_by=proposed_by, now=now
+        )
         # The login had a customer of its own when an order or return was made before: it stays, as the same person's.
         Customer.objects.filter(user=user).update(user=None)
         customer.user = user

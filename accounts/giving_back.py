@@ -30,7 +30,19 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext
 
-from accounts import acts, confirmed, in_other_hands, notices, people, reach, sessions, unconfirmed
+from accounts import (
+    acts,
+    confirmed,
+    contact_links,
+    in_hand,
+    in_other_hands,
+    notices,
+    objections,
+    people,
+    reach,
+    sessions,
+    unconfirmed,
+)
 from accounts.models import Address, ContactLink, ContactPoint, User
 from privacy import audit, letters, vault
 from privacy.gate import Actor
@@ -55,7 +67,7 @@ def is_objected(point: ContactPoint) -> bool:
 
 
 def check(point: ContactPoint, *, now: datetime) -> None:
-    """Raise CannotGiveBack, or notices.NotProposed where nothing is disputed, when what was proposed cannot be done now."""
+    """Raise CannotGiveBack, or objections.NotProposed where nothing is disputed, when what was proposed cannot be done now."""
     with transaction.atomic():
         found = _locked(point)
         _check(found, found.end_proposed_at or now)
@@ -81,7 +93,7 @@ def post_code(point: ContactPoint, *, actor: Actor, now: datetime) -> None:
         link = ContactLink(point=found, purpose=Purpose.CODE, token_hash=_hashed(found, code), at=now)
         link.expires_at = now + identity.POSTED_CODE_LIVES
         link.letter = letters.queue(
-            notices.LOGIN_CODE,
+            in_hand.LOGIN_CODE,
             to="",
             context={
                 "postal": lines,
@@ -100,7 +112,7 @@ def post_code(point: ContactPoint, *, actor: Actor, now: datetime) -> None:
             actor=actor,
             now=now,
             subject=found.customer.subject_id,
-            record=notices.record_of(found),
+            record=contact_links.record_of(found),
         )
 
 
@@ -119,14 +131,14 @@ def propose(
 
     What the person said is compared with what is on file; `mailbox` is the address that the person says is theirs: the login goes to
     no other. The present address of the login is told at once, with a link to object. `seen` is the fingerprint of what
-    was shown to who proposes it (`notices.shown`), None where no page was. Raises fingerprint.NotSeen, CannotGiveBack, notices.NotProposed for others than the
-    privacy team, notices.OwnEntry for who entered a contact of the person, proof.HadTheLetter, proof.Incomplete, proof.TooManyTries and, with the refused
+    was shown to who proposes it (`objections.shown`), None where no page was. Raises fingerprint.NotSeen, CannotGiveBack, objections.NotProposed for others than the
+    privacy team, in_hand.OwnEntry for who entered a contact of the person, proof.HadTheLetter, proof.Incomplete, proof.TooManyTries and, with the refused
     try written down, proof.ProofRefused.
     """
     _permit(point, actor)
     with transaction.atomic():
         found = _locked(point)
-        notices.was_seen(ContactPoint.objects.filter(pk=found.pk), seen)
+        objections.was_seen(ContactPoint.objects.filter(pk=found.pk), seen)
         user, objecting = _check(found, now)
         subject = found.customer.subject_id
         if subject is None:
@@ -137,7 +149,7 @@ def propose(
                 "The address that the person named is none that the change left behind and that has objected."
             )
         if code.strip():
-            if notices.name_of(actor) in _had_code(found, now=now):
+            if in_hand.name_of(actor) in _had_code(found, now=now):
                 raise proof.HadTheLetter
             proof.within_limit(subject, now=now)
             is_right = _use_code(found, code, back=back.pk, now=now)
@@ -147,13 +159,13 @@ def propose(
             may_call, day = partial(_was_there_before, subject, taken), timezone.localdate(taken)
             is_right = proof.compared(subject, said, may_call, reference="", actor=actor, now=now, before=day)
         if is_right:
-            notices.put_proposal(found, back=back, actor=actor, now=now)
+            objections.put_proposal(found, back=back, actor=actor, now=now)
             with vault.internal():  # to be written to at once, shown to nobody
                 present = [str(one.email) for one in EmailAddress.objects.filter(user=user)]
             for one in present:
-                notices.tell_owner(found, one, now=now)
+                objections.tell_owner(found, one, now=now)
             audit.record(
-                "contact.back_proposed", actor=actor, now=now, subject=subject, record=notices.record_of(found)
+                "contact.back_proposed", actor=actor, now=now, subject=subject, record=contact_links.record_of(found)
             )
     if not is_right:  # only now: the refused try has to stay written down
         raise proof.ProofRefused("What was said is not what is on file, or no code that works. Nothing was proposed.")
@@ -164,7 +176,7 @@ def give_back(point: ContactPoint, *, seen: str | None = None, actor: Actor, now
 
     Password, sessions and second factors end; a link to choose a new password goes to the earlier address; everybody else is told,
     the address that loses the login with a link to object. What was entered, confirmed, joined or asked with the login since it may
-    have been in other hands counts no longer (accounts/in_other_hands.py). Raises CannotGiveBack, also before the owner had three days to object, and notices.NotProposed for who is no second
+    have been in other hands counts no longer (accounts/in_other_hands.py). Raises CannotGiveBack, also before the owner had three days to object, and objections.NotProposed for who is no second
     person and where nothing is proposed; `seen` as for `propose`. Everything is checked once more.
     """
     with transaction.atomic():
@@ -172,16 +184,16 @@ def give_back(point: ContactPoint, *, seen: str | None = None, actor: Actor, now
             point.customer.user_id
         )  # what a session of the login has begun is seen below, what it begins now is refused
         found = _locked(point)
-        notices.was_seen(ContactPoint.objects.filter(pk=found.pk), seen)
-        if not found.gives_back or not notices.may_end(found, actor, now=now):
-            raise notices.NotProposed(notices.SECOND_ENDS)
+        objections.was_seen(ContactPoint.objects.filter(pk=found.pk), seen)
+        if not found.gives_back or not objections.may_end(found, actor, now=now):
+            raise objections.NotProposed(objections.SECOND_ENDS)
         user, objecting = _check(found, found.end_proposed_at or now)
         _check_owner_told(found, now)
         address = next((one for link, one in objecting if link.pk == found.back_link), "")
         if not address:
             raise CannotGiveBack("The mailbox for which it was proposed is none any more that the login could go to.")
         if needs_operator(found) and actor.kind != "operator":
-            raise notices.NotProposed(OPERATOR_ENDS)
+            raise objections.NotProposed(OPERATOR_ENDS)
         taken = _taken_at(found, back=found.back_link)
         subject = user.subject_id
         assert subject is not None  # noqa: S101  `_check` looked
@@ -189,7 +201,7 @@ def give_back(point: ContactPoint, *, seen: str | None = None, actor: Actor, now
             told = reach.others(subject, but=address, now=now)
             left = [str(one.email) for one in EmailAddress.objects.filter(user=user)]
         ended = in_other_hands.end_all(found, subject, changed_at=taken, actor=actor, now=now)
-        ContactPoint.objects.filter(pk=found.pk).update(disputed_at=None, **notices.NO_PROPOSAL)
+        ContactPoint.objects.filter(pk=found.pk).update(disputed_at=None, **objections.NO_PROPOSAL)
         for one in EmailAddress.objects.filter(user=user):
             one.delete()  # its sealed address and key go with it
         EmailAddress.objects.create(user=user, email=address, verified=True, primary=True)
@@ -248,8 +260,8 @@ def how_proved(point: ContactPoint) -> str:
 
 def _permit(point: ContactPoint, actor: Actor) -> None:
     if actor.kind != "staff" or "privacy" not in actor.roles:
-        raise notices.NotProposed("Only the privacy team proposes that.")
-    notices.not_own(point, actor)
+        raise objections.NotProposed("Only the privacy team proposes that.")
+    in_hand.not_own(point, actor)
 
 
 def _places(point: ContactPoint, *, back: int | None = None) -> list[Address]:
@@ -281,7 +293,7 @@ def _use_code(point: ContactPoint, code: str, *, back: int, now: datetime) -> bo
 def _had_code(point: ContactPoint, *, now: datetime) -> set[str]:
     """Return which members of staff ("kind/id") wrote, opened or marked as posted the letter with the code that works now."""
     live = list(ContactLink.objects.filter(point=point, purpose=Purpose.CODE, used_at=None, expires_at__gt=now))
-    wrote = audit.history(record=notices.record_of(point)).filter(action=CODE_WRITTEN, actor_kind="staff")
+    wrote = audit.history(record=contact_links.record_of(point)).filter(action=CODE_WRITTEN, actor_kind="staff")
     found = {("staff", who) for who in wrote.filter(at__in=[one.at for one in live]).values_list("actor", flat=True)}
     found |= letters.in_hand(one.letter_id for one in live if one.letter_id is not None)
     return {f"{kind}/{who}" for kind, who in found}
@@ -295,7 +307,7 @@ def _locked(point: ContactPoint) -> ContactPoint:
     rows = ContactPoint.objects.select_for_update(of=("self",)).select_related("customer")
     found = rows.filter(pk=point.pk, channel=Channel.LOGIN, disputed_at__isnull=False).first()
     if found is None:
-        raise notices.NotProposed("Nobody objects to this login address any more.")
+        raise objections.NotProposed("Nobody objects to this login address any more.")
     return found
 
 
@@ -365,7 +377,7 @@ def _check_owner_told(point: ContactPoint, now: datetime) -> None:
         for one in ContactLink.objects.filter(point=point, purpose=Purpose.NOT_ME, at=proposed_at).select_related(
             "letter"
         )
-        if one.is_bound and one.letter is not None and one.letter.kind == notices.BACK_PROPOSED
+        if one.is_bound and one.letter is not None and one.letter.kind == objections.BACK_PROPOSED
     ]
     if not told and confirmed.rows(user=point.customer.user_id):
         raise CannotGiveBack(

@@ -4,7 +4,7 @@ What must never happen: a contact that whoever took a login entered or confirmed
 theirs that goes on counting because it came before the address was changed. To change the address is the last that whoever took a
 login does, not the first: so what the login itself did in the 30 days before counts as theirs, too. What staff or an import
 wrote down before the change is not the login's, and counts. What was the person's own after all is undone by the privacy team,
-who end the objections with the person (notices.settle_contacts, notices.settle_joined).
+who end the objections with the person (objections.settle_contacts, told_of_joinings.settle_joined).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from accounts import notices
+from accounts import in_hand
 from accounts.models import ContactLink, ContactPoint, Customer, Joined
 from privacy import audit
 from privacy.gate import Actor
@@ -57,7 +57,7 @@ def end_all(point: ContactPoint, subject: UUID, *, changed_at: datetime, actor: 
         one.confirmed_at, one.disputed_at = None, one.disputed_at or now
         one.save(update_fields=["confirmed_at", "disputed_at"])
         audit.record(
-            notices.DISPUTED, actor=actor, now=now, subject=subject, record=(Customer.vault_label, one.customer_id)
+            in_hand.DISPUTED, actor=actor, now=now, subject=subject, record=(Customer.vault_label, one.customer_id)
         )
     joinings = list(
         Joined.objects.filter(subject_id=subject, proposed_by="", at__gte=begun)

@@ -27,7 +27,7 @@ from django.apps import apps
 from django.db import models, transaction
 from django.utils import timezone
 
-from accounts import candidates, claim, names, notices, services
+from accounts import candidates, claim, in_hand, names, services, told_of_joinings
 from accounts.candidates import Record
 from accounts.models import ClaimReview, Communication, Company, Customer, Joining, User
 from accounts.users import carry, carry_joinings
@@ -215,7 +215,7 @@ def may_confirm(joining: Joining, actor: Actor) -> bool:
     if actor.kind != "staff" or not actor.roles & {TEAM, MANAGER}:
         return False
     name = f"{actor.kind}/{actor.id or ''}"[:64]
-    return joining.proposed_by != name and name not in notices.had_contacts(joining.subject_id)
+    return joining.proposed_by != name and name not in in_hand.had_contacts(joining.subject_id)
 
 
 def proposed(joining: Joining, *, now: datetime) -> Preview:
@@ -277,11 +277,13 @@ def _carry_out(
         _check_owners(into, chosen, whole)
         moved = _Moved(into)
         if whole:
-            notices.joined(into, whole, whole=True, by=actor, proposed_by=proposed_by, joining=joining, now=now)
+            told_of_joinings.joined(
+                into, whole, whole=True, by=actor, proposed_by=proposed_by, joining=joining, now=now
+            )
         if losing := formers - set(whole):
-            notices.joined(into, losing, whole=False, proposed_by=proposed_by, joining=joining, now=now)
+            told_of_joinings.joined(into, losing, whole=False, proposed_by=proposed_by, joining=joining, now=now)
         elif chosen and not whole:
-            notices.joined(into, (), whole=False, proposed_by=proposed_by, joining=joining, now=now)
+            told_of_joinings.joined(into, (), whole=False, proposed_by=proposed_by, joining=joining, now=now)
         for person in whole:
             moved.person(person, actor=actor, now=now)
         moved.records(chosen, actor=actor, now=now)

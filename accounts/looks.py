@@ -22,7 +22,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.text import capfirst
 
-from accounts import candidates, joining, notices, people
+from accounts import candidates, joining, people, told_of_joinings
 from accounts.candidates import Record
 from accounts.models import Customer, Joined, Joining, User
 from privacy import audit
@@ -159,14 +159,14 @@ class SettleJoining(Decision):
     )
 
     def shown(self) -> str:
-        return notices.shown_joined(self.record.subject_id)
+        return told_of_joinings.shown_joined(self.record.subject_id)
 
     def lines(self) -> list[str]:
         """Return each objection to a joining of the person, the first one first."""
         return [
             f"{'Another person' if one.is_whole else 'Single records'} joined on {timezone.localtime(one.at):%-d %B %Y, %H:%M}: "
             f"“This was not me” was said on {timezone.localtime(one.disputed_at):%-d %B %Y, %H:%M}"
-            for one in notices.disputed_joinings(self.record.subject_id).order_by("disputed_at", "pk")
+            for one in told_of_joinings.disputed_joinings(self.record.subject_id).order_by("disputed_at", "pk")
         ]
 
 
@@ -241,7 +241,7 @@ class JoiningAdmin(WorkAdmin):
             return {}
         steps: dict[str, type[Step]] = {"undo": UndoJoining} if record.outcome == Joining.Outcome.JOINED else {}
         mine = f"{actor.kind}/{actor.id or ''}"[:64]
-        if notices.disputed_joinings(record.subject_id).exclude(proposed_by=mine).exists():
+        if told_of_joinings.disputed_joinings(record.subject_id).exclude(proposed_by=mine).exists():
             steps["settle"] = SettleJoining
         return steps
 
@@ -262,7 +262,7 @@ class JoiningAdmin(WorkAdmin):
                 joining.confirm(record, fingerprint=data["seen"], actor=actor, now=now)
                 return "Joined. The person reads it from now on, and every e-mail address on file of both is told."
             case "settle":
-                notices.settle_joined(record.subject_id, seen=data["seen"], actor=actor, now=now)
+                told_of_joinings.settle_joined(record.subject_id, seen=data["seen"], actor=actor, now=now)
                 return "The objection is ended."
             case "undo":
                 joining.undo(record, actor=actor, now=now)
@@ -287,7 +287,9 @@ class JoiningAdmin(WorkAdmin):
         ]
         lists = [WorkList("Joinings of records to look at", self.url_of_list(), tasks, waiting.count())]
         if joining.TEAM in actor.roles:
-            disputed = notices.disputed_joinings().select_related("joining").prefetch_related("subject__customers")
+            disputed = (
+                told_of_joinings.disputed_joinings().select_related("joining").prefetch_related("subject__customers")
+            )
             told = [
                 Task(
                     self._url_of_objection(one),

@@ -19,7 +19,7 @@ from django.apps import apps
 from django.core import checks
 from django.db import DEFAULT_DB_ALIAS, connection, models, transaction
 
-from accounts import confirmed, countries, factor_secrets, joining, notices, regions, vouching, witnessed
+from accounts import confirmed, contact_links, countries, factor_secrets, joining, regions, vouching, witnessed
 from accounts.models import Address, Company, Customer
 from accounts.validators import validate_country
 from privacy import audit, vault
@@ -168,13 +168,13 @@ def bind_rows(*, now: datetime) -> int:
     done += once.do(once.REQUESTS, bound.bind_all, now=now)
     done += once.do(once.DECISIONS, decided.bind_all, now=now)
     done += once.do(once.ADDRESSES, confirmed.bind_all, now=now)
-    done += once.do(once.NOTICES, notices.bind_letters, now=now)
+    done += once.do(once.NOTICES, contact_links.bind_letters, now=now)
     once.do(once.CONFIRMATIONS, partial(witnessed.confirm_earlier, now=now), now=now)  # by the hashes made above
     return done + once.do(once.LOGINS, vouching.vouch_first, now=now)
 
 
 def _bind_links() -> int:
-    return identity.bind_all() + ending.bind_all() + notices.bind_all()
+    return identity.bind_all() + ending.bind_all() + contact_links.bind_all()
 
 
 def unsettled(model: type[Any]) -> models.QuerySet[Any]:

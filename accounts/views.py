@@ -16,7 +16,19 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from accounts import candidates, claim, confirmed, countries, joining, notices, reach, services
+from accounts import (
+    candidates,
+    claim,
+    confirmed,
+    contact_links,
+    countries,
+    joining,
+    notices,
+    objections,
+    reach,
+    services,
+    told_of_joinings,
+)
 from accounts.forms import AddressForm, ContactForm
 from accounts.models import Address, ContactLink, ContactPoint, Customer, FreightAccount, TaxIdentifier, User
 from privacy import registers
@@ -167,10 +179,10 @@ def contact_confirm(request: HttpRequest, token: str) -> HttpResponse:
     user, now, purpose = cast(User, request.user), timezone.now(), ContactLink.Purpose.CONFIRM
     try:
         if request.method != "POST":
-            notices.look(token, purpose, now=now)
+            contact_links.look(token, purpose, now=now)
             return render(request, "accounts/contact_link.html", {"is_confirming": True})
-        notices.confirm(token, user=user, actor=user.as_actor(), now=now)
-    except notices.LinkRefused:
+        contact_links.confirm(token, user=user, actor=user.as_actor(), now=now)
+    except contact_links.LinkRefused:
         return render(request, "accounts/contact_link_spent.html", status=403)
     messages.success(request, "The address is confirmed.")
     return redirect("account_details")
@@ -182,12 +194,12 @@ def contact_not_me(request: HttpRequest, token: str) -> HttpResponse:
     now, purpose = timezone.now(), ContactLink.Purpose.NOT_ME
     try:
         if request.method != "POST":
-            point = notices.look(token, purpose, now=now).point
+            point = contact_links.look(token, purpose, now=now).point
             return render(
                 request, "accounts/contact_link.html", {"is_login": point.channel == ContactPoint.Channel.LOGIN}
             )
-        point = notices.dispute(token, now=now)
-    except notices.LinkRefused:
+        point = objections.dispute(token, now=now)
+    except contact_links.LinkRefused:
         return _joined_not_me(request, token, now)
     return render(request, "accounts/contact_disputed.html", {"is_login": point.channel == ContactPoint.Channel.LOGIN})
 
@@ -196,11 +208,11 @@ def _joined_not_me(request: HttpRequest, token: str, now: datetime) -> HttpRespo
     """Do the same for the link in a letter that something was joined."""
     try:
         if request.method != "POST":
-            notices.look_at_joined(token, now=now)
+            told_of_joinings.look_at_joined(token, now=now)
             return render(request, "accounts/contact_link.html", {"is_joined": True})
-        notices.dispute_joined(token, now=now)
-    except notices.LinkRefused:
-        context = {"is_not_me": True, "is_told": notices.is_told(token)}
+        told_of_joinings.dispute_joined(token, now=now)
+    except contact_links.LinkRefused:
+        context = {"is_not_me": True, "is_told": contact_links.is_told(token)}
         return render(request, "accounts/contact_link_spent.html", context, status=403)
     return render(request, "accounts/contact_disputed.html", {"is_joined": True})
 

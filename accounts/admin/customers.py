@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.text import capfirst
 
-from accounts import looks, notices, people, services
+from accounts import in_hand, looks, objections, people, services, told_of_joinings
 from accounts.admin.correcting import CorrectableAdmin, PlacedForm
 from accounts.admin.disputes import EndOfDispute, state_of
 from accounts.country_choice import CountryToChoose
@@ -85,7 +85,7 @@ class PostNotice(Step):
     template = "admin/step_letter.html"
 
     def context(self) -> dict[str, Any]:
-        letter = notices.to_post(self.record)
+        letter = in_hand.to_post(self.record)
         text: Any = ""
         if letter is not None:
             letters.opened(letter, actor=acting(), now=timezone.now())
@@ -111,7 +111,7 @@ class SettleContact(EndOfDispute):
     )
 
     def points(self) -> list[ContactPoint]:
-        return list(notices.disputed_contacts(self.record))
+        return list(objections.disputed_contacts(self.record))
 
 
 @admin.register(Customer)
@@ -150,7 +150,7 @@ class CustomerAdmin(CorrectableAdmin):
         **CorrectableAdmin.refusals,
         endings.NoticeGone: "The removal of this account has begun: it cannot be kept any more.",
         endings.CannotKeep: "",
-        notices.OwnEntry: "",
+        in_hand.OwnEntry: "",
     }
 
     def get_queryset(self, request: HttpRequest) -> Any:
@@ -178,18 +178,18 @@ class CustomerAdmin(CorrectableAdmin):
             found["keep"] = KeepAccount
         if actor.roles & self.disputed_by and self._entered(record).exists():
             found["dispute"] = DisputeContact
-        if "privacy" in actor.roles and notices.disputed_contacts(record).exists():
+        if "privacy" in actor.roles and objections.disputed_contacts(record).exists():
             found["settle"] = SettleContact
         if "privacy" in actor.roles and record.subject_id and self._objected(record, actor).exists():
             found["joined"] = looks.SettleJoining
-        if "privacy" in actor.roles and notices.to_post(record):
+        if "privacy" in actor.roles and in_hand.to_post(record):
             found["post"] = PostNotice
         return found
 
     def _objected(self, record: Customer, actor: Actor) -> Any:
         """Return the objections to joinings of the person that this member of staff may end."""
         mine = f"{actor.kind}/{actor.id or ''}"[:64]
-        return notices.disputed_joinings(record.subject_id).exclude(proposed_by=mine)
+        return told_of_joinings.disputed_joinings(record.subject_id).exclude(proposed_by=mine)
 
     def _entered(self, record: Customer) -> Any:
         """Return the e-mail addresses in force that came after the customer: what somebody can object to, also when another has."""
@@ -202,15 +202,15 @@ class CustomerAdmin(CorrectableAdmin):
             return "The account is kept: its period starts again today."
         if name == "dispute":
             for point in self._entered(record):
-                notices.object_to(point, actor=actor, now=now)
+                objections.object_to(point, actor=actor, now=now)
             return "Written down: the privacy team looks into it."
         if name == "joined" and record.subject_id:
-            notices.settle_joined(record.subject_id, seen=data["seen"], actor=actor, now=now)
+            told_of_joinings.settle_joined(record.subject_id, seen=data["seen"], actor=actor, now=now)
             return "The objection is ended."
-        if name == "post" and (letter := notices.to_post(record)) is not None:
-            notices.mark_posted(letter, actor=actor, now=now)
+        if name == "post" and (letter := in_hand.to_post(record)) is not None:
+            in_hand.mark_posted(letter, actor=actor, now=now)
             return "The notice is marked as posted."
-        notices.settle_contacts(record, seen=data["seen"], actor=actor, now=now)
+        objections.settle_contacts(record, seen=data["seen"], actor=actor, now=now)
         return "The dispute is ended."
 
     def work_lists(self, actor: Actor, today: date) -> Iterable[WorkList]:

@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.text import capfirst
 
-from accounts import giving_back, notices, reach
+from accounts import giving_back, in_hand, objections, reach
 from accounts.models import ContactPoint, Customer
 from accounts.reach import Came, Channel
 from privacy import audit
@@ -35,14 +35,14 @@ class EndOfDispute(Decision):
         return [self.record]
 
     def shown(self) -> str:
-        return notices.shown(self.points())
+        return objections.shown(self.points())
 
     def lines(self) -> list[str]:
         """Return the contacts as they stand, and each objection to one of them since the oldest that is open."""
         points, now = self.points(), timezone.now()
         first = min((one.disputed_at for one in points if one.disputed_at), default=now)
-        told = [f"{timezone.localtime(at):%-d %B %Y, %H:%M}" for _, at in notices.objections(points) if at >= first]
-        owners = [one.used_at for point in points if point.disputed_at for one in notices.owner_objects(point)]
+        told = [f"{timezone.localtime(at):%-d %B %Y, %H:%M}" for _, at in objections.objections(points) if at >= first]
+        owners = [one.used_at for point in points if point.disputed_at for one in objections.owner_objects(point)]
         return [
             *(state_of(one, now) for one in points),
             *(line for one in points for line in _proposed(one, now)),
@@ -138,8 +138,8 @@ class LoginDisputeAdmin(WorkAdmin):
         ),
     )
     refusals: ClassVar[dict[type[Exception], str]] = {
-        notices.OwnEntry: "",
-        notices.NotProposed: "",
+        in_hand.OwnEntry: "",
+        objections.NotProposed: "",
         giving_back.CannotGiveBack: "",
         proof.BadRequest: "",
     }
@@ -155,7 +155,7 @@ class LoginDisputeAdmin(WorkAdmin):
     @admin.display(description="Who confirms")
     def confirms(self, point: ContactPoint) -> str:
         """Return who is the second person for what is proposed."""
-        if not notices.is_end_proposed(point, now=timezone.now()):
+        if not objections.is_end_proposed(point, now=timezone.now()):
             return "–"
         return giving_back.OPERATOR_ENDS if giving_back.needs_operator(point) else "A second person, on this page"
 
@@ -164,9 +164,9 @@ class LoginDisputeAdmin(WorkAdmin):
 
     def steps(self, record: ContactPoint, actor: Actor) -> dict[str, type[Step]]:
         now = timezone.now()
-        if notices.may_end(record, actor, now=now) and not giving_back.needs_operator(record):
+        if objections.may_end(record, actor, now=now) and not giving_back.needs_operator(record):
             return {"give": GiveBack} if record.gives_back else {"confirm": ConfirmEnd}
-        if "privacy" not in actor.roles or not record.disputed_at or notices.is_end_proposed(record, now=now):
+        if "privacy" not in actor.roles or not record.disputed_at or objections.is_end_proposed(record, now=now):
             return {}
         back: dict[str, type[Step]] = {"back": ProposeBack, "code": PostCode}
         if not giving_back.is_objected(record):
@@ -176,7 +176,7 @@ class LoginDisputeAdmin(WorkAdmin):
     def take(self, name: str, record: ContactPoint, data: dict[str, Any], *, actor: Actor, now: datetime) -> str:
         match name:
             case "propose":
-                notices.propose_end(record, seen=data["seen"], actor=actor, now=now)
+                objections.propose_end(record, seen=data["seen"], actor=actor, now=now)
                 return "Proposed. The dispute stays open until a second person confirms its end on this page, within 7 days."
             case "back":
                 giving_back.propose(
@@ -200,15 +200,15 @@ class LoginDisputeAdmin(WorkAdmin):
                 giving_back.give_back(record, seen=data["seen"], actor=actor, now=now)
                 return "The login is given back. A link to choose a new password goes to its earlier address, and everybody else is told."
             case _:
-                notices.settle(record, seen=data["seen"], actor=actor, now=now)
+                objections.settle(record, seen=data["seen"], actor=actor, now=now)
                 return "The dispute is ended, and the mailbox that objected is told."
 
     def work_lists(self, actor: Actor, today: date) -> Iterable[WorkList]:
         if not actor.roles & self.readers:
             return []
-        disputed = notices.disputed_logins()
+        disputed = objections.disputed_logins()
         if "privacy" not in actor.roles:
-            disputed = disputed.filter(end_proposed_at__gt=timezone.now() - notices.PROPOSAL_LIVES)
+            disputed = disputed.filter(end_proposed_at__gt=timezone.now() - objections.PROPOSAL_LIVES)
         tasks = [
             Task(
                 self.url_of(one),
@@ -234,7 +234,7 @@ def _age(point: ContactPoint, today: date) -> str:
 
 def _proposed(point: ContactPoint, now: datetime) -> list[str]:
     """Return by whom what waits for the second person was proposed, and how the person was proved to them."""
-    if not notices.is_end_proposed(point, now=now):
+    if not objections.is_end_proposed(point, now=now):
         return []
     who = history.named(*point.end_proposed_by.split("/", 1))
     day = f"{timezone.localtime(point.end_proposed_at):%-d %B %Y, %H:%M}"

@@ -13,7 +13,7 @@ from allauth.account.models import EmailAddress
 from django.core.exceptions import PermissionDenied
 from django.db import connections, transaction
 
-from accounts import acts, adapter, giving_back, notices, services
+from accounts import acts, adapter, giving_back, objections, services
 from accounts.models import ContactPoint, Customer, User
 from privacy.letters.models import Letter
 from privacy.requests.models import Request
@@ -51,7 +51,7 @@ def alice() -> Customer:
         point = taken(made)
     object_from(OLD)
     giving_back.propose(point, said, mailbox=OLD, actor=staff("pat").as_actor(), now=NOW)
-    Letter.objects.filter(kind=notices.BACK_PROPOSED, sent_at=None).update(sent_at=NOW)
+    Letter.objects.filter(kind=objections.BACK_PROPOSED, sent_at=None).update(sent_at=NOW)
     return made
 
 

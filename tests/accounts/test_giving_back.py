@@ -18,7 +18,7 @@ from django.db import models
 from django.test import Client
 from django.urls import reverse
 
-from accounts import factor, giving_back, in_other_hands, notices, reach
+from accounts import contact_links, factor, giving_back, in_other_hands, notices, objections, reach, told_of_joinings
 from accounts import services as people
 from accounts.models import Address, ContactLink, ContactPoint, Customer, Session, User
 from privacy import audit, vault
@@ -96,7 +96,7 @@ WAITED = NOW + giving_back.OWNER_HAS
 
 
 def owner_told(at: datetime = NOW) -> None:
-    Letter.objects.filter(kind=notices.BACK_PROPOSED, sent_at=None).update(sent_at=at)
+    Letter.objects.filter(kind=objections.BACK_PROPOSED, sent_at=None).update(sent_at=at)
 
 
 def form(said: proof.Callback) -> dict[str, str]:
@@ -167,10 +167,10 @@ def proposed(alice: Customer, by: User | None = None) -> ContactPoint:
 def test_without_the_old_mailbox_nothing_is_given_back(alice: Customer) -> None:
     """A contact objects, or staff write down that the person did: neither is the mailbox that the login had."""
     said, one, pat = called(alice), taken(alice), staff("pat")
-    with pytest.raises(notices.NotProposed):
+    with pytest.raises(objections.NotProposed):
         giving_back.propose(one, said, mailbox=OLD, actor=pat.as_actor(), now=NOW)
     object_from("alice@work.example")
-    notices.object_to(one, actor=staff("sam", roles=("sales",)).as_actor(), now=NOW)
+    objections.object_to(one, actor=staff("sam", roles=("sales",)).as_actor(), now=NOW)
     assert reach.is_login_disputed(alice.subject_id), "control"
     with pytest.raises(giving_back.CannotGiveBack, match="has not objected by the link"):
         giving_back.propose(one, said, mailbox=OLD, actor=pat.as_actor(), now=NOW)
@@ -195,21 +195,21 @@ def test_without_the_call_back_nothing_is_given_back(alice: Customer, wrong: str
         answer = pages.decide(pat, f"/admin/accounts/contactpoint/{one.pk}/step/back/", form(said))
         assert answer.status_code == 401 and "Nothing was proposed" in answer.content.decode()
         assert audit.history(subject=alice.subject_id).filter(action="request.proof_refused").count() == 1
-        assert not notices.is_end_proposed(point(alice), now=later)
+        assert not objections.is_end_proposed(point(alice), now=later)
 
 
 def test_who_may_not_propose_and_who_may_not_confirm(alice: Customer) -> None:
     said, one = called(alice), taken(alice)
     object_from(OLD)
-    with pytest.raises(notices.NotProposed):
+    with pytest.raises(objections.NotProposed):
         giving_back.propose(one, said, mailbox=OLD, actor=staff("sam", roles=("sales",)).as_actor(), now=NOW)
     pat, pia = staff("pat"), staff("pia")
     giving_back.propose(one, said, mailbox=OLD, actor=pat.as_actor(), now=NOW)
-    for who, when in ((pat, NOW), (User.objects.named("sam").get(), NOW), (pia, NOW + notices.PROPOSAL_LIVES)):
-        with pytest.raises(notices.NotProposed):
+    for who, when in ((pat, NOW), (User.objects.named("sam").get(), NOW), (pia, NOW + objections.PROPOSAL_LIVES)):
+        with pytest.raises(objections.NotProposed):
             giving_back.give_back(one, actor=who.as_actor(), now=when)
-    notices.object_to(one, actor=pat.as_actor(), now=NOW)
-    with pytest.raises(notices.NotProposed):
+    objections.object_to(one, actor=pat.as_actor(), now=NOW)
+    with pytest.raises(objections.NotProposed):
         giving_back.give_back(one, actor=pia.as_actor(), now=NOW)  # another objection has come
     giving_back.propose(one, said, mailbox=OLD, actor=pat.as_actor(), now=NOW)
     owner_told()
@@ -252,7 +252,7 @@ def test_of_two_changes_it_goes_to_the_mailbox_that_the_person_names(alice: Cust
     with time_machine.travel(WAITED + DAY, tick=False):
         assert steps_of(pages.signed_in(User.objects.named("pia").get()), one) == []
         assert "to a mailbox of before an earlier change" in command()
-        with pytest.raises(notices.NotProposed, match="An operator confirms this"):
+        with pytest.raises(objections.NotProposed, match="An operator confirms this"):
             giving_back.give_back(one, actor=pia.as_actor(), now=WAITED + DAY)
         assert address_of(alice.user) == THIEF
         command(alice.reference, "--confirm", "give_back")
@@ -306,7 +306,7 @@ def test_a_mailbox_that_the_person_had_left_before_gets_nothing_from_staff(alice
     giving_back.propose(one, said, mailbox=named, actor=pat, now=NOW + DAY)
     owner_told(NOW + DAY)
     if named != OLD:
-        with pytest.raises(notices.NotProposed, match="An operator confirms this"):
+        with pytest.raises(objections.NotProposed, match="An operator confirms this"):
             giving_back.give_back(one, actor=pia, now=WAITED + DAY)
         assert address_of(alice.user) == THIEF
         return
@@ -342,7 +342,7 @@ def test_the_present_owner_is_told_before_and_stops_it_for_the_second_person(ali
     with pytest.raises(giving_back.CannotGiveBack, match="72 hours"):
         giving_back.give_back(one, actor=pia.as_actor(), now=WAITED - timedelta(seconds=1))
     Client().post(re.findall(r"https?://[^/]+(/account/contact/not-me/[^/\s]+/)", text)[0])
-    with pytest.raises(notices.NotProposed):
+    with pytest.raises(objections.NotProposed):
         giving_back.give_back(one, actor=pia.as_actor(), now=WAITED)
     page = pages.signed_in(pat).get(f"/admin/accounts/contactpoint/{one.pk}/step/back/").content.decode()
     assert "it was the present address of the login that objected" in page
@@ -390,7 +390,7 @@ def test_what_was_entered_while_the_login_was_in_other_hands_undoes_nothing(alic
             return
         with pytest.raises((proof.ProofRefused, proof.Incomplete)):
             giving_back.propose(one, bad, mailbox=THIEF, actor=rita, now=given_at)
-        assert not notices.is_end_proposed(point(alice), now=given_at)
+        assert not objections.is_end_proposed(point(alice), now=given_at)
     assert address_of(alice.user) == OLD
 
 
@@ -400,14 +400,14 @@ def test_a_proposal_that_nobody_made_gives_nothing_back(alice: Customer) -> None
     link = ContactLink.objects.get(point=one, used_at__isnull=False)
     planted = {"end_proposed_at": NOW, "end_proposed_by": "staff/pat", "gives_back": True, "back_link": link.pk}
     ContactPoint.objects.filter(pk=one.pk).update(**planted)
-    with pytest.raises(notices.NotProposed):
+    with pytest.raises(objections.NotProposed):
         giving_back.give_back(one, actor=staff("pia").as_actor(), now=WAITED)
     ContactPoint.objects.filter(pk=one.pk).update(gives_back=False, back_link=None)
-    with pytest.raises(notices.NotProposed):
-        notices.settle(one, actor=User.objects.named("pia").get().as_actor(), now=WAITED)
-    notices.propose_end(one, actor=staff("pat").as_actor(), now=NOW)
+    with pytest.raises(objections.NotProposed):
+        objections.settle(one, actor=User.objects.named("pia").get().as_actor(), now=WAITED)
+    objections.propose_end(one, actor=staff("pat").as_actor(), now=NOW)
     ContactPoint.objects.filter(pk=one.pk).update(gives_back=True, back_link=link.pk)
-    with pytest.raises(notices.NotProposed):
+    with pytest.raises(objections.NotProposed):
         giving_back.give_back(one, actor=User.objects.named("pia").get().as_actor(), now=WAITED)
     assert address_of(alice.user) == THIEF and reach.is_login_disputed(alice.subject_id)
 
@@ -508,8 +508,8 @@ def test_what_the_person_vouches_for_is_taken_out_of_the_dispute_by_the_privacy_
     mailed(alice, "new@work.example", NOW - DAY)
     taken(alice)
     later = given_back(alice, said)
-    seen = notices.shown(notices.disputed_contacts(alice))
-    assert notices.settle_contacts(alice, seen=seen, actor=staff("rita").as_actor(), now=later) == 1
+    seen = objections.shown(objections.disputed_contacts(alice))
+    assert objections.settle_contacts(alice, seen=seen, actor=staff("rita").as_actor(), now=later) == 1
     assert not reach.is_disputed(alice.subject_id)
     assert letters("contact_confirm") or letters("contact_not_me"), "it counts as newly entered"
 
@@ -544,17 +544,17 @@ def test_a_number_that_the_login_entered_before_it_was_changed_undoes_no_giving_
 @pytest.mark.parametrize("before", [DAY, BEFORE + DAY])
 def test_what_was_joined_with_the_login_before_it_was_changed_is_looked_at(alice: Customer, before: timedelta) -> None:
     other = factories.customer("Alice", "Archer", email="alice@third.example").subject_id
-    notices.joined(alice.subject_id, (other,), whole=True, now=NOW - before)
+    told_of_joinings.joined(alice.subject_id, (other,), whole=True, now=NOW - before)
     said = called(alice)
     taken(alice)
     later = given_back(alice, said)
-    assert notices.joined_by(alice.subject_id, later) == ([""] if before == DAY else [])
+    assert told_of_joinings.joined_by(alice.subject_id, later) == ([""] if before == DAY else [])
     assert ("What was joined to you with the account since that day (1)" in letters("login_given_back")[0][1]) == (
         before == DAY
     )
     if before == DAY:
-        notices.settle_joined(alice.subject_id, actor=staff("rita").as_actor(), now=later)
-        assert notices.joined_by(alice.subject_id, later) == [], "control: the privacy team ends it"
+        told_of_joinings.settle_joined(alice.subject_id, actor=staff("rita").as_actor(), now=later)
+        assert told_of_joinings.joined_by(alice.subject_id, later) == [], "control: the privacy team ends it"
 
 
 def test_what_was_asked_with_the_login_before_it_was_changed_waits_for_a_second_person(alice: Customer) -> None:
@@ -647,7 +647,7 @@ def test_a_customer_number_that_names_somebody_elses_login_when_it_is_confirmed_
     swapped(alice, bob)
     if also:
         written(alice, subject_id=bob.subject_id)
-    with pytest.raises(notices.NotProposed):
+    with pytest.raises(objections.NotProposed):
         giving_back.give_back(one, actor=pia, now=WAITED)
     with pytest.raises(giving_back.CannotGiveBack, match="not one person's"):
         giving_back.check(one, now=WAITED)
@@ -683,8 +683,8 @@ def test_a_login_that_is_linked_to_somebody_elses_customer_number_does_nothing_t
     token = re.findall(r"/account/contact/confirm/([^/\s]+)/", letters("contact_confirm")[0][1])[0]
     thief = alice.user
     swapped(bob, alice)
-    with pytest.raises(notices.LinkRefused):
-        notices.confirm(token, user=thief, actor=thief.as_actor(), now=NOW)
+    with pytest.raises(contact_links.LinkRefused):
+        contact_links.confirm(token, user=thief, actor=thief.as_actor(), now=NOW)
     with pytest.raises(reach.NotTheirs):
         notices.send_again(thief, actor=thief.as_actor(), now=NOW)
     with pytest.raises(reach.NotTheirs):
@@ -692,7 +692,7 @@ def test_a_login_that_is_linked_to_somebody_elses_customer_number_does_nothing_t
     assert pages.signed_in(thief, again=True).get("/account/details/edit/").status_code == 403
     written(bob, user_id=user.pk)
     assert browser.get("/account/details/edit/").status_code == 200
-    notices.confirm(token, user=user, actor=user.as_actor(), now=NOW)
+    contact_links.confirm(token, user=user, actor=user.as_actor(), now=NOW)
     assert people.customer_of(user, actor=user.as_actor(), now=NOW, today=NOW.date()) == bob
 
 
@@ -721,7 +721,7 @@ def test_a_login_goes_to_no_other_mailbox_because_the_objection_names_another_le
     owner_told()
     if when == "after":
         written(link, letter_id=theirs().pk)
-        with pytest.raises(notices.NotProposed):
+        with pytest.raises(objections.NotProposed):
             giving_back.give_back(one, actor=pia.as_actor(), now=WAITED)
         assert address_of(alice.user) == THIEF and not letters("login_given_back")
         assert ContactLink.objects.get(pk=link.pk).went_to == "" and giving_back.goes_to(point(alice)) == ""
@@ -743,9 +743,9 @@ def test_who_proposes_and_who_confirms_read_the_mailbox_masked(alice: Customer) 
 @pytest.mark.parametrize("how", ["kind", "letter", "gone"])
 def test_the_present_owner_counts_as_told_by_the_letter_of_the_proposal_only(alice: Customer, how: str) -> None:
     one, pia = proposed(alice), staff("pia").as_actor()
-    link = ContactLink.objects.get(point=one, letter__kind=notices.BACK_PROPOSED)
+    link = ContactLink.objects.get(point=one, letter__kind=objections.BACK_PROPOSED)
     sent = theirs()
-    Letter.objects.filter(pk=sent.pk).update(kind=notices.BACK_PROPOSED, sent_at=NOW)
+    Letter.objects.filter(pk=sent.pk).update(kind=objections.BACK_PROPOSED, sent_at=NOW)
     kept = link.letter
     if how == "kind":
         written(kept, kind="withdrawn")
@@ -755,7 +755,7 @@ def test_the_present_owner_counts_as_told_by_the_letter_of_the_proposal_only(ali
         written(link, at=NOW - DAY)
     with pytest.raises(giving_back.CannotGiveBack, match="No letter tells the present address"):
         giving_back.give_back(one, actor=pia, now=WAITED)
-    written(kept, kind=notices.BACK_PROPOSED)
+    written(kept, kind=objections.BACK_PROPOSED)
     written(link, letter_id=kept.pk, at=NOW)
     giving_back.give_back(one, actor=pia, now=WAITED)
     assert address_of(alice.user) == OLD, "control"
@@ -769,7 +769,7 @@ def test_the_links_of_the_version_before_are_bound_to_their_letters_once(alice: 
         written(link, mac=vault.mac_of(*link._said()))
     planted = links[0]
     written(planted, mac="0" * 64)
-    assert notices.bind_letters() == len(links) - 1 > 0 and notices.bind_letters() == 0
+    assert contact_links.bind_letters() == len(links) - 1 > 0 and contact_links.bind_letters() == 0
     assert [link.is_bound for link in ContactLink.objects.filter(point=one).order_by("pk")] == [
         link.pk != planted.pk for link in links
     ]
@@ -795,8 +795,8 @@ def test_who_cannot_be_called_reads_back_a_code_that_was_posted(alice: Customer)
     assert pia.post(desk).status_code == 302
     assert pages.decide(pat, f"{page}/step/back/", {"code": "0000-0000-0000", "mailbox": OLD}).status_code == 401
     assert pages.decide(pat, f"{page}/step/back/", {"code": code.lower(), "mailbox": OLD}).status_code == 302
-    assert notices.is_end_proposed(point(alice), now=NOW) and point(alice).gives_back
-    with pytest.raises(notices.NotProposed):
+    assert objections.is_end_proposed(point(alice), now=NOW) and point(alice).gives_back
+    with pytest.raises(objections.NotProposed):
         giving_back.give_back(one, actor=users["pia"].as_actor(), now=WAITED)  # she had the code in hand
     owner_told()
     giving_back.give_back(one, actor=users["rita"].as_actor(), now=WAITED)
@@ -818,7 +818,7 @@ def test_who_had_the_letter_with_the_code_in_hand_proposes_nothing_by_it(alice: 
     for browser in (rob, pia, sam):
         answer = pages.decide(browser, f"{page}/step/back/", {"code": code, "mailbox": OLD})
         assert "know it without the person" in answer.text
-        assert not notices.is_end_proposed(point(alice), now=NOW)
+        assert not objections.is_end_proposed(point(alice), now=NOW)
     assert not audit.history(subject=alice.subject_id).filter(action=proof.REFUSED).exists(), "nothing was compared"
     assert pages.decide(pat, f"{page}/step/back/", {"code": code, "mailbox": OLD}).status_code == 302, "control"
     said = mona.get(f"{page}/step/give/").text
@@ -889,7 +889,7 @@ def test_an_operator_ends_a_dispute_that_a_clerk_has_proposed_to_end_and_propose
     object_from(OLD)
     assert command() == f"{number}: open for 0 days, nothing proposed.\n"
     assert refused(number, "--confirm", "end") == (3, "That is not what waits here: nothing proposed.")
-    notices.propose_end(one, actor=staff("pat").as_actor(), now=NOW)
+    objections.propose_end(one, actor=staff("pat").as_actor(), now=NOW)
     assert "the dispute would end" in command(number, "--confirm", "end", "--dry-run")
     assert reach.is_login_disputed(alice.subject_id)
     assert "The dispute is ended" in command(number, "--confirm", "end")

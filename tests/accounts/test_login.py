@@ -21,7 +21,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts import handles, notices, reach, sessions
+from accounts import handles, notices, objections, reach, sessions
 from accounts.adapter import AccountAdapter
 from accounts.models import ContactPoint, Customer, LoginAddress, Session, User
 from privacy import vault
@@ -350,14 +350,14 @@ def test_no_clerk_ends_the_dispute_about_a_login_alone(client: Client, alice: Us
     assert "/step/settle/" not in pat.get(f"{customer}/change/").content.decode()
     pages.decide(pat, f"{customer}/step/settle/")
     pages.decide(pat, f"{page}/step/confirm/")
-    with pytest.raises(notices.NotProposed):
-        notices.settle(point, actor=user.as_actor(), now=timezone.now())
+    with pytest.raises(objections.NotProposed):
+        objections.settle(point, actor=user.as_actor(), now=timezone.now())
     assert steps_of(pat, point) == ["propose", "back", "code"]
     assert "propose to give it back instead, or nothing" in pat.get(f"{page}/step/propose/").content.decode()
     assert pages.decide(pat, f"{page}/step/propose/").status_code == 302
     pages.decide(pat, f"{page}/step/confirm/")
-    with pytest.raises(notices.NotProposed):
-        notices.settle(point, actor=user.as_actor(), now=timezone.now())
+    with pytest.raises(objections.NotProposed):
+        objections.settle(point, actor=user.as_actor(), now=timezone.now())
     assert steps_of(pat, point) == []
     assert reach.is_login_disputed(alice.subject_id) and waits.is_undecided(asked_for_a_copy(alice))
     assert [to for kind, to, _ in letters() if kind == "contact_settled"] == []
@@ -368,7 +368,7 @@ def test_a_second_person_ends_it_and_the_mailbox_that_objected_is_told(
     client: Client, alice: User, is_manager: bool
 ) -> None:
     point = disputed_login(client, alice)
-    notices.propose_end(
+    objections.propose_end(
         point, actor=factories.staff("pat", "pat@ilt.example", roles=PRIVACY).as_actor(), now=timezone.now()
     )
     roles = () if is_manager else PRIVACY
@@ -391,15 +391,15 @@ def test_the_proposal_to_end_it_lapses_and_outlives_no_other_change_and_no_other
 
     def may(days: int = 0) -> list[bool]:
         point.refresh_from_db()
-        return [notices.may_end(point, one, now=now + timedelta(days=days)) for one in (pat, pia, sales)]
+        return [objections.may_end(point, one, now=now + timedelta(days=days)) for one in (pat, pia, sales)]
 
-    with pytest.raises(notices.NotProposed):
-        notices.propose_end(point, actor=sales, now=now)
-    notices.propose_end(point, actor=pat, now=now)
+    with pytest.raises(objections.NotProposed):
+        objections.propose_end(point, actor=sales, now=now)
+    objections.propose_end(point, actor=pat, now=now)
     assert may() == may(6) == [False, True, False] and may(7) == [False, False, False]
-    notices.object_to(point, actor=sales, now=now)
+    objections.object_to(point, actor=sales, now=now)
     assert may() == [False, False, False]
-    notices.propose_end(point, actor=pat, now=now)
+    objections.propose_end(point, actor=pat, now=now)
     assert may() == [False, True, False]
     with pytest.raises(notices.LoginDisputed):
         notices.login_changed(alice, point.customer, told=[ADDRESS], left=[], now=now)
@@ -423,7 +423,7 @@ def test_while_somebody_objects_no_page_changes_the_address_again(client: Client
     change_address(early, "thief@elsewhere.example")
     code = last_code()
     ContactPoint.objects.filter(pk=point.pk).update(disputed_at=timezone.now())
-    notices.propose_end(
+    objections.propose_end(
         point, actor=factories.staff("pat", "pat@ilt.example", roles=PRIVACY).as_actor(), now=timezone.now()
     )
     sentence = "it stays as it is until our privacy team has decided"
@@ -441,7 +441,7 @@ def test_while_somebody_objects_no_page_changes_the_address_again(client: Client
         "a race: after the form was clean"
     )
     assert addresses(alice) == [kept]
-    assert notices.is_end_proposed(ContactPoint.objects.get(pk=point.pk), now=timezone.now())
+    assert objections.is_end_proposed(ContactPoint.objects.get(pk=point.pk), now=timezone.now())
     ContactPoint.objects.filter(pk=point.pk).update(disputed_at=None)
     three_minutes_later()
     browser.post(reverse("account_email"), {"action_add": "", "email": "new.again@example.com"})

@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts import notices, reach, services
+from accounts import in_hand, objections, reach, services
 from accounts.models import ContactLink, ContactPoint, Customer, User
 from privacy import vault
 from privacy.audit import AuditEvent
@@ -279,7 +279,7 @@ def test_no_act_of_the_login_ends_a_dispute_about_a_contact(alice: User, custome
 def test_nor_does_removing_the_postal_address_to_which_somebody_objects(alice: User, customer: Customer) -> None:
     place = factories.address(customer)
     other = factories.address(customer, street="2 Other Street")
-    notices.object_to(ContactPoint.objects.get(address=place), actor=carol(), now=NOW)
+    objections.object_to(ContactPoint.objects.get(address=place), actor=carol(), now=NOW)
     browser = pages.signed_in(alice, again=True)
     for one in (place, other):
         assert browser.post(f"/account/addresses/{one.pk}/remove/").status_code == 302
@@ -294,7 +294,7 @@ def test_nor_does_removing_the_postal_address_to_which_somebody_objects(alice: U
 
 def test_the_privacy_team_settles_a_dispute(customer: Customer) -> None:
     ContactPoint.objects.update(disputed_at=NOW)
-    notices.settle(point(customer), actor=carol(), now=NOW)
+    objections.settle(point(customer), actor=carol(), now=NOW)
     assert (point(customer).disputed_at, point(customer).came) == (None, "staff")
     assert AuditEvent.objects.filter(action="contact.settled").count() == 1
 
@@ -381,13 +381,13 @@ def test_one_clerk_gives_himself_no_file_by_an_own_entry_and_decides_nothing_abo
 def test_whoever_entered_a_contact_does_not_end_the_dispute_about_it(customer: Customer) -> None:
     pat, pia = (factories.staff(name, f"{name}@ilt.example", roles=("privacy",)) for name in ("pat", "pia"))
     services.correct(customer, {"email": NEW}, actor=pat.as_actor(), now=NOW, reason="by staff")
-    notices.object_to(point(customer), actor=carol(), now=NOW)
+    objections.object_to(point(customer), actor=carol(), now=NOW)
     step = f"/admin/accounts/customer/{customer.pk}/step/settle/"
     assert "Somebody else ends the dispute" in pages.decide(pages.signed_in(pat), step).content.decode()
     assert point(customer).disputed_at == NOW
     assert pages.decide(pages.signed_in(pia), step).status_code == 302
     assert point(customer).disputed_at is None
-    assert notices.had_contacts(customer.subject_id) == {f"staff/{one.pk}" for one in (pat, pia)}
+    assert in_hand.had_contacts(customer.subject_id) == {f"staff/{one.pk}" for one in (pat, pia)}
 
 
 def test_whoever_ended_a_dispute_does_not_post_the_new_notice_about_it() -> None:
@@ -396,14 +396,14 @@ def test_whoever_ended_a_dispute_does_not_post_the_new_notice_about_it() -> None
     pia, petra = (factories.staff(name, f"{name}@ilt.example", roles=("privacy",)) for name in ("pia", "petra"))
     desk = carol()
     services.correct(alice, {"email": NEW}, actor=desk, now=NOW, reason="by staff")
-    notices.object_to(point(alice), actor=desk, now=NOW)
+    objections.object_to(point(alice), actor=desk, now=NOW)
     Letter.objects.update(stopped_at=NOW)
-    notices.settle(point(alice), actor=pia.as_actor(), now=NOW)
-    letter = notices.to_post(alice)
+    objections.settle(point(alice), actor=pia.as_actor(), now=NOW)
+    letter = in_hand.to_post(alice)
     assert letter is not None
-    with pytest.raises(notices.OwnEntry):
-        notices.mark_posted(letter, actor=pia.as_actor(), now=NOW)
-    notices.mark_posted(letter, actor=petra.as_actor(), now=NOW)
+    with pytest.raises(in_hand.OwnEntry):
+        in_hand.mark_posted(letter, actor=pia.as_actor(), now=NOW)
+    in_hand.mark_posted(letter, actor=petra.as_actor(), now=NOW)
     letter.refresh_from_db()
     assert letter.sent_at == NOW
 
@@ -431,7 +431,7 @@ def test_a_mailbox_that_objected_is_told_of_the_end_without_a_link_and_another_o
     settled = NOW + timedelta(days=1)
     Letter.objects.update(sent_at=NOW)
     before = len(notices_to(OLD)), len(notices_to(LOGIN))
-    notices.settle(point(customer), actor=pia, now=settled)
+    objections.settle(point(customer), actor=pia, now=settled)
     (told,), (also,) = notices_to(OLD)[before[0] :], notices_to(LOGIN)[before[1] :]
     assert links_in(told) == [] and "http" not in told and "call us" in told
     with time_machine.travel(settled, tick=False):
@@ -448,12 +448,12 @@ def test_a_mailbox_that_objected_is_told_of_the_end_without_a_link_and_another_o
 def test_who_changed_a_name_or_a_region_had_no_contact_in_hand(customer: Customer) -> None:
     pat = factories.staff("pat", "pat@ilt.example", roles=("privacy",))
     services.correct(customer, {"first_name": "Alicia"}, actor=pat.as_actor(), now=NOW)
-    assert notices.had_contacts(customer.subject_id) == set()
+    assert in_hand.had_contacts(customer.subject_id) == set()
     place = services.add_address(
         customer, purpose="billing", country="US", actor=pat.as_actor(), now=NOW,
         street="9 Oak Street", city="Salem", region="MA", postal_code="01970",
     )  # fmt: skip
-    assert notices.had_contacts(customer.subject_id) == {f"staff/{pat.pk}"}, f"{place} is a contact"
+    assert in_hand.had_contacts(customer.subject_id) == {f"staff/{pat.pk}"}, f"{place} is a contact"
 
 
 def test_where_no_postal_address_counts_nobody_is_told_and_waiting_opens_nothing() -> None:

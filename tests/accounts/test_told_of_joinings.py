@@ -10,7 +10,7 @@ import pytest
 import time_machine
 from django.test import Client
 
-from accounts import claim, joining, notices
+from accounts import claim, joining, told_of_joinings
 from accounts.models import ClaimReview, Customer, Joined, Joining, User
 from privacy import vault
 from privacy.audit.models import AuditEvent
@@ -183,11 +183,13 @@ def test_an_objection_stops_open_requests_and_later_ones_until_the_privacy_team_
         Client().post(link_to("bob@example.com"))
         assert whys(asked) == ["joined"]
         assert whys(by_login(alice, "erasure", later)) == ["joined"]
-        assert notices.settle_joined(alice.subject_id, actor=PRIVACY, now=later) == 0, "PRIVACY had proposed it"
-        assert notices.settle_joined(alice.subject_id, actor=COLLEAGUE, now=later) == 1
-        assert notices.joined_by(alice.subject_id, later) == []
+        assert told_of_joinings.settle_joined(alice.subject_id, actor=PRIVACY, now=later) == 0, (
+            "PRIVACY had proposed it"
+        )
+        assert told_of_joinings.settle_joined(alice.subject_id, actor=COLLEAGUE, now=later) == 1
+        assert told_of_joinings.joined_by(alice.subject_id, later) == []
         assert Client().post(link_to("bob@example.com")).status_code == 403, "once settled the link objects no more"
-        assert notices.joined_by(alice.subject_id, later) == []
+        assert told_of_joinings.joined_by(alice.subject_id, later) == []
 
 
 def test_the_link_of_a_joining_works_for_60_days_and_not_after_an_undo(alice: User, joined: Joining) -> None:

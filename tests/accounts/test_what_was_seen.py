@@ -9,7 +9,7 @@ import pytest
 import time_machine
 from django.test import Client
 
-from accounts import joining, notices, services
+from accounts import joining, notices, objections, services
 from accounts.models import ContactPoint, Customer, Joined, Joining, User
 from privacy import vault
 from privacy.audit import AuditEvent
@@ -113,12 +113,12 @@ def test_of_a_disputed_login_too_the_next_objection_is_read_first(name: str) -> 
     who = pages.signed_in(pat if name == "propose" else pia)
     step = f"/admin/accounts/contactpoint/{point.pk}/step/{name}/"
     if name == "confirm":
-        notices.propose_end(point, actor=pat.as_actor(), now=NOW)
+        objections.propose_end(point, actor=pat.as_actor(), now=NOW)
     seen = pages.seen(who, step)
     assert seen
     objects(ROSA1)
     if name == "confirm":  # the objection ended the proposal; a colleague makes it anew
-        notices.propose_end(point, actor=pat.as_actor(), now=NOW)
+        objections.propose_end(point, actor=pat.as_actor(), now=NOW)
     answer = who.post(step, seen)
     assert answer.status_code == 400 and NEW in answer.text
     point.refresh_from_db()

@@ -16,7 +16,7 @@ from django.core.cache import cache
 from django.db import transaction
 from django.utils import timezone
 
-from accounts import factor, notices
+from accounts import factor, in_hand, notices
 from accounts import services as accounts
 from accounts.middleware import _busy
 from accounts.models import ContactPoint, Customer, Joining, User
@@ -251,7 +251,7 @@ def test_a_notice_is_posted(site: Site, visitor: Visitor) -> None:
     visitor.look("customer with a notice to post")
     visitor.press("Mark the notice as posted", "notice to post, the letter")
     visitor.follow("#content [type=submit]", "customer, the notice is posted")
-    assert notices.to_post(walter) is None
+    assert in_hand.to_post(walter) is None
 
 
 @each_dimension

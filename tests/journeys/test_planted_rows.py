@@ -18,7 +18,7 @@ from django.db import connection, transaction
 from django.test import Client
 from django.utils import timezone
 
-from accounts import factor, factor_secrets, notices, sessions, upgrades
+from accounts import contact_links, factor, factor_secrets, sessions, upgrades
 from accounts.models import ContactLink, ContactPoint, Session, User
 from privacy import vault
 from privacy.letters.models import Letter
@@ -207,12 +207,12 @@ def test_a_planted_link_about_a_contact_confirms_and_objects_to_nothing() -> Non
     for purpose in ("confirm", "not_me"):
         with pytest.raises(AsItWas), transaction.atomic():
             assert sql(planted, point.pk, purpose, HASH, NOW, NOW + timedelta(days=2)) == 1
-            with pytest.raises(notices.LinkRefused):
-                notices.look(TOKEN, purpose, now=NOW)
+            with pytest.raises(contact_links.LinkRefused):
+                contact_links.look(TOKEN, purpose, now=NOW)
             link = ContactLink.objects.get(token_hash=HASH)
             link.bind()
             link.save()
-            assert notices.look(TOKEN, purpose, now=NOW).point == point
+            assert contact_links.look(TOKEN, purpose, now=NOW).point == point
             raise AsItWas
 
 

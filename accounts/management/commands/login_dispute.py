@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from accounts import giving_back, notices
+from accounts import giving_back, objections
 from accounts.models import ContactPoint
 from privacy import gate
 
@@ -36,7 +36,7 @@ class Command(BaseCommand):
         if number and confirm:
             self._confirm(number, confirm, dry_run, as_json=options["json"])
             return
-        now, found = timezone.now(), notices.disputed_logins()
+        now, found = timezone.now(), objections.disputed_logins()
         if options["json"]:
             disputes = [_as_json(one, now) for one in found]
             self.stdout.write(json.dumps({"disputes": disputes, "confirmed": "", "dry_run": False}))
@@ -58,20 +58,20 @@ class Command(BaseCommand):
 
     def _known(self, point: ContactPoint) -> list[str]:
         """Return what the page says as well: how the person was proved, and when the present address objected."""
-        is_back = notices.is_end_proposed(point, now=timezone.now()) and point.gives_back
+        is_back = objections.is_end_proposed(point, now=timezone.now()) and point.gives_back
         how = (
             [f"The person was proved {giving_back.how_proved(point) or '(how is not written down)'}."]
             if is_back
             else []
         )
-        at = [timezone.localtime(one.used_at) for one in notices.owner_objects(point) if one.used_at]
+        at = [timezone.localtime(one.used_at) for one in objections.owner_objects(point) if one.used_at]
         return how + [
             f"On {day:%-d %B %Y, %H:%M} it was the present address of the login that objected to giving it back."
             for day in at
         ]
 
     def _confirm(self, number: str, confirm: str, dry_run: bool, *, as_json: bool) -> None:
-        point = notices.disputed_logins().filter(customer__reference=number).first()
+        point = objections.disputed_logins().filter(customer__reference=number).first()
         if point is None:
             raise CommandError("No login with this customer number is disputed.", returncode=1)
         if _proposal(point) != confirm:
@@ -88,9 +88,9 @@ class Command(BaseCommand):
                 giving_back.give_back(point, actor=actor, now=now)
                 text = "The login is given back. A link to choose a new password goes to its earlier address."
             else:
-                notices.settle(point, actor=actor, now=now)
+                objections.settle(point, actor=actor, now=now)
                 text = "The dispute is ended, and the mailbox that objected is told."
-        except (giving_back.CannotGiveBack, notices.NotProposed) as error:
+        except (giving_back.CannotGiveBack, objections.NotProposed) as error:
             raise CommandError(str(error), returncode=3) from None
         whole = {"disputes": [], "confirmed": "" if dry_run else confirm, "dry_run": dry_run}
         self.stdout.write(json.dumps(whole) if as_json else text)
@@ -98,7 +98,7 @@ class Command(BaseCommand):
 
 def _proposal(point: ContactPoint) -> str:
     """Return what waits for the second person: end, give_back, or "" where nothing does."""
-    if not notices.is_end_proposed(point, now=timezone.now()):
+    if not objections.is_end_proposed(point, now=timezone.now()):
         return ""
     return "give_back" if point.gives_back else "end"
 
@@ -110,7 +110,7 @@ def _days(point: ContactPoint, now: datetime) -> int:
 def _as_json(point: ContactPoint, now: datetime) -> dict[str, Any]:
     """Return one dispute in the shape of docs/schemas/login_dispute.json."""
     proposal = _proposal(point)
-    objected = [one.used_at.isoformat() for one in notices.owner_objects(point) if one.used_at]
+    objected = [one.used_at.isoformat() for one in objections.owner_objects(point) if one.used_at]
     return {
         "customer": point.customer.reference,
         "since": point.disputed_at.isoformat(),
