@@ -14,9 +14,11 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count
+from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 
 from accounts.models import ClaimReview, Company, ContactPoint, Customer, Joining, User
@@ -95,9 +97,26 @@ def arrive() -> Everybody:
 
 
 @contextmanager
+def _same_copies() -> Iterator[None]:
+    """Put back the sealed copies that the block destroyed, and remove those that it made."""
+    folder = Path(settings.EXPORT_DIR)
+    before = {path: path.read_bytes() for path in folder.glob("*")}
+    try:
+        yield
+    finally:
+        for path in set(folder.glob("*")) - set(before):
+            path.unlink()
+        for path, content in before.items():
+            if not path.exists():
+                path.write_bytes(content)
+
+
+@contextmanager
 def undone() -> Iterator[None]:
-    """Take back, in both databases, whatever the block did; to the product it is the test's own transaction."""
+    """Take back whatever the block did to both databases, and to the copies that were made; to the product it is the test's
+    own transaction."""
     with ExitStack() as stack:
+        stack.enter_context(_same_copies())
         for alias in ("default", "keystore"):
             block = transaction.atomic(using=alias)
             block._from_testcase = True
