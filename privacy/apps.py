@@ -11,11 +11,13 @@ class PrivacyConfig(AppConfig):
     def ready(self) -> None:
         from privacy import checks, datamap  # noqa: F401  (checks: registers the system checks)
         from privacy.calendar import undated
-        from privacy.gate import guard, worker
+        from privacy.gate import guard, purposes, worker
+        from privacy.requests import procedures
         from privacy.retention import holds
         from privacy.vault.unit import set_guard, set_keeper
 
         datamap.autodiscover()
+        purposes.set_source(procedures.purposes)
         set_guard(guard.decide)
         set_keeper(holds.keep)
         worker.connect()

@@ -229,8 +229,7 @@ def _missing(right: Procedure) -> Iterator[str]:
         except ImportError:
             yield f"its step {step.name!r} names {step.do}, which does not exist."
     letters = right.letters
-    kinds = (letters.answer, letters.answer_by_post, *letters.plans, letters.plan_confirmed)
-    templates = [f"privacy/email/{kind}.html" for kind in kinds if kind]
+    templates = [f"privacy/email/{kind}.html" for kind in letters.kinds]
     part = [letters.receipt_part] if letters.receipt_part else []
     pages = [one for one in astuple(right.pages) if one]
     for name in (*templates, *part, *pages):
@@ -244,6 +243,11 @@ def _missing(right: Procedure) -> Iterator[str]:
         known = True
     if not known:
         yield f"the access matrix knows no purpose {right.purpose!r}."
+    if right.at_gate.opens and not right.at_gate.told:
+        yield f"its purpose {right.purpose!r} has no words for the person whose data it opens."
+    for kind in letters.kinds:
+        if kind not in letters.titles:
+            yield f"its letter {kind!r} has no title."
     for law in sorted((right.laws or frozenset()) - {one.name for one in regimes.regimes()}):
         yield f"regimes.toml has no law {law!r}."
     for other in right.waits_for:

@@ -11,7 +11,7 @@ from django.utils import timezone
 from privacy import letters
 from privacy.admin.steps import Step
 from privacy.models import Letter, Request
-from privacy.requests import history
+from privacy.requests import history, procedures
 
 
 class LetterStep(Step):
@@ -75,17 +75,12 @@ class Resend(LetterStep):
         return record.letters.filter(by=Letter.By.EMAIL, sent_at=None, stopped_at=None, next_attempt_at=None)
 
 
+#: What a right's own letters are called stands in the table of rights.
 LETTERS: dict[str, str] = {
     "acknowledgement": "Acknowledgement",
     "link_identity": "One-time link to prove who asks",
     "link_result": "One-time link to the answer",
     "not_identified": "Nobody identified by the address",
-    "plan_ready": "Plan of the removal, by post",
-    "plan_confirmed": "Plan confirmed for the person",
-    "plan_changed": "Plan has changed",
-    "copy_ready": "Copy is ready",
-    "copy_posted": "Copy by post, on paper or on a USB stick",
-    "erasure_done": "Answer: what went and what stays",
     "rest_erased": "What had to stay has gone",
     "kept_longer": "A day that was told came while something was open",
     "refused": "Refusal",
@@ -102,7 +97,8 @@ LETTERS: dict[str, str] = {
 
 def letter_title(letter: Letter) -> str:
     """Return what kind of letter it is."""
-    return LETTERS.get(letter.kind, letter.kind.replace("_", " ").capitalize())
+    title = LETTERS.get(letter.kind) or procedures.letter_titles().get(letter.kind)
+    return title or letter.kind.replace("_", " ").capitalize()
 
 
 def on_paper(letter: Letter, text: Any) -> dict[str, Any]:

@@ -5,6 +5,8 @@ companies, `task` gives each system purpose what it needs (its role is "system:<
 purposes that work for one subject and open nobody else's. Patterns are expanded against the sealed models that exist,
 once; a decision is then two look-ups in a set.
 
+What carries out a right brings its purpose along, bound like those of `bound` (`purposes`); the page goes first.
+
 A fifth table, `restricted`, says for what a restricted record still opens and is written (design 10): for each thing that
 keeps it, which roles do that work. A role needs its line in the other tables as well.
 """
@@ -27,6 +29,7 @@ from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from privacy import datamap
 from privacy.actor import STAFF_ROLES, Actor
 from privacy.files import regular
+from privacy.gate import purposes as beside
 from privacy.vault import Restricted, SealedModel
 
 Pair = tuple[str, str]
@@ -175,9 +178,17 @@ def compiled(
 
 @cache
 def matrix() -> Matrix:
-    """Return the matrix of this installation, read and compiled once."""
+    """Return the matrix of this installation with the purposes that rights bring along, read and compiled once."""
     rules, own, purposes, always = parse(regular.text(settings.ACCESS_MATRIX))
-    return compiled(rules, own, known_pairs(), purposes, always)
+    on_page = {rule.role for rule in rules}
+    brought = {f"system:{code}": one for code, one in beside.brought().items() if f"system:{code}" not in on_page}
+    return compiled(
+        (*rules, *(_rule(role, line) for role, one in brought.items() for line in one.opens)),
+        own | brought.keys(),
+        known_pairs(),
+        purposes,
+        always | brought.keys(),
+    )
 
 
 @cache
@@ -327,7 +338,7 @@ def require_record(actor: Actor | None, record: SealedModel, envelopes: Iterable
 
 
 def forget() -> None:
-    """Forget the compiled page (tests that change settings.ACCESS_MATRIX)."""
+    """Forget the compiled page (tests that change settings.ACCESS_MATRIX or the table of rights)."""
     matrix.cache_clear()
     rights.cache_clear()
     restricted_sentence.cache_clear()

@@ -17,10 +17,12 @@ from django.utils.translation import gettext as _
 
 from privacy import actor, datamap
 from privacy.calendar import company_day
+from privacy.gate import purposes
 from privacy.gate.log import AccessEntry, detail, names_of
 
 MOST_NAMED = 10
 
+#: What a right works for has its words in the table of rights (`purposes`).
 PURPOSES: dict[str, str] = {
     "own data": "to show it to you",
     "admin": "daily work",
@@ -32,8 +34,6 @@ PURPOSES: dict[str, str] = {
     "login": "to sign you in",
     "signup": "to create your account",
     "letter": "to write to you",
-    "export": "to make the copy that you asked for",
-    "erasure": "to remove data on your request",
     "import": "to take in earlier orders",
     "sweep": "to end what has outlived its reason",
     "demo": "to prepare demonstration data",
@@ -86,7 +86,7 @@ COLUMNS = ("When", "Who", "What for", "What was opened")
 
 def purpose(code: str, reason: str = "") -> str:
     """Return what an opening was for; the reason stands behind it."""
-    told = PURPOSES.get(code, code)
+    told = PURPOSES.get(code) or purposes.in_words(code) or code
     return f"{told}: {reason}" if reason else told
 
 

@@ -10,6 +10,7 @@ from datetime import date, datetime
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext_lazy as _
 
 from privacy import audit
 from privacy.actor import Actor
@@ -19,6 +20,7 @@ from privacy.requests import clock, history, identity, writing
 from privacy.requests.asking import wait_anew
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import Request
+from privacy.requests.procedure import Delay
 from privacy.requests.proof import BadRequest
 from privacy.requests.sight import NotYours, locked, require_sight
 from privacy.requests.states import State
@@ -30,22 +32,12 @@ REASONS = {
     "complex": "the request is complex",
     "number": "you sent us several requests",
 }
-#: What the program itself says on the due day, by what the request waits for: the person is told the truth, also where it is
-#: our own delay. The words say what that means for the person.
-WAITED_FOR = {
-    "identity": (
-        "we do not know yet who is asking, and asked you less than two weeks ago",
-        "Until then you can still show that it is you who is asking: ask for a new link where you asked, sign in, or call us.",
-    ),
-    "confirm": (
-        "the plan for your request has lain before you for less than two weeks",
-        "Until then you can still look at it and confirm it: sign in, ask for a new link where you asked, or call us. Nothing happens before.",
-    ),
-    "second_person": (
-        "a second member of our staff has still to look at how it was shown that it is you who is asking",
-        "They have not done so yet. That delay is ours, not yours: you need do nothing.",
-    ),
-}
+#: What else the program says on the due day; of a step that waits for the person its own `delay`.
+SECOND_PERSON = "second_person"
+BY_A_SECOND_PERSON = Delay(
+    _("a second member of our staff has still to look at how it was shown that it is you who is asking"),
+    _("They have not done so yet. That delay is ours, not yours: you need do nothing."),
+)
 
 
 class TooLate(NotAllowed):
@@ -98,14 +90,19 @@ def extend(request: Request, *, reason: str, words: str, actor: Actor, now: date
 
 
 def extend_by_itself(request: Request, waits_for: str, *, actor: Actor, now: datetime) -> bool:
-    """Take the longer deadline on the due day for a request that waits for a key of WAITED_FOR. Raises NotAllowed.
+    """Take the longer deadline on the due day for a request that waits for its step, or SECOND_PERSON. Raises NotAllowed.
 
     Return whether it counts: a notice by post does once it is ticked off on that day.
     """
     if is_notice_unposted(request):
         return False
-    because, words = WAITED_FOR[waits_for]
-    _extend(request, waits_for, because, words, actor, now)
+    delay = BY_A_SECOND_PERSON
+    if waits_for != SECOND_PERSON:
+        step = request.procedure.named(waits_for)
+        if step is None or step.delay is None:
+            raise NotAllowed(f"Nothing is written of what a person is told when {waits_for!r} waits too long.")
+        delay = step.delay
+    _extend(request, waits_for, str(delay.because), str(delay.words), actor, now)
     return history.due_dates(request).is_extended
 
 

@@ -6,13 +6,14 @@ that this package has, and everything in it asks the table.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from django.utils.module_loading import import_string
 
+from privacy.gate.purposes import ProgramPurpose
 from privacy.requests.states import Proof, State
 
 if TYPE_CHECKING:
@@ -47,12 +48,20 @@ class Does(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Delay:
+    """What the program itself says on the due day where the law gives longer: the truth, also where it is our own delay."""
+
+    because: Text  # goes on after "We need longer for it, because"
+    words: Text  # what that means for the person
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One step of a right.
 
     `name` stands in the database and is never renamed. `do` is the dotted path of its function, (request, now) -> steps.Result.
     `words` say to the person that it is done, `reaches` the state that the request has then. One that `waits` does nothing but
-    wait for the person, for what `waits` says; the rest of a person is not touched for single records (`of_a_person`).
+    wait for the person, for what `waits` says, and has a `delay` to tell on the due day; the rest of a person is not touched for single records (`of_a_person`).
     `checkpoints` are the places at which a test stops a worker; without any it is the step's own name.
     """
 
@@ -61,6 +70,7 @@ class Step:
     reaches: State
     words: Text = ""
     waits: Text = ""
+    delay: Delay | None = None
     of_a_person: bool = False
     checkpoints: tuple[str, ...] = ()
 
@@ -108,11 +118,18 @@ class Letters:
     plan_changed: str = ""
     plan_confirmed: str = ""  # somebody else has confirmed it for the person
     receipt_part: str = ""  # a part of the acknowledgement that is this right's own
+    #: What each of them is called at the desk, by its kind.
+    titles: Mapping[str, Text] = field(default_factory=dict, hash=False)
 
     @property
     def plans(self) -> tuple[str, ...]:
         """The letters that tell a plan."""
         return tuple(one for one in (self.plan_ready, self.plan_changed) if one)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of all its letters."""
+        return tuple(one for one in (self.answer, self.answer_by_post, *self.plans, self.plan_confirmed) if one)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +151,7 @@ class Procedure:
     steps: tuple[Step, ...]
     letters: Letters
     pages: Pages
-    purpose: str  # at the gate, of the program that carries it out (ilt_site/access.toml)
+    at_gate: ProgramPurpose  # what the program that carries it out works for, and may open
     does: Does
     doors: frozenset[Door] = ALL_DOORS
     proofs: frozenset[Proof] = ANY_PROOF  # what shows who is asking
@@ -158,8 +175,15 @@ class Procedure:
             raise NotInOrder(f"{self.kind}: its last step closes the request.")
         if len({one.name for one in self.steps}) < len(self.steps):
             raise NotInOrder(f"{self.kind}: two steps have one name.")
+        if any(one.waits and one.delay is None for one in self.steps):
+            raise NotInOrder(f"{self.kind}: a step that waits says what a person is told when it waits too long.")
         if self.is_confirmed and not (self.pages.confirm and self.letters.plan_ready and self.letters.plan_changed):
             raise NotInOrder(f"{self.kind}: what the person confirms has a page and letters that show the plan.")
+
+    @property
+    def purpose(self) -> str:
+        """The code of what the program that carries it out works for."""
+        return self.at_gate.code
 
     @property
     def gives(self) -> bool:

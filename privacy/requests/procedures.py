@@ -8,11 +8,13 @@ for a person, and says so on the desk. A right is added by one entry, its step's
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext_lazy as _
 
-from privacy.requests.procedure import Does, Door, Letters, Pages, Procedure, Step, Words
+from privacy.gate.purposes import ProgramPurpose
+from privacy.requests.procedure import Delay, Does, Door, Letters, Pages, Procedure, Step, Words
 from privacy.requests.states import State
 
 if TYPE_CHECKING:
@@ -27,9 +29,32 @@ class UnknownKind(LookupError):
 
 # Steps that every right has -------------------------------------------------------------------------------------------
 
-IDENTITY = Step("identity", f"{STEPS}.identity_step", State.IDENTITY, waits=_("proof of identity"))
+IDENTITY = Step(
+    "identity",
+    f"{STEPS}.identity_step",
+    State.IDENTITY,
+    waits=_("proof of identity"),
+    delay=Delay(
+        _("we do not know yet who is asking, and asked you less than two weeks ago"),
+        _(
+            "Until then you can still show that it is you who is asking: ask for a new link where you asked, sign in, or call us."
+        ),
+    ),
+)
 PLAN = Step("plan", f"{STEPS}.plan_step", State.PLANNED, words=_("Plan made"))
-CONFIRM = Step("confirm", f"{STEPS}.identity_step", State.CONFIRMED, waits=_("confirmation by the person"))
+CONFIRM = Step(
+    "confirm",
+    f"{STEPS}.identity_step",
+    State.CONFIRMED,
+    waits=_("confirmation by the person"),
+    delay=Delay(
+        _("the plan for your request has lain before you for less than two weeks"),
+        _(
+            "Until then you can still look at it and confirm it: sign in, ask for a new link where you asked, or call us. Nothing "
+            "happens before."
+        ),
+    ),
+)
 LETTER = Step("letter", f"{STEPS}.letter", State.EXECUTED, words=_("Answer written"))
 CLOSE = Step("close", f"{STEPS}.close", State.CLOSED, words=_("Answer sent"))
 
@@ -45,6 +70,11 @@ def _step(
     """Return a step whose function in `steps` has its name."""
     return Step(name, f"{STEPS}.{name}", reaches, words=words, of_a_person=of_a_person, checkpoints=checkpoints)
 
+
+#: What the program opens whichever right it carries out: who asked, and where the answer goes.
+READS_REQUEST = "*/request_file:r"
+#: Of a right whose steps open no record of the person: its program reads the request and no more.
+ONLY_PLANS = ProgramPurpose("plan")
 
 # The rights -----------------------------------------------------------------------------------------------------------
 
@@ -74,9 +104,13 @@ _COPY = Procedure(
         Step("letter", f"{STEPS}.letter_with_copy", State.EXECUTED, words=_("Answer written")),
         Step("close", f"{STEPS}.close_copy", State.CLOSED, words=_("Answer sent")),
     ),
-    letters=Letters(answer="copy_ready", answer_by_post="copy_posted"),
+    letters=Letters(
+        answer="copy_ready",
+        answer_by_post="copy_posted",
+        titles={"copy_ready": _("Copy is ready"), "copy_posted": _("Copy by post, on paper or on a USB stick")},
+    ),
     pages=Pages(new="privacy/new_access.html", under_way="privacy/_under_way_access.html"),
-    purpose="export",
+    at_gate=ProgramPurpose("export", _("to make the copy that you asked for"), ("*/*:r",)),
     does=Does.GIVE,
 )
 
@@ -129,6 +163,12 @@ _REMOVAL = Procedure(
         plan_changed="plan_changed",
         plan_confirmed="plan_confirmed",
         receipt_part="privacy/email/_acknowledgement_erasure.html",
+        titles={
+            "erasure_done": _("Answer: what went and what stays"),
+            "plan_ready": _("Plan of the removal, by post"),
+            "plan_changed": _("Plan has changed"),
+            "plan_confirmed": _("Plan confirmed for the person"),
+        },
     ),
     pages=Pages(
         new="privacy/new_erasure.html",
@@ -136,7 +176,7 @@ _REMOVAL = Procedure(
         confirmed="privacy/confirmed.html",
         under_way="privacy/_under_way_erasure.html",
     ),
-    purpose="erasure",
+    at_gate=ProgramPurpose("erasure", _("to remove data on your request"), ("*/*:rw",)),
     does=Does.ERASE,
     is_confirmed=True,
     is_final=True,
@@ -196,6 +236,16 @@ def waiting_steps() -> frozenset[str]:
     return frozenset(one.name for right in _every() for one in right.steps if one.waits)
 
 
+def purposes() -> list[ProgramPurpose]:
+    """Return what the program works for when it carries out a right, for the gate: each reads the request's own file, too."""
+    return [replace(one.at_gate, opens=(*one.at_gate.opens, READS_REQUEST)) for one in TABLE.values()]
+
+
+def letter_titles() -> dict[str, str]:
+    """Return what the letters of all rights are called at the desk, by their kinds."""
+    return {kind: str(title) for one in TABLE.values() for kind, title in one.letters.titles.items()}
+
+
 def plan_letters() -> tuple[str, ...]:
     """Return the kinds of letters that tell a plan, of every right."""
     return tuple(dict.fromkeys(kind for one in TABLE.values() for kind in one.letters.plans))
@@ -228,7 +278,7 @@ def _unknown(kind: str) -> Procedure:
         steps=(IDENTITY, CONFIRM),
         letters=Letters(answer=""),
         pages=Pages(new=""),
-        purpose="plan",
+        at_gate=ONLY_PLANS,
         does=Does.NOTHING,
         doors=frozenset(),
         may_be_about_records=False,

@@ -307,7 +307,7 @@ def last_day(request: Request, *, actor: Actor, now: datetime) -> bool:
     if company_day(now) < request.due_on:
         return False
     if deadline.may_post_notice(request, now=now):
-        deadline.extend_by_itself(request, "second_person", actor=actor, now=now)
+        deadline.extend_by_itself(request, deadline.SECOND_PERSON, actor=actor, now=now)
         return False
     asked = open_looks(request).order_by("-asked_at").first()
     if asked is not None and clock.expires_at(request.due_on) - asked.asked_at < LEAST_TIME_TO_LOOK:

@@ -40,8 +40,9 @@ class Command(BaseCommand):
         size = 0
         try:
             with os.fdopen(descriptor, "wb") as file:
-                actor = system_actor("export", subject=request.owner_id, kind="operator")
-                with system("export", subject=request.owner_id, kind="operator"):
+                purpose = request.procedure.purpose
+                actor = system_actor(purpose, subject=request.owner_id, kind="operator")
+                with system(purpose, subject=request.owner_id, kind="operator"):
                     _, chunks = export.fetch(request, actor=actor, now=timezone.now(), via="command")
                 with progress.shown(self.stderr, options["verbosity"]):
                     for chunk in chunks:

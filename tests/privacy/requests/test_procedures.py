@@ -17,6 +17,7 @@ from django.template.loader import get_template
 
 from accounts.models import Customer
 from privacy import audit, checks
+from privacy.gate.purposes import ProgramPurpose
 from privacy.letters.models import Letter
 from privacy.requests import execute, filing, poller, procedures, services
 from privacy.requests.history import NotAllowed
@@ -75,10 +76,16 @@ def test_a_step_without_a_function_and_a_missing_template_stop_manage_py(monkeyp
     monkeypatch.setitem(procedures.TABLE, "access", replace(right, steps=(*right.steps[:-1], broken)))
     (found,) = checks.check_rights()
     assert found.id == "privacy.E014" and "no_such_step" in str(found.msg)
-    wrong = replace(right, pages=replace(right.pages, new="privacy/no_such_page.html"), purpose="no_such_purpose")
+    wrong = replace(
+        right, pages=replace(right.pages, new="privacy/no_such_page.html"), at_gate=ProgramPurpose("no_such_purpose")
+    )
     monkeypatch.setitem(procedures.TABLE, "access", wrong)
     said = " ".join(str(one.msg) for one in checks.check_rights())
     assert "no_such_page.html" in said and "no_such_purpose" in said
+    silent = replace(right, at_gate=replace(right.at_gate, told=""), letters=replace(right.letters, titles={}))
+    monkeypatch.setitem(procedures.TABLE, "access", silent)
+    said = " ".join(str(one.msg) for one in checks.check_rights())
+    assert "has no words" in said and "'copy_ready' has no title" in said
 
 
 @pytest.mark.parametrize(
@@ -89,8 +96,9 @@ def test_a_step_without_a_function_and_a_missing_template_stop_manage_py(monkeyp
         lambda one: {"steps": (*one.steps[:-1], one.steps[-2], one.steps[-1])},
         lambda one: {"pages": replace(one.pages, confirm="")},
         lambda one: {"letters": replace(one.letters, plan_ready="")},
+        lambda one: {"steps": (replace(one.steps[0], delay=None), *one.steps[1:])},
     ],
-    ids=["no plan", "no end", "twice", "no page", "no letter"],
+    ids=["no plan", "no end", "twice", "no page", "no letter", "no words for a delay"],
 )
 def test_an_entry_whose_steps_cannot_be_taken_is_none(wrong: Any) -> None:
     right = procedures.get("erasure")
@@ -121,7 +129,6 @@ def test_a_proof_that_does_not_count_for_the_right_is_refused(alice: Customer, m
 #: Words of other lists that are spelled like a kind: purposes at the gate, a log, categories of the data map.
 OTHER_WORDS = {
     "privacy/gate/log.py": {"access"},
-    "privacy/gate/told.py": {"erasure"},
     "privacy/personal_data.py": {"access"},
     "privacy/views/words.py": {"access"},
 }

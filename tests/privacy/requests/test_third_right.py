@@ -8,6 +8,8 @@ from __future__ import annotations
 import io
 import json
 import re
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,8 +20,11 @@ from django.core.management import call_command
 from django.test import Client
 
 from accounts.models import Customer
-from privacy import audit, vault
+from orders.models import Order
+from privacy import audit, checks, gate, vault
+from privacy.gate import matrix
 from privacy.gate.context import current
+from privacy.gate.purposes import ProgramPurpose
 from privacy.letters.models import Letter
 from privacy.requests import execute, history, poller, procedures, second, services, sight, steps
 from privacy.requests.models import Request
@@ -46,9 +51,12 @@ DONE = [
 
 
 def hold_off(request: Request, now: datetime) -> steps.Result:
-    """The step: what it does stands in the audit."""
+    """The step: what it does stands in the audit, and what of the person's data it could open."""
+    customer = Customer.objects.get(subject=request.subject_id)
+    opened = ["customer"] if customer.first_name == "Alice" else []
+    opened += ["order" for order in Order.objects.filter(customer=customer) if order.invoice_name == "Alice Whitfield"]
     audit.record("test.held_off", actor=current(), now=now, reference=request.reference)
-    return steps.Done({"records": 0})
+    return steps.Done({"records": 0, "opened": opened})
 
 
 def entry(*, is_confirmed: bool = True) -> Procedure:
@@ -84,13 +92,19 @@ def entry(*, is_confirmed: bool = True) -> Procedure:
             plan_ready="restriction_plan",
             plan_changed="restriction_plan_changed",
             plan_confirmed="restriction_confirmed",
+            titles={
+                "restriction_done": "Answer: use held off",
+                "restriction_plan": "Plan to hold off",
+                "restriction_plan_changed": "Plan to hold off has changed",
+                "restriction_confirmed": "Plan to hold off confirmed for the person",
+            },
         ),
         pages=Pages(
             new="privacy/new_restriction.html",
             confirm="privacy/confirm_restriction.html",
             confirmed="privacy/confirmed_restriction.html",
         ),
-        purpose="plan",
+        at_gate=ProgramPurpose("restriction", "to hold off using your data", ("accounts.customer/account:r",)),
         does=Does.NOTHING,
         is_confirmed=is_confirmed,
     )
@@ -98,8 +112,14 @@ def entry(*, is_confirmed: bool = True) -> Procedure:
 
 @pytest.fixture
 def third(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Procedure:
-    """The third right, in the table for one test."""
+    """The third right, in the table for one test; the gate reads its page anew, as it does when the program starts."""
     return add(settings, monkeypatch, entry())
+
+
+@pytest.fixture(autouse=True)
+def _page_of_the_gate() -> Iterator[None]:
+    yield
+    matrix.forget()
 
 
 def add(settings: Any, monkeypatch: pytest.MonkeyPatch, one: Procedure) -> Procedure:
@@ -107,6 +127,7 @@ def add(settings: Any, monkeypatch: pytest.MonkeyPatch, one: Procedure) -> Proce
     monkeypatch.setitem(procedures.TABLE, one.kind, one)
     (engine,) = settings.TEMPLATES
     settings.TEMPLATES = [{**engine, "DIRS": [*engine["DIRS"], TEMPLATES]}]
+    matrix.forget()
     return one
 
 
@@ -168,6 +189,49 @@ def test_it_is_asked_for_in_the_portal_confirmed_carried_out_and_answered(alice:
         assert "Holding off the use of my data" in text_of(browser.get("/privacy/requests/"))
         page = text_of(browser.get(f"/privacy/requests/{request.pk}/"))
         assert "Use held off" in page and "Answer sent" in page and "Removal" not in page and "Copy" not in page
+
+
+def test_its_purpose_opens_what_the_entry_says_of_this_person_alone_and_is_told_in_its_words(
+    alice: Customer, bob: Customer, third: Procedure
+) -> None:
+    an_order(alice)
+    with time_machine.travel(NOW, tick=False):
+        browser = browser_of(alice)
+        browser.post(f"/privacy/requests/new/{KIND}/")
+        request = Request.objects.get()
+        execute.run(request.pk, clock=Clock(), pause=lambda: None)
+        request.refresh_from_db()
+        services.confirm(request, request.plan_hash, actor=sight.acting_as(request), now=NOW)
+    run(request, Clock())
+    assert request.events.get(kind="step", step="hold_off").detail["opened"] == ["customer"]
+    role = gate.Actor(kind="task", id="x", subject=alice.subject_id, roles=frozenset({f"system:{KIND}"}), purpose=KIND)
+    of_alice, of_bob = ("subject", alice.subject_id), ("subject", bob.subject_id)
+    assert gate.may(role, "accounts.customer", "account", "read", of_alice)
+    assert not gate.may(role, "accounts.customer", "account", "write", of_alice)
+    assert not gate.may(role, "accounts.customer", "account", "read", of_bob)
+    assert gate.may(role, "accounts.customer", "account", "read", of_alice, "account:2030-12-31")
+    of_nobody = replace(role, subject=None)
+    assert not gate.may(of_nobody, "accounts.customer", "account", "read", of_alice)
+    with time_machine.travel(NOW + timedelta(hours=1), tick=False):
+        assert "to hold off using your data" in text_of(browser_of(alice).get("/privacy/openings/"))
+
+
+def test_what_the_page_of_the_gate_says_of_a_purpose_goes_before_the_entry(
+    third: Procedure, settings: Any, tmp_path: Path
+) -> None:
+    page = Path(settings.ACCESS_MATRIX).read_text()
+    other = tmp_path / "access.toml"
+    other.write_text(f'{page}{KIND} = ["orders.order/order:r"]\n')
+    role = frozenset({f"system:{KIND}"})
+    file = ("privacy.request", "request_file")
+    assert matrix.rights(role, True, "read")[1] == {("accounts.customer", "account"), file}
+    settings.ACCESS_MATRIX = str(other)
+    matrix.forget()
+    assert matrix.rights(role, True, "read")[1] == {("orders.order", "order")}
+
+
+def test_manage_py_finds_nothing_wrong_with_it(third: Procedure) -> None:
+    assert [*checks.check_rights(), *checks.check_access_matrix(), *checks.check_restricted()] == []
 
 
 def test_one_that_needs_no_confirmation_is_carried_out_as_it_is(
@@ -294,6 +358,7 @@ def test_staff_file_it_confirm_it_for_the_person_and_a_second_person_lets_it_go_
     with time_machine.travel(NOW + timedelta(hours=2), tick=False):
         pat = pages.signed_in(factories.staff("pat", "pat@ilt.example", roles=("privacy",)))
         page = pages.read(pat.get(f"{here}change/"))
+        assert "Answer: use held off" in page and "Plan to hold off confirmed for the person" in page
         assert "Use held off" in page and second.gone_out(request) == second.CARRIED_OUT
 
 
@@ -351,8 +416,6 @@ def test_the_poller_wakes_it_and_a_killed_step_is_done_again_once(
 
 
 def test_the_law_of_the_person_and_the_entry_decide_the_clock(alice: Customer, settings: Any, monkeypatch: Any) -> None:
-    from dataclasses import replace
-
     add(settings, monkeypatch, replace(entry(), laws=frozenset()))
     with time_machine.travel(NOW, tick=False):
         browser_of(alice).post(f"/privacy/requests/new/{KIND}/")
@@ -362,8 +425,6 @@ def test_the_law_of_the_person_and_the_entry_decide_the_clock(alice: Customer, s
 
 
 def test_a_door_that_it_has_not_is_shut(alice: Customer, settings: Any, monkeypatch: Any) -> None:
-    from dataclasses import replace
-
     from privacy.requests.procedure import Door
 
     add(settings, monkeypatch, replace(entry(), doors=frozenset({Door.STAFF})))
