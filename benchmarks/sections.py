@@ -9,7 +9,7 @@ from benchmarks import report
 from benchmarks.harness import Table
 
 VAULT = ("values", "rows", "lookup", "rotation")
-PRODUCT = ("pages", "holding", "people", "importing", "erasing", "exporting", "sweeping")
+PRODUCT = ("pages", "openings", "holding", "people", "importing", "erasing", "exporting", "sweeping")
 NAMES = VAULT + PRODUCT
 
 

@@ -19,6 +19,7 @@ from privacy.vault import ring
 VERSION = 1
 LINK_VERSION = 2  # the first did not cover the horizon
 GENESIS = "0" * 64
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
 # The order is part of the version; a column that is added gets version 2.
 _FIELDS = (
@@ -108,14 +109,14 @@ def same(one: str, other: str) -> bool:
 
 def moment(at: datetime) -> str:
     """Return a time in UTC, to the microsecond."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def keyed(purpose: str, data: bytes) -> str:
     """Return the keyed hash of `data` for one purpose, 64 hexadecimal digits."""
-    return hmac.new(ring.derive(purpose), data, hashlib.sha256).hexdigest()
+    return hmac.digest(ring.derive(purpose), data, "sha256").hex()
 
 
 def dump(value: Any) -> bytes:
     """Return a value as JSON, always the same bytes for the same value."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
+    return _ENCODER.encode(value).encode()

@@ -72,7 +72,7 @@ class Context:
         return taken
 
     def flush(self) -> None:
-        """Write the openings not yet written: one INSERT in a transaction of its own. Raises AccessLogUnavailable."""
+        """Write the openings not yet written: one statement in a transaction of its own. Raises AccessLogUnavailable."""
         if not self.pending and not self.handed:
             return
         openings = self.take()

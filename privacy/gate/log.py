@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any, NamedTuple
@@ -32,6 +32,8 @@ from privacy.audit import encoding, events
 from privacy.audit.chains import AUDIT, Chain
 from privacy.audit.events import Happened
 from privacy.audit.models import AuditEvent, Link, TransactionIdField
+from privacy.gate import rows
+from privacy.gate.rows import Name, Row
 from privacy.typed import cards
 from privacy.vault import ring, uuid7
 
@@ -86,7 +88,7 @@ class AccessName(models.Model):
 class AccessEntryQuerySet(models.QuerySet["AccessEntry"]):
     def for_subject(self, subject: UUID) -> AccessEntryQuerySet:
         """Return the openings of this person's data, newest first; none under a name that somebody else put there."""
-        return self.filter(whose__in=[name.pk for name in names_of([subject])]).order_by("-at", "-id")
+        return self.filter(whose__in=[name.id for name in names_of([subject])]).order_by("-at", "-id")
 
 
 class AccessEntry(models.Model):
@@ -156,37 +158,37 @@ class Opening(NamedTuple):
 
 
 def write(openings: Iterable[Opening], *, now: datetime) -> None:
-    """Write one row for each, all in one statement; the names of those never opened before in another one."""
+    """Write one row for each, in their order, and the names of people never opened before: one statement, all or none."""
     openings = list(openings)
     people = {one.owner[1] for one in openings if one.owner[0] == "subject" and one.owner[1] is not None}
     people |= {one.actor.subject for one in openings if one.actor.kind == "customer" and one.actor.subject is not None}
-    named = names(people) if people else {}
-    AccessEntry.objects.bulk_create([_row(one, named, now) for one in openings])
+    named, new = _named(people) if people else ({}, [])
+    reasons = {text: cards.blot(text)[:200] for text in {one.reason or one.actor.reason for one in openings}}
+    rows.add(new, [_row(one, named, reasons, now) for one in openings])
 
 
-def names(subjects: Iterable[UUID]) -> dict[UUID, AccessName]:
-    """Return the name under which openings of each of `subjects` are written now; those without one get it."""
-    subjects = set(subjects)
-    found = {name.subject_id: name for name in names_of(subjects) if name.subject_id is not None}
-    new = {subject: AccessName(subject_id=subject) for subject in sorted(subjects - found.keys())}
-    for name in new.values():
-        name.mac = name_mac(name)
-    if new:
-        AccessName.objects.bulk_create(new.values())
-    return found | new
+def _named(subjects: Collection[UUID]) -> tuple[dict[UUID, Name], list[Name]]:
+    """Return the name under which openings of each of `subjects` are written now, and those of them that are not stored yet."""
+    named = {name.subject_id: name for name in names_of(subjects)}
+    new = [_new_name(subject) for subject in sorted(subjects - named.keys())]
+    return named | {name.subject_id: name for name in new}, new
 
 
-def names_of(subjects: Iterable[UUID]) -> list[AccessName]:
+def _new_name(subject: UUID) -> Name:
+    name = Name(uuid7(), subject, new_secret(), "")
+    return name._replace(mac=name_mac(name))
+
+
+def names_of(subjects: Collection[UUID]) -> list[Name]:
     """Return all names of these people, oldest first, without those that this program did not write."""
-    rows = AccessName.objects.filter(subject_id__in=set(subjects)).order_by("id")
-    return [name for name in rows if encoding.same(name_mac(name), name.mac)]
+    return [name for name in rows.names(subjects) if encoding.same(name_mac(name), name.mac)]
 
 
-def name_mac(name: AccessName) -> str:
+def name_mac(name: AccessName | Name) -> str:
     """Return the keyed hash that proves this program said whose the name is, or that it is forgotten."""
     owner = None if name.subject_id is None else str(name.subject_id)
     secret = None if name.secret is None else bytes(name.secret).hex()
-    return encoding.keyed("access.name", encoding.dump([VERSION, str(name.pk), owner, secret]))
+    return encoding.keyed("access.name", encoding.dump([VERSION, str(name.id), owner, secret]))
 
 
 def hand_over(before: UUID, after: UUID, *, actor: Actor | None, now: datetime) -> list[UUID]:
@@ -273,38 +275,40 @@ def _moved() -> dict[str, str]:
     return {one.record: one.reason for one in told.iterator(chunk_size=CHUNK) if encoding.is_ours(one)}
 
 
-def _row(one: Opening, named: Mapping[UUID, AccessName], now: datetime) -> AccessEntry:
+def _row(one: Opening, named: Mapping[UUID, Name], reasons: Mapping[str, str], now: datetime) -> Row:
     kind, number = one.owner
     name = named.get(number) if kind == "subject" and number is not None else None
-    opened = {envelope: one.opened[envelope] for envelope in sorted(one.opened)}
-    row = AccessEntry(
+    opened = sorted(one.opened.items())
+    told = b"".join([record.bytes for _, records in opened for record in records]) + one.reference.encode()
+    mine, nonce = uuid7(), os.urandom(12)
+    row = Row(
+        id=mine,
         at=now,
-        whose=name,
+        whose_id=name.id if name else None,
         company_id=number if kind == "company" else None,
         actor_kind=one.actor.kind,
         actor_id=_who(one.actor, named),
         role=one.actor.role[:100],
         purpose=one.actor.purpose[:60],
-        reason=cards.blot(one.reason or one.actor.reason)[:200],
-        envelopes={envelope: len(records) for envelope, records in opened.items()},
-        count=sum(map(len, opened.values())),
+        reason=reasons[one.reason or one.actor.reason],
+        envelopes={envelope: len(records) for envelope, records in opened},
+        count=sum([len(records) for _, records in opened]),
+        detail=nonce + _cipher(name).encrypt(nonce, told, mine.bytes),
         encoding=VERSION,
+        mac="",
     )
-    told = b"".join(record.bytes for records in opened.values() for record in records) + one.reference.encode()
-    nonce = os.urandom(12)
-    row.detail = nonce + _cipher(name).encrypt(nonce, told, row.pk.bytes)
     row.mac = mac(row)
     return row
 
 
-def _who(actor: Actor, named: Mapping[UUID, AccessName]) -> str:
+def _who(actor: Actor, named: Mapping[UUID, Name]) -> str:
     if actor.kind == "customer":
         name = named.get(actor.subject) if actor.subject else None
-        return str(name.pk) if name else ""
+        return str(name.id) if name else ""
     return (actor.id or "")[:64]
 
 
-def _cipher(name: AccessName | None) -> AESGCM:
+def _cipher(name: AccessName | Name | None) -> AESGCM:
     # What belongs to a company, or to nobody yet, is opened by the installation's own key.
     if name is None:
         return AESGCM(ring.derive("access.detail"))
@@ -336,17 +340,17 @@ def detail(entry: AccessEntry) -> tuple[dict[str, list[UUID]], str]:
 # The chain ------------------------------------------------------------------------------------------------------------
 
 
-def canonical(entry: AccessEntry) -> bytes:
+def canonical(entry: AccessEntry | Row) -> bytes:
     """Return the bytes that the entry's own MAC covers. Raises encoding.UnknownEncoding."""
     if entry.encoding not in (BEFORE, VERSION):
         raise encoding.UnknownEncoding(entry.encoding)
-    numbers = [None if one is None else str(one) for one in (entry.pk, entry.whose_id, entry.company_id)]
+    numbers = [None if one is None else str(one) for one in (entry.id, entry.whose_id, entry.company_id)]
     sealed = None if entry.detail is None else bytes(entry.detail).hex()
     whole = [entry.encoding, *numbers, encoding.moment(entry.at), *(getattr(entry, name) for name in _FIELDS), sealed]
     return encoding.dump(whole)
 
 
-def mac(entry: AccessEntry) -> str:
+def mac(entry: AccessEntry | Row) -> str:
     """Return the keyed hash that proves this program wrote the entry."""
     return encoding.keyed("access.entry", canonical(entry))
 

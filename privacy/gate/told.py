@@ -163,7 +163,7 @@ def rows(entries: Sequence[AccessEntry]) -> list[dict[str, Any]]:
     subject = next((one.whose.subject_id for one in entries if one.whose is not None), None)
     if subject is None:
         return []
-    names = {name.pk for name in names_of([subject])}
+    names = {name.id for name in names_of([subject])}
     told = tell([one for one in entries if one.whose_id in names], subject)
     return [dict(zip(COLUMNS, (one.at, one.who, one.purpose, "; ".join(one.opened)), strict=True)) for one in told]
 

@@ -41,7 +41,7 @@ def openings(request: HttpRequest) -> HttpResponse:
     """Show the signed-in person the openings of their data by day, role and occasion; own openings folded (P40)."""
     user, subject = request.user, request.user.subject_id or NOBODY
     found = AccessEntry.objects.for_subject(subject)
-    mine = [str(user.pk), *(str(name.pk) for name in log.names_of([subject]))]
+    mine = [str(user.pk), *(str(name.id) for name in log.names_of([subject]))]
     own = found.filter(actor_id__in=mine)
     page = Paginator(found.exclude(actor_id__in=mine).select_related("whose"), PER_PAGE).get_page(
         request.GET.get("page")

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from importlib import import_module
 from uuid import UUID, uuid4
 
 import pytest
 from django.apps import apps
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, DataError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts import claim
 from accounts.models import Customer
 from privacy import audit, gate
 from privacy.audit import ChainFloor, seals
-from privacy.gate import AccessEntry, Actor, log, told
+from privacy.gate import AccessEntry, Actor, log, rows, told
 from privacy.models import AccessLink, AccessName
 from privacy.requests import erasure
 from privacy.sweep import logs
@@ -150,6 +152,136 @@ def test_every_pseudonym_of_a_joined_person_goes_with_the_person() -> None:
 
     for subject in (alice.subject_id, guest.subject_id):
         assert not audit.history(subject=subject).exists()
+
+
+# How it is written ----------------------------------------------------------------------------------------------------
+
+
+def openings(count: int, *, actor: Actor = CAROL, reason: str = "open order") -> list[log.Opening]:
+    """Return openings of `count` people who were never looked at, one record each."""
+    return [
+        log.Opening(actor, ("subject", uuid4()), {"accounts.customer/account": [uuid4()]}, reason) for _ in range(count)
+    ]
+
+
+def statements(work: list[log.Opening]) -> list[str]:
+    """Write them as the gate does and return the first words of what was said to the database."""
+    with CaptureQueriesContext(connection) as queries, transaction.atomic(durable=True):
+        log.write(work, now=NOW)
+    return [query["sql"].split()[0] for query in queries.captured_queries]
+
+
+@pytest.mark.parametrize("count", [1, 50, 10_000])
+def test_rows_and_the_names_of_people_never_opened_before_are_one_statement(count: int) -> None:
+    new, again = openings(count), openings(count)
+    assert statements([*new, *again]) == ["BEGIN", "SELECT", "WITH", "COMMIT"]
+    assert statements(again) == ["BEGIN", "SELECT", "WITH", "COMMIT"]
+    assert AccessEntry.objects.count() == 3 * count
+    assert AccessName.objects.count() == 2 * count
+
+
+def test_a_companys_opening_asks_for_no_name() -> None:
+    opening = log.Opening(CAROL, ("company", uuid4()), {"accounts.company/company": [uuid4()]})
+    assert statements([opening]) == ["BEGIN", "WITH", "COMMIT"]
+    assert AccessEntry.objects.get().company_id == opening.owner[1]
+
+
+def test_rows_stand_in_the_order_in_which_they_were_given() -> None:
+    given = openings(3_000)
+    log.write(given, now=NOW)
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT id, whose_id FROM privacy_accessentry ORDER BY ctid")
+        stored = cursor.fetchall()
+    assert stored == sorted(stored), "the numbers grow as the rows do"
+    whose = dict(AccessName.objects.values_list("pk", "subject_id"))
+    assert [whose[name] for _, name in stored] == [one.owner[1] for one in given]
+
+
+@pytest.mark.parametrize("place", [0, 2, 4])
+def test_a_row_that_is_refused_leaves_neither_the_others_nor_a_name(place: int) -> None:
+    given = openings(5)
+    given[place] = given[place]._replace(actor=replace(CAROL, kind="x" * 21))  # type: ignore[arg-type]
+    with pytest.raises(DataError):
+        log.write(given, now=NOW)
+
+    assert not AccessEntry.objects.exists()
+    assert not AccessName.objects.exists()
+    log.write(openings(5), now=NOW)
+    assert AccessEntry.objects.count() == AccessName.objects.count() == 5
+
+
+ODD = (
+    "",
+    "NULL",
+    "null",
+    '"',
+    "'",
+    "\\",
+    "{",
+    "}",
+    ",",
+    "a,b",
+    '{"a": [1]}',
+    "%s %%",
+    "$1",
+    "Größe → 測定 \U0001f4d0",
+    " x ",
+)
+
+
+def test_a_row_reads_back_as_it_was_given_whatever_stands_in_it() -> None:
+    given = [
+        log.Opening(
+            replace(CAROL, id=f"7{text}", purpose=f"admin{text}", reason="not this one" if text else ""),
+            (kind, number),
+            {f"b/{text}": [uuid4(), uuid4()], f"a/{text}": [uuid4()]},
+            text,
+            f"RMA{text}",
+        )
+        for text in ODD
+        for kind, number in (("subject", uuid4()), ("company", uuid4()), ("none", None))
+    ]
+    customer = factories.acting_as(factories.customer())
+    given += [log.Opening(customer, ("subject", customer.subject), {"a/b": [uuid4()]})]
+    log.write(given, now=NOW)
+
+    stored = list(AccessEntry.objects.select_related("whose").order_by("pk"))
+    for one, row in zip(given, stored, strict=True):
+        kind, number = one.owner
+        assert row.at == NOW
+        assert (row.whose.subject_id if row.whose else None) == (number if kind == "subject" else None)
+        assert row.company_id == (number if kind == "company" else None)
+        assert (row.actor_kind, row.role, row.purpose) == (one.actor.kind, one.actor.role, one.actor.purpose)
+        assert row.actor_id == (str(row.whose_id) if kind == "subject" and number == customer.subject else one.actor.id)
+        assert row.reason == one.reason
+        assert row.envelopes == {envelope: len(records) for envelope, records in one.opened.items()}
+        assert row.count == sum(map(len, one.opened.values()))
+        assert log.detail(row) == ({envelope: list(records) for envelope, records in one.opened.items()}, one.reference)
+        assert (row.encoding, row.mac) == (log.VERSION, log.mac(row))
+        assert row.xid == stored[0].xid
+    audit.seal(now=NOW, chain=log.CHAIN)
+    assert verify().is_intact
+
+
+def test_texts_too_long_for_their_column_are_cut_as_they_are_sealed() -> None:
+    long = replace(CAROL, id="7" * 99, purpose="p" * 99, roles=frozenset({"r" * 300}), reason="x" * 300)
+    log.write([one._replace(reason="") for one in openings(1, actor=long)], now=NOW)
+
+    row = AccessEntry.objects.get()
+    assert [len(one) for one in (row.actor_id, row.purpose, row.role, row.reason)] == [64, 60, 100, 200]
+    assert row.mac == log.mac(row)
+
+
+def test_every_column_of_the_log_is_written_but_the_transactions_number() -> None:
+    columns = {one.column for one in AccessEntry._meta.local_fields}
+    assert set(rows.COLUMNS) == columns - {"xid"}
+
+
+def test_the_application_role_writes_the_log_and_the_names() -> None:
+    with roles.app_role():
+        log.write(openings(2), now=NOW)
+    assert AccessEntry.objects.count() == AccessName.objects.count() == 2
 
 
 # Whose rows they are ----------------------------------------------------------------------------------------------------
@@ -567,7 +699,7 @@ def test_rows_of_before_keep_their_person_and_are_sealed_as_they_are() -> None:
     for kind, subject, at in (
         ("staff", alice.subject_id, NOW), ("customer", alice.subject_id, NOW - timedelta(days=1)), ("staff", None, NOW)
     ):  # fmt: skip
-        name = log.names([subject])[subject] if subject else None
+        name = AccessName.objects.get_or_create(subject_id=subject)[0] if subject else None
         AccessEntry(
             at=at, whose=name, actor_kind=kind, actor_id="7", role="sales", purpose="admin",
             envelopes={"orders.order/order": 2}, count=2,

@@ -1,8 +1,10 @@
 """Events cannot be changed, hold no values, and whatever a superuser does to them is named."""
 
+import hashlib
+import hmac
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from io import StringIO
 from uuid import uuid4
 
@@ -18,6 +20,7 @@ from privacy.audit.events import Happened
 from privacy.gate import Actor
 from privacy.models import AccessLink
 from privacy.sweep import logs
+from privacy.vault import ring
 from privacy.vault.keystore import ledger
 from tests import factories
 
@@ -174,6 +177,26 @@ def test_a_link_that_names_no_event_is_refused():
 
     with pytest.raises(DatabaseError, match="names a row that exists"):
         run(link_at(2, 999_999_999))
+
+
+@pytest.mark.parametrize(
+    ("at", "written"),
+    [
+        ("2026-11-20T04:00:00-05:00", "2026-11-20T09:00:00.000000Z"),
+        ("2026-01-01T00:30:00.000001+01:00", "2025-12-31T23:30:00.000001Z"),
+        ("1999-12-31T23:59:59.999999+00:00", "1999-12-31T23:59:59.999999Z"),
+    ],
+)
+def test_a_time_is_sealed_in_utc_to_the_microsecond_as_in_rows_of_before(at: str, written: str) -> None:
+    assert audit.encoding.moment(datetime.fromisoformat(at)) == written
+
+
+def test_a_value_is_sealed_as_in_rows_of_before() -> None:
+    value = {"b": ["\u00df\u6e2c", '"\\\n\x1f\x7f\u2028', None, True, 2**70], "a": {"d": 1, "c": ""}}
+    was = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
+    assert audit.encoding.dump(value) == was
+    key = ring.derive("audit.event")
+    assert audit.encoding.keyed("audit.event", was) == hmac.new(key, was, hashlib.sha256).hexdigest()
 
 
 # Sealing --------------------------------------------------------------------------------------------------------------
