@@ -25,6 +25,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts import (
+    activity,
     confirmed,
     factor_secrets,
     hashing,
@@ -239,7 +240,7 @@ class AccountAdapter(DefaultAccountAdapter):
     def post_login(self, request: HttpRequest, user: User, **kwargs: Any) -> Any:
         """Note the day: an account's retention counts from its last use."""
         own = Customer.objects.filter(user=user, subject=user.subject_id)
-        services.touch(own.values_list("pk", flat=True), on=timezone.localdate())
+        activity.touch(own.values_list("pk", flat=True), on=timezone.localdate())
         return super().post_login(request, user, **kwargs)
 
     def get_reauthentication_methods(self, user: Any) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.http import HttpRequest
 
-from accounts import services, upgrades
+from accounts import corrections, upgrades
 from accounts.models import Address, Customer
 from accounts.validators import validate_country
 from privacy import audit, vault
@@ -69,7 +69,7 @@ def _contacts_read_anew(model: type[Any], number: str, old: str, *, actor: Actor
     row = model._base_manager.get(pk=number)
     with vault.internal():  # compared, shown to nobody
         before = {"country": old} | ({"phone": row.phone} if isinstance(row, Customer) else {})
-        services.contacts_changed(row, before, actor=actor, now=now)
+        corrections.contacts_changed(row, before, actor=actor, now=now)
 
 
 def said(left: int) -> str:

@@ -22,7 +22,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.text import capfirst
 
-from accounts import candidates, joining, people, told_of_joinings
+from accounts import candidates, joinable, joining, people, told_of_joinings
 from accounts.candidates import Record
 from accounts.models import Customer, Joined, Joining, User
 from privacy import audit
@@ -95,7 +95,7 @@ class Join(Step):
         if not self.errors:
             try:
                 self.preview = joining.preview(self.record, data["records"], data["other"], now=timezone.now())
-            except joining.NotPossible as error:
+            except joinable.NotPossible as error:
                 raise ValidationError(str(error)) from None
         return data
 
@@ -124,7 +124,7 @@ class ConfirmJoining(Step):
         self.preview: joining.Preview | None = None
         try:
             self.preview = joining.proposed(self.record, now=timezone.now())
-        except joining.NotPossible as error:
+        except joinable.NotPossible as error:
             self.why_not = str(error)
 
     def clean(self) -> dict[str, Any]:
@@ -202,7 +202,7 @@ class JoiningAdmin(WorkAdmin):
             },
         ),
     )
-    refusals: ClassVar[dict[type[Exception], str]] = {joining.NotPossible: ""}
+    refusals: ClassVar[dict[type[Exception], str]] = {joinable.NotPossible: ""}
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).prefetch_related("subject__customers")

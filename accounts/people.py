@@ -12,7 +12,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from accounts import addresslines, candidates, confirmed, countries, handles, names, reach, services, sessions
+from accounts import activity, addresslines, candidates, confirmed, countries, handles, names, reach, sessions
 from accounts.models import Address, Channel, Company, ContactPoint, Customer, LoginAddress, User
 from privacy import audit, datamap, vault
 from privacy.vault import Unreadable
@@ -357,7 +357,7 @@ def keep(subject: UUID, on: date) -> int:
     living = list(
         Customer.objects.for_subject(subject).filter(sealed_account__isnull=False).values_list("pk", flat=True)
     )
-    services.touch(living, on=on)
+    activity.touch(living, on=on)
     return len(living)
 
 

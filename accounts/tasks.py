@@ -5,13 +5,13 @@ from __future__ import annotations
 from celery import shared_task
 from django.utils import timezone
 
-from accounts import joining, unconfirmed
+from accounts import keys_follow, unconfirmed
 
 
 @shared_task
 def settle_joinings() -> int:
     """Give the keys of joined records to whom the records name, where a killed process did not come to it."""
-    return joining.settle_all()
+    return keys_follow.settle_all()
 
 
 @shared_task

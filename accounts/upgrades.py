@@ -19,7 +19,16 @@ from django.apps import apps
 from django.core import checks
 from django.db import DEFAULT_DB_ALIAS, connection, models, transaction
 
-from accounts import confirmed, contact_links, countries, factor_secrets, joining, regions, vouching, witnessed
+from accounts import (
+    confirmed,
+    contact_links,
+    countries,
+    factor_secrets,
+    keys_follow,
+    regions,
+    vouching,
+    witnessed,
+)
 from accounts.models import Address, Company, Customer
 from accounts.validators import validate_country
 from privacy import audit, vault
@@ -163,8 +172,8 @@ def bind_rows(*, now: datetime) -> int:
     """
     done = once.do(once.LINKS, _bind_links, now=now)
     done += once.do(once.FACTORS, factor_secrets.bind_all, now=now)
-    done += once.do(once.JOININGS, joining.bind_all, now=now)
-    done += once.do(once.PROPOSALS, joining.bind_proposals, now=now)
+    done += once.do(once.JOININGS, keys_follow.bind_all, now=now)
+    done += once.do(once.PROPOSALS, keys_follow.bind_proposals, now=now)
     done += once.do(once.REQUESTS, bound.bind_all, now=now)
     done += once.do(once.DECISIONS, decided.bind_all, now=now)
     done += once.do(once.ADDRESSES, confirmed.bind_all, now=now)

@@ -21,6 +21,7 @@ from accounts import (
     claim,
     confirmed,
     contact_links,
+    corrections,
     countries,
     joining,
     notices,
@@ -312,8 +313,8 @@ def _own(request: HttpRequest, model: Any, pk: UUID) -> Any:
 def _corrected(request: HttpRequest, record: Any, form: Any) -> bool:
     """Correct the record; put what does not fit into the form and return False."""
     try:
-        services.correct(record, form.given(), actor=request.user.as_actor(), now=timezone.now(), reason="own data")
-    except services.NothingToCorrect:
+        corrections.correct(record, form.given(), actor=request.user.as_actor(), now=timezone.now(), reason="own data")
+    except corrections.NothingToCorrect:
         messages.info(request, "Nothing was changed.")
     except ValidationError as invalid:
         _explain(form, invalid)

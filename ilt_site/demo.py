@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from accounts import factor, logins
+from accounts import correspondence, factor, logins
 from accounts import services as accounts
 from accounts.models import Channel, Communication, Company, ContactPoint, Customer, TaxIdentifier, User
 from orders import services as orders
@@ -535,7 +535,7 @@ class _Demo:
         *,
         closed: date | None = None,
     ) -> None:
-        message = accounts.record_communication(
+        message = correspondence.record_communication(
             customer=customer,
             department=department,
             channel=channel,
@@ -551,4 +551,4 @@ class _Demo:
             now=self.at(day),
         )
         if closed:
-            accounts.close_communication(message, closed_on=closed, actor=self.actor, now=self.at(closed))
+            correspondence.close_communication(message, closed_on=closed, actor=self.actor, now=self.at(closed))

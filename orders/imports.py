@@ -19,10 +19,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts import blocked, columnmap, reach
+from accounts.activity import touch_all
 from accounts.columnmap import ColumnMap
 from accounts.csvfile import Problem
 from accounts.models import Customer, FreightAccount
-from accounts.services import touch_all
 from orders import importfile
 from orders.importfile import Counted, OrderData
 from orders.models import Order, OrderLine, Payment, Product

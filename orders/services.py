@@ -14,8 +14,9 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.utils import timezone
 
+from accounts.activity import touch
 from accounts.models import Channel, Company, Customer
-from accounts.services import require_living, touch
+from accounts.records import require_living
 from orders.cards import check_card
 from orders.models import Invoice, Order, OrderLine, Payment, Product
 from privacy import audit

@@ -13,8 +13,9 @@ from decimal import Decimal, InvalidOperation
 from django.db import transaction
 from django.utils import timezone
 
+from accounts.activity import touch
 from accounts.models import Channel, Company, Customer
-from accounts.services import require_living, touch
+from accounts.records import require_living
 from orders.models import Order, Product
 from orders.services import next_number, permit
 from privacy import audit

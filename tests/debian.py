@@ -45,7 +45,7 @@ WHY = {
 #: Where each module with SQL of its own is carried out by a test of WHY; the launcher speaks to its own servers only.
 SQL = {
     "accounts/acts.py": "tests/accounts/test_acts.py",
-    "accounts/services.py": "tests/accounts/test_services.py",
+    "accounts/activity.py": "tests/accounts/test_services.py",
     "accounts/upgrades.py": "tests/accounts/test_upgrades.py",
     "accounts/vouching.py": "tests/accounts/test_vouching.py",
     "ilt_site/health.py": "tests/ilt_site/test_health.py",

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
 
-from accounts import regions, services
+from accounts import corrections, correspondence, regions
 from privacy.admin.records import MaskingForm, RecordAdmin
 from privacy.gate import Actor
 
@@ -15,14 +15,14 @@ from privacy.gate import Actor
 class CorrectableAdmin(RecordAdmin):
     """A record whose data staff may set right: the same function as in the portal."""
 
-    refusals: ClassVar[dict[type[Exception], str]] = {services.AlreadyClosed: "It was closed in the meantime."}
+    refusals: ClassVar[dict[type[Exception], str]] = {correspondence.AlreadyClosed: "It was closed in the meantime."}
 
     def write(self, record: Any, changes: dict[str, Any], *, actor: Actor, now: datetime) -> None:
         current = self.model._default_manager.get(pk=record.pk)
         try:
             reason = getattr(record, "change_reason", "") or "by staff"
-            services.correct(current, changes, actor=actor, now=now, reason=reason)
-        except services.NothingToCorrect:
+            corrections.correct(current, changes, actor=actor, now=now, reason=reason)
+        except corrections.NothingToCorrect:
             return
 
 

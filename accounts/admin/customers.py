@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.text import capfirst
 
-from accounts import in_hand, looks, objections, people, services, told_of_joinings
+from accounts import activity, in_hand, looks, objections, people, told_of_joinings
 from accounts.admin.correcting import CorrectableAdmin, PlacedForm
 from accounts.admin.disputes import EndOfDispute, state_of
 from accounts.country_choice import CountryToChoose
@@ -198,7 +198,7 @@ class CustomerAdmin(CorrectableAdmin):
 
     def take(self, name: str, record: Customer, data: dict[str, Any], *, actor: Actor, now: datetime) -> str:
         if name == "keep":
-            services.keep_account(record, reason=data["reason"], actor=actor, now=now)
+            activity.keep_account(record, reason=data["reason"], actor=actor, now=now)
             return "The account is kept: its period starts again today."
         if name == "dispute":
             for point in self._entered(record):

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
-from accounts import people, services
+from accounts import correspondence, people
 from accounts.admin.correcting import CorrectableAdmin
 from accounts.models import Communication, Customer, User
 from privacy.admin.steps import Step, date_input
@@ -95,11 +95,13 @@ class CommunicationAdmin(CorrectableAdmin):
 
     def add(self, data: dict[str, Any], *, actor: Actor, now: datetime) -> tuple[Communication, str]:
         taker = User.objects.filter(pk=actor.id).first()
-        return services.record_communication(taken_by=taker, actor=actor, now=now, **data), "The message is on file."
+        return correspondence.record_communication(
+            taken_by=taker, actor=actor, now=now, **data
+        ), "The message is on file."
 
     def steps(self, record: Communication, actor: Actor) -> dict[str, type[Step]]:
         return {} if record.closed_on or not self.may_write(actor) else {"close": CloseMessage}
 
     def take(self, name: str, record: Communication, data: dict[str, Any], *, actor: Actor, now: datetime) -> str:
-        services.close_communication(record, closed_on=timezone.localdate(now), actor=actor, now=now)
+        correspondence.close_communication(record, closed_on=timezone.localdate(now), actor=actor, now=now)
         return "The message is closed."

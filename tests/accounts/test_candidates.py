@@ -13,8 +13,7 @@ import time_machine
 from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
-from accounts import candidates, communications, reach
-from accounts import services as services_of_accounts
+from accounts import candidates, communications, corrections, reach
 from accounts.models import Communication, ContactPoint, Customer, User
 from orders.models import Order
 from privacy import datamap, people, vault
@@ -121,8 +120,8 @@ def test_an_address_that_was_changed_on_a_record_makes_no_candidate(alice: User)
     stranger = factories.login("bob", "bob@example.com")
     hers, his = factories.communication(email="eve@example.com"), factories.communication(email="bob@example.com")
     carol = factories.staff(roles=("sales",)).as_actor()
-    services_of_accounts.correct(hers, {"email": "bob@example.com"}, actor=carol, now=NOW)
-    services_of_accounts.correct(his, {"contact_name": "Bob B."}, actor=carol, now=NOW)
+    corrections.correct(hers, {"email": "bob@example.com"}, actor=carol, now=NOW)
+    corrections.correct(his, {"contact_name": "Bob B."}, actor=carol, now=NOW)
     assert found(stranger) == {key_of(his)}
     assert candidates.told(stranger.subject_id, TODAY) == [("message", 1)]
 
@@ -131,13 +130,13 @@ def test_a_record_whose_address_was_changed_is_still_found_by_its_phone(alice: U
     factories.customer(user=alice, email="")
     message = factories.communication(email="eve@example.com", phone="978-555-0123")
     carol = factories.staff(roles=("sales",)).as_actor()
-    services_of_accounts.correct(message, {"email": ADDRESS}, actor=carol, now=NOW)
+    corrections.correct(message, {"email": ADDRESS}, actor=carol, now=NOW)
     assert [(one.pk, one.channel) for one in candidates.of(alice.subject_id, now=NOW)] == [(message.pk, "phone")]
 
 
 def test_a_changed_contact_of_a_customer_is_one_as_soon_as_it_counts(alice: User) -> None:
     theirs = bob()
-    services_of_accounts.correct(
+    corrections.correct(
         theirs, {"email": ADDRESS}, reason="person", actor=factories.staff(roles=("sales",)).as_actor(), now=NOW
     )
     assert found(alice) == set()

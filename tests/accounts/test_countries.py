@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 from django.db import models
 
-from accounts import countries, services, upgrades, validators
+from accounts import corrections, countries, services, upgrades, validators
 from accounts.forms import AddressForm
 from accounts.models import Address, Customer
 from ilt_site.management.commands import prepare
@@ -71,7 +71,7 @@ def test_every_door_refuses_it(db: None, code: str) -> None:
     place = {"street": "1 Quay", "city": "Kiel"}
     doors = (
         lambda: services.create_customer(actor=erin, now=NOW, since=NOW.date(), last_name="Bell", country=code),
-        lambda: services.correct(alice, {"country": code}, actor=erin, now=NOW),
+        lambda: corrections.correct(alice, {"country": code}, actor=erin, now=NOW),
         lambda: services.add_address(alice, purpose="shipping", country=code, actor=erin, now=NOW, **place),
         lambda: services.set_tax_identifier(alice, kind="tax_id", value="X-1", country=code, actor=erin, now=NOW),
     )

@@ -12,7 +12,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connections
 
-from accounts import imports, services, spoiled
+from accounts import corrections, imports, spoiled
 from accounts.csvfile import Row
 from accounts.models import Address, Company, ContactPoint, Customer
 from privacy import vault
@@ -107,7 +107,7 @@ def test_a_corrected_record_survives_a_later_import(tmp_path: Path) -> None:
     path = file_of(tmp_path, ALICE, BOB)
     take(path)
     alice = Customer.objects.get(reference="AW00000001")
-    services.correct(alice, {"last_name": "Able"}, actor=factories.acting_as(alice), now=NOW)
+    corrections.correct(alice, {"last_name": "Able"}, actor=factories.acting_as(alice), now=NOW)
     report = take(path)
     assert counts(report) == (0, 1, 1, 0, 0)
     assert report.differing == [{"line": 2, "columns": ["last_name"]}]

@@ -10,9 +10,8 @@ import time_machine
 from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
-from accounts import candidates, claim, joining, upgrades
-from accounts import services as services_of_accounts
-from accounts.joining import NotPossible
+from accounts import candidates, claim, corrections, joining, keys_follow, upgrades
+from accounts.joinable import NotPossible
 from accounts.models import ClaimReview, Communication, Customer, Joined, Joining, User
 from orders.models import Order, Payment
 from privacy import audit, datamap, gate, vault
@@ -255,7 +254,7 @@ def test_whoever_entered_a_contact_of_the_person_is_no_second_person_for_a_joini
     an_order(bob, email=ADDRESS)
     factories.customer(user=alice, email="")
     pia, mona = factories.staff("pia", "pia@ilt.example", roles=("privacy",)).as_actor(), COLLEAGUE
-    services_of_accounts.correct(
+    corrections.correct(
         Customer.objects.get(user=alice), {"phone": "617-555-0100"}, actor=pia, now=NOW, reason="by phone"
     )
     look = a_look(alice)
@@ -466,11 +465,11 @@ def test_killed_between_the_databases_nothing_opens_for_the_wrong_person_and_a_w
     with gate.acting(alice.as_actor()):
         assert isinstance(Order.objects.for_subject(alice.subject_id).get().email, vault.Unreadable)
     assert not Order.objects.for_subject(bob.subject_id).exists()
-    assert joining.settle_all() == 1
+    assert keys_follow.settle_all() == 1
     keys_name_the_owner()
     with gate.acting(alice.as_actor()):
         assert Order.objects.get().email == ADDRESS
-    assert joining.settle_all() == 0
+    assert keys_follow.settle_all() == 0
 
 
 # A row that the site did not write ------------------------------------------------------------------------------------
@@ -490,18 +489,18 @@ def test_a_planted_joining_gives_nobody_a_key_and_is_not_undone(alice: User, bob
     )  # fmt: skip
     true = joining_left_unsettled(alice)
 
-    assert joining.settle_all() == 1, "the true one, which stands behind it"
+    assert keys_follow.settle_all() == 1, "the true one, which stands behind it"
 
     assert owner_of(order) == bob.subject_id
     assert owner_of(true) == alice.subject_id
-    for work in (lambda: joining.settle(planted), lambda: joining.undo(planted, actor=PRIVACY, now=NOW)):
+    for work in (lambda: keys_follow.settle(planted), lambda: joining.undo(planted, actor=PRIVACY, now=NOW)):
         with pytest.raises(NotPossible, match="not say what the site wrote"):
             work()
     assert owner_of(order) == bob.subject_id
     assert Order._base_manager.get(pk=order.pk).customer_id == mallory.pk
 
     planted.bind().save()
-    assert joining.settle_all() == 1
+    assert keys_follow.settle_all() == 1
     assert owner_of(order) == mallory.subject_id, "what the hash keeps out"
 
 
@@ -527,7 +526,7 @@ def test_a_true_joining_that_somebody_changed_moves_no_key(alice: User, bob: Cus
     }
     Communication.objects.filter(pk=message.pk).update(subject=bob.subject)
     Joining.objects.filter(pk=look.pk).update(**changes[change], is_settled=False)
-    assert joining.settle_all() == 0
+    assert keys_follow.settle_all() == 0
     with pytest.raises(NotPossible):
         joining.undo(look, actor=PRIVACY, now=NOW)
     assert (owner_of(message), owner_of(his)) == (alice.subject_id, bob.subject_id)

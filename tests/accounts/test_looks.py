@@ -12,7 +12,7 @@ from django.db import connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from accounts import joining
+from accounts import joinable, joining
 from accounts.models import Communication, Customer, Joining, User
 from privacy import vault
 from privacy.gate import AccessEntry
@@ -214,10 +214,10 @@ def test_only_what_the_second_person_saw_is_joined_and_only_for_seven_days(alice
     seen = joining.proposed(Joining.objects.get(), now=NOW).fingerprint
     whole(pat, look, two.reference)
     assert "What will move" in pia.post(steps(look, "confirm"), {"seen": seen}).text, "it is shown anew"
-    with pytest.raises(joining.NotPossible, match="changed since you looked"):
+    with pytest.raises(joinable.NotPossible, match="changed since you looked"):
         joining.confirm(look, fingerprint=seen, actor=PRIVACY, now=NOW)
     seen = joining.proposed(Joining.objects.get(), now=NOW).fingerprint
-    with pytest.raises(joining.NotPossible, match="last 7 days"):
+    with pytest.raises(joinable.NotPossible, match="last 7 days"):
         joining.confirm(look, fingerprint=seen, actor=PRIVACY, now=NOW + timedelta(days=7))
     assert Customer.objects.get(pk=two.pk).subject_id == two.subject_id
     assert "Joined." in confirm(pia, look)

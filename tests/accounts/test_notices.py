@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts import in_hand, objections, reach, services
+from accounts import corrections, in_hand, objections, reach, services
 from accounts.models import ContactLink, ContactPoint, Customer, User
 from privacy import vault
 from privacy.audit import AuditEvent
@@ -154,7 +154,7 @@ def test_the_page_says_what_waits_and_sends_the_link_again(changed: Client, cust
 def test_a_link_to_the_earlier_address_keeps_none_back_from_the_one_that_staff_entered(
     changed: Client, customer: Customer
 ) -> None:
-    services.correct(customer, {"email": NEW}, actor=carol(), now=timezone.now(), reason="by staff")
+    corrections.correct(customer, {"email": NEW}, actor=carol(), now=timezone.now(), reason="by staff")
     details = pages.check(changed.get("/account/details/"))
     assert "Send a link" in details and "Send the link again" not in details
     assert "We have sent a link" in pages.check(changed.post("/account/contact/send/", follow=True))
@@ -304,7 +304,7 @@ def test_the_privacy_team_settles_a_dispute(customer: Customer) -> None:
 
 def test_what_staff_enter_is_told_to_the_older_address_and_counts_14_days_after_that_went_out() -> None:
     alice = factories.customer(email=OLD)
-    services.correct(alice, {"email": NEW}, actor=carol(), now=NOW, reason="by staff")
+    corrections.correct(alice, {"email": NEW}, actor=carol(), now=NOW, reason="by staff")
     assert [letter[:2] for letter in sent()] == [("contact_not_me", OLD)]
     assert not reach.counts(alice, "email", now=NOW + timedelta(days=99)), "the letter has not gone out"
     Letter.objects.update(sent_at=NOW)
@@ -329,7 +329,7 @@ def test_staff_change_a_contact_with_a_reason_only(customer: Customer) -> None:
 def test_without_an_older_address_the_notice_goes_by_post_where_one_counts() -> None:
     alice = factories.customer(email="")
     factories.address(alice)
-    services.correct(alice, {"email": NEW}, actor=carol(), now=NOW, reason="by staff")
+    corrections.correct(alice, {"email": NEW}, actor=carol(), now=NOW, reason="by staff")
     ((kind, to, text),) = sent()
     assert (kind, to, NEW in text, "http" in text) == ("contact_posted", "", False, False)
     assert text.startswith("Alice Archer\n12 Elm Street\nSalem MA 01970\nUnited States\n\n")
@@ -352,7 +352,7 @@ def test_one_clerk_gives_himself_no_file_by_an_own_entry_and_decides_nothing_abo
     alice = factories.customer(email="")
     factories.address(alice)
     pat, pia, petra = (factories.staff(n, f"{n}@ilt.example", roles=("privacy",)) for n in ("pat", "pia", "petra"))
-    services.correct(alice, {"email": NEW}, actor=pat.as_actor(), now=NOW, reason="by staff")
+    corrections.correct(alice, {"email": NEW}, actor=pat.as_actor(), now=NOW, reason="by staff")
     step = f"/admin/accounts/customer/{alice.pk}/step/post/"
     answer = pages.signed_in(pat).post(step)
     assert "Somebody else posts the notice" in answer.content.decode()
@@ -380,7 +380,7 @@ def test_one_clerk_gives_himself_no_file_by_an_own_entry_and_decides_nothing_abo
 
 def test_whoever_entered_a_contact_does_not_end_the_dispute_about_it(customer: Customer) -> None:
     pat, pia = (factories.staff(name, f"{name}@ilt.example", roles=("privacy",)) for name in ("pat", "pia"))
-    services.correct(customer, {"email": NEW}, actor=pat.as_actor(), now=NOW, reason="by staff")
+    corrections.correct(customer, {"email": NEW}, actor=pat.as_actor(), now=NOW, reason="by staff")
     objections.object_to(point(customer), actor=carol(), now=NOW)
     step = f"/admin/accounts/customer/{customer.pk}/step/settle/"
     assert "Somebody else ends the dispute" in pages.decide(pages.signed_in(pat), step).content.decode()
@@ -395,7 +395,7 @@ def test_whoever_ended_a_dispute_does_not_post_the_new_notice_about_it() -> None
     factories.address(alice)
     pia, petra = (factories.staff(name, f"{name}@ilt.example", roles=("privacy",)) for name in ("pia", "petra"))
     desk = carol()
-    services.correct(alice, {"email": NEW}, actor=desk, now=NOW, reason="by staff")
+    corrections.correct(alice, {"email": NEW}, actor=desk, now=NOW, reason="by staff")
     objections.object_to(point(alice), actor=desk, now=NOW)
     Letter.objects.update(stopped_at=NOW)
     objections.settle(point(alice), actor=pia.as_actor(), now=NOW)
@@ -422,8 +422,8 @@ def test_a_mailbox_that_objected_is_told_of_the_end_without_a_link_and_another_o
     """The reader of an old mailbox objected, round after round: each settling gave a new link and began the days again."""
     pia = factories.staff("pia", "pia@ilt.example", roles=("privacy",)).as_actor()
     desk = carol()
-    services.correct(customer, {"email": "new@example.com"}, actor=desk, now=NOW, reason="by staff")
-    services.correct(customer, {"email": NEW}, actor=desk, now=NOW, reason="by staff")
+    corrections.correct(customer, {"email": "new@example.com"}, actor=desk, now=NOW, reason="by staff")
+    corrections.correct(customer, {"email": NEW}, actor=desk, now=NOW, reason="by staff")
     first, second_link = (links_in(text)[0] for text in notices_to(OLD))
     with time_machine.travel(NOW, tick=False):
         assert Client().post(first).status_code == 200
@@ -447,7 +447,7 @@ def test_a_mailbox_that_objected_is_told_of_the_end_without_a_link_and_another_o
 
 def test_who_changed_a_name_or_a_region_had_no_contact_in_hand(customer: Customer) -> None:
     pat = factories.staff("pat", "pat@ilt.example", roles=("privacy",))
-    services.correct(customer, {"first_name": "Alicia"}, actor=pat.as_actor(), now=NOW)
+    corrections.correct(customer, {"first_name": "Alicia"}, actor=pat.as_actor(), now=NOW)
     assert in_hand.had_contacts(customer.subject_id) == set()
     place = services.add_address(
         customer, purpose="billing", country="US", actor=pat.as_actor(), now=NOW,
@@ -459,7 +459,7 @@ def test_who_changed_a_name_or_a_region_had_no_contact_in_hand(customer: Custome
 def test_where_no_postal_address_counts_nobody_is_told_and_waiting_opens_nothing() -> None:
     alice = factories.customer(email="")
     factories.address(alice, came="staff", since=NOW - timedelta(days=13))
-    services.correct(alice, {"email": NEW}, actor=carol(), now=NOW, reason="by staff")
+    corrections.correct(alice, {"email": NEW}, actor=carol(), now=NOW, reason="by staff")
     assert sent() == []
     assert not reach.counts(alice, "email", now=NOW + timedelta(days=99))
 
@@ -489,7 +489,7 @@ def test_a_dispute_waits_on_the_front_page_and_the_privacy_team_ends_it(customer
 
 def test_not_me_keeps_out_what_staff_entered_for_a_stranger(client: Client) -> None:
     alice = factories.customer(email=OLD)
-    services.correct(alice, {"email": NEW}, actor=carol(), now=timezone.now(), reason="by staff")
+    corrections.correct(alice, {"email": NEW}, actor=carol(), now=timezone.now(), reason="by staff")
     Letter.objects.update(sent_at=timezone.now())
     client.post(link_to(OLD, "contact_not_me"))
     assert reach.of(NEW, now=timezone.now() + timedelta(days=15)) == reach.Reach()
@@ -498,7 +498,7 @@ def test_not_me_keeps_out_what_staff_entered_for_a_stranger(client: Client) -> N
 def test_an_address_that_was_said_to_be_a_strangers_is_told_too_because_that_may_be_untrue() -> None:
     alice = factories.customer(email=OLD, came="staff")
     ContactPoint.objects.filter(customer=alice).update(disputed_at=NOW)
-    services.correct(alice, {"email": NEW}, actor=carol(), now=NOW, reason="by staff")
+    corrections.correct(alice, {"email": NEW}, actor=carol(), now=NOW, reason="by staff")
     assert [letter[:2] for letter in sent()] == [("contact_not_me", OLD)]
 
 
@@ -522,7 +522,7 @@ def test_emptying_a_contact_first_skips_neither_the_notice_nor_the_objection(the
 def test_a_number_that_staff_enter_is_posted_where_no_e_mail_counts() -> None:
     alice = factories.customer(email="", phone="")
     factories.address(alice)
-    services.correct(alice, {"phone": "617 555 0199"}, actor=carol(), now=NOW, reason="by staff")
+    corrections.correct(alice, {"phone": "617 555 0199"}, actor=carol(), now=NOW, reason="by staff")
     ((kind, to, text),) = sent()
     assert (kind, to, "phone number that we hold" in text, "e-mail address that" in text) == (
         "contact_posted", "", True, False,
@@ -535,10 +535,10 @@ def test_a_number_that_staff_enter_is_posted_where_no_e_mail_counts() -> None:
 def test_a_number_and_a_postal_address_are_told_as_well() -> None:
     alice = factories.customer(email=OLD)
     actor = factories.acting_as(alice)
-    services.correct(alice, {"phone": "617 555 0199"}, actor=actor, now=NOW)
+    corrections.correct(alice, {"phone": "617 555 0199"}, actor=actor, now=NOW)
     place = services.add_address(alice, purpose="billing", country="US", street="1 Oak", actor=actor, now=NOW)
-    services.correct(place, {"street": "2 Oak"}, actor=actor, now=NOW)
-    services.correct(place, {"purpose": "shipping"}, actor=actor, now=NOW)
+    corrections.correct(place, {"street": "2 Oak"}, actor=actor, now=NOW)
+    corrections.correct(place, {"purpose": "shipping"}, actor=actor, now=NOW)
     assert [letter[:2] for letter in sent()] == [("contact_not_me", OLD)] * 3
     assert [re.findall("The (.+?) that we hold", text)[0] for _, _, text in sent()] == [
         "phone number", "postal address", "postal address",
@@ -546,7 +546,7 @@ def test_a_number_and_a_postal_address_are_told_as_well() -> None:
 
 
 def test_the_letters_go_with_an_erasure(customer: Customer, django_capture_on_commit_callbacks: Any) -> None:
-    services.correct(customer, {"email": NEW}, actor=carol(), now=NOW, reason="by staff")
+    corrections.correct(customer, {"email": NEW}, actor=carol(), now=NOW, reason="by staff")
     assert set(Letter.objects.values_list("subject", flat=True)) == {customer.subject_id}
     assert "token" not in " ".join(Letter.objects.values_list("key", flat=True))
     assert PASSWORD not in str(sent())

@@ -9,7 +9,7 @@ import pytest
 from allauth.account.models import EmailAddress
 from django.apps import apps
 
-from accounts import claim, imports, in_other_hands, people, reach, services
+from accounts import claim, corrections, imports, in_other_hands, people, reach, services
 from accounts.models import ContactLink, ContactPoint, Customer
 from accounts.reach import Reach
 from privacy import gate, letters, vault
@@ -104,7 +104,7 @@ def test_a_disputed_address_opens_nothing_however_long_it_stands_and_whoever_ent
     notice(point(alice), sent_at=NOW)
     ContactPoint.objects.filter(customer=alice).update(disputed_at=NOW)
     assert reach.of(ADDRESS, now=NOW + 9 * DAYS_14) == Reach()
-    services.correct(alice, {"email": NEW}, actor=carol(), now=NOW, reason="by staff")
+    corrections.correct(alice, {"email": NEW}, actor=carol(), now=NOW, reason="by staff")
     notice(point(alice), sent_at=NOW, key="again")
     assert reach.of(NEW, now=NOW + 9 * DAYS_14) == Reach()
 
@@ -157,7 +157,7 @@ def test_a_login_not_joined_yet_stands_beside_its_customer() -> None:
 def test_a_strangers_typed_contact_neither_opens_nor_closes_a_file() -> None:
     alice = factories.customer()
     bob = factories.customer("Bob", user=factories.login("bob", "bob@example.com"), email="")
-    services.correct(bob, {"email": ADDRESS}, actor=factories.acting_as(bob), now=NOW)
+    corrections.correct(bob, {"email": ADDRESS}, actor=factories.acting_as(bob), now=NOW)
     assert reach.of(ADDRESS, now=NOW + 9 * DAYS_14) == Reach(whole=(alice.subject_id,))
 
 
@@ -179,21 +179,21 @@ def test_what_staff_entered_today_closes_a_file_that_nobody_verified() -> None:
 
 def test_an_edit_by_staff_starts_the_clock_anew() -> None:
     alice = factories.customer()
-    services.correct(alice, {"email": NEW}, actor=carol(), now=NOW, reason="by staff")
+    corrections.correct(alice, {"email": NEW}, actor=carol(), now=NOW, reason="by staff")
     assert (point(alice).came, point(alice).since) == ("staff", NOW)
     assert reach.of(ADDRESS, now=NOW) == reach.of(NEW, now=NOW) == Reach()
 
 
 def test_an_edit_by_the_person_counts_when_confirmed_only() -> None:
     alice = factories.customer()
-    services.correct(alice, {"email": NEW}, actor=factories.acting_as(alice), now=NOW)
+    corrections.correct(alice, {"email": NEW}, actor=factories.acting_as(alice), now=NOW)
     assert point(alice).came == "person"
     assert not reach.counts(alice, "email", now=NOW + 9 * DAYS_14)
 
 
 def test_another_spelling_of_the_same_address_changes_nothing() -> None:
     alice = factories.customer()
-    services.correct(alice, {"email": "Alice@EXAMPLE.com"}, actor=carol(), now=NOW)
+    corrections.correct(alice, {"email": "Alice@EXAMPLE.com"}, actor=carol(), now=NOW)
     assert point(alice).came == "created"
 
 
@@ -219,7 +219,7 @@ def test_a_number_that_another_country_makes_another_one_was_entered_with_the_co
     assert not people.called(alice.subject_id, other, NOW)
     actor = factories.acting_as(alice) if who == "person" else carol()
     for step in steps:
-        services.correct(alice, step, actor=actor, now=NOW + TICK)
+        corrections.correct(alice, step, actor=actor, now=NOW + TICK)
     assert (point(alice, "phone").came, point(alice, "phone").since) == (who, NOW + TICK)
     assert not people.called(alice.subject_id, other, NOW + DAYS_14)
     assert not in_other_hands.was_there_before(point(alice, "phone"), NOW + TICK)
@@ -238,7 +238,7 @@ def test_a_number_that_stays_the_same_in_another_country_is_not_entered_anew(
     number: str, before: str, after: str
 ) -> None:
     alice = factories.customer(phone=number, country=before)
-    services.correct(alice, {"country": after, "region": ""}, actor=factories.acting_as(alice), now=NOW + TICK)
+    corrections.correct(alice, {"country": after, "region": ""}, actor=factories.acting_as(alice), now=NOW + TICK)
     assert {(one.came, one.since) for one in alice.contact_points.all()} == {("created", NOW)}
     assert not Letter.objects.exists()
     if number:
@@ -247,19 +247,19 @@ def test_a_number_that_stays_the_same_in_another_country_is_not_entered_anew(
 
 def test_what_is_not_a_contact_starts_no_clock() -> None:
     alice = factories.customer()
-    services.correct(alice, {"first_name": "Alicia"}, actor=carol(), now=NOW)
+    corrections.correct(alice, {"first_name": "Alicia"}, actor=carol(), now=NOW)
     assert {one.came for one in alice.contact_points.all()} == {"created"}
 
 
 def test_the_verified_login_address_as_contact_counts_at_once() -> None:
     alice = factories.customer(user=factories.login(email=ADDRESS), email="")
-    services.correct(alice, {"email": ADDRESS}, actor=factories.acting_as(alice), now=NOW)
+    corrections.correct(alice, {"email": ADDRESS}, actor=factories.acting_as(alice), now=NOW)
     assert (point(alice).came, reach.counts(alice, "email", now=NOW)) == ("login", True)
 
 
 def test_a_cleared_contact_keeps_its_row_and_counts_for_nothing() -> None:
     alice = factories.customer()
-    services.correct(alice, {"email": "", "phone": ""}, actor=carol(), now=NOW)
+    corrections.correct(alice, {"email": "", "phone": ""}, actor=carol(), now=NOW)
     assert set(alice.contact_points.values_list("channel", "came")) == {("email", "cleared"), ("phone", "cleared")}
     assert not any(reach.counts(alice, channel, now=NOW + 9 * DAYS_14) for channel in ("email", "phone"))
     assert [reach.counts_from(one, now=NOW) for one in alice.contact_points.all()] == [None, None]
@@ -269,8 +269,8 @@ def test_a_dispute_outlives_taking_the_contact_out() -> None:
     desk = carol()
     alice = factories.customer()
     ContactPoint.objects.filter(customer=alice).update(disputed_at=NOW)
-    services.correct(alice, {"email": ""}, actor=desk, now=NOW)
-    services.correct(alice, {"email": NEW}, actor=desk, now=NOW)
+    corrections.correct(alice, {"email": ""}, actor=desk, now=NOW)
+    corrections.correct(alice, {"email": NEW}, actor=desk, now=NOW)
     Letter.objects.update(sent_at=NOW)
     assert (point(alice).came, point(alice).disputed_at) == ("staff", NOW)
     assert reach.of(NEW, now=NOW + 9 * DAYS_14) == Reach()
@@ -279,7 +279,7 @@ def test_a_dispute_outlives_taking_the_contact_out() -> None:
 def test_what_staff_entered_where_nobody_could_be_told_never_counts_by_waiting() -> None:
     desk = carol()
     alice = factories.customer(email="", phone="")
-    services.correct(alice, {"phone": "617 555 0199"}, actor=desk, now=NOW)
+    corrections.correct(alice, {"phone": "617 555 0199"}, actor=desk, now=NOW)
     place = services.add_address(alice, purpose="billing", country="US", street="1 Oak", actor=desk, now=NOW)
     assert not reach.counts(alice, "phone", now=NOW + 99 * DAYS_14)
     assert not reach.counts(place, "post", now=NOW + 99 * DAYS_14)
@@ -290,7 +290,7 @@ def test_an_address_that_proves_nothing_is_nobody_who_could_be_told() -> None:
     desk = carol()
     alice = factories.customer(email="", phone="")
     for changed in ({"email": "evil@example.com"}, {"email": NEW}, {"phone": "617 555 0199"}):
-        services.correct(alice, changed, actor=desk, now=NOW)
+        corrections.correct(alice, changed, actor=desk, now=NOW)
     assert set(Letter.objects.values_list("kind", flat=True)) == {"contact_not_me"}, "told all the same"
     Letter.objects.update(sent_at=NOW)
     assert not any(reach.counts(alice, channel, now=NOW + 99 * DAYS_14) for channel in ("email", "phone"))
@@ -309,12 +309,12 @@ def test_numbers_and_postal_addresses_count_after_14_days() -> None:
         place = services.add_address(
             alice, purpose="billing", country="US", street="1 Oak", actor=factories.acting_as(alice), now=NOW
         )
-    services.correct(alice, {"phone": "617 555 0199"}, actor=carol(), now=NOW)
+    corrections.correct(alice, {"phone": "617 555 0199"}, actor=carol(), now=NOW)
     for record, channel in ((alice, "phone"), (place, "post")):
         assert not reach.counts(record, channel, now=NOW + DAYS_14 - TICK)
         Letter.objects.update(sent_at=NOW)
         assert reach.counts(record, channel, now=NOW + DAYS_14)
-    services.correct(place, {"street": "2 Oak"}, actor=factories.acting_as(alice), now=NOW + DAYS_14)
+    corrections.correct(place, {"street": "2 Oak"}, actor=factories.acting_as(alice), now=NOW + DAYS_14)
     assert not reach.counts(place, "post", now=NOW + DAYS_14)
 
 
@@ -325,7 +325,7 @@ def test_answers_go_to_the_login_else_to_a_contact_that_counts_else_by_post() ->
     alice = factories.customer()
     with vault.internal():
         assert reach.answer_address(alice.subject_id, now=NOW) == ADDRESS
-        services.correct(alice, {"email": NEW}, actor=carol(), now=NOW)
+        corrections.correct(alice, {"email": NEW}, actor=carol(), now=NOW)
         assert reach.answer_address(alice.subject_id, now=NOW) == ""
         user = factories.login(email="login@example.com")
         bob = factories.customer("Bob", user=user)
@@ -393,7 +393,7 @@ def test_contacts_of_before_count_from_their_last_change_in_the_audit_else_from_
     from privacy import audit
 
     audit.record("customer.imported", actor=None, now=NOW, record=(Customer.vault_label, imported.pk))
-    services.correct(edited, {"email": "ed@example.com"}, actor=carol(), now=NOW, reason="by staff")
+    corrections.correct(edited, {"email": "ed@example.com"}, actor=carol(), now=NOW, reason="by staff")
     ContactPoint.objects.all().delete()
     import_module("accounts.migrations.0004_contacts_on_file").write(apps, None)
     assert reach.of(ADDRESS, now=NOW).whole == (imported.subject_id,)

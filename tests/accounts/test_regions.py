@@ -13,7 +13,7 @@ from django.db import connection, models
 from django.test import Client
 from django.urls import reverse
 
-from accounts import regions, services
+from accounts import corrections, regions, services
 from accounts.models import Address, Company, Customer
 from privacy import datamap, gate, vault
 from privacy.audit import AuditEvent
@@ -145,39 +145,39 @@ def test_a_region_is_saved_read_and_copied_like_any_other_field() -> None:
 
 def test_a_correction_writes_the_code_and_says_nothing_new_for_another_spelling() -> None:
     alice, carol = factories.customer(), as_sales()
-    with pytest.raises(services.NothingToCorrect):
-        services.correct(alice, {"region": "massachusetts"}, actor=carol, now=NOW)
-    assert services.correct(alice, {"region": "New Hampshire"}, actor=carol, now=NOW) == ("region",)
+    with pytest.raises(corrections.NothingToCorrect):
+        corrections.correct(alice, {"region": "massachusetts"}, actor=carol, now=NOW)
+    assert corrections.correct(alice, {"region": "New Hampshire"}, actor=carol, now=NOW) == ("region",)
     assert Customer.objects.get(pk=alice.pk).region == "NH"
 
 
 def test_a_state_that_the_country_has_not_is_refused_with_one_sentence() -> None:
     alice, carol = factories.customer(), as_sales()
     with pytest.raises(ValidationError) as refused:
-        services.correct(alice, {"region": "Bavaria"}, actor=carol, now=NOW)
+        corrections.correct(alice, {"region": "Bavaria"}, actor=carol, now=NOW)
     assert refused.value.message_dict == {"region": [US]}
     assert Customer.objects.get(pk=alice.pk).region == "MA"
 
 
 def test_another_country_looks_at_the_region_again() -> None:
     alice, carol = factories.customer(), as_sales()
-    assert services.correct(alice, {"country": "DE"}, actor=carol, now=NOW) == ("country",)
+    assert corrections.correct(alice, {"country": "DE"}, actor=carol, now=NOW) == ("country",)
     assert Customer.objects.get(pk=alice.pk).state == "" and opened(alice) == "MA"
     alice = Customer.objects.get(pk=alice.pk)
-    assert services.correct(alice, {"region": "Bayern"}, actor=carol, now=NOW) == ("region",)
+    assert corrections.correct(alice, {"region": "Bayern"}, actor=carol, now=NOW) == ("region",)
     alice = Customer.objects.get(pk=alice.pk)
     with pytest.raises(ValidationError) as refused:
-        services.correct(alice, {"country": "US"}, actor=carol, now=NOW)
+        corrections.correct(alice, {"country": "US"}, actor=carol, now=NOW)
     assert refused.value.message_dict == {"region": [US]}
     alice = Customer.objects.get(pk=alice.pk)
-    services.correct(alice, {"region": "Ontario", "country": "CA"}, actor=carol, now=NOW)
+    corrections.correct(alice, {"region": "Ontario", "country": "CA"}, actor=carol, now=NOW)
     assert Customer.objects.get(pk=alice.pk).region == "ON" and "Bayern" not in plain(Customer)
 
 
 def test_another_field_is_corrected_beside_a_region_of_before_that_no_list_knows() -> None:
     alice = factories.customer(region="North Shore")
     assert opened(alice) == "North Shore"
-    services.correct(Customer.objects.get(pk=alice.pk), {"last_name": "Bell"}, actor=as_sales(), now=NOW)
+    corrections.correct(Customer.objects.get(pk=alice.pk), {"last_name": "Bell"}, actor=as_sales(), now=NOW)
     assert opened(alice) == "North Shore"
 
 

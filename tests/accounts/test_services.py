@@ -8,7 +8,7 @@ import pytest
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError, connection, transaction
 
-from accounts import services
+from accounts import activity, corrections, correspondence, services
 from accounts.models import Communication, Customer, TaxIdentifier
 from privacy import gate, vault
 from privacy.audit import AuditEvent
@@ -84,7 +84,7 @@ def test_a_login_gets_its_customer_when_it_needs_one_and_only_once() -> None:
 def test_a_correction_rekeys_and_tells_which_fields() -> None:
     alice = factories.customer()
     key = DataKey.objects.get(record=alice.pk, destroyed_at=None).pk
-    changed = services.correct(
+    changed = corrections.correct(
         alice, {"first_name": "Alicia", "last_name": "Archer"}, actor=factories.acting_as(alice), now=NOW
     )
     assert changed == ("first_name",)
@@ -97,7 +97,7 @@ def test_a_correction_rekeys_and_tells_which_fields() -> None:
 def test_a_corrected_address_is_found_under_the_new_value_only(django_capture_on_commit_callbacks: Any) -> None:
     alice = factories.customer()
     with django_capture_on_commit_callbacks(execute=True), gate.acting(factories.acting_as(alice)):
-        services.correct(alice, {"email": "new@example.com"}, actor=factories.acting_as(alice), now=NOW)
+        corrections.correct(alice, {"email": "new@example.com"}, actor=factories.acting_as(alice), now=NOW)
     assert not Customer.objects.find("customer.email", "alice@example.com").exists()
     assert Customer.objects.find("customer.email", "NEW@example.com").get() == alice
 
@@ -105,7 +105,7 @@ def test_a_corrected_address_is_found_under_the_new_value_only(django_capture_on
 def test_bob_may_not_correct_alice() -> None:
     alice, bob = factories.customer(), factories.customer("Bob", email="bob@example.com")
     with pytest.raises(PermissionDenied):
-        services.correct(alice, {"first_name": "Bob"}, actor=factories.acting_as(bob), now=NOW)
+        corrections.correct(alice, {"first_name": "Bob"}, actor=factories.acting_as(bob), now=NOW)
     assert opened(alice, "first_name") == "Alice"
 
 
@@ -113,13 +113,13 @@ def test_a_stranger_does_not_learn_whether_a_value_is_the_one_on_file() -> None:
     alice, bob = factories.customer(), factories.customer("Bob", email="bob@example.com")
     for value in ("Alice", "Mary"):
         with pytest.raises(PermissionDenied):
-            services.correct(alice, {"first_name": value}, actor=factories.acting_as(bob), now=NOW)
+            corrections.correct(alice, {"first_name": value}, actor=factories.acting_as(bob), now=NOW)
 
 
 def test_nothing_to_correct_is_said_and_no_event_written() -> None:
     alice = factories.customer()
-    with gate.acting(factories.acting_as(alice)), pytest.raises(services.NothingToCorrect):
-        services.correct(alice, {"first_name": "Alice"}, actor=factories.acting_as(alice), now=NOW)
+    with gate.acting(factories.acting_as(alice)), pytest.raises(corrections.NothingToCorrect):
+        corrections.correct(alice, {"first_name": "Alice"}, actor=factories.acting_as(alice), now=NOW)
     assert actions() == []
 
 
@@ -127,8 +127,8 @@ def test_a_mask_is_never_written_back() -> None:
     alice = factories.customer()
     masked = Customer.objects.get().first_name
     assert isinstance(masked, vault.Masked)
-    with pytest.raises(services.NothingToCorrect):
-        services.correct(alice, {"first_name": masked}, actor=factories.acting_as(alice), now=NOW)
+    with pytest.raises(corrections.NothingToCorrect):
+        corrections.correct(alice, {"first_name": masked}, actor=factories.acting_as(alice), now=NOW)
     assert opened(alice, "first_name") == "Alice"
 
 
@@ -138,7 +138,7 @@ def test_a_mask_is_never_written_back() -> None:
 def test_a_wrong_value_is_refused(changes: dict[str, str]) -> None:
     alice = factories.customer()
     with pytest.raises(ValidationError):
-        services.correct(alice, changes, actor=factories.acting_as(alice), now=NOW)
+        corrections.correct(alice, changes, actor=factories.acting_as(alice), now=NOW)
 
 
 def test_removing_an_address_takes_its_key_with_it(django_capture_on_commit_callbacks: Any) -> None:
@@ -251,7 +251,7 @@ def test_a_company_is_no_person_but_a_sole_trader_is() -> None:
 
 def write(**data: Any) -> Communication:
     data = {"department": "support", "channel": "fax", "received_on": TODAY, "body": "Which filter?"} | data
-    return services.record_communication(actor=carol("service"), now=NOW, **data)
+    return correspondence.record_communication(actor=carol("service"), now=NOW, **data)
 
 
 @pytest.mark.parametrize("department", ["calibration", "quality", "support", "engineering", "accounting"])
@@ -276,7 +276,7 @@ def test_somebody_who_is_no_customer_gets_a_subject_of_their_own() -> None:
 def test_a_reply_moves_the_clock_of_the_matter_and_opens_it_again() -> None:
     alice = factories.customer()
     first = write(customer=alice, received_on=date(2026, 1, 5))
-    services.close_communication(first, closed_on=date(2026, 1, 9), actor=carol("service"), now=NOW)
+    correspondence.close_communication(first, closed_on=date(2026, 1, 9), actor=carol("service"), now=NOW)
     reply = write(in_reply_to=first, received_on=date(2026, 3, 1))
     first.refresh_from_db()
     assert (first.last_message_on, first.closed_on) == (date(2026, 3, 1), None)
@@ -285,9 +285,9 @@ def test_a_reply_moves_the_clock_of_the_matter_and_opens_it_again() -> None:
 
 def test_a_matter_is_closed_once() -> None:
     message = write()
-    services.close_communication(message, closed_on=TODAY, actor=carol("service"), now=NOW)
-    with pytest.raises(services.AlreadyClosed):
-        services.close_communication(message, closed_on=TODAY, actor=carol("service"), now=NOW)
+    correspondence.close_communication(message, closed_on=TODAY, actor=carol("service"), now=NOW)
+    with pytest.raises(correspondence.AlreadyClosed):
+        correspondence.close_communication(message, closed_on=TODAY, actor=carol("service"), now=NOW)
 
 
 def test_a_card_number_in_a_message_is_refused_and_not_kept() -> None:
@@ -298,6 +298,6 @@ def test_a_card_number_in_a_message_is_refused_and_not_kept() -> None:
 
 def test_touch_only_moves_forward() -> None:
     alice = factories.customer(company=factories.company(last_active_on=date(2020, 1, 1)), last_active_on=TODAY)
-    services.touch([alice.pk], on=date(2025, 1, 1))
+    activity.touch([alice.pk], on=date(2025, 1, 1))
     alice.refresh_from_db()
     assert (alice.last_active_on, alice.company.last_active_on) == (TODAY, date(2025, 1, 1))

@@ -9,7 +9,7 @@ import pytest
 import time_machine
 from django.test import Client
 
-from accounts import joining, notices, objections, services
+from accounts import corrections, joining, notices, objections
 from accounts.models import ContactPoint, Customer, Joined, Joining, User
 from privacy import vault
 from privacy.audit import AuditEvent
@@ -54,7 +54,7 @@ def rosa() -> ContactPoint:
     """The desk has entered two other addresses, one after the other; the first mailbox objects, the second one could."""
     customer = factories.customer("Rosa", "Roe", email=ROSA0)
     for address in (ROSA1, ROSA2):
-        services.correct(customer, {"email": address}, actor=DESK, now=NOW, reason="phone call")
+        corrections.correct(customer, {"email": address}, actor=DESK, now=NOW, reason="phone call")
     objects(ROSA0)
     return ContactPoint.objects.get(customer=customer, channel="email")
 
@@ -93,7 +93,7 @@ def test_so_is_an_address_that_was_changed_between_page_and_answer() -> None:
     step = f"/admin/accounts/customer/{point.customer_id}/step/settle/"
     seen = pages.seen(pat, step)
     with time_machine.travel(NOW.replace(minute=NOW.minute + 1), tick=False):
-        services.correct(
+        corrections.correct(
             point.customer, {"email": "rosa3@mail.example"}, actor=DESK, now=NOW.replace(minute=NOW.minute + 1)
         )
         assert pat.post(step, seen).status_code == 400

@@ -16,8 +16,7 @@ from django.core.cache import cache
 from django.db import transaction
 from django.utils import timezone
 
-from accounts import factor, in_hand, notices
-from accounts import services as accounts
+from accounts import corrections, factor, in_hand, notices
 from accounts.middleware import _busy
 from accounts.models import ContactPoint, Customer, Joining, User
 from orders.models import Order
@@ -243,7 +242,7 @@ def test_a_stranger_is_told_that_nothing_is_held(site: Site, visitor: Visitor) -
 @each_dimension
 def test_a_notice_is_posted(site: Site, visitor: Visitor) -> None:
     walter = on_file("DEMO-05")
-    accounts.correct(walter, {"email": "w.brandt@post.example"}, actor=CAROL, now=timezone.now(), reason="by staff")
+    corrections.correct(walter, {"email": "w.brandt@post.example"}, actor=CAROL, now=timezone.now(), reason="by staff")
     come_in(visitor, "pat")
     visitor.open("/admin/", "privacy: front page, a notice to post")
     visitor.page.get_by_role("link", name="Customer DEMO-05").click()
@@ -415,7 +414,7 @@ def test_a_link_whose_address_moved(site: Site, visitor: Visitor) -> None:
     filing.ask(kind="erasure", email=email, actor=Actor("anonymous", None, None, frozenset(), "web"), now=now)
     link = told("link_identity", r"https?://[^/\s]+(/privacy/link/\S+)")
     EmailAddress.objects.filter(user=bob.user).delete()
-    accounts.correct(bob, {"email": "bob@elsewhere.example"}, actor=CAROL, now=now, reason="by staff")
+    corrections.correct(bob, {"email": "bob@elsewhere.example"}, actor=CAROL, now=now, reason="by staff")
     visitor.open(link)
     with visitor.expecting(403):
         visitor.press("Continue", "link, the address has moved", status=403)

@@ -16,9 +16,9 @@ from django.core.cache import cache
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from accounts import services as accounts
+from accounts import corrections
 from accounts.models import Customer
-from accounts.services import CustomerErased
+from accounts.records import CustomerErased
 from orders.models import Order
 from privacy import audit, gate
 from privacy.gate.system import system
@@ -264,7 +264,7 @@ def test_a_correction_against_an_erasure_is_kept_whole_or_refused() -> None:
 
         def correct(alice: Customer = alice, now: datetime = now) -> tuple[str, ...]:
             row = Customer.objects.get(pk=alice.pk)
-            return accounts.correct(row, {"last_name": "Archer-Bell"}, actor=as_customer(alice), now=now)
+            return corrections.correct(row, {"last_name": "Archer-Bell"}, actor=as_customer(alice), now=now)
 
         end = at_any_step(number, request, correct)
         if isinstance(end, Exception):

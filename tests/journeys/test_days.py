@@ -13,7 +13,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models, transaction
 
-from accounts import services
+from accounts import correspondence
 from accounts.imports import COLUMNS, import_customers
 from accounts.models import Communication, Customer
 from orders.importfile import LINE_COLUMNS, ORDER_COLUMNS
@@ -117,7 +117,7 @@ def test_ten_thousand_days_of_every_kind_never_stop_the_sweep(tmp_path: Path, se
 )
 def test_a_message_of_a_day_that_has_not_come_is_refused(db: None, late: dict[str, date]) -> None:
     with pytest.raises(ValidationError):
-        services.record_communication(
+        correspondence.record_communication(
             department="sales", channel="phone", actor=TASK, now=NOW, body="Hello.", **({"received_on": TODAY} | late)
         )
     assert not Communication.objects.exists()

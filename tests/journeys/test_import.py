@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
-from accounts import services as people
+from accounts import corrections
 from accounts.models import Customer
 from orders.models import Order, OrderLine
 from privacy import gate
@@ -104,7 +104,7 @@ def test_a_correction_survives_a_third_import(imported: None) -> None:
         kind="customer", id="alice", subject=customer.subject_id, roles=frozenset({"customer"}), purpose="own data"
     )
     with gate.acting(actor):
-        people.correct(customer, {"phone": "978-555-0199"}, actor=actor, now=timezone.now())
+        corrections.correct(customer, {"phone": "978-555-0199"}, actor=actor, now=timezone.now())
     code, report = importing.customers()
     assert (code, report["unchanged"], report["differs"]) == (0, 35, 1)
     with gate.acting(actor):

@@ -14,7 +14,7 @@ from django.db import connection, connections
 from django.test import Client
 from django.urls import reverse
 
-from accounts import services
+from accounts import activity
 from accounts.models import Address, Customer
 from privacy import vault
 from privacy.audit.models import AuditEvent
@@ -209,7 +209,7 @@ def test_a_role_that_does_not_write_accounts_cannot_keep_them() -> None:
     for role in ("service", "accounting"):
         who = Actor("staff", "dan", None, frozenset({role}), "admin")
         with pytest.raises(Refused):
-            services.keep_account(alice, reason="phone", actor=who, now=NOW)
+            activity.keep_account(alice, reason="phone", actor=who, now=NOW)
     assert Customer.objects.get(pk=alice.pk).last_active_on == LONG_AGO
 
 

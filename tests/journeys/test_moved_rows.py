@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 from django.db import models
 
-from accounts import claim, joining
+from accounts import claim, joinable, joining, keys_follow
 from accounts import services as services_of_accounts
 from accounts.models import ClaimReview, Communication, Customer, Joining, User
 from orders.models import Order
@@ -84,7 +84,7 @@ def test_a_record_of_somebody_else_said_to_be_nobodys_is_not_joined(alice: Custo
     own = factories.communication(email=ADDRESS, body="Bob asks.")
     moved(hers, subject_id=own.subject_id, customer=None)
     look = a_look(bob)
-    with pytest.raises(joining.NotPossible, match="somebody else's"):
+    with pytest.raises(joinable.NotPossible, match="somebody else's"):
         join(look, hers)
     assert owner(hers) == ("subject", alice.subject_id)
     moved(hers, subject_id=alice.subject_id, customer=alice)
@@ -117,7 +117,7 @@ def test_what_is_hung_on_a_joined_number_before_the_keys_follow_keeps_its_key(
     joining.join(look, [], people=[guest.subject_id], reason="facts", fingerprint=seen, actor=PRIVACY, now=NOW)
     _killed(monkeypatch, lambda: joining.confirm(look, fingerprint=seen, actor=COLLEAGUE, now=NOW))
     moved(hers, customer=guest)
-    assert joining.settle_all() == 1
+    assert keys_follow.settle_all() == 1
     assert owner(hers) == ("subject", alice.subject_id)
     assert owner(his) == owner(guest) == ("subject", bob.subject_id)
 
@@ -133,11 +133,11 @@ def test_what_was_joined_goes_to_nobody_but_the_person_whatever_its_row_says_mea
     joining.join(look, [], people=[former], reason="facts", fingerprint=seen, actor=PRIVACY, now=NOW)
     _killed(monkeypatch, lambda: joining.confirm(look, fingerprint=seen, actor=COLLEAGUE, now=NOW))
     moved(guest, subject_id=alice.subject_id)
-    joining.settle_all()
+    keys_follow.settle_all()
     assert owner(his) == owner(guest) == ("subject", former)
     moved(guest, subject_id=bob.subject_id)
     Joining.objects.get().bind()
-    joining.settle(look)
+    keys_follow.settle(look)
     assert owner(his) == owner(guest) == ("subject", bob.subject_id)
     joining.undo(look, actor=PRIVACY, now=NOW)
     assert owner(his) == owner(guest) == ("subject", former)

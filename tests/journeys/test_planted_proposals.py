@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.db import models
 
-from accounts import claim, joining, upgrades
+from accounts import claim, joinable, joining, keys_follow, upgrades
 from accounts.models import ClaimReview, Customer, Joining, User
 from privacy.vault.keystore import once
 from privacy.vault.models import DataKey, Once
@@ -52,7 +52,7 @@ def test_a_joining_that_nobody_proposed_is_not_confirmed(alice: User, bob: Custo
         lambda: joining.proposed(look, now=NOW),
         lambda: joining.confirm(look, fingerprint=seen, actor=COLLEAGUE, now=NOW),
     ):
-        with pytest.raises(joining.NotPossible, match="Nothing that was proposed"):
+        with pytest.raises(joinable.NotPossible, match="Nothing that was proposed"):
             work()
     assert DataKey.objects.filter(record=bob.pk).values_list("owner_id", flat=True)[0] == bob.subject_id
     look, seen = proposed(alice, bob)
@@ -72,7 +72,7 @@ def test_a_proposal_that_somebody_changed_is_not_confirmed(alice: User, bob: Cus
     }
     before = getattr(look, column)
     planted(look, **{column: changes[column]})
-    with pytest.raises(joining.NotPossible):
+    with pytest.raises(joinable.NotPossible):
         joining.confirm(look, fingerprint=seen, actor=COLLEAGUE, now=NOW.replace(minute=59))
     planted(look, **{column: before})
     assert joining.confirm(look, fingerprint=seen, actor=COLLEAGUE, now=NOW).outcome == Joining.Outcome.JOINED
@@ -95,7 +95,7 @@ def test_proposals_of_before_are_bound_once(alice: User, bob: Customer) -> None:
     )
     planted(look, mac="")
     Once.objects.filter(step=once.PROPOSALS).delete()
-    assert once.do(once.PROPOSALS, joining.bind_proposals, now=NOW) == 2
+    assert once.do(once.PROPOSALS, keys_follow.bind_proposals, now=NOW) == 2
     for row in (look, review):
         row.refresh_from_db()
         assert row.is_bound

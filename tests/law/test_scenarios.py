@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 
-from accounts import services as accounts
+from accounts import corrections, correspondence
 from accounts.models import Communication, Customer, TaxIdentifier
 from orders import services as orders
 from orders.models import Order
@@ -341,7 +341,7 @@ def test_scenario_10_a_corrected_address_leaves_the_issued_invoice_and_a_certifi
     with vault.internal():
         printed = (order.invoice_street, order.invoice_city)
     address = alice.addresses.get()
-    assert accounts.correct(address, {"street": "18 Quince Row"}, actor=as_customer(alice), now=NOW) == ("street",)
+    assert corrections.correct(address, {"street": "18 Quince Row"}, actor=as_customer(alice), now=NOW) == ("street",)
     assert audit.history(record=("accounts.address", address.pk)).filter(action="record.corrected").count() == 1
     with vault.internal():
         assert type(address).objects.get(pk=address.pk).street == "18 Quince Row"
@@ -427,7 +427,7 @@ def test_scenario_16_a_social_security_number_goes_at_once_unless_a_certificate_
 def test_scenario_16_one_typed_into_a_note_is_refused(alice: Customer) -> None:
     for text in ("My SSN is 536-90-4399.", "ssn 536904399"):
         with pytest.raises(ValidationError):
-            accounts.record_communication(
+            correspondence.record_communication(
                 department="support", channel="phone", received_on=company_day(NOW), actor=DAN, now=NOW,
                 customer=alice, heading="Note", body=text,
             )  # fmt: skip
@@ -441,7 +441,7 @@ def test_scenario_17_a_card_number_in_free_text_is_not_kept_anywhere(
     """The sender is told and asked to leave it out: nothing of it is stored, so there is nothing to blank."""
     count = Communication.objects.count()
     with pytest.raises(ValidationError) as refused:
-        accounts.record_communication(
+        correspondence.record_communication(
             department="accounting", channel="fax", received_on=company_day(NOW), actor=DAN, now=NOW,
             customer=alice, heading="Payment", body=text,
         )  # fmt: skip

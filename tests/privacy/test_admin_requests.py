@@ -13,8 +13,7 @@ from django.test import Client
 from django.utils import timezone
 from django.utils.html import escape
 
-from accounts import claim
-from accounts import services as accounts
+from accounts import claim, corrections
 from accounts.models import ClaimReview, ContactPoint, Customer
 from privacy import audit, letters, vault
 from privacy.gate import Actor
@@ -603,7 +602,7 @@ def test_a_claimed_address_is_accepted_by_two_and_the_login_sees_the_customer(
 def test_sales_alone_gets_nobodys_file_by_an_address_she_wrote_down(alice: Customer, carol: Client) -> None:
     both = factories.staff("both", "both@ilt.example", roles=("sales", "privacy"))
     sales = pages.signed_in(factories.staff("sam", "sam@ilt.example"))
-    accounts.correct(alice, {"email": "evil@example.com"}, actor=both.as_actor(), now=factories.NOW)
+    corrections.correct(alice, {"email": "evil@example.com"}, actor=both.as_actor(), now=factories.NOW)
     evil = pages.signed_in(factories.login("evil", "evil@example.com"), again=True)
     evil.post("/account/claim/")
     review = ClaimReview.objects.get(reason="entered")
@@ -638,7 +637,7 @@ def test_a_staff_entered_address_is_linked_to_when_it_has_counted_for_fourteen_d
     alice: Customer, carol: Client
 ) -> None:
     sam = factories.staff("sam", "sam@ilt.example")
-    accounts.correct(alice, {"email": "new@example.com"}, actor=sam.as_actor(), now=factories.NOW)
+    corrections.correct(alice, {"email": "new@example.com"}, actor=sam.as_actor(), now=factories.NOW)
     Letter.objects.filter(kind="contact_not_me").update(sent_at=factories.NOW)
     new = pages.signed_in(factories.login("new", "new@example.com"), again=True)
     new.post("/account/claim/")

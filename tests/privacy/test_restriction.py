@@ -15,6 +15,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from accounts import corrections
 from accounts import services as accounts
 from accounts.models import Address, Communication, Customer, LoginAddress
 from orders import services as orders
@@ -225,10 +226,10 @@ def test_the_kept_login_may_still_correct_and_a_stranger_may_not() -> None:
     an_order(alice)
     erased(alice)
     with gate.acting(as_customer(alice)):
-        accounts.correct(fresh(alice), {"last_name": "Archer-Wells"}, actor=as_customer(alice), now=NOW)
+        corrections.correct(fresh(alice), {"last_name": "Archer-Wells"}, actor=as_customer(alice), now=NOW)
         assert fresh(alice).last_name == "Archer-Wells"
     with gate.acting(as_customer(bob)), pytest.raises(Refused):
-        accounts.correct(fresh(alice), {"last_name": "Baker"}, actor=as_customer(bob), now=NOW)
+        corrections.correct(fresh(alice), {"last_name": "Baker"}, actor=as_customer(bob), now=NOW)
     # Corrected under a new key, it is as restricted as before.
     assert readers(alice, "last_name") == {"sales", "accounting"}
 
@@ -271,9 +272,9 @@ def test_plain_columns_of_a_restricted_record_are_not_changed_by_others_either()
     erased(alice)
     for one in ("accounting", "privacy"):
         with gate.acting(role(one)), pytest.raises(Refused):
-            accounts.correct(fresh(alice), {"region": "NH"}, actor=role(one), now=NOW)
+            corrections.correct(fresh(alice), {"region": "NH"}, actor=role(one), now=NOW)
     with gate.acting(role("sales")):
-        assert accounts.correct(fresh(alice), {"region": "NH"}, actor=role("sales"), now=NOW) == ("region",)
+        assert corrections.correct(fresh(alice), {"region": "NH"}, actor=role("sales"), now=NOW) == ("region",)
 
 
 def test_a_restriction_that_comes_while_somebody_writes_stops_the_write() -> None:
@@ -389,8 +390,8 @@ def test_a_hold_on_a_record_in_use_restricts_nothing_and_keeps_what_a_correction
     assert readers(alice, "phone") == set(ROLES)
 
     with gate.acting(role("sales")):
-        accounts.correct(fresh(alice), {"phone": "617-555-0188"}, actor=role("sales"), now=NOW)
-        accounts.correct(fresh(alice), {"phone": ""}, actor=role("sales"), now=NOW)
+        corrections.correct(fresh(alice), {"phone": "617-555-0188"}, actor=role("sales"), now=NOW)
+        corrections.correct(fresh(alice), {"phone": ""}, actor=role("sales"), now=NOW)
 
     assert readers(alice, "first_name") == set(ROLES)
     first, second = HeldValue.objects.order_by("kept_at", "pk")
@@ -408,7 +409,7 @@ def test_a_hold_on_a_record_in_use_restricts_nothing_and_keeps_what_a_correction
 
 def test_a_correction_without_a_hold_keeps_nothing() -> None:
     alice = factories.customer()
-    accounts.correct(alice, {"phone": "617-555-0188"}, actor=role("sales"), now=NOW)
+    corrections.correct(alice, {"phone": "617-555-0188"}, actor=role("sales"), now=NOW)
     assert not HeldValue.objects.exists()
 
 
@@ -416,7 +417,7 @@ def test_what_a_hold_kept_goes_with_the_last_hold(django_capture_on_commit_callb
     alice = factories.customer()
     for case in ("1", "2"):
         holds.place("accounts.customer", alice.pk, reason="claim", reference=case, actor=PRIVACY, now=NOW)
-    accounts.correct(alice, {"phone": "617-555-0188"}, actor=role("sales"), now=NOW)
+    corrections.correct(alice, {"phone": "617-555-0188"}, actor=role("sales"), now=NOW)
     kept = HeldValue.objects.get()
     with django_capture_on_commit_callbacks(execute=True):
         holds.lift("accounts.customer", alice.pk, reference="1", actor=PRIVACY, now=NOW)
@@ -426,14 +427,14 @@ def test_what_a_hold_kept_goes_with_the_last_hold(django_capture_on_commit_callb
     assert not HeldValue.objects.exists()
     assert vault.keys.is_destroyed(kept.pk, "held_value")
     assert vault.keys.restrictions([alice.pk]) == {}
-    accounts.correct(fresh(alice), {"phone": "617-555-0199"}, actor=role("sales"), now=NOW)
+    corrections.correct(fresh(alice), {"phone": "617-555-0199"}, actor=role("sales"), now=NOW)
     assert not HeldValue.objects.exists()
 
 
 def test_what_a_hold_keeps_is_in_the_persons_copy() -> None:
     alice = factories.customer(user=factories.login(), phone="978-555-0123")
     holds.place("accounts.customer", alice.pk, reason="claim", actor=PRIVACY, now=NOW)
-    accounts.correct(alice, {"phone": "617-555-0188"}, actor=role("sales"), now=NOW)
+    corrections.correct(alice, {"phone": "617-555-0188"}, actor=role("sales"), now=NOW)
     access = confirmed(alice, "access")
     run(access)
     _, chunks = export.fetch(access, actor=as_customer(alice), now=NOW)

@@ -10,8 +10,7 @@ import pytest
 import time_machine
 from django.test import Client
 
-from accounts import joining
-from accounts import services as people
+from accounts import corrections, correspondence, joinable, joining
 from accounts.models import Communication, Customer
 from privacy import audit, letters, vault
 from privacy.gate import Actor
@@ -45,7 +44,7 @@ def own(db: None) -> list[Communication]:
 
 
 def renamed(message: Communication, to: str = "Eve Else", *, now: Any = NOW) -> None:
-    people.correct(message, {"contact_name": to}, actor=SERVICE, now=now, reason="phone call")
+    corrections.correct(message, {"contact_name": to}, actor=SERVICE, now=now, reason="phone call")
 
 
 def asked(kind: str = "erasure") -> Request:
@@ -107,7 +106,7 @@ def test_staff_cut_off_nobody_by_changing_the_name_on_one_of_several_records(
 def test_what_names_nobody_and_a_name_on_another_record_ask_nobody(client: Client, own: list[Communication]) -> None:
     """The positive control."""
     request = asked()
-    people.correct(own[0], {"phone": "978-555-0199", "company_name": "Guest Works"}, actor=SERVICE, now=NOW)
+    corrections.correct(own[0], {"phone": "978-555-0199", "company_name": "Guest Works"}, actor=SERVICE, now=NOW)
     renamed(factories.communication(email="eve@else.example", contact_name="Ina Third"))
     assert request.reference in pages.check(opened(client, token(request)))
     assert open_questions(request) == []
@@ -166,7 +165,7 @@ def written(is_of: str) -> Communication:
     data = dict(OTHERS[is_of])
     if data.pop("customer", False):
         data["customer"] = factories.customer("Dora", "Double", email="dora@example.com")
-    return people.record_communication(
+    return correspondence.record_communication(
         department="support", channel="phone", received_on=TODAY, actor=SERVICE, now=NOW, email=ROSE, **data
     )
 
@@ -265,7 +264,7 @@ def test_what_more_than_one_clerk_tells_of_two_people_still_opens_nothing(is_by:
         factories.communication(email=ROSE, contact_name="Rose Guest")
     if is_by == "two clerks":
         written("another name")
-        people.record_communication(
+        correspondence.record_communication(
             department="support", channel="phone", received_on=TODAY, now=NOW, email=ROSE, contact_name="Eve Else",
             actor=Actor("staff", "ann", None, frozenset({"service"}), "admin", "phone call"),
         )  # fmt: skip
@@ -298,7 +297,7 @@ def test_a_clerk_joins_no_record_away_that_a_guest_has_asked_about(own: list[Com
     if not is_open:
         assert join().outcome == "joined", "control"
         return
-    with pytest.raises(joining.NotPossible, match="A privacy request about one of these records is open"):
+    with pytest.raises(joinable.NotPossible, match="A privacy request about one of these records is open"):
         join()
     assert covered(request) == {mine.pk, *(one.pk for one in own)}
 

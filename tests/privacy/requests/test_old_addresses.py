@@ -12,7 +12,7 @@ from allauth.account.models import EmailAddress
 from django.core import mail
 from django.test import Client
 
-from accounts import services as people
+from accounts import corrections
 from accounts.models import Communication, ContactPoint, Customer, User
 from privacy import audit, letters, vault
 from privacy.gate import Actor
@@ -44,7 +44,7 @@ def _now() -> Any:
 
 def changed(customer: Customer, to: str = NEW) -> None:
     """The address on file changes: staff write another one."""
-    people.correct(customer, {"email": to}, actor=SALES, now=NOW, reason="phone call")
+    corrections.correct(customer, {"email": to}, actor=SALES, now=NOW, reason="phone call")
 
 
 def token(request: Request, kind: str) -> str:
@@ -448,7 +448,7 @@ def test_staff_cut_off_nobody_by_changing_the_address_on_a_message(
         run(request, Clock())
     if when == "after the confirmation":
         services.confirm(request, request.plan_hash, actor=sight.acting_as(request), now=NOW)
-    people.correct(message, {"email": NEW}, actor=SERVICE, now=NOW, reason="phone call")
+    corrections.correct(message, {"email": NEW}, actor=SERVICE, now=NOW, reason="phone call")
     assert list(request.second_looks.values_list("why", "decided_at")) == [(SecondLook.Why.MOVED, None)]
     answer = opened(client, link) if when == "before the link" else client.get(path)
     text = pages.check(answer, status=403)
@@ -473,8 +473,8 @@ def test_a_changed_number_or_a_message_of_another_address_asks_nobody(client: Cl
     """The positive control."""
     other = factories.communication(email="bob@else.example", contact_name="Bob Baker")
     request = asked("erasure")
-    people.correct(message, {"phone": "978-555-0199"}, actor=SERVICE, now=NOW, reason="phone call")
-    people.correct(other, {"email": NEW}, actor=SERVICE, now=NOW, reason="phone call")
+    corrections.correct(message, {"phone": "978-555-0199"}, actor=SERVICE, now=NOW, reason="phone call")
+    corrections.correct(other, {"email": NEW}, actor=SERVICE, now=NOW, reason="phone call")
     pages.check(opened(client, token(request, "link_identity")))
     assert not request.second_looks.exists()
 
@@ -493,7 +493,7 @@ def test_who_writes_on_a_record_of_a_closed_request_asks_while_its_copy_can_be_f
     assert request.state == State.CLOSED, "control: closed, with a copy"
     link = token(request, "copy_ready")
     to = {"email": NEW, "contact_name": "Eve Else", "phone": "978-555-0199"}[what]
-    people.correct(message, {what: to}, actor=SERVICE, now=NOW, reason="phone call")
+    corrections.correct(message, {what: to}, actor=SERVICE, now=NOW, reason="phone call")
     is_asked = what != "phone"
     assert list(request.second_looks.values_list("why", flat=True)) == ([SecondLook.Why.MOVED] if is_asked else [])
     status, browser = outcome_of(there)
@@ -504,7 +504,7 @@ def test_who_writes_on_a_record_of_a_closed_request_asks_while_its_copy_can_be_f
         assert not second.may_decide(request, DAN_OF_PRIVACY)
         second.decide(request, "go_on", actor=COLLEAGUE, now=NOW)
         assert outcome_of(there)[0] == 200
-        people.correct(message, {"contact_name": "Ina Third"}, actor=SERVICE, now=NOW, reason="phone call")
+        corrections.correct(message, {"contact_name": "Ina Third"}, actor=SERVICE, now=NOW, reason="phone call")
         if what == "contact_name":
             second.decide(request, "end", actor=COLLEAGUE, now=NOW)
             assert outcome_of(there)[0] == 403, "an earlier yes is none to a later change"
@@ -518,7 +518,7 @@ def test_once_the_copy_is_gone_a_change_asks_nobody(client: Client, message: Com
     assert fetched(client, request) == 200
     run(request, Clock())
     export.expire(now=NOW + timedelta(days=8))
-    people.correct(message, {"email": NEW}, actor=SERVICE, now=NOW + timedelta(days=8), reason="phone call")
+    corrections.correct(message, {"email": NEW}, actor=SERVICE, now=NOW + timedelta(days=8), reason="phone call")
     assert not request.second_looks.exists()
 
 
@@ -526,7 +526,7 @@ def test_a_message_that_was_given_to_somebody_stays_out_whatever_was_decided(
     client: Client, message: Communication
 ) -> None:
     request = asked("erasure")
-    people.correct(message, {"email": NEW}, actor=SERVICE, now=NOW, reason="phone call")
+    corrections.correct(message, {"email": NEW}, actor=SERVICE, now=NOW, reason="phone call")
     second.decide(request, "go_on", actor=COLLEAGUE, now=NOW)
     assert identity.records_of(request) == [("accounts.communication", message.pk)], "control"
     other = factories.customer("Dora", "Double", email="dora@example.com")

@@ -12,7 +12,7 @@ from django.apps import apps
 from django.db import connection
 from django.test import Client
 
-from accounts import candidates
+from accounts import candidates, corrections
 from accounts import services as people
 from accounts.models import Communication, Customer, User
 from accounts.people import later, named
@@ -115,7 +115,7 @@ def test_it_makes_no_other_candidates_when_the_login_has_ended(mallory: Customer
 
 def test_a_contact_that_was_only_typed_blocks_nobody_elses_import(mallory: Customer) -> None:
     """Mallory enters Rose's address as his contact and removes his account: an import would have left Rose out for years."""
-    people.correct(mallory, {"email": ROSE}, actor=as_customer(mallory), now=NOW)
+    corrections.correct(mallory, {"email": ROSE}, actor=as_customer(mallory), now=NOW)
     typed(mallory)
     removed(mallory)
     assert not vault.blocks.is_blocked("email", ROSE)

@@ -9,7 +9,7 @@ import pytest
 import time_machine
 from django.test import Client
 
-from accounts import services as people
+from accounts import corrections
 from accounts.models import Communication, Customer
 from privacy.gate import Actor, fingerprint
 from privacy.requests import filing, identity, second, waits
@@ -41,7 +41,7 @@ def mona(db: None) -> Client:
 
 
 def moved(message: Communication) -> None:
-    people.correct(message, {"email": "nora@changed.example"}, actor=SERVICE, now=NOW, reason="phone call")
+    corrections.correct(message, {"email": "nora@changed.example"}, actor=SERVICE, now=NOW, reason="phone call")
 
 
 def asked(own: list[Communication]) -> tuple[Request, str]:

@@ -7,7 +7,7 @@ from allauth.account.models import EmailAddress
 from django.core.exceptions import ValidationError
 from django.test import Client
 
-from accounts import services
+from accounts import corrections
 from accounts.models import Customer
 from privacy.gate import Actor
 from privacy.requests import filing
@@ -30,7 +30,7 @@ USUAL = [
 def test_a_second_spelling_of_a_mailbox_does_not_come_on_file(address: str) -> None:
     customer = factories.customer(email="alice@example.com")
     with pytest.raises(ValidationError, match="as it is usually written"):
-        services.correct(customer, {"email": address}, actor=SALES, now=factories.NOW, reason="phone call")
+        corrections.correct(customer, {"email": address}, actor=SALES, now=factories.NOW, reason="phone call")
     answer = Client().post("/accounts/signup/", {"username": "nora", "email": address, "password1": factories.PASSWORD})
     assert answer.status_code == 200 and not EmailAddress.objects.exists()
     assert Customer.objects.count() == 1
@@ -39,7 +39,7 @@ def test_a_second_spelling_of_a_mailbox_does_not_come_on_file(address: str) -> N
 @pytest.mark.parametrize("address", USUAL)
 def test_an_address_in_its_own_letters_does(address: str) -> None:
     customer = factories.customer(email="old@example.com")
-    assert services.correct(customer, {"email": address}, actor=SALES, now=factories.NOW, reason="phone call")
+    assert corrections.correct(customer, {"email": address}, actor=SALES, now=factories.NOW, reason="phone call")
 
 
 @pytest.mark.parametrize("address", UNUSUAL)
