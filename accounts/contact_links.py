@@ -79,7 +79,7 @@ def record_of(point: ContactPoint) -> tuple[str, UUID]:
 
 
 def bind_all() -> int:
-    """Bind the links of the version before to their contacts; return how many. As privacy.requests.identity.bind_all."""
+    """Bind the links of the version before to their contacts; return how many. As privacy.requests.links.bind_all."""
     done = 0
     for link in ContactLink.objects.filter(mac="", token_hash__isnull=False).order_by("pk").iterator(500):
         done += ContactLink.objects.filter(pk=link.pk, mac="").update(mac=link.bind().mac)
@@ -87,7 +87,7 @@ def bind_all() -> int:
 
 
 def bind_letters() -> int:
-    """Bind the links of the version before to their letters; return how many. As privacy.requests.identity.bind_all."""
+    """Bind the links of the version before to their letters; return how many. As privacy.requests.links.bind_all."""
     done = 0
     for link in ContactLink.objects.order_by("pk").iterator(500):
         if link.bind_letter():

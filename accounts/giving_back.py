@@ -46,7 +46,7 @@ from accounts import (
 from accounts.models import Address, ContactLink, ContactPoint, User
 from privacy import audit, letters, vault
 from privacy.gate import Actor
-from privacy.requests import identity, proof
+from privacy.requests import codes, links, proof
 
 UNDONE_WITHIN = timedelta(days=14)
 OWNER_HAS = timedelta(hours=72)  # to object, as others have before a removal (design 9)
@@ -89,9 +89,9 @@ def post_code(point: ContactPoint, *, actor: Actor, now: datetime) -> None:
         earlier.update(expires_at=now)
         with vault.internal():  # sealed into the letter, shown to nobody
             lines = people.lines_to(subject, place)
-        code = identity.new_code()
+        code = codes.new_code()
         link = ContactLink(point=found, purpose=Purpose.CODE, token_hash=_hashed(found, code), at=now)
-        link.expires_at = now + identity.POSTED_CODE_LIVES
+        link.expires_at = now + links.POSTED_CODE_LIVES
         link.letter = letters.queue(
             in_hand.LOGIN_CODE,
             to="",
@@ -300,7 +300,7 @@ def _had_code(point: ContactPoint, *, now: datetime) -> set[str]:
 
 
 def _hashed(point: ContactPoint, code: str) -> str:
-    return vault.mac_of("login-code", point.pk, identity.plain_code(code))
+    return vault.mac_of("login-code", point.pk, codes.plain_code(code))
 
 
 def _locked(point: ContactPoint) -> ContactPoint:

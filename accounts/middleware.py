@@ -78,7 +78,7 @@ class EvenTimeMiddleware:
     stopwatch would tell (R11). On an idle machine a step is longer than any of them takes; on a busy one an answer waits as many
     steps as the slowest of its kind took lately (accounts.pace), which leaves the slowest itself to be told. The work itself is evened
     where it is a hash of
-    a password: LoginBackend, SignupForm, identity.code_matches. Refusals by a limit look at nothing and are not held.
+    a password: LoginBackend, SignupForm, codes.code_matches. Refusals by a limit look at nothing and are not held.
 
     A held answer keeps a thread. Who finds no place (accounts.places) is refused by LoginMiddleware before any page looks.
     """

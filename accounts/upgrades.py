@@ -33,7 +33,7 @@ from accounts.models import Address, Company, Customer
 from accounts.validators import validate_country
 from privacy import audit, vault
 from privacy.actor import Actor
-from privacy.requests import bound, identity
+from privacy.requests import bound, links
 from privacy.requests.models import Request
 from privacy.retention import decided
 from privacy.sweep import notices as ending
@@ -183,7 +183,7 @@ def bind_rows(*, now: datetime) -> int:
 
 
 def _bind_links() -> int:
-    return identity.bind_all() + ending.bind_all() + contact_links.bind_all()
+    return links.bind_all() + ending.bind_all() + contact_links.bind_all()
 
 
 def unsettled(model: type[Any]) -> models.QuerySet[Any]:

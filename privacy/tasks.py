@@ -17,7 +17,7 @@ from django.utils import timezone
 from privacy import audit
 from privacy.gate.log import CHAINS
 from privacy.gate.system import system, system_actor
-from privacy.requests import execute, export, identity, poller, waits, writing
+from privacy.requests import broker, execute, export, links, waits, writing
 from privacy.restore import maintenance, replay
 from privacy.retention import restriction
 from privacy.sweep import logs
@@ -48,7 +48,7 @@ def advance(request_id: str, step: str, version: int) -> str:
 def poll() -> int:
     """Wake the requests that are due, and end the copies whose week is over."""
     expire_exports()
-    return poller.poll(now=timezone.now())
+    return broker.poll(now=timezone.now())
 
 
 @shared_task
@@ -64,7 +64,7 @@ def expire_exports() -> int:
     with _alone("expire_exports") as alone:
         if not alone:
             return 0
-        identity.forget_links(now=timezone.now())
+        links.forget_links(now=timezone.now())
         expired = export.expire(now=timezone.now())
         waits.end_left_over(actor=system_actor("export"), now=timezone.now())
         return expired

@@ -30,7 +30,7 @@ WHY = {
     "tests/orders/test_services.py": "the next number of a document",
     "tests/privacy/requests/test_ends.py": "a request locked by two processes",
     "tests/privacy/requests/test_execute.py": "a request locked by two processes",
-    "tests/privacy/requests/test_poller.py": "every task once and twice, with its lock",
+    "tests/privacy/requests/test_broker.py": "every task once and twice, with its lock",
     "tests/privacy/requests/test_services.py": "advisory locks of an address that asks",
     "tests/privacy/sweep/test_nightly.py": "the database's clock, and one sweep at a time",
     "tests/privacy/test_access_log.py": "rows and names in one statement, append-only tables, and a chain that a function ends",
@@ -59,7 +59,7 @@ SQL = {
     "privacy/requests/filing.py": "tests/privacy/requests/test_services.py",
     "privacy/restore/replay.py": "tests/privacy/test_ledger_copies.py",
     "privacy/sweep/arming.py": "tests/privacy/sweep/test_nightly.py",
-    "privacy/tasks.py": "tests/privacy/requests/test_poller.py",
+    "privacy/tasks.py": "tests/privacy/requests/test_broker.py",
     "privacy/vault": "tests/privacy/vault",
     "rma/serials.py": "tests/rma/test_serials.py",
 }

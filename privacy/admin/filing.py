@@ -13,7 +13,7 @@ from privacy import vault
 from privacy.admin.steps import Step, date_input
 from privacy.calendar import company_day
 from privacy.models import Request
-from privacy.requests import filing, identity, procedures
+from privacy.requests import addresses, filing, procedures
 from privacy.requests.procedure import Door
 from privacy.requests.states import Channel
 from privacy.retention import holds
@@ -123,5 +123,5 @@ class FileRequest(Numbered):
     def clean(self) -> dict[str, Any]:
         data = self.cleaned_data
         if not self.errors and data.get("subject") is None:
-            data["subject"] = identity.only_subject_of(data["email"], now=timezone.now())
+            data["subject"] = addresses.only_subject_of(data["email"], now=timezone.now())
         return data

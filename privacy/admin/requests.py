@@ -20,16 +20,17 @@ from privacy.calendar import company_day
 from privacy.gate import Actor
 from privacy.models import Hold, Letter, Request
 from privacy.requests import (
+    codes,
     deadline,
     excess,
     grounds,
     history,
-    identity,
     in_words,
     nothing,
     paper,
     posting,
     proof,
+    reading,
     second,
     services,
     sight,
@@ -145,7 +146,7 @@ class RequestAdmin(LetterPages):
 
     def find(self, text: str) -> search.Found:
         """Return the requests found by address, or by reference in whatever spelling."""
-        return search.find(Request, identity.read_reference(text) or text, columns=self.columns)
+        return search.find(Request, codes.read_reference(text) or text, columns=self.columns)
 
     def rows_of(self, owner: Any) -> QuerySet[Request] | None:
         person = getattr(owner, "subject_id", None)
@@ -193,7 +194,7 @@ class RequestAdmin(LetterPages):
         if not record.plan_hash:
             return {}
         try:
-            found = services.lines(record, actor=actor, now=timezone.now())
+            found = reading.lines(record, actor=actor, now=timezone.now())
         except (FileUnreadable, sight.NotYours):
             return {"is_covered": True}
         is_done = all(line["done_at"] for line in found["erased"])

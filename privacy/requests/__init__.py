@@ -14,9 +14,11 @@ The rights
 From asking to the plan
     filing      how a request comes in: a receipt, and what is filed of it
     asking      what the person is asked or told because of it
-    identity    links, finders, codes; `proof` what is compared in a call-back or of a code by post
+    codes       references and outcome codes; `links` one-time links and codes by post; `went_to` whether their address counts still
+    addresses   what an address proves, which records a request covers, where its answer goes
+    proof       what is compared in a call-back or of a code by post
     proving     who is asking is shown, by whatever door; `sight` who may see a request
-    services    plan, confirm, withdraw, refuse, resume, show: one function for every door
+    services    plan, confirm, withdraw, refuse, resume: one function for every door; `reading` the same of what is only read
     waits       what a proof still needs; `second` the second person; `excess` a refusal for excess
     nothing     the answer that nothing is held; `unjoined` what carries an address without being joined
     assessment  from the tables to the pure plan; `plan` what will happen to each record (pure)
@@ -27,14 +29,15 @@ The clock
     deadline    a longer deadline; `recount` all counted anew after a change of the law
 
 Carrying out
-    broker      wakes a worker by name; `poller` wakes what fell asleep
+    broker      wakes a worker by name, and what fell asleep
     execute     one step at a time, under a lock
     erasure     how a record ends; `ended` when and by what it did
     export      the copy of everything; `contents` what stands in it; `paper` the copy by post
     tombstones  what the ledger keeps
 
 Answering
-    outcome     what became of it, and the answer; `authorities` where to complain
+    outcome     the stored plan, and what became of it; `shape` the same without personal data, for programs
+    answer      left in the outbox, once; `authorities` where to complain
     writing     letters about a request; `posting` what follows when one was posted or came back
     longer      the letter that moves a day
 

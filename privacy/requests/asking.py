@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 
 from privacy import letters, people
 from privacy.actor import Actor
-from privacy.requests import clock, history, identity, nothing, waits, writing
+from privacy.requests import addresses, clock, history, links, nothing, waits, writing
 from privacy.requests.models import OneTimeLink, Request
 from privacy.requests.states import Channel, Proof, State
 
@@ -39,9 +39,9 @@ def ask_who(request: Request, *, now: datetime) -> bool:
     Whom no e-mail reaches gets the receipt by post, which says what else would prove it: never silence (design 9). Return whether
     the person is asked by that: who is asked by post is asked on the day on which the letter is ticked off, and not before.
     """
-    to = identity.address_for_answer(request, now=now)
+    to = addresses.address_for_answer(request, now=now)
     if request.subject_id is None and not (to and nothing.is_said_by_itself(request)):
-        context = {"several": identity.standing_of(to, now=now).is_shared, "ends_on": _ends_on(request, now)}
+        context = {"several": addresses.standing_of(to, now=now).is_shared, "ends_on": _ends_on(request, now)}
         context["by_post"] = not to
         writing.queue(
             "not_identified", to=to, context=context, key=f"not-identified:{request.pk}", request=request, now=now
@@ -68,7 +68,7 @@ def ask_who(request: Request, *, now: datetime) -> bool:
     is_free = request.channel != Channel.WEB or letters.within_cap("link_identity", to, now=now)
     if recent.exists() or not is_free:
         return False
-    identity.send_link(request, OneTimeLink.Purpose.IDENTITY, to=to, now=now)
+    links.send_link(request, OneTimeLink.Purpose.IDENTITY, to=to, now=now)
     return True
 
 
@@ -83,9 +83,9 @@ def send_result_again(request: Request, *, actor: Actor, now: datetime) -> None:
     unused = OneTimeLink.objects.filter(request=request, purpose=purpose, used_at=None, expires_at__gt=now)
     if unused.filter(created_at__gt=now - LINK_AGAIN_AFTER).exists():
         return
-    to = identity.address_for_answer(request, now=now)
+    to = addresses.address_for_answer(request, now=now)
     if to and (actor.kind != "anonymous" or letters.within_cap("link_result", to, now=now)):
-        identity.send_link(request, purpose, to=to, now=now)
+        links.send_link(request, purpose, to=to, now=now)
 
 
 def _ends_on(request: Request, now: datetime) -> date | None:
@@ -96,7 +96,7 @@ def _ends_on(request: Request, now: datetime) -> date | None:
 def acknowledge(
     request: Request, received_on: date, *, actor: Actor, now: datetime, merged: bool = False, code: str = ""
 ) -> None:
-    to = identity.address_for_answer(request, now=now)
+    to = addresses.address_for_answer(request, now=now)
     if actor.kind == "anonymous" and to and not letters.within_cap("acknowledgement", to, now=now):
         return
     receipts = request.events.filter(kind=clock.Kind.RECEIVED).count()

@@ -14,7 +14,7 @@ from privacy import datamap
 from privacy.calendar import company_day, undated
 from privacy.datamap import Declaration
 from privacy.facts import Facts
-from privacy.requests import identity, plan, unjoined
+from privacy.requests import addresses, plan, unjoined
 from privacy.requests.models import Export, Request
 from privacy.requests.procedure import Does
 from privacy.retention import decided, holds, rules
@@ -54,7 +54,7 @@ def facts_of(subject: UUID, *, whole: bool = False, counts: Mapping[str, int] | 
 def facts_for(request: Request) -> list[Facts]:
     """Return the facts of every record that the request covers: the person's, or those with the address it is about."""
     if request.is_about_records:
-        return facts_of_records(identity.records_of(request))
+        return facts_of_records(addresses.records_of(request))
     return facts_of(request.subject_id) if request.subject_id else []
 
 

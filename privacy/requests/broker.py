@@ -1,10 +1,13 @@
-"""Telling workers that something waits. It may fail: the tables are the truth, and the poller reads them.
+"""Workers are told that something waits; that may fail, because the tables are the truth: `poll` reads them, and wakes requests whose
+worker died, whose message was lost, or whose day has come (R1, R2).
 
-What must never happen: a filing that fails or hangs because Redis is down or frozen (R1), so it is asked first, with a
-short limit.
+What must never happen: a filing that fails or hangs because Redis is down or frozen, so it is asked first, with a short limit; a confirmed
+request at which nobody looks again. Any number of pollers may run at once.
 """
 
 from __future__ import annotations
+
+from datetime import datetime, timedelta
 
 import redis
 import structlog
@@ -18,6 +21,9 @@ from privacy.requests.models import Request
 
 log = structlog.get_logger(__name__)
 SECONDS = 0.3
+FIRST_LEASE = timedelta(seconds=30)
+LONGEST_LEASE = timedelta(hours=1)
+LIMIT = 50
 # Of privacy.tasks, which does what requests ask for and stands above them: woken by name.
 ADVANCE, SEND_LETTERS = "privacy.tasks.advance", "privacy.tasks.send_letters"
 
@@ -68,3 +74,40 @@ def _send_letters() -> None:
         current_app.send_task(SEND_LETTERS, ignore_result=True)
     except Exception as error:
         log.warning("nudge.failed", error=type(error).__name__)
+
+
+def lease(attempts: int) -> timedelta:
+    """Return how long a worker may take before the poller sends another: doubled with each try, at most an hour."""
+    return min(FIRST_LEASE * 2 ** min(max(attempts - 1, 0), 10), LONGEST_LEASE)
+
+
+def poll(*, now: datetime, limit: int = LIMIT) -> int:
+    """Send a message for each request that is due, and lease it meanwhile; return how many.
+
+    `limit` of them share a transaction; after an outage all are sent at once and not so many every few seconds. Rows
+    another poller or a worker is at are skipped. The lease doubles with each try that came to nothing, up to an hour.
+    """
+    sent = batch = _wake(now, limit)
+    while batch == limit:
+        sent += (batch := _wake(now, limit))
+    if sent:
+        log.info("poller.sent", requests=sent)
+    return sent
+
+
+def _wake(now: datetime, limit: int) -> int:
+    with transaction.atomic():
+        due = list(
+            Request.objects.select_for_update(skip_locked=True, of=("self",))
+            .filter(next_action_at__lte=now)
+            .exclude(step="")
+            .order_by("next_action_at")
+            # Only what is needed: another column of one request, if it cannot be read, must not stop the others.
+            .only("pk", "step", "version", "attempts", "next_action_at")[:limit]
+        )
+        for request in due:
+            request.next_action_at = now + lease(request.attempts + 1)
+            request.version += 1  # the message that was lost is stale, should it come after all
+            request.save(update_fields=["next_action_at", "version"])
+            nudge(request)
+    return len(due)

@@ -16,7 +16,7 @@ from privacy import audit
 from privacy.actor import Actor
 from privacy.calendar import company_day
 from privacy.letters.models import Letter
-from privacy.requests import clock, history, identity, writing
+from privacy.requests import addresses, clock, history, writing
 from privacy.requests.asking import wait_anew
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import Request
@@ -118,7 +118,7 @@ def _extend(request: Request, reason: str, because: str, words: str, actor: Acto
             raise TooLate(_too_late(by))
         if is_notice_unposted(found):
             raise NotAllowed("The letter that tells the person of the longer deadline waits to be posted.")
-        address = identity.address_for_answer(found, now=now)
+        address = addresses.address_for_answer(found, now=now)
         if address:
             _count(found, reason, actor=actor, now=now)
         else:

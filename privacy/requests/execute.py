@@ -10,7 +10,7 @@ park it for a person. Before the first step an erasure can be withdrawn; afterwa
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 import structlog
@@ -30,18 +30,11 @@ from privacy.work.broken import is_everybodys
 
 log = structlog.get_logger(__name__)
 
-FIRST_LEASE = timedelta(seconds=30)
-LONGEST_LEASE = timedelta(hours=1)
 MOST_ATTEMPTS = 10
 
 
 class Held(Exception):
     """Somebody else is at this request."""
-
-
-def lease(attempts: int) -> timedelta:
-    """Return how long a worker may take before the poller sends another: doubled with each try, at most an hour."""
-    return min(FIRST_LEASE * 2 ** min(max(attempts - 1, 0), 10), LONGEST_LEASE)
 
 
 # One step -------------------------------------------------------------------------------------------------------------
@@ -122,7 +115,7 @@ def _take(request_id: UUID, now: datetime, step: str | None, version: int | None
         request.attempts += 1
         request.version += 1
         request.tries = {**request.tries, request.step: request.tries.get(request.step, 0) + 1}
-        request.next_action_at = now + lease(request.attempts)
+        request.next_action_at = now + broker.lease(request.attempts)
         request.save(update_fields=["attempts", "version", "tries", "next_action_at"])
         return request
 
@@ -195,7 +188,7 @@ def _unreadable(request_id: UUID, error: str, now: datetime) -> str:
             return "parked"  # by another worker
         row.update(
             attempts=F("attempts") + 1, last_error=error[:100], version=F("version") + 1,
-            next_action_at=now + lease(attempts + 1),
+            next_action_at=now + broker.lease(attempts + 1),
         )  # fmt: skip
         if attempts + 1 < MOST_ATTEMPTS:
             return "retry"

@@ -32,12 +32,12 @@ from privacy.calendar import company_day
 from privacy.gate import log
 from privacy.gate.context import current
 from privacy.requests import (
+    addresses,
     assessment,
     authorities,
     bound,
     contents,
     copypage,
-    identity,
     procedures,
     sight,
     waits,
@@ -228,7 +228,7 @@ def _write(out: io.IOBase, request: Request, now: datetime) -> None:
     if request.subject_id is None:
         raise NoCopy
     if request.is_about_records:
-        kinds = contents.kinds_of(identity.records_of(request))
+        kinds = contents.kinds_of(addresses.records_of(request))
         verdicts = _alike(assessment.assess_these(assessment.facts_for(request), today=company_day(now), asked=False))
         # They lead to nobody, or to a subject of their own each, of whom the request opens nothing else: so they are opened
         # past the gate, exactly these, and the log is written first.

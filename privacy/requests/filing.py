@@ -19,7 +19,19 @@ from django.db.models import Q
 from privacy import audit, people, subjects, vault
 from privacy.actor import STAFF_ROLES, Actor
 from privacy.calendar import company_day
-from privacy.requests import asking, assessment, bound, broker, clock, history, identity, procedures, proving, waits
+from privacy.requests import (
+    addresses,
+    asking,
+    assessment,
+    bound,
+    broker,
+    clock,
+    codes,
+    history,
+    procedures,
+    proving,
+    waits,
+)
 from privacy.requests.models import OneTimeLink, Request
 from privacy.requests.procedure import Door
 from privacy.requests.proof import BadRequest, no_card_number
@@ -231,9 +243,9 @@ def _new(receipt: Receipt, now: datetime) -> Request:
     if subject is not None:
         country, region = assessment.place_of(subject)
         email, name = proving.on_file(subject, email, name, now)
-    elif procedures.get(kind).may_be_about_records and (records := identity.standing_of(email, now=now).records):
+    elif procedures.get(kind).may_be_about_records and (records := addresses.standing_of(email, now=now).records):
         scope, (country, region) = Request.Scope.RECORDS, assessment.place_of_records(records)
-        email = identity.spelled_on_file(*records[0], email) or email
+        email = addresses.spelled_on_file(*records[0], email) or email
         subject = _subject_for(email, now)
     dates = clock.dates(
         [clock.Event(clock.Kind.RECEIVED, receipt.received_on)], history.place(procedures.get(kind), country, region)
@@ -277,7 +289,7 @@ def _subject_for(email: str, now: datetime) -> UUID:
 
 
 def _free_reference(now: datetime) -> str:
-    while Request.objects.filter(reference=(found := identity.new_reference(company_day(now).year))).exists():
+    while Request.objects.filter(reference=(found := codes.new_reference(company_day(now).year))).exists():
         pass
     return found
 
@@ -288,7 +300,7 @@ def ask(*, kind: str, email: str, note: str = "", actor: Actor, now: datetime) -
     Raises BadRequest for something that is no address.
     """
     # A login and a customer of one address that were not joined yet are two files of one person: a request for each.
-    for subject in identity.standing_of(email, now=now).subjects or (None,):
+    for subject in addresses.standing_of(email, now=now).subjects or (None,):
         receipt = Receipt(
             kind=kind, subject=subject, channel=Channel.WEB, received_on=company_day(now), email=email, note=note
         )

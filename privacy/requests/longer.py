@@ -25,7 +25,7 @@ from django.db.models.functions import Cast
 from privacy import audit, people, vault
 from privacy.actor import Actor
 from privacy.facts import Facts
-from privacy.requests import assessment, history, identity, writing
+from privacy.requests import addresses, assessment, history, writing
 from privacy.requests.models import Request, RequestEvent
 from privacy.requests.states import OPEN_STATES
 from privacy.retention import decided, holds, jurisdiction, restriction, rules
@@ -232,7 +232,7 @@ def _address(request: Request, found: Iterable[Facts], now: datetime) -> tuple[s
     The address in the file of the request; once that file is gone the one on file of the person whose matter is open.
     """
     known, subjects = people.ask(), {one.subject_id for one in found if one.subject_id is not None}
-    to = identity.address_for_answer(request, now=now)
+    to = addresses.address_for_answer(request, now=now)
     if to or len(subjects) != 1 or request.is_about_records:
         return to, []
     (subject,) = subjects

@@ -13,7 +13,7 @@ from privacy import letters, people, vault
 from privacy.actor import Actor
 from privacy.calendar import company_day
 from privacy.letters.models import Letter
-from privacy.requests import history, identity, waits, writing
+from privacy.requests import addresses, history, links, waits, writing
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import OneTimeLink, Request
 from privacy.requests.plan import Plan
@@ -67,9 +67,9 @@ def offer(request: Request, made: Plan, *, now: datetime) -> None:
     """Send the person a link to the plan, or by post the plan itself; not who is logged in and sees it anyway."""
     if request.identity == Request.Identity.LOGIN:
         return
-    to = identity.address_for_answer(request, now=now)
+    to = addresses.address_for_answer(request, now=now)
     if to:
-        identity.send_link(request, OneTimeLink.Purpose.RESULT, to=to, now=now)
+        links.send_link(request, OneTimeLink.Purpose.RESULT, to=to, now=now)
     else:
         _write(request.procedure.letters.plan_ready, request, made, to="", now=now)
 
@@ -77,14 +77,18 @@ def offer(request: Request, made: Plan, *, now: datetime) -> None:
 def offer_anew(request: Request, made: Plan, *, now: datetime) -> None:
     """Send by post the plan as it is now to whom an earlier one was told by post: they agree to no plan that they have not seen."""
     was_told = request.letters.filter(kind__in=request.procedure.letters.plans, by=Letter.By.POST).exists()
-    if was_told and not identity.address_for_answer(request, now=now):
+    if was_told and not addresses.address_for_answer(request, now=now):
         _write(request.procedure.letters.plan_ready, request, made, to="", now=now)
 
 
 def changed(request: Request, made: Plan, *, now: datetime) -> None:
     """Tell the person that the plan they confirmed is not the plan any more, and what it is now: by link or in words."""
     _write(
-        request.procedure.letters.plan_changed, request, made, to=identity.address_for_answer(request, now=now), now=now
+        request.procedure.letters.plan_changed,
+        request,
+        made,
+        to=addresses.address_for_answer(request, now=now),
+        now=now,
     )
 
 
@@ -94,7 +98,7 @@ def require_told(request: Request, *, answered_on: date | None, now: datetime) -
     Its letter was posted on an earlier day; or on any day, and `answered_on` is the day on which the answer came, not before that
     one. Where a login or an e-mail tells the plan nothing is asked.
     """
-    if request.identity == Request.Identity.LOGIN or identity.address_for_answer(request, now=now):
+    if request.identity == Request.Identity.LOGIN or addresses.address_for_answer(request, now=now):
         return
     told = request.letters.filter(kind__in=request.procedure.letters.plans, by=Letter.By.POST, sent_at__isnull=False)
     posted_at = told.order_by("sent_at").values_list("sent_at", flat=True).last()
@@ -124,7 +128,7 @@ def confirmed(request: Request, made: Plan, *, actor: Actor, now: datetime) -> N
         request.procedure.letters.plan_confirmed,
         request,
         made,
-        to=identity.address_for_answer(request, now=now),
+        to=addresses.address_for_answer(request, now=now),
         now=now,
         **context,
     )
@@ -138,7 +142,7 @@ def _write(kind: str, request: Request, made: Plan, *, to: str, now: datetime, *
     has_login = request.subject_id is not None and people.ask().has_login(request.subject_id)
     link = ""
     if to and not has_login:
-        link = identity.address_of_link(identity.make_link(request, OneTimeLink.Purpose.RESULT, to=to, now=now))
+        link = links.address_of_link(links.make_link(request, OneTimeLink.Purpose.RESULT, to=to, now=now))
     writing.queue(
         kind,
         to=to,
@@ -147,7 +151,7 @@ def _write(kind: str, request: Request, made: Plan, *, to: str, now: datetime, *
         request=request,
         now=now,
         credentials={"link": link},
-        until=now + identity.RESULT_LINK_LIVES,
+        until=now + links.RESULT_LINK_LIVES,
     )
 
 

@@ -1,36 +1,31 @@
-"""The answer: the stored plan, what became of it, and the letter that says so (P10, Art. 12(3) and (4)).
+"""The outcome of a request: the stored plan, and what became of it (P10, Art. 12(3) and (4)).
 
-What must never happen: an answer that says more was done than was done. It is made from the decisions as they stand
-after the execution; the wording of each record is in the sealed file of the request.
+What must never happen: an outcome that says more was done than was done. It is read from the decisions as they stand after the execution; the
+wording of each record is in the sealed file of the request.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from privacy import datamap, gate, people, vault
+from privacy import datamap, gate, vault
 from privacy.calendar import company_day
-from privacy.letters.models import Letter
-from privacy.requests import assessment, contents, export, identity, paper, plan, unjoined, writing
-from privacy.requests.models import OneTimeLink, Request
+from privacy.requests import assessment, contents, plan
+from privacy.requests.models import Request
 from privacy.retention import decided, holds, jurisdiction, restriction, rules
 from privacy.retention.assess import assess
 from privacy.retention.models import Decision
 from privacy.retention.verdict import Verdict
 
 FORMAT = 1
-CODE_MOVED = (
-    "code_moved"  # in the file of the request: its outcome code went to an address that does not count any more
-)
 BATCH = 1_000
 #: Said of what is kept no more: the sweep of the coming night ends it, or something else has ended it.
 ENDED = "What kept it has ended. It is due to go."
 GONE = "It is no longer there."
-OF_KEYS = "restore the keys"  # the reason of the schedule that says how long a backup of the key store is kept
 
 
 class FileUnreadable(Exception):
@@ -39,11 +34,6 @@ class FileUnreadable(Exception):
 
 class FileEnded(FileUnreadable):
     """The file of the request was erased, because its time was over: it is not to be opened later either."""
-
-
-def answer_key(request: Request) -> str:
-    """Return the key under which the answer exists once in the outbox."""
-    return f"answer:{request.pk}"
 
 
 def store(request: Request, made: plan.Plan, *, now: datetime) -> None:
@@ -212,196 +202,3 @@ def counts(request: Request) -> dict[str, int]:
     """Return how many envelopes of each kind of record were erased: all a tombstone says."""
     done = request.decisions.filter(action=Decision.Action.ERASE, done_at__isnull=False)
     return dict(sorted(Counter(done.values_list("label", flat=True)).items()))
-
-
-def answer(request: Request, *, now: datetime) -> None:
-    """Leave the answer of a right in the outbox, once: its letter, with what was erased, kept and given.
-
-    To be called under an actor that may open the file, as the two below.
-    """
-    to, about = _answered(request, now)
-    context = _told(request, to) | about
-    if request.procedure.tells_recipients:
-        context["recipients"] = recipients(request.decisions.values_list("label", "envelope"))
-    _queue(request, to, context, now=now)
-
-
-def answer_with_copy(request: Request, *, now: datetime) -> None:
-    """Leave word in the outbox, once, that the copy is ready; for whom no e-mail or login reaches the letter with which it is posted."""
-    to, about = _answered(request, now)
-    copy, has_login = export.live(request), _has_login(request)
-    if not to and not has_login and writing.has_postal(request, now=now):
-        paper.write(request, key=answer_key(request), records=len(about["given"]), now=now)
-        return
-    context = _told(request, to) | {
-        "records": len(about["given"]),
-        # As it is now: what staff joined since the plan was made stands in the copy.
-        "unjoined": unjoined.of_request(request.subject_id, company_day(now)),
-        "has_login": has_login,
-        "expires_at": copy.expires_at if copy else now,
-    }
-    link = "" if has_login or not to else _result_link(request, to, now)
-    _queue(request, to, context, now=now, credentials={"link": link}, until=now + identity.RESULT_LINK_LIVES)
-
-
-def answer_of_removal(request: Request, *, now: datetime) -> None:
-    """Leave the answer in the outbox, once: what went, what stays, why and until when, and who else had it (Art. 19)."""
-    to, about = _answered(request, now)
-    leftovers = {one["name"]: date.fromisoformat(one["until"]) for one in read(request)["plan"]["leftovers"]}
-    done = [d for d in (one["done_at"] for one in about["erased"]) if d]
-    if moved := _code_went_elsewhere(request, to):
-        with vault.internal():  # the file of the request, shown to nobody; later letters say the same
-            kept_file = request.outcome
-        if isinstance(kept_file, dict):
-            request.outcome = {**kept_file, CODE_MOVED: True}
-            request.save(update_fields=["outcome"])  # type: ignore[misc]  # a sealed field is no column
-    context = _told(request, to) | {
-        **about,
-        CODE_MOVED: moved,
-        # As it was planned: the addresses by which it was found are gone.
-        "unjoined": unjoined_of(request),
-        "done_on": max(done) if done else now,
-        "file_until": leftovers.get("request_file"),
-        "token_until": leftovers.get("block_token"),
-        "backups_until": backups_until(now),
-        "copies": export.left(request, now=now),
-        "recipients": recipients(
-            request.decisions.filter(action=Decision.Action.ERASE).values_list("label", "envelope")
-        ),
-    }
-    _queue(request, to, context, now=now)
-
-
-def _answered(request: Request, now: datetime) -> tuple[str, dict[str, list[dict[str, Any]]]]:
-    """Return where the answer goes and what became of the records; letters that say less are posted no more."""
-    about = lines(request, today=company_day(now))
-    to = identity.address_for_answer(request, now=now)
-    writing.end_unposted(request, now=now)
-    return to, about
-
-
-def _told(request: Request, to: str) -> dict[str, Any]:
-    return {"by_post": not to, "was_code_given": was_code_given(request)}
-
-
-def _queue(request: Request, to: str, context: Mapping[str, Any], *, now: datetime, **given: Any) -> None:
-    kind = request.procedure.letters.answer
-    writing.queue(kind, to=to, context=context, key=answer_key(request), request=request, now=now, **given)
-
-
-def was_code_given(request: Request) -> bool:
-    """Say whether a letter that gave the outcome code has gone out, or still goes."""
-    gave = Letter.objects.filter(request=request, kind="acknowledgement", credentials_until__isnull=False)
-    return gave.filter(stopped_at=None).exists()
-
-
-def _code_went_elsewhere(request: Request, to: str) -> bool:
-    """Say whether the outcome code was mailed to another address than `to`, where the answer goes: it opens nothing alone then."""
-    gave = Letter.objects.filter(request=request, kind="acknowledgement", by=Letter.By.EMAIL)
-    last = gave.filter(credentials_until__isnull=False).order_by("queued_at", "pk").last()
-    with vault.internal():  # compared only
-        went_to = last.to if last is not None else ""
-    if not to or not isinstance(went_to, str) or not went_to:
-        return False
-    return bool(vault.index.normalise("email", went_to) != vault.index.normalise("email", to))
-
-
-def _result_link(request: Request, to: str, now: datetime) -> str:
-    OneTimeLink.objects.filter(request=request, purpose=OneTimeLink.Purpose.RESULT, used_at=None).update(expires_at=now)
-    return identity.address_of_link(identity.make_link(request, OneTimeLink.Purpose.RESULT, to=to, now=now))
-
-
-def _has_login(request: Request) -> bool:
-    return request.subject_id is not None and people.ask().has_login(request.subject_id)
-
-
-def backups_until(now: datetime) -> date:
-    """Return the last day on which a backup of keys destroyed now can still exist."""
-    day = company_day(now)
-    # Other schedules may name no life of their own for the keys: then that of every backup counts.
-    reasons = [one for one in rules.load()["backup"].reasons if one.period is not None]
-    of_keys = [one for one in reasons if one.name == OF_KEYS] or reasons
-    return max(one.period.after(day) for one in of_keys if one.period is not None)
-
-
-def recipients(ended: Iterable[tuple[str, str]]) -> list[str]:
-    """Return who gets data of these kinds, (label, envelope), by name from the data map (Art. 19)."""
-    found: set[str] = set()
-    for label, envelope in set(ended):
-        declaration = datamap.for_label(label)
-        for name in declaration.envelopes().get(envelope, ()):
-            found.update(declaration.data[name].recipients)
-    return sorted(found)
-
-
-def shape(request: Request) -> dict[str, Any]:
-    """Return a request as commands and schemas show it (docs/schemas/request_show.json): no personal data, opens nothing."""
-    events = list(request.events.all())
-    done: Mapping[str, datetime] = {e.step: e.at for e in events if e.kind == "step"}
-    planned = next((e.at for e in events if e.kind == "planned"), None)
-    return {
-        "reference": request.reference,
-        "kind": request.kind,
-        "state": request.state,
-        "channel": request.channel,
-        "asked_by": request.asked_by,
-        "received_on": request.received_on.isoformat(),
-        "due_on": request.due_on.isoformat(),
-        "legal_due_on": request.legal_due_on.isoformat(),
-        "unpaused_due_on": request.unpaused_due_on.isoformat() if request.unpaused_due_on else None,
-        "identity": request.identity,
-        "scope": request.scope,
-        "plan_hash": request.plan_hash,
-        "confirmed": bool(request.confirmed_hash),
-        "attempts": max(request.tries.values(), default=0),
-        "last_error": request.last_error,
-        "decisions": _decisions(request),
-        "steps": [
-            {
-                "name": step,
-                "attempts": request.tries.get(step, 0),
-                "done_at": _iso(planned if step == "plan" else done.get(step)),
-            }
-            for step in request.steps
-        ],
-        "events": [
-            {
-                "at": _iso(e.at),
-                "on": e.on.isoformat(),
-                "kind": e.kind,
-                "state": e.state,
-                "step": e.step,
-                "by": e.actor_kind,
-            }
-            for e in events
-        ],
-    }
-
-
-def _decisions(request: Request) -> list[dict[str, Any]]:
-    """Group the decisions by record; each datum says what becomes of it and why."""
-    records: dict[tuple[str, Any], dict[str, Any]] = {}
-    for d in request.decisions.all():
-        # Decisions that lost their record's number are not thrown together.
-        key = (d.label, d.record_id or d.pk)
-        record = records.setdefault(
-            key, {"record": str(d.record_id) if d.record_id else None, "label": d.label, "data": []}
-        )
-        for name in d.data:
-            record["data"].append(
-                {
-                    "name": name,
-                    "envelope": d.envelope,
-                    "action": d.action,
-                    "code": d.code,
-                    "ground": d.ground,
-                    "authority": d.authority,
-                    "until": d.until.isoformat() if d.until else None,
-                    "done_at": _iso(d.done_at),
-                }
-            )
-    return list(records.values())
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return moment.isoformat() if moment else None

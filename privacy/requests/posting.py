@@ -15,7 +15,18 @@ from privacy import audit, letters, people, vault
 from privacy.actor import Actor
 from privacy.calendar import company_day
 from privacy.letters.models import Letter
-from privacy.requests import assessment, broker, clock, deadline, history, offering, outcome, paper, procedures, writing
+from privacy.requests import (
+    answer,
+    assessment,
+    broker,
+    clock,
+    deadline,
+    history,
+    offering,
+    paper,
+    procedures,
+    writing,
+)
 from privacy.requests.asking import ask_who
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import OneTimeLink, Request
@@ -87,7 +98,7 @@ def _follow(letter: Letter, request: Request, *, actor: Actor, now: datetime) ->
         deadline.count_notice(request, actor=actor, now=now)
     if letter.kind == paper.KIND:
         paper.posted(letter, request, actor=actor, now=now)
-    if letter.key == outcome.answer_key(request) and request.step == procedures.CLOSE.name:
+    if letter.key == answer.key(request) and request.step == procedures.CLOSE.name:
         history.schedule(request, procedures.CLOSE.name, at=now)
         broker.nudge(request)
 

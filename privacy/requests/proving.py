@@ -14,17 +14,20 @@ from django.db import transaction
 from privacy import audit, people, vault
 from privacy.actor import Actor
 from privacy.requests import (
+    addresses,
     asking,
     assessment,
     bound,
     broker,
     clock,
+    codes,
     history,
-    identity,
+    links,
     nothing,
     procedures,
     proof,
     waits,
+    went_to,
     writing,
 )
 from privacy.requests.history import NotAllowed
@@ -51,9 +54,9 @@ def identify_into(
     asked = request.events.filter(kind=clock.Kind.IDENTITY_ASKED).exists()
     request.identity, request.identity_at = how, now
     writing.end_unposted(request, now=now, kinds=writing.ASKING)  # what asks for a proof is answered
-    code = identity.new_code()
-    to = identity.address_for_answer(request, now=now)  # there the receipt goes, with the code
-    request.outcome_code_hash = identity.hash_of_code(request, code, to=to)
+    code = codes.new_code()
+    to = addresses.address_for_answer(request, now=now)  # there the receipt goes, with the code
+    request.outcome_code_hash = codes.hash_of_code(request, code, to=to)
     request.save(update_fields=["identity", "identity_at", "outcome_code_hash"])
     if asked:
         history.event(request, clock.Kind.IDENTITY_RECEIVED, actor=actor, now=now)
@@ -88,12 +91,12 @@ def post_code(request: Request, *, subject: UUID, actor: Actor, now: datetime) -
             raise NotAllowed("No postal address of this person has been on file for 14 days.")
         if writing.undelivered(request, lines):
             raise NotAllowed("A letter to this postal address came back.")
-        link, code = identity.make_posted_code(request, subject, now=now)
+        link, code = links.make_posted_code(request, subject, now=now)
         writing.queue(
             writing.POSTED_CODE,
             to="",
             context={"expires_at": link.expires_at, "postal": lines},
-            key=identity.key_of_posted_code(link),
+            key=links.key_of_posted_code(link),
             request=request,
             now=now,
             credentials={"code": code},
@@ -150,10 +153,10 @@ def _is_proved(
 ) -> bool:
     """Compare what the person said with what is on file, where there is something to compare."""
     if how == Request.Identity.POST:
-        if (actor.kind, actor.id or "") in identity.had_posted_code(request, now=now):
+        if (actor.kind, actor.id or "") in links.had_posted_code(request, now=now):
             raise proof.HadTheLetter
         proof.within_limit(subject, now=now)
-        if identity.use_posted_code(request, subject, code, now=now):
+        if links.use_posted_code(request, subject, code, now=now):
             return True
         proof.code_refused(request, subject, actor=actor, now=now)
         return False
@@ -210,14 +213,14 @@ def redeem(token: str, *, now: datetime) -> tuple[Request, str]:
     Who reads the mailbox of an address that stands nowhere is told that nothing is held (nothing.py). Any other link went to the
     address on file, so using it proves the person (Art. 12(6)), as long as that address counts. Where it
     does not any more a second person is asked, and what is on file now is told; `stands` says that nothing is to be shown
-    until then, and a link to the plan or the outcome is not used up by it. Raises identity.LinkRefused.
+    until then, and a link to the plan or the outcome is not used up by it. Raises links.LinkRefused.
     """
     with transaction.atomic():
-        link = identity.use(token, now=now)
+        link = links.use(token, now=now)
         if link.purpose == OneTimeLink.Purpose.NOT_ME:
-            raise identity.LinkRefused  # it speaks against a request and opens none
+            raise links.LinkRefused  # it speaks against a request and opens none
         request = locked(link.request)
-        on = identity.stands_on(token)
+        on = went_to.stands_on(token)
         if link.purpose != OneTimeLink.Purpose.IDENTITY or request.is_identified or request.state != State.RECEIVED:
             if not stands(request, on, now=now):
                 OneTimeLink.objects.filter(pk=link.pk).update(used_at=None)
@@ -228,12 +231,12 @@ def redeem(token: str, *, now: datetime) -> tuple[Request, str]:
             else:
                 asking.ask_who(request, now=now)
             return request, ""
-        is_moved = not identity.counts_still(link, on.key, now=now)
+        is_moved = not went_to.counts_still(link, on.key, now=now)
         actor = acting_as(request, purpose="one-time link")
         return request, identify_into(request, Request.Identity.LINK, actor=actor, now=now, is_moved=is_moved)
 
 
-def stands(request: Request, on: identity.Stands, *, now: datetime) -> bool:
+def stands(request: Request, on: went_to.Stands, *, now: datetime) -> bool:
     """Look again whether what a link or an outcome code proved still counts; where the address changed hands, ask a second
     person and tell those on file now, once for a link or code. Return whether the request may be shown: then, or after the
     second person let it go on. A code may be that of another request: that of a removal leads to a copy made before it.
@@ -243,13 +246,13 @@ def stands(request: Request, on: identity.Stands, *, now: datetime) -> bool:
             found = Request.objects.select_for_update(of=("self",)).filter(pk=on.code_of).first()
             if found is None or found.identity_at is None:
                 return False
-            since, counts = found.identity_at, identity.code_counts_still(found, on.key, now=now)
+            since, counts = found.identity_at, went_to.code_counts_still(found, on.key, now=now)
         else:
             found = locked(request)
             link = OneTimeLink.objects.select_related("request").filter(pk=on.link, request=found).first()
             if link is None:
                 return False
-            since, counts = link.created_at, identity.counts_still(link, on.key, now=now)
+            since, counts = link.created_at, went_to.counts_still(link, on.key, now=now)
         if counts:
             return True
         looks = SecondLook.objects.filter(request=found, why=SecondLook.Why.MOVED)

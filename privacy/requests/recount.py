@@ -13,7 +13,7 @@ from django.db import transaction
 
 from privacy import audit
 from privacy.actor import Actor
-from privacy.requests import asking, assessment, history, identity
+from privacy.requests import addresses, asking, assessment, history
 from privacy.requests.models import Request
 from privacy.requests.states import OPEN_STATES
 
@@ -49,7 +49,7 @@ def _find_region(request: Request) -> None:
     if request.region:
         return
     if request.is_about_records:
-        country, region = assessment.place_of_records(identity.records_of(request))
+        country, region = assessment.place_of_records(addresses.records_of(request))
     elif request.subject_id is not None:
         country, region = assessment.place_of(request.subject_id)
     else:

@@ -22,12 +22,13 @@ from privacy.calendar import company_day
 from privacy.gate import fingerprint
 from privacy.letters.models import Letter
 from privacy.requests import (
+    addresses,
     broker,
     clock,
     deadline,
     export,
     history,
-    identity,
+    links,
     offering,
     proof,
     services,
@@ -73,8 +74,8 @@ def _had_a_part(request: Request) -> set[tuple[str, str]]:
     if SecondLook.objects.filter(request=request, why=SecondLook.Why.JOINED).exists():
         found |= _joined(request)
     if request.is_about_records:  # before the request came, too
-        found |= _pairs(people.ask().renamed_by(identity.records_of(request)))
-        found |= _pairs(people.ask().written_by(identity.settled_others(request)))
+        found |= _pairs(people.ask().renamed_by(addresses.records_of(request)))
+        found |= _pairs(people.ask().written_by(addresses.settled_others(request)))
     if request.subject_id is not None:
         found |= _pairs(people.ask().had_contacts(request.subject_id))
     return found
@@ -198,7 +199,7 @@ def _end(request: Request, words: str, *, actor: Actor, now: datetime) -> None:
 
 def _tell_that_it_was_not_shown(request: Request, words: str, out: str, *, now: datetime) -> None:
     """Write to the address of the answer and to every other e-mail of the person: any of them may be the right one."""
-    to, times = identity.address_for_answer(request, now=now), fetched(request)
+    to, times = addresses.address_for_answer(request, now=now), fetched(request)
     with vault.internal():
         others = people.ask().others(request.subject_id, to, now) if request.subject_id else []
     for number, address in enumerate([to, *others]):
@@ -276,12 +277,12 @@ def say_not_me(token: str, *, now: datetime) -> Request:
     """Take "this was not me" by its one-time link: the request stands still until a second person has decided. Return it.
 
     It never ends the request by itself: whoever reads an old mailbox of the person must not be able to do that. Raises
-    identity.LinkRefused.
+    links.LinkRefused.
     """
     with transaction.atomic():
-        link = identity.use(token, now=now)
+        link = links.use(token, now=now)
         if link.purpose != OneTimeLink.Purpose.NOT_ME:
-            raise identity.LinkRefused
+            raise links.LinkRefused
         request = locked(link.request)
         actor = Actor("anonymous", None, None, frozenset(), "one-time link")
         history.event(request, NOT_ME, actor=actor, now=now)
@@ -327,7 +328,7 @@ def _say_that_it_is_late(request: Request, *, now: datetime) -> None:
         return
     writing.queue(
         "late",
-        to=identity.address_for_answer(request, now=now),
+        to=addresses.address_for_answer(request, now=now),
         context={},
         key=f"late:{request.pk}",
         request=request,

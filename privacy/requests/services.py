@@ -1,4 +1,4 @@
-"""What can be done with a request: filed, identified, planned, confirmed, withdrawn, refused, resumed, shown.
+"""What can be done with a request once it is filed: planned, confirmed, withdrawn, refused, resumed.
 
 Portal, one-time link, staff page and command call these same functions. What must never happen: a request without a
 receipt and a clock, one lost because the broker is down, something done for somebody who is not the person, a
@@ -9,24 +9,22 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from typing import Any
-from uuid import UUID
 
 from django.db import transaction
 
-from privacy import audit, gate
+from privacy import audit
 from privacy.actor import Actor
 from privacy.calendar import company_day
 from privacy.requests import (
+    addresses,
     assessment,
     broker,
     grounds,
     history,
-    identity,
     nothing,
     offering,
     outcome,
     procedures,
-    proof,
     waits,
     writing,
 )
@@ -35,8 +33,7 @@ from privacy.requests.history import NotAllowed
 from privacy.requests.models import OneTimeLink, Request, SecondLook
 from privacy.requests.plan import Plan
 from privacy.requests.proof import BadRequest, no_card_number
-from privacy.requests.proving import stands
-from privacy.requests.sight import NotYours, acting_by_code, locked, require_sight
+from privacy.requests.sight import NotYours, locked, require_sight
 from privacy.requests.states import TRANSITIONS, WITHDRAWABLE_STATES, State
 from privacy.retention import jurisdiction
 
@@ -54,18 +51,6 @@ class PlanChanged(Exception):
     def __init__(self, plan: Plan) -> None:
         super().__init__("The plan has changed since it was shown; look at it and confirm again.")
         self.plan = plan
-
-
-class WrongCode(Exception):
-    """No outcome for this reference and code."""
-
-
-class CodeMoved(Exception):
-    """The address to which the code went does not count any more: a second person is asked, nothing is shown."""
-
-    def __init__(self, request: Request) -> None:
-        super().__init__("The code went to an address that does not count any more.")
-        self.request = request
 
 
 # Plan -----------------------------------------------------------------------------------------------------------------
@@ -274,7 +259,7 @@ def _end(request: Request, to: State, kind: str, context: dict[str, Any], *, act
     waits.end_questions(request, request.second_looks.filter(decided_at=None), actor=actor, now=now)
     audit.record(f"request.{to.value}", actor=actor, now=now, subject=request.subject_id, reference=request.reference)
     writing.end_unposted(request, now=now)
-    address = identity.address_for_answer(request, now=now)
+    address = addresses.address_for_answer(request, now=now)
     writing.queue(kind, to=address, context=context, key=f"{kind}:{request.pk}", request=request, now=now)
 
 
@@ -304,72 +289,3 @@ def _copy(found: Request, into: Request) -> None:
     for one in Request._meta.concrete_fields:
         if not one.is_relation and one.name in found.__dict__ and not one.name.startswith("sealed_"):
             setattr(into, one.attname, getattr(found, one.attname))
-
-
-# Showing --------------------------------------------------------------------------------------------------------------
-
-
-def find(reference: str) -> Request:
-    """Return the request with this reference, however it was typed. Raises Request.DoesNotExist."""
-    spelled = identity.read_reference(reference)
-    if spelled is None:
-        raise Request.DoesNotExist
-    return Request.objects.get(reference=spelled)
-
-
-def show(request: Request) -> dict[str, Any]:
-    """Return a request in the shape of docs/schemas/request_show.json: no personal data, nothing opened."""
-    return outcome.shape(request)
-
-
-def lines(request: Request, *, actor: Actor, now: datetime) -> dict[str, list[dict[str, Any]]]:
-    """Return for the person what is (to be) erased, kept and given, with titles and why; under the actor's own context.
-
-    Raises NotYours, outcome.FileUnreadable.
-    """
-    require_sight(request, actor)
-    return outcome.lines(request, today=company_day(now))
-
-
-def unjoined(request: Request, *, actor: Actor) -> str:
-    """Return what the plan said of records that are not joined to the person; under the actor's own context.
-
-    Raises NotYours, outcome.FileUnreadable.
-    """
-    require_sight(request, actor)
-    return outcome.unjoined_of(request)
-
-
-def refusal(request: Request, *, actor: Actor) -> dict[str, str]:
-    """Return why a request was refused, {} when it was not; under the actor's own context.
-
-    Raises NotYours, outcome.FileUnreadable.
-    """
-    require_sight(request, actor)
-    return outcome.refusal_of(request)
-
-
-def by_code(
-    reference: str, code: str, *, now: datetime, reader: UUID | None = None, visitor: Actor | None = None
-) -> dict[str, Any]:
-    """Return the outcome for a reference and the code that was shown once: also when the account is gone.
-
-    Keys: request, erased, kept, given, leftovers, warnings, unjoined, refusal. Raises WrongCode, which takes as long for an
-    unknown reference and for one that goes by post whose letter is not ticked off, CodeMoved unless `reader`, who is signed
-    in, is the person, and proof.HadTheLetter where `visitor`, a member of staff who is signed in, had that letter in hand.
-    """
-    spelled = identity.read_reference(reference)
-    request = Request.objects.filter(reference=spelled).first() if spelled else None
-    if not identity.code_matches(code, request) or request is None or not identity.is_code_out(request):
-        raise WrongCode
-    if visitor is not None and (visitor.kind, visitor.id or "") in identity.had_code(request):
-        raise proof.HadTheLetter
-    is_own = reader is not None and reader == request.subject_id
-    if not is_own and not stands(request, identity.stands_on_code(request, code), now=now):
-        raise CodeMoved(request)
-    with gate.acting(acting_by_code(request, request.pk)):
-        plan = outcome.read(request).get("plan", {})
-        found = outcome.lines(request, today=company_day(now))
-        refusal = outcome.refusal_of(request)
-    said = {name: plan.get(name, []) for name in ("leftovers", "warnings")}
-    return {"request": request, **found, **said, "unjoined": plan.get("unjoined", ""), "refusal": refusal}

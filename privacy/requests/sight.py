@@ -11,7 +11,7 @@ from django.core.exceptions import PermissionDenied
 
 from privacy import people
 from privacy.actor import Actor
-from privacy.requests import bound, identity
+from privacy.requests import bound, codes
 from privacy.requests.models import Request
 from privacy.requests.states import OPEN_STATES
 
@@ -58,7 +58,7 @@ def acting_by_code(request: Request, coded: UUID | str) -> Actor:
     """Return the actor for who proved it by the outcome code of the request `coded`; where staff had that code in hand, audit and
     access log say so of everything that is opened by it. Raises NotYours."""
     of = Request.objects.filter(pk=coded).first()
-    return acting_as(request, purpose="outcome by code", reason=CODE_IN_HAND if of and identity.had_code(of) else "")
+    return acting_as(request, purpose="outcome by code", reason=CODE_IN_HAND if of and codes.had_code(of) else "")
 
 
 def _is_of_a_login(request: Request) -> bool:

@@ -17,6 +17,8 @@ from privacy.calendar import company_day
 from privacy.gate.context import current
 from privacy.letters.models import Letter
 from privacy.requests import (
+    addresses,
+    answer,
     assessment,
     bound,
     clock,
@@ -25,7 +27,6 @@ from privacy.requests import (
     excess,
     export,
     history,
-    identity,
     offering,
     outcome,
     paper,
@@ -122,7 +123,7 @@ def wait_for_access(request: Request, now: datetime) -> Result:
         services.plan_again(request, actor=actor, now=now)
         return Ended()
     # What is on file now goes with the execution: where the answer is sent stands in the file of the request from here on.
-    answer_to = identity.address_for_answer(request, now=now)
+    answer_to = addresses.address_for_answer(request, now=now)
     if request.requester_email != answer_to:
         request.requester_email = answer_to
         request.save(update_fields=["requester_email"])  # type: ignore[misc]  # a sealed field is no column
@@ -144,7 +145,7 @@ def _keep_addresses(request: Request, now: datetime) -> None:
     for other in found.order_by("pk"):
         with vault.internal():  # compared only, shown to nobody
             stored = other.requester_email
-        to = identity.address_for_answer(other, now=now)
+        to = addresses.address_for_answer(other, now=now)
         if isinstance(stored, str) and stored != to:
             other.requester_email = to
             other.save(update_fields=["requester_email"])  # type: ignore[misc]  # a sealed field is no column
@@ -284,7 +285,7 @@ def build_copy(request: Request, now: datetime) -> Result:
 
 def letter(request: Request, now: datetime) -> Result:
     """Leave the answer in the outbox, once."""
-    outcome.answer(request, now=now)
+    answer.leave(request, now=now)
     return Done()
 
 
@@ -292,13 +293,13 @@ def letter_with_copy(request: Request, now: datetime) -> Result:
     """Leave word in the outbox, once, that the copy is ready; none where a second person has destroyed it."""
     ended = request.second_looks.filter(outcome=SecondLook.Outcome.END).exists()
     if not (ended and export.live(request) is None):
-        outcome.answer_with_copy(request, now=now)
+        answer.leave_with_copy(request, now=now)
     return Done()
 
 
 def letter_of_removal(request: Request, now: datetime) -> Result:
     """Leave the answer in the outbox, once: what went, what stays, why and until when."""
-    outcome.answer_of_removal(request, now=now)
+    answer.leave_of_removal(request, now=now)
     return Done()
 
 
@@ -333,12 +334,12 @@ def close_removal(request: Request, now: datetime) -> Result:
 
 def _unanswered(request: Request, now: datetime) -> Wait | None:
     """Return until when to wait for the answer to go out; None once it has, and the request counts as answered then."""
-    answer = Letter.objects.filter(request=request, key=outcome.answer_key(request)).first()
-    if answer is not None and answer.sent_at is None and answer.stopped_at is None:
-        if answer.kind == paper.KIND and export.live(request) is None and request.subject_id is not None:
+    word = Letter.objects.filter(request=request, key=answer.key(request)).first()
+    if word is not None and word.sent_at is None and word.stopped_at is None:
+        if word.kind == paper.KIND and export.live(request) is None and request.subject_id is not None:
             export.build(request, now=now)  # its week is over, and nobody has posted it
         # Ticking a letter off wakes the request.
-        return Wait(now + (LOOK_LATER if answer.by == Letter.By.POST else LOOK_AGAIN))
+        return Wait(now + (LOOK_LATER if word.by == Letter.By.POST else LOOK_AGAIN))
     if request.state == State.EXECUTED:
         history.move(request, State.REPLIED, actor=current(), now=now)
     return None

@@ -17,7 +17,7 @@ from privacy import audit, people, vault
 from privacy.actor import Actor
 from privacy.calendar import COMPANY, add_working_days, company_day
 from privacy.letters.models import Letter
-from privacy.requests import clock, history, identity, writing
+from privacy.requests import addresses, clock, history, links, writing
 from privacy.requests.models import Export, OneTimeLink, Request, SecondLook
 from privacy.requests.states import OPEN_STATES, State
 
@@ -47,7 +47,7 @@ def begin(request: Request, *, actor: Actor, now: datetime, is_moved: bool = Fal
     if is_moved:
         moved(request, actor=actor, now=now)
     elif request.identity != Request.Identity.LOGIN:
-        _tell_others(request, but=identity.address_for_answer(request, now=now), actor=actor, now=now)
+        _tell_others(request, but=addresses.address_for_answer(request, now=now), actor=actor, now=now)
 
 
 def moved(request: Request, *, actor: Actor, now: datetime) -> None:
@@ -106,9 +106,9 @@ def _is_joined(request: Request, now: datetime) -> bool:
 def _is_renamed(request: Request) -> bool:
     """Say whether a name was changed on a record that the request is about, and no second person was asked about a change there:
     then the names do not tell whether the address is one person's."""
-    if not request.is_about_records or identity.was_asked_of_a_change(request):
+    if not request.is_about_records or addresses.was_asked_of_a_change(request):
         return False
-    return people.ask().renamed(identity.records_of(request))
+    return people.ask().renamed(addresses.records_of(request))
 
 
 def _is_staff_entry(request: Request, now: datetime) -> bool:
@@ -146,7 +146,7 @@ def _tell_others(request: Request, *, but: str, actor: Actor, now: datetime) -> 
     with vault.internal():
         others = people.ask().others(request.subject_id, but, now)
     for number, other in enumerate(others):
-        token = identity.make_link(request, OneTimeLink.Purpose.NOT_ME, to=other, now=now)
+        token = links.make_link(request, OneTimeLink.Purpose.NOT_ME, to=other, now=now)
         writing.queue(
             TOLD,
             to=other,
@@ -154,8 +154,8 @@ def _tell_others(request: Request, *, but: str, actor: Actor, now: datetime) -> 
             key=f"{TOLD}:{request.pk}:{now:%Y%m%d%H%M%S}:{number}",
             request=request,
             now=now,
-            credentials={"link": identity.address_of_link(token)},
-            until=now + identity.NOT_ME_LINK_LIVES,
+            credentials={"link": links.address_of_link(token)},
+            until=now + links.NOT_ME_LINK_LIVES,
         )
     history.event(request, TOLD, actor=actor, now=now, detail={"count": len(others)})
 
@@ -193,7 +193,7 @@ def record_changes(
     that has ended while its copy can be fetched: link and code went to that address. In the caller's transaction, before the
     change."""
     for request in _about(email, _can_give()).select_for_update(of=("self",)).order_by("pk"):
-        if record not in identity.records_of(request):
+        if record not in addresses.records_of(request):
             continue
         if is_address:
             label, number = record
@@ -209,8 +209,8 @@ def record_changes(
 def look_at_others(request: Request, *, actor: Actor, now: datetime) -> None:
     """Ask a second person, once for each, about what carries the address of a request about records and points to somebody else,
     in the caller's transaction: it neither takes a record away from the request nor brings one, and is not passed over."""
-    known = identity.settled_others(request)
-    others = [one for one in identity.others_with_address(request) if one not in known]
+    known = addresses.settled_others(request)
+    others = [one for one in addresses.others_with_address(request) if one not in known]
     if not others:
         return
     with vault.internal():  # the file of the request, shown to nobody
@@ -223,7 +223,7 @@ def look_at_others(request: Request, *, actor: Actor, now: datetime) -> None:
 def is_covered(record: tuple[str, UUID], email: str) -> bool:
     """Say whether an open request about records covers this record by this address."""
     is_open = Q(state__in=OPEN_STATES)
-    return any(record in identity.records_of(request) for request in _about(email, is_open))
+    return any(record in addresses.records_of(request) for request in _about(email, is_open))
 
 
 def _about(email: str, which: Q) -> QuerySet[Request]:

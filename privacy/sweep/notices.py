@@ -266,7 +266,7 @@ def _says(notice: EndNotice) -> tuple[Any, ...]:
 
 
 def bind_all() -> int:
-    """Bind the links of the version before to their notices; return how many. As privacy.requests.identity.bind_all."""
+    """Bind the links of the version before to their notices; return how many. As privacy.requests.links.bind_all."""
     done = 0
     for notice in EndNotice.objects.filter(mac="").exclude(token_hash="").order_by("pk").iterator(500):
         done += EndNotice.objects.filter(pk=notice.pk, mac="").update(mac=vault.mac_of(*_says(notice)))

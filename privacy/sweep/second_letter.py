@@ -18,7 +18,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from privacy import letters
 from privacy.letters.models import Letter
-from privacy.requests import identity, longer, outcome, procedures, writing
+from privacy.requests import addresses, answer, longer, outcome, procedures, writing
 from privacy.requests.models import Request
 from privacy.retention.models import Decision
 from privacy.work.broken import Findings, spared
@@ -66,21 +66,21 @@ def _untold(now: datetime) -> QuerySet[Decision]:
 
 def _write(request: Request, ended: set[Decision], on: date, now: datetime) -> bool:
     key = f"{KIND}:{request.pk}:{on}"
-    to = identity.address_for_answer(request, now=now)
+    to = addresses.address_for_answer(request, now=now)
     is_reached = bool(to) or writing.has_postal(request, now=now)
     if not is_reached or Letter.objects.filter(key=key).exists():
         return False
     lines = outcome.lines(request, today=on)
     numbers = {one.pk for one in ended}
     context = {
-        outcome.CODE_MOVED: bool(outcome.read(request).get(outcome.CODE_MOVED)),
-        "was_code_given": outcome.was_code_given(request),
+        answer.CODE_MOVED: bool(outcome.read(request).get(answer.CODE_MOVED)),
+        "was_code_given": answer.was_code_given(request),
         "by_post": not to,
         "erased": [line for line in lines["erased"] if line["id"] in numbers],
         "kept": lines["kept"],
         "done_on": max(one.done_at for one in ended if one.done_at),
-        "backups_until": outcome.backups_until(now),
-        "recipients": outcome.recipients((one.label, one.envelope) for one in ended),
+        "backups_until": answer.backups_until(now),
+        "recipients": answer.recipients((one.label, one.envelope) for one in ended),
     }
     try:
         writing.queue(KIND, to=to, context=context, key=key, request=request, now=now)

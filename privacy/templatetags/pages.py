@@ -19,7 +19,7 @@ from django.utils.translation import gettext
 
 from privacy import vault
 from privacy.calendar import undated
-from privacy.requests import authorities, outcome, procedures, said
+from privacy.requests import answer, authorities, procedures, said
 from privacy.requests.models import Request
 from privacy.requests.procedure import Procedure
 from privacy.retention import due
@@ -79,7 +79,7 @@ def right_that_removes() -> Procedure:
 @register.simple_tag
 def backups_until() -> date:
     """Return the last day on which a backup of a key destroyed today can still exist, by the retention schedule (P11)."""
-    return outcome.backups_until(timezone.now())
+    return answer.backups_until(timezone.now())
 
 
 @register.simple_tag

@@ -23,7 +23,7 @@ from django.utils import timezone
 
 from privacy.gate import Actor
 from privacy.models import Request
-from privacy.requests import identity, proving, sight, waits
+from privacy.requests import proving, sight, waits, went_to
 
 PROVED, CODE = "privacy_proved", "privacy_code"
 PROOF_LASTS = 3600  # seconds
@@ -41,7 +41,7 @@ def actor(request: HttpRequest) -> Actor:
     )
 
 
-def remember_proof(request: HttpRequest, about: Request, code: str, stands: identity.Stands) -> None:
+def remember_proof(request: HttpRequest, about: Request, code: str, stands: went_to.Stands) -> None:
     """Note in the sealed session that this browser used the one-time link of a request, or reference and code, and on what that
     stands; begin a new session id."""
     request.session.cycle_key()
@@ -76,10 +76,10 @@ def forget_proof(request: HttpRequest) -> None:
         request.session.pop(name, None)
 
 
-def proved_by(request: HttpRequest) -> identity.Stands:
+def proved_by(request: HttpRequest) -> went_to.Stands:
     """Return on what the proof of this browser stands: a link, or an outcome code."""
     _, _, *on = request.session[PROVED]
-    return identity.Stands(*on)
+    return went_to.Stands(*on)
 
 
 def moved(request: HttpRequest, about: Request) -> HttpResponse:

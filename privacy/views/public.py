@@ -18,7 +18,7 @@ from django.views.decorators.http import require_safe
 
 from privacy import gate
 from privacy.models import Export, Request
-from privacy.requests import export, filing, identity, proof, proving, second, services
+from privacy.requests import export, filing, links, proof, proving, reading, second, went_to
 from privacy.requests.models import OneTimeLink
 from privacy.requests.outcome import FileUnreadable
 from privacy.requests.states import State
@@ -64,10 +64,10 @@ def link(request: HttpRequest, token: str) -> HttpResponse:
     now = timezone.now()
     try:
         if request.method != "POST":
-            purpose = identity.look(token, now=now).purpose
+            purpose = links.look(token, now=now).purpose
             is_not_me = purpose == OneTimeLink.Purpose.NOT_ME
             return render(request, "privacy/not_me.html" if is_not_me else "privacy/link.html")
-        if identity.look(token, now=now).purpose == OneTimeLink.Purpose.NOT_ME:
+        if links.look(token, now=now).purpose == OneTimeLink.Purpose.NOT_ME:
             stopped = second.say_not_me(token, now=now)
             return render(
                 request,
@@ -75,9 +75,9 @@ def link(request: HttpRequest, token: str) -> HttpResponse:
                 {"is_stopped": second.stands_still(stopped), **result.gone_out(stopped)},
             )
         about, code = proving.redeem(token, now=now)
-        stands = identity.stands_on(token)
-    except identity.LinkRefused:
-        return render(request, "privacy/link_spent.html", {"is_told": identity.is_told(token)}, status=403)
+        stands = went_to.stands_on(token)
+    except links.LinkRefused:
+        return render(request, "privacy/link_spent.html", {"is_told": links.is_told(token)}, status=403)
     if (
         about.subject_id is None and not about.is_identified
     ):  # after a removal it is nobody's, too, and leads to its outcome
@@ -116,18 +116,18 @@ def outcome(request: HttpRequest) -> HttpResponse:
         reader = request.user.subject_id if request.user.is_authenticated else None
         visitor = request.user.as_actor() if request.user.is_authenticated else None
         code = form.cleaned_data["code"]
-        found = services.by_code(form.cleaned_data["reference"], code, now=now, reader=reader, visitor=visitor)
+        found = reading.by_code(form.cleaned_data["reference"], code, now=now, reader=reader, visitor=visitor)
     except proof.HadTheLetter as had:
         form.add_error(None, str(had))
         return render(request, "privacy/outcome_form.html", {"form": form}, status=403)
-    except (services.WrongCode, FileUnreadable):
+    except (reading.WrongCode, FileUnreadable):
         form.add_error(None, NO_OUTCOME)
         return render(request, "privacy/outcome_form.html", {"form": form}, status=401)
-    except services.CodeMoved as moved:
+    except reading.CodeMoved as moved:
         return person.moved(request, moved.request)
     about = found.pop("request")
     copies = export.left(about, now=now)
-    copy = _copy_to_fetch(request, about, copies, identity.stands_on_code(about, code))
+    copy = _copy_to_fetch(request, about, copies, went_to.stands_on_code(about, code))
     listed = {name: words.by_title(found[name]) for name in ("erased", "kept", "given")}
     leftovers = [one | {"until": date.fromisoformat(one["until"])} for one in found["leftovers"]]
     said = {"leftovers": leftovers, "unjoined": found["unjoined"]}
@@ -135,7 +135,7 @@ def outcome(request: HttpRequest) -> HttpResponse:
         **result.how_far(about),
         "can_confirm": about.procedure.is_confirmed and about.state == State.PLANNED,
         **result.still(about, now),
-        "steps": words.steps(about, services.show(about)),
+        "steps": words.steps(about, reading.show(about)),
     }
     ended = {
         "end": ends.of_request(about, found["refusal"]),
@@ -155,7 +155,7 @@ def outcome(request: HttpRequest) -> HttpResponse:
 
 
 def _copy_to_fetch(
-    request: HttpRequest, about: Request, copies: Sequence[Export], stands: identity.Stands
+    request: HttpRequest, about: Request, copies: Sequence[Export], stands: went_to.Stands
 ) -> Export | None:
     """Return the finished copy that this person can fetch now, and let this browser fetch it for an hour.
 

@@ -19,7 +19,7 @@ from privacy import gate
 from privacy.calendar import company_day
 from privacy.gate import Actor
 from privacy.models import Request
-from privacy.requests import assessment, export, filing, procedures, services, unjoined
+from privacy.requests import assessment, export, filing, procedures, reading, services, unjoined
 from privacy.requests.history import NotAllowed
 from privacy.requests.outcome import FileEnded, FileUnreadable
 from privacy.requests.procedure import Door
@@ -95,7 +95,7 @@ def request_detail(request: HttpRequest, about: Request, actor: Actor) -> HttpRe
         "code": person.code_to_show(request, about) if about.state != State.PLANNED else "",
         "copy": copy,
         "copy_ended": copy_ended,
-        "steps": words.steps(about, services.show(about)),
+        "steps": words.steps(about, reading.show(about)),
         "is_under_way": about.state in RUNNING and not (copy or copy_ended or still["is_held_up"]),
         "is_parked": about.state == State.PARKED,
         "has_steps": about.state not in (*result.ENDED, State.PLANNED),
@@ -113,9 +113,9 @@ def _lines(about: Request, actor: Actor, now: datetime) -> dict[str, Any]:
         return how_far
     try:
         with gate.acting(actor):
-            found = services.lines(about, actor=actor, now=now)
-            unjoined = services.unjoined(about, actor=actor)
-            refusal = services.refusal(about, actor=actor)
+            found = reading.lines(about, actor=actor, now=now)
+            unjoined = reading.unjoined(about, actor=actor)
+            refusal = reading.refusal(about, actor=actor)
     except FileUnreadable as why:
         is_gone = isinstance(why, FileEnded)
         return {

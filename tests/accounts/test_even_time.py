@@ -22,7 +22,7 @@ from accounts.middleware import EVEN_TIME
 from accounts.pace import LATELY, Pace
 from accounts.places import Places
 from privacy.letters.models import Letter
-from privacy.requests import identity
+from privacy.requests import codes
 from privacy.vault import ring as rings
 from tests import factories
 from tests.asked import filed
@@ -95,10 +95,10 @@ def test_a_sign_up_hashes_one_password_whoever_is_named(address: str) -> None:
 
 def test_an_outcome_hashes_one_code_whether_or_not_there_is_a_request() -> None:
     about = filed(factories.customer("Other", "Person", email="other@post.example"))
-    about.outcome_code_hash = identity.hash_of_code(about, identity.new_code())
+    about.outcome_code_hash = codes.hash_of_code(about, codes.new_code())
     about.save()
-    identity.code_matches("AAAA", None)  # what is made once in a process
-    typed = [about.reference, identity.new_reference(2026), "PR-2026-0000-00", "?"]
+    codes.code_matches("AAAA", None)  # what is made once in a process
+    typed = [about.reference, codes.new_reference(2026), "PR-2026-0000-00", "?"]
     counts = [hashes("/privacy/outcome/", {"reference": one, "code": "AAAA-BBBB-CCCC"}) for one in typed]
     assert counts == [1, 1, 1, 1]
 

@@ -508,7 +508,7 @@ def joining_left_unsettled(user: User) -> Communication:
     """Leave a joining as a killed process does; return the message that it moved."""
     message = factories.communication(email=ADDRESS)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(joining, "settle", lambda one: one)
+        patched.setattr(keys_follow, "settle", lambda one: one)
         join(a_look(user), message)
     assert owner_of(message) == message.subject_id != user.subject_id
     return message

@@ -18,7 +18,7 @@ from accounts.models import Address, ClaimReview, Communication, Customer
 from accounts.reach import Reach
 from privacy import gate, vault
 from privacy.gate.system import system
-from privacy.requests import identity, proving
+from privacy.requests import addresses, links, proving, went_to
 from privacy.requests.models import Export, Request, SecondLook
 from tests import factories
 from tests.asked import run
@@ -90,10 +90,10 @@ def test_who_holds_the_link_of_a_request_acts_no_more_when_the_number_points_els
     request = ask(BOB)
     token = link_for(request)
     assert token
-    link, stands = identity.look(token, now=NOW), identity.stands_on(token)
-    assert identity.counts_still(link, stands.key, now=NOW)
+    link, stands = links.look(token, now=NOW), went_to.stands_on(token)
+    assert went_to.counts_still(link, stands.key, now=NOW)
     written(bob, subject_id=alice.subject_id)
-    assert not identity.counts_still(link, stands.key, now=NOW)
+    assert not went_to.counts_still(link, stands.key, now=NOW)
 
 
 def test_a_request_about_somebody_else_is_not_acted_on_by_a_number_that_points_there(
@@ -238,9 +238,9 @@ def test_the_key_store_is_asked_once_for_any_number_of_rows(many: int) -> None:
 
 
 def test_staff_finds_the_person_of_an_address_and_not_who_points_at_them(alice: Customer, bob: Customer) -> None:
-    assert identity.only_subject_of(BOB, now=NOW) == bob.subject_id
+    assert addresses.only_subject_of(BOB, now=NOW) == bob.subject_id
     written(bob, subject_id=alice.subject_id)
-    assert identity.only_subject_of(BOB, now=NOW) is None
+    assert addresses.only_subject_of(BOB, now=NOW) is None
 
 
 # What is opened to be written to somebody ------------------------------------------------------------------------------

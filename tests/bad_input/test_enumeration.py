@@ -13,6 +13,7 @@ from django.core.cache import cache
 from django.test import Client
 
 from privacy.models import Letter
+from privacy.requests import codes
 from tests import factories, pages
 from tests.figures import report
 
@@ -141,10 +142,9 @@ def test_a_new_address_says_the_same_whoever_has_it() -> None:
 
 
 def test_an_outcome_says_the_same_for_an_unknown_reference_and_a_wrong_code() -> None:
-    from privacy.requests import identity
 
     data = {"code": "AAAA-BBBB-CCCC"}
-    unknown = [identity.new_reference(2026), "PR-2026-0000-00", "QXQX"]
+    unknown = [codes.new_reference(2026), "PR-2026-0000-00", "QXQX"]
     answers = {seen(Client().post("/privacy/outcome/", {**data, "reference": one}), one)[3] for one in unknown}
     assert len(answers) == 1
     report("B8", "differences at the outcome of a request", 0, n=len(unknown), goal="0")

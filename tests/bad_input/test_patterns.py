@@ -20,7 +20,7 @@ import privacy
 import rma
 from accounts import validators
 from ilt_site import logs
-from privacy.requests import identity
+from privacy.requests import codes
 from privacy.typed import cards, mailbox, phones
 from privacy.vault import index
 from tests.figures import report, tries
@@ -92,7 +92,7 @@ FUNCTIONS: dict[str, Callable[[str], object]] = {
     "validate_vat": lambda text: validators.validate_vat(text, "DE"), "validate_tax_id": lambda text: validators.validate_tax_id(text, "US"),
     "validate_ssn": validators.validate_ssn, "index.words": index.words,
     **{f"index.{name}": lambda text, name=name: index.normalise(name, text) for name in index.NORMALISERS},
-    "read_reference": identity.read_reference,
+    "read_reference": codes.read_reference,
 }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from django.core.cache import cache
 from django.test import Client
 
 from ilt_site import settings as configured
-from privacy.requests import identity
+from privacy.requests import codes
 from tests import factories
 from tests.asked import filed
 from tests.figures import report, tries
@@ -84,7 +84,7 @@ def _as_in_use(settings: LazySettings) -> None:
     """The answers are held as in use, and passwords hashed: the tests' own hasher is too quick to time."""
     settings.EVEN_TIME_STEP = configured.EVEN_TIME_STEP
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
-    identity._hash_of_no_code.cache_clear()  # another test's hasher may have made it
+    codes._hash_of_no_code.cache_clear()  # another test's hasher may have made it
 
 
 @pytest.mark.parametrize("what", QUESTIONS)
@@ -96,9 +96,9 @@ def test_the_time_of_an_answer_is_the_same_for_everybody(what: str) -> None:
 
 def test_an_outcome_takes_as_long_for_an_unknown_reference_as_for_a_wrong_code() -> None:
     about = filed(factories.customer("Known", "Person", email="known@post.example"))
-    about.outcome_code_hash = identity.hash_of_code(about, identity.new_code())
+    about.outcome_code_hash = codes.hash_of_code(about, codes.new_code())
     about.save()
-    known, unknown = [about.reference] * (TRIES + 1), [identity.new_reference(2026) for _ in range(TRIES + 1)]
+    known, unknown = [about.reference] * (TRIES + 1), [codes.new_reference(2026) for _ in range(TRIES + 1)]
 
     def ask(reference: str) -> tuple[str, dict[str, str]]:
         return "/privacy/outcome/", {"reference": reference, "code": "AAAA-BBBB-CCCC"}

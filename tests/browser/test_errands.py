@@ -24,7 +24,7 @@ from privacy import vault
 from privacy.admin import lists
 from privacy.gate import Actor
 from privacy.models import Letter, Request, SecondLook
-from privacy.requests import filing, identity, posting, second, services, waits
+from privacy.requests import filing, links, posting, second, services, waits
 from privacy.requests.models import OneTimeLink
 from privacy.sweep import arming
 from rma.models import RMA
@@ -370,7 +370,7 @@ def test_every_question_about_a_request_and_a_possible_breach(site: Site, visito
     with page.expect_download():
         page.get_by_role("button", name="Download the copy").click()
     go_out(visitor)
-    not_me = identity.make_link(asked, OneTimeLink.Purpose.NOT_ME, to=email, now=now)
+    not_me = links.make_link(asked, OneTimeLink.Purpose.NOT_ME, to=email, now=now)
     visitor.open(f"/privacy/link/{not_me}/", "request, this was not me")
     visitor.press("This was not me", "request, this was not me, fetched before")
     visitor.open(f"/privacy/link/{not_me}/", "request, told already", status=403)

@@ -22,7 +22,7 @@ from privacy import letters, vault
 from privacy.gate import Actor
 from privacy.gate.system import system
 from privacy.models import Letter, Request, SecondLook
-from privacy.requests import filing, identity, services
+from privacy.requests import filing, links, services
 from privacy.requests.models import OneTimeLink
 from privacy.retention import holds
 from privacy.sweep import notices
@@ -74,7 +74,7 @@ def test_pages_without_a_login(site: Site, visitor: Visitor) -> None:
         now=timezone.now(),
     ).request
     site.work()
-    token = identity.make_link(asked, OneTimeLink.Purpose.RESULT, to="", now=timezone.now())
+    token = links.make_link(asked, OneTimeLink.Purpose.RESULT, to="", now=timezone.now())
     visitor.open(f"/privacy/link/{token}/", "one-time link")
     visitor.press("Continue", "one-time link, used")
     go_out(visitor)

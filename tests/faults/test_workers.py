@@ -22,7 +22,7 @@ from django.utils import timezone
 from orders.models import Order
 from privacy import gate
 from privacy.models import AuditEvent
-from privacy.requests import poller, procedures
+from privacy.requests import broker, procedures
 from privacy.sweep import arming
 from privacy.vault.keystore import identity
 from tests import factories
@@ -127,7 +127,7 @@ def test_f13_two_beats_two_workers_and_two_pollers_do_nothing_twice(beat: worker
     def poll() -> int:
         sent = 0
         while not stop.wait(0.05):
-            sent += poller.poll(now=timezone.now())
+            sent += broker.poll(now=timezone.now())
         connections.close_all()
         return sent
 

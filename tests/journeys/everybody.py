@@ -25,7 +25,7 @@ from accounts.models import ClaimReview, Company, ContactPoint, Customer, Joinin
 from orders.services import Card
 from privacy import datamap, vault
 from privacy.models import Letter, OneTimeLink, Request, SecondLook
-from privacy.requests import execute, filing, identity, waits
+from privacy.requests import execute, filing, links, waits
 from privacy.retention import holds
 from privacy.vault import SealedModel
 from rma import services as rmas
@@ -192,8 +192,8 @@ def _requests(person: Person) -> dict[str, Any]:
     found["letter"] = found["access"].letters.get(kind="acknowledgement")
     Letter.objects.filter(pk=found["letter"].pk).update(by=Letter.By.POST, next_attempt_at=None)
     for name in ("token", "spent"):
-        found[name] = identity.make_link(found["erasure"], OneTimeLink.Purpose.RESULT, to="", now=NOW)
-    identity.use(found["spent"], now=NOW)
+        found[name] = links.make_link(found["erasure"], OneTimeLink.Purpose.RESULT, to="", now=NOW)
+    links.use(found["spent"], now=NOW)
     return found
 
 

@@ -15,8 +15,7 @@ from accounts.models import Customer, User
 from privacy import vault
 from privacy.audit.models import AuditEvent
 from privacy.models import Export, Letter, Request
-from privacy.requests import bound, execute, export, filing, services, sight
-from privacy.requests import identity as identities
+from privacy.requests import bound, codes, execute, export, filing, services, sight
 from privacy.requests.states import State
 from privacy.subjects import Subject
 from tests import factories, pages
@@ -54,8 +53,8 @@ def both(alice: Customer) -> tuple[Request, str, Request, str]:
 
 def vault_code(request: Request) -> str:
     """Give a request a code that the test knows."""
-    code = identities.new_code()
-    hashed = identities.hash_of_code(request, code)
+    code = codes.new_code()
+    hashed = codes.hash_of_code(request, code)
     Request.objects.filter(pk=request.pk).update(outcome_code_hash=hashed)
     return code
 

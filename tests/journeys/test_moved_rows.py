@@ -102,7 +102,7 @@ def _killed(monkeypatch: pytest.MonkeyPatch, work: Any) -> None:
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(joining, "settle", die)
+        patch.setattr(keys_follow, "settle", die)
         with pytest.raises(Killed):
             work()
 

@@ -22,7 +22,7 @@ from accounts import contact_links, factor, factor_secrets, sessions, upgrades
 from accounts.models import ContactLink, ContactPoint, Session, User
 from privacy import vault
 from privacy.letters.models import Letter
-from privacy.requests import identity, writing
+from privacy.requests import codes, links, writing
 from privacy.requests.models import OneTimeLink
 from privacy.sweep import notices as ending
 from privacy.sweep.models import EndNotice
@@ -158,45 +158,45 @@ def test_a_one_time_link_that_the_site_did_not_make_opens_nothing() -> None:
     planted = """INSERT INTO privacy_onetimelink (token_hash, purpose, request_id, created_at, expires_at)
         VALUES (%s, 'result', %s, %s, %s)"""
     assert sql(planted, HASH, hers.pk, NOW, until) == 1
-    for work in (identity.look, identity.use):
-        with pytest.raises(identity.LinkRefused):
+    for work in (links.look, links.use):
+        with pytest.raises(links.LinkRefused):
             work(TOKEN, now=NOW)
-    own = identity.make_link(his, OneTimeLink.Purpose.IDENTITY, to="", now=NOW)
+    own = links.make_link(his, OneTimeLink.Purpose.IDENTITY, to="", now=NOW)
     for change in ({"request": hers}, {"purpose": "result"}, {"expires_at": until + timedelta(days=9)}):
         with pytest.raises(AsItWas), transaction.atomic():
             assert OneTimeLink.objects.filter(request=his).update(**change) == 1
-            for work in (identity.look, identity.use):
-                with pytest.raises(identity.LinkRefused):
+            for work in (links.look, links.use):
+                with pytest.raises(links.LinkRefused):
                     work(own, now=NOW)
             raise AsItWas
-    assert identity.look(own, now=NOW).request == his
-    assert identity.use(own, now=NOW).request == his
+    assert links.look(own, now=NOW).request == his
+    assert links.use(own, now=NOW).request == his
 
 
 def test_a_code_by_post_in_another_purpose_or_for_another_person_is_none() -> None:
     alice, bob = alice_and_bob()
     hers = filed(alice.customer, "access")
-    link, code = identity.make_posted_code(hers, alice.subject_id, now=NOW)
+    link, code = links.make_posted_code(hers, alice.subject_id, now=NOW)
     assert OneTimeLink.objects.filter(pk=link.pk).update(expires_at=NOW + timedelta(days=99)) == 1
-    writing.queue("posted_code", to="", context={}, key=identity.key_of_posted_code(link), request=hers, now=NOW)
+    writing.queue("posted_code", to="", context={}, key=links.key_of_posted_code(link), request=hers, now=NOW)
     Letter.objects.update(sent_at=NOW)
-    assert not identity.use_posted_code(hers, alice.subject_id, code, now=NOW)
+    assert not links.use_posted_code(hers, alice.subject_id, code, now=NOW)
     assert OneTimeLink.objects.filter(pk=link.pk).update(expires_at=link.expires_at) == 1
-    assert not identity.use_posted_code(hers, bob.subject_id, code, now=NOW)
-    assert identity.use_posted_code(hers, alice.subject_id, code, now=NOW)
+    assert not links.use_posted_code(hers, bob.subject_id, code, now=NOW)
+    assert links.use_posted_code(hers, alice.subject_id, code, now=NOW)
 
 
 def test_the_hash_of_a_chosen_outcome_code_in_somebody_elses_request_opens_nothing() -> None:
     alice, bob = alice_and_bob()
     hers, his = filed(alice.customer, "access"), filed(bob.customer, "access")
-    right, own = identity.new_code(), identity.new_code()
-    hers.outcome_code_hash, his.outcome_code_hash = identity.hash_of_code(hers, right), identity.hash_of_code(his, own)
+    right, own = codes.new_code(), codes.new_code()
+    hers.outcome_code_hash, his.outcome_code_hash = codes.hash_of_code(hers, right), codes.hash_of_code(his, own)
     before = hers.outcome_code_hash
     for planted in (make_password(own.replace("-", "")), his.outcome_code_hash, ":" + make_password("X"), ""):
         hers.outcome_code_hash = planted
-        assert not identity.code_matches(own, hers)
+        assert not codes.code_matches(own, hers)
     hers.outcome_code_hash = before
-    assert identity.code_matches(right, hers) and identity.code_matches(own, his)
+    assert codes.code_matches(right, hers) and codes.code_matches(own, his)
 
 
 def test_a_planted_link_about_a_contact_confirms_and_objects_to_nothing() -> None:
@@ -234,8 +234,8 @@ def test_a_planted_warning_keeps_no_account() -> None:
 def as_before(user: User) -> tuple[str, str, str]:
     """Put back what the version before left: a link, an outcome code and a second factor that are bound to nothing."""
     request = filed(user.customer, "access")
-    token = identity.make_link(request, OneTimeLink.Purpose.RESULT, to="", now=NOW)
-    code = identity.new_code()
+    token = links.make_link(request, OneTimeLink.Purpose.RESULT, to="", now=NOW)
+    code = codes.new_code()
     request.outcome_code_hash = make_password(code.replace("-", ""))
     request.save(update_fields=["outcome_code_hash"])
     factor.enrol(user)
@@ -255,21 +255,21 @@ def test_what_the_version_before_left_works_after_the_upgrade_and_what_is_plante
     alice, bob = alice_and_bob()
     token, code, secret = as_before(alice)
     request = OneTimeLink.objects.get().request
-    with pytest.raises(identity.LinkRefused):
-        identity.look(token, now=NOW)
+    with pytest.raises(links.LinkRefused):
+        links.look(token, now=NOW)
 
     Once.objects.all().delete()
     assert upgrades.bind_rows(now=NOW) == 3
 
     request.refresh_from_db()
-    assert identity.look(token, now=NOW).request == request
-    assert identity.code_matches(code, request)
+    assert links.look(token, now=NOW).request == request
+    assert codes.code_matches(code, request)
     assert factor_secrets.opened(Authenticator.objects.get(user=alice).data["secret"]) == secret
     assert once.is_done(once.LINKS) and once.is_done(once.FACTORS)
 
     other, _, _ = as_before(bob)
     assert upgrades.bind_rows(now=NOW) == 0
-    with pytest.raises(identity.LinkRefused):
-        identity.look(other, now=NOW)
+    with pytest.raises(links.LinkRefused):
+        links.look(other, now=NOW)
     with pytest.raises(vault.BlobDamaged):
         factor_secrets.opened(Authenticator.objects.get(user=bob).data["secret"])

@@ -18,7 +18,7 @@ from accounts.models import ClaimReview, ContactPoint, Customer
 from privacy import audit, letters, vault
 from privacy.gate import Actor
 from privacy.models import AccessEntry, Hold, Letter, OneTimeLink, Request
-from privacy.requests import deadline, filing, history, proving, services
+from privacy.requests import deadline, filing, history, proving, reading, services
 from privacy.requests.states import State
 from tests import factories, pages
 from tests.asked import PRIVACY
@@ -110,7 +110,7 @@ def test_a_request_by_fax_is_filed_with_its_day_of_receipt_and_only_the_person_g
         letter = Letter.objects.get(request=about, kind="acknowledgement")
         assert letter.to == "alice@example.com"
         given = CODE.search(letters.given(letter)[0])
-    assert given and services.by_code(about.reference, given[1], now=factories.NOW)["request"] == about
+    assert given and reading.by_code(about.reference, given[1], now=factories.NOW)["request"] == about
     assert "Came with her passport." in carol.get(page_of(about)).text
 
 

@@ -19,7 +19,7 @@ from orders.models import Order
 from privacy import vault
 from privacy.gate.system import system
 from privacy.models import Decision, Letter, Request
-from privacy.requests import assessment, export, identity, services
+from privacy.requests import assessment, codes, export, services
 from privacy.retention import assess, rules
 from privacy.sweep import arming, notices, second_letter
 from privacy.work.broken import Findings
@@ -86,8 +86,8 @@ def test_so_do_plan_outcome_and_letter_of_a_removal(alice: Customer, hers: Clien
     assert "What stays, why and until when" in plan and "then it is due to go" in plan
     holds(plan, is_armed=is_armed)
     request = Request.objects.get()
-    code = identity.new_code()
-    Request.objects.update(outcome_code_hash=identity.hash_of_code(request, code))
+    code = codes.new_code()
+    Request.objects.update(outcome_code_hash=codes.hash_of_code(request, code))
     made = services.make_plan(request, actor=as_customer(alice), now=NOW)
     services.confirm(request, made.hash, actor=as_customer(alice), now=NOW)
     waiting = text_of(hers.get(f"/privacy/requests/{request.pk}/").text)

@@ -18,7 +18,7 @@ from django.utils.html import escape, strip_tags
 from accounts.models import Customer, User
 from privacy import datamap, gate, letters, vault
 from privacy.models import AccessEntry, Export, Letter, OneTimeLink, Request
-from privacy.requests import execute, filing, identity
+from privacy.requests import codes, execute, filing
 from tests import factories, pages
 from tests.orders.factories import an_order, an_rma
 
@@ -308,7 +308,7 @@ def test_confirming_shows_reference_date_and_code_once(hers: Client) -> None:
     assert about.state == "confirmed" and about.reference in text
     code = re.search(r"\b[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}\b", text)
     assert code and code[0] not in pages.check(hers.get(f"/privacy/requests/{about.pk}/"))
-    assert identity.code_matches(code[0], about)
+    assert codes.code_matches(code[0], about)
 
 
 def test_another_plan_than_the_one_shown_is_not_confirmed(hers: Client, customer: Customer) -> None:

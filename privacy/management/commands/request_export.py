@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from privacy.gate.system import system, system_actor
-from privacy.requests import export, services
+from privacy.requests import export, reading
 from privacy.requests.models import Request
 from privacy.work import progress
 
@@ -28,7 +28,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, reference: str, out: Path, **options: Any) -> None:
         try:
-            request = services.find(reference)
+            request = reading.find(reference)
         except Request.DoesNotExist:
             raise CommandError("No request has this reference.", returncode=1) from None
         try:

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from privacy.calendar import company_day
 from privacy.gate.system import system, system_actor
-from privacy.requests import filing, identity, procedures, proof, services
+from privacy.requests import addresses, filing, procedures, proof, reading
 from privacy.requests.models import Request
 from privacy.requests.procedure import Door
 from privacy.requests.states import Channel
@@ -80,7 +80,7 @@ class Command(BaseCommand):
         if options["email"]:
             _check(email)
         subject = (
-            self._subject(options["customer"]) if options["customer"] else identity.only_subject_of(email, now=now)
+            self._subject(options["customer"]) if options["customer"] else addresses.only_subject_of(email, now=now)
         )
         purpose = procedures.get(options["kind"]).purpose
         actor = system_actor(purpose, kind="operator")
@@ -103,7 +103,7 @@ class Command(BaseCommand):
             raise CommandError(str(error), returncode=1) from None
         shown = {
             name: value
-            for name, value in services.show(request).items()
+            for name, value in reading.show(request).items()
             if name
             in (
                 "reference",

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from privacy.gate.system import system, system_actor
-from privacy.requests import history, plan, services
+from privacy.requests import history, plan, reading, services
 from privacy.requests.models import Request
 
 
@@ -26,7 +26,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, reference: str, **options: Any) -> None:
         try:
-            request = services.find(reference)
+            request = reading.find(reference)
         except Request.DoesNotExist:
             raise CommandError("No request has this reference.", returncode=1) from None
         try:
@@ -37,7 +37,7 @@ class Command(BaseCommand):
             raise CommandError(str(error), returncode=3) from None
         request.refresh_from_db()
         if options["json"]:
-            shown = services.show(request)
+            shown = reading.show(request)
             written = plan.as_dict(made)
             self.stdout.write(
                 json.dumps(

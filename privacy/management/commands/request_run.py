@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from privacy.calendar import company_day
 from privacy.gate.system import system, system_actor
-from privacy.requests import assessment, execute, history, procedures, services, waits, writing
+from privacy.requests import assessment, execute, history, procedures, reading, services, waits, writing
 from privacy.requests.models import Request
 from privacy.requests.states import State
 
@@ -35,7 +35,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, reference: str, **options: Any) -> None:
         try:
-            request = services.find(reference)
+            request = reading.find(reference)
         except Request.DoesNotExist:
             raise CommandError("No request has this reference.", returncode=1) from None
         if not request.is_open:
@@ -47,7 +47,7 @@ class Command(BaseCommand):
         word = "" if options["queue"] else self._run(request)
         request.refresh_from_db()
         if options["json"]:
-            self.stdout.write(json.dumps(services.show(request)))
+            self.stdout.write(json.dumps(reading.show(request)))
         else:
             self.stdout.write(f"{request.reference}: {request.get_state_display()}.")
         if word in ("retry", "parked"):

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from privacy.gate.system import system, system_actor
-from privacy.requests import excess, proof, second, services, sight
+from privacy.requests import excess, proof, reading, second, sight
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import Request, SecondLook
 
@@ -35,9 +35,9 @@ class Command(BaseCommand):
             self._decide(options["reference"], options["decision"], sys.stdin.read() if options["words"] else "")
         looks = second.waiting()
         if options["reference"]:
-            request = services.find(options["reference"])
+            request = reading.find(options["reference"])
             if options["json"]:
-                self.stdout.write(json.dumps(services.show(request)))
+                self.stdout.write(json.dumps(reading.show(request)))
             else:
                 self.stdout.write(f"{request.reference}: {request.get_state_display()}.")
             return
@@ -70,7 +70,7 @@ class Command(BaseCommand):
 
     def _decide(self, reference: str, decision: str, words: str) -> None:
         try:
-            request = services.find(reference)
+            request = reading.find(reference)
         except Request.DoesNotExist:
             raise CommandError("No request has this reference.", returncode=1) from None
         purpose = request.procedure.purpose

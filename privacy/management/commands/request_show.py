@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from privacy import called, datamap
-from privacy.requests import services
+from privacy.requests import reading
 from privacy.requests.models import Request
 from privacy.views import words
 
@@ -29,10 +29,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, reference: str, **options: Any) -> None:
         try:
-            request = services.find(reference)
+            request = reading.find(reference)
         except Request.DoesNotExist:
             raise CommandError("No request has this reference.", returncode=1) from None
-        shown = services.show(request)
+        shown = reading.show(request)
         if options["json"]:
             self.stdout.write(json.dumps(shown))
             return

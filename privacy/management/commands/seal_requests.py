@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from privacy import audit, gate
-from privacy.requests import bound, services
+from privacy.requests import bound, reading
 from privacy.requests.models import Request
 from privacy.retention import decided
 
@@ -34,7 +34,7 @@ class Command(BaseCommand):
         found, sealed = list(bound.doubted()), 0
         if options["request"]:
             try:
-                request = services.find(options["request"])
+                request = reading.find(options["request"])
             except Request.DoesNotExist:
                 raise CommandError("There is no request with this reference.", returncode=1) from None
             found = [one for one in found if one == request.pk]

@@ -31,12 +31,12 @@ from privacy.gate import Actor
 from privacy.gate.system import system
 from privacy.models import Hold, Letter, Request, RequestEvent
 from privacy.requests import (
+    broker,
     execute,
     export,
     filing,
     history,
-    identity,
-    poller,
+    links,
     procedures,
     proof,
     proving,
@@ -60,7 +60,7 @@ from tests.privacy.requests.life_model import ARROWS, BEGUN, ENDS, LINE, Model, 
 
 # What a service may answer instead of doing it; anything else is a defect.
 ANSWERS = (
-    history.NotAllowed, sight.NotYours, services.NotIdentified, services.PlanChanged, proof.BadRequest, identity.LinkRefused,
+    history.NotAllowed, sight.NotYours, services.NotIdentified, services.PlanChanged, proof.BadRequest, links.LinkRefused,
     export.NoCopy, holds.RecordNotFound, holds.NothingHeld,
 )  # fmt: skip
 
@@ -415,7 +415,7 @@ class Life(RuleBasedStateMachine):
 
     @rule()
     def the_poller_comes(self) -> None:
-        self.act("poll", lambda: poller.poll(now=self.now))
+        self.act("poll", lambda: broker.poll(now=self.now))
 
     @rule()
     def the_letters_go_out(self) -> None:

@@ -21,7 +21,20 @@ from accounts.models import Communication, Customer
 from orders.models import Order
 from privacy.admin.filing import subject_of
 from privacy.gate import Actor
-from privacy.requests import bound, execute, export, filing, history, identity, proving, second, services, sight, waits
+from privacy.requests import (
+    bound,
+    execute,
+    export,
+    filing,
+    history,
+    links,
+    proving,
+    reading,
+    second,
+    services,
+    sight,
+    waits,
+)
 from privacy.requests.models import Export, OneTimeLink, Request, RequestEvent, SecondLook
 from privacy.requests.proving import identify_into
 from privacy.requests.sight import NotYours
@@ -202,11 +215,11 @@ def test_ones_own_outcome_code_leads_to_nobody_elses_copy(alice: Customer, bob: 
     code = factories.code_of(his)
     for request in (hers, his):
         run(request)
-    assert services.by_code(his.reference, code, now=LATER)["request"] == his
+    assert reading.by_code(his.reference, code, now=LATER)["request"] == his
     planted(his, subject_id=None, owner_id=alice.subject_id)
     for reader in (None, alice.subject_id):
-        with pytest.raises((NotYours, services.CodeMoved)):
-            services.by_code(his.reference, code, now=LATER, reader=reader)
+        with pytest.raises((NotYours, reading.CodeMoved)):
+            reading.by_code(his.reference, code, now=LATER, reader=reader)
     his.refresh_from_db()
     assert export.left(his, now=LATER) == []
 
@@ -408,7 +421,7 @@ def test_what_its_history_contradicts_is_named_and_not_sealed_as_it_stands(
 def test_a_link_leads_to_nobody_elses_request_by_a_changed_row(alice: Customer, bob: Customer) -> None:
     his = filed(bob, "access")
     run(his)
-    token = identity.make_link(his, OneTimeLink.Purpose.RESULT, to="", now=NOW)
+    token = links.make_link(his, OneTimeLink.Purpose.RESULT, to="", now=NOW)
     planted(his, subject_id=alice.subject_id, owner_id=alice.subject_id)
     about, _ = proving.redeem(token, now=NOW)
     with pytest.raises(NotYours):

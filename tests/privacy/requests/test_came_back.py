@@ -8,7 +8,7 @@ import time_machine
 from accounts.models import Customer
 from privacy import audit, letters, vault
 from privacy.letters.models import Letter
-from privacy.requests import filing, history, identity, posting, proving, writing
+from privacy.requests import addresses, filing, history, posting, proving, writing
 from privacy.requests.models import OneTimeLink, Request
 from tests import factories, pages
 from tests.asked import NOW, PRIVACY, TODAY, with_letters
@@ -41,9 +41,9 @@ def kinds(request: Request) -> list[tuple[str, str]]:
 def test_after_a_bounce_the_person_is_asked_by_post_and_the_link_is_dead(dora: Customer) -> None:
     request = filed(dora)
     assert kinds(request) == [("link_identity", "email")]
-    assert identity.address_for_answer(request, now=NOW) == "dora@example.com"
+    assert addresses.address_for_answer(request, now=NOW) == "dora@example.com"
     posting.came_back(request.letters.get(), actor=PRIVACY, now=NOW)
-    assert identity.address_for_answer(request, now=NOW) == ""
+    assert addresses.address_for_answer(request, now=NOW) == ""
     assert ("acknowledgement", "post") in kinds(request)
     assert not OneTimeLink.objects.filter(request=request, expires_at__gt=NOW).exists()
     assert audit.history(reference=request.reference).filter(action="letter.returned").count() == 1
@@ -55,7 +55,7 @@ def test_after_a_bounce_the_person_is_asked_by_post_and_the_link_is_dead(dora: C
 def test_another_address_and_another_request_are_not_touched(dora: Customer, bob: Customer) -> None:
     request, other = filed(dora), filed(bob)
     posting.came_back(request.letters.get(), actor=PRIVACY, now=NOW)
-    assert identity.address_for_answer(other, now=NOW) == "bob@example.com"
+    assert addresses.address_for_answer(other, now=NOW) == "bob@example.com"
     assert not writing.bounced(request, "new@example.com")
 
 

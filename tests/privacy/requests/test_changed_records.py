@@ -15,7 +15,7 @@ from accounts.models import Communication, Customer
 from privacy import audit, letters, vault
 from privacy.gate import Actor
 from privacy.letters.models import Letter
-from privacy.requests import filing, identity, second, services, sight
+from privacy.requests import addresses, filing, second, services, sight
 from privacy.requests.models import Request, SecondLook
 from privacy.requests.states import State
 from tests import factories, pages
@@ -67,7 +67,7 @@ def open_questions(request: Request) -> list[str]:
 
 
 def covered(request: Request) -> set[Any]:
-    return {pk for _, pk in identity.records_of(request)}
+    return {pk for _, pk in addresses.records_of(request)}
 
 
 @pytest.mark.parametrize("when", ["before the link", "after the plan", "after the confirmation"])

@@ -17,7 +17,7 @@ from privacy import audit, gate, people, vault
 from privacy.gate.log import CHAINS, AccessEntry
 from privacy.gate.system import system
 from privacy.letters.models import Letter
-from privacy.requests import assessment, erasure, execute, export, filing, outcome, procedures, services, sight
+from privacy.requests import assessment, erasure, execute, export, filing, outcome, procedures, reading, services, sight
 from privacy.requests.models import Export, Request, RequestEvent
 from privacy.requests.states import State
 from privacy.retention import holds
@@ -154,7 +154,7 @@ def test_killed_anywhere_it_is_finished_once(alice, old_order, kept_order, check
     run(request, clock)
 
     assert request.state == State.CLOSED
-    shown = services.show(request)
+    shown = reading.show(request)
     assert shown["attempts"] >= 2
     assert all(s["done_at"] for s in shown["steps"])
     assert len([m for m in outbox if m.subject.startswith("Your data was removed")]) == 1
@@ -181,7 +181,7 @@ def test_a_copy_whose_worker_was_killed_is_made_once(alice, checkpoint, monkeypa
     run(request, clock)
     assert request.state in (State.REPLIED, State.CLOSED)
     assert Export.objects.count() == 1 == request.letters.filter(kind="copy_ready").count()
-    assert services.show(request)["attempts"] >= 2
+    assert reading.show(request)["attempts"] >= 2
     assert len([m for m in outbox if m.subject == "Your copy is ready"]) == 1
 
 

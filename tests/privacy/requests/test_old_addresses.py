@@ -17,7 +17,20 @@ from accounts.models import Communication, ContactPoint, Customer, User
 from privacy import audit, letters, vault
 from privacy.gate import Actor
 from privacy.letters.models import Letter
-from privacy.requests import execute, export, filing, identity, proving, second, services, sight, waits
+from privacy.requests import (
+    addresses,
+    codes,
+    execute,
+    export,
+    filing,
+    proving,
+    reading,
+    second,
+    services,
+    sight,
+    waits,
+    went_to,
+)
 from privacy.requests.models import OneTimeLink, Request, SecondLook
 from privacy.requests.states import State
 from tests import factories, pages
@@ -180,8 +193,8 @@ def test_what_tells_where_a_link_went_says_nothing_without_the_link(bob: Custome
     )
     hashes = set(OneTimeLink.objects.values_list("address_hash", flat=True))
     assert len(hashes) == 2, "the same address looks different in every link"
-    assert identity.counts_still(one, identity.stands_on(token(request, "link_identity")).key, now=NOW)
-    assert not identity.counts_still(one, "0" * 64, now=NOW)
+    assert went_to.counts_still(one, went_to.stands_on(token(request, "link_identity")).key, now=NOW)
+    assert not went_to.counts_still(one, "0" * 64, now=NOW)
 
 
 def test_after_the_removal_the_outcome_is_read_by_the_address_that_it_took(client: Client, bob: Customer) -> None:
@@ -294,10 +307,10 @@ def test_a_removal_revives_no_code_or_link_of_an_address_that_was_taken_off_file
     code = mailed_code()
     there = {"reference": access.reference, "code": code}
     link = token(access, "copy_ready")
-    with_code, with_link = identity.stands_on_code(access, code), identity.stands_on(link)
+    with_code, with_link = went_to.stands_on_code(access, code), went_to.stands_on(link)
     if is_taken_off:
         changed(bob, "")
-        assert not identity.code_counts_still(access, with_code.key, now=NOW), "control: it is dead before"
+        assert not went_to.code_counts_still(access, with_code.key, now=NOW), "control: it is dead before"
     removal = filing.file(
         filing.Receipt(
             kind="erasure", subject=bob.subject_id, channel="phone", received_on=TODAY, identity="in_person"
@@ -313,8 +326,8 @@ def test_a_removal_revives_no_code_or_link_of_an_address_that_was_taken_off_file
     )
     access.refresh_from_db()
     row = OneTimeLink.objects.select_related("request").get(pk=with_link.link)
-    assert identity.code_counts_still(access, with_code.key, now=NOW) is not is_taken_off
-    assert identity.counts_still(row, with_link.key, now=NOW) is not is_taken_off
+    assert went_to.code_counts_still(access, with_code.key, now=NOW) is not is_taken_off
+    assert went_to.counts_still(row, with_link.key, now=NOW) is not is_taken_off
     status, browser = outcome_of(there)
     assert (status, fetched(browser, access)) == ((403, 302) if is_taken_off else (200, 200))
 
@@ -325,16 +338,16 @@ def test_nor_the_code_and_link_of_the_removal_itself(bob: Customer, is_taken_off
     opened(Client(), token(removal, "link_identity"))
     run(removal, Clock())
     code = mailed_code()
-    stands = identity.stands_on_code(removal, code)
+    stands = went_to.stands_on_code(removal, code)
     if is_taken_off:
         changed(bob, "")
-        assert not identity.code_counts_still(removal, stands.key, now=NOW), "control: it is dead before"
+        assert not went_to.code_counts_still(removal, stands.key, now=NOW), "control: it is dead before"
     made = services.make_plan(removal, actor=OPERATOR, now=NOW)
     services.confirm(removal, made.hash, actor=OPERATOR, now=NOW)
     run(removal, Clock(NOW + timedelta(hours=80)))
     assert removal.state == (State.EXECUTED if is_taken_off else State.CLOSED)
     removal.refresh_from_db()
-    assert identity.code_counts_still(removal, stands.key, now=NOW) is not is_taken_off
+    assert went_to.code_counts_still(removal, stands.key, now=NOW) is not is_taken_off
     assert outcome_of({"reference": removal.reference, "code": code})[0] == (403 if is_taken_off else 200)
 
 
@@ -344,17 +357,17 @@ def test_a_file_that_cannot_be_read_is_no_yes() -> None:
     made = services.make_plan(removal, actor=user.as_actor(), now=NOW)
     services.confirm(removal, made.hash, actor=user.as_actor(), now=NOW)
     run(removal, Clock(NOW + timedelta(hours=1)))
-    stands = identity.stands_on_code(removal, there["code"])
-    assert identity.code_counts_still(Request.objects.get(), stands.key, now=NOW), "control"
+    stands = went_to.stands_on_code(removal, there["code"])
+    assert went_to.code_counts_still(Request.objects.get(), stands.key, now=NOW), "control"
     vault.keys.destroy([(removal.pk, "request_file")], now=NOW)
-    assert not identity.code_counts_still(Request.objects.get(), stands.key, now=NOW)
+    assert not went_to.code_counts_still(Request.objects.get(), stands.key, now=NOW)
 
 
 def test_what_tells_where_a_code_went_is_bound_and_cannot_be_taken_off() -> None:
     request, there = by_login(factories.login("bob", OLD))
-    assert identity.code_matches(there["code"], request)
+    assert codes.code_matches(there["code"], request)
     request.outcome_code_hash = request.outcome_code_hash.rpartition(":")[0]
-    assert not identity.code_matches(there["code"], request)
+    assert not codes.code_matches(there["code"], request)
 
 
 # A question that nothing depends on any more ------------------------------------------------------------------------------
@@ -528,10 +541,10 @@ def test_a_message_that_was_given_to_somebody_stays_out_whatever_was_decided(
     request = asked("erasure")
     corrections.correct(message, {"email": NEW}, actor=SERVICE, now=NOW, reason="phone call")
     second.decide(request, "go_on", actor=COLLEAGUE, now=NOW)
-    assert identity.records_of(request) == [("accounts.communication", message.pk)], "control"
+    assert addresses.records_of(request) == [("accounts.communication", message.pk)], "control"
     other = factories.customer("Dora", "Double", email="dora@example.com")
     Communication.objects.filter(pk=message.pk).update(customer=other, subject=other.subject)
-    assert identity.records_of(request) == []
+    assert addresses.records_of(request) == []
 
 
 # The way out -------------------------------------------------------------------------------------------------------------
@@ -584,7 +597,7 @@ def test_the_answer_calls_the_outcome_code_good_only_where_it_is(bob: Customer, 
         assert ("stays readable with your reference and outcome code" in text) is not is_moved
         assert ("has to wait until a member of our staff has looked" in text) is is_moved
     if is_moved:
-        with pytest.raises(services.CodeMoved):
-            services.by_code(request.reference, code, now=NOW)
+        with pytest.raises(reading.CodeMoved):
+            reading.by_code(request.reference, code, now=NOW)
     else:
-        assert services.by_code(request.reference, code, now=NOW)["request"] == request
+        assert reading.by_code(request.reference, code, now=NOW)["request"] == request

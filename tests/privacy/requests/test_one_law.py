@@ -6,7 +6,7 @@ import pytest
 
 from accounts.models import Customer
 from privacy.letters.models import Letter
-from privacy.requests import assessment, outcome
+from privacy.requests import answer, assessment
 from privacy.retention.models import HeldValue
 from tests import factories
 from tests.asked import NOW, TODAY, filed
@@ -43,7 +43,7 @@ def test_so_does_the_plan_of_a_request() -> None:
 
 
 def test_the_last_backup_of_a_key_is_gone_eight_days_later() -> None:
-    assert (outcome.backups_until(NOW) - TODAY).days == 8
+    assert (answer.backups_until(NOW) - TODAY).days == 8
 
 
 def held(customer: Customer) -> None:

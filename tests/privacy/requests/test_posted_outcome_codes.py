@@ -14,7 +14,7 @@ from privacy import audit, letters, vault
 from privacy.gate import Actor, log
 from privacy.letters import earlier
 from privacy.letters.models import Letter
-from privacy.requests import filing, posting, proof, second, services
+from privacy.requests import filing, posting, proof, reading, second
 from privacy.requests.models import Request
 from tests import factories, pages
 from tests.asked import NOW, PRIVACY, TODAY, Clock, filed, run
@@ -99,7 +99,7 @@ def test_who_had_the_letter_in_hand_and_is_signed_in_reads_nothing_by_its_code(r
     posting.mark_posted(receipt(request_of), actor=READER, now=NOW)
     later = NOW + timedelta(minutes=5)
     with pytest.raises(proof.HadTheLetter):
-        services.by_code(request_of.reference, code, visitor=pat.as_actor(), now=later)
+        reading.by_code(request_of.reference, code, visitor=pat.as_actor(), now=later)
     with time_machine.travel(later, tick=False):
         assert typed(pages.signed_in(pat, again=True), request_of, code).status_code == 403
         assert typed(pages.signed_in(eve, again=True), request_of, code).status_code == 200, "control"
@@ -108,7 +108,7 @@ def test_who_had_the_letter_in_hand_and_is_signed_in_reads_nothing_by_its_code(r
 def test_a_code_that_the_person_was_shown_works_before_its_receipt_is_posted(alice: Customer) -> None:
     request = filed(alice, "access")
     Letter.objects.filter(request=request).update(by="post")
-    assert services.by_code(request.reference, factories.code_of(request), now=NOW)["request"] == request
+    assert reading.by_code(request.reference, factories.code_of(request), now=NOW)["request"] == request
     Request.objects.filter(pk=request.pk).update(identity="in_person")
-    with pytest.raises(services.WrongCode):
-        services.by_code(request.reference, factories.code_of(request), now=NOW)
+    with pytest.raises(reading.WrongCode):
+        reading.by_code(request.reference, factories.code_of(request), now=NOW)

@@ -19,7 +19,7 @@ from accounts.models import Customer
 from privacy import audit, checks
 from privacy.gate.purposes import ProgramPurpose
 from privacy.letters.models import Letter
-from privacy.requests import execute, filing, poller, procedures, services
+from privacy.requests import broker, execute, filing, procedures, services
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import Request
 from privacy.requests.procedure import Door, NotInOrder, Procedure
@@ -231,7 +231,7 @@ def test_a_kind_without_an_entry_is_never_carried_out_and_waits_for_a_person(
     assert (
         audit.history(reference=request.reference).filter(action="request.parked").get().reason.endswith("UnknownKind")
     )
-    assert poller.poll(now=NOW + timedelta(days=41)) == 0
+    assert broker.poll(now=NOW + timedelta(days=41)) == 0
 
 
 def test_the_same_request_of_a_known_kind_is_carried_out(alice: Customer, outbox: list[Any]) -> None:

@@ -25,7 +25,7 @@ from privacy.requests import (
     export,
     filing,
     history,
-    identity,
+    links,
     procedures,
     proof,
     proving,
@@ -204,11 +204,11 @@ def test_not_me_stops_the_request_and_ends_it_not(two_mailboxes: Customer) -> No
 
 def test_the_link_against_a_request_never_proves_anybody(two_mailboxes: Customer) -> None:
     request = by_link()
-    with pytest.raises(identity.LinkRefused):
+    with pytest.raises(links.LinkRefused):
         proving.redeem(not_me_token(request), now=NOW)
     assert OneTimeLink.objects.get(request=request, purpose="not_me").used_at is None
-    result = identity.make_link(request, "result", to="", now=NOW)
-    with pytest.raises(identity.LinkRefused):
+    result = links.make_link(request, "result", to="", now=NOW)
+    with pytest.raises(links.LinkRefused):
         second.say_not_me(result, now=NOW)
 
 

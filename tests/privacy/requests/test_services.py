@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from privacy import audit, gate, letters, personal_data
 from privacy.gate.system import system
 from privacy.letters.models import Letter
-from privacy.requests import bound, execute, filing, history, identity, proof, proving, services, sight
+from privacy.requests import bound, codes, execute, filing, history, links, proof, proving, reading, services, sight
 from privacy.requests.models import Request, RequestEvent
 from privacy.requests.states import TRANSITIONS, State
 from tests import factories
@@ -40,7 +40,7 @@ def texts(request: Request, kind: str) -> list[str]:
 
 def test_filing_writes_request_receipt_audit_letter_and_the_next_look_at_once(alice) -> None:
     request = filed(alice)
-    assert identity.read_reference(request.reference) == request.reference
+    assert codes.read_reference(request.reference) == request.reference
     assert (request.received_on, request.due_on, request.legal_due_on) == (
         TODAY,
         date(2026, 12, 20),
@@ -57,11 +57,11 @@ def test_filing_writes_request_receipt_audit_letter_and_the_next_look_at_once(al
     "given", ["PR-2026-7K3M-95", "PR-2026-0000-0J", "PR-2026-ZZZZ-ZQ", "PR-2026-A1B2-CD", "PR-2026-0Q5X-VX"]
 )
 def test_references_of_before_are_read_and_a_slip_in_one_is_noticed(given: str) -> None:
-    assert identity.read_reference(given) == given
+    assert codes.read_reference(given) == given
     for place, character in enumerate(given[3:], 3):
         other = "3" if character != "3" else "4"
         if character != "-":
-            assert identity.read_reference(given[:place] + other + given[place + 1 :]) is None
+            assert codes.read_reference(given[:place] + other + given[place + 1 :]) is None
 
 
 def test_nothing_about_a_person_stands_in_the_clear(alice) -> None:
@@ -185,7 +185,7 @@ def test_an_address_on_file_gets_a_link_and_the_link_proves_the_person(alice, ou
     assert proved.pk == request.pk and code
     request.refresh_from_db()
     assert (request.state, request.identity, request.step) == ("identity", "link", "plan")
-    with pytest.raises(identity.LinkRefused):
+    with pytest.raises(links.LinkRefused):
         proving.redeem(link_in(message.body), now=NOW + timedelta(hours=1))
 
 
@@ -245,7 +245,7 @@ def test_a_login_proves_what_a_stranger_began(alice) -> None:
 def test_a_plan_says_for_each_record_what_happens_and_why(alice, bob, old_order, kept_order) -> None:
     request = filed(alice)
     made = services.make_plan(request, actor=as_customer(alice), now=NOW)
-    shown = services.show(request)
+    shown = reading.show(request)
     fates = {
         (d["label"], d["record"], x["envelope"]): (x["action"], x["code"], x["until"])
         for d in shown["decisions"]
@@ -316,7 +316,7 @@ def test_bob_neither_plans_nor_confirms_nor_withdraws_for_alice(alice, bob) -> N
         lambda who: services.withdraw(request, actor=who, now=NOW),
         lambda who: services.refuse(request, ground="x", authority="", actor=who, now=NOW),
         lambda who: services.resume(request, actor=who, now=NOW),
-        lambda who: services.lines(request, actor=who, now=NOW),
+        lambda who: reading.lines(request, actor=who, now=NOW),
         lambda who: proving.identify(request, "staff", subject=bob.subject_id, actor=who, now=NOW),
     ):
         for who in (as_customer(bob), ANYBODY):
@@ -393,13 +393,13 @@ def test_the_outcome_stays_readable_with_reference_and_code_when_the_account_is_
     made = services.make_plan(request, actor=as_customer(alice), now=NOW)
     services.confirm(request, made.hash, actor=as_customer(alice), now=NOW)
     run(request)
-    found = services.by_code(request.reference.lower(), code, now=NOW + timedelta(days=90))
+    found = reading.by_code(request.reference.lower(), code, now=NOW + timedelta(days=90))
     assert found["request"].state == State.CLOSED
     assert f"Order {old_order.number}" in {one["title"] for one in found["erased"]}
     assert found["leftovers"]
     for reference, typed in ((request.reference, "AAAA-AAAA-AAAA"), ("PR-2026-0000-00", code), ("nonsense", code)):
-        with pytest.raises(services.WrongCode):
-            services.by_code(reference, typed, now=NOW)
+        with pytest.raises(reading.WrongCode):
+            reading.by_code(reference, typed, now=NOW)
 
 
 def test_a_file_outlives_the_person_and_leads_to_nobody(alice) -> None:

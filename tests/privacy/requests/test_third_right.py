@@ -26,7 +26,7 @@ from privacy.gate import matrix
 from privacy.gate.context import current
 from privacy.gate.purposes import ProgramPurpose
 from privacy.letters.models import Letter
-from privacy.requests import execute, history, poller, procedures, second, services, sight, steps
+from privacy.requests import broker, execute, history, procedures, second, services, sight, steps
 from privacy.requests.models import Request
 from privacy.requests.procedure import Does, Letters, Pages, Procedure, Step, Words
 from privacy.requests.states import State
@@ -393,7 +393,7 @@ def test_the_poller_wakes_it_and_a_killed_step_is_done_again_once(
     with time_machine.travel(NOW, tick=False):
         browser_of(alice).post(f"/privacy/requests/new/{KIND}/")
     request = Request.objects.get()
-    assert poller.poll(now=NOW) == 1
+    assert broker.poll(now=NOW) == 1
     execute.run(request.pk, clock=Clock(NOW + timedelta(minutes=1)), pause=lambda: None)
     request.refresh_from_db()
     actor = sight.acting_as(request)
@@ -409,7 +409,7 @@ def test_the_poller_wakes_it_and_a_killed_step_is_done_again_once(
     with monkeypatch.context() as patched, pytest.raises(Killed):
         patched.setattr("privacy.work.checkpoints.reach", killed)
         execute.advance(request.pk, now=NOW)
-    assert poller.poll(now=NOW + timedelta(minutes=1)) == 1
+    assert broker.poll(now=NOW + timedelta(minutes=1)) == 1
     run(request, Clock(NOW + timedelta(minutes=5)))
     assert states(request) == DONE
     assert audit.history(reference=request.reference).filter(action="test.held_off").count() == 1

@@ -19,7 +19,7 @@ from accounts.people import later, named
 from privacy import vault
 from privacy.gate import Actor
 from privacy.letters.models import Letter
-from privacy.requests import filing, identity
+from privacy.requests import addresses, filing
 from privacy.requests.models import Request
 from privacy.requests.states import State
 from privacy.retention import holds
@@ -80,7 +80,7 @@ def asked(kind: str = "access") -> Request:
 
 
 def records(request: Request) -> list[Any]:
-    return [pk for _, pk in identity.records_of(request)]
+    return [pk for _, pk in addresses.records_of(request)]
 
 
 @pytest.mark.parametrize("name", ["Mallory Evil", "Mallory Guest", ""])

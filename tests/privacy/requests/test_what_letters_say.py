@@ -11,7 +11,7 @@ import time_machine
 from accounts.models import Customer
 from privacy import letters, vault
 from privacy.letters.models import Letter
-from privacy.requests import clock, execute, filing, identity, posting, proving, services, sight, writing
+from privacy.requests import clock, execute, filing, links, posting, proving, services, sight, writing
 from privacy.requests.models import OneTimeLink, Request
 from privacy.requests.states import State
 from tests import factories, pages
@@ -70,7 +70,7 @@ def test_who_has_no_login_asks_again_and_gets_a_new_link_to_the_plan(dora: Custo
     request = planned(ask())
     spent = token(texts(request, "link_result")[0])
     later = NOW + timedelta(days=10)
-    with pytest.raises(identity.LinkRefused):
+    with pytest.raises(links.LinkRefused):
         proving.redeem(spent, now=later)
     assert ask(now=later) == request, "the same request, asked for once more"
     again = texts(request, "link_result")

@@ -12,7 +12,7 @@ from django.test import Client
 from accounts import corrections
 from accounts.models import Communication, Customer
 from privacy.gate import Actor, fingerprint
-from privacy.requests import filing, identity, second, waits
+from privacy.requests import addresses, filing, second, waits
 from privacy.requests.models import Request, SecondLook
 from tests import factories, pages
 from tests.asked import ANYBODY, NOW, filed
@@ -66,9 +66,9 @@ def test_a_further_change_of_the_same_kind_between_page_and_answer_is_decided_by
     answer = mona.post(step, go_on(seen))
     assert answer.status_code == 400 and NEW in answer.text and "; again on " in answer.text
     assert waits.is_undecided(request) and not request.events.filter(kind="second_decided").exists()
-    assert len(identity.records_of(request)) == 1, "nothing of it is covered again"
+    assert len(addresses.records_of(request)) == 1, "nothing of it is covered again"
     assert pages.decide(mona, step, go_on({})).status_code == 302, "control: who has read both decides both"
-    assert not waits.is_undecided(request) and len(identity.records_of(Request.objects.get())) == 3
+    assert not waits.is_undecided(request) and len(addresses.records_of(Request.objects.get())) == 3
 
 
 def test_an_answer_that_does_not_say_what_was_shown_decides_nothing(own: list[Communication], mona: Client) -> None:

@@ -13,7 +13,7 @@ from accounts.models import Customer
 from privacy import audit, letters, vault
 from privacy.gate.system import system
 from privacy.letters.models import Letter
-from privacy.requests import clock, filing, history, proving, recount, services, writing
+from privacy.requests import clock, filing, history, proving, reading, recount, services, writing
 from privacy.requests.models import Request
 from tests import factories, pages
 from tests.asked import NOW, OPERATOR, PRIVACY, TODAY, filed
@@ -223,7 +223,7 @@ def test_the_desk_and_the_commands_tell_both_dates() -> None:
         "Answer by 27 December 2026, at the latest 29 December 2026; without the pause by 20 December 2026."
         in out.getvalue()
     )
-    assert services.show(request)["unpaused_due_on"] == "2026-12-20"
+    assert reading.show(request)["unpaused_due_on"] == "2026-12-20"
 
 
 def test_the_desk_tells_by_when_receipt_is_to_be_confirmed_in_california(settings: Any) -> None:

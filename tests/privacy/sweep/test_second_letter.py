@@ -14,7 +14,7 @@ from orders.models import Order
 from privacy import gate, vault
 from privacy.gate.system import system
 from privacy.letters.models import Letter
-from privacy.requests import identity, outcome, services, sight
+from privacy.requests import codes, outcome, reading, services, sight
 from privacy.requests.models import Request
 from privacy.requests.states import State
 from privacy.retention import holds
@@ -90,8 +90,8 @@ def test_at_the_day_that_was_told_the_rest_goes_and_the_person_is_told(alice, bo
 
 def test_the_outcome_shows_what_ended_as_done(alice, order_of_2020, client: Client) -> None:
     request = erased(alice)
-    code = identity.new_code()
-    hashed = identity.hash_of_code(request, code)
+    code = codes.new_code()
+    hashed = codes.hash_of_code(request, code)
     Request.objects.filter(pk=request.pk).update(outcome_code_hash=hashed)
     before = client.post("/privacy/outcome/", {"reference": request.reference, "code": code})
     assert "Stays until 31 December 2027" in pages.read(before)
@@ -100,7 +100,7 @@ def test_the_outcome_shows_what_ended_as_done(alice, order_of_2020, client: Clie
     after = pages.read(client.post("/privacy/outcome/", {"reference": request.reference, "code": code}))
     assert "Stays until" not in after
     assert "when the reason to keep it had ended" in after
-    fates = [x for record in services.show(request)["decisions"] for x in record["data"] if x["envelope"] == "order"]
+    fates = [x for record in reading.show(request)["decisions"] for x in record["data"] if x["envelope"] == "order"]
     assert {(x["action"], bool(x["done_at"])) for x in fates} == {("keep", True)}
 
 

@@ -23,7 +23,7 @@ from privacy import audit, letters, vault
 from privacy.audit import AuditEvent, AuditLink
 from privacy.gate.system import system
 from privacy.letters.models import Letter
-from privacy.requests import broker, execute, export, poller, services, writing
+from privacy.requests import broker, execute, export, services, writing
 from privacy.requests.contents import NO_DAY
 from privacy.requests.models import Export, Request
 from privacy.requests.states import State
@@ -186,7 +186,7 @@ def test_the_poller_wakes_the_others(
     broken, sound = confirmed(alice), confirmed(bob)
     spoil(broken, legal_due_on=BEYOND)
     with django_capture_on_commit_callbacks(execute=True):
-        assert poller.poll(now=NOW) == 2
+        assert broker.poll(now=NOW) == 2
     assert str(sound.pk) in sent
 
 

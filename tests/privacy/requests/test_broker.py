@@ -10,7 +10,7 @@ import pytest
 from celery import current_app
 
 from privacy import tasks
-from privacy.requests import broker, execute, poller, services
+from privacy.requests import broker, execute, services
 from privacy.requests.models import Request
 from privacy.requests.states import State
 from tests.asked import NOW, TODAY, Clock, confirmed, filed, run
@@ -50,9 +50,9 @@ def test_a_message_names_nobody(alice, sent, django_capture_on_commit_callbacks)
 def test_a_lost_message_is_sent_again_when_its_lease_is_over(alice, sent, django_capture_on_commit_callbacks) -> None:
     request = confirmed(alice)
     with django_capture_on_commit_callbacks(execute=True):
-        assert poller.poll(now=NOW) == 1
-        assert poller.poll(now=NOW + timedelta(seconds=5)) == 0, "leased"
-        assert poller.poll(now=NOW + timedelta(seconds=31)) == 1
+        assert broker.poll(now=NOW) == 1
+        assert broker.poll(now=NOW + timedelta(seconds=5)) == 0, "leased"
+        assert broker.poll(now=NOW + timedelta(seconds=31)) == 1
     assert [m[0] for m in sent] == [str(request.pk)] * 2
     first, second = sent
     assert execute.advance(request.pk, now=NOW, step=first[1], version=first[2]) == "stale"
@@ -63,14 +63,14 @@ def test_after_an_outage_all_that_is_due_is_sent_at_once(alice, bob, sent, djang
     waiting = [confirmed(alice), filed(bob), filed(bob, kind="access")]
     assert Request.objects.filter(next_action_at__lte=NOW).count() == 3
     with django_capture_on_commit_callbacks(execute=True):
-        assert poller.poll(now=NOW, limit=2) == 3
+        assert broker.poll(now=NOW, limit=2) == 3
     assert sorted(m[0] for m in sent) == sorted(str(request.pk) for request in waiting)
 
 
 def test_a_message_is_good_for_one_try(alice, sent, django_capture_on_commit_callbacks) -> None:
     request = confirmed(alice)
     with django_capture_on_commit_callbacks(execute=True):
-        poller.poll(now=NOW)
+        broker.poll(now=NOW)
     message = {"step": sent[0][1], "version": sent[0][2]}
     assert execute.advance(request.pk, now=NOW, **message) == "wait_for_access"
     assert execute.advance(request.pk, now=NOW, **message) == "stale"
@@ -80,7 +80,7 @@ def test_what_is_over_is_left_alone(alice, sent) -> None:
     request = confirmed(alice)
     run(request)
     assert request.state == State.CLOSED
-    assert poller.poll(now=NOW + timedelta(days=100)) == 0
+    assert broker.poll(now=NOW + timedelta(days=100)) == 0
 
 
 def test_a_broker_that_is_down_or_dumb_costs_a_filing_nothing(

@@ -1,0 +1,82 @@
+"""A request in the shape of docs/schemas/request_show.json: no personal data, nothing opened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from privacy.requests.models import Request
+
+
+def of(request: Request) -> dict[str, Any]:
+    """Return a request as commands and schemas show it (docs/schemas/request_show.json): no personal data, opens nothing."""
+    events = list(request.events.all())
+    done: Mapping[str, datetime] = {e.step: e.at for e in events if e.kind == "step"}
+    planned = next((e.at for e in events if e.kind == "planned"), None)
+    return {
+        "reference": request.reference,
+        "kind": request.kind,
+        "state": request.state,
+        "channel": request.channel,
+        "asked_by": request.asked_by,
+        "received_on": request.received_on.isoformat(),
+        "due_on": request.due_on.isoformat(),
+        "legal_due_on": request.legal_due_on.isoformat(),
+        "unpaused_due_on": request.unpaused_due_on.isoformat() if request.unpaused_due_on else None,
+        "identity": request.identity,
+        "scope": request.scope,
+        "plan_hash": request.plan_hash,
+        "confirmed": bool(request.confirmed_hash),
+        "attempts": max(request.tries.values(), default=0),
+        "last_error": request.last_error,
+        "decisions": _decisions(request),
+        "steps": [
+            {
+                "name": step,
+                "attempts": request.tries.get(step, 0),
+                "done_at": _iso(planned if step == "plan" else done.get(step)),
+            }
+            for step in request.steps
+        ],
+        "events": [
+            {
+                "at": _iso(e.at),
+                "on": e.on.isoformat(),
+                "kind": e.kind,
+                "state": e.state,
+                "step": e.step,
+                "by": e.actor_kind,
+            }
+            for e in events
+        ],
+    }
+
+
+def _decisions(request: Request) -> list[dict[str, Any]]:
+    """Group the decisions by record; each datum says what becomes of it and why."""
+    records: dict[tuple[str, Any], dict[str, Any]] = {}
+    for d in request.decisions.all():
+        # Decisions that lost their record's number are not thrown together.
+        key = (d.label, d.record_id or d.pk)
+        record = records.setdefault(
+            key, {"record": str(d.record_id) if d.record_id else None, "label": d.label, "data": []}
+        )
+        for name in d.data:
+            record["data"].append(
+                {
+                    "name": name,
+                    "envelope": d.envelope,
+                    "action": d.action,
+                    "code": d.code,
+                    "ground": d.ground,
+                    "authority": d.authority,
+                    "until": d.until.isoformat() if d.until else None,
+                    "done_at": _iso(d.done_at),
+                }
+            )
+    return list(records.values())
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
