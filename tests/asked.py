@@ -11,7 +11,7 @@ from privacy.gate import Actor
 from privacy.requests import excess, execute, filing, proof, services, writing
 from privacy.requests.models import Request
 from tests import factories
-from tests.orders.factories import an_order, as_customer
+from tests.factories import an_order, as_customer
 
 NOW, TODAY = factories.NOW, factories.TODAY
 OPERATOR = Actor("operator", "erasure", None, frozenset({"system:erasure"}), "erasure")

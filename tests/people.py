@@ -12,7 +12,7 @@ from django.core import mail
 from accounts.models import Customer
 from orders.models import Order
 from tests import factories
-from tests.orders.factories import an_order
+from tests.factories import an_order
 
 
 @pytest.fixture

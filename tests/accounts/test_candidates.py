@@ -25,8 +25,7 @@ from privacy.vault import Exact, SealedModel
 from privacy.vault.index import token
 from privacy.vault.models import Token
 from tests import factories, pages
-from tests.factories import NOW, TODAY
-from tests.orders.factories import CONTACT, an_order, an_rma
+from tests.factories import CONTACT, NOW, TODAY, an_order, an_rma
 
 pytestmark = pytest.mark.django_db
 

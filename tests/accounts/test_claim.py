@@ -16,8 +16,7 @@ from privacy.subjects import Subject
 from privacy.vault.models import DataKey
 from rma.models import RMA
 from tests import factories, pages
-from tests.factories import NOW
-from tests.orders.factories import an_order, an_rma
+from tests.factories import NOW, an_order, an_rma
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 

@@ -18,8 +18,7 @@ from privacy.audit.models import AuditEvent
 from privacy.gate import Actor
 from tests import factories, pages
 from tests.asked import OPERATOR, filed
-from tests.factories import NOW
-from tests.orders.factories import an_order
+from tests.factories import NOW, an_order
 
 # The codes that look right and are none: what the European Union writes, reserved, dissolved, of nobody.
 NONE_OF_THEM = ("UK", "EL", "XK", "AN", "SU", "ZZ", "de", "USA", "Germany", "", "D", "ＤＥ")

@@ -29,8 +29,7 @@ from privacy.requests import filing, proof
 from privacy.requests.models import SecondLook
 from tests import factories, pages
 from tests.asked import as_customer, called
-from tests.factories import PASSWORD
-from tests.orders.factories import an_order
+from tests.factories import PASSWORD, an_order
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 OLD, THIEF = "alice@example.com", "thief@elsewhere.example"

@@ -27,8 +27,7 @@ from privacy.vault.models import DataKey, Once
 from rma.models import RMA, RMANote
 from tests import factories, pages
 from tests.asked import ANYBODY, PRIVACY
-from tests.factories import NOW, TODAY
-from tests.orders.factories import CONTACT, an_order, an_rma
+from tests.factories import CONTACT, NOW, TODAY, an_order, an_rma
 
 pytestmark = pytest.mark.django_db
 

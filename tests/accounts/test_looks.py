@@ -19,8 +19,7 @@ from privacy.gate import AccessEntry
 from privacy.models import Letter
 from tests import factories, pages
 from tests.asked import PRIVACY
-from tests.factories import NOW
-from tests.orders.factories import an_order
+from tests.factories import NOW, an_order
 
 pytestmark = pytest.mark.django_db
 

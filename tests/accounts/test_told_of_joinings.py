@@ -23,8 +23,7 @@ from privacy.subjects import Subject
 from tests import factories, pages
 from tests.accounts.test_joining import COLLEAGUE, _end, a_look, join
 from tests.asked import ANYBODY, PRIVACY
-from tests.factories import NOW, TODAY
-from tests.orders.factories import an_order
+from tests.factories import NOW, TODAY, an_order
 
 pytestmark = pytest.mark.django_db
 

@@ -25,8 +25,7 @@ from privacy.vault.models import DataKey, Token
 from tests import factories
 from tests.accounts.test_regions import opened, plain
 from tests.asked import PRIVACY
-from tests.factories import NOW
-from tests.orders.factories import an_order
+from tests.factories import NOW, an_order
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 

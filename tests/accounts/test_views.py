@@ -14,7 +14,7 @@ from privacy.audit.models import AuditEvent
 from privacy.letters.models import Letter
 from privacy.retention import holds
 from tests import factories, pages
-from tests.orders.factories import TASK
+from tests.factories import TASK
 
 pytestmark = pytest.mark.django_db
 

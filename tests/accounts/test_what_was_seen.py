@@ -18,8 +18,7 @@ from privacy.letters import given
 from privacy.letters.models import Letter
 from tests import factories, pages
 from tests.accounts.test_joining import a_look, join
-from tests.factories import NOW
-from tests.orders.factories import an_order
+from tests.factories import NOW, an_order
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 ROSA0, ROSA1, ROSA2 = "rosa0@mail.example", "rosa1@mail.example", "rosa2@mail.example"

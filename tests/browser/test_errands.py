@@ -33,7 +33,7 @@ from tests.browser import checker
 from tests.browser.site import Site
 from tests.browser.test_pages import come_in, each_dimension, go_out, serve, told
 from tests.browser.visitor import Findings, Visitor
-from tests.orders.factories import an_rma, as_customer, moved
+from tests.factories import an_rma, as_customer, moved
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 

@@ -11,7 +11,7 @@ from privacy.gate.system import system
 from tests.browser.site import Site
 from tests.browser.test_errands import come_in
 from tests.browser.visitor import NARROW, PLAIN, WIDE, Visitor
-from tests.orders.factories import an_order
+from tests.factories import an_order
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 

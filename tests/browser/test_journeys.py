@@ -24,7 +24,7 @@ from tests import factories
 from tests.browser import checker
 from tests.browser.site import Site
 from tests.browser.visitor import AXE, AXE_SHA256, DIMENSIONS, Findings, Visitor
-from tests.orders.factories import an_order, an_rma, moved
+from tests.factories import an_order, an_rma, moved
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 

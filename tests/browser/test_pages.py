@@ -31,7 +31,7 @@ from tests import factories, pages
 from tests.browser import checker
 from tests.browser.site import Site
 from tests.browser.visitor import NARROW, WIDE, Findings, Visitor
-from tests.orders.factories import as_customer
+from tests.factories import as_customer
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 

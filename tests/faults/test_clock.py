@@ -19,9 +19,9 @@ from privacy.requests.clock import Event, Kind, Place
 from privacy.requests.states import State
 from privacy.sweep import nightly
 from privacy.sweep.models import SweepState
+from tests.factories import TASK, a_customer, an_order
 from tests.figures import report, tries
 from tests.journeys import asking
-from tests.orders.factories import TASK, a_customer, an_order
 
 pytestmark = [pytest.mark.figure, pytest.mark.django_db]
 

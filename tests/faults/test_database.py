@@ -34,7 +34,7 @@ DUE = """
 from datetime import date
 from privacy.sweep import arming
 from tests import factories
-from tests.orders.factories import an_order
+from tests.factories import an_order
 arming.arm(actor=None)
 day = date(2015, 6, 10)
 for number in range({count}):

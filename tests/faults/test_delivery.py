@@ -25,9 +25,9 @@ from privacy.requests.models import Export, OneTimeLink, Request
 from privacy.sweep import arming
 from privacy.vault.keystore import keys
 from tests import databases, factories
+from tests.factories import TASK, an_order, as_customer
 from tests.faults.together import together
 from tests.figures import report, tries
-from tests.orders.factories import TASK, an_order, as_customer
 
 pytestmark = [pytest.mark.fault, pytest.mark.django_db(transaction=True)]
 OURS = ("accounts", "ilt_site", "orders", "privacy", "rma")

@@ -22,9 +22,9 @@ from privacy.requests import execute, export, filing
 from privacy.requests.models import Export, Request
 from privacy.vault.models import DataKey
 from tests import factories
+from tests.factories import as_customer
 from tests.faults import process
 from tests.figures import report, tries
-from tests.orders.factories import as_customer
 
 pytestmark = [pytest.mark.fault, pytest.mark.django_db(transaction=True)]
 MEGABYTE = 1 << 20

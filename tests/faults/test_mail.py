@@ -20,10 +20,10 @@ from privacy.letters import sending
 from privacy.letters.models import Letter
 from privacy.requests import filing, writing
 from tests import factories
+from tests.factories import as_customer
 from tests.faults.together import together
 from tests.figures import report, tries
 from tests.mail_server import REFUSED, Server
-from tests.orders.factories import as_customer
 
 pytestmark = [pytest.mark.fault, pytest.mark.django_db(transaction=True)]
 SLOW = tries(4, 30)  # seconds until the slow server answers

@@ -17,9 +17,9 @@ from accounts.models import Communication, Customer
 from privacy.requests import export, filing
 from privacy.requests.models import Request
 from tests import factories
+from tests.factories import as_customer
 from tests.faults import process
 from tests.figures import report, tries
-from tests.orders.factories import as_customer
 
 pytestmark = [pytest.mark.fault, pytest.mark.django_db(transaction=True)]
 MEGABYTE = 1 << 20

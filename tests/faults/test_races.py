@@ -32,11 +32,11 @@ from privacy.vault.models import DataKey
 from rma.models import RMA
 from rma.services import TransitionRefused, transition
 from tests import factories
+from tests.factories import DAN, an_order, an_rma, as_customer, moved
 from tests.faults.together import together
 from tests.figures import report, tries
 from tests.journeys.asking import PAT
 from tests.journeys.stack import CSRF
-from tests.orders.factories import DAN, an_order, an_rma, as_customer, moved
 
 pytestmark = [pytest.mark.fault, pytest.mark.django_db(transaction=True)]
 AT_ONCE = 16

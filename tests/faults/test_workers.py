@@ -26,11 +26,11 @@ from privacy.requests import broker, procedures
 from privacy.sweep import arming
 from privacy.vault.keystore import identity
 from tests import factories
+from tests.factories import an_order
 from tests.faults import workers
 from tests.faults.measuring import CEILING, p95, until
 from tests.figures import report, tries
 from tests.journeys.asking import PAT
-from tests.orders.factories import an_order
 from tests.running import command, environment, free_port, run
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.fault]

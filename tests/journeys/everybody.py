@@ -32,7 +32,7 @@ from rma import services as rmas
 from rma.models import Certificate
 from tests import factories
 from tests.asked import PRIVACY
-from tests.orders.factories import DAN, an_order, an_rma, as_customer, moved
+from tests.factories import DAN, an_order, an_rma, as_customer, moved
 
 NOW, TODAY = factories.NOW, factories.TODAY
 _digits = count(4107)

@@ -22,7 +22,7 @@ from orders.models import Invoice, Order
 from privacy import datamap
 from privacy.calendar import days
 from privacy.sweep import nightly
-from tests.orders.factories import TASK, a_customer
+from tests.factories import TASK, a_customer
 from tests.orders.test_imports import LINE, ORDER
 
 NOW = datetime(2026, 11, 22, 15, tzinfo=UTC)

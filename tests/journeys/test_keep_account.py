@@ -216,7 +216,7 @@ def test_a_role_that_does_not_write_accounts_cannot_keep_them() -> None:
 @pytest.mark.django_db
 def test_a_day_that_was_told_after_a_request_is_not_moved(monkeypatch: pytest.MonkeyPatch) -> None:
     alice = quiet()
-    from tests.orders.factories import an_order
+    from tests.factories import an_order
 
     an_order(alice)
     run(confirmed(alice))

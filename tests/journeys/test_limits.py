@@ -12,7 +12,7 @@ from django.test import Client
 from privacy.models import Request
 from rma.models import RMA, RMANote
 from tests import factories, pages
-from tests.orders.factories import an_rma
+from tests.factories import an_rma
 from tests.rma.test_views import ANSWERS
 
 pytestmark = pytest.mark.django_db

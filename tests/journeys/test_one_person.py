@@ -18,8 +18,7 @@ from privacy.models import Request
 from privacy.requests import execute, writing
 from privacy.subjects import Subject
 from tests import factories, pages
-from tests.factories import NOW
-from tests.orders.factories import an_order
+from tests.factories import NOW, an_order
 
 pytestmark = [pytest.mark.django_db, pytest.mark.journey]
 

@@ -34,7 +34,6 @@ from privacy.vault.models import DataKey, Tombstone
 from tests import factories
 from tests.figures import report, tries
 from tests.journeys import asking
-from tests.orders import factories as order_factories
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.fault]
 
@@ -141,7 +140,7 @@ def test_scenario_19_nobody_who_was_erased_comes_back_with_a_restored_database(b
     people = [person(n) for n in range(count)]
     bob = factories.customer("Bob", "Barnes", email="bob@example.com")
     with_order = people[0]
-    order = order_factories.an_order(
+    order = factories.an_order(
         with_order, date(2023, 5, 2), invoiced=date(2023, 5, 3), shipped=date(2023, 5, 4), paid=date(2023, 5, 9)
     )
     backups.dump()
@@ -182,9 +181,9 @@ def test_scenario_19_nobody_who_was_erased_comes_back_with_a_restored_database(b
     )
     assert kept, "the order had to stay"
     assert readable(bob.pk) == ["bob@example.com", "Barnes"]
-    with gate.acting(order_factories.ERIN):
+    with gate.acting(factories.ERIN):
         assert Order.objects.get(pk=order.pk).invoice_name == "Alice Whitfield", "a duty keeps it"
-    with gate.acting(order_factories.CAROL):
+    with gate.acting(factories.CAROL):
         assert isinstance(Order.objects.get(pk=order.pk).invoice_name, vault.Restricted), "for that duty only"
     assert audit.AuditEvent.objects.filter(action="ledger.replayed").count() == 1
 

@@ -46,7 +46,7 @@ from privacy.sweep import nightly, second_letter
 from rma.models import Certificate
 from tests import factories
 from tests.asked import ANYBODY, NOW, OPERATOR, PRIVACY, Clock, filed, run
-from tests.orders.factories import DAN, TASK, an_order, an_rma, as_customer, moved
+from tests.factories import DAN, TASK, an_order, an_rma, as_customer, moved
 from tests.rma.test_services import certify, verified
 
 pytestmark = pytest.mark.django_db

@@ -18,7 +18,7 @@ from privacy.requests import execute
 from privacy.requests.models import Request
 from privacy.retention.models import Decision
 from tests.asked import Clock, confirmed
-from tests.orders.factories import a_customer
+from tests.factories import a_customer
 from tests.orders.test_imports import LINE, ORDER, take  # noqa: F401  (a fixture)
 
 pytestmark = [pytest.mark.django_db(transaction=True)]

@@ -26,7 +26,7 @@ from privacy.audit import AuditEvent
 from privacy.gate.system import system
 from privacy.vault.models import DataKey, Token
 from tests import files
-from tests.orders.factories import TASK, a_customer
+from tests.factories import TASK, a_customer
 
 pytestmark = pytest.mark.django_db
 

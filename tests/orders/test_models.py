@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 
 from orders.models import Order, Payment
 from privacy import vault
-from tests.orders.factories import a_customer, an_order
+from tests.factories import a_customer, an_order
 from tests.orders.test_services import CARD
 
 pytestmark = pytest.mark.django_db

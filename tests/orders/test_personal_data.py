@@ -10,7 +10,7 @@ from orders import personal_data, services
 from orders.models import Order, Payment
 from privacy import datamap, vault
 from privacy.retention import rules
-from tests.orders.factories import TASK, a_customer, an_order, noon
+from tests.factories import TASK, a_customer, an_order, noon
 from tests.orders.test_services import CARD
 
 pytestmark = pytest.mark.django_db

@@ -12,7 +12,7 @@ from orders.models import Order, Payment
 from privacy import vault
 from privacy.audit import AuditEvent
 from privacy.gate import Refused
-from tests.orders.factories import (
+from tests.factories import (
     BILL,
     CAROL,
     DAN,

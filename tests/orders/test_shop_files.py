@@ -23,7 +23,7 @@ from orders.imports import MAPS, Report, import_orders
 from orders.models import Order, Payment
 from privacy import vault
 from tests import files
-from tests.orders.factories import TASK, a_customer
+from tests.factories import TASK, a_customer
 from tests.orders.test_imports import LINE, NOW, ORDER, SCHEMA, fingerprint, places, write
 
 pytestmark = pytest.mark.django_db(databases="__all__")

@@ -12,7 +12,7 @@ from orders import services
 from orders.models import Order, Payment
 from privacy import vault
 from tests import factories, pages
-from tests.orders.factories import TASK, an_order, noon
+from tests.factories import TASK, an_order, noon
 
 pytestmark = pytest.mark.django_db
 

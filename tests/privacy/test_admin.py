@@ -31,7 +31,7 @@ from privacy.sweep import nightly
 from rma.models import RMA
 from tests import factories, pages
 from tests.asked import PRIVACY
-from tests.orders.factories import SHIP, an_order, an_rma
+from tests.factories import SHIP, an_order, an_rma
 
 pytestmark = pytest.mark.django_db
 
@@ -748,7 +748,7 @@ def test_who_may_only_read_messages_writes_none_down() -> None:
 
 
 def test_the_price_list_is_kept_by_sales_and_deleted_by_nobody() -> None:
-    from tests.orders.factories import a_product
+    from tests.factories import a_product
 
     product = a_product()
     assert at_work("sales").get(page_of(product)).status_code == 200
@@ -757,7 +757,7 @@ def test_the_price_list_is_kept_by_sales_and_deleted_by_nobody() -> None:
 
 
 def test_a_manager_sees_the_pages_of_the_second_person_and_nothing_else() -> None:
-    from tests.orders.factories import a_product
+    from tests.factories import a_product
 
     product = a_product()
     mona = pages.signed_in(factories.staff("mona", "mona@ilt.example", roles=(), is_superuser=True))

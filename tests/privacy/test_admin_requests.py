@@ -22,7 +22,7 @@ from privacy.requests import deadline, filing, history, proving, reading, servic
 from privacy.requests.states import State
 from tests import factories, pages
 from tests.asked import PRIVACY
-from tests.orders.factories import an_order
+from tests.factories import an_order
 
 pytestmark = pytest.mark.django_db
 

@@ -19,7 +19,7 @@ from privacy import datamap
 from privacy.datamap import Life
 from rma import services as rmas
 from tests import factories, pages
-from tests.orders.factories import TASK, a_product, an_order, an_rma, moved, noon
+from tests.factories import TASK, a_product, an_order, an_rma, moved, noon
 
 pytestmark = pytest.mark.django_db
 UUIDS = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")

@@ -8,7 +8,7 @@ from django.db import OperationalError, connection, connections
 from orders.admin import OrderAdmin
 from privacy.admin import lists, search
 from privacy.audit import AuditEvent
-from tests.orders.factories import a_customer, an_order, an_rma
+from tests.factories import a_customer, an_order, an_rma
 from tests.privacy.test_admin import at_work
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "keystore"])

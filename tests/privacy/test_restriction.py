@@ -33,7 +33,7 @@ from privacy.sweep import nightly
 from privacy.vault import RecordRestricted, Restricted
 from tests import factories, pages
 from tests.asked import NOW, PRIVACY, TODAY, confirmed, run
-from tests.orders.factories import DAN, ERIN, TASK, a_customer, an_order, an_rma, as_customer, moved
+from tests.factories import DAN, ERIN, TASK, a_customer, an_order, an_rma, as_customer, moved
 
 pytestmark = pytest.mark.django_db
 ROLES = ("sales", "service", "accounting", "privacy")

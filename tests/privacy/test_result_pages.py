@@ -17,7 +17,7 @@ from privacy.requests.models import Request, SecondLook
 from privacy.requests.states import State
 from tests import factories, pages
 from tests.asked import NOW, PRIVACY, TODAY, confirmed, filed, refused_by_two, run
-from tests.orders.factories import as_customer
+from tests.factories import as_customer
 
 pytestmark = pytest.mark.django_db
 

@@ -15,7 +15,7 @@ from privacy.gate import log, told
 from privacy.gate.log import AccessEntry
 from privacy.gate.system import system, system_actor
 from tests import factories, pages
-from tests.orders.factories import CAROL, an_order
+from tests.factories import CAROL, an_order
 
 pytestmark = pytest.mark.django_db
 PAID = date(2026, 11, 2)

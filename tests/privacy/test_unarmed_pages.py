@@ -25,7 +25,7 @@ from privacy.sweep import arming, notices, second_letter
 from privacy.work.broken import Findings
 from tests import factories, pages
 from tests.asked import NOW, TODAY, confirmed, filed, run
-from tests.orders.factories import an_order, an_rma, as_customer
+from tests.factories import an_order, an_rma, as_customer
 
 pytestmark = pytest.mark.django_db
 PROMISED = re.compile(

@@ -20,7 +20,7 @@ from privacy import datamap, gate, letters, vault
 from privacy.models import AccessEntry, Export, Letter, OneTimeLink, Request
 from privacy.requests import codes, execute, filing
 from tests import factories, pages
-from tests.orders.factories import an_order, an_rma
+from tests.factories import an_order, an_rma
 
 pytestmark = pytest.mark.django_db
 

@@ -17,7 +17,7 @@ from privacy.gate.log import detail
 from privacy.requests.models import Request
 from tests import factories, pages
 from tests.asked import filed
-from tests.orders.factories import an_order, an_rma
+from tests.factories import an_order, an_rma
 
 pytestmark = pytest.mark.django_db
 

@@ -15,7 +15,7 @@ from privacy.retention.assess import assess
 from privacy.subjects import Subject
 from rma.models import RMA, Certificate, Instrument, Ownership, RMAEvent, RMANote
 from rma.services import add_note
-from tests.orders.factories import DAN, TASK, a_customer, an_order, an_rma, moved, noon
+from tests.factories import DAN, TASK, a_customer, an_order, an_rma, moved, noon
 from tests.orders.test_services import CARD
 from tests.rma.test_services import certify, verified
 

@@ -10,7 +10,7 @@ from privacy.retention.assess import assess
 from rma import personal_data
 from rma.models import RMA, Ownership, RMANote
 from rma.services import add_note
-from tests.orders.factories import DAN, a_customer, an_rma, moved, noon
+from tests.factories import DAN, a_customer, an_rma, moved, noon
 from tests.rma.test_services import certify, verified
 
 pytestmark = pytest.mark.django_db

@@ -24,7 +24,7 @@ from rma import serials, services
 from rma.models import RMA, Certificate, Instrument, Ownership
 from tests import factories, pages
 from tests.accounts.test_regions import plain
-from tests.orders.factories import CAROL, DAN, a_customer, an_instrument, an_rma, as_customer, moved, noon
+from tests.factories import CAROL, DAN, a_customer, an_instrument, an_rma, as_customer, moved, noon
 from tests.rma.test_erasure import erase
 from tests.rma.test_services import certify, verified
 from tests.rma.test_views import ANSWERS

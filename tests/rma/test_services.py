@@ -13,7 +13,7 @@ from privacy.audit import AuditEvent
 from privacy.gate import Refused
 from rma import services
 from rma.models import RMA, Certificate, Instrument, Ownership, RMAEvent, RMANote
-from tests.orders.factories import (
+from tests.factories import (
     CAROL,
     DAN,
     ERIN,

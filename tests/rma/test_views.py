@@ -14,7 +14,7 @@ from accounts.models import Customer, User
 from rma import services
 from rma.models import RMA
 from tests import factories, pages
-from tests.orders.factories import TASK, an_rma, moved, noon
+from tests.factories import TASK, an_rma, moved, noon
 
 pytestmark = pytest.mark.django_db
 

@@ -21,7 +21,7 @@ from privacy.requests.contents import NO_DAY
 from privacy.retention import holds
 from tests import factories, pages
 from tests.asked import NOW, OPERATOR, PRIVACY, TODAY, filed
-from tests.orders.factories import an_order, an_rma, as_customer
+from tests.factories import an_order, an_rma, as_customer
 from tests.privacy.work.test_broken import spoil
 
 pytestmark = pytest.mark.django_db

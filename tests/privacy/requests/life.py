@@ -54,8 +54,8 @@ from privacy.work import checkpoints
 from rma import services as rmas
 from rma.models import RMA
 from tests.asked import ANYBODY, NOW, PRIVACY
+from tests.factories import BILL, CONTACT, ERIN, SHIP, TASK, a_product, an_instrument, as_customer
 from tests.journeys.everybody import undone
-from tests.orders.factories import BILL, CONTACT, ERIN, SHIP, TASK, a_product, an_instrument, as_customer
 from tests.privacy.requests.life_model import ARROWS, BEGUN, ENDS, LINE, Model, Sold, months_after
 
 # What a service may answer instead of doing it; anything else is a defect.

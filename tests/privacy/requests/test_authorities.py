@@ -17,7 +17,7 @@ from privacy.requests import authorities, contents, filing, grounds, plan, proof
 from privacy.retention import jurisdiction, rules
 from tests import factories, pages
 from tests.asked import NOW, PRIVACY, TODAY, confirmed, filed, run
-from tests.orders.factories import an_order
+from tests.factories import an_order
 
 GDPR = re.compile(r"GDPR|Art\. ?\d|Article \d|edpb")
 #: What the published policy cites to everybody, and says that it does.

@@ -44,7 +44,7 @@ from privacy.vault.keystore import once
 from privacy.vault.models import DataKey, Once
 from tests import factories
 from tests.asked import NOW, PRIVACY, TODAY, Clock, confirmed, filed, run
-from tests.orders.factories import an_order, as_customer
+from tests.factories import an_order, as_customer
 from tests.privacy.requests.test_who_is_the_person import carried_out
 
 pytestmark = pytest.mark.django_db(databases="__all__")

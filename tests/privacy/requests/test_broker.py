@@ -14,7 +14,7 @@ from privacy.requests import broker, execute, services
 from privacy.requests.models import Request
 from privacy.requests.states import State
 from tests.asked import NOW, TODAY, Clock, confirmed, filed, run
-from tests.orders.factories import as_customer
+from tests.factories import as_customer
 
 
 @pytest.fixture

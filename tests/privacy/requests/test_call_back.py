@@ -20,7 +20,7 @@ from privacy.requests.states import State
 from rma.models import RMA
 from tests import factories, pages
 from tests.asked import ANYBODY, NOW, OPERATOR, PRIVACY, TODAY
-from tests.orders.factories import an_order, an_rma
+from tests.factories import an_order, an_rma
 
 pytestmark = pytest.mark.django_db
 

@@ -22,7 +22,7 @@ from privacy.letters.models import Letter
 from privacy.requests import execute, export, second
 from privacy.requests.models import Export, Request
 from tests.asked import with_letters
-from tests.orders.factories import an_order
+from tests.factories import an_order
 
 SCHEMAS = Path(__file__).parents[3] / "docs" / "schemas"
 

@@ -16,7 +16,7 @@ from privacy.requests.models import Request
 from privacy.requests.states import State
 from tests import factories
 from tests.asked import NOW, OPERATOR, PRIVACY, TODAY, filed
-from tests.orders.factories import as_customer
+from tests.factories import as_customer
 
 pytestmark = pytest.mark.django_db
 LATER = "extended"

@@ -17,7 +17,7 @@ from privacy.requests import assessment, ended, erasure
 from privacy.templatetags.pages import value
 from tests import pages
 from tests.asked import NOW, TODAY, confirmed, run
-from tests.orders.factories import an_order, an_rma, as_customer, moved
+from tests.factories import an_order, an_rma, as_customer, moved
 
 pytestmark = pytest.mark.django_db
 

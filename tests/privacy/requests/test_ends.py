@@ -28,7 +28,7 @@ from privacy.subjects import Subject
 from privacy.sweep import nightly
 from tests import factories
 from tests.asked import NOW, OPERATOR, TODAY, confirmed
-from tests.orders.factories import a_customer, an_order
+from tests.factories import a_customer, an_order
 from tests.orders.test_import_race import Other, until_somebody_waits
 
 PAST = date(2017, 5, 10)

@@ -17,7 +17,7 @@ from privacy.requests.models import Request
 from privacy.retention.models import Decision, Hold
 from tests import factories
 from tests.asked import NOW, OPERATOR, TODAY, filed
-from tests.orders.factories import an_order
+from tests.factories import an_order
 
 PAST = date(2017, 5, 10)
 

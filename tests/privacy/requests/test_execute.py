@@ -27,7 +27,7 @@ from privacy.vault.models import DataKey, Tombstone
 from privacy.work import checkpoints
 from tests import factories
 from tests.asked import NOW, OPERATOR, Clock, confirmed, filed, run, with_letters
-from tests.orders.factories import an_order, an_rma, as_customer
+from tests.factories import an_order, an_rma, as_customer
 
 
 class Killed(BaseException):

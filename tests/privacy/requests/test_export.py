@@ -22,7 +22,7 @@ from privacy.requests.models import Export, Request
 from privacy.requests.states import State
 from tests import factories, pages
 from tests.asked import NOW, OPERATOR, PRIVACY, Clock, filed, run
-from tests.orders.factories import BILL, SHIP, an_order, an_rma, as_customer
+from tests.factories import BILL, SHIP, an_order, an_rma, as_customer
 
 SCHEMAS = Path(__file__).parents[3] / "docs" / "schemas"
 

@@ -26,7 +26,7 @@ from privacy.retention.models import Hold
 from privacy.sweep import nightly
 from tests import factories, pages
 from tests.asked import ANYBODY, NOW, OPERATOR, PRIVACY, TODAY, Clock, filed
-from tests.orders.factories import BILL, CONTACT, SHIP, TASK, a_product, an_rma, as_customer, moved, noon
+from tests.factories import BILL, CONTACT, SHIP, TASK, a_product, an_rma, as_customer, moved, noon
 from tests.privacy.requests.test_authorities import GDPR, PLACES, beside_the_promise
 
 pytestmark = pytest.mark.django_db

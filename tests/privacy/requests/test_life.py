@@ -25,8 +25,8 @@ from privacy.requests import execute, outcome, sight
 from privacy.sweep import nightly
 from privacy.vault.models import DataKey
 from tests.asked import NOW, Clock, confirmed, run
+from tests.factories import TASK, an_order
 from tests.figures import report, tries
-from tests.orders.factories import TASK, an_order
 from tests.privacy.requests.life import Life, World
 from tests.privacy.requests.life_model import Sold
 

@@ -23,7 +23,7 @@ from privacy.sweep import nightly, second_letter
 from rma.models import RMA
 from tests import factories, pages
 from tests.asked import NOW, OPERATOR, PRIVACY, Clock, confirmed, filed, run, with_letters
-from tests.orders.factories import TASK, an_order, an_rma, moved
+from tests.factories import TASK, an_order, an_rma, moved
 
 LAST_DAY, FIRST_DAY, LATER = date(2033, 12, 31), date(2034, 1, 1), date(2041, 12, 31)
 NEXT = FIRST_DAY + timedelta(days=1)

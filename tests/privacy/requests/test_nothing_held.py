@@ -20,7 +20,7 @@ from privacy.requests.states import State
 from privacy.subjects import Subject
 from tests import factories, pages
 from tests.asked import ANYBODY, NOW, PRIVACY, TODAY
-from tests.orders.factories import an_order
+from tests.factories import an_order
 
 pytestmark = pytest.mark.django_db
 STRANGER = "sid@post.example"

@@ -27,7 +27,7 @@ from privacy.requests.proof import BadRequest
 from privacy.requests.states import OPEN_STATES, State
 from tests import factories, pages
 from tests.asked import NOW, OPERATOR, PRIVACY, TODAY, Clock, confirmed, filed, run
-from tests.orders.factories import as_customer
+from tests.factories import as_customer
 
 ROOT = Path(__file__).parents[3]
 APPS = ("privacy", "accounts", "orders", "rma", "ilt_site")

@@ -49,7 +49,7 @@ from tests.asked import (
     run,
     with_letters,
 )
-from tests.orders.factories import as_customer
+from tests.factories import as_customer
 from tests.shapes import SCHEMAS, shaped
 
 pytestmark = pytest.mark.django_db

@@ -18,7 +18,7 @@ from privacy.requests.models import Request, SecondLook
 from privacy.requests.states import State
 from tests import factories, pages
 from tests.asked import NOW, PRIVACY, TODAY, Clock, filed, run, with_letters
-from tests.orders.factories import as_customer
+from tests.factories import as_customer
 from tests.privacy.requests.test_second_person import COLLEAGUE, OTHER, PAGE, by_link, confirm, not_me_token
 from tests.privacy.requests.test_second_person import two_mailboxes as two_mailboxes  # a fixture
 

@@ -27,7 +27,7 @@ from tests.asked import (
     run,
     with_letters,
 )
-from tests.orders.factories import an_order, an_rma, as_customer
+from tests.factories import an_order, an_rma, as_customer
 
 
 def texts(request: Request, kind: str) -> list[str]:

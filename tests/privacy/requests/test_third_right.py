@@ -32,7 +32,7 @@ from privacy.requests.procedure import Does, Letters, Pages, Procedure, Step, Wo
 from privacy.requests.states import State
 from tests import factories, pages
 from tests.asked import NOW, TODAY, Clock, run
-from tests.orders.factories import an_order
+from tests.factories import an_order
 
 pytestmark = pytest.mark.django_db
 

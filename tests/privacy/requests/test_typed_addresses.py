@@ -27,7 +27,7 @@ from rma import services as returns
 from rma.models import RMA, Instrument
 from tests import factories
 from tests.asked import ANYBODY, NOW, PRIVACY, TODAY, Clock, confirmed, run
-from tests.orders.factories import as_customer
+from tests.factories import as_customer
 
 pytestmark = pytest.mark.django_db
 ROSE = "rose@guest.example"

@@ -16,7 +16,7 @@ from privacy.requests.models import OneTimeLink, Request
 from privacy.requests.states import State
 from tests import factories, pages
 from tests.asked import ANYBODY, NOW, OPERATOR, PRIVACY, TODAY, Clock, filed, run
-from tests.orders.factories import an_order, as_customer
+from tests.factories import an_order, as_customer
 
 pytestmark = pytest.mark.django_db
 

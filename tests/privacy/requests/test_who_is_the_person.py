@@ -27,7 +27,7 @@ from privacy.vault.keystore import blocks
 from rma.models import RMA
 from tests import factories, pages
 from tests.asked import ANYBODY, NOW, PRIVACY, TODAY, Clock, run, with_letters
-from tests.orders.factories import CONTACT, an_order, an_rma
+from tests.factories import CONTACT, an_order, an_rma
 
 pytestmark = pytest.mark.django_db
 STRANGER = "bob@stranger.example"

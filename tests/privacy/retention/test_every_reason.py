@@ -20,7 +20,7 @@ from privacy.retention.gather import gather
 from rma.services import add_note
 from tests import factories
 from tests.asked import NOW, TODAY, filed
-from tests.orders.factories import DAN, TASK, an_order, an_rma, moved, noon
+from tests.factories import DAN, TASK, an_order, an_rma, moved, noon
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 

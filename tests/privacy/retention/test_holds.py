@@ -17,7 +17,7 @@ from privacy.retention import holds, rules
 from privacy.retention.assess import assess
 from privacy.retention.gather import gather
 from privacy.retention.models import Hold
-from tests.orders.factories import TASK, a_customer, an_order, an_rma
+from tests.factories import TASK, a_customer, an_order, an_rma
 
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
 

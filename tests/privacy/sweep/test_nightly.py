@@ -26,7 +26,7 @@ from privacy.retention.models import Decision
 from privacy.retention.verdict import Verdict
 from privacy.sweep import arming, nightly, notices
 from privacy.sweep.models import EndNotice, SweepState
-from tests.orders.factories import TASK, a_customer, an_order
+from tests.factories import TASK, a_customer, an_order
 
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
 LAST_DAY, FIRST_DAY = date(2026, 12, 31), date(2027, 1, 1)

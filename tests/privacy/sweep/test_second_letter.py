@@ -22,7 +22,7 @@ from privacy.sweep import nightly, second_letter
 from rma.models import RMA
 from tests import pages
 from tests.asked import NOW, OPERATOR, TODAY, confirmed, filed, run, with_letters
-from tests.orders.factories import an_order, an_rma, moved
+from tests.factories import an_order, an_rma, moved
 
 LAST_DAY, FIRST_DAY = date(2027, 12, 31), date(2028, 1, 1)
 SOON = date(2026, 12, 1)

@@ -20,7 +20,7 @@ from privacy.gate import Actor
 from privacy.typed.lines import LineField, on_one_line, one_line
 from privacy.vault import EncryptedTextField
 from tests import factories
-from tests.orders.factories import TASK, a_customer
+from tests.factories import TASK, a_customer
 from tests.orders.test_imports import LINE, NOW, ORDER
 
 BREAKS = ["\n", "\r", "\r\n", "\t", "\v", "\f", "\x00", "\x1b", "\x1c", "\x7f", "\x85", "\u2028", "\u2029"]

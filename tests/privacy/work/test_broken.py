@@ -30,7 +30,7 @@ from privacy.requests.states import State
 from privacy.retention.models import Decision
 from privacy.sweep import nightly
 from tests.asked import NOW, Clock, confirmed, filed, run
-from tests.orders.factories import TASK, a_customer, an_order, as_customer
+from tests.factories import TASK, a_customer, an_order, as_customer
 
 BEYOND = "20000-01-01"  # a day for the database, and for no calendar of ours
 

@@ -1,15 +1,13 @@
-"""References, codes and links."""
+"""References and outcome codes."""
 
 from __future__ import annotations
 
-from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 
-from privacy.requests import codes, links
-from privacy.requests.models import OneTimeLink, Request
-from tests.asked import NOW, filed
+from privacy.requests import codes
+from privacy.requests.models import Request
 
 
 def test_a_reference_survives_the_telephone() -> None:
@@ -40,28 +38,3 @@ def test_a_code_is_kept_as_a_hash_only_and_read_in_any_spelling() -> None:
     assert not codes.code_matches(code[:-1] + ("A" if code[-1] != "A" else "B"), request)
     assert not codes.code_matches(code, Request(id=request.pk))
     assert not codes.code_matches(code, None)
-
-
-def test_a_link_works_once(alice) -> None:
-    request = filed(alice)
-    token = links.make_link(request, OneTimeLink.Purpose.RESULT, to="", now=NOW)
-    assert token not in str(OneTimeLink.objects.values())
-    assert links.look(token, now=NOW).request == request
-    assert links.look(token, now=NOW).request == request, "looking does not use it up"
-    assert links.use(token, now=NOW).request == request
-    with pytest.raises(links.LinkRefused):
-        links.use(token, now=NOW)
-    with pytest.raises(links.LinkRefused):
-        links.look(token, now=NOW)
-
-
-def test_a_link_expires(alice) -> None:
-    token = links.make_link(filed(alice), OneTimeLink.Purpose.IDENTITY, to="", now=NOW)
-    later = NOW + links.LINK_LIVES + timedelta(seconds=1)
-    with pytest.raises(links.LinkRefused):
-        links.use(token, now=later)
-
-
-def test_an_unknown_token_is_refused(db) -> None:
-    with pytest.raises(links.LinkRefused):
-        links.use("made-up", now=NOW)
