@@ -86,7 +86,7 @@ class ProductAdmin(SearchedList):
 
 class IssueInvoice(Step):
     title = "Issue the invoice"
-    help = "An issued invoice is never changed."
+    help = "An order is invoiced once; the amount and the dates of its invoice are never changed after that."
     due_on = forms.DateField(
         required=False,
         label="Payment due on",

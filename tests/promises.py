@@ -18,15 +18,20 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATES = ROOT / "templates"
 TABLE = Path(__file__).with_name("promises.toml")
-#: Not read by the person whose data it is: the back office, and the bare forms of fields and elements.
-ELSEWHERE = ("admin/", "django/", "allauth/")
+#: The bare forms of fields and elements.
+ELSEWHERE = ("django/", "allauth/")
 
-#: Modules that hold sentences for the person, and files of data that do: the keys of which the text is one.
+#: Modules that hold sentences for the person, pages of the back office and commands with those for staff and operators, and files of data that do: the keys of which the text is one.
 MODULES = (
     "accounts/forms.py", "accounts/views.py", "orders/personal_data.py", "privacy/requests/authorities.py", "privacy/requests/contents.py",
     "privacy/requests/deadline.py", "privacy/requests/plan.py", "privacy/requests/procedures.py", "privacy/requests/shown.py",
     "privacy/requests/unjoined.py", "privacy/retention/due.py", "privacy/views/ends.py", "privacy/views/requests.py", "privacy/views/words.py",
     "rma/forms.py", "rma/personal_data.py", "rma/steps.py", "rma/views.py",
+    *sorted(
+        path.relative_to(ROOT).as_posix()
+        for pattern in ("*/admin.py", "*/admin/*.py", "*/management/commands/*.py")
+        for path in ROOT.glob(pattern) if not path.is_relative_to(ROOT / "tests")
+    ),
 )  # fmt: skip
 SCHEDULE = ROOT / "privacy" / "retention" / "schedule.toml"
 

@@ -120,6 +120,20 @@ def test_an_order_is_invoiced_shipped_paid_and_complete() -> None:
     assert actions() == ["order.placed", "order.invoiced", "order.shipped", "order.paid"]
 
 
+def test_an_order_is_invoiced_once_and_the_invoice_stays_as_it_was_issued() -> None:
+    order = an_order(a_customer())
+    invoice = services.invoice(order, actor=ERIN, now=noon(date(2026, 11, 3)))
+    with pytest.raises(services.OrderRefused, match="cannot be invoiced"):
+        services.invoice(order, actor=ERIN, now=noon(date(2026, 11, 4)), due_on=date(2027, 1, 1))
+    services.ship(order, actor=DAN, now=noon(date(2026, 11, 4)))
+    order.refresh_from_db()
+    services.mark_paid(order, card=CARD, actor=ERIN, now=noon(date(2026, 11, 5)))
+    found = order.invoices.get()
+    assert (found.number, found.total, found.issued_on, found.due_on) == (
+        invoice.number, invoice.total, date(2026, 11, 3), date(2026, 12, 3),
+    )  # fmt: skip
+
+
 def test_paid_before_it_is_shipped_it_is_complete_when_shipped() -> None:
     order = an_order(a_customer(), invoiced=date(2026, 11, 2), paid=date(2026, 11, 2))
     assert order.is_open

@@ -16,7 +16,7 @@ REFUSED = 3
 class Command(BaseCommand):
     help = (
         "Loads a small invented company once, on the launcher's own servers only, and prints one-time passwords; a second "
-        "time it changes nothing. Exit codes: 0 done, 2 usage, 3 refused: not a demo."
+        "time it makes new passwords for the logins that nobody has used yet, and nothing else. Exit codes: 0 done, 2 usage, 3 refused: not a demo."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

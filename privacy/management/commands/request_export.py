@@ -18,7 +18,8 @@ from privacy.work import progress
 class Command(BaseCommand):
     help = (
         "Writes the finished copy to a new file that only you can read; never overwrites. Counts as fetched: audited, in the "
-        "person's access log, and the request is closed. Exit codes: 0 done, 1 bad data, 2 usage, 3 refused by rule (no copy yet, expired, file exists)."
+        "person's access log, and a request that waits for nothing else is closed. Exit codes: 0 done, 1 bad data, 2 usage, 3 refused by rule "
+        "(no copy yet, expired, file exists)."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
