@@ -16,7 +16,7 @@ from django.db import models, transaction
 
 from accounts import reach
 from accounts.csvfile import Problem
-from accounts.parties import Customer
+from accounts.customers import Customer
 from accounts.points import ContactPoint
 from privacy import audit, vault
 from privacy.gate import Actor

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db import models
 from django.db.models import Q
 
-from accounts.parties import Channel, Customer, Owned
+from accounts.customers import Channel, Customer, Owned
 from accounts.phonefield import PhoneField
 from accounts.validators import no_card_number, validate_mailbox
 from privacy.calendar.days import PastDateField

@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db import transaction
 
 from accounts import reach
-from accounts.parties import Customer
+from accounts.customers import Customer
 from accounts.points import ContactLink, ContactPoint
 from accounts.users import Joined, User
 from privacy import audit

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from accounts.parties import Address, Customer
+from accounts.customers import Address, Customer
 from accounts.points import ContactPoint
 from privacy import audit, letters
 from privacy.gate import Actor

@@ -28,7 +28,7 @@ from accounts.models import Customer, Joined, Joining, User
 from privacy import audit
 from privacy.admin.filing import subject_of
 from privacy.admin.steps import Decision, Step
-from privacy.admin.waiting import SHOWN_ON_FRONT_PAGE, Task, WorkList
+from privacy.admin.waiting import Task, WorkList
 from privacy.admin.work import WorkAdmin, acting
 from privacy.gate import MANAGER, Actor
 from privacy.subjects import Subject
@@ -277,31 +277,21 @@ class JoiningAdmin(WorkAdmin):
         waiting = Joining.objects.filter(outcome=Joining.Outcome.OPEN).prefetch_related("subject__customers")
         if joining.TEAM not in actor.roles:
             waiting = waiting.filter(proposed_at__gt=timezone.now() - joining.PROPOSAL_LIVES)
-        tasks = [
-            Task(
-                self.url_of(one),
-                f"{capfirst(_numbers(one))}: records with the same address",
-                f"since {timezone.localdate(one.opened_at):%-d %B %Y}",
-            )
-            for one in waiting.order_by("opened_at")[:SHOWN_ON_FRONT_PAGE]
-        ]
-        lists = [WorkList("Joinings of records to look at", self.url_of_list(), tasks, waiting.count())]
+        url = self.url_of_list()
+        lists = [WorkList.of("Joinings of records to look at", url, waiting.order_by("opened_at"), self._look)]
         if joining.TEAM in actor.roles:
-            disputed = (
-                told_of_joinings.disputed_joinings().select_related("joining").prefetch_related("subject__customers")
-            )
-            told = [
-                Task(
-                    self._url_of_objection(one),
-                    f"{capfirst(_numbers(one))}: somebody objects to what was joined",
-                    f"since {timezone.localdate(one.disputed_at):%-d %B %Y}",
-                )
-                for one in disputed.order_by("disputed_at")[:SHOWN_ON_FRONT_PAGE]
-            ]
-            lists.append(
-                WorkList("Joinings of records to which somebody objects", self.url_of_list(), told, disputed.count())
-            )
+            disputed = told_of_joinings.disputed_joinings().select_related("joining").order_by("disputed_at")
+            disputed = disputed.prefetch_related("subject__customers")
+            lists.append(WorkList.of("Joinings of records to which somebody objects", url, disputed, self._objection))
         return lists
+
+    def _look(self, one: Joining) -> Task:
+        text = f"{capfirst(_numbers(one))}: records with the same address"
+        return Task(self.url_of(one), text, f"since {timezone.localdate(one.opened_at):%-d %B %Y}")
+
+    def _objection(self, one: Joined) -> Task:
+        text = f"{capfirst(_numbers(one))}: somebody objects to what was joined"
+        return Task(self._url_of_objection(one), text, f"since {timezone.localdate(one.disputed_at):%-d %B %Y}")
 
     def _url_of_objection(self, disputed: Joined) -> str:
         """Return where the objection is ended: with the look, or with the customer whom a login was linked to."""

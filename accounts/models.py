@@ -1,8 +1,8 @@
-"""The models of this app, by topic: parties (whom we deal with), points (since when they are reached
+"""The models of this app, by topic: customers (whom we deal with), points (since when they are reached
 how), communications (what was said), users (who logs in)."""
 
 from accounts.communications import Communication
-from accounts.parties import (
+from accounts.customers import (
     Address,
     Channel,
     Company,

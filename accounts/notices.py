@@ -20,8 +20,8 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import contact_links, reach
 from accounts.contact_links import NOT_ME_LIVES
+from accounts.customers import Customer
 from accounts.in_hand import POSTED
-from accounts.parties import Customer
 from accounts.points import ContactLink, ContactPoint
 from accounts.users import User
 from privacy import audit, letters, people, vault

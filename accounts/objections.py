@@ -15,8 +15,8 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from accounts import contact_links, in_hand, notices, reach
+from accounts.customers import Customer
 from accounts.in_hand import DISPUTED, SETTLED
-from accounts.parties import Customer
 from accounts.points import ContactLink, ContactPoint
 from privacy import audit, letters, vault
 from privacy.gate import MANAGER, Actor, fingerprint

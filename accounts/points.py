@@ -13,7 +13,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from accounts.parties import Address, Customer
+from accounts.customers import Address, Customer
 from privacy import vault
 from privacy.letters.models import Letter
 

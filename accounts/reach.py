@@ -27,7 +27,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import F, QuerySet
 
 from accounts import confirmed
-from accounts.parties import Address, Customer
+from accounts.customers import Address, Customer
 from accounts.points import ContactLink, ContactPoint
 from accounts.users import LoginAddress, User
 from privacy import vault

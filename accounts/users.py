@@ -22,7 +22,7 @@ from django.db import models, router, transaction
 from django.db.models import OuterRef, Q
 from django.utils import timezone
 
-from accounts.parties import Customer, Owned
+from accounts.customers import Customer, Owned
 from accounts.validators import validate_username
 from privacy import gate, vault
 from privacy.subjects import Subject

@@ -23,7 +23,7 @@ from privacy.admin.lists import SearchedList
 from privacy.admin.records import RecordAdmin
 from privacy.admin.steps import Step, date_input
 from privacy.admin.tables import Rows, amount
-from privacy.admin.waiting import SHOWN_ON_FRONT_PAGE, Task, WorkList, due
+from privacy.admin.waiting import Task, WorkList, due
 from privacy.calendar import days
 from privacy.gate import STAFF_ROLES, Actor
 
@@ -227,18 +227,17 @@ class OrderAdmin(RecordAdmin):
 
     def work_lists(self, actor: Actor, today: date) -> Iterable[WorkList]:
         if "sales" in actor.roles:
-            waiting = Order.objects.open()
-            first = waiting.order_by("placed_on", "number")[:SHOWN_ON_FRONT_PAGE]
-            tasks = [
-                Task(self.url_of(one), f"Order {one.number}", f"placed {one.placed_on:%-d %B %Y}") for one in first
-            ]
+            waiting = Order.objects.open().order_by("placed_on", "number")
             url = f"{self.url_of_list()}?state__exact={Order.State.PLACED}"
-            yield WorkList("Orders to be shipped, oldest first", url, tasks, waiting.count())
+            yield WorkList.of("Orders to be shipped, oldest first", url, waiting, self._order)
         if "accounting" in actor.roles:
-            unpaid = Invoice.objects.unpaid()
-            tasks = []
-            for one in unpaid.select_related("order").order_by("due_on", "number")[:SHOWN_ON_FRONT_PAGE]:
+
+            def invoice(one: Invoice) -> Task:
                 when, is_late = due(one.due_on, today)
-                tasks.append(Task(self.url_of(one.order), f"Invoice {one.number}", f"due {when}", is_late))
-            url = f"{self.url_of_list()}?payment=due"
-            yield WorkList("Unpaid invoices, by due date", url, tasks, unpaid.count())
+                return Task(self.url_of(one.order), f"Invoice {one.number}", f"due {when}", is_late)
+
+            unpaid = Invoice.objects.unpaid().select_related("order").order_by("due_on", "number")
+            yield WorkList.of("Unpaid invoices, by due date", f"{self.url_of_list()}?payment=due", unpaid, invoice)
+
+    def _order(self, one: Order) -> Task:
+        return Task(self.url_of(one), f"Order {one.number}", f"placed {one.placed_on:%-d %B %Y}")

@@ -20,7 +20,7 @@ from privacy.actor import WORDS
 from privacy.admin.records import RecordAdmin
 from privacy.admin.steps import Step
 from privacy.admin.tables import Rows, amount
-from privacy.admin.waiting import SHOWN_ON_FRONT_PAGE, Task, WorkList
+from privacy.admin.waiting import Task, WorkList
 from privacy.gate import Actor
 from rma import serials, services, states
 from rma.models import RMA, RMAEvent
@@ -213,24 +213,17 @@ class RMAAdmin(RecordAdmin):
     def work_lists(self, actor: Actor, today: date) -> Iterable[WorkList]:
         if "service" not in actor.roles:
             return []
-        waiting = RMA.objects.open()
-        first = waiting.order_by("opened_on", "number")[:SHOWN_ON_FRONT_PAGE]
-        tasks = [
-            Task(
-                self.url_of(one),
-                f"{one.number}: {AT_THE_DESK.get(RMA.State(one.state), one.get_state_display().lower())}",
-                f"opened {one.opened_on:%-d %B %Y}",
-            )
-            for one in first
-        ]
-        unsettled = serials.to_settle()
-        numbers = [
-            Task(self.url_of(one), one.number, f"opened {one.opened_on:%-d %B %Y}")
-            for one in unsettled.order_by("opened_on", "number")[:SHOWN_ON_FRONT_PAGE]
-        ]
+
+        def task(one: RMA) -> Task:
+            text = f"{one.number}: {AT_THE_DESK.get(RMA.State(one.state), one.get_state_display().lower())}"
+            return Task(self.url_of(one), text, f"opened {one.opened_on:%-d %B %Y}")
+
+        def number(one: RMA) -> Task:
+            return Task(self.url_of(one), one.number, f"opened {one.opened_on:%-d %B %Y}")
+
+        url = self.url_of_list()
+        unsettled = serials.to_settle().order_by("opened_on", "number")
         return [
-            WorkList("Open returns, oldest first", self.url_of_list(), tasks, waiting.count()),
-            WorkList(
-                "Serial numbers to settle", f"{self.url_of_list()}?is_serial_open__exact=1", numbers, unsettled.count()
-            ),
+            WorkList.of("Open returns, oldest first", url, RMA.objects.open().order_by("opened_on", "number"), task),
+            WorkList.of("Serial numbers to settle", f"{url}?is_serial_open__exact=1", unsettled, number),
         ]

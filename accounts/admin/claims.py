@@ -19,7 +19,7 @@ from accounts.models import ClaimReview, Customer
 from privacy import audit
 from privacy.admin.covers import reason
 from privacy.admin.steps import Step
-from privacy.admin.waiting import SHOWN_ON_FRONT_PAGE, Task, WorkList
+from privacy.admin.waiting import Task, WorkList
 from privacy.admin.work import WorkAdmin, acting
 from privacy.gate import MANAGER, Actor
 from privacy.vault import Unreadable
@@ -138,12 +138,8 @@ class ClaimReviewAdmin(WorkAdmin):
         waiting = ClaimReview.objects.filter(outcome=ClaimReview.Outcome.OPEN).select_related("customer")
         if "privacy" not in actor.roles:
             waiting = waiting.filter(proposed_at__gt=timezone.now() - claim.PROPOSAL_LIVES)
-        tasks = [
-            Task(
-                self.url_of(one),
-                f"{capfirst(str(one.customer))}: {one.get_reason_display()}",
-                f"since {timezone.localdate(one.opened_at):%-d %B %Y}",
-            )
-            for one in waiting.order_by("opened_at")[:SHOWN_ON_FRONT_PAGE]
-        ]
-        return [WorkList("Claimed addresses", self.url_of_list(), tasks, waiting.count())]
+        return [WorkList.of("Claimed addresses", self.url_of_list(), waiting.order_by("opened_at"), self._task)]
+
+    def _task(self, one: ClaimReview) -> Task:
+        text = f"{capfirst(str(one.customer))}: {one.get_reason_display()}"
+        return Task(self.url_of(one), text, f"since {timezone.localdate(one.opened_at):%-d %B %Y}")

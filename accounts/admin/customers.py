@@ -23,7 +23,7 @@ from privacy.admin.correspondence import on_paper
 from privacy.admin.matters import matters_of
 from privacy.admin.steps import Step
 from privacy.admin.tables import Rows
-from privacy.admin.waiting import SHOWN_ON_FRONT_PAGE, Task, WorkList
+from privacy.admin.waiting import Task, WorkList
 from privacy.admin.work import acting
 from privacy.gate import Actor
 from privacy.letters.models import Letter
@@ -218,19 +218,17 @@ class CustomerAdmin(CorrectableAdmin):
             return []
         disputed = ContactPoint.objects.filter(disputed_at__isnull=False).exclude(channel=Channel.LOGIN)
         disputed = disputed.select_related("customer")
-        tasks = [
-            Task(
-                self.url_of(one.customer),
-                f"{capfirst(str(one.customer))}: {one.get_channel_display()} said to be somebody else's",
-                f"since {timezone.localdate(one.disputed_at):%-d %B %Y}",
-            )
-            for one in disputed.order_by("disputed_at")[:SHOWN_ON_FRONT_PAGE]
-        ]
-        lists = [WorkList("Disputed contacts", self.url_of_list(), tasks, disputed.count())]
+        url = self.url_of_list()
+        lists = [WorkList.of("Disputed contacts", url, disputed.order_by("disputed_at"), self._dispute)]
         if "privacy" in actor.roles:
             waiting = Letter.objects.filter(by=Letter.By.POST, request=None, sent_at=None, stopped_at=None)
             unposted = Customer.objects.filter(subject__in=waiting.exclude(subject=None).values("subject"))
-            first = unposted.order_by("reference")[:SHOWN_ON_FRONT_PAGE]
-            notes = [Task(self.url_of(one), capfirst(str(one))) for one in first]
-            lists.append(WorkList("Notices to post", self.url_of_list(), notes, unposted.count()))
+            lists.append(WorkList.of("Notices to post", url, unposted.order_by("reference"), self._notice))
         return lists
+
+    def _dispute(self, one: ContactPoint) -> Task:
+        text = f"{capfirst(str(one.customer))}: {one.get_channel_display()} said to be somebody else's"
+        return Task(self.url_of(one.customer), text, f"since {timezone.localdate(one.disputed_at):%-d %B %Y}")
+
+    def _notice(self, one: Customer) -> Task:
+        return Task(self.url_of(one), capfirst(str(one)))

@@ -19,7 +19,7 @@ from accounts.reach import Came, Channel
 from privacy import audit
 from privacy.admin.proving import CalledBack
 from privacy.admin.steps import Decision, Step
-from privacy.admin.waiting import SHOWN_ON_FRONT_PAGE, Task, WorkList
+from privacy.admin.waiting import Task, WorkList
 from privacy.admin.work import WorkAdmin
 from privacy.gate import MANAGER, Actor
 from privacy.requests import history, proof
@@ -209,18 +209,14 @@ class LoginDisputeAdmin(WorkAdmin):
         disputed = objections.disputed_logins()
         if "privacy" not in actor.roles:
             disputed = disputed.filter(end_proposed_at__gt=timezone.now() - objections.PROPOSAL_LIVES)
-        tasks = [
-            Task(
-                self.url_of(one),
-                f"{capfirst(str(one.customer))}: somebody objects to the changed login address",
-                f"since {timezone.localdate(one.disputed_at):%-d %B %Y}, {_age(one, today)}",
-                _days(one, today) >= LATE_AFTER_DAYS,
-            )
-            for one in disputed[:SHOWN_ON_FRONT_PAGE]
-        ]
-        return [
-            WorkList("Changed login addresses to which somebody objects", self.url_of_list(), tasks, disputed.count())
-        ]
+
+        def task(one: ContactPoint) -> Task:
+            text = f"{capfirst(str(one.customer))}: somebody objects to the changed login address"
+            since = f"since {timezone.localdate(one.disputed_at):%-d %B %Y}, {_age(one, today)}"
+            return Task(self.url_of(one), text, since, _days(one, today) >= LATE_AFTER_DAYS)
+
+        title = "Changed login addresses to which somebody objects"
+        return [WorkList.of(title, self.url_of_list(), disputed, task)]
 
 
 def _days(point: ContactPoint, today: date) -> int:

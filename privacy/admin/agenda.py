@@ -78,12 +78,16 @@ def waiting_for(site: WorkAdmin, actor: Actor, today: date) -> list[WorkList]:
     if unsent := list(dead.order_by("due_on", "reference")[:SHOWN_ON_FRONT_PAGE]):
         again = [Task(site.url_of(one), f"{one.reference}: {one.title}", is_late=True) for one in unsent]
         lists.append(WorkList(_("Letters that did not go out"), site.url_of_list(), again, dead.count()))
-    untold = longer.untold()
-    lost = [
-        Task(site.url_of(one), _("%s: what was to go is open, and the person could not be told") % one.reference)
-        for one in untold.order_by("reference")[:SHOWN_ON_FRONT_PAGE]
-    ]
-    lists.append(WorkList(_("People who could not be told of a moved day"), site.url_of_list(), lost, untold.count()))
+    lists.append(
+        WorkList.of(
+            _("People who could not be told of a moved day"),
+            site.url_of_list(),
+            longer.untold().order_by("reference"),
+            lambda one: Task(
+                site.url_of(one), _("%s: what was to go is open, and the person could not be told") % one.reference
+            ),
+        )
+    )
     breaches = second.possible_breaches()
     if found := list(breaches[:SHOWN_ON_FRONT_PAGE]):
         looks = [
@@ -103,6 +107,10 @@ def _to_post(site: WorkAdmin) -> WorkList:
     """Return the requests with a letter that waits to be printed and posted, the one due first at the top."""
     waiting = Letter.objects.filter(by=Letter.By.POST, sent_at=None, stopped_at=None, request__isnull=False)
     found = Request.objects.filter(pk__in=waiting.values("request"))
-    first = found.order_by("due_on", "reference")[:SHOWN_ON_FRONT_PAGE]
-    tasks = [Task(site.url_of(one), f"{one.reference}: {one.title}") for one in first]
-    return WorkList("Letters to post", site.url_of_list(), tasks, found.count())
+    found = found.order_by("due_on", "reference")
+    return WorkList.of(
+        "Letters to post",
+        site.url_of_list(),
+        found,
+        lambda one: Task(site.url_of(one), f"{one.reference}: {one.title}"),
+    )

@@ -19,7 +19,7 @@ from django.utils.text import capfirst
 
 from privacy import audit
 from privacy.admin.steps import Decision, Step
-from privacy.admin.waiting import SHOWN_ON_FRONT_PAGE, Task, WorkList, due, unpaused
+from privacy.admin.waiting import Task, WorkList, due, unpaused
 from privacy.admin.work import WorkAdmin
 from privacy.calendar import company_day
 from privacy.gate import MANAGER, Actor
@@ -217,18 +217,14 @@ class SecondLookAdmin(WorkAdmin):
     def work_lists(self, actor: Actor, today: date) -> Iterable[WorkList]:
         if not actor.roles & self.readers:
             return []
-        waiting = second.waiting()
         late = set(second.late(today).values_list("pk", flat=True))
-        tasks = [
-            Task(
-                self.url_of(one),
-                f"{one.request.reference}: {one.get_why_display()}",
-                f"due {due(one.request.due_on, today)[0]}{unpaused(one.request)}",
-                one.pk in late,
-            )
-            for one in waiting[:SHOWN_ON_FRONT_PAGE]
-        ]
-        return [WorkList("Questions to a second person", self.url_of_list(), tasks, waiting.count())]
+
+        def task(one: SecondLook) -> Task:
+            text = f"{one.request.reference}: {one.get_why_display()}"
+            when = f"due {due(one.request.due_on, today)[0]}{unpaused(one.request)}"
+            return Task(self.url_of(one), text, when, one.pk in late)
+
+        return [WorkList.of("Questions to a second person", self.url_of_list(), second.waiting(), task)]
 
 
 def _already(request: Request) -> str:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, TypeVar
 
+from django.db.models import Model, QuerySet
+
+Row = TypeVar("Row", bound=Model)
 SHOWN_ON_FRONT_PAGE = 10
 
 
@@ -31,6 +35,11 @@ class WorkList:
     tasks: list[Task]
     total: int
     is_stopped: bool = False
+
+    @classmethod
+    def of(cls, title: str, url: str, rows: QuerySet[Row], task: Callable[[Row], Task]) -> WorkList:
+        """Return the list of these rows in their order: the line of each of the first, and how many there are."""
+        return cls(title, url, [task(one) for one in rows[:SHOWN_ON_FRONT_PAGE]], rows.count())
 
 
 def due(day: date, today: date) -> tuple[str, bool]:

@@ -6,16 +6,16 @@ import os
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from privacy.gate.system import system, system_actor
-from privacy.requests import export, reading
-from privacy.requests.models import Request
+from privacy.management.one_request import RequestCommand, named
+from privacy.requests import export
 from privacy.work import progress
 
 
-class Command(BaseCommand):
+class Command(RequestCommand):
     help = (
         "Writes the finished copy to a new file that only you can read; never overwrites. Counts as fetched: audited, in the "
         "person's access log, and a request that waits for nothing else is closed. Exit codes: 0 done, 1 bad data, 2 usage, 3 refused by rule "
@@ -23,15 +23,11 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("reference", metavar="REF")
+        super().add_arguments(parser)
         parser.add_argument("--out", metavar="FILE", type=Path, required=True)
-        parser.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, reference: str, out: Path, **options: Any) -> None:
-        try:
-            request = reading.find(reference)
-        except Request.DoesNotExist:
-            raise CommandError("No request has this reference.", returncode=1) from None
+        request = named(reference)
         try:
             descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         except FileExistsError:

@@ -6,29 +6,22 @@ import json
 from datetime import date
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError
 from django.utils import timezone
 
 from privacy.gate.system import system, system_actor
+from privacy.management.one_request import RequestCommand, named
 from privacy.requests import history, plan, reading, services
-from privacy.requests.models import Request
 
 
-class Command(BaseCommand):
+class Command(RequestCommand):
     help = (
         "Shows what a request would do to each record, and the hash of this plan; keeps the plan with the request and changes "
         "no record. Exit codes: 0 done, 1 no such request, 2 usage, 3 refused by rule."
     )
 
-    def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("reference", metavar="REF")
-        parser.add_argument("--json", action="store_true")
-
     def handle(self, *args: Any, reference: str, **options: Any) -> None:
-        try:
-            request = reading.find(reference)
-        except Request.DoesNotExist:
-            raise CommandError("No request has this reference.", returncode=1) from None
+        request = named(reference)
         try:
             purpose = request.procedure.purpose
             with system(purpose, subject=request.owner_id, kind="operator"):

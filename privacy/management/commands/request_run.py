@@ -6,24 +6,25 @@ import json
 import time
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from privacy.calendar import company_day
 from privacy.gate.system import system, system_actor
+from privacy.management.one_request import RequestCommand, named
 from privacy.requests import assessment, execute, history, procedures, reading, services, waits, writing
 from privacy.requests.models import Request
 from privacy.requests.states import State
 
 
-class Command(BaseCommand):
+class Command(RequestCommand):
     help = (
         "Confirms the plan of a request (--plan HASH: exactly this one; --yes: the one it has now) and carries it out in this "
         "process, with or without a worker: does what is asked, such as making the copy or erasing for good, and answers the person. With --dry-run it says what would be done and changes nothing. Exit codes: 0 done, 1 it failed, 2 usage, 3 refused by rule."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("reference", metavar="REF")
+        super().add_arguments(parser)
         which = parser.add_mutually_exclusive_group(required=True)
         which.add_argument("--yes", action="store_true", help="confirm the plan as it is now")
         which.add_argument(
@@ -31,13 +32,9 @@ class Command(BaseCommand):
         )
         which.add_argument("--plan", metavar="HASH", help="confirm only if the plan still has this hash")
         parser.add_argument("--queue", action="store_true", help="confirm only; leave the rest to the workers")
-        parser.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, reference: str, **options: Any) -> None:
-        try:
-            request = reading.find(reference)
-        except Request.DoesNotExist:
-            raise CommandError("No request has this reference.", returncode=1) from None
+        request = named(reference)
         if not request.is_open:
             raise CommandError(f"This request is {request.get_state_display()}: nothing is left to do.", returncode=3)
         if options["dry_run"]:

@@ -10,9 +10,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from privacy.gate.system import system, system_actor
+from privacy.management.one_request import named
 from privacy.requests import excess, proof, reading, second, sight
 from privacy.requests.history import NotAllowed
-from privacy.requests.models import Request, SecondLook
+from privacy.requests.models import SecondLook
 
 
 class Command(BaseCommand):
@@ -69,10 +70,7 @@ class Command(BaseCommand):
             self.stdout.write("Nothing waits for a second person.")
 
     def _decide(self, reference: str, decision: str, words: str) -> None:
-        try:
-            request = reading.find(reference)
-        except Request.DoesNotExist:
-            raise CommandError("No request has this reference.", returncode=1) from None
+        request = named(reference)
         purpose = request.procedure.purpose
         actor = system_actor(purpose, kind="operator", id="request_second")
         try:

@@ -8,30 +8,23 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from privacy import called, datamap
+from privacy.management.one_request import RequestCommand, named
 from privacy.requests import reading
 from privacy.requests.models import Request
 from privacy.views import words
 
 
-class Command(BaseCommand):
+class Command(RequestCommand):
     help = (
         "Shows a request: state, dates, decisions, steps; in words, or with --json in codes. Changes nothing, and names nobody. "
         "Exit codes: 0 done, 1 no such request, 2 usage."
     )
 
-    def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("reference", metavar="REF")
-        parser.add_argument("--json", action="store_true")
-
     def handle(self, *args: Any, reference: str, **options: Any) -> None:
-        try:
-            request = reading.find(reference)
-        except Request.DoesNotExist:
-            raise CommandError("No request has this reference.", returncode=1) from None
+        request = named(reference)
         shown = reading.show(request)
         if options["json"]:
             self.stdout.write(json.dumps(shown))

@@ -47,6 +47,10 @@ def test_a_message_names_nobody(alice, sent, django_capture_on_commit_callbacks)
     assert "alice" not in str(sent)
 
 
+def test_the_lease_doubles_up_to_an_hour() -> None:
+    assert [broker.lease(n).total_seconds() for n in (0, 1, 2, 3, 7, 8, 50)] == [30, 30, 60, 120, 1920, 3600, 3600]
+
+
 def test_a_lost_message_is_sent_again_when_its_lease_is_over(alice, sent, django_capture_on_commit_callbacks) -> None:
     request = confirmed(alice)
     with django_capture_on_commit_callbacks(execute=True):

@@ -288,10 +288,6 @@ def test_it_is_parked_after_ten_failures_and_goes_on_by_a_persons_decision(alice
     assert request.state == State.CLOSED
 
 
-def test_the_lease_doubles_up_to_an_hour() -> None:
-    assert [execute.lease(n).total_seconds() for n in (0, 1, 2, 3, 7, 8, 50)] == [30, 30, 60, 120, 1920, 3600, 3600]
-
-
 def test_everybody_is_signed_out_and_waiting_mail_stops(alice, client: Any) -> None:
     from privacy import letters
 
