@@ -12,7 +12,8 @@ WITHOUT_DATA = {"keyring", "prepare", "grant_roles", "retention_schedule", "data
 
 
 def open_what_is_closed() -> None:
-    """Give a command that was started with a closed standard input or output an empty one, and let it read nothing but text."""
+    """Give a command that was started with a closed standard input or output an empty one, and let it read nothing but
+    text."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115  until the end
@@ -61,7 +62,8 @@ def command_line(argv: list[str]) -> None:
 
 
 def refuse_as_root(arguments: list[str]) -> None:
-    """Stop (3, refused by rule) a command whose files the services could not write: root's, where STATE_DIR is another's."""
+    """Stop (3, refused by rule) a command whose files the services could not write: root's, where STATE_DIR is
+    another's."""
     if os.geteuid() != 0 or not arguments or arguments[0].startswith("-") or {"-h", "--help"} & set(arguments):
         return
     from privacy.files import owner
@@ -86,7 +88,8 @@ def refuse_in_maintenance(arguments: list[str]) -> None:
 
 
 def let_go_of_closed_pipes() -> None:
-    """Throw away what the command has still to say where its reader has gone (`| head -1`): Python would complain at its end."""
+    """Throw away what the command has still to say where its reader has gone (`| head -1`): Python would complain at
+    its end."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -125,7 +128,8 @@ def main() -> None:
 
 
 def refuse_foreign_parts(arguments: list[str]) -> None:
-    """Let no command of ours read or seal with a key ring that is not that of the databases. Raises ImproperlyConfigured."""
+    """Let no command of ours read or seal with a key ring that is not that of the databases.
+    Raises ImproperlyConfigured."""
     here = Path(__file__).parent
     folders = [*here.glob("*/management/commands"), *here.glob("*/*/management/commands")]
     ours = {path.stem for folder in folders for path in folder.glob("*.py")} - WITHOUT_DATA

@@ -12,6 +12,7 @@ def table(lines: int, parts: Iterable[tuple[int, str]]) -> list[str]:
 
 
 def legend(columns: Iterable[str], called: Mapping[str, str]) -> list[str]:
-    """Return a sentence that says what the file calls the columns that the messages name; none where it has our names."""
+    """Return a sentence that says what the file calls the columns that the messages name; none where it has our
+    names."""
     named = [f"{column} is {called[column]}" for column in dict.fromkeys(columns) if column in called]
     return [f"In the file {'; '.join(named)}."] if named else []

@@ -1,4 +1,5 @@
-"""On which day customers and companies were last active, and that an account is kept because the person told us so (P10)."""
+"""On which day customers and companies were last active, and that an account is kept because the person told us so
+(P10)."""
 
 from __future__ import annotations
 

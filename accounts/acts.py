@@ -1,10 +1,11 @@
 """What a session does, and a login that is given back meanwhile: the one waits for the other.
 
-What must never happen: a contact, a password, a second factor or a request that whoever had taken a login sends while the second
-person confirms that it is given back (accounts/giving_back.py), and that outlives it because it was stored a moment later. So
-every act of a signed-in customer holds a lock of its login that many acts may hold at once, from before the page is asked until its
-answer is made, whatever page it is, and giving back waits until it holds the same lock alone. Who waited longer than the other looks
-again: the act, whether the login still lets its session in. Where the lock is lost, the connection is lost, and so is the act.
+What must never happen: a contact, a password, a second factor or a request that whoever had taken a login sends while
+the second person confirms that it is given back (accounts/giving_back.py), and that outlives it because it was stored a
+moment later. So every act of a signed-in customer holds a lock of its login that many acts may hold at once, from
+before the page is asked until its answer is made, whatever page it is, and giving back waits until it holds the same
+lock alone. Who waited longer than the other looks again: the act, whether the login still lets its session in. Where
+the lock is lost, the connection is lost, and so is the act.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ def of(user: User) -> Iterator[bool]:
 
 
 def wait_for(user_id: UUID | None) -> None:
-    """Wait until no session of this login acts, and let none act until the caller's transaction ends. Before any row is locked."""
+    """Wait until no session of this login acts, and let none act until the caller's transaction
+    ends. Before any row is locked."""
     if user_id is not None:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [LOCK, _number(user_id)])

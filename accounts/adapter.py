@@ -76,8 +76,8 @@ def address_of(record_id: UUID) -> str:
 
 
 def _confirmed_but(email_address: EmailAddress) -> list[str]:
-    """Return the confirmed addresses of the login besides this one, as the login's own pages may read them; those too of which only the
-    table or only the site says so: they are told that they are left."""
+    """Return the confirmed addresses of the login besides this one, as the login's own pages may read them; those too
+    of which only the table or only the site says so: they are told that they are left."""
     others = type(email_address).objects.filter(user=email_address.user_id).exclude(pk=email_address.pk)
     is_so = [one for one in others if one.verified or confirmed.is_of(confirmed.number_of(one), one.user_id)]
     return [found for one in is_so if (found := one.email)]
@@ -102,7 +102,8 @@ def _other_addresses(user: User, email: str, now: datetime) -> list[str]:
 
 
 def _login_changed(request: HttpRequest, user: User, told: Sequence[str], left: Sequence[str], now: datetime) -> None:
-    """Tell these addresses that the login's was changed, those among them that it leaves behind in so many words, and end the user's other sessions: in the transaction of the change."""
+    """Tell these addresses that the login's was changed, those among them that it leaves behind in so many words, and
+    end the user's other sessions: in the transaction of the change."""
     customer = reach.customer_of(user)
     if customer is None and not user.is_staff and user.subject_id is not None:
         customer = services.customer_of(user, actor=gate.current(), now=now, today=timezone.localdate(now))
@@ -162,8 +163,8 @@ class AccountAdapter(DefaultAccountAdapter):
         return username
 
     def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
-        """Confirm an address and end the sign-ups that wait with the same one; False when another login was first, and while somebody
-        objects to the login's address.
+        """Confirm an address and end the sign-ups that wait with the same one; False when another login was first, and
+        while somebody objects to the login's address.
 
         Where the login had another one, that one and every contact are told, and the user's other sessions end.
         """
@@ -189,14 +190,15 @@ class AccountAdapter(DefaultAccountAdapter):
         return True
 
     def can_delete_email(self, email_address: EmailAddress) -> bool:
-        """Return whether the owner may take an address back: one that waits for its code only. What was confirmed ends by another one
-        that is confirmed, so that everybody who has to is told."""
+        """Return whether the owner may take an address back: one that waits for its code only. What was confirmed ends
+        by another one that is confirmed, so that everybody who has to is told."""
         return not email_address.verified
 
     def set_password(self, user: User, password: str) -> None:
         """Set a password; a one-time password is one no more, and no other browser goes on that is half-way in.
 
-        Raises PermissionDenied where the login has another one by now than when the old one, or the link, was looked at.
+        Raises PermissionDenied where the login has another one by now than when the old one, or the link, was looked
+        at.
         """
         with transaction.atomic():
             known = User.objects.select_for_update().filter(pk=user.pk).values_list("password", flat=True).first()
@@ -214,7 +216,8 @@ class AccountAdapter(DefaultAccountAdapter):
             )
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
-        """Count a try to sign in. Raises ValidationError where a limit is reached: it says what is limited, and until when."""
+        """Count a try to sign in. Raises ValidationError where a limit is reached: it says what is limited, and until
+        when."""
         try:
             super().pre_authenticate(request, **credentials)
         except ValidationError as reached:
@@ -231,8 +234,8 @@ class AccountAdapter(DefaultAccountAdapter):
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
         """Return what the limit of tries counts by.
 
-        One key for every spelling that leads to one account: a name is found whatever its letters' case and width. And a
-        keyed one: whoever reads the cache must not be able to test an address.
+        One key for every spelling that leads to one account: a name is found whatever its letters' case and width. And
+        a keyed one: whoever reads the cache must not be able to test an address.
         """
         name = "email" if "email" in credentials else "username"
         return vault.index.token(f"login.{name}", "limit", vault.index.normalise(name, credentials[name])).hex()
@@ -244,7 +247,8 @@ class AccountAdapter(DefaultAccountAdapter):
         return super().post_login(request, user, **kwargs)
 
     def get_reauthentication_methods(self, user: Any) -> list[dict[str, Any]]:
-        """Return how somebody may show again who he is: who has enrolled, by the second factor and not by the password."""
+        """Return how somebody may show again who he is: who has enrolled, by the second factor and not by the
+        password."""
         methods: list[dict[str, Any]] = super().get_reauthentication_methods(user)
         by_factor = [one for one in methods if one["id"].startswith("mfa_")]
         return by_factor or methods

@@ -1,7 +1,7 @@
 """In which order the post of a country wants the place of an address: city, region and postal code.
 
-What must never happen: a letter with a copy or a code that goes astray because its place is written as another country's.
-The order follows the Universal Postal Union's systems by country. Pure.
+What must never happen: a letter with a copy or a code that goes astray because its place is written as another
+country's. The order follows the Universal Postal Union's systems by country. Pure.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Login by user name, through the blind index, or by e-mail address, through the handle.
 
-A login whose row does not say what the site wrote is nobody (accounts/vouching.py): a wrong password, or a session that ends.
+A login whose row does not say what the site wrote is nobody (accounts/vouching.py): a wrong
+password, or a session that ends.
 """
 
 from __future__ import annotations

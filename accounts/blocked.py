@@ -1,9 +1,11 @@
-"""Which lines of a file are about people who were erased, by what they are known, and how a block is lifted (P10; docs/imports.md).
+"""Which lines of a file are about people who were erased, by what they are known, and how a block is
+lifted (P10; docs/imports.md).
 
-What must never happen: somebody who was erased comes back with an old file; somebody else is left out without a word, because
-the mailbox is shared or the number looks alike. So a customer number counts letter by letter, an address only while nobody on
-file has it, and each line that is left out is named with the reason and the way out. A block that hit the wrong person, or
-whose person came back, is lifted by an operator; the audit says so and why, never what was blocked. Erasing places it again.
+What must never happen: somebody who was erased comes back with an old file; somebody else is left out without a word,
+because the mailbox is shared or the number looks alike. So a customer number counts letter by letter, an address only
+while nobody on file has it, and each line that is left out is named with the reason and the way out. A block that hit
+the wrong person, or whose person came back, is lifted by an operator; the audit says so and why, never what was
+blocked. Erasing places it again.
 """
 
 from __future__ import annotations
@@ -46,7 +48,8 @@ class NoBlock(Exception):
 
 @dataclass(frozen=True)
 class Blocked:
-    """Of some lines: by which column each of the erased is known, and which addresses of the erased somebody on file has."""
+    """Of some lines: by which column each of the erased is known, and which addresses of the
+    erased somebody on file has."""
 
     numbers: frozenset[str]
     addresses: frozenset[str]
@@ -62,8 +65,9 @@ class Blocked:
 def among(lines: Collection[tuple[str, str]], *, new: Iterable[str] = ()) -> Blocked:
     """Return what is blocked among lines of (customer number, e-mail address). Opens nothing.
 
-    An address is blocked as long as nobody has it: no customer but those of the numbers in `new`, which this file brings. A customer
-    whose erasure has begun, and one who only typed the address without confirming it, do not have it.
+    An address is blocked as long as nobody has it: no customer but those of the numbers in `new`, which
+    this file brings. A customer whose erasure has begun, and one who only typed the address without
+    confirming it, do not have it.
     """
     numbers = vault.blocks.are_blocked(NUMBER, {number for number, _ in lines if number})
     addresses = vault.blocks.are_blocked(ADDRESS, {address for _, address in lines if address})
@@ -97,7 +101,8 @@ def until(kind: str, value: str) -> date | None:
 
 
 def lift(kind: str, value: str, *, why: str, actor: Actor, now: datetime) -> None:
-    """Lift the block of a customer number or an address, in one event of the audit that does not say which. Raises NoBlock."""
+    """Lift the block of a customer number or an address, in one event of the audit that does not say which. Raises
+    NoBlock."""
     until(kind, value)
     with transaction.atomic():
         audit.record("block.lifted", actor=actor, now=now, fields=[kind], reason=Why(why).label)

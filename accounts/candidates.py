@@ -1,10 +1,10 @@
 """Candidates: records that carry a person's address or phone and are nobody's yet, or another's (design 9).
 
-What must never happen: a record joined because of an address somebody wrote on it (that is a claim), content or a name of
-such a record told to whoever has the address, an answer that says "we hold nothing" while one stands. So an address that
-was changed after the record was written makes no candidate, and neither does a phone number that the person typed. Everything is
-found through the blind indexes that the models of all apps declare, so that a new indexed field is found the day it is
-declared. No candidate is opened; only the person's own addresses are, by the program, to look for them.
+What must never happen: a record joined because of an address somebody wrote on it (that is a claim), content or a name
+of such a record told to whoever has the address, an answer that says "we hold nothing" while one stands. So an address
+that was changed after the record was written makes no candidate, and neither does a phone number that the person typed.
+Everything is found through the blind indexes that the models of all apps declare, so that a new indexed field is found
+the day it is declared. No candidate is opened; only the person's own addresses are, by the program, to look for them.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from privacy.vault.keystore import tokens
 Channel = Literal["email", "phone"]
 
 MOST = 1_000  # of one index; a switchboard's number may stand on very many orders
-#: What carries an address and is joined by nobody's decision here: a login's address proves itself, and whose request it
-#: is the proof of identity says.
+#: What carries an address and is joined by nobody's decision here: a login's address proves itself, and whose request
+#: it is the proof of identity says.
 NEVER = frozenset({LoginAddress.vault_label, "privacy.request"})
 #: Where an address tells whose customer number it is: contact data, no mere record.
 CONTACT = frozenset({Customer.vault_label})
@@ -65,8 +65,9 @@ class _Index:
 def of(subject: UUID, *, now: datetime) -> list[Record]:
     """Return the records that carry an address or phone of `subject` without being this person's, each once.
 
-    A match by address comes before one by phone. Only addresses that count for the person are looked for, and one that was
-    changed on a record shows who changed it, not who wrote; a contact that was changed has to count for its customer.
+    A match by address comes before one by phone. Only addresses that count for the person are looked for,
+    and one that was changed on a record shows who changed it, not who wrote; a contact that was changed
+    has to count for its customer.
     """
     others = [one for one in _carrying(_own(subject, now), but=frozenset()) if one.subject != subject]
     changed = audit.corrected([(one.label, one.pk) for one in others])
@@ -91,14 +92,15 @@ def told(subject: UUID, today: date) -> list[tuple[str, int]]:
 def records_with(email: str) -> list[Record]:
     """Return the records that carry exactly this address outside login and contact data, whoever's they are.
 
-    Messages, orders, returns: what control of the address opens by itself (design 9), grouped by nothing: two messages by
-    one writer have two subjects, and no second person follows from that. Opens nothing.
+    Messages, orders, returns: what control of the address opens by itself (design 9), grouped by nothing: two messages
+    by one writer have two subjects, and no second person follows from that. Opens nothing.
     """
     return list(_carrying({"email": {email}}, but=CONTACT))
 
 
 def carries(email: str) -> bool:
-    """Return whether any record carries this address: a login, confirmed or not, contact data, whatever else has an index of it."""
+    """Return whether any record carries this address: a login, confirmed or not, contact data,
+    whatever else has an index of it."""
     if LoginAddress.objects.find(LOGIN_ADDRESS.field, email.strip()).exists():
         return True
     return next(_carrying({"email": {email.strip()}}, but=frozenset()), None) is not None
@@ -131,7 +133,8 @@ def _text(value: Any) -> str:
 
 
 def _carrying(values: Mapping[Channel, Collection[str]], *, but: Collection[str]) -> Iterator[Record]:
-    """Yield the records that carry one of the values; by address first. One look-up of tokens, one query per index hit."""
+    """Yield the records that carry one of the values; by address first. One look-up of tokens, one query per index
+    hit."""
     wanted = [one for one in _indexes() if one.declaration.label not in but and values.get(one.channel)]
     asked = [(one.blind, value) for one in wanted for value in sorted(values[one.channel])]
     hits = tokens.find_all(asked, most=MOST)

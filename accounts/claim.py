@@ -1,12 +1,13 @@
 """An address on file is claimed by the login that proved it (design, section C of the accounts).
 
-What must never happen: a login that sees somebody else's records because it shares a mailbox with them, because somebody
-wrote its address into them, or because their owner only confirmed an address. So confirming joins nothing: the person
-signs in, gives the password and joins. Only one exact match, proved (accounts/reach.py), with a private person who has no
-login yet is taken over at once; everything else waits for staff, and until then the login learns nothing but how many
-records of which kind carry its address (accounts/candidates.py). What the login did before stays with it: both become one person.
-Staff are two: one of the privacy team proposes, another one or a manager confirms, neither of whom wrote the address down; both
-times the address must count for the person at that moment. Everybody who has an address on file is told.
+What must never happen: a login that sees somebody else's records because it shares a mailbox with them, because
+somebody wrote its address into them, or because their owner only confirmed an address. So confirming joins nothing:
+the person signs in, gives the password and joins. Only one exact match, proved (accounts/reach.py), with a private
+person who has no login yet is taken over at once; everything else waits for staff, and until then the login learns
+nothing but how many records of which kind carry its address (accounts/candidates.py). What the login did before stays
+with it: both become one person. Staff are two: one of the privacy team proposes, another one or a manager confirms,
+neither of whom wrote the address down; both times the address must count for the person at that moment. Everybody who
+has an address on file is told.
 """
 
 from __future__ import annotations
@@ -36,15 +37,18 @@ PROPOSAL_LIVES = timedelta(days=7)
 
 
 class NotOpen(Exception):
-    """The review was decided before, the login or the customer is not free, or a privacy request of one of them runs."""
+    """The review was decided before, the login or the customer is not free, or a privacy request of one of them
+    runs."""
 
 
 class NotNow(Exception):
-    """This login is not linked to this customer now, or not by this member of staff; the text is one sentence for who tries."""
+    """This login is not linked to this customer now, or not by this member of staff; the text is one sentence for who
+    tries."""
 
 
 def joinable(user: User, email: str, *, now: datetime) -> Customer | None:
-    """Return the one private person on file whom `attempt` would link to this verified address, or None. Writes nothing."""
+    """Return the one private person on file whom `attempt` would link to this verified address, or None. Writes
+    nothing."""
     matches = _matches(user, email)
     if len(matches) == 1 and _obstacle(user, matches[0], 1, now) is None:
         return matches[0]
@@ -89,7 +93,8 @@ def attempt(user: User, email: str, *, actor: Actor | None, now: datetime) -> Cu
 
 
 def is_proposed(review: ClaimReview, *, now: datetime) -> bool:
-    """Say whether a proposal to link them waits for the second person; one that nobody confirmed lapses after 7 days."""
+    """Say whether a proposal to link them waits for the second person; one that nobody confirmed lapses after 7
+    days."""
     return review.proposed_at is not None and now < review.proposed_at + PROPOSAL_LIVES and review.is_bound
 
 
@@ -167,7 +172,8 @@ def _record(action: str, review: ClaimReview, *, actor: Actor, now: datetime, re
 
 
 def _check(user: User, customer: Customer, *, actor: Actor, now: datetime) -> None:
-    """Raise NotNow unless the address on file proves something at this moment, and this member of staff had no part in it."""
+    """Raise NotNow unless the address on file proves something at this moment, and this member of staff had no part in
+    it."""
     if not _is_whose_it_says(user, customer):
         raise NotNow("One of them is another person's than its row says. Nothing is linked: tell who runs the site.")
     if reach.is_login_disputed(user.subject_id):
@@ -201,7 +207,8 @@ def _has_proved(user: User, customer: Customer) -> bool:
 def _matches(user: User, email: str) -> list[Customer]:
     """Return the customers of other people with exactly this address.
 
-    None as soon as one of those who have it, or the login, is another's than its row says: then nobody knows whose it is.
+    None as soon as one of those who have it, or the login, is another's than its row says: then nobody knows whose it
+    is.
     """
     if user.is_staff or not email or reach.is_login_disputed(user.subject_id):
         return []  # whoever changed the address of the login may not be its owner
@@ -213,7 +220,8 @@ def _matches(user: User, email: str) -> list[Customer]:
 
 
 def _is_whose_it_says(user: User, *customers: Customer) -> bool:
-    """Say whether login and customer numbers are of whom their rows say, by the key store: only then they become one."""
+    """Say whether login and customer numbers are of whom their rows say, by the key store: only then they become
+    one."""
     if not vault.keys.strangers({one.pk: one.vault_owner() for one in (user, *customers)}):
         return True
     logger.error("A login was not linked to a customer number: one of them is another person's than its row says.")

@@ -1,9 +1,9 @@
 """Which column of a file is which of ours: by our own names, or by a map (TOML) for the files of another program.
 
-What must never happen: a column is read as another one, or left unread without a word. So every column of a file is one of
-ours, one that the map names as left out, or is named in the refusal or the report. A header is repeated in a message only
-where it can be no record: a file without a header begins with a person. A mistake in a map is mended in the map; the
-import is done again, and what is on file stays as it is.
+What must never happen: a column is read as another one, or left unread without a word. So every column of a file is one
+of ours, one that the map names as left out, or is named in the refusal or the report. A header is repeated in a message
+only where it can be no record: a file without a header begins with a person. A mistake in a map is mended in the map;
+the import is done again, and what is on file stays as it is.
 """
 
 from __future__ import annotations
@@ -93,7 +93,8 @@ class MapRefused(ValueError):
 
 
 class Unfit(ValueError):
-    """A header that does not fit; the text names each column and the way out, and repeats nothing that may be a record."""
+    """A header that does not fit; the text names each column and the way out, and repeats nothing that may be a
+    record."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,8 @@ class Made:
     columns: tuple[str, ...]
 
     def of(self, values: Sequence[str]) -> str:
-        """Return the number, "" where all values are blank: a keyed hash, so that it tells nobody what it was made of."""
+        """Return the number, "" where all values are blank: a keyed hash, so that it tells nobody what it was made
+        of."""
         if not any(values):
             return ""
         text = "\x00".join(" ".join(value.casefold().split()) for value in values)
@@ -121,7 +123,8 @@ class Dates:
     def read(self, value: str) -> str:
         """Return a day as YYYY-MM-DD.
 
-        Raises ValueError, without the value, where it is written in none of these ways, or the calendar has no such day.
+        Raises ValueError, without the value, where it is written in none of these ways, or the calendar has no such
+        day.
         """
         read_as = ""
         for pattern in self.patterns:
@@ -342,8 +345,8 @@ def _table(page: Mapping[str, Any], name: str) -> dict[str, Any]:
 def header(names: Sequence[str], of: ColumnMap, *, required: Sequence[str], maps: Mapping[str, ColumnMap]) -> Header:
     """Return where each of our columns stands in a file whose first line gives `names`.
 
-    Raises Unfit, which names every column that is missing, unknown, spelt differently or there twice, and says what to do.
-    `maps` are those that lie ready, to recognise the program that wrote the file.
+    Raises Unfit, which names every column that is missing, unknown, spelt differently or there twice, and says what to
+    do. `maps` are those that lie ready, to recognise the program that wrote the file.
     """
     names = [name.strip().lstrip("\ufeff") for name in names]
     while names and not names[-1]:

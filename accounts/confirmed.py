@@ -1,10 +1,10 @@
 """Which addresses a login has confirmed: those of which the site wrote that down, under a keyed hash (design 9).
 
-What must never happen: an address counts as a login's because somebody wrote so into allauth's table. The switch there (`verified`)
-keeps one address from two logins and lets a session begin; what an address proves, and whose mailbox a letter with a key reaches, is
-decided here. The hash stands beside the sealed address, over its number and the login, and is written when the site sees the switch
-turn: one that stood before says nothing. Rows of before are bound once, by `prepare`, where the key store agrees; later an operator
-does it who looked (`seal_logins`).
+What must never happen: an address counts as a login's because somebody wrote so into allauth's table. The switch there
+(`verified`) keeps one address from two logins and lets a session begin; what an address proves, and whose mailbox a
+letter with a key reaches, is decided here. The hash stands beside the sealed address, over its number and the login,
+and is written when the site sees the switch turn: one that stood before says nothing. Rows of before are bound once, by
+`prepare`, where the key store agrees; later an operator does it who looked (`seal_logins`).
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ def bound() -> Iterator[list[User]]:
 
 
 def bind_all(users: Collection[UUID] | None = None) -> int:
-    """Bind what allauth's table says is confirmed, of all logins or of these, where the sealed address and its key are the same
-    person's; return how many. For all once in the life of an installation (privacy.vault.keystore.once)."""
+    """Bind what allauth's table says is confirmed, of all logins or of these, where the sealed address and its key are
+    the same person's; return how many. For all once in the life of an installation (privacy.vault.keystore.once)."""
     said = _said(EmailAddress.objects.filter(verified=True))
     said = said if users is None else said.filter(user__in=users)
     return sum(_bind_some(one for one in some if not _fits(one)) for some in _chunks(said))
@@ -99,7 +99,8 @@ def number_of(one: EmailAddress) -> UUID | None:
 
 
 def _said(addresses: QuerySet[EmailAddress]) -> QuerySet[EmailAddress]:
-    """Read each row with its login and with the keyed hash beside the sealed address, where that is the same login's."""
+    """Read each row with its login and with the keyed hash beside the sealed address, where that is the same
+    login's."""
     text = TextField()
     number = Replace(Cast("pk", text), Value("-", text), Value("", text), output_field=text)
     beside = QuerySet(LoginAddress).annotate(handle=Concat(Value("h1.", text), number, output_field=text))

@@ -1,7 +1,7 @@
 """Links in letters about a contact: one confirms a new address, one says "this was not me" (design 9).
 
-What must never happen: a link that works twice, by GET or for somebody else's login; one that whoever can write to the database
-made; a mistyped address that proves anything for the stranger who has it. Tokens are kept as hashes only.
+What must never happen: a link that works twice, by GET or for somebody else's login; one that whoever can write to the
+database made; a mistyped address that proves anything for the stranger who has it. Tokens are kept as hashes only.
 """
 
 from __future__ import annotations

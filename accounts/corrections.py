@@ -1,7 +1,8 @@
 """Data of one record set right (P8, Art. 16), and what follows when that was a contact.
 
-What must never happen: a wrong value that stays readable in a backup (the vault re-keys); a mask or an erased value written back; a contact
-that changes and nobody is told. Whoever may not write does not learn whether a value is the one on file.
+What must never happen: a wrong value that stays readable in a backup (the vault re-keys); a mask or an
+erased value written back; a contact that changes and nobody is told. Whoever may not write does not learn
+whether a value is the one on file.
 """
 
 from __future__ import annotations
@@ -104,8 +105,8 @@ def _ask_about_change(
 def contacts_changed(record: SealedModel, before: Mapping[str, Any], *, actor: Actor | None, now: datetime) -> None:
     """Write of each contact that `before` has another value of, that it is on file since now; tell the older addresses.
 
-    In the transaction of the change. A telephone number that does not say its country is another one when the country of its
-    customer is: `before` then has the number besides the country, whether it changed or not.
+    In the transaction of the change. A telephone number that does not say its country is another one when the country
+    of its customer is: `before` then has the number besides the country, whether it changed or not.
     """
     if isinstance(record, Customer):
         came = reach.way(actor, record.subject_id)
@@ -142,7 +143,8 @@ CORRECTABLE: dict[type[SealedModel], frozenset[str]] = {
 
 
 def _is_same(customer: Customer, channel: str, old: Any, new: Any, country: str) -> bool:
-    """Say whether a contact reaches whom it reached before, when the customer was of `country`; also of one that was erased."""
+    """Say whether a contact reaches whom it reached before, when the customer was of `country`;
+    also of one that was erased."""
     if isinstance(new, Unreadable):
         return isinstance(new, vault.Erased)  # of what cannot be read now nobody knows it
     is_same = reach.is_same(channel, old, new)

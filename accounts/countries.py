@@ -1,8 +1,9 @@
 """Countries by ISO 3166-1: the one list (django-countries), and the one door through which a country comes in.
 
-What must never happen: a country that is none stands on file. The person's law, clock and authority are read from it, and what no
-list knows would be read as another law. So a form, an import, the desk and every service take a code of the list and nothing
-else (`accounts.validators.validate_country`); whatever else people write for a country is answered with its code.
+What must never happen: a country that is none stands on file. The person's law, clock and authority are read from
+it, and what no list knows would be read as another law. So a form, an import, the desk and every service take a
+code of the list and nothing else (`accounts.validators.validate_country`); whatever else people write for a
+country is answered with its code.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from django_countries import countries
 NAMES: dict[str, str] = {one.code: str(one.name) for one in countries}
 #: For a select box: nothing chosen, then all by name.
 CHOICES: list[tuple[str, str]] = [("", "Choose a country"), *NAMES.items()]
-#: Codes that stand for exactly one country of today: reserved for it in the standard, or the one it had before (ISO 3166-3).
+#: Codes that stand for exactly one country of today: reserved for it in the standard, or the one
+#: it had before (ISO 3166-3).
 FORMER = {"UK": "GB", "EL": "GR", "BU": "MM", "DD": "DE", "FX": "FR", "TP": "TL", "ZR": "CD"}
 # What else people write, and what lists of other programs call a country.
 _ALSO = {
@@ -69,7 +71,8 @@ def name_of(code: str) -> str:
 
 
 def find(text: str) -> str:
-    """Return the code of what somebody wrote for a country: a code of any case, one of before, a name; "" for anything else."""
+    """Return the code of what somebody wrote for a country: a code of any case, one of before, a name; "" for anything
+    else."""
     return _written().get(_key(text[:100]), "")
 
 

@@ -1,8 +1,8 @@
 """Countries on file that are none, chosen by somebody who found out which one is meant.
 
-What must never happen: a country guessed, or one that is right changed here. So only a row whose code is none of ISO 3166-1
-takes another, one row at a time, and the audit has both codes. A mistake is undone where the record is corrected: at the
-desk, or by its person.
+What must never happen: a country guessed, or one that is right changed here. So only a row whose code is none of ISO
+3166-1 takes another, one row at a time, and the audit has both codes. A mistake is undone where the record is
+corrected: at the desk, or by its person.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ class NothingToChoose(LookupError):
 
 
 def choose(label: str, number: str, code: str, *, actor: Actor, now: datetime, is_dry: bool = False) -> list[str]:
-    """Put `code` in place of every country of one row that is none, and return the columns; the dates of open requests follow.
+    """Put `code` in place of every country of one row that is none, and return the columns; the
+    dates of open requests follow.
 
     `label` and `number` are those that `countries` prints. Raises ValidationError when `code` is no country, and
     NothingToChoose.

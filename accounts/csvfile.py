@@ -1,12 +1,13 @@
 """Read a CSV file of personal data strictly, and tell what is wrong with it without repeating any of it.
 
-Strict: one encoding, one separator, columns that are known, one line for each record, no NUL or other control characters, no
-field beyond the limit, no card number (P22). Where a quotation mark is missing, CSV would join the lines up to the next one: so
-a field ends with its line, and one person's data are never read into another's. Only the lines with the stray marks are lost.
-A field that a map leaves out may go on over several lines, as shops' notes do, if none of them can be a record.
-Nothing is repaired and nothing is trimmed: what is taken in equals what the file says, but for characters that cannot be seen,
-which are left out with a notice, and for a value of nothing but blanks, which is blank. A value that a spreadsheet would run as
-a formula is harmless here and stays as it is; whoever writes a spreadsheet escapes it. Every line is counted.
+Strict: one encoding, one separator, columns that are known, one line for each record, no NUL or other control
+characters, no field beyond the limit, no card number (P22). Where a quotation mark is missing, CSV would join the lines
+up to the next one: so a field ends with its line, and one person's data are never read into another's. Only the lines
+with the stray marks are lost. A field that a map leaves out may go on over several lines, as shops' notes do, if none
+of them can be a record. Nothing is repaired and nothing is trimmed: what is taken in equals what the file says, but for
+characters that cannot be seen, which are left out with a notice, and for a value of nothing but blanks, which is blank.
+A value that a spreadsheet would run as a formula is harmless here and stays as it is; whoever writes a spreadsheet
+escapes it. Every line is counted.
 """
 
 from __future__ import annotations
@@ -63,7 +64,8 @@ class Problem(Exception):
 
 @dataclass(frozen=True)
 class Row:
-    """One record of the file: the line on which it begins, its values by column, and in which of them something is wrong."""
+    """One record of the file: the line on which it begins, its values by column, and in which of them something is
+    wrong."""
 
     line: int
     values: dict[str, str]
@@ -75,7 +77,8 @@ class Row:
 
 @dataclass
 class Tally:
-    """What became of the lines under the header that are no record, which columns were not read or not there, and the notices."""
+    """What became of the lines under the header that are no record, which columns were not read or not there, and the
+    notices."""
 
     lines: int = 0
     empty: int = 0
@@ -102,10 +105,11 @@ def read(
 ) -> Iterator[Row]:
     """Yield the records of `path`, whose header must name all of `columns` and may name those of `optional`.
 
-    `by` is the map of a file of another program; `maps` lie ready, to recognise one. What is wrong is appended to `problems`,
-    with the names of the columns in `Row.bad`, or raised where no list is given; a line that is no record yields none. A bad
-    file (not readable, another encoding, another header) raises Problem. `card_columns` are those in which a card number may
-    stand because the caller keeps nothing but its last four digits. Lines, notices and unread columns go to `tally`.
+    `by` is the map of a file of another program; `maps` lie ready, to recognise one. What is wrong is appended to
+    `problems`, with the names of the columns in `Row.bad`, or raised where no list is given; a line that is no record
+    yields none. A bad file (not readable, another encoding, another header) raises Problem. `card_columns` are those
+    in which a card number may stand because the caller keeps nothing but its last four digits. Lines, notices and
+    unread columns go to `tally`.
     """
     by = by or columnmap.ours((*columns, *optional))
     tally = Tally() if tally is None else tally
@@ -255,7 +259,8 @@ def _split(text: str, separator: str) -> list[str] | None:
 
 
 def _slowly(text: str, separator: str) -> list[str]:
-    """Return the fields of a proper record that the csv module does not take: one is beyond its limit, or has a line break."""
+    """Return the fields of a proper record that the csv module does not take: one is beyond its limit, or has a line
+    break."""
     fields, place = [], 0
     one = re.compile(rf'"((?:[^"]|"")*+)"|([^"{separator}\n]*+)')
     while found := one.match(text, place):

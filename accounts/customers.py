@@ -1,8 +1,8 @@
 """Companies, customers and what the policy names about them (P17, P25, P26, P28).
 
-What must never happen: a value that identifies a person in a plain column, or a social security number that is not
-used as a tax identifier. Plain columns hold countries, codes of states and provinces, dates, codes and links; all else is
-in an envelope.
+What must never happen: a value that identifies a person in a plain column, or a social security number that is
+not used as a tax identifier. Plain columns hold countries, codes of states and provinces, dates, codes and
+links; all else is in an envelope.
 """
 
 from __future__ import annotations

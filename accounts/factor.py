@@ -1,9 +1,10 @@
 """The second factor: an authenticator app, proved by the session that uses it (design 9, P45).
 
-What must never happen: a session that began with the password alone in the back office of somebody who has enrolled, or
-the factor switched off with the password alone. So the session's own record of how it was authenticated counts, not
-that of the account; enrolment ends the user's other sessions; and where an enrolled user is asked again who he is, the
-answer is a code. Somebody who lost app and recovery codes turns to an operator (`reset`, by the command `factor_reset`).
+What must never happen: a session that began with the password alone in the back office of somebody who has
+enrolled, or the factor switched off with the password alone. So the session's own record of how it was
+authenticated counts, not that of the account; enrolment ends the user's other sessions; and where an enrolled user
+is asked again who he is, the answer is a code. Somebody who lost app and recovery codes turns to an operator
+(`reset`, by the command `factor_reset`).
 """
 
 from __future__ import annotations
@@ -104,10 +105,11 @@ def _noted(
 
 
 def reset(user: User, *, reason: str, actor: Actor | None, now: datetime) -> int:
-    """Take the second factor and its recovery codes from a login, by an operator's decision; return how many sessions ended.
+    """Take the second factor and its recovery codes from a login, by an operator's decision;
+    return how many sessions ended.
 
-    For somebody who lost both: whoever asks was recognised by other means (`reason` is a word of the command's list). The
-    owner is told by letter. Raises NotEnrolled.
+    For somebody who lost both: whoever asks was recognised by other means (`reason` is a word of the command's list).
+    The owner is told by letter. Raises NotEnrolled.
     """
     with transaction.atomic():
         if not Authenticator.objects.filter(user=user).delete()[0]:

@@ -1,11 +1,12 @@
 """The secrets of second factors, each sealed to its login: the app's and the seed of the recovery codes.
 
-What must never happen: a secret that opens in somebody else's row. Who can write to the database could else copy the own one
-into the row of a member of staff, and show the own app's code.
+What must never happen: a secret that opens in somebody else's row. Who can write to the database could else copy the
+own one into the row of a member of staff, and show the own app's code.
 
-allauth seals and opens a text without saying whose it is. `install()` changes how the column is read and written: a text from
-the table carries the number of the row's login (`Sealed`), one that allauth just sealed is bound to it when the row is saved
-(`Fresh`). A text that came from the table is never bound anew: only `bind_all` does that, once, for those of the version before.
+allauth seals and opens a text without saying whose it is. `install()` changes how the column is read and written: a
+text from the table carries the number of the row's login (`Sealed`), one that allauth just sealed is bound to it when
+the row is saved (`Fresh`). A text that came from the table is never bound anew: only `bind_all` does that, once, for
+those of the version before.
 """
 
 from __future__ import annotations
@@ -132,7 +133,8 @@ def install() -> None:
 def bind_all() -> int:
     """Bind the secrets of the version before to the logins in whose rows they stand; return how many rows.
 
-    In the caller's transaction, once in the life of an installation (privacy.vault.keystore.once). What does not open stays as it is.
+    In the caller's transaction, once in the life of an installation (privacy.vault.keystore.once). What
+    does not open stays as it is.
     """
     from allauth.mfa.models import Authenticator
 

@@ -141,7 +141,8 @@ class UserTokenForm(AllauthUserTokenForm):
 
 
 class OwnDataForm(forms.Form):
-    """A form over data of one record. What cannot be read is shown disabled, with the reason, and never written back."""
+    """A form over data of one record. What cannot be read is shown disabled, with the reason, and never written
+    back."""
 
     def __init__(self, *args: Any, record: SealedModel | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -1,15 +1,16 @@
 """A login whose address somebody else changed is given back to the mailbox that it had before (design 9).
 
-What must never happen: a login given to whoever reads an older mailbox, to whoever persuades one member of staff, or to an address
-that is another login's by now; a session, a second factor, a password, a contact or a request of whoever had it that goes on
-counting; a login taken from its owner who was not told. So these come together: the mailbox that the change in force left behind has
-said "this was not me" by the link of the letter about that change (one that an earlier change left, and that objected later, the same,
-but only an operator confirms it); the person was called back at a number that was on file before the
-login was in other hands (accounts/in_other_hands.py), and named two facts of before, or read back a code that was posted to an address on file before; either way
-the person named the mailbox; the present address was told three days before, with a link to object; and a second person, who had
-neither a contact of the person nor the code in hand, confirms what one of the privacy team proposed. While somebody objects nobody
-changes the address again (notices.require_undisputed).
-A mistake is undone by the same way within 14 days, with what was on file before the first change.
+What must never happen: a login given to whoever reads an older mailbox, to whoever persuades one member of staff, or
+to an address that is another login's by now; a session, a second factor, a password, a contact or a request of whoever
+had it that goes on counting; a login taken from its owner who was not told. So these come together: the mailbox that
+the change in force left behind has said "this was not me" by the link of the letter about that change (one that an
+earlier change left, and that objected later, the same, but only an operator confirms it); the person was called back
+at a number that was on file before the login was in other hands (accounts/in_other_hands.py), and named two facts of
+before, or read back a code that was posted to an address on file before; either way the person named the mailbox; the
+present address was told three days before, with a link to object; and a second person, who had neither a contact of
+the person nor the code in hand, confirms what one of the privacy team proposed. While somebody objects nobody changes
+the address again (notices.require_undisputed). A mistake is undone by the same way within 14 days, with what was on
+file before the first change.
 """
 
 from __future__ import annotations
@@ -62,12 +63,14 @@ class CannotGiveBack(Exception):
 
 
 def is_objected(point: ContactPoint) -> bool:
-    """Return whether the mailbox that the change of the login's address left behind objects by its link. Opens nothing."""
+    """Return whether the mailbox that the change of the login's address left behind objects by its link. Opens
+    nothing."""
     return point.disputed_at is not None and bool(_against_the_change(point))
 
 
 def check(point: ContactPoint, *, now: datetime) -> None:
-    """Raise CannotGiveBack, or objections.NotProposed where nothing is disputed, when what was proposed cannot be done now."""
+    """Raise CannotGiveBack, or objections.NotProposed where nothing is disputed, when what was
+    proposed cannot be done now."""
     with transaction.atomic():
         found = _locked(point)
         _check(found, found.end_proposed_at or now)
@@ -75,8 +78,8 @@ def check(point: ContactPoint, *, now: datetime) -> None:
 
 
 def post_code(point: ContactPoint, *, actor: Actor, now: datetime) -> None:
-    """Leave a letter with a code for the person to be printed and posted, where a postal address counts that was on file before
-    the change. An earlier code stops working. Raises what `propose` raises but for the call-back."""
+    """Leave a letter with a code for the person to be printed and posted, where a postal address counts that was on
+    file before the change. An earlier code stops working. Raises what `propose` raises but for the call-back."""
     _permit(point, actor)
     with transaction.atomic():
         found = _locked(point)
@@ -126,13 +129,14 @@ def propose(
     actor: Actor,
     now: datetime,
 ) -> None:
-    """Propose to give a login back to the mailbox that objects, after a call-back or by the code of `post_code`; a second person
-    confirms within 7 days.
+    """Propose to give a login back to the mailbox that objects, after a call-back or by the code of `post_code`; a
+    second person confirms within 7 days.
 
-    What the person said is compared with what is on file; `mailbox` is the address that the person says is theirs: the login goes to
-    no other. The present address of the login is told at once, with a link to object. `seen` is the fingerprint of what
-    was shown to who proposes it (`objections.shown`), None where no page was. Raises fingerprint.NotSeen, CannotGiveBack, objections.NotProposed for others than the
-    privacy team, in_hand.OwnEntry for who entered a contact of the person, proof.HadTheLetter, proof.Incomplete, proof.TooManyTries and, with the refused
+    What the person said is compared with what is on file; `mailbox` is the address that the person says is theirs: the
+    login goes to no other. The present address of the login is told at once, with a link to object. `seen` is the
+    fingerprint of what was shown to who proposes it (`objections.shown`), None where no page was. Raises
+    fingerprint.NotSeen, CannotGiveBack, objections.NotProposed for others than the privacy team, in_hand.OwnEntry for
+    who entered a contact of the person, proof.HadTheLetter, proof.Incomplete, proof.TooManyTries and, with the refused
     try written down, proof.ProofRefused.
     """
     _permit(point, actor)
@@ -174,9 +178,10 @@ def propose(
 def give_back(point: ContactPoint, *, seen: str | None = None, actor: Actor, now: datetime) -> None:
     """Give a login back as the second person: its address is the earlier one again, and the dispute is ended.
 
-    Password, sessions and second factors end; a link to choose a new password goes to the earlier address; everybody else is told,
-    the address that loses the login with a link to object. What was entered, confirmed, joined or asked with the login since it may
-    have been in other hands counts no longer (accounts/in_other_hands.py). Raises CannotGiveBack, also before the owner had three days to object, and objections.NotProposed for who is no second
+    Password, sessions and second factors end; a link to choose a new password goes to the earlier address; everybody
+    else is told, the address that loses the login with a link to object. What was entered, confirmed, joined or asked
+    with the login since it may have been in other hands counts no longer (accounts/in_other_hands.py). Raises
+    CannotGiveBack, also before the owner had three days to object, and objections.NotProposed for who is no second
     person and where nothing is proposed; `seen` as for `propose`. Everything is checked once more.
     """
     with transaction.atomic():
@@ -227,14 +232,14 @@ def give_back(point: ContactPoint, *, seen: str | None = None, actor: Actor, now
 
 
 def needs_operator(point: ContactPoint) -> bool:
-    """Return whether what is proposed would give the login to a mailbox that objected only after another change: then no member of staff
-    is the second person, but an operator (`login_dispute`)."""
+    """Return whether what is proposed would give the login to a mailbox that objected only after another change: then
+    no member of staff is the second person, but an operator (`login_dispute`)."""
     return point.gives_back and point.back_link in _older(point)
 
 
 def goes_to(point: ContactPoint) -> str:
-    """Return the mailbox to which what is proposed would give the login, masked: its first letter, and where it is; "" where nothing is
-    proposed, or where the link that objected does not say what the site wrote."""
+    """Return the mailbox to which what is proposed would give the login, masked: its first letter, and where it is; ""
+    where nothing is proposed, or where the link that objected does not say what the site wrote."""
     if not point.gives_back or point.back_link is None:
         return ""
     link = ContactLink.objects.filter(pk=point.back_link, point=point).select_related("letter").first()
@@ -246,7 +251,8 @@ def goes_to(point: ContactPoint) -> str:
 
 
 def how_proved(point: ContactPoint) -> str:
-    """Return how the person was proved to who proposed to give the login back, in words; by the audit. "" where nothing says it."""
+    """Return how the person was proved to who proposed to give the login back, in words; by the
+    audit. "" where nothing says it."""
     subject, at = point.customer.subject_id, point.end_proposed_at
     if subject is None or at is None or not point.gives_back:
         return ""
@@ -265,8 +271,8 @@ def _permit(point: ContactPoint, actor: Actor) -> None:
 
 
 def _places(point: ContactPoint, *, back: int | None = None) -> list[Address]:
-    """Return the postal addresses of the person that were on file before the login was in other hands, the oldest first: to that one a
-    code goes."""
+    """Return the postal addresses of the person that were on file before the login was in other hands, the oldest
+    first: to that one a code goes."""
     taken = _taken_at(point, back=back)
     own = Address.objects.for_subject(point.customer.subject_id).select_related("customer", "contact_point")
     known = own.filter(contact_point__isnull=False).order_by("contact_point__since", "pk")
@@ -276,8 +282,8 @@ def _places(point: ContactPoint, *, back: int | None = None) -> list[Address]:
 def _use_code(point: ContactPoint, code: str, *, back: int, now: datetime) -> bool:
     """Use up the code that was posted for this change; return whether it was that, and its letter marked as posted.
 
-    For an objection to an earlier change it must have gone to an address that was on file before that one: the oldest that counted
-    then (`post_code`).
+    For an objection to an earlier change it must have gone to an address that was on file before that one: the oldest
+    that counted then (`post_code`).
     """
     live = ContactLink.objects.filter(
         point=point, purpose=Purpose.CODE, token_hash=_hashed(point, code), used_at=None, expires_at__gt=now
@@ -291,7 +297,8 @@ def _use_code(point: ContactPoint, code: str, *, back: int, now: datetime) -> bo
 
 
 def _had_code(point: ContactPoint, *, now: datetime) -> set[str]:
-    """Return which members of staff ("kind/id") wrote, opened or marked as posted the letter with the code that works now."""
+    """Return which members of staff ("kind/id") wrote, opened or marked as posted the letter with the code that works
+    now."""
     live = list(ContactLink.objects.filter(point=point, purpose=Purpose.CODE, used_at=None, expires_at__gt=now))
     wrote = audit.history(record=contact_links.record_of(point)).filter(action=CODE_WRITTEN, actor_kind="staff")
     found = {("staff", who) for who in wrote.filter(at__in=[one.at for one in live]).values_list("actor", flat=True)}
@@ -312,7 +319,8 @@ def _locked(point: ContactPoint) -> ContactPoint:
 
 
 def _check(point: ContactPoint, now: datetime) -> tuple[User, list[tuple[ContactLink, str]]]:
-    """Return the login, and the objections whose mailbox it can be given back to, with their addresses. Raises CannotGiveBack."""
+    """Return the login, and the objections whose mailbox it can be given back to, with their
+    addresses. Raises CannotGiveBack."""
     user = User.objects.select_for_update().filter(pk=point.customer.user_id).first()
     if user is None or user.subject_id is None or not user.is_active:
         raise CannotGiveBack("There is no login any more that could be given back.")
@@ -339,8 +347,9 @@ def _check(point: ContactPoint, now: datetime) -> tuple[User, list[tuple[Contact
 
 
 def _against_the_change(point: ContactPoint) -> list[ContactLink]:
-    """Return the objections, in this dispute, of mailboxes that a change of the login left behind, by links that the site made: those
-    to a change that was in force when its mailbox objected before those to an earlier one (`_older`)."""
+    """Return the objections, in this dispute, of mailboxes that a change of the login left behind, by
+    links that the site made: those to a change that was in force when its mailbox objected before those
+    to an earlier one (`_older`)."""
     found = [link for link in _objections(point).select_related("letter") if link.is_bound]
     older = _older(point)
     return sorted(found, key=lambda link: link.pk in older)
@@ -349,7 +358,8 @@ def _against_the_change(point: ContactPoint) -> list[ContactLink]:
 def _older(point: ContactPoint) -> set[int]:
     """Return the objections of mailboxes that had objected only after the address was changed once more.
 
-    Whoever took the login may have changed it twice; or the person has left that mailbox before, and somebody else reads it now.
+    Whoever took the login may have changed it twice; or the person has left that mailbox before,
+    and somebody else reads it now.
     """
     changes = ContactLink.objects.filter(point=point, purpose=Purpose.NOT_ME, was_login=True)
     changed_at = set(changes.values_list("at", flat=True))
@@ -358,9 +368,10 @@ def _older(point: ContactPoint) -> set[int]:
 
 
 def _taken_at(point: ContactPoint, *, back: int | None = None) -> datetime:
-    """Return when whoever took the login changed its address first: the earliest change to which a mailbox objects, or, where it was
-    given back since, that of then (since when they may have had it: `in_other_hands.since`). An objection to an earlier change counts only where it is `back`, or where no other one is there: who
-    has an old mailbox must not say how long something has to be on file."""
+    """Return when whoever took the login changed its address first: the earliest change to which a mailbox objects, or,
+    where it was given back since, that of then (since when they may have had it: `in_other_hands.since`). An objection
+    to an earlier change counts only where it is `back`, or where no other one is there: who has an old mailbox must not
+    say how long something has to be on file."""
     older, links = _older(point), _against_the_change(point)
     counting = [link for link in links if link.pk not in older or link.pk == back] or links
     objected = [*(link.at for link in counting), point.since]
@@ -393,14 +404,15 @@ def _check_owner_told(point: ContactPoint, now: datetime) -> None:
 
 
 def _objections(point: ContactPoint) -> QuerySet[ContactLink]:
-    """Return the used links of letters to addresses that a change of the login left behind, in this dispute, the oldest first."""
+    """Return the used links of letters to addresses that a change of the login left behind, in
+    this dispute, the oldest first."""
     links = ContactLink.objects.filter(point=point, purpose=Purpose.NOT_ME, was_login=True)
     return links.filter(used_at__gte=point.disputed_at).order_by("at", "pk")
 
 
 def _was_there_before(subject: UUID, change: datetime, number: str) -> bool:
-    """Say whether a telephone number of the person was on file before the login was in other hands: who took it may have entered a
-    later one."""
+    """Say whether a telephone number of the person was on file before the login was in other hands: who took it
+    may have entered a later one."""
     points = [reach.point_of(one, Channel.PHONE) for one in reach.own(reach.with_phone(subject, number))]
     return any(point is not None and in_other_hands.was_there_before(point, change) for point in points)
 

@@ -77,8 +77,8 @@ def adopt(handle: Handle, user: User) -> None:
     """Make the holder of a verified address its owner: an earlier, unverified claim by somebody else ends with that
     person's data, not with the holder's.
 
-    It is taken from the login that the sealed record names. Nothing changes where the key store says that the address is neither
-    that login's nor this one's: a row in allauth's table alone takes no key away."""
+    It is taken from the login that the sealed record names. Nothing changes where the key store says that the address
+    is neither that login's nor this one's: a row in allauth's table alone takes no key away."""
     record_id = handle.record_id
     record = LoginAddress.objects.filter(pk=record_id).exclude(user=user).first() if record_id else None
     if record is None:
@@ -143,15 +143,16 @@ class HandleField(models.EmailField):
 
 
 def _was_verified(instance: Any) -> bool:
-    """Say whether the row stands in the table as verified already: then the site confirms nothing by saving it, and who wrote there gets
-    nobody's address by that."""
+    """Say whether the row stands in the table as verified already: then the site confirms nothing by saving it, and who
+    wrote there gets nobody's address by that."""
     stored = type(instance)._base_manager.filter(pk=instance.pk, verified=True)
     return instance.pk is not None and bool(stored.exists())
 
 
 def forget(sender: Any, instance: Any, **kwargs: Any) -> None:
-    """Remove the sealed address, its token and key with the row of the login whose it is by the key store, whoever else says that it is
-    theirs: a row alone makes nobody the heir of an address, and takes none away. Who had typed it too, and not confirmed it, types it again."""
+    """Remove the sealed address, its token and key with the row of the login whose it is by the key store, whoever else
+    says that it is theirs: a row alone makes nobody the heir of an address, and takes none away. Who had typed it too,
+    and not confirmed it, types it again."""
     value = instance.__dict__.get("email")
     handle = value if isinstance(value, Handle) else find(value or "")
     if handle is None or handle.record_id is None:

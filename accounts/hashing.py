@@ -1,8 +1,8 @@
 """Passwords and codes are hashed with Argon2, a few at a time.
 
 What must never happen: sign-ins that stop the site. A hash takes a processor and 100 MB; a burst of them would take all
-threads and all memory. Each web process hashes two at once and lets four wait; the next one is told to come back, what it
-began is undone, and no try is counted. Tasks and commands hash one after the other.
+threads and all memory. Each web process hashes two at once and lets four wait; the next one is told to come back, what
+it began is undone, and no try is counted. Tasks and commands hash one after the other.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Take in customers from a file (`import_customers`).
 
-What must never happen: half a file, an overwritten record, a person who was erased and comes back, a consent nobody
-gave. So a file is checked whole before anything is written, and written in one transaction; a record that exists and
-differs is reported, not changed; who was erased is left out, line by line (accounts/blocked.py); a "yes" to marketing without proof
-counts as no. A mistake is undone by erasing what was created: the report and the audit say how many and when.
+What must never happen: half a file, an overwritten record, a person who was erased and comes back, a consent
+nobody gave. So a file is checked whole before anything is written, and written in one transaction; a record that
+exists and differs is reported, not changed; who was erased is left out, line by line (accounts/blocked.py); a
+"yes" to marketing without proof counts as no. A mistake is undone by erasing what was created: the report and the
+audit say how many and when.
 """
 
 from __future__ import annotations
@@ -48,9 +49,10 @@ BATCH = 500
 class Report:
     """What an import did: counts, and where the file or the records disagree; never a value.
 
-    Every line under the header is one of: created, unchanged, differing, blocked, bad, repeated (of a customer who stands
-    above), empty (blank, or nothing but commas), continued (the rest of a field that is left out). Where nothing was taken in,
-    `good` counts the lines that could have been. `called` is what a file of another program calls our columns.
+    Every line under the header is one of: created, unchanged, differing, blocked, bad, repeated (of a customer
+    who stands above), empty (blank, or nothing but commas), continued (the rest of a field that is left out).
+    Where nothing was taken in, `good` counts the lines that could have been. `called` is what a file of
+    another program calls our columns.
     """
 
     created: int = 0
@@ -106,8 +108,8 @@ def import_customers(
 ) -> Report:
     """Take in the customers of a CSV file, all or none; with `skip_bad` all good ones. Return what happened.
 
-    `by` is the map of a file of another program. Nothing is written when the report has errors and `skip_bad` was not said.
-    Raises Problem when the file as a whole cannot be used.
+    `by` is the map of a file of another program. Nothing is written when the report has errors and `skip_bad` was not
+    said. Raises Problem when the file as a whole cannot be used.
     """
     report, tally = Report(), Tally()
     read = csvfile.read(

@@ -1,6 +1,8 @@
-"""Which members of staff had a contact of a person in hand: they neither post the notice about it nor end an objection to it.
+"""Which members of staff had a contact of a person in hand: they neither post the notice about it nor end an objection
+to it.
 
-What must never happen: a contact that one member of staff enters, tells of and settles alone. It is read from the audit.
+What must never happen: a contact that one member of staff enters, tells of and settles alone. It is read from the
+audit.
 """
 
 from __future__ import annotations
@@ -21,11 +23,13 @@ POSTED, LOGIN_CODE = "contact_posted", "login_code"
 
 
 class OwnEntry(Exception):
-    """Who entered a contact neither posts the notice about it nor settles it; the text is one sentence for who tries."""
+    """Who entered a contact neither posts the notice about it nor settles it; the text is one sentence for who
+    tries."""
 
 
 def to_post(customer: Customer) -> Letter | None:
-    """Return the letter to this customer's person that waits to be printed and posted, or None; those about a request stand there."""
+    """Return the letter to this customer's person that waits to be printed and posted, or None; those
+    about a request stand there."""
     if customer.subject_id is None:
         return None
     waiting = Letter.objects.filter(by=Letter.By.POST, request=None, sent_at=None, stopped_at=None)
@@ -33,8 +37,8 @@ def to_post(customer: Customer) -> Letter | None:
 
 
 def mark_posted(letter: Letter, *, actor: Actor, now: datetime) -> None:
-    """Record that staff printed and posted a letter to a person. Raises OwnEntry for who entered or settled the contact that it
-    tells of, letters.CannotSendAgain."""
+    """Record that staff printed and posted a letter to a person. Raises OwnEntry for who entered or settled the contact
+    that it tells of, letters.CannotSendAgain."""
     if (
         letter.kind in (POSTED, LOGIN_CODE)
         and letter.subject_id
@@ -45,8 +49,8 @@ def mark_posted(letter: Letter, *, actor: Actor, now: datetime) -> None:
 
 
 def had_contacts(subject: UUID) -> set[str]:
-    """Return which members of staff ("kind/id") entered, changed or settled a contact of the person, posted a notice about one,
-    or had a letter with a code for the person's login in hand; by the audit. Opens nothing."""
+    """Return which members of staff ("kind/id") entered, changed or settled a contact of the person, posted a notice
+    about one, or had a letter with a code for the person's login in hand; by the audit. Opens nothing."""
     told = Letter.objects.filter(subject_id=subject, kind=POSTED).values_list("pk", flat=True)
     ticked = audit.doers(["letter.posted"], [(Letter.vault_label, pk) for pk in told], kind="staff")
     coded = Letter.objects.filter(subject_id=subject, kind=LOGIN_CODE).values_list("pk", flat=True)
@@ -55,7 +59,8 @@ def had_contacts(subject: UUID) -> set[str]:
 
 
 def entered_by(subject: UUID, *also: str) -> set[str]:
-    """Return which members of staff entered or changed a contact of the person, or did what else is named ("kind/id")."""
+    """Return which members of staff entered or changed a contact of the person, or did what else is named
+    ("kind/id")."""
     customers = Customer.objects.for_subject(subject).values_list("pk", flat=True)
     places = Address.objects.for_subject(subject).values_list("pk", flat=True)
     own = [(Customer.vault_label, pk) for pk in customers]

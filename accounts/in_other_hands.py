@@ -1,10 +1,12 @@
-"""What came by a login while it may have been in other hands: it proves nothing once the login is given back (design 9).
+"""What came by a login while it may have been in other hands: it proves nothing once the login is given back (design
+9).
 
-What must never happen: a contact that whoever took a login entered or confirmed, a joining, a link, a code or a request of
-theirs that goes on counting because it came before the address was changed. To change the address is the last that whoever took a
-login does, not the first: so what the login itself did in the 30 days before counts as theirs, too. What staff or an import
-wrote down before the change is not the login's, and counts. What was the person's own after all is undone by the privacy team,
-who end the objections with the person (objections.settle_contacts, told_of_joinings.settle_joined).
+What must never happen: a contact that whoever took a login entered or confirmed, a joining, a link, a code or a request
+of theirs that goes on counting because it came before the address was changed. To change the address is the last that
+whoever took a login does, not the first: so what the login itself did in the 30 days before counts as theirs, too. What
+staff or an import wrote down before the change is not the login's, and counts. What was the person's own after all is
+undone by the privacy team, who end the objections with the person (objections.settle_contacts,
+told_of_joinings.settle_joined).
 """
 
 from __future__ import annotations
@@ -37,18 +39,19 @@ def entered(changed_at: datetime) -> Q:
 
 
 def was_there_before(point: ContactPoint, changed_at: datetime) -> bool:
-    """Say whether a contact was on file before the login was in other hands: before the change, and not by the login itself in the
-    30 days before it."""
+    """Say whether a contact was on file before the login was in other hands: before the change, and not by the login
+    itself in the 30 days before it."""
     is_theirs = point.came in (Came.PERSON, Came.LOGIN) and point.since >= since(changed_at)
     return point.since < changed_at and not is_theirs
 
 
 def end_all(point: ContactPoint, subject: UUID, *, changed_at: datetime, actor: Actor, now: datetime) -> dict[str, int]:
-    """Let nothing count any longer that came by the login since it may have been in other hands; return how many of which.
+    """Let nothing count any longer that came by the login since it may have been in other hands; return how many of
+    which.
 
-    Contacts that the login entered or confirmed are disputed, and proved by nothing, and what the person joined is disputed, so
-    that a second person is asked until the privacy team has settled it. Open requests of that time ask a second person, links and
-    codes of that time end. In the caller's transaction.
+    Contacts that the login entered or confirmed are disputed, and proved by nothing, and what the person joined is
+    disputed, so that a second person is asked until the privacy team has settled it. Open requests of that time ask a
+    second person, links and codes of that time end. In the caller's transaction.
     """
     begun = since(changed_at)
     own = ContactPoint.objects.filter(entered(changed_at) | Q(confirmed_at__gte=begun), customer__subject_id=subject)

@@ -1,7 +1,7 @@
 """What may be joined with a person: which candidates were chosen, and what forbids it (design 9).
 
-What must never happen: a record moved that nobody chose, or one of somebody with a login of their own; one about which an open request was
-asked, moved away from under it; a member of staff joined with a customer. Changes nothing.
+What must never happen: a record moved that nobody chose, or one of somebody with a login of their own; one about which
+an open request was asked, moved away from under it; a member of staff joined with a customer. Changes nothing.
 """
 
 from __future__ import annotations
@@ -81,12 +81,14 @@ def has_login(people: Collection[UUID]) -> bool:
 
 
 def with_account(people: Collection[UUID]) -> bool:
-    """Say whether one of these people is a customer, a sole trader or a login: then nothing leaves them by one clerk's word."""
+    """Say whether one of these people is a customer, a sole trader or a login: then nothing leaves them by one clerk's
+    word."""
     return any(model._default_manager.filter(subject_id__in=people).exists() for model in (Customer, User, Company))
 
 
 def _threads(chosen: Sequence[Record]) -> list[Record]:
-    """Return the other messages of the threads of the chosen ones: a reply belongs to the person of the first message."""
+    """Return the other messages of the threads of the chosen ones: a reply belongs to the person of the first
+    message."""
     ids = {one.pk for one in chosen if one.label == Communication.vault_label}
     if not ids:
         return []
@@ -145,7 +147,8 @@ def _is_asked_about(records: Sequence[Key]) -> bool:
 
 
 def require_owners(into: UUID, chosen: Collection[Record], whole: Collection[UUID]) -> None:
-    """Raise NotPossible where the key store says of a record, or of a customer number of these people, that it is another's."""
+    """Raise NotPossible where the key store says of a record, or of a customer number of these
+    people, that it is another's."""
     wanted: dict[UUID, Owner] = {}
     for model, ids in by_model(chosen).items():
         for _, rows in under(model, ids):

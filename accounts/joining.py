@@ -1,15 +1,16 @@
-"""Joining what is one person's: single records, or another person's whole file; by staff, with preview and undo (design 9).
+"""Joining what is one person's: single records, or another person's whole file; by staff, with
+preview and undo (design 9).
 
-What must never happen: a record moved that nobody chose or that no longer is what was previewed; one that belongs to two
-people or to nobody after a crash; an undo that gives back what was erased since. The links move in one transaction of
-the main database, which also writes down where each of them was (accounts/moved.py); the keys follow and only mirror the links
-(accounts/keys_follow.py). Until then the person sees masks in the moved records. What may be joined at all says accounts/joinable.py.
-Whole people become one, and single records leave somebody who has a customer number or a login, by two members of staff: one
-proposes, another confirms exactly that; only where the one shares an address or phone with the other and at most one of them
-has a login. Every e-mail address on file of both is told (accounts/told_of_joinings.py), also where single records move, and each
-letter gives a link to object.
-A row that somebody else wrote into the table moves nothing: what moved stands under a keyed hash (`Joining.is_bound`).
-A mistake is undone by `undo`, as long as nothing of it was erased or joined anew.
+What must never happen: a record moved that nobody chose or that no longer is what was previewed; one that belongs to
+two people or to nobody after a crash; an undo that gives back what was erased since. The links move in one transaction
+of the main database, which also writes down where each of them was (accounts/moved.py); the keys follow and only mirror
+the links (accounts/keys_follow.py). Until then the person sees masks in the moved records. What may be joined at all
+says accounts/joinable.py. Whole people become one, and single records leave somebody who has a customer number or a
+login, by two members of staff: one proposes, another confirms exactly that; only where the one shares an address or
+phone with the other and at most one of them has a login. Every e-mail address on file of both is told
+(accounts/told_of_joinings.py), also where single records move, and each letter gives a link to object. A row that
+somebody else wrote into the table moves nothing: what moved stands under a keyed hash (`Joining.is_bound`). A mistake
+is undone by `undo`, as long as nothing of it was erased or joined anew.
 """
 
 from __future__ import annotations
@@ -81,7 +82,8 @@ def ask_for_the_rest(subject: UUID, *, actor: Actor, now: datetime) -> Joining |
 
 
 def said(subject: UUID) -> tuple[str, bool]:
-    """Return what the person is told of the last look at their candidates, "" when there was none, and whether they may ask."""
+    """Return what the person is told of the last look at their candidates, "" when there was none, and whether they may
+    ask."""
     last = Joining.objects.filter(subject_id=subject).order_by("-opened_at", "-pk").first()
     if last is None:
         return "", True
@@ -109,7 +111,8 @@ def close(joining: Joining, *, actor: Actor, now: datetime) -> None:
 
 
 def preview(joining: Joining, records: Iterable[Key], people: Collection[UUID] = (), *, now: datetime) -> Preview:
-    """Return what would move, the records that hang on the chosen ones included. Changes nothing. Raises NotPossible."""
+    """Return what would move, the records that hang on the chosen ones included. Changes nothing. Raises
+    NotPossible."""
     chosen, whole = joinable.choose(joining, records, people, now=now)
     counts: Counter[str] = Counter()
     numbers: list[str] = []
@@ -182,8 +185,8 @@ def is_proposed(joining: Joining, *, now: datetime) -> bool:
 
 
 def may_confirm(joining: Joining, actor: Actor) -> bool:
-    """Say whether this actor is a second person: of the privacy team or a manager, who neither proposed it nor had a contact of
-    the person in hand."""
+    """Say whether this actor is a second person: of the privacy team or a manager, who neither proposed it nor had a
+    contact of the person in hand."""
     if actor.kind != "staff" or not actor.roles & {TEAM, MANAGER}:
         return False
     name = f"{actor.kind}/{actor.id or ''}"[:64]
@@ -191,7 +194,8 @@ def may_confirm(joining: Joining, actor: Actor) -> bool:
 
 
 def proposed(joining: Joining, *, now: datetime) -> Preview:
-    """Return what would move by the proposal that waits. Raises NotPossible when there is none, or it cannot be done now."""
+    """Return what would move by the proposal that waits. Raises NotPossible when there is none, or it cannot be done
+    now."""
     if not is_proposed(joining, now=now):
         raise NotPossible("Nothing that was proposed in the last 7 days waits here.")
     records, people = _proposal(joining)
@@ -201,8 +205,8 @@ def proposed(joining: Joining, *, now: datetime) -> Preview:
 def confirm(joining: Joining, *, fingerprint: str, actor: Actor, now: datetime) -> Joining:
     """Join what somebody else has proposed; return the row.
 
-    `fingerprint` is of the preview that the second person saw: when anything else is proposed by now, or what would move
-    has changed, nothing is done. Raises NotPossible, gate.Refused.
+    `fingerprint` is of the preview that the second person saw: when anything else is proposed by now, or what would
+    move has changed, nothing is done. Raises NotPossible, gate.Refused.
     """
     if actor.kind != "staff" or not actor.roles & {TEAM, MANAGER}:
         raise gate.Refused("A second person confirms: of the privacy team, or a manager.")

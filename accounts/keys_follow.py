@@ -1,7 +1,8 @@
-"""After a joining or its undo the keys of what moved go to whom the records name now: safe to repeat, by a worker for who was killed.
+"""After a joining or its undo the keys of what moved go to whom the records name now: safe to repeat, by
+a worker for who was killed.
 
-What must never happen: a key that goes to anybody else than from those whom the joining took things to whom it gave them; one that changes
-its owner by a row that the site did not write (`Joining.is_bound`).
+What must never happen: a key that goes to anybody else than from those whom the joining took things to whom it gave
+them; one that changes its owner by a row that the site did not write (`Joining.is_bound`).
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ BOUND = (Joining.Outcome.JOINED, Joining.Outcome.UNDONE)  # what can move keys
 
 
 def settle(joining: Joining) -> Joining:
-    """Give the keys of what moved to whom the records name now; return the row. Safe to repeat; the tables are the truth.
+    """Give the keys of what moved to whom the records name now; return the row. Safe to repeat; the tables are the
+    truth.
 
-    A key goes from those whom the joining moved things from to whom it moved them, and back: no other one, whatever a row says
-    by now. Raises NotPossible, before any key changes its owner, for a row that says what the site did not write.
+    A key goes from those whom the joining moved things from to whom it moved them, and back: no other one,
+    whatever a row says by now. Raises NotPossible, before any key changes its owner, for a row that says
+    what the site did not write.
     """
     with transaction.atomic():
         joining = Joining.objects.select_for_update().get(pk=joining.pk)
@@ -57,7 +60,8 @@ def settle(joining: Joining) -> Joining:
 
 
 def settle_all() -> int:
-    """Settle what a killed process left; return how many. A row that the site did not write is left alone, and told in the log."""
+    """Settle what a killed process left; return how many. A row that the site did not write is
+    left alone, and told in the log."""
     done = refused = 0
     for joining in Joining.objects.filter(is_settled=False).order_by("pk").iterator(chunk_size=CHUNK):
         if joining.is_bound:
@@ -81,7 +85,8 @@ def bind_all() -> int:
 
 
 def bind_proposals() -> int:
-    """Bind what was proposed before and waits, joinings and claims; return how many. Once in the life of an installation."""
+    """Bind what was proposed before and waits, joinings and claims; return how many. Once in the life of an
+    installation."""
     done = 0
     for joining in Joining.objects.filter(mac="", outcome=Joining.Outcome.OPEN).exclude(proposal={}).order_by("pk"):
         done += Joining.objects.filter(pk=joining.pk, mac="").update(mac=joining.bind().mac)

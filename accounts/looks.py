@@ -1,7 +1,7 @@
 """The page on which the privacy team looks at what carries a person's address, joins it with a preview, and undoes it.
 
-What must never happen: content of a candidate on this page, or something joined that was not seen in the preview. Who may
-open a record opens it on its own page, at the gate.
+What must never happen: content of a candidate on this page, or something joined that was not seen in the preview. Who
+may open a record opens it on its own page, at the gate.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ NUMBER = forms.TextInput(attrs={"autocomplete": "off"})
 
 
 def person_of(text: str) -> UUID:
-    """Return whom staff mean: a customer, order, RMA or request number, or the address of a login. Raises ValidationError."""
+    """Return whom staff mean: a customer, order, RMA or request number, or the address of a login. Raises
+    ValidationError."""
     found = User.objects.filter(pk__in=people.logins_with(text)).values_list("subject_id", flat=True)
     subjects = {subject for subject in found if subject is not None}
     return subjects.pop() if len(subjects) == 1 else subject_of(text)
@@ -328,7 +329,8 @@ def _proposed_people(joining: Joining) -> str:
 
 
 def _link(record: Record, title: str) -> str:
-    """Return the title of a record as a link to its page, where it has one; who may open it opens it there, at the gate."""
+    """Return the title of a record as a link to its page, where it has one; who may open it opens it there, at the
+    gate."""
     meta = record.declaration.model._meta
     try:
         url = reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[record.pk])

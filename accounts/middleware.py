@@ -75,12 +75,13 @@ class EvenTimeMiddleware:
     """Holds the answers of forms that ask about an address or a reference until the next step of the clock.
 
     What they say is the same whether or not somebody has an account; how long finding and writing takes is not, and a
-    stopwatch would tell (R11). On an idle machine a step is longer than any of them takes; on a busy one an answer waits as many
-    steps as the slowest of its kind took lately (accounts.pace), which leaves the slowest itself to be told. The work itself is evened
-    where it is a hash of
-    a password: LoginBackend, SignupForm, codes.code_matches. Refusals by a limit look at nothing and are not held.
+    stopwatch would tell (R11). On an idle machine a step is longer than any of them takes; on a busy one an answer
+    waits as many steps as the slowest of its kind took lately (accounts.pace), which leaves the slowest itself to be
+    told. The work itself is evened where it is a hash of a password: LoginBackend, SignupForm, codes.code_matches.
+    Refusals by a limit look at nothing and are not held.
 
-    A held answer keeps a thread. Who finds no place (accounts.places) is refused by LoginMiddleware before any page looks.
+    A held answer keeps a thread. Who finds no place (accounts.places) is refused by
+    LoginMiddleware before any page looks.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -134,8 +135,8 @@ def _busy() -> HttpResponse:
 
 
 def _say_refused(request: HttpRequest, response: HttpResponse) -> HttpResponse:
-    """Answer a refused password or code with 401, one that was not even looked at with 429, and the link of a reset that
-    works no longer with 403: so they can be counted.
+    """Answer a refused password or code with 401, one that was not even looked at with 429, and the link of a reset
+    that works no longer with 403: so they can be counted.
 
     The page is the same. No WWW-Authenticate: a browser would ask for a password in a window of its own.
     """
@@ -171,8 +172,8 @@ def _ask_again(request: HttpRequest) -> HttpResponse:
     """Lead to the page where the signed-in person shows once more who it is, and from there to a page, never to an act.
 
     allauth keeps what was posted and does it after the password, whatever the person typed it for: a copy of the cookie
-    could leave a removal behind that its owner carries out by looking. Here only the way back is kept, and in the address:
-    the page itself, or for a POST the page on which its button stands.
+    could leave a removal behind that its owner carries out by looking. Here only the way back is kept, and in the
+    address: the page itself, or for a POST the page on which its button stands.
     """
     methods = get_adapter().get_reauthentication_methods(request.user)
     if not methods:
@@ -193,9 +194,10 @@ def _page_of_the_button(request: HttpRequest) -> str:
 
 
 class LoginMiddleware:
-    """Ends sessions that are idle or too old, and leads the holder of a one-time password to choosing a new one, staff
-    without a second factor to setting one up before any page of the back office, and a session that has not shown the factor
-    of its user to showing it (P45). No act of a session outlives the giving back of its login (accounts/acts.py)."""
+    """Ends sessions that are idle or too old, and leads the holder of a one-time password to choosing a new
+    one, staff without a second factor to setting one up before any page of the back office, and a session that
+    has not shown the factor of its user to showing it (P45). No act of a session outlives the giving back of
+    its login (accounts/acts.py)."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -222,8 +224,8 @@ class LoginMiddleware:
             _at_login.reset(token)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Answer 503 when too many passwords are being checked; nothing of the request was kept. Ask for the password (or the
-        second factor) where it is to be shown once more."""
+        """Answer 503 when too many passwords are being checked; nothing of the request was kept. Ask for the password
+        (or the second factor) where it is to be shown once more."""
         if isinstance(exception, ReauthenticationRequired) and request.user.is_authenticated:
             return _ask_again(request)
         if not isinstance(exception, hashing.Busy):
@@ -259,8 +261,8 @@ class LoginMiddleware:
         return self._no_longer_in(request)
 
     def _no_longer_in(self, request: HttpRequest) -> HttpResponse | None:
-        """Let a customer's act hold the lock of the login until its answer is made; sign out who was let in before the login was
-        given back. What was sent has been read by then: who sends slowly holds nobody up."""
+        """Let a customer's act hold the lock of the login until its answer is made; sign out who was let in before the
+        login was given back. What was sent has been read by then: who sends slowly holds nobody up."""
         if request.method in ("GET", "HEAD", "OPTIONS") or request.user.is_staff:
             return None
         if request.act.enter_context(acts.of(cast("User", request.user))):  # type: ignore[attr-defined]
@@ -269,11 +271,12 @@ class LoginMiddleware:
         return HttpResponseRedirect(resolve_url(settings.LOGIN_URL))
 
     def _lacks_second_factor(self, request: HttpRequest) -> tuple[bool, bool]:
-        """Return whether this session must prove the factor its user enrolled, and whether its user must enrol one first.
+        """Return whether this session must prove the factor its user enrolled, and whether its user must enrol one
+        first.
 
-        The session counts, not the account: one that began with the password alone shows a code before anything else. Of
-        customers a session can be of that kind only if it began before the enrolment, which ends it; should one be left,
-        it is stopped where it confirmed by password who it is.
+        The session counts, not the account: one that began with the password alone shows a code before anything else.
+        Of customers a session can be of that kind only if it began before the enrolment, which ends it; should one be
+        left, it is stopped where it confirmed by password who it is.
         """
         is_staff = request.user.is_staff and settings.STAFF_SECOND_FACTOR
         if not (is_staff or factor.asked_again(request)) or factor.is_proved(request):

@@ -1,6 +1,7 @@
 """Which links a joining moved, and where each of them was: what an undo puts back.
 
-What must never happen: a link that moves and is not written down; an undo that gives back what was erased or joined anew since.
+What must never happen: a link that moves and is not written down; an undo that gives back what was
+erased or joined anew since.
 """
 
 from __future__ import annotations
@@ -128,7 +129,8 @@ class Moved:
             yield model, sorted(numbers)
 
     def formers(self) -> set[Owner]:
-        """Return whose the keys of what moved were: the people, and of customer numbers whose the key store says they are."""
+        """Return whose the keys of what moved were: the people, and of customer numbers whose the key store says they
+        are."""
         befores = [(column, before) for _, column, before, _, _ in self.links if column in OWNING]
         found: set[Owner] = {("subject", former) for former, _ in self.people}
         found |= {("subject", UUID(before)) for column, before in befores if before and column != "customer_id"}

@@ -1,7 +1,7 @@
 """Letters about a changed contact: a notice to every older address, and a link that confirms the new one (design 9).
 
-What must never happen: a contact that changes hands and nobody is told; a letter that tells the old address what the new one is. Who is told may
-object (accounts/objections.py) by a link that works once (accounts/contact_links.py).
+What must never happen: a contact that changes hands and nobody is told; a letter that tells the old address what the
+new one is. Who is told may object (accounts/objections.py) by a link that works once (accounts/contact_links.py).
 """
 
 from __future__ import annotations
@@ -59,12 +59,14 @@ def changed(
     by_person: bool | None = None,
     heard: Collection[str] = (),
 ) -> None:
-    """Tell every older address of the person that this contact was changed or taken out, and ask a new e-mail address for its
-    confirmation where the person entered it. In the transaction of the change; `older` are the values it replaced.
+    """Tell every older address of the person that this contact was changed or taken out, and ask a new
+    e-mail address for its confirmation where the person entered it. In the transaction of the change;
+    `older` are the values it replaced.
 
-    Addresses that were told of an earlier change, by links that still work, are told of this one, too. Where none of those
-    told counts (`older_counted` says it of `older`), a notice goes by post; where that is not possible either it is written
-    down that nobody could be told. `heard` have objected to this before, and it was settled: they are told without a link.
+    Addresses that were told of an earlier change, by links that still work, are told of this one, too. Where none
+    of those told counts (`older_counted` says it of `older`), a notice goes by post; where that is not possible
+    either it is written down that nobody could be told. `heard` have objected to this before, and it was settled:
+    they are told without a link.
     """
     subject = point.customer.subject_id
     if subject is None:
@@ -98,8 +100,8 @@ def changed(
 
 
 def removed(subject: UUID | None, record: UUID, what: str, *, by_person: bool, now: datetime) -> None:
-    """Tell every e-mail address of the person that something of theirs was removed, in words only. In the transaction of
-    the removal."""
+    """Tell every e-mail address of the person that something of theirs was removed, in words only. In
+    the transaction of the removal."""
     if subject is None:
         return
     with vault.internal():
@@ -124,9 +126,10 @@ def login_changed(
     by_person: bool = True,
     now: datetime,
 ) -> None:
-    """Tell these addresses (the earlier one of the login, and every contact) that the address of a login was changed, with the
-    link by which their readers say "this was not me". In the transaction of the change; `left` are those that it leaves behind.
-    Not `by_person`: our staff gave it back to the address that it had before (accounts/giving_back.py). Raises LoginDisputed.
+    """Tell these addresses (the earlier one of the login, and every contact) that the address of a login was changed,
+    with the link by which their readers say "this was not me". In the transaction of the change; `left` are those that
+    it leaves behind. Not `by_person`: our staff gave it back to the address that it had before
+    (accounts/giving_back.py). Raises LoginDisputed.
 
     Of staff without a customer no objection can be written down here: they are told to call.
     """
@@ -165,8 +168,9 @@ def login_changed(
 
 
 def require_undisputed(user: User) -> None:
-    """Raise LoginDisputed while somebody objects to the address of this login; an objection that comes now waits for the caller's
-    transaction. Else whoever has the login could change it until no mailbox is left that could have it back."""
+    """Raise LoginDisputed while somebody objects to the address of this login; an objection that comes
+    now waits for the caller's transaction. Else whoever has the login could change it until no mailbox is
+    left that could have it back."""
     if user.subject_id is None:
         return
     points = ContactPoint.objects.filter(channel=ContactPoint.Channel.LOGIN, customer__subject_id=user.subject_id)
@@ -217,8 +221,8 @@ def asked(points: Iterable[ContactPoint]) -> set[int]:
 
 
 def _told_before(customer: Customer, now: datetime) -> tuple[list[str], list[str]]:
-    """Return whom a notice that still works went to about any contact of this customer, and those of them who count: told
-    when somebody could be told. Opened under the caller's actor."""
+    """Return whom a notice that still works went to about any contact of this customer, and those of them who count:
+    told when somebody could be told. Opened under the caller's actor."""
     links = ContactLink.objects.filter(point__customer=customer, purpose=ContactLink.Purpose.NOT_ME, expires_at__gt=now)
     rows = list(links.select_related("letter").order_by("pk"))
     nobody = {(one.point_id, one.at) for one in rows if one.letter is None}
@@ -274,7 +278,8 @@ def send(
 
 
 def _post(point: ContactPoint, *, now: datetime) -> None:
-    """Leave a notice to be printed and posted where a postal address counts; else write down that nobody could be told."""
+    """Leave a notice to be printed and posted where a postal address counts; else write down that nobody could be
+    told."""
     link = ContactLink(point=point, purpose=ContactLink.Purpose.NOT_ME, at=now, expires_at=now + NOT_ME_LIVES)
     link.bind().save(force_insert=True)
     customer = point.customer

@@ -1,7 +1,7 @@
 """Objections to a contact ("this was not me"), and how the privacy team ends them (design 9).
 
-What must never happen: a dispute about a login that one member of staff ends; an objection that is ended unseen; a proposal that whoever can
-write to the database made. A wrong dispute is undone by the privacy team.
+What must never happen: a dispute about a login that one member of staff ends; an objection that is ended unseen; a
+proposal that whoever can write to the database made. A wrong dispute is undone by the privacy team.
 """
 
 from __future__ import annotations
@@ -48,12 +48,13 @@ def disputed_logins() -> QuerySet[ContactPoint]:
 
 
 def dispute(token: str, *, now: datetime) -> ContactPoint:
-    """Take a "this was not me" (POST only): the contact in force counts for nothing any more, and staff are told. Return it.
+    """Take a "this was not me" (POST only): the contact in force counts for nothing any more, and staff are told.
+    Return it.
 
-    One that was confirmed with password and link goes on counting: the reader of an old mailbox must not be able to take it
-    from the person. Until the privacy team has settled it, what is asked by an e-mail link needs the second person (waits).
-    Of a changed login address nothing stops counting: what is asked by that login needs the second person, too. Raises
-    LinkRefused.
+    One that was confirmed with password and link goes on counting: the reader of an old mailbox must not be able to
+    take it from the person. Until the privacy team has settled it, what is asked by an e-mail link needs the second
+    person (waits). Of a changed login address nothing stops counting: what is asked by that login needs the second
+    person, too. Raises LinkRefused.
     """
     with transaction.atomic():
         link = contact_links.look(token, ContactLink.Purpose.NOT_ME, now=now)
@@ -70,8 +71,8 @@ def object_to(point: ContactPoint, *, actor: Actor, now: datetime) -> None:
 
 
 def shown(points: Iterable[ContactPoint]) -> str:
-    """Return the fingerprint of what who ends a dispute about these contacts is shown: the contacts as they stand, a proposal to
-    end it, and every objection, by its event in the audit."""
+    """Return the fingerprint of what who ends a dispute about these contacts is shown: the contacts as they stand, a
+    proposal to end it, and every objection, by its event in the audit."""
     points = list(points)
     facts: list[tuple[Any, ...]] = [
         (one.pk, one.came, one.since, one.confirmed_at, one.disputed_at, *_proposal(one)) for one in points
@@ -80,7 +81,8 @@ def shown(points: Iterable[ContactPoint]) -> str:
 
 
 def objections(points: Iterable[ContactPoint]) -> list[tuple[int, datetime]]:
-    """Return every objection to a contact of the customers of these contacts, by the audit: its number there, and when."""
+    """Return every objection to a contact of the customers of these contacts, by the audit: its number there, and
+    when."""
     found = {
         pk: at
         for customer in {one.customer_id for one in points}
@@ -92,10 +94,11 @@ def objections(points: Iterable[ContactPoint]) -> list[tuple[int, datetime]]:
 
 
 def propose_end(point: ContactPoint, *, seen: str | None = None, actor: Actor, now: datetime) -> None:
-    """Propose to end the dispute about a login's address: it ends when a second person confirms within 7 days (`settle`).
+    """Propose to end the dispute about a login's address: it ends when a second person confirms within 7 days
+    (`settle`).
 
-    `seen` as for `settle`. Raises NotProposed for others than the privacy team and where nothing is disputed, OwnEntry for who
-    entered a contact of the person, fingerprint.NotSeen.
+    `seen` as for `settle`. Raises NotProposed for others than the privacy team and where nothing is disputed, OwnEntry
+    for who entered a contact of the person, fingerprint.NotSeen.
     """
     if actor.kind != "staff" or "privacy" not in actor.roles:
         raise NotProposed("Only the privacy team proposes that.")
@@ -119,9 +122,9 @@ def propose_end(point: ContactPoint, *, seen: str | None = None, actor: Actor, n
 
 
 def put_proposal(point: ContactPoint, *, back: ContactLink | None = None, actor: Actor, now: datetime) -> None:
-    """Write a proposal into the locked row about a login's address: to end the dispute, or (`back`) to give the login back to the
-    mailbox of this objection. Bound by a keyed hash, over whose login it is too, so that who writes to the database proposes nothing
-    and points to no other login."""
+    """Write a proposal into the locked row about a login's address: to end the dispute, or (`back`) to give the login
+    back to the mailbox of this objection. Bound by a keyed hash, over whose login it is too, so that who writes to the
+    database proposes nothing and points to no other login."""
     point.end_proposed_at, point.end_proposed_by = now, in_hand.name_of(actor)[:64]
     point.gives_back, point.back_link = back is not None, back.pk if back else None
     point.mac = vault.mac_of(*_proposes(point))
@@ -129,8 +132,8 @@ def put_proposal(point: ContactPoint, *, back: ContactLink | None = None, actor:
 
 
 def tell_owner(point: ContactPoint, address: str, *, now: datetime) -> None:
-    """Tell the present address of a login that somebody has proposed to give the login to another mailbox, with the link to say
-    "this was not me"; without it where it was used in this dispute: who decides knows of that."""
+    """Tell the present address of a login that somebody has proposed to give the login to another mailbox, with the
+    link to say "this was not me"; without it where it was used in this dispute: who decides knows of that."""
     notices.send(
         point,
         ContactLink.Purpose.NOT_ME,
@@ -157,8 +160,8 @@ def is_end_proposed(point: ContactPoint, *, now: datetime) -> bool:
 
 
 def may_end(point: ContactPoint, actor: Actor, *, now: datetime) -> bool:
-    """Say whether this actor is the second person for what was proposed: of the privacy team or a manager, who neither proposed
-    it nor had a contact of the person in hand; or an operator, who proposes nothing."""
+    """Say whether this actor is the second person for what was proposed: of the privacy team or a manager, who neither
+    proposed it nor had a contact of the person in hand; or an operator, who proposes nothing."""
     if not is_end_proposed(point, now=now):
         return False
     if actor.kind == "operator":
@@ -171,7 +174,8 @@ def may_end(point: ContactPoint, actor: Actor, *, now: datetime) -> bool:
 
 
 def settle_contacts(customer: Customer, *, seen: str, actor: Actor, now: datetime) -> int:
-    """End the disputes about the contacts of a customer, but for the login's address, as `settle` does; return how many."""
+    """End the disputes about the contacts of a customer, but for the login's address, as `settle` does; return how
+    many."""
     with transaction.atomic():
         disputed = disputed_contacts(customer)
         was_seen(disputed, seen)
@@ -182,7 +186,8 @@ def settle_contacts(customer: Customer, *, seen: str, actor: Actor, now: datetim
 
 
 def disputed_contacts(customer: Customer) -> QuerySet[ContactPoint]:
-    """Return the contacts of a customer to which somebody objects, but for the login's address, which takes two people."""
+    """Return the contacts of a customer to which somebody objects, but for the login's address, which takes two
+    people."""
     found = ContactPoint.objects.filter(customer=customer, disputed_at__isnull=False).exclude(
         channel=ContactPoint.Channel.LOGIN
     )
@@ -190,11 +195,11 @@ def disputed_contacts(customer: Customer) -> QuerySet[ContactPoint]:
 
 
 def settle(point: ContactPoint, *, seen: str | None = None, actor: Actor, now: datetime) -> None:
-    """Let the privacy team end a dispute: the contact in force is the person's. It counts from now as newly entered; one that
-    was confirmed goes on counting, one that was taken out stays so. A mailbox that objected is told, and objects no more to this
-    contact: it calls. Of a login's address only the second person ends it (`propose_end`). `seen` is the fingerprint of what was
-    shown to who ends it (`shown`), None where the caller has held it against what is there. Raises OwnEntry for who entered a
-    contact of the person, NotProposed, fingerprint.NotSeen."""
+    """Let the privacy team end a dispute: the contact in force is the person's. It counts from now as newly entered;
+    one that was confirmed goes on counting, one that was taken out stays so. A mailbox that objected is told, and
+    objects no more to this contact: it calls. Of a login's address only the second person ends it (`propose_end`).
+    `seen` is the fingerprint of what was shown to who ends it (`shown`), None where the caller has held it against what
+    is there. Raises OwnEntry for who entered a contact of the person, NotProposed, fingerprint.NotSeen."""
     in_hand.not_own(point, actor)
     with transaction.atomic():
         ended = ContactPoint.objects.filter(pk=point.pk, disputed_at__isnull=False)
@@ -234,7 +239,8 @@ def settle(point: ContactPoint, *, seen: str | None = None, actor: Actor, now: d
 
 
 def _dispute(point: ContactPoint, *, actor: Actor | None, now: datetime) -> None:
-    """Write one objection down. Each leaves its line, also while another one is open: who decides then has to see it."""
+    """Write one objection down. Each leaves its line, also while another one is open: who decides then has to see
+    it."""
     # Who proposed the end did not know of this objection.
     ContactPoint.objects.filter(pk=point.pk).update(**NO_PROPOSAL)
     ContactPoint.objects.filter(pk=point.pk, disputed_at=None).update(disputed_at=now)
@@ -268,8 +274,8 @@ def _proposes(point: ContactPoint) -> tuple[Any, ...]:
 
 
 def _hear(point: ContactPoint, now: datetime) -> dict[str, str]:
-    """Return which mailboxes have objected to this contact by a link (as compared, and as written), and end what other links
-    about it they have."""
+    """Return which mailboxes have objected to this contact by a link (as compared, and as written), and end what
+    other links about it they have."""
     links = ContactLink.objects.filter(point=point, purpose=ContactLink.Purpose.NOT_ME, token_hash__isnull=False)
     to: dict[int, str] = {}
     written: dict[str, str] = {}

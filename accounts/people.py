@@ -1,8 +1,8 @@
 """What requests ask about people (privacy.people): what an address opens, where answers may go, how to sign out.
 
-Nothing here decides who may know: what opens an envelope does so under the caller's actor. What is opened of a person to be
-written to somebody comes from `own_of`, or from accounts.reach, which asks the key store as well: a row that somebody let name another
-person leads to nobody.
+Nothing here decides who may know: what opens an envelope does so under the caller's actor. What is opened of a person
+to be written to somebody comes from `own_of`, or from accounts.reach, which asks the key store as well: a row that
+somebody let name another person leads to nobody.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ def is_login_disputed(subject: UUID) -> bool:
 
 
 def own_of(subject: UUID) -> list[Customer]:
-    """Return the customer records of a person of which the key store says that they are theirs, the oldest first (accounts.reach)."""
+    """Return the customer records of a person of which the key store says that they are theirs, the
+    oldest first (accounts.reach)."""
     return reach.own(Customer.objects.for_subject(subject).order_by("pk"))
 
 
@@ -69,8 +70,8 @@ def postal(subject: UUID, now: datetime) -> list[str]:
 
 
 def lines_to(subject: UUID, one: Address) -> list[str]:
-    """Return the lines of an envelope to a person at this address, the name first, that of the company where a contact has none; [] where
-    the address is somebody else's by its key.
+    """Return the lines of an envelope to a person at this address, the name first, that of the company where a contact
+    has none; [] where the address is somebody else's by its key.
 
     Opened under the caller's actor.
     """
@@ -104,7 +105,8 @@ def called(subject: UUID, number: str, now: datetime) -> bool:
 
 
 def address(subject: UUID) -> str:
-    """Return where to write to a subject about orders and the account: the login's verified address, else the contact's.
+    """Return where to write to a subject about orders and the account: the login's verified
+    address, else the contact's.
 
     "" when there is none. An address that only a message carries is none: whoever wrote it may be somebody else.
     """
@@ -125,14 +127,15 @@ def _same(email: str) -> str:
 
 
 def named(email: str) -> list[tuple[str, UUID]]:
-    """Return the records, (label, id), that carry exactly this address outside login and contact, and that it alone opens.
+    """Return the records, (label, id), that carry exactly this address outside login and contact, and that it alone
+    opens.
 
-    What somebody who signs in typed into the website is no claim: it is not among them and hides none of them. Without those on
-    which the address was changed after they were written: it proves who changed it, not who wrote. None as soon as anything
-    points to a second person: one of them hangs on a customer, a login or a company, or on somebody else than its key,
-    or they name people of different last names; but where one member of staff alone wrote all that down later, those that were
-    there before. A name that was changed after it was written says neither (`renamed`). Opens the names for the
-    comparison only and shows them to nobody.
+    What somebody who signs in typed into the website is no claim: it is not among them and hides none of them. Without
+    those on which the address was changed after they were written: it proves who changed it, not who wrote. None as
+    soon as anything points to a second person: one of them hangs on a customer, a login or a company, or on somebody
+    else than its key, or they name people of different last names; but where one member of staff alone wrote all that
+    down later, those that were there before. A name that was changed after it was written says neither (`renamed`).
+    Opens the names for the comparison only and shows them to nobody.
     """
     by_label = _carrying(email)
     if any(len(ids) >= candidates.MOST for ids in by_label.values()):
@@ -150,7 +153,8 @@ def named(email: str) -> list[tuple[str, UUID]]:
 
 
 def is_known(email: str, name: str) -> bool:
-    """Return whether anything on file carries this address, whoever's it is, or a customer or company this name. Opens nothing."""
+    """Return whether anything on file carries this address, whoever's it is, or a customer or
+    company this name. Opens nothing."""
     if email.strip() and candidates.carries(email):
         return True
     if not name.strip():
@@ -164,11 +168,11 @@ def is_known(email: str, name: str) -> bool:
 def still(
     email: str, records: Sequence[tuple[str, UUID]], also: Sequence[tuple[str, UUID]] = ()
 ) -> list[tuple[str, UUID]]:
-    """Return those of `records` that carry this address as they did, and those of `also`, on which it was changed and a second
-    person let it count.
+    """Return those of `records` that carry this address as they did, and those of `also`, on which it was changed and
+    a second person let it count.
 
-    What has come to hang on a customer, a login or a company is left out by itself and hides none of the others, and so is what
-    hangs on somebody else than the key store says. Opens nothing.
+    What has come to hang on a customer, a login or a company is left out by itself and hides none of the others, and so
+    is what hangs on somebody else than the key store says. Opens nothing.
     """
     by_label = _carrying(email)
     wanted = {one for one in records if one[1] in by_label.get(one[0], ())} | set(also)
@@ -187,13 +191,13 @@ def still(
 
 
 def later(email: str, records: Sequence[tuple[str, UUID]]) -> tuple[list[tuple[str, UUID]], list[tuple[str, UUID]]]:
-    """Return what carries this address beside `records`, which somebody has asked about: first what names the same person or
-    nobody, then what points to another one.
+    """Return what carries this address beside `records`, which somebody has asked about: first what names the same
+    person or nobody, then what points to another one.
 
-    To another one points what hangs on a customer, a login or a company, or on somebody else than its key does, what has
-    another last name, and what was given its name after it was written: that tells who changed it. What was typed by who is
-    signed in is neither, nor is a record on which the
-    address was changed. Opens the names for the comparison only.
+    To another one points what hangs on a customer, a login or a company, or on somebody else than its key does,
+    what has another last name, and what was given its name after it was written: that tells who changed it.
+    What was typed by who is signed in is neither, nor is a record on which the address was changed. Opens the
+    names for the comparison only.
     """
     by_label = _carrying(email)
     if any(len(ids) >= candidates.MOST for ids in by_label.values()):
@@ -255,9 +259,9 @@ def _said(found: Sequence[tuple[str, Any]], changed: Mapping[Any, set[str]]) -> 
 def _before_one_clerk(
     email: str, found: Sequence[tuple[str, Any]], said: Mapping[UUID, set[str]]
 ) -> list[tuple[str, Any]]:
-    """Return the rows that tell of one person, the oldest first, where all that points to another one was written down later, by one
-    and the same member of staff; else none. So one clerk's entry keeps nobody from what was there before: it asks a second
-    person (`waits.look_at_others`)."""
+    """Return the rows that tell of one person, the oldest first, where all that points to another one was written down
+    later, by one and the same member of staff; else none. So one clerk's entry keeps nobody from what was there before:
+    it asks a second person (`waits.look_at_others`)."""
     own: set[str] = set()
     first: list[tuple[str, UUID]] = []
     is_theirs = dict(zip((row.pk for _, row in found), _is_of_an_account(found), strict=True))
@@ -309,8 +313,8 @@ def _is_of_an_account(found: Sequence[tuple[str, Any]]) -> list[bool]:
 
 
 def _without_typed(found: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
-    """Leave out what somebody signed in typed into the website, whatever has become of the login since, and what came by the
-    website and hangs on a login: its owner typed the address."""
+    """Leave out what somebody signed in typed into the website, whatever has become of the login since, and what came
+    by the website and hangs on a login: its owner typed the address."""
     found = [(label, row) for label, row in found if not getattr(row, "is_typed", False)]
     web = {row.pk: owner for _, row in found if getattr(row, "channel", "") == Channel.WEB and (owner := _owner(row))}
     owners = set(web.values())

@@ -1,9 +1,9 @@
 """How many answers a web process holds back at once, in all and for one address.
 
 What must never happen: visitors who wait because every thread sleeps. An answer that must take the same time whoever is
-asked about holds its thread for half a second, and asking costs nothing: no login, no form that is right. So half of the
-threads are free of it, and one address gets a quarter of them at most. Who finds no place is told to come back, before
-anything is looked at.
+asked about holds its thread for half a second, and asking costs nothing: no login, no form that is right. So half of
+the threads are free of it, and one address gets a quarter of them at most. Who finds no place is told to come back,
+before anything is looked at.
 """
 
 from __future__ import annotations

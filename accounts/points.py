@@ -1,8 +1,8 @@
 """Since when, and by whose word, a customer's e-mail address, phone number or postal address is on file (design 9).
 
-What must never happen: a value of a contact here, or a row that outlives its customer. A row says times and ways only; it
-is about the value in force: whoever changes the value writes the row anew (accounts/reach.py). A contact that was taken out
-keeps its row, so that an objection outlives it.
+What must never happen: a value of a contact here, or a row that outlives its customer. A row says times and ways only;
+it is about the value in force: whoever changes the value writes the row anew (accounts/reach.py). A contact that was
+taken out keeps its row, so that an objection outlives it.
 """
 
 from __future__ import annotations
@@ -85,11 +85,13 @@ class ContactPoint(models.Model):
 
 
 class ContactLink(models.Model):
-    """A letter about a changed contact, with its one-time link: to confirm the new address, or to say "this was not me".
+    """A letter about a changed contact, with its one-time link: to confirm the new address, or to say "this was not
+    me".
 
-    A notice by post has no link (token_hash is NULL): the person calls. A row without a letter says that nobody could be told
-    whose address counts: then no waiting makes the contact count. The row carries a keyed hash over what it says, over the number of its
-    letter too: a letter says by itself to whom it went, and opens under its own number only. So whom a link reached is no column.
+    A notice by post has no link (token_hash is NULL): the person calls. A row without a letter says that nobody could
+    be told whose address counts: then no waiting makes the contact count. The row carries a keyed hash over what it
+    says, over the number of its letter too: a letter says by itself to whom it went, and opens under its own number
+    only. So whom a link reached is no column.
     """
 
     class Purpose(models.TextChoices):
@@ -107,7 +109,8 @@ class ContactLink(models.Model):
     used_at = models.DateTimeField(null=True, blank=True)
     # It went to an address of the login that a change left behind: to that one the login can be given back.
     was_login = models.BooleanField(default=False, db_default=False)
-    # A keyed hash over what the row says (privacy.vault.macs); without one the link opens nothing, and its letter told nobody.
+    # A keyed hash over what the row says (privacy.vault.macs); without one the link opens nothing,
+    # and its letter told nobody.
     mac = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
 
     def __str__(self) -> str:
@@ -125,15 +128,15 @@ class ContactLink(models.Model):
 
     @property
     def went_to(self) -> str:
-        """The e-mail address to which the letter went, "" where it was none or the row does not say what the site wrote. Opened
-        under the caller's actor."""
+        """The e-mail address to which the letter went, "" where it was none or the row does not say what the site
+        wrote. Opened under the caller's actor."""
         letter = self.letter if self.letter_id is not None and self.is_bound else None
         to = letter.to if letter is not None and letter.by == Letter.By.EMAIL else ""
         return "" if isinstance(to, vault.Unreadable) else str(to or "")
 
     def bind_letter(self) -> bool:
-        """Give a row of the version before, not yet saved, the hash over its letter, too, unless it said something else before;
-        return whether it did. A notice without a link had no hash."""
+        """Give a row of the version before, not yet saved, the hash over its letter, too, unless it said something else
+        before; return whether it did. A notice without a link had no hash."""
         if self.is_bound or not (vault.mac_fits(self.mac, *self._said()) or (not self.mac and self.token_hash is None)):
             return False
         self.bind()

@@ -1,14 +1,14 @@
 """What an address on file proves, and since when it counts (design 9, B1).
 
-What must never happen: an address that somebody else had put on a record opens the file behind it, or receives the copy.
-So each contact has a row that says how it came and when (accounts/points.py), written by the one service that changes the
-contact; a contact without such a row counts for nothing. A wrong entry is undone by "this was not me": it counts no more,
-whatever staff enter there later, until the privacy team has settled it. An objection is no proof either: what the person
-confirmed with the password and the link goes on counting, and is told of everything; only what is asked by an e-mail link
-needs the second person until then.
+What must never happen: an address that somebody else had put on a record opens the file behind it, or receives the
+copy. So each contact has a row that says how it came and when (accounts/points.py), written by the one service that
+changes the contact; a contact without such a row counts for nothing. A wrong entry is undone by "this was not me": it
+counts no more, whatever staff enter there later, until the privacy team has settled it. An objection is no proof
+either: what the person confirmed with the password and the link goes on counting, and is told of everything; only what
+is asked by an e-mail link needs the second person until then.
 
-Whose a customer number, a postal address or a login's address is, the key store is asked (`own`): a row that names another
-person than its key does leads to nobody, and an address that stands on such a row identifies nobody.
+Whose a customer number, a postal address or a login's address is, the key store is asked (`own`): a row that names
+another person than its key does leads to nobody, and an address that stands on such a row identifies nobody.
 
 The questions here open nothing but where they return an address; what opens one does so under the caller's actor.
 """
@@ -43,18 +43,19 @@ Row = TypeVar("Row", bound=SealedModel)
 
 
 class NotTheirs(PermissionDenied):
-    """The customer number that a login is linked to is another person's: nothing is read from it and nothing written there."""
+    """The customer number that a login is linked to is another person's: nothing is read from it and nothing written
+    there."""
 
 
 @dataclass(frozen=True)
 class Reach:
     """What an address opens now.
 
-    `whole`: the subjects whose whole file it opens (two: a login and the customer of the same address that it was not yet
-    joined with). `by_staff_entry`: those of them where it only stands because somebody entered it, and nobody objected for
-    14 days: a copy may go by it, an erasure needs more. `is_shared`: the contact or login of more than one living customer,
-    which identifies nobody, as does one on a row that names another person than its key does; then `whole` is empty.
-    (A company has no e-mail address of its own here: its contacts do.)
+    `whole`: the subjects whose whole file it opens (two: a login and the customer of the same address that it was not
+    yet joined with). `by_staff_entry`: those of them where it only stands because somebody entered it, and nobody
+    objected for 14 days: a copy may go by it, an erasure needs more. `is_shared`: the contact or login of more than one
+    living customer, which identifies nobody, as does one on a row that names another person than its key does; then
+    `whole` is empty. (A company has no e-mail address of its own here: its contacts do.)
     """
 
     whole: tuple[UUID, ...] = ()
@@ -111,16 +112,16 @@ def own(rows: Iterable[Row]) -> list[Row]:
 
 
 def is_one(user: User, customer: Customer) -> bool:
-    """Say whether a login and a customer number are one person's, by their rows and by the key store. The column that links the one
-    to the other says it of nobody: who writes to the main database can put any login there."""
+    """Say whether a login and a customer number are one person's, by their rows and by the key store. The column that
+    links the one to the other says it of nobody: who writes to the main database can put any login there."""
     if user.subject_id is None or user.subject_id != customer.subject_id:
         return False
     return len(own([customer])) == 1 and not vault.keys.strangers({user.pk: user.vault_owner()})
 
 
 def customer_of(user: User) -> Customer | None:
-    """Return the customer number of a login; None where it has none. Raises NotTheirs where the one that is linked is another
-    person's."""
+    """Return the customer number of a login; None where it has none. Raises NotTheirs where the one that
+    is linked is another person's."""
     found = Customer.objects.filter(user=user).first()
     if found is not None and not is_one(user, found):
         logger.error("A login is linked to a customer number that is another person's. Nothing was done.")
@@ -129,7 +130,8 @@ def customer_of(user: User) -> Customer | None:
 
 
 def that_count(rows: Iterable[Row], channel: str, *, now: datetime) -> list[Row]:
-    """Return those of these customers ("email", "phone") or addresses ("post") whose contact counts; in three queries."""
+    """Return those of these customers ("email", "phone") or addresses ("post") whose contact counts; in three
+    queries."""
     listed = own(rows)
     ids = [row.pk for row in listed]
     of = {"address__in": ids} if channel == Channel.POST else {"customer__in": ids, "channel": channel}
@@ -139,8 +141,8 @@ def that_count(rows: Iterable[Row], channel: str, *, now: datetime) -> list[Row]
 
 
 def is_proved(customer: Customer, *, now: datetime) -> bool:
-    """Return whether the contact e-mail counts by more than somebody's entry: confirmed, or of the import that created the
-    customer. Only such a one joins a login to a customer by itself."""
+    """Return whether the contact e-mail counts by more than somebody's entry: confirmed, or of the import that created
+    the customer. Only such a one joins a login to a customer by itself."""
     point = point_of(customer, Channel.EMAIL)
     if point is None or point.disputed_at is not None or not _counts(point, None, now):
         return False
@@ -162,8 +164,8 @@ def is_typed(customer: Customer, channel: str) -> bool:
 
 
 def answer_address(subject: UUID, *, now: datetime) -> str:
-    """Return where copies, links, codes and answers may go: the confirmed address of the login, else a contact address that
-    counts and is not shared; "" when there is none, and then they go by post. Opened under the caller's actor."""
+    """Return where copies, links, codes and answers may go: the confirmed address of the login, else a contact address
+    that counts and is not shared; "" when there is none, and then they go by post. Opened under the caller's actor."""
     for address in _login_emails(subject):
         return address
     for customer in that_count(Customer.objects.for_subject(subject).order_by("pk"), Channel.EMAIL, now=now):
@@ -176,8 +178,8 @@ def answer_address(subject: UUID, *, now: datetime) -> str:
 def others(subject: UUID, *, but: str, now: datetime) -> list[str]:
     """Return every e-mail address of login or contact except `but`, each once: who is to be told, without content.
 
-    One that does not count yet is among them, and one that somebody objected to: it may be the right one. Opened under the
-    caller's actor.
+    One that does not count yet is among them, and one that somebody objected to: it may be the right one.
+    Opened under the caller's actor.
     """
     found = list(_login_emails(subject))
     found += [str(one.email) for one in _customers(subject) if one.email and not isinstance(one.email, Unreadable)]
@@ -218,7 +220,8 @@ def point_of(record: Any, channel: str) -> ContactPoint | None:
 
 
 def counts_from(point: ContactPoint, *, now: datetime) -> datetime | None:
-    """Return since when or from when a contact counts; None while that is open (nobody was told, disputed, unconfirmed)."""
+    """Return since when or from when a contact counts; None while that is open (nobody was told, disputed,
+    unconfirmed)."""
     if point.came == Came.CLEARED:
         return None
     if point.confirmed_at is not None:
@@ -247,9 +250,9 @@ def way(actor: Actor | None, subject: UUID | None) -> str:
 def entered(record: Customer | Address, channel: str, value: str, *, came: str, now: datetime) -> ContactPoint | None:
     """Write that a contact is on file anew with this value, from now on, and return its row; None where none ever was.
 
-    In the caller's transaction. A dispute stands, also when the contact is taken out (an empty value) and entered again, and when
-    it is the login's own address: no act of a login, which may be in wrong hands, ends one. What staff enter after somebody
-    said "this was not me" never counts by waiting.
+    In the caller's transaction. A dispute stands, also when the contact is taken out (an empty value) and entered
+    again, and when it is the login's own address: no act of a login, which may be in wrong hands, ends one. What staff
+    enter after somebody said "this was not me" never counts by waiting.
     """
     mine = {"address": record} if isinstance(record, Address) else {"customer": record, "channel": channel}
     if not value:
@@ -271,7 +274,8 @@ def entered(record: Customer | Address, channel: str, value: str, *, came: str, 
 
 
 def taken_out(address: Address, *, now: datetime) -> None:
-    """Keep the row about a postal address that is about to be removed, where somebody objects to it: the objection outlives it."""
+    """Keep the row about a postal address that is about to be removed, where somebody objects to
+    it: the objection outlives it."""
     disputed = ContactPoint.objects.filter(address=address, disputed_at__isnull=False)
     disputed.update(address=None, came=Came.CLEARED, since=now, confirmed_at=None)
 

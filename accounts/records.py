@@ -1,6 +1,8 @@
-"""What every writing of a person's record does: asks whether the actor may, checks what is about to be written, tells the audit.
+"""What every writing of a person's record does: asks whether the actor may, checks what is about to
+be written, tells the audit.
 
-What must never happen: something new that is kept for a customer whose account is gone; a value that is opened because another one was written.
+What must never happen: something new that is kept for a customer whose account is gone; a value that is opened
+because another one was written.
 """
 
 from __future__ import annotations
@@ -37,8 +39,8 @@ def require_living(customer: Customer) -> None:
 
 
 def add(record: Any, action: str, actor: Actor | None, now: datetime) -> Any:
-    """Save a new record of a person in one transaction, with its audit event, and return it. Raises ValidationError, CustomerErased,
-    gate.Refused."""
+    """Save a new record of a person in one transaction, with its audit event, and return it. Raises ValidationError,
+    CustomerErased, gate.Refused."""
     names = [f.name for f in record._meta.fields if getattr(f, "envelope", None) and getattr(f, "column", None) is None]
     given = [name for name in names if getattr(record, name)]
     with transaction.atomic():

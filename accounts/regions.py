@@ -206,7 +206,8 @@ class RegionField(EncryptedTextField):
 
 
 class _Region(Opener):
-    """Read the code if there is one, else open the envelope; set the one and clear the other, by the record's country."""
+    """Read the code if there is one, else open the envelope; set the one and clear the other, by the record's
+    country."""
 
     __slots__ = ()
 

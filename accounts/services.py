@@ -46,8 +46,8 @@ def create_customer(
 ) -> Customer:
     """Create a customer, with a subject of its own unless one is given, and return it (P16, P17, P25).
 
-    A customer with a company is its contact. `came` says how the contact data came (ContactPoint.Came) where it was not by
-    the actor's own word. Raises ValidationError for a value that cannot be taken in.
+    A customer with a company is its contact. `came` says how the contact data came (ContactPoint.Came) where it was not
+    by the actor's own word. Raises ValidationError for a value that cannot be taken in.
     """
     days.require(now=now, since=since, notice_given_on=notice_given_on)
     with transaction.atomic():
@@ -185,7 +185,8 @@ def add_freight_account(
 
 
 def remove(record: Address | TaxIdentifier | FreightAccount, *, actor: Actor | None, now: datetime) -> None:
-    """Remove an address, number or freight account at once; its keys go with it (P9). Every e-mail of the person is told.
+    """Remove an address, number or freight account at once; its keys go with it (P9). Every e-mail of the person is
+    told.
 
     Raises gate.Refused, and ValidationError when it is under a legal hold.
     """

@@ -1,9 +1,9 @@
 """Browser sessions, sealed (SESSION_ENGINE).
 
-What must never happen: a session that can be read from a dump, a session key that opens a browser's session when
-found in a dump, contents that open under another cookie than their own, or a session that outlives an erasure. So the contents
-are sealed to their key (allauth keeps addresses and TOTP secrets in them), the stored key is a keyed hash of the cookie, and the
-row names user and subject.
+What must never happen: a session that can be read from a dump, a session key that opens a browser's session when found
+in a dump, contents that open under another cookie than their own, or a session that outlives an erasure. So the
+contents are sealed to their key (allauth keeps addresses and TOTP secrets in them), the stored key is a keyed hash of
+the cookie, and the row names user and subject.
 """
 
 from __future__ import annotations
@@ -114,7 +114,8 @@ def _person(data: dict[str, Any]) -> tuple[UUID | None, UUID | None]:
 
 
 def end_others(user_id: UUID, *, but: str | None) -> int:
-    """End every session of a login except the one with the cookie `but`, half-finished logins included; return how many."""
+    """End every session of a login except the one with the cookie `but`, half-finished logins included; return how
+    many."""
     from accounts.models import Session
 
     found = Session.objects.filter(user_id=user_id)

@@ -21,15 +21,16 @@ class SignupForm(forms.SignupForm):
     account_already_exists: bool
 
     def validate_unique_email(self, value: str) -> str:
-        """Take an address for known only when a login has confirmed it: whoever signed up with it and did not, has no claim."""
+        """Take an address for known only when a login has confirmed it: whoever signed up with it and did not, has no
+        claim."""
         self.account_already_exists = unconfirmed.is_confirmed(value)
         return value
 
     def try_save(self, request: HttpRequest) -> tuple[User | None, HttpResponse | None]:
         """Save the login in place of those that wait for a confirmation of the same address.
 
-        When somebody else took name or address at the same moment, answer as for a known address. While the address gets
-        no further code nothing is replaced: else a stranger could end sign-ups without end.
+        When somebody else took name or address at the same moment, answer as for a known address. While the address
+        gets no further code nothing is replaced: else a stranger could end sign-ups without end.
         """
         email = self.cleaned_data["email"]
         if not consume_email_verification_rate_limit(request, email, dry_run=True):

@@ -1,4 +1,5 @@
-"""What a spreadsheet does to a file on its way: noticed, and left as it is, because only the sender knows what stood there."""
+"""What a spreadsheet does to a file on its way: noticed, and left as it is, because only the
+sender knows what stood there."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ ZIP = "A postal code of the United States has five digits: a spreadsheet may hav
 
 
 def text(value: str) -> str:
-    """Return the notice for a text that was decoded twice ("MÃ¼ller"), lost a letter, or holds "&amp;"; "" for any other."""
+    """Return the notice for a text that was decoded twice ("MÃ¼ller"), lost a letter, or holds "&amp;"; "" for any
+    other."""
     if _ENTITY.search(value):
         return ENTITY
     if value.isascii():

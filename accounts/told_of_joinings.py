@@ -1,7 +1,7 @@
 """Two people are one for us now, or single records are somebody else's: each e-mail address is told, and may object.
 
-What must never happen: people joined and nobody told; a letter that says what was joined; an objection that a member of staff ends who had
-proposed the joining. An objection undoes nothing by itself: the privacy team does, or ends it.
+What must never happen: people joined and nobody told; a letter that says what was joined; an objection that a member of
+staff ends who had proposed the joining. An objection undoes nothing by itself: the privacy team does, or ends it.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ def joined(
     joining: Joining | None = None,
     now: datetime,
 ) -> None:
-    """Tell every e-mail address of login or contact of `into` and of the others, without content: that they are one for us now
-    (`whole`), or that single records of the others are joined to `into`.
+    """Tell every e-mail address of login or contact of `into` and of the others, without content: that they are one for
+    us now (`whole`), or that single records of the others are joined to `into`.
 
-    In the transaction that does it, before it does: each letter is of the person whose address it is, and gives the link by
-    which its reader says "this was not me". `proposed_by` is the member of staff whose idea it was, "" when the person did it;
-    for what staff did with whole people, open requests need the second person (waits).
+    In the transaction that does it, before it does: each letter is of the person whose address it is, and gives the
+    link by which its reader says "this was not me". `proposed_by` is the member of staff whose idea it was, "" when the
+    person did it; for what staff did with whole people, open requests need the second person (waits).
     """
     if into is None:
         return
@@ -84,8 +84,8 @@ def joined(
 def joined_by(subject: UUID, now: datetime) -> list[str]:
     """Return whose idea the joinings of this person were that have still to prove themselves; "" stands for the person.
 
-    Those of whole people by staff, for 14 days, and each that somebody objects to. A request by login or by link then needs the
-    second person: it would open what may be somebody else's.
+    Those of whole people by staff, for 14 days, and each that somebody objects to. A request by login or by link then
+    needs the second person: it would open what may be somebody else's.
     """
     rows = Joined.objects.filter(subject_id=subject)
     lately = Q(at__gt=now - reach.WAIT, is_whole=True) & ~Q(proposed_by="")
@@ -103,8 +103,8 @@ def look_at_joined(token: str, *, now: datetime) -> Joined:
 
 
 def dispute_joined(token: str, *, now: datetime) -> None:
-    """Take a "this was not me" about a joining (POST only): requests by login or link need the second person until the privacy
-    team has undone or settled it. It undoes nothing by itself. Raises LinkRefused."""
+    """Take a "this was not me" about a joining (POST only): requests by login or link need the second person until the
+    privacy team has undone or settled it. It undoes nothing by itself. Raises LinkRefused."""
     with transaction.atomic():
         found = look_at_joined(token, now=now)
         if not Joined.objects.filter(pk=found.pk, disputed_at=None).update(disputed_at=now):
@@ -121,13 +121,14 @@ def shown_joined(subject: UUID) -> str:
 def settle_joined(subject: UUID, *, seen: str | None = None, actor: Actor, now: datetime) -> int:
     """Let the privacy team end the objections to joinings of this person: what was joined is theirs. Return how many.
 
-    Not those of joinings that this member of staff had proposed. The link of what is settled works no more: who still objects
-    calls. Each leaves a line of its own in the audit. `seen` is the fingerprint of what was shown (`shown_joined`), None where
-    no page was. Raises fingerprint.NotSeen.
+    Not those of joinings that this member of staff had proposed. The link of what is settled works no more: who still
+    objects calls. Each leaves a line of its own in the audit. `seen` is the fingerprint of what was shown
+    (`shown_joined`), None where no page was. Raises fingerprint.NotSeen.
     """
     mine = f"{actor.kind}/{actor.id or ''}"[:64]
     with transaction.atomic():
-        # All joinings of the person, not only the disputed ones: an objection that comes now waits, and is not ended unseen.
+        # All joinings of the person, not only the disputed ones: an objection that comes now
+        # waits, and is not ended unseen.
         list(Joined.objects.filter(subject_id=subject).order_by("pk").select_for_update().values_list("pk", flat=True))
         if seen is not None:
             fingerprint.require(seen, shown_joined(subject))

@@ -1,11 +1,11 @@
 """Sign-ups that nobody has confirmed: they hold no address and no user name for long (design 9).
 
-What must never happen: the owner of an address kept out because a stranger signed up with it first; a confirmed login ended
-here; an answer that tells a stranger that somebody signed up. What ends is what the audit knows as a sign-up and nothing else, whatever
-the columns say: these can be changed by who writes to the main database, its events cannot. So only a confirmed address is taken. A new sign-up with
-the same address replaces the one that waits, with its code and its half-finished sessions, and one that was not
-confirmed for three days ends by itself. Confirming and ending lock the same row, the login's: the first of the two wins, whole.
-There is no undo: whoever was replaced signs up again.
+What must never happen: the owner of an address kept out because a stranger signed up with it first; a confirmed login
+ended here; an answer that tells a stranger that somebody signed up. What ends is what the audit knows as a sign-up and
+nothing else, whatever the columns say: these can be changed by who writes to the main database, its events cannot. So
+only a confirmed address is taken. A new sign-up with the same address replaces the one that waits, with its code and
+its half-finished sessions, and one that was not confirmed for three days ends by itself. Confirming and ending lock the
+same row, the login's: the first of the two wins, whole. There is no undo: whoever was replaced signs up again.
 """
 
 from __future__ import annotations
@@ -87,10 +87,11 @@ def end_lapsed(*, actor: Actor | None, now: datetime, limit: int = 500) -> int:
 
 
 def end(user_id: UUID, *, reason: str, actor: Actor | None, now: datetime) -> bool:
-    """End one sign-up: its sessions, its code, its letters, its data and the person they were about; return whether it did.
+    """End one sign-up: its sessions, its code, its letters, its data and the person they were
+    about; return whether it did.
 
-    Not when it was confirmed meanwhile, nor when somebody has filed a request about this person. Where the columns say that it waits
-    and the keyed hashes or the audit do not, it stays, and the log says so.
+    Not when it was confirmed meanwhile, nor when somebody has filed a request about this person. Where the columns say
+    that it waits and the keyed hashes or the audit do not, it stays, and the log says so.
     """
     with transaction.atomic():
         found = User.objects.select_for_update().filter(pk=user_id).first()
@@ -125,7 +126,8 @@ def _over(now: datetime) -> QuerySet[User]:
 
 
 def _alone(user: User) -> Iterable[UUID]:
-    """Return the sealed addresses that are this login's by the key store, whoever else says that one is theirs: nobody inherits it."""
+    """Return the sealed addresses that are this login's by the key store, whoever else says that one
+    is theirs: nobody inherits it."""
     numbers = [confirmed.number_of(one) for one in EmailAddress.objects.filter(user=user).only("email")]
     found = set(LoginAddress.objects.filter(pk__in=[one for one in numbers if one]).values_list("pk", flat=True))
     return sorted(found - vault.keys.strangers(dict.fromkeys(found, user.vault_owner())))

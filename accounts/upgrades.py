@@ -1,9 +1,10 @@
-"""What an earlier version left in readable columns, without an index, or not bound to its row: settled by `prepare`, after the tables were changed.
+"""What an earlier version left in readable columns, without an index, or not bound to its row: settled by `prepare`,
+after the tables were changed.
 
-What must never happen: a text stays readable because a migration cannot seal; a record that was erased takes data again;
-one row that cannot be sealed keeps the others readable. So each batch stands for itself, what was killed goes on where it
-stopped, and `check --database default` warns as long as rows are left, those too that a process of the version before
-wrote meanwhile.
+What must never happen: a text stays readable because a migration cannot seal; a record that was erased takes data
+again; one row that cannot be sealed keeps the others readable. So each batch stands for itself, what was killed goes
+on where it stopped, and `check --database default` warns as long as rows are left, those too that a process of the
+version before wrote meanwhile.
 """
 
 from __future__ import annotations
@@ -52,10 +53,11 @@ BATCH = 500
 
 
 def settle_countries(*, actor: Actor, now: datetime) -> int:
-    """Put right every code of a country that an earlier version took in and that stands for exactly one; return how many rows.
+    """Put right every code of a country that an earlier version took in and that stands for
+    exactly one; return how many rows.
 
-    UK becomes GB, EL becomes GR, de becomes DE; each such change is one event of the audit. What could be another country is
-    left for staff (`countries_left`). Safe to repeat.
+    UK becomes GB, EL becomes GR, de becomes DE; each such change is one event of the audit. What could be another
+    country is left for staff (`countries_left`). Safe to repeat.
     """
     done = 0
     for model, name in country_columns():
@@ -74,7 +76,8 @@ def settle_countries(*, actor: Actor, now: datetime) -> int:
 
 
 def misspelt_countries() -> list[tuple[type[Any], str, Any, str]]:
-    """Return model, column, number and code of every row whose country is no code of ISO 3166-1: what staff have to choose."""
+    """Return model, column, number and code of every row whose country is no code of ISO 3166-1: what staff have to
+    choose."""
     return [
         (model, name, pk, code)
         for model, name in country_columns()
@@ -122,9 +125,11 @@ def settle_regions(*, batch: int = BATCH) -> Findings:
 
 
 def index_phones(*, batch: int = BATCH) -> Findings:
-    """Place the tokens of the telephone numbers of before, of every app, as this version compares them; return which rows could not be.
+    """Place the tokens of the telephone numbers of before, of every app, as this version compares them;
+    return which rows could not be.
 
-    Safe to repeat, and to go on: each batch asks which of its rows have none yet. What an earlier version placed goes with its keys.
+    Safe to repeat, and to go on: each batch asks which of its rows have none yet. What an earlier
+    version placed goes with its keys.
     """
     return _indexed(phone_indexes(), step="index_phones", what="phone numbers indexed", batch=batch)
 
@@ -144,7 +149,8 @@ def phone_indexes() -> list[tuple[type[Any], str]]:
 def index_names(*, batch: int = BATCH) -> Findings:
     """Place the tokens of the words of names as this version compares them; return which rows could not be.
 
-    Safe to repeat, and to go on: each batch asks which of its rows have none yet. What an earlier version placed goes with its keys.
+    Safe to repeat, and to go on: each batch asks which of its rows have none yet. What an earlier
+    version placed goes with its keys.
     """
     return _indexed(NAMES, step="index_names", what="names indexed", batch=batch)
 
@@ -166,9 +172,11 @@ def _indexed(indexes: Sequence[tuple[type[Any], str]], *, step: str, what: str, 
 
 
 def bind_rows(*, now: datetime) -> int:
-    """Bind one-time links, outcome codes, second factors, joinings, proposals, requests, their files, decisions, confirmed addresses and logins of before to their rows; return how many.
+    """Bind one-time links, outcome codes, second factors, joinings, proposals, requests, their files, decisions,
+    confirmed addresses and logins of before to their rows; return how many.
 
-    Once in the life of an installation: a second time it would make valid what somebody planted in the tables meanwhile.
+    Once in the life of an installation: a second time it would make valid what somebody planted in the tables
+    meanwhile.
     """
     done = once.do(once.LINKS, _bind_links, now=now)
     done += once.do(once.FACTORS, factor_secrets.bind_all, now=now)

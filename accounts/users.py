@@ -1,9 +1,9 @@
 """Logins: who they are, their address, their sessions, and what they claim (P13, P16).
 
-What must never happen: a user name, an address or a session that can be read in the tables or their backups; a login that
-counts because of what somebody wrote into the table. So the row of a login carries a keyed hash over what gives it power
-(password, switches, person, roles), made where these are changed: `save`, `set_roles`, `carry`. A login whose hash does not fit
-is nobody (accounts/vouching.py); it is undone by an operator who looked, with `seal_logins`.
+What must never happen: a user name, an address or a session that can be read in the tables or their backups; a login
+that counts because of what somebody wrote into the table. So the row of a login carries a keyed hash over what gives it
+power (password, switches, person, roles), made where these are changed: `save`, `set_roles`, `carry`. A login whose
+hash does not fit is nobody (accounts/vouching.py); it is undone by an operator who looked, with `seal_logins`.
 """
 
 from __future__ import annotations
@@ -162,7 +162,8 @@ class User(SealedModel, AbstractBaseUser, PermissionsMixin):
         return vault.same_mac(self.mac, self.mac_with(self._names()))
 
     def save(self, *args: Any, anew: bool = False, **kwargs: Any) -> None:
-        """Save, with the keyed hash where something under it is written. Raises LoginDoubted where the row did not fit before.
+        """Save, with the keyed hash where something under it is written. Raises LoginDoubted where the row did not fit
+        before.
 
         `anew` asks nothing of the row: for what closes a login, and for an operator who looked.
         """
@@ -219,8 +220,8 @@ class User(SealedModel, AbstractBaseUser, PermissionsMixin):
 
 
 def carry(ids: Iterable[UUID], to: UUID | None) -> int:
-    """Make logins another person's, with their keyed hashes; return how many. One that did not fit goes with them and still does
-    not. In the caller's transaction."""
+    """Make logins another person's, with their keyed hashes; return how many. One that did not fit goes with them and
+    still does not. In the caller's transaction."""
     moved = 0
     rows = User.objects.filter(pk__in=list(ids)).order_by("pk").select_for_update(of=("self",))
     for user in rows.with_roles():
@@ -258,7 +259,8 @@ class LoginAddress(SealedModel):
         verbose_name="e-mail",
     )
     created_at = models.DateTimeField(auto_now_add=True)
-    # A keyed hash that says which login has confirmed the address (accounts/confirmed.py); without one it counts for nothing.
+    # A keyed hash that says which login has confirmed the address (accounts/confirmed.py); without
+    # one it counts for nothing.
     mac = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
 
     class Meta(SealedModel.Meta):
@@ -319,7 +321,8 @@ class ClaimReview(models.Model):
         return f"claimed address, {timezone.localdate(self.opened_at):%-d %B %Y}"
 
     def bind(self) -> ClaimReview:
-        """Give the row, not yet saved, the keyed hash over what is proposed: whose login, which number, how, when, by whom."""
+        """Give the row, not yet saved, the keyed hash over what is proposed: whose login, which number, how, when, by
+        whom."""
         self.mac = vault.mac_of(*self._says())
         return self
 
@@ -378,8 +381,8 @@ class Joining(models.Model):
         return f"joining of records, opened {timezone.localdate(self.opened_at):%-d %B %Y}"
 
     def bind(self) -> Joining:
-        """Give the row, not yet saved, the keyed hash over what moves keys: person, outcome, what moved, whether they follow; and
-        what is proposed, when and by whom, as long as that waits."""
+        """Give the row, not yet saved, the keyed hash over what moves keys: person, outcome, what moved, whether they
+        follow; and what is proposed, when and by whom, as long as that waits."""
         self.mac = vault.mac_of(*self._says())
         return self
 

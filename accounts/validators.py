@@ -78,7 +78,8 @@ def validate_username(value: str) -> None:
 
 
 def validate_country(value: str) -> None:
-    """Accept a code of ISO 3166-1 (alpha-2) in capitals and nothing else; name the code of what is written otherwise."""
+    """Accept a code of ISO 3166-1 (alpha-2) in capitals and nothing else; name the code of what is written
+    otherwise."""
     if value in countries.NAMES:
         return
     if code := countries.find(value):
@@ -122,7 +123,8 @@ def validate_vat(value: str, country: str) -> None:
 
 
 def validate_tax_id(value: str, country: str) -> None:
-    """Accept a Tax ID; a US one must be an EIN, ITIN or other TIN; a social security number is another kind of identifier."""
+    """Accept a Tax ID; a US one must be an EIN, ITIN or other TIN; a social security number is another kind of
+    identifier."""
     wrong_form = "A Tax ID has 4 to 40 letters, digits, dots or dashes."
     if len(value) > 40:
         raise ValidationError(wrong_form, code="tax_id")

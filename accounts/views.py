@@ -176,7 +176,8 @@ def contact_send(request: HttpRequest) -> HttpResponse:
 
 
 def contact_confirm(request: HttpRequest, token: str) -> HttpResponse:
-    """Show a button for the link that was sent to a new contact address; only the POST, by its own login, confirms it."""
+    """Show a button for the link that was sent to a new contact address; only the POST, by its own login, confirms
+    it."""
     user, now, purpose = cast(User, request.user), timezone.now(), ContactLink.Purpose.CONFIRM
     try:
         if request.method != "POST":
@@ -220,9 +221,9 @@ def _joined_not_me(request: HttpRequest, token: str, now: datetime) -> HttpRespo
 
 @reauthentication_required
 def account_claim(request: HttpRequest) -> HttpResponse:
-    """Show how many earlier records stand under the verified address of this login, never what is in them, and join them
-    (POST): by the holder of the password, who has proved the address. What cannot be joined so is put to staff; the page
-    says the same then as when there is nothing."""
+    """Show how many earlier records stand under the verified address of this login, never what is in them, and join
+    them (POST): by the holder of the password, who has proved the address. What cannot be joined so is put to staff;
+    the page says the same then as when there is nothing."""
     user, now = cast(User, request.user), timezone.now()
     actor = user.as_actor()
     address = next(iter(confirmed.rows(user=user, primary=True)), None)
@@ -255,7 +256,8 @@ def account_look(request: HttpRequest) -> HttpResponse:
 
 @reauthentication_required
 def confidentiality(request: HttpRequest) -> HttpResponse:
-    """Show staff the confidentiality acknowledgement and take the signature, without which they see covers only (P41)."""
+    """Show staff the confidentiality acknowledgement and take the signature, without which they see covers only
+    (P41)."""
     user, now = cast(User, request.user), timezone.now()
     if not user.is_staff or user.subject_id is None:
         raise Http404
@@ -273,7 +275,8 @@ def confidentiality(request: HttpRequest) -> HttpResponse:
 
 
 def _with_waiting(customers: list[Customer], now: datetime) -> list[Customer]:
-    """Return the customers; each tells of its e-mail and phone in `waiting_…` why or until when they do not count yet."""
+    """Return the customers; each tells of its e-mail and phone in `waiting_…` why or until when they do not count
+    yet."""
     points = ContactPoint.objects.filter(customer__in=customers, address=None)
     found = {(point.customer_id, point.channel): point for point in points}
     asked = notices.asked(found.values())

@@ -1,9 +1,9 @@
 """Which logins the site vouches for: those whose row says what the site wrote (`User.is_vouched`).
 
-What must never happen: a password, a role or a person that somebody wrote into the tables lets him in; an operator who vouches for
-all of it unseen. So `prepare` vouches for the logins of before once, while none has a keyed hash yet, and the key store notes
-that it did; later only an operator does, with `seal_logins`, after looking, and the login loses its password by it.
-It is undone by `end_staff`, or by a new password.
+What must never happen: a password, a role or a person that somebody wrote into the tables lets him in; an operator who
+vouches for all of it unseen. So `prepare` vouches for the logins of before once, while none has a keyed hash yet, and
+the key store notes that it did; later only an operator does, with `seal_logins`, after looking, and the login loses its
+password by it. It is undone by `end_staff`, or by a new password.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ REFUSED = "login.doubted"
 
 
 def refuse(user: User, *, now: datetime) -> None:
-    """End the sessions of a login that is doubted, and tell of it: a line in the log, an event in the audit, one an hour."""
+    """End the sessions of a login that is doubted, and tell of it: a line in the log, an event in the audit, one an
+    hour."""
     sessions.end_others(user.pk, but=None)
     logger.error("A login was refused: its row does not say what the site wrote. `seal_logins` names it.")
     record = (User.vault_label, user.pk)
@@ -41,8 +42,8 @@ def refuse(user: User, *, now: datetime) -> None:
 def reached(users: Iterable[User], email: str) -> list[User]:
     """Return those of these logins that a letter to this confirmed address may let in.
 
-    The site vouches for the login, and has seen it confirm the address, and the key store says that this is of the login's person: the
-    table of addresses alone proves nothing.
+    The site vouches for the login, and has seen it confirm the address, and the key store says that this is of the
+    login's person: the table of addresses alone proves nothing.
     """
     of = {
         one.user_id: number for one in confirmed.rows(email=email) if (number := confirmed.number_of(one)) is not None
@@ -56,7 +57,7 @@ def reached(users: Iterable[User], email: str) -> list[User]:
     return [one for one in found if one.subject_id is not None and owners.get(of[one.pk]) == one.subject_id]
 
 
-# Looking at all -----------------------------------------------------------------------------------------------------------
+# Looking at all -------------------------------------------------------------------------------------------------------
 
 
 def doubted(*, staff_only: bool = False) -> Iterator[User]:
@@ -99,7 +100,7 @@ def _is_there() -> bool:
         return cursor.fetchone() is not None
 
 
-# Vouching -----------------------------------------------------------------------------------------------------------------
+# Vouching -------------------------------------------------------------------------------------------------------------
 
 
 def vouch_first() -> int:
@@ -125,8 +126,8 @@ def vouch_again(user: User, *, keep_password: bool, actor: Actor | None, now: da
 
 
 def vouch_for_address(user: User, *, actor: Actor | None, now: datetime) -> bool:
-    """Let the address of a login count that the table says is confirmed, by the decision of an operator who looked; return whether one does
-    by it. Not one whose key is another person's."""
+    """Let the address of a login count that the table says is confirmed, by the decision of an operator who looked;
+    return whether one does by it. Not one whose key is another person's."""
     with transaction.atomic():
         if not (found := confirmed.bind_all([user.pk])):
             return False
@@ -135,7 +136,8 @@ def vouch_for_address(user: User, *, actor: Actor | None, now: datetime) -> bool
 
 
 def vouch_for_all(*, actor: Actor | None, now: datetime) -> int:
-    """Vouch for every login as it stands: after a restore from a backup of the version before. Return how many were doubted."""
+    """Vouch for every login as it stands: after a restore from a backup of the version before.
+    Return how many were doubted."""
     with transaction.atomic():
         found = list(doubted())
         _vouch(User.objects.filter(pk__in=[one.pk for one in found]))

@@ -1,8 +1,9 @@
 """What the audit has seen of a login: its sign-up, its first confirmation, and whatever came after (design 6, 9).
 
-What must never happen: a login in use counts as a sign-up that nobody confirmed because columns of the main database say so. Who writes
-there can blank a hash and move a date; the audit refuses every change, and its events carry keyed hashes of their own. So the first
-confirmation of an address is an event, and a sign-up is what has no event but its own. Logins of before get theirs once, by `prepare`.
+What must never happen: a login in use counts as a sign-up that nobody confirmed because columns of the main database
+say so. Who writes there can blank a hash and move a date; the audit refuses every change, and its events carry keyed
+hashes of their own. So the first confirmation of an address is an event, and a sign-up is what has no event but its
+own. Logins of before get theirs once, by `prepare`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ SIGNED_UP, CONFIRMED = "account.created", "account.confirmed"
 
 
 def is_sign_up_only(user: User) -> bool:
-    """Return whether the audit knows the sign-up of this login, written by this program, and nothing else about login and person."""
+    """Return whether the audit knows the sign-up of this login, written by this program, and nothing
+    else about login and person."""
     record = (User.vault_label, user.pk)
     known = [action for _, action, _, _ in audit.told_of([SIGNED_UP], [record])]
     if not known or audit.history(record=record).exclude(action=SIGNED_UP).exists():
@@ -35,9 +37,11 @@ def confirm(user: User, *, actor: Actor | None, now: datetime, reason: str = "")
 
 
 def confirm_earlier(*, now: datetime) -> int:
-    """Write down the confirmation of every login whose address was confirmed before such events were written; return how many.
+    """Write down the confirmation of every login whose address was confirmed before such events
+    were written; return how many.
 
-    Once in the life of an installation (privacy.vault.keystore.once): by the keyed hash beside the address, not by allauth's table.
+    Once in the life of an installation (privacy.vault.keystore.once): by the keyed hash beside the
+    address, not by allauth's table.
     """
     done = 0
     for some in confirmed.bound():

@@ -1,4 +1,5 @@
-"""Invented people and what they ordered, wrote and sent in: made in chunks through the real vault, nobody's real data."""
+"""Invented people and what they ordered, wrote and sent in: made in chunks through the real vault, nobody's real
+data."""
 
 from __future__ import annotations
 
@@ -117,7 +118,8 @@ def person() -> Customer:
 def orders(
     customers: Sequence[Customer], each: int, *, shipped_on: date | None = None, with_payments: bool = True
 ) -> list[Order]:
-    """Make finished, invoiced and paid orders, each with two lines, an invoice and, unless told not to, a card payment."""
+    """Make finished, invoiced and paid orders, each with two lines, an invoice and, unless told not to, a card
+    payment."""
     product, _ = Product.objects.get_or_create(sku="ILT2400", defaults={"name": "Light meter", "price": 1495})
     day = shipped_on or today() - timedelta(days=60)
     made: list[Order] = []

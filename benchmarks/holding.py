@@ -23,7 +23,8 @@ PATH = "/privacy/held/"
 
 
 def run() -> list[Table]:
-    """Return p50, p95 and queries of the page for both, and how many times the smaller one's time the larger one takes."""
+    """Return p50, p95 and queries of the page for both, and how many times the smaller one's time the larger one
+    takes."""
     browsers = {records: _browser(records) for records in (FEW, MANY)}
     filling.counted()
     calls = {f"{records:,} records": _get(browser) for records, browser in browsers.items()}

@@ -1,6 +1,7 @@
 """Importing
 
-Two files of a thousand customers, and of their orders with lines, as `import_customers` and `import_orders` take them in.
+Two files of a thousand customers, and of their orders with lines, as `import_customers` and
+`import_orders` take them in.
 """
 
 from __future__ import annotations

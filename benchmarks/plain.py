@@ -104,7 +104,7 @@ def copied_orders(orders: Sequence[Order]) -> None:
     )
 
 
-# The views, as in the product --------------------------------------------------------------------------------------------
+# The views, as in the product -----------------------------------------------------------------------------------------
 
 
 @require_safe

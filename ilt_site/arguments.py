@@ -1,4 +1,5 @@
-"""What an operator types, taken as it is typed: no shortened option, and an option that does not exist is named first."""
+"""What an operator types, taken as it is typed: no shortened option, and an option that does not exist is named
+first."""
 
 from __future__ import annotations
 

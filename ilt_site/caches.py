@@ -58,7 +58,8 @@ def signed(name: str, value: Any) -> bytes | int:
 def read(name: str, data: bytes) -> Any:
     """Return the value that was signed for `name`. Raises Unreadable for bytes that this site did not write there.
 
-    What comes back unsigned is a Number and nothing else: whoever asks for another kind of value is told that there is none.
+    What comes back unsigned is a Number and nothing else: whoever asks for another kind of value is told that there is
+    none.
     """
     if len(data) <= LONGEST_NUMBER + 1 and data.removeprefix(b"-").isdigit():
         return Number(data)
@@ -132,7 +133,8 @@ class FallbackRedisCache(RedisCache):
     was_full = False
 
     def is_there(self) -> bool:
-        """Whether to ask Redis. One that is full still reads: what it holds must not hide what was counted meanwhile."""
+        """Whether to ask Redis. One that is full still reads: what it holds must not hide what was counted
+        meanwhile."""
         if time.monotonic() < self.away_until:
             return False
         if self.was_full:

@@ -10,7 +10,8 @@ from privacy.sweep import arming
 
 
 def company(request: HttpRequest) -> dict[str, Any]:
-    """Return the company's contact data, whether this is a demo, and whether data ends by itself here (asked when it is used)."""
+    """Return the company's contact data, whether this is a demo, and whether data ends by itself
+    here (asked when it is used)."""
     return {
         "company": settings.COMPANY,
         "demo": settings.DEMO,

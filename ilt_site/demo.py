@@ -64,7 +64,8 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What `load` did: whether it created the data, the logins whose password is still to be changed, the others' names."""
+    """What `load` did: whether it created the data, the logins whose password is still to be changed, the others'
+    names."""
 
     created: bool
     logins: tuple[Login, ...]

@@ -15,7 +15,8 @@ class Environment(environ.Env):
     def get_value(
         self, var: str, cast: Any = None, default: Any = environ.Env.NOTSET, parse_default: bool = False
     ) -> Any:
-        """Return the value. Raises ImproperlyConfigured for one that is missing or not of its kind; never repeats it."""
+        """Return the value. Raises ImproperlyConfigured for one that is missing or not of its kind; never repeats
+        it."""
         given = self.ENVIRON.get(var)
         known = (*self.BOOLEAN_TRUE_STRINGS, *FALSE)
         if cast is bool and given is not None and given.strip().lower() not in known:

@@ -142,7 +142,8 @@ def _is_staff(request: HttpRequest) -> bool:
 @login_not_required
 @require_safe
 def health(request: HttpRequest) -> HttpResponse:
-    """Answer 200 when databases and Redis answer and work is done, else 503; which of them, only to staff or with METRICS_TOKEN (ASVS 13.4.5)."""
+    """Answer 200 when databases and Redis answer and work is done, else 503; which of them, only to staff or with
+    METRICS_TOKEN (ASVS 13.4.5)."""
     return _answer(request, _all.get())
 
 

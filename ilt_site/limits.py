@@ -1,7 +1,7 @@
 """What stopped a request that a limit refused, and when the next one is taken.
 
-What must never happen: an answer that tells whether an address is known. So all that is said follows from the counts themselves,
-which are the same for every address that was typed, known or not; none is looked up.
+What must never happen: an answer that tells whether an address is known. So all that is said follows from the counts
+themselves, which are the same for every address that was typed, known or not; none is looked up.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ MAY_SEND_A_CODE = frozenset({"account_login", "account_email_verification_sent"}
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """A limit that is reached: what it counts, in how many seconds it takes the next one, and whether it is about a letter."""
+    """A limit that is reached: what it counts, in how many seconds it takes the next one, and
+    whether it is about a letter."""
 
     counted: str
     seconds: int

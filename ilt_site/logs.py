@@ -40,7 +40,8 @@ logger = structlog.get_logger(__name__)
 
 
 def redact(text: str) -> str:
-    """Return the text without e-mail and IP addresses, query strings, tokens, card numbers and runs of seven or more digits.
+    """Return the text without e-mail and IP addresses, query strings, tokens, card numbers and
+    runs of seven or more digits.
 
     UUIDs stay: they name a record and tell nothing about a person by themselves.
     """

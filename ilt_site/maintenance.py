@@ -1,8 +1,9 @@
 """Maintenance mode: while a restored database is behind the ledger of erasures nothing is served and nothing is done.
 
-The website answers 503 with a calm page (health, metrics and static files go on), workers leave every task undone: the
-tables are the truth, and the poller sends each again. Commands that could open or change personal data refuse, Django's own
-(`shell`, `dbshell`, `dumpdata`, `loaddata`, `clearsessions`) included; but for `migrate` and those that show or mend what is wrong.
+The website answers 503 with a calm page (health, metrics and static files go on), workers leave every task undone:
+the tables are the truth, and the poller sends each again. Commands that could open or change personal data refuse,
+Django's own (`shell`, `dbshell`, `dumpdata`, `loaddata`, `clearsessions`) included; but for `migrate` and those
+that show or mend what is wrong.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""`/metrics/`: numbers for an alarm, in Prometheus' format. docs/runbook.md has a rule for each; none is about a person."""
+"""`/metrics/`: numbers for an alarm, in Prometheus' format. docs/runbook.md has a rule for each; none is about a
+person."""
 
 from __future__ import annotations
 
@@ -147,7 +148,8 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 
 def may_scrape(request: HttpRequest) -> bool:
-    """Whether the request carries METRICS_TOKEN; where none is set, whether it comes straight from an allowed address."""
+    """Whether the request carries METRICS_TOKEN; where none is set, whether it comes straight from an allowed
+    address."""
     if settings.METRICS_TOKEN:
         return has_token(request)
     return "X-Forwarded-For" not in request.headers and _is_allowed(request.META.get("REMOTE_ADDR", ""))

@@ -154,7 +154,8 @@ KEY_RING = env.str("KEY_RING", default="")  # tests and demos only; startup.py r
 ACCESS_MATRIX = env.str("ACCESS_MATRIX", default=str(BASE_DIR / "ilt_site" / "access.toml"))
 RETENTION_SCHEDULE = env.str("RETENTION_SCHEDULE", default=str(BASE_DIR / "privacy" / "retention" / "schedule.toml"))
 RETENTION_OVERLAYS = env.list("RETENTION_OVERLAYS", default=[])
-# Whether the company counts by California's law for Californians (privacy/requests/regimes.toml); off until a lawyer confirmed it.
+# Whether the company counts by California's law for Californians (privacy/requests/regimes.toml); off
+# until a lawyer confirmed it.
 CALIFORNIA = env.bool("CALIFORNIA", default=False)
 CONNECTICUT = env.bool("CONNECTICUT", default=False)  # likewise, for people in Connecticut
 STATE_DIR = Path(env.str("STATE_DIR", default=str(BASE_DIR / ".local" / "state")))

@@ -78,7 +78,8 @@ def _cache() -> Iterator[checks.CheckMessage]:
 
 
 def _redis() -> Iterator[checks.CheckMessage]:
-    """Find a Redis that lets everybody in who reaches its port: a message in it starts tasks, a value in it ends limits."""
+    """Find a Redis that lets everybody in who reaches its port: a message in it starts tasks, a value in it ends
+    limits."""
     if settings.DEBUG or settings.DEMO:
         return
     for name in ("REDIS_URL", "CACHE_URL"):

@@ -1,13 +1,15 @@
 """The road to the workers: kombu's transport over Redis, with every message signed.
 
-What must never happen: a word that somebody else wrote into the broker reaches kombu, Celery or a task. A message that they
-do not expect ends a worker; Celery puts it back, and it ends the next one. So each message is signed by a key of the ring as it
-is written, and what was signed nowhere, or for another place, is dropped as it is read, before anything looks into it, with
-one line in the log. Where a name of the broker holds something of another kind, which only an operator can take away, the
-workers go on asking, the health page names it, and the log has a line. Nothing is lost: the tables are the truth, and the poller sends again what is still due.
+What must never happen: a word that somebody else wrote into the broker reaches kombu, Celery or a task. A message that
+they do not expect ends a worker; Celery puts it back, and it ends the next one. So each message is signed by a key of
+the ring as it is written, and what was signed nowhere, or for another place, is dropped as it is read, before anything
+looks into it, with one line in the log. Where a name of the broker holds something of another kind, which only an
+operator can take away, the workers go on asking, the health page names it, and the log has a line. Nothing is lost: the
+tables are the truth, and the poller sends again what is still due.
 
-There is one queue and no broadcast: neither remote control, which tells all settings and stops work, nor what workers tell
-each other of themselves. So the broker's user needs eleven commands on three names, and no script (docs/runbook.md).
+There is one queue and no broadcast: neither remote control, which tells all settings and stops work, nor
+what workers tell each other of themselves. So the broker's user needs eleven commands on three names, and
+no script (docs/runbook.md).
 """
 
 from __future__ import annotations
@@ -65,7 +67,8 @@ def _signature(place: bytes, text: bytes) -> bytes:
 
 
 def is_another_kind(error: ResponseError) -> bool:
-    """Say whether the name that was asked holds a value of another kind than we keep there; one line in the log if so."""
+    """Say whether the name that was asked holds a value of another kind than we keep there; one line in the log if
+    so."""
     if "WRONGTYPE" not in str(error):  # in a pipeline the command is named before it
         return False
     log.error(
@@ -75,7 +78,8 @@ def is_another_kind(error: ResponseError) -> bool:
 
 
 def taken_names(client: Redis) -> list[str]:
-    """Return the names of the broker under which something of another kind lies: no work is done until it is deleted."""
+    """Return the names of the broker under which something of another kind lies: no work is done until it is
+    deleted."""
     asks: dict[str, Callable[[str], Any]] = {
         **dict.fromkeys(QUEUES, client.llen),
         AT_WORK: lambda name: client.hget(name, ""),
@@ -120,7 +124,8 @@ class Signed:
 
 
 class SignedPipeline(Signed, Pipeline):
-    """Several commands at once; what a worker notes of a message where something else lies is left out, and the work is done."""
+    """Several commands at once; what a worker notes of a message where something else lies is left out, and the work is
+    done."""
 
     def execute(self, raise_on_error: bool = True) -> list[Any]:
         try:
@@ -144,7 +149,8 @@ class QoS(over_redis.QoS):
     def restore_visible(self, start: int = 0, num: int | None = None, interval: int = 1) -> None:
         """Put back what was taken too long ago.
 
-        Without kombu's lock, which needs a script in Redis: each is put back in a transaction, so two workers do it once.
+        Without kombu's lock, which needs a script in Redis: each is put back in a transaction, so two workers do it
+        once.
         """
         latest = time.time() - self.visibility_timeout
         channel: Any = self.channel

@@ -25,7 +25,8 @@ def home(request: HttpRequest) -> HttpResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """Answer 400: the request could not be read, and so nothing was done; or its session ended when all else was done."""
+    """Answer 400: the request could not be read, and so nothing was done; or its session ended when all else was
+    done."""
     return _plain(request, 400, "400_signed_out.html" if isinstance(exception, SessionInterrupted) else "")
 
 
@@ -50,7 +51,8 @@ def too_many_requests(request: HttpRequest) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer 503 when a database is away, else 500; without database, session or context processors, which may have failed."""
+    """Answer 503 when a database is away, else 500; without database, session or context
+    processors, which may have failed."""
     if _is_away(sys.exc_info()[1]):  # Django calls this inside the `except` of what failed
         answer = _plain(request, 503, "503_away.html")
         answer.headers["Retry-After"] = "15"

@@ -19,7 +19,8 @@ SILENT_SECONDS = 10  # in the middle of a request
 class PatientWorker(ThreadWorker):
     """gunicorn's worker with threads, of which none waits for a connection that has sent nothing.
 
-    gunicorn itself gives each new connection a thread for five seconds, so that some dozens of idle ones use them all up.
+    gunicorn itself gives each new connection a thread for five seconds, so that some dozens of idle ones use them all
+    up.
     """
 
     def handle(self, conn: TConn) -> Any:

@@ -124,7 +124,8 @@ class OrderData:
 
 @dataclass
 class Counted:
-    """What became of the lines of one file: each is good, bad, empty, continued, or a further line of an order above."""
+    """What became of the lines of one file: each is good, bad, empty, continued, or a further line of an order
+    above."""
 
     lines: int = 0
     good: int = 0
@@ -136,7 +137,8 @@ class Counted:
 
 @dataclass
 class Found:
-    """What the two files say: the good orders, what is wrong with the others, what is to be noticed, and all lines counted."""
+    """What the two files say: the good orders, what is wrong with the others, what is to be
+    noticed, and all lines counted."""
 
     orders: list[OrderData] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -163,9 +165,10 @@ def read(
 ) -> Found:
     """Return the good orders of the two files, which are one unit, and what is wrong with the others.
 
-    An order is good when its own record and all its lines are, its number stands once, it has a line, and its days lie
-    between 1965 and the day after `today`; it is taken as a whole or not at all. `by` is the map of a file of another program,
-    which may give the lines in the same file. Raises Problem when a file as a whole cannot be read (another encoding or header).
+    An order is good when its own record and all its lines are, its number stands once, it has a line, and its days
+    lie between 1965 and the day after `today`; it is taken as a whole or not at all. `by` is the map of a file of
+    another program, which may give the lines in the same file. Raises Problem when a file as a whole cannot be read
+    (another encoding or header).
     """
     found, tally, in_lines = Found(), Tally(), Tally()
     problems = found.problems
@@ -255,8 +258,8 @@ def _lines_of(
 ) -> tuple[set[str], bool]:
     """Add the lines of the second file to their orders.
 
-    Return the numbers of the orders of which one is bad, and whether there is a line of which it is not known whose it is.
-    `of_bad` are the numbers that stand in bad lines of the file of orders.
+    Return the numbers of the orders of which one is bad, and whether there is a line of which it is not known whose it
+    is. `of_bad` are the numbers that stand in bad lines of the file of orders.
     """
     bad: set[str] = set()
     is_unsure = False
@@ -285,7 +288,8 @@ def _lines_of(
 
 
 def _read_lines(path: str | Path, problems: list[Problem], tally: Tally, by: ColumnMap | None) -> Iterator[Row]:
-    """Yield the records of a file of lines, which has our columns; a map says how it is written. Raises Problem, as "lines"."""
+    """Yield the records of a file of lines, which has our columns; a map says how it is written. Raises Problem, as
+    "lines"."""
     if by is not None:
         by = replace(
             by, columns={name: (name,) for name in LINE_COLUMNS}, constants={}, made={}, leaves_others_out=False
@@ -297,7 +301,8 @@ def _read_lines(path: str | Path, problems: list[Problem], tally: Tally, by: Col
 
 
 def _numbers_in(texts: Iterable[str], by: ColumnMap | None) -> set[str]:
-    """Return what in lines that are no record may be the number of an order: an order of which a line is lost is not whole."""
+    """Return what in lines that are no record may be the number of an order: an order of which a line is lost is not
+    whole."""
     found: set[str] = set()
     for text in texts:
         for piece in text.split(by.separator if by else ","):

@@ -1,8 +1,8 @@
 """Take orders in from files: all or nothing, each once, never over what is there (P10, P22, P26).
 
 What must never happen: a card number kept, an erased person's order brought back, a corrected order put back to the
-file's old value. All is read, checked and compared first; only then is anything written, in one transaction, which locks the
-people and looks once more whether they are still there.
+file's old value. All is read, checked and compared first; only then is anything written, in one transaction, which
+locks the people and looks once more whether they are still there.
 """
 
 from __future__ import annotations
@@ -49,10 +49,11 @@ class ImportRefused(Exception):
 class Report:
     """What an import did, in numbers and places; never a value of the file.
 
-    Every line of the file of orders is created, unchanged, differing, blocked, or one of what `of_orders` counts; `good` are those
-    that could have been taken in where an error stopped the import. `differing` names orders on file that differ, by line and columns: they are reported, never overwritten.
-    `subtotals_off` counts orders taken in although their amounts do not add up, `off` has their lines; `freight_accounts_past` accounts left
-    out because their period is over.
+    Every line of the file of orders is created, unchanged, differing, blocked, or one of what `of_orders` counts;
+    `good` are those that could have been taken in where an error stopped the import. `differing` names orders on
+    file that differ, by line and columns: they are reported, never overwritten. `subtotals_off` counts orders taken
+    in although their amounts do not add up, `off` has their lines; `freight_accounts_past` accounts left out
+    because their period is over.
     """
 
     created: int = 0
@@ -117,10 +118,10 @@ def import_orders(
 ) -> Report:
     """Take in the orders of two files that are one unit, and return what was done.
 
-    `by` is the map of a file of another program, which may hold the lines, too; then there is no second file. An order counts as
-    invoiced and paid on the day it was shipped, unless the file has a column that says when it was paid. With an error nothing is written, unless
-    `skip_bad`. A second import of the same files changes nothing at all. Raises Problem when one of the files as a
-    whole cannot be used, ImportRefused when the key store does not let it compare.
+    `by` is the map of a file of another program, which may hold the lines, too; then there is no second file. An order
+    counts as invoiced and paid on the day it was shipped, unless the file has a column that says when it was paid. With
+    an error nothing is written, unless `skip_bad`. A second import of the same files changes nothing at all. Raises
+    Problem when one of the files as a whole cannot be used, ImportRefused when the key store does not let it compare.
     """
     report = Report(dry_run=dry_run)
     found = importfile.read(
@@ -192,8 +193,8 @@ def _leave_out(data: OrderData, column: str, report: Report) -> None:
 class _Customers:
     """The customers of the orders of a file: by their number, or where the file has none by the e-mail address.
 
-    One whose row names another person than its key does gets no order: the name on it would be sealed for somebody else. `number`
-    says where this file gives the number of a customer.
+    One whose row names another person than its key does gets no order: the name on it would be sealed for somebody
+    else. `number` says where this file gives the number of a customer.
     """
 
     def __init__(self, found: list[OrderData], number: str) -> None:
@@ -451,7 +452,8 @@ def _order(data: OrderData, customer: Customer) -> Order:
 
 
 def _places(data: OrderData, name: str, company: str) -> dict[str, str]:
-    """Return where the order goes, and its invoice: a file without an address of its own for the invoice has one for both."""
+    """Return where the order goes, and its invoice: a file without an address of its own for the invoice has one for
+    both."""
     has_invoice = any(data.other.get(f"invoice_{part}") for part in ("street", "street2", "city", "postal_code"))
     invoice = {} if has_invoice else {column.replace("ship_", "invoice_"): text for column, text in data.ship.items()}
     names = {"invoice_name": name, "invoice_company": company, "ship_name": name, "ship_company": company}

@@ -35,7 +35,8 @@ MONTH_AND_TOTAL = re.compile(r"([0-9]{4})-([0-9]{1,2})[ ,;:]+[$€£]? ?([0-9]{1
 
 
 def has_total(rows: QuerySet[Any], text: str) -> bool:
-    """Say whether one of these orders was placed in the month and has the total that somebody named: "2026-03 1,234.50"."""
+    """Say whether one of these orders was placed in the month and has the total that somebody named: "2026-03
+    1,234.50"."""
     said = MONTH_AND_TOTAL.fullmatch(text.strip())
     if said is None:
         return False

@@ -8,8 +8,8 @@ from uuid import UUID
 
 Kind = Literal["customer", "staff", "task", "operator", "anonymous"]
 
-#: Who acts, as people read it: one table for the access log, the history of a request, the desk, the letters and the copy.
-#: A colleague is named by role, never by name (C-579/21).
+#: Who acts, as people read it: one table for the access log, the history of a request, the desk, the letters and the
+#: copy. A colleague is named by role, never by name (C-579/21).
 WORDS: dict[str, str] = {
     "customer": "the person",
     "staff": "our staff",
@@ -30,7 +30,8 @@ def kinds() -> list[tuple[str, str]]:
 
 
 def in_words(kind: str, role: str = "", *, own: str = "you") -> str:
-    """Return who acted: staff by their roles ("accounting+sales" reads "accounting staff, sales staff"), the person as `own`.
+    """Return who acted: staff by their roles ("accounting+sales" reads "accounting staff, sales
+    staff"), the person as `own`.
 
     A program and an operator at the shell act under the same roles of the system; the kind tells them apart.
     """

@@ -15,8 +15,8 @@ SHOWN = 12  # signs of a record's own number, where people have none for it
 def names(records: Iterable[tuple[str, UUID | None]]) -> dict[tuple[str, UUID | None], str]:
     """Return for each (label, record id) what people call it, in one query per kind of record.
 
-    A kind that no app declares any more keeps its label; a record without a number of people's own gets the end of its id, and
-    one whose id is gone (what stays for statistics) its kind alone.
+    A kind that no app declares any more keeps its label; a record without a number of people's own gets the end of its
+    id, and one whose id is gone (what stays for statistics) its kind alone.
     """
     ids: dict[str, set[UUID | None]] = defaultdict(set)
     for label, pk in records:

@@ -212,7 +212,8 @@ def check_regimes(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
 
 @register("privacy")
 def check_rights(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
-    """Every right's steps have functions, its letters and pages templates, its purpose a line of the matrix, its laws a clock (E014)."""
+    """Every right's steps have functions, its letters and pages templates, its purpose a line of the
+    matrix, its laws a clock (E014)."""
     hint = "See privacy/requests/procedures.py."
     return [
         Error(f"The right {right.kind!r}: {said}", hint=hint, id="privacy.E014")

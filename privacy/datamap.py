@@ -42,7 +42,8 @@ MODULE = "personal_data"
 
 
 class Machinery(str):
-    """Why a field is impersonal that tells its person nothing: a keyed hash, a counter, a step. It is in no copy and on no page."""
+    """Why a field is impersonal that tells its person nothing: a keyed hash, a counter, a step. It
+    is in no copy and on no page."""
 
     __slots__ = ()
 
@@ -91,21 +92,22 @@ class Declaration:
     """What one model holds about people.
 
     `subject_path` leads from a row to its subject ("customer__subject"), None when the row is about nobody in
-    particular. `facts` gives the assessment what it needs to know of a row; a row that simply ends with another
-    record (a session with its user) names the link to it in `follows` instead. `end` says what becomes of the row when
-    its last envelope ended: it is deleted, or stays for statistics with the foreign keys in `links` set to NULL.
+    particular. `facts` gives the assessment what it needs to know of a row; a row that simply ends with another record
+    (a session with its user) names the link to it in `follows` instead. `end` says what becomes of the row when its
+    last envelope ended: it is deleted, or stays for statistics with the foreign keys in `links` set to NULL.
     `warnings(subject, today)` gives sentences to show before an erasure. `block_keys(row)` gives the (kind, value)
     pairs by which an import must recognise an erased person ("email", "customer_ref"); asked while they can be read.
     `life` says to which part of a person's life with the company the records belong, `inside` names the link to the
-    record that they are shown inside of (a line within its order); `gist` the data by which one is told from the next in a
-    list, the newest first where the first of them is a day; `page` names the page of its own that shows them.
+    record that they are shown inside of (a line within its order); `gist` the data by which one is told from the next
+    in a list, the newest first where the first of them is a day; `page` names the page of its own that shows them.
     `reference` names the plain unique column by which people call the record (an order number); `noun` is what one of
     them and several are called where they are counted ("return", "returns"). `told` says the rows in words for a copy:
-    their columns, and a function of some rows that gives each row's values by column; without it a copy shows the declared
-    fields. `ended_by` says what ends the rows where neither `facts` nor `follows` does. `candidates(day)`
-    gives the rows that may have outlived their reason on that day, found by an index
-    (`retention.rules.cutoff(envelope, day)` tells how old their events are); without it the sweep walks the whole
-    table. `proofs` are the facts of such a record by which its person is recognised in a call-back. `related` names the links that `facts` follows, so that a person's rows are read in one query.
+    their columns, and a function of some rows that gives each row's values by column; without it a copy shows the
+    declared fields. `ended_by` says what ends the rows where neither `facts` nor `follows` does. `candidates(day)`
+    gives the rows that may have outlived their reason on that day, found by an index (`retention.rules.cutoff(envelope,
+    day)` tells how old their events are); without it the sweep walks the whole table. `proofs` are the facts of such a
+    record by which its person is recognised in a call-back. `related` names the links that `facts` follows, so that a
+    person's rows are read in one query.
     """
 
     model: type[models.Model]
@@ -186,9 +188,9 @@ class Declaration:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """A fact of a record that its person can name on the telephone: `has(rows, text)` says whether one of the person's rows
-    has it. It compares, and shows nothing. `day` names the column with the day of the record: where the fact must be older than
-    something, records of that day or later do not count."""
+    """A fact of a record that its person can name on the telephone: `has(rows, text)` says whether one of the person's
+    rows has it. It compares, and shows nothing. `day` names the column with the day of the record: where the fact must
+    be older than something, records of that day or later do not count."""
 
     name: str
     title: str
@@ -200,8 +202,8 @@ class Proof:
 class Store:
     """A place outside the tables that holds personal data: files, logs, broker, mail, backups, caches.
 
-    `told` says to people what it holds and how long, in a sentence of the public notice (P11); "" for one that the notice tells of
-    elsewhere, or that holds nothing about anybody.
+    `told` says to people what it holds and how long, in a sentence of the public notice (P11); "" for one that the
+    notice tells of elsewhere, or that holds nothing about anybody.
     """
 
     name: str
@@ -318,8 +320,8 @@ _prepared: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
 def _prepare() -> str:
     """Prepare the statement of `counts_of` for the connection and return its name.
 
-    Planning its two dozen joins takes many times as long as carrying them out, and the plan is the same for everybody: it
-    is made once for each connection, and again by the database when it has counted a table anew.
+    Planning its two dozen joins takes many times as long as carrying them out, and the plan is the same for everybody:
+    it is made once for each connection, and again by the database when it has counted a table anew.
     """
     raw = connection.connection
     name = f"counts_of_{len(_declarations)}"
@@ -336,7 +338,8 @@ def _prepare() -> str:
 
 @cache
 def _look(count: int) -> tuple[str, tuple[Any, ...]]:
-    """Return the statement of `counts_of` for somebody, made once for so many declarations: it is the same for everybody."""
+    """Return the statement of `counts_of` for somebody, made once for so many declarations: it is the same for
+    everybody."""
     looks: list[str] = []
     values: list[Any] = []
     for declaration in declarations():

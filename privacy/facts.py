@@ -48,11 +48,12 @@ class Facts:
     """The facts of one record on which its fate depends.
 
     `label` names the model ("orders.order"), `title` the record in plain words without personal data ("Order
-    SO43659"). `data` gives, per envelope, the plain names of the data in it; `events` the day of each event, None
-    when it has not happened; `flags` the circumstances of FLAGS. `party` is the role of the person in the record;
-    `country` (ISO 3166-1 alpha-2) decides under whose law what is kept is explained, with `region`, the code of a state or province
-    of it where one is on file, also how long an answer may take; `sold_to` is the country to which a sale went. An unknown event or flag is a
-    mistake of the app that states it and raises ValueError, because a misspelt reason would erase too early.
+    SO43659"). `data` gives, per envelope, the plain names of the data in it; `events` the day of each event, None when
+    it has not happened; `flags` the circumstances of FLAGS. `party` is the role of the person in the record; `country`
+    (ISO 3166-1 alpha-2) decides under whose law what is kept is explained, with `region`, the code of a state or
+    province of it where one is on file, also how long an answer may take; `sold_to` is the country to which a sale
+    went. An unknown event or flag is a mistake of the app that states it and raises ValueError, because a misspelt
+    reason would erase too early.
     """
 
     label: str

@@ -109,7 +109,8 @@ def work(subject_id: UUID, roles: frozenset[str]) -> Iterator[Matter]:
 
 
 def acknowledgement_facts(signed: Acknowledgement) -> Facts:
-    """Return the facts of a signature of a member of staff: it counts until it expires, and is proof for six years more."""
+    """Return the facts of a signature of a member of staff: it counts until it expires, and is proof for six years
+    more."""
     return Facts(
         label="privacy.acknowledgement",
         record_id=signed.pk,

@@ -38,6 +38,7 @@ def create_many(count: int, *, now: datetime) -> list[Subject]:
 
 
 def lock(ids: Iterable[UUID]) -> None:
-    """Lock people until this transaction ends: what takes in something new for them and an erasure that begins wait for each other."""
+    """Lock people until this transaction ends: what takes in something new for them and an erasure
+    that begins wait for each other."""
     rows = Subject.objects.select_for_update(no_key=True).filter(pk__in=set(ids)).order_by("pk")
     list(rows.values_list("pk"))

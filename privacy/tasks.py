@@ -60,7 +60,8 @@ def send_letters() -> int:
 
 @shared_task
 def expire_exports() -> int:
-    """Delete the copies whose week is over, files no row knows, and links long past; end questions with nothing left to decide."""
+    """Delete the copies whose week is over, files no row knows, and links long past; end questions
+    with nothing left to decide."""
     with _alone("expire_exports") as alone:
         if not alone:
             return 0

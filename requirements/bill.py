@@ -1,8 +1,9 @@
-"""Write what the product is made of, from the locks: requirements/sbom.cdx.json (CycloneDX 1.6) and docs/third-party.md.
+"""Write what the product is made of, from the locks: requirements/sbom.cdx.json (CycloneDX 1.6) and
+docs/third-party.md.
 
 Run it in the environment of the tests after every change of a lock: `.venv/bin/python requirements/bill.py`; with
-`--check` it writes nothing and fails when a file is not what it would write. Licences are SPDX expressions: the package's
-own where it has one, else read from its licence file by a person (READ).
+`--check` it writes nothing and fails when a file is not what it would write. Licences are SPDX expressions: the
+package's own where it has one, else read from its licence file by a person (READ).
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""The form that opens a return, and the message to the laboratory. They ask what the policy lists and nothing else (P17, P24)."""
+"""The form that opens a return, and the message to the laboratory. They ask what the policy lists
+and nothing else (P17, P24)."""
 
 from __future__ import annotations
 
@@ -150,7 +151,8 @@ class NewRMAForm(forms.Form):
 
 
 def initial(customer: Customer) -> dict[str, str]:
-    """Return what is on file, to save typing: name, address for returns or else the first one. Opens the own account."""
+    """Return what is on file, to save typing: name, address for returns or else the first one. Opens the own
+    account."""
     address = customer.addresses.order_by("-purpose").first()
     found = {
         "contact_name": " ".join(part for part in (customer.first_name, customer.last_name) if part),

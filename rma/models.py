@@ -186,7 +186,8 @@ class RMA(SealedModel):
     )
     quote = Money(null=True, blank=True, validators=[MinValueValidator(0)], help_text="USD")
     is_serial_open = models.BooleanField("serial number to settle", default=False, db_default=False)
-    # By whoever is signed in, on the website: what is typed there is no claim, whatever becomes of the login (design 9).
+    # By whoever is signed in, on the website: what is typed there is no claim, whatever becomes of the login (design
+    # 9).
     is_typed = models.BooleanField("typed by the person", default=False, db_default=False, editable=False)
     opened_on = PastDateField()
     received_on = PastDateField(null=True, blank=True)

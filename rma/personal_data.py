@@ -121,7 +121,8 @@ def rma_warnings(subject_id: UUID, today: date) -> list[str]:
 
 
 def ownership_warnings(subject_id: UUID, today: date) -> list[str]:
-    """Return what ends with the registration of each instrument of today: nobody can be warned about it any more (P32)."""
+    """Return what ends with the registration of each instrument of today: nobody can be warned about it any more
+    (P32)."""
     owned = Ownership.objects.for_subject(subject_id).current().order_by("instrument__serial", "pk")
     return [
         f"When the registration of instrument {serial or 'without a serial number'} is removed we cannot reach you with a safety "

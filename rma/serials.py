@@ -1,9 +1,10 @@
-"""Serial numbers: what is one stands readable with its instrument; what a customer wrote instead is sealed until it is settled.
+"""Serial numbers: what is one stands readable with its instrument; what a customer wrote instead
+is sealed until it is settled.
 
-What must never happen: a name, an address or a sentence in the column that outlives the person. So only what keeps the rule
-goes there, by every door; anything else waits in the return, sealed with what the customer wrote, until service looks at
-the instrument and says which number it has, or that it has none. A wrong number is undone by hand: it joined two
-histories, and the audit says when and in which return.
+What must never happen: a name, an address or a sentence in the column that outlives the person. So only what keeps the
+rule goes there, by every door; anything else waits in the return, sealed with what the customer wrote, until service
+looks at the instrument and says which number it has, or that it has none. A wrong number is undone by hand: it joined
+two histories, and the audit says when and in which return.
 """
 
 from __future__ import annotations
@@ -66,8 +67,8 @@ def to_settle() -> RMAQuerySet:
 def settle(rma: RMA, *, serial: str, actor: Actor, now: datetime, is_sold_on: bool = False) -> RMA:
     """Say which serial number the instrument of a return has, "" for none, and remove what the customer wrote (P17).
 
-    Where the number is known, the return and its history join that instrument; `is_sold_on` makes the customer its owner
-    where somebody else was. Raises gate.Refused, SerialSettled, ValidationError for what is no serial number, and
+    Where the number is known, the return and its history join that instrument; `is_sold_on` makes the customer its
+    owner where somebody else was. Raises gate.Refused, SerialSettled, ValidationError for what is no serial number, and
     services.InstrumentRefused when another return is open for the instrument or it is registered to somebody else.
     """
     permit(actor, "service")
@@ -128,8 +129,9 @@ def unsettled() -> models.QuerySet[Instrument]:
 def settle_old(*, batch: int = BATCH) -> Findings:
     """Take out of the readable column what is no serial number; return which instruments failed.
 
-    It is sealed into the last return of the instrument that still holds what its customer wrote, and waits there to be
-    settled. Where there is none (it ended, or was erased) the text goes. Safe to repeat, and to go on with after a kill.
+    It is sealed into the last return of the instrument that still holds what its customer wrote, and
+    waits there to be settled. Where there is none (it ended, or was erased) the text goes. Safe to
+    repeat, and to go on with after a kill.
     """
     findings = Findings()
     after, done = 0, 0

@@ -136,11 +136,11 @@ def open_rma(
 ) -> RMA:
     """Open a return for calibration or repair, by any channel, and return it (P17, P25).
 
-    `contact` holds fields of the envelope rma and return_country. With `serial_typed`, what the customer wrote instead of a
-    serial number, the instrument is a new one of `serials.named`, and service settles its number. An instrument nobody is on file for becomes the
-    customer's. Raises gate.Refused (another person's record or order), InstrumentRefused (an RMA is open for it, or it
-    is registered to somebody else: the text is the same and says neither which nor whose) and ValidationError (a value
-    that its field does not allow, CustomerErased).
+    `contact` holds fields of the envelope rma and return_country. With `serial_typed`, what the customer wrote instead
+    of a serial number, the instrument is a new one of `serials.named`, and service settles its number. An instrument
+    nobody is on file for becomes the customer's. Raises gate.Refused (another person's record or order),
+    InstrumentRefused (an RMA is open for it, or it is registered to somebody else: the text is the same and says
+    neither which nor whose) and ValidationError (a value that its field does not allow, CustomerErased).
     """
     permit(actor, "service", "sales", subject=customer.subject_id)
     if order is not None and order.customer_id != customer.pk:
@@ -205,9 +205,9 @@ def transition(
 ) -> RMA:
     """Take an RMA to its next state, as `states.TABLE` allows, and return it.
 
-    A quote within the limit that the customer approved in advance is approved at once. `seen` is what `as_seen` gave when
-    the page was drawn on which somebody decided. Raises gate.Refused, TransitionRefused (no such step, a quote without an
-    amount, an unknown reason), MovedOn when the return or its quote is another one than was seen.
+    A quote within the limit that the customer approved in advance is approved at once. `seen` is what `as_seen` gave
+    when the page was drawn on which somebody decided. Raises gate.Refused, TransitionRefused (no such step, a quote
+    without an amount, an unknown reason), MovedOn when the return or its quote is another one than was seen.
     """
     permit(actor, "service", "sales", subject=rma.customer.subject_id if rma.customer_id else None)
     if reason not in RMAEvent.Reason.values:
@@ -327,7 +327,8 @@ def is_another(owner: Ownership | None, customer: Customer) -> bool:
 
 
 def _waits_for_yes(rma: RMA) -> bool:
-    """Whether the last quote is not accepted: the page tells its person that its work does not begin before, a hold or not."""
+    """Whether the last quote is not accepted: the page tells its person that its work does not
+    begin before, a hold or not."""
     states_reached = [RMA.State.QUOTED, RMA.State.APPROVED]
     last = rma.events.filter(to_state__in=states_reached).order_by("-pk").values_list("to_state", flat=True).first()
     return last == RMA.State.QUOTED

@@ -103,7 +103,8 @@ def rma(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def rma_step(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Say what a step means that is the customer's to take (sent, accept or decline the quote, cancel); the POST takes it."""
+    """Say what a step means that is the customer's to take (sent, accept or decline the quote, cancel); the POST takes
+    it."""
     found = _own(request, pk)
     to = request.POST.get("to") or request.GET.get("to", "")
     seen = request.POST.get("seen", "")
@@ -138,7 +139,8 @@ def rma_message(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 @require_safe
 def certificate(request: HttpRequest, number: str) -> HttpResponse:
-    """Show a certificate issued in one of the person's returns, fit for printing; it names nobody. 404 for anybody else's."""
+    """Show a certificate issued in one of the person's returns, fit for printing; it names nobody. 404 for anybody
+    else's."""
     if not numbers.is_ours(number):
         raise Http404
     found = Certificate.objects.for_subject(request.user.subject_id).select_related(

@@ -43,7 +43,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Stop before the first test when the project does not pass its own checks: an undeclared field, an unsealed datum."""
+    """Stop before the first test when the project does not pass its own checks: an undeclared field, an unsealed
+    datum."""
     from django.core import checks
 
     errors = [error for error in checks.run_checks() if error.is_serious()]
@@ -54,7 +55,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give every test that uses a database both of them (a customer's keys live in the second), and the chosen `debian`."""
+    """Give every test that uses a database both of them (a customer's keys live in the second), and the chosen
+    `debian`."""
     items.sort(key=lambda item: item.path.name not in LONG)
     chosen = {path: debian.is_chosen(path) for path in {item.path for item in items}}
     for item in items:
@@ -89,7 +91,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> Iterator[None]:
-    """Both databases, as pytest-django's fixture of this name gives them: copied, and put back after a transactional test."""
+    """Both databases, as pytest-django's fixture of this name gives them: copied, and put back after a transactional
+    test."""
     with django_db_blocker.unblock():
         databases.copy()
 

@@ -1,4 +1,5 @@
-"""A pair of databases for each test process, copied from the prepared ones, and put back after what a test has committed."""
+"""A pair of databases for each test process, copied from the prepared ones, and put back after what a test has
+committed."""
 
 from __future__ import annotations
 
@@ -69,7 +70,8 @@ def _contents(connection: BaseDatabaseWrapper, tables: list[str] | None = None) 
             cursor.execute(WRITTEN)
             tables = [table for table, _ in cursor.fetchall()]
         for table in tables:
-            # A test that goes back to an old migration and forth again applies it at another time, under another number.
+            # A test that goes back to an old migration and forth again applies it at another time, under another
+            # number.
             row = "one.app || one.name" if table == "django_migrations" else "one::text"
             cursor.execute(f"SELECT md5(string_agg({row}, ' ' ORDER BY {row})) FROM {table} one")
             found[table] = cursor.fetchone()[0]

@@ -1,7 +1,8 @@
 """Which tests run on Debian's servers too: those of what PostgreSQL 15 or Redis 7 may do otherwise than the newest.
 
-That is SQL of our own, locks, triggers and roles, and what we ask of the broker. What the ORM compiles Django tests on every
-version that it supports, and a page asks the databases nothing that the functions below it do not ask in their own tests.
+That is SQL of our own, locks, triggers and roles, and what we ask of the broker. What the ORM compiles
+Django tests on every version that it supports, and a page asks the databases nothing that the functions
+below it do not ask in their own tests.
 """
 
 from __future__ import annotations

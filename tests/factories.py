@@ -1,7 +1,8 @@
-"""People, companies and their records for tests, what they ordered and sent back. alice is the customer, bob always the stranger, carol staff.
+"""People, companies and their records for tests, what they ordered and sent back. alice is the customer, bob
+always the stranger, carol staff.
 
-A person's record is made with the models themselves, so that a test of a service is not proved by that service; orders and returns go through
-the services of the product, which take them through their steps.
+A person's record is made with the models themselves, so that a test of a service is not proved by that service; orders
+and returns go through the services of the product, which take them through their steps.
 """
 
 from __future__ import annotations
@@ -95,8 +96,8 @@ def customer(
     contact_since: datetime = NOW,
     **data: Any,
 ) -> Customer:
-    """A customer with a subject of its own; the contact of `company` when there is one. Its contacts came with the import
-    that created it, unless `came` says otherwise."""
+    """A customer with a subject of its own; the contact of `company` when there is one. Its contacts came with the
+    import that created it, unless `came` says otherwise."""
     data = {
         "reference": f"T{next(_number):06d}",
         "phone": "978-555-0123",
@@ -164,7 +165,7 @@ def code_of(request: Request) -> str:
         return str(gives.latest("queued_at").credentials["code"])
 
 
-# Orders and returns, through the services of the product ------------------------------------------------------------------
+# Orders and returns, through the services of the product --------------------------------------------------------------
 
 CAROL = Actor(kind="staff", id="carol", subject=None, roles=frozenset({"sales"}), purpose="test")
 DAN = Actor(kind="staff", id="dan", subject=None, roles=frozenset({"service"}), purpose="test")

@@ -1,4 +1,5 @@
-"""The figures that the tests of faults and bad input measure, gathered by `./test --report` into docs/reliability.md."""
+"""The figures that the tests of faults and bad input measure, gathered by `./test --report` into
+docs/reliability.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What some tests need of the machine besides Python: a test skips without it, and the end of `./test` says what installs it."""
+"""What some tests need of the machine besides Python: a test skips without it, and the end of
+`./test` says what installs it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A mail server on the loopback for tests; `python -m tests.mail_server COMMAND …` runs a command with EMAIL_URL naming it."""
+"""A mail server on the loopback for tests; `python -m tests.mail_server COMMAND …` runs a command with EMAIL_URL naming
+it."""
 
 from __future__ import annotations
 

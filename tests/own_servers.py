@@ -1,6 +1,8 @@
-"""A plugin of pytest's: each process of `./test -n 2` has servers of its own, so that no test waits for another's transactions.
+"""A plugin of pytest's: each process of `./test -n 2` has servers of its own, so that no test
+waits for another's transactions.
 
-The first process uses those that `./test` has started. The settings read their variables once: this runs before they do.
+The first process uses those that `./test` has started. The settings read their variables once: this runs before they
+do.
 """
 
 from __future__ import annotations

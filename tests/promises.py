@@ -1,7 +1,8 @@
-"""The sentences in which pages, letters and the copy promise something, and the table that names what makes each of them true.
+"""The sentences in which pages, letters and the copy promise something, and the table that names
+what makes each of them true.
 
-The table is `promises.toml`: written by people, never by a program. A row is a test that would fail if its sentences were not true,
-the code that they rest on, and the sentences, each with the template (or the module) in which it stands.
+The table is `promises.toml`: written by people, never by a program. A row is a test that would fail if its sentences
+were not true, the code that they rest on, and the sentences, each with the template (or the module) in which it stands.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ MODULES = (
 )  # fmt: skip
 SCHEDULE = ROOT / "privacy" / "retention" / "schedule.toml"
 
-#: Words without which a sentence commits nobody: who does something, what somebody may, what never happens, for how long.
+#: Words without which a sentence commits nobody: who does something, what somebody may, what never happens, for how
+#: long.
 PROMISE = re.compile(
     r"\b(we|us|our|you (?:can|may|get|see|need|are|have|do|sign)|nobody|nothing|none|never|no longer|no more|until|once|only|works?"
     r"|cannot|kept|keeps?|stays?|stands?|removed|destroyed|overwritten|deleted|every|each|begins?|begun|counts?|costs?|opens?|ends?|goes|go)\b",
@@ -65,7 +67,8 @@ _END = re.compile(r"(?<=[.!?])\s+(?=[A-Z…“])")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What makes some sentences true: tests and code, or people; the sentences as compared, by the place where they stand."""
+    """What makes some sentences true: tests and code, or people; the sentences as compared, by the place where they
+    stand."""
 
     what: str
     tests: tuple[str, ...]
@@ -90,7 +93,8 @@ def table() -> list[Row]:
 
 
 def same(text: str) -> str:
-    """Return a sentence without what a formatter may change: blanks, case, signs, and how many values stand beside each other."""
+    """Return a sentence without what a formatter may change: blanks, case, signs, and how many
+    values stand beside each other."""
     return " ".join(re.sub(r"…[\s…]*", "… ", re.sub(r"[^\w…]+", " ", text.lower())).split())
 
 
@@ -115,7 +119,8 @@ def is_promise(sentence: str) -> bool:
 
 
 def of_templates(folder: Path = TEMPLATES) -> dict[tuple[str, str], str]:
-    """Return the promises of all templates in `folder` that people read: (place, sentence as compared) -> the sentence as it stands.
+    """Return the promises of all templates in `folder` that people read: (place, sentence as compared)
+    -> the sentence as it stands.
 
     A letter is one place, whether it is read as text or as a page.
     """
@@ -131,7 +136,8 @@ def of_templates(folder: Path = TEMPLATES) -> dict[tuple[str, str], str]:
 
 
 def of_modules(files: Iterable[str] = MODULES) -> dict[tuple[str, str], str]:
-    """Return the promises among the texts of these modules, without docstrings, and of the retention schedule, as `of_templates` does."""
+    """Return the promises among the texts of these modules, without docstrings, and of the retention
+    schedule, as `of_templates` does."""
     found = {}
     for name in files:
         tree = ast.parse((ROOT / name).read_text(encoding="utf-8"))
@@ -148,7 +154,8 @@ def of_modules(files: Iterable[str] = MODULES) -> dict[tuple[str, str], str]:
 
 
 def _texts(node: ast.AST) -> Iterable[str]:
-    """Yield the texts below a node, an f-string as one with an ellipsis for each value; what is raised or logged is not shown."""
+    """Yield the texts below a node, an f-string as one with an ellipsis for each value; what is
+    raised or logged is not shown."""
     if isinstance(node, ast.Raise):
         return
     if isinstance(node, ast.Constant) and isinstance(node.value, str):

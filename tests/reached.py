@@ -1,7 +1,9 @@
-"""Which templates a page, a letter or a command reaches: from the URL conf, from what our modules name, and from what those include.
+"""Which templates a page, a letter or a command reaches: from the URL conf, from what our modules name,
+and from what those include.
 
-Of allauth counts what a routed view of it leads to: its classes, the functions that they call by name, the messages and letters
-that those name. That is more than ever happens (a condition counts as true), never less, so that nothing in use is called unused.
+Of allauth counts what a routed view of it leads to: its classes, the functions that they call by name, the messages
+and letters that those name. That is more than ever happens (a condition counts as true), never less, so that
+nothing in use is called unused.
 """
 
 from __future__ import annotations
@@ -181,7 +183,8 @@ def _stem(name: str) -> str:
 
 
 def _without_template_name(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
-    """Yield the parts of classes but for the attribute that says what they draw: of that the value counts, not the source."""
+    """Yield the parts of classes but for the attribute that says what they draw: of that the value counts, not the
+    source."""
     for node in nodes:
         for part in getattr(node, "body", ()):
             if not (isinstance(part, ast.Assign) and ast.unparse(part.targets[0]) == "template_name"):

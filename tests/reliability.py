@@ -116,7 +116,8 @@ def _number(text: str) -> float:
 def document(
     figures: Sequence[Mapping[str, Any]], *, machine: Sequence[str], outcome: Sequence[str], is_full: bool
 ) -> str:
-    """Return docs/reliability.md: `figures` are the lines of tests.figures.report, `outcome` what pytest said in words."""
+    """Return docs/reliability.md: `figures` are the lines of tests.figures.report, `outcome` what pytest said in
+    words."""
     sizes = (
         "the sizes of the report" if is_full else "the small sizes of every run of the suite, not those of the report"
     )
@@ -219,7 +220,8 @@ def _postgres() -> str:
 
 
 def main(figures: str, *junit: str) -> int:
-    """Write the document from the files of all runs; returns 0, or 1 when a test failed, a figure is missing or beside its goal."""
+    """Write the document from the files of all runs; returns 0, or 1 when a test failed, a figure
+    is missing or beside its goal."""
     path = Path(figures)
     rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
     reports = [Path(one) for one in junit]

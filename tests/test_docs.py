@@ -9,7 +9,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ("docs/architecture.md", "docs/how-to-add.md")
-#: A file of the project by its path, or a folder: what stands between backquotes and ends like one. `<kind>.txt` names none.
+#: A file of the project by its path, or a folder: what stands between backquotes and ends like
+#: one. `<kind>.txt` names none.
 NAMED = re.compile(r"`([A-Za-z_][\w./-]*(?:\.(?:py|toml|md|html|txt)|/))`")
 LINKED = re.compile(r"\]\((?!https?:)([^)#]+)\)")
 #: Of each app, so named without a folder.

@@ -1,4 +1,5 @@
-"""Each promise that a page, a letter or the copy gives has what makes it true: `promises.toml` names it, and no template changes unseen."""
+"""Each promise that a page, a letter or the copy gives has what makes it true: `promises.toml` names it,
+and no template changes unseen."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ SAID = promises.of_templates() | promises.of_modules()
 
 
 def test_every_promise_stands_in_the_table_with_what_makes_it_true() -> None:
-    """A sentence that is new or was changed has no row: look what makes it true, and write that down in promises.toml."""
+    """A sentence that is new or was changed has no row: look what makes it true, and write that down in
+    promises.toml."""
     entered = {one for row in ROWS for one in row.says}
     unnamed = [f"{key[0]}: {text}" for key, text in SAID.items() if key not in entered]
     assert not unnamed, "Nothing is said to make these true:\n" + "\n".join(unnamed)

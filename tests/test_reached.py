@@ -12,7 +12,8 @@ def test_every_template_is_reached_by_a_page_a_letter_or_a_command() -> None:
 
 
 def test_one_that_nothing_leads_to_is_found_and_one_that_is_drawn_is_not() -> None:
-    """The control: a kind that no letter has, a part without a page, pages and messages of allauth that are not routed here."""
+    """The control: a kind that no letter has, a part without a page, pages and messages of allauth that are not routed
+    here."""
     nowhere = {
         "privacy/email/nobody_sends_this.html",
         "privacy/_nobody_includes_this.html",

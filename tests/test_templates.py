@@ -1,4 +1,5 @@
-"""A template has one tag or one sentence on a line, and decides nothing: what is to be shown was decided before (docs/frontend.md)."""
+"""A template has one tag or one sentence on a line, and decides nothing: what is to be shown was
+decided before (docs/frontend.md)."""
 
 from __future__ import annotations
 

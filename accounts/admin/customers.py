@@ -42,7 +42,8 @@ class KeepAccount(Step):
 
 
 class CustomerForm(PlacedForm):
-    """The data of a customer; another e-mail address or phone number needs a reason, which the audit keeps (design 9)."""
+    """The data of a customer; another e-mail address or phone number needs a reason, which the audit keeps (design
+    9)."""
 
     CONTACT = frozenset({"email", "phone"})
     REASONS = (
@@ -192,7 +193,8 @@ class CustomerAdmin(CorrectableAdmin):
         return told_of_joinings.disputed_joinings(record.subject_id).exclude(proposed_by=mine)
 
     def _entered(self, record: Customer) -> Any:
-        """Return the e-mail addresses in force that came after the customer: what somebody can object to, also when another has."""
+        """Return the e-mail addresses in force that came after the customer: what somebody can
+        object to, also when another has."""
         came = (Came.CREATED, Came.EARLIER)
         return record.contact_points.filter(channel="email").exclude(came__in=came)
 

@@ -121,7 +121,8 @@ class GiveBack(EndOfDispute):
 
 @admin.register(ContactPoint)
 class LoginDisputeAdmin(WorkAdmin):
-    """Changes of a login's address to which somebody objects: one proposes what becomes of it, a second person confirms it."""
+    """Changes of a login's address to which somebody objects: one proposes what becomes of it, a second person confirms
+    it."""
 
     readers = frozenset({"privacy", MANAGER})  # a manager only confirms
     list_display = ("disputed_at", "customer", "since", "end_proposed_at", "gives_back")

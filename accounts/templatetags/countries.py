@@ -19,7 +19,8 @@ def country(code: str) -> str:
 
 @register.simple_tag
 def place(city: Any, region: Any, postal_code: Any, country: Any) -> list[str]:
-    """Return the lines of a place in the order of its country, as on an envelope; what is blank or cannot be read is left out."""
+    """Return the lines of a place in the order of its country, as on an envelope; what is blank or cannot be read is
+    left out."""
     of, city, region, postal_code = (
         "" if isinstance(part, Unreadable) else str(part or "") for part in (country, city, region, postal_code)
     )

@@ -74,7 +74,8 @@ class Place:
             raise Problem(f"The data folder {self.folder} cannot be written to.")
 
     def _is_foreign(self) -> bool:
-        """Say whether the folder holds files and no lock; a launcher that began a moment ago gets the time to make one."""
+        """Say whether the folder holds files and no lock; a launcher that began a moment ago gets the time to make
+        one."""
         deadline = time.monotonic() + LOCK_SECONDS
         while self.folder.is_dir() and not (self.folder / "lock").exists() and any(self.folder.iterdir()):
             if time.monotonic() > deadline:

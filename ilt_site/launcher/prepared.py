@@ -1,7 +1,7 @@
 """The migrated databases that tests start from, made once and kept below .local for the next run.
 
-The kept folder is found by the content of everything that makes these tables: migrations, what migrations import of ours,
-the locked packages, the servers' program. A change of any of them makes a new one.
+The kept folder is found by the content of everything that makes these tables: migrations, what migrations import of
+ours, the locked packages, the servers' program. A change of any of them makes a new one.
 """
 
 import ast

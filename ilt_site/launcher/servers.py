@@ -56,7 +56,8 @@ def free_port(wanted: int | None = None) -> int:
 
 
 def check_machine(folder: Path, *, needed_mb: int = NEEDED_MB) -> None:
-    """Raise Problem when this machine cannot run servers in `folder`: no loopback interface, or no space on the disk."""
+    """Raise Problem when this machine cannot run servers in `folder`: no loopback interface, or no space on the
+    disk."""
     try:
         with socket.socket() as listening, socket.socket() as calling:
             listening.bind(("127.0.0.1", 0))
@@ -173,7 +174,8 @@ class Servers:
         self._wait_for_postgres()
 
     def _wait_for_the_last_one(self) -> None:
-        """Let a PostgreSQL whose launcher was killed finish its end; a lock file that nobody stands behind is its own matter."""
+        """Let a PostgreSQL whose launcher was killed finish its end; a lock file that nobody
+        stands behind is its own matter."""
         deadline, has_told = time.monotonic() + START_SECONDS, False
         while time.monotonic() < deadline and self._is_the_last_one_there():
             if not has_told:
@@ -297,7 +299,8 @@ class Servers:
                     ) from None
 
     def _until(self, name: str) -> Iterator[None]:
-        """Yield until `name` answers; says what it waits for, and raises Problem naming the server that did not come up."""
+        """Yield until `name` answers; says what it waits for, and raises Problem naming the server that did not come
+        up."""
         begin, has_told = time.monotonic(), False
         while (waited := time.monotonic() - begin) < START_SECONDS:
             for server, process in self.processes.items():

@@ -1,6 +1,6 @@
 """`./test`: pytest on throw-away servers that leave nothing behind, even when this process is killed.
 
-./test              every test that neither kills, drives a browser nor measures, in as many processes as there are cores
+./test              every test that neither kills, drives a browser nor measures, in as many processes as cores
 ./test --all        those as well, afterwards
 ./test ARGUMENTS    what pytest makes of them, in one process: ./test -q tests/orders, ./test -m browser
 ./test --report     measure what docs/reliability.md tells, and write it; with --usual in small sizes
@@ -68,8 +68,8 @@ def _base() -> Path:
 def servers(fill: Callable[[Servers], None] | None = None, *, anew: bool = False, **options: str) -> Iterator[Servers]:
     """Yield running throw-away servers: no fsync, free ports, a folder of their own that ends with this process.
 
-    They are empty, or have the databases that `fill` makes, which are kept for the next time; `anew` takes none of before.
-    ILT_TEST_SERVERS=debian takes Debian's PostgreSQL and Redis instead of those from the wheels.
+    They are empty, or have the databases that `fill` makes, which are kept for the next time; `anew` takes none of
+    before. ILT_TEST_SERVERS=debian takes Debian's PostgreSQL and Redis instead of those from the wheels.
     """
     folder = Path(tempfile.mkdtemp(prefix="ilt-test-", dir=_base()))
     _remove_when_we_are_gone(folder)
@@ -150,7 +150,8 @@ def passes(arguments: list[str]) -> list[list[str]]:
 
 
 def main(arguments: list[str]) -> int:
-    """Run pytest with the arguments given, without any over what is usual; returns its exit code, that of the first failure."""
+    """Run pytest with the arguments given, without any over what is usual; returns its exit code, that of the first
+    failure."""
     if arguments in (["-h"], ["--help"]):
         print(f"{(__doc__ or '').strip()}\n\nEvery option of pytest's: .venv/bin/python -m pytest --help")
         return 0
@@ -169,7 +170,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _report(runs: list[list[str]], folder: Path, env: dict[str, str], interrupted: list[int], *, is_full: bool) -> int:
-    """Measure what docs/reliability.md tells, and write it; returns 1 when a test failed or a figure misses its goal."""
+    """Measure what docs/reliability.md tells, and write it; returns 1 when a test failed or a figure misses its
+    goal."""
     figures = folder / "figures"
     env |= {"ILT_FIGURES": str(figures), "ILT_FULL": "1" if is_full else ""}
     junit = [folder / f"junit-{number}.xml" for number in range(len(runs))]

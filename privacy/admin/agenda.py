@@ -52,7 +52,8 @@ class Work(admin.SimpleListFilter):
 
 
 def waiting_for(site: WorkAdmin, actor: Actor, today: date) -> list[WorkList]:
-    """Return the work lists of the requests: what is due, what did not go out, whom nobody could tell, possible breaches."""
+    """Return the work lists of the requests: what is due, what did not go out, whom nobody could tell, possible
+    breaches."""
     if "privacy" not in actor.roles:
         return []
     # Parked ones first: nothing moves them but a person.

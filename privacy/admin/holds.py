@@ -78,7 +78,8 @@ class HoldAdmin(WorkAdmin):
         gate.because("legal hold", record.reference)
 
     def details(self, record: Hold, actor: Actor) -> dict[str, Any]:
-        """Show what was corrected in the record while it is held: to the privacy team alone, and each look is logged."""
+        """Show what was corrected in the record while it is held: to the privacy team alone, and each look is
+        logged."""
         found = list(holds.values_of(record)[:MOST_ROWS]) if record.is_in_force else []
         cells = []
         for one in found:

@@ -1,8 +1,8 @@
 """Lists of the back office: they end in time, are narrowed by their own filters only, and searched by POST.
 
-What must never happen: a slow list that holds the database from everybody else, or what was typed into a search in a URL,
-a log, the history or the text of a statement. What is kept of a search is the ids found, in the sealed session, under a number
-of chance that stands in the URL: a list that is opened without that number shows all.
+What must never happen: a slow list that holds the database from everybody else, or what was typed into a search in a
+URL, a log, the history or the text of a statement. What is kept of a search is the ids found, in the sealed session,
+under a number of chance that stands in the URL: a list that is opened without that number shows all.
 """
 
 from __future__ import annotations
@@ -129,7 +129,8 @@ class LimitedList(admin.ModelAdmin):
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """The last search in a list: the number by which the list shows it, the ids found, and whether more match than these."""
+    """The last search in a list: the number by which the list shows it, the ids found, and whether more match than
+    these."""
 
     number: str
     ids: list[str]

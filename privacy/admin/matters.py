@@ -17,7 +17,8 @@ SHOWN_OF_MATTERS = 20
 
 @dataclass(frozen=True, slots=True)
 class Matters:
-    """What one person or company has to do with us, of one kind: lines that lead to the records, and how many there are."""
+    """What one person or company has to do with us, of one kind: lines that lead to the records, and how many there
+    are."""
 
     title: str
     lines: list[Task]
@@ -27,7 +28,8 @@ class Matters:
 def matters_of(owner: Any, actor: Actor) -> list[Matters]:
     """Return what the records of other pages tell of a customer or company, as far as this actor works with them.
 
-    Numbers, days and states, which are not sealed: nothing is opened. Two queries for each kind, however many there are.
+    Numbers, days and states, which are not sealed: nothing is opened. Two queries for each kind, however many there
+    are.
     """
     found = []
     for one in admin.site._registry.values():

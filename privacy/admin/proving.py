@@ -41,7 +41,8 @@ class PostCode(Numbered):
 
 
 def said_on_the_telephone(label: str, help_text: str = "", of: Kind = Kind.IDENTIFIER) -> forms.CharField:
-    """Return a line for what somebody said on the telephone: a number of ours, a name, or the number that was called."""
+    """Return a line for what somebody said on the telephone: a number of ours, a name, or the number that was
+    called."""
     return forms.CharField(
         required=False, max_length=60, label=label, help_text=help_text, validators=[one_line, partial(numberfields.refuse, of=of)],
         widget=forms.TextInput(attrs={"autocomplete": "off"}),

@@ -40,7 +40,8 @@ class SealedChangeList(FoundChangeList):
 
 
 def is_erased(record: Any) -> bool:
-    """Whether the first envelope of a record was erased: the one with which its plain columns are written. Opens nothing."""
+    """Whether the first envelope of a record was erased: the one with which its plain columns are written. Opens
+    nothing."""
     return vault.keys.is_destroyed(record.pk, next(iter(type(record).envelopes())))
 
 
@@ -77,7 +78,8 @@ class MaskingForm(forms.ModelForm):
 
 
 class RecordAdmin(SearchedList, WorkAdmin):
-    """The admin of one sealed model. Who may come in follows from the matrix; nothing is deleted here (P9: by request)."""
+    """The admin of one sealed model. Who may come in follows from the matrix; nothing is deleted here (P9: by
+    request)."""
 
     form = MaskingForm
     editable: ClassVar[tuple[str, ...]] = ()

@@ -113,7 +113,8 @@ class RequestAdmin(LetterPages):
 
     @admin.display(description="At the latest", ordering="legal_due_on")
     def latest(self, record: Request) -> str:
-        """Return the law's last day, and by when receipt is confirmed where the law asks for that, with the law's name."""
+        """Return the law's last day, and by when receipt is confirmed where the law asks for that, with the law's
+        name."""
         dates = history.due_dates(record)
         without = dates.unpaused_legal_due_on if record.unpaused_due_on else None
         parts = [
@@ -314,8 +315,8 @@ def _today() -> date:
 
 
 def _code(code: str) -> str:
-    """Return where the outcome code is, in a sentence; "" when this step made none. With the code the copy is fetched: the
-    person gets it, staff do not see it here.
+    """Return where the outcome code is, in a sentence; "" when this step made none. With the code the copy is fetched:
+    the person gets it, staff do not see it here.
     """
     return " The acknowledgement to the person gives the outcome code; it is not shown here." if code else ""
 

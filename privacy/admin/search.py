@@ -137,7 +137,8 @@ def _shown(model: Any, found: set[Any]) -> set[Any]:
 
 
 def _by_indexes(model: type[models.Model], text: str) -> set[UUID]:
-    """Return the ids of at most 201 records that the indexes of the model know by the text, so that more are seen to be there."""
+    """Return the ids of at most 201 records that the indexes of the model know by the text, so
+    that more are seen to be there."""
     manager: Any = model._default_manager
     found: set[UUID] = set()
     for blind in _indexes(model):

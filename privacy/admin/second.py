@@ -1,7 +1,7 @@
 """The page of the second person: what waits for a decision, and nothing that is held about anybody (design 9).
 
-A manager sees this page and the three of the accounts where a proposal waits for a second person; it shows references, dates
-and ways of proof, and opens no envelope.
+A manager sees this page and the three of the accounts where a proposal waits for a second person; it shows references,
+dates and ways of proof, and opens no envelope.
 """
 
 from __future__ import annotations
@@ -146,7 +146,8 @@ class SecondLookAdmin(WorkAdmin):
 
     @admin.display(description="Why a second person has to look")
     def reasons(self, look: SecondLook) -> str:
-        """Return every reason that waits in this request, each in a line: one decision answers all; of a decided one its own."""
+        """Return every reason that waits in this request, each in a line: one decision answers
+        all; of a decided one its own."""
         if look.decided_at is not None:
             return capfirst(look.get_why_display())
         if look.why == SecondLook.Why.EXCESSIVE:
@@ -155,7 +156,8 @@ class SecondLookAdmin(WorkAdmin):
 
     @admin.display(description="How it was shown who asks")
     def how(self, look: SecondLook) -> str:
-        """Return how identity was stated or proved, and by whom; and how the person agreed where staff confirmed for them."""
+        """Return how identity was stated or proved, and by whom; and how the person agreed where staff confirmed for
+        them."""
         agreed = second.agreed(look.request)
         return f"{second.how_proved(look.request)}\nThe plan: {agreed}" if agreed else second.how_proved(look.request)
 

@@ -59,9 +59,11 @@ class Step(forms.Form):
 
 
 class Decision(Step):
-    """A step that decides about what has come until now: the form says what it showed, the service holds that against what is there.
+    """A step that decides about what has come until now: the form says what it showed, the service
+    holds that against what is there.
 
-    Who answers a form that showed something else, or that does not say what it showed, reads it anew; nothing was decided.
+    Who answers a form that showed something else, or that does not say what it showed, reads it anew; nothing was
+    decided.
     """
 
     template = "admin/step_decision.html"

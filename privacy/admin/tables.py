@@ -23,8 +23,8 @@ MOST_ROWS = 200
 class Rows:
     """Rows shown under a record, never edited there: which link leads to them, what they are called, their columns.
 
-    `called` says how a column is headed where the name of its field is none for the reader, `said` what of its choices is called
-    in another way at the desk.
+    `called` says how a column is headed where the name of its field is none for the reader, `said` what of its choices
+    is called in another way at the desk.
     """
 
     accessor: str

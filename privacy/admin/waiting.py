@@ -51,7 +51,8 @@ def due(day: date, today: date) -> tuple[str, bool]:
 
 
 def unpaused(request: Any) -> str:
-    """Return what stands behind the due date of a privacy request whose clock was stopped: the date without that, else ""."""
+    """Return what stands behind the due date of a privacy request whose clock was stopped: the date without that, else
+    ""."""
     day = request.unpaused_due_on
     return f" ({day:%-d %B %Y} without the pause)" if day is not None else ""
 

@@ -111,7 +111,8 @@ class WorkAdmin(LimitedList):
         return reverse(f"admin:{self.names}_changelist")
 
     def heading_of(self, record: Any) -> str:
-        """Return what the page of a record is headed with; the tab of the browser, which it keeps, says the number alone."""
+        """Return what the page of a record is headed with; the tab of the browser, which it keeps, says the number
+        alone."""
         return capfirst(str(record))
 
     def rows_of(self, owner: Any) -> models.QuerySet[Any] | None:

@@ -20,10 +20,11 @@ Result = TypeVar("Result")
 class Chain:
     """A log that is sealed: its tables, and how a row of it is encoded.
 
-    `name` stands in keys, floors and file names; `ends_as` is the retention class. `canonical(row)` gives the bytes that
-    `mac(row)` covers and may raise encoding.UnknownEncoding. `once` names a column in which no value may come twice.
-    `told_as` is the action of the events by which the audit tells of this chain's signed heads. `beside` looks at what
-    gives the rows their meaning without being one, and yields (code of a finding, number) of what is wrong there.
+    `name` stands in keys, floors and file names; `ends_as` is the retention class. `canonical(row)` gives the
+    bytes that `mac(row)` covers and may raise encoding.UnknownEncoding. `once` names a column in which no value
+    may come twice. `told_as` is the action of the events by which the audit tells of this chain's signed heads.
+    `beside` looks at what gives the rows their meaning without being one, and yields (code of a finding,
+    number) of what is wrong there.
     """
 
     name: str

@@ -87,7 +87,8 @@ def corrected(records: Collection[Record]) -> dict[Record, set[str]]:
 
 
 def told(action: str, records: Collection[Record]) -> dict[Record, set[str]]:
-    """Return, for each of these records of which `action` is told, the names of the fields in all its events; one query."""
+    """Return, for each of these records of which `action` is told, the names of the fields in all its events; one
+    query."""
     if not records:
         return {}
     by_hash = {encoding.record_hash(*one): one for one in records}
@@ -99,7 +100,8 @@ def told(action: str, records: Collection[Record]) -> dict[Record, set[str]]:
 
 
 def doers(actions: Collection[str], records: Collection[Record], *, kind: str) -> list[tuple[str, list[str], str]]:
-    """Return action, field names and who did it, for each of these events of these records by one kind of actor; one query."""
+    """Return action, field names and who did it, for each of these events of these records by one kind of actor; one
+    query."""
     if not records:
         return []
     hashes = [encoding.record_hash(*one) for one in records]
@@ -108,8 +110,8 @@ def doers(actions: Collection[str], records: Collection[Record], *, kind: str) -
 
 
 def told_of(actions: Collection[str], records: Collection[Record]) -> list[tuple[Record, str, str, str]]:
-    """Return record, action, reason and reference of each of these events of these records that this program wrote, oldest first; one
-    query."""
+    """Return record, action, reason and reference of each of these events of these records that this program
+    wrote, oldest first; one query."""
     by_hash = {encoding.record_hash(*one): one for one in records}
     events = AuditEvent.objects.filter(action__in=actions, record__in=by_hash).order_by("id")
     return [(by_hash[one.record], one.action, one.reason, one.reference) for one in events if encoding.is_ours(one)]

@@ -39,8 +39,8 @@ _UNSEALED = """
 def seal(*, now: datetime, chain: Chain = AUDIT) -> int:
     """Chain the rows whose transactions are over; return how many. Another sealer at work: returns 0.
 
-    One batch per transaction, until nothing is left. After a full batch the next looks only behind its last row, so that
-    a long backlog is not read again for each; at the end one look goes over all, for what was committed meanwhile.
+    One batch per transaction, until nothing is left. After a full batch the next looks only behind its last row, so
+    that a long backlog is not read again for each; at the end one look goes over all, for what was committed meanwhile.
     """
     total, after = 0, None
     while True:

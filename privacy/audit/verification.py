@@ -1,10 +1,11 @@
 """Does a log still say what was written? Every row, every link, every checkpoint is computed again.
 
 What it names: an edited, deleted, swapped or inserted row, a link that is missing, a chain cut at its end or its
-beginning or made anew, a floor or checkpoint that is forged or does not agree, an erasure of the ledger that the log does not know,
-a head of the access log that the audit tells of and the log does not have, a name in it that was changed or taken away.
-What is late it says apart: a sealer that is not running, a long chain without checkpoints. What it cannot: a whole log put back to the state of an earlier checkpoint together with the checkpoint file
-and the ledger; that is why a copy of the file belongs elsewhere.
+beginning or made anew, a floor or checkpoint that is forged or does not agree, an erasure of the ledger that the log
+does not know, a head of the access log that the audit tells of and the log does not have, a name in it that was changed
+or taken away. What is late it says apart: a sealer that is not running, a long chain without checkpoints. What it
+cannot: a whole log put back to the state of an earlier checkpoint together with the checkpoint file and the ledger;
+that is why a copy of the file belongs elsewhere.
 """
 
 from __future__ import annotations
@@ -198,7 +199,8 @@ def floor_of(report: Report) -> tuple[int, str]:
 def walk(
     report: Report, position: int, before: str, *, wanted: Collection[int] = (), upto: int | None = None
 ) -> dict[int, str]:
-    """Verify the links that follow `position`, and their rows; return the chain hash at each of the `wanted` positions."""
+    """Verify the links that follow `position`, and their rows; return the chain hash at each of the `wanted`
+    positions."""
     chain = report.chain
     heads = {position: before}
     if back := chain.links.objects.filter(position__lte=position).order_by("position").first():
@@ -351,7 +353,8 @@ def _look_for_unsigned(report: Report, last: int, now: datetime) -> None:
 
 
 def _verify_ledger(report: Report, now: datetime) -> None:
-    """Hold the log against the ledger of erasures, which lies in another database: each one stands in the log as well."""
+    """Hold the log against the ledger of erasures, which lies in another database: each one stands in the log as
+    well."""
     since = now - LEDGER_BACK
     lines = Tombstone.objects.filter(kind=Tombstone.Kind.REQUEST, at__gte=since, at__lt=now - UNSEALED_AFTER)
     references = [

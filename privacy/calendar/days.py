@@ -39,7 +39,8 @@ def check(day: date | None, *, today: date) -> None:
 
 
 def check_due(day: date | None, *, today: date) -> None:
-    """Raise ValidationError unless `day`, on which something falls due, is none or lies between 1965 and ten years on."""
+    """Raise ValidationError unless `day`, on which something falls due, is none or lies between 1965 and ten years
+    on."""
     if day is None:
         return
     if day < EARLIEST:

@@ -1,12 +1,13 @@
 """A day that no calendar has must not close a page: whoever looks sees the row, and that its date cannot be right.
 
-The database knows the year 292,000 and Python does not, so one such row made every list, page and search fail that met it. On
-pages it is read as a day that says of itself that it is none (`NoDay`, `NoMoment`): it compares like the last day of all,
-which every rule takes for one that cannot be right. What judges records reads strictly (`strictly`), on a page too, so that a
-plan is the same wherever it is made; and so do tasks and commands, which pass such a row over and name it (`broken`).
+The database knows the year 292,000 and Python does not, so one such row made every list, page and search fail that
+met it. On pages it is read as a day that says of itself that it is none (`NoDay`, `NoMoment`): it compares like the
+last day of all, which every rule takes for one that cannot be right. What judges records reads strictly (`strictly`),
+on a page too, so that a plan is the same wherever it is made; and so do tasks and commands, which pass such a row
+over and name it (`broken`).
 
-What must never happen: such a day is written back as if it had been read. The driver refuses it. It is put right by typing
-the right day, or by an operator in the database.
+What must never happen: such a day is written back as if it had been read. The driver refuses it. It is put right by
+typing the right day, or by an operator in the database.
 """
 
 from __future__ import annotations

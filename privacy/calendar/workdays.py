@@ -1,8 +1,10 @@
-"""The company's day, months as the law counts them, and working days of the country, and of the part of it, where the person is.
+"""The company's day, months as the law counts them, and working days of the country, and of the
+part of it, where the person is.
 
-What must never happen: a holiday that is not kept where the person is makes a date later. So where the part of the country is not
-known only the days count that are holidays in every part of it, and where no holidays are known only week-ends do. A holiday
-that is missing here makes a date earlier, which harms nobody; a newer version of `holidays` brings it.
+What must never happen: a holiday that is not kept where the person is makes a date later. So where the part of
+the country is not known only the days count that are holidays in every part of it, and where no holidays are
+known only week-ends do. A holiday that is missing here makes a date earlier, which harms nobody; a newer
+version of `holidays` brings it.
 """
 
 from __future__ import annotations
@@ -40,12 +42,13 @@ def add_months(day: date, months: int) -> date:
     return day + relativedelta(months=months)
 
 
-# Working days ----------------------------------------------------------------------------------------------------------
+# Working days ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """Whose public holidays count: those of a country (ISO 3166-1 alpha-2) and of one part of it (ISO 3166-2, or its name).
+    """Whose public holidays count: those of a country (ISO 3166-1 alpha-2) and of one part of it (ISO 3166-2, or its
+    name).
 
     Without a part, or with one that is no part of the country, those that every part keeps; without a country none.
     """

@@ -1,9 +1,10 @@
 """Whose files those in STATE_DIR are: the services', which run as the user to whom the folder belongs.
 
-What must never happen: root types a command, what it wrote is root's, and the services can no longer write their ledger and
-checkpoints, or read a copy: hours later the site is closed. So a command started as root stops before it writes where the
-folder is another user's, but for the few that need root's rights; these write there as that user. `docs/deploy/ilt` starts
-all others as that user. What lies there wrong all the same is named by `check` and on the health page, with what mends it.
+What must never happen: root types a command, what it wrote is root's, and the services can no longer write their ledger
+and checkpoints, or read a copy: hours later the site is closed. So a command started as root stops before it writes
+where the folder is another user's, but for the few that need root's rights; these write there as that user.
+`docs/deploy/ilt` starts all others as that user. What lies there wrong all the same is named by `check` and on the
+health page, with what mends it.
 """
 
 from __future__ import annotations
@@ -68,7 +69,8 @@ def as_services() -> Iterator[None]:
 
 
 def hand_over(path: Path) -> None:
-    """Give one file that root made to the user to whom STATE_DIR belongs: this very file, through no link. Raises OSError."""
+    """Give one file that root made to the user to whom STATE_DIR belongs: this very file, through no link. Raises
+    OSError."""
     if not anothers():
         return
     to = Path(settings.STATE_DIR).stat()
@@ -82,7 +84,8 @@ def hand_over(path: Path) -> None:
 
 
 def unwritable() -> list[Path]:
-    """Return what the services have to write in STATE_DIR and cannot: folders and files of the ledger, checkpoints, copies."""
+    """Return what the services have to write in STATE_DIR and cannot: folders and files of the
+    ledger, checkpoints, copies."""
     folders = [Path(one) for one in (settings.STATE_DIR, settings.CHECKPOINT_DIR, settings.EXPORT_DIR)]
     return [path for folder in dict.fromkeys(folders) for path in _held(folder) if not _is_writable(path)]
 

@@ -20,7 +20,8 @@ class NotRegular(OSError):
 
 
 def opened(path: str | Path, *, encoding: str = "utf-8", newline: str | None = None) -> io.TextIOWrapper:
-    """Return the file, open for reading as text. Raises OSError where it cannot be read, NotRegular for what is no file."""
+    """Return the file, open for reading as text. Raises OSError where it cannot be read,
+    NotRegular for what is no file."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)

@@ -72,7 +72,8 @@ class Context:
         return taken
 
     def flush(self) -> None:
-        """Write the openings not yet written: one statement in a transaction of its own. Raises AccessLogUnavailable."""
+        """Write the openings not yet written: one statement in a transaction of its own. Raises
+        AccessLogUnavailable."""
         if not self.pending and not self.handed:
             return
         openings = self.take()
@@ -94,7 +95,8 @@ def current() -> Actor | None:
 
 
 def because(reason: str, reference: str = "") -> None:
-    """Say why this unit of work opens what it opens: it stands in the access log. `reference` names a record by its number.
+    """Say why this unit of work opens what it opens: it stands in the access log. `reference`
+    names a record by its number.
 
     Says nothing where nobody acts.
     """

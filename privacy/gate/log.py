@@ -4,12 +4,13 @@ It is personal data like any other: shown to the person, exported, ended after t
 counts and numbers of records, never values.
 
 What must never happen: a row that is changed, or goes before its time, without `verify_audit` naming it. So a row names
-nobody: it carries a random name, and `AccessName` alone says whose it is. Joining two people and erasing one change that
-table, never a row. Which records were opened is sealed under a key that stands there too: when the name is forgotten,
-nothing leads from the rows to what stays for statistics. Rows are chained and sealed like the audit's.
+nobody: it carries a random name, and `AccessName` alone says whose it is. Joining two people and erasing one change
+that table, never a row. Which records were opened is sealed under a key that stands there too: when the name is
+forgotten, nothing leads from the rows to what stays for statistics. Rows are chained and sealed like the audit's.
 
-Nor a person who is not shown who looked: each name carries a keyed hash over whose it is, a name that goes from one person
-to another is told in the audit, and one that is forgotten stays as an empty row. `verify_audit` names every other change.
+Nor a person who is not shown who looked: each name carries a keyed hash over whose it is, a name that goes
+from one person to another is told in the audit, and one that is forgotten stays as an empty row.
+`verify_audit` names every other change.
 """
 
 from __future__ import annotations
@@ -158,7 +159,8 @@ class Opening(NamedTuple):
 
 
 def write(openings: Iterable[Opening], *, now: datetime) -> None:
-    """Write one row for each, in their order, and the names of people never opened before: one statement, all or none."""
+    """Write one row for each, in their order, and the names of people never opened before: one statement, all or
+    none."""
     openings = list(openings)
     people = {one.owner[1] for one in openings if one.owner[0] == "subject" and one.owner[1] is not None}
     people |= {one.actor.subject for one in openings if one.actor.kind == "customer" and one.actor.subject is not None}
@@ -168,7 +170,8 @@ def write(openings: Iterable[Opening], *, now: datetime) -> None:
 
 
 def _named(subjects: Collection[UUID]) -> tuple[dict[UUID, Name], list[Name]]:
-    """Return the name under which openings of each of `subjects` are written now, and those of them that are not stored yet."""
+    """Return the name under which openings of each of `subjects` are written now, and those of
+    them that are not stored yet."""
     named = {name.subject_id: name for name in names_of(subjects)}
     new = [_new_name(subject) for subject in sorted(subjects - named.keys())]
     return named | {name.subject_id: name for name in new}, new

@@ -7,8 +7,8 @@ once; a decision is then two look-ups in a set.
 
 What carries out a right brings its purpose along, bound like those of `bound` (`purposes`); the page goes first.
 
-A fifth table, `restricted`, says for what a restricted record still opens and is written (design 10): for each thing that
-keeps it, which roles do that work. A role needs its line in the other tables as well.
+A fifth table, `restricted`, says for what a restricted record still opens and is written (design 10): for each thing
+that keeps it, which roles do that work. A role needs its line in the other tables as well.
 """
 
 from __future__ import annotations
@@ -96,7 +96,8 @@ Page = tuple[tuple[Rule, ...], frozenset[str], Mapping[str, Purpose], frozenset[
 
 
 def parse(text: str) -> Page:
-    """Read a matrix page; return rules, roles limited to their own, purposes of restricted records, roles they always open to.
+    """Read a matrix page; return rules, roles limited to their own, purposes of restricted
+    records, roles they always open to.
 
     Raises ImproperlyConfigured.
     """
@@ -266,7 +267,8 @@ def opens_restricted(actor: Actor, pair: Pair, restriction: str, mode: Mode, own
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One thing that keeps a restricted envelope: a key of the table `restricted`, and its last day where it has one."""
+    """One thing that keeps a restricted envelope: a key of the table `restricted`, and its last day where it has
+    one."""
 
     purpose: str
     until: date | None

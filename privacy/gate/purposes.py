@@ -1,8 +1,8 @@
 """What the program works for at the gate beside the page of the matrix: purposes that come with what they belong to.
 
-A right brings the purpose of the program that carries it out (`privacy/requests/procedures.py`), so that it is added by one entry.
-What must never happen: such a purpose opens more than one person's data. So it is always bound to the subject of the unit of
-work, and where the page of the installation names it, the page decides and not the entry.
+A right brings the purpose of the program that carries it out (`privacy/requests/procedures.py`), so that it is added by
+one entry. What must never happen: such a purpose opens more than one person's data. So it is always bound to the
+subject of the unit of work, and where the page of the installation names it, the page decides and not the entry.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 class ProgramPurpose:
     """What the program works for when it acts for one person.
 
-    `code` stands in the access log and is never renamed. `told` says it under *Who looked*: "to make the copy that you asked for".
-    `opens` are lines as in `ilt_site/access.toml`, "label/envelope:rw"; what is kept after an erasure opens to it, as to the person.
-    Without words it is one that others share, which stands on the page and in `told`.
+    `code` stands in the access log and is never renamed. `told` says it under *Who looked*: "to make the copy that you
+    asked for". `opens` are lines as in `ilt_site/access.toml`, "label/envelope:rw"; what is kept after an erasure opens
+    to it, as to the person. Without words it is one that others share, which stands on the page and in `told`.
     """
 
     code: str

@@ -1,7 +1,7 @@
 """Rows of the access log and the names in them, added by one statement: all of them are there, or none is (P40).
 
-Each column goes as one array, so that a row costs no placeholder and no field of a model. The database gives each row the number
-of its transaction, as the column's default says.
+Each column goes as one array, so that a row costs no placeholder and no field of a model. The database gives each row
+the number of its transaction, as the column's default says.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from privacy.vault.typecasts import array
 
 
 class Name(NamedTuple):
-    """A name of a person as it stands in its table, with the key to the numbers of records in the rows that carry it."""
+    """A name of a person as it stands in its table, with the key to the numbers of records in the rows that carry
+    it."""
 
     id: UUID
     subject_id: UUID

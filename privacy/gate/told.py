@@ -91,7 +91,8 @@ def purpose(code: str, reason: str = "") -> str:
 
 
 def tell(entries: Iterable[AccessEntry], subject: UUID) -> list[Told]:
-    """Return entries about `subject` in words: "Order 10023: ship-to name, street"; one query for each kind of record."""
+    """Return entries about `subject` in words: "Order 10023: ship-to name, street"; one query for each kind of
+    record."""
     found, called = _read(entries, subject)
     return [
         Told(entry.at, *_occasion(entry, reference), _opened([(entry.envelopes, records)], called))
@@ -126,7 +127,8 @@ class _Read(NamedTuple):
 
 
 def _read(entries: Iterable[AccessEntry], subject: UUID) -> tuple[list[_Read], dict[str, dict[UUID, str]]]:
-    """Return the entries with the records that they tell of, and by label what people call those of them that are theirs."""
+    """Return the entries with the records that they tell of, and by label what people call those of them that are
+    theirs."""
     found = [_Read(entry, *detail(entry)) for entry in entries]
     wanted: dict[str, set[UUID]] = {}
     for one in found:
@@ -145,7 +147,8 @@ def _occasion(entry: AccessEntry, reference: str) -> tuple[str, str]:
 def _opened(
     several: Iterable[tuple[Mapping[str, int], Mapping[str, Sequence[UUID]]]], called: Mapping[str, Mapping[UUID, str]]
 ) -> list[str]:
-    """Return what several entries together tell was opened, a line for each kind of data; a record opened twice is one."""
+    """Return what several entries together tell was opened, a line for each kind of data; a record opened twice is
+    one."""
     ids: dict[str, set[UUID]] = {}
     counts: dict[str, int] = {}
     for envelopes, records in several:

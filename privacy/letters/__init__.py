@@ -1,10 +1,12 @@
 """The sealed outbox: every message the product sends, of whatever app, is written here first, and sent from here.
 
-    letters.queue("shipped", to=address, context={...}, key=f"shipped:{order.pk}", now=now, subject=..., folder="orders/email")
+    letters.queue(
+        "shipped", to=address, context={...}, key=f"shipped:{order.pk}", now=now, subject=..., folder="orders/email"
+    )
 
-What must never happen: a letter that goes out twice, one that goes to somebody who was erased meanwhile, an address in a log, a
-stored letter that opens anything. Nothing here knows what a letter is about; what follows for a request that was answered is
-`privacy.requests.writing` and `posting`.
+What must never happen: a letter that goes out twice, one that goes to somebody who was erased meanwhile, an address in
+a log, a stored letter that opens anything. Nothing here knows what a letter is about; what follows for a request that
+was answered is `privacy.requests.writing` and `posting`.
 
     models       the table
     composing    a letter from its template, or one that another program composed, once per key

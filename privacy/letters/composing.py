@@ -1,6 +1,7 @@
 """Write a letter of any app into the sealed outbox, once.
 
-What must never happen: the same letter twice, or a link or code in the text that is stored. `key` makes a letter exist once.
+What must never happen: the same letter twice, or a link or code in the text that is stored. `key` makes a letter exist
+once.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class CredentialInText(ValueError):
 
 
 def within_cap(kind: str, to: str, *, now: datetime) -> bool:
-    """Count one more letter of `kind` that somebody not signed in can cause, and say whether the address may get it today.
+    """Count one more letter of `kind` that somebody not signed in can cause, and say whether the address may get it
+    today.
 
     Counted by a keyed name, so that the cache names nobody. Who asked is told nothing of it: the page is the same.
     """
@@ -63,11 +65,11 @@ def queue(
 
     `credentials` are the links (whole addresses), codes and keys it gives, by the name that the templates use for each
     (`{{ link }}`, `{{ code }}`, `{{ stop_link }}`): they get words in their place, and are filled in when the letter is
-    sent or printed. `until` is when the last of them works no longer. A second call with the same `key` returns the first
-    letter unchanged. Without an address the letter waits to be printed and posted: to `postal`, the lines of an address,
-    else to the one of the `subject` that counts. `folder` is where the app keeps its templates, `kind`.html: its headline is
-    the subject line, and the text part is made from it; `request` the request that the letter is about, if there is one.
-    Raises ValidationError for something that is no address, CredentialInText.
+    sent or printed. `until` is when the last of them works no longer. A second call with the same `key` returns the
+    first letter unchanged. Without an address the letter waits to be printed and posted: to `postal`, the lines of an
+    address, else to the one of the `subject` that counts. `folder` is where the app keeps its templates, `kind`.html:
+    its headline is the subject line, and the text part is made from it; `request` the request that the letter is about,
+    if there is one. Raises ValidationError for something that is no address, CredentialInText.
     """
     earlier = Letter.objects.filter(key=key).first()
     if earlier is not None:
@@ -98,7 +100,8 @@ def queue(
 
 
 def _postal(subject: UUID | None, now: datetime) -> list[str]:
-    """Return the lines of the postal address of a person that counts, [] when there is none; sealed into the letter at once."""
+    """Return the lines of the postal address of a person that counts, [] when there is none;
+    sealed into the letter at once."""
     with vault.internal():
         return people.ask().postal(subject, now) if subject is not None else []
 

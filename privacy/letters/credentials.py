@@ -1,9 +1,9 @@
 """Links, codes and keys that a letter gives: kept apart from its text, and destroyed once they are given.
 
-What must never happen: a stored letter that opens anything. Whoever reads it (What we hold, a copy, a colleague, a backup)
-must not be able to act as the person. So the text holds words in their place (`placeholder`); they wait in the envelope
-`credentials`, which only the sender, the view that prints and a demo's `outbox` open, and whose key is destroyed together
-with the mark that the letter is sent, posted, stopped, or lapsed (design 9).
+What must never happen: a stored letter that opens anything. Whoever reads it (What we hold, a copy, a colleague, a
+backup) must not be able to act as the person. So the text holds words in their place (`placeholder`); they wait in the
+envelope `credentials`, which only the sender, the view that prints and a demo's `outbox` open, and whose key is
+destroyed together with the mark that the letter is sent, posted, stopped, or lapsed (design 9).
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from django.utils.html import escape
 from privacy import audit, vault
 from privacy.letters.models import Letter
 
-# How long a link or code waits for its letter to go out when the caller names no earlier end (schedule.toml, credentials).
+# How long a link or code waits for its letter to go out when the caller names no earlier end
+# (schedule.toml, credentials).
 CREDENTIALS = "credentials"  # the envelope
 CREDENTIALS_WAIT = timedelta(days=90)
 # Longer than any attempt can take (EMAIL_TIMEOUT, task_time_limit): a mark older than this belongs to a dead process.
@@ -38,7 +39,8 @@ def placeholder(name: str) -> str:
 
 
 def _written_before(name: str) -> str:
-    """Return what stood there in letters of an earlier version, which said of a code that the page shows, too, that none does."""
+    """Return what stood there in letters of an earlier version, which said of a code that the page shows, too, that
+    none does."""
     return placeholder(name).replace("; it is not kept", "; it is shown nowhere else and not kept")
 
 
@@ -59,7 +61,8 @@ def given(letter: Letter) -> tuple[Any, Any]:
 
 
 def end_lapsed(*, now: datetime) -> int:
-    """Destroy links and codes whose time is over, and stop the letters that never went out with them; return how many."""
+    """Destroy links and codes whose time is over, and stop the letters that never went out with them; return how
+    many."""
     with transaction.atomic():
         lapsed = Letter.objects.select_for_update(skip_locked=True).filter(
             credentials_until__lte=now, sealed_credentials__isnull=False
@@ -77,7 +80,8 @@ def end_credentials(ids: Sequence[UUID], *, now: datetime) -> None:
 
 
 def end_only(ids: Iterable[UUID], now: datetime) -> None:
-    """Destroy what these letters give and stop none, in the caller's transaction: the key first, as in every erasure."""
+    """Destroy what these letters give and stop none, in the caller's transaction: the key first, as in every
+    erasure."""
     sealed = list(
         Letter.objects.filter(pk__in=list(ids), sealed_credentials__isnull=False).values_list("pk", flat=True)
     )

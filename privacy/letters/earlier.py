@@ -22,8 +22,8 @@ HAD_A_CODE = "acknowledgement"  # the one kind of letter whose text held a code
 def set_apart(*, limit: int = 100) -> int:
     """Take links and codes out of the text of letters that an earlier version wrote; return how many were done.
 
-    In those sent or stopped they end; for those that wait they go into their own envelope. Each letter gets a new key, so
-    that the old text opens in no backup. Done by `prepare` at an upgrade and before every sending; safe to repeat.
+    In those sent or stopped they end; for those that wait they go into their own envelope. Each letter gets a new key,
+    so that the old text opens in no backup. Done by `prepare` at an upgrade and before every sending; safe to repeat.
     """
     ids = list(Letter.objects.filter(is_apart=False).order_by("queued_at").values_list("pk", flat=True)[:limit])
     done = 0

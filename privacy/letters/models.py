@@ -12,9 +12,11 @@ from privacy import vault
 
 
 class Letter(vault.SealedModel):
-    """One mail of the sealed outbox. `key` makes it exist once; `sending_at` is set before the attempt, `sent_at` after it.
+    """One mail of the sealed outbox. `key` makes it exist once; `sending_at` is set before the
+    attempt, `sent_at` after it.
 
-    In a demo without a mail server `sent_at` says that the command `outbox` can print it; pages say so (sending.word_for_gone).
+    In a demo without a mail server `sent_at` says that the command `outbox` can print it; pages
+    say so (sending.word_for_gone).
     """
 
     vault_label: ClassVar[str] = "privacy.letter"
@@ -40,7 +42,8 @@ class Letter(vault.SealedModel):
     headline = vault.EncryptedTextField(envelope="letter", max_length=300, verbose_name="subject line")
     text = vault.EncryptedTextField(envelope="letter", max_length=200_000, multiline=True)
     html = vault.EncryptedTextField(envelope="letter", max_length=400_000, multiline=True)
-    # Links, codes and keys by name: text and html hold words in their place (credentials.placeholder). Destroyed when sent.
+    # Links, codes and keys by name: text and html hold words in their place
+    # (credentials.placeholder). Destroyed when sent.
     credentials = vault.EncryptedJSONField(envelope="credentials", verbose_name="links and codes")
     credentials_until = models.DateTimeField("links and codes wait until", null=True, blank=True)
     # False: written by a version that put links and codes into the text; earlier.set_apart takes them out.

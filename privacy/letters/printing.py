@@ -16,7 +16,8 @@ from privacy.letters.sending import CannotSendAgain
 
 
 def on_paper(text: str) -> tuple[str, str]:
-    """Return the address block with which the text of a posted letter begins, "" when none does, and the rest of the text.
+    """Return the address block with which the text of a posted letter begins, "" when none does, and the rest of the
+    text.
 
     A block of an address ends with a place or a country; a paragraph ends with a sign.
     """
@@ -25,7 +26,8 @@ def on_paper(text: str) -> tuple[str, str]:
 
 
 def opened(letter: Letter, *, actor: Actor, now: datetime, reference: str = "") -> None:
-    """Record that somebody opens a letter to print it, each time. Whoever sees only what covers the text has seen nothing.
+    """Record that somebody opens a letter to print it, each time. Whoever sees only what covers the text has seen
+    nothing.
 
     `reference` is that of the request the letter is about.
     """

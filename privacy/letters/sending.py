@@ -1,8 +1,9 @@
 """Send by mail what waits in the outbox.
 
-What must never happen: a letter that goes out twice, an address in a log, a mail to somebody who was erased meanwhile.
-Sending marks the row before the attempt and after it: a process killed in between leaves a letter of which nobody knows
-whether it went out; such a letter is never repeated by itself, `report_interrupted` reports it and a person decides (`resend`).
+What must never happen: a letter that goes out twice, an address in a log, a mail to somebody who was erased
+meanwhile. Sending marks the row before the attempt and after it: a process killed in between leaves a letter of
+which nobody knows whether it went out; such a letter is never repeated by itself, `report_interrupted` reports it
+and a person decides (`resend`).
 """
 
 from __future__ import annotations
@@ -99,7 +100,8 @@ def is_read_by_outbox() -> bool:
 
 
 def word_for_gone(letter: Letter) -> str:
-    """Return how a letter that counts as sent went out: a demo without a mail server only keeps it for `outbox` to print."""
+    """Return how a letter that counts as sent went out: a demo without a mail server only keeps it for `outbox` to
+    print."""
     if letter.by == Letter.By.POST:
         return "posted"
     return "kept for the demo's outbox; no mail was sent" if is_read_by_outbox() else "sent"
@@ -174,7 +176,8 @@ def _failed(letter: Letter, error: str, now: datetime) -> None:
 
 
 def report_interrupted(*, now: datetime) -> int:
-    """Mark letters whose sender died in the middle, with an audit event each; return how many. They are not repeated."""
+    """Mark letters whose sender died in the middle, with an audit event each; return how many. They are not
+    repeated."""
     dead = Letter.objects.filter(sent_at=None, stopped_at=None, sending_at__lt=now - INTERRUPTED_AFTER).exclude(
         last_error="interrupted"
     )

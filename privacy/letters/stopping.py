@@ -38,12 +38,14 @@ def withhold(keys: Collection[str], *, now: datetime) -> None:
 
 
 def burn_given(letters: QuerySet[Letter], *, now: datetime) -> int:
-    """Burn letters that have gone out, and return how many; in a demo only those that waited long enough to be printed."""
+    """Burn letters that have gone out, and return how many; in a demo only those that waited long enough to be
+    printed."""
     return burn(letters.filter(queued_at__lte=now - UNPRINTED) if is_read_by_outbox() else letters, now=now)
 
 
 def burn(letters: QuerySet[Letter], *, now: datetime) -> int:
-    """Destroy what letters say and to whom they went; their rows stay as proof that something was sent. Return how many.
+    """Destroy what letters say and to whom they went; their rows stay as proof that something was sent. Return how
+    many.
 
     Safe to repeat. The keys go first: they are what makes the text unreadable, in backups too.
     """

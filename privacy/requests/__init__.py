@@ -14,11 +14,11 @@ The rights
 From asking to the plan
     filing      how a request comes in: a receipt, and what is filed of it
     asking      what the person is asked or told because of it
-    codes       references and outcome codes; `links` one-time links and codes by post; `went_to` whether their address counts still
+    codes       references and outcome codes; `links` one-time links and codes by post; `went_to` where both went
     addresses   what an address proves, which records a request covers, where its answer goes
     proof       what is compared in a call-back or of a code by post
     proving     who is asking is shown, by whatever door; `sight` who may see a request
-    services    plan, confirm, withdraw, refuse, resume: one function for every door; `reading` the same of what is only read
+    services    plan, confirm, withdraw, refuse, resume: one function for every door; `reading` what is only read
     waits       what a proof still needs; `second` the second person; `excess` a refusal for excess
     nothing     the answer that nothing is held; `unjoined` what carries an address without being joined
     assessment  from the tables to the pure plan; `plan` what will happen to each record (pure)

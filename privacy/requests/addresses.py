@@ -1,7 +1,7 @@
 """What an address proves to whoever controls it, which records a request covers, and where its answer goes (design 9).
 
-What must never happen: control of a shared mailbox taken for a person; an answer to an address that only came with the request; a record that
-is covered because of who wrote there since.
+What must never happen: control of a shared mailbox taken for a person; an answer to an address that only came with the
+request; a record that is covered because of who wrote there since.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from privacy.requests.states import BEGUN_STATES, State
 
 
 def said_of_a_change(request: Request) -> str | None:
-    """Return what a second person said of the last change of an address or name, "" nothing yet, None when none was asked."""
+    """Return what a second person said of the last change of an address or name, "" nothing yet, None when none was
+    asked."""
     looks = SecondLook.objects.filter(request=request, why=SecondLook.Why.MOVED).order_by("-asked_at", "-pk")
     return looks.values_list("outcome", flat=True).first()
 
@@ -59,10 +60,10 @@ def only_subject_of(email: str, *, now: datetime) -> UUID | None:
 def records_of(request: Request) -> people.Records:
     """Return the records, (label, id), that a request about records covers now.
 
-    Those that it covered when it came, whatever names or whatever other record has come since: else who writes there would cut
-    off who asked. And those that have come since and name the same person or nobody (`others_with_address`: the others). A
-    record that was given to somebody meanwhile is covered no longer; one on which the address was changed is covered again
-    once a second person has let the request go on.
+    Those that it covered when it came, whatever names or whatever other record has come since: else who writes there
+    would cut off who asked. And those that have come since and name the same person or nobody (`others_with_address`:
+    the others). A record that was given to somebody meanwhile is covered no longer; one on which the address was
+    changed is covered again once a second person has let the request go on.
     """
     with vault.internal():  # looked up by its blind index, shown to nobody
         email = request.requester_email
@@ -77,8 +78,8 @@ def records_of(request: Request) -> people.Records:
 
 
 def others_with_address(request: Request) -> people.Records:
-    """Return the records, (label, id), that carry the address of a request about records, are none that it covers and point to
-    somebody else: written down after it came, or named anew."""
+    """Return the records, (label, id), that carry the address of a request about records, are none that it covers and
+    point to somebody else: written down after it came, or named anew."""
     with vault.internal():  # looked up by its blind index, shown to nobody
         email, covered = request.requester_email, _listed(request.covered_records)
     if not request.is_about_records or not isinstance(email, str) or not email:
@@ -104,10 +105,10 @@ def was_asked_of_a_change(request: Request) -> bool:
 def address_for_answer(request: Request, *, now: datetime) -> str:
     """Return where links, codes and answers go, else "" (by post): never an address that only came with the request.
 
-    It is the address on file by which the person asked, else the one that opens their file. Of a request about records it is
-    the address that stands on them; of one that was matched with nobody the one that was given, to which nothing is
-    disclosed. Once an erasure has begun, what was on file before it stands in the file of the request.
-    None from which a mail of this request came back. Opened to be sealed into a letter at once, so nobody is asked.
+    It is the address on file by which the person asked, else the one that opens their file. Of a request about records
+    it is the address that stands on them; of one that was matched with nobody the one that was given, to which nothing
+    is disclosed. Once an erasure has begun, what was on file before it stands in the file of the request. None from
+    which a mail of this request came back. Opened to be sealed into a letter at once, so nobody is asked.
     """
     to = _address_on_file(request, now)
     return "" if to and writing.bounced(request, to) else to
@@ -137,7 +138,8 @@ def is_erased(subject: UUID) -> bool:
 
 
 def spelled_on_file(label: str, record: UUID, email: str) -> str:
-    """Return this address as it stands on a record: letter case is the record's, not the asker's. "" when it does not."""
+    """Return this address as it stands on a record: letter case is the record's, not the asker's. "" when it does
+    not."""
     model = datamap.for_label(label).model
     row = model._default_manager.filter(pk=record).first()
     wanted = vault.index.normalise("email", email)

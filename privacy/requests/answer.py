@@ -1,7 +1,7 @@
 """The answer of a request, left in the outbox once (P10, Art. 12(3) and (4)).
 
-What must never happen: an answer that says more was done than was done. It is made from the decisions as they stand after the execution
-(privacy/requests/outcome.py).
+What must never happen: an answer that says more was done than was done. It is made from the decisions as they stand
+after the execution (privacy/requests/outcome.py).
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ def leave(request: Request, *, now: datetime) -> None:
 
 
 def leave_with_copy(request: Request, *, now: datetime) -> None:
-    """Leave word in the outbox, once, that the copy is ready; for whom no e-mail or login reaches the letter with which it is posted."""
+    """Leave word in the outbox, once, that the copy is ready; for whom no e-mail or login reaches the
+    letter with which it is posted."""
     to, about = _answered(request, now)
     copy, has_login = export.live(request), _has_login(request)
     if not to and not has_login and writing.has_postal(request, now=now):
@@ -60,7 +61,8 @@ def leave_with_copy(request: Request, *, now: datetime) -> None:
 
 
 def leave_of_removal(request: Request, *, now: datetime) -> None:
-    """Leave the answer in the outbox, once: what went, what stays, why and until when, and who else had it (Art. 19)."""
+    """Leave the answer in the outbox, once: what went, what stays, why and until when, and who else had it (Art.
+    19)."""
     to, about = _answered(request, now)
     leftovers = {one["name"]: date.fromisoformat(one["until"]) for one in outcome.read(request)["plan"]["leftovers"]}
     done = [d for d in (one["done_at"] for one in about["erased"]) if d]
@@ -111,7 +113,8 @@ def was_code_given(request: Request) -> bool:
 
 
 def _code_went_elsewhere(request: Request, to: str) -> bool:
-    """Say whether the outcome code was mailed to another address than `to`, where the answer goes: it opens nothing alone then."""
+    """Say whether the outcome code was mailed to another address than `to`, where the answer goes:
+    it opens nothing alone then."""
     gave = Letter.objects.filter(request=request, kind="acknowledgement", by=Letter.By.EMAIL)
     last = gave.filter(credentials_until__isnull=False).order_by("queued_at", "pk").last()
     with vault.internal():  # compared only

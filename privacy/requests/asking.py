@@ -1,6 +1,8 @@
-"""What a person is asked or told because of a receipt: to show who is asking, that it came, where it stands (Art. 12(2), 12(6)).
+"""What a person is asked or told because of a receipt: to show who is asking, that it came, where
+it stands (Art. 12(2), 12(6)).
 
-What must never happen: an answer to a stranger that tells whether an address is known; a person of whom nothing is asked.
+What must never happen: an answer to a stranger that tells whether an address is known; a person of whom nothing is
+asked.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ LINK_AGAIN_AFTER = timedelta(hours=1)
 
 
 def time_to_act(request: Request, now: datetime) -> datetime:
-    """Return when to look whether the person has proved who they are, or confirmed: on the due day, at once when it is over.
+    """Return when to look whether the person has proved who they are, or confirmed: on the due
+    day, at once when it is over.
 
     What is done then, and for whom there is more time, `steps.identity_step` says.
     """
@@ -34,10 +37,12 @@ def wait_anew(request: Request, *, now: datetime) -> None:
 def ask_who(request: Request, *, now: datetime) -> bool:
     """Send a one-time link, or say what else would prove it. The page says the same to everybody.
 
-    The link goes to the address on file; where nothing carries the address that was given it goes there and opens nothing (nothing.py).
+    The link goes to the address on file; where nothing carries the address that was given it goes there
+    and opens nothing (nothing.py).
 
-    Whom no e-mail reaches gets the receipt by post, which says what else would prove it: never silence (design 9). Return whether
-    the person is asked by that: who is asked by post is asked on the day on which the letter is ticked off, and not before.
+    Whom no e-mail reaches gets the receipt by post, which says what else would prove it: never silence (design
+    9). Return whether the person is asked by that: who is asked by post is asked on the day on which the letter
+    is ticked off, and not before.
     """
     to = addresses.address_for_answer(request, now=now)
     if request.subject_id is None and not (to and nothing.is_said_by_itself(request)):
@@ -89,7 +94,8 @@ def send_result_again(request: Request, *, actor: Actor, now: datetime) -> None:
 
 
 def _ends_on(request: Request, now: datetime) -> date | None:
-    """Return the day on which the request ends without an answer; None when that is too near, or over: there is more time."""
+    """Return the day on which the request ends without an answer; None when that is too near, or over: there is more
+    time."""
     return request.due_on if clock.answer_from(request.due_on) - now >= history.LEAST_TIME_TO_ACT else None
 
 

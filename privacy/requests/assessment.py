@@ -1,4 +1,5 @@
-"""From a person to the plan: gathers facts, holds and pinned dates from the tables; the deciding itself is pure (`plan`)."""
+"""From a person to the plan: gathers facts, holds and pinned dates from the tables; the deciding itself is pure
+(`plan`)."""
 
 from __future__ import annotations
 
@@ -25,8 +26,8 @@ from privacy.retention.rules import ScheduleError
 from privacy.retention.verdict import Verdict
 from privacy.work.broken import Findings, is_everybodys
 
-# What requests themselves make: not judged record by record. The plan names the file and the token as what is left over;
-# letters, copies and links are destroyed by steps of their own, the names in the access log go with the person.
+# What requests themselves make: not judged record by record. The plan names the file and the token as what is left
+# over; letters, copies and links are destroyed by steps of their own, the names in the access log go with the person.
 CHUNK = 500
 ASKED = 100
 OUTSIDE = frozenset(
@@ -45,8 +46,8 @@ OUTSIDE = frozenset(
 def facts_of(subject: UUID, *, whole: bool = False, counts: Mapping[str, int] | None = None) -> list[Facts]:
     """Return the facts of every record about `subject`; with `whole` also of what its requests made.
 
-    The access log is not judged line by line: it ends from its beginning, three years after it was written. `counts` is what
-    `datamap.counts_of` returned, for who has asked before.
+    The access log is not judged line by line: it ends from its beginning, three years after it was written. `counts` is
+    what `datamap.counts_of` returned, for who has asked before.
     """
     return with_flags(list(_one_by_one(subject, whole=whole, counts=counts)), rules.load())
 
@@ -162,7 +163,8 @@ def kept_by_now(decisions: Iterable[Decision], *, today: date) -> list[Verdict]:
 
 
 def warnings_of(request: Request, today: date) -> list[str]:
-    """Return what the person should know before an erasure: open returns, unpaid invoices, certificates, a copy not fetched."""
+    """Return what the person should know before an erasure: open returns, unpaid invoices,
+    certificates, a copy not fetched."""
     if request.subject_id is None or request.is_about_records:
         return []
     found: list[str] = []
@@ -180,7 +182,8 @@ def warnings_of(request: Request, today: date) -> list[str]:
 def assess_all(
     subject: UUID, *, today: date, asked: bool, counts: Mapping[str, int] | None = None
 ) -> Iterator[Verdict]:
-    """Yield the verdicts about every record of `subject`, what its requests made included, a chunk of records at a time."""
+    """Yield the verdicts about every record of `subject`, what its requests made included, a chunk of records at a
+    time."""
     yield from assess_these(_one_by_one(subject, whole=True, counts=counts), today=today, asked=asked)
 
 
@@ -231,11 +234,11 @@ def block_until(now: datetime, country: str = "") -> date:
 
 
 def place_of(subject: UUID) -> tuple[str, str]:
-    """Return the country whose clock and wording count for `subject`, and the code of the state or province, each "" when no
-    record says one.
+    """Return the country whose clock and wording count for `subject`, and the code of the state or province,
+    each "" when no record says one.
 
-    It is the country that most records name, and the region that most records of that country do; of each kind the first
-    hundred are asked.
+    It is the country that most records name, and the region that most records of that country do; of each kind
+    the first hundred are asked.
     """
     found: list[Facts] = []
     for declaration, rows in datamap.records_of(subject):

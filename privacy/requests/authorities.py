@@ -1,7 +1,8 @@
-"""To whom a person can complain: the authority of the country, and the part of it, where the person is (authorities.toml).
+"""To whom a person can complain: the authority of the country, and the part of it, where the
+person is (authorities.toml).
 
-What must never happen: a person is sent to an authority, or told of a law, that is not there for him. So a country without a
-table gets a sentence that is true anywhere, and the GDPR's own words stand only where it covers the person.
+What must never happen: a person is sent to an authority, or told of a law, that is not there for him. So a country
+without a table gets a sentence that is true anywhere, and the GDPR's own words stand only where it covers the person.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ class Authority:
 
 
 def named(country: str | None, region: str = "") -> tuple[str, ...]:
-    """Return the authorities of a person there, as a letter names them: of the part of the country first; none when unknown."""
+    """Return the authorities of a person there, as a letter names them: of the part of the country first; none when
+    unknown."""
     code = (country or "").upper()
     code, part = ("US", code) if code in TERRITORIES else (code, part_of(code, region) if region else "")
     found = [str(one) for one in _read()[0] if part and f"{code}-{part}" in one.of]
@@ -54,7 +56,8 @@ def named(country: str | None, region: str = "") -> tuple[str, ...]:
 
 
 def where_to(country: str | None, region: str = "") -> str:
-    """Return to whom a person there can complain, as it goes on after "You can complain to" (Art. 12(4), 13(2)(d), 77)."""
+    """Return to whom a person there can complain, as it goes on after "You can complain to" (Art. 12(4), 13(2)(d),
+    77)."""
     found = named(country, region)
     if not found:
         return ANYWHERE
@@ -68,13 +71,15 @@ def where_to(country: str | None, region: str = "") -> str:
 
 
 def not_looked_up(today: date) -> tuple[int, int]:
-    """Return how many authorities nobody of the company has looked up within a year before `today`, and how many there are."""
+    """Return how many authorities nobody of the company has looked up within a year before
+    `today`, and how many there are."""
     listed, _ = _read()
     return sum(one.is_doubtful(today) for one in listed), len(listed)
 
 
 def complaint(country: str | None, region: str = "") -> str:
-    """Return the whole sentence of the copy (Art. 15(1)(f)); in the United Kingdom to the company first (DPA 2018 s. 164A)."""
+    """Return the whole sentence of the copy (Art. 15(1)(f)); in the United Kingdom to the company first (DPA 2018 s.
+    164A)."""
     first = (
         "To us first, if you like: your law gives us 30 days to confirm that we have a complaint. Also"
         if country == "GB"

@@ -1,10 +1,10 @@
 """Which requests, and which files, say what the site wrote: those whose keyed hash fits (privacy.vault.macs).
 
-What must never happen: a file of another person's data made or given out, or a removal carried out, because somebody wrote into
-the row of a request of his own whose it is, what it covers or that it was proved and confirmed. So the row carries a keyed hash
-over that, and over the last of its events that brought it where it is: events are appended only, so that an earlier row of the
-same request does not fit any more. Whose the file of the request is, the key store says as well. A request that does not fit
-can only end; it is sealed again by an operator who looked (`seal_requests`).
+What must never happen: a file of another person's data made or given out, or a removal carried out, because somebody
+wrote into the row of a request of his own whose it is, what it covers or that it was proved and confirmed. So the row
+carries a keyed hash over that, and over the last of its events that brought it where it is: events are appended only,
+so that an earlier row of the same request does not fit any more. Whose the file of the request is, the key store says
+as well. A request that does not fit can only end; it is sealed again by an operator who looked (`seal_requests`).
 """
 
 from __future__ import annotations
@@ -90,7 +90,8 @@ def is_bound(pk: UUID) -> bool:
 def kept(request: Row) -> Iterator[bool]:
     """Let the row be changed, and give it the keyed hash over what it says then, unless it did not fit before.
 
-    Yields whether it did. In the caller's transaction, which holds the row; within another one it is the outer one that signs.
+    Yields whether it did. In the caller's transaction, which holds the row; within another one it
+    is the outer one that signs.
     """
     inside = request.__dict__.get("_is_kept")
     if inside is not None:
@@ -128,7 +129,8 @@ def carry(rows: Iterable[UUID], to: UUID, **also: Any) -> int:
 
 
 def nobody_of(subject: UUID) -> UUID:
-    """Return the owner that the files of a person's requests get when nothing else is left of the person; it stands nowhere else.
+    """Return the owner that the files of a person's requests get when nothing else is left of the
+    person; it stands nowhere else.
 
     The same number in every repetition, and nobody's guess: it is derived from the ring.
     """
@@ -156,7 +158,8 @@ def _file_says(export: FileRow) -> tuple[Any, ...]:
 
 
 def require_owners(wanted: Mapping[UUID, tuple[str, UUID | None]]) -> None:
-    """Raise NotOurs where the key store says of one of these records that it is another's than its row says. One query."""
+    """Raise NotOurs where the key store says of one of these records that it is another's than its row says. One
+    query."""
     if vault.keys.strangers(wanted):
         raise NotOurs
 
@@ -172,7 +175,8 @@ def doubted() -> Iterator[UUID]:
 
 
 def contradictions(pk: UUID) -> list[str]:
-    """Return in words what in the row of a request its own history or the key store contradicts; [] where it is the keyed hash alone."""
+    """Return in words what in the row of a request its own history or the key store contradicts; []
+    where it is the keyed hash alone."""
     row = _rows().filter(pk=pk).first()
     if row is None:
         return []
@@ -193,7 +197,8 @@ def contradictions(pk: UUID) -> list[str]:
 
 
 def seal(numbers: Collection[UUID]) -> int:
-    """Sign these requests as they stand, with their files: by the decision of an operator who looked. Return how many."""
+    """Sign these requests as they stand, with their files: by the decision of an operator who looked. Return how
+    many."""
     done = _sign_all(_rows().filter(pk__in=numbers))
     _sign_files(_files().filter(request__in=numbers))
     return done

@@ -1,8 +1,8 @@
-"""Workers are told that something waits; that may fail, because the tables are the truth: `poll` reads them, and wakes requests whose
-worker died, whose message was lost, or whose day has come (R1, R2).
+"""Workers are told that something waits; that may fail, because the tables are the truth: `poll` reads them, and wakes
+requests whose worker died, whose message was lost, or whose day has come (R1, R2).
 
-What must never happen: a filing that fails or hangs because Redis is down or frozen, so it is asked first, with a short limit; a confirmed
-request at which nobody looks again. Any number of pollers may run at once.
+What must never happen: a filing that fails or hangs because Redis is down or frozen, so it is asked first, with a short
+limit; a confirmed request at which nobody looks again. Any number of pollers may run at once.
 """
 
 from __future__ import annotations
@@ -63,7 +63,8 @@ def _send(request_id: str, step: str, version: int) -> None:
 
 
 def nudge_letters() -> None:
-    """Tell a worker that letters wait, once this transaction has committed. It may fail: beat looks every few seconds."""
+    """Tell a worker that letters wait, once this transaction has committed. It may fail: beat looks every few
+    seconds."""
     transaction.on_commit(_send_letters, robust=True)
 
 

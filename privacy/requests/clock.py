@@ -1,9 +1,9 @@
 """The statutory clock: when a request must be answered, recomputed from what happened, never typed in (Art. 12(3)).
 
 What must never happen: a date later than the law's. So a pause counts only once it has ended and only where the law has
-one; what comes after the last day moves it no more, so that late stays late (only under Article 12A UK GDPR time that stands
-cannot run out); an extension announced too late has no effect; and the day to work by is the date before any week-end is
-added. `regimes.toml` says how long each law gives.
+one; what comes after the last day moves it no more, so that late stays late (only under Article 12A UK GDPR time that
+stands cannot run out); an extension announced too late has no effect; and the day to work by is the date before any
+week-end is added. `regimes.toml` says how long each law gives.
 """
 
 from __future__ import annotations
@@ -56,11 +56,11 @@ class Event:
 class Dates:
     """All that follows from the events.
 
-    `due_on` is the day to work by, `legal_due_on` the outer limit (rolled past week-ends and holidays where the law does). The
-    `unpaused` pair is what it would be had nothing stopped the clock: shown beside, because no statute of the EU knows a
-    pause. `extension_by` is the last day for the notice of an extension, as it stood when the person was told, None where the
-    law knows none; `confirm_by` the day by which receipt is confirmed, None where no law asks for it. `stands`: the time does
-    not run, by law, until the person has answered (Art. 12A UK GDPR).
+    `due_on` is the day to work by, `legal_due_on` the outer limit (rolled past week-ends and holidays where the law
+    does). The `unpaused` pair is what it would be had nothing stopped the clock: shown beside, because no statute of
+    the EU knows a pause. `extension_by` is the last day for the notice of an extension, as it stood when the person was
+    told, None where the law knows none; `confirm_by` the day by which receipt is confirmed, None where no law asks for
+    it. `stands`: the time does not run, by law, until the person has answered (Art. 12A UK GDPR).
     """
 
     regime: Regime
@@ -109,17 +109,17 @@ def expires_at(day: date, zone: ZoneInfo | None = None) -> datetime:
 def dates(events: Iterable[Event], place: Place) -> Dates:
     """Return every date that follows from the events, in whatever order they come, for a person in `place`.
 
-    Pure: the same events and place give the same dates on every day and machine. The law is that of `place` on the day of
-    receipt (`regimes.regime_for`), its months, days, longest time, pause and holidays those of `regimes.toml`; several receipts
-    count as the earliest. Then the events are taken day by day, and each counts only while the time that follows from those
-    before it is not over (`legal_due_on` is the last day, but no time is over that stands):
+    Pure: the same events and place give the same dates on every day and machine. The law is that of `place` on the day
+    of receipt (`regimes.regime_for`), its months, days, longest time, pause and holidays those of `regimes.toml`;
+    several receipts count as the earliest. Then the events are taken day by day, and each counts only while the time
+    that follows from those before it is not over (`legal_due_on` is the last day, but no time is over that stands):
 
     - `extended`: the longer time, from the same start, once;
-    - law "asked" (EU): the days from `paused` to `identity_received`, both included, are added when `identity_asked` came within
-      three working days of the receipt and not after `paused`, as far as they lie after the receipt;
-    - law "law" (UK): `identity_received` after `identity_asked` is the new start; the days from `clarification_asked` to
-      `clarification_received`, both included, are added as far as they lie after the start. What was asked for in time
-      counts whenever it is answered: until then the time stands.
+    - law "asked" (EU): the days from `paused` to `identity_received`, both included, are added when `identity_asked`
+      came within three working days of the receipt and not after `paused`, as far as they lie after the receipt;
+    - law "law" (UK): `identity_received` after `identity_asked` is the new start; the days from `clarification_asked`
+      to `clarification_received`, both included, are added as far as they lie after the start. What was asked for in
+      time counts whenever it is answered: until then the time stands.
 
     A stop that has not ended moves nothing yet. Raises ValueError when nothing was received.
     """
@@ -240,7 +240,8 @@ def check_extension(events: Iterable[Event], place: Place, *, on: date) -> None:
 
 
 def check_pause(events: Iterable[Event], place: Place, *, on: date) -> None:
-    """Raise PauseNotAllowed when the clock may not stop on `on` for a doubt about identity (Art. 12(6); never by default)."""
+    """Raise PauseNotAllowed when the clock may not stop on `on` for a doubt about identity (Art. 12(6); never by
+    default)."""
     happened = list(events)
     found = dates(happened, place)
     if found.regime.pause != "asked":

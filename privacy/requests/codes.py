@@ -1,7 +1,7 @@
 """References and outcome codes of requests: random, shown once, kept as hashes that are bound to their request.
 
-What must never happen: an answer that tells a stranger whether a reference is known here; a code that whoever can write to the database made,
-or that works for another request.
+What must never happen: an answer that tells a stranger whether a reference is known here; a code that whoever can write
+to the database made, or that works for another request.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ def code_matches(typed: str, request: Request | None) -> bool:
 def is_code_out(request: Request) -> bool:
     """Whether the outcome code of a request has gone to its person, as far as the site knows.
 
-    One that stands in a letter to be posted has not, before that letter is ticked off: until then only who has it on the screen can know
-    the code. Who signed in, or used a one-time link, was shown it.
+    One that stands in a letter to be posted has not, before that letter is ticked off: until then only who has it on
+    the screen can know the code. Who signed in, or used a one-time link, was shown it.
     """
     if request.identity in (Request.Identity.LOGIN, Request.Identity.LINK):
         return True
@@ -81,7 +81,8 @@ def is_code_out(request: Request) -> bool:
 
 
 def had_code(request: Request) -> set[tuple[str, str]]:
-    """Return which members of staff, (kind, id), opened or ticked off a letter that gives the outcome code of a request."""
+    """Return which members of staff, (kind, id), opened or ticked off a letter that gives the outcome code of a
+    request."""
     return letters.in_hand(_gave_code(request).filter(by=Letter.By.POST).values_list("pk", flat=True))
 
 

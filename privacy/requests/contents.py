@@ -26,11 +26,12 @@ from privacy.retention.verdict import Verdict
 from privacy.work import broken
 
 CHUNK = 200
-# OWASP: a leading = + - @ tab or CR makes a formula; a full-width sign is folded, and a blank before it skipped, by some.
+# OWASP: a leading = + - @ tab or CR makes a formula; a full-width sign is folded, and a blank
+# before it skipped, by some.
 _FORMULA = re.compile("\\A(?:[\t\r\n]|[\\s\u00a0\ufeff\u200b]*[=+\\-@＝＋－＠])")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
-# A telephone number that no spreadsheet can calculate with: digits alone, or a blank behind the code of the country, which stands
-# between two numbers in no formula. One with hyphens alone ("+1-978-555-0101") would be subtracted.
+# A telephone number that no spreadsheet can calculate with: digits alone, or a blank behind the code of the country,
+# which stands between two numbers in no formula. One with hyphens alone ("+1-978-555-0101") would be subtracted.
 _PHONE = re.compile(r"\+[0-9]{1,3}(?: [0-9()./-]+)+|\+[0-9]{7,15}")
 NO_DAY = undated.SENTENCE
 # With the hash of a plan a removal is confirmed; it stands on the page that asks for the password, and nowhere else.
@@ -183,7 +184,8 @@ def _leads_to_people(one: Any) -> bool:
 
 
 def given(label: str, titles: Iterable[str]) -> list[str]:
-    """Return which of the data of such a record a copy holds: a password, kept as a hash that nobody reads, is not in it."""
+    """Return which of the data of such a record a copy holds: a password, kept as a hash that nobody reads, is not in
+    it."""
     withheld = {datum.title for datum in datamap.for_label(label).data.values() if datum.export == "no"}
     return [title for title in titles if title not in withheld]
 
@@ -201,7 +203,8 @@ def rows(kind: Kind, verdicts: Verdicts) -> Iterator[Row]:
 
 
 def with_links(kind: Kind, *, but: str = "") -> models.QuerySet[Any]:
-    """Return the rows of a kind with the records that its links lead to, in the same query; `but` is a link to be left out."""
+    """Return the rows of a kind with the records that its links lead to, in the same query; `but` is a link to be left
+    out."""
     paths: list[str] = []
     for column in kind.columns:
         one = None if kind.declaration.told is not None else datamap.field_named(kind.declaration.model, column.name)
@@ -218,7 +221,8 @@ def with_links(kind: Kind, *, but: str = "") -> models.QuerySet[Any]:
 
 
 def _why(verdict: Verdict) -> dict[str, Any]:
-    """Return why data are kept and until when; what is due to go is kept for no reason, and no article is cited for it."""
+    """Return why data are kept and until when; what is due to go is kept for no reason, and no article is cited for
+    it."""
     data = list(verdict.data)
     if verdict.is_erased:
         return {"data": data, "until": None, "reason": DUE, "authority": ""}
@@ -237,7 +241,8 @@ def _told(kind: Kind, say: Callable[[Sequence[Any]], list[dict[str, Any]]]) -> I
 
 
 def opened(kind: Kind, column: Column, row: Any) -> Any:
-    """Return one value of a row for the copy, None for what was erased. Raises CopyIncomplete for what cannot be opened."""
+    """Return one value of a row for the copy, None for what was erased. Raises CopyIncomplete for what cannot be
+    opened."""
     value = get(kind, column, row)
     require_open(column, value)
     return None if isinstance(value, vault.Erased) else value
@@ -250,8 +255,8 @@ def require_open(column: Column, value: Any) -> None:
 
 
 def get(kind: Kind, column: Column, row: Any) -> Any:
-    """Return one value of a row: an identifier that could be misused by its last four characters, a choice by its words, a
-    link by the number of the record it leads to."""
+    """Return one value of a row: an identifier that could be misused by its last four characters, a choice by its
+    words, a link by the number of the record it leads to."""
     if column.number:
         return _number(kind.declaration, column, row)
     value = read(row, column.name)
@@ -318,7 +323,8 @@ def plain(value: Any) -> Any:
 
 
 def cell(value: Any) -> str:
-    """Return a value as a CSV cell: nothing that a spreadsheet would run as a formula, telephone numbers as they are."""
+    """Return a value as a CSV cell: nothing that a spreadsheet would run as a formula, telephone numbers as they
+    are."""
     if value is None:
         return ""
     if isinstance(value, bool):

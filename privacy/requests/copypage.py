@@ -1,7 +1,7 @@
 """The readable page of a copy: the data first, by part of life, then what Art. 15 wants said of them.
 
-What must never happen: a value that is not escaped, a gap that looks like nothing. Records are put together a chunk at a time
-and by hand, because a template for each would take most of the time of a large copy.
+What must never happen: a value that is not escaped, a gap that looks like nothing. Records are put together a chunk at
+a time and by hand, because a template for each would take most of the time of a large copy.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A deadline is moved only as the law allows, by the privacy team, for a reason, and the person is told in time.
 
-What must never happen: a date somebody typed, a longer deadline nobody was told of, a clock stopped for a proof that was
-not asked for at once. The dates follow from the events; here is decided whether such an event may be written.
+What must never happen: a date somebody typed, a longer deadline nobody was told of, a clock stopped for a proof that
+was not asked for at once. The dates follow from the events; here is decided whether such an event may be written.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ class TooLate(NotAllowed):
 
 
 def may_extend(request: Request, *, now: datetime) -> bool:
-    """Whether the deadline can be extended today: once, where the law knows a longer time, and while the notice is in time."""
+    """Whether the deadline can be extended today: once, where the law knows a longer time, and
+    while the notice is in time."""
     return may_post_notice(request, now=now) and not is_notice_unposted(request)
 
 
@@ -61,7 +62,8 @@ def _last_day_for_notice(request: Request, now: datetime) -> date | None:
 
 
 def may_pause(request: Request, *, now: datetime) -> bool:
-    """Whether the clock may stop until the identity is proved: it was asked for at once, is not known yet, and there is time."""
+    """Whether the clock may stop until the identity is proved: it was asked for at once, is not
+    known yet, and there is time."""
     if request.state != State.RECEIVED or history.due_dates(request).is_paused:
         return False
     facts, place = history.facts(request), history.place(request.procedure, request.country, request.region)
@@ -75,9 +77,9 @@ def may_pause(request: Request, *, now: datetime) -> bool:
 def extend(request: Request, *, reason: str, words: str, actor: Actor, now: datetime) -> Request:
     """Take the longer deadline the law allows once, and tell the person with the reason (Art. 12(3)).
 
-    `reason` is a key of REASONS, `words` say more to the person. Where they are told by post the longer deadline counts from the
-    day on which the letter is ticked off (`posting.mark_posted`). Raises NotYours, BadRequest, NotAllowed; TooLate after the last
-    day for the notice, which is written into the audit as a missed deadline.
+    `reason` is a key of REASONS, `words` say more to the person. Where they are told by post the longer deadline counts
+    from the day on which the letter is ticked off (`posting.mark_posted`). Raises NotYours, BadRequest, NotAllowed;
+    TooLate after the last day for the notice, which is written into the audit as a missed deadline.
     """
     _require_team(request, actor)
     if reason not in REASONS or not words.strip():
@@ -90,7 +92,8 @@ def extend(request: Request, *, reason: str, words: str, actor: Actor, now: date
 
 
 def extend_by_itself(request: Request, waits_for: str, *, actor: Actor, now: datetime) -> bool:
-    """Take the longer deadline on the due day for a request that waits for its step, or SECOND_PERSON. Raises NotAllowed.
+    """Take the longer deadline on the due day for a request that waits for its step, or
+    SECOND_PERSON. Raises NotAllowed.
 
     Return whether it counts: a notice by post does once it is ticked off on that day.
     """
@@ -153,7 +156,8 @@ def _dates_once_posted(request: Request, now: datetime) -> clock.Dates:
 
 
 def is_notice_unposted(request: Request) -> bool:
-    """Say whether a notice of a longer deadline was written and waits to be posted: until then the deadline is not extended."""
+    """Say whether a notice of a longer deadline was written and waits to be posted: until then the deadline is not
+    extended."""
     return request.letters.filter(kind=NOTICE, by=Letter.By.POST, sent_at=None, stopped_at=None).exists()
 
 
@@ -169,7 +173,8 @@ def count_notice(request: Request, *, actor: Actor, now: datetime) -> None:
 
 
 def refuse_late_notice(request: Request, *, actor: Actor, now: datetime) -> None:
-    """Write into the audit that a notice was to be posted after its last day, and raise TooLate; NotAllowed for an ended request."""
+    """Write into the audit that a notice was to be posted after its last day, and raise TooLate;
+    NotAllowed for an ended request."""
     by = _last_day_for_notice(request, now)
     if by is None:
         raise NotAllowed("The request has ended, or its deadline was extended before: the letter is stopped.")

@@ -1,7 +1,7 @@
 """When an erased value was erased, and by what: a request of its person, or the period after which it goes by itself.
 
-What must never happen: erased data that reads like data never given ("not given", "-"). The day is that of the destroyed
-key; a request is the cause where one of its decisions was to erase it and was carried out.
+What must never happen: erased data that reads like data never given ("not given", "-"). The day is that of the
+destroyed key; a request is the cause where one of its decisions was to erase it and was carried out.
 """
 
 from __future__ import annotations
@@ -87,9 +87,11 @@ class Gone:
 
 
 def gone(subject: UUID | None, rows: QuerySet[Any]) -> list[Gone]:
-    """Return which records of the kind of `rows` ended whole for `subject`, newest first; `rows` are those that still lead to it.
+    """Return which records of the kind of `rows` ended whole for `subject`, newest first; `rows` are
+    those that still lead to it.
 
-    The audit tells of them, as long as it goes back. One of which a part is still kept stands among `rows` and is not counted.
+    The audit tells of them, as long as it goes back. One of which a part is still kept stands
+    among `rows` and is not counted.
     """
     if subject is None:
         return []

@@ -58,9 +58,9 @@ def erase_records(
 ) -> Erased:
     """End the envelopes that `verdicts` say, in one transaction; return what was done.
 
-    Verdicts that keep are ignored; what is held by now is left alone and named in `held`. Safe to repeat. The caller keeps
-    batches small (BATCH); the shells that nothing points at any more are ended by `end_shells` afterwards. `again`: these
-    were erased before a backup was restored; their keys are gone, so no hold can keep them back.
+    Verdicts that keep are ignored; what is held by now is left alone and named in `held`. Safe to repeat. The caller
+    keeps batches small (BATCH); the shells that nothing points at any more are ended by `end_shells` afterwards.
+    `again`: these were erased before a backup was restored; their keys are gone, so no hold can keep them back.
     """
     wanted: dict[str, dict[UUID, set[str]]] = defaultdict(lambda: defaultdict(set))
     for verdict in verdicts:
@@ -81,7 +81,8 @@ def erase_records(
             subject_of = _subjects_of(declaration, rows)
             sealed = sealed_envelopes(declaration.model)
             for envelopes, ids in _alike(records, but=on_hold).items():
-                # Without a key too, so that the ledger knows the end of what is not sealed; of our own logs it need not.
+                # Without a key too, so that the ledger knows the end of what is not sealed; of our own logs it need
+                # not.
                 if sealed or not label.startswith("privacy."):
                     pairs += [(pk, envelope) for pk in ids for envelope in sorted(envelopes)]
                 _mark_done(label, ids, envelopes, now)
@@ -109,7 +110,8 @@ def erase_records(
         for subject in subjects:
             end_shells(subject, actor=actor, now=now, reference=reference)
     elif request.is_about_records:
-        # Of the writers of single messages nothing may be left now; where anything is, a request of theirs too, they stay.
+        # Of the writers of single messages nothing may be left now; where anything is, a request of theirs too, they
+        # stay.
         for subject in subjects:
             if not Request.objects.filter(subject_id=subject).exists():
                 end_shells(subject, actor=actor, now=now, reference=reference)
@@ -119,8 +121,8 @@ def erase_records(
 def _untold(declaration: Declaration, rows: Sequence[Any], envelopes: Collection[str]) -> dict[UUID, list[str]]:
     """Return, for each of these locked rows of which the audit does not tell yet, the names of the data that end now.
 
-    An envelope that still stands in its row is told of. One that does not was empty, or was ended by another worker: what
-    the audit tells of it, in the transaction that cleared it, decides.
+    An envelope that still stands in its row is told of. One that does not was empty, or was ended by another worker:
+    what the audit tells of it, in the transaction that cleared it, decides.
     """
     names = {envelope: frozenset(declaration.envelopes().get(envelope, ())) for envelope in envelopes}
     standing = {row.pk: {one for one in envelopes if _stands(declaration, row, one)} for row in rows}

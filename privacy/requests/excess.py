@@ -1,8 +1,9 @@
-"""To refuse a request as manifestly unfounded or excessive: proposed with evidence, decided by a second person (Art. 12(5)).
+"""To refuse a request as manifestly unfounded or excessive: proposed with evidence, decided by a second person (Art.
+12(5)).
 
-What must never happen: a refusal on the word of one member of staff, without evidence, or because nobody looked; the company has
-to show the excess (Brillen Rottler, C-526/24). The clock goes on while the question waits; by the due date an unanswered one ends and
-the request goes on. A refusal made by mistake is undone by asking again.
+What must never happen: a refusal on the word of one member of staff, without evidence, or because nobody looked; the
+company has to show the excess (Brillen Rottler, C-526/24). The clock goes on while the question waits; by the due date
+an unanswered one ends and the request goes on. A refusal made by mistake is undone by asking again.
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ from privacy.requests.states import TRANSITIONS, State
 
 
 def propose(request: Request, *, ground: str, evidence: str, actor: Actor, now: datetime) -> SecondLook:
-    """Propose to a second person to refuse a request as excessive (Art. 12(5)) and return the question; nothing is refused yet.
+    """Propose to a second person to refuse a request as excessive (Art. 12(5)) and return the
+    question; nothing is refused yet.
 
-    `ground` are the words for the person, `evidence` those for who decides. Raises NotYours for anybody but the privacy team,
-    BadRequest without either or where no GDPR covers the person, NotAllowed when it cannot be refused any more or a proposal waits.
+    `ground` are the words for the person, `evidence` those for who decides. Raises NotYours for anybody but the
+    privacy team, BadRequest without either or where no GDPR covers the person, NotAllowed when it cannot be refused
+    any more or a proposal waits.
     """
     require_sight(request, actor)
     if actor.kind == "customer":
@@ -60,12 +63,14 @@ def open_look(request: Request) -> SecondLook | None:
 
 
 def may_decide(request: Request, actor: Actor) -> bool:
-    """Say whether `actor` decides about the proposed refusal: who may read its evidence, so no manager, and had no part in the request."""
+    """Say whether `actor` decides about the proposed refusal: who may read its evidence, so no manager,
+    and had no part in the request."""
     return second.may_decide(request, actor) and (actor.kind == "operator" or "privacy" in actor.roles)
 
 
 def proposed(request: Request) -> dict[str, str]:
-    """Return ground and evidence of the proposed refusal for an actor that may open the file, {} where they cannot be read."""
+    """Return ground and evidence of the proposed refusal for an actor that may open the file, {} where they cannot be
+    read."""
     ground, evidence = request.refusal_words, request.refusal_evidence
     is_there = isinstance(ground, str) and isinstance(evidence, str) and ground and evidence
     return {"ground": ground, "evidence": evidence} if is_there else {}
@@ -80,8 +85,9 @@ def shown(request: Request) -> str:
 def decide(request: Request, outcome: str, *, seen: str | None = None, actor: Actor, now: datetime) -> Request:
     """Decide a proposed refusal: REFUSE ends the request with the proposed words, ANSWER lets it go on. Return it.
 
-    `seen` is the fingerprint of what was shown, None only where no page was. Raises BadRequest for another word, NotYours for who
-    may not decide, NotAllowed when nothing waits or it cannot be refused any more or read, fingerprint.NotSeen.
+    `seen` is the fingerprint of what was shown, None only where no page was. Raises BadRequest for another
+    word, NotYours for who may not decide, NotAllowed when nothing waits or it cannot be refused any more
+    or read, fingerprint.NotSeen.
     """
     if outcome not in (SecondLook.Outcome.REFUSE, SecondLook.Outcome.ANSWER):
         raise BadRequest("There is no such decision about a refusal; it is refuse or answer.")

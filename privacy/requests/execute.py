@@ -1,10 +1,10 @@
 """Carrying a request out: one small step at a time, by whatever worker comes by (P7, P9, Art. 12, 15, 17).
 
-What must never happen: a step done for a plan nobody confirmed, done twice, or forgotten half-way. A message says
-only "look at request R, step S, version V"; what is to be done stands in the tables. Each try is counted in a
-transaction of its own before anything else; each step does its work and writes what comes next in one transaction under the
-request's row lock, so a killed worker leaves the step as not begun. The poller wakes what fell asleep, ten failures
-park it for a person. Before the first step an erasure can be withdrawn; afterwards it only goes forward.
+What must never happen: a step done for a plan nobody confirmed, done twice, or forgotten half-way. A message says only
+"look at request R, step S, version V"; what is to be done stands in the tables. Each try is counted in a transaction of
+its own before anything else; each step does its work and writes what comes next in one transaction under the request's
+row lock, so a killed worker leaves the step as not begun. The poller wakes what fell asleep, ten failures park it for a
+person. Before the first step an erasure can be withdrawn; afterwards it only goes forward.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def advance(request_id: UUID, *, now: datetime, step: str | None = None, version
     """Do one step of one request and return what came of it: the step's name, or a word for why nothing was done.
 
     Words: "idle" nothing to do, "stale" an old message, "held" another worker is at it, "waiting", "ended" it went
-    another way, "retry" it failed and is tried again, "parked" it failed ten times. `step` and `version` are those of the
-    message; without them the table decides alone.
+    another way, "retry" it failed and is tried again, "parked" it failed ten times. `step` and `version` are those of
+    the message; without them the table decides alone.
     """
     try:
         taken = _take(request_id, now, step, version)
@@ -139,7 +139,8 @@ def _do(request_id: UUID, now: datetime, step: str, version: int) -> str:
 
 
 def _held_up(request: Request, step: Step, now: datetime) -> steps.Result | None:
-    """Return what holds up the first step after the confirmation, of every right: a second person, or time to object."""
+    """Return what holds up the first step after the confirmation, of every right: a second person, or time to
+    object."""
     is_first = request.state == State.CONFIRMED and not step.waits and step.reaches != State.PLANNED
     return steps.held_up(request, now) if is_first else None
 

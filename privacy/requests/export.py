@@ -1,8 +1,9 @@
 """The copy of everything: a sealed ZIP, written in one stream, fetched for seven days, then gone (Art. 15, 20).
 
 What must never happen: a readable file on disk, a copy that outlives its week, a name in it taken from data. An erasure
-leaves a finished copy its week: the person fetches it by reference and code, or has it destroyed at once. Neither the archive nor any part of it is ever in memory or on disk as a whole and in clear: it is made,
-compressed and sealed piece by piece. A copy that failed half-way is deleted and made again.
+leaves a finished copy its week: the person fetches it by reference and code, or has it destroyed at once. Neither the
+archive nor any part of it is ever in memory or on disk as a whole and in clear: it is made, compressed and sealed piece
+by piece. A copy that failed half-way is deleted and made again.
 """
 
 from __future__ import annotations
@@ -64,8 +65,8 @@ CHUNK = 1_000
 
 
 class NoCopy(Exception):
-    """There is no copy to fetch: not built yet, expired or erased, not the one that the site made for this request, or a second
-    person has to look first."""
+    """There is no copy to fetch: not built yet, expired or erased, not the one that the site made for this request, or
+    a second person has to look first."""
 
 
 class _Counted(io.RawIOBase):
@@ -134,7 +135,8 @@ def live(request: Request) -> Export | None:
 
 
 def fetch(request: Request, *, actor: Actor, now: datetime, via: str = "portal") -> tuple[str, Iterator[bytes]]:
-    """Return a file name and the ZIP's bytes as a stream; counted, audited and in the person's access log. Raises NoCopy.
+    """Return a file name and the ZIP's bytes as a stream; counted, audited and in the person's access log. Raises
+    NoCopy.
 
     The stream enters the gate by itself: give it to StreamingHttpResponse as it is. Who may fetch has been decided by
     `sight.require_sight`, which this asks again. Raises NotYours.
@@ -230,8 +232,8 @@ def _write(out: io.IOBase, request: Request, now: datetime) -> None:
     if request.is_about_records:
         kinds = contents.kinds_of(addresses.records_of(request))
         verdicts = _alike(assessment.assess_these(assessment.facts_for(request), today=company_day(now), asked=False))
-        # They lead to nobody, or to a subject of their own each, of whom the request opens nothing else: so they are opened
-        # past the gate, exactly these, and the log is written first.
+        # They lead to nobody, or to a subject of their own each, of whom the request opens nothing else: so they are
+        # opened past the gate, exactly these, and the log is written first.
         _check_owners(kinds, None)
         _note(kinds, now)
         with vault.internal():

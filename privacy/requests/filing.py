@@ -1,7 +1,7 @@
 """A request comes in: receipt, clock, acknowledgement (Art. 12(2), 12(3)).
 
-What must never happen: a receipt that is lost, a question that two rows answer, an answer to a stranger that tells whether
-an address is known.
+What must never happen: a receipt that is lost, a question that two rows answer, an answer to a stranger that tells
+whether an address is known.
 """
 
 from __future__ import annotations
@@ -180,7 +180,8 @@ def _file(receipt: Receipt, actor: Actor, now: datetime) -> Filed:
 
 
 def _take_name(request: Request, name: str, *, now: datetime) -> None:
-    """Write the name that came with a later receipt into a request that had none: from then on a person looks (nothing.py)."""
+    """Write the name that came with a later receipt into a request that had none: from then on a person looks
+    (nothing.py)."""
     with vault.internal():  # compared, shown to nobody
         if not name.strip() or str(request.requester_name or ""):
             return
@@ -200,8 +201,8 @@ def _open_one(receipt: Receipt) -> Request | None:
 
     Who gives an unmatched address and another name than the first is another person until a person has looked.
 
-    What is asked about a whole file is never one with a request about records, whoever's that says it is: they are proved by
-    different things, and open different ones.
+    What is asked about a whole file is never one with a request about records, whoever's that says it is: they are
+    proved by different things, and open different ones.
     """
     kind, subject, email, name = receipt.kind, receipt.subject, receipt.email, receipt.name
     found = (
@@ -277,8 +278,8 @@ def _new(receipt: Receipt, now: datetime) -> Request:
 def _subject_for(email: str, now: datetime) -> UUID:
     """Return a subject for a request about records: that of another open one from this address, else a new one.
 
-    It is nobody's whose records these are: whoever proves the address gets at this request, and at no person's file. Of an earlier one
-    the site must have written whose it is, and nobody with a login.
+    It is nobody's whose records these are: whoever proves the address gets at this request, and at no person's file. Of
+    an earlier one the site must have written whose it is, and nobody with a login.
     """
     same = Request.objects.find("request.email", email).values_list("pk", flat=True)
     earlier = Request.objects.filter(scope=Request.Scope.RECORDS, state__in=OPEN_STATES, pk__in=list(same))

@@ -1,9 +1,11 @@
-"""By which rule a request may be refused as a whole: by what is asked, and by the law that covers the person (Art. 12(4)).
+"""By which rule a request may be refused as a whole: by what is asked, and by the law that covers the person (Art.
+12(4)).
 
-What must never happen: what the policy promises is refused for a reason that the policy does not know. It lets data stay where
-they are needed for legitimate business or the law requires it, record by record (P10); that somebody asks often is a reason of the
-GDPR alone, so it is none towards a person whom no GDPR covers. By that rule one member of staff alone refuses nothing: the company has
-to show the excess (Art. 12(5); Brillen Rottler, C-526/24). A refusal made by mistake is undone by asking again.
+What must never happen: what the policy promises is refused for a reason that the policy does not know. It lets data
+stay where they are needed for legitimate business or the law requires it, record by record (P10); that somebody asks
+often is a reason of the GDPR alone, so it is none towards a person whom no GDPR covers. By that rule one member of
+staff alone refuses nothing: the company has to show the excess (Art. 12(5); Brillen Rottler, C-526/24). A refusal made
+by mistake is undone by asking again.
 """
 
 from __future__ import annotations

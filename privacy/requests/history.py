@@ -39,11 +39,13 @@ REFUSAL_PROPOSED, REFUSAL_DECIDED = "refusal_proposed", "refusal_decided"
 # Of the letter with a code that proves who is asking: whoever had it in hand may know the code.
 # A day that the person was told came while something was open: the event keeps what it was, and says where it moved.
 DAY_CAME = "day_came"
-# The same, and no e-mail address and no postal address was there to write to: the day stays, and the privacy team looks for one.
+# The same, and no e-mail address and no postal address was there to write to: the day stays, and the
+# privacy team looks for one.
 NOBODY_TOLD = "nobody_told"
 # The receipt, which says what would prove who is asking, and the letter with a code.
 QUESTIONS_BY_POST = ("acknowledgement", "posted_code", "not_identified")
-# The notice of a longer deadline was written for a person who is told by post: it counts from the day on which it is ticked off.
+# The notice of a longer deadline was written for a person who is told by post: it counts from the day
+# on which it is ticked off.
 NOTICE_WRITTEN = "notice_written"
 LETTER_RETURNED = "letter_returned"  # a mail bounced, or the post could not deliver a letter
 CODE_WRITTEN, CODE_SHOWN, CODE_POSTED = "code_written", "code_shown", "code_posted"
@@ -146,8 +148,8 @@ def schedule(request: Request, step: str, *, at: datetime | None) -> None:
 
 
 def asked_at(request: Request) -> datetime:
-    """Return since when the person can act: the last time the proof was asked for, or a plan was made; where that was told by
-    post, the day on which its letter was ticked off."""
+    """Return since when the person can act: the last time the proof was asked for, or a plan was made; where that was
+    told by post, the day on which its letter was ticked off."""
     asked = request.events.filter(kind__in=(clock.Kind.IDENTITY_ASKED, State.PLANNED)).order_by("at", "pk").last()
     since: datetime = asked.at if asked is not None else request.filed_at
     posted = _told_by_post(request).filter(queued_at__gte=since, sent_at__isnull=False).order_by("-sent_at")
@@ -155,7 +157,8 @@ def asked_at(request: Request) -> datetime:
 
 
 def was_told_by_post(request: Request) -> bool:
-    """Return whether a letter that was posted told the person the plan: they have two weeks from that day in any case."""
+    """Return whether a letter that was posted told the person the plan: they have two weeks from that day in any
+    case."""
     return _told_by_post(request).filter(sent_at__isnull=False, kind__in=request.procedure.letters.plans).exists()
 
 
@@ -188,7 +191,8 @@ def facts(request: Request) -> list[clock.Event]:
 
 
 def place(right: Procedure, country: str, region: str) -> clock.Place:
-    """Return where a person is, with the laws that the company has switched on in its settings and those that know the right."""
+    """Return where a person is, with the laws that the company has switched on in its settings and those that know the
+    right."""
     switches = {one.switch for one in regimes.regimes() if one.switch}
     return clock.Place(
         country, region, frozenset(name for name in switches if getattr(settings, name, False)), right.laws

@@ -1,4 +1,5 @@
-"""What happened to a request, in words: its history, its decisions, its second person and its links, as a person reads them.
+"""What happened to a request, in words: its history, its decisions, its second person and its
+links, as a person reads them.
 
 For the page of what we hold, the copy and the desk: one table of words, so that one thing has one name.
 """
@@ -64,7 +65,7 @@ def by(kind: str, *, own: str = "you") -> str:
     return actor.in_words(kind or "task", own=own)
 
 
-# As records of a person: columns, and what each row says ---------------------------------------------------------------
+# As records of a person: columns, and what each row says --------------------------------------------------------------
 
 HISTORY = ("Request", "When", "What happened", "By")
 DECISIONS = ("Request", "Record", "Data", "What became of it", "Why", "Kept until", "Done")

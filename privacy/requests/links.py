@@ -1,8 +1,8 @@
 """One-time links and codes by post (Art. 12(6)).
 
-What must never happen: a link that works twice or by GET; a link or code to an address that came with the request (but a link that opens
-nothing, where nothing on file carries the address); one that whoever can write to the database made. Tokens and codes are stored as hashes
-only, with a keyed one that binds them to their request (privacy.vault.macs).
+What must never happen: a link that works twice or by GET; a link or code to an address that came with the request (but
+a link that opens nothing, where nothing on file carries the address); one that whoever can write to the database made.
+Tokens and codes are stored as hashes only, with a keyed one that binds them to their request (privacy.vault.macs).
 """
 
 from __future__ import annotations
@@ -90,9 +90,11 @@ def bind_all() -> int:
 
 
 def _works_until(request: Request, purpose: OneTimeLink.Purpose, now: datetime) -> datetime:
-    """Return until when a link or code made now works: its time, and not past the end of a request that waits for the person.
+    """Return until when a link or code made now works: its time, and not past the end of a request that waits for the
+    person.
 
-    "This was not me" can be said after the end, too. Where the due day is so near that there is more time it ends nothing.
+    "This was not me" can be said after the end, too. Where the due day is so near that there is more time it ends
+    nothing.
     """
     until, ends = now + LIVES[purpose], request.next_action_at
     if purpose == OneTimeLink.Purpose.NOT_ME or not request.waits_for_person or ends is None:
@@ -128,7 +130,8 @@ def use_posted_code(request: Request, subject: UUID, code: str, *, now: datetime
 
 
 def had_posted_code(request: Request, *, now: datetime) -> set[tuple[str, str]]:
-    """Return who wrote, opened or marked as posted the letter with the code that works for this request now: (kind, id).
+    """Return who wrote, opened or marked as posted the letter with the code that works for this request now: (kind,
+    id).
 
     They know it without the person, so they take it from nobody.
     """

@@ -1,9 +1,11 @@
-"""The letter that moves a day: what we said would go by now is open, so it stays, and the person is told why (P10, design 12).
+"""The letter that moves a day: what we said would go by now is open, so it stays, and the person
+is told why (P10, design 12).
 
-What must never happen: a day that somebody was told passes or moves, and nobody says so; or a letter that names a reason which is
-none any more. So the day moves in the transaction that leaves the letter, with the reasons of that day, and what it was stands in
-the append-only events of the request. Where there is no address to write to, the day stays where it was, and the privacy team reads it: what is open is kept all
-the same, and goes in the night after it was finished. Killed anywhere, a request has been told and its days have moved, or neither.
+What must never happen: a day that somebody was told passes or moves, and nobody says so; or a letter that names a
+reason which is none any more. So the day moves in the transaction that leaves the letter, with the reasons of that day,
+and what it was stands in the append-only events of the request. Where there is no address to write to, the day stays
+where it was, and the privacy team reads it: what is open is kept all the same, and goes in the night after it was
+finished. Killed anywhere, a request has been told and its days have moved, or neither.
 """
 
 from __future__ import annotations
@@ -37,13 +39,15 @@ from privacy.work.broken import Findings, spared
 log = structlog.get_logger(__name__)
 
 KIND = "kept_longer"
-#: Why something stays that nothing else keeps: the person asked for something else, and nothing of it may vanish meanwhile.
+#: Why something stays that nothing else keeps: the person asked for something else, and nothing of it may vanish
+#: meanwhile.
 UNANSWERED = "Another request of yours is not answered yet, and nothing that it may be about is removed before."
 
 
 @dataclass(frozen=True)
 class Open:
-    """One decision whose day has come and of which something is open; `until` is its new day, None where it has none."""
+    """One decision whose day has come and of which something is open; `until` is its new day, None where it has
+    none."""
 
     decision: Decision
     told: date
@@ -52,14 +56,17 @@ class Open:
 
     @property
     def moves(self) -> bool:
-        """Whether the day moves. One that a hold or another request stands before stays: it goes once those have ended."""
+        """Whether the day moves. One that a hold or another request stands before stays: it goes once those have
+        ended."""
         return self.verdict.told is not None
 
 
 def write(*, on: date, actor: Actor | None, now: datetime, findings: Findings) -> int:
-    """Tell each person of whom something is open whose day has come by `on`, move those days, and return how many letters are new.
+    """Tell each person of whom something is open whose day has come by `on`, move those days, and
+    return how many letters are new.
 
-    One letter for each request. Opens addresses under the actor of the caller. What cannot be told is noted, and the others are told.
+    One letter for each request. Opens addresses under the actor of the caller. What cannot be told is
+    noted, and the others are told.
     """
     late = _late(on)
     # One whose answer still waits to go out says there what stays.
@@ -115,7 +122,8 @@ def _tell(request: Request, on: date, actor: Actor | None, now: datetime) -> boo
 
 
 def _nobody_told(request: Request, found: Iterable[Open], actor: Actor | None, now: datetime) -> bool:
-    """Write down once, for each day that came, that nobody could be told of it: the privacy team reads it among its work."""
+    """Write down once, for each day that came, that nobody could be told of it: the privacy team reads it among its
+    work."""
     log.warning("letter.no_address", request=str(request.pk), kind=KIND)
     events = request.events.filter(kind=history.NOBODY_TOLD)
     noted = {(one["decision"], one["told"]) for one in events.values_list("detail", flat=True)}
@@ -128,7 +136,8 @@ def _nobody_told(request: Request, found: Iterable[Open], actor: Actor | None, n
 
 
 def untold() -> QuerySet[Request]:
-    """Return the requests of which a day that was told came while something was open, and whose person could not be told of it.
+    """Return the requests of which a day that was told came while something was open, and whose
+    person could not be told of it.
 
     One leaves the list when the letter is written after all, or what was open has ended and the record with it.
     """

@@ -47,10 +47,12 @@ class Request(vault.SealedModel):
     asked_by = models.CharField(max_length=20, choices=AskedBy.choices, default=AskedBy.SELF)
     identity = models.CharField(max_length=20, choices=Identity.choices, default=Identity.PENDING)
     identity_at = models.DateTimeField(null=True, blank=True)
-    # A request about records has a subject of its own, of whom nothing but the request is held: nobody else's file opens by it.
+    # A request about records has a subject of its own, of whom nothing but the request is held:
+    # nobody else's file opens by it.
     scope = models.CharField(max_length=10, choices=Scope.choices, default=Scope.WHOLE)
     subject = models.ForeignKey("privacy.Subject", models.SET_NULL, null=True, blank=True, related_name="requests")
-    # Whom the sealed file belongs to; stays when the subject is gone, so that the outcome can still be opened with the code.
+    # Whom the sealed file belongs to; stays when the subject is gone, so that the outcome can
+    # still be opened with the code.
     owner_id = models.UUIDField(null=True, blank=True, editable=False)
     country = models.CharField(max_length=2, blank=True, default="")
     # The code of a state or province, where one is on file: some laws and holidays are those of a part of the country.
@@ -108,7 +110,8 @@ class Request(vault.SealedModel):
     covered_records = vault.EncryptedJSONField(envelope="request_file", verbose_name="records that it covered")
     # Those that came later with the same address and somebody else's name, about which a second person was asked.
     other_records = vault.EncryptedJSONField(envelope="request_file", verbose_name="records with another name")
-    # Of a refusal that a second person has to agree to: the words for the person, and what shows the excess (Art. 12(5)).
+    # Of a refusal that a second person has to agree to: the words for the person, and what shows the excess (Art.
+    # 12(5)).
     refusal_words = vault.EncryptedTextField(
         envelope="request_file",
         max_length=2000,
@@ -146,7 +149,8 @@ class Request(vault.SealedModel):
         return self.reference
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save, with the keyed hash where something under it is written; a row that did not fit before still does not."""
+        """Save, with the keyed hash where something under it is written; a row that did not fit before still does
+        not."""
         fields = kwargs.get("update_fields")
         if fields is not None and not bound.DECIDING & set(fields):
             super().save(*args, **kwargs)
@@ -188,7 +192,8 @@ class Request(vault.SealedModel):
 
     @property
     def procedure(self) -> Procedure:
-        """What is asked for, as the table of rights has it; of a kind that it does not know an entry by which nothing is done."""
+        """What is asked for, as the table of rights has it; of a kind that it does not know an
+        entry by which nothing is done."""
         return procedures.of(self.kind)
 
     @property
@@ -276,7 +281,8 @@ class Export(models.Model):
 
 
 class SecondLook(models.Model):
-    """A question to a second person: whether a request is truly the person's, or its refusal is right. Codes, times, who decided; no values."""
+    """A question to a second person: whether a request is truly the person's, or its refusal is right. Codes,
+    times, who decided; no values."""
 
     class Why(models.TextChoices):
         EVIDENCE = "evidence", "it stands on written evidence"

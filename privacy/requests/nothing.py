@@ -1,8 +1,9 @@
 """Nothing is held: what a stranger known under no name is told (Art. 15(1), "whether or not"; Art. 12(3)).
 
-What must never happen: "nothing held" while anything on file carries the address or the name that was given, whoever's it is; a letter
-that the program writes by itself and that differs by whether a name is on file; a profile made of who asks. Control of an address that stands nowhere opens nothing and is a proof of nothing: all that goes to it is that it stands
-nowhere. What is kept is the file of the request.
+What must never happen: "nothing held" while anything on file carries the address or the name that was given, whoever's
+it is; a letter that the program writes by itself and that differs by whether a name is on file; a profile made of who
+asks. Control of an address that stands nowhere opens nothing and is a proof of nothing: all that goes to it is that it
+stands nowhere. What is kept is the file of the request.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ def may_be(request: Request) -> bool:
 
 
 def is_known(request: Request) -> bool:
-    """Say whether anything on file carries the address of a request, or anybody the name in it. Shows neither to anybody.
+    """Say whether anything on file carries the address of a request, or anybody the name in it. Shows neither to
+    anybody.
 
     The address counts as it was typed and as mail goes to it, and so do the names in the other open requests by it.
     """
@@ -43,7 +45,8 @@ def is_known(request: Request) -> bool:
 
 
 def is_said_by_itself(request: Request) -> bool:
-    """Say whether who reads the mailbox may be told without the privacy team: an address alone was given, and nothing carries it.
+    """Say whether who reads the mailbox may be told without the privacy team: an address alone was
+    given, and nothing carries it.
 
     A name is anybody's to give: where one was, the letters are the same whoever is on file, and a person looks.
     """
@@ -52,7 +55,8 @@ def is_said_by_itself(request: Request) -> bool:
 
 
 def answer(request: Request, *, actor: Actor, now: datetime) -> None:
-    """Tell who asks that nothing is held, and close the request, in the caller's transaction. Raises NotAllowed, SomethingHeld."""
+    """Tell who asks that nothing is held, and close the request, in the caller's transaction.
+    Raises NotAllowed, SomethingHeld."""
     if not may_be(request):
         raise NotAllowed("This request has an answer already, or was matched with somebody.")
     if is_known(request):

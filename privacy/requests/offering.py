@@ -1,7 +1,9 @@
-"""The plan of a right that is confirmed, told to its person: where no e-mail reaches them, and whenever somebody else confirmed it (design 9, 11).
+"""The plan of a right that is confirmed, told to its person: where no e-mail reaches them, and whenever somebody else
+confirmed it (design 9, 11).
 
-What must never happen: a removal whose plan the person has not been told, or one that staff or an operator confirmed and nobody
-was told of. So whom no e-mail reaches gets the plan in words by post; until that letter is ticked off the person was not asked.
+What must never happen: a removal whose plan the person has not been told, or one that staff or an operator
+confirmed and nobody was told of. So whom no e-mail reaches gets the plan in words by post; until that letter is
+ticked off the person was not asked.
 """
 
 from __future__ import annotations
@@ -30,9 +32,11 @@ AGREED = {
 
 
 def number_of(request: Request, plan_hash: str) -> str:
-    """Return the number of a request's plan as its letter prints it, by which the letter that comes back signed is held against the plan.
+    """Return the number of a request's plan as its letter prints it, by which the letter that comes back
+    signed is held against the plan.
 
-    A keyed hash, so that it stands in the letter alone: who has not the letter reads it neither off the plan's fingerprint nor off a page.
+    A keyed hash, so that it stands in the letter alone: who has not the letter reads it neither off the
+    plan's fingerprint nor off a page.
     """
     number = vault.mac_of("plan-number", request.pk, plan_hash)
     return f"{number[:4]}-{number[4:8]}".upper()
@@ -41,8 +45,9 @@ def number_of(request: Request, plan_hash: str) -> str:
 def require_agreed(request: Request, agreed: str, number: str, *, now: datetime) -> None:
     """Raise NotAllowed where the person cannot have agreed to this plan in the way that staff state.
 
-    A signed plan has the number of the plan that stands now. A signed request is enough only after the plan was posted and the
-    person had two weeks to answer: silence alone is never a yes, two people of the staff decide by what was signed (design 11).
+    A signed plan has the number of the plan that stands now. A signed request is enough only after the plan was
+    posted and the person had two weeks to answer: silence alone is never a yes, two people of the staff decide by
+    what was signed (design 11).
     """
     if agreed not in AGREED:
         raise NotAllowed("Say how the person agreed.")
@@ -75,14 +80,16 @@ def offer(request: Request, made: Plan, *, now: datetime) -> None:
 
 
 def offer_anew(request: Request, made: Plan, *, now: datetime) -> None:
-    """Send by post the plan as it is now to whom an earlier one was told by post: they agree to no plan that they have not seen."""
+    """Send by post the plan as it is now to whom an earlier one was told by post: they agree to no
+    plan that they have not seen."""
     was_told = request.letters.filter(kind__in=request.procedure.letters.plans, by=Letter.By.POST).exists()
     if was_told and not addresses.address_for_answer(request, now=now):
         _write(request.procedure.letters.plan_ready, request, made, to="", now=now)
 
 
 def changed(request: Request, made: Plan, *, now: datetime) -> None:
-    """Tell the person that the plan they confirmed is not the plan any more, and what it is now: by link or in words."""
+    """Tell the person that the plan they confirmed is not the plan any more, and what it is now: by link or in
+    words."""
     _write(
         request.procedure.letters.plan_changed,
         request,
@@ -93,10 +100,11 @@ def changed(request: Request, made: Plan, *, now: datetime) -> None:
 
 
 def require_told(request: Request, *, answered_on: date | None, now: datetime) -> None:
-    """Raise NotAllowed unless the person, whom the plan reaches by post only, can have read it before staff confirm it for them.
+    """Raise NotAllowed unless the person, whom the plan reaches by post only, can have read it
+    before staff confirm it for them.
 
-    Its letter was posted on an earlier day; or on any day, and `answered_on` is the day on which the answer came, not before that
-    one. Where a login or an e-mail tells the plan nothing is asked.
+    Its letter was posted on an earlier day; or on any day, and `answered_on` is the day on which the answer came, not
+    before that one. Where a login or an e-mail tells the plan nothing is asked.
     """
     if request.identity == Request.Identity.LOGIN or addresses.address_for_answer(request, now=now):
         return
@@ -116,7 +124,8 @@ def require_told(request: Request, *, answered_on: date | None, now: datetime) -
 
 
 def confirmed(request: Request, made: Plan, *, actor: Actor, now: datetime) -> None:
-    """Tell the person what somebody else confirmed for them, when it starts, and how to object; nothing where they did it."""
+    """Tell the person what somebody else confirmed for them, when it starts, and how to object; nothing where they did
+    it."""
     if actor.kind not in ("staff", "operator") or not request.procedure.letters.plan_confirmed:
         return
     context = {

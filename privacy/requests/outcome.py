@@ -1,7 +1,7 @@
 """The outcome of a request: the stored plan, and what became of it (P10, Art. 12(3) and (4)).
 
-What must never happen: an outcome that says more was done than was done. It is read from the decisions as they stand after the execution; the
-wording of each record is in the sealed file of the request.
+What must never happen: an outcome that says more was done than was done. It is read from the decisions as they stand
+after the execution; the wording of each record is in the sealed file of the request.
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ def store_refusal(request: Request, *, ground: str, authority: str) -> None:
 
 
 def refusal_of(request: Request) -> dict[str, str]:
-    """Return why a request was refused, {} when it was not or the reason stands in its letter only. Raises FileUnreadable."""
+    """Return why a request was refused, {} when it was not or the reason stands in its letter
+    only. Raises FileUnreadable."""
     found = read(request).get("refusal", {})
     return {name: str(found[name]) for name in ("ground", "authority") if name in found}
 
@@ -90,7 +91,8 @@ def read(request: Request) -> dict[str, Any]:
 
 
 def keep_held(request: Request, held: Iterable[tuple[UUID, str]], *, now: datetime) -> None:
-    """Turn decisions to erase into decisions to keep, because a hold came after the confirmation. The sweep ends them later."""
+    """Turn decisions to erase into decisions to keep, because a hold came after the confirmation. The sweep ends them
+    later."""
     for record_id, envelope in held:
         decision = request.decisions.get(record_id=record_id, envelope=envelope)
         declaration = datamap.for_label(decision.label)
@@ -112,7 +114,8 @@ def keep_held(request: Request, held: Iterable[tuple[UUID, str]], *, now: dateti
 
 
 def keep(request: Request, verdicts: Iterable[Verdict], *, now: datetime) -> None:
-    """Turn decisions to erase into decisions to keep, because something new is open since. The sweep ends them later."""
+    """Turn decisions to erase into decisions to keep, because something new is open since. The sweep ends them
+    later."""
     for verdict in verdicts:
         mine = request.decisions.filter(record_id=verdict.record_id, envelope=verdict.envelope, done_at=None)
         decided.change(
@@ -130,9 +133,9 @@ def keep(request: Request, verdicts: Iterable[Verdict], *, now: datetime) -> Non
 def lines(request: Request, *, today: date) -> dict[str, list[dict[str, Any]]]:
     """Return what was erased, kept and given: per record the title, the names of the data, ground and date.
 
-    What was kept and has ended since is among what was erased; its action tells that it was kept first. Why something is
-    still kept is said as it is on `today`: an invoice that was paid since is not called unpaid. Titles come from the sealed
-    file, and so does why something is to be kept while the erasure has not begun. Raises FileUnreadable.
+    What was kept and has ended since is among what was erased; its action tells that it was kept first. Why something
+    is still kept is said as it is on `today`: an invoice that was paid since is not called unpaid. Titles come from the
+    sealed file, and so does why something is to be kept while the erasure has not begun. Raises FileUnreadable.
     """
     found: dict[str, list[dict[str, Any]]] = {"erased": [], "kept": [], "given": []}
     decisions = list(request.decisions.all())
@@ -175,7 +178,8 @@ def lines(request: Request, *, today: date) -> dict[str, list[dict[str, Any]]]:
 def _reasons_now(request: Request, decisions: Iterable[Decision], today: date) -> dict[int, Verdict | None]:
     """Return of what the request keeps, by the number of its decision, what is to be said of it today; opens nothing.
 
-    None where the record or that part of it is gone. Only for what was told and is binding: a plan says what was planned.
+    None where the record or that part of it is gone. Only for what was told and is binding: a plan says what was
+    planned.
     """
     kept = [one for one in decisions if one.pinned and one.done_at is None and one.action == Decision.Action.KEEP]
     named = dict.fromkeys((one.label, one.record_id) for one in kept if one.record_id is not None)
@@ -194,7 +198,8 @@ def _reasons_now(request: Request, decisions: Iterable[Decision], today: date) -
 
 
 def unjoined_of(request: Request) -> str:
-    """Return what the plan said of records that carry the person's address without being joined. Raises FileUnreadable."""
+    """Return what the plan said of records that carry the person's address without being joined. Raises
+    FileUnreadable."""
     return str(read(request).get("plan", {}).get("unjoined", ""))
 
 

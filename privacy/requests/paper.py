@@ -1,9 +1,10 @@
-"""The copy by post, on paper or on a USB stick, for whom no e-mail and no login reaches or who wants it so (Art. 12(1), 15(3)).
+"""The copy by post, on paper or on a USB stick, for whom no e-mail and no login reaches or who
+wants it so (Art. 12(1), 15(3)).
 
-What must never happen: a copy posted to an address that has not been on file for 14 days, one that somebody outside of the privacy team
-has opened, one of which nobody can tell who had it in hand, one that stays here once it is posted. What staff print is the page of the
-finished copy itself, what goes on a stick its archive: nothing is put together for the paper. A letter that is ticked off cannot be
-taken back; the copy is made anew when the person asks again.
+What must never happen: a copy posted to an address that has not been on file for 14 days, one that somebody outside of
+the privacy team has opened, one of which nobody can tell who had it in hand, one that stays here once it is posted.
+What staff print is the page of the finished copy itself, what goes on a stick its archive: nothing is put together for
+the paper. A letter that is ticked off cannot be taken back; the copy is made anew when the person asks again.
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ def waiting(request: Request) -> Any:
 
 
 def post(request: Request, *, actor: Actor, now: datetime) -> None:
-    """Leave a letter with which the finished copy is posted to the postal address on file. Raises NotYours, NotAllowed."""
+    """Leave a letter with which the finished copy is posted to the postal address on file. Raises NotYours,
+    NotAllowed."""
     _require_team(request, actor)
     with transaction.atomic():
         found = locked(request)
@@ -74,7 +76,8 @@ def write(request: Request, *, key: str, records: int, now: datetime) -> None:
 
 
 def page(letter: Letter, *, actor: Actor, now: datetime) -> Iterator[bytes]:
-    """Return the page of the copy that goes with this letter, to be printed, as a stream; written into audit and access log.
+    """Return the page of the copy that goes with this letter, to be printed, as a stream; written into audit and access
+    log.
 
     Raises NotYours, export.NoCopy.
     """
@@ -83,7 +86,8 @@ def page(letter: Letter, *, actor: Actor, now: datetime) -> Iterator[bytes]:
 
 
 def archive(letter: Letter, *, actor: Actor, now: datetime) -> tuple[str, Iterator[bytes]]:
-    """Return name and bytes of the archive for a USB stick, as a stream: once for each letter, written into audit and access log.
+    """Return name and bytes of the archive for a USB stick, as a stream: once for each letter,
+    written into audit and access log.
 
     Raises NotYours, export.NoCopy, NotAllowed the second time.
     """
@@ -127,7 +131,8 @@ def _times(letter: Letter, copy: Export, *what: str) -> bool:
 
 
 def require_in_envelope(letter: Letter, request: Request, *, now: datetime) -> None:
-    """Raise NotAllowed where a letter is to be ticked off whose copy nobody has printed or taken, or is not there any more."""
+    """Raise NotAllowed where a letter is to be ticked off whose copy nobody has printed or taken, or is not there any
+    more."""
     copy = export.live(request)
     if copy is None or copy.expires_at <= now:
         raise NotAllowed("The copy of this letter is not there any more: its week is over. Do not post it.")
@@ -155,7 +160,8 @@ def _require_team(request: Request, actor: Actor) -> None:
 
 
 def first_member(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the first file of a ZIP archive that comes in pieces, inflated, a piece at a time: of a copy that is its page."""
+    """Yield the first file of a ZIP archive that comes in pieces, inflated, a piece at a time: of a copy that is its
+    page."""
     head, wanted, is_open = bytearray(), _LOCAL_HEADER.size, False
     inflate = zlib.decompressobj(-zlib.MAX_WBITS)
     for piece in pieces:

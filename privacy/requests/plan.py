@@ -106,9 +106,9 @@ def make(
     """Return the plan of an erasure for these records on `today`.
 
     `holds` are the ids of records under a hold, `pins` until-dates told before, `warnings` sentences the apps add,
-    `leftovers` what the erasure leaves. `are_named`: these are single records, not a person's all. `unjoined`: what is said
-    of records that carry the person's address and are not joined.
-    Raises ScheduleError when an envelope has no retention class.
+    `leftovers` what the erasure leaves. `are_named`: these are single records, not a person's all. `unjoined`:
+    what is said of records that carry the person's address and are not joined. Raises ScheduleError when an
+    envelope has no retention class.
     """
     records = sorted(facts_list, key=lambda facts: (facts.label, _first_day(facts), facts.title, str(facts.record_id)))
     verdicts = tuple(

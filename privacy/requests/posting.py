@@ -1,8 +1,10 @@
-"""What a letter does that was printed and posted: from the day on which it is ticked off, not from the day on which it was written.
+"""What a letter does that was printed and posted: from the day on which it is ticked off, not from the
+day on which it was written.
 
-What must never happen: a person who counts as asked, or as told of a longer deadline, while the letter lies on a desk; a letter that
-is posted after the answer, or after the day on which it had to be posted; one that who filed the request alone says was posted. A letter ticked off too early is no harm that can be
-undone here: what it told counts from that day, and who ticked it off stands in the audit.
+What must never happen: a person who counts as asked, or as told of a longer deadline, while the letter lies on a desk;
+a letter that is posted after the answer, or after the day on which it had to be posted; one that who filed the request
+alone says was posted. A letter ticked off too early is no harm that can be undone here: what it told counts from that
+day, and who ticked it off stands in the audit.
 """
 
 from __future__ import annotations
@@ -35,10 +37,11 @@ from privacy.requests.states import State
 
 
 def opened(letter: Letter, *, actor: Actor, now: datetime) -> None:
-    """Record that somebody opens a letter to print it, each time; and with whom a link or code in it is known from then on.
+    """Record that somebody opens a letter to print it, each time; and with whom a link or code in it is known from then
+    on.
 
-    Who has had a link or code in hand decides about the request of it no more (`second.may_decide`). Whoever sees only what
-    covers the text has seen nothing.
+    Who has had a link or code in hand decides about the request of it no more (`second.may_decide`). Whoever sees only
+    what covers the text has seen nothing.
     """
     request = letter.request
     if isinstance(letter.text, vault.Unreadable):
@@ -52,11 +55,12 @@ def opened(letter: Letter, *, actor: Actor, now: datetime) -> None:
 
 
 def mark_posted(letter: Letter, *, actor: Actor, now: datetime) -> None:
-    """Record that staff printed and posted a letter, with what follows from that day on: the person was asked who it is, was told
-    of a longer deadline (Art. 12(3)), has the answer; a copy that went with it is destroyed here.
+    """Record that staff printed and posted a letter, with what follows from that day on: the person was asked who it
+    is, was told of a longer deadline (Art. 12(3)), has the answer; a copy that went with it is destroyed here.
 
-    Raises letters.CannotSendAgain when it was not waiting for that, NotAllowed for a copy that nobody has printed or taken and for who filed the request, unless nobody else is of the privacy team, deadline.TooLate for the notice of an extension whose last day
-    is over: it is stopped, the deadline stays, and the audit says that it was tried.
+    Raises letters.CannotSendAgain when it was not waiting for that, NotAllowed for a copy that nobody has printed or
+    taken and for who filed the request, unless nobody else is of the privacy team, deadline.TooLate for the notice of
+    an extension whose last day is over: it is stopped, the deadline stays, and the audit says that it was tried.
     """
     if letter.request is None:
         letters.mark_posted(letter, actor=actor, now=now)
@@ -77,7 +81,8 @@ def mark_posted(letter: Letter, *, actor: Actor, now: datetime) -> None:
 
 
 def _require_another(request: Request, actor: Actor) -> None:
-    """Raise NotAllowed for a member of staff who filed the request, where another one of the privacy team can post its letters."""
+    """Raise NotAllowed for a member of staff who filed the request, where another one of the
+    privacy team can post its letters."""
     if actor.kind != "staff" or not people.ask().team() - {actor.id or ""}:
         return
     receipts = request.events.filter(kind=clock.Kind.RECEIVED, actor_kind="staff", actor_id=actor.id or "")
@@ -107,10 +112,12 @@ def _follow(letter: Letter, request: Request, *, actor: Actor, now: datetime) ->
 
 
 def came_back(letter: Letter, *, actor: Actor, now: datetime) -> None:
-    """Write down that a letter came back: a mail bounced, or the post could not deliver it. Raises letters.CannotSendAgain.
+    """Write down that a letter came back: a mail bounced, or the post could not deliver it. Raises
+    letters.CannotSendAgain.
 
-    From then on nothing of this request goes to that address: after a bounce what the person has to know goes by post, and the
-    call-back or the code by post prove who asks (design 9). Links and codes of before end: somebody else may have them.
+    From then on nothing of this request goes to that address: after a bounce what the person has to know goes by
+    post, and the call-back or the code by post prove who asks (design 9). Links and codes of before end:
+    somebody else may have them.
     """
     with transaction.atomic():
         request = locked(letter.request) if letter.request is not None else None

@@ -1,7 +1,7 @@
 """What one entry of the table of rights says (`procedures.py`): the types, without any right.
 
-A step, and a right as a whole, is data. The functions that steps name are found when they are run, because they use everything
-that this package has, and everything in it asks the table.
+A step, and a right as a whole, is data. The functions that steps name are found when they are run, because they use
+everything that this package has, and everything in it asks the table.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ class Does(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """What the program itself says on the due day where the law gives longer: the truth, also where it is our own delay."""
+    """What the program itself says on the due day where the law gives longer: the truth, also where it is our own
+    delay."""
 
     because: Text  # goes on after "We need longer for it, because"
     words: Text  # what that means for the person
@@ -59,10 +60,11 @@ class Delay:
 class Step:
     """One step of a right.
 
-    `name` stands in the database and is never renamed. `do` is the dotted path of its function, (request, now) -> steps.Result.
-    `words` say to the person that it is done, `reaches` the state that the request has then. One that `waits` does nothing but
-    wait for the person, for what `waits` says, and has a `delay` to tell on the due day; the rest of a person is not touched for single records (`of_a_person`).
-    `checkpoints` are the places at which a test stops a worker; without any it is the step's own name.
+    `name` stands in the database and is never renamed. `do` is the dotted path of its function, (request, now) ->
+    steps.Result. `words` say to the person that it is done, `reaches` the state that the request has then. One that
+    `waits` does nothing but wait for the person, for what `waits` says, and has a `delay` to tell on the due day; the
+    rest of a person is not touched for single records (`of_a_person`). `checkpoints` are the places at which a test
+    stops a worker; without any it is the step's own name.
     """
 
     name: str
@@ -87,7 +89,8 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Words:
-    """What a right is called, for the person and for staff. A sentence ends with its full stop, anything else does not."""
+    """What a right is called, for the person and for staff. A sentence ends with its full stop, anything else does
+    not."""
 
     title: Text  # in lists and on staff's pages: "copy of my data"
     choice: Text  # the person chooses it without a login
@@ -200,7 +203,8 @@ class Procedure:
         return next((one for one in self.steps if one.name == step), None)
 
     def order(self, *, of_a_person: bool = True) -> tuple[str, ...]:
-        """Return the names of the steps that do something, in order; without those that concern a whole person, if wanted."""
+        """Return the names of the steps that do something, in order; without those that concern a whole person, if
+        wanted."""
         return tuple(one.name for one in self.steps if not one.waits and (of_a_person or not one.of_a_person))
 
     @property

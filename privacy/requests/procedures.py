@@ -1,8 +1,9 @@
 """The rights: what a person may ask for, one entry each, and all that the product knows of it (design 11).
 
-What must never happen: a request that is carried out as something else than what was asked. So nothing outside this module names
-a kind of request: code and templates ask `request.procedure`, and one whose kind has no entry here is carried out by nothing, waits
-for a person, and says so on the desk. A right is added by one entry, its step's function and its templates (docs/how-to-add.md).
+What must never happen: a request that is carried out as something else than what was asked. So nothing outside this
+module names a kind of request: code and templates ask `request.procedure`, and one whose kind has no entry here is
+carried out by nothing, waits for a person, and says so on the desk. A right is added by one entry, its step's function
+and its templates (docs/how-to-add.md).
 """
 
 from __future__ import annotations
@@ -146,7 +147,8 @@ _REMOVAL = Procedure(
         PLAN,
         CONFIRM,
         _step("wait_for_access", _("Copies you asked for are finished first")),
-        # They end sessions, letters and copies of a person, and keep a name from coming back: never done for single records.
+        # They end sessions, letters and copies of a person, and keep a name from coming back:
+        # never done for single records.
         _step("sign_out", _("Your sessions ended"), of_a_person=True),
         _step("stop_mail", _("Letters not yet sent stopped"), of_a_person=True),
         _step("block_tokens", _("Fingerprints left, so that old files do not bring you back"), of_a_person=True),
@@ -237,7 +239,8 @@ def waiting_steps() -> frozenset[str]:
 
 
 def purposes() -> list[ProgramPurpose]:
-    """Return what the program works for when it carries out a right, for the gate: each reads the request's own file, too."""
+    """Return what the program works for when it carries out a right, for the gate: each reads the request's own file,
+    too."""
     return [replace(one.at_gate, opens=(*one.at_gate.opens, READS_REQUEST)) for one in TABLE.values()]
 
 

@@ -1,8 +1,8 @@
 """A call-back and a code by post, compared with what is on file: who states them alone proves nothing (design 9).
 
-What must never happen: a right value shown to who typed a wrong one, or kept; tries without end. Nobody learns which of the
-three did not match. A refused try is written into the audit, by the kinds of the facts and never by a value, and counts
-for the person, whoever of the staff tried and in whichever request.
+What must never happen: a right value shown to who typed a wrong one, or kept; tries without end. Nobody learns which of
+the three did not match. A refused try is written into the audit, by the kinds of the facts and never by a value, and
+counts for the person, whoever of the staff tried and in whichever request.
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ class TooManyTries(BadRequest):
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """What a member of staff heard: at which number they called the person, and two facts, each (kind, what was said)."""
+    """What a member of staff heard: at which number they called the person, and two facts, each (kind, what was
+    said)."""
 
     number: str
     facts: tuple[tuple[str, str], ...]
@@ -92,10 +93,12 @@ def compared(
     now: datetime,
     before: date | None = None,
 ) -> bool:
-    """Compare a call-back with what is on file of the person, write down that it was tried, and return whether it matches.
+    """Compare a call-back with what is on file of the person, write down that it was tried, and return whether it
+    matches.
 
-    `may_call` says of a number on file whether it proves something here; with `before` only facts of earlier days count. In the caller's transaction, which has to commit
-    whatever is returned. Raises Incomplete, and TooManyTries without looking.
+    `may_call` says of a number on file whether it proves something here; with `before` only facts of earlier days
+    count. In the caller's transaction, which has to commit whatever is returned. Raises Incomplete, and
+    TooManyTries without looking.
     """
     if not people.ask().can_call(subject, now):
         raise Incomplete("No phone number of this person has been on file for 14 days: a call-back proves nothing.")
@@ -122,7 +125,8 @@ def code_compared(subject: UUID, is_right: bool, *, reference: str, actor: Actor
 
 
 def within_limit(subject: UUID, *, now: datetime) -> None:
-    """Raise TooManyTries when nothing is looked at for this person now. Holds the person's row until the transaction ends."""
+    """Raise TooManyTries when nothing is looked at for this person now. Holds the person's row until the transaction
+    ends."""
     subjects.lock([subject])  # tries at the same moment are counted one after the other
     refused = audit.history(subject=subject).filter(action=REFUSED, at__gt=now - WITHIN)
     if refused.count() >= MOST_REFUSED:

@@ -1,7 +1,7 @@
 """Who is asking is shown: by login, link, code, call-back, or as staff state it (Art. 12(6), design 9).
 
-What must never happen: a request given to somebody of whom nothing was proved; a proof that stands on an address which is the
-person's no longer.
+What must never happen: a request given to somebody of whom nothing was proved; a proof that stands on an address
+which is the person's no longer.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def identify_into(
     """Write down that identity is proved, in the caller's transaction: the clock, the code, the receipt, the next step.
     Return the outcome code, which is shown once and kept as a hash only.
 
-    Raises NotAllowed for a request about records by a login: that proves the own file, and nothing of an address on a record; and
-    for a proof that does not count for the right.
+    Raises NotAllowed for a request about records by a login: that proves the own file, and nothing of an address on a
+    record; and for a proof that does not count for the right.
     """
     if how == Request.Identity.LOGIN and request.is_about_records:
         raise NotAllowed("A login proves nothing about records that carry an address.")
@@ -76,7 +76,8 @@ def post_code(request: Request, *, subject: UUID, actor: Actor, now: datetime) -
     """Leave a letter with a code for the person on file at the postal address on file, to be printed and posted.
 
     Who reads it back, by phone or letter, is that person (design 9); `identify` takes the code. An earlier code of the
-    request stops working, and a new one works once its letter is marked as posted. Raises NotYours, and NotAllowed without a postal address that has been on file for 14 days.
+    request stops working, and a new one works once its letter is marked as posted. Raises NotYours, and NotAllowed
+    without a postal address that has been on file for 14 days.
     """
     require_sight(request, actor)
     if actor.kind == "customer":
@@ -117,12 +118,13 @@ def identify(
     code: str = "",
     callback: proof.Callback | None = None,
 ) -> tuple[Request, str]:
-    """Let staff state how identity was proved, and of whom (shared mailbox, call-back). Return request and outcome code.
+    """Let staff state how identity was proved, and of whom (shared mailbox, call-back). Return request and outcome
+    code.
 
-    What the person said is compared with what is on file: `code` of a code by post, `callback` of a call-back by staff (an
-    operator, who holds the keys anyway, is believed). A refused try is written down. Raises NotYours, proof.HadTheLetter, NotAllowed, BadRequest,
-    proof.Incomplete, proof.ProofRefused and proof.TooManyTries; when the person has an open request of the same kind the two
-    are not merged silently: NotAllowed says so.
+    What the person said is compared with what is on file: `code` of a code by post, `callback` of a call-back by staff
+    (an operator, who holds the keys anyway, is believed). A refused try is written down. Raises NotYours,
+    proof.HadTheLetter, NotAllowed, BadRequest, proof.Incomplete, proof.ProofRefused and proof.TooManyTries; when the
+    person has an open request of the same kind the two are not merged silently: NotAllowed says so.
     """
     require_sight(request, actor)
     if how not in set(Request.Identity) - {Request.Identity.PENDING, Request.Identity.LOGIN, Request.Identity.LINK}:
@@ -193,7 +195,8 @@ def _identified_as(request: Request, how: str, subject: UUID, note: str, *, acto
 def on_file(subject: UUID, email: str, name: str, now: datetime) -> tuple[str, str]:
     """Return where the answer goes, and the name on file, to be sealed into the request file.
 
-    An address that came with the request counts only where it stands on file anyway. Shown to nobody, so nobody is asked.
+    An address that came with the request counts only where it stands on file anyway. Shown to nobody, so nobody is
+    asked.
     """
     with vault.internal():
         known = people.ask()
@@ -208,12 +211,13 @@ def _given(request: Request) -> str:
 
 
 def redeem(token: str, *, now: datetime) -> tuple[Request, str]:
-    """Use a one-time link (POST only); return its request and the outcome code to show once, "" when it was shown before.
+    """Use a one-time link (POST only); return its request and the outcome code to show once, "" when it was shown
+    before.
 
-    Who reads the mailbox of an address that stands nowhere is told that nothing is held (nothing.py). Any other link went to the
-    address on file, so using it proves the person (Art. 12(6)), as long as that address counts. Where it
-    does not any more a second person is asked, and what is on file now is told; `stands` says that nothing is to be shown
-    until then, and a link to the plan or the outcome is not used up by it. Raises links.LinkRefused.
+    Who reads the mailbox of an address that stands nowhere is told that nothing is held (nothing.py). Any other link
+    went to the address on file, so using it proves the person (Art. 12(6)), as long as that address counts. Where it
+    does not any more a second person is asked, and what is on file now is told; `stands` says that nothing is to be
+    shown until then, and a link to the plan or the outcome is not used up by it. Raises links.LinkRefused.
     """
     with transaction.atomic():
         link = links.use(token, now=now)
@@ -237,9 +241,10 @@ def redeem(token: str, *, now: datetime) -> tuple[Request, str]:
 
 
 def stands(request: Request, on: went_to.Stands, *, now: datetime) -> bool:
-    """Look again whether what a link or an outcome code proved still counts; where the address changed hands, ask a second
-    person and tell those on file now, once for a link or code. Return whether the request may be shown: then, or after the
-    second person let it go on. A code may be that of another request: that of a removal leads to a copy made before it.
+    """Look again whether what a link or an outcome code proved still counts; where the address changed hands,
+    ask a second person and tell those on file now, once for a link or code. Return whether the request may be
+    shown: then, or after the second person let it go on. A code may be that of another request: that of a
+    removal leads to a copy made before it.
     """
     with transaction.atomic():
         if on.code_of:

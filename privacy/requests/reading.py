@@ -1,7 +1,7 @@
 """A request read: found by its reference, shown, and its outcome by its person or by reference and code.
 
-What must never happen: an outcome that is shown to somebody who is not the person; an answer that takes another time for a reference that is
-unknown here.
+What must never happen: an outcome that is shown to somebody who is not the person; an answer that takes another time
+for a reference that is unknown here.
 """
 
 from __future__ import annotations
@@ -82,9 +82,10 @@ def by_code(
 ) -> dict[str, Any]:
     """Return the outcome for a reference and the code that was shown once: also when the account is gone.
 
-    Keys: request, erased, kept, given, leftovers, warnings, unjoined, refusal. Raises WrongCode, which takes as long for an
-    unknown reference and for one that goes by post whose letter is not ticked off, CodeMoved unless `reader`, who is signed
-    in, is the person, and proof.HadTheLetter where `visitor`, a member of staff who is signed in, had that letter in hand.
+    Keys: request, erased, kept, given, leftovers, warnings, unjoined, refusal. Raises WrongCode, which takes as
+    long for an unknown reference and for one that goes by post whose letter is not ticked off, CodeMoved unless
+    `reader`, who is signed in, is the person, and proof.HadTheLetter where `visitor`, a member of staff who is
+    signed in, had that letter in hand.
     """
     spelled = codes.read_reference(reference)
     request = Request.objects.filter(reference=spelled).first() if spelled else None

@@ -1,7 +1,7 @@
 """Open requests counted anew: after a change of the laws, the holidays or the company's switches, by `prepare`.
 
-What must never happen: a request goes on by the date of an older law. So all dates are recomputed from the events; a date that
-moves stands in the audit, and what waits for the due day waits for the one in force. Safe to repeat.
+What must never happen: a request goes on by the date of an older law. So all dates are recomputed from the events; a
+date that moves stands in the audit, and what waits for the due day waits for the one in force. Safe to repeat.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ def _recount(number: UUID, actor: Actor, now: datetime) -> bool:
 
 
 def _find_region(request: Request) -> None:
-    """Note the state or province of a request that was filed before one was kept, or before the person had one on file."""
+    """Note the state or province of a request that was filed before one was kept, or before the person had one on
+    file."""
     if request.region:
         return
     if request.is_about_records:

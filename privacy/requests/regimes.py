@@ -1,7 +1,8 @@
 """How long an answer may take, by the law of the person who asks: read from `regimes.toml` and checked.
 
-What must never happen: a law that is misspelt and therefore not applied. So an unknown word, a missing period or two laws for
-one place and day stop `manage.py check` with one sentence. Mended in the file; `prepare` then counts the open requests anew.
+What must never happen: a law that is misspelt and therefore not applied. So an unknown word, a missing period or
+two laws for one place and day stop `manage.py check` with one sentence. Mended in the file; `prepare` then
+counts the open requests anew.
 """
 
 from __future__ import annotations
@@ -30,10 +31,11 @@ class RegimeError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the person is who asks: country (ISO 3166-1 alpha-2) and part of it (ISO 3166-2, or its name), "" when not known.
+    """Where the person is who asks: country (ISO 3166-1 alpha-2) and part of it (ISO 3166-2, or
+    its name), "" when not known.
 
-    `switched_on` names the laws that count only where the company says so, such as CALIFORNIA; `laws` those that know the right
-    that is asked for, None every one: where none of them covers the person, our own policy does.
+    `switched_on` names the laws that count only where the company says so, such as CALIFORNIA; `laws` those that know
+    the right that is asked for, None every one: where none of them covers the person, our own policy does.
     """
 
     country: str = ""
@@ -83,7 +85,8 @@ class Regime:
         return Calendar(place.country, place.region) if place.country else WEEKENDS
 
     def covers(self, place: Place) -> int:
-        """Return 0 when this law does not count there, else how narrow it is: everybody, whole countries, one, a part."""
+        """Return 0 when this law does not count there, else how narrow it is: everybody, whole countries, one, a
+        part."""
         if self.switch and self.switch not in place.switched_on:
             return 0
         if self.of and place.laws is not None and self.name not in place.laws:

@@ -1,4 +1,5 @@
-"""How one value is said to people: days and moments in words, amounts with their currency, yes and no, nothing as nothing.
+"""How one value is said to people: days and moments in words, amounts with their currency, yes and no, nothing as
+nothing.
 
 Pages and the readable part of a copy say values so; the files for programs give them exactly.
 """
@@ -61,7 +62,8 @@ def money(amount: Decimal | None, currency: str = "USD") -> str:
 
 
 def unreadable(one: vault.Unreadable) -> str:
-    """Return why a value cannot be read: it was erased, and when and by what; it is away for the moment; it is covered here."""
+    """Return why a value cannot be read: it was erased, and when and by what; it is away for the moment; it is covered
+    here."""
     if isinstance(one, vault.Erased):
         return ended.told(one)
     if isinstance(one, vault.KeyUnavailable):

@@ -1,9 +1,9 @@
 """The second person: who may decide, what a decision does, and "this was not me" (design 9).
 
-What must never happen: a person who filed a request, stated its identity or entered the address that proves it, and then
-decides about it; "this was not me" that
-ends the request of the right person; an undecided question on the last day. A decision is written into the audit; before
-the execution of an erasure nothing here is final, afterwards it is only written down.
+What must never happen: a person who filed a request, stated its identity or entered the address that proves it,
+and then decides about it; "this was not me" that ends the request of the right person; an undecided question on
+the last day. A decision is written into the audit; before the execution of an erasure nothing here is final,
+afterwards it is only written down.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ DOUBT = "Art. 12(6) GDPR"
 
 
 def may_decide(request: Request, actor: Actor) -> bool:
-    """Whether `actor` is a second person for this request: privacy team, a manager or an operator who had no part in it."""
+    """Whether `actor` is a second person for this request: privacy team, a manager or an operator who had no part in
+    it."""
     if actor.kind == "staff":
         return bool(actor.roles & {"privacy", MANAGER}) and (actor.kind, actor.id) not in _had_a_part(request)
     # Operators cannot be told from each other: what one of them filed another may not decide.
@@ -64,8 +65,9 @@ def may_decide(request: Request, actor: Actor) -> bool:
 
 
 def _had_a_part(request: Request) -> set[tuple[str, str]]:
-    """Return who filed, proposed to refuse it, stated the identity, confirmed for the person, had a letter with a code in hand, changed an address or name on a
-    record it covers, proposed the joining about which is asked, or had a contact of the person in hand (entered, settled, its notice posted): (kind, id)."""
+    """Return who filed, proposed to refuse it, stated the identity, confirmed for the person, had a letter with a code
+    in hand, changed an address or name on a record it covers, proposed the joining about which is asked, or had a
+    contact of the person in hand (entered, settled, its notice posted): (kind, id)."""
     in_hand = (history.CODE_WRITTEN, history.CODE_SHOWN, history.CODE_POSTED)
     changed = (history.ADDRESS_CHANGED, history.NAME_CHANGED)
     kinds = (clock.Kind.RECEIVED, State.IDENTITY, State.CONFIRMED, history.REFUSAL_PROPOSED, *changed, *in_hand)
@@ -102,7 +104,8 @@ def how_proved(request: Request) -> str:
 
 
 def open_looks(request: Request) -> QuerySet[SecondLook]:
-    """Return every question that waits about who asks: one decision answers all of them. A proposed refusal has its own (`excess`)."""
+    """Return every question that waits about who asks: one decision answers all of them. A proposed
+    refusal has its own (`excess`)."""
     return (
         SecondLook.objects.filter(request=request, decided_at=None)
         .exclude(why=SecondLook.Why.EXCESSIVE)
@@ -134,9 +137,9 @@ def decide(
 ) -> Request:
     """Decide every open question about a request: it goes on, or it ends and the person is told why. Return it.
 
-    `words` say to the person why it ends; `seen` is the fingerprint of what was shown to who decides, None only where no page
-    was: an operator at the command. Raises NotYours for whom it is not to decide, BadRequest for another word than an outcome,
-    NotAllowed when nothing is open, fingerprint.NotSeen when something else is there than was seen.
+    `words` say to the person why it ends; `seen` is the fingerprint of what was shown to who decides, None only where
+    no page was: an operator at the command. Raises NotYours for whom it is not to decide, BadRequest for another word
+    than an outcome, NotAllowed when nothing is open, fingerprint.NotSeen when something else is there than was seen.
     """
     if outcome not in (SecondLook.Outcome.GO_ON, SecondLook.Outcome.END):
         raise BadRequest("There is no such decision about who asks; it is go_on or end.")
@@ -174,7 +177,8 @@ def decide(
 
 
 def _end(request: Request, words: str, *, actor: Actor, now: datetime) -> None:
-    """End what can still be ended, and tell the person what had gone out before. A copy that was made is destroyed in any case."""
+    """End what can still be ended, and tell the person what had gone out before. A copy that was
+    made is destroyed in any case."""
     out, had_copy = gone_out(request), export.live(request) is not None
     for copy in export.Export.objects.filter(request=request, deleted_at=None):
         export.delete(copy, now=now)
@@ -226,8 +230,8 @@ def agreed(request: Request) -> str:
 
 
 def gone_out(request: Request) -> str:
-    """Return what was given or removed because of a request: FETCHED, REMOVED (wholly or in part), CARRIED_OUT for what neither gives
-    nor removes, or "" for nothing yet."""
+    """Return what was given or removed because of a request: FETCHED, REMOVED (wholly or in part), CARRIED_OUT for what
+    neither gives nor removes, or "" for nothing yet."""
     if request.procedure.gives:
         return FETCHED if fetched(request) else ""
     if not request.events.filter(kind=State.EXECUTING).exists():
@@ -241,7 +245,8 @@ def fetched(request: Request) -> int:
 
 
 def possible_breaches() -> QuerySet[Request]:
-    """Return the requests of which something had gone out when it was decided that they were not the person's, until assessed."""
+    """Return the requests of which something had gone out when it was decided that they were not
+    the person's, until assessed."""
     assessed = RequestEvent.objects.filter(request=OuterRef("pk"), kind=history.BREACH_ASSESSED)
     found = RequestEvent.objects.filter(request=OuterRef("pk"), kind=history.POSSIBLE_BREACH)
     since = found.order_by("at").values("at")[:1]
@@ -254,7 +259,8 @@ def breach_known_since(request: Request) -> datetime:
 
 
 def assess_breach(request: Request, *, is_breach: bool, actor: Actor, now: datetime) -> None:
-    """Write down what the privacy team found: a breach, which the company's own record takes, or none. Raises NotYours, NotAllowed."""
+    """Write down what the privacy team found: a breach, which the company's own record takes, or none.
+    Raises NotYours, NotAllowed."""
     if actor.kind != "staff" or "privacy" not in actor.roles:
         raise NotYours("Only the privacy team assesses that.")
     with transaction.atomic():
@@ -274,7 +280,8 @@ def assess_breach(request: Request, *, is_breach: bool, actor: Actor, now: datet
 
 
 def say_not_me(token: str, *, now: datetime) -> Request:
-    """Take "this was not me" by its one-time link: the request stands still until a second person has decided. Return it.
+    """Take "this was not me" by its one-time link: the request stands still until a second person has decided. Return
+    it.
 
     It never ends the request by itself: whoever reads an old mailbox of the person must not be able to do that. Raises
     links.LinkRefused.
@@ -301,9 +308,9 @@ def stands_still(request: Request) -> bool:
 def last_day(request: Request, *, actor: Actor, now: datetime) -> bool:
     """Answer the person in time when nobody has decided by the due date: more time, else a refusal with its reason.
 
-    Where the question was put too late to be looked at before that day, late is late: the request stays open and overdue, it
-    alarms, the person is told, and the second person decides. Returns whether the request has ended. Does nothing before
-    that day.
+    Where the question was put too late to be looked at before that day, late is late: the request stays open and
+    overdue, it alarms, the person is told, and the second person decides. Returns whether the request has ended.
+    Does nothing before that day.
     """
     if company_day(now) < request.due_on:
         return False
@@ -337,8 +344,8 @@ def _say_that_it_is_late(request: Request, *, now: datetime) -> None:
 
 
 def waiting() -> QuerySet[SecondLook]:
-    """Return the open questions, the most urgent first: of open requests; of ended ones "this was not me", and whatever is asked
-    while their copy can still be fetched."""
+    """Return the open questions, the most urgent first: of open requests; of ended ones "this was not me", and whatever
+    is asked while their copy can still be fetched."""
     asked = SecondLook.objects.filter(decided_at=None).select_related("request")
     return asked.exclude(pk__in=waits.left_over().values("pk")).order_by("request__due_on", "asked_at")
 

@@ -59,7 +59,8 @@ class PlanChanged(Exception):
 def make_plan(request: Request, *, actor: Actor, now: datetime) -> Plan:
     """Return what the request will do, and write it down when it is new (P10). Nothing is done by it.
 
-    Raises NotYours, NotIdentified before identity is proved, NotAllowed once the execution has begun or the request ended.
+    Raises NotYours, NotIdentified before identity is proved, NotAllowed once the execution has begun or the request
+    ended.
     """
     require_sight(request, actor)
     with transaction.atomic():
@@ -113,10 +114,11 @@ def confirm(
 ) -> Request:
     """Confirm exactly the plan with `plan_hash`; a worker carries it out. Return the request.
 
-    Who confirms in the person's place may say how the person `agreed` (a key of offering.AGREED), with the `number` on a plan that
-    came back signed; the second person reads it. Raises PlanChanged, with the plan as it is now already stored, when facts, rules
-    or holds have changed since; NotYours, NotIdentified, NotAllowed, also where staff confirm what the person cannot have read
-    (offering.require_told; `answered_on` is the day on which the person's answer came). Confirming the same twice is once.
+    Who confirms in the person's place may say how the person `agreed` (a key of offering.AGREED), with the `number` on
+    a plan that came back signed; the second person reads it. Raises PlanChanged, with the plan as it is now already
+    stored, when facts, rules or holds have changed since; NotYours, NotIdentified, NotAllowed, also where staff confirm
+    what the person cannot have read (offering.require_told; `answered_on` is the day on which the person's answer
+    came). Confirming the same twice is once.
     """
     require_sight(request, actor)
     with transaction.atomic():
@@ -152,8 +154,8 @@ def confirm_into(
 ) -> None:
     """Confirm the stored plan in the caller's transaction and say what comes next.
 
-    What staff confirm for the person waits for a second person, however the identity was proved: the person may have looked
-    at the plan only, and left it.
+    What staff confirm for the person waits for a second person, however the identity was proved: the person may have
+    looked at the plan only, and left it.
     """
     request.confirmed_hash = request.plan_hash
     request.save(update_fields=["confirmed_hash"])
@@ -192,8 +194,8 @@ def withdraw(request: Request, *, actor: Actor, now: datetime) -> Request:
 def refuse(request: Request, *, ground: str, authority: str, actor: Actor, now: datetime) -> Request:
     """Refuse a request with reasons (Art. 12(4), 12(5)); the person is told them and how to complain.
 
-    Raises NotYours for anybody but the privacy team, BadRequest without a ground, by a rule that is none for it or by one that needs
-    a second person (`excess.propose`), NotAllowed once the execution has begun.
+    Raises NotYours for anybody but the privacy team, BadRequest without a ground, by a rule that is none for it or by
+    one that needs a second person (`excess.propose`), NotAllowed once the execution has begun.
     """
     require_sight(request, actor)
     if actor.kind == "customer":
@@ -222,7 +224,8 @@ def refuse(request: Request, *, ground: str, authority: str, actor: Actor, now: 
 def say_nothing_held(request: Request, *, actor: Actor, now: datetime) -> Request:
     """Tell a stranger known under no name that nothing is held, and close the request (Art. 15(1)).
 
-    Raises NotYours, NotAllowed; nothing.SomethingHeld where anything on file carries the address or the name that was given.
+    Raises NotYours, NotAllowed; nothing.SomethingHeld where anything on file carries the address or the name that was
+    given.
     """
     require_sight(request, actor)
     if actor.kind == "customer":

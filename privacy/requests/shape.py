@@ -10,7 +10,8 @@ from privacy.requests.models import Request
 
 
 def of(request: Request) -> dict[str, Any]:
-    """Return a request as commands and schemas show it (docs/schemas/request_show.json): no personal data, opens nothing."""
+    """Return a request as commands and schemas show it (docs/schemas/request_show.json): no
+    personal data, opens nothing."""
     events = list(request.events.all())
     done: Mapping[str, datetime] = {e.step: e.at for e in events if e.kind == "step"}
     planned = next((e.at for e in events if e.kind == "planned"), None)

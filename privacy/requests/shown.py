@@ -1,4 +1,5 @@
-"""The records of a person as people read them: by part of life, each with what stands inside of it, why it is kept, until when.
+"""The records of a person as people read them: by part of life, each with what stands inside of
+it, why it is kept, until when.
 
 What must never happen: a value past the gate, or one of another person. A page decides about the records it shows and
 about no others, so that it costs as much with ten thousand records as with ten: a number of queries that depends on the
@@ -111,7 +112,8 @@ def lives(kinds: Sequence[Kind]) -> Iterator[tuple[Life, list[Kind]]]:
 
 
 def newest_first(kind: Kind) -> Any:
-    """Return the rows of a kind with what their links lead to: by the day that its gist begins with, else as they came."""
+    """Return the rows of a kind with what their links lead to: by the day that its gist begins with, else as they
+    came."""
     rows = contents.with_links(kind)
     declaration = kind.declaration
     first = declaration.gist[0] if declaration.gist else ""
@@ -153,7 +155,8 @@ class Page:
         return records
 
     def judge(self) -> None:
-        """Decide how long the records that were taken in are kept, and fill the lists; one query for all of their keys."""
+        """Decide how long the records that were taken in are kept, and fill the lists; one query for all of their
+        keys."""
         if self._known is None and self.subject is not None:
             for verdict in assessment.assess_rows(self._met, self.subject, today=self.today):
                 self._verdicts.setdefault(verdict.record_id, []).append(verdict)
@@ -169,7 +172,8 @@ class Page:
     def _within(self, kind: Kind, rows: list[Any]) -> _Within:
         link = kind.declaration.inside
         outer = {row.pk: row for row in rows}
-        # The outer records are here already, with what their links lead to: they are not read again with each inner one.
+        # The outer records are here already, with what their links lead to: they are not read
+        # again with each inner one.
         found = contents.with_links(kind, but=link).filter(**{f"{link}__in": list(outer)})
         most, counts = self.most_inside, Counter[Any]()
         if most is None:

@@ -1,6 +1,8 @@
-"""Who may see a request: its person, the privacy team, the program; and as whom somebody acts who proved it by link or code.
+"""Who may see a request: its person, the privacy team, the program; and as whom somebody acts who proved it by link or
+code.
 
-What must never happen: a request shown to a stranger, or to the person named in a row that somebody changed past the program.
+What must never happen: a request shown to a stranger, or to the person named in a row that
+somebody changed past the program.
 """
 
 from __future__ import annotations
@@ -55,14 +57,15 @@ def acting_as(request: Request, *, purpose: str = "own request", reason: str = "
 
 
 def acting_by_code(request: Request, coded: UUID | str) -> Actor:
-    """Return the actor for who proved it by the outcome code of the request `coded`; where staff had that code in hand, audit and
-    access log say so of everything that is opened by it. Raises NotYours."""
+    """Return the actor for who proved it by the outcome code of the request `coded`; where staff had that code in hand,
+    audit and access log say so of everything that is opened by it. Raises NotYours."""
     of = Request.objects.filter(pk=coded).first()
     return acting_as(request, purpose="outcome by code", reason=CODE_IN_HAND if of and codes.had_code(of) else "")
 
 
 def _is_of_a_login(request: Request) -> bool:
-    """Say whether an open request about records belongs to somebody with a login: the site files none, they are nobody's."""
+    """Say whether an open request about records belongs to somebody with a login: the site files none, they are
+    nobody's."""
     if not request.is_about_records or request.state not in OPEN_STATES or request.owner_id is None:
         return False
     return people.ask().has_login(request.owner_id)

@@ -1,4 +1,5 @@
-"""The states of a request and the one table of what may follow what; how a request reached the company, and how identity is proved.
+"""The states of a request and the one table of what may follow what; how a request reached the
+company, and how identity is proved.
 
 What must never happen: a state that is reached past this table (`history.move` holds it).
 """

@@ -1,7 +1,7 @@
 """What each step of a request does. `execute` decides when, locks the request and writes what came of it.
 
-Which steps a right has, in which order and what state each reaches, stands in `procedures`. Every step may be run again after a
-crash: it does what is left to do and nothing twice.
+Which steps a right has, in which order and what state each reaches, stands in `procedures`. Every step may be run again
+after a crash: it does what is left to do and nothing twice.
 """
 
 from __future__ import annotations
@@ -91,7 +91,8 @@ def following(request: Request) -> str:
 
 
 def plan_step(request: Request, now: datetime) -> Result:
-    """Make the plan. It goes back to the person where the right is one that is confirmed; else it is carried out as it is."""
+    """Make the plan. It goes back to the person where the right is one that is confirmed; else it is carried out as it
+    is."""
     actor = _actor()
     made = services.plan_into(request, actor=actor, now=now)
     if request.procedure.is_confirmed:
@@ -104,8 +105,8 @@ def plan_step(request: Request, now: datetime) -> Result:
 def wait_for_access(request: Request, now: datetime) -> Result:
     """Wait until what the right waits for is answered, not past the due date; look at the plan once more.
 
-    The finished copy outlives the erasure, so nobody waits until it is fetched (design 11, 12). When the plan has changed
-    since it was confirmed, it goes back to be confirmed again.
+    The finished copy outlives the erasure, so nobody waits until it is fetched (design 11, 12). When the plan has
+    changed since it was confirmed, it goes back to be confirmed again.
     """
     # Only one whose identity is proved: a stranger's question must not hold an erasure up.
     first = Request.objects.filter(
@@ -122,7 +123,8 @@ def wait_for_access(request: Request, now: datetime) -> Result:
     if assessment.plan_for(request, today=company_day(now)).hash != confirmed:
         services.plan_again(request, actor=actor, now=now)
         return Ended()
-    # What is on file now goes with the execution: where the answer is sent stands in the file of the request from here on.
+    # What is on file now goes with the execution: where the answer is sent stands in the file of the request from here
+    # on.
     answer_to = addresses.address_for_answer(request, now=now)
     if request.requester_email != answer_to:
         request.requester_email = answer_to
@@ -139,8 +141,9 @@ def wait_for_access(request: Request, now: datetime) -> Result:
 
 
 def _keep_addresses(request: Request, now: datetime) -> None:
-    """Write into the files of the person's other requests where they are answered now, "" where by post: no old link or code
-    counts again because the erasure took the address that replaced its own, or because none was left to hold it against."""
+    """Write into the files of the person's other requests where they are answered now, "" where by post: no
+    old link or code counts again because the erasure took the address that replaced its own, or because none
+    was left to hold it against."""
     found = Request.objects.filter(subject_id=_subject(request), scope=Request.Scope.WHOLE).exclude(pk=request.pk)
     for other in found.order_by("pk"):
         with vault.internal():  # compared only, shown to nobody
@@ -154,11 +157,11 @@ def _keep_addresses(request: Request, now: datetime) -> None:
 
 
 def held_up(request: Request, now: datetime) -> Result | None:
-    """Return what a question to a second person, or time for others to object, makes of the first step that carries a request
-    out, whatever the right; None when it may go on.
+    """Return what a question to a second person, or time for others to object, makes of the first step that carries a
+    request out, whatever the right; None when it may go on.
 
-    An open question ends on the due date with more time or a refusal, never with a yes (design 11); one that was put too
-    late for that stays open, and the request is overdue until it is decided.
+    An open question ends on the due date with more time or a refusal, never with a yes (design 11); one that was put
+    too late for that stays open, and the request is overdue until it is decided.
     """
     waits.look_at_others(request, actor=_actor(), now=now)
     excess.last_day(request, actor=_actor(), now=now)
@@ -185,7 +188,8 @@ def stop_mail(request: Request, now: datetime) -> Result:
 
 
 def block_tokens(request: Request, now: datetime) -> Result:
-    """Leave keyed tokens by which an import recognises the person, while the values can still be read (Proximus, C-129/21)."""
+    """Leave keyed tokens by which an import recognises the person, while the values can still be read (Proximus,
+    C-129/21)."""
     until = assessment.block_until(now, request.country)
     count = 0
     for declaration, rows in datamap.records_of(_subject(request)):
@@ -201,7 +205,8 @@ def block_tokens(request: Request, now: datetime) -> Result:
 
 
 def erase(request: Request, now: datetime) -> Result:
-    """End the envelopes the plan says, a batch at a time; what came under a hold or a duty meanwhile is kept and said so.
+    """End the envelopes the plan says, a batch at a time; what came under a hold or a duty
+    meanwhile is kept and said so.
 
     An order by phone may come while the erasure runs: what it needs of the account stays until it is finished.
     """
@@ -349,12 +354,13 @@ def _unanswered(request: Request, now: datetime) -> Wait | None:
 
 
 def identity_step(request: Request, now: datetime) -> Result:
-    """Answer a person who has not shown who is asking, or not confirmed, on the due day: more time, or an end with its reason.
+    """Answer a person who has not shown who is asking, or not confirmed, on the due day: more
+    time, or an end with its reason.
 
-    Never a yes, and never later than that day (design 11). Who had less than two weeks, because a letter was written down
-    late or the plan was ready late, gets the law's longer deadline while its notice is in time. Where the due day was over
-    before the person could be asked at all, no answer is in time any more: then two weeks are left to act, and it alarms.
-    What was asked by a signed letter, and told by post, never ends for want of a click.
+    Never a yes, and never later than that day (design 11). Who had less than two weeks, because a letter was written
+    down late or the plan was ready late, gets the law's longer deadline while its notice is in time. Where the due day
+    was over before the person could be asked at all, no answer is in time any more: then two weeks are left to act, and
+    it alarms. What was asked by a signed letter, and told by post, never ends for want of a click.
     """
     due = clock.answer_from(request.due_on)
     if now < due:

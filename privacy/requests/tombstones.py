@@ -1,6 +1,8 @@
-"""What the ledger keeps of a request that was carried out: the proof of an erasure, which a restored backup is held against.
+"""What the ledger keeps of a request that was carried out: the proof of an erasure, which a
+restored backup is held against.
 
-What must never happen: personal data in the ledger. Codes and dates stand in it, and keyed hashes of the records that were kept.
+What must never happen: personal data in the ledger. Codes and dates stand in it, and keyed hashes
+of the records that were kept.
 """
 
 from __future__ import annotations

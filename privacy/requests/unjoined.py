@@ -12,7 +12,8 @@ from privacy import people
 
 
 def found(subject: UUID | None, today: date) -> str:
-    """Return one sentence: how many records of each kind carry an address of the person without being joined; "" for none."""
+    """Return one sentence: how many records of each kind carry an address of the person without being joined; "" for
+    none."""
     kinds = people.ask().candidates(subject, today) if subject else []
     if not kinds:
         return ""
@@ -26,7 +27,8 @@ def found(subject: UUID | None, today: date) -> str:
 
 
 def of_request(subject: UUID | None, today: date) -> str:
-    """Return what a plan or an answer says of them: that the request does not reach them, and what the person can do."""
+    """Return what a plan or an answer says of them: that the request does not reach them, and what the person can
+    do."""
     sentence = found(subject, today)
     return (
         f"{sentence} This request does not reach that. If it is yours, tell us, and a person looks." if sentence else ""

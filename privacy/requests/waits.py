@@ -1,8 +1,8 @@
 """What a proof still needs: others told, time for them to object, a second person (design 9).
 
-What must never happen: an erasure by an e-mail link before the readers of the person's other mailboxes could object; a copy or
-an erasure on what one member of staff alone has seen or says; an open question that time turns into a yes, or that stands
-for ever because its request has ended.
+What must never happen: an erasure by an e-mail link before the readers of the person's other mailboxes could object; a
+copy or an erasure on what one member of staff alone has seen or says; an open question that time turns into a yes, or
+that stands for ever because its request has ended.
 """
 
 from __future__ import annotations
@@ -29,15 +29,18 @@ LONGEST, SHORTEST = timedelta(hours=72), timedelta(hours=24)
 LATE_AFTER_WORKING_DAYS = 3
 ANYBODY = Actor("anonymous", None, None, frozenset(), "one-time link")
 BY_MACHINE = frozenset({Request.Identity.LOGIN, Request.Identity.LINK})  # no member of staff has looked at it
-#: Only these leave time for an objection: control of one mailbox, or paper, shows less than a voice, a letter or a face.
+#: Only these leave time for an objection: control of one mailbox, or paper, shows less than a
+#: voice, a letter or a face.
 NEED_TIME = frozenset({Request.Identity.LINK, Request.Identity.STAFF})
 
 
 def begin(request: Request, *, actor: Actor, now: datetime, is_moved: bool = False) -> None:
-    """Do what a proof without a login brings with it, in the caller's transaction: tell the others, ask a second person.
+    """Do what a proof without a login brings with it, in the caller's transaction: tell the
+    others, ask a second person.
 
-    `is_moved` says that the link that proved it went to an address that does not count any more: then every address that is on
-    file now is told. One by login needs the second person only where the person was joined with another lately, or somebody objects to that.
+    `is_moved` says that the link that proved it went to an address that does not count any more: then every address
+    that is on file now is told. One by login needs the second person only where the person was joined with another
+    lately, or somebody objects to that.
     """
     for why in _reasons(request, actor, now):
         ask(request, why, actor=actor, now=now)
@@ -51,10 +54,11 @@ def begin(request: Request, *, actor: Actor, now: datetime, is_moved: bool = Fal
 
 
 def moved(request: Request, *, actor: Actor, now: datetime) -> None:
-    """Ask a second person about a link whose address does not count any more, and tell every address that is on file now.
+    """Ask a second person about a link whose address does not count any more, and tell every
+    address that is on file now.
 
-    It may have come from who took the mailbox over, or from the right person whose address staff have changed. Where the request
-    has ended and nothing of it can be given any more, nothing is left to decide: the question ends at once.
+    It may have come from who took the mailbox over, or from the right person whose address staff have changed. Where
+    the request has ended and nothing of it can be given any more, nothing is left to decide: the question ends at once.
     """
     ask(request, SecondLook.Why.MOVED, actor=actor, now=now)
     end_left_over(actor=actor, now=now, request=request)
@@ -88,8 +92,8 @@ def _reasons(request: Request, actor: Actor, now: datetime) -> list[SecondLook.W
 
 
 def _is_disputed(request: Request) -> bool:
-    """Say whether an e-mail link proved it while it is open whose contact the person's is, or the login while it is open who
-    changed its address: one mailbox, or whoever is signed in, is no proof then."""
+    """Say whether an e-mail link proved it while it is open whose contact the person's is, or the login while it is
+    open who changed its address: one mailbox, or whoever is signed in, is no proof then."""
     if request.identity not in BY_MACHINE or request.is_about_records or request.subject_id is None:
         return False
     known, by_login = people.ask(), request.identity == Request.Identity.LOGIN
@@ -104,8 +108,8 @@ def _is_joined(request: Request, now: datetime) -> bool:
 
 
 def _is_renamed(request: Request) -> bool:
-    """Say whether a name was changed on a record that the request is about, and no second person was asked about a change there:
-    then the names do not tell whether the address is one person's."""
+    """Say whether a name was changed on a record that the request is about, and no second person was asked about a
+    change there: then the names do not tell whether the address is one person's."""
     if not request.is_about_records or addresses.was_asked_of_a_change(request):
         return False
     return people.ask().renamed(addresses.records_of(request))
@@ -132,15 +136,16 @@ def _is_late(on: date, at: datetime) -> bool:
 
 
 def received_again(request: Request, on: date, *, actor: Actor, now: datetime) -> None:
-    """Ask a second person about what cannot be brought back, and to which one more receipt was added late, in the caller's transaction: it shortens
-    the clock, and with it the time that others have to object."""
+    """Ask a second person about what cannot be brought back, and to which one more receipt was added late, in the
+    caller's transaction: it shortens the clock, and with it the time that others have to object."""
     is_open = request.procedure.is_final and request.can_withdraw
     if is_open and request.identity != Request.Identity.LOGIN and _is_late(on, now):
         ask(request, SecondLook.Why.LATE, actor=actor, now=now)
 
 
 def _tell_others(request: Request, *, but: str, actor: Actor, now: datetime) -> None:
-    """Write to every other e-mail of the person's login and contact, without content: it was not them, or all is well."""
+    """Write to every other e-mail of the person's login and contact, without content: it was not them, or all is
+    well."""
     if request.subject_id is None or request.is_about_records or not request.procedure.tells_others:
         return
     with vault.internal():
@@ -161,8 +166,8 @@ def _tell_others(request: Request, *, but: str, actor: Actor, now: datetime) -> 
 
 
 def contact_disputed(subject: UUID, *, actor: Actor, now: datetime) -> None:
-    """Ask a second person about what an e-mail link, or the login, proved before somebody objected to a contact of the person,
-    or to a change of the login's address."""
+    """Ask a second person about what an e-mail link, or the login, proved before somebody objected to a contact of the
+    person, or to a change of the login's address."""
     proved = Request.objects.filter(_can_give(), subject_id=subject, identity__in=BY_MACHINE)
     for request in proved.select_for_update(of=("self",)).order_by("pk"):
         if _is_disputed(request):
@@ -170,9 +175,9 @@ def contact_disputed(subject: UUID, *, actor: Actor, now: datetime) -> None:
 
 
 def login_given_back(subject: UUID, *, since: datetime, actor: Actor, now: datetime) -> tuple[int, int]:
-    """Ask a second person about what was asked by login or e-mail link since then, by which the login was in other hands, and end
-    the links and codes of requests of that time. In the caller's transaction. Return how many were asked about, and how many
-    copies of that time were fetched."""
+    """Ask a second person about what was asked by login or e-mail link since then, by which the login was in other
+    hands, and end the links and codes of requests of that time. In the caller's transaction. Return how many were asked
+    about, and how many copies of that time were fetched."""
     asked = 0
     of_then = Request.objects.filter(Q(filed_at__gte=since) | Q(identity_at__gte=since), subject_id=subject)
     machine = of_then.filter(_can_give(), identity__in=BY_MACHINE)
@@ -188,10 +193,10 @@ def login_given_back(subject: UUID, *, since: datetime, actor: Actor, now: datet
 def record_changes(
     record: tuple[str, UUID], email: str, *, is_address: bool, actor: Actor | None, now: datetime
 ) -> None:
-    """Ask a second person about requests about records that cover this record by this address, when that, or a person's name, is
-    about to be changed on it: else who may write there would cut off who asked, or let the request reach further. Also about one
-    that has ended while its copy can be fetched: link and code went to that address. In the caller's transaction, before the
-    change."""
+    """Ask a second person about requests about records that cover this record by this address, when that, or a person's
+    name, is about to be changed on it: else who may write there would cut off who asked, or let the request reach
+    further. Also about one that has ended while its copy can be fetched: link and code went to that address. In the
+    caller's transaction, before the change."""
     for request in _about(email, _can_give()).select_for_update(of=("self",)).order_by("pk"):
         if record not in addresses.records_of(request):
             continue
@@ -207,8 +212,9 @@ def record_changes(
 
 
 def look_at_others(request: Request, *, actor: Actor, now: datetime) -> None:
-    """Ask a second person, once for each, about what carries the address of a request about records and points to somebody else,
-    in the caller's transaction: it neither takes a record away from the request nor brings one, and is not passed over."""
+    """Ask a second person, once for each, about what carries the address of a request about records and points
+    to somebody else, in the caller's transaction: it neither takes a record away from the request nor brings
+    one, and is not passed over."""
     known = addresses.settled_others(request)
     others = [one for one in addresses.others_with_address(request) if one not in known]
     if not others:
@@ -232,14 +238,15 @@ def _about(email: str, which: Q) -> QuerySet[Request]:
 
 
 def _can_give() -> Q:
-    """Return which requests something is or may still be given for: the open ones, and those whose copy can be fetched."""
+    """Return which requests something is or may still be given for: the open ones, and those whose copy can be
+    fetched."""
     copies = Export.objects.filter(request=OuterRef("pk"), deleted_at=None, built_at__isnull=False)
     return Q(state__in=OPEN_STATES) | Q(Exists(copies))
 
 
 def people_joined(subject: UUID, *, actor: Actor, now: datetime, is_objected: bool = False) -> None:
-    """Ask a second person about what was asked by login or link before the person was joined; where somebody objects to what was
-    joined (`is_objected`), also about a copy that can be fetched: it may hold that."""
+    """Ask a second person about what was asked by login or link before the person was joined; where somebody objects to
+    what was joined (`is_objected`), also about a copy that can be fetched: it may hold that."""
     which = _can_give() if is_objected else Q(state__in=OPEN_STATES)
     proved = Request.objects.filter(which, subject_id=subject, identity__in=BY_MACHINE, scope=Request.Scope.WHOLE)
     for request in proved.select_for_update(of=("self",)).order_by("pk"):
@@ -250,7 +257,8 @@ def people_joined(subject: UUID, *, actor: Actor, now: datetime, is_objected: bo
 
 
 def ask(request: Request, why: SecondLook.Why, *, actor: Actor, now: datetime) -> SecondLook:
-    """Put a question to a second person and return it: one while it is open, with an event for each time that it was put.
+    """Put a question to a second person and return it: one while it is open, with an event for each time that it was
+    put.
 
     By the events, not by the reason, a decision is held against what was shown to who decides (`second.shown`).
     """
@@ -265,7 +273,8 @@ def ask(request: Request, why: SecondLook.Why, *, actor: Actor, now: datetime) -
 def is_undecided(request: Request) -> bool:
     """Say whether a second person has still to decide about this request.
 
-    By the question, and by the history, which is appended to only: a question that is gone or changed is not answered by that.
+    By the question, and by the history, which is appended to only: a question that is gone or
+    changed is not answered by that.
     """
     if SecondLook.objects.filter(request=request, decided_at=None).exists():
         return True
@@ -281,7 +290,8 @@ def is_undecided(request: Request) -> bool:
 
 
 def left_over() -> QuerySet[SecondLook]:
-    """Return the open questions about requests that have ended and of which no copy can be fetched: a decision changes nothing.
+    """Return the open questions about requests that have ended and of which no copy can be
+    fetched: a decision changes nothing.
 
     Not "this was not me", which is noted whenever it is said, because something may have gone out.
     """
@@ -291,7 +301,8 @@ def left_over() -> QuerySet[SecondLook]:
 
 
 def end_left_over(*, actor: Actor | None, now: datetime, request: Request | None = None) -> int:
-    """End what `left_over` returns, of one request or of all, without a decision; return how many ended. Safe to repeat."""
+    """End what `left_over` returns, of one request or of all, without a decision; return how many ended. Safe to
+    repeat."""
     asked = left_over() if request is None else left_over().filter(request=request)
     with transaction.atomic():
         requests = Request.objects.filter(pk__in=asked.values("request")).select_for_update(of=("self",))
@@ -323,14 +334,16 @@ def end_questions(request: Request, looks: QuerySet[SecondLook], *, actor: Actor
 
 
 def ends_at(request: Request, *, now: datetime) -> datetime | None:
-    """Return until when what cannot be brought back waits for objections of the person's other mailboxes, None when it does not wait.
+    """Return until when what cannot be brought back waits for objections of the person's other
+    mailboxes, None when it does not wait.
 
     72 hours from the letters, ended by the due date in force, but never less than 24 (design 9).
     """
     if not request.procedure.is_final or request.identity not in NEED_TIME:
         return None
     told = Letter.objects.filter(request=request, kind=TOLD)
-    # One that still waits for the mail server gives its reader no time yet; one that was given up or stopped never will.
+    # One that still waits for the mail server gives its reader no time yet; one that was given up or stopped never
+    # will.
     begins = [
         one.sent_at or (now if one.next_attempt_at or one.sending_at else one.queued_at)
         for one in told.only("sent_at", "next_attempt_at", "sending_at", "queued_at")

@@ -18,8 +18,8 @@ from privacy.requests.models import OneTimeLink, Request, SecondLook
 
 @dataclass(frozen=True)
 class Stands:
-    """On what a proof stands: the link, or the request whose outcome code it was, and what tells to which address that went.
-    Opens nothing, and is no link and no code."""
+    """On what a proof stands: the link, or the request whose outcome code it was, and what tells to which address that
+    went. Opens nothing, and is no link and no code."""
 
     link: int
     key: str
@@ -62,8 +62,9 @@ def code_counts_still(request: Request, key: str, *, now: datetime) -> bool:
 def _is_still_theirs(request: Request, is_it: Callable[[str], bool], *, now: datetime) -> bool:
     """Say whether the address of which `is_it` is True is still the person's.
 
-    One that stands on the records of a request about records counts until it, or a name, is changed on one of them, and then as
-    a second person decides. Once an erasure has begun, the address in the file of the request stands for those that it took.
+    One that stands on the records of a request about records counts until it, or a name, is changed on one of
+    them, and then as a second person decides. Once an erasure has begun, the address in the file of the request
+    stands for those that it took.
     """
     if request.is_about_records:
         return addresses.said_of_a_change(request) in (None, SecondLook.Outcome.GO_ON)

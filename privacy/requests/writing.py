@@ -1,7 +1,7 @@
 """What we write to a person about a request: with the clock, the places to complain at, and the address that counts.
 
-What must never happen: a letter about a request that goes where one of it came back from, or one that waits to be posted beside
-another that says more. The outbox itself is `privacy.letters`, which knows no requests.
+What must never happen: a letter about a request that goes where one of it came back from, or one that waits to be
+posted beside another that says more. The outbox itself is `privacy.letters`, which knows no requests.
 """
 
 from __future__ import annotations
@@ -38,9 +38,11 @@ def queue(
     credentials: Mapping[str, str] | None = None,
     until: datetime | None = None,
 ) -> Letter:
-    """Leave a letter about a request in the outbox, once per `key`, with what all of them say; return it (letters.queue).
+    """Leave a letter about a request in the outbox, once per `key`, with what all of them say; return it
+    (letters.queue).
 
-    Without an address it waits to be printed and posted to the postal address of the person, or the one the request came from.
+    Without an address it waits to be printed and posted to the postal address of the person, or
+    the one the request came from.
     """
     told = {
         "request": request,
@@ -80,7 +82,8 @@ def has_postal(request: Request, *, now: datetime) -> bool:
 
 
 def keep_postal(request: Request, *, now: datetime) -> None:
-    """Keep in the file of the request where its answer is posted to: once the erasure has begun it is read nowhere else."""
+    """Keep in the file of the request where its answer is posted to: once the erasure has begun it is read nowhere
+    else."""
     with vault.internal():
         kept = request.outcome
         lines = people.ask().postal(request.subject_id, now) if request.subject_id is not None else []
@@ -93,7 +96,8 @@ def keep_postal(request: Request, *, now: datetime) -> None:
 
 
 def returned(request: Request, by: str) -> list[Letter]:
-    """Return the letters about a request that came back from there: a mail that bounced, a letter that the post did not deliver."""
+    """Return the letters about a request that came back from there: a mail that bounced, a letter
+    that the post did not deliver."""
     noted = request.events.filter(kind=history.LETTER_RETURNED, detail__by=by).values_list("detail", flat=True)
     numbers = [one["letter"] for one in noted]
     return list(request.letters.filter(pk__in=numbers)) if numbers else []
@@ -108,7 +112,8 @@ def is_returned(letter: Letter) -> bool:
 
 
 def bounced(request: Request, to: str) -> bool:
-    """Say whether a mail of this request came back from this address; one that says no more where it went counts as such."""
+    """Say whether a mail of this request came back from this address; one that says no more where it went counts as
+    such."""
     with vault.internal():  # compared only
         gone = [one.to for one in returned(request, Letter.By.EMAIL)]
     wanted = vault.index.normalise("email", to)
@@ -116,13 +121,14 @@ def bounced(request: Request, to: str) -> bool:
 
 
 def undelivered(request: Request, lines: Sequence[str]) -> bool:
-    """Say whether a letter of this request came back from this postal address; one that says no more where it went counts as such."""
+    """Say whether a letter of this request came back from this postal address; one that says no more
+    where it went counts as such."""
     with vault.internal():  # compared only
         gone = [one.text for one in returned(request, Letter.By.POST)]
     return any(not isinstance(one, str) or letters.on_paper(one)[0] in ("", "\n".join(lines)) for one in gone)
 
 
-# What goes out, and what does not ---------------------------------------------------------------------------------------
+# What goes out, and what does not -------------------------------------------------------------------------------------
 
 
 def send_due(*, now: datetime) -> int:
@@ -136,10 +142,11 @@ def send_due(*, now: datetime) -> int:
 
 
 def end_unposted(request: Request, *, now: datetime, kinds: Collection[str] | None = None) -> None:
-    """Stop what still waits to be posted about a request (of these kinds), with what it gives, in the caller's transaction.
+    """Stop what still waits to be posted about a request (of these kinds), with what it gives, in the caller's
+    transaction.
 
-    What comes next tells the person more than it does, or everything that it tells of is over. Not that something had gone out
-    to somebody else: that is told in any case.
+    What comes next tells the person more than it does, or everything that it tells of is over. Not that something had
+    gone out to somebody else: that is told in any case.
     """
     waiting = request.letters.filter(by=Letter.By.POST, sent_at=None, stopped_at=None).exclude(kind=NOT_YOU)
     if kinds is not None:

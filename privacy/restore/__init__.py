@@ -1,9 +1,9 @@
 """What was erased stays erased after a restore (design 8, R5).
 
-The ledger stands three times: in the key store, where it is written with the destruction of each key; copied in the main
-database, written once the effect is in its tables; and signed in a file outside both, written once the main database has
-the copy. So each place knows no more than the one before, and one that knows *less* than the next was restored:
-then nothing is served until `manage.py replay_ledger` has run.
+The ledger stands three times: in the key store, where it is written with the destruction of each key; copied in the
+main database, written once the effect is in its tables; and signed in a file outside both, written once the main
+database has the copy. So each place knows no more than the one before, and one that knows *less* than the next was
+restored: then nothing is served until `manage.py replay_ledger` has run.
 
     models        the copy in the main database
     signed        which lines of it this program wrote

@@ -1,7 +1,8 @@
 """Doing to the main database what a line of the ledger says. Whatever is done here was done once before.
 
-A row of an erased pair is ended exactly as an erasure ends it. A row that names a key which a correction replaced lost the
-corrected value with the backup; its envelope is emptied, so that the value can be entered again, and the record is named.
+A row of an erased pair is ended exactly as an erasure ends it. A row that names a key which a correction
+replaced lost the corrected value with the backup; its envelope is emptied, so that the value can be entered
+again, and the record is named.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ class NotCopied(Exception):
 
 @dataclass
 class Done:
-    """What was done: rows ended again, requests closed, and the records whose correction was lost, by label and name."""
+    """What was done: rows ended again, requests closed, and the records whose correction was lost, by label and
+    name."""
 
     records: int = 0
     requests: list[str] = field(default_factory=list)
@@ -170,7 +172,8 @@ def _keep_again(request: Request, kept: Iterable[dict[str, Any]]) -> None:
 
 
 def _is_under_way(went: Sequence[Gone]) -> bool:
-    """Say whether a request that is being carried out still has to end rows of these keys: it ends the person as well."""
+    """Say whether a request that is being carried out still has to end rows of these keys: it ends the person as
+    well."""
     records = {one.record for one in went}
     waiting = Decision.objects.filter(record_id__in=records, action=Decision.Action.ERASE, done_at=None)
     return waiting.filter(request__state=State.EXECUTING).exists()

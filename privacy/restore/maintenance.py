@@ -73,7 +73,8 @@ def problems() -> list[str]:
 
 
 def waiting() -> Iterator[list[Tombstone]]:
-    """Yield pages of lines that the main database does not have, newest first; last the old ones others were copied past."""
+    """Yield pages of lines that the main database does not have, newest first; last the old ones others were copied
+    past."""
     before: int | None = None
     page: list[Tombstone] = []
     while before is None or len(page) == PAGE:

@@ -1,7 +1,7 @@
 """The copy of the ledger in the main database: a line stands here when, and only when, its effect is in the tables.
 
-Lines are copied in their order, but one whose request is still being carried out lets others by: it is noted as waiting,
-so that it is not forgotten below the newer ones.
+Lines are copied in their order, but one whose request is still being carried out lets others by: it is noted as
+waiting, so that it is not forgotten below the newer ones.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 `follow` copies new lines onwards and mends what a killed worker left half-done. `replay` is for a database that was
 restored: it takes the lines that any of the three places knows, destroys their keys again where the key store lacks
-them, ends their rows again where the main database lacks them, and writes what the file lacks. Each line is a transaction
-of its own on each side, so it may be killed anywhere and run again; a line that is there already is done. It cannot be
-undone: what it ends was ended before.
+them, ends their rows again where the main database lacks them, and writes what the file lacks. Each line is a
+transaction of its own on each side, so it may be killed anywhere and run again; a line that is there already is done.
+It cannot be undone: what it ends was ended before.
 """
 
 from __future__ import annotations
@@ -139,9 +139,11 @@ def _has(entry: UUID) -> bool:
 
 
 def sign_old(*, now: datetime) -> int:
-    """Sign the copies of before lines were signed on which key store, main database and signed file agree; return how many.
+    """Sign the copies of before lines were signed on which key store, main database and signed
+    file agree; return how many.
 
-    Once in the life of an installation. The others are copied anew when the key store has them; `verify_audit` names the rest.
+    Once in the life of an installation. The others are copied anew when the key store has them;
+    `verify_audit` names the rest.
     """
     return once.do(once.LEDGER, _sign_old, now=now)
 
@@ -213,7 +215,8 @@ def replay(*, actor: Actor, now: datetime, dry_run: bool = False, new_file: bool
         last = signed_file.last() if filed else None
         end = LedgerCopy.objects.filter(entry=last).first() if last else None
         if end is not None:
-            # One that was copied anew behind the file's last line is filed once more, so that the file ends with the newest.
+            # One that was copied anew behind the file's last line is filed once more, so that the
+            # file ends with the newest.
             LedgerCopy.objects.filter(entry__in=filed, filed_at=None, pk__lte=end.pk).update(filed_at=now)
     while count := file_copies(now=now):
         report.filed += count
@@ -357,7 +360,8 @@ def _lost(report: Report, label: str, name: str, chunk: dict[int, Any]) -> None:
 
 @contextmanager
 def alone() -> Iterator[bool]:
-    """Yield whether this is the only `follow` or `replay` now. The lock is the session's: each line is a transaction."""
+    """Yield whether this is the only `follow` or `replay` now. The lock is the session's: each line is a
+    transaction."""
     with connection.cursor() as cur:
         cur.execute("SELECT pg_try_advisory_lock(hashtext('task:ledger'))")
         taken = bool(cur.fetchone()[0])

@@ -1,9 +1,9 @@
 """Which lines of the main database's copy of the ledger this program wrote.
 
-What must never happen: a line that somebody put into the main database closes the site, is destroyed by, or gets into the
-key store or the signed file. So each line carries a keyed hash, made as it is copied; one whose hash does not fit counts as
-if it were not there. If the key store has a line under its name, that is copied anew in its place; otherwise `verify_audit`
-names it, and an operator deletes it.
+What must never happen: a line that somebody put into the main database closes the site, is destroyed by, or gets into
+the key store or the signed file. So each line carries a keyed hash, made as it is copied; one whose hash does not fit
+counts as if it were not there. If the key store has a line under its name, that is copied anew in its place; otherwise
+`verify_audit` names it, and an operator deletes it.
 """
 
 from __future__ import annotations

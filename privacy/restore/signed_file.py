@@ -1,8 +1,9 @@
 """The ledger's signed file, outside both databases: one JSON object a line, each naming the line before it.
 
-The signature's key comes from the ring, so nobody who can only write to the file can add a line; a line changed,
-exchanged or taken out of the middle breaks the chain, and lines cut off at the end are missed by the main database, which
-notes what it filed. Keep a copy of the file elsewhere: then both databases and the file restored together are noticed too.
+The signature's key comes from the ring, so nobody who can only write to the file can add a line; a line
+changed, exchanged or taken out of the middle breaks the chain, and lines cut off at the end are missed by the
+main database, which notes what it filed. Keep a copy of the file elsewhere: then both databases and the file
+restored together are noticed too.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ def last() -> UUID | None:
 
 
 def read() -> Iterator[LedgerCopy]:
-    """Yield every line, oldest first, as it would stand in the main database. Raises FileBroken at the first wrong one."""
+    """Yield every line, oldest first, as it would stand in the main database. Raises FileBroken at the first wrong
+    one."""
     before = GENESIS
     try:
         with path().open("rb") as stream:

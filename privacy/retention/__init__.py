@@ -1,7 +1,7 @@
 """How long what is held about people may be held, why, and what happens at the end (P10, Art. 5(1)(e)).
 
-What must never happen: a record kept without a reason that can be named, or ended while one stands. The rules are data; deciding is a
-pure function of them; whoever ends something (`requests`, `sweep`) looks again before it does.
+What must never happen: a record kept without a reason that can be named, or ended while one stands. The rules are data;
+deciding is a pure function of them; whoever ends something (`requests`, `sweep`) looks again before it does.
 
     schedule.toml  the law and the company's choices, class by class
     rules          reads and checks it, into reasons (`reasons`)

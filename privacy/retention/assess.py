@@ -1,8 +1,9 @@
 """What happens to a record, and why: a pure function of its facts, the rules, the holds and the day.
 
-What must never happen: something erased that a reason or a legal hold still covers, on a day that was told either. A class of data has reasons;
-those that ended, and on a request those that give way to it, are subtracted; what no reason covers is erased (P9, P10).
-There is no undo: an erased envelope cannot be opened again. So a doubt (an unknown start) keeps, and says so.
+What must never happen: something erased that a reason or a legal hold still covers, on a day that was told either. A
+class of data has reasons; those that ended, and on a request those that give way to it, are subtracted; what no
+reason covers is erased (P9, P10). There is no undo: an erased envelope cannot be opened again. So a doubt (an
+unknown start) keeps, and says so.
 """
 
 from __future__ import annotations
@@ -63,10 +64,9 @@ def assess(
 
     `asked`: the person asks for erasure, so reasons that give way to a request fall; else only what has outlived all
     its reasons is erased. `holds` are the ids of records under a legal hold. `pins` are until-dates told to the person
-    before: no rule moves one to a later day, and when it has passed the envelope is erased, unless something of it is open
-    that day; then it is kept without a day and `told` says the one that has come. A broken record (an event in
-    another year to come, or the flag) is kept until it is mended. Raises ScheduleError for an
-    envelope without a class.
+    before: no rule moves one to a later day, and when it has passed the envelope is erased, unless something of it is
+    open that day; then it is kept without a day and `told` says the one that has come. A broken record (an event in
+    another year to come, or the flag) is kept until it is mended. Raises ScheduleError for an envelope without a class.
     """
     if any(day is not None and day.toordinal() > today.toordinal() + IN_DOUBT for day in facts.events.values()):
         facts = replace(facts, flags=facts.flags | {"broken"})
@@ -160,7 +160,8 @@ def _held(facts: Facts, envelope: str, *, restricted: bool) -> Verdict:
 
 
 def _broken(facts: Facts, envelope: str, pinned: date | None) -> Verdict:
-    """Keep what cannot be judged, without a day of its own: the sweep looks again every night, and ends it once it is mended."""
+    """Keep what cannot be judged, without a day of its own: the sweep looks again every night, and ends it once it is
+    mended."""
     return Verdict(
         record_id=facts.record_id,
         label=facts.label,

@@ -1,10 +1,10 @@
 """Which decisions say what the site wrote: those whose keyed hash fits (privacy.vault.macs).
 
-What must never happen: a record ended early, or one that law keeps, because somebody wrote a decision about it into the table, or
-another day into one: what a person was told (pinned) is ended by the sweep without asking the schedule and outside its cap. So each
-decision carries a keyed hash over its request, its record, what it does and until when, and whether that is binding. One that does not
-fit ends nothing and is a finding of the sweep; a removal stops at it. Neither is undone by itself: an operator who looked signs the
-decisions of a request with it (`seal_requests`).
+What must never happen: a record ended early, or one that law keeps, because somebody wrote a decision about it into the
+table, or another day into one: what a person was told (pinned) is ended by the sweep without asking the schedule and
+outside its cap. So each decision carries a keyed hash over its request, its record, what it does and until when, and
+whether that is binding. One that does not fit ends nothing and is a finding of the sweep; a removal stops at it.
+Neither is undone by itself: an operator who looked signs the decisions of a request with it (`seal_requests`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ def is_ours(decision: Decision) -> bool:
 
 
 def change(decisions: models.QuerySet[Decision], **columns: Any) -> list[Decision]:
-    """Write these columns into decisions, with their keyed hashes; return those that did not fit before: they stay as they are."""
+    """Write these columns into decisions, with their keyed hashes; return those that did not fit
+    before: they stay as they are."""
     left = []
     with transaction.atomic():
         for one in decisions.order_by("pk").select_for_update(of=("self",)).iterator(CHUNK):
@@ -47,7 +48,8 @@ def change(decisions: models.QuerySet[Decision], **columns: Any) -> list[Decisio
 
 
 def seal(requests: Collection[UUID]) -> int:
-    """Sign the decisions of these requests as they stand: by the decision of an operator who looked. Return how many."""
+    """Sign the decisions of these requests as they stand: by the decision of an operator who looked. Return how
+    many."""
     return _sign_all(Decision.objects.filter(request__in=requests))
 
 

@@ -1,7 +1,9 @@
-"""What is said of data whose time is over: one place for the words, true whether or not the nightly removal is switched on here.
+"""What is said of data whose time is over: one place for the words, true whether or not the nightly
+removal is switched on here.
 
-What must never happen: a page or a letter that promises what nobody has switched on (design 12, to 4). So rules, plans and
-sentences that are stored say only that something "is due to go"; who carries that out, and when, is said here, as it is now.
+What must never happen: a page or a letter that promises what nobody has switched on (design 12, to 4). So
+rules, plans and sentences that are stored say only that something "is due to go"; who carries that out, and
+when, is said here, as it is now.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ OPEN_UNARMED = "What is still open on the day given stays until it is finished."
 
 
 def still_open(*, is_armed: bool) -> str:
-    """Return what happens to what is open on the day that was told, in a sentence for a person who asked for a removal."""
+    """Return what happens to what is open on the day that was told, in a sentence for a person who asked for a
+    removal."""
     return OPEN_ARMED if is_armed else OPEN_UNARMED
 
 

@@ -35,8 +35,8 @@ def gather(declaration: Declaration, rows: Iterable[Any], schedule: Schedule) ->
 def read(declaration: Declaration, ids: Sequence[UUID], *, findings: Findings) -> list[Facts]:
     """Return the facts of the rows with these numbers, in order; of a broken row that it is broken, and note it.
 
-    A row that is gone has none. A row is broken when it cannot be read (a day beyond all calendars) or its app cannot say
-    what is to be known of it.
+    A row that is gone has none. A row is broken when it cannot be read (a day beyond all calendars) or its app cannot
+    say what is to be known of it.
     """
     if declaration.facts is None:
         return []

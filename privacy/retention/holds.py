@@ -63,7 +63,8 @@ def on_hold(record_ids: Iterable[UUID]) -> set[UUID]:
 def not_lifted(label: str, record_ids: Iterable[UUID]) -> set[UUID]:
     """Return which of these records were put under a hold that nobody has lifted, by the audit: one query.
 
-    A row that somebody wrote or took away lifts no hold: events are only appended. The audit tells of the last three years.
+    A row that somebody wrote or took away lifts no hold: events are only appended. The audit tells of the last three
+    years.
     """
     count: Counter[tuple[Any, str, str]] = Counter()
     for (_, record), action, reason, reference in audit.told_of([PLACED, LIFTED], [(label, pk) for pk in record_ids]):

@@ -17,10 +17,11 @@ EU = frozenset(
         "LV", "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK", "IS", "LI", "NO",
     }
 )  # fmt: skip
-#: Parts of France and Finland with a code of their own, in which the GDPR applies. They are not in the Union's VAT area.
+#: Parts of France and Finland with a code of their own, in which the GDPR applies. They are not in the Union's VAT
+#: area.
 OVERSEAS = frozenset({"AX", "GF", "GP", "MF", "MQ", "RE", "YT"})
-#: Where the Union's VAT is due: Member States, and Monaco, which counts as France (Art. 7 Directive 2006/112/EC). A part
-#: of a Member State outside that area that has no code of its own, such as the Canary Islands, counts with it.
+#: Where the Union's VAT is due: Member States, and Monaco, which counts as France (Art. 7 Directive 2006/112/EC). A
+#: part of a Member State outside that area that has no code of its own, such as the Canary Islands, counts with it.
 EU_VAT = EU - {"IS", "LI", "NO"} | {"MC"}
 UK = frozenset({"GB"})
 
@@ -34,7 +35,8 @@ _ARTICLE = re.compile(r" ?\(Art\. [^()]*(?:\(\w+\)[^()]*)*\)|, Art\. [0-9]+(?:\(
 def of(country: str | None) -> Jurisdiction:
     """Return whose law is explained to a person in `country` (ISO 3166-1 alpha-2).
 
-    An unknown country, and a code of none, count as EU, the strictest; every other country is explained the company's own law.
+    An unknown country, and a code of none, count as EU, the strictest; every other country is
+    explained the company's own law.
     """
     code = (country or "").upper()
     if code not in COUNTRIES or code in EU or code in OVERSEAS:
@@ -48,16 +50,19 @@ def covers(country: str | None) -> str:
 
 
 def rule(article: str, country: str | None) -> str:
-    """Return a rule of the GDPR, as "Art. 12(6) GDPR", as it binds the company towards a person in `country`; "" where it does not."""
+    """Return a rule of the GDPR, as "Art. 12(6) GDPR", as it binds the company towards a person in
+    `country`; "" where it does not."""
     law = covers(country)
     return article.replace(" GDPR", f" {law}") if law else ""
 
 
 def ground(article: str, country: str | None) -> str:
-    """Return the ground of a decision as it is told to a person in `country`: the article, or the policy where no GDPR covers him."""
+    """Return the ground of a decision as it is told to a person in `country`: the article, or the
+    policy where no GDPR covers him."""
     return rule(article, country) or (CITED if article.startswith("Art. 6(") else OWN)
 
 
 def told(text: str, country: str | None) -> str:
-    """Return a sentence as it is told to a person in `country`: without the articles of a law that does not cover him."""
+    """Return a sentence as it is told to a person in `country`: without the articles of a law that does not cover
+    him."""
     return text if covers(country) else _ARTICLE.sub("", text)

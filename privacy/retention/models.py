@@ -1,4 +1,5 @@
-"""What retention remembers: what was decided about records, legal holds, and what they kept. No personal data in plain text: records are named by number."""
+"""What retention remembers: what was decided about records, legal holds, and what they kept. No personal data in plain
+text: records are named by number."""
 
 from __future__ import annotations
 

@@ -1,12 +1,13 @@
-"""What is restricted, and for what it still opens: worked out from decisions and holds, kept beside the key (design 10).
+"""What is restricted, and for what it still opens: worked out from decisions and holds, kept beside the key (design
+10).
 
 What must never happen: a record that is said to be locked and opens as before, or one that stays locked when nothing
-locks it. So there is one place that knows the answer, `settle`, and who changes something calls it: a decision to keep, a
-hold placed or lifted, the sweep each night. It can always be worked out anew (`settle_all`), which undoes a mistake. The
-gate reads it with the key, so that it counts at the moment of decryption and costs no query.
+locks it. So there is one place that knows the answer, `settle`, and who changes something calls it: a decision to keep,
+a hold placed or lifted, the sweep each night. It can always be worked out anew (`settle_all`), which undoes a mistake.
+The gate reads it with the key, so that it counts at the moment of decryption and costs no query.
 
-A restriction is a few codes (`gate.matrix.kept_for`): what keeps the envelope and until when. They are set at once and taken
-away after the commit, so that a crash in between leaves an envelope restricted and not open.
+A restriction is a few codes (`gate.matrix.kept_for`): what keeps the envelope and until when. They are set at once and
+taken away after the commit, so that a crash in between leaves an envelope restricted and not open.
 """
 
 from __future__ import annotations
@@ -53,8 +54,8 @@ class Sources:
 def codes(facts: Facts, envelope: str, sources: Sources, schedule: Schedule, today: date) -> str:
     """Return the restriction of one envelope, "" when it is not restricted. Pure.
 
-    After an erasure: whatever stands against the request. Under a hold: the hold alone, once nothing else keeps it; a hold on
-    a record that is in use restricts nothing and is only marked, so that old values are kept.
+    After an erasure: whatever stands against the request. Under a hold: the hold alone, once nothing else keeps it; a
+    hold on a record that is in use restricts nothing and is only marked, so that old values are kept.
     """
     pair = (facts.record_id, envelope)
     lasting = [one for one in schedule.reasons(envelope) if one.applies_to(facts) and one.holds_on(today, facts)]
@@ -92,7 +93,8 @@ def _longest(found: set[str]) -> set[str]:
 
 
 def settle(label: str, records: Iterable[UUID], *, actor: Actor | None, now: datetime) -> int:
-    """Work out anew what of these records of one kind is restricted, and write it down; return how many envelopes changed.
+    """Work out anew what of these records of one kind is restricted, and write it down; return how many envelopes
+    changed.
 
     One audit event for each record that changed. Records that are gone are left alone.
     """
@@ -143,7 +145,8 @@ def _settle(
 
 
 def _untold(declaration: Declaration, events: list[audit.Happened], lifted: set[UUID]) -> list[audit.Happened]:
-    """Return the events but those of `lifted` records that another worker, or one killed before it lifted them, told of."""
+    """Return the events but those of `lifted` records that another worker, or one killed before it lifted them, told
+    of."""
     rows = declaration.model._default_manager.select_for_update(no_key=True).filter(pk__in=lifted).order_by("pk")
     list(rows.values_list("pk"))
     told = audit.last((RESTRICTED, RELEASED), [(declaration.label, record) for record in lifted])

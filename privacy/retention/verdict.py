@@ -18,8 +18,8 @@ class Verdict:
     KEEP_LI, KEEP_CLAIMS, TOKEN; `ground` the article, `authority` the text for the person's own jurisdiction,
     `policy_reason` which of the two exceptions of the policy it is (P10), empty for what is erased. `until` is the last
     day on which it is kept, None under a hold or when no start is known. `waits_for` names the flags whose end ends it
-    earlier. `overdue`: it ought to have been erased before, on its own. `told`: the day of which the person was told that
-    it ends then; it has come, and something is open.
+    earlier. `overdue`: it ought to have been erased before, on its own. `told`: the day of which the person was told
+    that it ends then; it has come, and something is open.
     """
 
     record_id: UUID

@@ -1,7 +1,7 @@
 """What ends by night, without anybody asking (P10, Art. 5(1)(e)).
 
-What must never happen: data end that a rule, a hold or open work still covers, or in a number that nobody would notice in time.
-There is no undo. `nightly` says how that is prevented.
+What must never happen: data end that a rule, a hold or open work still covers, or in a number that nobody would notice
+in time. There is no undo. `nightly` says how that is prevented.
 
     models         who was warned, and where the sweep stands
     arming         whether it may run: armed by a person, by a clock that did not jump, alone

@@ -1,4 +1,5 @@
-"""The oldest rows of the audit and of the access log end when the schedule says so (retention classes `audit`, `access_log`)."""
+"""The oldest rows of the audit and of the access log end when the schedule says so (retention
+classes `audit`, `access_log`)."""
 
 from __future__ import annotations
 

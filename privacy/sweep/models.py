@@ -12,9 +12,10 @@ from django.db.models import Q
 class EndNotice(models.Model):
     """That a person was told, on a day, that the account would end unless it is used. Goes with the subject.
 
-    `token_hash` is of the link in that letter by which the account is kept. Of "kept" and "ended" one wins, under the lock
-    of the row: `kept_on` is the day on which the person said to keep it, `ended_at` when the sweep began to end it. `told_on`
-    is the day on which the letter went out, by e-mail or ticked off as posted: without one the warning has warned nobody.
+    `token_hash` is of the link in that letter by which the account is kept. Of "kept" and "ended" one wins, under
+    the lock of the row: `kept_on` is the day on which the person said to keep it, `ended_at` when the sweep began
+    to end it. `told_on` is the day on which the letter went out, by e-mail or ticked off as posted: without one
+    the warning has warned nobody.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

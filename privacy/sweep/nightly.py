@@ -1,12 +1,12 @@
 """The nightly sweep: ends what has outlived its reason, without anybody asking (P10, Art. 5(1)(e)).
 
 What must never happen: a record erased that a rule or a hold still covers, be it by a wrong clock, a wrong rule or an
-import gone wrong, or because a day that was told has come while something is open. There is no undo. So the sweep is unarmed on a new installation and only counts; it goes by the
-database's clock and refuses one that jumped; it ends data of at most a small part of all people a night, so that a
-mistake is noticed while it is small; and every batch looks again at the facts, the holds and the rules. A broken record
-is a finding of the report: it is kept, and all others go on. Ends that a
-person was told (pinned) go first and outside that cap; what is open then stays, and they are written why. Killed anywhere, it has done some batches and not the others;
-the next run goes on.
+import gone wrong, or because a day that was told has come while something is open. There is no undo. So the sweep is
+unarmed on a new installation and only counts; it goes by the database's clock and refuses one that jumped; it ends data
+of at most a small part of all people a night, so that a mistake is noticed while it is small; and every batch looks
+again at the facts, the holds and the rules. A broken record is a finding of the report: it is kept, and all others go
+on. Ends that a person was told (pinned) go first and outside that cap; what is open then stays, and they are written
+why. Killed anywhere, it has done some batches and not the others; the next run goes on.
 """
 
 from __future__ import annotations
@@ -91,7 +91,8 @@ class SweepReport:
         return len({(one.label, one.record) for one in self.findings})
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the report for `--json`: {on, due, erased, kept, stopped_by_cap, broken …} and the due records per kind."""
+        """Return the report for `--json`: {on, due, erased, kept, stopped_by_cap, broken …} and the due records per
+        kind."""
         return {
             "on": self.on.isoformat(),
             "dry_run": self.is_dry_run,
@@ -272,7 +273,8 @@ class _Run:
         self.report.changed += 1
 
     def _is_ours(self, decision: Decision) -> bool:
-        """Say whether the site made this decision as it stands; one that it did not is a finding, and promised nothing."""
+        """Say whether the site made this decision as it stands; one that it did not is a finding, and promised
+        nothing."""
         is_ours = decided.is_ours(decision)
         if not is_ours:
             self.findings.note("decision", decision.label, decision.record_id, "NotOurs")

@@ -1,13 +1,15 @@
-"""Warnings: nobody's account ends by itself without a letter some time before (law §4: 30 days); who answers it is kept.
+"""Warnings: nobody's account ends by itself without a letter some time before (law §4: 30 days); who answers it is
+kept.
 
-What must never happen: somebody who said in time that the account is to be kept, and lost it to the sweep of that night. So
-keeping it and ending it lock the same rows, the warnings of the person: the first of the two wins, whole. The clock of
-retention starts again on the day of the answer. A day that was told after a request to remove is never moved here.
+What must never happen: somebody who said in time that the account is to be kept, and lost it to the sweep of
+that night. So keeping it and ending it lock the same rows, the warnings of the person: the first of the two
+wins, whole. The clock of retention starts again on the day of the answer. A day that was told after a request
+to remove is never moved here.
 
-A warning counts from the day on which its letter went out, sent by e-mail or ticked off as posted, and as long as the person
-did nothing since: whoever came back is warned anew before the next end. A letter that waits to be posted has warned nobody,
-however long it lies there. At most as many people are warned in a night as may be ended in one, so that a wrong rule does not
-write to everybody.
+A warning counts from the day on which its letter went out, sent by e-mail or ticked off as posted, and as long as the
+person did nothing since: whoever came back is warned anew before the next end. A letter that waits to be posted has
+warned nobody, however long it lies there. At most as many people are warned in a night as may be ended in one, so that
+a wrong rule does not write to everybody.
 """
 
 from __future__ import annotations
@@ -71,7 +73,8 @@ def unwritten(found: Collection[Facts]) -> set[UUID]:
 
 
 def note_told() -> int:
-    """Write down of each warning on which day its letter went out; return of how many. Letters end before warnings do."""
+    """Write down of each warning on which day its letter went out; return of how many. Letters end before warnings
+    do."""
     count, last = 0, None
     while True:
         open_ = EndNotice.objects.filter(told_on=None, kept_on=None, ended_at=None).order_by("pk")
@@ -116,10 +119,11 @@ def _without(found: Collection[Facts], notices: Iterable[EndNotice]) -> set[UUID
 def warn(subject: UUID, *, on: date, ends_after: date, now: datetime) -> bool:
     """Write to the person that the account ends unless it is used, not before that day; return whether a letter is new.
 
-    It ends when the letter has been out for as long as the schedule says, so not at all while it waits to be posted. An
-    earlier letter that still waits is stopped: what it says is over. The letter has a link by which the person keeps it, without a login too: it goes only to an address that counts (design 9).
-    Without one the letter is posted, or waits for staff, and says how else to keep it. Opens the address on file under the
-    actor of the caller. Safe to repeat on one day.
+    It ends when the letter has been out for as long as the schedule says, so not at all while it waits to be posted.
+    An earlier letter that still waits is stopped: what it says is over. The letter has a link by which the person
+    keeps it, without a login too: it goes only to an address that counts (design 9). Without one the letter is
+    posted, or waits for staff, and says how else to keep it. Opens the address on file under the actor of the
+    caller. Safe to repeat on one day.
     """
     token = secrets.token_urlsafe(32)
     known = people.ask()
@@ -154,7 +158,7 @@ def warn(subject: UUID, *, on: date, ends_after: date, now: datetime) -> bool:
     return is_new
 
 
-# Keeping it ---------------------------------------------------------------------------------------------------------------
+# Keeping it -----------------------------------------------------------------------------------------------------------
 
 
 class NoticeGone(Exception):
@@ -166,7 +170,8 @@ class CannotKeep(Exception):
 
 
 def look(token: str, *, now: datetime) -> EndNotice:
-    """Return the warning whose link this is, used or not, without doing anything (what GET may do). Raises NoticeGone."""
+    """Return the warning whose link this is, used or not, without doing anything (what GET may do). Raises
+    NoticeGone."""
     found = EndNotice.objects.filter(token_hash=_hashed(token), ended_at=None).first()  # one by post has no hash
     # A letter that went out late gives its reader as long as any other.
     if found is None or (found.told_on or found.given_on) + LINK_LIVES < company_day(now):
@@ -241,8 +246,8 @@ def _lock(subject: UUID) -> list[EndNotice]:
 def begin_to_end(found: Collection[Facts], *, now: datetime) -> set[UUID]:
     """Note that the sweep ends these people's accounts now; return those who said meanwhile to keep them.
 
-    In the transaction that ends their records: it holds the rows that `keep` needs. `found` are the facts by which the sweep
-    judged; who was active after them is left alone.
+    In the transaction that ends their records: it holds the rows that `keep` needs. `found` are the facts by which the
+    sweep judged; who was active after them is left alone.
     """
     last: dict[UUID, date] = {}
     for facts in found:

@@ -1,8 +1,9 @@
 """The second letter: what we had to keep is erased now as well (P10; law scenarios 7 and 14).
 
-What must never happen: a letter that says more was done than was done, or the same twice. It is made from the decisions that
-the sweep has completed and no letter told yet, so that a run which broke off before its letters is made good by the next.
-It goes to the address in the file of the request, by e-mail or by post, as long as that file can be opened and has one; to nobody else.
+What must never happen: a letter that says more was done than was done, or the same twice. It is made from the decisions
+that the sweep has completed and no letter told yet, so that a run which broke off before its letters is made good by
+the next. It goes to the address in the file of the request, by e-mail or by post, as long as that file can be opened
+and has one; to nobody else.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ TOLD_WITHIN = timedelta(days=7)
 
 
 def write(*, on: date, now: datetime, findings: Findings) -> int:
-    """Leave a letter in the outbox for each request of which the sweep has completed something; return how many are new.
+    """Leave a letter in the outbox for each request of which the sweep has completed something; return how many are
+    new.
 
     At most one per request and day of the sweep. Opens the files under the actor of the caller. What earlier letters
     said is destroyed once they have gone out. A request that cannot be answered is noted, and the others are told.

@@ -53,7 +53,8 @@ def work_lists() -> list[WorkList]:
 
 @register.simple_tag
 def unarmed_sweep() -> dict[str, Any]:
-    """Return for the privacy team, while the nightly sweep is not armed, what it last counted as due: {due, on}; {} else.
+    """Return for the privacy team, while the nightly sweep is not armed, what it last counted as due: {due, on}; {}
+    else.
 
     `on` is None where it has not counted yet.
     """

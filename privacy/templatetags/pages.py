@@ -51,13 +51,15 @@ def complaint_to_us(request: Request) -> str:
 
 @register.simple_tag
 def rights(door: str | None = None) -> list[Procedure]:
-    """Return the rights that a person can ask for at this door, of all without one, in the order in which they are offered."""
+    """Return the rights that a person can ask for at this door, of all without one, in the order in which they are
+    offered."""
     return procedures.rights(door) if door else [one for one in procedures.rights() if not one.is_for_staff_only]
 
 
 @register.simple_tag(takes_context=True)
 def door(context: dict[str, Any], right: Procedure) -> str:
-    """Return where a visitor asks for a right: in the portal, or without a login where it has no place there or nobody is signed in."""
+    """Return where a visitor asks for a right: in the portal, or without a login where it has no place
+    there or nobody is signed in."""
     user = context.get("user")
     has_portal = right.is_in_portal and getattr(user, "subject_id", None) is not None
     return reverse("request_new", args=[right.kind]) if has_portal else reverse("ask")
@@ -78,7 +80,8 @@ def right_that_removes() -> Procedure:
 
 @register.simple_tag
 def backups_until() -> date:
-    """Return the last day on which a backup of a key destroyed today can still exist, by the retention schedule (P11)."""
+    """Return the last day on which a backup of a key destroyed today can still exist, by the retention schedule
+    (P11)."""
     return answer.backups_until(timezone.now())
 
 
@@ -139,7 +142,8 @@ def first_control(field: BoundField) -> str:
 
 @register.filter
 def unpaused(dates: Any) -> str:
-    """Return what follows the day by which we answer: the day it would be had we not waited for the person; "" for none.
+    """Return what follows the day by which we answer: the day it would be had we not waited for the person; "" for
+    none.
 
     `dates` is a request, or whatever has its `unpaused_due_on` (Art. 12(3)).
     """
@@ -149,7 +153,8 @@ def unpaused(dates: Any) -> str:
 
 @register.filter
 def until(kept: Any) -> str:
-    """Return until when something stays, in words: its day, or what has to be settled first. `kept` has `until` and `code`."""
+    """Return until when something stays, in words: its day, or what has to be settled first.
+    `kept` has `until` and `code`."""
     end, code = _part(kept, "until"), _part(kept, "code")
     if not end:
         return (

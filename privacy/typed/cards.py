@@ -1,4 +1,5 @@
-"""The guard against card numbers, security codes, bank accounts and stray social security numbers in any text (P22, P26).
+"""The guard against card numbers, security codes, bank accounts and stray social security numbers in any text (P22,
+P26).
 
 What must never happen: a full card number or a bank account stored or logged, in whichever field it was typed. We never
 need one: payment happens on the provider's page. So text that holds one is refused (forms, imports) or redacted (logs,
@@ -62,7 +63,8 @@ _DOUBLED = bytes.maketrans(b"0123456789", bytes((0, 2, 4, 6, 8, 1, 3, 5, 7, 9)))
 
 _AS_DIGITS = {character: str(int(character, 36)) for character in string.digits + string.ascii_uppercase}
 
-# In folded text (see _Folded) every blank is " ", every dash "-", every line break "\n", and a run of these is one of them.
+# In folded text (see _Folded) every blank is " ", every dash "-", every line break "\n", and a run of these is one of
+# them.
 _RUN = re.compile(r"[ \n./_-]{2,}")
 _SEP = r"[ \n./_-]"
 _SEP_IN_LINE = r"[ ./_-]"
@@ -164,7 +166,8 @@ class Found:
 
 
 def find(text: str, kinds: frozenset[str] = ALL) -> list[Found]:
-    """Return where card numbers, bank accounts, security codes and SSNs stand in `text`, in order, without overlaps (P22).
+    """Return where card numbers, bank accounts, security codes and SSNs stand in `text`, in order, without overlaps
+    (P22).
 
     A card number is 13 to 19 digits of any script with any separators between them, in a range that card schemes issue,
     with a right check digit. What cannot be seen, and the width and kind of characters, hides nothing. Takes time in
@@ -369,7 +372,8 @@ def _is_bank_named(text: str, start: int, end: int) -> bool:
 
 
 def _iban_end(text: str) -> int:
-    """Return where an IBAN at the beginning of the text ends, 0 when there is none: words may follow it without a sign."""
+    """Return where an IBAN at the beginning of the text ends, 0 when there is none: words may follow it without a
+    sign."""
     length = _iban_length(
         text[:2].upper()
     )  # most of what looks like one begins with no country, or is too short for it

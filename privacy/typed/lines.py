@@ -1,9 +1,10 @@
 """What is one line stays one line.
 
-What must never happen: the name and e-mail of the next customer in somebody's street, because a quotation mark is missing
-in a file. A line break in a field of one line is the sign of it. So none is taken in, by any door: no break of any kind,
-and no other control character. Nor what is not seen: a sign that turns the direction of the words behind it, or has no
-width, makes one name look like another. The field classes say so, and the vault refuses a break where a value is sealed.
+What must never happen: the name and e-mail of the next customer in somebody's street, because a quotation mark is
+missing in a file. A line break in a field of one line is the sign of it. So none is taken in, by any door: no break
+of any kind, and no other control character. Nor what is not seen: a sign that turns the direction of the words
+behind it, or has no width, makes one name look like another. The field classes say so, and the vault refuses a
+break where a value is sealed.
 """
 
 from __future__ import annotations

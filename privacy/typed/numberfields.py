@@ -1,9 +1,10 @@
-"""What the numbers of a field are: telephone numbers, products' numbers, identifiers. None of these is a card number (P8, P22).
+"""What the numbers of a field are: telephone numbers, products' numbers, identifiers. None of
+these is a card number (P8, P22).
 
-What must never happen: a customer whose telephone number happens to have a card's check digit cannot leave it (one in ten
-with as many digits as a card), or a card number is taken because a field was called by another name. So each kind says which of its own
-numbers cards have not, by their length and by what makes them: everything else that looks like a card number is refused as
-it is in free text. Measured in tests/privacy/typed/test_numberfields.py. Pure.
+What must never happen: a customer whose telephone number happens to have a card's check digit cannot leave it (one in
+ten with as many digits as a card), or a card number is taken because a field was called by another name. So each kind
+says which of its own numbers cards have not, by their length and by what makes them: everything else that looks like a
+card number is refused as it is in free text. Measured in tests/privacy/typed/test_numberfields.py. Pure.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from stdnum import ean
 from privacy.typed import cards, phones
 from privacy.typed.cards import Found
 
-#: The longest number that is no card's whatever its first digits are: schemes issue 14 digits and more, but for old cards of Visa,
-#: which ended in the nineties.
+#: The longest number that is no card's whatever its first digits are: schemes issue 14 digits and more, but for old
+#: cards of Visa, which ended in the nineties.
 LONGEST = 13
 #: What payment providers publish to try such a card out.
 TRIED = frozenset({"4222222222222"})
@@ -37,7 +38,8 @@ class Kind(Enum):
 
 
 def find(text: str, of: Kind, kinds: frozenset[str] = cards.ALL) -> list[Found]:
-    """Return what must not be kept in a field of this kind, as `cards.find` does; places are those of a telephone number's plain text."""
+    """Return what must not be kept in a field of this kind, as `cards.find` does; places are those of a
+    telephone number's plain text."""
     if of is Kind.TEXT:
         return cards.find(text, kinds)
     if of is Kind.PHONE:

@@ -1,10 +1,10 @@
 """Telephone numbers as people write them: which numbers stand in a text, and by what each is found.
 
 What must never happen: a person who cannot leave a number because of the way it is written (P8), a call-back to another
-country because two numbers end alike, a card number taken for a telephone number (P22). So a number that says its country is
-found by all its digits; one that says none is found by those that are dialled within a country, and whoever relies on it asks
-for the country besides (`fits`). A card number has 14 digits and more; what a telephone number may have is said in `spans`.
-Pure: the numbering plans are the data of the package phonenumbers.
+country because two numbers end alike, a card number taken for a telephone number (P22). So a number that says its
+country is found by all its digits; one that says none is found by those that are dialled within a country, and whoever
+relies on it asks for the country besides (`fits`). A card number has 14 digits and more; what a telephone number may
+have is said in `spans`. Pure: the numbering plans are the data of the package phonenumbers.
 """
 
 from __future__ import annotations
@@ -40,10 +40,12 @@ _ABROAD = re.compile(r"\A(?:00|011)(?=[1-9])")
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """One number of a text: where it stands, all its digits with "+" where a country is known, and those within a country.
+    """One number of a text: where it stands, all its digits with "+" where a country is known, and those within a
+    country.
 
-    `is_abroad`: it is written with the code of its country, with "+", 00 or 011; else it may be dialled as it is within a country.
-    `is_bare`: its digits are a number with the code of a country, although nothing says so. `is_known`: a numbering plan knows it so.
+    `is_abroad`: it is written with the code of its country, with "+", 00 or 011; else it may be dialled as it is
+    within a country. `is_bare`: its digits are a number with the code of a country, although nothing says so.
+    `is_known`: a numbering plan knows it so.
     """
 
     start: int
@@ -97,8 +99,9 @@ def read(text: str) -> list[Number]:
 def spans(text: str) -> list[tuple[int, int]]:
     """Return where numbers stand in an already plain text that are no card numbers, whatever their check digit.
 
-    Written with "+", 00 or 011: up to 13 digits where the country's plan has numbers of that length, since no card has so few;
-    14 and 15 where the plan knows the very number. Without any sign: 11 to 13 digits that are a number with its country's code.
+    Written with "+", 00 or 011: up to 13 digits where the country's plan has numbers of that length, since no
+    card has so few; 14 and 15 where the plan knows the very number. Without any sign: 11 to 13 digits that are a
+    number with its country's code.
     """
     return [(one.start, one.end) for one in read(text) if one.is_known and (one.is_abroad or one.is_bare)]
 
@@ -116,7 +119,8 @@ def stored(text: str) -> list[str]:
 def asked(text: str) -> list[str]:
     """Return the texts of which each finds a value: all digits where a country is said, else those within a country.
 
-    A number that says its country is found in a value that says none by the digits within, too: `fits` says whether it may be.
+    A number that says its country is found in a value that says none by the digits within, too:
+    `fits` says whether it may be.
     """
     found: list[str] = []
     for one in read(text):
@@ -144,8 +148,9 @@ def fits(text: str, country: str) -> bool:
 
 
 def reached(text: str, country: str) -> frozenset[str]:
-    """Return the numbers, each with the code of its country, for which a text on file stands with somebody of this country
-    ("" is where we are): what says its country stands for itself in every one, all else for a number of that country, too."""
+    """Return the numbers, each with the code of its country, for which a text on file stands with somebody of
+    this country ("" is where we are): what says its country stands for itself in every one, all else for a
+    number of that country, too."""
     code = f"+{phonenumbers.country_code_for_region(country or HOME)}"
     found: set[str] = set()
     for one in read(text):
@@ -242,9 +247,11 @@ def _within(number: phonenumbers.PhoneNumber) -> str:
 
 
 def _without_trunk(digits: str) -> tuple[str, ...]:
-    """Return the digits within a country of a number that does not say which: without the zero that is dialled before them.
+    """Return the digits within a country of a number that does not say which: without the zero
+    that is dialled before them.
 
-    Where something else than a zero is dialled (8 in Russia, 06 in Hungary), without that, too, if a plan there knows it.
+    Where something else than a zero is dialled (8 in Russia, 06 in Hungary), without that, too, if a plan there knows
+    it.
     """
     found = [digits.lstrip("0") or digits]
     for prefix, regions in _prefixes().items():
@@ -256,7 +263,8 @@ def _without_trunk(digits: str) -> tuple[str, ...]:
 
 @cache
 def _prefixes() -> dict[str, list[str]]:
-    """Return what is dialled before a number within a country, where it is no zero and not how it is here, and where that is."""
+    """Return what is dialled before a number within a country, where it is no zero and not how it is here, and where
+    that is."""
     found: dict[str, list[str]] = defaultdict(list)
     for region in sorted(phonenumbers.SUPPORTED_REGIONS):
         metadata = phonenumbers.PhoneMetadata.metadata_for_region(region)

@@ -1,7 +1,7 @@
 """The vault: data keys, envelopes, blind indexes. `from privacy import vault` or `from privacy.vault import …`.
 
-The files, in the order in which a value passes through them (each imports only those that stand below it, or beside it in the
-list, never above):
+The files, in the order in which a value passes through them (each imports only those that stand below it, or beside
+it in the list, never above):
 
     sealed        `SealedModel`: reading opens an envelope when a field is touched; saving seals what changed
     queryset      the keys of a whole result set in one query; SQL on encrypted fields refused

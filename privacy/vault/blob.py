@@ -1,7 +1,8 @@
 """Seal what is no record: sessions, secrets of second factors, one-time values. The key belongs to a purpose.
 
-What must never happen: a blob that opens in another row than its own. Who can write to the database could else copy somebody
-else's session into the own one. So a blob is bound to what its row is known by (`of`: the key of a session, the number of a login).
+What must never happen: a blob that opens in another row than its own. Who can write to the database could else copy
+somebody else's session into the own one. So a blob is bound to what its row is known by (`of`: the key of a
+session, the number of a login).
 
 Such blobs are not tied to a data key: they must be short-lived, or be deleted with their row.
 """

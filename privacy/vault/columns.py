@@ -83,7 +83,8 @@ class SealedColumn(models.Field):
 
 
 class Found(NamedTuple):
-    """What the key store found: records, the keys their tokens belong to, and the column in which a row names its key."""
+    """What the key store found: records, the keys their tokens belong to, and the column in which a row names its
+    key."""
 
     records: Collection[UUID]
     keys: Collection[int]

@@ -1,7 +1,8 @@
 """What a save has to seal: the changed envelopes of objects, laid on what stands in their rows now.
 
-Must never happen: one writer's change lost because another wrote the same envelope (so a stored row is locked and only the
-changed labels are laid on what stands there now); a mask or an unopened envelope written back. Nothing is written here.
+Must never happen: one writer's change lost because another wrote the same envelope (so a stored row is
+locked and only the changed labels are laid on what stands there now); a mask or an unopened envelope written
+back. Nothing is written here.
 """
 
 from __future__ import annotations

@@ -60,7 +60,8 @@ def unseal(cipher: AESGCM, sealed: bytes, bound: bytes, record: UUID) -> bytes:
 
 
 def pack(payload: dict[str, Any]) -> bytes:
-    """Return the compact JSON of `{label: value}`. Raises TypeError for what JSON has no form for, numbers of more than 64 bits too."""
+    """Return the compact JSON of `{label: value}`. Raises TypeError for what JSON has no form for,
+    numbers of more than 64 bits too."""
     return orjson.dumps(payload, option=_AS_JSON)
 
 

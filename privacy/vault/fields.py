@@ -334,7 +334,8 @@ class Layout:
 
 
 def layouts(model: Any) -> dict[str, Layout]:
-    """Return the layouts of a model's envelopes, none when it is not sealed; a proxy has those of its concrete model."""
+    """Return the layouts of a model's envelopes, none when it is not sealed; a proxy has those of its concrete
+    model."""
     concrete: Any = model._meta.concrete_model
     found: dict[str, Layout] | None = concrete.__dict__.get("_vault_layouts")
     if found is None:

@@ -1,8 +1,9 @@
 """Ask the data side which key a row names, and whether a save of a unique value is still under way.
 
-The row decides which keys and tokens are alive. What must never happen: a unique value is taken from a save whose row is
-not committed yet. So such a save holds a shared lock of the value in its own transaction on the data side, and only who
-gets that lock alone may take a value over. The lock ends with the transaction, a crash included; nothing is to be undone.
+The row decides which keys and tokens are alive. What must never happen: a unique value is taken from a save
+whose row is not committed yet. So such a save holds a shared lock of the value in its own transaction on the
+data side, and only who gets that lock alone may take a value over. The lock ends with the transaction, a crash
+included; nothing is to be undone.
 """
 
 from __future__ import annotations

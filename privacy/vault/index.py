@@ -1,10 +1,9 @@
 """Blind indexes: find a record by an encrypted value without opening anything.
 
-A token is a keyed hash (HMAC-SHA256, one key per field and normaliser version, derived from the ring).
-Tokens live in the key store and go with the data key, so a backup of the main database confirms no
-guess. What they give away to a holder of key store and ring: equality, the first letters of names, and the signs of those
-in Chinese, Japanese and Korean.
-There is none on the SSN.
+A token is a keyed hash (HMAC-SHA256, one key per field and normaliser version, derived from the ring). Tokens live in
+the key store and go with the data key, so a backup of the main database confirms no guess. What they give away to a
+holder of key store and ring: equality, the first letters of names, and the signs of those in Chinese, Japanese and
+Korean. There is none on the SSN.
 """
 
 from __future__ import annotations
@@ -160,7 +159,8 @@ def normalise(normaliser: str, value: str) -> str:
 def spellings(normaliser: str, value: str) -> list[str]:
     """Return every text under which a value may be indexed, the one of today first; none when nothing is left of it.
 
-    An address at bücher.example stands in one spelling of its domain today, and stood in the one it was typed in before.
+    An address at bücher.example stands in one spelling of its domain today, and stood in the one it was typed in
+    before.
     """
     text = normalise(normaliser, value)
     found = [text]
@@ -190,9 +190,9 @@ def token(field: str, scheme: str, text: str) -> bytes:
 class Exact:
     """Index a whole normalised value under the name `field`; `unique` lets one record only hold it.
 
-    A telephone number stands under several texts, so that it is found in whatever spelling. Version 2 of it stands beside version 1
-    (which knew no number without its country but ours) under a name of its own, so that it is known which rows have it.
-    With `is_sure` only the same number with its country is looked up.
+    A telephone number stands under several texts, so that it is found in whatever spelling. Version 2 of it stands
+    beside version 1 (which knew no number without its country but ours) under a name of its own, so that it is known
+    which rows have it. With `is_sure` only the same number with its country is looked up.
     """
 
     field: str
@@ -224,10 +224,11 @@ class Exact:
 
 @dataclass(frozen=True)
 class Words:
-    """Index a name by word: each whole word and its prefixes of 3 to 6 letters; of Chinese, Japanese and Korean each sign and pair.
+    """Index a name by word: each whole word and its prefixes of 3 to 6 letters; of Chinese, Japanese
+    and Korean each sign and pair.
 
-    Version 2 stands beside version 1 (whose words kept strokes, and which an apostrophe parted) under a name of its own, so that
-    it is known which rows have it. What version 1 placed is asked for no more, and goes with its keys.
+    Version 2 stands beside version 1 (whose words kept strokes, and which an apostrophe parted) under a name of its
+    own, so that it is known which rows have it. What version 1 placed is asked for no more, and goes with its keys.
     """
 
     field: str
@@ -253,7 +254,8 @@ class Words:
             yield Entry(self.stored_as, token(self.field, self.scheme, text), False)
 
     def looked_up(self, value: str) -> list[list[bytes]]:
-        """Return the tokens each searched word must match: 3 to 6 letters begin a word, others are one; signs stand in one."""
+        """Return the tokens each searched word must match: 3 to 6 letters begin a word, others are one; signs stand in
+        one."""
         found = []
         for spelled in _words(value, is_joined=True):
             if signs := _signs(spelled[0]):

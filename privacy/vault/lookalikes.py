@@ -10,7 +10,8 @@ TABLE = Path(__file__).with_name("lookalikes.txt")
 
 
 def skeleton(name: str) -> str:
-    """Return what all names have in common that a reader may take for this one; letter case and marks count for nothing."""
+    """Return what all names have in common that a reader may take for this one; letter case and marks count for
+    nothing."""
     read_as = _read_as()
     return "".join(read_as.get(c, c) for c in _bare(name))
 

@@ -1,8 +1,8 @@
 """Keyed hashes over rows that let somebody in: who can write to the database cannot make one.
 
-What must never happen: a link, a code or a login that counts because its row stands in the table. The row carries a hash under a
-key of the ring over what it says; a row whose hash does not fit is treated as if it were not there. It does not notice that
-an earlier state of the same row was put back, with the hash of that time.
+What must never happen: a link, a code or a login that counts because its row stands in the table. The row carries a
+hash under a key of the ring over what it says; a row whose hash does not fit is treated as if it were not there. It
+does not notice that an earlier state of the same row was put back, with the hash of that time.
 """
 
 from __future__ import annotations

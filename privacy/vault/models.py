@@ -1,8 +1,8 @@
 """The tables of the key store, a database of its own (alias `keystore`).
 
-Must never happen: a plaintext here. The main database without this one is noise, and this one without
-the ring of key-encryption keys is noise as well. Rows of keys, tokens and blocks are read and written with plain SQL, all of
-it in `privacy.vault.keystore`, because a key query stands behind every page; these classes give the schema.
+Must never happen: a plaintext here. The main database without this one is noise, and this one without the ring of
+key-encryption keys is noise as well. Rows of keys, tokens and blocks are read and written with plain SQL, all of it in
+`privacy.vault.keystore`, because a key query stands behind every page; these classes give the schema.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ class DataKey(models.Model):
     kek = models.IntegerField()
     commitment = models.BinaryField()
     superseded_by = models.BigIntegerField(null=True)
-    # For what a restricted envelope still opens, in codes that the gate reads ("order:2033-12-31;hold"); "" for any other.
+    # For what a restricted envelope still opens, in codes that the gate reads
+    # ("order:2033-12-31;hold"); "" for any other.
     restriction = models.CharField(max_length=400, db_default="", default="")
     doubted_at = models.DateTimeField(null=True)  # the collector's first look
     created_at = models.DateTimeField(db_default=Now())

@@ -1,8 +1,8 @@
 """Tokens for what was sealed before its index was declared.
 
-What must never happen: a token that outlives the key of its value, or one of a value that was replaced meanwhile. So the
-rows are locked while their tokens are placed, each token belongs to the key that its row names at that moment, and a key
-that is being destroyed gets none. Nothing is sealed anew and nothing is shown; to do it twice changes nothing.
+What must never happen: a token that outlives the key of its value, or one of a value that was replaced meanwhile. So
+the rows are locked while their tokens are placed, each token belongs to the key that its row names at that moment, and
+a key that is being destroyed gets none. Nothing is sealed anew and nothing is shown; to do it twice changes nothing.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
 """The ring is renewed, so that destroyed keys end in the servers' own files too (design 12, P32, Art. 17).
 
-A destroyed data key is NULL in its table, and still lies, wrapped, in dead rows and in the write-ahead log until the server
-happens to write over them. What ends it for certain is the end of the key it was wrapped under: a new version of the ring,
-every living key wrapped again, the old version gone.
+A destroyed data key is NULL in its table, and still lies, wrapped, in dead rows and in the write-ahead log until the
+server happens to write over them. What ends it for certain is the end of the key it was wrapped under: a new version of
+the ring, every living key wrapped again, the old version gone.
 
-What must never happen: a ring that is nowhere else when the only file of it is lost, or an old version taken away while a
-living key needs it. So the new ring stands at its place *and* at KEY_RING_COPY and was read back from both, a fresh backup
-of the key store was opened with it, key by key, and only then the old version goes. Each step looks at what is there and
-does what is left: a renewal that was killed is done by the next one. Undone is nothing of it: backups of the key store made
-before are worthless afterwards, which is its purpose.
+What must never happen: a ring that is nowhere else when the only file of it is lost, or an old version taken away while
+a living key needs it. So the new ring stands at its place *and* at KEY_RING_COPY and was read back from both, a fresh
+backup of the key store was opened with it, key by key, and only then the old version goes. Each step looks at what is
+there and does what is left: a renewal that was killed is done by the next one. Undone is nothing of it: backups of the
+key store made before are worthless afterwards, which is its purpose.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from privacy.vault.keystore import identity, rotate
 from privacy.vault.keystore.binding import NO_ID, bound
 from privacy.vault.results import VaultError
 
-# Not oftener than weekly, and so never later than a week after a destruction. An hour less, because a timer is never exact.
+# Not oftener than weekly, and so never later than a week after a destruction. An hour less,
+# because a timer is never exact.
 EVERY = timedelta(days=7)
 SLACK = timedelta(hours=1)
 # Who wrapped a key just before the new version was there has written it by then; later ones the database refuses.
@@ -85,10 +86,11 @@ def renew(
     told: Callable[[str], None] = lambda text: None,
     settle: float | None = None,
 ) -> Renewed:
-    """Renew the ring in `file` and `copy`; `backup` is the command that backs the key store up and prints the dump's path.
+    """Renew the ring in `file` and `copy`; `backup` is the command that backs the key store up and prints the dump's
+    path.
 
-    `told` hears each step in words. Raises RenewalRefused, RingRefused, VaultError or DatabaseError; then the old version is
-    still in the ring, and running it again goes on where it stopped.
+    `told` hears each step in words. Raises RenewalRefused, RingRefused, VaultError or DatabaseError; then the old
+    version is still in the ring, and running it again goes on where it stopped.
     """
     if problems := identity.verify():
         raise RenewalRefused(problems[0])

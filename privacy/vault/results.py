@@ -32,7 +32,8 @@ class Unreadable(str):
 
 
 class Erased(Unreadable):
-    """The key was destroyed: nobody can read this again (Art. 17). It knows when, and of which envelope of which record."""
+    """The key was destroyed: nobody can read this again (Art. 17). It knows when, and of which envelope of which
+    record."""
 
     text = "(erased)"
     at: datetime | None
@@ -97,7 +98,8 @@ class RecordRestricted(VaultError):
 
 
 class RecordElsewhere(VaultError):
-    """The key store says that the record is another's than its row says; nothing was written, because a new key would be theirs."""
+    """The key store says that the record is another's than its row says; nothing was written,
+    because a new key would be theirs."""
 
 
 class KeyMissing(VaultError):

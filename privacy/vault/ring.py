@@ -179,13 +179,14 @@ def read(path: Path) -> KeyRing:
 def write(path: Path, ring: KeyRing, *, new_file: bool = False) -> None:
     """Write the ring with mode 0600, whole or not at all. Raises RingRefused when `new_file` exists already.
 
-    What the file said before is overwritten on its disk blocks: a key taken out of the ring must not lie there. Where the
-    disk itself keeps old blocks (snapshots, flash), docs/keys.md says what follows.
+    What the file said before is overwritten on its disk blocks: a key taken out of the ring must not lie there. Where
+    the disk itself keeps old blocks (snapshots, flash), docs/keys.md says what follows.
     """
     if new_file and path.exists():
         raise RingRefused("There is a key ring already; it is never overwritten.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    # One name, so that what a killed writer left is overwritten by the next; a ring left behind would open what has ended.
+    # One name, so that what a killed writer left is overwritten by the next; a ring left behind
+    # would open what has ended.
     name = path.with_name(f".{path.name}.draft")
     if name.exists():
         _overwrite(os.open(name, os.O_RDWR))
@@ -238,7 +239,8 @@ _held: tuple[tuple[object, ...], KeyRing] | None = None
 
 
 def current() -> KeyRing:
-    """Return this process's ring, read again when the file changed. Raises RingRefused, also for another installation's."""
+    """Return this process's ring, read again when the file changed. Raises RingRefused, also for another
+    installation's."""
     global _held
     path = settings.KEY_RING_FILE
     if path:

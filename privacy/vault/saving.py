@@ -1,8 +1,8 @@
 """Seal what changed: the write side of `SealedModel`.
 
-Must never happen: the old value readable in a backup after a correction (so a changed envelope gets a new key, and the old
-key goes once the row has committed); the keys of a row destroyed whose deletion was rolled back (so the row is looked for once
-more, after the commit). What a crash leaves half-done the key collector finishes.
+Must never happen: the old value readable in a backup after a correction (so a changed envelope gets a new key, and the
+old key goes once the row has committed); the keys of a row destroyed whose deletion was rolled back (so the row is
+looked for once more, after the commit). What a crash leaves half-done the key collector finishes.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 def write(drafts: Sequence[Draft], using: str) -> None:
     """Commit keys and tokens for the drafts, then put the sealed bytes into their objects.
 
-    The keys that the new ones replace are destroyed when the transaction on `using` has committed.
-    Raises RecordErased, RecordElsewhere, RecordRestricted or ValueTaken, and ValidationError for a line break in a field of one line; then
-    nothing was made.
+    The keys that the new ones replace are destroyed when the transaction on `using` has committed. Raises
+    RecordErased, RecordElsewhere, RecordRestricted or ValueTaken, and ValidationError for a line break in a field of
+    one line; then nothing was made.
     """
     if not drafts:
         return

@@ -126,9 +126,9 @@ class SealedModel(models.Model):
     def _end_of(self, layout: Layout) -> Unreadable | None:
         """Return Erased for an envelope whose bytes went with an erasure, None for one that was never filled.
 
-        The key store knows which; it is asked for the whole result set at once, and for the keys of its other envelopes,
-        which are mostly read next. An object that was just made asks nothing, nor does code that shows nobody anything
-        (`units.internal`).
+        The key store knows which; it is asked for the whole result set at once, and for the keys of its other
+        envelopes, which are mostly read next. An object that was just made asks nothing, nor does code that shows
+        nobody anything (`units.internal`).
         """
         unit, batch = units.current(), self.__dict__.get("_vault_batch")
         if unit is None or unit.free or batch is None:
@@ -242,7 +242,8 @@ class SealedModel(models.Model):
         using: str | None = None,
         update_fields: Iterable[str] | None = None,
     ) -> None:
-        """Seal what changed and save. Raises RecordErased, RecordRestricted, KeyMissing, ForeignEnvelope, CopyRefused, ValueTaken."""
+        """Seal what changed and save. Raises RecordErased, RecordRestricted, KeyMissing,
+        ForeignEnvelope, CopyRefused, ValueTaken."""
         alias = using or router.db_for_write(type(self), instance=self)
         # inside somebody's transaction no block of our own: a refused save must not condemn it
         inside = connections[alias].in_atomic_block

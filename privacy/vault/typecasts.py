@@ -1,7 +1,8 @@
 """How values come from PostgreSQL and go there: `bytea` and `uuid` read fast, arrays written as literals.
 
-Every sealed row has one `bytea` and one `uuid`, and psycopg2's own readers of them are slow. Ours are registered for the whole
-process, after Django's own. Values are those of psycopg2, except that bytes come as `bytes` where it gives a `memoryview`.
+Every sealed row has one `bytea` and one `uuid`, and psycopg2's own readers of them are slow. Ours are
+registered for the whole process, after Django's own. Values are those of psycopg2, except that bytes come as
+`bytes` where it gives a `memoryview`.
 """
 
 from __future__ import annotations

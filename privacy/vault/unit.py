@@ -1,9 +1,9 @@
 """One unit of work: who may open envelopes in it, the keys and the plaintext it may hold, and for how long.
 
-Must never happen: plaintext or keys that outlive the request, task or command that was allowed to open
-them. Outside a unit every read is Masked; a unit that has ended stays ended, in whatever thread,
-generator or copied context a reference to it turns up. The vault asks the guard before it opens; the gate is that guard, and
-records each opening. Until it is connected nothing opens.
+Must never happen: plaintext or keys that outlive the request, task or command that was allowed to open them. Outside a
+unit every read is Masked; a unit that has ended stays ended, in whatever thread, generator or copied context a
+reference to it turns up. The vault asks the guard before it opens; the gate is that guard, and records each opening.
+Until it is connected nothing opens.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MOST_KEYS = 10_000  # about 25 MB; a long export starts over
 
 Asked = tuple[int, Any, str]
 
-# Who may open it -------------------------------------------------------------------------------------------------------
+# Who may open it ------------------------------------------------------------------------------------------------------
 
 
 class Opening(NamedTuple):
@@ -99,7 +99,7 @@ def ask(opening: Opening) -> Unreadable | None:
     return answer if isinstance(answer, Unreadable) else MASKED
 
 
-# What is open, and how long --------------------------------------------------------------------------------------------
+# What is open, and how long -------------------------------------------------------------------------------------------
 
 
 class Opened(Protocol):
@@ -137,7 +137,8 @@ class Unit:
         return known
 
     def end_of(self, mine: keys.Pair, others: list[Asked], bare: Sequence[keys.Pair]) -> Unreadable | None:
-        """Return why an envelope without bytes cannot be read, None when it was never filled; one query for a result set."""
+        """Return why an envelope without bytes cannot be read, None when it was never filled; one query for a result
+        set."""
         if mine not in self.bare:
             self.load(others, bare)
         if mine not in self.bare:

@@ -19,8 +19,9 @@ from django.shortcuts import render
 class Check:
     """What such a page says. Every sentence is true in the state in which it is shown.
 
-    `title` asks, `act` is what the button says, `back` the URL of the page of before and `up` its name; `about` shows what
-    it is about as names and values, `sent` goes with the form, `is_changed` says what is different since the person looked.
+    `title` asks, `act` is what the button says, `back` the URL of the page of before and `up` its name;
+    `about` shows what it is about as names and values, `sent` goes with the form, `is_changed` says what is
+    different since the person looked.
     """
 
     title: str

@@ -1,6 +1,8 @@
-"""How a request, or the copy that it made, has ended: the words for the person, on the page and on the outcome by code alike.
+"""How a request, or the copy that it made, has ended: the words for the person, on the page and on the outcome by code
+alike.
 
-What must never happen: an end that one of the two pages tells and the other does not; "nothing" where something had gone out.
+What must never happen: an end that one of the two pages tells and the other does not; "nothing"
+where something had gone out.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ class End:
 
 
 def of_request(about: Request, refusal: Mapping[str, str], *, is_unreadable: bool = False) -> End | None:
-    """Return how a request ended without having been carried out, or that it was not the person's after it was; else None.
+    """Return how a request ended without having been carried out, or that it was not the person's after it was; else
+    None.
 
     `refusal` is what `services.refusal` returns; `is_unreadable`: the file of the request cannot be opened now.
     """

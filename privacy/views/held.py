@@ -1,4 +1,5 @@
-"""What we hold about me: by part of life, with every value, why it is kept, by what right, until when (Art. 15, P7, P10)."""
+"""What we hold about me: by part of life, with every value, why it is kept, by what right, until when (Art. 15, P7,
+P10)."""
 
 from __future__ import annotations
 

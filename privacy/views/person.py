@@ -1,7 +1,7 @@
 """Whose request a page shows: the signed-in person's, or that of somebody who has just used a one-time link.
 
-What must never happen: a request shown to anybody else, or to a session whose proof is older than an hour, or stands on an address that is the person's no longer. Strangers
-get 404; somebody without any proof is asked to sign in.
+What must never happen: a request shown to anybody else, or to a session whose proof is older than an hour, or stands on
+an address that is the person's no longer. Strangers get 404; somebody without any proof is asked to sign in.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def actor(request: HttpRequest) -> Actor:
 
 
 def remember_proof(request: HttpRequest, about: Request, code: str, stands: went_to.Stands) -> None:
-    """Note in the sealed session that this browser used the one-time link of a request, or reference and code, and on what that
-    stands; begin a new session id."""
+    """Note in the sealed session that this browser used the one-time link of a request, or reference and code, and on
+    what that stands; begin a new session id."""
     request.session.cycle_key()
     request.session[PROVED] = [str(about.pk), int(time.time()), *astuple(stands)]
     remember_code(request, about, code)
@@ -83,13 +83,15 @@ def proved_by(request: HttpRequest) -> went_to.Stands:
 
 
 def moved(request: HttpRequest, about: Request) -> HttpResponse:
-    """Answer a link or code whose address does not count any more: a second person looks first, or the request has ended."""
+    """Answer a link or code whose address does not count any more: a second person looks first, or the request has
+    ended."""
     context = {"about": about, "is_undecided": waits.is_undecided(about)}
     return render(request, "privacy/link_moved.html", context, status=403)
 
 
 def own_request(view: View) -> View:
-    """Hand the view its request and the actor: the signed-in person's own, or the one of the one-time link; 404 for a stranger."""
+    """Hand the view its request and the actor: the signed-in person's own, or the one of the
+    one-time link; 404 for a stranger."""
 
     @login_not_required
     @wraps(view)

@@ -159,8 +159,8 @@ def _copy_to_fetch(
 ) -> Export | None:
     """Return the finished copy that this person can fetch now, and let this browser fetch it for an hour.
 
-    After a removal there is no login any more: reference and code are the proof. Somebody signed in fetches it where the
-    request stands.
+    After a removal there is no login any more: reference and code are the proof. Somebody signed in fetches
+    it where the request stands.
     """
     if not copies or request.user.is_authenticated:
         return None

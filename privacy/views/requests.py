@@ -107,7 +107,8 @@ def request_detail(request: HttpRequest, about: Request, actor: Actor) -> HttpRe
 
 
 def _lines(about: Request, actor: Actor, now: datetime) -> dict[str, Any]:
-    """Return what the request gives, removes and keeps, once there is something to say; opens the request's own file."""
+    """Return what the request gives, removes and keeps, once there is something to say; opens the request's own
+    file."""
     how_far = result.how_far(about)
     if not any(how_far.values()):
         return how_far
@@ -131,7 +132,8 @@ def _lines(about: Request, actor: Actor, now: datetime) -> dict[str, Any]:
 @person.entered_again
 @person.own_request
 def request_confirm(request: HttpRequest, about: Request, actor: Actor) -> HttpResponse:
-    """Show the plan of what is to be confirmed, record by record; a POST with its hash confirms exactly this plan (P9, P10)."""
+    """Show the plan of what is to be confirmed, record by record; a POST with its hash confirms
+    exactly this plan (P9, P10)."""
     now = timezone.now()
     if not about.procedure.is_confirmed or about.state not in (State.IDENTITY, State.PLANNED):
         return redirect("request", pk=about.pk)

@@ -1,4 +1,5 @@
-"""What a page says has become, or would become, of what was asked: the same for the person's page and the outcome by code.
+"""What a page says has become, or would become, of what was asked: the same for the person's page and the outcome by
+code.
 
 What must never happen: a page that calls something removed or given before it is, or an end without its reason.
 """
@@ -20,7 +21,8 @@ ENDED = (State.REFUSED, State.WITHDRAWN, State.EXPIRED)
 
 
 def stage(about: Request) -> str:
-    """Return how far a request is: "" nothing planned yet, "would", "begun", "done", or "ended" without having been done."""
+    """Return how far a request is: "" nothing planned yet, "would", "begun", "done", or "ended" without having been
+    done."""
     state = about.parked_from if about.state == State.PARKED else about.state
     for name, states in (("would", WOULD), ("begun", BEGUN), ("done", DONE), ("ended", ENDED)):
         if state in states:
@@ -46,7 +48,8 @@ def gone_out(about: Request) -> dict[str, bool]:
 
 
 def still(about: Request, now: datetime) -> dict[str, Any]:
-    """Return what holds a request up, a question to a second person or time for others to object, and whether it is late."""
+    """Return what holds a request up, a question to a second person or time for others to object, and whether it is
+    late."""
     until = waits.ends_at(about, now=now) if about.can_withdraw else None
     needs_second = (about.is_open or export.live(about) is not None) and waits.is_undecided(about)
     return {

@@ -1,4 +1,5 @@
-"""Plain words for codes of the data map and decisions (the access log has its own, `gate.told`). One place, so that one thing has one name."""
+"""Plain words for codes of the data map and decisions (the access log has its own, `gate.told`). One place, so
+that one thing has one name."""
 
 from __future__ import annotations
 

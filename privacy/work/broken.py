@@ -1,9 +1,10 @@
 """One broken record is a finding; all others go on.
 
-What must never happen: a row that cannot be read, judged or ended stops a night's work for everybody, or is passed over in
-silence. So whatever walks over many records does so through `spared`: where a batch fails, its halves are tried, down
-to the one record that fails by itself. That one is written down by its number and left as it is, until a person mends it.
-What fails for everybody (no database, no key store, unreadable rules, a worker told to stop) still stops the work.
+What must never happen: a row that cannot be read, judged or ended stops a night's work for everybody, or is
+passed over in silence. So whatever walks over many records does so through `spared`: where a batch fails, its
+halves are tried, down to the one record that fails by itself. That one is written down by its number and left as
+it is, until a person mends it. What fails for everybody (no database, no key store, unreadable rules, a worker
+told to stop) still stops the work.
 """
 
 from __future__ import annotations
@@ -114,8 +115,8 @@ def rows(queryset: models.QuerySet[Any], *, step: str, chunk: int | None = None)
 
 
 def linked(row: Any, name: str, *, step: str) -> Any:
-    """Return the record that a link of a row leads to, None where there is none; one that cannot be read whole without its
-    days and moments, as `rows` gives it."""
+    """Return the record that a link of a row leads to, None where there is none; one that cannot be read whole without
+    its days and moments, as `rows` gives it."""
     try:
         return getattr(row, name, None)
     except Exception as error:

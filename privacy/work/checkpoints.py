@@ -12,7 +12,8 @@ from uuid import UUID
 
 from django.conf import settings
 
-# Of a replay after a restore (privacy.restore); those of requests stand in the table of rights (procedures.checkpoints).
+# Of a replay after a restore (privacy.restore); those of requests stand in the table of rights
+# (procedures.checkpoints).
 REPLAY = ("replayed_key_line", "replayed_main_line")
 HOLD_AT = "ILT_HOLD_AT"
 HOLD_SECONDS = 300
@@ -21,9 +22,9 @@ HOLD_SECONDS = 300
 def reach(name: str, request: UUID | None = None) -> None:
     """Say that the checkpoint `name` is reached; wait there when ILT_HOLD_AT names it (demo and tests only).
 
-    ILT_HOLD_AT is "erase", or "erase:<id of a request>" to stop only that one; several with commas. While it waits a file
-    `held-<name>` or `held-<name>-<id>` with the process id stands in settings.STATE_DIR (or ILT_HOLD_DIR). It holds once:
-    when the file exists already, the next process to come by goes on.
+    ILT_HOLD_AT is "erase", or "erase:<id of a request>" to stop only that one; several with commas. While it waits a
+    file `held-<name>` or `held-<name>-<id>` with the process id stands in settings.STATE_DIR (or ILT_HOLD_DIR). It
+    holds once: when the file exists already, the next process to come by goes on.
     """
     if not settings.DEMO:
         return

@@ -1,4 +1,5 @@
-"""How far long work is, for whoever watches: a command on a terminal. Anything else that calls the same code says nothing.
+"""How far long work is, for whoever watches: a command on a terminal. Anything else that calls the same code says
+nothing.
 
     with progress.shown(self.stderr, options["verbosity"]):   the command
         progress.tell("keys wrapped again", done, total)      the work, wherever it is

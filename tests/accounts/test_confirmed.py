@@ -1,4 +1,5 @@
-"""Who can write to the main database alone confirms no address: what an address proves, the site itself has seen confirmed.
+"""Who can write to the main database alone confirms no address: what an address proves, the site itself has seen
+confirmed.
 
 Each door is tried with the row that was written into allauth's table, and with one of which the site saw it.
 """
@@ -137,7 +138,7 @@ def test_a_keyed_hash_of_another_row_is_none(mallory: User) -> None:
     assert reach.of(ALICE, now=NOW) == Reach()
 
 
-# Keys ------------------------------------------------------------------------------------------------------------------
+# Keys -----------------------------------------------------------------------------------------------------------------
 
 
 def owner_of(record: LoginAddress) -> Any:
@@ -181,7 +182,7 @@ def test_a_confirmed_login_is_not_ended_as_a_sign_up_because_the_table_says_so()
     assert unconfirmed.end_lapsed(actor=None, now=late) == 1 and not User.objects.filter(pk=waiting.pk).exists()
 
 
-# Upgrade ----------------------------------------------------------------------------------------------------------------
+# Upgrade --------------------------------------------------------------------------------------------------------------
 
 
 def test_the_addresses_of_before_are_bound_once_and_none_whose_key_is_anothers() -> None:

@@ -1,4 +1,5 @@
-"""What a stopwatch would tell (R11): as much work for those we know as for those we do not, and answers that are held."""
+"""What a stopwatch would tell (R11): as much work for those we know as for those we do not, and answers that are
+held."""
 
 from __future__ import annotations
 

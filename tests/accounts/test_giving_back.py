@@ -412,7 +412,8 @@ def test_a_proposal_that_nobody_made_gives_nothing_back(alice: Customer) -> None
 
 
 def test_nothing_counts_that_came_by_the_login_meanwhile(alice: Customer) -> None:
-    """Contacts, requests and links of the time between: the thief asks for a copy by the address that he entered and confirmed."""
+    """Contacts, requests and links of the time between: the thief asks for a copy by the address
+    that he entered and confirmed."""
     long_ago = NOW - timedelta(days=31)
     before = filing.file(
         filing.Receipt(
@@ -489,7 +490,8 @@ def mailed(alice: Customer, email: str, at: datetime) -> None:
 def test_a_contact_that_was_confirmed_before_the_login_was_changed_opens_nothing_after_it_is_given_back(
     alice: Customer, before: timedelta, opens: bool
 ) -> None:
-    """Whoever took the login confirms a contact first and changes the address last. What is older is the person's own."""
+    """Whoever took the login confirms a contact first and changes the address last. What is older is the person's
+    own."""
     mine = "evil@elsewhere.example"
     said = called(alice)
     mailed(alice, mine, NOW - before)
@@ -517,7 +519,8 @@ def test_what_the_person_vouches_for_is_taken_out_of_the_dispute_by_the_privacy_
 def test_a_number_that_the_login_entered_before_it_was_changed_undoes_no_giving_back(
     alice: Customer, came: str
 ) -> None:
-    """Typed ten seconds before: fourteen days later it would call whoever took the login. What staff wrote down is not theirs."""
+    """Typed ten seconds before: fourteen days later it would call whoever took the login. What
+    staff wrote down is not theirs."""
     said = called(alice)
     phone(alice, "978-555-0999", NOW - timedelta(seconds=10))
     ContactPoint.objects.filter(customer=alice, channel="phone").update(came=came)
@@ -614,7 +617,7 @@ def test_a_login_of_staff_is_not_given_back_here(alice: Customer) -> None:
         giving_back.propose(one, said, mailbox=OLD, actor=staff("pat").as_actor(), now=NOW)
 
 
-# Whose login it is -------------------------------------------------------------------------------------------------------
+# Whose login it is ----------------------------------------------------------------------------------------------------
 
 
 def written(row: models.Model, **columns: Any) -> None:
@@ -639,7 +642,8 @@ def swapped(one: Customer, other: Customer) -> None:
 def test_a_customer_number_that_names_somebody_elses_login_when_it_is_confirmed_gives_nobody_that_login(
     alice: Customer, bob: Customer, also: dict[str, Any]
 ) -> None:
-    """Everything is true: her own login, changed by herself. Only when the second person clicks the row names another login."""
+    """Everything is true: her own login, changed by herself. Only when the second person clicks
+    the row names another login."""
     one, pia = proposed(alice), staff("pia").as_actor()
     own = {"user_id": alice.user_id, "subject_id": alice.subject_id}
     his = bob.user_id
@@ -705,7 +709,8 @@ def theirs() -> Letter:
 def test_a_login_goes_to_no_other_mailbox_because_the_objection_names_another_letter(
     alice: Customer, when: str
 ) -> None:
-    """The letter of the link that objected is exchanged: before somebody proposes it, or while it waits for the second person."""
+    """The letter of the link that objected is exchanged: before somebody proposes it, or while it
+    waits for the second person."""
     said, one = called(alice), taken(alice)
     object_from(OLD)
     link, pat, pia = ContactLink.objects.get(point=one, used_at__isnull=False), staff("pat").as_actor(), staff("pia")
@@ -774,7 +779,7 @@ def test_the_links_of_the_version_before_are_bound_to_their_letters_once(alice: 
     ]
 
 
-# A code by post -----------------------------------------------------------------------------------------------------------
+# A code by post -------------------------------------------------------------------------------------------------------
 
 
 def test_who_cannot_be_called_reads_back_a_code_that_was_posted(alice: Customer) -> None:
@@ -850,7 +855,7 @@ def test_no_code_goes_to_an_address_that_was_entered_after_the_change(alice: Cus
     assert not Letter.objects.filter(kind="login_code").exists()
 
 
-# The operator as the second person ---------------------------------------------------------------------------------------
+# The operator as the second person ------------------------------------------------------------------------------------
 
 
 def command(*args: str) -> str:

@@ -1,4 +1,5 @@
-"""Joining makes what is one person's one, undo puts it back exactly, and neither does anything that was not seen before."""
+"""Joining makes what is one person's one, undo puts it back exactly, and neither does anything that was not seen
+before."""
 
 from __future__ import annotations
 

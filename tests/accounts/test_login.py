@@ -266,7 +266,8 @@ CONTACT = "canary.alice@contact.example"
 
 
 def changed_by_a_copy_of_the_cookie(client: Client, alice: User) -> Client:
-    """Alice signs in and typed her password a moment ago; whoever has a copy of her cookie changes her address to his own."""
+    """Alice signs in and typed her password a moment ago; whoever has a copy of her cookie changes her address to his
+    own."""
     customer = factories.customer(user=alice, email=CONTACT)
     assert customer.subject_id == alice.subject_id
     log_in(client, NAME)
@@ -328,7 +329,8 @@ PRIVACY = ("privacy",)
 
 
 def disputed_login(client: Client, alice: User) -> ContactPoint:
-    """A copy of the cookie changed the address of alice's login, and the reader of the old mailbox said "this was not me"."""
+    """A copy of the cookie changed the address of alice's login, and the reader of the old mailbox said "this was not
+    me"."""
     changed_by_a_copy_of_the_cookie(client, alice)
     (text,) = [text for kind, to, text in letters() if (kind, to) == ("contact_not_me", ADDRESS)]
     Client().post(re.findall(r"https?://[^/]+(/account/contact/not-me/[^/\s]+/)", text)[0])

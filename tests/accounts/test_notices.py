@@ -259,7 +259,8 @@ def test_a_dispute_of_a_confirmed_address_is_a_task_and_its_end_keeps_the_confir
 
 
 def test_no_act_of_the_login_ends_a_dispute_about_a_contact(alice: User, customer: Customer) -> None:
-    """Entering the login's own address as contact wiped the objection, without a line, and a removal by link asked nobody."""
+    """Entering the login's own address as contact wiped the objection, without a line, and a
+    removal by link asked nobody."""
     browser = pages.signed_in(alice, again=True)
     browser.post(EDIT, form(email="new@example.com"))
     Client().post(link_to(OLD, "contact_not_me"))
@@ -419,7 +420,8 @@ def links_in(text: str) -> list[str]:
 def test_a_mailbox_that_objected_is_told_of_the_end_without_a_link_and_another_one_with_one(
     alice: User, customer: Customer
 ) -> None:
-    """The reader of an old mailbox objected, round after round: each settling gave a new link and began the days again."""
+    """The reader of an old mailbox objected, round after round: each settling gave a new link and began the days
+    again."""
     pia = factories.staff("pia", "pia@ilt.example", roles=("privacy",)).as_actor()
     desk = carol()
     corrections.correct(customer, {"email": "new@example.com"}, actor=desk, now=NOW, reason="by staff")

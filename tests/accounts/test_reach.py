@@ -214,7 +214,8 @@ NATIONAL, LONDON, ABROAD = "978 555 0101", "020 7946 0777", "+44 20 7946 0777"
 def test_a_number_that_another_country_makes_another_one_was_entered_with_the_country(
     number: str, country: str, steps: list[dict[str, str]], other: str, who: str
 ) -> None:
-    """Whoever has a login for a minute changes the country alone: no digit differs, and the call goes to another person."""
+    """Whoever has a login for a minute changes the country alone: no digit differs, and the call goes to another
+    person."""
     alice = factories.customer(phone=number, country=country)
     assert not people.called(alice.subject_id, other, NOW)
     actor = factories.acting_as(alice) if who == "person" else carol()

@@ -1,4 +1,5 @@
-"""Who can write to the main database alone, and lets a row of their own name somebody else for a moment, is nobody there.
+"""Who can write to the main database alone, and lets a row of their own name somebody else for a moment, is nobody
+there.
 
 Whose a row is, its key says, which lies in the key store. Each attack stands beside what the same rows do untouched.
 """
@@ -50,7 +51,7 @@ def bob(db: None) -> Customer:
     return a_bob()
 
 
-# The journey -----------------------------------------------------------------------------------------------------------
+# The journey ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_customer_number_that_points_at_somebody_while_its_owner_asks_gets_no_link(
@@ -112,7 +113,7 @@ def test_a_request_about_somebody_else_is_not_acted_on_by_a_number_that_points_t
     assert request.subject_id == alice.subject_id
 
 
-# A login's address -----------------------------------------------------------------------------------------------------
+# A login's address ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("how", ["user", "handle", "person"])
@@ -145,7 +146,7 @@ def test_a_contact_is_not_the_logins_own_because_an_address_points_at_it(alice: 
         assert entered is not None and entered.came == came
 
 
-# What several share ----------------------------------------------------------------------------------------------------
+# What several share ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("points_at", ["the other", "nobody"])
@@ -175,7 +176,7 @@ def test_a_login_takes_over_the_one_customer_of_its_address(alice: Customer) -> 
     assert claim.joinable(login, ALICE, now=NOW) == alice
 
 
-# Call-back, post, records -----------------------------------------------------------------------------------------------
+# Call-back, post, records ---------------------------------------------------------------------------------------------
 
 
 def test_a_telephone_number_of_a_row_that_points_at_somebody_calls_nobody_back(bob: Customer) -> None:
@@ -222,7 +223,7 @@ def test_candidates_are_not_looked_for_by_an_address_of_somebody_elses_row(alice
     assert candidates.of(bob.subject_id, now=NOW) == []
 
 
-# How many queries -------------------------------------------------------------------------------------------------------
+# How many queries -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("many", [1, 30])
@@ -243,7 +244,7 @@ def test_staff_finds_the_person_of_an_address_and_not_who_points_at_them(alice: 
     assert addresses.only_subject_of(BOB, now=NOW) is None
 
 
-# What is opened to be written to somebody ------------------------------------------------------------------------------
+# What is opened to be written to somebody -----------------------------------------------------------------------------
 
 
 def test_the_name_of_a_customer_number_that_points_at_who_asks_stands_in_no_request_of_theirs(

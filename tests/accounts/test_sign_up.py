@@ -1,4 +1,5 @@
-"""Signing up with an address that is somebody else's: what the stranger gets, and what the owner of the mailbox can do."""
+"""Signing up with an address that is somebody else's: what the stranger gets, and what the owner of the mailbox can
+do."""
 
 import re
 from datetime import timedelta
@@ -175,7 +176,8 @@ def test_a_confirmed_login_is_never_replaced() -> None:
 
 
 def columns_say_unconfirmed(user: User) -> None:
-    """Do as somebody does who holds the main database's password: every column says that nobody ever confirmed or signed in."""
+    """Do as somebody does who holds the main database's password: every column says that nobody
+    ever confirmed or signed in."""
     with connection.cursor() as cursor:
         cursor.execute("UPDATE account_emailaddress SET verified = false WHERE user_id = %s", [user.pk])
         cursor.execute("UPDATE accounts_loginaddress SET mac = '' WHERE user_id = %s", [user.pk])

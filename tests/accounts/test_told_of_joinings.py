@@ -1,4 +1,5 @@
-"""What staff join is told to every address on file, may be objected to, and gives nobody a file by login alone for 14 days."""
+"""What staff join is told to every address on file, may be objected to, and gives nobody a file by login alone for 14
+days."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Regions of before: made a code or sealed by `prepare`, whatever kills it, and nothing of an erased record comes back."""
+"""Regions of before: made a code or sealed by `prepare`, whatever kills it, and nothing of an erased record comes
+back."""
 
 from __future__ import annotations
 
@@ -171,7 +172,7 @@ def test_prepare_settles_and_says_what_it_could_not(monkeypatch: pytest.MonkeyPa
     assert err.getvalue().splitlines()[-1] == said
 
 
-# Telephone numbers that had no index ------------------------------------------------------------------------------------
+# Telephone numbers that had no index ----------------------------------------------------------------------------------
 
 
 def numbers_of_before(records: list[Any]) -> None:

@@ -1,4 +1,5 @@
-"""A login counts only as the site wrote it: who can write to the main database gives nobody a password, a role or a person."""
+"""A login counts only as the site wrote it: who can write to the main database gives nobody a
+password, a role or a person."""
 
 from __future__ import annotations
 
@@ -142,7 +143,7 @@ def test_a_link_for_a_new_password_does_not_work_for_a_login_that_is_doubted() -
         alice.save(update_fields=["password"])
 
 
-# What the site itself changes -------------------------------------------------------------------------------------------
+# What the site itself changes -----------------------------------------------------------------------------------------
 
 
 def test_everything_by_which_the_site_changes_a_login_keeps_it_in_order() -> None:
@@ -188,7 +189,7 @@ def test_the_login_of_a_session_and_its_roles_are_one_query(is_staff: bool, djan
         assert found is not None and found.roles == ({"sales"} if is_staff else {"customer"})
 
 
-# The operator -----------------------------------------------------------------------------------------------------------
+# The operator ---------------------------------------------------------------------------------------------------------
 
 
 def command(*args: str) -> tuple[int, str]:

@@ -1,4 +1,5 @@
-"""Who ends a dispute or an objection ends what the page has shown: another mailbox that objects after it is heard (design 9)."""
+"""Who ends a dispute or an objection ends what the page has shown: another mailbox that objects
+after it is heard (design 9)."""
 
 from __future__ import annotations
 
@@ -50,7 +51,8 @@ def audited(action: str) -> int:
 
 
 def rosa() -> ContactPoint:
-    """The desk has entered two other addresses, one after the other; the first mailbox objects, the second one could."""
+    """The desk has entered two other addresses, one after the other; the first mailbox objects, the second one
+    could."""
     customer = factories.customer("Rosa", "Roe", email=ROSA0)
     for address in (ROSA1, ROSA2):
         corrections.correct(customer, {"email": address}, actor=DESK, now=NOW, reason="phone call")

@@ -1,4 +1,5 @@
-"""Everybody at the doors of the product, as in the journeys, once for this folder; and every form behind those doors."""
+"""Everybody at the doors of the product, as in the journeys, once for this folder; and every form behind those
+doors."""
 
 from __future__ import annotations
 

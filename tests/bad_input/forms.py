@@ -1,4 +1,5 @@
-"""Every form of the portal and the back office, found by walking the URLs: who sends it, where to, with which fields."""
+"""Every form of the portal and the back office, found by walking the URLs: who sends it, where to, with which
+fields."""
 
 from __future__ import annotations
 
@@ -95,7 +96,8 @@ def read(page: str) -> list[tuple[str, dict[str, str], set[str]]]:
 
 
 def pages(house: House) -> Iterator[tuple[str, str, str]]:
-    """Yield (who, path, text) of every page that can be looked at, by somebody who may; the staff pages by each role."""
+    """Yield (who, path, text) of every page that can be looked at, by somebody who may; the staff pages by each
+    role."""
     known = effects(house.world)
     seen: set[tuple[str, str]] = set()
     for row in [*TABLE, *known]:

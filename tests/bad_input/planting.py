@@ -27,7 +27,8 @@ _number = count()
 
 
 def fields(person: Person) -> Iterator[tuple[Any, str]]:
-    """Yield each record about a person with each of its sealed text fields; sessions, logins and letters as sent excepted."""
+    """Yield each record about a person with each of its sealed text fields; sessions, logins and letters as sent
+    excepted."""
     records = [(person.records["company"], type(person.records["company"]))]
     for declaration, rows in datamap.records_of(person.subject):
         if issubclass(declaration.model, SealedModel) and declaration.label not in (

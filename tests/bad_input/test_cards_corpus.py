@@ -1,5 +1,6 @@
-"""Card numbers in every writing, and ordinary text in quantity (B2). How each writing is read: tests/privacy/typed/test_cards.py;
-files of customers and orders: tests/accounts/test_csvfile.py, tests/orders/test_imports.py."""
+"""Card numbers in every writing, and ordinary text in quantity (B2). How each writing is read:
+tests/privacy/typed/test_cards.py; files of customers and orders: tests/accounts/test_csvfile.py,
+tests/orders/test_imports.py."""
 
 from __future__ import annotations
 

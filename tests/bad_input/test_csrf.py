@@ -1,4 +1,5 @@
-"""Forms from elsewhere (B7). With each effect and its positive control: tests/journeys/test_url_table.py; here every form."""
+"""Forms from elsewhere (B7). With each effect and its positive control:
+tests/journeys/test_url_table.py; here every form."""
 
 from __future__ import annotations
 

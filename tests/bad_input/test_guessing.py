@@ -1,4 +1,5 @@
-"""Passwords and codes guessed by the thousand (B10): what is let through stays below the limit, from wherever it comes."""
+"""Passwords and codes guessed by the thousand (B10): what is let through stays below the limit, from wherever it
+comes."""
 
 from __future__ import annotations
 
@@ -164,7 +165,8 @@ def test_a_second_factor_is_looked_at_up_to_the_limit_only(kind: str, wendy: Use
 
 
 def test_no_key_of_a_password_reset_is_guessed(wendy: User) -> None:
-    """Reading a link is not limited; its key has 128 bits, ends with the next login or password, and none is near another."""
+    """Reading a link is not limited; its key has 128 bits, ends with the next login or password, and none is near
+    another."""
     uid, good = user_pk_to_url_str(wendy), default_token_generator.make_token(wendy)
     stamp, _, key = good.partition("-")
     assert re.fullmatch(r"[0-9a-f]{32}", key)

@@ -1,4 +1,5 @@
-"""Logs that nobody can write into (B19): one JSON object a line, and nothing in it of what people sent or what is secret.
+"""Logs that nobody can write into (B19): one JSON object a line, and nothing in it of what people sent or what is
+secret.
 
 What the redactor takes out: tests/ilt_site/test_logs.py; the logs of a whole site: tests/journeys/test_no_leaks.py.
 """

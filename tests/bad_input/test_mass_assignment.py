@@ -52,7 +52,8 @@ def numbers() -> set[tuple[str, Any]]:
 
 
 def plain(known: set[tuple[str, Any]]) -> dict[str, list[tuple[Any, ...]]]:
-    """Return what the open columns of every table say: rights, links, states, dates, amounts. A new row's number is "new"."""
+    """Return what the open columns of every table say: rights, links, states, dates, amounts. A new row's number is
+    "new"."""
     found: dict[str, list[tuple[Any, ...]]] = {}
     for model in tables():
         if model._meta.label in LOGS:

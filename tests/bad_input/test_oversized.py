@@ -51,7 +51,8 @@ def test_a_form_that_is_too_large_is_refused_before_it_is_read(house: House, eve
 
 @pytest.mark.django_db
 def test_no_page_takes_a_file(house: House, every_form: list[Form]) -> None:
-    """The product takes no uploads at all (B1), so every file is refused, whatever it is called and whatever is in it."""
+    """The product takes no uploads at all (B1), so every file is refused, whatever it is called and whatever is in
+    it."""
     before, wrong, count = importing.fingerprint(LOGS), [], 0
     files = [
         SimpleUploadedFile("passport.png", b"\x89PNG\r\n\x1a\n" + b"\x00" * 2 * MEGABYTE, "image/png"),

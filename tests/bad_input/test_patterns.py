@@ -1,4 +1,5 @@
-"""No long text keeps a pattern of ours busy (B20): time grows with the length, not with its square. 50 kB for the report."""
+"""No long text keeps a pattern of ours busy (B20): time grows with the length, not with its
+square. 50 kB for the report."""
 
 from __future__ import annotations
 
@@ -67,7 +68,8 @@ def seconds(do: Callable[[str], object], text: str) -> float:
 
 
 def worst(do: Callable[[str], object], seeds: list[str]) -> tuple[float, str]:
-    """Return the longest time for a text of SIZE, asserting that ten times the length takes no more than forty times as long."""
+    """Return the longest time for a text of SIZE, asserting that ten times the length takes no
+    more than forty times as long."""
     longest, culprit = 0.0, ""
     for seed in seeds:
         for tail in ("", "!"):

@@ -1,4 +1,5 @@
-"""Does the time of an answer tell whether somebody has an account? (B9, R11) Measured in turns; no test asks how fast."""
+"""Does the time of an answer tell whether somebody has an account? (B9, R11) Measured in turns; no test asks how
+fast."""
 
 from __future__ import annotations
 
@@ -53,7 +54,8 @@ def compared(ask: Ask, known: Sequence[str], unknown: Sequence[str]) -> tuple[li
 
 
 def told_apart(one: Sequence[float], other: Sequence[float]) -> float:
-    """Return how often the better guess is right from one time of each: 0.5 when they tell nothing, 1.0 when everything."""
+    """Return how often the better guess is right from one time of each: 0.5 when they tell
+    nothing, 1.0 when everything."""
     wins = sum((a > b) + 0.5 * (a == b) for a in one for b in other) / len(one) / len(other)
     return max(wins, 1 - wins)
 

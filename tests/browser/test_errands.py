@@ -1,7 +1,7 @@
 """The errands of a working day, page by page, as the person, the clerk and the second person come to them.
 
-What `test_pages.py` opens by its address is reached here by doing: a serial number is settled, a call-back written down, a
-contact disputed, two people joined and parted again, a letter printed, an outcome read with a code.
+What `test_pages.py` opens by its address is reached here by doing: a serial number is settled, a call-back written
+down, a contact disputed, two people joined and parted again, a letter printed, an outcome read with a code.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def answer_why(visitor: Visitor, name: str = "") -> None:
         visitor.press("Open the record")
 
 
-# The clerk ---------------------------------------------------------------------------------------------------------------
+# The clerk ------------------------------------------------------------------------------------------------------------
 
 
 @each_dimension
@@ -352,7 +352,7 @@ def test_a_clerk_writes_down_that_a_contact_is_disputed(site: Site, visitor: Vis
     visitor.follow("#content [type=submit]", "customer, the dispute is ended")
 
 
-# The second person and what had gone out -----------------------------------------------------------------------------------
+# The second person and what had gone out ------------------------------------------------------------------------------
 
 
 @each_dimension
@@ -424,7 +424,7 @@ def test_a_link_whose_address_moved(site: Site, visitor: Visitor) -> None:
     visitor.open("/admin/privacy/secondlook/", "second person, a moved address waits")
 
 
-# The person ----------------------------------------------------------------------------------------------------------------
+# The person -----------------------------------------------------------------------------------------------------------
 
 
 @each_dimension
@@ -535,7 +535,7 @@ def test_the_address_of_a_login_is_changed_with_a_code(site: Site, visitor: Visi
     visitor.look("change of the address, refused")
 
 
-# Signing in as staff ----------------------------------------------------------------------------------------------------
+# Signing in as staff --------------------------------------------------------------------------------------------------
 
 
 @each_dimension
@@ -567,7 +567,7 @@ def test_a_session_without_the_second_factor_is_asked_for_it(site: Site, visitor
     visitor.follow("main button[type=submit]", "sign-in of staff, let in")
 
 
-# What went wrong ----------------------------------------------------------------------------------------------------------
+# What went wrong ------------------------------------------------------------------------------------------------------
 
 
 @each_dimension

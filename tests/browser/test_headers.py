@@ -95,7 +95,8 @@ def faults(answer: HttpResponseBase) -> list[str]:
 
 
 def observatory(answer: HttpResponseBase) -> int:
-    """Return the score that the HTTP Observatory's published rules give an answer, by our reading: 100 and more is A+."""
+    """Return the score that the HTTP Observatory's published rules give an answer, by our reading: 100 and more is
+    A+."""
     policy = {
         part.split()[0]: part.split()[1:] for part in answer.headers.get("Content-Security-Policy", "x").split("; ")
     }

@@ -1,4 +1,5 @@
-"""What we hold, who looked and the copy in a real browser: no part of life is longer than two screens before it folds."""
+"""What we hold, who looked and the copy in a real browser: no part of life is longer than two screens before it
+folds."""
 
 from __future__ import annotations
 

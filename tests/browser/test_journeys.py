@@ -1,7 +1,7 @@
 """Whole stories in a real browser, on a wide screen, on a narrow one at night, and without JavaScript.
 
-Every page on the way is looked at: axe-core, the content policy, the width, title and heading; at the end what the pages
-are made of goes through the Nu HTML checker in one call.
+Every page on the way is looked at: axe-core, the content policy, the width, title and heading; at the end what the
+pages are made of goes through the Nu HTML checker in one call.
 """
 
 from __future__ import annotations

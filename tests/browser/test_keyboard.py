@@ -1,4 +1,5 @@
-"""With Tab, Enter and Space alone: sign in, have everything removed, sign out. What has the focus is always to be seen."""
+"""With Tab, Enter and Space alone: sign in, have everything removed, sign out. What has the focus is always to be
+seen."""
 
 from __future__ import annotations
 

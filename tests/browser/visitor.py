@@ -89,7 +89,8 @@ class Visitor:
         self._follow(buttons if buttons.count() else self.page.get_by_role("link", name=text), name, status)
 
     def follow(self, selector: str, name: str = "", *, status: int = 200) -> None:
-        """Press the first button or link of a selector, wait for where it leads, and look at that when it has a name."""
+        """Press the first button or link of a selector, wait for where it leads, and look at that when it has a
+        name."""
         self._follow(self.page.locator(selector), name, status)
 
     def _follow(self, found: Locator, name: str, status: int) -> None:

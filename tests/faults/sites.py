@@ -108,7 +108,8 @@ def until_answered(site: Running, references: Sequence[str], since: float) -> li
 
 
 def process(site: Running, word: str) -> int:
-    """Return the one child of the launcher with `word` in its command line: "valkey", "bin/postgres", "worker", "beat"."""
+    """Return the one child of the launcher with `word` in its command line: "valkey",
+    "bin/postgres", "worker", "beat"."""
     (found,) = _children(site.process.pid, word)
     return found
 

@@ -1,4 +1,5 @@
-"""The broker down, frozen, or without its memory: a request is filed at once, with a reference, and proceeds afterwards (R1)."""
+"""The broker down, frozen, or without its memory: a request is filed at once, with a reference,
+and proceeds afterwards (R1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""F9: a clock that is wrong by more than a year or by days, summer time, a leap day: nothing goes too early (R4, R12)."""
+"""F9: a clock that is wrong by more than a year or by days, summer time, a leap day: nothing goes too early (R4,
+R12)."""
 
 from __future__ import annotations
 

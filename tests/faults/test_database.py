@@ -1,4 +1,5 @@
-"""PostgreSQL restarted amid a sweep while people use the site: nothing stays half done, and the pages come back (R1, R2)."""
+"""PostgreSQL restarted amid a sweep while people use the site: nothing stays half done, and the pages come back (R1,
+R2)."""
 
 from __future__ import annotations
 

@@ -34,7 +34,8 @@ OURS = ("accounts", "ilt_site", "orders", "privacy", "rma")
 # Each run of the sweep says that it ran and when: no effect, but the mark by which it notices a clock that jumped.
 SWEPT = "retention.swept"
 BOOKKEEPING = {"privacy_sweep_state", "django_migrations", "django_content_type", "auth_permission"}
-# What differs from one world to the next though the same was done: ids, hashes, sealed bytes and their length, references, times.
+# What differs from one world to the next though the same was done: ids, hashes, sealed bytes and their
+# length, references, times.
 CHANCE = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}|\\x[0-9a-f]+|[A-Z]{2,3}-\d{4}-\w{4,6}(?:-\w\w)?|T\d{6}"
     r"|\bp[0-9a-z]{16}\b|[\w$=+/-]{24,}|\d{4}-\d\d-\d\d[ T]\d\d:[^\",)]*|-?\d{9,}|,\d+\)$"

@@ -1,4 +1,5 @@
-"""Somebody with the broker's password writes to it: he learns nothing, stops nothing, and no word of his ends a worker."""
+"""Somebody with the broker's password writes to it: he learns nothing, stops nothing, and no word of his ends a
+worker."""
 
 from __future__ import annotations
 

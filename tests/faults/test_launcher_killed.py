@@ -1,4 +1,5 @@
-"""F20: the launcher is killed with -9, running or starting: no process stays, and the data is whole at the next start."""
+"""F20: the launcher is killed with -9, running or starting: no process stays, and the data is whole at the next
+start."""
 
 from __future__ import annotations
 

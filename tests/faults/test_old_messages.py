@@ -1,4 +1,5 @@
-"""F17: messages that an older or newer version of the program left in the broker do nothing, and cost no request its end."""
+"""F17: messages that an older or newer version of the program left in the broker do nothing, and cost no request its
+end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A renewed ring: what was erased opens nowhere, not even from the servers' own files; and nothing living is ever lost."""
+"""A renewed ring: what was erased opens nowhere, not even from the servers' own files; and nothing living is ever
+lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""F18: the key ring is missing, damaged, another's, or has lost a key: nothing starts, and nothing fails without a word."""
+"""F18: the key ring is missing, damaged, another's, or has lost a key: nothing starts, and nothing fails without a
+word."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""F12: the key-encryption keys are rotated while four processes write; the rotation is killed twice and goes on (R10)."""
+"""F12: the key-encryption keys are rotated while four processes write; the rotation is killed twice and goes on
+(R10)."""
 
 from __future__ import annotations
 

@@ -127,7 +127,8 @@ def _running(started: Celery) -> Iterator[Celery]:
 
 
 def filed(checkpoint: str, number: int) -> Case:
-    """Return a person with a request that is ready to be stopped at `checkpoint`: an erasure, or a copy for "build_copy"."""
+    """Return a person with a request that is ready to be stopped at `checkpoint`: an erasure, or a copy for
+    "build_copy"."""
     customer = factories.customer("Alice", f"Archer{number}", email=f"alice{number}@example.com")
     factories.address(customer)
     now = timezone.now()

@@ -1,4 +1,5 @@
-"""Every command of ours: says what it changes, can be tried without effect where it destroys, and refuses in one way."""
+"""Every command of ours: says what it changes, can be tried without effect where it destroys, and refuses in one
+way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A missing or silent mail server is named, and one letter can be sent to see; settings are read as systemd reads them."""
+"""A missing or silent mail server is named, and one letter can be sent to see; settings are read as systemd reads
+them."""
 
 from __future__ import annotations
 

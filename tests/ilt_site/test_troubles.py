@@ -1,4 +1,5 @@
-"""What keeps `./run` from starting is said in one sentence that names it: space, network, packages, servers, loopback."""
+"""What keeps `./run` from starting is said in one sentence that names it: space, network,
+packages, servers, loopback."""
 
 from __future__ import annotations
 

@@ -111,12 +111,13 @@ def test_a_request_that_is_not_finished_gives_its_thread_back(port: int, begun: 
         assert waited > SILENT_SECONDS / 4, "the control: until then every thread was taken"
 
 
-# Behind the nginx that we ship -------------------------------------------------------------------------------------------
+# Behind the nginx that we ship ----------------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
 def behind_nginx(folder: Path, port: int, *, without: str = "") -> Iterator[int]:
-    """Start nginx with the shipped site in a configuration that compresses, as Debian's does; yield its port for TLS."""
+    """Start nginx with the shipped site in a configuration that compresses, as Debian's does; yield its port for
+    TLS."""
     program, tls, plain = machine.needed("nginx"), free_port(), free_port()
     subprocess.run(
         [machine.needed("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=portal.example",

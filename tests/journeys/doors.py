@@ -1,4 +1,5 @@
-"""Walk the URL map and knock at every door as everybody: which patterns there are, what answers, what the answer shows."""
+"""Walk the URL map and knock at every door as everybody: which patterns there are, what answers, what the answer
+shows."""
 
 from __future__ import annotations
 

@@ -122,7 +122,8 @@ def _own(effect: Effect) -> Effect:
     return Effect(effect.pattern, effect.arguments, effect.by, effect.table, effect.data, is_own=True)
 
 
-#: Patterns that take a POST which changes nothing lasting, or only with what this table cannot know; each with its reason.
+#: Patterns that take a POST which changes nothing lasting, or only with what this table cannot
+#: know; each with its reason.
 WITHOUT: dict[str, str] = {
     "/": "the front page answers a POST as a GET",
     "/account/contact/send/": "sends a link only while an address waits for it (tests/accounts/test_notices.py)",

@@ -113,8 +113,8 @@ def _same_copies() -> Iterator[None]:
 
 @contextmanager
 def undone() -> Iterator[None]:
-    """Take back whatever the block did to both databases, and to the copies that were made; to the product it is the test's
-    own transaction."""
+    """Take back whatever the block did to both databases, and to the copies that were made; to the product it
+    is the test's own transaction."""
     with ExitStack() as stack:
         stack.enter_context(_same_copies())
         for alias in ("default", "keystore"):

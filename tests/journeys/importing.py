@@ -16,7 +16,8 @@ from django.db import connections
 from tests import files
 
 SCHEMAS = Path(settings.BASE_DIR) / "docs" / "schemas"
-# What a run without any effect on people's records may still write: who opened what (to compare), and the session of nobody.
+# What a run without any effect on people's records may still write: who opened what (to compare),
+# and the session of nobody.
 LOGS = {"privacy_access_entry"}
 
 

@@ -88,7 +88,8 @@ class Browser:
         return int(status)
 
     def sign_in(self, username: str, one_time: str) -> None:
-        """Sign in with a one-time password, staff with the code that an operator prints too, and change the password."""
+        """Sign in with a one-time password, staff with the code that an operator prints too, and change the
+        password."""
         self.get("/accounts/login/")
         self.post(login=username, password=one_time)
         if "/2fa/authenticate/" in self.url:

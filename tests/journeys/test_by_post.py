@@ -1,4 +1,5 @@
-"""One person without e-mail and without login, from a letter in the morning post to an answer in the box by the door."""
+"""One person without e-mail and without login, from a letter in the morning post to an answer in the box by the
+door."""
 
 from __future__ import annotations
 
@@ -169,7 +170,8 @@ def test_from_a_signed_letter_to_a_copy_on_paper_and_to_a_removal(desk: Desk, do
     desk.sleeps(40)
     request.refresh_from_db()
     assert request.state == State.PLANNED, "a signed letter does not end for want of a click"
-    # A new year has begun, and the file of the request is kept for a year longer: the plan that she signed is not what would happen.
+    # A new year has begun, and the file of the request is kept for a year longer: the plan that she
+    # signed is not what would happen.
     confirm = f"request/{request.pk}/step/confirm/"
     said = desk.does(desk.pia, confirm, agreed(plan, request), 400)
     assert "The plan has changed" in said and desk.waiting() == ["plan_ready"]

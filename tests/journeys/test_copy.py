@@ -52,7 +52,8 @@ def test_the_copy_is_whole_and_only_about_this_person(everybody: None) -> None:
     for row in files.rows(files.ORDERS):
         by_customer.setdefault(row["customer_ref"], []).append(row)
     people = files.rows(files.CUSTOMERS)
-    # The person with the most orders, a contact of a company with a card on file, and one in another alphabet's accents.
+    # The person with the most orders, a contact of a company with a card on file, and one in
+    # another alphabet's accents.
     chosen = [
         max(people, key=lambda row: len(by_customer.get(row["customer_ref"], []))),
         next(

@@ -1,4 +1,5 @@
-"""A copy and a removal asked for together: the removal is done in time, and the copy is fetched in its week all the same."""
+"""A copy and a removal asked for together: the removal is done in time, and the copy is fetched in its week all the
+same."""
 
 from __future__ import annotations
 

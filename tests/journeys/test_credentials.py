@@ -89,7 +89,8 @@ def day(house: House) -> Day:
 
 
 def places(house: House, actors: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """Yield (where, all of it) of what shows or keeps anything: every page as each of these people, copies, commands, tables."""
+    """Yield (where, all of it) of what shows or keeps anything: every page as each of these
+    people, copies, commands, tables."""
     for name in actors:
         whose = house.world.bob if name == "bob" else house.world.alice
         for row in TABLE:
@@ -164,7 +165,8 @@ def test_nor_is_one_kept_when_its_letter_has_gone(house: House, day: Day) -> Non
     assert day.found_in(sent) == set(day.given), "control: each went out"
     waiting = Letter.objects.exclude(sealed_credentials=None)
     assert set(waiting.values_list("by", flat=True)) <= {"post"}
-    # Every table and every envelope is read: what stands in none of them no page can show. Those of the person are looked at.
+    # Every table and every envelope is read: what stands in none of them no page can show. Those
+    # of the person are looked at.
     assert shown(house, day, "alice") == []
 
 

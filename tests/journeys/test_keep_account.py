@@ -1,4 +1,5 @@
-"""Warned, answered, kept: a link in the letter and a button of the desk move the clock, and no sweep ends what was kept."""
+"""Warned, answered, kept: a link in the letter and a button of the desk move the clock, and no sweep ends what was
+kept."""
 
 from __future__ import annotations
 

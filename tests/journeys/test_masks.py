@@ -150,7 +150,8 @@ def test_without_the_narrowing_alice_still_changes_nothing_of_bobs(house: House,
 def test_with_every_admin_page_open_a_role_reads_what_it_needs_and_dots(
     house: House, role: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`may_see` says yes to everybody: what the pages then show is the gate's word alone. None is staff without a role."""
+    """`may_see` says yes to everybody: what the pages then show is the gate's word alone. None is staff without a
+    role."""
     monkeypatch.setattr(WorkAdmin, "may_see", lambda self, user: True)
     monkeypatch.setattr(RecordAdmin, "may_see", lambda self, user: True)
     dan = factories.staff("dan", "dan@ilt.example", roles=(role,) if role else ())

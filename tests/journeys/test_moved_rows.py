@@ -1,6 +1,8 @@
-"""Who can write to the main database gets no key of another person by hanging a row on somebody else and letting the site go on.
+"""Who can write to the main database gets no key of another person by hanging a row on somebody
+else and letting the site go on.
 
-Whose a record is, the key store says. Each attack changes rows past the services; beside it stands what the same does untouched.
+Whose a record is, the key store says. Each attack changes rows past the services; beside it stands
+what the same does untouched.
 """
 
 from __future__ import annotations

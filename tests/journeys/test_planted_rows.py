@@ -71,7 +71,7 @@ def shows(browser: Client) -> str:
     return "alice" if "Archer" in answer.content.decode() else "bob"
 
 
-# Sessions ---------------------------------------------------------------------------------------------------------------
+# Sessions -------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("how", ["contents", "keys"])
@@ -91,7 +91,7 @@ def test_a_session_copied_into_ones_own_row_is_nobodys(how: str) -> None:
     assert shows(pages.signed_in(bob)) == "bob"
 
 
-# Second factors ---------------------------------------------------------------------------------------------------------
+# Second factors -------------------------------------------------------------------------------------------------------
 
 
 def code_of(user: User) -> str:
@@ -148,7 +148,7 @@ def test_a_seed_of_recovery_codes_copied_to_a_colleague_gives_no_code_that_works
     assert enters(carol, hers[0]) and enters(bob, his[0])
 
 
-# Links and codes --------------------------------------------------------------------------------------------------------
+# Links and codes ------------------------------------------------------------------------------------------------------
 
 
 def test_a_one_time_link_that_the_site_did_not_make_opens_nothing() -> None:
@@ -228,7 +228,7 @@ def test_a_planted_warning_keeps_no_account() -> None:
     assert ending.look(TOKEN, now=NOW) == notice
 
 
-# Rows of the version before ---------------------------------------------------------------------------------------------
+# Rows of the version before -------------------------------------------------------------------------------------------
 
 
 def as_before(user: User) -> tuple[str, str, str]:

@@ -39,7 +39,8 @@ def sealed_orders(among: Iterable[str]) -> set[str]:
 
 
 def chosen() -> list[Customer]:
-    """Whose erasure is carried out: everybody with ILT_ORACLE=all (a quarter of an hour), else two of each ship year, five in the report."""
+    """Whose erasure is carried out: everybody with ILT_ORACLE=all (a quarter of an hour), else two of each
+    ship year, five in the report."""
     customers = Customer.objects.order_by("reference")
     if os.environ.get("ILT_ORACLE") == "all":
         return list(customers)

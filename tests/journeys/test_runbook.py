@@ -315,7 +315,8 @@ def test_the_runbook_holds_from_an_empty_machine_to_an_upgrade(server: Server) -
 
 
 def assert_redis_keeps_its_users_apart(server: Server) -> None:
-    """The cache's user reaches no message and the broker's no limit; neither lists names, runs a script or fills the memory."""
+    """The cache's user reaches no message and the broker's no limit; neither lists names, runs a script or fills the
+    memory."""
     cache = redis.Redis.from_url(server.settings()["CACHE_URL"])
     broker = redis.Redis.from_url(server.settings()["REDIS_URL"])
     assert (cache.set("cache:x", "1"), cache.delete("cache:x")) == (True, 1)

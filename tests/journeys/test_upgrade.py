@@ -1,4 +1,5 @@
-"""A database filled by the version before the rooms were rebuilt (tests/data/upgrade) is brought up to date, and all of it still holds."""
+"""A database filled by the version before the rooms were rebuilt (tests/data/upgrade) is brought up to
+date, and all of it still holds."""
 
 from __future__ import annotations
 
@@ -56,7 +57,8 @@ def program(name: str, *arguments: str, given: bytes | None = None) -> None:
 
 @pytest.fixture
 def of_before(tmp_path: Path, settings: Any) -> Iterator[None]:
-    """Both databases as the version before left them, in databases of their own, with its ring and its files outside both."""
+    """Both databases as the version before left them, in databases of their own, with its ring and its files outside
+    both."""
     clock = time_machine.travel(AFTER)  # commands and tasks read the clock themselves
     settings.KEY_RING = json.dumps(ABOUT["ring"])
     settings.CHECKPOINT_DIR = str(tmp_path / "checkpoints")
@@ -158,8 +160,8 @@ def test_what_the_version_before_left_is_brought_up_to_date_and_goes_on(of_befor
         words.append(app.tasks[found["headers"]["task"]].apply(args=positional, kwargs=named).get())
     assert words == ["waiting", "stale"]
 
-    # The request that was under way waits for a second person and goes on. What it keeps has other grounds than the version
-    # before gave, so it is confirmed once more (design 5), and ends.
+    # The request that was under way waits for a second person and goes on. What it keeps has other grounds than the
+    # version before gave, so it is confirmed once more (design 5), and ends.
     assert waits.is_undecided(request)
     second.decide(request, "go_on", actor=asking.MONA, now=AFTER)
     asking.work(request, AFTER)

@@ -74,7 +74,8 @@ def events() -> set[tuple[str, str, str]]:
 
 
 def done_by_looking(before: dict[str, str], told: set[tuple[str, str, str]]) -> list[str]:
-    """Return the tables that changed, but for this: who opens a letter to print it is written down, as who opens a record is."""
+    """Return the tables that changed, but for this: who opens a letter to print it is written
+    down, as who opens a record is."""
     new = events() - told
     noted = {table for table, _, kind in new if kind in ("letter.opened", "code_shown")}
     other = {table for table, _, kind in new if kind not in ("letter.opened", "code_shown")}
@@ -111,7 +112,8 @@ def test_every_url_that_takes_a_post_has_its_effect_or_a_reason(house: House) ->
     assert [one for one in known if one not in {row.pattern for row in TABLE}] == []
 
 
-#: What acts by one button that a page with other things has; each with the reason why nothing of it needs a page before.
+#: What acts by one button that a page with other things has; each with the reason why nothing of it needs a page
+#: before.
 ONE_BUTTON: dict[str, str] = {
     "/account/contact/send/": "sends a link once more",
     "/account/look/": "asks the privacy team to look",
@@ -121,8 +123,8 @@ ONE_BUTTON: dict[str, str] = {
 
 
 def test_what_acts_by_one_button_can_be_done_again_or_loses_nothing() -> None:
-    """Whatever cannot be undone by the same person has a page before it, which a GET shows (privacy/views/check.py); at the desk
-    each act is a step with a page of its own, and a search is no act."""
+    """Whatever cannot be undone by the same person has a page before it, which a GET shows (privacy/views/check.py); at
+    the desk each act is a step with a page of its own, and a search is no act."""
     one_button = {row.pattern for row in TABLE if row.methods == "POST" and not row.pattern.endswith("/search/")}
     assert one_button == set(ONE_BUTTON)
 
@@ -180,8 +182,8 @@ def test_bob_sees_every_kind_of_his_data_in_the_portal(house: House) -> None:
             seen |= house.world.bob.seen_in(doors.knock(house.browser("bob"), "GET", house.path(row))[1])
     seen |= house.world.bob.seen_in(_copy(house, "bob"))
     kinds = {(one.label, one.envelope) for one in house.world.bob.canaries}
-    # Of a social security number only that it is on file; of the employer nothing is the person's own. Links and codes are
-    # given by the letter alone.
+    # Of a social security number only that it is on file; of the employer nothing is the person's own. Links and codes
+    # are given by the letter alone.
     unseen = {("accounts.tax_identifier", "ssn"), ("privacy.letter", "credentials")}
     assert kinds - {(one.label, one.envelope) for one in seen} == unseen
 

@@ -1,7 +1,7 @@
 """The scenarios of the law by their numbers, each through what the product does: a receipt, staff, the sweep, letters.
 
-The same dates as pure arithmetic, and the dates added later, stand in tests/privacy/requests/test_clock.py. A scenario that is
-told elsewhere has its number in the name of that test; the last test here looks that none is missing.
+The same dates as pure arithmetic, and the dates added later, stand in tests/privacy/requests/test_clock.py. A scenario
+that is told elsewhere has its number in the name of that test; the last test here looks that none is missing.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def nights(settings: Any) -> None:
     nightly.arm(actor=OPERATOR)
 
 
-# The clock -------------------------------------------------------------------------------------------------------------
+# The clock ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_scenario_24_what_reached_the_lab_on_friday_counts_from_friday(later: st
         received(alice, "2026-05-09", noted="2026-05-08")
 
 
-# What goes and what stays ----------------------------------------------------------------------------------------------
+# What goes and what stays ---------------------------------------------------------------------------------------------
 
 
 def test_scenario_6_an_unpaid_invoice_stays_and_after_the_payment_the_rest_goes_by_itself(

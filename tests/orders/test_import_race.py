@@ -1,4 +1,5 @@
-"""An erasure during an import: the import sees it, or it sees the import; nothing of the person comes back between them."""
+"""An erasure during an import: the import sees it, or it sees the import; nothing of the person comes back between
+them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Orders of every state come in, from our own files and from those of shops: each whole, once, and every line accounted for."""
+"""Orders of every state come in, from our own files and from those of shops: each whole, once, and every line accounted
+for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The log of who looked names nobody by itself, is sealed like the audit, and whatever a superuser does to it is named."""
+"""The log of who looked names nobody by itself, is sealed like the audit, and whatever a superuser does to it is
+named."""
 
 from __future__ import annotations
 
@@ -284,7 +285,7 @@ def test_the_application_role_writes_the_log_and_the_names() -> None:
     assert AccessEntry.objects.count() == AccessName.objects.count() == 2
 
 
-# Whose rows they are ----------------------------------------------------------------------------------------------------
+# Whose rows they are --------------------------------------------------------------------------------------------------
 
 HIDDEN = {
     "to a number of nobody": "UPDATE privacy_accessname SET subject_id = gen_random_uuid() WHERE id = '{name}'",

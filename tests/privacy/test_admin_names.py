@@ -1,4 +1,5 @@
-"""What the lists, headings and groups of the back office are called: one thing has one name, and no running number is one."""
+"""What the lists, headings and groups of the back office are called: one thing has one name, and no running number is
+one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The privacy team's work: a request filed, identified, planned, confirmed, refused, parked; letters, holds, claimed addresses."""
+"""The privacy team's work: a request filed, identified, planned, confirmed, refused, parked;
+letters, holds, claimed addresses."""
 
 from __future__ import annotations
 

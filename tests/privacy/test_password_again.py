@@ -1,4 +1,5 @@
-"""Asking for the password once more (design 5): what was sent without it is never done by somebody's typing it later."""
+"""Asking for the password once more (design 5): what was sent without it is never done by somebody's typing it
+later."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def old_order(customer: Customer) -> Order:
     return an_order(customer, LONG_AGO, invoiced=LONG_AGO, shipped=LONG_AGO, paid=LONG_AGO)
 
 
-# One record for each reason to keep: what is kept, the field that tells, and who opens it, written down by hand ---------
+# One record for each reason to keep: what is kept, the field that tells, and who opens it, written down by hand -------
 
 
 def kept_for_tax(alice: Customer) -> tuple[Any, str, str]:
@@ -291,7 +291,7 @@ def test_a_restriction_that_comes_while_somebody_writes_stops_the_write() -> Non
         assert fresh(order).invoice_name == "Alice Whitfield"
 
 
-# Lists, search, pages, copies -------------------------------------------------------------------------------------------
+# Lists, search, pages, copies -----------------------------------------------------------------------------------------
 
 
 def at_work(*roles: str) -> Client:
@@ -381,7 +381,7 @@ def test_a_list_with_restricted_records_needs_no_query_more(count: int) -> None:
     assert before == queries() == (1, 1)
 
 
-# Holds ------------------------------------------------------------------------------------------------------------------
+# Holds ----------------------------------------------------------------------------------------------------------------
 
 
 def test_a_hold_on_a_record_in_use_restricts_nothing_and_keeps_what_a_correction_replaces() -> None:
@@ -487,7 +487,7 @@ def test_a_record_that_only_a_hold_keeps_is_restricted_by_the_sweep_and_released
     assert list(told.values_list("action", flat=True)) == ["record.released", "record.restricted", "record.released"]
 
 
-# Upgrade, repair ---------------------------------------------------------------------------------------------------------
+# Upgrade, repair ------------------------------------------------------------------------------------------------------
 
 
 def test_an_upgrade_restricts_what_earlier_erasures_kept() -> None:

@@ -143,7 +143,7 @@ def test_the_stranger_reads_no_reason(alice: Customer, client: Client) -> None:
     assert answer.status_code == 401 and "nine times" not in answer.text
 
 
-# Every end, on both pages -------------------------------------------------------------------------------------------------
+# Every end, on both pages ---------------------------------------------------------------------------------------------
 
 
 def fetched(request: Request) -> None:

@@ -1,4 +1,5 @@
-"""As long as nobody has armed the sweep no page, letter, copy, rule or plan promises that data ends by itself (design 12, to 4)."""
+"""As long as nobody has armed the sweep no page, letter, copy, rule or plan promises that data ends
+by itself (design 12, to 4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Why staff open a record: derived from what is open, asked once a day only where nothing is, and told to the person."""
+"""Why staff open a record: derived from what is open, asked once a day only where nothing is, and told to the
+person."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""An erasure, record by record, over orders, payments, returns and instruments: what goes, what stays, what survives."""
+"""An erasure, record by record, over orders, payments, returns and instruments: what goes, what stays, what
+survives."""
 
 from datetime import date
 from decimal import Decimal

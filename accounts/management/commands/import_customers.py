@@ -67,7 +67,8 @@ class Command(BaseCommand):
 def _told(report: imports.Report, *, dry_run: bool, is_refused: bool) -> list[str]:
     """Return the report for a reader: what became of each line, and what to look at.
 
-    A file with errors is refused as a whole unless the bad lines are skipped, by a dry run as well: both say the same of it.
+    A file with errors is refused as a whole unless the bad lines are skipped, by a dry run as
+    well: both say the same of it.
     """
     if report.errors and not report.lines:
         return ["Nothing was taken in: the file as a whole cannot be used."]

@@ -12,7 +12,8 @@ ROLES = {"default": "DATABASE_URL", "keystore": "KEYSTORE_DATABASE_URL"}
 
 
 class Command(BaseCommand):
-    """Grant select, insert, update and delete; on append-only tables select and insert. Some numbers only the database gives."""
+    """Grant select, insert, update and delete; on append-only tables select and insert. Some
+    numbers only the database gives."""
 
     help = (
         "Grants the roles of DATABASE_URL and KEYSTORE_DATABASE_URL exactly the rights they need and takes all others from "

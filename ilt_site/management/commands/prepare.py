@@ -54,7 +54,8 @@ class Command(BaseCommand):
         recount.recount(actor=system_actor("sweep", kind="operator"), now=timezone.now())
         for left in serials.settle_old():
             self.stderr.write(f"The serial number of {left.label} {left.record} could not be settled ({left.error}).")
-        # Numbers as this version compares them: staff find them in any spelling. Once, since most orders have none to index.
+        # Numbers as this version compares them: staff find them in any spelling. Once, since most
+        # orders have none to index.
         if not once.is_done(once.PHONES):
             unindexed = upgrades.index_phones()
             for left in unindexed:
@@ -66,7 +67,8 @@ class Command(BaseCommand):
         # Names as this version compares words: staff find O'Brien by obrien, and each sign of a Chinese name.
         for left in upgrades.index_names():
             self.stderr.write(f"The name of {left.label} {left.record} could not be indexed ({left.error}).")
-        # Links, outcome codes, second factors, joinings, confirmed addresses and logins that were not bound to their rows; once in the life of an installation.
+        # Links, outcome codes, second factors, joinings, confirmed addresses and logins that were not bound to their
+        # rows; once in the life of an installation.
         upgrades.bind_rows(now=timezone.now())
         # Lines of the ledger's copy from before they were signed; likewise.
         replay.sign_old(now=timezone.now())
@@ -77,7 +79,8 @@ class Command(BaseCommand):
 
 
 def collect_static() -> None:
-    """Write the static files, in a folder of the services as they would. Raises CommandError where root's are in the way."""
+    """Write the static files, in a folder of the services as they would. Raises CommandError where root's are in the
+    way."""
     static = Path(settings.STATIC_ROOT)
     with owner.as_services() if Path(settings.STATE_DIR) in static.parents else nullcontext():
         try:

@@ -41,7 +41,8 @@ def _stdin(text: str) -> str:
 
 
 def _check(email: str) -> None:
-    """Raise CommandError with the code of a wrong argument where what came on standard input is no address; it is not repeated."""
+    """Raise CommandError with the code of a wrong argument where what came on standard input is no
+    address; it is not repeated."""
     if not email:
         raise CommandError("No address came from standard input.", returncode=1)
     try:

@@ -18,9 +18,9 @@ _CONTEXT = b"ilt-key-1"
 def bound(key_and_record: bytes, envelope: str, owner_kind: str, owner: bytes) -> bytes:
     """Return what the wrapping of a key is bound to; the ring adds its version.
 
-    `key_and_record` is the id of the key (8 bytes, as in a header) and that of its record (16 bytes), `owner` that of its owner
-    or NO_ID. All but the two words have a fixed width and each word has its length before it, so that no two sets of parts make
-    the same bytes.
+    `key_and_record` is the id of the key (8 bytes, as in a header) and that of its record (16 bytes), `owner` that of
+    its owner or NO_ID. All but the two words have a fixed width and each word has its length before it, so that no two
+    sets of parts make the same bytes.
     """
     return _CONTEXT + key_and_record + _words(envelope, owner_kind) + owner
 

@@ -23,8 +23,8 @@ _NORMALISED_AS = {"email": "email", "username": "username"}
 def _tokens(kind: str, value: str) -> list[bytes]:
     """Return the tokens under which a value may be blocked; a new block is placed under the first.
 
-    A number counts letter by letter: FXS1 is another customer than FXS-1. A version before left dashes out; its blocks stand under the
-    second token until they end, since nothing says what number they were made of.
+    A number counts letter by letter: FXS1 is another customer than FXS-1. A version before left dashes out; its blocks
+    stand under the second token until they end, since nothing says what number they were made of.
     """
     normaliser = _NORMALISED_AS.get(kind, "reference")
     found = [(f"{normaliser}.{NORMALISERS[normaliser][0]}", text) for text in spellings(normaliser, value) or [""]]

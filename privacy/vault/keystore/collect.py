@@ -65,8 +65,8 @@ class Report:
 def collect(*, dry_run: bool = False, beyond_cap: bool = False, chunk: int = CHUNK) -> Report:
     """Look at every live key of a sealed model; return what was found (and done, unless `dry_run`).
 
-    Keys that belong to no model (pseudonyms, sealed files) end with their owner and are left alone. `beyond_cap`: an operator
-    has looked at why so many keys have lost their rows, and lets them end.
+    Keys that belong to no model (pseudonyms, sealed files) end with their owner and are left alone. `beyond_cap`: an
+    operator has looked at why so many keys have lost their rows, and lets them end.
     """
     report = Report()
     labels = sorted(in_use.models())

@@ -1,9 +1,10 @@
-"""The end of data keys: what was sealed under them is read by nobody again, in any copy of the main database (Art. 16, 17).
+"""The end of data keys: what was sealed under them is read by nobody again, in any copy of the
+main database (Art. 16, 17).
 
-Must never happen: a key destroyed while a row still needs it, one that ends without a line of the ledger, or a token that
-outlives its key. So `end` alone destroys keys; it settles their tokens and writes the ledger in the same transaction, and all other
-functions, here and in the key collector, only choose which keys. A superseded key ends after the row that names its successor has
-committed. A destroyed key cannot be brought back.
+Must never happen: a key destroyed while a row still needs it, one that ends without a line of the ledger, or a token
+that outlives its key. So `end` alone destroys keys; it settles their tokens and writes the ledger in the same
+transaction, and all other functions, here and in the key collector, only choose which keys. A superseded key ends after
+the row that names its successor has committed. A destroyed key cannot be brought back.
 """
 
 from __future__ import annotations
@@ -41,12 +42,13 @@ def end(
     successor: int | None = None,
     frees_place: bool = False,
 ) -> int:
-    """Destroy keys in the transaction of `cur`, settle their tokens and write the ledger; return how many were destroyed now.
+    """Destroy keys in the transaction of `cur`, settle their tokens and write the ledger; return
+    how many were destroyed now.
 
-    The tokens go to the keys that take them over, where these live on, else they are deleted. The ledger gets one line for all, or
-    `line` is the one that tells of them; it tells of the keys in `marked` too, which `mark` has made. `at` is the moment by the
-    caller's clock, None by that of the key store. `successor` is the key that stands in their place; with `frees_place` their
-    envelopes may get new keys, otherwise an erased pair never does.
+    The tokens go to the keys that take them over, where these live on, else they are deleted. The ledger gets one line
+    for all, or `line` is the one that tells of them; it tells of the keys in `marked` too, which `mark` has made. `at`
+    is the moment by the caller's clock, None by that of the key store. `successor` is the key that stands in their
+    place; with `frees_place` their envelopes may get new keys, otherwise an erased pair never does.
     """
     gone: list[int] = []
     if numbers:
@@ -128,8 +130,8 @@ def destroy_again(
 ) -> None:
     """Put a line back into the ledger of a restored key store, with its effect: these pairs and replaced keys are gone.
 
-    A replaced key leaves its pair's place free, because its successor came after the backup. Keys that an earlier line tells of
-    stay with that line. Twice is once.
+    A replaced key leaves its pair's place free, because its successor came after the backup. Keys that an earlier line
+    tells of stay with that line. Twice is once.
     """
     with transaction.atomic(using=KEYSTORE), cursor() as cur:
         cur.execute(

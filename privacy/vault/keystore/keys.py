@@ -1,7 +1,9 @@
-"""Data keys, as the rest of the product uses them: made, loaded and ended elsewhere in this room, asked about and handed over here.
+"""Data keys, as the rest of the product uses them: made, loaded and ended elsewhere in this room,
+asked about and handed over here.
 
-Must never happen: a key that is of another owner than its binding says, or a restriction that a write passes by. So a key
-is wrapped again when it is handed over, and the rows of keys are locked while either is changed. Both can be set back.
+Must never happen: a key that is of another owner than its binding says, or a restriction that a write passes
+by. So a key is wrapped again when it is handed over, and the rows of keys are locked while either is
+changed. Both can be set back.
 """
 
 from __future__ import annotations
@@ -154,7 +156,8 @@ def reowner(old: Owner, new: Owner) -> int:
 
 
 def hand_over(records: Iterable[UUID], new: Owner, *, of: Iterable[Owner]) -> int:
-    """Give the keys of these records that are one of `of`'s to a new owner (a contact claims its account). Return how many.
+    """Give the keys of these records that are one of `of`'s to a new owner (a contact claims its account). Return how
+    many.
 
     A key of anybody else stays where it is: the main database alone does not say whose a record is.
     """

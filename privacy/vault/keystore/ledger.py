@@ -5,8 +5,8 @@ letter) and `request` (the proof that a request was carried out). Which keys wen
 (`destroyed_in`). Copies leave the key store as keyed hashes: a number that lies beside the reference of a request would
 lead from the request back to what stays for statistics. Blocks are not in it: they have an end, and it has none.
 
-Must never happen: a key destroyed without a line. So the one function that destroys keys (`ending.end`) writes the line in
-the same transaction.
+Must never happen: a key destroyed without a line. So the one function that destroys keys (`ending.end`) writes the
+line in the same transaction.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ def position() -> int:
 
 
 def note_destroyed(cur: CursorWrapper, count: int, *, now: datetime | None) -> int:
-    """Append a line for so many keys that the transaction of `cur` destroyed, at `now` or the key store's own time; return its number."""
+    """Append a line for so many keys that the transaction of `cur` destroyed, at `now` or the key store's
+    own time; return its number."""
     cur.execute(
         "INSERT INTO vault_tombstone (kind, at, counts, content) VALUES ('keys', coalesce(%s, now()), %s, '{}') "
         "RETURNING seq",

@@ -1,7 +1,7 @@
 """The loading of data keys: one query for a whole result set, unwrapped for one unit of work.
 
-Must never happen: a key that opens for a record, an envelope or an owner that it was not wrapped for. The row that names a key
-says which record and envelope it is; a key of another does not unwrap.
+Must never happen: a key that opens for a record, an envelope or an owner that it was not wrapped for. The row that
+names a key says which record and envelope it is; a key of another does not unwrap.
 """
 
 from __future__ import annotations
@@ -43,8 +43,9 @@ def load_and_erased(
     unwrap and comes back as Foreign, a destroyed one as Erased. Raises DatabaseError when the key store
     is down.
 
-    The same query answers for `records` which of their envelopes were erased, and when: a row whose bytes are gone names no
-    key. A pair that was only marked, because it never had a key, is not among them: there was nothing to erase.
+    The same query answers for `records` which of their envelopes were erased, and when: a row whose
+    bytes are gone names no key. A pair that was only marked, because it never had a key, is not among
+    them: there was nothing to erase.
     """
     found: dict[int, OpenKey | Unreadable] = {}
     erased: dict[Pair, Erased] = {}

@@ -1,8 +1,8 @@
 """The making of data keys, with the tokens by which their records are found.
 
-Must never happen: a data row whose key was never committed, or a second key for an erased pair. So keys commit first, in a
-transaction of their own, and the unique index in `models` holds the place of the destroyed one. A key whose data was rolled back
-is used again by the next save, or ended by the key collector.
+Must never happen: a data row whose key was never committed, or a second key for an erased pair. So keys commit first,
+in a transaction of their own, and the unique index in `models` holds the place of the destroyed one. A key whose data
+was rolled back is used again by the next save, or ended by the key collector.
 """
 
 from __future__ import annotations
@@ -105,7 +105,8 @@ def lock(cur: CursorWrapper, records: str, envelopes: str) -> list[int]:
 
 
 def lock_rows(cur: CursorWrapper, records: str, envelopes: str) -> list[tuple[int, UUID, str, str, str, UUID | None]]:
-    """Lock the live keys of pairs as `lock` does; return (id, record, envelope, restriction, owner kind and id) of each."""
+    """Lock the live keys of pairs as `lock` does; return (id, record, envelope, restriction, owner kind and id) of
+    each."""
     cur.execute(_LOCK, [records, envelopes])
     rows: list[tuple[int, UUID, str, str, str, UUID | None]] = cur.fetchall()
     return rows

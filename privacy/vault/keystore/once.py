@@ -1,7 +1,8 @@
 """What an upgrade does once in the life of an installation, noted in the key store.
 
-What must never happen: a step that makes rows of before valid runs again and makes planted ones valid. The main database cannot
-say that it ran: who can write there would take the note away. So it stands in the key store, whose role is another.
+What must never happen: a step that makes rows of before valid runs again and makes planted ones valid. The
+main database cannot say that it ran: who can write there would take the note away. So it stands in the key
+store, whose role is another.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ def note(step: str, *, now: datetime) -> None:
 
 
 def do(step: str, work: Callable[[], int], *, now: datetime) -> int:
-    """Run the step unless it ran before, whole or not at all; return what `work` returns, 0 when there was nothing to do.
+    """Run the step unless it ran before, whole or not at all; return what `work` returns, 0 when there was nothing to
+    do.
 
     Killed between the work and its note it runs again: `work` leaves alone what it has settled.
     """

@@ -63,8 +63,8 @@ def first_destroyed(after: datetime) -> datetime | None:
 def close(current: int) -> int:
     """Refuse from now on every key wrapped under an older version than `current`; return how many hang on one still.
 
-    With 0 the older versions can go: whoever was writing has finished, whoever comes is refused by the database. Otherwise
-    nothing was changed.
+    With 0 the older versions can go: whoever was writing has finished, whoever comes is refused by the database.
+    Otherwise nothing was changed.
     """
     with transaction.atomic(using=KEYSTORE, durable=True), cursor() as cur:
         cur.execute("LOCK TABLE vault_datakey IN SHARE MODE")  # waits for the writers under way, lets nobody write

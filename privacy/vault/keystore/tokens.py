@@ -43,7 +43,8 @@ def _values(places: Sequence[Place]) -> bytes:
 
 
 def place(cur: CursorWrapper, wanted: Sequence[Wanted], ours: frozenset[UUID]) -> None:
-    """Place the tokens of new keys in the transaction that makes the keys; `ours` are all records of this save. Raises ValueTaken."""
+    """Place the tokens of new keys in the transaction that makes the keys; `ours` are all records of
+    this save. Raises ValueTaken."""
     kept = [(entry, w.record, w.number) for w in wanted if w.replaces for entry in w.entries]
     new = [(entry, w.record, w.number) for w in wanted if not w.replaces for entry in w.entries]
     if kept:
@@ -212,7 +213,8 @@ FROM unnest(%s::text[]) AS w(field) CROSS JOIN LATERAL (
 
 
 def find_all(wanted: Iterable[tuple[Exact, str]], *, most: int) -> dict[str, tuple[set[UUID], set[int]]]:
-    """Return, by the name of each index in which something was found, the ids of at most `most` records and their keys; one query.
+    """Return, by the name of each index in which something was found, the ids of at most `most`
+    records and their keys; one query.
 
     Each index is asked for the values that name it.
     """

@@ -1,4 +1,5 @@
-"""Months and working days: holidays are those kept where the person is, and where that is not known those kept everywhere."""
+"""Months and working days: holidays are those kept where the person is, and where that is not
+known those kept everywhere."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The dates which the law gives, worked out a second time by another author: what the product's clock is held against.
 
-Nothing here comes from the product. Months, working days, the day in New York and every rule are written from the texts of the
-law alone, and in another shape: where the product walks through the events, this asks of each question once what the law says.
-Only the names of public holidays' days come from the same place, the package `holidays`.
+Nothing here comes from the product. Months, working days, the day in New York and every rule are written from the texts
+of the law alone, and in another shape: where the product walks through the events, this asks of each question once what
+the law says. Only the names of public holidays' days come from the same place, the package `holidays`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ _LENGTHS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
 class Fact(NamedTuple):
-    """What happened on a day: received, identity asked, pause, identity proved, clarification asked or given, extension told."""
+    """What happened on a day: received, identity asked, pause, identity proved, clarification
+    asked or given, extension told."""
 
     what: str
     on: date
@@ -122,7 +123,8 @@ def working_days_after(start: date, count: int, country: str, region: str) -> da
 
 
 def law_of(country: str, region: str, switches: Iterable[str], received: date) -> Law:
-    """Return the law of the place on the day of receipt: dated, and California's and Connecticut's only where switched on."""
+    """Return the law of the place on the day of receipt: dated, and California's and Connecticut's only where switched
+    on."""
     if country == "GB" and received >= UK_ARTICLE_12A:
         return Law(months=(1, 3), stops="uk", moves="holidays")
     if country in EEA or country in UNION_OVERSEAS or country == "GB" or country not in COUNTRIES:
@@ -176,10 +178,11 @@ def answer(facts: Sequence[Fact], country: str = "", region: str = "", switches:
         stops += [(*one, "silent") for one in stretches(pauses, on(ID_PROVED)) if one[1] < date.max]
 
     def over(day: date | None, longer: bool) -> date:
-        """The last day in law, as far as what happened by `day` moves it (None: everything); the last of all while time stands.
+        """The last day in law, as far as what happened by `day` moves it (None: everything); the
+        last of all while time stands.
 
-        In the United Kingdom time does not run while an answer is owed that was asked for in time, so it cannot run out either.
-        No statute of the Union stops the clock: there a proof counts that comes while the time is not over.
+        In the United Kingdom time does not run while an answer is owed that was asked for in time, so it cannot run out
+        either. No statute of the Union stops the clock: there a proof counts that comes while the time is not over.
         """
         start, left_out, stands = received, set[date](), False
         for begin, end, kind in sorted(stops):

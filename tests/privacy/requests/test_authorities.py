@@ -1,4 +1,5 @@
-"""Each person is told of the authority, and the ground, that is there for him; the GDPR's words only where it covers him."""
+"""Each person is told of the authority, and the ground, that is there for him; the GDPR's words only where it covers
+him."""
 
 from __future__ import annotations
 
@@ -149,7 +150,8 @@ def test_grounds_and_the_copy_cite_no_gdpr_to_whom_it_does_not_cover(
 
 
 def test_each_ground_told_where_no_gdpr_covers_the_person_is_one_of_the_policys_two() -> None:
-    """The policy lets data stay for legitimate business or where the law requires it (P10); consent ends when withdrawn."""
+    """The policy lets data stay for legitimate business or where the law requires it (P10);
+    consent ends when withdrawn."""
     policys = (
         "needed for legitimate business",
         "legally required",

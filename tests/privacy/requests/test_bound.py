@@ -1,6 +1,8 @@
-"""Who can write to the main database, and has neither key ring nor key store, gets nobody else's data by a request of his own.
+"""Who can write to the main database, and has neither key ring nor key store, gets nobody else's
+data by a request of his own.
 
-Each attack is what such a person can do: rows changed past the services. Beside it stands what the same rows do untouched.
+Each attack is what such a person can do: rows changed past the services. Beside it stands what the same rows do
+untouched.
 """
 
 from __future__ import annotations
@@ -428,7 +430,7 @@ def test_a_link_leads_to_nobody_elses_request_by_a_changed_row(alice: Customer, 
         sight.acting_as(about)
 
 
-# Records of a guest, and somebody's login ---------------------------------------------------------------------------------
+# Records of a guest, and somebody's login -----------------------------------------------------------------------------
 
 GWEN = "gwen@mail.example"
 
@@ -453,7 +455,8 @@ def with_login(name: str = "bob") -> Customer:
 def test_a_later_request_about_records_is_nobodys_because_an_earlier_row_names_somebody(
     message: Communication, is_touched: bool
 ) -> None:
-    """Whoever writes to the database and has a login lets the site sign that a guest's records are asked about by them."""
+    """Whoever writes to the database and has a login lets the site sign that a guest's records are asked about by
+    them."""
     mallory = with_login()
     first = asked("access")
     if is_touched:

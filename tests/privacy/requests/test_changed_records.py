@@ -133,7 +133,8 @@ def test_a_name_changed_before_the_request_brings_the_second_person_and_hides_no
 
 
 def test_a_name_changed_to_fit_lets_no_mailbox_reach_further_alone(client: Client, own: list[Communication]) -> None:
-    """Of two people who share a mailbox one is renamed by the clerk: until now the mailbox got the records of both at once."""
+    """Of two people who share a mailbox one is renamed by the clerk: until now the mailbox got the records of both at
+    once."""
     eve = factories.communication(email=ROSE, contact_name="Eve Else", body="What Eve asked.")
     filing.ask(kind="access", email=ROSE, actor=ANYBODY, now=NOW)
     assert Request.objects.get().subject_id is None, "control: they name two people"
@@ -207,7 +208,8 @@ def test_a_record_that_staff_write_down_later_takes_nothing_away_and_asks_a_seco
 def test_a_name_changed_to_fit_brings_no_record_into_an_open_request(
     client: Client, own: list[Communication], when: str
 ) -> None:
-    """Eve's message was written down after Rose asked; then the clerk gave it Rose's name, and the copy had Eve's text."""
+    """Eve's message was written down after Rose asked; then the clerk gave it Rose's name, and the copy had Eve's
+    text."""
     request = asked("access")
     link = token(request)
     if when == "after the link":
@@ -281,7 +283,8 @@ def test_what_the_guest_writes_later_is_covered_too(own: list[Communication]) ->
 
 @pytest.mark.parametrize("is_open", [True, False])
 def test_a_clerk_joins_no_record_away_that_a_guest_has_asked_about(own: list[Communication], is_open: bool) -> None:
-    """The phone on the message is a customer's: with that the record was joined to the customer, and the guest got nothing."""
+    """The phone on the message is a customer's: with that the record was joined to the customer, and the guest got
+    nothing."""
     customer = factories.customer("Dora", "Double", email="dora@example.com", phone="978-555-0142")
     mine = factories.communication(email=ROSE, contact_name="Rose Guest", phone="978-555-0142")
     request = asked()

@@ -41,7 +41,7 @@ def days(*texts: str) -> tuple[date, ...]:
     return tuple(map(date.fromisoformat, texts))
 
 
-# The scenarios of the law, by their numbers -----------------------------------------------------------------------------
+# The scenarios of the law, by their numbers ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_scenario_24_what_reached_the_lab_on_friday_counts_from_friday_not_from_
     assert found.due_on == date(2026, 6, 1)
 
 
-# The dates that were added in November 2026 -----------------------------------------------------------------------------
+# The dates that were added in November 2026 ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -328,7 +328,7 @@ def test_law_7_the_day_of_receipt_is_that_of_new_york_also_when_clocks_change(mo
     assert company_day(datetime.fromisoformat(moment)) == date.fromisoformat(day)
 
 
-# What else the clock does -----------------------------------------------------------------------------------------------
+# What else the clock does ---------------------------------------------------------------------------------------------
 
 
 def test_before_article_12a_the_british_month_runs_from_the_receipt() -> None:

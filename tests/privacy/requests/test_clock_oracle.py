@@ -126,7 +126,7 @@ def test_the_product_gives_the_dates_of_the_second_reading_for_thousands_of_requ
     assert sum(not one.longer for one in told) > len(told) / 10 < sum(one.longer for one in told)
 
 
-# Once they differed -----------------------------------------------------------------------------------------------------
+# Once they differed ---------------------------------------------------------------------------------------------------
 
 
 def facts(*lines: str) -> tuple[Fact, ...]:
@@ -167,7 +167,7 @@ def test_where_they_once_differed_they_agree(name: str) -> None:
     assert product(what, country, region) == found
 
 
-# The oracle itself, by hand ---------------------------------------------------------------------------------------------
+# The oracle itself, by hand -------------------------------------------------------------------------------------------
 
 CALIFORNIA = ("US", "CA", frozenset({"CALIFORNIA"}))
 

@@ -1,4 +1,5 @@
-"""Who has not shown who is asking, or not confirmed, is answered on the due day: more time, or an end with its reason."""
+"""Who has not shown who is asking, or not confirmed, is answered on the due day: more time, or an end with its
+reason."""
 
 from __future__ import annotations
 

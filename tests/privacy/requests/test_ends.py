@@ -1,4 +1,5 @@
-"""The sweep and the task that follows the ledger may end the same records: whichever comes first, the audit tells it once."""
+"""The sweep and the task that follows the ledger may end the same records: whichever comes first, the audit tells it
+once."""
 
 from __future__ import annotations
 

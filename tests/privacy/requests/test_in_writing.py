@@ -1,4 +1,5 @@
-"""A signed letter is a request: it does not end for want of a click, and two people confirm the plan in the person's place."""
+"""A signed letter is a request: it does not end for want of a click, and two people confirm the plan in the person's
+place."""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""Every letter about a request, as a person in each place gets it: whose authority, what ground, which days, which reasons.
+"""Every letter about a request, as a person in each place gets it: whose authority, what ground, which days, which
+reasons.
 
-The letters are not composed here: each comes out of what the product does for somebody there, from the receipt to the last letter.
+The letters are not composed here: each comes out of what the product does for somebody there, from
+the receipt to the last letter.
 """
 
 from __future__ import annotations
@@ -62,7 +64,8 @@ OTHERS = {
     "acknowledgement", "link_identity", "link_result", "not_identified", "plan_changed", "plan_confirmed", "plan_ready",
     "posted_code", "told_elsewhere", "withdrawn",
 }  # fmt: skip
-#: Where every one of them is written: one place for each law and clock. Elsewhere those in which law and place say the most.
+#: Where every one of them is written: one place for each law and clock. Elsewhere those in which
+#: law and place say the most.
 WHOLE = {("DE", ""), ("GB", "Scotland"), ("BR", "")}
 MOST = {
     "acknowledgement",
@@ -123,7 +126,7 @@ def place(request: pytest.FixtureRequest, settings: Any) -> Place:
     return Place(*request.param)
 
 
-# What happens ----------------------------------------------------------------------------------------------------------
+# What happens ---------------------------------------------------------------------------------------------------------
 
 
 def work(request: Request, now: datetime = NOW) -> Request:
@@ -169,7 +172,8 @@ def copy_by_link(place: Place) -> Request:
 
 
 def removal_by_login(place: Place) -> tuple[Request, Order]:
-    """Alice has one of everything that a removal meets: what goes, what must stay, and what still waits for something."""
+    """Alice has one of everything that a removal meets: what goes, what must stay, and what still waits for
+    something."""
     alice = place.person("alice", login=True)
     place.order(alice, date(2017, 5, 2), date(2017, 5, 10))
     place.order(alice, date(2024, 5, 2), date(2024, 5, 10))
@@ -334,7 +338,7 @@ def written(place: Place) -> list[Written]:
     return list(reader.read.values())
 
 
-# What they read --------------------------------------------------------------------------------------------------------
+# What they read -------------------------------------------------------------------------------------------------------
 
 
 def said(day: date) -> str:
@@ -342,7 +346,8 @@ def said(day: date) -> str:
 
 
 def kept(letter: Written) -> list[tuple[str, str, str]]:
-    """What a letter says of each part of a record that stays: the title, the words in brackets after the reason, until when."""
+    """What a letter says of each part of a record that stays: the title, the words in brackets
+    after the reason, until when."""
     said = r"\n- (\w+)[^:\n]*: [^\n]*\n  Why: [^\n]*? \(([^\n]*)\)\n(?:  We had told you: 31 December 2033\n)?  Until: ([^\n]*)"
     return re.findall(said, letter.text)
 

@@ -1,4 +1,5 @@
-"""A stranger known under no name is told that nothing is held: by link or by post, and never while anything carries the address."""
+"""A stranger known under no name is told that nothing is held: by link or by post, and never while
+anything carries the address."""
 
 from __future__ import annotations
 
@@ -187,7 +188,8 @@ def test_a_namesake_stands_before_it(alice: Customer) -> None:
 
 @pytest.mark.parametrize("channel", ["mail", "phone"])
 def test_no_letter_of_the_program_itself_tells_whether_a_name_is_on_file(alice: Customer, channel: str) -> None:
-    """Somebody gives the own mailbox and somebody's name. Control: without a name the address alone is looked at, as ever."""
+    """Somebody gives the own mailbox and somebody's name. Control: without a name the address
+    alone is looked at, as ever."""
     texts = []
     for number, name in enumerate(("Alice Archer", "Nora Nowhere", "")):
         request = filing.file(

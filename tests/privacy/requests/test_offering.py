@@ -91,7 +91,8 @@ def test_the_posted_plan_is_listed_printed_and_ticked_off_like_the_others(dora: 
 
 
 def test_time_to_answer_a_posted_plan_counts_from_the_day_it_was_ticked_off(dora: Customer) -> None:
-    """On the due day it was not even posted, and the letter about more time is not either: it stays open, and overdue."""
+    """On the due day it was not even posted, and the letter about more time is not either: it stays open, and
+    overdue."""
     request = asked(dora)
     assert request.due_on == (TODAY + timedelta(days=30))
     execute.advance(request.pk, now=clock.answer_from(request.due_on))

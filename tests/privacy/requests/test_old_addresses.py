@@ -1,4 +1,5 @@
-"""A link lives no longer than the address to which it went counts (design 9): afterwards a second person looks first."""
+"""A link lives no longer than the address to which it went counts (design 9): afterwards a second person looks
+first."""
 
 from __future__ import annotations
 
@@ -127,7 +128,8 @@ def test_who_was_cut_off_by_staff_goes_on_when_a_second_person_agrees(client: Cl
 
 
 def planned_by_staff(customer: Customer) -> Request:
-    """A removal that staff filed for who stood before them and a second person let go on; the plan went to the old address."""
+    """A removal that staff filed for who stood before them and a second person let go on; the plan went to the old
+    address."""
     request = filing.file(
         filing.Receipt(
             kind="erasure", subject=customer.subject_id, channel="phone", received_on=TODAY, identity="in_person"
@@ -209,7 +211,7 @@ def test_after_the_removal_the_outcome_is_read_by_the_address_that_it_took(clien
     assert "copy" in pages.check(opened(client, link))
 
 
-# Outcome codes -----------------------------------------------------------------------------------------------------------
+# Outcome codes --------------------------------------------------------------------------------------------------------
 
 
 def by_login(user: User, kind: str = "access") -> tuple[Request, dict[str, str]]:
@@ -300,7 +302,8 @@ def outcome_of(there: dict[str, str]) -> tuple[int, Client]:
 def test_a_removal_revives_no_code_or_link_of_an_address_that_was_taken_off_file(
     bob: Customer, is_taken_off: bool
 ) -> None:
-    """No other address stood on file: the removal had none against which to hold what was dead, and took it for posted."""
+    """No other address stood on file: the removal had none against which to hold what was dead, and took it for
+    posted."""
     access = asked("access")
     opened(Client(), token(access, "link_identity"))
     run(access, Clock())
@@ -370,7 +373,7 @@ def test_what_tells_where_a_code_went_is_bound_and_cannot_be_taken_off() -> None
     assert not codes.code_matches(there["code"], request)
 
 
-# A question that nothing depends on any more ------------------------------------------------------------------------------
+# A question that nothing depends on any more --------------------------------------------------------------------------
 
 
 def audited(request: Request) -> list[str]:
@@ -434,7 +437,7 @@ def test_a_question_of_a_request_that_was_taken_back_is_audited_as_ended(client:
     assert audited(request) == ["moved"] and not second.waiting().exists()
 
 
-# Records on which staff change the address -------------------------------------------------------------------------------
+# Records on which staff change the address ----------------------------------------------------------------------------
 
 
 SERVICE = Actor("staff", "dan", None, frozenset({"service"}), "admin", "phone call")
@@ -547,7 +550,7 @@ def test_a_message_that_was_given_to_somebody_stays_out_whatever_was_decided(
     assert addresses.records_of(request) == []
 
 
-# The way out -------------------------------------------------------------------------------------------------------------
+# The way out ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", ["get", "post"])

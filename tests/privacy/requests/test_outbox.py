@@ -1,4 +1,5 @@
-"""The command `outbox` of a demo without a mail server: printing is its sending, and nothing ends before it was printed."""
+"""The command `outbox` of a demo without a mail server: printing is its sending, and nothing ends before it was
+printed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The copy by post: to an address on file only, printed or on a stick by the privacy team only, logged, gone once it is posted."""
+"""The copy by post: to an address on file only, printed or on a stick by the privacy team only,
+logged, gone once it is posted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""An outcome code that goes by post works once its letter is ticked off, and what it opens is said to be opened by it."""
+"""An outcome code that goes by post works once its letter is ticked off, and what it opens is said to be opened by
+it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What a posted letter does counts from the day on which it is ticked off, and nothing waits for the post after it is over."""
+"""What a posted letter does counts from the day on which it is ticked off, and nothing waits for the post after it is
+over."""
 
 from __future__ import annotations
 

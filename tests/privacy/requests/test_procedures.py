@@ -1,4 +1,5 @@
-"""The table of rights: what it says of each, that nothing else knows the kinds, and what becomes of a kind without an entry."""
+"""The table of rights: what it says of each, that nothing else knows the kinds, and what becomes of a kind without an
+entry."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ def not_me_token(request: Request) -> str:
     return re.search(r"/privacy/link/([\w-]+)/", text)[1]
 
 
-# Others are told, and have time -----------------------------------------------------------------------------------------
+# Others are told, and have time ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("how", ["callback", "in_person", "staff"])
@@ -181,7 +181,7 @@ def test_a_letter_that_waits_for_the_mail_server_gives_no_time_yet(two_mailboxes
     assert waits.ends_at(request, now=later) == later + timedelta(hours=72)
 
 
-# "This was not me" -----------------------------------------------------------------------------------------------------
+# "This was not me" ----------------------------------------------------------------------------------------------------
 
 
 def test_not_me_stops_the_request_and_ends_it_not(two_mailboxes: Customer) -> None:
@@ -225,7 +225,7 @@ def test_a_copy_stands_still_too_and_is_destroyed_when_it_was_not_the_person(two
     assert worked(request, NOW + timedelta(minutes=1)) == State.CLOSED
 
 
-# Who decides -----------------------------------------------------------------------------------------------------------
+# Who decides ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("how", ["callback", "in_person", "staff"])
@@ -360,7 +360,7 @@ def test_a_decision_is_in_the_audit_and_names_nobody(alice: Customer) -> None:
     assert (look.decided_kind, look.decided_by, look.outcome) == ("staff", "pat", "go_on")
 
 
-# The page and the command ----------------------------------------------------------------------------------------------
+# The page and the command ---------------------------------------------------------------------------------------------
 
 PAGE = "/admin/privacy/secondlook/"
 
@@ -484,7 +484,7 @@ def test_create_staff_makes_a_manager_without_a_role(db: None) -> None:
         call_command("create_staff", username="mo", email="mo@ilt.example")
 
 
-# Confirmed by staff -----------------------------------------------------------------------------------------------------
+# Confirmed by staff ---------------------------------------------------------------------------------------------------
 
 
 def test_what_one_clerk_confirms_for_a_person_who_only_looked_waits_for_a_second(alice: Customer) -> None:
@@ -525,7 +525,7 @@ def test_what_the_person_or_an_operator_confirms_asks_nobody(alice: Customer) ->
         services.withdraw(request, actor=OPERATOR, now=NOW)
 
 
-# One more receipt -------------------------------------------------------------------------------------------------------
+# One more receipt -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("on", [date(2026, 10, 1), date(2026, 11, 16)])

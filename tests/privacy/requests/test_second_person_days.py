@@ -1,4 +1,5 @@
-"""The second person and the due day: late is late, a question put too late is no refusal, and reasons are the true ones."""
+"""The second person and the due day: late is late, a question put too late is no refusal, and reasons are the true
+ones."""
 
 from __future__ import annotations
 
@@ -54,7 +55,7 @@ def text_of(request: Request, kind: str) -> str:
         return Letter.objects.get(request=request, kind=kind).text
 
 
-# Late is late ----------------------------------------------------------------------------------------------------------
+# Late is late ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["access", "erasure"])
@@ -101,7 +102,7 @@ def test_a_question_put_less_than_a_week_before_the_due_day_is_no_refusal(days: 
     assert worked(request, day + timedelta(days=3)) == State.REPLIED
 
 
-# Reasons ---------------------------------------------------------------------------------------------------------------
+# Reasons --------------------------------------------------------------------------------------------------------------
 
 
 def test_more_time_says_that_the_second_person_is_waited_for() -> None:

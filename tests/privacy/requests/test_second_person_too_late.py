@@ -1,4 +1,5 @@
-"""What a second person decides after something has gone out: it is said, the person is told, and the breach is assessed."""
+"""What a second person decides after something has gone out: it is said, the person is told, and the breach is
+assessed."""
 
 from __future__ import annotations
 
@@ -28,7 +29,8 @@ LATER = NOW + timedelta(hours=73)  # the time to object is over
 
 
 def given_out(customer: Customer) -> tuple[Request, str]:
-    """A copy asked for by link and fetched before the other mailbox is read; return the request and that mailbox's token."""
+    """A copy asked for by link and fetched before the other mailbox is read; return the request and that mailbox's
+    token."""
     request = confirm(by_link("access"))
     token = not_me_token(request)
     run(request, Clock(NOW))
@@ -64,7 +66,7 @@ def mona() -> Client:
     return pages.signed_in(user)
 
 
-# "This was not me" says what has gone out ------------------------------------------------------------------------------
+# "This was not me" says what has gone out -----------------------------------------------------------------------------
 
 
 def test_after_the_copy_was_fetched_nobody_is_told_that_nothing_is_given(two_mailboxes: Customer) -> None:
@@ -115,7 +117,7 @@ def test_of_a_removal_that_was_carried_out_it_says_so(two_mailboxes: Customer) -
     assert "The removal was already being carried out, or had been." in said_not_me(token)
 
 
-# The decision ----------------------------------------------------------------------------------------------------------
+# The decision ---------------------------------------------------------------------------------------------------------
 
 
 def test_who_decides_sees_what_has_gone_out_and_the_person_is_told_at_every_address(two_mailboxes: Customer) -> None:
@@ -207,7 +209,7 @@ def test_the_page_of_the_person_says_why_the_copy_is_gone(two_mailboxes: Custome
         assert "its seven days are over" not in text
 
 
-# A question ends with its request --------------------------------------------------------------------------------------
+# A question ends with its request -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("end", ["withdraw", "refuse"])

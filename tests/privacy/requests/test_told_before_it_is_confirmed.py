@@ -1,4 +1,5 @@
-"""A removal that staff confirm for a person whom no e-mail reaches: told first, and not by one member of staff alone."""
+"""A removal that staff confirm for a person whom no e-mail reaches: told first, and not by one member of staff
+alone."""
 
 from __future__ import annotations
 

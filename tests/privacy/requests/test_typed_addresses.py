@@ -1,4 +1,5 @@
-"""What a stranger types into a return of his own changes nothing for whose address it is, whatever becomes of his login."""
+"""What a stranger types into a return of his own changes nothing for whose address it is, whatever becomes of his
+login."""
 
 from __future__ import annotations
 
@@ -87,7 +88,8 @@ def records(request: Request) -> list[Any]:
 def test_what_a_stranger_typed_hides_and_opens_nothing_when_his_login_has_ended(
     message: Communication, mallory: Customer, name: str
 ) -> None:
-    """The attack: with another name the guest's records opened by no link any more; with hers his return would have come along."""
+    """The attack: with another name the guest's records opened by no link any more; with hers his
+    return would have come along."""
     typed(mallory, name=name)
     assert named(ROSE) == [(Communication.vault_label, message.pk)]
     removed(mallory)
@@ -114,7 +116,8 @@ def test_it_makes_no_other_candidates_when_the_login_has_ended(mallory: Customer
 
 
 def test_a_contact_that_was_only_typed_blocks_nobody_elses_import(mallory: Customer) -> None:
-    """Mallory enters Rose's address as his contact and removes his account: an import would have left Rose out for years."""
+    """Mallory enters Rose's address as his contact and removes his account: an import would have left Rose out for
+    years."""
     corrections.correct(mallory, {"email": ROSE}, actor=as_customer(mallory), now=NOW)
     typed(mallory)
     removed(mallory)

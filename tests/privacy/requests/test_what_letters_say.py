@@ -1,4 +1,5 @@
-"""What letters ask, promise and tell is so: who still has to act, where a new link comes from, until when, what was removed."""
+"""What letters ask, promise and tell is so: who still has to act, where a new link comes from,
+until when, what was removed."""
 
 from __future__ import annotations
 
@@ -63,7 +64,7 @@ def mute(db: None) -> Customer:
     return customer
 
 
-# "Ask for a new one" gives one -----------------------------------------------------------------------------------------
+# "Ask for a new one" gives one ----------------------------------------------------------------------------------------
 
 
 def test_who_has_no_login_asks_again_and_gets_a_new_link_to_the_plan(dora: Customer) -> None:
@@ -122,7 +123,7 @@ def test_staff_who_note_the_question_again_send_the_link_too(dora: Customer) -> 
     assert len(texts(request, "link_result")) == 2
 
 
-# Who still has to act --------------------------------------------------------------------------------------------------
+# Who still has to act -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("how", ["login", "link", "callback"])
@@ -159,7 +160,7 @@ def test_once_it_is_confirmed_or_for_a_copy_nothing_more_is_needed(alice: Custom
     assert "Nothing is removed before you have seen" not in after
 
 
-# Whom no e-mail reaches ------------------------------------------------------------------------------------------------
+# Whom no e-mail reaches -----------------------------------------------------------------------------------------------
 
 
 def by_letter(customer: Customer, now: datetime = NOW) -> Request:
@@ -205,7 +206,7 @@ def test_the_end_says_whether_the_person_was_asked(mute: Customer, is_posted: bo
     assert ("we had no way to ask you" in text) is not is_posted
 
 
-# Until when ------------------------------------------------------------------------------------------------------------
+# Until when -----------------------------------------------------------------------------------------------------------
 
 
 def test_a_posted_code_works_until_the_request_ends(mute: Customer) -> None:
@@ -269,7 +270,7 @@ def test_staff_and_the_person_read_that_the_day_is_over(alice: Customer) -> None
         assert "We had to answer by" in text and "That day is over; we answer as soon as we can." in text
 
 
-# What was removed ------------------------------------------------------------------------------------------------------
+# What was removed -----------------------------------------------------------------------------------------------------
 
 
 def answer(customer: Customer) -> Letter:

@@ -1,4 +1,5 @@
-"""A second person decides what the page has shown: what came after it, by whatever reason, waits for the next look (design 9)."""
+"""A second person decides what the page has shown: what came after it, by whatever reason, waits
+for the next look (design 9)."""
 
 from __future__ import annotations
 

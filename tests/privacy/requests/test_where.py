@@ -1,4 +1,5 @@
-"""Where the person is decides the clock: country, and the state or province where one is on file; and what is counted anew."""
+"""Where the person is decides the clock: country, and the state or province where one is on file; and what is counted
+anew."""
 
 from __future__ import annotations
 
@@ -32,7 +33,7 @@ def _by_californias_law(settings: Any) -> None:
     settings.CALIFORNIA = True
 
 
-# Where ------------------------------------------------------------------------------------------------------------------
+# Where ----------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("_by_californias_law")
@@ -126,7 +127,7 @@ def test_an_easter_monday_in_an_unknown_part_of_britain_is_a_working_day() -> No
     assert (request.due_on, request.legal_due_on) == (date(2027, 3, 28), date(2027, 3, 29))
 
 
-# Counted anew -----------------------------------------------------------------------------------------------------------
+# Counted anew ---------------------------------------------------------------------------------------------------------
 
 
 def test_what_was_counted_by_an_older_law_is_counted_anew_once_and_stands_in_the_audit() -> None:
@@ -157,7 +158,7 @@ def test_a_state_of_before_is_noted_when_it_is_counted_anew(settings: Any) -> No
     assert (request.region, request.due_on) == ("CA", CALIFORNIA)
 
 
-# The date without the pause ---------------------------------------------------------------------------------------------
+# The date without the pause -------------------------------------------------------------------------------------------
 
 
 def proved_after_a_week(country: str) -> Request:

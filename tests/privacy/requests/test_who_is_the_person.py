@@ -75,7 +75,7 @@ def message(alice: Customer) -> Communication:
     return factories.communication(alice, email=STRANGER, contact_name="Bob Baker", body="For Mrs Archer.")
 
 
-# The attack of a message on somebody's number --------------------------------------------------------------------------
+# The attack of a message on somebody's number -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["access", "erasure"])
@@ -290,7 +290,7 @@ def test_a_shared_address_opens_neither_file_nor_records(alice: Customer, own: l
     assert request.subject_id is None and not link_for(request)
 
 
-# Where links, codes and answers go -------------------------------------------------------------------------------------
+# Where links, codes and answers go ------------------------------------------------------------------------------------
 
 
 def file_by_staff(customer: Customer, **data: Any) -> Request:

@@ -1,7 +1,8 @@
-"""Nothing under a duty or a hold is erased, by a clock however wrong: thousands of records against the model of the law (R4).
+"""Nothing under a duty or a hold is erased, by a clock however wrong: thousands of records against the model of the law
+(R4).
 
-The model (tests/privacy/requests/life_model.py) reads law.md, not the schedule. Each case is a night: the true time, what
-the clock of the database shows, when the sweep last ran, and a record with anything open, held or asked for.
+The model (tests/privacy/requests/life_model.py) reads law.md, not the schedule. Each case is a night: the true time,
+what the clock of the database shows, when the sweep last ran, and a record with anything open, held or asked for.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from tests.privacy.vault.watching import again, rolled_back
 
 NOW = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
 
-# Who may write what: the statements that end a key or take a token away, and the one place of each ------------------------
+# Who may write what: the statements that end a key or take a token away, and the one place of each --------------------
 
 ENDS = {
     "a key destroyed": re.compile(r"UPDATE vault_datakey .*\bdestroyed_at = |\bdestroyed_at = coalesce"),
@@ -89,7 +89,7 @@ def test_tokens_go_with_an_ended_key_or_when_a_crashed_save_is_taken_up_again() 
     assert callers == ["ending.py", "making.py"]
 
 
-# Each way in which a key ends ---------------------------------------------------------------------------------------------
+# Each way in which a key ends -----------------------------------------------------------------------------------------
 
 
 def later(time: str) -> None:
@@ -202,7 +202,8 @@ def test_a_key_that_ends_takes_its_tokens_along_and_writes_its_line_in_one_trans
 def test_a_line_put_back_in_the_middle_of_a_correction_leaves_the_tokens_of_what_was_not_corrected(
     alice: Person, work: unit.Unit
 ) -> None:
-    """A backup of the key store taken between the two commits of a correction holds tokens that the new key is to take over."""
+    """A backup of the key store taken between the two commits of a correction holds tokens that
+    the new key is to take over."""
     old = key_id(alice.sealed_account)
     alice.phone = "+1 978 555 0199"
     alice.save()  # the old key has not gone yet
