@@ -22,7 +22,8 @@ TABLE = Path(__file__).with_name("promises.toml")
 #: The bare forms of fields and elements.
 ELSEWHERE = ("django/", "allauth/")
 
-#: Modules that hold sentences for the person, pages of the back office and commands with those for staff and operators, and files of data that do: the keys of which the text is one.
+#: Modules that hold sentences for the person, pages of the back office and commands with those for staff and operators,
+#: and files of data that do: the keys of which the text is one.
 MODULES = (
     "accounts/forms.py", "accounts/views.py", "orders/personal_data.py", "privacy/requests/authorities.py", "privacy/requests/contents.py",
     "privacy/requests/deadline.py", "privacy/requests/plan.py", "privacy/requests/procedures.py", "privacy/requests/shown.py",
