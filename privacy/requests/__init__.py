@@ -7,7 +7,7 @@ by withdrawing the request; after it there is nothing to undo, which is why a pl
 
 The rights
     procedures  the table: one entry for each, of the types in `procedure`
-    steps       what each step does
+    steps       what each step does, the last ones in `closing`; `result` what a step returns
     states      the states and what may follow what
     models      the tables
 

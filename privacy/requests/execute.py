@@ -24,6 +24,7 @@ from privacy.gate.system import system
 from privacy.requests import bound, broker, history, procedures, steps, waits
 from privacy.requests.models import Request
 from privacy.requests.procedure import Step
+from privacy.requests.result import Again, Done, Ended, Result, Wait
 from privacy.requests.states import State
 from privacy.work import checkpoints
 from privacy.work.broken import is_everybodys
@@ -133,12 +134,12 @@ def _do(request_id: UUID, now: datetime, step: str, version: int) -> str:
             bound.require(request)
         _check_confirmed(request)
         result = _held_up(request, one, now) or one.function()(request, now)
-        if not isinstance(result, steps.Wait):
+        if not isinstance(result, Wait):
             checkpoints.reach(step, request_id)
         return _write(request, one, result, now)
 
 
-def _held_up(request: Request, step: Step, now: datetime) -> steps.Result | None:
+def _held_up(request: Request, step: Step, now: datetime) -> Result | None:
     """Return what holds up the first step after the confirmation, of every right: a second person, or time to
     object."""
     is_first = request.state == State.CONFIRMED and not step.waits and step.reaches != State.PLANNED
@@ -154,19 +155,19 @@ def _check_confirmed(request: Request) -> None:
         raise steps.NotConfirmed
 
 
-def _write(request: Request, one: Step, result: steps.Result, now: datetime) -> str:
+def _write(request: Request, one: Step, result: Result, now: datetime) -> str:
     """Write what came of a step: state, event, next step, all in the step's own transaction."""
     step = one.name
     actor = current()
     match result:
-        case steps.Ended():
+        case Ended():
             return "ended"
-        case steps.Wait(until):
+        case Wait(until):
             history.schedule(request, step, at=until)
             return "waiting"
-        case steps.Again():
+        case Again():
             history.schedule(request, step, at=now)
-        case steps.Done(detail):
+        case Done(detail):
             if request.state == State.CONFIRMED and one.reaches == State.EXECUTED:  # begun and done in one step
                 history.move(request, State.EXECUTING, actor=actor, now=now)
             history.step_done(request, step, actor=actor, now=now, detail=detail)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from privacy.requests.procedure import Text
 
 STEPS = "privacy.requests.steps"
+CLOSING = "privacy.requests.closing"
 
 
 class UnknownKind(LookupError):
@@ -56,8 +57,8 @@ CONFIRM = Step(
         ),
     ),
 )
-LETTER = Step("letter", f"{STEPS}.letter", State.EXECUTED, words=_("Answer written"))
-CLOSE = Step("close", f"{STEPS}.close", State.CLOSED, words=_("Answer sent"))
+LETTER = Step("letter", f"{CLOSING}.letter", State.EXECUTED, words=_("Answer written"))
+CLOSE = Step("close", f"{CLOSING}.close", State.CLOSED, words=_("Answer sent"))
 
 
 def _step(
@@ -102,8 +103,8 @@ _COPY = Procedure(
         IDENTITY,
         PLAN,
         _step("build_copy", _("Copy made"), reaches=State.EXECUTED),
-        Step("letter", f"{STEPS}.letter_with_copy", State.EXECUTED, words=_("Answer written")),
-        Step("close", f"{STEPS}.close_copy", State.CLOSED, words=_("Answer sent")),
+        Step("letter", f"{CLOSING}.letter_with_copy", State.EXECUTED, words=_("Answer written")),
+        Step("close", f"{CLOSING}.close_copy", State.CLOSED, words=_("Answer sent")),
     ),
     letters=Letters(
         answer="copy_ready",
@@ -156,8 +157,8 @@ _REMOVAL = Procedure(
         _step("exports_destroyed", _("Copies whose week is over destroyed")),
         _step("unlink", _("Last links removed")),
         _step("tombstone", _("Proof of the removal written, without your data"), reaches=State.EXECUTED),
-        Step("letter", f"{STEPS}.letter_of_removal", State.EXECUTED, words=_("Answer written")),
-        Step("close", f"{STEPS}.close_removal", State.CLOSED, words=_("Answer sent")),
+        Step("letter", f"{CLOSING}.letter_of_removal", State.EXECUTED, words=_("Answer written")),
+        Step("close", f"{CLOSING}.close_removal", State.CLOSED, words=_("Answer sent")),
     ),
     letters=Letters(
         answer="erasure_done",

@@ -26,9 +26,10 @@ from privacy.gate import matrix
 from privacy.gate.context import current
 from privacy.gate.purposes import ProgramPurpose
 from privacy.letters.models import Letter
-from privacy.requests import broker, execute, history, procedures, second, services, sight, steps
+from privacy.requests import broker, execute, history, procedures, second, services, sight
 from privacy.requests.models import Request
 from privacy.requests.procedure import Does, Letters, Pages, Procedure, Step, Words
+from privacy.requests.result import Done, Result
 from privacy.requests.states import State
 from tests import factories, pages
 from tests.asked import NOW, TODAY, Clock, run
@@ -50,13 +51,13 @@ DONE = [
 ]
 
 
-def hold_off(request: Request, now: datetime) -> steps.Result:
+def hold_off(request: Request, now: datetime) -> Result:
     """The step: what it does stands in the audit, and what of the person's data it could open."""
     customer = Customer.objects.get(subject=request.subject_id)
     opened = ["customer"] if customer.first_name == "Alice" else []
     opened += ["order" for order in Order.objects.filter(customer=customer) if order.invoice_name == "Alice Whitfield"]
     audit.record("test.held_off", actor=current(), now=now, reference=request.reference)
-    return steps.Done({"records": 0, "opened": opened})
+    return Done({"records": 0, "opened": opened})
 
 
 def entry(*, is_confirmed: bool = True) -> Procedure:
