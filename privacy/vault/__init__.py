@@ -28,7 +28,7 @@ it in the list, never above):
         blocks        who was erased is not created again
         identity      ring, key store and main database belong together
         once          what an upgrade does once
-        datakey, binding, sql    a key in memory; what its wrapping is bound to; the connection
+        datakey, binding, locks, sql    a key in memory; what its wrapping is bound to; live keys locked; the connection
 
     in_use        asks the data side which key a row names, and whether a save is under way
     index         the keyed hashes of the blind indexes, with lookalikes

@@ -51,7 +51,7 @@ class Snap:
 class Draft:
     """One envelope of one object on its way into the database."""
 
-    __slots__ = ("base", "changed", "layout", "obj", "payload", "replaces")
+    __slots__ = ("base", "changed", "layout", "named", "obj", "payload", "replaces")
 
     def __init__(
         self,
@@ -62,6 +62,7 @@ class Draft:
         *,
         replaces: bool,
         base: Payload | None = None,
+        named: int | None = None,
     ) -> None:
         self.obj = obj
         self.layout = layout
@@ -69,6 +70,7 @@ class Draft:
         self.changed = changed
         self.replaces = replaces
         self.base = base  # what stands there now, where it is another
+        self.named = named  # the key that the locked row names
 
 
 def changes(obj: SealedModel, layout: Layout, names: frozenset[str] | None = None) -> Payload:
@@ -225,5 +227,6 @@ def merged(objs: Sequence[SealedModel], names: frozenset[str] | None, using: str
         if payload == base:
             obj._took(layout, Snap(base, obj.pk, now))
         else:
-            drafts.append(Draft(obj, layout, payload, changed, replaces=now is not None, base=base))
+            named = None if now is None else key_id(now)
+            drafts.append(Draft(obj, layout, payload, changed, replaces=now is not None, base=base, named=named))
     return drafts, lost

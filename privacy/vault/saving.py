@@ -18,7 +18,7 @@ from privacy.typed.lines import no_break
 from privacy.vault import in_use, index
 from privacy.vault import unit as units
 from privacy.vault.drafts import Draft, Payload, Snap, fresh, merged, opened
-from privacy.vault.envelope import pack, seal
+from privacy.vault.envelope import key_id, pack, seal
 from privacy.vault.fields import Layout, layouts
 from privacy.vault.keystore import keys
 from privacy.vault.results import KeyMissing, RecordErased, RecordRestricted, ValueTaken
@@ -39,6 +39,7 @@ def write(drafts: Sequence[Draft], using: str) -> None:
     for draft in drafts:
         for label in draft.layout.lines.intersection(draft.changed):
             no_break(draft.payload.get(label))
+    own = _own(using)
     wanted = [
         keys.Wanted(
             draft.obj.pk,
@@ -46,6 +47,8 @@ def write(drafts: Sequence[Draft], using: str) -> None:
             draft.layout.label,
             draft.obj.vault_owner(),
             replaces=draft.replaces,
+            named=draft.named,
+            is_settled=draft.named not in own,
             entries=index.entries(draft.layout.blinds(draft.payload)) if draft.layout.blind else (),
         )
         for draft in drafts
@@ -57,6 +60,7 @@ def write(drafts: Sequence[Draft], using: str) -> None:
         raise
     except DatabaseError as error:
         raise KeyMissing("The key store cannot be reached; nothing was written.") from error
+    own.update(want.number for want in wanted if want.replaces)
     for draft, want in zip(drafts, wanted, strict=True):
         if want.restriction and draft.base and _replaces(draft):
             units.keep(_ended(draft.layout, want.record, want.owner, want.restriction, draft.base))
@@ -71,7 +75,18 @@ def write(drafts: Sequence[Draft], using: str) -> None:
         if unit is not None:
             unit.keys[key.number] = key
             unit.remember(obj)
-    transaction.on_commit(lambda: _committed(snaps, wanted), using=using, robust=True)
+    transaction.on_commit(lambda: _committed(snaps, wanted, own), using=using, robust=True)
+
+
+def _own(using: str) -> set[int]:
+    """Return the keys that a transaction on this connection has made to replace others and has not committed yet."""
+    connection = connections[using]
+    own: set[int] = connection.__dict__.setdefault("vault_own", set())
+    if (
+        not connection.run_on_commit
+    ):  # whatever made them is over: each of them left what is to be done after its commit
+        own.clear()
+    return own
 
 
 def _replaces(draft: Draft) -> bool:
@@ -99,12 +114,14 @@ def _check(wanted: keys.Wanted) -> None:
         raise RecordRestricted(f"{wanted.label}/{wanted.envelope}: this record is restricted; nothing was written.")
 
 
-def _committed(snaps: list[Snap], wanted: list[keys.Wanted]) -> None:
+def _committed(snaps: list[Snap], wanted: list[keys.Wanted], own: set[int]) -> None:
     for snap in snaps:  # of an object sealed again since, the newer snap is another one
         snap.unsure = ()
     replacing = [key for key in wanted if key.replaces]
     if replacing:
-        keys.finish([key.number for key in replacing], [key.record for key in replacing])
+        own.difference_update(key.number for key in replacing)
+        places = [(entry, key.record, key.number) for key in replacing for entry in key.entries]
+        keys.finish([key.number for key in replacing], [key.record for key in replacing], places)
 
 
 def save(obj: SealedModel, using: str, update_fields: Iterable[str] | None) -> frozenset[str] | None:
@@ -172,8 +189,8 @@ def rekey(instance: SealedModel, envelopes: Iterable[str], *, now: object = None
             if sealed is not None
         ]
         drafts = [
-            Draft(instance, layout, payload, (), replaces=True)
-            for (layout, _, _), payload in zip(stored, opened(stored), strict=True)
+            Draft(instance, layout, payload, (), replaces=True, named=key_id(sealed))
+            for (layout, _, sealed), payload in zip(stored, opened(stored), strict=True)
         ]
         write(drafts, using)
         for draft in drafts:

@@ -41,8 +41,10 @@ class Wanted:
         "commitment",
         "entries",
         "envelope",
+        "is_settled",
         "key",
         "label",
+        "named",
         "owner",
         "record",
         "replaces",
@@ -58,6 +60,8 @@ class Wanted:
         owner: Owner = NOBODY,
         *,
         replaces: bool = False,
+        named: int | None = None,
+        is_settled: bool = False,
         entries: Sequence[Entry] = (),
     ) -> None:
         self.record = record
@@ -65,6 +69,8 @@ class Wanted:
         self.label = label
         self.owner = owner
         self.replaces = replaces
+        self.named = named  # of one that replaces: the key that the locked row names
+        self.is_settled = is_settled  # whether the transaction that wrote it there has committed
         self.entries = entries
         self.wrapped = self.commitment = b""
         self.restriction = ""  # of the key that this one replaces

@@ -21,7 +21,7 @@ from django.db.backends.utils import CursorWrapper
 
 from privacy.vault.keystore import ledger, tokens
 from privacy.vault.keystore.datakey import Pair
-from privacy.vault.keystore.making import CHUNK, lock
+from privacy.vault.keystore.locks import CHUNK, lock
 from privacy.vault.keystore.sql import KEYSTORE, cursor
 from privacy.vault.typecasts import array
 
@@ -103,18 +103,25 @@ def destroy(pairs: Iterable[Pair], *, now: datetime) -> int:
     return count
 
 
-def finish(numbers: Sequence[int], records: Sequence[UUID]) -> int:
+def finish(numbers: Sequence[int], records: Sequence[UUID], places: Sequence[tokens.Place] = ()) -> int:
     """Destroy what the committed keys `numbers` superseded and move the tokens on; return how many went.
 
-    Called after the data that names `numbers` has committed; the key collector ends those that a crash left.
+    Called after the data that names `numbers` has committed; the key collector ends those that a crash left. `places`
+    are the tokens of what is sealed under them: a later key may have asked for these, and its save may still be rolled
+    back.
     """
     with transaction.atomic(using=KEYSTORE, durable=True), cursor() as cur:
         cur.execute(
-            """SELECT id FROM vault_datakey WHERE record = ANY(%s::uuid[]) AND superseded_by = ANY(%s::bigint[])
-               AND destroyed_at IS NULL ORDER BY id FOR UPDATE""",
+            """SELECT d.id, s.superseded_by IS NOT NULL FROM vault_datakey d JOIN vault_datakey s ON s.id = d.superseded_by
+               WHERE d.record = ANY(%s::uuid[]) AND d.superseded_by = ANY(%s::bigint[]) AND d.destroyed_at IS NULL
+               ORDER BY d.id FOR UPDATE OF d""",
             [array(records), array(numbers)],
         )
-        return end(cur, [row[0] for row in cur.fetchall()])
+        rows = cur.fetchall()
+        going = [number for number, _ in rows]
+        if any(is_followed for _, is_followed in rows):
+            tokens.settle(cur, places, going)
+        return end(cur, going)
 
 
 def destroy_again(

@@ -19,7 +19,8 @@ from privacy.vault.keystore.binding import NO_ID, bound
 from privacy.vault.keystore.datakey import NOBODY, OpenKey, Owner, Pair, Wanted
 from privacy.vault.keystore.ending import destroy, destroy_again, finish
 from privacy.vault.keystore.loading import load, load_and_erased
-from privacy.vault.keystore.making import CHUNK, lock, make
+from privacy.vault.keystore.locks import CHUNK, lock
+from privacy.vault.keystore.making import make
 from privacy.vault.keystore.sql import KEYSTORE, cursor
 from privacy.vault.typecasts import array
 

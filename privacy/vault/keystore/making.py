@@ -3,6 +3,11 @@
 Must never happen: a data row whose key was never committed, or a second key for an erased pair. So keys commit first,
 in a transaction of their own, and the unique index in `models` holds the place of the destroyed one. A key whose data
 was rolled back is used again by the next save, or ended by the key collector.
+
+Nor a record that is not found by what it holds, because two corrections follow each other closely. A token knows two
+keys, and of three (the old one, the one that the row names, the one being made) the middle one would be lost when the
+last is rolled back. So the old key of a correction that has committed ends here, when its own process has not come to
+it yet.
 """
 
 from __future__ import annotations
@@ -15,16 +20,14 @@ from django.db import transaction
 from django.db.backends.utils import CursorWrapper
 
 from privacy.vault import ring as rings
-from privacy.vault.keystore import tokens
+from privacy.vault.keystore import ending, tokens
 from privacy.vault.keystore.binding import NO_ID, bound, commitment
 from privacy.vault.keystore.datakey import OpenKey, Wanted
 from privacy.vault.keystore.loading import load
+from privacy.vault.keystore.locks import CHUNK, lock_rows
 from privacy.vault.keystore.sql import KEYSTORE, cursor
 from privacy.vault.results import RecordElsewhere, RecordErased
 from privacy.vault.typecasts import array
-
-CHUNK = 5_000
-
 
 _INSERT = """
 INSERT INTO vault_datakey (id, record, envelope, label, owner_kind, owner_id, restriction, wrapped, kek, commitment)
@@ -35,15 +38,11 @@ FROM unnest(%s::bigint[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::uu
      WITH ORDINALITY AS t(id, record, envelope, label, kind, owner, restriction, n)
 ON CONFLICT DO NOTHING RETURNING id
 """
-_LOCK = """
-SELECT d.id, d.record, d.envelope, d.restriction, d.owner_kind, d.owner_id
-FROM vault_datakey d JOIN unnest(%s::uuid[], %s::text[]) AS n(record, envelope) USING (record, envelope)
-WHERE d.destroyed_at IS NULL ORDER BY d.id FOR UPDATE OF d
-"""
 _SUPERSEDE = """
 UPDATE vault_datakey d SET superseded_by = n.id
-FROM unnest(%s::bigint[], %s::uuid[], %s::text[]) AS n(id, record, envelope)
+FROM unnest(%s::bigint[], %s::uuid[], %s::text[], %s::bigint[]) AS n(id, record, envelope, named)
 WHERE d.record = n.record AND d.envelope = n.envelope AND d.destroyed_at IS NULL
+  AND (n.named IS NULL OR d.superseded_by IS DISTINCT FROM n.named)
 """
 
 
@@ -67,17 +66,19 @@ def _make(wanted: Sequence[Wanted], check: Callable[[Wanted], None] | None, ours
         if replacing:
             numbers, records, envelopes = _pairs(replacing)
             locked = lock_rows(cur, records, envelopes)
-            whose = {(record, name): owner for _, record, name, _, *owner in locked}
+            whose = {one.pair: one.owner for one in locked}
             for one in replacing:
-                if whose.get(one.pair, list(one.owner)) != list(one.owner):
+                if whose.get(one.pair, one.owner) != one.owner:
                     raise RecordElsewhere(f"{one.label}/{one.envelope}: this record is another's than its row says.")
-            restricted = {(record, name): code for _, record, name, code, *_ in locked if code}
+            restricted = {one.pair: one.restriction for one in locked if one.restriction}
             for one in replacing if restricted else ():
                 # Read under the lock: a restriction set a moment ago counts for this write too.
                 one.restriction = restricted.get(one.pair, "")
                 if one.restriction and check is not None:
                     check(one)
-            cur.execute(_SUPERSEDE, [numbers, records, envelopes])
+            settled = {one.named for one in replacing if one.named is not None and one.is_settled}
+            ending.end(cur, [one.number for one in locked if one.superseded_by in settled])
+            cur.execute(_SUPERSEDE, [numbers, records, envelopes, array([one.named for one in replacing])])
         cur.execute(
             _INSERT,
             [
@@ -97,19 +98,6 @@ def _make(wanted: Sequence[Wanted], check: Callable[[Wanted], None] | None, ours
         tokens.place(cur, wanted, ours)
     for one in wanted:
         one.key.restriction = one.restriction or one.key.restriction
-
-
-def lock(cur: CursorWrapper, records: str, envelopes: str) -> list[int]:
-    """Lock the live keys of pairs, in one order for everybody (no deadlock), and return their ids."""
-    return [row[0] for row in lock_rows(cur, records, envelopes)]
-
-
-def lock_rows(cur: CursorWrapper, records: str, envelopes: str) -> list[tuple[int, UUID, str, str, str, UUID | None]]:
-    """Lock the live keys of pairs as `lock` does; return (id, record, envelope, restriction, owner kind and id) of
-    each."""
-    cur.execute(_LOCK, [records, envelopes])
-    rows: list[tuple[int, UUID, str, str, str, UUID | None]] = cur.fetchall()
-    return rows
 
 
 def _pairs(wanted: Sequence[Wanted]) -> list[str]:
