@@ -24,7 +24,7 @@ ELSEWHERE = re.compile(r'(?:src|action)="(?:https?:)?//', re.I)
 
 class Browser(Client):
     """A browser that answers why a record is opened, as staff do, when it is asked, and goes on
-    (tests/privacy/test_why.py)."""
+    (tests/privacy/admin/test_why.py)."""
 
     def get(self, path: str, *args: Any, **options: Any) -> Any:
         answer = super().get(path, *args, **options)

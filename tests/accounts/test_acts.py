@@ -21,7 +21,7 @@ from tests import factories, pages
 from tests.accounts.test_giving_back import OLD, object_from, staff, taken
 from tests.asked import called
 from tests.factories import PASSWORD
-from tests.privacy.vault.test_keys import race
+from tests.privacy.vault.keystore.test_keys import race
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)

@@ -1,6 +1,6 @@
 """Five kinds of staff at every page of the back office, by every side entrance of Django's admin (B6).
 
-Who may do what is the table in tests/journeys/test_url_table.py; fields and steps: tests/privacy/test_admin.py.
+Who may do what is the table in tests/journeys/test_url_table.py; fields and steps: tests/privacy/admin/test_admin.py.
 """
 
 from __future__ import annotations

@@ -135,7 +135,7 @@ WITHOUT: dict[str, str] = {
     "/privacy/requests/<uuid:pk>/export/destroy/": "destroys a file, which no rollback brings back (tests/journeys/test_copy_after_erasure.py)",
     "/admin/privacy/request/<uuid:object_id>/letter/<uuid:letter_id>/copy/": "only for a letter with a copy, once (tests/privacy/requests/test_paper.py)",
     "/privacy/keep/<str:token>/": "the token is the proof (tests/journeys/test_keep_account.py)",
-    "/privacy/link/<str:token>/": "the token is the proof (tests/privacy/test_views.py)",
+    "/privacy/link/<str:token>/": "the token is the proof (tests/privacy/views/test_views.py)",
     "/accounts/password/set/": "for logins without a password, of which there are none",
     "/accounts/login/code/confirm/": "login codes are off",
     "/accounts/reauthenticate/code/": "codes by mail are off",

@@ -17,7 +17,7 @@ from privacy.retention import holds
 from privacy.typed import numbers
 from tests import factories, pages
 from tests.factories import a_customer, an_order
-from tests.privacy.test_admin import ORDER, at_work, the_list
+from tests.privacy.admin.test_admin import ORDER, at_work, the_list
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 

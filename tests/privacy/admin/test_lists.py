@@ -9,7 +9,7 @@ from orders.admin import OrderAdmin
 from privacy.admin import lists, search
 from privacy.audit import AuditEvent
 from tests.factories import a_customer, an_order, an_rma
-from tests.privacy.test_admin import at_work
+from tests.privacy.admin.test_admin import at_work
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "keystore"])
 

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from tests import factories
-from tests.privacy.test_admin import at_work
+from tests.privacy.admin.test_admin import at_work
 
 CUSTOMERS = "/admin/accounts/customer/"
 REQUESTS = "/admin/privacy/request/"

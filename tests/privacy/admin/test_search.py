@@ -15,7 +15,7 @@ from privacy.admin import search
 from privacy.audit import AuditEvent
 from tests import factories
 from tests.factories import a_customer, an_order, an_rma
-from tests.privacy.test_admin import COMPANY, CUSTOMER, MESSAGE, ORDER, RETURN, at_work, the_list
+from tests.privacy.admin.test_admin import COMPANY, CUSTOMER, MESSAGE, ORDER, RETURN, at_work, the_list
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 
