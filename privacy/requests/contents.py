@@ -227,9 +227,9 @@ def _why(verdict: Verdict) -> dict[str, Any]:
     if verdict.is_erased:
         return {"data": data, "until": None, "reason": DUE, "authority": ""}
     reason = verdict.sentence or verdict.ground
-    if verdict.waits_for:
+    if verdict.waits_for and verdict.last_day is not None:
         reason = f"{OPEN} {reason}"
-    return {"data": data, "until": verdict.until, "reason": reason, "authority": verdict.authority}
+    return {"data": data, "until": verdict.last_day, "reason": reason, "authority": verdict.authority}
 
 
 def _told(kind: Kind, say: Callable[[Sequence[Any]], list[dict[str, Any]]]) -> Iterator[Row]:

@@ -7,7 +7,7 @@ a time and by hand, because a template for each would take most of the time of a
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from html import escape
 from itertools import islice
 from typing import Any
@@ -106,19 +106,24 @@ def _keeping(one: Keeping) -> str:
 def periods(verdicts: Verdicts) -> list[dict[str, Any]]:
     """Return one line per kind of data: how many records, until when the last is kept, and why (Art. 15(1)(d))."""
     schedule = rules.load()
-    lines: dict[tuple[str, str], dict[str, Any]] = {}
+    alike: dict[tuple[str, str], list[Verdict]] = {}
     for per_record in verdicts.values():
-        for v in per_record:
-            line = lines.setdefault(
-                (v.label, v.envelope),
-                {"title": schedule[v.envelope].title, "records": 0, "until": None, "why": _reason(v)},
-            )
-            line["records"] += 1
-            if v.until is not None and (line["until"] is None or v.until > line["until"]):
-                line["until"], line["why"] = v.until, _reason(v)
+        for verdict in per_record:
+            alike.setdefault((verdict.label, verdict.envelope), []).append(verdict)
+    lines = []
+    for (_label, envelope), found in sorted(alike.items(), key=lambda item: item[0]):
+        last = max(found, key=_ends)
+        lines.append(
+            {"title": schedule[envelope].title, "records": len(found), "until": last.last_day, "why": _reason(last)}
+        )
     log_class = schedule["access_log"]
     always = {"title": log_class.title, "records": None, "until": None, "why": log_class.reasons[0].plain}
-    return [*(lines[key] for key in sorted(lines)), always]
+    return [*lines, always]
+
+
+def _ends(verdict: Verdict) -> tuple[bool, date]:
+    """Return by what verdicts are put in the order in which they end: what has no day yet comes last."""
+    return not verdict.is_erased and verdict.last_day is None, verdict.last_day or date.min
 
 
 def _reason(verdict: Verdict) -> str:

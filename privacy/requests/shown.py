@@ -244,9 +244,7 @@ class Page:
         return Keeping(
             holds=holds,
             data=", ".join(contents.given(kind.label, one.data)),
-            becomes=due.becomes(
-                is_due=one.is_erased, until=one.until, waits=bool(one.waits_for), is_armed=self.is_armed
-            ),
+            becomes=due.becomes(one, is_armed=self.is_armed),
             why=_("Nothing keeps it any longer.") if one.is_erased else one.sentence,
             ground="" if one.is_erased else f"{one.ground}. {one.authority}",
             is_due=one.is_erased,

@@ -17,7 +17,7 @@ from uuid import UUID
 from privacy.facts import Facts
 from privacy.retention import jurisdiction
 from privacy.retention.rules import Reason, Schedule
-from privacy.retention.verdict import Verdict
+from privacy.retention.verdict import AFTERWARDS, Verdict
 
 Pins = Mapping[tuple[UUID, str], date | None]
 NO_PINS: Pins = {}
@@ -64,9 +64,11 @@ def assess(
 
     `asked`: the person asks for erasure, so reasons that give way to a request fall; else only what has outlived all
     its reasons is erased. `holds` are the ids of records under a legal hold. `pins` are until-dates told to the person
-    before: no rule moves one to a later day, and when it has passed the envelope is erased, unless something of it is
-    open that day; then it is kept without a day and `told` says the one that has come. A broken record (an event in
-    another year to come, or the flag) is kept until it is mended. Raises ScheduleError for an envelope without a class.
+    before, when a request of theirs was carried out, which goes on for what was kept then: it is judged as asked for
+    whoever looks. No rule moves such a day to a later one, and when it has passed the envelope is erased, unless
+    something of it is open that day; then it is kept without a day and `told` says the one that has come. A broken
+    record (an event in another year to come, or the flag) is kept until it is mended. Raises ScheduleError for an
+    envelope without a class.
     """
     if any(day is not None and day.toordinal() > today.toordinal() + IN_DOUBT for day in facts.events.values()):
         facts = replace(facts, flags=facts.flags | {"broken"})
@@ -77,6 +79,7 @@ def _judge(
     facts: Facts, envelope: str, schedule: Schedule, holds: Container[UUID], today: date, *, asked: bool, pins: Pins
 ) -> Verdict:
     reasons = [reason for reason in schedule.reasons(envelope) if reason.applies_to(facts)]
+    asked = asked or (facts.record_id, envelope) in pins
     if facts.record_id in holds:
         # A hold restricts what nothing else keeps: after a request, or once every other reason has ended.
         return _held(facts, envelope, restricted=asked or not any(one.holds_on(today, facts) for one in reasons))
@@ -119,10 +122,10 @@ def _kept(facts: Facts, envelope: str, keeping: set[Reason], today: date, pinned
     here = jurisdiction.of(facts.country)
     is_law = here in lead.authority.law_of
     code = "KEEP_LI" if lead.code == "KEEP_LAW" and not is_law else lead.code
-    sentence = lead.plain
+    sentence = f"{lead.plain} {lead.alone}".rstrip()
     if lead.is_open_ended and last:
         after = max(last, key=lambda one: (ends[one] or date.max, _STRENGTH[one.code], one.name))
-        sentence = f"{lead.plain} Afterwards: {after.plain}" if after.plain != lead.plain else lead.plain
+        sentence = f"{lead.plain} {AFTERWARDS} {after.plain}"
     return Verdict(
         record_id=facts.record_id,
         label=facts.label,

@@ -8,10 +8,10 @@ when, is said here, as it is now.
 
 from __future__ import annotations
 
-from datetime import date
-
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
+
+from privacy.retention.verdict import Verdict
 
 ARMED = "What is due to go is removed by night, as a rule in the night that follows; you need not ask again."
 UNARMED = (
@@ -37,22 +37,24 @@ def carried_out(*, is_armed: bool) -> str:
     return ARMED if is_armed else UNARMED
 
 
-def becomes(*, is_due: bool, until: date | None, waits: bool, is_armed: bool | None) -> str:
-    """Return what becomes of data on a page or in a copy: "Kept until 3 March 2026", or that they are due to go.
+def becomes(one: Verdict, *, is_armed: bool) -> str:
+    """Return what becomes of data on a page: "Kept until 3 March 2026", or that they are due to go.
 
-    `waits`: what keeps them may be finished earlier. `is_armed` is None where the sentence is stored, as in a copy.
+    What another reason keeps once a matter is finished has no day yet: its period begins with what is still to happen.
     """
-    if is_due and is_armed is None:
-        return _("Due to go")
-    if is_due:
+    if one.is_erased:
         return (
             _("Goes with one of the next nightly runs")
             if is_armed
             else _("Due to go; the nightly removal is not switched on here yet")
         )
-    if until is None:
-        return _("Kept until the reason has ended")
-    day = date_format(until, "j F Y")
-    if waits:
+    if one.last_day is None:
+        return (
+            _("Kept until it is finished, and then for the time that is told here")
+            if one.waits_for
+            else _("Kept until the reason has ended")
+        )
+    day = date_format(one.last_day, "j F Y")
+    if one.waits_for:
         return _("Kept until %(day)s, or earlier when it is finished") % {"day": day}
     return _("Kept until %(day)s") % {"day": day}

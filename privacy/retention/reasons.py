@@ -52,6 +52,7 @@ class Reason:
     source: str
     authority: Authority
     plain: str
+    alone: str
     period: Period | None
     latest: Period | None
     start: tuple[str, ...]

@@ -144,7 +144,7 @@ def _class(
 
 _REQUIRED = {"name", "code", "basis", "source", "authority", "start", "plain"}
 _OPTIONAL = {
-    "period", "latest", "year_end", "fallback", "on_request", "when", "unless", "party",
+    "period", "latest", "alone", "year_end", "fallback", "on_request", "when", "unless", "party",
     "countries", "basis_contact", "overlay", "lawyer_confirmed_by", "lawyer_confirmed_on",
 }  # fmt: skip
 
@@ -166,6 +166,8 @@ def _reason(
         raise ScheduleError(f"{where} needs either a period or, when it lasts as long as a flag, latest.")
     if "latest" in raw and not raw.get("when"):
         raise ScheduleError(f"{where} has no period and no flag, so it would never end.")
+    if "alone" in raw and "latest" not in raw:
+        raise ScheduleError(f"{where} has a period, so nothing is told about when it is finished (alone).")
     if type(raw.get("year_end", False)) is not bool:
         raise ScheduleError(f"{where}: year_end is true or false.")
     authority = authorities[raw["authority"]]
@@ -181,6 +183,7 @@ def _reason(
         source=_text(where, raw, "source"),
         authority=authority,
         plain=_text(where, raw, "plain"),
+        alone=_text(where, raw, "alone") if "alone" in raw else "",
         period=_period(where, raw, "period", year_end=raw.get("year_end", False)),
         # Told to a person and then binding: to the end of the year, so that it does not move from day to day.
         latest=_period(where, raw, "latest", year_end=True),

@@ -9,6 +9,17 @@ from uuid import UUID
 
 Action = Literal["erase", "keep"]
 
+#: Before the reason that keeps data on when what is open is finished.
+AFTERWARDS = "Afterwards:"
+
+
+def ends_when_finished(code: str, sentence: str) -> bool:
+    """Return whether what is kept goes as soon as what is open is finished, for nothing keeps it afterwards.
+
+    `code` and `sentence` are those of a verdict, or what is stored of it beside a decision.
+    """
+    return code == "KEEP_CONTRACT" and AFTERWARDS not in sentence
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -44,6 +55,12 @@ class Verdict:
     def key(self) -> tuple[UUID, str]:
         """The (record, envelope) it is about."""
         return self.record_id, self.envelope
+
+    @property
+    def last_day(self) -> date | None:
+        """The last day on which it is kept, as far as it is known; None where another reason begins once what is open is
+        finished."""
+        return None if self.waits_for and not ends_when_finished(self.code, self.sentence) else self.until
 
     @property
     def is_erased(self) -> bool:

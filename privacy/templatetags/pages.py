@@ -23,6 +23,7 @@ from privacy.requests import answer, authorities, procedures, said
 from privacy.requests.models import Request
 from privacy.requests.procedure import Procedure
 from privacy.retention import due
+from privacy.retention.verdict import ends_when_finished
 from privacy.sweep import arming
 
 register = template.Library()
@@ -161,7 +162,8 @@ def until(kept: Any) -> str:
             gettext("the legal claim is settled") if code == "KEEP_CLAIMS" else gettext("what is said here is settled")
         )
     day = date_format(end, "j F Y")
-    return gettext("%s, or earlier when it is finished") % day if code == "KEEP_CONTRACT" else day
+    ends = ends_when_finished(code, _part(kept, "sentence") or "")
+    return gettext("%s, or earlier when it is finished") % day if ends else day
 
 
 def _part(thing: Any, name: str) -> Any:

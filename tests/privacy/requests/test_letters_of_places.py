@@ -414,7 +414,9 @@ def test_every_letter_is_right_where_the_person_is(place: Place, written: list[W
     account = [("Billing", *opened), ("Customer", *opened), ("Address", *opened), ("Login", *opened)]
     claim, sale = ("Order", CLAIM[law], "the legal claim is settled"), ("Order", SALE[law], "31 December 2031")
     returned = [("Return", *opened)] * 2
-    assert kept(first) == [*account, claim, claim, sale, ("Order", *opened), ("Order", *opened), *returned]
+    # The invoice is kept for seven years once it is paid: the day is the latest, and no earlier one is promised.
+    unpaid = ("Order", OPEN[law], "31 December 2033")
+    assert kept(first) == [*account, claim, claim, sale, ("Order", *opened), unpaid, *returned]
     # The invoice was paid since: what it says of that order is the reason of the day.
     paid = ("Order", SALE[law], "31 December 2033")
     assert kept(again) == [*account, claim, claim, sale, paid, *returned]

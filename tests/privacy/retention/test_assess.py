@@ -486,3 +486,14 @@ def test_the_cutoff_misses_nothing_that_is_due(one: Facts, schedule: Schedule, t
         if verdict.is_erased and applying:
             starts = [day for reason in applying if (day := reason.started_on(one))]
             assert min(starts) <= schedule.cutoff(verdict.envelope, today)
+
+
+def test_what_a_request_left_until_its_day_is_judged_as_asked_for_by_whoever_looks() -> None:
+    one = facts(DATA, {"placed": TODAY}, {"open_order"}, country="DE")
+    pins = {(one.record_id, "fulfilment"): date(2033, 12, 31)}
+    found, asked = judge(one, asked=False, pins=pins), judge(one, asked=True, pins=pins)
+    assert found["fulfilment"] == asked["fulfilment"] and "Afterwards" not in found["fulfilment"].sentence
+    assert found["order"] == judge(one, asked=False)["order"], "of the invoice nothing was asked"
+    shipped = replace(one, flags=frozenset(), events={"placed": TODAY, "shipped": TODAY, "paid": TODAY})
+    assert judge(shipped, asked=False)["fulfilment"].action == "keep", "the control"
+    assert judge(shipped, asked=False, pins=pins)["fulfilment"].action == "erase"

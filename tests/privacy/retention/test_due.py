@@ -1,0 +1,53 @@
+"""What is said of data that are kept is true: of what is open and kept on afterwards no day is known yet (P11)."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from privacy.requests import copypage
+from privacy.retention import due
+from privacy.retention.verdict import Verdict
+from privacy.templatetags import pages
+from tests.privacy.retention.test_assess import DATA, facts, judge, order
+
+DAY = date(2026, 11, 20)
+FINISHED = "When it is finished this is due to go."
+
+
+def open_order(*, asked: bool) -> dict[str, Verdict]:
+    return judge(facts(DATA, {"placed": DAY}, {"open_order"}, country="DE"), asked=asked)
+
+
+def said(verdict: Verdict) -> str:
+    return f"{due.becomes(verdict, is_armed=True)}. {verdict.sentence}"
+
+
+def test_what_goes_as_soon_as_it_is_finished_has_an_outer_day_and_says_so() -> None:
+    delivery = open_order(asked=True)["fulfilment"]
+    assert said(delivery).startswith("Kept until 31 December 2033, or earlier when it is finished. This order is not")
+    assert said(delivery).endswith(FINISHED)
+    assert pages.until(delivery) == "31 December 2033, or earlier when it is finished"
+
+
+@pytest.mark.parametrize("envelope", ["order", "fulfilment"])
+def test_what_another_reason_keeps_afterwards_does_not_go_when_it_is_finished(envelope: str) -> None:
+    kept = open_order(asked=False)[envelope]
+    assert said(kept).startswith("Kept until it is finished, and then for the time that is told here. This order is")
+    assert " Afterwards: We keep " in said(kept)
+    assert "due to go" not in said(kept) and "or earlier" not in said(kept) and "2033" not in said(kept)
+
+
+def test_the_day_of_a_letter_is_the_latest_and_no_earlier_one_is_promised_where_another_reason_follows() -> None:
+    invoice = open_order(asked=True)["order"]
+    assert invoice.code == "KEEP_CONTRACT" and invoice.until == date(2033, 12, 31)
+    assert pages.until(invoice) == "31 December 2033"
+
+
+def test_the_copy_counts_what_has_no_day_yet_as_the_last_to_end() -> None:
+    (line, _) = copypage.periods({number: [verdict] for number, verdict in enumerate((
+        judge(order(date(2024, 5, 10)), asked=False)["order"], open_order(asked=False)["order"],
+        judge(order(date(2022, 5, 10)), asked=False)["order"],
+    ))})  # fmt: skip
+    assert (line["records"], line["until"]) == (3, None) and "Afterwards: We keep " in line["why"]
