@@ -183,6 +183,7 @@ def bind_rows(*, now: datetime) -> int:
     done += once.do(once.JOININGS, keys_follow.bind_all, now=now)
     done += once.do(once.PROPOSALS, keys_follow.bind_proposals, now=now)
     done += once.do(once.REQUESTS, bound.bind_all, now=now)
+    done += once.do(once.STEPS, bound.bind_steps, now=now)
     done += once.do(once.DECISIONS, decided.bind_all, now=now)
     done += once.do(once.ADDRESSES, confirmed.bind_all, now=now)
     done += once.do(once.NOTICES, contact_links.bind_letters, now=now)

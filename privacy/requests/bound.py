@@ -1,10 +1,10 @@
 """Which requests, and which files, say what the site wrote: those whose keyed hash fits (privacy.vault.macs).
 
-What must never happen: a file of another person's data made or given out, or a removal carried out, because somebody
-wrote into the row of a request of his own whose it is, what it covers or that it was proved and confirmed. So the row
-carries a keyed hash over that, and over the last of its events that brought it where it is: events are appended only,
-so that an earlier row of the same request does not fit any more. Whose the file of the request is, the key store says
-as well. A request that does not fit can only end; it is sealed again by an operator who looked (`seal_requests`).
+What must never happen: a file of another person's data made or given out, or a removal carried out, because somebody wrote into
+the row of a request of his own whose it is, what it covers, that it was proved and confirmed or how far it is. So the row carries a keyed hash
+over that, and over the last of its events that brought it where it is: events are appended only, so that an earlier row of the
+same request does not fit any more. Whose the file of the request is, the key store says as well. A request that does not fit
+can only end; it is sealed again by an operator who looked (`seal_requests`).
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ _COLUMNS = (
     "identity_at",
     "plan_hash",
     "confirmed_hash",
+    "step",
 )
 #: What the keyed hash of a request stands over. Of the subject it is checked that it is the owner, or gone.
 DECIDING = frozenset({*_COLUMNS, "subject", "subject_id", "state", "parked_from"})
@@ -174,28 +175,6 @@ def doubted() -> Iterator[UUID]:
         yield from (row["pk"] for row in rows if not _fits(row) or row["pk"] in elsewhere)
 
 
-def contradictions(pk: UUID) -> list[str]:
-    """Return in words what in the row of a request its own history or the key store contradicts; []
-    where it is the keyed hash alone."""
-    row = _rows().filter(pk=pk).first()
-    if row is None:
-        return []
-    kinds = set(apps.get_model("privacy", "RequestEvent").objects.filter(request=pk).values_list("kind", flat=True))
-    state = row["parked_from"] if row["state"] == PARKED else row["state"]
-    checks = (
-        (row["subject_id"] not in (None, row["owner_id"]), "the row names another person than its owner"),
-        (bool(_elsewhere([row])), "by the key store its file is another person's than the row's"),
-        (state in STAGES and state not in kinds, f"its history does not say that it was ever {state}"),
-        (row["identity"] != "pending" and "identity" not in kinds, "its history does not say that identity was proved"),
-        (bool(row["plan_hash"]) and "planned" not in kinds, "its history does not say that a plan was made"),
-        (
-            bool(row["confirmed_hash"]) and "confirmed" not in kinds,
-            "its history does not say that a plan was confirmed",
-        ),
-    )
-    return [words for is_so, words in checks if is_so]
-
-
 def seal(numbers: Collection[UUID]) -> int:
     """Sign these requests as they stand, with their files: by the decision of an operator who looked. Return how
     many."""
@@ -210,6 +189,17 @@ def bind_all() -> int:
     In the caller's transaction, once in the life of an installation (privacy.vault.keystore.once).
     """
     return _sign_all(_rows().filter(mac="")) + _sign_files(_files().filter(mac=""))
+
+
+def bind_steps() -> int:
+    """Put the next step of requests of before under their keyed hashes; return how many. As `bind_all`; what did not fit does not."""
+    fitted = [
+        row["pk"]
+        for rows in _chunks(_rows().order_by("pk"))
+        for row in rows
+        if vault.mac_fits(row["mac"], *_said_without_step(row))
+    ]
+    return _sign_all(_rows().filter(pk__in=fitted))
 
 
 def _sign_files(files: models.QuerySet[Any]) -> int:
@@ -251,6 +241,16 @@ def _plain() -> models.QuerySet[Any]:
     return models.QuerySet(_model())
 
 
+def row_of(pk: UUID) -> dict[str, Any] | None:
+    """Return what the keyed hash of a request stands over, as its row says it now; None when there is no such request."""
+    return _rows().filter(pk=pk).first()
+
+
+def is_elsewhere(row: Mapping[str, Any]) -> bool:
+    """Say whether by the key store the file of the request is another person's than the row says."""
+    return bool(_elsewhere([row]))
+
+
 def _rows() -> models.QuerySet[Any, dict[str, Any]]:
     """Return what the keyed hashes stand over, read with the last stage in one statement."""
     events = apps.get_model("privacy", "RequestEvent").objects.filter(request=OuterRef("pk"), kind__in=STAGES)
@@ -259,10 +259,20 @@ def _rows() -> models.QuerySet[Any, dict[str, Any]]:
     return _plain().annotate(stage=Subquery(stage)).values(*columns, "stage")
 
 
+def stopped_at(row: Mapping[str, Any]) -> str:
+    """Return the state of a row; of a parked request that at which it stopped."""
+    state: str = row["parked_from"] if row["state"] == PARKED else row["state"]
+    return state
+
+
 def _says(row: Mapping[str, Any]) -> tuple[Any, ...]:
     # A parked request is where it stopped: it may be parked by a statement that knows no more of the row.
-    state = row["parked_from"] if row["state"] == PARKED else row["state"]
-    return "request", *(row[name] for name in _COLUMNS), state, row["stage"]
+    return "request", *(row[name] for name in _COLUMNS), stopped_at(row), row["stage"]
+
+
+def _said_without_step(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    # What the keyed hash stood over until 0.1; such a row is signed anew once (accounts.upgrades).
+    return "request", *(row[name] for name in _COLUMNS if name != "step"), stopped_at(row), row["stage"]
 
 
 def _fits(row: Mapping[str, Any], *, subject: bool = True) -> bool:

@@ -58,8 +58,8 @@ class Verdict:
 
     @property
     def last_day(self) -> date | None:
-        """The last day on which it is kept, as far as it is known; None where another reason begins once what is open is
-        finished."""
+        """The last day on which it is kept, as far as it is known; None where another reason begins once what is open
+        is finished."""
         return None if self.waits_for and not ends_when_finished(self.code, self.sentence) else self.until
 
     @property

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from privacy import audit, gate
-from privacy.requests import bound, reading
+from privacy.requests import bound, contradictions, reading
 from privacy.requests.models import Request
 from privacy.retention import decided
 
@@ -59,7 +59,7 @@ class Command(BaseCommand):
                 f"{one.reference}: {one.title}, {one.get_state_display()}; who is asking: "
                 f"{one.get_identity_display()}; it covers {one.get_scope_display()}"
             )
-            for why in bound.contradictions(one.pk) or [
+            for why in contradictions.of(one.pk) or [
                 "the row was changed past the program; its history fits it as it stands"
             ]:
                 self.stdout.write(f"  {why}")
@@ -68,14 +68,14 @@ class Command(BaseCommand):
     def _seal(self, found: list[Any]) -> int:
         """Seal those that nothing contradicts, each with an event of the audit; return how many."""
         actor, now = gate.Actor("operator", "seal_requests", None, frozenset(), "seal"), timezone.now()
-        found = [one for one in found if not bound.contradictions(one)]
+        found = [one for one in found if not contradictions.of(one)]
         with transaction.atomic():
             bound.seal(found)
             decided.seal(found)
             for one in Request.objects.filter(pk__in=found).order_by("reference"):
                 audit.record(
                     "request.sealed", actor=actor, now=now, subject=one.subject_id, reference=one.reference,
-                    record=(Request.vault_label, one.pk),
+                    record=(Request.vault_label, one.pk), reason=f"{one.kind} by {one.channel}, {one.state}, next {one.step or 'nothing'}",
                 )  # fmt: skip
         return len(found)
 
@@ -83,4 +83,4 @@ class Command(BaseCommand):
 def _as_json(request: Request) -> dict[str, Any]:
     """Return one request in the shape of docs/schemas/seal_requests.json."""
     shown = {name: getattr(request, name) for name in ("reference", "kind", "state", "identity", "scope")}
-    return {**shown, "contradictions": list(bound.contradictions(request.pk))}
+    return {**shown, "contradictions": list(contradictions.of(request.pk))}

@@ -16,7 +16,7 @@ from privacy.vault.models import Once
 
 LINKS, FACTORS, LOGINS, LEDGER, JOININGS = "links", "factors", "logins", "ledger", "joinings"
 REQUESTS, PROPOSALS, ADDRESSES, DECISIONS = "requests", "proposals", "addresses", "decisions"
-PHONES, NOTICES, CONFIRMATIONS = "phones.2", "notices", "confirmations"
+PHONES, NOTICES, CONFIRMATIONS, STEPS = "phones.2", "notices", "confirmations", "requests.steps"
 
 
 def is_done(step: str) -> bool:

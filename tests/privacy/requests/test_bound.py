@@ -21,6 +21,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts import claim, joining, upgrades
 from accounts.models import Communication, Customer
 from orders.models import Order
+from privacy import vault
 from privacy.admin.filing import subject_of
 from privacy.gate import Actor
 from privacy.requests import (
@@ -418,6 +419,68 @@ def test_what_its_history_contradicts_is_named_and_not_sealed_as_it_stands(
     planted(forged, identity="pending", identity_at=None, state="received", confirmed_hash="", plan_hash="", mac="")
     call_command("seal_requests", request=forged.reference)
     assert bound.is_ours(forged), "control"
+
+
+@pytest.mark.parametrize("step", ["letter", "tombstone", "sign_out", "close", "erase"])
+def test_no_step_of_a_removal_is_passed_over_by_a_changed_row(
+    alice: Customer, step: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    removal = confirmed(alice)
+    planted(removal, step=step, next_action_at=NOW)
+    assert execute.advance(removal.pk, now=LATER) == "retry"
+    removal.refresh_from_db()
+    assert (removal.last_error, removal.state) == ("NotOurs", State.CONFIRMED) and stands(alice)
+    with pytest.raises(CommandError):
+        call_command("seal_requests", request=removal.reference)
+    said = capsys.readouterr().out
+    assert (
+        "  it is at a step before which this had to be done, and was not: Copies you asked for are finished first\n"
+        in said
+    )
+    assert "Sealed as they stand: 0." in said
+    planted(removal, step="wait_for_access", next_action_at=NOW, last_error="", attempts=0)
+    run(removal)
+    assert removal.state == State.CLOSED and not stands(alice), "the control"
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"kind": "access"}, "by the audit it was filed as erasure"),
+        ({"kind": "zzz"}, "this program knows no such right"),
+        ({"channel": "mail"}, "by the audit it came by web"),
+        ({"identity": "callback"}, "its history says that identity was proved in another way"),
+        ({"reference": "PR-2026-0000-00"}, "by the audit it was filed under another reference"),
+    ],
+)
+def test_what_it_was_filed_as_is_held_against_the_audit(
+    alice: Customer, columns: dict[str, str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    removal = filed(alice, "erasure")
+    planted(removal, **columns)
+    with pytest.raises(CommandError):
+        call_command("seal_requests", all=True)
+    told = capsys.readouterr().out
+    assert f"  {said}\n" in told and "Sealed as they stand: 0." in told
+    assert not bound.is_ours(removal) and stands(alice)
+
+
+def test_the_next_step_of_requests_of_before_is_signed_once(alice: Customer, bob: Customer) -> None:
+    hers, his = confirmed(alice), confirmed(bob)
+    for one in (hers, his):
+        row = bound.row_of(one.pk)
+        assert row is not None
+        planted(one, mac=vault.mac_of(*bound._said_without_step(row)))
+        assert not bound.is_ours(one)
+    planted(his, confirmed_hash="a" * 64)
+    Once.objects.filter(step=once.STEPS).delete()
+    upgrades.bind_rows(now=NOW)
+    assert bound.is_ours(hers) and not bound.is_ours(his) and once.is_done(once.STEPS)
+    row = bound.row_of(hers.pk)
+    assert row is not None
+    planted(hers, mac=vault.mac_of(*bound._said_without_step(row)))
+    upgrades.bind_rows(now=NOW)
+    assert not bound.is_ours(hers), "never again"
 
 
 def test_a_link_leads_to_nobody_elses_request_by_a_changed_row(alice: Customer, bob: Customer) -> None:
