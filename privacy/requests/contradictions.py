@@ -1,4 +1,4 @@
-"""What its own history, the audit or the key store contradicts in the row of a request: for who has to judge a doubted one.
+"""What history, audit or key store contradict in the row of a request: for an operator who judges it.
 
 What must never happen: a row that somebody wrote into is sealed as it stands because nobody asked the lists that are
 only ever appended to. What the keyed hash of a request stands over (`bound`) is held against them here, part by part.

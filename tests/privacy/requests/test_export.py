@@ -254,7 +254,9 @@ def test_no_two_columns_of_a_table_have_one_title() -> None:
         assert len(titles) == len(set(titles)), declaration.label
 
 
-def test_what_is_due_is_not_called_kept_and_what_is_open_has_a_latest_day_only(alice, old_order) -> None:
+def test_what_is_due_is_not_called_kept_and_what_is_open_and_kept_on_afterwards_has_no_day_yet(
+    alice, old_order
+) -> None:
     an_order(alice)
     _, archive = copy_of(alice)
     page = pages.read(archive.read("index.html").decode())
@@ -264,7 +266,10 @@ def test_what_is_due_is_not_called_kept_and_what_is_open_has_a_latest_day_only(a
     assert [(one["until"], one["reason"], one["authority"]) for one in due] == [(None, contents.DUE, "")] * 2
     assert contents.DUE in page and "Art. 17(1)(a)" not in page and "17(1)(a)" not in archive.read("data.json").decode()
     (is_open,) = (value for title, value in kept.items() if title != f"Order {old_order.number}")
-    assert all(one["until"] and one["reason"].startswith(contents.OPEN) for one in is_open)
+    assert [one["until"] for one in is_open] == [None, None]
+    assert all(
+        one["reason"].startswith("This order is not finished") and " Afterwards: " in one["reason"] for one in is_open
+    )
 
 
 def parsed(archive: zipfile.ZipFile, name: str) -> list[dict[str, str]]:
