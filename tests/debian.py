@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 #: A test file or folder, and what in it the server decides.
 WHY = {
+    "tests/accounts/test_activity.py": "the days of many customers, written by two statements of our own",
     "tests/accounts/test_acts.py": "two acts at once about one login: advisory locks",
     "tests/accounts/test_handles.py": "the table of logins without an address in it: look-ups that the key store answers",
     "tests/accounts/test_services.py": "advisory locks of an address",
@@ -46,7 +47,7 @@ WHY = {
 #: Where each module with SQL of its own is carried out by a test of WHY; the launcher speaks to its own servers only.
 SQL = {
     "accounts/acts.py": "tests/accounts/test_acts.py",
-    "accounts/activity.py": "tests/accounts/test_services.py",
+    "accounts/activity.py": "tests/accounts/test_activity.py",
     "accounts/upgrades.py": "tests/accounts/test_upgrades.py",
     "accounts/vouching.py": "tests/accounts/test_vouching.py",
     "ilt_site/health.py": "tests/ilt_site/test_health.py",

@@ -8,7 +8,7 @@ import pytest
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError, connection, transaction
 
-from accounts import activity, corrections, correspondence, services
+from accounts import correspondence, services
 from accounts.models import Communication, Customer, TaxIdentifier
 from privacy import gate, vault
 from privacy.audit import AuditEvent
@@ -31,6 +31,11 @@ def actions() -> list[str]:
 def opened(record: Any, name: str) -> Any:
     with vault.internal():
         return getattr(type(record).objects.get(pk=record.pk), name)
+
+
+def write(**data: Any) -> Communication:
+    data = {"department": "support", "channel": "fax", "received_on": TODAY, "body": "Which filter?"} | data
+    return correspondence.record_communication(actor=carol("service"), now=NOW, **data)
 
 
 def test_a_day_is_that_of_the_company_and_not_of_greenwich() -> None:
@@ -78,67 +83,7 @@ def test_a_login_gets_its_customer_when_it_needs_one_and_only_once() -> None:
     assert first.subject_id == user.subject_id
 
 
-# --- correction ------------------------------------------------------------------------------------------------------
-
-
-def test_a_correction_rekeys_and_tells_which_fields() -> None:
-    alice = factories.customer()
-    key = DataKey.objects.get(record=alice.pk, destroyed_at=None).pk
-    changed = corrections.correct(
-        alice, {"first_name": "Alicia", "last_name": "Archer"}, actor=factories.acting_as(alice), now=NOW
-    )
-    assert changed == ("first_name",)
-    assert opened(alice, "first_name") == "Alicia"
-    assert DataKey.objects.filter(record=alice.pk).exclude(pk=key).exists()
-    assert AuditEvent.objects.get().fields == ["first_name"]
-    assert "Alicia" not in str(AuditEvent.objects.values())
-
-
-def test_a_corrected_address_is_found_under_the_new_value_only(django_capture_on_commit_callbacks: Any) -> None:
-    alice = factories.customer()
-    with django_capture_on_commit_callbacks(execute=True), gate.acting(factories.acting_as(alice)):
-        corrections.correct(alice, {"email": "new@example.com"}, actor=factories.acting_as(alice), now=NOW)
-    assert not Customer.objects.find("customer.email", "alice@example.com").exists()
-    assert Customer.objects.find("customer.email", "NEW@example.com").get() == alice
-
-
-def test_bob_may_not_correct_alice() -> None:
-    alice, bob = factories.customer(), factories.customer("Bob", email="bob@example.com")
-    with pytest.raises(PermissionDenied):
-        corrections.correct(alice, {"first_name": "Bob"}, actor=factories.acting_as(bob), now=NOW)
-    assert opened(alice, "first_name") == "Alice"
-
-
-def test_a_stranger_does_not_learn_whether_a_value_is_the_one_on_file() -> None:
-    alice, bob = factories.customer(), factories.customer("Bob", email="bob@example.com")
-    for value in ("Alice", "Mary"):
-        with pytest.raises(PermissionDenied):
-            corrections.correct(alice, {"first_name": value}, actor=factories.acting_as(bob), now=NOW)
-
-
-def test_nothing_to_correct_is_said_and_no_event_written() -> None:
-    alice = factories.customer()
-    with gate.acting(factories.acting_as(alice)), pytest.raises(corrections.NothingToCorrect):
-        corrections.correct(alice, {"first_name": "Alice"}, actor=factories.acting_as(alice), now=NOW)
-    assert actions() == []
-
-
-def test_a_mask_is_never_written_back() -> None:
-    alice = factories.customer()
-    masked = Customer.objects.get().first_name
-    assert isinstance(masked, vault.Masked)
-    with pytest.raises(corrections.NothingToCorrect):
-        corrections.correct(alice, {"first_name": masked}, actor=factories.acting_as(alice), now=NOW)
-    assert opened(alice, "first_name") == "Alice"
-
-
-@pytest.mark.parametrize(
-    "changes", [{"phone": "none"}, {"email": "none"}, {"last_name": "4111 1111 1111 1111"}, {"reference": "X1"}]
-)
-def test_a_wrong_value_is_refused(changes: dict[str, str]) -> None:
-    alice = factories.customer()
-    with pytest.raises(ValidationError):
-        corrections.correct(alice, changes, actor=factories.acting_as(alice), now=NOW)
+# --- removing --------------------------------------------------------------------------------------------------------
 
 
 def test_removing_an_address_takes_its_key_with_it(django_capture_on_commit_callbacks: Any) -> None:
@@ -229,7 +174,7 @@ def test_a_canary_ssn_is_not_in_the_row() -> None:
     assert b"4399".hex() not in row
 
 
-# --- freight accounts, companies, communications ---------------------------------------------------------------------
+# --- freight accounts, companies -------------------------------------------------------------------------------------
 
 
 def test_a_freight_account_is_kept_but_no_card_number_in_its_place() -> None:
@@ -247,57 +192,3 @@ def test_a_company_is_no_person_but_a_sole_trader_is() -> None:
     trader = services.create_company(actor=carol("sales"), now=NOW, name="Ann Lamp Repair", is_sole_trader=True)
     assert (firm.subject_id, firm.vault_owner()) == (None, ("company", firm.pk))
     assert trader.vault_owner() == ("subject", trader.subject_id)
-
-
-def write(**data: Any) -> Communication:
-    data = {"department": "support", "channel": "fax", "received_on": TODAY, "body": "Which filter?"} | data
-    return correspondence.record_communication(actor=carol("service"), now=NOW, **data)
-
-
-@pytest.mark.parametrize("department", ["calibration", "quality", "support", "engineering", "accounting"])
-@pytest.mark.parametrize("channel", ["web", "phone", "fax", "email", "mail", "in_person"])
-def test_each_department_takes_messages_by_each_channel(department: str, channel: str) -> None:
-    message = write(department=department, channel=channel, contact_name="Ann Lee", company_name="Lumen Works")
-    assert opened(message, "contact_name") == "Ann Lee"
-
-
-def test_a_message_names_department_and_channel() -> None:
-    for wrong in ({"department": "sales"}, {"channel": "pigeon"}):
-        with pytest.raises(ValidationError):
-            write(**wrong)
-
-
-def test_somebody_who_is_no_customer_gets_a_subject_of_their_own() -> None:
-    first, second = write(email="ann@example.com"), write(email="ann@example.com")
-    assert first.subject_id != second.subject_id
-    assert None not in (first.subject_id, second.subject_id)
-
-
-def test_a_reply_moves_the_clock_of_the_matter_and_opens_it_again() -> None:
-    alice = factories.customer()
-    first = write(customer=alice, received_on=date(2026, 1, 5))
-    correspondence.close_communication(first, closed_on=date(2026, 1, 9), actor=carol("service"), now=NOW)
-    reply = write(in_reply_to=first, received_on=date(2026, 3, 1))
-    first.refresh_from_db()
-    assert (first.last_message_on, first.closed_on) == (date(2026, 3, 1), None)
-    assert (reply.subject_id, reply.customer) == (alice.subject_id, alice)
-
-
-def test_a_matter_is_closed_once() -> None:
-    message = write()
-    correspondence.close_communication(message, closed_on=TODAY, actor=carol("service"), now=NOW)
-    with pytest.raises(correspondence.AlreadyClosed):
-        correspondence.close_communication(message, closed_on=TODAY, actor=carol("service"), now=NOW)
-
-
-def test_a_card_number_in_a_message_is_refused_and_not_kept() -> None:
-    with pytest.raises(ValidationError):
-        write(body="charge 4111 1111 1111 1111 please")
-    assert not Communication.objects.exists()
-
-
-def test_touch_only_moves_forward() -> None:
-    alice = factories.customer(company=factories.company(last_active_on=date(2020, 1, 1)), last_active_on=TODAY)
-    activity.touch([alice.pk], on=date(2025, 1, 1))
-    alice.refresh_from_db()
-    assert (alice.last_active_on, alice.company.last_active_on) == (TODAY, date(2025, 1, 1))

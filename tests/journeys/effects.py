@@ -128,7 +128,7 @@ WITHOUT: dict[str, str] = {
     "/": "the front page answers a POST as a GET",
     "/account/contact/send/": "sends a link only while an address waits for it (tests/accounts/test_notices.py)",
     "/account/contact/confirm/<str:token>/": "the token and the login are the proof (tests/accounts/test_notices.py)",
-    "/account/contact/not-me/<str:token>/": "the token is the proof (tests/accounts/test_notices.py)",
+    "/account/contact/not-me/<str:token>/": "the token is the proof (tests/accounts/test_objections.py)",
     "/account/claim/": "only looks again when nothing on file matches (tests/accounts/test_claim.py)",
     "/account/look/": "asks once while nothing was decided (tests/accounts/test_looks.py)",
     "/privacy/outcome/": "shows an outcome for its code",
