@@ -1,11 +1,11 @@
 """Which requests, and which files, say what the site wrote: those whose keyed hash fits (privacy.vault.macs).
 
-What must never happen: a file of another person's data made or given out, or a removal carried out, because somebody
-wrote into the row of a request of his own whose it is, what it covers, that it was proved and confirmed, or how far it
-is. So the row carries a keyed hash over that, and over the last of its events that brought it where it is: events are
-appended only, so that an earlier row of the same request does not fit any more. Whose the file of the request is, the key
-store says as well. A request that does not fit can only end; it is sealed again by an operator who looked
-(`seal_requests`).
+What must never happen: a file of another person's data made or given out, or a removal carried out, because
+somebody wrote into the row of a request of his own whose it is, what it covers, that it was proved and confirmed,
+or how far it is. So the row carries a keyed hash over that, and over the last of its events that brought it where
+it is: events are appended only, so that an earlier row of the same request does not fit any more. Whose the file of
+the request is, the key store says as well. A request that does not fit can only end; it is sealed again by an
+operator who looked (`seal_requests`).
 """
 
 from __future__ import annotations
