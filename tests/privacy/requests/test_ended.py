@@ -57,6 +57,31 @@ def test_thirty_erased_records_are_asked_about_in_one_query(alice: Customer) -> 
     assert asked(1) == asked(30) == 1
 
 
+def test_what_a_request_erased_is_found_by_an_index_among_a_hundred_thousand_decisions(db: Any) -> None:
+    columns = "data, code, ground, authority, overdue, pinned"
+    with connections["default"].cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")  # two thousand requests that are not there
+        cursor.execute(
+            f"""INSERT INTO privacy_decision (request_id, label, record_id, envelope, action, done_at, {columns})
+                SELECT md5((n / 50)::text)::uuid, 'orders.order', gen_random_uuid(), 'fulfilment',
+                       CASE WHEN n % 3 = 0 THEN 'keep' ELSE 'erase' END, CASE WHEN n % 5 > 0 THEN now() END,
+                       '[]', 'B', '', '', false, false
+                FROM generate_series(1, 100000) n"""
+        )
+        cursor.execute("SET LOCAL session_replication_role = origin")
+        cursor.execute("ANALYZE privacy_decision")
+        cursor.execute("SELECT record_id FROM privacy_decision ORDER BY id LIMIT 50")
+        pairs = {(record, "fulfilment") for (record,) in cursor.fetchall()}
+    with CaptureQueriesContext(connections["default"]) as main:
+        found = ended.by_request(pairs)
+    assert len(found) == 27, "erased and carried out: 8 of 15"
+    with connections["default"].cursor() as cursor:
+        cursor.execute(f"EXPLAIN {main.captured_queries[0]['sql']}")
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert "decision_erased" in plan, plan
+    assert "Seq Scan" not in plan, plan
+
+
 def test_without_a_day_it_still_says_erased(db: Any) -> None:
     assert ended.told(vault.Erased()) == "erased"
 
