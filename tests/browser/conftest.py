@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.db import connections
 from django.utils import timezone
 from playwright.sync_api import Browser, sync_playwright
 
@@ -50,6 +51,9 @@ def browser(chromium: str) -> Iterator[Browser]:
         started = playwright.chromium.launch(executable_path=chromium, args=arguments)
         yield started
         started.close()
+        # The loop's connections are others than the thread's. They would outlive it, and a test that restores a database
+        # in between would end them.
+        connections.close_all()
 
 
 @pytest.fixture
