@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
+
+from django.utils import timezone
 
 from accounts.models import Customer
 from privacy.gate import Actor
@@ -25,12 +28,16 @@ def called(customer: Customer, number: str = "978-555-0123") -> proof.Callback:
     return proof.Callback(number, (("order_number", order.number), ("order_total", f"2026-11 {order.total:.2f}")))
 
 
+def taken_in(kind: str, subject: UUID | None, *, actor: Actor, now: datetime = NOW, **data: Any) -> Request:
+    """A request as this actor takes it in: by the portal and received on the day of `now`, unless said otherwise."""
+    data = {"channel": "web", "received_on": timezone.localdate(now)} | data
+    return filing.file(filing.Receipt(kind=kind, subject=subject, **data), actor=actor, now=now).request
+
+
 def filed(customer: Customer, kind: str = "erasure", *, now: datetime = NOW, **data: Any) -> Request:
     """A request whose identity the portal proved."""
-    data = {"channel": "web", "received_on": TODAY, "identity": "login"} | data
-    return filing.file(
-        filing.Receipt(kind=kind, subject=customer.subject_id, **data), actor=as_customer(customer), now=now
-    ).request
+    data = {"received_on": TODAY, "identity": "login"} | data
+    return taken_in(kind, customer.subject_id, actor=as_customer(customer), now=now, **data)
 
 
 def confirmed(customer: Customer, kind: str = "erasure", *, now: datetime = NOW) -> Request:

@@ -19,12 +19,13 @@ from orders.models import Order
 from privacy import datamap, people, vault
 from privacy.gate import AccessEntry
 from privacy.letters.models import Letter
-from privacy.requests import execute, export, filing, services
+from privacy.requests import execute, export, services
 from privacy.requests.models import Request
 from privacy.vault import Exact, SealedModel
 from privacy.vault.index import token
 from privacy.vault.models import Token
 from tests import factories, pages
+from tests.asked import taken_in
 from tests.factories import CONTACT, NOW, TODAY, an_order, an_rma
 
 pytestmark = pytest.mark.django_db
@@ -234,11 +235,7 @@ def test_bob_is_told_nothing(alice: User) -> None:
 
 
 def filed(user: User, kind: str) -> Request:
-    return filing.file(
-        filing.Receipt(kind=kind, subject=user.subject_id, channel="web", received_on=TODAY, identity="login"),
-        actor=user.as_actor(),
-        now=NOW,
-    ).request
+    return taken_in(kind, user.subject_id, identity="login", actor=user.as_actor())
 
 
 def test_the_plan_names_them_and_its_hash_does_not_change_by_them(alice: User) -> None:

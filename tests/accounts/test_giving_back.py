@@ -25,10 +25,10 @@ from privacy import audit, vault
 from privacy.gate import Actor
 from privacy.letters import given, queue
 from privacy.letters.models import Letter
-from privacy.requests import filing, proof
+from privacy.requests import proof
 from privacy.requests.models import SecondLook
 from tests import factories, pages
-from tests.asked import as_customer, called
+from tests.asked import as_customer, called, taken_in
 from tests.factories import PASSWORD, an_order
 
 pytestmark = pytest.mark.django_db(databases="__all__")
@@ -415,13 +415,14 @@ def test_nothing_counts_that_came_by_the_login_meanwhile(alice: Customer) -> Non
     """Contacts, requests and links of the time between: the thief asks for a copy by the address
     that he entered and confirmed."""
     long_ago = NOW - timedelta(days=31)
-    before = filing.file(
-        filing.Receipt(
-            kind="erasure", subject=alice.subject_id, channel="web", received_on=long_ago.date(), identity="login"
-        ),
+    before = taken_in(
+        "erasure",
+        alice.subject_id,
+        received_on=long_ago.date(),
+        identity="login",
         actor=as_customer(alice),
         now=long_ago,
-    ).request
+    )
     said, one = called(alice), taken(alice)
     then = NOW + timedelta(hours=1)
     phone(alice, "978-555-0999", then)
@@ -432,13 +433,9 @@ def test_nothing_counts_that_came_by_the_login_meanwhile(alice: Customer) -> Non
         alice.save()
     ContactPoint.objects.filter(customer=alice, channel="email").update(came="person", since=then, confirmed_at=then)
     with time_machine.travel(then, tick=False):
-        asked = filing.file(
-            filing.Receipt(
-                kind="access", subject=alice.subject_id, channel="web", received_on=NOW.date(), identity="login"
-            ),
-            actor=as_customer(alice),
-            now=then,
-        ).request
+        asked = taken_in(
+            "access", alice.subject_id, received_on=NOW.date(), identity="login", actor=as_customer(alice), now=then
+        )
     assert reach.of(evil, now=WAITED).whole == (alice.subject_id,), "control"
     object_from(OLD)
     SecondLook.objects.all().delete()  # as if somebody had agreed before
@@ -562,13 +559,14 @@ def test_what_was_joined_with_the_login_before_it_was_changed_is_looked_at(alice
 def test_what_was_asked_with_the_login_before_it_was_changed_waits_for_a_second_person(alice: Customer) -> None:
     yesterday = NOW - DAY
     with time_machine.travel(yesterday, tick=False):
-        asked = filing.file(
-            filing.Receipt(
-                kind="access", subject=alice.subject_id, channel="web", received_on=yesterday.date(), identity="login"
-            ),
+        asked = taken_in(
+            "access",
+            alice.subject_id,
+            received_on=yesterday.date(),
+            identity="login",
             actor=as_customer(alice),
             now=yesterday,
-        ).request
+        )
     said = called(alice)
     taken(alice)
     object_from(OLD)

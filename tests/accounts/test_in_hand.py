@@ -9,10 +9,11 @@ from accounts import corrections, in_hand, objections, reach, services
 from accounts.models import Customer, User
 from privacy.gate import Actor
 from privacy.letters.models import Letter
-from privacy.requests import filing, second
+from privacy.requests import second
 from tests import factories, pages
 from tests.accounts.test_notices import LOGIN, NEW, OLD
 from tests.accounts.test_reach import carol, point
+from tests.asked import taken_in
 from tests.factories import NOW
 
 pytestmark = pytest.mark.django_db(databases="__all__")
@@ -42,17 +43,9 @@ def test_one_clerk_gives_himself_no_file_by_an_own_entry_and_decides_nothing_abo
     assert pages.signed_in(pia).post(step).status_code == 302, "the positive control"
     later = timezone.now() + timedelta(days=15)
     assert reach.of(NEW, now=later).by_staff_entry == {alice.subject_id}
-    request = filing.file(
-        filing.Receipt(
-            kind="erasure",
-            subject=alice.subject_id,
-            channel="phone",
-            received_on=timezone.localdate(later),
-            identity="staff",
-        ),
-        actor=petra.as_actor(),
-        now=later,
-    ).request
+    request = taken_in(
+        "erasure", alice.subject_id, channel="phone", identity="staff", actor=petra.as_actor(), now=later
+    )
     mona = Actor("staff", "mona", None, frozenset({"manager"}), "admin")
     rose = factories.staff("rose", "rose@ilt.example", roles=("privacy",)).as_actor()
     may = [second.may_decide(request, who) for who in (pat.as_actor(), pia.as_actor(), petra.as_actor(), mona, rose)]

@@ -27,7 +27,7 @@ from privacy.vault import SealedModel
 from privacy.vault.models import DataKey, Once
 from rma.models import RMA, RMANote
 from tests import factories, pages
-from tests.asked import ANYBODY, PRIVACY
+from tests.asked import ANYBODY, PRIVACY, taken_in
 from tests.factories import CONTACT, NOW, TODAY, an_order, an_rma
 
 pytestmark = pytest.mark.django_db
@@ -216,11 +216,7 @@ def test_the_question_whether_a_login_is_the_customer_is_decided_with_it_and_ask
 
 def test_a_record_in_the_plan_of_another_request_waits_for_it(alice: User, bob: Customer) -> None:
     message = factories.communication(email=ADDRESS)
-    asked = filing.file(
-        filing.Receipt(kind="access", subject=bob.subject_id, channel="phone", received_on=TODAY),
-        actor=PRIVACY,
-        now=NOW,
-    ).request
+    asked = taken_in("access", bob.subject_id, channel="phone", actor=PRIVACY)
     asked.decisions.create(
         label="accounts.communication", record_id=message.pk, envelope="support", action="give", code="GIVE"
     )
@@ -331,11 +327,7 @@ def test_undo_of_what_was_erased_since_is_refused_and_changes_nothing(alice: Use
 def test_undo_after_a_removal_is_refused(alice: User) -> None:
     message = factories.communication(email=ADDRESS)
     look = join(a_look(alice), message)
-    request = filing.file(
-        filing.Receipt(kind="erasure", subject=alice.subject_id, channel="web", received_on=TODAY, identity="login"),
-        actor=alice.as_actor(),
-        now=NOW,
-    ).request
+    request = taken_in("erasure", alice.subject_id, identity="login", actor=alice.as_actor())
     plan = services.make_plan(request, actor=alice.as_actor(), now=NOW)
     services.confirm(request, plan.hash, actor=alice.as_actor(), now=NOW)
     with pytest.raises(NotPossible, match="removal"):
@@ -570,11 +562,7 @@ def test_joinings_of_before_are_bound_once_and_are_undone_then(alice: User) -> N
 
 def test_joining_while_a_removal_is_planned_changes_its_plan(alice: User) -> None:
     message = factories.communication(email=ADDRESS)
-    request = filing.file(
-        filing.Receipt(kind="erasure", subject=alice.subject_id, channel="web", received_on=TODAY, identity="login"),
-        actor=alice.as_actor(),
-        now=NOW,
-    ).request
+    request = taken_in("erasure", alice.subject_id, identity="login", actor=alice.as_actor())
     plan = services.make_plan(request, actor=alice.as_actor(), now=NOW)
     join(a_look(alice), message)
     with pytest.raises(services.PlanChanged) as changed:

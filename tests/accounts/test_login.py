@@ -27,10 +27,11 @@ from accounts.models import ContactPoint, Customer, LoginAddress, Session, User
 from privacy import vault
 from privacy.letters import given
 from privacy.letters.models import Letter
-from privacy.requests import filing, services, waits
+from privacy.requests import services, waits
 from privacy.requests.models import Request
 from privacy.vault.models import DataKey, Token
 from tests import factories, pages
+from tests.asked import taken_in
 from tests.factories import PASSWORD
 from tests.scanner import Scanner
 
@@ -464,13 +465,14 @@ def test_no_page_takes_out_the_address_of_a_login_so_that_nobody_is_told_of_the_
 
 
 def asked_for_a_copy(user: User) -> Request:
-    return filing.file(
-        filing.Receipt(
-            kind="access", subject=user.subject_id, channel="web", received_on=timezone.localdate(), identity="login"
-        ),
+    return taken_in(
+        "access",
+        user.subject_id,
+        received_on=timezone.localdate(),
+        identity="login",
         actor=user.as_actor(),
         now=timezone.now(),
-    ).request
+    )
 
 
 def test_a_login_without_contacts_and_one_of_staff_tell_their_old_address(client: Client, alice: User) -> None:

@@ -23,7 +23,7 @@ from privacy.requests.models import Request, SecondLook
 from privacy.subjects import Subject
 from tests import factories, pages
 from tests.accounts.test_joining import COLLEAGUE, _end, a_look, join
-from tests.asked import ANYBODY, PRIVACY
+from tests.asked import ANYBODY, PRIVACY, taken_in
 from tests.factories import NOW, TODAY, an_order
 
 pytestmark = pytest.mark.django_db
@@ -67,11 +67,7 @@ def link_to(email: str, kind: str = "joined") -> str:
 
 
 def by_login(user: User, kind: str = "erasure", now: datetime = NOW) -> Request:
-    return filing.file(
-        filing.Receipt(kind=kind, subject=user.subject_id, channel="web", received_on=TODAY, identity="login"),
-        actor=user.as_actor(),
-        now=now,
-    ).request
+    return taken_in(kind, user.subject_id, received_on=TODAY, identity="login", actor=user.as_actor(), now=now)
 
 
 def whys(request: Request) -> list[str]:

@@ -12,9 +12,10 @@ from typing import Any
 from privacy import datamap, gate, vault
 from privacy.letters import sending
 from privacy.models import Export, Letter, Request
-from privacy.requests import execute, export, filing, writing
+from privacy.requests import execute, export, writing
 from privacy.vault import SealedModel
 from privacy.vault.fields import layouts
+from tests.asked import taken_in
 from tests.bad_input import forms
 from tests.journeys.doors import House
 from tests.journeys.everybody import NOW, TODAY, Person
@@ -84,11 +85,7 @@ def copy(person: Person) -> dict[str, bytes]:
     Request.objects.filter(subject=person.subject, kind="access").update(state="closed", step="", next_action_at=None)
     Export.objects.filter(request__subject=person.subject).delete()
     actor = person.user.as_actor()
-    request = filing.file(
-        filing.Receipt(kind="access", subject=person.subject, channel="web", received_on=TODAY, identity="login"),
-        actor=actor,
-        now=NOW,
-    ).request
+    request = taken_in("access", person.subject, identity="login", actor=actor)
     while execute.run(request.pk, clock=lambda: NOW, pause=lambda: None) == "ended":
         pass
     with gate.acting(actor):

@@ -29,6 +29,7 @@ from privacy.requests.models import OneTimeLink
 from privacy.sweep import arming
 from rma.models import RMA
 from tests import factories
+from tests.asked import taken_in
 from tests.browser import checker
 from tests.browser.site import Site
 from tests.browser.test_pages import come_in, each_dimension, go_out, serve, told
@@ -135,17 +136,7 @@ def phone_of(customer: Customer) -> str:
 @each_dimension
 def test_a_letter_with_a_code_is_printed_and_posted(site: Site, visitor: Visitor) -> None:
     walter, now = on_file("DEMO-05"), timezone.now()
-    asked = filing.file(
-        filing.Receipt(
-            kind="access",
-            subject=walter.subject_id,
-            channel="mail",
-            received_on=timezone.localdate(now),
-            identity="pending",
-        ),
-        actor=PAT,
-        now=now,
-    ).request
+    asked = taken_in("access", walter.subject_id, channel="mail", identity="pending", actor=PAT, now=now)
     come_in(visitor, "pat")
     visitor.open(f"/admin/privacy/request/{asked.pk}/step/code/", "send a code by post")
     visitor.follow("#content [type=submit]", "request, a letter with a code to print")
@@ -167,17 +158,7 @@ def test_a_letter_with_a_code_is_printed_and_posted(site: Site, visitor: Visitor
 @each_dimension
 def test_a_copy_is_posted_and_its_letter_comes_back(site: Site, visitor: Visitor) -> None:
     walter, now = on_file("DEMO-05"), timezone.now()
-    asked = filing.file(
-        filing.Receipt(
-            kind="access",
-            subject=walter.subject_id,
-            channel="mail",
-            received_on=timezone.localdate(now),
-            identity="in_person",
-        ),
-        actor=PAT,
-        now=now,
-    ).request
+    asked = taken_in("access", walter.subject_id, channel="mail", identity="in_person", actor=PAT, now=now)
     site.work()
     second.decide(asked, "go_on", actor=MONA, now=timezone.now())
     site.work()
@@ -187,17 +168,7 @@ def test_a_copy_is_posted_and_its_letter_comes_back(site: Site, visitor: Visitor
     visitor.press("Open the copy to print it", "copy by post, the page to print")
     visitor.open(f"/admin/privacy/request/{asked.pk}/step/posted/")
     visitor.follow("#content [type=submit]", "request, the copy is posted")
-    erasure = filing.file(
-        filing.Receipt(
-            kind="erasure",
-            subject=walter.subject_id,
-            channel="fax",
-            received_on=timezone.localdate(now),
-            identity="in_person",
-        ),
-        actor=PAT,
-        now=now,
-    ).request
+    erasure = taken_in("erasure", walter.subject_id, channel="fax", identity="in_person", actor=PAT, now=now)
     site.work()
     plan = Letter.objects.get(request=erasure, kind="plan_ready")
     visitor.open(f"/admin/privacy/request/{erasure.pk}/letter/{plan.pk}/", "plan by post, to be signed")
@@ -222,18 +193,15 @@ def test_a_stranger_is_told_that_nothing_is_held(site: Site, visitor: Visitor) -
     factories.communication(email="sam.stranger@post.example", contact_name="Sam", body="Hello.")
     visitor.open(link)
     visitor.press("Continue", "link, something came since")
-    asked = filing.file(
-        filing.Receipt(
-            kind="access",
-            subject=None,
-            channel="mail",
-            received_on=timezone.localdate(now),
-            name="Zacharias Unheard",
-            postal="Zacharias Unheard\n1 Nowhere Lane\nSalem MA 01970",
-        ),
+    asked = taken_in(
+        "access",
+        None,
+        channel="mail",
+        name="Zacharias Unheard",
+        postal="Zacharias Unheard\n1 Nowhere Lane\nSalem MA 01970",
         actor=PAT,
         now=now,
-    ).request
+    )
     come_in(visitor, "pat")
     visitor.open(f"/admin/privacy/request/{asked.pk}/step/nothing/", "answer that nothing is held")
     visitor.follow("#content [type=submit]", "request, nothing is held")
@@ -606,17 +574,7 @@ def test_pages_of_a_visitor_who_is_stopped(site: Site, visitor: Visitor) -> None
 def test_a_removal_that_was_refused_and_one_that_ended(site: Site, visitor: Visitor) -> None:
     alice, now = site.customer("alice"), timezone.now()
     come_in(visitor, "alice")
-    asked = filing.file(
-        filing.Receipt(
-            kind="erasure",
-            subject=alice.subject_id,
-            channel="web",
-            received_on=timezone.localdate(now),
-            identity="login",
-        ),
-        actor=as_customer(alice),
-        now=now,
-    ).request
+    asked = taken_in("erasure", alice.subject_id, identity="login", actor=as_customer(alice), now=now)
     site.work()
     visitor.open("/privacy/requests/new/erasure/", "ask for removal, asked already")
     services.refuse(asked, ground="Two people claim this account.", authority="Art. 12(2) GDPR", actor=PAT, now=now)

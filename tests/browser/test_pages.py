@@ -28,6 +28,7 @@ from privacy.retention import holds
 from privacy.sweep import notices
 from rma.models import RMA, Certificate
 from tests import factories, pages
+from tests.asked import taken_in
 from tests.browser import checker
 from tests.browser.site import Site
 from tests.browser.visitor import NARROW, WIDE, Findings, Visitor
@@ -66,13 +67,14 @@ def test_pages_without_a_login(site: Site, visitor: Visitor) -> None:
     visitor.press("Show the outcome", "outcome, wrong code", status=401)
 
     bob = site.customer("bob")
-    asked = filing.file(
-        filing.Receipt(
-            kind="access", subject=bob.subject_id, channel="web", received_on=factories.TODAY, identity="login"
-        ),
+    asked = taken_in(
+        "access",
+        bob.subject_id,
+        received_on=factories.TODAY,
+        identity="login",
         actor=as_customer(bob),
         now=timezone.now(),
-    ).request
+    )
     site.work()
     token = links.make_link(asked, OneTimeLink.Purpose.RESULT, to="", now=timezone.now())
     visitor.open(f"/privacy/link/{token}/", "one-time link")
@@ -209,17 +211,7 @@ def back_office(site: Site) -> Iterator[tuple[str, str, list[str]]]:
     jana = Customer.objects.get(reference="DEMO-06")
     order, rma = Order.objects.filter(customer=jana).first(), RMA.objects.filter(customer=jana).first()
     message = jana.communications.first() or factories.communication(jana)
-    about = filing.file(
-        filing.Receipt(
-            kind="erasure",
-            subject=jana.subject_id,
-            channel="phone",
-            received_on=timezone.localdate(now),
-            identity="in_person",
-        ),
-        actor=PAT,
-        now=now,
-    ).request
+    about = taken_in("erasure", jana.subject_id, channel="phone", identity="in_person", actor=PAT, now=now)
     services.make_plan(about, actor=PAT, now=now)
     hold = holds.place("orders.order", order.pk, reason="claim", reference="C-77", actor=PAT, now=now)
     letter = Letter.objects.get(request=about, kind="acknowledgement")
@@ -323,17 +315,9 @@ def test_the_pages_of_the_second_person(site: Site, visitor: Visitor) -> None:
     visitor.open("/admin/", "manager: front page")
     visitor.open("/admin/privacy/secondlook/", "second person, nothing waits")
     now = timezone.now()
-    asked = filing.file(
-        filing.Receipt(
-            kind="erasure",
-            subject=site.customer("alice").subject_id,
-            channel="in_person",
-            received_on=timezone.localdate(now),
-            identity="in_person",
-        ),
-        actor=PAT,
-        now=now,
-    ).request
+    asked = taken_in(
+        "erasure", site.customer("alice").subject_id, channel="in_person", identity="in_person", actor=PAT, now=now
+    )
     site.work()
     look = SecondLook.objects.get(request=asked)
     visitor.open("/admin/privacy/secondlook/", "second person, one waits")

@@ -20,11 +20,12 @@ from accounts.models import Communication, Joining, User
 from accounts.tasks import end_unconfirmed, settle_joinings
 from ilt_site.celery import app
 from privacy import letters, tasks
-from privacy.requests import export, filing, services
+from privacy.requests import export, services
 from privacy.requests.models import Export, OneTimeLink, Request
 from privacy.sweep import arming
 from privacy.vault.keystore import keys
 from tests import databases, factories
+from tests.asked import taken_in
 from tests.factories import TASK, an_order, as_customer
 from tests.faults.together import together
 from tests.figures import report, tries
@@ -79,17 +80,7 @@ class World:
 
     def _filed(self, kind: str, customer: Any) -> Request:
         now = timezone.now()
-        return filing.file(
-            filing.Receipt(
-                kind=kind,
-                subject=customer.subject_id,
-                channel="web",
-                received_on=timezone.localdate(now),
-                identity="login",
-            ),
-            actor=as_customer(customer),
-            now=now,
-        ).request
+        return taken_in(kind, customer.subject_id, identity="login", actor=as_customer(customer), now=now)
 
     def _old_copy(self, then: Any) -> None:
         request = self._filed("access", factories.customer("Frank", "Fox", email="frank@example.com"))

@@ -18,10 +18,11 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import Communication, Customer
-from privacy.requests import execute, export, filing
+from privacy.requests import execute, export
 from privacy.requests.models import Export, Request
 from privacy.vault.models import DataKey
 from tests import factories
+from tests.asked import taken_in
 from tests.factories import as_customer
 from tests.faults import process
 from tests.figures import report, tries
@@ -74,17 +75,7 @@ def asked() -> Request:
         for text in texts
     )  # fmt: skip
     now = timezone.now()
-    return filing.file(
-        filing.Receipt(
-            kind="access",
-            subject=alice.subject_id,
-            channel="web",
-            received_on=timezone.localdate(now),
-            identity="login",
-        ),
-        actor=as_customer(alice),
-        now=now,
-    ).request
+    return taken_in("access", alice.subject_id, identity="login", actor=as_customer(alice), now=now)
 
 
 def left_over() -> list[str]:

@@ -18,8 +18,9 @@ from privacy import letters, tasks
 from privacy.gate.system import system
 from privacy.letters import sending
 from privacy.letters.models import Letter
-from privacy.requests import filing, writing
+from privacy.requests import writing
 from tests import factories
+from tests.asked import taken_in
 from tests.factories import as_customer
 from tests.faults.together import together
 from tests.figures import report, tries
@@ -111,17 +112,7 @@ def test_a_slow_server_holds_up_neither_pages_nor_requests(server: Server, live_
     queued(*people)
     alice = factories.customer(user=factories.login())
     now = timezone.now()
-    request = filing.file(
-        filing.Receipt(
-            kind="access",
-            subject=alice.subject_id,
-            channel="web",
-            received_on=timezone.localdate(now),
-            identity="login",
-        ),
-        actor=as_customer(alice),
-        now=now,
-    ).request
+    request = taken_in("access", alice.subject_id, identity="login", actor=as_customer(alice), now=now)
     took: list[float] = []
 
     def pages() -> None:

@@ -14,9 +14,10 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import Communication, Customer
-from privacy.requests import export, filing
+from privacy.requests import export
 from privacy.requests.models import Request
 from tests import factories
+from tests.asked import taken_in
 from tests.factories import as_customer
 from tests.faults import process
 from tests.figures import report, tries
@@ -52,17 +53,7 @@ def asked(alice: Customer, rows: int, now: datetime) -> Request:
             )
             for number in range(begin, min(begin + 5_000, rows))
         )  # fmt: skip
-    return filing.file(
-        filing.Receipt(
-            kind="access",
-            subject=alice.subject_id,
-            channel="web",
-            received_on=timezone.localdate(now),
-            identity="login",
-        ),
-        actor=as_customer(alice),
-        now=now,
-    ).request
+    return taken_in("access", alice.subject_id, identity="login", actor=as_customer(alice), now=now)
 
 
 def test_a_copy_of_very_many_rows_needs_little_memory(tmp_path: Path, settings: Any) -> None:

@@ -32,6 +32,7 @@ from privacy.vault.models import DataKey
 from rma.models import RMA
 from rma.services import TransitionRefused, transition
 from tests import factories
+from tests.asked import taken_in
 from tests.factories import DAN, an_order, an_rma, as_customer, moved
 from tests.faults.together import together
 from tests.figures import report, tries
@@ -121,17 +122,7 @@ def told(error: Exception, *words: type[Exception]) -> bool:
 def erasure(customer: Customer, *, confirmed: bool = True) -> Request:
     """An erasure asked for in the portal, planned and, unless told otherwise, confirmed."""
     now, actor = timezone.now(), as_customer(customer)
-    request = filing.file(
-        filing.Receipt(
-            kind="erasure",
-            subject=customer.subject_id,
-            channel="web",
-            received_on=timezone.localdate(now),
-            identity="login",
-        ),
-        actor=actor,
-        now=now,
-    ).request
+    request = taken_in("erasure", customer.subject_id, identity="login", actor=actor, now=now)
     made = services.make_plan(request, actor=actor, now=now)
     if confirmed:
         services.confirm(request, made.hash, actor=actor, now=now)

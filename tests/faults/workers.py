@@ -21,10 +21,11 @@ from accounts.models import Customer
 from privacy import gate
 from privacy.letters.models import Letter
 from privacy.models import AuditEvent
-from privacy.requests import filing, services, sight
+from privacy.requests import services, sight
 from privacy.requests.models import Request, RequestEvent
 from privacy.vault.models import Tombstone
 from tests import factories
+from tests.asked import taken_in
 from tests.journeys.asking import OPERATOR, PAT
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -134,17 +135,7 @@ def filed(checkpoint: str, number: int) -> Case:
     now = timezone.now()
     kind = "access" if checkpoint == "build_copy" else "erasure"
     with gate.acting(PAT):
-        request = filing.file(
-            filing.Receipt(
-                kind=kind,
-                subject=customer.subject_id,
-                channel="phone",
-                received_on=timezone.localdate(now),
-                identity="callback",
-            ),
-            actor=OPERATOR,
-            now=now,
-        ).request
+        request = taken_in(kind, customer.subject_id, channel="phone", identity="callback", actor=OPERATOR, now=now)
         if kind == "erasure" and checkpoint != "plan":
             plan = services.make_plan(request, actor=PAT, now=now)
             services.confirm(request, plan.hash, actor=sight.acting_as(request), now=now)

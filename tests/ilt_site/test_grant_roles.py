@@ -14,10 +14,10 @@ from django.db import DatabaseError, connections, transaction
 from privacy import audit
 from privacy.gate import Actor, log
 from privacy.models import AuditEvent
-from privacy.requests import filing
 from privacy.requests.models import RequestEvent
 from privacy.vault.keystore import ledger
 from tests import factories
+from tests.asked import taken_in
 from tests.roles import app_role
 
 NOW = factories.NOW
@@ -86,13 +86,7 @@ def test_the_application_role_still_writes_every_log(settings: Any, tmp_path: Pa
     settings.CHECKPOINT_DIR = tmp_path  # not what other tests signed
     alice = factories.customer()
     actor = factories.acting_as(alice)
-    request = filing.file(
-        filing.Receipt(
-            kind="access", subject=alice.subject_id, channel="web", identity="login", received_on=NOW.date()
-        ),
-        actor=actor,
-        now=NOW,
-    ).request
+    request = taken_in("access", alice.subject_id, identity="login", received_on=NOW.date(), actor=actor)
     before = RequestEvent.objects.count()
     with app_role():
         audit.record("message.read", actor=None, now=NOW)

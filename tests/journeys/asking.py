@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from django.utils import timezone
-
 from accounts.models import Customer
 from privacy import gate
 from privacy.gate.system import system
-from privacy.requests import execute, filing, second, services, sight, waits, writing
+from privacy.requests import execute, second, services, sight, waits, writing
 from privacy.requests.models import Request
+from tests.asked import taken_in
 
 NOW = datetime(2026, 11, 22, 15, 0, tzinfo=UTC)
 PAT = gate.Actor(kind="staff", id="pat", subject=None, roles=frozenset({"privacy"}), purpose="admin")
@@ -23,17 +22,7 @@ MONA = gate.Actor(kind="staff", id="mona", subject=None, roles=frozenset({gate.M
 def ask(customer: Customer, kind: str, now: datetime = NOW) -> Request:
     """File a request, identity shown in person, let mona agree as second person and the worker plan it."""
     with gate.acting(PAT):
-        request = filing.file(
-            filing.Receipt(
-                kind=kind,
-                subject=customer.subject_id,
-                channel="in_person",
-                received_on=timezone.localdate(now),
-                identity="in_person",
-            ),
-            actor=PAT,
-            now=now,
-        ).request
+        request = taken_in(kind, customer.subject_id, channel="in_person", identity="in_person", actor=PAT, now=now)
     if waits.is_undecided(request):
         second.decide(request, "go_on", actor=MONA, now=now)
     work(request, now)

@@ -25,13 +25,13 @@ from accounts.models import ClaimReview, Company, ContactPoint, Customer, Joinin
 from orders.services import Card
 from privacy import datamap, vault
 from privacy.models import Letter, OneTimeLink, Request, SecondLook
-from privacy.requests import execute, filing, links, waits
+from privacy.requests import execute, links, waits
 from privacy.retention import holds
 from privacy.vault import SealedModel
 from rma import services as rmas
 from rma.models import Certificate
 from tests import factories
-from tests.asked import PRIVACY
+from tests.asked import PRIVACY, taken_in
 from tests.factories import DAN, an_order, an_rma, as_customer, moved
 
 NOW, TODAY = factories.NOW, factories.TODAY
@@ -179,11 +179,7 @@ def _requests(person: Person) -> dict[str, Any]:
     actor = as_customer(person.customer)
     found: dict[str, Any] = {}
     for kind in ("access", "erasure"):
-        filed = filing.file(
-            filing.Receipt(kind=kind, subject=person.subject, channel="web", received_on=TODAY, identity="login"),
-            actor=actor,
-            now=NOW,
-        ).request
+        filed = taken_in(kind, person.subject, identity="login", actor=actor)
         while execute.run(filed.pk, clock=lambda: NOW, pause=lambda: None) == "ended":
             pass  # a plan that needs no confirmation ends a round, not the request
         found[kind] = Request.objects.get(pk=filed.pk)

@@ -16,11 +16,11 @@ from accounts.models import Customer, User
 from privacy import vault
 from privacy.audit.models import AuditEvent
 from privacy.models import Export, Letter, Request
-from privacy.requests import bound, codes, execute, export, filing, services, sight
+from privacy.requests import bound, codes, execute, export, services, sight
 from privacy.requests.states import State
 from privacy.subjects import Subject
 from tests import factories, pages
-from tests.asked import ANYBODY, NOW, Clock, confirmed, filed, run
+from tests.asked import ANYBODY, NOW, Clock, confirmed, filed, run, taken_in
 
 pytestmark = pytest.mark.django_db
 
@@ -189,13 +189,14 @@ def test_an_identity_or_a_confirmation_that_never_came_is_never_taken_for_a_yes(
     request = (
         filed(alice, identity=identity)
         if identity == "login"
-        else filing.file(
-            filing.Receipt(
-                kind="erasure", subject=alice.subject_id, channel="phone", received_on=NOW.date(), identity="pending"
-            ),
+        else taken_in(
+            "erasure",
+            alice.subject_id,
+            channel="phone",
+            received_on=NOW.date(),
+            identity="pending",
             actor=factories.acting_as(alice),
-            now=NOW,
-        ).request
+        )
     )
     for days in (1, 60):
         run(request, Clock(NOW + timedelta(days=days)))

@@ -21,9 +21,10 @@ from django.test import Client
 from privacy import datamap, letters, vault
 from privacy.gate.system import system
 from privacy.models import Letter, Request
-from privacy.requests import execute, filing, posting
+from privacy.requests import execute, posting
 from privacy.vault import SealedModel
 from tests import factories
+from tests.asked import taken_in
 from tests.bad_input import planting
 from tests.journeys import doors
 from tests.journeys.doors import House
@@ -186,13 +187,9 @@ def test_the_print_view_gives_a_code_until_it_is_ticked_off(house: House) -> Non
     person = factories.customer("Gus", "Green", email="")
     pat = house.browser("pat")
     actor = house.world.pat.as_actor()
-    filed = filing.file(
-        filing.Receipt(
-            kind="access", subject=person.subject_id, channel="mail", received_on=NOW.date(), identity="in_person"
-        ),
-        actor=actor,
-        now=NOW,
-    ).request
+    filed = taken_in(
+        "access", person.subject_id, channel="mail", received_on=NOW.date(), identity="in_person", actor=actor
+    )
     letter = filed.letters.get(kind="acknowledgement")
     path = f"/admin/privacy/request/{filed.pk}/letter/{letter.pk}/"
     assert factories.code_of(filed) in pat.get(path).text

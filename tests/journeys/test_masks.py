@@ -29,14 +29,15 @@ from privacy.admin.work import WorkAdmin
 from privacy.gate import Actor, matrix
 from privacy.gate.system import system
 from privacy.models import AccessEntry, Export, Request
-from privacy.requests import contents, execute, export, filing
+from privacy.requests import contents, execute, export
 from privacy.requests.states import Channel
 from privacy.vault import Masked, SealedModel, SealedQuerySet
 from tests import factories, pages
+from tests.asked import taken_in
 from tests.journeys import doors, importing
 from tests.journeys.doors import House
 from tests.journeys.effects import effects
-from tests.journeys.everybody import NOW, TODAY, Person
+from tests.journeys.everybody import NOW, Person
 from tests.journeys.test_url_table import TABLE, TRACES, changed
 
 pytestmark = [pytest.mark.django_db, pytest.mark.journey]
@@ -240,11 +241,7 @@ def fresh_request(person: Person) -> Request:
     old = Request.objects.get(pk=person.records["access"].pk)
     Export.objects.filter(request=old).delete()
     Request.objects.filter(pk=old.pk).update(state="closed", step="", next_action_at=None)
-    return filing.file(
-        filing.Receipt(kind="access", subject=person.subject, channel=Channel.WEB, received_on=TODAY, identity="login"),
-        actor=person.user.as_actor(),
-        now=NOW,
-    ).request
+    return taken_in("access", person.subject, channel=Channel.WEB, identity="login", actor=person.user.as_actor())
 
 
 def test_a_zip_of_bobs_built_under_alices_bound_actor_is_not_built(house: House) -> None:

@@ -45,7 +45,7 @@ from privacy.retention.assess import assess
 from privacy.sweep import nightly, second_letter
 from rma.models import Certificate
 from tests import factories
-from tests.asked import ANYBODY, NOW, OPERATOR, PRIVACY, Clock, filed, run
+from tests.asked import ANYBODY, NOW, OPERATOR, PRIVACY, Clock, filed, run, taken_in
 from tests.factories import DAN, TASK, an_order, an_rma, as_customer, moved
 from tests.rma.test_services import certify, verified
 
@@ -67,18 +67,16 @@ def received(
     customer: Customer, day: str, kind: str = "access", *, noted: str = "", how: str = "staff", **data: Any
 ) -> Request:
     """A request that reached us on `day` and was written down on `noted`, or on the same day."""
-    return filing.file(
-        filing.Receipt(
-            kind=kind,
-            subject=customer.subject_id,
-            channel=data.pop("channel", "mail"),
-            received_on=date.fromisoformat(day),
-            identity=how,
-            **data,
-        ),
+    return taken_in(
+        kind,
+        customer.subject_id,
+        channel=data.pop("channel", "mail"),
+        received_on=date.fromisoformat(day),
+        identity=how,
+        **data,
         actor=PRIVACY,
         now=at(noted or day),
-    ).request
+    )
 
 
 def due(request: Request) -> tuple[str, str]:

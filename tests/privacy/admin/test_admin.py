@@ -30,7 +30,7 @@ from privacy.retention import holds
 from privacy.sweep import nightly
 from rma.models import RMA
 from tests import factories, pages
-from tests.asked import PRIVACY
+from tests.asked import PRIVACY, taken_in
 from tests.factories import SHIP, an_order, an_rma
 
 pytestmark = pytest.mark.django_db
@@ -94,11 +94,7 @@ def page_of(record: Any, kind: str = "change") -> str:
 def everything(alice: Customer) -> dict[str, Any]:
     """One record of each kind."""
     order = an_order(alice)
-    filed = filing.file(
-        filing.Receipt(kind="erasure", subject=alice.subject_id, channel="phone", received_on=factories.TODAY),
-        actor=PRIVACY,
-        now=factories.NOW,
-    ).request
+    filed = taken_in("erasure", alice.subject_id, channel="phone", actor=PRIVACY)
     return {
         CUSTOMER: alice,
         COMPANY: factories.company(),
@@ -869,16 +865,9 @@ def test_accounting_sees_which_invoices_are_not_paid_and_how_late_they_are(alice
 
 
 def test_what_is_overdue_is_said_in_words(alice: Customer) -> None:
-    filed = filing.file(
-        filing.Receipt(
-            kind="access",
-            subject=alice.subject_id,
-            channel="mail",
-            received_on=factories.TODAY.replace(month=10, day=18),
-        ),
-        actor=PRIVACY,
-        now=factories.NOW,
-    ).request
+    filed = taken_in(
+        "access", alice.subject_id, channel="mail", received_on=factories.TODAY.replace(month=10, day=18), actor=PRIVACY
+    )
     carol = at_work("privacy")
     assert "due 18 November 2026, overdue by 2 days" in carol.get("/admin/").text
     assert "18 November 2026, overdue by 2 days" in carol.get(the_list(REQUEST)).text

@@ -16,10 +16,10 @@ from privacy.admin.work import WorkAdmin
 from privacy.gate import Actor
 from privacy.models import Request
 from privacy.registers import Acknowledgement
-from privacy.requests import filing, services
+from privacy.requests import services
 from privacy.sweep.models import EndNotice
 from tests import factories, pages
-from tests.asked import PRIVACY
+from tests.asked import PRIVACY, taken_in
 
 pytestmark = pytest.mark.django_db
 
@@ -70,17 +70,7 @@ def test_messages_stand_in_a_plan_by_their_day_in_words_the_earliest_first() -> 
     customer = factories.customer()
     for month in (11, 2, 9):
         factories.communication(customer, received_on=factories.TODAY.replace(month=month, day=3))
-    about = filing.file(
-        filing.Receipt(
-            kind="erasure",
-            subject=customer.subject_id,
-            channel="phone",
-            received_on=factories.TODAY,
-            identity="in_person",
-        ),
-        actor=PRIVACY,
-        now=factories.NOW,
-    ).request
+    about = taken_in("erasure", customer.subject_id, channel="phone", identity="in_person", actor=PRIVACY)
     plan = services.make_plan(about, actor=PRIVACY, now=factories.NOW)
     found = [one.title for one in plan.verdicts if one.title.startswith("Message")]
     assert found == [f"Message with support, 3 {month} 2026" for month in ("February", "September", "November")]
@@ -96,17 +86,7 @@ def test_messages_stand_in_a_plan_by_their_day_in_words_the_earliest_first() -> 
     ],
 )
 def test_an_identity_asks_how_it_was_proved_and_then_for_what_that_needs(how: str, asked: set[str], group: str) -> None:
-    about = filing.file(
-        filing.Receipt(
-            kind="access",
-            subject=factories.customer().subject_id,
-            channel="phone",
-            received_on=factories.TODAY,
-            identity="pending",
-        ),
-        actor=PRIVACY,
-        now=factories.NOW,
-    ).request
+    about = taken_in("access", factories.customer().subject_id, channel="phone", identity="pending", actor=PRIVACY)
     carol = pages.signed_in(factories.staff(roles=("privacy",)))
     path = f"/admin/privacy/request/{about.pk}/step/identity/"
     first = carol.get(path).text

@@ -19,10 +19,10 @@ from accounts.models import ClaimReview, ContactPoint, Customer
 from privacy import audit, letters, vault
 from privacy.gate import Actor
 from privacy.models import AccessEntry, Hold, Letter, OneTimeLink, Request
-from privacy.requests import deadline, filing, history, proving, reading, services
+from privacy.requests import deadline, history, proving, reading, services
 from privacy.requests.states import State
 from tests import factories, pages
-from tests.asked import PRIVACY
+from tests.asked import PRIVACY, taken_in
 from tests.factories import an_order
 
 pytestmark = pytest.mark.django_db
@@ -51,9 +51,7 @@ def carol() -> Client:
 
 def filed(customer: Customer, kind: str = "erasure", **data: Any) -> Request:
     given = {"channel": "phone", "received_on": factories.TODAY, "identity": "in_person"} | data
-    return filing.file(
-        filing.Receipt(kind=kind, subject=customer.subject_id, **given), actor=PRIVACY, now=factories.NOW
-    ).request
+    return taken_in(kind, customer.subject_id, **given, actor=PRIVACY)
 
 
 def page_of(about: Request) -> str:
@@ -78,18 +76,7 @@ FORM = {
 
 
 def test_the_page_of_a_request_is_headed_by_who_asks_where_a_name_was_given(alice: Customer) -> None:
-    about = filing.file(
-        filing.Receipt(
-            kind="access",
-            subject=None,
-            channel="mail",
-            received_on=factories.TODAY,
-            name="Nora Nowhere",
-            postal="1 Road\nTown",
-        ),
-        actor=PRIVACY,
-        now=factories.NOW,
-    ).request
+    about = taken_in("access", None, channel="mail", name="Nora Nowhere", postal="1 Road\nTown", actor=PRIVACY)
     text = pages.signed_in(factories.staff(roles=("privacy",))).get(page_of(about)).text
     assert f"<h1>Nora Nowhere, {about.reference}</h1>" in text
     assert "Nora" not in text.partition("<title>")[2].partition("</title>")[0]

@@ -53,7 +53,7 @@ from privacy.vault.models import DataKey, Tombstone
 from privacy.work import checkpoints
 from rma import services as rmas
 from rma.models import RMA
-from tests.asked import ANYBODY, NOW, PRIVACY
+from tests.asked import ANYBODY, NOW, PRIVACY, taken_in
 from tests.factories import BILL, CONTACT, ERIN, SHIP, TASK, a_product, an_instrument, as_customer
 from tests.journeys.everybody import undone
 from tests.privacy.requests.life_model import ARROWS, BEGUN, ENDS, LINE, Model, Sold, months_after
@@ -184,7 +184,7 @@ class Life(RuleBasedStateMachine):
     def file_in_the_portal(self, kind: str) -> None:
         received = self.today
         self.filed(
-            self.act("file", lambda: filing.file(filing.Receipt(kind=kind, subject=self.world.alice.subject_id, channel="web", received_on=received, identity="login"), actor=self.person(), now=self.now).request),
+            self.act("file", lambda: taken_in(kind, self.world.alice.subject_id, received_on=received, identity="login", actor=self.person(), now=self.now)),
             received,
         )  # fmt: skip
 
@@ -199,7 +199,7 @@ class Life(RuleBasedStateMachine):
     def file_by_staff(self, kind: str, channel: str, how: str, days: int, asked_by: str) -> None:
         received = self.today - timedelta(days=days)
         self.filed(
-            self.act("file", lambda: filing.file(filing.Receipt(kind=kind, subject=self.world.alice.subject_id, channel=channel, received_on=received, identity=how, asked_by=asked_by), actor=PRIVACY, now=self.now).request),
+            self.act("file", lambda: taken_in(kind, self.world.alice.subject_id, channel=channel, received_on=received, identity=how, asked_by=asked_by, actor=PRIVACY, now=self.now)),
             received,
         )  # fmt: skip
 

@@ -14,10 +14,10 @@ from accounts import countries, regions
 from ilt_site import startup
 from privacy import vault
 from privacy.letters.models import Letter
-from privacy.requests import authorities, contents, filing, grounds, plan, proof, services, writing
+from privacy.requests import authorities, contents, grounds, plan, proof, services, writing
 from privacy.retention import jurisdiction, rules
 from tests import factories, pages
-from tests.asked import NOW, PRIVACY, TODAY, confirmed, filed, run
+from tests.asked import NOW, PRIVACY, TODAY, confirmed, filed, run, taken_in
 from tests.factories import an_order
 
 GDPR = re.compile(r"GDPR|Art\. ?\d|Article \d|edpb")
@@ -185,11 +185,7 @@ def test_an_answer_to_somebody_in_rhode_island_says_why_by_the_policy(db: None, 
 )
 def test_a_refusal_cites_the_gdpr_only_where_it_covers_the_person(db: None, country: str, rule: str) -> None:
     alice = factories.customer("Alice", "Archer", email="alice@example.com", country=country)
-    request = filing.file(
-        filing.Receipt(kind="access", subject=alice.subject_id, channel="mail", received_on=TODAY),
-        actor=PRIVACY,
-        now=NOW,
-    ).request
+    request = taken_in("access", alice.subject_id, channel="mail", actor=PRIVACY)
     services.refuse(request, ground="Nobody knows you.", authority="Art. 12(2) GDPR", actor=PRIVACY, now=NOW)
     with vault.internal():
         text = Letter.objects.get(request=request, kind="refused").text
@@ -211,9 +207,7 @@ def test_nobody_is_refused_for_a_reason_that_neither_the_law_over_them_nor_the_p
     db: None, country: str, kind: str, rules: list[str]
 ) -> None:
     alice = factories.customer("Alice", "Archer", email="alice@example.com", country=country)
-    request = filing.file(
-        filing.Receipt(kind=kind, subject=alice.subject_id, channel="mail", received_on=TODAY), actor=PRIVACY, now=NOW
-    ).request
+    request = taken_in(kind, alice.subject_id, channel="mail", actor=PRIVACY)
     assert list(grounds.of(request)) == rules
     for rule in grounds.WORDS.keys() - set(rules):
         with pytest.raises(proof.BadRequest, match="our policy knows no such reason"):

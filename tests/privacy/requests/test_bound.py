@@ -46,7 +46,7 @@ from privacy.retention.models import Decision
 from privacy.vault.keystore import once
 from privacy.vault.models import DataKey, Once
 from tests import factories
-from tests.asked import NOW, PRIVACY, TODAY, Clock, confirmed, filed, run
+from tests.asked import NOW, PRIVACY, TODAY, Clock, confirmed, filed, run, taken_in
 from tests.factories import an_order, as_customer
 from tests.privacy.requests.test_who_is_the_person import carried_out
 
@@ -128,13 +128,9 @@ def test_what_decides_about_a_request_stands_under_its_hash(bob: Customer, colum
 
 
 def test_who_is_asking_is_not_proved_by_what_somebody_wrote_into_the_row(alice: Customer) -> None:
-    asked = filing.file(
-        filing.Receipt(
-            kind="erasure", subject=alice.subject_id, channel="web", received_on=TODAY, email="alice@example.com"
-        ),
-        actor=Actor("anonymous", None, None, frozenset(), "web"),
-        now=NOW,
-    ).request
+    asked = taken_in(
+        "erasure", alice.subject_id, email="alice@example.com", actor=Actor("anonymous", None, None, frozenset(), "web")
+    )
     planted(asked, identity="login", identity_at=NOW, state="identity", step="plan", next_action_at=NOW)
     assert run(asked) == "retry" and asked.last_error == "NotOurs"
     assert stands(alice)
@@ -260,11 +256,7 @@ def test_a_row_from_before_two_people_were_joined_again_parted_is_nobodys(alice:
 
 @pytest.mark.parametrize("how", ["taken away", "answered"])
 def test_a_question_to_a_second_person_is_not_answered_by_a_statement(alice: Customer, how: str) -> None:
-    hers = filing.file(
-        filing.Receipt(kind="access", subject=alice.subject_id, channel="mail", received_on=TODAY, identity="staff"),
-        actor=PRIVACY,
-        now=NOW,
-    ).request
+    hers = taken_in("access", alice.subject_id, channel="mail", identity="staff", actor=PRIVACY)
     assert waits.is_undecided(hers)
     looks = SecondLook.objects.filter(request=hers)
     if how == "taken away":
@@ -281,11 +273,7 @@ def test_a_question_to_a_second_person_is_not_answered_by_a_statement(alice: Cus
 
 
 def test_the_second_persons_own_answer_lets_it_go_on(alice: Customer) -> None:
-    hers = filing.file(
-        filing.Receipt(kind="access", subject=alice.subject_id, channel="mail", received_on=TODAY, identity="staff"),
-        actor=PRIVACY,
-        now=NOW,
-    ).request
+    hers = taken_in("access", alice.subject_id, channel="mail", identity="staff", actor=PRIVACY)
     run(hers)
     second.decide(hers, "go_on", actor=COLLEAGUE, now=NOW)
     assert not waits.is_undecided(hers)
@@ -399,11 +387,7 @@ def test_an_operator_who_looked_seals_a_request_and_no_other(
 def test_what_its_history_contradicts_is_named_and_not_sealed_as_it_stands(
     alice: Customer, bob: Customer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    forged = filing.file(
-        filing.Receipt(kind="access", subject=alice.subject_id, channel="mail", received_on=TODAY),
-        actor=PRIVACY,
-        now=NOW,
-    ).request
+    forged = taken_in("access", alice.subject_id, channel="mail", actor=PRIVACY)
     planted(forged, identity="link", identity_at=NOW, state="confirmed", confirmed_hash="a" * 64, plan_hash="a" * 64)
     with pytest.raises(CommandError):
         call_command("seal_requests", request=forged.reference)

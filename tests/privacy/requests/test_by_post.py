@@ -11,11 +11,11 @@ from accounts.models import Customer
 from privacy import audit, letters, vault
 from privacy.gate import Actor
 from privacy.letters.models import Letter
-from privacy.requests import filing, history, posting, proof, proving, second, services, sight, writing
+from privacy.requests import history, posting, proof, proving, second, services, sight, writing
 from privacy.requests.models import OneTimeLink, Request
 from privacy.requests.states import State
 from tests import factories, pages
-from tests.asked import ANYBODY, NOW, PRIVACY, TODAY, Clock, run
+from tests.asked import ANYBODY, NOW, PRIVACY, Clock, run, taken_in
 
 pytestmark = pytest.mark.django_db
 COLLEAGUE = Actor("staff", "pat", None, frozenset({"privacy"}), "admin")
@@ -33,11 +33,7 @@ def dora(db: None) -> Customer:
 
 
 def filed(customer: Customer, kind: str = "erasure", how: str = "pending") -> Request:
-    return filing.file(
-        filing.Receipt(kind=kind, subject=customer.subject_id, channel="mail", received_on=TODAY, identity=how),
-        actor=PRIVACY,
-        now=NOW,
-    ).request
+    return taken_in(kind, customer.subject_id, channel="mail", identity=how, actor=PRIVACY)
 
 
 def letter(request: Request, kind: str) -> str:

@@ -14,12 +14,12 @@ from accounts.models import Customer
 from orders.models import Order
 from privacy import audit
 from privacy.gate import Actor
-from privacy.requests import filing, proof, proving, sight
+from privacy.requests import proof, proving, sight
 from privacy.requests.models import Request
 from privacy.requests.states import State
 from rma.models import RMA
 from tests import factories, pages
-from tests.asked import ANYBODY, NOW, OPERATOR, PRIVACY, TODAY
+from tests.asked import ANYBODY, NOW, OPERATOR, PRIVACY, taken_in
 from tests.factories import an_order, an_rma
 
 pytestmark = pytest.mark.django_db
@@ -45,11 +45,7 @@ def rma(alice: Customer) -> RMA:
 
 
 def pending(customer: Customer, kind: str = "access") -> Request:
-    return filing.file(
-        filing.Receipt(kind=kind, subject=customer.subject_id, channel="phone", received_on=TODAY),
-        actor=PRIVACY,
-        now=NOW,
-    ).request
+    return taken_in(kind, customer.subject_id, channel="phone", actor=PRIVACY)
 
 
 def state(

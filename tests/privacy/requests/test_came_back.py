@@ -8,10 +8,10 @@ import time_machine
 from accounts.models import Customer
 from privacy import audit, letters, vault
 from privacy.letters.models import Letter
-from privacy.requests import addresses, filing, history, posting, proving, writing
+from privacy.requests import addresses, history, posting, proving, writing
 from privacy.requests.models import OneTimeLink, Request
 from tests import factories, pages
-from tests.asked import NOW, PRIVACY, TODAY, with_letters
+from tests.asked import NOW, PRIVACY, taken_in, with_letters
 
 pytestmark = pytest.mark.django_db
 
@@ -25,11 +25,7 @@ def dora(db: None) -> Customer:
 
 
 def filed(customer: Customer, how: str = "pending") -> Request:
-    request = filing.file(
-        filing.Receipt(kind="access", subject=customer.subject_id, channel="email", received_on=TODAY, identity=how),
-        actor=PRIVACY,
-        now=NOW,
-    ).request
+    request = taken_in("access", customer.subject_id, channel="email", identity=how, actor=PRIVACY)
     with_letters(NOW)
     return request
 

@@ -16,7 +16,7 @@ from privacy.requests import clock, deadline, execute, filing, services
 from privacy.requests.models import Request
 from privacy.requests.states import State
 from tests import factories
-from tests.asked import NOW, OPERATOR, PRIVACY, TODAY, filed
+from tests.asked import NOW, OPERATOR, PRIVACY, TODAY, filed, taken_in
 from tests.factories import as_customer
 
 pytestmark = pytest.mark.django_db
@@ -45,11 +45,7 @@ def person(country: str) -> Customer:
 
 
 def by_letter(customer: Customer, received_on: date, **more: str) -> Request:
-    return filing.file(
-        filing.Receipt(kind="erasure", subject=customer.subject_id, channel="mail", received_on=received_on, **more),
-        actor=OPERATOR,
-        now=NOW,
-    ).request
+    return taken_in("erasure", customer.subject_id, channel="mail", received_on=received_on, **more, actor=OPERATOR)
 
 
 def lived(request: Request, *, until: datetime = NOW + timedelta(days=150)) -> list[tuple[str, date]]:
@@ -94,11 +90,9 @@ def test_a_due_day_on_a_week_end_is_over_and_the_notice_still_in_time() -> None:
     """Received on 21 October, due on Saturday the 21st; written down on Sunday: the law's last day is Monday."""
     sunday = datetime(2026, 11, 22, 15, 0, tzinfo=NOW.tzinfo)
     alice = person("DE")
-    request = filing.file(
-        filing.Receipt(kind="erasure", subject=alice.subject_id, channel="mail", received_on=date(2026, 10, 21)),
-        actor=OPERATOR,
-        now=sunday,
-    ).request
+    request = taken_in(
+        "erasure", alice.subject_id, channel="mail", received_on=date(2026, 10, 21), actor=OPERATOR, now=sunday
+    )
     execute.advance(request.pk, now=sunday)
     assert Letter.objects.get(request=request, kind=LATER).queued_at == sunday
     request.refresh_from_db()

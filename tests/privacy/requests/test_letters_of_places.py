@@ -27,7 +27,7 @@ from privacy.retention import holds, jurisdiction
 from privacy.retention.models import Hold
 from privacy.sweep import nightly
 from tests import factories, pages
-from tests.asked import ANYBODY, NOW, OPERATOR, PRIVACY, TODAY, Clock, filed
+from tests.asked import ANYBODY, NOW, OPERATOR, PRIVACY, TODAY, Clock, filed, taken_in
 from tests.factories import BILL, CONTACT, SHIP, TASK, a_product, an_rma, as_customer, moved, noon
 from tests.privacy.requests.test_authorities import GDPR, PLACES, beside_the_promise
 
@@ -143,11 +143,7 @@ def confirm(request: Request, now: datetime = NOW) -> Request:
 
 
 def asked(customer: Customer, kind: str = "erasure", how: str = "pending", channel: str = "mail") -> Request:
-    return filing.file(
-        filing.Receipt(kind=kind, subject=customer.subject_id, channel=channel, received_on=TODAY, identity=how),
-        actor=PRIVACY,
-        now=NOW,
-    ).request
+    return taken_in(kind, customer.subject_id, channel=channel, identity=how, actor=PRIVACY)
 
 
 def text_of(request: Request, kind: str) -> str:

@@ -20,7 +20,7 @@ from privacy.requests.nothing import SomethingHeld
 from privacy.requests.states import State
 from privacy.subjects import Subject
 from tests import factories, pages
-from tests.asked import ANYBODY, NOW, PRIVACY, TODAY
+from tests.asked import ANYBODY, NOW, PRIVACY, TODAY, taken_in
 from tests.factories import an_order
 
 pytestmark = pytest.mark.django_db
@@ -50,26 +50,13 @@ def path_of_link(request: Request) -> str:
 
 
 def by_letter(name: str = "Sid Stranger") -> Request:
-    return filing.file(
-        filing.Receipt(
-            kind="access",
-            subject=None,
-            channel="mail",
-            received_on=TODAY,
-            name=name,
-            postal="Sid Stranger\n1 Nowhere Lane\nSalem MA 01970",
-        ),
-        actor=PRIVACY,
-        now=NOW,
-    ).request
+    return taken_in(
+        "access", None, channel="mail", name=name, postal="Sid Stranger\n1 Nowhere Lane\nSalem MA 01970", actor=PRIVACY
+    )
 
 
 def named(name: str, kind: str = "access") -> Request:
-    return filing.file(
-        filing.Receipt(kind=kind, subject=None, channel="mail", received_on=TODAY, name=name, email=STRANGER),
-        actor=PRIVACY,
-        now=NOW,
-    ).request
+    return taken_in(kind, None, channel="mail", name=name, email=STRANGER, actor=PRIVACY)
 
 
 @pytest.mark.parametrize("kind", ["access", "erasure"])
@@ -97,11 +84,7 @@ def test_another_name_by_the_same_address_is_another_request(alice: Customer) ->
 def test_a_spelling_that_mail_takes_for_the_address_on_file_is_not_told_that_nothing_is_held(
     alice: Customer, typed: str
 ) -> None:
-    request = filing.file(
-        filing.Receipt(kind="access", subject=None, channel="mail", received_on=TODAY, email=typed),
-        actor=PRIVACY,
-        now=NOW,
-    ).request
+    request = taken_in("access", None, channel="mail", email=typed, actor=PRIVACY)
     assert kinds(request) == ["not_identified"]
     with pytest.raises(SomethingHeld):
         services.say_nothing_held(request, actor=PRIVACY, now=NOW)
@@ -192,18 +175,7 @@ def test_no_letter_of_the_program_itself_tells_whether_a_name_is_on_file(alice: 
     alone is looked at, as ever."""
     texts = []
     for number, name in enumerate(("Alice Archer", "Nora Nowhere", "")):
-        request = filing.file(
-            filing.Receipt(
-                kind="access",
-                subject=None,
-                channel=channel,
-                received_on=TODAY,
-                name=name,
-                email=f"sid{number}@post.example",
-            ),
-            actor=PRIVACY,
-            now=NOW,
-        ).request
+        request = taken_in("access", None, channel=channel, name=name, email=f"sid{number}@post.example", actor=PRIVACY)
         if not name:
             assert kinds(request) == ["link_identity"]
             continue

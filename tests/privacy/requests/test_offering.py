@@ -11,11 +11,11 @@ from accounts.models import Customer
 from privacy import letters, vault
 from privacy.gate import Actor
 from privacy.letters.models import Letter
-from privacy.requests import clock, execute, filing, posting, services
+from privacy.requests import clock, execute, posting, services
 from privacy.requests.models import Request
 from privacy.requests.states import State
 from tests import factories, pages
-from tests.asked import NOW, OPERATOR, PRIVACY, TODAY, Clock, confirmed, filed
+from tests.asked import NOW, OPERATOR, PRIVACY, TODAY, Clock, confirmed, filed, taken_in
 from tests.factories import an_order, as_customer
 
 pytestmark = pytest.mark.django_db
@@ -33,11 +33,7 @@ def dora(db: None) -> Customer:
 
 def asked(customer: Customer, how: str = "in_person", *, actor: Actor = PRIVACY, channel: str = "phone") -> Request:
     """A removal whose identity somebody stated for the person; its plan is made by a worker."""
-    request = filing.file(
-        filing.Receipt(kind="erasure", subject=customer.subject_id, channel=channel, received_on=TODAY, identity=how),
-        actor=actor,
-        now=NOW,
-    ).request
+    request = taken_in("erasure", customer.subject_id, channel=channel, identity=how, actor=actor)
     execute.run(request.pk, clock=Clock(), pause=lambda: None, rounds=20)
     request.refresh_from_db()
     return request
@@ -159,13 +155,7 @@ def test_a_plan_that_changed_is_told_in_words_where_no_email_and_no_login_leads_
 
 
 def test_staff_who_make_the_plan_before_the_worker_does_tell_it_too(dora: Customer) -> None:
-    request = filing.file(
-        filing.Receipt(
-            kind="erasure", subject=dora.subject_id, channel="mail", received_on=TODAY, identity="in_person"
-        ),
-        actor=PRIVACY,
-        now=NOW,
-    ).request
+    request = taken_in("erasure", dora.subject_id, channel="mail", identity="in_person", actor=PRIVACY)
     services.make_plan(request, actor=PRIVACY, now=NOW)
     services.make_plan(request, actor=PRIVACY, now=NOW)
     assert Letter.objects.filter(request=request, kind="plan_ready").count() == 1

@@ -35,7 +35,7 @@ from privacy.requests import (
 from privacy.requests.models import OneTimeLink, Request, SecondLook
 from privacy.requests.states import State
 from tests import factories, pages
-from tests.asked import ANYBODY, NOW, OPERATOR, PRIVACY, TODAY, Clock, run
+from tests.asked import ANYBODY, NOW, OPERATOR, PRIVACY, TODAY, Clock, run, taken_in
 
 pytestmark = pytest.mark.django_db
 OLD, NEW = "bob@old.example", "bob@new.example"
@@ -130,13 +130,7 @@ def test_who_was_cut_off_by_staff_goes_on_when_a_second_person_agrees(client: Cl
 def planned_by_staff(customer: Customer) -> Request:
     """A removal that staff filed for who stood before them and a second person let go on; the plan went to the old
     address."""
-    request = filing.file(
-        filing.Receipt(
-            kind="erasure", subject=customer.subject_id, channel="phone", received_on=TODAY, identity="in_person"
-        ),
-        actor=PRIVACY,
-        now=NOW,
-    ).request
+    request = taken_in("erasure", customer.subject_id, channel="phone", identity="in_person", actor=PRIVACY)
     second.decide(request, "go_on", actor=COLLEAGUE, now=NOW)
     execute.run(request.pk, clock=lambda: NOW, pause=lambda: None, rounds=5)
     request.refresh_from_db()
@@ -216,11 +210,7 @@ def test_after_the_removal_the_outcome_is_read_by_the_address_that_it_took(clien
 
 def by_login(user: User, kind: str = "access") -> tuple[Request, dict[str, str]]:
     """File a request by login; return it, and reference and code as its receipt in the mailbox gives them."""
-    request = filing.file(
-        filing.Receipt(kind=kind, subject=user.subject_id, channel="web", received_on=TODAY, identity="login"),
-        actor=user.as_actor(),
-        now=NOW,
-    ).request
+    request = taken_in(kind, user.subject_id, identity="login", actor=user.as_actor())
     with vault.internal():
         receipt = Letter.objects.get(request=request, kind="acknowledgement")
         assert receipt.to == OLD
@@ -314,13 +304,7 @@ def test_a_removal_revives_no_code_or_link_of_an_address_that_was_taken_off_file
     if is_taken_off:
         changed(bob, "")
         assert not went_to.code_counts_still(access, with_code.key, now=NOW), "control: it is dead before"
-    removal = filing.file(
-        filing.Receipt(
-            kind="erasure", subject=bob.subject_id, channel="phone", received_on=TODAY, identity="in_person"
-        ),
-        actor=OPERATOR,
-        now=NOW,
-    ).request
+    removal = taken_in("erasure", bob.subject_id, channel="phone", identity="in_person", actor=OPERATOR)
     made = services.make_plan(removal, actor=OPERATOR, now=NOW)
     services.confirm(removal, made.hash, actor=OPERATOR, now=NOW)
     run(removal, Clock(NOW + timedelta(hours=1)))
@@ -576,13 +560,7 @@ def test_who_came_by_a_link_can_leave_and_the_next_at_this_computer_sees_nothing
 def test_the_answer_calls_the_outcome_code_good_only_where_it_is(bob: Customer, is_moved: bool) -> None:
     """The code went to the address on file then; the answer goes to the one on file now."""
     operator = Actor("operator", "erasure", None, frozenset({"system:erasure"}), "erasure")
-    request = filing.file(
-        filing.Receipt(
-            kind="erasure", subject=bob.subject_id, channel="phone", received_on=TODAY, identity="in_person"
-        ),
-        actor=operator,
-        now=NOW,
-    ).request
+    request = taken_in("erasure", bob.subject_id, channel="phone", identity="in_person", actor=operator)
     code = factories.code_of(request)
     with vault.internal():
         said = Letter.objects.get(request=request, kind="acknowledgement").text

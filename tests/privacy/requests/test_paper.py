@@ -16,13 +16,13 @@ from privacy import audit, gate, vault
 from privacy.gate import Actor
 from privacy.letters.models import Letter
 from privacy.models import AccessEntry
-from privacy.requests import execute, export, filing, history, paper, posting, second, sight, waits, writing
+from privacy.requests import execute, export, history, paper, posting, second, sight, waits, writing
 from privacy.requests.models import Export, Request, SecondLook
 from privacy.requests.states import State
 from privacy.vault import stream
 from privacy.views import ends
 from tests import factories, pages
-from tests.asked import NOW, OPERATOR, PRIVACY, TODAY, Clock, confirmed, run
+from tests.asked import NOW, OPERATOR, PRIVACY, Clock, confirmed, run, taken_in
 from tests.privacy.requests.test_by_post import BLOCK, MANAGER
 
 pytestmark = pytest.mark.django_db
@@ -41,13 +41,7 @@ def dora(db: None) -> Customer:
 
 def answered(customer: Customer) -> Request:
     """A request by letter for a copy, whose person was seen and found to be it by two members of staff."""
-    request = filing.file(
-        filing.Receipt(
-            kind="access", subject=customer.subject_id, channel="mail", received_on=TODAY, identity="in_person"
-        ),
-        actor=PRIVACY,
-        now=NOW,
-    ).request
+    request = taken_in("access", customer.subject_id, channel="mail", identity="in_person", actor=PRIVACY)
     run(request)
     second.decide(request, "go_on", actor=MANAGER, now=NOW)
     run(request, Clock())

@@ -15,10 +15,10 @@ from privacy import audit, letters, vault
 from privacy.gate import Actor, log
 from privacy.letters import earlier
 from privacy.letters.models import Letter
-from privacy.requests import filing, posting, proof, reading, second
+from privacy.requests import posting, proof, reading, second
 from privacy.requests.models import Request
 from tests import factories, pages
-from tests.asked import NOW, PRIVACY, TODAY, Clock, filed, run
+from tests.asked import NOW, PRIVACY, Clock, filed, run, taken_in
 from tests.privacy.requests.test_by_post import COLLEAGUE, MANAGER, READER, dora
 
 __all__ = ["dora"]
@@ -29,13 +29,7 @@ SAYS = "a code from a letter that members of our staff had in hand"
 @pytest.fixture
 def request_of(dora: Customer) -> Request:
     """Dora's copy, asked for in person, let go on by a second person and not built yet."""
-    request = filing.file(
-        filing.Receipt(
-            kind="access", subject=dora.subject_id, channel="in_person", received_on=TODAY, identity="in_person"
-        ),
-        actor=PRIVACY,
-        now=NOW,
-    ).request
+    request = taken_in("access", dora.subject_id, channel="in_person", identity="in_person", actor=PRIVACY)
     second.decide(request, "go_on", actor=MANAGER, now=NOW)
     return request
 

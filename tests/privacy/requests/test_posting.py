@@ -11,11 +11,11 @@ import time_machine
 from accounts.models import Customer
 from privacy import audit, letters, vault
 from privacy.letters.models import Letter
-from privacy.requests import clock, deadline, execute, filing, history, posting, second, services
+from privacy.requests import clock, deadline, execute, history, posting, second, services
 from privacy.requests.models import Request
 from privacy.requests.states import State
 from tests import factories, pages
-from tests.asked import NOW, PRIVACY, TODAY, Clock, run
+from tests.asked import NOW, PRIVACY, TODAY, Clock, run, taken_in
 from tests.privacy.requests.test_by_post import BLOCK, MANAGER, identify, written
 
 pytestmark = pytest.mark.django_db
@@ -31,11 +31,7 @@ def dora(db: None) -> Customer:
 
 
 def filed(customer: Customer, kind: str = "access", how: str = "pending") -> Request:
-    return filing.file(
-        filing.Receipt(kind=kind, subject=customer.subject_id, channel="mail", received_on=TODAY, identity=how),
-        actor=PRIVACY,
-        now=NOW,
-    ).request
+    return taken_in(kind, customer.subject_id, channel="mail", identity=how, actor=PRIVACY)
 
 
 def one(request: Request, kind: str) -> Letter:

@@ -11,11 +11,11 @@ from accounts.models import Customer
 from privacy import vault
 from privacy.gate import Actor
 from privacy.letters.models import Letter
-from privacy.requests import clock, deadline, execute, filing, proving, second, services, sight, waits
+from privacy.requests import clock, deadline, execute, proving, second, services, sight, waits
 from privacy.requests.models import Request, SecondLook
 from privacy.requests.states import State
 from tests import factories
-from tests.asked import NOW, OPERATOR, PRIVACY, TODAY, Clock, refused_by_two, run
+from tests.asked import NOW, OPERATOR, PRIVACY, TODAY, Clock, refused_by_two, run, taken_in
 
 pytestmark = pytest.mark.django_db
 MANAGER = Actor("staff", "mona", None, frozenset({"manager"}), "admin")
@@ -30,13 +30,9 @@ def evidence(
     customer: Customer, kind: str, received_on: date, *, now: datetime = NOW, actor: Actor = PRIVACY
 ) -> Request:
     """Filed on written evidence by one member of staff, planned, and an erasure confirmed by the person."""
-    request = filing.file(
-        filing.Receipt(
-            kind=kind, subject=customer.subject_id, channel="mail", received_on=received_on, identity="staff"
-        ),
-        actor=actor,
-        now=now,
-    ).request
+    request = taken_in(
+        kind, customer.subject_id, channel="mail", received_on=received_on, identity="staff", actor=actor, now=now
+    )
     execute.run(request.pk, clock=lambda: now, pause=lambda: None, rounds=5)
     request.refresh_from_db()
     if kind == "erasure":
@@ -79,11 +75,7 @@ def test_the_acknowledgement_says_that_it_is_late_and_no_second_letter_says_it_a
 @pytest.mark.parametrize(("days", "is_refused"), [(8, True), (7, True), (6, False), (0, False)])
 def test_a_question_put_less_than_a_week_before_the_due_day_is_no_refusal(days: int, is_refused: bool) -> None:
     """Extended once already: identity, and with it the question, comes so many days before the last day."""
-    request = filing.file(
-        filing.Receipt(kind="access", subject=person().subject_id, channel="mail", received_on=TODAY),
-        actor=OPERATOR,
-        now=NOW,
-    ).request
+    request = taken_in("access", person().subject_id, channel="mail", actor=OPERATOR)
     deadline.extend(request, reason="number", words="You asked five times.", actor=PRIVACY, now=NOW)
     last = clock.expires_at(date(2027, 2, 20))
     asked = last - timedelta(days=days)
@@ -141,11 +133,7 @@ def test_a_refusal_of_the_last_day_says_that_nobody_had_decided() -> None:
 
 
 def test_staff_refuse_by_the_rule_that_binds_towards_the_person() -> None:
-    request = filing.file(
-        filing.Receipt(kind="access", subject=person("GB").subject_id, channel="mail", received_on=TODAY),
-        actor=PRIVACY,
-        now=NOW,
-    ).request
+    request = taken_in("access", person("GB").subject_id, channel="mail", actor=PRIVACY)
     refused_by_two(request, "It is excessive.")
     assert "It is excessive. (Art. 12(5) UK GDPR)" in text_of(request, "refused")
 

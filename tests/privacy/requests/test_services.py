@@ -25,6 +25,7 @@ from tests.asked import (
     filed,
     refused_by_two,
     run,
+    taken_in,
     with_letters,
 )
 from tests.factories import an_order, an_rma, as_customer
@@ -325,11 +326,7 @@ def test_bob_neither_plans_nor_confirms_nor_withdraws_for_alice(alice, bob) -> N
 
 
 def test_without_proof_nothing_is_planned(alice) -> None:
-    request = filing.file(
-        filing.Receipt(kind="erasure", subject=alice.subject_id, channel="phone", received_on=TODAY),
-        actor=OPERATOR,
-        now=NOW,
-    ).request
+    request = taken_in("erasure", alice.subject_id, channel="phone", actor=OPERATOR)
     with pytest.raises(services.NotIdentified):
         services.make_plan(request, actor=OPERATOR, now=NOW)
     with pytest.raises(services.NotIdentified):

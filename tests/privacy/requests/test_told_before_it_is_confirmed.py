@@ -12,11 +12,11 @@ from accounts.models import Customer
 from accounts.users import User
 from privacy import audit
 from privacy.letters.models import Letter
-from privacy.requests import filing, history, posting, services
+from privacy.requests import history, posting, services
 from privacy.requests.models import Request
 from privacy.requests.states import State
 from tests import factories, pages
-from tests.asked import NOW, TODAY, run
+from tests.asked import NOW, TODAY, run, taken_in
 from tests.privacy.requests.test_by_post import dora
 
 __all__ = ["dora"]
@@ -35,13 +35,7 @@ def pia(db: None) -> User:
 
 
 def planned(customer: Customer, by: User) -> Request:
-    request = filing.file(
-        filing.Receipt(
-            kind="erasure", subject=customer.subject_id, channel="in_person", received_on=TODAY, identity="in_person"
-        ),
-        actor=by.as_actor(),
-        now=NOW,
-    ).request
+    request = taken_in("erasure", customer.subject_id, channel="in_person", identity="in_person", actor=by.as_actor())
     run(request)
     return request
 

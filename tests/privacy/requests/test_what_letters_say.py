@@ -16,7 +16,7 @@ from privacy.requests import clock, execute, filing, links, posting, proving, se
 from privacy.requests.models import OneTimeLink, Request
 from privacy.requests.states import State
 from tests import factories, pages
-from tests.asked import ANYBODY, NOW, OPERATOR, PRIVACY, TODAY, Clock, filed, run
+from tests.asked import ANYBODY, NOW, OPERATOR, PRIVACY, TODAY, Clock, filed, run, taken_in
 from tests.factories import an_order, as_customer
 
 pytestmark = pytest.mark.django_db
@@ -135,11 +135,7 @@ def test_the_acknowledgement_of_a_removal_says_that_the_plan_must_be_confirmed(
     elif how == "link":
         request = planned(ask())
     else:
-        request = filing.file(
-            filing.Receipt(kind="erasure", subject=dora.subject_id, channel="phone", received_on=TODAY, identity=how),
-            actor=OPERATOR,
-            now=NOW,
-        ).request
+        request = taken_in("erasure", dora.subject_id, channel="phone", identity=how, actor=OPERATOR)
     (text,) = texts(request, "acknowledgement")
     assert "othing more is needed from you" not in text
     assert "You still have to look at the plan, what goes and what stays, and confirm it" in text
@@ -164,11 +160,7 @@ def test_once_it_is_confirmed_or_for_a_copy_nothing_more_is_needed(alice: Custom
 
 
 def by_letter(customer: Customer, now: datetime = NOW) -> Request:
-    return filing.file(
-        filing.Receipt(kind="access", subject=customer.subject_id, channel="mail", received_on=TODAY),
-        actor=PRIVACY,
-        now=now,
-    ).request
+    return taken_in("access", customer.subject_id, channel="mail", received_on=TODAY, actor=PRIVACY, now=now)
 
 
 def test_whom_no_email_reaches_is_asked_by_post(mute: Customer) -> None:
@@ -211,11 +203,7 @@ def test_the_end_says_whether_the_person_was_asked(mute: Customer, is_posted: bo
 
 def test_a_posted_code_works_until_the_request_ends(mute: Customer) -> None:
     now = datetime(2026, 11, 29, 15, 0, tzinfo=NOW.tzinfo)
-    request = filing.file(
-        filing.Receipt(kind="access", subject=mute.subject_id, channel="mail", received_on=date(2026, 11, 13)),
-        actor=PRIVACY,
-        now=NOW,
-    ).request
+    request = taken_in("access", mute.subject_id, channel="mail", received_on=date(2026, 11, 13), actor=PRIVACY)
     proving.post_code(request, subject=mute.subject_id, actor=PRIVACY, now=now)
     (text,) = texts(request, "posted_code")
     assert "It works once, until 13 December 2026 12:00 (EST)." in text
@@ -232,21 +220,13 @@ def test_a_link_to_the_plan_works_until_the_request_ends(dora: Customer) -> None
 
 
 def test_where_there_is_more_time_a_code_has_its_thirty_days(mute: Customer) -> None:
-    request = filing.file(
-        filing.Receipt(kind="access", subject=mute.subject_id, channel="mail", received_on=date(2026, 10, 30)),
-        actor=PRIVACY,
-        now=NOW,
-    ).request
+    request = taken_in("access", mute.subject_id, channel="mail", received_on=date(2026, 10, 30), actor=PRIVACY)
     proving.post_code(request, subject=mute.subject_id, actor=PRIVACY, now=NOW)
     assert OneTimeLink.objects.get(request=request).expires_at == NOW + timedelta(days=30)
 
 
 def test_more_time_says_how_to_act_in_it(dora: Customer) -> None:
-    request = filing.file(
-        filing.Receipt(kind="erasure", subject=dora.subject_id, channel="mail", received_on=date(2026, 10, 30)),
-        actor=OPERATOR,
-        now=NOW,
-    ).request
+    request = taken_in("erasure", dora.subject_id, channel="mail", received_on=date(2026, 10, 30), actor=OPERATOR)
     execute.advance(request.pk, now=clock.answer_from(request.due_on))
     (text,) = texts(request, "extended")
     assert "ask for a new link where you asked, sign in, or call us" in text and "earlier letter" not in text
@@ -274,11 +254,7 @@ def test_staff_and_the_person_read_that_the_day_is_over(alice: Customer) -> None
 
 
 def answer(customer: Customer) -> Letter:
-    request = filing.file(
-        filing.Receipt(kind="erasure", subject=customer.subject_id, channel="web", received_on=TODAY, identity="login"),
-        actor=as_customer(customer),
-        now=NOW,
-    ).request
+    request = taken_in("erasure", customer.subject_id, identity="login", actor=as_customer(customer))
     made = services.make_plan(request, actor=as_customer(customer), now=NOW)
     services.confirm(request, made.hash, actor=as_customer(customer), now=NOW)
     while execute.advance(request.pk, now=NOW) not in ("letter", "idle", "parked", "retry"):

@@ -14,10 +14,10 @@ from accounts.models import Customer
 from privacy import audit, letters, vault
 from privacy.gate.system import system
 from privacy.letters.models import Letter
-from privacy.requests import clock, filing, history, proving, reading, recount, services, writing
+from privacy.requests import clock, history, proving, reading, recount, services, writing
 from privacy.requests.models import Request
 from tests import factories, pages
-from tests.asked import NOW, OPERATOR, PRIVACY, TODAY, filed
+from tests.asked import NOW, OPERATOR, PRIVACY, filed, taken_in
 
 pytestmark = pytest.mark.django_db
 
@@ -65,14 +65,7 @@ def test_californias_law_counts_only_where_the_company_switched_it_on() -> None:
 @pytest.mark.usefixtures("_by_californias_law")
 def test_the_state_is_read_where_the_person_has_no_e_mail_and_where_only_an_address_names_it() -> None:
     silent = factories.customer("Sam", "Silent", email="", country="US", region="CA")
-    assert (
-        filing.file(
-            filing.Receipt(kind="erasure", subject=silent.subject_id, channel="mail", received_on=TODAY),
-            actor=OPERATOR,
-            now=NOW,
-        ).request.due_on
-        == CALIFORNIA
-    )
+    assert taken_in("erasure", silent.subject_id, channel="mail", actor=OPERATOR).due_on == CALIFORNIA
     alice = person("US", "")
     factories.address(alice, region="CA")
     assert filed(alice).region == "CA"
@@ -94,22 +87,14 @@ def test_a_region_of_before_that_is_no_code_goes_into_no_request() -> None:
 
 @pytest.mark.usefixtures("_by_californias_law")
 def test_who_is_known_by_nothing_is_answered_by_the_strictest_law() -> None:
-    request = filing.file(
-        filing.Receipt(kind="access", subject=None, email="nobody@example.com", channel="mail", received_on=TODAY),
-        actor=OPERATOR,
-        now=NOW,
-    ).request
+    request = taken_in("access", None, email="nobody@example.com", channel="mail", actor=OPERATOR)
     assert (request.country, request.region, request.due_on) == ("", "", MONTH)
     assert history.due_dates(request).regime.name == "eu"
 
 
 @pytest.mark.usefixtures("_by_californias_law")
 def test_the_state_of_who_turns_out_to_ask_counts_from_the_receipt() -> None:
-    request = filing.file(
-        filing.Receipt(kind="access", subject=None, email="new@example.com", channel="mail", received_on=TODAY),
-        actor=OPERATOR,
-        now=NOW,
-    ).request
+    request = taken_in("access", None, email="new@example.com", channel="mail", actor=OPERATOR)
     alice = person("US", "CA")
     proving.identify(request, "in_person", subject=alice.subject_id, actor=PRIVACY, now=NOW + timedelta(days=2))
     request.refresh_from_db()
@@ -119,11 +104,9 @@ def test_the_state_of_who_turns_out_to_ask_counts_from_the_receipt() -> None:
 def test_an_easter_monday_in_an_unknown_part_of_britain_is_a_working_day() -> None:
     easter = person("GB", "")
     received = date(2027, 2, 28)
-    request = filing.file(
-        filing.Receipt(kind="access", subject=easter.subject_id, channel="mail", received_on=received),
-        actor=OPERATOR,
-        now=NOW + timedelta(days=100),
-    ).request
+    request = taken_in(
+        "access", easter.subject_id, channel="mail", received_on=received, actor=OPERATOR, now=NOW + timedelta(days=100)
+    )
     assert (request.due_on, request.legal_due_on) == (date(2027, 3, 28), date(2027, 3, 29))
 
 
@@ -132,7 +115,7 @@ def test_an_easter_monday_in_an_unknown_part_of_britain_is_a_working_day() -> No
 
 def test_what_was_counted_by_an_older_law_is_counted_anew_once_and_stands_in_the_audit() -> None:
     brazilian, ended, german = (
-        filing.file(filing.Receipt(kind="erasure", subject=factories.customer(email=f"{country}@example.com", country=country).subject_id, channel="mail", received_on=TODAY), actor=OPERATOR, now=NOW).request
+        taken_in("erasure", factories.customer(email=f"{country}@example.com", country=country).subject_id, channel="mail", actor=OPERATOR)
         for country in ("BR", "BR", "DE")
     )  # fmt: skip
     services.withdraw(ended, actor=PRIVACY, now=NOW)
@@ -164,11 +147,7 @@ def test_a_state_of_before_is_noted_when_it_is_counted_anew(settings: Any) -> No
 def proved_after_a_week(country: str) -> Request:
     """Asked by letter on 20 November, who it is proved on the 27th: the British month starts then."""
     alice = person(country, "", user=factories.login("alice", "alice@example.com"))
-    request = filing.file(
-        filing.Receipt(kind="erasure", subject=alice.subject_id, channel="mail", received_on=TODAY),
-        actor=OPERATOR,
-        now=NOW,
-    ).request
+    request = taken_in("erasure", alice.subject_id, channel="mail", actor=OPERATOR)
     proving.identify(request, "in_person", subject=alice.subject_id, actor=OPERATOR, now=NOW + timedelta(days=7))
     request.refresh_from_db()
     return request

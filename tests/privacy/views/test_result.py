@@ -12,11 +12,11 @@ from django.test import Client
 from accounts.models import Customer
 from privacy import vault
 from privacy.gate import Actor
-from privacy.requests import export, filing, second, services, sight, waits
+from privacy.requests import export, second, services, sight, waits
 from privacy.requests.models import Request, SecondLook
 from privacy.requests.states import State
 from tests import factories, pages
-from tests.asked import NOW, PRIVACY, TODAY, confirmed, filed, refused_by_two, run
+from tests.asked import NOW, PRIVACY, TODAY, confirmed, filed, refused_by_two, run, taken_in
 from tests.factories import as_customer
 
 pytestmark = pytest.mark.django_db
@@ -58,11 +58,7 @@ def test_a_confirmed_removal_that_waits_says_what_would_go_and_until_when_it_wai
     with vault.internal():
         alice.email = "alice@work.example"
         alice.save(update_fields=["email"])
-    request = filing.file(
-        filing.Receipt(kind="erasure", subject=alice.subject_id, channel="mail", received_on=TODAY, identity="staff"),
-        actor=PRIVACY,
-        now=NOW,
-    ).request
+    request = taken_in("erasure", alice.subject_id, channel="mail", identity="staff", actor=PRIVACY)
     code = factories.code_of(request)
     plan = services.make_plan(request, actor=PRIVACY, now=NOW)
     services.confirm(request, plan.hash, actor=sight.acting_as(request), now=NOW)
