@@ -51,8 +51,8 @@ def browser(chromium: str) -> Iterator[Browser]:
         started = playwright.chromium.launch(executable_path=chromium, args=arguments)
         yield started
         started.close()
-        # The loop's connections are others than the thread's. They would outlive it, and a test that restores a database
-        # in between would end them.
+        # The loop's connections are others than the thread's. They would outlive it, and a test that restores a
+        # database in between would end them.
         connections.close_all()
 
 
