@@ -162,13 +162,23 @@ def _opened(
 
 
 def rows(entries: Sequence[AccessEntry]) -> list[dict[str, Any]]:
-    """Return entries of one person as lines of the copy, by the titles in COLUMNS; none under a planted name."""
+    """Return a line of the copy for each of these entries of one person, by the titles in COLUMNS.
+
+    Of an entry under a planted name nothing is told but that it is none of ours: it cannot be deleted, and must keep
+    nobody from the rest.
+    """
     subject = next((one.whose.subject_id for one in entries if one.whose is not None), None)
-    if subject is None:
-        return []
-    names = {name.id for name in names_of([subject])}
-    told = tell([one for one in entries if one.whose_id in names], subject)
-    return [dict(zip(COLUMNS, (one.at, one.who, one.purpose, "; ".join(one.opened)), strict=True)) for one in told]
+    names = {name.id for name in names_of([subject])} if subject is not None else set()
+    ours = [one for one in entries if subject is not None and one.whose_id in names]
+    told = {one.pk: line for one, line in zip(ours, tell(ours, subject) if subject else (), strict=True)}
+    not_ours = _("This line was not written by our site: we do not know whether anybody looked.")
+    lines = (
+        (line.at, line.who, line.purpose, "; ".join(line.opened))
+        if (line := told.get(one.pk))
+        else (one.at, "", "", not_ours)
+        for one in entries
+    )
+    return [dict(zip(COLUMNS, line, strict=True)) for line in lines]
 
 
 def _called(label: str, ids: set[UUID], subject: UUID) -> dict[UUID, str]:

@@ -16,6 +16,7 @@ from django.core.cache import cache
 from django.core.mail import EmailMultiAlternatives
 from django.db import IntegrityError, transaction
 from django.template.loader import render_to_string
+from django.utils.html import escape
 
 from privacy import people, vault
 from privacy.letters import plain
@@ -163,9 +164,11 @@ def _put(
     if to:
         mailbox.validate(to)
     whole = f"{headline}\n{text}\n{html}"
-    credentials = {name: value for name, value in credentials.items() if placeholder(name) in whole}
-    if any(len(value) >= SHORTEST_LOOKED_FOR and value in whole for value in credentials.values()):
+    # Looked for before those are dropped that the text has no place for: one of them may stand there as it is.
+    looked_for = [value for value in credentials.values() if len(value) >= SHORTEST_LOOKED_FOR]
+    if any(value in whole or escape(value) in whole for value in looked_for):
         raise CredentialInText(f"The letter {kind} would be stored with a link or code in its text.")
+    credentials = {name: value for name, value in credentials.items() if placeholder(name) in whole}
     letter = Letter(
         kind=kind,
         key=key,

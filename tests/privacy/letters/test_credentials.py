@@ -56,15 +56,20 @@ def test_a_stored_letter_holds_words_where_its_link_stands(alice, outbox) -> Non
     assert f'href="{LINK}"' in sent.alternatives[0][0] and "[Here the letter" not in sent.body
 
 
-def test_a_letter_with_a_link_in_its_text_is_not_stored(db) -> None:
+WITH_SIGNS = f"{LINK}?a=1&b=2"
+
+
+@pytest.mark.parametrize("beside", ["", f", that is {letters.placeholder('link')}"])
+@pytest.mark.parametrize("link", [LINK, WITH_SIGNS])
+def test_a_letter_with_a_link_in_its_text_is_not_stored(db, link: str, beside: str) -> None:
     with pytest.raises(letters.CredentialInText) as refused:
         letters.queue(
             "refused",
             to="alice@example.com",
-            context={"ground": f"See {LINK}, that is {letters.placeholder('link')}", "request": None},
+            context={"ground": f"See {link}{beside}", "request": None},
             key="x:1",
             now=NOW,
-            credentials={"link": LINK},
+            credentials={"link": link, "code": CODE},
         )
     assert LINK not in str(refused.value) and not Letter.objects.exists()
 

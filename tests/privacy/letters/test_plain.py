@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from privacy.letters import plain
 
 
@@ -33,3 +35,20 @@ def test_what_somebody_typed_is_text_and_no_markup() -> None:
 def test_what_a_browser_does_not_draw_is_not_in_the_text() -> None:
     html = "<html><head><title>Company</title></head><body><h1>Code</h1><div> <p>One.</p> </div></body></html>"
     assert plain.read(html) == ("Code", "One.\n")
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<h1>H</h1><p>Dear A,</p><table><tr><td>until 5 May</td></tr></table><p>x</p>",
+        "<h1>H</h1><div>until 5 May</div>",
+        "<h1>H</h1>until 5 May<p>x</p>",
+        "<h1>H</h1><ul><li>a<ul><li>until 5 May</li></ul></li></ul>",
+        "<h1>H</h1><p>x</p><ol><li>until 5 May</li></ol>",
+        "<h1>H</h1><h2>until 5 May</h2><p>x</p>",
+    ],
+)
+def test_words_that_the_text_part_cannot_say_are_refused(html: str) -> None:
+    with pytest.raises(plain.NotALetter) as refused:
+        plain.read(html)
+    assert "5 May" not in str(refused.value)

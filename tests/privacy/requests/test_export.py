@@ -20,10 +20,11 @@ from privacy.gate.system import system
 from privacy.requests import contents, export, services, sight
 from privacy.requests.models import Export, Request
 from privacy.requests.states import State
-from tests import factories, pages
+from tests import factories, pages, roles
 from tests.asked import NOW, OPERATOR, PRIVACY, Clock, filed, run
 from tests.factories import BILL, SHIP, an_order, an_rma, as_customer
 
+PLANTED = "ffffffff-ffff-7fff-bfff-ffffffffffff"
 SCHEMAS = Path(__file__).parents[3] / "docs" / "schemas"
 
 
@@ -100,6 +101,28 @@ def test_who_looked_is_in_the_copy_by_role(alice) -> None:
     whole = text_of(archive)
     assert "sales" in archive.read("tables/privacy-accessentry.csv").decode()
     assert str(carol.pk) not in whole and "carol" not in whole
+
+
+def test_an_entry_under_a_planted_name_keeps_nobody_from_the_copy_nor_from_the_page(alice) -> None:
+    carol = factories.staff()
+    for name in ("alice", "bob"):
+        with gate.acting(carol.as_actor()):
+            assert Customer.objects.get(pk=alice.pk).first_name == "Alice", name
+    roles.run(
+        "INSERT INTO privacy_accessname (id, subject_id, mac)"
+        f" VALUES ('{PLANTED}', '{alice.subject_id}', repeat('0', 64))",
+        "INSERT INTO privacy_accessentry (id, at, whose_id, actor_kind, actor_id, role, purpose, reason, envelopes, count,"
+        f" encoding, mac) SELECT '{PLANTED}', at, '{PLANTED}', actor_kind, actor_id, role, purpose, 'because', envelopes,"
+        " count, encoding, mac FROM privacy_accessentry ORDER BY id LIMIT 1",
+    )
+    _, archive = copy_of(alice)
+    lines = parsed(archive, "privacy-accessentry")
+    (planted,) = (one for one in lines if one["What was opened"].startswith("This line was not written by our site"))
+    assert planted["Who"] == planted["What for"] == "" and "because" not in text_of(archive)
+    assert len([one for one in lines if one["Who"].startswith("sales")]) == 2, "the others say what they said"
+    hers = pages.signed_in(alice.user, again=True)
+    shown = pages.check(hers.get("/privacy/held/privacy.accessentry/"))
+    assert "This line was not written by our site" in shown and "because" not in shown
 
 
 @pytest.mark.parametrize(
