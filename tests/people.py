@@ -7,12 +7,20 @@ from datetime import date
 from typing import Any
 
 import pytest
+import time_machine
 from django.core import mail
 
 from accounts.models import Customer
 from orders.models import Order
 from tests import factories
 from tests.factories import an_order
+
+
+@pytest.fixture
+def at_now() -> Iterator[None]:
+    """The clock stands at NOW."""
+    with time_machine.travel(factories.NOW, tick=False):
+        yield
 
 
 @pytest.fixture

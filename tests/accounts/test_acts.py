@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -23,19 +23,13 @@ from tests.asked import called
 from tests.factories import PASSWORD
 from tests.privacy.vault.keystore.test_keys import race
 
-pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
+pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__"), pytest.mark.usefixtures("at_now")]
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
 LATER = NOW + giving_back.OWNER_HAS
 PLACE = {
     "purpose": "shipping", "street": "66 Thief Street", "city": "Lynn", "region": "MA", "postal_code": "01901", "country": "US",
 }  # fmt: skip
 NEW_PASSWORD = "Violet-Kettle-44-evil"
-
-
-@pytest.fixture(autouse=True)
-def _now() -> Iterator[None]:
-    with time_machine.travel(NOW, tick=False):
-        yield
 
 
 @pytest.fixture

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
-import time_machine
 from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
@@ -28,15 +26,9 @@ from tests import factories, pages
 from tests.asked import taken_in
 from tests.factories import CONTACT, NOW, TODAY, an_order, an_rma
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("at_now")]
 
 ADDRESS = "alice@example.com"
-
-
-@pytest.fixture(autouse=True)
-def _fixed_clock() -> Iterator[None]:
-    with time_machine.travel(NOW, tick=False):
-        yield
 
 
 @pytest.fixture

@@ -6,25 +6,17 @@ import hashlib
 import re
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pytest
-import time_machine
 from django.conf import settings
 
 from privacy import registers
 from privacy.audit import AuditEvent
 from tests import factories, pages
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("at_now")]
 
 PAGE = "/account/confidentiality/"
-
-
-@pytest.fixture(autouse=True)
-def _fixed_clock() -> Any:
-    with time_machine.travel(factories.NOW, tick=False):
-        yield
 
 
 def test_who_has_not_signed_is_led_to_the_text_signs_and_sees() -> None:

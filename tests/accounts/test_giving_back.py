@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
@@ -31,17 +30,11 @@ from tests import factories, pages
 from tests.asked import as_customer, called, taken_in
 from tests.factories import PASSWORD, an_order
 
-pytestmark = pytest.mark.django_db(databases="__all__")
+pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.usefixtures("at_now")]
 OLD, THIEF = "alice@example.com", "thief@elsewhere.example"
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
 PHONE = "978-555-0123"
 DAY = timedelta(days=1)
-
-
-@pytest.fixture(autouse=True)
-def _now() -> Iterator[None]:
-    with time_machine.travel(NOW, tick=False):
-        yield
 
 
 @pytest.fixture

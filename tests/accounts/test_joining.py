@@ -3,11 +3,9 @@ before."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import time_machine
 from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
@@ -30,16 +28,10 @@ from tests import factories, pages
 from tests.asked import ANYBODY, PRIVACY, taken_in
 from tests.factories import CONTACT, NOW, TODAY, an_order, an_rma
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("at_now")]
 
 ADDRESS = "alice@example.com"
 COLLEAGUE = gate.Actor("staff", "pat", None, frozenset({"privacy"}), "admin")
-
-
-@pytest.fixture(autouse=True)
-def _fixed_clock() -> Iterator[None]:
-    with time_machine.travel(NOW, tick=False):
-        yield
 
 
 @pytest.fixture

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-import time_machine
 from django.db import connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -21,16 +19,10 @@ from tests import factories, pages
 from tests.asked import PRIVACY
 from tests.factories import NOW, an_order
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("at_now")]
 
 ADDRESS = "alice@example.com"
 LIST = "/admin/accounts/joining/"
-
-
-@pytest.fixture(autouse=True)
-def _fixed_clock() -> Iterator[None]:
-    with time_machine.travel(NOW, tick=False):
-        yield
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ days."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import pytest
@@ -26,17 +25,11 @@ from tests.accounts.test_joining import COLLEAGUE, _end, a_look, join
 from tests.asked import ANYBODY, PRIVACY, taken_in
 from tests.factories import NOW, TODAY, an_order
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("at_now")]
 
 ADDRESS = "alice@example.com"
 MONA = Actor("staff", "mona", None, frozenset({MANAGER}), "admin")
 WAIT = timedelta(days=14)
-
-
-@pytest.fixture(autouse=True)
-def _fixed_clock() -> Iterator[None]:
-    with time_machine.travel(NOW, tick=False):
-        yield
 
 
 @pytest.fixture

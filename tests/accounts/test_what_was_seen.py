@@ -4,7 +4,7 @@ after it is heard (design 9)."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import time_machine
@@ -21,16 +21,10 @@ from tests import factories, pages
 from tests.accounts.test_joining import a_look, join
 from tests.factories import NOW, an_order
 
-pytestmark = pytest.mark.django_db(databases="__all__")
+pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.usefixtures("at_now")]
 ROSA0, ROSA1, ROSA2 = "rosa0@mail.example", "rosa1@mail.example", "rosa2@mail.example"
 DESK = Actor("staff", "sam", None, frozenset({"sales"}), "admin", "phone call")
 NEW, NOTHING = "Something has come or changed since you looked.", "Your answer did not say what the page had shown you."
-
-
-@pytest.fixture(autouse=True)
-def _now() -> Iterator[None]:
-    with time_machine.travel(NOW, tick=False):
-        yield
 
 
 def staff(name: str) -> User:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import time_machine
 from django.test import Client
 
 from privacy.models import Request
@@ -15,13 +13,7 @@ from tests import factories, pages
 from tests.factories import an_rma
 from tests.rma.test_views import ANSWERS
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _fixed_clock() -> Iterator[None]:
-    with time_machine.travel(factories.NOW, tick=False):
-        yield
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("at_now")]
 
 
 @pytest.fixture

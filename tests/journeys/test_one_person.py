@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import time_machine
 
 from accounts import candidates
 from accounts.models import Communication
@@ -20,16 +18,10 @@ from privacy.subjects import Subject
 from tests import factories, pages
 from tests.factories import NOW, an_order
 
-pytestmark = [pytest.mark.django_db, pytest.mark.journey]
+pytestmark = [pytest.mark.django_db, pytest.mark.journey, pytest.mark.usefixtures("at_now")]
 
 ADDRESS = "alice@example.com"
 NOTE = "Not shown here"
-
-
-@pytest.fixture(autouse=True)
-def _fixed_clock() -> Iterator[None]:
-    with time_machine.travel(NOW, tick=False):
-        yield
 
 
 def carried_out(browser: Any, kind: str) -> Request:

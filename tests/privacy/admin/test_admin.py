@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import date
 from itertools import count
 from typing import Any
 
 import pytest
-import time_machine
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.db import connections
@@ -33,7 +31,7 @@ from tests import factories, pages
 from tests.asked import PRIVACY, taken_in
 from tests.factories import SHIP, an_order, an_rma
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("at_now")]
 
 _number = count(1)
 ERASED_HERE = "Erased on 20 November 2026, by period: its key was destroyed, so nobody can read this here any more."
@@ -64,12 +62,6 @@ ALLOWED = {
     JOINING: {"privacy"},  # and managers, as second person
     LOGINS: {"privacy"},  # and managers, as second person
 }
-
-
-@pytest.fixture(autouse=True)
-def _fixed_clock() -> Iterator[None]:
-    with time_machine.travel(factories.NOW, tick=False):
-        yield
 
 
 @pytest.fixture

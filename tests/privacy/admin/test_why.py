@@ -20,16 +20,10 @@ from tests import factories, pages
 from tests.asked import filed
 from tests.factories import an_order, an_rma
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("at_now")]
 
 _number = count(1)
 EVENING = factories.NOW + timedelta(hours=13, minutes=55)  # 23:55 at the company
-
-
-@pytest.fixture(autouse=True)
-def _today() -> Any:
-    with time_machine.travel(factories.NOW, tick=False):
-        yield
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any
 
@@ -22,16 +21,10 @@ from tests import factories, pages
 from tests.asked import ANYBODY, NOW, OPERATOR, PRIVACY, taken_in
 from tests.factories import an_order, an_rma
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("at_now")]
 
 NUMBER = "978-555-0123"
 COLLEAGUE = Actor("staff", "pat", None, frozenset({"privacy"}), "admin")
-
-
-@pytest.fixture(autouse=True)
-def _fixed_clock() -> Iterator[None]:
-    with time_machine.travel(NOW, tick=False):
-        yield
 
 
 @pytest.fixture

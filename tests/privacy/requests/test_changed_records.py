@@ -21,17 +21,11 @@ from privacy.requests.states import State
 from tests import factories, pages
 from tests.asked import ANYBODY, NOW, PRIVACY, TODAY, Clock, run
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("at_now")]
 ROSE = "rose@guest.example"
 SERVICE = Actor("staff", "dan", None, frozenset({"service"}), "admin", "phone call")
 DAN_OF_PRIVACY = Actor("staff", "dan", None, frozenset({"privacy"}), "admin")
 COLLEAGUE = Actor("staff", "pat", None, frozenset({"privacy"}), "admin")
-
-
-@pytest.fixture(autouse=True)
-def _now() -> Any:
-    with time_machine.travel(NOW, tick=False):
-        yield
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-import time_machine
 from allauth.account.models import EmailAddress
 from django.core import mail
 from django.test import Client
@@ -37,7 +36,7 @@ from privacy.requests.states import State
 from tests import factories, pages
 from tests.asked import ANYBODY, NOW, OPERATOR, PRIVACY, TODAY, Clock, run, taken_in
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("at_now")]
 OLD, NEW = "bob@old.example", "bob@new.example"
 COLLEAGUE = Actor("staff", "pat", None, frozenset({"privacy"}), "admin")
 SALES = Actor("staff", "sam", None, frozenset({"sales"}), "admin", "phone call")
@@ -48,12 +47,6 @@ CODE = re.compile(r"\b[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}\b")
 def bob() -> Customer:
     """A customer without a login; an import created him, so that his address counts."""
     return factories.customer("Bob", "Baker", email=OLD)
-
-
-@pytest.fixture(autouse=True)
-def _now() -> Any:
-    with time_machine.travel(NOW, tick=False):
-        yield
 
 
 def changed(customer: Customer, to: str = NEW) -> None:

@@ -30,15 +30,9 @@ from tests import factories
 from tests.asked import ANYBODY, NOW, PRIVACY, TODAY, Clock, confirmed, run
 from tests.factories import as_customer
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("at_now")]
 ROSE = "rose@guest.example"
 SERVICE = Actor("staff", "dan", None, frozenset({"service"}), "admin")
-
-
-@pytest.fixture(autouse=True)
-def _now() -> Any:
-    with time_machine.travel(NOW, tick=False):
-        yield
 
 
 @pytest.fixture

@@ -3,11 +3,9 @@ for the next look (design 9)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import time_machine
 from django.test import Client
 
 from accounts import corrections
@@ -18,17 +16,11 @@ from privacy.requests.models import Request, SecondLook
 from tests import factories, pages
 from tests.asked import ANYBODY, NOW, filed
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("at_now")]
 NORA = "nora@mail.example"
 SERVICE = Actor("staff", "dan", None, frozenset({"service"}), "admin", "phone call")
 COLLEAGUE = Actor("staff", "pat", None, frozenset({"privacy"}), "admin")
 NEW, NOTHING = "Something has come or changed since you looked.", "Your answer did not say what the page had shown you."
-
-
-@pytest.fixture(autouse=True)
-def _now() -> Iterator[None]:
-    with time_machine.travel(NOW, tick=False):
-        yield
 
 
 @pytest.fixture

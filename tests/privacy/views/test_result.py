@@ -19,15 +19,9 @@ from tests import factories, pages
 from tests.asked import NOW, PRIVACY, TODAY, confirmed, filed, refused_by_two, run, taken_in
 from tests.factories import as_customer
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("at_now")]
 
 MANAGER = Actor("staff", "mia", None, frozenset({"manager"}), "admin")
-
-
-@pytest.fixture(autouse=True)
-def _stopped() -> object:
-    with time_machine.travel(NOW, tick=False):
-        yield
 
 
 def outcome_page(request: Request, code: str, *, now: timedelta = timedelta(minutes=1)) -> str:
