@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django.contrib import admin
 
@@ -36,6 +37,12 @@ class CompanyAdmin(CorrectableAdmin):
     search_help = "Company name, VAT number or switchboard. What you type is not kept."
     fields = (*editable, "is_sole_trader")
     rows = (Rows("contacts", "Contacts", ("reference", "first_name", "last_name", "email", "phone")),)
+
+    asked_of = "company"
+
+    def asked_about(self, record: Company) -> UUID:
+        """Return the person of a sole trader, else the company itself: its page opens what is held of its contacts."""
+        return self.person_of(record) or record.pk
 
     def heading_of(self, record: Company) -> str:
         """Return the name of the company, which has no number of its own; where it cannot be read, that of the row."""

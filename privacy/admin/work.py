@@ -51,6 +51,7 @@ class WorkAdmin(LimitedList):
     show_full_result_count = False
     show_facets = ShowFacets.NEVER
     readers: ClassVar[frozenset[str]] = frozenset()  # the roles that may come in
+    asked_of: ClassVar[str] = "person"  # with whom the question why a record is opened has to do
     adding: ClassVar[type[Step] | None] = None
     # What a service may raise, and the sentence for it; "" means that its own text is one.
     refusals: ClassVar[Mapping[type[Exception], str]] = {}
@@ -154,19 +155,23 @@ class WorkAdmin(LimitedList):
         kind, number = record.vault_owner() if hasattr(record, "vault_owner") else ("none", None)
         return number if kind == "subject" else None
 
+    def asked_about(self, record: Any) -> UUID | None:
+        """Return for whom an answer counts for the rest of the day: the person; None where nobody is asked."""
+        return self.person_of(record)
+
     def ask_why(self, request: HttpRequest, record: Any) -> HttpResponse | None:
         """Tell the access log why this record is opened; return the question where nothing open says it (P40).
 
         Whoever may open nothing is not asked.
         """
-        actor, person = acting(), self.person_of(record)
+        actor, person = acting(), self.asked_about(record)
         if person is None or not actor.roles or why.derive(request, actor, person, record.pk):
             return None
         return self._ask_why(request, record, why.Why())
 
     def _ask_why(self, request: HttpRequest, record: Any, form: why.Why) -> HttpResponse:
         action = reverse(f"admin:{self.names}_why", args=[quote(record.pk)])
-        context = {"title": "Before you open this record", "form": form, "action": action}
+        context = {"title": "Before you open this record", "form": form, "action": action, "about": self.asked_of}
         return self._page(request, "admin/why.html", record, context, status=400 if form.errors else 200)
 
     def why_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -174,7 +179,7 @@ class WorkAdmin(LimitedList):
         record = self.get_object(request, unquote(object_id))
         if record is None or not self.has_view_permission(request, record):
             raise Http404
-        person = self.person_of(record)
+        person = self.asked_about(record)
         if request.method == "POST" and person is not None:
             form = why.Why(request.POST)
             if not form.is_valid():

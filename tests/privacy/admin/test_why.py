@@ -138,6 +138,30 @@ def test_where_nothing_is_open_staff_are_asked_before_anything_is_opened(alice: 
     assert why(alice.subject_id) == [("checking a complaint, a claim or a payment", "")]
 
 
+def test_the_page_of_a_company_asks_before_it_opens_its_contacts_and_they_read_why() -> None:
+    lumen, dan = factories.company(), staff("service")
+    alice = factories.customer(company=lumen)
+    bob = factories.customer("Bob", email="bob@example.com", company=factories.company("Other Works"))
+    answer = dan.get(page_of(lumen))
+    assert is_asked(answer) and "people who work for the company" in answer.text and "this person" not in answer.text
+    assert not AccessEntry.objects.for_subject(alice.subject_id).exists()
+
+    answer = dan.post(answer.context["action"], {"reason": "contact"}, follow=True)
+    assert not is_asked(answer) and "alice@example.com" in answer.text
+    assert set(why(alice.subject_id)) == {("the person phoned, wrote or came in", "")}
+    assert not is_asked(dan.get(page_of(lumen))), "once a day"
+    assert is_asked(dan.get(page_of(bob.company))), "another company"
+
+
+def test_the_page_of_a_sole_trader_asks_as_that_of_the_person_does() -> None:
+    lumen = factories.company(is_sole_trader=True)
+    alice = factories.customer(company=lumen)
+    dan = staff("sales")
+    dan.post(page_of(alice).replace("change", "why"), {"reason": "contact"})
+    asked = is_asked(dan.get(page_of(lumen)))
+    assert asked == (lumen.vault_owner() != ("subject", alice.subject_id))
+
+
 def test_staff_are_asked_once_a_day_for_each_person(alice: Any) -> None:
     with time_machine.travel(EVENING, tick=False):
         carol, bob = staff("sales"), factories.customer("Bob", email="bob@example.com")
