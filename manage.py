@@ -10,6 +10,9 @@ from typing import Any
 # Of our own commands these need no key, or are how a right ring and databases get there.
 WITHOUT_DATA = {"keyring", "prepare", "grant_roles", "retention_schedule", "data_map"}
 
+# Of our own commands this one says what Django's of the same name says, and in colours.
+COLOURED = {"migrate"}
+
 
 def open_what_is_closed() -> None:
     """Give a command that was started with a closed standard input or output an empty one, and let it read nothing but
@@ -40,7 +43,7 @@ def command_line(argv: list[str]) -> None:
     """Run Django's command line: one sentence and 2 for whatever is typed wrong, the command's name too."""
     from django.core.management import BaseCommand, CommandParser, ManagementUtility
 
-    from ilt_site import arguments
+    from ilt_site import arguments, terminal
 
     class Utility(ManagementUtility):
         def fetch_command(self, subcommand: str) -> BaseCommand:
@@ -56,6 +59,9 @@ def command_line(argv: list[str]) -> None:
                 return parser
 
             command.create_parser = create_parser  # type: ignore[method-assign]
+            if subcommand in commands_of_ours() - COLOURED:
+                command.stdout, command.stderr = terminal.Safe(sys.stdout), terminal.Safe(sys.stderr)
+                command.stderr.style_func = command.style.ERROR
             return command
 
     Utility(argv).execute()
@@ -127,12 +133,17 @@ def main() -> None:
         let_go_of_closed_pipes()
 
 
+def commands_of_ours() -> set[str]:
+    """Return the names of the commands of this product's apps."""
+    here = Path(__file__).parent
+    folders = [*here.glob("*/management/commands"), *here.glob("*/*/management/commands")]
+    return {path.stem for folder in folders for path in folder.glob("*.py")}
+
+
 def refuse_foreign_parts(arguments: list[str]) -> None:
     """Let no command of ours read or seal with a key ring that is not that of the databases.
     Raises ImproperlyConfigured."""
-    here = Path(__file__).parent
-    folders = [*here.glob("*/management/commands"), *here.glob("*/*/management/commands")]
-    ours = {path.stem for folder in folders for path in folder.glob("*.py")} - WITHOUT_DATA
+    ours = commands_of_ours() - WITHOUT_DATA
     if ours.intersection(arguments[:1]) and not {"-h", "--help"} & set(arguments):
         import django
 

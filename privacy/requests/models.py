@@ -4,6 +4,7 @@ Nothing here names a person in plain text: who asked, their address and the word
 sealed envelope `request_file`; the mail in `letter`.
 """
 
+import re
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -15,6 +16,8 @@ from privacy.requests import bound, procedures
 from privacy.requests.procedure import Procedure
 from privacy.requests.states import OPEN_STATES, WITHDRAWABLE_STATES, Channel, Proof, State
 from privacy.typed import cards
+
+WORD = re.compile(r"[a-z_]+")
 
 
 class Request(vault.SealedModel):
@@ -200,7 +203,10 @@ class Request(vault.SealedModel):
     def title(self) -> str:
         """What is asked for, in lists: an unknown kind by its name, too."""
         known = self.procedure
-        return str(known.words.title) if known.is_known else f"{known.words.title} ({self.kind})"
+        if known.is_known:
+            return str(known.words.title)
+        # Whoever wrote it past the site may have written anything: what is no word is shown as Python spells it.
+        return f"{known.words.title} ({self.kind if WORD.fullmatch(self.kind) else ascii(self.kind)})"
 
     @property
     def heading(self) -> str:

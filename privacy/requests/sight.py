@@ -25,14 +25,22 @@ class NotYours(PermissionDenied):
     """The actor has nothing to do with this request."""
 
 
+class Doubted(NotYours):
+    """The row of this request does not say what the site wrote: until staff have looked nothing of it is shown."""
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(NOT_OURS)
+        self.request = request
+
+
 def require_sight(request: Request, actor: Actor) -> None:
     """Raise NotYours unless `actor` is the person, the privacy team, or the program.
 
-    For the person only where the row says what the site wrote: it may have been another's before.
+    For the person (Doubted) only where the row says what the site wrote: it may have been another's before.
     """
     if actor.kind == "customer" and request.owner_id is not None and actor.subject == request.owner_id:
         if not bound.is_ours(request) or _is_of_a_login(request):
-            raise NotYours(NOT_OURS)
+            raise Doubted(request)
         return
     if actor.kind in ("task", "operator") or (actor.kind == "staff" and "privacy" in actor.roles):
         return
@@ -42,10 +50,10 @@ def require_sight(request: Request, actor: Actor) -> None:
 def acting_as(request: Request, *, purpose: str = "own request", reason: str = "") -> Actor:
     """Return the actor for somebody who has just proved, by link or code, that the request is theirs.
 
-    Raises NotYours for a request whose row does not say what the site wrote: whose it is nobody knows.
+    Raises Doubted for a request whose row does not say what the site wrote: whose it is nobody knows.
     """
     if not bound.is_ours(request) or _is_of_a_login(request):
-        raise NotYours(NOT_OURS)
+        raise Doubted(request)
     return Actor(
         kind="customer",
         id=None,

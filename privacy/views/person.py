@@ -89,6 +89,11 @@ def moved(request: HttpRequest, about: Request) -> HttpResponse:
     return render(request, "privacy/link_moved.html", context, status=403)
 
 
+def doubted(request: HttpRequest, about: Request) -> HttpResponse:
+    """Answer for a request whose row does not say what the site wrote: nothing of it is shown, and whom to call."""
+    return render(request, "privacy/doubted.html", {"about": about}, status=409)
+
+
 def own_request(view: View) -> View:
     """Hand the view its request and the actor: the signed-in person's own, or the one of the
     one-time link; 404 for a stranger."""
@@ -108,8 +113,14 @@ def own_request(view: View) -> View:
             if not proving.stands(about, on, now=timezone.now()):
                 return moved(request, about)
             by_link = "one-time link"
-            who = sight.acting_by_code(about, on.code_of) if on.code_of else sight.acting_as(about, purpose=by_link)
-        sight.require_sight(about, who)  # once more, by owner: a plan names records even where nothing is opened
+            try:
+                who = sight.acting_by_code(about, on.code_of) if on.code_of else sight.acting_as(about, purpose=by_link)
+            except sight.Doubted:
+                return doubted(request, about)
+        try:
+            sight.require_sight(about, who)  # once more, by owner: a plan names records even where nothing is opened
+        except sight.Doubted:
+            return doubted(request, about)
         return view(request, about, who, **kwargs)
 
     return inner

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_safe
 
 from privacy import gate
 from privacy.models import Export, Request
-from privacy.requests import export, filing, links, proof, proving, reading, second, went_to
+from privacy.requests import export, filing, links, proof, proving, reading, second, sight, went_to
 from privacy.requests.models import OneTimeLink
 from privacy.requests.outcome import FileUnreadable
 from privacy.requests.states import State
@@ -125,6 +125,8 @@ def outcome(request: HttpRequest) -> HttpResponse:
         return render(request, "privacy/outcome_form.html", {"form": form}, status=401)
     except reading.CodeMoved as moved:
         return person.moved(request, moved.request)
+    except sight.Doubted as why:
+        return person.doubted(request, why.request)
     about = found.pop("request")
     copies = export.left(about, now=now)
     copy = _copy_to_fetch(request, about, copies, went_to.stands_on_code(about, code))

@@ -37,6 +37,8 @@ class Command(RequestCommand):
         request = named(reference)
         if not request.is_open:
             raise CommandError(f"This request is {request.get_state_display()}: nothing is left to do.", returncode=3)
+        if not request.procedure.is_known:
+            raise CommandError(services.UNKNOWN, returncode=3)
         if options["dry_run"]:
             self._say(request)
             return
@@ -70,8 +72,6 @@ class Command(RequestCommand):
         )
 
     def _say(self, request: Request) -> None:
-        if not request.procedure.is_known:
-            raise CommandError(services.UNKNOWN, returncode=3)
         with system(request.procedure.purpose, subject=request.owner_id, kind="operator"):
             made = assessment.plan_for(request, today=company_day(timezone.now()))
         for line in (*made.warnings, *made.summary()):
