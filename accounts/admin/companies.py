@@ -38,7 +38,7 @@ class CompanyAdmin(CorrectableAdmin):
     fields = (*editable, "is_sole_trader")
     rows = (Rows("contacts", "Contacts", ("reference", "first_name", "last_name", "email", "phone")),)
 
-    asked_of = "company"
+    is_company = True
 
     def asked_about(self, record: Company) -> UUID:
         """Return the person of a sole trader, else the company itself: its page opens what is held of its contacts."""

@@ -51,7 +51,7 @@ class WorkAdmin(LimitedList):
     show_full_result_count = False
     show_facets = ShowFacets.NEVER
     readers: ClassVar[frozenset[str]] = frozenset()  # the roles that may come in
-    asked_of: ClassVar[str] = "person"  # with whom the question why a record is opened has to do
+    is_company: ClassVar[bool] = False  # whether the question why a record is opened has to do with a company
     adding: ClassVar[type[Step] | None] = None
     # What a service may raise, and the sentence for it; "" means that its own text is one.
     refusals: ClassVar[Mapping[type[Exception], str]] = {}
@@ -171,7 +171,7 @@ class WorkAdmin(LimitedList):
 
     def _ask_why(self, request: HttpRequest, record: Any, form: why.Why) -> HttpResponse:
         action = reverse(f"admin:{self.names}_why", args=[quote(record.pk)])
-        context = {"title": "Before you open this record", "form": form, "action": action, "about": self.asked_of}
+        context = {"title": "Before you open this record", "form": form, "action": action, "is_company": self.is_company}
         return self._page(request, "admin/why.html", record, context, status=400 if form.errors else 200)
 
     def why_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
