@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Iterator
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -30,7 +31,7 @@ def rows(**of: Any) -> list[EmailAddress]:
 
     The log tells of one that only the table says is confirmed. Opens nothing.
     """
-    said = list(_said(EmailAddress.objects.filter(verified=True, **of)))
+    said = list(_said().filter(**of))
     found = [one for one in said if _fits(one)]
     if len(found) < len(said):
         logger.error(
@@ -55,21 +56,20 @@ def bind(record: UUID, user: UUID) -> None:
 
 def doubted() -> Iterator[UUID]:
     """Yield the logins of which the table says that an address is confirmed, and the site did not see it."""
-    for some in _chunks(_said(EmailAddress.objects.filter(verified=True))):
+    for some in _chunks(_said()):
         yield from (one.user_id for one in some if not _fits(one))
 
 
 def bound() -> Iterator[list[User]]:
     """Yield, in lists, the logins with an address that the site saw confirmed."""
-    for some in _chunks(_said(EmailAddress.objects.filter(verified=True))):
+    for some in _chunks(_said()):
         yield list({one.user_id: one.user for one in some if _fits(one)}.values())
 
 
 def bind_all(users: Collection[UUID] | None = None) -> int:
     """Bind what allauth's table says is confirmed, of all logins or of these, where the sealed address and its key are
     the same person's; return how many. For all once in the life of an installation (privacy.vault.keystore.once)."""
-    said = _said(EmailAddress.objects.filter(verified=True))
-    said = said if users is None else said.filter(user__in=users)
+    said = _said() if users is None else _said().filter(user__in=users)
     return sum(_bind_some(one for one in some if not _fits(one)) for some in _chunks(said))
 
 
@@ -98,14 +98,19 @@ def number_of(one: EmailAddress) -> UUID | None:
     return found
 
 
-def _said(addresses: QuerySet[EmailAddress]) -> QuerySet[EmailAddress]:
-    """Read each row with its login and with the keyed hash beside the sealed address, where that is the same
-    login's."""
+@cache
+def _said() -> QuerySet[EmailAddress]:
+    """Return the rows of which the table says that they are confirmed, each with its login and with the keyed hash
+    beside the sealed address, where that is the same login's; to be narrowed, never read itself.
+
+    Put together once: most pages and every request look at it, and Django takes longer for that than for the rest.
+    """
     text = TextField()
     number = Replace(Cast("pk", text), Value("-", text), Value("", text), output_field=text)
     beside = QuerySet(LoginAddress).annotate(handle=Concat(Value("h1.", text), number, output_field=text))
     mac = beside.filter(user=OuterRef("user"), handle=Cast(OuterRef("email"), text)).values("mac")[:1]
-    return addresses.annotate(mac=Subquery(mac)).select_related("user").order_by("-primary", "pk")
+    said = EmailAddress.objects.filter(verified=True).annotate(mac=Subquery(mac))
+    return said.select_related("user").order_by("-primary", "pk")
 
 
 def _fits(one: Any) -> bool:

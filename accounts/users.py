@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from functools import cache
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -47,11 +48,16 @@ class LoginDoubted(PermissionDenied):
     """The row of a login does not say what the site wrote: it is neither used nor changed."""
 
 
+@cache
+def _role_names() -> ArraySubquery:
+    """Return the names of a login's roles as a column, put together once: every page of somebody signed in reads it."""
+    return ArraySubquery(Group.objects.filter(user=OuterRef("pk")).order_by("name").values("name"))
+
+
 class UserQuerySet(Owned):  # type: ignore[override]
     def with_roles(self) -> UserQuerySet:
         """Read the names of the roles in the same query: the keyed hash stands over them, too."""
-        names = Group.objects.filter(user=OuterRef("pk")).order_by("name").values("name")
-        found: UserQuerySet = self.annotate(role_names=ArraySubquery(names))
+        found: UserQuerySet = self.annotate(role_names=_role_names())
         return found
 
     def update(self, **kwargs: Any) -> int:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -255,8 +256,11 @@ def is_elsewhere(row: Mapping[str, Any]) -> bool:
     return bool(_elsewhere([row]))
 
 
+@cache
 def _rows() -> models.QuerySet[Any, dict[str, Any]]:
-    """Return what the keyed hashes stand over, read with the last stage in one statement."""
+    """Return what the keyed hashes stand over, read with the last stage in one statement; to be narrowed, never read
+    itself. Put together once: every request that is saved is looked at here, twice.
+    """
     events = apps.get_model("privacy", "RequestEvent").objects.filter(request=OuterRef("pk"), kind__in=STAGES)
     stage = events.order_by().values("request").annotate(last=Max("pk")).values("last")
     columns = (*_COLUMNS, "subject_id", "state", "parked_from", "mac")
