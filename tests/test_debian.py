@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ OWN_SQL = re.compile(r"\bcursor\.execute(?:many)?\(|\.cursor\(\)|\bRawSQL\(|\.ra
 APPS = ("privacy", "accounts", "orders", "rma", "ilt_site")
 
 
+@cache
 def speakers() -> set[str]:
     """Return every module with SQL of its own but migrations, which make the tables of every test, and the launcher."""
     found = set()

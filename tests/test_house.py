@@ -120,7 +120,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project in which the tests run: the control of each breach."""
     copy = tmp_path_factory.mktemp("house") / "sound"
     for part in FOLDERS:
-        shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / part, copy / part)
     for name in FILES:
         shutil.copy(ROOT / name, copy / name)
     done = run_in(copy)
@@ -131,7 +131,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("breach", BREACHES)
 def test_a_breach_of_the_house_rules_stops_the_tests(breach: str, sound: Path, tmp_path: Path) -> None:
     change, said = BREACHES[breach]
-    copy = shutil.copytree(sound, tmp_path / "copy", ignore=shutil.ignore_patterns("__pycache__"))
+    copy = shutil.copytree(sound, tmp_path / "copy")
     change(copy)
     done = run_in(copy)
     assert done.returncode == 1, done.stdout + done.stderr
