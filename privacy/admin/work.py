@@ -171,7 +171,12 @@ class WorkAdmin(LimitedList):
 
     def _ask_why(self, request: HttpRequest, record: Any, form: why.Why) -> HttpResponse:
         action = reverse(f"admin:{self.names}_why", args=[quote(record.pk)])
-        context = {"title": "Before you open this record", "form": form, "action": action, "is_company": self.is_company}
+        context = {
+            "title": "Before you open this record",
+            "form": form,
+            "action": action,
+            "is_company": self.is_company,
+        }
         return self._page(request, "admin/why.html", record, context, status=400 if form.errors else 200)
 
     def why_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
