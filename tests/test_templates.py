@@ -93,6 +93,26 @@ def test_no_template_compares_or_combines_states() -> None:
     assert found == {}
 
 
+_PARAGRAPH = re.compile(r"<(p|li)\b[^>]*>(.*?)</\1>", re.DOTALL)
+
+
+def untranslated(text: str) -> list[str]:
+    """Return the paragraphs of a letter that go past Django's translations though no condition divides them."""
+    bare = [re.sub(r"\{\{.*?\}\}|<[^>]+>", "", one) for _tag, one in _PARAGRAPH.findall(text) if "{%" not in one]
+    return [" ".join(one.split()) for one in bare if len(re.findall(r"[A-Za-z]{2,}", one)) > 1]
+
+
+def test_a_paragraph_of_a_letter_goes_through_translations() -> None:
+    found = {
+        name: said
+        for name in PATHS
+        if name.startswith("privacy/email/") and (said := untranslated((TEMPLATES / name).read_text()))
+    }
+    assert found == {}
+    assert untranslated("<p>We did {{ it }}.</p><li>{{ one.title }}: {{ one.data }}</li>") == ["We did ."]
+    assert untranslated("<p>{% blocktranslate trimmed %}We did it.{% endblocktranslate %}</p>") == []
+
+
 @pytest.mark.parametrize(
     "line",
     [
