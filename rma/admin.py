@@ -194,7 +194,7 @@ class RMAAdmin(RecordAdmin):
         if not actor.roles & {"service", "sales"}:
             return {}
         found: dict[str, type[Step]] = {to: STEPS[to] for to in states.next_states(record, states.STAFF)}
-        if record.is_open:
+        if record.is_open and "service" in actor.roles:  # sales may not read the thread
             found["message"] = AddNote
         if "service" in actor.roles and record.is_serial_open:
             found["serial"] = SettleSerial

@@ -142,7 +142,7 @@ def open_rma(
     InstrumentRefused (an RMA is open for it, or it is registered to somebody else: the text is the same and says
     neither which nor whose) and ValidationError (a value that its field does not allow, CustomerErased).
     """
-    permit(actor, "service", "sales", subject=customer.subject_id)
+    permit(actor, "service", subject=customer.subject_id)
     if order is not None and order.customer_id != customer.pk:
         raise Refused("This order is another person's.")
     if unknown := set(contact) - CONTACT_FIELDS:
@@ -243,7 +243,7 @@ def add_note(rma: RMA, *, text: str, actor: Actor, now: datetime) -> RMANote:
     Raises gate.Refused, TransitionRefused when the case is finished, ValidationError when the text is empty, too long
     or holds a card number (P22).
     """
-    permit(actor, "service", "sales", subject=rma.customer.subject_id if rma.customer_id else None)
+    permit(actor, "service", subject=rma.customer.subject_id if rma.customer_id else None)
     with transaction.atomic():
         rma = RMA.objects.select_for_update(of=("self",)).select_related("customer").get(pk=rma.pk)
         if not rma.is_open:
