@@ -1,14 +1,13 @@
 """The demo company: invented, plausible, loaded once, on the launcher's own servers only."""
 
-import json
-import re
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from django.core.management import call_command
 from django.db import connections
+from django.test import override_settings
 
 from accounts.models import Communication, Company, Customer, TaxIdentifier, User
 from ilt_site import demo
@@ -16,7 +15,7 @@ from orders.models import Order
 from privacy import gate, registers
 from privacy.gate.system import system
 from rma.models import RMA, Certificate, Ownership
-from tests.shapes import shaped
+from tests.journeys.everybody import undone
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("_quick_passwords")]
 NOW = datetime(2026, 11, 22, 15, tzinfo=UTC)
@@ -28,11 +27,21 @@ def _quick_passwords(settings: Any) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
+@pytest.fixture(scope="module")
+def _company(django_db_setup: None, django_db_blocker: Any) -> Iterator[demo.Loaded]:
+    """The demo company, made once for this file and undone at its end: every test here has it. What must see none
+    stands in test_demo_data.py."""
+    with django_db_blocker.unblock(), override_settings(DEMO=True), undone():
+        with system("demo", kind="operator"):
+            made = demo.load(actor=gate.current(), now=NOW)
+        yield made
+
+
 @pytest.fixture
-def loaded(settings: Any) -> demo.Loaded:
+def loaded(_company: demo.Loaded, db: None, settings: Any) -> demo.Loaded:
+    """The demo company; what a test does to it is undone after the test."""
     settings.DEMO = True
-    with system("demo", kind="operator"):
-        return demo.load(actor=gate.current(), now=NOW)
+    return _company
 
 
 def counts() -> dict[str, int]:
@@ -109,25 +118,6 @@ def test_a_second_run_creates_nothing_and_renews_unused_passwords_only(loaded: d
     assert again.in_use == ("carol",)
     alice = next(one for one in again.logins if one.username == "alice")
     assert User.objects.named("alice").get().check_password(alice.password)
-
-
-def test_it_is_refused_where_no_demo_is_wanted(settings: Any, capsys: Any) -> None:
-    settings.DEMO = False
-    with pytest.raises(SystemExit) as ended:
-        call_command("demo_data")
-    assert ended.value.code == 3
-    assert "DEMO" in capsys.readouterr().err
-    assert Customer.objects.count() == 0
-
-
-def test_the_command_prints_the_logins(settings: Any, capsys: Any) -> None:
-    settings.DEMO = True
-    call_command("demo_data", json=True)
-    told = shaped("demo_data", json.loads(capsys.readouterr().out))
-    assert told["created"] is True
-    assert {one["username"] for one in told["logins"]} == {"alice", "bob", "carol", "dan", "erin", "pat", "mona"}
-    call_command("demo_data")
-    assert re.search(r"customer +alice +\S+-\S+", capsys.readouterr().out)
 
 
 def test_the_instrument_went_on_without_its_first_owner(loaded: demo.Loaded) -> None:
