@@ -76,6 +76,11 @@ class Occasion:
         return _("%(count)d times, %(first)s to %(last)s") % {"count": self.count, "first": first, "last": last}
 
     @property
+    def records(self) -> str:
+        """What was opened in short: kinds and numbers of the records, without the names of the data."""
+        return "; ".join(dict.fromkeys(line.partition(": ")[0] for line in self.opened))
+
+    @property
     def lines(self) -> str:
         """What was opened, a line for each kind of data."""
         return "\n".join(self.opened)

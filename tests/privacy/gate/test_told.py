@@ -111,3 +111,31 @@ def test_thirty_openings_cost_as_many_queries_as_one(customer: Customer) -> None
 
 def test_every_kind_of_actor_and_every_role_of_staff_has_words() -> None:
     assert set(dict(actor.kinds())) | gate.STAFF_ROLES | {gate.MANAGER} == set(actor.WORDS)
+
+
+def test_what_happened_often_on_one_day_is_counted_once_and_no_day_stands_on_two_pages(customer: Customer) -> None:
+    order, browser = an_order(customer), pages.signed_in(customer.user)
+    for minutes in range(115):
+        opened(customer, order, minutes=minutes)
+    opened(customer, order, minutes=-24 * 60)
+    first = pages.check(browser.get("/privacy/openings/"))
+    assert "115 times, 10:00 to 11:54" in first and "Page 1 of 2" in first and "19 November 2026" not in first
+    second = pages.check(browser.get("/privacy/openings/?page=2"))
+    assert "19 November 2026" in second and "115 times" not in second and "sales staff" in second
+
+
+def test_days_with_few_openings_share_a_page_and_a_day_begins_at_the_companys_midnight(customer: Customer) -> None:
+    order, browser = an_order(customer), pages.signed_in(customer.user)
+    for minutes in (0, 13 * 60 + 59, 14 * 60):  # 10:00, 23:59 and midnight at the company
+        opened(customer, order, minutes=minutes)
+    page = pages.check(browser.get("/privacy/openings/"))
+    assert "2 times, 10:00 to 23:59" in page and "once, 00:00" in page and "Page 1 of" not in page
+
+
+def test_what_was_opened_is_folded_under_the_records_it_stands_in(customer: Customer) -> None:
+    order = an_order(customer)
+    opened(customer, order)
+    (one,) = [one for one in told.by_day(entries(customer), customer.subject_id) if one.who == "sales staff"]
+    assert one.records == f"Order {order.number}" and "street for delivery" in one.lines
+    page = pages.check(pages.signed_in(customer.user).get("/privacy/openings/"))
+    assert f"<summary>Order {order.number}</summary>" in page
