@@ -69,7 +69,8 @@ def of(subject: UUID, *, now: datetime) -> list[Record]:
     and one that was changed on a record shows who changed it, not who wrote; a contact that was changed
     has to count for its customer.
     """
-    others = [one for one in _carrying(_own(subject, now), but=frozenset()) if one.subject != subject]
+    values, own = _own(subject, now)
+    others = [one for one in _carrying(values, but=frozenset(), own=own) if one.subject != subject]
     changed = audit.corrected([(one.label, one.pk) for one in others])
     is_changed = {one for one in others if one.field in changed.get((one.label, one.pk), ())}
     if contacts := {one for one in is_changed if one.label in CONTACT}:
@@ -106,8 +107,9 @@ def carries(email: str) -> bool:
     return next(_carrying({"email": {email.strip()}}, but=frozenset()), None) is not None
 
 
-def _own(subject: UUID, now: datetime) -> Mapping[Channel, Collection[str]]:
-    """Return the addresses and phones that count as the person's: verified logins, contact data.
+def _own(subject: UUID, now: datetime) -> tuple[Mapping[Channel, Collection[str]], frozenset[UUID]]:
+    """Return the addresses and phones that count as the person's, of verified logins and contact data, and the numbers
+    of the contact data.
 
     Not a phone number that the person typed: waiting makes it good for a call-back, and proves nothing about records.
     """
@@ -115,7 +117,7 @@ def _own(subject: UUID, now: datetime) -> Mapping[Channel, Collection[str]]:
     phones: set[str] = set()
     logins = reach.login_records(user__subject_id=subject)
     customers = reach.own(Customer.objects.for_subject(subject))
-    count = reach.counting_contacts({one.pk for one in customers}, now=now)
+    count = reach.contacts_that_count(customers, now=now)
     with vault.internal():
         for login in LoginAddress.objects.filter(pk__in=logins):
             emails.add(_text(login.email))
@@ -125,23 +127,26 @@ def _own(subject: UUID, now: datetime) -> Mapping[Channel, Collection[str]]:
                 emails.add(_text(customer.email))
             if (customer.pk, "phone") in count and not reach.is_typed(customer, "phone"):
                 phones.add(_text(customer.phone))
-    return {"email": emails - {""}, "phone": phones - {""}}
+    return {"email": emails - {""}, "phone": phones - {""}}, frozenset(one.pk for one in customers)
 
 
 def _text(value: Any) -> str:
     return "" if not value or isinstance(value, Unreadable) else str(value)
 
 
-def _carrying(values: Mapping[Channel, Collection[str]], *, but: Collection[str]) -> Iterator[Record]:
-    """Yield the records that carry one of the values; by address first. One look-up of tokens, one query per index
-    hit."""
+def _carrying(
+    values: Mapping[Channel, Collection[str]], *, but: Collection[str], own: frozenset[UUID] = frozenset()
+) -> Iterator[Record]:
+    """Yield the records that carry one of the values but for those in `own`; by address first. One look-up of tokens,
+    one query per index hit."""
     wanted = [one for one in _indexes() if one.declaration.label not in but and values.get(one.channel)]
     asked = [(one.blind, value) for one in wanted for value in sorted(values[one.channel])]
     hits = tokens.find_all(asked, most=MOST)
     for one in wanted:
-        if one.blind.field in hits:
+        records, numbers = hits.get(one.blind.field, (set(), set()))
+        if others := records - own:
             path = str(one.declaration.subject_path)
-            for pk, subject in _rows(one, *hits[one.blind.field]).values_list("pk", path):
+            for pk, subject in _rows(one, others, numbers).values_list("pk", path):
                 yield Record(one.declaration.label, pk, subject, one.field.name, one.channel)
 
 

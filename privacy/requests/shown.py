@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import Any, cast
 from uuid import UUID
 
-from django.db.models import Count, F, Window
+from django.db.models import Count, F, QuerySet, Window
 from django.db.models.functions import RowNumber
 from django.utils.translation import gettext as _
 
@@ -124,6 +124,17 @@ def newest_first(kind: Kind) -> Any:
     return rows
 
 
+def _narrowed(kind: Kind, rows: Any) -> Any:
+    """Return a part of the rows so that their numbers are found first, and only then what their links lead to.
+
+    Otherwise thousands of records are joined with all that they lead to before the first few are chosen.
+    """
+    if not isinstance(rows, QuerySet) or not rows.query.is_sliced:
+        return rows
+    part = (rows.query.high_mark or kind.count) - rows.query.low_mark
+    return rows if kind.count <= part else newest_first(kind).filter(pk__in=rows.values("pk"))
+
+
 class Page:
     """Puts records together for one page: first all rows, then one judgement of them all, then the words.
 
@@ -144,6 +155,7 @@ class Page:
         self.is_armed = is_armed  # whether what is due to go goes by itself here; None in a copy, which is kept
         self.is_copy = verdicts is not None
         self._known = verdicts
+        self._schedule = rules.load()  # once: it is read from its file each time
         self._met: list[tuple[Declaration, list[Any]]] = []
         self._verdicts: dict[UUID, list[Verdict]] = {}
         self._made: list[tuple[list[Shown], _Branch]] = []
@@ -151,7 +163,7 @@ class Page:
     def add(self, kind: Kind, rows: Any) -> list[Shown]:
         """Take in these rows of a kind, and return the list that `judge` fills with their records."""
         records: list[Shown] = []
-        self._made.append((records, self._branch(kind, list(broken.rows(rows, step="held")))))
+        self._made.append((records, self._branch(kind, list(broken.rows(_narrowed(kind, rows), step="held")))))
         return records
 
     def judge(self) -> None:
@@ -214,7 +226,7 @@ class Page:
 
     def _record(self, kind: Kind, row: Any, told: list[tuple[str, Any]] | None, inside: list[Inside]) -> Shown:
         known = self._verdicts if self._known is None else self._known
-        verdicts, declaration, schedule = known.get(row.pk, ()), kind.declaration, rules.load()
+        verdicts, declaration = known.get(row.pk, ()), kind.declaration
         if told is None:
             values = {
                 column.name: words(kind, column, row) for column in kind.columns if not _is_plain_link(kind, column)
@@ -231,7 +243,7 @@ class Page:
             gist=gist,
             values=shown,
             kept=[
-                self._keeping(kind, one, schedule[one.envelope].title)
+                self._keeping(kind, one, self._schedule[one.envelope].title)
                 for one in verdicts
                 if contents.given(kind.label, one.data)
             ],

@@ -254,6 +254,13 @@ def test_the_answer_and_the_copy_never_say_nothing_while_one_stands(alice: User)
         assert "1 message carries an address of yours" in one and "We hold nothing" not in one
 
 
+def test_the_persons_own_contact_data_are_read_once_and_not_looked_for_again(alice: User) -> None:
+    factories.customer(user=alice)
+    with CaptureQueriesContext(connections["default"]) as main:
+        assert candidates.of(alice.subject_id, now=NOW) == []
+    assert sum('FROM "accounts_customer"' in one["sql"] for one in main) == 1
+
+
 def test_counting_them_takes_the_same_queries_for_one_and_for_thirty(alice: User) -> None:
     factories.customer(user=alice)
 

@@ -18,6 +18,7 @@ from orders.models import OrderLine
 from privacy import datamap
 from privacy.datamap import Life
 from rma import services as rmas
+from rma.models import RMA
 from tests import factories, pages
 from tests.factories import TASK, a_product, an_order, an_rma, moved, noon
 
@@ -144,6 +145,24 @@ def test_with_300_orders_it_costs_what_it_costs_with_one(hers: Client, customer:
         an_order(customer, SINCE, invoiced=SINCE, shipped=SINCE, paid=SINCE)
     assert queries(hers) == one
     assert one[1] <= 7, "one question about all keys of the page, and few about whose a login and its person are"
+
+
+def test_the_newest_are_chosen_before_anything_is_read_with_them(hers: Client, customer: Customer) -> None:
+    for day in range(1, 15):
+        order = an_order(customer, date(2026, 9, day))
+        RMA.objects.filter(pk=an_rma(customer, date(2026, 9, day)).pk).update(order=order)
+    for path, few in (("/privacy/held/", "LIMIT 3"), ("/privacy/held/rma.rma/?page=2", "LIMIT 4 OFFSET 10")):
+        hers.get(path)
+        with CaptureQueriesContext(connections["default"]) as main:
+            text = read(hers, path)
+        (of_returns,) = [one["sql"] for one in main if one["sql"].startswith('SELECT "rma_rma"')]
+        chosen = of_returns.partition(" IN (SELECT ")[2]
+        assert few in chosen and 'JOIN "orders_order"' not in chosen, of_returns
+        assert 'JOIN "orders_order"' in of_returns.partition(" IN (SELECT ")[0]
+        numbers = list(RMA.objects.order_by("-opened_on", "-pk").values_list("number", flat=True))
+        shown, others = (numbers[:3], numbers[3:]) if few == "LIMIT 3" else (numbers[10:], numbers[:10])
+        places = [text.index(number) for number in shown]
+        assert places == sorted(places) and not [number for number in others if number in text]
 
 
 def test_the_page_of_one_kind_costs_the_same_on_every_page(hers: Client, customer: Customer) -> None:
