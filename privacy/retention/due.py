@@ -37,11 +37,14 @@ def carried_out(*, is_armed: bool) -> str:
     return ARMED if is_armed else UNARMED
 
 
-def becomes(one: Verdict, *, is_armed: bool) -> str:
-    """Return what becomes of data on a page: "Kept until 3 March 2026", or that they are due to go.
+def becomes(one: Verdict, *, is_armed: bool | None) -> str:
+    """Return what becomes of data on a page or in a copy: "Kept until 3 March 2026", or that they are due to go.
 
+    `is_armed` is None where the sentence is stored, as in a copy: whether the removal is switched on may change.
     What another reason keeps once a matter is finished has no day yet: its period begins with what is still to happen.
     """
+    if one.is_erased and is_armed is None:
+        return _("Due to go")
     if one.is_erased:
         return (
             _("Goes with one of the next nightly runs")

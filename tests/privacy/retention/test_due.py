@@ -51,3 +51,19 @@ def test_the_copy_counts_what_has_no_day_yet_as_the_last_to_end() -> None:
         judge(order(date(2022, 5, 10)), asked=False)["order"],
     ))})  # fmt: skip
     assert (line["records"], line["until"]) == (3, None) and "Afterwards: We keep " in line["why"]
+
+
+@pytest.mark.parametrize(
+    ("is_armed", "words"),
+    [
+        (True, "Goes with one of the next nightly runs"),
+        (False, "Due to go; the nightly removal is not switched on here yet"),
+        (None, "Due to go"),
+    ],
+)
+def test_a_copy_that_is_kept_does_not_say_whether_the_nightly_removal_is_switched_on(
+    is_armed: bool | None, words: str
+) -> None:
+    gone = judge(order(date(2016, 5, 10)), asked=False)["order"]
+    assert gone.is_erased
+    assert due.becomes(gone, is_armed=is_armed) == words
