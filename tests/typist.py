@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+NOTHING = Path(os.devnull)
 
 
 class Typist:
@@ -27,10 +28,10 @@ class Typist:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
 
-    def __call__(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Type `manage.py` with these words; return what came of it."""
+    def __call__(self, *words: str, stdin: Path | None = NOTHING) -> subprocess.CompletedProcess[str]:
+        """Type `manage.py` with these words, its input from a file, or closed (None); return what came of it."""
         assert self._loaded.stdin and self._loaded.stdout
-        self._loaded.stdin.write(json.dumps(words) + "\n")
+        self._loaded.stdin.write(json.dumps([words, stdin and str(stdin)]) + "\n")
         self._loaded.stdin.flush()
         code, out, err = json.loads(self._loaded.stdout.readline())
         return subprocess.CompletedProcess(["manage.py", *words], code, out, err)
@@ -60,16 +61,26 @@ def _run(words: list[str]) -> int:
     return 0
 
 
-def _typed(words: list[str]) -> tuple[int, str, str]:
+def _take_input(file: str | None) -> None:
+    """Read from the file; from None as Python begins with a closed input: there is no descriptor, and no stream."""
+    if file is None:
+        os.close(0)
+        sys.stdin = None
+        return
+    with open(file, "rb") as reading:
+        os.dup2(reading.fileno(), 0)
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115  nothing was read from it yet
+
+
+def _typed(words: list[str], stdin: str | None) -> tuple[int, str, str]:
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         child = os.fork()
         if child == 0:
             code = 1
-            with contextlib.suppress(BaseException), open(os.devnull) as nothing:
-                os.dup2(nothing.fileno(), 0)
+            with contextlib.suppress(BaseException):
                 os.dup2(out.fileno(), 1)
                 os.dup2(err.fileno(), 2)
-                sys.stdin = open(0, closefd=False)  # noqa: SIM115  nothing was read from it yet
+                _take_input(stdin)
                 code = _run(words)
                 sys.stdout.flush()
                 sys.stderr.flush()
@@ -87,7 +98,7 @@ def main() -> None:
     django.setup()
     answers = os.fdopen(os.dup(1), "w")
     for line in iter(sys.stdin.readline, ""):
-        answers.write(json.dumps(_typed(json.loads(line))) + "\n")
+        answers.write(json.dumps(_typed(*json.loads(line))) + "\n")
         answers.flush()
 
 

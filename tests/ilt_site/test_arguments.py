@@ -16,7 +16,7 @@ from privacy.vault import ring
 from tests.ilt_site.test_commands import OURS
 from tests.ilt_site.test_startup import ROOT, key_ring, production, settings_of_production, start
 from tests.running import one_sentence, run
-from tests.typist import Typist
+from tests.typist import NOTHING, Typist
 
 __all__ = ["key_ring", "production"]
 
@@ -142,6 +142,17 @@ def test_a_database_that_is_down_is_one_sentence(production: dict[str, str], wor
     assert "Traceback" not in done.stderr
 
 
+STDIN = {"closed": "ddress", "empty": "ddress", "no text": "is not UTF-8."}
+
+
+@pytest.fixture(params=STDIN)
+def stdin(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path | None, str]:
+    """An input from which no address can be read, None where it is closed, and what a command says of it."""
+    bad = tmp_path / "bad"
+    bad.write_bytes(b"carol\xff@ilt.example\n")
+    return {"closed": None, "empty": NOTHING, "no text": bad}[request.param], STDIN[request.param]
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -150,18 +161,28 @@ def test_a_database_that_is_down_is_one_sentence(production: dict[str, str], wor
         ["lift_block", "--reason", "another", "--email", "-"],
     ],
 )
-@pytest.mark.parametrize(("stdin", "said"), [("<&-", "ddress"), ("</dev/null", "ddress"), ('<"$BAD"', "is not UTF-8.")])
 def test_standard_input_that_is_closed_or_empty_or_no_text_is_one_sentence(
-    production: dict[str, str], tmp_path: Path, words: list[str], stdin: str, said: str
+    typist: Typist, stdin: tuple[Path | None, str], words: list[str]
 ) -> None:
-    (tmp_path / "bad").write_bytes(b"carol\xff@ilt.example\n")
-    done = subprocess.run(
-        ["sh", "-c", f'"$@" {stdin}', "sh", sys.executable, "manage.py", *words],
-        env={**production, "BAD": str(tmp_path / "bad")}, cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = typist(*words, stdin=stdin[0])
     assert done.returncode == 1
-    assert said in done.stderr.splitlines()[-1]
+    assert stdin[1] in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
+
+
+def test_a_forked_command_reads_its_input_as_one_of_its_own_does(
+    production: dict[str, str], typist: Typist, stdin: tuple[Path | None, str]
+) -> None:
+    words, (file, said) = ["lift_block", "--reason", "another", "--email", "-"], stdin
+    redirected = "<&-" if file is None else f'<"{file}"'
+    alone = subprocess.run(
+        ["sh", "-c", f'"$@" {redirected}', "sh", sys.executable, "manage.py", *words],
+        env=production, cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    forked = typist(*words, stdin=file)
+    assert said in alone.stderr.splitlines()[-1] and "Traceback" not in alone.stderr
+    assert (forked.returncode, forked.stdout) == (alone.returncode, alone.stdout)
+    assert forked.stderr.splitlines()[-1:] == alone.stderr.splitlines()[-1:]
 
 
 # --- ./run ------------------------------------------------------------------------------------------------------------
