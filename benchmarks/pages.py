@@ -56,7 +56,7 @@ def run() -> list[Table]:
             100.0,
             slowest,
             f"{slowest:.0f} ms for {last}",
-            why=f"{last} shows everything at once and decides about each record.",
+            why=f"{last} shows records of many kinds with what stands inside of them, and decides about each that it shows.",
         )
         goal = explained(goal, calls[last])
     rows = []

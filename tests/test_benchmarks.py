@@ -93,6 +93,12 @@ def test_a_wait_for_the_database_is_counted_in_full_and_the_rest_where_it_is_spe
     assert sum(found.values()) == pytest.approx(1)
 
 
+def test_each_area_of_the_product_names_what_is_there() -> None:
+    ours = [path for path, _ in profiling.AREAS if path.startswith("privacy/")]
+    assert len(ours) > 5
+    assert [path for path in ours if not (ROOT / path).exists()] == []
+
+
 def test_a_missed_goal_says_where_the_time_goes_and_a_met_one_is_not_run_again() -> None:
     def never() -> None:
         raise AssertionError
