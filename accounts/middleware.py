@@ -57,6 +57,8 @@ RESET_PAGE = "account_reset_password_from_key"
 CHANGE_PAGE, WRONG_PASSWORD = "account_change_password", "enter_current_password"
 # What a session that must show the factor still reaches: where to show it, the way out, and what machines ask.
 OPEN_WITHOUT_FACTOR = {"mfa_reauthenticate", "account_logout", "health", "live", "metrics"}
+# What opens a page by itself, in its address.
+TOKENS = {"token", "key", "uidb36"}
 EVEN_TIME = {"account_login", "account_signup", "account_reset_password", "account_email", "ask", "outcome"}
 # Here looking alone would tell whether there is a login to confirm.
 EVEN_TIME_SHOWN_TOO = {"account_email_verification_sent"}
@@ -193,6 +195,14 @@ def _page_of_the_button(request: HttpRequest) -> str:
     return found.path + (f"?{found.query}" if found.query else "")
 
 
+def _afterwards(request: HttpRequest) -> str:
+    """Return where to go on afterwards, as a query; nothing of a page that a token opens: it stands in no other
+    address."""
+    if request.method != "GET" or set(request.resolver_match.kwargs) & TOKENS:
+        return ""
+    return f"?{urlencode({REDIRECT_FIELD_NAME: request.get_full_path()})}"
+
+
 class LoginMiddleware:
     """Ends sessions that are idle or too old, and leads the holder of a one-time password to choosing a new
     one, staff without a second factor to setting one up before any page of the back office, and a session that
@@ -246,15 +256,11 @@ class LoginMiddleware:
             return None
         must_prove, must_enrol = self._lacks_second_factor(request)
         if must_prove and request.resolver_match.view_name not in OPEN_WITHOUT_FACTOR:
-            after = f"?{urlencode({REDIRECT_FIELD_NAME: request.get_full_path()})}" if request.method == "GET" else ""
-            return HttpResponseRedirect(reverse("mfa_reauthenticate") + after)
+            return HttpResponseRedirect(reverse("mfa_reauthenticate") + _afterwards(request))
         if request.user.must_change_password:
             allowed = {"account_change_password", "account_logout", "account_reauthenticate", "mfa_reauthenticate"}
             if request.path not in {reverse(one) for one in allowed}:
-                after = (
-                    f"?{urlencode({REDIRECT_FIELD_NAME: request.get_full_path()})}" if request.method == "GET" else ""
-                )
-                return HttpResponseRedirect(reverse("account_change_password") + after)
+                return HttpResponseRedirect(reverse("account_change_password") + _afterwards(request))
         if must_enrol and "admin" in request.resolver_match.app_names:
             messages.info(request, "The back office needs a second factor. Set it up here, then open the page again.")
             return HttpResponseRedirect(reverse("mfa_activate_totp"))

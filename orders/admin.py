@@ -98,7 +98,7 @@ class IssueInvoice(Step):
 
 class RecordPayment(Step):
     title = "Record the payment"
-    help = "Card payments arrive by themselves from the payment provider's page. Never write down a card number."
+    help = "Of a card payment nothing is recorded here: it is taken on the payment provider's page. Never write down a card number."
     method = forms.ChoiceField(
         choices=[choice for choice in Payment.Method.choices if choice[0] != Payment.Method.CARD], label="Paid by"
     )

@@ -208,7 +208,8 @@ def _line(name: str, count: int, ids: Sequence[UUID], called: Mapping[UUID, str]
         declaration = datamap.for_label(label)
     except KeyError:  # a kind of record of an earlier release
         return "data of an earlier kind" if count == 1 else f"data of an earlier kind ({count} records)"
-    data = ", ".join(declaration.data[one].title.lower() for one in declaration.envelopes().get(envelope, ()))
+    shown = (declaration.data[one] for one in declaration.envelopes().get(envelope, ()))
+    data = ", ".join(one.title.lower() for one in shown if one.export != "no")  # the rest no page shows anybody
     numbers = sorted({called[one] for one in ids if one in called})
     told = " ".join(filter(None, [declaration.title, ", ".join(numbers[:MOST_NAMED])]))
     if rest := count - len(numbers[:MOST_NAMED]):
