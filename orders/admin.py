@@ -21,7 +21,7 @@ from orders.models import Invoice, Order, Payment, Product
 from privacy.admin import search
 from privacy.admin.lists import SearchedList
 from privacy.admin.records import RecordAdmin
-from privacy.admin.steps import Step, date_input
+from privacy.admin.steps import Step, date_input, to_choose
 from privacy.admin.tables import Rows, amount
 from privacy.admin.waiting import Task, WorkList, due
 from privacy.calendar import days
@@ -100,7 +100,7 @@ class RecordPayment(Step):
     title = "Record the payment"
     help = "Of a card payment nothing is recorded here: it is taken on the payment provider's page. Never write down a card number."
     method = forms.ChoiceField(
-        choices=[choice for choice in Payment.Method.choices if choice[0] != Payment.Method.CARD], label="Paid by"
+        choices=to_choose(one for one in Payment.Method.choices if one[0] != Payment.Method.CARD), label="Paid by"
     )
 
 

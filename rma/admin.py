@@ -35,7 +35,16 @@ class AddNote(Step):
 class MoveOn(Step):
     """One step of the table of states; the subclass of each target state names it."""
 
-    reason = forms.ChoiceField(choices=RMAEvent.Reason.choices, required=False)
+    to: ClassVar[str] = ""
+    reason = forms.ChoiceField(required=False)
+
+    def prepare(self) -> None:
+        possible = states.reasons(self.record.state, self.to)
+        if possible:
+            named = [(one, RMAEvent.Reason(one).label) for one in possible]
+            self.fields["reason"].choices = [("", "none"), *named]  # type: ignore[attr-defined]
+        else:
+            del self.fields["reason"]
 
 
 class Quote(MoveOn):
@@ -63,9 +72,10 @@ DOING: dict[RMA.State, str] = {
     RMA.State.CANCELLED: "Cancel the return",
     RMA.State.BEYOND_REPAIR: "Mark as beyond repair",
 }
-# What cannot be undone about a step, told before it is taken.
+# What cannot be undone about a step, or is not done by it, told before it is taken.
 LOST: dict[RMA.State, str] = {
     RMA.State.DECLINED: "The quote ends: nothing is done to the instrument, and the only next step is to send it back.",
+    RMA.State.VERIFIED: "No page of the back office issues the certificate of a calibration.",
     RMA.State.SHIPPED_BACK: "Today becomes the day on which it left us, and the only next step is to close the return.",
     RMA.State.CLOSED: "A closed return is never opened again: for more work the customer opens a new one.",
     RMA.State.REJECTED: "A rejected return is never taken up again: the customer would open a new one.",
@@ -88,7 +98,12 @@ def _step_to(state: str) -> type[Step]:
     return type(
         f"To{state}",
         (base,),
-        {"title": DOING[RMA.State(state)], "help": LOST.get(RMA.State(state), ""), "is_destructive": is_end},
+        {
+            "to": state,
+            "title": DOING[RMA.State(state)],
+            "help": LOST.get(RMA.State(state), ""),
+            "is_destructive": is_end,
+        },
     )
 
 
@@ -207,8 +222,8 @@ class RMAAdmin(RecordAdmin):
         if name == "serial":
             settled = serials.settle(record, serial=data["serial"], is_sold_on=data["is_sold_on"], actor=actor, now=now)
             return f"{settled.number}: the serial number is settled."
-        services.transition(record, name, actor=actor, now=now, reason=data["reason"], quote=data.get("quote"))
-        return f"{record.number}: {RMA.State(name).label.lower()}."
+        services.transition(record, name, actor=actor, now=now, reason=data.get("reason", ""), quote=data.get("quote"))
+        return f"{record.number}: {AT_THE_DESK.get(RMA.State(name), RMA.State(name).label.lower())}."
 
     def work_lists(self, actor: Actor, today: date) -> Iterable[WorkList]:
         if "service" not in actor.roles:

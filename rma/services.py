@@ -218,6 +218,8 @@ def transition(
         rma = RMA.objects.select_for_update(of=("self",)).select_related("customer", "instrument").get(pk=rma.pk)
         if to not in states.next_states(rma, who):
             raise TransitionRefused(f"{rma.number} cannot go from {rma.state} to {to}.")
+        if reason and reason not in states.reasons(rma.state, to):
+            raise TransitionRefused("This is no reason for this step.")
         if seen is not None and seen != as_seen(rma):
             raise MovedOn
         if to == RMA.State.IN_SERVICE and _waits_for_yes(rma):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rma.models import RMA
+from rma.models import RMA, RMAEvent
 
 State = RMA.State
 
@@ -47,6 +47,25 @@ TABLE: dict[str, dict[str, frozenset[str]]] = {
     State.CLOSED: {},
     State.REJECTED: {},
 }
+
+
+Reason = RMAEvent.Reason
+
+#: Into which state -> what may be said as its reason; for a way back, from which state to which. A quote within the
+#: limit is approved by the program, which says so itself.
+REASONS: dict[str | tuple[str, str], tuple[str, ...]] = {
+    State.REJECTED: (Reason.NOT_OURS, Reason.NO_SERVICE, Reason.BY_REQUEST),
+    State.CANCELLED: (Reason.BY_REQUEST, Reason.NOT_OURS, Reason.NO_SERVICE),
+    State.ON_HOLD: (Reason.WAITING_CUSTOMER, Reason.WAITING_PART, Reason.BY_REQUEST),
+    State.BEYOND_REPAIR: (Reason.NO_SERVICE,),
+    State.DECLINED: (Reason.BY_REQUEST,),
+    (State.VERIFIED, State.IN_SERVICE): (Reason.FAILED_VERIFICATION, Reason.BY_REQUEST),
+}
+
+
+def reasons(state: str, to: str) -> tuple[str, ...]:
+    """Return what may be said as the reason of a step from one state to another; () where a step needs none."""
+    return REASONS.get(to, ()) or REASONS.get((state, to), ())
 
 
 def next_states(rma: RMA, who: str) -> list[str]:

@@ -18,7 +18,7 @@ from accounts import claim
 from accounts.models import ClaimReview, Customer
 from privacy import audit
 from privacy.admin.covers import reason
-from privacy.admin.steps import Step
+from privacy.admin.steps import Step, to_choose
 from privacy.admin.waiting import Task, WorkList
 from privacy.admin.work import WorkAdmin, acting
 from privacy.gate import MANAGER, Actor
@@ -31,7 +31,7 @@ class ProposeClaim(Step):
         "Nothing is linked yet: a second person of the privacy team, or a manager, confirms within 7 days. Then the login "
         "sees all that is on file about this customer, and both are one person. Be sure that they are."
     )
-    how = forms.ChoiceField(choices=ClaimReview.How.choices, label="How we know")
+    how = forms.ChoiceField(choices=to_choose(ClaimReview.How.choices), label="How we know")
 
 
 class AcceptClaim(Step):

@@ -21,7 +21,7 @@ from accounts.reach import Came, Channel
 from privacy import gate, letters
 from privacy.admin.correspondence import on_paper
 from privacy.admin.matters import matters_of
-from privacy.admin.steps import Step
+from privacy.admin.steps import Step, to_choose
 from privacy.admin.tables import Rows
 from privacy.admin.waiting import Task, WorkList
 from privacy.admin.work import acting
@@ -37,7 +37,7 @@ class KeepAccount(Step):
         "today."
     )
     reason = forms.ChoiceField(
-        choices=[choice for choice in endings.WAYS.items() if choice[0] != "link"], label="How they told us"
+        choices=to_choose(one for one in endings.WAYS.items() if one[0] != "link"), label="How they told us"
     )
 
 

@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from privacy import vault
-from privacy.admin.steps import Step, date_input
+from privacy.admin.steps import Step, date_input, to_choose
 from privacy.calendar import company_day
 from privacy.models import Request
 from privacy.requests import addresses, filing, procedures
@@ -76,8 +76,8 @@ class FileRequest(Numbered):
         "For what came by phone, fax, e-mail, mail or in person. The clock starts on the day anybody here received it. "
         "You need a customer number, an e-mail address, or a name and a postal address."
     )
-    kind = forms.ChoiceField(choices=procedures.choices_at(Door.STAFF), label="What is asked for")
-    channel = forms.ChoiceField(choices=CHANNELS, label="How it reached us")
+    kind = forms.ChoiceField(choices=lambda: to_choose(procedures.choices_at(Door.STAFF)()), label="What is asked for")
+    channel = forms.ChoiceField(choices=to_choose(CHANNELS), label="How it reached us")
     received_on = forms.DateField(widget=date_input(), label="Received on")
     email = MailboxField(
         required=False, max_length=254, label="E-mail address they wrote from",

@@ -8,7 +8,7 @@ from django import forms
 from django.utils import timezone
 
 from privacy.admin.proving import said_on_the_telephone
-from privacy.admin.steps import Step, date_input
+from privacy.admin.steps import Step, date_input, to_choose
 from privacy.calendar import company_day
 from privacy.requests import assessment, deadline, grounds, offering
 from privacy.typed import cards
@@ -81,7 +81,7 @@ class Refuse(Step):
 class Extend(Step):
     title = "Extend the deadline"
     help = "Once, when the law gives a reason. The person is told at once, with the reason and the new date."
-    reason = forms.ChoiceField(choices=tuple(deadline.REASONS.items()), label="Reason, Art. 12(3) GDPR")
+    reason = forms.ChoiceField(choices=to_choose(deadline.REASONS.items()), label="Reason, Art. 12(3) GDPR")
     words = forms.CharField(
         max_length=2000, label="What takes longer, in words for the person", widget=forms.Textarea(attrs={"rows": 4})
     )

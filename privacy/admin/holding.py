@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 
 from privacy import called
-from privacy.admin.steps import Step
+from privacy.admin.steps import Step, to_choose
 from privacy.models import Hold
 from privacy.requests import assessment
 from privacy.retention import holds
@@ -20,7 +20,7 @@ class PlaceHold(Step):
         "readable for the privacy team. It stays in use as long as something else keeps it, and is locked after that."
     )
     record_id = forms.ChoiceField(label="Record")
-    reason = forms.ChoiceField(choices=Hold.Reason.choices)
+    reason = forms.ChoiceField(choices=to_choose(Hold.Reason.choices))
     reference = forms.CharField(
         required=False, max_length=60, label="Number of the case", help_text="A docket or a ticket, never a name.",
         validators=Hold._meta.get_field("reference").validators,
@@ -29,7 +29,7 @@ class PlaceHold(Step):
     def prepare(self) -> None:
         facts = assessment.facts_of(self.record.subject_id)
         self.labels = {str(one.record_id): one.label for one in facts}
-        self.fields["record_id"].choices = [(str(one.record_id), one.title) for one in facts]  # type: ignore[attr-defined]
+        self.fields["record_id"].choices = to_choose((str(one.record_id), one.title) for one in facts)  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
         self.cleaned_data["label"] = self.labels.get(self.cleaned_data.get("record_id", ""), "")

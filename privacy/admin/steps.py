@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from django import forms
+
+
+def to_choose(choices: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Return the choices of a question without one that is chosen before anybody has answered it."""
+    return [("", "Choose"), *choices]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from privacy import called, datamap
+from privacy.calendar import company_day
 from privacy.management.one_request import RequestCommand, named
 from privacy.requests import reading
 from privacy.requests.models import Request
@@ -38,7 +39,9 @@ def _dates(request: Request) -> list[str]:
     unpaused = f"; without the pause by {_day(request.unpaused_due_on)}" if request.unpaused_due_on else ""
     said = [
         f"Received on {_day(request.received_on)} by {request.get_channel_display()}, from {request.get_asked_by_display()}.",
-        f"Answer by {_day(request.due_on)}, at the latest {_day(request.legal_due_on)}{unpaused}.",
+        f"Ended on {_day(company_day(request.closed_at))}."
+        if request.closed_at
+        else f"Answer by {_day(request.due_on)}, at the latest {_day(request.legal_due_on)}{unpaused}.",
         f"Who is asking: {request.get_identity_display()}.",
     ]
     if request.is_about_records:

@@ -265,3 +265,16 @@ def test_the_outcome_names_the_days_until_which_its_file_and_the_token_stay(alic
     text = outcome_page(request, code)
     left = text[text.index("What the removal itself left") :]
     assert len(re.findall(r", until \d+ \w+ 20\d\d\.", left)) == 2
+
+
+def test_what_has_ended_tells_the_day_on_which_it_did_and_no_day_to_answer_by(alice: Customer) -> None:
+    request = filed(alice, "access")
+    code = factories.code_of(request)
+    for text in both(alice, request, code):
+        assert "We answer by" in text and "Ended" not in text
+    services.withdraw(request, actor=as_customer(alice), now=NOW)
+    for text in both(alice, request, code):
+        assert "Ended 20 November 2026" in text and "nswer by" not in text and "answered by" not in text
+    browser = pages.signed_in(alice.subject.users.get())
+    row = " ".join(re.sub(r"<[^>]+>", " ", browser.get("/privacy/requests/").text).split())
+    assert "ended 20 November 2026" in row and "by 20 December 2026" not in row
