@@ -126,8 +126,8 @@ class RequestAdmin(LetterPages):
 
     @admin.display(description="Identity", ordering="identity")
     def how_identified(self, record: Request) -> str:
-        """Return in a word whether identity is proved, and how."""
-        return record.identity.replace("_", " ") if record.is_identified else "not proved yet"
+        """Return in words whether identity is proved, and how."""
+        return record.get_identity_display() if record.is_identified else Request.Identity.PENDING.label
 
     @admin.display(description="Next")
     def next_step(self, record: Request) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import QuerySet
 
-from privacy.actor import WORDS, Actor
+from privacy.actor import WORDS, Actor, in_words
 from privacy.calendar import company_day
 from privacy.letters.models import Letter
 from privacy.requests import bound, clock, regimes
@@ -212,6 +212,9 @@ def recompute(request: Request) -> None:
     request.save(update_fields=["received_on", "due_on", "legal_due_on", "unpaused_due_on"])
 
 
-def named(kind: str, number: str) -> str:
-    """Return how pages name staff to each other: by the number of the login, which opens nothing."""
-    return f"a member of staff (user {number[-12:]})" if kind == "staff" else WORDS["operator"]
+def named(kind: str, number: str, role: str = "") -> str:
+    """Return how pages name staff to each other: by role, where it is known, and by the number of the login, which
+    opens nothing."""
+    if kind != "staff":
+        return WORDS["operator"]
+    return f"a member of staff ({', '.join(filter(None, [role and in_words(kind, role), f'user {number[-12:]}']))})"

@@ -34,3 +34,14 @@ def test_a_hold_without_a_reason_is_not_placed() -> None:
     assert '<option value="" selected>Choose</option>' in carol.get(add).text
     carol.post(add, {"number": order.number, "reason": "claim"})
     assert Hold.objects.count() == 1, "the control"
+
+
+def test_no_card_payment_is_recorded_at_the_desk() -> None:
+    order = an_order(factories.customer(), invoiced=factories.TODAY)
+    erin = pages.signed_in(factories.staff(roles=("accounting",)))
+    here = f"/admin/orders/order/{order.pk}/step/pay/"
+    page = erin.get(here)
+    assert "Of a card payment nothing is recorded here" in page.text and "arrive by themselves" not in page.text
+    assert erin.post(here, {"method": "card"}).status_code == 400 and not order.payments.exists()
+    erin.post(here, {"method": "transfer"})
+    assert order.payments.get().method == "transfer", "the control"

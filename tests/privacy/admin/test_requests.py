@@ -23,7 +23,7 @@ from privacy.requests import deadline, history, proving, reading, services
 from privacy.requests.states import State
 from tests import factories, pages
 from tests.asked import PRIVACY, taken_in
-from tests.factories import an_order
+from tests.factories import an_order, an_rma, moved
 
 pytestmark = pytest.mark.django_db
 
@@ -226,6 +226,19 @@ def test_the_plan_is_made_and_its_decisions_are_shown_with_reason_law_and_date(a
     for decision in about.decisions.all():
         assert escape(decision.ground) in text and escape(decision.authority) in text
     assert "Ring twice." not in text
+
+
+def test_of_what_has_no_key_the_desk_says_that_it_is_deleted(alice: Customer, carol: Client) -> None:
+    rma = moved(
+        an_rma(alice, date(2017, 5, 2)), "authorised", "received", "in_service", "verified", on=date(2017, 5, 4)
+    )
+    moved(rma, "shipped_back", "closed", on=date(2017, 5, 10))
+    about = filed(alice)
+    take(carol, about, "plan")
+    rows = dict(re.findall(r'<th scope="row">([^<]+)</th>(.*?)</tr>', carol.get(page_of(about)).text, re.S))
+    (registration,) = [row for title, row in rows.items() if title.startswith("Registration of instrument")]
+    assert "Goes: it is deleted; backups have it for 35 days." in registration and "key" not in registration
+    assert any("Goes: its key is destroyed" in row for row in rows.values()), "the control"
 
 
 def test_confirming_shows_the_plan_first_and_looking_does_nothing(alice: Customer, carol: Client) -> None:

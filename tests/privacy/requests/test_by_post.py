@@ -113,7 +113,7 @@ def test_who_had_the_letter_in_hand_takes_no_code_from_it(dora: Customer) -> Non
     assert identify(request, dora, code).is_identified, "control"
     request.refresh_from_db()
     assert second.how_proved(request) == (
-        "code sent by post to an address on file for 14 days; stated by a member of staff (user rob)"
+        "code sent by post to an address on file for 14 days; stated by a member of staff (privacy team, user rob)"
     )
 
 
