@@ -85,7 +85,7 @@ class LetterPages(RecordAdmin):
             **correspondence.on_paper(letter, letters.given(letter)[0]),
             "gives": letter.sealed_credentials is not None,  # type: ignore[attr-defined]
             "copy_url": reverse(f"admin:{self.names}_copy", args=[record.pk, letter.pk])
-            if letter.kind == paper.KIND
+            if paper.goes_with(letter, record)
             else "",
             "mark_url": reverse(f"admin:{self.names}_step", args=[record.pk, "posted"]),
         }

@@ -30,9 +30,9 @@ The clock
 
 Carrying out
     broker      wakes a worker by name, and what fell asleep
-    execute     one step at a time, under a lock
+    execute     one step at a time, under a lock; `begin` what comes before the first one
     erasure     how a record ends; `ended` when and by what it did
-    export      the copy of everything; `contents` what stands in it; `paper` the copy by post
+    export      the copy of everything; `contents` what stands in it, `copypage` its page; `paper` the copy by post
     tombstones  what the ledger keeps
 
 Answering
@@ -44,5 +44,5 @@ Answering
 Proof and lists
     history     states and events, the only place that writes them
     bound       whether a row says what the site wrote
-    listing     the requests as a list
+    listing     the requests as a list; `in_words` and `said` how things are said in text
 """

@@ -21,6 +21,7 @@ from privacy.retention.models import Decision
 CODE_MOVED = (
     "code_moved"  # in the file of the request: its outcome code went to an address that does not count any more
 )
+_Lines = dict[str, list[dict[str, Any]]]
 OF_KEYS = "restore the keys"  # the reason of the schedule that says how long a backup of the key store is kept
 
 
@@ -30,23 +31,25 @@ def key(request: Request) -> str:
 
 
 def leave(request: Request, *, now: datetime) -> None:
-    """Leave the answer of a right in the outbox, once: its letter, with what was erased, kept and given.
+    """Leave the answer in the outbox, once: its letter, with what was erased, kept and given, and, of a right that
+    tells it, who else has the data (Art. 19).
 
-    To be called under an actor that may open the file, as the two below.
+    For whom no e-mail or login reaches a copy goes with the letter that is posted. To be called under an actor that may
+    open the file.
     """
     to, about = _answered(request, now)
-    context = _told(request, to) | about
-    if request.procedure.tells_recipients:
-        context["recipients"] = recipients(request.decisions.values_list("label", "envelope"))
+    if request.procedure.gives:
+        _leave_with_copy(request, to, about, now=now)
+        return
+    context = _told(request, to) | about | {"recipients": recipients(request, request.decisions.all())}
+    if request.procedure.removes:
+        context |= _of_removal(request, to, about, now)
     _queue(request, to, context, now=now)
 
 
-def leave_with_copy(request: Request, *, now: datetime) -> None:
-    """Leave word in the outbox, once, that the copy is ready; for whom no e-mail or login reaches the
-    letter with which it is posted."""
-    to, about = _answered(request, now)
+def _leave_with_copy(request: Request, to: str, about: _Lines, *, now: datetime) -> None:
     copy, has_login = export.live(request), _has_login(request)
-    if not to and not has_login and writing.has_postal(request, now=now):
+    if not to and not has_login and paper.kind(request) and writing.has_postal(request, now=now):
         paper.write(request, key=key(request), records=len(about["given"]), now=now)
         return
     context = _told(request, to) | {
@@ -60,10 +63,8 @@ def leave_with_copy(request: Request, *, now: datetime) -> None:
     _queue(request, to, context, now=now, credentials={"link": link}, until=now + links.RESULT_LINK_LIVES)
 
 
-def leave_of_removal(request: Request, *, now: datetime) -> None:
-    """Leave the answer in the outbox, once: what went, what stays, why and until when, and who else had it (Art.
-    19)."""
-    to, about = _answered(request, now)
+def _of_removal(request: Request, to: str, about: _Lines, now: datetime) -> dict[str, Any]:
+    """Return what the answer says besides where data ended: since when, until when what is left of it is kept."""
     leftovers = {one["name"]: date.fromisoformat(one["until"]) for one in outcome.read(request)["plan"]["leftovers"]}
     done = [d for d in (one["done_at"] for one in about["erased"]) if d]
     if moved := _code_went_elsewhere(request, to):
@@ -72,8 +73,7 @@ def leave_of_removal(request: Request, *, now: datetime) -> None:
         if isinstance(kept_file, dict):
             request.outcome = {**kept_file, CODE_MOVED: True}
             request.save(update_fields=["outcome"])  # type: ignore[misc]  # a sealed field is no column
-    context = _told(request, to) | {
-        **about,
+    return {
         CODE_MOVED: moved,
         # As it was planned: the addresses by which it was found are gone.
         "unjoined": outcome.unjoined_of(request),
@@ -82,14 +82,10 @@ def leave_of_removal(request: Request, *, now: datetime) -> None:
         "token_until": leftovers.get("block_token"),
         "backups_until": backups_until(now),
         "copies": export.left(request, now=now),
-        "recipients": recipients(
-            request.decisions.filter(action=Decision.Action.ERASE).values_list("label", "envelope")
-        ),
     }
-    _queue(request, to, context, now=now)
 
 
-def _answered(request: Request, now: datetime) -> tuple[str, dict[str, list[dict[str, Any]]]]:
+def _answered(request: Request, now: datetime) -> tuple[str, _Lines]:
     """Return where the answer goes and what became of the records; letters that say less are posted no more."""
     about = outcome.lines(request, today=company_day(now))
     to = addresses.address_for_answer(request, now=now)
@@ -142,10 +138,18 @@ def backups_until(now: datetime) -> date:
     return max(one.period.after(day) for one in of_keys if one.period is not None)
 
 
-def recipients(ended: Iterable[tuple[str, str]]) -> list[str]:
-    """Return who gets data of these kinds, (label, envelope), by name from the data map (Art. 19)."""
+def recipients(request: Request, decisions: Iterable[Decision]) -> list[str]:
+    """Return who gets the data that these decisions of a request ended, or that the right is about where it ends none,
+    by name from the data map (Art. 19); [] for a right that does not tell it."""
+    if not request.procedure.tells_recipients:
+        return []
+    is_ended = request.procedure.removes
     found: set[str] = set()
-    for label, envelope in set(ended):
+    for label, envelope in {
+        (one.label, one.envelope)
+        for one in decisions
+        if not is_ended or one.action == Decision.Action.ERASE or one.done_at
+    }:
         declaration = datamap.for_label(label)
         for name in declaration.envelopes().get(envelope, ()):
             found.update(declaration.data[name].recipients)

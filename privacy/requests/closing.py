@@ -24,51 +24,32 @@ from privacy.requests.states import State
 
 
 def letter(request: Request, now: datetime) -> Result:
-    """Leave the answer in the outbox, once."""
-    answer.leave(request, now=now)
-    return Done()
-
-
-def letter_with_copy(request: Request, now: datetime) -> Result:
-    """Leave word in the outbox, once, that the copy is ready; none where a second person has destroyed it."""
-    ended = request.second_looks.filter(outcome=SecondLook.Outcome.END).exists()
-    if not (ended and export.live(request) is None):
-        answer.leave_with_copy(request, now=now)
-    return Done()
-
-
-def letter_of_removal(request: Request, now: datetime) -> Result:
-    """Leave the answer in the outbox, once: what went, what stays, why and until when."""
-    answer.leave_of_removal(request, now=now)
+    """Leave the answer in the outbox, once: what was given, or what went, what stays, why and until when; none where a
+    second person has destroyed the copy."""
+    destroyed = request.second_looks.filter(outcome=SecondLook.Outcome.END)
+    if not (request.procedure.gives and export.live(request) is None and destroyed.exists()):
+        answer.leave(request, now=now)
     return Done()
 
 
 def close(request: Request, now: datetime) -> Result:
-    """Close when the answer has gone out."""
-    return _unanswered(request, now) or Done()
-
-
-def close_copy(request: Request, now: datetime) -> Result:
-    """Close when the answer has gone out, and the copy was fetched or its week is over."""
+    """Close when the answer has gone out: of a copy when it was fetched or its week is over, of a removal with what the
+    letters of the request say burned, and its links ended."""
     if (wait := _unanswered(request, now)) is not None:
         return wait
-    copy = export.live(request)
-    if copy is not None and not copy.downloads and copy.expires_at > now:
-        return Wait(copy.expires_at)
-    if request.subject_id is None:  # everything else about the person was erased meanwhile
-        letters.burn_given(Letter.objects.filter(request=request), now=now)
-    return Done()
-
-
-def close_removal(request: Request, now: datetime) -> Result:
-    """Close when the answer has gone out, and burn what the letters of the request say."""
-    if (wait := _unanswered(request, now)) is not None:
-        return wait
-    # Word that it was not shown to be the person goes out first; what it says is destroyed by the sweep (`rest`).
-    unsent = Letter.objects.filter(request=request, kind=writing.NOT_YOU, sent_at=None, stopped_at=None)
-    letters.burn_given(Letter.objects.filter(request=request).exclude(pk__in=unsent.values("pk")), now=now)
-    unused = OneTimeLink.objects.filter(request=request, used_at=None)
-    unused.exclude(purpose=OneTimeLink.Purpose.NOT_ME).update(expires_at=now)
+    if request.procedure.gives:
+        copy = export.live(request)
+        if copy is not None and not copy.downloads and copy.expires_at > now:
+            return Wait(copy.expires_at)
+        if request.subject_id is None:  # everything else about the person was erased meanwhile
+            letters.burn_given(Letter.objects.filter(request=request), now=now)
+    if request.procedure.removes:
+        # Word that it was not shown to be the person goes out first; what it says is destroyed by the sweep
+        # (`sweep.second_letter`).
+        unsent = Letter.objects.filter(request=request, kind=writing.NOT_YOU, sent_at=None, stopped_at=None)
+        letters.burn_given(Letter.objects.filter(request=request).exclude(pk__in=unsent.values("pk")), now=now)
+        unused = OneTimeLink.objects.filter(request=request, used_at=None)
+        unused.exclude(purpose=OneTimeLink.Purpose.NOT_ME).update(expires_at=now)
     return Done()
 
 
@@ -76,7 +57,7 @@ def _unanswered(request: Request, now: datetime) -> Wait | None:
     """Return until when to wait for the answer to go out; None once it has, and the request counts as answered then."""
     word = Letter.objects.filter(request=request, key=answer.key(request)).first()
     if word is not None and word.sent_at is None and word.stopped_at is None:
-        if word.kind == paper.KIND and export.live(request) is None and request.subject_id is not None:
+        if paper.goes_with(word, request) and export.live(request) is None and request.subject_id is not None:
             export.build(request, now=now)  # its week is over, and nobody has posted it
         # Ticking a letter off wakes the request.
         return Wait(now + (LOOK_LATER if word.by == Letter.By.POST else LOOK_AGAIN))

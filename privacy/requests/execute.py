@@ -21,7 +21,7 @@ from privacy import audit
 from privacy.gate.context import current
 from privacy.gate.log import CHAINS
 from privacy.gate.system import system
-from privacy.requests import bound, broker, history, procedures, steps, waits
+from privacy.requests import begin, bound, broker, history, procedures, steps, waits
 from privacy.requests.models import Request
 from privacy.requests.procedure import Step
 from privacy.requests.result import Again, Done, Ended, Result, Wait
@@ -133,17 +133,16 @@ def _do(request_id: UUID, now: datetime, step: str, version: int) -> str:
         if not one.waits:  # these only end it, or give it more time
             bound.require(request)
         _check_confirmed(request)
-        result = _held_up(request, one, now) or one.function()(request, now)
+        result = _begin(request, one, now) or one.function()(request, now)
         if not isinstance(result, Wait):
             checkpoints.reach(step, request_id)
         return _write(request, one, result, now)
 
 
-def _held_up(request: Request, step: Step, now: datetime) -> Result | None:
-    """Return what holds up the first step after the confirmation, of every right: a second person, or time to
-    object."""
+def _begin(request: Request, step: Step, now: datetime) -> Result | None:
+    """Return what holds up the first step after the confirmation, whatever right it belongs to."""
     is_first = request.state == State.CONFIRMED and not step.waits and step.reaches != State.PLANNED
-    return steps.held_up(request, now) if is_first else None
+    return begin.begin(request, actor=steps.acting(), now=now) if is_first else None
 
 
 def _check_confirmed(request: Request) -> None:
@@ -168,8 +167,6 @@ def _write(request: Request, one: Step, result: Result, now: datetime) -> str:
         case Again():
             history.schedule(request, step, at=now)
         case Done(detail):
-            if request.state == State.CONFIRMED and one.reaches == State.EXECUTED:  # begun and done in one step
-                history.move(request, State.EXECUTING, actor=actor, now=now)
             history.step_done(request, step, actor=actor, now=now, detail=detail)
             if one.reaches != request.state:
                 history.move(request, one.reaches, actor=actor, now=now)

@@ -234,7 +234,7 @@ class Request(vault.SealedModel):
 class RequestEvent(models.Model):
     """One thing that happened to a request: append-only (a trigger refuses UPDATE and DELETE), without values.
 
-    `kind` is a state reached, a step done, or a fact for the clock (`received`, `extended`, `id_asked` …);
+    `kind` is a state reached, a step done, or a fact for the clock (`received`, `extended`, `identity_asked` …);
     `on` is the day that counts for the clock, `detail` holds codes, dates and counts only.
     """
 

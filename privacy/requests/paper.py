@@ -33,16 +33,25 @@ from privacy.requests.models import Export, Request
 from privacy.requests.sight import NotYours, locked, require_sight
 from privacy.vault import stream
 
-KIND = "copy_posted"
 PRINTED, ON_STICK, POSTED = "copy_printed", "copy_on_stick", "copy_posted"
 MOST_AT_ONCE = 1 << 20
 _LOCAL_HEADER = struct.Struct("<26xHH")  # of a member of a ZIP file: the lengths of its name and of what follows that
 
 
+def kind(request: Request) -> str:
+    """Return the kind of the letter with which the copy of this right is posted, "" where none is."""
+    return request.procedure.letters.answer_by_post
+
+
+def goes_with(letter: Letter, request: Request) -> bool:
+    """Say whether the copy goes with this letter of the request."""
+    return bool(kind(request)) and letter.kind == kind(request)
+
+
 def can_post(request: Request, *, now: datetime) -> bool:
     """Say whether a finished copy can be posted: it is there, no letter with it waits, and a postal address counts."""
     return (
-        request.procedure.gives
+        bool(kind(request))
         and export.live(request) is not None
         and not waiting(request).exists()
         and not waits.is_undecided(request)
@@ -52,7 +61,7 @@ def can_post(request: Request, *, now: datetime) -> bool:
 
 def waiting(request: Request) -> Any:
     """Return the letters with a copy that wait to be posted."""
-    return request.letters.filter(kind=KIND, by=Letter.By.POST, sent_at=None, stopped_at=None)
+    return request.letters.filter(kind=kind(request), by=Letter.By.POST, sent_at=None, stopped_at=None)
 
 
 def post(request: Request, *, actor: Actor, now: datetime) -> None:
@@ -72,7 +81,7 @@ def post(request: Request, *, actor: Actor, now: datetime) -> None:
 def write(request: Request, *, key: str, records: int, now: datetime) -> None:
     """Write the letter that goes with the copy, in the caller's transaction."""
     context = {"records": records, "unjoined": unjoined.of_request(request.subject_id, company_day(now))}
-    writing.queue(KIND, to="", context=context, key=key, request=request, now=now)
+    writing.queue(kind(request), to="", context=context, key=key, request=request, now=now)
 
 
 def page(letter: Letter, *, actor: Actor, now: datetime) -> Iterator[bytes]:

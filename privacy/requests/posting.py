@@ -70,7 +70,7 @@ def mark_posted(letter: Letter, *, actor: Actor, now: datetime) -> None:
         _require_another(request, actor)
         is_in_time = letter.kind != deadline.NOTICE or deadline.may_post_notice(request, now=now)
         if is_in_time:
-            if letter.kind == paper.KIND:
+            if paper.goes_with(letter, request):
                 paper.require_in_envelope(letter, request, now=now)
             letters.mark_posted(letter, actor=actor, now=now)
             _follow(letter, request, actor=actor, now=now)
@@ -101,7 +101,7 @@ def _follow(letter: Letter, request: Request, *, actor: Actor, now: datetime) ->
             history.event(request, clock.Kind.IDENTITY_ASKED, actor=actor, now=now)
     elif letter.kind == deadline.NOTICE:
         deadline.count_notice(request, actor=actor, now=now)
-    if letter.kind == paper.KIND:
+    if paper.goes_with(letter, request):
         paper.posted(letter, request, actor=actor, now=now)
     if letter.key == answer.key(request) and request.step == procedures.CLOSE.name:
         history.schedule(request, procedures.CLOSE.name, at=now)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     Text = str | _StrPromise
 
+STEPS, CLOSING = "privacy.requests.steps", "privacy.requests.closing"  # where the functions of steps are
 ANY_PROOF = frozenset(one for one in Proof if one != Proof.PENDING)
 
 
@@ -45,6 +46,15 @@ class Does(StrEnum):
     GIVE = "give"  # it is given in a copy
     ERASE = "erase"  # it is erased, or kept by what the schedule says
     NOTHING = "nothing"  # the right is about no records: its plan names none
+
+
+#: What no right may leave out that does this, in this order: without it a copy is announced that is not there, or what
+#: was removed comes back with the next file or backup.
+DUTIES = {
+    Does.GIVE: ("build_copy",),
+    Does.ERASE: ("block_tokens", "erase", "unlink", "tombstone"),
+    Does.NOTHING: (),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +126,7 @@ class Letters:
     """The kinds of letters of a right, by occasion: each has templates of its name in templates/privacy/email/."""
 
     answer: str
-    answer_by_post: str = ""  # where the answer itself is posted
+    answer_by_post: str = ""  # with which a copy is posted
     plan_ready: str = ""
     plan_changed: str = ""
     plan_confirmed: str = ""  # somebody else has confirmed it for the person
@@ -176,12 +186,24 @@ class Procedure:
             raise NotInOrder(f"{self.kind}: its first step that does something makes the plan.")
         if self.is_known and self.steps[-1].reaches != State.CLOSED:
             raise NotInOrder(f"{self.kind}: its last step closes the request.")
+        if self.is_known:
+            self._require_duties()
         if len({one.name for one in self.steps}) < len(self.steps):
             raise NotInOrder(f"{self.kind}: two steps have one name.")
         if any(one.waits and one.delay is None for one in self.steps):
             raise NotInOrder(f"{self.kind}: a step that waits says what a person is told when it waits too long.")
         if self.is_confirmed and not (self.pages.confirm and self.letters.plan_ready and self.letters.plan_changed):
             raise NotInOrder(f"{self.kind}: what the person confirms has a page and letters that show the plan.")
+
+    def _require_duties(self) -> None:
+        wanted = (*(f"{STEPS}.{name}" for name in DUTIES[self.does]), f"{CLOSING}.letter", f"{CLOSING}.close")
+        found = tuple(one.do for one in self.steps if one.do in wanted)
+        if found != wanted or self.steps[-1].do != wanted[-1]:
+            raise NotInOrder(f"{self.kind}: it has these steps, in this order, the last one last: {', '.join(wanted)}.")
+        if self.removes and not self.tells_recipients:
+            raise NotInOrder(f"{self.kind}: who else has data that end is told (Art. 19).")
+        if bool(self.letters.answer_by_post) is not self.gives:
+            raise NotInOrder(f"{self.kind}: a letter goes with a copy that is posted, and with nothing else.")
 
     @property
     def purpose(self) -> str:

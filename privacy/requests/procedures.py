@@ -15,14 +15,22 @@ from typing import TYPE_CHECKING
 from django.utils.translation import gettext_lazy as _
 
 from privacy.gate.purposes import ProgramPurpose
-from privacy.requests.procedure import Delay, Does, Door, Letters, Pages, Procedure, Step, Words
+from privacy.requests.procedure import (
+    CLOSING,
+    STEPS,
+    Delay,
+    Does,
+    Door,
+    Letters,
+    Pages,
+    Procedure,
+    Step,
+    Words,
+)
 from privacy.requests.states import State
 
 if TYPE_CHECKING:
     from privacy.requests.procedure import Text
-
-STEPS = "privacy.requests.steps"
-CLOSING = "privacy.requests.closing"
 
 
 class UnknownKind(LookupError):
@@ -69,7 +77,7 @@ def _step(
     of_a_person: bool = False,
     checkpoints: tuple[str, ...] = (),
 ) -> Step:
-    """Return a step whose function in `steps` has its name."""
+    """Return a step whose function in `steps` has its name; those above, which every right has, name theirs."""
     return Step(name, f"{STEPS}.{name}", reaches, words=words, of_a_person=of_a_person, checkpoints=checkpoints)
 
 
@@ -103,8 +111,8 @@ _COPY = Procedure(
         IDENTITY,
         PLAN,
         _step("build_copy", _("Copy made"), reaches=State.EXECUTED),
-        Step("letter", f"{CLOSING}.letter_with_copy", State.EXECUTED, words=_("Answer written")),
-        Step("close", f"{CLOSING}.close_copy", State.CLOSED, words=_("Answer sent")),
+        LETTER,
+        CLOSE,
     ),
     letters=Letters(
         answer="copy_ready",
@@ -157,8 +165,8 @@ _REMOVAL = Procedure(
         _step("exports_destroyed", _("Copies whose week is over destroyed")),
         _step("unlink", _("Last links removed")),
         _step("tombstone", _("Proof of the removal written, without your data"), reaches=State.EXECUTED),
-        Step("letter", f"{CLOSING}.letter_of_removal", State.EXECUTED, words=_("Answer written")),
-        Step("close", f"{CLOSING}.close_removal", State.CLOSED, words=_("Answer sent")),
+        LETTER,
+        CLOSE,
     ),
     letters=Letters(
         answer="erasure_done",
@@ -248,11 +256,6 @@ def purposes() -> list[ProgramPurpose]:
 def letter_titles() -> dict[str, str]:
     """Return what the letters of all rights are called at the desk, by their kinds."""
     return {kind: str(title) for one in TABLE.values() for kind, title in one.letters.titles.items()}
-
-
-def plan_letters() -> tuple[str, ...]:
-    """Return the kinds of letters that tell a plan, of every right."""
-    return tuple(dict.fromkeys(kind for one in TABLE.values() for kind in one.letters.plans))
 
 
 def checkpoints() -> tuple[str, ...]:

@@ -10,33 +10,29 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from privacy import audit, datamap, letters, people, subjects, vault
+from privacy import audit, datamap, letters, people, vault
 from privacy.actor import Actor
 from privacy.calendar import company_day
 from privacy.gate.context import current
 from privacy.letters.models import Letter
 from privacy.requests import (
-    addresses,
     assessment,
     bound,
     clock,
     deadline,
     erasure,
-    excess,
     export,
     history,
     offering,
     outcome,
-    second,
     services,
     tombstones,
-    waits,
     writing,
 )
 from privacy.requests.models import Export, Request
-from privacy.requests.result import LOOK_AGAIN, LOOK_LATER, Again, Done, Ended, Result, Wait
+from privacy.requests.result import LOOK_LATER, Again, Done, Ended, Result, Wait
 from privacy.requests.states import OPEN_STATES, State
-from privacy.retention import decided, restriction
+from privacy.retention import decided
 from privacy.retention.models import Decision
 from privacy.vault.keystore import blocks, ledger
 from privacy.work import broken
@@ -61,7 +57,7 @@ def following(request: Request) -> str:
 def plan_step(request: Request, now: datetime) -> Result:
     """Make the plan. It goes back to the person where the right is one that is confirmed; else it is carried out as it
     is."""
-    actor = _actor()
+    actor = acting()
     made = services.plan_into(request, actor=actor, now=now)
     if request.procedure.is_confirmed:
         offering.offer(request, made, now=now)
@@ -71,85 +67,20 @@ def plan_step(request: Request, now: datetime) -> Result:
 
 
 def wait_for_access(request: Request, now: datetime) -> Result:
-    """Wait until what the right waits for is answered, not past the due date; look at the plan once more.
-
-    The finished copy outlives the erasure, so nobody waits until it is fetched (design 11, 12). When the plan has
-    changed since it was confirmed, it goes back to be confirmed again.
-    """
-    # Only one whose identity is proved: a stranger's question must not hold an erasure up.
-    first = Request.objects.filter(
-        subject_id=_subject(request),
-        kind__in=request.procedure.waits_for,
-        state__in=UNANSWERED,
-        identity_at__isnull=False,
-    )
-    if company_day(now) < request.due_on and first.exists():
-        return Wait(now + LOOK_AGAIN)
-    actor = _actor()
-    subjects.lock([_subject(request)])  # an import that takes something in for the person is finished first, or waits
-    confirmed = request.confirmed_hash
-    if assessment.plan_for(request, today=company_day(now)).hash != confirmed:
-        services.plan_again(request, actor=actor, now=now)
-        return Ended()
-    # What is on file now goes with the execution: where the answer is sent stands in the file of the request from here
-    # on.
-    answer_to = addresses.address_for_answer(request, now=now)
-    if request.requester_email != answer_to:
-        request.requester_email = answer_to
-        request.save(update_fields=["requester_email"])  # type: ignore[misc]  # a sealed field is no column
-    if not answer_to:
-        writing.keep_postal(request, now=now)
-    if not request.is_about_records:
-        _keep_addresses(request, now)
-    # From here it only goes forward: what was said about kept data is binding now.
-    if decided.change(Decision.objects.filter(request=request, action=Decision.Action.KEEP), pinned=True):
-        raise bound.NotOurs
-    restriction.settle_request(request.pk, actor=actor, now=now)
+    """Let it be written down that copies asked for are finished: `begin` has waited for them, as before the first step
+    of every right."""
     return Done()
-
-
-def _keep_addresses(request: Request, now: datetime) -> None:
-    """Write into the files of the person's other requests where they are answered now, "" where by post: no
-    old link or code counts again because the erasure took the address that replaced its own, or because none
-    was left to hold it against."""
-    found = Request.objects.filter(subject_id=_subject(request), scope=Request.Scope.WHOLE).exclude(pk=request.pk)
-    for other in found.order_by("pk"):
-        with vault.internal():  # compared only, shown to nobody
-            stored = other.requester_email
-        to = addresses.address_for_answer(other, now=now)
-        if isinstance(stored, str) and stored != to:
-            other.requester_email = to
-            other.save(update_fields=["requester_email"])  # type: ignore[misc]  # a sealed field is no column
-        if not to and other.is_open:
-            writing.keep_postal(other, now=now)
-
-
-def held_up(request: Request, now: datetime) -> Result | None:
-    """Return what a question to a second person, or time for others to object, makes of the first step that carries a
-    request out, whatever the right; None when it may go on.
-
-    An open question ends on the due date with more time or a refusal, never with a yes (design 11); one that was put
-    too late for that stays open, and the request is overdue until it is decided.
-    """
-    waits.look_at_others(request, actor=_actor(), now=now)
-    excess.last_day(request, actor=_actor(), now=now)
-    if waits.is_undecided(request):
-        if second.last_day(request, actor=_actor(), now=now):
-            return Ended()
-        return Wait(now + LOOK_LATER)
-    until = waits.ends_at(request, now=now)
-    return Wait(min(until, now + LOOK_LATER)) if until is not None and until > now else None
 
 
 def sign_out(request: Request, now: datetime) -> Result:
     """End every session and login of the person."""
-    ended = people.ask().sign_out(_subject(request), now)
+    ended = people.ask().sign_out(subject_of(request), now)
     return Done({"ended": ended})
 
 
 def stop_mail(request: Request, now: datetime) -> Result:
     """Stop letters not yet sent, and destroy what earlier ones say; this request's own stay until the end."""
-    subject = _subject(request)
+    subject = subject_of(request)
     stopped = letters.stop(subject, now=now, but=request)
     letters.burn(Letter.objects.filter(subject_id=subject).exclude(request=request), now=now)
     return Done({"stopped": stopped})
@@ -160,7 +91,7 @@ def block_tokens(request: Request, now: datetime) -> Result:
     C-129/21)."""
     until = assessment.block_until(now, request.country)
     count = 0
-    for declaration, rows in datamap.records_of(_subject(request)):
+    for declaration, rows in datamap.records_of(subject_of(request)):
         if declaration.block_keys is None:
             continue
         with vault.internal():  # hashed at once, shown to nobody
@@ -247,8 +178,6 @@ def tombstone(request: Request, now: datetime) -> Result:
 
 def build_copy(request: Request, now: datetime) -> Result:
     """Make the sealed copy."""
-    if request.state == State.CONFIRMED:
-        history.move(request, State.EXECUTING, actor=current(), now=now)
     made = export.build(request, now=now)
     return Done({"size": made.size, "expires_at": made.expires_at.isoformat()})
 
@@ -272,7 +201,7 @@ def identity_step(request: Request, now: datetime) -> Result:
     asked = now if is_unasked else history.asked_at(request)
     if now - asked < history.LEAST_TIME_TO_ACT:
         if deadline.may_post_notice(request, now=now):
-            is_told = deadline.extend_by_itself(request, request.step, actor=_actor(), now=now)
+            is_told = deadline.extend_by_itself(request, request.step, actor=acting(), now=now)
             return Wait(clock.answer_from(request.due_on) if is_told else now + LOOK_LATER)
         if is_unasked:  # ours, not the person's: it stays open and overdue, and alarms, until somebody posts it
             return Wait(now + LOOK_LATER)
@@ -282,7 +211,7 @@ def identity_step(request: Request, now: datetime) -> Result:
         return Wait(
             now + LOOK_LATER
         )  # signed, and nothing to click: two people decide; overdue, it alarms until they have
-    services.expire_into(request, actor=_actor(), now=now)
+    services.expire_into(request, actor=acting(), now=now)
     return Ended()
 
 
@@ -291,14 +220,16 @@ def _is_question_unposted(request: Request, now: datetime) -> bool:
     return history.is_question_unposted(request) and writing.has_postal(request, now=now)
 
 
-def _actor() -> Actor:
+def acting() -> Actor:
+    """Return who carries the step out."""
     actor = current()
     if actor is None:
         raise RuntimeError("A step runs inside advance(), which enters the gate.")
     return actor
 
 
-def _subject(request: Request) -> UUID:
+def subject_of(request: Request) -> UUID:
+    """Return whose data the request is about. Raises NotConfirmed where nobody's are known."""
     if request.subject_id is None:
         raise NotConfirmed
     return request.subject_id

@@ -82,7 +82,7 @@ def _write(request: Request, ended: set[Decision], on: date, now: datetime) -> b
         "kept": lines["kept"],
         "done_on": max(one.done_at for one in ended if one.done_at),
         "backups_until": answer.backups_until(now),
-        "recipients": answer.recipients((one.label, one.envelope) for one in ended),
+        "recipients": answer.recipients(request, ended),
     }
     try:
         writing.queue(KIND, to=to, context=context, key=key, request=request, now=now)

@@ -23,7 +23,7 @@ from privacy.letters.models import Letter
 from privacy.requests import broker, execute, filing, procedures, services
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import Request
-from privacy.requests.procedure import Door, NotInOrder, Procedure
+from privacy.requests.procedure import Does, Door, NotInOrder, Procedure
 from privacy.requests.proof import BadRequest
 from privacy.requests.states import OPEN_STATES, State
 from tests import factories, pages
@@ -34,11 +34,14 @@ ROOT = Path(__file__).parents[3]
 APPS = ("privacy", "accounts", "orders", "rma", "ilt_site")
 
 
+#: Without them what was removed comes back, stays linked, or is answered by nothing.
+DUTIES = ("block_tokens", "erase", "unlink", "tombstone", "letter")
+
 # What it says ---------------------------------------------------------------------------------------------------------
 
 
 def test_the_names_in_the_database_are_those_of_before() -> None:
-    assert list(procedures.TABLE) == ["access", "erasure"]
+    assert list(procedures.TABLE)[:2] == ["access", "erasure"]
     assert procedures.get("access").order() == ("plan", "build_copy", "letter", "close")
     assert procedures.get("erasure").order() == (
         "plan", "wait_for_access", "sign_out", "stop_mail", "block_tokens", "erase", "exports_destroyed", "unlink", "tombstone",
@@ -73,8 +76,8 @@ def test_each_letter_and_page_of_a_right_has_its_templates(right: Procedure) -> 
 def test_a_step_without_a_function_and_a_missing_template_stop_manage_py(monkeypatch: pytest.MonkeyPatch) -> None:
     assert checks.check_rights() == []
     right = procedures.get("access")
-    broken = replace(right.steps[-1], do="privacy.requests.steps.no_such_step")
-    monkeypatch.setitem(procedures.TABLE, "access", replace(right, steps=(*right.steps[:-1], broken)))
+    broken = replace(right.steps[0], do="privacy.requests.steps.no_such_step")
+    monkeypatch.setitem(procedures.TABLE, "access", replace(right, steps=(broken, *right.steps[1:])))
     (found,) = checks.check_rights()
     assert found.id == "privacy.E014" and "no_such_step" in str(found.msg)
     wrong = replace(
@@ -98,8 +101,25 @@ def test_a_step_without_a_function_and_a_missing_template_stop_manage_py(monkeyp
         lambda one: {"pages": replace(one.pages, confirm="")},
         lambda one: {"letters": replace(one.letters, plan_ready="")},
         lambda one: {"steps": (replace(one.steps[0], delay=None), *one.steps[1:])},
+        *(lambda one, left=left: {"steps": tuple(step for step in one.steps if step.name != left)} for left in DUTIES),
+        lambda one: {"steps": (*one.steps[:-1], replace(one.steps[-1], do="privacy.requests.closing.letter"))},
+        lambda one: {"tells_recipients": False},
+        lambda one: {"letters": replace(one.letters, answer_by_post="copy_posted")},
+        lambda one: {"does": Does.GIVE},
     ],
-    ids=["no plan", "no end", "twice", "no page", "no letter", "no words for a delay"],
+    ids=[
+        "no plan",
+        "no end",
+        "twice",
+        "no page",
+        "no letter",
+        "no words for a delay",
+        *(f"no {left}" for left in DUTIES),
+        "closed by something else",
+        "recipients untold",
+        "a copy by post of none",
+        "no copy is made",
+    ],
 )
 def test_an_entry_whose_steps_cannot_be_taken_is_none(wrong: Any) -> None:
     right = procedures.get("erasure")
@@ -111,9 +131,10 @@ def test_an_entry_whose_steps_cannot_be_taken_is_none(wrong: Any) -> None:
 def test_a_right_more_needs_no_migration(monkeypatch: pytest.MonkeyPatch) -> None:
     field = Request._meta.get_field("kind")
     before = field.deconstruct()
-    monkeypatch.setitem(procedures.TABLE, "portability", replace(procedures.get("access"), kind="portability"))
+    kinds = list(procedures.TABLE)
+    monkeypatch.setitem(procedures.TABLE, "one_more", replace(procedures.get("access"), kind="one_more"))
     assert field.deconstruct() == before
-    assert [kind for kind, _ in field.flatchoices] == ["access", "erasure", "portability"]
+    assert [kind for kind, _ in field.flatchoices] == [*kinds, "one_more"]
 
 
 def test_a_proof_that_does_not_count_for_the_right_is_refused(alice: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,22 +154,26 @@ OTHER_WORDS = {
     "privacy/personal_data.py": {"access"},
     "privacy/views/words.py": {"access"},
 }
-IN_TEMPLATES = re.compile(
-    r"""(?:request_?|about|one|right)\.kind\s*(?:==|!=|in\b)|['"](?:access|erasure)['"]|get_kind_display"""
-)
 
 
 def kinds_named(source: str, path: str = "") -> list[tuple[int, str]]:
-    """Return the lines of a module in which a kind stands as a word of its own, or as a name of the table's."""
-    kinds = {"access", "erasure"} - OTHER_WORDS.get(path, set())
+    """Return the lines of a module in which a kind of the table stands as a word of its own, or as a name."""
+    kinds = set(procedures.TABLE) - OTHER_WORDS.get(path, set())
+    names = {kind.upper() for kind in procedures.TABLE}
     found = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in kinds:
             found.append((node.lineno, node.value))
-        is_name = isinstance(node, ast.Attribute) and node.attr in ("ACCESS", "ERASURE")
+        is_name = isinstance(node, ast.Attribute) and node.attr in names
         if is_name and ast.unparse(node.value).split(".")[-1] in ("Kind", "procedures", "Request"):
             found.append((node.lineno, ast.unparse(node)))
     return found
+
+
+def named_in_template(source: str) -> list[str]:
+    """Return where a template names a kind of the table, or compares one, whatever the variable is called."""
+    kinds = "|".join(map(re.escape, procedures.TABLE))
+    return re.findall(rf"""\.kind\s*(?:==|!=|in\b|not\s+in\b)|['"](?:{kinds})['"]|get_kind_display""", source)
 
 
 def modules() -> Iterator[Path]:
@@ -191,7 +216,7 @@ def test_one_that_names_it_is_found(line: str) -> None:
 def test_no_template_names_a_kind_or_compares_one() -> None:
     templates = [path for path in sorted((ROOT / "templates").rglob("*.*")) if path.suffix in (".html", ".txt")]
     assert len(templates) > 150
-    found = {str(path.relative_to(ROOT)): IN_TEMPLATES.findall(path.read_text()) for path in templates}
+    found = {str(path.relative_to(ROOT)): named_in_template(path.read_text()) for path in templates}
     assert {
         name: said for name, said in found.items() if said and not name.startswith("templates/accounts/details")
     } == {}
@@ -199,8 +224,18 @@ def test_no_template_names_a_kind_or_compares_one() -> None:
 
 def test_a_template_that_compares_one_is_found() -> None:
     for line in ('{% if request.kind == "x" %}', "{% url 'request_new' 'access' %}", "{{ about.get_kind_display }}"):
-        assert IN_TEMPLATES.findall(line)
-    assert not IN_TEMPLATES.findall("{% if event.actor_kind == 'customer' %}{{ section.kind.title }}")
+        assert named_in_template(line)
+    assert not named_in_template("{% if event.actor_kind == 'customer' %}{{ section.kind.title }}")
+
+
+def test_a_right_that_was_added_is_looked_for_as_the_first_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = ('if request.kind == "restrict_use": pass', "found = Request.Kind.RESTRICT_USE")
+    drawn = ("{% url 'request_new' \"restrict_use\" %}", '{% if x == "restrict_use" %}')
+    assert not any(map(kinds_named, lines)) and not any(map(named_in_template, drawn)), "control"
+    added = replace(procedures.get("access"), kind="restrict_use")
+    monkeypatch.setitem(procedures.TABLE, "restrict_use", added)
+    assert all(map(kinds_named, lines)) and all(map(named_in_template, drawn))
+    assert named_in_template("{% if procedure.kind == x %}") and named_in_template("{% if y.kind in z %}")
 
 
 # A kind without an entry ----------------------------------------------------------------------------------------------
@@ -307,7 +342,10 @@ def test_the_desk_the_person_and_the_commands_say_that_it_is_not_known(alice: Cu
 
 def test_every_door_offers_the_rights_that_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
     right = procedures.get("access")
+    before = {door: [one.kind for one in procedures.rights(door)] for door in Door}
     monkeypatch.setitem(procedures.TABLE, "access", replace(right, doors=frozenset({Door.STAFF})))
-    assert [one.kind for one in procedures.rights(Door.PORTAL)] == ["erasure"]
-    assert [kind for kind, _ in procedures.choices_at(Door.STAFF)()] == ["access", "erasure"]
-    assert [kind for kind, _ in procedures.choices_at(Door.WITHOUT_LOGIN)()] == ["erasure"]
+    others = [kind for kind in before[Door.PORTAL] if kind != "access"]
+    assert [one.kind for one in procedures.rights(Door.PORTAL)] == others and "erasure" in others
+    assert [kind for kind, _ in procedures.choices_at(Door.STAFF)()] == before[Door.STAFF]
+    without = [kind for kind in before[Door.WITHOUT_LOGIN] if kind != "access"]
+    assert [kind for kind, _ in procedures.choices_at(Door.WITHOUT_LOGIN)()] == without
