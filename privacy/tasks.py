@@ -1,4 +1,5 @@
-"""What workers do: each task reads the clock, makes one call, and may run twice or at once without harm.
+"""What workers do: a task reads the clock where the work needs it, calls what does the work, and may run twice or at
+once without harm.
 
 A message carries ids, a step and a version, never a person. What is true stands in the tables.
 """

@@ -48,6 +48,24 @@ def test_imports_of_privacy_go_in_no_circle() -> None:
     assert not groups, "A circle of imports: " + "; ".join(" - ".join(group) for group in groups)
 
 
+def test_the_list_at_the_head_of_the_vault_is_the_order_of_its_imports() -> None:
+    source = (ROOT / "privacy" / "vault" / "__init__.py").read_text()
+    listed = re.findall(r"^ {4,8}(\w+(?:, \w+)*) {2,}\S.*", source.split('"""')[1], re.M)
+    place = {name: number for number, names in enumerate(listed) for name in names.split(", ")}
+    place["lookalikes"] = place["index"]
+    assert len(place) > 35 and next(iter(place)) == "sealed", "the list is read"
+    known = modules(ROOT, "privacy")
+    in_vault = {name for name in known if re.fullmatch(r"privacy\.vault\.(?:keystore\.)?[a-z_]+", name)}
+    unlisted = {"apps", "checks", "keystore", "management", "migrations", "models", "personal_data"}
+    assert {name.rpartition(".")[2] for name in in_vault} - unlisted == set(place)
+    wrong = []
+    for one in imports(known):
+        by, of = one.by.rpartition(".")[2], one.of.rpartition(".")[2]
+        if one.by in in_vault and one.of in in_vault and by in place and of in place and place[of] < place[by]:
+            wrong.append(f"{one.by}:{one.line} of {one.of}")
+    assert not wrong, "An import of what stands above: " + ", ".join(wrong)
+
+
 def test_no_test_imports_a_conftest() -> None:
     """What several files need stands in a module; fixtures for all in tests/people.py."""
     importing = re.compile(r"^\s*(?:from|import) tests\.(?:\w+\.)*conftest\b", re.M)

@@ -1,4 +1,4 @@
-"""Codes of decisions, roles and purposes in plain words, for templates."""
+"""Codes of decisions in plain words, for templates."""
 
 from django import template
 

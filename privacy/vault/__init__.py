@@ -1,7 +1,7 @@
 """The vault: data keys, envelopes, blind indexes. `from privacy import vault` or `from privacy.vault import …`.
 
-The files, in the order in which a value passes through them (each imports only those that stand below it, or beside
-it in the list, never above):
+The files, in the order in which a value passes through them (each imports only those that stand below it, or in
+its own line):
 
     sealed        `SealedModel`: reading opens an envelope when a field is touched; saving seals what changed
     queryset      the keys of a whole result set in one query; SQL on encrypted fields refused
@@ -16,15 +16,15 @@ it in the list, never above):
     forms         form fields that draw a mask and never take it for an answer
 
     keystore/     the files that speak SQL to the key store:
+        pseudonyms    a name for a person in the audit that means nothing after the erasure
         keys          what the rest of the product asks of data keys, and hands over
-        ending        the one way in which a key ends: its row, its tokens, its line of the ledger
         collect       the key collector: ends what a crash between two commits left behind
         making        a key and its tokens, committed before any data
+        ending        the one way in which a key ends: its row, its tokens, its line of the ledger
         loading       keys for a result set, unwrapped
         rotate        every key wrapped again under the ring's current version
         tokens        the entries of the blind indexes
         ledger        what a restored backup has to be held against
-        pseudonyms    a name for a person in the audit that means nothing after the erasure
         blocks        who was erased is not created again
         identity      ring, key store and main database belong together
         once          what an upgrade does once
