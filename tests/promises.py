@@ -22,19 +22,37 @@ TABLE = Path(__file__).with_name("promises.toml")
 #: The bare forms of fields and elements.
 ELSEWHERE = ("django/", "allauth/")
 
-#: Modules that hold sentences for the person, pages of the back office and commands with those for staff and operators,
-#: and files of data that do: the keys of which the text is one.
-MODULES = (
-    "accounts/forms.py", "accounts/views.py", "orders/personal_data.py", "privacy/requests/authorities.py", "privacy/requests/contents.py",
-    "privacy/requests/deadline.py", "privacy/requests/plan.py", "privacy/requests/procedures.py", "privacy/requests/shown.py",
-    "privacy/requests/unjoined.py", "privacy/retention/due.py", "privacy/views/ends.py", "privacy/views/requests.py", "privacy/views/words.py",
-    "rma/forms.py", "rma/personal_data.py", "rma/steps.py", "rma/views.py",
-    *sorted(
-        path.relative_to(ROOT).as_posix()
-        for pattern in ("*/admin.py", "*/admin/*.py", "*/management/commands/*.py")
-        for path in ROOT.glob(pattern) if not path.is_relative_to(ROOT / "tests")
-    ),
-)  # fmt: skip
+APPS = ("accounts", "ilt_site", "orders", "privacy", "rma")
+#: Modules and folders whose sentences no page, letter, copy or command shows to a person, to staff or to an operator at
+#: work.
+SILENT = {
+    "accounts/regions.py": "names of regions",
+    "ilt_site/demo.py": "invented data of a demonstration",
+    "ilt_site/launcher": "what a terminal shows to who starts the site",
+    "ilt_site/startup.py": "checks before the site starts",
+    "privacy/audit/models.py": "help for who reads the tables",
+    "privacy/checks.py": "checks that stop manage.py",
+    "privacy/gate/log.py": "help for who reads the tables",
+    "privacy/registers.py": "help for who reads the tables",
+    "privacy/requests/regimes.py": "a check that stops manage.py",
+    "privacy/restore/maintenance.py": "why a site that serves nothing does so",
+    "privacy/vault/checks.py": "checks that stop manage.py",
+    "privacy/vault/keystore/identity.py": "why a site that serves nothing does so",
+}
+LOGS = ("log", "logger")
+
+
+def modules(root: Path = ROOT) -> list[str]:
+    """Return every module that may hold a sentence for a person, staff or operators: all but migrations and those that
+    SILENT names."""
+    found = (path.relative_to(root) for app in APPS for path in (root / app).rglob("*.py"))
+    return sorted(
+        path.as_posix()
+        for path in found
+        if "migrations" not in path.parts and not {path.as_posix(), *map(Path.as_posix, path.parents)} & SILENT.keys()
+    )
+
+
 SCHEDULE = ROOT / "privacy" / "retention" / "schedule.toml"
 
 #: Words without which a sentence commits nobody: who does something, what somebody may, what never happens, for how
@@ -136,12 +154,12 @@ def of_templates(folder: Path = TEMPLATES) -> dict[tuple[str, str], str]:
     return found
 
 
-def of_modules(files: Iterable[str] = MODULES) -> dict[tuple[str, str], str]:
+def of_modules(files: Iterable[str] | None = None, root: Path = ROOT) -> dict[tuple[str, str], str]:
     """Return the promises among the texts of these modules, without docstrings, and of the retention
     schedule, as `of_templates` does."""
     found = {}
-    for name in files:
-        tree = ast.parse((ROOT / name).read_text(encoding="utf-8"))
+    for name in modules(root) if files is None else files:
+        tree = ast.parse((root / name).read_text(encoding="utf-8"))
         for text in _texts(tree):
             for one in _END.split(" ".join(text.split())):
                 if one[:1].isupper() and is_promise(one):
@@ -157,7 +175,7 @@ def of_modules(files: Iterable[str] = MODULES) -> dict[tuple[str, str], str]:
 def _texts(node: ast.AST) -> Iterable[str]:
     """Yield the texts below a node, an f-string as one with an ellipsis for each value; what is
     raised or logged is not shown."""
-    if isinstance(node, ast.Raise):
+    if isinstance(node, ast.Raise) or _is_logged(node):
         return
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         yield node.value
@@ -172,6 +190,15 @@ def _texts(node: ast.AST) -> Iterable[str]:
         for child in ast.iter_child_nodes(node):
             if not (skip is not None and isinstance(child, ast.Expr) and getattr(child.value, "value", None) == skip):
                 yield from _texts(child)
+
+
+def _is_logged(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id in LOGS
+    )
 
 
 def missing_tests(names: Iterable[str]) -> list[str]:

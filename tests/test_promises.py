@@ -47,6 +47,23 @@ def test_a_promise_that_somebody_adds_or_changes_is_found(tmp_path: Path) -> Non
     assert promises.of_templates(tmp_path).keys() == found.keys()
 
 
+def test_a_module_that_nobody_named_is_read_and_only_what_is_shown_counts(tmp_path: Path) -> None:
+    (tmp_path / "privacy" / "newroom").mkdir(parents=True)
+    (tmp_path / "privacy" / "migrations").mkdir()
+    (tmp_path / "privacy" / "newroom" / "said.py").write_text(
+        '"""We never say this."""\nTOLD = _("We keep it for 99 years.")\nlogger.error("We never keep it here.")\n'
+    )
+    for silent in ("migrations/0001_initial.py", "checks.py"):
+        (tmp_path / "privacy" / silent).write_text('X = "We never keep anything at all."\n')
+    found = promises.of_modules(root=tmp_path)
+    said = {text for (place, _), text in found.items() if place.endswith(".py")}
+    assert said == {"We keep it for 99 years."}
+
+
+def test_what_is_called_silent_is_there() -> None:
+    assert [name for name in promises.SILENT if not (promises.ROOT / name).exists()] == []
+
+
 def test_a_test_that_does_not_exist_is_named() -> None:
     here = "tests/test_promises.py::test_a_test_that_does_not_exist_is_named"
     assert promises.missing_tests([here, f"{here}_no", "tests/nowhere.py::test_x"]) == [

@@ -21,7 +21,7 @@ class AskForm(forms.Form):
     email = MailboxField(
         label="Your e-mail address",
         max_length=254,
-        help_text="The one that you used with us. We write to it, and to no other.",
+        help_text="The one that you used with us. The link goes to it, and to no other.",
         widget=forms.EmailInput(attrs={"autocomplete": "email"}),
         error_messages={
             "required": "Enter your e-mail address.",

@@ -12,14 +12,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from allauth.account import app_settings
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from django.core.cache import cache
 from django.db import connections
+from django.template.loader import render_to_string
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import strip_tags
 
 from accounts import handles, notices, objections, reach, sessions
 from accounts.adapter import AccountAdapter
@@ -462,6 +465,39 @@ def test_no_page_takes_out_the_address_of_a_login_so_that_nobody_is_told_of_the_
     client.post(reverse("account_email"), {"action_add": "", "email": NEW_ADDRESS})
     verify(client)
     assert [to for kind, to, _ in letters() if kind == "contact_not_me"] == [ADDRESS]
+
+
+SWITCHED_OFF = (
+    "account/messages/cannot_delete_primary_email.txt",
+    "account/messages/email_deleted.txt",
+    "account/messages/login_code_sent.txt",
+    "account/messages/primary_email_set.txt",
+    "account/messages/unverified_primary_email.txt",
+    "account/snippets/warn_no_email.html",
+)
+
+
+def test_no_page_says_what_is_switched_off_and_no_act_of_it_does_anything(client: Client, alice: User) -> None:
+    assert not app_settings.LOGIN_BY_CODE_ENABLED and not app_settings.LOGIN_BY_CODE_REQUIRED
+    assert app_settings.CHANGE_EMAIL and not any("phone" in name for name in app_settings.SIGNUP_FIELDS)
+    assert AccountAdapter().is_open_for_signup(None), "the page of a closed sign-up is shown to nobody"
+    said = [" ".join(strip_tags(render_to_string(name)).split()) for name in SWITCHED_OFF]
+    assert all(said)
+    for path in ("/accounts/login/code/", "/accounts/phone/change/"):
+        assert client.get(path).status_code == client.post(path, {"email": ADDRESS}).status_code == 404
+    confirm = "/accounts/login/code/confirm/"
+    assert client.get(confirm).url == client.post(confirm, {"code": "123456"}).url == "/accounts/login/"
+    log_in(client, NAME)
+    client.post(reverse("account_reauthenticate"), {"password": PASSWORD})
+    before, addressed = len(letters()), list(EmailAddress.objects.values("user", "primary", "verified"))
+    shown = [client.get(reverse("account_email")).text]
+    for action in ("action_remove", "action_primary", "action_send"):
+        shown.append(client.post(reverse("account_email"), {action: "", "email": ADDRESS}, follow=True).text)
+    read = " ".join(strip_tags(" ".join(shown)).split())
+    assert [one for one in said if one in read] == []
+    assert list(EmailAddress.objects.values("user", "primary", "verified")) == addressed and len(letters()) == before
+    client.post(reverse("account_email"), {"action_add": "", "email": NEW_ADDRESS})
+    assert len(letters()) > before, "control: the page acts"
 
 
 def asked_for_a_copy(user: User) -> Request:

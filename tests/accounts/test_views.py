@@ -1,6 +1,7 @@
 """Alice's account: what she sees, corrects and removes; bob reaches none of it; sign-in pages give nothing away."""
 
 import re
+from datetime import timedelta
 
 import pytest
 import time_machine
@@ -12,8 +13,11 @@ from accounts.models import Address, Customer, FreightAccount, Joining, User
 from privacy import gate, vault
 from privacy.audit.models import AuditEvent
 from privacy.letters.models import Letter
+from privacy.requests import proving
+from privacy.requests.history import NotAllowed
 from privacy.retention import holds
 from tests import factories, pages
+from tests.asked import PRIVACY, taken_in
 from tests.factories import TASK
 
 pytestmark = pytest.mark.django_db
@@ -223,6 +227,38 @@ def test_what_is_under_a_hold_is_not_removed_and_the_page_says_so(alice: User, c
     for answer in (browser.get(remove, follow=True), browser.post(remove, follow=True)):
         assert "under a legal hold: it cannot be removed until the hold is lifted" in pages.check(answer)
     assert type(record).objects.filter(pk=record.pk).exists()
+
+
+def test_a_freight_account_is_typed_in_on_no_page_of_the_account(alice: User, customer: Customer) -> None:
+    freight = factories.freight_account(customer)
+    browser = pages.signed_in(alice, again=True)
+    assert "cannot be typed in here again" in pages.check(browser.get(f"/account/freight/{freight.pk}/remove/"))
+    browser.post(f"/account/freight/{freight.pk}/remove/")
+    for path in ("/account/freight/", "/account/freight/new/", f"/account/freight/{freight.pk}/"):
+        assert {browser.get(path).status_code, browser.post(path, {"number": "123456"}).status_code} == {404}
+    page = pages.check(browser.get("/account/details/"))
+    assert "/account/addresses/new/" in page, "control: an address can be typed in"
+    assert not re.search(r'(href|action)="[^"]*freight', page) and not FreightAccount.objects.exists()
+
+
+def test_an_address_typed_in_again_gets_a_code_by_post_only_after_fourteen_days(
+    alice: User, customer: Customer
+) -> None:
+    with time_machine.travel(factories.NOW, tick=False):
+        address = factories.address(customer, came="person")
+        browser = pages.signed_in(alice, again=True)
+        remove = f"/account/addresses/{address.pk}/remove/"
+        assert "a code by post goes to it only after it has been on file for 14 days" in pages.check(
+            browser.get(remove)
+        )
+        browser.post(remove)
+        browser.post("/account/addresses/new/", ADDRESS)
+        assert Address.objects.filter(customer=customer).count() == 1
+    request = taken_in("access", customer.subject_id, channel="phone", actor=PRIVACY)
+    for days in (0, 13):
+        with pytest.raises(NotAllowed, match="14 days"):
+            proving.post_code(request, subject=customer.subject_id, actor=PRIVACY, now=factories.NOW + timedelta(days))
+    proving.post_code(request, subject=customer.subject_id, actor=PRIVACY, now=factories.NOW + timedelta(15))
 
 
 def test_a_borrowed_session_removes_nothing_without_the_password_and_every_e_mail_is_told(alice: User) -> None:

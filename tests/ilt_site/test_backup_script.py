@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
+from privacy.retention import rules
+
 SCRIPT = Path(__file__).resolve().parents[2] / "docs" / "deploy" / "ilt-backup"
 
 
-def backup(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def backup(folder: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
     env = {
         "PATH": os.environ["PATH"],
         "BACKUP": str(folder / "backup"),
         "STATE_DIR": str(folder / "state"),
         "ILT_BACKUP_SETTINGS": "read",
+        **more,
     }
     return subprocess.run(["sh", str(SCRIPT), *words], env=env, capture_output=True, text=True, check=False)
 
@@ -69,3 +73,42 @@ def test_a_backup_without_any_signed_file_fails(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert "no file is in the backup" in done.stderr
     assert all(one.name.startswith(".") for one in (tmp_path / "backup" / "files").iterdir())
+
+
+DAY = 24 * 60 * 60
+NIGHT = 1.1  # the next backup, a day and its delay later, is what deletes one
+
+
+@pytest.mark.parametrize(
+    ("what", "life", "promised"),
+    [("main", 30, "restore"), ("keystore", 7, "restore the keys"), ("files", 30, "restore")],
+)
+def test_a_backup_is_deleted_by_the_next_one_before_the_day_that_was_promised(
+    tmp_path: Path, what: str, life: int, promised: str
+) -> None:
+    programs, kept = tmp_path / "bin", tmp_path / "backup" / what
+    (tmp_path / "state" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "state" / "checkpoints" / "ledger.jsonl").write_text("{}\n")
+    programs.mkdir()
+    kept.mkdir(parents=True)
+    (programs / "pg_dump").write_text(
+        '#!/bin/sh\nfor word; do case $word in --file=*) echo x >"${word#--file=}" ;; esac; done\n'
+    )
+    (programs / "pg_restore").write_text("#!/bin/sh\n")
+    for program in programs.iterdir():
+        program.chmod(0o755)
+    now = time.time()
+    for age in (1, life - 1, life + NIGHT, 99):
+        old = kept / f"{age}Z.dump"
+        old.write_text("x")
+        os.utime(old, (now - age * DAY, now - age * DAY))
+    urls = {"DATABASE_OWNER_URL": "postgres://nowhere", "KEYSTORE_OWNER_URL": "postgres://nowhere"}
+    done = backup(tmp_path, what, PATH=f"{programs}:{os.environ['PATH']}", **urls)
+    assert done.returncode == 0, done.stderr
+    left = {one.name for one in kept.iterdir()} - {Path(done.stdout.strip()).name}
+    assert left == {"1Z.dump", f"{life - 1}Z.dump"}
+    (period,) = [one.period for one in rules.load()["backup"].reasons if one.name == promised]
+    assert period is not None
+    assert (period.unit, period.amount >= life + 1) == ("d", True), (
+        "it is gone when the promised day is over, the night of the deletion included"
+    )

@@ -622,3 +622,12 @@ def test_the_plan_says_of_what_has_no_key_that_it_is_deleted(hers: Client, custo
     text = " ".join(strip_tags(hers.get(f"/privacy/requests/{about.pk}/confirm/").text).split())
     assert "Of all that tells who you are the key is destroyed." in text
     assert "The key of each of these is destroyed" not in text
+
+
+def test_the_link_of_who_asks_without_a_login_goes_to_the_address_that_was_typed_and_to_no_other(db: None) -> None:
+    known = factories.customer(user=factories.login("dora", "dora@example.com"), email="file@example.com")
+    Client().post("/privacy/ask/", {"kind": "access", "email": "file@example.com"})
+    request = Request.objects.get(subject=known.subject)
+    with vault.internal():
+        written = [(one.to, bool(one.credentials.get("link"))) for one in Letter.objects.filter(request=request)]
+    assert {to for to, gives in written if gives} == {"file@example.com"} == {to for to, _ in written}
