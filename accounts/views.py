@@ -33,6 +33,7 @@ from accounts import (
 from accounts.forms import AddressForm, ContactForm
 from accounts.models import Address, ContactLink, ContactPoint, Customer, FreightAccount, TaxIdentifier, User
 from privacy import registers
+from privacy.requests import login_stays
 from privacy.requests.models import Request
 from privacy.requests.states import OPEN_STATES
 from privacy.retention import holds
@@ -54,7 +55,10 @@ def account(request: HttpRequest) -> HttpResponse:
     """Show where everything is, and what is going on with the person's requests."""
     owner = request.user.subject_id
     waiting = Request.objects.filter(subject_id=owner) if owner else Request.objects.none()
-    context = {"requests": waiting.filter(state__in=OPEN_STATES).order_by("due_on")}
+    context = {
+        "requests": waiting.filter(state__in=OPEN_STATES).order_by("due_on"),
+        "removal": login_stays.until_finished(owner) if owner else None,
+    }
     return render(request, "accounts/overview.html", context)
 
 

@@ -180,6 +180,12 @@ def left(request: Request, *, now: datetime) -> list[Export]:
     return [one for one in found.select_related("request").order_by("expires_at") if bound.is_our_file(one)]
 
 
+def has_left(owner: UUID | None, *, now: datetime) -> bool:
+    """Return whether this person has a finished copy that can still be fetched; such a one outlives a removal."""
+    found = Export.objects.filter(request__owner_id=owner, deleted_at=None, built_at__isnull=False, expires_at__gt=now)
+    return owner is not None and found.exists()
+
+
 def destroy(request: Request, *, actor: Actor, now: datetime) -> None:
     """Destroy a finished copy at once, because its person wants it. Raises NotYours, NoCopy."""
     sight.require_sight(request, actor)

@@ -19,7 +19,7 @@ from privacy import gate
 from privacy.calendar import company_day
 from privacy.gate import Actor
 from privacy.models import Request
-from privacy.requests import assessment, export, filing, procedures, reading, services, unjoined
+from privacy.requests import assessment, export, filing, login_stays, procedures, reading, services, unjoined
 from privacy.requests.history import NotAllowed
 from privacy.requests.outcome import FileEnded, FileUnreadable
 from privacy.requests.procedure import Door
@@ -58,6 +58,7 @@ def request_new(request: HttpRequest, kind: str) -> HttpResponse:
         "open_request": _own(request).filter(kind=kind, state__in=OPEN_STATES).first(),
         "warnings": assessment.warnings_of(Request(kind=kind, subject_id=subject), today) if right.removes else [],
         "unjoined": unjoined.found(subject, today) if right.gives else "",
+        "has_copy": right.removes and export.has_left(subject, now=now),
     }
     return render(request, right.pages.new, context)
 
@@ -100,6 +101,7 @@ def request_detail(request: HttpRequest, about: Request, actor: Actor) -> HttpRe
         "is_parked": about.state == State.PARKED,
         "has_steps": about.state not in (*result.ENDED, State.PLANNED),
         "can_confirm": about.procedure.is_confirmed and about.state == State.PLANNED,
+        "login_stays": about.procedure.removes and login_stays.after(about),
         **still,
         **_lines(about, actor, now),
     }
@@ -147,6 +149,7 @@ def request_confirm(request: HttpRequest, about: Request, actor: Actor) -> HttpR
         return redirect("request", pk=about.pk)
     # Drawn at once, not after a redirect: the removal signs this browser out within moments.
     context = {"about": confirmed, "code": person.code_to_show(request, about), **result.still(confirmed, now)}
+    context["login_stays"] = login_stays.after(confirmed)
     return render(request, about.procedure.pages.confirmed, context)
 
 
@@ -157,6 +160,8 @@ def _plan(request: HttpRequest, about: Request, plan: Any, *, is_changed: bool =
         "erased": words.by_title([_line(one) for one in plan.erased]),
         "kept": words.by_title([_line(one) for one in plan.kept]),
         "is_changed": is_changed,
+        "login_stays": login_stays.in_plan(plan.kept),
+        "has_copy": export.has_left(about.owner_id, now=timezone.now()),
         "first": [procedures.get(other) for other in about.procedure.waits_for],
     }
     return render(request, about.procedure.pages.confirm, context)
