@@ -32,7 +32,8 @@ def _plain(model: type[models.Model], **links: models.ForeignKey) -> Any:
         if one.primary_key:
             attributes["id"] = models.UUIDField(primary_key=True, default=uuid7)
         elif not one.is_relation and getattr(one, "envelope", None) is None:
-            attributes[one.name] = one.clone()
+            attributes[one.name] = copy = one.clone()
+            copy.db_column = None  # a readable part may be stored under the name of the encrypted whole
     for one in model._meta.private_fields:
         attributes[one.name] = models.TextField(blank=True, default="", verbose_name=one.verbose_name)
     for name in ("is_open", "is_unpaid", "amount"):

@@ -12,6 +12,8 @@ from pathlib import Path
 from benchmarks.harness import Goal, Table
 
 GOALS = "goals"
+#: Said where more was running than the machine has cores.
+BUSY = "The machine was busy with other work: times are several times those of a quiet one, ratios hold roughly."
 OPENING = """# Benchmarks
 
 ```
@@ -128,4 +130,5 @@ def versions() -> str:
 def conditions(load: float, versions: str) -> str:
     """Return the line under a section: when, on what, under which load."""
     today = datetime.now(UTC).date().isoformat()
-    return f"{today}; {machine()}; {versions}; load average at the start {load:.1f}."
+    busy = f" {BUSY}" if load > (os.cpu_count() or 1) else ""
+    return f"{today}; {machine()}; {versions}; load average at the start {load:.1f}.{busy}"

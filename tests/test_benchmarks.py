@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from django.db import connection
 
-from benchmarks import harness, profiling, report
+from benchmarks import harness, profiling, report, sections
 from benchmarks.harness import Goal, Table, Timing
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -54,6 +55,22 @@ def test_a_goal_is_met_at_its_limit_and_says_why_when_it_is_missed() -> None:
         "| G3 | at most 1.1× | 1.10× | met |  |\n| G11 | at least 20,000/s | 19,000/s | **missed** | The disk. |"
         in text
     )
+
+
+def test_every_section_and_every_goal_stands_in_the_document() -> None:
+    text = (ROOT / "docs" / "benchmarks.md").read_text("utf-8")
+    assert [name for name in sections.NAMES if f"<!-- {name} -->" not in text] == []
+    goals = {f"| {name}" for name in re.findall(r'"([GS]\d+(?: \w+)?)"', _source_of_sections())}
+    assert len(goals) > 15 and [name for name in goals if f"\n{name} " not in text] == []
+
+
+def _source_of_sections() -> str:
+    return "".join((ROOT / "benchmarks" / f"{name}.py").read_text("utf-8") for name in sections.NAMES)
+
+
+def test_a_busy_machine_is_said_under_the_section() -> None:
+    assert report.BUSY in report.conditions(1_000.0, "Python")
+    assert report.BUSY not in report.conditions(0.0, "Python")
 
 
 def test_the_goals_of_one_section_leave_those_of_the_others() -> None:
