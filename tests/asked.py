@@ -10,9 +10,11 @@ from uuid import UUID
 from django.utils import timezone
 
 from accounts.models import Customer
+from privacy import datamap
 from privacy.gate import Actor
-from privacy.requests import excess, execute, filing, proof, services, writing
+from privacy.requests import erasure, excess, execute, filing, proof, services, writing
 from privacy.requests.models import Request
+from privacy.retention.verdict import Verdict
 from tests import factories
 from tests.factories import an_order, as_customer
 
@@ -87,3 +89,12 @@ def refused_by_two(request: Request, ground: str) -> None:
     excess.propose(request, ground=ground, evidence="Nine letters in nine days.", actor=PRIVACY, now=NOW)
     excess.decide(request, "refuse", actor=OPERATOR, now=NOW)
     request.refresh_from_db()
+
+
+def outlived(row: Any, envelope: str, now: datetime = NOW) -> None:
+    """End one envelope of a record as the sweep does: without a request."""
+    ends = Verdict(
+        record_id=row.pk, label=datamap.for_model(type(row)).label, title="", envelope=envelope, data=(),
+        action="erase", code="ERASE", ground="", authority="",
+    )  # fmt: skip
+    erasure.erase_records([ends], request=None, actor=OPERATOR, now=now)

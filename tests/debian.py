@@ -30,7 +30,7 @@ WHY = {
     "tests/orders/test_import_race.py": "an import and an erasure that wait for each other",
     "tests/orders/test_models.py": "CHECK constraints on sealed columns",
     "tests/orders/test_services.py": "the next number of a document",
-    "tests/privacy/requests/test_ended.py": "the plan of a query over all decisions",
+    "tests/privacy/requests/test_ended.py": "the plan of a query over all events",
     "tests/privacy/requests/test_ends.py": "a request locked by two processes",
     "tests/privacy/requests/test_execute.py": "a request locked by two processes",
     "tests/privacy/requests/test_broker.py": "every task once and twice, with its lock",

@@ -18,7 +18,19 @@ by another.
 
 from privacy.audit.chains import AUDIT, Chain, for_each
 from privacy.audit.ending import end
-from privacy.audit.events import Happened, corrected, doers, history, last, record, record_many, told, told_of
+from privacy.audit.events import (
+    Happened,
+    Record,
+    corrected,
+    doers,
+    ends,
+    history,
+    last,
+    record,
+    record_many,
+    told,
+    told_of,
+)
 from privacy.audit.models import AuditEvent, AuditLink, ChainFloor
 from privacy.audit.seals import checkpoint, seal, sign_all
 from privacy.audit.verification import Finding, Report, late, verify
@@ -31,11 +43,13 @@ __all__ = [
     "ChainFloor",
     "Finding",
     "Happened",
+    "Record",
     "Report",
     "checkpoint",
     "corrected",
     "doers",
     "end",
+    "ends",
     "for_each",
     "history",
     "last",

@@ -1,7 +1,8 @@
 """When an erased value was erased, and by what: a request of its person, or the period after which it goes by itself.
 
 What must never happen: erased data that reads like data never given ("not given", "-"). The day is that of the
-destroyed key; a request is the cause where one of its decisions was to erase it and was carried out.
+destroyed key; the cause is what the audit tells of the end, as long as it goes back: a request where the event names
+one. Of what it does not tell, the day alone is said.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ from django.utils.translation import ngettext
 from privacy import audit, datamap, vault
 from privacy.audit import encoding
 from privacy.calendar import company_day
-from privacy.retention.models import Decision
 
 Pair = tuple[UUID, str]
 
@@ -37,21 +37,34 @@ def told(value: vault.Erased) -> str:
     causes = {} if unit is None else unit.notes
     if value.pair not in causes:
         wanted = {value.pair} | ((unit.erased() - causes.keys()) if unit is not None else set())
-        asked = by_request(wanted)
-        causes.update({pair: "request" if pair in asked else "period" for pair in wanted})
-    day = date_format(company_day(value.at), "j F Y")
+        causes.update(dict.fromkeys(wanted, "") | why(wanted))
+    said = {"day": date_format(company_day(value.at), "j F Y")}
     if causes[value.pair] == "request":
-        return _("erased on %(day)s, by request") % {"day": day}
-    return _("erased on %(day)s, by period") % {"day": day}
+        return _("erased on %(day)s, by request") % said
+    if causes[value.pair] == "period":
+        return _("erased on %(day)s, by period") % said
+    return _("erased on %(day)s") % said
 
 
-def by_request(pairs: Iterable[Pair]) -> set[Pair]:
-    """Return those of these erased envelopes, (record, envelope), that a request of their person erased; one query."""
-    pairs = set(pairs)
-    found = Decision.objects.filter(
-        record_id__in={record for record, _ in pairs}, action=Decision.Action.ERASE, done_at__isnull=False
-    )
-    return pairs & set(found.values_list("record_id", "envelope"))
+def why(pairs: Iterable[Pair]) -> dict[Pair, str]:
+    """Return "request" or "period" for each of these erased envelopes, (record, envelope), of which the audit tells
+    why it ended; one query.
+
+    No decision is asked: that of a record which went whole does not lead to it any more.
+    """
+    places: dict[audit.Record, list[tuple[Pair, frozenset[str]]]] = {}
+    for record, envelope in pairs:
+        for declaration in datamap.declarations():
+            if envelope in declaration.envelopes():
+                names = frozenset(declaration.envelopes()[envelope])
+                places.setdefault((declaration.label, record), []).append(((record, envelope), names))
+    found: dict[Pair, str] = {}
+    for place, fields, reference in audit.ends("record.erased", places):
+        for pair, names in places[place]:
+            # An envelope without fields is told of by the record alone.
+            if not names or not names.isdisjoint(fields):
+                found[pair] = "request" if reference else "period"
+    return found
 
 
 @dataclass(frozen=True, slots=True)

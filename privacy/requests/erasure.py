@@ -25,6 +25,7 @@ from django.db.models import ProtectedError, Q
 
 from privacy import audit, datamap, vault
 from privacy.actor import Actor
+from privacy.calendar import company_day
 from privacy.datamap import Declaration
 from privacy.gate import log as access_log
 from privacy.requests import bound
@@ -70,7 +71,6 @@ def erase_records(
     pairs: list[tuple[UUID, str]] = []
     events: list[audit.Happened] = []
     subjects: set[UUID] = set()
-    reference = request.reference if request else ""
     with transaction.atomic():
         for label, records in wanted.items():
             declaration = datamap.for_label(label)
@@ -85,6 +85,7 @@ def erase_records(
                 # not.
                 if sealed or not label.startswith("privacy."):
                     pairs += [(pk, envelope) for pk in ids for envelope in sorted(envelopes)]
+                asked = _asked_by(label, ids, envelopes, request, now, again=again)
                 _mark_done(label, ids, envelopes, now)
                 found = [rows[pk] for pk in ids if pk in rows]  # in a repetition some went with the first run
                 if not found:
@@ -99,7 +100,7 @@ def erase_records(
                         subject=subject_of.get(record),
                         record=(label, record),
                         fields=names,
-                        reference=reference,
+                        reference=asked.get(record, ""),
                     )
                     for record, names in untold.items()
                 ]
@@ -108,13 +109,13 @@ def erase_records(
         checkpoints.reach("between_commits", request.pk if request else None)
     if request is None:
         for subject in subjects:
-            end_shells(subject, actor=actor, now=now, reference=reference)
+            end_shells(subject, actor=actor, now=now)
     elif request.is_about_records:
         # Of the writers of single messages nothing may be left now; where anything is, a request of theirs too, they
         # stay.
         for subject in subjects:
             if not Request.objects.filter(subject_id=subject).exists():
-                end_shells(subject, actor=actor, now=now, reference=reference)
+                end_shells(subject, actor=actor, now=now, reference=request.reference)
     return done
 
 
@@ -172,6 +173,23 @@ def _subjects_of(declaration: Declaration, rows: Iterable[UUID]) -> dict[UUID, U
         return {}
     pairs = declaration.model._default_manager.filter(pk__in=list(rows)).values_list("pk", declaration.subject_path)
     return {pk: subject for pk, subject in pairs if subject is not None}
+
+
+def _asked_by(
+    label: str, ids: Sequence[UUID], envelopes: Collection[str], request: Request | None, now: datetime, *, again: bool
+) -> Mapping[UUID, str]:
+    """Return for these records the reference of the request that is the cause of their end, of those that have one.
+
+    That is the request which is carried out; of what another kept, the one that asked, where the day that was told has
+    not come: it only waited for something open. After a restore it is the one that had decided so before.
+    """
+    if request is not None:
+        return dict.fromkeys(ids, request.reference)
+    kept = Q(action=Decision.Action.KEEP, pinned=True) & (Q(until=None) | Q(until__gte=company_day(now)))
+    cause = kept | Q(action=Decision.Action.ERASE) & ~Q(request__confirmed_hash="") if again else kept
+    found = Decision.objects.filter(cause, label=label, record_id__in=ids, envelope__in=envelopes, done_at=None)
+    pairs = found.order_by("-pk").values_list("record_id", "request__reference")
+    return {record: reference for record, reference in pairs if record is not None}
 
 
 def _mark_done(label: str, ids: Sequence[UUID], envelopes: Collection[str], now: datetime) -> None:

@@ -134,10 +134,6 @@ class Decision(models.Model):
             models.Index(
                 fields=["record_id", "envelope"], condition=Q(pinned=True, done_at__isnull=True), name="decision_pinned"
             ),
-            # By this a page finds whether a request erased what cannot be read any more.
-            models.Index(
-                fields=["record_id"], condition=Q(action="erase", done_at__isnull=False), name="decision_erased"
-            ),
             # By these the sweep finds what it promised to end, and what only waited for something.
             models.Index(fields=["until"], condition=Q(pinned=True, done_at__isnull=True), name="decision_until"),
             models.Index(fields=["code"], condition=Q(pinned=True, done_at__isnull=True), name="decision_code"),

@@ -28,7 +28,7 @@ from privacy.retention import holds
 from privacy.sweep import nightly
 from rma.models import RMA
 from tests import factories, pages
-from tests.asked import PRIVACY, taken_in
+from tests.asked import PRIVACY, outlived, taken_in
 from tests.factories import SHIP, an_order, an_rma
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("at_now")]
@@ -292,7 +292,8 @@ def test_a_wrong_value_is_one_sentence_and_nothing_is_written(alice: Customer) -
 
 def test_an_erased_record_is_listed_and_says_so(alice: Customer) -> None:
     carol = at_work("sales")
-    vault.keys.destroy([(alice.pk, "account")], now=factories.NOW)
+    an_order(alice)  # the row stays for it
+    outlived(alice, "account")
     assert "erased on 20 November 2026, by period" in carol.get(the_list(CUSTOMER)).text
     text = carol.get(page_of(alice)).text
     assert covered(text, "last_name") == ERASED_HERE
@@ -409,8 +410,7 @@ def test_a_customers_page_costs_as_many_queries_with_30_orders_as_with_one(alice
 
 def test_an_order_whose_delivery_was_erased_says_so_and_one_without_does_not(alice: Customer) -> None:
     order = an_order(alice)
-    Order.objects.filter(pk=order.pk).update(sealed_fulfilment=None)
-    vault.keys.destroy([(order.pk, "fulfilment")], now=factories.NOW)
+    outlived(order, "fulfilment")
     bare = an_order(alice, **dict.fromkeys(SHIP, ""))
     carol = at_work("sales")
     text = carol.get(page_of(order)).text

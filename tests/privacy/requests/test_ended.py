@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import connections
@@ -11,20 +12,24 @@ from django.test.utils import CaptureQueriesContext
 from django.utils.html import strip_tags
 
 from accounts.models import Customer
+from orders import services
 from orders.models import Order
 from privacy import gate, vault
+from privacy.audit import AuditEvent
+from privacy.gate import Actor
 from privacy.requests import assessment, ended, erasure
+from privacy.sweep import nightly
 from privacy.templatetags.pages import value
 from tests import pages
-from tests.asked import NOW, TODAY, confirmed, run
-from tests.factories import an_order, an_rma, as_customer, moved
+from tests.asked import NOW, OPERATOR, TODAY, confirmed, outlived, run
+from tests.factories import TASK, an_order, an_rma, as_customer, moved
 
 pytestmark = pytest.mark.django_db
 
 
 def said(customer: Customer, order: Order, name: str = "notes") -> str:
     with gate.acting(as_customer(customer)):
-        return str(value(getattr(Order.objects.get(pk=order.pk), name)))
+        return strip_tags(value(getattr(Order.objects.get(pk=order.pk), name)))
 
 
 def test_what_a_request_erased_says_the_day_and_by_request(alice: Customer, kept_order: Order) -> None:
@@ -34,52 +39,102 @@ def test_what_a_request_erased_says_the_day_and_by_request(alice: Customer, kept
 
 
 def test_what_outlived_its_period_says_the_day_and_by_period(alice: Customer, kept_order: Order) -> None:
-    vault.keys.destroy([(kept_order.pk, "fulfilment")], now=NOW)
+    outlived(kept_order, "fulfilment")
     assert "erased on 20 November 2026, by period" in said(alice, kept_order)
     assert said(alice, kept_order, "invoice_name") == "Alice Whitfield"
 
 
 def test_a_request_of_somebody_else_is_no_cause(alice: Customer, bob: Customer, kept_order: Order) -> None:
     run(confirmed(bob))
-    vault.keys.destroy([(kept_order.pk, "fulfilment")], now=NOW)
+    outlived(kept_order, "fulfilment")
     assert "by period" in said(alice, kept_order)
 
 
 def test_thirty_erased_records_are_asked_about_in_one_query(alice: Customer) -> None:
     def asked(count: int) -> int:
         orders = [an_order(alice, date(2026, 11, 2)) for _ in range(count)]
-        vault.keys.destroy([(one.pk, "fulfilment") for one in orders], now=NOW)
+        for one in orders:
+            outlived(one, "fulfilment")
         with CaptureQueriesContext(connections["default"]) as main, gate.acting(as_customer(alice)):
             found = [value(one.notes) for one in Order.objects.filter(pk__in=[one.pk for one in orders])]
             assert all("by period" in one for one in found) and len(found) == count
-        return sum("privacy_decision" in one["sql"] for one in main)
+        return sum("privacy_auditevent" in one["sql"] and "record.erased" in one["sql"] for one in main)
 
     assert asked(1) == asked(30) == 1
 
 
-def test_what_a_request_erased_is_found_by_an_index_among_a_hundred_thousand_decisions(db: Any) -> None:
-    columns = "data, code, ground, authority, overdue, pinned"
+def seen_by_carol(order: Order) -> str:
+    with gate.acting(Actor("staff", "carol", None, frozenset({"sales"}), "admin")):
+        return strip_tags(value(Order.objects.get(pk=order.pk).invoice_name))
+
+
+def test_of_a_record_that_a_request_removed_whole_too_it_says_by_request(alice: Customer) -> None:
+    gone, kept = finished(alice), finished(alice, date(2024, 5, 10))
+    request = confirmed(alice)
+    run(request)
+    assert not request.decisions.filter(record_id=gone.pk).exists(), "nothing of the request leads to it"
+    assert request.decisions.filter(record_id=kept.pk).exists()
+    assert seen_by_carol(gone) == "erased on 20 November 2026, by request"
+
+
+def test_what_only_waited_for_an_open_order_went_by_request(alice: Customer) -> None:
+    order = an_order(alice)
+    run(confirmed(alice))
+    later = NOW + timedelta(days=3)
+    nightly.arm(actor=TASK)
+    carol = Actor("staff", "carol", None, frozenset({"sales", "accounting"}), "admin")
+    services.ship(order, actor=carol, now=later)
+    services.invoice(order, actor=carol, now=later)
+    services.mark_paid(order, actor=carol, now=later)
+    nightly.sweep(dry_run=False, actor=TASK)
+    assert "by request" in said(alice, order)
+
+
+def test_of_what_the_audit_does_not_tell_it_says_the_day_alone(alice: Customer, kept_order: Order) -> None:
+    vault.keys.destroy([(kept_order.pk, "fulfilment")], now=NOW)
+    assert said(alice, kept_order) == "erased on 20 November 2026"
+
+
+def test_after_a_restore_what_a_request_had_removed_still_says_by_request(alice: Customer) -> None:
+    order = finished(alice)
+    request = confirmed(alice)
+    vault.keys.destroy([(order.pk, "order"), (order.pk, "fulfilment")], now=NOW)
+    verdicts = assessment.assess_all(alice.subject_id, today=TODAY, asked=True)
+    (verdict,) = [one for one in verdicts if one.key == (order.pk, "order")]
+    erasure.erase_records([verdict], request=None, actor=OPERATOR, now=NOW, again=True)
+    assert request.confirmed_hash
+    assert seen_by_carol(order) == "erased on 20 November 2026, by request"
+
+
+def test_why_something_ended_is_found_by_an_index_among_a_hundred_thousand_events(db: Any) -> None:
+    columns = "actor_kind, actor, role, purpose, subject, reason, reference, encoding, mac"
     with connections["default"].cursor() as cursor:
-        cursor.execute("SET LOCAL session_replication_role = replica")  # two thousand requests that are not there
+        cursor.execute("SET LOCAL session_replication_role = replica")  # nobody's events, only to be passed by
         cursor.execute(
-            f"""INSERT INTO privacy_decision (request_id, label, record_id, envelope, action, done_at, {columns})
-                SELECT md5((n / 50)::text)::uuid, 'orders.order', gen_random_uuid(), 'fulfilment',
-                       CASE WHEN n % 3 = 0 THEN 'keep' ELSE 'erase' END, CASE WHEN n % 5 > 0 THEN now() END,
-                       '[]', 'B', '', '', false, false
+            f"""INSERT INTO privacy_auditevent (event, at, action, label, record, fields, {columns})
+                SELECT gen_random_uuid(), now(), CASE WHEN n % 3 = 0 THEN 'record.erased' ELSE 'order.placed' END,
+                       'orders.order', md5(n::text), '["notes"]', 'task', '', '', '', '', '', '', 1, ''
                 FROM generate_series(1, 100000) n"""
         )
         cursor.execute("SET LOCAL session_replication_role = origin")
-        cursor.execute("ANALYZE privacy_decision")
-        cursor.execute("SELECT record_id FROM privacy_decision ORDER BY id LIMIT 50")
-        pairs = {(record, "fulfilment") for (record,) in cursor.fetchall()}
+        cursor.execute("ANALYZE privacy_auditevent")
     with CaptureQueriesContext(connections["default"]) as main:
-        found = ended.by_request(pairs)
-    assert len(found) == 27, "erased and carried out: 8 of 15"
+        assert ended.why({(uuid4(), "fulfilment") for _ in range(50)}) == {}
+    (query,) = main.captured_queries
     with connections["default"].cursor() as cursor:
-        cursor.execute(f"EXPLAIN {main.captured_queries[0]['sql']}")
+        cursor.execute(f"EXPLAIN {query['sql']}")
         plan = "\n".join(line for (line,) in cursor.fetchall())
-    assert "decision_erased" in plan, plan
-    assert "Seq Scan" not in plan, plan
+    assert "audit_event_of_record" in plan and "Seq Scan" not in plan, plan
+
+
+def test_an_event_that_this_program_did_not_write_is_no_cause(alice: Customer, kept_order: Order) -> None:
+    outlived(kept_order, "fulfilment")
+    (event,) = AuditEvent.objects.filter(action="record.erased")
+    with connections["default"].cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        cursor.execute("UPDATE privacy_auditevent SET reference = 'PR-2026-AAAA-AA' WHERE id = %s", [event.pk])
+        cursor.execute("SET LOCAL session_replication_role = origin")
+    assert said(alice, kept_order) == "erased on 20 November 2026"
 
 
 def test_without_a_day_it_still_says_erased(db: Any) -> None:

@@ -14,14 +14,14 @@ import jsonschema
 import pytest
 
 from accounts.models import Customer
-from privacy import audit, datamap, gate, vault
+from privacy import audit, datamap, gate
 from privacy.gate.log import AccessEntry
 from privacy.gate.system import system
 from privacy.requests import contents, export, services, sight
 from privacy.requests.models import Export, Request
 from privacy.requests.states import State
 from tests import factories, pages, roles
-from tests.asked import NOW, OPERATOR, PRIVACY, Clock, filed, run
+from tests.asked import NOW, OPERATOR, PRIVACY, Clock, filed, outlived, run
 from tests.factories import BILL, SHIP, an_order, an_rma, as_customer
 
 PLANTED = "ffffffff-ffff-7fff-bfff-ffffffffffff"
@@ -344,7 +344,7 @@ def test_what_is_due_is_not_said_to_be_kept(alice, old_order) -> None:
 
 
 def test_what_was_erased_says_when_in_the_page_and_is_nothing_in_the_data(alice, kept_order) -> None:
-    vault.keys.destroy([(kept_order.pk, "fulfilment")], now=NOW)
+    outlived(kept_order, "fulfilment")
     _, archive = copy_of(alice)
     page = archive.read("index.html").decode()
     assert "<dt>Delivery notes</dt><dd>erased on 20 November 2026, by period</dd>" in page
