@@ -19,7 +19,8 @@ from privacy.sweep import notices as endings
 
 
 def touch(customers: Iterable[UUID], *, on: date) -> None:
-    """Note that these customers were active on a day (an order, an RMA, a login); an earlier day changes nothing."""
+    """Note that these customers were active on a day (an order, a return, a login, a message); an earlier one changes
+    nothing."""
     ids, is_later = list(customers), models.Q(last_active_on=None) | models.Q(last_active_on__lt=on)
     Customer.objects.filter(is_later, pk__in=ids).update(last_active_on=on)
     companies = Customer.objects.filter(pk__in=ids, company__isnull=False).values("company")

@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 from django.db import transaction
 
-from accounts import records
+from accounts import activity, records
 from accounts.models import (
     Communication,
     Customer,
@@ -40,7 +40,7 @@ def record_communication(
     """Keep a message from or to a person with one of the five departments and return it (P23, P27, P28, P31).
 
     Somebody who is no customer gets a subject of their own. A reply belongs to the person of the first message and
-    moves that one's clock.
+    moves that one's clock. To have heard from a customer keeps the account as an order does.
     """
     days.require(now=now, received_on=received_on, notice_given_on=notice_given_on)
     with transaction.atomic():
@@ -68,6 +68,8 @@ def record_communication(
             first = Communication.objects.filter(pk=in_reply_to.pk)
             first.filter(last_message_on__lt=received_on).update(last_message_on=received_on)
             first.update(closed_on=None)
+        if customer is not None and direction == Communication.Direction.IN:
+            activity.touch([customer.pk], on=received_on)
         return records.add(message, "communication.recorded", actor, now)
 
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_safe
 
-from privacy import gate
+from privacy import gate, people
 from privacy.models import Export, Request
 from privacy.requests import export, filing, links, proof, proving, reading, second, sight, went_to
 from privacy.requests.models import OneTimeLink
@@ -99,7 +99,8 @@ def keep(request: HttpRequest, token: str) -> HttpResponse:
         return render(request, "privacy/keep_gone.html", status=403)
     except notices.CannotKeep as reason:
         return render(request, "privacy/keep_gone.html", {"reason": str(reason)}, status=409)
-    return render(request, "privacy/keep.html", {"notice": notice})
+    has_login = people.ask().has_login(notice.subject_id)
+    return render(request, "privacy/keep.html", {"notice": notice, "has_login": has_login})
 
 
 @login_not_required

@@ -1,6 +1,7 @@
 """Messages with the five departments: kept, answered, closed."""
 
 from datetime import date
+from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -41,6 +42,22 @@ def test_a_reply_moves_the_clock_of_the_matter_and_opens_it_again() -> None:
     first.refresh_from_db()
     assert (first.last_message_on, first.closed_on) == (date(2026, 3, 1), None)
     assert (reply.subject_id, reply.customer) == (alice.subject_id, alice)
+
+
+def test_to_have_heard_from_a_customer_keeps_the_account_as_an_order_does() -> None:
+    long_ago = date(2023, 5, 2)
+    alice = factories.customer("Alice", company=factories.company(last_active_on=long_ago), last_active_on=long_ago)
+
+    def heard(day: date, **more: Any) -> tuple[date | None, date | None]:
+        write(customer=alice, received_on=day, **more)
+        alice.refresh_from_db()
+        assert alice.company is not None
+        alice.company.refresh_from_db()
+        return alice.last_active_on, alice.company.last_active_on
+
+    assert heard(TODAY, direction="out") == (long_ago, long_ago), "what we write is no sign of life"
+    assert heard(date(2026, 11, 2)) == (date(2026, 11, 2), date(2026, 11, 2))
+    assert heard(date(2026, 10, 2)) == (date(2026, 11, 2), date(2026, 11, 2)), "one of before changes nothing"
 
 
 def test_a_matter_is_closed_once() -> None:

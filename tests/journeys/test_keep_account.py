@@ -14,6 +14,7 @@ import time_machine
 from django.db import connection, connections
 from django.test import Client
 from django.urls import reverse
+from django.utils.html import strip_tags
 
 from accounts import activity
 from accounts.models import Address, Customer
@@ -30,6 +31,7 @@ from tests.asked import PRIVACY, confirmed, run
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
 LONG_AGO = date(2023, 11, 25)  # its 36 months are over on 25 November 2026
 ENDED = NOW + timedelta(days=31)
+ACCOUNT = {True: ("Keep my account", "Your account is kept"), False: ("Keep my data", "Your data are kept")}
 
 
 @pytest.fixture(autouse=True)
@@ -123,7 +125,9 @@ def test_without_any_address_that_counts_the_letter_waits_for_staff(monkeypatch:
     alice = factories.customer(since=LONG_AGO, last_active_on=LONG_AGO, email="typed@example.com", came="staff")
     swept(monkeypatch, NOW)
     with vault.internal():
-        assert Letter.objects.get().text.startswith("We have not heard from you")
+        assert Letter.objects.get().text.startswith(
+            "For a long time there has been no order, return or message of yours"
+        )
     pat = pages.signed_in(factories.staff("pat", "pat@ilt.example", roles=("privacy",)))
     assert f"/admin/accounts/customer/{alice.pk}/change/" in pat.get("/admin/").text
 
@@ -156,14 +160,14 @@ def test_the_link_in_the_letter_keeps_the_account_without_a_login(monkeypatch: p
     browser = Client(enforce_csrf_checks=False)
 
     page = pages.check(browser.get(path))
-    assert "Keep my account" in page and "20 December 2026" in page and "alice" not in page.lower()
+    assert "Keep my data" in page and "20 December 2026" in page and "alice" not in page.lower()
     assert Customer.objects.get(pk=alice.pk).last_active_on == LONG_AGO, "opening it does nothing"
 
     page = pages.check(browser.post(path))
-    assert "Your account is kept" in page
+    assert "Your data are kept" in page
     assert Customer.objects.get(pk=alice.pk).last_active_on == date(2026, 11, 20)
-    assert "Your account is kept" in pages.check(browser.get(path)), "used, it says so"
-    assert "Your account is kept" in pages.check(browser.post(path)), "twice is once"
+    assert "Your data are kept" in pages.check(browser.get(path)), "used, it says so"
+    assert "Your data are kept" in pages.check(browser.post(path)), "twice is once"
     event = AuditEvent.objects.get(action="account.kept")
     assert event.reason == "link"
 
@@ -172,6 +176,24 @@ def test_the_link_in_the_letter_keeps_the_account_without_a_login(monkeypatch: p
     assert not is_there(bob), "who did not answer"
     # The letter and the table of warnings know the link as a hash only.
     assert not EndNotice.objects.filter(token_hash=path.split("/")[3]).exists()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("has_login", [False, True], ids=["no login", "a login"])
+def test_the_page_of_the_link_speaks_of_an_account_to_who_has_one(
+    monkeypatch: pytest.MonkeyPatch, has_login: bool
+) -> None:
+    alice = quiet()
+    swept(monkeypatch, NOW)
+    path = f"/privacy/keep/{token()}/"
+    sent(NOW)
+    if has_login:  # she signed up since, and has not signed in
+        factories.login("alice", "alice@example.com", subject=alice.subject)
+    shown = [" ".join(strip_tags(pages.check(getattr(Client(), way)(path))).split()) for way in ("get", "post")]
+    for text, own, other in zip(shown, ACCOUNT[has_login], ACCOUNT[not has_login], strict=True):
+        assert own in text and other not in text
+    assert ("sign-in, order, return or message" in shown[0]) is has_login
+    assert "order, return or message of yours" in shown[0]
 
 
 @pytest.mark.django_db

@@ -54,6 +54,19 @@ def test_the_periods_are_those_of_the_law(name: str, reason: str, period: Period
     assert found[reason] == period
 
 
+def test_no_reason_without_an_open_matter_says_that_one_is_open() -> None:
+    """A reason that gives way to a request, or lasts for a period, is no ground against erasure (Art. 17(1))."""
+    schedule = rules.load(rules.HERE, overlays=("DE8", "OSS10", "OFAC10"))
+    found = [(name, one) for name in schedule.classes for one in schedule.reasons(name)]
+    for name, reason in found:
+        texts = " ".join(reason.authority.texts.values())
+        if not (reason.is_open_ended and any(flag.startswith(("open_", "unpaid")) for flag in reason.when)):
+            assert "while the matter is open" not in texts, f"{name}, {reason.name}"
+        if reason.on_request != "KEEP":
+            assert "no ground for erasure" not in texts, f"{name}, {reason.name}"
+    assert sum("while the matter is open" in one.authority.texts["US"] for _, one in found) > 5
+
+
 def test_us_law_is_never_called_a_legal_obligation_to_a_person_in_europe() -> None:
     for rule in rules.load(rules.HERE, overlays=("DE8", "OSS10", "OFAC10")).classes.values():
         for reason in rule.reasons:

@@ -94,7 +94,10 @@ def test_the_public_page_lists_every_datum_of_the_data_map(client: Client) -> No
 
 def test_the_public_page_tells_how_long_each_sealed_kind_is_kept(client: Client) -> None:
     text = pages.check(client.get("/privacy/"))
-    assert "We keep an account for 36 months after it was last used, or after you last told us to keep it." in text
+    assert (
+        "We keep an account for 36 months after your last sign-in, order, return or message, or after you last told us to keep it."
+        in text
+    )
 
 
 def test_the_contact_stands_on_the_page(client: Client) -> None:
