@@ -9,6 +9,7 @@ from typing import Any
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.text import capfirst
 
 from accounts import regions
 from accounts.models import (
@@ -96,7 +97,7 @@ def tax_identifier(number: TaxIdentifier) -> Facts:
     if number.has_certificate:
         flags.add("exemption_certificate")
     return _of_customer(
-        number, number.get_kind_display().capitalize(), {"last_use": number.last_used_on}, frozenset(flags)
+        number, capfirst(number.get_kind_display()), {"last_use": number.last_used_on}, frozenset(flags)
     )
 
 

@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db.models import Q
 
 from accounts import countries
-from privacy import datamap
+from privacy import datamap, people
 from privacy.datamap import Datum, Declaration, Life, Proof
 from privacy.facts import Facts, Party
 from privacy.gate import matters
@@ -91,7 +91,7 @@ def ownership_facts(ownership: Ownership) -> Facts:
     return Facts(
         label=OWNERSHIP,
         record_id=ownership.pk,
-        title=f"Registration of instrument {ownership.instrument.serial or 'without a serial number'}",
+        title=f"Registration of {_instrument(ownership.instrument.serial)}",
         subject_id=customer.subject_id if customer else None,
         data={REGISTRATION: ("That the instrument is yours",)},
         events={"entered": ownership.from_on},
@@ -100,24 +100,41 @@ def ownership_facts(ownership: Ownership) -> Facts:
     )
 
 
+CANNOT_READ = (
+    "Once your part of the return in which it was issued, or your account, is removed, you cannot read it here any more: "
+    "print it first if you need it."
+)
+CANNOT_TELL = (
+    "Once your part of the return in which it was issued is removed, we cannot tell any more that it was yours: ask us for "
+    "a copy of it first if you need one."
+)
+
+
 def rma_warnings(subject_id: UUID, today: date) -> list[str]:
-    """Return what to know before an erasure: open returns with the choice there is, certificates."""
+    """Return what to know before an erasure: open returns with the choice there is, certificates.
+
+    Of pages only who can log in is told: to others a letter or a link says this.
+    """
     warnings = []
+    has_login = people.ask().has_login(subject_id)
     for rma in RMA.objects.for_subject(subject_id).open().order_by("opened_on", "number"):
         where = "Your instrument is here. " if rma.is_here else ""
         may_cancel = RMA.State.CANCELLED in states.next_states(rma, states.CUSTOMER)
-        how = "on its page under Calibration and repair, or by a call to us" if may_cancel else "by a call to us only"
+        has_page = may_cancel and has_login
+        how = "on its page under Calibration and repair, or by a call to us" if has_page else "by a call to us only"
         warnings.append(
             f"Return {rma.number} is open. {where}You can let us finish it, or cancel it: {how}. "
             "What the return needs stays until it is closed; then it is due to go, without a new request."
         )
     certificates = Certificate.objects.for_subject(subject_id).order_by("number").values_list("number", flat=True)
     for number in certificates:
-        warnings.append(
-            f"Certificate {number} stays with the instrument's serial number, without your name. Once your part of the return "
-            "in which it was issued, or your account, is removed, you cannot read it here any more: print it first if you need it."
-        )
+        then = CANNOT_READ if has_login else CANNOT_TELL
+        warnings.append(f"Certificate {number} stays with the instrument's serial number, without your name. {then}")
     return warnings
+
+
+def _instrument(serial: str) -> str:
+    return f"instrument {serial}" if serial else "an instrument without a serial number"
 
 
 def ownership_warnings(subject_id: UUID, today: date) -> list[str]:
@@ -125,7 +142,7 @@ def ownership_warnings(subject_id: UUID, today: date) -> list[str]:
     (P32)."""
     owned = Ownership.objects.for_subject(subject_id).current().order_by("instrument__serial", "pk")
     return [
-        f"When the registration of instrument {serial or 'without a serial number'} is removed we cannot reach you with a safety "
+        f"When the registration of {_instrument(serial)} is removed we cannot reach you with a safety "
         "notice about it any more."
         for serial in owned.values_list("instrument__serial", flat=True)
     ]

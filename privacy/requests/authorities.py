@@ -64,7 +64,7 @@ def where_to(country: str | None, region: str = "") -> str:
     own = " and to ".join(_article(one) for one in found)
     if jurisdiction.covers(country) == "GDPR":
         return (
-            f"{own}, or to that of the country where you work or where you think the rule was broken (addresses: "
+            f"{own}, or to the data protection authority of the country where you work or where you think the rule was broken (addresses: "
             "edpb.europa.eu/about-edpb/about-edpb/members_en), and you can go to court"
         )
     return f"{own}, and you can go to court"

@@ -10,7 +10,7 @@ from privacy.retention.assess import assess
 from rma import personal_data
 from rma.models import RMA, Ownership, RMANote
 from rma.services import add_note
-from tests.factories import DAN, a_customer, an_rma, moved, noon
+from tests.factories import DAN, a_customer, an_rma, login, moved, noon
 from tests.rma.test_services import certify, verified
 
 pytestmark = pytest.mark.django_db
@@ -56,6 +56,7 @@ def test_an_open_return_keeps_the_account() -> None:
 
 def test_the_choice_and_the_certificates_are_told_before_an_erasure() -> None:
     alice, bob = a_customer(), a_customer()
+    login("alice", "alice@example.com", subject=alice.subject)
     here = moved(an_rma(alice), State.AUTHORISED, State.RECEIVED)
     expected = an_rma(alice)
     certificate = certify(verified(an_rma(alice)))
@@ -69,6 +70,18 @@ def test_the_choice_and_the_certificates_are_told_before_an_erasure() -> None:
     assert f"Certificate {certificate.number} stays" in told[2] and "print it first" in told[2]
     moved(here, State.IN_SERVICE)  # the customer can cancel it no more
     assert "cancel it: by a call to us only." in personal_data.rma_warnings(alice.subject_id, date(2026, 11, 22))[0]
+
+
+def test_who_has_no_login_is_told_of_no_page() -> None:
+    """Such a plan comes by post or by a link: there is no page under which a return could be cancelled."""
+    walter = a_customer()
+    here = moved(an_rma(walter), State.AUTHORISED, State.RECEIVED)
+    certificate = certify(verified(an_rma(walter)))
+    moved(RMA.objects.get(certificates=certificate), State.SHIPPED_BACK, State.CLOSED)
+    returned, certified = personal_data.rma_warnings(walter.subject_id, date(2026, 11, 22))
+    assert f"Return {here.number} is open." in returned and "cancel it: by a call to us only." in returned
+    assert certificate.number in certified and "ask us for a copy of it first" in certified
+    assert not any(word in returned + certified for word in ("on its page", "read it here", "your account"))
 
 
 def test_that_nobody_can_be_warned_about_an_instrument_any_more_is_told_before_an_erasure() -> None:

@@ -27,7 +27,7 @@ PROMISED = (
     "Our privacy policy, which cites Article 6 of the GDPR",
     "our policy: needed for legitimate business interaction under Article 6 GDPR",
 )
-EU = "or to that of the country where you work or where you think the rule was broken"
+EU = "or to the data protection authority of the country where you work or where you think the rule was broken"
 PLACES = [
     ("DE", "", "the data protection authority of your federal state, which the federal commissioner lists (bfdi.bund.de, in German), " + EU),
     ("RE", "", "the Commission nationale de l'informatique et des libertés (cnil.fr, in French), " + EU),

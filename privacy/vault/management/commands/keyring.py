@@ -55,7 +55,7 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps(result))
         else:
-            self.stdout.write("\n".join(f"{key}: {value}" for key, value in result.items()))
+            self.stdout.write("\n".join(f"{key}: {_said(value)}" for key, value in result.items()))
 
     def init(self, path: Path, version: None) -> dict[str, Any]:
         ring = rings.new()
@@ -92,3 +92,12 @@ class Command(BaseCommand):
             rings.write(path, shorter)
         done = "would_retire" if self.is_dry_run else "retired"
         return {"current": shorter.current, "versions": list(shorter.versions), done: version}
+
+
+def _said(value: Any) -> str:
+    """Return a result in words: "142 of version 1", "1, 2", "none"."""
+    if isinstance(value, dict):
+        return ", ".join(f"{count} of version {version}" for version, count in value.items()) or "none"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return str(value)
