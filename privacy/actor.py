@@ -67,5 +67,10 @@ class Actor:
         """The roles in one word for logs: "accounting+sales", or the kind when there is none."""
         return "+".join(sorted(self.roles)) or self.kind
 
+    @property
+    def noted(self) -> str:
+        """Who it was where that is noted beside an act: the number of a member of staff, of anybody else the kind."""
+        return (self.id or self.kind) if self.kind == "staff" else self.kind
+
 
 ANONYMOUS = Actor(kind="anonymous", id=None, subject=None, roles=frozenset(), purpose="web")

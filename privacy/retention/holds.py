@@ -171,7 +171,7 @@ def values_of(hold: Hold) -> models.QuerySet[HeldValue]:
 
 
 def _by(actor: Actor | None) -> str:
-    return (actor.id or actor.kind) if actor else ""
+    return actor.noted if actor else ""
 
 
 def _uuid(text: str) -> UUID | None:

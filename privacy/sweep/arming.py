@@ -42,7 +42,7 @@ def arm(*, actor: Actor | None) -> SweepState:
     with transaction.atomic():
         state, _ = SweepState.objects.select_for_update().get_or_create(pk=SweepState.ONLY)
         state.armed_at = state.armed_at or now
-        state.armed_by = (actor.id or actor.kind) if actor else ""
+        state.armed_by = actor.noted if actor else ""
         state.marked_at = now
         state.save()
         audit.record("retention.armed", actor=actor, now=now)

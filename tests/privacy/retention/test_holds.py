@@ -12,6 +12,8 @@ from django.db import IntegrityError, transaction
 from orders.models import Order
 from privacy import datamap, vault
 from privacy.audit.models import AuditEvent
+from privacy.gate import Actor
+from privacy.gate.system import system_actor
 from privacy.requests import erasure
 from privacy.retention import holds, rules
 from privacy.retention.assess import assess
@@ -172,7 +174,16 @@ def test_the_command_places_lists_and_lifts() -> None:
     ]
     assert run("--list") == placed
     assert run(str(order.pk), "--lift") == {"holds": []}
-    assert Hold.objects.get().lifted_by
+    assert placed["holds"][0]["placed_by"] == "operator"
+    assert Hold.objects.get().lifted_by == "operator"
+
+
+def test_who_placed_a_hold_is_the_member_of_staff_or_that_it_was_an_operator_or_a_program() -> None:
+    order = held_order()
+    carol = Actor("staff", "01a1", None, frozenset({"privacy"}), "admin")
+    for actor, noted in ((carol, "01a1"), (system_actor("sweep", kind="operator"), "operator"), (TASK, "task")):
+        hold = holds.place("orders.order", order.pk, reason="audit", reference=noted, actor=actor, now=NOW)
+        assert hold.placed_by == noted
 
 
 def test_a_hold_without_a_reason_is_none() -> None:

@@ -570,6 +570,7 @@ def test_the_commands_arm_sweep_and_disarm() -> None:
         call_command("retention_sweep")
     assert error.value.returncode == 3
     assert command("retention_arm")["armed"] is True
+    assert SweepState.objects.get().armed_by == "operator"
     assert command("retention_sweep", "--on", "2026-12-31")["erased"] == 1
     assert not is_readable(order)
     assert command("retention_arm", "--off")["armed"] is False
