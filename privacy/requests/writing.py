@@ -167,6 +167,12 @@ def end_unprinted(*, now: datetime) -> int:
     return letters.burn(Letter.objects.filter(pk__in=ids), now=now)
 
 
+def answers_a_removal(letter: Letter) -> bool:
+    """Whether a letter belongs to a removal that is closed, by which what it says ends."""
+    about = letter.request
+    return about is not None and about.procedure.removes and about.state == State.CLOSED
+
+
 def _of_the_erased() -> QuerySet[Letter]:
     # Elsewhere the last step of the removal has burned them already.
     return Letter.objects.filter(

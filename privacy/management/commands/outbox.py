@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentTypeError
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -16,6 +17,7 @@ from django.utils import timezone
 from privacy import letters, vault
 from privacy.gate.system import system
 from privacy.letters.models import Letter
+from privacy.letters.stopping import UNPRINTED
 from privacy.requests import writing
 
 MOST = 10_000
@@ -54,7 +56,7 @@ class Command(BaseCommand):
                     shown.append((letter, _as_json(letter, to, headline, text)))
                     continue
                 if not is_readable:
-                    why = burned(letter) if isinstance(text, vault.Erased) else text
+                    why = burned(letter, text.at) if isinstance(text, vault.Erased) else text
                     self.stdout.write(f"[{letter.kind}] {why}\n{'-' * 72}")
                     continue
                 self.stdout.write(f"[{letter.kind}] to {to or 'the post'}: {headline}\n\n{text}\n{'-' * 72}")
@@ -72,14 +74,22 @@ class Command(BaseCommand):
             writing.printed(letter, now=timezone.now())
 
 
-def burned(letter: Letter) -> str:
-    """Return what is said of a letter whose text was destroyed."""
-    if letter.by == Letter.By.EMAIL and letters.is_read_by_outbox():
-        when = "after it was printed, which is its sending here, or unprinted when its time was over"
-    elif letter.sent_at is not None:
-        when = "after it was sent" if letter.by == Letter.By.EMAIL else "after it was posted"
-    else:
+def burned(letter: Letter, at: datetime | None) -> str:
+    """Return what is said of a letter whose text was destroyed at that moment."""
+    if letter.stopped_at is not None or letter.sent_at is None:
         when = "without having been sent"
+    elif letter.by == Letter.By.POST:
+        when = "after it was posted"
+    elif not letters.is_read_by_outbox():
+        when = "after it was sent"
+    elif at is None or at >= letter.queued_at + UNPRINTED:
+        when = "when its time was over, printed or not"
+    elif writing.answers_a_removal(letter):
+        when = "after it was printed, which is its sending here"
+    else:
+        when = (
+            "before its time, printed or not, with what it belonged to: a removal came, or a sign-up was not confirmed"
+        )
     return f"What this letter said was burned {when}; its row stays as proof that it was written."
 
 

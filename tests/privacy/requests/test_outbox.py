@@ -27,9 +27,12 @@ from tests.shapes import shaped
 pytestmark = pytest.mark.django_db
 
 LATER = NOW + timedelta(hours=1)
-GONE = (
-    "What this letter said was burned after it was printed, which is its sending here, or unprinted when its time was over; "
-    "its row stays as proof that it was written."
+PROOF = "its row stays as proof that it was written."
+PRINTED = f"What this letter said was burned after it was printed, which is its sending here; {PROOF}"
+OVER = f"What this letter said was burned when its time was over, printed or not; {PROOF}"
+ENDED = (
+    "What this letter said was burned before its time, printed or not, with what it belonged to: a removal came, or a "
+    f"sign-up was not confirmed; {PROOF}"
 )
 
 
@@ -55,7 +58,7 @@ def test_the_answer_to_a_removal_is_printed_once_and_then_erased(alice: Customer
     assert "[acknowledgement] to alice@example.com: " in text
     assert not Letter.objects.filter(request=request).exclude(sealed_letter=None).exists()
     again = outbox("--last", "20")
-    assert f"[erasure_done] {GONE}" in again and "alice@example.com" not in again and "the post" not in again
+    assert f"[erasure_done] {PRINTED}" in again and "alice@example.com" not in again and "the post" not in again
 
 
 def test_what_was_not_printed_ends_after_a_week_and_bobs_letters_stay(alice: Customer, bob: Customer) -> None:
@@ -67,7 +70,17 @@ def test_what_was_not_printed_ends_after_a_week_and_bobs_letters_stay(alice: Cus
     with_letters(NOW + timedelta(days=7, minutes=5))
     assert not Letter.objects.filter(request=request).exclude(sealed_letter=None).exists()
     assert Letter.objects.filter(request=bobs).exclude(sealed_letter=None).exists()
-    assert f"[erasure_done] {GONE}" in outbox("--last", "20")
+    assert f"[erasure_done] {OVER}" in outbox("--last", "20")
+
+
+def test_a_letter_that_a_removal_burned_before_it_was_printed_is_not_called_printed(alice: Customer) -> None:
+    """Nobody printed it, its time was not over, and nothing was sent (a demo sends no mail)."""
+    run(confirmed(alice, "access"))
+    request = confirmed(alice)
+    run(request)
+    earlier = Letter.objects.filter(kind="copy_ready").get()
+    assert earlier.request != request and earlier.sealed_letter is None
+    assert f"[copy_ready] {ENDED}" in outbox("--last", "20")
 
 
 def test_with_a_mail_server_the_text_goes_when_the_removal_closes(alice: Customer, settings: Any) -> None:
