@@ -117,6 +117,8 @@ def _kept(facts: Facts, envelope: str, keeping: set[Reason], today: date, pinned
     lead = max(keeping, key=lambda one: (one.is_open_ended, ends[one] or date.max, _STRENGTH[one.code], one.name))
     last = [reason for reason in keeping if not reason.is_open_ended]
     until = None if None in ends.values() else max(end for end in ends.values() if end is not None)
+    if lead.is_open_ended and lead.code == "KEEP_CLAIMS":
+        until = None  # when a claim is settled nobody knows; a day beside "until it is settled" would be a second one
     if pinned is not None:
         until = min(until, pinned) if until is not None else pinned
     here = jurisdiction.of(facts.country)

@@ -14,6 +14,7 @@ from privacy.retention import rules
 from privacy.retention.assess import assess
 from privacy.retention.rules import Schedule
 from privacy.retention.verdict import Verdict
+from privacy.templatetags.pages import until
 
 PLAIN = rules.load(rules.HERE, overlays=())
 RECORD = UUID("00000000-0000-7000-8000-000000000001")
@@ -305,6 +306,14 @@ def test_messages_end_by_what_they_were_about() -> None:
     assert judge(about_order, date(2026, 12, 31), asked=False)["support"].until == date(2026, 12, 31)
     assert judge(customer)["support"].code == "ERASE"
     assert judge(facts(message, {"closed": TODAY}, {"customer", "order_related"}))["support"].code == "MINIMISE"
+
+
+def test_of_what_a_claim_keeps_no_day_is_told() -> None:
+    held = facts({"held_value": ("What it said",)}, {"entered": TODAY}, {"active"})
+    for asked in (False, True):
+        kept = judge(held, asked=asked)["held_value"]
+        assert (kept.action, kept.code, kept.until) == ("keep", "KEEP_CLAIMS", None)
+    assert until(kept) == "the legal claim is settled"
 
 
 def test_the_file_of_a_request_proves_that_it_was_answered() -> None:
