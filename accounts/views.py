@@ -23,6 +23,7 @@ from accounts import (
     contact_links,
     corrections,
     countries,
+    factor,
     joining,
     notices,
     objections,
@@ -58,6 +59,7 @@ def account(request: HttpRequest) -> HttpResponse:
     context = {
         "requests": waiting.filter(state__in=OPEN_STATES).order_by("due_on"),
         "removal": login_stays.until_finished(owner) if owner else None,
+        "has_second_proof": isinstance(request.user, User) and factor.is_enrolled(request.user),
     }
     return render(request, "accounts/overview.html", context)
 

@@ -5,9 +5,11 @@ from datetime import timedelta
 
 import pytest
 import time_machine
+from allauth.mfa.models import Authenticator
 from django.db import connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils.html import strip_tags
 
 from accounts.models import Address, Customer, FreightAccount, Joining, User
 from privacy import gate, vault
@@ -41,6 +43,16 @@ def bob() -> User:
 
 
 OWN_PAGES = ["/account/", "/account/details/", "/account/details/edit/", "/account/addresses/new/", "/account/claim/"]
+
+
+def overview(user: User) -> str:
+    return " ".join(strip_tags(pages.signed_in(user, again=True).get("/account/").text).split())
+
+
+def test_the_account_says_of_the_second_proof_whether_there_is_one(alice: User, customer: Customer) -> None:
+    assert "Off: the password alone signs you in" in overview(alice)
+    Authenticator.objects.create(user=alice, type=Authenticator.Type.TOTP, data={})
+    assert "An authenticator app beside the password" in overview(alice)
 
 
 @pytest.mark.parametrize("path", OWN_PAGES)
