@@ -36,7 +36,7 @@ class Channel(models.TextChoices):
     PHONE = "phone", "phone"
     FAX = "fax", "fax"
     EMAIL = "email", "e-mail"
-    MAIL = "mail", "carrier mail"
+    MAIL = "mail", "mail"
     IN_PERSON = "in_person", "in person"
 
 
@@ -163,9 +163,7 @@ class Customer(SealedModel):
     channel = models.CharField(max_length=10, choices=Channel.choices, default=Channel.WEB)
     since = PastDateField()
     last_active_on = PastDateField(null=True, blank=True)
-    notice_given_on = PastDateField(
-        null=True, blank=True, help_text="When the privacy notice was handed over (P25, Art. 13)."
-    )
+    notice_given_on = PastDateField(null=True, blank=True, help_text="When the privacy notice was handed over.")
 
     objects: ClassVar[Any] = Owned.as_manager()  # type: ignore[assignment]
 

@@ -139,7 +139,7 @@ class Order(SealedModel):
         envelope="order",
         max_length=80,
         verbose_name="your reference",
-        help_text="Your purchase order number",
+        help_text="The customer's purchase order number",
         validators=[no_card_for_identifier],
     )
 

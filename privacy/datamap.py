@@ -365,6 +365,15 @@ def sealed_in(one: Any) -> str | None:
     return None if one.concrete else getattr(one, "envelope", None)
 
 
+def is_sealed(label: str, envelope: str) -> bool:
+    """Whether an envelope of this kind of record is sealed under a key; of a kind of an earlier release too."""
+    try:
+        model = for_label(label).model
+    except KeyError:
+        return True
+    return any(sealed_in(one) == envelope for one in model._meta.get_fields())
+
+
 def is_sealed_column(one: Any) -> bool:
     """Whether the field is the one column that holds an envelope (its contents are declared, not itself)."""
     return bool(one.concrete) and getattr(one, "envelope", None) is not None

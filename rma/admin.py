@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any, ClassVar
 
@@ -92,6 +92,16 @@ AT_THE_DESK: dict[RMA.State, str] = {
 }
 
 
+class StateAtTheDesk(admin.ChoicesFieldListFilter):
+    """The filter by state in the words of the desk: those of the model speak to the customer."""
+
+    def choices(self, changelist: Any) -> Iterable[dict[str, Any]]:  # type: ignore[override]
+        words = {str(state.label): said for state, said in AT_THE_DESK.items()}
+        for one in super().choices(changelist):
+            display = str(one["display"])
+            yield {**one, "display": words.get(display, display)}
+
+
 def _step_to(state: str) -> type[Step]:
     base = Quote if state == RMA.State.QUOTED else MoveOn
     is_end = state in (RMA.State.REJECTED, RMA.State.CANCELLED, RMA.State.CLOSED)
@@ -148,11 +158,12 @@ LABELS = {f"return_{part}": title for part, title in PARTS.items()} | {
 @admin.register(RMA)
 class RMAAdmin(RecordAdmin):
     list_display = ("number", "at_the_desk", "service", "instrument", "contact_name", "opened_on", "closed_on")
-    list_filter = ("state", "service", "is_warranty", "is_serial_open", CountryToChoose)
+    list_filter = (("state", StateAtTheDesk), "service", "is_warranty", "is_serial_open", CountryToChoose)
     ordering = ("-opened_on", "-number")
     columns = ("number", "instrument__serial")
     named_by = ("contact_name",)
     through = (("customer", Customer), ("company", Company), ("customer__subject__users", people.logins_with))
+    history_words: ClassVar[Mapping[str, str]] = dict(RMAEvent.Reason.choices)
     refusals: ClassVar[dict[type[Exception], str]] = {
         services.TransitionRefused: "",
         services.InstrumentRefused: "",

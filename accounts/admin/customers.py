@@ -175,7 +175,8 @@ class CustomerAdmin(CorrectableAdmin):
 
     def steps(self, record: Customer, actor: Actor) -> dict[str, type[Step]]:
         found: dict[str, type[Step]] = {}
-        if record.subject_id and getattr(record, "sealed_account", None) and self.may_write(actor):
+        is_held = record.subject_id and getattr(record, "sealed_account", None)
+        if is_held and self.may_write(actor) and endings.may_keep(record.subject_id):
             found["keep"] = KeepAccount
         if actor.roles & self.disputed_by and self._entered(record).exists():
             found["dispute"] = DisputeContact

@@ -97,8 +97,12 @@ LETTERS: dict[str, str] = {
 
 def letter_title(letter: Letter) -> str:
     """Return what kind of letter it is."""
-    title = LETTERS.get(letter.kind) or procedures.letter_titles().get(letter.kind)
-    return title or letter.kind.replace("_", " ").capitalize()
+    return title_of_kind(letter.kind)
+
+
+def title_of_kind(kind: str) -> str:
+    """Return what letters of this kind are called at the desk."""
+    return LETTERS.get(kind) or procedures.letter_titles().get(kind) or kind.replace("_", " ").capitalize()
 
 
 def on_paper(letter: Letter, text: Any) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from privacy.calendar import company_day
 from privacy.gate import Actor
 from privacy.models import Hold, Letter, Request
 from privacy.requests import (
+    answer,
     codes,
     deadline,
     excess,
@@ -29,6 +30,7 @@ from privacy.requests import (
     nothing,
     paper,
     posting,
+    procedures,
     proof,
     reading,
     second,
@@ -41,7 +43,7 @@ from privacy.requests.filing import Receipt, file
 from privacy.requests.history import NotAllowed
 from privacy.requests.outcome import FileUnreadable
 from privacy.requests.proving import identify, post_code
-from privacy.requests.states import TRANSITIONS, State
+from privacy.requests.states import DONE_STATES, TRANSITIONS, State
 from privacy.retention import holds
 from privacy.views import words
 
@@ -143,6 +145,8 @@ class RequestAdmin(LetterPages):
             return f"Waits for {step.waits}"
         if record.is_open and waits.is_undecided(record):
             return "Waits for a second person"
+        if record.step == procedures.CLOSE.name and answer.is_to_post(record):
+            return "Waits for the answer to be posted: open it under Letters, print it, post it and mark it as posted"
         return words.step(record, record.step)
 
     def find(self, text: str) -> search.Found:
@@ -208,6 +212,7 @@ class RequestAdmin(LetterPages):
         if "privacy" not in actor.roles:
             return {}
         state, right, now = State(record.state), record.procedure, timezone.now()
+        is_unfinished = record.is_open and state not in DONE_STATES
         is_planning = state in (State.IDENTITY, State.PLANNED) and record.is_identified
         possible: list[tuple[bool, str, type[Step]]] = [
             (state == State.PARKED and right.is_known, "resume", handling.Resume),
@@ -220,7 +225,7 @@ class RequestAdmin(LetterPages):
             (record.is_open and correspondence.CameBack.letters(record).exists(), "returned", correspondence.CameBack),
             (paper.can_post(record, now=now), "copy", correspondence.PostCopy),
             (correspondence.Resend.letters(record).exists(), "resend", correspondence.Resend),
-            (record.subject_id is not None and record.is_open, "hold", holding.PlaceHold),
+            (record.subject_id is not None and is_unfinished, "hold", holding.PlaceHold),
             (deadline.may_extend(record, now=now), "extend", handling.Extend),
             (deadline.is_too_late_to_extend(record, now=now), "extend", handling.ExtendTooLate),
             (deadline.may_pause(record, now=now), "pause", handling.Pause),

@@ -25,7 +25,7 @@ from django.utils import timezone
 from django.utils.text import capfirst
 
 from privacy import audit, gate
-from privacy.admin import why
+from privacy.admin import told, why
 from privacy.admin.lists import LimitedList
 from privacy.admin.steps import Step
 from privacy.admin.tables import Rows
@@ -62,6 +62,8 @@ class WorkAdmin(LimitedList):
     }
 
     rows: ClassVar[tuple[Rows, ...]] = ()
+    #: What the codes of this kind of record mean that the audit gives as reasons.
+    history_words: ClassVar[Mapping[str, str]] = {}
 
     # Who may come in ---------------------------------------------------------------------------------------------
 
@@ -216,7 +218,9 @@ class WorkAdmin(LimitedList):
         if record is None or not self.has_view_permission(request, record):
             raise Http404
         events = Paginator(self.history_of(record).order_by("-id"), 100).get_page(request.GET.get("p"))
-        return self._page(request, "admin/record_history.html", record, {"title": "History", "events": events})
+        lines = [(one, told.data(one), told.reason(one, self.history_words)) for one in events]
+        context = {"title": "History", "events": events, "lines": lines}
+        return self._page(request, "admin/record_history.html", record, context)
 
     def _page(
         self, request: HttpRequest, template: str, record: Any, context: dict[str, Any], *, status: int = 200

@@ -296,7 +296,7 @@ def is_held(restriction: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def restricted_sentence(restriction: str, pair: Pair) -> str:
-    """Say for what a restricted envelope is kept, until when, and who opens it: "locked: kept for tax until …"."""
+    """Say for what a restricted envelope is kept, until when, and who opens it: "locked: kept for claims until …"."""
     page = matrix()
     parts: list[str] = []
     roles: set[str] = set()

@@ -30,6 +30,17 @@ def key(request: Request) -> str:
     return f"answer:{request.pk}"
 
 
+def is_posted(request: Request) -> bool:
+    """Return whether the answer goes by post; False as long as there is none."""
+    return Letter.objects.filter(request=request, key=key(request), by=Letter.By.POST).exists()
+
+
+def is_to_post(request: Request) -> bool:
+    """Return whether the answer waits to be printed and posted."""
+    waiting = Letter.objects.filter(request=request, key=key(request), by=Letter.By.POST)
+    return waiting.filter(sent_at=None, stopped_at=None).exists()
+
+
 def leave(request: Request, *, now: datetime) -> None:
     """Leave the answer in the outbox, once: its letter, with what was erased, kept and given, and, of a right that
     tells it, who else has the data (Art. 19).

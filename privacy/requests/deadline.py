@@ -23,7 +23,7 @@ from privacy.requests.models import Request
 from privacy.requests.procedure import Delay
 from privacy.requests.proof import BadRequest
 from privacy.requests.sight import NotYours, locked, require_sight
-from privacy.requests.states import State
+from privacy.requests.states import DONE_STATES, State
 
 NOTICE = "extended"  # the letter that tells of a longer deadline
 
@@ -47,12 +47,13 @@ class TooLate(NotAllowed):
 def may_extend(request: Request, *, now: datetime) -> bool:
     """Whether the deadline can be extended today: once, where the law knows a longer time, and
     while the notice is in time."""
-    return may_post_notice(request, now=now) and not is_notice_unposted(request)
+    is_done = request.state in DONE_STATES  # what is done takes no longer
+    return not is_done and may_post_notice(request, now=now) and not is_notice_unposted(request)
 
 
 def is_too_late_to_extend(request: Request, *, now: datetime) -> bool:
     """Whether the deadline could have been extended, and the last day for the notice is over."""
-    by = _last_day_for_notice(request, now)
+    by = None if request.state in DONE_STATES else _last_day_for_notice(request, now)
     return by is not None and company_day(now) > by
 
 
@@ -112,6 +113,8 @@ def extend_by_itself(request: Request, waits_for: str, *, actor: Actor, now: dat
 def _extend(request: Request, reason: str, because: str, words: str, actor: Actor, now: datetime) -> Request:
     with transaction.atomic():
         found = locked(request)
+        if found.state in DONE_STATES:
+            raise NotAllowed("What was asked for is done: it takes no longer.")
         by = _last_day_for_notice(found, now)
         if by is None:
             raise NotAllowed(

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-from privacy import actor, datamap
+from privacy import actor, datamap, letters
 from privacy.requests import procedures
 from privacy.requests.models import OneTimeLink, RequestEvent, SecondLook
 from privacy.requests.states import State
@@ -50,9 +50,15 @@ EVENTS: dict[str, str] = {
 }
 
 
+#: What the last step does where a demo sends no mail: its command prints the letters.
+NOT_SENT = "Answer kept for the command outbox: this demo sends no mail"
+
+
 def happened(event: RequestEvent) -> str:
     """Return what an event says: "Asked to show who is asking", "Carried out", "Answer written"."""
     if event.step:
+        if event.step == procedures.CLOSE.name and letters.is_read_by_outbox():
+            return "Answer posted, or kept for the command outbox: this demo sends no mail"
         for step in procedures.of(event.request.kind).steps:
             if step.name == event.step:
                 return str(step.words)

@@ -155,17 +155,15 @@ def lines(request: Request, *, today: date) -> dict[str, list[dict[str, Any]]]:
                 sentence = GONE if verdict is None else ENDED
             else:
                 sentence, says = verdict.sentence, verdict
-        has_key = _has_key(decision)
         name = "erased" if decision.done_at and decision.pinned else names[Decision.Action(decision.action)]
         found[name].append(
             {
                 "id": decision.pk,
+                "label": decision.label,
+                "envelope": decision.envelope,
                 "title": planned["title"],
                 "data": decision.data,
                 "action": decision.action,
-                "has_key": has_key,
-                "is_gone_without_key": says.code == "ERASE" and not has_key,
-                "is_to_go": decision.action == Decision.Action.ERASE and not decision.done_at,
                 "was_kept": decision.action == Decision.Action.KEEP,
                 "code": says.code,
                 "sentence": sentence,
@@ -176,15 +174,6 @@ def lines(request: Request, *, today: date) -> dict[str, list[dict[str, Any]]]:
             }
         )
     return found
-
-
-def _has_key(decision: Decision) -> bool:
-    """Say whether what was decided about is sealed; else a removal deletes the row, and destroys no key."""
-    try:
-        model = datamap.for_label(decision.label).model
-    except KeyError:  # a kind of record of an earlier release
-        return True
-    return issubclass(model, vault.SealedModel) and decision.envelope in model.envelopes()
 
 
 def _reasons_now(request: Request, decisions: Iterable[Decision], today: date) -> dict[int, Verdict | None]:

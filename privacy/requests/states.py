@@ -59,6 +59,8 @@ OPEN_STATES = tuple(s.value for s in State if s not in (State.CLOSED, State.REFU
 # Up to here the person can take the request back: nothing has been done yet.
 WITHDRAWABLE_STATES = tuple(s.value for s, to in TRANSITIONS.items() if State.WITHDRAWN in to)
 # What was asked for has been begun, is done, or was answered.
+# What was asked for is done: what is left is to tell it.
+DONE_STATES = (State.EXECUTED, State.REPLIED)
 BEGUN_STATES = (State.EXECUTING, State.EXECUTED, State.REPLIED, State.CLOSED)
 
 

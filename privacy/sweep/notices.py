@@ -206,12 +206,22 @@ def keep_for(subject: UUID, *, reason: str, actor: Actor, now: datetime) -> None
         _keep(subject, reason=reason, actor=actor, now=now)
 
 
+def may_keep(subject: UUID) -> bool:
+    """Return whether an account can be kept: its removal has not begun, and nothing was told after a request."""
+    last = EndNotice.objects.filter(subject_id=subject).order_by("-given_on").first()
+    return (last is None or last.ended_at is None) and not _is_told(subject)
+
+
+def _is_told(subject: UUID) -> bool:
+    return Decision.objects.filter(request__subject=subject, pinned=True, done_at=None).exists()
+
+
 def _keep(subject: UUID, *, reason: str, actor: Actor, now: datetime) -> None:
     """Start the clock of retention again today, in the caller's transaction."""
     notices = _lock(subject)
     if notices and max(notices, key=lambda one: one.given_on).ended_at is not None:
         raise NoticeGone
-    if Decision.objects.filter(request__subject=subject, pinned=True, done_at=None).exists():
+    if _is_told(subject):
         is_own = actor.subject == subject
         asked, told = ("You asked us", "you") if is_own else ("This person asked us", "the person")
         raise CannotKeep(

@@ -1,5 +1,8 @@
 """Codes of decisions in plain words, for templates."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from django import template
 
 from privacy.views import words
@@ -11,3 +14,13 @@ register = template.Library()
 def code(name: str) -> str:
     """Return what a decision's code means, in one sentence."""
     return words.CODES.get(name, name)
+
+
+@register.filter
+def fate(one: Any) -> str:
+    """Return what becomes, or became, of one line of a plan or an outcome, in one sentence."""
+
+    def part(name: str) -> Any:
+        return one.get(name) if isinstance(one, Mapping) else getattr(one, name, None)
+
+    return words.fate(part("label"), part("envelope"), part("code"), is_done=bool(part("done_at")))

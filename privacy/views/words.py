@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _
+
 from privacy import datamap, letters
-from privacy.requests import procedures
+from privacy.requests import answer, in_words, procedures
 from privacy.requests.models import Request
 from privacy.retention import rules
 
@@ -38,14 +40,25 @@ CATEGORIES: dict[str, str] = {
 
 #: What a decision means, in one sentence (law: the closed list of codes).
 CODES: dict[str, str] = {
-    "ERASE": "Removed. Its key is destroyed; backups of the keys are overwritten in turn.",
-    "MINIMISE": "Removed, while the rest of the record stays.",
+    "GIVE": "Given in the copy.",
     "KEEP_CONTRACT": "Stays while something between you and us is not finished.",
     "KEEP_LAW": "Stays because a law obliges us to keep it.",
     "KEEP_LI": "Stays because we need it for duties and reasons that outweigh its removal for now.",
     "KEEP_CLAIMS": "Stays because it may be needed for a legal claim.",
     "TOKEN": "Only a keyed fingerprint stays, from which nothing can be read.",
 }
+
+
+#: What is to go and what went: with the key of an envelope, and what has none.
+REMOVING = frozenset({"ERASE", "MINIMISE"})
+HOW_IT_GOES = (
+    "Goes: its key is destroyed; backups of the keys are overwritten in turn.",
+    "Goes: it is deleted; backups have it for 35 days.",
+)
+HOW_IT_WENT = (
+    "Removed. Its key is destroyed; backups of the keys are overwritten in turn.",
+    "Deleted. Backups have it for 35 days.",
+)
 
 
 def collected() -> list[dict[str, Any]]:
@@ -115,13 +128,26 @@ def _sentences(found: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(text for text in found if text))
 
 
-NOT_SENT = "Answer kept for the command outbox: this demo sends no mail"
+POSTED = _("Answer posted")
+
+
+def fate(label: str, envelope: str, code: str, *, is_done: bool) -> str:
+    """Return what a decision means for one envelope, in a sentence: of what goes also how, by its key or out of the
+    table."""
+    if code not in REMOVING:
+        return CODES.get(code, code)
+    sealed, deleted = HOW_IT_WENT if is_done else HOW_IT_GOES
+    return sealed if datamap.is_sealed(label, envelope) else deleted
 
 
 def step(about: Request, name: str) -> str:
-    """Return what a step of a request does, in words; a demo without a mail server sends nothing, and says so."""
-    if name == procedures.CLOSE.name and letters.is_read_by_outbox():
-        return NOT_SENT
+    """Return what a step of a request does, in words. An answer by post is posted; a demo without a mail server sends
+    nothing, and says so."""
+    if name == procedures.CLOSE.name:
+        if answer.is_posted(about):
+            return str(POSTED)
+        if letters.is_read_by_outbox():
+            return in_words.NOT_SENT
     found = about.procedure.named(name)
     return str(found.words) if found is not None and found.words else name
 

@@ -12,16 +12,16 @@ import pytest
 import time_machine
 from django.test import Client
 from django.utils import timezone
-from django.utils.html import escape
+from django.utils.html import escape, strip_tags
 
 from accounts import claim, corrections
 from accounts.models import ClaimReview, ContactPoint, Customer
 from privacy import audit, letters, vault
 from privacy.gate import Actor
 from privacy.models import AccessEntry, Hold, Letter, OneTimeLink, Request
-from privacy.requests import deadline, history, proving, reading, services
+from privacy.requests import deadline, history, posting, proving, reading, services
 from privacy.requests.states import State
-from tests import factories, pages
+from tests import asked, factories, pages
 from tests.asked import PRIVACY, taken_in
 from tests.factories import an_order, an_rma, moved
 
@@ -718,3 +718,103 @@ def test_service_and_the_unsigned_decide_no_claims(alice: Customer, review: Clai
     assert ClaimReview.objects.get(pk=review.pk).outcome == "open"
     alice.refresh_from_db()
     assert alice.user_id is None
+
+
+# What the desk says of what is done ----------------------------------------------------------------------------------
+
+
+def shown(browser: Client, about: Request) -> str:
+    """The page of a request as its reader sees it, asked why before it where that is asked."""
+    browser.post(f"{LIST}{about.pk}/why/", {"reason": "called"})
+    return " ".join(strip_tags(browser.get(page_of(about)).text).split())
+
+
+def test_a_copy_says_in_words_that_data_were_given(alice: Customer, carol: Client) -> None:
+    about = asked.confirmed(alice, "access")
+    asked.run(about)
+    text = shown(carol, about)
+    assert "Given in the copy." in text
+    assert "GIVE" not in text
+
+
+def test_what_was_removed_says_how_it_went_whole_or_in_part(alice: Customer, carol: Client) -> None:
+    """The table of a return that went whole said "while the rest of the record stays", and that a key was destroyed of
+    what never had one."""
+    states = ("authorised", "received", "in_service", "verified", "shipped_back", "closed")
+    moved(an_rma(alice, date(2020, 3, 2), serial="ILT2400-7701"), *states, on=date(2020, 3, 2))
+    about = asked.filed(alice)
+    services.make_plan(about, actor=PRIVACY, now=factories.NOW)
+    before = shown(carol, about)
+    assert "Goes: its key is destroyed" in before and "Goes: it is deleted; backups have it for 35 days." in before
+    assert "Removed." not in before
+    services.confirm(about, about.plan_hash, actor=asked.as_customer(alice), now=factories.NOW)
+    asked.run(about)
+    after = shown(carol, about)
+    assert "Removed. Its key is destroyed" in after and "Deleted. Backups have it for 35 days." in after
+    assert "rest of the record" not in after and "Goes:" not in after
+
+
+def test_an_answer_by_post_is_posted_and_no_command_sends_it(carol: Client, settings: Any) -> None:
+    settings.DEMO = True
+    settings.EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
+    zoe = factories.customer("Zoe", "Zander", email="")
+    factories.address(zoe)
+    about = asked.confirmed(zoe)
+    for letter in about.letters.all():
+        posting.mark_posted(letter, actor=PRIVACY, now=factories.NOW)
+    asked.run(about)
+    text = shown(carol, about)
+    assert "Waits for the answer to be posted: open it under Letters" in text
+    assert "command outbox" not in text
+    posting.mark_posted(about.letters.get(kind="erasure_done"), actor=PRIVACY, now=factories.NOW)
+    asked.run(about)
+    text = shown(carol, about)
+    assert "Answer posted" in text and "command outbox" not in text
+
+
+def test_what_is_done_offers_neither_a_longer_deadline_nor_a_hold(alice: Customer, carol: Client) -> None:
+    an_order(alice)
+    about = asked.confirmed(alice, "access")
+    assert {"extend", "hold"} <= steps(carol, about)
+    asked.run(about)
+    assert about.is_open and about.state in (State.EXECUTED, State.REPLIED)
+    assert not {"extend", "hold"} & steps(carol, about)
+    with pytest.raises(history.NotAllowed, match="is done"):
+        deadline.extend(about, reason="complex", words="Nothing is left.", actor=PRIVACY, now=factories.NOW)
+
+
+def test_an_account_of_which_the_removal_was_told_offers_no_keeping(alice: Customer) -> None:
+    dan = pages.signed_in(factories.staff("dan", "dan@ilt.example", roles=("sales",)))
+    order, page = an_order(alice), f"/admin/accounts/customer/{alice.pk}/change/"
+    assert "Keep this account" in dan.get(page).text
+    asked.run(asked.confirmed(alice))
+    assert Customer.objects.get(pk=alice.pk).sealed_account is not None, order.number
+    assert "Keep this account" not in dan.get(page).text
+
+
+def test_the_history_of_a_record_is_in_words_without_columns_codes_and_hashes(alice: Customer) -> None:
+    team = pages.signed_in(factories.staff("pat", "pat@ilt.example", roles=("privacy", "sales", "service")))
+    rma = moved(an_rma(alice), "cancelled", reason="by_request")
+    order = an_order(alice)
+    corrections.correct(
+        alice, {"first_name": "Alicia"}, actor=Actor("staff", "pat", None, frozenset({"sales"}), "admin"),
+        now=factories.NOW,
+    )  # fmt: skip
+    about = asked.filed(alice)
+    services.make_plan(about, actor=PRIVACY, now=factories.NOW)
+    deadline.extend(about, reason="complex", words="Nine years lie on paper.", actor=PRIVACY, now=factories.NOW)
+    services.confirm(about, about.plan_hash, actor=asked.as_customer(alice), now=factories.NOW)
+    asked.run(about)
+    told = ""
+    for path in (
+        f"{LIST}{about.pk}/", f"/admin/orders/order/{order.pk}/", f"/admin/rma/rma/{rma.pk}/",
+        f"/admin/accounts/customer/{alice.pk}/",
+    ):  # fmt: skip
+        table = re.search(r"<tbody>(.*)</tbody>", team.get(f"{path}history/").text, re.DOTALL)
+        assert table, path
+        text = " ".join(strip_tags(table[1]).split())
+        assert not re.search(r"[a-z]_[a-z]|[0-9a-f]{64}|=\w|\[number\]", text), text
+        told += text
+    for said in ("removal of my data, by website", "the plan with the fingerprint", "the request is complex", "First name",
+                 "Delivery and contact of an order: locked: kept for", "At the customer"):  # fmt: skip
+        assert said in told, said

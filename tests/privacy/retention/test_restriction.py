@@ -37,7 +37,7 @@ from tests.factories import DAN, ERIN, TASK, a_customer, an_order, an_rma, as_cu
 
 pytestmark = pytest.mark.django_db
 ROLES = ("sales", "service", "accounting", "privacy")
-TAX = "locked: kept for tax until 31 December 2031; accounting opens it"
+TAX = "locked: kept for our records of the sale until 31 December 2031; accounting opens it"
 LONG_AGO = date(2024, 5, 10)
 
 
@@ -315,7 +315,7 @@ def test_lists_and_pages_of_the_back_office_say_why_and_show_nothing() -> None:
     assert listed.count("Alice Whitfield") == 1, "bob's invoice, in the same name, is open to sales"
     page = sales.get(reverse("admin:orders_order_change", args=[order.pk])).content.decode()
     assert "Alice Whitfield" not in page and "14 Harbor View Road" not in page
-    assert "Locked: kept for tax until 31 December 2031; accounting opens it." in page
+    assert "Locked: kept for our records of the sale until 31 December 2031; accounting opens it." in page
     assert (
         "14 Harbor View Road" in accounting.get(reverse("admin:orders_order_change", args=[order.pk])).content.decode()
     )
