@@ -358,7 +358,12 @@ class Payment(SealedModel):
     @property
     def means(self) -> str:
         """By what it was paid, as a page says it: the brand of a card, else the method."""
-        return self.brand or "Card" if self.method == self.Method.CARD else str(self.get_method_display())
+        return self.brand or "Card" if self.is_card else str(self.get_method_display())
+
+    @property
+    def is_card(self) -> bool:
+        """Whether a card paid it."""
+        return self.method == self.Method.CARD
 
     @property
     def is_refunded(self) -> bool:

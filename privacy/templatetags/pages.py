@@ -122,6 +122,12 @@ def readable(shown: Any) -> bool:
 
 
 @register.filter
+def erased(shown: Any) -> bool:
+    """Whether there was a value, and its key is destroyed."""
+    return isinstance(shown, vault.Erased)
+
+
+@register.filter
 def money(amount: Decimal | None, currency: str = "USD") -> str:
     """Return an amount with two decimals and its currency: "USD 1,250.00"."""
     return said.money(amount, currency)

@@ -6,12 +6,14 @@ import pytest
 from django.db import connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils.html import strip_tags
 
 from accounts.models import Customer, User
 from orders import services
 from orders.models import Order, Payment
 from privacy import vault
 from tests import factories, pages
+from tests.asked import outlived
 from tests.factories import TASK, an_order, noon
 
 pytestmark = pytest.mark.django_db
@@ -129,3 +131,14 @@ def test_an_order_of_30_lines_costs_as_many_queries_as_one_of_a_line(alice: User
     assert Payment.objects.filter(order=large).exists()
     browser = pages.signed_in(alice)
     assert queries(browser, f"/orders/{small.pk}/") == queries(browser, f"/orders/{large.pk}/")
+
+
+def test_of_a_card_whose_data_were_erased_the_order_says_when_and_why(alice: User, customer: Customer) -> None:
+    day = date(2026, 11, 4)
+    order = an_order(customer, invoiced=day, shipped=day, paid=day, card=CARD)
+    before = " ".join(strip_tags(pages.signed_in(alice).get(f"/orders/{order.pk}/").text).split())
+    assert "Visa ending in 4242" in before and "erased on" not in before
+    outlived(order.payments.get(), "payment")
+    after = " ".join(strip_tags(pages.check(pages.signed_in(alice).get(f"/orders/{order.pk}/"))).split())
+    assert "4242" not in after
+    assert "Token, last four digits and expiry of the card: erased on 20 November 2026, by period." in after

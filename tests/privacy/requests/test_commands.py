@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import stat
 import sys
 import zipfile
@@ -248,6 +249,8 @@ def test_a_request_is_shown_in_words_and_its_codes_are_left_to_programs(records,
     said = io.StringIO()
     call_command("request_show", reference, stdout=said)
     text = said.getvalue()
+    assert re.search(r"^Ended on \d+ \w+ \d{4}\.$", text, re.MULTILINE) and "Answer by" not in text
+    assert "; tried " not in text, "batches of a step that is done are no failure"
     assert f"  Order {kept_order.number}: " in text and ": kept until 31 December 2031 (" in text
     assert "  Keys destroyed and data removed: done on " in text
     for code_or_number in ("KEEP_LI", "ERASE", "orders.order", str(kept_order.pk), "ship_name", "exports_destroyed"):
