@@ -13,7 +13,7 @@ has an address on file is told.
 from __future__ import annotations
 
 import logging
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from django.db import models, transaction
@@ -32,8 +32,6 @@ from privacy.subjects import Subject
 from privacy.vault import Unreadable
 
 logger = logging.getLogger(__name__)
-TEAM = "privacy"
-PROPOSAL_LIVES = timedelta(days=7)
 
 
 class NotOpen(Exception):
@@ -95,12 +93,12 @@ def attempt(user: User, email: str, *, actor: Actor | None, now: datetime) -> Cu
 def is_proposed(review: ClaimReview, *, now: datetime) -> bool:
     """Say whether a proposal to link them waits for the second person; one that nobody confirmed lapses after 7
     days."""
-    return review.proposed_at is not None and now < review.proposed_at + PROPOSAL_LIVES and review.is_bound
+    return review.proposed_at is not None and now < review.proposed_at + in_hand.PROPOSAL_LIVES and review.is_bound
 
 
 def may_confirm(review: ClaimReview, actor: Actor) -> bool:
     """Say whether this actor is a second person: of the privacy team or a manager, and not who proposed it."""
-    return actor.kind == "staff" and bool(actor.roles & {TEAM, MANAGER}) and actor.id != review.proposed_by
+    return actor.kind == "staff" and bool(actor.roles & {in_hand.TEAM, MANAGER}) and actor.id != review.proposed_by
 
 
 def propose(review: ClaimReview, *, how: str, actor: Actor, now: datetime) -> None:
@@ -122,7 +120,7 @@ def confirm(review: ClaimReview, *, actor: Actor, now: datetime) -> None:
 
     Everything is checked once more: what was true when it was proposed may not be true now.
     """
-    if actor.kind != "staff" or not actor.roles & {TEAM, MANAGER}:
+    if actor.kind != "staff" or not actor.roles & {in_hand.TEAM, MANAGER}:
         raise gate.Refused("A second person confirms: of the privacy team, or a manager.")
     with transaction.atomic():
         found = _open(review)
@@ -148,7 +146,7 @@ def refuse(review: ClaimReview, *, actor: Actor, now: datetime) -> None:
 
 
 def _permit(actor: Actor) -> None:
-    if actor.kind != "staff" or TEAM not in actor.roles:
+    if actor.kind != "staff" or in_hand.TEAM not in actor.roles:
         raise gate.Refused("Only the privacy team decides about claimed addresses.")
 
 

@@ -7,7 +7,7 @@ audit.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from accounts.customers import Address, Customer
@@ -19,6 +19,8 @@ from privacy.letters.models import Letter
 ENTERED = ("customer.created", "record.corrected", "address.added")
 DISPUTED, SETTLED = "contact.disputed", "contact.settled"
 CONTACTS = frozenset({"email", "phone"})
+TEAM = "privacy"  # proposes; it, or a manager, confirms
+PROPOSAL_LIVES = timedelta(days=7)  # for the second person, whatever was proposed
 POSTED, LOGIN_CODE = "contact_posted", "login_code"
 
 

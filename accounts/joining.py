@@ -19,7 +19,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
@@ -33,10 +33,8 @@ from privacy import audit, datamap, gate
 from privacy.gate import MANAGER, Actor
 from privacy.subjects import Subject
 
-TEAM = "privacy"
 # What nothing but the subject itself and the log of who looked at it is left of, is one person with whom it was joined.
 LEFT_OVER = frozenset({"privacy.subject", "privacy.accessentry", "privacy.accessname"})
-PROPOSAL_LIVES = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,13 +179,13 @@ def is_proposed(joining: Joining, *, now: datetime) -> bool:
     """Say whether a proposal waits for the second person; it lapses after 7 days."""
     if joining.outcome != Joining.Outcome.OPEN or not joining.proposal or joining.proposed_at is None:
         return False
-    return now < joining.proposed_at + PROPOSAL_LIVES and joining.is_bound
+    return now < joining.proposed_at + in_hand.PROPOSAL_LIVES and joining.is_bound
 
 
 def may_confirm(joining: Joining, actor: Actor) -> bool:
     """Say whether this actor is a second person: of the privacy team or a manager, who neither proposed it nor had a
     contact of the person in hand."""
-    if actor.kind != "staff" or not actor.roles & {TEAM, MANAGER}:
+    if actor.kind != "staff" or not actor.roles & {in_hand.TEAM, MANAGER}:
         return False
     name = f"{actor.kind}/{actor.id or ''}"[:64]
     return joining.proposed_by != name and name not in in_hand.had_contacts(joining.subject_id)
@@ -208,7 +206,7 @@ def confirm(joining: Joining, *, fingerprint: str, actor: Actor, now: datetime) 
     `fingerprint` is of the preview that the second person saw: when anything else is proposed by now, or what would
     move has changed, nothing is done. Raises NotPossible, gate.Refused.
     """
-    if actor.kind != "staff" or not actor.roles & {TEAM, MANAGER}:
+    if actor.kind != "staff" or not actor.roles & {in_hand.TEAM, MANAGER}:
         raise gate.Refused("A second person confirms: of the privacy team, or a manager.")
     with transaction.atomic():
         joining = _open(joining)
@@ -311,7 +309,7 @@ def _open(joining: Joining) -> Joining:
 
 
 def _permit(actor: Actor) -> None:
-    if actor.kind not in ("staff", "operator", "task") or (actor.kind == "staff" and TEAM not in actor.roles):
+    if actor.kind not in ("staff", "operator", "task") or (actor.kind == "staff" and in_hand.TEAM not in actor.roles):
         raise gate.Refused("Only the privacy team joins records.")
 
 

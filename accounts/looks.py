@@ -22,7 +22,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.text import capfirst
 
-from accounts import candidates, joinable, joining, people, told_of_joinings
+from accounts import candidates, in_hand, joinable, joining, people, told_of_joinings
 from accounts.candidates import Record
 from accounts.models import Customer, Joined, Joining, User
 from privacy import audit
@@ -217,10 +217,10 @@ class JoiningAdmin(WorkAdmin):
         return audit.history(subject=record.subject_id).filter(action__startswith="joining.")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return super().has_add_permission(request) and joining.TEAM in acting().roles
+        return super().has_add_permission(request) and in_hand.TEAM in acting().roles
 
     def details(self, record: Joining, actor: Actor) -> dict[str, Any]:
-        if joining.TEAM not in actor.roles:
+        if in_hand.TEAM not in actor.roles:
             return {}
         found = described(candidates.of(record.subject_id, now=timezone.now()))
         table = {
@@ -237,8 +237,8 @@ class JoiningAdmin(WorkAdmin):
         if record.outcome == Joining.Outcome.OPEN:
             waits = joining.is_proposed(record, now=timezone.now()) and joining.may_confirm(record, actor)
             second: dict[str, type[Step]] = {"confirm": ConfirmJoining} if waits else {}
-            return {**second, "join": Join, "close": CloseLook} if joining.TEAM in actor.roles else second
-        if joining.TEAM not in actor.roles:
+            return {**second, "join": Join, "close": CloseLook} if in_hand.TEAM in actor.roles else second
+        if in_hand.TEAM not in actor.roles:
             return {}
         steps: dict[str, type[Step]] = {"undo": UndoJoining} if record.outcome == Joining.Outcome.JOINED else {}
         mine = f"{actor.kind}/{actor.id or ''}"[:64]
@@ -276,11 +276,11 @@ class JoiningAdmin(WorkAdmin):
         if not actor.roles & self.readers:
             return []
         waiting = Joining.objects.filter(outcome=Joining.Outcome.OPEN).prefetch_related("subject__customers")
-        if joining.TEAM not in actor.roles:
-            waiting = waiting.filter(proposed_at__gt=timezone.now() - joining.PROPOSAL_LIVES)
+        if in_hand.TEAM not in actor.roles:
+            waiting = waiting.filter(proposed_at__gt=timezone.now() - in_hand.PROPOSAL_LIVES)
         url = self.url_of_list()
         lists = [WorkList.of("Joinings of records to look at", url, waiting.order_by("opened_at"), self._look)]
-        if joining.TEAM in actor.roles:
+        if in_hand.TEAM in actor.roles:
             disputed = told_of_joinings.disputed_joinings().select_related("joining").order_by("disputed_at")
             disputed = disputed.prefetch_related("subject__customers")
             lists.append(WorkList.of("Joinings of records to which somebody objects", url, disputed, self._objection))

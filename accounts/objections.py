@@ -7,7 +7,7 @@ proposal that whoever can write to the database made. A wrong dispute is undone 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -22,7 +22,6 @@ from privacy import audit, letters, vault
 from privacy.gate import MANAGER, Actor, fingerprint
 from privacy.requests import waits
 
-PROPOSAL_LIVES = timedelta(days=7)
 NO_PROPOSAL: dict[str, Any] = {
     "end_proposed_at": None,
     "end_proposed_by": "",
@@ -138,7 +137,7 @@ def tell_owner(point: ContactPoint, address: str, *, now: datetime) -> None:
         point,
         ContactLink.Purpose.NOT_ME,
         to=address,
-        lives=PROPOSAL_LIVES,
+        lives=in_hand.PROPOSAL_LIVES,
         now=now,
         gives_link=not owner_objects(point),
         kind=BACK_PROPOSED,
@@ -156,7 +155,7 @@ def is_end_proposed(point: ContactPoint, *, now: datetime) -> bool:
     """Say whether a proposal to end the dispute waits for the second person; it lapses after 7 days."""
     if point.disputed_at is None or point.end_proposed_at is None:
         return False
-    return now < point.end_proposed_at + PROPOSAL_LIVES and vault.mac_fits(point.mac, *_proposes(point))
+    return now < point.end_proposed_at + in_hand.PROPOSAL_LIVES and vault.mac_fits(point.mac, *_proposes(point))
 
 
 def may_end(point: ContactPoint, actor: Actor, *, now: datetime) -> bool:

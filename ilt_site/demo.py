@@ -292,7 +292,7 @@ class _Demo:
 
     def sold(self) -> None:
         self.order(self.alice, date(2017, 5, 4), {"ILT1700-R": 1, "SED033-Y": 1}, paid=20, shipped=6)
-        self.alice_2024 = self.order(
+        self.order(
             self.alice, date(2024, 3, 12), {"ILT2400-A": 1}, paid=0, shipped=3,
             card=orders.Card("tok_demo4alice2024", "Visa", "4242", "09/2027"),
         )  # fmt: skip

@@ -15,7 +15,7 @@ from django.db import models, transaction
 
 from privacy import audit
 from privacy.actor import Actor
-from privacy.calendar import days
+from privacy.calendar import add_months, days
 from privacy.calendar.days import DueDateField, PastDateField
 from privacy.subjects import Subject
 
@@ -81,7 +81,7 @@ def sign(
     if not version:
         raise ValueError("An acknowledgement names the version of the text that was signed.")
     check(version=version, signed_on=signed_on, now=now)
-    expires_on = expires_on or _years_later(signed_on, VALID_YEARS)
+    expires_on = expires_on or add_months(signed_on, 12 * VALID_YEARS)
     if expires_on < signed_on:
         raise ValueError("An acknowledgement cannot end before it was signed.")
     with transaction.atomic():
@@ -105,10 +105,3 @@ def current(
         subject_id=subject, kind=kind, signed_on__lte=today, expires_on__gte=today
     )
     return signatures.order_by("-expires_on").first()
-
-
-def _years_later(day: date, years: int) -> date:
-    try:
-        return day.replace(year=day.year + years)
-    except ValueError:  # 29 February
-        return day.replace(year=day.year + years, day=28)

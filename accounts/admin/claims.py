@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.text import capfirst
 
-from accounts import claim
+from accounts import claim, in_hand
 from accounts.models import ClaimReview, Customer
 from privacy import audit
 from privacy.admin.covers import reason
@@ -137,7 +137,7 @@ class ClaimReviewAdmin(WorkAdmin):
             return []
         waiting = ClaimReview.objects.filter(outcome=ClaimReview.Outcome.OPEN).select_related("customer")
         if "privacy" not in actor.roles:
-            waiting = waiting.filter(proposed_at__gt=timezone.now() - claim.PROPOSAL_LIVES)
+            waiting = waiting.filter(proposed_at__gt=timezone.now() - in_hand.PROPOSAL_LIVES)
         return [WorkList.of("Claimed addresses", self.url_of_list(), waiting.order_by("opened_at"), self._task)]
 
     def _task(self, one: ClaimReview) -> Task:

@@ -209,7 +209,7 @@ class LoginDisputeAdmin(WorkAdmin):
             return []
         disputed = objections.disputed_logins()
         if "privacy" not in actor.roles:
-            disputed = disputed.filter(end_proposed_at__gt=timezone.now() - objections.PROPOSAL_LIVES)
+            disputed = disputed.filter(end_proposed_at__gt=timezone.now() - in_hand.PROPOSAL_LIVES)
 
         def task(one: ContactPoint) -> Task:
             text = f"{capfirst(str(one.customer))}: somebody objects to the changed login address"

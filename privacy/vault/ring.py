@@ -31,8 +31,6 @@ from django.conf import settings
 from privacy.files import regular
 from privacy.vault.results import VaultError
 
-WRAPPED = 60  # nonce 12 + data key 32 + tag 16
-
 
 class RingRefused(VaultError):
     """The key ring is missing, readable by others, or not a ring."""
@@ -81,7 +79,8 @@ class KeyRing:
         return tuple(sorted(self._keys))
 
     def wrap(self, data_key: bytes, context: bytes) -> tuple[int, bytes]:
-        """Wrap a data key under the current version; `context` is bound to it, with the version."""
+        """Wrap a data key under the current version in 60 bytes, nonce 12, key 32 and tag 16; `context` is bound to it,
+        with the version."""
         nonce = os.urandom(12)
         cipher, suffix = self._ciphers[self.current]
         return self.current, nonce + cipher.encrypt(nonce, data_key, context + suffix)

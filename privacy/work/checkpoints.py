@@ -12,9 +12,6 @@ from uuid import UUID
 
 from django.conf import settings
 
-# Of a replay after a restore (privacy.restore); those of requests stand in the table of rights
-# (procedures.checkpoints).
-REPLAY = ("replayed_key_line", "replayed_main_line")
 HOLD_AT = "ILT_HOLD_AT"
 HOLD_SECONDS = 300
 

@@ -17,7 +17,17 @@ from django.db import models
 from django.test import Client
 from django.urls import reverse
 
-from accounts import contact_links, factor, giving_back, in_other_hands, notices, objections, reach, told_of_joinings
+from accounts import (
+    contact_links,
+    factor,
+    giving_back,
+    in_hand,
+    in_other_hands,
+    notices,
+    objections,
+    reach,
+    told_of_joinings,
+)
 from accounts import services as people
 from accounts.models import Address, ContactLink, ContactPoint, Customer, Session, User
 from privacy import audit, vault
@@ -197,7 +207,7 @@ def test_who_may_not_propose_and_who_may_not_confirm(alice: Customer) -> None:
         giving_back.propose(one, said, mailbox=OLD, actor=staff("sam", roles=("sales",)).as_actor(), now=NOW)
     pat, pia = staff("pat"), staff("pia")
     giving_back.propose(one, said, mailbox=OLD, actor=pat.as_actor(), now=NOW)
-    for who, when in ((pat, NOW), (User.objects.named("sam").get(), NOW), (pia, NOW + objections.PROPOSAL_LIVES)):
+    for who, when in ((pat, NOW), (User.objects.named("sam").get(), NOW), (pia, NOW + in_hand.PROPOSAL_LIVES)):
         with pytest.raises(objections.NotProposed):
             giving_back.give_back(one, actor=who.as_actor(), now=when)
     objections.object_to(one, actor=pat.as_actor(), now=NOW)

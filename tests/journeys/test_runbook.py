@@ -426,7 +426,6 @@ def test_every_unit_is_one_that_systemd_accepts(tmp_path: Path) -> None:
         text = re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", unit.read_text(), flags=re.MULTILINE)
         (tmp_path / unit.name.replace("@", "@main")).write_text(text)
     shutil.copy(DOCS / "deploy" / "ilt-backup@.timer", tmp_path / "ilt-backup@main.timer")
-    names = sorted(path.name for path in tmp_path.iterdir())
     shutil.copy(DOCS / "deploy" / "ilt-renew.timer", tmp_path)
     names = sorted(path.name for path in tmp_path.iterdir())
     assert len(names) == 7
