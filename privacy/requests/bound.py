@@ -291,12 +291,18 @@ def _fits(row: Mapping[str, Any], *, subject: bool = True) -> bool:
 def _elsewhere(rows: Iterable[Mapping[str, Any]]) -> set[UUID]:
     """Return those of which the key store says that their file is somebody else's."""
     owners = {row["pk"]: row["owner_id"] for row in rows}
-    keys = DataKey.objects.filter(record__in=owners, envelope=ENVELOPE, destroyed_at=None)
     return {
         record
-        for record, kind, owner in keys.values_list("record", "owner_kind", "owner_id")
+        for record, kind, owner in _file_owners().filter(record__in=owners)
         if (kind, owner) not in _owners(owners[record])
     }
+
+
+@cache
+def _file_owners() -> models.QuerySet[Any, Any]:
+    """Return whose the files are by the key store; put together once, to be narrowed, never read itself."""
+    keys = DataKey.objects.filter(envelope=ENVELOPE, destroyed_at=None)
+    return keys.values_list("record", "owner_kind", "owner_id")
 
 
 def _owners(owner: UUID | None) -> tuple[tuple[str, UUID | None], ...]:
