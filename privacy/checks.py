@@ -13,7 +13,7 @@ from django.db import models
 from django.template import TemplateDoesNotExist
 from django.template.loader import get_template
 
-from privacy import datamap
+from privacy import datamap, vault
 from privacy.datamap import Declaration
 from privacy.gate import matrix
 from privacy.requests import procedures, regimes
@@ -133,6 +133,22 @@ def _life(declaration: Declaration) -> Iterator[CheckMessage]:
             )
 
 
+def _said(declaration: Declaration) -> Iterator[CheckMessage]:
+    """What a person reads of a field that holds a list or a table of values stands in words of its own."""
+    if declaration.told is not None or declaration.life is None:
+        return
+    for name, datum in declaration.data.items():
+        one = _field(declaration, name)
+        is_table = isinstance(one, models.JSONField | vault.EncryptedJSONField)
+        if is_table and datum.export != "no" and datum.words is None:
+            yield _error(
+                declaration,
+                f"{_label(declaration)}.{name} holds a table of values, and nothing says it in words.",
+                "Give the Datum `words`, or keep it out of copies with export='no'.",
+                "E013",
+            )
+
+
 def _paths(declaration: Declaration) -> Iterator[CheckMessage]:
     path = declaration.subject_path
     if path is not None and not datamap.path_resolves(declaration.model, path):
@@ -188,6 +204,7 @@ _OF_A_DECLARATION: tuple[Callable[[Declaration], Iterable[CheckMessage]], ...] =
     _unsealed,
     _paths,
     _life,
+    _said,
     _fate,
 )
 

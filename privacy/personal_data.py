@@ -175,7 +175,7 @@ datamap.register(
             "requester_name": Datum("Name given", "name", REQUESTS, SELF),
             "requester_postal": Datum("Postal address given", "address", REQUESTS, SELF),
             "note": Datum("Notes of the privacy team", "text", REQUESTS, US),
-            "outcome": Datum("Plan and outcome", "text", REQUESTS, US),
+            "outcome": Datum("Plan and outcome", "text", REQUESTS, US, words=in_words.file_of_request),
             "covered_records": Datum("Records that it covered when it came", "link", REQUESTS, US, export="no"),
             "other_records": Datum("Records with the address and another name", "link", REQUESTS, US, export="no"),
             "refusal_words": Datum("Reason of a refusal that was proposed", "text", REQUESTS, US),
@@ -534,7 +534,7 @@ datamap.register(
         model=HeldValue,
         title="Earlier values of a record under a legal hold",
         life=Life.YOU,
-        gist=("kept_at",),
+        told=(in_words.HELD_VALUES, in_words.held_values),
         noun=("earlier value under a legal hold", "earlier values under a legal hold"),
         subject_path="subject",
         data={

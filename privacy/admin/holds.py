@@ -9,7 +9,6 @@ from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 
 from privacy import audit, gate
 from privacy.admin import holding
@@ -18,6 +17,7 @@ from privacy.admin.tables import MOST_ROWS
 from privacy.admin.work import WorkAdmin
 from privacy.gate import Actor, Refused
 from privacy.models import Hold
+from privacy.requests import in_words, said
 from privacy.retention import holds
 
 
@@ -81,11 +81,8 @@ class HoldAdmin(WorkAdmin):
         """Show what was corrected in the record while it is held: to the privacy team alone, and each look is
         logged."""
         found = list(holds.values_of(record)[:MOST_ROWS]) if record.is_in_force else []
-        cells = []
-        for one in found:
-            was: Any = one.was
-            text = "; ".join(f"{k}: {v}" for k, v in was.items() if v) if isinstance(was, dict) else str(was or "")
-            cells.append([f"{timezone.localtime(one.kept_at):%-d %B %Y, %H:%M}", text])
+        when, _record, said_before = in_words.HELD_VALUES
+        cells = [[said.value(one[when]), said.value(one[said_before])] for one in in_words.held_values(found)]
         return {
             "tables": [
                 {

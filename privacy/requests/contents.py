@@ -8,7 +8,6 @@ stops the copy (`CopyIncomplete`), it does not leave a hole.
 from __future__ import annotations
 
 import decimal
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -236,8 +235,13 @@ def _told(kind: Kind, say: Callable[[Sequence[Any]], list[dict[str, Any]]]) -> I
     some = kind.rows.iterator(chunk_size=CHUNK)
     while chunk := list(islice(some, CHUNK)):
         for row, values in zip(chunk, say(chunk), strict=True):
-            told = {title: plain(value) for title, value in values.items()}
+            told = {title: plain(_told_open(kind, title, value)) for title, value in values.items()}
             yield Row(id=str(row.pk), label=kind.label, title=kind.title, values=told)
+
+
+def _told_open(kind: Kind, title: str, value: Any) -> Any:
+    require_open(Column(title, title, place=kind.label), value)
+    return None if isinstance(value, vault.Erased) else value
 
 
 def opened(kind: Kind, column: Column, row: Any) -> Any:
@@ -322,15 +326,15 @@ def plain(value: Any) -> Any:
     return value
 
 
-def cell(value: Any) -> str:
+def cell(value: Any, words: Callable[[Any], str] | None = None) -> str:
     """Return a value as a CSV cell: nothing that a spreadsheet would run as a formula, telephone numbers as they
-    are."""
+    are; a list or table of values in the `words` of its column (E013)."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list | dict):
-        value = json.dumps(value, ensure_ascii=False)
+        value = words(value) if words is not None else ", ".join(map(str, value))
     if isinstance(value, int | float):
         return str(value)
     text = str(value)

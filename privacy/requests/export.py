@@ -368,7 +368,8 @@ def _csv(kind: contents.Kind, verdicts: Verdicts) -> Iterator[bytes]:
     buffer.write("\ufeff")
     writer.writerow(["record", *(contents.cell(column.title) for column in kind.columns)])
     for row in contents.rows(kind, verdicts):
-        writer.writerow([row.id, *(contents.cell(value) for value in row.values.values())])
+        values = (contents.cell(row.values[column.title], column.words) for column in kind.columns)
+        writer.writerow([row.id, *values])
         if buffer.tell() > 64_000:
             yield buffer.getvalue().encode()
             buffer.seek(0)

@@ -6,15 +6,18 @@ For the page of what we hold, the copy and the desk: one table of words, so that
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from typing import Any
 from uuid import UUID
 
-from privacy import actor, datamap, letters
-from privacy.requests import procedures
+from django.utils.translation import gettext as _
+
+from privacy import actor, datamap, letters, vault
+from privacy.requests import procedures, said
 from privacy.requests.models import OneTimeLink, RequestEvent, SecondLook
 from privacy.requests.states import State
-from privacy.retention.models import Decision
+from privacy.retention.models import Decision, HeldValue
 
 #: What the events of the clock and of the states are called.
 EVENTS: dict[str, str] = {
@@ -77,6 +80,7 @@ HISTORY = ("Request", "When", "What happened", "By")
 DECISIONS = ("Request", "Record", "Data", "What became of it", "Why", "Kept until", "Done")
 LOOKS = ("Request", "Why a second person was asked", "Asked", "Decision", "Decided")
 LINKS = ("Request", "What for", "Made", "Works until", "Used")
+HELD_VALUES = ("When it was corrected", "Record", "What it said")
 
 
 def history(rows: Sequence[RequestEvent]) -> list[dict[str, Any]]:
@@ -86,7 +90,7 @@ def history(rows: Sequence[RequestEvent]) -> list[dict[str, Any]]:
 
 def decisions(rows: Sequence[Decision]) -> list[dict[str, Any]]:
     """Return decisions as lines of the copy, by the titles in DECISIONS; one query for each kind of record."""
-    called = _called(rows)
+    called = _called((one.label, one.record_id, one.request.subject_id) for one in rows)
     return _lines(
         DECISIONS,
         (
@@ -138,6 +142,58 @@ def links(rows: Sequence[OneTimeLink]) -> list[dict[str, Any]]:
     )
 
 
+def held_values(rows: Sequence[HeldValue]) -> list[dict[str, Any]]:
+    """Return what corrections replaced under a legal hold as lines of the copy, by the titles in HELD_VALUES: each
+    datum by its title and in its own words, as much of it as a copy shows.
+
+    What cannot be opened stays what it is: the reader of the line says so, or refuses it.
+    """
+    called = _called((one.label, one.record_id, one.subject_id) for one in rows)
+    return _lines(
+        HELD_VALUES,
+        ((one.kept_at, called.get((one.label, one.record_id)) or _title(one.label), _was(one)) for one in rows),
+    )
+
+
+def _was(one: HeldValue) -> Any:
+    if isinstance(one.was, vault.Unreadable):
+        return one.was
+    try:
+        data = datamap.for_label(one.label).data
+    except KeyError:  # a kind of record of an earlier release
+        data = {}
+    lines = []
+    for name, value in (one.was or {}).items():
+        datum = data.get(name)
+        if value in (None, "") or (datum is not None and datum.export == "no"):
+            continue
+        title = datum.title if datum is not None else name.replace("_", " ").capitalize()
+        if datum is not None and datum.export == "last4":
+            value = f"•••• {str(value)[-4:]}"
+        lines.append(f"{title}: {datum.words(value) if datum is not None and datum.words else said.value(value)}")
+    return "\n".join(lines)
+
+
+def file_of_request(kept: Mapping[str, Any]) -> str:
+    """Return what the sealed file of a request says beside its decisions, a line each: why it was refused, what the
+    person was to know before, what the removal itself leaves.
+
+    Record by record it stands in the decisions, which are shown with the request.
+    """
+    refusal, planned = kept.get("refusal") or {}, kept.get("plan") or {}
+    lines = [str(one) for one in planned.get("warnings", ())]
+    lines += [
+        _("%(title)s: %(holds)s; kept until %(day)s.")
+        % {"title": one["title"], "holds": one["holds"], "day": said.day(date.fromisoformat(one["until"]))}
+        for one in planned.get("leftovers", ())
+    ]
+    if planned.get("unjoined"):
+        lines.append(str(planned["unjoined"]))
+    if refusal:
+        lines.append(_("Refused: %s") % ". ".join(filter(None, (refusal.get("ground"), refusal.get("authority")))))
+    return "\n".join(lines)
+
+
 def _lines(columns: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> list[dict[str, Any]]:
     return [dict(zip(columns, row, strict=True)) for row in rows]
 
@@ -160,13 +216,15 @@ def _title(label: str) -> str:
         return label
 
 
-def _called(rows: Iterable[Decision]) -> dict[tuple[str, UUID | None], str]:
-    """Return the decided records with the numbers by which people call them: "Order SO-2026-000002"."""
+def _called(rows: Iterable[tuple[str, UUID | None, UUID | None]]) -> dict[tuple[str, UUID | None], str]:
+    """Return the records of these (label, record, subject) with the numbers by which people call them: "Order
+    SO-2026-000002"."""
     wanted: dict[str, set[UUID]] = {}
-    subjects = {one.request.subject_id for one in rows}
-    for one in rows:
-        if one.record_id is not None:
-            wanted.setdefault(one.label, set()).add(one.record_id)
+    subjects: set[UUID] = set()
+    for label, record, subject in rows:
+        if record is not None and subject is not None:
+            wanted.setdefault(label, set()).add(record)
+            subjects.add(subject)
     found: dict[tuple[str, UUID | None], str] = {}
     for label, ids in wanted.items():
         try:
@@ -176,7 +234,7 @@ def _called(rows: Iterable[Decision]) -> dict[tuple[str, UUID | None], str]:
         if declaration.reference is None or declaration.subject_path is None:
             continue
         theirs = declaration.model._default_manager.filter(
-            pk__in=ids, **{f"{declaration.subject_path}__in": [one for one in subjects if one is not None]}
+            pk__in=ids, **{f"{declaration.subject_path}__in": list(subjects)}
         )
         for pk, number in theirs.order_by().values_list("pk", declaration.reference):
             if number:

@@ -119,7 +119,7 @@ def make(
     return Plan(
         verdicts=verdicts,
         leftovers=left,
-        warnings=tuple(dict.fromkeys([*warnings, *_own_warnings(verdicts)])),
+        warnings=tuple(dict.fromkeys([*warnings, *_own_warnings(verdicts, asked=asked)])),
         hash=digest(verdicts, left),
         are_named=are_named,
         unjoined=unjoined,
@@ -263,12 +263,15 @@ def _leftovers(plan: Plan) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _own_warnings(verdicts: Sequence[Verdict]) -> list[str]:
-    """Return what the verdicts themselves give reason to say: held records, and what should have gone long ago."""
+def _own_warnings(verdicts: Sequence[Verdict], *, asked: bool) -> list[str]:
+    """Return what the verdicts themselves give reason to say: held records, and what should have gone long ago.
+
+    What nobody asked to remove does not go with the request: its own line says that it is due.
+    """
     held = sorted({one.title for one in verdicts if one.restricted})
-    overdue = sorted({one.title for one in verdicts if one.overdue})
+    overdue = sorted({one.title for one in verdicts if one.overdue}) if asked else []
     lines = [f"{title} is under a legal hold: it stays, locked, until the claim is settled." for title in held]
-    lines += [f"{title} should have been removed before, and is removed now." for title in overdue]
+    lines += [f"{title} should have been removed before; it goes with this removal." for title in overdue]
     return lines
 
 

@@ -22,7 +22,10 @@ from privacy.requests import ended
 
 
 def value(one: Any) -> str:
-    """Return a value in words, "" for nothing; what cannot be read says why."""
+    """Return a value in words, "" for nothing; what cannot be read says why.
+
+    Raises TypeError for a table of names and values: what stands in one is said by its datum's own `words` (E013).
+    """
     if isinstance(one, vault.Unreadable):
         return unreadable(one)
     if one is None or isinstance(one, str):
@@ -36,7 +39,7 @@ def value(one: Any) -> str:
     if isinstance(one, date):
         return day(one)
     if isinstance(one, Mapping):
-        return "; ".join(f"{name}: {value(each)}" for name, each in one.items())
+        raise TypeError("A table of names and values has no words of its own.")
     if isinstance(one, list | tuple | set | frozenset):
         return ", ".join(value(each) for each in one)
     return str(one)

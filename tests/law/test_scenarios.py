@@ -328,7 +328,7 @@ def test_scenario_8_the_plan_says_what_should_have_gone_before(alice: Customer) 
     day = date(2017, 5, 10)
     order = an_order(alice, day, invoiced=day, shipped=day, paid=day)
     plan = services.make_plan(filed(alice), actor=as_customer(alice), now=NOW)
-    assert f"Order {order.number} should have been removed before, and is removed now." in plan.warnings
+    assert f"Order {order.number} should have been removed before; it goes with this removal." in plan.warnings
 
 
 def test_scenario_10_a_corrected_address_leaves_the_issued_invoice_and_a_certificate_names_the_one_it_replaces(

@@ -14,6 +14,7 @@ from accounts.models import Customer, Session
 from privacy import checks, datamap
 from privacy.datamap import Datum, Declaration
 from privacy.gate import matrix
+from privacy.requests.models import Request
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAIN = """
@@ -158,6 +159,13 @@ def test_a_plain_datum_says_why_what_for_and_how_it_ends(datum):
     data = {**datamap.for_model(Customer).data, "reference": datum}
 
     assert "privacy.E004" in codes(declared_as(Customer, data=data))
+
+
+def test_a_table_of_values_that_nothing_says_in_words_is_an_error():
+    data = {**datamap.for_model(Request).data, "outcome": Datum("Plan and outcome", "text", ("requests",), "us")}
+
+    assert "privacy.E013" in codes(declared_as(Request, data=data))
+    assert "privacy.E013" not in codes(declared_as(Request))
 
 
 @pytest.fixture

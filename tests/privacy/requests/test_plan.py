@@ -69,6 +69,7 @@ def test_a_plan_that_asks_for_nothing_leaves_nothing() -> None:
     found = make(*RECORDS, asked=False)
     assert found.leftovers == ()
     assert {one.action for one in found.verdicts if one.title == "Customer"} == {"keep"}
+    assert found.warnings == (), "nothing goes with a request that removes nothing, what is overdue neither"
 
 
 def test_warnings_tell_of_holds_and_of_what_is_overdue_and_come_once() -> None:
@@ -78,7 +79,7 @@ def test_warnings_tell_of_holds_and_of_what_is_overdue_and_come_once() -> None:
     assert found.warnings == (
         "Your instrument is here.",
         "Order A-2 is under a legal hold: it stays, locked, until the claim is settled.",
-        "Order A-3 should have been removed before, and is removed now.",
+        "Order A-3 should have been removed before; it goes with this removal.",
     )
     assert "1 record stays until a legal claim is settled; then it is due to go." in found.summary()
 
