@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from datetime import date
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
 
 from accounts import countries, facts, reach
 from accounts.models import (
@@ -27,7 +30,8 @@ from accounts.models import (
     User,
 )
 from privacy import datamap
-from privacy.datamap import ROW_HASH, Datum, Declaration, Life, Machinery, Proof
+from privacy.calendar import company_day
+from privacy.datamap import ROW_HASH, Datum, Declaration, Life, Machinery, Proof, Titled
 from privacy.gate import matters
 from privacy.gate.matters import Matter
 
@@ -43,6 +47,23 @@ WORD = "one word of a short list"
 DAY = "a date"
 OF_STAFF = "the random number of a member of staff"
 
+
+# Codes in the words of the person whose record it is; the desk has those of the models.
+CAME = {
+    "login": "the confirmed address of the login",
+    "created": "an import of customer records that created your entry",
+    "person": "you, in the portal",
+    "staff": "our staff, or a later import",
+    "earlier": "on file before this was written down",
+    "cleared": "taken out",
+}
+ASKED_BY = {"person": "you", "staff": "our staff"}
+WHY_JOINED = {
+    "facts": "you named what stands in the records",
+    "callback": "you were called back at a number on file",
+    "address": "the address is yours alone, and nothing points to anybody else",
+    "written": "written evidence, in the file of a request",
+}
 
 # Who answers whatever department a message went to, and who settles claimed addresses.
 ANSWERING = frozenset({"sales", "service", "accounting"})
@@ -76,6 +97,14 @@ def claims(subject_id: UUID, roles: frozenset[str]) -> Iterator[Matter]:
         yield Matter("a login has claimed an address on file", "", pk, CLAIMING)
 
 
+def _day(at: datetime) -> str:
+    return date_format(company_day(at), "j F Y")  # many are known by their day alone
+
+
+def _until(at: datetime) -> str:
+    return _("until %s") % date_format(timezone.localtime(at), "j F Y, H:i T")
+
+
 def _self(title: str, category: str, purposes: tuple[str, ...] = ACCOUNT, *, recipients: tuple[str, ...] = ()) -> Datum:
     return Datum(title, category, purposes, SELF, recipients)
 
@@ -87,8 +116,9 @@ def _plain(
     purposes: tuple[str, ...] = ACCOUNT,
     source: str = US,
     words: Callable[[Any], str] | None = None,
+    says: Mapping[str, str] | None = None,
 ) -> Datum:
-    return Datum(title, category, purposes, source, plain=why, words=words)
+    return Datum(title, category, purposes, source, plain=why, words=words, says=says)
 
 
 def _link(title: str, purposes: tuple[str, ...] = ACCOUNT) -> Datum:
@@ -118,6 +148,10 @@ def _place(purposes: tuple[str, ...] = ACCOUNT, source: str = SELF) -> dict[str,
             words=countries.name_of,
         ),
     }
+
+
+#: How people read an address: as one.
+ADDRESS = {"Address": (("street",), ("street2",), ("city", "region", "postal_code"), ("country",))}
 
 
 def block_keys(customer: Customer) -> list[tuple[str, str]]:
@@ -157,7 +191,7 @@ datamap.register(
             "groups": _plain("Roles of staff", "login", WORD, LOGIN),
         },
         impersonal={
-            "is_active": "a switch",
+            "is_active": Titled("a switch", "Can be used to sign in"),
             "is_staff": Machinery("a switch"),
             "is_superuser": Machinery("a switch"),
             "must_change_password": Machinery("a switch"),
@@ -198,7 +232,7 @@ datamap.register(
             "session_data": Datum(
                 "State of the login", "login", LOGIN, US, plain="sealed under a key of the ring", export="no"
             ),
-            "expire_date": _plain("Ends", "login", DAY, LOGIN),
+            "expire_date": _plain("Signed in", "login", DAY, LOGIN, words=_until),
         },
         follows="user",
     ),
@@ -253,6 +287,7 @@ datamap.register(
             "purpose": _plain("What the address is for", "address", WORD),
             **_place(),
         },
+        blocks=ADDRESS,
         facts=facts.address,
         candidates=facts.addresses,
         related=("customer",),
@@ -275,7 +310,8 @@ datamap.register(
             "last_active_on": _plain("Last active", "dates", DAY, BILLING),
             **_place(BILLING, "the company"),
         },
-        impersonal={"is_sole_trader": "a switch"},
+        impersonal={"is_sole_trader": Titled("a switch", "You trade under your own name")},
+        blocks=ADDRESS,
         facts=facts.company,
     ),
     Declaration(
@@ -302,7 +338,10 @@ datamap.register(
             "reason": _plain("Why the social security number is needed", "identifier", WORD, BILLING),
             "last_used_on": _plain("Last used", "dates", DAY, BILLING),
         },
-        impersonal={"used_as_tax_id": "a switch", "has_certificate": "a switch"},
+        impersonal={
+            "used_as_tax_id": Titled("a switch", "Used as Tax ID"),
+            "has_certificate": Titled("a switch", "An exemption or resale certificate rests on it"),
+        },
         facts=facts.tax_identifier,
         related=("customer",),
     ),
@@ -342,7 +381,9 @@ datamap.register(
             "taken_by": _link("Who took it down", SUPPORT),
             "department": _plain("Department", "message", WORD, SUPPORT),
             "channel": _plain("How it reached us", "message", WORD, SUPPORT),
-            "direction": _plain("From or to the person", "message", WORD, SUPPORT),
+            "direction": _plain(
+                "From you or to you", "message", WORD, SUPPORT, says={"in": "from you", "out": "to you"}
+            ),
             "topic": _plain("What it is about", "message", WORD, SUPPORT),
             "received_on": _plain("Received", "dates", DAY, SUPPORT),
             "last_message_on": _plain("Last message", "dates", DAY, SUPPORT),
@@ -356,7 +397,7 @@ datamap.register(
             "heading": _self("Heading", "text", SUPPORT),
             "body": _self("Text", "text", SUPPORT),
         },
-        impersonal={"is_order_related": "a switch"},
+        impersonal={"is_order_related": Titled("a switch", "About an order")},
         facts=facts.communication,
         candidates=facts.communications,
         related=("customer", "in_reply_to"),
@@ -375,8 +416,8 @@ datamap.register(
             "customer": _link("Whom we reach"),
             "address": _link("At which postal address"),
             "channel": _plain("E-mail, phone or post", "contact", WORD),
-            "came": _plain("How it came on file", "contact", WORD),
-            "since": _plain("On file since", "dates", DAY),
+            "came": _plain("How it came on file", "contact", WORD, says=CAME),
+            "since": _plain("On file since", "dates", DAY, words=_day),
             "confirmed_at": _plain("Confirmed", "dates", DAY),
             "disputed_at": _plain("Said to be somebody else's", "dates", DAY),
             "end_proposed_at": _plain("End of the dispute proposed", "dates", DAY),
@@ -385,7 +426,7 @@ datamap.register(
             "taken_at": _plain("Login in other hands since", "dates", DAY),
         },
         impersonal={
-            "end_proposed_by": OF_STAFF,
+            "end_proposed_by": Machinery(OF_STAFF),
             "back_link": Machinery("the number of a letter's row"),
             "mac": ROW_HASH,
         },
@@ -407,7 +448,11 @@ datamap.register(
             "used_at": _plain("Link used", "dates", DAY),
             "was_login": _plain("To an earlier address of the login", "contact", WORD),
         },
-        impersonal={"token_hash": Machinery("a hash of a random token"), "expires_at": DAY, "mac": ROW_HASH},
+        impersonal={
+            "token_hash": Machinery("a hash of a random token"),
+            "expires_at": Titled(DAY, "Link works until"),
+            "mac": ROW_HASH,
+        },
         follows="point",
     ),
     Declaration(
@@ -422,9 +467,9 @@ datamap.register(
         subject_path="subject",
         data={
             "subject": _link("Whose records they may be", LOGIN),
-            "asked_by": _plain("Who asked", "role", WORD, LOGIN),
+            "asked_by": _plain("Who asked", "role", WORD, LOGIN, says=ASKED_BY),
             "outcome": _plain("What was decided", "role", WORD, LOGIN),
-            "reason": _plain("Why", "role", WORD, LOGIN),
+            "reason": _plain("Why", "role", WORD, LOGIN, says=WHY_JOINED),
             "opened_at": _plain("Asked", "dates", DAY, LOGIN),
             "decided_at": _plain("Decided", "dates", DAY, LOGIN),
             "undone_at": _plain("Undone", "dates", DAY, LOGIN),
@@ -432,7 +477,7 @@ datamap.register(
             "proposal": Datum("What is proposed", "link", LOGIN, US, plain="random numbers", export="no"),
             "proposed_at": _plain("Proposed", "dates", DAY, LOGIN),
         },
-        impersonal={"is_settled": "a switch", "proposed_by": OF_STAFF, "mac": ROW_HASH},
+        impersonal={"is_settled": Machinery("a switch"), "proposed_by": Machinery(OF_STAFF), "mac": ROW_HASH},
         follows="subject",
     ),
     Declaration(
@@ -449,7 +494,7 @@ datamap.register(
             "is_whole": _plain("Another entry, or single records", "role", WORD, LOGIN),
             "disputed_at": _plain("Said not to be theirs", "dates", DAY, LOGIN),
         },
-        impersonal={"token_hash": Machinery("a hash of a random token"), "proposed_by": OF_STAFF},
+        impersonal={"token_hash": Machinery("a hash of a random token"), "proposed_by": Machinery(OF_STAFF)},
         follows="subject",
     ),
     Declaration(
@@ -472,7 +517,7 @@ datamap.register(
             "proposed_at": _plain("Proposed", "dates", DAY, LOGIN),
             "decided_at": _plain("Decided", "dates", DAY, LOGIN),
         },
-        impersonal={"proposed_by": OF_STAFF, "mac": ROW_HASH},
+        impersonal={"proposed_by": Machinery(OF_STAFF), "mac": ROW_HASH},
         follows="user",
     ),
 )

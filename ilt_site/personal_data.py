@@ -13,7 +13,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.models import Session
 
 from privacy import datamap
-from privacy.datamap import Datum, Declaration, Life, Store
+from privacy.datamap import Datum, Declaration, Life, Machinery, Store, Titled
 
 LOGIN = ("account", "security")
 SECURITY = ("security",)
@@ -23,14 +23,14 @@ US = "ourselves"
 datamap.register(
     Declaration(
         model=EmailAddress,
-        title="Handle of a login's address",
+        title="Stand-in for the address of a login",
         life=Life.TECHNICAL,
-        noun=("handle of a login's address", "handles of logins' addresses"),
+        noun=("stand-in for the address of a login", "stand-ins for addresses of logins"),
         subject_path="user__subject",
         data={
             "user": Datum("Whose address it is", "link", LOGIN, US, plain="a random number"),
             "email": Datum(
-                "Handle of the address",
+                "Stand-in for the address",
                 "contact",
                 LOGIN,
                 US,
@@ -39,21 +39,21 @@ datamap.register(
             ),
             "verified": Datum("Whether the address is verified", "login", LOGIN, US, plain="yes or no"),
         },
-        impersonal={"primary": "a switch"},
+        impersonal={"primary": Machinery("a switch")},
         follows="user",
     ),
     Declaration(
         model=EmailConfirmation,
-        title="Confirmation of an address (unused: addresses are confirmed by a code, which waits in the session)",
+        title="Confirmation of an address by a link",
         life=Life.TECHNICAL,
-        noun=("confirmation of an address", "confirmations of addresses"),
+        noun=("confirmation of an address by a link", "confirmations of addresses by a link"),
         subject_path="email_address__user__subject",
         data={
             "email_address": Datum("Which address", "link", LOGIN, US, plain="a number"),
             "created": Datum("Asked for", "dates", LOGIN, US, plain="a time"),
             "sent": Datum("Sent", "dates", LOGIN, US, plain="a time"),
         },
-        impersonal={"key": "random characters"},
+        impersonal={"key": Machinery("random characters")},
         follows="email_address",
     ),
     Declaration(
@@ -88,10 +88,10 @@ datamap.register(
             "object_id": Datum("Which record", "link", SECURITY, US, plain="a random number"),
         },
         impersonal={
-            "content_type": "the name of a model",
-            "object_repr": "no record's text names anybody (tests/privacy/test_datamap.py holds it)",
-            "action_flag": "a number for added, changed, removed",
-            "change_message": "names of fields, never values",
+            "content_type": Machinery("the name of a model"),
+            "object_repr": Titled("no record's text names anybody (tests/privacy/test_datamap.py holds it)", "Record"),
+            "action_flag": Titled("a number for added, changed, removed", "What was done"),
+            "change_message": Machinery("names of fields, never values"),
         },
         follows="user",
     ),

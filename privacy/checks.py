@@ -134,9 +134,29 @@ def _life(declaration: Declaration) -> Iterator[CheckMessage]:
 
 
 def _said(declaration: Declaration) -> Iterator[CheckMessage]:
-    """What a person reads of a field that holds a list or a table of values stands in words of its own."""
+    """What a person reads of a field has a title, each once; a list or a table of values has words of its own."""
     if declaration.told is not None or declaration.life is None:
         return
+    titles = [one.title for one in declaration.data.values() if one.export != "no"]
+    for name, why in declaration.impersonal.items():
+        if isinstance(why, datamap.Titled):
+            titles.append(why.heading)
+        elif not isinstance(why, datamap.Machinery):
+            yield _error(
+                declaration,
+                f"{_label(declaration)}.{name} is shown to its person without a title.",
+                "Say Titled(reason, title), or Machinery(reason) where it tells its person nothing.",
+                "E013",
+            )
+    for title in sorted({one for one in titles if titles.count(one) > 1}):
+        yield _error(declaration, f"{_label(declaration)}: two fields have the title {title!r}.", None, "E013")
+    for name, datum in declaration.data.items():
+        says = set(datum.says or ())
+        one = _field(declaration, name)
+        if says and says != {str(value) for value, _words in one.flatchoices}:
+            yield _error(
+                declaration, f"{_label(declaration)}.{name}: `says` has not the codes of its choices.", None, "E013"
+            )
     for name, datum in declaration.data.items():
         one = _field(declaration, name)
         is_table = isinstance(one, models.JSONField | vault.EncryptedJSONField)

@@ -20,7 +20,7 @@ read this registry; no second list exists (P11, P18). `privacy.checks` refuses t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cache, cached_property
@@ -51,6 +51,18 @@ class Machinery(str):
 ROW_HASH = Machinery("a keyed hash over the row")
 
 
+class Titled(str):
+    """Why a field is impersonal that its person reads all the same, and the title that it has there."""
+
+    heading: str
+
+    def __new__(cls, why: str, heading: str) -> Titled:
+        """Return the reason `why` with the title `heading`."""
+        made = super().__new__(cls, why)
+        made.heading = heading
+        return made
+
+
 class Life(models.TextChoices):
     """The parts of a person's life with the company, in the order in which pages and copies show them.
 
@@ -66,6 +78,45 @@ class Life(models.TextChoices):
     TECHNICAL = "technical", _("Technical")
 
 
+#: The kinds of data, in the order of the published list (P11) and of the copy (Art. 15(1)(b)).
+CATEGORIES: dict[str, str] = {
+    "name": "Names",
+    "contact": "Ways to reach you",
+    "address": "Addresses",
+    "identifier": "Numbers that stand for you",
+    "account": "Your account",
+    "login": "Signing in",
+    "order": "What you ordered",
+    "payment": "Payments",
+    "text": "What was written to us, and notes of ours",
+    "message": "When and how a message came",
+    "letter": "Letters from us",
+    "link": "Links between records",
+    "instrument": "Your instruments",
+    "return": "Returns for calibration and repair",
+    "request": "Your privacy requests",
+    "date": "Dates",
+    "dates": "Dates",
+    "role": "Your role with us",
+    "employment": "Working for us",
+    "access": "Who looked at your data",
+    "pseudonym": "Pseudonyms in the audit trail",
+    "log": "Logs",
+}
+#: From whom data came, as it is said to the person whose data they are.
+SOURCES: dict[str, str] = {
+    "the person": "you",
+    "the person who ordered": "you, or a colleague of yours who ordered",
+    "the person who sent the instrument": "you, or a colleague of yours who sent an instrument",
+    "the person, or our service department": "you, or our service department",
+}
+
+
+def from_whom(source: str) -> str:
+    """Return from whom data came, as it is said to the person: "you"."""
+    return SOURCES.get(source, source)
+
+
 @dataclass(frozen=True, slots=True)
 class Datum:
     """One declared field: what it is, why it is held, where it came from, who gets it (Art. 30(1), P11).
@@ -73,7 +124,8 @@ class Datum:
     `plain` says why a column may stand unsealed; `envelope` of such a column names the envelope whose end it
     shares (it is blanked then). Of an encrypted field both come from the field itself. `export` says how much
     of the value a copy shows. `words` says a value as people say it ("Germany" for "DE"); pages and the readable
-    part of a copy show that, its files for programs the value.
+    part of a copy show that, its files for programs the value. `says` has the words for the codes of a field with
+    choices where its person reads them, instead of the desk's: "from you", not "from the person".
     """
 
     title: str
@@ -85,6 +137,7 @@ class Datum:
     envelope: str | None = None
     export: Literal["full", "last4", "no"] = "full"
     words: Callable[[Any], str] | None = None
+    says: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -103,11 +156,13 @@ class Declaration:
     `reference` names the plain unique column by which people call the record (an order number); `noun` is what one of
     them and several are called where they are counted ("return", "returns"). `told` says the rows in words for a copy:
     their columns, and a function of some rows that gives each row's values by column; without it a copy shows the
-    declared fields. `ended_by` says what ends the rows where neither `facts` nor `follows` does. `candidates(day)`
-    gives the rows that may have outlived their reason on that day, found by an index (`retention.rules.cutoff(envelope,
-    day)` tells how old their events are); without it the sweep walks the whole table. `proofs` are the facts of such a
-    record by which its person is recognised in a call-back. `related` names the links that `facts` follows, so that a
-    person's rows are read in one query.
+    declared fields. `summed` says very many rows in fewer lines where people read a copy: columns, and a function of
+    all rows that gives the lines; its files for programs have each row. `ended_by` says what ends the rows where
+    neither `facts` nor `follows` does. `candidates(day)` gives the rows that may have outlived their reason on that
+    day, found by an index (`retention.rules.cutoff(envelope, day)` tells how old their events are); without it the
+    sweep walks the whole table. `proofs` are the facts of such a record by which its person is recognised in a
+    call-back. `blocks` names by a title what people read as one, an address, line by line. `related` names the links
+    that `facts` follows, so that a person's rows are read in one query.
     """
 
     model: type[models.Model]
@@ -126,12 +181,14 @@ class Declaration:
     block_keys: Callable[[Any], list[tuple[str, str]]] | None = None
     noun: tuple[str, str] | None = None
     told: tuple[tuple[str, ...], Callable[[Sequence[Any]], list[dict[str, Any]]]] | None = None
+    summed: tuple[tuple[str, ...], Callable[[models.QuerySet[Any]], Iterable[dict[str, Any]]]] | None = None
     ended_by: str = ""
     proofs: tuple[Proof, ...] = ()
     life: Life | None = None
     inside: str = ""
     gist: tuple[str, ...] = ()
     page: str = ""
+    blocks: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
 
     def called(self, count: int) -> str:
         """Return what so many of these records are called within a sentence: "order", "orders"."""
@@ -168,7 +225,10 @@ class Declaration:
 
     @cached_property
     def _titles(self) -> Mapping[str, tuple[str, ...]]:
-        return {envelope: tuple(self.data[name].title for name in names) for envelope, names in self._envelopes.items()}
+        return {
+            envelope: tuple(self.data[name].title for name in names if self.data[name].category != "link")
+            for envelope, names in self._envelopes.items()
+        }
 
     def held(self, record: Any) -> dict[str, tuple[str, ...]]:
         """Return envelope -> titles of the data that a sealed record still holds: one that ended is not among them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -13,7 +13,7 @@ from django_countries import countries
 from privacy import datamap
 from privacy.audit.models import AuditEvent, AuditLink, ChainFloor
 from privacy.calendar import company_day
-from privacy.datamap import ROW_HASH, Datum, Declaration, Life, Machinery
+from privacy.datamap import ROW_HASH, Datum, Declaration, Life, Machinery, Titled
 from privacy.facts import Facts
 from privacy.gate import matters, told
 from privacy.gate.log import AccessEntry, AccessLink, AccessName
@@ -50,8 +50,9 @@ def _plain(
     *,
     envelope: str | None = None,
     words: Callable[[Any], str] | None = None,
+    says: Mapping[str, str] | None = None,
 ) -> Datum:
-    return Datum(title, category, purposes, US, plain=why, envelope=envelope, words=words)
+    return Datum(title, category, purposes, US, plain=why, envelope=envelope, words=words, says=says)
 
 
 def _country(code: Any) -> str:
@@ -68,7 +69,7 @@ def request_facts(request: Request) -> Facts:
         record_id=request.pk,
         title=f"Request {request.reference}",
         subject_id=request.subject_id,
-        data={"request_file": ("name", "address for the answer", "postal address", "notes", "plan and outcome")},
+        data=datamap.for_model(Request).held(request),
         events={
             "opened": request.received_on,
             "closed": company_day(request.closed_at) if request.closed_at else None,
@@ -81,15 +82,12 @@ def request_facts(request: Request) -> Facts:
 def letter_facts(letter: Letter) -> Facts:
     """Return the facts of a letter."""
     waits = letter.sent_at is None and letter.stopped_at is None
-    data: dict[str, tuple[str, ...]] = {"letter": ("address", "subject line", "text")}
-    if letter.sealed_credentials is not None:  # type: ignore[attr-defined]
-        data["credentials"] = ("links and codes",)
     return Facts(
         label=Letter.vault_label,
         record_id=letter.pk,
         title="Letter",
         subject_id=letter.subject_id,
-        data=data,
+        data=datamap.for_model(Letter).held(letter),
         events={
             "opened": company_day(letter.queued_at),
             "delivered": company_day(letter.sent_at) if letter.sent_at else None,
@@ -116,7 +114,7 @@ def acknowledgement_facts(signed: Acknowledgement) -> Facts:
         record_id=signed.pk,
         title=f"{signed.get_kind_display()}, version {signed.version}",
         subject_id=signed.subject_id,
-        data={"acknowledgement": ("what was signed, and when",)},
+        data={"acknowledgement": ("What was signed, and when",)},
         events={"issued": signed.signed_on, "ended": signed.expires_on},
         country="US",
     )
@@ -129,7 +127,7 @@ def held_value_facts(value: HeldValue) -> Facts:
         record_id=value.pk,
         title="Earlier values of a record under a legal hold",
         subject_id=value.subject_id,
-        data={"held_value": ("what it said",)},
+        data={"held_value": ("What it said",)},
         events={"entered": company_day(value.kept_at)},
         flags=frozenset({"active"}),
     )
@@ -174,19 +172,24 @@ datamap.register(
             "requester_email": Datum("Address for the answer", "contact", REQUESTS, SELF, MAIL),
             "requester_name": Datum("Name given", "name", REQUESTS, SELF),
             "requester_postal": Datum("Postal address given", "address", REQUESTS, SELF),
-            "note": Datum("Notes of the privacy team", "text", REQUESTS, US),
-            "outcome": Datum("Plan and outcome", "text", REQUESTS, US, words=in_words.file_of_request),
+            "note": Datum("Notes of the privacy team", "request", REQUESTS, US),
+            "outcome": Datum("Plan and outcome", "request", REQUESTS, US, words=in_words.file_of_request),
             "covered_records": Datum("Records that it covered when it came", "link", REQUESTS, US, export="no"),
             "other_records": Datum("Records with the address and another name", "link", REQUESTS, US, export="no"),
-            "refusal_words": Datum("Reason of a refusal that was proposed", "text", REQUESTS, US),
-            "refusal_evidence": Datum("Evidence for a refusal that was proposed", "text", REQUESTS, US),
+            "refusal_words": Datum("Reason of a refusal that was proposed", "request", REQUESTS, US),
+            "refusal_evidence": Datum("Evidence for a refusal that was proposed", "request", REQUESTS, US),
             "changed_records": Datum("Records with a changed address", "link", REQUESTS, US, export="no"),
             "kind": _plain("What is asked", "request", WORD),
-            "state": _plain("How it stands", "request", WORD),
+            "state": _plain("How it stands", "request", WORD, says=in_words.STATES),
             "channel": _plain("How it reached us", "request", WORD),
-            "asked_by": _plain("Who asked for the person", "request", WORD),
+            "asked_by": _plain(
+                "Who asked",
+                "request",
+                WORD,
+                says={"self": "you", "agent": "somebody with a written authority from you"},
+            ),
             "identity": _plain("How identity was proved", "request", WORD),
-            "scope": _plain("What it covers", "request", WORD),
+            "scope": _plain("What it covers", "request", WORD, says=in_words.SCOPES),
             "country": _plain(
                 "Country", "address", "a country alone names nobody", envelope="request_file", words=_country
             ),
@@ -199,7 +202,7 @@ datamap.register(
             "received_on": _plain("Received", "dates", TIME),
             "identity_at": _plain("Identity proved", "dates", TIME),
             "due_on": _plain("Due date of the answer", "dates", TIME),
-            "unpaused_due_on": _plain("Due date, without the days of waiting for the person", "dates", TIME),
+            "unpaused_due_on": _plain("Due date, without the days of waiting for you", "dates", TIME),
             "closed_at": _plain("Closed", "dates", TIME),
             "outcome_code_hash": Datum(
                 "Outcome code",
@@ -212,10 +215,10 @@ datamap.register(
             ),
         },
         impersonal={
-            "reference": "a random reference",
+            "reference": Titled("a random reference", "Reference"),
             "parked_from": Machinery(WORD),
-            "filed_at": TIME,
-            "legal_due_on": TIME,
+            "filed_at": Titled(TIME, "Written down"),
+            "legal_due_on": Titled(TIME, "Latest day for the answer by law"),
             "plan_hash": Machinery("a hash over decisions"),
             "plan_at": Machinery(TIME),
             "confirmed_hash": Machinery("a hash over decisions"),
@@ -292,24 +295,26 @@ datamap.register(
             "subject": _plain("To whom", "link", RANDOM, envelope="letter"),
             "request": _plain("About which request", "link", RANDOM),
             "to": Datum("Address", "contact", REQUESTS, SELF, MAIL),
-            "headline": Datum("Subject line", "text", REQUESTS, US, MAIL),
-            "text": Datum("Text", "text", REQUESTS, US, MAIL),
-            "html": Datum("Text as a page", "text", REQUESTS, US, MAIL, export="no"),
+            "headline": Datum("Subject line", "letter", REQUESTS, US, MAIL),
+            "text": Datum("Text", "letter", REQUESTS, US, MAIL),
+            "html": Datum("Text as a page", "letter", REQUESTS, US, MAIL, export="no"),
             # Given to whom the letter goes to, by the letter alone: whoever reads them here could act as that person.
             "credentials": Datum("Links and codes", "login", REQUESTS, US, MAIL, export="no"),
-            "kind": _plain("Kind of letter", "request", WORD),
             "queued_at": _plain("Written", "dates", TIME),
             "sent_at": _plain("Sent", "dates", TIME),
         },
         impersonal={
+            # The subject line says it in words.
+            "kind": Machinery("the name of a template"),
             "key": Machinery("made of random numbers"),
-            "by": WORD,
+            "by": Titled(WORD, "How it goes out"),
             "sending_at": Machinery(TIME),
-            "stopped_at": TIME,
+            "stopped_at": Titled(TIME, "Stopped"),
             "attempts": Machinery(COUNT),
             "next_attempt_at": Machinery(TIME),
             "last_error": Machinery("the name of a class of error"),
-            "credentials_until": TIME,
+            # A limit that stays when what it limits was given: it says nothing of what there is.
+            "credentials_until": Machinery(TIME),
             "is_apart": Machinery("a switch"),
         },
         facts=letter_facts,
@@ -331,10 +336,10 @@ datamap.register(
         },
         impersonal={
             "path": Machinery("a random name of a sealed file"),
-            "size": COUNT,
-            "sha256": "a check sum over the file",
+            "size": Titled(COUNT, "Size in bytes"),
+            "sha256": Titled("a check sum over the file", "Check sum (SHA-256)"),
             "mac": ROW_HASH,
-            "deleted_at": TIME,
+            "deleted_at": Titled(TIME, "Destroyed"),
         },
         follows="request",
     ),
@@ -409,6 +414,7 @@ datamap.register(
             "xid": "the number of a transaction",
         },
         told=(told.COLUMNS, told.rows),
+        summed=(told.DAYS, told.by_days),
         ended_by="the oldest part of the log, three years after it was written",
     ),
     Declaration(
@@ -419,7 +425,9 @@ datamap.register(
         subject_path="subject_id",
         data={
             "subject_id": Datum("Whose name it is", "link", PROOF, US, plain=RANDOM, export="no"),
-            "secret": Datum("Key to the numbers of records", "link", PROOF, US, plain="random bytes", export="no"),
+            "secret": Datum(
+                "Key by which entries lead to records", "link", PROOF, US, plain="random bytes", export="no"
+            ),
         },
         impersonal={"mac": ROW_HASH},
         ended_by="the person: emptied with the last of the other records",
@@ -561,7 +569,7 @@ datamap.register(
             "given_on": Datum("When", "dates", PROOF, US, plain="a date"),
             "told_on": Datum("When its letter went out", "dates", PROOF, US, plain="a date"),
             "ends_after": Datum("Last day that was told", "dates", PROOF, US, plain="a date"),
-            "kept_on": Datum("When the person said to keep it", "dates", PROOF, SELF, plain="a date"),
+            "kept_on": Datum("When you said to keep it", "dates", PROOF, SELF, plain="a date"),
             "ended_at": Datum("When its removal began", "dates", PROOF, US, plain=TIME),
             "token_hash": Datum("Link", "login", PROOF, US, plain="a hash of 32 random bytes", export="no"),
         },
@@ -570,7 +578,7 @@ datamap.register(
     ),
     Declaration(
         model=SweepState,
-        title="State of the retention sweep",
+        title="Nightly removal, whether it is switched on",
         data={
             "armed_by": Datum(
                 "Who armed it", "link", PROOF, US, plain="the random number of a member of staff, or operator"

@@ -34,6 +34,7 @@ from rma.models import (
 )
 
 PERSON = "the person who sent the instrument"
+US = "ourselves"
 CARRIER = "carrier"
 OWNERSHIP, REGISTRATION = "rma.ownership", "product_registration"
 #: In which states a return ends without an instrument, when none was received.
@@ -219,7 +220,7 @@ def results_in_words(results: Any) -> str:
 
 
 def _plain(
-    title: str, why: str, category: str = "return", source: str = "us", words: Callable[[Any], str] | None = None
+    title: str, why: str, category: str = "return", source: str = US, words: Callable[[Any], str] | None = None
 ) -> Datum:
     return Datum(title, category, SERVE, source, plain=why, words=words)
 
@@ -263,7 +264,7 @@ datamap.register(
             "instrument": _plain("Which instrument", "a number of the register of instruments", "link", PERSON),
             "service": _plain("Service wanted", "calibration or repair", source=PERSON),
             "channel": _plain("How the return came", "one of six words", source=PERSON),
-            "is_typed": _plain("That you typed it on the website", "yes or no"),
+            "is_typed": _plain("Typed on the website", "yes or no"),
             "state": _plain("State of the return", "one of fifteen words"),
             "is_warranty": _plain("Under warranty", "yes or no"),
             "cost_limit": _plain("Approved in advance up to", AMOUNT, source=PERSON),
@@ -289,8 +290,18 @@ datamap.register(
             "accessories": Datum("What came with it", "text", SERVE, PERSON),
             "serial_typed": Datum("Serial number as you wrote it", "text", SERVE, PERSON),
             "is_serial_open": Datum(
-                "Serial number to be looked at", "return", SERVE, "us", plain="yes or no", envelope="rma_note"
+                "Serial number still to be checked", "return", SERVE, US, plain="yes or no", envelope="rma_note"
             ),
+        },
+        blocks={
+            "Return to": (
+                ("contact_name",),
+                ("contact_company",),
+                ("return_street",),
+                ("return_street2",),
+                ("return_city", "return_region", "return_postal_code"),
+                ("return_country",),
+            )
         },
         facts=rma_facts,
         candidates=rma_candidates,

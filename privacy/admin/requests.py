@@ -176,7 +176,7 @@ class RequestAdmin(LetterPages):
                 "at": event.at,
                 "on": event.on,
                 "what": _what(record, event),
-                "by": in_words.by(event.actor_kind, own="the person"),
+                "by": in_words.done_by(event, own="the person"),
             }
             for event in record.events.all()
         ]

@@ -5,22 +5,43 @@ Roles, not people: a colleague is a third person (C-579/21). Numbers that people
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import groupby
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from privacy import actor, datamap
+from privacy import actor, datamap, vault
 from privacy.calendar import company_day
+from privacy.datamap import Declaration
 from privacy.gate import purposes
 from privacy.gate.log import AccessEntry, detail, names_of
+from privacy.work import broken
 
 MOST_NAMED = 10
+CHUNK = 2_000
+MOST_LOOKED_AT = 200  # records of one kind, to see what stands in them
+
+#: What stands in a record, by the category of the data map: a line names these, not ten fields.
+PARTS: dict[str, str] = {
+    "name": "name",
+    "contact": "ways to reach you",
+    "address": "address",
+    "identifier": "numbers that stand for you",
+    "account": "account",
+    "login": "what you sign in with",
+    "payment": "card data",
+    "text": "text",
+    "letter": "text of the letter",
+    "request": "plan, outcome and notes",
+    "return": "what has to be checked",
+}
 
 #: What a right works for has its words in the table of rights (`purposes`).
 PURPOSES: dict[str, str] = {
@@ -45,7 +66,7 @@ PURPOSES: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One opening in words; `opened` has one line for each kind of data."""
+    """One opening in words; `opened` has one line for each kind of record and what of it was opened."""
 
     at: datetime
     who: str
@@ -96,18 +117,17 @@ def purpose(code: str, reason: str = "") -> str:
 
 
 def tell(entries: Iterable[AccessEntry], subject: UUID) -> list[Told]:
-    """Return entries about `subject` in words: "Order 10023: ship-to name, street"; one query for each kind of
-    record."""
-    found, called = _read(entries, subject)
+    """Return entries about `subject` in words: "Order 10023: name, address"; one query for each kind of record."""
+    found, known = _read(entries, subject)
     return [
-        Told(entry.at, *_occasion(entry, reference), _opened([(entry.envelopes, records)], called))
+        Told(entry.at, *_occasion(entry, reference), _opened([(entry.envelopes, records)], known))
         for entry, records, reference in found
     ]
 
 
 def by_day(entries: Iterable[AccessEntry], subject: UUID) -> list[Occasion]:
     """Return entries about `subject`, newest first, by day, role and occasion; one query for each kind of record."""
-    found, called = _read(entries, subject)
+    found, known = _read(entries, subject)
     groups: dict[tuple[date, str, str], list[_Read]] = {}
     for one in found:
         groups.setdefault((company_day(one.entry.at), *_occasion(one.entry, one.reference)), []).append(one)
@@ -119,7 +139,7 @@ def by_day(entries: Iterable[AccessEntry], subject: UUID) -> list[Occasion]:
             count=len(group),
             first=min(one.entry.at for one in group),
             last=max(one.entry.at for one in group),
-            opened=_opened([(one.entry.envelopes, one.records) for one in group], called),
+            opened=_opened([(one.entry.envelopes, one.records) for one in group], known),
         )
         for (day, who, for_what), group in groups.items()
     ]
@@ -131,15 +151,26 @@ class _Read(NamedTuple):
     reference: str
 
 
-def _read(entries: Iterable[AccessEntry], subject: UUID) -> tuple[list[_Read], dict[str, dict[UUID, str]]]:
-    """Return the entries with the records that they tell of, and by label what people call those of them that are
+class _Known(NamedTuple):
+    """Of the records of one kind that are still the person's: what people call them, and what stands in each envelope
+    of them, by category."""
+
+    called: Mapping[UUID, str]
+    parts: Mapping[tuple[UUID, str], Collection[str]]
+
+
+NOTHING_KNOWN = _Known({}, {})
+
+
+def _read(entries: Iterable[AccessEntry], subject: UUID) -> tuple[list[_Read], dict[str, _Known]]:
+    """Return the entries with the records that they tell of, and by label what is known of those of them that are
     theirs."""
     found = [_Read(entry, *detail(entry)) for entry in entries]
     wanted: dict[str, set[UUID]] = {}
     for one in found:
         for name, ids in one.records.items():
             wanted.setdefault(name.partition("/")[0], set()).update(ids)
-    return found, {label: _called(label, ids, subject) for label, ids in wanted.items()}
+    return found, {label: _known(label, ids, subject) for label, ids in wanted.items()}
 
 
 def _occasion(entry: AccessEntry, reference: str) -> tuple[str, str]:
@@ -150,7 +181,7 @@ def _occasion(entry: AccessEntry, reference: str) -> tuple[str, str]:
 
 
 def _opened(
-    several: Iterable[tuple[Mapping[str, int], Mapping[str, Sequence[UUID]]]], called: Mapping[str, Mapping[UUID, str]]
+    several: Iterable[tuple[Mapping[str, int], Mapping[str, Sequence[UUID]]]], known: Mapping[str, _Known]
 ) -> list[str]:
     """Return what several entries together tell was opened, a line for each kind of data; a record opened twice is
     one."""
@@ -161,9 +192,33 @@ def _opened(
             ids.setdefault(name, set()).update(records.get(name, ()))
             counts[name] = max(counts.get(name, 0), count)
     return [
-        _line(name, max(count, len(ids[name])), sorted(ids[name]), called.get(name.partition("/")[0], {}))
+        _line(name, max(count, len(ids[name])), sorted(ids[name]), known.get(name.partition("/")[0], NOTHING_KNOWN))
         for name, count in counts.items()
     ]
+
+
+NOT_OURS = "This line was not written by our site: we do not know whether anybody looked."
+DAYS = ("Day", "Who", "What for", "How often", "What was opened")
+
+
+def by_days(entries: QuerySet[AccessEntry]) -> Iterator[dict[str, Any]]:
+    """Yield the entries of one person as lines of the copy by the titles in DAYS, newest first, as the page has them, a
+    day at a time. Of those under a planted name one line says that they are none of ours."""
+    newest_first = entries.order_by("-at", "-id").iterator(chunk_size=CHUNK)
+    for day, of_day in groupby(newest_first, key=lambda one: company_day(one.at)):
+        some = list(of_day)
+        subject, names = _whose(some)
+        ours = [one for one in some if one.whose_id in names]
+        for one in by_day(ours, subject) if subject is not None else ():
+            yield dict(zip(DAYS, (one.day, one.who, one.purpose, one.often, one.lines), strict=True))
+        if len(ours) < len(some):
+            yield dict(zip(DAYS, (day, "", "", "", _(NOT_OURS)), strict=True))
+
+
+def _whose(entries: Sequence[AccessEntry]) -> tuple[UUID | None, set[UUID]]:
+    """Return the person whom the entries are about, and the names of theirs that this program wrote."""
+    subject = next((one.whose.subject_id for one in entries if one.whose is not None), None)
+    return subject, {name.id for name in names_of([subject])} if subject is not None else set()
 
 
 def rows(entries: Sequence[AccessEntry]) -> list[dict[str, Any]]:
@@ -172,26 +227,55 @@ def rows(entries: Sequence[AccessEntry]) -> list[dict[str, Any]]:
     Of an entry under a planted name nothing is told but that it is none of ours: it cannot be deleted, and must keep
     nobody from the rest.
     """
-    subject = next((one.whose.subject_id for one in entries if one.whose is not None), None)
-    names = {name.id for name in names_of([subject])} if subject is not None else set()
+    subject, names = _whose(entries)
     ours = [one for one in entries if subject is not None and one.whose_id in names]
     told = {one.pk: line for one, line in zip(ours, tell(ours, subject) if subject else (), strict=True)}
-    not_ours = _("This line was not written by our site: we do not know whether anybody looked.")
     lines = (
         (line.at, line.who, line.purpose, "; ".join(line.opened))
         if (line := told.get(one.pk))
-        else (one.at, "", "", not_ours)
+        else (one.at, "", "", _(NOT_OURS))
         for one in entries
     )
     return [dict(zip(COLUMNS, line, strict=True)) for line in lines]
 
 
-def _called(label: str, ids: set[UUID], subject: UUID) -> dict[UUID, str]:
-    """Return the numbers by which people call those of the records that are still this person's."""
+def _known(label: str, ids: set[UUID], subject: UUID) -> _Known:
     try:
         declaration = datamap.for_label(label)
     except KeyError:  # a kind of record of an earlier release
+        return NOTHING_KNOWN
+    return _Known(_called(declaration, ids, subject), _parts(declaration, ids, subject))
+
+
+def _parts(declaration: Declaration, ids: set[UUID], subject: UUID) -> dict[tuple[UUID, str], list[str]]:
+    """Return of those of the records that are still this person's what stands in each envelope, by category.
+
+    What no page shows, as a password or a link's key, is not among it; nor is a field that holds nothing. The records
+    are opened past the gate to see that; no value leaves this function.
+    """
+    if declaration.subject_path is None or not issubclass(declaration.model, vault.SealedModel):
         return {}
+    found: dict[tuple[UUID, str], list[str]] = {}
+    theirs = declaration.rows_of(subject).filter(pk__in=sorted(ids)[-MOST_LOOKED_AT:])
+    with vault.internal():
+        for row in broken.rows(theirs, step="told"):
+            for envelope, names in declaration.envelopes().items():
+                data = [(name, declaration.data[name]) for name in names]
+                there = (one.category for name, one in data if one.export != "no" and _is_there(row, name))
+                found[row.pk, envelope] = [category for category in dict.fromkeys(there) if category in PARTS]
+    return found
+
+
+def _is_there(row: Any, name: str) -> bool:
+    one = row._meta.get_field(name)
+    if one.concrete:  # it shares the end of an envelope, and is not opened with it
+        return False
+    value = getattr(row, name)
+    return not isinstance(value, vault.Unreadable) and value not in (None, "", [], {})
+
+
+def _called(declaration: Declaration, ids: set[UUID], subject: UUID) -> dict[UUID, str]:
+    """Return the numbers by which people call those of the records that are still this person's."""
     number = declaration.reference
     if number is None and declaration.inside:
         outer = datamap.for_model(declaration.model._meta.get_field(declaration.inside).related_model)  # type: ignore[arg-type]
@@ -202,15 +286,15 @@ def _called(label: str, ids: set[UUID], subject: UUID) -> dict[UUID, str]:
     return {pk: str(told) for pk, told in found.values_list("pk", number) if told}
 
 
-def _line(name: str, count: int, ids: Sequence[UUID], called: Mapping[UUID, str]) -> str:
+def _line(name: str, count: int, ids: Sequence[UUID], known: _Known) -> str:
     label, _of, envelope = name.partition("/")
     try:
         declaration = datamap.for_label(label)
     except KeyError:  # a kind of record of an earlier release
         return "data of an earlier kind" if count == 1 else f"data of an earlier kind ({count} records)"
-    shown = (declaration.data[one] for one in declaration.envelopes().get(envelope, ()))
-    data = ", ".join(one.title.lower() for one in shown if one.export != "no")  # the rest no page shows anybody
-    numbers = sorted({called[one] for one in ids if one in called})
+    there = {category for one in ids for category in known.parts.get((one, envelope), ())}
+    data = ", ".join(words for category, words in PARTS.items() if category in there)
+    numbers = sorted({known.called[one] for one in ids if one in known.called})
     told = " ".join(filter(None, [declaration.title, ", ".join(numbers[:MOST_NAMED])]))
     if rest := count - len(numbers[:MOST_NAMED]):
         told += f" and {rest} more" if numbers else f" ({rest} records)" if rest > 1 else ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import decimal
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from itertools import islice
@@ -92,7 +92,7 @@ class Kind:
             "purposes": sorted({p for d in data for p in d.purposes}),
             "categories": sorted({d.category for d in data}),
             "recipients": sorted({r for d in data for r in d.recipients}),
-            "sources": sorted({d.source for d in data}),
+            "sources": sorted({datamap.from_whom(d.source) for d in data}),
         }
 
 
@@ -148,15 +148,21 @@ def _columns(declaration: Declaration) -> list[Column]:
         number = _number_column(one) if one.is_relation else ""
         if one.is_relation and not number and (datum is not None or _leads_to_people(one)):
             continue  # a link to a person says nothing but a number; a link to a colleague is a third person's
-        title = datum.title if datum is not None else str(one.verbose_name).capitalize()
-        if title in {used.title for used in columns}:  # rows are told by title: a second one would push the first out
-            title = f"{title} ({name.replace('_', ' ')})"
+        if not one.is_relation and isinstance(one, models.UUIDField):
+            continue  # a number of ours tells nobody anything
+        why = declaration.impersonal.get(name)
+        if datum is not None:
+            title = datum.title
+        elif isinstance(why, datamap.Titled):
+            title = why.heading
+        else:
+            continue  # `manage.py check` asks for a title (E013)
         columns.append(
             Column(
                 name=name,
                 title=title,
                 is_last_four=datum is not None and datum.export == "last4",
-                choices=dict(one.flatchoices) if getattr(one, "choices", None) else {},
+                choices=(datum and datum.says) or (dict(one.flatchoices) if getattr(one, "choices", None) else {}),
                 words=datum.words if datum is not None else None,
                 place=f"{declaration.label}/{datamap.sealed_in(one)}",
                 number=number,
@@ -189,14 +195,20 @@ def given(label: str, titles: Iterable[str]) -> list[str]:
     return [title for title in titles if title not in withheld]
 
 
+def there(label: str, titles: Iterable[str], empty: Collection[str]) -> list[str]:
+    """Return which of these data stand in a record and are shown: without those that are `empty` in it."""
+    return [title for title in given(label, titles) if title not in empty]
+
+
 def rows(kind: Kind, verdicts: Verdicts) -> Iterator[Row]:
     """Yield the records of one kind, opened a chunk at a time. Raises CopyIncomplete."""
     if kind.declaration.told is not None:
-        yield from _told(kind, kind.declaration.told[1])
+        yield from _told(kind, kind.declaration.told[1], verdicts)
         return
     for row in broken.rows(with_links(kind), step="copy", chunk=CHUNK):
         values = {column.title: plain(opened(kind, column, row)) for column in kind.columns}
-        kept = [_why(v) for v in verdicts.get(row.pk, ())]
+        empty = {title for title, value in values.items() if value in (None, "")}
+        kept = [_why(v, data) for v in verdicts.get(row.pk, ()) if (data := there(kind.label, v.data, empty))]
         title = next((v.title for v in verdicts.get(row.pk, ())), kind.title)
         yield Row(id=str(row.pk), label=kind.label, title=title, values=values, kept=kept)
 
@@ -219,10 +231,9 @@ def with_links(kind: Kind, *, but: str = "") -> models.QuerySet[Any]:
     return kind.rows.select_related(*paths) if paths else kind.rows
 
 
-def _why(verdict: Verdict) -> dict[str, Any]:
+def _why(verdict: Verdict, data: list[str]) -> dict[str, Any]:
     """Return why data are kept and until when; what is due to go is kept for no reason, and no article is cited for
     it."""
-    data = list(verdict.data)
     if verdict.is_erased:
         return {"data": data, "until": None, "reason": DUE, "authority": ""}
     reason = verdict.sentence or verdict.ground
@@ -231,12 +242,13 @@ def _why(verdict: Verdict) -> dict[str, Any]:
     return {"data": data, "until": verdict.last_day, "reason": reason, "authority": verdict.authority}
 
 
-def _told(kind: Kind, say: Callable[[Sequence[Any]], list[dict[str, Any]]]) -> Iterator[Row]:
+def _told(kind: Kind, say: Callable[[Sequence[Any]], list[dict[str, Any]]], verdicts: Verdicts) -> Iterator[Row]:
     some = kind.rows.iterator(chunk_size=CHUNK)
     while chunk := list(islice(some, CHUNK)):
         for row, values in zip(chunk, say(chunk), strict=True):
             told = {title: plain(_told_open(kind, title, value)) for title, value in values.items()}
-            yield Row(id=str(row.pk), label=kind.label, title=kind.title, values=told)
+            kept = [_why(v, data) for v in verdicts.get(row.pk, ()) if (data := given(kind.label, v.data))]
+            yield Row(id=str(row.pk), label=kind.label, title=kind.title, values=told, kept=kept)
 
 
 def _told_open(kind: Kind, title: str, value: Any) -> Any:

@@ -6,7 +6,7 @@ a time and by hand, because a template for each would take most of the time of a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime
 from html import escape
 from itertools import islice
@@ -14,11 +14,13 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import QuerySet
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
+from privacy import datamap
 from privacy.calendar import company_day
-from privacy.requests import authorities, contents, shown, unjoined
+from privacy.requests import authorities, contents, said, shown, unjoined
 from privacy.requests.contents import Kind, Verdicts
 from privacy.requests.models import Request
 from privacy.requests.shown import Inside, Keeping, Shown
@@ -36,7 +38,7 @@ def written(request: Request, kinds: Sequence[Kind], verdicts: Verdicts, *, now:
         "now": now,
         "company": settings.COMPANY,
         "lives": [life for life, _kinds in lives],
-        "kinds": [{"title": k.title, "file_name": k.file_name, **k.facets()} for k in kinds],
+        "kinds": [_kind(one) for one in kinds],
         "rights": [jurisdiction.told(one, request.country) for one in contents.RIGHTS],
         "complaint": authorities.complaint(request.country, request.region),
         "automated": jurisdiction.told(contents.AUTOMATED, request.country),
@@ -48,9 +50,18 @@ def written(request: Request, kinds: Sequence[Kind], verdicts: Verdicts, *, now:
     for life, outer in lives:
         yield f'<h2 id="{life.value}">{escape(str(life.label))}</h2>\n'
         for kind in outer:
+            if kind.declaration.summed is not None:
+                yield from _summed(kind, *kind.declaration.summed)
+                continue
             for record in _records(request.subject_id, kind, kinds, verdicts, now):
                 yield _record(record)
     yield render_to_string("privacy/export/law.html", about)
+
+
+def _kind(kind: Kind) -> dict[str, Any]:
+    facets = kind.facets()
+    categories = list(dict.fromkeys(datamap.CATEGORIES[one] for one in facets["categories"]))
+    return {"title": kind.title, "file_name": kind.file_name, **facets, "categories": categories}
 
 
 def _records(
@@ -63,6 +74,16 @@ def _records(
         records = page.add(kind, rows.filter(pk__in=some))
         page.judge()
         yield from records
+
+
+def _summed(
+    kind: Kind, titles: tuple[str, ...], lines: Callable[[QuerySet[Any]], Iterable[dict[str, Any]]]
+) -> Iterator[str]:
+    head = "".join(f'<th scope="col">{escape(title)}</th>' for title in titles)
+    yield f'<section class="record">\n<h3>{escape(kind.title)}</h3>\n<table><thead><tr>{head}</tr></thead><tbody>\n'
+    for line in lines(kind.rows):
+        yield _row([(title, said.value(line[title])) for title in titles])
+    yield "</tbody></table>\n</section>\n"
 
 
 def _record(record: Shown) -> str:
@@ -84,12 +105,14 @@ def _inside(one: Inside) -> str:
     if not one.is_table:
         return heading + "".join(_values(each) + _kept(each) for each in one.records)
     titles = "".join(f'<th scope="col">{escape(title)}</th>' for title in one.titles)
-    rows = "".join(
-        "<tr>" + "".join(f'<td data-label="{escape(title)}">{_text(value)}</td>' for title, value in row) + "</tr>\n"
-        for row in one.table
-    )
+    rows = "".join(map(_row, one.table))
     table = f"<table><thead><tr>{titles}</tr></thead><tbody>\n{rows}</tbody></table>\n"
     return heading + table + "".join(map(_kept, one.records))
+
+
+def _row(cells: Iterable[tuple[str, str]]) -> str:
+    row = "".join(f'<td data-label="{escape(title)}">{_text(value)}</td>' for title, value in cells)
+    return f"<tr>{row}</tr>\n"
 
 
 def _kept(record: Shown) -> str:
@@ -104,14 +127,15 @@ def _keeping(one: Keeping) -> str:
 
 
 def periods(verdicts: Verdicts) -> list[dict[str, Any]]:
-    """Return one line per kind of data: how many records, until when the last is kept, and why (Art. 15(1)(d))."""
+    """Return one line for each kind of data and reason: how many records, until when the last is kept, and why (Art.
+    15(1)(d))."""
     schedule = rules.load()
     alike: dict[tuple[str, str], list[Verdict]] = {}
     for per_record in verdicts.values():
         for verdict in per_record:
-            alike.setdefault((verdict.label, verdict.envelope), []).append(verdict)
+            alike.setdefault((verdict.envelope, _reason(verdict)), []).append(verdict)
     lines = []
-    for (_label, envelope), found in sorted(alike.items(), key=lambda item: item[0]):
+    for (envelope, _why), found in sorted(alike.items(), key=lambda item: item[0]):
         last = max(found, key=_ends)
         lines.append(
             {"title": schedule[envelope].title, "records": len(found), "until": last.last_day, "why": _reason(last)}

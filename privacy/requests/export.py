@@ -250,6 +250,8 @@ def _write(out: io.IOBase, request: Request, now: datetime) -> None:
         if kind.declaration.model is Decision:
             # What this request decided is the copy itself: one line for each record that stands in it anyway.
             kind.rows = kind.rows.exclude(request=request)
+            kind.count = kind.rows.count()
+    kinds = [kind for kind in kinds if kind.count]
     _check_owners(kinds, ("subject", request.subject_id))
     verdicts = _alike(assessment.assess_all(request.subject_id, today=company_day(now), asked=False))
     _archive(out, request, kinds, verdicts, now)

@@ -17,7 +17,56 @@ from privacy import actor, datamap, letters, vault
 from privacy.requests import procedures, said
 from privacy.requests.models import OneTimeLink, RequestEvent, SecondLook
 from privacy.requests.states import State
+from privacy.retention import jurisdiction
 from privacy.retention.models import Decision, HeldValue
+
+#: What the states of a request are called where its person reads them: of any right, whether or not its plan is
+#: confirmed.
+STATES: dict[str, str] = {
+    "received": "received",
+    "identity": "identity proved",
+    "planned": "plan made",
+    "confirmed": "about to be carried out",
+    "executing": "being carried out",
+    "executed": "carried out",
+    "replied": "answered",
+    "closed": "closed",
+    "refused": "refused",
+    "withdrawn": "taken back",
+    "expired": "ended: identity was not proved or the plan not confirmed in time",
+    "parked": "waits for a person on our side",
+}
+SCOPES = {"whole": "everything about you", "records": "the records that carry exactly this address"}
+#: Why a second person looks, to the person whose request it is.
+WHYS: dict[str, str] = {
+    "evidence": "it stands on written evidence",
+    "entry": "the address that proved it was entered by our staff",
+    "stated": "one member of our staff alone has stated who is asking",
+    "late": "it was written down more than three working days after its receipt",
+    "confirmed": "one member of our staff alone has confirmed the plan for you",
+    "moved": (
+        "the address that a link or code went to does not count as yours any more, or an address or name was changed on "
+        "a record, or another record with the address names somebody else"
+    ),
+    "not_me": "the reader of another address of yours says that it was not them",
+    "disputed": "somebody says of a contact of yours that it was not them who entered it",
+    "joined": "our staff joined two entries lately, or somebody objects to what was joined",
+    "excessive": "our staff propose to refuse it as manifestly unfounded or excessive",
+}
+DECIDED: dict[str, str] = {
+    "go_on": "it is you: the request goes on",
+    "end": "it was not shown to be you: the request ends",
+    "refuse": "the excess is shown: the request is refused",
+    "answer": "the excess is not shown: the request goes on",
+}
+#: What we do, whoever's act was the occasion of it: no person asks themselves who they are.
+OURS = frozenset(
+    {
+        "identity_asked", "told_elsewhere", "second_asked", "second_asked_again", "second_ended", "paused", "extended",
+        "day_came", "nobody_told", "code_written", "notice_written", "step", "planned", "executing", "executed", "replied",
+        "closed", "parked", "expired",
+    }
+)  # fmt: skip
 
 #: What the events of the clock and of the states are called.
 EVENTS: dict[str, str] = {
@@ -25,9 +74,9 @@ EVENTS: dict[str, str] = {
     "step": "Step done",
     "extended": "Deadline extended",
     "identity_asked": "Asked to show who is asking",
-    "identity_received": "Identity proved",
+    "identity_received": "Proof of identity received",
     "paused": "Clock paused",
-    "told_elsewhere": "The person's other addresses told, if there are any",
+    "told_elsewhere": "Every other address on file told, if there is one",
     "second_asked": "Second person asked",
     "second_asked_again": "Second person asked once more",
     "second_decided": "Second person decided",
@@ -45,11 +94,19 @@ EVENTS: dict[str, str] = {
     "address_changed": "Address changed on a record that it is about",
     "other_name": "Another record carries the address and points to somebody else",
     "name_changed": "Name changed on a record that it is about",
-    "possible_breach": "Possible breach: not shown to be the person, and something had gone out",
+    "possible_breach": "Possible breach: it was not shown who asked, and something had gone out",
     "breach_assessed": "Possible breach assessed",
-    "day_came": "A day that was told came while something was open: the person was written why",
+    "day_came": "A day that was told came while something was open: a letter says why",
     "nobody_told": "A day that was told came while something was open, and no address was there to write to",
     "not_me": "“This was not me” said from another address",
+    "identity": "Identity proved",
+    "planned": "Waits for confirmation of the plan",
+    "restored": "Taken as carried out after a backup was brought back",
+}
+#: Of a right whose plan nobody confirms: it is carried out as it was made.
+UNCONFIRMED: dict[str, str] = {
+    "planned": "Worked out what it covers",
+    "confirmed": "Begun; nothing has to be confirmed",
 }
 
 
@@ -65,8 +122,17 @@ def happened(event: RequestEvent) -> str:
         for step in procedures.of(event.request.kind).steps:
             if step.name == event.step:
                 return str(step.words)
+    if event.kind in UNCONFIRMED and not event.request.procedure.is_confirmed:
+        return UNCONFIRMED[event.kind]
     named = EVENTS.get(event.kind) or dict(State.choices).get(event.kind, event.kind.replace("_", " "))
     return f"{named[:1].upper()}{named[1:]}"
+
+
+def done_by(event: RequestEvent, *, own: str = "you") -> str:
+    """Return who did what an event says: the person as `own`; what we do is ours, also where the person gave occasion
+    to it."""
+    is_ours = event.kind in OURS or (event.kind in UNCONFIRMED and not event.request.procedure.is_confirmed)
+    return by("task" if is_ours and event.actor_kind in ("customer", "anonymous") else event.actor_kind, own=own)
 
 
 def by(kind: str, *, own: str = "you") -> str:
@@ -85,7 +151,7 @@ HELD_VALUES = ("When it was corrected", "Record", "What it said")
 
 def history(rows: Sequence[RequestEvent]) -> list[dict[str, Any]]:
     """Return events of requests as lines of the copy, by the titles in HISTORY."""
-    return _lines(HISTORY, ((one.request.reference, one.at, happened(one), by(one.actor_kind)) for one in rows))
+    return _lines(HISTORY, ((one.request.reference, one.at, happened(one), done_by(one)) for one in rows))
 
 
 def decisions(rows: Sequence[Decision]) -> list[dict[str, Any]]:
@@ -99,7 +165,7 @@ def decisions(rows: Sequence[Decision]) -> list[dict[str, Any]]:
                 called.get((one.label, one.record_id)) or _title(one.label),
                 ", ".join(one.data),
                 _became(one),
-                ". ".join(filter(None, [one.ground, one.authority])) if one.action == Decision.Action.KEEP else "",
+                jurisdiction.law(one.ground, one.authority) if one.action == Decision.Action.KEEP else "",
                 one.until,
                 one.done_at,
             )
@@ -115,9 +181,9 @@ def looks(rows: Sequence[SecondLook]) -> list[dict[str, Any]]:
         (
             (
                 one.request.reference,
-                one.get_why_display(),
+                WHYS.get(one.why, one.get_why_display()),
                 one.asked_at,
-                one.get_outcome_display() if one.outcome else "",
+                DECIDED.get(one.outcome, one.outcome),
                 one.decided_at,
             )
             for one in rows

@@ -15,7 +15,7 @@ from privacy import letters, people, vault
 from privacy.actor import Actor
 from privacy.calendar import company_day
 from privacy.letters.models import Letter
-from privacy.requests import addresses, history, links, waits, writing
+from privacy.requests import addresses, filled, history, links, waits, writing
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import OneTimeLink, Request
 from privacy.requests.plan import Plan
@@ -155,7 +155,7 @@ def _write(kind: str, request: Request, made: Plan, *, to: str, now: datetime, *
     writing.queue(
         kind,
         to=to,
-        context={"plan": made, "number": number_of(request, made.hash), "has_login": has_login, **context},
+        context={"plan": filled.only(made), "number": number_of(request, made.hash), "has_login": has_login, **context},
         key=f"{kind.replace('_', '-')}:{request.pk}:{made.hash[:16]}:{now:%Y%m%d%H%M%S}",
         request=request,
         now=now,

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from privacy import datamap, gate, vault
 from privacy.calendar import company_day
-from privacy.requests import assessment, contents, plan
+from privacy.requests import assessment, contents, filled, plan
 from privacy.requests.models import Request
 from privacy.retention import decided, holds, jurisdiction, restriction, rules
 from privacy.retention.assess import assess
@@ -38,7 +38,7 @@ class FileEnded(FileUnreadable):
 
 def store(request: Request, made: plan.Plan, *, now: datetime) -> None:
     """Write a plan into the request: one decision per envelope in the table, the wording into the sealed file."""
-    gives = request.procedure.gives
+    gives, made = request.procedure.gives, filled.only(made)
     request.decisions.all().delete()
     decisions = (
         Decision(

@@ -8,8 +8,9 @@ kinds of record alone, and one query for the keys of each of them.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -18,13 +19,14 @@ from uuid import UUID
 
 from django.db.models import Count, F, QuerySet, Window
 from django.db.models.functions import RowNumber
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from privacy import datamap, vault
 from privacy.datamap import Declaration, Life
 from privacy.requests import assessment, contents, said
 from privacy.requests.contents import Column, Kind
-from privacy.retention import due, rules
+from privacy.retention import due, jurisdiction, rules
 from privacy.retention.verdict import Verdict
 from privacy.vault.queryset import load_keys
 from privacy.work import broken
@@ -55,9 +57,16 @@ class Inside:
 
     @property
     def title(self) -> str:
-        """What one or several of them are called: "Lines of orders"."""
-        called = self.kind.declaration.called(self.count)
-        return f"{called[:1].upper()}{called[1:]}"
+        """What one or several of them are called within their record: "Lines", not "Lines of orders"."""
+        declaration = self.kind.declaration
+        called = declaration.called(self.count)
+        outer: Declaration = datamap.for_model(
+            cast("Any", datamap.field_named(declaration.model, declaration.inside).related_model)
+        )
+        for one in (outer.called(1), outer.called(2)):
+            for word in (one, one.rpartition(" ")[2]):
+                called = re.sub(rf" (of|on) (an? )?{re.escape(word)}$", "", called)
+        return capfirst(called)
 
     @property
     def rest(self) -> str:
@@ -78,9 +87,10 @@ class Inside:
 
     @property
     def titles(self) -> list[str]:
-        """The titles of those columns in which something stands."""
-        filled = {title for one in self.records for title, _ in one.values}
-        return [column.title for column in self.kind.columns if column.title in filled]
+        """The titles of those columns in which something stands, and of what is read as one."""
+        filled = dict.fromkeys(title for one in self.records for title, _ in one.values)
+        columns = [column.title for column in self.kind.columns if column.title in filled]
+        return list(dict.fromkeys([*columns, *filled]))
 
     @property
     def table(self) -> list[list[tuple[str, str]]]:
@@ -227,37 +237,48 @@ class Page:
         known = self._verdicts if self._known is None else self._known
         verdicts, declaration = known.get(row.pk, ()), kind.declaration
         if told is None:
-            values = {
-                column.name: words(kind, column, row) for column in kind.columns if not _is_plain_link(kind, column)
-            }
-            titles = {column.name: column.title for column in kind.columns}
-            shown = [(titles[name], value) for name, value in values.items() if value]
+            columns = [column for column in kind.columns if not _is_plain_link(kind, column)]
+            raw = {column.name: contents.get(kind, column, row) for column in columns}
+            if self.is_copy:
+                for column in columns:
+                    contents.require_open(column, raw[column.name])
+            values = {column.name: _said(kind, column, row, raw[column.name]) for column in columns}
+            titles = {column.name: column.title for column in columns}
             gist = [values[name] for name in declaration.gist if values.get(name)]
+            empty = {title for name, title in titles.items() if not values[name]}
+            ended = _ended(declaration, raw)
+            for name, envelope in ended.items():  # what ended together says so once
+                if envelope:
+                    titles[name] = self._schedule[envelope].title
+                else:
+                    values[name] = ""
+            shown = list(_with_blocks(declaration, titles, values, but=ended))
         else:
             shown = [(title, text) for title, value in told if (text := said.value(value))]
             gist = [text for _, text in shown[:2]]
+            empty = set()
         return Shown(
             label=kind.label,
             title=verdicts[0].title if verdicts else _title(kind, row),
             gist=gist,
             values=shown,
             kept=[
-                self._keeping(kind, one, self._schedule[one.envelope].title)
+                self._keeping(one, data, self._schedule[one.envelope].title)
                 for one in verdicts
-                if contents.given(kind.label, one.data)
+                if (data := contents.there(kind.label, one.data, empty))
             ],
             goes_with="" if verdicts or declaration.inside else _goes_with(declaration, row),
             ended_by="" if verdicts else declaration.ended_by,
             inside=inside,
         )
 
-    def _keeping(self, kind: Kind, one: Verdict, holds: str) -> Keeping:
+    def _keeping(self, one: Verdict, data: Sequence[str], holds: str) -> Keeping:
         return Keeping(
             holds=holds,
-            data=", ".join(contents.given(kind.label, one.data)),
+            data=", ".join(data),
             becomes=due.becomes(one, is_armed=self.is_armed),
             why=_("Nothing keeps it any longer.") if one.is_erased else one.sentence,
-            ground="" if one.is_erased else f"{one.ground}. {one.authority}",
+            ground="" if one.is_erased else jurisdiction.law(one.ground, one.authority),
             is_due=one.is_erased,
         )
 
@@ -299,19 +320,51 @@ def _first_of_each(rows: list[Any], link: str, most: int) -> list[Any]:
     return kept
 
 
-def words(kind: Kind, column: Column, row: Any, *, strict: bool = False) -> str:
-    """Return one value of a row as people read it, "" for nothing; what cannot be read says why.
-
-    `strict`: what cannot be opened raises contents.CopyIncomplete instead; what was erased still says so.
-    """
-    value = contents.get(kind, column, row)
-    if strict:
-        contents.require_open(column, value)
+def _said(kind: Kind, column: Column, row: Any, value: Any) -> str:
+    """Return one value of a row as people read it, "" for nothing; what cannot be read says why."""
     if isinstance(value, UUID):  # a number of ours tells nobody anything
         return ""
     if column.words is not None and value not in (None, "") and not isinstance(value, vault.Unreadable):
         return column.words(value)
     return said.money(value, _currency(kind, row)) if isinstance(value, Decimal) else said.value(value)
+
+
+def _ended(declaration: Declaration, raw: Mapping[str, Any]) -> dict[str, str]:
+    """Return which fields were erased: the first of each envelope with its name, the others with ""."""
+    found: dict[str, str] = {}
+    for name, value in raw.items():
+        if isinstance(value, vault.Erased):
+            envelope = declaration.envelope_of(name) or "" if name in declaration.data else ""
+            found[name] = "" if envelope in found.values() else envelope
+    return found
+
+
+def _with_blocks(
+    declaration: Declaration, titles: Mapping[str, str], values: Mapping[str, str], *, but: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    """Yield titles and values, those that are read as one, as an address is, as one where the first of them stood."""
+    block_of = {name: title for title, lines in declaration.blocks.items() for line in lines for name in line}
+    told: set[str] = set()
+    for name, value in values.items():
+        title = "" if name in but else block_of.get(name, "")
+        if not title:
+            if value:
+                yield titles[name], value
+        elif title not in told:
+            told.add(title)
+            if text := _block(declaration.blocks[title], {one: values[one] for one in values if one not in but}):
+                yield title, text
+
+
+def _block(lines: Iterable[tuple[str, ...]], values: Mapping[str, str]) -> str:
+    """Return what stands in these fields, line by line, each text once: what was erased together says so once."""
+    said_before: set[str] = set()
+    told = []
+    for line in lines:
+        texts = dict.fromkeys(values[name] for name in line if values.get(name) and values[name] not in said_before)
+        said_before.update(texts)
+        told.append(" ".join(texts))
+    return "\n".join(filter(None, told))
 
 
 def _currency(kind: Kind, row: Any) -> str:

@@ -51,6 +51,8 @@ def becomes(one: Verdict, *, is_armed: bool | None) -> str:
             if is_armed
             else _("Due to go; the nightly removal is not switched on here yet")
         )
+    if one.code == "KEEP_CLAIMS" and (one.last_day is None or one.waits_for):
+        return _("Kept until the legal claim is settled")
     if one.last_day is None:
         return (
             _("Kept until it is finished, and then for the time that is told here")

@@ -62,6 +62,13 @@ def ground(article: str, country: str | None) -> str:
     return rule(article, country) or (CITED if article.startswith("Art. 6(") else OWN)
 
 
+def law(ground: str, authority: str) -> str:
+    """Return by what right data are kept, in one text: where no GDPR covers a person the policy stands there once."""
+    if ground in (CITED, OWN) and authority:
+        return authority
+    return ". ".join(filter(None, (ground, authority)))
+
+
 def told(text: str, country: str | None) -> str:
     """Return a sentence as it is told to a person in `country`: without the articles of a law that does not cover
     him."""

@@ -22,7 +22,7 @@ from privacy.calendar import undated
 from privacy.requests import answer, authorities, procedures, said
 from privacy.requests.models import Request
 from privacy.requests.procedure import Procedure
-from privacy.retention import due
+from privacy.retention import due, jurisdiction
 from privacy.retention.verdict import ends_when_finished
 from privacy.sweep import arming
 
@@ -170,6 +170,12 @@ def until(kept: Any) -> str:
     day = date_format(end, "j F Y")
     ends = ends_when_finished(code, _part(kept, "sentence") or "")
     return gettext("%s, or earlier when it is finished") % day if ends else day
+
+
+@register.filter
+def law(kept: Any) -> str:
+    """Return by what right something stays, in one text. `kept` has `ground` and `authority`."""
+    return jurisdiction.law(_part(kept, "ground") or "", _part(kept, "authority") or "")
 
 
 def _part(thing: Any, name: str) -> Any:

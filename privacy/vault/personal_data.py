@@ -15,7 +15,7 @@ MEANINGLESS = "meaningless without the key ring"
 datamap.register(
     Declaration(
         model=DataKey,
-        title="Key of one sealed envelope",
+        title="Key that opens one record",
         data={
             "record": Datum("Which record it opens", "link", SECURITY, US, plain=NUMBER, export="no"),
             "owner_id": Datum("Whose data it opens", "link", SECURITY, US, plain=NUMBER, export="no"),
@@ -38,7 +38,7 @@ datamap.register(
     ),
     Declaration(
         model=Token,
-        title="Blind index: a keyed hash by which a record is found",
+        title="Mark by which a record is found without being opened",
         data={
             "value": Datum("Keyed hash of a value", "identifier", SECURITY, US, plain=MEANINGLESS, export="no"),
             "record": Datum("Which record has it", "link", SECURITY, US, plain=NUMBER, export="no"),
@@ -52,7 +52,7 @@ datamap.register(
     ),
     Declaration(
         model=Block,
-        title="Block: an erased person is not created again",
+        title="Mark that keeps a removed person from coming back by an old file",
         data={
             "value": Datum("Keyed hash of an identifier", "identifier", SECURITY, US, plain=MEANINGLESS, export="no"),
         },

@@ -19,7 +19,7 @@ from privacy import gate
 from privacy.calendar import company_day
 from privacy.gate import Actor
 from privacy.models import Request
-from privacy.requests import assessment, export, filing, login_stays, procedures, reading, services, unjoined
+from privacy.requests import assessment, export, filing, filled, login_stays, procedures, reading, services, unjoined
 from privacy.requests.history import NotAllowed
 from privacy.requests.outcome import FileEnded, FileUnreadable
 from privacy.requests.procedure import Door
@@ -154,6 +154,7 @@ def request_confirm(request: HttpRequest, about: Request, actor: Actor) -> HttpR
 
 
 def _plan(request: HttpRequest, about: Request, plan: Any, *, is_changed: bool = False) -> HttpResponse:
+    plan = filled.only(plan)
     context = {
         "about": about,
         "plan": plan,

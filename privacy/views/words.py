@@ -14,30 +14,6 @@ from privacy.requests import answer, in_words, procedures
 from privacy.requests.models import Request
 from privacy.retention import rules
 
-CATEGORIES: dict[str, str] = {
-    "name": "Names",
-    "contact": "Ways to reach you",
-    "address": "Addresses",
-    "identifier": "Numbers that stand for you",
-    "account": "Your account",
-    "login": "Signing in",
-    "order": "What you ordered",
-    "payment": "Payments",
-    "text": "What you wrote to us",
-    "link": "Links between records",
-    "instrument": "Your instruments",
-    "return": "Returns for calibration and repair",
-    "request": "Your privacy requests",
-    "date": "Dates",
-    "dates": "Dates",
-    "message": "Letters from us",
-    "role": "Your role with us",
-    "employment": "Working for us",
-    "access": "Who looked at your data",
-    "pseudonym": "Pseudonyms in the audit trail",
-    "log": "Logs",
-}
-
 #: What a decision means, in one sentence (law: the closed list of codes).
 CODES: dict[str, str] = {
     "GIVE": "Given in the copy.",
@@ -70,7 +46,7 @@ def collected() -> list[dict[str, Any]]:
             group["titles"][datum["title"]] = None
             group["records"][record["title"]] = None
             group["purposes"].update(dict.fromkeys(datum["purposes"]))
-            group["sources"][datum["source"]] = None
+            group["sources"][datamap.from_whom(datum["source"])] = None
             group["recipients"].update(dict.fromkeys(datum["recipients"]))
             group["sealed"].add(datum["sealed"])
     return [_listed(groups[name]) for name in sorted(groups, key=_place)]
@@ -97,7 +73,7 @@ def kept() -> list[dict[str, Any]]:
 
 
 def _empty(category: str) -> dict[str, Any]:
-    title = CATEGORIES.get(category, category.capitalize())
+    title = datamap.CATEGORIES[category]
     return {
         "title": title,
         "titles": {},
@@ -120,8 +96,7 @@ def _listed(group: dict[str, Any]) -> dict[str, Any]:
 
 
 def _place(category: str) -> tuple[int, str]:
-    order = list(CATEGORIES)
-    return (order.index(category) if category in order else len(order), category)
+    return list(datamap.CATEGORIES).index(category), category
 
 
 def _sentences(found: Iterable[str]) -> list[str]:

@@ -725,7 +725,7 @@ def test_rows_of_before_keep_their_person_and_are_sealed_as_they_are() -> None:
     assert [(one.actor_kind, one.actor_id, one.at) for one in mine] == [
         ("staff", "7", NOW), ("customer", str(mine[0].whose_id), NOW - timedelta(days=1)),
     ]  # fmt: skip
-    assert told.tell(mine, alice.subject_id)[0].opened[0].startswith("Order (2 records): ")
+    assert told.tell(mine, alice.subject_id)[0].opened[0].startswith("Order (2 records)")
     as_superuser(f"UPDATE privacy_accessentry SET reason = 'x' WHERE id = '{mine[1].pk}'")
     assert verify(LATER).first_bad == str(mine[1].pk)
 

@@ -10,11 +10,12 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Customer
 from orders.models import Order, Payment
-from privacy import actor, gate
+from privacy import actor, datamap, gate
 from privacy.gate import log, told
 from privacy.gate.log import AccessEntry
 from privacy.gate.system import system, system_actor
-from tests import factories, pages
+from privacy.letters.models import Letter
+from tests import asked, factories, pages
 from tests.factories import CAROL, an_order
 
 pytestmark = pytest.mark.django_db
@@ -44,7 +45,7 @@ def test_openings_of_one_day_role_and_occasion_are_one_line_with_their_count(cus
     (one,) = [one for one in told.by_day(entries(customer), customer.subject_id) if one.who == "sales staff"]
     assert (one.day, one.count, one.often) == (factories.TODAY, 3, "3 times, 10:00 to 11:00")
     (line,) = one.opened
-    assert line.startswith(f"Order {first.number}, {second.number}: ") and "street for delivery" in line
+    assert line == f"Order {first.number}, {second.number}: name, ways to reach you, address, text"
     assert "open order" in one.purpose
 
 
@@ -74,7 +75,7 @@ def test_a_record_without_a_number_of_its_own_is_called_by_the_one_it_stands_in(
     opening = log.Opening(by, ("subject", customer.subject_id), {"orders.payment/payment": [payment.pk]})
     log.write([opening], now=factories.NOW)
     assert any(
-        f"Payment {order.number}: " in line
+        f"Payment {order.number}" in line
         for one in told.by_day(entries(customer), customer.subject_id)
         for line in one.opened
     )
@@ -136,6 +137,45 @@ def test_what_was_opened_is_folded_under_the_records_it_stands_in(customer: Cust
     order = an_order(customer)
     opened(customer, order)
     (one,) = [one for one in told.by_day(entries(customer), customer.subject_id) if one.who == "sales staff"]
-    assert one.records == f"Order {order.number}" and "street for delivery" in one.lines
+    assert one.records == f"Order {order.number}" and "address" in one.lines
     page = pages.check(pages.signed_in(customer.user).get("/privacy/openings/"))
     assert f"<summary>Order {order.number}</summary>" in page
+
+
+def test_only_what_stands_in_a_record_and_can_be_shown_is_named(customer: Customer) -> None:
+    """A password is shown to nobody, and a request without a refusal has no evidence for one."""
+    request = asked.filed(customer, "access")
+    letter = Letter.objects.filter(subject=customer.subject_id).latest("queued_at")
+    opened_of_hers = {
+        "accounts.user/account": [customer.user_id],
+        "privacy.request/request_file": [request.pk],
+        "privacy.letter/letter": [letter.pk],
+    }
+    opening = log.Opening(system_actor("demo"), ("subject", customer.subject_id), opened_of_hers)
+    log.write([opening], now=factories.NOW + timedelta(days=1))
+    lines = [line for one in told.by_day(entries(customer), customer.subject_id) for line in one.opened]
+    assert "Login: what you sign in with" in lines
+    assert "Letter: ways to reach you, text of the letter" in lines
+    assert f"Privacy request {request.reference}: name, ways to reach you" in lines
+    assert not any(word in line for line in lines for word in ("password", "refusal", "evidence", "vat number"))
+
+
+def test_what_can_be_opened_has_words_for_each_category() -> None:
+    for declaration in datamap.declarations():
+        for datum_name, datum in declaration.data.items():
+            is_sealed = datamap.sealed_in(datamap.field_named(declaration.model, datum_name)) is not None
+            if declaration.life is not None and is_sealed and datum.export != "no":
+                assert datum.category in told.PARTS, (declaration.label, datum_name)
+
+
+def test_in_a_copy_openings_are_grouped_as_on_the_page(customer: Customer) -> None:
+    order = an_order(customer)
+    for minutes in range(30):
+        opened(customer, order, minutes=minutes)
+    (line,) = [
+        one
+        for one in told.by_days(AccessEntry.objects.for_subject(customer.subject_id).select_related("whose"))
+        if one["Who"] == "sales staff"
+    ]
+    assert line["How often"] == "30 times, 10:00 to 10:29"
+    assert line["What was opened"] == f"Order {order.number}: name, ways to reach you, address, text"

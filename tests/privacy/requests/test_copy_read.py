@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import re
 import zipfile
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -11,13 +13,15 @@ import pytest
 
 from accounts import corrections
 from accounts.models import Customer, TaxIdentifier
-from privacy import gate, vault
-from privacy.requests import export
+from privacy import datamap, gate, vault
+from privacy.requests import contents, export, in_words, services
+from privacy.requests.models import Request, RequestEvent, SecondLook
 from privacy.requests.states import State
 from privacy.retention import holds
+from privacy.retention.models import Decision
 from rma import services as rmas
 from tests import factories
-from tests.asked import NOW, PRIVACY, Clock, filed, run
+from tests.asked import NOW, PRIVACY, Clock, filed, run, taken_in
 from tests.factories import TASK, an_rma, as_customer, moved
 
 pytestmark = pytest.mark.django_db
@@ -38,7 +42,9 @@ def read(archive: zipfile.ZipFile) -> dict[str, str]:
     return {name: archive.read(name).decode() for name in names}
 
 
-def test_no_file_that_people_read_shows_a_table_of_the_program(alice: Customer, old_order: Any, kept_order: Any) -> None:
+def test_no_file_that_people_read_shows_a_table_of_the_program(
+    alice: Customer, old_order: Any, kept_order: Any
+) -> None:
     first = filed(alice, "access")  # it stands in the next copy, with its plan
     run(first)
     export.destroy(first, actor=as_customer(alice), now=NOW)
@@ -72,8 +78,76 @@ def test_what_a_correction_replaced_under_a_hold_is_said_by_the_titles_of_the_da
         number.ssn = "536-90-4398"
         number.save()
     files = read(copy_of(alice))
+    assert "What it said: Kept until the legal claim is settled" in files["index.html"]
     for name in ("index.html", "tables/privacy-held_value.csv"):
         for said in ("First name: Alice", f"Customer {alice.reference}", "•••• 4399"):
             assert said in files[name], (name, said)
         for form in ("first_name", "accounts.customer", "536-90-4399"):
             assert form not in files[name], (name, form)
+
+
+def test_only_what_stands_in_a_record_is_named_as_held_given_or_kept(alice: Customer, kept_order: Any) -> None:
+    with vault.internal():
+        kept_order.notes = ""
+        kept_order.save()
+    absent = ("Company for delivery", "Second address line", "VAT number or Tax ID on the invoice", "Delivery notes")
+    archive = copy_of(alice)
+    page = archive.read("index.html").decode()
+    kept = [one["data"] for record in json.loads(archive.read("data.json"))["records"] for one in record["kept"]]
+    assert "Name for delivery" in page and any("Name for delivery" in data for data in kept)
+    given = " ".join(", ".join(one.data) for one in Decision.objects.filter(action="give"))
+    removal = filed(alice, now=NOW + timedelta(days=2))
+    made = services.make_plan(removal, actor=as_customer(alice), now=NOW + timedelta(days=2))
+    planned = " ".join(", ".join(one.data) for one in removal.decisions.all())
+    assert removal.plan_hash == made.hash, "naming less changes no plan"
+    assert "Name for delivery" in given and "Name for delivery" in planned
+    for title in absent:
+        assert title not in page and title not in given and title not in planned, title
+        assert not any(title in data for data in kept), title
+
+
+def test_what_the_letter_of_a_plan_names_stands_in_the_records(db: Any) -> None:
+    dora = factories.customer("Dora", "Double", email="")
+    factories.address(dora)
+    request = taken_in("erasure", dora.subject_id, channel="in_person", identity="in_person", actor=PRIVACY)
+    run(request)
+    with vault.internal():
+        text = request.letters.filter(kind="plan_ready").latest("queued_at").text
+    assert "Last name" in text and "Street" in text
+    assert "E-mail address" not in text and "Second address line" not in text
+
+
+def test_the_history_of_a_copy_speaks_of_no_plan_that_waits_and_of_nobody_who_confirmed(alice: Customer) -> None:
+    page = copy_of(alice).read("index.html").decode()
+    steps = page[page.index("Identity proved") :]
+    for form in ("waiting for confirmation", ">Confirmed<", ">Identity<", ">identity<"):
+        assert form not in page, form
+    for form in ("Identity proved", "Worked out what it covers", "Begun; nothing has to be confirmed"):
+        assert form in steps, form
+
+
+def test_what_we_asked_and_told_is_said_to_be_ours(db: Any) -> None:
+    for kind in ("identity_asked", "told_elsewhere"):
+        event = RequestEvent(request=Request(kind="access"), kind=kind, actor_kind="anonymous")
+        assert in_words.done_by(event) == "one of our programs"
+    removal, copy = Request(kind="erasure"), Request(kind="access")
+    assert in_words.done_by(RequestEvent(request=removal, kind="confirmed", actor_kind="customer")) == "you"
+    assert in_words.done_by(RequestEvent(request=copy, kind="confirmed", actor_kind="customer")) != "you"
+
+
+def test_every_state_reason_and_decision_has_words_for_its_person() -> None:
+    assert set(in_words.STATES) == set(State.values)
+    assert set(in_words.WHYS) == set(SecondLook.Why.values)
+    assert set(in_words.DECIDED) == set(SecondLook.Outcome.values)
+    for words in (in_words.STATES, in_words.WHYS, in_words.DECIDED, in_words.SCOPES):
+        assert not any("the person" in one for one in words.values())
+
+
+def test_no_title_and_no_choice_speaks_of_the_person_to_the_person_or_in_names_of_fields() -> None:
+    for declaration in datamap.declarations():
+        if declaration.life is None:
+            continue
+        for column in contents._columns(declaration):
+            for said in (column.title, *map(str, dict(column.choices).values())):
+                assert "the person" not in said, (declaration.label, said)
+            assert not re.search(r"_| at$| on$|^Is |^Has ", column.title), (declaration.label, column.title)

@@ -347,7 +347,7 @@ def test_what_was_erased_says_when_in_the_page_and_is_nothing_in_the_data(alice,
     outlived(kept_order, "fulfilment")
     _, archive = copy_of(alice)
     page = archive.read("index.html").decode()
-    assert "<dt>Delivery notes</dt><dd>erased on 20 November 2026, by period</dd>" in page
+    assert "<dt>Delivery and contact of an order</dt><dd>erased on 20 November 2026, by period</dd>" in page
     order = next(one for one in json.loads(archive.read("data.json"))["records"] if one["label"] == "orders.order")
     assert order["values"]["Delivery notes"] is None
 

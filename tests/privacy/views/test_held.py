@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts import countries
 from accounts.models import Customer, User
 from orders.models import OrderLine
-from privacy import datamap
+from privacy import datamap, vault
 from privacy.datamap import Life
 from rma import services as rmas
 from rma.models import RMA
@@ -84,7 +84,14 @@ def test_lines_invoice_and_payment_stand_inside_of_their_order(hers: Client, cus
     text = read(hers)
     order = text[text.index('<h2 id="orders">') : text.index('<h2 id="returns">')]
     assert order.count('<details class="record">') == 1
-    for part in ("Line of an order", "Invoice", "Payment", "USD 1,495.00", "2 November 2026", "Complete"):
+    for part in (
+        '<caption class="part">Line</caption>',
+        "Invoice",
+        "Payment",
+        "USD 1,495.00",
+        "2 November 2026",
+        "Complete",
+    ):
         assert part in order, part
     returned = text[text.index('<h2 id="returns">') : text.index('<h2 id="messages">')]
     for part in ("ILT2400-0007", "Calibration certificate", "Dark current: as found 2.1 pA, as left 1.9 pA"):
@@ -114,8 +121,21 @@ def test_nothing_on_the_page_is_written_for_programs(hers: Client, customer: Cus
 def test_countries_are_said_in_words(hers: Client, customer: Customer) -> None:
     an_order(customer, SINCE, ship_country="DE")
     text = read(hers)
-    assert "<dd>Germany</dd>" in text and f"<dd>{countries.name_of('US')}</dd>" in text
-    assert "<dd>DE</dd>" not in text and "<dd>US</dd>" not in text
+    assert "<br>Germany</dd>" in text and f"<br>{countries.name_of('US')}</dd>" in text
+    assert not re.search(r">(DE|US)</dd>", text)
+
+
+def test_an_address_is_read_as_one_block_and_says_once_that_it_was_erased(hers: Client, customer: Customer) -> None:
+    order = an_order(customer, SINCE, ship_country="DE")
+    text = read(hers)
+    block = "Alice Whitfield<br>14 Harbor View Road<br>Gloucester MA 01930<br>Germany"
+    assert f"<dt>Delivery to</dt><dd>{block}</dd>" in text
+    assert "<dt>Street for delivery</dt>" not in text
+    vault.keys.destroy([(order.pk, "fulfilment")], now=factories.NOW)
+    text = read(hers)
+    assert text.count("erased on") == 1
+    assert re.search(r"<dt>Delivery and contact of an order</dt><dd>erased on [^<]*</dd>", text)
+    assert "<dt>Delivery to</dt><dd>Germany</dd>" in text and "<dt>Delivery notes</dt>" not in text
 
 
 def test_a_link_to_somebody_elses_record_gives_no_number(hers: Client, customer: Customer) -> None:
