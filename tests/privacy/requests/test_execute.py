@@ -17,7 +17,19 @@ from privacy import audit, gate, people, vault
 from privacy.gate.log import CHAINS, AccessEntry
 from privacy.gate.system import system
 from privacy.letters.models import Letter
-from privacy.requests import assessment, erasure, execute, export, filing, outcome, procedures, reading, services, sight
+from privacy.requests import (
+    assessment,
+    bound,
+    erasure,
+    execute,
+    export,
+    filing,
+    outcome,
+    procedures,
+    reading,
+    services,
+    sight,
+)
 from privacy.requests.models import Export, Request, RequestEvent
 from privacy.requests.states import State
 from privacy.retention import holds
@@ -204,11 +216,15 @@ def test_a_message_proves_nothing(alice) -> None:
         assert (
             execute.advance(request.pk, now=NOW, step=step, version=request.version) == "stale" or step == request.step
         )
-    # Even a row that says "erase" does not make it so: the confirmation is looked at in the table.
-    Request.objects.filter(pk=request.pk).update(step="erase", next_action_at=NOW)
-    assert execute.advance(request.pk, now=NOW) == "retry"
-    request.refresh_from_db()
-    assert request.last_error == "NotConfirmed"
+    # Even a row that says "erase" does not make it so: the site did not write it. Nor does one that an operator signed:
+    # the confirmation is looked at in the table.
+    Request.objects.filter(pk=request.pk).update(step="erase")
+    for error in ("NotOurs", "NotConfirmed"):
+        Request.objects.filter(pk=request.pk).update(next_action_at=NOW)
+        assert execute.advance(request.pk, now=NOW) == "retry"
+        request.refresh_from_db()
+        assert request.last_error == error
+        bound.seal([request.pk])
     with gate.acting(as_customer(alice)):
         assert Customer.objects.get(pk=alice.pk).first_name == "Alice"
 
