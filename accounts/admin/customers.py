@@ -67,6 +67,8 @@ class CustomerForm(PlacedForm):
             kind = self.instance.vault_label
             may = gate.may(acting(), kind, "account", "write")
             self.fields["change_reason"].disabled |= not may
+            if not may:  # nothing can be changed for which a reason would be given
+                self.fields["change_reason"].widget = forms.HiddenInput()
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}

@@ -889,3 +889,11 @@ def test_the_bases_offer_no_way_around() -> None:
         assert not getattr(one, "autocomplete_fields", ()) and not one.raw_id_fields and one.date_hierarchy is None
         if isinstance(one, RecordAdmin):
             assert not one.search_fields and not one.list_editable
+
+
+def test_who_can_change_no_contact_is_asked_for_no_reason(alice: Customer) -> None:
+    for role, is_asked in (("service", False), ("sales", True)):
+        page = at_work(role).get(page_of(alice)).text
+        row = re.search(r'<div class="form-row([^"]*field-change_reason[^"]*)"', page)
+        assert row is not None and (" hidden" in row[1]) is not is_asked, role
+        assert ('<select name="change_reason"' in page) is is_asked, role
