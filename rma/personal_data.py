@@ -134,7 +134,7 @@ def rma_warnings(subject_id: UUID, today: date) -> list[str]:
     return warnings
 
 
-def _instrument(serial: str) -> str:
+def _instrument(serial: str | None) -> str:
     return f"instrument {serial}" if serial else "an instrument without a serial number"
 
 

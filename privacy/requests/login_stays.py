@@ -42,4 +42,4 @@ def _decisions() -> QuerySet[Decision]:
 
 
 def _label() -> str:
-    return str(get_user_model().vault_label)  # type: ignore[attr-defined]
+    return str(get_user_model().vault_label)
