@@ -163,6 +163,7 @@ class Page:
     ) -> None:
         self.subject, self.kinds, self.today, self.most_inside = subject, kinds, today, most_inside
         self.is_armed = is_armed  # whether what is due to go goes by itself here; None in a copy, which is kept
+        self.is_copy = verdicts is not None
         self._known = verdicts
         self._schedule = rules.load()  # once: it is read from its file each time
         self._met: list[tuple[Declaration, list[Any]]] = []
