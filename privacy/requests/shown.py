@@ -240,7 +240,7 @@ class Page:
         if told is None:
             columns = [column for column in kind.columns if not _is_plain_link(kind, column)]
             raw = {column.name: contents.get(kind, column, row) for column in columns}
-            if self.is_copy:
+            if self._known is not None:  # a copy has no gap that looks like nothing
                 for column in columns:
                     contents.require_open(column, raw[column.name])
             values = {column.name: _said(kind, column, row, raw[column.name]) for column in columns}
