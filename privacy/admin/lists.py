@@ -83,7 +83,7 @@ class LimitedList(admin.ModelAdmin):
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
         """Let a list be narrowed by its own filters and their choices only: no question about people by URL."""
         name, _, how = lookup.partition("__")
-        own = {one.parameter_name for one in self.list_filter if not isinstance(one, str)}
+        own = {one.parameter_name for one in self.list_filter if not isinstance(one, (str, tuple))}
         if name in own:
             return how == "" and "\x00" not in str(value)  # such a filter compares the value itself
         if name not in self.list_filter or how not in ("", "exact", "isnull"):
