@@ -86,7 +86,8 @@ class LimitedList(admin.ModelAdmin):
         own = {one.parameter_name for one in self.list_filter if not isinstance(one, (str, tuple))}
         if name in own:
             return how == "" and "\x00" not in str(value)  # such a filter compares the value itself
-        if name not in self.list_filter or how not in ("", "exact", "isnull"):
+        columns = {one[0] if isinstance(one, tuple) else one for one in self.list_filter}
+        if name not in columns or how not in ("", "exact", "isnull"):
             return False
         choices = {str(choice) for choice, _ in self.opts.get_field(name).flatchoices}
         return str(value) in choices | YES_OR_NO
