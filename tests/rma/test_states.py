@@ -3,8 +3,10 @@
 from datetime import date
 
 import pytest
+from django.contrib.admin import site
 
 from rma import states
+from rma.admin import RMAAdmin
 from rma.models import RMA
 
 State = RMA.State
@@ -66,3 +68,10 @@ def test_cancelling_ends_the_case_only_before_the_instrument_is_here() -> None:
     assert not states.ends(RMA(state=State.RECEIVED, received_on=date(2026, 1, 2)), State.CANCELLED)
     cancelled = RMA(state=State.CANCELLED, received_on=date(2026, 1, 2))
     assert states.next_states(cancelled, states.STAFF) == [State.SHIPPED_BACK]
+
+
+def test_the_list_of_returns_is_narrowed_by_state_and_by_nothing_that_asks_about_people() -> None:
+    returns = RMAAdmin(RMA, site)
+    assert returns.lookup_allowed("state__exact", "quoted") and returns.lookup_allowed("service__exact", "repair")
+    assert not returns.lookup_allowed("state__exact", "nowhere")
+    assert not returns.lookup_allowed("contact_name__startswith", "A")
