@@ -358,6 +358,14 @@ def mac(entry: AccessEntry | Row) -> str:
     return encoding.keyed("access.entry", canonical(entry))
 
 
+def is_ours(entry: AccessEntry) -> bool:
+    """Say whether this program wrote the entry as it stands."""
+    try:
+        return encoding.same(mac(entry), entry.mac)
+    except encoding.UnknownEncoding:
+        return False
+
+
 CHAIN = Chain(
     name="access",
     rows=AccessEntry,

@@ -21,7 +21,7 @@ from privacy import actor, datamap, vault
 from privacy.calendar import company_day
 from privacy.datamap import Declaration
 from privacy.gate import purposes
-from privacy.gate.log import AccessEntry, detail, names_of
+from privacy.gate.log import AccessEntry, detail, is_ours, names_of
 from privacy.work import broken
 
 MOST_NAMED = 10
@@ -126,8 +126,11 @@ def tell(entries: Iterable[AccessEntry], subject: UUID) -> list[Told]:
 
 
 def by_day(entries: Iterable[AccessEntry], subject: UUID) -> list[Occasion]:
-    """Return entries about `subject`, newest first, by day, role and occasion; one query for each kind of record."""
-    found, known = _read(entries, subject)
+    """Return entries about `subject`, newest first, by day, role and occasion; one query for each kind of record.
+
+    One that this program did not write is left out: it stands under a true name, and says what somebody wanted.
+    """
+    found, known = _read(filter(is_ours, entries), subject)
     groups: dict[tuple[date, str, str], list[_Read]] = {}
     for one in found:
         groups.setdefault((company_day(one.entry.at), *_occasion(one.entry, one.reference)), []).append(one)
@@ -208,7 +211,7 @@ def by_days(entries: QuerySet[AccessEntry]) -> Iterator[dict[str, Any]]:
     for day, of_day in groupby(newest_first, key=lambda one: company_day(one.at)):
         some = list(of_day)
         subject, names = _whose(some)
-        ours = [one for one in some if one.whose_id in names]
+        ours = [one for one in some if one.whose_id in names and is_ours(one)]
         for one in by_day(ours, subject) if subject is not None else ():
             yield dict(zip(DAYS, (one.day, one.who, one.purpose, one.often, one.lines), strict=True))
         if len(ours) < len(some):
@@ -224,11 +227,11 @@ def _whose(entries: Sequence[AccessEntry]) -> tuple[UUID | None, set[UUID]]:
 def rows(entries: Sequence[AccessEntry]) -> list[dict[str, Any]]:
     """Return a line of the copy for each of these entries of one person, by the titles in COLUMNS.
 
-    Of an entry under a planted name nothing is told but that it is none of ours: it cannot be deleted, and must keep
-    nobody from the rest.
+    Of a planted entry, or one under a planted name, nothing is told but that it is none of ours: it cannot be deleted,
+    and must keep nobody from the rest.
     """
     subject, names = _whose(entries)
-    ours = [one for one in entries if subject is not None and one.whose_id in names]
+    ours = [one for one in entries if subject is not None and one.whose_id in names and is_ours(one)]
     told = {one.pk: line for one, line in zip(ours, tell(ours, subject) if subject else (), strict=True)}
     lines = (
         (line.at, line.who, line.purpose, "; ".join(line.opened))

@@ -19,7 +19,7 @@ from uuid import UUID
 
 from django.apps import apps
 from django.db import models
-from django.db.models import Max, OuterRef, Subquery
+from django.db.models import Count, Max, OuterRef, Subquery
 
 from privacy import vault
 from privacy.vault.models import DataKey
@@ -59,13 +59,15 @@ _COLUMNS = (
 )
 #: What the keyed hash of a request stands over. Of the subject it is checked that it is the owner, or gone.
 DECIDING = frozenset({*_COLUMNS, "subject", "subject_id", "state", "parked_from"})
-#: The kinds of events after which an earlier row of the request counts no longer.
-STAGES = frozenset(
+#: The kinds of events after which an earlier row of the request counts no longer. The last of them stands under the
+#: keyed hash, and how many there are: one that somebody adds with a number below the last is seen.
+_STAGES_BEFORE = frozenset(
     {
         "received", "identity", "planned", "confirmed", "executing", "executed", "replied", "closed", "refused", "withdrawn",
         "expired", "restored", "second_asked", "second_asked_again", "second_decided", "second_ended", "refusal_proposed", "refusal_decided",
     }
 )  # fmt: skip
+STAGES = _STAGES_BEFORE | {"extended", "address_changed", "name_changed"}
 
 
 class NotOurs(Exception):
@@ -151,6 +153,15 @@ def sign_file(export: FileRow) -> None:
 def is_our_file(export: FileRow) -> bool:
     """Say whether the site made this file, for this request."""
     return vault.mac_fits(export.mac, *_file_says(export))
+
+
+def is_file_of(export: FileRow, owner: UUID | None) -> bool:
+    """Say whether by the key store the file is of this person: its key was made for whom the copy was.
+
+    Whose a key is, is bound to it. A row that was hung on another request, and sealed there by mistake, is not theirs.
+    """
+    keys = DataKey.objects.filter(record=export.pk, destroyed_at=None).values_list("owner_kind", "owner_id")
+    return all(one in _owners(owner) for one in keys)
 
 
 def _file_says(export: FileRow) -> tuple[Any, ...]:
@@ -262,9 +273,10 @@ def _rows() -> models.QuerySet[Any, dict[str, Any]]:
     itself. Put together once: every request that is saved is looked at here, twice.
     """
     events = apps.get_model("privacy", "RequestEvent").objects.filter(request=OuterRef("pk"), kind__in=STAGES)
-    stage = events.order_by().values("request").annotate(last=Max("pk")).values("last")
+    stages = events.order_by().values("request").annotate(last=Max("pk"), count=Count("pk"))
     columns = (*_COLUMNS, "subject_id", "state", "parked_from", "mac")
-    return _plain().annotate(stage=Subquery(stage)).values(*columns, "stage")
+    found = _plain().annotate(stage=Subquery(stages.values("last")), stages=Subquery(stages.values("count")))
+    return found.values(*columns, "stage", "stages")
 
 
 def stopped_at(row: Mapping[str, Any]) -> str:
@@ -275,12 +287,14 @@ def stopped_at(row: Mapping[str, Any]) -> str:
 
 def _says(row: Mapping[str, Any]) -> tuple[Any, ...]:
     # A parked request is where it stopped: it may be parked by a statement that knows no more of the row.
-    return "request", *(row[name] for name in _COLUMNS), stopped_at(row), row["stage"]
+    return "request", *(row[name] for name in _COLUMNS), stopped_at(row), row["stage"], row["stages"]
 
 
 def _said_without_step(row: Mapping[str, Any]) -> tuple[Any, ...]:
     # What the keyed hash stood over until 0.1; such a row is signed anew once (accounts.upgrades).
-    return "request", *(row[name] for name in _COLUMNS if name != "step"), stopped_at(row), row["stage"]
+    events = apps.get_model("privacy", "RequestEvent").objects.filter(request=row["pk"], kind__in=_STAGES_BEFORE)
+    stage = events.aggregate(last=Max("pk"))["last"]
+    return "request", *(row[name] for name in _COLUMNS if name != "step"), stopped_at(row), stage
 
 
 def _fits(row: Mapping[str, Any], *, subject: bool = True) -> bool:

@@ -35,11 +35,12 @@ def _of_filing(row: Mapping[str, Any]) -> Iterator[str]:
     """Hold the right and the way it came against the audit, as long as that goes back."""
     if not procedures.of(row["kind"]).is_known:
         yield "this program knows no such right"
-    about = audit.history(record=(Request.vault_label, row["pk"]))
-    filed = list(about.filter(action__in=("request.filed", "request.merged")).values_list("reason", "reference"))
-    if not filed:
+    told = audit.told_of(("request.filed", "request.merged"), [(Request.vault_label, row["pk"])])
+    if not told:  # what was planted there says nothing
         return
-    kinds, channels = zip(*(reason.split(" by ", 1) for reason, _ in filed), strict=True)
+    filed = [(reason, reference) for _, _, reason, reference in told]
+    kinds = [reason.partition(" by ")[0] for reason, _ in filed]
+    channels = [reason.partition(" by ")[2] for reason, _ in filed]
     if row["kind"] not in kinds:
         yield f"by the audit it was filed as {' and '.join(dict.fromkeys(kinds))}"
     if row["channel"] not in channels:

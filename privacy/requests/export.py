@@ -146,7 +146,7 @@ def fetch(request: Request, *, actor: Actor, now: datetime, via: str = "portal")
         export = Export.objects.select_for_update().filter(request=request, deleted_at=None, expires_at__gt=now).first()
         if export is None or not (folder() / export.path).exists() or waits.is_undecided(request):
             raise NoCopy
-        if not (bound.is_our_file(export) and bound.is_ours(request)):
+        if not (bound.is_our_file(export) and bound.is_ours(request) and bound.is_file_of(export, request.owner_id)):
             raise NoCopy
         Export.objects.filter(pk=export.pk).update(downloads=F("downloads") + 1)
         if request.step == procedures.CLOSE.name:  # nothing to wait for any more
@@ -177,7 +177,8 @@ def left(request: Request, *, now: datetime) -> list[Export]:
         found = found.filter(request__owner_id=request.owner_id, built_at__lte=request.closed_at or now)
     else:
         found = found.filter(request=request)
-    return [one for one in found.select_related("request").order_by("expires_at") if bound.is_our_file(one)]
+    copies = found.select_related("request").order_by("expires_at")
+    return [one for one in copies if bound.is_our_file(one) and bound.is_file_of(one, request.owner_id)]
 
 
 def has_left(owner: UUID | None, *, now: datetime) -> bool:

@@ -34,6 +34,7 @@ from privacy.requests.result import LOOK_LATER, Again, Done, Ended, Result, Wait
 from privacy.requests.states import OPEN_STATES, State
 from privacy.retention import decided
 from privacy.retention.models import Decision
+from privacy.subjects import Subject
 from privacy.vault.keystore import blocks, ledger
 from privacy.work import broken
 
@@ -112,6 +113,7 @@ def erase(request: Request, now: datetime) -> Result:
     waiting = Decision.objects.filter(request=request, action=Decision.Action.ERASE, done_at=None).order_by("id")
     batch = list(waiting[: erasure.BATCH])
     if not batch:
+        _require_ended(request)
         return Done()
     kept = assessment.kept_by_now(batch, today=company_day(now))
     if kept:
@@ -126,6 +128,17 @@ def erase(request: Request, now: datetime) -> Result:
     if done.held:
         outcome.keep_held(request, done.held, now=now)
     return Again()
+
+
+def _require_ended(request: Request) -> None:
+    """Raise bound.NotOurs unless all that was decided to end has ended: a row that says so proves nothing, keys do."""
+    after = 0
+    decisions = Decision.objects.filter(request=request, action=Decision.Action.ERASE).order_by("id")
+    while some := list(decisions.filter(pk__gt=after)[: erasure.BATCH]):
+        after = some[-1].pk
+        ended = [(one.record_id, one.envelope) for one in some if one.record_id is not None]
+        if len(decided.ours(some)) < len(some) or vault.keys.alive(ended):
+            raise bound.NotOurs
 
 
 def _check_owners(request: Request, batch: Sequence[Decision]) -> None:
@@ -161,6 +174,8 @@ def exports_destroyed(request: Request, now: datetime) -> Result:
 def unlink(request: Request, now: datetime) -> Result:
     """Delete emptied rows nothing kept points at; when none is left, the subject, and with it the last link."""
     if request.subject_id is None:  # the sweep ended the last record first, and the person with it
+        if Subject.objects.filter(pk=request.owner_id).exists():
+            raise bound.NotOurs  # the person is there: only the row does not lead to them any more
         return Done({"subject_gone": True})
     gone = erasure.end_shells(request.subject_id, actor=current(), now=now, reference=request.reference)
     request.refresh_from_db(fields=["subject", "owner_id"])

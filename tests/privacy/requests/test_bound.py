@@ -24,6 +24,7 @@ from orders.models import Order
 from privacy import vault
 from privacy.admin.filing import subject_of
 from privacy.gate import Actor
+from privacy.letters.models import Letter
 from privacy.requests import (
     bound,
     execute,
@@ -45,7 +46,7 @@ from privacy.requests.states import State
 from privacy.retention.models import Decision
 from privacy.vault.keystore import once
 from privacy.vault.models import DataKey, Once
-from tests import factories
+from tests import factories, roles
 from tests.asked import NOW, PRIVACY, TODAY, Clock, confirmed, filed, run, taken_in
 from tests.factories import an_order, as_customer
 from tests.privacy.requests.test_who_is_the_person import carried_out
@@ -447,6 +448,81 @@ def test_what_it_was_filed_as_is_held_against_the_audit(
     told = capsys.readouterr().out
     assert f"  {said}\n" in told and "Sealed as they stand: 0." in told
     assert not bound.is_ours(removal) and stands(alice)
+
+
+def test_what_a_column_calls_erased_is_asked_of_the_keys_before_anything_is_answered(alice: Customer) -> None:
+    removal = confirmed(alice)
+    Decision.objects.filter(request=removal, action=Decision.Action.ERASE).update(done_at=NOW)
+    assert run(removal) == "retry"
+    removal.refresh_from_db()
+    assert (removal.last_error, removal.step, removal.state) == ("NotOurs", "erase", State.EXECUTING)
+    assert stands(alice) and not Letter.objects.filter(kind="erasure_done").exists()
+    Decision.objects.filter(request=removal, action=Decision.Action.ERASE).update(done_at=None)
+    removal.refresh_from_db()
+    assert execute.advance(removal.pk, now=LATER) == "erase" and not stands(alice), "the control"
+
+
+@pytest.mark.parametrize("kind", ["second_decided", "extended", "address_changed", "received"])
+def test_an_event_that_turns_up_below_the_last_is_seen(alice: Customer, kind: str) -> None:
+    removal = confirmed(alice)
+    last = removal.events.order_by("pk").last()
+    assert last is not None and bound.is_ours(removal), "the control"
+    with connections["default"].cursor() as cursor:  # a transaction that was left open has a smaller number
+        cursor.execute(
+            'INSERT INTO privacy_requestevent (id, request_id, at, "on", kind, state, step, actor_kind, actor_id, detail)'
+            " OVERRIDING SYSTEM VALUE SELECT -1, request_id, at, \"on\", %s, state, '', actor_kind, actor_id, '{}'"
+            " FROM privacy_requestevent WHERE id = %s",
+            [kind, last.pk],
+        )
+    assert not bound.is_ours(removal)
+    assert run(removal) == "retry" and stands(alice)
+
+
+def test_the_last_link_is_not_called_removed_while_the_person_is_there(alice: Customer) -> None:
+    removal = confirmed(alice)
+    while removal.step != "unlink":
+        execute.advance(removal.pk, now=NOW)
+        removal.refresh_from_db()
+    planted(removal, subject_id=None)
+    assert execute.advance(removal.pk, now=NOW) == "retry"
+    removal.refresh_from_db()
+    assert (removal.last_error, removal.state) == ("NotOurs", State.EXECUTING)
+
+
+def test_a_copy_hung_on_a_request_that_is_sealed_then_is_still_its_own_persons(alice: Customer, bob: Customer) -> None:
+    hers, his = filed(alice, "access"), filed(bob, "access")
+    run(hers)
+    Export.objects.filter(request=hers).update(request_id=his.pk)
+    planted(his, asked_by="authority")
+    with pytest.raises(CommandError):
+        call_command("seal_requests")
+    bound.seal([his.pk])  # what an operator does who is told that its history fits
+    assert bound.is_ours(his) and bound.is_our_file(Export.objects.get())
+    with pytest.raises(export.NoCopy):
+        copy_of(his, bob)
+    assert export.left(his, now=LATER) == []
+    Export.objects.update(request_id=hers.pk)
+    bound.seal([hers.pk])
+    assert "Archer" in copy_of(hers, alice), "the control"
+
+
+def test_a_planted_line_of_the_audit_neither_makes_a_right_of_another_nor_stops_the_command(
+    alice: Customer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    removal = filed(alice, "erasure")
+    for reason in ("access by phone", "x"):
+        roles.run(
+            "INSERT INTO privacy_auditevent (event, at, action, actor_kind, actor, role, purpose, subject, label, record,"
+            " fields, reason, reference, encoding, mac) SELECT gen_random_uuid(), at, action, actor_kind, actor, role,"
+            f" purpose, subject, label, record, fields, '{reason}', reference, encoding, repeat('0', 64)"
+            " FROM privacy_auditevent"
+            f" WHERE action = 'request.filed' AND reference = '{removal.reference}' LIMIT 1"
+        )
+    planted(removal, kind="access")
+    with pytest.raises(CommandError):
+        call_command("seal_requests", request=removal.reference)
+    told = capsys.readouterr().out
+    assert "  by the audit it was filed as erasure\n" in told and "Sealed as they stand: 0." in told
 
 
 def test_the_next_step_of_requests_of_before_is_signed_once(alice: Customer, bob: Customer) -> None:

@@ -103,7 +103,7 @@ def test_who_looked_is_in_the_copy_by_role(alice) -> None:
     assert str(carol.pk) not in whole and "carol" not in whole
 
 
-def test_an_entry_under_a_planted_name_keeps_nobody_from_the_copy_nor_from_the_page(alice) -> None:
+def test_a_planted_entry_and_one_under_a_planted_name_keep_nobody_from_the_copy_nor_from_the_page(alice) -> None:
     carol = factories.staff()
     for name in ("alice", "bob"):
         with gate.acting(carol.as_actor()):
@@ -115,14 +115,22 @@ def test_an_entry_under_a_planted_name_keeps_nobody_from_the_copy_nor_from_the_p
         f" encoding, mac) SELECT '{PLANTED}', at, '{PLANTED}', actor_kind, actor_id, role, purpose, 'because', envelopes,"
         " count, encoding, mac FROM privacy_accessentry ORDER BY id LIMIT 1",
     )
+    roles.run(
+        "INSERT INTO privacy_accessentry (id, at, whose_id, actor_kind, actor_id, role, purpose, reason, envelopes, count,"
+        f" encoding, mac) SELECT '{PLANTED[:-1]}e', at, whose_id, actor_kind, actor_id, role, purpose, 'curiosity', '[1]',"
+        f" count, encoding, mac FROM privacy_accessentry WHERE whose_id <> '{PLANTED}' ORDER BY id LIMIT 1",
+    )
     _, archive = copy_of(alice)
     lines = parsed(archive, "privacy-accessentry")
-    (planted,) = (one for one in lines if one["What was opened"].startswith("This line was not written by our site"))
-    assert planted["Who"] == planted["What for"] == "" and "because" not in text_of(archive)
-    assert len([one for one in lines if one["Who"].startswith("sales")]) == 2, "the others say what they said"
+    planted = [one for one in lines if one["What was opened"].startswith("This line was not written by our site")]
+    assert planted and {one["Who"] + one["What for"] for one in planted} == {""}
+    assert not {"because", "curiosity"} & set(text_of(archive).split())
+    assert [one for one in lines if one["Who"].startswith("sales")], "the others say what they said"
     hers = pages.signed_in(alice.user, again=True)
     shown = pages.check(hers.get("/privacy/held/privacy.accessentry/"))
     assert "This line was not written by our site" in shown and "because" not in shown
+    looked = pages.check(hers.get("/privacy/openings/"))
+    assert "sales" in looked and "because" not in looked and "curiosity" not in looked
 
 
 @pytest.mark.parametrize(
