@@ -99,7 +99,7 @@ CATEGORIES: dict[str, str] = {
     "dates": "Dates",
     "role": "Your role with us",
     "employment": "Working for us",
-    "access": "Who looked at your data",
+    "looks": "Who looked at your data",
     "pseudonym": "Pseudonyms in the audit trail",
     "log": "Logs",
 }

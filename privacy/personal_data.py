@@ -397,11 +397,11 @@ datamap.register(
         data={
             "whose": _plain("Whose data", "link", "a random name", PROOF, envelope="access_log"),
             "at": _plain("When", "dates", TIME, PROOF),
-            "role": _plain("In which role", "access", "names of roles", PROOF),
-            "purpose": _plain("For what", "access", WORD, PROOF),
-            "reason": _plain("Why", "access", "what connects role and record, or one of four reasons of staff", PROOF),
-            "envelopes": _plain("Which data", "access", "names of classes of data, with counts", PROOF),
-            "detail": _plain("Which records", "access", "sealed under a key that goes with the name", PROOF),
+            "role": _plain("In which role", "looks", "names of roles", PROOF),
+            "purpose": _plain("For what", "looks", WORD, PROOF),
+            "reason": _plain("Why", "looks", "what connects role and record, or one of four reasons of staff", PROOF),
+            "envelopes": _plain("Which data", "looks", "names of classes of data, with counts", PROOF),
+            "detail": _plain("Which records", "looks", "sealed under a key that goes with the name", PROOF),
             # A colleague is a third person: shown by role (C-579/21).
             "actor_id": Datum("Who", "link", PROOF, US, plain="a random number or name", export="no"),
         },
@@ -490,7 +490,7 @@ datamap.register(
                 "Who acted", "pseudonym", PROOF, US, plain="a pseudonym, or the random number of a member of staff"
             ),
             "reason": Datum(
-                "Why", "access", PROOF, US, plain="codes and counts; what looks like an identifier is blotted out"
+                "Why", "looks", PROOF, US, plain="codes and counts; what looks like an identifier is blotted out"
             ),
             "at": _plain("When", "dates", TIME, PROOF),
         },

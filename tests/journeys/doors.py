@@ -88,6 +88,7 @@ class House:
             for person in (world.alice, world.bob):
                 # Staff have said for the day why they open what nothing open connects them with.
                 browser.post(f"/admin/accounts/customer/{person.customer.pk}/why/", {"reason": "contact"})
+                browser.post(f"/admin/accounts/company/{person.records['company'].pk}/why/", {"reason": "contact"})
             self._cookies[name] = browser.cookies
 
     def browser(self, name: str, **options: Any) -> Client:

@@ -98,7 +98,6 @@ def effects(world: Everybody) -> list[Effect]:
         Effect(f"/admin/orders/order/{step}", "unpaid,=pay", ("erin",), "default.orders_payment", {"method": "transfer"}),
         Effect("/admin/orders/product/search/", "-", staff, SESSION, {"q": "radiometer"}),
         Effect("/admin/orders/order/search/", "-", staff, SESSION, {"q": bob["order"].number}),
-        Effect(f"/admin/rma/rma/{step}", "rma,=message", ("carol",), "default.rma_rmanote", {"text": "It is here."}),
         Effect(f"/admin/rma/rma/{step}", "rma,=received", ("carol",), "default.rma_rma"),
         Effect("/admin/rma/rma/search/", "-", ("carol", "pat"), SESSION, {"q": bob["rma"].number}),
         Effect("/admin/accounts/customer/<path:object_id>/change/", "customer", ("carol", "pat"), "default.accounts_customer", {"first_name": "New", "country": "US", "change_reason": "our mistake"}),

@@ -219,6 +219,8 @@ def _plant(person: Person, records: Iterable[Any]) -> None:
                 match one.field:
                     case "outcome":
                         record.outcome = _with(record.outcome, one.text)
+                    case "was":
+                        record.was = {"first_name": one.text}
                     case "credentials":
                         record.credentials = {"code": one.text}
                     case _:
@@ -248,7 +250,8 @@ def _text(name: str) -> str:
 
 
 def _with(outcome: Any, text: str) -> Any:
-    """Return a sealed plan whose first line has a canary as its title."""
+    """Return a sealed plan with a canary as the title of its first line and among what the person was to know before."""
     planted = deepcopy(outcome)
     planted["plan"]["verdicts"][0]["title"] = text
+    planted["plan"]["warnings"] = [text]
     return planted

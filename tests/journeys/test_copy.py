@@ -96,7 +96,7 @@ def test_the_page_has_each_point_of_article_15(everybody: None) -> None:
     assert sorted(sections) == list("abcdefgh")
     for letter, words in {
         "a": ["deliver", "billing"],
-        "b": ["address", "identif"],
+        "b": ["address", "numbers that stand for you"],
         "c": ["carrier", "payment"],
         "d": ["31 december", "order"],
         "e": ["correct", "remov", "restrict", "object"],

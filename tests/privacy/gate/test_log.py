@@ -318,7 +318,8 @@ def test_rows_that_the_application_role_hides_from_their_person_are_named(how: s
     assert not AccessEntry.objects.for_subject(alice.subject_id).exists()
     assert AccessEntry.objects.for_subject(bob.subject_id).count() == 1, "bob sees his own and not hers"
     his = AccessEntry.objects.filter(whose__subject_id=bob.subject_id).select_related("whose").order_by("pk")
-    assert len(told.rows(his)) == 1, "neither does his copy"
+    ours = [line for line in told.rows(his) if line["Who"]]
+    assert len(ours) == 1, "neither does his copy: of the other line nothing is told but that it is none of ours"
     report = verify()
     assert [(one.code, one.seq) for one in report.findings] == [("name", name)]
     assert str(report.findings[0]).endswith(f"by another program (name {name})")

@@ -45,12 +45,15 @@ def test_the_day_of_a_letter_is_the_latest_and_no_earlier_one_is_promised_where_
     assert pages.until(invoice) == "31 December 2033"
 
 
-def test_the_copy_counts_what_has_no_day_yet_as_the_last_to_end() -> None:
-    (line, _) = copypage.periods({number: [verdict] for number, verdict in enumerate((
+def test_the_copy_tells_no_day_of_what_is_open_beside_the_last_day_of_what_is_finished() -> None:
+    first, second, _ = copypage.periods({number: [verdict] for number, verdict in enumerate((
         judge(order(date(2024, 5, 10)), asked=False)["order"], open_order(asked=False)["order"],
         judge(order(date(2022, 5, 10)), asked=False)["order"],
     ))})  # fmt: skip
-    assert (line["records"], line["until"]) == (3, None) and "Afterwards: We keep " in line["why"]
+    (still_open,) = (one for one in (first, second) if "Afterwards: We keep " in one["why"])
+    (finished,) = (one for one in (first, second) if one is not still_open)
+    assert (still_open["records"], still_open["until"]) == (1, None)
+    assert (finished["records"], finished["until"]) == (2, date(2031, 12, 31))
 
 
 @pytest.mark.parametrize(
