@@ -250,7 +250,7 @@ def _text(name: str) -> str:
 
 
 def _with(outcome: Any, text: str) -> Any:
-    """Return a sealed plan with a canary as the title of its first line and among what the person was to know before."""
+    """Return a sealed plan with a canary as the title of its first line and as what the person was to know before."""
     planted = deepcopy(outcome)
     planted["plan"]["verdicts"][0]["title"] = text
     planted["plan"]["warnings"] = [text]

@@ -101,7 +101,7 @@ def test_the_page_has_each_point_of_article_15(everybody: None) -> None:
         "d": ["31 december", "order"],
         "e": ["correct", "remov", "restrict", "object"],
         "f": ["complain"],
-        "g": ["the person", "ourselves"],
+        "g": ["you", "ourselves"],
         "h": ["no other decision", "profile"],
     }.items():
         assert [word for word in words if word not in sections[letter]] == [], letter
