@@ -26,7 +26,7 @@ from privacy.sweep import notices
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 _CODE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
-_RESTRICTION = re.compile(r"(\w+)=(\S+)")
+_RESTRICTION = re.compile(r"\b(\w+)=(\S+)")
 #: The audit blots out what might be a number of a person, and with it a day in a code.
 _BLOTTED = re.compile(r":\[[a-z ]+\]")
 

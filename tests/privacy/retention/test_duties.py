@@ -75,6 +75,7 @@ def facts_of(record: UUID, sold: Sold) -> Facts:
 )
 def nights(sold: Sold, years: float, error: int, since: int, held: bool, asked: bool, told: float | None) -> None:
     record = uuid4()
+    asked = asked or told is not None  # a day is told where a removal was carried out
     facts = facts_of(record, sold)
     true = datetime.combine(sold.placed, datetime.min.time(), UTC) + timedelta(
         days=365.25 * years + 500 * (years > 0.5), hours=7
