@@ -176,7 +176,7 @@ def exports_destroyed(request: Request, now: datetime) -> Result:
 def unlink(request: Request, now: datetime) -> Result:
     """Delete emptied rows nothing kept points at; when none is left, the subject, and with it the last link."""
     if request.subject_id is None:  # the sweep ended the last record first, and the person with it
-        if Subject.objects.filter(pk=request.owner_id).exists():
+        if request.owner_id is not None and Subject.objects.filter(pk=request.owner_id).exists():
             raise bound.NotOurs  # the person is there: only the row does not lead to them any more
         return Done({"subject_gone": True})
     gone = erasure.end_shells(request.subject_id, actor=current(), now=now, reference=request.reference)
