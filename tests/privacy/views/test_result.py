@@ -12,7 +12,7 @@ from django.test import Client
 from accounts.models import Customer
 from privacy import vault
 from privacy.gate import Actor
-from privacy.requests import export, second, services, sight, waits
+from privacy.requests import export, history, second, services, sight, waits
 from privacy.requests.models import Request, SecondLook
 from privacy.requests.states import State
 from tests import factories, pages
@@ -182,7 +182,7 @@ def nobody_decided(request: Request) -> None:
     waits.ask(request, SecondLook.Why.NOT_ME, actor=PRIVACY, now=NOW - timedelta(days=40))
     Request.objects.filter(pk=request.pk).update(due_on=TODAY)
     request.refresh_from_db()
-    request.events.create(kind="extended", at=NOW, on=TODAY, state=request.state, actor_kind="")
+    history.event(request, "extended", actor=None, now=NOW, on=TODAY)
     assert second.last_day(request, actor=PRIVACY, now=NOW)
 
 
