@@ -185,6 +185,7 @@ def bind_rows(*, now: datetime) -> int:
     done += once.do(once.REQUESTS, bound.bind_all, now=now)
     done += once.do(once.STEPS, bound.bind_steps, now=now)
     done += once.do(once.DECISIONS, decided.bind_all, now=now)
+    done += once.do(once.FORGOTTEN, decided.bind_forgotten, now=now)
     done += once.do(once.ADDRESSES, confirmed.bind_all, now=now)
     done += once.do(once.NOTICES, contact_links.bind_letters, now=now)
     once.do(once.CONFIRMATIONS, partial(witnessed.confirm_earlier, now=now), now=now)  # by the hashes made above

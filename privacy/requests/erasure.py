@@ -30,7 +30,7 @@ from privacy.datamap import Declaration
 from privacy.gate import log as access_log
 from privacy.requests import bound
 from privacy.requests.models import Request
-from privacy.retention import holds
+from privacy.retention import decided, holds
 from privacy.retention.models import Decision
 from privacy.retention.verdict import Verdict
 from privacy.subjects import Subject
@@ -221,7 +221,7 @@ def _end(declaration: Declaration, rows: Sequence[Any], envelopes: Collection[st
     links = {declaration.model._meta.get_field(name).attname: None for name in declaration.links}
     _update(declaration, ending, columns | links)
     # The file of the request must not lead back to what stays for statistics.
-    Decision.objects.filter(label=declaration.label, record_id__in=ending).update(record_id=None)
+    decided.forget(declaration.label, ending)
     return len(ending)
 
 

@@ -136,10 +136,9 @@ def _require_ended(request: Request) -> None:
     decisions = Decision.objects.filter(request=request, action=Decision.Action.ERASE).order_by("id")
     while some := list(decisions.filter(pk__gt=after)[: erasure.BATCH]):
         after = some[-1].pk
-        # That of a row which is deleted by now names no record any more.
-        named = [one for one in some if one.record_id is not None]
-        ended = [(one.record_id, one.envelope) for one in named if one.record_id is not None]
-        if len(decided.ours(named)) < len(named) or vault.keys.alive(ended):
+        # That of a row which is deleted by now names no record any more (`decided.forget`).
+        ended = [(one.record_id, one.envelope) for one in some if one.record_id is not None]
+        if len(decided.ours(some)) < len(some) or vault.keys.alive(ended):
             raise bound.NotOurs
 
 

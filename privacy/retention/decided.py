@@ -47,6 +47,18 @@ def change(decisions: models.QuerySet[Decision], **columns: Any) -> list[Decisio
     return left
 
 
+def forget(label: str, records: Collection[UUID]) -> None:
+    """Take the numbers of records that ended out of the decisions about them, with their keyed hashes; one that did not
+    fit before still does not."""
+    decisions = Decision.objects.filter(label=label, record_id__in=records)
+    with transaction.atomic():
+        fitted = [one for one in decisions.select_for_update(of=("self",)).order_by("pk") if is_ours(one)]
+        if decisions.update(record_id=None):
+            for one in fitted:
+                one.record_id = None
+            Decision.objects.bulk_update(map(sign, fitted), ["mac"], batch_size=CHUNK)
+
+
 def seal(requests: Collection[UUID]) -> int:
     """Sign the decisions of these requests as they stand: by the decision of an operator who looked. Return how
     many."""
@@ -59,6 +71,12 @@ def bind_all() -> int:
     In the caller's transaction, once in the life of an installation (privacy.vault.keystore.once).
     """
     return _sign_all(Decision.objects.filter(mac=""))
+
+
+def bind_forgotten() -> int:
+    """Sign those of before that name no record any more: an earlier version left their hashes as they were. As
+    `bind_all`."""
+    return _sign_all(Decision.objects.filter(record_id=None, done_at__isnull=False))
 
 
 def _sign_all(decisions: models.QuerySet[Decision]) -> int:

@@ -450,14 +450,19 @@ def test_what_it_was_filed_as_is_held_against_the_audit(
     assert not bound.is_ours(removal) and stands(alice)
 
 
-def test_what_a_column_calls_erased_is_asked_of_the_keys_before_anything_is_answered(alice: Customer) -> None:
+@pytest.mark.parametrize("more", [{}, {"record_id": None}], ids=["done", "done, and about no record"])
+def test_what_a_column_calls_erased_is_asked_of_the_keys_before_anything_is_answered(
+    alice: Customer, more: dict[str, None]
+) -> None:
     removal = confirmed(alice)
-    Decision.objects.filter(request=removal, action=Decision.Action.ERASE).update(done_at=NOW)
+    records = dict(removal.decisions.filter(action=Decision.Action.ERASE).values_list("pk", "record_id"))
+    Decision.objects.filter(pk__in=records).update(done_at=NOW, **more)
     assert run(removal) == "retry"
     removal.refresh_from_db()
     assert (removal.last_error, removal.step, removal.state) == ("NotOurs", "erase", State.EXECUTING)
     assert stands(alice) and not Letter.objects.filter(kind="erasure_done").exists()
-    Decision.objects.filter(request=removal, action=Decision.Action.ERASE).update(done_at=None)
+    for pk, record in records.items():
+        Decision.objects.filter(pk=pk).update(done_at=None, record_id=record)
     removal.refresh_from_db()
     assert execute.advance(removal.pk, now=LATER) == "erase" and not stands(alice), "the control"
 
