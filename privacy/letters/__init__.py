@@ -12,6 +12,7 @@ was answered is `privacy.requests.writing` and `posting`.
     composing    a letter from its template, or one that another program composed, once per key
     plain        the text part, made from the HTML part
     credentials  links and codes, kept apart from the text
+    spellings    whether the text gives one away all the same
     sending      by mail: when, how often, what was interrupted
     printing     to be printed and posted: who had it in hand
     stopping     what is not sent any more, and what letters said

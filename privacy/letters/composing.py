@@ -16,15 +16,13 @@ from django.core.cache import cache
 from django.core.mail import EmailMultiAlternatives
 from django.db import IntegrityError, transaction
 from django.template.loader import render_to_string
-from django.utils.html import escape
 
 from privacy import people, vault
-from privacy.letters import plain
+from privacy.letters import plain, spellings
 from privacy.letters.credentials import CREDENTIALS_WAIT, placeholder
 from privacy.letters.models import Letter
 from privacy.typed import mailbox
 
-SHORTEST_LOOKED_FOR = 12  # a code of six digits may stand in a text by chance
 # Letters of one kind that one address gets in a day because somebody not signed in asked for them.
 MOST_A_DAY = 5
 
@@ -163,11 +161,11 @@ def _put(
 ) -> Letter:
     if to:
         mailbox.validate(to)
-    whole = f"{headline}\n{text}\n{html}"
     # Looked for before those are dropped that the text has no place for: one of them may stand there as it is.
-    looked_for = [value for value in credentials.values() if len(value) >= SHORTEST_LOOKED_FOR]
-    if any(value in whole or escape(value) in whole for value in looked_for):
+    if any(spellings.stands_in(value, headline, text, html) for value in credentials.values()):
         raise CredentialInText(f"The letter {kind} would be stored with a link or code in its text.")
+    headline, text, html = (spellings.without_addresses(part) for part in (headline, text, html))
+    whole = f"{headline}\n{text}\n{html}"
     credentials = {name: value for name, value in credentials.items() if placeholder(name) in whole}
     letter = Letter(
         kind=kind,
