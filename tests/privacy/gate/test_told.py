@@ -125,6 +125,52 @@ def test_what_happened_often_on_one_day_is_counted_once_and_no_day_stands_on_two
     assert "19 November 2026" in second and "115 times" not in second and "sales staff" in second
 
 
+def test_a_day_of_very_many_openings_takes_several_pages_and_loses_none(customer: Customer) -> None:
+    order, browser = an_order(customer), pages.signed_in(customer.user)
+    opened(customer, order, minutes=-24 * 60)
+    for minutes in range(201):
+        opened(customer, order, minutes=minutes)
+
+    def page(number: int) -> tuple[str, int]:
+        with CaptureQueriesContext(connections["default"]) as main:
+            text = pages.check(browser.get(f"/privacy/openings/?page={number}"))
+        return text, len(main)
+
+    page(1)
+    shown = [page(number) for number in range(1, 5)]
+    often = ("100 times, 11:41 to 13:20", "100 times, 10:01 to 11:40", "once, 10:00", "once, 10:00")
+    for number, ((text, queries), told_there) in enumerate(zip(shown, often, strict=True), start=1):
+        assert f"Page {number} of 4" in text and told_there in text
+        assert queries == shown[0][1], "as many queries on each page"
+    assert "Of 20 November 2026 there are 201 entries" in shown[1][0]
+    assert "This page has the entries 101 to 200 of them" in shown[1][0]
+    assert "19 November 2026" in shown[3][0] and "more than one page can show" not in shown[3][0]
+
+
+def test_ten_thousand_entries_that_the_site_did_not_write_hide_none_that_it_wrote(customer: Customer) -> None:
+    order, browser = an_order(customer), pages.signed_in(customer.user)
+    opened(customer, order)
+    opened(customer, order, minutes=-24 * 60)
+    before = pages.check(browser.get("/privacy/openings/"))
+    assert "left out" not in before and before.count("sales staff") == 2
+    (entry,) = [one for one in entries(customer) if one.role == "sales" and one.at == factories.NOW]
+    columns = "whose_id, actor_kind, actor_id, role, purpose, envelopes, count, detail, encoding"
+    with connections["default"].cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO privacy_accessentry (id, at, reason, mac, {columns})"
+            f" SELECT gen_random_uuid(), at + interval '1 minute', 'planted', repeat('0', 64), {columns}"
+            " FROM privacy_accessentry, generate_series(1, 10000) WHERE id = %s",
+            [entry.pk],
+        )
+    first = pages.check(browser.get("/privacy/openings/"))
+    assert "100 entries are left out here: they were not written by our site" in first and "Page 1 of 102" in first
+    assert "planted" not in first and "Nobody else has opened your data" not in first
+    assert "Of 20 November 2026 there are 10001 entries" in first
+    last_of_the_day = pages.check(browser.get("/privacy/openings/?page=101"))
+    assert "once, 10:00" in last_of_the_day and "sales staff" in last_of_the_day and "left out" not in last_of_the_day
+    assert "19 November 2026" in pages.check(browser.get("/privacy/openings/?page=102"))
+
+
 def test_days_with_few_openings_share_a_page_and_a_day_begins_at_the_companys_midnight(customer: Customer) -> None:
     order, browser = an_order(customer), pages.signed_in(customer.user)
     for minutes in (0, 13 * 60 + 59, 14 * 60):  # 10:00, 23:59 and midnight at the company
