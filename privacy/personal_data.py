@@ -301,7 +301,7 @@ datamap.register(
             # Given to whom the letter goes to, by the letter alone: whoever reads them here could act as that person.
             "credentials": Datum("Links and codes", "login", REQUESTS, US, MAIL, export="no"),
             "queued_at": _plain("Written", "dates", TIME),
-            "sent_at": _plain("Sent", "dates", TIME),
+            "sent_at": _plain("Sent", "dates", TIME, words=in_words.sent),
         },
         impersonal={
             # The subject line says it in words.

@@ -187,7 +187,7 @@ class RequestAdmin(LetterPages):
             "is_late": record.is_open and record.due_on < _today(),
             "events": events,
             "letters": [
-                (letter, correspondence.letter_title(letter), _fate(letter), letter.is_to_post)
+                (letter, correspondence.letter_title(letter), letters.sent_at(letter), _fate(letter), letter.is_to_post)
                 for letter in record.letters.all()
             ],
             "copies": list(record.exports.all()),

@@ -32,6 +32,7 @@ from privacy.letters.sending import (
     resend,
     send,
     send_due,
+    sent_at,
     word_for_gone,
 )
 from privacy.letters.stopping import burn, burn_given, stop, withhold
@@ -59,6 +60,7 @@ __all__ = [
     "resend",
     "send",
     "send_due",
+    "sent_at",
     "set_apart",
     "stop",
     "withhold",

@@ -107,6 +107,11 @@ def word_for_gone(letter: Letter) -> str:
     return "kept for the demo's outbox; no mail was sent" if is_read_by_outbox() else "sent"
 
 
+def sent_at(letter: Letter) -> datetime | None:
+    """Return when a letter was sent or posted, None for one that a demo without a mail server keeps for `outbox`."""
+    return None if letter.by == Letter.By.EMAIL and is_read_by_outbox() else letter.sent_at
+
+
 def send(letter_id: UUID, *, now: datetime) -> bool:
     """Send one letter if it is due and nobody else is sending it; return whether it went out."""
     with transaction.atomic():

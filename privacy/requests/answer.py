@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
-from privacy import datamap, people, vault
+from privacy import datamap, letters, people, vault
 from privacy.calendar import company_day
 from privacy.letters.models import Letter
 from privacy.requests import addresses, export, links, outcome, paper, unjoined, writing
@@ -21,6 +21,7 @@ from privacy.retention.models import Decision
 CODE_MOVED = (
     "code_moved"  # in the file of the request: its outcome code went to an address that does not count any more
 )
+PRINTED = "printed, or a week old, as this demo sends no mail"  # when a letter of a demo has gone out
 _Lines = dict[str, list[dict[str, Any]]]
 OF_KEYS = "restore the keys"  # the reason of the schedule that says how long a backup of the key store is kept
 
@@ -105,7 +106,8 @@ def _answered(request: Request, now: datetime) -> tuple[str, _Lines]:
 
 
 def _told(request: Request, to: str) -> dict[str, Any]:
-    return {"by_post": not to, "was_code_given": was_code_given(request)}
+    by_mail = PRINTED if letters.is_read_by_outbox() else "sent"
+    return {"by_post": not to, "gone": by_mail if to else "posted", "was_code_given": was_code_given(request)}
 
 
 def _queue(request: Request, to: str, context: Mapping[str, Any], *, now: datetime, **given: Any) -> None:

@@ -7,7 +7,7 @@ For the page of what we hold, the copy and the desk: one table of words, so that
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -126,6 +126,15 @@ def happened(event: RequestEvent) -> str:
         return UNCONFIRMED[event.kind]
     named = EVENTS.get(event.kind) or dict(State.choices).get(event.kind, event.kind.replace("_", " "))
     return f"{named[:1].upper()}{named[1:]}"
+
+
+def sent(at: datetime) -> str:
+    """Return when a letter went out; where a demo sends no mail, what that moment is."""
+    if letters.is_read_by_outbox():
+        return _("%(moment)s: posted, or kept for the command outbox; this demo sends no mail") % {
+            "moment": said.moment(at)
+        }
+    return said.moment(at)
 
 
 def done_by(event: RequestEvent, *, own: str = "you") -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from datetime import timedelta
@@ -56,6 +57,7 @@ def test_the_answer_to_a_removal_is_printed_once_and_then_erased(alice: Customer
     text = outbox("--last", "20")
     assert "[erasure_done] to alice@example.com: Your data was removed" in text
     assert "[acknowledgement] to alice@example.com: " in text
+    assert "removed from our records once it is printed, or a week old, as this demo sends no mail" in text
     assert not Letter.objects.filter(request=request).exclude(sealed_letter=None).exists()
     again = outbox("--last", "20")
     assert f"[erasure_done] {PRINTED}" in again and "alice@example.com" not in again and "the post" not in again
@@ -134,8 +136,14 @@ def test_no_page_calls_a_letter_sent_that_only_waits_to_be_printed(
         page = f"/admin/privacy/request/{request.pk}/"
         carol.post(f"{page}why/", {"reason": "called"})
         shown = carol.get(f"{page}change/").text
-        own = pages.signed_in(alice.user, again=True).get(f"/privacy/requests/{request.pk}/").text
+        alices = pages.signed_in(alice.user, again=True)
+        own, held = (alices.get(url).text for url in (f"/privacy/requests/{request.pk}/", "/privacy/held/"))
     assert ("<td>sent</td>" in shown) is has_server
+    row = next(
+        one for one in re.findall(r"<tr>.*?</tr>", shown, re.DOTALL) if "outbox; no mail" in one or "<td>sent" in one
+    )
+    assert row.count("2026") == (2 if has_server else 1), "when it was written, and when it was sent where it was"
+    assert ("posted, or kept for the command outbox; this demo sends no mail" in held) is not has_server
     assert ("kept for the demo&#x27;s outbox; no mail was sent" in shown) is not has_server
     assert ("Answer sent" in own) is has_server
     assert ("this demo sends no mail" in own) is not has_server
