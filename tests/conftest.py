@@ -1,5 +1,6 @@
 """What every test gets: both databases, and an empty cache."""
 
+import gc
 import os
 from collections.abc import Iterator
 from datetime import datetime
@@ -79,6 +80,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if fixtures & {"transactional_db", "live_server"}:
             options["transaction"] = True
         item.add_marker(pytest.mark.django_db(**options), append=False)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Spare the collector of garbage what lives as long as the process: 4 % of the CPU time of two heavy files."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(200_000, 20, 20)
 
 
 @pytest.hookimpl(trylast=True)

@@ -96,33 +96,41 @@ def replace(path: str, old: str, new: str, then: Callable[[Path], None] | None =
     return change
 
 
+def all_of(*changes: Callable[[Path], None]) -> Callable[[Path], None]:
+    def change(copy: Path) -> None:
+        for one in changes:
+            one(copy)
+
+    return change
+
+
 SKU = '    sku = LineField("SKU", max_length=40, unique=True, validators=[no_card_for_product])\n'
 OWNER = SKU + '    owner_name = models.CharField(max_length=40, default="")\n'
 DECLARED = 'model=Product,\n        title="Product",\n'
 DATUM = DECLARED + '        data={"owner_name": Datum("Owner", "name", ("orders",), "the person")},\n'
 
 BREACHES = {
-    "an undeclared field": (replace("orders/models.py", SKU, OWNER), "privacy.E"),
+    "an undeclared field": (replace("orders/models.py", SKU, OWNER), ["privacy.E"]),
     "a personal field that is not sealed": (
         replace("orders/models.py", SKU, OWNER, replace("orders/personal_data.py", DECLARED, DATUM)),
-        "privacy.E",
+        ["privacy.E"],
     ),
-    "an import upwards": (append("privacy/subjects.py", "\n\ndef up() -> None:\n    import rma.states\n"), "The house"),
-    "an import from a room above": (
-        append("privacy/audit/chains.py", "\n\nimport privacy.requests.clock\n"),
-        "The rooms of",
-    ),
-    "a room that no layer names": (
-        append("privacy/cellar.py", '"""A module beside the rooms."""\n'),
-        "privacy.cellar",
-    ),
-    "a late import": (
-        append(
-            "privacy/requests/clock.py", "\n\ndef late() -> None:\n    from privacy import audit\n\n    audit.late()\n"
+    # Each is told, whatever else is wrong: five in one copy.
+    "imports upwards, from a room above, of a room that no layer names, late, and in a circle": (
+        all_of(
+            append("privacy/subjects.py", "\n\ndef up() -> None:\n    import rma.states\n"),
+            append("privacy/audit/chains.py", "\n\nimport privacy.requests.clock\nfrom privacy.audit import seals\n"),
+            append("privacy/cellar.py", '"""A module beside the rooms."""\n'),
+            append("privacy/requests/clock.py", "\n\ndef late() -> None:\n    from privacy import audit\n"),
         ),
-        "An import inside a function: privacy.requests.clock",
+        [
+            "privacy.subjects -> rma.states",
+            "privacy.audit.chains -> privacy.requests.clock",
+            "privacy.cellar",
+            "An import inside a function: privacy.requests.clock",
+            "A circle of imports: ",
+        ],
     ),
-    "a circle inside a room": (append("privacy/audit/chains.py", "\n\nfrom privacy.audit import seals\n"), "A circle"),
 }
 
 
@@ -152,5 +160,6 @@ def test_a_breach_of_the_house_rules_stops_the_tests(breach: str, sound: Path, t
     copy = shutil.copytree(sound, tmp_path / "copy")
     change(copy)
     done = run_in(copy)
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert said in done.stdout + done.stderr
+    told = done.stdout + done.stderr
+    assert done.returncode == 1, told
+    assert [one for one in said if one not in told] == [], told

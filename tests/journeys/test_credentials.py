@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -96,9 +97,7 @@ def places(house: House, actors: tuple[str, ...]) -> Iterator[tuple[str, str]]:
         whose = house.world.bob if name == "bob" else house.world.alice
         for row in TABLE:
             yield f"{name} {row.pattern}", doors.knock(house.browser(name), "GET", house.path(row, whose))[1]
-        for page in range(1, 6):
-            path = f"/privacy/held/privacy.letter/?page={page}"
-            yield f"{name} {path}", doors.knock(house.browser(name), "GET", path)[1]
+        yield from letters_held(house, name)
     for request in Request.objects.all():
         path = f"/admin/privacy/request/{request.pk}/"
         for part in ("change/", "history/"):
@@ -108,6 +107,12 @@ def places(house: House, actors: tuple[str, ...]) -> Iterator[tuple[str, str]]:
         yield from commands(request)
     yield from copies(house)
     yield from tables()
+
+
+def letters_held(house: House, name: str) -> Iterator[tuple[str, str]]:
+    for page in range(1, 6):
+        path = f"/privacy/held/privacy.letter/?page={page}"
+        yield f"{name} {path}", doors.knock(house.browser(name), "GET", path)[1]
 
 
 def commands(request: Request) -> Iterator[tuple[str, str]]:
@@ -142,9 +147,8 @@ def tables() -> Iterator[tuple[str, str]]:
                     yield f"opened {model.vault_label}", "\n".join(repr(getattr(row, name)) for name in names)
 
 
-def shown(house: House, day: Day, *actors: str) -> list[str]:
-    people = actors or ("anonymous", "alice", "carol", "pat")
-    return sorted({f"{where}: {kind}" for where, text in places(house, people) for kind in day.found_in(text)})
+def shown(day: Day, looked_at: Iterable[tuple[str, str]]) -> list[str]:
+    return sorted({f"{where}: {kind}" for where, text in looked_at for kind in day.found_in(text)})
 
 
 KINDS = {
@@ -155,7 +159,7 @@ KINDS = {
 
 def test_no_link_or_code_of_a_day_is_shown_or_readable_while_its_letter_waits(house: House, day: Day) -> None:
     assert set(day.given) == KINDS and all(len(one) >= 6 for one in day.needles)
-    assert shown(house, day) == []
+    assert shown(day, places(house, ("anonymous", "alice", "carol", "pat"))) == []
 
 
 def test_nor_is_one_kept_when_its_letter_has_gone(house: House, day: Day) -> None:
@@ -168,7 +172,7 @@ def test_nor_is_one_kept_when_its_letter_has_gone(house: House, day: Day) -> Non
     assert set(waiting.values_list("by", flat=True)) <= {"post"}
     # Every table and every envelope is read: what stands in none of them no page can show. Those
     # of the person are looked at.
-    assert shown(house, day, "alice") == []
+    assert shown(day, places(house, ("alice",))) == []
 
 
 def test_one_that_stood_in_a_letter_would_be_found(house: House, day: Day) -> None:
@@ -178,7 +182,8 @@ def test_one_that_stood_in_a_letter_would_be_found(house: House, day: Day) -> No
     with vault.internal():
         letter.text = f"Choose a new password: https://portal.example/{secret}/"
         letter.save(update_fields=["text"])
-    found = {one.partition(":")[0] if not one.startswith("copy") else "copy" for one in shown(house, day, "alice")}
+    looked_at = chain(letters_held(house, "alice"), copies(house), tables())
+    found = {one.partition(":")[0] if not one.startswith("copy") else "copy" for one in shown(day, looked_at)}
     assert {"opened privacy.letter", "copy"} <= found
     assert any(one.startswith("alice /privacy/held/") for one in found)
 
