@@ -11,7 +11,7 @@ from django.test import TransactionTestCase
 
 from tests import databases, debian, machine
 
-pytest_plugins = ["tests.people"]
+pytest_plugins = ["tests.people", "tests.beginnings"]
 
 #: Files that take longest, the longest first: they begin before the others, so that no process ends up with one of them
 #: while the others are idle. Up to test_pages what only `./test --all` runs, then what takes from 50 CPU seconds to 15.

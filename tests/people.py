@@ -32,6 +32,11 @@ def quiet(settings: Any, tmp_path: Any) -> None:
 
 @pytest.fixture
 def alice(db: None) -> Customer:
+    return an_alice()
+
+
+def an_alice() -> Customer:
+    """The customer, with a login, an address, a freight account and a message."""
     user = factories.login("alice", "alice@example.com", subject=factories.subject())
     customer = factories.customer("Alice", "Archer", email="alice@example.com", user=user, country="DE")
     factories.address(customer, street="17 Quince Row", city="Gloucester")
@@ -49,17 +54,25 @@ def bob(db: None) -> Customer:
 
 @pytest.fixture
 def old_order(alice: Customer) -> Order:
+    return an_old_order(alice)
+
+
+def an_old_order(customer: Customer) -> Order:
     """Outlived its period: invoiced in 2017."""
     return an_order(
-        alice, date(2017, 5, 2), invoiced=date(2017, 5, 10), shipped=date(2017, 5, 10), paid=date(2017, 5, 10)
+        customer, date(2017, 5, 2), invoiced=date(2017, 5, 10), shipped=date(2017, 5, 10), paid=date(2017, 5, 10)
     )
 
 
 @pytest.fixture
 def kept_order(alice: Customer) -> Order:
+    return a_kept_order(alice)
+
+
+def a_kept_order(customer: Customer) -> Order:
     """Kept until the end of 2031: invoiced in 2024."""
     return an_order(
-        alice, date(2024, 5, 2), invoiced=date(2024, 5, 10), shipped=date(2024, 5, 10), paid=date(2024, 5, 10)
+        customer, date(2024, 5, 2), invoiced=date(2024, 5, 10), shipped=date(2024, 5, 10), paid=date(2024, 5, 10)
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -21,8 +21,9 @@ from privacy.retention import decided, due, holds
 from privacy.retention.models import Decision
 from privacy.sweep import nightly, second_letter
 from rma.models import RMA
-from tests import factories, pages
+from tests import factories, pages, people
 from tests.asked import NOW, OPERATOR, PRIVACY, Clock, confirmed, filed, run, with_letters
+from tests.beginnings import beginning
 from tests.factories import TASK, an_order, an_rma, moved
 
 LAST_DAY, FIRST_DAY, LATER = date(2033, 12, 31), date(2034, 1, 1), date(2041, 12, 31)
@@ -42,14 +43,41 @@ def unpaid(customer: Customer) -> Order:
     return an_order(customer, date(2026, 11, 2), invoiced=day, shipped=day)
 
 
-def erased(customer: Customer, until: date | None = None) -> Request:
-    """A removal that was carried out; `until`: the person was told this day of all that was kept."""
+def erased(customer: Customer) -> Request:
+    """A removal that was carried out."""
     request = confirmed(customer)
     answered(request)
     assert request.state == State.CLOSED
-    if until is not None:
-        decided.change(Decision.objects.filter(request=request, pinned=True), until=until)
     return request
+
+
+class Kept(NamedTuple):
+    """A removal of alice's that was carried out, and what stays of her because of one order."""
+
+    alice: Customer
+    order: Order
+    request: Request
+
+
+@beginning
+def unfinished() -> Kept:
+    """Her order is not paid."""
+    alice = people.an_alice()
+    order = unpaid(alice)
+    return Kept(alice, order, erased(alice))
+
+
+@beginning
+def finished() -> Kept:
+    """Her order is paid, and its records are kept for their period."""
+    alice, day = people.an_alice(), date(2026, 11, 5)
+    order = an_order(alice, day, invoiced=day, shipped=day, paid=day)
+    return Kept(alice, order, erased(alice))
+
+
+def tell(request: Request, until: date) -> None:
+    """Let the person have been told this day of all that was kept."""
+    decided.change(Decision.objects.filter(request=request, pinned=True), until=until)
 
 
 def answered(request: Request) -> None:
@@ -82,10 +110,10 @@ def is_there(record: Any, envelope: str) -> bool:
 
 
 def test_an_unpaid_invoice_outlives_the_day_that_was_told_and_the_person_is_written_why(
-    alice: Customer, bob: Customer
+    unfinished: Kept, bob: Customer
 ) -> None:
-    order, bobs = unpaid(alice), unpaid(bob)
-    request = erased(alice)
+    alice, order, request = unfinished
+    bobs = unpaid(bob)
     assert decision(request, order, "fulfilment").until == LAST_DAY
     swept(LAST_DAY)
     assert not told(request)
@@ -106,9 +134,8 @@ def test_an_unpaid_invoice_outlives_the_day_that_was_told_and_the_person_is_writ
     assert is_there(bobs, "order") and is_there(bobs, "fulfilment")
 
 
-def test_the_day_is_told_once_and_what_it_was_stands_in_the_events_of_the_request(alice: Customer) -> None:
-    order = unpaid(alice)
-    request = erased(alice)
+def test_the_day_is_told_once_and_what_it_was_stands_in_the_events_of_the_request(unfinished: Kept) -> None:
+    _, order, request = unfinished
     for day in (FIRST_DAY, FIRST_DAY, NEXT):
         swept(day)
     assert len(told(request)) == 1
@@ -121,9 +148,9 @@ def test_the_day_is_told_once_and_what_it_was_stands_in_the_events_of_the_reques
     assert audit.history(reference=request.reference).filter(action="request.day_came").count() == 1
 
 
-def test_what_was_open_goes_in_the_night_after_it_was_finished(alice: Customer) -> None:
-    order = unpaid(alice)
-    request = erased(alice, until=SOON)
+def test_what_was_open_goes_in_the_night_after_it_was_finished(unfinished: Kept) -> None:
+    alice, order, request = unfinished
+    tell(request, until=SOON)
     swept(AFTER_SOON)
     assert decision(request, order, "order").until == LATEST
     orders.mark_paid(order, actor=TASK, now=NOW)
@@ -144,16 +171,17 @@ def test_on_the_day_that_was_told_what_is_finished_goes_and_what_is_open_stays(a
 
 def test_an_open_return_outlives_it_and_opens_to_those_who_work_on_it(alice: Customer) -> None:
     rma = moved(an_rma(alice), "authorised", "received")
-    request = erased(alice, until=SOON)
+    request = erased(alice)
+    tell(request, until=SOON)
     swept(AFTER_SOON)
     assert is_there(rma, "rma") and is_there(alice, "account")
     assert RMA.objects.get(pk=rma.pk).restriction("rma") == "open_rma"
     assert "This return is not finished" in texts(told(request)[0])[0]
 
 
-def test_before_the_letter_a_page_names_no_new_day(alice: Customer) -> None:
-    order = unpaid(alice)
-    request = erased(alice, until=SOON)
+def test_before_the_letter_a_page_names_no_new_day(unfinished: Kept) -> None:
+    _, order, request = unfinished
+    tell(request, until=SOON)
     with gate.acting(sight.acting_as(request)):
         kept = outcome.lines(request, today=AFTER_SOON)["kept"]
         assert {one["until"] for one in kept if order.number in one["title"]} == {None}
@@ -164,10 +192,8 @@ def test_before_the_letter_a_page_names_no_new_day(alice: Customer) -> None:
         assert {one["until"] for one in kept if order.number in one["title"]} == {LATEST}
 
 
-def test_a_hold_on_the_day_is_told_once_and_what_was_due_goes_when_it_is_lifted(alice: Customer) -> None:
-    day = date(2026, 11, 5)
-    order = an_order(alice, day, invoiced=day, shipped=day, paid=day)
-    request = erased(alice)
+def test_a_hold_on_the_day_is_told_once_and_what_was_due_goes_when_it_is_lifted(finished: Kept) -> None:
+    _, order, request = finished
     holds.place("orders.order", order.pk, reason="claim", actor=PRIVACY, now=NOW)
     for day in (FIRST_DAY, NEXT):
         swept(day)
@@ -181,10 +207,8 @@ def test_a_hold_on_the_day_is_told_once_and_what_was_due_goes_when_it_is_lifted(
     assert not is_there(order, "order")
 
 
-def test_another_request_that_waits_on_the_day_is_told_and_answered_first(alice: Customer) -> None:
-    day = date(2026, 11, 5)
-    order = an_order(alice, day, invoiced=day, shipped=day, paid=day)
-    request = erased(alice)
+def test_another_request_that_waits_on_the_day_is_told_and_answered_first(finished: Kept) -> None:
+    alice, order, request = finished
     copy = filed(alice, "access")
     swept(FIRST_DAY)
     assert is_there(order, "order")
@@ -229,9 +253,8 @@ def test_who_can_be_told_after_all_leaves_the_list(alice: Customer) -> None:
     assert len(told(request)) == 1 and not longer.untold().exists()
 
 
-def test_once_the_file_of_the_request_is_gone_the_letter_goes_to_the_address_on_file(alice: Customer) -> None:
-    unpaid(alice)
-    request = erased(alice)
+def test_once_the_file_of_the_request_is_gone_the_letter_goes_to_the_address_on_file(unfinished: Kept) -> None:
+    request = unfinished.request
     vault.keys.destroy([(request.pk, "request_file")], now=NOW)
     swept(FIRST_DAY)
     (letter,) = told(request)
@@ -252,9 +275,8 @@ def test_whom_no_mail_reaches_is_told_by_post(is_file_gone: bool) -> None:
     assert letter.by == Letter.By.POST and texts(letter)[0].startswith("Mia Mute\n12 Elm Street\nSalem MA 01970\n")
 
 
-def test_the_letter_is_burned_once_it_has_gone_out(alice: Customer, outbox: list[Any]) -> None:
-    unpaid(alice)
-    request = erased(alice)
+def test_the_letter_is_burned_once_it_has_gone_out(unfinished: Kept, outbox: list[Any]) -> None:
+    request = unfinished.request
     swept(FIRST_DAY)
     outbox.clear()
     with_letters(NOW + timedelta(days=4000))
@@ -266,10 +288,9 @@ def test_the_letter_is_burned_once_it_has_gone_out(alice: Customer, outbox: list
 
 
 def test_a_run_that_dies_while_it_writes_moves_no_day_and_the_next_one_does(
-    alice: Customer, monkeypatch: pytest.MonkeyPatch
+    unfinished: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    order = unpaid(alice)
-    request = erased(alice)
+    _, order, request = unfinished
 
     class Killed(BaseException):
         pass
@@ -288,18 +309,15 @@ def test_a_run_that_dies_while_it_writes_moves_no_day_and_the_next_one_does(
     assert len(told(request)) == 1 and decision(request, order, "order").until == LATER
 
 
-def test_a_dry_run_counts_what_stays_and_moves_and_writes_nothing(alice: Customer) -> None:
-    order = unpaid(alice)
-    request = erased(alice)
+def test_a_dry_run_counts_what_stays_and_moves_and_writes_nothing(unfinished: Kept) -> None:
+    _, order, request = unfinished
     report = swept(FIRST_DAY, dry_run=True)
     assert report.kept > 0 and not told(request)
     assert decision(request, order, "order").until == LAST_DAY
 
 
-def test_of_two_requests_about_one_order_the_earlier_day_counts(alice: Customer) -> None:
-    day = date(2026, 11, 5)
-    order = an_order(alice, day, invoiced=day, shipped=day, paid=day)
-    first = erased(alice)
+def test_of_two_requests_about_one_order_the_earlier_day_counts(finished: Kept) -> None:
+    alice, order, first = finished
     second = filed(alice, email="alice@example.com")
     made = services.make_plan(second, actor=OPERATOR, now=NOW)
     services.confirm(second, made.hash, actor=OPERATOR, now=NOW)
@@ -311,9 +329,8 @@ def test_of_two_requests_about_one_order_the_earlier_day_counts(alice: Customer)
     assert not Decision.objects.filter(record_id=order.pk, pinned=True, done_at=None).exists()
 
 
-def test_roles_that_an_open_matter_needs_are_those_of_before(alice: Customer) -> None:
-    order = unpaid(alice)
-    request = erased(alice)
+def test_roles_that_an_open_matter_needs_are_those_of_before(unfinished: Kept) -> None:
+    _, order, request = unfinished
     before = Order.objects.get(pk=order.pk).restriction("fulfilment")
     decided.change(Decision.objects.filter(request=request, record_id=order.pk), until=date(2026, 11, 1))
     swept(date(2026, 12, 1))
