@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from django.db import connection
 
 from ilt_site import startup
 from privacy.vault import ring
+from tests.typist import Typist, at_work
 
 ROOT = Path(__file__).resolve().parents[2]
 INHERITED = {"PATH", "HOME", "LANG", "VIRTUAL_ENV"}
@@ -50,9 +52,20 @@ def start(env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[s
     return subprocess.run([sys.executable, *arguments], env=env, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-def refusal(env: dict[str, str]) -> str:
-    done = start(env, "-c", START)
+@pytest.fixture(scope="module")
+def typist() -> Iterator[Typist]:
+    """A Python in which what is the same under any settings is loaded, forked for each start."""
+    with at_work({name: value for name, value in os.environ.items() if name in INHERITED}, "python") as made:
+        yield made
+
+
+def refusal(typist: Typist, env: dict[str, str]) -> str:
+    done = typist("-c", START, env=env)
     assert done.returncode != 0
+    return last_words(done)
+
+
+def last_words(done: subprocess.CompletedProcess[str]) -> str:
     return done.stderr.strip().splitlines()[-1].removeprefix("django.core.exceptions.ImproperlyConfigured: ")
 
 
@@ -62,31 +75,40 @@ def test_production_settings_in_which_nothing_is_wrong_start(production: dict[st
     assert [json.loads(line)["event"] for line in done.stderr.splitlines()] == ["start.database_unreachable"]
 
 
-def test_the_default_secret_key_is_refused(production: dict[str, str]) -> None:
+def test_a_forked_start_is_refused_as_one_of_its_own_is(typist: Typist, production: dict[str, str]) -> None:
+    """The control of this file's quick way."""
+    for missing, words in (("SECRET_KEY", ["-c", START]), ("DATABASE_URL", ["manage.py", "check"])):
+        env = {name: value for name, value in production.items() if name != missing}
+        alone, forked = start(env, *words), typist(*words, env=env)
+        assert (forked.returncode, forked.stdout) == (alone.returncode, alone.stdout) == (1, "")
+        assert last_words(forked) == last_words(alone) != ""
+
+
+def test_the_default_secret_key_is_refused(typist: Typist, production: dict[str, str]) -> None:
     del production["SECRET_KEY"]
-    assert refusal(production) == "SECRET_KEY is not set: give it 50 or more random characters."
+    assert refusal(typist, production) == "SECRET_KEY is not set: give it 50 or more random characters."
 
 
 @pytest.mark.parametrize("name", ["DEBUG", "DEMO"])
-def test_debug_and_demo_are_refused_with_a_public_host(production: dict[str, str], name: str) -> None:
+def test_debug_and_demo_are_refused_with_a_public_host(typist: Typist, production: dict[str, str], name: str) -> None:
     production[name] = "true"
-    assert refusal(production) == f"{name} is on while ALLOWED_HOSTS names a public host (portal.example)."
+    assert refusal(typist, production) == f"{name} is on while ALLOWED_HOSTS names a public host (portal.example)."
 
 
-def test_a_public_host_without_https_is_refused(production: dict[str, str]) -> None:
+def test_a_public_host_without_https_is_refused(typist: Typist, production: dict[str, str]) -> None:
     production["PORTAL_URL"] = "http://portal.example"
-    assert "is not an https:// address" in refusal(production)
+    assert "is not an https:// address" in refusal(typist, production)
 
 
-def test_no_key_ring_at_all_is_refused(production: dict[str, str]) -> None:
+def test_no_key_ring_at_all_is_refused(typist: Typist, production: dict[str, str]) -> None:
     del production["KEY_RING_FILE"]
-    assert refusal(production) == "KEY_RING_FILE is not set: make a key ring with `manage.py keyring init`."
+    assert refusal(typist, production) == "KEY_RING_FILE is not set: make a key ring with `manage.py keyring init`."
 
 
 @pytest.mark.parametrize("name", ["REDIS_URL", "CACHE_URL"])
-def test_a_redis_without_a_password_is_refused(production: dict[str, str], name: str) -> None:
+def test_a_redis_without_a_password_is_refused(typist: Typist, production: dict[str, str], name: str) -> None:
     production[name] = "redis://127.0.0.1:1/0"
-    assert refusal(production) == f"{name} holds no password: give Redis users with passwords."
+    assert refusal(typist, production) == f"{name} holds no password: give Redis users with passwords."
 
 
 @pytest.mark.parametrize("url", ["redis://ilt_cache:none@127.0.0.1:1/0", "unix:///run/redis.sock?password=none"])
@@ -99,10 +121,10 @@ def test_a_redis_with_a_password_is_taken(safe: Any, url: str) -> None:
 
 
 @pytest.mark.parametrize("signal", ["worker_init", "beat_init"])
-def test_worker_and_beat_refuse_as_well(production: dict[str, str], signal: str) -> None:
+def test_worker_and_beat_refuse_as_well(typist: Typist, production: dict[str, str], signal: str) -> None:
     Path(production["KEY_RING_FILE"]).chmod(0o644)
     code = f"from ilt_site import celery_app; from celery import signals; signals.{signal}.send(None)"
-    done = start(production, "-c", code)
+    done = typist("-c", code, env=production)
     assert done.returncode == 1
     assert done.stderr.strip().splitlines()[-1].endswith("is open to other users: set its mode to 0600.")
 
@@ -117,16 +139,16 @@ def test_worker_and_beat_refuse_as_well(production: dict[str, str], signal: str)
     ],
 )
 def test_a_value_of_the_wrong_kind_is_named_without_a_traceback(
-    production: dict[str, str], name: str, value: str, kind: str
+    typist: Typist, production: dict[str, str], name: str, value: str, kind: str
 ) -> None:
-    done = start({**production, name: value}, "manage.py", "check")
+    done = typist("manage.py", "check", env={**production, name: value})
     assert done.returncode == 1
     assert done.stderr == f"{name} has to be {kind}.\n", "one sentence, without the value"
 
 
-def test_a_missing_variable_is_named_without_a_traceback(production: dict[str, str]) -> None:
+def test_a_missing_variable_is_named_without_a_traceback(typist: Typist, production: dict[str, str]) -> None:
     del production["DATABASE_URL"]
-    done = start(production, "manage.py", "check")
+    done = typist("manage.py", "check", env=production)
     assert (done.returncode, done.stderr) == (1, "Set the DATABASE_URL environment variable\n")
 
 
