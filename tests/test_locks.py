@@ -142,6 +142,28 @@ def test_run_takes_the_pythons_for_which_everything_has_a_wheel(
     assert (subprocess.run(["sh", "-c", shell], check=False).returncode == 0) == is_taken
 
 
+@pytest.mark.parametrize(
+    ("the_systems", "taken"),
+    [
+        ("exit 0", "system"),  # right, and it can make environments
+        ('case "$*" in *ensurepip*) exit 1; esac', "path"),  # Debian without python3-venv
+        ('case "$*" in *version_info*) exit 1; esac', "path"),  # too old
+        (None, "path"),
+    ],
+)
+def test_the_systems_own_python_is_taken_first_where_it_can_make_environments(
+    the_systems: str | None, taken: str, tmp_path: Path
+) -> None:
+    (tmp_path / "bin").mkdir()
+    for name, does in (("system", the_systems), ("bin/python3", "exit 0")):
+        if does:
+            (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
+            (tmp_path / name).chmod(0o755)
+    shell = f". {ROOT}/ilt_site/launcher/environment.sh; SYSTEM_PYTHON={tmp_path}/system; PATH={tmp_path}/bin:$PATH find_python"
+    found = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=True).stdout.strip()
+    assert found == str(tmp_path / {"system": "system", "path": "bin/python3"}[taken])
+
+
 def test_the_changelog_begins_with_this_version() -> None:
     first = re.search(r"^## .*", (ROOT / "CHANGELOG.md").read_text(), re.M)
     assert first and PROJECT["version"] in first[0]
