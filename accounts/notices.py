@@ -29,7 +29,7 @@ from privacy.gate import Actor
 
 CONFIRM_LIVES = timedelta(days=7)
 AGAIN_AFTER = timedelta(minutes=10)
-WORDS = {
+WORDS: dict[str, Any] = {
     ContactPoint.Channel.EMAIL: _("e-mail address"),
     ContactPoint.Channel.PHONE: _("phone number"),
     ContactPoint.Channel.POST: _("postal address"),
@@ -307,5 +307,5 @@ def said_of(point: ContactPoint) -> dict[str, Any]:
     """Return what a letter says of which contact it is about."""
     return {
         "is_login": point.channel == ContactPoint.Channel.LOGIN,
-        "contact": str(WORDS[ContactPoint.Channel(point.channel)]),
+        "contact": str(WORDS.get(point.channel, _("contact"))),
     }

@@ -85,7 +85,7 @@ def messages(subject_id: UUID, roles: frozenset[str]) -> Iterator[Matter]:
         return
     found = Communication.objects.filter(subject_id=subject_id, closed_on=None).order_by("-received_on", "-id")
     for pk, received_on in found.values_list("pk", "received_on")[: matters.MOST]:
-        yield Matter("open message of", f"{received_on:%-d %B %Y}", pk, ANSWERING)
+        yield Matter("open message of", f"{received_on:%-d %B %Y}", pk, ANSWERING, is_of_person=True)
 
 
 def claims(subject_id: UUID, roles: frozenset[str]) -> Iterator[Matter]:
@@ -94,7 +94,7 @@ def claims(subject_id: UUID, roles: frozenset[str]) -> Iterator[Matter]:
         return
     found = ClaimReview.objects.filter(customer__subject_id=subject_id, outcome=ClaimReview.Outcome.OPEN)
     for pk in found.order_by("opened_at").values_list("pk", flat=True)[: matters.MOST]:
-        yield Matter("a login has claimed an address on file", "", pk, CLAIMING)
+        yield Matter("a login has claimed an address on file", "", pk, CLAIMING, is_of_person=True)
 
 
 def _day(at: datetime) -> str:

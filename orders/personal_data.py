@@ -204,7 +204,7 @@ def _ship(title: str, category: str = "address") -> Datum:
 
 
 datamap.contribute_flags(account_flags)
-matters.contribute(work)
+matters.contribute(work, apart=Order.vault_label)
 datamap.register(
     Declaration(
         model=Order,

@@ -103,7 +103,7 @@ def work(subject_id: UUID, roles: frozenset[str]) -> Iterator[Matter]:
         return
     found = Request.objects.filter(owner_id=subject_id, state__in=OPEN_STATES).order_by("-received_on", "-reference")
     for pk, reference in found.values_list("pk", "reference")[: matters.MOST]:
-        yield Matter("open request", reference, pk, frozenset({"privacy"}))
+        yield Matter("open request", reference, pk, frozenset({"privacy"}), is_of_person=True)
 
 
 def acknowledgement_facts(signed: Acknowledgement) -> Facts:

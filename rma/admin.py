@@ -19,7 +19,7 @@ from orders.admin import PARTS
 from privacy.actor import WORDS
 from privacy.admin.records import RecordAdmin
 from privacy.admin.steps import Step
-from privacy.admin.tables import Rows, amount
+from privacy.admin.tables import Rows, amount, yes_or_no
 from privacy.admin.waiting import Task, WorkList
 from privacy.gate import Actor
 from rma import serials, services, states
@@ -86,7 +86,7 @@ LOST: dict[RMA.State, str] = {
     RMA.State.BEYOND_REPAIR: "No work follows: the next step is to send the instrument back, or to close the return.",
 }
 # States whose words speak to the customer, in words for the desk.
-AT_THE_DESK: dict[RMA.State, str] = {
+AT_THE_DESK: dict[str, str] = {
     RMA.State.AUTHORISED: "authorised: waiting for the instrument",
     RMA.State.QUOTED: "quoted: waiting for the customer's approval",
 }
@@ -96,7 +96,7 @@ class StateAtTheDesk(admin.ChoicesFieldListFilter):
     """The filter by state in the words of the desk: those of the model speak to the customer."""
 
     def choices(self, changelist: Any) -> Iterable[dict[str, Any]]:  # type: ignore[override]
-        words = {str(state.label): said for state, said in AT_THE_DESK.items()}
+        words = {str(RMA.State(state).label): said for state, said in AT_THE_DESK.items()}
         for one in super().choices(changelist):
             display = str(one["display"])
             yield {**one, "display": words.get(display, display)}
@@ -184,7 +184,7 @@ class RMAAdmin(RecordAdmin):
     labels = LABELS
     fieldsets: ClassVar[Any] = (
         (None, {"fields": ("at_the_desk", "service", "instrument", "customer", "company", "order", "channel")}),
-        ("Cost", {"fields": (("is_warranty", amount("cost_limit", "Approved in advance up to"), amount("quote", "Quote")),)}),
+        ("Cost", {"fields": ((yes_or_no("is_warranty", "Under warranty"), amount("cost_limit", "Approved in advance up to"), amount("quote", "Quote")),)}),
         ("Days", {"fields": (("opened_on", "received_on", "shipped_on", "closed_on"),)}),
         ("Wanted", {"fields": ("fault", "accessories")}),
         (
@@ -204,7 +204,7 @@ class RMAAdmin(RecordAdmin):
     @admin.display(description="State", ordering="state")
     def at_the_desk(self, record: RMA) -> str:
         """Return the state in words for the desk: those of the model speak to the customer."""
-        return AT_THE_DESK.get(RMA.State(record.state), record.get_state_display().lower())
+        return AT_THE_DESK.get(record.state, record.get_state_display().lower())
 
     def rows_of(self, owner: Any) -> QuerySet[RMA] | None:
         found = {Customer: "customer", Company: "company"}
@@ -241,7 +241,7 @@ class RMAAdmin(RecordAdmin):
             return []
 
         def task(one: RMA) -> Task:
-            text = f"{one.number}: {AT_THE_DESK.get(RMA.State(one.state), one.get_state_display().lower())}"
+            text = f"{one.number}: {AT_THE_DESK.get(one.state, one.get_state_display().lower())}"
             return Task(self.url_of(one), text, f"opened {one.opened_on:%-d %B %Y}")
 
         def number(one: RMA) -> Task:

@@ -161,8 +161,8 @@ def work(subject_id: UUID, roles: frozenset[str]) -> Iterator[Matter]:
     if not roles & {"service", "sales"}:
         return
     found = RMA.objects.open().filter(customer__subject_id=subject_id).order_by("-number")
-    for pk, number in found.values_list("pk", "number")[: matters.MOST]:
-        yield Matter("open return", number, pk, frozenset({"service", "sales"}))
+    for pk, number, order in found.values_list("pk", "number", "order_id")[: matters.MOST]:
+        yield Matter("open return", number, pk, frozenset({"service", "sales"}), beside=order)
 
 
 def rma_candidates(day: date) -> RMAQuerySet:
@@ -232,7 +232,7 @@ def _contact(title: str, category: str = "address") -> Datum:
 NUMBER, DATE, AMOUNT, LINK = "a number of a series", "a date", "an amount", "a random number"
 
 datamap.contribute_flags(account_flags)
-matters.contribute(work)
+matters.contribute(work, apart=RMA.vault_label)
 datamap.register(
     Declaration(
         model=RMA,

@@ -72,7 +72,7 @@ def next_states(rma: RMA, who: str) -> list[str]:
     """Return the states to which `who` ("customer" or "staff") may take the RMA now, in the order of the table."""
     if not rma.is_open:
         return []
-    return [state for state, allowed in TABLE[rma.state].items() if who in allowed]
+    return [state for state, allowed in TABLE.get(rma.state, {}).items() if who in allowed]
 
 
 def ends(rma: RMA, to: str) -> bool:

@@ -11,7 +11,7 @@ from accounts.admin.correcting import CorrectableAdmin, PlacedForm
 from accounts.country_choice import CountryToChoose
 from accounts.models import Company
 from privacy.admin.matters import matters_of
-from privacy.admin.tables import Rows
+from privacy.admin.tables import Rows, yes_or_no
 from privacy.gate import Actor
 
 
@@ -35,7 +35,7 @@ class CompanyAdmin(CorrectableAdmin):
         "country",
     )
     search_help = "Company name, VAT number or switchboard. What you type is not kept."
-    fields = (*editable, "is_sole_trader")
+    fields = (*editable, yes_or_no("is_sole_trader", "Sole trader"))
     rows = (Rows("contacts", "Contacts", ("reference", "first_name", "last_name", "email", "phone")),)
 
     is_company = True

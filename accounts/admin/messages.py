@@ -18,6 +18,7 @@ from accounts import correspondence, people
 from accounts.admin.correcting import CorrectableAdmin
 from accounts.models import Communication, Customer, User
 from privacy.admin.steps import Step, date_input
+from privacy.admin.tables import yes_or_no
 from privacy.gate import Actor
 from privacy.typed import numbers
 
@@ -78,7 +79,7 @@ class CommunicationAdmin(CorrectableAdmin):
     fieldsets = (
         (None, {"fields": ("department", "topic", "channel", "direction", "received_on", "closed_on", "customer")}),
         ("Who wrote", {"fields": ("contact_name", "company_name", "email", "phone", "address")}),
-        ("What", {"fields": ("heading", "body", "is_order_related", "notice_given_on")}),
+        ("What", {"fields": ("heading", "body", yes_or_no("is_order_related", "About an order"), "notice_given_on")}),
     )
 
     def get_queryset(self, request: HttpRequest) -> Any:

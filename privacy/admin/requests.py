@@ -43,7 +43,7 @@ from privacy.requests.filing import Receipt, file
 from privacy.requests.history import NotAllowed
 from privacy.requests.outcome import FileUnreadable
 from privacy.requests.proving import identify, post_code
-from privacy.requests.states import DONE_STATES, TRANSITIONS, State
+from privacy.requests.states import DONE_STATES, State, after
 from privacy.retention import holds
 from privacy.views import words
 
@@ -211,7 +211,7 @@ class RequestAdmin(LetterPages):
     def steps(self, record: Request, actor: Actor) -> dict[str, type[Step]]:
         if "privacy" not in actor.roles:
             return {}
-        state, right, now = State(record.state), record.procedure, timezone.now()
+        state, right, now = record.state, record.procedure, timezone.now()
         is_unfinished = record.is_open and state not in DONE_STATES
         is_planning = state in (State.IDENTITY, State.PLANNED) and record.is_identified
         possible: list[tuple[bool, str, type[Step]]] = [
@@ -231,7 +231,7 @@ class RequestAdmin(LetterPages):
             (deadline.may_pause(record, now=now), "pause", handling.Pause),
             (second.possible_breaches().filter(pk=record.pk).exists(), "breach", handling.AssessBreach),
             (record.can_withdraw, "withdraw", handling.Withdraw),
-            (State.REFUSED in TRANSITIONS[state], "refuse", handling.Refuse),
+            (State.REFUSED in after(state), "refuse", handling.Refuse),
         ]
         return {name: step for is_possible, name, step in possible if is_possible}
 

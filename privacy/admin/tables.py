@@ -69,6 +69,17 @@ class Rows:
         }
 
 
+def yes_or_no(name: str, title: str) -> Callable[[Any], str]:
+    """Return a field that says "Yes" or "No" in words: of Django's icon a reader of the page hears "False"."""
+
+    @admin.display(description=title)
+    def shown(record: Any) -> str:
+        return "Yes" if getattr(record, name) else "No"
+
+    shown.__name__ = f"{name}_said"
+    return shown
+
+
 def amount(name: str, title: str) -> Callable[[Any], str]:
     """Return a column or field that shows the amount `name` with two decimals and its currency."""
 
@@ -77,5 +88,5 @@ def amount(name: str, title: str) -> Callable[[Any], str]:
         value: Decimal | None = getattr(record, name)
         return "–" if value is None else f"{getattr(record, 'currency', 'USD')} {value:,.2f}"
 
-    shown.__name__ = name
+    shown.__name__ = f"{name}_said"  # under the field's own name Django adds its help text, here the currency again
     return shown

@@ -167,7 +167,7 @@ class WorkAdmin(LimitedList):
         Whoever may open nothing is not asked.
         """
         actor, person = acting(), self.asked_about(record)
-        if person is None or not actor.roles or why.derive(request, actor, person, record.pk):
+        if person is None or not actor.roles or why.derive(request, actor, person, record):
             return None
         return self._ask_why(request, record, why.Why())
 

@@ -20,21 +20,35 @@ class Matter:
     reference: str
     record: object  # its number, of whatever kind
     roles: frozenset[str]
+    beside: object = None  # the number of another record that this work needs: the order of a return
+    is_of_person: bool = False  # whether it may need any record of the person: what they wrote, or ask
 
 
 # (subject, roles) -> what is open with this person for one of these roles, at most MOST of it; one query each.
 Work = Callable[[UUID, frozenset[str]], Iterable[Matter]]
 
 _work: list[Work] = []
+_apart: set[str] = set()  # labels of records that another one's matter says nothing of
 
 
-def contribute(work: Work) -> None:
-    """Add a function that tells what is open with a person."""
+def contribute(work: Work, *, apart: str = "") -> None:
+    """Add a function that tells what is open with a person; `apart` is the label of records of which each is a matter
+    of its own."""
     if work not in _work:
         _work.append(work)
+    if apart:
+        _apart.add(apart)
 
 
-def connecting(roles: frozenset[str], subject: UUID, record: object = None) -> Matter | None:
-    """Return what connects these roles with `subject` now: the matter of `record` itself before any other; or None."""
+def connecting(roles: frozenset[str], subject: UUID, record: object = None, label: str = "") -> Matter | None:
+    """Return what connects these roles with a record of `subject` now, or None: its own matter before that of a record
+    to which it belongs, before any other of the person.
+
+    An order or a return is no occasion to open another one.
+    """
     found = [one for work in _work for one in work(subject, roles) if one.roles & roles]
-    return next((one for one in found if one.record == record), found[0] if found else None)
+    if record is not None:
+        for belongs in (lambda one: one.record == record, lambda one: one.beside == record):
+            if own := next(filter(belongs, found), None):
+                return own
+    return next((one for one in found if one.is_of_person or label not in _apart), None)

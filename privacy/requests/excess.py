@@ -21,7 +21,7 @@ from privacy.requests.history import NotAllowed
 from privacy.requests.models import Request, SecondLook
 from privacy.requests.proof import BadRequest
 from privacy.requests.sight import NotYours, locked, require_sight
-from privacy.requests.states import TRANSITIONS, State
+from privacy.requests.states import State, after
 
 
 def propose(request: Request, *, ground: str, evidence: str, actor: Actor, now: datetime) -> SecondLook:
@@ -42,7 +42,7 @@ def propose(request: Request, *, ground: str, evidence: str, actor: Actor, now: 
         found = locked(request)
         if grounds.EXCESSIVE not in grounds.of(found):
             raise BadRequest("No GDPR covers the person, and our policy knows no such reason.")
-        if State.REFUSED not in TRANSITIONS[State(found.state)]:
+        if State.REFUSED not in after(found.state):
             raise NotAllowed(f"A request that is {found.state} cannot be refused.")
         if open_look(found) is not None:
             raise NotAllowed("A refusal of this request waits for a second person already.")
@@ -103,7 +103,7 @@ def decide(request: Request, outcome: str, *, seen: str | None = None, actor: Ac
         with vault.internal():  # into the letter to the person
             refusal = proposed(found)
         if outcome == SecondLook.Outcome.REFUSE:
-            if State.REFUSED not in TRANSITIONS[State(found.state)]:
+            if State.REFUSED not in after(found.state):
                 raise NotAllowed(f"A request that is {found.state} cannot be refused.")
             if not refusal or grounds.EXCESSIVE not in grounds.of(found):
                 raise NotAllowed("The proposal cannot be read, or its rule is none for this request.")

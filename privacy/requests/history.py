@@ -18,7 +18,7 @@ from privacy.letters.models import Letter
 from privacy.requests import bound, clock, regimes
 from privacy.requests.models import Request, RequestEvent
 from privacy.requests.procedure import Procedure
-from privacy.requests.states import TRANSITIONS, State
+from privacy.requests.states import State, after
 
 STEP = "step"
 ENDS = frozenset({State.REFUSED, State.WITHDRAWN, State.EXPIRED, State.PARKED})
@@ -106,7 +106,7 @@ def move(
     A request whose row does not say what the site wrote can only end, or wait for a person.
     """
     to = State(to)
-    if to not in TRANSITIONS[State(request.state)]:
+    if to not in after(request.state):
         raise NotAllowed(f"A request that is {request.state} cannot become {to.value}.")
     with bound.kept(request) as is_bound:
         if not is_bound and to not in ENDS:

@@ -281,7 +281,7 @@ def _became(one: Decision) -> str:
         case Decision.Action.KEEP if one.done_at:
             return "kept first, and erased since"
         case _:
-            return str(Decision.Action(one.action).label)
+            return str(one.get_action_display())
 
 
 def _title(label: str) -> str:

@@ -168,7 +168,7 @@ class Request(vault.SealedModel):
         """Return how it stands in words: while identity is the matter, whether it is proved yet."""
         if self.state == State.IDENTITY:
             return "identity proved" if self.is_identified else "identity being proved"
-        return str(State(self.state).label)
+        return str(dict(State.choices).get(self.state, self.state))
 
     @property
     def is_open(self) -> bool:

@@ -34,7 +34,7 @@ from privacy.requests.models import OneTimeLink, Request, SecondLook
 from privacy.requests.plan import Plan
 from privacy.requests.proof import BadRequest, no_card_number
 from privacy.requests.sight import NotYours, locked, require_sight
-from privacy.requests.states import TRANSITIONS, WITHDRAWABLE_STATES, State
+from privacy.requests.states import WITHDRAWABLE_STATES, State, after
 from privacy.retention import jurisdiction
 
 #: Of a request whose kind the table of rights does not know.
@@ -214,7 +214,7 @@ def refuse(request: Request, *, ground: str, authority: str, actor: Actor, now: 
             raise BadRequest(
                 "By this rule one person alone refuses nothing: it is proposed with its evidence, and a second person decides."
             )
-        if State.REFUSED not in TRANSITIONS[State(found.state)]:
+        if State.REFUSED not in after(found.state):
             raise NotAllowed(f"A request that is {found.state} cannot be refused.")
         refuse_into(found, ground=ground, authority=authority, actor=actor, now=now)
     _copy(found, request)

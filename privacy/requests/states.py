@@ -25,7 +25,7 @@ class State(models.TextChoices):
 
 
 # The state machine, whole: from -> to. Whatever is not here cannot happen (design 5).
-TRANSITIONS: dict[State, frozenset[State]] = {
+TRANSITIONS: dict[str, frozenset[State]] = {
     # Closed at once: nobody is known by what was given, and that is the answer.
     State.RECEIVED: frozenset(
         {State.IDENTITY, State.CLOSED, State.REFUSED, State.WITHDRAWN, State.EXPIRED, State.PARKED}
@@ -55,9 +55,16 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     State.WITHDRAWN: frozenset(),
     State.EXPIRED: frozenset(),
 }
+
+
+def after(state: str) -> frozenset[State]:
+    """Return what a request in this state may become: nothing where it is one of which this version knows nothing."""
+    return TRANSITIONS.get(state, frozenset())
+
+
 OPEN_STATES = tuple(s.value for s in State if s not in (State.CLOSED, State.REFUSED, State.WITHDRAWN, State.EXPIRED))
 # Up to here the person can take the request back: nothing has been done yet.
-WITHDRAWABLE_STATES = tuple(s.value for s, to in TRANSITIONS.items() if State.WITHDRAWN in to)
+WITHDRAWABLE_STATES = tuple(s.value for s in State if State.WITHDRAWN in TRANSITIONS[s])
 # What was asked for has been begun, is done, or was answered.
 # What was asked for is done: what is left is to tell it.
 DONE_STATES = (State.EXECUTED, State.REPLIED)

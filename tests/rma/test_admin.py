@@ -34,6 +34,13 @@ def test_each_step_offers_the_reasons_that_it_can_have() -> None:
     assert offered(dan.get(f"{base}/step/in_service/").text) == {"failed_verification", "by_request"}
 
 
+def test_the_page_says_the_warranty_in_words_and_an_amount_with_its_currency_once() -> None:
+    dan, rma = pages.signed_in(factories.staff(roles=("service",))), an_rma(a_customer())
+    RMA.objects.filter(pk=rma.pk).update(quote=480, is_warranty=True)
+    told = " ".join(re.sub(r"<[^>]+>", " ", dan.get(f"/admin/rma/rma/{rma.pk}/change/").text).split())
+    assert "Under warranty: Yes" in told and "Quote: USD 480.00" in told and "480.00 USD" not in told
+
+
 def test_no_door_takes_a_reason_that_contradicts_the_step() -> None:
     rma = moved(an_rma(a_customer()), "authorised", "received", "in_service")
     with pytest.raises(services.TransitionRefused, match="no reason for this step"):

@@ -101,6 +101,27 @@ def test_the_record_itself_stands_before_what_else_is_open(alice: Any) -> None:
     assert set(why(alice.subject_id)) == {("open order", first.number), ("open order", second.number)}
 
 
+def test_an_order_or_return_is_no_occasion_to_open_another_one(alice: Any) -> None:
+    """The person would read that an old invoice was opened because of an order that it has nothing to do with."""
+    old, current = an_order(alice), an_order(alice)
+    type(old).objects.filter(pk=old.pk).update(state="cancelled", closed_on=factories.NOW.date())
+    carol = staff("sales")
+    assert not is_asked(carol.post(page_of(current).replace("change", "step/note"), follow=True))
+    assert is_asked(carol.get(page_of(old))), "nor because of what was done with another one"
+    closed = an_rma(alice)
+    type(closed).objects.filter(pk=closed.pk).update(state="closed", closed_on=factories.NOW.date())
+    assert is_asked(carol.get(page_of(closed)))
+    assert {reference for _, reference in why(alice.subject_id)} == {current.number}
+
+    service, rma = staff("sales"), an_rma(alice, order=old)
+    assert not is_asked(service.get(page_of(old))), "a return belongs to its order"
+    assert ("open return", rma.number) in why(alice.subject_id)
+    filed(alice, "access")
+    assert not is_asked(staff("privacy").get(page_of(alice))), "a request covers what there is of the person"
+    carol.post(page_of(old).replace("change", "why"), {"reason": "claim"})
+    assert not is_asked(carol.get(page_of(closed))), "an answer counts for the person"
+
+
 def test_what_is_open_of_somebody_else_connects_nobody(alice: Any) -> None:
     an_order(factories.customer("Bob", email="bob@example.com"))
     assert is_asked(staff("sales").get(page_of(alice)))
