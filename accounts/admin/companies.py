@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.contrib import admin
@@ -35,7 +35,7 @@ class CompanyAdmin(CorrectableAdmin):
         "country",
     )
     search_help = "Company name, VAT number or switchboard. What you type is not kept."
-    fields = (*editable, yes_or_no("is_sole_trader", "Sole trader"))
+    fields: ClassVar[Any] = (*editable, yes_or_no("is_sole_trader", "Sole trader"))
     rows = (Rows("contacts", "Contacts", ("reference", "first_name", "last_name", "email", "phone")),)
 
     is_company = True

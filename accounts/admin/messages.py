@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
@@ -76,7 +76,7 @@ class CommunicationAdmin(CorrectableAdmin):
     adding = WriteDown
     editable = ("contact_name", "company_name", "email", "phone", "address", "department", "topic")
     search_help = "E-mail or phone of the message, or name, e-mail, phone of the customer. What you type is not kept."
-    fieldsets = (
+    fieldsets: ClassVar[Any] = (
         (None, {"fields": ("department", "topic", "channel", "direction", "received_on", "closed_on", "customer")}),
         ("Who wrote", {"fields": ("contact_name", "company_name", "email", "phone", "address")}),
         ("What", {"fields": ("heading", "body", yes_or_no("is_order_related", "About an order"), "notice_given_on")}),
