@@ -70,7 +70,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: _place.get(item.path.name, len(LONG)))
     chosen = {path: debian.is_chosen(path) for path in {item.path for item in items}}
     for item in items:
-        if chosen[item.path]:
+        if chosen[item.path] or debian.is_chosen(item.path, getattr(item, "originalname", "")):
             item.add_marker(pytest.mark.debian)
         marker = item.get_closest_marker("django_db")
         fixtures = DATABASE_FIXTURES.intersection(getattr(item, "fixturenames", ()))
