@@ -14,15 +14,17 @@ from tests import databases, debian, machine
 pytest_plugins = ["tests.people", "tests.beginnings"]
 
 #: Files that take longest, the longest first: they begin before the others, so that no process ends up with one of them
-#: while the others are idle. Up to test_pages what only `./test --all` runs, then what takes from 50 CPU seconds to 15.
+#: while the others are idle. Up to test_no_leaks what only `./test --all` runs, then what takes from 50 CPU seconds to
+#: 15.
 LONG = (
+    "test_errands.py",
     "test_running_site.py",
-    "test_no_leaks.py",
-    "test_forged_messages.py",
+    "test_pages.py",
     "test_restore.py",
     "test_runbook.py",
-    "test_errands.py",
-    "test_pages.py",
+    "test_forged_messages.py",
+    "test_journeys.py",
+    "test_no_leaks.py",
     "test_credentials.py",
     "test_house.py",
     "test_letters_of_places.py",

@@ -1,7 +1,7 @@
 """`./test`: pytest on throw-away servers that leave nothing behind, even when this process is killed.
 
 ./test              every test that neither kills, drives a browser nor measures, in as many processes as cores
-./test --all        those as well, afterwards
+./test --all        those as well, afterwards, in one process more: each of them waits as often as it works
 ./test ARGUMENTS    what pytest makes of them, in one process: ./test -q tests/orders, ./test -m browser
 ./test --report     measure what docs/reliability.md tells, and write it; with --usual in small sizes
 """
@@ -145,8 +145,13 @@ def passes(arguments: list[str]) -> list[list[str]]:
         raise Problem(f'{ALL} takes no other argument: `./test -m "{REST}"` runs a part.')
     if arguments and arguments != [ALL]:
         return [arguments]
-    each = ["-q", "-n", str(min(os.cpu_count() or 1, 4)), "--dist", "loadfile", "--no-loadscope-reorder", "-m"]
-    return [[*each, f"not ({REST})"], *([[*each, REST]] if arguments else [])]
+    cores = min(os.cpu_count() or 1, 4)
+    return [_in(cores, f"not ({REST})"), *([_in(cores + 1, REST)] if arguments else [])]
+
+
+def _in(processes: int, marks: str) -> list[str]:
+    """Return the pytest run of these marks in so many processes, file by file."""
+    return ["-q", "-n", str(processes), "--dist", "loadfile", "--no-loadscope-reorder", "-m", marks]
 
 
 def main(arguments: list[str]) -> int:
