@@ -59,13 +59,12 @@ def fingerprint(without: set[str] = LOGS) -> dict[str, str]:
     found: dict[str, str] = {}
     for alias in ("default", "keystore"):
         with connections[alias].cursor() as cursor:
-            cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
-            for (table,) in cursor.fetchall():
-                if table in without:
-                    continue
-                cursor.execute(f'SELECT t::text FROM "{table}" t ORDER BY 1')
-                digest = hashlib.sha256()
-                for (row,) in cursor:
-                    digest.update(row.encode() + b"\n")
-                found[f"{alias}.{table}"] = digest.hexdigest()
+            cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+            rows: dict[str, list[str]] = {table: [] for (table,) in cursor.fetchall() if table not in without}
+            # One statement for all tables takes half the time of one each, and a walk asks hundreds of times.
+            cursor.execute(" UNION ALL ".join(f"SELECT '{table}', t::text FROM \"{table}\" t" for table in rows))
+            for table, row in cursor:
+                rows[table].append(row)
+        for table, texts in rows.items():
+            found[f"{alias}.{table}"] = hashlib.sha256("\n".join(sorted(texts)).encode()).hexdigest()
     return found

@@ -23,7 +23,7 @@ from privacy.admin.records import RecordAdmin
 from privacy.admin.work import WorkAdmin
 from privacy.audit import AuditEvent
 from privacy.models import AccessEntry, SecondLook
-from privacy.requests import filing, waits
+from privacy.requests import waits
 from privacy.retention import holds
 from privacy.sweep import nightly
 from rma.models import RMA
@@ -110,14 +110,50 @@ def everything(alice: Customer) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_each_role_comes_in_where_the_matrix_lets_it_and_nowhere_else(alice: Customer, role: str) -> None:
+def test_each_role_comes_in_where_the_matrix_lets_it_and_nowhere_else_and_deletes_nothing(
+    alice: Customer, role: str
+) -> None:
+    """And no page has a script or style of its own, or anything from elsewhere; nothing can be done in bulk."""
     carol = at_work(role)
     for names, record in everything(alice).items():
-        expected = 200 if role in ALLOWED[names] else 403
-        assert carol.get(the_list(names)).status_code == expected, names
-        assert carol.get(page_of(record)).status_code == expected, names
-        history = carol.get(page_of(record, "history")).status_code
-        assert history == (200 if expected == 200 else 404), names
+        may = role in ALLOWED[names]
+        pages_of_it = {kind: carol.get(path) for kind, path in paths_of(names, record).items()}
+        statuses = {kind: answer.status_code for kind, answer in pages_of_it.items()}
+        assert statuses == (
+            {"list": 200, "change": 200, "history": 200} if may else {"list": 403, "change": 403, "history": 404}
+        ), names
+        for answer in (carol.get(page_of(record, "delete")), carol.post(page_of(record, "delete"), {"post": "yes"})):
+            assert answer.status_code == 403
+        answer = carol.post(
+            the_list(names), {"action": "delete_selected", "_selected_action": [str(record.pk)], "post": "yes"}
+        )
+        assert answer.status_code in (200, 302, 403)
+        assert type(record).objects.filter(pk=record.pk).exists()
+        if may:
+            assert_is_bare(*pages_of_it.values())
+            text = pages_of_it["list"].text
+            assert "action-select" not in text and "delete_selected" not in text
+    assert_is_bare(carol.get("/admin/"))
+
+
+def paths_of(names: str, record: Any) -> dict[str, str]:
+    return {"list": the_list(names), "change": page_of(record), "history": page_of(record, "history")}
+
+
+def assert_is_bare(*answers: Any) -> None:
+    """No script or style of its own, nothing from elsewhere, nothing to be kept by a browser."""
+    for answer in answers:
+        path = answer.request["PATH_INFO"]
+        assert answer.status_code == 200, path
+        inline = [
+            tag
+            for tag in re.findall(r"<script[^>]*>", answer.text)
+            if "src=" not in tag and "application/json" not in tag
+        ]
+        assert inline == [] and not re.search(r"<style|\s(style|on[a-z]+)=\"", answer.text), path
+        assert not pages.ELSEWHERE.search(answer.text), path
+        assert "is written to the access log" in answer.text, path
+        assert "no-store" in answer["Cache-Control"], path
 
 
 def test_every_page_of_the_admin_is_in_this_file() -> None:
@@ -154,22 +190,6 @@ def test_password_and_sign_out_are_the_portals_own() -> None:
     assert carol.get("/admin/logout/").headers["Location"] == "/accounts/logout/"
     text = carol.get("/admin/").text
     assert 'action="/accounts/logout/"' in text and "/admin/password_change/" not in text
-
-
-@pytest.mark.parametrize("role", ROLES)
-def test_nothing_can_be_deleted_or_done_in_bulk(alice: Customer, role: str) -> None:
-    carol = at_work(role)
-    for names, record in everything(alice).items():
-        for answer in (carol.get(page_of(record, "delete")), carol.post(page_of(record, "delete"), {"post": "yes"})):
-            assert answer.status_code == 403
-        answer = carol.post(
-            the_list(names), {"action": "delete_selected", "_selected_action": [str(record.pk)], "post": "yes"}
-        )
-        assert answer.status_code in (200, 302, 403)
-        assert type(record).objects.filter(pk=record.pk).exists()
-        if role in ALLOWED[names]:
-            text = carol.get(the_list(names)).text
-            assert "action-select" not in text and "delete_selected" not in text
 
 
 def test_a_member_of_staff_who_left_sees_nothing(alice: Customer) -> None:
@@ -432,26 +452,25 @@ def test_rows_under_a_record_are_covered_with_their_reason(alice: Customer) -> N
 
 
 @pytest.mark.parametrize("names", [CUSTOMER, COMPANY, MESSAGE, ORDER, RETURN, REQUEST])
-def test_a_list_costs_as_many_queries_with_30_rows_as_with_one(names: str) -> None:
+def test_a_list_costs_as_many_queries_with_a_dozen_rows_as_with_one(names: str) -> None:
+    """And the front page with a dozen requests."""
+
     def another() -> None:
         person = factories.customer("Person", "Example", email=f"p{Customer.objects.count()}@example.com")
         if names == REQUEST:
-            filing.file(
-                filing.Receipt(kind="access", subject=person.subject_id, channel="mail", received_on=factories.TODAY),
-                actor=PRIVACY,
-                now=factories.NOW,
-            )
+            taken_in("access", person.subject_id, channel="mail", actor=PRIVACY)
         else:
             {CUSTOMER: lambda _: None, COMPANY: lambda _: factories.company(), MESSAGE: factories.communication,
              ORDER: an_order, RETURN: an_rma}[names](person)  # fmt: skip
 
     carol = at_work("privacy")
+    paths = [the_list(names), *(["/admin/"] if names == REQUEST else [])]
     another()
-    one = queries(carol, the_list(names))
-    for _ in range(29):
+    one = [queries(carol, path) for path in paths]
+    for _ in range(11):
         another()
-    assert queries(carol, the_list(names)) == one
-    assert one <= 15, one  # the last two are the log of who looked: the names, and the rows
+    assert [queries(carol, path) for path in paths] == one
+    assert one[0] <= 15, one  # the last two are the log of who looked: the names, and the rows
 
 
 def queries(browser: Client, path: str) -> int:
@@ -523,11 +542,17 @@ def test_logins_second_factors_letters_and_logs_have_no_page(path: str) -> None:
 
 @pytest.mark.parametrize("number", ["x", "01890000-0000-7000-8000-000000000000", "%00", "1", "../../x"])
 def test_a_wrong_number_of_a_record_is_no_error(number: str) -> None:
-    carol = at_work("privacy")
+    carol, led_to = at_work("privacy"), set()
     for names in (*RECORDS, HOLD, SECOND, REVIEW):
         base = the_list(names)
         for path in (f"{base}{number}/change/", f"{base}{number}/history/", f"{base}{number}/step/close/"):
-            assert carol.get(path, follow=True).status_code in (200, 404), path
+            answer = carol.get(path)
+            if answer.status_code in (301, 302):
+                led_to.add(answer["Location"])
+            else:
+                assert answer.status_code in (200, 404), path
+    for path in led_to:  # the front page or a list, which need no second look for each record
+        assert carol.get(path, follow=True).status_code in (200, 404), path
 
 
 # Search ---------------------------------------------------------------------------------------------------------------
@@ -583,12 +608,12 @@ def test_an_unverified_address_of_a_login_finds_nobody() -> None:
     assert "Moss" in found(at_work("sales"), CUSTOMER, "mallory@example.com")
 
 
-@pytest.mark.parametrize("text", ["nobody@example.com", "%", "_", "' OR 1=1", "\x00", "x" * 5000, "🦄", "(((("])
-def test_what_finds_nothing_or_is_nonsense_is_no_error(alice: Customer, text: str) -> None:
+def test_what_finds_nothing_or_is_nonsense_is_no_error(alice: Customer) -> None:
     carol = at_work("privacy")
-    for names in RECORDS:
-        shown = found(carol, names, text)
-        assert "Nothing found" in shown or text == "\x00"
+    for text in ("nobody@example.com", "%", "_", "' OR 1=1", "\x00", "x" * 5000, "🦄", "(((("):
+        for names in RECORDS:
+            shown = found(carol, names, text)
+            assert "Nothing found" in shown or text == "\x00", (names, text[:20])
 
 
 def test_a_search_by_get_is_refused(alice: Customer) -> None:
@@ -629,25 +654,6 @@ def test_a_search_opens_nothing_for_who_may_not_read(alice: Customer) -> None:
 
 
 # Pages and steps ------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("role", ROLES)
-def test_no_page_has_a_script_or_style_of_its_own_or_anything_from_elsewhere(alice: Customer, role: str) -> None:
-    carol = at_work(role)
-    paths = ["/admin/", *(path for names, record in everything(alice).items() if role in ALLOWED[names]
-                          for path in (the_list(names), page_of(record), page_of(record, "history")))]  # fmt: skip
-    for path in paths:
-        answer = carol.get(path)
-        assert answer.status_code == 200
-        inline = [
-            tag
-            for tag in re.findall(r"<script[^>]*>", answer.text)
-            if "src=" not in tag and "application/json" not in tag
-        ]
-        assert inline == [] and not re.search(r"<style|\s(style|on[a-z]+)=\"", answer.text), path
-        assert not pages.ELSEWHERE.search(answer.text)
-        assert "is written to the access log" in answer.text
-        assert "no-store" in answer["Cache-Control"]
 
 
 def test_the_history_is_the_audits_and_names_nobody(alice: Customer) -> None:
@@ -865,23 +871,6 @@ def test_what_is_overdue_is_said_in_words(alice: Customer) -> None:
     assert "due 18 November 2026, overdue by 2 days" in carol.get("/admin/").text
     assert "18 November 2026, overdue by 2 days" in carol.get(the_list(REQUEST)).text
     assert filed.reference in carol.get(f"{the_list(REQUEST)}?work=overdue").text
-
-
-def test_the_front_page_costs_as_many_queries_with_30_requests_as_with_one() -> None:
-    def another() -> None:
-        person = factories.customer("Person", "Example", email=f"p{Customer.objects.count()}@example.com")
-        filing.file(
-            filing.Receipt(kind="access", subject=person.subject_id, channel="mail", received_on=factories.TODAY),
-            actor=PRIVACY,
-            now=factories.NOW,
-        )
-
-    carol = at_work("privacy")
-    another()
-    one = queries(carol, "/admin/")
-    for _ in range(29):
-        another()
-    assert queries(carol, "/admin/") == one
 
 
 def test_the_bases_offer_no_way_around() -> None:
