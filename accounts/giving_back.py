@@ -257,7 +257,7 @@ def how_proved(point: ContactPoint) -> str:
     if subject is None or at is None or not point.gives_back:
         return ""
     compared = audit.history(subject=subject).filter(action=proof.MATCHED, at=at, actor_kind="staff")
-    by = [why for who, why in compared.values_list("actor", "reason") if f"staff/{who}"[:64] == point.end_proposed_by]
+    by = [one.reason for one in audit.ours(compared) if f"staff/{one.actor}"[:64] == point.end_proposed_by]
     return proof.in_words(by[-1]) if by else ""
 
 
@@ -301,7 +301,7 @@ def _had_code(point: ContactPoint, *, now: datetime) -> set[str]:
     now."""
     live = list(ContactLink.objects.filter(point=point, purpose=Purpose.CODE, used_at=None, expires_at__gt=now))
     wrote = audit.history(record=contact_links.record_of(point)).filter(action=CODE_WRITTEN, actor_kind="staff")
-    found = {("staff", who) for who in wrote.filter(at__in=[one.at for one in live]).values_list("actor", flat=True)}
+    found = {("staff", one.actor) for one in audit.ours(wrote.filter(at__in=[one.at for one in live]))}
     found |= letters.in_hand(one.letter_id for one in live if one.letter_id is not None)
     return {f"{kind}/{who}" for kind, who in found}
 

@@ -83,11 +83,9 @@ def objections(points: Iterable[ContactPoint]) -> list[tuple[int, datetime]]:
     """Return every objection to a contact of the customers of these contacts, by the audit: its number there, and
     when."""
     found = {
-        pk: at
+        one.pk: one.at
         for customer in {one.customer_id for one in points}
-        for pk, at in audit.history(record=(Customer.vault_label, customer))
-        .filter(action=DISPUTED)
-        .values_list("pk", "at")
+        for one in audit.ours(audit.history(record=(Customer.vault_label, customer)).filter(action=DISPUTED))
     }
     return sorted(found.items())
 

@@ -35,7 +35,7 @@ def refuse(user: User, *, now: datetime) -> None:
     sessions.end_others(user.pk, but=None)
     logger.error("A login was refused: its row does not say what the site wrote. `seal_logins` names it.")
     record = (User.vault_label, user.pk)
-    if not audit.history(record=record).filter(action=REFUSED, at__gt=now - TOLD).exists():
+    if not audit.ours(audit.history(record=record).filter(action=REFUSED, at__gt=now - TOLD)):
         audit.record(REFUSED, actor=None, now=now, record=record)
 
 

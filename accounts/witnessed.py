@@ -24,10 +24,10 @@ def is_sign_up_only(user: User) -> bool:
     else about login and person."""
     record = (User.vault_label, user.pk)
     known = [action for _, action, _, _ in audit.told_of([SIGNED_UP], [record])]
-    if not known or audit.history(record=record).exclude(action=SIGNED_UP).exists():
+    if not known or audit.ours(audit.history(record=record).exclude(action=SIGNED_UP)):
         return False
     of_person = audit.history(subject=user.subject_id) if user.subject_id is not None else None
-    return of_person is not None and not of_person.exclude(action=SIGNED_UP).exists()
+    return of_person is not None and not audit.ours(of_person.exclude(action=SIGNED_UP))
 
 
 def confirm(user: User, *, actor: Actor | None, now: datetime, reason: str = "") -> None:

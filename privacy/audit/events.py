@@ -68,7 +68,10 @@ def record_many(events: Iterable[Happened], *, actor: Actor | None, now: datetim
 def history(
     *, subject: UUID | None = None, record: Record | None = None, reference: str = ""
 ) -> models.QuerySet[AuditEvent]:
-    """Return the events about a subject, a record or a request, oldest first. An erased subject's cannot be found."""
+    """Return the events about a subject, a record or a request, oldest first. An erased subject's cannot be found.
+
+    To be shown, as they stand in the table; what is decided by them goes through `ours`.
+    """
     events = AuditEvent.objects.order_by("id")
     if subject is not None:
         # A person who was joined from two has the names of both.
@@ -81,21 +84,27 @@ def history(
     return events
 
 
+def ours(events: Iterable[AuditEvent]) -> list[AuditEvent]:
+    """Return those of these events that this program wrote: a line that somebody put into the table says nothing. Each
+    stands there once, by a constraint."""
+    return [one for one in events if encoding.is_ours(one)]
+
+
 def corrected(records: Collection[Record]) -> dict[Record, set[str]]:
     """Return, for each of these records of which something was corrected, the names of the fields; one query."""
     return told("record.corrected", records)
 
 
 def told(action: str, records: Collection[Record]) -> dict[Record, set[str]]:
-    """Return, for each of these records of which `action` is told, the names of the fields in all its events; one
-    query."""
+    """Return, for each of these records of which `action` is told, the names of the fields in all its events that this
+    program wrote; one query."""
     if not records:
         return {}
     by_hash = {encoding.record_hash(*one): one for one in records}
     events = AuditEvent.objects.filter(action=action, record__in=by_hash)
     found: dict[Record, set[str]] = {}
-    for record, fields in events.values_list("record", "fields"):
-        found.setdefault(by_hash[record], set()).update(fields)
+    for one in ours(events):
+        found.setdefault(by_hash[one.record], set()).update(one.fields)
     return found
 
 
@@ -106,17 +115,17 @@ def ends(action: str, records: Collection[Record]) -> list[tuple[Record, list[st
         return []
     by_hash = {encoding.record_hash(*one): one for one in records}
     events = AuditEvent.objects.filter(action=action, record__in=by_hash).order_by("id")
-    return [(by_hash[one.record], one.fields, one.reference) for one in events if encoding.is_ours(one)]
+    return [(by_hash[one.record], one.fields, one.reference) for one in ours(events)]
 
 
 def doers(actions: Collection[str], records: Collection[Record], *, kind: str) -> list[tuple[str, list[str], str]]:
-    """Return action, field names and who did it, for each of these events of these records by one kind of actor; one
-    query."""
+    """Return action, field names and who did it, for each of these events of these records by one kind of actor that
+    this program wrote; one query."""
     if not records:
         return []
     hashes = [encoding.record_hash(*one) for one in records]
     events = AuditEvent.objects.filter(action__in=actions, record__in=hashes, actor_kind=kind).order_by("id")
-    return list(events.values_list("action", "fields", "actor"))
+    return [(one.action, one.fields, one.actor) for one in ours(events)]
 
 
 def told_of(actions: Collection[str], records: Collection[Record]) -> list[tuple[Record, str, str, str]]:
@@ -124,14 +133,15 @@ def told_of(actions: Collection[str], records: Collection[Record]) -> list[tuple
     wrote, oldest first; one query."""
     by_hash = {encoding.record_hash(*one): one for one in records}
     events = AuditEvent.objects.filter(action__in=actions, record__in=by_hash).order_by("id")
-    return [(by_hash[one.record], one.action, one.reason, one.reference) for one in events if encoding.is_ours(one)]
+    return [(by_hash[one.record], one.action, one.reason, one.reference) for one in ours(events)]
 
 
 def last(actions: Collection[str], records: Collection[Record]) -> dict[Record, tuple[str, str]]:
-    """Return, for each of these records, action and reason of the newest event that is one of `actions`; one query."""
+    """Return, for each of these records, action and reason of the newest event that is one of `actions` and that this
+    program wrote; one query."""
     by_hash = {encoding.record_hash(*one): one for one in records}
     events = AuditEvent.objects.filter(action__in=actions, record__in=by_hash).order_by("id")
-    return {by_hash[record]: (action, why) for record, action, why in events.values_list("record", "action", "reason")}
+    return {by_hash[one.record]: (one.action, one.reason) for one in ours(events)}
 
 
 def _row(event: Happened, actor: Actor | None, now: datetime, names: dict[UUID, str]) -> AuditEvent:

@@ -110,7 +110,7 @@ def gone(subject: UUID | None, rows: QuerySet[Any]) -> list[Gone]:
         return []
     declaration = datamap.for_model(rows.model)
     told = audit.history(subject=subject).filter(action="record.erased", label=declaration.label)
-    events = list(told.values_list("record", "at", "reference"))
+    events = [(one.record, one.at, one.reference) for one in audit.ours(told)]
     if not events:
         return []
     is_half = Q(*((f"sealed_{name}__isnull", True) for name in rows.model.envelopes()), _connector=Q.OR)

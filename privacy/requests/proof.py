@@ -129,7 +129,7 @@ def within_limit(subject: UUID, *, now: datetime) -> None:
     ends."""
     subjects.lock([subject])  # tries at the same moment are counted one after the other
     refused = audit.history(subject=subject).filter(action=REFUSED, at__gt=now - WITHIN)
-    if refused.count() >= MOST_REFUSED:
+    if len(audit.ours(refused)) >= MOST_REFUSED:
         raise TooManyTries(
             "Too many facts or codes for this person were wrong: for a day none is looked at. The person can still prove it by a link."
         )

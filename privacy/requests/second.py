@@ -100,8 +100,8 @@ def how_proved(request: Request) -> str:
     last = request.events.filter(kind=State.IDENTITY).order_by("pk").last() if request.is_identified else None
     if last is None or last.actor_kind not in ("staff", "operator"):
         return how
-    told = audit.history(reference=request.reference).filter(action="request.identified").order_by("id").last()
-    role = told.role if told is not None and told.actor_kind == "staff" else ""
+    told = audit.ours(audit.history(reference=request.reference).filter(action="request.identified"))
+    role = told[-1].role if told and told[-1].actor_kind == "staff" else ""
     return f"{how}; stated by {history.named(last.actor_kind, last.actor_id, role)}"
 
 
