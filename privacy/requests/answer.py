@@ -15,7 +15,7 @@ from privacy.calendar import company_day
 from privacy.letters.models import Letter
 from privacy.requests import addresses, export, links, outcome, paper, unjoined, writing
 from privacy.requests.models import OneTimeLink, Request
-from privacy.retention import rules
+from privacy.retention import decided, rules
 from privacy.retention.models import Decision
 
 CODE_MOVED = (
@@ -161,7 +161,7 @@ def recipients(request: Request, decisions: Iterable[Decision]) -> list[str]:
     for label, envelope in {
         (one.label, one.envelope)
         for one in decisions
-        if not is_ended or one.action == Decision.Action.ERASE or one.done_at
+        if not is_ended or one.action == Decision.Action.ERASE or decided.ended_at(one)
     }:
         declaration = datamap.for_label(label)
         for name in declaration.envelopes().get(envelope, ()):

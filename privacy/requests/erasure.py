@@ -194,9 +194,8 @@ def _asked_by(
 
 def _mark_done(label: str, ids: Sequence[UUID], envelopes: Collection[str], now: datetime) -> None:
     """Say in every decision about these envelopes that the end has come; what another request kept is done as well."""
-    Decision.objects.filter(label=label, record_id__in=ids, envelope__in=envelopes, done_at=None).filter(
-        Q(action=Decision.Action.ERASE) | Q(pinned=True)
-    ).update(done_at=now)
+    open_ones = Decision.objects.filter(label=label, record_id__in=ids, envelope__in=envelopes, done_at=None)
+    decided.done(open_ones.filter(Q(action=Decision.Action.ERASE) | Q(pinned=True)), now)
 
 
 def _end(declaration: Declaration, rows: Sequence[Any], envelopes: Collection[str]) -> int:

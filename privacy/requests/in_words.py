@@ -17,7 +17,7 @@ from privacy import actor, datamap, letters, vault
 from privacy.requests import procedures, said
 from privacy.requests.models import OneTimeLink, RequestEvent, SecondLook
 from privacy.requests.states import State
-from privacy.retention import jurisdiction
+from privacy.retention import decided, jurisdiction
 from privacy.retention.models import Decision, HeldValue
 
 #: What the states of a request are called where its person reads them: of any right, whether or not its plan is
@@ -176,7 +176,7 @@ def decisions(rows: Sequence[Decision]) -> list[dict[str, Any]]:
                 _became(one),
                 jurisdiction.law(one.ground, one.authority) if one.action == Decision.Action.KEEP else "",
                 one.until,
-                one.done_at,
+                decided.ended_at(one),
             )
             for one in rows
         ),
@@ -277,8 +277,8 @@ def _became(one: Decision) -> str:
     """Return what became of the data: what was to be erased and is not yet says so."""
     match one.action:
         case Decision.Action.ERASE:
-            return "erased" if one.done_at else "to be erased"
-        case Decision.Action.KEEP if one.done_at:
+            return "erased" if decided.ended_at(one) else "to be erased"
+        case Decision.Action.KEEP if decided.ended_at(one):
             return "kept first, and erased since"
         case _:
             return str(one.get_action_display())

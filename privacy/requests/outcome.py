@@ -155,7 +155,8 @@ def lines(request: Request, *, today: date) -> dict[str, list[dict[str, Any]]]:
                 sentence = GONE if verdict is None else ENDED
             else:
                 sentence, says = verdict.sentence, verdict
-        name = "erased" if decision.done_at and decision.pinned else names[Decision.Action(decision.action)]
+        done_at = decided.ended_at(decision)
+        name = "erased" if done_at and decision.pinned else names[Decision.Action(decision.action)]
         found[name].append(
             {
                 "id": decision.pk,
@@ -170,7 +171,7 @@ def lines(request: Request, *, today: date) -> dict[str, list[dict[str, Any]]]:
                 "ground": says.ground,
                 "authority": says.authority,
                 "until": says.until,
-                "done_at": decision.done_at,
+                "done_at": done_at,
             }
         )
     return found
@@ -182,7 +183,9 @@ def _reasons_now(request: Request, decisions: Iterable[Decision], today: date) -
     None where the record or that part of it is gone. Only for what was told and is binding: a plan says what was
     planned.
     """
-    kept = [one for one in decisions if one.pinned and one.done_at is None and one.action == Decision.Action.KEEP]
+    kept = [
+        one for one in decisions if one.pinned and decided.ended_at(one) is None and one.action == Decision.Action.KEEP
+    ]
     named = dict.fromkeys((one.label, one.record_id) for one in kept if one.record_id is not None)
     if not named:
         return {}
@@ -206,5 +209,5 @@ def unjoined_of(request: Request) -> str:
 
 def counts(request: Request) -> dict[str, int]:
     """Return how many envelopes of each kind of record were erased: all a tombstone says."""
-    done = request.decisions.filter(action=Decision.Action.ERASE, done_at__isnull=False)
-    return dict(sorted(Counter(done.values_list("label", flat=True)).items()))
+    done = decided.ours(request.decisions.filter(action=Decision.Action.ERASE, done_at__isnull=False))
+    return dict(sorted(Counter(one.label for one in done).items()))

@@ -144,7 +144,7 @@ def close_again(reference: str, at: datetime, content: dict[str, Any], *, actor:
         request.decisions.all().delete()
         request.plan_hash, request.outcome = content["plan_hash"], {}
         request.save(update_fields=["plan_hash", "outcome"])  # type: ignore[misc]  # a sealed field is no column
-    request.decisions.filter(action=Decision.Action.ERASE, done_at=None).update(done_at=at)
+    decided.done(request.decisions.filter(action=Decision.Action.ERASE, done_at=None), at)
     _keep_again(request, content.get("kept", []))
     history.close_restored(request, actor=actor, now=now, at=at)
     waits.end_left_over(actor=actor, now=now, request=request)

@@ -2,14 +2,16 @@
 
 What must never happen: a record ended early, or one that law keeps, because somebody wrote a decision about it into the
 table, or another day into one: what a person was told (pinned) is ended by the sweep without asking the schedule and
-outside its cap. So each decision carries a keyed hash over its request, its record, what it does and until when, and
-whether that is binding. One that does not fit ends nothing and is a finding of the sweep; a removal stops at it.
+outside its cap; a record that is kept opened to all again, or called erased, because a column says that it is done. So
+each decision carries a keyed hash over its request, its record, what it does and until when, whether that is binding,
+and when it was done. One that does not fit ends nothing and is a finding of the sweep; a removal stops at it.
 Neither is undone by itself: an operator who looked signs the decisions of a request with it (`seal_requests`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -32,6 +34,12 @@ def is_ours(decision: Decision) -> bool:
     return vault.mac_fits(decision.mac, *_says(decision))
 
 
+def was_ours(decision: Decision) -> bool:
+    """Say whether an earlier version made this decision as it stands, but for when it was done: after a restore of a
+    backup of that version."""
+    return vault.mac_fits(decision.mac, *_said_before(decision))
+
+
 def change(decisions: models.QuerySet[Decision], **columns: Any) -> list[Decision]:
     """Write these columns into decisions, with their keyed hashes; return those that did not fit
     before: they stay as they are."""
@@ -45,6 +53,25 @@ def change(decisions: models.QuerySet[Decision], **columns: Any) -> list[Decisio
                 setattr(one, name, value)
             Decision.objects.filter(pk=one.pk).update(**columns, mac=sign(one).mac)
     return left
+
+
+def done(decisions: models.QuerySet[Decision], at: datetime) -> None:
+    """Say in decisions that what they are about has ended, with their keyed hashes; one that did not fit before still
+    does not."""
+    with transaction.atomic():
+        found = list(decisions.order_by("pk").select_for_update(of=("self",)))
+        fitted = ours(found)
+        for one in found:
+            one.done_at = at
+        for one in fitted:
+            sign(one)
+        Decision.objects.bulk_update(found, ["done_at", "mac"], batch_size=CHUNK)
+
+
+def ended_at(decision: Decision) -> datetime | None:
+    """Return when what a decision is about has ended, by a decision that the site made; else None: a row that somebody
+    wrote proves nothing."""
+    return decision.done_at if decision.done_at is not None and is_ours(decision) else None
 
 
 def forget(label: str, records: Collection[UUID]) -> None:
@@ -79,6 +106,34 @@ def bind_forgotten() -> int:
     return _sign_all(Decision.objects.filter(record_id=None, done_at__isnull=False))
 
 
+def bind_ends() -> int:
+    """Put under their keyed hashes when decisions of before were done; return how many.
+
+    As `bind_all`. One that did not fit its keyed hash of before still does not, nor one that says it is done while the
+    key store has the key.
+    """
+    count, after = 0, 0
+    while some := list(Decision.objects.filter(pk__gt=after).order_by("pk")[:CHUNK]):
+        after = some[-1].pk
+        fitted = [one for one in some if was_ours(one)]
+        untrue = said_too_early(fitted)
+        signed = [sign(one) for one in fitted if one.pk not in untrue]
+        count += Decision.objects.bulk_update(signed, ["mac"])
+    return count
+
+
+def said_too_early(decisions: Iterable[Decision]) -> set[int]:
+    """Return the numbers of those decisions that say of their data that it has ended, while the key store has its key.
+    One query."""
+    pairs = {
+        one.pk: (one.record_id, one.envelope)
+        for one in decisions
+        if one.done_at is not None and one.record_id is not None and one.action != Decision.Action.GIVE
+    }
+    living = vault.keys.living(list(pairs.values())) if pairs else set()
+    return {pk for pk, pair in pairs.items() if pair in living}
+
+
 def _sign_all(decisions: models.QuerySet[Decision]) -> int:
     done, after = 0, 0
     while some := list(decisions.filter(pk__gt=after).order_by("pk")[:CHUNK]):
@@ -93,5 +148,10 @@ def ours(decisions: Iterable[Decision]) -> list[Decision]:
 
 
 def _says(one: Decision) -> tuple[Any, ...]:
+    return *_said_before(one), one.done_at
+
+
+def _said_before(one: Decision) -> tuple[Any, ...]:
+    # What the keyed hash stood over until 0.1; such a row is signed anew once (accounts.upgrades).
     what = one.action, one.code, one.until, one.overdue, one.pinned
     return "decision", one.request_id, one.label, one.record_id, one.envelope, *what

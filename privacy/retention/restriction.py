@@ -6,6 +6,9 @@ locks it. So there is one place that knows the answer, `settle`, and who changes
 a hold placed or lifted, the sweep each night. It can always be worked out anew (`settle_all`), which undoes a mistake.
 The gate reads it with the key, so that it counts at the moment of decryption and costs no query.
 
+Only decisions that are the site's count (`decided`): one that somebody wrote, changed or took away neither sets a
+restriction nor lifts one; what the key store says of that record stays.
+
 A restriction is a few codes (`gate.matrix.kept_for`): what keeps the envelope and until when. They are set at once and
 taken away after the commit, so that a crash in between leaves an envelope restricted and not open.
 """
@@ -28,7 +31,7 @@ from privacy.calendar import company_day
 from privacy.datamap import Declaration
 from privacy.facts import Facts
 from privacy.gate import matrix
-from privacy.retention import rules
+from privacy.retention import decided, rules
 from privacy.retention.gather import read, with_flags
 from privacy.retention.models import Decision, Hold
 from privacy.retention.rules import Schedule
@@ -37,7 +40,7 @@ from privacy.vault.keystore import keys
 from privacy.work.broken import Findings
 
 BATCH = 500
-HOLD, ENDING = "hold", "ending"
+HOLD, ENDING, OPEN = "hold", "ending", "open"
 RESTRICTED, RELEASED = "record.restricted", "record.released"  # in the audit
 
 Pair = tuple[UUID, str]
@@ -45,10 +48,12 @@ Pair = tuple[UUID, str]
 
 @dataclass(frozen=True)
 class Sources:
-    """What restricts these records now: pinned decisions with their day, and legal holds."""
+    """What restricts these records now: pinned decisions with their day, and legal holds; and of what a decision says
+    that the site did not make."""
 
     pinned: Mapping[Pair, date | None]
     held: Collection[UUID]
+    doubted: Collection[Pair] = frozenset()
 
 
 def codes(facts: Facts, envelope: str, sources: Sources, schedule: Schedule, today: date) -> str:
@@ -92,11 +97,14 @@ def _longest(found: set[str]) -> set[str]:
     return {f"{purpose}:{day}" if day else purpose for purpose, day in days.items()}
 
 
-def settle(label: str, records: Iterable[UUID], *, actor: Actor | None, now: datetime) -> int:
+def settle(
+    label: str, records: Iterable[UUID], *, actor: Actor | None, now: datetime, findings: Findings | None = None
+) -> int:
     """Work out anew what of these records of one kind is restricted, and write it down; return how many envelopes
     changed.
 
-    One audit event for each record that changed. Records that are gone are left alone.
+    One audit event for each record that changed. Records that are gone are left alone. Notes among `findings` whose
+    restriction stays because the decision that set it is not the site's any more.
     """
     try:
         declaration = datamap.for_label(label)
@@ -105,7 +113,9 @@ def settle(label: str, records: Iterable[UUID], *, actor: Actor | None, now: dat
     if declaration.facts is None or not issubclass(declaration.model, SealedModel):
         return 0
     schedule, today = rules.load(), company_day(now)
-    return sum(_settle(declaration, chunk, schedule, today, actor, now) for chunk in _batches(dict.fromkeys(records)))
+    noted = Findings() if findings is None else findings
+    chunks = _batches(dict.fromkeys(records))
+    return sum(_settle(declaration, chunk, schedule, today, actor, now, noted) for chunk in chunks)
 
 
 def _settle(
@@ -115,6 +125,7 @@ def _settle(
     today: date,
     actor: Actor | None,
     now: datetime,
+    findings: Findings,
 ) -> int:
     sealed: type[SealedModel] = declaration.model  # type: ignore[assignment]  # looked at by the caller
     sources = _sources(declaration.label, ids)
@@ -127,6 +138,10 @@ def _settle(
             if envelope in sealed.envelopes():
                 states[facts.record_id, envelope] = codes(facts, envelope, sources, schedule, today)
     before = keys.restrictions(owner)
+    for record, envelope in _unproved(declaration.label, states, before, sources):
+        pair = record, envelope
+        states[pair] = _joined(before[pair], states[pair])
+        findings.note("decision", declaration.label, record, "NotOurs")
     changed = {pair: code for pair, code in states.items() if code != before.get(pair, "")}
     if not changed:
         return 0
@@ -142,6 +157,29 @@ def _settle(
             events = _untold(declaration, events, {record for record, _ in lifted} - {record for record, _ in done})
         audit.record_many(events, actor=actor, now=now)
     return len(changed)
+
+
+def _unproved(label: str, states: Mapping[Pair, str], before: Mapping[Pair, str], sources: Sources) -> list[Pair]:
+    """Return those of which a decision had said that they are kept, and no decision of the site's does any more: one
+    was written past the site, or the audit tells that they were restricted, and not that they were released."""
+    lost = [
+        pair for pair in states if pair not in sources.pinned and _parts(before.get(pair, "")) - {HOLD, matrix.HELD}
+    ]
+    if not lost:
+        return []
+    told: dict[Pair, str] = {}
+    for (_, record), _, reason, _ in audit.told_of([RESTRICTED, RELEASED], [(label, one) for one, _ in lost]):
+        for envelope, _, code in (part.partition("=") for part in reason.split()):
+            told[UUID(str(record)), envelope] = code
+    return [pair for pair in lost if pair in sources.doubted or told.get(pair, OPEN) != OPEN]
+
+
+def _parts(code: str) -> set[str]:
+    return set(code.split(";")) - {""}
+
+
+def _joined(before: str, code: str) -> str:
+    return ";".join(sorted(_parts(before) | _parts(code)))
 
 
 def _untold(declaration: Declaration, events: list[audit.Happened], lifted: set[UUID]) -> list[audit.Happened]:
@@ -168,7 +206,7 @@ def _events(
             RESTRICTED if any(map(matrix.kept_for, envelopes.values())) else RELEASED,
             subject=owner.get(record),
             record=(declaration.label, record),
-            reason=" ".join(f"{name}={code or 'open'}" for name, code in sorted(envelopes.items()))[:200],
+            reason=" ".join(f"{name}={code or OPEN}" for name, code in sorted(envelopes.items()))[:200],
         )
         for record, envelopes in by_record.items()
     ]
@@ -179,11 +217,18 @@ def _sources(label: str, ids: Collection[UUID]) -> Sources:
     decisions = Decision.objects.filter(
         label=label, record_id__in=ids, pinned=True, done_at=None, action=Decision.Action.KEEP
     )
-    for record, envelope, until in decisions.values_list("record_id", "envelope", "until"):
-        before = pinned.get((record, envelope))  # type: ignore[arg-type]  # those without a number are not found
-        pinned[record, envelope] = min(before, until) if before and until else until or before  # type: ignore[index]
+    doubted: set[Pair] = set()
+    for one in decisions:
+        if one.record_id is None:
+            continue
+        pair, until = (one.record_id, one.envelope), one.until
+        if not decided.is_ours(one):
+            doubted.add(pair)
+            continue
+        before = pinned.get(pair)
+        pinned[pair] = min(before, until) if before and until else until or before
     held = Hold.objects.filter(record_id__in=ids, lifted_at=None).values_list("record_id", flat=True)
-    return Sources(pinned, set(held))
+    return Sources(pinned, set(held), doubted)
 
 
 def settle_request(request_id: UUID, *, actor: Actor | None, now: datetime) -> int:
@@ -202,23 +247,29 @@ def settle_person(subject: UUID, *, actor: Actor | None, now: datetime) -> int:
     return _settle_all_of(kept.values_list("label", "record_id"), actor=actor, now=now)
 
 
-def settle_all(*, actor: Actor | None, now: datetime) -> int:
+def settle_all(*, actor: Actor | None, now: datetime, findings: Findings | None = None) -> int:
     """Work out every restriction anew: after an upgrade, a restore, and each night; return how many envelopes changed.
+    What `settle` notes stands among `findings` then.
 
     Looks at what decisions and holds name, and at what is restricted without any. Each batch stands for itself.
     """
     kept = Decision.objects.filter(pinned=True, done_at=None, action=Decision.Action.KEEP, record_id__isnull=False)
-    count = _settle_all_of(kept.values_list("label", "record_id"), actor=actor, now=now)
-    count += _settle_all_of(Hold.objects.filter(lifted_at=None).values_list("label", "record_id"), actor=actor, now=now)
+    found_by: dict[str, Any] = {"actor": actor, "now": now, "findings": findings}
+    count = _settle_all_of(kept.values_list("label", "record_id"), **found_by)
+    count += _settle_all_of(Hold.objects.filter(lifted_at=None).values_list("label", "record_id"), **found_by)
     after: UUID | None = None
     while found := keys.restricted(after=after, most=BATCH):
         after = found[-1][0]
-        count += _settle_all_of(((label, record) for record, label in found), actor=actor, now=now)
+        count += _settle_all_of(((label, record) for record, label in found), **found_by)
     return count
 
 
 def _settle_all_of(
-    rows: models.QuerySet[Any, Any] | Iterable[tuple[str, UUID]], *, actor: Actor | None, now: datetime
+    rows: models.QuerySet[Any, Any] | Iterable[tuple[str, UUID]],
+    *,
+    actor: Actor | None,
+    now: datetime,
+    findings: Findings | None = None,
 ) -> int:
     stream = rows.order_by().distinct().iterator(chunk_size=BATCH) if isinstance(rows, models.QuerySet) else rows
     count = 0
@@ -226,7 +277,9 @@ def _settle_all_of(
         by_label: dict[str, list[UUID]] = defaultdict(list)
         for label, record in batch:
             by_label[label].append(record)
-        count += sum(settle(label, ids, actor=actor, now=now) for label, ids in sorted(by_label.items()))
+        count += sum(
+            settle(label, ids, actor=actor, now=now, findings=findings) for label, ids in sorted(by_label.items())
+        )
     return count
 
 

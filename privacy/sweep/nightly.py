@@ -128,7 +128,7 @@ def sweep(*, on: date | None = None, dry_run: bool, actor: Actor | None) -> Swee
         report = SweepReport(on=day, is_dry_run=False)
         _Run(report, schedule, actor=actor, now=now).go()
         # What has come under another reason, or under a hold alone, opens to others from now on.
-        restriction.settle_all(actor=actor, now=now)
+        restriction.settle_all(actor=actor, now=now, findings=report.findings)
         SweepState.objects.filter(pk=SweepState.ONLY).update(last_report=report.as_dict())
         audit.record("retention.swept", actor=actor, now=now, reason=_counts(report))
     return report
@@ -247,7 +247,7 @@ class _Run:
                     for one in pinned[key]:
                         self._keep_on(one, verdict)
         if gone and not self.report.is_dry_run:
-            Decision.objects.filter(pk__in=gone, done_at=None).update(done_at=self.now)
+            decided.done(Decision.objects.filter(pk__in=gone, done_at=None), self.now)
         self._count(declaration, {one.record_id for one in ending})
         stay = {one.record_id for one in ending if one.record_id in waiting}
         self.report.kept += len(stay)

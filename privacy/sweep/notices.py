@@ -31,6 +31,7 @@ from privacy.calendar import company_day
 from privacy.facts import Facts
 from privacy.letters.models import Letter
 from privacy.requests import clock
+from privacy.retention import decided
 from privacy.retention.models import Decision
 from privacy.retention.rules import Schedule
 from privacy.sweep.models import EndNotice
@@ -213,7 +214,7 @@ def may_keep(subject: UUID) -> bool:
 
 
 def _is_told(subject: UUID) -> bool:
-    return Decision.objects.filter(request__subject=subject, pinned=True, done_at=None).exists()
+    return bool(decided.ours(Decision.objects.filter(request__subject=subject, pinned=True, done_at=None)))
 
 
 def _keep(subject: UUID, *, reason: str, actor: Actor, now: datetime) -> None:

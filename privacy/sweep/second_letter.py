@@ -21,6 +21,7 @@ from privacy import letters
 from privacy.letters.models import Letter
 from privacy.requests import addresses, answer, longer, outcome, procedures, writing
 from privacy.requests.models import Request
+from privacy.retention import decided
 from privacy.retention.models import Decision
 from privacy.work.broken import Findings, spared
 
@@ -46,7 +47,8 @@ def write(*, on: date, now: datetime, findings: Findings) -> int:
     def tell(some: Sequence[UUID]) -> int:
         with transaction.atomic():
             requests = found.filter(pk__in=some).order_by("pk")
-            return sum(_write(one, set(untold.filter(request=one)), on, now) for one in requests)
+            ended = ((one, set(decided.ours(untold.filter(request=one)))) for one in requests)
+            return sum(_write(one, those, on, now) for one, those in ended if those)
 
     waiting = list(found.order_by("pk").values_list("pk", flat=True))
     return sum(spared(waiting, tell, step="tell", label=Request.vault_label, findings=findings))

@@ -37,6 +37,7 @@ __all__ = [
     "finish",
     "hand_over",
     "is_destroyed",
+    "living",
     "load",
     "load_and_erased",
     "make",
@@ -58,6 +59,18 @@ def alive(pairs: Sequence[Pair]) -> list[int]:
             [array(record for record, _ in pairs), array(envelope for _, envelope in pairs)],
         )
         return [row[0] for row in cur.fetchall()]
+
+
+def living(pairs: Sequence[Pair]) -> set[Pair]:
+    """Return those of the pairs that have a live key."""
+    with cursor() as cur:
+        cur.execute(
+            """SELECT d.record, d.envelope FROM vault_datakey d
+               JOIN unnest(%s::uuid[], %s::text[]) AS n(record, envelope) USING (record, envelope)
+               WHERE d.destroyed_at IS NULL""",
+            [array(record for record, _ in pairs), array(envelope for _, envelope in pairs)],
+        )
+        return {(record, envelope) for record, envelope in cur.fetchall()}
 
 
 def is_destroyed(record: UUID, envelope: str) -> bool:

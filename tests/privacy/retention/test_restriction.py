@@ -26,12 +26,14 @@ from privacy.facts import Facts
 from privacy.gate import Actor, Refused, matrix
 from privacy.gate.system import system, system_actor
 from privacy.models import HeldValue
-from privacy.requests import export
+from privacy.requests import export, outcome, reading
+from privacy.requests.models import Request
 from privacy.retention import holds, restriction, rules
 from privacy.retention.models import Decision
 from privacy.sweep import nightly
 from privacy.vault import RecordRestricted, Restricted
-from tests import factories, pages
+from privacy.work.broken import Findings
+from tests import factories, pages, roles
 from tests.asked import NOW, PRIVACY, TODAY, confirmed, run
 from tests.factories import DAN, ERIN, TASK, a_customer, an_order, an_rma, as_customer, moved
 
@@ -509,6 +511,53 @@ def test_a_restriction_that_nothing_asks_for_is_lifted(django_capture_on_commit_
     with django_capture_on_commit_callbacks(execute=True):
         assert restriction.settle_all(actor=PRIVACY, now=NOW) == 1
     assert readers(order, "invoice_name") == {"sales", "accounting", "privacy"}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE privacy_decision SET done_at = now() WHERE action = 'keep'",
+        "UPDATE privacy_decision SET pinned = false WHERE action = 'keep'",
+        "UPDATE privacy_decision SET until = '2026-11-01' WHERE action = 'keep'",
+        "UPDATE privacy_decision SET record_id = gen_random_uuid() WHERE action = 'keep'",
+        "DELETE FROM privacy_decision WHERE action = 'keep'",
+    ],
+    ids=["done", "not binding", "another day", "another record", "deleted"],
+)
+def test_a_decision_that_was_written_past_the_site_lifts_no_restriction(
+    statement: str, django_capture_on_commit_callbacks: Any
+) -> None:
+    alice = a_customer()
+    order = old_order(alice)
+    erased(alice)
+    before = vault.keys.restrictions([order.pk])
+    assert before and readers(order, "invoice_name") == {"accounting"}
+    roles.run(statement)
+    findings = Findings()
+    with django_capture_on_commit_callbacks(execute=True):
+        assert restriction.settle_all(actor=PRIVACY, now=NOW, findings=findings) == 0
+    assert vault.keys.restrictions([order.pk]) == before and readers(order, "invoice_name") == {"accounting"}
+    assert [(one.step, one.record, one.error) for one in findings] == [("decision", str(order.pk), "NotOurs")]
+    request = Request.objects.get()
+    shown = [one for record in reading.show(request)["decisions"] for one in record["data"]]
+    assert not [one for one in shown if one["action"] == "keep" and one["done_at"]]
+    with vault.internal():
+        assert "order" not in {one["envelope"] for one in outcome.lines(request, today=TODAY)["erased"]}
+
+
+def test_a_decision_that_was_planted_locks_nothing(django_capture_on_commit_callbacks: Any) -> None:
+    alice, bob = a_customer(), a_customer()
+    order, theirs = old_order(alice), old_order(bob)
+    erased(alice)
+    roles.run(
+        "INSERT INTO privacy_decision (request_id, label, record_id, envelope, data, action, code, ground, authority,"
+        f" until, overdue, pinned, mac) SELECT request_id, label, '{theirs.pk}', envelope, data, action, code, ground,"
+        f" authority, until, overdue, pinned, mac FROM privacy_decision WHERE record_id = '{order.pk}'"
+        " AND envelope = 'order'"
+    )
+    with django_capture_on_commit_callbacks(execute=True):
+        assert restriction.settle_all(actor=PRIVACY, now=NOW) == 0
+    assert readers(theirs, "invoice_name") == {"sales", "accounting", "privacy"}
 
 
 def test_each_kept_record_is_in_the_audit_once() -> None:

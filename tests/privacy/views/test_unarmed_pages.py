@@ -21,7 +21,7 @@ from privacy import vault
 from privacy.gate.system import system
 from privacy.models import Decision, Letter, Request
 from privacy.requests import assessment, codes, export, services
-from privacy.retention import assess, rules
+from privacy.retention import assess, decided, rules
 from privacy.sweep import arming, notices, second_letter
 from privacy.work.broken import Findings
 from tests import factories, pages
@@ -110,7 +110,7 @@ def test_so_does_the_letter_about_the_rest(alice: Customer, kept_order: Order, i
     run(request)
     done = Decision.objects.filter(request=request, action="keep").order_by("pk")
     assert done.count() > 1
-    Decision.objects.filter(pk=done[0].pk).update(done_at=NOW + timedelta(hours=1), pinned=True)
+    assert not decided.change(done.filter(pk=done[0].pk), done_at=NOW + timedelta(hours=1), pinned=True)
     with vault.internal(), system("sweep"):
         assert second_letter.write(on=TODAY, now=NOW + timedelta(hours=2), findings=Findings()) == 1
         letter = Letter.objects.get(kind="rest_erased")
