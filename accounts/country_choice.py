@@ -50,7 +50,7 @@ def choose(label: str, number: str, code: str, *, actor: Actor, now: datetime, i
             done.append(name)
             if is_dry:
                 continue
-            models.QuerySet(model).filter(pk=number).update(**{name: code})
+            upgrades.write_country(model, name, models.Q(pk=number), code)
             _contacts_read_anew(model, number, old, actor=actor, now=now)
             audit.record(
                 "country.chosen", actor=actor, now=now, record=(label.lower(), number), fields=[name],

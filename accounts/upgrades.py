@@ -34,7 +34,7 @@ from accounts.models import Address, Company, Customer
 from accounts.validators import validate_country
 from privacy import audit, vault
 from privacy.actor import Actor
-from privacy.requests import bound, links
+from privacy.requests import bound, contradictions, links
 from privacy.requests.models import Request
 from privacy.retention import decided
 from privacy.sweep import notices as ending
@@ -65,7 +65,7 @@ def settle_countries(*, actor: Actor, now: datetime) -> int:
             if not (new := countries.FORMER.get(old.upper()) or countries.find(old)):
                 continue
             with transaction.atomic():
-                rows = models.QuerySet(model).filter(**{name: old}).update(**{name: new})
+                rows = write_country(model, name, models.Q(**{name: old}), new)
                 audit.record(
                     "countries.settled", actor=actor, now=now, fields=[f"{model._meta.label_lower}.{name}"],
                     reason=f"{old} became {new} in {rows} rows",
@@ -95,6 +95,14 @@ def country_columns() -> list[tuple[type[Any], str]]:
         if validate_country in one.validators
     ]
     return [*found, (Request, "country")]
+
+
+def write_country(model: type[Any], name: str, which: models.Q, code: str) -> int:
+    """Write a code into the column of a country of these rows, in the caller's transaction; return how many. That of a
+    request stands under its keyed hash."""
+    if model is Request:
+        return bound.write(which, **{name: code})
+    return models.QuerySet(model).filter(which).update(**{name: code})
 
 
 def misspelt(model: type[Any], name: str) -> models.QuerySet[Any]:
@@ -183,9 +191,11 @@ def bind_rows(*, now: datetime) -> int:
     done += once.do(once.JOININGS, keys_follow.bind_all, now=now)
     done += once.do(once.PROPOSALS, keys_follow.bind_proposals, now=now)
     done += once.do(once.REQUESTS, bound.bind_all, now=now)
-    done += once.do(once.STEPS, bound.bind_steps, now=now)
+    done += once.do(once.STEPS, partial(bound.bind_steps, contradictions.is_step_supported), now=now)
+    done += once.do(once.HISTORIES, bound.bind_histories, now=now)
     done += once.do(once.DECISIONS, decided.bind_all, now=now)
     done += once.do(once.FORGOTTEN, decided.bind_forgotten, now=now)
+    done += once.do(once.ENDS, decided.bind_ends, now=now)
     done += once.do(once.ADDRESSES, confirmed.bind_all, now=now)
     done += once.do(once.NOTICES, contact_links.bind_letters, now=now)
     once.do(once.CONFIRMATIONS, partial(witnessed.confirm_earlier, now=now), now=now)  # by the hashes made above

@@ -2,16 +2,16 @@
 
 What must never happen: a file of another person's data made or given out, or a removal carried out, because
 somebody wrote into the row of a request of his own whose it is, what it covers, that it was proved and confirmed,
-or how far it is. So the row carries a keyed hash over that, and over the last of its events that brought it where
-it is: events are appended only, so that an earlier row of the same request does not fit any more. Whose the file of
-the request is, the key store says as well. A request that does not fit can only end; it is sealed again by an
-operator who looked (`seal_requests`).
+how far it is, or when it is due; or wrote an event into its history. So the row carries a keyed hash over that, and
+over the last of all its events and how many there are: they are appended only, so that neither an earlier row of the
+same request nor a history with one line more fits. Whose the file of the request is, the key store says as well. A
+request that does not fit can only end; it is sealed again by an operator who looked (`seal_requests`).
 """
 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, Protocol
@@ -57,17 +57,18 @@ _COLUMNS = (
     "confirmed_hash",
     "step",
 )
+#: By these a day decides: until when others may object, whose law it is, how long a copy is waited for.
+_DATED = ("country", "region", "due_on")
 #: What the keyed hash of a request stands over. Of the subject it is checked that it is the owner, or gone.
-DECIDING = frozenset({*_COLUMNS, "subject", "subject_id", "state", "parked_from"})
-#: The kinds of events after which an earlier row of the request counts no longer. The last of them stands under the
-#: keyed hash, and how many there are: one that somebody adds with a number below the last is seen.
-_STAGES_BEFORE = frozenset(
+DECIDING = frozenset({*_COLUMNS, *_DATED, "subject", "subject_id", "state", "parked_from"})
+# What the keyed hash stood over before all events did: these kinds, and in the first version the last of them alone.
+_STAGES_FIRST = frozenset(
     {
         "received", "identity", "planned", "confirmed", "executing", "executed", "replied", "closed", "refused", "withdrawn",
         "expired", "restored", "second_asked", "second_asked_again", "second_decided", "second_ended", "refusal_proposed", "refusal_decided",
     }
 )  # fmt: skip
-STAGES = _STAGES_BEFORE | {"extended", "address_changed", "name_changed"}
+_STAGES = _STAGES_FIRST | {"extended", "address_changed", "name_changed"}
 
 
 class NotOurs(Exception):
@@ -125,12 +126,21 @@ def carry(rows: Iterable[UUID], to: UUID, **also: Any) -> int:
     """Make requests another person's, with their keyed hashes; return how many. One that did not fit still does not.
 
     In the caller's transaction; the keys follow. `also` are further columns to write."""
-    numbers = list(rows)
+    return _write(list(rows), {"owner_id": to, **also}, subject=False)
+
+
+def write(which: models.Q, **columns: Any) -> int:
+    """Write columns into all requests that are found by `which`, with their keyed hashes; return how many. One that did
+    not fit still does not. In the caller's transaction."""
+    return _write(list(_plain().filter(which).values_list("pk", flat=True)), columns)
+
+
+def _write(numbers: list[UUID], columns: Mapping[str, Any], *, subject: bool = True) -> int:
     list(_plain().filter(pk__in=numbers).order_by("pk").select_for_update().values_list("pk"))
-    fitted = [row["pk"] for row in _rows().filter(pk__in=numbers) if _fits(row, subject=False)]
-    moved = _plain().filter(pk__in=numbers).update(owner_id=to, **also)
+    fitted = [row["pk"] for row in _rows().filter(pk__in=numbers) if _fits(row, subject=subject)]
+    written = _plain().filter(pk__in=numbers).update(**columns)
     _sign_all(_rows().filter(pk__in=fitted))
-    return moved
+    return written
 
 
 def nobody_of(subject: UUID) -> UUID:
@@ -160,8 +170,8 @@ def is_file_of(export: FileRow, owner: UUID | None) -> bool:
 
     Whose a key is, is bound to it. A row that was hung on another request, and sealed there by mistake, is not theirs.
     """
-    keys = DataKey.objects.filter(record=export.pk, destroyed_at=None).values_list("owner_kind", "owner_id")
-    return all(one in _owners(owner) for one in keys)
+    keys = list(DataKey.objects.filter(record=export.pk, destroyed_at=None).values_list("owner_kind", "owner_id"))
+    return bool(keys) and all(one in _owners(owner) for one in keys)
 
 
 def _file_says(export: FileRow) -> tuple[Any, ...]:
@@ -189,10 +199,12 @@ def doubted() -> Iterator[UUID]:
 
 
 def seal(numbers: Collection[UUID]) -> int:
-    """Sign these requests as they stand, with their files: by the decision of an operator who looked. Return how
-    many."""
+    """Sign these requests as they stand, with those of their files of which the key store says that they are their
+    persons': by the decision of an operator who looked. Return how many."""
     done = _sign_all(_rows().filter(pk__in=numbers))
-    _sign_files(_files().filter(request__in=numbers))
+    owners = dict(_plain().filter(pk__in=numbers).values_list("pk", "owner_id"))
+    files = [one.pk for one in _files().filter(request__in=numbers) if is_file_of(one, owners[one.request_id])]
+    _sign_files(_files().filter(pk__in=files))
     return done
 
 
@@ -204,17 +216,25 @@ def bind_all() -> int:
     return _sign_all(_rows().filter(mac="")) + _sign_files(_files().filter(mac=""))
 
 
-def bind_steps() -> int:
+def bind_steps(is_supported: Callable[[Mapping[str, Any]], bool]) -> int:
     """Put the next step of requests of before under their keyed hashes; return how many.
+
+    As `bind_all`. A row that did not fit its keyed hash of before still does not, nor one whose history does not
+    support the step that it names (`is_supported`): until then anybody could have written it.
+    """
+    return _bind(lambda row: vault.mac_fits(row["mac"], *_said_without_step(row)) and is_supported(row))
+
+
+def bind_histories() -> int:
+    """Put the whole history of requests of before, and their due dates, under their keyed hashes; return how many.
 
     As `bind_all`. A row that did not fit its keyed hash of before still does not.
     """
-    fitted = [
-        row["pk"]
-        for rows in _chunks(_rows().order_by("pk"))
-        for row in rows
-        if vault.mac_fits(row["mac"], *_said_without_step(row))
-    ]
+    return _bind(lambda row: vault.mac_fits(row["mac"], *_said_of_stages(row)))
+
+
+def _bind(fits: Callable[[Mapping[str, Any]], bool]) -> int:
+    fitted = [row["pk"] for rows in _chunks(_rows().order_by("pk")) for row in rows if fits(row)]
     return _sign_all(_rows().filter(pk__in=fitted))
 
 
@@ -269,14 +289,16 @@ def is_elsewhere(row: Mapping[str, Any]) -> bool:
 
 @cache
 def _rows() -> models.QuerySet[Any, dict[str, Any]]:
-    """Return what the keyed hashes stand over, read with the last stage in one statement; to be narrowed, never read
+    """Return what the keyed hashes stand over, read with the history in one statement; to be narrowed, never read
     itself. Put together once: every request that is saved is looked at here, twice.
+
+    That it was parked is left out: it is said of one whose row does not fit, too, and decides nothing.
     """
-    events = apps.get_model("privacy", "RequestEvent").objects.filter(request=OuterRef("pk"), kind__in=STAGES)
-    stages = events.order_by().values("request").annotate(last=Max("pk"), count=Count("pk"))
-    columns = (*_COLUMNS, "subject_id", "state", "parked_from", "mac")
-    found = _plain().annotate(stage=Subquery(stages.values("last")), stages=Subquery(stages.values("count")))
-    return found.values(*columns, "stage", "stages")
+    events = apps.get_model("privacy", "RequestEvent").objects.filter(request=OuterRef("pk")).exclude(kind=PARKED)
+    history = events.order_by().values("request").annotate(last=Max("pk"), count=Count("pk"))
+    columns = (*_COLUMNS, *_DATED, "subject_id", "state", "parked_from", "mac")
+    found = _plain().annotate(event=Subquery(history.values("last")), happened=Subquery(history.values("count")))
+    return found.values(*columns, "event", "happened")
 
 
 def stopped_at(row: Mapping[str, Any]) -> str:
@@ -287,14 +309,26 @@ def stopped_at(row: Mapping[str, Any]) -> str:
 
 def _says(row: Mapping[str, Any]) -> tuple[Any, ...]:
     # A parked request is where it stopped: it may be parked by a statement that knows no more of the row.
-    return "request", *(row[name] for name in _COLUMNS), stopped_at(row), row["stage"], row["stages"]
+    columns = (row[name] for name in (*_COLUMNS, *_DATED))
+    return "request", *columns, stopped_at(row), row["event"], row["happened"]
+
+
+def _said_of_stages(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    # What the keyed hash stood over until 0.1; such a row is signed anew once (accounts.upgrades).
+    last, count = _stages(row, _STAGES)
+    return "request", *(row[name] for name in _COLUMNS), stopped_at(row), last, count
 
 
 def _said_without_step(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    # What the keyed hash stood over until 0.1; such a row is signed anew once (accounts.upgrades).
-    events = apps.get_model("privacy", "RequestEvent").objects.filter(request=row["pk"], kind__in=_STAGES_BEFORE)
-    stage = events.aggregate(last=Max("pk"))["last"]
-    return "request", *(row[name] for name in _COLUMNS if name != "step"), stopped_at(row), stage
+    # The same of a version before.
+    last, _ = _stages(row, _STAGES_FIRST)
+    return "request", *(row[name] for name in _COLUMNS if name != "step"), stopped_at(row), last
+
+
+def _stages(row: Mapping[str, Any], kinds: Collection[str]) -> tuple[int | None, int | None]:
+    events = apps.get_model("privacy", "RequestEvent").objects.filter(request=row["pk"], kind__in=kinds)
+    found = events.aggregate(last=Max("pk"), count=Count("pk"))
+    return found["last"], found["count"] or None
 
 
 def _fits(row: Mapping[str, Any], *, subject: bool = True) -> bool:

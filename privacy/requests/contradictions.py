@@ -1,7 +1,9 @@
 """What history, audit or key store contradict in the row of a request: for an operator who judges it.
 
 What must never happen: a row that somebody wrote into is sealed as it stands because nobody asked the lists that are
-only ever appended to. What the keyed hash of a request stands over (`bound`) is held against them here, part by part.
+only ever appended to; or decisions and copies that somebody hung on it are sealed with it. What the keyed hash of a
+request stands over (`bound`) is held against them here, part by part; its decisions against the plan in its sealed
+file, its copies against the key store.
 """
 
 from __future__ import annotations
@@ -10,9 +12,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
-from privacy import audit
+from privacy import audit, vault
 from privacy.requests import bound, history, procedures
-from privacy.requests.models import Request, RequestEvent
+from privacy.requests.models import Export, Request, RequestEvent
+from privacy.retention import decided
+from privacy.retention.models import Decision
+
+FILED = "request.filed"
+_TOLD_EACH_TIME = (
+    ("second_decided", "request.second_decided", "a second person decided"),
+    ("extended", "request.extended", "the deadline was extended"),
+)
 
 
 def of(pk: UUID) -> list[str]:
@@ -21,7 +31,37 @@ def of(pk: UUID) -> list[str]:
     if row is None:
         return []
     events = list(RequestEvent.objects.filter(request=pk).values_list("kind", "step", "detail"))
-    return [*_of_person(row), *_of_filing(row), *_of_stages(row, events), *_of_steps(row, events)]
+    found = [*_of_person(row), *_of_filing(row), *_of_stages(row, events), *_of_audit(row, events)]
+    return [*found, *_of_steps(row, events), *_of_decisions(row, events), *_of_files(row)]
+
+
+def besides(pk: UUID) -> list[str]:
+    """Return in words what of a request does not fit its keyed hash beside the row, and is signed when it is sealed;
+    and the steps of its history that it has not reached, which count as not done."""
+    row = bound.row_of(pk)
+    if row is None:
+        return []
+    decisions = list(Decision.objects.filter(request=pk))
+    unsigned = len(decisions) - len(decided.ours(decisions))
+    copies = [one for one in Export.objects.filter(request=pk, deleted_at=None) if not bound.is_our_file(one)]
+    found = [f"{unsigned} decision{'' if unsigned == 1 else 's'} that the site did not sign"] if unsigned else []
+    if copies:
+        found.append(f"{len(copies)} cop{'y' if len(copies) == 1 else 'ies'} that the site did not sign")
+    return found + [f"a step in its history that it has not reached: {name}" for name in _ahead(row)]
+
+
+def _ahead(row: Mapping[str, Any]) -> list[str]:
+    order = procedures.of(row["kind"]).order(of_a_person=row["scope"] == "whole")
+    if row["step"] not in order:
+        return []
+    told = RequestEvent.objects.filter(request=row["pk"], kind=history.STEP, step__in=order[order.index(row["step"]) :])
+    return sorted(told.values_list("step", flat=True))
+
+
+def is_step_supported(row: Mapping[str, Any]) -> bool:
+    """Say whether the history of a request has the steps that come before the one that its row names."""
+    events = RequestEvent.objects.filter(request=row["pk"]).values_list("kind", "step", "detail")
+    return not any(_of_steps(row, list(events)))
 
 
 def _of_person(row: Mapping[str, Any]) -> Iterator[str]:
@@ -35,7 +75,7 @@ def _of_filing(row: Mapping[str, Any]) -> Iterator[str]:
     """Hold the right and the way it came against the audit, as long as that goes back."""
     if not procedures.of(row["kind"]).is_known:
         yield "this program knows no such right"
-    told = audit.told_of(("request.filed", "request.merged"), [(Request.vault_label, row["pk"])])
+    told = audit.told_of((FILED, "request.merged"), [(Request.vault_label, row["pk"])])
     if not told:  # what was planted there says nothing
         return
     filed = [(reason, reference) for _, _, reason, reference in told]
@@ -51,7 +91,7 @@ def _of_filing(row: Mapping[str, Any]) -> Iterator[str]:
 
 def _of_stages(row: Mapping[str, Any], events: list[tuple[str, str, dict[str, Any]]]) -> Iterator[str]:
     kinds, state = {kind for kind, _, _ in events}, bound.stopped_at(row)
-    if state in bound.STAGES and state not in kinds:
+    if state not in kinds and not (state == "closed" and "restored" in kinds):
         yield f"its history does not say that it was ever {state}"
     proved = {detail.get("identity") for kind, _, detail in events if kind == "identity"}
     if row["identity"] != "pending" and not proved:
@@ -62,6 +102,62 @@ def _of_stages(row: Mapping[str, Any], events: list[tuple[str, str, dict[str, An
         yield "its history does not say that a plan was made"
     if row["confirmed_hash"] and "confirmed" not in kinds:
         yield "its history does not say that a plan was confirmed"
+
+
+def _of_audit(row: Mapping[str, Any], events: list[tuple[str, str, dict[str, Any]]]) -> Iterator[str]:
+    """Hold proof, confirmation, decisions and deadline against the audit, as long as that goes back."""
+    told: dict[str, list[str]] = {}
+    for one in audit.ours(audit.history(reference=row["reference"])):
+        told.setdefault(one.action, []).append(one.reason)
+    if FILED not in told:
+        return
+    if row["identity"] != "pending" and row["identity"] not in told.get("request.identified", ()):
+        yield "the audit does not tell that identity was proved in this way"
+    if row["confirmed_hash"] and row["confirmed_hash"] not in told.get("request.confirmed", ()):
+        yield "the audit does not tell that this plan was confirmed"
+    for kind, action, words in _TOLD_EACH_TIME:
+        if sum(kind == one for one, _, _ in events) > len(told.get(action, ())):
+            yield f"its history says more often than the audit that {words}"
+
+
+def _of_decisions(row: Mapping[str, Any], events: list[tuple[str, str, dict[str, Any]]]) -> Iterator[str]:
+    """Hold decisions that do not fit their keyed hashes against the plan in the sealed file, and all against the key
+    store."""
+    decisions = list(Decision.objects.filter(request=row["pk"]).order_by("pk"))
+    if decided.said_too_early(decisions):
+        yield "a decision says that data has ended, and the key store has its key"
+    fitted = {one.pk for one in decisions if decided.is_ours(one) or decided.was_ours(one)}
+    if len(fitted) == len(decisions):
+        return
+    with vault.internal():  # compared, shown to nobody
+        kept = Request.objects.get(pk=row["pk"]).outcome
+    planned = kept.get("plan", {}).get("verdicts", []) if isinstance(kept, dict) else []
+    if len(planned) != len(decisions):
+        yield "there are not as many decisions as its plan in the sealed file has"
+        return
+    gives, has_begun = procedures.of(row["kind"]).gives, any(kind == "executing" for kind, _, _ in events)
+    for one, verdict in zip(decisions, planned, strict=True):
+        if one.pk not in fitted and not _is_planned(one, verdict, gives=gives, has_begun=has_begun):
+            yield f"a decision about {one.label}, {one.envelope}, is not as its plan in the sealed file has it"
+
+
+def _is_planned(one: Decision, verdict: Mapping[str, Any], *, gives: bool, has_begun: bool) -> bool:
+    is_kept = one.action == Decision.Action.KEEP
+    says = [one.label, str(one.record_id), one.envelope, one.until.isoformat() if one.until else None]
+    of = verdict.get("of", says)  # a file of before does not know
+    if one.record_id is None:  # the record is gone
+        says[1] = of[1]
+    return (
+        one.action == (Decision.Action.GIVE if gives else verdict["action"])
+        and one.pinned == (is_kept and has_begun)
+        and says == of
+    )
+
+
+def _of_files(row: Mapping[str, Any]) -> Iterator[str]:
+    for one in Export.objects.filter(request=row["pk"], deleted_at=None):
+        if not bound.is_our_file(one) and not bound.is_file_of(one, row["owner_id"]):
+            yield "a copy hangs on it that by the key store is another person's"
 
 
 def _of_steps(row: Mapping[str, Any], events: list[tuple[str, str, dict[str, Any]]]) -> Iterator[str]:

@@ -167,12 +167,13 @@ def _write(request: Request, one: Step, result: Result, now: datetime) -> str:
         case Again():
             history.schedule(request, step, at=now)
         case Done(detail):
-            history.step_done(request, step, actor=actor, now=now, detail=detail)
-            if one.reaches != request.state:
-                history.move(request, one.reaches, actor=actor, now=now)
-                waits.end_left_over(actor=actor, now=now, request=request)
-            after = steps.following(request)
-            history.schedule(request, after, at=now if after else None)
+            with bound.kept(request):  # signed once for all of it
+                history.step_done(request, step, actor=actor, now=now, detail=detail)
+                if one.reaches != request.state:
+                    history.move(request, one.reaches, actor=actor, now=now)
+                    waits.end_left_over(actor=actor, now=now, request=request)
+                after = steps.following(request)
+                history.schedule(request, after, at=now if after else None)
     broker.nudge(request)
     return step
 

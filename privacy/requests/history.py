@@ -65,29 +65,28 @@ def event(
     step: str = "",
     detail: Mapping[str, Any] | None = None,
 ) -> RequestEvent:
-    """Append one event; `on` is the day that counts for the clock, `detail` holds codes, dates and counts only.
-
-    One after which an earlier row of the request counts no longer goes under the request's keyed hash.
+    """Append one event, under the request's keyed hash, in the caller's transaction, which holds the row; `on` is the
+    day that counts for the clock, `detail` holds codes, dates and counts only.
     """
-    if kind in bound.STAGES:
-        with bound.kept(request):
-            return _append(request, kind, actor, now, on, step, detail)
-    return _append(request, kind, actor, now, on, step, detail)
+    with bound.kept(request):
+        made = _new(request, kind, actor, now, on or company_day(now), step, detail)
+        made.save(force_insert=True)
+        return made
 
 
-def _append(
+def _new(
     request: Request,
     kind: str,
     actor: Actor | None,
     now: datetime,
-    on: date | None,
+    on: date,
     step: str,
     detail: Mapping[str, Any] | None,
 ) -> RequestEvent:
-    return RequestEvent.objects.create(
+    return RequestEvent(
         request=request,
         at=now,
-        on=on or company_day(now),
+        on=on,
         kind=kind,
         state=request.state,
         step=step,
@@ -135,8 +134,13 @@ def close_restored(request: Request, *, actor: Actor | None, now: datetime, at: 
 def step_done(
     request: Request, step: str, *, actor: Actor | None, now: datetime, detail: Mapping[str, Any] | None = None
 ) -> None:
-    """Append the event that a step is done, once: the database refuses a second."""
-    event(request, STEP, actor=actor, now=now, step=step, detail=detail)
+    """Append the event that a step is done, once: the database takes no second.
+
+    One that stands there already was planted, and the request sealed with it by an operator: it stops no step.
+    """
+    with bound.kept(request):
+        made = _new(request, STEP, actor, now, company_day(now), step, detail)
+        RequestEvent.objects.bulk_create([made], ignore_conflicts=True)
 
 
 def schedule(request: Request, step: str, *, at: datetime | None) -> None:

@@ -74,7 +74,8 @@ def write(*, on: date, actor: Actor | None, now: datetime, findings: Findings) -
 
     def tell(some: Sequence[UUID]) -> int:
         with transaction.atomic():
-            return sum(_tell(one, on, actor, now) for one in found.filter(pk__in=some).order_by("pk"))
+            requests = found.filter(pk__in=some).select_for_update(of=("self",)).order_by("pk")
+            return sum(_tell(one, on, actor, now) for one in requests)
 
     waiting = list(found.order_by("pk").values_list("pk", flat=True))
     return sum(spared(waiting, tell, step="move", label=Request.vault_label, findings=findings))

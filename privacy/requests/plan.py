@@ -238,13 +238,19 @@ def as_dict(plan: Plan) -> dict[str, Any]:
 def for_file(plan: Plan) -> dict[str, Any]:
     """Return of the plan what the sealed file of the request keeps: what its decisions in the table do not say.
 
-    In the order of the decisions: the title of each record, and the sentence for what is kept.
+    In the order of the decisions: the title of each record, and the sentence for what is kept; and `of`, what each
+    decision is held against when an operator is to sign it (`contradictions`).
     """
     return {
         "format": FORMAT,
         "hash": plan.hash,
         "verdicts": [
-            {"title": one.title, "action": one.action, "sentence": "" if one.is_erased else one.sentence}
+            {
+                "title": one.title,
+                "action": one.action,
+                "sentence": "" if one.is_erased else one.sentence,
+                "of": [one.label, str(one.record_id), one.envelope, _iso(one.until)],
+            }
             for one in plan.verdicts
         ],
         "leftovers": _leftovers(plan),

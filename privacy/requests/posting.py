@@ -43,10 +43,10 @@ def opened(letter: Letter, *, actor: Actor, now: datetime) -> None:
     Who has had a link or code in hand decides about the request of it no more (`second.may_decide`). Whoever sees only
     what covers the text has seen nothing.
     """
-    request = letter.request
     if isinstance(letter.text, vault.Unreadable):
         return
     with transaction.atomic():
+        request = locked(letter.request) if letter.request is not None else None
         if request is not None and isinstance(letter.credentials, dict):
             known = request.events.filter(kind=history.CODE_SHOWN, actor_kind=actor.kind, actor_id=actor.id or "")
             if not known.exists():

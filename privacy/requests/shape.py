@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from privacy.requests.models import Request
+from privacy.requests import bound
+from privacy.requests.history import STEP
+from privacy.requests.models import Request, RequestEvent
+from privacy.retention import decided
 
 
 def of(request: Request) -> dict[str, Any]:
     """Return a request as commands and schemas show it (docs/schemas/request_show.json): no
     personal data, opens nothing."""
     events = list(request.events.all())
-    done: Mapping[str, datetime] = {e.step: e.at for e in events if e.kind == "step"}
+    done = _done(request, events)
     planned = next((e.at for e in events if e.kind == "planned"), None)
     return {
         "reference": request.reference,
@@ -54,6 +57,16 @@ def of(request: Request) -> dict[str, Any]:
     }
 
 
+def _done(request: Request, events: Iterable[RequestEvent]) -> Mapping[str, datetime]:
+    """Return when each step was done that lies before the next one, which stands under the request's keyed hash: an
+    event of any other was planted."""
+    found = {e.step: e.at for e in events if e.kind == STEP}
+    if request.step in request.steps:
+        before = request.steps[: request.steps.index(request.step)]
+        return {step: at for step, at in found.items() if step in before}
+    return found if not found or bound.is_ours(request) else {}
+
+
 def _decisions(request: Request) -> list[dict[str, Any]]:
     """Group the decisions by record; each datum says what becomes of it and why."""
     records: dict[tuple[str, Any], dict[str, Any]] = {}
@@ -73,7 +86,7 @@ def _decisions(request: Request) -> list[dict[str, Any]]:
                     "ground": d.ground,
                     "authority": d.authority,
                     "until": d.until.isoformat() if d.until else None,
-                    "done_at": _iso(d.done_at),
+                    "done_at": _iso(decided.ended_at(d)),
                 }
             )
     return list(records.values())

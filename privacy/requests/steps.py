@@ -213,6 +213,8 @@ def identity_step(request: Request, now: datetime) -> Result:
     due = clock.answer_from(request.due_on)
     if now < due:
         return Wait(due)
+    if not bound.is_ours(request):  # the day may be somebody's who wrote it: it ends nothing, and an operator looks
+        return Wait(now + LOOK_LATER)
     is_unasked = history.is_to_be_posted(request) or _is_question_unposted(request, now)
     asked = now if is_unasked else history.asked_at(request)
     if now - asked < history.LEAST_TIME_TO_ACT:

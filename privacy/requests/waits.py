@@ -337,18 +337,26 @@ def ends_at(request: Request, *, now: datetime) -> datetime | None:
     """Return until when what cannot be brought back waits for objections of the person's other
     mailboxes, None when it does not wait.
 
-    72 hours from the letters, ended by the due date in force, but never less than 24 (design 9).
+    72 hours from the letters, ended by the due date in force, but never less than 24 (design 9); the whole of them
+    where fewer letters are there than the history tells of.
     """
     if not request.procedure.is_final or request.identity not in NEED_TIME:
         return None
-    told = Letter.objects.filter(request=request, kind=TOLD)
+    events = request.events.filter(kind=TOLD).values_list("at", "detail")
+    written = [(at, int(detail.get("count", 0))) for at, detail in events]
+    at_first = [at for at, count in written if count]
     # One that still waits for the mail server gives its reader no time yet; one that was given up or stopped never
     # will.
+    told = Letter.objects.filter(request=request, kind=TOLD)
     begins = [
         one.sent_at or (now if one.next_attempt_at or one.sending_at else one.queued_at)
         for one in told.only("sent_at", "next_attempt_at", "sending_at", "queued_at")
     ]
-    if not begins:
+    if not at_first and not begins:
         return None
-    begun = max(begins)
+    begun = max(at_first + begins)
+    if len(begins) < sum(
+        count for _, count in written
+    ):  # taken away: it may have told nobody, and when it went out nobody knows
+        return begun + LONGEST
     return max(begun + SHORTEST, min(begun + LONGEST, clock.expires_at(request.due_on)))

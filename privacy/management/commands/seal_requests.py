@@ -18,7 +18,7 @@ from privacy.retention import decided
 class Command(BaseCommand):
     help = (
         "Names the privacy requests whose row does not say what the site wrote: nothing is done for them and no copy of theirs "
-        "is given out. Look first who changed them (docs/runbook.md). --request seals one as it stands, with its copies; --all "
+        "is given out. Look first who changed them (docs/runbook.md). --request seals one as it stands, with its decisions and copies, where they fit the plan in its sealed file and the key store; --all "
         "seals all: after a restore from a backup of an older version only. One that its own history or the key store contradicts "
         "is named with that and stays doubted: put its row right first. Exit codes: 0 nothing is doubted any more, 1 requests are doubted or there is no such request, "
         "2 usage."
@@ -63,6 +63,8 @@ class Command(BaseCommand):
                 "the row was changed past the program; its history fits it as it stands"
             ]:
                 self.stdout.write(f"  {why}")
+            for what in contradictions.besides(one.pk):
+                self.stdout.write(f"  beside the row: {what}")
         self.stdout.write(f"Requests that are doubted: {len(doubted)}.")
 
     def _seal(self, found: list[Any]) -> int:
@@ -83,4 +85,4 @@ class Command(BaseCommand):
 def _as_json(request: Request) -> dict[str, Any]:
     """Return one request in the shape of docs/schemas/seal_requests.json."""
     shown = {name: getattr(request, name) for name in ("reference", "kind", "state", "identity", "scope")}
-    return {**shown, "contradictions": list(contradictions.of(request.pk))}
+    return {**shown, "contradictions": contradictions.of(request.pk), "besides": contradictions.besides(request.pk)}

@@ -17,7 +17,7 @@ from privacy.vault.models import Once
 LINKS, FACTORS, LOGINS, LEDGER, JOININGS = "links", "factors", "logins", "ledger", "joinings"
 REQUESTS, PROPOSALS, ADDRESSES, DECISIONS = "requests", "proposals", "addresses", "decisions"
 PHONES, NOTICES, CONFIRMATIONS, STEPS = "phones.2", "notices", "confirmations", "requests.steps"
-FORGOTTEN = "decisions.forgotten"
+HISTORIES, FORGOTTEN, ENDS = "requests.histories", "decisions.forgotten", "decisions.ends"
 
 
 def is_done(step: str) -> bool:

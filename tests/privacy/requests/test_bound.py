@@ -27,6 +27,7 @@ from privacy.gate import Actor
 from privacy.letters.models import Letter
 from privacy.requests import (
     bound,
+    contradictions,
     execute,
     export,
     filing,
@@ -500,9 +501,11 @@ def test_a_copy_hung_on_a_request_that_is_sealed_then_is_still_its_own_persons(a
     Export.objects.filter(request=hers).update(request_id=his.pk)
     planted(his, asked_by="authority")
     with pytest.raises(CommandError):
-        call_command("seal_requests")
+        call_command("seal_requests", request=his.reference)
+    assert "a copy hangs on it that by the key store is another person's" in contradictions.of(his.pk)
+    assert not bound.is_ours(his)
     bound.seal([his.pk])  # what an operator does who is told that its history fits
-    assert bound.is_ours(his) and bound.is_our_file(Export.objects.get())
+    assert bound.is_ours(his) and not bound.is_our_file(Export.objects.get()), "by the key store it is hers"
     with pytest.raises(export.NoCopy):
         copy_of(his, bob)
     assert export.left(his, now=LATER) == []

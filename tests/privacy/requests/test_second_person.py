@@ -36,7 +36,7 @@ from privacy.requests import (
 )
 from privacy.requests.models import OneTimeLink, Request, SecondLook
 from privacy.requests.states import State
-from tests import factories, pages
+from tests import factories, pages, roles
 from tests.asked import (
     ANYBODY,
     NOW,
@@ -173,6 +173,28 @@ def test_the_wait_ends_on_the_due_date_but_leaves_24_hours(two_mailboxes: Custom
     ):
         request.due_on = due_on
         assert waits.ends_at(request, now=NOW) == ends
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE privacy_letter SET request_id = NULL WHERE kind = 'told_elsewhere'",
+        "DELETE FROM privacy_letter WHERE kind = 'told_elsewhere'",
+        "UPDATE privacy_letter SET sent_at = sent_at - interval '9 days', queued_at = queued_at - interval '9 days'",
+    ],
+    ids=["another's", "deleted", "long ago"],
+)
+def test_a_letter_that_is_taken_from_its_request_does_not_end_the_time_to_object(
+    two_mailboxes: Customer, statement: str
+) -> None:
+    request = confirm(by_link())
+    with_letters(NOW)
+    roles.run("DELETE FROM privacy_onetimelink", statement)
+    request.due_on = date(2026, 11, 20)
+    is_less = not statement.startswith("UPDATE privacy_letter SET sent")
+    assert waits.ends_at(request, now=NOW) == NOW + timedelta(hours=72 if is_less else 24)
+    assert worked(request, NOW + timedelta(hours=71)) == State.CONFIRMED
+    assert worked(request, NOW + timedelta(hours=73)) == State.CLOSED
 
 
 def test_a_letter_that_waits_for_the_mail_server_gives_no_time_yet(two_mailboxes: Customer) -> None:

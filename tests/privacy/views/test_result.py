@@ -180,8 +180,9 @@ def over(request: Request) -> None:
 
 def nobody_decided(request: Request) -> None:
     waits.ask(request, SecondLook.Why.NOT_ME, actor=PRIVACY, now=NOW - timedelta(days=40))
-    Request.objects.filter(pk=request.pk).update(due_on=TODAY)
     request.refresh_from_db()
+    request.due_on = TODAY
+    request.save(update_fields=["due_on"])
     history.event(request, "extended", actor=None, now=NOW, on=TODAY)
     assert second.last_day(request, actor=PRIVACY, now=NOW)
 

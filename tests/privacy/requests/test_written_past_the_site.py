@@ -1,0 +1,206 @@
+"""What somebody writes with the rights of the application, past the program, ends no wait, signs nothing and is called
+done nowhere. Beside each attack stands what the same rows do untouched."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import models
+
+from accounts import upgrades
+from accounts.models import Customer
+from privacy import vault
+from privacy.calendar import company_day
+from privacy.gate import Actor
+from privacy.requests import bound, clock, contradictions, execute, history
+from privacy.requests.models import Request
+from privacy.requests.states import State
+from privacy.retention import decided
+from privacy.retention.models import Decision
+from privacy.vault.keystore import once
+from privacy.vault.models import DataKey, Once
+from tests import roles
+from tests.asked import NOW, TODAY, Clock, confirmed, filed, run, taken_in
+from tests.factories import an_order
+
+pytestmark = pytest.mark.django_db(databases="__all__")
+
+ANYBODY = Actor("anonymous", None, None, frozenset(), "web")
+LONG_AGO = date(2024, 5, 10)
+PLANNED = "a decision about orders.order, order, is not as its plan in the sealed file has it"
+LATER = NOW + timedelta(hours=1)
+
+
+def stands(record: Any) -> bool:
+    return DataKey.objects.filter(record=record.pk, destroyed_at=None).exists()
+
+
+def written(request: Request, columns: str) -> None:
+    """Write into the row of a request with the rights of the application."""
+    assert roles.run(f"UPDATE privacy_request SET {columns} WHERE id = '{request.pk}'") == [1]
+
+
+def event_planted(request: Request, kind: str, step: str = "") -> None:
+    """Append an event to the history of a request with the rights of the application."""
+    roles.run(
+        'INSERT INTO privacy_requestevent (request_id, at, "on", kind, state, step, actor_kind, actor_id, detail)'
+        f" SELECT request_id, at, \"on\", '{kind}', state, '{step}', actor_kind, actor_id, '{{}}'"
+        f" FROM privacy_requestevent WHERE request_id = '{request.pk}' ORDER BY id DESC LIMIT 1"
+    )
+
+
+def noon_of(request: Request) -> datetime:
+    """Return when on the due day a request is answered."""
+    return clock.answer_from(history.due_dates(request).due_on)
+
+
+def test_a_due_day_that_was_brought_forward_lets_no_removal_pass_the_copy_that_was_asked_for(alice: Customer) -> None:
+    filed(alice, "access")
+    removal = confirmed(alice)
+    assert execute.advance(removal.pk, now=NOW) == "waiting"
+    written(removal, f"due_on = '{TODAY}', next_action_at = '{NOW.isoformat()}'")
+    assert execute.advance(removal.pk, now=LATER) == "retry" and stands(alice)
+    removal.refresh_from_db()
+    assert (removal.last_error, removal.state) == ("NotOurs", State.CONFIRMED)
+    written(removal, f"due_on = '{history.due_dates(removal).due_on}', next_action_at = '{NOW.isoformat()}'")
+    assert execute.advance(removal.pk, now=noon_of(removal)) == "wait_for_access", "the control"
+
+
+def test_a_due_day_that_was_brought_forward_ends_nothing(alice: Customer) -> None:
+    asked = taken_in("erasure", alice.subject_id, email="alice@example.com", actor=ANYBODY)
+    for columns in (f"due_on = '{TODAY}'", "country = 'US', region = 'CA'"):
+        before = models.QuerySet(Request).filter(pk=asked.pk).values("due_on", "country", "region").get()
+        written(asked, f"{columns}, next_action_at = '{NOW.isoformat()}'")
+        assert not bound.is_ours(asked)
+        execute.advance(asked.pk, now=NOW + timedelta(hours=12))
+        asked.refresh_from_db()
+        assert asked.is_open
+        models.QuerySet(Request).filter(pk=asked.pk).update(**before, next_action_at=NOW)
+        assert bound.is_ours(asked)
+    later = noon_of(asked) + timedelta(days=1)
+    execute.advance(asked.pk, now=later)
+    asked.refresh_from_db()
+    assert asked.state == State.EXPIRED and company_day(later) > asked.due_on, "the control"
+
+
+@pytest.mark.parametrize("kind", ["step", "identity_asked", "told_elsewhere", "letter_returned", "extended"])
+def test_an_event_of_any_kind_that_the_site_did_not_write_is_seen(alice: Customer, kind: str) -> None:
+    removal = confirmed(alice)
+    event_planted(removal, "parked")
+    assert bound.is_ours(removal), "that it was parked is said of one that is doubted, and decides nothing"
+    event_planted(removal, kind)
+    assert not bound.is_ours(removal)
+    assert run(removal) == "retry" and stands(alice)
+
+
+def test_a_planted_step_is_called_done_nowhere_and_does_not_stop_the_real_one_once_an_operator_has_looked(
+    alice: Customer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    removal = confirmed(alice)
+    event_planted(removal, "step", "erase")
+    assert run(removal) == "retry" and stands(alice)
+    call_command("request_show", removal.reference, "--json")
+    steps = {one["name"]: one["done_at"] for one in json.loads(capsys.readouterr().out)["steps"]}
+    assert steps["erase"] is None and steps["plan"] is not None
+    call_command("seal_requests", request=removal.reference)
+    assert bound.is_ours(removal)
+    removal.refresh_from_db()
+    run(removal, Clock(LATER + timedelta(days=1)))
+    assert removal.state == State.CLOSED and not stands(alice)
+
+
+def test_rows_of_before_are_signed_once_where_their_history_supports_them(alice: Customer, bob: Customer) -> None:
+    hers, his = confirmed(alice), confirmed(bob)
+
+    def of_before(request: Request, say: Any) -> None:
+        row = bound.row_of(request.pk)
+        assert row is not None
+        models.QuerySet(Request).filter(pk=request.pk).update(mac=vault.mac_of(*say(row)))
+
+    for step, say in ((once.STEPS, bound._said_without_step), (once.HISTORIES, bound._said_of_stages)):
+        models.QuerySet(Request).filter(pk=his.pk).update(step="tombstone")
+        for one in (hers, his):
+            of_before(one, say)
+            assert not bound.is_ours(one)
+        Once.objects.filter(step=step).delete()
+        upgrades.bind_rows(now=NOW)
+        assert bound.is_ours(hers)
+        if step == once.STEPS:
+            assert not bound.is_ours(his), "nobody has done what comes before that step"
+        of_before(hers, say)
+        upgrades.bind_rows(now=NOW)
+        assert not bound.is_ours(hers), "never again"
+        bound.sign(hers.pk)
+
+
+def test_decisions_of_before_are_signed_once_where_the_keys_do_not_contradict_them(
+    alice: Customer, bob: Customer
+) -> None:
+    for one in (alice, bob):
+        an_order(one, LONG_AGO, invoiced=LONG_AGO, shipped=LONG_AGO, paid=LONG_AGO)
+        run(confirmed(one))
+    ended, forged = (Decision.objects.filter(request__owner_id=one.subject_id, pinned=True) for one in (alice, bob))
+    forged.update(done_at=NOW)
+    for one in Decision.objects.all():
+        Decision.objects.filter(pk=one.pk).update(mac=vault.mac_of(*decided._said_before(one)))
+    assert decided.ours(Decision.objects.all()) == []
+    Once.objects.filter(step=once.ENDS).delete()
+    upgrades.bind_rows(now=NOW)
+    assert set(Decision.objects.all()) - set(decided.ours(Decision.objects.all())) == set(forged) != set()
+    assert ended.exists()
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("UPDATE privacy_decision SET until = '2026-11-21' WHERE action = 'keep'", PLANNED),
+        ("UPDATE privacy_decision SET action = 'erase' WHERE action = 'keep'", PLANNED),
+        ("UPDATE privacy_decision SET pinned = true WHERE action = 'keep'", PLANNED),
+        (
+            "UPDATE privacy_decision SET done_at = now() WHERE action = 'erase'",
+            "a decision says that data has ended, and the key store has its key",
+        ),
+        (
+            "DELETE FROM privacy_decision WHERE action = 'keep'; UPDATE privacy_decision SET mac = ''",
+            "there are not as many decisions as its plan in the sealed file has",
+        ),
+    ],
+    ids=["another day", "erased", "binding", "done", "deleted"],
+)
+def test_a_decision_that_was_written_past_the_site_is_not_signed_with_its_request(
+    alice: Customer, statement: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    an_order(alice, LONG_AGO, invoiced=LONG_AGO, shipped=LONG_AGO, paid=LONG_AGO)
+    removal = confirmed(alice)
+    before = list(Decision.objects.filter(request=removal).order_by("pk").values())
+    roles.run(statement)
+    written(removal, "asked_by = 'authority'")
+    with pytest.raises(CommandError):
+        call_command("seal_requests", request=removal.reference)
+    told = capsys.readouterr().out
+    assert f"  {said}\n" in told and "Sealed as they stand: 0." in told and not bound.is_ours(removal)
+    Decision.objects.filter(request=removal).delete()
+    Decision.objects.bulk_create(Decision(**one) for one in before)
+    Decision.objects.filter(request=removal).update(mac="")
+    call_command("seal_requests", request=removal.reference)
+    assert bound.is_ours(removal) and len(decided.ours(removal.decisions.all())) == len(before), "the control"
+
+
+def test_what_the_audit_does_not_tell_is_not_signed_with_a_request(alice: Customer) -> None:
+    removal = filed(alice)
+    run(removal)
+    event_planted(removal, "second_decided")
+    event_planted(removal, "extended")
+    models.QuerySet(Request).filter(pk=removal.pk).update(confirmed_hash=removal.plan_hash)
+    event_planted(removal, "confirmed")
+    assert contradictions.of(removal.pk) == [
+        "the audit does not tell that this plan was confirmed",
+        "its history says more often than the audit that a second person decided",
+        "its history says more often than the audit that the deadline was extended",
+    ]
+    control = confirmed(alice, "access")
+    assert contradictions.of(control.pk) == []
