@@ -46,10 +46,12 @@ def is_erased(record: Any) -> bool:
 
 
 class MaskingForm(forms.ModelForm):
-    """A form that draws what may not be read or changed as a disabled field with its reason."""
+    """A form that draws what may not be read or changed as a disabled field with its reason; `covered` has the reasons
+    of what may not be read, by the fields' names."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.covered: dict[str, str] = {}
         actor, record = acting(), self.instance
         first, is_gone = next(iter(type(record).envelopes())), is_erased(record)
         for name, field in self.fields.items():
@@ -61,7 +63,7 @@ class MaskingForm(forms.ModelForm):
             value = self.initial.get(name)
             if isinstance(value, Unreadable):
                 field.disabled = True
-                field.help_text = reason(value, record.vault_label, envelope)
+                self.covered[name] = field.help_text = reason(value, record.vault_label, envelope)
                 if isinstance(value, Erased):
                     self.initial[name] = covers.shown(value)
             elif is_gone:

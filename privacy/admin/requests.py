@@ -50,7 +50,7 @@ from privacy.views import words
 
 @admin.register(Request)
 class RequestAdmin(LetterPages):
-    list_display = ("reference", "asked_for", "state", "received_on", "due", "how_identified", "channel")
+    list_display = ("reference", "asked_for", "stands", "received_on", "due", "how_identified", "channel")
     list_filter = (agenda.Work, "kind", "state", "channel")
     ordering = ("due_on", "reference")
     columns = ("reference",)
@@ -71,7 +71,7 @@ class RequestAdmin(LetterPages):
     }
     search_help = "Reference, or the e-mail address the answer goes to. What you type is not kept."
     fieldsets = (
-        (None, {"fields": ("asked_for", "state", "received_on", "due", "latest", "channel", "asked_by")}),
+        (None, {"fields": ("asked_for", "stands", "received_on", "due", "latest", "channel", "asked_by")}),
         (
             "Who asks",
             {
@@ -107,10 +107,16 @@ class RequestAdmin(LetterPages):
         """Return what is asked for; of a kind that this version does not know its name, and that it is not known."""
         return record.title
 
+    @admin.display(description="State", ordering="state")
+    def stands(self, record: Request) -> str:
+        """Return how the request stands in words: while identity is the matter, whether it is proved yet."""
+        return record.get_state_display()
+
     @admin.display(description="Answer due", ordering="due_on")
     def due(self, record: Request) -> str:
-        """Return the due date, and in words how late it is while the request is open."""
-        day = due(record.due_on, _today())[0] if record.is_open else f"{record.due_on:%-d %B %Y}"
+        """Return the due date, and in words how late it is while the request is not answered."""
+        waits = record.is_open and not record.is_answered
+        day = due(record.due_on, _today())[0] if waits else f"{record.due_on:%-d %B %Y}"
         return f"{day}{unpaused(record)}"
 
     @admin.display(description="At the latest", ordering="legal_due_on")
@@ -159,7 +165,7 @@ class RequestAdmin(LetterPages):
 
     def line_of(self, record: Request) -> tuple[str, str]:
         what = f"{record.reference}: {record.title}"
-        if not record.is_open:
+        if not record.is_open or record.is_answered:
             return what, record.get_state_display()
         return what, _("%(state)s; answer due %(when)s") % {
             "state": record.get_state_display(),
@@ -184,7 +190,7 @@ class RequestAdmin(LetterPages):
         holding.name_records(held)
         return {
             "about": record,
-            "is_late": record.is_open and record.due_on < _today(),
+            "is_late": record.is_open and not record.is_answered and record.due_on < _today(),
             "events": events,
             "letters": [
                 (letter, correspondence.letter_title(letter), letters.sent_at(letter), _fate(letter), letter.is_to_post)

@@ -16,12 +16,11 @@ from privacy.calendar import company_day
 from privacy.requests import addresses, assessment, bound, excess, history, second, services, steps, waits, writing
 from privacy.requests.models import Request
 from privacy.requests.result import LOOK_AGAIN, LOOK_LATER, Ended, Result, Wait
-from privacy.requests.states import OPEN_STATES, State
+from privacy.requests.states import UNANSWERED_STATES, State
 from privacy.retention import decided, restriction
 from privacy.retention.models import Decision
 
 # The person has no answer yet: the letter that the copy is ready goes out before anything is erased.
-UNANSWERED = tuple(one for one in OPEN_STATES if one != State.REPLIED)
 
 
 def begin(request: Request, *, actor: Actor, now: datetime) -> Result | None:
@@ -66,7 +65,7 @@ def _is_first(request: Request, now: datetime) -> Wait | None:
         return None
     # Only one whose identity is proved: a stranger's question must not hold an erasure up.
     first = Request.objects.filter(
-        subject_id=request.subject_id, kind__in=kinds, state__in=UNANSWERED, identity_at__isnull=False
+        subject_id=request.subject_id, kind__in=kinds, state__in=UNANSWERED_STATES, identity_at__isnull=False
     )
     return Wait(now + LOOK_AGAIN) if first.exists() else None
 

@@ -62,6 +62,7 @@ def _empty_of(declaration: Declaration, records: Sequence[UUID]) -> Empty:
 
 def _holds_nothing(row: Any, name: str) -> bool:
     try:
-        return getattr(row, name) in (None, "", [], {})
+        value = getattr(row, name)
+        return value is False or value in (None, "", [], {})
     except ValueError:  # a day that no calendar has: left out of the row by `broken.rows`
         return False

@@ -10,7 +10,7 @@ from django.db import models
 from django.db.models import Exists, OuterRef, QuerySet
 
 from privacy.requests.models import Request, SecondLook
-from privacy.requests.states import OPEN_STATES
+from privacy.requests.states import OPEN_STATES, UNANSWERED_STATES
 
 SOON = timedelta(days=7)
 
@@ -33,9 +33,9 @@ def narrowed(requests: QuerySet[Request], which: str, *, today: date) -> QuerySe
         case Which.ENDED:
             return requests.exclude(state__in=OPEN_STATES)
         case Which.OVERDUE:
-            return requests.filter(state__in=OPEN_STATES, due_on__lt=today)
+            return requests.filter(state__in=UNANSWERED_STATES, due_on__lt=today)
         case Which.SOON:
-            return requests.filter(state__in=OPEN_STATES, due_on__lte=today + SOON)
+            return requests.filter(state__in=UNANSWERED_STATES, due_on__lte=today + SOON)
         case _:
             return requests.filter(state__in=OPEN_STATES)
 
@@ -45,7 +45,7 @@ def rows(requests: QuerySet[Request], *, today: date) -> Iterator[tuple[Request,
     undecided = SecondLook.objects.filter(request=OuterRef("pk"), decided_at=None)
     found = requests.annotate(needs_second=Exists(undecided)).order_by("due_on", "reference")
     for one in found.iterator(chunk_size=1000):
-        late = max((today - one.due_on).days, 0) if one.is_open else 0
+        late = max((today - one.due_on).days, 0) if one.is_open and not one.is_answered else 0
         yield (
             one,
             {

@@ -175,6 +175,11 @@ class Request(vault.SealedModel):
         return self.state in OPEN_STATES
 
     @property
+    def is_answered(self) -> bool:
+        """True once the answer has gone out; one for a copy stays open until it is fetched or its week is over."""
+        return self.state in (State.REPLIED, State.CLOSED)
+
+    @property
     def can_withdraw(self) -> bool:
         """True until the first thing was done for it."""
         return self.state in WITHDRAWABLE_STATES

@@ -189,6 +189,8 @@ def summary(plan: Plan) -> list[str]:
         lines.append(f"{_records(part)} removed in part: only what must stay is kept.")
     if untouched := len(kept - erased):
         lines.append(f"{_records(untouched)} kept.")
+        if part:
+            lines.append(f"So something of {len(kept)} records stays:")
     if not plan.verdicts:
         if plan.are_named:
             lines.append("No record is left that carries your address and that it alone opens.")

@@ -63,6 +63,8 @@ def after(state: str) -> frozenset[State]:
 
 
 OPEN_STATES = tuple(s.value for s in State if s not in (State.CLOSED, State.REFUSED, State.WITHDRAWN, State.EXPIRED))
+# What a day by which we answer still counts for: a copy that nobody has fetched yet is answered and open.
+UNANSWERED_STATES = tuple(one for one in OPEN_STATES if one != State.REPLIED)
 # Up to here the person can take the request back: nothing has been done yet.
 WITHDRAWABLE_STATES = tuple(s.value for s in State if State.WITHDRAWN in TRANSITIONS[s])
 # What was asked for has been begun, is done, or was answered.

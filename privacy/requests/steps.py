@@ -31,15 +31,11 @@ from privacy.requests import (
 )
 from privacy.requests.models import Export, Request
 from privacy.requests.result import LOOK_LATER, Again, Done, Ended, Result, Wait
-from privacy.requests.states import OPEN_STATES, State
 from privacy.retention import decided
 from privacy.retention.models import Decision
 from privacy.subjects import Subject
 from privacy.vault.keystore import blocks, ledger
 from privacy.work import broken
-
-# The person has no answer yet: the letter that the copy is ready goes out before anything is erased.
-UNANSWERED = tuple(one for one in OPEN_STATES if one != State.REPLIED)
 
 
 class NotConfirmed(Exception):

@@ -26,6 +26,10 @@ OPEN_ARMED = (
 OPEN_UNARMED = "What is still open on the day given stays until it is finished."
 
 
+#: The flag of an open request, whose file is kept as proof: nobody has made a claim by asking.
+REQUEST = "open_request"
+
+
 def still_open(*, is_armed: bool) -> str:
     """Return what happens to what is open on the day that was told, in a sentence for a person who asked for a
     removal."""
@@ -51,7 +55,7 @@ def becomes(one: Verdict, *, is_armed: bool | None) -> str:
             if is_armed
             else _("Due to go; the nightly removal is not switched on here yet")
         )
-    if one.code == "KEEP_CLAIMS" and (one.last_day is None or one.waits_for):
+    if one.code == "KEEP_CLAIMS" and REQUEST not in one.waits_for and (one.last_day is None or one.waits_for):
         return _("Kept until the legal claim is settled")
     if one.last_day is None:
         return (

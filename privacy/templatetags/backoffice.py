@@ -7,12 +7,13 @@ from typing import Any
 
 from django import template
 from django.contrib import admin
+from django.contrib.admin.helpers import Fieldset
 from django.db import OperationalError
 from django.utils import timezone
 from django.utils.text import capfirst
 
 from privacy.actor import WORDS, in_words
-from privacy.admin import lists
+from privacy.admin import groups, lists
 from privacy.admin.waiting import WorkList
 from privacy.admin.work import WorkAdmin, acting
 from privacy.audit import AuditEvent
@@ -67,6 +68,12 @@ def unarmed_sweep() -> dict[str, Any]:
     # What a run that erased had found says nothing of what is due now.
     on = date.fromisoformat(report["on"]) if report.get("dry_run") else None
     return {"due": report.get("due", 0), "on": on}
+
+
+@register.filter
+def parts(fieldset: Fieldset) -> list[groups.Part]:
+    """Return a group of a record's fields in parts, so that a reason which several share is said once."""
+    return groups.parts(fieldset)
 
 
 @register.filter

@@ -53,7 +53,7 @@ def still(about: Request, now: datetime) -> dict[str, Any]:
     until = waits.ends_at(about, now=now) if about.can_withdraw else None
     needs_second = (about.is_open or export.live(about) is not None) and waits.is_undecided(about)
     return {
-        "is_overdue": about.is_open and company_day(now) > about.due_on,
+        "is_overdue": about.is_open and not about.is_answered and company_day(now) > about.due_on,
         "needs_second": needs_second,
         "is_held_up": needs_second or bool(until and until > now),
         **gone_out(about),

@@ -222,6 +222,22 @@ def test_what_a_role_may_not_read_is_a_disabled_field_that_says_why(alice: Custo
     assert "Ring twice." in at_work("sales").get(page_of(order)).text
 
 
+def test_a_reason_that_many_fields_share_is_read_once_and_heard_with_each(alice: Customer) -> None:
+    order = an_order(alice)
+    reason = "Covered: your role does not need this. It is open to privacy and sales."
+    (summary,) = re.findall(r"<summary>(.*?)</summary>", at_work("accounting").get(page_of(order)).text, re.S)
+    said = " ".join(re.sub("<[^>]*>", " ", summary).split())
+    assert said.startswith(f"{reason} Name, Company, Street") and said.endswith("E-mail address, Notes")
+    assert "<summary>" not in at_work("sales").get(page_of(order)).text, "who reads it has nothing to unfold"
+    once = '<p class="help once">Your role may read this, not change it.</p>'
+    assert at_work("service").get(page_of(alice)).text.count(once) == 1
+    assert once not in at_work("sales").get(page_of(alice)).text
+    outlived(order, "fulfilment")
+    gone = at_work("sales").get(page_of(order)).text
+    assert gone.count("<summary>") == 1 and ERASED_HERE in re.findall(r"<summary>(.*?)</summary>", gone, re.S)[0]
+    assert covered(gone, "ship_street") == ERASED_HERE, "and each field says it to who hears the page"
+
+
 def test_a_role_that_reads_but_does_not_write_gets_the_value_and_the_reason(alice: Customer) -> None:
     text = at_work("service").get(page_of(alice)).text
     assert 'value="Archer"' in text

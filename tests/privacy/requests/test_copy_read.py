@@ -90,6 +90,7 @@ def test_only_what_stands_in_a_record_is_named_as_held_given_or_kept(alice: Cust
     with vault.internal():
         kept_order.notes = ""
         kept_order.save()
+    an_rma(alice)
     absent = ("Company for delivery", "Second address line", "VAT number or Tax ID on the invoice", "Delivery notes")
     archive = copy_of(alice)
     page = archive.read("index.html").decode()
@@ -99,6 +100,8 @@ def test_only_what_stands_in_a_record_is_named_as_held_given_or_kept(alice: Cust
     removal = filed(alice, now=NOW + timedelta(days=2))
     made = services.make_plan(removal, actor=as_customer(alice), now=NOW + timedelta(days=2))
     planned = " ".join(", ".join(one.data) for one in removal.decisions.all())
+    checked = "Serial number still to be checked"
+    assert "Fault or service wanted" in given and checked not in given and checked not in planned, "it is settled"
     assert removal.plan_hash == made.hash, "naming less changes no plan"
     assert "Name for delivery" in given and "Name for delivery" in planned
     for title in absent:

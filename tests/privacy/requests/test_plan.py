@@ -84,6 +84,13 @@ def test_warnings_tell_of_holds_and_of_what_is_overdue_and_come_once() -> None:
     assert "1 record stays until a legal claim is settled; then it is due to go." in found.summary()
 
 
+def test_the_records_that_stay_whole_and_those_that_stay_in_part_are_added_up() -> None:
+    open_one = replace(ORDER, record_id=UUID(int=4), title="Order A-4", flags=frozenset({"unpaid"}))
+    lines = make(*RECORDS, open_one).summary()
+    assert lines[1:3] == ["1 record is removed in part: only what must stay is kept.", "1 record is kept."]
+    assert lines[3] == "So something of 2 records stays:"
+
+
 @given(st.permutations(RECORDS))
 def test_the_order_of_the_records_does_not_change_the_plan(records: list[Facts]) -> None:
     assert make(*records) == make(*RECORDS)

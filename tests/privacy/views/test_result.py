@@ -12,7 +12,7 @@ from django.test import Client
 from accounts.models import Customer
 from privacy import vault
 from privacy.gate import Actor
-from privacy.requests import export, history, second, services, sight, waits
+from privacy.requests import export, history, listing, second, services, sight, waits
 from privacy.requests.models import Request, SecondLook
 from privacy.requests.states import State
 from tests import factories, pages
@@ -279,3 +279,31 @@ def test_what_has_ended_tells_the_day_on_which_it_did_and_no_day_to_answer_by(al
     browser = pages.signed_in(alice.subject.users.get())
     row = " ".join(re.sub(r"<[^>]+>", " ", browser.get("/privacy/requests/").text).split())
     assert "ended 20 November 2026" in row and "by 20 December 2026" not in row
+
+
+def test_what_is_answered_is_not_under_way_nor_late_while_its_copy_waits_to_be_fetched(alice: Customer) -> None:
+    """Nobody has made a claim by asking, either: its file is kept as proof."""
+    request = filed(alice, "access")
+    code = factories.code_of(request)
+    browser = pages.signed_in(alice.subject.users.get(), again=True)
+    assert "is under way. We answer by 20 December 2026" in read(browser, "/account/")
+    made(request)
+    run(request)
+    request.refresh_from_db()
+    assert request.state == State.REPLIED and request.is_open
+    for text in both(alice, request, code):
+        assert "The answer has gone out." in text and "nswer by" not in text
+    assert "is answered." in read(browser, "/account/") and "nswer by" not in read(browser, "/account/")
+    row = read(browser, "/privacy/requests/")
+    assert "answered" in row and "by 20 December 2026" not in row
+    held = read(browser, "/privacy/held/")
+    assert f"Request {request.reference}" in held and "legal claim is settled" not in held
+    late = listing.narrowed(Request.objects.all(), "overdue", today=TODAY + timedelta(days=60))
+    assert not late.exists() and [
+        row["days_overdue"] for _, row in listing.rows(Request.objects.all(), today=TODAY + timedelta(days=60))
+    ] == [0]
+
+
+def read(browser: Client, path: str) -> str:
+    """Return what a page says."""
+    return " ".join(re.sub(r"<[^>]+>", " ", browser.get(path).text).split())
