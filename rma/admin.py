@@ -176,7 +176,7 @@ class RMAAdmin(RecordAdmin):
             "States",
             ("at", "from_state", "to_state", "actor_kind", "reason"),
             called={"at": "When", "from_state": "From", "to_state": "To", "actor_kind": "By"},
-            said={"from_state": AT_THE_DESK, "to_state": AT_THE_DESK, "actor_kind": WORDS},
+            said={"from_state": AT_THE_DESK, "to_state": AT_THE_DESK, "actor_kind": WORDS, "reason": {"": "–"}},
         ),
         Rows("certificates", "Certificates", ("number", "revision", "procedure", "calibrated_on", "issued_on")),
     )

@@ -48,6 +48,10 @@ class CompanyAdmin(CorrectableAdmin):
         """Return the name of the company, which has no number of its own; where it cannot be read, that of the row."""
         return record.name or super().heading_of(record)
 
+    def tab_of(self, record: Company) -> str:
+        """Return the name of the company; of a sole trader, whose name is a person's, that it is a company."""
+        return "Company" if record.is_sole_trader else self.heading_of(record)
+
     def details(self, record: Company, actor: Actor) -> dict[str, Any]:
         """Return the contacts, and above them what the company has to do with us, as far as the role works with it."""
         return {**super().details(record, actor), "matters": matters_of(record, actor)}

@@ -54,7 +54,7 @@ class Rows:
                     line.append(self.said[column.name][value])
                     continue
                 if isinstance(value, Decimal):
-                    line.append(f"{value:,.2f}")
+                    line.append(_amount(record, value))
                     continue
                 line.append(
                     str(value) if column.is_relation and value is not None else display_for_field(value, column, "–")
@@ -86,7 +86,11 @@ def amount(name: str, title: str) -> Callable[[Any], str]:
     @admin.display(description=title, ordering=name)
     def shown(record: Any) -> str:
         value: Decimal | None = getattr(record, name)
-        return "–" if value is None else f"{getattr(record, 'currency', 'USD')} {value:,.2f}"
+        return "–" if value is None else _amount(record, value)
 
     shown.__name__ = f"{name}_said"  # under the field's own name Django adds its help text, here the currency again
     return shown
+
+
+def _amount(record: Any, value: Decimal) -> str:
+    return f"{getattr(record, 'currency', 'USD')} {value:,.2f}"

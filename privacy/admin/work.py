@@ -45,6 +45,7 @@ class WorkAdmin(LimitedList):
 
     change_list_template = "admin/record_change_list.html"
     change_form_template = "admin/record_change_form.html"
+    empty_value_display = "–"
     actions = None
     list_per_page = 50
     list_max_show_all = 50
@@ -114,8 +115,11 @@ class WorkAdmin(LimitedList):
         return reverse(f"admin:{self.names}_changelist")
 
     def heading_of(self, record: Any) -> str:
-        """Return what the page of a record is headed with; the tab of the browser, which it keeps, says the number
-        alone."""
+        """Return what the page of a record is headed with."""
+        return capfirst(str(record))
+
+    def tab_of(self, record: Any) -> str:
+        """Return what the tab of a record's page says: a number, for a browser remembers it."""
         return capfirst(str(record))
 
     def rows_of(self, owner: Any) -> models.QuerySet[Any] | None:
@@ -136,7 +140,7 @@ class WorkAdmin(LimitedList):
                 return question
             context |= {
                 "title": self.heading_of(record),
-                "tab": capfirst(str(record)),
+                "tab": self.tab_of(record),
                 "steps": [
                     {
                         "title": step.title,

@@ -382,6 +382,20 @@ def test_a_page_is_headed_by_the_person_whom_the_role_may_see_and_its_tab_by_the
     assert f", order {order.number}</h1>" in at_work("sales").get(page_of(order)).text
 
 
+def test_the_way_to_a_page_has_no_word_twice_and_no_number_of_a_row(alice: Customer) -> None:
+    """A company has no number of its own: where its name is a person's, the tab says that it is a company."""
+    firm, trader = factories.company("Ortega Lighting"), factories.company("Otto Ortega", is_sole_trader=True)
+    order = an_order(alice, factories.TODAY, invoiced=factories.TODAY)
+    carol = at_work("sales")
+    way = re.sub(r"<[^>]+>", " ", carol.get(the_list(ORDER)).text.partition('class="breadcrumbs">')[2])
+    assert way.split()[:3] == ["Home", "&rsaquo;", "Orders"] and way.split()[3] != "&rsaquo;"
+    invoices = carol.get(page_of(order)).text.partition("Invoices")[2]
+    assert re.search(r"<td>USD [\d,]+\.\d\d</td>", invoices), "amounts have their currency"
+    for one, name, tab in ((firm, "Ortega Lighting", "Ortega Lighting"), (trader, "Otto Ortega", "Company")):
+        text = carol.get(page_of(one)).text
+        assert f"<title>{tab} | ILT back office</title>" in text and f"<h1>{name}</h1>" in text
+
+
 def test_a_companys_page_is_headed_by_its_name(alice: Customer) -> None:
     company = factories.company()
     with vault.internal():

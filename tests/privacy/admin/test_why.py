@@ -3,6 +3,7 @@ person."""
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from itertools import count
 from typing import Any
@@ -165,6 +166,7 @@ def test_the_page_of_a_company_asks_before_it_opens_its_contacts_and_they_read_w
     bob = factories.customer("Bob", email="bob@example.com", company=factories.company("Other Works"))
     answer = dan.get(page_of(lumen))
     assert is_asked(answer) and "people who work for the company" in answer.text and "this person" not in answer.text
+    assert str(lumen.pk)[-12:] not in re.sub("<[^>]+>", "", answer.text), "the way to it is told without a row's number"
     assert not AccessEntry.objects.for_subject(alice.subject_id).exists()
 
     answer = dan.post(answer.context["action"], {"reason": "contact"}, follow=True)
