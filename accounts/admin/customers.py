@@ -27,6 +27,7 @@ from privacy.admin.waiting import Task, WorkList
 from privacy.admin.work import acting
 from privacy.gate import Actor
 from privacy.letters.models import Letter
+from privacy.requests import login_stays
 from privacy.sweep import notices as endings
 
 
@@ -161,7 +162,8 @@ class CustomerAdmin(CorrectableAdmin):
 
     def details(self, record: Customer, actor: Actor) -> dict[str, Any]:
         """Return the tables, and above them what the person has to do with us, as far as the role works with it."""
-        return {**super().details(record, actor), "matters": matters_of(record, actor)}
+        removal = login_stays.removal_of(record.vault_label, record.pk)
+        return {**super().details(record, actor), "matters": matters_of(record, actor), "removal": removal}
 
     @admin.display(description="Since when they count")
     def contacts_since(self, customer: Customer) -> str:

@@ -37,8 +37,16 @@ def until_finished(subject: UUID) -> Request | None:
     return decision.request if decision is not None else None
 
 
-def _decisions() -> QuerySet[Decision]:
-    return Decision.objects.filter(label=_label(), action=Decision.Action.KEEP, code=CODE, done_at=None)
+def removal_of(label: str, record: UUID) -> Request | None:
+    """Return the removal, begun or done, that keeps this record until something is finished; None without one. One
+    query."""
+    found = _decisions(label).filter(record_id=record, pinned=True).exclude(request__state__in=WITHDRAWABLE_STATES)
+    decision = found.select_related("request").order_by("-pk").first()
+    return decision.request if decision is not None else None
+
+
+def _decisions(label: str = "") -> QuerySet[Decision]:
+    return Decision.objects.filter(label=label or _label(), action=Decision.Action.KEEP, code=CODE, done_at=None)
 
 
 def _label() -> str:

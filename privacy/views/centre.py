@@ -28,6 +28,7 @@ from privacy.views import words
 PER_PAGE = 100  # openings after which a page ends with the day: those of one day, role and occasion are one line
 MOST_OF_A_DAY = 200  # openings; a day with more has pages of its own, of PER_PAGE openings each
 OWN_SHOWN = 100
+UNFOLDED = 8  # lines before the rest of a page folds: on a telephone they take two screens
 NOBODY = UUID(int=0)
 
 
@@ -59,7 +60,9 @@ def openings(request: HttpRequest) -> HttpResponse:
     context = {
         "page": page,
         "part": next((part for part in page if part.of_day), None),
-        "occasions": occasions,
+        "occasions": occasions[:UNFOLDED],
+        "more": occasions[UNFOLDED:],
+        "more_summary": _more(len(occasions) - UNFOLDED),
         "not_ours": _not_ours(len(theirs) - sum(one.count for one in occasions) + strange),
         "own": by_her,
         "own_summary": _own_summary(own.count() - strange),
@@ -114,6 +117,10 @@ def _not_ours(count: int) -> str:
         count,
     )
     return told % {"count": count} if count else ""
+
+
+def _more(count: int) -> str:
+    return ngettext("%(count)d more line of this page", "%(count)d more lines of this page", count) % {"count": count}
 
 
 def _own_summary(count: int) -> str:

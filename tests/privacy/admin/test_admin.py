@@ -28,7 +28,7 @@ from privacy.retention import holds
 from privacy.sweep import nightly
 from rma.models import RMA
 from tests import factories, pages
-from tests.asked import PRIVACY, outlived, taken_in
+from tests.asked import PRIVACY, confirmed, outlived, run, taken_in
 from tests.factories import SHIP, an_order, an_rma
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("at_now")]
@@ -380,6 +380,16 @@ def test_a_page_is_headed_by_the_person_whom_the_role_may_see_and_its_tab_by_the
     unsigned = at_work(role, acknowledged=False).get(page_of(alice)).text
     assert f"<h1>Customer {alice.reference}</h1>" in unsigned and "Alice" not in unsigned
     assert f", order {order.number}</h1>" in at_work("sales").get(page_of(order)).text
+
+
+def test_a_page_whose_person_asked_for_a_removal_says_so_and_why_it_is_still_there(alice: Customer) -> None:
+    an_order(alice)  # not finished
+    carol, said = at_work("sales"), "This person asked us to remove what we hold"
+    assert said not in carol.get(page_of(alice)).text
+    request = confirmed(alice)
+    run(request)
+    text = " ".join(carol.get(page_of(alice)).text.split())
+    assert f"{said} ({request.reference}). What is here stays until what is open between us is finished" in text
 
 
 def test_the_way_to_a_page_has_no_word_twice_and_no_number_of_a_row(alice: Customer) -> None:

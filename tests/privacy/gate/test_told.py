@@ -145,6 +145,11 @@ def test_a_day_of_very_many_openings_takes_several_pages_and_loses_none(customer
     assert "Of 20 November 2026 there are 201 entries" in shown[1][0]
     assert "This page has the entries 101 to 200 of them" in shown[1][0]
     assert "19 November 2026" in shown[3][0] and "more than one page can show" not in shown[3][0]
+    assert "more line" not in shown[3][0]
+    for days in range(2, 11):
+        opened(customer, order, minutes=-24 * 60 * days)
+    folded = page(4)[0].partition("<summary>2 more lines of this page</summary>")[2]
+    assert "10 November 2026" in folded and "12 November 2026" not in folded, "the eight newest stand above the fold"
 
 
 def test_ten_thousand_entries_that_the_site_did_not_write_hide_none_that_it_wrote(customer: Customer) -> None:
