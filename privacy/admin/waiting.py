@@ -38,8 +38,13 @@ class WorkList:
 
     @classmethod
     def of(cls, title: str, url: str, rows: QuerySet[Row], task: Callable[[Row], Task]) -> WorkList:
-        """Return the list of these rows in their order: the line of each of the first, and how many there are."""
-        return cls(title, url, [task(one) for one in rows[:SHOWN_ON_FRONT_PAGE]], rows.count())
+        """Return the list of these rows in their order: the line of each of the first, and how many there are.
+
+        One query, and a second where there are more than are shown: most lists are short or empty.
+        """
+        first = list(rows[: SHOWN_ON_FRONT_PAGE + 1])
+        total = len(first) if len(first) <= SHOWN_ON_FRONT_PAGE else rows.count()
+        return cls(title, url, [task(one) for one in first[:SHOWN_ON_FRONT_PAGE]], total)
 
 
 def due(day: date, today: date) -> tuple[str, bool]:

@@ -104,22 +104,28 @@ def test_each_search_is_in_the_audit_without_what_was_typed() -> None:
     assert "Whitfield" not in str(list(events.values()))
 
 
-@pytest.mark.parametrize(
-    "text", ["Whitfield", "Alice Whitfield", "alice@post.example", "9785550101", "978-555-0101", "+19785550101",
-             "14 Harbor View Road", "O'Brien", "x' OR '1'='1"],
+TYPED = (
+    "Whitfield", "Alice Whitfield", "alice@post.example", "9785550101", "978-555-0101", "+19785550101",
+    "14 Harbor View Road", "O'Brien", "x' OR '1'='1",
 )  # fmt: skip
+
+
 @pytest.mark.parametrize("names", [CUSTOMER, ORDER, RETURN])
-def test_what_identifies_somebody_stands_in_no_statement(text: str, names: str) -> None:
+def test_what_identifies_somebody_stands_in_no_statement(names: str) -> None:
     alice = a_customer("AW00029825", email="alice@post.example", phone="978-555-0101")
     an_order(alice)
     an_rma(alice)
     carol = at_work("sales", "service")
-    with CaptureQueriesContext(connections["default"]) as main, CaptureQueriesContext(connections["keystore"]) as keys:
-        looked_for(carol, text, names)
-    asked = "\n".join(one["sql"] for one in [*main.captured_queries, *keys.captured_queries]).casefold()
-    assert "vault_token" in asked
-    for part in {text, *text.split()}:
-        assert len(part) < 4 or part.casefold() not in asked, part
+    for text in TYPED:
+        with (
+            CaptureQueriesContext(connections["default"]) as main,
+            CaptureQueriesContext(connections["keystore"]) as keys,
+        ):
+            looked_for(carol, text, names)
+        asked = "\n".join(one["sql"] for one in [*main.captured_queries, *keys.captured_queries]).casefold()
+        assert "vault_token" in asked, text
+        for part in {text, *text.split()}:
+            assert len(part) < 4 or part.casefold() not in asked, part
 
 
 def test_a_switchboard_and_the_phone_on_a_message_are_found() -> None:
