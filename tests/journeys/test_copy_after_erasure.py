@@ -6,11 +6,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import time_machine
-from django.test import Client
+from django.core import mail
+from django.test import Client, override_settings
 
 from accounts.models import Customer, User
 from privacy import vault
@@ -21,15 +22,20 @@ from privacy.requests.states import State
 from privacy.subjects import Subject
 from tests import factories, pages
 from tests.asked import ANYBODY, NOW, Clock, confirmed, filed, run, taken_in
+from tests.journeys.everybody import undone
 
 pytestmark = pytest.mark.django_db
 
 
+@pytest.fixture(scope="module")
+def quietly(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Copies in a folder of this module; nobody listens at the broker."""
+    return {"EXPORT_DIR": str(tmp_path_factory.mktemp("exports")), "CELERY_BROKER_URL": "redis://127.0.0.1:1/0"}
+
+
 @pytest.fixture(autouse=True)
-def _quiet(settings: Any, tmp_path: Any) -> Iterator[None]:
-    settings.EXPORT_DIR = str(tmp_path / "exports")
-    settings.CELERY_BROKER_URL = "redis://127.0.0.1:1/0"
-    with time_machine.travel(NOW, tick=True):
+def _quiet(quietly: dict[str, str]) -> Iterator[None]:
+    with override_settings(**quietly), time_machine.travel(NOW, tick=True):
         yield
 
 
@@ -38,8 +44,20 @@ def alice(db: None) -> Customer:
     return factories.customer(user=factories.login())
 
 
-def both(alice: Customer) -> tuple[Request, str, Request, str]:
-    """Ask for both, let everything be done, and return the requests with their outcome codes."""
+class Both(NamedTuple):
+    """A copy and a removal of one person after both were done, with their outcome codes, and what was mailed."""
+
+    access: Request
+    access_code: str
+    erasure: Request
+    code: str
+    mails: tuple[Any, ...]
+
+
+def both_done() -> Both:
+    """Ask for both, and let everything be done."""
+    mail.outbox = []
+    alice = factories.customer(user=factories.login())
     access = filed(alice, "access")
     access_code = factories.code_of(access)
     erasure = confirmed(alice)
@@ -47,9 +65,25 @@ def both(alice: Customer) -> tuple[Request, str, Request, str]:
     clock = Clock()
     run(access, clock)
     run(erasure, clock)
-    erasure.refresh_from_db()
-    access.refresh_from_db()
-    return access, access_code, erasure, code
+    return Both(access, access_code, erasure, code, tuple(mail.outbox))
+
+
+@pytest.fixture(scope="module")
+def _both(quietly: dict[str, str], django_db_setup: None, django_db_blocker: Any) -> Iterator[Both]:
+    """Both done, once for the module."""
+    with django_db_blocker.unblock(), override_settings(**quietly), undone():
+        with time_machine.travel(NOW, tick=True):
+            made = both_done()
+        yield made
+
+
+@pytest.fixture
+def both(_both: Both, db: None) -> Iterator[Both]:
+    """Both done; what a test does to them, and to the copy, is undone after it."""
+    with undone():
+        yield _both._replace(
+            access=Request.objects.get(pk=_both.access.pk), erasure=Request.objects.get(pk=_both.erasure.pk)
+        )
 
 
 def vault_code(request: Request) -> str:
@@ -60,8 +94,8 @@ def vault_code(request: Request) -> str:
     return code
 
 
-def test_the_removal_does_not_wait_for_the_week_and_the_copy_is_fetched_by_reference_and_code(alice: Customer) -> None:
-    access, code, erasure, _ = both(alice)
+def test_the_removal_does_not_wait_for_the_week_and_the_copy_is_fetched_by_reference_and_code(both: Both) -> None:
+    access, code, erasure, _, _ = both
     assert (erasure.state, access.state) == (State.CLOSED, State.REPLIED)
     assert not Subject.objects.exists() and not User.objects.exists()
     copy = Export.objects.get()
@@ -75,11 +109,9 @@ def test_the_removal_does_not_wait_for_the_week_and_the_copy_is_fetched_by_refer
     assert not Letter.objects.exclude(sealed_letter=None).filter(request=access).exists()
 
 
-def test_the_answer_about_the_removal_names_the_copy_and_its_code_fetches_it_too(
-    alice: Customer, mailoutbox: Any
-) -> None:
-    access, _, erasure, code = both(alice)
-    told = next(mail for mail in mailoutbox if mail.subject.startswith("Your data was removed"))
+def test_the_answer_about_the_removal_names_the_copy_and_its_code_fetches_it_too(both: Both) -> None:
+    access, _, erasure, code, mails = both
+    told = next(one for one in mails if one.subject.startswith("Your data was removed"))
     assert access.reference in told.body and "stays for its week" in told.body
     browser = Client()
     page = pages.check(browser.post("/privacy/outcome/", {"reference": erasure.reference, "code": code}))
@@ -100,7 +132,7 @@ def test_the_code_of_an_earlier_request_opens_no_later_copy(alice: Customer) -> 
     run(first, clock)
     first.refresh_from_db()
     assert fetched(first, first_code := vault_code(first)), "its own copy"
-    export.delete(Export.objects.get(), now=NOW)
+    export.delete(Export.objects.get(request=first), now=NOW)
     Request.objects.filter(pk=first.pk).update(state=State.CLOSED, closed_at=NOW)
     bound.seal([first.pk])
 
@@ -120,8 +152,8 @@ def test_the_code_of_a_removal_that_was_taken_back_opens_no_copy(alice: Customer
     assert not fetched(erasure, code)
 
 
-def test_without_the_code_nobody_fetches_or_destroys_it(alice: Customer) -> None:
-    access, _, _, _ = both(alice)
+def test_without_the_code_nobody_fetches_or_destroys_it(both: Both) -> None:
+    access = both.access
     browser = Client()
     pages.check(
         browser.post("/privacy/outcome/", {"reference": access.reference, "code": "0000-0000-0000"}), status=401
@@ -136,8 +168,8 @@ def test_without_the_code_nobody_fetches_or_destroys_it(alice: Customer) -> None
     assert Export.objects.get().deleted_at is None
 
 
-def test_the_person_has_it_destroyed_at_once(alice: Customer) -> None:
-    access, code, _, _ = both(alice)
+def test_the_person_has_it_destroyed_at_once(both: Both) -> None:
+    access, code = both.access, both.access_code
     browser = Client()
     browser.post("/privacy/outcome/", {"reference": access.reference, "code": code})
     assert "Destroy the copy now?" in pages.check(browser.get(f"/privacy/requests/{access.pk}/export/destroy/"))
@@ -152,8 +184,8 @@ def test_the_person_has_it_destroyed_at_once(alice: Customer) -> None:
     )
 
 
-def test_when_its_week_is_over_it_goes_and_the_request_ends(alice: Customer) -> None:
-    access, code, _, _ = both(alice)
+def test_when_its_week_is_over_it_goes_and_the_request_ends(both: Both) -> None:
+    access, code = both.access, both.access_code
     later = NOW + timedelta(days=7, minutes=5)
     assert export.expire(now=later) == 1
     run(access, Clock(later))
@@ -171,7 +203,7 @@ def test_the_removal_waits_until_the_copy_is_answered(alice: Customer) -> None:
     clock.now += timedelta(minutes=1)
     run(erasure, clock)
     assert erasure.state == State.CLOSED
-    assert Export.objects.get().deleted_at is None
+    assert Export.objects.get(request=access).deleted_at is None
 
 
 def test_the_removal_never_waits_past_its_due_date_for_another_request(alice: Customer) -> None:
@@ -201,5 +233,5 @@ def test_an_identity_or_a_confirmation_that_never_came_is_never_taken_for_a_yes(
     for days in (1, 60):
         run(request, Clock(NOW + timedelta(days=days)))
     assert request.state == State.EXPIRED
-    assert Customer.objects.get().sealed_account is not None
+    assert Customer.objects.get(pk=alice.pk).sealed_account is not None
     assert re.search("expired", Letter.objects.filter(request=request).order_by("-queued_at").first().kind)
