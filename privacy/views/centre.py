@@ -28,7 +28,7 @@ from privacy.views import words
 PER_PAGE = 100  # openings after which a page ends with the day: those of one day, role and occasion are one line
 MOST_OF_A_DAY = 200  # openings; a day with more has pages of its own, of PER_PAGE openings each
 OWN_SHOWN = 100
-UNFOLDED = 8  # lines before the rest of a page folds: on a telephone they take two screens
+UNFOLDED = 6  # lines before the rest of a page folds: on a telephone they take two screens
 NOBODY = UUID(int=0)
 
 

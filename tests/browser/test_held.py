@@ -6,13 +6,16 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
+from django.utils import timezone
 
 from accounts.models import Customer
+from orders.models import Order
+from privacy.gate import log
 from privacy.gate.system import system
 from tests.browser.site import Site
 from tests.browser.test_errands import come_in
 from tests.browser.visitor import NARROW, PLAIN, WIDE, Visitor
-from tests.factories import an_order
+from tests.factories import CAROL, an_order
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -26,6 +29,17 @@ def many_orders(customer: Customer, count: int) -> None:
             an_order(customer, SOLD, invoiced=SOLD, shipped=SOLD, paid=SOLD)
 
 
+def looked_at(customer: Customer) -> None:
+    """Let carol open each order of the customer: each is an occasion of its own."""
+    opened = [
+        log.Opening(
+            CAROL, ("subject", customer.subject_id), {"orders.order/fulfilment": [order.pk]}, "open order", order.number
+        )
+        for order in Order.objects.filter(customer=customer)
+    ]
+    log.write(opened, now=timezone.now())
+
+
 @pytest.mark.parametrize("dimension", [WIDE, NARROW, PLAIN], ids=lambda one: one.name)
 def test_no_part_of_life_is_longer_than_two_screens_before_it_folds(site: Site, visitor: Visitor) -> None:
     come_in(visitor, "alice")
@@ -37,6 +51,11 @@ def test_no_part_of_life_is_longer_than_two_screens_before_it_folds(site: Site, 
     )
     assert len(heights) >= 5
     assert [one for one in heights if one[1] > TWO_SCREENS] == []
+    looked_at(site.customer("alice"))
+    visitor.open("/privacy/openings/", "who looked, often")
+    above = visitor.page.locator("main table").first
+    assert above.locator("tbody tr").count() == 6 and above.evaluate("one => one.offsetHeight") <= TWO_SCREENS
+    assert "more lines of this page" in visitor.page.locator("main details.record > summary").first.inner_text()
 
 
 @pytest.mark.parametrize("dimension", [WIDE, NARROW], ids=lambda one: one.name)

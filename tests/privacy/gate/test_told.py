@@ -148,8 +148,8 @@ def test_a_day_of_very_many_openings_takes_several_pages_and_loses_none(customer
     assert "more line" not in shown[3][0]
     for days in range(2, 11):
         opened(customer, order, minutes=-24 * 60 * days)
-    folded = page(4)[0].partition("<summary>2 more lines of this page</summary>")[2]
-    assert "10 November 2026" in folded and "12 November 2026" not in folded, "the eight newest stand above the fold"
+    folded = page(4)[0].partition("<summary>4 more lines of this page</summary>")[2]
+    assert "10 November 2026" in folded and "14 November 2026" not in folded, "the six newest stand above the fold"
 
 
 def test_ten_thousand_entries_that_the_site_did_not_write_hide_none_that_it_wrote(customer: Customer) -> None:
