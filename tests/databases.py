@@ -1,8 +1,9 @@
 """A pair of databases for each test process, copied from the prepared ones, and put back after what a test has
-committed."""
+committed; and what one test has committed kept for the next."""
 
 from __future__ import annotations
 
+import io
 import os
 
 from django.conf import settings
@@ -60,6 +61,40 @@ def put_back(alias: str, *, count_anew: bool = False) -> None:
             for (sequence,) in cursor.fetchall():
                 cursor.execute(f"ALTER SEQUENCE {sequence} RESTART")
     assert _contents(connection, list(prepared)) == prepared, "a test changed what the migrations had made"
+
+
+Kept = dict[str, dict[str, str]]  # by alias and table: its rows, as COPY writes them
+
+
+def keep() -> Kept:
+    """Return the rows that were committed since the databases were copied, to be brought back after a `put_back`.
+
+    For what several tests begin with and takes long to make. Numbers are not kept: sequences go on counting.
+    """
+    return {connection.alias: _rows(connection) for connection in connections.all()}
+
+
+def _rows(connection: BaseDatabaseWrapper) -> dict[str, str]:
+    found = {}
+    with connection.cursor() as cursor:
+        cursor.execute(WRITTEN)
+        for table in [table for table, _ in cursor.fetchall() if table not in _prepared[connection.alias]]:
+            text = io.StringIO()
+            cursor.copy_expert(f"COPY {table} TO STDOUT", text)
+            if text.tell():
+                found[table] = text.getvalue()
+    return found
+
+
+def bring_back(kept: Kept) -> None:
+    """Write the kept rows into the databases, which must be as they were prepared; neither triggers nor foreign keys
+    fire."""
+    for alias, tables in kept.items():
+        with connections[alias].cursor() as cursor:
+            cursor.execute("SET session_replication_role = replica")
+            for table, text in tables.items():
+                cursor.copy_expert(f"COPY {table} FROM STDIN", io.StringIO(text))
+            cursor.execute("RESET session_replication_role")
 
 
 def _contents(connection: BaseDatabaseWrapper, tables: list[str] | None = None) -> dict[str, str]:

@@ -1,4 +1,5 @@
-"""What a transactional test has committed is gone before the next one, append-only or not; what was prepared stays."""
+"""What a transactional test has committed is gone before the next one, append-only or not, and comes back where it was
+kept; what was prepared stays."""
 
 from __future__ import annotations
 
@@ -6,6 +7,8 @@ import pytest
 from django.contrib.contenttypes.models import ContentType
 from django.db import connections
 
+from accounts.models import Customer
+from privacy import vault
 from privacy.audit.models import AuditEvent
 from privacy.vault.models import DataKey
 from tests import databases, factories
@@ -43,6 +46,25 @@ def test_a_large_table_is_emptied_with_what_refers_to_it(monkeypatch: pytest.Mon
     for alias in connections:
         databases.put_back(alias)
     assert {alias: rows(alias) for alias in connections} == before
+
+
+def test_what_was_kept_comes_back_row_by_row_and_opens_again() -> None:
+    alice = factories.customer("Alice", "Archer", user=factories.login())
+    kept = databases.keep()
+    before = {alias: rows(alias) for alias in connections}
+    factories.customer("Bob", "Baker")
+    for alias in connections:
+        databases.put_back(alias)
+    assert not Customer.objects.exists()
+    databases.bring_back(kept)
+    assert {alias: rows(alias) for alias in connections} == before
+    assert databases.keep() == kept
+    with vault.internal():
+        assert Customer.objects.get(pk=alice.pk).last_name == "Archer"
+    factories.customer("Carl", "Carter")  # numbers go on where they were
+    with connections["default"].cursor() as cursor:
+        cursor.execute("SHOW session_replication_role")
+        assert cursor.fetchone() == ("origin",)
 
 
 def test_triggers_hold_again_afterwards() -> None:
