@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -67,9 +67,17 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 
 @pytest.fixture
-def visitor(site: Site, browser: Browser, findings: Findings, dimension: Dimension) -> Iterator[Visitor]:
+def others() -> Sequence[Dimension]:
+    """The dimensions in which each page is looked at besides the one in which the visitor goes about."""
+    return ()
+
+
+@pytest.fixture
+def visitor(
+    site: Site, browser: Browser, findings: Findings, dimension: Dimension, others: Sequence[Dimension]
+) -> Iterator[Visitor]:
     """Somebody at the browser; at the end of the test nothing of what they saw may have been wrong."""
-    made = Visitor(browser, site.url, dimension, findings)
+    made = Visitor(browser, site.url, dimension, findings, others)
     yield made
     made.context.close()
     assert made.wrong == [], "\n".join(["", *made.wrong])

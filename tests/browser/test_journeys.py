@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from django.utils import timezone
+from playwright.sync_api import Browser
 
 from accounts import factor
 from accounts.models import Customer, User
@@ -23,7 +24,7 @@ from privacy.requests.models import Request
 from tests import factories
 from tests.browser import checker
 from tests.browser.site import Site
-from tests.browser.visitor import AXE, AXE_SHA256, DIMENSIONS, Findings, Visitor
+from tests.browser.visitor import AXE, AXE_SHA256, DIMENSIONS, NARROW, WIDE, Findings, Visitor
 from tests.factories import an_order, an_rma, moved
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -163,6 +164,25 @@ def test_staff_search_a_record_and_read_why_a_field_is_covered(site: Site, visit
 def test_the_nu_checker_finds_no_error_in_what_was_seen(findings: Findings) -> None:
     assert checker.errors(findings.bodies) == []
     assert len(findings.bodies) > 90, "run the whole file"
+
+
+WRONG_BY_DAY = """<!doctype html><html lang=en><title>A page that was made</title><style>
+    html { color-scheme: light dark }
+    @media (min-width: 1000px) { p { width: 1500px } }
+    @media (prefers-color-scheme: light) { p { color: #eee; background: #fff } }
+</style><main><h1>Made</h1><p>Too pale and too wide, and that by day on a wide screen only.</p></main>"""
+
+
+def test_a_page_is_looked_at_in_each_dimension(browser: Browser) -> None:
+    visitor = Visitor(browser, "about:", NARROW, Findings(), [WIDE])
+    visitor.page.set_content(WRONG_BY_DAY)
+    visitor.look("made")
+    wide, pale = visitor.wrong
+    assert wide.startswith("made (1280 px, light): needs 15")
+    assert pale.startswith("made (1280 px, light): color-contrast: p ")
+    visitor.look("made, again")  # gone back to the narrow one
+    assert len(visitor.wrong) == 4 and visitor.page.viewport_size == {"width": 360, "height": 800}
+    visitor.context.close()
 
 
 def test_axe_is_the_one_that_was_published() -> None:

@@ -1,4 +1,7 @@
-"""Every other page, each with something on it and each empty, at night on a narrow screen and by day on a wide one."""
+"""Every other page, each with something on it and each empty, at night on a narrow screen and by day on a wide one.
+
+The visitor goes about on the narrow screen, where less has room, and looks at each page on both.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ from tests.factories import as_customer
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
-each_dimension = pytest.mark.parametrize("dimension", [WIDE, NARROW], ids=lambda one: one.name)
+each_dimension = pytest.mark.parametrize(("dimension", "others"), [(NARROW, [WIDE])], ids=["both"])
 PAT = Actor("staff", "pat", None, frozenset({"privacy"}), "admin")
 
 
@@ -269,7 +272,7 @@ def test_letters(site: Site, visitor: Visitor, tmp_path: Path) -> None:
 
 def test_the_nu_checker_finds_no_error_in_what_was_seen(findings: Findings) -> None:
     assert checker.errors(findings.bodies) == []
-    assert len(findings.bodies) > 150, "run the whole file"
+    assert len(findings.bodies) > 100, "run the whole file"
 
 
 @each_dimension

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ AXE = Path(__file__).with_name("axe.min.js")
 AXE_SHA256 = "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c"  # axe-core 4.14.1, as published
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 # `preload` would fetch style sheets by script, which the content policy refuses, as it should.
-_RUN = f"""async () => (await axe.run(document, {{runOnly: {TAGS}, preload: false}})).violations.map(
+_RUN = f"""async () => (await axe.run(document, {{runOnly: {TAGS}, preload: false, resultTypes: ["violations"]}})).violations.map(
     one => one.id + ": " + one.nodes.map(node => node.target.join(" ") + " " + (node.any[0]?.message || "")).join("; "))"""
 
 
@@ -48,10 +48,12 @@ class Findings:
 
 
 class Visitor:
-    """One browser window in one dimension."""
+    """One browser window, which goes about in one dimension and looks at each page in others too."""
 
-    def __init__(self, browser: Browser, base: str, dimension: Dimension, findings: Findings) -> None:
-        self.base, self.dimension, self.findings = base, dimension, findings
+    def __init__(
+        self, browser: Browser, base: str, dimension: Dimension, findings: Findings, others: Sequence[Dimension] = ()
+    ) -> None:
+        self.base, self.dimension, self.findings, self.others = base, dimension, findings, others
         self.wrong: list[str] = []  # the test fails with these when it is over
         self.context = browser.new_context(
             viewport={"width": dimension.width, "height": 800},
@@ -111,27 +113,43 @@ class Visitor:
         return " ".join(self.page.inner_text("body").split())
 
     def look(self, name: str) -> None:
-        """Look at the page that is open."""
-        page, width = self.page, self.dimension.width
+        """Look at the page that is open, in each dimension."""
+        page = self.page
         self.findings.looks += 1
         if self._answer is not None:
             self.findings.bodies[f"{name}, {self.dimension.name}"] = self._answer.text()
-        needed = page.evaluate("document.documentElement.scrollWidth")
-        if needed > width:
-            self._wrong(f"needs {needed} px", name)
         if len(page.title()) < 8:
             self._wrong(f"has the title {page.title()!r}", name)
         if (headings := page.locator("h1").count()) != 1:
             self._wrong(f"has {headings} headings of the first level", name)
         if self.dimension.script:
             page.evaluate(AXE.read_text())
-            for violation in page.evaluate(_RUN):
-                self._wrong(violation, name)
+        self._look(name, self.dimension)
+        for dimension in self.others:
+            self._turn(dimension)
+            self._look(name, dimension)
+        if self.others:
+            self._turn(self.dimension)
         if folder := os.environ.get("ILT_SCREENSHOTS"):
             self._pictures(Path(folder), name)
 
+    def _look(self, name: str, dimension: Dimension) -> None:
+        """Ask what may be wrong in one dimension and right in another."""
+        needed = self.page.evaluate("document.documentElement.scrollWidth")
+        if needed > dimension.width:
+            self._wrong(f"needs {needed} px", name, dimension)
+        if self.dimension.script:
+            for violation in self.page.evaluate(_RUN):
+                self._wrong(violation, name, dimension)
+
+    def _turn(self, dimension: Dimension) -> None:
+        """See the open page in another dimension, with its colours as they are in the end."""
+        self.page.set_viewport_size({"width": dimension.width, "height": 800})
+        self.page.emulate_media(color_scheme=dimension.scheme)  # type: ignore[arg-type]
+        self.page.evaluate("document.getAnimations().forEach(one => one.finish())")
+
     def _pictures(self, folder: Path, name: str) -> None:
-        if self.dimension is not WIDE:
+        if WIDE not in (self.dimension, *self.others):
             return
         folder.mkdir(parents=True, exist_ok=True)
         file = f"{self.findings.looks:03d}-{re.sub('[^a-z0-9]+', '-', name.lower())}"
@@ -145,11 +163,11 @@ class Visitor:
         self.page.set_viewport_size({"width": PAPER, "height": 800})
         self.page.emulate_media(media="print", color_scheme="light")
         self.page.screenshot(path=folder / f"{file}-paper.png", full_page=True, animations="disabled")
-        self.page.set_viewport_size({"width": self.dimension.width, "height": 800})
-        self.page.emulate_media(media="screen", color_scheme=self.dimension.scheme)  # type: ignore[arg-type]
+        self.page.emulate_media(media="screen")
+        self._turn(self.dimension)
 
-    def _wrong(self, what: str, name: str = "") -> None:
-        self.wrong.append(f"{name or self.page.url} ({self.dimension.name}): {what}")
+    def _wrong(self, what: str, name: str = "", dimension: Dimension | None = None) -> None:
+        self.wrong.append(f"{name or self.page.url} ({(dimension or self.dimension).name}): {what}")
 
     def _said(self, message: Any) -> None:
         # The console repeats the status of a page that is meant to answer 404.
