@@ -9,24 +9,27 @@
 The rows stand in a transaction around the tests' own: each test undoes what it did to them, and they are undone before
 the first test that begins otherwise, with nothing or with a beginning of another name. A test gets what was returned
 with its records read again, so that no object in memory carries anything from one test to the next. Tests that share a
-beginning are run one after the other, whatever stands between them in the file. Nobody listens at the broker meanwhile,
-and copies go to a folder that no test reads: a beginning makes none that is fetched.
+beginning are run one after the other, whatever stands between them in the file. Nobody listens at the broker meanwhile;
+the copies that a beginning makes are put into the folder of copies of each test.
 """
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from itertools import groupby
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from django.conf import settings
 from django.db.models import Model
 
 T = TypeVar("T")
-#: The beginning whose rows are there, what it returned, and what undoes it.
-_now: tuple[Callable[[], Any], Any, ExitStack] | None = None
+#: The beginning whose rows are there, what it returned, where its copies are, and what undoes it.
+_now: tuple[Callable[[], Any], Any, Path, ExitStack] | None = None
 _MARK = "beginning"
 
 
@@ -38,6 +41,10 @@ def beginning(make: Callable[[], T]) -> Any:
 
     def given(db: None) -> T:
         assert _now is not None and _now[0] is make
+        for copy in _now[2].iterdir():
+            folder = Path(settings.EXPORT_DIR)  # of this test: see the fixture `quiet`
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            shutil.copy2(copy, folder)
         made: T = _read_again(_now[1])
         return made
 
@@ -68,7 +75,7 @@ def _of(item: Any) -> Callable[[], Any] | None:
 def _end() -> None:
     global _now
     if _now is not None:
-        stack, _now = _now[2], None
+        stack, _now = _now[3], None
         stack.close()
 
 
@@ -81,16 +88,16 @@ def _begin(make: Callable[[], Any], blocker: Any) -> None:
     from tests.journeys.everybody import undone
 
     with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         stack.enter_context(blocker.unblock())
         stack.enter_context(undone())
         for connection in connections.all():  # a busy machine may leave the transaction idle for long
             with connection.cursor() as cursor:
                 cursor.execute("SET idle_in_transaction_session_timeout = 0")
         cache.clear()
-        with override_settings(EXPORT_DIR=folder, CELERY_BROKER_URL="redis://127.0.0.1:1/0"):
+        with override_settings(EXPORT_DIR=str(folder), CELERY_BROKER_URL="redis://127.0.0.1:1/0"):
             made = make()
-        _now = make, made, stack.pop_all()
+        _now = make, made, folder, stack.pop_all()
 
 
 @pytest.hookimpl(trylast=True)

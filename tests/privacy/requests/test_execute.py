@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import pytest
@@ -38,7 +38,9 @@ from privacy.subjects import Subject
 from privacy.vault.models import DataKey, Tombstone
 from privacy.work import checkpoints
 from tests import factories
+from tests import people as fixtures
 from tests.asked import NOW, OPERATOR, Clock, confirmed, filed, run, with_letters
+from tests.beginnings import beginning
 from tests.factories import an_order, an_rma, as_customer
 
 
@@ -55,6 +57,22 @@ def kill_at(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
             raise Killed
 
     monkeypatch.setattr(checkpoints, "reach", reach)
+
+
+class Asked(NamedTuple):
+    """A confirmed removal of alice's, who has an order that goes and one that stays."""
+
+    alice: Customer
+    old_order: Order
+    kept_order: Order
+    request: Request
+
+
+@beginning
+def asked() -> Asked:
+    alice = fixtures.an_alice()
+    old, kept = fixtures.an_old_order(alice), fixtures.a_kept_order(alice)
+    return Asked(alice, old, kept, confirmed(alice))
 
 
 def test_an_erasure_leaves_the_file_and_the_block_token_and_nothing_else(alice, bob, old_order, outbox) -> None:
@@ -100,9 +118,9 @@ def test_an_erasure_is_followed_by_signed_checkpoints_of_both_logs(alice, bob, s
     assert signed["access"] >= 1
 
 
-def test_what_must_stay_stays_with_its_customer_number_and_goes_with_the_last_record(alice, kept_order) -> None:
+def test_what_must_stay_stays_with_its_customer_number_and_goes_with_the_last_record(asked: Asked) -> None:
+    alice, _, kept_order, request = asked
     subject = alice.subject_id
-    request = confirmed(alice)
     run(request)
 
     assert request.state == State.CLOSED and request.subject_id == subject
@@ -118,9 +136,9 @@ def test_what_must_stay_stays_with_its_customer_number_and_goes_with_the_last_re
         assert isinstance(order.ship_street, vault.Unreadable) or order.ship_street == ""
 
 
-def test_when_the_last_kept_record_ends_the_shell_and_the_person_go_too(alice, kept_order) -> None:
+def test_when_the_last_kept_record_ends_the_shell_and_the_person_go_too(asked: Asked) -> None:
+    alice, _, kept_order, request = asked
     subject = alice.subject_id
-    request = confirmed(alice)
     run(request)
     last = [assessment.verdict_of(one) for one in Decision.objects.filter(pinned=True, done_at=None)]
     ending = [dataclasses.replace(one, action="erase") for one in last]
@@ -140,8 +158,8 @@ def test_when_the_last_kept_record_ends_the_shell_and_the_person_go_too(alice, k
     assert audit.history().filter(action="subject.erased").count() == 1
 
 
-def test_each_step_is_done_once_and_in_order(alice, old_order) -> None:
-    request = confirmed(alice)
+def test_each_step_is_done_once_and_in_order(asked: Asked) -> None:
+    request = asked.request
     run(request)
     done = list(request.events.filter(kind="step").values_list("step", flat=True))
     assert done == [one for one in procedures.get("erasure").order() if one != "plan"]
@@ -153,8 +171,8 @@ def test_each_step_is_done_once_and_in_order(alice, old_order) -> None:
 
 
 @pytest.mark.parametrize("checkpoint", [*procedures.get("erasure").order()[1:], "between_commits"])
-def test_killed_anywhere_it_is_finished_once(alice, old_order, kept_order, checkpoint, monkeypatch, outbox) -> None:
-    request = confirmed(alice)
+def test_killed_anywhere_it_is_finished_once(asked: Asked, checkpoint, monkeypatch, outbox) -> None:
+    _, old_order, _, request = asked
     kill_at(checkpoint, monkeypatch)
     clock = Clock()
     with pytest.raises(Killed):
@@ -260,8 +278,8 @@ def test_a_strangers_unproved_question_holds_nothing_up(alice) -> None:
     assert request.state == State.CLOSED
 
 
-def test_a_hold_placed_after_the_confirmation_is_kept_back(alice, old_order, monkeypatch) -> None:
-    request = confirmed(alice)
+def test_a_hold_placed_after_the_confirmation_is_kept_back(asked: Asked) -> None:
+    _, old_order, _, request = asked
     for _ in range(4):  # up to and with the block tokens: the plan was looked at for the last time
         execute.advance(request.pk, now=NOW)
     holds.place("orders.order", old_order.pk, reason="claim", actor=OPERATOR, now=NOW)

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
+import time_machine
 from allauth.account.models import EmailAddress
 from django.core import mail
 from django.test import Client
@@ -35,6 +36,7 @@ from privacy.requests.models import OneTimeLink, Request, SecondLook
 from privacy.requests.states import State
 from tests import factories, pages
 from tests.asked import ANYBODY, NOW, OPERATOR, PRIVACY, TODAY, Clock, run, taken_in
+from tests.beginnings import beginning
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("at_now")]
 OLD, NEW = "bob@old.example", "bob@new.example"
@@ -45,6 +47,10 @@ CODE = re.compile(r"\b[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}\b")
 
 @pytest.fixture
 def bob() -> Customer:
+    return a_bob()
+
+
+def a_bob() -> Customer:
     """A customer without a login; an import created him, so that his address counts."""
     return factories.customer("Bob", "Baker", email=OLD)
 
@@ -211,6 +217,23 @@ def by_login(user: User, kind: str = "access") -> tuple[Request, dict[str, str]]
     return request, {"reference": request.reference, "code": code}
 
 
+class ByLogin(NamedTuple):
+    """bob's copy, asked for by login and made; its reference and code, as they went to his mailbox."""
+
+    user: User
+    request: Request
+    there: dict[str, str]
+
+
+@beginning
+def copy_by_login() -> ByLogin:
+    with time_machine.travel(NOW, tick=False):
+        user = factories.login("bob", OLD)
+        request, there = by_login(user)
+        run(request, Clock())
+        return ByLogin(user, request, there)
+
+
 def moved_to_new(user: User) -> None:
     EmailAddress.objects.get(user=user).delete()
     EmailAddress.objects.create(user=user, email=NEW, verified=True, primary=True)
@@ -220,10 +243,8 @@ def fetched(browser: Client, request: Request) -> int:
     return int(browser.post(f"/privacy/requests/{request.pk}/export/").status_code)
 
 
-def test_a_code_that_waited_in_an_old_mailbox_opens_no_copy() -> None:
-    user = factories.login("bob", OLD)
-    request, there = by_login(user)
-    run(request, Clock())
+def test_a_code_that_waited_in_an_old_mailbox_opens_no_copy(copy_by_login: ByLogin) -> None:
+    user, request, there = copy_by_login
     before, later = Client(), Client()
     assert "Your copy is ready" in pages.check(before.post("/privacy/outcome/", there)), "control"
     assert fetched(before, request) == 200, "control"
@@ -240,10 +261,8 @@ def test_a_code_that_waited_in_an_old_mailbox_opens_no_copy() -> None:
     assert fetched(later, request) == 200
 
 
-def test_who_is_signed_in_reads_the_own_outcome_by_a_code_of_before() -> None:
-    user = factories.login("bob", OLD)
-    request, there = by_login(user)
-    run(request, Clock())
+def test_who_is_signed_in_reads_the_own_outcome_by_a_code_of_before(copy_by_login: ByLogin) -> None:
+    user, request, there = copy_by_login
     moved_to_new(user)
     assert "sign out and open this page again" in pages.check(
         pages.signed_in(user, again=True).post("/privacy/outcome/", there)
@@ -252,11 +271,11 @@ def test_who_is_signed_in_reads_the_own_outcome_by_a_code_of_before() -> None:
 
 
 @pytest.mark.parametrize("is_moved", [True, False])
-def test_after_a_removal_a_code_opens_the_copy_only_to_the_address_of_then(is_moved: bool) -> None:
+def test_after_a_removal_a_code_opens_the_copy_only_to_the_address_of_then(
+    copy_by_login: ByLogin, is_moved: bool
+) -> None:
     """The address that replaced the one to which both codes went is taken by the removal."""
-    user = factories.login("bob", OLD)
-    access, of_access = by_login(user)
-    run(access, Clock())
+    user, access, of_access = copy_by_login
     removal, of_removal = by_login(user, "erasure")
     if is_moved:
         moved_to_new(user)
@@ -281,18 +300,42 @@ def outcome_of(there: dict[str, str]) -> tuple[int, Client]:
     return int(browser.post("/privacy/outcome/", there).status_code), browser
 
 
+class ByLink(NamedTuple):
+    """A request of bob's whose link was opened, worked on as far as it goes; the code that went to his mailbox."""
+
+    bob: Customer
+    request: Request
+    code: str
+
+
+def worked_on(kind: str) -> ByLink:
+    with time_machine.travel(NOW, tick=False):
+        bob, request = a_bob(), asked(kind)
+        opened(Client(), token(request, "link_identity"))
+        run(request, Clock())
+        return ByLink(bob, request, mailed_code())
+
+
+@beginning
+def copy_by_link() -> tuple[ByLink, str]:
+    """With the link to the copy."""
+    made = worked_on("access")
+    return made, token(made.request, "copy_ready")
+
+
+@beginning
+def removal_by_link() -> ByLink:
+    return worked_on("erasure")
+
+
 @pytest.mark.parametrize("is_taken_off", [True, False])
 def test_a_removal_revives_no_code_or_link_of_an_address_that_was_taken_off_file(
-    bob: Customer, is_taken_off: bool
+    copy_by_link: tuple[ByLink, str], is_taken_off: bool
 ) -> None:
     """No other address stood on file: the removal had none against which to hold what was dead, and took it for
     posted."""
-    access = asked("access")
-    opened(Client(), token(access, "link_identity"))
-    run(access, Clock())
-    code = mailed_code()
+    (bob, access, code), link = copy_by_link
     there = {"reference": access.reference, "code": code}
-    link = token(access, "copy_ready")
     with_code, with_link = went_to.stands_on_code(access, code), went_to.stands_on(link)
     if is_taken_off:
         changed(bob, "")
@@ -313,11 +356,8 @@ def test_a_removal_revives_no_code_or_link_of_an_address_that_was_taken_off_file
 
 
 @pytest.mark.parametrize("is_taken_off", [True, False])
-def test_nor_the_code_and_link_of_the_removal_itself(bob: Customer, is_taken_off: bool) -> None:
-    removal = asked("erasure")
-    opened(Client(), token(removal, "link_identity"))
-    run(removal, Clock())
-    code = mailed_code()
+def test_nor_the_code_and_link_of_the_removal_itself(removal_by_link: ByLink, is_taken_off: bool) -> None:
+    bob, removal, code = removal_by_link
     stands = went_to.stands_on_code(removal, code)
     if is_taken_off:
         changed(bob, "")
@@ -371,12 +411,10 @@ def test_a_code_of_a_request_that_has_ended_asks_nobody_who_could_not_decide() -
     assert not second.waiting().exists() and audited(request) == ["moved"] and told(request) == [NEW]
 
 
-def test_while_the_copy_of_a_closed_request_can_be_fetched_the_question_stands_in_the_list_and_ends_with_the_copy() -> (
-    None
-):
-    user = factories.login("bob", OLD)
-    request, there = by_login(user)
-    run(request, Clock())
+def test_while_the_copy_of_a_closed_request_can_be_fetched_the_question_stands_in_the_list_and_ends_with_the_copy(
+    copy_by_login: ByLogin,
+) -> None:
+    user, request, there = copy_by_login
     browser = Client()
     browser.post("/privacy/outcome/", there)
     assert fetched(browser, request) == 200

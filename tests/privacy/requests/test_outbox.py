@@ -16,13 +16,16 @@ import pytest
 import time_machine
 from django.conf import settings as site
 from django.core.management import call_command
+from django.test import override_settings
 
 from accounts.models import Customer
 from privacy import letters
 from privacy.letters.models import Letter
+from privacy.requests.models import Request
 from privacy.requests.states import State
-from tests import factories, pages
+from tests import factories, pages, people
 from tests.asked import NOW, confirmed, run, with_letters
+from tests.beginnings import beginning
 from tests.shapes import shaped
 
 pytestmark = pytest.mark.django_db
@@ -37,10 +40,30 @@ ENDED = (
 )
 
 
+NO_MAIL, MAIL = (f"django.core.mail.backends.{name}.EmailBackend" for name in ("dummy", "locmem"))
+
+
 @pytest.fixture(autouse=True)
 def _demo(settings: Any) -> None:
     settings.DEMO = True
-    settings.EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
+    settings.EMAIL_BACKEND = NO_MAIL
+
+
+@beginning
+def removal() -> Request:
+    """Carried out in a demo without a mail server."""
+    with override_settings(DEMO=True, EMAIL_BACKEND=NO_MAIL):
+        request = confirmed(people.an_alice())
+        run(request)
+        return request
+
+
+@beginning
+def mailed_removal() -> Request:
+    with override_settings(DEMO=True, EMAIL_BACKEND=MAIL):
+        request = confirmed(people.an_alice())
+        run(request)
+        return request
 
 
 def outbox(*words: str) -> str:
@@ -50,9 +73,8 @@ def outbox(*words: str) -> str:
     return out.getvalue()
 
 
-def test_the_answer_to_a_removal_is_printed_once_and_then_erased(alice: Customer) -> None:
-    request = confirmed(alice)
-    run(request)
+def test_the_answer_to_a_removal_is_printed_once_and_then_erased(removal: Request) -> None:
+    request = removal
     assert request.state == State.CLOSED
     text = outbox("--last", "20")
     assert "[erasure_done] to alice@example.com: Your data was removed" in text
@@ -85,23 +107,22 @@ def test_a_letter_that_a_removal_burned_before_it_was_printed_is_not_called_prin
     assert f"[copy_ready] {ENDED}" in outbox("--last", "20")
 
 
-def test_with_a_mail_server_the_text_goes_when_the_removal_closes(alice: Customer, settings: Any) -> None:
-    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
-    request = confirmed(alice)
-    run(request)
+def test_with_a_mail_server_the_text_goes_when_the_removal_closes(mailed_removal: Request, settings: Any) -> None:
+    settings.EMAIL_BACKEND = MAIL
+    request = mailed_removal
     assert not letters.is_read_by_outbox()
     assert not Letter.objects.filter(request=request).exclude(sealed_letter=None).exists()
 
 
-def test_with_a_mail_server_it_says_that_a_letter_was_burned_after_it_was_sent(alice: Customer, settings: Any) -> None:
-    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
-    run(confirmed(alice))
+def test_with_a_mail_server_it_says_that_a_letter_was_burned_after_it_was_sent(
+    mailed_removal: Request, settings: Any
+) -> None:
+    settings.EMAIL_BACKEND = MAIL
     said = "What this letter said was burned after it was sent; its row stays as proof that it was written."
     assert f"[erasure_done] {said}" in outbox("--last", "20")
 
 
-def test_for_programs_it_prints_the_same_and_that_is_the_sending_as_well(alice: Customer) -> None:
-    run(confirmed(alice))
+def test_for_programs_it_prints_the_same_and_that_is_the_sending_as_well(removal: Request) -> None:
     first, second = (shaped("outbox", json.loads(outbox("--last", "20", "--json")))["letters"] for _ in range(2))
     was, now = (next(one for one in of if one["kind"] == "erasure_done") for of in (first, second))
     assert (was["to"], was["readable"], was["burned"]) == ("alice@example.com", True, False)
@@ -128,7 +149,7 @@ def test_no_page_calls_a_letter_sent_that_only_waits_to_be_printed(
     alice: Customer, settings: Any, has_server: bool
 ) -> None:
     if has_server:
-        settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+        settings.EMAIL_BACKEND = MAIL
     with time_machine.travel(NOW, tick=False):
         request = confirmed(alice, "access")
         run(request)

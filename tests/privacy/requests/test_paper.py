@@ -6,7 +6,6 @@ from __future__ import annotations
 import io
 import zipfile
 from datetime import timedelta
-from typing import Any
 
 import pytest
 import time_machine
@@ -23,6 +22,7 @@ from privacy.vault import stream
 from privacy.views import ends
 from tests import factories, pages
 from tests.asked import NOW, OPERATOR, PRIVACY, Clock, confirmed, run, taken_in
+from tests.beginnings import beginning
 from tests.privacy.requests.test_by_post import BLOCK, MANAGER
 
 pytestmark = pytest.mark.django_db
@@ -30,8 +30,7 @@ SALES = Actor("staff", "sam", None, frozenset({"sales"}), "admin")
 DAY = timedelta(days=1)
 
 
-@pytest.fixture
-def dora(db: None) -> Customer:
+def a_dora() -> Customer:
     """No e-mail, no login; a postal address that counts."""
     customer = factories.customer("Dora", "Double", email="")
     factories.address(customer)
@@ -48,6 +47,11 @@ def answered(customer: Customer) -> Request:
     return request
 
 
+@beginning
+def request_by_letter() -> Request:
+    return answered(a_dora())
+
+
 def the_letter(request: Request) -> Letter:
     return Letter.objects.get(request=request, kind="copy_posted")
 
@@ -58,8 +62,8 @@ def printed(letter: Letter, actor: Actor = PRIVACY) -> str:
     return b"".join(pieces).decode()
 
 
-def test_whom_no_email_and_no_login_reaches_gets_the_copy_by_post(dora: Customer) -> None:
-    request = answered(dora)
+def test_whom_no_email_and_no_login_reaches_gets_the_copy_by_post(request_by_letter: Request) -> None:
+    request = request_by_letter
     assert (request.state, request.step) == (State.EXECUTED, "close")
     waiting = Letter.objects.filter(request=request, sent_at=None, stopped_at=None)
     assert [(one.kind, one.by) for one in waiting] == [("copy_posted", "post")], "nothing else waits"
@@ -69,8 +73,8 @@ def test_whom_no_email_and_no_login_reaches_gets_the_copy_by_post(dora: Customer
     assert not any(word in said for word in ("log in", "click", "link", "/privacy/"))
 
 
-def test_what_is_printed_is_the_page_of_the_copy_and_nothing_else(dora: Customer) -> None:
-    request = answered(dora)
+def test_what_is_printed_is_the_page_of_the_copy_and_nothing_else(request_by_letter: Request) -> None:
+    request = request_by_letter
     copy = export.live(request)
     assert copy is not None
     whole = b"".join(stream.read(export.folder() / copy.path, copy.pk))
@@ -93,8 +97,8 @@ def test_a_page_is_read_in_whatever_pieces_it_comes() -> None:
         assert max(map(len, found)) <= paper.MOST_AT_ONCE
 
 
-def test_who_printed_it_stands_in_the_audit_and_in_the_persons_log(dora: Customer) -> None:
-    request = answered(dora)
+def test_who_printed_it_stands_in_the_audit_and_in_the_persons_log(request_by_letter: Request) -> None:
+    request = request_by_letter
     before = AccessEntry.objects.count()
     printed(the_letter(request))
     assert AccessEntry.objects.count() == before + 1
@@ -103,8 +107,8 @@ def test_who_printed_it_stands_in_the_audit_and_in_the_persons_log(dora: Custome
 
 
 @pytest.mark.parametrize("actor", [SALES, OPERATOR, Actor("customer", None, None, frozenset({"customer"}), "portal")])
-def test_nobody_but_the_privacy_team_gets_at_it(dora: Customer, actor: Actor) -> None:
-    request = answered(dora)
+def test_nobody_but_the_privacy_team_gets_at_it(request_by_letter: Request, actor: Actor) -> None:
+    request = request_by_letter
     letter = the_letter(request)
     for take in (paper.page, paper.archive):
         with pytest.raises(sight.NotYours):
@@ -112,8 +116,8 @@ def test_nobody_but_the_privacy_team_gets_at_it(dora: Customer, actor: Actor) ->
     assert not request.events.filter(kind__startswith="copy_").exists()
 
 
-def test_a_stick_is_given_once_and_is_the_archive_itself(dora: Customer) -> None:
-    request = answered(dora)
+def test_a_stick_is_given_once_and_is_the_archive_itself(request_by_letter: Request) -> None:
+    request = request_by_letter
     letter = the_letter(request)
     with gate.acting(PRIVACY):
         name, pieces = paper.archive(letter, actor=PRIVACY, now=NOW)
@@ -123,22 +127,22 @@ def test_a_stick_is_given_once_and_is_the_archive_itself(dora: Customer) -> None
         paper.archive(letter, actor=PRIVACY, now=NOW)
 
 
-def test_while_a_second_person_has_to_look_nobody_opens_it(dora: Customer) -> None:
-    request = answered(dora)
+def test_while_a_second_person_has_to_look_nobody_opens_it(request_by_letter: Request) -> None:
+    request = request_by_letter
     waits.ask(request, SecondLook.Why.NOT_ME, actor=PRIVACY, now=NOW)
     with pytest.raises(export.NoCopy):
         paper.page(the_letter(request), actor=PRIVACY, now=NOW)
 
 
-def test_it_is_not_ticked_off_before_somebody_has_put_the_copy_into_the_envelope(dora: Customer) -> None:
-    request = answered(dora)
+def test_it_is_not_ticked_off_before_somebody_has_put_the_copy_into_the_envelope(request_by_letter: Request) -> None:
+    request = request_by_letter
     with pytest.raises(history.NotAllowed, match="first print it"):
         posting.mark_posted(the_letter(request), actor=PRIVACY, now=NOW)
     assert the_letter(request).sent_at is None and export.live(request) is not None
 
 
-def test_once_posted_copy_and_letter_are_burned_and_the_request_is_closed(dora: Customer) -> None:
-    request = answered(dora)
+def test_once_posted_copy_and_letter_are_burned_and_the_request_is_closed(request_by_letter: Request) -> None:
+    request = request_by_letter
     copy = export.live(request)
     assert copy is not None
     path = export.folder() / copy.path
@@ -157,8 +161,8 @@ def test_once_posted_copy_and_letter_are_burned_and_the_request_is_closed(dora: 
     assert ends.of_copy(request, now=NOW + DAY) == "The copy was posted to you, and has been destroyed here."
 
 
-def test_one_that_was_not_posted_in_its_week_is_made_anew(dora: Customer) -> None:
-    request = answered(dora)
+def test_one_that_was_not_posted_in_its_week_is_made_anew(request_by_letter: Request) -> None:
+    request = request_by_letter
     first = export.live(request)
     assert first is not None
     printed(the_letter(request))
@@ -201,9 +205,9 @@ def test_who_has_an_email_can_have_it_on_paper_too(alice: Customer) -> None:
     assert writing.has_postal(request, now=NOW)
 
 
-def test_the_desk_prints_takes_and_ticks_off(dora: Customer, settings: Any) -> None:
+def test_the_desk_prints_takes_and_ticks_off(request_by_letter: Request) -> None:
+    request = request_by_letter
     with time_machine.travel(NOW, tick=False):
-        request = answered(dora)
         letter = the_letter(request)
         pat = pages.signed_in(factories.staff("pat", "pat@ilt.example", roles=("privacy",)))
         assert "Letters to post" in pat.get("/admin/").text
@@ -225,10 +229,10 @@ def test_the_desk_prints_takes_and_ticks_off(dora: Customer, settings: Any) -> N
         assert sam.get(f"{base}/letter/{letter.pk}/copy/").status_code == 404
 
 
-def test_a_look_or_a_browser_that_fetches_ahead_prints_nothing(dora: Customer) -> None:
+def test_a_look_or_a_browser_that_fetches_ahead_prints_nothing(request_by_letter: Request) -> None:
     """Control: the button does, and the letter can be ticked off after it."""
+    request = request_by_letter
     with time_machine.travel(NOW, tick=False):
-        request = answered(dora)
         letter = the_letter(request)
         pat = pages.signed_in(factories.staff("pat", "pat@ilt.example", roles=("privacy",)))
         base = f"/admin/privacy/request/{request.pk}"

@@ -6,7 +6,7 @@ import io
 import json
 import re
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import time_machine
@@ -36,7 +36,7 @@ from privacy.requests import (
 )
 from privacy.requests.models import OneTimeLink, Request, SecondLook
 from privacy.requests.states import State
-from tests import factories, pages, roles
+from tests import factories, pages, people, roles
 from tests.asked import (
     ANYBODY,
     NOW,
@@ -49,6 +49,7 @@ from tests.asked import (
     run,
     with_letters,
 )
+from tests.beginnings import beginning
 from tests.factories import as_customer
 from tests.shapes import SCHEMAS, shaped
 
@@ -62,6 +63,10 @@ OTHER = "alice@work.example"
 
 @pytest.fixture
 def two_mailboxes(alice: Customer) -> Customer:
+    return with_two_mailboxes(alice)
+
+
+def with_two_mailboxes(alice: Customer) -> Customer:
     """alice logs in by one address, and her contact data has another."""
     with vault.internal():
         alice.email = OTHER
@@ -117,6 +122,27 @@ def not_me_token(request: Request) -> str:
     return re.search(r"/privacy/link/([\w-]+)/", text)[1]
 
 
+class Asked(NamedTuple):
+    """A removal of alice's, with its plan confirmed by her."""
+
+    alice: Customer
+    request: Request
+
+
+@beginning
+def by_staff() -> Asked:
+    """One member of staff filed it on written evidence."""
+    alice = people.an_alice()
+    return Asked(alice, confirm(file_by_staff(alice)))
+
+
+@beginning
+def by_one_mailbox() -> Asked:
+    """Filed by the link that went to one of her two mailboxes."""
+    alice = with_two_mailboxes(people.an_alice())
+    return Asked(alice, confirm(by_link()))
+
+
 # Others are told, and have time ---------------------------------------------------------------------------------------
 
 
@@ -137,12 +163,12 @@ def test_a_link_tells_the_other_address_and_a_login_tells_nobody(two_mailboxes: 
     assert told(confirmed(two_mailboxes, "access")) == []
 
 
-def test_an_erasure_by_a_link_waits_72_hours_where_there_is_another_address(two_mailboxes: Customer) -> None:
-    request = confirm(by_link())
+def test_an_erasure_by_a_link_waits_72_hours_where_there_is_another_address(by_one_mailbox: Asked) -> None:
+    alice, request = by_one_mailbox
     with_letters(NOW)
     assert waits.ends_at(request, now=NOW) == NOW + timedelta(hours=72)
     assert worked(request, NOW + timedelta(hours=71)) == State.CONFIRMED
-    assert Customer.objects.get(pk=two_mailboxes.pk).sealed_account is not None
+    assert Customer.objects.get(pk=alice.pk).sealed_account is not None
     assert worked(request, NOW + timedelta(hours=73)) == State.CLOSED
 
 
@@ -206,8 +232,8 @@ def test_a_letter_that_waits_for_the_mail_server_gives_no_time_yet(two_mailboxes
 # "This was not me" ----------------------------------------------------------------------------------------------------
 
 
-def test_not_me_stops_the_request_and_ends_it_not(two_mailboxes: Customer) -> None:
-    request = confirm(by_link())
+def test_not_me_stops_the_request_and_ends_it_not(by_one_mailbox: Asked) -> None:
+    request = by_one_mailbox.request
     browser, path = Client(), f"/privacy/link/{not_me_token(request)}/"
     with_letters(NOW)
     with time_machine.travel(NOW + timedelta(hours=1), tick=False):
@@ -344,8 +370,8 @@ def test_an_address_that_staff_entered_copies_but_does_not_erase(db: None) -> No
     assert [one.why for one in by_link("erasure", "dora@example.com").second_looks.all()] == ["entry"]
 
 
-def test_refusing_ends_the_request_and_says_why(alice: Customer) -> None:
-    request = confirm(file_by_staff(alice))
+def test_refusing_ends_the_request_and_says_why(by_staff: Asked) -> None:
+    request = by_staff.request
     second.decide(request, "end", words="The paper does not name you.", actor=MANAGER, now=NOW)
     request.refresh_from_db()
     assert request.state == State.REFUSED
@@ -356,15 +382,15 @@ def test_refusing_ends_the_request_and_says_why(alice: Customer) -> None:
         second.decide(request, "go_on", actor=MANAGER, now=NOW)
 
 
-def test_nobody_is_asked_about_a_request_that_was_taken_back(alice: Customer) -> None:
-    request = confirm(file_by_staff(alice))
+def test_nobody_is_asked_about_a_request_that_was_taken_back(by_staff: Asked) -> None:
+    request = by_staff.request
     assert second.waiting().count() == 1
     services.withdraw(request, actor=sight.acting_as(request), now=NOW)
     assert not second.waiting().exists()
 
 
-def test_an_open_question_never_becomes_a_yes(alice: Customer) -> None:
-    request = confirm(file_by_staff(alice))
+def test_an_open_question_never_becomes_a_yes(by_staff: Asked) -> None:
+    alice, request = by_staff
     first_day = datetime.combine(request.due_on, NOW.timetz())
     assert worked(request, first_day) == State.CONFIRMED
     assert request.due_on == date(2027, 2, 20), "more time, with its letter"
@@ -373,8 +399,8 @@ def test_an_open_question_never_becomes_a_yes(alice: Customer) -> None:
     assert Customer.objects.get(pk=alice.pk).sealed_account is not None and not waits.is_undecided(request)
 
 
-def test_a_decision_is_in_the_audit_and_names_nobody(alice: Customer) -> None:
-    request = confirm(file_by_staff(alice))
+def test_a_decision_is_in_the_audit_and_names_nobody(by_staff: Asked) -> None:
+    request = by_staff.request
     second.decide(request, "go_on", actor=COLLEAGUE, now=NOW)
     event = audit.history(reference=request.reference).get(action="request.second_decided")
     assert (event.actor, event.reason) == ("pat", "go_on: evidence")
@@ -396,9 +422,9 @@ def mona(db: None) -> Client:
     return pages.signed_in(user)
 
 
-def test_a_manager_decides_on_one_page_and_opens_nothing(alice: Customer, mona: Client) -> None:
+def test_a_manager_decides_on_one_page_and_opens_nothing(by_staff: Asked, mona: Client) -> None:
+    request = by_staff.request
     with time_machine.travel(NOW, tick=False):
-        request = confirm(file_by_staff(alice))
         look = SecondLook.objects.get()
         front = mona.get("/admin/").text
         assert request.reference in front and "Questions to a second person" in front
@@ -434,9 +460,9 @@ def test_who_filed_finds_no_button_and_sales_no_page(alice: Customer) -> None:
         assert sam.get(PAGE).status_code == 403
 
 
-def test_the_page_shows_every_question_that_the_decision_answers(alice: Customer, mona: Client) -> None:
+def test_the_page_shows_every_question_that_the_decision_answers(by_staff: Asked, mona: Client) -> None:
+    request = by_staff.request
     with time_machine.travel(NOW, tick=False):
-        request = confirm(file_by_staff(alice))
         (look,) = SecondLook.objects.all()
         step = f"{PAGE}{look.pk}/step/decide/"
         shown = mona.get(step).text
@@ -455,8 +481,8 @@ def test_the_page_shows_every_question_that_the_decision_answers(alice: Customer
         assert not waits.is_undecided(request)
 
 
-def test_seven_days_before_the_due_date_it_alarms(alice: Customer) -> None:
-    request = confirm(file_by_staff(alice))
+def test_seven_days_before_the_due_date_it_alarms(by_staff: Asked) -> None:
+    request = by_staff.request
     assert not second.late(request.due_on - timedelta(days=8)).exists()
     assert second.late(request.due_on - timedelta(days=7)).count() == 1
     with time_machine.travel(NOW + timedelta(days=24), tick=False):
@@ -470,8 +496,8 @@ def test_the_published_shape_knows_every_question_to_a_second_person() -> None:
     assert waiting["properties"]["kind"]["enum"] == [kind for kind, _ in procedures.choices()]
 
 
-def test_the_command_lists_decides_and_refuses_an_unknown_reference(alice: Customer) -> None:
-    request = confirm(file_by_staff(alice))
+def test_the_command_lists_decides_and_refuses_an_unknown_reference(by_staff: Asked) -> None:
+    request = by_staff.request
     with time_machine.travel(NOW, tick=False):
         out = io.StringIO()
         call_command("request_second", json=True, stdout=out)
@@ -552,25 +578,25 @@ def test_what_the_person_or_an_operator_confirms_asks_nobody(alice: Customer) ->
 
 @pytest.mark.parametrize("on", [date(2026, 10, 1), date(2026, 11, 16)])
 def test_a_receipt_added_late_does_not_shorten_the_wait_without_a_second_person(
-    two_mailboxes: Customer, on: date
+    by_one_mailbox: Asked, on: date
 ) -> None:
     """Staff write "received on 1 October" beside a removal that waits for objections: its due day is over by that."""
-    request = confirm(by_link())
+    alice, request = by_one_mailbox
     with_letters(NOW)
-    added = file_by_staff(two_mailboxes, received_on=on)
+    added = file_by_staff(alice, received_on=on)
     assert (added.pk, added.received_on) == (request.pk, on)
     assert list(request.second_looks.values_list("why", flat=True)) == [SecondLook.Why.LATE]
     assert worked(request, NOW + timedelta(hours=30)) == State.CONFIRMED
-    assert Customer.objects.get(pk=two_mailboxes.pk).sealed_account is not None
+    assert Customer.objects.get(pk=alice.pk).sealed_account is not None
     second.decide(request, "go_on", actor=COLLEAGUE, now=NOW + timedelta(hours=30))
     assert worked(request, NOW + timedelta(hours=80)) == State.CLOSED
 
 
-def test_a_receipt_added_in_time_asks_nobody(two_mailboxes: Customer) -> None:
+def test_a_receipt_added_in_time_asks_nobody(by_one_mailbox: Asked) -> None:
     """The control: three working days before, and the 72 hours stay."""
-    request = confirm(by_link())
+    alice, request = by_one_mailbox
     with_letters(NOW)
-    file_by_staff(two_mailboxes, received_on=date(2026, 11, 17))
+    file_by_staff(alice, received_on=date(2026, 11, 17))
     assert not request.second_looks.exists()
     assert worked(request, NOW + timedelta(hours=71)) == State.CONFIRMED
     assert worked(request, NOW + timedelta(hours=73)) == State.CLOSED

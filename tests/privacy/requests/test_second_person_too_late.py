@@ -4,6 +4,7 @@ assessed."""
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import NamedTuple
 
 import pytest
 import time_machine
@@ -17,10 +18,19 @@ from privacy.letters.models import Letter
 from privacy.requests import execute, export, history, second, services, sight, waits
 from privacy.requests.models import Request, SecondLook
 from privacy.requests.states import State
-from tests import factories, pages
+from tests import factories, pages, people
 from tests.asked import NOW, PRIVACY, TODAY, Clock, filed, run, with_letters
+from tests.beginnings import beginning
 from tests.factories import as_customer
-from tests.privacy.requests.test_second_person import COLLEAGUE, OTHER, PAGE, by_link, confirm, not_me_token
+from tests.privacy.requests.test_second_person import (
+    COLLEAGUE,
+    OTHER,
+    PAGE,
+    by_link,
+    confirm,
+    not_me_token,
+    with_two_mailboxes,
+)
 from tests.privacy.requests.test_second_person import two_mailboxes as two_mailboxes  # a fixture
 
 pytestmark = pytest.mark.django_db
@@ -28,11 +38,32 @@ HERS = "alice@example.com"
 LATER = NOW + timedelta(hours=73)  # the time to object is over
 
 
-def given_out(customer: Customer) -> tuple[Request, str]:
-    """A copy asked for by link and fetched before the other mailbox is read; return the request and that mailbox's
-    token."""
+class Asked(NamedTuple):
+    """A request of alice's by link, and the token in her other mailbox."""
+
+    alice: Customer
+    request: Request
+    token: str
+
+
+@beginning
+def removal() -> Asked:
+    """She has confirmed the plan."""
+    alice = with_two_mailboxes(people.an_alice())
+    request = confirm(by_link())
+    return Asked(alice, request, not_me_token(request))
+
+
+@beginning
+def copy() -> Asked:
+    alice = with_two_mailboxes(people.an_alice())
     request = confirm(by_link("access"))
-    token = not_me_token(request)
+    return Asked(alice, request, not_me_token(request))
+
+
+def given_out(copy: Asked) -> tuple[Request, str]:
+    """The copy is fetched before the other mailbox is read; return the request and that mailbox's token."""
+    _, request, token = copy
     run(request, Clock(NOW))
     list(fetch(request))
     request.refresh_from_db()
@@ -69,8 +100,8 @@ def mona() -> Client:
 # "This was not me" says what has gone out -----------------------------------------------------------------------------
 
 
-def test_after_the_copy_was_fetched_nobody_is_told_that_nothing_is_given(two_mailboxes: Customer) -> None:
-    _, token = given_out(two_mailboxes)
+def test_after_the_copy_was_fetched_nobody_is_told_that_nothing_is_given(copy: Asked) -> None:
+    _, token = given_out(copy)
     text = said_not_me(token)
     assert "The copy had been fetched before you told us." in text and "is not given again until" in text
     assert "nothing is given to anybody" not in text
@@ -87,9 +118,8 @@ def test_who_reads_the_outcome_meanwhile_is_not_told_to_be_signed_in(two_mailbox
     assert "This browser is signed in" not in text and "Download the copy" not in text
 
 
-def test_a_copy_that_waits_unfetched_stands_still(two_mailboxes: Customer) -> None:
-    request = confirm(by_link("access"))
-    token = not_me_token(request)
+def test_a_copy_that_waits_unfetched_stands_still(copy: Asked) -> None:
+    _, request, token = copy
     run(request, Clock(NOW))
     assert request.state == State.REPLIED
     assert "The request stands still" in said_not_me(token)
@@ -98,9 +128,8 @@ def test_a_copy_that_waits_unfetched_stands_still(two_mailboxes: Customer) -> No
 
 
 @pytest.mark.parametrize("end", ["withdraw", "refuse"])
-def test_of_a_request_that_ended_with_nothing_done_it_says_so(two_mailboxes: Customer, end: str) -> None:
-    request = confirm(by_link())
-    token = not_me_token(request)
+def test_of_a_request_that_ended_with_nothing_done_it_says_so(removal: Asked, end: str) -> None:
+    _, request, token = removal
     if end == "withdraw":
         services.withdraw(request, actor=sight.acting_as(request), now=NOW)
     else:
@@ -108,9 +137,8 @@ def test_of_a_request_that_ended_with_nothing_done_it_says_so(two_mailboxes: Cus
     assert "Nothing was given to anybody or removed because of it." in said_not_me(token)
 
 
-def test_of_a_removal_that_was_carried_out_it_says_so(two_mailboxes: Customer) -> None:
-    request = confirm(by_link())
-    token = not_me_token(request)
+def test_of_a_removal_that_was_carried_out_it_says_so(removal: Asked) -> None:
+    _, request, token = removal
     with_letters(NOW)
     run(request, Clock(LATER))
     assert request.state == State.CLOSED
@@ -120,9 +148,9 @@ def test_of_a_removal_that_was_carried_out_it_says_so(two_mailboxes: Customer) -
 # The decision ---------------------------------------------------------------------------------------------------------
 
 
-def test_who_decides_sees_what_has_gone_out_and_the_person_is_told_at_every_address(two_mailboxes: Customer) -> None:
+def test_who_decides_sees_what_has_gone_out_and_the_person_is_told_at_every_address(copy: Asked) -> None:
     with time_machine.travel(NOW, tick=False):
-        request, token = given_out(two_mailboxes)
+        request, token = given_out(copy)
         said_not_me(token)
         look = SecondLook.objects.get(request=request)
         browser = mona()
@@ -146,9 +174,9 @@ def test_who_decides_sees_what_has_gone_out_and_the_person_is_told_at_every_addr
     assert export.live(request) is None
 
 
-def test_the_privacy_team_finds_a_possible_breach_and_notes_what_became_of_it(two_mailboxes: Customer) -> None:
+def test_the_privacy_team_finds_a_possible_breach_and_notes_what_became_of_it(copy: Asked) -> None:
     with time_machine.travel(NOW, tick=False):
-        request, token = given_out(two_mailboxes)
+        request, token = given_out(copy)
         said_not_me(token)
         carol = team()
         assert "Possible breaches" not in carol.get("/admin/").text
@@ -156,7 +184,7 @@ def test_the_privacy_team_finds_a_possible_breach_and_notes_what_became_of_it(tw
         front = carol.get("/admin/").text
         assert "Possible breaches to assess" in front and f"{request.reference}: copy of my data, not shown" in front
         assert audit.history(reference=request.reference).get(action="request.possible_breach").reason == "fetched"
-        for stranger in (as_customer(two_mailboxes), Actor("staff", "sam", None, frozenset({"sales"}), "admin")):
+        for stranger in (as_customer(copy.alice), Actor("staff", "sam", None, frozenset({"sales"}), "admin")):
             with pytest.raises(sight.NotYours):
                 second.assess_breach(request, is_breach=False, actor=stranger, now=NOW)
         path = f"/admin/privacy/request/{request.pk}/step/breach/"
@@ -169,9 +197,8 @@ def test_the_privacy_team_finds_a_possible_breach_and_notes_what_became_of_it(tw
 
 
 @pytest.mark.parametrize("outcome", ["go_on", "end"])
-def test_where_nothing_had_gone_out_there_is_no_breach(two_mailboxes: Customer, outcome: str) -> None:
-    request = confirm(by_link("access"))
-    token = not_me_token(request)
+def test_where_nothing_had_gone_out_there_is_no_breach(copy: Asked, outcome: str) -> None:
+    _, request, token = copy
     run(request, Clock(NOW))
     second.say_not_me(token, now=NOW)
     second.decide(request, outcome, actor=COLLEAGUE, now=NOW)
@@ -181,9 +208,8 @@ def test_where_nothing_had_gone_out_there_is_no_breach(two_mailboxes: Customer, 
     assert all("The copy had been made and had not been fetched. It is destroyed." in text for text in texts)
 
 
-def test_the_letter_about_a_removal_goes_out_before_what_it_says_is_destroyed(two_mailboxes: Customer) -> None:
-    request = confirm(by_link())
-    token = not_me_token(request)
+def test_the_letter_about_a_removal_goes_out_before_what_it_says_is_destroyed(removal: Asked) -> None:
+    _, request, token = removal
     with_letters(NOW)
     while request.step != "close":
         execute.advance(request.pk, now=LATER)
@@ -196,11 +222,11 @@ def test_the_letter_about_a_removal_goes_out_before_what_it_says_is_destroyed(tw
     assert second.possible_breaches().get().pk == request.pk
 
 
-def test_the_page_of_the_person_says_why_the_copy_is_gone(two_mailboxes: Customer) -> None:
-    request, token = given_out(two_mailboxes)
+def test_the_page_of_the_person_says_why_the_copy_is_gone(copy: Asked) -> None:
+    request, token = given_out(copy)
     second.say_not_me(token, now=NOW)
     with time_machine.travel(NOW, tick=False):
-        browser = pages.signed_in(two_mailboxes.subject.users.get(), again=True)
+        browser = pages.signed_in(copy.alice.subject.users.get(), again=True)
         text = pages.read(browser.get(f"/privacy/requests/{request.pk}/"))
         assert "The copy has been fetched. It is not given again before they have decided" in text
         second.decide(request, "end", actor=COLLEAGUE, now=NOW)
@@ -213,9 +239,9 @@ def test_the_page_of_the_person_says_why_the_copy_is_gone(two_mailboxes: Custome
 
 
 @pytest.mark.parametrize("end", ["withdraw", "refuse"])
-def test_an_open_question_ends_with_the_request_and_is_decided_no_more(two_mailboxes: Customer, end: str) -> None:
-    request = confirm(by_link())
-    second.say_not_me(not_me_token(request), now=NOW)
+def test_an_open_question_ends_with_the_request_and_is_decided_no_more(removal: Asked, end: str) -> None:
+    _, request, token = removal
+    second.say_not_me(token, now=NOW)
     if end == "withdraw":
         services.withdraw(request, actor=sight.acting_as(request), now=NOW)
     else:
@@ -229,10 +255,9 @@ def test_an_open_question_ends_with_the_request_and_is_decided_no_more(two_mailb
         assert "None: it ended with the request" in team().get(f"{PAGE}{look.pk}/change/").text
 
 
-def test_a_word_after_the_end_is_noted_and_nothing_is_said_to_go_on(two_mailboxes: Customer) -> None:
+def test_a_word_after_the_end_is_noted_and_nothing_is_said_to_go_on(removal: Asked) -> None:
+    _, request, token = removal
     with time_machine.travel(NOW, tick=False):
-        request = confirm(by_link())
-        token = not_me_token(request)
         services.withdraw(request, actor=sight.acting_as(request), now=NOW)
         second.say_not_me(token, now=NOW)
         look = SecondLook.objects.get(request=request)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from django.test import Client
@@ -20,8 +20,9 @@ from privacy.requests.states import State
 from privacy.retention import holds
 from privacy.sweep import nightly, second_letter
 from rma.models import RMA
-from tests import pages
+from tests import pages, people
 from tests.asked import NOW, OPERATOR, TODAY, confirmed, filed, run, with_letters
+from tests.beginnings import beginning
 from tests.factories import an_order, an_rma, moved
 
 LAST_DAY, FIRST_DAY = date(2027, 12, 31), date(2028, 1, 1)
@@ -40,9 +41,19 @@ def old(customer: Customer) -> Order:
     return an_order(customer, date(2020, 5, 2), invoiced=day, shipped=day, paid=day)
 
 
-@pytest.fixture
-def order_of_2020(alice: Customer) -> Order:
-    return old(alice)
+class Answered(NamedTuple):
+    """A removal of alice's that was carried out, and her order of 2020, which stayed."""
+
+    alice: Customer
+    order: Order
+    request: Request
+
+
+@beginning
+def answered() -> Answered:
+    alice = people.an_alice()
+    order = old(alice)
+    return Answered(alice, order, erased(alice))
 
 
 def swept(on: date) -> nightly.SweepReport:
@@ -61,9 +72,9 @@ def erased(customer: Customer) -> Request:
     return request
 
 
-def test_at_the_day_that_was_told_the_rest_goes_and_the_person_is_told(alice, bob, order_of_2020, outbox) -> None:
+def test_at_the_day_that_was_told_the_rest_goes_and_the_person_is_told(answered: Answered, bob, outbox) -> None:
+    _, order_of_2020, request = answered
     old(bob)
-    request = erased(alice)
     swept(LAST_DAY)
     assert not second_letters(request)
     swept(FIRST_DAY)
@@ -88,8 +99,8 @@ def test_at_the_day_that_was_told_the_rest_goes_and_the_person_is_told(alice, bo
     assert len(second_letters(request)) == 1
 
 
-def test_the_outcome_shows_what_ended_as_done(alice, order_of_2020, client: Client) -> None:
-    request = erased(alice)
+def test_the_outcome_shows_what_ended_as_done(answered: Answered, client: Client) -> None:
+    request = answered.request
     code = codes.new_code()
     hashed = codes.hash_of_code(request, code)
     Request.objects.filter(pk=request.pk).update(outcome_code_hash=hashed)
@@ -104,7 +115,8 @@ def test_the_outcome_shows_what_ended_as_done(alice, order_of_2020, client: Clie
     assert {(x["action"], bool(x["done_at"])) for x in fates} == {("keep", True)}
 
 
-def test_a_lifted_hold_lets_the_erasure_go_on_and_the_letter_says_what_still_stays(alice, order_of_2020) -> None:
+def test_a_lifted_hold_lets_the_erasure_go_on_and_the_letter_says_what_still_stays(alice) -> None:
+    order_of_2020 = old(alice)
     holds.place("orders.order", order_of_2020.pk, reason="claim", actor=OPERATOR, now=NOW)
     request = erased(alice)
     swept(SOON)
@@ -171,8 +183,8 @@ def test_a_second_letter_gives_the_reasons_of_its_day_and_none_that_has_ended(al
             assert "not finished" not in text and "not yet paid" not in text, "it is paid"
 
 
-def test_a_run_that_broke_off_before_its_letters_is_made_good_by_the_next(alice, order_of_2020, monkeypatch) -> None:
-    request = erased(alice)
+def test_a_run_that_broke_off_before_its_letters_is_made_good_by_the_next(answered: Answered, monkeypatch) -> None:
+    request = answered.request
 
     class Killed(BaseException):
         pass
@@ -189,9 +201,9 @@ def test_a_run_that_broke_off_before_its_letters_is_made_good_by_the_next(alice,
     assert len(second_letters(request)) == 1
 
 
-def test_without_an_address_or_with_a_file_that_ended_there_is_no_letter(alice, bob, order_of_2020) -> None:
+def test_without_an_address_or_with_a_file_that_ended_there_is_no_letter(answered: Answered, bob) -> None:
     order = old(bob)
-    hers, his = erased(alice), erased(bob)
+    hers, his = answered.request, erased(bob)
     with system("erasure", subject=hers.owner_id):
         one = Request.objects.get(pk=hers.pk)
         one.requester_email = ""
@@ -202,8 +214,8 @@ def test_without_an_address_or_with_a_file_that_ended_there_is_no_letter(alice, 
     assert not Letter.objects.filter(kind=second_letter.KIND).exists()
 
 
-def test_what_a_second_request_ends_is_told_by_its_own_answer(alice, order_of_2020) -> None:
-    first = erased(alice)
+def test_what_a_second_request_ends_is_told_by_its_own_answer(answered: Answered) -> None:
+    alice, order_of_2020, first = answered
     day = date(2017, 1, 2)
     Order.objects.filter(pk=order_of_2020.pk).update(placed_on=day, invoiced_on=day, paid_on=day, shipped_on=day)
     second = filed(alice, email="alice@example.com")
@@ -215,9 +227,8 @@ def test_what_a_second_request_ends_is_told_by_its_own_answer(alice, order_of_20
     assert not second_letters(first) and not second_letters(second)
 
 
-def test_the_first_answer_does_not_change(alice, order_of_2020) -> None:
-    request = confirmed(alice)
-    run(request)
+def test_the_first_answer_does_not_change(answered: Answered) -> None:
+    request = answered.request
     with gate.acting(sight.acting_as(request)):
         found = outcome.lines(request, today=TODAY)
     assert {one["action"] for one in found["erased"]} == {"erase"}
