@@ -93,12 +93,12 @@ def test_people_read_sentences_without_a_name(alice: Any) -> None:
     assert said("--ended") == ["Requests: 0. Overdue: 0."]
 
 
-def test_it_asks_the_database_as_often_for_thirty_as_for_one(alice: Any) -> None:
+def test_it_asks_the_database_as_often_for_twelve_as_for_one(alice: Any) -> None:
     filed(alice)
     with CaptureQueriesContext(connection) as one:
         listed()
-    for number in range(29):
+    for number in range(11):
         filed(factories.customer(f"Bob{number}", "Baker", email=f"bob{number}@example.com"))
     with CaptureQueriesContext(connection) as many:
-        assert len(listed()["requests"]) == 30
+        assert len(listed()["requests"]) == 12
     assert len(many) == len(one)
