@@ -52,9 +52,9 @@ def erased(customer: Customer) -> Request:
 
 
 class Kept(NamedTuple):
-    """A removal of alice's that was carried out, and what stays of her because of one order."""
+    """A removal of a person's that was carried out, and what stays of them because of one order."""
 
-    alice: Customer
+    person: Customer
     order: Order
     request: Request
 
@@ -73,6 +73,29 @@ def finished() -> Kept:
     alice, day = people.an_alice(), date(2026, 11, 5)
     order = an_order(alice, day, invoiced=day, shipped=day, paid=day)
     return Kept(alice, order, erased(alice))
+
+
+@beginning
+def of_nora() -> Kept:
+    """No mail and no post reaches her, and her order is not paid."""
+    nora = factories.customer("Nora", "Nowhere", email="")
+    order = unpaid(nora)
+    return Kept(nora, order, erased(nora))
+
+
+def a_mia() -> Customer:
+    """Only post reaches her."""
+    mia = factories.customer("Mia", "Mute", email="")
+    factories.address(mia)
+    return mia
+
+
+@beginning
+def of_mia() -> Kept:
+    """Her order is not paid."""
+    mia = a_mia()
+    order = unpaid(mia)
+    return Kept(mia, order, erased(mia))
 
 
 def tell(request: Request, until: date) -> None:
@@ -220,10 +243,8 @@ def test_another_request_that_waits_on_the_day_is_told_and_answered_first(finish
     assert not is_there(order, "order") and len(told(request)) == 1
 
 
-def test_a_day_does_not_move_where_nobody_can_be_told() -> None:
-    nora = factories.customer("Nora", "Nowhere", email="")
-    order = unpaid(nora)
-    request = erased(nora)
+def test_a_day_does_not_move_where_nobody_can_be_told(of_nora: Kept) -> None:
+    _, order, request = of_nora
     vault.keys.destroy([(request.pk, "request_file")], now=NOW)  # it has outlived its own reason
     for day in (FIRST_DAY, NEXT):
         swept(day)
@@ -240,10 +261,8 @@ def test_a_day_does_not_move_where_nobody_can_be_told() -> None:
     assert not longer.untold().exists()
 
 
-def test_who_can_be_told_after_all_leaves_the_list(alice: Customer) -> None:
-    nora = factories.customer("Nora", "Nowhere", email="")
-    unpaid(nora)
-    request = erased(nora)
+def test_who_can_be_told_after_all_leaves_the_list(of_nora: Kept) -> None:
+    nora, _, request = of_nora
     vault.keys.destroy([(request.pk, "request_file")], now=NOW)
     swept(FIRST_DAY)
     assert list(longer.untold()) == [request]
@@ -263,11 +282,8 @@ def test_once_the_file_of_the_request_is_gone_the_letter_goes_to_the_address_on_
 
 
 @pytest.mark.parametrize("is_file_gone", [False, True])
-def test_whom_no_mail_reaches_is_told_by_post(is_file_gone: bool) -> None:
-    mia = factories.customer("Mia", "Mute", email="")
-    factories.address(mia)
-    unpaid(mia)
-    request = erased(mia)
+def test_whom_no_mail_reaches_is_told_by_post(of_mia: Kept, is_file_gone: bool) -> None:
+    request = of_mia.request
     if is_file_gone:
         vault.keys.destroy([(request.pk, "request_file")], now=NOW)
     swept(FIRST_DAY)
@@ -339,8 +355,7 @@ def test_roles_that_an_open_matter_needs_are_those_of_before(unfinished: Kept) -
 
 
 def test_while_the_answer_itself_has_not_gone_out_no_letter_says_that_something_stays() -> None:
-    mia = factories.customer("Mia", "Mute", email="")
-    factories.address(mia)
+    mia = a_mia()
     order = unpaid(mia)
     request = confirmed(mia)
     run(request)
