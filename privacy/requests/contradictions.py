@@ -30,7 +30,7 @@ def of(pk: UUID) -> list[str]:
     row = bound.row_of(pk)
     if row is None:
         return []
-    events = list(RequestEvent.objects.filter(request=pk).values_list("kind", "step", "detail"))
+    events = _events(row)
     found = [*_of_person(row), *_of_filing(row), *_of_stages(row, events), *_of_audit(row, events)]
     return [*found, *_of_steps(row, events), *_of_decisions(row, events), *_of_files(row)]
 
@@ -60,8 +60,13 @@ def _ahead(row: Mapping[str, Any]) -> list[str]:
 
 def is_step_supported(row: Mapping[str, Any]) -> bool:
     """Say whether the history of a request has the steps that come before the one that its row names."""
-    events = RequestEvent.objects.filter(request=row["pk"]).values_list("kind", "step", "detail")
-    return not any(_of_steps(row, list(events)))
+    return not any(_of_steps(row, _events(row)))
+
+
+def _events(row: Mapping[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    """Return kind, step and detail of each event; a detail that the site cannot have written says nothing."""
+    events = RequestEvent.objects.filter(request=row["pk"]).order_by("pk").values_list("kind", "step", "detail")
+    return [(kind, step, detail if isinstance(detail, dict) else {}) for kind, step, detail in events]
 
 
 def _of_person(row: Mapping[str, Any]) -> Iterator[str]:
@@ -93,10 +98,10 @@ def _of_stages(row: Mapping[str, Any], events: list[tuple[str, str, dict[str, An
     kinds, state = {kind for kind, _, _ in events}, bound.stopped_at(row)
     if state not in kinds and not (state == "closed" and "restored" in kinds):
         yield f"its history does not say that it was ever {state}"
-    proved = {detail.get("identity") for kind, _, detail in events if kind == "identity"}
+    proved = [detail.get("identity") for kind, _, detail in events if kind == "identity"]
     if row["identity"] != "pending" and not proved:
         yield "its history does not say that identity was proved"
-    elif row["identity"] != "pending" and proved != {None} and row["identity"] not in proved:
+    elif row["identity"] != "pending" and any(one is not None for one in proved) and row["identity"] not in proved:
         yield "its history says that identity was proved in another way"
     if row["plan_hash"] and "planned" not in kinds:
         yield "its history does not say that a plan was made"

@@ -128,9 +128,10 @@ def asked_when(request: Request) -> list[tuple[SecondLook, list[datetime]]]:
     for kind, at, detail in (
         request.events.filter(kind__in=waits.ASKED).order_by("pk").values_list("kind", "at", "detail")
     ):
+        why = str(detail.get("why", "")) if isinstance(detail, dict) else ""  # "" of one that the site did not write
         if kind == history.SECOND_ASKED:
-            times[detail["why"]] = []
-        times[detail["why"]].append(at)
+            times[why] = []
+        times[why].append(at)
     return [(look, times[look.why]) for look in open_looks(request)]
 
 
@@ -228,7 +229,8 @@ def _tell_that_it_was_not_shown(request: Request, words: str, out: str, *, now: 
 def agreed(request: Request) -> str:
     """Return in words how the person agreed to the plan that was confirmed in their place, "" where nobody did that."""
     last = request.events.filter(kind=State.CONFIRMED).order_by("pk").last()
-    return offering.AGREED.get(last.detail.get("agreed", ""), "") if last is not None else ""
+    said = last.detail.get("agreed", "") if last is not None and isinstance(last.detail, dict) else ""
+    return offering.AGREED.get(str(said), "")
 
 
 def gone_out(request: Request) -> str:

@@ -343,7 +343,8 @@ def ends_at(request: Request, *, now: datetime) -> datetime | None:
     if not request.procedure.is_final or request.identity not in NEED_TIME:
         return None
     events = request.events.filter(kind=TOLD).values_list("at", "detail")
-    written = [(at, int(detail.get("count", 0))) for at, detail in events]
+    written = [(at, detail["count"]) for at, detail in events if isinstance(detail, dict) and "count" in detail]
+    written = [(at, count) for at, count in written if isinstance(count, int)]  # others the site did not write
     at_first = [at for at, count in written if count]
     # One that still waits for the mail server gives its reader no time yet; one that was given up or stopped never
     # will.

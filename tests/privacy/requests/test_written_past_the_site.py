@@ -16,7 +16,7 @@ from accounts.models import Customer
 from privacy import vault
 from privacy.calendar import company_day
 from privacy.gate import Actor
-from privacy.requests import bound, clock, contradictions, execute, history
+from privacy.requests import bound, clock, contradictions, execute, history, second, waits
 from privacy.requests.models import Request
 from privacy.requests.states import State
 from privacy.retention import decided
@@ -44,11 +44,11 @@ def written(request: Request, columns: str) -> None:
     assert roles.run(f"UPDATE privacy_request SET {columns} WHERE id = '{request.pk}'") == [1]
 
 
-def event_planted(request: Request, kind: str, step: str = "") -> None:
+def event_planted(request: Request, kind: str, step: str = "", detail: str = "{}") -> None:
     """Append an event to the history of a request with the rights of the application."""
     roles.run(
         'INSERT INTO privacy_requestevent (request_id, at, "on", kind, state, step, actor_kind, actor_id, detail)'
-        f" SELECT request_id, at, \"on\", '{kind}', state, '{step}', actor_kind, actor_id, '{{}}'"
+        f" SELECT request_id, at, \"on\", '{kind}', state, '{step}', actor_kind, actor_id, '{detail}'"
         f" FROM privacy_requestevent WHERE request_id = '{request.pk}' ORDER BY id DESC LIMIT 1"
     )
 
@@ -202,5 +202,15 @@ def test_what_the_audit_does_not_tell_is_not_signed_with_a_request(alice: Custom
         "its history says more often than the audit that a second person decided",
         "its history says more often than the audit that the deadline was extended",
     ]
+    for detail in ("[]", '{"identity": ["link"], "count": "x"}'):  # stops neither command nor page
+        event_planted(removal, "identity", detail=detail)
+        event_planted(removal, "told_elsewhere", detail=detail)
+        event_planted(removal, "confirmed", detail=detail)
+        event_planted(removal, "second_asked", detail=detail)
+    assert second.agreed(removal) == "" and second.asked_when(removal) == []
+    assert len(contradictions.of(removal.pk)) == 3 and waits.ends_at(removal, now=NOW) is None
+    models.QuerySet(Request).filter(pk=removal.pk).update(identity="link")
+    removal.refresh_from_db()
+    assert waits.ends_at(removal, now=NOW) is None
     control = confirmed(alice, "access")
     assert contradictions.of(control.pk) == []
