@@ -66,7 +66,8 @@ class CustomerForm(PlacedForm):
         super().__init__(*args, **kwargs)
         if "change_reason" in self.fields:
             kind = self.instance.vault_label
-            may = gate.may(acting(), kind, "account", "write")
+            contact = (field for name, field in self.fields.items() if name in self.CONTACT)
+            may = gate.may(acting(), kind, "account", "write") and not all(field.disabled for field in contact)
             self.fields["change_reason"].disabled |= not may
             if not may:  # nothing can be changed for which a reason would be given
                 self.fields["change_reason"].widget = forms.HiddenInput()

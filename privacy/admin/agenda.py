@@ -22,7 +22,7 @@ from privacy.requests import (
     longer,
     second,
 )
-from privacy.requests.states import OPEN_STATES, State
+from privacy.requests.states import UNANSWERED_STATES, State
 
 
 class Work(admin.SimpleListFilter):
@@ -51,13 +51,23 @@ class Work(admin.SimpleListFilter):
         return listing.narrowed(queryset, which, today=company_day(timezone.now()))
 
 
+class StateInWords(admin.ChoicesFieldListFilter):
+    """The filter by state, in which the name of a code says what it means."""
+
+    def choices(self, changelist: Any) -> Iterator[dict[str, Any]]:  # type: ignore[override]
+        words = {str(State.IDENTITY.label): _("identity proved, or being proved")}
+        for one in super().choices(changelist):
+            display = str(one["display"])
+            yield {**one, "display": words.get(display, display)}
+
+
 def waiting_for(site: WorkAdmin, actor: Actor, today: date) -> list[WorkList]:
     """Return the work lists of the requests: what is due, what did not go out, whom nobody could tell, possible
     breaches."""
     if "privacy" not in actor.roles:
         return []
     # Parked ones first: nothing moves them but a person.
-    waiting = Request.objects.filter(state__in=OPEN_STATES)
+    waiting = Request.objects.filter(state__in=UNANSWERED_STATES)
     first = sorted(
         {
             *waiting.filter(state=State.PARKED)[:SHOWN_ON_FRONT_PAGE],

@@ -204,10 +204,11 @@ class RecordAdmin(SearchedList, WorkAdmin):
         can_save = can_save and (record is None or not is_erased(record))
         if request.method == "POST" and not can_save:
             return HttpResponseRedirect(request.path)
+        is_offered = can_save and (record is None or self._has_something_to_type(record))
         context = {
             "show_save_and_add_another": False,
-            "show_save_and_continue": can_save,
-            "show_save": can_save,
+            "show_save_and_continue": is_offered,
+            "show_save": is_offered,
             **(extra_context or {}),
         }
         try:
@@ -222,6 +223,14 @@ class RecordAdmin(SearchedList, WorkAdmin):
             text = " ".join(error.messages) if isinstance(error, ValidationError) else "Your role may not change this."
         messages.error(request, text)
         return HttpResponseRedirect(request.path)
+
+    def _has_something_to_type(self, record: Any) -> bool:
+        """Whether an envelope that is edited here opens to be written, as the record is locked."""
+        first = next(iter(type(record).envelopes()))
+        envelopes = {sealed_in(field) or first for field in self.opts.get_fields() if field.name in self.editable}
+        return any(
+            gate.may(acting(), record.vault_label, name, "write", None, record.restriction(name)) for name in envelopes
+        )
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Write what was edited: a right for each envelope, one audit event that names fields, never values."""

@@ -51,7 +51,7 @@ from privacy.views import words
 @admin.register(Request)
 class RequestAdmin(LetterPages):
     list_display = ("reference", "asked_for", "stands", "received_on", "due", "how_identified", "channel")
-    list_filter = (agenda.Work, "kind", "state", "channel")
+    list_filter = (agenda.Work, "kind", ("state", agenda.StateInWords), "channel")
     ordering = ("due_on", "reference")
     columns = ("reference",)
     named_by = ("requester_name",)

@@ -14,7 +14,7 @@ from django.utils.text import capfirst
 from privacy.admin import covers
 from privacy.admin.covers import reason
 from privacy.datamap import sealed_in
-from privacy.vault import Erased, Unreadable
+from privacy.vault import Erased, Restricted, Unreadable
 
 MOST_ROWS = 200
 
@@ -47,6 +47,10 @@ class Rows:
                 value = getattr(row, column.name)
                 if isinstance(value, Erased):
                     line.append(str(covers.shown(value)))
+                    continue
+                if isinstance(value, Restricted):  # its sentence stands below, once
+                    covered[reason(value, manager.model.vault_label, sealed_in(column))] = None
+                    line.append("locked")
                     continue
                 if isinstance(value, Unreadable):
                     covered[reason(value, manager.model.vault_label, sealed_in(column))] = None

@@ -384,12 +384,19 @@ def test_a_page_is_headed_by_the_person_whom_the_role_may_see_and_its_tab_by_the
 
 def test_a_page_whose_person_asked_for_a_removal_says_so_and_why_it_is_still_there(alice: Customer) -> None:
     an_order(alice)  # not finished
-    carol, said = at_work("sales"), "This person asked us to remove what we hold"
-    assert said not in carol.get(page_of(alice)).text
+    factories.address(alice)
+    carol, pat, said = at_work("sales"), at_work("privacy"), "This person asked us to remove what we hold"
+    for browser in (carol, pat):
+        before = browser.get(page_of(alice)).text
+        assert said not in before and 'name="_save"' in before and '<select name="change_reason"' in before
     request = confirmed(alice)
     run(request)
     text = " ".join(carol.get(page_of(alice)).text.split())
     assert f"{said} ({request.reference}). What is here stays until what is open between us is finished" in text
+    assert 'name="_save"' in text, "sales ships it, and may correct"
+    locked = pat.get(page_of(alice)).text
+    assert 'name="_save"' not in locked and '<select name="change_reason"' not in locked, "there is nothing to type"
+    assert "<td>locked</td>" in locked and "<td>locked: kept" not in locked, "the sentence stands once, below"
 
 
 def test_the_way_to_a_page_has_no_word_twice_and_no_number_of_a_row(alice: Customer) -> None:

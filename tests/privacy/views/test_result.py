@@ -299,6 +299,8 @@ def test_what_is_answered_is_not_under_way_nor_late_while_its_copy_waits_to_be_f
     code = factories.code_of(request)
     browser = pages.signed_in(alice.subject.users.get(), again=True)
     assert "is under way. We answer by 20 December 2026" in read(browser, "/account/")
+    pat = pages.signed_in(factories.staff("pat", "pat@ilt.example", roles=("privacy",)))
+    assert request.reference in read(pat, "/admin/")
     made(request)
     run(request)
     request.refresh_from_db()
@@ -308,6 +310,9 @@ def test_what_is_answered_is_not_under_way_nor_late_while_its_copy_waits_to_be_f
     assert "is answered." in read(browser, "/account/") and "nswer by" not in read(browser, "/account/")
     row = read(browser, "/privacy/requests/")
     assert "answered" in row and "by 20 December 2026" not in row
+    assert request.reference not in read(pat, "/admin/"), "it is no work of theirs"
+    listed = read(pat, "/admin/privacy/request/")
+    assert f"{request.reference} copy of my data answered" in listed and "identity proved, or being proved" in listed
     held = read(browser, "/privacy/held/")
     assert f"Request {request.reference}" in held and "legal claim is settled" not in held
     late = listing.narrowed(Request.objects.all(), "overdue", today=TODAY + timedelta(days=60))
