@@ -22,9 +22,10 @@ from ilt_site.launcher import binaries
 from ilt_site.management.commands import prepare
 from privacy.files import owner
 from tests import machine
-from tests.ilt_site.test_startup import key_ring, production, start
+from tests.ilt_site.test_startup import key_ring, production, start, typist
+from tests.typist import Typist
 
-__all__ = ["key_ring", "production"]
+__all__ = ["key_ring", "production", "typist"]
 
 WRAPPER = Path(__file__).resolve().parents[2] / "docs" / "deploy" / "ilt"
 # Stands where Python stands: tells under which user, with which home and which words it was started.
@@ -228,13 +229,14 @@ def state(folder: Path, settings: Any) -> Path:
     "words", [("replay_ledger", "--new-file"), ("request_run", "PR-2026-7K3M-9Q", "--yes"), ("shell", "-c", "print(1)")]
 )
 def test_a_command_that_root_starts_stops_before_it_writes(
-    production: dict[str, str], folder: Path, services: binaries.Account, words: tuple[str, ...]
+    typist: Typist, production: dict[str, str], folder: Path, services: binaries.Account, words: tuple[str, ...]
 ) -> None:
-    done = start({**production, "STATE_DIR": str(folder / "state")}, "manage.py", *words)
+    env = {**production, "STATE_DIR": str(folder / "state")}
+    done = typist("manage.py", *words, env=env)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (3, "", 1), done.stderr
     assert f"type `ilt {words[0]} ...`" in done.stderr
     assert list((folder / "state").iterdir()) == []
-    assert start({**production, "STATE_DIR": str(folder / "state")}, "manage.py", words[0], "--help").returncode == 0
+    assert typist("manage.py", words[0], "--help", env=env).returncode == 0
 
 
 def test_neither_web_nor_worker_starts_as_root_in_the_folder_of_another(

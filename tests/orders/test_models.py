@@ -65,10 +65,10 @@ def test_the_data_keys_belong_to_the_person_who_ordered() -> None:
     assert set(owners) == {("subject", alice.subject_id)}
 
 
-def test_a_list_of_orders_costs_the_same_for_1_and_for_30() -> None:
+def test_a_list_of_orders_costs_the_same_for_1_and_for_a_dozen() -> None:
     alice = a_customer()
     costs = []
-    for count in (1, 29):
+    for count in (1, 11):
         for _ in range(count):
             an_order(alice, invoiced=date(2026, 11, 2), paid=date(2026, 11, 2), card=CARD)
         with CaptureQueriesContext(connection) as main, vault.internal():
