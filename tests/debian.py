@@ -77,6 +77,9 @@ SQL = {
     "privacy/audit": "tests/privacy/audit/test_audit.py",
     "privacy/datamap.py": "tests/privacy/test_datamap.py",
     "privacy/gate/rows.py": "tests/privacy/gate/test_log.py",
+    "privacy/requests/bound.py": (
+        "tests/privacy/requests/test_execute.py::test_an_erasure_leaves_the_file_and_the_block_token_and_nothing_else"
+    ),
     "privacy/requests/filing.py": "tests/privacy/requests/test_filing.py",
     "privacy/restore/replay.py": "tests/privacy/restore/test_replay.py",
     "privacy/sweep/arming.py": "tests/privacy/sweep/test_nightly.py::test_two_sweeps_never_run_at_once",

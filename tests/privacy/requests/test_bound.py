@@ -649,3 +649,21 @@ def test_two_receipts_for_one_address_are_one_request_unless_somebody_wrote_into
     assert asked("access").pk == first.pk
     planted(first, owner_id=with_login().subject_id)
     assert asked("access").pk != first.pk
+
+
+def test_what_is_compiled_once_reads_of_each_row_what_django_reads(alice: Customer, bob: Customer) -> None:
+    """In every type: the keyed hash stands over what is read."""
+    requests = [
+        confirmed(alice),
+        filed(bob, "access"),
+        taken_in("access", None, channel="mail", email="nobody@example.com", actor=PRIVACY),
+    ]
+    for one in (*requests, Request(pk=vault.uuid7())):
+        read, row = bound._rows().filter(pk=one.pk).first(), bound.row_of(one.pk)
+        assert repr(read) == repr(row), "nothing of a request that is not there, and of no other one"
+        if row is not None:
+            assert bound.is_elsewhere(row) is (row["pk"] in bound._elsewhere([row])) is False
+            his = {**row, "owner_id": factories.subject().pk}
+            assert bound.is_elsewhere(his) is (one.pk in bound._elsewhere([his]))
+    hers = bound.row_of(requests[0].pk)
+    assert hers is not None and bound.is_elsewhere({**hers, "owner_id": bob.subject_id}), "control"
