@@ -255,6 +255,7 @@ class LoginAddress(SealedModel):
     """The address behind the opaque handle in allauth's table (accounts/handles.py)."""
 
     vault_label: ClassVar[str] = "accounts.login_address"
+    vault_asks: ClassVar[bool] = False  # allauth's own step: a sign-up, a change, a login given back by two people
 
     user = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="login_addresses")
     email = EncryptedEmailField(

@@ -14,6 +14,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from privacy import gate
+from privacy.calendar import company_day
 from privacy.gate import Actor, matters
 
 KEY = "why"
@@ -77,4 +78,4 @@ def _key(record: Any) -> str:
 
 
 def _today() -> str:
-    return timezone.localdate().isoformat()
+    return company_day(timezone.now()).isoformat()

@@ -16,6 +16,8 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
 
+from privacy.calendar.workdays import company_day
+
 EARLIEST = date(1965, 1, 1)  # the year in which the company was founded
 LATEST = date(2199, 12, 31)  # the longest period of the schedule after it is still a day
 DUE_WITHIN = 10 * 366  # days
@@ -51,12 +53,12 @@ def check_due(day: date | None, *, today: date) -> None:
 
 def require(*, now: datetime, **named: date | None) -> None:
     """Raise ValidationError, by field, for each day on which nothing can have happened by `now`; for services."""
-    _require(check, timezone.localdate(now), named)
+    _require(check, company_day(now), named)
 
 
 def require_due(*, now: datetime, **named: date | None) -> None:
     """Raise ValidationError, by field, for each day on which nothing can fall due; for services."""
-    _require(check_due, timezone.localdate(now), named)
+    _require(check_due, company_day(now), named)
 
 
 def _require(refuse: Any, today: date, named: dict[str, date | None]) -> None:
@@ -72,12 +74,12 @@ def _require(refuse: Any, today: date, named: dict[str, date | None]) -> None:
 
 def happened(day: date) -> None:
     """Refuse a day on which nothing can have happened by now (validator of forms: it reads the clock)."""
-    check(day, today=timezone.localdate())
+    check(day, today=company_day(timezone.now()))
 
 
 def falls_due(day: date) -> None:
     """Refuse a day on which nothing can fall due (validator of forms: it reads the clock)."""
-    check_due(day, today=timezone.localdate())
+    check_due(day, today=company_day(timezone.now()))
 
 
 class Within(models.CheckConstraint):

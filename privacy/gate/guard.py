@@ -17,6 +17,8 @@ def decide(opening: Opening) -> bool | Unreadable:
     A restricted one opens, and is written, only for what keeps it; else its mask says for what, until when and to whom
     (design 10). It is asked before a write only of those that have a restriction or a hold.
     """
+    if opening.mode == "add":
+        return _may_add(opening)
     if opening.mode == "write" and not matrix.kept_for(opening.restriction):
         return True  # a hold alone forbids no correction
     here = context.here()
@@ -37,3 +39,17 @@ def decide(opening: Opening) -> bool | Unreadable:
         return True
     here.note(owner, label, envelope, record)
     return True
+
+
+def _may_add(opening: Opening) -> bool:
+    """Tell whether who acts may write a new record of this kind: of staff the matrix says so (P40).
+
+    A person writes by pages that are narrowed to what is their own, a program what its task is, and where nobody acts
+    there is nobody to ask.
+    """
+    here = context.here()
+    actor = here.actor if here is not None and not here.closed else None
+    if actor is None or actor.kind != "staff":
+        return True
+    owner = (opening.owner_kind, opening.owner_id)
+    return matrix.may(actor, opening.label, opening.envelope, "write", owner)

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from privacy import registers
 from privacy.actor import MANAGER, STAFF_ROLES, Actor
+from privacy.calendar import company_day
 
 
 def staff_actor(
@@ -26,6 +27,6 @@ def staff_actor(
     `roles` are names of groups, and "manager"; those the product does not know count for nothing.
     """
     known = (STAFF_ROLES | {MANAGER}).intersection(roles)
-    if known and registers.current(subject, today=today or timezone.localdate()) is None:
+    if known and registers.current(subject, today=today or company_day(timezone.now())) is None:
         known = frozenset()
     return Actor(kind="staff", id=str(id), subject=subject, roles=known, purpose=purpose, reason=reason)

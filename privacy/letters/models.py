@@ -20,6 +20,7 @@ class Letter(vault.SealedModel):
     """
 
     vault_label: ClassVar[str] = "privacy.letter"
+    vault_asks: ClassVar[bool] = False  # it tells of an act, whoever's
 
     class By(models.TextChoices):
         EMAIL = "email", "e-mail"

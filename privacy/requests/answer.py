@@ -13,7 +13,7 @@ from typing import Any
 from privacy import datamap, letters, people, vault
 from privacy.calendar import company_day
 from privacy.letters.models import Letter
-from privacy.requests import addresses, export, links, outcome, paper, unjoined, writing
+from privacy.requests import addresses, codes, export, links, outcome, paper, unjoined, writing
 from privacy.requests.models import OneTimeLink, Request
 from privacy.retention import decided, rules
 from privacy.retention.models import Decision
@@ -117,15 +117,13 @@ def _queue(request: Request, to: str, context: Mapping[str, Any], *, now: dateti
 
 def was_code_given(request: Request) -> bool:
     """Say whether a letter that gave the outcome code has gone out, or still goes."""
-    gave = Letter.objects.filter(request=request, kind="acknowledgement", credentials_until__isnull=False)
-    return gave.filter(stopped_at=None).exists()
+    return codes.gave_code(request).filter(stopped_at=None).exists()
 
 
 def _code_went_elsewhere(request: Request, to: str) -> bool:
     """Say whether the outcome code was mailed to another address than `to`, where the answer goes:
     it opens nothing alone then."""
-    gave = Letter.objects.filter(request=request, kind="acknowledgement", by=Letter.By.EMAIL)
-    last = gave.filter(credentials_until__isnull=False).order_by("queued_at", "pk").last()
+    last = codes.gave_code(request).filter(by=Letter.By.EMAIL).order_by("queued_at", "pk").last()
     with vault.internal():  # compared only
         went_to = last.to if last is not None else ""
     if not to or not isinstance(went_to, str) or not went_to:

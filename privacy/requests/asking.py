@@ -54,7 +54,7 @@ def ask_who(request: Request, *, now: datetime) -> bool:
         return bool(to)
     if not to:
         writing.queue(
-            "acknowledgement",
+            history.ACKNOWLEDGEMENT,
             to="",
             context={
                 "received_on": request.received_on,
@@ -103,12 +103,12 @@ def acknowledge(
     request: Request, received_on: date, *, actor: Actor, now: datetime, merged: bool = False, code: str = ""
 ) -> None:
     to = addresses.address_for_answer(request, now=now)
-    if actor.kind == "anonymous" and to and not letters.within_cap("acknowledgement", to, now=now):
+    if actor.kind == "anonymous" and to and not letters.within_cap(history.ACKNOWLEDGEMENT, to, now=now):
         return
     receipts = request.events.filter(kind=clock.Kind.RECEIVED).count()
     must_confirm = request.procedure.is_confirmed and request.state in (State.IDENTITY, State.PLANNED)
     writing.queue(
-        "acknowledgement",
+        history.ACKNOWLEDGEMENT,
         to=to,
         context={
             "received_on": received_on,

@@ -18,6 +18,7 @@ from stdnum import luhn
 
 from privacy import letters, vault
 from privacy.letters.models import Letter
+from privacy.requests.history import ACKNOWLEDGEMENT
 from privacy.requests.models import Request
 
 # Crockford's alphabet: no I, L, O, U, so that a reference survives the telephone.
@@ -76,18 +77,19 @@ def is_code_out(request: Request) -> bool:
     """
     if request.identity in (Request.Identity.LOGIN, Request.Identity.LINK):
         return True
-    gave = _gave_code(request)
+    gave = gave_code(request)
     return not gave.exists() or gave.exclude(by=Letter.By.POST, sent_at=None).exists()
 
 
 def had_code(request: Request) -> set[tuple[str, str]]:
     """Return which members of staff, (kind, id), opened or ticked off a letter that gives the outcome code of a
     request."""
-    return letters.in_hand(_gave_code(request).filter(by=Letter.By.POST).values_list("pk", flat=True))
+    return letters.in_hand(gave_code(request).filter(by=Letter.By.POST).values_list("pk", flat=True))
 
 
-def _gave_code(request: Request) -> QuerySet[Letter]:
-    return Letter.objects.filter(request=request, kind="acknowledgement", credentials_until__isnull=False)
+def gave_code(request: Request) -> QuerySet[Letter]:
+    """Return the letters that give the outcome code of a request, or gave it."""
+    return Letter.objects.filter(request=request, kind=ACKNOWLEDGEMENT, credentials_until__isnull=False)
 
 
 def bound_to(request: UUID, kept: str) -> str:

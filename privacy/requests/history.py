@@ -42,8 +42,9 @@ DAY_CAME = "day_came"
 # The same, and no e-mail address and no postal address was there to write to: the day stays, and the
 # privacy team looks for one.
 NOBODY_TOLD = "nobody_told"
+ACKNOWLEDGEMENT = "acknowledgement"  # the kind of the receipt's letter, which gives the outcome code
 # The receipt, which says what would prove who is asking, and the letter with a code.
-QUESTIONS_BY_POST = ("acknowledgement", "posted_code", "not_identified")
+QUESTIONS_BY_POST = (ACKNOWLEDGEMENT, "posted_code", "not_identified")
 # The notice of a longer deadline was written for a person who is told by post: it counts from the day
 # on which it is ticked off.
 NOTICE_WRITTEN = "notice_written"

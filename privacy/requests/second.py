@@ -334,7 +334,7 @@ def _say_that_it_is_late(request: Request, *, now: datetime) -> None:
     """Tell the person once that the due day is over and what is waited for, unless the acknowledgement has said it."""
     if company_day(now) <= request.due_on:
         return
-    acknowledged = Letter.objects.filter(request=request, kind="acknowledgement").order_by("-queued_at").first()
+    acknowledged = Letter.objects.filter(request=request, kind=history.ACKNOWLEDGEMENT).order_by("-queued_at").first()
     if acknowledged is not None and company_day(acknowledged.queued_at) > request.due_on:
         return
     writing.queue(

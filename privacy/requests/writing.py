@@ -24,7 +24,7 @@ from privacy.requests.states import State
 POSTED_CODE = "posted_code"  # the kind of letter that gives a code to prove who is asking
 NOT_YOU = "not_you"  # the kind of letter that says: it was not shown to be you, and this had gone out
 # What asks the person to show who is asking.
-ASKING = ("link_identity", "not_identified", "acknowledgement", POSTED_CODE)
+ASKING = ("link_identity", "not_identified", history.ACKNOWLEDGEMENT, POSTED_CODE)
 
 
 def queue(

@@ -73,6 +73,7 @@ class HeldValue(vault.SealedModel):
     """
 
     vault_label: ClassVar[str] = "privacy.held_value"
+    vault_asks: ClassVar[bool] = False  # it keeps what a correction replaces, whoever's
 
     label = models.CharField(max_length=100)
     record_id = models.UUIDField()

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from privacy import audit
 from privacy.audit.chains import AUDIT, Chain
+from privacy.calendar import company_day
 from privacy.gate.log import CHAINS
 from privacy.retention import rules
 
@@ -25,5 +26,5 @@ def end(*, now: datetime, chain: Chain = AUDIT) -> int:
 
 def ends_before(now: datetime, chain: Chain = AUDIT) -> datetime:
     """Return the moment before which a row's three years are over."""
-    last = rules.cutoff(chain.ends_as, timezone.localdate(now))
+    last = rules.cutoff(chain.ends_as, company_day(now))
     return timezone.make_aware(datetime.combine(last + timedelta(days=1), time.min))

@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from privacy.vault.results import MaskNotAValue as MaskNotAValue
     from privacy.vault.results import RecordElsewhere as RecordElsewhere
     from privacy.vault.results import RecordErased as RecordErased
+    from privacy.vault.results import RecordRefused as RecordRefused
     from privacy.vault.results import RecordRestricted as RecordRestricted
     from privacy.vault.results import Restricted as Restricted
     from privacy.vault.results import Unreadable as Unreadable
@@ -94,7 +95,7 @@ _NAMES = {
     "macs": "mac_fits mac_of same_mac",
     "queryset": "SealedQuerySet",
     "results": "CopyRefused Erased Foreign ForeignEnvelope KeyMissing KeyUnavailable MaskNotAValue Masked RecordElsewhere "
-    "RecordErased RecordRestricted Restricted Unreadable UnsealedPlaintext ValueTaken",
+    "RecordErased RecordRefused RecordRestricted Restricted Unreadable UnsealedPlaintext ValueTaken",
     "saving": "rekey",
     "sealed": "SealedModel",
     "unit": "internal",

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
+from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError
 
 
@@ -95,6 +96,10 @@ class RecordErased(VaultError):
 
 class RecordRestricted(VaultError):
     """The record is restricted, and whoever writes is not who does what keeps it; nothing was written."""
+
+
+class RecordRefused(VaultError, PermissionDenied):
+    """Whoever acts has no right to write such a record; nothing was written."""
 
 
 class RecordElsewhere(VaultError):

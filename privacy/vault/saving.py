@@ -21,7 +21,7 @@ from privacy.vault.drafts import Draft, Payload, Snap, fresh, merged, opened
 from privacy.vault.envelope import key_id, pack, seal
 from privacy.vault.fields import Layout, layouts
 from privacy.vault.keystore import keys
-from privacy.vault.results import KeyMissing, RecordErased, RecordRestricted, ValueTaken
+from privacy.vault.results import KeyMissing, RecordErased, RecordRefused, RecordRestricted, ValueTaken
 
 if TYPE_CHECKING:
     from privacy.vault.sealed import SealedModel
@@ -31,11 +31,12 @@ def write(drafts: Sequence[Draft], using: str) -> None:
     """Commit keys and tokens for the drafts, then put the sealed bytes into their objects.
 
     The keys that the new ones replace are destroyed when the transaction on `using` has committed. Raises
-    RecordErased, RecordElsewhere, RecordRestricted or ValueTaken, and ValidationError for a line break in a field of
-    one line; then nothing was made.
+    RecordErased, RecordElsewhere, RecordRefused, RecordRestricted or ValueTaken, and ValidationError for a line break
+    in a field of one line; then nothing was made.
     """
     if not drafts:
         return
+    _may_add(drafts)
     for draft in drafts:
         for label in draft.layout.lines.intersection(draft.changed):
             no_break(draft.payload.get(label))
@@ -97,6 +98,21 @@ def _replaces(draft: Draft) -> bool:
 def _ended(layout: Layout, record: UUID, owner: keys.Owner, restriction: str, payload: Payload) -> units.Ended:
     values = {layout.labels[label].name: value for label, value in payload.items() if label in layout.labels}
     return units.Ended(layout.label, layout.envelope, record, *owner, restriction, values)
+
+
+def _may_add(drafts: Sequence[Draft]) -> None:
+    """Ask the guard before new records of a kind are written, once for each kind. Raises RecordRefused."""
+    unit = units.current()
+    if unit is not None and unit.free:
+        return
+    new = {
+        (draft.layout.label, draft.layout.envelope): draft.obj
+        for draft in drafts
+        if draft.obj._state.adding and draft.obj.vault_asks
+    }
+    for (label, envelope), obj in new.items():
+        if units.ask(units.Opening(label, envelope, obj.pk, *obj.vault_owner(), mode="add")) is not None:
+            raise RecordRefused(f"No right to write {label}/{envelope}; nothing was written.")
 
 
 def _check(wanted: keys.Wanted) -> None:

@@ -54,6 +54,8 @@ class SealedModel(models.Model):
     """Base of every model with encrypted fields. Reading opens lazily; saving seals what changed."""
 
     vault_label: ClassVar[str] = ""  # stable: never the class name, which may change
+    # False: the program adds such a record on whatever occasion, and whose act that was needs no right to it.
+    vault_asks: ClassVar[bool] = True
 
     id = RecordIdField(primary_key=True, default=uuid7, editable=False)
 
@@ -242,7 +244,7 @@ class SealedModel(models.Model):
         using: str | None = None,
         update_fields: Iterable[str] | None = None,
     ) -> None:
-        """Seal what changed and save. Raises RecordErased, RecordRestricted, KeyMissing,
+        """Seal what changed and save. Raises RecordErased, RecordRefused, RecordRestricted, KeyMissing,
         ForeignEnvelope, CopyRefused, ValueTaken."""
         alias = using or router.db_for_write(type(self), instance=self)
         # inside somebody's transaction no block of our own: a refused save must not condemn it

@@ -30,7 +30,7 @@ Asked = tuple[int, Any, str]
 
 
 class Opening(NamedTuple):
-    """One envelope that somebody is about to open, or, when it is restricted, to write.
+    """One envelope that somebody is about to open, to add with a new record, or, when it is restricted, to write.
 
     `restriction` is what the key store says of it, "" when it is not restricted: codes, read by the gate alone.
     """
@@ -41,15 +41,15 @@ class Opening(NamedTuple):
     owner_kind: str
     owner_id: UUID | None
     restriction: str = ""
-    mode: Literal["read", "write"] = "read"
+    mode: Literal["read", "write", "add"] = "read"
 
 
 Guard = Callable[[Opening], bool | Unreadable]
 
 
 def closed(opening: Opening) -> bool:
-    """Open nothing: what is asked before the gate has been connected."""
-    return False
+    """Open nothing: what is asked before the gate has been connected. What is new may be added: nobody acts then."""
+    return opening.mode == "add"
 
 
 _guard: Guard = closed

@@ -66,7 +66,7 @@ def _decisions(shown: Mapping[str, Any]) -> list[str]:
 
 def _fate(datum: Mapping[str, Any]) -> str:
     if datum["done_at"] and datum["action"] != "give":
-        return f"erased on {_day(timezone.localdate(datetime.fromisoformat(datum['done_at'])))}"
+        return f"erased on {_day(company_day(datetime.fromisoformat(datum['done_at'])))}"
     if datum["action"] == "keep":
         until = (
             f"until {_day(date.fromisoformat(datum['until']))}" if datum["until"] else "until what holds it has ended"

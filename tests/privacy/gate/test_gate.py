@@ -16,10 +16,13 @@ from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Address, Customer, TaxIdentifier
-from privacy import gate, registers, vault
-from privacy.gate import AccessEntry, Actor, context, matrix, worker
+from privacy import gate, letters, registers, vault
+from privacy.actor import MANAGER
+from privacy.gate import AccessEntry, Actor, context, guard, matrix, worker
 from privacy.gate.middleware import GateMiddleware
 from privacy.gate.system import UnknownPurpose, system
+from privacy.letters.models import Letter
+from privacy.vault.unit import Opening
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -42,6 +45,37 @@ def fresh(record):
 
 def staff(*roles, subject=None):
     return Actor("staff", str(uuid4()), subject, frozenset(roles), "admin")
+
+
+# Who may add ----------------------------------------------------------------------------------------------------------
+
+
+def test_staff_add_no_record_of_a_kind_that_the_matrix_does_not_let_them_write(alice):
+    pairs = matrix.known_pairs()
+    for role in [*sorted(gate.STAFF_ROLES), MANAGER]:
+        with gate.acting(staff(role)):
+            added = {pair for pair in pairs if guard.decide(Opening(*pair, uuid4(), *alice.vault_owner(), mode="add"))}
+        assert added == matrix.matrix().writes.get(role, frozenset()), role
+    assert ("orders.order", "order") in matrix.matrix().writes["sales"], "the control: some may"
+
+
+def test_the_vault_asks_before_a_new_record_is_sealed(alice):
+    def number(kind="vat"):
+        return TaxIdentifier(customer=alice, kind=kind, country="DE", value="DE811569869")
+
+    for add in (lambda: number().save(), lambda: TaxIdentifier.objects.bulk_create([number()])):
+        for who in (staff("service"), staff("sales", "privacy"), staff()):
+            with gate.acting(who), pytest.raises(vault.RecordRefused) as refused:
+                add()
+            assert "DE8" not in str(refused.value)
+    assert not TaxIdentifier.objects.exists()
+    with gate.acting(staff("accounting", "sales")):
+        number().save()
+        letters.queue("withdrawn", to="alice@example.com", context={}, key="x:1", now=factories.NOW)
+    number("tax_id").save()  # where nobody acts
+    with gate.acting(staff("service")):
+        TaxIdentifier.objects.update(last_used_on=TODAY)
+    assert TaxIdentifier.objects.count() == 2 and Letter.objects.count() == 1
 
 
 # Who may open ---------------------------------------------------------------------------------------------------------
@@ -93,11 +127,12 @@ def test_accounting_alone_opens_tax_identifiers(alice):
 
 def test_a_staff_member_who_is_a_customer_too_has_the_rights_of_both(alice, bob):
     factories.address(alice), factories.tax_identifier(alice)
+    bobs = factories.tax_identifier(bob)
     both = Actor("staff", str(uuid4()), alice.subject_id, frozenset({"service", "customer"}), "admin")
     with gate.acting(both):
         assert TaxIdentifier.objects.get(customer=alice).value == "12-3456789"
         assert fresh(bob).first_name == "Bob"
-        assert isinstance(fresh(factories.tax_identifier(bob)).value, vault.Masked)
+        assert isinstance(fresh(bobs).value, vault.Masked)
 
 
 def test_a_role_that_nobody_knows_opens_nothing(alice):

@@ -15,11 +15,16 @@ Count = Callable[[], AbstractContextManager[CaptureQueriesContext]]
 
 
 class Asked(list[unit.Opening]):
-    """A guard that writes down what it is asked; `refuse` makes it say no."""
+    """A guard that writes down what it is asked about what is there, and lets all be added.
+
+    `refuse` makes it say no.
+    """
 
     refuse = False
 
     def __call__(self, opening: unit.Opening) -> bool:
+        if opening.mode == "add":
+            return True
         self.append(opening)
         return not self.refuse
 
