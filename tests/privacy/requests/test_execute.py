@@ -215,8 +215,8 @@ def test_a_copy_whose_worker_was_killed_is_made_once(alice, checkpoint, monkeypa
     assert len([m for m in outbox if m.subject == "Your copy is ready"]) == 1
 
 
-def test_after_a_kill_between_the_two_commits_the_rows_already_read_erased(alice, monkeypatch) -> None:
-    request = confirmed(alice)
+def test_after_a_kill_between_the_two_commits_the_rows_already_read_erased(asked: Asked, monkeypatch) -> None:
+    alice, _, _, request = asked
     kill_at("between_commits", monkeypatch)
     with pytest.raises(Killed):
         for _ in range(10):
@@ -247,8 +247,8 @@ def test_a_message_proves_nothing(alice) -> None:
         assert Customer.objects.get(pk=alice.pk).first_name == "Alice"
 
 
-def test_an_old_message_does_nothing(alice) -> None:
-    request = confirmed(alice)
+def test_an_old_message_does_nothing(asked: Asked) -> None:
+    request = asked.request
     step, version = request.step, request.version
     assert execute.advance(request.pk, now=NOW, step=step, version=version) == "wait_for_access"
     assert execute.advance(request.pk, now=NOW, step=step, version=version) == "stale"
@@ -302,8 +302,8 @@ def test_an_open_return_keeps_its_contact_and_the_rest_goes(alice) -> None:
     assert not FreightAccount.objects.filter(customer=alice).exists()
 
 
-def test_it_is_parked_after_ten_failures_and_goes_on_by_a_persons_decision(alice, monkeypatch) -> None:
-    request = confirmed(alice)
+def test_it_is_parked_after_ten_failures_and_goes_on_by_a_persons_decision(asked: Asked, monkeypatch) -> None:
+    request = asked.request
     known = people.ask()
     broken = dataclasses.replace(known, sign_out=lambda *_: 1 / 0)
     monkeypatch.setattr(people, "_people", broken)
