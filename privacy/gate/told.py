@@ -99,7 +99,12 @@ class Occasion:
     @property
     def records(self) -> str:
         """What was opened in short: kinds and numbers of the records, without the names of the data."""
-        return "; ".join(dict.fromkeys(line.partition(": ")[0] for line in self.opened))
+        heads: dict[str, str] = {}
+        for line in self.opened:
+            head = line.partition(": ")[0]
+            kind = head.partition(" (")[0]  # two envelopes of the same records differ in how many were opened only
+            heads[kind] = max(heads.get(kind, ""), head, key=lambda one: (len(one), one))
+        return "; ".join(heads.values())
 
     @property
     def lines(self) -> str:

@@ -184,6 +184,12 @@ def test_days_with_few_openings_share_a_page_and_a_day_begins_at_the_companys_mi
     assert "2 times, 10:00 to 23:59" in page and "once, 00:00" in page and "Page 1 of" not in page
 
 
+def test_of_two_envelopes_of_the_same_kind_the_larger_number_of_records_stands_above_the_fold() -> None:
+    lines = ["Letter (4 records): text of the letter", "Letter (10 records)", "Order SO-1", "Order SO-1: name"]
+    occasion = told.Occasion(factories.TODAY, "", "", 1, factories.NOW, factories.NOW, lines)
+    assert occasion.records == "Letter (10 records); Order SO-1"
+
+
 def test_what_was_opened_is_folded_under_the_records_it_stands_in(customer: Customer) -> None:
     order = an_order(customer)
     opened(customer, order)
