@@ -11,6 +11,8 @@ from typing import Any
 from django.db import models
 from django.db.models import Func
 
+from privacy.calendar.undated import no_line_without_a_day
+
 
 class TransactionIdField(models.Field):
     """PostgreSQL's 64-bit transaction id (xid8), which never wraps around; an int in Python."""
@@ -59,7 +61,10 @@ class AuditEvent(models.Model):
 
     class Meta:
         app_label = "privacy"
-        constraints = [models.UniqueConstraint(fields=["event"], name="audit_event_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["event"], name="audit_event_once"),
+            no_line_without_a_day("audit_event"),
+        ]
         indexes = [
             models.Index(fields=["subject", "at"], name="audit_event_of_subject"),
             models.Index(fields=["record"], name="audit_event_of_record"),

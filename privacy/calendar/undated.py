@@ -18,6 +18,7 @@ from contextvars import ContextVar
 from datetime import UTC, date, datetime
 from typing import Any
 
+from django.db.models import CheckConstraint, Q
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from psycopg2 import DataError, extensions
@@ -25,6 +26,10 @@ from psycopg2 import DataError, extensions
 SENTENCE = "This date cannot be read. We put it right."
 
 _on_a_page: ContextVar[bool] = ContextVar("undated_on_a_page", default=False)
+
+
+#: What a line that nobody may take away can say of its day: it would stop whoever reads it for good.
+FIRST, LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 
 class NoDay(date):
@@ -48,6 +53,14 @@ class NotWritten(ValueError):
 # Two days before the last moment of all, so that no time zone leads beyond it.
 DAY = NoDay(9999, 12, 31)
 MOMENT = NoMoment(9999, 12, 30, 12, tzinfo=UTC)
+
+
+def no_line_without_a_day(table: str, at: str = "at", on: str = "") -> CheckConstraint:
+    """Return the constraint by which the database takes no line of an append-only table whose day no calendar has."""
+    which = Q(**{f"{at}__gte": FIRST, f"{at}__lt": LAST})
+    if on:
+        which &= Q(**{f"{on}__gte": FIRST.date(), f"{on}__lt": LAST.date()})
+    return CheckConstraint(condition=which, name=f"{table}_has_a_day")
 
 
 class UndatedMiddleware:

@@ -33,6 +33,7 @@ from privacy.audit import encoding, events
 from privacy.audit.chains import AUDIT, Chain
 from privacy.audit.events import Happened
 from privacy.audit.models import AuditEvent, Link, TransactionIdField
+from privacy.calendar.undated import no_line_without_a_day
 from privacy.gate import rows
 from privacy.gate.rows import Name, Row
 from privacy.typed import cards
@@ -121,6 +122,7 @@ class AccessEntry(models.Model):
 
     class Meta:
         app_label = "privacy"
+        constraints = [no_line_without_a_day("access_entry")]
         indexes = [
             models.Index(fields=["whose", "at"], name="access_entry_of_name"),
             models.Index(

@@ -12,6 +12,7 @@ from django.db import models
 from django.db.models import Q
 
 from privacy import actor, vault
+from privacy.calendar.undated import no_line_without_a_day
 from privacy.requests import bound, procedures
 from privacy.requests.procedure import Procedure
 from privacy.requests.states import OPEN_STATES, WITHDRAWABLE_STATES, Channel, Proof, State
@@ -257,7 +258,10 @@ class RequestEvent(models.Model):
         ordering = ["id"]
         constraints = [
             # A step is done once, however often its task is delivered.
-            models.UniqueConstraint(fields=["request", "step"], condition=Q(kind="step"), name="request_step_done_once")
+            models.UniqueConstraint(
+                fields=["request", "step"], condition=Q(kind="step"), name="request_step_done_once"
+            ),
+            no_line_without_a_day("request_event", on="on"),
         ]
 
     def __str__(self) -> str:

@@ -10,14 +10,17 @@ from typing import Any
 import pytest
 import time_machine
 from django.contrib import admin
-from django.db import connection, models
+from django.db import IntegrityError, connection, models, transaction
 from django.urls import reverse
 
 from accounts.models import Customer
 from privacy.audit import AuditEvent
 from privacy.calendar import undated
+from privacy.gate import log
+from privacy.gate.log import AccessEntry
 from privacy.requests import assessment, bound, services
 from privacy.requests.contents import NO_DAY
+from privacy.requests.models import RequestEvent
 from privacy.retention import holds
 from tests import factories, pages
 from tests.asked import NOW, OPERATOR, PRIVACY, TODAY, filed
@@ -171,3 +174,26 @@ def test_what_stands_for_it_says_so_and_is_later_than_every_day() -> None:
     assert str(undated.DAY) == str(undated.MOMENT) == NO_DAY
     assert date(2199, 12, 31) < undated.DAY and NOW < undated.MOMENT
     assert isinstance(undated.MOMENT, datetime) and undated.is_none(undated.MOMENT) and not undated.is_none(TODAY)
+
+
+def test_a_line_that_nobody_may_take_away_names_no_such_day(alice: Customer) -> None:
+    """It would close its person's pages, and stop the copy, for good: the database takes none."""
+    filed(alice)
+    log.write([log.Opening(PRIVACY, alice.vault_owner(), {"accounts.customer/account": [alice.pk]})], now=NOW)
+    for model, own in ((AuditEvent, "event"), (AccessEntry, "id"), (RequestEvent, "")):
+        table, columns = model._meta.db_table, [one.column for one in model._meta.concrete_fields]
+        days = [name for name in ("at", "on") if name in columns]
+        values = {name: f'"{name}"' for name in columns if name not in ("id", *days)}
+        values |= {own: "gen_random_uuid()"} if own else {}
+        values |= dict.fromkeys(days, "%s")
+        into = ", ".join(f'"{name}"' for name in values)
+        line = f"INSERT INTO {table} ({into}) SELECT {', '.join(values.values())} FROM {table} LIMIT 1"
+        with connection.cursor() as cursor:
+            for wrong in ("infinity", "-infinity", "0044-03-15 BC", "0001-01-01", "9999-12-31"):
+                for place in range(len(days)):
+                    given = ["2026-11-20"] * len(days)
+                    given[place] = wrong
+                    with pytest.raises(IntegrityError, match="_has_a_day"), transaction.atomic():
+                        cursor.execute(line, given)
+            cursor.execute(line, ["2026-11-20"] * len(days))
+            assert cursor.rowcount == 1
