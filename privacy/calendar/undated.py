@@ -63,6 +63,12 @@ def no_line_without_a_day(table: str, at: str = "at", on: str = "") -> CheckCons
     return CheckConstraint(condition=which, name=f"{table}_has_a_day")
 
 
+def no_day_but_a_days(table: str, on: str) -> CheckConstraint:
+    """Return the constraint by which the database takes none but a day that can be read, or none, in this column."""
+    which = Q(**{f"{on}__isnull": True}) | Q(**{f"{on}__gte": date(1, 1, 2), f"{on}__lt": date(9999, 12, 31)})
+    return CheckConstraint(condition=which, name=f"{table}_{on}_is_a_day")
+
+
 class UndatedMiddleware:
     """Let pages read such days as what they are."""
 

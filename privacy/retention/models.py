@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from privacy import vault
+from privacy.calendar.undated import no_day_but_a_days
 
 case_number = RegexValidator(
     r"\A[A-Za-z0-9][A-Za-z0-9 ./_-]{0,59}\Z", "A number of a case: letters, digits and . / _ - only."
@@ -127,9 +128,10 @@ class Decision(models.Model):
     class Meta:
         ordering = ["id"]
         constraints = [
+            no_day_but_a_days("decision", "until"),
             models.UniqueConstraint(
                 fields=["request", "label", "record_id", "envelope"], name="one_decision_per_envelope"
-            )
+            ),
         ]
         indexes = [
             models.Index(

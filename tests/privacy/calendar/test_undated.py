@@ -22,6 +22,7 @@ from privacy.requests import assessment, bound, services
 from privacy.requests.contents import NO_DAY
 from privacy.requests.models import RequestEvent
 from privacy.retention import holds
+from privacy.retention.models import Decision
 from tests import factories, pages
 from tests.asked import NOW, OPERATOR, PRIVACY, TODAY, filed
 from tests.factories import an_order, an_rma, as_customer
@@ -197,3 +198,15 @@ def test_a_line_that_nobody_may_take_away_names_no_such_day(alice: Customer) -> 
                         cursor.execute(line, given)
             cursor.execute(line, ["2026-11-20"] * len(days))
             assert cursor.rowcount == 1
+
+
+def test_a_decision_names_no_such_day(alice: Customer) -> None:
+    """One that somebody wrote would stop the sweep, and the plans of its person, before anybody asks whose it is."""
+    order, request = an_old_order(alice), filed(alice)
+    services.make_plan(request, actor=as_customer(alice), now=NOW)
+    kept = Decision.objects.filter(request=request, record_id=order.pk, envelope="order")
+    assert kept.count() == 1
+    for wrong in ("infinity", "0044-03-15 BC", "20000-01-01"):
+        with connection.cursor() as cursor, pytest.raises(IntegrityError, match="until_is_a_day"), transaction.atomic():
+            cursor.execute("UPDATE privacy_decision SET until = %s WHERE id = %s", [wrong, kept.get().pk])
+    assert kept.update(until=TODAY) == 1
