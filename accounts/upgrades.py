@@ -34,7 +34,7 @@ from accounts.models import Address, Company, Customer
 from accounts.validators import validate_country
 from privacy import audit, vault
 from privacy.actor import Actor
-from privacy.requests import bound, contradictions, links
+from privacy.requests import bound, contradictions, links, planned
 from privacy.requests.models import Request
 from privacy.retention import decided
 from privacy.sweep import notices as ending
@@ -194,7 +194,7 @@ def bind_rows(*, now: datetime) -> int:
     done += once.do(once.STEPS, partial(bound.bind_steps, contradictions.is_step_supported), now=now)
     done += once.do(once.HISTORIES, bound.bind_histories, now=now)
     done += once.do(once.DECISIONS, decided.bind_all, now=now)
-    done += once.do(once.FORGOTTEN, decided.bind_forgotten, now=now)
+    done += once.do(once.FORGOTTEN, partial(decided.bind_forgotten, planned.forgotten), now=now)
     done += once.do(once.ENDS, decided.bind_ends, now=now)
     done += once.do(once.ADDRESSES, confirmed.bind_all, now=now)
     done += once.do(once.NOTICES, contact_links.bind_letters, now=now)

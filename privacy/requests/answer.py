@@ -13,7 +13,7 @@ from typing import Any
 from privacy import datamap, letters, people, vault
 from privacy.calendar import company_day
 from privacy.letters.models import Letter
-from privacy.requests import addresses, codes, export, links, outcome, paper, unjoined, writing
+from privacy.requests import addresses, codes, export, links, outcome, paper, planned, unjoined, writing
 from privacy.requests.models import OneTimeLink, Request
 from privacy.retention import decided, rules
 from privacy.retention.models import Decision
@@ -49,6 +49,8 @@ def leave(request: Request, *, now: datetime) -> None:
     For whom no e-mail or login reaches a copy goes with the letter that is posted. To be called under an actor that may
     open the file.
     """
+    if request.procedure.removes:
+        planned.require(request)
     to, about = _answered(request, now)
     if request.procedure.gives:
         _leave_with_copy(request, to, about, now=now)

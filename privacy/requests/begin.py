@@ -13,7 +13,19 @@ from uuid import UUID
 from privacy import subjects, vault
 from privacy.actor import Actor
 from privacy.calendar import company_day
-from privacy.requests import addresses, assessment, bound, excess, history, second, services, steps, waits, writing
+from privacy.requests import (
+    addresses,
+    assessment,
+    bound,
+    excess,
+    history,
+    planned,
+    second,
+    services,
+    steps,
+    waits,
+    writing,
+)
 from privacy.requests.models import Request
 from privacy.requests.result import LOOK_AGAIN, LOOK_LATER, Ended, Result, Wait
 from privacy.requests.states import UNANSWERED_STATES, State
@@ -87,6 +99,7 @@ def _bind(request: Request, actor: Actor, now: datetime) -> Ended | None:
         writing.keep_postal(request, now=now)
     if not request.is_about_records:
         _keep_addresses(request, subject, now)
+    planned.require(request)
     # What was said about kept data is binding now.
     if decided.change(Decision.objects.filter(request=request, action=Decision.Action.KEEP), pinned=True):
         raise bound.NotOurs

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
-from privacy import audit, vault
-from privacy.requests import bound, history, procedures
+from privacy import audit
+from privacy.requests import bound, history, planned, procedures
 from privacy.requests.models import Export, Request, RequestEvent
 from privacy.retention import decided
 from privacy.retention.models import Decision
@@ -126,32 +126,41 @@ def _of_audit(row: Mapping[str, Any], events: list[tuple[str, str, dict[str, Any
 
 
 def _of_decisions(row: Mapping[str, Any], events: list[tuple[str, str, dict[str, Any]]]) -> Iterator[str]:
-    """Hold decisions that do not fit their keyed hashes against the plan in the sealed file, and all against the key
-    store."""
+    """Hold all decisions against the plan in the sealed file, in number and what they are about, and against the key
+    store; those that do not fit their keyed hashes in all that the plan says."""
     decisions = list(Decision.objects.filter(request=row["pk"]).order_by("pk"))
-    if decided.said_too_early(decisions):
+    plan = planned.of(Request.objects.get(pk=row["pk"]))
+    verdicts = plan.get("verdicts", []) if plan else []
+    pairs = list(zip(decisions, verdicts, strict=False))
+    if decided.said_too_early(decisions, {one.pk: planned.record_of(one, verdict) for one, verdict in pairs}):
         yield "a decision says that data has ended, and the key store has its key"
     fitted = {one.pk for one in decisions if decided.is_ours(one) or decided.was_ours(one)}
-    if len(fitted) == len(decisions):
+    kinds = {kind for kind, _, _ in events}
+    # Of a file that has ended, and of a request that was made anew from the ledger, there is no plan.
+    if len(fitted) == len(decisions) and (plan is None or (not plan and "restored" in kinds)):
         return
-    with vault.internal():  # compared, shown to nobody
-        kept = Request.objects.get(pk=row["pk"]).outcome
-    planned = kept.get("plan", {}).get("verdicts", []) if isinstance(kept, dict) else []
-    if len(planned) != len(decisions):
+    if len(verdicts) != len(decisions):
         yield "there are not as many decisions as its plan in the sealed file has"
         return
-    gives, has_begun = procedures.of(row["kind"]).gives, any(kind == "executing" for kind, _, _ in events)
-    for one, verdict in zip(decisions, planned, strict=True):
-        if one.pk not in fitted and not _is_planned(one, verdict, gives=gives, has_begun=has_begun):
+    if plan and row["plan_hash"] not in ("", plan.get("hash")):
+        yield "its plan in the sealed file is another than the row names"
+    gives = procedures.of(row["kind"]).gives
+    for one, verdict in pairs:
+        is_one = planned.is_about(one, verdict, gives=gives)
+        if one.pk not in fitted:
+            is_one = is_one and _is_planned(one, verdict, gives=gives, has_begun="executing" in kinds)
+        if not is_one:
             yield f"a decision about {one.label}, {one.envelope}, is not as its plan in the sealed file has it"
 
 
 def _is_planned(one: Decision, verdict: Mapping[str, Any], *, gives: bool, has_begun: bool) -> bool:
     is_kept = one.action == Decision.Action.KEEP
-    says = [one.label, str(one.record_id), one.envelope, one.until.isoformat() if one.until else None]
+    if (
+        record := planned.record_of(one, verdict)
+    ) is None and not gives:  # of a file of before: which data ended nobody can tell
+        return False
+    says = [one.label, str(record), one.envelope, one.until.isoformat() if one.until else None]
     of = verdict.get("of", says)  # a file of before does not know
-    if one.record_id is None:  # the record is gone
-        says[1] = of[1]
     return (
         one.action == (Decision.Action.GIVE if gives else verdict["action"])
         and one.pinned == (is_kept and has_begun)

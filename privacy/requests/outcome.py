@@ -14,7 +14,7 @@ from uuid import UUID
 
 from privacy import datamap, gate, vault
 from privacy.calendar import company_day
-from privacy.requests import assessment, contents, filled, plan
+from privacy.requests import assessment, contents, filled, plan, planned
 from privacy.requests.models import Request
 from privacy.retention import decided, holds, jurisdiction, restriction, rules
 from privacy.retention.assess import assess
@@ -30,6 +30,10 @@ GONE = "It is no longer there."
 
 class FileUnreadable(Exception):
     """The file of the request could not be opened, so that nothing true can be said from it."""
+
+
+class NotAsPlanned(FileUnreadable):
+    """The decisions in the table are not those of the plan in the file, so that nothing true can be said from them."""
 
 
 class FileEnded(FileUnreadable):
@@ -138,14 +142,19 @@ def lines(request: Request, *, today: date) -> dict[str, list[dict[str, Any]]]:
     sealed file, and so does why something is to be kept while the erasure has not begun. Raises FileUnreadable.
     """
     found: dict[str, list[dict[str, Any]]] = {"erased": [], "kept": [], "given": []}
+    kept_plan = read(request).get("plan", {})
+    if not kept_plan:  # made anew from the ledger, without its file
+        return found
     decisions = list(request.decisions.all())
+    pairs = planned.paired(decisions, kept_plan.get("verdicts", ()), gives=request.procedure.gives)
+    if pairs is None:
+        raise NotAsPlanned
     reasons = _reasons_now(request, decisions, today)
     names = {Decision.Action.ERASE: "erased", Decision.Action.KEEP: "kept", Decision.Action.GIVE: "given"}
-    # Decisions stand in the order of the plan; one whose record ended for good has lost its number.
-    for decision, planned in zip(decisions, read(request).get("plan", {}).get("verdicts", ()), strict=False):
+    for decision, verdict_then in pairs:
         sentence = (
-            planned["sentence"]
-            if decision.action == Decision.Action.KEEP and decision.action == planned["action"]
+            verdict_then["sentence"]
+            if decision.action == Decision.Action.KEEP and decision.action == verdict_then["action"]
             else ""
         )
         says: Decision | Verdict = decision
@@ -162,7 +171,7 @@ def lines(request: Request, *, today: date) -> dict[str, list[dict[str, Any]]]:
                 "id": decision.pk,
                 "label": decision.label,
                 "envelope": decision.envelope,
-                "title": planned["title"],
+                "title": verdict_then["title"],
                 "data": decision.data,
                 "action": decision.action,
                 "was_kept": decision.action == Decision.Action.KEEP,
@@ -207,7 +216,7 @@ def unjoined_of(request: Request) -> str:
     return str(read(request).get("plan", {}).get("unjoined", ""))
 
 
-def counts(request: Request) -> dict[str, int]:
-    """Return how many envelopes of each kind of record were erased: all a tombstone says."""
-    done = decided.ours(request.decisions.filter(action=Decision.Action.ERASE, done_at__isnull=False))
-    return dict(sorted(Counter(one.label for one in done).items()))
+def counts(decisions: Iterable[Decision]) -> dict[str, int]:
+    """Return how many envelopes of each kind of record these decisions ended: all a tombstone says."""
+    done = (one.label for one in decisions if one.action == Decision.Action.ERASE and decided.ended_at(one))
+    return dict(sorted(Counter(done).items()))

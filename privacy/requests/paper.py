@@ -27,7 +27,7 @@ from privacy.actor import Actor
 from privacy.calendar import company_day
 from privacy.gate import log
 from privacy.letters.models import Letter
-from privacy.requests import bound, export, history, unjoined, waits, writing
+from privacy.requests import bound, export, history, planned, unjoined, waits, writing
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import Export, Request
 from privacy.requests.sight import NotYours, locked, require_sight
@@ -74,7 +74,7 @@ def post(request: Request, *, actor: Actor, now: datetime) -> None:
             raise NotAllowed("There is no copy to be posted, or no postal address has been on file for 14 days.")
         copy = export.live(found)
         key = f"copy-posted:{copy.pk if copy else ''}:{now:%Y%m%d%H%M%S}"
-        write(found, key=key, records=found.decisions.count(), now=now)
+        write(found, key=key, records=len((planned.of(found) or {}).get("verdicts", ())), now=now)
         audit.record("copy.to_be_posted", actor=actor, now=now, subject=found.subject_id, reference=found.reference)
 
 

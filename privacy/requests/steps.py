@@ -25,6 +25,7 @@ from privacy.requests import (
     history,
     offering,
     outcome,
+    planned,
     services,
     tombstones,
     writing,
@@ -127,14 +128,15 @@ def erase(request: Request, now: datetime) -> Result:
 
 
 def _require_ended(request: Request) -> None:
-    """Raise bound.NotOurs unless all that was decided to end has ended: a row that says so proves nothing, keys do."""
-    after = 0
-    decisions = Decision.objects.filter(request=request, action=Decision.Action.ERASE).order_by("id")
-    while some := list(decisions.filter(pk__gt=after)[: erasure.BATCH]):
-        after = some[-1].pk
-        # That of a row which is deleted by now names no record any more (`decided.forget`).
-        ended = [(one.record_id, one.envelope) for one in some if one.record_id is not None]
-        if len(decided.ours(some)) < len(some) or vault.keys.alive(ended):
+    """Raise bound.NotOurs unless all that the plan was to end has ended, but what is kept since: a row that says so, or
+    that is not there, proves nothing; keys do."""
+    ended = [
+        (record, one.envelope)
+        for one, verdict in planned.require(request)
+        if one.action == Decision.Action.ERASE and (record := planned.record_of(one, verdict)) is not None
+    ]
+    for start in range(0, len(ended), erasure.BATCH):
+        if vault.keys.alive(ended[start : start + erasure.BATCH]):
             raise bound.NotOurs
 
 
@@ -183,8 +185,9 @@ def tombstone(request: Request, now: datetime) -> Result:
     """Write the proof without personal data that a restored backup is held against."""
     # In the audit as well: a log whose end was cut off is held against the ledger (`audit.verification`).
     audit.record("request.executed", actor=current(), now=now, reference=request.reference)
-    content = tombstones.content(request) | {"audited": True}
-    ledger.tombstone(request.reference, counts=outcome.counts(request), now=now, content=content)
+    decisions = [one for one, _ in planned.require(request)]
+    content = tombstones.content(request, decisions) | {"audited": True}
+    ledger.tombstone(request.reference, counts=outcome.counts(decisions), now=now, content=content)
     return Done()
 
 

@@ -7,10 +7,10 @@ of the records that were kept.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from privacy.requests.models import Request
-from privacy.retention import decided
 from privacy.retention.models import Decision
 from privacy.vault.keystore import ledger
 
@@ -18,8 +18,9 @@ DATES = ("received_on", "due_on", "legal_due_on")
 WORDS = ("kind", "channel", "asked_by", "identity", "scope", "country", "region", "plan_hash")
 
 
-def content(request: Request) -> dict[str, Any]:
-    """Return what the ledger keeps of a request that was carried out: codes and dates, of kept records their hashes."""
+def content(request: Request, decisions: Iterable[Decision]) -> dict[str, Any]:
+    """Return what the ledger keeps of a request that was carried out with these decisions: codes and dates, of kept
+    records their hashes."""
     return {
         **{name: getattr(request, name) for name in WORDS},
         **{name: getattr(request, name).isoformat() for name in DATES},
@@ -36,7 +37,7 @@ def content(request: Request) -> dict[str, Any]:
                 "until": one.until.isoformat() if one.until else None,
                 "overdue": one.overdue,
             }
-            for one in decided.ours(request.decisions.filter(action=Decision.Action.KEEP, done_at=None))
-            if one.record_id is not None
+            for one in decisions
+            if one.action == Decision.Action.KEEP and one.done_at is None and one.record_id is not None
         ],
     }

@@ -10,7 +10,7 @@ Neither is undone by itself: an operator who looked signs the decisions of a req
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -32,6 +32,12 @@ def sign(decision: Decision) -> Decision:
 def is_ours(decision: Decision) -> bool:
     """Say whether the site made this decision as it stands."""
     return vault.mac_fits(decision.mac, *_says(decision))
+
+
+def was_about(decision: Decision, record: UUID) -> bool:
+    """Say whether an earlier version made this decision, but for when it was done, about `record`, whose number it has
+    lost since: that version left its keyed hash as it was."""
+    return vault.mac_fits(decision.mac, *_said_before(decision, record))
 
 
 def was_ours(decision: Decision) -> bool:
@@ -100,10 +106,15 @@ def bind_all() -> int:
     return _sign_all(Decision.objects.filter(mac=""))
 
 
-def bind_forgotten() -> int:
-    """Sign those of before that name no record any more: an earlier version left their hashes as they were. As
-    `bind_all`."""
-    return _sign_all(Decision.objects.filter(record_id=None, done_at__isnull=False))
+def bind_forgotten(proved: Callable[[UUID], Collection[int]]) -> int:
+    """Sign those of before that name no record any more: an earlier version left their hashes as they were.
+
+    As `bind_all`, and of each request only those that `proved` returns: until then anybody could have taken the number
+    of a record out, and called it ended.
+    """
+    lost = Decision.objects.filter(record_id=None, done_at__isnull=False)
+    requests = list(lost.order_by("request").values_list("request", flat=True).distinct())
+    return sum(_sign_all(lost.filter(pk__in=proved(request))) for request in requests)
 
 
 def bind_ends() -> int:
@@ -122,13 +133,19 @@ def bind_ends() -> int:
     return count
 
 
-def said_too_early(decisions: Iterable[Decision]) -> set[int]:
-    """Return the numbers of those decisions that say of their data that it has ended, while the key store has its key.
-    One query."""
+def said_too_early(decisions: Iterable[Decision], named: Mapping[int, UUID | None] | None = None) -> set[int]:
+    """Return the numbers of those decisions that say of their data that it has ended, or name no record any more, while
+    the key store has its key. One query.
+
+    `named` are the records of decisions by their numbers, as the plan says them: without it those that name none are
+    passed over.
+    """
     pairs = {
-        one.pk: (one.record_id, one.envelope)
+        one.pk: (record, one.envelope)
         for one in decisions
-        if one.done_at is not None and one.record_id is not None and one.action != Decision.Action.GIVE
+        if (record := one.record_id or (named or {}).get(one.pk)) is not None
+        and (one.done_at is not None or one.record_id is None)
+        and one.action != Decision.Action.GIVE
     }
     living = vault.keys.living(list(pairs.values())) if pairs else set()
     return {pk for pk, pair in pairs.items() if pair in living}
@@ -151,7 +168,7 @@ def _says(one: Decision) -> tuple[Any, ...]:
     return *_said_before(one), one.done_at
 
 
-def _said_before(one: Decision) -> tuple[Any, ...]:
+def _said_before(one: Decision, record: UUID | None = None) -> tuple[Any, ...]:
     # What the keyed hash stood over until 0.1; such a row is signed anew once (accounts.upgrades).
     what = one.action, one.code, one.until, one.overdue, one.pinned
-    return "decision", one.request_id, one.label, one.record_id, one.envelope, *what
+    return "decision", one.request_id, one.label, one.record_id or record, one.envelope, *what

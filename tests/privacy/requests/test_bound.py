@@ -457,15 +457,20 @@ def test_what_a_column_calls_erased_is_asked_of_the_keys_before_anything_is_answ
 ) -> None:
     removal = confirmed(alice)
     records = dict(removal.decisions.filter(action=Decision.Action.ERASE).values_list("pk", "record_id"))
-    Decision.objects.filter(pk__in=records).update(done_at=NOW, **more)
-    assert run(removal) == "retry"
-    removal.refresh_from_db()
-    assert (removal.last_error, removal.step, removal.state) == ("NotOurs", "erase", State.EXECUTING)
-    assert stands(alice) and not Letter.objects.filter(kind="erasure_done").exists()
-    for pk, record in records.items():
-        Decision.objects.filter(pk=pk).update(done_at=None, record_id=record)
-    removal.refresh_from_db()
-    assert execute.advance(removal.pk, now=LATER) == "erase" and not stands(alice), "the control"
+    then = NOW
+    for step, state in (("wait_for_access", State.CONFIRMED), ("erase", State.EXECUTING)):
+        while removal.step != step:
+            assert execute.advance(removal.pk, now=then) == removal.step
+            removal.refresh_from_db()
+        Decision.objects.filter(pk__in=records).update(done_at=NOW, **more)
+        assert run(removal, Clock(then)) == "retry"
+        removal.refresh_from_db()
+        assert (removal.last_error, removal.step, removal.state) == ("NotOurs", step, state)
+        assert stands(alice) and not Letter.objects.filter(kind="erasure_done").exists()
+        for pk, record in records.items():
+            Decision.objects.filter(pk=pk).update(done_at=None, record_id=record)
+        then += timedelta(hours=1)
+    assert execute.advance(removal.pk, now=then) == "erase" and not stands(alice), "the control"
 
 
 @pytest.mark.parametrize("kind", ["second_decided", "extended", "address_changed", "received"])

@@ -16,7 +16,7 @@ from accounts.models import Customer
 from privacy import vault
 from privacy.calendar import company_day
 from privacy.gate import Actor
-from privacy.requests import bound, clock, contradictions, execute, history, second, waits
+from privacy.requests import bound, clock, contradictions, execute, history, outcome, planned, second, waits
 from privacy.requests.models import Request
 from privacy.requests.states import State
 from privacy.retention import decided
@@ -188,6 +188,111 @@ def test_a_decision_that_was_written_past_the_site_is_not_signed_with_its_reques
     Decision.objects.filter(request=removal).update(mac="")
     call_command("seal_requests", request=removal.reference)
     assert bound.is_ours(removal) and len(decided.ours(removal.decisions.all())) == len(before), "the control"
+
+
+def removal_at(customer: Customer, step: str) -> Request:
+    """Return a removal of a customer with an order that law keeps, run until before this step."""
+    an_order(customer, LONG_AGO, invoiced=LONG_AGO, shipped=LONG_AGO, paid=LONG_AGO)
+    removal = confirmed(customer)
+    while removal.step != step:
+        assert execute.advance(removal.pk, now=NOW) == removal.step
+        removal.refresh_from_db()
+    return removal
+
+
+@pytest.mark.parametrize(
+    ("step", "statements"),
+    [
+        ("wait_for_access", ["DELETE FROM privacy_decision WHERE {his} AND action = 'erase'"]),
+        (
+            "erase",
+            [
+                "DELETE FROM privacy_decision WHERE {his} AND action = 'erase'",
+                "DELETE FROM privacy_decision WHERE {his}",
+                "UPDATE privacy_decision SET request_id = '{other}' WHERE {his} AND action = 'erase'",
+                "UPDATE privacy_decision SET action = 'keep', pinned = true WHERE {his} AND action = 'erase'",
+            ],
+        ),
+        ("tombstone", ["DELETE FROM privacy_decision WHERE {his} AND action = 'keep'"]),
+        ("letter", ["DELETE FROM privacy_decision WHERE {his} AND action = 'erase'"]),
+    ],
+    ids=["before it begins", "when data end", "before the proof", "before the answer"],
+)
+def test_a_removal_whose_decisions_were_taken_away_is_neither_carried_out_nor_answered(
+    alice: Customer, bob: Customer, step: str, statements: list[str]
+) -> None:
+    removal, other = removal_at(alice, step), filed(bob)
+    before = list(Decision.objects.filter(request=removal).order_by("pk").values())
+    then = NOW
+    for statement in statements:
+        roles.run(statement.format(his=f"request_id = '{removal.pk}'", other=other.pk))
+        assert bound.is_ours(removal), "its row is not changed"
+        then += timedelta(hours=6)
+        assert execute.advance(removal.pk, now=then) == "retry"
+        removal.refresh_from_db()
+        assert (removal.last_error, removal.step) == ("NotOurs", step)
+        assert stands(alice) == (step in ("wait_for_access", "erase"))
+        if Decision.objects.filter(request=removal).count() < len(before):
+            assert "there are not as many decisions as its plan in the sealed file has" in contradictions.of(removal.pk)
+            with vault.internal(), pytest.raises(outcome.NotAsPlanned):
+                outcome.lines(removal, today=TODAY)
+        Decision.objects.filter(pk__in=[one["id"] for one in before]).delete()
+        Decision.objects.bulk_create(Decision(**one) for one in before)
+    run(removal, Clock(then + timedelta(hours=6)))
+    assert removal.state == State.CLOSED and not stands(alice), "the control"
+
+
+def test_a_decision_that_names_no_record_is_asked_of_the_keys_by_the_record_of_its_plan(
+    alice: Customer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    removal = removal_at(alice, "erase")
+    records = dict(removal.decisions.filter(action="erase").values_list("pk", "record_id"))
+    roles.run("UPDATE privacy_decision SET record_id = NULL, done_at = now() WHERE action = 'erase'")
+    written(removal, "asked_by = 'authority'")
+    with pytest.raises(CommandError):
+        call_command("seal_requests", request=removal.reference)
+    told = capsys.readouterr().out
+    assert "  a decision says that data has ended, and the key store has its key\n" in told
+    assert not bound.is_ours(removal)
+    bound.seal([removal.pk])
+    decided.seal([removal.pk])  # as an operator does who does not see it
+    assert run(removal) == "retry" and removal.last_error == "NotOurs" and stands(alice)
+    for pk, record in records.items():
+        Decision.objects.filter(pk=pk).update(record_id=record, done_at=None)
+    decided.seal([removal.pk])
+    assert contradictions.of(removal.pk) == []
+    run(removal, Clock(LATER))
+    assert removal.state == State.CLOSED and not stands(alice), "the control"
+    assert contradictions.of(removal.pk) == []
+
+
+def test_a_decision_of_before_that_names_no_record_is_signed_once_where_plan_and_keys_prove_it(
+    alice: Customer, bob: Customer
+) -> None:
+    ended, forged = removal_at(alice, "tombstone"), removal_at(bob, "erase")
+    records = {one.pk: planned.record_of(one, verdict) for one, verdict in planned.require(ended)}
+    lost, theirs = (Decision.objects.filter(request=one, action="erase") for one in (ended, forged))
+    for one in [*lost, *theirs]:
+        mac = vault.mac_of(*decided._said_before(one, records.get(one.pk)))
+        Decision.objects.filter(pk=one.pk).update(mac=mac, record_id=None, done_at=NOW)
+    assert lost and decided.ours(lost.all()) == decided.ours(theirs.all()) == []
+
+    def signed() -> tuple[set[bool], set[bool]]:
+        Once.objects.filter(step=once.FORGOTTEN).delete()
+        upgrades.bind_rows(now=NOW)
+        return set(map(decided.is_ours, lost.all())), set(map(decided.is_ours, theirs.all()))
+
+    assert signed() == ({True}, {False})
+    for request in (ended, forged):  # a plan of before names no records
+        with vault.internal():
+            file = request.outcome
+        for verdict in file["plan"]["verdicts"]:
+            del verdict["of"]
+        request.outcome = file
+        request.save(update_fields=["outcome"])  # type: ignore[misc]  # a sealed field is no column
+        request.decisions.filter(record_id=None).update(mac="")
+    assert signed() == ({True}, {False})
+    assert run(forged, Clock(LATER)) == "retry" and stands(bob)
 
 
 def test_what_the_audit_does_not_tell_is_not_signed_with_a_request(alice: Customer) -> None:
