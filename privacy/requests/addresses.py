@@ -133,7 +133,7 @@ def has_begun(request: Request) -> bool:
 
 def is_erased(subject: UUID) -> bool:
     """Say whether an erasure of this person was started: a copy asked for before outlives it."""
-    erasures = Request.objects.filter(subject_id=subject, kind__in=procedures.removing())
+    erasures = Request.objects.filter(owner_id=subject, kind__in=procedures.removing())
     return any(has_begun(one) for one in erasures.only("kind", "state", "parked_from"))
 
 

@@ -70,16 +70,18 @@ def _held_up(request: Request, actor: Actor, now: datetime) -> Result | None:
 def _is_first(request: Request, now: datetime) -> Wait | None:
     """Return until when to wait for what the person asked for besides and the right waits for, not past the due date.
 
-    The finished copy outlives the erasure, so nobody waits until it is fetched.
+    The finished copy outlives the erasure, so nobody waits until it is fetched. What the row of another request of the
+    person says proves nothing where it is not as the site wrote it: that one is waited for like an open one.
     """
     kinds = request.procedure.waits_for
-    if not kinds or request.subject_id is None or company_day(now) >= request.due_on:
+    if not kinds or request.owner_id is None or company_day(now) >= request.due_on:
         return None
     # Only one whose identity is proved: a stranger's question must not hold an erasure up.
     first = Request.objects.filter(
-        subject_id=request.subject_id, kind__in=kinds, state__in=UNANSWERED_STATES, identity_at__isnull=False
+        owner_id=request.owner_id, kind__in=kinds, state__in=UNANSWERED_STATES, identity_at__isnull=False
     )
-    return Wait(now + LOOK_AGAIN) if first.exists() else None
+    is_waited_for = first.exists() or any(one != request.pk for one in bound.doubted_of(request.owner_id))
+    return Wait(now + LOOK_AGAIN) if is_waited_for else None
 
 
 def _bind(request: Request, actor: Actor, now: datetime) -> Ended | None:
@@ -111,7 +113,7 @@ def _keep_addresses(request: Request, subject: UUID, now: datetime) -> None:
     """Write into the files of the person's other requests where they are answered now, "" where by post: no
     old link or code counts again because the erasure took the address that replaced its own, or because none
     was left to hold it against."""
-    found = Request.objects.filter(subject_id=subject, scope=Request.Scope.WHOLE).exclude(pk=request.pk)
+    found = Request.objects.filter(owner_id=subject, scope=Request.Scope.WHOLE).exclude(pk=request.pk)
     for other in found.order_by("pk"):
         with vault.internal():  # compared only, shown to nobody
             stored = other.requester_email

@@ -19,7 +19,7 @@ from uuid import UUID
 
 from django.apps import apps
 from django.db import connections, models
-from django.db.models import Count, Max, OuterRef, Subquery
+from django.db.models import Count, Exists, Max, OuterRef, Q, Subquery
 
 from privacy import vault
 from privacy.vault.models import DataKey
@@ -59,7 +59,8 @@ _COLUMNS = (
 )
 #: By these a day decides: until when others may object, whose law it is, how long a copy is waited for.
 _DATED = ("country", "region", "due_on")
-#: What the keyed hash of a request stands over. Of the subject it is checked that it is the owner, or gone.
+#: What the keyed hash of a request stands over. Of the subject it is checked that it is the owner, or nobody once the
+#: owner is on file no more.
 DECIDING = frozenset({*_COLUMNS, *_DATED, "subject", "subject_id", "state", "parked_from"})
 # What the keyed hash stood over before all events did: these kinds, and in the first version the last of them alone.
 _STAGES_FIRST = frozenset(
@@ -195,7 +196,18 @@ def require_owners(wanted: Mapping[UUID, tuple[str, UUID | None]]) -> None:
 
 def doubted() -> Iterator[UUID]:
     """Yield the requests whose row does not say what the site wrote, oldest first."""
-    for rows in _chunks(_rows().order_by("pk")):
+    yield from _doubted(_rows())
+
+
+def doubted_of(owner: UUID) -> Iterator[UUID]:
+    """Yield those of the requests that are a person's, by their rows or by the key store, whose row does not say what
+    the site wrote."""
+    keys = DataKey.objects.filter(envelope=ENVELOPE, destroyed_at=None, owner_kind="subject", owner_id=owner)
+    yield from _doubted(_rows().filter(Q(owner_id=owner) | Q(pk__in=list(keys.values_list("record", flat=True)))))
+
+
+def _doubted(found: models.QuerySet[Any, dict[str, Any]]) -> Iterator[UUID]:
+    for rows in _chunks(found.order_by("pk")):
         elsewhere = _elsewhere(rows)
         yield from (row["pk"] for row in rows if not _fits(row) or row["pk"] in elsewhere)
 
@@ -286,6 +298,11 @@ def row_of(pk: UUID) -> dict[str, Any] | None:
     return dict(zip(names, found[0], strict=True)) if found else None
 
 
+def is_of_owner(row: Mapping[str, Any]) -> bool:
+    """Say whether a row leads to its owner, or to nobody where the owner is on file no more."""
+    return row["subject_id"] == row["owner_id"] or (row["subject_id"] is None and not row["is_on_file"])
+
+
 def is_elsewhere(row: Mapping[str, Any]) -> bool:
     """Say whether by the key store the file of the request is another person's than the row says."""
     return any((kind, owner) not in _owners(row["owner_id"]) for kind, owner in _file_owners_of_one()(row["pk"]))
@@ -302,7 +319,8 @@ def _rows() -> models.QuerySet[Any, dict[str, Any]]:
     history = events.order_by().values("request").annotate(last=Max("pk"), count=Count("pk"))
     columns = (*_COLUMNS, *_DATED, "subject_id", "state", "parked_from", "mac")
     found = _plain().annotate(event=Subquery(history.values("last")), happened=Subquery(history.values("count")))
-    return found.values(*columns, "event", "happened")
+    person = apps.get_model("privacy", "Subject").objects.filter(pk=OuterRef("owner_id"))
+    return found.annotate(is_on_file=Exists(person)).values(*columns, "event", "happened", "is_on_file")
 
 
 class _Question:
@@ -373,8 +391,7 @@ def _stages(row: Mapping[str, Any], kinds: Collection[str]) -> tuple[int | None,
 
 
 def _fits(row: Mapping[str, Any], *, subject: bool = True) -> bool:
-    is_one = not subject or row["subject_id"] in (None, row["owner_id"])
-    return is_one and vault.mac_fits(row["mac"], *_says(row))
+    return (not subject or is_of_owner(row)) and vault.mac_fits(row["mac"], *_says(row))
 
 
 def _elsewhere(rows: Iterable[Mapping[str, Any]]) -> set[UUID]:

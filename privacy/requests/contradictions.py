@@ -70,8 +70,9 @@ def _events(row: Mapping[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
 
 
 def _of_person(row: Mapping[str, Any]) -> Iterator[str]:
-    if row["subject_id"] not in (None, row["owner_id"]):
-        yield "the row names another person than its owner"
+    if not bound.is_of_owner(row):
+        gone = row["subject_id"] is None
+        yield f"the row names {'nobody, and its owner is on file' if gone else 'another person than its owner'}"
     if bound.is_elsewhere(row):
         yield "by the key store its file is another person's than the row's"
 

@@ -209,7 +209,7 @@ def _open_one(receipt: Receipt) -> Request | None:
         Request.objects.filter(kind=kind, state__in=OPEN_STATES).select_for_update(of=("self",)).order_by("filed_at")
     )
     if subject is not None:
-        return found.filter(subject_id=subject, scope=Request.Scope.WHOLE).first()
+        return found.filter(owner_id=subject, scope=Request.Scope.WHOLE).first()
     if not email:
         return None  # a name and a postal address tell nobody apart
     _one_at_a_time(kind, email)

@@ -167,8 +167,8 @@ def _open(decisions: Iterable[Decision], found: Iterable[Facts], on: date) -> li
     on_hold, schedule = holds.on_hold(list(facts)), rules.load()
     asking = set(
         Request.objects.filter(
-            state__in=OPEN_STATES, subject__in={one.subject_id for one in facts.values() if one.subject_id}
-        ).values_list("subject_id", flat=True)
+            state__in=OPEN_STATES, owner_id__in={one.subject_id for one in facts.values() if one.subject_id}
+        ).values_list("owner_id", flat=True)
     )
     still = []
     for decision in decisions:

@@ -170,7 +170,7 @@ def _is_proved(
 def _identified_as(request: Request, how: str, subject: UUID, note: str, *, actor: Actor, now: datetime) -> str:
     """Give the request to the person who was proved, in the caller's transaction; return its outcome code."""
     if request.subject_id != subject:
-        if Request.objects.filter(subject_id=subject, kind=request.kind, state__in=OPEN_STATES).exists():
+        if Request.objects.filter(owner_id=subject, kind=request.kind, state__in=OPEN_STATES).exists():
             raise NotAllowed("The person has an open request of this kind already; add the receipt there.")
         with bound.kept(request) as is_bound:
             if not is_bound:  # a key that changed its owner is not taken back

@@ -78,16 +78,16 @@ def _had_a_part(request: Request) -> set[tuple[str, str]]:
     if request.is_about_records:  # before the request came, too
         found |= _pairs(people.ask().renamed_by(addresses.records_of(request)))
         found |= _pairs(people.ask().written_by(addresses.settled_others(request)))
-    if request.subject_id is not None:
-        found |= _pairs(people.ask().had_contacts(request.subject_id))
+    if request.owner_id is not None:
+        found |= _pairs(people.ask().had_contacts(request.owner_id))
     return found
 
 
 def _joined(request: Request) -> set[tuple[str, str]]:
     """Return whose idea it was to join the person with another: they vouch for nothing that follows from it."""
-    if request.subject_id is None or request.identity_at is None:
+    if request.owner_id is None or request.identity_at is None:
         return set()
-    return _pairs(people.ask().joined_by(request.subject_id, request.identity_at))
+    return _pairs(people.ask().joined_by(request.owner_id, request.identity_at))
 
 
 def _pairs(actors: Iterable[str]) -> set[tuple[str, str]]:

@@ -94,10 +94,10 @@ def _reasons(request: Request, actor: Actor, now: datetime) -> list[SecondLook.W
 def _is_disputed(request: Request) -> bool:
     """Say whether an e-mail link proved it while it is open whose contact the person's is, or the login while it is
     open who changed its address: one mailbox, or whoever is signed in, is no proof then."""
-    if request.identity not in BY_MACHINE or request.is_about_records or request.subject_id is None:
+    if request.identity not in BY_MACHINE or request.is_about_records or request.owner_id is None:
         return False
     known, by_login = people.ask(), request.identity == Request.Identity.LOGIN
-    return known.is_login_disputed(request.subject_id) if by_login else known.is_disputed(request.subject_id)
+    return known.is_login_disputed(request.owner_id) if by_login else known.is_disputed(request.owner_id)
 
 
 def _is_joined(request: Request, now: datetime) -> bool:
@@ -168,7 +168,7 @@ def _tell_others(request: Request, *, but: str, actor: Actor, now: datetime) -> 
 def contact_disputed(subject: UUID, *, actor: Actor, now: datetime) -> None:
     """Ask a second person about what an e-mail link, or the login, proved before somebody objected to a contact of the
     person, or to a change of the login's address."""
-    proved = Request.objects.filter(_can_give(), subject_id=subject, identity__in=BY_MACHINE)
+    proved = Request.objects.filter(_can_give(), owner_id=subject, identity__in=BY_MACHINE)
     for request in proved.select_for_update(of=("self",)).order_by("pk"):
         if _is_disputed(request):
             ask(request, SecondLook.Why.DISPUTED, actor=actor, now=now)
@@ -179,14 +179,14 @@ def login_given_back(subject: UUID, *, since: datetime, actor: Actor, now: datet
     hands, and end the links and codes of requests of that time. In the caller's transaction. Return how many were asked
     about, and how many copies of that time were fetched."""
     asked = 0
-    of_then = Request.objects.filter(Q(filed_at__gte=since) | Q(identity_at__gte=since), subject_id=subject)
+    of_then = Request.objects.filter(Q(filed_at__gte=since) | Q(identity_at__gte=since), owner_id=subject)
     machine = of_then.filter(_can_give(), identity__in=BY_MACHINE)
     for request in machine.select_for_update(of=("self",)).order_by("pk"):
         ask(request, SecondLook.Why.DISPUTED, actor=actor, now=now)
         asked += 1
-    theirs = OneTimeLink.objects.filter(request__subject_id=subject, created_at__gte=since, used_at=None)
+    theirs = OneTimeLink.objects.filter(request__owner_id=subject, created_at__gte=since, used_at=None)
     theirs.exclude(purpose=OneTimeLink.Purpose.NOT_ME).filter(expires_at__gt=now).update(expires_at=now)
-    fetched = Export.objects.filter(request__subject_id=subject, built_at__gte=since, downloads__gt=0)
+    fetched = Export.objects.filter(request__owner_id=subject, built_at__gte=since, downloads__gt=0)
     return asked, fetched.count()
 
 
@@ -248,7 +248,7 @@ def people_joined(subject: UUID, *, actor: Actor, now: datetime, is_objected: bo
     """Ask a second person about what was asked by login or link before the person was joined; where somebody objects to
     what was joined (`is_objected`), also about a copy that can be fetched: it may hold that."""
     which = _can_give() if is_objected else Q(state__in=OPEN_STATES)
-    proved = Request.objects.filter(which, subject_id=subject, identity__in=BY_MACHINE, scope=Request.Scope.WHOLE)
+    proved = Request.objects.filter(which, owner_id=subject, identity__in=BY_MACHINE, scope=Request.Scope.WHOLE)
     for request in proved.select_for_update(of=("self",)).order_by("pk"):
         ask(request, SecondLook.Why.JOINED, actor=actor, now=now)
 

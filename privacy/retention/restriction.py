@@ -242,7 +242,7 @@ def settle_request(request_id: UUID, *, actor: Actor | None, now: datetime) -> i
 def settle_person(subject: UUID, *, actor: Actor | None, now: datetime) -> int:
     """Look again at what is kept of a person after an erasure, when one of their matters was finished."""
     kept = Decision.objects.filter(
-        request__subject=subject, pinned=True, done_at=None, action=Decision.Action.KEEP, record_id__isnull=False
+        request__owner_id=subject, pinned=True, done_at=None, action=Decision.Action.KEEP, record_id__isnull=False
     )
     return _settle_all_of(kept.values_list("label", "record_id"), actor=actor, now=now)
 

@@ -214,7 +214,7 @@ def may_keep(subject: UUID) -> bool:
 
 
 def _is_told(subject: UUID) -> bool:
-    return bool(decided.ours(Decision.objects.filter(request__subject=subject, pinned=True, done_at=None)))
+    return bool(decided.ours(Decision.objects.filter(request__owner_id=subject, pinned=True, done_at=None)))
 
 
 def _keep(subject: UUID, *, reason: str, actor: Actor, now: datetime) -> None:

@@ -70,6 +70,34 @@ def test_a_due_day_that_was_brought_forward_lets_no_removal_pass_the_copy_that_w
     assert execute.advance(removal.pk, now=noon_of(removal)) == "wait_for_access", "the control"
 
 
+def test_a_row_of_the_copy_that_was_asked_for_lets_no_removal_pass_it(alice: Customer) -> None:
+    copy = filed(alice, "access")
+    removal = confirmed(alice)
+    before = (
+        models.QuerySet(Request).filter(pk=copy.pk).values("subject_id", "owner_id", "state", "identity_at", "kind")
+    )
+    (was,) = before
+    for columns in (
+        "subject_id = null",
+        "subject_id = null, owner_id = null",
+        "state = 'closed'",
+        "identity_at = null",
+        "kind = 'correction'",
+    ):
+        written(copy, columns)
+        written(removal, f"next_action_at = '{NOW.isoformat()}'")
+        assert execute.advance(removal.pk, now=LATER) == "waiting" and stands(alice), columns
+        assert list(bound.doubted()) == [copy.pk] and bound.is_ours(removal), columns
+        before.update(**was)
+    written(copy, "subject_id = null")
+    assert contradictions.of(copy.pk) == ["the row names nobody, and its owner is on file"]
+    waits.contact_disputed(alice.subject_id, actor=ANYBODY, now=NOW)
+    before.update(**was)
+    assert bound.is_ours(copy) and list(bound.doubted()) == [], "the control"
+    written(removal, f"next_action_at = '{NOW.isoformat()}'")
+    assert execute.advance(removal.pk, now=noon_of(removal)) == "wait_for_access", "the control"
+
+
 def test_a_due_day_that_was_brought_forward_ends_nothing(alice: Customer) -> None:
     asked = taken_in("erasure", alice.subject_id, email="alice@example.com", actor=ANYBODY)
     for columns in (f"due_on = '{TODAY}'", "country = 'US', region = 'CA'"):
