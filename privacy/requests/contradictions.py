@@ -13,16 +13,28 @@ from typing import Any
 from uuid import UUID
 
 from privacy import audit
-from privacy.requests import bound, history, planned, procedures
-from privacy.requests.models import Export, Request, RequestEvent
+from privacy.requests import bound, clock, history, planned, procedures
+from privacy.requests.models import WORD, Export, Request, RequestEvent
+from privacy.requests.states import OPEN_STATES, State
 from privacy.retention import decided
 from privacy.retention.models import Decision
 
-FILED = "request.filed"
+FILED, MERGED, RESUMED = "request.filed", "request.merged", "request.resumed"
+# Each of these events has a line of the audit of its own; one of a state has one more where the request went on.
 _TOLD_EACH_TIME = (
-    ("second_decided", "request.second_decided", "a second person decided"),
-    ("extended", "request.extended", "the deadline was extended"),
+    (clock.Kind.RECEIVED, (FILED, MERGED), "it was received"),
+    ("second_decided", ("request.second_decided",), "a second person decided"),
+    (history.SECOND_ENDED, ("request.second_ended",), "a question to a second person ended"),
+    (history.REFUSAL_PROPOSED, ("request.refusal_proposed",), "its refusal was proposed"),
+    (history.REFUSAL_DECIDED, ("request.refusal_decided",), "a second person decided about its refusal"),
+    (clock.Kind.EXTENDED, ("request.extended",), "the deadline was extended"),
+    (State.CONFIRMED, ("request.confirmed", RESUMED), "a plan was confirmed"),
+    (State.REFUSED, ("request.refused",), "it was refused"),
+    (State.WITHDRAWN, ("request.withdrawn",), "it was withdrawn"),
+    (State.EXPIRED, ("request.expired",), "nobody acted on it in time"),
+    (history.BREACH_ASSESSED, ("request.breach_assessed",), "what had gone out was assessed"),
 )
+_HELD_AGAINST = frozenset(kind for kind, _, _ in _TOLD_EACH_TIME) | {history.STEP, *State}
 
 
 def of(pk: UUID) -> list[str]:
@@ -31,13 +43,13 @@ def of(pk: UUID) -> list[str]:
     if row is None:
         return []
     events = _events(row)
-    found = [*_of_person(row), *_of_filing(row), *_of_stages(row, events), *_of_audit(row, events)]
+    found = [*_of_person(row), *_of_filing(row), *_of_stages(row, events), *_of_audit(row, events), *_of_days(row)]
     return [*found, *_of_steps(row, events), *_of_decisions(row, events), *_of_files(row)]
 
 
 def besides(pk: UUID) -> list[str]:
     """Return in words what of a request does not fit its keyed hash beside the row, and is signed when it is sealed;
-    and the steps of its history that it has not reached, which count as not done."""
+    the steps of its history that it has not reached, which count as not done; and what is held against nothing."""
     row = bound.row_of(pk)
     if row is None:
         return []
@@ -47,14 +59,25 @@ def besides(pk: UUID) -> list[str]:
     found = [f"{unsigned} decision{'' if unsigned == 1 else 's'} that the site did not sign"] if unsigned else []
     if copies:
         found.append(f"{len(copies)} cop{'y' if len(copies) == 1 else 'ies'} that the site did not sign")
-    return found + [f"a step in its history that it has not reached: {name}" for name in _ahead(row)]
+    found += [f"a step in its history that it has not reached: {name}" for name in _ahead(row)]
+    return [*found, *_alone(row)]
+
+
+def _alone(row: Mapping[str, Any]) -> Iterator[str]:
+    """Say what only the row, or only the history, tells: who looks has to judge it."""
+    events = RequestEvent.objects.filter(request=row["pk"]).exclude(kind__in=[*_HELD_AGAINST, bound.PARKED])
+    days: dict[str, list[str]] = {}
+    for kind, on in events.order_by("pk").values_list("kind", "on"):
+        days.setdefault(kind if WORD.fullmatch(kind) else ascii(kind), []).append(f"{on:%-d %B %Y}")
+    for kind, found in days.items():
+        yield f"in its history, and in no line of the audit: {kind}, {', '.join(found)}"
+    said = ", ".join(f"{name} {row[name] or 'none'}" for name in ("scope", "country", "region"))
+    yield f"held against nothing: {said}"
 
 
 def _ahead(row: Mapping[str, Any]) -> list[str]:
-    order = procedures.of(row["kind"]).order(of_a_person=row["scope"] == "whole")
-    if row["step"] not in order:
-        return []
-    told = RequestEvent.objects.filter(request=row["pk"], kind=history.STEP, step__in=order[order.index(row["step"]) :])
+    ahead = procedures.of(row["kind"]).ahead(row["step"], of_a_person=row["scope"] == "whole")
+    told = RequestEvent.objects.filter(request=row["pk"], kind=history.STEP, step__in=ahead)
     return sorted(told.values_list("step", flat=True))
 
 
@@ -81,7 +104,7 @@ def _of_filing(row: Mapping[str, Any]) -> Iterator[str]:
     """Hold the right and the way it came against the audit, as long as that goes back."""
     if not procedures.of(row["kind"]).is_known:
         yield "this program knows no such right"
-    told = audit.told_of((FILED, "request.merged"), [(Request.vault_label, row["pk"])])
+    told = audit.told_of((FILED, MERGED), [(Request.vault_label, row["pk"])])
     if not told:  # what was planted there says nothing
         return
     filed = [(reason, reference) for _, _, reason, reference in told]
@@ -121,9 +144,26 @@ def _of_audit(row: Mapping[str, Any], events: list[tuple[str, str, dict[str, Any
         yield "the audit does not tell that identity was proved in this way"
     if row["confirmed_hash"] and row["confirmed_hash"] not in told.get("request.confirmed", ()):
         yield "the audit does not tell that this plan was confirmed"
-    for kind, action, words in _TOLD_EACH_TIME:
-        if sum(kind == one for one, _, _ in events) > len(told.get(action, ())):
+    for kind, actions, words in _TOLD_EACH_TIME:
+        if sum(kind == one for one, _, _ in events) > sum(len(told.get(action, ())) for action in actions):
             yield f"its history says more often than the audit that {words}"
+
+
+def _of_days(row: Mapping[str, Any]) -> Iterator[str]:
+    """Hold when identity was proved, who asked and the due date against the history."""
+    events = RequestEvent.objects.filter(request=row["pk"])
+    if (row["identity"] == "pending") != (row["identity_at"] is None):
+        yield "the row says that identity was proved, and not when, or the other way round"
+    elif row["identity_at"] and not events.filter(kind=State.IDENTITY, at=row["identity_at"]).exists():
+        yield "its history says that identity was proved at another time"
+    asked_by = [detail.get("asked_by") for kind, _, detail in _events(row) if kind == clock.Kind.RECEIVED]
+    if any(asked_by) and row["asked_by"] not in asked_by:
+        yield f"by its history it was asked by {' and '.join(str(one) for one in dict.fromkeys(asked_by))}"
+    if bound.stopped_at(row) not in OPEN_STATES:
+        return  # nothing is decided by its due date any more
+    due_on = history.due_dates(Request.objects.get(pk=row["pk"])).due_on
+    if row["due_on"] != due_on:
+        yield f"by its history it is due on {due_on:%-d %B %Y}, by its row on {row['due_on']:%-d %B %Y}"
 
 
 def _of_decisions(row: Mapping[str, Any], events: list[tuple[str, str, dict[str, Any]]]) -> Iterator[str]:

@@ -229,6 +229,15 @@ class Procedure:
         wanted."""
         return tuple(one.name for one in self.steps if not one.waits and (of_a_person or not one.of_a_person))
 
+    def ahead(self, step: str, *, of_a_person: bool = True) -> tuple[str, ...]:
+        """Return the names of the steps that do something from `step` on, which may be one that waits for the person;
+        none where the right has no such step."""
+        names = [one.name for one in self.steps]
+        if step not in names:
+            return ()
+        later = names[names.index(step) :]
+        return tuple(name for name in self.order(of_a_person=of_a_person) if name in later)
+
     @property
     def is_in_portal(self) -> bool:
         """Whether who is signed in can ask for it."""

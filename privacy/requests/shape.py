@@ -61,9 +61,9 @@ def _done(request: Request, events: Iterable[RequestEvent]) -> Mapping[str, date
     """Return when each step was done that lies before the next one, which stands under the request's keyed hash: an
     event of any other was planted."""
     found = {e.step: e.at for e in events if e.kind == STEP}
-    if request.step in request.steps:
-        before = request.steps[: request.steps.index(request.step)]
-        return {step: at for step, at in found.items() if step in before}
+    if request.procedure.named(request.step) is not None:
+        ahead = request.procedure.ahead(request.step, of_a_person=not request.is_about_records)
+        return {step: at for step, at in found.items() if step not in ahead}
     return found if not found or bound.is_ours(request) else {}
 
 

@@ -17,7 +17,7 @@ from privacy import vault
 from privacy.calendar import company_day
 from privacy.gate import Actor
 from privacy.requests import bound, clock, contradictions, execute, history, outcome, planned, second, waits
-from privacy.requests.models import Request
+from privacy.requests.models import Request, SecondLook
 from privacy.requests.states import State
 from privacy.retention import decided
 from privacy.retention.models import Decision
@@ -141,6 +141,57 @@ def test_a_planted_step_is_called_done_nowhere_and_does_not_stop_the_real_one_on
     assert removal.state == State.CLOSED and not stands(alice)
 
 
+def test_an_end_of_a_question_that_the_audit_does_not_tell_of_and_a_due_day_that_does_not_follow_are_not_signed(
+    alice: Customer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    removal = confirmed(alice)
+    waits.ask(removal, SecondLook.Why.EVIDENCE, actor=ANYBODY, now=NOW)
+    was = models.QuerySet(Request).filter(pk=removal.pk).values("due_on", "asked_by", "identity_at").get()
+    event_planted(removal, "second_ended")
+    event_planted(removal, "refusal_decided")
+    roles.run(f"UPDATE privacy_secondlook SET decided_at = now() WHERE request_id = '{removal.pk}'")
+    written(removal, f"due_on = '{TODAY}', asked_by = 'authority', identity_at = identity_at - interval '1 day'")
+    with pytest.raises(CommandError):
+        call_command("seal_requests", request=removal.reference)
+    assert "Sealed as they stand: 0." in capsys.readouterr().out and not bound.is_ours(removal)
+    assert contradictions.of(removal.pk) == [
+        "its history says more often than the audit that a question to a second person ended",
+        "its history says more often than the audit that a second person decided about its refusal",
+        "its history says that identity was proved at another time",
+        "by its history it was asked by self",
+        f"by its history it is due on {was['due_on']:%-d %B %Y}, by its row on {TODAY:%-d %B %Y}",
+    ]
+    models.QuerySet(Request).filter(pk=removal.pk).update(**was)
+    assert len(contradictions.of(removal.pk)) == 2
+
+
+def test_what_is_held_against_nothing_is_named_beside_the_row(
+    alice: Customer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = filed(alice)
+    run(asked)
+    assert contradictions.of(asked.pk) == []
+    for kind in ("told_elsewhere", "told_elsewhere", "zzz\x1b[2J"):
+        event_planted(asked, kind)
+    event_planted(asked, "step", "erase")  # while it waits for the person
+    written(asked, "country = 'US', region = 'CA'")
+    call_command("request_show", asked.reference, "--json")
+    steps = {one["name"]: one["done_at"] for one in json.loads(capsys.readouterr().out)["steps"]}
+    assert asked.step == "confirm" and steps["erase"] is None and steps["plan"] is not None
+    day = f"{TODAY:%-d %B %Y}"
+    assert contradictions.besides(asked.pk) == [
+        "a step in its history that it has not reached: erase",
+        f"in its history, and in no line of the audit: told_elsewhere, {day}, {day}",
+        f"in its history, and in no line of the audit: 'zzz\\x1b[2J', {day}",
+        "held against nothing: scope whole, country US, region CA",
+    ]
+    call_command("seal_requests", request=asked.reference)
+    capsys.readouterr()
+    call_command("request_show", asked.reference, "--json")
+    steps = {one["name"]: one["done_at"] for one in json.loads(capsys.readouterr().out)["steps"]}
+    assert steps["erase"] is None and steps["plan"] is not None
+
+
 def test_rows_of_before_are_signed_once_where_their_history_supports_them(alice: Customer, bob: Customer) -> None:
     hers, his = confirmed(alice), confirmed(bob)
 
@@ -206,7 +257,7 @@ def test_a_decision_that_was_written_past_the_site_is_not_signed_with_its_reques
     removal = confirmed(alice)
     before = list(Decision.objects.filter(request=removal).order_by("pk").values())
     roles.run(statement)
-    written(removal, "asked_by = 'authority'")
+    event_planted(removal, "letter_returned")
     with pytest.raises(CommandError):
         call_command("seal_requests", request=removal.reference)
     told = capsys.readouterr().out
@@ -334,6 +385,8 @@ def test_what_the_audit_does_not_tell_is_not_signed_with_a_request(alice: Custom
         "the audit does not tell that this plan was confirmed",
         "its history says more often than the audit that a second person decided",
         "its history says more often than the audit that the deadline was extended",
+        "its history says more often than the audit that a plan was confirmed",
+        f"by its history it is due on {history.due_dates(removal).due_on:%-d %B %Y}, by its row on {removal.due_on:%-d %B %Y}",
     ]
     for detail in ("[]", '{"identity": ["link"], "count": "x"}'):  # stops neither command nor page
         event_planted(removal, "identity", detail=detail)
@@ -341,7 +394,7 @@ def test_what_the_audit_does_not_tell_is_not_signed_with_a_request(alice: Custom
         event_planted(removal, "confirmed", detail=detail)
         event_planted(removal, "second_asked", detail=detail)
     assert second.agreed(removal) == "" and second.asked_when(removal) == []
-    assert len(contradictions.of(removal.pk)) == 3 and waits.ends_at(removal, now=NOW) is None
+    assert len(contradictions.of(removal.pk)) == 5 and waits.ends_at(removal, now=NOW) is None
     models.QuerySet(Request).filter(pk=removal.pk).update(identity="link")
     removal.refresh_from_db()
     assert waits.ends_at(removal, now=NOW) is None
