@@ -327,7 +327,7 @@ def test_a_decision_that_names_no_record_is_asked_of_the_keys_by_the_record_of_i
     removal = removal_at(alice, "erase")
     records = dict(removal.decisions.filter(action="erase").values_list("pk", "record_id"))
     roles.run("UPDATE privacy_decision SET record_id = NULL, done_at = now() WHERE action = 'erase'")
-    written(removal, "asked_by = 'authority'")
+    event_planted(removal, "letter_returned")
     with pytest.raises(CommandError):
         call_command("seal_requests", request=removal.reference)
     told = capsys.readouterr().out
