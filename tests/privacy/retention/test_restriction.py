@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import date
 from typing import Any
 
@@ -543,7 +544,8 @@ def test_a_decision_that_was_written_past_the_site_lifts_no_restriction(
     request = Request.objects.get()
     shown = [one for record in reading.show(request)["decisions"] for one in record["data"]]
     assert not [one for one in shown if one["action"] == "keep" and one["done_at"]]
-    with vault.internal():
+    is_of_plan = not statement.startswith(("DELETE", "UPDATE privacy_decision SET record_id"))
+    with vault.internal(), nullcontext() if is_of_plan else pytest.raises(outcome.NotAsPlanned):
         assert "order" not in {one["envelope"] for one in outcome.lines(request, today=TODAY)["erased"]}
 
 
