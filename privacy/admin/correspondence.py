@@ -53,8 +53,9 @@ class CameBack(LetterStep):
 
     @staticmethod
     def letters(record: Request) -> QuerySet[Letter]:
-        back = record.events.filter(kind=history.LETTER_RETURNED).values_list("detail__letter", flat=True)
-        return record.letters.filter(sent_at__isnull=False).exclude(pk__in=list(back))
+        back = {str(one.get("letter")) for one in history.details(record, history.LETTER_RETURNED)}
+        sent = record.letters.filter(sent_at__isnull=False)
+        return sent.exclude(pk__in=[one for one in sent.values_list("pk", flat=True) if str(one) in back])
 
 
 class PostCopy(Step):

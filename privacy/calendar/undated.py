@@ -84,6 +84,17 @@ class UndatedMiddleware:
 
 
 @contextmanager
+def leniently() -> Iterator[None]:
+    """Read such days as on a page: for commands that list, and for what only asks whether a row is as the site wrote
+    it. Not across a `yield`."""
+    token = _on_a_page.set(True)
+    try:
+        yield
+    finally:
+        _on_a_page.reset(token)
+
+
+@contextmanager
 def strictly() -> Iterator[None]:
     """Fail with ValueError at such a day, on a page too: for what judges records. Not across a `yield`."""
     token = _on_a_page.set(False)

@@ -8,16 +8,20 @@ file, its copies against the key store.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
+
 from privacy import audit
+from privacy.calendar import undated
 from privacy.requests import bound, clock, history, planned, procedures
 from privacy.requests.models import WORD, Export, Request, RequestEvent
 from privacy.requests.states import OPEN_STATES, State
 from privacy.retention import decided
 from privacy.retention.models import Decision
+from privacy.work.broken import is_everybodys
 
 FILED, MERGED, RESUMED = "request.filed", "request.merged", "request.resumed"
 # Each of these events has a line of the audit of its own; one of a state has one more where the request went on.
@@ -40,8 +44,10 @@ _HELD_AGAINST = frozenset(kind for kind, _, _ in _TOLD_EACH_TIME) | {history.STE
 def of(pk: UUID) -> list[str]:
     """Return in words what is contradicted; [] where only the keyed hash does not fit."""
     row = bound.row_of(pk)
-    if row is None:
-        return []
+    return [] if row is None else _looked_at(lambda: _of(row))
+
+
+def _of(row: Mapping[str, Any]) -> list[str]:
     events = _events(row)
     found = [*_of_person(row), *_of_filing(row), *_of_stages(row, events), *_of_audit(row, events), *_of_days(row)]
     return [*found, *_of_steps(row, events), *_of_decisions(row, events), *_of_files(row)]
@@ -51,8 +57,23 @@ def besides(pk: UUID) -> list[str]:
     """Return in words what of a request does not fit its keyed hash beside the row, and is signed when it is sealed;
     the steps of its history that it has not reached, which count as not done; and what is held against nothing."""
     row = bound.row_of(pk)
-    if row is None:
-        return []
+    return [] if row is None else _looked_at(lambda: _besides(row))
+
+
+def _looked_at(look: Callable[[], list[str]]) -> list[str]:
+    """Return what a look at one request finds; that it could not be looked at, where something there stops it: the
+    others are named all the same."""
+    try:
+        with transaction.atomic():
+            return look()
+    except Exception as error:
+        if is_everybodys(error):
+            raise
+        return [f"it could not be looked at ({type(error).__name__})"]
+
+
+def _besides(row: Mapping[str, Any]) -> list[str]:
+    pk = row["pk"]
     decisions = list(Decision.objects.filter(request=pk))
     unsigned = len(decisions) - len(decided.ours(decisions))
     copies = [one for one in Export.objects.filter(request=pk, deleted_at=None) if not bound.is_our_file(one)]
@@ -151,18 +172,21 @@ def _of_audit(row: Mapping[str, Any], events: list[tuple[str, str, dict[str, Any
 
 def _of_days(row: Mapping[str, Any]) -> Iterator[str]:
     """Hold when identity was proved, who asked and the due date against the history."""
-    events = RequestEvent.objects.filter(request=row["pk"])
+    events, at = RequestEvent.objects.filter(request=row["pk"]), row["identity_at"]
     if (row["identity"] == "pending") != (row["identity_at"] is None):
         yield "the row says that identity was proved, and not when, or the other way round"
-    elif row["identity_at"] and not events.filter(kind=State.IDENTITY, at=row["identity_at"]).exists():
+    elif at and (undated.is_none(at) or not events.filter(kind=State.IDENTITY, at=at).exists()):
         yield "its history says that identity was proved at another time"
-    asked_by = [detail.get("asked_by") for kind, _, detail in _events(row) if kind == clock.Kind.RECEIVED]
-    if any(asked_by) and row["asked_by"] not in asked_by:
-        yield f"by its history it was asked by {' and '.join(str(one) for one in dict.fromkeys(asked_by))}"
+    received = [detail.get("asked_by") for kind, _, detail in _events(row) if kind == clock.Kind.RECEIVED]
+    asked_by = [one for one in received if isinstance(one, str)]
+    if asked_by and row["asked_by"] not in asked_by:
+        yield f"by its history it was asked by {' and '.join(map(ascii, dict.fromkeys(asked_by)))}"
     if bound.stopped_at(row) not in OPEN_STATES:
         return  # nothing is decided by its due date any more
-    due_on = history.due_dates(Request.objects.get(pk=row["pk"])).due_on
-    if row["due_on"] != due_on:
+    due_on = history.due_dates(Request.objects.only("kind", "country", "region").get(pk=row["pk"])).due_on
+    if undated.is_none(row["due_on"]):
+        yield f"by its history it is due on {due_on:%-d %B %Y}, and the date in its row cannot be read"
+    elif row["due_on"] != due_on:
         yield f"by its history it is due on {due_on:%-d %B %Y}, by its row on {row['due_on']:%-d %B %Y}"
 
 

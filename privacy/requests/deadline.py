@@ -186,8 +186,8 @@ def refuse_late_notice(request: Request, *, actor: Actor, now: datetime) -> None
 
 
 def _reason_written(request: Request) -> str:
-    written = request.events.filter(kind=history.NOTICE_WRITTEN).order_by("pk").last()
-    return str(written.detail["reason"]) if written is not None else ""
+    written = history.details(request, history.NOTICE_WRITTEN)
+    return str(written[-1].get("reason", "")) if written else ""
 
 
 def _too_late(by: date) -> str:

@@ -152,6 +152,12 @@ def schedule(request: Request, step: str, *, at: datetime | None) -> None:
     request.save(update_fields=["step", "next_action_at", "version", "attempts", "last_error"])
 
 
+def details(request: Request, kind: str) -> list[dict[str, Any]]:
+    """Return the details of the events of a kind, oldest first; {} for one that the site cannot have written."""
+    found = request.events.filter(kind=kind).order_by("pk").values_list("detail", flat=True)
+    return [one if isinstance(one, dict) else {} for one in found]
+
+
 def asked_at(request: Request) -> datetime:
     """Return since when the person can act: the last time the proof was asked for, or a plan was made; where that was
     told by post, the day on which its letter was ticked off."""

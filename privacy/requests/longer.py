@@ -20,7 +20,7 @@ from uuid import UUID
 import structlog
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import BigIntegerField, CharField, Exists, OuterRef, QuerySet
+from django.db.models import CharField, Exists, OuterRef, QuerySet
 from django.db.models.fields.json import KT
 from django.db.models.functions import Cast
 
@@ -91,11 +91,8 @@ def _late(on: date) -> QuerySet[Decision]:
 def _tell(request: Request, on: date, actor: Actor | None, now: datetime) -> bool:
     decisions = decided.ours(_late(on).filter(request=request).select_for_update().order_by("pk"))
     facts = {(one.label, one.record_id): one for one in _facts(request, decisions)}
-    told = {
-        (one["decision"], one["told"], one["code"])
-        for one in request.events.filter(kind=history.DAY_CAME).values_list("detail", flat=True)
-    }
-    found = [one for one in _open(decisions, facts.values(), on) if _as_told(one) not in told]
+    told = _noted(request, history.DAY_CAME)
+    found = [one for one in _open(decisions, facts.values(), on) if tuple(map(str, _as_told(one))) not in told]
     if not found:
         return False
     to, postal = _address(request, facts.values(), now)
@@ -126,14 +123,19 @@ def _nobody_told(request: Request, found: Iterable[Open], actor: Actor | None, n
     """Write down once, for each day that came, that nobody could be told of it: the privacy team reads it among its
     work."""
     log.warning("letter.no_address", request=str(request.pk), kind=KIND)
-    events = request.events.filter(kind=history.NOBODY_TOLD)
-    noted = {(one["decision"], one["told"]) for one in events.values_list("detail", flat=True)}
+    noted = {known[:2] for known in _noted(request, history.NOBODY_TOLD)}
     for one in found:
         decision, day, code = _as_told(one)
-        if (decision, day) not in noted:
+        if (str(decision), day) not in noted:
             detail = {"decision": decision, "told": day, "code": code}
             history.event(request, history.NOBODY_TOLD, actor=actor, now=now, detail=detail)
     return False
+
+
+def _noted(request: Request, kind: str) -> set[tuple[str, ...]]:
+    """Return decision, day and code that the events of a kind name, as text: an event may name anything."""
+    names = "decision", "told", "code"
+    return {tuple(str(one.get(name)) for name in names) for one in history.details(request, kind)}
 
 
 def untold() -> QuerySet[Request]:
@@ -150,8 +152,9 @@ def untold() -> QuerySet[Request]:
 def _about(kind: str) -> QuerySet[RequestEvent]:
     """Return the events of a kind about the decision of the outer query and the day that it names now."""
     events = RequestEvent.objects.filter(request=OuterRef("request"), kind=kind)
-    named = events.annotate(of=Cast(KT("detail__decision"), BigIntegerField()), day=KT("detail__told"))
-    return named.filter(of=OuterRef("pk"), day=Cast(OuterRef("until"), CharField()))
+    # As text: what an event names that the site did not write need not be a number, and would stop the whole list.
+    named = events.annotate(of=KT("detail__decision"), day=KT("detail__told"))
+    return named.filter(of=Cast(OuterRef("pk"), CharField()), day=Cast(OuterRef("until"), CharField()))
 
 
 def _facts(request: Request, decisions: Iterable[Decision]) -> list[Facts]:

@@ -344,7 +344,7 @@ def ends_at(request: Request, *, now: datetime) -> datetime | None:
         return None
     events = request.events.filter(kind=TOLD).values_list("at", "detail")
     written = [(at, detail["count"]) for at, detail in events if isinstance(detail, dict) and "count" in detail]
-    written = [(at, count) for at, count in written if isinstance(count, int)]  # others the site did not write
+    written = [(at, count) for at, count in written if isinstance(count, int) and count >= 0]  # others: planted
     at_first = [at for at, count in written if count]
     # One that still waits for the mail server gives its reader no time yet; one that was given up or stopped never
     # will.

@@ -98,9 +98,9 @@ def keep_postal(request: Request, *, now: datetime) -> None:
 def returned(request: Request, by: str) -> list[Letter]:
     """Return the letters about a request that came back from there: a mail that bounced, a letter
     that the post did not deliver."""
-    noted = request.events.filter(kind=history.LETTER_RETURNED, detail__by=by).values_list("detail", flat=True)
-    numbers = [one["letter"] for one in noted]
-    return list(request.letters.filter(pk__in=numbers)) if numbers else []
+    noted = history.details(request, history.LETTER_RETURNED)
+    numbers = {str(one.get("letter")) for one in noted if one.get("by") == by}
+    return [one for one in request.letters.all() if str(one.pk) in numbers] if numbers else []
 
 
 def is_returned(letter: Letter) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
-from privacy.calendar import company_day
+from privacy.calendar import company_day, undated
 from privacy.requests import listing, procedures
 from privacy.requests.models import Request
 from privacy.requests.states import State
@@ -36,6 +36,10 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print {requests, overdue}")
 
     def handle(self, *args: Any, which: str, **options: Any) -> None:
+        with undated.leniently():  # the others are listed all the same
+            self._handle(which, options)
+
+    def _handle(self, which: str, options: dict[str, Any]) -> None:
         today = company_day(timezone.now())
         wanted = {name: options[name] for name in ("kind", "state") if options[name]}
         requests = listing.narrowed(Request.objects.filter(**wanted), which, today=today)
@@ -60,6 +64,8 @@ def _line(request: Request, shown: dict[str, Any]) -> str:
         said.append(
             f"overdue by {days} day{'' if days == 1 else 's'}, was to be answered by {request.due_on:%-d %B %Y}"
         )
+    elif request.is_open and undated.is_none(request.due_on):
+        said.append(f"answer by: {undated.SENTENCE}")
     elif request.is_open:
         said.append(f"answer by {request.due_on:%-d %B %Y}")
     if shown["needs_second_person"]:

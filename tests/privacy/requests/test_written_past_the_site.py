@@ -14,9 +14,23 @@ from django.db import models
 from accounts import upgrades
 from accounts.models import Customer
 from privacy import vault
-from privacy.calendar import company_day
+from privacy.admin.correspondence import CameBack
+from privacy.calendar import company_day, undated
 from privacy.gate import Actor
-from privacy.requests import bound, clock, contradictions, execute, history, outcome, planned, second, waits
+from privacy.requests import (
+    bound,
+    clock,
+    contradictions,
+    deadline,
+    execute,
+    history,
+    longer,
+    outcome,
+    planned,
+    second,
+    waits,
+    writing,
+)
 from privacy.requests.models import Request, SecondLook
 from privacy.requests.states import State
 from privacy.retention import decided
@@ -158,7 +172,7 @@ def test_an_end_of_a_question_that_the_audit_does_not_tell_of_and_a_due_day_that
         "its history says more often than the audit that a question to a second person ended",
         "its history says more often than the audit that a second person decided about its refusal",
         "its history says that identity was proved at another time",
-        "by its history it was asked by self",
+        "by its history it was asked by 'self'",
         f"by its history it is due on {was['due_on']:%-d %B %Y}, by its row on {TODAY:%-d %B %Y}",
     ]
     models.QuerySet(Request).filter(pk=removal.pk).update(**was)
@@ -192,6 +206,47 @@ def test_what_is_held_against_nothing_is_named_beside_the_row(
     assert steps["erase"] is None and steps["plan"] is not None
 
 
+def test_an_event_that_names_anything_stops_neither_a_list_nor_the_command(
+    alice: Customer, bob: Customer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    an_order(alice, LONG_AGO, invoiced=LONG_AGO, shipped=LONG_AGO, paid=LONG_AGO)
+    removal, his, asked = confirmed(alice), confirmed(bob), filed(bob, "access")
+    run(removal)
+    (kept,) = removal.decisions.filter(pinned=True).values_list("pk", flat=True)[:1]
+    told = dict(Decision.objects.filter(pk=kept).values_list("pk", "until"))[kept]
+    assert list(longer.untold()) == []
+    detail = json.dumps({"decision": kept, "told": told and told.isoformat(), "code": "KEEP_LAW"})
+    event_planted(removal, "nobody_told", detail=detail)
+    assert list(longer.untold()) == [removal], "the control: found by the number of its decision"
+    for detail in ('{"decision": "x", "told": "2026-01-01"}', "[]", '"x"', '{"letter": "x", "by": "post"}', "null"):
+        for kind in ("nobody_told", "day_came", "notice_written", "letter_returned", "received"):
+            event_planted(removal, kind, detail=detail)
+    event_planted(removal, "received", detail='{"asked_by": ["x"]}')
+    event_planted(removal, "told_elsewhere", detail='{"count": -3}')
+    assert list(longer.untold()) == [removal] and longer._noted(removal, "nobody_told") > {("x", "2026-01-01", "None")}
+    assert deadline._reason_written(removal) == "" and writing.returned(removal, "post") == []
+    assert CameBack.letters(removal).count() == removal.letters.filter(sent_at__isnull=False).count()
+    written(his, "region = 'CA'")
+    written(removal, "due_on = '0044-03-15 BC', closed_at = '0044-03-15 BC'")
+    written(asked, "due_on = '0044-03-15 BC', identity_at = '0044-03-15 BC'")
+    other = '{"id": "01a22cfe-0000-7000-8000-000000000000", "reference": "PR-2026-0000-00", "subject_id": null}'
+    roles.run(  # one without a history
+        f"INSERT INTO privacy_request SELECT (jsonb_populate_record(r, '{other}')).* FROM privacy_request r"
+        f" WHERE id = '{his.pk}'"
+    )
+    with pytest.raises(CommandError):
+        call_command("seal_requests", all=True)
+    said = capsys.readouterr().out
+    assert f"{removal.reference}: " in said and "the date in its row cannot be read" in said and bound.is_ours(his)
+    assert (
+        "PR-2026-0000-00: " in said and "  it could not be looked at (" in said and "Sealed as they stand: 1." in said
+    )
+    assert {removal.pk, asked.pk} < set(bound.doubted()) and not bound.is_ours(asked)
+    call_command("request_list", which="all")
+    said = capsys.readouterr().out
+    assert "Requests: 4." in said and f"{asked.reference}: " in said and f"answer by: {undated.SENTENCE}" in said
+
+
 def test_rows_of_before_are_signed_once_where_their_history_supports_them(alice: Customer, bob: Customer) -> None:
     hers, his = confirmed(alice), confirmed(bob)
 
@@ -214,6 +269,13 @@ def test_rows_of_before_are_signed_once_where_their_history_supports_them(alice:
         upgrades.bind_rows(now=NOW)
         assert not bound.is_ours(hers), "never again"
         bound.sign(hers.pk)
+    due_on = history.due_dates(hers).due_on
+    for forged in (TODAY, due_on):
+        models.QuerySet(Request).filter(pk=hers.pk).update(due_on=forged)
+        of_before(hers, bound._said_of_stages)
+        Once.objects.filter(step=once.HISTORIES).delete()
+        upgrades.bind_rows(now=NOW)
+        assert bound.is_ours(hers) == (forged == due_on), "a due date that does not follow is not signed"
 
 
 def test_decisions_of_before_are_signed_once_where_the_keys_do_not_contradict_them(
