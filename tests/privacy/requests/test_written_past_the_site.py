@@ -218,12 +218,18 @@ def test_an_event_that_names_anything_stops_neither_a_list_nor_the_command(
     detail = json.dumps({"decision": kept, "told": told and told.isoformat(), "code": "KEEP_LAW"})
     event_planted(removal, "nobody_told", detail=detail)
     assert list(longer.untold()) == [removal], "the control: found by the number of its decision"
-    for detail in ('{"decision": "x", "told": "2026-01-01"}', "[]", '"x"', '{"letter": "x", "by": "post"}', "null"):
+    for detail in (
+        json.dumps({"decision": "x", "told": told and told.isoformat()}),
+        "[]",
+        '"x"',
+        '{"letter": "x", "by": "post"}',
+        "null",
+    ):
         for kind in ("nobody_told", "day_came", "notice_written", "letter_returned", "received"):
             event_planted(removal, kind, detail=detail)
     event_planted(removal, "received", detail='{"asked_by": ["x"]}')
     event_planted(removal, "told_elsewhere", detail='{"count": -3}')
-    assert list(longer.untold()) == [removal] and longer._noted(removal, "nobody_told") > {("x", "2026-01-01", "None")}
+    assert list(longer.untold()) == [removal]
     assert deadline._reason_written(removal) == "" and writing.returned(removal, "post") == []
     assert CameBack.letters(removal).count() == removal.letters.filter(sent_at__isnull=False).count()
     written(his, "region = 'CA'")
