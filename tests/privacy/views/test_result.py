@@ -268,7 +268,7 @@ def test_a_request_whose_file_has_ended_says_so_and_is_not_called_unreadable_for
     vault.keys.destroy([(request.pk, "request_file")], now=NOW)
     text = own_page(alice, request)
     assert "is no longer on file: we kept it as proof, and that time is over" in text
-    assert "They are not lost" not in text
+    assert "cannot be read at this moment" not in text
 
 
 def test_the_outcome_names_the_days_until_which_its_file_and_the_token_stay(alice: Customer) -> None:
