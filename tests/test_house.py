@@ -66,6 +66,25 @@ def test_the_list_at_the_head_of_the_vault_is_the_order_of_its_imports() -> None
     assert not wrong, "An import of what stands above: " + ", ".join(wrong)
 
 
+def test_the_head_of_each_room_names_all_its_files() -> None:
+    """Which file does what is read there first; the vault's head is a list in order, held above."""
+    rooms = [one.parent for one in (ROOT / "privacy").glob("*/__init__.py")] + [
+        ROOT / "accounts",
+        ROOT / "accounts/admin",
+    ]
+    told_by_django = {"apps", "tasks", "urls"}
+    unnamed, seen = [], 0
+    for room in rooms:
+        if room.name in {"vault", "migrations", "management", "templatetags"}:
+            continue
+        head = (ROOT / room / "__init__.py").read_text().split('"""')[1]
+        names = {one.stem for one in room.glob("*.py")} - {"__init__"} - told_by_django
+        seen += len(names)
+        unnamed += [f"{room.relative_to(ROOT)}: {one}" for one in sorted(names) if not re.search(rf"\b{one}\b", head)]
+    assert seen > 180, "the walk sees the rooms"
+    assert unnamed == []
+
+
 def test_no_test_imports_a_conftest() -> None:
     """What several files need stands in a module; fixtures for all in tests/people.py."""
     importing = re.compile(r"^\s*(?:from|import) tests\.(?:\w+\.)*conftest\b", re.M)

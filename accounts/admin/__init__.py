@@ -1,4 +1,9 @@
-"""People, companies, messages and claimed addresses in the admin."""
+"""People, companies, messages and claimed addresses in the admin.
+
+customers, companies, messages  a list and a page for each
+correcting  records set right by the same function as in the portal
+claims      records that carry somebody's address; `disputes` logins and contacts of which somebody says "not me"
+"""
 
 from allauth.account import admin as _account_admin  # noqa: F401  registers what is unregistered here
 from allauth.account.models import EmailAddress

@@ -1,4 +1,20 @@
-"""The back office's own part: login through allauth, the work of the privacy team, the base of all record pages."""
+"""The back office's own part: login through allauth, the work of the privacy team, the base of all record pages.
+
+What every page is made of
+    work     guarded lists, steps as pages of their own, the history of a record, the work lists of the front page
+    lists    lists that end in time, narrowed by their own filters and searched by POST; `search` finds by what is typed
+    records  personal records: what the job needs, and why the rest is covered (`covers`); `why` a record is opened
+    steps    what can be done with a record now, a page each
+    groups   fields in groups; `tables` rows below a record; `matters` what else is theirs
+    told     what the audit tells of a record
+
+The work of the privacy team
+    requests  the list and page of requests; `agenda` what of them is work, `waiting` the lists of the front page
+    filing    one that came by other ways than the website; `proving` who is asking; `handling` on to its end
+    second    the page of the second person
+    correspondence  the letters of a request; `letterpages` those that go by post
+    holds     legal holds; `holding` what is filled in for one
+"""
 
 from allauth.account.decorators import secure_admin_login
 from django.contrib import admin

@@ -10,7 +10,7 @@ Whatever goes wrong here ends in a mask or in a refused response, never in a val
     guard        the decision, asked by the vault before it opens anything
     matrix       which role may open and change which envelope (ilt_site/access.toml)
     purposes     what the program works for that stands on no page: brought along by rights
-    log          the access log; `told` tells it to the person
+    log          the access log; `rows` adds its rows; `told` tells it to the person
     matters      what is open between the company and a person: the reason of an opening
     staff        roles count only under a current signature
     system       the program as an actor; who may import it is held by import-linter

@@ -22,6 +22,9 @@ From asking to the plan
     waits       what a proof still needs; `second` the second person; `excess` a refusal for excess
     nothing     the answer that nothing is held; `unjoined` what carries an address without being joined
     assessment  from the tables to the pure plan; `plan` what will happen to each record (pure)
+    filled      which data a plan, an answer and a letter may name: those that stand in the record
+    planned     the plan in the sealed file, and whether the stored decisions are those of it
+    login_stays whether a removal leaves the login until something is finished
     offering    the plan told to its person
 
 The clock
@@ -43,6 +46,6 @@ Answering
 
 Proof and lists
     history     states and events, the only place that writes them
-    bound       whether a row says what the site wrote
+    bound       whether a row says what the site wrote; `contradictions` what speaks against a row that does not
     listing     the requests as a list; `in_words` and `said` how things are said in text
 """
