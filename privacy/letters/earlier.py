@@ -25,7 +25,7 @@ def set_apart(*, limit: int = 100) -> int:
     In those sent or stopped they end; for those that wait they go into their own envelope. Each letter gets a new key,
     so that the old text opens in no backup. Done by `prepare` at an upgrade and before every sending; safe to repeat.
     """
-    ids = list(Letter.objects.filter(is_apart=False).order_by("queued_at").values_list("pk", flat=True)[:limit])
+    ids = list(Letter.objects.filter(is_apart=False).order_by("queued_at", "id").values_list("pk", flat=True)[:limit])
     done = 0
     for letter_id in ids:
         try:

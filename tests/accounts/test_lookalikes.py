@@ -28,7 +28,7 @@ LIKE = [
 def sent() -> list[tuple[str, str, str]]:
     """Return kind, address and text of every letter."""
     found = []
-    for letter in Letter.objects.order_by("queued_at"):
+    for letter in Letter.objects.order_by("queued_at", "id"):
         with vault.internal():
             found.append((letter.kind, str(letter.to), str(given(letter)[0])))
     return found

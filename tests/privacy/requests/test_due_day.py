@@ -57,7 +57,7 @@ def lived(request: Request, *, until: datetime = NOW + timedelta(days=150)) -> l
             break
         now = max(now, request.next_action_at)
         execute.advance(request.pk, now=now)
-    answers = Letter.objects.filter(request=request, kind__in=(LATER, END)).order_by("queued_at")
+    answers = Letter.objects.filter(request=request, kind__in=(LATER, END)).order_by("queued_at", "id")
     return [(one.kind, company_day(one.queued_at)) for one in answers]
 
 
@@ -151,7 +151,7 @@ def test_a_plan_that_is_ready_on_the_last_day_can_be_confirmed_in_the_longer_dea
 def test_the_letters_say_the_day_or_that_it_is_over() -> None:
     def texts(kind: str) -> list[str]:
         with system("letter"):
-            return [letters.given(one)[0] for one in Letter.objects.filter(kind=kind).order_by("queued_at")]
+            return [letters.given(one)[0] for one in Letter.objects.filter(kind=kind).order_by("queued_at", "id")]
 
     by_letter(person("DE"), date(2026, 8, 14))
     (text,) = texts("link_identity")

@@ -116,7 +116,7 @@ def swept(on: date, *, dry_run: bool = False) -> nightly.SweepReport:
 
 
 def told(request: Request) -> list[Letter]:
-    return list(Letter.objects.filter(request=request, kind=longer.KIND).order_by("queued_at"))
+    return list(Letter.objects.filter(request=request, kind=longer.KIND).order_by("queued_at", "id"))
 
 
 def texts(letter: Letter) -> tuple[str, str]:

@@ -178,7 +178,7 @@ def test_a_warning_that_is_out_of_date_is_posted_no_more(armed: SweepState) -> N
     swept(date(2026, 11, 1))
     type(order.customer).objects.filter(pk=order.customer_id).update(last_active_on=date(2026, 11, 5))
     assert swept(date(2029, 11, 6)).warned == 1
-    first, second = Letter.objects.order_by("queued_at")
+    first, second = Letter.objects.order_by("queued_at", "id")
     assert first.stopped_at is not None and second.stopped_at is None
 
 

@@ -62,7 +62,7 @@ def swept(on: date) -> nightly.SweepReport:
 
 
 def second_letters(request: Request) -> list[Letter]:
-    return list(Letter.objects.filter(request=request, kind=second_letter.KIND).order_by("queued_at"))
+    return list(Letter.objects.filter(request=request, kind=second_letter.KIND).order_by("queued_at", "id"))
 
 
 def erased(customer: Customer) -> Request:
