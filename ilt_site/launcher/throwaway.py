@@ -1,7 +1,7 @@
 """`./test`: pytest on throw-away servers that leave nothing behind, even when this process is killed.
 
 ./test              every test that neither kills, drives a browser nor measures, in as many processes as cores
-./test --all        those as well, afterwards, in one process more: each of them waits as often as it works
+./test --all        every test there is, in twice as many processes: those others wait as often as they work
 ./test ARGUMENTS    what pytest makes of them, in one process: ./test -q tests/orders, ./test -m browser
 ./test --report     measure what docs/reliability.md tells, and write it; with --usual in small sizes
 """
@@ -133,7 +133,7 @@ def key_ring() -> str:
 
 
 def passes(arguments: list[str]) -> list[list[str]]:
-    """Return the pytest runs to make: the one asked for, or the usual tests, or with --all those after them too.
+    """Return the pytest runs to make: the one asked for, or the usual tests, or with --all every one.
 
     Raises Problem when --all or --report comes with what it does not take.
     """
@@ -146,12 +146,12 @@ def passes(arguments: list[str]) -> list[list[str]]:
     if arguments and arguments != [ALL]:
         return [arguments]
     cores = min(os.cpu_count() or 1, 4)
-    return [_in(cores, f"not ({REST})"), *([_in(cores + 1, REST)] if arguments else [])]
+    return [_in(2 * cores) if arguments else _in(cores, "-m", f"not ({REST})")]
 
 
-def _in(processes: int, marks: str) -> list[str]:
-    """Return the pytest run of these marks in so many processes, file by file."""
-    return ["-q", "-n", str(processes), "--dist", "loadfile", "--no-loadscope-reorder", "-m", marks]
+def _in(processes: int, *arguments: str) -> list[str]:
+    """Return the pytest run with these arguments in so many processes, file by file."""
+    return ["-q", "-n", str(processes), "--dist", "loadfile", "--no-loadscope-reorder", *arguments]
 
 
 def main(arguments: list[str]) -> int:

@@ -14,24 +14,19 @@ from ilt_site.launcher import Problem, throwaway
 from tests.running import ROOT, environment, processes_of, wait_for
 
 
-def marks(words: list[str]) -> list[str]:
-    """Return the expression of marks of each run of pytest, of which the first uses every core up to four, and the
-    second, which waits as often as it works, a process more."""
-    found = []
-    for number, one in enumerate(throwaway.passes(words)):
-        assert one[0] == "-q" and one[one.index("-n") + 1] == str(min(os.cpu_count() or 1, 4) + number)
-        assert one[one.index("--dist") + 1] == "loadfile"
-        found.append(one[one.index("-m") + 1])
-    return found
+CORES = min(os.cpu_count() or 1, 4)
+
+
+def in_processes(number: int) -> list[str]:
+    return ["-q", "-n", str(number), "--dist", "loadfile", "--no-loadscope-reorder"]
 
 
 def test_the_usual_run_has_all_that_neither_kills_nor_needs_a_browser_nor_measures() -> None:
-    assert marks([]) == ["not (fault or browser or figure)"]
+    assert throwaway.passes([]) == [[*in_processes(CORES), "-m", "not (fault or browser or figure)"]]
 
 
-def test_all_of_them_is_the_usual_run_and_just_what_that_left_out() -> None:
-    usual, rest = marks(["--all"])
-    assert usual == f"not ({rest})"
+def test_all_of_them_are_every_test_in_twice_as_many_since_some_wait_as_often_as_they_work() -> None:
+    assert throwaway.passes(["--all"]) == [in_processes(2 * CORES)]
 
 
 def test_whatever_else_is_pytests() -> None:
