@@ -24,6 +24,7 @@ from ilt_site.launcher.servers import Servers, dying_with, free_port
 ROOT = Path(__file__).resolve().parents[2]
 REPORT = "--report"
 ALL = "--all"
+SLOWEST = ["--durations=30", "--durations-min=10"]  # what to look at when all of them take too long
 REST = "fault or browser or figure"  # what kills, drives Chromium or measures: not with every run
 
 
@@ -146,7 +147,7 @@ def passes(arguments: list[str]) -> list[list[str]]:
     if arguments and arguments != [ALL]:
         return [arguments]
     cores = min(os.cpu_count() or 1, 4)
-    return [_in(2 * cores) if arguments else _in(cores, "-m", f"not ({REST})")]
+    return [_in(2 * cores, *SLOWEST) if arguments else _in(cores, "-m", f"not ({REST})")]
 
 
 def _in(processes: int, *arguments: str) -> list[str]:
