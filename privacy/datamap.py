@@ -95,7 +95,6 @@ CATEGORIES: dict[str, str] = {
     "instrument": "Your instruments",
     "return": "Returns for calibration and repair",
     "request": "Your privacy requests",
-    "date": "Dates",
     "dates": "Dates",
     "role": "Your role with us",
     "employment": "Working for us",

@@ -19,9 +19,9 @@ from django.utils.html import escape
 from privacy import audit, vault
 from privacy.letters.models import Letter
 
+CREDENTIALS = "credentials"  # the envelope
 # How long a link or code waits for its letter to go out when the caller names no earlier end
 # (schedule.toml, credentials).
-CREDENTIALS = "credentials"  # the envelope
 CREDENTIALS_WAIT = timedelta(days=90)
 # Longer than any attempt can take (EMAIL_TIMEOUT, task_time_limit): a mark older than this belongs to a dead process.
 INTERRUPTED_AFTER = timedelta(minutes=15)

@@ -26,10 +26,10 @@ from privacy.retention.rules import ScheduleError
 from privacy.retention.verdict import Verdict
 from privacy.work.broken import Findings, is_everybodys
 
+CHUNK = 500
+ASKED = 100  # rows of a kind that are asked for country and region
 # What requests themselves make: not judged record by record. The plan names the file and the token as what is left
 # over; letters, copies and links are destroyed by steps of their own, the names in the access log go with the person.
-CHUNK = 500
-ASKED = 100
 OUTSIDE = frozenset(
     {
         "privacy.request",

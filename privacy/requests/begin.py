@@ -32,8 +32,6 @@ from privacy.requests.states import UNANSWERED_STATES, State
 from privacy.retention import decided, restriction
 from privacy.retention.models import Decision
 
-# The person has no answer yet: the letter that the copy is ready goes out before anything is erased.
-
 
 def begin(request: Request, *, actor: Actor, now: datetime) -> Result | None:
     """Begin to carry a confirmed request out, in the caller's transaction; return what holds it up, None once it is

@@ -18,11 +18,9 @@ from privacy.calendar import COMPANY, COMPANY_ZONE, FALLBACK_ZONE, add_working_d
 from privacy.requests.regimes import Place, Regime, regime_for
 
 __all__ = [
-    "COMPANY_ZONE", "FALLBACK_ZONE", "Dates", "Event", "ExtensionTooLate", "Kind", "PauseNotAllowed", "Place", "Regime", "alarm",
-    "alarms", "answer_from", "check_extension", "check_pause", "dates", "expires_at", "regime_for",
+    "Dates", "Event", "Kind", "PauseNotAllowed", "Place", "Regime", "answer_from", "check_pause", "dates", "expires_at", "regime_for",
 ]  # fmt: skip
 
-ALARM_DAYS = (14, 7, 3, 1)
 ANSWER_TARGET_DAYS = 21
 ACKNOWLEDGE_WORKING_DAYS = 2
 #: Identity must be asked for this soon after receipt, or it cannot stop the clock.
@@ -80,10 +78,6 @@ class Dates:
     def notice_by(self, today: date) -> date | None:
         """Return the last day for the notice of an extension as it is known `today`: time that stands is not over."""
         return max(self.extension_by, today) if self.extension_by and self.stands else self.extension_by
-
-
-class ExtensionTooLate(Exception):
-    """The notice of an extension comes after the last day for it: a breach of the deadline, not an extension."""
 
 
 class PauseNotAllowed(Exception):
@@ -230,15 +224,6 @@ _STOPS: dict[str, dict[Kind, Kind]] = {
 # What may still be done ----------------------------------------------------------------------------------------------
 
 
-def check_extension(events: Iterable[Event], place: Place, *, on: date) -> None:
-    """Raise ExtensionTooLate when a notice sent on `on` would come after the last day for it, or the law knows none."""
-    by = dates(events, place).notice_by(on)
-    if by is None:
-        raise ExtensionTooLate("The law where this person is knows no longer time.")
-    if on > by:
-        raise ExtensionTooLate(f"The notice of an extension had to be sent by {by:%-d %B %Y}.")
-
-
 def check_pause(events: Iterable[Event], place: Place, *, on: date) -> None:
     """Raise PauseNotAllowed when the clock may not stop on `on` for a doubt about identity (Art. 12(6); never by
     default)."""
@@ -251,14 +236,3 @@ def check_pause(events: Iterable[Event], place: Place, *, on: date) -> None:
         raise PauseNotAllowed(f"Identity was not asked for within {PAUSE_WITHIN_WORKING_DAYS} working days of receipt.")
     if on > found.legal_due_on:
         raise PauseNotAllowed(f"The answer was due by {found.legal_due_on:%-d %B %Y}: late is late.")
-
-
-def alarms(due_on: date) -> tuple[date, ...]:
-    """Return the days on which somebody is told, earliest first: 14, 7, 3 and 1 day before."""
-    return tuple(due_on - timedelta(days=days) for days in ALARM_DAYS)
-
-
-def alarm(due_on: date, today: date) -> int | None:
-    """Return the rung of the ladder reached on `today`: 14, 7, 3, 1, 0 (due or overdue), or None before the first."""
-    left = (due_on - today).days
-    return 0 if left <= 0 else min((days for days in ALARM_DAYS if left <= days), default=None)

@@ -36,19 +36,19 @@ SECOND_ASKED, SECOND_ASKED_AGAIN = "second_asked", "second_asked_again"
 SECOND_ENDED = "second_ended"
 # A refusal that needs a second person (Art. 12(5)): not among the questions about who asks.
 REFUSAL_PROPOSED, REFUSAL_DECIDED = "refusal_proposed", "refusal_decided"
-# Of the letter with a code that proves who is asking: whoever had it in hand may know the code.
 # A day that the person was told came while something was open: the event keeps what it was, and says where it moved.
 DAY_CAME = "day_came"
 # The same, and no e-mail address and no postal address was there to write to: the day stays, and the
 # privacy team looks for one.
 NOBODY_TOLD = "nobody_told"
 ACKNOWLEDGEMENT = "acknowledgement"  # the kind of the receipt's letter, which gives the outcome code
-# The receipt, which says what would prove who is asking, and the letter with a code.
+# What asks by post who it is: the receipt, the word that the address identifies nobody, and the letter with a code.
 QUESTIONS_BY_POST = (ACKNOWLEDGEMENT, "posted_code", "not_identified")
 # The notice of a longer deadline was written for a person who is told by post: it counts from the day
 # on which it is ticked off.
 NOTICE_WRITTEN = "notice_written"
 LETTER_RETURNED = "letter_returned"  # a mail bounced, or the post could not deliver a letter
+# Of the letter with a code that proves who is asking: whoever had it in hand may know the code.
 CODE_WRITTEN, CODE_SHOWN, CODE_POSTED = "code_written", "code_shown", "code_posted"
 
 

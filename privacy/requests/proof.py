@@ -114,11 +114,6 @@ def compared(
     return is_right
 
 
-def code_refused(request: Request, subject: UUID, *, actor: Actor, now: datetime) -> None:
-    """Write down that a code by post was not the right one, in the caller's transaction, which has to commit."""
-    _record(REFUSED, request.reference, subject, POST, actor=actor, now=now)
-
-
 def code_compared(subject: UUID, is_right: bool, *, reference: str, actor: Actor, now: datetime) -> None:
     """Write down that a code by post was compared, in the caller's transaction, which has to commit."""
     _record(MATCHED if is_right else REFUSED, reference, subject, POST, actor=actor, now=now)

@@ -160,7 +160,7 @@ def _is_proved(
         proof.within_limit(subject, now=now)
         if links.use_posted_code(request, subject, code, now=now):
             return True
-        proof.code_refused(request, subject, actor=actor, now=now)
+        proof.code_compared(subject, False, reference=request.reference, actor=actor, now=now)
         return False
     if how == Request.Identity.CALLBACK and actor.kind == "staff":
         return proof.matches(request, subject, callback, actor=actor, now=now)

@@ -216,8 +216,8 @@ def _tell_that_it_was_not_shown(request: Request, words: str, out: str, *, now: 
             context={
                 "ground": words,
                 "is_out": bool(out),
-                "was_fetched": out == "fetched",
-                "was_removed": out == "removed",
+                "was_fetched": out == FETCHED,
+                "was_removed": out == REMOVED,
                 "times": gettext("once") if times == 1 else gettext("%s times") % times,
             },
             key=f"{writing.NOT_YOU}:{request.pk}:{now:%Y%m%d%H%M%S}:{number}",
@@ -295,10 +295,11 @@ def say_not_me(token: str, *, now: datetime) -> Request:
         if link.purpose != OneTimeLink.Purpose.NOT_ME:
             raise links.LinkRefused
         request = locked(link.request)
-        actor = Actor("anonymous", None, None, frozenset(), "one-time link")
-        history.event(request, NOT_ME, actor=actor, now=now)
-        waits.ask(request, SecondLook.Why.NOT_ME, actor=actor, now=now)
-        audit.record("request.not_me", actor=actor, now=now, subject=request.subject_id, reference=request.reference)
+        history.event(request, NOT_ME, actor=waits.ANYBODY, now=now)
+        waits.ask(request, SecondLook.Why.NOT_ME, actor=waits.ANYBODY, now=now)
+        audit.record(
+            "request.not_me", actor=waits.ANYBODY, now=now, subject=request.subject_id, reference=request.reference
+        )
     return request
 
 

@@ -67,9 +67,9 @@ OPEN_STATES = tuple(s.value for s in State if s not in (State.CLOSED, State.REFU
 UNANSWERED_STATES = tuple(one for one in OPEN_STATES if one != State.REPLIED)
 # Up to here the person can take the request back: nothing has been done yet.
 WITHDRAWABLE_STATES = tuple(s.value for s in State if State.WITHDRAWN in TRANSITIONS[s])
-# What was asked for has been begun, is done, or was answered.
 # What was asked for is done: what is left is to tell it.
 DONE_STATES = (State.EXECUTED, State.REPLIED)
+# What was asked for has been begun, is done, or was answered.
 BEGUN_STATES = (State.EXECUTING, State.EXECUTED, State.REPLIED, State.CLOSED)
 
 

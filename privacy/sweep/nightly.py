@@ -82,7 +82,6 @@ class SweepReport:
     stopped_by_cap: int = 0
     due_by_label: Counter[str] = field(default_factory=Counter)
     warned: int = 0
-    changed: int = 0
     findings: Findings = field(default_factory=Findings)
 
     @property
@@ -270,7 +269,6 @@ class _Run:
             authority=verdict.authority,
             until=verdict.until,
         )
-        self.report.changed += 1
 
     def _is_ours(self, decision: Decision) -> bool:
         """Say whether the site made this decision as it stands; one that it did not is a finding, and promised

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from orders.models import Order
 from privacy import gate, vault
-from privacy.calendar import company_day
+from privacy.calendar import COMPANY_ZONE, company_day
 from privacy.requests import clock, services, sight
 from privacy.requests.clock import Event, Kind, Place
 from privacy.requests.states import State
@@ -103,7 +103,7 @@ def test_a_deadline_is_the_same_in_every_zone_on_every_day_of_a_leap_year() -> N
             for offset in range(366):
                 day = date(LEAP_YEAR, 1, 1) + timedelta(days=offset)
                 for at in (time(0, 0, 1), time(2, 30), time(23, 59, 59)):
-                    moment = datetime.combine(day, at, tzinfo=clock.COMPANY_ZONE).astimezone(UTC)
+                    moment = datetime.combine(day, at, tzinfo=COMPANY_ZONE).astimezone(UTC)
                     received = company_day(timezone.localtime(moment))
                     for country in ("DE", "GB", "US"):
                         due = clock.dates([Event(Kind.RECEIVED, received)], Place(country)).due_on
