@@ -65,31 +65,6 @@ class Plan:
         return summary(self)
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One envelope about which two plans differ; `before` or `after` is None when only the other has it."""
-
-    record_id: UUID
-    label: str
-    title: str
-    envelope: str
-    data: tuple[str, ...]
-    before: Verdict | None
-    after: Verdict | None
-
-    @property
-    def sentence(self) -> str:
-        """Say the difference to the person."""
-        what = f"{self.title} ({', '.join(self.data)})"
-        if self.before is None:
-            return f"{what}: new, {_fate(self.after)}."
-        if self.after is None:
-            return f"{what}: no longer there."
-        if _fate(self.before) == _fate(self.after):
-            return f"{what}: still {_fate(self.after)}, for another reason."
-        return f"{what}: was {_fate(self.before)}, now {_fate(self.after)}."
-
-
 def make(
     facts_list: Iterable[Facts],
     schedule: Schedule,
@@ -163,18 +138,6 @@ def digest(verdicts: Iterable[Verdict], leftovers: Iterable[Leftover] = ()) -> s
     left = sorted([one.name, one.code, _iso(one.until)] for one in leftovers)
     text = json.dumps({"format": FORMAT, "verdicts": rows, "leftovers": left}, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def differences(before: Plan, after: Plan) -> list[Difference]:
-    """Return what a person must know before confirming again: every envelope whose fate is another one."""
-    old, new = ({one.key: one for one in plan.verdicts} for plan in (before, after))
-    found = []
-    for key in sorted(old.keys() | new.keys(), key=lambda key: (str(key[0]), key[1])):
-        was, now = old.get(key), new.get(key)
-        if was is None or now is None or _rows(was) != _rows(now):
-            one = new.get(key) or old[key]
-            found.append(Difference(one.record_id, one.label, one.title, one.envelope, one.data, was, now))
-    return sorted(found, key=lambda one: (one.label, one.title, one.envelope))
 
 
 def summary(plan: Plan) -> list[str]:
@@ -308,18 +271,6 @@ def _until(kept: Iterable[Verdict]) -> dict[date | None, int]:
 
 def _first_day(facts: Facts) -> date:
     return min((day for day in facts.events.values() if day), default=date.min)
-
-
-def _rows(one: Verdict) -> tuple[Any, ...]:
-    return one.action, one.code, one.until, one.data, one.ground, one.authority
-
-
-def _fate(one: Verdict | None) -> str:
-    if one is None:
-        return "not there"
-    if one.is_erased:
-        return "removed"
-    return f"kept until {one.until:%-d %B %Y}" if one.until else "kept"
 
 
 def _records(count: int) -> str:

@@ -122,22 +122,6 @@ def test_another_day_of_the_same_year_does_not_make_the_person_confirm_again() -
     assert make(*RECORDS).hash != make(*RECORDS, today=date(2027, 1, 1)).hash
 
 
-def test_the_differences_say_what_changed_and_nothing_else() -> None:
-    before = make(ACCOUNT, ORDER, OLD)
-    after = make(
-        ACCOUNT, replace(ORDER, flags=frozenset({"unpaid"})), replace(OLD, record_id=UUID(int=4), title="Order A-4")
-    )
-    assert [one.sentence for one in plan.differences(before, after)] == [
-        "Order A-2 (Address): was removed, now kept until 31 December 2031.",
-        "Order A-2 (Name): still kept until 31 December 2031, for another reason.",
-        "Order A-3 (Address): no longer there.",
-        "Order A-3 (Name): no longer there.",
-        "Order A-4 (Address): new, removed.",
-        "Order A-4 (Name): new, removed.",
-    ]
-    assert plan.differences(before, make(ACCOUNT, ORDER, OLD)) == []
-
-
 def test_a_plan_as_data_has_all_that_the_answer_needs() -> None:
     found = plan.as_dict(make(ORDER))
     assert found["hash"] == make(ORDER).hash
