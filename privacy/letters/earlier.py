@@ -10,7 +10,7 @@ from django.utils.html import escape
 from privacy import vault
 from privacy.letters.credentials import CREDENTIALS_WAIT, placeholder
 from privacy.letters.models import Letter
-from privacy.work.broken import Findings, is_everybodys
+from privacy.work.broken import Findings, require_own
 
 OLD_LINK = re.compile(
     r"https?://[^\s\"'<>]+/(?:privacy/link|account/contact/(?:confirm|not-me)|accounts/confirm-email|accounts/password/reset/key)/[^\s\"'<>]+"
@@ -34,8 +34,7 @@ def set_apart(*, limit: int = 100) -> int:
                 if letter is not None:
                     done += _take_out(letter)
         except Exception as error:  # this letter cannot be sealed again: the others are taken apart all the same
-            if is_everybodys(error):
-                raise
+            require_own(error)
             Findings().note("set_apart", Letter.vault_label, letter_id, error)
     return done
 

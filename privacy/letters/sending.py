@@ -25,7 +25,7 @@ from privacy.actor import Actor
 from privacy.letters import credentials, earlier
 from privacy.letters.credentials import INTERRUPTED_AFTER, given
 from privacy.letters.models import Letter
-from privacy.work.broken import Findings, is_everybodys
+from privacy.work.broken import Findings, require_own
 
 log = structlog.get_logger(__name__)
 
@@ -75,8 +75,7 @@ def send_due(*, now: datetime, limit: int = 50) -> list[UUID]:
             if send(letter_id, now=now):
                 sent.append(letter_id)
         except Exception as error:  # this letter's row cannot be read or marked: the others go out all the same
-            if is_everybodys(error):
-                raise
+            require_own(error)
             Findings().note("send", Letter.vault_label, letter_id, error)
             _put_off(letter_id, type(error).__name__, now)
     return sent

@@ -22,9 +22,8 @@ from privacy.retention import decided, holds, rules
 from privacy.retention.assess import assess
 from privacy.retention.gather import read, with_flags
 from privacy.retention.models import Decision
-from privacy.retention.rules import ScheduleError
 from privacy.retention.verdict import Verdict
-from privacy.work.broken import Findings, is_everybodys
+from privacy.work.broken import Findings, require_own
 
 CHUNK = 500
 ASKED = 100  # rows of a kind that are asked for country and region
@@ -95,8 +94,7 @@ def _facts(declaration: Declaration, rows: Any) -> list[Facts]:
         with undated.strictly():
             return list(map(declaration.facts, rows)) if declaration.facts else []
     except Exception as error:
-        if is_everybodys(error) or isinstance(error, ScheduleError):
-            raise
+        require_own(error)
         return read(declaration, list(rows.values_list("pk", flat=True)), findings=Findings())
 
 
@@ -215,8 +213,7 @@ def assess_rows(
             with undated.strictly():
                 facts += map(declaration.facts, rows)
         except Exception as error:
-            if is_everybodys(error) or isinstance(error, ScheduleError):
-                raise
+            require_own(error)
             facts += read(declaration, [row.pk for row in rows], findings=Findings())
     schedule, seen = rules.load(), Counter[str]()
     if facts and not any(one.country for one in facts):

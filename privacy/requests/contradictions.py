@@ -21,7 +21,7 @@ from privacy.requests.models import WORD, Export, Request, RequestEvent
 from privacy.requests.states import OPEN_STATES, State
 from privacy.retention import decided
 from privacy.retention.models import Decision
-from privacy.work.broken import is_everybodys
+from privacy.work.broken import require_own
 
 FILED, MERGED, RESUMED = "request.filed", "request.merged", "request.resumed"
 # Each of these events has a line of the audit of its own; one of a state has one more where the request went on.
@@ -67,8 +67,7 @@ def _looked_at(look: Callable[[], list[str]]) -> list[str]:
         with transaction.atomic():
             return look()
     except Exception as error:
-        if is_everybodys(error):
-            raise
+        require_own(error)
         return [f"it could not be looked at ({type(error).__name__})"]
 
 

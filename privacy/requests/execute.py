@@ -27,7 +27,7 @@ from privacy.requests.procedure import Step
 from privacy.requests.result import Again, Done, Ended, Result, Wait
 from privacy.requests.states import State
 from privacy.work import checkpoints
-from privacy.work.broken import is_everybodys
+from privacy.work.broken import require_own
 
 log = structlog.get_logger(__name__)
 
@@ -53,8 +53,7 @@ def advance(request_id: UUID, *, now: datetime, step: str | None = None, version
     except Held:
         return "held"
     except Exception as error:
-        if is_everybodys(error):
-            raise
+        require_own(error)
         return _unreadable(request_id, type(error).__name__, now)
     if isinstance(taken, str):
         return taken

@@ -63,6 +63,12 @@ def is_everybodys(error: Exception) -> bool:
     return isinstance(error, InterfaceError | MemoryError | SoftTimeLimitExceeded)
 
 
+def require_own(error: Exception) -> None:
+    """Raise the failure that is handled just now again, where it says nothing about the record at hand."""
+    if is_everybodys(error):
+        raise error
+
+
 def spared(
     ones: Sequence[One],
     do: Callable[[Sequence[One]], Made],
@@ -82,7 +88,8 @@ def spared(
     try:
         made = do(ones)
     except Exception as error:
-        if is_everybodys(error) or isinstance(error, but):
+        require_own(error)
+        if isinstance(error, but):
             raise
         if len(ones) == 1:
             findings.note(step, label, number(ones[0]), error)
@@ -108,8 +115,7 @@ def rows(queryset: models.QuerySet[Any], *, step: str, chunk: int | None = None)
             yield row
         return
     except Exception as error:
-        if is_everybodys(error):
-            raise
+        require_own(error)
     for pk in [pk for pk in queryset.values_list("pk", flat=True) if pk not in done]:
         yield _one(queryset.model, pk, step)
 
@@ -120,8 +126,7 @@ def linked(row: Any, name: str, *, step: str) -> Any:
     try:
         return getattr(row, name, None)
     except Exception as error:
-        if is_everybodys(error):
-            raise
+        require_own(error)
     link = row._meta.get_field(name)
     other = _one(link.related_model, getattr(row, link.attname), step)
     link.set_cached_value(row, other)
@@ -139,8 +144,7 @@ def _one(model: type[models.Model], pk: Any, step: str) -> Any:
         try:
             return one.get()
         except Exception as error:
-            if is_everybodys(error):
-                raise
+            require_own(error)
             Findings().note(step, model._meta.label_lower, pk, error)
             return one.defer(
                 *(each.name for each in model._meta.concrete_fields if isinstance(each, models.DateField))

@@ -13,9 +13,10 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from billiard.exceptions import SoftTimeLimitExceeded
 from celery import current_app
 from django.core.management import CommandError, call_command
-from django.db import connection, models
+from django.db import InterfaceError, OperationalError, connection, models
 
 from accounts.models import Customer
 from orders.models import Order
@@ -29,6 +30,7 @@ from privacy.requests.models import Export, Request
 from privacy.requests.states import State
 from privacy.retention.models import Decision
 from privacy.sweep import nightly
+from privacy.work import broken
 from tests.asked import NOW, Clock, confirmed, filed, run
 from tests.factories import TASK, a_customer, an_order, as_customer
 
@@ -247,3 +249,17 @@ def test_the_sealer_goes_past_an_event_that_cannot_be_read_and_verify_names_it(s
     assert AuditLink.objects.count() == 3
     found = audit.verify(now=NOW + timedelta(seconds=10))
     assert [(one.code, one.seq) for one in found.findings] == [("edited", broken)]
+
+
+class _Held(Exception):
+    pgcode = "55P03"  # lock_not_available
+
+
+def test_only_what_fails_for_one_record_alone_is_handled_with_that_record() -> None:
+    held = OperationalError("could not obtain lock on row")
+    held.__cause__ = _Held()
+    for one in (held, ValueError("a day beyond all calendars")):
+        broken.require_own(one)
+    for everybodys in (OperationalError("no server"), InterfaceError(), MemoryError(), SoftTimeLimitExceeded()):
+        with pytest.raises(type(everybodys)):
+            broken.require_own(everybodys)
