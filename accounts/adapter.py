@@ -93,12 +93,12 @@ def display(user: User) -> str:
     return "you"
 
 
-def _other_addresses(user: User, email: str, now: datetime) -> list[str]:
+def _other_addresses(user: User, email: str) -> list[str]:
     """Return every address of login and contact but this one, to be written to at once; shown to nobody."""
     if user.subject_id is None:
         return []
     with vault.internal():
-        return reach.others(user.subject_id, but=email, now=now)
+        return reach.others(user.subject_id, but=email)
 
 
 def _login_changed(request: HttpRequest, user: User, told: Sequence[str], left: Sequence[str], now: datetime) -> None:
@@ -177,7 +177,7 @@ class AccountAdapter(DefaultAccountAdapter):
                     return False
                 notices.require_undisputed(user)
                 left = _confirmed_but(email_address)  # read before they are gone
-                told = _other_addresses(user, email_address.email, now) if left else []
+                told = _other_addresses(user, email_address.email) if left else []
                 if not super().confirm_email(request, email_address):
                     return False
                 if left:

@@ -186,7 +186,7 @@ def _check(user: User, customer: Customer, *, actor: Actor, now: datetime) -> No
     if not _has_proved(user, customer):
         raise NotNow("The address on file is not, or no longer, one that this login has confirmed.")
     if point is None or not reach.counts(customer, ContactPoint.Channel.EMAIL, now=now):
-        day = reach.counts_from(point, now=now) if point is not None else None
+        day = reach.counts_from(point) if point is not None else None
         since = (
             f"It counts from {timezone.localtime(day):%-d %B %Y} on" if day else "It does not count by waiting alone"
         )

@@ -98,8 +98,8 @@ def post_code(point: ContactPoint, *, actor: Actor, now: datetime) -> None:
         link.letter = letters.queue(
             in_hand.LOGIN_CODE,
             to="",
+            postal=lines,
             context={
-                "postal": lines,
                 "number": found.customer.reference,
                 "expires_on": timezone.localdate(link.expires_at),
             },
@@ -203,7 +203,7 @@ def give_back(point: ContactPoint, *, seen: str | None = None, actor: Actor, now
         subject = user.subject_id
         assert subject is not None  # noqa: S101  `_check` looked
         with vault.internal():  # to be written to at once, shown to nobody
-            told = reach.others(subject, but=address, now=now)
+            told = reach.others(subject, but=address)
             left = [str(one.email) for one in EmailAddress.objects.filter(user=user)]
         ended = in_other_hands.end_all(found, subject, changed_at=taken, actor=actor, now=now)
         ContactPoint.objects.filter(pk=found.pk).update(disputed_at=None, **objections.NO_PROPOSAL)

@@ -74,7 +74,7 @@ def changed(
     is_own = by_person if by_person is not None else point.came in (ContactPoint.Came.PERSON, ContactPoint.Came.LOGIN)
     but = new if point.channel == ContactPoint.Channel.EMAIL else ""
     with vault.internal():
-        others = reach.others(subject, but=but, now=now)
+        others = reach.others(subject, but=but)
         sure = {reach.same(one) for one in reach.counting(subject, now=now)}
         before, before_sure = _told_before(point.customer, now)
     sure |= {reach.same(one) for one in before_sure} | ({reach.same(one) for one in older} if older_counted else set())
@@ -105,7 +105,7 @@ def removed(subject: UUID | None, record: UUID, what: str, *, by_person: bool, n
     if subject is None:
         return
     with vault.internal():
-        addresses = reach.others(subject, but="", now=now)
+        addresses = reach.others(subject, but="")
     for number, address in enumerate(addresses):
         letters.queue(
             "contact_removed",
@@ -264,7 +264,7 @@ def send(
             **said_of(point),
             "by_person": by_person,
             "by_staff": point.came == ContactPoint.Came.STAFF,
-            "counts_from": reach.counts_from(point, now=now),
+            "counts_from": reach.counts_from(point),
             "is_heard": not gives_link,
             **about,
         },
@@ -290,8 +290,8 @@ def _post(point: ContactPoint, *, now: datetime) -> None:
     link.letter = letters.queue(
         POSTED,
         to="",
+        postal=lines,
         context={
-            "postal": lines,
             "number": customer.reference,
             "changed_on": timezone.localdate(point.since),
             **said_of(point),

@@ -29,7 +29,7 @@ def on_file(subject: UUID, email: str, now: datetime) -> str:
     if opens.is_shared or subject not in opens.whole:
         return ""
     wanted = vault.index.normalise("email", email)
-    return next((one for one in reach.others(subject, but="", now=now) if _same(one) == wanted), "")
+    return next((one for one in reach.others(subject, but="") if _same(one) == wanted), "")
 
 
 def answer_address(subject: UUID, now: datetime) -> str:
@@ -37,9 +37,9 @@ def answer_address(subject: UUID, now: datetime) -> str:
     return reach.answer_address(subject, now=now)
 
 
-def others(subject: UUID, but: str, now: datetime) -> list[str]:
+def others(subject: UUID, but: str) -> list[str]:
     """Return every other e-mail of login and contact: who is told, without content (accounts.reach)."""
-    return reach.others(subject, but=but, now=now)
+    return reach.others(subject, but=but)
 
 
 def is_disputed(subject: UUID) -> bool:
@@ -351,7 +351,7 @@ def team() -> set[str]:
     return {str(pk) for pk in found.values_list("pk", flat=True)}
 
 
-def sign_out(subject: UUID, now: datetime) -> int:
+def sign_out(subject: UUID) -> int:
     """End every session of a subject, half-finished logins included; return how many ended. Safe to repeat."""
     return sessions.end_all(subject)
 

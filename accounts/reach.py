@@ -179,7 +179,7 @@ def answer_address(subject: UUID, *, now: datetime) -> str:
     return ""
 
 
-def others(subject: UUID, *, but: str, now: datetime) -> list[str]:
+def others(subject: UUID, *, but: str) -> list[str]:
     """Return every e-mail address of login or contact except `but`, each once: who is to be told, without content.
 
     One that does not count yet is among them, and one that somebody objected to: it may be the right one.
@@ -223,7 +223,7 @@ def point_of(record: Any, channel: str) -> ContactPoint | None:
     return None
 
 
-def counts_from(point: ContactPoint, *, now: datetime) -> datetime | None:
+def counts_from(point: ContactPoint) -> datetime | None:
     """Return since when or from when a contact counts; None while that is open (nobody was told, disputed,
     unconfirmed)."""
     if point.came == Came.CLEARED:

@@ -57,7 +57,7 @@ def joined(
     for subject in (into, *sorted({one for one in others if one not in (None, into)}, key=str)):
         assert subject is not None  # noqa: S101
         with vault.internal():
-            addresses = reach.others(subject, but="", now=now)
+            addresses = reach.others(subject, but="")
         for address in addresses:
             if reach.same(address) in told:
                 continue

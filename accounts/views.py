@@ -289,7 +289,7 @@ def _with_waiting(customers: list[Customer], now: datetime) -> list[Customer]:
     for customer in customers:
         for channel in ("email", "phone"):
             point = found.get((customer.pk, channel))
-            counts_from = reach.counts_from(point, now=now) if point else None
+            counts_from = reach.counts_from(point) if point else None
             is_disputed = point is not None and point.disputed_at is not None
             waits = point is not None and (is_disputed or counts_from is None or counts_from > now)
             state = (

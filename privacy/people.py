@@ -39,62 +39,77 @@ Records = list[tuple[str, UUID]]
 
 @dataclass(frozen=True)
 class People:
-    """The functions one upper app offers.
+    """The functions one upper app offers. Staff are told as "kind/id"; what "opens nothing" goes by blind indexes."""
 
-    reach(email, now) what this address opens (blind index, opens nothing); named(email) the records, (label, id), that
-    carry exactly this address outside login and contact, and that it alone opens: none as soon as one of them points to
-    a second person, but by a name that was changed after it was written; still(email, records, also) those of `records`
-    that carry it as they did and are nobody else's, and those of `also`, on which it was changed and a second person
-    let it count; later(email, records) what carries it beside `records`: what names the same person or nobody, and what
-    points to another one; written_by(records) which members of staff ("kind/id") wrote one of them or changed something
-    on it; is_known(email, name) whether anything on file carries this address, or a customer or company this name,
-    opens nothing; renamed(records) whether a person's name was changed on one of them after it was written;
-    renamed_by(records) which members of staff ("kind/id") did; on_file(subject, email, now) this address as it stands
-    on file, "" when it does not open the subject's whole file; answer_address(subject, now) where copies, links, codes
-    and answers may go, "" when there is none; others(subject, but, now) every other e-mail of login and contact, to be
-    told without content; is_disputed(subject) whether somebody said of a contact of the person that it was not them,
-    and nobody has settled it; is_login_disputed(subject) the same of a change of the login's address: then the login
-    alone proves nothing either; joined_by(subject, now) whose idea ("kind/id", "" the person's own) the joinings of the
-    person were that have still to prove themselves: of whole people by staff in the last 14 days, and those that
-    somebody objects to; had_contacts(subject) which members of staff ("kind/id") entered, changed or settled a contact
-    of the person, or posted the notice about one: they vouch for nothing that an address proves; postal(subject, now)
-    the lines of a postal address that counts, [] when there is none; can_call(subject, now) whether a phone number of
-    the person counts, opens nothing; called(subject, number, now) whether this is a phone number of the person that
-    counts, opens nothing; address(subject) where to write about orders and accounts, "" when there is none;
-    name(subject) how to greet the person, "" when unknown; team() the numbers of those who are of the privacy team now;
-    sign_out(subject, now) ends every session and login of the subject, returns how many ended, safe to repeat;
-    has_login(subject) whether the person can log in to read an answer in the portal; candidates(subject, today) what
-    the person is told of records that carry one of their addresses without being joined to them: (kind in words, how
-    many), opens none of them; look(subject) what became of the person's last question about them, one sentence ("" when
-    none was asked), and whether it may be asked now; keep(subject, day) starts the retention clock of the person's
-    account again on that day, returns how many it has.
-    """
+    # What an address opens
 
+    #: (email, now): what this address opens now; opens nothing.
     reach: Callable[[str, datetime], Reach]
+    #: (email): the records, (label, id), that carry exactly this address outside login and contact, and that it alone
+    #: opens: none as soon as one of them points to a second person, but by a name changed after it was written.
     named: Callable[[str], Records]
+    #: (email, records, also): those of `records` that carry it as they did and are nobody else's, and those of `also`,
+    #: on which it was changed and a second person let it count.
     still: Callable[[str, Records, Records], Records]
+    #: (email, records): what carries it beside `records`: what names the same person or nobody, and what points to
+    #: another one.
     later: Callable[[str, Records], tuple[Records, Records]]
+    #: (records): which members of staff wrote one of them or changed something on it.
     written_by: Callable[[Records], set[str]]
+    #: (email, name): whether anything on file carries this address, or a customer or company this name; opens nothing.
     is_known: Callable[[str, str], bool]
+    #: (records): whether a person's name was changed on one of them after it was written.
     renamed: Callable[[Records], bool]
+    #: (records): which members of staff did that.
     renamed_by: Callable[[Records], set[str]]
+
+    # How a person is reached
+
+    #: (subject, email, now): this address as it stands on file, "" when it does not open the subject's whole file.
     on_file: Callable[[UUID, str, datetime], str]
+    #: (subject, now): where copies, links, codes and answers may go, "" when there is none.
     answer_address: Callable[[UUID, datetime], str]
-    others: Callable[[UUID, str, datetime], list[str]]
-    is_disputed: Callable[[UUID], bool]
-    is_login_disputed: Callable[[UUID], bool]
-    joined_by: Callable[[UUID, datetime], list[str]]
-    had_contacts: Callable[[UUID], set[str]]
+    #: (subject, but): every other e-mail of login and contact, to be told without content.
+    others: Callable[[UUID, str], list[str]]
+    #: (subject, now): the lines of a postal address that counts, [] when there is none.
     postal: Callable[[UUID, datetime], list[str]]
+    #: (subject, now): whether a phone number of the person counts; opens nothing.
     can_call: Callable[[UUID, datetime], bool]
+    #: (subject, number, now): whether this is a phone number of the person that counts; opens nothing.
     called: Callable[[UUID, str, datetime], bool]
+    #: (subject): where to write about orders and accounts, "" when there is none.
     address: Callable[[UUID], str]
+    #: (subject): how to greet the person, "" when unknown.
     name: Callable[[UUID], str]
+
+    # What speaks against a proof
+
+    #: (subject): whether somebody said of a contact of the person that it was not them, and nobody has settled it.
+    is_disputed: Callable[[UUID], bool]
+    #: (subject): the same of a change of the login's address: then the login alone proves nothing either.
+    is_login_disputed: Callable[[UUID], bool]
+    #: (subject, now): whose idea ("" the person's own) the joinings of the person were that have still to prove
+    #: themselves: of whole people by staff in the last 14 days, and those that somebody objects to.
+    joined_by: Callable[[UUID, datetime], list[str]]
+    #: (subject): which members of staff entered, changed or settled a contact of the person, or posted the notice about
+    #: one: they vouch for nothing that an address proves.
+    had_contacts: Callable[[UUID], set[str]]
+    #: (): the numbers of those who are of the privacy team now.
     team: Callable[[], set[str]]
-    sign_out: Callable[[UUID, datetime], int]
+
+    # Login and account
+
+    #: (subject): end every session and login of the subject, and return how many ended; safe to repeat.
+    sign_out: Callable[[UUID], int]
+    #: (subject): whether the person can log in to read an answer in the portal.
     has_login: Callable[[UUID], bool]
+    #: (subject, today): what the person is told of records that carry one of their addresses without being joined to
+    #: them: (kind in words, how many); opens none of them.
     candidates: Callable[[UUID, date], list[tuple[str, int]]]
+    #: (subject): what became of the person's last question about them, one sentence ("" when none was asked), and
+    #: whether it may be asked now.
     look: Callable[[UUID], tuple[str, bool]]
+    #: (subject, day): start the retention clock of the person's account again on that day; return how many it has.
     keep: Callable[[UUID, date], int]
 
 

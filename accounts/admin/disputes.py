@@ -251,7 +251,7 @@ def state_of(point: ContactPoint, now: datetime) -> str:
     is_by = point.came not in (Came.EARLIER, Came.CLEARED)
     came = f"{kind}: {'by ' if is_by else ''}{point.get_came_display()}"
     since = f"{came}, since {timezone.localdate(point.since):%-d %B %Y}"
-    counts_from = reach.counts_from(point, now=now)
+    counts_from = reach.counts_from(point)
     if point.disputed_at and point.confirmed_at:
         return f"{since}; said to be somebody else's, but confirmed with the password: requests by link {'or login ' if point.channel == 'login' else ''}need a second person"
     if point.disputed_at:

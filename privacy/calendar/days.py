@@ -32,23 +32,20 @@ def check(day: date | None, *, today: date) -> None:
 
     Tomorrow, because it has begun for people to the west of the Pacific.
     """
-    if day is None:
-        return
-    if day < EARLIEST:
-        raise ValidationError(TOO_EARLY, code="too_early")
-    if day > today + timedelta(days=1):
-        raise ValidationError(NOT_COME, code="not_come")
+    _check(day, today + timedelta(days=1), NOT_COME, "not_come")
 
 
 def check_due(day: date | None, *, today: date) -> None:
     """Raise ValidationError unless `day`, on which something falls due, is none or lies between 1965 and ten years
     on."""
-    if day is None:
-        return
-    if day < EARLIEST:
+    _check(day, today + timedelta(days=DUE_WITHIN), TOO_LATE, "too_late")
+
+
+def _check(day: date | None, last: date, says: str, code: str) -> None:
+    if day is not None and day < EARLIEST:
         raise ValidationError(TOO_EARLY, code="too_early")
-    if day > today + timedelta(days=DUE_WITHIN):
-        raise ValidationError(TOO_LATE, code="too_late")
+    if day is not None and day > last:
+        raise ValidationError(says, code=code)
 
 
 def require(*, now: datetime, **named: date | None) -> None:

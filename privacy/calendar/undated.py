@@ -13,7 +13,7 @@ typing the right day, or by an operator in the database.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from datetime import UTC, date, datetime
 from typing import Any
@@ -26,7 +26,6 @@ from psycopg2 import DataError, extensions
 SENTENCE = "This date cannot be read. We put it right."
 
 _on_a_page: ContextVar[bool] = ContextVar("undated_on_a_page", default=False)
-
 
 #: What a line that nobody may take away can say of its day: it would stop whoever reads it for good.
 FIRST, LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
@@ -69,6 +68,26 @@ def no_day_but_a_days(table: str, on: str) -> CheckConstraint:
     return CheckConstraint(condition=which, name=f"{table}_{on}_is_a_day")
 
 
+@contextmanager
+def _reading(*, is_on_a_page: bool) -> Iterator[None]:
+    token = _on_a_page.set(is_on_a_page)
+    try:
+        yield
+    finally:
+        _on_a_page.reset(token)
+
+
+def leniently() -> AbstractContextManager[None]:
+    """Read such days as on a page: for commands that list, and for what only asks whether a row is as the site wrote
+    it. Not across a `yield`."""
+    return _reading(is_on_a_page=True)
+
+
+def strictly() -> AbstractContextManager[None]:
+    """Fail with ValueError at such a day, on a page too: for what judges records. Not across a `yield`."""
+    return _reading(is_on_a_page=False)
+
+
 class UndatedMiddleware:
     """Let pages read such days as what they are."""
 
@@ -76,32 +95,8 @@ class UndatedMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        token = _on_a_page.set(True)
-        try:
+        with leniently():
             return self.get_response(request)
-        finally:
-            _on_a_page.reset(token)
-
-
-@contextmanager
-def leniently() -> Iterator[None]:
-    """Read such days as on a page: for commands that list, and for what only asks whether a row is as the site wrote
-    it. Not across a `yield`."""
-    token = _on_a_page.set(True)
-    try:
-        yield
-    finally:
-        _on_a_page.reset(token)
-
-
-@contextmanager
-def strictly() -> Iterator[None]:
-    """Fail with ValueError at such a day, on a page too: for what judges records. Not across a `yield`."""
-    token = _on_a_page.set(False)
-    try:
-        yield
-    finally:
-        _on_a_page.reset(token)
 
 
 def is_none(value: Any) -> bool:

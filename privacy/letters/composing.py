@@ -82,7 +82,7 @@ def queue(
     }
     html = render_to_string(f"{folder}/{kind}.html", everything)
     headline, text = plain.read(html)
-    lines = [] if to else context.get("postal") or _postal(subject, now) if postal is None else postal
+    lines = [] if to else _postal(subject, now) if postal is None else postal
     return _put(
         kind,
         key,

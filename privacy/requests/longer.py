@@ -102,7 +102,8 @@ def _tell(request: Request, on: date, actor: Actor | None, now: datetime) -> boo
         writing.queue(
             KIND,
             to=to,
-            context={"kept": [_line(one) for one in found], "postal": postal, "by_post": not to},
+            context={"kept": [_line(one) for one in found], "by_post": not to},
+            postal=postal,
             key=f"{KIND}:{request.pk}:{on}",
             request=request,
             now=now,

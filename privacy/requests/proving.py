@@ -96,7 +96,8 @@ def post_code(request: Request, *, subject: UUID, actor: Actor, now: datetime) -
         writing.queue(
             writing.POSTED_CODE,
             to="",
-            context={"expires_at": link.expires_at, "postal": lines},
+            context={"expires_at": link.expires_at},
+            postal=lines,
             key=links.key_of_posted_code(link),
             request=request,
             now=now,

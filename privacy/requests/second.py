@@ -208,7 +208,7 @@ def _tell_that_it_was_not_shown(request: Request, words: str, out: str, *, now: 
     """Write to the address of the answer and to every other e-mail of the person: any of them may be the right one."""
     to, times = addresses.address_for_answer(request, now=now), fetched(request)
     with vault.internal():
-        others = people.ask().others(request.subject_id, to, now) if request.subject_id else []
+        others = people.ask().others(request.subject_id, to) if request.subject_id else []
     for number, address in enumerate([to, *others]):
         writing.queue(
             writing.NOT_YOU,

@@ -72,7 +72,7 @@ def wait_for_access(request: Request, now: datetime) -> Result:
 
 def sign_out(request: Request, now: datetime) -> Result:
     """End every session and login of the person."""
-    ended = people.ask().sign_out(subject_of(request), now)
+    ended = people.ask().sign_out(subject_of(request))
     return Done({"ended": ended})
 
 

@@ -149,7 +149,7 @@ def _tell_others(request: Request, *, but: str, actor: Actor, now: datetime) -> 
     if request.subject_id is None or request.is_about_records or not request.procedure.tells_others:
         return
     with vault.internal():
-        others = people.ask().others(request.subject_id, but, now)
+        others = people.ask().others(request.subject_id, but)
     for number, other in enumerate(others):
         token = links.make_link(request, OneTimeLink.Purpose.NOT_ME, to=other, now=now)
         writing.queue(

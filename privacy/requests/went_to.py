@@ -74,7 +74,7 @@ def _is_still_theirs(request: Request, is_it: Callable[[str], bool], *, now: dat
             stored = request.requester_email
             # None there, or one that cannot be read: it went to one that had gone before, and not by post.
             return isinstance(stored, str) and bool(stored) and is_it(stored)
-        one = next((one for one in known.others(request.subject_id, "", now) if is_it(one)), "")
+        one = next((one for one in known.others(request.subject_id, "") if is_it(one)), "")
         if not one:
             return False
         return bool(known.on_file(request.subject_id, one, now)) or is_it(known.answer_address(request.subject_id, now))

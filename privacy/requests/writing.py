@@ -35,14 +35,15 @@ def queue(
     key: str,
     request: Request,
     now: datetime,
+    postal: Sequence[str] = (),
     credentials: Mapping[str, str] | None = None,
     until: datetime | None = None,
 ) -> Letter:
     """Leave a letter about a request in the outbox, once per `key`, with what all of them say; return it
     (letters.queue).
 
-    Without an address it waits to be printed and posted to the postal address of the person, or
-    the one the request came from.
+    Without an address it waits to be printed and posted: to `postal`, the lines of an address, else to the postal
+    address of the person, or the one the request came from.
     """
     told = {
         "request": request,
@@ -58,7 +59,7 @@ def queue(
         now=now,
         subject=request.subject_id,
         request=request,
-        postal=[] if to else context.get("postal") or _postal(request, now),
+        postal=[] if to else postal or _postal(request, now),
         credentials=credentials,
         until=until,
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 from dataclasses import replace
 from datetime import date, timedelta
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from privacy.facts import Facts
@@ -111,6 +111,18 @@ def _is_late(last_day: date, today: date) -> bool:
     return today - timedelta(days=1) > last_day
 
 
+def _about(facts: Facts, envelope: str) -> dict[str, Any]:
+    """Return what a verdict says of the envelope it is about, whatever becomes of it."""
+    return {
+        "record_id": facts.record_id,
+        "label": facts.label,
+        "title": facts.title,
+        "envelope": envelope,
+        "data": facts.data[envelope],
+        "subject_id": facts.subject_id,
+    }
+
+
 def _kept(facts: Facts, envelope: str, keeping: set[Reason], today: date, pinned: date | None) -> Verdict:
     ends = {reason: reason.ends_on(facts, today) for reason in keeping}
     # The reason that speaks: something unfinished first, for the person can do something about it; else the longest.
@@ -129,11 +141,7 @@ def _kept(facts: Facts, envelope: str, keeping: set[Reason], today: date, pinned
         after = max(last, key=lambda one: (ends[one] or date.max, _STRENGTH[one.code], one.name))
         sentence = f"{lead.plain} {AFTERWARDS} {after.plain}"
     return Verdict(
-        record_id=facts.record_id,
-        label=facts.label,
-        title=facts.title,
-        envelope=envelope,
-        data=facts.data[envelope],
+        **_about(facts, envelope),
         action="keep",
         code=code,
         ground=lead.basis_for(facts.party, facts.country),
@@ -142,17 +150,12 @@ def _kept(facts: Facts, envelope: str, keeping: set[Reason], today: date, pinned
         policy_reason=LAW if is_law else ARTICLE_6,
         sentence=sentence,
         waits_for=tuple(sorted(lead.when & facts.flags)) if lead.is_open_ended else (),
-        subject_id=facts.subject_id,
     )
 
 
 def _held(facts: Facts, envelope: str, *, restricted: bool) -> Verdict:
     return Verdict(
-        record_id=facts.record_id,
-        label=facts.label,
-        title=facts.title,
-        envelope=envelope,
-        data=facts.data[envelope],
+        **_about(facts, envelope),
         action="keep",
         code="KEEP_CLAIMS",
         ground=jurisdiction.ground("Art. 6(1)(f) GDPR", facts.country),
@@ -160,7 +163,6 @@ def _held(facts: Facts, envelope: str, *, restricted: bool) -> Verdict:
         policy_reason=ARTICLE_6,
         sentence=_HOLD_SENTENCE if restricted else _HELD_SENTENCE,
         restricted=restricted,
-        subject_id=facts.subject_id,
     )
 
 
@@ -168,11 +170,7 @@ def _broken(facts: Facts, envelope: str, pinned: date | None) -> Verdict:
     """Keep what cannot be judged, without a day of its own: the sweep looks again every night, and ends it once it is
     mended."""
     return Verdict(
-        record_id=facts.record_id,
-        label=facts.label,
-        title=facts.title,
-        envelope=envelope,
-        data=facts.data[envelope],
+        **_about(facts, envelope),
         action="keep",
         code="KEEP_LI",
         ground=jurisdiction.ground("Art. 6(1)(f) GDPR", facts.country),
@@ -180,24 +178,18 @@ def _broken(facts: Facts, envelope: str, pinned: date | None) -> Verdict:
         until=pinned,
         policy_reason=ARTICLE_6,
         sentence=_BROKEN_SENTENCE,
-        subject_id=facts.subject_id,
     )
 
 
 def _erased(facts: Facts, envelope: str, code: str, letter: str, *, overdue: bool) -> Verdict:
     article = f"Art. 17(1)({letter}) GDPR"
     return Verdict(
-        record_id=facts.record_id,
-        label=facts.label,
-        title=facts.title,
-        envelope=envelope,
-        data=facts.data[envelope],
+        **_about(facts, envelope),
         action="erase",
         code=code,
         ground=jurisdiction.ground(article, facts.country),
         authority=jurisdiction.rule(article, facts.country) or "Our privacy policy: you can have your data removed",
         overdue=overdue,
-        subject_id=facts.subject_id,
     )
 
 

@@ -187,11 +187,10 @@ def check_insert(obj: SealedModel) -> None:
     fresh([obj])  # opens what this object never opened, and refuses what is not its own
 
 
-def rekey(instance: SealedModel, envelopes: Iterable[str], *, now: object = None) -> None:
+def rekey(instance: SealedModel, envelopes: Iterable[str]) -> None:
     """Seal envelopes again under new keys, so that no backup of the old bytes can be read (Art. 16).
 
     The old keys are destroyed when the transaction has committed. Raises RecordErased, KeyMissing.
-    `now` is the moment of the correction as its caller records it; the key store keeps its own time.
     """
     using = instance._state.db or "default"
     model = type(instance)

@@ -76,7 +76,7 @@ def test_an_address_that_only_the_table_says_is_confirmed_opens_no_file(
     record = LoginAddress.objects.get()
     assert reach.counts(record, "email", now=NOW) is is_seen
     with vault.internal():
-        assert people.others(login.subject_id, "", NOW) == ([ALICE] if is_seen else [])
+        assert people.others(login.subject_id, "") == ([ALICE] if is_seen else [])
         assert people.answer_address(login.subject_id, NOW) == (ALICE if is_seen else "")
         assert people.address(login.subject_id) == (ALICE if is_seen else "")
         assert people.on_file(login.subject_id, ALICE, NOW) == (ALICE if is_seen else "")

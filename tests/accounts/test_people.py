@@ -52,7 +52,7 @@ def test_somebody_without_a_login_has_none() -> None:
     alice = factories.customer()
     assert not people.has_login(alice.subject_id)
     assert people.has_login(factories.login().subject_id)
-    assert people.sign_out(alice.subject_id, NOW) == 0
+    assert people.sign_out(alice.subject_id) == 0
 
 
 def test_a_person_with_an_accent_in_the_address_can_be_written_to() -> None:

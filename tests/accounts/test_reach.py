@@ -83,7 +83,7 @@ def test_an_address_that_staff_entered_opens_the_file_14_days_after_the_notice_w
     due = NOW + timedelta(hours=5) + DAYS_14
     assert reach.of(ADDRESS, now=due - TICK) == Reach()
     assert reach.of(ADDRESS, now=due) == Reach(whole=(alice.subject_id,), by_staff_entry=frozenset({alice.subject_id}))
-    assert reach.counts_from(point(alice), now=NOW) == due
+    assert reach.counts_from(point(alice)) == due
 
 
 def test_every_notice_must_have_gone_out() -> None:
@@ -96,7 +96,7 @@ def test_every_notice_must_have_gone_out() -> None:
 def test_where_nobody_could_be_told_waiting_opens_nothing() -> None:
     alice = factories.customer(came="staff")
     assert reach.of(ADDRESS, now=NOW + 99 * DAYS_14) == Reach()
-    assert reach.counts_from(point(alice), now=NOW) is None
+    assert reach.counts_from(point(alice)) is None
 
 
 def test_a_disputed_address_opens_nothing_however_long_it_stands_and_whoever_enters_it_again() -> None:
@@ -263,7 +263,7 @@ def test_a_cleared_contact_keeps_its_row_and_counts_for_nothing() -> None:
     corrections.correct(alice, {"email": "", "phone": ""}, actor=carol(), now=NOW)
     assert set(alice.contact_points.values_list("channel", "came")) == {("email", "cleared"), ("phone", "cleared")}
     assert not any(reach.counts(alice, channel, now=NOW + 9 * DAYS_14) for channel in ("email", "phone"))
-    assert [reach.counts_from(one, now=NOW) for one in alice.contact_points.all()] == [None, None]
+    assert [reach.counts_from(one) for one in alice.contact_points.all()] == [None, None]
 
 
 def test_a_dispute_outlives_taking_the_contact_out() -> None:
@@ -284,7 +284,7 @@ def test_what_staff_entered_where_nobody_could_be_told_never_counts_by_waiting()
     place = services.add_address(alice, purpose="billing", country="US", street="1 Oak", actor=desk, now=NOW)
     assert not reach.counts(alice, "phone", now=NOW + 99 * DAYS_14)
     assert not reach.counts(place, "post", now=NOW + 99 * DAYS_14)
-    assert reach.counts_from(point(alice, "phone"), now=NOW) is None
+    assert reach.counts_from(point(alice, "phone")) is None
 
 
 def test_an_address_that_proves_nothing_is_nobody_who_could_be_told() -> None:
@@ -353,10 +353,10 @@ def test_every_other_address_of_login_and_contact_is_told_once() -> None:
     factories.customer(subject=alice.subject, email="Login@Example.com")
     factories.communication(alice, email="message@example.com")
     with vault.internal():
-        assert reach.others(alice.subject_id, but="x@example.com", now=NOW) == ["login@example.com", "file@example.com"]
-        assert reach.others(alice.subject_id, but="FILE@example.com", now=NOW) == ["login@example.com"]
+        assert reach.others(alice.subject_id, but="x@example.com") == ["login@example.com", "file@example.com"]
+        assert reach.others(alice.subject_id, but="FILE@example.com") == ["login@example.com"]
         ContactPoint.objects.filter(customer=alice).update(disputed_at=NOW)
-        told = reach.others(alice.subject_id, but="x@example.com", now=NOW)
+        told = reach.others(alice.subject_id, but="x@example.com")
         assert told == ["login@example.com", "file@example.com"], "an objection may come from the wrong mailbox"
 
 
@@ -364,7 +364,7 @@ def test_an_unverified_address_of_a_login_is_not_told() -> None:
     user = factories.login(email="login@example.com")
     EmailAddress.objects.create(user=user, email="typed@example.com")
     with vault.internal():
-        assert reach.others(user.subject_id, but="", now=NOW) == ["login@example.com"]
+        assert reach.others(user.subject_id, but="") == ["login@example.com"]
 
 
 # What becomes of the rows ---------------------------------------------------------------------------------------------

@@ -105,7 +105,7 @@ def test_a_request_about_somebody_else_is_not_acted_on_by_a_number_that_points_t
     with vault.internal():
         assert people.on_file(alice.subject_id, BOB, NOW) == ""
         assert people.on_file(alice.subject_id, ALICE, NOW) == ALICE
-        assert people.others(alice.subject_id, "", NOW) == [ALICE]
+        assert people.others(alice.subject_id, "") == [ALICE]
         written(alice, subject_id=None)
         assert people.answer_address(alice.subject_id, NOW) == ""
         assert people.address(alice.subject_id) == ""
@@ -131,7 +131,7 @@ def test_the_address_of_a_login_that_points_at_another_login_leads_to_nobody(how
     # What the site has not seen confirmed is nobody's; of what it has, the key store says whose it is.
     assert reach.of(BOB, now=NOW) == Reach(is_shared=how == "person")
     with vault.internal():
-        assert BOB not in people.others(alice.subject_id, "", NOW)
+        assert BOB not in people.others(alice.subject_id, "")
         assert people.answer_address(alice.subject_id, NOW) == ("" if how == "handle" else ALICE)
         assert people.address(alice.subject_id) == ("" if how == "handle" else ALICE)
     request = ask(BOB)

@@ -331,7 +331,7 @@ def test_rekey_keeps_the_values_and_ends_the_old_bytes(
 ) -> None:
     old_key = key_id(alice.sealed_account)
     with django_capture_on_commit_callbacks(execute=True):
-        vault.rekey(alice, ["account", "note"], now=now)
+        vault.rekey(alice, ["account", "note"])
     assert DataKey.objects.get(pk=old_key).wrapped is None
     assert (again(alice).name, again(alice).note) == ("Alice Smith", "calls on Mondays")
     assert Person.objects.find("tests.person.email", "alice@x.example").get() == alice
