@@ -32,6 +32,6 @@ Logins
     acts, places, pace, hashing    one act beside another, and answers that take the same time
 
 From files
-    imports         customers from a file: `csvfile`, `columnmap`, `spoiled`, `blocked`, `accounted`
+    imports         customers from a file: `csvfile`, `columnmap`, `columnheader`, `spoiled`, `blocked`, `accounted`
     upgrades        what an earlier version left; `country_choice` countries that were none
 """

@@ -23,8 +23,9 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
-from accounts import columnmap, spoiled
-from accounts.columnmap import ColumnMap, Header
+from accounts import columnheader, columnmap, spoiled
+from accounts.columnheader import Header
+from accounts.columnmap import ColumnMap
 from privacy.calendar import days
 from privacy.files import regular
 from privacy.typed import cards, numberfields
@@ -157,8 +158,8 @@ def _read(
                     yield Problem(1, "", refused)
                     return
                 try:
-                    header = columnmap.header(values or [text], by, required=columns, maps=maps)
-                except columnmap.Unfit as unfit:
+                    header = columnheader.read(values or [text], by, required=columns, maps=maps)
+                except columnheader.Unfit as unfit:
                     yield Problem(1, "", str(unfit))
                     return
                 tally.header, tally.left_out, tally.missing = header, header.unknown, header.missing

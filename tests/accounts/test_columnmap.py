@@ -39,6 +39,13 @@ def test_a_word_is_no_truth_and_a_truth_no_word(page: dict[str, Any], words: str
     assert columnmap.parse({"file": {"repeats": False}}, COLUMNS).repeats is False, "control"
 
 
+def test_a_page_is_read_twice_alike() -> None:
+    page = {"left_out": {"Memo": "", "*": "not ours"}}
+    first = columnmap.parse(page, COLUMNS)
+    assert columnmap.parse(page, COLUMNS) == first
+    assert (first.left_out, first.leaves_others_out) == ({"memo"}, True)
+
+
 def parsed(**page: Any) -> ColumnMap:
     return columnmap.parse(page, COLUMNS)
 
