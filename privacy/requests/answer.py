@@ -81,12 +81,9 @@ def _of_removal(request: Request, to: str, about: _Lines, now: datetime) -> dict
     """Return what the answer says besides where data ended: since when, until when what is left of it is kept."""
     leftovers = {one["name"]: date.fromisoformat(one["until"]) for one in outcome.read(request)["plan"]["leftovers"]}
     done = [d for d in (one["done_at"] for one in about["erased"]) if d]
-    if moved := _code_went_elsewhere(request, to):
-        with vault.internal():  # the file of the request, shown to nobody; later letters say the same
-            kept_file = request.outcome
-        if isinstance(kept_file, dict):
-            request.outcome = {**kept_file, CODE_MOVED: True}
-            request.save(update_fields=["outcome"])  # type: ignore[misc]  # a sealed field is no column
+    if moved := _code_went_elsewhere(request, to):  # later letters say the same
+        request.outcome = {**outcome.read(request), CODE_MOVED: True}
+        request.save(update_fields=["outcome"])  # type: ignore[misc]  # a sealed field is no column
     return {
         CODE_MOVED: moved,
         # As it was planned: the addresses by which it was found are gone.

@@ -143,8 +143,6 @@ def kept_by_now(decisions: Iterable[Decision], *, today: date) -> list[Verdict]:
     found: list[Verdict] = []
     for label in sorted({label for label, _, _ in wanted}):
         declaration = datamap.for_label(label)
-        if declaration.facts is None:
-            continue
         ids = [record_id for one, record_id, _ in wanted if one == label]
         rows = declaration.model._default_manager.select_for_update(of=("self",)).filter(pk__in=ids).order_by("pk")
         if declaration.related:

@@ -101,8 +101,7 @@ def _bind(request: Request, actor: Actor, now: datetime) -> Ended | None:
         _keep_addresses(request, subject, now)
     planned.require(request)
     # What was said about kept data is binding now.
-    if decided.change(Decision.objects.filter(request=request, action=Decision.Action.KEEP), pinned=True):
-        raise bound.NotOurs
+    decided.change(Decision.objects.filter(request=request, action=Decision.Action.KEEP), pinned=True)
     restriction.settle_request(request.pk, actor=actor, now=now)
     return None
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.db import models
@@ -150,17 +150,10 @@ def _columns(declaration: Declaration) -> list[Column]:
             continue  # a link to a person says nothing but a number; a link to a colleague is a third person's
         if not one.is_relation and isinstance(one, models.UUIDField):
             continue  # a number of ours tells nobody anything
-        why = declaration.impersonal.get(name)
-        if datum is not None:
-            title = datum.title
-        elif isinstance(why, datamap.Titled):
-            title = why.heading
-        else:
-            continue  # `manage.py check` asks for a title (E013)
         columns.append(
             Column(
                 name=name,
-                title=title,
+                title=datum.title if datum is not None else _heading(declaration.impersonal[name]),
                 is_last_four=datum is not None and datum.export == "last4",
                 choices=(datum and datum.says) or (dict(one.flatchoices) if getattr(one, "choices", None) else {}),
                 words=datum.words if datum is not None else None,
@@ -171,21 +164,19 @@ def _columns(declaration: Declaration) -> list[Column]:
     return columns
 
 
+def _heading(why: str) -> str:
+    """Return the title of a field that is no datum of its person and is shown all the same; each has one (E013)."""
+    return cast("datamap.Titled", why).heading
+
+
 def _number_column(one: Any) -> str:
     """Return the column by which people call the record that a link leads to; "" where they call it by none."""
-    try:
-        return datamap.for_model(one.related_model).reference or ""
-    except KeyError:
-        return ""
+    return datamap.for_model(one.related_model).reference or ""
 
 
 def _leads_to_people(one: Any) -> bool:
     """Whether a foreign key points at a record that is itself about somebody: staff, another customer."""
-    try:
-        declared = datamap.for_model(one.related_model)
-    except KeyError:
-        return False
-    return declared.is_personal
+    return datamap.for_model(one.related_model).is_personal
 
 
 def given(label: str, titles: Iterable[str]) -> list[str]:

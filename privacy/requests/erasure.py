@@ -265,10 +265,7 @@ def _needed(model: type[models.Model], ids: Sequence[UUID]) -> set[UUID]:
     needed: set[UUID] = set()
     for relation in model._meta.related_objects:
         related = relation.related_model
-        try:
-            declared = datamap.for_model(related)
-        except KeyError:
-            continue
+        declared = datamap.for_model(related)
         # A link that leads to the person must stay; any other that may be NULL becomes NULL.
         leads = (declared.subject_path or "").split("__")[0] == relation.field.name
         if declared.facts is None or (relation.on_delete is models.SET_NULL and not leads):

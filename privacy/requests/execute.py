@@ -58,8 +58,9 @@ def advance(request_id: UUID, *, now: datetime, step: str | None = None, version
     if isinstance(taken, str):
         return taken
     try:
-        with system(taken.procedure.purpose, subject=taken.owner_id):
-            word = _do(request_id, now, taken.step, taken.version)
+        request, one = taken
+        with system(request.procedure.purpose, subject=request.owner_id):
+            word = _do(request_id, now, one, request.version)
         if word == "tombstone":
             _sign_logs(now)
         return word
@@ -87,8 +88,9 @@ def _lock(request_id: UUID, *, wait: bool = False) -> Request:
         raise
 
 
-def _take(request_id: UUID, now: datetime, step: str | None, version: int | None) -> Request | str:
-    """Count a try and take the lease, in a transaction of its own, so that a killed try counts.
+def _take(request_id: UUID, now: datetime, step: str | None, version: int | None) -> tuple[Request, Step] | str:
+    """Count a try and take the lease, in a transaction of its own, so that a killed try counts; return request and
+    step.
 
     A message is good for one try: taking it uses its version up. Without a message the lease must be over.
     """
@@ -103,7 +105,8 @@ def _take(request_id: UUID, now: datetime, step: str | None, version: int | None
                 return "idle"
             if version is None:
                 return "held" if request.attempts and not request.last_error else "waiting"
-        if not request.procedure.is_known or request.procedure.named(request.step) is None:
+        one = request.procedure.named(request.step)
+        if not request.procedure.is_known or one is None:
             # Nobody knows what is to be done: not tried, and never as something else.
             request.last_error = procedures.UnknownKind.__name__
             request.save(update_fields=["last_error"])
@@ -117,24 +120,21 @@ def _take(request_id: UUID, now: datetime, step: str | None, version: int | None
         request.tries = {**request.tries, request.step: request.tries.get(request.step, 0) + 1}
         request.next_action_at = now + broker.lease(request.attempts)
         request.save(update_fields=["attempts", "version", "tries", "next_action_at"])
-        return request
+        return request, one
 
 
-def _do(request_id: UUID, now: datetime, step: str, version: int) -> str:
+def _do(request_id: UUID, now: datetime, one: Step, version: int) -> str:
     with transaction.atomic():
         # Whoever has taken the lease waits: another delivery, which only looks, must not cost it the step.
         request = _lock(request_id, wait=True)
-        if request.step != step or request.version != version:
+        if request.step != one.name or request.version != version:
             return "stale"
-        one = procedures.get(request.kind).named(step)
-        if one is None:
-            raise procedures.UnknownKind(f"This right has no step {step!r}.")
         if not one.waits:  # these only end it, or give it more time
             bound.require(request)
         _check_confirmed(request)
         result = _begin(request, one, now) or one.function()(request, now)
         if not isinstance(result, Wait):
-            checkpoints.reach(step, request_id)
+            checkpoints.reach(one.name, request_id)
         return _write(request, one, result, now)
 
 

@@ -12,7 +12,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from privacy import datamap, gate, vault
+from privacy import gate, vault
 from privacy.calendar import company_day
 from privacy.requests import assessment, contents, filled, plan, planned
 from privacy.requests.models import Request
@@ -99,12 +99,9 @@ def keep_held(request: Request, held: Iterable[tuple[UUID, str]], *, now: dateti
     later."""
     for record_id, envelope in held:
         decision = request.decisions.get(record_id=record_id, envelope=envelope)
-        declaration = datamap.for_label(decision.label)
-        row = declaration.model._default_manager.get(pk=record_id)
-        if declaration.facts is None:
-            continue  # only records with facts are in a plan
         (facts,) = assessment.under_one_law(
-            [declaration.facts(row)], Counter([request.country] if request.country else [])
+            assessment.facts_of_records([(decision.label, record_id)]),
+            Counter([request.country] if request.country else []),
         )
         verdicts = assess(facts, rules.load(), {record_id}, company_day(now), asked=True)
         verdict = next(v for v in verdicts if v.envelope == envelope)
