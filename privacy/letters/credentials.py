@@ -91,13 +91,15 @@ def end_only(ids: Iterable[UUID], now: datetime) -> None:
 
 
 def stop_unsendable(ids: Iterable[UUID], now: datetime) -> None:
-    """Stop letters that can no longer give what they promise; each with an audit event."""
-    waiting = Letter.objects.filter(sent_at=None, stopped_at=None)
-    for letter in waiting.filter(pk__in=list(ids)).only("pk", "subject_id"):
-        # Another worker may have sent or stopped it since it was read.
-        if waiting.filter(pk=letter.pk).update(
-            stopped_at=now, sending_at=None, next_attempt_at=None, last_error="lapsed"
-        ):
-            audit.record(
-                "letter.lapsed", actor=None, now=now, subject=letter.subject_id, record=(Letter.vault_label, letter.pk)
-            )
+    """Stop letters that can no longer give what they promise, in the caller's transaction; each with an audit
+    event."""
+    waiting = Letter.objects.filter(pk__in=list(ids), sent_at=None, stopped_at=None)
+    # Held: what another worker is sending or stopping is waited for, and left out once that has happened.
+    held = list(waiting.order_by("pk").select_for_update(of=("self",)).only("pk", "subject_id"))
+    Letter.objects.filter(pk__in=[one.pk for one in held]).update(
+        stopped_at=now, sending_at=None, next_attempt_at=None, last_error="lapsed"
+    )
+    for letter in held:
+        audit.record(
+            "letter.lapsed", actor=None, now=now, subject=letter.subject_id, record=(Letter.vault_label, letter.pk)
+        )

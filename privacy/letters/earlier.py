@@ -30,9 +30,9 @@ def set_apart(*, limit: int = 100) -> int:
     for letter_id in ids:
         try:
             with transaction.atomic():
-                letter = Letter.objects.select_for_update(skip_locked=True).filter(pk=letter_id, is_apart=False).first()
-                if letter is not None:
-                    done += _take_out(letter)
+                # None where another worker has taken it apart, or is at it.
+                there = Letter.objects.select_for_update(skip_locked=True).filter(pk=letter_id, is_apart=False)
+                done += sum(map(_take_out, there))
         except Exception as error:  # this letter cannot be sealed again: the others are taken apart all the same
             require_own(error)
             Findings().note("set_apart", Letter.vault_label, letter_id, error)

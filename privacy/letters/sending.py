@@ -185,13 +185,11 @@ def report_interrupted(*, now: datetime) -> int:
     dead = Letter.objects.filter(sent_at=None, stopped_at=None, sending_at__lt=now - INTERRUPTED_AFTER).exclude(
         last_error="interrupted"
     )
-    count = 0
-    for letter in dead.only("pk", "subject_id")[:100]:
-        with transaction.atomic():
-            # Another worker may have reported it since it was read, or its sender has ended after all.
-            if not dead.filter(pk=letter.pk).update(last_error="interrupted", next_attempt_at=None):
-                continue
-            count += 1
+    with transaction.atomic():
+        # One that another worker reports now, or whose sender is ending after all, is left to that one.
+        found = list(dead.order_by("pk").select_for_update(skip_locked=True).only("pk", "subject_id")[:100])
+        Letter.objects.filter(pk__in=[one.pk for one in found]).update(last_error="interrupted", next_attempt_at=None)
+        for letter in found:
             audit.record(
                 "letter.interrupted",
                 actor=None,
@@ -199,7 +197,7 @@ def report_interrupted(*, now: datetime) -> int:
                 subject=letter.subject_id,
                 record=(Letter.vault_label, letter.pk),
             )
-    return count
+    return len(found)
 
 
 def resend(letter: Letter, *, actor: Actor, now: datetime) -> None:

@@ -103,11 +103,9 @@ def pins_of(records: Iterable[Facts]) -> dict[tuple[UUID, str], date | None]:
     pins: dict[tuple[UUID, str], date | None] = {}
     rows = Decision.objects.filter(record_id__in=[f.record_id for f in records], pinned=True, done_at=None)
     for one in decided.ours(rows):
-        record_id, envelope, until = one.record_id, one.envelope, one.until
-        if record_id is None:
-            continue
-        before = pins.get((record_id, envelope))
-        pins[record_id, envelope] = min(before, until) if before and until else until or before
+        key: tuple[Any, str] = one.record_id, one.envelope  # by the number it was found
+        before, until = pins.get(key), one.until
+        pins[key] = min(before, until) if before and until else until or before
     return pins
 
 

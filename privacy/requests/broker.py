@@ -8,6 +8,7 @@ limit; a confirmed request at which nobody looks again. Any number of pollers ma
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import redis
 import structlog
@@ -49,32 +50,23 @@ def nudge(request: Request) -> None:
     if not request.step or request.next_action_at is None:
         return
     message = (str(request.pk), request.step, request.version)
-    transaction.on_commit(lambda: _send(*message), robust=True)
+    transaction.on_commit(lambda: _send(ADVANCE, *message), robust=True)
 
 
-def _send(request_id: str, step: str, version: int) -> None:
+def _send(task: str, *message: Any) -> None:
     if not answers():
-        log.warning("nudge.skipped", request=request_id, step=step)
+        log.warning("nudge.skipped", task=task, message=message)
         return
     try:
-        current_app.send_task(ADVANCE, (request_id, step, version), ignore_result=True)
+        current_app.send_task(task, message, ignore_result=True)
     except Exception as error:
-        log.warning("nudge.failed", request=request_id, step=step, error=type(error).__name__)
+        log.warning("nudge.failed", task=task, message=message, error=type(error).__name__)
 
 
 def nudge_letters() -> None:
     """Tell a worker that letters wait, once this transaction has committed. It may fail: beat looks every few
     seconds."""
-    transaction.on_commit(_send_letters, robust=True)
-
-
-def _send_letters() -> None:
-    if not answers():
-        return
-    try:
-        current_app.send_task(SEND_LETTERS, ignore_result=True)
-    except Exception as error:
-        log.warning("nudge.failed", error=type(error).__name__)
+    transaction.on_commit(lambda: _send(SEND_LETTERS), robust=True)
 
 
 def lease(attempts: int) -> timedelta:

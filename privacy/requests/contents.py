@@ -146,7 +146,7 @@ def _columns(declaration: Declaration) -> list[Column]:
         if isinstance(declaration.impersonal.get(name), datamap.Machinery):
             continue
         number = _number_column(one) if one.is_relation else ""
-        if one.is_relation and not number and (datum is not None or _leads_to_people(one)):
+        if one.is_relation and not number:
             continue  # a link to a person says nothing but a number; a link to a colleague is a third person's
         if not one.is_relation and isinstance(one, models.UUIDField):
             continue  # a number of ours tells nobody anything
@@ -172,11 +172,6 @@ def _heading(why: str) -> str:
 def _number_column(one: Any) -> str:
     """Return the column by which people call the record that a link leads to; "" where they call it by none."""
     return datamap.for_model(one.related_model).reference or ""
-
-
-def _leads_to_people(one: Any) -> bool:
-    """Whether a foreign key points at a record that is itself about somebody: staff, another customer."""
-    return datamap.for_model(one.related_model).is_personal
 
 
 def given(label: str, titles: Iterable[str]) -> list[str]:

@@ -65,6 +65,24 @@ def test_a_letter_for_the_post_takes_the_address_that_its_app_gives(db: None, sh
     assert letter.by == Letter.By.POST and letters.send_due(now=NOW) == []
 
 
+def test_of_two_that_write_the_same_letter_at_one_moment_one_does(db: None, shipped: str) -> None:
+    def written(number: Any) -> Letter:
+        return letters.queue(
+            "shipped", to=ADDRESS, context={"number": number}, key="shipped:3", now=NOW, folder=shipped
+        )
+
+    class Meanwhile:
+        """What another worker does while this letter is put together."""
+
+        def __str__(self) -> str:
+            return f"not {written('SO-1').pk}"
+
+    letter = written(Meanwhile())
+    assert letter == Letter.objects.get() == written("SO-2")
+    with vault.internal():
+        assert letter.headline == "Order SO-1 was shipped"
+
+
 def test_the_outbox_knows_no_requests() -> None:
     found = {one.of for one in imports(modules(ROOT, "privacy")) if one.by.startswith("privacy.letters")}
     assert "privacy.people" in found, "the walk sees imports"

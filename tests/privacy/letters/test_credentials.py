@@ -18,6 +18,7 @@ from privacy.letters.models import Letter
 from privacy.requests import filing, posting, writing
 from privacy.restore import apply
 from privacy.vault.keystore import keys
+from privacy.vault.models import DataKey
 from tests.asked import ANYBODY, NOW, OPERATOR, filed, with_letters
 
 LINK = "https://portal.example/privacy/link/Zq9wLkY3bN5xR8vT2mC7pJ4hG6fD1sA0eU-iOyKtWrQ/"
@@ -138,6 +139,17 @@ def test_they_end_when_they_lapse_and_the_letter_never_goes_out_without_them(ali
         letters.resend(letter, actor=OPERATOR, now=NOW + timedelta(days=8))
 
 
+def test_a_letter_that_cannot_be_opened_now_is_tried_again_and_not_stopped(alice, outbox) -> None:
+    request = filed(alice)
+    request.letters.all().delete()
+    for envelope in ("letter", "credentials"):
+        letter = a_letter(request=request, key=envelope)
+        DataKey.objects.filter(record=letter.pk, envelope=envelope).delete()
+    assert with_letters(NOW) == 0 and outbox == []
+    assert list(Letter.objects.values_list("last_error", "stopped_at")) == [("Unopened", None)] * 2
+    assert not Letter.objects.exclude(next_attempt_at__gt=NOW).exists()
+
+
 def test_the_row_of_a_backup_taken_before_the_sending_is_not_sent_again(alice, outbox) -> None:
     letter = a_letter(request=filed(alice))
     row = (
@@ -251,6 +263,14 @@ def test_a_row_that_an_old_process_writes_during_the_upgrade_is_looked_at(db) ->
     assert letter.pk and letters.set_apart() == 2
 
 
+def test_an_old_letter_whose_key_is_out_of_reach_waits_and_a_burnt_one_says_nothing(db) -> None:
+    lost, burnt = an_old_letter("lost"), an_old_letter("burnt", sent_at=NOW)
+    DataKey.objects.filter(record=lost.pk).delete()
+    letters.burn(Letter.objects.filter(pk=burnt.pk), now=NOW)
+    assert letters.set_apart() == 1
+    assert list(Letter.objects.filter(is_apart=False)) == [lost]
+
+
 # What a stranger can have sent
 
 
@@ -268,11 +288,13 @@ def test_an_address_gets_five_letters_of_a_kind_a_day_and_the_answer_does_not_ch
     assert all(one == seen[0] for one in seen), "whoever asks sees the same, before and after"
 
 
-def test_the_cap_begins_anew_each_day_and_for_each_address(db) -> None:
+def test_the_cap_begins_anew_each_day_and_for_each_address(db, settings) -> None:
     asked = [letters.within_cap("x", "alice@example.com", now=NOW) for _ in range(7)]
     assert asked == [True] * 5 + [False] * 2
     assert letters.within_cap("x", "bob@example.com", now=NOW) and letters.within_cap("y", "alice@example.com", now=NOW)
     assert letters.within_cap("x", "alice@example.com", now=NOW + timedelta(days=1))
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
+    assert letters.within_cap("x", "alice@example.com", now=NOW), "what a cache has lost holds no letter back"
 
 
 def test_links_and_receipts_for_what_a_stranger_asks_again_and_again_stop_too(alice) -> None:

@@ -26,6 +26,7 @@ def message(
 ) -> EmailMultiAlternatives:
     found = EmailMultiAlternatives(subject, text, to=[to], bcc=["spy@example.com"], headers={"X-Other": "1"})
     found.attach_alternative("<p>Your code is 123456.</p>", "text/html")
+    found.attach_alternative("BEGIN:VCALENDAR", "text/calendar")
     return found
 
 
@@ -49,13 +50,14 @@ def test_a_letter_is_sealed_until_it_goes_out_once(db, outbox) -> None:
     (sent,) = outbox
     assert (sent.to, sent.subject, sent.bcc) == (["alice@example.com"], "Confirm", [])
     assert "X-Other" not in sent.extra_headers and str(row["id"]) in sent.extra_headers["Message-ID"]
-    assert sent.alternatives[0][1] == "text/html"
+    assert [mimetype for _, mimetype in sent.alternatives] == ["text/html"]
 
 
 def test_the_same_key_is_the_same_letter(db) -> None:
     first = letters.queue_message(message(), "login:1", now=NOW)
     second = letters.queue_message(message(text="Another text"), "login:1", now=NOW)
     assert first.pk == second.pk and Letter.objects.count() == 1
+    assert str(first) == "letter message", "and names nobody"
 
 
 @pytest.mark.parametrize("subject", ["Hello\nBcc: spy@example.com", "Hello\r\n\r\nbody", "A\x0bB\x0cC"])
@@ -134,6 +136,8 @@ def test_without_an_address_it_waits_for_the_post(db, outbox) -> None:
     posting.mark_posted(letter, actor=OPERATOR, now=NOW)
     letter.refresh_from_db()
     assert letter.sent_at == NOW
+    with pytest.raises(letters.CannotSendAgain):
+        posting.mark_posted(letter, actor=OPERATOR, now=NOW)
 
 
 def test_stopped_and_burnt_letters_say_nothing_any_more(alice) -> None:
@@ -145,7 +149,28 @@ def test_stopped_and_burnt_letters_say_nothing_any_more(alice) -> None:
     assert letters.burn(Letter.objects.filter(pk=letter.pk), now=NOW) == 1, "safe to repeat"
     Letter.objects.filter(pk=letter.pk).update(sealed_letter=sealed)  # as a restored backup would have it
     with system("letter"):
-        assert isinstance(Letter.objects.get(pk=letter.pk).to, vault.Erased)
+        burnt = Letter.objects.get(pk=letter.pk)
+        assert isinstance(burnt.to, vault.Erased)
+        letters.opened(burnt, actor=OPERATOR, now=NOW)
+    assert not audit.history(record=("privacy.letter", letter.pk)).filter(action="letter.opened").exists()
+
+
+class Away(Broken):
+    """A mail server that does not answer."""
+
+    def send_messages(self, messages: list[Any]) -> int:
+        raise ConnectionRefusedError
+
+
+def test_while_the_mail_server_does_not_answer_the_others_wait_untried(db, settings, outbox) -> None:
+    working, settings.EMAIL_BACKEND = settings.EMAIL_BACKEND, f"{__name__}.Away"
+    for number in (1, 2):
+        letters.queue_message(message(), f"login:{number}", now=NOW)
+    assert with_letters(NOW) == 0
+    assert sorted(Letter.objects.values_list("attempts", "last_error")) == [(0, ""), (1, "ConnectionRefusedError")]
+    settings.EMAIL_BACKEND = working
+    assert with_letters(NOW + timedelta(seconds=29)) == 0 and outbox == []
+    assert with_letters(NOW + timedelta(seconds=31)) == 1, "the other one has its minute"
 
 
 @pytest.mark.parametrize("kind", ["access", "erasure"])

@@ -18,10 +18,10 @@ from tests.factories import as_customer
 
 
 @pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+def sent(settings: Any, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     """What would have gone to the broker."""
     found: list[tuple[Any, ...]] = []
-    monkeypatch.setattr(broker, "answers", lambda: True)
+    settings.CELERY_BROKER_URL = "memory://"
 
     def send(name: str, message: tuple[Any, ...] = (), **options: Any) -> None:
         found.append(message if name == broker.ADVANCE else ("letters", *message))
@@ -108,9 +108,9 @@ def test_a_broker_that_is_down_or_dumb_costs_a_filing_nothing(
 
 
 def test_a_broker_that_fails_in_the_middle_does_not_fail_the_filing(
-    alice, monkeypatch, django_capture_on_commit_callbacks
+    alice, settings, monkeypatch, django_capture_on_commit_callbacks
 ) -> None:
-    monkeypatch.setattr(broker, "answers", lambda: True)
+    settings.CELERY_BROKER_URL = "memory://"
 
     def fail(*_: Any, **__: Any) -> None:
         raise ConnectionError
