@@ -75,7 +75,7 @@ SQL = {
     "orders/services.py": "tests/orders/test_services.py",
     "privacy/admin/lists.py": "tests/privacy/admin/test_lists.py",
     "privacy/audit": "tests/privacy/audit/test_audit.py",
-    "privacy/datamap.py": "tests/privacy/test_datamap.py",
+    "privacy/datamap": "tests/privacy/test_datamap.py",
     "privacy/gate/rows.py": "tests/privacy/gate/test_log.py",
     "privacy/requests/bound.py": (
         "tests/privacy/requests/test_execute.py::test_an_erasure_leaves_the_file_and_the_block_token_and_nothing_else"
