@@ -313,10 +313,6 @@ def plain(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, decimal.Decimal):
         return format(value.normalize(), "f")
-    if isinstance(value, models.Model | UUID):
-        return str(value)
-    if isinstance(value, bytes | memoryview):
-        return None
     if isinstance(value, dict):
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

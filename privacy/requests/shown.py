@@ -323,8 +323,6 @@ def _first_of_each(rows: list[Any], link: str, most: int) -> list[Any]:
 
 def _said(kind: Kind, column: Column, row: Any, value: Any) -> str:
     """Return one value of a row as people read it, "" for nothing; what cannot be read says why."""
-    if isinstance(value, UUID):  # a number of ours tells nobody anything
-        return ""
     if column.words is not None and value not in (None, "") and not isinstance(value, vault.Unreadable):
         return column.words(value)
     return said.money(value, _currency(kind, row)) if isinstance(value, Decimal) else said.value(value)
