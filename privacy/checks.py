@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import astuple
 from typing import TYPE_CHECKING, Any
 
-from django.apps import apps
 from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.db import models
@@ -340,27 +339,6 @@ def check_restricted(app_configs: Any = None, **kwargs: Any) -> list[CheckMessag
     ]
     unknown = page.always - page.roles
     return [*missing, *(Error(f"The access matrix knows no {role!r}.", id="privacy.E011") for role in sorted(unknown))]
-
-
-@register("privacy")
-def check_labels(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
-    """No two sealed models share a label: it is bound into every sealed record (E010)."""
-    seen: dict[str, type[models.Model]] = {}
-    found: list[CheckMessage] = []
-    for model in apps.get_models():
-        label = getattr(model, "vault_label", None)
-        if not label or model._meta.proxy:
-            continue
-        if label in seen:
-            found.append(
-                Error(
-                    f"{model._meta.label} and {seen[label]._meta.label} share the vault label {label!r}.",
-                    obj=model,
-                    id="privacy.E010",
-                )
-            )
-        seen[label] = model
-    return found
 
 
 def _envelopes(model: type[models.Model]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from django.contrib import admin
 from django.core import checks
 from django.db import DatabaseError, models
 
-from privacy.vault.fields import EncryptedField
+from privacy.vault.fields import EncryptedField, encrypted
 from privacy.vault.index import NORMALISERS, Exact, Words
 from privacy.vault.keystore import identity
 from privacy.vault.queryset import SealedQuerySet, virtual
@@ -35,7 +35,7 @@ def check_declarations(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -
             if model.vault_label in labels:
                 found.append(_error(2, model, f"the vault_label {model.vault_label!r} is taken by another model."))
             labels[model.vault_label] = model
-            for field in _fields(model):
+            for field in encrypted(model):
                 found.extend(_field(field, indexes))
         found.extend(_meta(model))
     return found
@@ -73,10 +73,6 @@ def _error(number: int, obj: object, text: str, hint: str | None = None) -> chec
     return checks.Error(f"{name}: {text}", hint=hint, obj=obj, id=f"vault.E{number:03}")
 
 
-def _fields(model: type[SealedModel]) -> list[EncryptedField]:
-    return [field for field in model._meta.private_fields if isinstance(field, EncryptedField)]
-
-
 def _model(model: type[SealedModel]) -> Iterator[checks.CheckMessage]:
     if not model.vault_label:
         yield _error(1, model, "has no vault_label.", "A stable name such as 'orders.order'.")
@@ -91,7 +87,7 @@ def _model(model: type[SealedModel]) -> Iterator[checks.CheckMessage]:
                 "Derive the queryset from SealedQuerySet and keep base_manager_name = 'objects'.",
             )
     for envelope in model.envelopes():
-        names = [field.label for field in _fields(model) if field.envelope == envelope]
+        names = [field.label for field in encrypted(model) if field.envelope == envelope]
         if len(names) != len(set(names)):
             yield _error(5, model, f"two fields of the envelope {envelope!r} have the same label.")
         if len(envelope) > 40 or not envelope.isidentifier():

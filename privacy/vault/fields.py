@@ -12,7 +12,7 @@ import datetime
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from django.core import checks, validators
+from django.core import validators
 from django.core.exceptions import FieldError, ValidationError
 from django.db import models
 from django.db.models.signals import post_delete
@@ -121,10 +121,6 @@ class EncryptedField(models.Field):
     def get_col(self, alias: Any, output_field: Any = None) -> NoReturn:
         self.refuse()
 
-    @property
-    def cached_col(self) -> NoReturn:
-        self.refuse()
-
     def get_db_prep_save(self, value: Any, connection: Any) -> NoReturn:
         self.refuse()
 
@@ -162,13 +158,6 @@ class EncryptedField(models.Field):
 
     def to_python(self, value: Any) -> Any:
         return value if value is None or isinstance(value, str) else str(value)
-
-    def value_to_string(self, obj: models.Model) -> str:
-        return str(self.value_from_object(obj))
-
-    def check(self, **kwargs: Any) -> list[checks.CheckMessage]:
-        """Return nothing: Django never calls this for virtual fields; `vault.checks` does the work."""
-        return []
 
 
 def refusal(field: EncryptedField) -> str:
@@ -333,6 +322,11 @@ class Layout:
         ]
 
 
+def encrypted(model: type[models.Model]) -> list[EncryptedField]:
+    """Return the encrypted fields of a model, in the order in which they are declared."""
+    return [field for field in model._meta.private_fields if isinstance(field, EncryptedField)]
+
+
 def layouts(model: Any) -> dict[str, Layout]:
     """Return the layouts of a model's envelopes, none when it is not sealed; a proxy has those of its concrete
     model."""
@@ -340,9 +334,8 @@ def layouts(model: Any) -> dict[str, Layout]:
     found: dict[str, Layout] | None = concrete.__dict__.get("_vault_layouts")
     if found is None:
         grouped: dict[str, list[EncryptedField]] = {}
-        for field in concrete._meta.private_fields:
-            if isinstance(field, EncryptedField):
-                grouped.setdefault(field.envelope, []).append(field)
+        for field in encrypted(concrete):
+            grouped.setdefault(field.envelope, []).append(field)
         found = {envelope: Layout(concrete, envelope, fields) for envelope, fields in grouped.items()}
         concrete._vault_layouts = found
     return found

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
 
@@ -10,10 +11,11 @@ import pytest
 from django.core.checks import run_checks
 from django.test import override_settings
 
-from accounts.models import Customer, Session
+from accounts.models import Communication, Customer, Session
 from privacy import checks, datamap
 from privacy.datamap import Datum, Declaration
 from privacy.gate import matrix
+from privacy.requests import procedures
 from privacy.requests.models import Request
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -115,6 +117,10 @@ def codes(declaration):
     return {found.id for check in checks._OF_A_DECLARATION for found in check(declaration)}
 
 
+def words(declaration):
+    return {found.msg for check in checks._OF_A_DECLARATION for found in check(declaration)}
+
+
 def declared_as(model, **changes):
     whole = datamap.for_model(model)
     kept = {name: getattr(whole, name) for name in Declaration.__dataclass_fields__}
@@ -166,6 +172,62 @@ def test_a_table_of_values_that_nothing_says_in_words_is_an_error():
 
     assert "privacy.E013" in codes(declared_as(Request, data=data))
     assert "privacy.E013" not in codes(declared_as(Request))
+
+
+def test_a_declaration_that_contradicts_itself_is_an_error_in_words():
+    whole = datamap.for_model(Customer)
+    phone = replace(whole.data["phone"], title=whole.data["email"].title, plain="it is printed on invoices")
+    said = words(
+        declared_as(
+            Customer,
+            data={**whole.data, "phone": phone},
+            impersonal={**whole.impersonal, "phone": "a number", "subject": "a link"},
+        )
+    )
+
+    assert {
+        "accounts.Customer.phone is declared both personal and impersonal.",
+        "accounts.Customer.phone is sealed; `plain` does not apply.",
+        "accounts.Customer.phone is sealed but declared impersonal.",
+        "accounts.Customer.subject is shown to its person without a title.",
+        f"accounts.Customer: two fields have the title {phone.title!r}.",
+    } <= said
+
+    whole = datamap.for_model(Communication)
+    half = replace(whole.data["direction"], says={"in": "from you"})
+    said = words(declared_as(Communication, data={**whole.data, "direction": half}))
+
+    assert said == {"accounts.Communication.direction: `says` has not the codes of its choices."}
+
+
+def test_a_right_whose_law_or_waiting_leads_nowhere_is_an_error(page, monkeypatch):
+    access = procedures.get("access")
+    changed = replace(access, laws=frozenset({"no_such_law"}), waits_for=("no_such_right",))
+    monkeypatch.setitem(procedures.TABLE, "access", changed)
+
+    said = {
+        "The right 'access': regimes.toml has no law 'no_such_law'.",
+        "The right 'access': it waits for 'no_such_right', which is no right.",
+    }
+    assert {one.msg for one in checks.check_rights()} == said
+    matrix.forget()
+    with page("[staff\n"):  # said by another check
+        assert {one.msg for one in checks.check_rights()} == said
+
+
+def test_what_keeps_a_restricted_record_opens_to_roles_that_exist(page):
+    assert checks.check_restricted() == []
+    matrix.forget()
+    with page('[staff]\nsales = ["*/*:r"]\n\n[restricted]\nalways = ["nobody"]\n'):
+        said = {(one.id, one.msg) for one in checks.check_restricted()}
+    matrix.forget()
+    with page("[staff\n"):  # said by another check
+        assert checks.check_restricted() == []
+
+    assert said >= {
+        ("privacy.E011", "The access matrix does not say to whom a record opens that 'hold' keeps."),
+        ("privacy.E011", "The access matrix knows no 'nobody'."),
+    }
 
 
 @pytest.fixture

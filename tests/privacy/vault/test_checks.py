@@ -37,6 +37,27 @@ def test_a_model_without_a_label_or_with_a_stock_manager_is_named() -> None:
     assert ids(_model(Bad)) == {"vault.E001", "vault.E004", "vault.E005"}
 
 
+def test_two_models_with_one_label_and_an_envelope_without_a_name_are_named() -> None:
+    with isolate_apps("tests.privacy.vault") as isolated:
+
+        class One(SealedModel):
+            vault_label = "tests.same"
+            name = EncryptedTextField(envelope="with blank")
+
+            class Meta:
+                app_label = "vault"
+
+        class Other(SealedModel):
+            vault_label = "tests.same"
+            name = EncryptedTextField(envelope="x" * 41)
+
+            class Meta:
+                app_label = "vault"
+
+        found = check_declarations(list(isolated.get_app_configs()))
+    assert sorted(one.id for one in found) == ["vault.E002", "vault.E005", "vault.E005"]
+
+
 @isolate_apps("tests.privacy.vault")
 def test_multi_table_inheritance_is_refused() -> None:
     class Parent(SealedModel):
