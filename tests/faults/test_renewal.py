@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -241,6 +242,19 @@ def test_an_empty_backup_is_not_taken_for_one(places: tuple[Path, Path], tmp_pat
     dump = tmp_path / "empty.dump"
     with pytest.raises(RenewalRefused, match="holds no key"):
         renew(places, ["sh", "-c", f"pg_dump --schema-only --format=custom --file={dump} {url} && echo {dump}"])
+
+
+def test_a_backup_made_before_is_not_taken_for_a_fresh_one(
+    places: tuple[Path, Path], backup: list[str], tmp_path: Path
+) -> None:
+    file, _ = places
+    bob = factories.customer("Bob", "Barnes")
+    before = ring.read(file).versions
+    subprocess.run(backup, check=True, capture_output=True)
+    with pytest.raises(RenewalRefused, match="a key that the new ring does not open"):
+        renew(places, ["echo", str(tmp_path / "keystore.dump")])
+    assert set(before) < set(ring.read(file).versions)
+    assert readable(bob) == "Barnes"
 
 
 def test_a_copy_on_the_same_disk_or_a_disk_that_is_not_there_is_refused(
