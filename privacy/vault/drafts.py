@@ -160,9 +160,9 @@ def fresh(objs: Sequence[SealedModel]) -> list[Draft]:
             changed = changes(obj, layout)
             if snap.record == obj.pk and not changed:
                 continue  # sealed for this record already, by a save that was rolled back
+            # Also when nothing is left of it: else the bytes of before would stay in the column.
             payload = lay(layout, snap.payload, changed)
-            if payload:
-                drafts.append(Draft(obj, layout, payload, payload, replaces=False))
+            drafts.append(Draft(obj, layout, payload, payload, replaces=False))
     for obj, layout in unopened:
         try:
             base = opened([(layout, obj.pk, bytes(obj.__dict__[layout.column]))])[0]

@@ -199,16 +199,12 @@ class SealedQuerySet(models.QuerySet):
         return super().only(*columns(self.model, fields))
 
     def defer(self, *fields: Any) -> Any:
-        return super().defer(
-            *[f for f in columns(self.model, fields) if f is not None] if fields != (None,) else fields
-        )
+        return super().defer(*(fields if fields == (None,) else columns(self.model, fields)))
 
     def _values(self, *fields: Any, **expressions: Any) -> Any:
         for name in fields:
-            if isinstance(name, str):
-                field = virtual(self.model, name)
-                if field is not None:
-                    raise FieldError(refusal(field))
+            if (field := virtual(self.model, name)) is not None:
+                raise FieldError(refusal(field))
         return super()._values(*fields, **expressions)  # type: ignore[misc]
 
 
@@ -229,12 +225,11 @@ def virtual(model: type[models.Model], path: str) -> EncryptedField | None:
     return None
 
 
-def columns(model: type[models.Model], names: Collection[Any]) -> list[Any]:
+def columns(model: type[models.Model], names: Collection[str]) -> list[str]:
     """Return the names with each encrypted field replaced by the column of its envelope."""
-    mapped = []
+    mapped: list[str] = []
     for name in names:
-        field = virtual(model, name) if isinstance(name, str) else None
-        if field is not None:
+        if (field := virtual(model, name)) is not None:
             head, found, _ = name.rpartition(LOOKUP_SEP)
             mapped += [f"{head}{found}{column}" for column in field.beside]
             name = f"{head}{found}{field.sealed_column}"

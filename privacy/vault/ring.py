@@ -98,16 +98,7 @@ class KeyRing:
 
     def rewrap(self, version: int, wrapped: bytes, context: bytes) -> bytes:
         """Return a data key wrapped under the current version. Raises VersionUnknown or WrapBroken as `unwrap` does."""
-        held = self._ciphers.get(version)
-        if held is None:
-            raise VersionUnknown(f"The key ring has no version {version}.")
-        try:
-            data_key = held[0].decrypt(wrapped[:12], wrapped[12:], context + held[1])
-        except InvalidTag:
-            raise WrapBroken("A wrapped data key does not open in its context.") from None
-        nonce = os.urandom(12)
-        cipher, suffix = self._ciphers[self.current]
-        return nonce + cipher.encrypt(nonce, data_key, context + suffix)
+        return self.wrap(self.unwrap(version, wrapped, context), context)[1]
 
     def derive(self, purpose: str) -> bytes:
         """Return 32 bytes that belong to `purpose` alone (HKDF-SHA256 of the root)."""

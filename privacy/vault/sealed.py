@@ -136,11 +136,9 @@ class SealedModel(models.Model):
         if unit is None or unit.free or batch is None:
             return None
         mine = (self.__dict__[layout.pk], layout.envelope)
-        if mine in unit.bare:
-            return unit.bare[mine]
-        return unit.end_of(
-            mine, [one for each in layouts(type(self)).values() for one in batch.asked(each)], batch.bare()
-        )
+        if mine not in unit.bare:
+            unit.load([one for each in layouts(type(self)).values() for one in batch.asked(each)], batch.bare())
+        return unit.bare[mine]
 
     def _open(self, unit: units.Unit, layout: Layout, sealed: Any) -> dict[str, Any] | Unreadable:
         data = self.__dict__
@@ -188,16 +186,12 @@ class SealedModel(models.Model):
             unit.remember(self)
         return found
 
-    def forget(self, envelopes: Collection[str] | None = None) -> None:
+    def forget(self) -> None:
         """Take opened values out of this object; what was assigned and not saved stays."""
-        state: State | None = self.__dict__.get("_vault")
-        if state is None:
-            return
+        state = self._vault_state()
         for layout in layouts(type(self)).values():
-            snap = state.snaps.get(layout.envelope)
-            if snap is not None and (envelopes is None or layout.envelope in envelopes):
+            if (snap := state.snaps.pop(layout.envelope, None)) is not None:
                 self._take_out(layout, snap)
-                del state.snaps[layout.envelope]
         state.refused = None
 
     def _take_out(self, layout: Layout, snap: Snap) -> None:

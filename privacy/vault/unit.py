@@ -136,15 +136,6 @@ class Unit:
             known = self.keys[number]
         return known
 
-    def end_of(self, mine: keys.Pair, others: list[Asked], bare: Sequence[keys.Pair]) -> Unreadable | None:
-        """Return why an envelope without bytes cannot be read, None when it was never filled; one query for a result
-        set."""
-        if mine not in self.bare:
-            self.load(others, bare)
-        if mine not in self.bare:
-            self.load([], [mine])
-        return self.bare[mine]
-
     def load(self, asked: list[Asked], bare: Sequence[keys.Pair] = ()) -> None:
         """Load keys with one query; what cannot be had is noted as well."""
         bare = [] if self.free else [pair for pair in bare if pair not in self.bare]

@@ -74,14 +74,13 @@ def move_on(cur: CursorWrapper, ended: Sequence[int], *, records: Sequence[UUID]
 
 def settle(cur: CursorWrapper, places: Sequence[Place], going: Sequence[int]) -> None:
     """Give tokens of keys that are about to go, if a later key has asked for them, to the committed keys in between."""
-    if places:
-        cur.execute(
-            f"""WITH n AS (SELECT u.*, {_VALUE} AS value FROM {_ROWS})
-                UPDATE vault_token t SET key = n.key FROM n
-                WHERE t.record = n.record AND t.field = n.field AND t.value = n.value
-                  AND t.key = ANY(%s::bigint[]) AND t.next_key <> n.key""",  # noqa: S608
-            [_values(places), *_parameters(places), array(going)],
-        )
+    cur.execute(
+        f"""WITH n AS (SELECT u.*, {_VALUE} AS value FROM {_ROWS})
+            UPDATE vault_token t SET key = n.key FROM n
+            WHERE t.record = n.record AND t.field = n.field AND t.value = n.value
+              AND t.key = ANY(%s::bigint[]) AND t.next_key <> n.key""",  # noqa: S608
+        [_values(places), *_parameters(places), array(going)],
+    )
 
 
 def delete(cur: CursorWrapper, numbers: Sequence[int], *, records: Sequence[UUID]) -> None:

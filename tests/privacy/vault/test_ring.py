@@ -43,6 +43,24 @@ def test_an_existing_ring_is_never_overwritten(file: Path) -> None:
     assert file.read_bytes() == before
 
 
+def test_a_ring_that_comes_or_changes_while_this_process_looks_is_seen(file: Path, tmp_path: Path) -> None:
+    class Late(type(Path())):  # type: ignore[misc]  # another process is faster by a moment
+        def stat(self, **how: bool) -> os.stat_result:
+            if not written.exists():
+                written.touch()
+                ring.write(Path(self), newer)
+            return Path(self).stat(**how)
+
+        def exists(self) -> bool:
+            return False
+
+    newer, written = ring.read(file).added(), tmp_path / "written"
+    assert ring.read(Late(file)) == newer
+    with pytest.raises(ring.RingRefused, match="never overwritten"):
+        ring.write(Late(file), ring.new(), new_file=True)
+    assert ring.read(file) == newer
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"keys": 1}', "\x00"])
 def test_what_is_no_ring_is_refused_without_quoting_it(text: str) -> None:
     with pytest.raises(ring.RingRefused):

@@ -11,7 +11,7 @@ from django.db import DatabaseError, connection, connections, models, transactio
 from django.test.utils import CaptureQueriesContext
 
 from privacy import vault
-from privacy.vault import CopyRefused, KeyMissing, RecordErased, unit
+from privacy.vault import CopyRefused, ForeignEnvelope, KeyMissing, RecordErased, unit
 from privacy.vault.envelope import key_id
 from privacy.vault.index import Exact, Words
 from privacy.vault.keystore import keys, making, tokens
@@ -162,6 +162,61 @@ def test_an_opened_copy_is_sealed_for_itself(alice: Person, work: unit.Unit) -> 
     assert (again(copied).name, again(copied).note) == ("Alice Smith", "calls on Mondays")
     assert not live(copied) & live(alice)
     assert again(alice).email == "alice@x.example"
+
+
+def test_what_is_cleared_in_a_copy_or_after_a_rollback_is_not_written_all_the_same(
+    alice: Person, work: unit.Unit
+) -> None:
+    copied = again(alice)
+    assert (copied.name, copied.note) == ("Alice Smith", "calls on Mondays")
+    copied.pk = None
+    copied.name = copied.email = copied.phone = ""
+    copied.save()
+    assert (str(again(copied).name), again(copied).note) == ("", "calls on Mondays")
+    assert again(alice).name == "Alice Smith"
+
+    dora = Person(name="Dora", email="dora@x.example")
+    with rolled_back():
+        dora.save()
+    dora.name = dora.email = ""
+    dora.save()
+    assert (str(again(dora).name), Person.objects.find("tests.person.email", "dora@x.example").count()) == ("", 0)
+
+
+def test_a_row_that_was_gone_is_written_again_with_the_bytes_it_had(alice: Person, work: unit.Unit) -> None:
+    found = again(alice)
+    assert found.name == "Alice Smith"
+    before = bytes(found.sealed_account)
+    Person.objects.filter(pk=alice.pk)._raw_delete("default")
+    found.save()
+    assert (again(alice).name, bytes(again(alice).sealed_account)) == ("Alice Smith", before)
+
+
+def test_an_id_that_was_given_as_text_is_the_records(work: unit.Unit) -> None:
+    number = uuid4()
+    Person(pk=str(number), name="Dora").save()
+    assert Person.objects.get(pk=number).name == "Dora"
+
+
+def test_bytes_that_were_altered_are_not_written_over(alice: Person, work: unit.Unit) -> None:
+    altered = bytearray(alice.sealed_account)
+    altered[-1] ^= 1
+    Person.objects.filter(pk=alice.pk).update(sealed_account=bytes(altered))
+    found = again(alice)
+    found.phone = "+1 978 555 0199"
+    with pytest.raises(ForeignEnvelope, match="are not this record's"), transaction.atomic():
+        found.save()
+    assert bytes(again(alice).sealed_account) == bytes(altered)
+
+
+def test_a_key_left_by_a_crash_that_opens_no_more_ends_the_save(work: unit.Unit) -> None:
+    crashed = Person(name="Dora Old")
+    with rolled_back():
+        crashed.save()
+    DataKey.objects.filter(record=crashed.pk).update(wrapped=bytes(60))
+    with pytest.raises(RecordErased, match="does not open"), transaction.atomic():
+        Person(pk=crashed.pk, name="Dora New").save()
+    assert not Person.objects.filter(pk=crashed.pk).exists()
 
 
 @pytest.mark.parametrize("new_pk", [None, uuid4()], ids=["none", "another"])

@@ -15,7 +15,7 @@ from django.db import IntegrityError, OperationalError, connection, connections,
 from django.db.models import Count, F, OuterRef, Q
 from django.forms import modelform_factory
 
-from privacy.vault import Erased, KeyUnavailable, Masked, RecordErased, UnsealedPlaintext, unit
+from privacy.vault import Erased, KeyUnavailable, Masked, RecordErased, Restricted, UnsealedPlaintext, unit
 from privacy.vault.envelope import key_id
 from privacy.vault.keystore import keys
 from tests.privacy.vault.models import Person, PersonProxy, Shop, Visit
@@ -172,6 +172,12 @@ def test_a_dump_loads_again_with_the_same_bytes(alice: Person, work: unit.Unit) 
     assert bytes(again(alice).sealed_account) == before
     assert again(alice).name == "Alice Smith"
 
+    Person.objects.filter(pk=alice.pk)._raw_delete("default")
+    for loaded in serializers.deserialize("json", dumped):
+        loaded.object.name = "Alice Jones"  # changed before it was opened
+        loaded.object.save()
+    assert (again(alice).name, again(alice).email) == ("Alice Jones", "alice@x.example")
+
 
 def test_a_proxy_opens_and_writes_the_same_envelope(alice: Person, work: unit.Unit) -> None:
     proxy = PersonProxy.objects.get(pk=alice.pk)
@@ -235,13 +241,34 @@ def test_full_clean_validates_and_opens(alice: Person, work: unit.Unit) -> None:
 
 
 def test_a_model_form_edits_and_saves(alice: Person, work: unit.Unit) -> None:
-    form_class = modelform_factory(Person, fields=["name", "email", "born_on"])
+    form_class = modelform_factory(Person, fields=["name", "email", "born_on", "note", "extra"])
     assert form_class(instance=alice).initial["name"] == "Alice Smith"
-    form = form_class({"name": "Alice Jones", "email": "alice@x.example", "born_on": "1970-01-02"}, instance=alice)
-    assert form.changed_data == ["name", "born_on"]
+    assert "<textarea" in str(form_class(instance=alice)["note"])
+    typed = {"name": "Alice Jones", "email": "alice@x.example", "born_on": "1970-01-02", "extra": '{"a": 2}'}
+    form = form_class({**typed, "note": "calls on Mondays"}, instance=alice)
+    assert form.changed_data == ["name", "born_on", "extra"]
     form.save()
     assert (again(alice).name, again(alice).born_on) == ("Alice Jones", datetime.date(1970, 1, 2))
+    assert (again(alice).note, again(alice).extra) == ("calls on Mondays", {"a": 2})
     assert again(alice).phone == "+1 978 555 0100"
+
+
+def test_a_day_is_read_in_each_form_and_what_is_none_is_refused() -> None:
+    day = Person.born_on.field
+    given = (None, "", "1970-01-02", datetime.date(1970, 1, 2), datetime.datetime(1970, 1, 2, 12))
+    assert [day.to_python(one) for one in given] == [None, None, *[datetime.date(1970, 1, 2)] * 3]
+    for wrong in ("soon", "1970-02-31"):
+        with pytest.raises(ValidationError, match="valid date"):
+            day.to_python(wrong)
+    assert Person.name.field.pack(None) is None
+
+
+def test_what_stands_for_a_value_is_the_same_after_it_was_pickled(now) -> None:
+    for one in (Masked(), KeyUnavailable(), Erased(now, (uuid4(), "account")), Restricted("locked: kept for claims")):
+        there = pickle.loads(pickle.dumps(one))
+        assert (type(there), str(there), bool(there)) == (type(one), str(one), False)
+        assert (getattr(there, "at", 0), getattr(there, "pair", 0)) == (getattr(one, "at", 0), getattr(one, "pair", 0))
+        assert repr(one) == f"<{type(one).__name__}>", "nor is anything told in a traceback"
 
 
 def test_a_form_without_encrypted_fields_opens_nothing(alice: Person, work: unit.Unit, asked: Asked) -> None:

@@ -49,6 +49,18 @@ def test_a_refused_envelope_is_masked_and_not_asked_again(alice: Person, work: u
     assert len(asked) == 1
 
 
+def test_each_envelope_is_refused_for_itself(alice: Person, bob: Person) -> None:
+    before = unit.set_guard(lambda opening: opening.envelope == "account" and opening.record_id == bob.pk)
+    mine = unit.begin()
+    try:
+        assert [str(one) for one in (alice.name, alice.note, alice.name, bob.name, bob.note)] == [
+            "••••", "••••", "••••", "Bob Stone", "••••",
+        ]  # fmt: skip
+    finally:
+        unit.end(mine)
+        unit.set_guard(before)
+
+
 def test_a_refusal_ends_with_its_unit(alice: Person, asked: Asked) -> None:
     asked.refuse = True
     first = unit.begin()
@@ -120,7 +132,9 @@ def test_a_thread_inherits_nothing_and_a_copied_context_ends_with_its_unit(alice
     thread.start()
     thread.join()
     leaked = contextvars.copy_context()
-    unit.end(work)
+    assert leaked.run(unit.current) is work
+    leaked.run(unit.end, work)
+    assert leaked.run(unit._current.get) is None
     thread = threading.Thread(target=leaked.run, args=(lambda: found.append(stored.name),))
     thread.start()
     thread.join()

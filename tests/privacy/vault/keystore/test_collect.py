@@ -200,6 +200,19 @@ def test_keys_of_a_label_or_envelope_nobody_knows_are_left_alone(alice: Person) 
     assert (report.doubted, report.destroyed) == (0, 0)
 
 
+def test_what_a_row_needs_that_names_an_ended_key_is_left_alone(alice: Person, work: unit.Unit) -> None:
+    old = bytes(alice.sealed_account)
+    alice.name = "Alice Jones"
+    alice.save()
+    Person.objects.filter(pk=alice.pk).update(sealed_account=old)  # an older row, put back
+    DataKey.objects.filter(pk=key_id(old)).delete()
+    for _ in range(2):
+        later("8 days")
+        report = collect()
+    assert (report.doubted, report.destroyed, report.finished) == (0, 0, 0)
+    assert DataKey.objects.filter(record=alice.pk, envelope="account", wrapped__isnull=False).count() == 1
+
+
 def test_small_chunks_find_the_same(alice: Person, bob: Person, work: unit.Unit) -> None:
     for i in range(5):
         crash(Person(name=f"P{i}", note="x"))

@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import OperationalError, connections
 
 from privacy.vault import ring, unit
-from privacy.vault.keystore import keys, rotate
+from privacy.vault.checks import check_belongs_together
+from privacy.vault.keystore import identity, keys, rotate
 from privacy.vault.models import DataKey
 from tests.privacy.vault.models import Person
 from tests.privacy.vault.watching import again
@@ -96,12 +98,57 @@ def test_status_counts_keys_by_version_and_changes_nothing(file: Path, alice: Pe
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code"), [(("retire",), 2), (("add", "1"), 2), (("init",), 3)]
-)  # fmt: skip
+    ("arguments", "code"),
+    [
+        (("keyring", "retire"), 2),
+        (("keyring", "add", "1"), 2),
+        (("keyring", "add", "--dry-run"), 2),
+        (("keyring", "init"), 3),
+        (("rotate_keys", "--chunk", "0"), 2),
+    ],
+)
 def test_wrong_use_ends_in_a_sentence_and_an_exit_code(arguments: tuple[str, ...], code: int, file: Path) -> None:
     with pytest.raises(CommandError) as failed:
-        call_command("keyring", *arguments)
+        call_command(*arguments)
     assert failed.value.returncode == code
+
+
+@pytest.mark.django_db
+def test_what_fails_is_one_sentence_and_changes_no_ring(file: Path, alice: Person, settings: Any) -> None:
+    run("keyring", "add")
+    content = file.read_bytes()
+    for command in (("keyring", "status"), ("keyring", "retire", "1"), ("rotate_keys",), ("collect_keys",)):
+        with connections["keystore"].execute_wrapper(_down), pytest.raises(CommandError) as failed:
+            call_command(*command)
+        assert failed.value.returncode == 1, command
+    with connections["keystore"].execute_wrapper(_down):
+        assert identity.verify() == ["The key store or the main database cannot be reached, or was not migrated."]
+        (found,) = check_belongs_together(databases=["default", "keystore"])
+    assert (found.id, found.msg) == ("vault.E010", "A database cannot be reached.")
+    with pytest.raises(CommandError, match="cannot be written") as failed:
+        call_command("keyring", "init", file=str(file / "in_no_folder"))
+    assert failed.value.returncode == 1
+    assert file.read_bytes() == content
+    settings.KEY_RING_FILE = settings.KEY_RING = ""
+    with pytest.raises(CommandError, match="no key ring") as failed:
+        call_command("rotate_keys")
+    assert failed.value.returncode == 3
+
+
+def _down(*args: Any) -> Any:
+    raise OperationalError
+
+
+@pytest.mark.django_db
+def test_the_status_in_words_names_versions_and_what_hangs_on_them(file: Path, alice: Person) -> None:
+    out = StringIO()
+    call_command("keyring", "status", stdout=out)
+    assert {"versions: 1", "keys: 2 of version 1", "missing: none"} <= set(out.getvalue().splitlines())
+    run("keyring", "add")
+    call_command("rotate_keys", stdout=out)
+    before = file.read_bytes()
+    assert run("keyring", "retire", "1", dry_run=True)["would_retire"] == 1
+    assert file.read_bytes() == before
 
 
 def test_without_a_file_there_is_nothing_to_change(settings: Any) -> None:
