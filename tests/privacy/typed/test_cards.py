@@ -12,7 +12,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from stdnum import iban, luhn
 
-from privacy.typed import cards
+from privacy.typed import banks, cards, folded
 
 IBANS = Path(iban.__file__).with_name("iban.dat")
 TEST_CARDS = {
@@ -60,7 +60,7 @@ def test_every_digit_of_unicode_is_read_as_the_digit_it_is():
 
 
 def test_a_character_is_looked_up_when_it_is_met_and_not_before():
-    table = cards._Folds()
+    table = folded.Folds()
 
     assert "é٣x".translate(table) == "é3x"
     assert sorted(table) == [ord("x"), ord("é"), ord("٣")]
@@ -245,7 +245,7 @@ LENGTHS = {
 
 @pytest.mark.parametrize(("country", "length"), LENGTHS.items())
 def test_an_iban_is_as_long_as_its_country_says(country, length):
-    assert cards._iban_length(country) == length
+    assert banks.iban_length(country) == length
 
 
 def an_iban(country):
@@ -265,11 +265,11 @@ def an_iban(country):
 @pytest.mark.parametrize("country", re.findall(r"^[A-Z]{2}", IBANS.read_text(), re.MULTILINE))
 def test_an_iban_of_every_country_is_found_at_its_length_and_at_no_other(country):
     number = an_iban(country)
-    assert len(number) == cards._iban_length(country)
+    assert len(number) == banks.iban_length(country)
     for text in (number, in_fours(number, " "), in_fours(number.lower(), "-")):
         assert cards.redact(f"to {text}.")[0] == "to [bank account]."
-    assert cards._iban_end(number + "XYZ") == len(number)
-    assert cards._iban_end(number[:-1]) == 0
+    assert banks.iban_end(number + "XYZ") == len(number)
+    assert banks.iban_end(number[:-1]) == 0
 
 
 @pytest.mark.parametrize("text", ["AB12 CD34 ", "XX89 3704 0044 0532 0130 00, ", "NO93 8601 1117 948, "])
@@ -293,7 +293,7 @@ RUNS = [
 ]  # fmt: skip
 NO_COMMA = [run for run in RUNS if run != ","]
 ONE_LINE = [run for run in NO_COMMA if not set(run) & set("\n\r\u2028")]
-SEEN = [run for run in ONE_LINE if cards._fold(run).text]
+SEEN = [run for run in ONE_LINE if folded.fold(run).text]
 # What stands around, the groups that people write, and what stands between them.
 DISGUISED = [
     (cards.CARD, "charge {} today", "4111 1111 1111 1111", RUNS),
