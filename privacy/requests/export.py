@@ -77,9 +77,6 @@ class _Counted(io.RawIOBase):
         self._hash = hashlib.sha256()
         self.size = 0
 
-    def writable(self) -> bool:
-        return True
-
     def write(self, data: Any) -> int:
         piece = bytes(data)
         self._sealed.write(piece)
@@ -149,8 +146,7 @@ def fetch(request: Request, *, actor: Actor, now: datetime, via: str = "portal")
         if not (bound.is_our_file(export) and bound.is_ours(request) and bound.is_file_of(export, request.owner_id)):
             raise NoCopy
         Export.objects.filter(pk=export.pk).update(downloads=F("downloads") + 1)
-        if request.step == procedures.CLOSE.name:  # nothing to wait for any more
-            Request.objects.filter(pk=request.pk, step=procedures.CLOSE.name).update(next_action_at=now)
+        _wait_no_more(request, now)
         audit.record(
             "copy.fetched",
             actor=actor,
@@ -196,8 +192,12 @@ def destroy(request: Request, *, actor: Actor, now: datetime) -> None:
             raise NoCopy
         audit.record("copy.destroyed", actor=actor, now=now, subject=request.subject_id, reference=request.reference)
         delete(export, now=now)
-        if request.step == procedures.CLOSE.name:  # nothing to wait for any more
-            Request.objects.filter(pk=request.pk, step=procedures.CLOSE.name).update(next_action_at=now)
+        _wait_no_more(request, now)
+
+
+def _wait_no_more(request: Request, now: datetime) -> None:
+    """Wake a request that only waits until its copy was fetched, or is gone."""
+    Request.objects.filter(pk=request.pk, step=procedures.CLOSE.name).update(next_action_at=now)
 
 
 def delete(export: Export, *, now: datetime) -> None:
@@ -365,16 +365,13 @@ def _json(request: Request, kinds: list[contents.Kind], verdicts: Verdicts, now:
 
 
 def _csv(kind: contents.Kind, verdicts: Verdicts) -> Iterator[bytes]:
-    """Yield one table; UTF-8 with a mark, so that spreadsheets read it right."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer)
-    buffer.write("\ufeff")
-    writer.writerow(["record", *(contents.cell(column.title) for column in kind.columns)])
+    """Yield one table, line by line; UTF-8 with a mark, so that spreadsheets read it right."""
+    yield _line(["\ufeffrecord", *(contents.cell(column.title) for column in kind.columns)])
     for row in contents.rows(kind, verdicts):
-        values = (contents.cell(row.values[column.title], column.words) for column in kind.columns)
-        writer.writerow([row.id, *values])
-        if buffer.tell() > 64_000:
-            yield buffer.getvalue().encode()
-            buffer.seek(0)
-            buffer.truncate()
-    yield buffer.getvalue().encode()
+        yield _line([row.id, *(contents.cell(row.values[column.title], column.words) for column in kind.columns)])
+
+
+def _line(cells: Sequence[str]) -> bytes:
+    line = io.StringIO()
+    csv.writer(line).writerow(cells)
+    return line.getvalue().encode()

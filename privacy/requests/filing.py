@@ -88,7 +88,7 @@ def file(receipt: Receipt, *, actor: Actor, now: datetime) -> Filed:
         with transaction.atomic():
             return _file(receipt, actor, now)
     except IntegrityError:
-        # The same person filed the same twice in one moment: the other receipt was first.
+        # The same person filed the same twice in one moment, the other receipt was first; or the reference is taken.
         with transaction.atomic():
             return _file(receipt, actor, now)
 
@@ -252,7 +252,8 @@ def _new(receipt: Receipt, now: datetime) -> Request:
         [clock.Event(clock.Kind.RECEIVED, receipt.received_on)], history.place(procedures.get(kind), country, region)
     )
     request = Request(
-        reference=_free_reference(now),
+        # One of 33 million in a year: of two alike the database refuses the second, and `file` draws anew.
+        reference=codes.new_reference(company_day(now).year),
         kind=kind,
         channel=receipt.channel,
         asked_by=receipt.asked_by,
@@ -287,12 +288,6 @@ def _subject_for(email: str, now: datetime) -> UUID:
         if one.owner_id is not None and bound.is_ours(one) and not people.ask().has_login(one.owner_id):
             return one.owner_id
     return subjects.create(now=now).pk
-
-
-def _free_reference(now: datetime) -> str:
-    while Request.objects.filter(reference=(found := codes.new_reference(company_day(now).year))).exists():
-        pass
-    return found
 
 
 def ask(*, kind: str, email: str, note: str = "", actor: Actor, now: datetime) -> None:

@@ -16,6 +16,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from django.urls import reverse
 
 from privacy import letters, vault
@@ -155,11 +156,11 @@ def _posted(request: Request, subject: UUID, code: str) -> str:
 
 def look(token: str, *, now: datetime) -> OneTimeLink:
     """Return the live link of `token` without using it (what GET may do). Raises LinkRefused."""
-    link = (
-        OneTimeLink.objects.select_related("request")
-        .filter(token_hash=hashed(token), used_at=None, expires_at__gt=now)
-        .first()
-    )
+    return _live(OneTimeLink.objects.all(), token, now)
+
+
+def _live(links: QuerySet[OneTimeLink], token: str, now: datetime) -> OneTimeLink:
+    link = links.select_related("request").filter(token_hash=hashed(token), used_at=None, expires_at__gt=now).first()
     if link is None or not is_ours(link):
         raise LinkRefused
     return link
@@ -174,11 +175,9 @@ def is_told(token: str) -> bool:
 def use(token: str, *, now: datetime) -> OneTimeLink:
     """Use up the link of `token` (POST only) and return it. Of two at once one wins. Raises LinkRefused."""
     with transaction.atomic():
-        link = look(token, now=now)
-        used = OneTimeLink.objects.filter(pk=link.pk, used_at=None, expires_at__gt=now).update(used_at=now)
-        if not used:
-            raise LinkRefused
+        link = _live(OneTimeLink.objects.select_for_update(of=("self",)), token, now)  # the other waits, and finds none
         link.used_at = now
+        link.save(update_fields=["used_at"])
         return link
 
 

@@ -82,6 +82,7 @@ def test_a_message_is_good_for_one_try(alice, sent, django_capture_on_commit_cal
 
 def test_what_is_over_is_left_alone(alice, sent) -> None:
     request = confirmed(alice)
+    assert execute.run(request.pk, clock=Clock(), pause=lambda: None, rounds=1) == "wait_for_access"
     run(request)
     assert request.state == State.CLOSED
     assert broker.poll(now=NOW + timedelta(days=100)) == 0

@@ -18,9 +18,10 @@ from orders.models import Order
 from privacy import audit, datamap, gate
 from privacy.gate.log import AccessEntry
 from privacy.gate.system import system
-from privacy.requests import contents, export, services, sight
+from privacy.requests import assessment, contents, export, services, sight
 from privacy.requests.models import Export, Request
 from privacy.requests.states import State
+from privacy.vault.models import DataKey
 from tests import factories, pages, people, roles
 from tests.asked import NOW, OPERATOR, PRIVACY, Clock, filed, outlived, run
 from tests.beginnings import beginning
@@ -226,6 +227,7 @@ def test_after_a_week_it_is_gone(alice) -> None:
 def test_a_fetch_is_counted_audited_and_shown_to_the_person(alice) -> None:
     request = filed(alice, "access")
     run(request)
+    assert export.build(request, now=NOW) == Export.objects.get(), "it is made once"
     _, chunks = export.fetch(request, actor=OPERATOR, now=NOW, via="command")
     assert sum(map(len, chunks)) == Export.objects.get().size
     assert Export.objects.get().downloads == 1
@@ -234,6 +236,27 @@ def test_a_fetch_is_counted_audited_and_shown_to_the_person(alice) -> None:
         AccessEntry.objects.filter(whose__subject_id=alice.subject_id, envelopes={"privacy.export/export": 1}).count()
         == 1
     )
+
+
+def test_a_copy_that_is_gone_is_neither_fetched_nor_destroyed_and_none_is_made_of_nobodys_data(alice) -> None:
+    request = filed(alice, "access")
+    run(request)
+    export.destroy(request, actor=as_customer(alice), now=NOW)
+    for act in (export.fetch, export.destroy):
+        with pytest.raises(export.NoCopy):
+            act(request, actor=as_customer(alice), now=NOW)
+    request.subject_id = None  # everything about her was erased meanwhile
+    with pytest.raises(export.NoCopy):
+        export.build(request, now=NOW)
+    assert list(export.folder().iterdir()) == []
+    assert export.live(request) is None
+    assert not DataKey.objects.filter(envelope=export.ENVELOPE, destroyed_at=None).exists()
+
+
+def test_few_and_many_records_are_judged_alike(alice, kept_order, monkeypatch) -> None:
+    few = assessment.facts_of(alice.subject_id, whole=True)
+    monkeypatch.setattr(assessment, "CHUNK", 1)
+    assert assessment.facts_of(alice.subject_id, whole=True) == few and len(few) > 3
 
 
 def test_bob_does_not_fetch_alices_copy(alice, bob) -> None:

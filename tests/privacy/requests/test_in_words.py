@@ -11,6 +11,7 @@ import pytest
 
 from privacy.calendar import undated
 from privacy.requests import history, in_words, said
+from privacy.requests.filing import Filed
 from privacy.requests.models import Export, OneTimeLink, Request, RequestEvent
 from privacy.retention import decided
 from privacy.retention.models import Decision, HeldValue
@@ -82,4 +83,5 @@ def test_what_stands_in_logs_for_a_row_names_nobody() -> None:
     assert [str(one) for one in rows] == [
         "received 2026-11-20 15:00", "link for result", f"copy {REQUEST.pk}", REQUEST.reference,
     ]  # fmt: skip
+    assert "7K3M-9QXA" not in repr(Filed(REQUEST, "7K3M-9QXA-22BD"))
     assert history.named("operator", "shell") == "an operator of our server"

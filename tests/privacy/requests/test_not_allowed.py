@@ -5,15 +5,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from accounts.models import Customer
 from privacy.actor import Actor
-from privacy.requests import deadline, excess, history, paper, proof, proving, second, services, sight
+from privacy.requests import (
+    addresses,
+    assessment,
+    bound,
+    deadline,
+    excess,
+    history,
+    paper,
+    proof,
+    proving,
+    second,
+    services,
+    sight,
+    steps,
+)
 from privacy.requests.models import Request
 from privacy.requests.states import State
-from tests.asked import ANYBODY, NOW, PRIVACY, filed
+from privacy.retention.models import Decision
+from tests.asked import ANYBODY, NOW, PRIVACY, filed, taken_in
 from tests.factories import as_customer
 
 pytestmark = pytest.mark.django_db
@@ -79,6 +95,9 @@ def test_words_that_say_nothing_and_rules_that_are_none_are_refused(alice: Custo
         "no decision about a refusal": lambda: excess.decide(request, "go_on", **at),
         "no reason of the law": lambda: deadline.extend(request, reason="holiday", words="Much.", **at),
         "no words": lambda: deadline.extend(request, reason="complex", words=" ", **at),
+        "a call-back of which nothing is said": lambda: taken_in(
+            "access", alice.subject_id, channel="phone", identity="callback", actor=PRIVACY
+        ),
         "a login, stated": lambda: proving.identify(request, "login", subject=alice.subject_id, **at),
     }
     for what, act in acts.items():
@@ -93,3 +112,27 @@ def test_words_that_say_nothing_and_rules_that_are_none_are_refused(alice: Custo
     with pytest.raises(proof.BadRequest, match="No GDPR"):
         excess.propose(request, ground="No.", evidence="Nine letters.", **at)
     assert excess.open_look(request) is not None and request.is_open
+
+
+def test_for_nobody_and_nothing_nothing_is_done(alice: Customer) -> None:
+    assert addresses.records_of(Request()) == [] and addresses.standing_of(" ", now=NOW) == addresses.Standing()
+    for record in (alice.pk, uuid4()):
+        assert addresses.spelled_on_file("accounts.customer", record, "bob@example.com") == ""
+    assert addresses.spelled_on_file("accounts.customer", alice.pk, "ALICE@example.com") == "alice@example.com"
+    with pytest.raises(steps.NotConfirmed):
+        steps.subject_of(Request())
+    with pytest.raises(RuntimeError):
+        steps.acting()
+    with pytest.raises(LookupError):
+        assessment.verdict_of(Decision())
+    with pytest.raises(Request.DoesNotExist):
+        bound.sign(uuid4())
+    request = filed(alice)
+    with pytest.raises(history.NotAllowed, match="Nothing is written"):
+        deadline.extend_by_itself(request, "erase", actor=PRIVACY, now=NOW)
+    for state in (State.EXECUTED, State.REPLIED):
+        Request.objects.filter(pk=request.pk).update(state=state)
+        request.refresh_from_db()
+        with pytest.raises(history.NotAllowed, match="is done"):
+            deadline.extend(request, reason="complex", words="Much.", actor=PRIVACY, now=NOW)
+        assert not deadline.may_extend(request, now=NOW) and not deadline.is_too_late_to_extend(request, now=NOW)
