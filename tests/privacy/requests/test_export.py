@@ -7,8 +7,10 @@ import io
 import json
 import zipfile
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import jsonschema
 import pytest
@@ -21,6 +23,7 @@ from privacy.gate.system import system
 from privacy.requests import assessment, contents, export, services, sight
 from privacy.requests.models import Export, Request
 from privacy.requests.states import State
+from privacy.retention.verdict import Verdict
 from privacy.vault.models import DataKey
 from tests import factories, pages, people, roles
 from tests.asked import NOW, OPERATOR, PRIVACY, Clock, filed, outlived, run
@@ -251,6 +254,21 @@ def test_a_copy_that_is_gone_is_neither_fetched_nor_destroyed_and_none_is_made_o
     assert list(export.folder().iterdir()) == []
     assert export.live(request) is None
     assert not DataKey.objects.filter(envelope=export.ENVELOPE, destroyed_at=None).exists()
+
+
+def test_what_is_open_may_go_before_its_last_day_and_says_so() -> None:
+    kept = Verdict(
+        record_id=UUID(int=1), label="orders.order", title="Order", envelope="order", data=("Name",), action="keep",
+        code="KEEP_CONTRACT", ground="", authority="our policy", until=date(2031, 12, 31), sentence="It is not paid.",
+        waits_for=("unpaid",),
+    )  # fmt: skip
+    assert contents._why(kept, ["Name"]) == {
+        "data": ["Name"], "until": date(2031, 12, 31), "authority": "our policy",
+        "reason": "Or earlier, when it is finished. It is not paid.",
+    }  # fmt: skip
+    assert contents.plain({1: {2.5}, "on": [date(2031, 12, 31), Decimal("1.50")]}) == {
+        "1": [2.5], "on": ["2031-12-31", "1.5"],
+    }  # fmt: skip
 
 
 def test_few_and_many_records_are_judged_alike(alice, kept_order, monkeypatch) -> None:

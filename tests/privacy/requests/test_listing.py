@@ -13,7 +13,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from privacy.requests import history
+from privacy.requests import history, listing
 from privacy.requests.models import Request
 from tests import factories, pages
 from tests.asked import NOW, filed
@@ -54,6 +54,9 @@ def test_they_are_narrowed_by_kind_state_and_end(alice: Any, bob: Any) -> None:
     assert [one["reference"] for one in listed("--kind", "erasure")["requests"]] == [mine.reference]
     assert [one["reference"] for one in listed("--ended")["requests"]] == [bobs.reference]
     assert len(listed("--all")["requests"]) == 2
+    for days, urgent in ((8, []), (7, [mine]), (-1, [mine])):
+        today = mine.due_on - timedelta(days=days)
+        assert list(listing.narrowed(Request.objects.all(), listing.Which.SOON, today=today)) == urgent
     assert listed("--all", "--state", "withdrawn")["requests"][0]["days_overdue"] == 0
     assert listed("--ended", now=LATER)["overdue"] == 0, "what has ended is not late any more"
 

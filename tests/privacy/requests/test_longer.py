@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 import pytest
 
@@ -20,6 +21,7 @@ from privacy.requests.states import State
 from privacy.retention import decided, due, holds
 from privacy.retention.models import Decision
 from privacy.sweep import nightly, second_letter
+from privacy.work.broken import Findings
 from rma.models import RMA
 from tests import factories, pages, people
 from tests.asked import NOW, OPERATOR, PRIVACY, Clock, confirmed, filed, run, with_letters
@@ -169,6 +171,31 @@ def test_the_day_is_told_once_and_what_it_was_stands_in_the_events_of_the_reques
     } in kept  # fmt: skip
     assert len({one["decision"] for one in kept}) == len(kept)
     assert audit.history(reference=request.reference).filter(action="request.day_came").count() == 1
+
+
+def written(on: date) -> int:
+    with system("sweep"):
+        return longer.write(on=on, actor=OPERATOR, now=NOW, findings=Findings())
+
+
+def test_of_what_is_gone_finished_or_ended_otherwise_no_day_moves(unfinished: Kept) -> None:
+    alice, order, request = unfinished
+    tell(request, until=SOON)
+    orders.mark_paid(order, actor=TASK, now=NOW)
+    decided.change(Decision.objects.filter(record_id=alice.pk), record_id=uuid4())
+    decided.change(Decision.objects.filter(record_id=order.pk, envelope="order"), envelope="payment")
+    assert written(AFTER_SOON) == 0 and not told(request)
+    assert not request.events.filter(kind__in=(history.DAY_CAME, history.NOBODY_TOLD)).exists()
+
+
+def test_an_address_of_old_that_is_none_moves_no_day_and_the_team_reads_it(unfinished: Kept) -> None:
+    _, order, request = unfinished
+    with vault.internal():
+        request.requester_email = "alice at example.com"
+        request.save(update_fields=["requester_email"])
+    tell(request, until=SOON)
+    assert written(AFTER_SOON) == 0 and not told(request)
+    assert list(longer.untold()) == [request] and decision(request, order, "order").until == SOON
 
 
 def test_what_was_open_goes_in_the_night_after_it_was_finished(unfinished: Kept) -> None:
