@@ -15,7 +15,9 @@ from benchmarks import filling
 from benchmarks.harness import Goal, Table
 from orders.personal_data import order_candidates
 from privacy.gate.system import system
-from privacy.sweep.nightly import SweepReport, arm, sweep
+from privacy.sweep.arming import arm
+from privacy.sweep.nightly import sweep
+from privacy.sweep.report import SweepReport
 from privacy.vault.envelope import VERSION
 
 SIZES = (10_000, 100_000, 1_000_000)

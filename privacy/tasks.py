@@ -21,7 +21,7 @@ from privacy.gate.system import system, system_actor
 from privacy.requests import broker, execute, export, links, waits, writing
 from privacy.restore import maintenance, replay
 from privacy.retention import restriction
-from privacy.sweep import logs
+from privacy.sweep import arming, logs
 from privacy.sweep import nightly as sweeping
 from privacy.vault.keystore import blocks, collect
 
@@ -79,10 +79,10 @@ def sweep() -> dict[str, object]:
     with system("sweep"):
         try:
             report = sweeping.sweep(dry_run=False, actor=actor)
-        except sweeping.NotArmed:
+        except arming.NotArmed:
             report = sweeping.count(actor=actor)
             restriction.settle_all(actor=actor, now=timezone.now())
-        except sweeping.SweepRefused as refusal:
+        except arming.SweepRefused as refusal:
             log.error("sweep.refused", reason=type(refusal).__name__)
             return {"refused": type(refusal).__name__}
     blocks.expire()

@@ -11,10 +11,7 @@ why. Killed anywhere, it has done some batches and not the others; the next run 
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -41,69 +38,15 @@ from privacy.retention.rules import Schedule
 from privacy.retention.verdict import Verdict
 from privacy.subjects import Subject
 from privacy.sweep import notices, second_letter
-from privacy.sweep.arming import (
-    AlreadyRunning,
-    ClockJumped,
-    FutureDay,
-    NotArmed,
-    SweepRefused,
-    alone,
-    arm,
-    database_now,
-    disarm,
-    is_armed,
-    mark,
-)
+from privacy.sweep.arming import FutureDay, alone, database_now, mark
 from privacy.sweep.models import SweepState
+from privacy.sweep.report import SweepReport
 from privacy.work import progress
-from privacy.work.broken import NAMED, Findings, spared
-
-__all__ = [
-    "AlreadyRunning", "ClockJumped", "FutureDay", "NotArmed", "SweepRefused", "SweepReport", "arm", "cap", "count",
-    "database_now", "disarm", "is_armed", "sweep",
-]  # fmt: skip
+from privacy.work.broken import NAMED, spared
 
 BATCH = 200
 CAP_LEAST = 20
 CAP_SHARE = 100  # one in a hundred
-
-
-@dataclass
-class SweepReport:
-    """What one run found and did, in records: due = erased + kept + stopped_by_cap + those of `findings`
-    that could not be ended (+ what a dry run left alone).
-    """
-
-    on: date
-    is_dry_run: bool
-    due: int = 0
-    erased: int = 0
-    kept: int = 0
-    stopped_by_cap: int = 0
-    due_by_label: Counter[str] = field(default_factory=Counter)
-    warned: int = 0
-    findings: Findings = field(default_factory=Findings)
-
-    @property
-    def broken(self) -> int:
-        """How many records could not be handled, or name a day that has not come: a person must mend them."""
-        return len({(one.label, one.record) for one in self.findings})
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the report for `--json`: {on, due, erased, kept, stopped_by_cap, broken …} and the due records per
-        kind."""
-        return {
-            "on": self.on.isoformat(),
-            "dry_run": self.is_dry_run,
-            "due": self.due,
-            "erased": self.erased,
-            "kept": self.kept,
-            "stopped_by_cap": self.stopped_by_cap,
-            "warned": self.warned,
-            "due_by_label": dict(sorted(self.due_by_label.items())),
-            "broken": self.broken,
-            "findings": self.findings.as_list(),
-        }
 
 
 def sweep(*, on: date | None = None, dry_run: bool, actor: Actor | None) -> SweepReport:
@@ -129,7 +72,7 @@ def sweep(*, on: date | None = None, dry_run: bool, actor: Actor | None) -> Swee
         # What has come under another reason, or under a hold alone, opens to others from now on.
         restriction.settle_all(actor=actor, now=now, findings=report.findings)
         SweepState.objects.filter(pk=SweepState.ONLY).update(last_report=report.as_dict())
-        audit.record("retention.swept", actor=actor, now=now, reason=_counts(report))
+        audit.record("retention.swept", actor=actor, now=now, reason=report.counts())
     return report
 
 
@@ -459,8 +402,3 @@ def _batches(ids: models.QuerySet[Any]) -> Iterator[list[UUID]]:
     stream = ids.iterator(chunk_size=10 * BATCH)
     while batch := list(islice(stream, BATCH)):
         yield batch
-
-
-def _counts(report: SweepReport) -> str:
-    names = ("due", "erased", "kept", "stopped_by_cap", "broken")
-    return json.dumps({name: getattr(report, name) for name in names}, separators=(",", ":"))

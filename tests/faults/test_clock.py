@@ -18,7 +18,7 @@ from privacy.calendar import COMPANY_ZONE, company_day
 from privacy.requests import clock, services, sight
 from privacy.requests.clock import Event, Kind, Place
 from privacy.requests.states import State
-from privacy.sweep import nightly
+from privacy.sweep import arming, nightly
 from privacy.sweep.models import SweepState
 from tests.factories import TASK, a_customer, an_order
 from tests.figures import report, tries
@@ -42,7 +42,7 @@ def bought(year: int) -> Order:
     day = date(year, 6, 10)
     customer = a_customer(f"T9{next(_number):05d}", email=f"f9-{next(_number)}@example.com")
     order = an_order(customer, day, invoiced=day, shipped=day, paid=day)
-    type(customer).objects.filter(pk=customer.pk).update(last_active_on=nightly.database_now().date())
+    type(customer).objects.filter(pk=customer.pk).update(last_active_on=arming.database_now().date())
     return order
 
 
@@ -53,9 +53,9 @@ def is_readable(order: Order) -> bool:
 
 @pytest.mark.parametrize("wrong", WRONG)
 def test_a_process_with_a_wrong_clock_sweeps_by_the_clock_of_the_database(wrong: str) -> None:
-    now = nightly.database_now()
+    now = arming.database_now()
     year = company_day(now).year
-    nightly.arm(actor=TASK)
+    arming.arm(actor=TASK)
     due, young = bought(year - 8), [bought(year - 7) for _ in range(tries(2, 15))]
     with time_machine.travel(now + WRONG[wrong], tick=False):
         nightly.sweep(dry_run=False, actor=TASK)
@@ -67,10 +67,10 @@ def test_a_process_with_a_wrong_clock_sweeps_by_the_clock_of_the_database(wrong:
 
 @pytest.mark.parametrize("jump", [timedelta(days=400), timedelta(days=-2)])
 def test_a_database_whose_clock_jumped_sweeps_nothing(jump: timedelta) -> None:
-    nightly.arm(actor=TASK)
-    orders = [bought(company_day(nightly.database_now()).year - 8) for _ in range(tries(2, 15))]
-    SweepState.objects.update(marked_at=nightly.database_now() - jump)
-    with pytest.raises(nightly.ClockJumped):
+    arming.arm(actor=TASK)
+    orders = [bought(company_day(arming.database_now()).year - 8) for _ in range(tries(2, 15))]
+    SweepState.objects.update(marked_at=arming.database_now() - jump)
+    with pytest.raises(arming.ClockJumped):
         nightly.sweep(dry_run=False, actor=TASK)
     gone = sum(not is_readable(one) for one in orders)
     assert gone == 0

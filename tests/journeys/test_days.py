@@ -21,7 +21,7 @@ from orders.imports import import_orders
 from orders.models import Invoice, Order
 from privacy import datamap
 from privacy.calendar import days
-from privacy.sweep import nightly
+from privacy.sweep import arming, nightly
 from tests.factories import TASK, a_customer
 from tests.orders.test_imports import LINE, ORDER
 
@@ -104,7 +104,7 @@ def test_ten_thousand_days_of_every_kind_never_stop_the_sweep(tmp_path: Path, se
         except ValidationError:
             continue
 
-    nightly.arm(actor=TASK)
+    arming.arm(actor=TASK)
     for dry_run in (True, False):
         found = nightly.sweep(on=TODAY, dry_run=dry_run, actor=TASK)
         assert found.broken == 0

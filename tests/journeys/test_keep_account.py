@@ -24,7 +24,8 @@ from privacy.gate import Actor, Refused
 from privacy.gate.system import system, system_actor
 from privacy.models import EndNotice, Letter
 from privacy.requests import erasure, posting, writing
-from privacy.sweep import nightly, notices
+from privacy.sweep import arming, nightly, notices
+from privacy.sweep.report import SweepReport
 from tests import factories, pages
 from tests.asked import PRIVACY, confirmed, run
 
@@ -49,11 +50,11 @@ def quiet(**data: Any) -> Customer:
     return customer
 
 
-def swept(monkeypatch: pytest.MonkeyPatch, at: datetime) -> nightly.SweepReport:
+def swept(monkeypatch: pytest.MonkeyPatch, at: datetime) -> SweepReport:
     """Let the sweep of a night run, by a database clock that shows `at`."""
     monkeypatch.setattr("privacy.sweep.arming.database_now", lambda: at)
     monkeypatch.setattr("privacy.sweep.nightly.database_now", lambda: at)
-    nightly.arm(actor=PRIVACY)
+    arming.arm(actor=PRIVACY)
     with system("sweep"):
         return nightly.sweep(dry_run=False, actor=system_actor("sweep"))
 

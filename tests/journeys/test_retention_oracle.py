@@ -17,7 +17,8 @@ from privacy.retention import rules
 from privacy.retention.assess import assess
 from privacy.retention.gather import gather
 from privacy.retention.models import Decision
-from privacy.sweep import nightly
+from privacy.sweep import arming, nightly
+from privacy.sweep.report import SweepReport
 from tests import files
 from tests.figures import tries
 from tests.journeys import asking, importing
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.django_db
 YEARS_KEPT = 7
 
 
-def swept(on: date) -> nightly.SweepReport:
+def swept(on: date) -> SweepReport:
     actor = system_actor("sweep")
     with system("sweep"):
         return nightly.sweep(on=on, dry_run=False, actor=actor)
@@ -103,7 +104,7 @@ def test_what_was_asked_for_goes_by_itself_when_its_day_has_come(imported: dict[
     assert not Order.objects.filter(number__in=ends, sealed_fulfilment__isnull=False).exists()
     assert not Customer.objects.filter(pk__in=[one.pk for one in asked], sealed_account__isnull=False).exists()
 
-    nightly.arm(actor=system_actor("sweep"))
+    arming.arm(actor=system_actor("sweep"))
     swept(date(2026, 12, 31))
     assert sealed_orders(ends) == set(ends) - past
     swept(date(2027, 1, 1))

@@ -42,7 +42,8 @@ from privacy.requests.models import Request
 from privacy.requests.states import State
 from privacy.retention import holds, rules
 from privacy.retention.assess import assess
-from privacy.sweep import nightly, second_letter
+from privacy.sweep import arming, nightly, second_letter
+from privacy.sweep.report import SweepReport
 from rma.models import Certificate
 from tests import factories
 from tests.asked import ANYBODY, NOW, OPERATOR, PRIVACY, Clock, filed, run, taken_in
@@ -105,7 +106,7 @@ def is_there(record: Any, envelope: str) -> bool:
     return not vault.keys.is_destroyed(record.pk, envelope)
 
 
-def swept(on: str) -> nightly.SweepReport:
+def swept(on: str) -> SweepReport:
     with system("sweep"):
         return nightly.sweep(on=date.fromisoformat(on), dry_run=False, actor=OPERATOR)
 
@@ -120,7 +121,7 @@ def page_of(request: Request, customer: Customer) -> str:
 def nights(settings: Any) -> None:
     """The sweep is armed and may be sent to a day to come."""
     settings.DEMO = True
-    nightly.arm(actor=OPERATOR)
+    arming.arm(actor=OPERATOR)
 
 
 # The clock ------------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from privacy.gate.system import system, system_actor
 from privacy.retention import rules
-from privacy.sweep import nightly
+from privacy.sweep import arming, nightly
 
 
 class Command(BaseCommand):
@@ -28,7 +28,7 @@ class Command(BaseCommand):
             raise CommandError(problems[0], returncode=1)
         actor = system_actor("sweep", kind="operator")
         with system("sweep", kind="operator"):
-            state = nightly.disarm(actor=actor) if off else nightly.arm(actor=actor)
+            state = arming.disarm(actor=actor) if off else arming.arm(actor=actor)
         if options["json"]:
             armed_at = state.armed_at.isoformat() if state.armed_at else None
             self.stdout.write(json.dumps({"armed": bool(state.armed_at), "armed_at": armed_at, "cap": nightly.cap()}))

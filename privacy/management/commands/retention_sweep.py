@@ -12,7 +12,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from privacy import datamap
 from privacy.gate.system import system, system_actor
 from privacy.retention.rules import ScheduleError
-from privacy.sweep import nightly
+from privacy.sweep import arming, nightly
+from privacy.sweep.report import SweepReport
 from privacy.work import progress
 from privacy.work.broken import NAMED
 
@@ -53,7 +54,7 @@ class Command(BaseCommand):
                 report = nightly.sweep(on=on, dry_run=dry_run, actor=actor)
         except ScheduleError as error:
             raise CommandError(str(error), returncode=1) from None
-        except nightly.SweepRefused as error:
+        except arming.SweepRefused as error:
             raise CommandError(str(error), returncode=3) from None
         if options["json"]:
             self.stdout.write(json.dumps(report.as_dict()))
@@ -71,7 +72,7 @@ class Command(BaseCommand):
             self.stdout.write(f"  broken: {one.label} {one.record} ({one.step}: {one.error})")
         return self._finish(report)
 
-    def _finish(self, report: nightly.SweepReport) -> None:
+    def _finish(self, report: SweepReport) -> None:
         """Raise CommandError with code 4 when records were left that a person must mend."""
         if report.broken:
             raise CommandError(

@@ -25,7 +25,7 @@ from privacy.audit import AuditEvent
 from privacy.models import AccessEntry, SecondLook
 from privacy.requests import waits
 from privacy.retention import holds
-from privacy.sweep import nightly
+from privacy.sweep import arming
 from rma.models import RMA
 from tests import factories, pages
 from tests.asked import PRIVACY, confirmed, outlived, run, taken_in
@@ -846,7 +846,7 @@ def test_the_privacy_team_reads_that_the_sweep_is_not_armed_and_what_is_due(alic
     text = " ".join(carol.get("/admin/").text.split())
     assert "it counted 1 record of which something is due to go." in text
     assert UNARMED not in at_work("sales").get("/admin/").text
-    nightly.arm(actor=PRIVACY)
+    arming.arm(actor=PRIVACY)
     assert UNARMED not in carol.get("/admin/").text
 
 

@@ -47,7 +47,7 @@ from privacy.requests import (
     writing,
 )
 from privacy.retention import holds
-from privacy.sweep import nightly
+from privacy.sweep import arming, nightly
 from privacy.sweep.models import SweepState
 from privacy.vault.models import DataKey, Tombstone
 from privacy.work import checkpoints
@@ -440,11 +440,11 @@ class Life(RuleBasedStateMachine):
     @rule(hours=st.sampled_from([-400 * 24, -49, 1, 48, 400 * 24]))
     def the_sweep_comes_with_a_wrong_clock(self, hours: int) -> None:
         """The database's clock jumped since the last run: before it, or more than 48 hours after it."""
-        SweepState.objects.update(marked_at=nightly.database_now() + timedelta(hours=hours))
-        with system("sweep"), pytest.raises(nightly.ClockJumped):
+        SweepState.objects.update(marked_at=arming.database_now() + timedelta(hours=hours))
+        with system("sweep"), pytest.raises(arming.ClockJumped):
             nightly.sweep(on=date(2099, 1, 1), dry_run=False, actor=TASK)
         type(self).acts["wrong clock"] += 1
-        SweepState.objects.update(marked_at=nightly.database_now())
+        SweepState.objects.update(marked_at=arming.database_now())
 
     # Looking --------------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from privacy import gate, vault
 from privacy.audit import AuditEvent
 from privacy.gate import Actor
 from privacy.requests import assessment, ended, erasure
-from privacy.sweep import nightly
+from privacy.sweep import arming, nightly
 from privacy.templatetags.pages import value
 from tests import pages
 from tests.asked import NOW, OPERATOR, TODAY, confirmed, outlived, run
@@ -81,7 +81,7 @@ def test_what_only_waited_for_an_open_order_went_by_request(alice: Customer) -> 
     order = an_order(alice)
     run(confirmed(alice))
     later = NOW + timedelta(days=3)
-    nightly.arm(actor=TASK)
+    arming.arm(actor=TASK)
     carol = Actor("staff", "carol", None, frozenset({"sales", "accounting"}), "admin")
     services.ship(order, actor=carol, now=later)
     services.invoice(order, actor=carol, now=later)

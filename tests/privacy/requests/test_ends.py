@@ -26,7 +26,7 @@ from privacy.restore import replay
 from privacy.retention import restriction
 from privacy.retention.verdict import Verdict
 from privacy.subjects import Subject
-from privacy.sweep import nightly
+from privacy.sweep import arming
 from tests import factories
 from tests.asked import NOW, OPERATOR, TODAY, confirmed
 from tests.factories import a_customer, an_order
@@ -183,8 +183,8 @@ def a_login_of_staff() -> tuple[str, Callable[[], Any]]:
 
 
 def an_armed_sweep() -> tuple[str, Callable[[], Any]]:
-    nightly.arm(actor=OPERATOR)
-    return "retention.disarmed", lambda: nightly.disarm(actor=OPERATOR)
+    arming.arm(actor=OPERATOR)
+    return "retention.disarmed", lambda: arming.disarm(actor=OPERATOR)
 
 
 def a_restriction_that_nothing_asks_for() -> tuple[str, Callable[[], Any]]:

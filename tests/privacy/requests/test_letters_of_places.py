@@ -25,7 +25,7 @@ from privacy.requests import clock, deadline, execute, filing, posting, proving,
 from privacy.requests.models import Request, SecondLook
 from privacy.retention import holds, jurisdiction
 from privacy.retention.models import Hold
-from privacy.sweep import nightly
+from privacy.sweep import arming, nightly
 from tests import factories, pages
 from tests.asked import ANYBODY, NOW, OPERATOR, PRIVACY, TODAY, Clock, filed, taken_in
 from tests.factories import BILL, CONTACT, SHIP, TASK, a_product, an_rma, as_customer, moved, noon
@@ -122,7 +122,7 @@ class Place:
 @pytest.fixture(params=DUE, ids=lambda one: "-".join(filter(None, one)))
 def place(request: pytest.FixtureRequest, settings: Any) -> Place:
     settings.DEMO = True  # the sweep of a day to come
-    nightly.arm(actor=OPERATOR)
+    arming.arm(actor=OPERATOR)
     return Place(*request.param)
 
 

@@ -22,7 +22,7 @@ from privacy import gate, vault
 from privacy.gate.system import system
 from privacy.models import Request
 from privacy.requests import execute, outcome, sight
-from privacy.sweep import nightly
+from privacy.sweep import arming, nightly
 from privacy.vault.models import DataKey
 from tests.asked import NOW, Clock, confirmed, run
 from tests.factories import TASK, an_order
@@ -34,7 +34,7 @@ from tests.privacy.requests.life_model import Sold
 @pytest.fixture
 def world(alice: Customer, bob: Customer, old_order: Order, kept_order: Order, settings: Any) -> World:
     settings.DEMO = True  # the sweep goes to the day of the machine's clock; the guards go by the database's
-    nightly.arm(actor=TASK)
+    arming.arm(actor=TASK)
     paid = date(2024, 5, 10)
     bobs_order = an_order(bob, date(2024, 5, 2), invoiced=paid, shipped=paid, paid=paid)
     Customer.objects.filter(pk__in=[alice.pk, bob.pk]).update(last_active_on=NOW.date())

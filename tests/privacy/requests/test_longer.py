@@ -20,7 +20,8 @@ from privacy.requests.models import Request
 from privacy.requests.states import State
 from privacy.retention import decided, due, holds
 from privacy.retention.models import Decision
-from privacy.sweep import nightly, second_letter
+from privacy.sweep import arming, nightly, second_letter
+from privacy.sweep.report import SweepReport
 from privacy.work.broken import Findings
 from rma.models import RMA
 from tests import factories, pages, people
@@ -37,7 +38,7 @@ SOON, AFTER_SOON, LATEST = date(2026, 12, 31), date(2027, 1, 1), date(2033, 12, 
 @pytest.fixture(autouse=True)
 def _any_day(settings: Any, db: None) -> None:
     settings.DEMO = True
-    nightly.arm(actor=OPERATOR)
+    arming.arm(actor=OPERATOR)
 
 
 def unpaid(customer: Customer) -> Order:
@@ -112,7 +113,7 @@ def answered(request: Request) -> None:
         run(request, Clock(NOW + timedelta(hours=1)))
 
 
-def swept(on: date, *, dry_run: bool = False) -> nightly.SweepReport:
+def swept(on: date, *, dry_run: bool = False) -> SweepReport:
     with system("sweep"):
         return nightly.sweep(on=on, dry_run=dry_run, actor=OPERATOR)
 

@@ -31,7 +31,7 @@ from privacy.requests import export, outcome, reading
 from privacy.requests.models import Request
 from privacy.retention import holds, restriction, rules
 from privacy.retention.models import Decision
-from privacy.sweep import nightly
+from privacy.sweep import arming, nightly
 from privacy.vault import RecordRestricted, Restricted
 from privacy.work.broken import Findings
 from tests import factories, pages, roles
@@ -480,7 +480,7 @@ def test_a_record_that_only_a_hold_keeps_is_restricted_by_the_sweep_and_released
     assert readers(message, "heading") == set(ROLES)
     Communication.objects.filter(pk=message.pk).update(closed_on=date(2015, 1, 6))
 
-    nightly.arm(actor=PRIVACY)
+    arming.arm(actor=PRIVACY)
     with system("sweep"):
         nightly.sweep(dry_run=False, actor=system_actor("sweep"))
 

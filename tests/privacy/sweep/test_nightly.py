@@ -26,6 +26,7 @@ from privacy.retention.models import Decision
 from privacy.retention.verdict import Verdict
 from privacy.sweep import arming, nightly, notices
 from privacy.sweep.models import EndNotice, SweepState
+from privacy.sweep.report import SweepReport
 from tests.factories import TASK, a_customer, an_order
 
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
@@ -42,7 +43,7 @@ def _demo(settings: Any) -> None:
 
 @pytest.fixture
 def armed() -> SweepState:
-    return nightly.arm(actor=TASK)
+    return arming.arm(actor=TASK)
 
 
 def bought(year: int, *, reference: str = "", active: date = date(2026, 11, 1), **more: Any) -> Order:
@@ -54,11 +55,11 @@ def bought(year: int, *, reference: str = "", active: date = date(2026, 11, 1), 
     return order
 
 
-def run(on: date, *, dry_run: bool = False) -> nightly.SweepReport:
+def run(on: date, *, dry_run: bool = False) -> SweepReport:
     return nightly.sweep(on=on, dry_run=dry_run, actor=TASK)
 
 
-def counts(report: nightly.SweepReport) -> tuple[int, int, int, int]:
+def counts(report: SweepReport) -> tuple[int, int, int, int]:
     return report.due, report.erased, report.kept, report.stopped_by_cap
 
 
@@ -102,7 +103,7 @@ def is_known(order: Order) -> bool:
     return not vault.keys.is_destroyed(order.customer_id, "account")
 
 
-def swept(on: date) -> nightly.SweepReport:
+def swept(on: date) -> SweepReport:
     """Like the nightly task: as the program, which may open an address to write to it."""
     with system("sweep"):
         return run(on)
@@ -270,13 +271,13 @@ def test_a_dry_run_counts_and_changes_nothing_and_needs_no_arming() -> None:
 
 def test_a_new_installation_is_unarmed() -> None:
     order = bought(2018)
-    with pytest.raises(nightly.NotArmed):
+    with pytest.raises(arming.NotArmed):
         run(LAST_DAY)
     assert is_readable(order)
-    nightly.arm(actor=TASK)
-    assert nightly.is_armed()
-    nightly.disarm(actor=TASK)
-    with pytest.raises(nightly.NotArmed):
+    arming.arm(actor=TASK)
+    assert arming.is_armed()
+    arming.disarm(actor=TASK)
+    with pytest.raises(arming.NotArmed):
         run(LAST_DAY)
     assert list(AuditEvent.objects.filter(action__startswith="retention.").values_list("action", flat=True)) == [
         "retention.armed",
@@ -289,7 +290,7 @@ def test_a_day_that_has_not_come_is_only_counted_outside_the_launchers_servers(
 ) -> None:
     settings.DEMO = False
     order = bought(2018)
-    with pytest.raises(nightly.FutureDay):
+    with pytest.raises(arming.FutureDay):
         run(date(2999, 1, 1))
     assert run(date(2999, 1, 1), dry_run=True).due >= 1
     assert is_readable(order)
@@ -299,12 +300,12 @@ def test_a_day_that_has_not_come_is_only_counted_outside_the_launchers_servers(
 def test_a_clock_that_jumped_stops_the_sweep_until_somebody_looked(armed: SweepState, jump: timedelta) -> None:
     order = bought(2018)
     SweepState.objects.update(
-        marked_at=nightly.database_now() - jump + (timedelta(minutes=1) if jump < timedelta(0) else timedelta(0))
+        marked_at=arming.database_now() - jump + (timedelta(minutes=1) if jump < timedelta(0) else timedelta(0))
     )
-    with pytest.raises(nightly.ClockJumped):
+    with pytest.raises(arming.ClockJumped):
         run(LAST_DAY)
     assert is_readable(order)
-    nightly.arm(actor=TASK)
+    arming.arm(actor=TASK)
     assert run(LAST_DAY).erased == 1
 
 
@@ -314,7 +315,7 @@ def test_two_sweeps_never_run_at_once(armed: SweepState) -> None:
     try:
         with other.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_lock(%s)", [arming.LOCK])
-            with pytest.raises(nightly.AlreadyRunning):
+            with pytest.raises(arming.AlreadyRunning):
                 run(LAST_DAY)
             cursor.execute("SELECT pg_advisory_unlock(%s)", [arming.LOCK])
     finally:
@@ -324,8 +325,8 @@ def test_two_sweeps_never_run_at_once(armed: SweepState) -> None:
 
 
 def test_each_run_moves_the_mark(armed: SweepState) -> None:
-    SweepState.objects.update(marked_at=nightly.database_now() - timedelta(hours=47))
-    before = nightly.database_now()
+    SweepState.objects.update(marked_at=arming.database_now() - timedelta(hours=47))
+    before = arming.database_now()
     run(LAST_DAY)
     state = SweepState.objects.get()
     assert state.marked_at is not None

@@ -18,7 +18,8 @@ from privacy.requests import codes, outcome, reading, services, sight
 from privacy.requests.models import Request
 from privacy.requests.states import State
 from privacy.retention import holds
-from privacy.sweep import nightly, second_letter
+from privacy.sweep import arming, nightly, second_letter
+from privacy.sweep.report import SweepReport
 from rma.models import RMA
 from tests import pages, people
 from tests.asked import NOW, OPERATOR, TODAY, confirmed, filed, run, with_letters
@@ -32,7 +33,7 @@ SOON = date(2026, 12, 1)
 @pytest.fixture(autouse=True)
 def _any_day(settings: Any, db: None) -> None:
     settings.DEMO = True
-    nightly.arm(actor=OPERATOR)
+    arming.arm(actor=OPERATOR)
 
 
 def old(customer: Customer) -> Order:
@@ -56,7 +57,7 @@ def answered() -> Answered:
     return Answered(alice, order, erased(alice))
 
 
-def swept(on: date) -> nightly.SweepReport:
+def swept(on: date) -> SweepReport:
     with system("sweep"):
         return nightly.sweep(on=on, dry_run=False, actor=OPERATOR)
 

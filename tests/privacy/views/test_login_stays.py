@@ -11,7 +11,7 @@ from accounts.models import Customer, User
 from orders import services as orders
 from privacy.gate.system import system
 from privacy.requests.models import Request
-from privacy.sweep import nightly
+from privacy.sweep import arming, nightly
 from tests import factories, pages
 from tests.asked import NOW, OPERATOR, TODAY, filed, run
 from tests.factories import TASK, an_order
@@ -56,7 +56,7 @@ def test_with_an_open_order_plan_confirmation_request_and_account_say_that_the_l
 
 def test_the_login_goes_in_the_night_after_what_was_open_is_finished(alice: Customer, settings: Any) -> None:
     settings.DEMO = True
-    nightly.arm(actor=OPERATOR)
+    arming.arm(actor=OPERATOR)
     user, order = alice.subject.users.get(), an_order(alice, invoiced=TODAY, shipped=TODAY)
     about, _, _ = removal(alice)
     run(about)

@@ -29,7 +29,7 @@ from privacy.requests.contents import NO_DAY
 from privacy.requests.models import Export, Request
 from privacy.requests.states import State
 from privacy.retention.models import Decision
-from privacy.sweep import nightly
+from privacy.sweep import arming, nightly
 from privacy.work import broken
 from tests.asked import NOW, Clock, confirmed, filed, run
 from tests.factories import TASK, a_customer, an_order, as_customer
@@ -79,7 +79,7 @@ def neighbours(db: None) -> list[Order]:
 @pytest.mark.parametrize("column", ["shipped_on", "closed_on", "invoiced_on"])
 def test_the_sweep_goes_past_a_broken_order_and_names_it(neighbours: list[Order], column: str, day: str) -> None:
     spoil(neighbours[1], **{column: day})
-    nightly.arm(actor=TASK)
+    arming.arm(actor=TASK)
     report = nightly.sweep(on=date(2026, 12, 1), dry_run=False, actor=TASK)
     assert [is_readable(order) for order in neighbours] == [False, True, False]
     assert (report.erased, report.broken) == (2, 1)
@@ -88,7 +88,7 @@ def test_the_sweep_goes_past_a_broken_order_and_names_it(neighbours: list[Order]
 
 def test_the_command_ends_with_4_and_names_the_record_and_nobody(neighbours: list[Order]) -> None:
     spoil(neighbours[0], shipped_on=BEYOND)
-    nightly.arm(actor=TASK)
+    arming.arm(actor=TASK)
     out = StringIO()
     with pytest.raises(CommandError, match=r"^1 broken records") as ended:
         call_command("retention_sweep", "--on", "2026-12-01", "--json", stdout=out)
@@ -107,7 +107,7 @@ def test_a_record_that_cannot_be_ended_leaves_the_others_of_its_batch(neighbours
             "CREATE TRIGGER no BEFORE UPDATE ON orders_order FOR EACH ROW "
             f"WHEN (OLD.id = '{neighbours[1].pk}') EXECUTE FUNCTION pg_temp.no()"
         )
-    nightly.arm(actor=TASK)
+    arming.arm(actor=TASK)
     report = nightly.sweep(on=date(2026, 12, 1), dry_run=False, actor=TASK)
     assert (report.erased, report.broken) == (2, 1)
     assert [Order.objects.get(pk=order.pk).sealed_order is None for order in neighbours] == [True, False, True]
@@ -120,7 +120,7 @@ def test_a_promise_about_a_broken_record_is_not_marked_kept(alice, kept_order) -
     assert promised.exists()
     spoil(kept_order, closed_on=BEYOND)
     promised.update(code="KEEP_CONTRACT")  # looked at every night
-    nightly.arm(actor=TASK)
+    arming.arm(actor=TASK)
     report = nightly.sweep(on=date(2026, 12, 1), dry_run=False, actor=TASK)
     assert report.broken == 1
     assert promised.exists()
@@ -157,7 +157,7 @@ def test_a_removal_ends_what_can_be_judged_and_the_rest_once_it_is_mended(
     waiting = Decision.objects.get(record_id=old_order.pk, envelope="order")
     assert (waiting.action, waiting.until, waiting.pinned) == ("keep", None, True)
     Order.objects.filter(pk=old_order.pk).update(shipped_on=date(2017, 5, 10))
-    nightly.arm(actor=TASK)
+    arming.arm(actor=TASK)
     with system("sweep"):
         assert nightly.sweep(on=date(2026, 12, 1), dry_run=False, actor=TASK).broken == 0
     assert not is_readable(old_order)
