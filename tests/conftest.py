@@ -14,8 +14,8 @@ from tests import databases, debian, machine
 pytest_plugins = ["tests.people", "tests.beginnings"]
 
 #: Files that take longest, the longest first: they begin before the others, so that no process ends up with one of them
-#: while the others are idle. Up to test_no_leaks what only `./test --all` runs, which waits half of its time; then what takes from
-#: 50 CPU seconds to 15.
+#: while the others are idle. Up to test_no_leaks what only `./test --all` runs, which waits half of its time; then what
+#: takes from 50 CPU seconds to 15.
 LONG = (
     "test_errands.py",
     "test_running_site.py",

@@ -13,7 +13,6 @@ import pytest
 from ilt_site.launcher import Problem, throwaway
 from tests.running import ROOT, environment, processes_of, wait_for
 
-
 CORES = min(os.cpu_count() or 1, 4)
 
 

@@ -25,7 +25,8 @@ pytestmark = pytest.mark.django_db
 def texts(request: Request, kind: str) -> list[str]:
     with vault.internal():
         return [
-            letters.given(one)[0] for one in Letter.objects.filter(request=request, kind=kind).order_by("queued_at", "id")
+            letters.given(one)[0]
+            for one in Letter.objects.filter(request=request, kind=kind).order_by("queued_at", "id")
         ]
 
 

@@ -169,7 +169,10 @@ TWO = "27 December 2026 (had we not waited for you: 20 December 2026)"
 def test_letters_tell_both_dates() -> None:
     request = proved_after_a_week("GB")
     with system("letter"):
-        said = {one.kind: letters.given(one)[0] for one in Letter.objects.filter(request=request).order_by("queued_at", "id")}
+        said = {
+            one.kind: letters.given(one)[0]
+            for one in Letter.objects.filter(request=request).order_by("queued_at", "id")
+        }
     assert f"We answer by: {TWO}" in said["acknowledgement"]
     for kind in ("extended", "late", "plan_changed", "plan_ready", "link_identity"):
         letter = writing.queue(
