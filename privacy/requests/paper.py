@@ -117,7 +117,7 @@ def _taken(letter: Letter, what: str, *, actor: Actor, now: datetime) -> Export:
             raise export.NoCopy
         if waits.is_undecided(request) or not (bound.is_our_file(copy) and bound.is_ours(request)):
             raise export.NoCopy
-        if what == ON_STICK and _times(letter, copy, ON_STICK):
+        if what == ON_STICK and _was_taken(request, letter, copy, ON_STICK):
             raise NotAllowed(
                 "The copy was taken for a stick before. Print it, or stop the letter and let it be made anew."
             )
@@ -132,11 +132,9 @@ def _taken(letter: Letter, what: str, *, actor: Actor, now: datetime) -> Export:
     return copy
 
 
-def _times(letter: Letter, copy: Export, *what: str) -> bool:
-    if letter.request is None:
-        return False
-    taken = letter.request.events.filter(kind__in=what or (PRINTED, ON_STICK))
-    return bool(taken.filter(detail__letter=str(letter.pk), detail__copy=str(copy.pk)).exists())
+def _was_taken(request: Request, letter: Letter, copy: Export, *what: str) -> bool:
+    taken = request.events.filter(kind__in=what or (PRINTED, ON_STICK))
+    return taken.filter(detail__letter=str(letter.pk), detail__copy=str(copy.pk)).exists()
 
 
 def require_in_envelope(letter: Letter, request: Request, *, now: datetime) -> None:
@@ -145,15 +143,15 @@ def require_in_envelope(letter: Letter, request: Request, *, now: datetime) -> N
     copy = export.live(request)
     if copy is None or copy.expires_at <= now:
         raise NotAllowed("The copy of this letter is not there any more: its week is over. Do not post it.")
-    if not _times(letter, copy):
+    if not _was_taken(request, letter, copy):
         raise NotAllowed("The copy goes with this letter: first print it, or take it for a USB stick.")
 
 
 def posted(letter: Letter, request: Request, *, actor: Actor, now: datetime) -> None:
     """Destroy the copy, and what its letter says, now that both are on their way, in the caller's transaction."""
     history.event(request, POSTED, actor=actor, now=now)
-    copy = export.live(request)
-    if copy is not None:
+    copies = Export.objects.filter(request=request, deleted_at=None)  # one: `require_in_envelope` has seen it
+    for copy in copies:
         Export.objects.filter(pk=copy.pk).update(downloads=F("downloads") + 1)
         export.delete(copy, now=now)
     letters.burn(Letter.objects.filter(pk=letter.pk), now=now)

@@ -10,8 +10,9 @@ from privacy import audit, letters, vault
 from privacy.letters.models import Letter
 from privacy.requests import addresses, history, posting, proving, writing
 from privacy.requests.models import OneTimeLink, Request
+from privacy.requests.states import State
 from tests import factories, pages
-from tests.asked import NOW, PRIVACY, taken_in, with_letters
+from tests.asked import NOW, PRIVACY, run, taken_in, with_letters
 
 pytestmark = pytest.mark.django_db
 
@@ -46,6 +47,13 @@ def test_after_a_bounce_the_person_is_asked_by_post_and_the_link_is_dead(dora: C
     proving.post_code(request, subject=dora.subject_id, actor=PRIVACY, now=NOW)
     with pytest.raises(letters.CannotSendAgain):
         posting.came_back(request.letters.get(kind="link_identity"), actor=PRIVACY, now=NOW)
+
+
+def test_after_a_bounce_the_plan_is_told_by_post(dora: Customer) -> None:
+    request = taken_in("erasure", dora.subject_id, channel="email", identity="in_person", actor=PRIVACY)
+    run(request)
+    posting.came_back(request.letters.get(kind="link_result"), actor=PRIVACY, now=NOW)
+    assert request.state == State.PLANNED and ("plan_ready", "post") in kinds(request)
 
 
 def test_another_address_and_another_request_are_not_touched(dora: Customer, bob: Customer) -> None:

@@ -4,7 +4,7 @@ place."""
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 import time_machine
@@ -87,6 +87,26 @@ def test_a_plan_that_came_back_signed_has_to_be_the_plan_that_is(dora: Customer)
         request, MANAGER
     )
     assert not second.may_decide(request, PRIVACY)
+
+
+def test_staff_confirm_only_a_plan_that_was_posted_and_an_answer_that_came_after_it(dora: Customer) -> None:
+    request = asked(dora, channel="phone")
+
+    def refused(words: str, agreed: str = "phone", answered_on: date | None = None) -> None:
+        with pytest.raises(history.NotAllowed, match=words):
+            services.confirm(request, request.plan_hash, agreed=agreed, answered_on=answered_on, actor=PRIVACY, now=NOW)
+
+    refused("Say how", agreed="a nod")
+    refused("mark it as posted first")
+    posting.mark_posted(plan(request), actor=PRIVACY, now=NOW)
+    refused("was posted today")
+    for day in (TODAY - DAY, TODAY + DAY):
+        refused("came between", answered_on=day)
+    factories.an_order(dora)
+    made = services.make_plan(request, actor=PRIVACY, now=NOW + DAY)
+    anew = Letter.objects.get(request=request, kind="plan_ready", sent_at=None)
+    with vault.internal():
+        assert f"Plan {offering.number_of(request, made.hash)}" in anew.text, "who was told by post is told anew"
 
 
 def test_a_signed_request_is_enough_two_weeks_after_the_plan_was_posted_and_not_before(dora: Customer) -> None:

@@ -19,6 +19,7 @@ from privacy.requests.models import Request
 from privacy.requests.nothing import SomethingHeld
 from privacy.requests.states import State
 from privacy.subjects import Subject
+from privacy.vault.models import DataKey
 from tests import factories, pages
 from tests.asked import ANYBODY, NOW, PRIVACY, TODAY, taken_in
 from tests.factories import an_order
@@ -159,6 +160,19 @@ def test_a_letter_of_somebody_known_under_no_name_is_answered_by_post(alice: Cus
     assert not re.search(r"log in|click|/privacy/", text)
     posting.mark_posted(waiting, actor=Actor("staff", "pia", None, frozenset({"privacy"}), "admin"), now=NOW)
     assert Subject.objects.count() == people + 1, "pat's own"
+
+
+def test_to_no_address_and_of_a_file_that_cannot_be_opened_nothing_is_said(alice: Customer) -> None:
+    request, at = by_letter(), {"actor": PRIVACY, "now": NOW}
+    letter = request.letters.get()
+    Letter.objects.filter(pk=letter.pk).update(sent_at=NOW)
+    letter.refresh_from_db()
+    posting.came_back(letter, **at)
+    with pytest.raises(history.NotAllowed, match="no address"):
+        services.say_nothing_held(request, **at)
+    DataKey.objects.filter(record=request.pk).delete()
+    with pytest.raises(SomethingHeld, match="cannot be opened"):
+        services.say_nothing_held(request, **at)
 
 
 def test_a_namesake_stands_before_it(alice: Customer) -> None:

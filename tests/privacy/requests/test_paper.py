@@ -95,6 +95,10 @@ def test_a_page_is_read_in_whatever_pieces_it_comes() -> None:
         found = list(paper.first_member(pieces))
         assert b"".join(found) == b"<p>Dora</p>" * 300_000
         assert max(map(len, found)) <= paper.MOST_AT_ONCE
+    cut = b"".join(paper.first_member(iter([data[:40]])))
+    assert len(cut) < 300_000 and (b"<p>Dora</p>" * 300_000).startswith(cut), (
+        "of an archive that is cut off, what is there"
+    )
 
 
 def test_who_printed_it_stands_in_the_audit_and_in_the_persons_log(request_by_letter: Request) -> None:
@@ -150,6 +154,9 @@ def test_once_posted_copy_and_letter_are_burned_and_the_request_is_closed(reques
     printed(the_letter(request))
     posting.mark_posted(the_letter(request), actor=PRIVACY, now=NOW + DAY)
     assert not path.exists() and export.live(request) is None
+    for nothing in (the_letter(request), Letter(kind="copy_posted")):
+        with pytest.raises(export.NoCopy):
+            paper.page(nothing, actor=PRIVACY, now=NOW + DAY)
     path.write_bytes(kept)
     with pytest.raises(vault.RecordErased):
         next(stream.read(path, copy.pk))

@@ -63,6 +63,9 @@ def test_a_plan_says_what_goes_what_stays_and_what_is_left() -> None:
 
 def test_a_plan_about_nobody_says_that_nothing_is_held() -> None:
     assert make().summary()[0] == "We hold no records about you."
+    lines = make(unjoined="1 message carries your address.").summary()
+    assert (lines[0], lines[-1]) == ("No record is joined to you yet.", "1 message carries your address.")
+    assert make(are_named=True).summary()[0] == "No record is left that carries your address and that it alone opens."
 
 
 def test_a_plan_that_asks_for_nothing_leaves_nothing() -> None:

@@ -98,6 +98,7 @@ def test_a_step_without_a_function_and_a_missing_template_stop_manage_py(monkeyp
         lambda one: {"steps": tuple(step for step in one.steps if step.name != "plan")},
         lambda one: {"steps": one.steps[:-1]},
         lambda one: {"steps": (*one.steps[:-1], one.steps[-2], one.steps[-1])},
+        lambda one: {"steps": (*one.steps[:4], *one.steps[3:])},
         lambda one: {"pages": replace(one.pages, confirm="")},
         lambda one: {"letters": replace(one.letters, plan_ready="")},
         lambda one: {"steps": (replace(one.steps[0], delay=None), *one.steps[1:])},
@@ -111,6 +112,7 @@ def test_a_step_without_a_function_and_a_missing_template_stop_manage_py(monkeyp
         "no plan",
         "no end",
         "twice",
+        "one name twice",
         "no page",
         "no letter",
         "no words for a delay",
@@ -123,6 +125,8 @@ def test_a_step_without_a_function_and_a_missing_template_stop_manage_py(monkeyp
 )
 def test_an_entry_whose_steps_cannot_be_taken_is_none(wrong: Any) -> None:
     right = procedures.get("erasure")
+    with pytest.raises(procedures.UnknownKind):
+        procedures.get("advice")
     assert replace(right, is_final=True) == right
     with pytest.raises(NotInOrder, match="erasure"):
         replace(right, **wrong(right))
