@@ -340,18 +340,15 @@ def _count_lost(report: Report) -> None:
                 models.QuerySet(declaration.model).filter(**{f"{column}__isnull": False}).order_by("pk")
             )
             called = declaration.reference or "pk"
-            chunk: dict[int, Any] = {}
-            for pk, reference, sealed in rows.values_list("pk", called, column).iterator(chunk_size=CHUNK):
-                chunk[envelope.key_id(sealed)] = reference or pk
-                if len(chunk) == CHUNK:
-                    _lost(report, declaration.label, name, chunk)
-                    chunk = {}
-            _lost(report, declaration.label, name, chunk)
+            found = rows.values_list("pk", called, column).iterator(chunk_size=CHUNK)
+            while some := list(islice(found, CHUNK)):
+                by_key = {envelope.key_id(sealed): reference or pk for pk, reference, sealed in some}
+                _lost(report, declaration.label, name, by_key)
 
 
-def _lost(report: Report, label: str, name: str, chunk: dict[int, Any]) -> None:
-    known = set(DataKey.objects.filter(pk__in=chunk).values_list("pk", flat=True))
-    for number, called in chunk.items():
+def _lost(report: Report, label: str, name: str, by_key: dict[int, Any]) -> None:
+    known = set(DataKey.objects.filter(pk__in=by_key).values_list("pk", flat=True))
+    for number, called in by_key.items():
         if number not in known:
             report.lost_keys += 1
             if len(report.lost) < NAMED:

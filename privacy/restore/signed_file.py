@@ -91,12 +91,12 @@ def append(copies: Iterable[LedgerCopy], *, goes_on_from: Callable[[UUID], bool]
     """Append copies and sync the file; return how many lines.
 
     `goes_on_from` is asked, under the file's lock, whether the last line is one this database has: a restored
-    database must not write over the trace of its past. Raises FileBroken.
+    database must not write over the trace of its past. Raises FileBroken, and FileUnreadable where it is out of reach.
     """
     try:
         path().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path(), os.O_RDWR | os.O_CREAT, 0o600)
-    except PermissionError as error:
+    except OSError as error:
         raise FileUnreadable from error
     count = 0
     with os.fdopen(descriptor, "r+b") as stream:

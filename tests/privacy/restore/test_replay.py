@@ -5,18 +5,22 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import ProgrammingError, connection
 from django.db.models import F
 
+from accounts.models import Customer
 from privacy import audit, vault
 from privacy.gate.system import system_actor
+from privacy.requests.models import Request
 from privacy.restore import apply, maintenance, replay, signed, signed_file
 from privacy.restore.models import LedgerCopy
-from privacy.vault.models import Tombstone
-from tests import factories, roles
+from privacy.vault.keystore import ledger
+from privacy.vault.models import DataKey, Tombstone
+from tests import asked, factories, roles
 
 NOW = factories.NOW
 SWEEP = system_actor("sweep")
@@ -198,3 +202,86 @@ def test_the_upgrade_signs_what_all_three_places_say_and_nothing_else() -> None:
 
     LedgerCopy.objects.update(mac="")
     assert replay.sign_old(now=NOW) == 0, "once"
+
+
+def test_the_upgrade_signs_no_filed_line_while_the_file_is_broken() -> None:
+    erased()
+    LedgerCopy.objects.update(mac="")
+    signed_file.path().write_bytes(b"?\n")
+
+    assert replay.sign_old(now=NOW) == 0
+    assert not any(map(signed.is_ours, LedgerCopy.objects.all()))
+
+
+def test_one_replay_is_at_it_at_a_time() -> None:
+    other = connection.copy()
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(hashtext('task:ledger'))")
+        with replay.alone() as alone:
+            assert not alone
+        with pytest.raises(CommandError, match="Another replay") as refusal:
+            call_command("replay_ledger", verbosity=0, stdout=StringIO())
+        assert refusal.value.returncode == 3
+        with other.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(hashtext('task:ledger'))")
+            assert cursor.fetchone() == (True,), "who was refused gave nothing back"
+    finally:
+        other.close()
+
+
+def test_more_rows_than_a_killed_worker_leaves_are_a_restored_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    erased(2, copied=False)
+    assert maintenance.problems() == []
+    monkeypatch.setattr(maintenance, "RESIDUE_MOST", 1)
+    assert maintenance.problems() == ["main_behind"]
+
+
+def test_what_was_seen_last_counts_while_another_thread_looks_or_nothing_can_be_seen(settings: Any) -> None:
+    erased()
+    roles.run("UPDATE privacy_ledgercopy SET counts = '{}'")
+    assert maintenance.reasons(afresh=True) == ("main_changed",)
+    replay.replay(actor=SWEEP, now=datetime.now(UTC))  # looks itself at the end
+    assert maintenance.reasons() == ()
+
+    roles.run("UPDATE privacy_ledgercopy SET counts = '{}'")
+    settings.MAINTENANCE_CHECK_SECONDS, maintenance._watch.until = 60, 0.0
+    with maintenance._watch.lock:
+        assert maintenance.reasons() == (), "another thread is looking"
+    text, settings.KEY_RING = settings.KEY_RING, ""
+    assert maintenance.reasons(afresh=True) == (), "without a ring nothing can be seen, and nothing opens"
+    settings.KEY_RING = text
+    assert maintenance.reasons(afresh=True) == ("main_changed",)
+    maintenance._watch.found = ()
+
+
+def test_a_replaced_key_that_a_restored_key_store_has_again_is_found_by_its_hash() -> None:
+    alice, bob = factories.customer(), factories.customer()
+    number = {one: DataKey.objects.get(record=one.pk, envelope="account").pk for one in (alice, bob)}
+    entry = uuid4()
+    went = [ledger.Gone(number[alice], alice.pk, "account", "accounts.customer", False)]
+    line = LedgerCopy(entry=entry, content=ledger.content(Tombstone(kind=Tombstone.Kind.KEYS), went))
+
+    assert replay._found_keys([line]) == ({}, {entry: [number[alice]]})
+
+
+def test_a_replay_takes_nothing_from_a_request_that_is_being_carried_out() -> None:
+    alice = factories.customer(user=factories.login())
+    request = asked.confirmed(alice)
+    Request.objects.filter(pk=request.pk).update(state="executing", step="erase")
+    follow()
+    vault.keys.destroy([(alice.pk, "account")], now=NOW)
+    line = Tombstone.objects.latest("seq")
+
+    report = replay.replay(actor=SWEEP, now=datetime.now(UTC))
+
+    assert (report.main_lines, report.records, report.uncopied) == (1, 0, [])
+    assert maintenance.missing_entries() == {line.entry}
+    assert Customer.objects.filter(pk=alice.pk).exists(), "its worker ends the row, and the person with it"
+
+
+def test_of_many_lost_keys_all_are_counted_and_the_first_are_named() -> None:
+    report = replay.Report()
+    replay._lost(report, "orders.order", "order", {number: f"10{number}" for number in range(replay.NAMED + 5)})
+    assert (report.lost_keys, len(report.lost)) == (replay.NAMED + 5, replay.NAMED)
+    assert report.lost[0] == {"label": "orders.order", "record": "100", "envelope": "order"}

@@ -1,0 +1,53 @@
+"""What a line of the ledger makes of a request, whatever a restored backup has of it."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+
+from accounts.models import Customer
+from privacy.gate.system import system_actor
+from privacy.requests import bound, tombstones
+from privacy.requests.models import Request
+from privacy.restore import apply
+from privacy.retention import decided
+from privacy.retention.models import Decision
+from tests import asked, factories
+
+pytestmark = pytest.mark.django_db
+NOW, SWEEP = factories.NOW, system_actor("sweep")
+
+
+def kept(request: Request, customer: Customer) -> Decision:
+    return Decision(
+        request=request, label="accounts.customer", record_id=customer.pk, envelope="account", data=["email"],
+        action="keep", code="TAX", ground="invoices", authority="§ 147 AO",
+    )  # fmt: skip
+
+
+def test_a_request_that_was_confirmed_anew_after_the_backup_is_closed_with_the_plan_of_the_ledger() -> None:
+    alice, bob = factories.customer("Alice", "Archer"), factories.customer("Bob", "Baker", email="bob@example.com")
+    request = asked.confirmed(alice)
+    assert request.decisions.filter(action="erase", done_at=None).exists()
+    content = tombstones.content(request, [kept(request, alice)]) | {"plan_hash": "1" * 64}
+
+    done = apply.close_again(request.reference, NOW, content, actor=SWEEP, now=NOW)
+
+    request.refresh_from_db()
+    assert (done.requests, request.state, request.plan_hash) == ([request.reference], "closed", "1" * 64)
+    (decision,) = request.decisions.all()
+    assert (decision.record_id, decision.code, decision.pinned) == (alice.pk, "TAX", True)
+    assert decided.ours([decision]) == [decision] and not list(bound.doubted())
+    assert Customer.objects.filter(pk=bob.pk).exists()
+    assert apply.close_again(request.reference, NOW, content, actor=SWEEP, now=NOW) == apply.Done(), "twice is once"
+
+
+def test_of_a_line_that_holds_the_reference_alone_no_request_is_made() -> None:
+    assert apply.close_again("PR-2026-0000-00", NOW, {}, actor=SWEEP, now=NOW) == apply.Done()
+    assert not Request.objects.exists()
+
+
+def test_a_kind_of_record_that_no_row_holds_stands_nowhere() -> None:
+    gone = apply.Gone(1, uuid4(), "export", "vault.stream", True)
+    assert apply.standing([gone]) == 0
