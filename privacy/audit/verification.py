@@ -161,7 +161,7 @@ def verify(*, now: datetime, chain: Chain = AUDIT, also: Iterable[tuple[str, Any
     report = Report(chain)
     lines = seals.checkpoints(chain)
     with transaction.atomic():
-        if connection.in_atomic_block and len(connection.savepoint_ids) == 0:
+        if not connection.savepoint_ids:  # within another transaction its snapshot is what there is
             with connection.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         position, before = floor_of(report)
@@ -333,15 +333,8 @@ def _told_heads(chain: Chain) -> list[tuple[int, str]]:
     told = []
     for start in range(0, len(numbers), CHUNK):
         rows, _ = _rows(AUDIT, numbers[start : start + CHUNK])
-        told += [(int(row.fields[0]), row.reason) for row in rows.values() if _is_ours(AUDIT, row)]
+        told += [(int(row.fields[0]), row.reason) for row in rows.values() if encoding.is_ours(row)]
     return told
-
-
-def _is_ours(chain: Chain, row: Any) -> bool:
-    try:
-        return encoding.same(chain.mac(row), row.mac)
-    except encoding.UnknownEncoding:
-        return False
 
 
 def _look_for_unsigned(report: Report, last: int, now: datetime) -> None:

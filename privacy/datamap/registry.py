@@ -53,8 +53,7 @@ def contribute_flags(found: Flags) -> None:
 
     So `accounts` knows that an account is still needed without importing the apps above it.
     """
-    if found not in _flags:
-        _flags.append(found)
+    _flags.append(found)
 
 
 def flags_of(subjects: Collection[UUID]) -> dict[UUID, frozenset[str]]:

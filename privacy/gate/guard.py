@@ -21,11 +21,8 @@ def decide(opening: Opening) -> bool | Unreadable:
         return _may_add(opening)
     if opening.mode == "write" and not matrix.kept_for(opening.restriction):
         return True  # a hold alone forbids no correction
-    here = context.here()
-    if here is None or here.closed:
-        return False
-    actor = here.actor
-    if actor is None:
+    here, actor = context.here(), context.current()
+    if here is None or actor is None:
         return False
     label, envelope, record = opening.label, opening.envelope, opening.record_id
     owner = (opening.owner_kind, opening.owner_id)
@@ -47,8 +44,7 @@ def _may_add(opening: Opening) -> bool:
     A person writes by pages that are narrowed to what is their own, a program what its task is, and where nobody acts
     there is nobody to ask.
     """
-    here = context.here()
-    actor = here.actor if here is not None and not here.closed else None
+    actor = context.current()
     if actor is None or actor.kind != "staff":
         return True
     owner = (opening.owner_kind, opening.owner_id)

@@ -34,8 +34,7 @@ _apart: set[str] = set()  # labels of records that another one's matter says not
 def contribute(work: Work, *, apart: str = "") -> None:
     """Add a function that tells what is open with a person; `apart` is the label of records of which each is a matter
     of its own."""
-    if work not in _work:
-        _work.append(work)
+    _work.append(work)
     if apart:
         _apart.add(apart)
 

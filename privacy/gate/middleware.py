@@ -8,18 +8,12 @@ from collections.abc import Callable
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.template import TemplateDoesNotExist
 from django.template.loader import render_to_string
 
 from privacy.actor import ANONYMOUS, Actor
 from privacy.gate import context
 
 logger = logging.getLogger(__name__)
-
-PLAIN_PAGE = (
-    "<!doctype html><html lang=en><title>Not available at the moment</title>"
-    "<h1>Not available at the moment</h1><p>Please try again in a few minutes.</p></html>"
-)
 
 
 class GateMiddleware:
@@ -52,11 +46,7 @@ def actor_of(request: HttpRequest) -> Actor:
 
 def unavailable() -> HttpResponse:
     """Return the page for "no row, no response" (503, never cached)."""
-    try:
-        page: str = render_to_string("503.html", {"company": settings.COMPANY})
-    except TemplateDoesNotExist:
-        page = PLAIN_PAGE
-    response = HttpResponse(page, status=503)
+    response = HttpResponse(render_to_string("503.html", {"company": settings.COMPANY}), status=503)
     response["Retry-After"] = "60"
     response["Cache-Control"] = "no-store"
     return response

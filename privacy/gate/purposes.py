@@ -29,11 +29,7 @@ class ProgramPurpose:
     opens: tuple[str, ...] = ()
 
 
-def _none() -> Iterable[ProgramPurpose]:
-    return ()
-
-
-_source: Callable[[], Iterable[ProgramPurpose]] = _none
+_source: Callable[[], Iterable[ProgramPurpose]] = tuple
 
 
 def set_source(source: Callable[[], Iterable[ProgramPurpose]]) -> None:

@@ -209,6 +209,19 @@ def test_sealing_twice_is_sealing_once():
     assert list(AuditLink.objects.order_by("position").values_list("position", flat=True)) == [1, 2, 3]
 
 
+def test_another_sealer_at_work_is_not_disturbed():
+    happen(2)
+    other = connection.copy()
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s)", [audit.AUDIT.lock])
+            assert audit.seal(now=NOW) == 0
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [audit.AUDIT.lock])
+    finally:
+        other.close()
+    assert audit.seal(now=NOW) == 2
+
+
 def test_an_event_whose_transaction_still_runs_is_sealed_afterwards():
     early = connection.copy()
     try:
@@ -457,6 +470,36 @@ def test_a_tail_cut_off_with_its_checkpoints_is_named_by_the_ledger_of_erasures(
     assert findings(much_later) == {("ledger", "PR-2026-000001")}
 
 
+def test_a_row_that_nobody_can_read_is_named_and_stops_no_other():
+    sealed(2)
+    happen(2)
+    rows = list(AuditEvent.objects.order_by("pk").values_list("pk", flat=True))
+    with transaction.atomic():
+        as_superuser(
+            "ALTER TABLE privacy_auditevent DROP CONSTRAINT audit_event_has_a_day",
+            f"UPDATE privacy_auditevent SET at = '294000-01-01' WHERE id IN ({rows[0]}, {rows[2]})",
+        )
+        assert findings() == {("edited", rows[0]), ("edited", rows[2])}
+        transaction.set_rollback(True)
+    assert findings() == set()
+
+
+def test_a_row_of_an_encoding_that_nobody_knows_is_sealed_as_such_and_named():
+    happen(2)
+    first = AuditEvent.objects.earliest("pk").pk
+    as_superuser(f"UPDATE privacy_auditevent SET encoding = 9 WHERE id = {first}")
+
+    assert audit.seal(now=NOW) == 2
+    assert findings() == {("edited", first)}
+
+
+def test_a_report_counts_all_and_names_the_first_hundred():
+    report = audit.Report()
+    for number in range(150):
+        report.add("missing", number)
+    assert (report.wrong, len(report.findings), report.is_intact) == (150, 100, False)
+
+
 def test_an_unsealed_event_that_was_edited_is_named():
     happen(1)
     as_superuser("UPDATE privacy_auditevent SET action = 'other'")
@@ -464,7 +507,7 @@ def test_an_unsealed_event_that_was_edited_is_named():
     assert findings() == {("inserted", AuditEvent.objects.get().pk)}
 
 
-@pytest.mark.parametrize("damage", ["forged", "removed", "not json"])
+@pytest.mark.parametrize("damage", ["forged", "removed", "not json", "not signed"])
 def test_a_checkpoint_file_that_was_changed_is_named(damage):
     sealed(3)
     happen(1)
@@ -476,6 +519,7 @@ def test_a_checkpoint_file_that_was_changed_is_named(damage):
         "forged": [lines[0].replace('"position": 3', '"position": 2'), lines[1]],
         "removed": lines[1:],
         "not json": ["?", lines[1]],
+        "not signed": ['{"position": 3}', lines[1]],
     }[damage]
     path.write_text("\n".join(changed) + "\n")
 

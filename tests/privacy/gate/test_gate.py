@@ -222,12 +222,27 @@ def test_a_purpose_that_is_not_bound_opens_anybodys(alice, bob):
         '[staff]\nsales = ["x/y:q"]',
         "[staff]\nsales = []",
         '[others]\nsales = ["x/y:r"]',
+        '[restricted]\nhold = "claims"',
+        '[restricted.hold]\nroles = ["privacy"]',
+        '[restricted.hold]\nkept_for = "claims"',
+        '[restricted.hold]\nkept_for = "claims"\nroles = ["director"]',
         "[staff",
     ],
 )
 def test_a_matrix_that_cannot_be_read_is_refused(page):
     with pytest.raises(ImproperlyConfigured):
         matrix.parse(page)
+
+
+def test_a_line_may_give_writing_alone():
+    rules, own, _, _ = matrix.parse('[staff]\nsales = ["x/y:w"]')
+    page = matrix.compiled(rules, own, [("x", "y")])
+    assert (page.reads["sales"], page.writes["sales"]) == (frozenset(), {("x", "y")})
+
+
+def test_what_is_kept_for_a_reason_of_an_earlier_release_opens_to_no_role():
+    said = matrix.restricted_sentence("no_such_reason:2027-01-31", ("accounts.customer", "account"))
+    assert said == "locked: kept for a reason of its own; no role of staff opens it"
 
 
 # What is recorded -----------------------------------------------------------------------------------------------------
@@ -394,6 +409,20 @@ def test_a_stream_that_the_client_left_is_ended(alice):
     assert gate.current() is None
 
 
+def test_a_stream_needs_no_generator_and_does_not_begin_inside_a_transaction():
+    assert list(gate.streaming(staff("sales"), [b"one", b"two"])) == [b"one", b"two"]
+    with transaction.atomic(), pytest.raises(context.InsideTransaction):
+        next(gate.streaming(staff("sales"), [b"one"]))
+    assert gate.current() is None
+
+
+def test_a_reason_that_is_said_where_nobody_acts_is_nobodys(alice):
+    gate.because("open order", "10023")
+    with gate.acting(staff("sales")):
+        assert fresh(alice).first_name == "Alice"
+    assert AccessEntry.objects.get().reason == ""
+
+
 def test_a_plain_generator_does_not_carry_an_actor_out_of_its_block(alice):
     def leaky():
         with gate.acting(staff("sales")):
@@ -444,6 +473,24 @@ def test_a_context_left_open_by_a_task_is_ended_before_the_next_one(app, alice):
     assert gate.current() is None
     assert look.delay().get() == (None, "••••")
     assert AccessEntry.objects.for_subject(alice.subject_id).count() == 1
+
+
+def test_a_task_that_ends_without_having_begun_leaves_nobody_acting():
+    context.enter(staff("sales"))
+    worker.end("never begun")
+    assert gate.current() is None
+
+
+def test_a_task_called_inside_a_transaction_hands_nothing_on_and_its_caller_goes_on_acting(app, alice):
+    @app.task
+    def look_inside():
+        return str(fresh(alice).first_name)
+
+    with gate.acting(staff("sales")):
+        with transaction.atomic():
+            assert look_inside.delay().get() == "••••"
+        assert fresh(alice).first_name == "Alice"
+    assert AccessEntry.objects.count() == 1
 
 
 def test_a_task_that_fails_leaves_nobody_acting(app):
@@ -535,6 +582,16 @@ class TestWithRealTransactions:
             assert record.first_name == "Alice"
 
         assert isinstance(record.first_name, vault.Masked)
+
+    def test_no_row_of_a_context_left_open_is_said_when_all_have_ended(self, alice, broken_log):
+        records = [fresh(alice), fresh(alice)]
+        for record in records:
+            context.enter(staff("sales"))
+            assert record.first_name == "Alice"
+        with pytest.raises(gate.AccessLogUnavailable):
+            context.unwind(None)
+        assert gate.current() is None
+        assert [str(one.first_name) for one in records] == ["••••", "••••"]
 
     def test_a_page_that_opened_nothing_is_served_without_the_log(self, broken_log):
         assert respond(lambda request: HttpResponse("ok")).status_code == 200

@@ -17,7 +17,7 @@ from django.utils import timezone
 from accounts import claim
 from accounts.models import Customer
 from privacy import audit, gate
-from privacy.audit import ChainFloor, seals
+from privacy.audit import ChainFloor, encoding, seals
 from privacy.gate import AccessEntry, Actor, log, rows, told
 from privacy.models import AccessLink, AccessName
 from privacy.requests import erasure
@@ -87,6 +87,11 @@ def test_a_row_names_nobody_and_its_person_reads_which_records_were_opened() -> 
     line = told.tell([entry], alice.subject_id)[0]
     assert (line.who, line.purpose) == ("sales staff", "daily work: open return RMA-2026-00012")
     assert line.opened[0].startswith(f"Customer {alice.reference}: ")
+
+
+def test_a_row_that_says_it_was_encoded_in_a_way_nobody_knows_is_none_of_ours() -> None:
+    assert not log.is_ours(AccessEntry(encoding=9))
+    assert not encoding.is_ours(audit.AuditEvent(encoding=9))
 
 
 def test_a_customers_own_opening_names_the_customer_by_the_same_name() -> None:

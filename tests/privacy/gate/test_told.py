@@ -190,6 +190,14 @@ def test_of_two_envelopes_of_the_same_kind_the_larger_number_of_records_stands_a
     assert occasion.records == "Letter (10 records); Order SO-1"
 
 
+def test_how_often_names_one_hour_where_all_were_in_one_minute() -> None:
+    at = factories.NOW
+    day, first, later = at.date(), (3, at, at + timedelta(seconds=1)), (3, at, at + timedelta(hours=1))
+    often = [told.Occasion(day, "sales", "daily work", *one, []).often for one in (first, later, (1, at, at))]
+    hour = often[2].removeprefix("once, ")
+    assert often[0] == f"3 times, {hour}" and often[1].startswith(f"3 times, {hour} to ")
+
+
 def test_what_was_opened_is_folded_under_the_records_it_stands_in(customer: Customer) -> None:
     order = an_order(customer)
     opened(customer, order)
