@@ -125,16 +125,19 @@ def all_of(*changes: Callable[[Path], None]) -> Callable[[Path], None]:
 
 SKU = '    sku = LineField("SKU", max_length=40, unique=True, validators=[no_card_for_product])\n'
 OWNER = SKU + '    owner_name = models.CharField(max_length=40, default="")\n'
+MAKER = OWNER + '    maker_name = models.CharField(max_length=40, default="")\n'
 DECLARED = 'model=Product,\n        title="Product",\n'
 DATUM = DECLARED + '        data={"owner_name": Datum("Owner", "name", ("orders",), "the person")},\n'
 
 BREACHES = {
-    "an undeclared field": (replace("orders/models.py", SKU, OWNER), ["privacy.E"]),
-    "a personal field that is not sealed": (
-        replace("orders/models.py", SKU, OWNER, replace("orders/personal_data.py", DECLARED, DATUM)),
-        ["privacy.E"],
+    # Each is told, whatever else is wrong: two in one copy, five in the other.
+    "an undeclared field, and a personal field that is not sealed": (
+        replace("orders/models.py", SKU, MAKER, replace("orders/personal_data.py", DECLARED, DATUM)),
+        [
+            "(privacy.E002) orders.Product.maker_name is not in the data map",
+            "(privacy.E004) orders.Product.owner_name is personal and not sealed",
+        ],
     ),
-    # Each is told, whatever else is wrong: five in one copy.
     "imports upwards, from a room above, of a room that no layer names, late, and in a circle": (
         all_of(
             append("privacy/subjects.py", "\n\ndef up() -> None:\n    import rma.states\n"),
