@@ -105,8 +105,8 @@ def test_every_command_names_what_is_wrong_in_one_sentence(name: str, capsys: py
     assert said.err == f"manage.py {name}: error: there is no option --no-such-option\n"
 
 
-def test_a_mistyped_option_is_named_before_a_missing_one(production: dict[str, str]) -> None:
-    done = start({**production, "DATABASE_URL": "sqlite://:memory:"}, "manage.py", "keyring", "--knd", "erasure")
+def test_a_mistyped_option_is_named_before_a_missing_one(typist: Typist) -> None:
+    done = typist("keyring", "--knd", "erasure")
     assert (done.returncode, done.stderr.splitlines()[-1]) == (
         2,
         "manage.py keyring: error: there is no option --knd",

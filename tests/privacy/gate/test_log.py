@@ -177,7 +177,8 @@ def statements(work: list[log.Opening]) -> list[str]:
     return [query["sql"].split()[0] for query in queries.captured_queries]
 
 
-@pytest.mark.parametrize("count", [1, 50, 10_000])
+#: The last are more than one statement could take, were each value of a row a parameter of its own: 65,535.
+@pytest.mark.parametrize("count", [1, 50, 4_000])
 def test_rows_and_the_names_of_people_never_opened_before_are_one_statement(count: int) -> None:
     new, again = openings(count), openings(count)
     assert statements([*new, *again]) == ["BEGIN", "SELECT", "WITH", "COMMIT"]
