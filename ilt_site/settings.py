@@ -73,8 +73,8 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "ilt_site.headers.MethodsMiddleware",  # after those, so that a refused method carries every header too
     "ilt_site.static.StaticMiddleware",  # after those, so that files carry their headers too
-    "ilt_site.maintenance.MaintenanceMiddleware",
     "privacy.calendar.undated.UndatedMiddleware",  # before the first that reads a row
+    "ilt_site.maintenance.MaintenanceMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

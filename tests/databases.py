@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from django.conf import settings
 from django.db import connections
@@ -61,6 +63,26 @@ def put_back(alias: str, *, count_anew: bool = False) -> None:
             for (sequence,) in cursor.fetchall():
                 cursor.execute(f"ALTER SEQUENCE {sequence} RESTART")
     assert _contents(connection, list(prepared)) == prepared, "a test changed what the migrations had made"
+
+
+@contextmanager
+def unchecked(*tables: str) -> Iterator[None]:
+    """Let these tables of the main database take what no CHECK of theirs lets in: rows of before it, or the work of who
+    owns the database. Afterwards they take none again; for tests that commit."""
+    with connections["default"].cursor() as cursor:
+        cursor.execute(
+            "SELECT conrelid::regclass, quote_ident(conname), pg_get_constraintdef(oid) FROM pg_constraint"
+            " WHERE contype = 'c' AND conrelid = ANY (%s::regclass[])",
+            [list(tables)],
+        )
+        checks = cursor.fetchall()
+        for table, name, _ in checks:
+            cursor.execute(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
+        try:
+            yield
+        finally:
+            for table, name, told in checks:
+                cursor.execute(f"ALTER TABLE {table} ADD CONSTRAINT {name} {told.removesuffix(' NOT VALID')} NOT VALID")
 
 
 Kept = dict[str, dict[str, str]]  # by alias and table: its rows, as COPY writes them

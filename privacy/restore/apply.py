@@ -64,11 +64,13 @@ def _standing(went: Sequence[Gone], *, lock: bool) -> Iterator[tuple[Declaration
         by_place[one.label, one.envelope].append(one)
     for (label, name), listed in sorted(by_place.items()):
         for declaration in _declared(label, name):
+            column = f"sealed_{name}" if name in erasure.sealed_envelopes(declaration.model) else ""
             rows: models.QuerySet[Any] = (
                 models.QuerySet(declaration.model).filter(pk__in={one.record for one in listed}).order_by("pk")
             )
+            # Only what is looked at: another column of one row, if it cannot be read, must not close the site.
+            rows = rows.only(*filter(None, ("pk", column, declaration.reference)))
             found = {row.pk: row for row in (rows.select_for_update() if lock else rows)}
-            column = f"sealed_{name}" if name in erasure.sealed_envelopes(declaration.model) else ""
             for one in listed:
                 row = found.get(one.record)
                 if row is None:
@@ -194,8 +196,8 @@ def apply(line: LedgerCopy, went: Sequence[Gone], *, restored: bool, actor: Acto
         done = end_again(went, actor=actor, now=now)
         if line.kind == "request" and (request is None or not _was_carried_out(request)):
             done.add(close_again(line.reference, line.at, line.content, actor=actor, now=now))
-        there = LedgerCopy.objects.select_for_update().filter(entry=line.entry).first()
-        if there is not None and not signed.is_ours(there):
+        there = LedgerCopy.objects.select_for_update().filter(entry=line.entry)
+        if there.exists() and signed.newest(there) is None:
             there.delete()  # copied anew, at the end: the file goes on in the order of the lines
         signed.sign(line)
         try:

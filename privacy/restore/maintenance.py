@@ -60,12 +60,11 @@ def problems() -> list[str]:
     if known and Tombstone.objects.filter(entry__in=known).count() < len(known):
         found.append("keys_behind")
     if end is not None:
-        at_end = LedgerCopy.objects.filter(entry=end).first()
-        if at_end is None:
-            found.append("main_behind")
-        elif not signed.is_ours(at_end):
-            found.append("main_changed")
-        elif filed is not None and filed.pk > at_end.pk:
+        at_end = LedgerCopy.objects.filter(entry=end)
+        line = signed.newest(at_end)
+        if line is None:
+            found.append("main_changed" if at_end.exists() else "main_behind")
+        elif filed is not None and filed.pk > line.pk:
             found.append("file_behind")
     if "main_behind" not in found and _standing() > RESIDUE_MOST:
         found.append("main_behind")

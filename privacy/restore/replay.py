@@ -10,7 +10,7 @@ It cannot be undone: what it ends was ended before.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -22,6 +22,7 @@ from uuid import UUID
 import structlog
 from django.conf import settings
 from django.db import connection, models, transaction
+from django.db.models import Q
 
 from privacy import audit, datamap
 from privacy.actor import Actor
@@ -33,7 +34,7 @@ from privacy.vault import envelope
 from privacy.vault.keystore import keys, ledger, once
 from privacy.vault.keystore.sql import cursor
 from privacy.vault.models import DataKey, Tombstone
-from privacy.work import checkpoints, progress
+from privacy.work import broken, checkpoints, progress
 
 log = structlog.get_logger(__name__)
 CHUNK = 5_000
@@ -78,9 +79,8 @@ def follow(*, actor: Actor, now: datetime) -> int:
     count = 0
     for line, went in _lines_for_main():
         try:
-            done = apply.apply(line, went, restored=False, actor=actor, now=now)
+            done = _apply(line, went, restored=False, actor=actor, now=now)
         except apply.NotCopied:
-            _uncopied(line)
             continue
         if done is not None:
             count += 1
@@ -90,11 +90,18 @@ def follow(*, actor: Actor, now: datetime) -> int:
     return count
 
 
-def _uncopied(line: LedgerCopy) -> str:
-    LedgerWaiting.objects.get_or_create(entry=line.entry)  # newer ones are copied past it
-    name = str(line.entry)
-    log.error("ledger.uncopied", entry=name)
-    return name
+def _apply(
+    line: LedgerCopy, went: Sequence[ledger.Gone], *, restored: bool, actor: Actor, now: datetime
+) -> apply.Done | None:
+    """Do what one line says, as `apply.apply`. Where that fails for this line alone it is noted as waiting, so that
+    newer ones are copied past it. Raises NotCopied."""
+    try:
+        return apply.apply(line, went, restored=restored, actor=actor, now=now)
+    except Exception as error:
+        broken.require_own(error)
+        LedgerWaiting.objects.get_or_create(entry=line.entry)
+        log.error("ledger.uncopied", entry=str(line.entry), error=type(error).__name__)
+        raise apply.NotCopied from None
 
 
 def _lines_for_main(known: Mapping[UUID, LedgerCopy] | None = None) -> Iterator[tuple[LedgerCopy, list[ledger.Gone]]]:
@@ -153,9 +160,10 @@ def _sign_old() -> int:
         filed = {line.entry: line for line in signed_file.read()}
     except signed_file.FileBroken:
         filed = {}
-    count, after = 0, 0
-    while copies := list(LedgerCopy.objects.filter(mac="", pk__gt=after).order_by("pk")[: maintenance.PAGE]):
-        after = copies[-1].pk
+    count = 0
+    unsigned = LedgerCopy.objects.filter(mac="").defer("filed_at").annotate(is_filed=Q(filed_at__isnull=False))
+    found = broken.readable(unsigned.order_by("pk"))
+    while copies := list(islice(found, maintenance.PAGE)):
         lines = {one.entry: one for one in Tombstone.objects.filter(entry__in=[one.entry for one in copies])}
         went = ledger.gone([one.seq for one in lines.values()])
         agreed = []
@@ -165,7 +173,7 @@ def _sign_old() -> int:
                 continue
             kept = _copy(line, went.get(line.seq, []))
             # Which keys of a line still stand in the key store may have changed since it was filed.
-            other = filed.get(copy.entry) if copy.filed_at else kept
+            other = filed.get(copy.entry) if copy.is_filed else kept
             if other is not None and _said(copy) == _said(other) and _said(copy)[:-1] == _said(kept)[:-1]:
                 signed.sign(copy)
                 agreed.append(copy)
@@ -202,9 +210,9 @@ def replay(*, actor: Actor, now: datetime, dry_run: bool = False, new_file: bool
         return report
     for line, went in _lines_for_main():  # what the replay itself destroyed
         try:
-            apply.apply(line, went, restored=restored, actor=actor, now=now)
+            _apply(line, went, restored=restored, actor=actor, now=now)
         except apply.NotCopied:
-            report.uncopied.append(_uncopied(line))
+            report.uncopied.append(str(line.entry))
     # Restrictions stand in the key store, which may be older than the decisions and holds, or newer.
     restriction.settle_all(actor=actor, now=now)
     if new_file:
@@ -213,11 +221,11 @@ def replay(*, actor: Actor, now: datetime, dry_run: bool = False, new_file: bool
     with transaction.atomic():
         LedgerCopy.objects.exclude(entry__in=filed).update(filed_at=None)
         last = signed_file.last() if filed else None
-        end = LedgerCopy.objects.filter(entry=last).first() if last else None
+        end = LedgerCopy.objects.filter(entry=last).values_list("pk", flat=True).first() if last else None
         if end is not None:
             # One that was copied anew behind the file's last line is filed once more, so that the
             # file ends with the newest.
-            LedgerCopy.objects.filter(entry__in=filed, filed_at=None, pk__lte=end.pk).update(filed_at=now)
+            LedgerCopy.objects.filter(entry__in=filed, filed_at=None, pk__lte=end).update(filed_at=now)
     while count := file_copies(now=now):
         report.filed += count
     if report.problems or report.key_lines or report.records:
@@ -320,10 +328,9 @@ def _replay_main(
             report.records += apply.standing(went)
             continue
         try:
-            done = apply.apply(line, went, restored=restored, actor=actor, now=now)
+            done = _apply(line, went, restored=restored, actor=actor, now=now)
         except apply.NotCopied:
-            _uncopied(line)  # tried once more at the end
-            continue
+            continue  # tried once more at the end
         if done is not None:
             report.records += done.records
             report.requests += done.requests

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, TypeVar
 
 import structlog
@@ -118,6 +119,27 @@ def rows(queryset: models.QuerySet[Any], *, step: str, chunk: int | None = None)
         require_own(error)
     for pk in [pk for pk in queryset.values_list("pk", flat=True) if pk not in done]:
         yield _one(queryset.model, pk, step)
+
+
+def readable(queryset: models.QuerySet[Any], *, chunk: int = 200) -> Iterator[Any]:
+    """Yield those rows of a query that can be read whole, in its order; the others are left out, and not told of.
+
+    For tables of which each row is held against a keyed hash: what cannot be read was written by another program.
+    """
+    numbers = queryset.values_list("pk", flat=True).iterator(chunk_size=chunk)
+    while some := list(islice(numbers, chunk)):
+        yield from _readable(queryset, some)
+
+
+def _readable(queryset: models.QuerySet[Any], numbers: Sequence[Any]) -> list[Any]:
+    try:
+        return _strictly(queryset.filter(pk__in=numbers))
+    except Exception as error:
+        require_own(error)
+    if len(numbers) == 1:
+        return []
+    middle = len(numbers) // 2
+    return [*_readable(queryset, numbers[:middle]), *_readable(queryset, numbers[middle:])]
 
 
 def linked(row: Any, name: str, *, step: str) -> Any:

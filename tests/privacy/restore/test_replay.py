@@ -11,16 +11,19 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import ProgrammingError, connection
 from django.db.models import F
+from django.test import Client
 
 from accounts.models import Customer
 from privacy import audit, vault
 from privacy.gate.system import system_actor
+from privacy.requests import services
 from privacy.requests.models import Request
 from privacy.restore import apply, maintenance, replay, signed, signed_file
-from privacy.restore.models import LedgerCopy
+from privacy.restore.models import LedgerCopy, LedgerWaiting
+from privacy.retention.models import Decision
 from privacy.vault.keystore import ledger
 from privacy.vault.models import DataKey, Tombstone
-from tests import asked, factories, roles
+from tests import asked, databases, factories, roles
 
 NOW = factories.NOW
 SWEEP = system_actor("sweep")
@@ -90,6 +93,72 @@ def test_a_planted_line_closes_nothing_and_is_neither_replayed_nor_filed(said_to
     erased(1)
     assert len(filed()) > len(lines), "true lines go on"
     assert filed() == list(Tombstone.objects.values_list("entry", flat=True))
+
+
+UNREADABLE = (
+    "INSERT INTO privacy_ledgercopy (entry, kind, reference, at, counts, content, filed_at, mac)"
+    " VALUES (gen_random_uuid(), 'keys', '', {at}, '{counts}', '{{}}', {filed}, repeat('0', 64))"
+)
+LONG_AGO = "'0044-03-15 BC'"
+HUGE = '{"erased": 1e5000}'  # more digits than are read
+
+
+def test_a_line_that_cannot_be_read_closes_nothing_stops_nobody_and_is_named(client: Client, settings: Any) -> None:
+    erased()
+    own = LedgerCopy.objects.order_by("-pk").values_list("entry", flat=True)[0]
+    lines = list(Tombstone.objects.values_list("entry", flat=True))
+    with databases.unchecked("privacy_ledgercopy"):
+        for at, counts, day in ((LONG_AGO, "{}", "NULL"), ("now()", "{}", LONG_AGO), ("now()", HUGE, "now()")):
+            roles.run(UNREADABLE.format(at=at, counts=counts, filed=day))
+        roles.run(f"UPDATE privacy_ledgercopy SET filed_at = {LONG_AGO} WHERE entry = '{own}'")
+    planted = set(LedgerCopy.objects.exclude(entry__in=lines).values_list("entry", flat=True))
+
+    settings.MAINTENANCE_CHECK_SECONDS = 60
+    maintenance._watch.until = 0.0
+    for page in ("/", "/accounts/login/", "/privacy/outcome/"):
+        assert client.get(page).status_code == 200, page
+    assert maintenance.problems() == [] and maintenance._watch.until > 0
+    assert follow() == 0 and replay.file_copies(now=NOW) == 0
+    assert sorted(named()) == sorted(("ledger_copy", str(one)) for one in planted) and len(planted) == 3
+    call_command("replay_ledger", verbosity=0, stdout=StringIO())
+    assert filed()[-1] == lines[-1] and set(filed()) == set(lines)
+    LedgerCopy.objects.filter(entry__in=lines).update(mac="")
+    assert replay.sign_old(now=NOW) == len(lines)
+
+    erased(1, copied=False)
+    while follow():
+        pass
+    assert set(filed()) == set(Tombstone.objects.values_list("entry", flat=True)) > set(lines)
+
+
+def test_a_row_that_cannot_be_read_lets_the_ends_of_all_others_be_copied() -> None:
+    alice, bob, _ = people = [factories.customer() for _ in range(3)]
+    services.make_plan(asked.filed(bob), actor=factories.as_customer(bob), now=NOW)
+    before = Tombstone.objects.count()  # the plan gave the request's file a new key
+    for one in people:
+        vault.keys.destroy([(one.pk, "account")], now=NOW)
+    first, second, _ = Tombstone.objects.order_by("seq").values_list("entry", flat=True)[before:]
+    with databases.unchecked("accounts_customer", "privacy_decision"):
+        roles.run(
+            f"UPDATE accounts_customer SET last_active_on = {LONG_AGO} WHERE id = '{alice.pk}'",
+            f"UPDATE privacy_decision SET data = '[1e5000]' WHERE record_id = '{bob.pk}'",
+        )
+
+    assert maintenance.problems() == []
+    while follow():
+        pass
+    assert maintenance.missing_entries() == {first, second}
+    assert set(LedgerWaiting.objects.values_list("entry", flat=True)) == {first, second}
+    assert set(filed()) == set(Tombstone.objects.values_list("entry", flat=True)) - {first, second}
+    said = replay.replay(actor=SWEEP, now=datetime.now(UTC))
+    assert (said.problems, set(said.uncopied)) == ([], {str(first), str(second)})
+
+    Customer.objects.filter(pk=alice.pk).update(last_active_on=NOW.date())
+    Decision.objects.filter(record_id=bob.pk).update(data=["number"])
+    while follow():
+        pass
+    assert maintenance.missing_entries() == set()
+    assert set(filed()) == set(Tombstone.objects.values_list("entry", flat=True))
 
 
 def test_the_place_of_a_line_that_is_not_copied_yet_cannot_be_taken() -> None:
