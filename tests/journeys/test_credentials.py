@@ -14,6 +14,7 @@ from itertools import chain
 from typing import Any
 
 import pytest
+import time_machine
 from django.core import mail
 from django.core.management import call_command
 from django.db import connections
@@ -29,7 +30,7 @@ from tests.asked import taken_in
 from tests.bad_input import planting
 from tests.journeys import doors
 from tests.journeys.doors import House
-from tests.journeys.everybody import NOW
+from tests.journeys.everybody import NOW, undone
 from tests.journeys.test_url_table import TABLE
 
 pytestmark = [pytest.mark.django_db, pytest.mark.journey]
@@ -68,8 +69,21 @@ def work(now: Any) -> None:
             execute.run(request.pk, clock=lambda: now, pause=lambda: None)
 
 
+@pytest.fixture(scope="module")
+def _day(_house: House, django_db_blocker: Any) -> Iterator[Day]:
+    with django_db_blocker.unblock(), undone():
+        with time_machine.travel(NOW, tick=False):
+            made = a_day(_house)
+        yield made
+
+
 @pytest.fixture
-def day(house: House) -> Day:
+def day(_day: Day, house: House) -> Day:
+    """The day, made once: each test undoes what it did to the letters."""
+    return _day
+
+
+def a_day(house: House) -> Day:
     """Sign-up, reset, another address, a request without a login and its outcome; nothing has been sent yet."""
     day, visitor = Day(), Client()
     visitor.post(
@@ -98,15 +112,22 @@ def places(house: House, actors: tuple[str, ...]) -> Iterator[tuple[str, str]]:
         for row in TABLE:
             yield f"{name} {row.pattern}", doors.knock(house.browser(name), "GET", house.path(row, whose))[1]
         yield from letters_held(house, name)
+    yield from at_the_desk(house)
+    yield from copies(house)
+    yield from tables()
+
+
+def at_the_desk(house: House) -> Iterator[tuple[str, str]]:
+    """Yield what the privacy team and an operator see of each request."""
     for request in Request.objects.all():
         path = f"/admin/privacy/request/{request.pk}/"
         for part in ("change/", "history/"):
             yield f"pat {path}{part}", doors.knock(house.browser("pat"), "GET", path + part)[1]
         for letter in request.letters.filter(by=Letter.By.EMAIL):
             yield f"pat {letter.kind}", doors.knock(house.browser("pat"), "GET", f"{path}letter/{letter.pk}/")[1]
-        yield from commands(request)
-    yield from copies(house)
-    yield from tables()
+        yield from printed("request_show", request.reference)
+        yield from printed("request_show", request.reference, "--json")
+    yield from printed("data_map")
 
 
 def letters_held(house: House, name: str) -> Iterator[tuple[str, str]]:
@@ -115,15 +136,10 @@ def letters_held(house: House, name: str) -> Iterator[tuple[str, str]]:
         yield f"{name} {path}", doors.knock(house.browser(name), "GET", path)[1]
 
 
-def commands(request: Request) -> Iterator[tuple[str, str]]:
-    for name, *options in (
-        ("request_show", request.reference),
-        ("request_show", request.reference, "--json"),
-        ("data_map",),
-    ):
-        out = io.StringIO()
-        call_command(name, *options, stdout=out, stderr=out)
-        yield f"{name} {' '.join(options)}", out.getvalue()
+def printed(*words: str) -> Iterator[tuple[str, str]]:
+    out = io.StringIO()
+    call_command(*words, stdout=out, stderr=out)
+    yield " ".join(words), out.getvalue()
 
 
 def copies(house: House) -> Iterator[tuple[str, str]]:
