@@ -6,7 +6,6 @@ database made; a mistyped address that proves anything for the stranger who has 
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -18,6 +17,7 @@ from accounts.points import ContactLink, ContactPoint
 from accounts.users import Joined, User
 from privacy import audit
 from privacy.gate import Actor
+from privacy.requests import links
 
 NOT_ME_LIVES = timedelta(days=60)
 
@@ -28,7 +28,7 @@ class LinkRefused(Exception):
 
 def is_told(token: str) -> bool:
     """Whether "this was not me" was said by this link already: it works once, and what was said stands."""
-    mine = hashed(token)
+    mine = links.hashed(token)
     said = ContactLink.objects.filter(token_hash=mine, purpose=ContactLink.Purpose.NOT_ME, used_at__isnull=False)
     return said.exists() or Joined.objects.filter(token_hash=mine, disputed_at__isnull=False).exists()
 
@@ -37,7 +37,7 @@ def look(token: str, purpose: str, *, now: datetime) -> ContactLink:
     """Return the live link of `token` without using it (what GET may do). Raises LinkRefused."""
     link = (
         ContactLink.objects.select_related("point__customer")
-        .filter(token_hash=hashed(token), purpose=purpose, used_at=None, expires_at__gt=now)
+        .filter(token_hash=links.hashed(token), purpose=purpose, used_at=None, expires_at__gt=now)
         .first()
     )
     if link is None or not link.is_bound:
@@ -65,10 +65,12 @@ def confirm(token: str, *, user: User, actor: Actor, now: datetime) -> None:
 
 
 def locked(link: ContactLink) -> ContactPoint:
+    """Return the contact that a link is about, locked, with its customer."""
     return ContactPoint.objects.select_for_update(of=("self",)).select_related("customer").get(pk=link.point_id)
 
 
 def use(link: ContactLink, now: datetime) -> None:
+    """Use up a link. Raises LinkRefused where it has been used meanwhile."""
     if not ContactLink.objects.filter(pk=link.pk, used_at=None).update(used_at=now):
         raise LinkRefused
 
@@ -93,8 +95,3 @@ def bind_letters() -> int:
         if link.bind_letter():
             done += ContactLink.objects.filter(pk=link.pk).update(mac=link.mac)
     return done
-
-
-def hashed(token: str) -> str:
-    # 256 random bits need no salt and no slow hash.
-    return hashlib.sha256(token.encode()).hexdigest()

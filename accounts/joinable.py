@@ -77,6 +77,7 @@ def require_one(into: UUID, whole: Collection[UUID], sharing: Collection[UUID | 
 
 
 def has_login(people: Collection[UUID]) -> bool:
+    """Say whether one of these people has a login."""
     return User.objects.filter(subject_id__in=people).exists()
 
 
@@ -112,6 +113,8 @@ def require_on_file(people: Collection[UUID]) -> None:
 
 
 def require_free(into: UUID, formers: Collection[UUID], records: Sequence[Key]) -> None:
+    """Raise NotPossible where somebody of these is staff, or an open request of theirs, or about one of these records,
+    has to be finished first."""
     require_on_file({into, *formers})
     if User.objects.filter(subject_id__in=[into, *formers], is_staff=True).exists():
         raise NotPossible("Records of a member of staff are not joined here.")
@@ -161,6 +164,7 @@ def require_owners(into: UUID, chosen: Collection[Record], whole: Collection[UUI
 
 
 def by_model(chosen: Iterable[Record]) -> dict[type[models.Model], list[UUID]]:
+    """Return the numbers of these records by their model."""
     found: dict[type[models.Model], list[UUID]] = defaultdict(list)
     for one in chosen:
         found[one.declaration.model].append(one.pk)

@@ -97,5 +97,6 @@ def bind_proposals() -> int:
 
 
 def require_bound(joining: Joining) -> None:
+    """Raise NotPossible for a joining whose row does not say what the site wrote."""
     if not joining.is_bound:
         raise NotPossible("This joining does not say what the site wrote. Nothing was changed: tell who runs the site.")

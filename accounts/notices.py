@@ -26,6 +26,7 @@ from accounts.points import ContactLink, ContactPoint
 from accounts.users import User
 from privacy import audit, letters, people, vault
 from privacy.gate import Actor
+from privacy.requests import links
 
 CONFIRM_LIVES = timedelta(days=7)
 AGAIN_AFTER = timedelta(minutes=10)
@@ -223,8 +224,8 @@ def asked(points: Iterable[ContactPoint]) -> set[int]:
 def _told_before(customer: Customer, now: datetime) -> tuple[list[str], list[str]]:
     """Return whom a notice that still works went to about any contact of this customer, and those of them who count:
     told when somebody could be told. Opened under the caller's actor."""
-    links = ContactLink.objects.filter(point__customer=customer, purpose=ContactLink.Purpose.NOT_ME, expires_at__gt=now)
-    rows = list(links.select_related("letter").order_by("pk"))
+    told = ContactLink.objects.filter(point__customer=customer, purpose=ContactLink.Purpose.NOT_ME, expires_at__gt=now)
+    rows = list(told.select_related("letter").order_by("pk"))
     nobody = {(one.point_id, one.at) for one in rows if one.letter is None}
     found, sure = [], []
     for one in rows:
@@ -247,12 +248,17 @@ def send(
     kind: str = "",
     **about: bool,
 ) -> None:
+    """Write to an address about a contact, with a one-time link for this purpose that works so long.
+
+    The letter is `contact_PURPOSE` unless it is of another `kind`; without `gives_link` it only tells. `about` are
+    further switches of its template; `is_left` says that a login left this address behind, and is kept with the link.
+    """
     token = secrets.token_urlsafe(32)
     link = ContactLink(
         point=point, purpose=purpose, at=now, expires_at=now + lives, was_login=about.get("is_left", False)
     )
     if gives_link:
-        link.token_hash = contact_links.hashed(token)
+        link.token_hash = links.hashed(token)
     link.save(force_insert=True)
     page = "confirm" if purpose == ContactLink.Purpose.CONFIRM else "not-me"
     link.letter = letters.queue(

@@ -16,12 +16,12 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from accounts import contact_links, reach
+from accounts import reach
 from accounts.contact_links import NOT_ME_LIVES, LinkRefused
 from accounts.users import Joined, Joining
 from privacy import audit, letters, vault
 from privacy.gate import Actor, fingerprint
-from privacy.requests import waits
+from privacy.requests import links, waits
 
 
 def joined(
@@ -50,7 +50,7 @@ def joined(
         at=now,
         is_whole=whole,
         proposed_by=proposed_by,
-        token_hash=contact_links.hashed(token),
+        token_hash=links.hashed(token),
     )
     told: set[str] = set()
     until = now + NOT_ME_LIVES
@@ -94,9 +94,7 @@ def joined_by(subject: UUID, now: datetime) -> list[str]:
 
 def look_at_joined(token: str, *, now: datetime) -> Joined:
     """Return the joining whose link this is, without using it (what GET may do). Raises LinkRefused."""
-    found = Joined.objects.filter(
-        token_hash=contact_links.hashed(token), disputed_at=None, at__gt=now - NOT_ME_LIVES
-    ).first()
+    found = Joined.objects.filter(token_hash=links.hashed(token), disputed_at=None, at__gt=now - NOT_ME_LIVES).first()
     if found is None:
         raise LinkRefused
     return found
@@ -134,7 +132,7 @@ def settle_joined(subject: UUID, *, seen: str | None = None, actor: Actor, now: 
             fingerprint.require(seen, shown_joined(subject))
         ended = 0
         for one in disputed_joinings(subject).exclude(proposed_by=mine).order_by("pk"):
-            one.disputed_at, one.token_hash = None, contact_links.hashed(secrets.token_urlsafe(32))
+            one.disputed_at, one.token_hash = None, links.hashed(secrets.token_urlsafe(32))
             one.save(update_fields=["disputed_at", "token_hash"])
             audit.record("joining.settled", actor=actor, now=now, subject=subject)
             ended += 1

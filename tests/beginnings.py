@@ -21,15 +21,25 @@ from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from itertools import groupby
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import pytest
 from django.conf import settings
 from django.db.models import Model
 
 T = TypeVar("T")
-#: The beginning whose rows are there, what it returned, where its copies are, and what undoes it.
-_now: tuple[Callable[[], Any], Any, Path, ExitStack] | None = None
+
+
+class Begun(NamedTuple):
+    """The beginning whose rows are there, what it returned, where its copies are, and what undoes it."""
+
+    make: Callable[[], Any]
+    made: Any
+    copies: Path
+    undo: ExitStack
+
+
+_now: Begun | None = None
 _MARK = "beginning"
 
 
@@ -40,12 +50,12 @@ def beginning(make: Callable[[], T]) -> Any:
     """
 
     def given(db: None) -> T:
-        assert _now is not None and _now[0] is make
-        for copy in _now[2].iterdir():
+        assert _now is not None and _now.make is make
+        for copy in _now.copies.iterdir():
             folder = Path(settings.EXPORT_DIR)  # of this test: see the fixture `quiet`
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             shutil.copy2(copy, folder)
-        made: T = _read_again(_now[1])
+        made: T = _read_again(_now.made)
         return made
 
     given.__name__, given.__doc__ = make.__name__, make.__doc__
@@ -75,8 +85,8 @@ def _of(item: Any) -> Callable[[], Any] | None:
 def _end() -> None:
     global _now
     if _now is not None:
-        stack, _now = _now[3], None
-        stack.close()
+        undo, _now = _now.undo, None
+        undo.close()
 
 
 def _begin(make: Callable[[], Any], blocker: Any) -> None:
@@ -97,7 +107,7 @@ def _begin(make: Callable[[], Any], blocker: Any) -> None:
         cache.clear()
         with override_settings(EXPORT_DIR=str(folder), CELERY_BROKER_URL="redis://127.0.0.1:1/0"):
             made = make()
-        _now = make, made, folder, stack.pop_all()
+        _now = Begun(make, made, folder, stack.pop_all())
 
 
 @pytest.hookimpl(trylast=True)
@@ -119,7 +129,7 @@ def pytest_fixture_setup(fixturedef: Any, request: Any) -> None:
     """Begin when the databases are there and the transaction of the first test is not yet."""
     if fixturedef.argname == "_django_db_helper":
         make = _of(request.node)
-        if _now is not None and _now[0] is not make:
+        if _now is not None and _now.make is not make:
             _end()
         if make is not None and _now is None:
             _begin(make, request.getfixturevalue("django_db_blocker"))
@@ -129,5 +139,7 @@ def pytest_fixture_setup(fixturedef: Any, request: Any) -> None:
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None]:
     """Undo the rows once the next test begins otherwise."""
     yield
-    if _now is not None and (nextitem is None or not hasattr(nextitem, "_fixtureinfo") or _of(nextitem) is not _now[0]):
+    if _now is not None and (
+        nextitem is None or not hasattr(nextitem, "_fixtureinfo") or _of(nextitem) is not _now.make
+    ):
         _end()

@@ -93,6 +93,7 @@ def gave_code(request: Request) -> QuerySet[Letter]:
 
 
 def bound_to(request: UUID, kept: str) -> str:
+    """Return what is kept of an outcome code with the keyed hash that binds it to its request before it."""
     return vault.mac_of("outcome-code", request, kept) + BETWEEN + kept
 
 
@@ -108,8 +109,11 @@ def _hash_of_no_code() -> str:
 
 
 def key_of(token: str) -> str:
+    """Return the key, made of a token or code, under which the address is hashed that it went to."""
     return hashlib.sha256(f"address of {token}".encode()).hexdigest()
 
 
 def hash_of_address(key: str, email: str) -> str:
+    """Return the keyed hash of an address: it tells where something went to whom has the token or code, and to nobody
+    else."""
     return hmac.digest(key.encode(), vault.index.normalise("email", email).encode(), "sha256").hex()

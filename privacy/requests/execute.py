@@ -34,8 +34,8 @@ log = structlog.get_logger(__name__)
 MOST_ATTEMPTS = 10
 
 
-class Held(Exception):
-    """Somebody else is at this request."""
+class Busy(Exception):
+    """Another worker is at this request."""
 
 
 # One step -------------------------------------------------------------------------------------------------------------
@@ -44,14 +44,14 @@ class Held(Exception):
 def advance(request_id: UUID, *, now: datetime, step: str | None = None, version: int | None = None) -> str:
     """Do one step of one request and return what came of it: the step's name, or a word for why nothing was done.
 
-    Words: "idle" nothing to do, "stale" an old message, "held" another worker is at it, "waiting", "ended" it went
+    Words: "idle" nothing to do, "stale" an old message, "busy" another worker is at it, "waiting", "ended" it went
     another way, "retry" it failed and is tried again, "parked" it failed ten times. `step` and `version` are those of
     the message; without them the table decides alone.
     """
     try:
         taken = _take(request_id, now, step, version)
-    except Held:
-        return "held"
+    except Busy:
+        return "busy"
     except Exception as error:
         require_own(error)
         return _unreadable(request_id, type(error).__name__, now)
@@ -64,8 +64,8 @@ def advance(request_id: UUID, *, now: datetime, step: str | None = None, version
         if word == "tombstone":
             _sign_logs(now)
         return word
-    except Held:
-        return "held"
+    except Busy:
+        return "busy"
     except Exception as error:
         return _failed(request_id, type(error).__name__, now)
 
@@ -79,12 +79,12 @@ def _sign_logs(now: datetime) -> None:
 
 
 def _lock(request_id: UUID, *, wait: bool = False) -> Request:
-    """Return the request, locked. Raises Held when it is locked by another worker (with `wait`: for lock_timeout)."""
+    """Return the request, locked. Raises Busy when it is locked by another worker (with `wait`: for lock_timeout)."""
     try:
         return Request.objects.select_for_update(nowait=not wait, of=("self",)).get(pk=request_id)
     except OperationalError as error:
         if getattr(error.__cause__, "pgcode", None) == "55P03":  # lock_not_available
-            raise Held from None
+            raise Busy from None
         raise
 
 
@@ -104,7 +104,7 @@ def _take(request_id: UUID, now: datetime, step: str | None, version: int | None
             if request.waits_for_person:
                 return "idle"
             if version is None:
-                return "held" if request.attempts and not request.last_error else "waiting"
+                return "busy" if request.attempts and not request.last_error else "waiting"
         one = request.procedure.named(request.step)
         if not request.procedure.is_known or one is None:
             # Nobody knows what is to be done: not tried, and never as something else.
@@ -209,7 +209,7 @@ def _failed(request_id: UUID, error: str, now: datetime) -> str:
             if request.attempts >= MOST_ATTEMPTS:
                 _park(request, now)
                 return "parked"
-    except (Held, DatabaseError):
+    except (Busy, DatabaseError):
         pass  # the lease taken before stands; the poller comes back
     return "retry"
 
@@ -240,7 +240,7 @@ def run(request_id: UUID, *, clock: Callable[[], datetime], pause: Callable[[], 
     word = "idle"
     for _ in range(rounds):
         word = advance(request_id, now=clock())
-        if word == "held":
+        if word == "busy":
             pause()
         elif word in ("idle", "waiting", "retry", "parked"):
             return word

@@ -187,6 +187,7 @@ def forget_links(*, now: datetime) -> int:
 
 
 def hashed(token: str) -> str:
+    """Return what is kept of the token of a link, also of those that other modules make."""
     # 256 random bits need no salt and no slow hash.
     return hashlib.sha256(token.encode()).hexdigest()
 

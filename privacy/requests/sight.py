@@ -80,4 +80,6 @@ def _is_of_a_login(request: Request) -> bool:
 
 
 def locked(request: Request) -> Request:
+    """Return the request as it stands now, its row locked, in the caller's transaction. Whoever may see it was asked
+    before (`require_sight`)."""
     return Request.objects.select_for_update(of=("self",)).get(pk=request.pk)

@@ -14,7 +14,6 @@ a wrong rule does not write to everybody.
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Collection, Iterable
 from datetime import date, datetime, timedelta
@@ -30,7 +29,7 @@ from privacy.actor import Actor
 from privacy.calendar import company_day
 from privacy.facts import Facts
 from privacy.letters.models import Letter
-from privacy.requests import clock
+from privacy.requests import clock, links
 from privacy.retention import decided
 from privacy.retention.models import Decision
 from privacy.retention.rules import Schedule
@@ -130,7 +129,7 @@ def warn(subject: UUID, *, on: date, ends_after: date, now: datetime) -> bool:
     known = people.ask()
     with transaction.atomic():
         to = known.answer_address(subject, now)
-        made = EndNotice(subject_id=subject, given_on=on, token_hash=_hashed(token) if to else "")
+        made = EndNotice(subject_id=subject, given_on=on, token_hash=links.hashed(token) if to else "")
         new = {
             "id": made.pk,
             "ends_after": ends_after,
@@ -173,7 +172,7 @@ class CannotKeep(Exception):
 def look(token: str, *, now: datetime) -> EndNotice:
     """Return the warning whose link this is, used or not, without doing anything (what GET may do). Raises
     NoticeGone."""
-    found = EndNotice.objects.filter(token_hash=_hashed(token), ended_at=None).first()  # one by post has no hash
+    found = EndNotice.objects.filter(token_hash=links.hashed(token), ended_at=None).first()  # one by post has no hash
     # A letter that went out late gives its reader as long as any other.
     if found is None or (found.told_on or found.given_on) + LINK_LIVES < company_day(now):
         raise NoticeGone
@@ -287,8 +286,3 @@ def bind_all() -> int:
     for notice in EndNotice.objects.filter(mac="").exclude(token_hash="").order_by("pk").iterator(500):
         done += EndNotice.objects.filter(pk=notice.pk, mac="").update(mac=vault.mac_of(*_says(notice)))
     return done
-
-
-def _hashed(token: str) -> str:
-    # 256 random bits need no salt and no slow hash.
-    return hashlib.sha256(token.encode()).hexdigest()

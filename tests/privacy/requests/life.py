@@ -410,7 +410,7 @@ class Life(RuleBasedStateMachine):
         with self.killed_at(request.step if place == "here" else place):
             for _ in range(20):
                 self.now += timedelta(seconds=1)
-                if execute.advance(request.pk, now=self.now) in ("idle", "waiting", "retry", "held"):
+                if execute.advance(request.pk, now=self.now) in ("idle", "waiting", "retry", "busy"):
                     break
 
     @rule()
@@ -548,7 +548,7 @@ class Life(RuleBasedStateMachine):
                 if turn > 20 and one.due_on < company_day(self.now) and waits.is_undecided(one):
                     second.decide(one, "go_on", actor=MANAGER, now=self.now)
                 for _ in range(40):
-                    if execute.advance(one.pk, now=self.now) in ("idle", "waiting", "retry", "held", "parked"):
+                    if execute.advance(one.pk, now=self.now) in ("idle", "waiting", "retry", "busy", "parked"):
                         break
                     self.now += timedelta(seconds=1)
             with system("letter"):
