@@ -541,38 +541,35 @@ def test_a_page_that_shows_a_mask_opens_and_logs_only_what_it_shows(alice: Custo
     assert AccessEntry.objects.get(whose__subject_id=alice.subject_id).envelopes == {"orders.order/order": 1}
 
 
-@pytest.mark.parametrize("column", ["1", "2.-3", "-2", "99", "x", "2.3.-2.99", "%00"])
-def test_a_hand_made_order_is_no_error(alice: Customer, column: str) -> None:
+def test_a_hand_made_order_is_no_error(alice: Customer) -> None:
     carol = at_work("privacy")
-    for names in (*RECORDS, HOLD, SECOND, REVIEW):
-        assert carol.get(f"{the_list(names)}?o={column}").status_code in (200, 302)
+    for column in ("1", "2.-3", "-2", "99", "x", "2.3.-2.99", "%00"):
+        for names in (*RECORDS, HOLD, SECOND, REVIEW):
+            assert carol.get(f"{the_list(names)}?o={column}").status_code in (200, 302), (names, column)
 
 
-@pytest.mark.parametrize(
-    "query",
+QUESTIONS = (
     ["email__contains=alice", "email=alice@example.com", "first_name__startswith=A", "sealed_account__isnull=0", "user__username=alice",
      "subject__id=1", "subject__requests__reference=1", "reference__startswith=T", "user__password__startswith=a", "pk__in=1",
-     "customer__email=alice@example.com", "customer__user__password__startswith=x", "no_such_field=1", "kind__regex=.*", "kind__in=person"],
+     "customer__email=alice@example.com", "customer__user__password__startswith=x", "no_such_field=1", "kind__regex=.*", "kind__in=person"]
 )  # fmt: skip
-def test_no_question_about_people_can_be_put_by_url(alice: Customer, query: str) -> None:
+
+
+def test_no_question_about_people_can_be_put_by_url(alice: Customer) -> None:
     carol = at_work("privacy")
     for names in (*RECORDS, HOLD, SECOND, REVIEW):
-        assert carol.get(f"{the_list(names)}?{query}").status_code == 400, names
+        for query in QUESTIONS:
+            assert carol.get(f"{the_list(names)}?{query}").status_code == 400, (names, query)
 
 
-@pytest.mark.parametrize(
-    "query",
-    ["_popup=1", "_to_field=id", "all=", "p=99", "p=x", "q=Archer", "kind__exact=person&_popup=1", "e=1", "_facets=1"],
-)
-def test_the_admins_own_parameters_are_no_error(alice: Customer, query: str) -> None:
-    assert at_work("privacy").get(f"{the_list(CUSTOMER)}?{query}").status_code in (200, 302)
-
-
-@pytest.mark.parametrize(
-    "query", ["_to_field=email", "_to_field=reference", "_to_field=user__password", "kind__exact=%00"]
-)
-def test_what_would_reach_further_is_refused(alice: Customer, query: str) -> None:
-    assert at_work("privacy").get(f"{the_list(CUSTOMER)}?{query}").status_code == 400
+def test_the_admins_own_parameters_are_no_error_and_what_would_reach_further_is_refused(alice: Customer) -> None:
+    carol = at_work("privacy")
+    for own in (
+        "_popup=1", "_to_field=id", "all=", "p=99", "p=x", "q=Archer", "kind__exact=person&_popup=1", "e=1", "_facets=1",
+    ):  # fmt: skip
+        assert carol.get(f"{the_list(CUSTOMER)}?{own}").status_code in (200, 302), own
+    for further in ("_to_field=email", "_to_field=reference", "_to_field=user__password", "kind__exact=%00"):
+        assert carol.get(f"{the_list(CUSTOMER)}?{further}").status_code == 400, further
 
 
 def test_no_model_offers_completion_of_names(alice: Customer) -> None:
@@ -581,23 +578,26 @@ def test_no_model_offers_completion_of_names(alice: Customer) -> None:
     assert answer.status_code in (403, 404) and b"Archer" not in answer.content
 
 
-@pytest.mark.parametrize("path", ["accounts/user/", "auth/group/", "account/emailaddress/", "mfa/authenticator/", "admin/logentry/",
-                                  "privacy/letter/", "privacy/accessentry/", "privacy/auditevent/", "accounts/session/"])  # fmt: skip
-def test_logins_second_factors_letters_and_logs_have_no_page(path: str) -> None:
-    assert at_work(*ROLES).get(f"/admin/{path}").status_code == 404
+def test_logins_second_factors_letters_and_logs_have_no_page() -> None:
+    carol = at_work(*ROLES)
+    for path in (
+        "accounts/user/", "auth/group/", "account/emailaddress/", "mfa/authenticator/", "admin/logentry/",
+        "privacy/letter/", "privacy/accessentry/", "privacy/auditevent/", "accounts/session/",
+    ):  # fmt: skip
+        assert carol.get(f"/admin/{path}").status_code == 404, path
 
 
-@pytest.mark.parametrize("number", ["x", "01890000-0000-7000-8000-000000000000", "%00", "1", "../../x"])
-def test_a_wrong_number_of_a_record_is_no_error(number: str) -> None:
+def test_a_wrong_number_of_a_record_is_no_error() -> None:
     carol, led_to = at_work("privacy"), set()
     for names in (*RECORDS, HOLD, SECOND, REVIEW):
         base = the_list(names)
-        for path in (f"{base}{number}/change/", f"{base}{number}/history/", f"{base}{number}/step/close/"):
-            answer = carol.get(path)
-            if answer.status_code in (301, 302):
-                led_to.add(answer["Location"])
-            else:
-                assert answer.status_code in (200, 404), path
+        for number in ("x", "01890000-0000-7000-8000-000000000000", "%00", "1", "../../x"):
+            for path in (f"{base}{number}/change/", f"{base}{number}/history/", f"{base}{number}/step/close/"):
+                answer = carol.get(path)
+                if answer.status_code in (301, 302):
+                    led_to.add(answer["Location"])
+                else:
+                    assert answer.status_code in (200, 404), path
     for path in led_to:  # the front page or a list, which need no second look for each record
         assert carol.get(path, follow=True).status_code in (200, 404), path
 
