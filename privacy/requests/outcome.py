@@ -12,6 +12,8 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
+from django.db.models import QuerySet
+
 from privacy import gate, vault
 from privacy.calendar import company_day
 from privacy.requests import assessment, contents, filled, plan, planned
@@ -98,19 +100,14 @@ def keep_held(request: Request, held: Iterable[tuple[UUID, str]], *, now: dateti
     """Turn decisions to erase into decisions to keep, because a hold came after the confirmation. The sweep ends them
     later."""
     for record_id, envelope in held:
-        decision = request.decisions.get(record_id=record_id, envelope=envelope)
+        mine = request.decisions.filter(record_id=record_id, envelope=envelope)
         (facts,) = assessment.under_one_law(
-            assessment.facts_of_records([(decision.label, record_id)]),
+            assessment.facts_of_records([(mine.get().label, record_id)]),
             Counter([request.country] if request.country else []),
         )
         verdicts = assess(facts, rules.load(), {record_id}, company_day(now), asked=True)
         verdict = next(v for v in verdicts if v.envelope == envelope)
-        fitted = decided.is_ours(decision)
-        decision.action, decision.code, decision.until, decision.pinned = Decision.Action.KEEP, verdict.code, None, True
-        decision.ground, decision.authority = verdict.ground, verdict.authority
-        if fitted:
-            decided.sign(decision)
-        decision.save()
+        _keep(mine, verdict, until=None)
     restriction.settle_request(request.pk, actor=gate.current(), now=now)
 
 
@@ -119,16 +116,20 @@ def keep(request: Request, verdicts: Iterable[Verdict], *, now: datetime) -> Non
     later."""
     for verdict in verdicts:
         mine = request.decisions.filter(record_id=verdict.record_id, envelope=verdict.envelope, done_at=None)
-        decided.change(
-            mine,
-            action=Decision.Action.KEEP,
-            code=verdict.code,
-            ground=verdict.ground,
-            authority=verdict.authority,
-            until=verdict.until,
-            pinned=True,
-        )
+        _keep(mine, verdict, until=verdict.until)
     restriction.settle_request(request.pk, actor=gate.current(), now=now)
+
+
+def _keep(decisions: QuerySet[Decision], verdict: Verdict, *, until: date | None) -> None:
+    decided.change(
+        decisions,
+        action=Decision.Action.KEEP,
+        code=verdict.code,
+        ground=verdict.ground,
+        authority=verdict.authority,
+        until=until,
+        pinned=True,
+    )
 
 
 def lines(request: Request, *, today: date) -> dict[str, list[dict[str, Any]]]:

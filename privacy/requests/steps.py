@@ -34,7 +34,6 @@ from privacy.requests.models import Export, Request
 from privacy.requests.result import LOOK_LATER, Again, Done, Ended, Result, Wait
 from privacy.retention import decided
 from privacy.retention.models import Decision
-from privacy.subjects import Subject
 from privacy.vault.keystore import blocks, ledger
 from privacy.work import broken
 
@@ -95,9 +94,8 @@ def block_tokens(request: Request, now: datetime) -> Result:
         with vault.internal():  # hashed at once, shown to nobody
             for row in broken.rows(rows, step="block_tokens", chunk=200):
                 for kind, value in declaration.block_keys(row):
-                    if value:  # what cannot be read any more is falsy
-                        blocks.add(kind, value, until=until, now=now)
-                        count += 1
+                    blocks.add(kind, value, until=until, now=now)
+                    count += 1
     return Done({"tokens": count, "until": until.isoformat()})
 
 
@@ -172,9 +170,9 @@ def exports_destroyed(request: Request, now: datetime) -> Result:
 
 def unlink(request: Request, now: datetime) -> Result:
     """Delete emptied rows nothing kept points at; when none is left, the subject, and with it the last link."""
-    if request.subject_id is None:  # the sweep ended the last record first, and the person with it
-        if request.owner_id is not None and Subject.objects.filter(pk=request.owner_id).exists():
-            raise bound.NotOurs  # the person is there: only the row does not lead to them any more
+    if (
+        request.subject_id is None
+    ):  # the sweep ended the last record first, and the person with it (`bound.is_of_owner`)
         return Done({"subject_gone": True})
     gone = erasure.end_shells(request.subject_id, actor=current(), now=now, reference=request.reference)
     request.refresh_from_db(fields=["subject", "owner_id"])

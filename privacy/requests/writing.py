@@ -18,7 +18,7 @@ from privacy.calendar import company_day
 from privacy.letters.models import Letter
 from privacy.letters.stopping import UNPRINTED
 from privacy.requests import authorities, history, procedures
-from privacy.requests.models import Request
+from privacy.requests.models import Request, RequestEvent
 from privacy.requests.states import State
 
 POSTED_CODE = "posted_code"  # the kind of letter that gives a code to prove who is asking
@@ -106,10 +106,8 @@ def returned(request: Request, by: str) -> list[Letter]:
 
 def is_returned(letter: Letter) -> bool:
     """Say whether it was written down that a letter came back."""
-    if letter.request is None:
-        return False
-    noted = letter.request.events.filter(kind=history.LETTER_RETURNED, detail__letter=str(letter.pk))
-    return bool(noted.exists())
+    returned = RequestEvent.objects.filter(request=letter.request_id, kind=history.LETTER_RETURNED)
+    return returned.filter(detail__letter=str(letter.pk)).exists()
 
 
 def bounced(request: Request, to: str) -> bool:

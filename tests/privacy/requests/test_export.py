@@ -20,7 +20,7 @@ from orders.models import Order
 from privacy import audit, datamap, gate
 from privacy.gate.log import AccessEntry
 from privacy.gate.system import system
-from privacy.requests import assessment, contents, export, services, sight
+from privacy.requests import assessment, contents, export, services, sight, steps
 from privacy.requests.models import Export, Request
 from privacy.requests.states import State
 from privacy.retention.verdict import Verdict
@@ -239,6 +239,14 @@ def test_a_fetch_is_counted_audited_and_shown_to_the_person(alice) -> None:
         AccessEntry.objects.filter(whose__subject_id=alice.subject_id, envelopes={"privacy.export/export": 1}).count()
         == 1
     )
+
+
+def test_a_removal_destroys_the_copies_whose_week_is_over_and_no_other(alice) -> None:
+    request = filed(alice, "access")
+    run(request)
+    assert steps.exports_destroyed(request, NOW).detail == {"copies": 0} and export.live(request) is not None
+    assert steps.exports_destroyed(request, NOW + timedelta(days=8)).detail == {"copies": 1}
+    assert export.live(request) is None and list(export.folder().iterdir()) == []
 
 
 def test_a_copy_that_is_gone_is_neither_fetched_nor_destroyed_and_none_is_made_of_nobodys_data(alice) -> None:

@@ -4,6 +4,7 @@ whatever page or command asks it."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -15,9 +16,11 @@ from privacy.requests import (
     addresses,
     assessment,
     bound,
+    clock,
     deadline,
     excess,
     history,
+    links,
     paper,
     proof,
     proving,
@@ -25,11 +28,13 @@ from privacy.requests import (
     services,
     sight,
     steps,
+    went_to,
 )
-from privacy.requests.models import Request
+from privacy.requests.models import OneTimeLink, Request
+from privacy.requests.result import Done, Wait
 from privacy.requests.states import State
 from privacy.retention.models import Decision
-from tests.asked import ANYBODY, NOW, PRIVACY, filed, taken_in
+from tests.asked import ANYBODY, NOW, PRIVACY, TODAY, filed, taken_in
 from tests.factories import as_customer
 
 pytestmark = pytest.mark.django_db
@@ -119,8 +124,13 @@ def test_for_nobody_and_nothing_nothing_is_done(alice: Customer) -> None:
     for record in (alice.pk, uuid4()):
         assert addresses.spelled_on_file("accounts.customer", record, "bob@example.com") == ""
     assert addresses.spelled_on_file("accounts.customer", alice.pk, "ALICE@example.com") == "alice@example.com"
+    assert not went_to.counts_still(OneTimeLink(request=Request(), expires_at=NOW), "key", now=NOW)
+    with pytest.raises(links.LinkRefused):
+        went_to.stands_on("no token of ours")
     with pytest.raises(steps.NotConfirmed):
         steps.subject_of(Request())
+    assert steps.unlink(Request(), NOW) == Done({"subject_gone": True}), "the sweep was there before"
+    assert steps.identity_step(Request(due_on=TODAY), NOW - timedelta(days=1)) == Wait(clock.answer_from(TODAY))
     with pytest.raises(RuntimeError):
         steps.acting()
     with pytest.raises(LookupError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from accounts.models import Customer
+from privacy import datamap
 from privacy.letters.models import Letter
 from privacy.requests import answer, assessment
 from privacy.retention.models import HeldValue
@@ -32,6 +33,9 @@ def test_letters_and_held_values_are_explained_by_the_law_of_the_person(country:
     verdicts = list(assessment.assess_all(alice.subject_id, today=TODAY, asked=False))
     found = {one.label: one.authority for one in verdicts}
     assert found["privacy.letter"].startswith(law) and found["privacy.held_value"].startswith(law)
+    letters = datamap.for_label("privacy.letter"), list(Letter.objects.all())
+    (alone,) = assessment.assess_rows([letters], alice.subject_id, today=TODAY)
+    assert alone.authority == found["privacy.letter"], "so does a page of letters and nothing else"
     assert all(("UK GDPR" in one) == (country == "GB") for label, one in found.items() if label.startswith("privacy."))
 
 

@@ -10,9 +10,10 @@ from django.db import transaction
 from privacy import gate, letters
 from privacy.gate.system import system
 from privacy.letters.models import Letter
-from privacy.requests import bound, execute, history, proof, proving, reading, services, sight
+from privacy.requests import bound, execute, history, outcome, proof, proving, reading, services, sight
 from privacy.requests.models import Request, RequestEvent
 from privacy.requests.states import TRANSITIONS, State
+from privacy.vault.models import DataKey
 from tests.asked import (
     ANYBODY,
     NOW,
@@ -152,6 +153,17 @@ def test_a_refusal_says_why_and_where_to_complain(alice) -> None:
     refused_by_two(request, "The request is manifestly unfounded.")
     (text,) = texts(request, "refused")
     assert "manifestly unfounded" in text and "Art. 12(5)" in text and "data protection authority" in text
+
+
+def test_a_refusal_is_told_by_its_letter_where_the_file_of_the_request_cannot_be_opened(alice) -> None:
+    request = filed(alice)
+    DataKey.objects.filter(record=request.pk).delete()
+    services.refuse(request, ground="It is none.", authority="", actor=PRIVACY, now=NOW)
+    assert request.state == State.REFUSED
+    (text,) = texts(request, "refused")
+    assert "It is none." in text
+    with pytest.raises(outcome.FileUnreadable), system("letter"):
+        outcome.read(Request.objects.get())
 
 
 def test_every_state_and_only_the_table_can_be_reached(alice) -> None:
