@@ -208,17 +208,20 @@ def test_a_request_that_cannot_be_read_is_parked_after_ten_tries_and_the_others_
 
 
 def test_a_letter_that_cannot_be_read_does_not_stand_before_the_others(db: None, outbox: list[Any]) -> None:
-    first, second = (
+    first, old, second = (
         letters.queue("account_ending", to=f"{name}@example.com", context={"name": name}, key=name, now=NOW)
-        for name in ("alice", "bob")
+        for name in ("alice", "carol", "bob")
     )
-    spoil(first, queued_at=BEYOND)
+    Letter.objects.filter(pk__in=[old.pk, second.pk]).update(is_apart=False)  # of an earlier version
+    for one in (first, old):
+        spoil(one, queued_at=BEYOND)
     with system("letter"):
         assert writing.send_due(now=NOW) == 1
         assert writing.send_due(now=NOW + timedelta(minutes=5)) == 0
     assert [message.to for message in outbox] == [["bob@example.com"]]
     assert Letter.objects.filter(pk=first.pk).values_list("sent_at", "last_error").get() == (None, "ValueError")
     assert Letter.objects.get(pk=second.pk).sent_at == NOW
+    assert list(Letter.objects.filter(is_apart=False).values_list("pk", flat=True)) == [old.pk]
 
 
 def test_a_copy_that_cannot_be_deleted_keeps_no_other_beyond_its_week(alice, bob) -> None:
