@@ -35,6 +35,7 @@ from privacy.requests.models import Request
 from privacy.vault.models import DataKey, Token
 from tests import factories, pages
 from tests.asked import taken_in
+from tests.beginnings import beginning
 from tests.factories import PASSWORD
 from tests.scanner import Scanner
 
@@ -105,12 +106,17 @@ def code_of(secret: str) -> str:
     return format_hotp_value(hotp_value(secret, int(time.time()) // 30))
 
 
-@pytest.fixture
-def alice(client: Client) -> User:
+@beginning
+def alice() -> User:
+    """She signed up, confirmed the address, and left."""
+    signed_up(Client())
+    return User.objects.get()
+
+
+def signed_up(client: Client) -> None:
     sign_up(client)
     verify(client)
     client.post(reverse("account_logout"))
-    return User.objects.get()
 
 
 # --- signing up ------------------------------------------------------------------------------------------------------
@@ -477,7 +483,8 @@ SWITCHED_OFF = (
 )
 
 
-def test_no_page_says_what_is_switched_off_and_no_act_of_it_does_anything(client: Client, alice: User) -> None:
+def test_no_page_says_what_is_switched_off_and_no_act_of_it_does_anything(client: Client) -> None:
+    signed_up(client)
     assert not app_settings.LOGIN_BY_CODE_ENABLED and not app_settings.LOGIN_BY_CODE_REQUIRED
     assert app_settings.CHANGE_EMAIL and not any("phone" in name for name in app_settings.SIGNUP_FIELDS)
     assert AccountAdapter().is_open_for_signup(None), "the page of a closed sign-up is shown to nobody"

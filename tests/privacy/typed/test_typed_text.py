@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg2
 import pytest
+from django.core.cache import cache
 from django.db import connections
 
 from accounts.models import Customer
@@ -101,18 +102,20 @@ def doors() -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("text", ["Whitfield", "Alice Whitfield", "DE136695976", "9785550101"])
-def test_what_was_typed_stands_in_no_statement(text: str) -> None:
+def test_what_was_typed_stands_in_no_statement() -> None:
     an_order(a_customer("T-ALICE"))
     by_name = doors()
-    shown: dict[str, list[str]] = {}
-    for name, door in by_name.items():
-        with watched() as seen:
-            answer = door(text)
-        assert answer.status_code < 500, name
-        shown[name] = [part for part in text.split() if any(part.casefold() in one for one in seen)]
-        assert seen, name
-    assert {name: parts for name, parts in shown.items() if parts} == {}
+    shown: dict[tuple[str, str], list[str]] = {}
+    with watched() as seen:
+        for text in ("Whitfield", "Alice Whitfield", "DE136695976", "9785550101"):
+            cache.clear()  # limits count from zero
+            for name, door in by_name.items():
+                seen.clear()
+                answer = door(text)
+                assert answer.status_code < 500, (name, text)
+                shown[name, text] = [part for part in text.split() if any(part.casefold() in one for one in seen)]
+                assert seen, (name, text)
+    assert {door: parts for door, parts in shown.items() if parts} == {}
 
 
 def test_each_door_asks_the_database_for_a_number_of_ours() -> None:
@@ -120,10 +123,11 @@ def test_each_door_asks_the_database_for_a_number_of_ours() -> None:
     a_customer("AW00029825")
     asking = {"message", "request", "search of requests", "hold", "joining", "certificate"}
     by_name = doors()
-    for name in sorted(asking):
-        with watched() as seen:
+    with watched() as seen:
+        for name in sorted(asking):
+            seen.clear()
             by_name[name]("AW00029825")
-        assert any("aw00029825" in one for one in seen), name
+            assert any("aw00029825" in one for one in seen), name
 
 
 def test_a_product_is_found_by_parts_of_its_number_and_name() -> None:
