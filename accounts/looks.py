@@ -268,9 +268,11 @@ class JoiningAdmin(WorkAdmin):
             case "undo":
                 joining.undo(record, actor=actor, now=now)
                 return "The joining is undone: everything is where it was before."
-            case _:
+            case "close":
                 joining.close(record, actor=actor, now=now)
                 return "Nothing is joined."
+            case _:
+                return super().take(name, record, data, actor=actor, now=now)
 
     def work_lists(self, actor: Actor, today: date) -> Iterable[WorkList]:
         if not actor.roles & self.readers:

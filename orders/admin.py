@@ -221,9 +221,11 @@ class OrderAdmin(RecordAdmin):
             case "ship":
                 services.ship(record, actor=actor, now=now)
                 return f"Order {record.number} is shipped."
-            case _:
+            case "cancel":
                 services.cancel(record, actor=actor, now=now)
                 return f"Order {record.number} is cancelled."
+            case _:
+                return super().take(name, record, data, actor=actor, now=now)
 
     def work_lists(self, actor: Actor, today: date) -> Iterable[WorkList]:
         if "sales" in actor.roles:

@@ -233,6 +233,8 @@ class RMAAdmin(RecordAdmin):
         if name == "serial":
             settled = serials.settle(record, serial=data["serial"], is_sold_on=data["is_sold_on"], actor=actor, now=now)
             return f"{settled.number}: the serial number is settled."
+        if name not in RMA.State.values:
+            return super().take(name, record, data, actor=actor, now=now)
         services.transition(record, name, actor=actor, now=now, reason=data.get("reason", ""), quote=data.get("quote"))
         return f"{record.number}: {AT_THE_DESK.get(RMA.State(name), RMA.State(name).label.lower())}."
 

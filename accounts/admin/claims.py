@@ -128,9 +128,11 @@ class ClaimReviewAdmin(WorkAdmin):
             case "accept":
                 claim.confirm(record, actor=actor, now=now)
                 return "The login is linked to the customer."
-            case _:
+            case "refuse":
                 claim.refuse(record, actor=actor, now=now)
                 return "The claim is refused."
+            case _:
+                return super().take(name, record, data, actor=actor, now=now)
 
     def work_lists(self, actor: Actor, today: date) -> Iterable[WorkList]:
         if not actor.roles & self.readers:

@@ -218,8 +218,10 @@ class CustomerAdmin(CorrectableAdmin):
         if name == "post" and (letter := in_hand.to_post(record)) is not None:
             in_hand.mark_posted(letter, actor=actor, now=now)
             return "The notice is marked as posted."
-        objections.settle_contacts(record, seen=data["seen"], actor=actor, now=now)
-        return "The dispute is ended."
+        if name == "settle":
+            objections.settle_contacts(record, seen=data["seen"], actor=actor, now=now)
+            return "The dispute is ended."
+        return super().take(name, record, data, actor=actor, now=now)
 
     def work_lists(self, actor: Actor, today: date) -> Iterable[WorkList]:
         if not actor.roles & self.disputed_by:

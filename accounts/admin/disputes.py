@@ -200,9 +200,11 @@ class LoginDisputeAdmin(WorkAdmin):
             case "give":
                 giving_back.give_back(record, seen=data["seen"], actor=actor, now=now)
                 return "The login is given back. A link to choose a new password goes to its earlier address, and everybody else is told."
-            case _:
+            case "confirm":
                 objections.settle(record, seen=data["seen"], actor=actor, now=now)
                 return "The dispute is ended, and the mailbox that objected is told."
+            case _:
+                return super().take(name, record, data, actor=actor, now=now)
 
     def work_lists(self, actor: Actor, today: date) -> Iterable[WorkList]:
         if not actor.roles & self.readers:

@@ -104,5 +104,7 @@ class CommunicationAdmin(CorrectableAdmin):
         return {} if record.closed_on or not self.may_write(actor) else {"close": CloseMessage}
 
     def take(self, name: str, record: Communication, data: dict[str, Any], *, actor: Actor, now: datetime) -> str:
+        if name != "close":
+            return super().take(name, record, data, actor=actor, now=now)
         correspondence.close_communication(record, closed_on=timezone.localdate(now), actor=actor, now=now)
         return "The message is closed."

@@ -99,6 +99,8 @@ class HoldAdmin(WorkAdmin):
         return {"lift": holding.LiftHold} if record.is_in_force and "privacy" in actor.roles else {}
 
     def take(self, name: str, record: Hold, data: dict[str, Any], *, actor: Actor, now: datetime) -> str:
+        if name != "lift":
+            return super().take(name, record, data, actor=actor, now=now)
         holds.lift(record.label, record.record_id, reference=record.reference, actor=actor, now=now)
         return "The hold is lifted."
 

@@ -299,12 +299,14 @@ class RequestAdmin(LetterPages):
             case "withdraw":
                 services.withdraw(record, actor=actor, now=now)
                 return f"{record.reference} is taken back."
-            case _:
+            case "refuse":
                 if data["authority"] in grounds.NEED_SECOND:
                     excess.propose(record, ground=data["ground"], evidence=data["evidence"], actor=actor, now=now)
                     return f"A second person decides whether {record.reference} is refused; until then its deadline goes on."
                 services.refuse(record, ground=data["ground"], authority=data["authority"], actor=actor, now=now)
                 return f"{record.reference} is refused; the person is told why."
+            case _:
+                return super().take(name, record, data, actor=actor, now=now)
 
     def add(self, data: dict[str, Any], *, actor: Actor, now: datetime) -> tuple[Request, str]:
         given = {

@@ -200,6 +200,8 @@ class SecondLookAdmin(WorkAdmin):
             request = excess.decide(record.request, data["outcome"], seen=data["seen"], actor=actor, now=now)
             is_refused = data["outcome"] == SecondLook.Outcome.REFUSE
             return f"{request.reference} {'is refused; the person is told why' if is_refused else 'goes on'}."
+        if name != "decide":
+            return super().take(name, record, data, actor=actor, now=now)
         was_open = record.request.is_open
         request = second.decide(
             record.request, data["outcome"], seen=data["seen"], words=data["words"], actor=actor, now=now

@@ -247,7 +247,8 @@ class WorkAdmin(LimitedList):
     def take(self, name: str, record: Any, data: dict[str, Any], *, actor: Actor, now: datetime) -> str:
         """Do the step by one call of a service and return the sentence that says what was done.
 
-        May raise the service's own refusals; those in `refusals` become a sentence above the form.
+        May raise the service's own refusals; those in `refusals` become a sentence above the form. A step that a page
+        does not know is none of its others: Http404.
         """
         raise Http404
 
