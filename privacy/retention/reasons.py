@@ -101,10 +101,8 @@ class Reason:
         limit has passed and the matter is still open, from today.
         """
         started = self.started_on(facts)
-        if self.period is not None:
-            return self.period.after(started) if started else None
-        if self.latest is None:
-            return None
+        if self.latest is None:  # it has a period: the schedule takes no reason without either
+            return self.period.after(started) if self.period and started else None
         end = self.latest.after(started or today)
         return end if end >= today else self.latest.after(today)
 

@@ -287,9 +287,8 @@ def problems(envelopes: Iterable[str] = ()) -> list[str]:
     found = [
         f"No retention class for the envelope {name!r}." for name in sorted(set(envelopes) - set(schedule.classes))
     ]
-    for name in sorted(schedule.switched_on):
-        if not schedule.overlays[name].is_confirmed:
-            found.append(
-                f"The overlay {name} is switched on, but the schedule names no lawyer who confirmed it, and no day."
-            )
-    return found
+    return found + [
+        f"The overlay {name} is switched on, but the schedule names no lawyer who confirmed it, and no day."
+        for name in sorted(schedule.switched_on)
+        if not schedule.overlays[name].is_confirmed
+    ]

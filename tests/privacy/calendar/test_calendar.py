@@ -3,7 +3,7 @@ known those kept everywhere."""
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -15,6 +15,7 @@ from privacy.calendar import (
     Calendar,
     add_months,
     add_working_days,
+    company_day,
     is_holiday,
     is_working_day,
     next_working_day,
@@ -80,6 +81,11 @@ def test_months_are_clamped_to_the_end_of_the_month(day: date, months: int) -> N
     found = add_months(day, months)
     assert (found.year * 12 + found.month) - (day.year * 12 + day.month) == months
     assert found.day <= day.day
+
+
+def test_a_moment_without_a_time_zone_has_no_day() -> None:
+    with pytest.raises(ValueError, match="without a time zone"):
+        company_day(datetime(2026, 11, 20, 15))
 
 
 def test_no_month_goes_beyond_the_last_day_of_all() -> None:

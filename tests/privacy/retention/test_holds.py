@@ -48,6 +48,16 @@ def test_a_record_is_found_by_what_people_call_it() -> None:
         assert (found.declaration.label, found.record_id) == (label, pk)
 
 
+def test_of_two_records_with_one_number_none_is_taken() -> None:
+    order = held_order()
+    Order.objects.filter(pk=order.pk).update(number="T-ALICE")
+    with pytest.raises(holds.ReferenceNotUnique, match="give the number of the record"):
+        holds.find("T-ALICE")
+    with pytest.raises(CommandError) as refused:
+        call_command("hold", "T-ALICE", "--reason", "claim")
+    assert (refused.value.returncode, Hold.objects.count()) == (3, 0)
+
+
 @pytest.mark.parametrize(
     "name", ["", "  ", "NOBODY", "\0", "x" * 10_000, "ad6a80eb-7a97-4709-9566-d39f97b3cf74", "%", "'"]
 )

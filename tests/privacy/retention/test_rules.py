@@ -104,6 +104,8 @@ def _changed(old: str, new: str) -> str:
         (_changed('latest = "7y"\n', ""), "needs either a period or, when it lasts as long as a flag, latest"),
         (_changed('when = ["open_order", "unpaid", "open_rma"]\n', ""), "it would never end"),
         (_changed('title = "Account, profile and addresses"\n', ""), "Class account lacks 'title'"),
+        (_changed('title = "Account, profile and addresses"', 'title = " "'), "title is a text and not empty"),
+        (_changed('period = "36m"', 'period = "36m"\nalone = "x"'), "has a period, so nothing is told about when it is finished"),
         (_changed("warn_days = 30", "warn_days = -1"), "warn_days is a number of days"),
         (_changed("store = true\nend", 'store = "yes"\nend'), "store is true or false"),
         (_changed("year_end = true\nplain", 'year_end = "yes"\nplain'), "year_end is true or false"),

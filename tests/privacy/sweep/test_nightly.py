@@ -222,6 +222,29 @@ def test_an_account_that_ends_soon_is_warned_thirty_days_before(armed: SweepStat
     assert swept(date(2026, 12, 2)).erased == 1
 
 
+def test_a_warning_is_written_once_a_day_and_kept_for_a_reason_that_has_a_word() -> None:
+    subject, day = unused().customer.subject_id, date(2026, 11, 2)
+    with system("sweep"):
+        news = [notices.warn(subject, on=day, ends_after=date(2026, 12, 2), now=NOW) for _ in range(2)]
+    assert news == [True, False]
+    assert (EndNotice.objects.count(), Letter.objects.filter(kind=notices.KIND).count()) == (1, 1)
+    with pytest.raises(notices.CannotKeep, match="how the person told us"):
+        notices.keep_for(subject, reason="by pigeon", actor=TASK, now=NOW)
+
+
+def test_what_was_told_of_a_kind_of_record_that_no_app_has_any_more_stops_nothing(armed: SweepState) -> None:
+    order = bought(2019)
+    request = Request.objects.create(
+        kind="erasure", state="closed", received_on=FIRST_DAY, due_on=FIRST_DAY, legal_due_on=FIRST_DAY, filed_at=NOW
+    )
+    Decision.objects.create(
+        request=request, label="crm.lead", record_id=order.pk, envelope="lead", action="keep", pinned=True,
+        until=date(2020, 1, 1), data=[], code="TAX",
+    )  # fmt: skip
+    assert run(FIRST_DAY).erased == 1
+    assert Decision.objects.get().done_at is None
+
+
 def test_whoever_came_back_is_warned_anew(armed: SweepState) -> None:
     order = unused()
     swept(date(2026, 11, 1))

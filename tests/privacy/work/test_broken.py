@@ -16,7 +16,7 @@ import pytest
 from billiard.exceptions import SoftTimeLimitExceeded
 from celery import current_app
 from django.core.management import CommandError, call_command
-from django.db import InterfaceError, OperationalError, connection, models
+from django.db import InterfaceError, OperationalError, connection, models, transaction
 
 from accounts.models import Customer
 from orders.models import Order
@@ -243,15 +243,20 @@ def test_the_sealer_goes_past_an_event_that_cannot_be_read_and_verify_names_it(s
     for number in range(3):
         audit.record("order.corrected", actor=None, now=NOW, fields=[f"field_{number}"])
     broken = AuditEvent.objects.order_by("pk").values_list("pk", flat=True)[1]
-    with connection.cursor() as cursor:
+
+    def found() -> list[tuple[str, int | str]]:
+        return [(one.code, one.seq) for one in audit.verify(now=NOW + timedelta(seconds=10)).findings]
+
+    with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("ALTER TABLE privacy_auditevent DROP CONSTRAINT audit_event_has_a_day")  # a line of before it
-        cursor.execute("SET session_replication_role = replica")
+        cursor.execute("SET LOCAL session_replication_role = replica")
         cursor.execute("UPDATE privacy_auditevent SET at = %s WHERE id = %s", [BEYOND, broken])
-        cursor.execute("SET session_replication_role = DEFAULT")
-    assert audit.seal(now=NOW) == 3
-    assert AuditLink.objects.count() == 3
-    found = audit.verify(now=NOW + timedelta(seconds=10))
-    assert [(one.code, one.seq) for one in found.findings] == [("edited", broken)]
+        cursor.execute("SET LOCAL session_replication_role = DEFAULT")
+        assert found() == [("edited", broken)]
+        assert audit.seal(now=NOW) == 3
+        assert AuditLink.objects.count() == 3
+        assert found() == [("edited", broken)]
+        transaction.set_rollback(True)  # the tests that follow have the constraint
 
 
 class _Held(Exception):
