@@ -214,28 +214,7 @@ def parse(page: Mapping[str, Any], columns: Sequence[str]) -> ColumnMap:
         raise MapRefused(f"The map has a part that is none: {', '.join(unknown)}. {HELP}")
     _check_values(page)
     file, formats = _table(page, "file"), _table(page, "formats")
-    for part, names, known in (
-        ("file", file, {"encoding", "separator", "repeats"}),
-        ("formats", formats, {"dates", "numbers", "countries", "references"}),
-    ):
-        if more := sorted(set(names) - known):
-            raise MapRefused(f"[{part}] has no {', '.join(more)}; it has: {', '.join(sorted(known))}.")
-    if not isinstance(file.get("repeats", False), bool):
-        raise MapRefused("[file] repeats is true or false, without quotes.")
-    encoding, separator = file.get("encoding", "utf-8"), file.get("separator", ",")
-    separator = {"tab": "\t", "semicolon": ";", "comma": ","}.get(separator, separator)
-    if encoding not in ENCODINGS:
-        raise MapRefused(f"encoding is one of: {', '.join(ENCODINGS)}.")
-    if separator not in SEPARATORS:
-        raise MapRefused('separator is one of: ",", ";", "tab".')
-    if any(not isinstance(value, str) for name, value in formats.items() if name != "dates"):
-        raise MapRefused("numbers, countries and references are texts.")
-    if (numbers := formats.get("numbers", "")) and numbers not in NUMBERS:
-        raise MapRefused(f"numbers is one of: {', '.join(NUMBERS)}.")
-    if formats.get("countries", "codes") not in ("codes", "names"):
-        raise MapRefused("countries is one of: codes, names.")
-    if formats.get("references", "ours") != "ours":
-        raise MapRefused("references is “ours”: in capitals, and a dash for each sign that is no letter and no digit.")
+    _check_words(file, formats)
     dates = formats.get("dates", ())
     patterns = (dates,) if isinstance(dates, str) else tuple(dates)
     if any(sorted(re.findall("YYYY|MM|DD", one)) != ["DD", "MM", "YYYY"] for one in patterns):
@@ -250,12 +229,12 @@ def parse(page: Mapping[str, Any], columns: Sequence[str]) -> ColumnMap:
         raise MapRefused(f"The map names columns that this import does not have: {', '.join(wrong)}. {HELP}")
     return ColumnMap(
         title=str(page.get("title", "")),
-        encoding=encoding,
-        separator=separator,
+        encoding=file.get("encoding", "utf-8"),
+        separator=_separator(file),
         columns=theirs or {name: (name,) for name in columns},
         constants={name: str(value) for name, value in _table(page, "constants").items()},
         dates=Dates(patterns) if patterns else None,
-        numbers=numbers,
+        numbers=formats.get("numbers", ""),
         has_country_names=formats.get("countries") == "names",
         repeats=bool(file.get("repeats")),
         has_other_references="references" in formats,
@@ -279,6 +258,35 @@ def _check_values(page: Mapping[str, Any]) -> None:
                 raise MapRefused(f"[{part}] {name} is {says}.")
     if not isinstance(page.get("left_out", {}), dict) and not _is_texts(page["left_out"]):
         raise MapRefused("left_out is a table, or texts in brackets.")
+
+
+def _check_words(file: Mapping[str, Any], formats: Mapping[str, Any]) -> None:
+    """Raise MapRefused for the first word of [file] or [formats] that is none of those that mean something there."""
+    for part, names, known in (
+        ("file", file, {"encoding", "separator", "repeats"}),
+        ("formats", formats, {"dates", "numbers", "countries", "references"}),
+    ):
+        if more := sorted(set(names) - known):
+            raise MapRefused(f"[{part}] has no {', '.join(more)}; it has: {', '.join(sorted(known))}.")
+    if not isinstance(file.get("repeats", False), bool):
+        raise MapRefused("[file] repeats is true or false, without quotes.")
+    if file.get("encoding", "utf-8") not in ENCODINGS:
+        raise MapRefused(f"encoding is one of: {', '.join(ENCODINGS)}.")
+    if _separator(file) not in SEPARATORS:
+        raise MapRefused('separator is one of: ",", ";", "tab".')
+    if any(not isinstance(value, str) for name, value in formats.items() if name != "dates"):
+        raise MapRefused("numbers, countries and references are texts.")
+    if formats.get("numbers") and formats["numbers"] not in NUMBERS:
+        raise MapRefused(f"numbers is one of: {', '.join(NUMBERS)}.")
+    if formats.get("countries", "codes") not in ("codes", "names"):
+        raise MapRefused("countries is one of: codes, names.")
+    if formats.get("references", "ours") != "ours":
+        raise MapRefused("references is “ours”: in capitals, and a dash for each sign that is no letter and no digit.")
+
+
+def _separator(file: Mapping[str, Any]) -> Any:
+    separator = file.get("separator", ",")
+    return {"tab": "\t", "semicolon": ";", "comma": ","}.get(separator, separator)
 
 
 def _table(page: Mapping[str, Any], name: str) -> dict[str, Any]:
