@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import nullcontext
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import time_machine
@@ -37,6 +37,7 @@ from privacy.work.broken import Findings
 from tests import factories, pages, roles
 from tests.asked import NOW, PRIVACY, TODAY, confirmed, run
 from tests.factories import DAN, ERIN, TASK, a_customer, an_order, an_rma, as_customer, moved
+from tests.journeys.everybody import undone
 
 pytestmark = pytest.mark.django_db
 ROLES = ("sales", "service", "accounting", "privacy")
@@ -69,72 +70,66 @@ def old_order(customer: Customer) -> Order:
     return an_order(customer, LONG_AGO, invoiced=LONG_AGO, shipped=LONG_AGO, paid=LONG_AGO)
 
 
-# One record for each reason to keep: what is kept, the field that tells, and who opens it, written down by hand -------
+# One record for each reason to keep, with what each keeps: written down by hand ---------------------------------------
 
 
-def kept_for_tax(alice: Customer) -> tuple[Any, str, str]:
-    return old_order(alice), "order", "invoice_name"
+class Kept(NamedTuple):
+    """What stays of a record: the field that tells, who opened it before, who opens it after the erasure, who of them
+    writes it."""
+
+    record: Any
+    envelope: str
+    field: str
+    before: set[str]
+    after: set[str]
+    writing: set[str]
 
 
-def kept_for_an_open_order(alice: Customer) -> tuple[Any, str, str]:
-    return an_order(alice), "fulfilment", "ship_name"
+EVERY = set(ROLES)
+INVOICE = {"sales", "accounting", "privacy"}
+OFFICE = {"sales", "accounting"}
 
 
-def kept_to_invoice_an_open_order(alice: Customer) -> tuple[Any, str, str]:
-    return an_order(alice), "order", "invoice_name"
+def kept_for_an_open_order(alice: Customer) -> list[Kept]:
+    """It is still to be shipped and invoiced, and the buyer to be reached."""
+    order = an_order(alice)
+    return [
+        Kept(order, "fulfilment", "ship_name", {"sales", "privacy"}, {"sales"}, {"sales"}),
+        Kept(order, "order", "invoice_name", INVOICE, OFFICE, OFFICE),
+        Kept(alice, "account", "first_name", EVERY, OFFICE, {"sales"}),
+    ]
 
 
-def kept_to_reach_the_buyer(alice: Customer) -> tuple[Any, str, str]:
-    an_order(alice)
-    return alice, "account", "first_name"
+def kept_for_an_unpaid_invoice(alice: Customer) -> list[Kept]:
+    order = an_order(alice, LONG_AGO, invoiced=LONG_AGO, shipped=LONG_AGO)
+    return [Kept(order, "order", "invoice_name", INVOICE, OFFICE, OFFICE)]
 
 
-def kept_for_an_unpaid_invoice(alice: Customer) -> tuple[Any, str, str]:
-    return an_order(alice, LONG_AGO, invoiced=LONG_AGO, shipped=LONG_AGO), "order", "invoice_name"
+def kept_for_an_open_return(alice: Customer) -> list[Kept]:
+    """It is still to be worked on, and the sender to be reached."""
+    both = {"sales", "service"}
+    return [
+        Kept(an_rma(alice), "rma", "contact_name", {*both, "privacy"}, both, {"service"}),
+        Kept(alice, "account", "first_name", EVERY, both, {"sales"}),
+    ]
 
 
-def kept_for_an_open_return(alice: Customer) -> tuple[Any, str, str]:
-    return an_rma(alice), "rma", "contact_name"
+def kept_for_tax_and_by_holds(alice: Customer) -> list[Kept]:
+    """Records that keep each by itself: for tax, for an exemption, by a hold alone, for tax and by a hold."""
+    own = {"accounting"}
+    sale, claimed, message = old_order(alice), old_order(alice), factories.communication(alice)
+    exempt = factories.tax_identifier(alice, has_certificate=True, last_used_on=TODAY)
+    for record in (claimed, message):
+        holds.place(record.vault_label, record.pk, reason="claim", actor=PRIVACY, now=NOW)
+    return [
+        Kept(sale, "order", "invoice_name", INVOICE, own, own),
+        Kept(exempt, "tax_identifier", "value", {*own, "privacy"}, own, own),
+        Kept(message, "support", "heading", EVERY, {"privacy"}, set()),
+        Kept(claimed, "order", "invoice_name", INVOICE, {*own, "privacy"}, own),
+    ]
 
 
-def kept_to_reach_the_sender(alice: Customer) -> tuple[Any, str, str]:
-    an_rma(alice)
-    return alice, "account", "first_name"
-
-
-def kept_for_an_exemption(alice: Customer) -> tuple[Any, str, str]:
-    return factories.tax_identifier(alice, has_certificate=True, last_used_on=TODAY), "tax_identifier", "value"
-
-
-def kept_by_a_hold_alone(alice: Customer) -> tuple[Any, str, str]:
-    message = factories.communication(alice)
-    holds.place("accounts.communication", message.pk, reason="claim", actor=PRIVACY, now=NOW)
-    return message, "support", "heading"
-
-
-def kept_for_tax_and_by_a_hold(alice: Customer) -> tuple[Any, str, str]:
-    order = old_order(alice)
-    holds.place("orders.order", order.pk, reason="claim", actor=PRIVACY, now=NOW)
-    return order, "order", "invoice_name"
-
-
-# reason -> (who opened it before, who opens it after the erasure, who of them writes it)
-CASES: dict[Any, tuple[set[str], set[str], set[str]]] = {
-    kept_for_tax: ({"sales", "accounting", "privacy"}, {"accounting"}, {"accounting"}),
-    kept_for_an_open_order: ({"sales", "privacy"}, {"sales"}, {"sales"}),
-    kept_to_invoice_an_open_order: (
-        {"sales", "accounting", "privacy"}, {"sales", "accounting"}, {"sales", "accounting"},
-    ),
-    kept_to_reach_the_buyer: (set(ROLES), {"sales", "accounting"}, {"sales"}),
-    kept_for_an_unpaid_invoice: (
-        {"sales", "accounting", "privacy"}, {"sales", "accounting"}, {"sales", "accounting"},
-    ),
-    kept_for_an_open_return: ({"sales", "service", "privacy"}, {"sales", "service"}, {"service"}),
-    kept_to_reach_the_sender: (set(ROLES), {"sales", "service"}, {"sales"}),
-    kept_for_an_exemption: ({"accounting", "privacy"}, {"accounting"}, {"accounting"}),
-    kept_by_a_hold_alone: (set(ROLES), {"privacy"}, set()),
-    kept_for_tax_and_by_a_hold: ({"sales", "accounting", "privacy"}, {"accounting", "privacy"}, {"accounting"}),
-}  # fmt: skip
+CASES = (kept_for_an_open_order, kept_for_an_unpaid_invoice, kept_for_an_open_return, kept_for_tax_and_by_holds)
 
 
 def readers(record: Any, name: str) -> set[str]:
@@ -172,17 +167,15 @@ def writers(record: Any, envelope: str, name: str) -> set[str]:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
 def test_what_is_kept_opens_and_is_written_only_by_who_does_what_keeps_it(case: Any) -> None:
     alice, bob = a_customer(), a_customer()
-    record, envelope, name = case(alice)
-    theirs, _, _ = case(bob)
-    before, after, writing = CASES[case]
-    assert readers(record, name) == before
+    kept, theirs = case(alice), case(bob)
+    assert [readers(one.record, one.field) for one in kept] == [one.before for one in kept]
 
     erased(alice)
 
-    assert readers(record, name) == after
-    assert writers(record, envelope, name) == writing
-    # bob asked for nothing: positive control, on the same kind of record.
-    assert readers(theirs, name) == before
+    assert [readers(one.record, one.field) for one in kept] == [one.after for one in kept]
+    assert [writers(one.record, one.envelope, one.field) for one in kept] == [one.writing for one in kept]
+    # bob asked for nothing: positive control, on the same kinds of record.
+    assert [readers(one.record, one.field) for one in theirs] == [one.before for one in theirs]
 
 
 def test_the_mask_says_for_what_until_when_and_who_opens_it() -> None:
@@ -516,37 +509,38 @@ def test_a_restriction_that_nothing_asks_for_is_lifted(django_capture_on_commit_
     assert readers(order, "invoice_name") == {"sales", "accounting", "privacy"}
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "UPDATE privacy_decision SET done_at = now() WHERE action = 'keep'",
-        "UPDATE privacy_decision SET pinned = false WHERE action = 'keep'",
-        "UPDATE privacy_decision SET until = '2026-11-01' WHERE action = 'keep'",
-        "UPDATE privacy_decision SET record_id = gen_random_uuid() WHERE action = 'keep'",
-        "DELETE FROM privacy_decision WHERE action = 'keep'",
-    ],
-    ids=["done", "not binding", "another day", "another record", "deleted"],
+WRITTEN = (
+    "UPDATE privacy_decision SET done_at = now() WHERE action = 'keep'",
+    "UPDATE privacy_decision SET pinned = false WHERE action = 'keep'",
+    "UPDATE privacy_decision SET until = '2026-11-01' WHERE action = 'keep'",
+    "UPDATE privacy_decision SET record_id = gen_random_uuid() WHERE action = 'keep'",
+    "DELETE FROM privacy_decision WHERE action = 'keep'",
 )
+
+
 def test_a_decision_that_was_written_past_the_site_lifts_no_restriction(
-    statement: str, django_capture_on_commit_callbacks: Any
+    django_capture_on_commit_callbacks: Any,
 ) -> None:
     alice = a_customer()
     order = old_order(alice)
     erased(alice)
     before = vault.keys.restrictions([order.pk])
     assert before and readers(order, "invoice_name") == {"accounting"}
-    roles.run(statement)
-    findings = Findings()
-    with django_capture_on_commit_callbacks(execute=True):
-        assert restriction.settle_all(actor=PRIVACY, now=NOW, findings=findings) == 0
-    assert vault.keys.restrictions([order.pk]) == before and readers(order, "invoice_name") == {"accounting"}
-    assert [(one.step, one.record, one.error) for one in findings] == [("decision", str(order.pk), "NotOurs")]
     request = Request.objects.get()
-    shown = [one for record in reading.show(request)["decisions"] for one in record["data"]]
-    assert not [one for one in shown if one["action"] == "keep" and one["done_at"]]
-    is_of_plan = not statement.startswith(("DELETE", "UPDATE privacy_decision SET record_id"))
-    with vault.internal(), nullcontext() if is_of_plan else pytest.raises(outcome.NotAsPlanned):
-        assert "order" not in {one["envelope"] for one in outcome.lines(request, today=TODAY)["erased"]}
+    for statement in WRITTEN:
+        with undone():
+            roles.run(statement)
+            findings = Findings()
+            with django_capture_on_commit_callbacks(execute=True):
+                assert restriction.settle_all(actor=PRIVACY, now=NOW, findings=findings) == 0
+            assert vault.keys.restrictions([order.pk]) == before, statement
+            assert readers(order, "invoice_name") == {"accounting"}, statement
+            assert [(one.step, one.record, one.error) for one in findings] == [("decision", str(order.pk), "NotOurs")]
+            shown = [one for record in reading.show(request)["decisions"] for one in record["data"]]
+            assert not [one for one in shown if one["action"] == "keep" and one["done_at"]], statement
+            is_of_plan = not statement.startswith(("DELETE", "UPDATE privacy_decision SET record_id"))
+            with vault.internal(), nullcontext() if is_of_plan else pytest.raises(outcome.NotAsPlanned):
+                assert "order" not in {one["envelope"] for one in outcome.lines(request, today=TODAY)["erased"]}
 
 
 def test_a_decision_that_was_planted_locks_nothing(django_capture_on_commit_callbacks: Any) -> None:
