@@ -117,7 +117,7 @@ def _own(subject: UUID, now: datetime) -> tuple[Mapping[Channel, Collection[str]
     phones: set[str] = set()
     logins = reach.login_records(user__subject_id=subject)
     customers = reach.own(Customer.objects.for_subject(subject))
-    count = reach.contacts_that_count(customers, now=now)
+    count = reach.points_that_count(customers, now=now)
     with vault.internal():
         for login in LoginAddress.objects.filter(pk__in=logins):
             emails.add(_text(login.email))
@@ -125,7 +125,7 @@ def _own(subject: UUID, now: datetime) -> tuple[Mapping[Channel, Collection[str]
             # What does not count as the person's yet would tell them of somebody else's records.
             if (customer.pk, "email") in count:
                 emails.add(_text(customer.email))
-            if (customer.pk, "phone") in count and not reach.is_typed(customer, "phone"):
+            if (phone := count.get((customer.pk, "phone"))) and not phone.is_typed:
                 phones.add(_text(customer.phone))
     return {"email": emails - {""}, "phone": phones - {""}}, frozenset(one.pk for one in customers)
 

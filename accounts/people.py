@@ -24,12 +24,9 @@ def opened_by(email: str, now: datetime) -> reach.Reach:
 
 
 def on_file(subject: UUID, email: str, now: datetime) -> str:
-    """Return this address as it stands on file with the subject, "" when it does not open the subject's whole file."""
-    opens = reach.of(email, now=now)
-    if opens.is_shared or subject not in opens.whole:
-        return ""
-    wanted = vault.index.normalise("email", email)
-    return next((one for one in reach.others(subject, but="") if _same(one) == wanted), "")
+    """Return this address as it stands on file with the subject, "" when it does not open the subject's whole file
+    (accounts.reach)."""
+    return reach.on_file(subject, email, now=now)
 
 
 def answer_address(subject: UUID, now: datetime) -> str:
@@ -117,10 +114,6 @@ def address(subject: UUID) -> str:
     disputed = set(objected.filter(customer__subject_id=subject).values_list("customer", flat=True))
     found += [customer.email for customer in own_of(subject) if customer.pk not in disputed]
     return next((one for one in found if one and not isinstance(one, Unreadable)), "")
-
-
-def _same(email: str) -> str:
-    return vault.index.normalise("email", email)
 
 
 # Records that carry an address ---------------------------------------------------------------------------------------

@@ -83,6 +83,11 @@ class ContactPoint(models.Model):
         kind = "changed login address" if self.channel == self.Channel.LOGIN else self.get_channel_display()
         return f"{kind}, since {timezone.localdate(self.since):%-d %B %Y}"
 
+    @property
+    def is_typed(self) -> bool:
+        """Whether the contact stands on file by the person's own entry alone."""
+        return self.came == self.Came.PERSON and self.confirmed_at is None
+
 
 class ContactLink(models.Model):
     """A letter about a changed contact, with its one-time link: to confirm the new address, or to say "this was not

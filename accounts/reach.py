@@ -20,7 +20,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
@@ -65,11 +65,46 @@ class Reach:
 
 def of(email: str, *, now: datetime) -> Reach:
     """Return what control of this address proves (design 9); through blind indexes, opens nothing."""
+    return _opened(_carriers(email), now)
+
+
+def on_file(subject: UUID, email: str, *, now: datetime) -> str:
+    """Return this address as it stands on file with the subject, the login's before a contact's; "" when it does not
+    open the subject's whole file. Opened under the caller's actor."""
+    carriers = _carriers(email)
+    opens = _opened(carriers, now)
+    if opens.is_shared or subject not in opens.whole:
+        return ""
+    # What carries it is known, and that the rows are of whom they name: the rest of the person need not be read.
+    for model, carrying in ((LoginAddress, carriers.logins), (Customer, carriers.customers)):
+        if theirs := [pk for pk, owner in carrying if owner == subject]:
+            for record in model.objects.filter(pk__in=theirs).order_by("pk"):
+                value = record.email
+                if value and not isinstance(value, Unreadable) and same(str(value)) == same(email):
+                    return str(value)
+    return ""
+
+
+class _Carriers(NamedTuple):
+    """The sealed records that carry an address, each with whose it is by its row: confirmed addresses of logins, and
+    customers."""
+
+    logins: list[tuple[UUID, UUID | None]]
+    customers: list[tuple[UUID, UUID | None]]
+
+
+def _carriers(email: str) -> _Carriers:
     email = email.strip()
     if not email:
+        return _Carriers([], [])
+    on_customers = Customer.objects.find("customer.email", email).values_list("pk", "subject_id")
+    return _Carriers(_verified(email=email), list(on_customers))
+
+
+def _opened(carriers: _Carriers, now: datetime) -> Reach:
+    on_logins, on_customers = carriers
+    if not on_logins and not on_customers:
         return Reach()
-    on_logins = _verified(email=email)
-    on_customers = list(Customer.objects.find("customer.email", email).values_list("pk", "subject_id"))
     if _strangers(_owners([*on_logins, *on_customers])):
         return Reach(is_shared=True)
     logins = {subject for _, subject in on_logins if subject is not None}
@@ -151,20 +186,21 @@ def is_proved(customer: Customer, *, now: datetime) -> bool:
 
 def counting_contacts(customers: Collection[UUID], *, now: datetime) -> set[tuple[UUID, str]]:
     """Return which contacts of these customers count now, as (customer, "email" or "phone")."""
-    return contacts_that_count(own(Customer.objects.filter(pk__in=customers)), now=now)
+    return set(points_that_count(own(Customer.objects.filter(pk__in=customers)), now=now))
 
 
-def contacts_that_count(mine: Collection[Customer], *, now: datetime) -> set[tuple[UUID, str]]:
-    """Return what `counting_contacts` does of customers that went through `own` before."""
+def points_that_count(mine: Collection[Customer], *, now: datetime) -> dict[tuple[UUID, str], ContactPoint]:
+    """Return what `counting_contacts` does of customers that went through `own` before, with the row about each
+    contact."""
     points = list(ContactPoint.objects.filter(customer__in=[one.pk for one in mine], address=None))
     told = _told(points)
-    return {(one.customer_id, one.channel) for one in points if _counts(one, told.get(one.pk), now)}
+    return {(one.customer_id, one.channel): one for one in points if _counts(one, told.get(one.pk), now)}
 
 
 def is_typed(customer: Customer, channel: str) -> bool:
     """Return whether this contact stands on file by the person's own entry alone."""
     point = point_of(customer, channel)
-    return point is not None and point.came == Came.PERSON and point.confirmed_at is None
+    return point is not None and point.is_typed
 
 
 def answer_address(subject: UUID, *, now: datetime) -> str:
@@ -336,8 +372,9 @@ def _counts(point: ContactPoint, told: datetime | None, now: datetime) -> bool:
 
 
 def _told(points: Iterable[ContactPoint]) -> dict[int, datetime]:
-    """Return, for each of the points whose every notice went out, when the last one did."""
-    since = {one.pk: one.since for one in points}
+    """Return, for each of the points that staff entered and whose every notice went out, when the last one did: of
+    the others nobody has to be told before they count."""
+    since = {one.pk: one.since for one in points if one.came == Came.STAFF}
     notices: dict[int, list[datetime | None]] = defaultdict(list)
     rows = ContactLink.objects.filter(point__in=since, purpose=ContactLink.Purpose.NOT_ME)
     for one in rows.annotate(sent_at=F("letter__sent_at")):

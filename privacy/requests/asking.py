@@ -100,11 +100,19 @@ def _ends_on(request: Request, now: datetime) -> date | None:
 
 
 def acknowledge(
-    request: Request, received_on: date, *, actor: Actor, now: datetime, merged: bool = False, code: str = ""
+    request: Request,
+    received_on: date,
+    *,
+    actor: Actor,
+    now: datetime,
+    merged: bool = False,
+    code: str = "",
+    to: str | None = None,
 ) -> None:
     """Leave the receipt of a request in the outbox, with its outcome `code` where there is one; none for who is not
-    signed in once the address has had its letters of the day."""
-    to = addresses.address_for_answer(request, now=now)
+    signed in once the address has had its letters of the day. `to` is where answers go, where the caller has just
+    asked that."""
+    to = addresses.address_for_answer(request, now=now) if to is None else to
     if actor.kind == "anonymous" and to and not letters.within_cap(history.ACKNOWLEDGEMENT, to, now=now):
         return
     receipts = request.events.filter(kind=clock.Kind.RECEIVED).count()

@@ -143,39 +143,43 @@ def _file(receipt: Receipt, actor: Actor, now: datetime) -> Filed:
         _take_name(request, receipt.name, now=now)
     if request is None:
         request = _new(receipt, now)
-    history.event(
-        request,
-        clock.Kind.RECEIVED,
-        actor=actor,
-        now=now,
-        on=receipt.received_on,
-        detail={"channel": receipt.channel, "asked_by": receipt.asked_by, "merged": merged},
-    )
-    history.recompute(request)
-    audit.record(
-        "request.merged" if merged else "request.filed",
-        actor=actor,
-        now=now,
-        subject=receipt.subject,
-        record=(Request.vault_label, request.pk),
-        reference=request.reference,
-        reason=f"{receipt.kind} by {receipt.channel}",
-    )
-    if merged:
-        asking.wait_anew(request, now=now)
-    if receipt.identity != Request.Identity.PENDING and not request.is_identified:
-        code = proving.identify_into(request, receipt.identity, actor=actor, now=now, merged=merged)
-    elif request.is_identified:
-        waits.received_again(request, receipt.received_on, actor=actor, now=now)
-        asking.acknowledge(request, receipt.received_on, actor=actor, now=now, merged=merged)
-        asking.send_result_again(request, actor=actor, now=now)
-    else:
+    # Nobody else sees a new row, or writes into one that is locked: looked at and signed once for all of it.
+    with bound.kept(request):
         if not merged:
-            history.schedule(request, procedures.IDENTITY.name, at=asking.time_to_act(request, now))
-        is_asked = asking.ask_who(request, now=now)
-        if is_asked and not request.events.filter(kind=clock.Kind.IDENTITY_ASKED).exists():
-            history.event(request, clock.Kind.IDENTITY_ASKED, actor=actor, now=now)
-        broker.nudge_letters()
+            request.save(force_insert=True)
+        history.event(
+            request,
+            clock.Kind.RECEIVED,
+            actor=actor,
+            now=now,
+            on=receipt.received_on,
+            detail={"channel": receipt.channel, "asked_by": receipt.asked_by, "merged": merged},
+        )
+        history.recompute(request)
+        audit.record(
+            "request.merged" if merged else "request.filed",
+            actor=actor,
+            now=now,
+            subject=receipt.subject,
+            record=(Request.vault_label, request.pk),
+            reference=request.reference,
+            reason=f"{receipt.kind} by {receipt.channel}",
+        )
+        if merged:
+            asking.wait_anew(request, now=now)
+        if receipt.identity != Request.Identity.PENDING and not request.is_identified:
+            code = proving.identify_into(request, receipt.identity, actor=actor, now=now, merged=merged)
+        elif request.is_identified:
+            waits.received_again(request, receipt.received_on, actor=actor, now=now)
+            asking.acknowledge(request, receipt.received_on, actor=actor, now=now, merged=merged)
+            asking.send_result_again(request, actor=actor, now=now)
+        else:
+            if not merged:
+                history.schedule(request, procedures.IDENTITY.name, at=asking.time_to_act(request, now))
+            is_asked = asking.ask_who(request, now=now)
+            if is_asked and not request.events.filter(kind=clock.Kind.IDENTITY_ASKED).exists():
+                history.event(request, clock.Kind.IDENTITY_ASKED, actor=actor, now=now)
+            broker.nudge_letters()
     return Filed(request, code)
 
 
@@ -251,7 +255,7 @@ def _new(receipt: Receipt, now: datetime) -> Request:
     dates = clock.dates(
         [clock.Event(clock.Kind.RECEIVED, receipt.received_on)], history.place(procedures.get(kind), country, region)
     )
-    request = Request(
+    return Request(
         # One of 33 million in a year: of two alike the database refuses the second, and `file` draws anew.
         reference=codes.new_reference(company_day(now).year),
         kind=kind,
@@ -272,8 +276,6 @@ def _new(receipt: Receipt, now: datetime) -> Request:
         requester_postal=receipt.postal,
         covered_records=[[label, str(number)] for label, number in records],
     )
-    request.save(force_insert=True)
-    return request
 
 
 def _subject_for(email: str, now: datetime) -> UUID:

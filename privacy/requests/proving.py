@@ -52,22 +52,28 @@ def identify_into(
     if how not in request.procedure.proofs:
         raise NotAllowed("This way of proving who it is does not count for what is asked.")
     asked = request.events.filter(kind=clock.Kind.IDENTITY_ASKED).exists()
-    request.identity, request.identity_at = how, now
-    writing.end_unposted(request, now=now, kinds=writing.ASKING)  # what asks for a proof is answered
-    code = codes.new_code()
-    to = addresses.address_for_answer(request, now=now)  # there the receipt goes, with the code
-    request.outcome_code_hash = codes.hash_of_code(request, code, to=to)
-    request.save(update_fields=["identity", "identity_at", "outcome_code_hash"])
-    if asked:
-        history.event(request, clock.Kind.IDENTITY_RECEIVED, actor=actor, now=now)
-        history.recompute(request)
-    history.move(request, State.IDENTITY, actor=actor, now=now, detail={"identity": how})
-    audit.record(
-        "request.identified", actor=actor, now=now, subject=request.subject_id, reference=request.reference, reason=how
-    )
-    waits.begin(request, actor=actor, now=now, is_moved=is_moved)
-    asking.acknowledge(request, request.received_on, actor=actor, now=now, merged=merged, code=code)
-    history.schedule(request, procedures.PLAN.name, at=now)
+    with bound.kept(request):  # looked at and signed once for all of it
+        request.identity, request.identity_at = how, now
+        writing.end_unposted(request, now=now, kinds=writing.ASKING)  # what asks for a proof is answered
+        code = codes.new_code()
+        to = addresses.address_for_answer(request, now=now)  # there the receipt goes, with the code
+        request.outcome_code_hash = codes.hash_of_code(request, code, to=to)
+        request.save(update_fields=["identity", "identity_at", "outcome_code_hash"])
+        if asked:
+            history.event(request, clock.Kind.IDENTITY_RECEIVED, actor=actor, now=now)
+            history.recompute(request)
+        history.move(request, State.IDENTITY, actor=actor, now=now, detail={"identity": how})
+        audit.record(
+            "request.identified",
+            actor=actor,
+            now=now,
+            subject=request.subject_id,
+            reference=request.reference,
+            reason=how,
+        )
+        waits.begin(request, actor=actor, now=now, to=to, is_moved=is_moved)
+        asking.acknowledge(request, request.received_on, actor=actor, now=now, merged=merged, code=code, to=to)
+        history.schedule(request, procedures.PLAN.name, at=now)
     broker.nudge(request)
     return code
 

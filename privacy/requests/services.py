@@ -18,6 +18,7 @@ from privacy.calendar import company_day
 from privacy.requests import (
     addresses,
     assessment,
+    bound,
     broker,
     grounds,
     history,
@@ -88,10 +89,11 @@ def plan_into(request: Request, *, actor: Actor, now: datetime) -> Plan:
     made = assessment.plan_for(request, today=company_day(now))
     if request.state == State.PLANNED and made.hash == request.plan_hash:
         return made
-    outcome.store(request, made, now=now)
-    history.move(request, State.PLANNED, actor=actor, now=now, detail={"hash": made.hash})
-    if request.procedure.is_confirmed:
-        history.schedule(request, procedures.CONFIRM.name, at=time_to_act(request, now))
+    with bound.kept(request):  # looked at and signed once for all of it
+        outcome.store(request, made, now=now)
+        history.move(request, State.PLANNED, actor=actor, now=now, detail={"hash": made.hash})
+        if request.procedure.is_confirmed:
+            history.schedule(request, procedures.CONFIRM.name, at=time_to_act(request, now))
     return made
 
 
@@ -157,22 +159,23 @@ def confirm_into(
     What staff confirm for the person waits for a second person, however the identity was proved: the person may have
     looked at the plan only, and left it.
     """
-    request.confirmed_hash = request.plan_hash
-    request.save(update_fields=["confirmed_hash"])
     answered = {"answered_on": answered_on.isoformat()} if answered_on else {}
-    how = {"agreed": agreed} if agreed else {}
-    history.move(request, State.CONFIRMED, actor=actor, now=now, detail={"hash": request.plan_hash, **answered, **how})
-    audit.record(
-        "request.confirmed",
-        actor=actor,
-        now=now,
-        subject=request.subject_id,
-        reference=request.reference,
-        reason=request.plan_hash,
-    )
-    if actor.kind == "staff":
-        waits.ask(request, SecondLook.Why.CONFIRMED, actor=actor, now=now)
-    history.schedule(request, request.steps[request.steps.index(procedures.PLAN.name) + 1], at=now)
+    detail = {"hash": request.plan_hash, **answered, **({"agreed": agreed} if agreed else {})}
+    with bound.kept(request):  # looked at and signed once for all of it
+        request.confirmed_hash = request.plan_hash
+        request.save(update_fields=["confirmed_hash"])
+        history.move(request, State.CONFIRMED, actor=actor, now=now, detail=detail)
+        audit.record(
+            "request.confirmed",
+            actor=actor,
+            now=now,
+            subject=request.subject_id,
+            reference=request.reference,
+            reason=request.plan_hash,
+        )
+        if actor.kind == "staff":
+            waits.ask(request, SecondLook.Why.CONFIRMED, actor=actor, now=now)
+        history.schedule(request, request.steps[request.steps.index(procedures.PLAN.name) + 1], at=now)
     broker.nudge(request)
 
 

@@ -34,13 +34,13 @@ BY_MACHINE = frozenset({Request.Identity.LOGIN, Request.Identity.LINK})  # no me
 NEED_TIME = frozenset({Request.Identity.LINK, Request.Identity.STAFF})
 
 
-def begin(request: Request, *, actor: Actor, now: datetime, is_moved: bool = False) -> None:
+def begin(request: Request, *, actor: Actor, now: datetime, to: str, is_moved: bool = False) -> None:
     """Do what a proof without a login brings with it, in the caller's transaction: tell the
     others, ask a second person.
 
-    `is_moved` says that the link that proved it went to an address that does not count any more: then every address
-    that is on file now is told. One by login needs the second person only where the person was joined with another
-    lately, or somebody objects to that.
+    `to` is where answers go: that one is told by the receipt. `is_moved` says that the link that proved it went to an
+    address that does not count any more: then every address that is on file now is told. One by login needs the second
+    person only where the person was joined with another lately, or somebody objects to that.
     """
     for why in _reasons(request, actor, now):
         ask(request, why, actor=actor, now=now)
@@ -50,7 +50,7 @@ def begin(request: Request, *, actor: Actor, now: datetime, is_moved: bool = Fal
     if is_moved:
         moved(request, actor=actor, now=now)
     elif request.identity != Request.Identity.LOGIN:
-        _tell_others(request, but=addresses.address_for_answer(request, now=now), actor=actor, now=now)
+        _tell_others(request, but=to, actor=actor, now=now)
 
 
 def moved(request: Request, *, actor: Actor, now: datetime) -> None:
