@@ -105,6 +105,10 @@ def _until(at: datetime) -> str:
     return _("until %s") % date_format(timezone.localtime(at), "j F Y, H:i T")
 
 
+def _if_so(switch: Any) -> str:
+    return "yes" if switch else ""  # what was not done is not said of each contact
+
+
 def _self(title: str, category: str, purposes: tuple[str, ...] = ACCOUNT, *, recipients: tuple[str, ...] = ()) -> Datum:
     return Datum(title, category, purposes, SELF, recipients)
 
@@ -421,7 +425,7 @@ datamap.register(
             "confirmed_at": _plain("Confirmed", "dates", DAY),
             "disputed_at": _plain("Said to be somebody else's", "dates", DAY),
             "end_proposed_at": _plain("End of the dispute proposed", "dates", DAY),
-            "gives_back": _plain("Proposed to give the login back", "contact", WORD),
+            "gives_back": _plain("Proposed to give the login back", "contact", WORD, words=_if_so),
             "given_back_at": _plain("Login given back", "dates", DAY),
             "taken_at": _plain("Login in other hands since", "dates", DAY),
         },

@@ -389,7 +389,8 @@ class _Demo:
         )  # fmt: skip
         self.move(here, self.ago(16), state.AUTHORISED, state.RECEIVED)
         self.move(here, self.ago(12), state.QUOTED, quote=Decimal(480))
-        self.move(here, self.ago(11), state.APPROVED, state.IN_SERVICE)
+        self.move(here, self.ago(11), state.APPROVED, actor=self.who(self.alice, here.channel))
+        self.move(here, self.ago(11), state.IN_SERVICE)
         self.note(here, self.ago(9), "The battery board has to be replaced; the part is in stock.")
         radiometer = self.instrument("ILT1700-0388", "ILT1700", "ILT1700-R")
         self.serviced(self.alice, radiometer, date(2024, 6, 10), Certificate.Procedure.IRRADIANCE)
@@ -453,13 +454,26 @@ class _Demo:
             fault=fault,
             accessories=accessories,
             serial_typed=serial_typed,
-            actor=self.actor,
+            actor=self.who(customer, channel),
             now=self.at(day),
         )
 
-    def move(self, rma: RMA, day: date, *states: str, quote: Decimal | None = None, reason: str = "") -> None:
+    def who(self, customer: Customer, channel: str) -> Actor:
+        """Return who acts in what came by the website: its customer, where there is a login."""
+        user = customer.user if channel == Channel.WEB else None
+        return user.as_actor() if user is not None else self.actor
+
+    def move(
+        self,
+        rma: RMA,
+        day: date,
+        *states: str,
+        quote: Decimal | None = None,
+        reason: str = "",
+        actor: Actor | None = None,
+    ) -> None:
         for state in states:
-            rmas.transition(rma, state, actor=self.actor, now=self.at(day), quote=quote, reason=reason)
+            rmas.transition(rma, state, actor=actor or self.actor, now=self.at(day), quote=quote, reason=reason)
 
     def note(self, rma: RMA, day: date, text: str) -> None:
         rmas.add_note(rma, text=text, actor=self.actor, now=self.at(day))

@@ -31,6 +31,7 @@ from privacy.subjects import Subject
 from privacy.sweep.models import EndNotice, SweepState
 
 REQUESTS = ("answering your requests",)
+LETTERS = (*REQUESTS, "account", "security")  # an answer, or what a change of address or password says
 PROOF = ("proof that rights and duties were kept",)
 MAIL = ("mail provider",)
 SELF = "the person"
@@ -292,14 +293,14 @@ datamap.register(
         ),
         subject_path="subject",
         data={
-            "subject": _plain("To whom", "link", RANDOM, envelope="letter"),
+            "subject": _plain("To whom", "link", RANDOM, LETTERS, envelope="letter"),
             "request": _plain("About which request", "link", RANDOM),
-            "to": Datum("Address", "contact", REQUESTS, SELF, MAIL),
-            "headline": Datum("Subject line", "letter", REQUESTS, US, MAIL),
-            "text": Datum("Text", "letter", REQUESTS, US, MAIL),
-            "html": Datum("Text as a page", "letter", REQUESTS, US, MAIL, export="no"),
+            "to": Datum("Address", "contact", LETTERS, SELF, MAIL),
+            "headline": Datum("Subject line", "letter", LETTERS, US, MAIL),
+            "text": Datum("Text", "letter", LETTERS, US, MAIL),
+            "html": Datum("Text as a page", "letter", LETTERS, US, MAIL, export="no"),
             # Given to whom the letter goes to, by the letter alone: whoever reads them here could act as that person.
-            "credentials": Datum("Links and codes", "login", REQUESTS, US, MAIL, export="no"),
+            "credentials": Datum("Links and codes", "login", LETTERS, US, MAIL, export="no"),
             "queued_at": _plain("Written", "dates", TIME),
             "sent_at": _plain("Sent", "dates", TIME, words=in_words.sent),
         },

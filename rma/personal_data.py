@@ -225,6 +225,10 @@ def _plain(
     return Datum(title, category, SERVE, source, plain=why, words=words)
 
 
+def _by(kind: Any) -> str:
+    return "you" if kind == "customer" else "us"
+
+
 def _contact(title: str, category: str = "address") -> Datum:
     return Datum(title, category, SEND, PERSON, (CARRIER,))
 
@@ -264,7 +268,7 @@ datamap.register(
             "instrument": _plain("Which instrument", "a number of the register of instruments", "link", PERSON),
             "service": _plain("Service wanted", "calibration or repair", source=PERSON),
             "channel": _plain("How the return came", "one of six words", source=PERSON),
-            "is_typed": _plain("Typed on the website", "yes or no"),
+            "is_typed": _plain("You filled in the form on the website", "yes or no"),
             "state": _plain("State of the return", "one of fifteen words"),
             "is_warranty": _plain("Under warranty", "yes or no"),
             "cost_limit": _plain("Approved in advance up to", AMOUNT, source=PERSON),
@@ -320,7 +324,7 @@ datamap.register(
         data={
             "rma": _plain("On which return", LINK, "link"),
             "written_at": _plain("When it was written", "a time"),
-            "author": _plain("Written by the customer or by us", "one of two words"),
+            "author": _plain("Written by you or by us", "one of two words", words=_by),
             "text": Datum("Text", "text", SERVE, "the person, or our service department"),
         },
         facts=note_facts,
@@ -339,7 +343,7 @@ datamap.register(
             "at": _plain("When", "a time"),
             "from_state": _plain("From state", "one of fifteen words"),
             "to_state": _plain("To state", "one of fifteen words"),
-            "actor_kind": _plain("By the customer or by us", "one of two words"),
+            "actor_kind": _plain("By you or by us", "one of two words", words=_by),
             "reason": _plain("Why", "one of a few words"),
         },
         follows="rma",

@@ -47,6 +47,9 @@ from privacy.requests.states import DONE_STATES, State, after
 from privacy.retention import holds
 from privacy.views import words
 
+#: Of each record of a request that ended before anything was done for it.
+NOTHING_DONE = "Nothing was done: the request had ended before."
+
 
 @admin.register(Request)
 class RequestAdmin(LetterPages):
@@ -208,9 +211,26 @@ class RequestAdmin(LetterPages):
             found = reading.lines(record, actor=actor, now=timezone.now())
         except (FileUnreadable, sight.NotYours):
             return {"is_covered": True}
-        is_done = all(line["done_at"] for line in found["erased"])
-        titles = (("Erased" if is_done else "To be erased", "erased"), ("Kept", "kept"), ("Given in the copy", "given"))
-        return {"decisions": [{"title": title, "lines": found[name]} for title, name in titles if found[name]]}
+        how_far = record.stage
+        if how_far == "ended":
+            for line in (*found["erased"], *found["kept"], *found["given"]):
+                line |= {"sentence": NOTHING_DONE, "until": None}
+        begin = {"ended": "Was to be ", "would": "To be "}.get(how_far, "")
+        is_erased = all(line["done_at"] for line in found["erased"])
+        said = {
+            "erased": begin or ("" if is_erased else "To be "),
+            "kept": begin,
+            "given": begin or ("" if how_far == "done" else "To be "),
+        }
+        done = {"erased": "erased", "kept": "kept", "given": "given in the copy"}
+        titles = {name: f"{said[name]}{word}" for name, word in done.items()}
+        return {
+            "decisions": [
+                {"title": f"{title[:1].upper()}{title[1:]}", "lines": found[name]}
+                for name, title in titles.items()
+                if found[name]
+            ]
+        }
 
     # Steps -------------------------------------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ from privacy.audit import encoding, seals
 from privacy.audit.chains import AUDIT, Chain
 from privacy.audit.models import ChainFloor, Link
 from privacy.vault.models import Tombstone
-from privacy.work import progress
+from privacy.work import counted, progress
 from privacy.work.broken import Findings, spared
 
 UNSEALED_AFTER = timedelta(seconds=60)
@@ -81,13 +81,17 @@ class Behind:
     since: datetime
 
     def __str__(self) -> str:
-        return f"{LATE[self.code].format(count=self.count)}, the oldest since {self.since:%Y-%m-%d %H:%M} UTC"
+        return f"{LATE[self.code].format(count=counted.of(self.count, WAITS[self.code]))}, the oldest since {self.since:%Y-%m-%d %H:%M} UTC"
 
 
 LATE = {
-    "sealer": "The sealer is not running, or has only just begun: {count} rows older than a minute are not sealed",
-    "checkpoints": "No checkpoint was written lately: {count} links are not signed outside the database",
+    "sealer": "The sealer is not running, or has only just begun: {count} not sealed after a minute",
+    "checkpoints": "No checkpoint was written lately: {count} not signed outside the database",
 }
+
+
+#: What waits, where something is late.
+WAITS = {"sealer": "row", "checkpoints": "link"}
 
 
 @dataclass

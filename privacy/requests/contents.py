@@ -193,7 +193,7 @@ def rows(kind: Kind, verdicts: Verdicts) -> Iterator[Row]:
         return
     for row in broken.rows(with_links(kind), step="copy", chunk=CHUNK):
         values = {column.title: plain(opened(kind, column, row)) for column in kind.columns}
-        empty = {title for title, value in values.items() if value in (None, "")}
+        empty = {title for title, value in values.items() if value is False or value in (None, "")}
         kept = [_why(v, data) for v in verdicts.get(row.pk, ()) if (data := there(kind.label, v.data, empty))]
         title = next((v.title for v in verdicts.get(row.pk, ())), kind.title)
         yield Row(id=str(row.pk), label=kind.label, title=title, values=values, kept=kept)

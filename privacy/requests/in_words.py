@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from privacy import actor, datamap, letters, vault
 from privacy.requests import procedures, said
-from privacy.requests.models import OneTimeLink, RequestEvent, SecondLook
+from privacy.requests.models import OneTimeLink, Request, RequestEvent, SecondLook
 from privacy.requests.states import State
 from privacy.retention import decided, jurisdiction
 from privacy.retention.models import Decision, HeldValue
@@ -36,6 +36,18 @@ STATES: dict[str, str] = {
     "expired": "ended: identity was not proved or the plan not confirmed in time",
     "parked": "waits for a person on our side",
 }
+
+
+def state(about: Request) -> str:
+    """Return how a request stands, to its person, in the words of STATES: whether identity is proved yet, and whether
+    the person has to confirm."""
+    if about.state == State.IDENTITY and not about.is_identified:
+        return "identity being proved"
+    if about.waits_for_its_person:
+        return "plan made: waits for your confirmation"
+    return STATES.get(about.state, about.state)
+
+
 SCOPES = {"whole": "everything about you", "records": "the records that carry exactly this address"}
 #: Why a second person looks, to the person whose request it is.
 WHYS: dict[str, str] = {
@@ -152,7 +164,8 @@ def by(kind: str, *, own: str = "you") -> str:
 # As records of a person: columns, and what each row says --------------------------------------------------------------
 
 HISTORY = ("Request", "When", "What happened", "By")
-DECISIONS = ("Request", "Record", "Data", "What became of it", "Why", "Kept until", "Done")
+# The day is that of the plan: what is kept until something is finished may go before it, and stays while it is open.
+DECISIONS = ("Request", "Record", "Data", "What became of it", "Why", "Kept until, as planned", "Done")
 LOOKS = ("Request", "Why a second person was asked", "Asked", "Decision", "Decided")
 LINKS = ("Request", "What for", "Made", "Works until", "Used")
 HELD_VALUES = ("When it was corrected", "Record", "What it said")
@@ -251,15 +264,16 @@ def _was(one: HeldValue) -> Any:
 
 def file_of_request(kept: Mapping[str, Any]) -> str:
     """Return what the sealed file of a request says beside its decisions, a line each: why it was refused, what the
-    person was to know before, what the removal itself leaves.
+    person was to know before, what the removal itself leaves. Whether it was carried out is said elsewhere, so each
+    line says that it is of the plan.
 
     Record by record it stands in the decisions, which are shown with the request.
     """
     refusal, planned = kept.get("refusal") or {}, kept.get("plan") or {}
-    lines = [str(one) for one in planned.get("warnings", ())]
+    lines = [_("Said with the plan: %s") % one for one in planned.get("warnings", ())]
     lines += [
-        _("%(title)s: %(holds)s; kept until %(day)s.")
-        % {"title": one["title"], "holds": one["holds"], "day": said.day(date.fromisoformat(one["until"]))}
+        _("A removal by this plan leaves %(title)s: %(holds)s; until %(day)s.")
+        % {"title": _lower(one["title"]), "holds": one["holds"], "day": said.day(date.fromisoformat(one["until"]))}
         for one in planned.get("leftovers", ())
     ]
     if planned.get("unjoined"):
@@ -274,14 +288,23 @@ def _lines(columns: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> list[di
 
 
 def _became(one: Decision) -> str:
-    """Return what became of the data: what was to be erased and is not yet says so."""
-    match one.action:
-        case Decision.Action.ERASE:
-            return "erased" if decided.ended_at(one) else "to be erased"
-        case Decision.Action.KEEP if decided.ended_at(one):
-            return "kept first, and erased since"
-        case _:
-            return str(one.get_action_display())
+    """Return what became of the data, as far as the request is: what would happen, is to happen, has happened, or was
+    to happen and did not, because the request ended."""
+    done, how_far = str(one.get_action_display()), one.request.stage
+    if how_far == "ended":
+        return _("was to be %(done)s; the request ended before") % {"done": done}
+    if decided.ended_at(one) and one.action == Decision.Action.KEEP:
+        return _("kept first, and erased since")
+    if how_far in ("", "would"):
+        return _("would be %(done)s") % {"done": done}
+    is_to_come = how_far == "begun" if one.action == Decision.Action.GIVE else not decided.ended_at(one)
+    if one.action != Decision.Action.KEEP and is_to_come:
+        return _("to be %(done)s") % {"done": done}
+    return done
+
+
+def _lower(title: str) -> str:
+    return f"{title[:1].lower()}{title[1:]}"
 
 
 def _title(label: str) -> str:

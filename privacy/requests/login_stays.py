@@ -12,7 +12,7 @@ from django.contrib.auth import get_user_model
 from django.db.models import QuerySet
 
 from privacy.requests.models import Request
-from privacy.requests.states import WITHDRAWABLE_STATES
+from privacy.requests.states import UNDONE_STATES, WITHDRAWABLE_STATES
 from privacy.retention.models import Decision
 from privacy.retention.verdict import Verdict
 
@@ -25,8 +25,9 @@ def in_plan(kept: Iterable[Verdict]) -> bool:
 
 
 def after(request: Request) -> bool:
-    """Return whether the login stays after this removal, or would: by its decisions, as they stand. One query."""
-    return _decisions().filter(request=request).exists()
+    """Return whether the login stays after this removal, or would: by its decisions, as they stand; False for one that
+    ended without having been done, after which nothing goes. One query."""
+    return request.state not in UNDONE_STATES and _decisions().filter(request=request).exists()
 
 
 def until_finished(subject: UUID) -> Request | None:

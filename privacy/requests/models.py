@@ -15,7 +15,7 @@ from privacy import actor, vault
 from privacy.calendar.undated import no_line_without_a_day
 from privacy.requests import bound, procedures
 from privacy.requests.procedure import Procedure
-from privacy.requests.states import OPEN_STATES, WITHDRAWABLE_STATES, Channel, Proof, State
+from privacy.requests.states import OPEN_STATES, WITHDRAWABLE_STATES, Channel, Proof, State, stage
 from privacy.typed import cards
 
 WORD = re.compile(r"[a-z_]+")
@@ -166,9 +166,12 @@ class Request(vault.SealedModel):
         return ("subject", self.owner_id) if self.owner_id else ("none", None)
 
     def get_state_display(self) -> str:  # type: ignore[no-redef]  # Django leaves a method of this name alone
-        """Return how it stands in words: while identity is the matter, whether it is proved yet."""
+        """Return how it stands in words: while identity is the matter, whether it is proved yet; "confirmed" where
+        somebody did."""
         if self.state == State.IDENTITY:
             return "identity proved" if self.is_identified else "identity being proved"
+        if self.state == State.CONFIRMED and not self.procedure.is_confirmed:
+            return "about to be carried out"  # nobody has confirmed anything
         return str(dict(State.choices).get(self.state, self.state))
 
     @property
@@ -181,9 +184,19 @@ class Request(vault.SealedModel):
         return self.state in (State.REPLIED, State.CLOSED)
 
     @property
+    def waits_for_its_person(self) -> bool:
+        """True while the plan is made and the person has to confirm it."""
+        return self.state == State.PLANNED and self.procedure.is_confirmed
+
+    @property
     def can_withdraw(self) -> bool:
         """True until the first thing was done for it."""
         return self.state in WITHDRAWABLE_STATES
+
+    @property
+    def stage(self) -> str:
+        """How far it is: "", "would", "begun", "done" or "ended" without having been done (`states.stage`)."""
+        return stage(self.state, self.parked_from)
 
     @property
     def is_identified(self) -> bool:

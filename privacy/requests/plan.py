@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -18,7 +19,7 @@ from privacy.facts import Facts
 from privacy.retention import jurisdiction
 from privacy.retention.assess import Pins, assess
 from privacy.retention.rules import Schedule
-from privacy.retention.verdict import Verdict
+from privacy.retention.verdict import Verdict, ends_when_finished
 
 FORMAT = 1
 #: What even a full erasure leaves (design 4): the file of the request, and a keyed hash that stops a re-import.
@@ -160,12 +161,15 @@ def summary(plan: Plan) -> list[str]:
         else:
             lines.append("No record is joined to you yet." if plan.unjoined else "We hold no records about you.")
     claims = [one for one in plan.kept if one.code == "KEEP_CLAIMS"]
-    for when, count in sorted(_until(plan.kept).items(), key=lambda pair: (pair[0] is None, pair[0] or date.max)):
+    ends = _until(plan.kept)
+    for (when, or_earlier), count in sorted(ends.items(), key=lambda pair: (pair[0][0] or date.max, pair[0][1])):
         if when:
             who = "1 record has" if count == 1 else f"{count} records have"
-            lines.append(f"{who} to stay until {when:%-d %B %Y}; then {_go(count)}.")
+            them = "it" if count == 1 else "them"
+            earlier = f", or earlier when what keeps {them} is finished" if or_earlier else ""
+            lines.append(f"{who} to stay until {when:%-d %B %Y}{earlier}; then {_go(count)}.")
         else:
-            held = _until(claims).get(None, 0)
+            held = _until(claims).get((None, False), 0)
             lines += [
                 f"{_stay(number)} until {what} is settled; then {_go(number)}."
                 for number, what in ((held, "a legal claim"), (count - held, "what is said beside the record"))
@@ -255,18 +259,15 @@ def _go(count: int) -> str:
     return "it is due to go" if count == 1 else "they are due to go"
 
 
-def _until(kept: Iterable[Verdict]) -> dict[date | None, int]:
-    """Return for each last day how many records stay that long."""
-    last: dict[UUID, date | None] = {}
+def _until(kept: Iterable[Verdict]) -> dict[tuple[date | None, bool], int]:
+    """Return how many records stay until each last day, and whether they may go before it: when all that keeps them so
+    long is that something is not finished."""
+    last: dict[UUID, tuple[date | None, bool]] = {}
     for one in kept:
-        if one.record_id not in last:
-            last[one.record_id] = one.until
-        elif (before := last[one.record_id]) is not None:
-            last[one.record_id] = None if one.until is None else max(before, one.until)
-    counts: dict[date | None, int] = {}
-    for day in last.values():
-        counts[day] = counts.get(day, 0) + 1
-    return counts
+        # Of two that end on one day the one that cannot end before it counts.
+        mine = (one.until, one.until is not None and ends_when_finished(one.code, one.sentence))
+        last[one.record_id] = max(last.get(one.record_id, mine), mine, key=lambda end: (end[0] or date.max, not end[1]))
+    return dict(Counter(last.values()))
 
 
 def _first_day(facts: Facts) -> date:

@@ -32,7 +32,7 @@ class NotInOrder(ValueError):
 class Door(StrEnum):
     """Where a right is asked for."""
 
-    PORTAL = "portal"  # signed in, with the password entered again
+    PORTAL = "portal"  # signed in, with the password or a sign-in code entered again
     WITHOUT_LOGIN = "without_login"  # by e-mail address, proved by a link
     STAFF = "staff"  # written down by staff, on their page or by command
 

@@ -246,7 +246,7 @@ class Page:
             values = {column.name: _said(kind, column, row, raw[column.name]) for column in columns}
             titles = {column.name: column.title for column in columns}
             gist = [values[name] for name in declaration.gist if values.get(name)]
-            empty = {title for name, title in titles.items() if not values[name]}
+            empty = {title for name, title in titles.items() if not values[name] or raw[name] is False}
             ended = _ended(declaration, raw)
             for name, envelope in ended.items():  # what ended together says so once
                 if envelope:

@@ -71,6 +71,23 @@ WITHDRAWABLE_STATES = tuple(s.value for s in State if State.WITHDRAWN in TRANSIT
 DONE_STATES = (State.EXECUTED, State.REPLIED)
 # What was asked for has been begun, is done, or was answered.
 BEGUN_STATES = (State.EXECUTING, State.EXECUTED, State.REPLIED, State.CLOSED)
+# Ended without having been carried out: nothing of its plan comes any more.
+UNDONE_STATES = (State.REFUSED, State.WITHDRAWN, State.EXPIRED)
+
+
+def stage(state: str, parked_from: str) -> str:
+    """Return how far a request is: "" nothing planned yet, "would" a plan, "begun", "done", or "ended" without having
+    been done. One that is parked is as far as it was."""
+    reached = parked_from if state == State.PARKED else state
+    for name, states in (
+        ("would", (State.PLANNED, State.CONFIRMED)),
+        ("begun", (State.EXECUTING,)),
+        ("done", (State.EXECUTED, State.REPLIED, State.CLOSED)),
+        ("ended", UNDONE_STATES),
+    ):
+        if reached in states:
+            return name
+    return ""
 
 
 class Channel(models.TextChoices):
@@ -86,7 +103,7 @@ class Proof(models.TextChoices):
     """How it was shown who is asking (design 9)."""
 
     PENDING = "pending", "not proved yet"
-    LOGIN = "login", "signed in and password entered again"
+    LOGIN = "login", "signed in, and password or sign-in code entered again"
     LINK = "link", "one-time link to the address on file"
     CALLBACK = "callback", "called back on a number on file for 14 days, two facts confirmed"
     POST = "post", "code sent by post to an address on file for 14 days"

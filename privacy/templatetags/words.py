@@ -5,6 +5,8 @@ from typing import Any
 
 from django import template
 
+from privacy.requests import in_words
+from privacy.requests.models import Request
 from privacy.views import words
 
 register = template.Library()
@@ -14,6 +16,18 @@ register = template.Library()
 def code(name: str) -> str:
     """Return what a decision's code means, in one sentence."""
     return words.CODES.get(name, name)
+
+
+@register.filter
+def stands(about: Request) -> str:
+    """Return how a request stands, to its person."""
+    return in_words.state(about)
+
+
+@register.filter
+def answered(about: Request) -> str:
+    """Return that the answer has gone out, or where it lies instead."""
+    return words.answered(about)
 
 
 @register.filter

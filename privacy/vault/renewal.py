@@ -27,6 +27,7 @@ from privacy.vault import ring as rings
 from privacy.vault.keystore import identity, rotate
 from privacy.vault.keystore.binding import NO_ID, bound
 from privacy.vault.results import VaultError
+from privacy.work import counted
 
 # Not oftener than weekly, and so never later than a week after a destruction. An hour less,
 # because a timer is never exact.
@@ -117,7 +118,7 @@ def renew(
     opened = _opened(shorter, _back_up(backup))
     told("taking the old version away")
     if left := rotate.close(ring.current):
-        raise RenewalRefused(f"{left} keys hang on an old version still. Run it again.")
+        raise RenewalRefused(f"An old version is still needed by {counted.of(left, 'key')}. Run it again.")
     _put(shorter, file, copy)
     _same(shorter, copy, file)
     identity.note_renewed(now)

@@ -23,7 +23,7 @@ from privacy.requests import assessment, export, filing, filled, login_stays, pr
 from privacy.requests.history import NotAllowed
 from privacy.requests.outcome import FileEnded, FileUnreadable
 from privacy.requests.procedure import Door
-from privacy.requests.states import OPEN_STATES, Channel, State
+from privacy.requests.states import OPEN_STATES, UNDONE_STATES, Channel, State
 from privacy.views import check, ends, person, result, words
 
 PER_PAGE = 20
@@ -99,7 +99,7 @@ def request_detail(request: HttpRequest, about: Request, actor: Actor) -> HttpRe
         "steps": words.steps(about, reading.show(about)),
         "is_under_way": about.state in RUNNING and not (copy or copy_ended or still["is_held_up"]),
         "is_parked": about.state == State.PARKED,
-        "has_steps": about.state not in (*result.ENDED, State.PLANNED),
+        "has_steps": about.state not in (*UNDONE_STATES, State.PLANNED),
         "can_confirm": about.procedure.is_confirmed and about.state == State.PLANNED,
         "login_stays": about.procedure.removes and login_stays.after(about),
         **still,

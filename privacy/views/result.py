@@ -12,27 +12,11 @@ from typing import Any
 from privacy.calendar import company_day
 from privacy.models import Request
 from privacy.requests import export, second, waits
-from privacy.requests.states import State
-
-WOULD = (State.PLANNED, State.CONFIRMED)
-BEGUN = (State.EXECUTING,)
-DONE = (State.EXECUTED, State.REPLIED, State.CLOSED)
-ENDED = (State.REFUSED, State.WITHDRAWN, State.EXPIRED)
-
-
-def stage(about: Request) -> str:
-    """Return how far a request is: "" nothing planned yet, "would", "begun", "done", or "ended" without having been
-    done."""
-    state = about.parked_from if about.state == State.PARKED else about.state
-    for name, states in (("would", WOULD), ("begun", BEGUN), ("done", DONE), ("ended", ENDED)):
-        if state in states:
-            return name
-    return ""
 
 
 def how_far(about: Request) -> dict[str, bool]:
     """Return how far a request is, for a template: at most one of these is true."""
-    reached = stage(about)
+    reached = about.stage
     return {
         "is_to_come": reached == "would",
         "has_begun": reached == "begun",

@@ -37,6 +37,10 @@ HOW_IT_WENT = (
 )
 
 
+#: In the reason why a column stands outside of the envelopes: it is sealed all the same, by another key.
+SEALED_OTHERWISE = "sealed under"
+
+
 def collected() -> list[dict[str, Any]]:
     """Return the data map by category, for the published list of what is held and what for (P11)."""
     groups: dict[str, dict[str, Any]] = {}
@@ -48,7 +52,7 @@ def collected() -> list[dict[str, Any]]:
             group["purposes"].update(dict.fromkeys(datum["purposes"]))
             group["sources"][datamap.from_whom(datum["source"])] = None
             group["recipients"].update(dict.fromkeys(datum["recipients"]))
-            group["sealed"].add(datum["sealed"])
+            group["sealed"].add(datum["sealed"] or SEALED_OTHERWISE in datum["plain"])
     return [_listed(groups[name]) for name in sorted(groups, key=_place)]
 
 
@@ -125,6 +129,13 @@ def step(about: Request, name: str) -> str:
             return in_words.NOT_SENT
     found = about.procedure.named(name)
     return str(found.words) if found is not None and found.words else name
+
+
+def answered(about: Request) -> str:
+    """Return that the answer has gone out; where a demo sends no mail, where it lies instead."""
+    if letters.is_read_by_outbox() and not answer.is_posted(about):
+        return f"{in_words.NOT_SENT}."
+    return str(_("The answer has gone out."))
 
 
 def steps(about: Request, shown: Mapping[str, Any]) -> list[dict[str, Any]]:

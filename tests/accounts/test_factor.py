@@ -18,8 +18,8 @@ from django.utils import timezone
 
 from accounts import factor
 from accounts.models import Session, User
-from privacy import audit
-from privacy.models import Letter
+from privacy import audit, vault
+from privacy.models import Letter, Request
 from tests import factories, pages
 from tests.accounts.test_login import last_code
 
@@ -126,6 +126,20 @@ def test_the_factor_is_not_switched_off_by_the_password(name: str, is_staff: boo
     assert Authenticator.objects.filter(user=user).count() == 2
     assert browser.post(AGAIN, {"code": code(user), "next": path}).status_code == 302
     assert browser.get(path).status_code == 200, "control: the factor is"
+
+
+def test_who_shows_the_factor_again_is_not_said_to_have_entered_the_password() -> None:
+    user = factories.login("alice", "alice@example.com")
+    factor.enrol(user)
+    browser, ask = borrowed(user), "/privacy/requests/new/access/"
+    browser.post(AGAIN, {"code": code(user)})
+    browser.post(ask)
+    about = Request.objects.get()
+    said = "password or sign-in code entered again"
+    assert said in " ".join(browser.get(f"/privacy/requests/{about.pk}/").text.split())
+    with vault.internal():
+        text = about.letters.get(kind="acknowledgement").text
+    assert "entered your password or a sign-in code again" in text
 
 
 def test_who_confirmed_by_the_factor_switches_it_off_and_it_is_written_down(carol: User) -> None:

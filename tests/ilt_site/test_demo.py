@@ -14,7 +14,7 @@ from ilt_site import demo
 from orders.models import Order
 from privacy import gate, registers
 from privacy.gate.system import system
-from rma.models import RMA, Certificate, Ownership
+from rma.models import RMA, Certificate, Ownership, RMAEvent
 from tests.journeys.everybody import undone
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("_quick_passwords")]
@@ -71,6 +71,14 @@ def test_alice_and_bob_have_orders_and_returns_of_their_own(loaded: demo.Loaded)
     assert Order.objects.for_subject(alice.subject_id).count() == 3
     assert Order.objects.for_subject(bob.subject_id).unpaid().count() == 1
     assert RMA.objects.for_subject(alice.subject_id).open().count() == 1
+
+
+def test_who_has_a_login_asked_for_the_own_returns_and_accepted_the_own_quote(loaded: demo.Loaded) -> None:
+    events = RMAEvent.objects.filter(rma__customer__user__isnull=False, rma__channel="web")
+    first = {one.rma_id: one for one in events.order_by("-pk")}
+    assert first and all(one.is_by_customer and one.rma.is_typed for one in first.values())
+    approved = RMAEvent.objects.get(rma__customer__reference="DEMO-01", to_state=RMA.State.APPROVED)
+    assert approved.is_by_customer
 
 
 def test_a_colleague_shares_the_mailbox_and_somebody_has_a_phone_only(loaded: demo.Loaded) -> None:

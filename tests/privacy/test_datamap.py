@@ -15,6 +15,7 @@ from accounts.models import Address, Company, ContactPoint, Customer
 from privacy import datamap
 from privacy.datamap import DataMapError, Declaration, Store
 from privacy.vault import SealedModel
+from privacy.views import words
 from tests import factories
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "data-map.md"
@@ -202,3 +203,11 @@ def test_what_is_counted_in_a_sentence_has_a_plural() -> None:
             assert not SMALL_WORDS.search(one.title) and not one.title.endswith(("s", "y")), one.title
     assert datamap.for_model(ContactPoint).called(2) == "contacts"
     assert datamap.for_model(Company).called(2) == "companies"
+
+
+def test_the_published_list_calls_nothing_plain_that_is_sealed_by_another_key_and_says_what_letters_are_for() -> None:
+    groups = {one["title"]: one for one in words.collected()}
+    looked, letters = groups["Who looked at your data"], groups["Letters from us"]
+    assert looked["is_partly_sealed"] and not looked["is_sealed"], "which records is sealed beside the envelopes"
+    assert groups["What you ordered"]["is_partly_sealed"] is False, "control"
+    assert {"account", "answering your requests", "security"} <= set(letters["purposes"])

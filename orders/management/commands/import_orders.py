@@ -13,7 +13,7 @@ from accounts.csvfile import Problem
 from orders import importfile, imports
 from privacy import gate
 from privacy.gate.system import system
-from privacy.work import progress
+from privacy.work import counted, progress
 
 BAD_DATA, REFUSED = 1, 3
 
@@ -107,7 +107,7 @@ class Command(BaseCommand):
                 self.stderr.write("Mend the files, or take in the good orders with --skip-bad.")
             return
         parts = (
-            (report.created, f"{verb}, with {report.lines:,} lines of orders"),
+            (report.created, f"{verb}, with {counted.of(report.lines, 'line of an order', 'lines of orders')}"),
             *known,
             (of.bad, "left out whole: something is wrong with the order, or with a line of it"),
         )
@@ -118,7 +118,7 @@ class Command(BaseCommand):
             self.stdout.write(f"Notice: {notice}")
         if report.freight_accounts or report.freight_accounts_past:
             self.stdout.write(
-                f"{report.freight_accounts} freight accounts {verb}, {report.freight_accounts_past} left out: past "
+                f"{counted.of(report.freight_accounts, 'freight account')} {verb}, {report.freight_accounts_past} left out: past "
                 "their period."
             )
         if report.subtotals_off:

@@ -17,6 +17,7 @@ from privacy import audit
 from privacy.gate.system import system_actor
 from privacy.vault import renewal
 from privacy.vault.results import VaultError
+from privacy.work import counted
 
 BAD_DATA, USAGE, REFUSED = 1, 2, 3
 
@@ -73,7 +74,7 @@ class Command(BaseCommand):
             "ring.renewed",
             actor=system_actor("sweep", kind="operator"),
             now=now,
-            reason=f"version {done.version}, {done.wrapped} keys, {done.opened} opened",
+            reason=f"version {done.version}, {counted.of(done.wrapped, 'key')}, {done.opened} opened",
         )
         self._say(options, done.as_dict())
 

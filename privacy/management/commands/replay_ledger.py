@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from privacy.gate.system import system, system_actor
 from privacy.restore import maintenance, replay, signed_file
-from privacy.work import progress
+from privacy.work import counted, progress
 
 
 class Command(BaseCommand):
@@ -63,17 +63,20 @@ class Command(BaseCommand):
         for code in report.problems:
             self.stdout.write(maintenance.SENTENCES[code])
         self.stdout.write(
-            f"Key store: {report.key_lines} lines were missing, {report.keys} keys were alive again.\n"
-            f"Main database: {report.main_lines} lines were missing, {report.records} envelopes stood again, "
-            f"{len(report.requests)} requests were open again or unknown.\n"
-            f"Signed file: {report.filed} lines added."
+            f"Key store: {counted.of(report.key_lines, 'missing line')}, {counted.of(report.keys, 'key')} alive again.\n"
+            f"Main database: {counted.of(report.main_lines, 'missing line')}, "
+            f"{counted.of(report.records, 'envelope')} that stood again, "
+            f"{counted.of(len(report.requests), 'request')} open again or unknown.\n"
+            f"Signed file: {counted.of(report.filed, 'line')} added."
         )
         for name in report.requests:
             self.stdout.write(f"  closed again: {name}")
         for one in report.corrections:
             self.stdout.write(f"  correction lost, enter it again: {one['label']} {one['record']} ({one['envelope']})")
         if report.lost_keys:
-            self.stdout.write(f"{report.lost_keys} envelopes are newer than the key store and cannot be read:")
+            self.stdout.write(
+                f"Newer than the key store, so that nobody can read them: {counted.of(report.lost_keys, 'envelope')}."
+            )
         for one in report.lost:
             self.stdout.write(f"  lost: {one['label']} {one['record']} ({one['envelope']})")
         for entry in report.uncopied:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import date
 from typing import Any
 
 from django.core.management.base import CommandError
@@ -12,6 +11,7 @@ from django.utils import timezone
 from privacy.gate.system import system, system_actor
 from privacy.management.one_request import RequestCommand, named
 from privacy.requests import history, plan, reading, services
+from privacy.retention.verdict import Verdict, ends_when_finished
 
 
 class Command(RequestCommand):
@@ -48,12 +48,15 @@ class Command(RequestCommand):
             )
             return
         for verdict in made.verdicts:
-            fate = "erased" if verdict.is_erased else f"kept until {_until(verdict.until)} ({verdict.authority})"
+            fate = "erased" if verdict.is_erased else f"kept until {_until(verdict)} ({verdict.authority})"
             self.stdout.write(f"{verdict.title}: {', '.join(verdict.data)}: {fate}")
         for line in (*made.warnings, *made.summary()):
             self.stdout.write(line)
         self.stdout.write(f"Plan {made.hash}")
 
 
-def _until(day: date | None) -> str:
-    return f"{day:%-d %B %Y}" if day else "what holds it has ended"
+def _until(verdict: Verdict) -> str:
+    if not verdict.until:
+        return "what holds it has ended"
+    earlier = ", or earlier when it is finished" if ends_when_finished(verdict.code, verdict.sentence) else ""
+    return f"{verdict.until:%-d %B %Y}{earlier}"

@@ -17,6 +17,8 @@ from privacy.requests import reading
 from privacy.requests.models import Request
 from privacy.views import words
 
+DONE = {"erase": "erased", "keep": "kept", "give": "given in the copy"}
+
 
 class Command(RequestCommand):
     help = (
@@ -31,7 +33,7 @@ class Command(RequestCommand):
             self.stdout.write(json.dumps(shown))
             return
         self.stdout.write(f"{request.reference}: {request.title}, {request.get_state_display()}.")
-        for line in (*_dates(request), *_decisions(shown), *_steps(request, shown)):
+        for line in (*_dates(request), *_decisions(request.stage, shown), *_steps(request, shown)):
             self.stdout.write(line)
 
 
@@ -51,29 +53,38 @@ def _dates(request: Request) -> list[str]:
     return said
 
 
-def _decisions(shown: Mapping[str, Any]) -> list[str]:
-    """Return a line for each record and fate: what of it is erased, kept or given, why and until when."""
+def _decisions(how_far: str, shown: Mapping[str, Any]) -> list[str]:
+    """Return a line for each record and fate: what of it is, or was to be, erased, kept or given, and why."""
     keys = {id(one): (one["label"], UUID(one["record"]) if one["record"] else None) for one in shown["decisions"]}
     names = called.names(keys.values())
     lines = []
     for record in shown["decisions"]:
         fates: dict[str, list[str]] = {}
         for datum in record["data"]:
-            fates.setdefault(_fate(datum), []).append(_title(record["label"], datum["name"]))
+            fates.setdefault(_fate(datum, how_far), []).append(_title(record["label"], datum["name"]))
         lines += [f"  {names[keys[id(record)]]}: {', '.join(data)}: {fate}" for fate, data in fates.items()]
     return lines
 
 
-def _fate(datum: Mapping[str, Any]) -> str:
+def _fate(datum: Mapping[str, Any], how_far: str) -> str:
     if datum["done_at"] and datum["action"] != "give":
         return f"erased on {_day(company_day(datetime.fromisoformat(datum['done_at'])))}"
+    if how_far == "ended":
+        return f"was to be {DONE[datum['action']]}; the request ended before"
     if datum["action"] == "keep":
-        until = (
-            f"until {_day(date.fromisoformat(datum['until']))}" if datum["until"] else "until what holds it has ended"
-        )
         why = f" ({datum['authority']})" if datum["authority"] else ""
-        return f"kept {until}{why}"
-    return "to be erased" if datum["action"] == "erase" else "given in the copy"
+        return f"{'kept' if how_far in ('begun', 'done') else 'to be kept'} {_until(datum)}{why}"
+    is_given = datum["action"] == "give" and how_far == "done"
+    return DONE["give"] if is_given else f"to be {DONE[datum['action']]}"
+
+
+def _until(datum: Mapping[str, Any]) -> str:
+    if not datum["until"]:
+        return "until what holds it has ended"
+    day = _day(date.fromisoformat(datum["until"]))
+    # Whether another reason keeps it afterwards stands in the sealed file, which this command does not open.
+    is_open = datum["code"] == "KEEP_CONTRACT"
+    return f"until {day}, or until it is finished, if nothing else keeps it then" if is_open else f"until {day}"
 
 
 def _title(label: str, name: str) -> str:
@@ -87,7 +98,8 @@ def _steps(request: Request, shown: Mapping[str, Any]) -> list[str]:
     lines = []
     for step in shown["steps"]:
         done = datetime.fromisoformat(step["done_at"]) if step["done_at"] else None
-        when = f"done on {timezone.localtime(done):%-d %B %Y, %H:%M}" if done else "to do"
+        to_do = "not done" if request.stage == "ended" else "to do"
+        when = f"done on {timezone.localtime(done):%-d %B %Y, %H:%M}" if done else to_do
         tried = f"; tried {step['attempts']} times" if step["attempts"] > 1 and request.last_error and not done else ""
         lines.append(f"  {words.step(request, step['name'])}: {when}{tried}")
     return lines

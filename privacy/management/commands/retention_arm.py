@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from privacy.gate.system import system, system_actor
 from privacy.retention import rules
 from privacy.sweep import arming, nightly
+from privacy.work import counted
 
 
 class Command(BaseCommand):
@@ -34,7 +35,7 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps({"armed": bool(state.armed_at), "armed_at": armed_at, "cap": nightly.cap()}))
         elif state.armed_at:
             self.stdout.write(
-                f"Armed. At most {nightly.cap()} people a night, and whatever people were told would end."
+                f"Armed. At most {counted.of(nightly.cap(), 'person', 'people')} a night, and whatever people were told would end."
             )
         else:
             self.stdout.write("Not armed: the sweep only counts.")

@@ -14,7 +14,7 @@ from privacy.gate.system import system, system_actor
 from privacy.retention.rules import ScheduleError
 from privacy.sweep import arming, nightly
 from privacy.sweep.report import SweepReport
-from privacy.work import progress
+from privacy.work import counted, progress
 from privacy.work.broken import NAMED
 
 FIRST_YEAR = 1900  # the longest periods end in years that a calendar has
@@ -62,7 +62,7 @@ class Command(BaseCommand):
         self.stdout.write(f"On {report.on:%-d %B %Y}: {report.due} due, {report.erased} erased.")
         self.stdout.write(f"  {report.kept} kept: a hold, an open request, or a warning not old enough.")
         self.stdout.write(
-            f"  {report.stopped_by_cap} left for another night by the cap; {report.warned} people warned."
+            f"  {report.stopped_by_cap} left for another night by the cap; {counted.of(report.warned, 'person', 'people')} warned."
         )
         for label, count in sorted(report.due_by_label.items()):
             self.stdout.write(f"  {datamap.for_label(label).title}: {count} due")
@@ -76,5 +76,6 @@ class Command(BaseCommand):
         """Raise CommandError with code 4 when records were left that a person must mend."""
         if report.broken:
             raise CommandError(
-                f"{report.broken} broken records were left as they are; all others were looked at.", returncode=4
+                f"Left as found: {counted.of(report.broken, 'broken record')}; all others were looked at.",
+                returncode=4,
             )

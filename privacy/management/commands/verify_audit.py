@@ -14,7 +14,7 @@ from privacy import audit
 from privacy.audit.chains import AUDIT
 from privacy.gate.log import CHAINS
 from privacy.restore import signed
-from privacy.work import progress
+from privacy.work import counted, progress
 
 INTACT, WRONG, BEHIND = 0, 1, 3
 
@@ -61,6 +61,11 @@ class Command(BaseCommand):
         if report.wrong > len(report.findings):
             self.stdout.write(f"... and {report.wrong - len(report.findings)} more.")
         noun = report.chain.noun
-        counts = f"{report.events} {noun}s, {report.links} links, {report.checkpoints} checkpoints: "
+        said = (
+            counted.of(report.events, noun),
+            counted.of(report.links, "link"),
+            counted.of(report.checkpoints, "checkpoint"),
+        )
+        counts = f"{', '.join(said)}: "
         bad = f"{report.wrong} wrong, the first at {noun} {report.first_bad or 'unknown'}."
         self.stdout.write(counts + ("intact." if report.is_intact else bad))

@@ -392,7 +392,7 @@ def test_a_page_whose_person_asked_for_a_removal_says_so_and_why_it_is_still_the
     request = confirmed(alice)
     run(request)
     text = " ".join(carol.get(page_of(alice)).text.split())
-    assert f"{said} ({request.reference}). What is here stays until what is open between us is finished" in text
+    assert f"{said} ({request.reference}). This record stays until what is open between us is finished" in text
     assert 'name="_save"' in text, "sales ships it, and may correct"
     locked = pat.get(page_of(alice)).text
     assert 'name="_save"' not in locked and '<select name="change_reason"' not in locked, "there is nothing to type"

@@ -221,7 +221,7 @@ def test_the_plan_is_made_and_its_decisions_are_shown_with_reason_law_and_date(a
     about = filed(alice)
     assert re.search(r"The plan is made: \d+ to be erased, \d+ kept.", take(carol, about, "plan").text)
     text = carol.get(page_of(about)).text
-    for part in ("To be erased", "Kept", f"Order {order.number}", "31 December 2033"):
+    for part in ("To be erased", "To be kept", f"Order {order.number}", "31 December 2033"):
         assert part in text, part
     for decision in about.decisions.all():
         assert escape(decision.ground) in text and escape(decision.authority) in text

@@ -437,7 +437,7 @@ def test_a_sealer_that_is_not_running_is_said_in_one_line():
     report = audit.verify(now=NOW + timedelta(seconds=61))
     assert report.is_intact
     assert [str(one) for one in report.behind] == [
-        "The sealer is not running, or has only just begun: 3 rows older than a minute are not sealed, the oldest since 2026-11-20 15:00 UTC"
+        "The sealer is not running, or has only just begun: 3 rows not sealed after a minute, the oldest since 2026-11-20 15:00 UTC"
     ]
 
 
@@ -567,9 +567,7 @@ def test_the_command_names_the_first_bad_row_and_exits_with_one():
     numbers = sealed()
     out = StringIO()
     call_command("verify_audit", stdout=out)
-    assert (
-        out.getvalue() == "10 events, 10 links, 1 checkpoints: intact.\n0 openings, 0 links, 0 checkpoints: intact.\n"
-    )
+    assert out.getvalue() == "10 events, 10 links, 1 checkpoint: intact.\n0 openings, 0 links, 0 checkpoints: intact.\n"
 
     as_superuser(f"UPDATE privacy_auditevent SET action = 'x' WHERE id IN ({numbers[7]}, {numbers[3]})")
     out = StringIO()
@@ -605,9 +603,7 @@ def test_the_command_says_in_one_line_that_the_sealer_is_not_running():
         call_command("verify_audit", stdout=out)
     said = [line for line in out.getvalue().splitlines() if "sealer" in line]
     assert caught.value.code == 3 and len(said) == 1
-    assert said[0].startswith(
-        "The sealer is not running, or has only just begun: 3 rows older than a minute are not sealed"
-    )
+    assert said[0].startswith("The sealer is not running, or has only just begun: 3 rows not sealed after a minute")
 
 
 def test_reasons_of_actors_are_not_taken_from_values():

@@ -87,6 +87,19 @@ def test_warnings_tell_of_holds_and_of_what_is_overdue_and_come_once() -> None:
     assert "1 record stays until a legal claim is settled; then it is due to go." in found.summary()
 
 
+def test_a_latest_day_is_not_told_as_the_day() -> None:
+    """What only waits for something open goes when that is finished; what another reason keeps then does not."""
+    open_one = replace(ORDER, record_id=UUID(int=4), title="Order A-4", flags=frozenset({"unpaid"}))
+    account = replace(ACCOUNT, flags=frozenset({"open_order"}))
+    lines = make(account, ORDER, open_one).summary()
+    day = max(one.until for one in make(account).verdicts if one.until)
+    earlier = (
+        f"1 record has to stay until {day:%-d %B %Y}, or earlier when what keeps it is finished; then it is due to go."
+    )
+    assert earlier in lines
+    assert sum("or earlier" in one for one in lines) == 1, "an invoice's day is no latest day"
+
+
 def test_the_records_that_stay_whole_and_those_that_stay_in_part_are_added_up() -> None:
     open_one = replace(ORDER, record_id=UUID(int=4), title="Order A-4", flags=frozenset({"unpaid"}))
     lines = make(*RECORDS, open_one).summary()

@@ -596,6 +596,9 @@ def test_the_notice_names_what_stands_outside_the_tables_and_claims_nothing_of_i
     text = " ".join(client.get("/privacy/").text.split())
     assert "What is not in it, the tables of this software do not hold." in text
     assert "What is not in it, we do not store" not in text
+    assert "you; the company; you, or a colleague of yours who ordered" in text, (
+        "phrases with commas are parted by semicolons"
+    )
     about_people = [one for one in datamap.stores() if one.told]
     assert {one.name for one in about_people} >= {
         "program logs",

@@ -90,7 +90,7 @@ def test_the_command_ends_with_4_and_names_the_record_and_nobody(neighbours: lis
     spoil(neighbours[0], shipped_on=BEYOND)
     arming.arm(actor=TASK)
     out = StringIO()
-    with pytest.raises(CommandError, match=r"^1 broken records") as ended:
+    with pytest.raises(CommandError, match=r"^Left as found: 1 broken record;") as ended:
         call_command("retention_sweep", "--on", "2026-12-01", "--json", stdout=out)
     assert ended.value.returncode == 4
     found = json.loads(out.getvalue())

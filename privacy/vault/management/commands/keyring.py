@@ -14,6 +14,7 @@ from django.db import DatabaseError
 from privacy.files import owner
 from privacy.vault import ring as rings
 from privacy.vault.keystore import identity, rotate
+from privacy.work import counted
 
 BAD_DATA, USAGE, REFUSED = 1, 2, 3
 
@@ -87,7 +88,8 @@ class Command(BaseCommand):
         if not left and not self.is_dry_run and version == ring.versions[0]:
             left = rotate.close(shorter.versions[0])
         if left:
-            raise CommandError(f"{left} keys hang on version {version}: run rotate_keys first.", returncode=REFUSED)
+            keys = counted.of(left, "key")
+            raise CommandError(f"Version {version} is needed by {keys}: run rotate_keys first.", returncode=REFUSED)
         if not self.is_dry_run:
             rings.write(path, shorter)
         done = "would_retire" if self.is_dry_run else "retired"

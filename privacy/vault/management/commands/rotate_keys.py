@@ -11,7 +11,7 @@ from django.db import DatabaseError
 from privacy.vault import ring as rings
 from privacy.vault.keystore import rotate
 from privacy.vault.results import VaultError
-from privacy.work import progress
+from privacy.work import counted, progress
 
 MOST = 1_000_000
 BAD_DATA, USAGE, REFUSED = 1, 2, 3
@@ -45,9 +45,9 @@ class Command(BaseCommand):
         except rings.RingRefused as error:
             raise CommandError(str(error), returncode=REFUSED) from None
         except VaultError as error:
-            raise CommandError(f"{error} {wrapped} keys were wrapped before.", returncode=BAD_DATA) from None
+            raise CommandError(f"{error} Wrapped before: {counted.of(wrapped, 'key')}.", returncode=BAD_DATA) from None
         except DatabaseError:
-            text = f"The key store failed; {wrapped} keys were wrapped before. Start again."
+            text = f"The key store failed. Wrapped before: {counted.of(wrapped, 'key')}. Start again."
             raise CommandError(text, returncode=BAD_DATA) from None
         result = {"current": current, "wrapped": wrapped, "left": left, "dry_run": options["dry_run"]}
         text = f"version {current}: {wrapped} wrapped, {left} left"
