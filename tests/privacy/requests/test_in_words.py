@@ -17,7 +17,7 @@ from privacy.retention import decided
 from privacy.retention.models import Decision, HeldValue
 from tests.asked import NOW, TODAY
 
-REQUEST = Request(reference="PR-2026-7K3M-9Q", kind="access", subject_id=uuid4())
+REQUEST = Request(reference="PR-2026-7K3M-9Q", kind="access", state="closed", subject_id=uuid4())
 DAY = "20 November 2026"
 
 
@@ -47,8 +47,8 @@ def test_what_the_file_of_a_request_says_beside_its_decisions_is_said_a_line_eac
     assert in_words.file_of_request(
         {"plan": plan, "refusal": {"ground": "Nine letters", "authority": "Art. 12(5)"}}
     ) == (
-        "Your instrument is here.\n"
-        f"Keyed block token: A keyed hash; kept until {DAY}.\n"
+        "Said with the plan: Your instrument is here.\n"
+        f"A removal by this plan leaves keyed block token: A keyed hash; until {DAY}.\n"
         "1 message is not joined.\n"
         "Refused: Nine letters. Art. 12(5)"
     )
