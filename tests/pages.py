@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from django.http import HttpResponse
+from allauth.account.internal.flows.reauthentication import reauthenticate_by_password
+from django.http import HttpRequest, HttpResponse
 from django.test import Client
 
 from accounts.models import User
-from tests import factories
 
 INLINE = re.compile(r"<script|<style|\s(style|on[a-z]+)=", re.I)
 #: The elements beside which a browser draws no blank.
@@ -48,8 +48,11 @@ def signed_in(user: User, *, again: bool = False, asked: bool = True) -> Client:
     """
     client = Browser() if asked else Client()
     client.force_login(user)
-    if again:
-        client.post("/accounts/reauthenticate/", {"password": factories.PASSWORD})
+    if again:  # as its page does it (tests/privacy/views/test_password_again.py), which would take most of a test's time
+        request = HttpRequest()
+        request.user, request.session = user, client.session
+        reauthenticate_by_password(request)
+        request.session.save()
     return client
 
 

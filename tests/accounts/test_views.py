@@ -46,7 +46,7 @@ OWN_PAGES = ["/account/", "/account/details/", "/account/details/edit/", "/accou
 
 
 def overview(user: User) -> str:
-    return " ".join(strip_tags(pages.signed_in(user, again=True).get("/account/").text).split())
+    return " ".join(strip_tags(pages.signed_in(user).get("/account/").text).split())
 
 
 def test_the_account_says_of_the_second_proof_whether_there_is_one(alice: User, customer: Customer) -> None:
