@@ -6,6 +6,7 @@ password, or a session that ends.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from allauth.account.auth_backends import AuthenticationBackend
@@ -14,6 +15,13 @@ from django.utils import timezone
 
 from accounts import vouching
 from accounts.models import User
+from privacy.vault.compiled import Question
+
+
+@cache
+def _with_roles() -> Question:
+    # Compiled once: every page of somebody signed in asks for the login.
+    return Question(User.objects.with_roles().filter(pk=Question.NUMBER), Question.NUMBER)
 
 
 class LoginBackend(AuthenticationBackend):
@@ -42,7 +50,7 @@ class LoginBackend(AuthenticationBackend):
 
     def get_user(self, user_id: Any) -> User | None:
         """Return the login of a session, None where it was closed or is doubted; roles and keyed hash in one query."""
-        user: User | None = User.objects.with_roles().filter(pk=user_id).first()
+        user: User | None = _with_roles().record(User._meta.pk.to_python(user_id))
         if user is None or not self.user_can_authenticate(user):
             return None
         if not user.is_vouched:

@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import json
 import logging
-from functools import partial
+from functools import cache, partial
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +23,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from privacy import vault
+from privacy.vault.compiled import Question
 
 logger = logging.getLogger(__name__)
 
@@ -109,8 +110,17 @@ def _person(data: dict[str, Any]) -> tuple[UUID | None, UUID | None]:
     user_id = data.get(SESSION_KEY) or (pending.get("user_pk") if isinstance(pending, dict) else None)
     if not user_id:
         return None, None
-    found = User.objects.filter(pk=user_id).values_list("pk", "subject_id").first()
-    return found or (None, None)
+    for pk, subject_id in _person_of_user()(User._meta.pk.to_python(user_id)):
+        return pk, subject_id
+    return None, None
+
+
+@cache
+def _person_of_user() -> Question:
+    # Compiled once: each saving of a session asks for it.
+    from accounts.models import User
+
+    return Question(User.objects.filter(pk=Question.NUMBER).values_list("pk", "subject_id"), Question.NUMBER)
 
 
 def end_others(user_id: UUID, *, but: str | None) -> int:

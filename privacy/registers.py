@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import date, datetime
+from functools import cache
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
@@ -18,6 +19,7 @@ from privacy.actor import Actor
 from privacy.calendar import add_months, days
 from privacy.calendar.days import DueDateField, PastDateField
 from privacy.subjects import Subject
+from privacy.vault.compiled import Question
 
 VALID_YEARS = 1
 UNDERTAKING = "2026"  # the version of templates/accounts/_undertaking.html; a new text gets a new one
@@ -101,7 +103,13 @@ def current(
     """Return the signature of `subject` that counts today and lasts longest, or None."""
     if subject is None:
         return None
-    signatures = Acknowledgement.objects.filter(
-        subject_id=subject, kind=kind, signed_on__lte=today, expires_on__gte=today
-    )
-    return signatures.order_by("-expires_on").first()
+    found: Acknowledgement | None = _current(kind).record(subject, today)
+    return found
+
+
+@cache
+def _current(kind: str) -> Question:
+    # Compiled once: every page of the back office asks for it. That of the longest stands first.
+    of, day = Question.NUMBER, Question.DAY
+    signatures = Acknowledgement.objects.filter(subject_id=of, kind=kind, signed_on__lte=day, expires_on__gte=day)
+    return Question(signatures.order_by("-expires_on")[:1], of, day)

@@ -18,11 +18,12 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from django.apps import apps
-from django.db import connections, models
+from django.db import models
 from django.db.models import Count, Exists, Max, OuterRef, Q, Subquery
 
 from privacy import vault
 from privacy.calendar import undated
+from privacy.vault.compiled import Question
 from privacy.vault.models import DataKey
 
 
@@ -330,41 +331,17 @@ def _rows() -> models.QuerySet[Any, dict[str, Any]]:
     return found.annotate(is_on_file=Exists(person)).values(*columns, "event", "happened", "is_on_file")
 
 
-class _Question:
-    """A query by one number that is compiled once: some forty of them are asked while one removal is carried out, and
-    to compile them took longer than to ask."""
-
-    number = UUID(int=0)  # stands in the query for the one that is asked for
-
-    def __init__(self, rows: models.QuerySet[Any, Any]) -> None:
-        self._alias = rows.db
-        compiler = rows.query.get_compiler(self._alias)
-        self._statement, self._parameters = compiler.as_sql()
-        self._converters = compiler.get_converters([column for column, *_ in compiler.select])
-
-    def __call__(self, number: UUID) -> list[list[Any]]:
-        """Return the rows for the number, their columns as Django reads them."""
-        connection = connections[self._alias]
-        with connection.cursor() as cursor:
-            cursor.execute(self._statement, [number if one == self.number else one for one in self._parameters])
-            rows = [list(row) for row in cursor.fetchall()]
-        for row in rows:
-            for place, (functions, column) in self._converters.items():
-                for function in functions:
-                    row[place] = function(row[place], column, connection)
-        return rows
+@cache
+def _row_of_one() -> tuple[tuple[str, ...], Question]:
+    # Compiled once: some forty of these are asked while one removal is carried out.
+    rows = _rows().filter(pk=Question.NUMBER)
+    return tuple(rows.query.selected or ()), Question(rows, Question.NUMBER)
 
 
 @cache
-def _row_of_one() -> tuple[tuple[str, ...], _Question]:
-    rows = _rows().filter(pk=_Question.number)
-    return tuple(rows.query.selected or ()), _Question(rows)
-
-
-@cache
-def _file_owners_of_one() -> _Question:
-    keys = DataKey.objects.filter(envelope=ENVELOPE, destroyed_at=None, record=_Question.number)
-    return _Question(keys.values_list("owner_kind", "owner_id"))
+def _file_owners_of_one() -> Question:
+    keys = DataKey.objects.filter(envelope=ENVELOPE, destroyed_at=None, record=Question.NUMBER)
+    return Question(keys.values_list("owner_kind", "owner_id"), Question.NUMBER)
 
 
 def stopped_at(row: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 The files, in the order in which a value passes through them (each imports only those that stand below it, or in
 its own line):
 
+    compiled      a query compiled once, asked with other values each time
     sealed        `SealedModel`: reading opens an envelope when a field is touched; saving seals what changed
     queryset      the keys of a whole result set in one query; SQL on encrypted fields refused
     reindex       tokens for what was sealed before its index was declared

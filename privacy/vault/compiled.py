@@ -1,0 +1,63 @@
+"""A query that is put together and compiled once in a process, and asked with other values each time.
+
+For what almost every page or step asks: Django takes longer to compile such a query than the database to answer it.
+Nothing of an answer is kept: each time the database is asked anew.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from django.db import connections, models
+
+from privacy.vault.queryset import attach
+
+
+class Question:
+    """A query with blanks: each parameter of it that equals one of `blanks` is filled in with the value asked for.
+
+    A blank is what nobody asks for (`NUMBER`, `DAY`), of the type of the values: these go to the database as they are.
+    """
+
+    NUMBER = UUID(int=0)
+    DAY = date.min
+
+    def __init__(self, rows: models.QuerySet[Any, Any], *blanks: Any) -> None:
+        self._alias, self._model, self._blanks = rows.db, rows.model, blanks
+        compiler = rows.query.get_compiler(self._alias)
+        self._statement, self._parameters = compiler.as_sql()
+        columns = [column for column, *_ in compiler.select or ()]
+        self._converters = compiler.get_converters(columns)
+        places = (compiler.klass_info or {}).get("select_fields") or []
+        self._names = [columns[place].target.attname for place in places]
+        self._beside = dict(compiler.annotation_col_map or {})
+
+    def __call__(self, *values: Any) -> list[list[Any]]:
+        """Return the rows for these values, one for each blank, their columns as Django reads them."""
+        given = dict(zip(self._blanks, values, strict=True))
+        connection = connections[self._alias]
+        with connection.cursor() as cursor:
+            cursor.execute(self._statement, [_filled(one, given) for one in self._parameters])
+            rows = [list(row) for row in cursor.fetchall()]
+        for row in rows:
+            for place, (functions, column) in self._converters.items():
+                for function in functions:
+                    row[place] = function(row[place], column, connection)
+        return rows
+
+    def record(self, *values: Any) -> Any:
+        """Return the first record for these values with what is annotated to it, as the queryset would; None without
+        one. Of a query for whole rows of one model."""
+        for row in self(*values):
+            made = self._model.from_db(self._alias, self._names, row[: len(self._names)])
+            for name, place in self._beside.items():
+                setattr(made, name, row[place])
+            attach([made], related=False)
+            return made
+        return None
+
+
+def _filled(one: Any, given: dict[Any, Any]) -> Any:
+    return given.get(one, one) if isinstance(one, UUID | date) else one

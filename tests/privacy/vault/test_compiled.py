@@ -1,0 +1,54 @@
+"""A query compiled once gives what the queryset gives, anew each time."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from accounts.models import User
+from privacy import registers
+from privacy.vault.compiled import Question
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+def columns(record: Any) -> dict[str, Any]:
+    return {name: value for name, value in vars(record).items() if not name.startswith("_")}
+
+
+def test_a_record_is_what_the_queryset_reads_with_what_is_beside_it_and_read_anew() -> None:
+    carol = factories.staff(roles=("service", "sales"))
+    rows = User.objects.with_roles()
+    asked = Question(rows.filter(pk=Question.NUMBER), Question.NUMBER)
+    found = asked.record(carol.pk)
+    assert columns(found) == columns(rows.get(pk=carol.pk))
+    assert found == carol
+    assert set(found.role_names) == {"service", "sales"}
+    assert (found._state.adding, found._state.db) == (False, "default")
+    assert found.username == rows.get(pk=carol.pk).username  # sealed: opened, or masked, as ever
+    User.objects.filter(pk=carol.pk).update(last_login=factories.NOW)
+    assert asked.record(carol.pk).last_login == factories.NOW
+    assert asked.record(uuid4()) is None
+
+
+def test_a_value_fills_each_place_of_its_blank_and_no_other() -> None:
+    carol = factories.staff(roles=("service",))
+    assert carol.subject_id is not None
+    signed = registers.Acknowledgement.objects.get(subject=carol.subject_id)
+    kind = registers.Acknowledgement.Kind.CONFIDENTIALITY
+    first, last = signed.signed_on, signed.expires_on
+    for day, found in (
+        (first, signed),
+        (last, signed),
+        (first - timedelta(days=1), None),
+        (last + timedelta(days=1), None),
+    ):
+        assert registers.current(carol.subject_id, kind, today=day) == found, day
+    assert registers.current(carol.subject_id, registers.Acknowledgement.Kind.TRAINING, today=first) is None
+    assert registers.current(uuid4(), kind, today=first) is None
+    later = registers.Acknowledgement.objects.create(
+        subject_id=carol.subject_id, kind=kind, version="2", signed_on=first, expires_on=last + timedelta(days=1)
+    )
+    assert registers.current(carol.subject_id, kind, today=first) == later
