@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from accounts import accounted, columnmap, imports, spoiled
+from accounts import accounted, columnheader, columnmap, imports, spoiled
 from accounts.columnmap import ColumnMap, Dates, MapRefused
 from accounts.models import Customer
 from orders import importfile
@@ -393,3 +393,35 @@ def test_a_report_says_what_the_file_calls_the_columns_that_it_names(tmp_path: P
         "In the file since is “Sign up”; customer_ref is made of “Email”."
     ]
     assert accounted.legend(["email"], {}) == []
+
+
+def refused(*names: str, by: ColumnMap, maps: dict[str, ColumnMap] | None = None) -> str:
+    """Return what is said of this header, which does not fit."""
+    with pytest.raises(columnheader.Unfit) as told:
+        columnheader.read(names, by, required=("first_name", "email"), maps=maps or {})
+    return str(told.value)
+
+
+def test_a_header_is_repeated_only_where_it_can_be_no_record() -> None:
+    ours = columnmap.ours(("first_name", "email", "phone"))
+    assert "Not known: “Nickname”" in refused("first_name", "email", "Nickname", by=ours), "control"
+    for name in ("n" * 61, " ".join("4111111111111111"), "a@b.example", "Suite 100"):
+        text = refused("first_name", "email", name, by=ours)
+        assert "Not known: the column at place 3." in text and name not in text
+    assert "must be the header" in refused("first_name", "Smith", by=ours), "one known word makes no header"
+    assert "“First nam” is first_name" in refused("First nam", "email", "phone", by=ours)
+
+
+def test_the_way_out_names_a_map_that_knows_most_of_the_header_and_is_not_the_one_at_hand() -> None:
+    shop = parsed(columns={"Given": "first_name", "Mail": "email", "Ref": "customer_ref"})
+    ours, maps = columnmap.ours(("first_name", "email")), {"shop": shop}
+    assert "give --map shop" in refused("Given", "Mail", "Ref", "Tag", by=ours, maps=maps)
+    assert "--map" not in refused("Given", "Ref", "Tag", by=shop, maps=maps)
+
+
+def test_thousands_are_written_in_threes() -> None:
+    by = columnmap.parse({"formats": {"numbers": "1,234.56"}}, importfile.ALL_COLUMNS)
+    assert by.mapped("total", "$1,234,567.80") == "1234567.80"
+    for text in ("1234,567.80", ",567.80", "1,23.00"):
+        with pytest.raises(ValueError, match="not an amount"):
+            by.mapped("total", text)
