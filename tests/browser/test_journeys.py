@@ -185,6 +185,26 @@ def test_a_page_is_looked_at_in_each_dimension(browser: Browser) -> None:
     visitor.context.close()
 
 
+RAGGED = """<!doctype html><html lang=en><title>A page that was made</title><main><h1>Made</h1><form>
+    <p><label><input type=radio name=even> One</label></p><p><label><input type=radio name=even> Two</label></p>
+    <p><label><input type=radio name=odd> One</label></p>
+    <p><label><input type=radio name=odd style="margin-left: 5rem"> Two</label></p>
+    <div class=form-row><label style="font-size: 2rem" for=x>State</label><div class=readonly>open</div></div>
+    </form></main>"""
+
+
+def test_answers_that_do_not_stand_under_each_other_and_labels_that_are_too_large_are_seen(browser: Browser) -> None:
+    visitor = Visitor(browser, "about:", NARROW, Findings())
+    visitor.page.set_content(RAGGED)
+    visitor.look("made")
+    found = [one for one in visitor.wrong if "answers" in one or "labels" in one]
+    assert [one.rpartition("): ")[2] for one in found] == [
+        "has answers of several sizes or edges: odd",
+        "has labels larger than what they label: ['State']",
+    ]
+    visitor.context.close()
+
+
 def test_axe_is_the_one_that_was_published() -> None:
     text = AXE.read_bytes()
     assert text.startswith(b"/*! axe v4.14.1\n") and b"Mozilla Public" in text[:400]

@@ -22,6 +22,19 @@ TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 _RUN = f"""async () => (await axe.run(document, {{runOnly: {TAGS}, preload: false, resultTypes: ["violations"]}})).violations.map(
     one => one.id + ": " + one.nodes.map(node => node.target.join(" ") + " " + (node.any[0]?.message || "")).join("; "))"""
 
+# The answers to one question whose buttons are not of one size, or do not stand under each other.
+_RAGGED = """() => {
+    const asked = Map.groupBy(document.querySelectorAll("input[type=radio], input[type=checkbox]"), one => one.name);
+    const boxes = all => all.map(one => one.getBoundingClientRect()).filter(one => one.width > 0);
+    const is_ragged = ([first, ...more]) => more.some(
+        one => Math.abs(one.width - first.width) > 1 || Math.abs(one.left - first.left) > 1);
+    return [...asked].filter(([_, all]) => is_ragged(boxes(all))).map(([name, _]) => name);
+}"""
+# What stands smaller than the label before it, in a record at the desk.
+_INVERTED = """() => [...document.querySelectorAll(".form-row label + .readonly")].filter(one =>
+    parseFloat(getComputedStyle(one).fontSize) < parseFloat(getComputedStyle(one.previousElementSibling).fontSize)
+    ).map(one => one.previousElementSibling.textContent.trim())"""
+
 
 class Dimension(NamedTuple):
     """How somebody sees the site."""
@@ -138,6 +151,10 @@ class Visitor:
         needed = self.page.evaluate("document.documentElement.scrollWidth")
         if needed > dimension.width:
             self._wrong(f"needs {needed} px", name, dimension)
+        for question in self.page.evaluate(_RAGGED):
+            self._wrong(f"has answers of several sizes or edges: {question}", name, dimension)
+        if labels := self.page.evaluate(_INVERTED):
+            self._wrong(f"has labels larger than what they label: {labels}", name, dimension)
         if self.dimension.script:
             for violation in self.page.evaluate(_RUN):
                 self._wrong(violation, name, dimension)
