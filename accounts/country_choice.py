@@ -83,11 +83,11 @@ def said(left: int) -> str:
 class CountryToChoose(admin.SimpleListFilter):
     """The records of a list whose country is none, those of a customer's addresses too."""
 
-    title = "country"
+    title = "country on file"
     parameter_name = "country"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("none", "No country that there is")]
+        return [("none", "is none, to be put right")]
 
     def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
         if self.value() != "none":

@@ -87,9 +87,16 @@ LOST: dict[RMA.State, str] = {
 }
 # States whose words speak to the customer, in words for the desk.
 AT_THE_DESK: dict[str, str] = {
-    RMA.State.AUTHORISED: "authorised: waiting for the instrument",
-    RMA.State.QUOTED: "quoted: waiting for the customer's approval",
+    RMA.State.AUTHORISED: "Authorised: waiting for the instrument",
+    RMA.State.QUOTED: "Quoted: waiting for the customer's approval",
 }
+
+
+def at_the_desk(state: str, *, in_sentence: bool = False) -> str:
+    """Return a state in words for the desk: as they stand alone, or within a sentence; one that this version does not
+    know as it is."""
+    words = {**dict(RMA.State.choices), **AT_THE_DESK}.get(state, state)
+    return f"{words[:1].lower()}{words[1:]}" if in_sentence else words
 
 
 class StateAtTheDesk(admin.ChoicesFieldListFilter):
@@ -204,7 +211,7 @@ class RMAAdmin(RecordAdmin):
     @admin.display(description="State", ordering="state")
     def at_the_desk(self, record: RMA) -> str:
         """Return the state in words for the desk: those of the model speak to the customer."""
-        return AT_THE_DESK.get(record.state, record.get_state_display().lower())
+        return at_the_desk(record.state)
 
     def rows_of(self, owner: Any) -> QuerySet[RMA] | None:
         found = {Customer: "customer", Company: "company"}
@@ -214,7 +221,10 @@ class RMAAdmin(RecordAdmin):
 
     def line_of(self, record: RMA) -> tuple[str, str]:
         opened = _("opened on %s") % f"{record.opened_on:%-d %B %Y}"
-        return f"{super().line_of(record)[0]}: {record.instrument}", f"{opened}; {self.at_the_desk(record)}"
+        return (
+            f"{super().line_of(record)[0]}: {record.instrument}",
+            f"{opened}; {at_the_desk(record.state, in_sentence=True)}",
+        )
 
     def steps(self, record: RMA, actor: Actor) -> dict[str, type[Step]]:
         if not actor.roles & {"service", "sales"}:
@@ -236,14 +246,14 @@ class RMAAdmin(RecordAdmin):
         if name not in RMA.State.values:
             return super().take(name, record, data, actor=actor, now=now)
         services.transition(record, name, actor=actor, now=now, reason=data.get("reason", ""), quote=data.get("quote"))
-        return f"{record.number}: {AT_THE_DESK.get(RMA.State(name), RMA.State(name).label.lower())}."
+        return f"{record.number}: {at_the_desk(name, in_sentence=True)}."
 
     def work_lists(self, actor: Actor, today: date) -> Iterable[WorkList]:
         if "service" not in actor.roles:
             return []
 
         def task(one: RMA) -> Task:
-            text = f"{one.number}: {AT_THE_DESK.get(one.state, one.get_state_display().lower())}"
+            text = f"{one.number}: {at_the_desk(one.state, in_sentence=True)}"
             return Task(self.url_of(one), text, f"opened {one.opened_on:%-d %B %Y}")
 
         def number(one: RMA) -> Task:

@@ -3,7 +3,7 @@ and nothing else (P17, P24)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django import forms
@@ -134,10 +134,15 @@ class NewRMAForm(forms.Form):
         return [self[name] for name in CONTACT if name != "customer_reference"]
 
     def answers(self) -> list[dict[str, Any]]:
-        """Return label, answer and field of each question that was answered, for the page that shows them once more."""
+        """Return the groups of questions, each with its heading and label and answer of what was answered, for the page
+        that shows them once more."""
+        groups = (("The instrument", self.instrument_fields), ("Where it goes back to", self.contact_fields))
+        return [{"title": title, "answers": self._answered(fields)} for title, fields in groups]
+
+    def _answered(self, fields: Iterable[forms.BoundField]) -> list[dict[str, Any]]:
         return [
             {"field": field, "label": field.label, "answer": self._shown(field.name)}
-            for field in (*self.instrument_fields, *self.contact_fields)
+            for field in fields
             if self.cleaned_data.get(field.name)
         ]
 

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import Q
+from django.utils.text import get_text_list
 
 from accounts import countries
 from privacy import datamap, people
@@ -139,13 +140,18 @@ def _instrument(serial: str | None) -> str:
 
 
 def ownership_warnings(subject_id: UUID, today: date) -> list[str]:
-    """Return what ends with the registration of each instrument of today: nobody can be warned about it any more
-    (P32)."""
+    """Return what ends with the registrations of today, in one sentence: nobody can be warned about these instruments
+    any more (P32)."""
     owned = Ownership.objects.for_subject(subject_id).current().order_by("instrument__serial", "pk")
+    named = [_instrument(serial) for serial in owned.values_list("instrument__serial", flat=True)]
+    if len(named) > 1:
+        return [
+            f"When the registrations of {get_text_list(named, 'and')} are removed we cannot reach you with a safety "
+            "notice about them any more."
+        ]
     return [
-        f"When the registration of {_instrument(serial)} is removed we cannot reach you with a safety "
-        "notice about it any more."
-        for serial in owned.values_list("instrument__serial", flat=True)
+        f"When the registration of {one} is removed we cannot reach you with a safety notice about it any more."
+        for one in named
     ]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
+from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
@@ -61,6 +62,12 @@ class MovedOn(Exception):
 
 class InstrumentRefused(Exception):
     """An instrument that cannot come in: its serial number is with another owner, or an RMA is open for it."""
+
+
+REFUSED = (
+    "We cannot take this serial number in online. Please call us, at the number at the foot of this page: a member of our "
+    "staff has to look."
+)
 
 
 class CertificateRefused(Exception):
@@ -117,6 +124,13 @@ def transfer(
     return ownership
 
 
+def open_for(subject: UUID | None, *, serial: str) -> RMA | None:
+    """Return the person's own return that is open for the instrument with this serial number, None without one: of
+    anybody else's nothing is told."""
+    found = RMA.objects.for_subject(subject).open().filter(instrument__serial=serial) if serial else RMA.objects.none()
+    return found.first()
+
+
 def open_rma(
     *,
     customer: Customer,
@@ -157,7 +171,7 @@ def open_rma(
         Instrument.objects.select_for_update().get(pk=instrument.pk)
         owner = Ownership.objects.current().filter(instrument=instrument).first()
         if is_another(owner, customer) or RMA.objects.open().filter(instrument=instrument).exists():
-            raise InstrumentRefused("We cannot take this serial number in online. Please call us: it needs a look.")
+            raise InstrumentRefused(REFUSED)
         if owner is None:
             Ownership.objects.create(
                 instrument=instrument, customer=customer, company=company or customer.company, from_on=today

@@ -27,6 +27,8 @@ from rma.models import RMA, Certificate
 PER_PAGE = 20
 State = RMA.State
 
+#: Told before the answers are checked: it is the person's own.
+OPEN_ALREADY = "Your return {number} for this instrument is open. Write to the laboratory on its page."
 NO_LONGER = "This step is no longer possible: the return has moved on meanwhile."
 #: What happens next, told to the person, by state.
 NEXT: dict[str, str] = {
@@ -61,6 +63,11 @@ def rma_new(request: HttpRequest) -> HttpResponse:
     form = NewRMAForm(request.POST or None, initial=initial(known) if known and not request.POST else None)
     stage = request.POST.get("stage", "")
     if not request.POST or stage == "change" or not form.is_valid():
+        return render(request, "rma/new.html", {"form": form})
+    if (
+        mine := services.open_for(request.user.subject_id, serial=serials.read(form.cleaned_data["serial"]))
+    ) is not None:
+        form.add_error("serial", OPEN_ALREADY.format(number=mine.number))
         return render(request, "rma/new.html", {"form": form})
     if stage != "send":
         return render(request, "rma/check.html", {"form": form})

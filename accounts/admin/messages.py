@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django import forms
 from django.contrib import admin
@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from accounts import correspondence, people
 from accounts.admin.correcting import CorrectableAdmin
 from accounts.models import Communication, Customer, User
-from privacy.admin.steps import Step, date_input
+from privacy.admin.steps import Step, date_input, to_choose
 from privacy.admin.tables import yes_or_no
 from privacy.gate import Actor
 from privacy.typed import numbers
@@ -43,8 +43,19 @@ class WriteDown(Step):
     )  # fmt: skip
     field_order = ("customer_number", *_written)
 
+    _labels: ClassVar[dict[str, str]] = {
+        "contact_name": "Name",
+        "company_name": "Company",
+        "body": "What was said or written",
+        "is_order_related": "About an order",
+        "notice_given_on": "Privacy notice handed over on",
+    }
+
     def prepare(self) -> None:
-        self.fields |= forms.fields_for_model(Communication, fields=self._written)
+        self.fields |= forms.fields_for_model(Communication, fields=self._written, labels=self._labels)
+        for name in ("department", "channel"):
+            offered = cast(list[tuple[str, Any]], Communication._meta.get_field(name).choices)
+            cast(forms.ChoiceField, self.fields[name]).choices = to_choose(offered)
         for name in ("received_on", "notice_given_on"):
             self.fields[name].widget = date_input()
         self.fields["received_on"].initial = timezone.localdate()

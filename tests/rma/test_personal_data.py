@@ -92,6 +92,11 @@ def test_that_nobody_can_be_warned_about_an_instrument_any_more_is_told_before_a
     assert told == (
         "When the registration of instrument SN-7 is removed we cannot reach you with a safety notice about it any more."
     )
+    an_rma(alice, serial="SN-9")
+    assert datamap.for_model(Ownership).warnings(alice.subject_id, date(2026, 11, 22)) == [
+        "When the registrations of instrument SN-7 and instrument SN-9 are removed we cannot reach you with a safety "
+        "notice about them any more."
+    ]
     Ownership.objects.for_subject(alice.subject_id).update(until_on=date(2026, 11, 22))
     assert datamap.for_model(Ownership).warnings(alice.subject_id, date(2026, 11, 22)) == []
 

@@ -287,6 +287,8 @@ def test_a_step_and_a_state_speak_to_the_desk_and_not_to_the_customer(alice: Cus
     moved(rma, State.QUOTED, quote=Decimal(480))
     front = carol.get("/admin/").text
     assert "quoted: waiting for the customer&#x27;s approval" in front and "your approval" not in front
+    listed = carol.get(reverse("admin:rma_rma_changelist")).text
+    assert listed.count("Quoted: waiting for the customer&#x27;s approval") == 2, "as the filter has it"
 
 
 def test_sales_and_privacy_settle_nothing(alice: Customer) -> None:

@@ -126,6 +126,16 @@ def test_an_instrument_of_somebody_else_is_refused_without_saying_whose(
     assert RMA.objects.count() == 1
 
 
+def test_a_return_of_ones_own_that_is_open_is_named_before_the_answers_are_checked_and_nobody_elses(
+    alice: User, bob: User, customer: Customer
+) -> None:
+    rma = an_rma(customer, serial=ANSWERS["serial"])
+    text = pages.check(pages.signed_in(alice).post("/rma/new/", {**ANSWERS, "stage": "check"}))
+    assert f"Your return {rma.number} for this instrument is open." in text and "Check your answers" not in text
+    text = pages.check(pages.signed_in(bob).post("/rma/new/", {**ANSWERS, "stage": "check"}))
+    assert rma.number not in text and "Check your answers" in text
+
+
 @pytest.mark.parametrize("part", ["", "step/", "message/"])
 def test_bob_gets_404_for_a_return_of_alice(bob: User, customer: Customer, part: str) -> None:
     rma = an_rma(customer)
