@@ -165,8 +165,8 @@ class SettleJoining(Decision):
     def lines(self) -> list[str]:
         """Return each objection to a joining of the person, the first one first."""
         return [
-            f"{'Another person' if one.is_whole else 'Single records'} joined on {timezone.localtime(one.at):%-d %B %Y, %H:%M}: "
-            f"“This was not me” was said on {timezone.localtime(one.disputed_at):%-d %B %Y, %H:%M}"
+            f"{'Another person' if one.is_whole else 'Single records'} joined on {timezone.localtime(one.at):%-d %B %Y, %H:%M %Z}: "
+            f"“This was not me” was said on {timezone.localtime(one.disputed_at):%-d %B %Y, %H:%M %Z}"
             for one in told_of_joinings.disputed_joinings(self.record.subject_id).order_by("disputed_at", "pk")
         ]
 

@@ -48,6 +48,7 @@ TOLD = "We tell every e-mail address that we have of you."
 GONE = "Its key is destroyed with it, so it cannot be brought back; backups of the key are overwritten in turn."
 HELD = "This is under a legal hold: it cannot be removed until the hold is lifted."
 CORRECTED = "Corrected. The old value can no longer be read in this record; backups of its key are overwritten in turn."
+TO_CONFIRM = "We have sent a link to the new e-mail address. It works for seven days; open it to confirm the address."
 CORRECTED_HELD = "Corrected. The record is under a legal hold: the old value is kept until the hold ends; of our staff only the privacy team can read it."
 
 
@@ -321,8 +322,9 @@ def _own(request: HttpRequest, model: Any, pk: UUID) -> Any:
 
 def _corrected(request: HttpRequest, record: Any, form: Any) -> bool:
     """Correct the record; put what does not fit into the form and return False."""
+    actor, now = request.user.as_actor(), timezone.now()
     try:
-        corrections.correct(record, form.given(), actor=request.user.as_actor(), now=timezone.now(), reason="own data")
+        changed = corrections.correct(record, form.given(), actor=actor, now=now, reason="own data")
     except corrections.NothingToCorrect:
         messages.info(request, "Nothing was changed.")
     except ValidationError as invalid:
@@ -334,7 +336,15 @@ def _corrected(request: HttpRequest, record: Any, form: Any) -> bool:
     else:
         told = CORRECTED_HELD if holds.on_hold([record.pk]) else CORRECTED
         messages.success(request, f"{told} {KEEP_THEIRS}")
+        if isinstance(record, Customer) and "email" in changed and _is_asked_to_confirm(record):
+            messages.info(request, TO_CONFIRM)
     return True
+
+
+def _is_asked_to_confirm(customer: Customer) -> bool:
+    """Say whether a link that confirms its contact address as it stands now is on its way."""
+    points = ContactPoint.objects.filter(customer=customer, channel=ContactPoint.Channel.EMAIL, confirmed_at=None)
+    return bool(notices.asked(points))
 
 
 def _check_removal(request: HttpRequest, record: Any, *, happens: str, lost: str, **said: Any) -> HttpResponse:

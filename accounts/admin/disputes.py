@@ -41,14 +41,16 @@ class EndOfDispute(Decision):
         """Return the contacts as they stand, and each objection to one of them since the oldest that is open."""
         points, now = self.points(), timezone.now()
         first = min((one.disputed_at for one in points if one.disputed_at), default=now)
-        told = [f"{timezone.localtime(at):%-d %B %Y, %H:%M}" for _, at in objections.objections(points) if at >= first]
+        told = [
+            f"{timezone.localtime(at):%-d %B %Y, %H:%M %Z}" for _, at in objections.objections(points) if at >= first
+        ]
         owners = [one.used_at for point in points if point.disputed_at for one in objections.owner_objects(point)]
         return [
             *(state_of(one, now) for one in points),
             *(line for one in points for line in _proposed(one, now)),
             *(f"“This was not me” was said on {at}" for at in told),
             *(
-                f"On {timezone.localtime(at):%-d %B %Y, %H:%M} it was the present address of the login that objected to giving it back"
+                f"On {timezone.localtime(at):%-d %B %Y, %H:%M %Z} it was the present address of the login that objected to giving it back"
                 for at in owners
             ),
         ]
@@ -236,7 +238,7 @@ def _proposed(point: ContactPoint, now: datetime) -> list[str]:
     if not objections.is_end_proposed(point, now=now):
         return []
     who = history.named(*point.end_proposed_by.split("/", 1))
-    day = f"{timezone.localtime(point.end_proposed_at):%-d %B %Y, %H:%M}"
+    day = f"{timezone.localtime(point.end_proposed_at):%-d %B %Y, %H:%M %Z}"
     if not point.gives_back:
         return [
             f"On {day} {who} proposed to end the dispute; how we know that the address is the person's is not written down here"

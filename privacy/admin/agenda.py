@@ -105,7 +105,7 @@ def waiting_for(site: WorkAdmin, actor: Actor, today: date) -> list[WorkList]:
             Task(
                 site.url_of(one),
                 f"{one.reference}: {one.title}, not shown to be the person",
-                f"known since {timezone.localtime(second.breach_known_since(one)):%-d %B %Y, %H:%M}",
+                f"known since {timezone.localtime(second.breach_known_since(one)):%-d %B %Y, %H:%M %Z}",
                 True,
             )
             for one in found

@@ -28,7 +28,7 @@ class LetterStep(Step):
         field: Any = self.fields["letter"]
         field.queryset = self.letters(self.record)
         field.label_from_instance = lambda one: (
-            f"{letter_title(one)}, written {timezone.localtime(one.queued_at):%-d %B %Y, %H:%M}"
+            f"{letter_title(one)}, written {timezone.localtime(one.queued_at):%-d %B %Y, %H:%M %Z}"
         )
 
 

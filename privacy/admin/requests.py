@@ -21,6 +21,7 @@ from privacy.gate import Actor
 from privacy.models import Hold, Letter, Request
 from privacy.requests import (
     answer,
+    bound,
     codes,
     deadline,
     excess,
@@ -41,7 +42,7 @@ from privacy.requests import (
 )
 from privacy.requests.filing import Receipt, file
 from privacy.requests.history import NotAllowed
-from privacy.requests.outcome import FileUnreadable
+from privacy.requests.outcome import FileUnreadable, NotAsPlanned
 from privacy.requests.proving import identify, post_code
 from privacy.requests.states import DONE_STATES, State, after
 from privacy.retention import holds
@@ -74,7 +75,7 @@ class RequestAdmin(LetterPages):
     }
     search_help = "Reference, or the e-mail address the answer goes to. What you type is not kept."
     fieldsets = (
-        (None, {"fields": ("asked_for", "stands", "received_on", "due", "latest", "channel", "asked_by")}),
+        (None, {"fields": ("asked_for", "stands", "next_step", "received_on", "due", "latest", "channel", "asked_by")}),
         (
             "Who asks",
             {
@@ -89,7 +90,7 @@ class RequestAdmin(LetterPages):
                 )
             },
         ),
-        ("Progress", {"fields": ("next_step", "plan_at", "plan_hash", "last_error", "closed_at")}),
+        ("Progress", {"fields": ("plan_at", "plan_hash", "last_error", "closed_at")}),
     )
     refusals: ClassVar[dict[type[Exception], str]] = {
         proof.BadRequest: "",
@@ -196,8 +197,8 @@ class RequestAdmin(LetterPages):
             "is_late": record.is_open and not record.is_answered and record.due_on < _today(),
             "events": events,
             "letters": [
-                (letter, correspondence.letter_title(letter), letters.sent_at(letter), _fate(letter), letter.is_to_post)
-                for letter in record.letters.all()
+                (one, correspondence.letter_title(one), _way(one), letters.sent_at(one), _fate(one), one.is_to_post)
+                for one in record.letters.all()
             ],
             "copies": list(record.exports.all()),
             "holds": held,
@@ -205,12 +206,15 @@ class RequestAdmin(LetterPages):
         }
 
     def _decisions(self, record: Request, actor: Actor) -> dict[str, Any]:
+        is_ours = bound.is_ours(record)
         if not record.plan_hash:
-            return {}
+            return {"is_doubted": not is_ours}
         try:
             found = reading.lines(record, actor=actor, now=timezone.now())
+        except NotAsPlanned:
+            return {"is_doubted": not is_ours, "is_not_as_planned": is_ours}
         except (FileUnreadable, sight.NotYours):
-            return {"is_covered": True}
+            return {"is_doubted": not is_ours, "is_covered": True}
         how_far = record.stage
         if how_far == "ended":
             for line in (*found["erased"], *found["kept"], *found["given"]):
@@ -225,11 +229,12 @@ class RequestAdmin(LetterPages):
         done = {"erased": "erased", "kept": "kept", "given": "given in the copy"}
         titles = {name: f"{said[name]}{word}" for name, word in done.items()}
         return {
+            "is_doubted": not is_ours,
             "decisions": [
                 {"title": f"{title[:1].upper()}{title[1:]}", "lines": found[name]}
                 for name, title in titles.items()
                 if found[name]
-            ]
+            ],
         }
 
     # Steps -------------------------------------------------------------------------------------------------------
@@ -366,6 +371,11 @@ def _waits(confirmed: Request, now: datetime) -> str:
 
 def _what(record: Request, event: Any) -> str:
     return words.step(record, event.step) if event.kind == history.STEP else in_words.happened(event)
+
+
+def _way(letter: Letter) -> str:
+    """Return how a letter goes, whatever has become of it."""
+    return "post" if letter.by == Letter.By.POST else letter.get_by_display()
 
 
 def _fate(letter: Letter) -> str:

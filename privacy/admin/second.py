@@ -171,7 +171,7 @@ class SecondLookAdmin(WorkAdmin):
         """Return what was decided; a question can end with its request, undecided."""
         if look.decided_at is not None and not look.outcome:
             return "None: it ended with the request"
-        return look.get_outcome_display() or "-"
+        return look.get_outcome_display() or "–"
 
     @admin.display(description="Received")
     def received(self, look: SecondLook) -> str:
@@ -246,7 +246,7 @@ def _already(request: Request) -> str:
 
 
 def _question(look: SecondLook, times: list[datetime]) -> str:
-    said = [f"{timezone.localtime(at):%-d %B %Y, %H:%M}" for at in times]
+    said = [f"{timezone.localtime(at):%-d %B %Y, %H:%M %Z}" for at in times]
     why = capfirst(look.get_why_display())
     return f"{why} (asked on {'; again on '.join(said)})" if said else why
 

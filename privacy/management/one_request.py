@@ -12,8 +12,8 @@ class RequestCommand(BaseCommand):
     """A command about the request with reference REF; with --json it says what it says for a program."""
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("reference", metavar="REF")
-        parser.add_argument("--json", action="store_true")
+        parser.add_argument("reference", metavar="REF", help="reference of the request, as in PR-2026-7K3M-9Q")
+        parser.add_argument("--json", action="store_true", help="print it in codes, for a program")
 
 
 def named(reference: str) -> Request:

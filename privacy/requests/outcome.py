@@ -35,7 +35,12 @@ class FileUnreadable(Exception):
 
 
 class NotAsPlanned(FileUnreadable):
-    """The decisions in the table are not those of the plan in the file, so that nothing true can be said from them."""
+    """The decisions in the table are not those of the plan in the file, so that nothing true can be said from them
+    until somebody has looked."""
+
+    def __init__(self, request: Request) -> None:
+        super().__init__("The decisions are not those of the plan.")
+        self.request = request
 
 
 class FileEnded(FileUnreadable):
@@ -146,7 +151,7 @@ def lines(request: Request, *, today: date) -> dict[str, list[dict[str, Any]]]:
     decisions = list(request.decisions.all())
     pairs = planned.paired(decisions, kept_plan.get("verdicts", ()), gives=request.procedure.gives)
     if pairs is None:
-        raise NotAsPlanned
+        raise NotAsPlanned(request)
     reasons = _reasons_now(request, decisions, today)
     names = {Decision.Action.ERASE: "erased", Decision.Action.KEEP: "kept", Decision.Action.GIVE: "given"}
     for decision, verdict_then in pairs:

@@ -8,7 +8,7 @@ by its hash in the row of the request.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from privacy.requests.models import Request
 from privacy.retention import decided
 from privacy.retention.models import Decision
 
+CHUNK = 500
 Pair = tuple[Decision, Mapping[str, Any]]
 
 
@@ -74,6 +75,16 @@ def require(request: Request) -> list[Pair]:
     if found is None or plan.get("hash") != request.plan_hash or len(decided.ours(decisions)) < len(decisions):
         raise bound.NotOurs
     return found
+
+
+def unlike() -> Iterator[UUID]:
+    """Yield the requests whose decisions are not those of the plan in their file, in number and what they are about: of
+    those whose file has ended, or was made anew from the ledger, nothing can be said. Oldest first."""
+    for request in Request.objects.exclude(plan_hash="").prefetch_related("decisions").order_by("pk").iterator(CHUNK):
+        plan = of(request)
+        decisions = sorted(request.decisions.all(), key=lambda one: one.pk)
+        if plan and paired(decisions, plan.get("verdicts", ()), gives=request.procedure.gives) is None:
+            yield request.pk
 
 
 def forgotten(pk: UUID) -> set[int]:

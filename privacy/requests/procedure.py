@@ -102,7 +102,7 @@ class Words:
     """What a right is called, for the person and for staff. A sentence ends with its full stop, anything else does
     not."""
 
-    title: Text  # in lists and on staff's pages: "copy of my data"
+    title: Text  # in lists, on staff's pages and to an operator, so it is nobody's: "copy of the data"
     choice: Text  # the person chooses it without a login
     button: Text  # the person asks for it under "Your requests"
     short: Text  # the same in two or three words, beside what we hold

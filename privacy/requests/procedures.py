@@ -91,7 +91,7 @@ ONLY_PLANS = ProgramPurpose("plan")
 _COPY = Procedure(
     kind="access",  # Art. 15
     words=Words(
-        title=_("copy of my data"),
+        title=_("copy of the data"),
         choice=_("A copy of the data that you hold about me"),
         button=_("Take a copy of my data"),
         short=_("Take a copy"),
@@ -127,7 +127,7 @@ _COPY = Procedure(
 _REMOVAL = Procedure(
     kind="erasure",  # Art. 17
     words=Words(
-        title=_("removal of my data"),
+        title=_("removal of the data"),
         choice=_("Removal of my data; you show me first what would happen"),
         button=_("Have my data removed"),
         short=_("Have it removed"),
@@ -155,16 +155,16 @@ _REMOVAL = Procedure(
         IDENTITY,
         PLAN,
         CONFIRM,
-        _step("wait_for_access", _("Copies you asked for are finished first")),
+        _step("wait_for_access", _("Copies that were asked for are finished first")),
         # They end sessions, letters and copies of a person, and keep a name from coming back:
         # never done for single records.
-        _step("sign_out", _("Your sessions ended"), of_a_person=True),
+        _step("sign_out", _("All sessions ended"), of_a_person=True),
         _step("stop_mail", _("Letters not yet sent stopped"), of_a_person=True),
-        _step("block_tokens", _("Fingerprints left, so that old files do not bring you back"), of_a_person=True),
+        _step("block_tokens", _("Fingerprints left, so that old files bring nothing back"), of_a_person=True),
         _step("erase", _("Keys destroyed and data removed"), checkpoints=("erase", "between_commits")),
         _step("exports_destroyed", _("Copies whose week is over destroyed")),
         _step("unlink", _("Last links removed")),
-        _step("tombstone", _("Proof of the removal written, without your data"), reaches=State.EXECUTED),
+        _step("tombstone", _("Proof of the removal written, without personal data"), reaches=State.EXECUTED),
         LETTER,
         CLOSE,
     ),

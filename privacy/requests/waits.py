@@ -19,12 +19,10 @@ from privacy.calendar import COMPANY, add_working_days, company_day
 from privacy.letters.models import Letter
 from privacy.requests import addresses, clock, history, links, writing
 from privacy.requests.models import Export, OneTimeLink, Request, SecondLook
-from privacy.requests.states import OPEN_STATES, State
+from privacy.requests.states import OPEN_STATES, UNDONE_STATES
 
 TOLD = "told_elsewhere"
 ASKED, DECIDED = (history.SECOND_ASKED, history.SECOND_ASKED_AGAIN), "second_decided"
-# What was open when it ended is open no more.
-ENDED = frozenset({State.REFUSED, State.WITHDRAWN, State.EXPIRED})
 LONGEST, SHORTEST = timedelta(hours=72), timedelta(hours=24)
 LATE_AFTER_WORKING_DAYS = 3
 ANYBODY = Actor("anonymous", None, None, frozenset(), "one-time link")
@@ -278,7 +276,7 @@ def is_undecided(request: Request) -> bool:
     """
     if SecondLook.objects.filter(request=request, decided_at=None).exists():
         return True
-    if request.state in ENDED:
+    if request.state in UNDONE_STATES:  # what was open when it ended is open no more
         return False
     last = (
         request.events.filter(kind__in=(*ASKED, DECIDED, history.SECOND_ENDED))

@@ -150,6 +150,7 @@ def _kept(facts: Facts, envelope: str, keeping: set[Reason], today: date, pinned
         policy_reason=LAW if is_law else ARTICLE_6,
         sentence=sentence,
         waits_for=tuple(sorted(lead.when & facts.flags)) if lead.is_open_ended else (),
+        is_pinned=pinned is not None,
     )
 
 

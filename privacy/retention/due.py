@@ -59,11 +59,11 @@ def becomes(one: Verdict, *, is_armed: bool | None) -> str:
         return _("Kept until the legal claim is settled")
     if one.last_day is None:
         return (
-            _("Kept until it is finished, and then for the time that is told here")
+            _("Kept while something is open, and for a set time after that")
             if one.waits_for
             else _("Kept until the reason has ended")
         )
     day = date_format(one.last_day, "j F Y")
-    if one.waits_for:
-        return _("Kept until %(day)s, or earlier when it is finished") % {"day": day}
+    if one.goes_when_finished:
+        return _("Kept until %(day)s, or earlier once what is open is finished") % {"day": day}
     return _("Kept until %(day)s") % {"day": day}

@@ -30,7 +30,8 @@ class Verdict:
     `policy_reason` which of the two exceptions of the policy it is (P10), empty for what is erased. `until` is the last
     day on which it is kept, None under a hold or when no start is known. `waits_for` names the flags whose end ends it
     earlier. `overdue`: it ought to have been erased before, on its own. `told`: the day of which the person was told
-    that it ends then; it has come, and something is open.
+    that it ends then; it has come, and something is open. `is_pinned`: the person was told of a day, later than which
+    it does not end by itself.
     """
 
     record_id: UUID
@@ -49,6 +50,7 @@ class Verdict:
     waits_for: tuple[str, ...] = ()
     restricted: bool = False
     told: date | None = None
+    is_pinned: bool = False
     subject_id: UUID | None = None
 
     @property
@@ -59,8 +61,14 @@ class Verdict:
     @property
     def last_day(self) -> date | None:
         """The last day on which it is kept, as far as it is known; None where another reason begins once what is open
-        is finished."""
-        return None if self.waits_for and not ends_when_finished(self.code, self.sentence) else self.until
+        is finished, and no day was told yet."""
+        begins_then = self.waits_for and not self.goes_when_finished
+        return None if begins_then and not self.is_pinned else self.until
+
+    @property
+    def goes_when_finished(self) -> bool:
+        """Whether it waits for something that is open, and nothing keeps it once that is finished."""
+        return bool(self.waits_for) and ends_when_finished(self.code, self.sentence)
 
     @property
     def is_erased(self) -> bool:

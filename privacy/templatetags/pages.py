@@ -169,7 +169,7 @@ def until(kept: Any) -> str:
         )
     day = date_format(end, "j F Y")
     ends = ends_when_finished(code, _part(kept, "sentence") or "")
-    return gettext("%s, or earlier when it is finished") % day if ends else day
+    return gettext("%s, or earlier once what is open is finished") % day if ends else day
 
 
 @register.filter

@@ -89,9 +89,11 @@ def moved(request: HttpRequest, about: Request) -> HttpResponse:
     return render(request, "privacy/link_moved.html", context, status=403)
 
 
-def doubted(request: HttpRequest, about: Request) -> HttpResponse:
-    """Answer for a request whose row does not say what the site wrote: nothing of it is shown, and whom to call."""
-    return render(request, "privacy/doubted.html", {"about": about}, status=409)
+def doubted(request: HttpRequest, about: Request, *, is_not_as_planned: bool = False) -> HttpResponse:
+    """Answer for a request whose row does not say what the site wrote, or whose decisions are not those of its plan:
+    nothing of it is shown, and whom to call."""
+    context = {"about": about, "is_not_as_planned": is_not_as_planned}
+    return render(request, "privacy/doubted.html", context, status=409)
 
 
 def own_request(view: View) -> View:

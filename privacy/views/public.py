@@ -20,7 +20,7 @@ from privacy import gate, people
 from privacy.models import Export, Request
 from privacy.requests import export, filing, links, proof, proving, reading, second, sight, went_to
 from privacy.requests.models import OneTimeLink
-from privacy.requests.outcome import FileUnreadable
+from privacy.requests.outcome import FileUnreadable, NotAsPlanned
 from privacy.requests.states import State
 from privacy.sweep import notices
 from privacy.views import ends, person, result, words
@@ -121,6 +121,8 @@ def outcome(request: HttpRequest) -> HttpResponse:
     except proof.HadTheLetter as had:
         form.add_error(None, str(had))
         return render(request, "privacy/outcome_form.html", {"form": form}, status=403)
+    except NotAsPlanned as why:
+        return person.doubted(request, why.request, is_not_as_planned=True)
     except (reading.WrongCode, FileUnreadable):
         form.add_error(None, NO_OUTCOME)
         return render(request, "privacy/outcome_form.html", {"form": form}, status=401)

@@ -21,7 +21,7 @@ from privacy.gate import Actor
 from privacy.models import Request
 from privacy.requests import assessment, export, filing, filled, login_stays, procedures, reading, services, unjoined
 from privacy.requests.history import NotAllowed
-from privacy.requests.outcome import FileEnded, FileUnreadable
+from privacy.requests.outcome import FileEnded, FileUnreadable, NotAsPlanned
 from privacy.requests.procedure import Door
 from privacy.requests.states import OPEN_STATES, UNDONE_STATES, Channel, State
 from privacy.views import check, ends, person, result, words
@@ -91,19 +91,22 @@ def request_detail(request: HttpRequest, about: Request, actor: Actor) -> HttpRe
     copy = export.live(about) if about.procedure.gives and not still["needs_second"] else None
     copy = copy if copy and copy.expires_at > now else None
     copy_ended = "" if still["needs_second"] else ends.of_copy(about, now=now)
+    lines = _lines(about, actor, now)
+    is_as_planned = not lines.get("is_not_as_planned", False)
+    is_running = about.state in RUNNING and is_as_planned
     context = {
         "about": about,
         "code": person.code_to_show(request, about) if about.state != State.PLANNED else "",
         "copy": copy,
         "copy_ended": copy_ended,
         "steps": words.steps(about, reading.show(about)),
-        "is_under_way": about.state in RUNNING and not (copy or copy_ended or still["is_held_up"]),
+        "is_under_way": is_running and not (copy or copy_ended or still["is_held_up"]),
         "is_parked": about.state == State.PARKED,
         "has_steps": about.state not in (*UNDONE_STATES, State.PLANNED),
         "can_confirm": about.procedure.is_confirmed and about.state == State.PLANNED,
-        "login_stays": about.procedure.removes and login_stays.after(about),
+        "login_stays": about.procedure.removes and is_as_planned and login_stays.after(about),
         **still,
-        **_lines(about, actor, now),
+        **lines,
     }
     return render(request, "privacy/request.html", context)
 
@@ -120,10 +123,11 @@ def _lines(about: Request, actor: Actor, now: datetime) -> dict[str, Any]:
             unjoined = reading.unjoined(about, actor=actor)
             refusal = reading.refusal(about, actor=actor)
     except FileUnreadable as why:
-        is_gone = isinstance(why, FileEnded)
+        is_gone, is_not_as_planned = isinstance(why, FileEnded), isinstance(why, NotAsPlanned)
         return {
             **how_far,
-            "is_unreadable": not is_gone,
+            "is_unreadable": not (is_gone or is_not_as_planned),
+            "is_not_as_planned": is_not_as_planned,
             "is_gone": is_gone,
             "end": ends.of_request(about, {}, is_unreadable=True),
         }

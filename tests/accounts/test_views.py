@@ -414,6 +414,15 @@ def test_who_corrects_something_reads_what_becomes_of_the_old_value_and_what_kee
     assert "Orders and returns that are already placed keep what they were placed with." in text
 
 
+def test_who_enters_another_e_mail_address_is_told_of_the_link_to_open(alice: User, customer: Customer) -> None:
+    browser = pages.signed_in(alice, again=True)
+    sent = "We have sent a link to the new e-mail address."
+    for given, is_said in (("alice@elsewhere.example", True), ("", False)):
+        data = {"first_name": "Alice", "last_name": "Whitfield", "country": "US", "email": given}
+        text = pages.check(browser.post("/account/details/edit/", data, follow=True))
+        assert "Corrected." in text and (sent in text) is is_said
+
+
 def test_an_e_mail_address_is_called_so_on_every_page_that_asks_for_one(client: Client, alice: User) -> None:
     own = pages.signed_in(alice, again=True)
     for browser, path in (

@@ -51,6 +51,11 @@ def test_help_says_what_a_command_changes_and_how_it_ends(name: str) -> None:
     assert re.search(says, text)
 
 
+def test_each_argument_of_a_command_says_what_it_is() -> None:
+    parsers = {name: command(name).create_parser("manage.py", name) for name in OURS}
+    assert [(name, one.dest) for name, parser in parsers.items() for one in parser._actions if not one.help] == []
+
+
 @pytest.mark.parametrize("name", sorted(DESTROYS | WRITES_MUCH))
 def test_what_destroys_or_writes_much_can_be_tried_dry(name: str) -> None:
     assert "--dry-run" in options(name)

@@ -48,16 +48,17 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--username", required=True)
+        parser.add_argument("--username", required=True, help="user name of the new login")
         parser.add_argument("--email", required=True, metavar="-", help="- reads the address from standard input")
-        parser.add_argument("--role", action="append", default=[], choices=sorted(gate.STAFF_ROLES))
+        roles = sorted(gate.STAFF_ROLES)
+        parser.add_argument("--role", action="append", default=[], choices=roles, help="a role; once for each")
         parser.add_argument(
             "--password", choices=["-"], help="- reads a password from standard input, after the address"
         )
         parser.add_argument("--manager", action="store_true", help="decides as second person; opens no data by that")
         parser.add_argument("--acknowledged-on", type=_day, help="day on which confidentiality was undertaken")
         parser.add_argument("--ack-version", help="version of the text that was signed")
-        parser.add_argument("--json", action="store_true")
+        parser.add_argument("--json", action="store_true", help="print one JSON object, with the password")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if (options["acknowledged_on"] is None) != (options["ack_version"] is None):

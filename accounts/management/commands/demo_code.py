@@ -20,7 +20,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("username")
+        parser.add_argument("username", help="user name of a member of the demo's staff")
         parser.add_argument("--json", action="store_true", help="print {code, seconds}")
 
     def handle(self, *args: Any, username: str, **options: Any) -> None:

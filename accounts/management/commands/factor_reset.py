@@ -23,8 +23,8 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("username")
-        parser.add_argument("--reason", required=True, choices=REASONS)
+        parser.add_argument("username", help="user name of the login")
+        parser.add_argument("--reason", required=True, choices=REASONS, help="why; the audit keeps it")
         parser.add_argument("--dry-run", action="store_true", help="change nothing")
         parser.add_argument("--json", action="store_true", help="print {reset, sessions, dry_run}")
 

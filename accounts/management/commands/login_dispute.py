@@ -23,7 +23,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("number", metavar="CUSTOMER", nargs="?")
+        parser.add_argument("number", metavar="CUSTOMER", nargs="?", help="customer number")
         parser.add_argument(
             "--confirm", choices=["end", "give_back"], help="what was proposed, so that nothing else is done"
         )
@@ -66,7 +66,7 @@ class Command(BaseCommand):
         )
         at = [timezone.localtime(one.used_at) for one in objections.owner_objects(point) if one.used_at]
         return how + [
-            f"On {day:%-d %B %Y, %H:%M} it was the present address of the login that objected to giving it back."
+            f"On {day:%-d %B %Y, %H:%M %Z} it was the present address of the login that objected to giving it back."
             for day in at
         ]
 

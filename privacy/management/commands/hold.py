@@ -104,7 +104,7 @@ class Command(BaseCommand):
             return
         for hold in standing:
             case = f", case {hold.reference}" if hold.reference else ""
-            since = f"{timezone.localtime(hold.placed_at):%-d %B %Y, %H:%M}"
+            since = f"{timezone.localtime(hold.placed_at):%-d %B %Y, %H:%M %Z}"
             name = names[hold.label, hold.record_id]
             self.stdout.write(f"{name}: {hold.get_reason_display()}{case}; since {since}")
         self.stdout.write(f"Holds in force: {len(standing)}.")

@@ -24,7 +24,9 @@ class Command(RequestCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--out", metavar="FILE", type=Path, required=True)
+        parser.add_argument(
+            "--out", metavar="FILE", type=Path, required=True, help="the new file, which must not be there yet"
+        )
 
     def handle(self, *args: Any, reference: str, out: Path, **options: Any) -> None:
         request = named(reference)

@@ -61,7 +61,8 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--kind", choices=[one.kind for one in procedures.rights(Door.STAFF)], required=True)
+        kinds = [one.kind for one in procedures.rights(Door.STAFF)]
+        parser.add_argument("--kind", choices=kinds, required=True, help="what is asked for")
         who = parser.add_mutually_exclusive_group(required=True)
         who.add_argument("--customer", metavar="REF", help="customer number")
         who.add_argument("--email", type=_stdin, metavar="-", help="read the address from standard input")
@@ -69,11 +70,16 @@ class Command(BaseCommand):
         parser.add_argument(
             "--received-on", type=_day, metavar="DATE", help="day of receipt, never later than today (default: today)"
         )
-        parser.add_argument("--asked-by", choices=Request.AskedBy.values, default=Request.AskedBy.SELF.value)
+        parser.add_argument(
+            "--asked-by",
+            choices=Request.AskedBy.values,
+            default=Request.AskedBy.SELF.value,
+            help="the person, or an agent for them (default: self)",
+        )
         parser.add_argument(
             "--identity", choices=PROOFS, default=Request.Identity.PENDING.value, help="how identity was proved"
         )
-        parser.add_argument("--json", action="store_true")
+        parser.add_argument("--json", action="store_true", help="print the request in codes, for a program")
 
     def handle(self, *args: Any, **options: Any) -> None:
         now = timezone.now()

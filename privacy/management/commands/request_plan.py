@@ -58,5 +58,5 @@ class Command(RequestCommand):
 def _until(verdict: Verdict) -> str:
     if not verdict.until:
         return "what holds it has ended"
-    earlier = ", or earlier when it is finished" if ends_when_finished(verdict.code, verdict.sentence) else ""
+    earlier = ", or earlier once what is open is finished" if ends_when_finished(verdict.code, verdict.sentence) else ""
     return f"{verdict.until:%-d %B %Y}{earlier}"

@@ -24,10 +24,10 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("reference", metavar="REF", nargs="?")
-        parser.add_argument("--decision", choices=SecondLook.Outcome.values)
+        parser.add_argument("reference", metavar="REF", nargs="?", help="reference of the request")
+        parser.add_argument("--decision", choices=SecondLook.Outcome.values, help="what the second person decides")
         parser.add_argument("--words", choices=["-"], help="- reads from standard input why it ends, for the person")
-        parser.add_argument("--json", action="store_true")
+        parser.add_argument("--json", action="store_true", help="print it in codes, for a program")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if bool(options["reference"]) != bool(options["decision"]):

@@ -99,7 +99,7 @@ def _steps(request: Request, shown: Mapping[str, Any]) -> list[str]:
     for step in shown["steps"]:
         done = datetime.fromisoformat(step["done_at"]) if step["done_at"] else None
         to_do = "not done" if request.stage == "ended" else "to do"
-        when = f"done on {timezone.localtime(done):%-d %B %Y, %H:%M}" if done else to_do
+        when = f"done on {timezone.localtime(done):%-d %B %Y, %H:%M %Z}" if done else to_do
         tried = f"; tried {step['attempts']} times" if step["attempts"] > 1 and request.last_error and not done else ""
         lines.append(f"  {words.step(request, step['name'])}: {when}{tried}")
     return lines

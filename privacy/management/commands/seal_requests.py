@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from privacy import audit, gate
 from privacy.calendar import undated
-from privacy.requests import bound, contradictions, reading
+from privacy.requests import bound, contradictions, planned, reading
 from privacy.requests.models import Request
 from privacy.retention import decided
 
@@ -19,7 +19,7 @@ from privacy.retention import decided
 class Command(BaseCommand):
     help = (
         "Names the privacy requests whose row does not say what the site wrote: nothing is done for them and no copy of theirs "
-        "is given out. Look first who changed them (docs/runbook.md). --request seals one as it stands, with its decisions and copies, where they fit the plan in its sealed file and the key store; --all "
+        "is given out; and those whose decisions are not those of the plan in their sealed file. Look first who changed them (docs/runbook.md). --request seals one as it stands, with its decisions and copies, where they fit the plan in its sealed file and the key store; --all "
         "seals all: after a restore from a backup of an older version only. One that its own history or the key store contradicts "
         "is named with that and stays doubted: put its row right first. Exit codes: 0 nothing is doubted any more, 1 requests are doubted or there is no such request, "
         "2 usage."
@@ -43,13 +43,13 @@ class Command(BaseCommand):
             except Request.DoesNotExist:
                 raise CommandError("There is no request with this reference.", returncode=1) from None
             found = [one for one in found if one == request.pk]
-            if not found and not options["json"]:
+            if not (found or contradictions.of(request.pk) or options["json"]):
                 self.stdout.write("This request is in order. Nothing was changed.")
         if options["request"] or options["all"]:
             sealed = self._seal(found)
             if not options["json"]:
                 self.stdout.write(f"Sealed as they stand: {sealed}.")
-        left = list(bound.doubted())
+        left = [*bound.doubted(), *planned.unlike()]
         doubted = list(Request.objects.filter(pk__in=left).order_by("reference"))
         if options["json"]:
             self.stdout.write(json.dumps({"sealed": sealed, "doubted": [_as_json(one) for one in doubted]}))

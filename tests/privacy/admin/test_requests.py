@@ -815,6 +815,6 @@ def test_the_history_of_a_record_is_in_words_without_columns_codes_and_hashes(al
         text = " ".join(strip_tags(table[1]).split())
         assert not re.search(r"[a-z]_[a-z]|[0-9a-f]{64}|=\w|\[number\]", text), text
         told += text
-    for said in ("removal of my data, by website", "the plan with the fingerprint", "the request is complex", "First name",
+    for said in ("removal of the data, by website", "the plan with the fingerprint", "the request is complex", "First name",
                  "Delivery and contact of an order: locked: kept for", "At the customer"):  # fmt: skip
         assert said in told, said

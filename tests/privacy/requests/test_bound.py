@@ -419,10 +419,8 @@ def test_no_step_of_a_removal_is_passed_over_by_a_changed_row(
         with pytest.raises(CommandError):
             call_command("seal_requests", request=removal.reference)
         said = capsys.readouterr().out
-        assert (
-            "  it is at a step before which this had to be done, and was not: Copies you asked for are finished first\n"
-            in said
-        ), step
+        undone = "  it is at a step before which this had to be done, and was not: Copies that were asked for"
+        assert f"{undone} are finished first\n" in said, step
         assert "Sealed as they stand: 0." in said
         planted(removal, step="wait_for_access", next_action_at=NOW, last_error="", attempts=0)
     run(removal)

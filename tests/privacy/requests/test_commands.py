@@ -241,7 +241,7 @@ def test_a_request_is_shown_in_words_and_its_codes_are_left_to_programs(records,
     said = io.StringIO()
     call_command("request_show", reference, stdout=said)
     first, received, answer, who, *_ = said.getvalue().splitlines()
-    assert first == f"{reference}: removal of my data, identity proved."
+    assert first == f"{reference}: removal of the data, identity proved."
     assert received.startswith("Received on ") and received.endswith(" by phone, from the person.")
     assert answer.startswith("Answer by ") and ", at the latest " in answer
     assert who == "Who is asking: called back on a number on file for 14 days, two facts confirmed."

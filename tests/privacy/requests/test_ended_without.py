@@ -43,7 +43,7 @@ def test_what_a_removal_that_was_taken_back_planned_is_told_as_what_did_not_happ
     assert "would be erased" in held and "would be kept" in held and "Kept until, as planned" in held
     assert "to be erased" in shown(about) and "to be kept until" in shown(about) and "to do" in shown(about)
     page = pages.read(desk.get(there))
-    assert "To be erased" in page and "To be kept" in page and "or earlier when it is finished" in page
+    assert "To be erased" in page and "To be kept" in page and "or earlier once what is open is finished" in page
 
     services.withdraw(about, actor=as_customer(alice), now=NOW)
     ended = pages.read(browser.get(here))

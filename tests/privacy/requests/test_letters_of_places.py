@@ -431,7 +431,7 @@ def test_every_letter_is_right_where_the_person_is(place: Place, everywhere: dic
             assert f"You get our answer by {said(longer)} at the latest." in one.text
 
     first, again = (next(one for one in written if one.kind == kind) for kind in ("erasure_done", "rest_erased"))
-    opened = (OPEN[law], "31 December 2033, or earlier when it is finished")
+    opened = (OPEN[law], "31 December 2033, or earlier once what is open is finished")
     account = [("Billing", *opened), ("Customer", *opened), ("Address", *opened), ("Login", *opened)]
     claim, sale = ("Order", CLAIM[law], "the legal claim is settled"), ("Order", SALE[law], "31 December 2031")
     returned = [("Return", *opened)] * 2
@@ -443,7 +443,7 @@ def test_every_letter_is_right_where_the_person_is(place: Place, everywhere: dic
     assert kept(again) == [*account, claim, claim, sale, paid, *returned]
     # In 2034 the return is still open: what it needs stays, and what was paid for has gone.
     (longer,) = (one for one in written if one.kind == "kept_longer")
-    anew = [(*one[:2], "31 December 2041, or earlier when it is finished") for one in (*account, *returned)]
+    anew = [(*one[:2], "31 December 2041, or earlier once what is open is finished") for one in (*account, *returned)]
     assert kept(longer) == anew and longer.text.count("We had told you: 31 December 2033\n") == len(anew)
     for part in ("until 31 December 2029", "until 31 December 2033", "overwritten by 28 November 2026"):
         assert part in first.text

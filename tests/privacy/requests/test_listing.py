@@ -67,7 +67,7 @@ def test_a_state_that_this_version_does_not_know_keeps_nobody_from_the_others(al
     rma, carol = factories.an_rma(alice), pages.signed_in(factories.staff(roles=("privacy", "service", "sales")))
     Request.objects.filter(pk=mine.pk).update(state="adjourned")
     type(rma).objects.filter(pk=rma.pk).update(state="adjourned")
-    assert any(line.startswith(f"{mine.reference}: copy of my data, adjourned") for line in said("--all"))
+    assert any(line.startswith(f"{mine.reference}: copy of the data, adjourned") for line in said("--all"))
     programs = json.loads(said("--all", "--json")[0])["requests"]
     assert {one["reference"] for one in programs} == {mine.reference, bobs.reference}
     out = io.StringIO()
@@ -89,7 +89,7 @@ def test_a_state_that_this_version_does_not_know_keeps_nobody_from_the_others(al
 def test_people_read_sentences_without_a_name(alice: Any) -> None:
     mine = filed(alice)
     lines = said(now=LATER)
-    assert lines[0].startswith(f"{mine.reference}: removal of my data, ")
+    assert lines[0].startswith(f"{mine.reference}: removal of the data, ")
     assert "; overdue by " in lines[0] and ", was to be answered by " in lines[0]
     assert lines[1] == "Requests: 1. Overdue: 1."
     assert "alice" not in "".join(lines).lower()

@@ -153,7 +153,7 @@ def test_an_unpaid_invoice_outlives_the_day_that_was_told_and_the_person_is_writ
     for text in texts(letter):
         assert f"Order {order.number}" in text and "is not yet shipped, not yet invoiced or not yet paid" in text
         assert "We had told you: 31 December 2033" in text
-        assert "Until: 31 December 2041, or earlier when it is finished" in text
+        assert "Until: 31 December 2041, or earlier once what is open is finished" in text
         assert due.OPEN_ARMED in text
         assert bobs.number not in text
     assert Letter.objects.filter(kind=longer.KIND).count() == 1, "bob asked for nothing"

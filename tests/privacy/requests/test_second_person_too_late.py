@@ -162,7 +162,7 @@ def test_who_decides_sees_what_has_gone_out_and_the_person_is_told_at_every_addr
         help_text = pages.read(browser.get(f"{PAGE}{look.pk}/step/decide/"))
         assert "This page holds none of it." in help_text and "Archer" not in help_text
         assert "Already given or removed</dt><dd>The copy was fetched once.</dd>" in help_text
-        assert f"<dd>{request.reference}, copy of my data</dd>" in help_text
+        assert f"<dd>{request.reference}, copy of the data</dd>" in help_text
         answer = pages.decide(
             browser, f"{PAGE}{look.pk}/step/decide/", {"outcome": "end", "words": ""}, follow=True
         ).text
@@ -185,7 +185,7 @@ def test_the_privacy_team_finds_a_possible_breach_and_notes_what_became_of_it(gi
         assert "Possible breaches" not in carol.get("/admin/").text
         second.decide(request, "end", actor=COLLEAGUE, now=NOW)
         front = carol.get("/admin/").text
-        assert "Possible breaches to assess" in front and f"{request.reference}: copy of my data, not shown" in front
+        assert "Possible breaches to assess" in front and f"{request.reference}: copy of the data, not shown" in front
         assert audit.history(reference=request.reference).get(action="request.possible_breach").reason == "fetched"
         for stranger in (as_customer(alice), Actor("staff", "sam", None, frozenset({"sales"}), "admin")):
             with pytest.raises(sight.NotYours):

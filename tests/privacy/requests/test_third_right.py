@@ -187,7 +187,7 @@ def test_it_is_asked_for_in_the_portal_confirmed_carried_out_and_answered(alice:
     assert "You asked us to hold off using the data we hold about you." in letter(request, "restriction_done")
     with time_machine.travel(NOW + timedelta(hours=1), tick=False):
         browser = browser_of(alice)
-        assert "Holding off the use of my data" in text_of(browser.get("/privacy/requests/"))
+        assert "Holding off the use of your data" in text_of(browser.get("/privacy/requests/"))
         page = text_of(browser.get(f"/privacy/requests/{request.pk}/"))
         assert "Use held off" in page and "Answer sent" in page and "Removal" not in page and "Copy" not in page
 

@@ -26,17 +26,27 @@ def said(verdict: Verdict) -> str:
 
 def test_what_goes_as_soon_as_it_is_finished_has_an_outer_day_and_says_so() -> None:
     delivery = open_order(asked=True)["fulfilment"]
-    assert said(delivery).startswith("Kept until 31 December 2033, or earlier when it is finished. This order is not")
+    assert said(delivery).startswith(
+        "Kept until 31 December 2033, or earlier once what is open is finished. This order is not"
+    )
     assert said(delivery).endswith(FINISHED)
-    assert pages.until(delivery) == "31 December 2033, or earlier when it is finished"
+    assert pages.until(delivery) == "31 December 2033, or earlier once what is open is finished"
 
 
 @pytest.mark.parametrize("envelope", ["order", "fulfilment"])
 def test_what_another_reason_keeps_afterwards_does_not_go_when_it_is_finished(envelope: str) -> None:
     kept = open_order(asked=False)[envelope]
-    assert said(kept).startswith("Kept until it is finished, and then for the time that is told here. This order is")
+    assert said(kept).startswith("Kept while something is open, and for a set time after that. This order is")
     assert " Afterwards: We keep " in said(kept)
     assert "due to go" not in said(kept) and "or earlier" not in said(kept) and "2033" not in said(kept)
+
+
+def test_what_we_hold_says_the_day_that_the_answer_to_a_removal_told() -> None:
+    of_answer, one = open_order(asked=True)["order"], facts(DATA, {"placed": DAY}, {"open_order"}, country="DE")
+    pins = {(one.record_id, envelope): of_answer.until for envelope in DATA}
+    kept = judge(one, asked=False, pins=pins)
+    assert said(kept["order"]).startswith("Kept until 31 December 2033. This order is not")
+    assert said(kept["fulfilment"]).startswith("Kept until 31 December 2033, or earlier once what is open is finished.")
 
 
 def test_the_day_of_a_letter_is_the_latest_and_no_earlier_one_is_promised_where_another_reason_follows() -> None:

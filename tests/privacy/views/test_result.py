@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 import time_machine
+from django.core.management import CommandError, call_command
 from django.test import Client
 
 from accounts.models import Customer
@@ -15,7 +16,7 @@ from privacy.gate import Actor
 from privacy.requests import export, history, listing, second, services, sight, waits
 from privacy.requests.models import Request, SecondLook
 from privacy.requests.states import State
-from tests import factories, pages
+from tests import factories, pages, roles
 from tests.asked import NOW, PRIVACY, TODAY, confirmed, filed, refused_by_two, run, taken_in
 from tests.factories import as_customer
 from tests.journeys.everybody import undone
@@ -25,9 +26,10 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("at_now")]
 MANAGER = Actor("staff", "mia", None, frozenset({"manager"}), "admin")
 
 
-def outcome_page(request: Request, code: str, *, now: timedelta = timedelta(minutes=1)) -> str:
+def outcome_page(request: Request, code: str, *, now: timedelta = timedelta(minutes=1), status: int = 200) -> str:
     with time_machine.travel(NOW + now, tick=False):
-        text = pages.check(Client().post("/privacy/outcome/", {"reference": request.reference, "code": code}))
+        answer = Client().post("/privacy/outcome/", {"reference": request.reference, "code": code})
+        text = pages.check(answer, status=status)
     return " ".join(re.sub(r"<[^>]+>", " ", text).split())
 
 
@@ -271,6 +273,36 @@ def test_a_request_whose_file_has_ended_says_so_and_is_not_called_unreadable_for
     assert "cannot be read at this moment" not in text
 
 
+def test_decisions_that_are_not_those_of_the_plan_are_told_to_the_person_to_staff_and_operator(
+    alice: Customer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each says that somebody has to look; none that it cannot be read for the moment or that the code is wrong."""
+    factories.an_order(alice)  # it is open, so that the login stays
+    request = filed(alice)
+    code = factories.code_of(request)
+    made(request)
+    pat = pages.signed_in(factories.staff("pat", "pat@ilt.example", roles=("privacy",)))
+    desk, somebody = f"/admin/privacy/request/{request.pk}/change/", "Somebody has to look at this request."
+    call_command("seal_requests")
+    assert "doubted: 0." in capsys.readouterr().out and somebody not in read(pat, desk)
+    roles.run(f"DELETE FROM privacy_decision WHERE request_id = '{request.pk}'")
+    for text in (own_page(alice, request), outcome_page(request, code, status=409)):
+        assert "A member of our staff has to look" in text and "is not the plan that this website made of it" in text
+        assert f"Your reference is {request.reference}" in text
+        assert "cannot be read at this moment" not in text and "There is no outcome for this reference" not in text
+    text = read(pat, desk)
+    assert somebody in text and "not those of the plan in its sealed file" in text and "cannot be opened" not in text
+    for options in ({}, {"request": request.reference}):
+        with pytest.raises(CommandError):
+            call_command("seal_requests", **options)
+        told = capsys.readouterr().out
+        assert request.reference in told and "there are not as many decisions as its plan" in told
+        assert "is in order" not in told
+    Request.objects.filter(pk=request.pk).update(mac="")
+    text = read(pat, desk)
+    assert somebody in text and "is not what this program wrote into it" in text
+
+
 def test_the_outcome_names_the_days_until_which_its_file_and_the_token_stay(alice: Customer) -> None:
     request = filed(alice)
     code = factories.code_of(request)
@@ -312,7 +344,7 @@ def test_what_is_answered_is_not_under_way_nor_late_while_its_copy_waits_to_be_f
     assert "answered" in row and "by 20 December 2026" not in row
     assert request.reference not in read(pat, "/admin/"), "it is no work of theirs"
     listed = read(pat, "/admin/privacy/request/")
-    assert f"{request.reference} copy of my data answered" in listed and "identity proved, or being proved" in listed
+    assert f"{request.reference} copy of the data answered" in listed and "identity proved, or being proved" in listed
     held = read(browser, "/privacy/held/")
     assert f"Request {request.reference}" in held and "legal claim is settled" not in held
     late = listing.narrowed(Request.objects.all(), "overdue", today=TODAY + timedelta(days=60))

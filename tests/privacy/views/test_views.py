@@ -617,8 +617,8 @@ def test_what_is_due_is_not_called_removed_before_it_is(hers: Client, customer: 
     an_order(customer)
     text = " ".join(strip_tags(hers.get("/privacy/held/").text).split())
     assert "Nothing keeps it any longer." in text and "Removed. Its key is destroyed" not in text
-    assert "Kept until it is finished, and then for the time that is told here" in text
-    assert ", or earlier when it is finished" not in text, "seven years begin when the open order is finished"
+    assert "Kept while something is open, and for a set time after that" in text
+    assert ", or earlier once what is open is finished" not in text, "seven years begin when the open order is finished"
 
 
 def test_the_plan_says_of_what_has_no_key_that_it_is_deleted(hers: Client, customer: Customer) -> None:

@@ -30,7 +30,8 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.formatter_class = RawDescriptionHelpFormatter
-        parser.add_argument("action", choices=["init", "add", "status", "retire"])
+        actions = ["init", "add", "status", "retire"]
+        parser.add_argument("action", choices=actions, help="what is done with the ring")
         parser.add_argument("version", nargs="?", type=int, help="the version to retire")
         parser.add_argument("--file", help="the ring's file; KEY_RING_FILE when left out")
         parser.add_argument("--dry-run", action="store_true", help="with retire: say what would go, change nothing")
