@@ -13,6 +13,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import cache
 from typing import Any, Protocol
 from uuid import UUID
@@ -20,6 +21,7 @@ from uuid import UUID
 from django.apps import apps
 from django.db import models
 from django.db.models import Count, Exists, Max, OuterRef, Q, Subquery
+from django.db.models.functions import Now
 
 from privacy import vault
 from privacy.calendar import undated
@@ -36,14 +38,18 @@ class Row(Protocol):
 
 
 class FileRow(Row, Protocol):
-    """The row of a file: of which request it is, and where it lies."""
+    """The row of a file: of which request it is, where it lies, and from when until when."""
 
     request_id: Any
     path: Any
+    built_at: Any
+    expires_at: Any
 
 
 CHUNK = 500
 ENVELOPE = "request_file"
+FILE = "export"
+LIVES = timedelta(days=7)
 PARKED = "parked"
 _COLUMNS = (
     "pk",
@@ -161,12 +167,12 @@ def nobody_of(subject: UUID) -> UUID:
 
 
 def sign_file(export: FileRow) -> None:
-    """Give the row of a file, not yet saved, the keyed hash over whose it is."""
+    """Give the row of a file, not yet saved, the keyed hash over whose it is, and until when."""
     export.mac = vault.mac_of(*_file_says(export))
 
 
 def is_our_file(export: FileRow) -> bool:
-    """Say whether the site made this file, for this request."""
+    """Say whether the site made this file, for this request, and until this day."""
     return vault.mac_fits(export.mac, *_file_says(export))
 
 
@@ -179,7 +185,31 @@ def is_file_of(export: FileRow, owner: UUID | None) -> bool:
     return bool(keys) and all(one in _owners(owner) for one in keys)
 
 
+def is_in_its_week(export: FileRow) -> bool:
+    """Say whether the row of a file says that it ends a week after it was made."""
+    return export.built_at is not None and export.expires_at <= export.built_at + LIVES
+
+
+def files_over() -> list[UUID]:
+    """Return the numbers of the files whose keys are alive and by the key store's own clock older than their week.
+
+    No row says there when a file has to end, and none can be taken away.
+    """
+    keys = DataKey.objects.filter(envelope=FILE, destroyed_at=None, created_at__lte=Now() - LIVES)
+    return list(keys.values_list("record", flat=True))
+
+
+def have_ended(files: Collection[UUID]) -> bool:
+    """Say whether by the key store each of these files has ended: none has a key any more."""
+    return not DataKey.objects.filter(record__in=files, envelope=FILE, destroyed_at=None).exists()
+
+
 def _file_says(export: FileRow) -> tuple[Any, ...]:
+    return "request-file", export.pk, export.request_id, export.path, export.built_at, export.expires_at
+
+
+def _file_said(export: FileRow) -> tuple[Any, ...]:
+    # What the keyed hash stood over until 0.1, which said nothing of its week.
     return "request-file", export.pk, export.request_id, export.path
 
 
@@ -216,11 +246,12 @@ def _doubted(found: models.QuerySet[Any, dict[str, Any]]) -> Iterator[UUID]:
 
 def seal(numbers: Collection[UUID]) -> int:
     """Sign these requests as they stand, with those of their files of which the key store says that they are their
-    persons': by the decision of an operator who looked. Return how many."""
+    persons', and which end within their week: by the decision of an operator who looked. Return how many."""
     done = _sign_all(_rows().filter(pk__in=numbers))
     owners = dict(_plain().filter(pk__in=numbers).values_list("pk", "owner_id"))
-    files = [one.pk for one in _files().filter(request__in=numbers) if is_file_of(one, owners[one.request_id])]
-    _sign_files(_files().filter(pk__in=files))
+    for one in _files().filter(request__in=numbers):
+        if is_in_its_week(one) and is_file_of(one, owners[one.request_id]):
+            _sign_files([one])
     return done
 
 
@@ -230,6 +261,15 @@ def bind_all() -> int:
     In the caller's transaction, once in the life of an installation (privacy.vault.keystore.once).
     """
     return _sign_all(_rows().filter(mac="")) + _sign_files(_files().filter(mac=""))
+
+
+def bind_weeks() -> int:
+    """Put the week of files of before under their keyed hashes; return how many.
+
+    As `bind_all`. A file that did not fit its keyed hash of before still does not, nor one that would end later.
+    """
+    live = _files().filter(deleted_at=None)
+    return _sign_files([one for one in live if vault.mac_fits(one.mac, *_file_said(one)) and is_in_its_week(one)])
 
 
 def bind_steps(is_supported: Callable[[Mapping[str, Any]], bool]) -> int:
@@ -255,11 +295,11 @@ def _bind(fits: Callable[[Mapping[str, Any]], bool]) -> int:
     return _sign_all(_rows().filter(pk__in=fitted))
 
 
-def _sign_files(files: models.QuerySet[Any]) -> int:
+def _sign_files(files: Iterable[Any]) -> int:
     done = 0
-    for one in files.order_by("pk").iterator(chunk_size=CHUNK):
+    for one in files:
         sign_file(one)
-        done += files.model.objects.filter(pk=one.pk).update(mac=one.mac)
+        done += _files().filter(pk=one.pk).update(mac=one.mac)
     return done
 
 

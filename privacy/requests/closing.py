@@ -39,6 +39,8 @@ def close(request: Request, now: datetime) -> Result:
         return wait
     if request.procedure.gives:
         copy = export.live(request)
+        if copy is None:
+            export.require_end(request)
         if copy is not None and not copy.downloads and copy.expires_at > now:
             return Wait(copy.expires_at)
         if request.subject_id is None:  # everything else about the person was erased meanwhile

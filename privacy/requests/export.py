@@ -16,6 +16,7 @@ import os
 import secrets
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -23,9 +24,10 @@ from pathlib import Path
 from typing import IO, Any, cast
 from uuid import UUID
 
+import structlog
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 
 from privacy import audit, gate, vault
 from privacy.actor import Actor
@@ -44,7 +46,7 @@ from privacy.requests import (
     waits,
 )
 from privacy.requests.contents import Verdicts
-from privacy.requests.models import Export, Request
+from privacy.requests.models import PATH, Export, Request
 from privacy.requests.states import BEGUN_STATES
 from privacy.retention import jurisdiction
 from privacy.retention.models import Decision
@@ -52,10 +54,12 @@ from privacy.retention.verdict import Verdict
 from privacy.vault import stream
 from privacy.work.broken import Findings, spared
 
-LIVES = timedelta(days=7)
+logger = structlog.get_logger(__name__)
+
+LIVES = bound.LIVES
 SUFFIX = ".sealed"
 LABEL = "privacy.export"
-ENVELOPE = "export"
+ENVELOPE = bound.FILE
 #: Of data.json. 1 (until 0.1): the explanations of Art. 15 before the data, links without the numbers they lead to.
 FORMAT = 2
 # A file without a row that is older than any build is left over from a killed worker.
@@ -103,10 +107,11 @@ def build(request: Request, *, now: datetime) -> Export:
     something cannot be opened, OSError when the disk is full; nothing is left behind then.
     """
     there = live(request)
-    if there is not None:
+    if there is not None and bound.is_file_of(there, request.owner_id):
         return there
+    _put_aside(request, now)
     export = Export(request=request, path=secrets.token_hex(16) + SUFFIX, expires_at=now + LIVES)
-    target = folder() / export.path
+    target = _file(export)
     try:
         with target.open("xb") as file:
             os.chmod(target, 0o600)
@@ -127,8 +132,31 @@ def build(request: Request, *, now: datetime) -> Export:
 
 
 def live(request: Request) -> Export | None:
-    """Return the copy of this request that can be fetched, or None."""
-    return Export.objects.filter(request=request, deleted_at=None, built_at__isnull=False).first()
+    """Return the copy of this request that can be fetched, or None: the site made it, and its file lies there."""
+    return next((one for one in Export.objects.filter(request=request, deleted_at=None) if _is_whole(one)), None)
+
+
+def require_end(request: Request) -> None:
+    """Raise bound.NotOurs where a copy was made for this request that can't be fetched and has not ended: its row was
+    changed or taken away by another program, and nobody has been given anything.
+
+    A copy ends with its key, which the key store knows of. To be asked where `live` finds none.
+    """
+    made = list(Export.objects.filter(request=request).values_list("pk", flat=True))
+    if not made or not bound.have_ended(made):
+        raise bound.NotOurs
+
+
+def _is_whole(export: Export) -> bool:
+    return export.built_at is not None and bound.is_our_file(export) and _file(export).exists()
+
+
+def _put_aside(request: Request, now: datetime) -> None:
+    """End the rows that stand in the way of a copy: the site did not write them, or their file is not there any
+    more."""
+    for one in Export.objects.filter(request=request, deleted_at=None).only("pk", "path"):
+        logger.error("copy.put_aside", request=str(request.pk), copy=str(one.pk))
+        delete(one, now=now)
 
 
 def fetch(request: Request, *, actor: Actor, now: datetime, via: str = "portal") -> tuple[str, Iterator[bytes]]:
@@ -141,9 +169,9 @@ def fetch(request: Request, *, actor: Actor, now: datetime, via: str = "portal")
     sight.require_sight(request, actor)
     with transaction.atomic():
         export = Export.objects.select_for_update().filter(request=request, deleted_at=None, expires_at__gt=now).first()
-        if export is None or not (folder() / export.path).exists() or waits.is_undecided(request):
+        if export is None or not _is_whole(export) or waits.is_undecided(request):
             raise NoCopy
-        if not (bound.is_our_file(export) and bound.is_ours(request) and bound.is_file_of(export, request.owner_id)):
+        if not (bound.is_ours(request) and bound.is_file_of(export, request.owner_id)):
             raise NoCopy
         Export.objects.filter(pk=export.pk).update(downloads=F("downloads") + 1)
         _wait_no_more(request, now)
@@ -157,7 +185,7 @@ def fetch(request: Request, *, actor: Actor, now: datetime, via: str = "portal")
         )
         # The file is opened by its own key, past the envelopes: so its opening is noted here.
         log.write([log.Opening(actor, request.vault_owner(), {f"{LABEL}/{ENVELOPE}": [export.pk]})], now=now)
-    return f"{request.reference}.zip", gate.streaming(actor, stream.read(folder() / export.path, export.pk))
+    return f"{request.reference}.zip", gate.streaming(actor, content(export))
 
 
 def left(request: Request, *, now: datetime) -> list[Export]:
@@ -174,13 +202,13 @@ def left(request: Request, *, now: datetime) -> list[Export]:
     else:
         found = found.filter(request=request)
     copies = found.select_related("request").order_by("expires_at")
-    return [one for one in copies if bound.is_our_file(one) and bound.is_file_of(one, request.owner_id)]
+    return [one for one in copies if _is_whole(one) and bound.is_file_of(one, request.owner_id)]
 
 
 def has_left(owner: UUID | None, *, now: datetime) -> bool:
     """Return whether this person has a finished copy that can still be fetched; such a one outlives a removal."""
     found = Export.objects.filter(request__owner_id=owner, deleted_at=None, built_at__isnull=False, expires_at__gt=now)
-    return owner is not None and found.exists()
+    return owner is not None and any(map(_is_whole, found))
 
 
 def destroy(request: Request, *, actor: Actor, now: datetime) -> None:
@@ -200,10 +228,16 @@ def _wait_no_more(request: Request, now: datetime) -> None:
     Request.objects.filter(pk=request.pk, step=procedures.CLOSE.name).update(next_action_at=now)
 
 
+def content(export: Export) -> Iterator[bytes]:
+    """Yield the ZIP of a copy piece by piece; who may have it was decided before."""
+    return stream.read(_file(export), export.pk)
+
+
 def delete(export: Export, *, now: datetime) -> None:
-    """Destroy the key of a copy, then the file; safe to repeat."""
+    """Destroy the key of a copy, then the file; safe to repeat. A row that names no file of ours has none."""
     vault.keys.destroy([(export.pk, ENVELOPE)], now=now)
-    (folder() / export.path).unlink(missing_ok=True)
+    with suppress(NoCopy):
+        _file(export).unlink(missing_ok=True)
     Export.objects.filter(pk=export.pk, deleted_at=None).update(deleted_at=now)
 
 
@@ -211,7 +245,10 @@ def expire(*, now: datetime) -> int:
     """Delete the copies whose week is over, and files that no row knows; return how many went."""
     gone = 0
     findings = Findings()
-    over = list(Export.objects.filter(deleted_at=None, expires_at__lte=now).values_list("pk", flat=True)[:500])
+    old = bound.files_over()
+    vault.keys.destroy([(pk, ENVELOPE) for pk in old], now=now)  # whatever their rows say, and where there is none
+    due = Q(expires_at__lte=now) | Q(pk__in=old)
+    over = list(Export.objects.filter(due, deleted_at=None).values_list("pk", flat=True)[:500])
 
     def end(some: Sequence[UUID]) -> int:
         copies = Export.objects.filter(pk__in=some).only("pk", "path")
@@ -223,11 +260,19 @@ def expire(*, now: datetime) -> int:
     gone += sum(spared(over, end, step="expire", label=LABEL, findings=findings))
     known = set(Export.objects.filter(deleted_at=None).values_list("path", flat=True))
     for path in folder().glob(f"*{SUFFIX}"):
-        old = datetime.fromtimestamp(path.stat().st_mtime, tz=now.tzinfo) < now - ORPHAN_AFTER
-        if path.name not in known and old:
+        is_old = datetime.fromtimestamp(path.stat().st_mtime, tz=now.tzinfo) < now - ORPHAN_AFTER
+        if path.name not in known and is_old:
             path.unlink(missing_ok=True)
             gone += 1
     return gone
+
+
+def _file(export: Export) -> Path:
+    """Return where a copy lies. Raises NoCopy where its row leads out of the folder of copies, or to none of them: what
+    stands there is written, read and deleted by this account."""
+    if not PATH.fullmatch(export.path):
+        raise NoCopy
+    return folder() / export.path
 
 
 # Writing --------------------------------------------------------------------------------------------------------------

@@ -281,6 +281,10 @@ class RequestEvent(models.Model):
         return f"{self.kind} {self.at:%Y-%m-%d %H:%M}"
 
 
+#: The name of the file of a copy: a random number.
+PATH = re.compile(r"^[0-9a-f]{32}\.sealed$")
+
+
 class Export(models.Model):
     """A sealed copy on disk. The file has a random name, its key stands in the key store under this row's id."""
 
@@ -291,7 +295,7 @@ class Export(models.Model):
     sha256 = models.CharField(max_length=64, blank=True, default="")
     built_at = models.DateTimeField(null=True, blank=True)
     expires_at = models.DateTimeField()
-    # A keyed hash over which file is of which request; without one it is not given out.
+    # A keyed hash over which file is of which request, and its week; without one it is not given out.
     mac = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
     deleted_at = models.DateTimeField(null=True, blank=True)
     downloads = models.PositiveIntegerField(default=0)
@@ -301,7 +305,8 @@ class Export(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["request"], condition=Q(deleted_at__isnull=True), name="one_copy_per_request"
-            )
+            ),
+            models.CheckConstraint(condition=Q(path__regex=PATH.pattern), name="copy_is_in_its_folder"),
         ]
 
     def __str__(self) -> str:

@@ -31,7 +31,6 @@ from privacy.requests import bound, export, history, planned, unjoined, waits, w
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import Export, Request
 from privacy.requests.sight import NotYours, locked, require_sight
-from privacy.vault import stream
 
 PRINTED, ON_STICK, POSTED = "copy_printed", "copy_on_stick", "copy_posted"
 MOST_AT_ONCE = 1 << 20
@@ -91,7 +90,7 @@ def page(letter: Letter, *, actor: Actor, now: datetime) -> Iterator[bytes]:
     Raises NotYours, export.NoCopy.
     """
     copy = _taken(letter, PRINTED, actor=actor, now=now)
-    return gate.streaming(actor, first_member(stream.read(export.folder() / copy.path, copy.pk)))
+    return gate.streaming(actor, first_member(export.content(copy)))
 
 
 def archive(letter: Letter, *, actor: Actor, now: datetime) -> tuple[str, Iterator[bytes]]:
@@ -102,7 +101,7 @@ def archive(letter: Letter, *, actor: Actor, now: datetime) -> tuple[str, Iterat
     """
     copy = _taken(letter, ON_STICK, actor=actor, now=now)
     name = f"{letter.request.reference}.zip" if letter.request else "copy.zip"
-    return name, gate.streaming(actor, stream.read(export.folder() / copy.path, copy.pk))
+    return name, gate.streaming(actor, export.content(copy))
 
 
 def _taken(letter: Letter, what: str, *, actor: Actor, now: datetime) -> Export:
@@ -115,7 +114,7 @@ def _taken(letter: Letter, what: str, *, actor: Actor, now: datetime) -> Export:
         copy = export.live(request)
         if not waiting(request).filter(pk=letter.pk).exists() or copy is None or copy.expires_at <= now:
             raise export.NoCopy
-        if waits.is_undecided(request) or not (bound.is_our_file(copy) and bound.is_ours(request)):
+        if waits.is_undecided(request) or not (bound.is_ours(request) and bound.is_file_of(copy, request.owner_id)):
             raise export.NoCopy
         if what == ON_STICK and _was_taken(request, letter, copy, ON_STICK):
             raise NotAllowed(

@@ -1,0 +1,137 @@
+"""Rows of copies that another program wrote: no file outside the folder goes, nobody is told of a copy that is not
+there, and none outlives its week."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.db.models.functions import Now
+
+from accounts import upgrades
+from accounts.models import Customer
+from privacy import vault
+from privacy.requests import bound, export
+from privacy.requests.models import Export, Request
+from privacy.requests.states import State
+from privacy.vault.keystore import once
+from privacy.vault.models import DataKey, Once
+from tests.asked import NOW, Clock, filed, run
+from tests.factories import as_customer
+
+pytestmark = pytest.mark.django_db
+WEEK = timedelta(days=7)
+
+
+def planted(request: Request, path: str, **columns: object) -> Export:
+    return Export.objects.create(request=request, path=path, **{"built_at": NOW, "expires_at": NOW + WEEK, **columns})
+
+
+def made(customer: Customer) -> Request:
+    request = filed(customer, "access")
+    run(request)
+    assert request.state == State.REPLIED
+    return request
+
+
+def fetched(request: Request) -> int:
+    owner = Customer.objects.get(subject_id=request.subject_id)
+    _, pieces = export.fetch(request, actor=as_customer(owner), now=NOW)
+    return sum(map(len, pieces))
+
+
+def age_keys(days: int) -> None:
+    DataKey.objects.filter(envelope=bound.FILE).update(created_at=Now() - timedelta(days=days))
+
+
+@pytest.mark.parametrize("path", ["../ledger", "{tmp}/ring", f"{'0' * 32}.sealed/../../ledger", ""])
+def test_no_row_leads_to_a_file_outside_the_folder_of_copies(alice, bob, tmp_path: Path, path: str) -> None:
+    request, path = made(alice), path.format(tmp=tmp_path)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        planted(request, path, deleted_at=NOW)
+    Export.objects.update(expires_at=NOW)  # of a true copy, which is due: it goes all the same
+    with connection.cursor() as cursor:  # a row of before
+        cursor.execute(
+            "SET CONSTRAINTS ALL IMMEDIATE; ALTER TABLE privacy_export DROP CONSTRAINT copy_is_in_its_folder"
+        )
+    outside = [export.folder().parent / "ledger", tmp_path / "ring"]
+    for file in outside:
+        file.write_text("ours")
+    row = planted(filed(bob, "access"), path, expires_at=NOW)
+    export.expire(now=NOW)
+    assert [file.read_text() for file in outside] == ["ours", "ours"]
+    row.refresh_from_db()
+    assert row.deleted_at == NOW and not Export.objects.filter(deleted_at=None).exists()
+    for file in outside:
+        file.unlink()
+
+
+def test_a_planted_row_is_no_copy_and_the_true_one_is_made_in_its_place(alice) -> None:
+    request = filed(alice, "access")
+    row = planted(request, f"{'0' * 32}.sealed")
+    assert export.live(request) is None and not export.has_left(alice.subject_id, now=NOW)
+    run(request)
+    row.refresh_from_db()
+    assert row.deleted_at is not None
+    copy = export.live(request)
+    assert request.state == State.REPLIED and copy is not None and fetched(request) == copy.size
+
+
+def test_a_copy_whose_file_is_gone_is_none(alice) -> None:
+    request = made(alice)
+    for file in export.folder().iterdir():
+        file.unlink()
+    assert export.live(request) is None and export.left(request, now=NOW) == []
+    with pytest.raises(export.NoCopy):
+        fetched(request)
+
+
+def test_a_copy_with_another_week_is_given_out_no_more_and_ends_with_the_age_of_its_key(alice) -> None:
+    request = made(alice)
+    Export.objects.update(expires_at=NOW + timedelta(days=30_000))
+    assert export.live(request) is None and export.left(request, now=NOW) == []
+    with pytest.raises(export.NoCopy):
+        fetched(request)
+    assert bound.seal([request.pk]) == 1 and export.live(request) is None, "nor once an operator sealed the request"
+    age_keys(6)
+    assert export.expire(now=NOW + WEEK) == 0
+    age_keys(7)
+    assert export.expire(now=NOW + WEEK) == 1
+    assert not list(export.folder().iterdir()) and bound.have_ended([Export.objects.get().pk])
+
+
+def test_a_key_without_a_row_ends_with_its_week(alice) -> None:
+    request = made(alice)
+    pk = Export.objects.get().pk
+    Export.objects.all().delete()
+    age_keys(7)
+    export.expire(now=NOW + WEEK)
+    assert request.state == State.REPLIED and bound.have_ended([pk])
+
+
+@pytest.mark.parametrize("is_deleted", [False, True], ids=["called ended", "taken away"])
+def test_a_request_whose_copy_was_hidden_is_not_closed_as_answered(alice, is_deleted: bool) -> None:
+    request, clock = made(alice), Clock()
+    if is_deleted:
+        Export.objects.all().delete()
+    else:
+        Export.objects.update(deleted_at=NOW)
+    clock.now = NOW + timedelta(days=8)
+    run(request, clock)
+    assert (request.state, request.last_error) == (State.REPLIED, "NotOurs")
+
+
+def test_the_week_of_a_copy_of_before_is_signed_once_where_it_is_one(alice, bob) -> None:
+    hers, his = made(alice), made(bob)
+    for one in Export.objects.all():
+        Export.objects.filter(pk=one.pk).update(mac=vault.mac_of("request-file", one.pk, one.request_id, one.path))
+    Export.objects.filter(request=his).update(expires_at=NOW + timedelta(days=9))
+    Once.objects.filter(step=once.WEEKS).delete()
+    assert export.live(hers) is None
+    upgrades.bind_rows(now=NOW)
+    assert export.live(hers) is not None and export.live(his) is None
+    Export.objects.filter(request=his).update(expires_at=NOW + WEEK)
+    upgrades.bind_rows(now=NOW)
+    assert export.live(his) is None, "a second time it would make valid what was planted meanwhile"
