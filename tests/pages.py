@@ -48,7 +48,9 @@ def signed_in(user: User, *, again: bool = False, asked: bool = True) -> Client:
     """
     client = Browser() if asked else Client()
     client.force_login(user)
-    if again:  # as its page does it (tests/privacy/views/test_password_again.py), which would take most of a test's time
+    if (
+        again
+    ):  # as its page does it (tests/privacy/views/test_password_again.py), which would take most of a test's time
         request = HttpRequest()
         request.user, request.session = user, client.session
         reauthenticate_by_password(request)

@@ -211,6 +211,8 @@ def _of_decisions(row: Mapping[str, Any], events: list[tuple[str, str, dict[str,
     gives = procedures.of(row["kind"]).gives
     for one, verdict in pairs:
         is_one = planned.is_about(one, verdict, gives=gives)
+        if not decided.is_ours(one):
+            is_one = is_one and planned.is_worded(one, verdict)
         if one.pk not in fitted:
             is_one = is_one and _is_planned(one, verdict, gives=gives, has_begun="executing" in kinds)
         if not is_one:

@@ -51,7 +51,7 @@ def store(request: Request, made: plan.Plan, *, now: datetime) -> None:
     """Write a plan into the request: one decision per envelope in the table, the wording into the sealed file."""
     gives, made = request.procedure.gives, filled.only(made)
     request.decisions.all().delete()
-    decisions = (
+    decisions = [
         Decision(
             request=request,
             label=v.label,
@@ -66,10 +66,13 @@ def store(request: Request, made: plan.Plan, *, now: datetime) -> None:
             overdue=v.overdue,
         )
         for v in made.verdicts
-    )
+    ]
     Decision.objects.bulk_create(map(decided.sign, decisions), batch_size=BATCH)
+    kept = plan.for_file(made)
+    for verdict, decision in zip(kept["verdicts"], decisions, strict=True):
+        verdict["said"] = decided.words(decision)
     request.plan_hash, request.plan_at = made.hash, now
-    request.outcome = {"format": FORMAT, "plan": plan.for_file(made)}
+    request.outcome = {"format": FORMAT, "plan": kept}
     request.save(update_fields=["plan_hash", "plan_at", "outcome"])  # type: ignore[misc]  # a sealed field is no column
 
 

@@ -208,7 +208,8 @@ def for_file(plan: Plan) -> dict[str, Any]:
     """Return of the plan what the sealed file of the request keeps: what its decisions in the table do not say.
 
     In the order of the decisions: the title of each record, and the sentence for what is kept; and `of`, what each
-    decision is held against when an operator is to sign it (`contradictions`).
+    decision is held against when an operator is to sign it (`contradictions`); `outcome.store` adds a hash of its
+    words.
     """
     return {
         "format": FORMAT,

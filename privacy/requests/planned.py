@@ -58,6 +58,13 @@ def is_about(one: Decision, verdict: Mapping[str, Any], *, gives: bool) -> bool:
     return is_one and (one.label, one.envelope) == (label, envelope) and (one.action == was or is_kept_since)
 
 
+def is_worded(one: Decision, verdict: Mapping[str, Any]) -> bool:
+    """Say whether a decision tells data, ground and authority as the plan did. One that keeps what was to end has
+    another reason, and a plan of before does not say."""
+    is_kept_since = one.action == Decision.Action.KEEP != verdict["action"]
+    return is_kept_since or decided.words(one) == verdict.get("said", decided.words(one))
+
+
 def record_of(one: Decision, verdict: Mapping[str, Any]) -> UUID | None:
     """Return the number of the record that a decision is about, by the plan where the row has none any more; None where
     a plan of before does not tell it either."""
@@ -85,6 +92,17 @@ def unlike() -> Iterator[UUID]:
         decisions = sorted(request.decisions.all(), key=lambda one: one.pk)
         if plan and paired(decisions, plan.get("verdicts", ()), gives=request.procedure.gives) is None:
             yield request.pk
+
+
+def worded(pk: UUID) -> set[int]:
+    """Return the numbers of those decisions of a request that are told as in the plan of its file; all where
+    there is none, or it does not say."""
+    request = Request.objects.get(pk=pk)
+    decisions, plan = list(Decision.objects.filter(request=pk).order_by("pk")), of(request)
+    if not plan:
+        return {one.pk for one in decisions}
+    found = paired(decisions, plan.get("verdicts", ()), gives=request.procedure.gives) or ()
+    return {one.pk for one, verdict in found if is_worded(one, verdict)}
 
 
 def forgotten(pk: UUID) -> set[int]:

@@ -4,12 +4,15 @@ What must never happen: a record ended early, or one that law keeps, because som
 table, or another day into one: what a person was told (pinned) is ended by the sweep without asking the schedule and
 outside its cap; a record that is kept opened to all again, or called erased, because a column says that it is done. So
 each decision carries a keyed hash over its request, its record, what it does and until when, whether that is binding,
-and when it was done. One that does not fit ends nothing and is a finding of the sweep; a removal stops at it.
+when it was done, and what the answer says of it: which data, and why. One that does not fit ends nothing and is a
+finding of the sweep; a removal stops at it.
 Neither is undone by itself: an operator who looked signs the decisions of a request with it (`seal_requests`).
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -41,9 +44,9 @@ def was_about(decision: Decision, record: UUID) -> bool:
 
 
 def was_ours(decision: Decision) -> bool:
-    """Say whether an earlier version made this decision as it stands, but for when it was done: after a restore of a
-    backup of that version."""
-    return vault.mac_fits(decision.mac, *_said_before(decision))
+    """Say whether an earlier version made this decision as it stands, but for when it was done and how it is told:
+    after a restore of a backup of that version."""
+    return any(vault.mac_fits(decision.mac, *says(decision)) for says in (_said_before, _said_of_end))
 
 
 def change(decisions: models.QuerySet[Decision], **columns: Any) -> list[Decision]:
@@ -126,10 +129,25 @@ def bind_ends() -> int:
     count, after = 0, 0
     while some := list(Decision.objects.filter(pk__gt=after).order_by("pk")[:CHUNK]):
         after = some[-1].pk
-        fitted = [one for one in some if was_ours(one)]
+        fitted = [one for one in some if vault.mac_fits(one.mac, *_said_before(one))]
         untrue = said_too_early(fitted)
         signed = [sign(one) for one in fitted if one.pk not in untrue]
         count += Decision.objects.bulk_update(signed, ["mac"])
+    return count
+
+
+def bind_words(is_said: Callable[[UUID], Collection[int]]) -> int:
+    """Put under their keyed hashes what decisions of before tell of the data, and why; return how many.
+
+    As `bind_all`. One that did not fit its keyed hash of before still does not, nor one of which `is_said` of its
+    request does not return the number: until then anybody could have written into an answer what it says.
+    """
+    count = 0
+    for request in list(Decision.objects.order_by("request").values_list("request", flat=True).distinct()):
+        found = [one for one in Decision.objects.filter(request=request) if vault.mac_fits(one.mac, *_said_of_end(one))]
+        said = is_said(request) if found else ()
+        signed = [sign(one) for one in found if one.pk in said]
+        count += Decision.objects.bulk_update(signed, ["mac"], batch_size=CHUNK)
     return count
 
 
@@ -159,12 +177,23 @@ def _sign_all(decisions: models.QuerySet[Decision]) -> int:
     return done
 
 
+def words(decision: Decision) -> str:
+    """Return a hash of what the answer says of a decision: its data, ground and authority; 32 hexadecimal digits."""
+    text = json.dumps([decision.data, decision.ground, decision.authority])
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
 def ours(decisions: Iterable[Decision]) -> list[Decision]:
     """Return those of these decisions that the site made as they stand."""
     return [one for one in decisions if is_ours(one)]
 
 
 def _says(one: Decision) -> tuple[Any, ...]:
+    return *_said_of_end(one), one.data, one.ground, one.authority
+
+
+def _said_of_end(one: Decision) -> tuple[Any, ...]:
+    # What the keyed hash stood over in the first days of 0.2; such a row is signed anew once (accounts.upgrades).
     return *_said_before(one), one.done_at
 
 

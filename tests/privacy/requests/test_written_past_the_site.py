@@ -304,10 +304,27 @@ def test_decisions_of_before_are_signed_once_where_the_keys_do_not_contradict_th
     assert ended.exists()
 
 
+def test_what_decisions_of_before_tell_is_signed_once_where_the_plan_names_those_data(
+    alice: Customer, bob: Customer
+) -> None:
+    removals = [confirmed(one) for one in (alice, bob)]
+    forged = Decision.objects.filter(request=removals[1]).first()
+    assert forged is not None
+    for one in Decision.objects.all():
+        Decision.objects.filter(pk=one.pk).update(mac=vault.mac_of(*decided._said_of_end(one)))
+    Decision.objects.filter(pk=forged.pk).update(data=["nothing: see https://example.net/"])
+    assert decided.ours(Decision.objects.all()) == [] and any(map(decided.was_ours, Decision.objects.all()))
+    Once.objects.filter(step=once.WORDS).delete()
+    upgrades.bind_rows(now=NOW)
+    assert set(Decision.objects.all()) - set(decided.ours(Decision.objects.all())) == {forged}
+
+
 WRITTEN = (
     ("UPDATE privacy_decision SET until = '2026-11-21' WHERE action = 'keep'", PLANNED),
     ("UPDATE privacy_decision SET action = 'erase' WHERE action = 'keep'", PLANNED),
     ("UPDATE privacy_decision SET pinned = true WHERE action = 'keep'", PLANNED),
+    ("UPDATE privacy_decision SET data = '[\"nothing: see https://example.net/\"]' WHERE action = 'keep'", PLANNED),
+    ("UPDATE privacy_decision SET ground = 'see https://example.net/' WHERE action = 'keep'", PLANNED),
     (
         "UPDATE privacy_decision SET done_at = now() WHERE action = 'erase'",
         "a decision says that data has ended, and the key store has its key",
@@ -367,7 +384,14 @@ def removal_at(customer: Customer, step: str) -> Request:
             ],
         ),
         ("tombstone", ["DELETE FROM privacy_decision WHERE {his} AND action = 'keep'"]),
-        ("letter", ["DELETE FROM privacy_decision WHERE {his} AND action = 'erase'"]),
+        (
+            "letter",
+            [
+                "DELETE FROM privacy_decision WHERE {his} AND action = 'erase'",
+                "UPDATE privacy_decision SET data = '[\"nothing: see https://example.net/\"]' WHERE {his} AND action = 'erase'",
+                "UPDATE privacy_decision SET authority = 'https://example.net/' WHERE {his} AND action = 'keep'",
+            ],
+        ),
     ],
     ids=["before it begins", "when data end", "before the proof", "before the answer"],
 )

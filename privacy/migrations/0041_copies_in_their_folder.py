@@ -7,7 +7,7 @@ from django.db.models import CheckConstraint, Q
 
 
 class Migration(migrations.Migration):
-    dependencies = [("privacy", "0039_lines_have_a_day")]
+    dependencies = [("privacy", "0040_words_of_a_login")]
 
     operations = [
         AddConstraintNotValid(
