@@ -121,7 +121,6 @@ def _database(app: str, owner: str) -> dict[str, Any]:
         "options": timeouts,
         "application_name": f"ilt-{PROCESS}",
     }
-    config["ENGINE"] = "ilt_site.postgresql"
     config["CONN_MAX_AGE"] = 60
     config["CONN_HEALTH_CHECKS"] = True
     return config
