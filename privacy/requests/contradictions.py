@@ -14,19 +14,23 @@ from uuid import UUID
 
 from django.db import transaction
 
-from privacy import audit
+from privacy import audit, vault
 from privacy.calendar import undated
 from privacy.requests import bound, clock, history, planned, procedures
 from privacy.requests.models import WORD, Export, Request, RequestEvent
-from privacy.requests.states import OPEN_STATES, State
+from privacy.requests.procedure import Procedure, Step
+from privacy.requests.states import BEGUN_STATES, OPEN_STATES, State
 from privacy.retention import decided
 from privacy.retention.models import Decision
 from privacy.work.broken import require_own
 
 FILED, MERGED, RESUMED = "request.filed", "request.merged", "request.resumed"
+EXECUTED, NOTHING_HELD, RESTORED = "request.executed", "request.nothing_held", "restored"
+Told = Mapping[str, list[str]]
 # Each of these events has a line of the audit of its own; one of a state has one more where the request went on.
 _TOLD_EACH_TIME = (
     (clock.Kind.RECEIVED, (FILED, MERGED), "it was received"),
+    (State.IDENTITY, ("request.identified", RESUMED), "identity was proved"),
     ("second_decided", ("request.second_decided",), "a second person decided"),
     (history.SECOND_ENDED, ("request.second_ended",), "a question to a second person ended"),
     (history.REFUSAL_PROPOSED, ("request.refusal_proposed",), "its refusal was proposed"),
@@ -38,7 +42,9 @@ _TOLD_EACH_TIME = (
     (State.EXPIRED, ("request.expired",), "nobody acted on it in time"),
     (history.BREACH_ASSESSED, ("request.breach_assessed",), "what had gone out was assessed"),
 )
-_HELD_AGAINST = frozenset(kind for kind, _, _ in _TOLD_EACH_TIME) | {history.STEP, *State}
+# So has this one, of a right that ends data: the proof of it was written.
+_TOLD_OF_REMOVALS = ((State.EXECUTED, (EXECUTED, RESUMED), "it was carried out"),)
+_HELD_AGAINST = frozenset(kind for kind, _, _ in _TOLD_EACH_TIME) | {history.STEP}
 
 
 def of(pk: UUID) -> list[str]:
@@ -49,8 +55,16 @@ def of(pk: UUID) -> list[str]:
 
 def _of(row: Mapping[str, Any]) -> list[str]:
     events = _events(row)
-    found = [*_of_person(row), *_of_filing(row), *_of_stages(row, events), *_of_audit(row, events), *_of_days(row)]
-    return [*found, *_of_steps(row, events), *_of_decisions(row, events), *_of_files(row)]
+    told = _told(row)
+    found = [
+        *_of_person(row),
+        *_of_filing(row),
+        *_of_stages(row, events),
+        *_of_audit(row, events, told),
+        *_of_days(row),
+    ]
+    found += [*_of_steps(row, events), *_of_state(row, events, told), *_of_decisions(row, events), *_of_ends(row)]
+    return [*found, *_of_files(row)]
 
 
 def besides(pk: UUID) -> list[str]:
@@ -85,7 +99,9 @@ def _besides(row: Mapping[str, Any]) -> list[str]:
 
 def _alone(row: Mapping[str, Any]) -> Iterator[str]:
     """Say what only the row, or only the history, tells: who looks has to judge it."""
-    events = RequestEvent.objects.filter(request=row["pk"]).exclude(kind__in=[*_HELD_AGAINST, bound.PARKED])
+    of_removals = {kind for kind, _, _ in _TOLD_OF_REMOVALS} if procedures.of(row["kind"]).removes else set()
+    known = [*_HELD_AGAINST, *of_removals, bound.PARKED]
+    events = RequestEvent.objects.filter(request=row["pk"]).exclude(kind__in=known)
     days: dict[str, list[str]] = {}
     for kind, on in events.order_by("pk").values_list("kind", "on"):
         days.setdefault(kind if WORD.fullmatch(kind) else ascii(kind), []).append(f"{on:%-d %B %Y}")
@@ -153,18 +169,24 @@ def _of_stages(row: Mapping[str, Any], events: list[tuple[str, str, dict[str, An
         yield "its history does not say that a plan was confirmed"
 
 
-def _of_audit(row: Mapping[str, Any], events: list[tuple[str, str, dict[str, Any]]]) -> Iterator[str]:
-    """Hold proof, confirmation, decisions and deadline against the audit, as long as that goes back."""
+def _told(row: Mapping[str, Any]) -> Told:
+    """Return the reasons of our lines of the audit about a request, by what they tell."""
     told: dict[str, list[str]] = {}
     for one in audit.ours(audit.history(reference=row["reference"])):
         told.setdefault(one.action, []).append(one.reason)
+    return told
+
+
+def _of_audit(row: Mapping[str, Any], events: list[tuple[str, str, dict[str, Any]]], told: Told) -> Iterator[str]:
+    """Hold proof, confirmation, decisions and deadline against the audit, as long as that goes back."""
     if FILED not in told:
         return
     if row["identity"] != "pending" and row["identity"] not in told.get("request.identified", ()):
         yield "the audit does not tell that identity was proved in this way"
     if row["confirmed_hash"] and row["confirmed_hash"] not in told.get("request.confirmed", ()):
         yield "the audit does not tell that this plan was confirmed"
-    for kind, actions, words in _TOLD_EACH_TIME:
+    of_removals = _TOLD_OF_REMOVALS if procedures.of(row["kind"]).removes else ()
+    for kind, actions, words in (*_TOLD_EACH_TIME, *of_removals):
         if sum(kind == one for one, _, _ in events) > sum(len(told.get(action, ())) for action in actions):
             yield f"its history says more often than the audit that {words}"
 
@@ -254,3 +276,58 @@ def _of_steps(row: Mapping[str, Any], events: list[tuple[str, str, dict[str, Any
         one = right.named(name)
         if one is not None and one != procedures.PLAN and one.name not in done:
             yield f"it is at a step before which this had to be done, and was not: {one.words}"
+
+
+def _of_state(row: Mapping[str, Any], events: list[tuple[str, str, dict[str, Any]]], told: Told) -> Iterator[str]:
+    """Hold what a request that was begun says it reached against the steps in its history: an event of a state is
+    written by the step that reaches it, or by what ends a request otherwise, which the audit tells of."""
+    kinds, done = {kind for kind, _, _ in events}, {step for kind, step, _ in events if kind == history.STEP}
+    goes_back = FILED in told
+    is_restored = RESTORED in told.get(EXECUTED, ()) or (RESTORED in kinds and not goes_back)
+    is_at_once = State.PLANNED not in kinds and (NOTHING_HELD in told or not goes_back)
+    if row["step"]:  # those before it are asked already
+        done |= set(_before(procedures.of(row["kind"]), row))
+    elif is_restored or is_at_once:
+        return
+    state = bound.stopped_at(row)
+    for one in _until(procedures.of(row["kind"]), state, of_a_person=row["scope"] == "whole"):
+        if one != procedures.PLAN and one.name not in done:
+            yield f"it is {State(state).label}, and what comes before that was not done: {one.words}"
+
+
+def _before(right: Procedure, row: Mapping[str, Any]) -> tuple[str, ...]:
+    is_whole = row["scope"] == "whole"
+    ahead = right.ahead(row["step"], of_a_person=is_whole)
+    return tuple(name for name in right.order(of_a_person=is_whole) if name not in ahead)
+
+
+def _until(right: Procedure, state: str, *, of_a_person: bool) -> list[Step]:
+    """Return the steps that have to be done before a request of this right can be in this state."""
+    steps = [one for one in right.steps if one.name in right.order(of_a_person=of_a_person)]
+    if state not in BEGUN_STATES:
+        return []
+    if state == State.REPLIED:  # while it waits to be closed
+        return [one for one in steps if one.reaches != State.CLOSED]
+    reached = [place for place, one in enumerate(steps) if one.reaches == state]
+    if state == State.CLOSED:
+        return steps
+    return steps[: reached[0] + 1] if reached else []
+
+
+def _of_ends(row: Mapping[str, Any]) -> Iterator[str]:
+    """Hold a removal that by its row has ended what it was to end against the key store."""
+    right = procedures.of(row["kind"])
+    if not right.removes or bound.stopped_at(row) not in BEGUN_STATES or "erase" in right.ahead(row["step"]):
+        return
+    request = Request.objects.get(pk=row["pk"])
+    decisions = list(Decision.objects.filter(request=row["pk"]).order_by("pk"))
+    verdicts = (planned.of(request) or {}).get("verdicts", ())
+    if len(verdicts) != len(decisions):
+        verdicts = [{}] * len(decisions)
+    ended = [
+        (record, one.envelope)
+        for one, verdict in zip(decisions, verdicts, strict=True)
+        if one.action == Decision.Action.ERASE and (record := planned.record_of(one, verdict)) is not None
+    ]
+    if vault.keys.living(ended):
+        yield "data that it was to end is there: the key store has its key"

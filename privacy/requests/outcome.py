@@ -145,7 +145,8 @@ def lines(request: Request, *, today: date) -> dict[str, list[dict[str, Any]]]:
 
     What was kept and has ended since is among what was erased; its action tells that it was kept first. Why something
     is still kept is said as it is on `today`: an invoice that was paid since is not called unpaid. Titles come from the
-    sealed file, and so does why something is to be kept while the erasure has not begun. Raises FileUnreadable.
+    sealed file, and so does why something is to be kept while the erasure has not begun. Raises FileUnreadable;
+    NotAsPlanned also of a removal that is called carried out while something of it has no end.
     """
     found: dict[str, list[dict[str, Any]]] = {"erased": [], "kept": [], "given": []}
     kept_plan = read(request).get("plan", {})
@@ -171,6 +172,8 @@ def lines(request: Request, *, today: date) -> dict[str, list[dict[str, Any]]]:
             else:
                 sentence, says = verdict.sentence, verdict
         done_at = decided.ended_at(decision)
+        if request.stage == "done" and decision.action == Decision.Action.ERASE and done_at is None:
+            raise NotAsPlanned(request)  # it is called carried out, and no decision of ours says that this has ended
         name = "erased" if done_at and decision.pinned else names[Decision.Action(decision.action)]
         found[name].append(
             {

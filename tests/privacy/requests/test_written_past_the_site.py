@@ -198,6 +198,7 @@ def test_what_is_held_against_nothing_is_named_beside_the_row(
     day = f"{TODAY:%-d %B %Y}"
     assert contradictions.besides(asked.pk) == [
         "a step in its history that it has not reached: erase",
+        f"in its history, and in no line of the audit: planned, {day}",
         f"in its history, and in no line of the audit: told_elsewhere, {day}, {day}",
         f"in its history, and in no line of the audit: 'zzz\\x1b[2J', {day}",
         "held against nothing: scope whole, country US, region CA",
@@ -492,7 +493,7 @@ def test_what_the_audit_does_not_tell_is_not_signed_with_a_request(alice: Custom
         event_planted(removal, "confirmed", detail=detail)
         event_planted(removal, "second_asked", detail=detail)
     assert second.agreed(removal) == "" and second.asked_when(removal) == []
-    assert len(contradictions.of(removal.pk)) == 5 and waits.ends_at(removal, now=NOW) is None
+    assert len(contradictions.of(removal.pk)) == 6 and waits.ends_at(removal, now=NOW) is None
     models.QuerySet(Request).filter(pk=removal.pk).update(identity="link")
     removal.refresh_from_db()
     assert waits.ends_at(removal, now=NOW) is None
