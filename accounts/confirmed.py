@@ -21,6 +21,7 @@ from django.db.models.functions import Cast, Concat, Replace
 
 from accounts.users import LoginAddress, User
 from privacy import vault
+from privacy.calendar import undated
 
 logger = logging.getLogger(__name__)
 CHUNK = 500
@@ -75,7 +76,7 @@ def bind_all(users: Collection[UUID] | None = None) -> int:
 
 def _chunks(said: QuerySet[EmailAddress]) -> Iterator[list[EmailAddress]]:
     after = 0
-    while some := list(said.order_by("pk").filter(pk__gt=after)[:CHUNK]):
+    while some := list(undated.each(said.order_by("pk").filter(pk__gt=after)[:CHUNK])):
         yield some
         after = some[-1].pk
 

@@ -18,6 +18,7 @@ from accounts.joinable import NotPossible, Owner
 from accounts.models import ClaimReview, Joining
 from accounts.moved import Moved
 from privacy import vault
+from privacy.work.broken import Findings, require_own
 
 logger = logging.getLogger(__name__)
 CHUNK = 1_000
@@ -60,15 +61,21 @@ def settle(joining: Joining) -> Joining:
 
 
 def settle_all() -> int:
-    """Settle what a killed process left; return how many. A row that the site did not write is
+    """Settle what a killed process left; return how many. A row that the site did not write, or that cannot be read, is
     left alone, and told in the log."""
     done = refused = 0
-    for joining in Joining.objects.filter(is_settled=False).order_by("pk").iterator(chunk_size=CHUNK):
-        if joining.is_bound:
-            settle(joining)
-            done += 1
-        else:
-            refused += 1
+    findings = Findings()
+    for number in list(Joining.objects.filter(is_settled=False).order_by("pk").values_list("pk", flat=True)):
+        try:
+            joining = Joining.objects.get(pk=number)
+            if joining.is_bound:
+                settle(joining)
+                done += 1
+            else:
+                refused += 1
+        except Exception as error:  # of this row alone: the others are settled all the same
+            require_own(error)
+            findings.note("settle", Joining._meta.label_lower, number, error)
     if refused:
         logger.error(
             "Joinings whose row does not say what the site wrote: %d. No key changes its owner by them.", refused

@@ -20,6 +20,7 @@ from accounts import confirmed, sessions
 from accounts.models import User
 from accounts.users import LOOKED_AT
 from privacy import audit
+from privacy.calendar import undated
 from privacy.gate import Actor
 from privacy.vault.models import DataKey
 
@@ -68,7 +69,7 @@ def doubted(*, staff_only: bool = False) -> Iterator[User]:
     logins = User.objects.with_roles().order_by("pk")
     with_role = logins.filter(pk__in=User.groups.through.objects.values("user_id")).exclude(LOOKED_AT)
     for some in (logins.filter(LOOKED_AT), with_role) if staff_only else (logins,):
-        for user in some.iterator(chunk_size=CHUNK):
+        for user in undated.each(some.iterator(chunk_size=CHUNK)):
             if not user.is_vouched:
                 yield user
 

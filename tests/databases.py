@@ -68,7 +68,7 @@ def put_back(alias: str, *, count_anew: bool = False) -> None:
 @contextmanager
 def unchecked(*tables: str) -> Iterator[None]:
     """Let these tables of the main database take what no CHECK of theirs lets in: rows of before it, or the work of who
-    owns the database. Afterwards they take none again; for tests that commit."""
+    owns the database. Afterwards they take none again."""
     with connections["default"].cursor() as cursor:
         cursor.execute(
             "SELECT conrelid::regclass, quote_ident(conname), pg_get_constraintdef(oid) FROM pg_constraint"
@@ -76,13 +76,18 @@ def unchecked(*tables: str) -> Iterator[None]:
             [list(tables)],
         )
         checks = cursor.fetchall()
+        cursor.execute(
+            "SET CONSTRAINTS ALL IMMEDIATE"
+        )  # a table of which a key is still to be looked at is not altered
         for table, name, _ in checks:
             cursor.execute(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
         try:
             yield
         finally:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
             for table, name, told in checks:
                 cursor.execute(f"ALTER TABLE {table} ADD CONSTRAINT {name} {told.removesuffix(' NOT VALID')} NOT VALID")
+            cursor.execute("SET CONSTRAINTS ALL DEFERRED")
 
 
 Kept = dict[str, dict[str, str]]  # by alias and table: its rows, as COPY writes them

@@ -1,7 +1,8 @@
 """The migrated databases that tests start from, made once and kept below .local for the next run.
 
 The kept folder is found by the content of everything that makes these tables: migrations, what migrations import of
-ours, the locked packages, the servers' program. A change of any of them makes a new one.
+ours, what makes the columns' checks, the locked packages, the servers' program. A change of any of them makes a new
+one.
 """
 
 import ast
@@ -21,7 +22,10 @@ from ilt_site.launcher.servers import Servers
 
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ROOT / ".local" / "prepared"
-OWN = (Path(__file__), ROOT / "ilt_site" / "routers.py")
+OWN = (
+    Path(__file__),
+    *(ROOT / "ilt_site" / name for name in ("routers.py", "bounds.py", "management/commands/migrate.py")),
+)
 APPS = ("privacy", "accounts", "orders", "rma", "ilt_site")
 DATABASES = {"ilt": "default", "ilt_keystore": "keystore"}
 NEWEST = 4  # as many are kept: of this branch and of another one, on both kinds of servers

@@ -16,12 +16,16 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from datetime import UTC, date, datetime
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 from django.db.models import CheckConstraint, Q
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.utils import timezone
 from psycopg2 import DataError, extensions
+
+One = TypeVar("One")
 
 SENTENCE = "This date cannot be read. We put it right."
 
@@ -86,6 +90,25 @@ def leniently() -> AbstractContextManager[None]:
 def strictly() -> AbstractContextManager[None]:
     """Fail with ValueError at such a day, on a page too: for what judges records. Not across a `yield`."""
     return _reading(is_on_a_page=False)
+
+
+def each(rows: Iterable[One]) -> Iterator[One]:
+    """Yield what a query yields, its rows read leniently, and nothing else meanwhile."""
+    with leniently():
+        there = iter(rows)  # a query set is read here
+    while True:
+        with leniently():
+            found = list(islice(there, 1))
+        if not found:
+            return
+        yield found[0]
+
+
+def said(value: date, how: str) -> str:
+    """Return a day or moment in this form, here; for one that could not be read, that it could not."""
+    if is_none(value):
+        return SENTENCE
+    return f"{timezone.localtime(value) if isinstance(value, datetime) else value:{how}}"
 
 
 class UndatedMiddleware:

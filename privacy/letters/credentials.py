@@ -18,6 +18,7 @@ from django.utils.html import escape
 
 from privacy import audit, vault
 from privacy.letters.models import Letter
+from privacy.work.broken import Findings, spared
 
 CREDENTIALS = "credentials"  # the envelope
 # How long a link or code waits for its letter to go out when the caller names no earlier end
@@ -63,14 +64,19 @@ def given(letter: Letter) -> tuple[Any, Any]:
 def end_lapsed(*, now: datetime) -> int:
     """Destroy links and codes whose time is over, and stop the letters that never went out with them; return how
     many."""
+
+    def end(some: Sequence[UUID]) -> int:
+        with transaction.atomic():
+            end_credentials(some, now=now)
+        return len(some)
+
     with transaction.atomic():
         lapsed = Letter.objects.select_for_update(skip_locked=True).filter(
             credentials_until__lte=now, sealed_credentials__isnull=False
         )
         # One that is just being sent is looked at again when its sender has ended.
         ids = list(lapsed.exclude(sending_at__gt=now - INTERRUPTED_AFTER).values_list("pk", flat=True)[:500])
-        end_credentials(ids, now=now)
-    return len(ids)
+        return sum(spared(ids, end, step="lapse", label=Letter.vault_label, findings=Findings()))
 
 
 def end_credentials(ids: Sequence[UUID], *, now: datetime) -> None:

@@ -8,6 +8,7 @@ and a person decides (`resend`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from email.utils import formataddr
 from smtplib import SMTPDataError, SMTPRecipientsRefused, SMTPSenderRefused
@@ -19,13 +20,14 @@ from django.core.cache import cache
 from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
 from django.db.models import F, QuerySet
+from django.db.models.functions import Least
 
 from privacy import audit, vault
 from privacy.actor import Actor
 from privacy.letters import credentials, earlier
 from privacy.letters.credentials import INTERRUPTED_AFTER, given
 from privacy.letters.models import Letter
-from privacy.work.broken import Findings, require_own
+from privacy.work.broken import Findings, require_own, spared
 
 log = structlog.get_logger(__name__)
 
@@ -68,24 +70,32 @@ def send_due(*, now: datetime, limit: int = 50) -> list[UUID]:
     if has_no_mail_server() and not settings.DEMO:
         return []
     sent: list[UUID] = []
-    for letter_id in list(due(now=now).values_list("pk", flat=True)[:limit]):
-        if cache.get(AWAY, 0.0) > now.timestamp():
+    for letter_id in due(now=now).values_list("pk", flat=True).iterator():
+        if limit <= 0 or cache.get(AWAY, 0.0) > now.timestamp():
             break
+        limit -= 1
         try:
             if send(letter_id, now=now):
                 sent.append(letter_id)
         except Exception as error:  # this letter's row cannot be read or marked: the others go out all the same
             require_own(error)
             Findings().note("send", Letter.vault_label, letter_id, error)
-            _put_off(letter_id, type(error).__name__, now)
+            try:
+                _put_off(letter_id, type(error).__name__, now)
+            except Exception as other:  # nor written: it stands first each time, and takes nobody's turn
+                require_own(other)
+                limit += 1
     return sent
 
 
 def _put_off(letter_id: UUID, error: str, now: datetime) -> None:
     """Let a letter whose row cannot be read wait for the longest time, so that it does not stand before the others."""
-    Letter.objects.filter(pk=letter_id, sent_at=None).update(
-        attempts=F("attempts") + 1, next_attempt_at=now + LONGEST_RETRY, last_error=error[:100]
-    )
+    with transaction.atomic():
+        Letter.objects.filter(pk=letter_id, sent_at=None).update(
+            attempts=Least(F("attempts"), MOST_ATTEMPTS) + 1,
+            next_attempt_at=now + LONGEST_RETRY,
+            last_error=error[:100],
+        )
 
 
 def has_no_mail_server() -> bool:
@@ -164,7 +174,7 @@ def _message(letter: Letter) -> EmailMultiAlternatives:
 
 def _failed(letter: Letter, error: str, now: datetime) -> None:
     """Put a letter back for a later attempt, twice as late each time; after MOST_ATTEMPTS a person must look."""
-    wait = min(FIRST_RETRY * 2 ** (letter.attempts - 1), LONGEST_RETRY)
+    wait = min(FIRST_RETRY * 2 ** min(letter.attempts - 1, MOST_ATTEMPTS), LONGEST_RETRY)
     again = now + wait if letter.attempts < MOST_ATTEMPTS else None
     Letter.objects.filter(pk=letter.pk).update(sending_at=None, next_attempt_at=again, last_error=error[:100])
     log.warning("letter.failed", letter=str(letter.pk), kind=letter.kind, attempts=letter.attempts, error=error)
@@ -185,19 +195,26 @@ def report_interrupted(*, now: datetime) -> int:
     dead = Letter.objects.filter(sent_at=None, stopped_at=None, sending_at__lt=now - INTERRUPTED_AFTER).exclude(
         last_error="interrupted"
     )
+
+    def report(letters: Sequence[Letter]) -> int:
+        with transaction.atomic():
+            numbers = [one.pk for one in letters]
+            Letter.objects.filter(pk__in=numbers).update(last_error="interrupted", next_attempt_at=None)
+            for letter in letters:
+                audit.record(
+                    "letter.interrupted",
+                    actor=None,
+                    now=now,
+                    subject=letter.subject_id,
+                    record=(Letter.vault_label, letter.pk),
+                )
+        return len(letters)
+
     with transaction.atomic():
         # One that another worker reports now, or whose sender is ending after all, is left to that one.
         found = list(dead.order_by("pk").select_for_update(skip_locked=True).only("pk", "subject_id")[:100])
-        Letter.objects.filter(pk__in=[one.pk for one in found]).update(last_error="interrupted", next_attempt_at=None)
-        for letter in found:
-            audit.record(
-                "letter.interrupted",
-                actor=None,
-                now=now,
-                subject=letter.subject_id,
-                record=(Letter.vault_label, letter.pk),
-            )
-    return len(found)
+        step, label, findings = "interrupted", Letter.vault_label, Findings()
+        return sum(spared(found, report, step=step, label=label, findings=findings, number=lambda one: one.pk))
 
 
 def resend(letter: Letter, *, actor: Actor, now: datetime) -> None:

@@ -7,6 +7,7 @@ limit; a confirmed request at which nobody looks again. Any number of pollers ma
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,6 +20,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from privacy.requests.models import Request
+from privacy.work.broken import Findings, spared
 
 log = structlog.get_logger(__name__)
 SECONDS = 0.3
@@ -80,24 +82,42 @@ def poll(*, now: datetime, limit: int = LIMIT) -> int:
     `limit` of them share a transaction; after an outage all are sent at once and not so many every few seconds. Rows
     another poller or a worker is at are skipped. The lease doubles with each try that came to nothing, up to an hour.
     """
-    sent = batch = _wake(now, limit)
-    while batch == limit:
-        sent += (batch := _wake(now, limit))
+    sent, failed = 0, Findings()
+    due = limit
+    while due == limit:
+        due, woken = _wake(now, limit, failed)
+        sent += woken
     if sent:
         log.info("poller.sent", requests=sent)
     return sent
 
 
-def _wake(now: datetime, limit: int) -> int:
+def _wake(now: datetime, limit: int, failed: Findings) -> tuple[int, int]:
+    """Return how many were due, and of how many a worker is told now; the others are noted, and asked for no more."""
     with transaction.atomic():
         due = list(
             Request.objects.select_for_update(skip_locked=True, of=("self",))
             .filter(next_action_at__lte=now)
             .exclude(step="")
+            .exclude(pk__in=[one.record for one in failed])
             .order_by("next_action_at")
-            # Only what is needed: another column of one request, if it cannot be read, must not stop the others.
-            .only("pk", "step", "version", "attempts", "next_action_at")[:limit]
+            # Only what is needed: a column of one request, if it cannot be read, must not stop the others. So not the
+            # day that put it here.
+            .only("pk", "step", "version", "attempts")[:limit]
         )
+        woken = spared(
+            due,
+            lambda some: _lease(some, now),
+            step="poll",
+            label=Request.vault_label,
+            findings=failed,
+            number=lambda request: request.pk,
+        )
+        return len(due), sum(woken)
+
+
+def _lease(due: Sequence[Request], now: datetime) -> int:
+    with transaction.atomic():
         for request in due:
             request.next_action_at = now + lease(request.attempts + 1)
             request.version += 1  # the message that was lost is stale, should it come after all

@@ -17,6 +17,9 @@ def of(request: Request) -> dict[str, Any]:
     personal data, opens nothing."""
     events = list(request.events.all())
     done = _done(request, events)
+    # Neither this nor what a decision is about stands under a keyed hash: a value of another kind is none.
+    tried = request.tries if isinstance(request.tries, dict) else {}
+    tries = {step: count for step, count in tried.items() if isinstance(count, int)}
     planned = next((e.at for e in events if e.kind == "planned"), None)
     return {
         "reference": request.reference,
@@ -32,13 +35,13 @@ def of(request: Request) -> dict[str, Any]:
         "scope": request.scope,
         "plan_hash": request.plan_hash,
         "confirmed": bool(request.confirmed_hash),
-        "attempts": max(request.tries.values(), default=0),
+        "attempts": max(tries.values(), default=0),
         "last_error": request.last_error,
         "decisions": _decisions(request),
         "steps": [
             {
                 "name": step,
-                "attempts": request.tries.get(step, 0),
+                "attempts": tries.get(step, 0),
                 "done_at": _iso(planned if step == "plan" else done.get(step)),
             }
             for step in request.steps
@@ -76,7 +79,7 @@ def _decisions(request: Request) -> list[dict[str, Any]]:
         record = records.setdefault(
             key, {"record": str(d.record_id) if d.record_id else None, "label": d.label, "data": []}
         )
-        for name in d.data:
+        for name in d.data if isinstance(d.data, list) else ():
             record["data"].append(
                 {
                     "name": name,

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from privacy import audit, datamap, letters, people, vault
 from privacy.actor import Actor
-from privacy.calendar import company_day
+from privacy.calendar import company_day, undated
 from privacy.gate.context import current
 from privacy.letters.models import Letter
 from privacy.requests import (
@@ -161,8 +161,8 @@ def _check_owners(request: Request, batch: Sequence[Decision]) -> None:
 def exports_destroyed(request: Request, now: datetime) -> Result:
     """Destroy the copies whose week is over; a finished one is kept its week, and goes then by itself (design 12)."""
     count = 0
-    for one in Export.objects.filter(request__owner_id=request.owner_id, deleted_at=None):
-        if one.built_at is None or one.expires_at <= now:
+    for one in undated.each(Export.objects.filter(request__owner_id=request.owner_id, deleted_at=None)):
+        if one.built_at is None or one.expires_at <= now or undated.is_none(one.expires_at):
             export.delete(one, now=now)
             count += 1
     return Done({"copies": count})

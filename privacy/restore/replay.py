@@ -22,7 +22,6 @@ from uuid import UUID
 import structlog
 from django.conf import settings
 from django.db import connection, models, transaction
-from django.db.models import Q
 
 from privacy import audit, datamap
 from privacy.actor import Actor
@@ -161,8 +160,7 @@ def _sign_old() -> int:
     except signed_file.FileBroken:
         filed = {}
     count = 0
-    unsigned = LedgerCopy.objects.filter(mac="").defer("filed_at").annotate(is_filed=Q(filed_at__isnull=False))
-    found = broken.readable(unsigned.order_by("pk"))
+    found = broken.readable(LedgerCopy.objects.filter(mac="").order_by("pk"))
     while copies := list(islice(found, maintenance.PAGE)):
         lines = {one.entry: one for one in Tombstone.objects.filter(entry__in=[one.entry for one in copies])}
         went = ledger.gone([one.seq for one in lines.values()])
@@ -173,7 +171,7 @@ def _sign_old() -> int:
                 continue
             kept = _copy(line, went.get(line.seq, []))
             # Which keys of a line still stand in the key store may have changed since it was filed.
-            other = filed.get(copy.entry) if copy.is_filed else kept
+            other = filed.get(copy.entry) if copy.filed_at else kept
             if other is not None and _said(copy) == _said(other) and _said(copy)[:-1] == _said(kept)[:-1]:
                 signed.sign(copy)
                 agreed.append(copy)
@@ -219,13 +217,13 @@ def replay(*, actor: Actor, now: datetime, dry_run: bool = False, new_file: bool
         signed_file.put_aside(now)
         filed = {}
     with transaction.atomic():
-        LedgerCopy.objects.exclude(entry__in=filed).update(filed_at=None)
+        _note_filed(LedgerCopy.objects.exclude(entry__in=filed).filter(filed_at__isnull=False), None)
         last = signed_file.last() if filed else None
         end = LedgerCopy.objects.filter(entry=last).values_list("pk", flat=True).first() if last else None
         if end is not None:
             # One that was copied anew behind the file's last line is filed once more, so that the
             # file ends with the newest.
-            LedgerCopy.objects.filter(entry__in=filed, filed_at=None, pk__lte=end).update(filed_at=now)
+            _note_filed(LedgerCopy.objects.filter(entry__in=filed, filed_at=None, pk__lte=end), now)
     while count := file_copies(now=now):
         report.filed += count
     if report.problems or report.key_lines or report.records:
@@ -233,6 +231,11 @@ def replay(*, actor: Actor, now: datetime, dry_run: bool = False, new_file: bool
         audit.record("ledger.replayed", actor=actor, now=now, reason=reason)
     maintenance.reasons(afresh=True)
     return report
+
+
+def _note_filed(lines: models.QuerySet[LedgerCopy], at: datetime | None) -> None:
+    """Write when these lines were filed; not into those of another program, which may not let themselves be written."""
+    LedgerCopy.objects.filter(pk__in=[line.pk for line in signed.ours(lines)]).update(filed_at=at)
 
 
 def _filed(report: Report, new_file: bool) -> dict[UUID, LedgerCopy]:

@@ -108,7 +108,7 @@ class _Run:
 
     def go(self) -> None:
         if not self.report.is_dry_run:
-            notices.note_told()  # before the letters that tell it may end
+            notices.note_told(self.findings)  # before the letters that tell it may end
         for label, ids in self._told():
             self._end_told(datamap.for_label(label), ids)
         if not self.report.is_dry_run:

@@ -15,7 +15,7 @@ a wrong rule does not write to everybody.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -26,7 +26,7 @@ from django.urls import reverse
 
 from privacy import audit, letters, people, vault
 from privacy.actor import Actor
-from privacy.calendar import company_day
+from privacy.calendar import company_day, undated
 from privacy.facts import Facts
 from privacy.letters.models import Letter
 from privacy.requests import clock, links
@@ -34,6 +34,7 @@ from privacy.retention import decided
 from privacy.retention.models import Decision
 from privacy.retention.rules import Schedule
 from privacy.sweep.models import EndNotice
+from privacy.work.broken import Findings, spared
 
 KIND = "account_ending"
 LINK_LIVES = timedelta(days=60)
@@ -58,37 +59,46 @@ def days_before(facts: Facts, envelopes: Iterable[str], schedule: Schedule) -> i
 
 def unwarned(found: Collection[Facts], *, by: date) -> set[UUID]:
     """Return the people in `found` whom no letter that went out by that day has warned, or none that still counts."""
-    notices = list(_of(found))
+    notices = _of(found)
     told = _told(notices)
     return _without(found, [one for one in notices if (day := told.get(one.pk)) is not None and day <= by])
 
 
 def unwritten(found: Collection[Facts]) -> set[UUID]:
     """Return the people in `found` to whom a warning is to be written: none that still counts went out, or waits to."""
-    notices = list(_of(found))
+    notices = _of(found)
     told = _told(notices)
     waiting = Letter.objects.filter(key__in=[_key(one) for one in notices], sent_at=None, stopped_at=None)
     keys = set(waiting.values_list("key", flat=True))
     return _without(found, [one for one in notices if one.pk in told or _key(one) in keys])
 
 
-def note_told() -> int:
+def note_told(findings: Findings) -> int:
     """Write down of each warning on which day its letter went out; return of how many. Letters end before warnings
     do."""
+
+    def note(told: Sequence[tuple[UUID, date]]) -> int:
+        with transaction.atomic():
+            return sum(EndNotice.objects.filter(pk=pk, told_on=None).update(told_on=day) for pk, day in told)
+
+    label = EndNotice._meta.label_lower
     count, last = 0, None
     while True:
-        open_ = EndNotice.objects.filter(told_on=None, kept_on=None, ended_at=None).order_by("pk")
+        open_ = EndNotice.objects.filter(told_on=None, kept_on=None, ended_at=None).only("pk", "told_on").order_by("pk")
         batch = list((open_ if last is None else open_.filter(pk__gt=last))[:BATCH])
         if not batch:
             return count
         last = batch[-1].pk
-        for pk, day in _told(batch).items():
-            count += EndNotice.objects.filter(pk=pk, told_on=None).update(told_on=day)
+        told = list(_told(batch).items())
+        count += sum(spared(told, note, step="told", label=label, findings=findings, number=lambda one: one[0]))
 
 
-def _of(found: Collection[Facts]) -> Iterable[EndNotice]:
+def _of(found: Collection[Facts]) -> list[EndNotice]:
+    """Return the warnings of these people, the oldest first; one of which a day cannot be read has warned nobody."""
     subjects = {facts.subject_id for facts in found if facts.subject_id is not None}
-    return EndNotice.objects.filter(subject__in=subjects).order_by("given_on")
+    notices = EndNotice.objects.filter(subject__in=subjects).only("pk", "subject", "given_on", "told_on")
+    there = list(undated.each(notices.order_by("given_on")))
+    return [one for one in there if not undated.among([one])]
 
 
 def _told(notices: Iterable[EndNotice]) -> dict[UUID, date]:
@@ -96,7 +106,8 @@ def _told(notices: Iterable[EndNotice]) -> dict[UUID, date]:
     told = {one.pk: one.told_on for one in notices if one.told_on is not None}
     by_key = {_key(one): one.pk for one in notices if one.told_on is None}
     sent = Letter.objects.filter(key__in=list(by_key), sent_at__isnull=False).values_list("key", "sent_at")
-    return told | {by_key[key]: company_day(at) for key, at in sent if at is not None}
+    days = {by_key[key]: company_day(at) for key, at in undated.each(sent) if at and not undated.is_none(at)}
+    return told | days
 
 
 def _key(notice: EndNotice) -> str:
@@ -266,7 +277,8 @@ def begin_to_end(found: Collection[Facts], *, now: datetime) -> set[UUID]:
             last[facts.subject_id] = max(seen, last.get(facts.subject_id, date.min))
     kept: set[UUID] = set()
     ending: list[UUID] = []
-    for notice in EndNotice.objects.select_for_update().filter(subject__in=last).order_by("pk"):
+    notices = EndNotice.objects.select_for_update().filter(subject__in=last).only("pk", "subject", "kept_on")
+    for notice in undated.each(notices.order_by("pk")):  # kept on a day that cannot be read is kept
         if notice.kept_on is None:
             ending.append(notice.pk)
         elif notice.kept_on > last[notice.subject_id]:

@@ -12,6 +12,7 @@ from django.utils import timezone
 from accounts import confirmed, vouching
 from accounts.models import User
 from privacy import gate
+from privacy.calendar import undated
 
 
 class Command(BaseCommand):
@@ -42,7 +43,7 @@ class Command(BaseCommand):
             return
         vouched = 0
         if options["login"] is not None:
-            user = User.objects.with_roles().filter(pk=options["login"]).first()
+            user = next(undated.each(User.objects.with_roles().filter(pk=options["login"])), None)
             if user is None:
                 raise CommandError("There is no login with this number.", returncode=1)
             if user.is_vouched and vouching.vouch_for_address(user, actor=actor, now=now):
@@ -90,4 +91,4 @@ def _told(user: User) -> str:
     """Say what a login may do, without naming anybody."""
     kind = "staff" if user.is_staff else "customer"
     roles = ", ".join(_roles(user)) or "none"
-    return f"{kind}, roles: {roles}, {'open' if user.is_active else 'closed'}, since {user.created_at:%-d %B %Y}"
+    return f"{kind}, roles: {roles}, {'open' if user.is_active else 'closed'}, since {undated.said(user.created_at, '%-d %B %Y')}"

@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from privacy import called
+from privacy.calendar import undated
 from privacy.gate.system import system, system_actor
 from privacy.retention import holds
 from privacy.retention.models import Hold
@@ -85,7 +86,7 @@ class Command(BaseCommand):
         holds_now = Hold.objects.filter(lifted_at__isnull=True)
         if found is not None:
             holds_now = holds_now.filter(label=found.declaration.label, record_id=found.record_id)
-        standing = list(holds_now)
+        standing = list(undated.each(holds_now))
         names = called.names((one.label, one.record_id) for one in standing)
         shown = [
             {
@@ -104,7 +105,7 @@ class Command(BaseCommand):
             return
         for hold in standing:
             case = f", case {hold.reference}" if hold.reference else ""
-            since = f"{timezone.localtime(hold.placed_at):%-d %B %Y, %H:%M %Z}"
+            since = undated.said(hold.placed_at, "%-d %B %Y, %H:%M %Z")
             name = names[hold.label, hold.record_id]
             self.stdout.write(f"{name}: {hold.get_reason_display()}{case}; since {since}")
         self.stdout.write(f"Holds in force: {len(standing)}.")

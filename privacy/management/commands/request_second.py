@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from privacy.calendar import undated
 from privacy.gate.system import system, system_actor
 from privacy.management.one_request import named
 from privacy.requests import excess, proof, reading, second, sight
@@ -34,7 +35,7 @@ class Command(BaseCommand):
             raise CommandError("A reference and --decision belong together.", returncode=2)
         if options["reference"]:
             self._decide(options["reference"], options["decision"], sys.stdin.read() if options["words"] else "")
-        looks = second.waiting()
+        looks = list(undated.each(second.waiting()))
         if options["reference"]:
             request = reading.find(options["reference"])
             if options["json"]:
@@ -57,7 +58,7 @@ class Command(BaseCommand):
             return
         for one in looks:
             self.stdout.write(
-                f"{one.request.reference}: {one.request.title}, answer by {one.request.due_on:%-d %B %Y}: {one.get_why_display()}"
+                f"{one.request.reference}: {one.request.title}, answer by {undated.said(one.request.due_on, '%-d %B %Y')}: {one.get_why_display()}"
             )
             if one.why == SecondLook.Why.EXCESSIVE:
                 with system(

@@ -11,7 +11,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from privacy import called, datamap
-from privacy.calendar import company_day
+from privacy.calendar import company_day, undated
 from privacy.management.one_request import RequestCommand, named
 from privacy.requests import reading
 from privacy.requests.models import Request
@@ -27,8 +27,9 @@ class Command(RequestCommand):
     )
 
     def handle(self, *args: Any, reference: str, **options: Any) -> None:
-        request = named(reference)
-        shown = reading.show(request)
+        with undated.leniently():  # the rest of it is shown all the same
+            request = named(reference)
+            shown = reading.show(request)
         if options["json"]:
             self.stdout.write(json.dumps(shown))
             return
@@ -41,7 +42,7 @@ def _dates(request: Request) -> list[str]:
     unpaused = f"; without the pause by {_day(request.unpaused_due_on)}" if request.unpaused_due_on else ""
     said = [
         f"Received on {_day(request.received_on)} by {request.get_channel_display()}, from {request.get_asked_by_display()}.",
-        f"Ended on {_day(company_day(request.closed_at))}."
+        f"Ended on {_day(request.closed_at)}."
         if request.closed_at
         else f"Answer by {_day(request.due_on)}, at the latest {_day(request.legal_due_on)}{unpaused}.",
         f"Who is asking: {request.get_identity_display()}.",
@@ -106,4 +107,4 @@ def _steps(request: Request, shown: Mapping[str, Any]) -> list[str]:
 
 
 def _day(day: date) -> str:
-    return f"{day:%-d %B %Y}"
+    return undated.said(day, "%-d %B %Y")

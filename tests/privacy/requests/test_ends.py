@@ -174,7 +174,7 @@ def an_interrupted_letter() -> tuple[str, Callable[[], Any]]:
 
 def a_letter_whose_code_has_lapsed() -> tuple[str, Callable[[], Any]]:
     letter = letters.queue("expired", to="alice@example.com", context={}, key="one", now=NOW)
-    return "letter.lapsed", lambda: letters.end_credentials([letter.pk], now=NOW)
+    return "letter.lapsed", transaction.atomic(lambda: letters.end_credentials([letter.pk], now=NOW))
 
 
 def a_login_of_staff() -> tuple[str, Callable[[], Any]]:

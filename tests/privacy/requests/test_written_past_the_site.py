@@ -4,6 +4,7 @@ done nowhere. Beside each attack stands what the same rows do untouched."""
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -37,7 +38,7 @@ from privacy.retention import decided
 from privacy.retention.models import Decision
 from privacy.vault.keystore import once
 from privacy.vault.models import DataKey, Once
-from tests import roles
+from tests import databases, roles
 from tests.asked import NOW, TODAY, Clock, confirmed, filed, run, taken_in
 from tests.factories import an_order
 from tests.journeys.everybody import undone
@@ -60,12 +61,14 @@ def written(request: Request, columns: str) -> None:
 
 
 def event_planted(request: Request, kind: str, step: str = "", detail: str = "{}") -> None:
-    """Append an event to the history of a request with the rights of the application."""
-    roles.run(
-        'INSERT INTO privacy_requestevent (request_id, at, "on", kind, state, step, actor_kind, actor_id, detail)'
-        f" SELECT request_id, at, \"on\", '{kind}', state, '{step}', actor_kind, actor_id, '{detail}'"
-        f" FROM privacy_requestevent WHERE request_id = '{request.pk}' ORDER BY id DESC LIMIT 1"
-    )
+    """Append an event to the history of a request with the rights of the application; one whose detail is no table as
+    an earlier version took it."""
+    with nullcontext() if detail.startswith("{") else databases.unchecked("privacy_requestevent"):
+        roles.run(
+            'INSERT INTO privacy_requestevent (request_id, at, "on", kind, state, step, actor_kind, actor_id, detail)'
+            f" SELECT request_id, at, \"on\", '{kind}', state, '{step}', actor_kind, actor_id, '{detail}'"
+            f" FROM privacy_requestevent WHERE request_id = '{request.pk}' ORDER BY id DESC LIMIT 1"
+        )
 
 
 def noon_of(request: Request) -> datetime:
@@ -237,8 +240,9 @@ def test_an_event_that_names_anything_stops_neither_a_list_nor_the_command(
     assert deadline._reason_written(removal) == "" and writing.returned(removal, "post") == []
     assert CameBack.letters(removal).count() == removal.letters.filter(sent_at__isnull=False).count()
     written(his, "region = 'CA'")
-    written(removal, "due_on = '0044-03-15 BC', closed_at = '0044-03-15 BC'")
-    written(asked, "due_on = '0044-03-15 BC', identity_at = '0044-03-15 BC'")
+    with databases.unchecked("privacy_request"):
+        written(removal, "due_on = '0044-03-15 BC', closed_at = '0044-03-15 BC'")
+        written(asked, "due_on = '0044-03-15 BC', identity_at = '0044-03-15 BC'")
     other = '{"id": "01a22cfe-0000-7000-8000-000000000000", "reference": "PR-2026-0000-00", "subject_id": null}'
     roles.run(  # one without a history
         f"INSERT INTO privacy_request SELECT (jsonb_populate_record(r, '{other}')).* FROM privacy_request r"

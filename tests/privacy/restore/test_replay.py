@@ -122,8 +122,9 @@ def test_a_line_that_cannot_be_read_closes_nothing_stops_nobody_and_is_named(cli
     assert sorted(named()) == sorted(("ledger_copy", str(one)) for one in planted) and len(planted) == 3
     call_command("replay_ledger", verbosity=0, stdout=StringIO())
     assert filed()[-1] == lines[-1] and set(filed()) == set(lines)
-    LedgerCopy.objects.filter(entry__in=lines).update(mac="")
-    assert replay.sign_old(now=NOW) == len(lines)
+    with databases.unchecked("privacy_ledgercopy"):
+        LedgerCopy.objects.filter(entry__in=lines).update(mac="")
+    assert replay.sign_old(now=NOW) == len(lines) - 1, "the one that cannot be written is copied anew"
 
     erased(1, copied=False)
     while follow():
