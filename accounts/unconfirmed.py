@@ -24,7 +24,6 @@ from accounts import confirmed, sessions, witnessed
 from accounts.models import LoginAddress, User
 from privacy import audit, letters, vault
 from privacy.gate import Actor
-from privacy.letters.models import Letter
 from privacy.requests import erasure
 from privacy.requests.models import Request
 from privacy.retention.verdict import Verdict
@@ -115,7 +114,7 @@ def end(user_id: UUID, *, reason: str, actor: Actor | None, now: datetime) -> bo
         sessions.end_others(user_id, but=None)
         if subject is not None:
             letters.stop(subject, now=now)
-            letters.burn(Letter.objects.filter(subject_id=subject), now=now)
+            letters.burn(letters.of_person(subject), now=now)
         records = [(User.vault_label, user_id), *((LoginAddress.vault_label, pk) for pk in _alone(found))]
         erasure.erase_records([_ends(*one) for one in records], request=None, actor=actor, now=now)
     return True

@@ -25,6 +25,7 @@ from privacy.letters.earlier import set_apart
 from privacy.letters.models import Letter
 from privacy.letters.printing import in_hand, mark_posted, on_paper, opened
 from privacy.letters.sending import (
+    GONE,
     CannotSendAgain,
     has_no_mail_server,
     is_read_by_outbox,
@@ -35,10 +36,11 @@ from privacy.letters.sending import (
     sent_at,
     word_for_gone,
 )
-from privacy.letters.stopping import burn, burn_given, stop, withhold
+from privacy.letters.stopping import burn, burn_given, of_person, stop, withhold
 
 __all__ = [
     "CREDENTIALS",
+    "GONE",
     "MOST_A_DAY",
     "CannotSendAgain",
     "CredentialInText",
@@ -51,6 +53,7 @@ __all__ = [
     "in_hand",
     "is_read_by_outbox",
     "mark_posted",
+    "of_person",
     "on_paper",
     "opened",
     "placeholder",

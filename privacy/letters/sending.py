@@ -36,6 +36,9 @@ LONGEST_RETRY = timedelta(hours=6)
 MOST_ATTEMPTS = 20
 # While the mail server does not answer nobody tries it: each try would hold a worker up for EMAIL_TIMEOUT.
 AWAY, AWAY_FOR = "mail-server-away", timedelta(seconds=30)
+# What the audit tells of a letter that went out, or can go out no more.
+SENT, POSTED, LAPSED = "letter.sent", "letter.posted", "letter.lapsed"
+GONE = (SENT, POSTED, LAPSED)
 ABOUT_ONE_LETTER = (SMTPRecipientsRefused, SMTPSenderRefused, SMTPDataError)
 
 
@@ -145,8 +148,16 @@ def send(letter_id: UUID, *, now: datetime) -> bool:
         Letter.objects.filter(pk=letter.pk).update(sent_at=now, sending_at=None, next_attempt_at=None, last_error="")
         if not is_read_by_outbox():  # there they wait to be printed (`printed`)
             credentials.end_only([letter.pk], now)
+        _note_sent(letter, now)
     log.info("letter.sent", letter=str(letter.pk), kind=letter.kind, attempts=letter.attempts)
     return True
+
+
+def _note_sent(letter: Letter, now: datetime) -> None:
+    """Let the audit tell that a letter about a request went out, in the caller's transaction: the column is anybody's
+    who can write to the table."""
+    if letter.request_id is not None:
+        audit.record(SENT, actor=None, now=now, subject=letter.subject_id, record=(Letter.vault_label, letter.pk))
 
 
 def _message(letter: Letter) -> EmailMultiAlternatives:
@@ -233,7 +244,9 @@ def resend(letter: Letter, *, actor: Actor, now: datetime) -> None:
 def printed(letter: Letter, *, now: datetime) -> None:
     """Record that a demo's `outbox` has shown a mail: nothing else sends it there, so that is its only showing."""
     with transaction.atomic():
-        Letter.objects.filter(pk=letter.pk, by=Letter.By.EMAIL, sent_at=None, stopped_at=None).update(
+        went = Letter.objects.filter(pk=letter.pk, by=Letter.By.EMAIL, sent_at=None, stopped_at=None).update(
             sent_at=now, sending_at=None, next_attempt_at=None, last_error=""
         )
+        if went:
+            _note_sent(letter, now)
         credentials.end_only([letter.pk], now)

@@ -19,9 +19,19 @@ from privacy.letters.sending import is_read_by_outbox
 UNPRINTED = timedelta(days=7)
 
 
+def of_person(subject: UUID) -> QuerySet[Letter]:
+    """Return the letters that are a person's by the key store, with those that the row calls theirs and whose key is
+    gone: a row that somebody hung on the person makes no letter of another one theirs."""
+    theirs = vault.keys.owned(Letter.vault_label, ("subject", subject))
+    called = set(Letter.objects.filter(subject_id=subject).values_list("pk", flat=True))
+    return Letter.objects.filter(
+        pk__in=theirs | called - vault.keys.strangers(dict.fromkeys(called, ("subject", subject)))
+    )
+
+
 def stop(subject: UUID, *, now: datetime, but: Any = None) -> int:
     """Stop every unsent letter to `subject` but those about the request `but`; return how many (Art. 17, 21)."""
-    unsent = Letter.objects.filter(subject_id=subject, sent_at=None, stopped_at=None, sending_at=None)
+    unsent = of_person(subject).filter(sent_at=None, stopped_at=None, sending_at=None)
     if but is not None:
         unsent = unsent.exclude(request=but)
     with transaction.atomic():

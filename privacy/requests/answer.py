@@ -22,13 +22,14 @@ CODE_MOVED = (
     "code_moved"  # in the file of the request: its outcome code went to an address that does not count any more
 )
 PRINTED = "printed, or a week old, as this demo sends no mail"  # when a letter of a demo has gone out
+KEY = "answer:"
 _Lines = dict[str, list[dict[str, Any]]]
 OF_KEYS = "restore the keys"  # the reason of the schedule that says how long a backup of the key store is kept
 
 
 def key(request: Request) -> str:
     """Return the key under which the answer exists once in the outbox."""
-    return f"answer:{request.pk}"
+    return f"{KEY}{request.pk}"
 
 
 def is_posted(request: Request) -> bool:

@@ -223,6 +223,15 @@ def require_owners(wanted: Mapping[UUID, tuple[str, UUID | None]]) -> None:
         raise NotOurs
 
 
+def letters_elsewhere(owner: UUID | None, letters: Collection[UUID]) -> Iterator[UUID]:
+    """Yield those of these letters that by the key store are of another person than this owner of a request. One
+    query."""
+    keys = DataKey.objects.filter(record__in=letters, destroyed_at=None, owner_kind="subject")
+    for record, kind, of in keys.values_list("record", "owner_kind", "owner_id"):
+        if (kind, of) not in _owners(owner):
+            yield record
+
+
 # Looking at all -------------------------------------------------------------------------------------------------------
 
 

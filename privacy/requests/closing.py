@@ -1,35 +1,47 @@
 """The last steps of a request: the answer is left in the outbox, and when it has gone out the request closes.
 
 What must never happen: a request that closes before its person has the answer; a letter that still says what was
-removed after that. Every step may be run again after a crash.
+removed after that; one that burns a letter of another person, or of another request. Which letter is the answer says
+the history, which is under the keyed hash, and that it went out our lines of the audit: a row of the outbox that
+somebody planted, changed or took away answers nothing, and the request is parked. Every step may be run again after
+a crash.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from privacy import letters
+from django.db.models import Q, QuerySet
+
+from privacy import audit, letters, vault
 from privacy.gate.context import current
 from privacy.letters.models import Letter
 from privacy.requests import (
     answer,
+    bound,
     export,
     history,
     paper,
+    procedures,
     writing,
 )
 from privacy.requests.models import OneTimeLink, Request, SecondLook
 from privacy.requests.result import LOOK_AGAIN, LOOK_LATER, Done, Result, Wait
 from privacy.requests.states import State
 
+ANSWER = "answer"  # in the event that the answer was written: the number of its letter
+
 
 def letter(request: Request, now: datetime) -> Result:
     """Leave the answer in the outbox, once: what was given, or what went, what stays, why and until when; none where a
     second person has destroyed the copy."""
+    if Letter.objects.filter(key=answer.key(request)).exists():
+        raise bound.NotOurs  # it is written in the transaction that says so: this one is somebody else's
     destroyed = request.second_looks.filter(outcome=SecondLook.Outcome.END)
-    if not (request.procedure.gives and export.live(request) is None and destroyed.exists()):
-        answer.leave(request, now=now)
-    return Done()
+    if request.procedure.gives and export.live(request) is None and destroyed.exists():
+        return Done({ANSWER: ""})
+    answer.leave(request, now=now)
+    return Done({ANSWER: str(Letter.objects.values_list("pk", flat=True).get(key=answer.key(request)))})
 
 
 def close(request: Request, now: datetime) -> Result:
@@ -44,25 +56,56 @@ def close(request: Request, now: datetime) -> Result:
         if copy is not None and not copy.downloads and copy.expires_at > now:
             return Wait(copy.expires_at)
         if request.subject_id is None:  # everything else about the person was erased meanwhile
-            letters.burn_given(Letter.objects.filter(request=request), now=now)
+            letters.burn_given(_own(request), now=now)
     if request.procedure.removes:
         # Word that it was not shown to be the person goes out first; what it says is destroyed by the sweep
         # (`sweep.second_letter`).
         unsent = Letter.objects.filter(request=request, kind=writing.NOT_YOU, sent_at=None, stopped_at=None)
-        letters.burn_given(Letter.objects.filter(request=request).exclude(pk__in=unsent.values("pk")), now=now)
+        letters.burn_given(_own(request).exclude(pk__in=unsent.values("pk")), now=now)
         unused = OneTimeLink.objects.filter(request=request, used_at=None)
         unused.exclude(purpose=OneTimeLink.Purpose.NOT_ME).update(expires_at=now)
     return Done()
 
 
+def _own(request: Request) -> QuerySet[Letter]:
+    """Return the letters of a request but those that by the key store are another person's, or are the answer of
+    another request."""
+    found = Letter.objects.filter(request=request)
+    others = set(bound.letters_elsewhere(request.owner_id, list(found.values_list("pk", flat=True))))
+    answers = Q(key__startswith=answer.KEY) & ~Q(key=answer.key(request))
+    return found.exclude(answers).exclude(pk__in=others)
+
+
 def _unanswered(request: Request, now: datetime) -> Wait | None:
     """Return until when to wait for the answer to go out; None once it has, and the request counts as answered then."""
     word = Letter.objects.filter(request=request, key=answer.key(request)).first()
+    written = _written(request)
+    if written and (word is None or str(word.pk) != written):
+        raise bound.NotOurs
     if word is not None and word.sent_at is None and word.stopped_at is None:
         if paper.goes_with(word, request) and export.live(request) is None and request.subject_id is not None:
             export.build(request, now=now)  # its week is over, and nobody has posted it
         # Ticking a letter off wakes the request.
         return Wait(now + (LOOK_LATER if word.by == Letter.By.POST else LOOK_AGAIN))
     if request.state == State.EXECUTED:
+        if written and word is not None and not _has_gone(word, request):
+            raise bound.NotOurs
         history.move(request, State.REPLIED, actor=current(), now=now)
     return None
+
+
+def _written(request: Request) -> str | None:
+    """Return the number of the letter that the history calls the answer; "" where none was to be written, None for one
+    of before, whose history does not say."""
+    for detail in history.details(request, history.STEP, step=procedures.LETTER.name):
+        if isinstance(found := detail.get(ANSWER), str):
+            return found
+    return None
+
+
+def _has_gone(word: Letter, request: Request) -> bool:
+    """Say whether the audit tells that the answer went out, or can go out no more; a copy's ends also with all else of
+    the person, and its key is gone then."""
+    return bool(audit.told_of(letters.GONE, [(Letter.vault_label, word.pk)])) or (
+        request.procedure.gives and vault.keys.is_destroyed(word.pk, "letter")
+    )

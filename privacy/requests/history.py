@@ -152,9 +152,11 @@ def schedule(request: Request, step: str, *, at: datetime | None) -> None:
     request.save(update_fields=["step", "next_action_at", "version", "attempts", "last_error"])
 
 
-def details(request: Request, kind: str) -> list[dict[str, Any]]:
-    """Return the details of the events of a kind, oldest first; {} for one that the site cannot have written."""
-    found = request.events.filter(kind=kind).order_by("pk").values_list("detail", flat=True)
+def details(request: Request, kind: str, *, step: str = "") -> list[dict[str, Any]]:
+    """Return the details of the events of a kind, and of a step, oldest first; {} for one that the site cannot have
+    written."""
+    found = request.events.filter(kind=kind, step=step) if step else request.events.filter(kind=kind)
+    found = found.order_by("pk").values_list("detail", flat=True)
     return [one if isinstance(one, dict) else {} for one in found]
 
 

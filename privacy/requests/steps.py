@@ -14,7 +14,6 @@ from privacy import audit, datamap, letters, people, vault
 from privacy.actor import Actor
 from privacy.calendar import company_day, undated
 from privacy.gate.context import current
-from privacy.letters.models import Letter
 from privacy.requests import (
     assessment,
     bound,
@@ -79,7 +78,7 @@ def stop_mail(request: Request, now: datetime) -> Result:
     """Stop letters not yet sent, and destroy what earlier ones say; this request's own stay until the end."""
     subject = subject_of(request)
     stopped = letters.stop(subject, now=now, but=request)
-    letters.burn(Letter.objects.filter(subject_id=subject).exclude(request=request), now=now)
+    letters.burn(letters.of_person(subject).exclude(request=request), now=now)
     return Done({"stopped": stopped})
 
 

@@ -164,6 +164,17 @@ def strangers(wanted: Mapping[UUID, Owner]) -> set[UUID]:
         return {record for record, kind, owner in cur.fetchall() if (kind, owner) != wanted[record]}
 
 
+def owned(label: str, owner: Owner) -> set[UUID]:
+    """Return the records of this kind of which a live key is this owner's, whatever their rows say; one query."""
+    with cursor() as cur:
+        cur.execute(
+            """SELECT DISTINCT record FROM vault_datakey
+               WHERE label = %s AND owner_kind = %s AND owner_id = %s::uuid AND destroyed_at IS NULL""",
+            [label, owner[0], str(owner[1])],
+        )
+        return {record for (record,) in cur.fetchall()}
+
+
 def reowner(old: Owner, new: Owner) -> int:
     """Hand all keys of one owner to another by re-wrapping them; data stays as it is. Return how many."""
     return _hand_over("owner_kind = %s AND owner_id = %s::uuid", [old[0], str(old[1])], new)
