@@ -8,9 +8,11 @@ from django.core.management import CommandError, call_command
 
 from accounts.models import Customer
 from privacy import vault
-from privacy.requests import bound, contradictions, execute, outcome
+from privacy.requests import bound, contradictions, execute, login_stays, outcome
 from privacy.requests.models import Request
 from privacy.requests.states import State
+from privacy.retention import decided
+from tests import roles
 from tests.asked import NOW, TODAY, Clock, confirmed, filed, run
 from tests.privacy.requests.test_written_past_the_site import event_planted, stands, written
 
@@ -85,3 +87,23 @@ def test_one_that_was_carried_out_is_contradicted_by_nothing(alice: Customer) ->
     assert contradictions.of(removal.pk) == []
     run(removal, clock)
     assert removal.state == State.CLOSED and contradictions.of(removal.pk) == []
+
+
+def test_a_planted_decision_tells_of_no_removal(alice: Customer) -> None:
+    copy, removal = filed(alice, "access"), confirmed(alice)
+    run(copy)
+    user = alice.subject.users.get()
+    planted = (
+        "INSERT INTO privacy_decision (request_id, label, record_id, envelope, data, action, code, ground, authority,"
+        " overdue, pinned, mac) VALUES ('{0}', 'accounts.user', '{1}', 'planted', '[]', 'keep', 'KEEP_CONTRACT', '', '',"
+        " false, true, '')"
+    )
+    roles.run(planted.format(copy.pk, user.pk), planted.format(removal.pk, user.pk))
+    written(removal, "state = 'executing'")
+    removal.refresh_from_db()
+    for signed in (False, True):
+        found = removal if signed else None
+        assert login_stays.until_finished(alice.subject_id) == found
+        assert login_stays.removal_of("accounts.user", user.pk) == found
+        assert login_stays.after(removal) == signed and not login_stays.after(copy)
+        decided.seal([copy.pk, removal.pk])  # the control: only the removal's counts
