@@ -20,6 +20,7 @@ From asking to the plan
     proving     who is asking is shown, by whatever door; `sight` who may see a request
     services    plan, confirm, withdraw, refuse, resume: one function for every door; `reading` what is only read
     waits       what a proof still needs; `second` the second person; `excess` a refusal for excess
+    questions   what was asked of the second person and answered, by the history
     nothing     the answer that nothing is held; `unjoined` what carries an address without being joined
     assessment  from the tables to the pure plan; `plan` what will happen to each record (pure)
     filled      which data a plan, an answer and a letter may name: those that stand in the record

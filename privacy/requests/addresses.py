@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from privacy import datamap, people, vault
-from privacy.requests import procedures, writing
+from privacy.requests import procedures, questions, writing
 from privacy.requests.models import Request, SecondLook
 from privacy.requests.states import BEGUN_STATES, State
 
@@ -20,8 +20,7 @@ from privacy.requests.states import BEGUN_STATES, State
 def said_of_a_change(request: Request) -> str | None:
     """Return what a second person said of the last change of an address or name, "" nothing yet, None when none was
     asked."""
-    looks = SecondLook.objects.filter(request=request, why=SecondLook.Why.MOVED).order_by("-asked_at", "-pk")
-    return looks.values_list("outcome", flat=True).first()
+    return questions.of(request).answers.get(SecondLook.Why.MOVED)
 
 
 @dataclass(frozen=True)

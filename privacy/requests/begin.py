@@ -20,6 +20,7 @@ from privacy.requests import (
     excess,
     history,
     planned,
+    questions,
     second,
     services,
     steps,
@@ -55,6 +56,7 @@ def _held_up(request: Request, actor: Actor, now: datetime) -> Result | None:
     An open question ends on the due date with more time or a refusal, never with a yes (design 11); one that was put
     too late for that stays open, and the request is overdue until it is decided.
     """
+    questions.put_back(request)
     waits.look_at_others(request, actor=actor, now=now)
     excess.last_day(request, actor=actor, now=now)
     if waits.is_undecided(request):

@@ -155,11 +155,8 @@ def _write(numbers: list[UUID], columns: Mapping[str, Any], *, subject: bool = T
 
 
 def nobody_of(subject: UUID) -> UUID:
-    """Return the owner that the files of a person's requests get when nothing else is left of the
-    person; it stands nowhere else.
-
-    The same number in every repetition, and nobody's guess: it is derived from the ring.
-    """
+    """Return the owner that the files of a person's requests get when nothing else is left of the person; it stands
+    nowhere else. The same number in every repetition, and nobody's guess: it is derived from the ring."""
     return UUID(bytes=hmac.digest(vault.ring.current().derive("nobody"), subject.bytes, "sha256")[:16])
 
 
@@ -191,10 +188,8 @@ def is_in_its_week(export: FileRow) -> bool:
 
 
 def files_over() -> list[UUID]:
-    """Return the numbers of the files whose keys are alive and by the key store's own clock older than their week.
-
-    No row says there when a file has to end, and none can be taken away.
-    """
+    """Return the numbers of the files whose keys are alive and by the key store's own clock older than their week: no
+    row says there when a file has to end, and none can be taken away."""
     keys = DataKey.objects.filter(envelope=FILE, destroyed_at=None, created_at__lte=Now() - LIVES)
     return list(keys.values_list("record", flat=True))
 
@@ -202,6 +197,11 @@ def files_over() -> list[UUID]:
 def have_ended(files: Collection[UUID]) -> bool:
     """Say whether by the key store each of these files has ended: none has a key any more."""
     return not DataKey.objects.filter(record__in=files, envelope=FILE, destroyed_at=None).exists()
+
+
+def files_living() -> list[UUID]:
+    """Return the numbers of the files that have a key in the key store, whatever rows say: few stand at a time."""
+    return list(DataKey.objects.filter(envelope=FILE, destroyed_at=None).values_list("record", flat=True))
 
 
 def _file_says(export: FileRow) -> tuple[Any, ...]:

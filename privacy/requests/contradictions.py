@@ -16,7 +16,7 @@ from django.db import transaction
 
 from privacy import audit, vault
 from privacy.calendar import undated
-from privacy.requests import bound, clock, history, planned, procedures
+from privacy.requests import bound, clock, history, planned, procedures, questions
 from privacy.requests.models import WORD, Export, Request, RequestEvent
 from privacy.requests.procedure import Procedure, Step
 from privacy.requests.states import BEGUN_STATES, OPEN_STATES, State
@@ -94,7 +94,7 @@ def _besides(row: Mapping[str, Any]) -> list[str]:
     if copies:
         found.append(f"{len(copies)} cop{'y' if len(copies) == 1 else 'ies'} that the site did not sign")
     found += [f"a step in its history that it has not reached: {name}" for name in _ahead(row)]
-    return [*found, *_alone(row)]
+    return [*found, *questions.findings(Request.objects.only("pk").get(pk=pk)), *_alone(row)]
 
 
 def _alone(row: Mapping[str, Any]) -> Iterator[str]:

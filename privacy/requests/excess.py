@@ -16,7 +16,7 @@ from privacy import audit, vault
 from privacy.actor import Actor
 from privacy.calendar import company_day
 from privacy.gate import fingerprint
-from privacy.requests import broker, grounds, history, proof, second, services, waits
+from privacy.requests import broker, grounds, history, proof, questions, second, services, waits
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import Request, SecondLook
 from privacy.requests.proof import BadRequest
@@ -49,7 +49,7 @@ def propose(request: Request, *, ground: str, evidence: str, actor: Actor, now: 
         with vault.internal():  # the file of the request, shown to nobody
             found.refusal_words, found.refusal_evidence = ground, evidence
             found.save(update_fields=["refusal_words", "refusal_evidence"])  # type: ignore[misc]  # a sealed field is no column
-        look = SecondLook.objects.create(request=found, why=SecondLook.Why.EXCESSIVE, asked_at=now)
+        look = questions.row(found, SecondLook.Why.EXCESSIVE, at=now)
         history.event(found, history.REFUSAL_PROPOSED, actor=actor, now=now)
         audit.record(
             "request.refusal_proposed", actor=actor, now=now, subject=found.subject_id, reference=found.reference
@@ -58,7 +58,9 @@ def propose(request: Request, *, ground: str, evidence: str, actor: Actor, now: 
 
 
 def open_look(request: Request) -> SecondLook | None:
-    """Return the question whether the request is refused, None when none waits."""
+    """Return the question whether the request is refused, None when none waits, or only one that was planted."""
+    if questions.EXCESSIVE not in questions.of(request).open:
+        return None
     return SecondLook.objects.filter(request=request, why=SecondLook.Why.EXCESSIVE, decided_at=None).first()
 
 

@@ -9,7 +9,8 @@ from typing import Any
 from django.db import models
 from django.db.models import Exists, OuterRef, QuerySet
 
-from privacy.requests.models import Request, SecondLook
+from privacy.requests import questions
+from privacy.requests.models import Request
 from privacy.requests.states import OPEN_STATES, UNANSWERED_STATES
 
 SOON = timedelta(days=7)
@@ -42,7 +43,7 @@ def narrowed(requests: QuerySet[Request], which: str, *, today: date) -> QuerySe
 
 def rows(requests: QuerySet[Request], *, today: date) -> Iterator[tuple[Request, dict[str, Any]]]:
     """Yield each request and how it stands (docs/schemas/request_list.json), the most urgent first, in one query."""
-    undecided = SecondLook.objects.filter(request=OuterRef("pk"), decided_at=None)
+    undecided = questions.rows().filter(request=OuterRef("pk"))
     found = requests.annotate(needs_second=Exists(undecided)).order_by("due_on", "reference")
     for one in found.iterator(chunk_size=1000):
         late = max((today - one.due_on).days, 0) if one.is_open and not one.is_answered else 0

@@ -26,6 +26,7 @@ from privacy.requests import (
     nothing,
     procedures,
     proof,
+    questions,
     waits,
     went_to,
     writing,
@@ -267,12 +268,10 @@ def stands(request: Request, on: went_to.Stands, *, now: datetime) -> bool:
             since, counts = link.created_at, went_to.counts_still(link, on.key, now=now)
         if counts:
             return True
-        looks = SecondLook.objects.filter(request=found, why=SecondLook.Why.MOVED)
+        asked = questions.of(found).begun.get(SecondLook.Why.MOVED, [])
         if not found.is_about_records:  # there it was asked when the address was changed
-            looks = looks.filter(asked_at__gte=since)
-        if not looks.exists():
+            asked = [at for at in asked if at >= since]
+        if not asked:
             waits.moved(found, actor=waits.ANYBODY, now=now)
-        last = (
-            looks.order_by("-asked_at", "-pk").values_list("outcome", flat=True).first()
-        )  # an earlier yes is none to a later change
-        return last == SecondLook.Outcome.GO_ON and not waits.is_undecided(found)
+        # An earlier yes is none to a later change.
+        return addresses.said_of_a_change(found) == SecondLook.Outcome.GO_ON and not waits.is_undecided(found)

@@ -8,7 +8,6 @@ afterwards it is only written down.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 
@@ -31,6 +30,7 @@ from privacy.requests import (
     links,
     offering,
     proof,
+    questions,
     services,
     waits,
     writing,
@@ -73,7 +73,7 @@ def _had_a_part(request: Request) -> set[tuple[str, str]]:
     kinds = (clock.Kind.RECEIVED, State.IDENTITY, State.CONFIRMED, history.REFUSAL_PROPOSED, *changed, *in_hand)
     parts = RequestEvent.objects.filter(request=request, kind__in=kinds)
     found = set(parts.filter(actor_kind__in=("staff", "operator")).values_list("actor_kind", "actor_id"))
-    if SecondLook.objects.filter(request=request, why=SecondLook.Why.JOINED).exists():
+    if SecondLook.Why.JOINED in questions.of(request).answers:
         found |= _joined(request)
     if request.is_about_records:  # before the request came, too
         found |= _pairs(people.ask().renamed_by(addresses.records_of(request)))
@@ -107,9 +107,9 @@ def how_proved(request: Request) -> str:
 
 def open_looks(request: Request) -> QuerySet[SecondLook]:
     """Return every question that waits about who asks: one decision answers all of them. A proposed
-    refusal has its own (`excess`)."""
+    refusal has its own (`excess`). A row of which the history does not tell is none."""
     return (
-        SecondLook.objects.filter(request=request, decided_at=None)
+        SecondLook.objects.filter(request=request, decided_at=None, why__in=questions.of(request).open)
         .exclude(why=SecondLook.Why.EXCESSIVE)
         .order_by("asked_at", "pk")
     )
@@ -117,22 +117,15 @@ def open_looks(request: Request) -> QuerySet[SecondLook]:
 
 def shown(request: Request) -> str:
     """Return the fingerprint of what a second person is shown: the open questions, and each time that one was put."""
-    questions = open_looks(request).values_list("pk", flat=True)
-    events = request.events.filter(kind__in=waits.ASKED).values_list("pk", flat=True)
-    return fingerprint.of([*(("question", pk) for pk in questions), *(("event", pk) for pk in events)])
+    looks = open_looks(request).values_list("pk", flat=True)
+    events = request.events.filter(kind__in=questions.ASKED).values_list("pk", flat=True)
+    return fingerprint.of([*(("question", pk) for pk in looks), *(("event", pk) for pk in events)])
 
 
 def asked_when(request: Request) -> list[tuple[SecondLook, list[datetime]]]:
     """Return the open questions, each with the times at which it was put since it was decided the last time."""
-    times: dict[str, list[datetime]] = defaultdict(list)
-    for kind, at, detail in (
-        request.events.filter(kind__in=waits.ASKED).order_by("pk").values_list("kind", "at", "detail")
-    ):
-        why = str(detail.get("why", "")) if isinstance(detail, dict) else ""  # "" of one that the site did not write
-        if kind == history.SECOND_ASKED:
-            times[why] = []
-        times[why].append(at)
-    return [(look, times[look.why]) for look in open_looks(request)]
+    told = questions.of(request).open
+    return [(look, told[look.why]) for look in open_looks(request)]
 
 
 def decide(
@@ -160,7 +153,7 @@ def decide(
         if seen is not None:
             fingerprint.require(seen, shown(found))
         waiting_here.update(decided_at=now, outcome=outcome, decided_kind=actor.kind, decided_by=(actor.id or "")[:64])
-        history.event(found, waits.DECIDED, actor=actor, now=now, detail={"outcome": outcome, "why": whys})
+        history.event(found, questions.DECIDED, actor=actor, now=now, detail={"outcome": outcome, "why": whys})
         audit.record(
             "request.second_decided",
             actor=actor,
@@ -322,8 +315,10 @@ def last_day(request: Request, *, actor: Actor, now: datetime) -> bool:
     if deadline.may_post_notice(request, now=now):
         deadline.extend_by_itself(request, deadline.SECOND_PERSON, actor=actor, now=now)
         return False
-    asked = open_looks(request).order_by("-asked_at").first()
-    if asked is not None and clock.expires_at(request.due_on) - asked.asked_at < LEAST_TIME_TO_LOOK:
+    asked = [at[0] for why, at in questions.of(request).open.items() if why != questions.EXCESSIVE]
+    if not asked:
+        return False
+    if clock.expires_at(request.due_on) - max(asked) < LEAST_TIME_TO_LOOK:
         _say_that_it_is_late(request, now=now)
         return False
     open_looks(request).update(decided_at=now, outcome=SecondLook.Outcome.END, decided_kind=actor.kind, decided_by="")
@@ -351,7 +346,7 @@ def _say_that_it_is_late(request: Request, *, now: datetime) -> None:
 def waiting() -> QuerySet[SecondLook]:
     """Return the open questions, the most urgent first: of open requests; of ended ones "this was not me", and whatever
     is asked while their copy can still be fetched."""
-    asked = SecondLook.objects.filter(decided_at=None).select_related("request")
+    asked = questions.rows().select_related("request")
     return asked.exclude(pk__in=waits.left_over().values("pk")).order_by("request__due_on", "asked_at")
 
 

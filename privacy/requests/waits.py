@@ -17,12 +17,11 @@ from privacy import audit, people, vault
 from privacy.actor import Actor
 from privacy.calendar import COMPANY, add_working_days, company_day
 from privacy.letters.models import Letter
-from privacy.requests import addresses, clock, history, links, writing
+from privacy.requests import addresses, clock, history, links, questions, writing
 from privacy.requests.models import Export, OneTimeLink, Request, SecondLook
-from privacy.requests.states import OPEN_STATES, UNDONE_STATES
+from privacy.requests.states import OPEN_STATES
 
 TOLD = "told_elsewhere"
-ASKED, DECIDED = (history.SECOND_ASKED, history.SECOND_ASKED_AGAIN), "second_decided"
 LONGEST, SHORTEST = timedelta(hours=72), timedelta(hours=24)
 LATE_AFTER_WORKING_DAYS = 3
 ANYBODY = Actor("anonymous", None, None, frozenset(), "one-time link")
@@ -238,7 +237,7 @@ def _about(email: str, which: Q) -> QuerySet[Request]:
 def _can_give() -> Q:
     """Return which requests something is or may still be given for: the open ones, and those whose copy can be
     fetched."""
-    copies = Export.objects.filter(request=OuterRef("pk"), deleted_at=None, built_at__isnull=False)
+    copies = questions.copies().filter(request=OuterRef("pk"))
     return Q(state__in=OPEN_STATES) | Q(Exists(copies))
 
 
@@ -260,31 +259,19 @@ def ask(request: Request, why: SecondLook.Why, *, actor: Actor, now: datetime) -
 
     By the events, not by the reason, a decision is held against what was shown to who decides (`second.shown`).
     """
-    look, is_new = SecondLook.objects.get_or_create(
-        request=request, why=why, decided_at=None, defaults={"asked_at": now}
-    )
-    kind = history.SECOND_ASKED if is_new else history.SECOND_ASKED_AGAIN
+    since = questions.of(request).open.get(why)
+    kind = history.SECOND_ASKED_AGAIN if since else history.SECOND_ASKED
     history.event(request, kind, actor=actor, now=now, detail={"why": why.value})
-    return look
+    return questions.row(request, why, at=since[0] if since else now)
 
 
 def is_undecided(request: Request) -> bool:
     """Say whether a second person has still to decide about this request.
 
-    By the question, and by the history, which is appended to only: a question that is gone or
-    changed is not answered by that.
+    By the history, which is appended to only: a question that is gone or changed is not answered by that, nor by the
+    answer to another one, and one that was planted is none.
     """
-    if SecondLook.objects.filter(request=request, decided_at=None).exists():
-        return True
-    if request.state in UNDONE_STATES:  # what was open when it ended is open no more
-        return False
-    last = (
-        request.events.filter(kind__in=(*ASKED, DECIDED, history.SECOND_ENDED))
-        .order_by("-pk")
-        .values_list("kind", flat=True)
-        .first()
-    )
-    return last in ASKED
+    return bool(questions.of(request).open)
 
 
 def left_over() -> QuerySet[SecondLook]:
@@ -293,8 +280,8 @@ def left_over() -> QuerySet[SecondLook]:
 
     Not "this was not me", which is noted whenever it is said, because something may have gone out.
     """
-    copies = Export.objects.filter(request=OuterRef("request"), deleted_at=None, built_at__isnull=False)
-    asked = SecondLook.objects.filter(decided_at=None).exclude(why=SecondLook.Why.NOT_ME)
+    copies = questions.copies().filter(request=OuterRef("request"))
+    asked = questions.rows().exclude(why=SecondLook.Why.NOT_ME)
     return asked.exclude(request__state__in=OPEN_STATES).filter(~Exists(copies))
 
 
@@ -311,6 +298,7 @@ def end_left_over(*, actor: Actor | None, now: datetime, request: Request | None
 
 def end_questions(request: Request, looks: QuerySet[SecondLook], *, actor: Actor | None, now: datetime) -> int:
     """End these open questions with their request, undecided, in the caller's transaction; return how many ended."""
+    looks = looks.filter(why__in=questions.of(request).begun)  # the event of its end may stand there already
     whys = sorted(looks.values_list("why", flat=True))
     if not whys:
         return 0

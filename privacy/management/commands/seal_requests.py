@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from privacy import audit, gate
 from privacy.calendar import undated
-from privacy.requests import bound, contradictions, planned, reading
+from privacy.requests import bound, contradictions, planned, questions, reading, sight
 from privacy.requests.models import Request
 from privacy.retention import decided
 
@@ -19,9 +19,9 @@ from privacy.retention import decided
 class Command(BaseCommand):
     help = (
         "Names the privacy requests whose row does not say what the site wrote: nothing is done for them and no copy of theirs "
-        "is given out; and those whose decisions are not those of the plan in their sealed file. Look first who changed them (docs/runbook.md). --request seals one as it stands, with its decisions and copies, where they fit the plan in its sealed file and the key store; --all "
+        "is given out; and those whose decisions are not those of the plan in their sealed file, or whose questions to a second person are not those of their history. Look first who changed them (docs/runbook.md). --request seals one as it stands, with its decisions and copies, where they fit the plan in its sealed file and the key store; --all "
         "seals all: after a restore from a backup of an older version only. One that its own history or the key store contradicts "
-        "is named with that and stays doubted: put its row right first. Exit codes: 0 nothing is doubted any more, 1 requests are doubted or there is no such request, "
+        "is named with that and stays doubted: put its row right first. A question that was taken away is put back by --request. Exit codes: 0 nothing is doubted any more, 1 requests are doubted or there is no such request, "
         "2 usage."
     )
 
@@ -43,13 +43,17 @@ class Command(BaseCommand):
             except Request.DoesNotExist:
                 raise CommandError("There is no request with this reference.", returncode=1) from None
             found = [one for one in found if one == request.pk]
-            if not (found or contradictions.of(request.pk) or options["json"]):
+            with transaction.atomic():
+                put_back = questions.put_back(sight.locked(request))
+            if put_back and not options["json"]:
+                self.stdout.write(f"Questions to a second person that were put back: {put_back}.")
+            if not (put_back or found or contradictions.of(request.pk) or options["json"]):
                 self.stdout.write("This request is in order. Nothing was changed.")
         if options["request"] or options["all"]:
             sealed = self._seal(found)
             if not options["json"]:
                 self.stdout.write(f"Sealed as they stand: {sealed}.")
-        left = [*bound.doubted(), *planned.unlike()]
+        left = [*bound.doubted(), *planned.unlike(), *questions.unlike()]
         doubted = list(Request.objects.filter(pk__in=left).order_by("reference"))
         if options["json"]:
             self.stdout.write(json.dumps({"sealed": sealed, "doubted": [_as_json(one) for one in doubted]}))
@@ -64,9 +68,10 @@ class Command(BaseCommand):
                 f"{one.reference}: {one.title}, {one.get_state_display()}; who is asking: "
                 f"{one.get_identity_display()}; it covers {one.get_scope_display()}"
             )
-            for why in contradictions.of(one.pk) or [
-                "the row was changed past the program; its history fits it as it stands"
-            ]:
+            found = contradictions.of(one.pk)
+            if not (found or bound.is_ours(one)):
+                found = ["the row was changed past the program; its history fits it as it stands"]
+            for why in found:
                 self.stdout.write(f"  {why}")
             for what in contradictions.besides(one.pk):
                 self.stdout.write(f"  beside the row: {what}")
