@@ -10,6 +10,7 @@ from allauth.account.internal.flows.reauthentication import reauthenticate_by_pa
 from django.http import HttpRequest, HttpResponse
 from django.test import Client
 
+from accounts import factor
 from accounts.models import User
 
 INLINE = re.compile(r"<script|<style|\s(style|on[a-z]+)=", re.I)
@@ -48,9 +49,9 @@ def signed_in(user: User, *, again: bool = False, asked: bool = True) -> Client:
     """
     client = Browser() if asked else Client()
     client.force_login(user)
-    if (
-        again
-    ):  # as its page does it (tests/privacy/views/test_password_again.py), which would take most of a test's time
+    # As its page does it (tests/privacy/views/test_password_again.py), which would take most of a test's time; who has
+    # a second factor is asked for that in place of the password.
+    if again and not factor.is_enrolled(user):
         request = HttpRequest()
         request.user, request.session = user, client.session
         reauthenticate_by_password(request)
