@@ -335,7 +335,7 @@ def test_the_desk_the_person_and_the_commands_say_that_it_is_not_known(alice: Cu
             f"{here}step/resume/" not in page and f"{here}step/confirm/" not in page and f"{here}step/plan/" not in page
         )
         browser = pages.signed_in(alice.user, again=True)
-        assert "Something that this version of the site does not know" in pages.read(browser.get("/privacy/requests/"))
+        assert "A request that this version of the site does not know" in pages.read(browser.get("/privacy/requests/"))
         hers = pages.read(browser.get(f"/privacy/requests/{request.pk}/"))
         assert "A request that this version of the site does not know" in hers and "Removal" not in hers
         assert browser.get("/privacy/requests/new/portability/").status_code == 404
