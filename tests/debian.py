@@ -60,6 +60,7 @@ WHY = {
     "tests/privacy/restore/test_replay.py": "the ledger's position in both databases",
     "tests/privacy/admin/test_lists.py": "statements that take too long are ended",
     "tests/privacy/vault": "every statement of the key store",
+    "tests/ilt_site/test_bounds.py": "checks made from the models",
     "tests/rma/test_serials.py": "advisory locks of a serial number",
 }
 
@@ -69,6 +70,7 @@ SQL = {
     "accounts/activity.py": "tests/accounts/test_activity.py",
     "accounts/upgrades.py": "tests/accounts/test_upgrades.py",
     "accounts/vouching.py": "tests/accounts/test_vouching.py",
+    "ilt_site/bounds.py": "tests/ilt_site/test_bounds.py",
     "ilt_site/health.py": "tests/ilt_site/test_health.py",
     "ilt_site/management/commands/grant_roles.py": "tests/ilt_site/test_grant_roles.py",
     "ilt_site/startup.py": "tests/ilt_site/test_startup.py::test_a_server_that_would_log_values_is_warned_of",
@@ -77,9 +79,6 @@ SQL = {
     "privacy/audit": "tests/privacy/audit/test_audit.py",
     "privacy/datamap": "tests/privacy/test_datamap.py",
     "privacy/gate/rows.py": "tests/privacy/gate/test_log.py",
-    "privacy/requests/bound.py": (
-        "tests/privacy/requests/test_execute.py::test_an_erasure_leaves_the_file_and_the_block_token_and_nothing_else"
-    ),
     "privacy/requests/filing.py": "tests/privacy/requests/test_filing.py",
     "privacy/restore/replay.py": "tests/privacy/restore/test_replay.py",
     "privacy/sweep/arming.py": "tests/privacy/sweep/test_nightly.py::test_two_sweeps_never_run_at_once",

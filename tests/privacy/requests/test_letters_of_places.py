@@ -194,7 +194,9 @@ def removal_by_login(place: Place) -> tuple[Request, Order]:
 
 def paid_later(request: Request, order: Order) -> None:
     """The answer goes out and the invoice is paid, before the sweep of a night looks again."""
-    Letter.objects.filter(request=request, kind="erasure_done").update(sent_at=NOW)
+    answered = Letter.objects.get(request=request, kind="erasure_done")
+    with system("letter"):
+        assert answered.next_attempt_at is not None and letters.send(answered.pk, now=answered.next_attempt_at)
     work(request, NOW + timedelta(hours=1))
     orders.mark_paid(order, actor=TASK, now=NOW)
 
