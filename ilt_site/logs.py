@@ -6,12 +6,15 @@ Of what the policy's P13 and P14 allow to be collected, a request leaves method,
 opaque id: no referrer, no query string, no path arguments (they may be one-time tokens), no IP, no user agent.
 """
 
+import json
 import logging
 import re
+import sys
 import time
 import traceback
 import uuid
 from collections.abc import Callable, MutableMapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -85,8 +88,6 @@ def frames_only(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapp
     for name in ("stack_info", "error", "result"):  # the last two: texts and values that django_structlog passes on
         event.pop(name, None)
     if exc_info is True:
-        import sys
-
         exc_info = sys.exc_info()
     if isinstance(event.get("exception"), BaseException):
         exc_info = event.pop("exception")
@@ -108,6 +109,25 @@ SHARED: list[Any] = [
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
+
+
+class Lines(logging.StreamHandler):
+    """Writes to stderr; of a line that cannot be written only who wanted to write it, and why not, by its class.
+
+    Python's own handler prints the line, and all exceptions that are handled just then with their texts: an address
+    that a mail server refused, a value that was typed.
+    """
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Say in one line that another one is lost."""
+        lost = {
+            "event": "log.lost",
+            "level": "error",
+            "logger": record.name,
+            "error": getattr(sys.exc_info()[0], "__name__", ""),
+        }
+        with suppress(Exception):
+            print(json.dumps(lost), file=sys.stderr)  # noqa: T201  the handler itself has just failed
 
 
 def logging_config(level: str) -> dict[str, Any]:
@@ -138,7 +158,7 @@ def logging_config(level: str) -> dict[str, Any]:
                 ],
             },
         },
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+        "handlers": {"stderr": {"()": Lines, "formatter": "json"}},
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
             "django": {"handlers": [], "level": level, "propagate": True},

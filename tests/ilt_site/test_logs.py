@@ -26,7 +26,21 @@ def written() -> Iterator[StringIO]:
     text = StringIO()
     before = ours.setStream(text)
     yield text
-    ours.setStream(before)
+    ours.stream = before  # not setStream, which flushes a stream that a test may have closed
+
+
+def test_a_line_that_cannot_be_written_prints_no_exception_that_is_handled_just_then(
+    written: StringIO, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written.close()
+    try:
+        raise ValueError("refused: alice@example.com")
+    except ValueError:
+        logging.getLogger("privacy.letters").warning("alice@example.com")
+        structlog.get_logger("privacy.letters").warning("letter.failed", what="alice@example.com")
+    said = capsys.readouterr()
+    lost = {"event": "log.lost", "level": "error", "logger": "privacy.letters", "error": "ValueError"}
+    assert [json.loads(line) for line in said.err.splitlines()] == [lost, lost] and said.out == ""
 
 
 def lines(written: StringIO) -> list[dict[str, Any]]:
