@@ -26,8 +26,11 @@ from accounts.models import (
 from privacy import audit, subjects
 from privacy.calendar import days
 from privacy.gate import Actor
-from privacy.retention import holds
+from privacy.retention import in_force
 from privacy.vault import SealedModel
+
+HELD = "This is under a legal hold: it cannot be removed until the hold is lifted."
+LOOK = "A member of our staff has to look at this before it can be removed: please write to us, or call."
 
 
 def create_customer(
@@ -184,16 +187,24 @@ def add_freight_account(
     return records.add(account, "freight_account.added", actor, now)
 
 
+def held_back(record: Address | TaxIdentifier | FreightAccount) -> str:
+    """Return why a legal hold lets nobody remove this now, "" where none stands against it."""
+    held, doubted = in_force.look([record.pk])
+    if held or in_force.not_lifted(record.vault_label, [record.pk]):
+        return HELD
+    return LOOK if doubted else ""
+
+
 def remove(record: Address | TaxIdentifier | FreightAccount, *, actor: Actor | None, now: datetime) -> None:
     """Remove an address, number or freight account at once; its keys go with it (P9). Every e-mail of the person is
     told.
 
-    Raises gate.Refused, and ValidationError when it is under a legal hold.
+    Raises gate.Refused, and ValidationError when `held_back` says why.
     """
     with transaction.atomic():
         type(record)._base_manager.select_for_update().only("pk").get(pk=record.pk)  # as a hold that is placed does
-        if holds.on_hold([record.pk]):
-            raise ValidationError("This is under a legal hold: it cannot be removed until the hold is lifted.")
+        if held := held_back(record):
+            raise ValidationError(held)
         records.require_write(
             actor, record, [name for name in type(record).envelopes() if getattr(record, f"sealed_{name}")]
         )

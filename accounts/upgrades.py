@@ -36,7 +36,7 @@ from privacy import audit, vault
 from privacy.actor import Actor
 from privacy.requests import bound, contradictions, links, planned
 from privacy.requests.models import Request
-from privacy.retention import decided
+from privacy.retention import decided, in_force
 from privacy.sweep import notices as ending
 from privacy.typed.lines import on_one_line
 from privacy.vault import reindex
@@ -180,7 +180,7 @@ def _indexed(indexes: Sequence[tuple[type[Any], str]], *, step: str, what: str, 
 
 
 def bind_rows(*, now: datetime) -> int:
-    """Bind one-time links, outcome codes, second factors, joinings, proposals, requests, their files, decisions,
+    """Bind one-time links, outcome codes, second factors, joinings, proposals, requests, their files, decisions, holds,
     confirmed addresses and logins of before to their rows; return how many.
 
     Once in the life of an installation: a second time it would make valid what somebody planted in the tables
@@ -198,6 +198,7 @@ def bind_rows(*, now: datetime) -> int:
     done += once.do(once.FORGOTTEN, partial(decided.bind_forgotten, planned.forgotten), now=now)
     done += once.do(once.ENDS, decided.bind_ends, now=now)
     done += once.do(once.WORDS, partial(decided.bind_words, planned.worded), now=now)
+    done += once.do(once.HOLDS, in_force.bind_all, now=now)
     done += once.do(once.ADDRESSES, confirmed.bind_all, now=now)
     done += once.do(once.NOTICES, contact_links.bind_letters, now=now)
     once.do(once.CONFIRMATIONS, partial(witnessed.confirm_earlier, now=now), now=now)  # by the hashes made above

@@ -37,7 +37,7 @@ from privacy import registers
 from privacy.requests import login_stays
 from privacy.requests.models import Request
 from privacy.requests.states import OPEN_STATES
-from privacy.retention import holds
+from privacy.retention import restriction
 from privacy.templatetags.pages import ending
 from privacy.vault import RecordErased
 from privacy.views import check, person
@@ -46,7 +46,6 @@ from privacy.views import check, person
 KEEP_THEIRS = "Orders and returns that are already placed keep what they were placed with."
 TOLD = "We tell every e-mail address that we have of you."
 GONE = "Its key is destroyed with it, so it cannot be brought back; backups of the key are overwritten in turn."
-HELD = "This is under a legal hold: it cannot be removed until the hold is lifted."
 CORRECTED = "Corrected. The old value can no longer be read in this record; backups of its key are overwritten in turn."
 TO_CONFIRM = "We have sent a link to the new e-mail address. It works for seven days; open it to confirm the address."
 CORRECTED_HELD = "Corrected. The record is under a legal hold: the old value is kept until the hold ends; of our staff only the privacy team can read it."
@@ -89,7 +88,7 @@ def account_edit(request: HttpRequest) -> HttpResponse:
     form = ContactForm(request.POST or None, record=known)
     if request.method == "POST" and form.is_valid() and _corrected(request, known or _own_customer(request), form):
         return redirect("account_details")
-    is_held = known is not None and bool(holds.on_hold([known.pk]))
+    is_held = known is not None and restriction.keeps_old_values(known.pk)
     return render(request, "accounts/edit.html", {"form": form, "is_held": is_held})
 
 
@@ -334,7 +333,7 @@ def _corrected(request: HttpRequest, record: Any, form: Any) -> bool:
         form.add_error(None, "These data were removed while you were writing; nothing was saved.")
         return False
     else:
-        told = CORRECTED_HELD if holds.on_hold([record.pk]) else CORRECTED
+        told = CORRECTED_HELD if restriction.keeps_old_values(record.pk) else CORRECTED
         messages.success(request, f"{told} {KEEP_THEIRS}")
         if isinstance(record, Customer) and "email" in changed and _is_asked_to_confirm(record):
             messages.info(request, TO_CONFIRM)
@@ -349,8 +348,8 @@ def _is_asked_to_confirm(customer: Customer) -> bool:
 
 def _check_removal(request: HttpRequest, record: Any, *, happens: str, lost: str, **said: Any) -> HttpResponse:
     """Return the page before a removal; back with the reason where the record is under a legal hold."""
-    if holds.on_hold([record.pk]):
-        messages.warning(request, HELD)
+    if held := services.held_back(record):
+        messages.warning(request, held)
         return redirect("account_details")
     return check.page(
         request,

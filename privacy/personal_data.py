@@ -537,7 +537,13 @@ datamap.register(
                 "Number of the case", "identifier", PROOF, US, plain="the number of a case, never a name"
             ),
         },
-        impersonal={"label": "the name of a kind of record", "reason": WORD, "placed_at": TIME, "lifted_at": TIME},
+        impersonal={
+            "label": "the name of a kind of record",
+            "reason": WORD,
+            "placed_at": TIME,
+            "lifted_at": TIME,
+            "mac": ROW_HASH,
+        },
     ),
     Declaration(
         model=HeldValue,

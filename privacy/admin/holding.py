@@ -10,7 +10,7 @@ from privacy import called
 from privacy.admin.steps import Step, to_choose
 from privacy.models import Hold
 from privacy.requests import assessment
-from privacy.retention import holds
+from privacy.retention import holds, in_force
 
 
 class PlaceHold(Step):
@@ -62,7 +62,11 @@ class LiftHold(Step):
 
 
 def name_records(found: list[Hold]) -> None:
-    """Give each hold the name of its record as `title`: order and RMA numbers, in one query per kind of record."""
+    """Give each hold the name of its record as `title`: order and RMA numbers, in one query per kind of record; and
+    whether it stands, as `standing`."""
     names = called.names((hold.label, hold.record_id) for hold in found)
+    doubted = in_force.doubtful(found)
     for hold in found:
         hold.title = names[hold.label, hold.record_id]  # type: ignore[attr-defined]
+        state = "In force" if hold.is_in_force else "Lifted"
+        hold.standing = f"{state}; {in_force.IN_DOUBT}" if hold.pk in doubted else state  # type: ignore[attr-defined]

@@ -47,10 +47,10 @@ class InForce(admin.SimpleListFilter):
 class HoldAdmin(WorkAdmin):
     readers = frozenset({"privacy"})
     adding = holding.HoldRecord
-    list_display = ("record", "reason", "reference", "placed_at", "lifted_at")
+    list_display = ("record", "reason", "reference", "placed_at", "lifted_at", "standing")
     list_filter = (InForce, "reason")
     ordering = ("-placed_at",)
-    fields = ("record", "reason", "reference", "placed_at", "lifted_at")
+    fields = ("record", "reason", "reference", "placed_at", "lifted_at", "standing")
     refusals: ClassVar[dict[type[Exception], str]] = {
         holds.RecordNotFound: "",
         holds.NothingHeld: "",
@@ -62,10 +62,17 @@ class HoldAdmin(WorkAdmin):
 
     @admin.display(description="record")
     def record(self, hold: Hold) -> str:
-        """Return which record is held, by the name people know it."""
+        """Return which record is held, by the name people know."""
         if not hasattr(hold, "title"):
             holding.name_records([hold])
         return str(hold.title)  # type: ignore[attr-defined]
+
+    @admin.display(description="state")
+    def standing(self, hold: Hold) -> str:
+        """Return whether it is in force or lifted, and whether it says what this program wrote."""
+        if not hasattr(hold, "standing"):
+            holding.name_records([hold])
+        return str(hold.standing)  # type: ignore[attr-defined]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return self.may_see(request.user)

@@ -34,7 +34,7 @@ from privacy.audit.events import (
 )
 from privacy.audit.models import AuditEvent, AuditLink, ChainFloor
 from privacy.audit.seals import checkpoint, seal, sign_all
-from privacy.audit.verification import Finding, Report, late, verify
+from privacy.audit.verification import Finding, Report, goes_back_to, late, verify
 
 __all__ = [
     "AUDIT",
@@ -52,6 +52,7 @@ __all__ = [
     "end",
     "ends",
     "for_each",
+    "goes_back_to",
     "history",
     "last",
     "late",

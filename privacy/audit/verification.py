@@ -200,6 +200,14 @@ def floor_of(report: Report) -> tuple[int, str]:
     return position, before
 
 
+def goes_back_to(chain: Chain) -> datetime | None:
+    """Return since when a chain tells, by its oldest row: None where it tells from the beginning."""
+    position, _ = floor_of(Report(chain))
+    link = chain.links.objects.filter(position__gt=position).order_by("position").first() if position else None
+    row = chain.rows.objects.filter(pk=link.event_id).first() if link is not None else None
+    return row.at if row is not None else None
+
+
 def walk(
     report: Report, position: int, before: str, *, wanted: Collection[int] = (), upto: int | None = None
 ) -> dict[int, str]:

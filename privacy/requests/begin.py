@@ -30,7 +30,7 @@ from privacy.requests import (
 from privacy.requests.models import Request
 from privacy.requests.result import LOOK_AGAIN, LOOK_LATER, Ended, Result, Wait
 from privacy.requests.states import UNANSWERED_STATES, State
-from privacy.retention import decided, restriction
+from privacy.retention import decided, in_force, restriction
 from privacy.retention.models import Decision
 
 
@@ -88,6 +88,8 @@ def _bind(request: Request, actor: Actor, now: datetime) -> Ended | None:
     """Make the plan binding, with what it keeps restricted; return Ended where it has changed and went back."""
     subject = steps.subject_of(request)
     subjects.lock([subject])  # an import that takes something in for the person is finished first, or waits
+    if in_force.in_doubt(request.decisions.exclude(record_id=None).values_list("record_id", flat=True)):
+        raise bound.NotOurs  # what would be kept or end because of it nobody can tell
     if assessment.plan_for(request, today=company_day(now)).hash != request.confirmed_hash:
         services.plan_again(request, actor=actor, now=now)
         return Ended()

@@ -30,7 +30,7 @@ from privacy.datamap import Declaration
 from privacy.gate import log as access_log
 from privacy.requests import bound
 from privacy.requests.models import Request
-from privacy.retention import decided, holds
+from privacy.retention import decided, in_force
 from privacy.retention.models import Decision
 from privacy.retention.verdict import Verdict
 from privacy.subjects import Subject
@@ -59,7 +59,8 @@ def erase_records(
 ) -> Erased:
     """End the envelopes that `verdicts` say, in one transaction; return what was done.
 
-    Verdicts that keep are ignored; what is held by now is left alone and named in `held`. Safe to repeat. The caller
+    Verdicts that keep are ignored; what is held by now is left alone and named in `held`. Raises bound.NotOurs where a
+    hold says what the site did not write (retention/in_force.py). Safe to repeat. The caller
     keeps batches small (BATCH); the shells that nothing points at any more are ended by `end_shells` afterwards.
     `again`: these were erased before a backup was restored; their keys are gone, so no hold can keep them back.
     """
@@ -76,7 +77,7 @@ def erase_records(
             declaration = datamap.for_label(label)
             rows = {row.pk: row for row in _locked(declaration, records)}
             # After the lock: a hold that came first is seen, a later one finds the record gone.
-            on_hold = set() if again else holds.on_hold(records) | holds.not_lifted(label, records)
+            on_hold = set() if again else _on_hold(label, records)
             done.held += [(pk, envelope) for pk in records if pk in on_hold for envelope in sorted(records[pk])]
             subject_of = _subjects_of(declaration, rows)
             sealed = sealed_envelopes(declaration.model)
@@ -117,6 +118,15 @@ def erase_records(
             if not Request.objects.filter(subject_id=subject).exists():
                 end_shells(subject, actor=actor, now=now, reference=request.reference)
     return done
+
+
+def _on_hold(label: str, records: Iterable[UUID]) -> set[UUID]:
+    """Return which of these records are under a hold. Raises bound.NotOurs where one is in doubt."""
+    held, doubted = in_force.look(records)
+    held |= in_force.not_lifted(label, records)
+    if doubted - held:
+        raise bound.NotOurs
+    return held
 
 
 def _untold(declaration: Declaration, rows: Sequence[Any], envelopes: Collection[str]) -> dict[UUID, list[str]]:

@@ -30,7 +30,7 @@ from privacy.facts import Facts
 from privacy.requests import addresses, assessment, history, writing
 from privacy.requests.models import Request, RequestEvent
 from privacy.requests.states import OPEN_STATES
-from privacy.retention import decided, holds, jurisdiction, restriction, rules
+from privacy.retention import decided, in_force, jurisdiction, restriction, rules
 from privacy.retention.assess import assess
 from privacy.retention.models import Decision
 from privacy.retention.verdict import Verdict
@@ -168,7 +168,7 @@ def _facts(request: Request, decisions: Iterable[Decision]) -> list[Facts]:
 def _open(decisions: Iterable[Decision], found: Iterable[Facts], on: date) -> list[Open]:
     """Return those of the decisions of which something is open on `on`, with the reason of that day."""
     facts = {one.record_id: one for one in found}
-    on_hold, schedule = holds.on_hold(list(facts)), rules.load()
+    on_hold, schedule = in_force.on_hold(list(facts)), rules.load()
     asking = set(
         Request.objects.filter(
             state__in=OPEN_STATES, owner_id__in={one.subject_id for one in facts.values() if one.subject_id}

@@ -18,7 +18,7 @@ from privacy import gate, vault
 from privacy.calendar import company_day
 from privacy.requests import assessment, contents, filled, plan, planned
 from privacy.requests.models import Request
-from privacy.retention import decided, holds, jurisdiction, restriction, rules
+from privacy.retention import decided, in_force, jurisdiction, restriction, rules
 from privacy.retention.assess import assess
 from privacy.retention.models import Decision
 from privacy.retention.verdict import Verdict
@@ -199,7 +199,7 @@ def _reasons_now(request: Request, decisions: Iterable[Decision], today: date) -
     """Return of what the request keeps, by the number of its decision, what is to be said of it today; opens nothing.
 
     None where the record or that part of it is gone. Only for what was told and is binding: a plan says what was
-    planned.
+    planned. Nothing of a record whose hold is in doubt: what was told of it stands.
     """
     kept = [
         one for one in decisions if one.pinned and decided.ended_at(one) is None and one.action == Decision.Action.KEEP
@@ -210,13 +210,18 @@ def _reasons_now(request: Request, decisions: Iterable[Decision], today: date) -
     facts = assessment.under_one_law(
         assessment.facts_of_records(named), Counter([request.country] if request.country else [])
     )
-    pins, on_hold, schedule = assessment.pins_of(facts), holds.on_hold([one.record_id for one in facts]), rules.load()
+    (on_hold, doubted), schedule = in_force.look(one.record_id for one in facts), rules.load()
+    pins = assessment.pins_of(facts)
     verdicts = {
         (one.label, *verdict.key): verdict
         for one in facts
         for verdict in assess(one, schedule, on_hold, today, asked=True, pins=pins)
     }
-    return {one.pk: verdicts.get((one.label, one.record_id, one.envelope)) for one in kept if one.record_id is not None}
+    return {
+        one.pk: verdicts.get((one.label, one.record_id, one.envelope))
+        for one in kept
+        if one.record_id is not None and one.record_id not in doubted
+    }
 
 
 def unjoined_of(request: Request) -> str:

@@ -9,7 +9,8 @@ deciding is a pure function of them; whoever ends something (`requests`, `sweep`
     assess         facts, rules, holds and the day in; a verdict for each envelope out (`verdict`)
     models         decisions, holds, and what holds kept
     decided        whether a decision is one that the site made
-    holds          legal holds: placed, lifted, looked at in every erasure
+    holds          legal holds: placed and lifted
+    in_force       which records are under one, by rows that say what the site wrote, held against the audit
     restriction    what is kept and opens only for what keeps it
     jurisdiction   under whose law a decision is explained
     due            what is said of what is due, whether or not the sweep is armed

@@ -7,11 +7,8 @@ then does by itself what waited for it.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
@@ -22,12 +19,11 @@ from privacy import audit, datamap
 from privacy.actor import Actor
 from privacy.datamap import Declaration
 from privacy.gate import matrix
-from privacy.retention import restriction
+from privacy.retention import in_force, restriction
+from privacy.retention.in_force import LIFTED, PLACED
 from privacy.retention.models import HeldValue, Hold
 from privacy.typed import numbers
 from privacy.vault.unit import Ended
-
-PLACED, LIFTED = "hold.placed", "hold.lifted"
 
 
 class RecordNotFound(LookupError):
@@ -52,24 +48,6 @@ class Found:
 
     declaration: Declaration
     record_id: UUID
-
-
-def on_hold(record_ids: Iterable[UUID]) -> set[UUID]:
-    """Return which of these records are under a hold now: one query."""
-    found = Hold.objects.filter(record_id__in=list(record_ids), lifted_at__isnull=True)
-    return set(found.values_list("record_id", flat=True))
-
-
-def not_lifted(label: str, record_ids: Iterable[UUID]) -> set[UUID]:
-    """Return which of these records were put under a hold that nobody has lifted, by the audit: one query.
-
-    A row that somebody wrote or took away lifts no hold: events are only appended. The audit tells of the last three
-    years.
-    """
-    count: Counter[tuple[Any, str, str]] = Counter()
-    for (_, record), action, reason, reference in audit.told_of([PLACED, LIFTED], [(label, pk) for pk in record_ids]):
-        count[record, reason, reference] += 1 if action == PLACED else -1
-    return {record for (record, _, _), placed in count.items() if placed > 0}
 
 
 def find(reference: str) -> Found:
@@ -115,16 +93,18 @@ def place(label: str, record_id: UUID, *, reason: str, reference: str = "", acto
             raise BadHold("; ".join(error.messages)) from None
         if existing := Hold.objects.filter(**standing, lifted_at__isnull=True).first():
             return existing
-        hold.save(force_insert=True)
-        restriction.settle(label, [record_id], actor=actor, now=now)
+        in_force.sign(hold).save(force_insert=True)
+        # Before the restriction is worked out: of a case that was lifted before, the last line of the audit counts.
         audit.record(PLACED, actor=actor, now=now, record=(label, record_id), reason=reason, reference=reference)
+        restriction.settle(label, [record_id], actor=actor, now=now)
     return hold
 
 
 def lift(label: str, record_id: UUID, *, reference: str | None = None, actor: Actor | None, now: datetime) -> int:
     """Lift the holds on a record, or the one of the case `reference`; return how many.
 
-    Raises NothingHeld. What an erasure left because of them is due from then on: the next sweep carries it out.
+    One in doubt is lifted like any other: who lifts it has looked. Raises NothingHeld. What an erasure left because of
+    them is due from then on: the next sweep carries it out.
     """
     with transaction.atomic():
         holds = Hold.objects.select_for_update().filter(label=label, record_id=record_id, lifted_at__isnull=True)
@@ -135,7 +115,7 @@ def lift(label: str, record_id: UUID, *, reference: str | None = None, actor: Ac
             raise NothingHeld("There is no such hold in force on this record.")
         for hold in lifted:
             hold.lifted_at, hold.lifted_by = now, _by(actor)
-            hold.save(update_fields=["lifted_at", "lifted_by"])
+            in_force.sign(hold).save(update_fields=["lifted_at", "lifted_by", "mac"])
             audit.record(
                 LIFTED,
                 actor=actor,
@@ -144,7 +124,7 @@ def lift(label: str, record_id: UUID, *, reference: str | None = None, actor: Ac
                 reason=hold.reason,
                 reference=hold.reference,
             )
-        if not on_hold([record_id]):
+        if not any(in_force.look([record_id])):
             # What corrections replaced was kept for the hold alone; the vault destroys its keys after the commit.
             HeldValue.objects.filter(label=label, record_id=record_id).delete()
         restriction.settle(label, [record_id], actor=actor, now=now)

@@ -41,6 +41,8 @@ class Hold(models.Model):
     placed_by = models.CharField(max_length=64)
     lifted_at = models.DateTimeField(null=True, blank=True)
     lifted_by = models.CharField(max_length=64, blank=True, default="")
+    # A keyed hash over all that it says (retention/holds.py); one that does not fit keeps nothing, and is looked at.
+    mac = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
 
     class Meta:
         app_label = "privacy"

@@ -6,8 +6,8 @@ locks it. So there is one place that knows the answer, `settle`, and who changes
 a hold placed or lifted, the sweep each night. It can always be worked out anew (`settle_all`), which undoes a mistake.
 The gate reads it with the key, so that it counts at the moment of decryption and costs no query.
 
-Only decisions that are the site's count (`decided`): one that somebody wrote, changed or took away neither sets a
-restriction nor lifts one; what the key store says of that record stays.
+Only decisions and holds that are the site's count (`decided`, `in_force`): one that somebody wrote, changed or took
+away neither sets a restriction nor lifts one; what the key store says of that record stays.
 
 A restriction is a few codes (`gate.matrix.kept_for`): what keeps the envelope and until when. They are set at once and
 taken away after the commit, so that a crash in between leaves an envelope restricted and not open.
@@ -31,7 +31,7 @@ from privacy.calendar import company_day
 from privacy.datamap import Declaration
 from privacy.facts import Facts
 from privacy.gate import matrix
-from privacy.retention import decided, rules
+from privacy.retention import decided, in_force, rules
 from privacy.retention.gather import read, with_flags
 from privacy.retention.models import Decision, Hold
 from privacy.retention.rules import Schedule
@@ -41,6 +41,7 @@ from privacy.work.broken import Findings
 
 BATCH = 500
 HOLD, ENDING, OPEN = "hold", "ending", "open"
+HOLDS = frozenset({HOLD, matrix.HELD})
 RESTRICTED, RELEASED = "record.restricted", "record.released"  # in the audit
 
 Pair = tuple[UUID, str]
@@ -49,11 +50,12 @@ Pair = tuple[UUID, str]
 @dataclass(frozen=True)
 class Sources:
     """What restricts these records now: pinned decisions with their day, and legal holds; and of what a decision says
-    that the site did not make."""
+    that the site did not make, or a hold that it did not place."""
 
     pinned: Mapping[Pair, date | None]
     held: Collection[UUID]
     doubted: Collection[Pair] = frozenset()
+    holds_doubted: Collection[UUID] = frozenset()
 
 
 def codes(facts: Facts, envelope: str, sources: Sources, schedule: Schedule, today: date) -> str:
@@ -95,6 +97,12 @@ def _longest(found: set[str]) -> set[str]:
         purpose, _, day = code.partition(":")
         days[purpose] = max(days.get(purpose, ""), day)
     return {f"{purpose}:{day}" if day else purpose for purpose, day in days.items()}
+
+
+def keeps_old_values(record: UUID) -> bool:
+    """Say whether what a correction replaces in this record is kept, because it is under a legal hold: by the key
+    store, which the vault asks."""
+    return any(map(matrix.is_held, keys.restrictions([record]).values()))
 
 
 def settle(
@@ -142,6 +150,12 @@ def _settle(
         pair = record, envelope
         states[pair] = _joined(before[pair], states[pair])
         findings.note("decision", declaration.label, record, "NotOurs")
+    lost = _lost_holds(declaration.label, before, sources)
+    for record in lost | (owner.keys() & sources.holds_doubted):
+        findings.note("hold", declaration.label, record, "NotOurs")
+    for pair in states:
+        if pair[0] in lost:
+            states[pair] = _joined(";".join(_parts(before.get(pair, "")) & HOLDS), states[pair])
     changed = {pair: code for pair, code in states.items() if code != before.get(pair, "")}
     if not changed:
         return 0
@@ -162,9 +176,7 @@ def _settle(
 def _unproved(label: str, states: Mapping[Pair, str], before: Mapping[Pair, str], sources: Sources) -> list[Pair]:
     """Return those of which a decision had said that they are kept, and no decision of the site's does any more: one
     was written past the site, or the audit tells that they were restricted, and not that they were released."""
-    lost = [
-        pair for pair in states if pair not in sources.pinned and _parts(before.get(pair, "")) - {HOLD, matrix.HELD}
-    ]
+    lost = [pair for pair in states if pair not in sources.pinned and _parts(before.get(pair, "")) - HOLDS]
     if not lost:
         return []
     told: dict[Pair, str] = {}
@@ -172,6 +184,14 @@ def _unproved(label: str, states: Mapping[Pair, str], before: Mapping[Pair, str]
         for envelope, _, code in (part.partition("=") for part in reason.split()):
             told[UUID(str(record)), envelope] = code
     return [pair for pair in lost if pair in sources.doubted or told.get(pair, OPEN) != OPEN]
+
+
+def _lost_holds(label: str, before: Mapping[Pair, str], sources: Sources) -> set[UUID]:
+    """Return those that the key store has under a hold which no row of the site's tells of any more, and that nobody
+    lifted: a hold is in doubt, or the audit does not tell that the last was lifted."""
+    lost = {record for (record, _), code in before.items() if _parts(code) & HOLDS and record not in sources.held}
+    doubted = lost & set(sources.holds_doubted)
+    return doubted | in_force.not_lifted(label, lost - doubted) if lost - doubted else doubted
 
 
 def _parts(code: str) -> set[str]:
@@ -227,8 +247,8 @@ def _sources(label: str, ids: Collection[UUID]) -> Sources:
             continue
         before = pinned.get(pair)
         pinned[pair] = min(before, until) if before and until else until or before
-    held = Hold.objects.filter(record_id__in=ids, lifted_at=None).values_list("record_id", flat=True)
-    return Sources(pinned, set(held), doubted)
+    held, holds_doubted = in_force.look(ids)
+    return Sources(pinned, held, doubted, holds_doubted)
 
 
 def settle_request(request_id: UUID, *, actor: Actor | None, now: datetime) -> int:

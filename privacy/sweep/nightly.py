@@ -30,7 +30,7 @@ from privacy.facts import Facts
 from privacy.requests import erasure, longer
 from privacy.requests.models import Request
 from privacy.requests.states import OPEN_STATES
-from privacy.retention import decided, holds, restriction, rules
+from privacy.retention import decided, in_force, restriction, rules
 from privacy.retention.assess import NO_PINS, Pins, assess
 from privacy.retention.gather import read, with_flags
 from privacy.retention.models import Decision
@@ -172,7 +172,7 @@ class _Run:
             key: min((one.until for one in those if one.until is not None), default=None)
             for key, those in pinned.items()
         }
-        on_hold = holds.on_hold(ids)
+        on_hold = in_force.on_hold(ids)
         waiting = self._waiting(found.values())
         ending: list[Verdict] = []
         gone: list[int] = []
@@ -236,7 +236,7 @@ class _Run:
 
     def _end_scheduled(self, declaration: Declaration, ids: list[UUID]) -> None:
         found = self._facts(declaration, ids)
-        on_hold = holds.on_hold(found)
+        on_hold = in_force.on_hold(found)
         pinned = Decision.objects.filter(
             label=declaration.label,
             record_id__in=list(found),
@@ -296,7 +296,7 @@ class _Run:
         """Warn the people whose records of this batch end within `days`; not those whom a hold or request keeps."""
         then = self.on + timedelta(days=days)
         found = self._facts(declaration, ids)
-        on_hold = holds.on_hold(found)
+        on_hold = in_force.on_hold(found)
         ending = []
         for facts in found.values():
             verdicts = assess(facts, self.schedule, on_hold, then, asked=False)

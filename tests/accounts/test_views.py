@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 import time_machine
@@ -18,6 +19,7 @@ from privacy.letters.models import Letter
 from privacy.requests import proving
 from privacy.requests.history import NotAllowed
 from privacy.retention import holds
+from privacy.retention.models import Hold
 from tests import factories, pages
 from tests.asked import PRIVACY, taken_in
 from tests.factories import TASK
@@ -238,6 +240,24 @@ def test_what_is_under_a_hold_is_not_removed_and_the_page_says_so(alice: User, c
     browser, remove = pages.signed_in(alice, again=True), f"/account/{kind}/{record.pk}/remove/"
     for answer in (browser.get(remove, follow=True), browser.post(remove, follow=True)):
         assert "under a legal hold: it cannot be removed until the hold is lifted" in pages.check(answer)
+    Hold.objects.update(record_id=uuid4())
+    Hold.objects.create(label=record.vault_label, record_id=record.pk, reason="audit", placed_at=factories.NOW)
+    for answer in (browser.get(remove, follow=True), browser.post(remove, follow=True)):
+        assert "under a legal hold: it cannot be removed until the hold is lifted" in pages.check(answer), (
+            "by the audit"
+        )
+    assert type(record).objects.filter(pk=record.pk).exists()
+
+
+def test_beside_a_hold_that_somebody_planted_nothing_is_removed_and_nobody_told_of_a_claim(
+    alice: User, customer: Customer
+) -> None:
+    record = factories.address(customer)
+    Hold.objects.create(label=record.vault_label, record_id=record.pk, reason="audit", placed_at=factories.NOW)
+    browser, remove = pages.signed_in(alice, again=True), f"/account/addresses/{record.pk}/remove/"
+    for answer in (browser.get(remove, follow=True), browser.post(remove, follow=True)):
+        said = pages.check(answer)
+        assert "A member of our staff has to look at this before it can be removed" in said and "legal hold" not in said
     assert type(record).objects.filter(pk=record.pk).exists()
 
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from privacy import called
 from privacy.calendar import undated
 from privacy.gate.system import system, system_actor
-from privacy.retention import holds
+from privacy.retention import holds, in_force
 from privacy.retention.models import Hold
 
 
@@ -87,6 +87,7 @@ class Command(BaseCommand):
         if found is not None:
             holds_now = holds_now.filter(label=found.declaration.label, record_id=found.record_id)
         standing = list(undated.each(holds_now))
+        doubted = in_force.doubtful(standing)
         names = called.names((one.label, one.record_id) for one in standing)
         shown = [
             {
@@ -97,6 +98,7 @@ class Command(BaseCommand):
                 "case": one.reference,
                 "placed_at": one.placed_at.isoformat(),
                 "placed_by": one.placed_by,
+                "in_doubt": one.pk in doubted,
             }
             for one in standing
         ]
@@ -107,7 +109,8 @@ class Command(BaseCommand):
             case = f", case {hold.reference}" if hold.reference else ""
             since = undated.said(hold.placed_at, "%-d %B %Y, %H:%M %Z")
             name = names[hold.label, hold.record_id]
-            self.stdout.write(f"{name}: {hold.get_reason_display()}{case}; since {since}")
+            doubt = f"; {in_force.IN_DOUBT}" if hold.pk in doubted else ""
+            self.stdout.write(f"{name}: {hold.get_reason_display()}{case}; since {since}{doubt}")
         self.stdout.write(f"Holds in force: {len(standing)}.")
 
 

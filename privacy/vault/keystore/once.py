@@ -18,7 +18,7 @@ LINKS, FACTORS, LOGINS, LEDGER, JOININGS = "links", "factors", "logins", "ledger
 REQUESTS, PROPOSALS, ADDRESSES, DECISIONS = "requests", "proposals", "addresses", "decisions"
 PHONES, NOTICES, CONFIRMATIONS, STEPS = "phones.2", "notices", "confirmations", "requests.steps"
 HISTORIES, FORGOTTEN, ENDS = "requests.histories", "decisions.forgotten", "decisions.ends"
-WEEKS, WORDS = "requests.files.weeks", "decisions.words"
+WEEKS, WORDS, HOLDS = "requests.files.weeks", "decisions.words", "holds"
 
 
 def is_done(step: str) -> bool:

@@ -14,7 +14,8 @@ from orders.models import Order
 from privacy import vault
 from privacy.requests import assessment, erasure
 from privacy.requests.models import Request
-from privacy.retention.models import Decision, Hold
+from privacy.retention import holds
+from privacy.retention.models import Decision
 from tests import factories
 from tests.asked import NOW, OPERATOR, TODAY, filed
 from tests.factories import an_order
@@ -60,9 +61,7 @@ def test_twelve_records_end_by_as_many_statements_as_one(alice, bob, label) -> N
 def test_of_records_that_end_together_the_held_one_and_the_strangers_stay(alice, bob) -> None:
     messages = [factories.communication(alice) for _ in range(3)]
     strangers = factories.communication(bob)
-    Hold.objects.create(
-        label="accounts.communication", record_id=messages[1].pk, reason="litigation", placed_at=NOW, placed_by="pat"
-    )
+    holds.place("accounts.communication", messages[1].pk, reason="claim", actor=OPERATOR, now=NOW)
     ending = [one for one in verdicts(alice, "accounts.communication") if one.record_id in {m.pk for m in messages}]
     ending += [
         assessment.verdict_of(

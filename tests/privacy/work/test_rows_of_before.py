@@ -21,7 +21,7 @@ from privacy.letters import credentials, sending
 from privacy.letters.models import Letter
 from privacy.requests import broker, waits
 from privacy.requests.models import Export, Request, SecondLook
-from privacy.retention import gather, holds, rules
+from privacy.retention import gather, holds, in_force, rules
 from privacy.sweep import arming, nightly, notices
 from privacy.sweep.models import EndNotice
 from tests import databases
@@ -138,7 +138,7 @@ def test_commands_list_such_rows_and_say_so(alice: Customer, bob: Customer, sett
     settings.DEMO = True
     order = bought(alice, 2024)
     spoilt(holds.place("orders.order", order.pk, reason="claim", actor=OPERATOR, now=NOW), placed_at=BC)
-    assert f"since {undated.SENTENCE}\nHolds in force: 1." in printed("hold", "--list")
+    assert f"since {undated.SENTENCE}; {in_force.IN_DOUBT}\nHolds in force: 1." in printed("hold", "--list")
     assert '"placed_at": "9999-' in printed("hold", "--list", "--json")
 
     asked = filed(bob)
