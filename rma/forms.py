@@ -29,6 +29,8 @@ CONTACT = (
     "return_country",
     "customer_reference",
 )
+#: The questions about the instrument; the others ask where it goes back to.
+INSTRUMENT = ("service", "serial", "model_name", "fault", "accessories", "customer_reference")
 
 
 def _text(
@@ -123,25 +125,20 @@ class NewRMAForm(forms.Form):
         label="Country", choices=countries.CHOICES, error_messages={"required": "Choose a country."}
     )
 
-    @property
-    def instrument_fields(self) -> list[forms.BoundField]:
-        return [
-            self[name] for name in ("service", "serial", "model_name", "fault", "accessories", "customer_reference")
-        ]
-
-    @property
-    def contact_fields(self) -> list[forms.BoundField]:
-        return [self[name] for name in CONTACT if name != "customer_reference"]
+    def groups(self) -> list[dict[str, Any]]:
+        """Return the groups of questions, each with the name that its "Change" sends, its heading and its fields."""
+        rest = [name for name in self.fields if name not in INSTRUMENT]
+        groups = (("instrument", "The instrument", INSTRUMENT), ("return", "Where it goes back to", rest))
+        return [{"name": name, "title": title, "fields": [self[one] for one in names]} for name, title, names in groups]
 
     def answers(self) -> list[dict[str, Any]]:
-        """Return the groups of questions, each with its heading and label and answer of what was answered, for the page
-        that shows them once more."""
-        groups = (("The instrument", self.instrument_fields), ("Where it goes back to", self.contact_fields))
-        return [{"title": title, "answers": self._answered(fields)} for title, fields in groups]
+        """Return the groups of questions, each with its name, heading and label and answer of what was answered, for
+        the page that shows them once more."""
+        return [{**group, "answers": self._answered(group["fields"])} for group in self.groups()]
 
     def _answered(self, fields: Iterable[forms.BoundField]) -> list[dict[str, Any]]:
         return [
-            {"field": field, "label": field.label, "answer": self._shown(field.name)}
+            {"label": field.label, "answer": self._shown(field.name)}
             for field in fields
             if self.cleaned_data.get(field.name)
         ]

@@ -58,12 +58,15 @@ def rmas(request: HttpRequest) -> HttpResponse:
 
 
 def rma_new(request: HttpRequest) -> HttpResponse:
-    """Ask about the instrument, show the answers once more, then open the return: only the last POST has an effect."""
+    """Ask about the instrument, show the answers once more, then open the return: only the last POST has an effect.
+
+    A POST that says what of the answers is to be changed gets the form back with all of them, at that group.
+    """
     known = Customer.objects.for_subject(request.user.subject_id).order_by("user", "pk").first()
     form = NewRMAForm(request.POST or None, initial=initial(known) if known and not request.POST else None)
-    stage = request.POST.get("stage", "")
-    if not request.POST or stage == "change" or not form.is_valid():
-        return render(request, "rma/new.html", {"form": form})
+    stage, changed = request.POST.get("stage", ""), request.POST.get("change", "")
+    if not request.POST or changed or not form.is_valid():
+        return render(request, "rma/new.html", {"form": form, "changed": changed})
     if (
         mine := services.open_for(request.user.subject_id, serial=serials.read(form.cleaned_data["serial"]))
     ) is not None:

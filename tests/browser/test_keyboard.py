@@ -62,6 +62,30 @@ def test_what_cannot_be_undone_is_read_and_taken_back_or_done_without_a_mouse(si
     assert Request.objects.get().state == "withdrawn"
 
 
+def test_a_group_of_answers_is_changed_without_a_mouse_and_nothing_typed_is_lost(site: Site, visitor: Visitor) -> None:
+    page, typed = visitor.page, {"serial": "ILT2400-4711", "model_name": "ILT2400", "fault": "Reads low."}
+    visitor.open("/accounts/login/")
+    visitor.fill(login="alice", password=factories.PASSWORD)
+    visitor.press("Sign in")
+    visitor.open("/rma/new/")
+    page.check("[name=service][value=repair]")
+    visitor.fill(**typed)
+    press(page, "stage")
+    visitor.look("check your answers")
+    page.go_back()
+    assert {name: page.input_value(f"[name={name}]") for name in typed} == typed, "the browser's own way back"
+    press(page, "stage")
+    tab_to(page, "change")
+    press(page, "change")
+    assert page.evaluate("document.activeElement.textContent") == "Where it goes back to"
+    visitor.look("change an answer")
+    tab_to(page, "contact_name")
+    assert {name: page.input_value(f"[name={name}]") for name in typed} == typed
+    page.keyboard.type("Alice A. Archer")
+    press(page, "stage")
+    assert "Alice A. Archer" in visitor.text() and "Reads low." in visitor.text()
+
+
 def test_everything_can_be_done_without_a_mouse(site: Site, visitor: Visitor) -> None:
     page = visitor.page
     visitor.open("/")

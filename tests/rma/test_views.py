@@ -68,8 +68,17 @@ def test_answers_are_shown_once_more_before_anything_is_opened(alice: User, cust
     text = pages.check(browser.post("/rma/new/", {**ANSWERS, "stage": "check"}))
     assert "Check your answers" in text and "Reads ten per cent low." in text and "United States" in text
     assert not RMA.objects.exists()
-    changed = pages.check(browser.post("/rma/new/", {**ANSWERS, "stage": "change"}))
-    assert "Reads ten per cent low." in changed and not RMA.objects.exists()
+    changes = re.findall(r'<button [^>]*form="answers" name="change" value="(\w+)">(.*?)</button>', pages.read(text))
+    assert [(name, re.sub("<[^>]+>", "", words)) for name, words in changes] == [
+        ("instrument", "Change the answers under “The instrument”"),
+        ("return", "Change the answers under “Where it goes back to”"),
+    ]
+    kept = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', text))
+    assert {**kept, **ANSWERS} == kept, "the page sends all answers back, whichever is to be changed"
+    for (name, _), heading in zip(changes, ("The instrument", "Where it goes back to"), strict=True):
+        changed = pages.check(browser.post("/rma/new/", {**kept, "change": name}))
+        assert re.findall(r'<h2 tabindex="-1" autofocus>(.*?)</h2>', changed) == [heading]
+        assert all(answer in changed for answer in ANSWERS.values()) and not RMA.objects.exists()
 
 
 def test_an_address_with_an_accent_is_an_address(alice: User, customer: Customer) -> None:
