@@ -125,11 +125,20 @@ class NewRMAForm(forms.Form):
         label="Country", choices=countries.CHOICES, error_messages={"required": "Choose a country."}
     )
 
-    def groups(self) -> list[dict[str, Any]]:
-        """Return the groups of questions, each with the name that its "Change" sends, its heading and its fields."""
+    def groups(self, *, changed: str = "") -> list[dict[str, Any]]:
+        """Return the groups of questions, each with the name that its "Change" sends, its heading, its fields, and
+        whether it is the one to be `changed`: an error is looked at before that."""
         rest = [name for name in self.fields if name not in INSTRUMENT]
         groups = (("instrument", "The instrument", INSTRUMENT), ("return", "Where it goes back to", rest))
-        return [{"name": name, "title": title, "fields": [self[one] for one in names]} for name, title, names in groups]
+        return [
+            {
+                "name": name,
+                "title": title,
+                "fields": [self[one] for one in names],
+                "is_changed": name == changed and not self.errors,
+            }
+            for name, title, names in groups
+        ]
 
     def answers(self) -> list[dict[str, Any]]:
         """Return the groups of questions, each with its name, heading and label and answer of what was answered, for

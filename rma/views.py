@@ -66,18 +66,22 @@ def rma_new(request: HttpRequest) -> HttpResponse:
     form = NewRMAForm(request.POST or None, initial=initial(known) if known and not request.POST else None)
     stage, changed = request.POST.get("stage", ""), request.POST.get("change", "")
     if not request.POST or changed or not form.is_valid():
-        return render(request, "rma/new.html", {"form": form, "changed": changed})
+        return _asked(request, form, changed)
     if (
         mine := services.open_for(request.user.subject_id, serial=serials.read(form.cleaned_data["serial"]))
     ) is not None:
         form.add_error("serial", OPEN_ALREADY.format(number=mine.number))
-        return render(request, "rma/new.html", {"form": form})
+        return _asked(request, form)
     if stage != "send":
         return render(request, "rma/check.html", {"form": form})
     if not ratelimit.consume(request, action="rma_open", user=request.user):
         return ratelimit.respond_429(request)
     opened = _open(request, known, form)
-    return redirect("rma", pk=opened.pk) if opened else render(request, "rma/new.html", {"form": form})
+    return redirect("rma", pk=opened.pk) if opened else _asked(request, form)
+
+
+def _asked(request: HttpRequest, form: NewRMAForm, changed: str = "") -> HttpResponse:
+    return render(request, "rma/new.html", {"form": form, "groups": form.groups(changed=changed)})
 
 
 def _open(request: HttpRequest, known: Customer | None, form: NewRMAForm) -> RMA | None:
