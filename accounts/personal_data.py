@@ -105,8 +105,8 @@ def _until(at: datetime) -> str:
     return _("until %s") % date_format(timezone.localtime(at), "j F Y, H:i T")
 
 
-def _if_so(switch: Any) -> str:
-    return "yes" if switch else ""  # what was not done is not said of each contact
+def _whether_open(is_active: bool) -> str:
+    return _("yes") if is_active else _("no: this login is closed")
 
 
 def _self(title: str, category: str, purposes: tuple[str, ...] = ACCOUNT, *, recipients: tuple[str, ...] = ()) -> Datum:
@@ -195,7 +195,7 @@ datamap.register(
             "groups": _plain("Roles of staff", "login", WORD, LOGIN),
         },
         impersonal={
-            "is_active": Titled("a switch", "Can be used to sign in"),
+            "is_active": Titled("a switch", "Can be used to sign in", words=_whether_open),
             "is_staff": Machinery("a switch"),
             "is_superuser": Machinery("a switch"),
             "must_change_password": Machinery("a switch"),
@@ -425,7 +425,7 @@ datamap.register(
             "confirmed_at": _plain("Confirmed", "dates", DAY),
             "disputed_at": _plain("Said to be somebody else's", "dates", DAY),
             "end_proposed_at": _plain("End of the dispute proposed", "dates", DAY),
-            "gives_back": _plain("Proposed to give the login back", "contact", WORD, words=_if_so),
+            "gives_back": _plain("Proposed to give the login back", "contact", WORD),
             "given_back_at": _plain("Login given back", "dates", DAY),
             "taken_at": _plain("Login in other hands since", "dates", DAY),
         },

@@ -28,14 +28,16 @@ ROW_HASH = Machinery("a keyed hash over the row")
 
 
 class Titled(str):
-    """Why a field is impersonal that its person reads all the same, and the title that it has there."""
+    """Why a field is impersonal that its person reads all the same, the title that it has there, and its words as of a
+    Datum."""
 
     heading: str
+    words: Callable[[Any], str] | None
 
-    def __new__(cls, why: str, heading: str) -> Titled:
-        """Return the reason `why` with the title `heading`."""
+    def __new__(cls, why: str, heading: str, words: Callable[[Any], str] | None = None) -> Titled:
+        """Return the reason `why` with the title `heading`, and the words of a value."""
         made = super().__new__(cls, why)
-        made.heading = heading
+        made.heading, made.words = heading, words
         return made
 
 

@@ -156,7 +156,7 @@ def _columns(declaration: Declaration) -> list[Column]:
                 title=datum.title if datum is not None else _heading(declaration.impersonal[name]),
                 is_last_four=datum is not None and datum.export == "last4",
                 choices=(datum and datum.says) or (dict(one.flatchoices) if getattr(one, "choices", None) else {}),
-                words=datum.words if datum is not None else None,
+                words=datum.words if datum is not None else _words(declaration.impersonal[name]),
                 place=f"{declaration.label}/{datamap.sealed_in(one)}",
                 number=number,
             )
@@ -167,6 +167,10 @@ def _columns(declaration: Declaration) -> list[Column]:
 def _heading(why: str) -> str:
     """Return the title of a field that is no datum of its person and is shown all the same; each has one (E013)."""
     return cast("datamap.Titled", why).heading
+
+
+def _words(why: str) -> Callable[[Any], str] | None:
+    return cast("datamap.Titled", why).words
 
 
 def _number_column(one: Any) -> str:

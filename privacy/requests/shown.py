@@ -246,7 +246,7 @@ class Page:
             values = {column.name: _said(kind, column, row, raw[column.name]) for column in columns}
             titles = {column.name: column.title for column in columns}
             gist = [values[name] for name in declaration.gist if values.get(name)]
-            empty = {title for name, title in titles.items() if not values[name] or raw[name] is False}
+            empty = {title for name, title in titles.items() if not values[name]}
             ended = _ended(declaration, raw)
             for name, envelope in ended.items():  # what ended together says so once
                 if envelope:
@@ -322,9 +322,12 @@ def _first_of_each(rows: list[Any], link: str, most: int) -> list[Any]:
 
 
 def _said(kind: Kind, column: Column, row: Any, value: Any) -> str:
-    """Return one value of a row as people read it, "" for nothing; what cannot be read says why."""
+    """Return one value of a row as people read it, "" for nothing; what cannot be read says why. A switch that is off
+    says nothing, unless its datum has words for that."""
     if column.words is not None and value not in (None, "") and not isinstance(value, vault.Unreadable):
         return column.words(value)
+    if value is False:
+        return ""
     return said.money(value, _currency(kind, row)) if isinstance(value, Decimal) else said.value(value)
 
 

@@ -10,11 +10,12 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db.models import BooleanField
 
 from accounts import corrections
 from accounts.models import Customer, TaxIdentifier
 from privacy import datamap, gate, vault
-from privacy.requests import contents, export, in_words, services
+from privacy.requests import contents, export, in_words, services, shown
 from privacy.requests.models import Request, RequestEvent, SecondLook
 from privacy.requests.states import State
 from privacy.retention import holds
@@ -102,6 +103,7 @@ def test_only_what_stands_in_a_record_is_named_as_held_given_or_kept(alice: Cust
     planned = " ".join(", ".join(one.data) for one in removal.decisions.all())
     checked = "Serial number still to be checked"
     assert "Fault or service wanted" in given and checked not in given and checked not in planned, "it is settled"
+    assert checked not in page, "a switch that is off says nothing"
     assert removal.plan_hash == made.hash, "naming less changes no plan"
     assert "Name for delivery" in given and "Name for delivery" in planned
     for title in absent:
@@ -144,6 +146,23 @@ def test_every_state_reason_and_decision_has_words_for_its_person() -> None:
     assert set(in_words.DECIDED) == set(SecondLook.Outcome.values)
     for words in (in_words.STATES, in_words.WHYS, in_words.DECIDED, in_words.SCOPES):
         assert not any("the person" in one for one in words.values())
+
+
+def test_a_switch_that_is_off_says_nothing_or_says_it_in_words() -> None:
+    """ "Serial number still to be checked: no" sounds as if somebody had left it unchecked."""
+    off = {}
+    for declaration in datamap.declarations():
+        if declaration.life is None or declaration.told:
+            continue
+        for column in contents._columns(declaration):
+            if isinstance(datamap.field_named(declaration.model, column.name), BooleanField):
+                kind = contents.Kind(declaration, declaration.model._default_manager.none(), [column], 1)
+                assert shown._said(kind, column, None, True) == "yes", column
+                off[column.title] = shown._said(kind, column, None, False)
+    assert {title: said for title, said in off.items() if said} == {
+        "Can be used to sign in": "no: this login is closed"
+    }
+    assert "Serial number still to be checked" in off and len(off) > 5
 
 
 def test_no_title_and_no_choice_speaks_of_the_person_to_the_person_or_in_names_of_fields() -> None:
