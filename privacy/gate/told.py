@@ -5,20 +5,22 @@ Roles, not people: a colleague is a third person (C-579/21). Numbers that people
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from django.db import models
 from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from privacy import actor, datamap, vault
-from privacy.calendar import company_day
+from privacy.calendar import company_day, undated
 from privacy.datamap import Declaration
 from privacy.gate import purposes
 from privacy.gate.log import AccessEntry, detail, is_ours, names_of
@@ -76,7 +78,10 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """What one kind of actor opened for one purpose on one day: how often, when first and last, and what, in words."""
+    """What one kind of actor opened for one purpose on one day: how often, when first and last, and what, in words.
+
+    `records` names what was opened in short: kinds and numbers of the records, without the names of the data.
+    """
 
     day: date
     who: str
@@ -85,6 +90,7 @@ class Occasion:
     first: datetime
     last: datetime
     opened: list[str]
+    records: str
 
     @property
     def often(self) -> str:
@@ -95,16 +101,6 @@ class Occasion:
         if first == last:
             return _("%(count)d times, %(first)s") % {"count": self.count, "first": first}
         return _("%(count)d times, %(first)s to %(last)s") % {"count": self.count, "first": first, "last": last}
-
-    @property
-    def records(self) -> str:
-        """What was opened in short: kinds and numbers of the records, without the names of the data."""
-        heads: dict[str, str] = {}
-        for line in self.opened:
-            head = line.partition(": ")[0]
-            kind = head.partition(" (")[0]  # two envelopes of the same records differ in how many were opened only
-            heads[kind] = max(heads.get(kind, ""), head, key=lambda one: (len(one), one))
-        return "; ".join(heads.values())
 
     @property
     def lines(self) -> str:
@@ -125,7 +121,7 @@ def tell(entries: Iterable[AccessEntry], subject: UUID) -> list[Told]:
     """Return entries about `subject` in words: "Order 10023: name, address"; one query for each kind of record."""
     found, known = _read(entries, subject)
     return [
-        Told(entry.at, *_occasion(entry, reference), _opened([(entry.envelopes, records)], known))
+        Told(entry.at, *_occasion(entry, reference), _lines(_opened([(entry.envelopes, records)]), known))
         for entry, records, reference in found
     ]
 
@@ -139,18 +135,22 @@ def by_day(entries: Iterable[AccessEntry], subject: UUID) -> list[Occasion]:
     groups: dict[tuple[date, str, str], list[_Read]] = {}
     for one in found:
         groups.setdefault((company_day(one.entry.at), *_occasion(one.entry, one.reference)), []).append(one)
-    return [
-        Occasion(
-            day=day,
-            who=who,
-            purpose=for_what,
-            count=len(group),
-            first=min(one.entry.at for one in group),
-            last=max(one.entry.at for one in group),
-            opened=_opened([(one.entry.envelopes, one.records) for one in group], known),
+    occasions = []
+    for (day, who, for_what), group in groups.items():
+        opened = _opened((one.entry.envelopes, one.records) for one in group)
+        occasions.append(
+            Occasion(
+                day=day,
+                who=who,
+                purpose=for_what,
+                count=len(group),
+                first=min(one.entry.at for one in group),
+                last=max(one.entry.at for one in group),
+                opened=_lines(opened, known),
+                records=_records(opened, known),
+            )
         )
-        for (day, who, for_what), group in groups.items()
-    ]
+    return occasions
 
 
 class _Read(NamedTuple):
@@ -160,8 +160,8 @@ class _Read(NamedTuple):
 
 
 class _Known(NamedTuple):
-    """Of the records of one kind that are still the person's: what people call them, and what stands in each envelope
-    of them, by category."""
+    """Of the records of one kind that are still the person's: what people call them, in the order of their numbers or
+    days, and what stands in each envelope of them, by category."""
 
     called: Mapping[UUID, str]
     parts: Mapping[tuple[UUID, str], Collection[str]]
@@ -188,21 +188,70 @@ def _occasion(entry: AccessEntry, reference: str) -> tuple[str, str]:
     )
 
 
+class _Opened(NamedTuple):
+    """Of which records of one kind an envelope was opened, and of how many: an entry may name fewer than it counts."""
+
+    ids: frozenset[UUID]
+    many: int
+
+
 def _opened(
-    several: Iterable[tuple[Mapping[str, int], Mapping[str, Sequence[UUID]]]], known: Mapping[str, _Known]
-) -> list[str]:
-    """Return what several entries together tell was opened, a line for each kind of data; a record opened twice is
-    one."""
-    ids: dict[str, set[UUID]] = {}
-    counts: dict[str, int] = {}
+    several: Iterable[tuple[Mapping[str, int], Mapping[str, Sequence[UUID]]]],
+) -> dict[str, dict[str, _Opened]]:
+    """Return what several entries together tell was opened, by label and envelope; a record opened twice is one."""
+    found: dict[str, dict[str, _Opened]] = {}
     for envelopes, records in several:
         for name, count in envelopes.items():
-            ids.setdefault(name, set()).update(records.get(name, ()))
-            counts[name] = max(counts.get(name, 0), count)
-    return [
-        _line(name, max(count, len(ids[name])), sorted(ids[name]), known.get(name.partition("/")[0], NOTHING_KNOWN))
-        for name, count in counts.items()
-    ]
+            label, _of, envelope = name.partition("/")
+            of_label = found.setdefault(label, {})
+            before = of_label.get(envelope, _Opened(frozenset(), 0))
+            ids = before.ids | frozenset(records.get(name, ()))
+            of_label[envelope] = _Opened(ids, max(before.many, count, len(ids)))
+    return found
+
+
+def _lines(opened: Mapping[str, Mapping[str, _Opened]], known: Mapping[str, _Known]) -> list[str]:
+    """Return a line for all envelopes that were opened of the same records: "Order 10023: name, address". One that says
+    nothing which another line of its kind does not say is left out."""
+    lines = []
+    for label, envelopes in opened.items():
+        of_kind = known.get(label, NOTHING_KNOWN)
+        parts: dict[_Opened, set[str]] = {}
+        for envelope, one in envelopes.items():
+            found = (category for pk in one.ids for category in of_kind.parts.get((pk, envelope), ()))
+            parts.setdefault(one, set()).update(found)
+        for one, there in parts.items():
+            if not there and any(one.ids <= other.ids and one.many <= other.many for other in parts if other != one):
+                continue
+            head = _head(label, one, of_kind)
+            data = ", ".join(words for category, words in PARTS.items() if category in there)
+            lines.append(f"{head}: {data}" if data else head)
+    return lines
+
+
+def _records(opened: Mapping[str, Mapping[str, _Opened]], known: Mapping[str, _Known]) -> str:
+    """Return of which records something was opened, each kind once."""
+    heads = []
+    for label, envelopes in opened.items():
+        ids = frozenset(pk for one in envelopes.values() for pk in one.ids)
+        all_of_kind = _Opened(ids, max(len(ids), *(one.many for one in envelopes.values())))
+        heads.append(_head(label, all_of_kind, known.get(label, NOTHING_KNOWN)))
+    return "; ".join(heads)
+
+
+def _head(label: str, one: _Opened, known: _Known) -> str:
+    """Return what people call records of one kind: "Order 10023, 10024", "Letter of 3 March 2026 (2) and 3 more"."""
+    try:
+        title = datamap.for_label(label).title
+    except KeyError:  # a kind of record of an earlier release
+        return "data of an earlier kind" if one.many == 1 else f"data of an earlier kind ({one.many} records)"
+    names = Counter(name for pk, name in known.called.items() if pk in one.ids)
+    shown = dict(islice(names.items(), MOST_NAMED))
+    named = ", ".join(f"{name} ({times})" if times > 1 else name for name, times in shown.items())
+    told = " ".join(filter(None, [title, named]))
+    if rest := one.many - sum(shown.values()):
+        told += f" and {rest} more" if names else f" ({rest} records)" if rest > 1 else ""
+    return told
 
 
 NOT_OURS = "This line was not written by our site: we do not know whether anybody looked."
@@ -252,21 +301,26 @@ def _known(label: str, ids: set[UUID], subject: UUID) -> _Known:
         declaration = datamap.for_label(label)
     except KeyError:  # a kind of record of an earlier release
         return NOTHING_KNOWN
-    return _Known(_called(declaration, ids, subject), _parts(declaration, ids, subject))
+    if declaration.subject_path is None:
+        return NOTHING_KNOWN
+    number = _number(declaration)
+    called = _called(declaration, number, ids, subject) if number else {}
+    if not issubclass(declaration.model, vault.SealedModel):
+        return _Known(called, {})
+    theirs = declaration.rows_of(subject).filter(pk__in=sorted(ids)[-MOST_LOOKED_AT:])
+    rows = list(broken.rows(theirs, step="told"))
+    return _Known(called if number else _of_days(declaration, rows), _parts(declaration, rows))
 
 
-def _parts(declaration: Declaration, ids: set[UUID], subject: UUID) -> dict[tuple[UUID, str], list[str]]:
-    """Return of those of the records that are still this person's what stands in each envelope, by category.
+def _parts(declaration: Declaration, rows: Iterable[Any]) -> dict[tuple[UUID, str], list[str]]:
+    """Return of some records of this person what stands in each envelope, by category.
 
     What no page shows, as a password or a link's key, is not among it; nor is a field that holds nothing. The records
     are opened past the gate to see that; no value leaves this function.
     """
-    if declaration.subject_path is None or not issubclass(declaration.model, vault.SealedModel):
-        return {}
     found: dict[tuple[UUID, str], list[str]] = {}
-    theirs = declaration.rows_of(subject).filter(pk__in=sorted(ids)[-MOST_LOOKED_AT:])
     with vault.internal():
-        for row in broken.rows(theirs, step="told"):
+        for row in rows:
             for envelope, names in declaration.envelopes().items():
                 data = [(name, declaration.data[name]) for name in names]
                 there = (one.category for name, one in data if one.export != "no" and _is_there(row, name))
@@ -282,28 +336,34 @@ def _is_there(row: Any, name: str) -> bool:
     return not isinstance(value, vault.Unreadable) and value not in (None, "", [], {})
 
 
-def _called(declaration: Declaration, ids: set[UUID], subject: UUID) -> dict[UUID, str]:
+def _number(declaration: Declaration) -> str:
+    """Return the path to the number by which people call such a record, or the record that it stands in; "" for
+    none."""
+    if declaration.reference is not None or not declaration.inside:
+        return declaration.reference or ""
+    outer = datamap.for_model(declaration.model._meta.get_field(declaration.inside).related_model)  # type: ignore[arg-type]
+    return f"{declaration.inside}__{outer.reference}" if outer.reference else ""
+
+
+def _called(declaration: Declaration, number: str, ids: set[UUID], subject: UUID) -> dict[UUID, str]:
     """Return the numbers by which people call those of the records that are still this person's."""
-    number = declaration.reference
-    if number is None and declaration.inside:
-        outer = datamap.for_model(declaration.model._meta.get_field(declaration.inside).related_model)  # type: ignore[arg-type]
-        number = f"{declaration.inside}__{outer.reference}" if outer.reference else None
-    if number is None or declaration.subject_path is None:
-        return {}
     found = declaration.rows_of(subject).filter(pk__in=ids).order_by().select_related(None)
-    return {pk: str(told) for pk, told in found.values_list("pk", number) if told}
+    numbers = sorted((str(told), pk) for pk, told in found.values_list("pk", number) if told)
+    return {pk: told for told, pk in numbers}
 
 
-def _line(name: str, count: int, ids: Sequence[UUID], known: _Known) -> str:
-    label, _of, envelope = name.partition("/")
-    try:
-        declaration = datamap.for_label(label)
-    except KeyError:  # a kind of record of an earlier release
-        return "data of an earlier kind" if count == 1 else f"data of an earlier kind ({count} records)"
-    there = {category for one in ids for category in known.parts.get((one, envelope), ())}
-    data = ", ".join(words for category, words in PARTS.items() if category in there)
-    numbers = sorted({known.called[one] for one in ids if one in known.called})
-    told = " ".join(filter(None, [declaration.title, ", ".join(numbers[:MOST_NAMED])]))
-    if rest := count - len(numbers[:MOST_NAMED]):
-        told += f" and {rest} more" if numbers else f" ({rest} records)" if rest > 1 else ""
-    return f"{told}: {data}" if data else told
+def _of_days(declaration: Declaration, rows: Iterable[Any]) -> dict[UUID, str]:
+    """Return the days by which people tell records without a number apart: "of 3 March 2026"."""
+    name = declaration.gist[0] if declaration.gist else ""
+    one = datamap.field_named(declaration.model, name) if name else None
+    if not isinstance(one, models.DateField):  # a moment is one, too
+        return {}
+    days = []
+    for row in rows:
+        try:
+            at = getattr(row, name)
+        except ValueError:  # left out of the row by `broken.rows`, because it cannot be read
+            continue
+        if at is not None and not undated.is_none(at):
+            days.append((company_day(at) if isinstance(at, datetime) else at, row.pk))
+    return {pk: _("of %s") % date_format(day, "j F Y") for day, pk in sorted(days)}

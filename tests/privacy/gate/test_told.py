@@ -184,16 +184,43 @@ def test_days_with_few_openings_share_a_page_and_a_day_begins_at_the_companys_mi
     assert "2 times, 10:00 to 23:59" in page and "once, 00:00" in page and "Page 1 of" not in page
 
 
-def test_of_two_envelopes_of_the_same_kind_the_larger_number_of_records_stands_above_the_fold() -> None:
-    lines = ["Letter (4 records): text of the letter", "Letter (10 records)", "Order SO-1", "Order SO-1: name"]
-    occasion = told.Occasion(factories.TODAY, "", "", 1, factories.NOW, factories.NOW, lines)
-    assert occasion.records == "Letter (10 records); Order SO-1"
+def test_letters_are_told_apart_by_their_days_and_no_two_lines_say_the_same(customer: Customer) -> None:
+    """Three lines "Letter" told nobody which letters were opened, nor that they were the same ones."""
+    asked.filed(customer, "access")
+    asked.filed(customer, "erasure", now=asked.NOW + timedelta(days=1))
+    theirs = Letter.objects.filter(subject=customer.subject_id)
+    first = list(theirs.order_by("queued_at").values_list("pk", flat=True))
+    assert len(first) > 1
+    Letter.objects.filter(pk=first[0]).update(queued_at=factories.NOW - timedelta(days=30))
+    Letter.objects.filter(pk__in=first[1:]).update(queued_at=factories.NOW)
+    several = f" ({len(first) - 1})" if first[2:] else ""
+    order = an_order(customer)
+    opening = {
+        "privacy.letter/letter": first,
+        "privacy.letter/credentials": first[1:],
+        "orders.order/order": [order.pk],
+        "orders.order/fulfilment": [order.pk],
+    }
+    log.write([log.Opening(CAROL, ("subject", customer.subject_id), opening)], now=factories.NOW)
+    (one,) = [one for one in told.by_day(entries(customer), customer.subject_id) if one.who == "sales staff"]
+    letters_ = f"Letter of 21 October 2026, of 20 November 2026{several}"
+    of_order = f"Order {order.number}"
+    assert one.records == f"{of_order}; {letters_}"
+    assert one.opened == [
+        f"{of_order}: name, ways to reach you, address, text",
+        f"{letters_}: ways to reach you, text of the letter",
+    ]
+    (line,) = [one for one in told.rows(entries(customer)) if one["Who"] == "sales staff"]
+    assert line["What was opened"] == "; ".join(one.opened)
+    Letter.objects.filter(pk__in=first).delete()
+    (one,) = [one for one in told.by_day(entries(customer), customer.subject_id) if one.who == "sales staff"]
+    assert one.records == f"{of_order}; Letter ({len(first)} records)" and len(one.opened) == 2
 
 
 def test_how_often_names_one_hour_where_all_were_in_one_minute() -> None:
     at = factories.NOW
     day, first, later = at.date(), (3, at, at + timedelta(seconds=1)), (3, at, at + timedelta(hours=1))
-    often = [told.Occasion(day, "sales", "daily work", *one, []).often for one in (first, later, (1, at, at))]
+    often = [told.Occasion(day, "sales", "daily work", *one, [], "").often for one in (first, later, (1, at, at))]
     hour = often[2].removeprefix("once, ")
     assert often[0] == f"3 times, {hour}" and often[1].startswith(f"3 times, {hour} to ")
 
@@ -220,7 +247,7 @@ def test_only_what_stands_in_a_record_and_can_be_shown_is_named(customer: Custom
     log.write([opening], now=factories.NOW + timedelta(days=1))
     lines = [line for one in told.by_day(entries(customer), customer.subject_id) for line in one.opened]
     assert "Login: what you sign in with" in lines
-    assert "Letter: ways to reach you, text of the letter" in lines
+    assert "Letter of 20 November 2026: ways to reach you, text of the letter" in lines
     assert f"Privacy request {request.reference}: name, ways to reach you" in lines
     assert not any(word in line for line in lines for word in ("password", "refusal", "evidence", "vat number"))
 
