@@ -591,7 +591,14 @@ datamap.register(
                 "Who armed it", "link", PROOF, US, plain="the random number of a member of staff, or operator"
             )
         },
-        impersonal={"id": "always 1", "armed_at": TIME, "marked_at": TIME, "last_report": "counts"},
+        impersonal={
+            "id": "always 1",
+            "armed_at": TIME,
+            "marked_at": TIME,
+            "last_report": "counts",
+            "night": "the day of the last removals",
+            "people": COUNT,
+        },
     ),
     Declaration(
         model=Installation,

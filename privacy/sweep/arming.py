@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from django.db import connection, transaction
 
@@ -92,6 +92,16 @@ def mark(now: datetime) -> None:
             )
         state.marked_at = now
         state.save(update_fields=["marked_at"])
+
+
+def ended_on(day: date) -> int:
+    """Return of how many people the schedule has ended data on this day, in whatever runs."""
+    return SweepState.objects.filter(pk=SweepState.ONLY, night=day).values_list("people", flat=True).first() or 0
+
+
+def note_ended(day: date, people: int) -> None:
+    """Note, before it is done, of how many people the schedule has ended data on this day."""
+    SweepState.objects.filter(pk=SweepState.ONLY).update(night=day, people=people)
 
 
 @contextmanager

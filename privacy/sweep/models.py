@@ -44,7 +44,11 @@ class EndNotice(models.Model):
 
 
 class SweepState(models.Model):
-    """Where the sweep stands: one row. Not armed, it only counts. `marked_at`: the database's clock at the last run."""
+    """Where the sweep stands: one row. Not armed, it only counts. `marked_at`: the database's clock at the last run.
+
+    `night` is the day whose ends were last begun with, `people` how many people's data the schedule has ended that day:
+    the cap holds for all runs of a night together.
+    """
 
     ONLY = 1
 
@@ -53,6 +57,8 @@ class SweepState(models.Model):
     armed_by = models.CharField(max_length=64, blank=True, default="")
     marked_at = models.DateTimeField(null=True, blank=True)
     last_report = models.JSONField(default=dict, blank=True)
+    night = models.DateField(null=True, blank=True)
+    people = models.PositiveIntegerField(default=0, db_default=0)
 
     class Meta:
         app_label = "privacy"

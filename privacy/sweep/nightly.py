@@ -37,7 +37,7 @@ from privacy.retention.models import Decision
 from privacy.retention.rules import Schedule
 from privacy.retention.verdict import Verdict
 from privacy.subjects import Subject
-from privacy.sweep import notices, second_letter
+from privacy.sweep import arming, notices, second_letter
 from privacy.sweep.arming import FutureDay, alone, database_now, mark
 from privacy.sweep.models import SweepState
 from privacy.sweep.report import SweepReport
@@ -87,7 +87,7 @@ def count(*, actor: Actor | None) -> SweepReport:
 
 
 def cap() -> int:
-    """Return how many people one run may end data of without their having been told: 20, or 1 % of all."""
+    """Return how many people one night may end data of without their having been told: 20, or 1 % of all."""
     return max(CAP_LEAST, Subject.objects.count() // CAP_SHARE)
 
 
@@ -103,6 +103,10 @@ class _Run:
         self.cap = cap()
         self.findings = report.findings
         self.people: set[object] = set()
+        # A run that was lost half way, or asked for again, goes on with the cap of its night. An operator who types one
+        # more looked at the last.
+        is_asked = actor is not None and actor.kind == "operator"
+        self.before = 0 if report.is_dry_run or is_asked else arming.ended_on(self.on)
         self.seen: set[UUID] = set()
         self.warned: set[UUID] = set()
 
@@ -323,9 +327,9 @@ class _Run:
             self.report.warned += len(list(new))
 
     def _within_cap(self, person: object) -> bool:
-        """Whether this run may still end data of `person`: those it has begun with are finished."""
+        """Whether this night may still end data of `person`: those a run has begun with it finishes."""
         if person not in self.people:
-            if len(self.people) >= self.cap:
+            if self.before + len(self.people) >= self.cap:
                 return False
             self.people.add(person)
         return True
@@ -371,6 +375,7 @@ class _Run:
         """Carry out one batch; what came under a hold in this very moment counts as kept."""
         if not verdicts or self.report.is_dry_run:
             return
+        arming.note_ended(self.on, self.before + len(self.people))
         label = verdicts[0].label
         of_record: dict[UUID, list[Verdict]] = {}
         for one in verdicts:
