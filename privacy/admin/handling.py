@@ -51,6 +51,7 @@ class NothingHeld(Step):
         "refuses where anything carries them; look for other spellings yourself first. The answer goes to the address that was given. "
         "Where a name was given, nobody is told so without this step."
     )
+    is_destructive = True
 
 
 class Refuse(Step):

@@ -29,6 +29,7 @@ from privacy.requests import (
     history,
     in_words,
     nothing,
+    offering,
     paper,
     posting,
     procedures,
@@ -265,6 +266,17 @@ class RequestAdmin(LetterPages):
             (State.REFUSED in after(state), "refuse", handling.Refuse),
         ]
         return {name: step for is_possible, name, step in possible if is_possible}
+
+    def next_of(self, record: Request, steps: Mapping[str, type[Step]]) -> str:
+        """Return what staff do next by the state of the request; "" while it waits for somebody else.
+
+        Who can confirm on a page does it there: the team confirms for whom the plan was told by post.
+        """
+        of_state: dict[str, str] = {State.PARKED: "resume", State.RECEIVED: "identity", State.IDENTITY: "plan"}
+        if record.state == State.PLANNED and offering.was_posted(record):
+            of_state[State.PLANNED] = "confirm"
+        urgent = () if record.state == State.PARKED else ("breach", "posted")
+        return next((name for name in (*urgent, of_state.get(record.state, "")) if name in steps), "")
 
     def take(self, name: str, record: Request, data: dict[str, Any], *, actor: Actor, now: datetime) -> str:
         match name:

@@ -141,18 +141,31 @@ class WorkAdmin(LimitedList):
             context |= {
                 "title": self.heading_of(record),
                 "tab": self.tab_of(record),
-                "steps": [
-                    {
-                        "title": step.title,
-                        "is_destructive": step.is_destructive,
-                        "url": reverse(f"admin:{self.names}_step", args=[object_id, name]),
-                    }
-                    for name, step in self.steps(record, acting()).items()
-                    if step.is_offered
-                ],
+                "steps": self._buttons(record, object_id),
                 **self.details(record, acting()),
             }
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
+
+    def _buttons(self, record: Any, object_id: str) -> dict[str, list[dict[str, Any]]]:
+        """Return the buttons of the record's page: what can be undone, the next step first, and what cannot; {} where
+        nothing can be done."""
+        offered = {name: step for name, step in self.steps(record, acting()).items() if step.is_offered}
+        following = self.next_of(record, offered)
+        made = [
+            {
+                "title": step.title,
+                "is_next": name == following,
+                "is_destructive": step.is_destructive,
+                "url": reverse(f"admin:{self.names}_step", args=[object_id, name]),
+            }
+            for name, step in sorted(offered.items(), key=lambda one: one[0] != following)
+        ]
+        if not made:
+            return {}
+        return {
+            "undoable": [one for one in made if not one["is_destructive"]],
+            "final": [one for one in made if one["is_destructive"]],
+        }
 
     # Why it is opened --------------------------------------------------------------------------------------------
 
@@ -243,6 +256,12 @@ class WorkAdmin(LimitedList):
     def steps(self, record: Any, actor: Actor) -> dict[str, type[Step]]:
         """Return what this actor can do with the record now, by name."""
         return {}
+
+    def next_of(self, record: Any, steps: Mapping[str, type[Step]]) -> str:
+        """Return the name of the step that is next, "" where none of them is: by itself the only one that can be
+        undone."""
+        undoable = [name for name, step in steps.items() if not step.is_destructive]
+        return undoable[0] if len(undoable) == 1 else ""
 
     def take(self, name: str, record: Any, data: dict[str, Any], *, actor: Actor, now: datetime) -> str:
         """Do the step by one call of a service and return the sentence that says what was done.

@@ -66,10 +66,44 @@ def steps(browser: Client, about: Request) -> set[str]:
     return set(re.findall(rf'href="{LIST}{about.pk}/step/(\w+)/"', browser.get(page_of(about)).text))
 
 
+def weights(browser: Client, page: str) -> tuple[list[str], set[str]]:
+    """Return of the buttons of a record's page which is next, and which stand apart as what cannot be undone."""
+    text = pages.read(browser.get(page))
+    buttons = re.findall(r'class="button([^"]*)" href="[^"]*/step/(\w+)/"', text)
+    apart = re.search(r'<div class="final" role="group" aria-labelledby="final">.*?</div>', text)
+    final = set(re.findall(r"/step/(\w+)/", apart[0])) if apart else set()
+    assert final == {name for kind, name in buttons if "is-destructive" in kind}
+    assert not apart or '<span id="final">Cannot be undone:</span>' in apart[0]
+    return [name for kind, name in buttons if "is-next" in kind], final
+
+
 FORM = {
     "kind": "erasure", "channel": "fax", "received_on": "2026-11-18", "customer_number": "", "email": "", "name": "",
     "asked_by": "self", "identity": "pending", "note": "",
 }  # fmt: skip
+
+
+def test_the_step_that_is_next_stands_out_and_what_cannot_be_undone_stands_apart(
+    alice: Customer, carol: Client
+) -> None:
+    ends = {"withdraw", "refuse"}
+    stranger = taken_in("erasure", None, channel="mail", name="Nora Nowhere", postal="1 Road\nTown", actor=PRIVACY)
+    assert weights(carol, page_of(stranger)) == (["posted"], {*ends, "nothing"}), "the letter that asks who is asking"
+    for letter in stranger.letters.all():
+        posting.mark_posted(letter, actor=COLLEAGUE, now=factories.NOW)
+    assert weights(carol, page_of(stranger)) == (["identity"], {*ends, "nothing"})
+    by_mail = filed(alice)
+    assert weights(carol, page_of(by_mail)) == (["plan"], ends | {"confirm"})
+    take(carol, by_mail, "plan")
+    assert weights(carol, page_of(by_mail)) == ([], ends | {"confirm"}), "the person confirms by the link"
+    by_post = filed(factories.customer(email=None, first_name="Paula"))
+    services.make_plan(by_post, actor=PRIVACY, now=factories.NOW)
+    assert weights(carol, page_of(by_post)) == (["posted"], ends | {"confirm"})
+    for letter in by_post.letters.filter(sent_at=None):
+        posting.mark_posted(letter, actor=COLLEAGUE, now=factories.NOW)
+    assert weights(carol, page_of(by_post)) == (["confirm"], ends | {"confirm"})
+    history.move(by_mail, State.PARKED, actor=PRIVACY, now=factories.NOW)
+    assert weights(carol, page_of(by_mail))[0] == ["resume"]
 
 
 # Filing ---------------------------------------------------------------------------------------------------------------
