@@ -344,17 +344,24 @@ def _ended(declaration: Declaration, raw: Mapping[str, Any]) -> dict[str, str]:
 def _with_blocks(
     declaration: Declaration, titles: Mapping[str, str], values: Mapping[str, str], *, but: Mapping[str, str]
 ) -> Iterator[tuple[str, str]]:
-    """Yield titles and values, those that are read as one, as an address is, as one where the first of them stood."""
-    block_of = {name: title for title, lines in declaration.blocks.items() for line in lines for name in line}
+    """Yield titles and values, those that are read as one, as an address is, as one where the first of them stood.
+
+    One of which a part ended, `but`, is no whole any more: what is left of it stands under its own title, so that an
+    address is not told twice, once as erased and once as a country.
+    """
+    whole = {
+        title: lines for title, lines in declaration.blocks.items() if not any(but.keys() & set(one) for one in lines)
+    }
+    block_of = {name: title for title, lines in whole.items() for line in lines for name in line}
     told: set[str] = set()
     for name, value in values.items():
-        title = "" if name in but else block_of.get(name, "")
+        title = block_of.get(name, "")
         if not title:
             if value:
                 yield titles[name], value
         elif title not in told:
             told.add(title)
-            if text := _block(declaration.blocks[title], {one: values[one] for one in values if one not in but}):
+            if text := _block(whole[title], values):
                 yield title, text
 
 

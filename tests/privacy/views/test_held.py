@@ -135,7 +135,13 @@ def test_an_address_is_read_as_one_block_and_says_once_that_it_was_erased(hers: 
     text = read(hers)
     assert text.count("erased on") == 1
     assert re.search(r"<dt>Delivery and contact of an order</dt><dd>erased on [^<]*</dd>", text)
-    assert "<dt>Delivery to</dt><dd>Germany</dd>" in text and "<dt>Delivery notes</dt>" not in text
+    assert "<dt>Country of delivery</dt><dd>Germany</dd>" in text and "<dt>Delivery to</dt>" not in text
+    assert "<dt>Delivery notes</dt>" not in text
+    vault.keys.destroy([(order.pk, "order")], now=factories.NOW)
+    text = read(hers)
+    assert re.search(r"<dt>Names and address on an invoice</dt><dd>erased on [^<]*</dd>", text)
+    assert "<dt>Country on the invoice</dt><dd>United States</dd>" in text and "<dt>On the invoice</dt>" not in text
+    assert "<dt>Total</dt>" in text, "the order itself is not erased, and not called so"
 
 
 def test_a_link_to_somebody_elses_record_gives_no_number(hers: Client, customer: Customer) -> None:
