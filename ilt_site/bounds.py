@@ -1,4 +1,4 @@
-"""What the main database takes into a column: nothing that this program could not read back.
+"""What the databases take into a column: nothing that this program could not read back.
 
 What must never happen: one row that another program wrote closes a page, or stops the work of a night, because a day in
 it stands in no calendar, a number has no next one, or JSON is not of the kind that is read there. So each column of
@@ -31,17 +31,18 @@ CHECKS = (
 )
 
 
-def settle() -> list[str]:
-    """Give each column the CHECK that it lacks, and take away those that nothing asks for; return the names of both.
+def settle(alias: str = DEFAULT_DB_ALIAS) -> list[str]:
+    """Give each column of a database the CHECK that it lacks, and take away those that nothing asks for; return the
+    names of both.
 
     By who owns the tables; safe to repeat.
     """
-    with transaction.atomic(), connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+    with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
         cursor.execute(CHECKS)
         there = cursor.fetchall()
         names = {(table, name) for table, name, _ in there}
         covered = {(table, column) for table, name, columns in there if name.endswith(OWN) for column in columns}
-        wanted = _wanted(covered)
+        wanted = _wanted(alias, covered)
         changes: dict[str, list[tuple[str, str]]] = defaultdict(list)
         for table, name in sorted(names - wanted.keys()):
             if name.startswith(PREFIX):
@@ -54,14 +55,14 @@ def settle() -> list[str]:
     return [name for each in changes.values() for name, _ in each]
 
 
-def _wanted(covered: set[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """Return by table and name what each column of the main database is to be held to; `covered` are days that a
-    constraint of a model holds already."""
-    tables = set(connections[DEFAULT_DB_ALIAS].introspection.table_names())
+def _wanted(alias: str, covered: set[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Return by table and name what each column of the database is to be held to; `covered` are days that a constraint
+    of a model holds already."""
+    tables = set(connections[alias].introspection.table_names())
     wanted = {}
     for model in apps.get_models(include_auto_created=True):
         table = model._meta.db_table
-        if table not in tables or not router.allow_migrate_model(DEFAULT_DB_ALIAS, model):
+        if table not in tables or not router.allow_migrate_model(alias, model):
             continue
         for field in model._meta.local_concrete_fields:
             if (told := _told(field)) and (table, field.column) not in covered:

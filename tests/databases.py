@@ -66,10 +66,10 @@ def put_back(alias: str, *, count_anew: bool = False) -> None:
 
 
 @contextmanager
-def unchecked(*tables: str) -> Iterator[None]:
-    """Let these tables of the main database take what no CHECK of theirs lets in: rows of before it, or the work of who
+def unchecked(*tables: str, alias: str = "default") -> Iterator[None]:
+    """Let these tables of a database take what no CHECK of theirs lets in: rows of before it, or the work of who
     owns the database. Afterwards they take none again."""
-    with connections["default"].cursor() as cursor:
+    with connections[alias].cursor() as cursor:
         cursor.execute(
             "SELECT conrelid::regclass, quote_ident(conname), pg_get_constraintdef(oid) FROM pg_constraint"
             " WHERE contype = 'c' AND conrelid = ANY (%s::regclass[])",

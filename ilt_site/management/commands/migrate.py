@@ -1,10 +1,9 @@
-"""Django's migrate; in the key store it applies what has tables there, and walks through nothing else; in the main
-database each column gets the CHECK that nothing unreadable comes in (ilt_site.bounds)."""
+"""Django's migrate; in the key store it applies what has tables there, and walks through nothing else; in both
+databases each column gets the CHECK that nothing unreadable comes in (ilt_site.bounds)."""
 
 from typing import Any
 
 from django.core.management.commands import migrate
-from django.db import DEFAULT_DB_ALIAS
 
 from ilt_site import bounds
 from ilt_site.routers import KEYSTORE_APP
@@ -24,5 +23,5 @@ class Command(migrate.Command):
             # The other apps' migrations change nothing there, but drawing every state of every model takes seconds.
             options |= {"app_label": KEYSTORE_APP, "run_syncdb": False}
         super().handle(*args, **options)
-        if options["database"] == DEFAULT_DB_ALIAS and not (options["plan"] or options["check_unapplied"]):
-            bounds.settle()
+        if not (options["plan"] or options["check_unapplied"]):
+            bounds.settle(options["database"])
