@@ -278,15 +278,30 @@ class Kept:
 HELD = "held"
 
 
+#: What stands for a restriction that cannot be read: no table of the page has this name, so that no role of staff does
+#: the work that it is kept for.
+UNREADABLE = Kept("unreadable", None)
+
+
 @lru_cache(maxsize=4096)
 def kept_for(restriction: str) -> tuple[Kept, ...]:
-    """Return what alone a restricted envelope is kept for; () when it is not restricted."""
+    """Return what alone a restricted envelope is kept for; () when it is not restricted. One that cannot be read is
+    kept for nothing that any role of staff does."""
     found = []
     for code in restriction.split(";") if restriction else ():
         purpose, _, until = code.partition(":")
         if purpose != HELD:
-            found.append(Kept(purpose, date.fromisoformat(until) if until else None))
+            try:
+                found.append(Kept(purpose, date.fromisoformat(until) if until else None))
+            except ValueError:
+                return (UNREADABLE,)
     return tuple(found)
+
+
+def is_readable(restriction: str) -> bool:
+    """Whether this is what the site may have written: each thing that keeps it has its line on the page, each day
+    stands in a calendar."""
+    return all(one.purpose in matrix().purposes for one in kept_for(restriction))
 
 
 def is_held(restriction: str) -> bool:
@@ -303,6 +318,8 @@ def restricted_sentence(restriction: str, pair: Pair) -> str:
     for one in kept_for(restriction):
         purpose = page.purposes.get(one.purpose)
         if purpose is None:
+            if one is UNREADABLE:
+                parts.append("a reason that cannot be read")
             continue
         until = f"{one.until:%-d %B %Y}" if one.until else purpose.until
         parts.append(f"{purpose.kept_for} until {until}" if until else purpose.kept_for)

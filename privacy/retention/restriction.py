@@ -112,7 +112,7 @@ def settle(
     changed.
 
     One audit event for each record that changed. Records that are gone are left alone. Notes among `findings` whose
-    restriction stays because the decision that set it is not the site's any more.
+    restriction stays because the decision that set it is not the site's any more, and whose could not be read.
     """
     try:
         declaration = datamap.for_label(label)
@@ -146,6 +146,8 @@ def _settle(
             if envelope in sealed.envelopes():
                 states[facts.record_id, envelope] = codes(facts, envelope, sources, schedule, today)
     before = keys.restrictions(owner)
+    for record, _ in (pair for pair, code in before.items() if not matrix.is_readable(code)):
+        findings.note("restriction", declaration.label, record, "Unreadable")
     for record, envelope in _unproved(declaration.label, states, before, sources):
         pair = record, envelope
         states[pair] = _joined(before[pair], states[pair])

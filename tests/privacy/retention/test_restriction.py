@@ -509,6 +509,37 @@ def test_a_restriction_that_nothing_asks_for_is_lifted(django_capture_on_commit_
     assert readers(order, "invoice_name") == {"sales", "accounting", "privacy"}
 
 
+UNREADABLE = ("order:9999-99-99;hold", "order:2031-02-30", "zzz", ";;", ":")
+
+
+def test_a_restriction_that_cannot_be_read_opens_to_no_role_stops_no_list_and_is_put_right_by_night(
+    django_capture_on_commit_callbacks: Any,
+) -> None:
+    alice, bob = a_customer(), a_customer()
+    order, theirs = old_order(alice), old_order(bob)
+    erased(alice)
+    carol = pages.signed_in(factories.staff("carol", roles=ROLES))
+    for code in UNREADABLE:
+        with undone():
+            for one in (order, theirs):
+                roles.run(
+                    f"UPDATE vault_datakey SET restriction = '{code}' WHERE record = '{one.pk}'", alias="keystore"
+                )
+            assert carol.get("/admin/orders/order/").status_code == 200, code
+            page = carol.get(f"/admin/orders/order/{theirs.pk}/change/")
+            assert page.status_code == 200 and "no role of staff opens it" in pages.read(page), code
+            assert readers(order, "invoice_name") == readers(theirs, "invoice_name") == set(), code
+            with gate.acting(as_customer(bob)):
+                assert fresh(theirs).invoice_name, "the person reads what is theirs"
+            findings = Findings()
+            with django_capture_on_commit_callbacks(execute=True):
+                restriction.settle_all(actor=PRIVACY, now=NOW, findings=findings)
+            told = {(one.step, one.record, one.error) for one in findings}
+            assert {("restriction", str(one.pk), "Unreadable") for one in (order, theirs)} == told, code
+            assert readers(order, "invoice_name") == {"accounting"}, code
+            assert readers(theirs, "invoice_name") == {"sales", "accounting", "privacy"}, code
+
+
 WRITTEN = (
     "UPDATE privacy_decision SET done_at = now() WHERE action = 'keep'",
     "UPDATE privacy_decision SET pinned = false WHERE action = 'keep'",
