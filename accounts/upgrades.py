@@ -193,6 +193,7 @@ def bind_rows(*, now: datetime) -> int:
     done += once.do(once.REQUESTS, bound.bind_all, now=now)
     done += once.do(once.STEPS, partial(bound.bind_steps, contradictions.is_step_supported), now=now)
     done += once.do(once.HISTORIES, partial(bound.bind_histories, contradictions.of), now=now)
+    done += once.do(once.EVENTS, partial(bound.bind_events, contradictions.of), now=now)
     done += once.do(once.WEEKS, bound.bind_weeks, now=now)
     done += once.do(once.DECISIONS, decided.bind_all, now=now)
     done += once.do(once.FORGOTTEN, partial(decided.bind_forgotten, planned.forgotten), now=now)

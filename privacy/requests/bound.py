@@ -2,10 +2,11 @@
 
 What must never happen: a file of another person's data made or given out, or a removal carried out, because
 somebody wrote into the row of a request of his own whose it is, what it covers, that it was proved and confirmed,
-how far it is, or when it is due; or wrote an event into its history. So the row carries a keyed hash over that, and
-over the last of all its events and how many there are: they are appended only, so that neither an earlier row of the
-same request nor a history with one line more fits. Whose the file of the request is, the key store says as well. A
-request that does not fit can only end; it is sealed again by an operator who looked (`seal_requests`).
+how far it is, or when it is due; or wrote an event into its history, or changed one. So the row carries a keyed hash
+over that, and over all that its events say: an earlier row of the same request does not fit, nor does a history with a
+line more or less, or another word. What the audit tells of an end outlives row and history that are put back together
+(`contradictions.require_told`). Whose the file of the request is, the key store says as well. A request that does not
+fit can only end; it is sealed again by an operator who looked (`seal_requests`).
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from django.apps import apps
+from django.contrib.postgres.aggregates import StringAgg
 from django.db import models
-from django.db.models import Count, Exists, Max, OuterRef, Q, Subquery
-from django.db.models.functions import Now
+from django.db.models import Count, Exists, F, Func, Max, OuterRef, Q, Subquery, Value
+from django.db.models.functions import Cast, Now
 
 from privacy import vault
 from privacy.calendar import undated
@@ -299,6 +301,14 @@ def bind_histories(is_contradicted: Callable[[UUID], Any]) -> int:
     return _bind(lambda row: vault.mac_fits(row["mac"], *_said_of_stages(row)) and not is_contradicted(row["pk"]))
 
 
+def bind_events(is_contradicted: Callable[[UUID], Any]) -> int:
+    """Put what the events of requests of before say under their keyed hashes; return how many.
+
+    As `bind_histories`: until then who could write past the triggers could have changed an event.
+    """
+    return _bind(lambda row: vault.mac_fits(row["mac"], *_said_of_count(row)) and not is_contradicted(row["pk"]))
+
+
 def _bind(fits: Callable[[Mapping[str, Any]], bool]) -> int:
     fitted = [row["pk"] for rows in _chunks(_rows().order_by("pk")) for row in rows if fits(row)]
     return _sign_all(_rows().filter(pk__in=fitted))
@@ -373,11 +383,24 @@ def _rows() -> models.QuerySet[Any, dict[str, Any]]:
     That it was parked is left out: it is said of one whose row does not fit, too, and decides nothing.
     """
     events = apps.get_model("privacy", "RequestEvent").objects.filter(request=OuterRef("pk")).exclude(kind=PARKED)
-    history = events.order_by().values("request").annotate(last=Max("pk"), count=Count("pk"))
+    history = events.order_by().values("request").annotate(said=_hashed(StringAgg(_line(), Value("\n"), order_by="pk")))
     columns = (*_COLUMNS, *_DATED, "subject_id", "state", "parked_from", "mac")
-    found = _plain().annotate(event=Subquery(history.values("last")), happened=Subquery(history.values("count")))
+    found = _plain().annotate(history=Subquery(history.values("said")))
     person = apps.get_model("privacy", "Subject").objects.filter(pk=OuterRef("owner_id"))
-    return found.annotate(is_on_file=Exists(person)).values(*columns, "event", "happened", "is_on_file")
+    return found.annotate(is_on_file=Exists(person)).values(*columns, "history", "is_on_file")
+
+
+def _line() -> Func:
+    """Return all that an event says as one line of JSON, made by the database: days that no calendar has, too."""
+    at = Func(F("at"), template="extract(epoch from %(expressions)s)", output_field=models.DecimalField())
+    names = ("pk", "kind", "state", "step", "on", "actor_kind", "actor_id", "detail")
+    line = Func(*map(F, names), at, function="jsonb_build_array", output_field=models.JSONField())
+    return Cast(line, models.TextField())
+
+
+def _hashed(text: Any) -> Func:
+    template = "encode(sha256(convert_to(%(expressions)s, 'UTF8')), 'hex')"
+    return Func(text, template=template, output_field=models.TextField())
 
 
 @cache
@@ -402,7 +425,15 @@ def stopped_at(row: Mapping[str, Any]) -> str:
 def _says(row: Mapping[str, Any]) -> tuple[Any, ...]:
     # A parked request is where it stopped: it may be parked by a statement that knows no more of the row.
     columns = (row[name] for name in (*_COLUMNS, *_DATED))
-    return "request", *columns, stopped_at(row), row["event"], row["happened"]
+    return "request", *columns, stopped_at(row), row["history"]
+
+
+def _said_of_count(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    # What the keyed hash stood over in the first days of 0.2: the last of the events and how many there were.
+    events = apps.get_model("privacy", "RequestEvent").objects.filter(request=row["pk"]).exclude(kind=PARKED)
+    found = events.aggregate(last=Max("pk"), count=Count("pk"))
+    columns = (row[name] for name in (*_COLUMNS, *_DATED))
+    return "request", *columns, stopped_at(row), found["last"], found["count"] or None
 
 
 def _said_of_stages(row: Mapping[str, Any]) -> tuple[Any, ...]:

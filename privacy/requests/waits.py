@@ -262,6 +262,10 @@ def ask(request: Request, why: SecondLook.Why, *, actor: Actor, now: datetime) -
     since = questions.of(request).open.get(why)
     kind = history.SECOND_ASKED_AGAIN if since else history.SECOND_ASKED
     history.event(request, kind, actor=actor, now=now, detail={"why": why.value})
+    audit.record(
+        "request.second_asked", actor=actor, now=now, subject=request.subject_id, reference=request.reference,
+        reason=why.value,
+    )  # fmt: skip
     return questions.row(request, why, at=since[0] if since else now)
 
 

@@ -269,7 +269,11 @@ def test_rows_of_before_are_signed_once_where_their_history_supports_them(alice:
         assert row is not None
         models.QuerySet(Request).filter(pk=request.pk).update(mac=vault.mac_of(*say(row)))
 
-    for step, say in ((once.STEPS, bound._said_without_step), (once.HISTORIES, bound._said_of_stages)):
+    for step, say in (
+        (once.STEPS, bound._said_without_step),
+        (once.HISTORIES, bound._said_of_stages),
+        (once.EVENTS, bound._said_of_count),
+    ):
         models.QuerySet(Request).filter(pk=his.pk).update(step="tombstone")
         for one in (hers, his):
             of_before(one, say)
