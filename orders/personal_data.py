@@ -17,7 +17,7 @@ from django.db.models import Q, QuerySet
 from accounts import countries
 from orders.models import Invoice, Order, OrderLine, OrderQuerySet, Payment, PaymentQuerySet, Product
 from privacy import datamap
-from privacy.datamap import Datum, Declaration, Life, Proof
+from privacy.datamap import Datum, Declaration, Life, Proof, Warned, warned
 from privacy.facts import Facts, Party
 from privacy.gate import matters
 from privacy.gate.matters import Matter
@@ -124,20 +124,23 @@ def _country(order: Order) -> str | None:
     return (order.customer.country if order.customer_id else "") or order.ship_country or None
 
 
-def order_warnings(subject_id: UUID, today: date) -> list[str]:
+def order_warnings(subject_id: UUID, today: date) -> list[Warned]:
     """Return what a person should know before an erasure: open orders, unpaid invoices."""
-    warnings = []
-    for order in Order.objects.for_subject(subject_id).filter(_unfinished()).order_by("placed_on", "number"):
-        if order.is_unpaid:
-            warnings.append(
-                f"The invoice of order {order.number} is not paid yet. It stays, with the order, until it is paid and "
-                "its period is over."
-            )
-        else:
-            warnings.append(
-                f"Order {order.number} is not finished yet. What its delivery and invoice need stays until then."
-            )
-    return warnings
+    found = Order.objects.for_subject(subject_id).filter(_unfinished()).order_by("placed_on", "number")
+    orders = [(order.number, order.is_unpaid) for order in found]
+    return [
+        *warned(
+            [number for number, is_unpaid in orders if is_unpaid],
+            "The invoice of order {} is not paid yet. It stays, with the order, until it is paid and its period is over.",
+            "The invoices of {} orders are not paid yet. Each stays, with its order, until it is paid and its period is "
+            "over.",
+        ),
+        *warned(
+            [number for number, is_unpaid in orders if not is_unpaid],
+            "Order {} is not finished yet. What its delivery and invoice need stays until then.",
+            "{} orders are not finished yet. What the delivery and invoice of each need stays until it is.",
+        ),
+    ]
 
 
 def account_flags(subject_ids: Collection[UUID]) -> dict[UUID, frozenset[str]]:

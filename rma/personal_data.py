@@ -11,11 +11,10 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import Q
-from django.utils.text import get_text_list
 
 from accounts import countries
 from privacy import datamap, people
-from privacy.datamap import Datum, Declaration, Life, Proof
+from privacy.datamap import Datum, Declaration, Life, Proof, Warned, warned
 from privacy.facts import Facts, Party
 from privacy.gate import matters
 from privacy.gate.matters import Matter
@@ -102,57 +101,66 @@ def ownership_facts(ownership: Ownership) -> Facts:
     )
 
 
-CANNOT_READ = (
-    "Once your part of the return in which it was issued, or your account, is removed, you cannot read it here any more: "
-    "print it first if you need it."
+#: What is said of a certificate before an erasure, and of several: to who can log in, and to anybody else.
+CERTIFICATE_OF_A_LOGIN = (
+    "Certificate {} stays with the instrument's serial number, without your name. Once your part of the return in which it "
+    "was issued, or your account, is removed, you cannot read it here any more: print it first if you need it.",
+    "{} certificates stay with the serial numbers of the instruments, without your name. Once your part of the return in "
+    "which one was issued, or your account, is removed, you cannot read it here any more: print first what you need.",
 )
-CANNOT_TELL = (
-    "Once your part of the return in which it was issued is removed, we cannot tell any more that it was yours: ask us for "
-    "a copy of it first if you need one."
+CERTIFICATE = (
+    "Certificate {} stays with the instrument's serial number, without your name. Once your part of the return in which it "
+    "was issued is removed, we cannot tell any more that it was yours: ask us for a copy of it first if you need one.",
+    "{} certificates stay with the serial numbers of the instruments, without your name. Once your part of the return in "
+    "which one was issued is removed, we cannot tell any more that it was yours: ask us first for copies of those that "
+    "you need.",
 )
 
 
-def rma_warnings(subject_id: UUID, today: date) -> list[str]:
+def rma_warnings(subject_id: UUID, today: date) -> list[Warned]:
     """Return what to know before an erasure: open returns with the choice there is, certificates.
 
     Of pages only who can log in is told: to others a letter or a link says this.
     """
-    warnings = []
     has_login = people.ask().has_login(subject_id)
+    alike: dict[tuple[bool, bool], list[str]] = {}
     for rma in RMA.objects.for_subject(subject_id).open().order_by("opened_on", "number"):
-        where = "Your instrument is here. " if rma.is_here else ""
-        may_cancel = RMA.State.CANCELLED in states.next_states(rma, states.CUSTOMER)
-        has_page = may_cancel and has_login
-        how = "on its page under Calibration and repair, or by a call to us" if has_page else "by a call to us only"
-        warnings.append(
-            f"Return {rma.number} is open. {where}You can let us finish it, or cancel it: {how}. "
-            "What the return needs stays until it is closed; then it is due to go, without a new request."
+        has_page = has_login and RMA.State.CANCELLED in states.next_states(rma, states.CUSTOMER)
+        alike.setdefault((rma.is_here, has_page), []).append(rma.number)
+    warnings = []
+    for (is_here, has_page), named in alike.items():
+        one, several = ("Your instrument is here. ", "Your instruments are here. ") if is_here else ("", "")
+        how, hows = ("on its page", "on their pages") if has_page else ("", "")
+        warnings += warned(
+            named,
+            f"Return {{}} is open. {one}You can let us finish it, or cancel it: {_cancelled(how)}. What the return needs "
+            "stays until it is closed; then it is due to go, without a new request.",
+            f"{{}} returns are open. {several}You can let us finish them, or cancel them: {_cancelled(hows)}. What each "
+            "return needs stays until it is closed; then it is due to go, without a new request.",
         )
     certificates = Certificate.objects.for_subject(subject_id).order_by("number").values_list("number", flat=True)
-    for number in certificates:
-        then = CANNOT_READ if has_login else CANNOT_TELL
-        warnings.append(f"Certificate {number} stays with the instrument's serial number, without your name. {then}")
-    return warnings
+    return warnings + warned(list(certificates), *(CERTIFICATE_OF_A_LOGIN if has_login else CERTIFICATE))
+
+
+def _cancelled(where: str) -> str:
+    return f"{where} under Calibration and repair, or by a call to us" if where else "by a call to us only"
 
 
 def _instrument(serial: str | None) -> str:
     return f"instrument {serial}" if serial else "an instrument without a serial number"
 
 
-def ownership_warnings(subject_id: UUID, today: date) -> list[str]:
+def ownership_warnings(subject_id: UUID, today: date) -> list[Warned]:
     """Return what ends with the registrations of today, in one sentence: nobody can be warned about these instruments
     any more (P32)."""
     owned = Ownership.objects.for_subject(subject_id).current().order_by("instrument__serial", "pk")
     named = [_instrument(serial) for serial in owned.values_list("instrument__serial", flat=True)]
-    if len(named) > 1:
-        return [
-            f"When the registrations of {get_text_list(named, 'and')} are removed we cannot reach you with a safety "
-            "notice about them any more."
-        ]
-    return [
-        f"When the registration of {one} is removed we cannot reach you with a safety notice about it any more."
-        for one in named
-    ]
+    return warned(
+        named,
+        "When the registration of {} is removed we cannot reach you with a safety notice about it any more.",
+        "When the registrations of {} instruments are removed we cannot reach you with a safety notice about them any "
+        "more.",
+    )
 
 
 def account_flags(subject_ids: Collection[UUID]) -> dict[UUID, frozenset[str]]:

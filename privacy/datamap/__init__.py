@@ -21,6 +21,7 @@ read this registry; no second list exists (P11, P18). `privacy.checks` refuses t
     fields    what the fields of a model are: sealed, surrogate keys, to be declared
     registry  all declarations together, and which rows are about a person
     page      the map written down, for programs and for people
+    warning   what a person should know before an erasure
 """
 
 from privacy.datamap.declared import (
@@ -59,6 +60,7 @@ from privacy.datamap.registry import (
     store,
     stores,
 )
+from privacy.datamap.warning import Warned, warned
 
 __all__ = [
     "CATEGORIES",
@@ -71,6 +73,7 @@ __all__ = [
     "Proof",
     "Store",
     "Titled",
+    "Warned",
     "as_json",
     "as_markdown",
     "autodiscover",
@@ -92,4 +95,5 @@ __all__ = [
     "sealed_in",
     "store",
     "stores",
+    "warned",
 ]

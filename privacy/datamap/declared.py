@@ -14,6 +14,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from privacy.datamap.fields import field_named, sealed_in
+from privacy.datamap.warning import Warned
 from privacy.facts import Facts
 
 
@@ -125,11 +126,12 @@ class Declaration:
     particular. `facts` gives the assessment what it needs to know of a row; a row that simply ends with another record
     (a session with its user) names the link to it in `follows` instead. `end` says what becomes of the row when its
     last envelope ended: it is deleted, or stays for statistics with the foreign keys in `links` set to NULL.
-    `warnings(subject, today)` gives sentences to show before an erasure. `block_keys(row)` gives the (kind, value)
-    pairs by which an import must recognise an erased person ("email", "customer_ref"); asked while they can be read.
-    `life` says to which part of a person's life with the company the records belong, `inside` names the link to the
-    record that they are shown inside of (a line within its order); `gist` the data by which one is told from the next
-    in a list, the newest first where the first of them is a day; `page` names the page of its own that shows them.
+    `warnings(subject, today)` gives what to show before an erasure, once for all rows of which it is true.
+    `block_keys(row)` gives the (kind, value) pairs by which an import must recognise an erased person ("email",
+    "customer_ref"); asked while they can be read. `life` says to which part of a person's life with the company the
+    records belong, `inside` names the link to the record that they are shown inside of (a line within its order);
+    `gist` the data by which one is told from the next in a list, the newest first where the first of them is a day;
+    `page` names the page of its own that shows them.
     `reference` names the plain unique column by which people call the record (an order number); `noun` is what one of
     them and several are called where they are counted ("return", "returns"). `told` says the rows in words for a copy:
     their columns, and a function of some rows that gives each row's values by column; without it a copy shows the
@@ -150,7 +152,7 @@ class Declaration:
     facts: Callable[[Any], Facts] | None = None
     end: Literal["delete", "blank"] = "delete"
     links: tuple[str, ...] = ()
-    warnings: Callable[[UUID, date], list[str]] | None = None
+    warnings: Callable[[UUID, date], list[Warned]] | None = None
     follows: str = ""
     reference: str | None = None
     candidates: Callable[[date], models.QuerySet[Any]] | None = None

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from privacy import datamap
 from privacy.calendar import company_day, undated
-from privacy.datamap import Declaration
+from privacy.datamap import Declaration, Warned
 from privacy.facts import Facts
 from privacy.requests import addresses, plan, unjoined
 from privacy.requests.models import Export, Request
@@ -156,19 +156,21 @@ def kept_by_now(decisions: Iterable[Decision], *, today: date) -> list[Verdict]:
     return found
 
 
-def warnings_of(request: Request, today: date) -> list[str]:
+def warnings_of(request: Request, today: date) -> list[Warned]:
     """Return what the person should know before an erasure: open returns, unpaid invoices,
     certificates, a copy not fetched."""
     if request.subject_id is None or request.is_about_records:
         return []
-    found: list[str] = []
+    found: list[Warned] = []
     for declaration in datamap.declarations():
         if declaration.warnings is not None:
             found += declaration.warnings(request.subject_id, today)
     if Export.objects.filter(request__subject_id=request.subject_id, deleted_at=None, downloads=0).exists():
         found.append(
-            "A copy of your data is ready. It stays for its week, also after the removal: fetch it with its reference and "
-            "outcome code, or have it destroyed."
+            Warned(
+                "A copy of your data is ready. It stays for its week, also after the removal: fetch it with its reference "
+                "and outcome code, or have it destroyed."
+            )
         )
     return list(dict.fromkeys(found))
 

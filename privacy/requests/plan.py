@@ -15,6 +15,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
+from privacy.datamap import Warned, warned
 from privacy.facts import Facts
 from privacy.retention import jurisdiction
 from privacy.retention.assess import Pins, assess
@@ -46,7 +47,7 @@ class Plan:
 
     verdicts: tuple[Verdict, ...]
     leftovers: tuple[Leftover, ...]
-    warnings: tuple[str, ...]
+    warnings: tuple[Warned, ...]
     hash: str
     are_named: bool = False
     unjoined: str = ""  # what carries an address of the person and is no part of this
@@ -74,14 +75,14 @@ def make(
     today: date,
     *,
     asked: bool = True,
-    warnings: Sequence[str] = (),
+    warnings: Sequence[Warned] = (),
     leftovers: Sequence[str] = LEFTOVERS,
     are_named: bool = False,
     unjoined: str = "",
 ) -> Plan:
     """Return the plan of an erasure for these records on `today`.
 
-    `holds` are the ids of records under a hold, `pins` until-dates told before, `warnings` sentences the apps add,
+    `holds` are the ids of records under a hold, `pins` until-dates told before, `warnings` what the apps add,
     `leftovers` what the erasure leaves. `are_named`: these are single records, not a person's all. `unjoined`:
     what is said of records that carry the person's address and are not joined. Raises ScheduleError when an
     envelope has no retention class.
@@ -199,7 +200,7 @@ def as_dict(plan: Plan) -> dict[str, Any]:
             for one in plan.verdicts
         ],
         "leftovers": _leftovers(plan),
-        "warnings": list(plan.warnings),
+        "warnings": [str(one) for one in plan.warnings],
         "unjoined": plan.unjoined,
     }  # fmt: skip
 
@@ -224,7 +225,7 @@ def for_file(plan: Plan) -> dict[str, Any]:
             for one in plan.verdicts
         ],
         "leftovers": _leftovers(plan),
-        "warnings": list(plan.warnings),
+        "warnings": [str(one) for one in plan.warnings],
         "unjoined": plan.unjoined,
     }
 
@@ -239,16 +240,25 @@ def _leftovers(plan: Plan) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _own_warnings(verdicts: Sequence[Verdict], *, asked: bool) -> list[str]:
+def _own_warnings(verdicts: Sequence[Verdict], *, asked: bool) -> list[Warned]:
     """Return what the verdicts themselves give reason to say: held records, and what should have gone long ago.
 
     What nobody asked to remove does not go with the request: its own line says that it is due.
     """
     held = sorted({one.title for one in verdicts if one.restricted})
     overdue = sorted({one.title for one in verdicts if one.overdue}) if asked else []
-    lines = [f"{title} is under a legal hold: it stays, locked, until the claim is settled." for title in held]
-    lines += [f"{title} should have been removed before; it goes with this removal." for title in overdue]
-    return lines
+    return [
+        *warned(
+            held,
+            "{} is under a legal hold: it stays, locked, until the claim is settled.",
+            "{} records are under a legal hold: each stays, locked, until its claim is settled.",
+        ),
+        *warned(
+            overdue,
+            "{} should have been removed before; it goes with this removal.",
+            "{} records should have been removed before; they go with this removal.",
+        ),
+    ]
 
 
 def _stay(count: int) -> str:

@@ -285,7 +285,7 @@ def test_scenario_7_an_open_return_stays_with_its_choice_and_goes_with_a_second_
     message = Communication.objects.get(customer=alice)
     request = filed(alice)
     plan = services.make_plan(request, actor=as_customer(alice), now=NOW)
-    assert any("You can let us finish it, or cancel it: on its page" in one for one in plan.warnings)
+    assert any("You can let us finish it, or cancel it: on its page" in one.sentence for one in plan.warnings)
     carried_out(request, NOW)
     assert request.state == State.CLOSED and company_day(NOW) <= request.due_on
     assert is_there(rma, "rma") and is_there(alice, "account") and not is_there(message, "support")
@@ -329,7 +329,9 @@ def test_scenario_8_the_plan_says_what_should_have_gone_before(alice: Customer) 
     day = date(2017, 5, 10)
     order = an_order(alice, day, invoiced=day, shipped=day, paid=day)
     plan = services.make_plan(filed(alice), actor=as_customer(alice), now=NOW)
-    assert f"Order {order.number} should have been removed before; it goes with this removal." in plan.warnings
+    assert f"Order {order.number} should have been removed before; it goes with this removal." in map(
+        str, plan.warnings
+    )
 
 
 def test_scenario_10_a_corrected_address_leaves_the_issued_invoice_and_a_certificate_names_the_one_it_replaces(

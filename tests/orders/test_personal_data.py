@@ -97,9 +97,18 @@ def test_open_orders_and_unpaid_invoices_are_told_before_an_erasure() -> None:
     an_order(alice, D, invoiced=D, shipped=D, paid=D)
     an_order(bob)
     told = personal_data.order_warnings(alice.subject_id, date(2026, 11, 22))
-    assert len(told) == 2
-    assert f"The invoice of order {unpaid.number} is not paid yet." in told[0]
-    assert f"Order {placed.number} is not finished yet." in told[1]
+    assert [one.about for one in told] == [(), ()]
+    assert f"The invoice of order {unpaid.number} is not paid yet." in told[0].sentence
+    assert f"Order {placed.number} is not finished yet." in told[1].sentence
+    several = {True: [unpaid.number], False: [placed.number]}
+    for _ in range(11):
+        several[True].append(an_order(alice, D, invoiced=D, shipped=D).number)
+        several[False].append(an_order(alice).number)
+    told = personal_data.order_warnings(alice.subject_id, date(2026, 11, 22))
+    assert [(sorted(one.about), one.sentence.split(" not ")[0]) for one in told] == [
+        (sorted(several[True]), "The invoices of 12 orders are"),
+        (sorted(several[False]), "12 orders are"),
+    ]
 
 
 def test_every_field_is_declared_and_the_sealed_ones_have_a_retention_class() -> None:

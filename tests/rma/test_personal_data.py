@@ -3,7 +3,9 @@
 from datetime import date
 
 import pytest
+from django.db.models import Model
 
+from accounts.models import Customer
 from privacy import datamap
 from privacy.retention import rules
 from privacy.retention.assess import assess
@@ -15,6 +17,11 @@ from tests.rma.test_services import certify, verified
 
 pytestmark = pytest.mark.django_db
 State = RMA.State
+
+
+def told_of(customer: Customer, model: type[Model] = RMA) -> list[str]:
+    """Return what a person is told of these records before an erasure, in the words of letters."""
+    return [str(one) for one in datamap.for_model(model).warnings(customer.subject_id, date(2026, 11, 22))]
 
 
 def test_the_facts_of_an_open_and_of_a_closed_return() -> None:
@@ -62,14 +69,32 @@ def test_the_choice_and_the_certificates_are_told_before_an_erasure() -> None:
     certificate = certify(verified(an_rma(alice)))
     moved(RMA.objects.get(certificates=certificate), State.SHIPPED_BACK, State.CLOSED)
     an_rma(bob)
-    told = personal_data.rma_warnings(alice.subject_id, date(2026, 11, 22))
+    told = told_of(alice)
     assert len(told) == 3
     assert f"Return {here.number} is open. Your instrument is here." in told[0]
     assert all("You can let us finish it, or cancel it: on its page" in sentence for sentence in told[:2])
     assert f"Return {expected.number} is open. You can" in told[1]
     assert f"Certificate {certificate.number} stays" in told[2] and "print it first" in told[2]
     moved(here, State.IN_SERVICE)  # the customer can cancel it no more
-    assert "cancel it: by a call to us only." in personal_data.rma_warnings(alice.subject_id, date(2026, 11, 22))[0]
+    assert "cancel it: by a call to us only." in told_of(alice)[0]
+
+
+def test_what_is_true_of_several_returns_and_certificates_is_told_once_with_their_count_and_names() -> None:
+    alice, numbers = a_customer(), []
+    for _ in range(2):
+        certificate = certify(verified(an_rma(alice)))
+        moved(RMA.objects.get(certificates=certificate), State.SHIPPED_BACK, State.CLOSED)
+        numbers.append(certificate.number)
+    open_ones = [an_rma(alice).number for _ in range(12)]
+    here = moved(an_rma(alice), State.AUTHORISED, State.RECEIVED)
+    returned, alone, certified = personal_data.rma_warnings(alice.subject_id, date(2026, 11, 22))
+    assert returned.sentence.startswith(
+        "12 returns are open. You can let us finish them, or cancel them: by a call to us"
+    )
+    assert returned.about == tuple(open_ones) and not any(number in returned.sentence for number in open_ones)
+    assert alone.sentence.startswith(f"Return {here.number} is open. Your instrument is here.") and alone.about == ()
+    assert certified.sentence.startswith("2 certificates stay with the serial numbers of the instruments")
+    assert str(certified).endswith(f" copies of those that you need. These are {numbers[0]} and {numbers[1]}.")
 
 
 def test_who_has_no_login_is_told_of_no_page() -> None:
@@ -78,7 +103,7 @@ def test_who_has_no_login_is_told_of_no_page() -> None:
     here = moved(an_rma(walter), State.AUTHORISED, State.RECEIVED)
     certificate = certify(verified(an_rma(walter)))
     moved(RMA.objects.get(certificates=certificate), State.SHIPPED_BACK, State.CLOSED)
-    returned, certified = personal_data.rma_warnings(walter.subject_id, date(2026, 11, 22))
+    returned, certified = told_of(walter)
     assert f"Return {here.number} is open." in returned and "cancel it: by a call to us only." in returned
     assert certificate.number in certified and "ask us for a copy of it first" in certified
     assert not any(word in returned + certified for word in ("on its page", "read it here", "your account"))
@@ -88,17 +113,16 @@ def test_that_nobody_can_be_warned_about_an_instrument_any_more_is_told_before_a
     alice, bob = a_customer(), a_customer()
     an_rma(alice, serial="SN-7")
     an_rma(bob, serial="SN-8")
-    (told,) = datamap.for_model(Ownership).warnings(alice.subject_id, date(2026, 11, 22))
-    assert told == (
+    assert told_of(alice, Ownership) == [
         "When the registration of instrument SN-7 is removed we cannot reach you with a safety notice about it any more."
-    )
+    ]
     an_rma(alice, serial="SN-9")
-    assert datamap.for_model(Ownership).warnings(alice.subject_id, date(2026, 11, 22)) == [
-        "When the registrations of instrument SN-7 and instrument SN-9 are removed we cannot reach you with a safety "
-        "notice about them any more."
+    assert told_of(alice, Ownership) == [
+        "When the registrations of 2 instruments are removed we cannot reach you with a safety notice about them any "
+        "more. These are instrument SN-7 and instrument SN-9."
     ]
     Ownership.objects.for_subject(alice.subject_id).update(until_on=date(2026, 11, 22))
-    assert datamap.for_model(Ownership).warnings(alice.subject_id, date(2026, 11, 22)) == []
+    assert told_of(alice, Ownership) == []
 
 
 def test_an_ownership_is_a_record_of_its_own_that_ends_when_asked() -> None:

@@ -50,7 +50,7 @@ class Command(RequestCommand):
         for verdict in made.verdicts:
             fate = "erased" if verdict.is_erased else f"kept until {_until(verdict)} ({verdict.authority})"
             self.stdout.write(f"{verdict.title}: {', '.join(verdict.data)}: {fate}")
-        for line in (*made.warnings, *made.summary()):
+        for line in (*map(str, made.warnings), *made.summary()):
             self.stdout.write(line)
         self.stdout.write(f"Plan {made.hash}")
 

@@ -74,7 +74,7 @@ class Command(RequestCommand):
     def _say(self, request: Request) -> None:
         with system(request.procedure.purpose, subject=request.owner_id, kind="operator"):
             made = assessment.plan_for(request, today=company_day(timezone.now()))
-        for line in (*made.warnings, *made.summary()):
+        for line in (*map(str, made.warnings), *made.summary()):
             self.stdout.write(line)
         self.stdout.write(f"Plan {made.hash}. Nothing was changed: this was a dry run.")
 

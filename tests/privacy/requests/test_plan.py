@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from privacy.datamap import Warned
 from privacy.facts import Facts
 from privacy.requests import plan
 from privacy.retention import rules
@@ -76,15 +77,22 @@ def test_a_plan_that_asks_for_nothing_leaves_nothing() -> None:
 
 
 def test_warnings_tell_of_holds_and_of_what_is_overdue_and_come_once() -> None:
-    found = make(
-        *RECORDS, holds=frozenset({ORDER.record_id}), warnings=["Your instrument is here.", "Your instrument is here."]
-    )
-    assert found.warnings == (
+    here = Warned("Your instrument is here.")
+    found = make(*RECORDS, holds=frozenset({ORDER.record_id}), warnings=[here, here])
+    assert tuple(map(str, found.warnings)) == (
         "Your instrument is here.",
         "Order A-2 is under a legal hold: it stays, locked, until the claim is settled.",
         "Order A-3 should have been removed before; it goes with this removal.",
     )
     assert "1 record stays until a legal claim is settled; then it is due to go." in found.summary()
+
+
+def test_twelve_records_of_which_the_same_is_to_be_known_make_one_warning() -> None:
+    orders = [replace(ORDER, record_id=UUID(int=100 + n), title=f"Order B-{n:02}") for n in range(12)]
+    (held,) = make(*orders, holds=frozenset(one.record_id for one in orders)).warnings
+    assert held.sentence == "12 records are under a legal hold: each stays, locked, until its claim is settled."
+    assert held.about == tuple(one.title for one in orders)
+    assert plan.for_file(make(*orders, holds={one.record_id for one in orders}))["warnings"] == [str(held)]
 
 
 def test_a_latest_day_is_not_told_as_the_day() -> None:

@@ -138,9 +138,9 @@ def test_no_rule_and_no_sentence_that_is_stored_promises_anything(alice: Custome
     said = [reason.plain for one in schedule.classes.values() for reason in one.reasons]
     said += [value for value in vars(assess).values() if isinstance(value, str)]
     draft = Request(kind="erasure", subject_id=alice.subject_id)
-    said += assessment.warnings_of(draft, TODAY)
+    said += map(str, assessment.warnings_of(draft, TODAY))
     made = services.make_plan(filed(alice), actor=as_customer(alice), now=NOW)
-    said += [*made.summary(), *made.warnings, *(one.sentence for one in made.verdicts)]
+    said += [*made.summary(), *map(str, made.warnings), *(one.sentence for one in made.verdicts)]
     assert [one for one in said if PROMISED.search(one)] == []
 
 

@@ -276,6 +276,13 @@ def test_warnings_and_the_offer_of_a_copy_come_before_a_removal(hers: Client, cu
     text = pages.check(hers.get("/privacy/requests/new/erasure/"))
     assert rma.number in text and order.number in text
     assert "Take a copy first?" in text
+    numbers = [an_rma(customer).number for _ in range(11)]
+    asked = pages.read(hers.get("/privacy/requests/new/erasure/"))
+    planned = pages.read(hers.get(f"/privacy/requests/{ask_for(hers, 'erasure').pk}/confirm/"))
+    for text in (asked, planned):
+        assert text.count(" is open.") == 0 and text.count("12 returns are open.") == 1
+        folded = re.search(r"12 returns are open\..*?<details><summary>Which they are</summary><ul>(.*?)</ul>", text)
+        assert folded and re.findall(r"<li>(.*?)</li>", folded[1]) == [rma.number, *numbers]
 
 
 def test_the_plan_names_what_goes_what_stays_by_which_law_and_until_when(hers: Client, customer: Customer) -> None:
