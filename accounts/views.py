@@ -34,7 +34,7 @@ from accounts import (
 from accounts.forms import AddressForm, ContactForm
 from accounts.models import Address, ContactLink, ContactPoint, Customer, FreightAccount, TaxIdentifier, User
 from privacy import registers
-from privacy.requests import login_stays
+from privacy.requests import listing, login_stays
 from privacy.requests.models import Request
 from privacy.requests.states import OPEN_STATES
 from privacy.retention import restriction
@@ -57,7 +57,7 @@ def account(request: HttpRequest) -> HttpResponse:
     owner = request.user.subject_id
     waiting = Request.objects.filter(subject_id=owner) if owner else Request.objects.none()
     context = {
-        "requests": waiting.filter(state__in=OPEN_STATES).order_by("due_on"),
+        "requests": listing.with_questions(waiting.filter(state__in=OPEN_STATES)).order_by("due_on"),
         "removal": login_stays.until_finished(owner) if owner else None,
         "has_second_proof": isinstance(request.user, User) and factor.is_enrolled(request.user),
     }

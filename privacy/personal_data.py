@@ -22,7 +22,7 @@ from privacy.letters.models import Letter
 from privacy.registers import Acknowledgement
 from privacy.requests import in_words
 from privacy.requests.models import Export, OneTimeLink, Request, RequestEvent, SecondLook
-from privacy.requests.states import OPEN_STATES
+from privacy.requests.states import OPEN_STATES, State
 from privacy.restore.installation import Installation
 from privacy.restore.models import LedgerCopy, LedgerWaiting
 from privacy.retention import rules
@@ -181,7 +181,7 @@ datamap.register(
             "refusal_evidence": Datum("Evidence for a refusal that was proposed", "request", REQUESTS, US),
             "changed_records": Datum("Records with a changed address", "link", REQUESTS, US, export="no"),
             "kind": _plain("What is asked", "request", WORD),
-            "state": _plain("How it stands", "request", WORD, says=in_words.STATES),
+            "state": _plain("How it stands", "request", WORD, says=dict(State.choices)),
             "channel": _plain("How it reached us", "request", WORD),
             "asked_by": _plain(
                 "Who asked",

@@ -15,38 +15,10 @@ from django.utils.translation import gettext as _
 
 from privacy import actor, datamap, letters, vault
 from privacy.requests import procedures, said
-from privacy.requests.models import OneTimeLink, Request, RequestEvent, SecondLook
+from privacy.requests.models import OneTimeLink, RequestEvent, SecondLook
 from privacy.requests.states import State
 from privacy.retention import decided, jurisdiction
 from privacy.retention.models import Decision, HeldValue
-
-#: What the states of a request are called where its person reads them: of any right, whether or not its plan is
-#: confirmed.
-STATES: dict[str, str] = {
-    "received": "received",
-    "identity": "identity proved",
-    "planned": "plan made",
-    "confirmed": "about to be carried out",
-    "executing": "being carried out",
-    "executed": "carried out",
-    "replied": "answered",
-    "closed": "closed",
-    "refused": "refused",
-    "withdrawn": "taken back",
-    "expired": "ended: identity was not proved or the plan not confirmed in time",
-    "parked": "waits for a person on our side",
-}
-
-
-def state(about: Request) -> str:
-    """Return how a request stands, to its person, in the words of STATES: whether identity is proved yet, and whether
-    the person has to confirm."""
-    if about.state == State.IDENTITY and not about.is_identified:
-        return "identity being proved"
-    if about.waits_for_its_person:
-        return "plan made: waits for your confirmation"
-    return STATES.get(about.state, about.state)
-
 
 SCOPES = {"whole": "everything about you", "records": "the records that carry exactly this address"}
 #: Why a second person looks, to the person whose request it is.
@@ -83,6 +55,7 @@ OURS = frozenset(
 #: What the events of the clock and of the states are called.
 EVENTS: dict[str, str] = {
     "received": "Received",
+    "confirmed": "Confirmed",
     "step": "Step done",
     "extended": "Deadline extended",
     "identity_asked": "Asked to show who is asking",

@@ -41,10 +41,15 @@ def narrowed(requests: QuerySet[Request], which: str, *, today: date) -> QuerySe
             return requests.filter(state__in=OPEN_STATES)
 
 
+def with_questions(requests: QuerySet[Request]) -> QuerySet[Request]:
+    """Return the requests, each with whether a second person has still to decide about it (`needs_second`)."""
+    undecided = Exists(questions.rows().filter(request=OuterRef("pk")))
+    return requests.annotate(needs_second=undecided)  # type: ignore[no-redef]  # the model has what holds otherwise
+
+
 def rows(requests: QuerySet[Request], *, today: date) -> Iterator[tuple[Request, dict[str, Any]]]:
     """Yield each request and how it stands (docs/schemas/request_list.json), the most urgent first, in one query."""
-    undecided = questions.rows().filter(request=OuterRef("pk"))
-    found = requests.annotate(needs_second=Exists(undecided)).order_by("due_on", "reference")
+    found = with_questions(requests).order_by("due_on", "reference")
     for one in found.iterator(chunk_size=1000):
         late = max((today - one.due_on).days, 0) if one.is_open and not one.is_answered else 0
         yield (

@@ -15,7 +15,19 @@ from privacy import actor, vault
 from privacy.calendar.undated import no_line_without_a_day
 from privacy.requests import bound, procedures
 from privacy.requests.procedure import Procedure
-from privacy.requests.states import OPEN_STATES, WITHDRAWABLE_STATES, Channel, Proof, State, stage
+from privacy.requests.states import (
+    BEING_PROVED,
+    OPEN_STATES,
+    UNKNOWN_KIND,
+    WAITS_FOR_ITS_PERSON,
+    WAITS_FOR_SECOND,
+    WAITS_FOR_YOU,
+    WITHDRAWABLE_STATES,
+    Channel,
+    Proof,
+    State,
+    stage,
+)
 from privacy.typed import cards
 
 WORD = re.compile(r"[a-z_]+")
@@ -131,6 +143,7 @@ class Request(vault.SealedModel):
         validators=[cards.refuse],
     )
     changed_records = vault.EncryptedJSONField(envelope="request_file", verbose_name="records with a changed address")
+    needs_second: bool = False  # whether a second person has still to decide, where a page has read it
 
     class Meta(vault.SealedModel.Meta):
         ordering = ["due_on", "reference"]
@@ -166,12 +179,24 @@ class Request(vault.SealedModel):
         return ("subject", self.owner_id) if self.owner_id else ("none", None)
 
     def get_state_display(self) -> str:  # type: ignore[no-redef]  # Django leaves a method of this name alone
-        """Return how it stands in words: while identity is the matter, whether it is proved yet; "confirmed" where
-        somebody did."""
-        if self.state == State.IDENTITY:
-            return "identity proved" if self.is_identified else "identity being proved"
-        if self.state == State.CONFIRMED and not self.procedure.is_confirmed:
-            return "about to be carried out"  # nobody has confirmed anything
+        """Return how it stands in words, at the desk and in commands."""
+        return self.stands(WAITS_FOR_ITS_PERSON)
+
+    def stands(self, waits: str = WAITS_FOR_YOU) -> str:
+        """Return how it stands in words, to its person: whether identity is proved yet, and for whom it waits.
+
+        `waits` says that a plan waits for its person, to who reads it. Of a second person it tells where
+        `listing.with_questions` read whether one is asked.
+        """
+        if self.state == State.IDENTITY and not self.is_identified:
+            return BEING_PROVED
+        if self.waits_for_its_person:
+            return waits
+        if self.is_open and self.state != State.PARKED:
+            if not self.procedure.is_known:
+                return UNKNOWN_KIND
+            if self.needs_second:
+                return WAITS_FOR_SECOND
         return str(dict(State.choices).get(self.state, self.state))
 
     @property

@@ -10,18 +10,28 @@ from django.db import models
 
 
 class State(models.TextChoices):
+    """The states, each with its words: the same for its person, the desk, commands and the copy (`stands`)."""
+
     RECEIVED = "received", "received"
-    IDENTITY = "identity", "identity"
-    PLANNED = "planned", "planned, waiting for confirmation"
-    CONFIRMED = "confirmed", "confirmed"
+    IDENTITY = "identity", "identity proved"
+    PLANNED = "planned", "plan made"
+    CONFIRMED = "confirmed", "about to be carried out"
     EXECUTING = "executing", "being carried out"
     EXECUTED = "executed", "carried out"
     REPLIED = "replied", "answered"
     CLOSED = "closed", "closed"
     REFUSED = "refused", "refused"
-    WITHDRAWN = "withdrawn", "withdrawn"
-    EXPIRED = "expired", "expired: identity was not proved or the plan not confirmed"
-    PARKED = "parked", "parked: needs a person"
+    WITHDRAWN = "withdrawn", "taken back"
+    EXPIRED = "expired", "ended because identity was not proved or the plan not confirmed in time"
+    PARKED = "parked", "parked until our staff have looked at it"
+
+
+#: What a state does not say by itself.
+BEING_PROVED = "identity being proved"
+WAITS_FOR_YOU = "plan made, waits for your confirmation"
+WAITS_FOR_ITS_PERSON = "plan made, waits for the person's confirmation"
+WAITS_FOR_SECOND = "a second member of our staff has to look at it"
+UNKNOWN_KIND = "our staff have to look at it"
 
 
 # The state machine, whole: from -> to. Whatever is not here cannot happen (design 5).

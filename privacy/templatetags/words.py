@@ -5,7 +5,6 @@ from typing import Any
 
 from django import template
 
-from privacy.requests import in_words
 from privacy.requests.models import Request
 from privacy.views import words
 
@@ -21,7 +20,7 @@ def code(name: str) -> str:
 @register.filter
 def stands(about: Request) -> str:
     """Return how a request stands, to its person."""
-    return in_words.state(about)
+    return about.stands()
 
 
 @register.filter

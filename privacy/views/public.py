@@ -142,6 +142,7 @@ def outcome(request: HttpRequest) -> HttpResponse:
         **result.still(about, now),
         "steps": words.steps(about, reading.show(about)),
     }
+    about.needs_second = how_far["needs_second"]
     ended = {
         "end": ends.of_request(about, found["refusal"]),
         "copy_ended": "" if how_far["needs_second"] else ends.of_copy(about, now=now),

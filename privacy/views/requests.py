@@ -19,7 +19,18 @@ from privacy import gate
 from privacy.calendar import company_day
 from privacy.gate import Actor
 from privacy.models import Request
-from privacy.requests import assessment, export, filing, filled, login_stays, procedures, reading, services, unjoined
+from privacy.requests import (
+    assessment,
+    export,
+    filing,
+    filled,
+    listing,
+    login_stays,
+    procedures,
+    reading,
+    services,
+    unjoined,
+)
 from privacy.requests.history import NotAllowed
 from privacy.requests.outcome import FileEnded, FileUnreadable, NotAsPlanned
 from privacy.requests.procedure import Door
@@ -38,7 +49,8 @@ def _own(request: HttpRequest) -> Any:
 @require_safe
 def requests(request: HttpRequest) -> HttpResponse:
     """List the signed-in person's requests, newest first; opens no envelope."""
-    page = Paginator(_own(request).order_by("-filed_at", "-pk"), PER_PAGE).get_page(request.GET.get("page"))
+    hers = listing.with_questions(_own(request)).order_by("-filed_at", "-pk")
+    page = Paginator(hers, PER_PAGE).get_page(request.GET.get("page"))
     return render(request, "privacy/requests.html", {"page": page})
 
 
@@ -88,6 +100,7 @@ def request_detail(request: HttpRequest, about: Request, actor: Actor) -> HttpRe
     """Show where a request stands: dates, steps, what was given, removed or kept, and what can be done now."""
     now = timezone.now()
     still = result.still(about, now)
+    about.needs_second = still["needs_second"]
     copy = export.live(about) if about.procedure.gives and not still["needs_second"] else None
     copy = copy if copy and copy.expires_at > now else None
     copy_ended = "" if still["needs_second"] else ends.of_copy(about, now=now)

@@ -9,8 +9,9 @@ import pytest
 from django.core.management import call_command
 
 from accounts.models import Customer
-from privacy.requests import in_words, services
+from privacy.requests import services
 from privacy.requests.models import Request
+from privacy.requests.states import State
 from tests import factories, pages
 from tests.asked import PRIVACY, filed
 from tests.factories import NOW, an_order, as_customer
@@ -37,7 +38,7 @@ def test_what_a_removal_that_was_taken_back_planned_is_told_as_what_did_not_happ
 
     planned = pages.read(browser.get(here))
     assert "Your login and its e-mail address would stay until" in planned
-    assert "Plan made: waits for your confirmation" in planned
+    assert "Plan made, waits for your confirmation" in planned
     assert "waits for you: look at the plan and confirm it" in pages.read(browser.get("/account/"))
     held = pages.read(browser.get("/privacy/held/"))
     assert "would be erased" in held and "would be kept" in held and "Kept until, as planned" in held
@@ -74,5 +75,17 @@ def test_a_copy_that_is_refused_is_not_said_to_have_been_given(alice: Customer) 
 
 def test_a_copy_that_nobody_confirmed_is_not_called_confirmed() -> None:
     removal, copy = Request(kind="erasure", state="confirmed"), Request(kind="access", state="confirmed")
-    assert in_words.state(copy) == in_words.state(removal) == copy.get_state_display() == "about to be carried out"
-    assert removal.get_state_display() == "confirmed"
+    for one in (removal, copy):
+        assert one.stands() == one.get_state_display() == "about to be carried out"
+
+
+def test_each_state_has_the_same_words_at_the_desk_and_for_its_person() -> None:
+    for state in State:
+        for kind in ("access", "erasure"):
+            one = Request(kind=kind, state=state)
+            assert one.stands().replace("your", "the person's") == one.get_state_display(), (state, kind)
+    asked = Request(kind="erasure", state="confirmed")
+    asked.needs_second = True
+    assert asked.stands() == asked.get_state_display() == "a second member of our staff has to look at it"
+    assert Request(kind="erasure", state="parked").stands() == "parked until our staff have looked at it"
+    assert Request(kind="deletion", state="received").stands() == "our staff have to look at it"

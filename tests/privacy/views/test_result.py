@@ -330,7 +330,7 @@ def test_what_is_answered_is_not_under_way_nor_late_while_its_copy_waits_to_be_f
     request = filed(alice, "access")
     code = factories.code_of(request)
     browser = pages.signed_in(alice.subject.users.get(), again=True)
-    assert "is under way. We answer by 20 December 2026" in read(browser, "/account/")
+    assert "(copy of the data): identity proved. We answer by 20 December 2026" in read(browser, "/account/")
     pat = pages.signed_in(factories.staff("pat", "pat@ilt.example", roles=("privacy",)))
     assert request.reference in read(pat, "/admin/")
     made(request)
@@ -339,7 +339,7 @@ def test_what_is_answered_is_not_under_way_nor_late_while_its_copy_waits_to_be_f
     assert request.state == State.REPLIED and request.is_open
     for text in both(alice, request, code):
         assert "The answer has gone out." in text and "nswer by" not in text
-    assert "is answered." in read(browser, "/account/") and "nswer by" not in read(browser, "/account/")
+    assert ": answered." in read(browser, "/account/") and "nswer by" not in read(browser, "/account/")
     row = read(browser, "/privacy/requests/")
     assert "answered" in row and "by 20 December 2026" not in row
     assert request.reference not in read(pat, "/admin/"), "it is no work of theirs"
@@ -351,6 +351,25 @@ def test_what_is_answered_is_not_under_way_nor_late_while_its_copy_waits_to_be_f
     assert not late.exists() and [
         row["days_overdue"] for _, row in listing.rows(Request.objects.all(), today=TODAY + timedelta(days=60))
     ] == [0]
+
+
+def test_what_waits_for_our_staff_is_said_to_wait_for_them(alice: Customer) -> None:
+    """A request that is parked, or of which a second person has to be persuaded, is not under way."""
+    request = taken_in("erasure", alice.subject_id, channel="mail", identity="staff", actor=PRIVACY)
+    code = factories.code_of(request)
+    plan = services.make_plan(request, actor=PRIVACY, now=NOW)
+    services.confirm(request, plan.hash, actor=sight.acting_as(request), now=NOW)
+    browser = pages.signed_in(alice.subject.users.get(), again=True)
+    everywhere = ("/account/", "/privacy/requests/", f"/privacy/requests/{request.pk}/")
+    said = "a second member of our staff has to look at it"
+    for text in (*(read(browser, path) for path in everywhere), outcome_page(request, code)):
+        assert said in text.replace("A second", "a second") and "under way" not in text and "bout to be" not in text
+    second.decide(request, "go_on", actor=MANAGER, now=NOW)
+    for path in everywhere:
+        assert "bout to be carried out" in read(browser, path) and said not in read(browser, path)
+    history.move(request, State.PARKED, actor=PRIVACY, now=NOW)
+    for text in (*(read(browser, path) for path in everywhere), outcome_page(request, code)):
+        assert "arked until our staff have looked at it" in text and "under way" not in text
 
 
 def read(browser: Client, path: str) -> str:
