@@ -29,7 +29,6 @@ from privacy.requests import (
     history,
     in_words,
     nothing,
-    offering,
     paper,
     posting,
     procedures,
@@ -273,7 +272,7 @@ class RequestAdmin(LetterPages):
         Who can confirm on a page does it there: the team confirms for whom the plan was told by post.
         """
         of_state: dict[str, str] = {State.PARKED: "resume", State.RECEIVED: "identity", State.IDENTITY: "plan"}
-        if record.state == State.PLANNED and offering.was_posted(record):
+        if record.state == State.PLANNED and history.was_told_by_post(record):
             of_state[State.PLANNED] = "confirm"
         urgent = () if record.state == State.PARKED else ("breach", "posted")
         return next((name for name in (*urgent, of_state.get(record.state, "")) if name in steps), "")

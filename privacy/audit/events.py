@@ -136,6 +136,16 @@ def told_of(actions: Collection[str], records: Collection[Record]) -> list[tuple
     return [(by_hash[one.record], one.action, one.reason, one.reference) for one in ours(events)]
 
 
+def first_at(actions: Collection[str], records: Collection[Record]) -> dict[Record, datetime]:
+    """Return, for each of these records of which one of `actions` is told, when that was first, by the events that this
+    program wrote; one query."""
+    if not records:
+        return {}
+    by_hash = {encoding.record_hash(*one): one for one in records}
+    events = AuditEvent.objects.filter(action__in=actions, record__in=by_hash).order_by("-id")
+    return {by_hash[one.record]: one.at for one in ours(events)}
+
+
 def last(actions: Collection[str], records: Collection[Record]) -> dict[Record, tuple[str, str]]:
     """Return, for each of these records, action and reason of the newest event that is one of `actions` and that this
     program wrote; one query."""

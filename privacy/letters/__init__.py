@@ -34,6 +34,7 @@ from privacy.letters.sending import (
     send,
     send_due,
     sent_at,
+    went_at,
     word_for_gone,
 )
 from privacy.letters.stopping import burn, burn_given, of_person, stop, withhold
@@ -66,6 +67,7 @@ __all__ = [
     "sent_at",
     "set_apart",
     "stop",
+    "went_at",
     "withhold",
     "within_cap",
     "word_for_gone",

@@ -5,13 +5,14 @@ What must never happen: a state without an event, a transition the table does no
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db.models import QuerySet
 
+from privacy import letters, vault
 from privacy.actor import WORDS, Actor, in_words
 from privacy.calendar import company_day
 from privacy.letters.models import Letter
@@ -162,24 +163,27 @@ def details(request: Request, kind: str, *, step: str = "") -> list[dict[str, An
 
 def asked_at(request: Request) -> datetime:
     """Return since when the person can act: the last time the proof was asked for, or a plan was made; where that was
-    told by post, the day on which its letter was ticked off."""
+    told by post, the moment at which by the audit its letter was ticked off."""
     asked = request.events.filter(kind__in=(clock.Kind.IDENTITY_ASKED, State.PLANNED)).order_by("at", "pk").last()
     since: datetime = asked.at if asked is not None else request.filed_at
-    posted = _told_by_post(request).filter(queued_at__gte=since, sent_at__isnull=False).order_by("-sent_at")
-    return max(since, posted.values_list("sent_at", flat=True).first() or since)
+    return max([since, *_posted_at(_told_by_post(request).filter(queued_at__gte=since))])
 
 
 def was_told_by_post(request: Request) -> bool:
     """Return whether a letter that was posted told the person the plan: they have two weeks from that day in any
     case."""
-    return _told_by_post(request).filter(sent_at__isnull=False, kind__in=request.procedure.letters.plans).exists()
+    return bool(plans_posted(request))
+
+
+def plans_posted(request: Request) -> list[datetime]:
+    """Return when, by the audit, the letters were posted that told the person a plan, in the order of their days."""
+    told = _told_by_post(request).filter(kind__in=request.procedure.letters.plans)
+    return sorted(_posted_at(told))
 
 
 def is_to_be_posted(request: Request) -> bool:
     """Return whether the letter that tells the person the plan waits to be posted: then they were not asked yet."""
-    return (
-        _told_by_post(request).filter(sent_at=None, stopped_at=None, kind__in=request.procedure.letters.plans).exists()
-    )
+    return _is_any_unposted(_told_by_post(request).filter(kind__in=request.procedure.letters.plans))
 
 
 def is_question_unposted(request: Request) -> bool:
@@ -187,9 +191,19 @@ def is_question_unposted(request: Request) -> bool:
     asking = _told_by_post(request).filter(kind__in=QUESTIONS_BY_POST)
     return (
         not request.is_identified
-        and asking.filter(sent_at=None, stopped_at=None).exists()
+        and _is_any_unposted(asking)
         and (not request.events.filter(kind=clock.Kind.IDENTITY_ASKED).exists())
     )
+
+
+def _is_any_unposted(told: QuerySet[Letter]) -> bool:
+    # A row that another program put there has no key, and nothing to post.
+    numbers = list(told.filter(sent_at=None, stopped_at=None).values_list("pk", flat=True))
+    return bool(numbers and vault.keys.alive([(pk, "letter") for pk in numbers]))
+
+
+def _posted_at(told: QuerySet[Letter]) -> Collection[datetime]:
+    return letters.went_at(list(told.values_list("pk", flat=True))).values()
 
 
 def _told_by_post(request: Request) -> QuerySet[Letter]:

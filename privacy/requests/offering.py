@@ -11,8 +11,6 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from django.db.models import QuerySet
-
 from privacy import letters, people, vault
 from privacy.actor import Actor
 from privacy.calendar import company_day
@@ -60,21 +58,11 @@ def require_agreed(request: Request, agreed: str, number: str, *, now: datetime)
     if agreed == SIGNED_PLAN and typed != said:
         raise NotAllowed("The number on the signed letter is not that of the plan as it is now. Post the plan that is.")
     if agreed == SIGNED_REQUEST:
-        since = _posted(request).order_by("-sent_at").values_list("sent_at", flat=True).first()
+        posted = history.plans_posted(request)
         if not request.is_in_writing or history.is_to_be_posted(request):
             raise NotAllowed("It was not asked by letter or fax, or the plan waits to be posted.")
-        if since is None or now - since < history.LEAST_TIME_TO_ACT:
+        if not posted or now - posted[-1] < history.LEAST_TIME_TO_ACT:
             raise NotAllowed("The plan was not posted two weeks ago: the person has time to answer.")
-
-
-def was_posted(request: Request) -> bool:
-    """Say whether the plan of this request was told by post: its person is at no page on which to confirm it."""
-    return _posted(request).exists()
-
-
-def _posted(request: Request) -> QuerySet[Letter]:
-    plans = request.procedure.letters.plans
-    return request.letters.filter(kind__in=plans, by=Letter.By.POST, sent_at__isnull=False)
 
 
 def offer(request: Request, made: Plan, *, now: datetime) -> None:
@@ -117,12 +105,12 @@ def require_told(request: Request, *, answered_on: date | None, now: datetime) -
     """
     if request.identity == Request.Identity.LOGIN or addresses.address_for_answer(request, now=now):
         return
-    posted_at = _posted(request).order_by("sent_at").values_list("sent_at", flat=True).last()
-    if posted_at is None:
+    posted = history.plans_posted(request)
+    if not posted:
         raise NotAllowed(
             "The plan goes to this person by post: print its letter, post it or hand it over, and mark it as posted first."
         )
-    posted_on, today = company_day(posted_at), company_day(now)
+    posted_on, today = company_day(posted[-1]), company_day(now)
     if answered_on is None and posted_on >= today:
         raise NotAllowed(
             "The letter with the plan was posted today: enter the day on which the person's answer came, or wait for it."

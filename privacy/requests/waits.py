@@ -8,12 +8,13 @@ that stands for ever because its request has ended.
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, Q, QuerySet
 
-from privacy import audit, people, vault
+from privacy import audit, letters, people, vault
 from privacy.actor import Actor
 from privacy.calendar import COMPANY, add_working_days, company_day
 from privacy.letters.models import Letter
@@ -328,26 +329,34 @@ def ends_at(request: Request, *, now: datetime) -> datetime | None:
     mailboxes, None when it does not wait.
 
     72 hours from the letters, ended by the due date in force, but never less than 24 (design 9); the whole of them
-    where fewer letters are there than the history tells of.
+    where fewer letters are there than the history tells of. When they were written says the history, and when they
+    went out the audit: what only the row of a letter says, whatever day stands in it, holds nothing up beyond the due
+    date.
     """
     if not request.procedure.is_final or request.identity not in NEED_TIME:
         return None
     events = request.events.filter(kind=TOLD).values_list("at", "detail")
     written = [(at, detail["count"]) for at, detail in events if isinstance(detail, dict) and "count" in detail]
     written = [(at, count) for at, count in written if isinstance(count, int) and count >= 0]  # others: planted
-    at_first = [at for at, count in written if count]
-    # One that still waits for the mail server gives its reader no time yet; one that was given up or stopped never
-    # will.
-    told = Letter.objects.filter(request=request, kind=TOLD)
-    begins = [
-        one.sent_at or (now if one.next_attempt_at or one.sending_at else one.queued_at)
-        for one in told.only("sent_at", "next_attempt_at", "sending_at", "queued_at")
-    ]
-    if not at_first and not begins:
+    waits = Q(next_attempt_at__isnull=False) | Q(sending_at__isnull=False)
+    told = {
+        pk: (is_unsent, is_to_go)
+        for pk, is_unsent, is_to_go in Letter.objects.filter(request=request, kind=TOLD).values_list(
+            "pk", _is(Q(sent_at=None)), _is(Q(sent_at=None) & waits)
+        )
+    }
+    went = letters.went_at(told)
+    begins = [at for at, count in written if count] + [min(at, now) for at in went.values()]
+    if not begins:
         return None
-    begun = max(at_first + begins)
-    if len(begins) < sum(
-        count for _, count in written
-    ):  # taken away: it may have told nobody, and when it went out nobody knows
-        return begun + LONGEST
-    return max(begun + SHORTEST, min(begun + LONGEST, clock.expires_at(request.due_on)))
+    begun = max(begins)
+    # One that was given up or stopped gives its reader no time; one of which only its row says that it went out told
+    # nobody. One that still waits for the mail server gives no time yet.
+    unsent = [is_to_go for pk, (is_unsent, is_to_go) in told.items() if is_unsent and pk not in went]
+    if len(went) + len(unsent) < sum(count for _, count in written):
+        return begun + LONGEST  # taken away: it may have told nobody, and when it went out nobody knows
+    return max(begun + SHORTEST, min((now if any(unsent) else begun) + LONGEST, clock.expires_at(request.due_on)))
+
+
+def _is(what: Q) -> ExpressionWrapper[Any]:
+    return ExpressionWrapper(what, output_field=BooleanField())

@@ -19,11 +19,11 @@ from django.utils import timezone
 
 from privacy import audit, datamap
 from privacy.gate import Actor
-from privacy.letters.models import Letter
-from privacy.requests import execute, export, second
+from privacy.requests import execute, export, history, second, waits
 from privacy.requests.models import Export, Request
-from tests.asked import with_letters
+from tests.asked import OPERATOR, with_letters
 from tests.factories import an_order
+from tests.journeys.everybody import undone
 
 SCHEMAS = Path(__file__).parents[3] / "docs" / "schemas"
 
@@ -219,11 +219,9 @@ def test_what_an_erasure_waits_for_is_said_as_it_is(records) -> None:
     second.decide(
         request, "go_on", actor=Actor("staff", "mia", None, frozenset({"manager"}), "admin"), now=timezone.now()
     )
-    Letter.objects.create(
-        kind="told_elsewhere", key="told", by="email", request=request, queued_at=timezone.now(), sent_at=timezone.now()
-    )
-    assert "other addresses have until" in told("request_run", asked, "--yes")
-    Letter.objects.filter(kind="told_elsewhere").delete()
+    with undone():
+        history.event(request, waits.TOLD, actor=OPERATOR, now=timezone.now(), detail={"count": 1})
+        assert "other addresses have until" in told("request_run", asked, "--yes")
     filing(records, "access")
     assert "open request for a copy" in told("request_run", asked, "--yes")
 

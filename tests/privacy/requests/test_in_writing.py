@@ -113,7 +113,12 @@ def test_a_signed_request_is_enough_two_weeks_after_the_plan_was_posted_and_not_
     request = asked(dora, channel="mail")
     with pytest.raises(history.NotAllowed, match="waits to be posted"):
         confirmed(request, "signed_request", days=30)
-    posting.mark_posted(plan(request), actor=PRIVACY, now=NOW)
+    waiting = plan(request)
+    for key, at in (("long ago", NOW - 30 * DAY), ("in years", NOW + 9000 * DAY), ("not yet", None)):
+        Letter.objects.create(kind=waiting.kind, by="post", request=request, key=key, queued_at=NOW, sent_at=at)
+    assert not history.was_told_by_post(request), "no line of the audit tells that one of them went out"
+    posting.mark_posted(waiting, actor=PRIVACY, now=NOW)
+    assert history.was_told_by_post(request) and history.asked_at(request) < NOW + DAY
     with pytest.raises(history.NotAllowed, match="time to answer"):
         confirmed(request, "signed_request", days=13)
     confirmed(request, "signed_request", days=14)

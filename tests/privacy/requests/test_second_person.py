@@ -229,6 +229,39 @@ def test_a_letter_that_waits_for_the_mail_server_gives_no_time_yet(two_mailboxes
     assert waits.ends_at(request, now=later) == later + timedelta(hours=72)
 
 
+def test_what_only_the_row_of_a_letter_says_holds_nothing_up_beyond_the_due_day(by_one_mailbox: Asked) -> None:
+    alice, request = by_one_mailbox
+    with_letters(NOW)
+    due, until = clock.expires_at(request.due_on), NOW + timedelta(hours=72)
+    planted = (
+        "INSERT INTO privacy_letter (id, kind, key, by, request_id, queued_at, sent_at, next_attempt_at, attempts, last_error, "
+        "is_apart) VALUES (gen_random_uuid(), 'told_elsewhere', 'planted', 'email', '{}', now(), {}, {}, 0, '', true)"
+    )
+    for statement, ends in (
+        (planted.format(request.pk, "'2090-01-01'", "NULL"), until),
+        (planted.format(request.pk, "NULL", "'2090-01-01'"), due),
+        ("UPDATE privacy_letter SET sent_at = '2090-01-01' WHERE kind = 'told_elsewhere'", until),
+        (
+            "UPDATE privacy_letter SET sent_at = NULL, next_attempt_at = '2090-01-01' WHERE kind = 'told_elsewhere'",
+            until,
+        ),
+    ):
+        with undone():
+            roles.run(statement)
+            soon = due - timedelta(hours=1)
+            assert waits.ends_at(request, now=soon) == ends, statement
+            assert worked(request, due + timedelta(hours=1)) == State.CLOSED, statement
+            assert not Customer.objects.filter(pk=alice.pk, sealed_account__isnull=False).exists(), statement
+
+
+def test_where_the_history_tells_of_no_letter_none_is_waited_for(alice: Customer) -> None:
+    request = confirm(by_link())
+    for sent in ({"sent_at": NOW + timedelta(days=9000)}, {"next_attempt_at": NOW}):
+        Letter.objects.create(kind=waits.TOLD, key=str(sent), by="email", request=request, queued_at=NOW, **sent)
+    assert waits.ends_at(request, now=NOW) is None
+    assert worked(request, NOW) == State.CLOSED
+
+
 # "This was not me" ----------------------------------------------------------------------------------------------------
 
 
