@@ -22,6 +22,7 @@ from django.db.models import Exists, OuterRef
 from privacy.audit import encoding, seals
 from privacy.audit.chains import AUDIT, Chain
 from privacy.audit.models import ChainFloor, Link
+from privacy.vault.keystore import ledger
 from privacy.vault.models import Tombstone
 from privacy.work import counted, progress
 from privacy.work.broken import Findings, spared
@@ -48,7 +49,7 @@ class Finding:
 
     def __str__(self) -> str:
         places = f"positions {self.position} to {self.until}" if self.until else f"position {self.position or 'none'}"
-        if self.code in ("name", "ledger_copy"):
+        if self.code in ("name", "ledger_copy", "ledger_line"):
             return f"{SENTENCES[self.code]} ({'name' if self.code == 'name' else 'line'} {self.seq})"
         where = f"({self.noun} {self.seq or 'unknown'}, {places})"
         return f"{SENTENCES[self.code]} {where}"
@@ -68,6 +69,7 @@ SENTENCES = {
     "head": "The audit log tells of a signed head that the chain does not have: its end was cut off or made anew",
     "name": "Whose openings stand under a name was changed, put back or taken away by another program",
     "ledger_copy": "A line of the main database's copy of the ledger was not written by the program, or was changed",
+    "ledger_line": "A line of the key store's ledger cannot be read, or is the proof of a request and was not written by the program",
     "ledger": "An erasure stands in the ledger of the key store, and the log does not tell of it: its end was cut off",
 }
 
@@ -362,9 +364,7 @@ def _verify_ledger(report: Report, now: datetime) -> None:
     well."""
     since = now - LEDGER_BACK
     lines = Tombstone.objects.filter(kind=Tombstone.Kind.REQUEST, at__gte=since, at__lt=now - UNSEALED_AFTER)
-    references = [
-        line.reference for line in lines.order_by("seq").iterator(chunk_size=CHUNK) if line.content.get("audited")
-    ]
+    references = [line.reference for line in ledger.readable(lines.order_by("seq")) if line.content.get("audited")]
     for start in range(0, len(references), CHUNK):
         some = references[start : start + CHUNK]
         told = report.chain.rows.objects.filter(action="request.executed", reference__in=some)

@@ -16,7 +16,7 @@ from django.db import transaction
 
 from privacy import audit, vault
 from privacy.calendar import undated
-from privacy.requests import bound, clock, history, planned, procedures, questions, second
+from privacy.requests import bound, clock, history, planned, procedures, questions, second, tombstones
 from privacy.requests.models import WORD, Export, Request, RequestEvent
 from privacy.requests.procedure import Procedure, Step
 from privacy.requests.states import BEGUN_STATES, OPEN_STATES, State
@@ -107,6 +107,8 @@ def _besides(row: Mapping[str, Any]) -> list[str]:
     if copies:
         found.append(f"{len(copies)} cop{'y' if len(copies) == 1 else 'ies'} that the site did not sign")
     found += [f"a step in its history that it has not reached: {name}" for name in _ahead(row)]
+    if pk in tombstones.taken():
+        found.append("in the place of its proof the key store's ledger has a line that the program did not write")
     return [*found, *questions.findings(Request.objects.only("pk").get(pk=pk)), *_alone(row)]
 
 

@@ -2,15 +2,19 @@
 restored backup is held against.
 
 What must never happen: personal data in the ledger. Codes and dates stand in it, and keyed hashes
-of the records that were kept.
+of the records that were kept. Nor that what somebody wrote into the ledger counts as this proof: such a request is
+parked at this step and named.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
+from uuid import UUID
 
-from privacy.requests.models import Request
+from privacy.requests import history
+from privacy.requests.models import Request, RequestEvent
+from privacy.requests.states import OPEN_STATES
 from privacy.retention.models import Decision
 from privacy.vault.keystore import ledger
 
@@ -41,3 +45,13 @@ def content(request: Request, decisions: Iterable[Decision]) -> dict[str, Any]:
             if one.action == Decision.Action.KEEP and one.done_at is None and one.record_id is not None
         ],
     }
+
+
+def taken() -> list[UUID]:
+    """Return the open requests in the place of whose proof the ledger has a line that the program did not write."""
+    waiting = Request.objects.filter(state__in=OPEN_STATES)
+    proved = RequestEvent.objects.filter(request__in=waiting, kind=history.STEP, step="tombstone")
+    waiting = waiting.exclude(pk__in=proved.values("request"))
+    by_reference = dict(waiting.order_by("pk").values_list("reference", "pk"))
+    found = ledger.taken(list(by_reference))
+    return [pk for reference, pk in by_reference.items() if reference in found]

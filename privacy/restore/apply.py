@@ -37,6 +37,11 @@ class NotCopied(Exception):
     """A line cannot be copied into the main database: another row has the number that the database gave to it."""
 
 
+class NotProved(Exception):
+    """A line says that a request was carried out, and neither its keyed hash nor the signed file tells that the program
+    wrote it."""
+
+
 @dataclass
 class Done:
     """What was done: rows ended again, requests closed, and the records whose correction was lost, by label and
@@ -181,12 +186,15 @@ def _is_under_way(went: Sequence[Gone]) -> bool:
     return waiting.filter(request__state=State.EXECUTING).exists()
 
 
-def apply(line: LedgerCopy, went: Sequence[Gone], *, restored: bool, actor: Actor, now: datetime) -> Done | None:
+def apply(
+    line: LedgerCopy, went: Sequence[Gone], *, restored: bool, actor: Actor, now: datetime, is_filed: bool = False
+) -> Done | None:
     """Do what one line says and write its copy, in one transaction of the main database; safe to repeat.
 
     None when the line must wait: the worker that wrote it has not committed yet, or died and is woken by the poller. It
-    is noted as waiting then. Of a `restored` database nobody waits for that.
-    Raises NotCopied, and does nothing.
+    is noted as waiting then. Of a `restored` database nobody waits for that. `is_filed`: it stands in the signed file.
+    Raises NotCopied, and NotProved for a line that would close a request and that the program did not write; nothing is
+    done then.
     """
     with transaction.atomic():
         request = Request.objects.filter(reference=line.reference).first() if line.kind == "request" else None
@@ -195,6 +203,8 @@ def apply(line: LedgerCopy, went: Sequence[Gone], *, restored: bool, actor: Acto
             return None
         done = end_again(went, actor=actor, now=now)
         if line.kind == "request" and (request is None or not _was_carried_out(request)):
+            if not (is_filed or ledger.is_ours(line)):
+                raise NotProved
             done.add(close_again(line.reference, line.at, line.content, actor=actor, now=now))
         there = LedgerCopy.objects.select_for_update().filter(entry=line.entry)
         if there.exists() and signed.newest(there) is None:

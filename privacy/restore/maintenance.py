@@ -73,11 +73,11 @@ def problems() -> list[str]:
 
 def waiting() -> Iterator[list[Tombstone]]:
     """Yield pages of lines that the main database does not have, newest first; last the old ones others were copied
-    past."""
+    past. Of each only its number and its name are read: what else it says may be unreadable."""
     before: int | None = None
     page: list[Tombstone] = []
     while before is None or len(page) == PAGE:
-        lines = Tombstone.objects.order_by("-seq")
+        lines = Tombstone.objects.only("seq", "entry").order_by("-seq")
         page = list((lines if before is None else lines.filter(seq__lt=before))[:PAGE])
         copied = LedgerCopy.objects.filter(entry__in=[one.entry for one in page])
         have = {one.entry for one in signed.ours(copied)}
@@ -87,7 +87,7 @@ def waiting() -> Iterator[list[Tombstone]]:
         yield missing
         before = page[-1].seq
     noted = list(LedgerWaiting.objects.values_list("entry", flat=True))
-    past = Tombstone.objects.filter(entry__in=noted).order_by("-seq")
+    past = Tombstone.objects.only("seq", "entry").filter(entry__in=noted).order_by("-seq")
     if passed := list(past if before is None else past.filter(seq__lt=before)):
         yield passed
 

@@ -10,13 +10,13 @@ It cannot be undone: what it ends was ended before.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from importlib import import_module
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import structlog
@@ -76,9 +76,9 @@ class Report:
 def follow(*, actor: Actor, now: datetime) -> int:
     """Copy the lines that the main database has the effect of, then file them; return how many. Not in maintenance."""
     count = 0
-    for line, went in _lines_for_main():
+    for line in _lines_for_main():
         try:
-            done = _apply(line, went, restored=False, actor=actor, now=now)
+            done = _apply(line, restored=False, actor=actor, now=now)
         except apply.NotCopied:
             continue
         if done is not None:
@@ -89,32 +89,60 @@ def follow(*, actor: Actor, now: datetime) -> int:
     return count
 
 
-def _apply(
-    line: LedgerCopy, went: Sequence[ledger.Gone], *, restored: bool, actor: Actor, now: datetime
-) -> apply.Done | None:
+class Line(NamedTuple):
+    """One line that the main database lacks: its name, its copy (None: it cannot be read), the keys that went with it,
+    and whether it is known to be the program's because it stands in the signed file, or that was given up."""
+
+    entry: UUID
+    copy: LedgerCopy | None
+    went: list[ledger.Gone]
+    is_filed: bool
+
+
+def _apply(line: Line, *, restored: bool, actor: Actor, now: datetime) -> apply.Done | None:
     """Do what one line says, as `apply.apply`. Where that fails for this line alone it is noted as waiting, so that
     newer ones are copied past it. Raises NotCopied."""
+    if line.copy is None:
+        raise _noted(line.entry, "Unreadable")
     try:
-        return apply.apply(line, went, restored=restored, actor=actor, now=now)
+        return apply.apply(line.copy, line.went, restored=restored, is_filed=line.is_filed, actor=actor, now=now)
     except Exception as error:
         broken.require_own(error)
-        LedgerWaiting.objects.get_or_create(entry=line.entry)
-        log.error("ledger.uncopied", entry=str(line.entry), error=type(error).__name__)
-        raise apply.NotCopied from None
+        raise _noted(line.entry, type(error).__name__) from None
 
 
-def _lines_for_main(known: Mapping[UUID, LedgerCopy] | None = None) -> Iterator[tuple[LedgerCopy, list[ledger.Gone]]]:
+def _noted(entry: UUID, error: str) -> apply.NotCopied:
+    LedgerWaiting.objects.get_or_create(entry=entry)
+    log.error("ledger.uncopied", entry=str(entry), error=error)
+    return apply.NotCopied()
+
+
+def _lines_for_main(known: Mapping[UUID, LedgerCopy] | None = None, *, all_count: bool = False) -> Iterator[Line]:
     """Yield the lines that the main database lacks, oldest first, with the keys that went with them.
 
     A line that is `known` from the file is copied as it stands there: a restored key store may lack some of its keys.
+    `all_count`: where the file was given up the key store alone tells, and all of its lines are believed.
     """
-    missing = sorted(one.seq for page in maintenance.waiting() for one in page)
+    filed = known or {}
+    missing = sorted((one.seq, one.entry) for page in maintenance.waiting() for one in page)
     for start in range(0, len(missing), maintenance.PAGE):
-        seqs = missing[start : start + maintenance.PAGE]
+        page = missing[start : start + maintenance.PAGE]
+        seqs = [seq for seq, _ in page]
         went = ledger.gone(seqs)
-        for line in Tombstone.objects.filter(seq__in=seqs).order_by("seq"):
-            listed = went.get(line.seq, [])
-            yield (known or {}).get(line.entry) or _copy(line, listed), listed
+        lines = {line.seq: line for line in ledger.readable(Tombstone.objects.filter(seq__in=seqs))}
+        for seq, entry in page:
+            listed = went.get(seq, [])
+            copy = filed.get(entry) or (_copy(lines[seq], listed) if seq in lines else None)
+            yield Line(entry, copy, listed, all_count or entry in filed)
+
+
+def unproved() -> Iterator[tuple[str, UUID]]:
+    """Yield ("ledger_line", name) of each line of the key store that cannot be read, or that says a request was carried
+    out and was not written by the program: what `audit.verify` is told. Of those that the main database has, none is.
+    """
+    for line in _lines_for_main():
+        if line.copy is None or (line.copy.kind == Tombstone.Kind.REQUEST and not ledger.is_ours(line.copy)):
+            yield "ledger_line", line.entry
 
 
 def _copy(line: Tombstone, went: list[ledger.Gone]) -> LedgerCopy:
@@ -162,7 +190,8 @@ def _sign_old() -> int:
     count = 0
     found = broken.readable(LedgerCopy.objects.filter(mac="").order_by("pk"))
     while copies := list(islice(found, maintenance.PAGE)):
-        lines = {one.entry: one for one in Tombstone.objects.filter(entry__in=[one.entry for one in copies])}
+        there = Tombstone.objects.filter(entry__in=[one.entry for one in copies])
+        lines = {one.entry: one for one in ledger.readable(there)}
         went = ledger.gone([one.seq for one in lines.values()])
         agreed = []
         for copy in copies:
@@ -201,14 +230,14 @@ def replay(*, actor: Actor, now: datetime, dry_run: bool = False, new_file: bool
         store = import_module(settings.SESSION_ENGINE).SessionStore
         report.sessions = store.get_model_class().objects.all().delete()[0]
     _replay_keys(report, filed, dry_run)
-    _replay_main(report, filed, restored, actor, now, dry_run)
+    _replay_main(report, filed, restored, new_file, actor, now, dry_run)
     if "keys_behind" in report.problems:
         _count_lost(report)
     if dry_run:
         return report
-    for line, went in _lines_for_main():  # what the replay itself destroyed
+    for line in _lines_for_main(filed, all_count=new_file):  # what the replay itself destroyed
         try:
-            _apply(line, went, restored=restored, actor=actor, now=now)
+            _apply(line, restored=restored, actor=actor, now=now)
         except apply.NotCopied:
             report.uncopied.append(str(line.entry))
     # Restrictions stand in the key store, which may be older than the decisions and holds, or newer.
@@ -318,6 +347,7 @@ def _replay_main(
     report: Report,
     filed: Mapping[UUID, LedgerCopy],
     restored: bool,
+    new_file: bool,
     actor: Actor,
     now: datetime,
     dry_run: bool,
@@ -325,13 +355,13 @@ def _replay_main(
     """Do again in the main database what the lines say that it lacks."""
     total = sum(len(page) for page in maintenance.waiting())
     report.main_lines = total
-    for number, (line, went) in enumerate(_lines_for_main(filed)):
+    for number, line in enumerate(_lines_for_main(filed, all_count=new_file)):
         progress.tell("lines done again in the main database", number, total)
         if dry_run:
-            report.records += apply.standing(went)
+            report.records += apply.standing(line.went)
             continue
         try:
-            done = _apply(line, went, restored=restored, actor=actor, now=now)
+            done = _apply(line, restored=restored, actor=actor, now=now)
         except apply.NotCopied:
             continue  # tried once more at the end
         if done is not None:

@@ -54,8 +54,9 @@ class Command(BaseCommand):
             self._say(report, dry_run)
         if report.uncopied:
             raise CommandError(
-                "Lines that could not be copied into the main database, because another row has their number: "
-                f"{len(report.uncopied)}. `verify_audit` names such rows (ledger_copy); delete them, and run this again.",
+                "Lines that could not be copied into the main database, because another row has their number, or a row "
+                f"that they end or they themselves cannot be read, or the program did not write them: {len(report.uncopied)}. "
+                "`verify_audit` names such rows and lines (ledger_copy, ledger_line); docs/runbook.md says what to do.",
                 returncode=1,
             )
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from privacy import audit, gate
 from privacy.calendar import undated
-from privacy.requests import bound, contradictions, planned, questions, reading, sight
+from privacy.requests import bound, contradictions, planned, questions, reading, sight, tombstones
 from privacy.requests.models import Request
 from privacy.retention import decided
 
@@ -19,7 +19,7 @@ from privacy.retention import decided
 class Command(BaseCommand):
     help = (
         "Names the privacy requests whose row does not say what the site wrote: nothing is done for them and no copy of theirs "
-        "is given out; and those whose decisions are not those of the plan in their sealed file, or whose questions to a second person are not those of their history. Look first who changed them (docs/runbook.md). --request seals one as it stands, with its decisions and copies, where they fit the plan in its sealed file and the key store; --all "
+        "is given out; and those whose decisions are not those of the plan in their sealed file, or whose questions to a second person are not those of their history, or in the place of whose proof the ledger has a line of another program. Look first who changed them (docs/runbook.md). --request seals one as it stands, with its decisions and copies, where they fit the plan in its sealed file and the key store; --all "
         "seals all: after a restore from a backup of an older version only. One that its own history or the key store contradicts "
         "is named with that and stays doubted: put its row right first. A question that was taken away is put back by --request. Exit codes: 0 nothing is doubted any more, 1 requests are doubted or there is no such request, "
         "2 usage."
@@ -53,7 +53,7 @@ class Command(BaseCommand):
             sealed = self._seal(found)
             if not options["json"]:
                 self.stdout.write(f"Sealed as they stand: {sealed}.")
-        left = [*bound.doubted(), *planned.unlike(), *questions.unlike()]
+        left = [*bound.doubted(), *planned.unlike(), *questions.unlike(), *tombstones.taken()]
         doubted = list(Request.objects.filter(pk__in=left).order_by("reference"))
         if options["json"]:
             self.stdout.write(json.dumps({"sealed": sealed, "doubted": [_as_json(one) for one in doubted]}))

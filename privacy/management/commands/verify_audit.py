@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from argparse import ArgumentParser
+from collections.abc import Iterator
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -13,10 +14,16 @@ from django.utils import timezone
 from privacy import audit
 from privacy.audit.chains import AUDIT
 from privacy.gate.log import CHAINS
-from privacy.restore import signed
+from privacy.restore import replay, signed
 from privacy.work import counted, progress
 
 INTACT, WRONG, BEHIND = 0, 1, 3
+
+
+def _beside() -> Iterator[tuple[str, Any]]:
+    """Yield what is found in the ledger of erasures and its copy."""
+    yield from signed.others()
+    yield from replay.unproved()
 
 
 class Command(BaseCommand):
@@ -32,7 +39,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         with progress.shown(self.stderr, options["verbosity"]):
             reports = [
-                audit.verify(now=timezone.now(), chain=chain, also=signed.others() if chain is AUDIT else ())
+                audit.verify(now=timezone.now(), chain=chain, also=_beside() if chain is AUDIT else ())
                 for chain in CHAINS
             ]
         is_intact = all(report.is_intact for report in reports)

@@ -6,27 +6,39 @@ letter) and `request` (the proof that a request was carried out). Which keys wen
 lead from the request back to what stays for statistics. Blocks are not in it: they have an end, and it has none.
 
 Must never happen: a key destroyed without a line. So the one function that destroys keys (`ending.end`) writes the
-line in the same transaction.
+line in the same transaction. Nor that a line of somebody who can write to the key store is the proof of a request, or
+stops who reads the others, since nobody may take it away: the proof of a request carries a keyed hash, and a line that
+cannot be read is passed over.
 """
 
 from __future__ import annotations
 
 import base64
 import hmac
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from django.db import transaction
 from django.db.backends.utils import CursorWrapper
+from django.db.models import QuerySet
 
 from privacy.vault import ring as rings
 from privacy.vault.keystore.sql import KEYSTORE, cursor
+from privacy.vault.macs import mac_fits, mac_of
 from privacy.vault.models import Tombstone
 from privacy.vault.typecasts import array
+from privacy.work import broken
 
 WIDTH = 16
+MAC = "mac"  # in the content of the proof of a request: the keyed hash over all else that it says
+_PURPOSE = "ledger.line"
+
+
+class LineTaken(Exception):
+    """In the place of the proof of a request stands a line of the ledger that the program did not write."""
 
 
 class Gone(NamedTuple):
@@ -42,13 +54,53 @@ class Gone(NamedTuple):
 def tombstone(
     reference: str, *, counts: Mapping[str, int], now: datetime, content: Mapping[str, Any] | None = None
 ) -> Tombstone:
-    """Append the proof of an erasure; a second call for the same request returns the first one."""
+    """Append the proof of an erasure, under a keyed hash; a second call for the same request returns the first one.
+
+    Raises LineTaken where another program wrote a line of this reference that says anything else.
+    """
+    line = Tombstone(reference=reference, at=now, counts=dict(sorted(counts.items())), content=dict(content or {}))
+    said = (line.counts, dict(line.content))
+    line.content[MAC] = mac_of(_PURPOSE, *_said(line))
     with transaction.atomic(using=KEYSTORE):
-        Tombstone.objects.bulk_create(
-            [Tombstone(reference=reference, at=now, counts=dict(sorted(counts.items())), content=dict(content or {}))],
-            ignore_conflicts=True,
-        )
-        return Tombstone.objects.get(reference=reference)
+        Tombstone.objects.bulk_create([line], ignore_conflicts=True)
+        found = next(readable(Tombstone.objects.filter(reference=reference)), None)
+    if found is None or not (is_ours(found) or (found.counts, found.content) == said):
+        raise LineTaken
+    return found
+
+
+class Said(Protocol):
+    """A line of the ledger, or its copy."""
+
+    reference: Any
+    at: Any
+    counts: Any
+    content: Any
+
+
+def is_ours(line: Said) -> bool:
+    """Say whether the program wrote this proof of a request. Of a line of before proofs had a hash it cannot tell."""
+    mac = line.content.get(MAC)
+    return isinstance(mac, str) and mac_fits(mac, _PURPOSE, *_said(line))
+
+
+def taken(references: Collection[str]) -> set[str]:
+    """Return those of these references under which a line stands that cannot be read, or that the program did not
+    write."""
+    lines = Tombstone.objects.filter(reference__in=references)
+    ours = {line.reference for line in readable(lines) if is_ours(line)}
+    return {one for one in lines.values_list("reference", flat=True) if one is not None} - ours
+
+
+def _said(line: Said) -> list[Any]:
+    content = {name: one for name, one in line.content.items() if name != MAC}
+    return [line.reference, line.at, *(json.dumps(one, sort_keys=True) for one in (line.counts, content))]
+
+
+def readable(lines: QuerySet[Tombstone]) -> Iterator[Tombstone]:
+    """Yield those lines of a query that can be read, in its order. The others were written by another program."""
+    found = broken.readable(lines)
+    return (line for line in found if isinstance(line.counts, dict) and isinstance(line.content, dict))
 
 
 def position() -> int:

@@ -5,20 +5,21 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import ProgrammingError, connection
+from django.db import ProgrammingError, connection, connections
 from django.db.models import F
 from django.test import Client
 
 from accounts.models import Customer
+from ilt_site.maintenance import look_at_start, refusal
 from privacy import audit, vault
 from privacy.gate.system import system_actor
-from privacy.requests import services
+from privacy.requests import services, tombstones
 from privacy.requests.models import Request
-from privacy.restore import apply, maintenance, replay, signed, signed_file
+from privacy.restore import maintenance, replay, signed, signed_file
 from privacy.restore.models import LedgerCopy, LedgerWaiting
 from privacy.retention.models import Decision
 from privacy.vault.keystore import ledger
@@ -67,9 +68,9 @@ def filed() -> list[Any]:
 
 
 def named() -> list[tuple[str, Any]]:
+    also = [*signed.others(), *replay.unproved()]
     return [
-        (one.code, one.seq)
-        for one in audit.verify(now=datetime.now(UTC) + timedelta(seconds=1), also=signed.others()).findings
+        (one.code, one.seq) for one in audit.verify(now=datetime.now(UTC) + timedelta(seconds=1), also=also).findings
     ]
 
 
@@ -162,6 +163,109 @@ def test_a_row_that_cannot_be_read_lets_the_ends_of_all_others_be_copied() -> No
     assert set(filed()) == set(Tombstone.objects.values_list("entry", flat=True))
 
 
+OF_THE_KEY_STORE = (
+    "INSERT INTO vault_tombstone (kind, reference, at, counts, content)"
+    " VALUES ('{kind}', {reference}, {at}, '{counts}', '{content}') RETURNING entry"
+)
+LINE = {"kind": "keys", "reference": "NULL", "at": "now()", "counts": "{}", "content": "{}"}
+
+
+def planted(**said: str) -> UUID:
+    """Write a line into the ledger of the key store: as before it had CHECKs, or as who owns it can."""
+    with databases.unchecked("vault_tombstone", alias="keystore"), connections["keystore"].cursor() as cursor:
+        cursor.execute(OF_THE_KEY_STORE.format(**LINE | said))
+        return UUID(str(cursor.fetchone()[0]))
+
+
+def test_lines_of_the_key_store_that_cannot_be_read_stop_nobody_and_are_named(settings: Any) -> None:
+    erased()
+    lines = list(Tombstone.objects.values_list("entry", flat=True))
+    audited = '{"audited": true, "a": 1e5000}'
+    wrong = {
+        planted(at="'20000-01-01'"),
+        planted(at=LONG_AGO),
+        planted(content="[1]"),
+        planted(counts="[5]"),
+        planted(kind="request", reference="'PR-2026-AAAA-AA'", content="[1]", at="now() - interval '1 hour'"),
+        planted(kind="request", reference="'PR-2026-BBBB-BB'", content=audited, at="now() - interval '1 hour'"),
+    }
+
+    settings.MAINTENANCE_CHECK_SECONDS = 60
+    for look in (look_at_start, lambda: maintenance.reasons(afresh=True)):
+        assert look() == ()
+    assert refusal("request_run") == ""
+    erased(1, copied=False)
+    while follow():
+        pass
+    assert set(LedgerWaiting.objects.values_list("entry", flat=True)) == maintenance.missing_entries() == wrong
+    assert set(filed()) == set(Tombstone.objects.values_list("entry", flat=True)) - wrong > set(lines)
+    assert sorted(named()) == sorted(("ledger_line", str(one)) for one in wrong)
+    with pytest.raises(CommandError, match="they themselves cannot be read"):
+        call_command("replay_ledger", verbosity=0, stdout=StringIO())
+    LedgerCopy.objects.filter(entry__in=lines).update(mac="")
+    assert replay.sign_old(now=NOW) == len(lines)
+
+
+@pytest.mark.parametrize("content", ['{"planted": true}', '{"planted": true, "mac": "' + "0" * 64 + '"}'])
+def test_a_line_that_says_an_open_removal_was_carried_out_closes_it_nowhere_and_parks_it(content: str) -> None:
+    alice = factories.customer(user=factories.login())
+    request = asked.confirmed(alice)
+    while follow():
+        pass
+    line = planted(kind="request", reference=f"'{request.reference}'", content=content)
+    unknown = planted(kind="request", reference="'PR-2026-AAAA-AA'", content=content)
+
+    assert follow() == 0
+    request.refresh_from_db()
+    assert request.state == "confirmed" and Request.objects.count() == 1
+    assert set(replay.replay(actor=SWEEP, now=datetime.now(UTC)).uncopied) == {str(line), str(unknown)}
+    assert sorted(named()) == sorted(("ledger_line", str(one)) for one in (line, unknown))
+
+    clock = asked.Clock(NOW + timedelta(hours=1))
+    while asked.run(request, clock) == "retry":
+        clock.now += timedelta(days=1)
+    request.refresh_from_db()
+    assert (request.state, request.step, request.last_error) == ("parked", "tombstone", "LineTaken")
+    assert not Customer.objects.filter(pk=alice.pk).exists(), "what was to end has ended"
+    out = StringIO()
+    with pytest.raises(CommandError):
+        call_command("seal_requests", stdout=out)
+    assert request.reference in out.getvalue() and "the key store's ledger has a line" in out.getvalue()
+
+    # who owns the key store takes the line away, and the request is taken up again
+    with connections["keystore"].cursor() as cursor:
+        cursor.execute("ALTER TABLE vault_tombstone DISABLE TRIGGER USER")
+        cursor.execute("DELETE FROM vault_tombstone WHERE entry = ANY(%s::uuid[])", [[str(line), str(unknown)]])
+        cursor.execute("ALTER TABLE vault_tombstone ENABLE TRIGGER USER")
+    services.resume(request, actor=asked.OPERATOR, now=clock())
+    asked.run(request, clock)
+    request.refresh_from_db()
+    assert request.state == "closed" and not tombstones.taken()
+    while follow():
+        pass
+    assert maintenance.missing_entries() == set() and ("ledger_line", str(line)) not in named()
+
+
+def test_the_proof_that_a_version_before_wrote_is_known_by_what_it_says() -> None:
+    content = {"kind": "erasure", "kept": []}
+    of_before = Tombstone.objects.create(reference="PR-2026-AAAA-AA", at=NOW, counts={"a": 1}, content=content)
+    again = {"now": NOW + timedelta(hours=1), "counts": {"a": 1}}
+    assert ledger.tombstone("PR-2026-AAAA-AA", content=content, **again) == of_before
+    with pytest.raises(ledger.LineTaken):
+        ledger.tombstone("PR-2026-AAAA-AA", content=content | {"kept": [1]}, **again)
+    assert ledger.taken(["PR-2026-AAAA-AA"]) == {"PR-2026-AAAA-AA"}
+    own = ledger.tombstone("PR-2026-BBBB-BB", content=content, **again)
+    assert ledger.tombstone("PR-2026-BBBB-BB", content={}, now=NOW, counts={}) == own, "twice is once"
+    assert ledger.taken(["PR-2026-BBBB-BB"]) == set() and ledger.is_ours(own)
+    assert signed_file_round(own), "so it is known by where it went"
+
+
+def signed_file_round(line: Tombstone) -> bool:
+    """Say whether a line is still known as the program's once it went through the signed file."""
+    signed_file.append([replay._copy(line, [])], goes_on_from=lambda _: True)
+    return ledger.is_ours(next(signed_file.read()))
+
+
 def test_the_place_of_a_line_that_is_not_copied_yet_cannot_be_taken() -> None:
     erased(1, copied=False)
     line = Tombstone.objects.get()
@@ -245,8 +349,8 @@ def test_the_newest_line_that_was_changed_is_said_to_be_and_replayed() -> None:
 def test_a_line_marked_as_filed_closes_the_site_until_the_file_is_begun_anew() -> None:
     erased()
     erased(1, copied=False)
-    for line, went in replay._lines_for_main():
-        apply.apply(line, went, restored=False, actor=SWEEP, now=datetime.now(UTC))
+    for line in replay._lines_for_main():
+        replay._apply(line, restored=False, actor=SWEEP, now=datetime.now(UTC))
     roles.run("UPDATE privacy_ledgercopy SET filed_at = now() WHERE filed_at IS NULL")
     assert maintenance.problems() == ["file_behind"]
     with pytest.raises(replay.FileRefused):
