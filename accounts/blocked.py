@@ -63,7 +63,7 @@ class Blocked:
 
 
 def among(lines: Collection[tuple[str, str]], *, new: Iterable[str] = ()) -> Blocked:
-    """Return what is blocked among lines of (customer number, e-mail address). Opens nothing.
+    """Return what is blocked among lines of (customer number, e-mail address).
 
     An address is blocked as long as nobody has it: no customer but those of the numbers in `new`, which
     this file brings. A customer whose erasure has begun, and one who only typed the address without
@@ -76,7 +76,7 @@ def among(lines: Collection[tuple[str, str]], *, new: Iterable[str] = ()) -> Blo
 
 
 def _held(addresses: set[str], *, but: set[str]) -> set[str]:
-    holders = vault.tokens.holders(Customer._meta.get_field("email").blind[0], addresses)
+    (holders,) = vault.carriers([(vault.index_of(Customer, "customer.email"), addresses)])
     known = Customer.objects.in_bulk({pk for pks in holders.values() for pk in pks})
     leaving = vault.blocks.are_blocked(NUMBER, {one.reference for one in known.values()})
     living = {

@@ -4,16 +4,17 @@ What must never happen: a record joined because of an address somebody wrote on 
 of such a record told to whoever has the address, an answer that says "we hold nothing" while one stands. So an address
 that was changed after the record was written makes no candidate, and neither does a phone number that the person typed.
 Everything is found through the blind indexes that the models of all apps declare, so that a new indexed field is found
-the day it is declared. No candidate is opened; only the person's own addresses are, by the program, to look for them.
+the day it is declared. A candidate is opened by the program alone, to see that it carries what was looked for
+(privacy.vault.finding), and so are the person's own addresses, to look for them.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
-from typing import Any, Literal
+from typing import Any, Literal, cast
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -23,9 +24,7 @@ from accounts import reach
 from accounts.models import LOGIN_ADDRESS, Company, Customer, LoginAddress
 from privacy import audit, datamap, vault
 from privacy.datamap import Declaration
-from privacy.vault import Exact, SealedModel, Unreadable
-from privacy.vault.columns import Found
-from privacy.vault.keystore import tokens
+from privacy.vault import SealedModel, Unreadable
 
 Channel = Literal["email", "phone"]
 
@@ -57,8 +56,7 @@ class _Index:
     """One declared blind index of addresses or phones."""
 
     declaration: Declaration
-    field: Any
-    blind: Exact
+    index: vault.Index
     channel: Channel
 
 
@@ -94,7 +92,7 @@ def records_with(email: str) -> list[Record]:
     """Return the records that carry exactly this address outside login and contact data, whoever's they are.
 
     Messages, orders, returns: what control of the address opens by itself (design 9), grouped by nothing: two messages
-    by one writer have two subjects, and no second person follows from that. Opens nothing.
+    by one writer have two subjects, and no second person follows from that.
     """
     return list(_carrying({"email": {email}}, but=CONTACT))
 
@@ -138,20 +136,18 @@ def _carrying(
     values: Mapping[Channel, Collection[str]], *, but: Collection[str], own: frozenset[UUID] = frozenset()
 ) -> Iterator[Record]:
     """Yield the records that carry one of the values but for those in `own`; by address first. One look-up of tokens,
-    one query per index hit."""
+    two queries per index hit, one for the keys."""
     wanted = [one for one in _indexes() if one.declaration.label not in but and values.get(one.channel)]
-    asked = [(one.blind, value) for one in wanted for value in sorted(values[one.channel])]
-    hits = tokens.find_all(asked, most=MOST)
-    for one in wanted:
-        records, numbers = hits.get(one.blind.field, (set(), set()))
-        if others := records - own:
+    asked = [(one.index, sorted(values[one.channel])) for one in wanted]
+    for one, carried in zip(wanted, vault.carriers(asked, most=MOST, without=own), strict=True):
+        if others := {pk for pks in carried.values() for pk in pks}:
             path = str(one.declaration.subject_path)
-            for pk, subject in _rows(one, others, numbers).values_list("pk", path):
-                yield Record(one.declaration.label, pk, subject, one.field.name, one.channel)
+            for pk, subject in _rows(one, others).values_list("pk", path):
+                yield Record(one.declaration.label, pk, subject, one.index.field.name, one.channel)
 
 
-def _rows(one: _Index, records: set[UUID], numbers: set[int]) -> QuerySet[Any]:
-    rows = one.declaration.model._default_manager.filter(pk__found=Found(records, numbers, one.field.sealed_column))
+def _rows(one: _Index, records: set[UUID]) -> QuerySet[Any]:
+    rows = one.declaration.model._default_manager.filter(pk__in=records)
     if one.declaration.label == Company.vault_label:
         rows = rows.filter(is_sole_trader=True)  # an organisation is no person, whoever answers its telephone
     return rows.order_by("pk")
@@ -163,12 +159,9 @@ def _indexes() -> list[_Index]:
     for declaration in datamap.declarations():
         if declaration.label in NEVER or not declaration.subject_path or not issubclass(declaration.model, SealedModel):
             continue
-        found += [_Index(declaration, field, blind, blind.normaliser) for field, blind in _blinds(declaration.model)]
+        found += [
+            _Index(declaration, one, cast(Channel, one.blind.normaliser))
+            for one in vault.indexes(declaration.model)
+            if one.blind.normaliser in ("email", "phone")
+        ]
     return sorted(found, key=lambda one: (one.channel, one.declaration.label))
-
-
-def _blinds(model: type[SealedModel]) -> Iterable[tuple[Any, Any]]:
-    for field in model._meta.private_fields:
-        for blind in getattr(field, "blind", ()):
-            if isinstance(blind, Exact) and blind.normaliser in ("email", "phone"):
-                yield field, blind

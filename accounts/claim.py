@@ -210,8 +210,7 @@ def _matches(user: User, email: str) -> list[Customer]:
     """
     if user.is_staff or not email or reach.is_login_disputed(user.subject_id):
         return []  # whoever changed the address of the login may not be its owner
-    found = Customer.objects.find("customer.email", email).order_by("pk")
-    matches = [one for one in found if _is(one, email)]
+    matches = list(Customer.objects.find("customer.email", email).order_by("pk"))
     if not _is_whose_it_says(user, *matches):
         return []
     return [one for one in matches if one.subject_id is None or one.subject_id != user.subject_id]
@@ -224,13 +223,6 @@ def _is_whose_it_says(user: User, *customers: Customer) -> bool:
         return True
     logger.error("A login was not linked to a customer number: one of them is another person's than its row says.")
     return False
-
-
-def _is(customer: Customer, email: str) -> bool:
-    """Compare the address itself: an index that is not unique may meet another one by chance."""
-    with vault.internal():
-        on_file = customer.email
-        return bool(on_file) and vault.index.normalise("email", on_file) == vault.index.normalise("email", email)
 
 
 def _obstacle(user: User, customer: Customer, matches: int, now: datetime) -> str | None:

@@ -62,7 +62,9 @@ def keep(address: str, user: User | None) -> Handle:
     known = find(address)
     if known is not None:
         return known
-    left_over, _keys = tokens.find(LOGIN_ADDRESS, address)
+    named, _keys = tokens.find(LOGIN_ADDRESS, address)
+    # A row that holds another address is somebody's: the index refuses what its token leads to (ValueTaken).
+    left_over = named - set(LoginAddress.objects.filter(pk__in=named).values_list("pk", flat=True))
     record = LoginAddress(user=user, email=address)
     record.pk = min(left_over, default=record.pk)
     record.save(force_insert=True)

@@ -246,14 +246,14 @@ def _shared(rows: Sequence[Row], new: Sequence[Row]) -> list[dict[str, Any]]:
     for row in rows:
         if row["email"]:
             lines[vault.index.normalise("email", row["email"])].append(row.line)
-    blind = Customer._meta.get_field("email").blind[0]
+    index = vault.index_of(Customer, "customer.email")
     of_file = {row.line for row in new}
     # Those of this file are lines; who was created by it stands on file meanwhile.
     in_file = {row["customer_ref"] for row in rows}
     found = []
     for start in range(0, len(rows), BATCH):
         batch = [row for row in rows[start : start + BATCH] if row["email"]]
-        holders = vault.tokens.holders(blind, {row["email"] for row in batch})
+        (holders,) = vault.carriers([(index, {row["email"] for row in batch})])
         references = dict(
             Customer.objects.filter(pk__in={pk for pks in holders.values() for pk in pks}).values_list(
                 "pk", "reference"

@@ -97,7 +97,7 @@ def can_call(subject: UUID, now: datetime) -> bool:
 
 
 def called(subject: UUID, number: str, now: datetime) -> bool:
-    """Return whether this is a phone number of the person that counts, in whatever spelling. Opens nothing."""
+    """Return whether this is a phone number of the person that counts, in whatever spelling."""
     return bool(reach.that_count(reach.with_phone(subject, number), "phone", now=now))
 
 
@@ -147,7 +147,7 @@ def named(email: str) -> list[tuple[str, UUID]]:
 
 def is_known(email: str, name: str) -> bool:
     """Return whether anything on file carries this address, whoever's it is, or a customer or
-    company this name. Opens nothing."""
+    company this name. Shows nobody anything."""
     if email.strip() and candidates.carries(email):
         return True
     if not name.strip():
@@ -165,7 +165,7 @@ def still(
     a second person let it count.
 
     What has come to hang on a customer, a login or a company is left out by itself and hides none of the others, and so
-    is what hangs on somebody else than the key store says. Opens nothing.
+    is what hangs on somebody else than the key store says.
     """
     by_label = _carrying(email)
     wanted = {one for one in records if one[1] in by_label.get(one[0], ())} | set(also)
@@ -321,7 +321,7 @@ def _owner(row: Any) -> UUID | None:
 
 
 def logins_with(text: str) -> list[UUID]:
-    """Return the users who verified exactly this address; none for a text that is no address. Opens nothing."""
+    """Return the users who verified exactly this address; none for a text that is no address. Shows nobody anything."""
     handle = handles.find(text) if "@" in text else None
     if handle is None:
         return []

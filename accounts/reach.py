@@ -18,7 +18,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
@@ -64,7 +64,7 @@ class Reach:
 
 
 def of(email: str, *, now: datetime) -> Reach:
-    """Return what control of this address proves (design 9); through blind indexes, opens nothing."""
+    """Return what control of this address proves (design 9)."""
     return _opened(_carriers(email), now)
 
 
@@ -336,13 +336,13 @@ def created(customers: Iterable[Customer], addresses: Iterable[Address], *, came
 
 
 def with_phone(subject: UUID, number: str) -> QuerySet[Customer]:
-    """Return the customers of a subject with whom this number is on file, in whatever spelling. Opens nothing.
+    """Return the customers of a subject with whom this number is on file, in whatever spelling; opened to see it.
 
     What is on file without its country is the same number only where the number that was called says no other country.
     """
-    found = Customer.objects.find("customer.phone", number).filter(subject_id=subject)
-    blind = replace(Customer._meta.get_field("phone").blind[0], is_sure=True)
-    sure = vault.tokens.holders(blind, [number]).get(number, set())
+    index = vault.index_of(Customer, "customer.phone")
+    carried, sure = (one.get(number, set()) for one in vault.carriers([(index, [number]), (index.is_sure, [number])]))
+    found = Customer.objects.filter(subject_id=subject, pk__in=carried)
     return found.filter(
         pk__in=[pk for pk, country in found.values_list("pk", "country") if pk in sure or phones.fits(number, country)]
     )
@@ -410,7 +410,7 @@ def _owners(named: Iterable[tuple[UUID, UUID | None]]) -> list[tuple[UUID, Owner
 
 
 def _subjects_of_login(email: str) -> set[UUID]:
-    """Return the subjects who confirmed this address as their login's; opens nothing."""
+    """Return the subjects who confirmed this address as their login's."""
     found = _verified(email=email)
     strange = _strangers(_owners(found))
     return {subject for pk, subject in found if subject is not None and pk not in strange}

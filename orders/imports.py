@@ -204,17 +204,9 @@ class _Customers:
         rows = Customer.objects.select_related("company")
         self._by_reference = {one.reference: one for one in rows.filter(reference__in=references)}
         self._erased = blocked.among({*((one, "") for one in references), *(("", one) for one in emails)})
-        self._by_email: dict[str, list[Customer]] = {}
-        holders = vault.tokens.holders(Customer._meta.get_field("email").blind[0], emails)
+        (holders,) = vault.carriers([(vault.index_of(Customer, "customer.email"), emails)])
         known = rows.in_bulk({pk for pks in holders.values() for pk in pks})
-        for email, pks in holders.items():
-            same = vault.index.normalise("email", email)
-            self._by_email[email] = [
-                known[pk]
-                for pk in sorted(pks)
-                if pk in known and vault.index.normalise("email", str(_opened(known[pk].email) or "")) == same
-            ]
-
+        self._by_email = {email: [known[pk] for pk in sorted(pks) if pk in known] for email, pks in holders.items()}
         self._own = {one.pk for one in reach.own(self.all())}
 
     def all(self) -> list[Customer]:

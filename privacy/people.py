@@ -39,11 +39,12 @@ Records = list[tuple[str, UUID]]
 
 @dataclass(frozen=True)
 class People:
-    """The functions one upper app offers. Staff are told as "kind/id"; what "opens nothing" goes by blind indexes."""
+    """The functions one upper app offers. Staff are told as "kind/id". What is looked up by an address or a number is
+    opened by the program to see that it carries it, and shown to nobody."""
 
     # What an address opens
 
-    #: (email, now): what this address opens now; opens nothing.
+    #: (email, now): what this address opens now.
     reach: Callable[[str, datetime], Reach]
     #: (email): the records, (label, id), that carry exactly this address outside login and contact, and that it alone
     #: opens: none as soon as one of them points to a second person, but by a name changed after it was written.
@@ -56,7 +57,7 @@ class People:
     later: Callable[[str, Records], tuple[Records, Records]]
     #: (records): which members of staff wrote one of them or changed something on it.
     written_by: Callable[[Records], set[str]]
-    #: (email, name): whether anything on file carries this address, or a customer or company this name; opens nothing.
+    #: (email, name): whether anything on file carries this address, or a customer or company this name.
     is_known: Callable[[str, str], bool]
     #: (records): whether a person's name was changed on one of them after it was written.
     renamed: Callable[[Records], bool]
@@ -75,7 +76,7 @@ class People:
     postal: Callable[[UUID, datetime], list[str]]
     #: (subject, now): whether a phone number of the person counts; opens nothing.
     can_call: Callable[[UUID, datetime], bool]
-    #: (subject, number, now): whether this is a phone number of the person that counts; opens nothing.
+    #: (subject, number, now): whether this is a phone number of the person that counts.
     called: Callable[[UUID, str, datetime], bool]
     #: (subject): where to write about orders and accounts, "" when there is none.
     address: Callable[[UUID], str]

@@ -56,6 +56,14 @@ def only_subject_of(email: str, *, now: datetime) -> UUID | None:
     return found[0] if len(found) == 1 else None
 
 
+def carrying(email: str, *, now: datetime) -> tuple[people.Records, str]:
+    """Return the records, (label, id), that this address alone opens, and the address as it stands on the first of
+    them: a link goes to no other, however a record was found. Nothing and "" where none carries it."""
+    records = standing_of(email, now=now).records
+    spelled = spelled_on_file(*records[0], email) if records else ""
+    return (records, spelled) if spelled else ([], "")
+
+
 def records_of(request: Request) -> people.Records:
     """Return the records, (label, id), that a request about records covers now.
 

@@ -248,10 +248,11 @@ def _new(receipt: Receipt, now: datetime) -> Request:
     if subject is not None:
         country, region = assessment.place_of(subject)
         email, name = proving.on_file(subject, email, name, now)
-    elif procedures.get(kind).may_be_about_records and (records := addresses.standing_of(email, now=now).records):
-        scope, (country, region) = Request.Scope.RECORDS, assessment.place_of_records(records)
-        email = addresses.spelled_on_file(*records[0], email) or email
-        subject = _subject_for(email, now)
+    elif procedures.get(kind).may_be_about_records:
+        records, spelled = addresses.carrying(email, now=now)
+        if records:
+            scope, (country, region) = Request.Scope.RECORDS, assessment.place_of_records(records)
+            email, subject = spelled, _subject_for(email, now)
     dates = clock.dates(
         [clock.Event(clock.Kind.RECEIVED, receipt.received_on)], history.place(procedures.get(kind), country, region)
     )

@@ -6,6 +6,7 @@ its own line):
     compiled      a query compiled once, asked with other values each time
     sealed        `SealedModel`: reading opens an envelope when a field is touched; saving seals what changed
     queryset      the keys of a whole result set in one query; SQL on encrypted fields refused
+    finding       what the tokens of a whole value name, opened to see that it carries it
     reindex       tokens for what was sealed before its index was declared
     saving        keys first, then sealed bytes, then the old keys ended; what a deleted row takes with it
     drafts        what a save has to seal, laid on what stands in the rows now
@@ -55,12 +56,15 @@ if TYPE_CHECKING:
     from privacy.vault.fields import EncryptedEmailField as EncryptedEmailField
     from privacy.vault.fields import EncryptedJSONField as EncryptedJSONField
     from privacy.vault.fields import EncryptedTextField as EncryptedTextField
+    from privacy.vault.finding import Index as Index
+    from privacy.vault.finding import carriers as carriers
+    from privacy.vault.finding import index_of as index_of
+    from privacy.vault.finding import indexes as indexes
     from privacy.vault.ids import uuid7 as uuid7
     from privacy.vault.index import Exact as Exact
     from privacy.vault.index import Words as Words
     from privacy.vault.keystore import blocks as blocks
     from privacy.vault.keystore import keys as keys
-    from privacy.vault.keystore import tokens as tokens
     from privacy.vault.keystore.pseudonyms import pseudonym as pseudonym
     from privacy.vault.keystore.pseudonyms import pseudonyms as pseudonyms
     from privacy.vault.macs import mac_fits as mac_fits
@@ -90,6 +94,7 @@ if TYPE_CHECKING:
 _NAMES = {
     "blob": "BlobDamaged open_blob seal_blob",
     "fields": "EncryptedDateField EncryptedEmailField EncryptedJSONField EncryptedTextField",
+    "finding": "Index carriers index_of indexes",
     "ids": "uuid7",
     "index": "Exact Words",
     "keystore.pseudonyms": "pseudonym pseudonyms",
@@ -107,7 +112,6 @@ _MODULES = {
     "index": "index",
     "keys": "keystore.keys",
     "ring": "ring",
-    "tokens": "keystore.tokens",
 }
 
 

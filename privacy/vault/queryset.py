@@ -17,7 +17,8 @@ from privacy.vault import unit as units
 from privacy.vault.columns import Found
 from privacy.vault.drafts import merged
 from privacy.vault.fields import EncryptedField, Layout, layouts, refusal
-from privacy.vault.index import Exact, Words
+from privacy.vault.finding import carriers, index_of
+from privacy.vault.index import Words
 from privacy.vault.keystore import tokens
 
 
@@ -129,21 +130,22 @@ class SealedQuerySet(models.QuerySet):
     # --- finding -------------------------------------------------------------------------------
 
     def find(self, field: str, value: str, *, most: int = tokens.MOST_FOUND) -> Any:
-        """Return the records whose whole value matches, at most `most`. Raises FieldError for an unknown index."""
-        return self._found(field, value, Exact, most)
+        """Return the records that carry exactly this value, at most `most`: opened and compared, shown to nobody
+        (privacy.vault.finding). Raises FieldError for an unknown index."""
+        (values,) = carriers([(index_of(self.model, field), [value])], most=most, using=self.db)
+        return self.filter(pk__in=values[value]) if values else self.none()
 
     def find_words(self, field: str, text: str, *, most: int = tokens.MOST_FOUND) -> Any:
-        """Return at most `most` records whose name has all these words; 3 to 6 letters are the beginning of one."""
-        return self._found(field, text, Words, most)
+        """Return at most `most` records whose name has all these words; 3 to 6 letters are the beginning of one.
 
-    def _found(self, name: str, value: str, kind: type[Exact] | type[Words], most: int) -> Any:
+        By the tokens alone: this lists for staff, and decides nothing. Raises FieldError for an unknown index.
+        """
         for layout in layouts(self.model).values():
-            for field in layout.fields:
-                for blind in field.blind:
-                    if blind.field == name and isinstance(blind, kind):
-                        records, numbers = tokens.find(blind, value, most)
-                        return self.filter(pk__found=Found(records, numbers, layout.column)) if records else self.none()
-        raise FieldError(f"{self.model._meta.label} has no {kind.__name__} index {name!r}.")
+            for blind in (blind for one in layout.fields for blind in one.blind):
+                if blind.field == field and isinstance(blind, Words):
+                    records, numbers = tokens.find(blind, text, most)
+                    return self.filter(pk__found=Found(records, numbers, layout.column)) if records else self.none()
+        raise FieldError(f"{self.model._meta.label} has no Words index {field!r}.")
 
     # --- writing -------------------------------------------------------------------------------
 

@@ -164,7 +164,7 @@ def test_an_erased_record_is_none(alice: User, now: Any) -> None:
 
 
 def test_every_declared_index_of_addresses_and_phones_is_searched() -> None:
-    searched = {one.blind.field for one in candidates._indexes()}
+    searched = {one.index.blind.field for one in candidates._indexes()}
     declared = {
         (declaration.label, blind.field)
         for declaration in datamap.declarations()
@@ -184,7 +184,7 @@ def test_every_declared_index_of_addresses_and_phones_is_searched() -> None:
 def test_a_new_index_is_searched_the_day_it_is_declared(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
     field = Communication._meta.get_field("address")
     monkeypatch.setattr(field, "blind", (Exact("communication.address", normaliser="phone"),))
-    assert "communication.address" in {one.blind.field for one in candidates._indexes()}
+    assert "communication.address" in {one.index.blind.field for one in candidates._indexes()}
     assert communications.Communication is Communication
 
 

@@ -232,7 +232,7 @@ def test_the_key_store_is_asked_once_for_any_number_of_rows(many: int) -> None:
         factories.customer(email=SHARED)
     with CaptureQueriesContext(connections["keystore"]) as asked:
         assert reach.of(SHARED, now=NOW).is_shared is (many > 1)
-    assert len(asked) == 3  # two indexes, and whose the keys are
+    assert len(asked) == 4  # two indexes, the keys that open what they name, and whose the keys are
     with CaptureQueriesContext(connections["keystore"]) as asked, CaptureQueriesContext(connections["default"]) as read:
         assert len(reach.that_count(Customer.objects.all(), "phone", now=NOW)) == many
     assert (len(asked), len(read)) == (1, 2)

@@ -6,8 +6,8 @@ for ever; it is taken over by compare-and-swap as soon as the save that placed i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import transaction
@@ -197,51 +197,54 @@ def find(blind: Blind, value: str, most: int = MOST_FOUND) -> tuple[set[UUID], s
     return records, numbers
 
 
-def holders(blind: Exact, values: Iterable[str]) -> dict[str, set[UUID]]:
-    """Return, for each of the values that stands in records, the ids of these records; one query."""
-    wanted: dict[bytes, list[str]] = {}
-    for value in values:
-        for token in (token for group in blind.looked_up(value) for token in group):
-            wanted.setdefault(token, []).append(value)
-    if not wanted:
-        return {}
-    found: dict[str, set[UUID]] = {}
-    with cursor() as cur:
-        cur.execute(
-            "SELECT value, record FROM vault_token WHERE field = %s AND value = ANY(%s::bytea[])",
-            [blind.stored_as, list(wanted)],
-        )
-        for token, record in cur.fetchall():
-            for value in wanted[bytes(token)]:
-                found.setdefault(value, set()).add(record)
-    return found
+class Hit(NamedTuple):
+    """A token that was looked for: the values that it may stand for, its record, and the keys that it belongs to."""
+
+    values: list[str]
+    record: UUID
+    keys: list[int]
 
 
-_FIND_ALL = """SELECT f.field, f.record, f.key, f.next_key
+_MATCHING = """SELECT f.field, f.value, f.record, f.key, f.next_key
 FROM unnest(%s::text[]) AS w(field) CROSS JOIN LATERAL (
-    SELECT t.field, t.record, t.key, t.next_key FROM vault_token t
+    SELECT t.field, t.value, t.record, t.key, t.next_key FROM vault_token t
     WHERE t.field = w.field AND t.value = ANY(%s::bytea[]) ORDER BY t.record DESC LIMIT %s) f"""
 
 
-def find_all(wanted: Iterable[tuple[Exact, str]], *, most: int) -> dict[str, tuple[set[UUID], set[int]]]:
-    """Return, by the name of each index in which something was found, the ids of at most `most`
-    records and their keys; one query.
+def matching(wanted: Sequence[tuple[Exact, Collection[str]]], *, most: int | None) -> list[list[Hit]]:
+    """Return, for each index, the tokens that match one of its values, of at most `most` records; one query.
 
-    Each index is asked for the values that name it.
+    What a record holds is another question: `privacy.vault.finding` opens it.
     """
-    fields: dict[str, str] = {}
-    values: set[bytes] = set()  # a token is made with the key of its field: it matches in no other
-    for blind, value in wanted:
-        for group in blind.looked_up(value):
-            fields[blind.stored_as] = blind.field
-            values.update(group)
+    # A token is made with the key of its field: it matches in no other.
+    asked: list[dict[bytes, list[str]]] = []
+    for blind, values in wanted:
+        stands_for: dict[bytes, list[str]] = {}
+        for value in values:
+            for token in (token for group in blind.looked_up(value) for token in group):
+                stands_for.setdefault(token, []).append(value)
+        asked.append(stands_for)
+    fields = sorted({blind.stored_as for (blind, _), tokens in zip(wanted, asked, strict=True) if tokens})
     if not fields:
-        return {}
+        return [[] for _ in wanted]
     with cursor() as cur:
-        cur.execute(_FIND_ALL, [array(sorted(fields)), sorted(values), most])
-        found: dict[str, tuple[set[UUID], set[int]]] = {}
-        for field, record, *numbers in cur.fetchall():
-            records, known = found.setdefault(fields[field], (set(), set()))
-            records.add(record)
-            known.update(number for number in numbers if number is not None)
-    return found
+        every = list({token for tokens in asked for token in tokens})
+        # A telephone number stands under two texts.
+        cur.execute(_MATCHING, [array(fields), every, None if most is None else 2 * most])
+        rows = [(field, bytes(value), record, numbers) for field, value, record, *numbers in cur.fetchall()]
+    return [
+        _at_most(
+            most,
+            [
+                Hit(tokens[value], record, [number for number in numbers if number is not None])
+                for field, value, record, numbers in rows
+                if field == blind.stored_as and value in tokens
+            ],
+        )
+        for (blind, _), tokens in zip(wanted, asked, strict=True)
+    ]
+
+
+def _at_most(most: int | None, hits: list[Hit]) -> list[Hit]:
+    kept = set(list(dict.fromkeys(hit.record for hit in hits))[:most])
+    return [hit for hit in hits if hit.record in kept]

@@ -11,7 +11,7 @@ from django.db import DatabaseError, connection, connections, models, transactio
 from django.test.utils import CaptureQueriesContext
 
 from privacy import vault
-from privacy.vault import CopyRefused, ForeignEnvelope, KeyMissing, RecordErased, unit
+from privacy.vault import CopyRefused, ForeignEnvelope, KeyMissing, RecordErased, finding, unit
 from privacy.vault.envelope import key_id
 from privacy.vault.index import Exact, Words
 from privacy.vault.keystore import keys, making, tokens
@@ -467,6 +467,29 @@ def test_tokens_follow_a_correction(alice: Person, work: unit.Unit, django_captu
     assert Person.objects.find_words("tests.person.name", "alice").get() == alice
     assert not Person.objects.find("tests.person.email", "alice@x.example").exists()
     assert not tokens.find(Exact("tests.person.email", "email"), "alice@x.example")[0]
+
+
+def test_a_token_that_was_put_back_after_a_correction_finds_nobody(
+    alice: Person, bob: Person, work: unit.Unit, django_capture_on_commit_callbacks, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who writes to the key store alone puts it beside the key of today; the record says what it holds."""
+    token = Token.objects.get(record=alice.pk, field="tests.person.email")
+    with django_capture_on_commit_callbacks(execute=True):
+        alice.email = "new@x.example"
+        alice.save()
+    key = Token.objects.get(record=alice.pk, field="tests.person.email").key
+    Token.objects.create(field=token.field, value=token.value, record=alice.pk, key=key, is_unique=False)
+    assert tokens.find(Exact("tests.person.email", "email"), "alice@x.example")[0] == {alice.pk}
+    with caplog.at_level("ERROR", "privacy.vault"):
+        assert not Person.objects.find("tests.person.email", "alice@x.example").exists()
+    assert "do not carry what was looked for. They count for nothing: 1." in caplog.text
+    assert Person.objects.find("tests.person.email", "new@x.example").get() == alice
+    index = finding.index_of(Person, "tests.person.email")
+    asked = ["alice@x.example", " NEW@x.example", "bob@x.example"]
+    assert finding.carriers([(index, asked), (index, ["nobody@x.example"])]) == [
+        {" NEW@x.example": {alice.pk}, "bob@x.example": {bob.pk}},
+        {},
+    ]
 
 
 def test_the_token_of_a_rolled_back_correction_finds_nobody(alice: Person, work: unit.Unit) -> None:
