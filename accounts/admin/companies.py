@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.contrib import admin
 
+from accounts import countries
 from accounts.admin.correcting import CorrectableAdmin, PlacedForm
 from accounts.country_choice import CountryToChoose
 from accounts.models import Company
@@ -45,8 +46,14 @@ class CompanyAdmin(CorrectableAdmin):
         return self.person_of(record) or record.pk
 
     def heading_of(self, record: Company) -> str:
-        """Return the name of the company, which has no number of its own; where it cannot be read, that of the row."""
-        return record.name or super().heading_of(record)
+        """Return the name of the company, which has no number that people know; where it cannot be read, where the
+        company is."""
+        where = f" ({countries.name_of(record.country)})" if record.country else ""
+        return record.name or f"A company{where}"
+
+    def called(self, record: Company) -> str:
+        """Return in a link what the page is headed with: no browser remembers it."""
+        return self.heading_of(record)
 
     def tab_of(self, record: Company) -> str:
         """Return the name of the company; of a sole trader, whose name is a person's, that it is a company."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
+from functools import cached_property
 from typing import Any, ClassVar
 
 from django import forms
@@ -15,12 +16,14 @@ from django.contrib import admin, messages
 from django.contrib.admin.utils import flatten_fieldsets, unquote
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import FieldDoesNotExist, ValidationError
+from django.db import models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 
 from privacy import audit, gate, vault
 from privacy.admin import covers, search
 from privacy.admin.covers import UNCHANGED, reason
+from privacy.admin.linked import linked
 from privacy.admin.lists import FoundChangeList, SearchedList
 from privacy.admin.work import WorkAdmin, acting
 from privacy.datamap import sealed_in
@@ -174,9 +177,32 @@ class RecordAdmin(SearchedList, WorkAdmin):
 
     # The form ----------------------------------------------------------------------------------------------------
 
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Let what is linked with a record be called what it is at the desk, instead of the name of its row."""
+        groups = self.fieldsets or [(None, {"fields": self.fields or ()})]
+        return [(title, {**group, "fields": [self._linked(one) for one in group["fields"]]}) for title, group in groups]
+
+    def _linked(self, name: Any) -> Any:
+        if callable(name) or name in self.editable:
+            return name
+        if name not in self._links:
+            self._links[name] = self._link(name) or name
+        return self._links[name]
+
+    def _link(self, name: str) -> Callable[[Any], str] | None:
+        try:
+            field = self.opts.get_field(name)
+        except FieldDoesNotExist:
+            return None
+        return linked(field) if isinstance(field, models.ForeignKey) else None
+
+    @cached_property
+    def _links(self) -> dict[str, Any]:
+        return {}
+
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         """Draw as plain text what can be read and is not edited here; the rest is the form's."""
-        names = flatten_fieldsets(self.fieldsets or [(None, {"fields": self.fields or ()})])
+        names = flatten_fieldsets(self.get_fieldsets(request, obj))
         return [
             name
             for name in names

@@ -122,6 +122,10 @@ class WorkAdmin(LimitedList):
         """Return what the tab of a record's page says: a number, for a browser remembers it."""
         return capfirst(str(record))
 
+    def called(self, record: Any) -> str:
+        """Return what a link at the desk calls a record: by itself its number, as the tab of its page does."""
+        return self.tab_of(record)
+
     def rows_of(self, owner: Any) -> models.QuerySet[Any] | None:
         """Return the records here that belong to a customer or company, newest first; None where none can."""
         return None
@@ -246,6 +250,7 @@ class WorkAdmin(LimitedList):
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "original": record,
+            "called": self.called(record) if record is not None else "",
             "back": self.url_of(record) if record is not None else reverse(f"admin:{self.names}_changelist"),
             **context,
         }

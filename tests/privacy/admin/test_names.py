@@ -7,6 +7,7 @@ import re
 
 import pytest
 from django.contrib import admin
+from django.test import Client
 
 from accounts.models import ClaimReview, Communication, ContactPoint, Joining
 from accounts.users import Joined
@@ -64,6 +65,28 @@ def test_no_heading_is_a_running_number_or_a_day_in_figures() -> None:
         assert f"{now:%-d %B %Y}" in text, text
         assert str(number) not in text and not re.search(r"\d{4}-\d\d", text), text
     assert str(records[0]) == f"changed login address, since {now:%-d %B %Y}"
+
+
+def test_a_link_calls_a_company_by_its_name_or_says_where_it_is_and_never_by_its_row() -> None:
+    firm = factories.company("Ortega Lighting", country="DE")
+    alice = factories.customer(company=firm)
+    page = f"/admin/accounts/company/{firm.pk}/change/"
+
+    def seen(browser: Client, path: str) -> str:
+        text = pages.read(browser.get(path))
+        assert str(firm.pk)[-12:] not in text.replace(str(firm.pk), ""), "no name of a row"
+        found = re.search(r'field-company_linked">.*?<div class="readonly">(.*?)</div>', text)
+        return found[1] if found else text
+
+    signed = pages.signed_in(factories.staff(roles=("sales",)))
+    covered = pages.signed_in(factories.staff("dan", "dan@ilt.example", roles=("sales",), acknowledged=False))
+    for record in (alice, factories.an_order(alice), factories.an_rma(alice)):
+        path = f"/admin/{record._meta.app_label}/{record._meta.model_name}/{record.pk}/change/"
+        assert seen(signed, path) == f'<a href="{page}">Ortega Lighting</a>'
+        assert seen(covered, path) == "A company (Germany)", "no link to a page that does not open"
+    seen(signed, page)
+    assert f'<a href="{page}">Ortega Lighting</a> &rsaquo; History' in seen(signed, page.replace("change", "history"))
+    assert "<h1>A company (Germany)</h1>" in seen(covered, page)
 
 
 def test_messages_stand_in_a_plan_by_their_day_in_words_the_earliest_first() -> None:
