@@ -126,13 +126,14 @@ def vouch_again(user: User, *, keep_password: bool, actor: Actor | None, now: da
         _told([user], actor=actor, now=now, reason="password kept" if keep_password else "")
 
 
-def vouch_for_address(user: User, *, actor: Actor | None, now: datetime) -> bool:
+def vouch_for_address(user: User, *, actor: Actor | None, now: datetime, is_dry: bool = False) -> bool:
     """Let the address of a login count that the table says is confirmed, by the decision of an operator who looked;
-    return whether one does by it. Not one whose key is another person's."""
+    return whether one does by it. Not one whose key is another person's. `is_dry` only asks whether one would."""
     with transaction.atomic():
-        if not (found := confirmed.bind_all([user.pk])):
-            return False
-        _told([user], actor=actor, now=now, reason="address")
+        found = confirmed.bind_all([user.pk])
+        if found and not is_dry:
+            _told([user], actor=actor, now=now, reason="address")
+        transaction.set_rollback(is_dry)
     return bool(found)
 
 

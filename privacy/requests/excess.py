@@ -84,12 +84,14 @@ def shown(request: Request) -> str:
     return fingerprint.of([("refusal", look.pk if look else 0)])
 
 
-def decide(request: Request, outcome: str, *, seen: str | None = None, actor: Actor, now: datetime) -> Request:
+def decide(
+    request: Request, outcome: str, *, seen: str | None = None, actor: Actor, now: datetime, is_dry: bool = False
+) -> Request:
     """Decide a proposed refusal: REFUSE ends the request with the proposed words, ANSWER lets it go on. Return it.
 
     `seen` is the fingerprint of what was shown, None only where no page was. Raises BadRequest for another
     word, NotYours for who may not decide, NotAllowed when nothing waits or it cannot be refused any more
-    or read, fingerprint.NotSeen.
+    or read, fingerprint.NotSeen. `is_dry` only asks whether it could be decided so.
     """
     if outcome not in (SecondLook.Outcome.REFUSE, SecondLook.Outcome.ANSWER):
         raise BadRequest("There is no such decision about a refusal; it is refuse or answer.")
@@ -109,6 +111,8 @@ def decide(request: Request, outcome: str, *, seen: str | None = None, actor: Ac
                 raise NotAllowed(f"A request that is {found.state} cannot be refused.")
             if not refusal or grounds.EXCESSIVE not in grounds.of(found):
                 raise NotAllowed("The proposal cannot be read, or its rule is none for this request.")
+        if is_dry:
+            return found
         _close(found, look, outcome, actor=actor, now=now)
         if outcome == SecondLook.Outcome.REFUSE:
             services.refuse_into(found, ground=refusal["ground"], authority=grounds.EXCESSIVE, actor=actor, now=now)

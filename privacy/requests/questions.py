@@ -105,12 +105,16 @@ def row(request: Request, why: str, *, at: datetime) -> SecondLook:
 def put_back(request: Request) -> int:
     """Write anew the rows of open questions that were taken away, or answered past the program, so that they can be
     answered; return how many. In the caller's transaction, which holds the request."""
+    return len(SecondLook.objects.bulk_create(lost(request), ignore_conflicts=True))
+
+
+def lost(request: Request) -> list[SecondLook]:
+    """Return the open questions about a request that its history tells of and its table does not, not saved."""
     told = of(request).open
-    if not told:
-        return 0
-    there = set(SecondLook.objects.filter(request=request, decided_at=None).values_list("why", flat=True))
-    lost = [SecondLook(request=request, why=why, asked_at=at[0]) for why, at in told.items() if why not in there]
-    return len(SecondLook.objects.bulk_create(lost, ignore_conflicts=True))
+    there = (
+        set(SecondLook.objects.filter(request=request, decided_at=None).values_list("why", flat=True)) if told else ()
+    )
+    return [SecondLook(request=request, why=why, asked_at=at[0]) for why, at in told.items() if why not in there]
 
 
 def copies() -> QuerySet[Export]:

@@ -129,13 +129,15 @@ def asked_when(request: Request) -> list[tuple[SecondLook, list[datetime]]]:
 
 
 def decide(
-    request: Request, outcome: str, *, seen: str | None = None, words: str = "", actor: Actor, now: datetime
-) -> Request:
+    request: Request, outcome: str, *, seen: str | None = None, words: str = "", actor: Actor, now: datetime,
+    is_dry: bool = False,
+) -> Request:  # fmt: skip
     """Decide every open question about a request: it goes on, or it ends and the person is told why. Return it.
 
     `words` say to the person why it ends; `seen` is the fingerprint of what was shown to who decides, None only where
     no page was: an operator at the command. Raises NotYours for whom it is not to decide, BadRequest for another word
     than an outcome, NotAllowed when nothing is open, fingerprint.NotSeen when something else is there than was seen.
+    `is_dry` only asks whether it could be decided so.
     """
     if outcome not in (SecondLook.Outcome.GO_ON, SecondLook.Outcome.END):
         raise BadRequest("There is no such decision about who asks; it is go_on or end.")
@@ -152,6 +154,8 @@ def decide(
             raise NotAllowed("Nothing waits for a second person in this request.")
         if seen is not None:
             fingerprint.require(seen, shown(found))
+        if is_dry:
+            return found
         waiting_here.update(decided_at=now, outcome=outcome, decided_kind=actor.kind, decided_by=(actor.id or "")[:64])
         history.event(found, questions.DECIDED, actor=actor, now=now, detail={"outcome": outcome, "why": whys})
         audit.record(

@@ -216,6 +216,15 @@ def test_an_operator_is_told_looks_and_vouches_for_one_login_whose_password_goes
         f"{carol.pk}: staff, roles: privacy, sales, open, since 20 November 2026\nLogins that are doubted: 1.\n",
     )
     assert command("--login", str(alice.subject_id))[0] == 1 and command("--keep-password")[0] == 2
+    assert command("--dry-run")[0] == 2
+    for which, would in (
+        (("--login", str(carol.pk)), "Would be vouched for as it stands: staff, roles: privacy, sales, open, since 20"),
+        (("--all",), "Logins that would be vouched for: 1."),
+    ):
+        code, said = command(*which, "--dry-run")
+        assert code == 1 and said.startswith(would) and said.endswith("Nothing was changed: this was a dry run.\n")
+    assert not audit.history(record=(User.vault_label, carol.pk)).filter(action="login.vouched").exists()
+    assert User.objects.get(pk=carol.pk).check_password(PASSWORD) and doubted() == [carol.pk]
     assert command("--login", str(carol.pk))[0] == 0
     assert doubted() == [] and not signs_in("carol", PASSWORD)
     assert audit.history(record=(User.vault_label, carol.pk)).filter(action="login.vouched").count() == 1

@@ -20,8 +20,11 @@ from tests import factories
 from tests.shapes import SCHEMAS, shaped
 
 OURS = sorted(name for name, app in get_commands().items() if app in maintenance.OUR_APPS)
-DESTROYS = {"collect_keys", "end_staff", "keyring", "replay_ledger", "request_run", "retention_sweep", "rotate_keys"}
-WRITES_MUCH = {"import_customers", "import_orders"}
+DESTROYS = {
+    "collect_keys", "end_staff", "keyring", "replay_ledger", "request_run", "request_second", "retention_sweep",
+    "rotate_keys", "seal_logins",
+}  # fmt: skip
+WRITES_MUCH = {"import_customers", "import_orders", "seal_logins", "seal_requests"}
 # A third-party command that we took over is none of ours to describe.
 # What they say is for who installs: tables changed, rights given.
 CHANGE_AN_INSTALLATION = {"grant_roles", "migrate", "prepare"}

@@ -21,7 +21,7 @@ class Command(BaseCommand):
         "Names the privacy requests whose row does not say what the site wrote: nothing is done for them and no copy of theirs "
         "is given out; and those whose decisions are not those of the plan in their sealed file, or whose questions to a second person are not those of their history, or in the place of whose proof the ledger has a line of another program. Look first who changed them (docs/runbook.md). --request seals one as it stands, with its decisions and copies, where they fit the plan in its sealed file and the key store; --all "
         "seals all: after a restore from a backup of an older version only. One that its own history or the key store contradicts "
-        "is named with that and stays doubted: put its row right first. A question that was taken away is put back by --request. Exit codes: 0 nothing is doubted any more, 1 requests are doubted or there is no such request, "
+        "is named with that and stays doubted: put its row right first. A question that was taken away is put back by --request. --dry-run changes nothing. Exit codes: 0 nothing is doubted any more, 1 requests are doubted or there is no such request, "
         "2 usage."
     )
 
@@ -29,13 +29,17 @@ class Command(BaseCommand):
         which = parser.add_mutually_exclusive_group()
         which.add_argument("--request", metavar="REFERENCE", help="seal this request")
         which.add_argument("--all", action="store_true", help="seal all as they stand")
-        parser.add_argument("--json", action="store_true", help="print {sealed, doubted}")
+        parser.add_argument("--dry-run", action="store_true", help="with --request or --all: change nothing")
+        parser.add_argument("--json", action="store_true", help="print {sealed, doubted, dry_run}")
 
     def handle(self, *args: Any, **options: Any) -> None:
         with undated.leniently():  # the one with a day that no calendar has is to be named
             self._handle(options)
 
     def _handle(self, options: dict[str, Any]) -> None:
+        is_dry = options["dry_run"]
+        if is_dry and not (options["request"] or options["all"]):
+            raise CommandError("--dry-run belongs to --request or --all.", returncode=2)
         found, sealed = list(bound.doubted()), 0
         if options["request"]:
             try:
@@ -44,21 +48,27 @@ class Command(BaseCommand):
                 raise CommandError("There is no request with this reference.", returncode=1) from None
             found = [one for one in found if one == request.pk]
             with transaction.atomic():
-                put_back = questions.put_back(sight.locked(request))
+                locked = sight.locked(request)
+                put_back = len(questions.lost(locked)) if is_dry else questions.put_back(locked)
             if put_back and not options["json"]:
-                self.stdout.write(f"Questions to a second person that were put back: {put_back}.")
+                were = "would be" if is_dry else "were"
+                self.stdout.write(f"Questions to a second person that {were} put back: {put_back}.")
             if not (put_back or found or contradictions.of(request.pk) or options["json"]):
                 self.stdout.write("This request is in order. Nothing was changed.")
         if options["request"] or options["all"]:
-            sealed = self._seal(found)
+            sealed = self._seal(found, is_dry=is_dry)
             if not options["json"]:
-                self.stdout.write(f"Sealed as they stand: {sealed}.")
+                self.stdout.write(f"{'Would be sealed' if is_dry else 'Sealed'} as they stand: {sealed}.")
         left = [*bound.doubted(), *planned.unlike(), *questions.unlike(), *tombstones.taken()]
         doubted = list(Request.objects.filter(pk__in=left).order_by("reference"))
         if options["json"]:
-            self.stdout.write(json.dumps({"sealed": sealed, "doubted": [_as_json(one) for one in doubted]}))
+            self.stdout.write(
+                json.dumps({"sealed": sealed, "doubted": list(map(_as_json, doubted)), "dry_run": is_dry})
+            )
         else:
             self._tell(doubted)
+            if is_dry:
+                self.stdout.write("Nothing was changed: this was a dry run.")
         if left:
             raise CommandError("Look at them before you seal any.", returncode=1)
 
@@ -77,10 +87,12 @@ class Command(BaseCommand):
                 self.stdout.write(f"  beside the row: {what}")
         self.stdout.write(f"Requests that are doubted: {len(doubted)}.")
 
-    def _seal(self, found: list[Any]) -> int:
-        """Seal those that nothing contradicts, each with an event of the audit; return how many."""
+    def _seal(self, found: list[Any], *, is_dry: bool) -> int:
+        """Seal those that nothing contradicts, each with an event of the audit; return how many. A dry run counts."""
         actor, now = gate.Actor("operator", "seal_requests", None, frozenset(), "seal"), timezone.now()
         found = [one for one in found if not contradictions.of(one)]
+        if is_dry:
+            return len(found)
         with transaction.atomic():
             bound.seal(found)
             decided.seal(found)

@@ -23,6 +23,7 @@ from accounts.models import Communication, Customer
 from orders.models import Order
 from privacy import vault
 from privacy.admin.filing import subject_of
+from privacy.audit.models import AuditEvent
 from privacy.gate import Actor
 from privacy.letters.models import Letter
 from privacy.requests import (
@@ -376,6 +377,16 @@ def test_an_operator_who_looked_seals_a_request_and_no_other(
     assert "Requests that are doubted: 0." in capsys.readouterr().out
     for request in (hers, his):
         planted(request, mac="")
+    for which, number in (({"request": hers.reference}, 1), ({"all": True}, 2)):
+        with pytest.raises(CommandError):
+            call_command("seal_requests", dry_run=True, **which)
+        said = capsys.readouterr().out
+        assert f"Would be sealed as they stand: {number}." in said and "this was a dry run." in said
+        assert not bound.is_ours(hers) and not bound.is_ours(his)
+    assert not AuditEvent.objects.filter(action="request.sealed").exists()
+    with pytest.raises(CommandError) as wrong:
+        call_command("seal_requests", dry_run=True)
+    assert wrong.value.returncode == 2
     with pytest.raises(CommandError):
         call_command("seal_requests", request=hers.reference)
     assert bound.is_ours(hers) and not bound.is_ours(his)

@@ -548,6 +548,14 @@ def test_the_command_lists_decides_and_refuses_an_unknown_reference(by_staff: As
         with pytest.raises(CommandError) as half:
             call_command("request_second", request.reference)
         assert half.value.returncode == 2
+        for decision in ("end", "go_on"):
+            out = io.StringIO()
+            call_command("request_second", request.reference, decision=decision, dry_run=True, stdout=out)
+            assert out.getvalue().endswith("Nothing was changed: this was a dry run.\n")
+            assert waits.is_undecided(request)
+        with pytest.raises(CommandError) as wrong:
+            call_command("request_second", request.reference, decision="refuse", dry_run=True)
+        assert wrong.value.returncode == 3, "by the same rules as without it"
         out = io.StringIO()
         call_command("request_second", request.reference, decision="go_on", json=True, stdout=out)
         assert shaped("request_show", json.loads(out.getvalue()))["state"] == request.state
