@@ -15,6 +15,8 @@ from functools import cache
 from django_countries import countries
 
 NAMES: dict[str, str] = {one.code: str(one.name) for one in countries}
+#: What the code of a country is one of.
+CODE = "code of ISO 3166-1"
 #: For a select box: nothing chosen, then all by name.
 CHOICES: list[tuple[str, str]] = [("", "Choose a country"), *NAMES.items()]
 #: Codes that stand for exactly one country of today: reserved for it in the standard, or the one

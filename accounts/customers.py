@@ -84,7 +84,7 @@ class Company(SealedModel):
         envelope="company",
         max_length=60,
         blind=(Exact("company.phone", normaliser="phone"),),
-        verbose_name="switchboard",
+        verbose_name="phone number",
     )
     street = EncryptedTextField(envelope="company", validators=[no_card_number])
     street2 = EncryptedTextField(envelope="company", validators=[no_card_number], verbose_name="second address line")

@@ -420,7 +420,7 @@ def _was_there_before(subject: UUID, change: datetime, number: str) -> bool:
 def _counted(ended: dict[str, Any]) -> str:
     """Return how many contacts of which kind prove nothing any more, as a letter tells it; "" for none."""
     words = {
-        "emails": gettext("e-mail addresses"), "numbers": gettext("telephone numbers"), "places": gettext("postal addresses"),
+        "emails": gettext("e-mail addresses"), "numbers": gettext("phone numbers"), "places": gettext("postal addresses"),
     }  # fmt: skip
     return ", ".join(f"{word} ({ended[name]})" for name, word in words.items() if ended[name])
 

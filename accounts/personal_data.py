@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from accounts import countries, facts, reach
+from accounts import countries, facts, reach, regions
 from accounts.models import (
     Address,
     ClaimReview,
@@ -131,7 +131,21 @@ def _link(title: str, purposes: tuple[str, ...] = ACCOUNT) -> Datum:
 
 def _state(purposes: tuple[str, ...] = ACCOUNT, source: str = SELF, recipients: tuple[str, ...] = CARRIER) -> Datum:
     why = "the code of a state or province alone names nobody; a copy gives it as the region"
-    return Datum("Code of the state or province", "address", purposes, source, recipients, plain=why, export="no")
+    return Datum("Code of the state or region", "address", purposes, source, recipients, plain=why, export="no")
+
+
+def _region(purposes: tuple[str, ...], source: str, recipients: tuple[str, ...]) -> Datum:
+    return Datum(
+        "State or region", "address", purposes, source, recipients, words=regions.name_of, code=regions.CODE,
+        beside="country",
+    )  # fmt: skip
+
+
+def _country(title: str, purposes: tuple[str, ...], source: str, recipients: tuple[str, ...]) -> Datum:
+    return Datum(
+        title, "address", purposes, source, recipients, plain="a country alone names nobody", words=countries.name_of,
+        code=countries.CODE,
+    )  # fmt: skip
 
 
 def _place(purposes: tuple[str, ...] = ACCOUNT, source: str = SELF) -> dict[str, Datum]:
@@ -140,17 +154,9 @@ def _place(purposes: tuple[str, ...] = ACCOUNT, source: str = SELF) -> dict[str,
         "street2": Datum("Second address line", "address", purposes, source, CARRIER),
         "city": Datum("City", "address", purposes, source, CARRIER),
         "postal_code": Datum("Postal code", "address", purposes, source, CARRIER),
-        "region": Datum("Region", "address", purposes, source, CARRIER),
+        "region": _region(purposes, source, CARRIER),
         "state": _state(purposes, source),
-        "country": Datum(
-            "Country",
-            "address",
-            purposes,
-            source,
-            CARRIER,
-            plain="a country alone names nobody",
-            words=countries.name_of,
-        ),
+        "country": _country("Country", purposes, source, CARRIER),
     }
 
 
@@ -261,12 +267,10 @@ datamap.register(
             "first_name": _self("First name", "name", recipients=CARRIER),
             "last_name": _self("Last name", "name", recipients=CARRIER),
             "email": _self("E-mail address", "contact", recipients=("mail provider",)),
-            "phone": _self("Phone", "contact", recipients=CARRIER),
-            "region": _self("Region", "address"),
+            "phone": _self("Phone number", "contact", recipients=CARRIER),
+            "region": _region(ACCOUNT, SELF, ()),
             "state": _state(recipients=()),
-            "country": _plain(
-                "Country", "address", "a country alone names nobody", source=SELF, words=countries.name_of
-            ),
+            "country": _country("Country", ACCOUNT, SELF, ()),
             "channel": _plain("How we met", "role", WORD),
             "since": _plain("Customer since", "dates", DAY),
             "last_active_on": _plain("Last active", "dates", DAY),
@@ -310,7 +314,7 @@ datamap.register(
             "tax_id": Datum(
                 "Tax ID of the company", "identifier", BILLING, "the company", ("tax authority",), export="last4"
             ),
-            "phone": Datum("Switchboard", "contact", BILLING, "the company", CARRIER),
+            "phone": Datum("Phone number of the company", "contact", BILLING, "the company", CARRIER),
             "last_active_on": _plain("Last active", "dates", DAY, BILLING),
             **_place(BILLING, "the company"),
         },
@@ -327,14 +331,7 @@ datamap.register(
         data={
             "customer": _link("Whose number it is", BILLING),
             "kind": _plain("Which number it is", "identifier", WORD, BILLING),
-            "country": _plain(
-                "Country of the number",
-                "identifier",
-                "a country alone names nobody",
-                BILLING,
-                SELF,
-                words=countries.name_of,
-            ),
+            "country": _country("Country of the number", BILLING, SELF, ()),
             "value": Datum("VAT number or Tax ID", "identifier", BILLING, SELF, ("tax authority",), export="last4"),
             "ssn": Datum(
                 "Social security number used as Tax ID", "identifier", BILLING, SELF, ("tax authority",), export="last4"
@@ -396,7 +393,7 @@ datamap.register(
             "contact_name": _self("Name", "name", SUPPORT),
             "company_name": _self("Company", "name", SUPPORT),
             "email": _self("E-mail address", "contact", SUPPORT, recipients=("mail provider",)),
-            "phone": _self("Phone", "contact", SUPPORT),
+            "phone": _self("Phone number", "contact", SUPPORT),
             "address": _self("Address", "address", SUPPORT),
             "heading": _self("Heading", "text", SUPPORT),
             "body": _self("Text", "text", SUPPORT),

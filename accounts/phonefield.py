@@ -36,5 +36,9 @@ class PhoneField(_AsTyped, EncryptedTextField):
     description = "Encrypted telephone number"
     default_validators = [validate_phone]
 
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("verbose_name", "phone number")
+        super().__init__(**kwargs)
+
     def formfield(self, **kwargs: Any) -> Any:
         return super().formfield(**{"form_class": SealedPhoneFormField, **kwargs})

@@ -136,6 +136,12 @@ def _read(country: str, table: str) -> tuple[frozenset[str], dict[str, str]]:
     return frozenset(codes), names
 
 
+#: What such a code is one of; every other region stands as it was given.
+CODE = "code of ISO 3166-2 in the United States, Canada and Australia"
+_NAMES = {
+    country: {line.strip().split("|")[0]: line.strip().split("|")[1] for line in table.split("\n") if line.strip()}
+    for country, table in _TABLES.items()
+}
 _READ = {country: _read(country, table) for country, table in _TABLES.items()}
 CODES = {country: codes for country, (codes, _) in _READ.items()}
 
@@ -145,6 +151,13 @@ def code(country: str, text: str) -> str:
     if country not in _READ or not text:
         return ""
     return _READ[country][1].get(_key(text[: 2 * LONGEST]), "")
+
+
+def name_of(text: str, country: Any = "") -> str:
+    """Return the name of a state or province of this country, given by its code or in another way; any other text as it
+    is."""
+    found = code(country, text) if isinstance(country, str) else ""
+    return _NAMES[country][found] if found else text
 
 
 def clean(country: str, text: str) -> str:
@@ -192,6 +205,7 @@ class RegionField(EncryptedTextField):
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("max_length", LONGEST)
+        kwargs.setdefault("verbose_name", "state or region")
         super().__init__(**kwargs, beside=("state",))
 
     def contribute_to_class(self, cls: type[models.Model], name: str, private_only: bool = False) -> None:

@@ -122,11 +122,12 @@ PARTS = {
     "street": "Street",
     "street2": "Second address line",
     "city": "City",
-    "region": "Region",
+    "region": "State or region",
     "postal_code": "Postal code",
     "country": "Country",
 }
 LABELS = {f"{group}_{part}": title for group in ("invoice", "ship") for part, title in PARTS.items()} | {
+    "phone": "Phone number",
     "email": "E-mail address",
     "customer_reference": "Customer's reference",
 }

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
-from accounts import countries
+from accounts import countries, regions
 from orders.models import Invoice, Order, OrderLine, OrderQuerySet, Payment, PaymentQuerySet, Product
 from privacy import datamap
 from privacy.datamap import Datum, Declaration, Life, Proof, Warned, warned
@@ -206,6 +206,12 @@ def _ship(title: str, category: str = "address") -> Datum:
     return Datum(title, category, FULFIL, PERSON, (CARRIER,))
 
 
+def _region(title: str, purposes: tuple[str, ...], beside: str, recipients: tuple[str, ...] = ()) -> Datum:
+    return Datum(
+        title, "address", purposes, PERSON, recipients, words=regions.name_of, code=regions.CODE, beside=beside
+    )
+
+
 datamap.contribute_flags(account_flags)
 matters.contribute(work, apart=Order.vault_label)
 datamap.register(
@@ -232,7 +238,7 @@ datamap.register(
             "invoice_street": _order("Street on the invoice"),
             "invoice_street2": _order("Second address line on the invoice"),
             "invoice_city": _order("City on the invoice"),
-            "invoice_region": _order("Region on the invoice"),
+            "invoice_region": _region("State or region on the invoice", BILL, "invoice_country"),
             "invoice_postal_code": _order("Postal code on the invoice"),
             "invoice_country": Datum(
                 "Country on the invoice",
@@ -241,6 +247,7 @@ datamap.register(
                 PERSON,
                 plain="a country alone names nobody",
                 words=countries.name_of,
+                code=countries.CODE,
             ),
             "invoice_vat_number": _order("VAT number or Tax ID on the invoice", "identifier"),
             "customer_reference": _order("Your reference", "identifier"),
@@ -249,7 +256,7 @@ datamap.register(
             "ship_street": _ship("Street for delivery"),
             "ship_street2": _ship("Second address line for delivery"),
             "ship_city": _ship("City for delivery"),
-            "ship_region": _ship("Region for delivery"),
+            "ship_region": _region("State or region for delivery", FULFIL, "ship_country", (CARRIER,)),
             "ship_postal_code": _ship("Postal code for delivery"),
             "ship_country": Datum(
                 "Country of delivery",
@@ -259,8 +266,9 @@ datamap.register(
                 (CARRIER,),
                 plain="a country alone names nobody",
                 words=countries.name_of,
+                code=countries.CODE,
             ),
-            "phone": _ship("Phone for this order", "contact"),
+            "phone": _ship("Phone number for this order", "contact"),
             "email": _ship("E-mail address for this order", "contact"),
             "notes": _ship("Delivery notes", "text"),
             "number": Datum("Order number", "identifier", BILL, US, (CARRIER,), plain="a number of a series"),

@@ -82,6 +82,8 @@ class People:
     address: Callable[[UUID], str]
     #: (subject): how to greet the person, "" when unknown.
     name: Callable[[UUID], str]
+    #: (state or region, country): the name of a state or province that is given by its code; any other region as it is.
+    region: Callable[[str, str], str]
 
     # What speaks against a proof
 

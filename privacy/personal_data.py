@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import models
 from django_countries import countries
 
-from privacy import datamap
+from privacy import datamap, people
 from privacy.audit.models import AuditEvent, AuditLink, ChainFloor
 from privacy.calendar import company_day
 from privacy.datamap import ROW_HASH, Datum, Declaration, Life, Machinery, Titled
@@ -58,6 +58,10 @@ def _plain(
 
 def _country(code: Any) -> str:
     return str(countries.name(code)) or str(code)
+
+
+def _region(code: Any, country: Any) -> str:
+    return people.ask().region(code, country)
 
 
 # Facts ----------------------------------------------------------------------------------------------------------------
@@ -191,14 +195,26 @@ datamap.register(
             ),
             "identity": _plain("How identity was proved", "request", WORD),
             "scope": _plain("What it covers", "request", WORD, says=in_words.SCOPES),
-            "country": _plain(
-                "Country", "address", "a country alone names nobody", envelope="request_file", words=_country
-            ),
-            "region": _plain(
-                "State or province",
+            "country": Datum(
+                "Country",
                 "address",
-                "the code of a state or province alone names nobody",
+                REQUESTS,
+                US,
+                plain="a country alone names nobody",
                 envelope="request_file",
+                words=_country,
+                code="code of ISO 3166-1",
+            ),
+            "region": Datum(
+                "State or region",
+                "address",
+                REQUESTS,
+                US,
+                plain="the code of a state or province alone names nobody",
+                envelope="request_file",
+                words=_region,
+                code="code of ISO 3166-2",
+                beside="country",
             ),
             "received_on": _plain("Received", "dates", TIME),
             "identity_at": _plain("Identity proved", "dates", TIME),

@@ -157,6 +157,7 @@ STEPS = {state.value: _step_to(state.value) for state in RMA.State}
 
 LABELS = {f"return_{part}": title for part, title in PARTS.items()} | {
     "contact_name": "Name",
+    "phone": "Phone number",
     "email": "E-mail address",
     "customer_reference": "Customer's reference",
 }

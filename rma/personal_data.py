@@ -12,7 +12,7 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from accounts import countries
+from accounts import countries, regions
 from privacy import datamap, people
 from privacy.datamap import Datum, Declaration, Life, Proof, Warned, warned
 from privacy.facts import Facts, Party
@@ -291,17 +291,32 @@ datamap.register(
             "received_on": _plain("Day received", DATE),
             "shipped_on": _plain("Day shipped back", DATE),
             "closed_on": _plain("Day closed", DATE),
-            "return_country": _plain(
-                "Country of return", "a country alone names nobody", "address", PERSON, words=countries.name_of
+            "return_country": Datum(
+                "Country of return",
+                "address",
+                SERVE,
+                PERSON,
+                plain="a country alone names nobody",
+                words=countries.name_of,
+                code=countries.CODE,
             ),
             "contact_name": _contact("Contact name", "name"),
             "contact_company": _contact("Contact company", "name"),
-            "phone": _contact("Phone for this return", "contact"),
+            "phone": _contact("Phone number for this return", "contact"),
             "email": _contact("E-mail address for this return", "contact"),
             "return_street": _contact("Street for the return"),
             "return_street2": _contact("Second address line for the return"),
             "return_city": _contact("City for the return"),
-            "return_region": _contact("Region for the return"),
+            "return_region": Datum(
+                "State or region for the return",
+                "address",
+                SEND,
+                PERSON,
+                (CARRIER,),
+                words=regions.name_of,
+                code=regions.CODE,
+                beside="return_country",
+            ),
             "return_postal_code": _contact("Postal code for the return"),
             "customer_reference": Datum("Your reference", "identifier", SERVE, PERSON),
             "fault": Datum("Fault or service wanted", "text", SERVE, PERSON),

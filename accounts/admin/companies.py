@@ -35,7 +35,7 @@ class CompanyAdmin(CorrectableAdmin):
         "region",
         "country",
     )
-    search_help = "Company name, VAT number or switchboard. What you type is not kept."
+    search_help = "Company name, VAT number or phone number. What you type is not kept."
     fields: ClassVar[Any] = (*editable, yes_or_no("is_sole_trader", "Sole trader"))
     rows = (Rows("contacts", "Contacts", ("reference", "first_name", "last_name", "email", "phone")),)
 

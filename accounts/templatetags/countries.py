@@ -4,7 +4,7 @@ from typing import Any
 
 from django import template
 
-from accounts import addresslines, countries
+from accounts import addresslines, countries, regions
 from privacy.templatetags.pages import readable
 from privacy.vault import Unreadable
 
@@ -15,6 +15,13 @@ register = template.Library()
 def country(code: str) -> str:
     """Return the country's name."""
     return countries.name_of(code)
+
+
+@register.filter
+def region(text: Any, country: Any) -> Any:
+    """Return the name of a state or province by its code and its country; any other region, and what cannot be read, as
+    it is."""
+    return regions.name_of(text, country) if isinstance(text, str) else text
 
 
 @register.simple_tag

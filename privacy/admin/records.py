@@ -19,12 +19,14 @@ from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db import models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
+from django.utils.functional import cached_property
 
 from privacy import audit, gate, vault
 from privacy.admin import covers, search
 from privacy.admin.covers import UNCHANGED, reason
 from privacy.admin.linked import linked
 from privacy.admin.lists import FoundChangeList, SearchedList
+from privacy.admin.tables import code_of, named
 from privacy.admin.work import WorkAdmin, acting
 from privacy.datamap import sealed_in
 from privacy.gate import Actor, matrix
@@ -125,7 +127,10 @@ class RecordAdmin(SearchedList, WorkAdmin):
         return SealedChangeList
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
-        return [self._column(one) if isinstance(one, str) and self._is_datum(one) else one for one in self.list_display]
+        return [
+            self._column(one) if isinstance(one, str) and (self._is_datum(one) or code_of(self.model, one)) else one
+            for one in self.list_display
+        ]
 
     def _is_datum(self, name: str) -> bool:
         try:
@@ -134,18 +139,34 @@ class RecordAdmin(SearchedList, WorkAdmin):
             return False
 
     def _column(self, name: str) -> Callable[[Any], Any]:
-        """Return a column that shows a sealed datum, and of an erased one when it was erased and by what."""
+        """Return a column or field that shows a sealed datum, of an erased one when it was erased and by what, and of a
+        code its name; always the same one, by which Django knows it again."""
+        if (known := self._columns.get(name)) is not None:
+            return known
+        ordering = None if self._is_datum(name) else name
 
-        @admin.display(description=str(self.opts.get_field(name).verbose_name))
+        @admin.display(
+            description=self.labels.get(name) or str(self.opts.get_field(name).verbose_name), ordering=ordering
+        )
         def shown(record: Any) -> Any:
             value = getattr(record, name)
-            return covers.shown(value) if isinstance(value, Erased) else value
+            return covers.shown(value) if isinstance(value, Erased) else named(record, name, value)
 
-        shown.__name__ = name
+        shown.__name__ = f"{name}_said" if ordering else name  # under the field's own name Django adds its help text
+        self._columns[name] = shown
         return shown
 
+    @cached_property
+    def _columns(self) -> dict[str, Callable[[Any], Any]]:
+        return {}
+
     def get_sortable_by(self, request: HttpRequest) -> list[Any]:
-        return [name for name in self.get_list_display(request) if isinstance(name, str) and not self._is_sealed(name)]
+        listed = self.get_list_display(request)
+        return [
+            one
+            for one in listed
+            if (not self._is_sealed(one) if isinstance(one, str) else hasattr(one, "admin_order_field"))
+        ]
 
     def _is_sealed(self, name: str) -> bool:
         try:
@@ -208,6 +229,20 @@ class RecordAdmin(SearchedList, WorkAdmin):
             for name in names
             if callable(name) or (name not in self.editable and not isinstance(getattr(obj, name, None), Unreadable))
         ]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return the groups of fields; a code that can be read and is not edited here stands there by its name."""
+
+        def drawn(one: Any) -> Any:
+            if isinstance(one, list | tuple):
+                return tuple(map(drawn, one))
+            is_code = isinstance(one, str) and one not in self.editable and code_of(self.model, one) is not None
+            return self._column(one) if is_code and not isinstance(getattr(obj, one, None), Unreadable) else one
+
+        groups = self.fieldsets or [(None, {"fields": self.fields or ()})]
+        if obj is None:
+            return groups
+        return [(title, {**options, "fields": drawn(options["fields"])}) for title, options in groups]
 
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any

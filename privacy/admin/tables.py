@@ -11,6 +11,7 @@ from django.contrib import admin
 from django.contrib.admin.utils import display_for_field
 from django.utils.text import capfirst
 
+from privacy import datamap
 from privacy.admin import covers
 from privacy.admin.covers import reason
 from privacy.datamap import sealed_in
@@ -57,6 +58,7 @@ class Rows:
                 if column.name in self.said and value in self.said[column.name]:
                     line.append(self.said[column.name][value])
                     continue
+                value = named(row, column.name, value)
                 if isinstance(value, Decimal):
                     line.append(_amount(record, value))
                     continue
@@ -71,6 +73,25 @@ class Rows:
             "covered": list(covered),
             "has_more": len(rows) > MOST_ROWS,
         }
+
+
+def named(record: Any, name: str, value: Any) -> Any:
+    """Return the name of what a code of a public list stands for, "Massachusetts" for "MA"; any other value as it is.
+
+    Of a datum whose code needs another field beside it, a code stays one while that cannot be read.
+    """
+    if not isinstance(value, str) or not value or not (datum := code_of(type(record), name)):
+        return value
+    return datum.said(value, lambda other: getattr(record, other))
+
+
+def code_of(model: Any, name: str) -> datamap.Datum | None:
+    """Return the datum of a field that is a code of a public list, or may be one; None for any other field."""
+    try:
+        datum = datamap.for_model(model).data.get(name)
+    except KeyError:
+        return None
+    return datum if datum is not None and datum.code else None
 
 
 def yes_or_no(name: str, title: str) -> Callable[[Any], str]:

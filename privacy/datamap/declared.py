@@ -103,7 +103,10 @@ class Datum:
     shares (it is blanked then). Of an encrypted field both come from the field itself. `export` says how much
     of the value a copy shows. `words` says a value as people say it ("Germany" for "DE"); pages and the readable
     part of a copy show that, its files for programs the value. `says` has the words for the codes of a field with
-    choices where its person reads them, instead of the desk's: "from you", not "from the person".
+    choices where its person reads them, instead of the desk's: "from you", not "from the person". `code` says of a
+    value that is a code of a public list, or may be one, which: `words` gives its name, which the desk reads, too, and
+    the tables for programs say at their head that they have the code. Where the code alone does not tell, `beside`
+    names the field that `words` is given with it: of a state its country.
     """
 
     title: str
@@ -114,8 +117,16 @@ class Datum:
     plain: str = ""
     envelope: str | None = None
     export: Literal["full", "last4", "no"] = "full"
-    words: Callable[[Any], str] | None = None
+    words: Callable[..., str] | None = None
     says: Mapping[str, str] | None = None
+    code: str = ""
+    beside: str = ""
+
+    def said(self, value: Any, of: Callable[[str], Any]) -> str:
+        """Return a value in the words of the datum; `of` reads another field of its record."""
+        if self.words is None:
+            return str(value)
+        return self.words(value, of(self.beside)) if self.beside else self.words(value)
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,9 @@ class Column:
     title: str
     is_last_four: bool = False
     choices: Mapping[Any, Any] = field(default_factory=dict)
-    words: Callable[[Any], str] | None = None
+    words: Callable[..., str] | None = None
+    code: str = ""  # the public list that a code is of, which `words` names
+    beside: str = ""  # the field that `words` is given beside the value
     place: str = ""  # label/envelope, for the error
     number: str = ""  # of a link: the column by which people call the record that it leads to
 
@@ -157,6 +159,8 @@ def _columns(declaration: Declaration) -> list[Column]:
                 is_last_four=datum is not None and datum.export == "last4",
                 choices=(datum and datum.says) or (dict(one.flatchoices) if getattr(one, "choices", None) else {}),
                 words=datum.words if datum is not None else _words(declaration.impersonal[name]),
+                code=datum.code if datum is not None else "",
+                beside=datum.beside if datum is not None else "",
                 place=f"{declaration.label}/{datamap.sealed_in(one)}",
                 number=number,
             )

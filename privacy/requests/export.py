@@ -411,9 +411,14 @@ def _json(request: Request, kinds: list[contents.Kind], verdicts: Verdicts, now:
 
 def _csv(kind: contents.Kind, verdicts: Verdicts) -> Iterator[bytes]:
     """Yield one table, line by line; UTF-8 with a mark, so that spreadsheets read it right."""
-    yield _line(["\ufeffrecord", *(contents.cell(column.title) for column in kind.columns)])
+    yield _line(["\ufeffrecord", *(contents.cell(_head(column)) for column in kind.columns)])
     for row in contents.rows(kind, verdicts):
         yield _line([row.id, *(contents.cell(row.values[column.title], column.words) for column in kind.columns)])
+
+
+def _head(column: contents.Column) -> str:
+    """Return the head of a column: its title, and of one with codes what they are codes of."""
+    return f"{column.title} ({column.code})" if column.code else column.title
 
 
 def _line(cells: Sequence[str]) -> bytes:

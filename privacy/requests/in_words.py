@@ -231,7 +231,8 @@ def _was(one: HeldValue) -> Any:
         title = datum.title if datum is not None else name.replace("_", " ").capitalize()
         if datum is not None and datum.export == "last4":
             value = f"•••• {str(value)[-4:]}"
-        lines.append(f"{title}: {datum.words(value) if datum is not None and datum.words else said.value(value)}")
+        told = datum.said(value, (one.was or {}).get) if datum is not None and datum.words else said.value(value)
+        lines.append(f"{title}: {told}")
     return "\n".join(lines)
 
 

@@ -24,7 +24,7 @@ from privacy.requests.plan import Plan
 SIGNED_PLAN, SIGNED_REQUEST = "signed_plan", "signed_request"
 AGREED = {
     SIGNED_PLAN: "the plan came back by post or fax, signed",
-    "phone": "said on the telephone",
+    "phone": "said on the phone",
     "in_person": "said in person",
     "other_writing": "written in another letter or message",
     SIGNED_REQUEST: "asked by signed letter or fax; the plan was posted two weeks ago, and no word has come since",

@@ -253,7 +253,9 @@ class Page:
                     titles[name] = self._schedule[envelope].title
                 else:
                     values[name] = ""
-            shown = list(_with_blocks(declaration, titles, values, but=ended))
+            # Within an address the post's code of a state stands, as on an envelope.
+            as_posted = {one.name: said.value(raw[one.name]) for one in columns if one.beside}
+            shown = list(_with_blocks(declaration, titles, values, as_posted, but=ended))
         else:
             shown = [(title, text) for title, value in told if (text := said.value(value))]
             gist = [text for _, text in shown[:2]]
@@ -325,7 +327,7 @@ def _said(kind: Kind, column: Column, row: Any, value: Any) -> str:
     """Return one value of a row as people read it, "" for nothing; what cannot be read says why. A switch that is off
     says nothing, unless its datum has words for that."""
     if column.words is not None and value not in (None, "") and not isinstance(value, vault.Unreadable):
-        return column.words(value)
+        return column.words(value, contents.read(row, column.beside)) if column.beside else column.words(value)
     if value is False:
         return ""
     return said.money(value, _currency(kind, row)) if isinstance(value, Decimal) else said.value(value)
@@ -342,9 +344,15 @@ def _ended(declaration: Declaration, raw: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _with_blocks(
-    declaration: Declaration, titles: Mapping[str, str], values: Mapping[str, str], *, but: Mapping[str, str]
+    declaration: Declaration,
+    titles: Mapping[str, str],
+    values: Mapping[str, str],
+    within: Mapping[str, str],
+    *,
+    but: Mapping[str, str],
 ) -> Iterator[tuple[str, str]]:
-    """Yield titles and values, those that are read as one, as an address is, as one where the first of them stood.
+    """Yield titles and values, those that are read as one, as an address is, as one where the first of them stood;
+    `within` has what is said in another way within such a block.
 
     One of which a part ended, `but`, is no whole any more: what is left of it stands under its own title, so that an
     address is not told twice, once as erased and once as a country.
@@ -361,7 +369,7 @@ def _with_blocks(
                 yield titles[name], value
         elif title not in told:
             told.add(title)
-            if text := _block(whole[title], values):
+            if text := _block(whole[title], {**values, **within}):
                 yield title, text
 
 

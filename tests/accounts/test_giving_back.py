@@ -460,7 +460,7 @@ def test_nothing_counts_that_came_by_the_login_meanwhile(alice: Customer) -> Non
     assert list(SecondLook.objects.values_list("request", "why")) == [(asked.pk, "disputed")]
     assert before.pk != asked.pk and reach.is_disputed(alice.subject_id)
     ((_, text),) = letters("login_given_back")
-    assert "looked at them: e-mail addresses (1), telephone numbers (1). Requests" in text
+    assert "looked at them: e-mail addresses (1), phone numbers (1). Requests" in text
     assert "Requests about your data that were made or proved since that day (1) wait" in text
 
 

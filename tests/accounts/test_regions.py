@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,14 @@ from django.db import connection, models
 from django.test import Client
 from django.urls import reverse
 
-from accounts import corrections, regions, services
-from accounts.models import Address, Company, Customer
+from accounts import corrections, countries, regions, services
+from accounts.models import Address, Communication, Company, Customer
+from orders.models import Order
 from privacy import datamap, gate, vault
 from privacy.audit import AuditEvent
 from privacy.gate import Actor
-from privacy.requests import contents
+from privacy.requests import contents, export
+from rma.models import RMA
 from tests import factories, pages
 from tests.accounts.test_imports import ALICE, file_of, take
 from tests.factories import NOW
@@ -26,6 +29,14 @@ from tests.factories import NOW
 pytestmark = pytest.mark.django_db(databases="__all__")
 
 US = "Enter a state or territory of the United States by its name or code, such as Massachusetts or MA, or leave this empty."
+
+
+USA = countries.name_of("US")
+
+
+def seen(answer: Any) -> str:
+    """What a reader of the page sees."""
+    return " ".join(re.sub(r"<[^>]+>", " ", answer.text).split())
 
 
 def plain(model: Any) -> set[str]:
@@ -190,7 +201,7 @@ def test_the_portal_takes_a_name_and_says_beside_the_field_what_it_does_not_know
     text = pages.check(browser.post("/account/details/edit/", {**given, "region": "Bavaria"}))
     assert f'<a href="#id_region">{US}</a>' in text
     text = pages.check(browser.post("/account/details/edit/", {**given, "region": "new hampshire"}, follow=True))
-    assert "Corrected" in text and "NH" in text
+    assert "Corrected" in text and "New Hampshire" in text and ">NH<" not in text
 
 
 def test_an_address_takes_a_name_and_the_person_sees_a_sealed_region() -> None:
@@ -229,7 +240,7 @@ def test_staff_are_told_beside_the_field_and_may_leave_one_of_before() -> None:
     assert carol.post(page, {**same, "city": "Salem"}).status_code == 302
     assert opened(Company.objects.get(pk=old.pk)) == ""
     assert carol.post(page, {**same, "city": "Salem", "region": "vt"}).status_code == 302
-    assert "VT" in carol.get(reverse("admin:accounts_company_changelist")).text
+    assert "Vermont" in carol.get(reverse("admin:accounts_company_changelist")).text
 
 
 def test_an_import_takes_names_compares_by_code_and_names_the_line_it_cannot_take(tmp_path: Path) -> None:
@@ -250,9 +261,52 @@ def test_a_copy_tells_the_region_once() -> None:
     factories.address(alice, country="DE", region="Bayern")
     with gate.acting(factories.acting_as(alice)):
         found = [row.values for kind in contents.kinds(alice.subject_id) for row in contents.rows(kind, {})]
-    told = [value for values in found for title, value in values.items() if title == "Region"]
+    told = [value for values in found for title, value in values.items() if title == "State or region"]
     assert sorted(told) == ["Bayern", "MA"]
-    assert not any("Code of the state or province" in values for values in found)
+    assert not any("Code of the state or region" in values for values in found)
+
+
+def test_people_read_the_names_of_countries_and_states_and_programs_are_told_that_they_get_codes() -> None:
+    alice = factories.customer(user=factories.login(), region="MA", country="US")
+    factories.address(alice, country="AU", region="WA")
+    order = factories.an_order(alice, ship_country="CA", ship_region="qc")
+    rma = factories.an_rma(alice, contact={**factories.CONTACT, "return_region": "MA"})
+    desk = pages.signed_in(factories.staff(roles=("sales", "service")))
+    customer = seen(desk.get(reverse("admin:accounts_customer_change", args=[alice.pk])))
+    assert "Western Australia" in customer and "Australia" in customer
+    listed = seen(desk.get(reverse("admin:accounts_customer_changelist")))
+    assert USA in listed and " US " not in listed
+    for record, names in ((order, ("Quebec", "Canada")), (rma, ("Massachusetts", USA))):
+        url = reverse(f"admin:{record._meta.label_lower.replace('.', '_')}_change", args=[record.pk])
+        text = seen(desk.get(url))
+        assert all(name in text for name in ("State or region", "Phone number", *names)), record
+        assert not any(f" {code} " in text for code in ("US", "CA", "MA", "qc", "ISO")), record
+    theirs = pages.signed_in(alice.user)
+    assert "Massachusetts" in seen(theirs.get("/account/details/"))
+    assert "State or region Massachusetts" in seen(theirs.get("/privacy/held/"))
+    heads = {
+        export._head(one)
+        for declaration in datamap.declarations()
+        if declaration.life is not None
+        for one in contents._columns(declaration)
+        if one.code
+    }
+    assert "Country (code of ISO 3166-1)" in heads and len(heads) > 7
+
+
+def test_one_thing_has_one_name() -> None:
+    """A state or province, and a phone number, are called by one name in the data map and in every form and list."""
+    for declaration in datamap.declarations():
+        for name, datum in declaration.data.items():
+            if name.rpartition("_")[2] == "region":
+                assert datum.title.startswith("State or region"), (declaration.label, name)
+            if name.rpartition("_")[2] == "phone":
+                assert datum.title.startswith("Phone number"), (declaration.label, name)
+            assert not re.search("telephone|province|switchboard", datum.title, re.IGNORECASE), datum.title
+    for model in (Customer, Company, Address):
+        assert model._meta.get_field("region").verbose_name == "state or region"
+    for sealed in (Customer, Company, Communication, Order, RMA):
+        assert sealed._meta.get_field("phone").verbose_name == "phone number"
 
 
 def test_the_audit_names_the_field_and_no_value() -> None:

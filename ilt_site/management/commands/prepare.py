@@ -27,7 +27,7 @@ class Command(BaseCommand):
 
     help = (
         "Changes the tables of both databases to what this version needs, binds both to the key ring, grants the "
-        "application roles their rights, restricts what earlier erasures kept, puts right codes of countries that are none of ISO 3166-1 where it is certain which is meant (UK, EL, small letters) and names the rows of the others, counts the days of open requests anew, indexes user names of before by what they look like, telephone numbers (once) and the words of names as this version compares them, binds links, codes, second factors, joinings, decisions, confirmed addresses and logins of before to what their rows say (once), signs the copied lines of the ledger of before (once), seals regions and serial numbers of before that are none, and writes the static files into STATIC_ROOT. Safe to repeat. Run it as the owner: ILT_DB_ROLE=owner. "
+        "application roles their rights, restricts what earlier erasures kept, puts right codes of countries that are none of ISO 3166-1 where it is certain which is meant (UK, EL, small letters) and names the rows of the others, counts the days of open requests anew, indexes user names of before by what they look like, phone numbers (once) and the words of names as this version compares them, binds links, codes, second factors, joinings, decisions, confirmed addresses and logins of before to what their rows say (once), signs the copied lines of the ledger of before (once), seals regions and serial numbers of before that are none, and writes the static files into STATIC_ROOT. Safe to repeat. Run it as the owner: ILT_DB_ROLE=owner. "
         "Exit codes: 0 done, 1 failed, 2 usage."
     )
 

@@ -411,11 +411,11 @@ def test_every_row_carries_the_numbers_by_which_it_joins(alice, kept_order) -> N
 
 def test_a_telephone_number_is_as_it_was_given_in_every_file(her_copy: Copy) -> None:
     archive = her_copy.archive
-    assert {row["Phone for this order"] for row in parsed(archive, "orders-order")} == {SHIP["phone"]}
+    assert {row["Phone number for this order"] for row in parsed(archive, "orders-order")} == {SHIP["phone"]}
     data = json.loads(archive.read("data.json"))
-    assert {one["values"]["Phone for this order"] for one in data["records"] if one["label"] == "orders.order"} == {
-        SHIP["phone"]
-    }
+    assert {
+        one["values"]["Phone number for this order"] for one in data["records"] if one["label"] == "orders.order"
+    } == {SHIP["phone"]}
     assert SHIP["phone"] in archive.read("index.html").decode()
 
 
