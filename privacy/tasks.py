@@ -6,8 +6,8 @@ A message carries ids, a step and a version, never a person. What is true stands
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from datetime import datetime
 from uuid import UUID
 
 import structlog
@@ -24,32 +24,38 @@ from privacy.retention import restriction
 from privacy.sweep import arming, logs
 from privacy.sweep import nightly as sweeping
 from privacy.vault.keystore import blocks, collect
+from privacy.work import apart
 
 log = structlog.get_logger(__name__)
 
 
-@contextmanager
-def _alone(name: str) -> Iterator[bool]:
-    """Yield whether this is the only run of `name` now: two beats, or a slow run, then do no harm."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(hashtext(%s))", [f"task:{name}"])
-        yield bool(cursor.fetchone()[0])
+def _alone(name: str, do: Callable[[datetime], int]) -> Callable[[], int]:
+    """Return what does this in a transaction of its own, and nothing while another run is at it: two beats, or a slow
+    run, then do no harm."""
+
+    def done() -> int:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_xact_lock(hashtext(%s))", [f"task:{name}"])
+            return do(timezone.now()) if cursor.fetchone()[0] else 0
+
+    return done
 
 
 @shared_task
 def advance(request_id: str, step: str, version: int) -> str:
     """Do one step of one request, if it is still at this step and version; then send the letters that wait."""
-    word = execute.advance(UUID(request_id), now=timezone.now(), step=step, version=version)
-    with system("letter"):
-        writing.send_due(now=timezone.now())
-    return word
+    done = apart.each(
+        step=lambda: execute.advance(UUID(request_id), now=timezone.now(), step=step, version=version),
+        letters=send_letters,
+    )
+    return str(done["step"])
 
 
 @shared_task
 def poll() -> int:
     """Wake the requests that are due, and end the copies whose week is over."""
-    expire_exports()
-    return broker.poll(now=timezone.now())
+    done = apart.each(requests=lambda: broker.poll(now=timezone.now()), copies=expire_exports)
+    return int(done["requests"])
 
 
 @shared_task
@@ -63,31 +69,39 @@ def send_letters() -> int:
 def expire_exports() -> int:
     """Delete the copies whose week is over, files no row knows, and links long past; end questions
     with nothing left to decide."""
-    with _alone("expire_exports") as alone:
-        if not alone:
-            return 0
-        links.forget_links(now=timezone.now())
-        expired = export.expire(now=timezone.now())
-        waits.end_left_over(actor=system_actor("export"), now=timezone.now())
-        return expired
+    done = apart.each(
+        links=_alone("links", lambda now: links.forget_links(now=now)),
+        copies=_alone("copies", lambda now: export.expire(now=now)),
+        questions=_alone("questions", lambda now: waits.end_left_over(actor=system_actor("export"), now=now)),
+    )
+    return int(done["copies"])
 
 
 @shared_task
 def sweep() -> dict[str, object]:
-    """End what has outlived its reason, as far as the sweep is armed; counts only where it is not."""
+    """End what has outlived its reason, as far as the sweep is armed; counts only where it is not. Blocks, and the rows
+    of the logs, end as well, unless the sweep is refused: by a clock that jumped nothing ends."""
+    try:
+        done = apart.each(
+            arming.SweepRefused, records=_swept, blocks=blocks.expire, logs=lambda: logs.end_all(now=timezone.now())
+        )
+    except arming.SweepRefused as refusal:
+        log.error("sweep.refused", reason=type(refusal).__name__)
+        return {"refused": type(refusal).__name__}
+    return dict(done["records"])
+
+
+def _swept() -> dict[str, object]:
     actor = system_actor("sweep")
     with system("sweep"):
         try:
-            report = sweeping.sweep(dry_run=False, actor=actor)
+            return sweeping.sweep(dry_run=False, actor=actor).as_dict()
         except arming.NotArmed:
-            report = sweeping.count(actor=actor)
-            restriction.settle_all(actor=actor, now=timezone.now())
-        except arming.SweepRefused as refusal:
-            log.error("sweep.refused", reason=type(refusal).__name__)
-            return {"refused": type(refusal).__name__}
-    blocks.expire()
-    logs.end_all(now=timezone.now())
-    return report.as_dict()
+            done = apart.each(
+                count=lambda: sweeping.count(actor=actor).as_dict(),
+                settle=lambda: restriction.settle_all(actor=actor, now=timezone.now()),
+            )
+            return dict(done["count"])
 
 
 @shared_task

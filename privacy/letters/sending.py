@@ -27,6 +27,7 @@ from privacy.actor import Actor
 from privacy.letters import credentials, earlier
 from privacy.letters.credentials import INTERRUPTED_AFTER, given
 from privacy.letters.models import Letter
+from privacy.work import apart
 from privacy.work.broken import Findings, require_own, spared
 
 log = structlog.get_logger(__name__)
@@ -67,9 +68,16 @@ def send_due(*, now: datetime, limit: int = 50) -> list[UUID]:
     An installation without a mail server sends nothing: its letters wait, sealed. Only a demo counts them as sent.
     Once the server did not answer, the others wait for half a minute, untried.
     """
-    report_interrupted(now=now)
-    earlier.set_apart()
-    credentials.end_lapsed(now=now)
+    done = apart.each(
+        interrupted=lambda: report_interrupted(now=now),
+        set_apart=earlier.set_apart,
+        lapsed=lambda: credentials.end_lapsed(now=now),
+        outbox=lambda: _send_waiting(now, limit),
+    )
+    return list(done["outbox"])
+
+
+def _send_waiting(now: datetime, limit: int) -> list[UUID]:
     if has_no_mail_server() and not settings.DEMO:
         return []
     sent: list[UUID] = []

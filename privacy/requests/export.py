@@ -14,6 +14,7 @@ import io
 import json
 import os
 import secrets
+import stat
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -32,6 +33,7 @@ from django.db.models import F, Q
 from privacy import audit, gate, vault
 from privacy.actor import Actor
 from privacy.calendar import company_day
+from privacy.files import regular
 from privacy.gate import log
 from privacy.gate.context import current
 from privacy.requests import (
@@ -52,6 +54,7 @@ from privacy.retention import jurisdiction
 from privacy.retention.models import Decision
 from privacy.retention.verdict import Verdict
 from privacy.vault import stream
+from privacy.work import apart
 from privacy.work.broken import Findings, spared
 
 logger = structlog.get_logger(__name__)
@@ -234,37 +237,82 @@ def content(export: Export) -> Iterator[bytes]:
 
 
 def delete(export: Export, *, now: datetime) -> None:
-    """Destroy the key of a copy, then the file; safe to repeat. A row that names no file of ours has none."""
+    """End a copy: its key, then its row, then its file; safe to repeat. A row that names no file of ours has none.
+
+    What lies there and cannot be deleted, or is no file, is named in the log: without its key it opens nothing, and
+    `expire` comes back to it.
+    """
     vault.keys.destroy([(export.pk, ENVELOPE)], now=now)
-    with suppress(NoCopy):
-        _file(export).unlink(missing_ok=True)
     Export.objects.filter(pk=export.pk, deleted_at=None).update(deleted_at=now)
+    with suppress(NoCopy):
+        path = _file(export)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            logger.error("copy.file_left", copy=str(export.pk), error=type(error).__name__)
 
 
 def expire(*, now: datetime) -> int:
-    """Delete the copies whose week is over, and files that no row knows; return how many went."""
-    gone = 0
-    findings = Findings()
-    old = bound.files_over()
-    vault.keys.destroy([(pk, ENVELOPE) for pk in old], now=now)  # whatever their rows say, and where there is none
+    """Delete the copies whose week is over, and files that no row knows; return how many went. What cannot be deleted
+    keeps no other one."""
+    old = bound.files_over()  # whatever their rows say, and where there is none
+    done = apart.each(
+        keys=lambda: vault.keys.destroy([(pk, ENVELOPE) for pk in old], now=now),
+        rows=lambda: _end_over(old, now),
+        files=lambda: _end_orphans(now),
+    )
+    return int(done["rows"] + done["files"])
+
+
+def _end_over(old: Sequence[UUID], now: datetime) -> int:
     due = Q(expires_at__lte=now) | Q(pk__in=old)
     over = list(Export.objects.filter(due, deleted_at=None).values_list("pk", flat=True)[:500])
 
     def end(some: Sequence[UUID]) -> int:
         copies = Export.objects.filter(pk__in=some).only("pk", "path")
-        for one in copies:
-            delete(one, now=now)
+        with transaction.atomic():
+            for one in copies:
+                delete(one, now=now)
         return len(copies)
 
-    # A copy that cannot be deleted, whatever the reason, must not keep the others beyond their week.
-    gone += sum(spared(over, end, step="expire", label=LABEL, findings=findings))
+    return sum(spared(over, end, step="expire", label=LABEL, findings=Findings()))
+
+
+def _end_orphans(now: datetime) -> int:
+    """Delete the old files in the folder that no row knows. What is no regular file was put there by another program:
+    it is left alone."""
     known = set(Export.objects.filter(deleted_at=None).values_list("path", flat=True))
-    for path in folder().glob(f"*{SUFFIX}"):
-        is_old = datetime.fromtimestamp(path.stat().st_mtime, tz=now.tzinfo) < now - ORPHAN_AFTER
-        if path.name not in known and is_old:
-            path.unlink(missing_ok=True)
-            gone += 1
+    gone = 0
+    with os.scandir(folder()) as entries:
+        for one in entries:
+            if not one.name.endswith(SUFFIX) or one.name in known:
+                continue
+            try:
+                gone += _end_old(one, now - ORPHAN_AFTER)
+            except OSError as error:
+                _tell(one.inode(), type(error).__name__)
     return gone
+
+
+def _end_old(one: os.DirEntry[str], before: datetime) -> bool:
+    found = one.stat(follow_symlinks=False)
+    if not stat.S_ISREG(found.st_mode):
+        raise regular.NotRegular
+    if found.st_mtime >= before.timestamp():
+        return False
+    Path(one).unlink(missing_ok=True)
+    return True
+
+
+_told: set[tuple[int, str]] = set()
+
+
+def _tell(inode: int, error: str) -> None:
+    """Name in the log, once by each process, what stays in the folder: by its number on the disk, for what it is called
+    may be anything."""
+    if (inode, error) not in _told:
+        _told.add((inode, error))
+        logger.error("copies.left", inode=inode, error=error)
 
 
 def _file(export: Export) -> Path:

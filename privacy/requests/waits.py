@@ -7,6 +7,7 @@ that stands for ever because its request has ended.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -21,6 +22,7 @@ from privacy.letters.models import Letter
 from privacy.requests import addresses, clock, history, links, questions, writing
 from privacy.requests.models import Export, OneTimeLink, Request, SecondLook
 from privacy.requests.states import OPEN_STATES
+from privacy.work.broken import Findings, spared
 
 TOLD = "told_elsewhere"
 LONGEST, SHORTEST = timedelta(hours=72), timedelta(hours=24)
@@ -292,13 +294,20 @@ def left_over() -> QuerySet[SecondLook]:
 
 def end_left_over(*, actor: Actor | None, now: datetime, request: Request | None = None) -> int:
     """End what `left_over` returns, of one request or of all, without a decision; return how many ended. Safe to
-    repeat."""
-    asked = left_over() if request is None else left_over().filter(request=request)
-    with transaction.atomic():
-        requests = Request.objects.filter(pk__in=asked.values("request")).select_for_update(of=("self",))
-        return sum(
-            end_questions(one, asked.filter(request=one), actor=actor, now=now) for one in requests.order_by("pk")
-        )
+    repeat. Of all, a request that cannot be read is named in the log and keeps no other one."""
+
+    def end(some: Sequence[UUID]) -> int:
+        with transaction.atomic():
+            asked = left_over().filter(request__in=some)
+            requests = Request.objects.filter(pk__in=asked.values("request")).select_for_update(of=("self",))
+            return sum(
+                end_questions(one, asked.filter(request=one), actor=actor, now=now) for one in requests.order_by("pk")
+            )
+
+    if request is not None:
+        return end([request.pk])
+    numbers = sorted(set(left_over().values_list("request", flat=True)))
+    return sum(spared(numbers, end, step="question", label=Request.vault_label, findings=Findings()))
 
 
 def end_questions(request: Request, looks: QuerySet[SecondLook], *, actor: Actor | None, now: datetime) -> int:

@@ -20,6 +20,7 @@ from privacy.letters.stopping import UNPRINTED
 from privacy.requests import authorities, history, procedures
 from privacy.requests.models import Request, RequestEvent
 from privacy.requests.states import State
+from privacy.work import apart
 
 POSTED_CODE = "posted_code"  # the kind of letter that gives a code to prove who is asking
 NOT_YOU = "not_you"  # the kind of letter that says: it was not shown to be you, and this had gone out
@@ -132,8 +133,13 @@ def undelivered(request: Request, lines: Sequence[str]) -> bool:
 
 def send_due(*, now: datetime) -> int:
     """Send what waits in the outbox, wake the requests whose answer went out, and return how many letters went."""
-    if letters.is_read_by_outbox():
-        end_unprinted(now=now)
+    done = apart.each(
+        unprinted=lambda: letters.is_read_by_outbox() and end_unprinted(now=now), sent=lambda: _send_and_wake(now)
+    )
+    return int(done["sent"])
+
+
+def _send_and_wake(now: datetime) -> int:
     sent = letters.send_due(now=now)
     # A request that only waits for its answer to go out need not wait longer.
     Request.objects.filter(letters__in=sent, step=procedures.CLOSE.name, attempts=0).update(next_action_at=now)

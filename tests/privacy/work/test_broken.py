@@ -7,30 +7,38 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import zipfile
 from datetime import date, timedelta
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
+import time_machine
 from billiard.exceptions import SoftTimeLimitExceeded
 from celery import current_app
 from django.core.management import CommandError, call_command
 from django.db import InterfaceError, OperationalError, connection, models, transaction
+from django.test import Client
+from django.utils import timezone
 
-from accounts.models import Customer
+from accounts import unconfirmed
+from accounts.models import Customer, User
 from orders.models import Order
-from privacy import audit, letters, vault
+from privacy import audit, letters, tasks, vault
 from privacy.audit import AuditEvent, AuditLink
 from privacy.gate.system import system
 from privacy.letters.models import Letter
-from privacy.requests import broker, execute, export, services, writing
+from privacy.requests import bound, broker, execute, export, services, waits, writing
 from privacy.requests.contents import NO_DAY
-from privacy.requests.models import Export, Request
+from privacy.requests.models import Export, Request, SecondLook
 from privacy.requests.states import State
 from privacy.retention.models import Decision
 from privacy.sweep import arming, nightly
-from privacy.work import broken
+from privacy.work import apart, broken
+from tests.accounts.test_sign_up import sign_up
 from tests.asked import NOW, Clock, confirmed, filed, run
 from tests.factories import TASK, a_customer, an_order, as_customer
 
@@ -224,17 +232,66 @@ def test_a_letter_that_cannot_be_read_does_not_stand_before_the_others(db: None,
     assert list(Letter.objects.filter(is_apart=False).values_list("pk", flat=True)) == [old.pk]
 
 
-def test_a_copy_that_cannot_be_deleted_keeps_no_other_beyond_its_week(alice, bob) -> None:
-    for customer in (alice, bob):
-        run(filed(customer, "access"))
+def test_what_is_no_file_in_the_folder_of_copies_keeps_neither_a_copy_nor_a_request(
+    alice, bob, caplog: pytest.LogCaptureFixture
+) -> None:
+    requests = [filed(one, "access") for one in (alice, bob)]
+    for one in requests:
+        run(one)
     first, second = Export.objects.order_by("pk")
-    folder = export.folder() / first.path
-    folder.unlink()
-    folder.mkdir()
-    (folder / "x").touch()
-    assert export.expire(now=NOW + timedelta(days=8)) == 1
-    assert Export.objects.get(pk=second.pk).deleted_at is not None
-    assert Export.objects.get(pk=first.pk).deleted_at is None
+    there = export.folder()
+    (there / first.path).unlink()
+    (there / first.path).mkdir()
+    (there / first.path / "x").touch()
+    for name in ("a folder.sealed", "b pipe.sealed", "c link.sealed", "d file.sealed"):
+        kind = name.split()[1].removesuffix(".sealed")
+        {"folder": Path.mkdir, "pipe": os.mkfifo, "link": lambda to: to.symlink_to("/nonexistent"), "file": Path.touch}[
+            kind
+        ](there / name)
+    for one in there.iterdir():
+        os.utime(one, (0, 0), follow_symlinks=False)
+    Request.objects.filter(pk=requests[0].pk).update(next_action_at=NOW)
+    with time_machine.travel(NOW + timedelta(days=8), tick=False):
+        assert tasks.poll() == 2
+        assert tasks.expire_exports() == 0
+    assert not Export.objects.filter(deleted_at=None).exists(), "a folder in its place keeps no copy"
+    assert bound.have_ended([first.pk, second.pk])
+    left = sorted(one.name for one in there.iterdir())
+    assert left == sorted([first.path, "a folder.sealed", "b pipe.sealed", "c link.sealed"])
+    said = [one.getMessage() for one in caplog.records if "copies.left" in one.getMessage()]
+    assert len(said) == 4 and not any("pipe" in one or first.path in one for one in said), "once, and no names"
+
+
+def test_a_part_of_a_run_that_fails_keeps_no_other_one_and_is_told() -> None:
+    done: list[str] = []
+
+    def fails() -> None:
+        raise OSError("what stood in the file")
+
+    with structlog.testing.capture_logs() as told, pytest.raises(OSError, match="stood in"):
+        apart.each(first=lambda: done.append("first"), second=fails, third=lambda: done.append("third"))
+    assert done == ["first", "third"]
+    assert told == [{"event": "part.failed", "part": "second", "error": "OSError", "log_level": "error"}]
+    with pytest.raises(OSError, match="stood in"):
+        apart.each(OSError, second=fails, third=lambda: done.append("never"))
+    assert done == ["first", "third"]
+
+
+def test_a_question_and_a_sign_up_that_cannot_be_read_keep_no_other_one(alice, bob) -> None:
+    asked = [filed(one, "access") for one in (alice, bob)]
+    for one in asked:
+        waits.ask(one, SecondLook.Why.JOINED, actor=None, now=NOW)
+    Request.objects.update(state=State.CLOSED)
+    spoil(asked[0], legal_due_on=BEYOND)
+    assert waits.end_left_over(actor=None, now=NOW) == 1 and not waits.is_undecided(asked[1])
+
+    for name in ("carl", "dave"):
+        sign_up(Client(), name, f"{name}@example.com")
+    first, second = User.objects.filter(pk__in=unconfirmed.sign_ups()).order_by("pk")
+    spoil(first, created_at="0044-03-15 BC")
+    later = timezone.now() + timedelta(days=4)
+    assert unconfirmed.end_lapsed(actor=None, now=later) >= 1
+    assert not User.objects.filter(pk=second.pk).exists()
 
 
 @pytest.mark.django_db(transaction=True)
