@@ -1,7 +1,8 @@
 """Ending records: their envelopes, then the rows, then what only pointed at them (P9, Art. 17).
 
 What must never happen: a record under a hold erased, a row that reads as data after its key is gone, an
-erasure that is half done for good. It cannot be undone: that is its purpose.
+erasure that is half done for good, a person forgotten of whom something is left. It cannot be undone: that is its
+purpose.
 
 The order inside one batch is the design. In one transaction on the main database the rows are locked, holds are
 looked at again, sealed columns become NULL and rows end; *before* that transaction commits the keys are
@@ -36,6 +37,7 @@ from privacy.retention.verdict import Verdict
 from privacy.subjects import Subject
 from privacy.vault.keystore import pseudonyms
 from privacy.work import checkpoints
+from privacy.work.broken import NAMED, Findings
 
 BATCH = 500
 
@@ -49,6 +51,15 @@ class Erased:
     held: list[tuple[UUID, str]] = field(default_factory=list)
 
 
+class StillHeld(Exception):
+    """By its rows nothing is left of a person, and the key store has keys of these (label, record): nobody is
+    forgotten."""
+
+    def __init__(self, records: Sequence[tuple[str, UUID]]) -> None:
+        super().__init__("The key store has keys of a person of whom no row is left.")
+        self.records = records
+
+
 def erase_records(
     verdicts: Sequence[Verdict],
     *,
@@ -56,13 +67,16 @@ def erase_records(
     actor: Actor | None,
     now: datetime,
     again: bool = False,
+    findings: Findings | None = None,
 ) -> Erased:
     """End the envelopes that `verdicts` say, in one transaction; return what was done.
 
     Verdicts that keep are ignored; what is held by now is left alone and named in `held`. Raises bound.NotOurs where a
     hold says what the site did not write (retention/in_force.py). Safe to repeat. The caller
     keeps batches small (BATCH); the shells that nothing points at any more are ended by `end_shells` afterwards.
-    `again`: these were erased before a backup was restored; their keys are gone, so no hold can keep them back.
+    `again`: these were erased before a backup was restored; their keys are gone, so no hold can keep them back. Where
+    no row of a person is left and the key store has keys of theirs, these are noted in `findings`, in the log alone
+    without them, and the person is not forgotten.
     """
     wanted: dict[str, dict[UUID, set[str]]] = defaultdict(lambda: defaultdict(set))
     for verdict in verdicts:
@@ -108,16 +122,22 @@ def erase_records(
         audit.record_many(events, actor=actor, now=now)
         vault.keys.destroy(pairs, now=now)
         checkpoints.reach("between_commits", request.pk if request else None)
-    if request is None:
-        for subject in subjects:
-            end_shells(subject, actor=actor, now=now)
-    elif request.is_about_records:
-        # Of the writers of single messages nothing may be left now; where anything is, a request of theirs too, they
-        # stay.
-        for subject in subjects:
-            if not Request.objects.filter(subject_id=subject).exists():
-                end_shells(subject, actor=actor, now=now, reference=request.reference)
+    # Of a request about a person that is a step of its own. Of the writers of single messages nothing may be left now;
+    # where anything is, a request of theirs too, they stay.
+    if request is not None:
+        subjects = {one for one in subjects if request.is_about_records and not _has_asked(one)}
+    for subject in subjects:
+        try:
+            end_shells(subject, actor=actor, now=now, reference=request.reference if request else "")
+        except StillHeld as error:
+            noted = Findings() if findings is None else findings
+            for label, record in error.records[:NAMED]:
+                noted.note("forget", label, record, error)
     return done
+
+
+def _has_asked(subject: UUID) -> bool:
+    return Request.objects.filter(subject_id=subject).exists()
 
 
 def _on_hold(label: str, records: Iterable[UUID]) -> set[UUID]:
@@ -296,7 +316,8 @@ def end_shells(subject: UUID, *, actor: Actor | None, now: datetime, reference: 
     """Delete the emptied rows of `subject` that nothing kept points at any more; last of all the subject.
 
     A shell is a row whose every envelope was destroyed and which waited for a kept order or RMA. Returns whether the
-    subject is gone: then the access log, files and pseudonym lead to nobody. Safe to repeat.
+    subject is gone: then the access log, files and pseudonym lead to nobody. Raises StillHeld, and does nothing, where
+    the key store has a key of the subject that no row leads to. Safe to repeat.
     """
     with transaction.atomic():
         counts = datamap.counts_of(subject)
@@ -341,10 +362,17 @@ def _end_one_round(subject: UUID, counts: Mapping[str, int]) -> int:
 
 
 def _forget(subject: UUID, *, now: datetime) -> None:
-    """Cut the last links to a subject of whom nothing is left, and delete its row.
+    """Cut the last links to a subject of whom nothing is left, and delete its row. Raises StillHeld where the key
+    store knows of something.
 
     The files of its requests stay, sealed; they get an owner number of their own that stands nowhere else.
     """
+    # Who can write there hangs a row on somebody else for a night; a key cannot be hung on another.
+    held = vault.keys.held(("subject", subject))
+    if held:
+        going = vault.deleted({record for _, record in held})
+        if left := [(label, record) for label, record in held if record not in going]:
+            raise StillHeld(left)
     # The same number in every repetition: the key store may have committed it when this process was killed.
     nobody = bound.nobody_of(subject)
     # Those with whom the subject was joined had names of their own in the audit.

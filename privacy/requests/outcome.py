@@ -146,7 +146,8 @@ def lines(request: Request, *, today: date) -> dict[str, list[dict[str, Any]]]:
     What was kept and has ended since is among what was erased; its action tells that it was kept first. Why something
     is still kept is said as it is on `today`: an invoice that was paid since is not called unpaid. Titles come from the
     sealed file, and so does why something is to be kept while the erasure has not begun. Raises FileUnreadable;
-    NotAsPlanned also of a removal that is called carried out while something of it has no end.
+    NotAsPlanned also of a removal that is called carried out while something of it has no end, and where the key store
+    has a key of what is said to have ended.
     """
     found: dict[str, list[dict[str, Any]]] = {"erased": [], "kept": [], "given": []}
     kept_plan = read(request).get("plan", {})
@@ -155,6 +156,10 @@ def lines(request: Request, *, today: date) -> dict[str, list[dict[str, Any]]]:
     decisions = list(request.decisions.all())
     pairs = planned.paired(decisions, kept_plan.get("verdicts", ()), gives=request.procedure.gives)
     if pairs is None:
+        raise NotAsPlanned(request)
+    # Keys say what has ended: a row may have been away for a night. What somebody else marked as done is not told so.
+    said = [one for one in decisions if one.record_id is None or decided.ended_at(one)]
+    if said and decided.said_too_early(said, {one.pk: planned.record_of(one, verdict) for one, verdict in pairs}):
         raise NotAsPlanned(request)
     reasons = _reasons_now(request, decisions, today)
     names = {Decision.Action.ERASE: "erased", Decision.Action.KEEP: "kept", Decision.Action.GIVE: "given"}

@@ -4,14 +4,16 @@ What must never happen: a record erased that a rule or a hold still covers, be i
 import gone wrong, or because a day that was told has come while something is open. There is no undo. So the sweep is
 unarmed on a new installation and only counts; it goes by the database's clock and refuses one that jumped; it ends data
 of at most a small part of all people a night, so that a mistake is noticed while it is small; and every batch looks
-again at the facts, the holds and the rules. A broken record is a finding of the report: it is kept, and all others go
-on. Ends that a person was told (pinned) go first and outside that cap; what is open then stays, and they are written
-why. Killed anywhere, it has done some batches and not the others; the next run goes on.
+again at the facts, the holds and the rules. Whose a record is, how many people there are, and whether something has
+ended, says the key store: a row may be hung on somebody else, or be away, for a night. A broken record is a finding of
+the report: it is kept, and all others go on. Ends that a person was told (pinned) go first and outside that cap; what
+is open then stays, and they are written why. Killed anywhere, it has done some batches and not the others; the next run
+goes on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -21,13 +23,13 @@ from django.conf import settings
 from django.db import models, transaction
 from django.db.models import Q
 
-from privacy import audit, datamap
+from privacy import audit, datamap, vault
 from privacy.actor import Actor
 from privacy.calendar import company_day
 from privacy.calendar.days import PastDateField
 from privacy.datamap import Declaration
 from privacy.facts import Facts
-from privacy.requests import erasure, longer
+from privacy.requests import bound, erasure, longer
 from privacy.requests.models import Request
 from privacy.requests.states import OPEN_STATES
 from privacy.retention import decided, in_force, restriction, rules
@@ -36,8 +38,7 @@ from privacy.retention.gather import read, with_flags
 from privacy.retention.models import Decision
 from privacy.retention.rules import Schedule
 from privacy.retention.verdict import Verdict
-from privacy.subjects import Subject
-from privacy.sweep import arming, notices, second_letter
+from privacy.sweep import arming, notices, second_letter, whose
 from privacy.sweep.arming import FutureDay, alone, database_now, mark
 from privacy.sweep.models import SweepState
 from privacy.sweep.report import SweepReport
@@ -87,8 +88,9 @@ def count(*, actor: Actor | None) -> SweepReport:
 
 
 def cap() -> int:
-    """Return how many people one night may end data of without their having been told: 20, or 1 % of all."""
-    return max(CAP_LEAST, Subject.objects.count() // CAP_SHARE)
+    """Return how many people one night may end data of without their having been told: 20, or 1 % of all of whom the
+    key store has keys. A row more in the main database is nobody."""
+    return max(CAP_LEAST, vault.keys.people() // CAP_SHARE)
 
 
 # One run -------------------------------------------------------------------------------------------------------------
@@ -179,25 +181,48 @@ class _Run:
         on_hold = in_force.on_hold(ids)
         waiting = self._waiting(found.values())
         ending: list[Verdict] = []
-        gone: list[int] = []
+        away: dict[tuple[UUID, str], list[Decision]] = {}
         for record_id in ids:
             keys = [key for key in pinned if key[0] == record_id]
             verdicts = self._judge(found[record_id], on_hold, asked=True, pins=pins) if record_id in found else {}
             for key in keys:
                 verdict = verdicts.get(key)
                 if verdict is None:
-                    gone += [one.pk for one in pinned[key]]  # it ended another way: the promise is kept
+                    away[key] = pinned[key]
                 elif verdict.is_erased:
                     ending.append(verdict)
                 else:
                     for one in pinned[key]:
                         self._keep_on(one, verdict)
-        if gone and not self.report.is_dry_run:
-            decided.done(Decision.objects.filter(pk__in=gone, done_at=None), self.now)
-        self._count(declaration, {one.record_id for one in ending})
+        self._end_away(away)
+        records = {one.record_id for one in ending}
+        self._count(declaration, records)
+        persons = self._persons(declaration, [found[record] for record in records])
+        ending = [one for one in ending if one.record_id in persons]
         stay = {one.record_id for one in ending if one.record_id in waiting}
         self.report.kept += len(stay)
         self._erase([one for one in ending if one.record_id not in stay])
+
+    def _end_away(self, away: Mapping[tuple[UUID, str], Sequence[Decision]]) -> None:
+        """Say of what is no longer there that it has ended, where its key is gone: it ended another way, and the
+        promise is kept. A row that is away while its key lives is a finding."""
+        living = vault.keys.living(list(away)) if away else set()
+        gone = []
+        for pair, those in away.items():
+            if pair in living:
+                self.findings.note("decision", those[0].label, pair[0], erasure.StillHeld.__name__)
+            else:
+                gone += [one.pk for one in those]
+        if gone and not self.report.is_dry_run:
+            decided.done(Decision.objects.filter(pk__in=gone, done_at=None), self.now)
+
+    def _persons(self, declaration: Declaration, found: Collection[Facts]) -> Mapping[UUID, UUID]:
+        """Return as whose each record counts; without those that are another's than their rows say, which are findings
+        and stay as they are."""
+        persons, strange = whose.look(found) if found else ({}, ())
+        for record in strange:
+            self.findings.note("owner", declaration.label, record, bound.NotOurs.__name__)
+        return persons
 
     def _keep_on(self, decision: Decision, verdict: Verdict) -> None:
         """Write down why it is kept now, when a hold was lifted; never a later day than the person was told."""
@@ -258,13 +283,16 @@ class _Run:
                 due[record_id] = ending
         if not due:
             return
+        persons = self._persons(declaration, [found[record_id] for record_id in due])
         waiting = self._waiting(found[record_id] for record_id in due) | self._unwarned(found, due)
         self._count(declaration, due)
         batch: list[Verdict] = []
         for record_id, ending in due.items():
+            if record_id not in persons:
+                continue
             if record_id in on_hold or record_id in waiting:
                 self.report.kept += 1
-            elif self._within_cap(found[record_id].subject_id or record_id):
+            elif self._within_cap(persons[record_id]):
                 batch += ending
             else:
                 self.report.stopped_by_cap += 1
@@ -307,10 +335,12 @@ class _Run:
             gone = [one.envelope for one in verdicts if one.is_erased]
             if notices.days_before(facts, gone, self.schedule):
                 ending.append(facts)
-        waiting = self._waiting(ending)
+        persons, waiting = self._persons(declaration, ending), self._waiting(ending)
         missing = notices.unwritten(ending)
         for facts in ending:
             subject = facts.subject_id
+            if facts.record_id not in persons:
+                continue
             if subject is None or subject not in missing or facts.record_id in waiting or subject in self.warned:
                 continue
             if len(self.warned) >= self.cap:
@@ -383,7 +413,8 @@ class _Run:
 
         def end(some: Sequence[UUID]) -> tuple[Sequence[UUID], erasure.Erased]:
             batch = [one for record_id in some for one in of_record[record_id]]
-            return some, erasure.erase_records(batch, request=None, actor=self.actor, now=self.now)
+            done = erasure.erase_records(batch, request=None, actor=self.actor, now=self.now, findings=self.findings)
+            return some, done
 
         for some, done in spared(list(of_record), end, step="end", label=label, findings=self.findings):
             held = {record_id for record_id, _ in done.held}

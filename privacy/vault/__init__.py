@@ -87,6 +87,7 @@ if TYPE_CHECKING:
     from privacy.vault.results import Unreadable as Unreadable
     from privacy.vault.results import UnsealedPlaintext as UnsealedPlaintext
     from privacy.vault.results import ValueTaken as ValueTaken
+    from privacy.vault.saving import deleted as deleted
     from privacy.vault.saving import rekey as rekey
     from privacy.vault.sealed import SealedModel as SealedModel
     from privacy.vault.unit import internal as internal
@@ -102,7 +103,7 @@ _NAMES = {
     "queryset": "SealedQuerySet",
     "results": "CopyRefused Erased Foreign ForeignEnvelope KeyMissing KeyUnavailable MaskNotAValue Masked RecordElsewhere "
     "RecordErased RecordRefused RecordRestricted Restricted Unreadable UnsealedPlaintext ValueTaken",
-    "saving": "rekey",
+    "saving": "deleted rekey",
     "sealed": "SealedModel",
     "unit": "internal",
 }

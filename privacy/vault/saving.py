@@ -7,7 +7,7 @@ looked for once more, after the commit). What a crash leaves half-done the key c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
@@ -250,15 +250,29 @@ def _keep_deleted(obj: SealedModel) -> None:
             units.keep(_ended(layout, obj.pk, obj.vault_owner(), code, payload))
 
 
+def deleted(records: Collection[UUID], using: str = "default") -> set[UUID]:
+    """Return those of the records whose rows the transaction under way has deleted: their keys end when it commits."""
+    waiting: list[tuple[type[SealedModel], UUID]] = connections[using].__dict__.get("vault_deleted", [])
+    found = [(model, record) for model, record in waiting if record in records]
+    return {record for _, gone in _gone(using, found) for record in gone}
+
+
 def _end_deleted(using: str, waiting: list[tuple[type[SealedModel], UUID]]) -> None:
     listed, waiting[:] = list(waiting), []
+    for model, gone in _gone(using, listed):
+        keys.destroy(
+            [(record, envelope) for record in gone for envelope in model.envelopes()],
+            now=timezone.now(),  # the edge: the moment of the commit, which nobody can pass in
+        )
+
+
+def _gone(
+    using: str, listed: Iterable[tuple[type[SealedModel], UUID]]
+) -> Iterator[tuple[type[SealedModel], list[UUID]]]:
+    """Yield the records of each model that have no row any more."""
     by_model: dict[type[SealedModel], list[UUID]] = {}
     for model, record in listed:
         by_model.setdefault(model, []).append(record)
     for model, records in by_model.items():
         still = set(model._base_manager.using(using).filter(pk__in=records).values_list("pk", flat=True))
-        gone = [record for record in records if record not in still]
-        keys.destroy(
-            [(record, envelope) for record in gone for envelope in model.envelopes()],
-            now=timezone.now(),  # the edge: the moment of the commit, which nobody can pass in
-        )
+        yield model, [record for record in records if record not in still]

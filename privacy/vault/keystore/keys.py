@@ -36,18 +36,24 @@ __all__ = [
     "destroyed",
     "finish",
     "hand_over",
+    "held",
     "is_destroyed",
     "living",
     "load",
     "load_and_erased",
     "make",
     "owners",
+    "people",
     "reowner",
     "restrict",
     "restricted",
     "restrictions",
     "strangers",
 ]
+
+
+# What this app keeps about a person for itself (requests, letters, pseudonyms, sealed files) is no record of an app.
+_OF_APPS = r"label !~ '^(privacy|vault)\.'"
 
 
 def alive(pairs: Sequence[Pair]) -> list[int]:
@@ -162,6 +168,30 @@ def strangers(wanted: Mapping[UUID, Owner]) -> set[UUID]:
             [array(wanted)],
         )
         return {record for record, kind, owner in cur.fetchall() if (kind, owner) != wanted[record]}
+
+
+def people() -> int:
+    """Return of how many people a record of the apps has a live key; one query."""
+    with cursor() as cur:
+        cur.execute(
+            f"""SELECT count(DISTINCT owner_id) FROM vault_datakey
+                WHERE owner_kind = 'subject' AND destroyed_at IS NULL AND {_OF_APPS}"""  # noqa: S608 (a constant)
+        )
+        return int(cur.fetchone()[0])
+
+
+def held(owner: Owner) -> list[tuple[str, UUID]]:
+    """Return (label, record) of the records of the apps of which a live key is this owner's, whatever their rows say;
+    one query."""
+    with cursor() as cur:
+        cur.execute(
+            f"""SELECT DISTINCT label, record FROM vault_datakey
+                WHERE owner_kind = %s AND owner_id = %s::uuid AND destroyed_at IS NULL AND {_OF_APPS}
+                ORDER BY label, record""",  # noqa: S608 (a constant)
+            [owner[0], str(owner[1])],
+        )
+        rows: list[tuple[str, UUID]] = cur.fetchall()
+    return rows
 
 
 def owned(label: str, owner: Owner) -> set[UUID]:

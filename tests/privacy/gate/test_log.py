@@ -22,7 +22,8 @@ from privacy.gate import AccessEntry, Actor, log, rows, told
 from privacy.models import AccessLink, AccessName
 from privacy.requests import erasure
 from privacy.sweep import logs
-from privacy.vault.keystore import ledger
+from privacy.vault.keystore import keys, ledger
+from privacy.vault.models import DataKey
 from tests import factories, roles
 
 NOW = factories.NOW
@@ -127,6 +128,13 @@ def test_joining_two_people_changes_the_names_and_no_row() -> None:
     assert verify().is_intact
 
 
+def forget(customer: Customer) -> None:
+    """As an erasure does of whom nothing is left."""
+    mine = [record for _, record in keys.held(("subject", customer.subject_id))]
+    keys.destroy(DataKey.objects.filter(record__in=mine).values_list("record", "envelope"), now=NOW)
+    erasure._forget(customer.subject_id, now=NOW)
+
+
 def test_an_erasure_forgets_the_name_and_the_row_stays_unreadable_and_verifies() -> None:
     alice, bob = factories.customer(), factories.customer("Bob", email="bob@example.com")
     with gate.acting(CAROL):
@@ -135,7 +143,7 @@ def test_an_erasure_forgets_the_name_and_the_row_stays_unreadable_and_verifies()
     audit.seal(now=NOW, chain=log.CHAIN)
     mine = AccessEntry.objects.for_subject(alice.subject_id).get().pk
 
-    erasure._forget(alice.subject_id, now=NOW)
+    forget(alice)
 
     assert list(AccessEntry.objects.order_by("pk").values()) == before
     assert not AccessEntry.objects.for_subject(alice.subject_id).exists()
@@ -154,7 +162,7 @@ def test_every_pseudonym_of_a_joined_person_goes_with_the_person() -> None:
     both = audit.history(subject=alice.subject_id).filter(action="customer.corrected")
     assert both.count() == 2
 
-    erasure._forget(alice.subject_id, now=NOW)
+    forget(alice)
 
     for subject in (alice.subject_id, guest.subject_id):
         assert not audit.history(subject=subject).exists()
@@ -377,7 +385,7 @@ def test_a_joining_signs_no_name_that_another_program_changed() -> None:
 
 def test_a_forgotten_name_leads_to_nobody_and_its_going_is_named() -> None:
     alice, _, name = two_looked_at()
-    erasure._forget(alice.subject_id, now=NOW)
+    forget(alice)
     forgotten = AccessName.objects.get(pk=name)
     assert (forgotten.subject_id, forgotten.secret) == (None, None)
     assert verify().is_intact
