@@ -24,13 +24,12 @@ def each(*but: type[Exception], **things: Callable[[], Any]) -> dict[str, Any]:
     stops at once; `but` names failures after which nothing else is to be done.
     """
     made: dict[str, Any] = {}
-    at_once = (SoftTimeLimitExceeded, *but)
     first: Exception | None = None
     for name, do in things.items():
         try:
             made[name] = do()
         except Exception as error:
-            if isinstance(error, at_once):
+            if isinstance(error, SoftTimeLimitExceeded) or isinstance(error, but):
                 raise
             log.error("part.failed", part=name, error=type(error).__name__)
             first = first or error
