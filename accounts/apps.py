@@ -18,6 +18,7 @@ class AccountsConfig(AppConfig):
             joining,
             people,
             regions,
+            sessions,
             told_of_joinings,
             upgrades,
             vouching,
@@ -27,6 +28,7 @@ class AccountsConfig(AppConfig):
         handles.install()
         factor_secrets.install()
         factor.install()
+        sessions.install()
         register(
             People(
                 reach=people.opened_by,

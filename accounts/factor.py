@@ -58,37 +58,27 @@ def install() -> None:
     signals.authenticator_added.connect(_added, dispatch_uid="accounts.factor.added")
     signals.authenticator_removed.connect(_removed, dispatch_uid="accounts.factor.removed")
     signals.authenticator_reset.connect(_renewed, dispatch_uid="accounts.factor.renewed")
-    signals.authenticator_used.connect(_used, dispatch_uid="accounts.factor.used")
 
 
 def _added(request: HttpRequest, user: User, authenticator: Authenticator, **kwargs: Any) -> None:
     """Count the session that enrols as proved, for it just showed a code, and end the user's others."""
     if authenticator.type != Authenticator.Type.TOTP:
         return
+    # With it the session gets a new number (sessions.shown_again).
     record_authentication(request, user, "mfa", id=authenticator.pk, type=authenticator.type, reauthenticated=True)
-    _only_this_session(request, user)
+    sessions.end_others(user.pk, but=request.session.session_key)
     _noted("factor.added", user)
 
 
 def _removed(request: HttpRequest, user: User, authenticator: Authenticator, **kwargs: Any) -> None:
     if authenticator.type == Authenticator.Type.TOTP:
-        _only_this_session(request, user)
+        request.session.cycle_key()
+        sessions.end_others(user.pk, but=request.session.session_key)
         _noted("factor.removed", user)
 
 
 def _renewed(request: HttpRequest, user: User, **kwargs: Any) -> None:
     _noted("factor.codes_renewed", user)
-
-
-def _used(request: HttpRequest, reauthenticated: bool = False, **kwargs: Any) -> None:
-    """Give a session that proved the factor later a new number: a copy of its cookie must not gain by it."""
-    if reauthenticated:
-        request.session.cycle_key()
-
-
-def _only_this_session(request: HttpRequest, user: User) -> None:
-    request.session.cycle_key()
-    sessions.end_others(user.pk, but=request.session.session_key)
 
 
 def _noted(

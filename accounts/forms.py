@@ -7,6 +7,7 @@ from typing import Any
 from allauth.account.adapter import get_adapter
 from allauth.account.forms import AddEmailForm as AllauthAddEmailForm
 from allauth.account.forms import BaseConfirmCodeForm, ConfirmEmailVerificationCodeForm
+from allauth.account.forms import ChangePasswordForm as AllauthChangePasswordForm
 from allauth.account.forms import LoginForm as AllauthLoginForm
 from allauth.account.forms import ResetPasswordForm as AllauthResetPasswordForm
 from allauth.account.forms import SignupForm as AllauthSignupForm
@@ -59,6 +60,18 @@ class SignupForm(AllauthSignupForm):
         self.fields["password1"].error_messages["required"] = "Choose a password."
         for field in self.fields.values():
             field.widget.attrs.pop("placeholder", None)
+
+
+class ChangePasswordForm(AllauthChangePasswordForm):
+    """allauth's form; the password of today is asked for as wherever it is shown once more."""
+
+    def clean_oldpassword(self) -> str:
+        """Return the password of today. Raises ValidationError, also where a limit is reached: a try counts with those
+        to sign in, so that a borrowed session guesses no faster here."""
+        password = str(self.cleaned_data["oldpassword"])
+        if not get_adapter().reauthenticate(self.user, password):
+            raise get_adapter().validation_error("enter_current_password")
+        return password
 
 
 class CodeForm(ConfirmEmailVerificationCodeForm):

@@ -54,7 +54,10 @@ NOT_DONE = (
 # The code that confirms an address: where it is not accepted for good, the page leads away from here.
 CODE_PAGE, CODE_IS_OVER = "account_email_verification_sent", ("account_login", "account_email")
 RESET_PAGE = "account_reset_password_from_key"
-CHANGE_PAGE, WRONG_PASSWORD = "account_change_password", "enter_current_password"
+CHANGE_PAGE = "account_change_password"
+TOO_MANY = "too_many_login_attempts"
+# Of the password of today; what is wrong with the new one is no wrong password.
+REFUSED_CHANGE = {"enter_current_password", TOO_MANY}
 # What a session that must show the factor still reaches: where to show it, the way out, and what machines ask.
 OPEN_WITHOUT_FACTOR = {"mfa_reauthenticate", "account_logout", "health", "live", "metrics"}
 # What opens a page by itself, in its address.
@@ -152,9 +155,8 @@ def _say_refused(request: HttpRequest, response: HttpResponse) -> HttpResponse:
         return render(request, "account/code_refused.html", status=HTTPStatus.UNAUTHORIZED)
     elif request.method == "POST" and response.status_code == HTTPStatus.OK:
         codes = _errors(context)
-        if place.view_name in PASSWORD_PAGES or (place.view_name == CHANGE_PAGE and WRONG_PASSWORD in codes):
-            is_limited = "too_many_login_attempts" in codes
-            response.status_code = HTTPStatus.TOO_MANY_REQUESTS if is_limited else HTTPStatus.UNAUTHORIZED
+        if place.view_name in PASSWORD_PAGES or (place.view_name == CHANGE_PAGE and codes & REFUSED_CHANGE):
+            response.status_code = HTTPStatus.TOO_MANY_REQUESTS if TOO_MANY in codes else HTTPStatus.UNAUTHORIZED
     return response
 
 

@@ -1,9 +1,10 @@
 """Browser sessions, sealed (SESSION_ENGINE).
 
 What must never happen: a session that can be read from a dump, a session key that opens a browser's session when found
-in a dump, contents that open under another cookie than their own, or a session that outlives an erasure. So the
-contents are sealed to their key (allauth keeps addresses and TOTP secrets in them), the stored key is a keyed hash of
-the cookie, and the row names user and subject.
+in a dump, contents that open under another cookie than their own, a session that outlives an erasure, or a copy of a
+cookie that gains by what its owner shows. So the contents are sealed to their key (allauth keeps addresses and TOTP
+secrets in them), the stored key is a keyed hash of the cookie, the row names user and subject, and who shows once more
+who it is goes on under a new cookie, whichever page asked.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from functools import cache, partial
 from typing import Any
 from uuid import UUID
 
+from allauth.account.signals import authentication_step_completed
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 from django.core import signing
 from django.db.models import Q
+from django.http import HttpRequest
 from django.utils import timezone
 
 from privacy import vault
@@ -121,6 +124,18 @@ def _person_of_user() -> Question:
     from accounts.models import User
 
     return Question(User.objects.filter(pk=Question.NUMBER).values_list("pk", "subject_id"), Question.NUMBER)
+
+
+def install() -> None:
+    """Connect what must follow a password or code that is shown once more, by allauth's own signal. Called once, when
+    apps are ready."""
+    authentication_step_completed.connect(shown_again, dispatch_uid="accounts.sessions.shown_again")
+
+
+def shown_again(request: HttpRequest, reauthenticated: bool = False, **kwargs: Any) -> None:
+    """Give a session in which somebody showed once more who it is a new cookie, and end the old one."""
+    if reauthenticated:
+        request.session.cycle_key()
 
 
 def end_others(user_id: UUID, *, but: str | None) -> int:

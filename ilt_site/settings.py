@@ -270,6 +270,7 @@ AUTHENTICATION_BACKENDS = ["accounts.backends.LoginBackend"]
 ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
 ACCOUNT_FORMS = {
     "add_email": "accounts.forms.AddEmailForm",
+    "change_password": "accounts.forms.ChangePasswordForm",
     "login": "accounts.forms.LoginForm",
     "signup": "accounts.signup.SignupForm",
     "reset_password": "accounts.forms.ResetPasswordForm",

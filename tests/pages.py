@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from allauth.account.internal.flows.reauthentication import reauthenticate_by_password
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.test import Client
 
@@ -56,6 +57,7 @@ def signed_in(user: User, *, again: bool = False, asked: bool = True) -> Client:
         request.user, request.session = user, client.session
         reauthenticate_by_password(request)
         request.session.save()
+        client.cookies[settings.SESSION_COOKIE_NAME] = request.session.session_key  # a new one
     return client
 
 

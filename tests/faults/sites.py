@@ -39,7 +39,7 @@ for number in range({first}, {first} + {count}):
     request.session, request.user = client.session, user
     reauthenticate_by_password(request)
     request.session.save()
-    print("SESSION", client.cookies["session"].value)
+    print("SESSION", request.session.session_key)
 """
 
 

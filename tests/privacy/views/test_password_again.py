@@ -7,9 +7,14 @@ import re
 from typing import Any
 
 import pytest
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from django.conf import settings
+from django.core.cache import cache
 from django.test import Client
+from django.utils import timezone
 from django.utils.http import urlencode
 
+from accounts import factor
 from accounts.models import Customer, User
 from privacy import registers
 from privacy.letters.models import Letter
@@ -189,3 +194,51 @@ def test_a_removal_is_not_taken_back_without_the_password(session: Client, alice
     pages.signed_in(alice, again=True).post(path)
     planned.refresh_from_db()
     assert planned.state == State.WITHDRAWN
+
+
+def copy_of(browser: Client) -> Client:
+    """A browser with a copy of this one's cookie."""
+    copy = Client()
+    copy.cookies[settings.SESSION_COOKIE_NAME] = browser.cookies[settings.SESSION_COOKIE_NAME].value
+    return copy
+
+
+def test_a_copy_of_the_cookie_gains_nothing_by_what_its_owner_shows(session: Client, alice: User) -> None:
+    """The five minutes belong to the browser that typed: by password, code of the app, and recovery code."""
+
+    def is_out(copy: Client) -> bool:
+        return copy.get("/account/").headers.get("Location", "").startswith("/accounts/login/")
+
+    copy = copy_of(session)
+    assert not is_out(copy), "control: it is signed in"
+    asked = session.get("/privacy/requests/new/access/").headers["Location"]
+    assert session.post(asked, {"password": "wrong wrong wrong"}).status_code == 401
+    assert not is_out(copy), "control: what is refused changes nothing"
+    assert session.post(asked, {**PASSWORD, "next": "/privacy/requests/new/access/"}).status_code == 302
+    assert session.get("/privacy/requests/new/access/").status_code == 200
+    assert is_out(copy)
+    copy.post("/privacy/requests/new/access/")
+    copy.post("/accounts/email/", {"action_add": "", "email": "thief@example.org"})
+    assert not Request.objects.exists() and not Letter.objects.exists()
+    # So by the app of a second factor and by a recovery code; enrolment: tests/accounts/test_factor.py.
+    factor.enrol(alice)
+    recovery = RecoveryCodes.activate(alice).get_unused_codes()[0]
+    for code in (factor.code(alice, now=timezone.now())[0], recovery):
+        copy = copy_of(session)
+        answer = session.post("/accounts/2fa/reauthenticate/", {"code": code})
+        assert answer.status_code == 302 and session.get("/account/").status_code == 200
+        assert is_out(copy)
+
+
+def test_guessing_at_the_change_of_the_password_counts_with_the_other_tries(session: Client, alice: User) -> None:
+    wrong = {"oldpassword": "wrong wrong wrong", "password1": "another good long password",
+             "password2": "another good long password"}  # fmt: skip
+    change = "/accounts/password/change/"
+    assert [session.post(change, wrong).status_code for _ in range(3)] == [401, 401, 401]
+    assert [session.post(AGAIN, {"password": "wrong wrong wrong"}).status_code for _ in range(3)] == [401, 401, 429]
+    refused = session.post(change, {**wrong, "oldpassword": factories.PASSWORD})
+    assert refused.status_code == 429 and "Too many failed login attempts" in refused.text
+    cache.clear()
+    assert session.post(change, {**wrong, "oldpassword": factories.PASSWORD}).status_code == 302
+    alice.refresh_from_db()
+    assert alice.check_password("another good long password")
