@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -18,11 +18,14 @@ from privacy.calendar import company_day
 from privacy.gate import Actor
 from privacy.models import Letter, Request
 from privacy.requests import (
+    in_doubt,
     listing,
     longer,
     second,
 )
-from privacy.requests.states import UNANSWERED_STATES, State
+from privacy.requests.states import OPEN_STATES, UNANSWERED_STATES, State
+
+LATELY = timedelta(days=30)
 
 
 class Work(admin.SimpleListFilter):
@@ -62,8 +65,8 @@ class StateInWords(admin.ChoicesFieldListFilter):
 
 
 def waiting_for(site: WorkAdmin, actor: Actor, today: date) -> list[WorkList]:
-    """Return the work lists of the requests: what is due, what did not go out, whom nobody could tell, possible
-    breaches."""
+    """Return the work lists of the requests: what somebody has to look at, what is due, what did not go out, whom
+    nobody could tell, possible breaches."""
     if "privacy" not in actor.roles:
         return []
     # Parked ones first: nothing moves them but a person.
@@ -111,7 +114,23 @@ def waiting_for(site: WorkAdmin, actor: Actor, today: date) -> list[WorkList]:
             for one in found
         ]
         lists.insert(0, WorkList("Possible breaches to assess", site.url_of_list(), looks, breaches.count()))
-    return lists
+    return [*_to_look_at(site), *lists]
+
+
+def _to_look_at(site: WorkAdmin) -> list[WorkList]:
+    """Return the requests that somebody has to look at, the one due first at the top; nothing where there are none.
+
+    All that are open and those that ended lately: looking at each request there ever was would take too long for a
+    page, and `seal_requests` does.
+    """
+    lately = Q(closed_at__gte=timezone.now() - LATELY) | Q(state__in=OPEN_STATES)
+    found = WorkList.of(
+        _("Requests that somebody has to look at, open or ended within 30 days"),
+        site.url_of_list(),
+        in_doubt.among(Request.objects.filter(lately)).order_by("due_on", "reference"),
+        lambda one: Task(site.url_of(one), f"{one.reference}: {one.title}", is_late=True),
+    )
+    return [found] if found.tasks else []
 
 
 def _to_post(site: WorkAdmin) -> WorkList:

@@ -47,6 +47,7 @@ Answering
 
 Proof and lists
     history     states and events, the only place that writes them
-    bound       whether a row says what the site wrote; `contradictions` what speaks against a row that does not
+    bound       whether a row says what the site wrote; `contradictions` what speaks against a row that does not;
+                `in_doubt` which somebody has to look at
     listing     the requests as a list; `in_words` and `said` how things are said in text
 """

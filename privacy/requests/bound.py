@@ -242,6 +242,11 @@ def doubted() -> Iterator[UUID]:
     yield from _doubted(_rows())
 
 
+def doubted_among(numbers: Collection[UUID]) -> Iterator[UUID]:
+    """Yield those of these requests whose row does not say what the site wrote, oldest first."""
+    yield from _doubted(_rows().filter(pk__in=numbers))
+
+
 def doubted_of(owner: UUID) -> Iterator[UUID]:
     """Yield those of the requests that are a person's, by their rows or by the key store, whose row does not say what
     the site wrote."""

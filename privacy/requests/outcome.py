@@ -177,8 +177,8 @@ def lines(request: Request, *, today: date) -> dict[str, list[dict[str, Any]]]:
             else:
                 sentence, says = verdict.sentence, verdict
         done_at = decided.ended_at(decision)
-        if request.stage == "done" and decision.action == Decision.Action.ERASE and done_at is None:
-            raise NotAsPlanned(request)  # it is called carried out, and no decision of ours says that this has ended
+        if planned.has_no_end(request, decision):
+            raise NotAsPlanned(request)
         name = "erased" if done_at and decision.pinned else names[Decision.Action(decision.action)]
         found[name].append(
             {

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from django.db.models import QuerySet
+
 from privacy import vault
 from privacy.requests import bound, history
 from privacy.requests.models import Request
@@ -84,14 +86,24 @@ def require(request: Request) -> list[Pair]:
     return found
 
 
-def unlike() -> Iterator[UUID]:
-    """Yield the requests whose decisions are not those of the plan in their file, in number and what they are about: of
-    those whose file has ended, or was made anew from the ledger, nothing can be said. Oldest first."""
-    for request in Request.objects.exclude(plan_hash="").prefetch_related("decisions").order_by("pk").iterator(CHUNK):
+def unlike(which: QuerySet[Request]) -> Iterator[UUID]:
+    """Yield those of these requests whose decisions are not those of the plan in their
+    file, in number and what they are about, or that are called carried out while something has no end: those of whose
+    decisions `outcome.lines` tells nothing. Of those whose file has ended, or was made anew from the ledger, nothing
+    can be said. Oldest first, in the same number of queries for each `CHUNK`."""
+    for request in which.exclude(plan_hash="").prefetch_related("decisions").order_by("pk").iterator(CHUNK):
         plan = of(request)
         decisions = sorted(request.decisions.all(), key=lambda one: one.pk)
-        if plan and paired(decisions, plan.get("verdicts", ()), gives=request.procedure.gives) is None:
+        if not plan:
+            continue
+        is_like = paired(decisions, plan.get("verdicts", ()), gives=request.procedure.gives) is not None
+        if not is_like or any(has_no_end(request, one) for one in decisions):
             yield request.pk
+
+
+def has_no_end(request: Request, decision: Decision) -> bool:
+    """Say whether a request is called carried out, and no decision of ours says that this has ended."""
+    return request.stage == "done" and decision.action == Decision.Action.ERASE and decided.ended_at(decision) is None
 
 
 def worded(pk: UUID) -> set[int]:

@@ -16,13 +16,14 @@ from itertools import groupby
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 from django.db.models.fields.json import KT
 
 from privacy.requests import bound, history
 from privacy.requests.models import Export, Request, RequestEvent, SecondLook
 from privacy.requests.states import UNDONE_STATES
 
+CHUNK = 500
 ASKED, DECIDED = (history.SECOND_ASKED, history.SECOND_ASKED_AGAIN), "second_decided"
 EXCESSIVE = SecondLook.Why.EXCESSIVE.value
 _UNDONE = frozenset(state.value for state in UNDONE_STATES)
@@ -47,6 +48,13 @@ def of(request: Request) -> Questions:
     """
     told = _told(RequestEvent.objects.filter(request=request, kind__in=_KINDS).order_by("pk"))
     if told.ended and Export.objects.filter(request=request, deleted_at=None).exists():
+        told.open.update(told.ended)
+    return told
+
+
+def _told_with(events: Iterable[RequestEvent], *, has_copy: bool) -> Questions:
+    told = _told(events)
+    if has_copy:
         told.open.update(told.ended)
     return told
 
@@ -123,19 +131,32 @@ def copies() -> QuerySet[Export]:
     return Export.objects.filter(pk__in=bound.files_living())
 
 
-def unlike() -> Iterator[UUID]:
-    """Yield the requests whose rows of questions are not those of their history, oldest first: for an operator."""
-    numbers = set(SecondLook.objects.values_list("request", flat=True))
-    numbers |= set(RequestEvent.objects.filter(kind__in=ASKED).values_list("request", flat=True))
-    for request in Request.objects.filter(pk__in=numbers).only("pk").order_by("pk"):
-        if next(findings(request), None) is not None:
+def unlike(which: QuerySet[Request]) -> Iterator[UUID]:
+    """Yield those of these requests whose rows of questions are not those of their
+    history, oldest first, in the same number of queries for each `CHUNK`."""
+    is_asked = Q(pk__in=SecondLook.objects.values("request")) | Q(
+        pk__in=RequestEvent.objects.filter(kind__in=ASKED).values("request")
+    )
+    events = RequestEvent.objects.filter(kind__in=_KINDS).order_by("pk")
+    found = which.filter(is_asked).prefetch_related(
+        Prefetch("events", events, to_attr="said"),
+        Prefetch("exports", Export.objects.filter(deleted_at=None), to_attr="there"),
+        "second_looks",
+    )
+    for request in found.order_by("pk").iterator(CHUNK):
+        told = _told_with(request.said, has_copy=bool(request.there))
+        rows_there = [(one.why, one.decided_at) for one in sorted(request.second_looks.all(), key=lambda one: one.why)]
+        if next(_findings(told, rows_there), None) is not None:
             yield request.pk
 
 
 def findings(request: Request) -> Iterator[str]:
     """Say in words in what the rows of a request's questions are not those of its history."""
-    told = of(request)
     there = list(SecondLook.objects.filter(request=request).order_by("why").values_list("why", "decided_at"))
+    yield from _findings(of(request), there)
+
+
+def _findings(told: Questions, there: list[tuple[str, datetime | None]]) -> Iterator[str]:
     for why, some in groupby(there, key=lambda one: one[0]):
         days = [decided_at for _, decided_at in some]
         if len(days) > len(told.begun.get(why, ())) or (None in days and why not in told.open):

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from privacy import audit, gate
 from privacy.calendar import undated
-from privacy.requests import bound, contradictions, planned, questions, reading, sight, tombstones
+from privacy.requests import bound, contradictions, in_doubt, questions, reading, sight
 from privacy.requests.models import Request
 from privacy.retention import decided
 
@@ -59,8 +59,7 @@ class Command(BaseCommand):
             sealed = self._seal(found, is_dry=is_dry)
             if not options["json"]:
                 self.stdout.write(f"{'Would be sealed' if is_dry else 'Sealed'} as they stand: {sealed}.")
-        left = [*bound.doubted(), *planned.unlike(), *questions.unlike(), *tombstones.taken()]
-        doubted = list(Request.objects.filter(pk__in=left).order_by("reference"))
+        doubted = list(in_doubt.among(Request.objects.all()).order_by("reference"))
         if options["json"]:
             self.stdout.write(
                 json.dumps({"sealed": sealed, "doubted": list(map(_as_json, doubted)), "dry_run": is_dry})
@@ -69,7 +68,7 @@ class Command(BaseCommand):
             self._tell(doubted)
             if is_dry:
                 self.stdout.write("Nothing was changed: this was a dry run.")
-        if left:
+        if doubted:
             raise CommandError("Look at them before you seal any.", returncode=1)
 
     def _tell(self, doubted: list[Request]) -> None:
