@@ -7,6 +7,7 @@ takes; a secret of a second factor in clear; the program opening an address outs
 from __future__ import annotations
 
 import logging
+import unicodedata
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -81,6 +82,13 @@ def _confirmed_but(email_address: EmailAddress) -> list[str]:
     others = type(email_address).objects.filter(user=email_address.user_id).exclude(pk=email_address.pk)
     is_so = [one for one in others if one.verified or confirmed.is_of(confirmed.number_of(one), one.user_id)]
     return [found for one in is_so if (found := one.email)]
+
+
+def _harmless(name: str) -> str:
+    """Return a user name as it may stand in a letter to an address that nobody has confirmed, "" when it may not."""
+    plain = unicodedata.normalize("NFKC", name)  # some signs that count as letters have a dot in them
+    is_harmless = len(plain) <= 30 and "." not in plain and sum(sign.isdigit() for sign in plain) <= 6
+    return name if is_harmless else ""
 
 
 def _opened(record_id: UUID) -> Any:
@@ -298,10 +306,14 @@ class AccountAdapter(DefaultAccountAdapter):
         super().send_notification_mail(template_prefix, user, {**(context or {}), "user": user}, email)
 
     def send_confirmation_mail(self, request: HttpRequest, emailconfirmation: Any, signup: bool) -> None:
-        """Send the code. The letter names the login that wants the address: its reader knows whether it is theirs."""
+        """Send the code. The letter names the login that wants the address: its reader knows whether it is theirs.
+
+        The name is what somebody typed, and the reader may be anybody: what could be taken for a link or a telephone
+        number, or has room for a sentence, is left out.
+        """
         address = emailconfirmation.email_address
         with system("login"):
-            name = str(address.user.username)
+            name = _harmless(str(address.user.username))
         context = {"user": address.user, "username": name, "code": emailconfirmation.key}
         template = "email_confirmation_signup" if signup else "email_confirmation"
         self.send_mail(f"account/email/{template}", address.email, context)

@@ -56,6 +56,30 @@ def test_a_strangers_sign_up_gets_alice_a_letter_that_nothing_can_be_pressed_in(
     assert Customer.objects.get().user_id is None
 
 
+def test_nothing_that_a_stranger_types_is_a_link_or_a_number_to_call_in_a_letter_to_somebody_else() -> None:
+    """Finding 11: a domain as a user name stood in our letter to anybody, and mail programs made a link of it."""
+    bait = (
+        "www.claim-your-refund.example",
+        "www\u2488example",
+        "call-978-555-0199-now",
+        "your-account-is-locked-write-to-us",
+    )
+    for number, name in enumerate((*bait, "mallory_2-b")):
+        sign_up(Client(), name, f"victim{number}@example.com")
+        kind, to, text = letters()[-1]
+        assert (kind, to) == ("email_confirmation_signup", f"victim{number}@example.com")
+        assert (name in text, "is left out here" in text) == ((True, False) if name == "mallory_2-b" else (False, True))
+        assert text.count("http") == text.count(".example/") == 0
+    for name in bait:  # of before, or confirmed since: so where the address is changed
+        user = User.objects.named(name).get()
+        EmailAddress.objects.filter(user=user).update(verified=True)
+        browser = pages.signed_in(user, again=True)
+        browser.post("/accounts/email/", {"action_add": "", "email": f"other{user.pk.hex[-6:]}@example.com"})
+        kind, to, text = letters()[-1]
+        assert kind == "email_confirmation" and to.startswith("other")
+        assert name not in text and "is left out here" in text
+
+
 def test_the_code_counts_in_the_browser_that_signed_up(mallory: Client) -> None:
     """The positive control: had alice read the code out to mallory, mallory would be in, and still not in her file."""
     type_code(mallory, last_code())
