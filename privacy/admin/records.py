@@ -19,7 +19,6 @@ from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db import models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
-from django.utils.functional import cached_property
 
 from privacy import audit, gate, vault
 from privacy.admin import covers, search
@@ -199,13 +198,22 @@ class RecordAdmin(SearchedList, WorkAdmin):
     # The form ----------------------------------------------------------------------------------------------------
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Let what is linked with a record be called what it is at the desk, instead of the name of its row."""
-        groups = self.fieldsets or [(None, {"fields": self.fields or ()})]
-        return [(title, {**group, "fields": [self._linked(one) for one in group["fields"]]}) for title, group in groups]
+        """Let what is linked with a record be called what it is at the desk, instead of the name of its row, and a code
+        that can be read and is not edited here by what it stands for."""
 
-    def _linked(self, name: Any) -> Any:
-        if callable(name) or name in self.editable:
-            return name
+        def drawn(one: Any) -> Any:
+            if isinstance(one, list | tuple):
+                return tuple(map(drawn, one))
+            if callable(one) or one in self.editable:
+                return one
+            if obj is not None and code_of(self.model, one) and not isinstance(getattr(obj, one), Unreadable):
+                return self._column(one)
+            return self._linked(one)
+
+        groups = self.fieldsets or [(None, {"fields": self.fields or ()})]
+        return [(title, {**group, "fields": drawn(group["fields"])}) for title, group in groups]
+
+    def _linked(self, name: str) -> Any:
         if name not in self._links:
             self._links[name] = self._link(name) or name
         return self._links[name]
@@ -229,20 +237,6 @@ class RecordAdmin(SearchedList, WorkAdmin):
             for name in names
             if callable(name) or (name not in self.editable and not isinstance(getattr(obj, name, None), Unreadable))
         ]
-
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Return the groups of fields; a code that can be read and is not edited here stands there by its name."""
-
-        def drawn(one: Any) -> Any:
-            if isinstance(one, list | tuple):
-                return tuple(map(drawn, one))
-            is_code = isinstance(one, str) and one not in self.editable and code_of(self.model, one) is not None
-            return self._column(one) if is_code and not isinstance(getattr(obj, one, None), Unreadable) else one
-
-        groups = self.fieldsets or [(None, {"fields": self.fields or ()})]
-        if obj is None:
-            return groups
-        return [(title, {**options, "fields": drawn(options["fields"])}) for title, options in groups]
 
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
