@@ -270,6 +270,7 @@ def test_the_runbook_holds_from_an_empty_machine_to_an_upgrade(server: Server) -
     assert "dry run" in server.shell(f"ilt request_run {filed['reference']} --dry-run").stdout
     ran = server.shell(f"ilt request_run {filed['reference']} --yes")
     assert "answered" in ran.stdout.lower() or "closed" in ran.stdout.lower() or "carried out" in ran.stdout.lower()
+    the_row_of_an_answer_comes_back(server, filed["reference"], older=main)
     ledger = Path(server.env["STATE_DIR"], "checkpoints", "ledger.jsonl")
     server.wait_for(lambda: ledger.exists() and filed["reference"] in ledger.read_text())
 
@@ -312,6 +313,23 @@ def test_the_runbook_holds_from_an_empty_machine_to_an_upgrade(server: Server) -
         assert b"alice@example.com" not in log.read_bytes(), log.name
     ran = len(BLOCKS)
     report("F15", "blocks of the runbook run word for word", f"{ran} of {ran}", n=1, goal=f"{ran} of {ran}")
+
+
+def the_row_of_an_answer_comes_back(server: Server, reference: str, *, older: str) -> None:
+    """Of an answer whose row was deleted, or replaced by another one, exactly the row of the backup stands again."""
+    newer = server.drill("backup").split()[0]
+    ours = f"key = 'answer:' || (SELECT id::text FROM privacy_request WHERE reference = '{reference}')"
+    row = f'psql -XAtq -d ilt -c "SELECT md5(l::text) FROM privacy_letter l WHERE {ours}"'
+    before = server.shell(row).stdout
+    assert len(before) == 33
+    for spoiled in ("DELETE FROM privacy_letter WHERE", "UPDATE privacy_letter SET id = gen_random_uuid() WHERE"):
+        assert server.shell(f'psql -Xq -d ilt -c "{spoiled} {ours}"').returncode == 0
+        spoilt = server.shell(row).stdout
+        assert spoilt != before
+        assert "does not have it" in server.drill("one letter", FROM=older, REFERENCE=reference)
+        assert server.shell(row).stdout == spoilt
+        server.drill("one letter", FROM=newer, REFERENCE=reference)
+        assert server.shell(row).stdout == before
 
 
 def assert_redis_keeps_its_users_apart(server: Server) -> None:
