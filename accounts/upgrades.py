@@ -199,6 +199,7 @@ def bind_rows(*, now: datetime) -> int:
     done += once.do(once.FORGOTTEN, partial(decided.bind_forgotten, planned.forgotten), now=now)
     done += once.do(once.ENDS, decided.bind_ends, now=now)
     done += once.do(once.WORDS, partial(decided.bind_words, planned.worded), now=now)
+    done += once.do(once.PLACES, partial(decided.bind_places, planned.placed), now=now)
     done += once.do(once.HOLDS, in_force.bind_all, now=now)
     done += once.do(once.ADDRESSES, confirmed.bind_all, now=now)
     done += once.do(once.NOTICES, contact_links.bind_letters, now=now)

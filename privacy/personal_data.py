@@ -296,6 +296,7 @@ datamap.register(
             "overdue": "a switch",
             "pinned": "a switch",
             "done_at": TIME,
+            "place": "a number: which line of the plan it is",
             "mac": "a keyed hash over the row",
         },
     ),

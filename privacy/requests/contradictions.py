@@ -261,8 +261,8 @@ def _of_decisions(row: Mapping[str, Any], events: list[tuple[str, str, dict[str,
     if plan and row["plan_hash"] not in ("", plan.get("hash")):
         yield "its plan in the sealed file is another than the row names"
     gives = procedures.of(row["kind"]).gives
-    for one, verdict in pairs:
-        is_one = planned.is_about(one, verdict, gives=gives)
+    for place, (one, verdict) in enumerate(pairs):
+        is_one = planned.is_about(one, verdict, place, gives=gives)
         if not decided.is_ours(one):
             is_one = is_one and planned.is_worded(one, verdict)
         if one.pk not in fitted:

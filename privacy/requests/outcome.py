@@ -64,8 +64,9 @@ def store(request: Request, made: plan.Plan, *, now: datetime) -> None:
             authority="" if gives else v.authority,
             until=v.until,
             overdue=v.overdue,
+            place=place,
         )
-        for v in made.verdicts
+        for place, v in enumerate(made.verdicts)
     ]
     Decision.objects.bulk_create(map(decided.sign, decisions), batch_size=BATCH)
     kept = plan.for_file(made)

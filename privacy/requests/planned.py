@@ -46,15 +46,16 @@ def paired(decisions: Sequence[Decision], verdicts: Sequence[Mapping[str, Any]],
     if len(decisions) != len(verdicts):
         return None
     found = list(zip(decisions, verdicts, strict=True))
-    return found if all(is_about(one, verdict, gives=gives) for one, verdict in found) else None
+    return found if all(is_about(*pair, place, gives=gives) for place, pair in enumerate(found)) else None
 
 
-def is_about(one: Decision, verdict: Mapping[str, Any], *, gives: bool) -> bool:
-    """Say whether a decision is about what a verdict of the plan is, and does that: what was to end may be kept since,
-    because something came up meanwhile. A plan of before tells only what is done."""
+def is_about(one: Decision, verdict: Mapping[str, Any], place: int, *, gives: bool) -> bool:
+    """Say whether a decision is about what the verdict at this place of the plan is, and does that: what was to end may
+    be kept since, because something came up meanwhile. A plan of before tells only what is done, and what was decided
+    before, or without a plan after a restore, knows no place."""
     label, record, envelope = verdict["of"][:3] if "of" in verdict else (one.label, str(one.record_id), one.envelope)
-    # A record that ended for good has lost its number (`decided.forget`).
-    is_one = one.record_id is None or str(one.record_id) == record
+    # A record that ended for good has lost its number (`decided.forget`): its place says which it was.
+    is_one = one.place in (None, place) and (one.record_id is None or str(one.record_id) == record)
     was = Decision.Action.GIVE if gives else verdict["action"]
     is_kept_since = one.action == Decision.Action.KEEP and was == Decision.Action.ERASE and one.pinned
     return is_one and (one.label, one.envelope) == (label, envelope) and (one.action == was or is_kept_since)
@@ -115,6 +116,18 @@ def worded(pk: UUID) -> set[int]:
         return {one.pk for one in decisions}
     found = paired(decisions, plan.get("verdicts", ()), gives=request.procedure.gives) or ()
     return {one.pk for one, verdict in found if is_worded(one, verdict)}
+
+
+def placed(pk: UUID) -> set[int]:
+    """Return the numbers of those decisions of a request that stand where its plan has them, while the key store has no
+    key of what they call ended; all where there is no plan."""
+    request = Request.objects.get(pk=pk)
+    decisions, plan = list(Decision.objects.filter(request=pk).order_by("pk")), of(request)
+    if not plan:
+        return {one.pk for one in decisions}
+    found = paired(decisions, plan.get("verdicts", ()), gives=request.procedure.gives) or ()
+    named = {one.pk: record_of(one, verdict) for one, verdict in found}
+    return set(named) - decided.said_too_early((one for one, _ in found), named)
 
 
 def forgotten(pk: UUID) -> set[int]:

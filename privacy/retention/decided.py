@@ -4,8 +4,8 @@ What must never happen: a record ended early, or one that law keeps, because som
 table, or another day into one: what a person was told (pinned) is ended by the sweep without asking the schedule and
 outside its cap; a record that is kept opened to all again, or called erased, because a column says that it is done. So
 each decision carries a keyed hash over its request, its record, what it does and until when, whether that is binding,
-when it was done, and what the answer says of it: which data, and why. One that does not fit ends nothing and is a
-finding of the sweep; a removal stops at it.
+when it was done, what the answer says of it (which data, and why), and which line of the plan it is. One that does not
+fit ends nothing and is a finding of the sweep; a removal stops at it.
 Neither is undone by itself: an operator who looked signs the decisions of a request with it (`seal_requests`).
 """
 
@@ -44,9 +44,9 @@ def was_about(decision: Decision, record: UUID) -> bool:
 
 
 def was_ours(decision: Decision) -> bool:
-    """Say whether an earlier version made this decision as it stands, but for when it was done and how it is told:
-    after a restore of a backup of that version."""
-    return any(vault.mac_fits(decision.mac, *says(decision)) for says in (_said_before, _said_of_end))
+    """Say whether an earlier version made this decision as it stands, but for when it was done, how it is told and
+    which line of the plan it is: after a restore of a backup of that version."""
+    return any(vault.mac_fits(decision.mac, *says(decision)) for says in (_said_before, _said_of_end, _said_of_words))
 
 
 def change(decisions: models.QuerySet[Decision], **columns: Any) -> list[Decision]:
@@ -96,9 +96,9 @@ def forget(label: str, records: Collection[UUID]) -> None:
 
 
 def seal(requests: Collection[UUID]) -> int:
-    """Sign the decisions of these requests as they stand: by the decision of an operator who looked. Return how
-    many."""
-    return _sign_all(Decision.objects.filter(request__in=requests))
+    """Sign the decisions of these requests as they stand, those of before at the places of the plan in whose order they
+    were written: by the decision of an operator who looked. Return how many."""
+    return sum(_sign_placed(_of(request)) for request in requests)
 
 
 def bind_all() -> int:
@@ -151,6 +151,22 @@ def bind_words(is_said: Callable[[UUID], Collection[int]]) -> int:
     return count
 
 
+def bind_places(stands: Callable[[UUID], Collection[int]]) -> int:
+    """Put under their keyed hashes which line of its plan a decision of before is; return how many.
+
+    As `bind_all`. One that did not fit its keyed hash of before still does not, nor one of which `stands` of its
+    request does not return the number: until then a decision could be written over another one of its request.
+    """
+    count = 0
+    for request in list(Decision.objects.order_by("request").values_list("request", flat=True).distinct()):
+        found = _of(request)
+        fitted = {one.pk for one in found if vault.mac_fits(one.mac, *_said_of_words(one)) or is_ours(one)}
+        if fitted:
+            fitted &= set(stands(request))
+            count += _sign_placed(found, fitted)
+    return count
+
+
 def said_too_early(decisions: Iterable[Decision], named: Mapping[int, UUID | None] | None = None) -> set[int]:
     """Return the numbers of those decisions that say of their data that it has ended, or name no record any more, while
     the key store has its key. One query.
@@ -167,6 +183,20 @@ def said_too_early(decisions: Iterable[Decision], named: Mapping[int, UUID | Non
     }
     living = vault.keys.living(list(pairs.values())) if pairs else set()
     return {pk for pk, pair in pairs.items() if pair in living}
+
+
+def _of(request: UUID) -> list[Decision]:
+    return list(Decision.objects.filter(request=request).order_by("pk"))
+
+
+def _sign_placed(found: list[Decision], numbers: Collection[int] | None = None) -> int:
+    """Sign all decisions of a request, or those with these numbers; one without a place gets the one that it has."""
+    signed = []
+    for place, one in enumerate(found):
+        if numbers is None or one.pk in numbers:
+            one.place = place if one.place is None else one.place
+            signed.append(sign(one))
+    return Decision.objects.bulk_update(signed, ["place", "mac"], batch_size=CHUNK)
 
 
 def _sign_all(decisions: models.QuerySet[Decision]) -> int:
@@ -189,6 +219,11 @@ def ours(decisions: Iterable[Decision]) -> list[Decision]:
 
 
 def _says(one: Decision) -> tuple[Any, ...]:
+    return *_said_of_words(one), one.place
+
+
+def _said_of_words(one: Decision) -> tuple[Any, ...]:
+    # The same of some days later.
     return *_said_of_end(one), one.data, one.ground, one.authority
 
 

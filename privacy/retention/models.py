@@ -124,6 +124,8 @@ class Decision(models.Model):
     overdue = models.BooleanField(default=False)
     pinned = models.BooleanField(default=False)
     done_at = models.DateTimeField(null=True, blank=True)
+    # Which line of the plan it is. Under the hash: one that has lost its record says nothing of another line's.
+    place = models.PositiveIntegerField(null=True, blank=True, editable=False)
     # A keyed hash over what is decided (retention/decided.py); without one nothing is ended by it.
     mac = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
 

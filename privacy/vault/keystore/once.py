@@ -19,6 +19,7 @@ REQUESTS, PROPOSALS, ADDRESSES, DECISIONS = "requests", "proposals", "addresses"
 PHONES, NOTICES, CONFIRMATIONS, STEPS = "phones.2", "notices", "confirmations", "requests.steps"
 HISTORIES, FORGOTTEN, ENDS = "requests.histories", "decisions.forgotten", "decisions.ends"
 WEEKS, WORDS, HOLDS = "requests.files.weeks", "decisions.words", "holds"
+PLACES = "decisions.places"
 EVENTS = "requests.events"
 
 
