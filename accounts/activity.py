@@ -14,6 +14,7 @@ from accounts.models import (
     Company,
     Customer,
 )
+from privacy.actor import require_another
 from privacy.gate import Actor
 from privacy.sweep import notices as endings
 
@@ -50,8 +51,9 @@ def keep_account(customer: Customer, *, reason: str, actor: Actor, now: datetime
     """Keep an account that would end by itself, because the person told us so: its period starts again today (P10).
 
     `reason` says how they told us (endings.WAYS). Raises gate.Refused, endings.NoticeGone when its removal has begun,
-    endings.CannotKeep after a request to remove it.
+    endings.CannotKeep after a request to remove it, AboutYourself for staff whose own it is: they say so in the portal.
     """
+    require_another(actor, about=[customer.subject_id])
     records.require_write(actor, customer, ["account"])
     if customer.subject_id is None:
         raise endings.NoticeGone

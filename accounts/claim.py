@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import models, transaction
@@ -23,6 +24,7 @@ from accounts import confirmed, in_hand, reach, told_of_joinings
 from accounts.models import ClaimReview, ContactPoint, Customer, Joining, User
 from accounts.users import carry, carry_joinings
 from privacy import audit, datamap, gate, vault
+from privacy.actor import is_own, require_another
 from privacy.gate import MANAGER, Actor
 from privacy.gate import log as access_log
 from privacy.requests import bound
@@ -97,17 +99,31 @@ def is_proposed(review: ClaimReview, *, now: datetime) -> bool:
 
 
 def may_confirm(review: ClaimReview, actor: Actor) -> bool:
-    """Say whether this actor is a second person: of the privacy team or a manager, and not who proposed it."""
-    return actor.kind == "staff" and bool(actor.roles & {in_hand.TEAM, MANAGER}) and actor.id != review.proposed_by
+    """Say whether this actor is a second person: of the privacy team or a manager, and neither who proposed it nor one
+    of the two."""
+    if actor.kind != "staff" or not actor.roles & {in_hand.TEAM, MANAGER} or is_own(actor, **sides(review)):
+        return False
+    return actor.id != review.proposed_by
+
+
+def sides(review: ClaimReview) -> dict[str, Any]:
+    """Return whom a claim is about, and both logins: what `is_own` asks."""
+    logins = review.user_id, review.customer.user_id
+    return {
+        "about": [review.user.subject_id, review.customer.subject_id],
+        "by": [("customer", str(one)) for one in logins],
+    }
 
 
 def propose(review: ClaimReview, *, how: str, actor: Actor, now: datetime) -> None:
-    """Propose to link the login to the customer; a second person confirms. Raises NotOpen, NotNow, gate.Refused."""
+    """Propose to link the login to the customer; a second person confirms. Raises NotOpen, NotNow, AboutYourself,
+    gate.Refused."""
     _permit(actor)
     if how not in ClaimReview.How.values:
         raise NotNow("A link needs to say how we know that it is the same person.")
     with transaction.atomic():
         found = _open(review)
+        require_another(actor, **sides(found))
         customer = Customer.objects.select_for_update().get(pk=found.customer_id)
         _check(found.user, customer, actor=actor, now=now)
         found.how, found.proposed_at, found.proposed_by = how, now, (actor.id or "")[:64]
@@ -116,7 +132,7 @@ def propose(review: ClaimReview, *, how: str, actor: Actor, now: datetime) -> No
 
 
 def confirm(review: ClaimReview, *, actor: Actor, now: datetime) -> None:
-    """Link the login to the customer as a second person. Raises NotOpen, NotNow, gate.Refused.
+    """Link the login to the customer as a second person. Raises NotOpen, NotNow, AboutYourself, gate.Refused.
 
     Everything is checked once more: what was true when it was proposed may not be true now.
     """
@@ -124,6 +140,7 @@ def confirm(review: ClaimReview, *, actor: Actor, now: datetime) -> None:
         raise gate.Refused("A second person confirms: of the privacy team, or a manager.")
     with transaction.atomic():
         found = _open(review)
+        require_another(actor, **sides(found))
         if not is_proposed(found, now=now):
             raise NotNow(
                 "Nobody has proposed this in the last 7 days: it is proposed first, and a second person confirms."
@@ -137,10 +154,11 @@ def confirm(review: ClaimReview, *, actor: Actor, now: datetime) -> None:
 
 
 def refuse(review: ClaimReview, *, actor: Actor, now: datetime) -> None:
-    """Decide that the login is not linked. Raises NotOpen, gate.Refused."""
+    """Decide that the login is not linked. Raises NotOpen, AboutYourself, gate.Refused."""
     _permit(actor)
     with transaction.atomic():
         found = _open(review)
+        require_another(actor, **sides(found))
         _record("claim.refused", found, actor=actor, now=now)
         ClaimReview.objects.filter(pk=found.pk).update(outcome=ClaimReview.Outcome.REFUSED, decided_at=now)
 
@@ -151,7 +169,7 @@ def _permit(actor: Actor) -> None:
 
 
 def _open(review: ClaimReview) -> ClaimReview:
-    rows = ClaimReview.objects.select_for_update(of=("self",)).select_related("user")
+    rows = ClaimReview.objects.select_for_update(of=("self",)).select_related("user", "customer")
     found = rows.filter(pk=review.pk, outcome=ClaimReview.Outcome.OPEN).first()
     if found is None:
         raise NotOpen

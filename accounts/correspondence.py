@@ -13,6 +13,7 @@ from accounts.models import (
     User,
 )
 from privacy import audit, subjects
+from privacy.actor import require_another
 from privacy.calendar import days
 from privacy.gate import Actor
 
@@ -40,7 +41,8 @@ def record_communication(
     """Keep a message from or to a person with one of the five departments and return it (P23, P27, P28, P31).
 
     Somebody who is no customer gets a subject of their own. A reply belongs to the person of the first message and
-    moves that one's clock. To have heard from a customer keeps the account as an order does.
+    moves that one's clock. To have heard from a customer keeps the account as an order does. Raises AboutYourself for
+    staff who write down a message of their own.
     """
     days.require(now=now, received_on=received_on, notice_given_on=notice_given_on)
     with transaction.atomic():
@@ -49,6 +51,7 @@ def record_communication(
             owner = in_reply_to.subject_id
         else:
             owner = customer.subject_id if customer else subjects.create(now=now).pk
+        require_another(actor, about=[owner])
         message = Communication(
             subject_id=owner,
             customer=customer,

@@ -46,6 +46,7 @@ from accounts import (
 )
 from accounts.models import Address, ContactLink, ContactPoint, User
 from privacy import audit, letters, vault
+from privacy.actor import require_another
 from privacy.gate import Actor
 from privacy.requests import codes, links, proof
 
@@ -190,6 +191,7 @@ def give_back(point: ContactPoint, *, seen: str | None = None, actor: Actor, now
         )  # what a session of the login has begun is seen below, what it begins now is refused
         found = _locked(point)
         objections.was_seen(ContactPoint.objects.filter(pk=found.pk), seen)
+        require_another(actor, **in_hand.whose(found))
         if not found.gives_back or not objections.may_end(found, actor, now=now):
             raise objections.NotProposed(objections.SECOND_ENDS)
         user, objecting = _check(found, found.end_proposed_at or now)

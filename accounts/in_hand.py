@@ -8,11 +8,13 @@ audit.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from accounts.customers import Address, Customer
 from accounts.points import ContactPoint
 from privacy import audit, letters
+from privacy.actor import require_another
 from privacy.gate import Actor
 from privacy.letters.models import Letter
 
@@ -73,9 +75,15 @@ def entered_by(subject: UUID, *also: str) -> set[str]:
 
 
 def not_own(point: ContactPoint, actor: Actor) -> None:
-    """Raise OwnEntry for who entered or changed a contact of the person."""
+    """Raise OwnEntry for who entered or changed a contact of the person, AboutYourself for the person."""
+    require_another(actor, **whose(point))
     if (subject := point.customer.subject_id) is not None and name_of(actor) in entered_by(subject):
         raise OwnEntry("You entered or changed a contact of this person. Somebody else ends the dispute.")
+
+
+def whose(point: ContactPoint) -> dict[str, Any]:
+    """Return whose contact it is, and the login of that customer: what `is_own` asks."""
+    return {"about": [point.customer.subject_id], "by": [("customer", str(point.customer.user_id))]}
 
 
 def name_of(actor: Actor) -> str:

@@ -61,6 +61,22 @@ def choose(
     return [*chosen, *_threads(chosen)], sorted(whole)
 
 
+def sides(joining: Joining) -> set[UUID | None]:
+    """Return everybody whom a joining is about: whose records it makes somebody's, and whose they are, were or would
+    be."""
+    found: set[UUID | None] = {joining.subject_id}
+    found |= {UUID(one) for one in joining.proposal.get("people", [])}
+    found |= {UUID(one) for one, _ in joining.moved.get("people", [])}
+    for label, number in joining.proposal.get("records", []):
+        found |= datamap.people_of(label, [number])
+    for _, column, before, _, _ in joining.moved.get("links", []):
+        if column in ("subject_id", "owner_id") and before:
+            found.add(UUID(before))
+        elif column == "customer_id" and before:
+            found |= datamap.people_of(Customer.vault_label, [before])
+    return found
+
+
 def require_one(into: UUID, whole: Collection[UUID], sharing: Collection[UUID | None]) -> None:
     """Raise NotPossible for people who cannot be joined whole, whatever the reason."""
     if not whole:

@@ -30,6 +30,7 @@ from accounts.joinable import Key, NotPossible
 from accounts.models import Customer, Joining
 from accounts.moved import Moved
 from privacy import audit, datamap, gate
+from privacy.actor import is_own, require_another
 from privacy.gate import MANAGER, Actor
 from privacy.subjects import Subject
 
@@ -51,11 +52,13 @@ class Preview:
 def ask(subject: UUID, *, actor: Actor, now: datetime) -> Joining:
     """Ask the privacy team to look at what carries this person's address or phone; return the look that is open.
 
-    By the person or by staff. Raises gate.Refused for anybody else, NotPossible for who is no person on file.
+    By the person or by staff. Raises gate.Refused for anybody else, AboutYourself for staff who ask for themselves at
+    the desk, NotPossible for who is no person on file.
     """
     by_person = actor.kind == "customer" and actor.subject == subject
     if not by_person:
         _permit(actor)
+        require_another(actor, about=[subject])
     with transaction.atomic():
         _lock({subject})
         joinable.require_on_file({subject})
@@ -97,10 +100,10 @@ def said(subject: UUID) -> tuple[str, bool]:
 
 
 def close(joining: Joining, *, actor: Actor, now: datetime) -> None:
-    """End a look without joining anything. Raises NotPossible, gate.Refused."""
+    """End a look without joining anything. Raises NotPossible, AboutYourself, gate.Refused."""
     _permit(actor)
     with transaction.atomic():
-        _open(joining)
+        require_another(actor, about=joinable.sides(_open(joining)))
         Joining.objects.filter(pk=joining.pk).update(outcome=Joining.Outcome.NOTHING, decided_at=now, proposal={})
         audit.record("joining.nothing", actor=actor, now=now, subject=joining.subject_id)
 
@@ -146,7 +149,8 @@ def join(
 
     Where somebody is joined whole, or one of the records is of somebody with a customer number or a login, it is only
     proposed, and the row stays open until a second person confirms it.
-    `fingerprint` is the preview's: when anything has changed since, nothing is done. Raises NotPossible, gate.Refused.
+    `fingerprint` is the preview's: when anything has changed since, nothing is done. Raises NotPossible, AboutYourself,
+    gate.Refused.
     """
     _permit(actor)
     records, people = list(records), list(people)
@@ -156,6 +160,7 @@ def join(
         joining = _open(joining)
         chosen, whole = joinable.choose(joining, records, people, now=now)
         formers = {one.subject for one in chosen if one.subject is not None}
+        require_another(actor, about={*joinable.sides(joining), *formers, *whole})
         _lock({joining.subject_id, *formers, *whole})  # who opens an account now does so before or after this
         if not whole and not joinable.with_account(formers):
             by = f"{actor.kind}/{actor.id or ''}"[:64]
@@ -183,9 +188,11 @@ def is_proposed(joining: Joining, *, now: datetime) -> bool:
 
 
 def may_confirm(joining: Joining, actor: Actor) -> bool:
-    """Say whether this actor is a second person: of the privacy team or a manager, who neither proposed it nor had a
-    contact of the person in hand."""
+    """Say whether this actor is a second person: of the privacy team or a manager, whom it is not about, and who
+    neither proposed it nor had a contact of the person in hand."""
     if actor.kind != "staff" or not actor.roles & {in_hand.TEAM, MANAGER}:
+        return False
+    if is_own(actor, about=joinable.sides(joining)):
         return False
     name = f"{actor.kind}/{actor.id or ''}"[:64]
     return joining.proposed_by != name and name not in in_hand.had_contacts(joining.subject_id)
@@ -204,7 +211,7 @@ def confirm(joining: Joining, *, fingerprint: str, actor: Actor, now: datetime) 
     """Join what somebody else has proposed; return the row.
 
     `fingerprint` is of the preview that the second person saw: when anything else is proposed by now, or what would
-    move has changed, nothing is done. Raises NotPossible, gate.Refused.
+    move has changed, nothing is done. Raises NotPossible, AboutYourself, gate.Refused.
     """
     if actor.kind != "staff" or not actor.roles & {in_hand.TEAM, MANAGER}:
         raise gate.Refused("A second person confirms: of the privacy team, or a manager.")
@@ -212,6 +219,7 @@ def confirm(joining: Joining, *, fingerprint: str, actor: Actor, now: datetime) 
         joining = _open(joining)
         if not is_proposed(joining, now=now):
             raise NotPossible("Nothing that was proposed in the last 7 days waits here.")
+        require_another(actor, about=joinable.sides(joining))
         if not may_confirm(joining, actor):
             raise NotPossible(
                 "You have proposed this, or had a contact of the person in hand. A second person confirms it."
@@ -276,10 +284,12 @@ def _carry_out(
 
 
 def undo(joining: Joining, *, actor: Actor, now: datetime) -> Joining:
-    """Put everything back where it was before a joining: links, people, keys. Raises NotPossible, gate.Refused."""
+    """Put everything back where it was before a joining: links, people, keys. Raises NotPossible, AboutYourself,
+    gate.Refused."""
     _permit(actor)
     with transaction.atomic():
         joining = Joining.objects.select_for_update().get(pk=joining.pk)
+        require_another(actor, about=joinable.sides(joining))
         if joining.outcome != Joining.Outcome.JOINED:
             raise NotPossible("There is no joining to undo here.")
         keys_follow.require_bound(joining)

@@ -213,6 +213,9 @@ class JoiningAdmin(WorkAdmin):
         """Return the customer numbers of the person; nothing is opened."""
         return _numbers(record)
 
+    def whose(self, record: Joining) -> dict[str, Any]:
+        return {"about": joinable.sides(record)}
+
     def history_of(self, record: Joining) -> QuerySet[audit.AuditEvent]:
         return audit.history(subject=record.subject_id).filter(action__startswith="joining.")
 

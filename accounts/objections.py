@@ -19,6 +19,7 @@ from accounts.customers import Customer
 from accounts.in_hand import DISPUTED, SETTLED
 from accounts.points import ContactLink, ContactPoint
 from privacy import audit, letters, vault
+from privacy.actor import is_own, require_another
 from privacy.gate import MANAGER, Actor, fingerprint
 from privacy.requests import waits
 
@@ -64,7 +65,9 @@ def dispute(token: str, *, now: datetime) -> ContactPoint:
 
 
 def object_to(point: ContactPoint, *, actor: Actor, now: datetime) -> None:
-    """Write down that the person told staff "this was not me": as by the link."""
+    """Write down that the person told staff "this was not me": as by the link. Raises AboutYourself for the person, who
+    has the link."""
+    require_another(actor, **in_hand.whose(point))
     with transaction.atomic():
         _dispute(point, actor=actor, now=now)
 
@@ -157,17 +160,18 @@ def is_end_proposed(point: ContactPoint, *, now: datetime) -> bool:
 
 
 def may_end(point: ContactPoint, actor: Actor, *, now: datetime) -> bool:
-    """Say whether this actor is the second person for what was proposed: of the privacy team or a manager, who neither
-    proposed it nor had a contact of the person in hand; or an operator, who proposes nothing."""
+    """Say whether this actor is the second person for what was proposed: of the privacy team or a manager, who is
+    not that person, and neither proposed it nor had a contact of theirs in hand; or an operator, who proposes
+    nothing."""
     if not is_end_proposed(point, now=now):
         return False
     if actor.kind == "operator":
         return True
-    if actor.kind != "staff" or not actor.roles & {"privacy", MANAGER}:
+    if actor.kind != "staff" or not actor.roles & {"privacy", MANAGER} or is_own(actor, **in_hand.whose(point)):
         return False
     subject = point.customer.subject_id
-    is_own = subject is not None and in_hand.name_of(actor) in in_hand.had_contacts(subject)
-    return point.end_proposed_by != in_hand.name_of(actor)[:64] and not is_own
+    had_part = subject is not None and in_hand.name_of(actor) in in_hand.had_contacts(subject)
+    return point.end_proposed_by != in_hand.name_of(actor)[:64] and not had_part
 
 
 def settle_contacts(customer: Customer, *, seen: str, actor: Actor, now: datetime) -> int:
@@ -196,7 +200,8 @@ def settle(point: ContactPoint, *, seen: str | None = None, actor: Actor, now: d
     one that was confirmed goes on counting, one that was taken out stays so. A mailbox that objected is told, and
     objects no more to this contact: it calls. Of a login's address only the second person ends it (`propose_end`).
     `seen` is the fingerprint of what was shown to who ends it (`shown`), None where the caller has held it against what
-    is there. Raises OwnEntry for who entered a contact of the person, NotProposed, fingerprint.NotSeen."""
+    is there. Raises OwnEntry for who entered a contact of the person, AboutYourself, NotProposed,
+    fingerprint.NotSeen."""
     in_hand.not_own(point, actor)
     with transaction.atomic():
         ended = ContactPoint.objects.filter(pk=point.pk, disputed_at__isnull=False)

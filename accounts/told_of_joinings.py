@@ -16,10 +16,11 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from accounts import reach
+from accounts import joinable, reach
 from accounts.contact_links import NOT_ME_LIVES, LinkRefused
 from accounts.users import Joined, Joining
 from privacy import audit, letters, vault
+from privacy.actor import require_another
 from privacy.gate import Actor, fingerprint
 from privacy.requests import links, waits
 
@@ -121,13 +122,14 @@ def settle_joined(subject: UUID, *, seen: str | None = None, actor: Actor, now: 
 
     Not those of joinings that this member of staff had proposed. The link of what is settled works no more: who still
     objects calls. Each leaves a line of its own in the audit. `seen` is the fingerprint of what was shown
-    (`shown_joined`), None where no page was. Raises fingerprint.NotSeen.
+    (`shown_joined`), None where no page was. Raises AboutYourself for one whom a joining is about, fingerprint.NotSeen.
     """
     mine = f"{actor.kind}/{actor.id or ''}"[:64]
     with transaction.atomic():
         # All joinings of the person, not only the disputed ones: an objection that comes now
         # waits, and is not ended unseen.
         list(Joined.objects.filter(subject_id=subject).order_by("pk").select_for_update().values_list("pk", flat=True))
+        require_another(actor, about=people_of(subject))
         if seen is not None:
             fingerprint.require(seen, shown_joined(subject))
         ended = 0
@@ -137,6 +139,16 @@ def settle_joined(subject: UUID, *, seen: str | None = None, actor: Actor, now: 
             audit.record("joining.settled", actor=actor, now=now, subject=subject)
             ended += 1
     return ended
+
+
+def people_of(subject: UUID) -> set[UUID | None]:
+    """Return whom the joinings of this person to which somebody objects are about: the person, and whose records were
+    joined."""
+    found: set[UUID | None] = {subject}
+    for one in disputed_joinings(subject).select_related("joining"):
+        if one.joining is not None:
+            found |= joinable.sides(one.joining)
+    return found
 
 
 def disputed_joinings(subject: UUID | None = None) -> QuerySet[Joined]:

@@ -1,10 +1,17 @@
-"""Who acts: the one description of a person or program that every service takes as `actor`."""
+"""Who acts: the one description of a person or program that every service takes as `actor`.
+
+What must never happen: a member of staff, who may be a customer as well, decides or does something as staff about
+herself. A decision made that way is undone by a colleague, by the step that undoes it for anybody.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 from uuid import UUID
+
+from django.core.exceptions import PermissionDenied
 
 Kind = Literal["customer", "staff", "task", "operator", "anonymous"]
 
@@ -74,3 +81,36 @@ class Actor:
 
 
 ANONYMOUS = Actor(kind="anonymous", id=None, subject=None, roles=frozenset(), purpose="web")
+
+
+#: What who tries reads. In the portal they act for themselves like any other person.
+YOURSELF = "This is about you yourself: a colleague has to do it."
+
+
+class AboutYourself(PermissionDenied):
+    """A member of staff was about to decide or do something about themselves; the text is one sentence for them."""
+
+    def __init__(self) -> None:
+        super().__init__(YOURSELF)
+
+
+def is_own(actor: Actor | None, *, about: Iterable[UUID | None] = (), by: Iterable[tuple[str, str]] = ()) -> bool:
+    """Return whether something is about the member of staff who acts, or was done by them (design 9).
+
+    `about` are the people it is about, `by` who had a part in it: (kind, id). One login acts as staff at the desk and
+    as a customer in the portal, so the number counts whichever kind stands beside it. Of nobody else than staff: people
+    act for themselves, programs are nobody, and operators cannot be told from each other.
+    """
+    if actor is None or actor.kind != "staff":
+        return False
+    if actor.subject is not None and actor.subject in about:
+        return True
+    return bool(actor.id) and any(number == actor.id and kind in ("staff", "customer") for kind, number in by)
+
+
+def require_another(
+    actor: Actor | None, *, about: Iterable[UUID | None] = (), by: Iterable[tuple[str, str]] = ()
+) -> None:
+    """Raise AboutYourself for a member of staff where something is about them or was done by them (`is_own`)."""
+    if is_own(actor, about=about, by=by):
+        raise AboutYourself

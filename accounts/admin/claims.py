@@ -102,6 +102,9 @@ class ClaimReviewAdmin(WorkAdmin):
     def person_of(self, record: ClaimReview) -> UUID | None:
         return record.customer.subject_id
 
+    def whose(self, record: ClaimReview) -> dict[str, Any]:
+        return claim.sides(record)
+
     def history_of(self, record: ClaimReview) -> QuerySet[audit.AuditEvent]:
         return audit.history(record=(Customer.vault_label, record.customer_id)).filter(action__startswith="claim.")
 

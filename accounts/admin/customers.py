@@ -178,6 +178,9 @@ class CustomerAdmin(CorrectableAdmin):
         obj.change_reason = form.cleaned_data.get("change_reason", "")
         super().save_model(request, obj, form, change)
 
+    def whose(self, record: Customer) -> dict[str, Any]:
+        return {"about": [record.subject_id], "by": [("customer", str(record.user_id))]}
+
     def steps(self, record: Customer, actor: Actor) -> dict[str, type[Step]]:
         found: dict[str, type[Step]] = {}
         is_held = bool(getattr(record, "sealed_account", None)) and self.may_write(actor)

@@ -162,6 +162,9 @@ class LoginDisputeAdmin(WorkAdmin):
             return "–"
         return giving_back.OPERATOR_ENDS if giving_back.needs_operator(point) else "A second person, on this page"
 
+    def whose(self, record: ContactPoint) -> dict[str, Any]:
+        return in_hand.whose(record)
+
     def history_of(self, record: ContactPoint) -> QuerySet[audit.AuditEvent]:
         return audit.history(record=(Customer.vault_label, record.customer_id)).filter(action__startswith="contact.")
 

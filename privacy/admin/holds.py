@@ -10,7 +10,7 @@ from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from privacy import audit, gate
+from privacy import audit, datamap, gate
 from privacy.admin import holding
 from privacy.admin.steps import Step
 from privacy.admin.tables import MOST_ROWS
@@ -76,6 +76,9 @@ class HoldAdmin(WorkAdmin):
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return self.may_see(request.user)
+
+    def whose(self, record: Hold) -> dict[str, Any]:
+        return {"about": datamap.people_of(record.label, [record.record_id])}
 
     def history_of(self, record: Hold) -> QuerySet[audit.AuditEvent]:
         return audit.history(record=(record.label, record.record_id)).filter(action__startswith="hold.")

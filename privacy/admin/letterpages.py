@@ -11,6 +11,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
 from privacy import letters
+from privacy.actor import YOURSELF
 from privacy.admin import correspondence
 from privacy.admin.records import RecordAdmin
 from privacy.admin.work import acting
@@ -45,6 +46,11 @@ class LetterPages(RecordAdmin):
             raise Http404
         return record, letter
 
+    def _refuse(self, request: HttpRequest, record: Request) -> HttpResponse:
+        """Say that a colleague prints what goes to who is at work."""
+        messages.warning(request, YOURSELF)
+        return HttpResponseRedirect(self.url_of(record))
+
     def copy_view(self, request: HttpRequest, object_id: Any, letter_id: Any) -> HttpResponseBase:
         """Give the copy that goes with a letter: its page, to be printed, or its archive, once, for a stick.
 
@@ -56,6 +62,8 @@ class LetterPages(RecordAdmin):
             return HttpResponseRedirect(reverse(f"admin:{self.names}_letter", args=[record.pk, letter.pk]))
         if (question := self.ask_why(request, record)) is not None:
             return question
+        if self.is_own(record):
+            return self._refuse(request, record)
         try:
             if take == "page":
                 pieces = paper.page(letter, actor=acting(), now=timezone.now())
@@ -78,6 +86,8 @@ class LetterPages(RecordAdmin):
         record, letter = self._to_post(request, object_id, letter_id)
         if (question := self.ask_why(request, record)) is not None:
             return question
+        if self.is_own(record):
+            return self._refuse(request, record)
         posting.opened(letter, actor=acting(), now=timezone.now())
         context = {
             "title": correspondence.letter_title(letter),

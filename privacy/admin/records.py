@@ -20,7 +20,8 @@ from django.db import models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 
-from privacy import audit, gate, vault
+from privacy import audit, datamap, gate, vault
+from privacy.actor import YOURSELF, is_own
 from privacy.admin import covers, search
 from privacy.admin.covers import UNCHANGED, reason
 from privacy.admin.linked import linked
@@ -58,9 +59,10 @@ class MaskingForm(forms.ModelForm):
         self.covered: dict[str, str] = {}
         actor, record = acting(), self.instance
         first, is_gone = next(iter(type(record).envelopes())), is_erased(record)
+        is_yourself = is_own(actor, about=[datamap.person_of(record)])
         for name, field in self.fields.items():
             if name in self.declared_fields:
-                field.disabled = field.disabled or is_gone
+                field.disabled = field.disabled or is_gone or is_yourself
                 continue  # a question of the form's own, no field of the record
             # A plain column is written with the right to the record's first envelope, as the services see it.
             envelope = sealed_in(record._meta.get_field(name)) or first
@@ -73,6 +75,9 @@ class MaskingForm(forms.ModelForm):
             elif is_gone:
                 field.disabled = True
                 field.help_text = covers.ERASED
+            elif is_yourself:
+                field.disabled = True
+                field.help_text = YOURSELF
             elif not gate.may(actor, record.vault_label, envelope, "write"):
                 field.disabled = True
                 field.help_text = "Your role may read this, not change it." if actor.roles else UNCHANGED
@@ -256,8 +261,11 @@ class RecordAdmin(SearchedList, WorkAdmin):
     ) -> HttpResponse:
         can_save = bool(self.editable) and self.may_write(acting())
         record = self.get_object(request, unquote(object_id)) if can_save else None
-        can_save = can_save and (record is None or not is_erased(record))
+        is_yourself = record is not None and self.is_own(record)
+        can_save = can_save and (record is None or not (is_erased(record) or is_yourself))
         if request.method == "POST" and not can_save:
+            if is_yourself:
+                messages.warning(request, YOURSELF)
             return HttpResponseRedirect(request.path)
         is_offered = can_save and (record is None or self._has_something_to_type(record))
         context = {

@@ -176,6 +176,9 @@ class RequestAdmin(LetterPages):
             "when": self.due(record),
         }
 
+    def whose(self, record: Request) -> dict[str, Any]:
+        return {"about": sight.people_in(record)}
+
     def history_of(self, record: Request) -> QuerySet[audit.AuditEvent]:
         return audit.history(reference=record.reference)
 
@@ -192,12 +195,20 @@ class RequestAdmin(LetterPages):
         ]
         held = list(_holds(record))
         holding.name_records(held)
+        is_yourself = self.is_own(record)
         return {
             "about": record,
             "is_late": record.is_open and not record.is_answered and record.due_on < _today(),
             "events": events,
             "letters": [
-                (one, correspondence.letter_title(one), _way(one), letters.sent_at(one), _fate(one), one.is_to_post)
+                (
+                    one,
+                    correspondence.letter_title(one),
+                    _way(one),
+                    letters.sent_at(one),
+                    _fate(one),
+                    one.is_to_post and not is_yourself,
+                )
                 for one in record.letters.all()
             ],
             "copies": list(record.exports.all()),

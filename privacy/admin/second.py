@@ -185,6 +185,9 @@ class SecondLookAdmin(WorkAdmin):
         said = due(day, _today())[0] if look.decided_at is None else f"{day:%-d %B %Y}"
         return f"{said}{unpaused(look.request)}"
 
+    def whose(self, record: SecondLook) -> dict[str, Any]:
+        return {"about": sight.people_in(record.request)}
+
     def history_of(self, record: SecondLook) -> QuerySet[audit.AuditEvent]:
         return audit.history(reference=record.request.reference)
 

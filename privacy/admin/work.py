@@ -2,7 +2,8 @@
 
 What must never happen: something done by a GET or by ticking boxes in a list, a row deleted here, a question about
 people put into a URL. So there are no actions and no deletion, a list can be narrowed by its own filters only, and
-every change is a step: one page, one POST, one call of a service.
+every change is a step: one page, one POST, one call of a service. And nobody does anything here that is about
+themselves: no step, no change of a field, whatever a page calls it (`whose`).
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.text import capfirst
 
-from privacy import audit, gate
+from privacy import audit, datamap, gate
+from privacy.actor import YOURSELF, AboutYourself, is_own
 from privacy.admin import told, why
 from privacy.admin.lists import LimitedList
 from privacy.admin.steps import Step
@@ -59,6 +61,7 @@ class WorkAdmin(LimitedList):
     _refusals: ClassVar[Mapping[type[Exception], str]] = {
         gate.Refused: "Your role may not do this, or your confidentiality acknowledgement has run out.",
         fingerprint.NotSeen: "",
+        AboutYourself: "",
         ValidationError: "",
     }
 
@@ -146,6 +149,7 @@ class WorkAdmin(LimitedList):
                 "title": self.heading_of(record),
                 "tab": self.tab_of(record),
                 "steps": self._buttons(record, object_id),
+                "yourself": YOURSELF if self.is_own(record) else "",
                 **self.details(record, acting()),
             }
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
@@ -153,7 +157,7 @@ class WorkAdmin(LimitedList):
     def _buttons(self, record: Any, object_id: str) -> dict[str, list[dict[str, Any]]]:
         """Return the buttons of the record's page: what can be undone, the next step first, and what cannot; {} where
         nothing can be done."""
-        offered = {name: step for name, step in self.steps(record, acting()).items() if step.is_offered}
+        offered = {name: step for name, step in self._possible(record).items() if step.is_offered}
         following = self.next_of(record, offered)
         made = [
             {
@@ -177,6 +181,14 @@ class WorkAdmin(LimitedList):
         """Return the subject that a record is about, None when it is about a company or nobody yet."""
         kind, number = record.vault_owner() if hasattr(record, "vault_owner") else ("none", None)
         return number if kind == "subject" else None
+
+    def whose(self, record: Any) -> dict[str, Any]:
+        """Return whom a record is about, and which logins it belongs to, as `is_own` takes them."""
+        return {"about": [datamap.person_of(record)]}
+
+    def is_own(self, record: Any) -> bool:
+        """Whether a record is about who is at work: then nothing is done with it here by them."""
+        return is_own(acting(), **self.whose(record))
 
     def asked_about(self, record: Any) -> UUID | None:
         """Return for whom an answer counts for the rest of the day: the person; None where nobody is asked."""
@@ -268,6 +280,9 @@ class WorkAdmin(LimitedList):
         undoable = [name for name, step in steps.items() if not step.is_destructive]
         return undoable[0] if len(undoable) == 1 else ""
 
+    def _possible(self, record: Any) -> dict[str, type[Step]]:
+        return {} if self.is_own(record) else self.steps(record, acting())
+
     def take(self, name: str, record: Any, data: dict[str, Any], *, actor: Actor, now: datetime) -> str:
         """Do the step by one call of a service and return the sentence that says what was done.
 
@@ -311,9 +326,9 @@ class WorkAdmin(LimitedList):
             raise Http404
         if (question := self.ask_why(request, record)) is not None:
             return question
-        step = self.steps(record, acting()).get(name)
+        step = self._possible(record).get(name)
         if step is None:
-            messages.warning(request, "This step is not possible now.")
+            messages.warning(request, YOURSELF if self.is_own(record) else "This step is not possible now.")
             return HttpResponseRedirect(self.url_of(record))
 
         def do(data: dict[str, Any], actor: Actor, now: datetime) -> tuple[str, str]:

@@ -90,6 +90,32 @@ def for_label(label: str) -> Declaration:
     return _by_label[label]
 
 
+def person_of(row: models.Model) -> UUID | None:
+    """Return the subject that a row is about, by the links that its declaration names; None where it is about nobody.
+
+    Asks nothing of the database where the rows on the way were read with it. Raises KeyError for what is not declared.
+    """
+    *way, last = (for_model(type(row)).subject_path or "").split("__")
+    here: Any = row
+    for part in way:
+        here = getattr(here, part, None)
+        if here is None:
+            return None
+    return getattr(here, here._meta.get_field(last).attname) if last else None
+
+
+def people_of(label: str, numbers: Collection[Any]) -> set[UUID]:
+    """Return the subjects that these records of one kind are about, by their rows; none of a kind that is not known."""
+    try:
+        declaration = for_label(label)
+    except KeyError:
+        return set()
+    if declaration.subject_path is None:
+        return set()
+    rows = declaration.model._default_manager.filter(pk__in=list(numbers)).order_by()
+    return {found for found in rows.values_list(declaration.subject_path, flat=True) if found is not None}
+
+
 def is_sealed(label: str, envelope: str) -> bool:
     """Whether an envelope of this kind of record is sealed under a key; of a kind of an earlier release too."""
     try:

@@ -70,6 +70,12 @@ class Letter(vault.SealedModel):
         return ("subject", self.subject_id) if self.subject_id else ("none", None)
 
     @property
+    def people(self) -> set[UUID | None]:
+        """Whom it is for, and whose request it is about."""
+        asked = [self.request.subject_id, self.request.owner_id] if self.request is not None else []
+        return {self.subject_id, *asked}
+
+    @property
     def is_to_post(self) -> bool:
         """Whether it waits to be printed and posted."""
         return self.by == self.By.POST and self.sent_at is None and self.stopped_at is None

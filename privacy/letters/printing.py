@@ -9,7 +9,7 @@ from typing import Any
 from django.db import transaction
 
 from privacy import audit, vault
-from privacy.actor import Actor
+from privacy.actor import Actor, require_another
 from privacy.letters import credentials
 from privacy.letters.models import Letter
 from privacy.letters.sending import CannotSendAgain
@@ -29,8 +29,10 @@ def opened(letter: Letter, *, actor: Actor, now: datetime, reference: str = "") 
     """Record that somebody opens a letter to print it, each time. Whoever sees only what covers the text has seen
     nothing.
 
-    `reference` is that of the request the letter is about.
+    `reference` is that of the request the letter is about. Raises AboutYourself for the person whom it is for: it may
+    hold a code, and comes by post.
     """
+    require_another(actor, about=letter.people)
     if isinstance(letter.text, vault.Unreadable):
         return
     audit.record(
@@ -46,10 +48,12 @@ def in_hand(numbers: Iterable[Any]) -> set[tuple[str, str]]:
 
 
 def mark_posted(letter: Letter, *, actor: Actor, now: datetime) -> None:
-    """Record that staff printed and posted a letter. Raises CannotSendAgain when it was not waiting for that.
+    """Record that staff printed and posted a letter. Raises CannotSendAgain when it was not waiting for that,
+    AboutYourself for the person whom it is for.
 
     What follows for a request that it is about, `privacy.requests.posting` does.
     """
+    require_another(actor, about=letter.people)
     with transaction.atomic():
         posted = Letter.objects.filter(pk=letter.pk, sent_at=None, stopped_at=None, by=Letter.By.POST).update(
             sent_at=now

@@ -23,7 +23,7 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Least
 
 from privacy import audit, vault
-from privacy.actor import Actor
+from privacy.actor import Actor, require_another
 from privacy.letters import credentials, earlier
 from privacy.letters.credentials import INTERRUPTED_AFTER, given
 from privacy.letters.models import Letter
@@ -245,7 +245,9 @@ def report_interrupted(*, now: datetime) -> int:
 
 
 def resend(letter: Letter, *, actor: Actor, now: datetime) -> None:
-    """Send a letter again that was interrupted or given up, by a person's decision. Raises CannotSendAgain."""
+    """Send a letter again that was interrupted or given up, by a person's decision. Raises CannotSendAgain,
+    AboutYourself for the person whom it is for."""
+    require_another(actor, about=letter.people)
     with transaction.atomic():
         again = Letter.objects.filter(pk=letter.pk, sent_at=None, stopped_at=None, by=Letter.By.EMAIL).update(
             sending_at=None, next_attempt_at=now, attempts=0, last_error=""

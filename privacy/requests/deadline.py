@@ -22,7 +22,7 @@ from privacy.requests.history import NotAllowed
 from privacy.requests.models import Request
 from privacy.requests.procedure import Delay
 from privacy.requests.proof import BadRequest
-from privacy.requests.sight import NotYours, locked, require_sight
+from privacy.requests.sight import NotYours, locked, require_hand
 from privacy.requests.states import DONE_STATES, State
 
 NOTICE = "extended"  # the letter that tells of a longer deadline
@@ -215,7 +215,7 @@ def pause(request: Request, *, actor: Actor, now: datetime) -> Request:
 
 
 def _require_team(request: Request, actor: Actor) -> None:
-    require_sight(request, actor)
+    require_hand(request, actor)
     if actor.kind == "customer":
         raise NotYours("Only the privacy team moves a deadline.")
 

@@ -13,14 +13,14 @@ from datetime import datetime
 from django.db import transaction
 
 from privacy import audit, vault
-from privacy.actor import Actor
+from privacy.actor import Actor, require_another
 from privacy.calendar import company_day
 from privacy.gate import fingerprint
 from privacy.requests import broker, grounds, history, proof, questions, second, services, waits
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import Request, SecondLook
 from privacy.requests.proof import BadRequest
-from privacy.requests.sight import NotYours, locked, require_sight
+from privacy.requests.sight import NotYours, locked, people_in, require_hand
 from privacy.requests.states import State, after
 
 
@@ -32,7 +32,7 @@ def propose(request: Request, *, ground: str, evidence: str, actor: Actor, now: 
     privacy team, BadRequest without either or where no GDPR covers the person, NotAllowed when it cannot be refused
     any more or a proposal waits.
     """
-    require_sight(request, actor)
+    require_hand(request, actor)
     if actor.kind == "customer":
         raise NotYours("Only the privacy team refuses.")
     if not ground.strip() or not evidence.strip():
@@ -98,6 +98,7 @@ def decide(
     with transaction.atomic():
         found = locked(request)
         if not may_decide(found, actor):
+            require_another(actor, about=people_in(found))
             raise NotYours("A second person of the privacy team or an operator decides, who had no part in it.")
         look = open_look(found)
         if look is None:

@@ -17,7 +17,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import Q
 
 from privacy import audit, people, subjects, vault
-from privacy.actor import STAFF_ROLES, Actor
+from privacy.actor import STAFF_ROLES, Actor, require_another
 from privacy.calendar import company_day
 from privacy.requests import (
     addresses,
@@ -80,7 +80,8 @@ def file(receipt: Receipt, *, actor: Actor, now: datetime) -> Filed:
     """File a request, or add this receipt to the one of the same kind that is still open (Art. 12, 15, 17).
 
     One transaction writes request, event, audit event and letter, and says when to look at it next; the broker is only
-    told afterwards and may be down. Raises BadRequest, and NotYours when a customer files for somebody else.
+    told afterwards and may be down. Raises BadRequest, NotYours when a customer files for somebody else, and
+    AboutYourself when staff file for themselves at the desk.
     """
     _check(receipt, actor, now)
     receipt = receipt.trimmed()
@@ -118,6 +119,7 @@ def _check(receipt: Receipt, actor: Actor, now: datetime) -> None:
         raise BadRequest("Say who is asking: a customer, an e-mail address, or a name and a postal address.")
     if how != Request.Identity.PENDING and subject is None:
         raise BadRequest("Nobody on file is identified by this; leave the identity pending.")
+    require_another(actor, about=[subject] if subject is not None else [])
     by_staff = actor.kind in ("task", "operator") or (actor.kind == "staff" and bool(actor.roles & STAFF_ROLES))
     if actor.kind == "customer" and subject != actor.subject:
         raise NotYours("Nobody files a request for somebody else here.")

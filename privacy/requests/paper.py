@@ -30,7 +30,7 @@ from privacy.letters.models import Letter
 from privacy.requests import bound, export, history, planned, unjoined, waits, writing
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import Export, Request
-from privacy.requests.sight import NotYours, locked, require_sight
+from privacy.requests.sight import NotYours, locked, require_hand
 
 PRINTED, ON_STICK, POSTED = "copy_printed", "copy_on_stick", "copy_posted"
 MOST_AT_ONCE = 1 << 20
@@ -157,7 +157,7 @@ def posted(letter: Letter, request: Request, *, actor: Actor, now: datetime) -> 
 
 
 def _require_team(request: Request, actor: Actor) -> None:
-    require_sight(request, actor)
+    require_hand(request, actor)
     if actor.kind != "staff":
         raise NotYours("Only the privacy team posts a copy.")
 

@@ -14,7 +14,7 @@ from datetime import datetime
 from django.db import transaction
 
 from privacy import audit, letters, people, vault
-from privacy.actor import Actor
+from privacy.actor import Actor, require_another
 from privacy.calendar import company_day
 from privacy.letters.models import Letter
 from privacy.requests import (
@@ -41,8 +41,9 @@ def opened(letter: Letter, *, actor: Actor, now: datetime) -> None:
     on.
 
     Who has had a link or code in hand decides about the request of it no more (`second.may_decide`). Whoever sees only
-    what covers the text has seen nothing.
+    what covers the text has seen nothing. Raises AboutYourself for the person whose request it is.
     """
+    require_another(actor, about=letter.people)
     if isinstance(letter.text, vault.Unreadable):
         return
     with transaction.atomic():
@@ -60,14 +61,16 @@ def mark_posted(letter: Letter, *, actor: Actor, now: datetime) -> None:
 
     Raises letters.CannotSendAgain when it was not waiting for that, NotAllowed for a copy that nobody has printed or
     taken and for who filed the request, unless nobody else is of the privacy team, deadline.TooLate for the notice of
-    an extension whose last day is over: it is stopped, the deadline stays, and the audit says that it was tried.
+    an extension whose last day is over: it is stopped, the deadline stays, and the audit says that it was tried. Raises
+    AboutYourself as `opened` does.
     """
+    require_another(actor, about=letter.people)
     if letter.request is None:
         letters.mark_posted(letter, actor=actor, now=now)
         return
     with transaction.atomic():
         request = locked(letter.request)
-        _require_another(request, actor)
+        _require_not_filed(request, actor)
         is_in_time = letter.kind != deadline.NOTICE or deadline.may_post_notice(request, now=now)
         if is_in_time:
             if paper.goes_with(letter, request):
@@ -80,7 +83,7 @@ def mark_posted(letter: Letter, *, actor: Actor, now: datetime) -> None:
         deadline.refuse_late_notice(request, actor=actor, now=now)
 
 
-def _require_another(request: Request, actor: Actor) -> None:
+def _require_not_filed(request: Request, actor: Actor) -> None:
     """Raise NotAllowed for a member of staff who filed the request, where another one of the
     privacy team can post its letters."""
     if actor.kind != "staff" or not people.ask().team() - {actor.id or ""}:
@@ -117,8 +120,9 @@ def came_back(letter: Letter, *, actor: Actor, now: datetime) -> None:
 
     From then on nothing of this request goes to that address: after a bounce what the person has to know goes by
     post, and the call-back or the code by post prove who asks (design 9). Links and codes of before end:
-    somebody else may have them.
+    somebody else may have them. Raises AboutYourself as `opened` does.
     """
+    require_another(actor, about=letter.people)
     with transaction.atomic():
         request = locked(letter.request) if letter.request is not None else None
         if request is None or letter.sent_at is None or writing.is_returned(letter):

@@ -12,7 +12,7 @@ from uuid import UUID
 from django.db import transaction
 
 from privacy import audit, people, vault
-from privacy.actor import Actor
+from privacy.actor import Actor, require_another
 from privacy.requests import (
     addresses,
     asking,
@@ -34,7 +34,7 @@ from privacy.requests import (
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import OneTimeLink, Request, SecondLook
 from privacy.requests.proof import BadRequest, no_card_number
-from privacy.requests.sight import NOT_OURS, NotYours, acting_as, locked, require_sight
+from privacy.requests.sight import NOT_OURS, NotYours, acting_as, locked, require_hand
 from privacy.requests.states import OPEN_STATES, State
 from privacy.typed.lines import on_one_line
 
@@ -83,10 +83,11 @@ def post_code(request: Request, *, subject: UUID, actor: Actor, now: datetime) -
     """Leave a letter with a code for the person on file at the postal address on file, to be printed and posted.
 
     Who reads it back, by phone or letter, is that person (design 9); `identify` takes the code. An earlier code of the
-    request stops working, and a new one works once its letter is marked as posted. Raises NotYours, and NotAllowed
-    without a postal address that has been on file for 14 days.
+    request stops working, and a new one works once its letter is marked as posted. Raises NotYours, AboutYourself,
+    and NotAllowed without a postal address that has been on file for 14 days.
     """
-    require_sight(request, actor)
+    require_hand(request, actor)
+    require_another(actor, about=[subject])
     if actor.kind == "customer":
         raise NotYours("Only the privacy team does that.")
     with transaction.atomic():
@@ -134,7 +135,8 @@ def identify(
     proof.HadTheLetter, NotAllowed, BadRequest, proof.Incomplete, proof.ProofRefused and proof.TooManyTries; when the
     person has an open request of the same kind the two are not merged silently: NotAllowed says so.
     """
-    require_sight(request, actor)
+    require_hand(request, actor)
+    require_another(actor, about=[subject])
     if how not in set(Request.Identity) - {Request.Identity.PENDING, Request.Identity.LOGIN, Request.Identity.LINK}:
         raise BadRequest("This way of proving who it is cannot be stated here.")
     if actor.kind == "customer":

@@ -1,9 +1,9 @@
 """The second person: who may decide, what a decision does, and "this was not me" (design 9).
 
-What must never happen: a person who filed a request, stated its identity or entered the address that proves it,
-and then decides about it; "this was not me" that ends the request of the right person; an undecided question on
-the last day. A decision is written into the audit; before the execution of an erasure nothing here is final,
-afterwards it is only written down.
+What must never happen: a person whose request it is, who filed it, stated its identity or entered the address that
+proves it, and then decides about it; "this was not me" that ends the request of the right person; an undecided
+question on the last day. A decision is written into the audit; before the execution of an erasure nothing here is
+final, afterwards it is only written down.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from django.db.models import Exists, OuterRef, QuerySet, Subquery
 from django.utils.translation import gettext
 
 from privacy import audit, people, vault
-from privacy.actor import MANAGER, Actor
+from privacy.actor import MANAGER, Actor, is_own, require_another
 from privacy.calendar import company_day
 from privacy.gate import fingerprint
 from privacy.letters.models import Letter
@@ -38,7 +38,7 @@ from privacy.requests import (
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import OneTimeLink, Request, RequestEvent, SecondLook
 from privacy.requests.proof import BadRequest
-from privacy.requests.sight import NotYours, locked
+from privacy.requests.sight import NotYours, locked, people_in
 from privacy.requests.states import State, after
 
 ALARM_DAYS = 7
@@ -56,10 +56,12 @@ DOUBT = "Art. 12(6) GDPR"
 
 
 def may_decide(request: Request, actor: Actor) -> bool:
-    """Whether `actor` is a second person for this request: privacy team, a manager or an operator who had no part in
-    it."""
+    """Whether `actor` is a second person for this request: privacy team, a manager or an operator, who had no part in
+    it and whose own it is not."""
     if actor.kind == "staff":
-        return bool(actor.roles & {"privacy", MANAGER}) and (actor.kind, actor.id) not in _had_a_part(request)
+        if not actor.roles & {"privacy", MANAGER} or is_own(actor, about=people_in(request)):
+            return False
+        return not is_own(actor, by=_had_a_part(request))
     # Operators cannot be told from each other: what one of them filed another may not decide.
     return actor.kind == "operator" and "operator" not in {kind for kind, _ in _had_a_part(request)}
 
@@ -72,7 +74,7 @@ def _had_a_part(request: Request) -> set[tuple[str, str]]:
     changed = (history.ADDRESS_CHANGED, history.NAME_CHANGED)
     kinds = (clock.Kind.RECEIVED, State.IDENTITY, State.CONFIRMED, history.REFUSAL_PROPOSED, *changed, *in_hand)
     parts = RequestEvent.objects.filter(request=request, kind__in=kinds)
-    found = set(parts.filter(actor_kind__in=("staff", "operator")).values_list("actor_kind", "actor_id"))
+    found = set(parts.values_list("actor_kind", "actor_id"))
     if SecondLook.Why.JOINED in questions.of(request).answers:
         found |= _joined(request)
     if request.is_about_records:  # before the request came, too
@@ -135,9 +137,9 @@ def decide(
     """Decide every open question about a request: it goes on, or it ends and the person is told why. Return it.
 
     `words` say to the person why it ends; `seen` is the fingerprint of what was shown to who decides, None only where
-    no page was: an operator at the command. Raises NotYours for whom it is not to decide, BadRequest for another word
-    than an outcome, NotAllowed when nothing is open, fingerprint.NotSeen when something else is there than was seen.
-    `is_dry` only asks whether it could be decided so.
+    no page was: an operator at the command. `is_dry` only asks whether it could be decided so. Raises NotYours for whom
+    it is not to decide, AboutYourself, BadRequest for another word than an outcome, NotAllowed when nothing is open,
+    fingerprint.NotSeen when something else is there than was seen.
     """
     if outcome not in (SecondLook.Outcome.GO_ON, SecondLook.Outcome.END):
         raise BadRequest("There is no such decision about who asks; it is go_on or end.")
@@ -145,6 +147,7 @@ def decide(
     with transaction.atomic():
         found = locked(request)
         if not may_decide(found, actor):
+            require_another(actor, about=people_in(found))
             raise NotYours(
                 "A second person decides: of the privacy team, a manager or an operator, who had no part in it."
             )
@@ -264,6 +267,7 @@ def assess_breach(request: Request, *, is_breach: bool, actor: Actor, now: datet
     Raises NotYours, NotAllowed."""
     if actor.kind != "staff" or "privacy" not in actor.roles:
         raise NotYours("Only the privacy team assesses that.")
+    require_another(actor, about=people_in(request))
     with transaction.atomic():
         found = locked(request)
         if not possible_breaches().filter(pk=found.pk).exists():

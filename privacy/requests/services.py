@@ -34,7 +34,7 @@ from privacy.requests.history import NotAllowed
 from privacy.requests.models import OneTimeLink, Request, SecondLook
 from privacy.requests.plan import Plan
 from privacy.requests.proof import BadRequest, no_card_number
-from privacy.requests.sight import NotYours, locked, require_sight
+from privacy.requests.sight import NotYours, locked, require_hand
 from privacy.requests.states import WITHDRAWABLE_STATES, State, after
 from privacy.retention import jurisdiction
 
@@ -63,7 +63,7 @@ def make_plan(request: Request, *, actor: Actor, now: datetime) -> Plan:
     Raises NotYours, NotIdentified before identity is proved, NotAllowed once the execution has begun or the request
     ended.
     """
-    require_sight(request, actor)
+    require_hand(request, actor)
     with transaction.atomic():
         found = locked(request)
         if not found.is_identified:
@@ -122,7 +122,7 @@ def confirm(
     what the person cannot have read (offering.require_told; `answered_on` is the day on which the person's answer
     came). Confirming the same twice is once.
     """
-    require_sight(request, actor)
+    require_hand(request, actor)
     with transaction.atomic():
         found = locked(request)
         if not found.is_identified:
@@ -184,7 +184,7 @@ def confirm_into(
 
 def withdraw(request: Request, *, actor: Actor, now: datetime) -> Request:
     """Take a request back; nothing was done for it. Raises NotYours, and NotAllowed once the execution has begun."""
-    require_sight(request, actor)
+    require_hand(request, actor)
     with transaction.atomic():
         found = locked(request)
         if found.state not in WITHDRAWABLE_STATES:
@@ -200,7 +200,7 @@ def refuse(request: Request, *, ground: str, authority: str, actor: Actor, now: 
     Raises NotYours for anybody but the privacy team, BadRequest without a ground, by a rule that is none for it or by
     one that needs a second person (`excess.propose`), NotAllowed once the execution has begun.
     """
-    require_sight(request, actor)
+    require_hand(request, actor)
     if actor.kind == "customer":
         raise NotYours("Only the privacy team refuses.")
     if not ground.strip():
@@ -230,7 +230,7 @@ def say_nothing_held(request: Request, *, actor: Actor, now: datetime) -> Reques
     Raises NotYours, NotAllowed; nothing.SomethingHeld where anything on file carries the address or the name that was
     given.
     """
-    require_sight(request, actor)
+    require_hand(request, actor)
     if actor.kind == "customer":
         raise NotYours("Only the privacy team says that.")
     with transaction.atomic():
@@ -271,7 +271,7 @@ def _end(request: Request, to: State, kind: str, context: dict[str, Any], *, act
 
 def resume(request: Request, *, actor: Actor, now: datetime) -> Request:
     """Let a parked request go on where it stopped. Raises NotYours, NotAllowed."""
-    require_sight(request, actor)
+    require_hand(request, actor)
     if actor.kind == "customer":
         raise NotYours("Only the privacy team resumes.")
     with transaction.atomic():

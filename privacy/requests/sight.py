@@ -12,7 +12,7 @@ from uuid import UUID
 from django.core.exceptions import PermissionDenied
 
 from privacy import people
-from privacy.actor import Actor
+from privacy.actor import Actor, require_another
 from privacy.requests import bound, codes
 from privacy.requests.models import Request
 from privacy.requests.states import OPEN_STATES
@@ -45,6 +45,18 @@ def require_sight(request: Request, actor: Actor) -> None:
     if actor.kind in ("task", "operator") or (actor.kind == "staff" and "privacy" in actor.roles):
         return
     raise NotYours("This request belongs to somebody else.")
+
+
+def require_hand(request: Request, actor: Actor) -> None:
+    """Raise NotYours as `require_sight` does, and AboutYourself for a member of staff whose own request it is:
+    they do with it what anybody does in the portal, and nothing at the desk."""
+    require_sight(request, actor)
+    require_another(actor, about=people_in(request))
+
+
+def people_in(request: Request) -> set[UUID | None]:
+    """Return whose request it is: also of one that is nobody's subject any more."""
+    return {request.owner_id, request.subject_id}
 
 
 def acting_as(request: Request, *, purpose: str = "own request", reason: str = "") -> Actor:

@@ -16,7 +16,7 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from privacy import audit, datamap
-from privacy.actor import Actor
+from privacy.actor import Actor, require_another
 from privacy.datamap import Declaration
 from privacy.gate import matrix
 from privacy.retention import in_force, restriction
@@ -75,8 +75,10 @@ def find(reference: str) -> Found:
 def place(label: str, record_id: UUID, *, reason: str, reference: str = "", actor: Actor | None, now: datetime) -> Hold:
     """Put the record under a hold and return the hold; the one in force for the same case, if there is one.
 
-    Raises RecordNotFound when the record is gone, BadHold for an unknown reason or a number that is none.
+    Raises RecordNotFound when the record is gone, BadHold for an unknown reason or a number that is none, AboutYourself
+    for staff whose own record it is.
     """
+    require_another(actor, about=datamap.people_of(label, [record_id]))
     with transaction.atomic():
         try:
             declaration = datamap.for_label(label)
@@ -103,9 +105,10 @@ def place(label: str, record_id: UUID, *, reason: str, reference: str = "", acto
 def lift(label: str, record_id: UUID, *, reference: str | None = None, actor: Actor | None, now: datetime) -> int:
     """Lift the holds on a record, or the one of the case `reference`; return how many.
 
-    One in doubt is lifted like any other: who lifts it has looked. Raises NothingHeld. What an erasure left because of
-    them is due from then on: the next sweep carries it out.
+    One in doubt is lifted like any other: who lifts it has looked. Raises NothingHeld, AboutYourself. What an erasure
+    left because of them is due from then on: the next sweep carries it out.
     """
+    require_another(actor, about=datamap.people_of(label, [record_id]))
     with transaction.atomic():
         holds = Hold.objects.select_for_update().filter(label=label, record_id=record_id, lifted_at__isnull=True)
         if reference is not None:
