@@ -19,7 +19,7 @@ from privacy import audit
 from privacy.gate.log import CHAINS
 from privacy.gate.system import system, system_actor
 from privacy.requests import broker, execute, export, links, waits, writing
-from privacy.restore import maintenance, replay
+from privacy.restore import maintenance, replay, revived
 from privacy.retention import restriction
 from privacy.sweep import arming, logs
 from privacy.sweep import nightly as sweeping
@@ -95,10 +95,10 @@ def _swept() -> dict[str, object]:
     actor = system_actor("sweep")
     with system("sweep"):
         try:
-            return sweeping.sweep(dry_run=False, actor=actor).as_dict()
+            return sweeping.sweep(dry_run=False, actor=actor, also=revived.note).as_dict()
         except arming.NotArmed:
             done = apart.each(
-                count=lambda: sweeping.count(actor=actor).as_dict(),
+                count=lambda: sweeping.count(actor=actor, also=revived.note).as_dict(),
                 settle=lambda: restriction.settle_all(actor=actor, now=timezone.now()),
             )
             return dict(done["count"])

@@ -51,6 +51,8 @@ class Finding:
         places = f"positions {self.position} to {self.until}" if self.until else f"position {self.position or 'none'}"
         if self.code in ("name", "ledger_copy", "ledger_line"):
             return f"{SENTENCES[self.code]} ({'name' if self.code == 'name' else 'line'} {self.seq})"
+        if self.code == "key_alive":
+            return f"{SENTENCES[self.code]} ({self.seq})"
         where = f"({self.noun} {self.seq or 'unknown'}, {places})"
         return f"{SENTENCES[self.code]} {where}"
 
@@ -70,6 +72,7 @@ SENTENCES = {
     "name": "Whose openings stand under a name was changed, put back or taken away by another program",
     "ledger_copy": "A line of the main database's copy of the ledger was not written by the program, or was changed",
     "ledger_line": "A line of the key store's ledger cannot be read, or is the proof of a request and was not written by the program",
+    "key_alive": "Keys of whose end a line of the ledger tells are alive again: run replay_ledger",
     "ledger": "An erasure stands in the ledger of the key store, and the log does not tell of it: its end was cut off",
 }
 

@@ -11,6 +11,7 @@ restored: then nothing is served until `manage.py replay_ledger` has run.
     maintenance   the comparison, and maintenance mode
     apply         doing to the main database what a line says
     replay        catching up in daily life, and after a restore
+    revived       keys that are alive although a line tells of their end
     installation  which installation the main database belongs to
 
 Must never happen: a restored database served as if nothing had been erased, or a line copied whose effect is missing.

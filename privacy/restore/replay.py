@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from importlib import import_module
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -26,7 +26,7 @@ from django.db import connection, models, transaction
 from privacy import audit, datamap
 from privacy.actor import Actor
 from privacy.requests import erasure
-from privacy.restore import apply, maintenance, signed, signed_file
+from privacy.restore import apply, maintenance, revived, signed, signed_file
 from privacy.restore.models import LedgerCopy, LedgerWaiting
 from privacy.retention import restriction
 from privacy.vault import envelope
@@ -230,6 +230,7 @@ def replay(*, actor: Actor, now: datetime, dry_run: bool = False, new_file: bool
         store = import_module(settings.SESSION_ENGINE).SessionStore
         report.sessions = store.get_model_class().objects.all().delete()[0]
     _replay_keys(report, filed, dry_run)
+    _end_revived(report, filed, actor, now, dry_run)
     _replay_main(report, filed, restored, new_file, actor, now, dry_run)
     if "keys_behind" in report.problems:
         _count_lost(report)
@@ -255,7 +256,7 @@ def replay(*, actor: Actor, now: datetime, dry_run: bool = False, new_file: bool
             _note_filed(LedgerCopy.objects.filter(entry__in=filed, filed_at=None, pk__lte=end), now)
     while count := file_copies(now=now):
         report.filed += count
-    if report.problems or report.key_lines or report.records:
+    if report.problems or report.key_lines or report.keys or report.records:
         reason = f"{report.keys} keys, {report.records} envelopes, {len(report.corrections)} corrections lost"
         audit.record("ledger.replayed", actor=actor, now=now, reason=reason)
     maintenance.reasons(afresh=True)
@@ -301,6 +302,23 @@ def _replay_keys(report: Report, filed: dict[UUID, LedgerCopy], dry_run: bool) -
             keys.destroy_again(line.entry, pairs, numbers, kind=line.kind, reference=line.reference or None,
                                at=line.at, counts=line.counts, content=line.content)  # fmt: skip
             checkpoints.reach("replayed_key_line")
+
+
+def _end_revived(report: Report, filed: Mapping[UUID, LedgerCopy], actor: Actor, now: datetime, dry_run: bool) -> None:
+    """End the keys again that are alive although a line tells of their end, and the rows that came back with them."""
+    lines = chain(filed.values(), (one for one in revived.copies() if one.entry not in filed))
+    by_line: dict[tuple[UUID, bool], list[ledger.Gone]] = defaultdict(list)
+    for entry, gone in revived.find(lines):
+        by_line[entry, gone.is_final].append(gone)
+    for (entry, is_final), went in by_line.items():
+        report.keys += len(went)
+        if dry_run:
+            report.records += apply.standing(went)
+            continue
+        keys.end_again(entry, [one.number for one in went], at=now, frees_place=not is_final)
+        with transaction.atomic():
+            report.records += apply.end_again(went, actor=actor, now=now).records
+        checkpoints.reach("ended_revived")
 
 
 def _found_keys(lines: list[LedgerCopy]) -> tuple[dict[UUID, list[keys.Pair]], dict[UUID, list[int]]]:

@@ -13,7 +13,7 @@ goes on.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -43,18 +43,20 @@ from privacy.sweep.arming import FutureDay, alone, database_now, mark
 from privacy.sweep.models import SweepState
 from privacy.sweep.report import SweepReport
 from privacy.work import progress
-from privacy.work.broken import NAMED, spared
+from privacy.work.broken import NAMED, Findings, spared
 
 BATCH = 200
 CAP_LEAST = 20
 CAP_SHARE = 100  # one in a hundred
+Look = Callable[[Findings], None]
 
 
-def sweep(*, on: date | None = None, dry_run: bool, actor: Actor | None) -> SweepReport:
+def sweep(*, on: date | None = None, dry_run: bool, actor: Actor | None, also: Look = lambda _: None) -> SweepReport:
     """End what has outlived its reason on `on` (today by the database's clock) and return what was found and done.
 
-    A dry run changes nothing and needs no arming. Raises NotArmed, ClockJumped, FutureDay, AlreadyRunning, and
-    ScheduleError when the schedule cannot be read: then nothing was erased.
+    `also` looks at what is no record of a person's, and notes what is broken there among the findings. A dry run
+    changes nothing and needs no arming. Raises NotArmed, ClockJumped, FutureDay, AlreadyRunning, and ScheduleError when
+    the schedule cannot be read: then nothing was erased.
     """
     schedule = rules.load()
     now = database_now()
@@ -63,6 +65,7 @@ def sweep(*, on: date | None = None, dry_run: bool, actor: Actor | None) -> Swee
     if dry_run:
         report = SweepReport(on=day, is_dry_run=True)
         _Run(report, schedule, actor=actor, now=now).go()
+        also(report.findings)
         return report
     if day > today and not settings.DEMO:
         raise FutureDay("A day that has not come can only be counted: use --dry-run.")
@@ -72,17 +75,18 @@ def sweep(*, on: date | None = None, dry_run: bool, actor: Actor | None) -> Swee
         _Run(report, schedule, actor=actor, now=now).go()
         # What has come under another reason, or under a hold alone, opens to others from now on.
         restriction.settle_all(actor=actor, now=now, findings=report.findings)
+        also(report.findings)
         SweepState.objects.filter(pk=SweepState.ONLY).update(last_report=report.as_dict())
         audit.record("retention.swept", actor=actor, now=now, reason=report.counts())
     return report
 
 
-def count(*, actor: Actor | None) -> SweepReport:
+def count(*, actor: Actor | None, also: Look = lambda _: None) -> SweepReport:
     """Count what is due while the sweep is not armed, keep the counts for those who read what waits, and return them.
 
     Erases nothing. Raises ScheduleError when the schedule cannot be read.
     """
-    report = sweep(dry_run=True, actor=actor)
+    report = sweep(dry_run=True, actor=actor, also=also)
     SweepState.objects.update_or_create(pk=SweepState.ONLY, defaults={"last_report": report.as_dict()})
     return report
 

@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from privacy import datamap
 from privacy.gate.system import system, system_actor
+from privacy.restore import revived
 from privacy.retention.rules import ScheduleError
 from privacy.sweep import arming, nightly
 from privacy.sweep.report import SweepReport
@@ -51,7 +52,7 @@ class Command(BaseCommand):
         actor = system_actor("sweep", kind="operator")
         try:
             with system("sweep", kind="operator"), progress.shown(self.stderr, options["verbosity"]):
-                report = nightly.sweep(on=on, dry_run=dry_run, actor=actor)
+                report = nightly.sweep(on=on, dry_run=dry_run, actor=actor, also=revived.note)
         except ScheduleError as error:
             raise CommandError(str(error), returncode=1) from None
         except arming.SweepRefused as error:

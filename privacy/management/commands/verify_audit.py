@@ -14,16 +14,17 @@ from django.utils import timezone
 from privacy import audit
 from privacy.audit.chains import AUDIT
 from privacy.gate.log import CHAINS
-from privacy.restore import replay, signed
+from privacy.restore import replay, revived, signed
 from privacy.work import counted, progress
 
 INTACT, WRONG, BEHIND = 0, 1, 3
 
 
 def _beside() -> Iterator[tuple[str, Any]]:
-    """Yield what is found in the ledger of erasures and its copy."""
+    """Yield what is found in the ledger of erasures, its copy, and the keys of whose end it tells."""
     yield from signed.others()
     yield from replay.unproved()
+    yield from revived.told()
 
 
 class Command(BaseCommand):

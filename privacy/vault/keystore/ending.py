@@ -152,3 +152,20 @@ def destroy_again(
         end(cur, replaced, at=at, line=row[0], frees_place=True)
         if pairs:
             _end_pairs(cur, sorted(set(pairs)), at=at, line=row[0])
+
+
+def end_again(entry: UUID, numbers: Sequence[int], *, at: datetime, frees_place: bool) -> int:
+    """Destroy keys that are alive although the line `entry` tells of their end; return how many went.
+
+    They stay with that line; where the key store has lost it, with a new one.
+    """
+    with transaction.atomic(using=KEYSTORE, durable=True), cursor() as cur:
+        cur.execute("SELECT seq FROM vault_tombstone WHERE entry = %s", [str(entry)])
+        row = cur.fetchone()
+        cur.execute(
+            """SELECT id FROM vault_datakey WHERE id = ANY(%s::bigint[]) AND destroyed_at IS NULL
+               ORDER BY id FOR UPDATE""",
+            [array(numbers)],
+        )
+        alive = [number for (number,) in cur.fetchall()]
+        return end(cur, alive, at=at, line=row[0] if row else None, frees_place=frees_place)

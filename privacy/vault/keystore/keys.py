@@ -17,7 +17,7 @@ from django.db import transaction
 from privacy.vault import ring as rings
 from privacy.vault.keystore.binding import NO_ID, bound
 from privacy.vault.keystore.datakey import NOBODY, OpenKey, Owner, Pair, Wanted
-from privacy.vault.keystore.ending import destroy, destroy_again, finish
+from privacy.vault.keystore.ending import destroy, destroy_again, end_again, finish
 from privacy.vault.keystore.loading import load, load_and_erased
 from privacy.vault.keystore.locks import CHUNK, lock
 from privacy.vault.keystore.making import make
@@ -34,6 +34,7 @@ __all__ = [
     "destroy",
     "destroy_again",
     "destroyed",
+    "end_again",
     "finish",
     "hand_over",
     "held",

@@ -131,7 +131,7 @@ def gone(seqs: Sequence[int]) -> dict[int, list[Gone]]:
     with cursor() as cur:
         cur.execute(
             """SELECT destroyed_in, id, record, envelope, label, superseded_by IS NULL FROM vault_datakey
-               WHERE destroyed_in = ANY(%s::bigint[]) ORDER BY id""",
+               WHERE destroyed_in = ANY(%s::bigint[]) AND destroyed_at IS NOT NULL ORDER BY id""",
             [array(seqs)],
         )
         for seq, *rest in cur.fetchall():
