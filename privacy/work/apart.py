@@ -29,7 +29,7 @@ def each(*but: type[Exception], **things: Callable[[], Any]) -> dict[str, Any]:
         try:
             made[name] = do()
         except Exception as error:
-            if isinstance(error, SoftTimeLimitExceeded) or isinstance(error, but):
+            if isinstance(error, (SoftTimeLimitExceeded, *but)):
                 raise
             log.error("part.failed", part=name, error=type(error).__name__)
             first = first or error
